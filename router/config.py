@@ -1,0 +1,377 @@
+"""The configuration file: TOML in, one frozen Config out, or every fault at once.
+
+Relative paths are relative to the file. Durations are "2 s", "30 min", "6 h", "7 d"; sizes "5 GiB".
+"""
+
+import ipaddress
+import os
+import re
+import socket
+import tomllib
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+
+from router.errors import ConfigurationError
+from router.model import SeriesClass
+
+_DURATION_UNITS = {"ms": 0.001, "s": 1, "min": 60, "h": 3600, "d": 86400}
+_SIZE_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+def _quantity(value: object, units: dict[str, float] | dict[str, int], example: str) -> float:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", value) if isinstance(value, str) else None
+    if match is None or match[2] not in units:
+        raise ValueError(f'expected a number and one of {", ".join(units)}, like "{example}"')
+    return float(match[1]) * units[match[2]]
+
+
+def _duration(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    return timedelta(seconds=_quantity(value, _DURATION_UNITS, "30 min"))
+
+
+def _size(value: object) -> int:
+    return value if type(value) is int else int(_quantity(value, _SIZE_UNITS, "5 GiB"))
+
+
+def _path(value: object, info: ValidationInfo) -> Path:
+    if not isinstance(value, str | Path) or not str(value):
+        raise ValueError("expected a path")
+    base: Path = (info.context or {}).get("base", Path.cwd())
+    return Path(os.path.normpath(base / value))
+
+
+def _existing(value: Path) -> Path:
+    if not value.exists():
+        raise ValueError("no such file")
+    return value
+
+
+def _zone(value: object) -> ZoneInfo:
+    try:
+        return value if isinstance(value, ZoneInfo) else ZoneInfo(str(value))
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError('expected a time zone name like "Asia/Shanghai"') from error
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression: {error}") from error
+    return value
+
+
+def _network(value: str) -> str:
+    ipaddress.ip_network(value, strict=False)
+    return value
+
+
+def _ae_title(value: str) -> str:
+    stripped = value.strip(" ")
+    if not re.fullmatch(r"[ -\[\]-~]{1,16}", stripped):
+        raise ValueError("expected an AE title: 1 to 16 ASCII characters without backslash (PS3.5 6.2)")
+    return stripped
+
+
+def _positive(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("expected more than nothing")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Budget = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
+Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
+ConfigPath = Annotated[Path, BeforeValidator(_path)]
+WrittenPath = Annotated[Path, BeforeValidator(_path), AfterValidator(_existing)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Network = Annotated[str, AfterValidator(_network)]
+AeTitle = Annotated[str, AfterValidator(_ae_title)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine's own loopback, by name or address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, arbitrary_types_allowed=True)
+
+
+class Tls(_Section):
+    certificate: ConfigPath | None = None
+    key: ConfigPath | None = None
+    ca: ConfigPath | None = None
+
+
+class Node(_Section):
+    data: ConfigPath = Field(Path("../data"), validate_default=True)
+    name: str = ""
+    timezone: Zone = Field(ZoneInfo("Asia/Shanghai"))
+
+    @property
+    def owner(self) -> str:
+        """The name that owns leases and names folders: the host's when none is set."""
+        return re.sub(r"[^A-Za-z0-9._-]", "-", self.name or socket.gethostname()) or "node"
+
+
+class Branch(_Section):
+    code: str
+    folder: str = ""
+    senders: tuple[AeTitle, ...] = ()
+
+
+class Hospital(_Section):
+    USCI: str
+    HospitalCode: str
+    HospitalName: str
+    HospitalBranchCode: str
+    branch: tuple[Branch, ...] = ()
+
+
+class Sender(_Section):
+    ae_title: AeTitle
+    address: Network = ""
+    modality: bool = False
+
+
+class Receive(_Section):
+    ae_title: AeTitle = "ROUTER"
+    host: str = "127.0.0.1"
+    port: Port = 11112
+    workers: Annotated[int, Field(ge=0, le=64)] = 0
+    senders: tuple[Sender, ...] = ()
+    max_associations: Annotated[int, Field(ge=1)] = 64
+    max_associations_per_sender: Annotated[int, Field(ge=1)] = 16
+    min_free: Size = 5 * 2**30
+    allow_plain: bool = False
+    tls: Tls | None = None
+
+    @model_validator(mode="after")
+    def _open_only_on_loopback(self) -> "Receive":
+        if not is_loopback(self.host):
+            if not self.senders:
+                raise ValueError(f"senders: anyone may send on loopback only; host is {self.host!r}: name the senders")
+            if self.tls is None and not self.allow_plain:
+                raise ValueError(f"host {self.host!r} is beyond loopback: set tls, or allow_plain = true")
+        return self
+
+
+class Reports(_Section):
+    folder: ConfigPath = Field(Path("../reports"), validate_default=True)
+    settle: Duration = timedelta(seconds=2)
+    rescan: Budget = timedelta(seconds=30)
+    on_pickup: Literal["move", "keep"] = "move"
+    name_pattern: Pattern | None = None
+    pdf_text_check: bool = True
+    clock_tolerance: Duration = timedelta(minutes=10)
+
+
+class Exclude(BaseModel):
+    """A rule that keeps exams from being shared: every header field named must match its expression."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Pattern]
+    name: str
+    why: str = ""
+
+
+def _aware_day(value: object) -> datetime | None:
+    if value is None or isinstance(value, datetime):
+        return value
+    return datetime.fromisoformat(str(value))
+
+
+class Share(_Section):
+    modalities: tuple[str, ...] = ("CT", "MR", "CR", "DX", "MG", "XA", "RF", "PT", "NM", "PX", "IO")
+    from_: Annotated[datetime | None, BeforeValidator(_aware_day)] = Field(None, alias="from")
+    late_window: Duration = timedelta(days=7)
+    shared_study: Literal["first", "all"] = "first"
+    exclude: tuple[Exclude, ...] = ()
+
+
+class Identity(_Section):
+    patient_id: tuple[
+        Literal["Patient.PatientId", "Visit.ClinicalNumber", "Visit.InpatientNumber", "Visit.MedicalRecordNumber"], ...
+    ] = ("Patient.PatientId",)
+    strip: Pattern = ""
+    blank: tuple[str, ...] = ("0", "UNKNOWN", "ANONYMOUS")
+    study_date_within: Duration = timedelta(days=30)
+
+
+class Series(_Section):
+    rules: WrittenPath | None = None
+    own_rules: WrittenPath | None = None
+
+
+class Study(_Section):
+    stable_after: Duration = timedelta(seconds=60)
+
+
+class Database(_Section):
+    url: str = ""
+
+
+class DicomDestination(_Section):
+    ae_title: AeTitle = "CLOUD"
+    calling_ae_title: AeTitle = "ROUTER"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 11113
+    associations: Annotated[int, Field(ge=1, le=16)] = 2
+    allow_plain: bool = False
+    source_address: str = ""
+    allowed_networks: tuple[Network, ...] = ()
+    tls: Tls | None = None
+
+    @model_validator(mode="after")
+    def _plain_only_on_loopback(self) -> "DicomDestination":
+        if self.tls is None and not self.allow_plain and not is_loopback(self.host):
+            raise ValueError(f"host {self.host!r} is beyond loopback: set tls, or allow_plain = true")
+        return self
+
+
+class HttpDestination(_Section):
+    url: Annotated[str, Field(pattern=r"^https?://[^/]+")] = "http://127.0.0.1:8443"
+    profile: Literal["gm-envelope/1"] = "gm-envelope/1"
+    app: Name = "hospital-1"
+    allow_plain: bool = False
+    api_key_file: ConfigPath
+    signing_key_file: ConfigPath
+    signing_key_passphrase_file: ConfigPath | None = None
+    platform_signing_key_file: ConfigPath
+    platform_encryption_key_file: ConfigPath
+    ca_file: ConfigPath | None = None
+    client_certificate_file: ConfigPath | None = None
+    client_key_file: ConfigPath | None = None
+    source_address: str = ""
+    allowed_networks: tuple[Network, ...] = ()
+
+    @model_validator(mode="after")
+    def _plain_only_on_loopback(self) -> "HttpDestination":
+        host = re.sub(r"^https?://(?:[^/@]*@)?(\[[^\]]*\]|[^:/]*).*$", r"\1", self.url).strip("[]")
+        if self.url.startswith("http://") and not self.allow_plain and not is_loopback(host):
+            raise ValueError(f"url {self.url!r} is plain http beyond loopback: use https, or allow_plain = true")
+        return self
+
+
+class Destination(_Section):
+    name: Name
+    report_within: Budget = timedelta(hours=1)
+    images_within: Budget = timedelta(hours=6)
+    classes: tuple[SeriesClass, ...] = (
+        SeriesClass.THIN, SeriesClass.KEY, SeriesClass.SCOUT, SeriesClass.DOSE, SeriesClass.IMAGE,
+    )  # fmt: skip
+    accept_empty: tuple[str, ...] = ()
+    dicom: DicomDestination | None = None
+    http: HttpDestination | None = None
+
+
+class Retention(_Section):
+    delivered: Duration = timedelta(days=30)
+    unmatched: Duration = timedelta(days=30)
+    done: Duration = timedelta(days=30)
+    audit: Duration = timedelta(days=1095)
+
+
+class Admin(_Section):
+    host: str = "127.0.0.1"
+    port: Port = 8080
+
+    @model_validator(mode="after")
+    def _loopback_only(self) -> "Admin":
+        if not is_loopback(self.host):
+            raise ValueError(f"host {self.host!r}: this version listens on loopback only")
+        return self
+
+
+class Config(_Section):
+    """Everything the administrator decides. Built by `load` or `parse`, then never changed."""
+
+    node: Node = Field(default_factory=dict, validate_default=True)  # relative defaults need the base folder
+    hospital: Hospital
+    receive: Receive = Receive()
+    reports: Reports = Field(default_factory=dict, validate_default=True)
+    share: Share = Share()
+    identity: Identity = Identity()
+    series: Series = Series()
+    study: Study = Study()
+    database: Database = Database()
+    destination: tuple[Destination, ...] = ()
+    retention: Retention = Retention()
+    admin: Admin = Admin()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> "Config":
+        names = [d.name for d in self.destination]
+        for name in sorted({n for n in names if names.count(n) > 1}):
+            raise ValueError(f"destination: two are named {name!r}")
+        return self
+
+    def destination_named(self, name: str) -> Destination | None:
+        """The destination of that name; None when it is no longer configured."""
+        return next((d for d in self.destination if d.name == name), None)
+
+
+def shipped(name: str) -> Path:
+    """A file or folder of conf/ as it travels with the package: beside it in a checkout, inside it once installed."""
+    inside = Path(__file__).parent / "conf" / name
+    return inside if inside.exists() else Path(__file__).parents[1] / "conf" / name
+
+
+def load(path: Path) -> Config:
+    """Read and check the file; ConfigurationError names every fault with its key, value and what is expected."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}", hint="name it with --config FILE") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8") from error
+    return parse(text, base=path.resolve().parent, source=str(path))
+
+
+def parse(text: str, *, base: Path, source: str = "configuration") -> Config:
+    """Check a configuration given as TOML text; relative paths are relative to `base`."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{source} is not TOML: {error}") from error
+    try:
+        return Config.model_validate(raw, context={"base": base})
+    except ValidationError as error:
+        faults = tuple(_fault(e) for e in error.errors(include_url=False, include_context=False))
+        raise ConfigurationError(f"{source} has {len(faults)} fault(s):", faults=faults) from error
+
+
+def _fault(error: Any) -> str:
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "missing":
+        return f"{key}: missing; it has no default"
+    if error["type"] == "extra_forbidden":
+        return f"{key}: unknown key"
+    if isinstance(error["input"], dict) or not key:
+        return f"{key}: {message}" if key else message
+    return f"{key} = {error['input']!r}: {message}"

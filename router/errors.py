@@ -1,0 +1,68 @@
+"""The exception tree. Every error of the node is one of five kinds, which say what happens next.
+
+    RouterError
+    +-- ConfigurationError   the installation is wrong: nothing starts until a person mends it
+    +-- InvalidData          what came in is not what it should be: refused or set aside with a reason
+    +-- TransientError       a peer or a resource is not available now: tried again by the queue
+    |   +-- DestinationDown  nothing can go to this destination now, not only this item
+    +-- PermanentError       a peer refused this item for good: failed until a person or new data mends it
+    +-- IntegrityError       what was stored or received does not match its digest or signature
+
+Messages and fields hold UIDs and the node's own ids only, never patient data.
+"""
+
+from collections.abc import Mapping
+
+
+class RouterError(Exception):
+    """Root of the tree. `hint` tells the operator what to do, `fields` holds the data."""
+
+    def __init__(self, message: str, *, hint: str = "", **fields: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.fields: Mapping[str, object] = fields
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class ConfigurationError(RouterError):
+    """The configuration, a key file or a rule file is wrong. `faults` lists every fault found."""
+
+    def __init__(self, message: str, *, faults: tuple[str, ...] = (), hint: str = "", **fields: object) -> None:
+        super().__init__(message, hint=hint, **fields)
+        self.faults = faults
+
+    def __str__(self) -> str:
+        return "\n  ".join([super().__str__(), *self.faults])
+
+
+class InvalidData(RouterError):
+    """Data from outside does not read as what it claims to be."""
+
+
+class TransientError(RouterError):
+    """Try again later. `retry_after` is the peer's own wish in seconds, if it named one."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None, hint: str = "", **fields: object) -> None:
+        super().__init__(message, hint=hint, **fields)
+        self.retry_after = retry_after
+
+
+class DestinationDown(TransientError):
+    """The destination as a whole takes nothing now: no connection, or our account is refused."""
+
+
+class PermanentError(RouterError):
+    """The peer refused this item for good. `faults` are (path, message) pairs it named."""
+
+    def __init__(
+        self, message: str, *, faults: tuple[tuple[str, str], ...] = (), hint: str = "", **fields: object
+    ) -> None:
+        super().__init__(message, hint=hint, **fields)
+        self.faults = faults
+
+
+class IntegrityError(RouterError):
+    """A digest, a tag or a signature does not match."""

@@ -1,0 +1,103 @@
+"""The house: imports go one way, and each library has one door (README, the map of the house)."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "router"
+
+# From the ground up. A module may import its own layer's own package and every layer below.
+LAYERS: list[set[str]] = [
+    {"errors", "clock", "model", "events", "config", "__init__"},
+    {"states", "deadlines", "retry", "exam", "series", "correlate"},
+    {"storage", "catalogue", "dicom", "reports", "crypto"},
+    {"forward"},
+    {"flow", "admin"},
+    {"app", "platform", "demo"},
+    {"cli"},
+]
+# The core may use itself in one direction; doors do not know each other.
+WITHIN = {("correlate", "exam"), ("correlate", "states"), ("forward", "dicom"), ("forward", "crypto")}
+# The receiving side shares nothing with the sending side but primitives and the DICOM layer.
+PLATFORM_MAY = {"errors", "clock", "model", "events", "config", "crypto", "dicom", "platform", "__init__"}
+DOORS = {
+    "peewee": {"catalogue"},
+    "playhouse": {"catalogue"},
+    "pynetdicom": {"dicom"},
+    "pydicom": {"dicom", "demo"},
+    "requests": {"forward/http.py"},
+    "urllib3": {"forward/http.py"},
+    "gmssl": {"crypto"},
+    "cryptography": {"crypto"},
+    "watchdog": {"reports"},
+    "pypdf": {"reports"},
+    "multipart": {"platform"},
+    "reportlab": {"demo"},
+    "click": {"cli"},
+    "rich": {"cli", "demo"},
+    "pydantic": {"config.py"},
+}
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py"))
+
+
+def part(path: Path) -> str:
+    """The first name below router/: `dicom` for router/dicom/server.py, `app` for router/app.py."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield node.module or ""
+            if node.module == "router":
+                yield from (f"router.{alias.name}" for alias in node.names)
+
+
+def layer(name: str) -> int:
+    return next(i for i, names in enumerate(LAYERS) if name in names)
+
+
+def test_every_module_has_a_layer() -> None:
+    assert {part(path) for path in modules()} <= set().union(*LAYERS)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_imports_go_one_way(path: Path) -> None:
+    mine = part(path)
+    for name in imported(path):
+        if not name.startswith("router."):
+            continue
+        theirs = name.split(".")[1]
+        if theirs in (mine, "__version__"):
+            continue
+        if mine == "platform":
+            assert theirs in PLATFORM_MAY, f"{path.name}: the platform does not use {theirs}"
+        lower = layer(theirs) < layer(mine)
+        base = layer(theirs) == layer(mine) == 0
+        assert lower or base or (mine, theirs) in WITHIN, f"{path.name} ({mine}) imports {theirs}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_each_library_has_one_door(path: Path) -> None:
+    inside = path.relative_to(PACKAGE).as_posix()
+    for name in imported(path):
+        doors = DOORS.get(name.split(".")[0])
+        assert doors is None or any(inside == d or inside.startswith(d + "/") for d in doors), (
+            f"{inside} imports {name}; its door is {', '.join(sorted(doors))}"
+        )
+
+
+def test_core_is_pure() -> None:
+    forbidden = {"os", "time", "random", "socket", "threading", "subprocess", "pathlib", "logging"}
+    for path in modules():
+        if part(path) in LAYERS[1] and path.name != "rules.py":  # a rule file is read where rules are defined
+            assert not forbidden & {name.split(".")[0] for name in imported(path)}, path
