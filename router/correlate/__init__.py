@@ -1,0 +1,1 @@
+"""Joining reports and images: pure decisions over frozen values."""

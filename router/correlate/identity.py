@@ -1,0 +1,117 @@
+"""Whether an exam and a study speak of the same patient. Any doubt is held for a person, never guessed.
+
+The texts name the field that differs and never the values.
+"""
+
+import itertools
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from router.exam.key import ExamPatient
+from router.model import Patient
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityPolicy:
+    """Which JSON fields may equal PatientID, what is stripped from both, and which values say nothing."""
+
+    patient_id_fields: tuple[str, ...] = ("Patient.PatientId",)
+    strip: str = ""
+    blank: frozenset[str] = frozenset({"0", "UNKNOWN", "ANONYMOUS"})
+
+
+@dataclass(frozen=True, slots=True)
+class StudyIdentity:
+    """What the headers of a study say of patient and order; a study may hold several, which is a doubt by itself."""
+
+    patient: Patient
+    accession_number: str = ""
+    other_accession_numbers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Fields that agree and fields that contradict each other; a field blank on one side is in neither."""
+
+    agree: frozenset[str]
+    differ: tuple[str, ...]
+
+
+def compare(
+    exam: ExamPatient,
+    accession_number: str,
+    study: StudyIdentity,
+    policy: IdentityPolicy,
+    sibling_accessions: frozenset[str] = frozenset(),
+) -> Comparison:
+    """Compare field by field. `sibling_accessions` are those of other exams of this patient that list the study."""
+    accessions = {study.accession_number, *study.other_accession_numbers} - {""}
+    answers = {
+        "patient id": _same_id(exam, study.patient.patient_id, policy),
+        "accession number": _same_accession(accession_number, accessions, sibling_accessions),
+        "sex": _same_sex(exam.sex, study.patient.sex.strip().upper()),
+        "birth date": _same_birth_date(exam.birth_date.replace("-", ""), study.patient.birth_date.strip()),
+        "name": _same_name(exam.name, study.patient.name),
+    }
+    agree = frozenset(field for field, same in answers.items() if same is True)
+    return Comparison(agree, tuple(field for field, same in answers.items() if same is False))
+
+
+def stripped(value: str, policy: IdentityPolicy) -> str:
+    """A patient number as it is compared; "" for the values that say nothing."""
+    value = value.strip(" \0")
+    value = re.sub(policy.strip, "", value) if policy.strip else value
+    return "" if value.upper() in policy.blank else value
+
+
+def same_patient(one: ExamPatient, other: ExamPatient, policy: IdentityPolicy) -> bool:
+    """Whether two versions of one exam, or two exams, name one patient as far as they say."""
+    ids = [stripped(patient.patient_ids.get("Patient.PatientId", ""), policy) for patient in (one, other)]
+    return not (all(ids) and ids[0] != ids[1]) and _same_name(one.name, other.name) is not False
+
+
+def _same_id(exam: ExamPatient, patient_id: str, policy: IdentityPolicy) -> bool | None:
+    ours = {stripped(exam.patient_ids.get(field, ""), policy) for field in policy.patient_id_fields} - {""}
+    theirs = stripped(patient_id, policy)
+    return theirs in ours if ours and theirs else None
+
+
+def _same_accession(ours: str, theirs: set[str], siblings: frozenset[str]) -> bool | None:
+    if not ours or not theirs:
+        return None
+    return ours in theirs or bool(theirs & siblings)
+
+
+def _same_sex(ours: str, theirs: str) -> bool | None:
+    return ours == theirs if {ours, theirs} <= {"M", "F"} else None
+
+
+def _same_birth_date(ours: str, theirs: str) -> bool | None:
+    if not re.fullmatch(r"\d{8}", ours) or not re.fullmatch(r"\d{8}", theirs):
+        return None
+    if ours == theirs:
+        return True
+    # 1 January stands for "only the year is known" in many systems.
+    return None if ours[:4] == theirs[:4] and "0101" in (ours[4:], theirs[4:]) else False
+
+
+def _same_name(ours: str, theirs: str) -> bool | None:
+    if _han(ours) and _han(theirs):
+        return _han(ours) == _han(theirs)
+    one, other = _latin(ours), _latin(theirs)
+    return bool(one & other) if one and other else None
+
+
+def _han(name: str) -> str:
+    groups = ["".join(c for c in group if unicodedata.name(c, "").startswith("CJK ")) for group in name.split("=")]
+    return next((group for group in groups if group), "")
+
+
+def _latin(name: str) -> frozenset[str]:
+    """The ways to write a name's words in a row, without case and accents: ZHANG^SAN, San Zhang and ZhangSan meet."""
+    group = next((g for g in name.split("=") if re.search("[A-Za-z]", g)), "")
+    plain = unicodedata.normalize("NFKD", group).encode("ascii", "ignore").decode().upper()
+    words = re.findall("[A-Z]+", plain)
+    orders = itertools.permutations(words) if len(words) <= 4 else [tuple(words), tuple(sorted(words))]
+    return frozenset("".join(order) for order in orders if order)

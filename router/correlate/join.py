@@ -1,0 +1,55 @@
+"""Which studies belong to an exam: the listed UIDs, and studies of the same accession number and patient."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from router.correlate.identity import IdentityPolicy, StudyIdentity, compare
+from router.exam.key import ExamPatient
+
+
+class JoinedBy(StrEnum):
+    """The key that joined a study to an exam."""
+
+    LISTED = "listed in StudyInstanceUIDs"
+    ACCESSION = "accession number and patient"
+    PERSON = "by hand"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A study that may belong to an exam; `date` is the study's local day, None when the header has none."""
+
+    uid: str
+    identities: tuple[StudyIdentity, ...]
+    date: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExamSide:
+    """What the exam says that joining needs; `date` as in Candidate, from StudyDate, RegisterTime or ApproveTime."""
+
+    listed: tuple[str, ...]
+    accession_number: str
+    patient: ExamPatient
+    date: datetime | None
+
+
+def by_accession(
+    exam: ExamSide, candidates: Sequence[Candidate], policy: IdentityPolicy, within: timedelta
+) -> list[str]:
+    """UIDs of the candidates that join by accession number: patient agrees, nothing differs, dates are near."""
+    return [c.uid for c in candidates if c.uid not in exam.listed and _joins(exam, c, policy, within)]
+
+
+def _joins(exam: ExamSide, candidate: Candidate, policy: IdentityPolicy, within: timedelta) -> bool:
+    if not exam.accession_number or not candidate.identities:
+        return False
+    comparisons = [compare(exam.patient, exam.accession_number, i, policy) for i in candidate.identities]
+    agreeing = all(c.agree & {"patient id", "name"} and "accession number" in c.agree for c in comparisons)
+    return agreeing and not any(c.differ for c in comparisons) and _near(exam.date, candidate.date, within)
+
+
+def _near(one: datetime | None, other: datetime | None, within: timedelta) -> bool:
+    return one is None or other is None or abs(one - other) <= within

@@ -1,0 +1,101 @@
+"""What a delivery waits for, and the state it should be in: the correlator applies it, the table of moves bounds it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from router.states import Needs, State
+
+PERSON = "person"
+_ASIDE = frozenset({State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED})
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """The images of an exam: studies joined and not here, studies here, and when the last instance came."""
+
+    missing: int
+    present: int
+    last_received: datetime | None
+
+    def stable_at(self, stable_after: timedelta) -> datetime | None:
+        """When the studies that are here are quiet for long enough; None when none is here."""
+        return None if self.last_received is None else self.last_received + stable_after
+
+    def needs(self, stable_after: timedelta, now: datetime) -> tuple[Needs, ...]:
+        """What is still to come before the images are complete."""
+        if self.missing or not self.present:
+            return (Needs.IMAGES,)
+        stable_at = self.stable_at(stable_after)
+        return (Needs.STABLE,) if stable_at is None or now < stable_at else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """`needs` is shown; `ready` says whether it may go now; `look_again` is when time alone changes the answer."""
+
+    needs: tuple[Needs, ...]
+    ready: bool
+    look_again: datetime | None = None
+
+
+def report_readiness(
+    *,
+    approved: bool,
+    json_ok: bool,
+    pdf: bool,
+    images: Images,
+    stable_after: timedelta,
+    half: datetime | None,
+    now: datetime,
+) -> Readiness:
+    """A report waits for its parts, and for the images until half of its budget is used up."""
+    parts = [(approved, Needs.APPROVAL), (json_ok, Needs.JSON), (pdf, Needs.PDF)]
+    needs = [need for there, need in parts if not there]
+    waits = images.needs(stable_after, now) if half is None or now < half else ()
+    look_again = _earliest(half if waits else None, _next_quiet(images, stable_after, now))
+    return Readiness((*needs, *waits), not needs and not waits, look_again)
+
+
+def images_readiness(
+    *, approved: bool, unsent: int, images: Images, stable_after: timedelta, now: datetime
+) -> Readiness:
+    """Images go as soon as there is something selected; the delivery ends when all studies are here and quiet."""
+    waits = images.needs(stable_after, now)
+    needs = (*(() if approved else (Needs.APPROVAL,)), *waits)
+    return Readiness(needs, approved and (unsent > 0 or not waits), _next_quiet(images, stable_after, now))
+
+
+def target(state: State, *, held_by: str, hold: str, aside: State | None, ready: bool, news: bool) -> State:
+    """The state to be in, one move from here.
+
+    `hold` names a cause to hold it, `aside` the state of an exam that is not shared, `news` that there is
+    something which the destination does not have.
+    """
+    if state == State.HELD:
+        return state if held_by == PERSON or hold else State.WAITING
+    if state in _ASIDE:
+        return state if state == aside else State.WAITING
+    if state == State.DELIVERED:
+        return State.WAITING if news and not hold else state
+    if state == State.CANCELLED:
+        return state
+    return State.HELD if hold else _unheld(state, aside, ready, news)
+
+
+def _unheld(state: State, aside: State | None, ready: bool, news: bool) -> State:
+    if state == State.SENDING:
+        return state
+    if state == State.FAILED:
+        return State.WAITING if news else state
+    if state == State.WAITING:
+        return aside or (State.READY if ready else state)
+    return state if ready and aside is None else State.WAITING
+
+
+def _next_quiet(images: Images, stable_after: timedelta, now: datetime) -> datetime | None:
+    stable_at = images.stable_at(stable_after)
+    return stable_at if stable_at is not None and stable_at > now else None
+
+
+def _earliest(*instants: datetime | None) -> datetime | None:
+    return min((i for i in instants if i is not None), default=None)

@@ -1,0 +1,58 @@
+"""What is shared at all: scope, exclusions and the day on which sharing began."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from router.states import State
+
+# Objects that go with images and say nothing about the kind of exam.
+_ACCOMPANYING = frozenset({"SR", "KO", "PR", "DOC", "SEG", "REG", "OT", ""})
+
+
+@dataclass(frozen=True, slots=True)
+class ExcludeRule:
+    """Every named header field must match its regular expression."""
+
+    name: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SharePolicy:
+    """The [share] section."""
+
+    modalities: frozenset[str]
+    start: datetime | None
+    exclude: tuple[ExcludeRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """An exam that is not shared: the state it gets and the reason, in words."""
+
+    state: State
+    why: str
+
+
+def aside(
+    policy: SharePolicy, headers: Sequence[Mapping[str, str]], modalities: frozenset[str], approved_at: datetime | None
+) -> Aside | None:
+    """Why the exam is not shared; None when it is, or when nothing can be said yet.
+
+    `headers` are the header fields, by DICOM keyword, of each study that is here.
+    """
+    for rule in policy.exclude:
+        if any(_matches(rule, header) for header in headers):
+            return Aside(State.EXCLUDED, f"rule {rule.name!r} of [[share.exclude]]")
+    kinds = modalities - _ACCOMPANYING
+    if kinds and not kinds & policy.modalities:
+        return Aside(State.OUT_OF_SCOPE, f"modality {', '.join(sorted(kinds))} is not in [share] modalities")
+    if policy.start is not None and approved_at is not None and approved_at < policy.start:
+        return Aside(State.NOT_SHARED, "approved before [share] from")
+    return None
+
+
+def _matches(rule: ExcludeRule, header: Mapping[str, str]) -> bool:
+    return all(re.search(expression, header.get(field, "")) for field, expression in rule.fields.items())

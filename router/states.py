@@ -1,0 +1,85 @@
+"""The states of a delivery and the one table of moves between them.
+
+A delivery is one exam to one destination by one channel. It is made `waiting` when the exam is first
+known and stays for ever; every move is an event.
+"""
+
+from enum import StrEnum
+
+from router.errors import RouterError
+
+
+class State(StrEnum):
+    """Where a delivery stands."""
+
+    WAITING = "waiting"
+    READY = "ready"
+    SENDING = "sending"
+    DEFERRED = "deferred"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    HELD = "held"
+    CANCELLED = "cancelled"
+    OUT_OF_SCOPE = "out_of_scope"
+    EXCLUDED = "excluded"
+    NOT_SHARED = "not_shared"
+
+
+class Needs(StrEnum):
+    """What a waiting delivery waits for."""
+
+    APPROVAL = "approval"
+    JSON = "json"
+    PDF = "pdf"
+    IMAGES = "images"
+    STABLE = "stable"
+
+
+_S = State
+
+# (from, to): what it takes.
+MOVES: dict[tuple[State, State], str] = {
+    (_S.WAITING, _S.READY): "everything it waits for is there",
+    (_S.READY, _S.WAITING): "something it needs is gone or was replaced",
+    (_S.READY, _S.SENDING): "claimed under a lease",
+    (_S.SENDING, _S.DELIVERED): "confirmed by the destination",
+    (_S.SENDING, _S.DEFERRED): "transient trouble; tried again later",
+    (_S.SENDING, _S.READY): "the lease was lost or given back",
+    (_S.SENDING, _S.WAITING): "what there was is sent; more is to come",
+    (_S.SENDING, _S.FAILED): "refused for good",
+    (_S.DEFERRED, _S.READY): "the time of the next try has come, or a person asked for it",
+    (_S.DEFERRED, _S.WAITING): "something it needs is gone or was replaced",
+    (_S.DELIVERED, _S.WAITING): "a new revision or late images",
+    (_S.FAILED, _S.READY): "a person asked for another try",
+    (_S.FAILED, _S.WAITING): "new data came",
+    (_S.HELD, _S.WAITING): "released, or its cause is gone; evaluated anew",
+    (_S.CANCELLED, _S.WAITING): "a person took the cancellation back",
+    (_S.OUT_OF_SCOPE, _S.WAITING): "in scope after all",
+    (_S.EXCLUDED, _S.WAITING): "no longer excluded",
+    (_S.NOT_SHARED, _S.WAITING): "to be shared after all",
+} | {
+    (start, _S.HELD): "a person, an identity doubt or a withdrawn approval"
+    for start in (_S.WAITING, _S.READY, _S.SENDING, _S.DEFERRED, _S.FAILED)
+} | {
+    (start, _S.CANCELLED): "a person cancelled it"
+    for start in (_S.WAITING, _S.READY, _S.SENDING, _S.DEFERRED, _S.FAILED, _S.HELD)
+} | {
+    (_S.WAITING, _S.OUT_OF_SCOPE): "no modality of [share] modalities",
+    (_S.WAITING, _S.EXCLUDED): "a rule of [[share.exclude]]",
+    (_S.WAITING, _S.NOT_SHARED): "approved before [share] from",
+}  # fmt: skip
+
+# States that the flow may change by itself when data or time change; the others wait for the sender or a person.
+OPEN = frozenset({_S.WAITING, _S.READY, _S.DEFERRED})
+# States in which a delivery still has work before it.
+PENDING = OPEN | {_S.SENDING, _S.HELD, _S.FAILED}
+
+
+class ForbiddenMove(RouterError):
+    """A move that the table does not have: a defect of the node, or a delivery that has moved on meanwhile."""
+
+
+def require_move(start: State, end: State) -> None:
+    """Raise ForbiddenMove unless the table allows start -> end."""
+    if (start, end) not in MOVES:
+        raise ForbiddenMove(f"a delivery does not go from {start} to {end}")
