@@ -1,0 +1,170 @@
+"""`validate`: an exam JSON, or a folder of them, against the standard, as given or as the node would fill it."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from router.cli.options import config_option, json_option, print_json
+from router.clock import SystemClock
+from router.config import Config, load
+from router.errors import InvalidData
+from router.exam.fields import FIELDS
+from router.exam.fill import Sources, fill
+from router.exam.read import MAX_BYTES, read
+from router.exam.validate import Fault, Findings, validate
+from router.exam.values import is_empty
+
+_WORTH_A_BAR = 200  # files; fewer are done before a bar is drawn
+
+_Row = tuple[str, str, str, str, str]
+_COLUMNS: _Row = ("file", "kind", "path", "name", "message")
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What there is to say of one file; `filled`, `added` and `notes` only with --fill."""
+
+    path: str
+    findings: Findings
+    filled: Mapping[str, object] | None = None
+    added: tuple[Fault, ...] = ()
+    notes: tuple[Fault, ...] = ()
+
+
+@click.command()
+@click.argument("target", metavar="FILE|FOLDER", type=click.Path(path_type=Path, exists=True))
+@click.option("--fill", "with_fill", is_flag=True, help="Show what the node would add from [hospital], and check that.")
+@json_option
+@config_option
+def command(target: Path, *, with_fill: bool, as_json: bool, config_file: Path) -> int:
+    """Check an exam JSON against appendices A and B, field by field.
+
+    The file is taken as given: nothing is filled, so empty StudyInstanceUIDs and a Status other than Reported are
+    errors; disagreement with [hospital] is a warning. A folder is searched for *.json, subfolders included.
+
+    Exit status: 0 all valid; 1 at least one is not, or does not read as JSON; 2 wrong use.
+    """
+    config, now = load(config_file), SystemClock().now()
+    answers = [_answer(path, config, now, with_fill=with_fill) for path in _with_progress(_files(target))]
+    if as_json:
+        print_json(_document(answers[0]) if target.is_file() else [_entry(answer) for answer in answers])
+    else:
+        _show(answers)
+    return 0 if all(answer.findings.valid for answer in answers) else 1
+
+
+def _files(target: Path) -> list[Path]:
+    if target.is_file():
+        return [target]
+    found = sorted(path for path in target.rglob("*") if path.suffix.lower() == ".json" and path.is_file())
+    if not found:
+        raise click.UsageError(f"no *.json in {click.format_filename(target)}")
+    return found
+
+
+def _with_progress(files: list[Path]) -> Iterable[Path]:
+    if len(files) < _WORTH_A_BAR or not sys.stderr.isatty():
+        return files
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(files, "validating", console=Console(stderr=True), transient=True)
+
+
+def _answer(path: Path, config: Config, now: datetime, *, with_fill: bool) -> _Answer:
+    shown = click.format_filename(path)
+    try:
+        with path.open("rb") as file:
+            given = read(file.read(MAX_BYTES + 1))
+    except (InvalidData, OSError) as error:
+        why = error.message if isinstance(error, InvalidData) else f"cannot be read: {error.strerror}"
+        return _Answer(shown, Findings((Fault("", "", why),), ()))
+    if not with_fill:
+        return _Answer(shown, _check(given, config, now))
+    sources = Sources(config.hospital, config.hospital.HospitalBranchCode, zone=config.node.timezone)
+    filled = fill(given, sources)
+    added = tuple(_additions(given, filled.document))
+    return _Answer(shown, _check(filled.document, config, now), filled.document, added, filled.notes)
+
+
+def _check(document: Mapping[str, object], config: Config, now: datetime) -> Findings:
+    return validate(
+        document,
+        hospital=config.hospital,
+        now=now,
+        tolerance=config.reports.clock_tolerance,
+        zone=config.node.timezone,
+    )
+
+
+def _additions(given: Mapping[str, object], filled: Mapping[str, object]) -> Iterator[Fault]:
+    for field in FIELDS:
+        before, after = _at(given, field.path), _at(filled, field.path)
+        if not field.path.startswith("Order.Procedures") and before != after and not is_empty(after):
+            yield Fault(field.path, field.name, json.dumps(after, ensure_ascii=False))
+
+
+def _at(document: Mapping[str, object], path: str) -> object:
+    value: object = document
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _document(answer: _Answer) -> Mapping[str, object]:
+    return answer.filled if answer.filled is not None else _verdict(answer)
+
+
+def _entry(answer: _Answer) -> Mapping[str, object]:
+    filled = {} if answer.filled is None else {"document": answer.filled}
+    return {"path": answer.path, **_verdict(answer), **filled}
+
+
+def _verdict(answer: _Answer) -> Mapping[str, object]:
+    return {
+        "valid": answer.findings.valid,
+        "errors": [asdict(fault) for fault in answer.findings.errors],
+        "warnings": [asdict(fault) for fault in answer.findings.warnings],
+    }
+
+
+def _rows(answers: Iterable[_Answer]) -> Iterator[_Row]:
+    for answer in answers:
+        for kind, faults in (
+            ("error", answer.findings.errors),
+            ("warning", answer.findings.warnings),
+            ("added", answer.added),
+            ("note", answer.notes),
+        ):
+            for fault in faults:
+                yield answer.path, kind, fault.path, fault.name, fault.message
+
+
+def _show(answers: list[_Answer]) -> None:
+    rows = list(_rows(answers))
+    if not sys.stdout.isatty():
+        for row in rows:
+            click.echo("\t".join(row))
+    elif rows:
+        _show_table(rows, one_file=len(answers) == 1)
+    good = sum(answer.findings.valid for answer in answers)
+    click.echo(f"{len(answers)} file(s): {good} valid, {len(answers) - good} not valid")
+
+
+def _show_table(rows: list[_Row], *, one_file: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = slice(1, None) if one_file else slice(None)
+    table = Table()
+    for column in _COLUMNS[shown]:
+        table.add_column(column, overflow="fold")  # a path cut short cannot be looked up
+    for row in rows:
+        table.add_row(*map(Text, row[shown]))  # as Text: [0] in a path is no markup
+    Console().print(table)

@@ -1,0 +1,31 @@
+"""AgeDisplay (年龄) from dates."""
+
+from calendar import monthrange
+from datetime import date
+
+
+def age_display(birth: date, day: date) -> str:
+    """The age at `day` as 45岁, 1岁3月 (under six years), 10月3周4天 (under one), 12天 (under a month).
+
+    Parts that are nothing are left out; "" when `day` lies before birth. Hours are only for the RIS to give.
+    """
+    if day < birth:
+        return ""
+    months = (day.year - birth.year) * 12 + day.month - birth.month - (day.day < birth.day)
+    if months >= 72:
+        return f"{months // 12}岁"
+    if months >= 12:
+        return _parts((months // 12, "岁"), (months % 12, "月"))
+    days = (day - _months_after(birth, months)).days
+    if months == 0:
+        return f"{days}天"
+    return _parts((months, "月"), (days // 7, "周"), (days % 7, "天"))
+
+
+def _parts(*amounts: tuple[int, str]) -> str:
+    return "".join(f"{amount}{unit}" for amount, unit in amounts if amount)
+
+
+def _months_after(birth: date, months: int) -> date:
+    years, month = divmod(birth.year * 12 + birth.month - 1 + months, 12)
+    return date(years, month + 1, min(birth.day, monthrange(years, month + 1)[1]))

@@ -1,0 +1,103 @@
+"""What the node needs of an exam JSON to pair, order, join and time it: read leniently, never filled."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from router.errors import InvalidData
+from router.exam.identifiers import uid_ok
+from router.exam.values import date_text, instant, integer, stripped
+
+REPORTED = "Reported"
+
+PATIENT_ID_PATHS = (
+    "Patient.PatientId",
+    "Visit.ClinicalNumber",
+    "Visit.InpatientNumber",
+    "Visit.MedicalRecordNumber",
+)
+
+_SEXES = {"1": "M", "2": "F", "M": "M", "F": "F", "O": "O", "男": "M", "女": "F"}
+
+
+@dataclass(frozen=True, slots=True)
+class ExamPatient:
+    """The patient as the RIS names it. `patient_ids` by JSON path, "" where absent; `sex` as DICOM M, F, O or ""."""
+
+    patient_ids: Mapping[str, str]
+    name: str = ""
+    birth_date: str = ""
+    sex: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExamKey:
+    """One exam JSON's identity and times. Absent or unreadable is "", None or (); times are aware.
+
+    `reported` is findings and impression: a new revision that changes them needs a new PDF.
+    """
+
+    branch: str
+    exam_id: str
+    accession_number: str
+    study_uids: tuple[str, ...]
+    bad_uids: tuple[str, ...]
+    patient: ExamPatient
+    status: str
+    approve_time: datetime | None
+    submit_time: datetime | None
+    image_count: int | None
+    study_date: datetime | None
+    reported: tuple[str, str]
+    modality: str
+
+
+def approved(key: ExamKey) -> bool:
+    """Whether the report may be shared: Status is Reported and there is an ApproveTime (DB11 5.3.1)."""
+    return key.status == REPORTED and key.approve_time is not None
+
+
+def key_of(document: Mapping[str, object], *, zone: ZoneInfo, default_branch: str) -> ExamKey:
+    """The key of a document as `read` gives it; InvalidData only when there is no ExamId."""
+    exam_id = stripped(document.get("ExamId"))
+    if not exam_id:
+        raise InvalidData("no ExamId (检查记录ID)", hint="without it the RIS's exam cannot be told from others")
+    order, report, study = (_section(document, name) for name in ("Order", "Report", "Study"))
+    uids = _uids(study.get("StudyInstanceUIDs"))
+    return ExamKey(
+        branch=stripped(document.get("HospitalBranchCode")) or default_branch,
+        exam_id=exam_id,
+        accession_number=stripped(order.get("AccessionNumber")),
+        study_uids=tuple(uid for uid in uids if uid_ok(uid)),
+        bad_uids=tuple(uid for uid in uids if not uid_ok(uid)),
+        patient=_patient(document),
+        status=stripped(order.get("Status")),
+        approve_time=instant(report.get("ApproveTime"), zone),
+        submit_time=instant(report.get("SubmitTime"), zone),
+        image_count=integer(study.get("ImageCount")),
+        study_date=instant(study.get("StudyDate"), zone),
+        reported=(stripped(report.get("Findings")), stripped(report.get("Impression"))),
+        modality=stripped(order.get("ModalityCode")),
+    )
+
+
+def _section(document: Mapping[str, object], name: str) -> Mapping[str, object]:
+    given = document.get(name)
+    return given if isinstance(given, Mapping) else {}
+
+
+def _uids(given: object) -> tuple[str, ...]:
+    listed = given if isinstance(given, list) else [given]
+    return tuple(dict.fromkeys(uid for uid in map(stripped, listed) if uid))
+
+
+def _patient(document: Mapping[str, object]) -> ExamPatient:
+    given = _section(document, "Patient")
+    ids = {path: stripped(_section(document, path.split(".")[0]).get(path.split(".")[1])) for path in PATIENT_ID_PATHS}
+    return ExamPatient(
+        patient_ids=ids,
+        name=stripped(given.get("Name")),
+        birth_date=date_text(given.get("DateOfBirth")) or "",
+        sex=_SEXES.get(stripped(given.get("Gender")).upper(), ""),
+    )

@@ -1,0 +1,76 @@
+"""Bytes of a `NAME.json` to a document, or InvalidData that never quotes them."""
+
+import json
+import math
+from typing import NoReturn
+
+from router.errors import InvalidData
+from router.exam.fields import BY_PATH, SECTION_NAMES
+
+MAX_BYTES = 8 * 2**20
+
+_KEYS = {field.key for field in BY_PATH.values()} | set(SECTION_NAMES)
+
+
+def read(data: bytes) -> dict[str, object]:
+    """The JSON object in `data`: UTF-8 with or without BOM, or GB18030; at most MAX_BYTES.
+
+    A key given twice in one object with different values is refused: which one is meant nobody knows, and a wrong
+    guess may name the wrong patient (RFC 8259 4). The same value twice does no harm.
+    Raises InvalidData for this and for anything that is not a JSON object: NaN, endless nesting, half a surrogate pair.
+    """
+    if len(data) > MAX_BYTES:
+        raise InvalidData(f"larger than {MAX_BYTES} bytes", size=len(data))
+    given = _decoded(data)
+    try:
+        document = json.loads(given, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite)
+        _require_unicode(given, document)
+    except json.JSONDecodeError as error:
+        raise InvalidData(
+            f"not JSON: {error.msg}, line {error.lineno} column {error.colno}",
+            hint="let the RIS export it again",
+            line=error.lineno,
+            column=error.colno,
+        ) from None
+    except RecursionError:
+        raise InvalidData("nested too deeply for an exam JSON") from None
+    except ValueError:
+        raise InvalidData("holds a number or text that JSON does not allow") from None
+    if not isinstance(document, dict):
+        raise InvalidData("JSON, but not an object")
+    return document
+
+
+def _decoded(data: bytes) -> str:
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            return data.decode(encoding).removeprefix("\ufeff")
+        except UnicodeDecodeError:
+            continue
+    raise InvalidData("neither UTF-8 nor GB18030 text", hint="export the JSON in UTF-8")
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        for key, value in pairs:
+            if result[key] != value:
+                raise InvalidData(f"the key {key if key in _KEYS else '?'} is given twice with different values")
+    return result
+
+
+def _no_constant(_name: str) -> NoReturn:
+    raise ValueError
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _require_unicode(given: str, document: object) -> None:
+    # Only an escape can name half a surrogate pair; without one the decoded text is sound already.
+    if "\\u" in given:
+        json.dumps(document, ensure_ascii=False).encode("utf-8")

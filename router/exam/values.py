@@ -1,0 +1,105 @@
+"""Single values as a RIS may write them, turned into what appendix B wants. None: it cannot be read as that."""
+
+import re
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from router.exam.fields import Kind
+
+_BLANK = " \t\r\n\0\u3000"
+_TIME_TAIL = r"(?:[.,][0-9]{1,9})? ?(Z|[+-][0-9]{2}:?[0-9]{2})?"
+_SEPARATED_TIME = re.compile(
+    r"([0-9]{4})[-/]([0-9]{1,2})[-/]([0-9]{1,2})[ T]([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?" + _TIME_TAIL
+)
+_COMPACT_TIME = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})[ T]?([0-9]{2})([0-9]{2})([0-9]{2})?" + _TIME_TAIL)
+_MIDNIGHT = r"(?:[ T]00:00(?::00(?:\.0+)?)?)?"
+_SEPARATED_DATE = re.compile(r"([0-9]{4})[-/]([0-9]{1,2})[-/]([0-9]{1,2})" + _MIDNIGHT)
+_COMPACT_DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def is_empty(value: object) -> bool:
+    """Absent, null, blank text, an array or object with nothing in it."""
+    if isinstance(value, str):
+        return not value.strip(_BLANK)
+    return value is None or value in ([], {})
+
+
+def text(value: object) -> str | None:
+    """Text as given, without NULs; numbers in decimal."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return str(value)
+
+
+def stripped(value: object) -> str:
+    """Text without blanks around it, "" for what is no text: for comparing, never for output."""
+    return (text(value) or "").strip(_BLANK)
+
+
+def integer(value: object) -> int | None:
+    """A whole number, or text that is one."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return int(value) if value == value // 1 else None
+    given = stripped(value)
+    return int(given) if _INTEGER.fullmatch(given) else None
+
+
+def boolean(value: object) -> bool | None:
+    """true, false, 1 or 0, also as text."""
+    return value if isinstance(value, bool) else _BOOLEANS.get(stripped(value).lower())
+
+
+def instant(value: object, zone: ZoneInfo) -> datetime | None:
+    """The aware time of yyyy-MM-dd HH:mm:ss, ISO 8601, yyyyMMddHHmmss, or a DICOM DA and TM; in `zone` unless it says.
+
+    A day alone is not a time: midnight would be invented.
+    """
+    given = stripped(value)
+    match = _SEPARATED_TIME.fullmatch(given) or _COMPACT_TIME.fullmatch(given)
+    if match is None:
+        return None
+    *parts, offset = match.groups(default="0")
+    try:
+        naive = datetime(*map(int, parts))  # type: ignore[arg-type]  # noqa: DTZ001 - six numbers; the zone follows
+        if offset == "0":
+            return naive.replace(tzinfo=zone)
+        return datetime.fromisoformat(f"{naive.isoformat()}{offset}").astimezone(zone)
+    except (ValueError, OverflowError):
+        return None
+
+
+def datetime_text(value: object, zone: ZoneInfo) -> str | None:
+    """`instant` as yyyy-MM-dd HH:mm:ss of `zone`."""
+    moment = instant(value, zone)
+    return None if moment is None else moment.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
+
+
+def date_text(value: object) -> str | None:
+    """yyyy-MM-dd of that form, yyyy/M/d or a DICOM DA; a midnight after it is ignored."""
+    given = stripped(value)
+    match = _SEPARATED_DATE.fullmatch(given) or _COMPACT_DATE.fullmatch(given)
+    try:
+        return match and date(*map(int, match.groups())).isoformat()
+    except ValueError:
+        return None
+
+
+def converted(value: object, kind: Kind, zone: ZoneInfo) -> object:
+    """`value` as `kind` wants it; None when it cannot be that. Arrays must be arrays already."""
+    match kind:
+        case "string":
+            return text(value)
+        case "datetime":
+            return datetime_text(value, zone)
+        case "date":
+            return date_text(value)
+        case "integer":
+            return integer(value)
+        case "boolean":
+            return boolean(value)
+        case "array":
+            return value if isinstance(value, list) else None
