@@ -1,0 +1,57 @@
+"""Who may open an association, and how many. Pure: the service loop asks, this answers."""
+
+import ipaddress
+from dataclasses import dataclass
+
+from router.config import Sender
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The rules. A sender is a calling AE title and its address; no `ae_title`: any called AE; no `senders`: anyone."""
+
+    ae_title: str | None = None
+    senders: tuple[Sender, ...] = ()
+    max_associations: int = 64
+    max_associations_per_sender: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An A-ASSOCIATE-RJ: result, source and reason as PS3.8 9.3.4 numbers them, and our words for the operator."""
+
+    result: int
+    source: int
+    reason: int
+    text: str
+
+
+CALLED_AE = Rejection(1, 1, 7, "called AE title not recognised")
+CALLING_AE = Rejection(1, 1, 3, "calling AE title and address are not among the senders")
+FULL = Rejection(2, 3, 2, "too many associations")
+SENDER_FULL = Rejection(2, 3, 2, "too many associations from this sender")
+
+
+def judge(
+    rules: Admission, *, called: str, calling: str, address: str, in_all: int, from_sender: int
+) -> Rejection | None:
+    """The rejection that a request deserves, or None. The counts are of associations open before this one."""
+    if rules.senders and not any(_is(sender, calling, address) for sender in rules.senders):
+        return CALLING_AE
+    if rules.ae_title is not None and called != rules.ae_title:
+        return CALLED_AE
+    if in_all >= rules.max_associations:
+        return FULL
+    if from_sender >= rules.max_associations_per_sender:
+        return SENDER_FULL
+    return None
+
+
+def _is(sender: Sender, calling: str, address: str) -> bool:
+    if sender.ae_title != calling:
+        return False
+    if not sender.address:
+        return True
+    peer = ipaddress.ip_address(address.partition("%")[0])
+    mapped = peer.ipv4_mapped if isinstance(peer, ipaddress.IPv6Address) else None
+    return (mapped or peer) in ipaddress.ip_network(sender.address, strict=False)

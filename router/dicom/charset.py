@@ -1,0 +1,57 @@
+"""Text in the character sets of DICOM (PS3.3 C.12.1.1.2, PS3.5 6.1), never an exception and never a warning."""
+
+import re
+from collections.abc import Sequence
+
+from pydicom.charset import CODES_TO_ENCODINGS, python_encoding
+
+_ESCAPE = re.compile(rb"\x1b\$?[()-]?[A-Z]")
+_WITHIN_ITS_ESCAPE = frozenset({"iso2022_jp", "iso2022_jp_2"})  # Python's codec wants to see the escape
+
+
+def decode(value: bytes, charsets: Sequence[str]) -> str:
+    """The text of `value` under the declared defined terms of Specific Character Set.
+
+    Bytes beyond ASCII without a declaration that fits are read as UTF-8 or, as Chinese devices write them, GB18030.
+    """
+    if b"\x1b" in value:
+        return _with_escapes(value, _codec(charsets[0]) if charsets else "ascii")
+    if value.isascii():
+        return value.decode("ascii")
+    declared = _codec(charsets[0]) if charsets else "ascii"
+    for codec in (declared, "utf-8", "gb18030"):
+        try:
+            return value.decode(codec)
+        except UnicodeError:
+            continue
+    return value.decode(declared, "replace")
+
+
+def _codec(term: str) -> str:
+    """The defined term as devices write it (`ISO IR 100`, `ISO-IR 100`, `iso_ir 100`); ASCII for an unknown one."""
+    normal = re.sub(r"^ISO[ _-]?IR[ _-]", "ISO_IR ", term.strip().upper())
+    if normal in {"", "ISO_IR 6", "ISO 2022 IR 6"}:
+        return "ascii"
+    return python_encoding.get(normal, "ascii")
+
+
+def _with_escapes(value: bytes, first: str) -> str:
+    """Code extensions (PS3.5 6.1.2.5): an escape holds to the next one.
+
+    The standard sets back to the first set at delimiters; devices that forget to escape again are read rightly too,
+    since the sets that may follow an escape hold ASCII as well.
+    """
+    text, codec, start, escape = [], first, 0, b""
+    for match in [*_ESCAPE.finditer(value), None]:
+        end = match.start() if match else len(value)
+        text.append(_fragment(value[start:end], codec, escape))
+        if match:
+            escape, start = match.group(), match.end()
+            codec = CODES_TO_ENCODINGS.get(escape, first)
+    return "".join(text)
+
+
+def _fragment(fragment: bytes, codec: str, escape: bytes) -> str:
+    if codec in _WITHIN_ITS_ESCAPE:
+        fragment = escape + fragment
+    return fragment.decode("gb2312" if codec == "iso_ir_58" else codec, "replace")

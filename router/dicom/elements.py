@@ -1,0 +1,97 @@
+"""Reads data elements from encoded bytes without decoding them (PS3.5 7), as far as the node's own needs go."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from router.errors import InvalidData
+
+EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
+
+_UNDEFINED = 0xFFFFFFFF
+_ITEM = 0xFFFEE000
+_LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
+_SHORT = frozenset(
+    {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS",
+     b"ST", b"TM", b"UI", b"UL", b"US"}
+)  # fmt: skip
+_VRS = _LONG | _SHORT
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How a data set is written: with VRs or without, and the byte order as struct names it."""
+
+    explicit: bool
+    order: str
+
+
+def encoding_of(data: bytes, transfer_syntax: str) -> Encoding:
+    """The encoding as the first element shows it; the byte order is the transfer syntax's.
+
+    Devices exist that announce one of implicit and explicit VR and write the other.
+    """
+    order = ">" if transfer_syntax == EXPLICIT_BIG_ENDIAN else "<"
+    return Encoding(data[4:6] in _VRS, order)
+
+
+def inflate(data: bytes, transfer_syntax: str, limit: int) -> bytes:
+    """The first `limit` bytes of a deflated data set (PS3.5 A.5); of any other the data itself. Raises InvalidData."""
+    if transfer_syntax not in DEFLATED:
+        return data
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, limit)
+    except zlib.error as error:
+        raise InvalidData("the deflated data set does not inflate") from error
+
+
+def top_level(data: bytes, encoding: Encoding) -> Iterator[tuple[int, bytes]]:
+    """(tag, value) of each element outside sequences, in order; sequences of undefined length are passed over.
+
+    Raises InvalidData when the bytes end inside an element. Flat, so that nesting without end cannot exhaust the stack.
+    """
+    nested = [encoding.explicit]
+    position = 0
+    while position < len(data):
+        tag, vr, length, position = _head(data, position, encoding.order, explicit=nested[-1])
+        if tag >> 16 == 0xFFFE:
+            position = _delimiter(tag, length, position, nested)
+        elif length == _UNDEFINED:
+            nested.append(nested[-1] and vr != b"UN")  # inside UN all is implicit (PS3.5 6.2.2 note 4)
+        else:
+            end = position + length
+            if end > len(data):
+                raise InvalidData("the data set ends inside an element", tag=f"{tag:08X}")
+            if len(nested) == 1:
+                yield tag, data[position:end]
+            position = end
+
+
+def _head(data: bytes, position: int, order: str, *, explicit: bool) -> tuple[int, bytes, int, int]:
+    try:
+        group, element = struct.unpack_from(order + "HH", data, position)
+        tag = group << 16 | element
+        vr = data[position + 4 : position + 6]
+        if not explicit or group == 0xFFFE or vr not in _VRS:
+            return tag, b"", struct.unpack_from(order + "L", data, position + 4)[0], position + 8
+        if vr in _LONG:
+            return tag, vr, struct.unpack_from(order + "L", data, position + 8)[0], position + 12
+        return tag, vr, struct.unpack_from(order + "H", data, position + 6)[0], position + 8
+    except struct.error as error:
+        raise InvalidData("the data set ends inside an element") from error
+
+
+def _delimiter(tag: int, length: int, position: int, nested: list[bool]) -> int:
+    if tag == _ITEM and length == _UNDEFINED:
+        nested.append(nested[-1])
+    elif tag == _ITEM:
+        return position + length
+    elif len(nested) > 1:
+        nested.pop()
+    else:
+        raise InvalidData("a delimiter outside any sequence", tag=f"{tag:08X}")
+    return position

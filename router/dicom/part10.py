@@ -1,0 +1,113 @@
+"""The DICOM file format's own part: preamble, prefix and file meta information (PS3.10 7.1)."""
+
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from router import __version__
+from router.dicom.elements import (
+    EXPLICIT_BIG_ENDIAN,
+    EXPLICIT_LITTLE_ENDIAN,
+    IMPLICIT_LITTLE_ENDIAN,
+    encoding_of,
+)
+from router.dicom.uid import clean
+from router.errors import InvalidData
+
+IMPLEMENTATION_CLASS_UID = "2.25.251402479836130090831242758628907721395"
+IMPLEMENTATION_VERSION = f"IMGCLOUD_{__version__}"[:16]
+
+_PREAMBLE = bytes(128) + b"DICM"
+_LARGEST_META = 2**20
+_FOUR_BYTE_LENGTH = frozenset({b"OB", b"OW", b"UN", b"UT", b"UC", b"UR", b"SQ"})
+
+
+@dataclass(frozen=True, slots=True)
+class FileMeta:
+    """What group 0002 says and where the data set begins; absent values are ""."""
+
+    offset: int
+    transfer_syntax: str
+    sop_class: str = ""
+    sop_instance: str = ""
+    sending_ae: str = ""
+
+
+def preamble_and_meta(
+    sop_class: str, sop_instance: str, transfer_syntax: str, source_ae: str, receiving_ae: str
+) -> bytes:
+    """The bytes before the data set: preamble, DICM and group 0002 in explicit VR little endian.
+
+    `source_ae` is the AE that sent the instance: Source (0002,0016) and Sending AE Title (0002,0017).
+    """
+    elements = b"".join(
+        (
+            struct.pack("<HH2sHL", 2, 0x0001, b"OB", 0, 2) + b"\0\1",
+            _element(0x0002, b"UI", sop_class),
+            _element(0x0003, b"UI", sop_instance),
+            _element(0x0010, b"UI", transfer_syntax),
+            _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID),
+            _element(0x0013, b"SH", IMPLEMENTATION_VERSION),
+            _element(0x0016, b"AE", source_ae),
+            _element(0x0017, b"AE", source_ae),
+            _element(0x0018, b"AE", receiving_ae),
+        )
+    )
+    return _PREAMBLE + struct.pack("<HH2sHL", 2, 0, b"UL", 4, len(elements)) + elements
+
+
+def dataset_offset(file: BinaryIO) -> FileMeta:
+    """Where the data set begins and what it is; a file without preamble or without group 0002 is understood.
+
+    Reads from the start of `file`. Raises InvalidData when it is no DICOM.
+    """
+    file.seek(0)
+    head = file.read(132)
+    start = 132 if head[128:] == b"DICM" else 0
+    file.seek(start)
+    values, offset = _group_2(file, start)
+    file.seek(offset)
+    first = file.read(8)
+    return FileMeta(
+        offset,
+        values.get(0x0010) or _guessed_syntax(first, known=bool(start or values)),
+        values.get(0x0002, ""),
+        values.get(0x0003, ""),
+        values.get(0x0017) or values.get(0x0016, ""),
+    )
+
+
+def _element(number: int, vr: bytes, value: str) -> bytes:
+    encoded = value.encode("ascii", "replace")
+    if len(encoded) % 2:
+        encoded += b"\0" if vr == b"UI" else b" "
+    return struct.pack("<HH2sH", 2, number, vr, len(encoded)) + encoded
+
+
+def _group_2(file: BinaryIO, offset: int) -> tuple[dict[int, str], int]:
+    values: dict[int, str] = {}
+    start = offset
+    while offset - start < _LARGEST_META:
+        head = file.read(8)
+        if len(head) < 8 or head[:2] != b"\2\0":
+            return values, offset
+        number, vr, length = struct.unpack("<2xH2sH", head)
+        size = 8
+        if vr in _FOUR_BYTE_LENGTH:
+            (length,), size = struct.unpack("<L", file.read(4).ljust(4, b"\xff")), 12
+        value = file.read(min(length, _LARGEST_META))
+        if len(value) != length:
+            raise InvalidData("the file ends inside group 0002")
+        values[number] = clean(value.decode("ascii", "replace"))
+        offset += size + length
+    raise InvalidData("group 0002 is longer than any real one")
+
+
+def _guessed_syntax(first: bytes, *, known: bool) -> str:
+    """From the data set's first element, which is of group 0008 in every instance that the node stores."""
+    if first[:2] == b"\0\x08":
+        return EXPLICIT_BIG_ENDIAN
+    explicit = encoding_of(first, "").explicit
+    if first[:2] != b"\x08\0" and not (known and len(first) == 8):
+        raise InvalidData("neither a DICOM file nor a DICOM data set")
+    return EXPLICIT_LITTLE_ENDIAN if explicit else IMPLICIT_LITTLE_ENDIAN

@@ -1,0 +1,63 @@
+"""What a peer's answer means for the sender: C-STORE status (PS3.4 B.2.3, PS3.7 C) and A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
+
+from enum import StrEnum
+
+SOP_CLASS_NOT_SUPPORTED = 0x0122
+
+_STORED = frozenset(
+    {0x0000, 0x0001, 0x0107, 0x0116}
+)  # success and the general warnings of PS3.7 C.4: kept, with a remark
+_REFUSED = frozenset(
+    {0x0105, 0x0106, 0x0111, 0x0112, 0x0115, 0x0117, 0x0118, 0x0119, 0x0120, 0x0121, 0x0122, 0x0124, 0x0211, 0x0212}
+)
+
+
+class Verdict(StrEnum):
+    """What becomes of one instance after one response."""
+
+    STORED = "stored"
+    LATER = "later"
+    REFUSED = "refused"
+
+
+class Cause(StrEnum):
+    """Why an association was rejected, as far as the sender must care."""
+
+    LATER = "later"
+    CONFIGURATION = "configuration"
+
+
+def classify(status: int) -> Verdict:
+    """The verdict on one instance.
+
+    A duplicate SOP instance (0111) is refused, not stored: the peer keeps what it had, which may be an older version.
+    A code that no table knows is `later`: a retry costs little and the due time makes it visible, while a refusal
+    taken from a misread code would keep an image from the cloud.
+    """
+    if status in _STORED or 0xB000 <= status <= 0xBFFF:
+        return Verdict.STORED
+    if status in _REFUSED or 0xA900 <= status <= 0xA9FF or 0xC000 <= status <= 0xCFFF:
+        return Verdict.REFUSED
+    return Verdict.LATER
+
+
+def rejection(result: int, source: int, reason: int) -> Cause:
+    """Whether to try again later or to have a person look at the configuration.
+
+    Source 3 is load (PS3.8 Table 9-21: temporary congestion, local limit). An AE title, application context or
+    protocol version not recognised is the configuration; where no reason is given the result decides.
+    """
+    if source == 3:
+        return Cause.LATER
+    if reason != 1:
+        return Cause.CONFIGURATION
+    return Cause.CONFIGURATION if result == 1 else Cause.LATER
+
+
+def hint(source: int, reason: int) -> str:
+    """What the operator can do about a rejection for configuration."""
+    if (source, reason) == (1, 3):
+        return "the destination does not know our calling_ae_title: ask it to add the title, or correct ours"
+    if (source, reason) == (1, 7):
+        return "the destination does not answer to this ae_title: correct it in [destination.dicom]"
+    return f"the destination rejects associations for good (source {source}, reason {reason}): ask its operator"

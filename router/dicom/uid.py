@@ -1,0 +1,24 @@
+"""UIDs from the wire: lenient as a value, strict as a file name (PS3.5 9.1)."""
+
+import re
+
+from router.errors import InvalidData
+
+_UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+
+
+def clean(value: str) -> str:
+    """The value without padding: NUL is the standard's, blanks are real devices'."""
+    return value.strip("\0 ")
+
+
+def valid(value: str) -> str:
+    """The cleaned UID, safe as a file name: 1 to 64 digits and dots, no empty component.
+
+    Leading zeros are tolerated, since real devices send them. InvalidData otherwise; the value itself is not in
+    the error, because nobody knows what a device wrote there.
+    """
+    cleaned = clean(value)
+    if len(cleaned) > 64 or not _UID.fullmatch(cleaned):
+        raise InvalidData("not a UID: expected 1 to 64 digits and dots (PS3.5 9.1)", length=len(cleaned))
+    return cleaned

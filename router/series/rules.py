@@ -1,0 +1,153 @@
+"""Series rules as data: an ordered TOML file of named rules, each with a class and conditions over SeriesFacts.
+
+    [[rule]]
+    name = "CT localizer"
+    class = "scout"
+    modality = { equals = "CT" }
+    image_type = { contains = "LOCALIZER" }
+
+All conditions of a rule must hold; the first rule that holds decides. Text is compared without regard to case.
+
+    equals, one_of   the whole value; of several values, joined by backslash as DICOM writes them
+    contains         a part of the text; of ImageType, one of its values
+    matches          a regular expression found anywhere; ImageType joined by backslash
+    min, max         a number's range, both ends included; an absent number is in no range
+    present          true or false
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from router.errors import ConfigurationError
+from router.model import SeriesClass, SeriesFacts
+
+TEXT_TESTS = ("equals", "one_of", "contains", "matches", "present")
+NUMBER_TESTS = ("equals", "one_of", "min", "max", "present")
+
+Operand = str | float | bool | tuple[str, ...] | tuple[float, ...] | re.Pattern[str]
+
+_NUMERIC = {
+    field.name: "int" in str(hint) or "float" in str(hint)
+    for field, hint in ((f, get_type_hints(SeriesFacts)[f.name]) for f in fields(SeriesFacts))
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One test of one field; text operands are in lower case already."""
+
+    field: str
+    test: str
+    operand: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A named rule: all its conditions hold, so the class is this."""
+
+    name: str
+    series_class: SeriesClass
+    conditions: tuple[Condition, ...]
+
+
+def load(path: Path) -> tuple[Rule, ...]:
+    """The rules of a file in their order. ConfigurationError lists every fault with line, rule and key."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        raw = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"cannot read the series rules {path}: {error}") from error
+    return parse(raw, source=str(path), lines=_rule_lines(text))
+
+
+def parse(raw: Mapping[str, Any], *, source: str, lines: tuple[int, ...] = ()) -> tuple[Rule, ...]:
+    """Rules from a decoded TOML document; `lines` are the numbers of the `[[rule]]` lines."""
+    faults = [f"{key}: unknown key; expected [[rule]]" for key in raw if key != "rule"]
+    tables = raw.get("rule", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ConfigurationError(f"{source}: expected [[rule]] tables")
+    rules: list[Rule] = []
+    names: set[object] = set()
+    for number, table in enumerate(tables):
+        where = f"rule {table.get('name', number + 1)!r}" + (f" (line {lines[number]})" if number < len(lines) else "")
+        faults += [f"{where}: {fault}" for fault in _rule(table, rules)]
+        if table.get("name") in names:
+            faults.append(f"{where}: name: another rule has it already")
+        names.add(table.get("name"))
+    if faults:
+        raise ConfigurationError(f"{source} has {len(faults)} fault(s):", faults=tuple(faults))
+    return tuple(rules)
+
+
+def _rule_lines(text: str) -> tuple[int, ...]:
+    return tuple(n for n, line in enumerate(text.splitlines(), 1) if re.match(r"\s*\[\[\s*rule\s*\]\]", line))
+
+
+def _rule(table: Mapping[str, Any], rules: list[Rule]) -> list[str]:
+    """Appends the rule and returns its faults."""
+    faults: list[str] = []
+    name, series_class = table.get("name"), table.get("class")
+    if not isinstance(name, str) or not name:
+        faults.append("name: missing")
+    if series_class not in list(SeriesClass):
+        faults.append(f"class = {series_class!r}: expected one of {', '.join(SeriesClass)}")
+    conditions: list[Condition] = []
+    for field, tests in table.items():
+        if field not in {"name", "class"}:
+            faults += _conditions(field, tests, conditions)
+    if not conditions and not faults:
+        faults.append("no condition: it would decide everything")
+    if not faults:
+        rules.append(Rule(str(name), SeriesClass(str(series_class)), tuple(conditions)))
+    return faults
+
+
+def _conditions(field: str, tests: object, conditions: list[Condition]) -> list[str]:
+    if field not in _NUMERIC:
+        return [f"{field}: unknown field; expected one of {', '.join(_NUMERIC)}"]
+    if not isinstance(tests, dict) or not tests:
+        return [f'{field} = {tests!r}: expected a condition like {{ equals = "..." }}']
+    faults: list[str] = []
+    for test, value in tests.items():
+        try:
+            conditions.append(Condition(field, test, _operand(test, value, numeric=_NUMERIC[field])))
+        except ValueError as error:
+            faults.append(f"{field}.{test} = {value!r}: {error}")
+    return faults
+
+
+def _operand(test: str, value: object, *, numeric: bool) -> Operand:
+    allowed = NUMBER_TESTS if numeric else TEXT_TESTS
+    if test not in allowed:
+        raise ValueError(f"unknown condition here; expected one of {', '.join(allowed)}")
+    if test == "present":
+        if not isinstance(value, bool):
+            raise ValueError("expected true or false")
+        return value
+    if test == "one_of":
+        if not isinstance(value, list) or not value:
+            raise ValueError("expected a list")
+        return tuple(_single(one, numeric=numeric) for one in value)  # type: ignore[return-value]  # all of one kind
+    if test == "matches":
+        return _pattern(value)
+    return _single(value, numeric=numeric)
+
+
+def _single(value: object, *, numeric: bool) -> str | float:
+    if numeric and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if not numeric and isinstance(value, str):
+        return value.casefold()
+    raise ValueError("expected a number" if numeric else "expected text")
+
+
+def _pattern(value: object) -> re.Pattern[str]:
+    _single(value, numeric=False)
+    try:
+        return re.compile(str(value), re.IGNORECASE)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression: {error}") from error
