@@ -1,0 +1,1 @@
+"""What administrators look at while the node runs."""

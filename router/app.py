@@ -1,0 +1,208 @@
+"""The node: everything built from the configuration, started and stopped in order."""
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from router.admin.health import HealthServer
+from router.catalogue import Catalogue, open_catalogue
+from router.clock import Clock
+from router.config import Config, Destination, shipped
+from router.crypto import selftest
+from router.dicom.admission import Admission
+from router.dicom.client import StorageClient
+from router.dicom.server import Received, Refused, StorageServer
+from router.errors import ConfigurationError
+from router.events import Event, Journal, Kind, log_event
+from router.flow.cataloguer import Cataloguer
+from router.flow.correlator import Correlator
+from router.flow.dispatcher import Dispatcher, Lane
+from router.flow.intake import Intake
+from router.flow.loop import Loop, Step
+from router.flow.pickup import Pickup
+from router.flow.sending import ImagesSender, ReportSender
+from router.forward.report import ReportAgent, load_keys
+from router.model import Channel
+from router.series.rules import load
+from router.states import State
+from router.storage import open_storage
+from router.storage.lock import lock
+
+_GRACE_SECONDS = 25.0
+_IDLE_SECONDS = 1.0
+_LEASE_ROUND_SECONDS = 10.0
+_log = logging.getLogger("router")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the node listens."""
+
+    dicom: int
+    admin: int
+
+
+class Node:
+    """One node. ConfigurationError on building it when keys, rules or folders are not as they must be."""
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        selftest.run()
+        if config.receive.tls is not None:
+            raise ConfigurationError("receive.tls is set, but this version receives DICOM without TLS only")
+        self._config = config
+        self._clock = clock
+        self._owner = config.node.owner
+        self._journal = Journal(log_event)
+        self._storage = open_storage(config.node.data, self._owner, config.receive.min_free)
+        self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
+        config.reports.folder.mkdir(parents=True, exist_ok=True)
+        self._catalogue: Catalogue = open_catalogue(config.database.url, config.node.data, self._journal)
+        self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
+        self._cataloguer = self._make_cataloguer()
+        self._correlator = Correlator(config, self._catalogue, self._storage.reports, self._journal, clock)
+        intake = Intake(config, self._catalogue.exams, self._storage, self._journal, clock)
+        self._pickup = Pickup(config.reports, intake, self._journal, clock)
+        self._server = self._make_server()
+        self._health = HealthServer(self._report)
+        self._lanes = [lane for destination in config.destination for lane in self._lanes_of(destination)]
+        self._correlating = self._loop("correlator", self._correlate)
+        self._sending = [
+            self._loop(f"{lane.channel} to {lane.destination} {n + 1}", lambda lane=lane: self._send(lane))
+            for lane in self._lanes
+            for n in range(lane.width)
+        ]
+        self._loops = self._make_loops()
+
+    def start(self) -> Ports:
+        """Take back what a former life left, then listen. Returns when every listener is up."""
+        now = self._clock.now()
+        self._catalogue.queue.take_back(self._owner, now)
+        self._drain_incoming()
+        self._journal.subscribe(self._wake_lanes)
+        self._pickup.watch.start()
+        for loop in self._loops:
+            loop.start()
+        receive, admin = self._config.receive, self._config.admin
+        try:
+            ports = Ports(self._server.start(receive.host, receive.port), self._health.start(admin.host, admin.port))
+        except OSError as error:
+            self.stop()
+            raise ConfigurationError(
+                f"cannot listen: {error.strerror}", hint="see [receive] and [admin] host and port"
+            ) from error
+        self._journal.record(Event(self._clock.now(), Kind.STARTED, f"node {self._owner} listens"))
+        return ports
+
+    def stop(self) -> None:
+        """Stop accepting, finish what is in flight, give leases back; within 30 s."""
+        until = time.monotonic() + _GRACE_SECONDS
+        self._dispatcher.stop()
+        self._pickup.stop()
+        self._server.stop(_GRACE_SECONDS / 2)
+        for loop in self._loops:
+            loop.stop()
+        unfinished = [loop for loop in self._loops if not loop.join(max(until - time.monotonic(), 0.1))]
+        self._health.stop()
+        self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
+        if unfinished:
+            _log.warning("%d unfinished piece(s) of work are taken up at the next start", len(unfinished))
+        self._catalogue.engine.close_thread()
+
+    # -- parts
+
+    def _make_cataloguer(self) -> Cataloguer:
+        series = self._config.series
+        rules = (
+            *(load(series.own_rules) if series.own_rules else ()),
+            *load(series.rules or shipped("series_rules.toml")),
+        )
+        return Cataloguer(self._storage, self._catalogue.instances, rules, self._journal, self._clock)
+
+    def _make_server(self) -> StorageServer:
+        receive = self._config.receive
+        admission = Admission(
+            receive.ae_title, receive.senders, receive.max_associations, receive.max_associations_per_sender
+        )
+        return StorageServer(self._storage.incoming, admission=admission, record=self._note_received)
+
+    def _lanes_of(self, destination: Destination) -> list[Lane]:
+        lanes = []
+        if destination.http is not None:
+            keys = load_keys(destination.http)
+            agent = ReportAgent(destination.http, self._config.hospital.USCI, keys, self._clock)
+            report = ReportSender(self._config, self._catalogue, self._storage, agent, keys.api_key, self._clock)
+            lanes.append(Lane(destination.name, Channel.REPORT, 1, report))
+        if destination.dicom is not None:
+            client = StorageClient(destination.dicom)
+            images = ImagesSender(self._config, self._catalogue, self._storage, client, self._clock)
+            lanes.append(Lane(destination.name, Channel.IMAGES, destination.dicom.associations, images))
+        return lanes
+
+    def _make_loops(self) -> list[Loop]:
+        incoming, watch = self._storage.incoming, self._pickup.watch
+        return [
+            self._loop("cataloguer", self._catalogue_step, incoming.wait, incoming.wake),
+            self._loop("drop folder", self._pick_up, watch.wait, watch.wake),
+            self._correlating,
+            *self._sending,
+            self._loop("leases", self._keep_leases),
+        ]
+
+    def _loop(
+        self, name: str, step: Step, wait: Callable[[float], None] | None = None, wake: Callable[[], None] | None = None
+    ) -> Loop:
+        return Loop(name, step, self._journal, self._clock, wait, wake, self._catalogue.engine.close_thread)
+
+    # -- steps: each returns the seconds to rest
+
+    def _catalogue_step(self) -> float:
+        found = self._cataloguer.run_batch()
+        if found:
+            self._correlating.wake()
+        return 0.0 if found else _IDLE_SECONDS
+
+    def _pick_up(self) -> float:
+        rest = self._pickup.step()
+        self._correlating.wake()
+        return rest
+
+    def _correlate(self) -> float:
+        if self._correlator.run_due():
+            return 0.0
+        following = self._catalogue.exams.next_check()
+        now = self._clock.now()
+        return _IDLE_SECONDS if following is None else min(max((following - now).total_seconds(), 0.01), _IDLE_SECONDS)
+
+    def _send(self, lane: Lane) -> float:
+        if self._dispatcher.run_one(lane):
+            self._correlating.wake()
+            return 0.0
+        return _IDLE_SECONDS
+
+    def _keep_leases(self) -> float:
+        self._dispatcher.keep_leases()
+        return _IDLE_SECONDS
+
+    # -- listening
+
+    def _drain_incoming(self) -> None:
+        """What was acknowledged in a former life is catalogued before anything new comes."""
+        while self._cataloguer.run_batch():
+            pass
+
+    def _note_received(self, outcome: Received | Refused) -> None:
+        if isinstance(outcome, Refused):
+            fields = {"calling_ae": outcome.calling_ae, "address": outcome.address}
+            self._journal.record(Event(self._clock.now(), Kind.REFUSED, outcome.reason, fields=fields))
+
+    def _wake_lanes(self, event: Event) -> None:
+        if event.kind == Kind.MOVED and event.fields.get("to") == State.READY:
+            for loop in self._sending:
+                loop.wake()
+
+    def _report(self) -> Mapping[str, object]:
+        free = shutil.disk_usage(self._config.node.data).free
+        room = free > self._config.receive.min_free
+        return {"ok": room, "node": self._owner, "free_bytes": free, "receiving": room}

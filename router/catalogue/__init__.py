@@ -1,0 +1,36 @@
+"""The database: what came in, what was decided, what was sent. The only door to peewee."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from router.catalogue.dialect import Engine, open_engine
+from router.catalogue.exams import Exams
+from router.catalogue.history import History
+from router.catalogue.instances import Instances
+from router.catalogue.ledger import Accounts
+from router.catalogue.queue import Queue
+from router.catalogue.uploads import Uploads
+from router.events import Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The tables, each behind the noun it is about, over one engine."""
+
+    engine: Engine
+    instances: Instances
+    exams: Exams
+    queue: Queue
+    accounts: Accounts
+    uploads: Uploads
+    history: History
+
+
+def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
+    """Open the database, make what is missing, and keep the journal's events as rows from now on."""
+    engine = open_engine(url, data)
+    history = History(engine)
+    journal.subscribe(history.keep)
+    return Catalogue(
+        engine, Instances(engine), Exams(engine), Queue(engine, journal), Accounts(engine), Uploads(engine), history
+    )

@@ -1,0 +1,37 @@
+"""The history that `explain` prints: a subscriber that keeps events as rows."""
+
+from datetime import datetime
+from typing import Any
+
+from router.catalogue.dialect import Engine
+from router.catalogue.tables import EventRow
+from router.events import Event, Kind
+
+# Instances come by the hundred thousand a day; their story is in the ledger.
+_NOT_KEPT = frozenset({Kind.RECEIVED, Kind.DUPLICATE, Kind.SENT})
+
+
+class History:
+    """Event rows. Inside an `Engine.write()` the row is part of that transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def keep(self, event: Event) -> None:
+        """The subscriber."""
+        if event.kind in _NOT_KEPT:
+            return
+        row = {"at": event.at, "kind": event.kind, "exam": event.exam, "delivery": event.delivery,
+               "study_uid": event.study_uid, "text": event.text, "who": event.who}  # fmt: skip
+        with self._engine.write():
+            self._engine.run(EventRow.insert(**row))
+
+    def of(self, exams: list[int], studies: list[str]) -> list[tuple[datetime, Event]]:
+        """Events of these exams and studies, in order."""
+        query = EventRow.select().where(EventRow.exam.in_(exams) | EventRow.study_uid.in_(studies))
+        rows: Any = self._engine.run(query.order_by(EventRow.at, EventRow.id))
+        return [(row.at, _event(row)) for row in rows]
+
+
+def _event(row: Any) -> Event:
+    return Event(row.at, Kind(row.kind), row.text, row.who, row.exam, row.delivery, row.study_uid)

@@ -1,0 +1,150 @@
+"""Instances and studies as they were received."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from router.catalogue.dialect import Engine
+from router.catalogue.tables import Exam, ExamStudy, Instance, Study, StudyIdentity
+from router.model import Header, InstanceUids, SeriesClass
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A version of an instance that has a row."""
+
+    study_uid: str
+    version: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewInstance:
+    """An instance version to be given a row. `size` is the file's, in bytes."""
+
+    header: Header
+    version: int
+    digest: str
+    size: int
+    series_class: SeriesClass
+    rule: str
+    received: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A row of an instance, for those who compare it with its file."""
+
+    uids: InstanceUids
+    version: int
+    digest: str
+
+
+class Instances:
+    """The index of filed instances."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def known(self, sop_uids: Iterable[str]) -> dict[str, list[Known]]:
+        """The versions that have rows, by SOP instance UID, whatever the study."""
+        query = (
+            Instance.select(Instance.sop_uid, Study.uid, Instance.version, Instance.digest)
+            .join(Study)
+            .where(Instance.sop_uid.in_(list(set(sop_uids))))
+            .order_by(Instance.version)
+            .tuples()
+        )
+        found: dict[str, list[Known]] = defaultdict(list)
+        for sop, study, version, digest in self._engine.run(query):
+            found[sop].append(Known(study, version, digest))
+        return found
+
+    def add(self, batch: Sequence[NewInstance]) -> None:
+        """Give rows to a batch whose files have their places, and have every exam evaluated that it concerns."""
+        by_study: dict[str, list[NewInstance]] = defaultdict(list)
+        for new in batch:
+            by_study[new.header.uids.study].append(new)
+        with self._engine.write():
+            for uid, news in sorted(by_study.items()):
+                study = self._study(uid, news)
+                self._identities(study, news)
+                self._rows(study, news)
+                self._touch_exams(study, uid, news[-1].received)
+
+    def doubt(self, study_uids: Iterable[str], text: str, now: datetime) -> None:
+        """Mark studies as doubtful: every exam that has one of them is held."""
+        with self._engine.write():
+            self._engine.run(Study.update(doubt=text).where(Study.uid.in_(list(study_uids))))
+            linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(list(study_uids)))
+            self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id.in_(linked)))
+
+    def walk(self) -> Iterable[Recorded]:
+        """Every row."""
+        query = (
+            Instance.select(Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.digest)
+            .join(Study)
+            .order_by(Instance.id)
+            .tuples()
+        )
+        for study, series, sop, version, digest in self._engine.run(query):
+            yield Recorded(InstanceUids(study, series, sop), version, digest)
+
+    def _study(self, uid: str, news: Sequence[NewInstance]) -> int:
+        first, last = news[0], news[-1]
+        head = first.header
+        row = Study.insert(
+            uid=uid, accession_number=head.accession_number, study_date=head.study_date, study_time=head.study_time,
+            description=head.study_description, manufacturer=head.facts.manufacturer,
+            model=head.facts.manufacturer_model, station_name=head.station_name, sending_ae=head.sending_ae,
+            first_received=first.received, last_received=last.received,
+        )  # fmt: skip
+        kept = row.on_conflict(conflict_target=[Study.uid], update={Study.last_received: last.received})
+        self._engine.run(kept)
+        return int(next(iter(self._engine.run(Study.select(Study.id).where(Study.uid == uid).tuples())))[0])
+
+    def _identities(self, study: int, news: Sequence[NewInstance]) -> None:
+        rows = {row["digest"]: row for row in (_identity(study, new.header) for new in news)}
+        self._engine.run(StudyIdentity.insert_many(list(rows.values())).on_conflict_ignore())
+
+    def _rows(self, study: int, news: Sequence[NewInstance]) -> None:
+        replaced = [new.header.uids.sop for new in news if new.version > 1]
+        if replaced:
+            older = (Instance.study == study) & Instance.sop_uid.in_(replaced)
+            self._engine.run(Instance.update(newest=False).where(older))
+        newest = {new.header.uids.sop: new.version for new in news}
+        rows = [_row(study, new, newest[new.header.uids.sop] == new.version) for new in news]
+        self._engine.run(Instance.insert_many(rows))
+
+    def _touch_exams(self, study: int, uid: str, now: datetime) -> None:
+        linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == uid)
+        accessions = StudyIdentity.select(StudyIdentity.accession_number).where(
+            (StudyIdentity.study == study) & (StudyIdentity.accession_number != "")
+        )
+        concerned = Exam.id.in_(linked) | Exam.accession_number.in_(accessions)
+        self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(concerned))
+
+
+def _identity(study: int, header: Header) -> dict[str, Any]:
+    patient = header.patient
+    values = {
+        "patient_id": patient.patient_id, "name": patient.name, "birth_date": patient.birth_date, "sex": patient.sex,
+        "accession_number": header.accession_number,
+        "other_accession_numbers": json.dumps(sorted(header.other_accession_numbers)),
+    }  # fmt: skip
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return {"study": study, "digest": digest, **values}
+
+
+def _row(study: int, new: NewInstance, newest: bool) -> Mapping[str, Any]:
+    head = new.header
+    return {
+        "study": study, "series_uid": head.uids.series, "sop_uid": head.uids.sop, "version": new.version,
+        "newest": newest, "sop_class": head.sop_class, "transfer_syntax": head.transfer_syntax, "digest": new.digest,
+        "size": new.size, "modality": head.facts.modality, "series_class": new.series_class, "rule": new.rule,
+        "slice_thickness": head.facts.slice_thickness, "sending_ae": head.sending_ae, "received": new.received,
+    }  # fmt: skip

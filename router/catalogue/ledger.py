@@ -1,0 +1,204 @@
+"""The ledger: what became of each instance version at each destination."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from peewee import fn
+
+from router.catalogue.dialect import Engine
+from router.catalogue.tables import ExamStudy, Instance, Ledger, Study
+from router.model import InstanceUids, SeriesClass
+
+
+class Fate(StrEnum):
+    """`selected` is still to be sent; the other three are final for this version."""
+
+    SELECTED = "selected"
+    FILTERED = "filtered"
+    SENT = "sent"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """The newest version of an instance that has no row for a destination yet; `key` is the instance's."""
+
+    key: int
+    study_uid: str
+    series_uid: str
+    series_class: SeriesClass
+    slice_thickness: float | None
+    modality: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToSend:
+    """A selected instance; `key` is the ledger row's."""
+
+    key: int
+    uids: InstanceUids
+    version: int
+    sop_class: str
+    transfer_syntax: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the destination said to a ledger row; `status` is None where the instance could not be read here."""
+
+    key: int
+    fate: Fate
+    status: int | None
+    association: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Instances of an exam at a destination. `selected` counts all that were chosen, whatever came of them."""
+
+    selected: int = 0
+    sent: int = 0
+    refused: int = 0
+    filtered: int = 0
+
+    @property
+    def unsent(self) -> int:
+        """Still to be sent."""
+        return self.selected - self.sent - self.refused
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A ledger row as `explain` shows it."""
+
+    uids: InstanceUids
+    version: int
+    series_class: SeriesClass
+    class_rule: str
+    fate: Fate
+    rule: str
+    status: int | None
+    at: datetime
+
+
+class Accounts:
+    """Ledger rows of all destinations."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def undecided(self, exam: int, destination: str) -> list[Undecided]:
+        """Newest versions of the exam's instances without a row for the destination."""
+        decided = Ledger.select(Ledger.instance).where(
+            (Ledger.instance == Instance.id) & (Ledger.destination == destination)
+        )
+        return self._newest(exam, ~fn.EXISTS(decided))
+
+    def newest(self, exam: int) -> list[Undecided]:
+        """Newest versions of all of the exam's instances, decided or not."""
+        return self._newest(exam, Instance.newest)
+
+    def _newest(self, exam: int, condition: Any) -> list[Undecided]:
+        columns = (Instance.id, Study.uid, Instance.series_uid, Instance.series_class,
+                   Instance.slice_thickness, Instance.modality)  # fmt: skip
+        mine = Study.uid.in_(_studies_of(exam)) & Instance.newest & condition
+        rows: Any = self._engine.run(Instance.select(*columns).join(Study).where(mine).order_by(Instance.id).tuples())
+        return [Undecided(k, st, se, SeriesClass(c), t, m) for k, st, se, c, t, m in rows]
+
+    def decide(self, destination: str, choices: Iterable[tuple[int, bool, str]], now: datetime) -> None:
+        """Record choices (instance, selected, rule). An older version that was not sent gives way to its newer one."""
+        rows = [
+            {"destination": destination, "instance": key, "rule": rule, "at": now,
+             "state": Fate.SELECTED if selected else Fate.FILTERED}
+            for key, selected, rule in choices
+        ]  # fmt: skip
+        with self._engine.write():
+            for start in range(0, len(rows), 500):
+                batch = rows[start : start + 500]
+                self._engine.run(Ledger.insert_many(batch).on_conflict_ignore())
+                self._give_way(destination, [row["instance"] for row in batch])
+
+    def _give_way(self, destination: str, newest: Sequence[object]) -> None:
+        newer, older = Instance.alias(), Instance.alias()
+        replaced = (
+            older.select(older.id)
+            .join(newer, on=(older.study == newer.study) & (older.sop_uid == newer.sop_uid))
+            .where(newer.id.in_(newest) & (newer.version > 1) & (older.version < newer.version))
+        )
+        mine = (Ledger.destination == destination) & (Ledger.state == Fate.SELECTED) & Ledger.instance.in_(replaced)
+        self._engine.run(Ledger.update(state=Fate.FILTERED, rule="replaced by a newer version").where(mine))
+
+    def to_send(self, exam: int, destination: str, limit: int) -> list[ToSend]:
+        """Selected instances of the exam, in the order in which they came."""
+        query = (
+            self._of(exam, Ledger.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version,
+                     Instance.sop_class, Instance.transfer_syntax)
+            .where((Ledger.destination == destination) & (Ledger.state == Fate.SELECTED))
+            .order_by(Instance.id)
+            .limit(limit)
+            .tuples()
+        )  # fmt: skip
+        rows: Any = self._engine.run(query)
+        return [ToSend(k, InstanceUids(st, se, so), v, c, t) for k, st, se, so, v, c, t in rows]
+
+    def record(self, outcomes: Sequence[Outcome], now: datetime) -> None:
+        """Write down what the destination said, in one transaction."""
+        with self._engine.write():
+            for o in outcomes:
+                changes = {"state": o.fate, "status": o.status, "association": o.association, "at": now}
+                self._engine.run(Ledger.update(**changes).where(Ledger.id == o.key))
+
+    def reselect_refused(self, exam: int, destination: str, now: datetime) -> None:
+        """Send again what the destination refused: a person has asked for it."""
+        mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)))
+        refused = (Ledger.destination == destination) & (Ledger.state == Fate.REFUSED) & Ledger.instance.in_(mine)
+        with self._engine.write():
+            self._engine.run(Ledger.update(state=Fate.SELECTED, at=now).where(refused))
+
+    def tallies(self, exams: Sequence[int]) -> dict[tuple[int, str], Tally]:
+        """Per exam and destination."""
+        columns = (ExamStudy.exam, Ledger.destination, Ledger.state)
+        query = (
+            Ledger.select(*columns, fn.COUNT(Ledger.id))
+            .join(Instance)
+            .join(Study)
+            .join(ExamStudy, on=ExamStudy.study_uid == Study.uid)
+            .where(ExamStudy.exam.in_(list(exams)))
+            .group_by(*columns)
+            .tuples()
+        )
+        found: dict[tuple[int, str], dict[str, int]] = {}
+        for exam, destination, state, n in self._engine.run(query):
+            found.setdefault((exam, destination), {})[state] = n
+        return {place: _tally(counts) for place, counts in found.items()}
+
+    def entries(self, exam: int, destination: str) -> list[Entry]:
+        """The exam's ledger at a destination."""
+        query = (
+            self._of(exam, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.series_class,
+                     Instance.rule, Ledger.state, Ledger.rule, Ledger.status, Ledger.at)
+            .where(Ledger.destination == destination)
+            .order_by(Instance.series_uid, Instance.id)
+            .tuples()
+        )  # fmt: skip
+        rows: Any = self._engine.run(query)
+        return [
+            Entry(InstanceUids(st, se, so), v, SeriesClass(c), cr, Fate(f), r, s, at)
+            for st, se, so, v, c, cr, f, r, s, at in rows
+        ]
+
+    def _of(self, exam: int, *columns: Any) -> Any:
+        query = Ledger.select(*columns).join(Instance).join(Study)
+        return query.join(ExamStudy, on=(ExamStudy.study_uid == Study.uid) & (ExamStudy.exam == exam))
+
+
+def _studies_of(exam: int) -> Any:
+    return ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam)
+
+
+def _tally(counts: dict[str, int]) -> Tally:
+    sent, refused = counts.get(Fate.SENT, 0), counts.get(Fate.REFUSED, 0)
+    return Tally(counts.get(Fate.SELECTED, 0) + sent + refused, sent, refused, counts.get(Fate.FILTERED, 0))

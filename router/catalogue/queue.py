@@ -1,0 +1,177 @@
+"""Deliveries: the queue ordered by due time, claimed under leases, moved only by the table of states."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from peewee import fn
+
+from router.catalogue.dialect import Engine
+from router.catalogue.tables import Delivery as Row
+from router.catalogue.tables import Exam, ExamStudy
+from router.events import Event, Journal, Kind
+from router.model import Channel
+from router.states import Needs, State, require_move
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One exam to one destination by one channel.
+
+    `wanted` names what is to be delivered now (a digest of its sources), `delivered` what the destination
+    has confirmed last. `held_by` says who holds it: "person" or a cause that the flow clears by itself.
+    `lease` is the number of the claim: a worker whose number is no longer the row's has lost it.
+    """
+
+    id: int
+    exam: int
+    destination: str
+    channel: Channel
+    state: State
+    waiting_for: tuple[Needs, ...]
+    legal_due: datetime | None
+    due: datetime | None
+    next_try: datetime | None
+    attempts: int
+    error: str
+    held_by: str
+    lease: int
+    lease_owner: str
+    wanted: str
+    delivered: str
+    changed: datetime
+
+
+_COLUMNS = [getattr(Row, f.name) for f in fields(Delivery)]
+
+
+def _record(row: Any) -> Delivery:
+    values = [row[f.name] for f in fields(Delivery)]
+    record = dict(zip((f.name for f in fields(Delivery)), values, strict=True))
+    record["channel"], record["state"] = Channel(row["channel"]), State(row["state"])
+    record["waiting_for"] = tuple(Needs(word) for word in row["waiting_for"].split())
+    return Delivery(**record)
+
+
+class Queue:
+    """Every change of a delivery goes through here and is recorded as an event in the same transaction."""
+
+    def __init__(self, engine: Engine, journal: Journal) -> None:
+        self._engine = engine
+        self._journal = journal
+
+    # -- reading
+
+    def get(self, delivery: int) -> Delivery | None:
+        """One delivery."""
+        return next(iter(self._select(Row.id == delivery)), None)
+
+    def of_exam(self, exam: int) -> list[Delivery]:
+        """All deliveries of an exam."""
+        return self._select(Row.exam == exam)
+
+    def in_state(self, states: Collection[State], destination: str | None = None) -> list[Delivery]:
+        """Deliveries in these states, by due time."""
+        condition = Row.state.in_(list(states))
+        return self._select(condition & (Row.destination == destination) if destination else condition)
+
+    def _select(self, condition: Any) -> list[Delivery]:
+        query = Row.select(*_COLUMNS).where(condition).order_by(Row.due.is_null(), Row.due, Row.id).dicts()
+        return [_record(row) for row in self._engine.run(query)]
+
+    # -- making and moving
+
+    def make(self, exam: int, places: Iterable[tuple[str, Channel]], now: datetime) -> None:
+        """Make the deliveries of an exam that are missing, `waiting`."""
+        rows = [
+            {"exam": exam, "destination": name, "channel": channel, "state": State.WAITING,
+             "waiting_for": Needs.APPROVAL, "created": now, "changed": now}
+            for name, channel in places
+        ]  # fmt: skip
+        if rows:
+            with self._engine.write():
+                self._engine.run(Row.insert_many(rows).on_conflict_ignore())
+
+    def move(
+        self, delivery: Delivery, to: State, now: datetime, why: str, *, who: str = "node",
+        changes: Mapping[str, object] | None = None,
+    ) -> bool:  # fmt: skip
+        """Move if it is still where `delivery` says; False when somebody else has moved it meanwhile.
+
+        ForbiddenMove when the table has no such move. `changes` are further columns.
+        """
+        require_move(delivery.state, to)
+        where = (Row.id == delivery.id) & (Row.state == delivery.state) & (Row.lease == delivery.lease)
+        with self._engine.write():
+            if not self._engine.run(Row.update({"state": to, "changed": now, **(changes or {})}).where(where)):
+                return False
+            text = f"{delivery.state} -> {to}: {why}"
+            place = {"destination": delivery.destination, "channel": delivery.channel, "to": to}
+            self._journal.record(Event(now, Kind.MOVED, text, who, delivery.exam, delivery.id, fields=place))
+        return True
+
+    def update(self, delivery: Delivery, **changes: object) -> None:
+        """Change columns that are no move: what it waits for, its due time, its error."""
+        where = (Row.id == delivery.id) & (Row.state == delivery.state) & (Row.lease == delivery.lease)
+        with self._engine.write():
+            self._engine.run(Row.update(**changes).where(where))
+
+    # -- claiming
+
+    def claim(
+        self, destination: str, channel: Channel, owner: str, now: datetime, lease_for: timedelta
+    ) -> Delivery | None:
+        """Take the ready delivery that is due first; None when there is none."""
+        ready = (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.READY)
+        with self._engine.write():
+            query = Row.select(*_COLUMNS).where(ready).order_by(Row.due, Row.id).limit(1).dicts()
+            row = next(iter(self._engine.run(self._engine.unclaimed(query))), None)
+            if row is None:
+                return None
+            delivery = _record(row)
+            lease = {"lease": delivery.lease + 1, "lease_owner": owner, "lease_until": now + lease_for}
+            changes = {"attempts": delivery.attempts + 1, **lease}
+            self.move(delivery, State.SENDING, now, "claimed", changes=changes)
+            return self.get(delivery.id)
+
+    def promote(self, now: datetime) -> int:
+        """Make ready what was deferred until now; how many."""
+        moved = 0
+        for delivery in self._select((Row.state == State.DEFERRED) & (Row.next_try <= now)):
+            moved += self.move(delivery, State.READY, now, "time of the next try", changes={"next_try": None})
+        return moved
+
+    def renew(self, owner: str, now: datetime, lease_for: timedelta) -> None:
+        """Extend every lease of this owner."""
+        where = (Row.state == State.SENDING) & (Row.lease_owner == owner)
+        with self._engine.write():
+            self._engine.run(Row.update(lease_until=now + lease_for).where(where))
+
+    def holds(self, delivery: Delivery) -> bool:
+        """Whether the claim that gave us `delivery` still stands."""
+        row = self.get(delivery.id)
+        return row is not None and row.state == State.SENDING and row.lease == delivery.lease
+
+    def take_back(self, owner: str, now: datetime) -> int:
+        """At start: leases of this owner are of a former life; those of others only once they have run out."""
+        mine = (Row.lease_owner == owner) | (Row.lease_until < now)
+        lost = self._select((Row.state == State.SENDING) & mine)
+        why = "lease of a node that stopped"
+        return sum(self.move(d, State.READY, now, why, changes={"lease": d.lease + 1}) for d in lost)
+
+    def counts(self) -> dict[tuple[str, Channel, State], int]:
+        """How many deliveries per destination, channel and state."""
+        columns = (Row.destination, Row.channel, Row.state)
+        query = Row.select(*columns, fn.COUNT(Row.id)).group_by(*columns).tuples()
+        return {(name, Channel(c), State(s)): n for name, c, s, n in self._engine.run(query)}
+
+    # -- for people
+
+    def find(self, text: str) -> list[Delivery]:
+        """Deliveries of the exam whose ExamId, accession number or study UID is `text`, or contains it."""
+        linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.contains(text))
+        exams = Exam.select(Exam.id).where(
+            Exam.exam_id.contains(text) | Exam.accession_number.contains(text) | Exam.id.in_(linked)
+        )
+        return self._select(Row.exam.in_(exams))

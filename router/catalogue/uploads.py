@@ -1,0 +1,52 @@
+"""Uploads: each frozen revision of an exam for a destination, and the receipt it earned."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from router.catalogue.dialect import Engine
+from router.catalogue.tables import Upload as Row
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """What is sent of a delivery, unchanged over every retry. `n` counts the uploads of the delivery."""
+
+    id: int
+    n: int
+    idem: str
+    wanted: str
+    exam_place: str
+    pdf_place: str
+    receipt: str
+    frozen: datetime
+    confirmed: datetime | None
+
+
+class Uploads:
+    """The uploads of report deliveries."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def of(self, delivery: int) -> list[Frozen]:
+        """All uploads of a delivery, the first one first."""
+        rows: Any = self._engine.run(Row.select().where(Row.delivery == delivery).order_by(Row.n))
+        return [
+            Frozen(r.id, r.n, r.idem, r.wanted, r.exam_place, r.pdf_place, r.receipt, r.frozen, r.confirmed)
+            for r in rows
+        ]
+
+    def freeze(
+        self, delivery: int, n: int, idem: str, wanted: str, *, exam_place: str, pdf_place: str, now: datetime
+    ) -> None:
+        """Enter an upload whose exam JSON is durable at `exam_place`."""
+        places = {"exam_place": exam_place, "pdf_place": pdf_place}
+        with self._engine.write():
+            self._engine.run(Row.insert(delivery=delivery, n=n, idem=idem, wanted=wanted, frozen=now, **places))
+
+    def confirm(self, upload: int, receipt: str, receipt_place: str, now: datetime) -> None:
+        """Enter the receipt, which is durable at `receipt_place`."""
+        with self._engine.write():
+            changes = {"receipt": receipt, "receipt_place": receipt_place, "confirmed": now}
+            self._engine.run(Row.update(**changes).where(Row.id == upload))

@@ -1,0 +1,64 @@
+"""The commands that people run. Each lives in the module of its name and is loaded when it is called.
+
+Exit status: 0 done, 1 the answer is no, 2 wrong use or wrong configuration.
+"""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from router import __version__
+from router.errors import ConfigurationError, RouterError
+
+COMMANDS = {
+    "demo": "The main job on real input, from nothing.",
+    "run": "The node in the foreground.",
+    "queue": "Deliveries: list, show, explain, hold, release, retry, cancel.",
+    "validate": "An exam JSON against the standard, field by field.",
+    "verify": "Files against the index: missing, corrupt, unindexed.",
+    "keys": "Key pairs and an API key for trying out; key ids.",
+    "platform": "The reference platform: the receiving side.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command's module only when that command is used, so that each starts quickly."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"router.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def commands() -> None:
+    """Store-and-forward node between a hospital's PACS and RIS and a regional imaging cloud."""
+
+
+def main(arguments: list[str] | None = None, program: str | None = None) -> None:
+    """Run one command and exit with its status."""
+    try:
+        status: Any = commands.main(args=arguments, prog_name=program, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except click.Abort:
+        status = 1
+    except ConfigurationError as error:
+        click.echo(f"error: {error}", err=True)
+        status = 2
+    except RouterError as error:
+        click.echo(f"error: {error}", err=True)
+        status = 1
+    sys.exit(status if isinstance(status, int) else 0)

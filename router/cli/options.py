@@ -1,0 +1,31 @@
+"""Options that several commands share."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from router.config import Config, shipped
+from router.errors import InvalidData
+
+config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=lambda: shipped("router.toml"),
+    show_default="conf/router.toml",
+    help="The configuration file.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")
+
+
+def print_json(document: Any) -> None:
+    """The one JSON document of a command called with --json."""
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def require_node(config: Config) -> None:
+    """InvalidData unless a node has been at work with this configuration."""
+    if not config.database.url and not (config.node.data / "router.db").exists():
+        raise InvalidData("there is no node here yet: its database does not exist", hint="start scripts/run first")

@@ -1,0 +1,41 @@
+"""`platform`: the reference platform in the foreground, until SIGTERM or SIGINT."""
+
+import logging
+import signal
+import threading
+from pathlib import Path
+
+import click
+
+from router.errors import ConfigurationError
+
+_PORT = click.IntRange(0, 65535)
+
+
+@click.command("platform")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), required=True, help="What it receives.")
+@click.option("--keys", type=click.Path(path_type=Path, file_okay=False), required=True, help="From `keys new`.")
+@click.option("--dicom-port", type=_PORT, default=11113, show_default=True, help="0: the system picks.")
+@click.option("--http-port", type=_PORT, default=8443, show_default=True, help="0: the system picks.")
+@click.option("--app", default="hospital-1", show_default=True, help="The application that may send.")
+def command(data: Path, keys: Path, dicom_port: int, http_port: int, app: str) -> None:
+    """The reference platform: the receiving side, on loopback.
+
+    Prints one line beginning with `ready` once it listens; SIGTERM stops it.
+    """
+    from router.clock import SystemClock
+    from router.platform.keyring import read_keyring
+    from router.platform.service import ReferencePlatform
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        platform = ReferencePlatform(data, read_keyring(keys), SystemClock(), app=app)
+        ports = platform.start(dicom_port, http_port)
+    except OSError as error:
+        raise ConfigurationError(f"the platform cannot start: {error.strerror or error}") from error
+    click.echo(f"ready dicom={ports.dicom} http={ports.http}")
+    stopped.wait()
+    platform.stop()

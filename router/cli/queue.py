@@ -1,0 +1,172 @@
+"""`queue`: deliveries to look at, and what a person may tell them."""
+
+import getpass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from router.catalogue import open_catalogue
+from router.catalogue.queue import Delivery
+from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.story import story_json, tell
+from router.cli.tables import left, local, show
+from router.clock import SystemClock
+from router.config import Config, load
+from router.events import Journal
+from router.flow.review import Line, Review
+from router.states import State
+
+
+@click.group("queue")
+def command() -> None:
+    """Deliveries: one exam (检查) to one destination by one channel."""
+
+
+@contextmanager
+def _review(config: Config) -> Iterator[Review]:
+    require_node(config)
+    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    try:
+        yield Review(catalogue, SystemClock())
+    finally:
+        catalogue.engine.close_thread()
+
+
+_STATES = click.Choice([state.value for state in State])
+
+
+@command.command("list")
+@config_option
+@json_option
+@click.option("--state", "states", type=_STATES, multiple=True, help="Only these states; may be given again.")
+@click.option("--destination", help="Only this destination.")
+@click.option("--text", help="Part of an ExamId, accession number or study UID.")
+def list_(config_file: Path, as_json: bool, states: tuple[str, ...], destination: str | None, text: str | None) -> None:
+    """Deliveries by due time."""
+    config = load(config_file)
+    with _review(config) as review:
+        lines = review.listed([State(state) for state in states], destination, text)
+    if as_json:
+        print_json([line_json(line) for line in lines])
+        return
+    columns = (
+        "ID",
+        "ExamId 检查记录ID",
+        "Destination",
+        "Channel",
+        "State",
+        "Due",
+        "Left",
+        "Sent",
+        "Tries",
+        "Waits for / trouble",
+    )
+    show("", columns, [_cells(line, config) for line in lines])
+
+
+def _cells(line: Line, config: Config) -> list[str]:
+    one = line.delivery
+    return [
+        str(one.id), line.exam_id, one.destination, one.channel, one.state, local(one.due, config.node.timezone),
+        "-" if one.state == State.DELIVERED else left(line.slack_seconds), f"{line.sent}/{line.selected}",
+        str(one.attempts), one.error or ", ".join(one.waiting_for),
+    ]  # fmt: skip
+
+
+def line_json(line: Line) -> dict[str, Any]:
+    """A delivery in the shape of the contract."""
+    one = line.delivery
+    return {
+        "id": str(one.id),
+        "exam_id": line.exam_id,
+        "destination": one.destination,
+        "channel": one.channel,
+        "state": one.state,
+        "due": _iso(one.due),
+        "slack_seconds": line.slack_seconds,
+        "attempts": one.attempts,
+        "selected": line.selected,
+        "sent": line.sent,
+        "waiting_for": list(one.waiting_for),
+        "error": one.error or None,
+    }
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat()
+
+
+def _story(name: str) -> Any:
+    @command.command(name)
+    @click.argument("name", metavar="ID")
+    @config_option
+    @json_option
+    def tell_story(name: str, config_file: Path, as_json: bool) -> None:
+        """An exam's story: what came, what it waits for, what went where.
+
+        ID is a delivery's id, an ExamId (检查记录ID), a study UID or a file name.
+        """
+        config = load(config_file)
+        with _review(config) as review:
+            stories = review.stories(name)
+            if as_json:
+                print_json([story_json(story, review) for story in stories])
+                return
+            for story in stories:
+                tell(story, review, config.node.timezone)
+
+    return tell_story
+
+
+_story("show")
+_story("explain")
+
+Act = Callable[[Review, Delivery, str, str], bool]
+
+
+def _action(name: str, act: Act, states: tuple[State, ...], help_: str) -> None:
+    @command.command(name, help=help_)
+    @click.argument("names", metavar="ID...", nargs=-1)
+    @click.option("--all", "every", is_flag=True, help="Every delivery that this can be done to.")
+    @click.option("--destination", help="Every such delivery to this destination.")
+    @click.option("--why", default="", help="The reason; it is kept in the events.")
+    @config_option
+    @json_option
+    def run(
+        names: tuple[str, ...], every: bool, destination: str | None, why: str, config_file: Path, as_json: bool
+    ) -> None:
+        if bool(names) == (every or destination is not None):
+            raise click.UsageError("name deliveries, or use --all or --destination")
+        if not why.strip():
+            raise click.UsageError("--why: say why; it is kept in the events")
+        with _review(load(config_file)) as review:
+            chosen = (
+                review.named(names) if names else [line.delivery for line in review.listed(states, destination, None)]
+            )
+            done = [one for one in chosen if one.state in states and act(review, one, why, getpass.getuser())]
+        left_out = [one for one in chosen if one not in done]
+        _answer(name, done, left_out, as_json)
+        if left_out and names:
+            raise click.exceptions.Exit(1)
+
+
+def _answer(name: str, done: list[Delivery], left_out: list[Delivery], as_json: bool) -> None:
+    if as_json:
+        print_json({"done": [str(one.id) for one in done], "not_done": [str(one.id) for one in left_out]})
+        return
+    click.echo(f"{name}: {len(done)} delivery(s)")
+    for one in left_out:
+        click.echo(f"  {one.id} is {one.state}: nothing to {name}", err=True)
+
+
+_MOVABLE = (State.WAITING, State.READY, State.SENDING, State.DEFERRED, State.FAILED)
+_action("hold", Review.hold, (*_MOVABLE, State.HELD), "Keep deliveries from being sent until they are released.")
+_action("release", Review.release, (State.HELD,), "Let held deliveries be evaluated anew.")
+_action(
+    "retry", Review.retry, (State.FAILED, State.DEFERRED, State.CANCELLED), "Try again now; take a cancellation back."
+)
+_action("cancel", Review.cancel, (*_MOVABLE, State.HELD), "Never send these deliveries.")

@@ -1,0 +1,108 @@
+"""An exam's story in words, and as JSON."""
+
+from collections import Counter
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from router.catalogue.queue import Delivery
+from router.cli.tables import console, left, local, show
+from router.flow.review import Line, Review, Story
+from router.model import Channel
+from router.states import State
+
+_NEEDS = {
+    "approval": "the report's approval (审核): Order.Status Reported and Report.ApproveTime",
+    "json": "a complete exam JSON",
+    "pdf": "the report PDF",
+    "images": "images of every study that belongs to the exam",
+    "stable": "the study to be quiet, so that no more images are on their way",
+}
+
+
+def tell(story: Story, review: Review, zone: ZoneInfo) -> None:
+    """Print the story."""
+    case, out = story.case, console()
+    out.print(f"[bold]Exam {case.exam_id}[/bold] (branch {case.branch}, number {case.exam} of this node)")
+    for line in story.lines:
+        _tell_delivery(line, zone)
+    rows = [
+        (uid, how, str(case.studies[uid].instances) if uid in case.studies else "none here yet")
+        for uid, how in case.links.items()
+    ]
+    show("Studies", ("StudyInstanceUID", "Joined by", "Instances"), rows)
+    for line in story.lines:
+        if line.delivery.channel == Channel.IMAGES:
+            _tell_ledger(line.delivery, review)
+    if story.uploads:
+        uploads = [(str(u.n), u.idem, local(u.confirmed, zone), u.receipt or "-") for u in story.uploads]
+        show("Uploads", ("Revision", "idem", "Confirmed", "Receipt"), uploads)
+    events = [(local(e.at, zone), str(e.kind), str(e.delivery or ""), e.text, e.who) for e in story.events]
+    show("Events", ("When", "What", "Delivery", "", "Who"), events)
+
+
+def _tell_delivery(line: Line, zone: ZoneInfo) -> None:
+    one, out = line.delivery, console()
+    open_ = one.state != State.DELIVERED
+    due = f", due {local(one.due, zone)}" + (f" ({left(line.slack_seconds)})" if open_ else "") if one.due else ""
+    since = f" since {local(one.changed, zone)}"
+    out.print(f"  {one.id}: {one.channel} to {one.destination}: [bold]{one.state}[/bold]{since}{due}")
+    for need in one.waiting_for:
+        out.print(f"      waits for {_NEEDS[need]}")
+    if one.error:
+        out.print(f"      {one.error}", markup=False)
+    if one.next_try and one.state == State.DEFERRED:
+        out.print(f"      next try {local(one.next_try, zone)}; `queue retry {one.id}` tries now")
+    if one.state == State.HELD:
+        out.print(f"      `queue release {one.id} --why ...` has it evaluated anew")
+
+
+def _tell_ledger(one: Delivery, review: Review) -> None:
+    entries = review.ledger(one)
+    counts = Counter((e.uids.series, e.series_class, e.class_rule, e.fate, e.rule, e.status) for e in entries)
+    rows = [
+        (series, str(kind), class_rule, str(fate), rule, "-" if status is None else f"{status:04X}", str(n))
+        for (series, kind, class_rule, fate, rule, status), n in counts.items()
+    ]
+    columns = ("SeriesInstanceUID", "Class", "by rule", "Fate", "because", "Status", "Instances")
+    show(f"Ledger of {one.destination}", columns, rows)
+
+
+def story_json(story: Story, review: Review) -> dict[str, Any]:
+    """The story as one JSON object."""
+    case = story.case
+    return {
+        "exam_id": case.exam_id,
+        "branch": case.branch,
+        "number": case.exam,
+        "deliveries": [_delivery_json(line, review) for line in story.lines],
+        "studies": [
+            {"study": uid, "joined_by": how, "instances": case.studies[uid].instances if uid in case.studies else 0}
+            for uid, how in case.links.items()
+        ],
+        "uploads": [{"revision": u.n, "idem": u.idem, "receipt": u.receipt or None} for u in story.uploads],
+        "events": [
+            {"at": e.at.isoformat(), "kind": e.kind, "delivery": e.delivery, "text": e.text, "who": e.who}
+            for e in story.events
+        ],
+    }
+
+
+def _delivery_json(line: Line, review: Review) -> dict[str, Any]:
+    one = line.delivery
+    ledger = review.ledger(one) if one.channel == Channel.IMAGES else []
+    return {
+        "id": str(one.id),
+        "destination": one.destination,
+        "channel": one.channel,
+        "state": one.state,
+        "since": one.changed.isoformat(),
+        "due": one.due.isoformat() if one.due else None,
+        "waiting_for": list(one.waiting_for),
+        "error": one.error or None,
+        "next_try": one.next_try.isoformat() if one.next_try else None,
+        "ledger": [
+            {"series": e.uids.series, "instance": e.uids.sop, "version": e.version, "class": e.series_class,
+             "class_rule": e.class_rule, "state": e.fate, "rule": e.rule, "status": e.status}
+            for e in ledger
+        ],
+    }  # fmt: skip

@@ -1,0 +1,1 @@
+"""Data flowing one way: intake, correlator, dispatcher."""

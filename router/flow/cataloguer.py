@@ -1,0 +1,111 @@
+"""From incoming/ to studies/: header, class and digest of each acknowledged instance, its row and its place.
+
+Idempotent: an incoming name goes only after the row is committed, so a crash at any instant repeats a batch.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from router.catalogue.instances import Instances, Known, NewInstance
+from router.clock import Clock
+from router.dicom.header import digest, read_header
+from router.errors import InvalidData
+from router.events import Event, Journal, Kind
+from router.model import Header
+from router.series.classify import classify
+from router.series.rules import Rule
+from router.storage import Storage
+from router.storage.studies import Filing
+
+BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    path: Path
+    header: Header
+    digest: str
+    size: int
+    received: datetime
+
+
+class Cataloguer:
+    """Catalogues what has been acknowledged, batch by batch."""
+
+    def __init__(
+        self, storage: Storage, instances: Instances, rules: Sequence[Rule], journal: Journal, clock: Clock
+    ) -> None:
+        self._incoming = storage.incoming
+        self._studies = storage.studies
+        self._quarantine = storage.quarantine
+        self._instances = instances
+        self._rules = rules
+        self._journal = journal
+        self._clock = clock
+
+    def run_batch(self) -> int:
+        """Catalogue up to BATCH files; how many there were."""
+        paths = self._incoming.files(BATCH)
+        arrivals = [arrival for arrival in map(self._read, paths) if arrival is not None]
+        if arrivals:
+            known = self._instances.known(arrival.header.uids.sop for arrival in arrivals)
+            filings = self._plan(arrivals, known)
+            self._studies.file([filing for filing, _ in filings])
+            self._instances.add([new for _, new in filings])
+            self._doubt_shared(arrivals, known)
+            self._studies.release([arrival.path for arrival in arrivals])
+        return len(paths)
+
+    def _read(self, path: Path) -> _Arrival | None:
+        try:
+            state = os.stat(path)  # noqa: PTH116  # beside the other calls on the same name
+            received = datetime.fromtimestamp(state.st_mtime, UTC)
+            return _Arrival(path, read_header(path), digest(path), state.st_size, received)
+        except InvalidData as error:
+            folder = self._quarantine.take(path, self._clock.now(), "unreadable", str(error))
+            self._record(Kind.QUARANTINED, f"an instance cannot be read: {error.message}", folder=folder.name)
+            return None
+
+    def _plan(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> list[tuple[Filing, NewInstance]]:
+        """What is new, each with the version it becomes; the same data set again is no second copy."""
+        versions: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+        for sop, rows in known.items():
+            for row in rows:
+                versions[row.study_uid, sop][row.digest] = row.version
+        planned = []
+        for arrival in arrivals:
+            uids = arrival.header.uids
+            have = versions[uids.study, uids.sop]
+            if arrival.digest in have:
+                self._record(Kind.DUPLICATE, "the same data set again", uids.study, instance=uids.sop)
+                continue
+            filing = self._free_place(arrival, max(have.values(), default=0) + 1)
+            have[arrival.digest] = filing.version
+            planned.append((filing, self._new(arrival, filing.version)))
+        return planned
+
+    def _free_place(self, arrival: _Arrival, version: int) -> Filing:
+        filing = Filing(arrival.path, arrival.header.uids, version)
+        return self._free_place(arrival, version + 1) if self._studies.taken(filing) else filing
+
+    def _new(self, arrival: _Arrival, version: int) -> NewInstance:
+        series_class, rule = classify(arrival.header.facts, self._rules)
+        self._record(Kind.RECEIVED, "catalogued", arrival.header.uids.study, instance=arrival.header.uids.sop)
+        return NewInstance(arrival.header, version, arrival.digest, arrival.size, series_class, rule, arrival.received)
+
+    def _doubt_shared(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> None:
+        """One SOP instance UID in two studies: both are held."""
+        for arrival in arrivals:
+            uids = arrival.header.uids
+            others = {row.study_uid for row in known.get(uids.sop, ())} - {uids.study}
+            if others:
+                text = f"instance {uids.sop} lies in two studies"
+                self._instances.doubt({uids.study, *others}, text, self._clock.now())
+                self._record(Kind.DOUBT, text, uids.study)
+
+    def _record(self, kind: Kind, text: str, study: str | None = None, **fields: object) -> None:
+        self._journal.record(Event(self._clock.now(), kind, text, study_uid=study, fields=fields))

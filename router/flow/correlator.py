@@ -1,0 +1,283 @@
+"""The correlator: evaluates an exam whenever something about it has changed, and moves its deliveries accordingly.
+
+Every evaluation starts from all that is known and is safe to repeat; what only time changes is looked at again then.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from router.catalogue import Catalogue
+from router.catalogue.exams import Case
+from router.catalogue.ledger import Tally
+from router.catalogue.queue import Delivery
+from router.clock import Clock
+from router.config import Config, Destination
+from router.correlate.readiness import PERSON, Images, Readiness, images_readiness, report_readiness, target
+from router.correlate.share import Aside, ExcludeRule, SharePolicy, aside
+from router.correlate.versions import JsonVersion, PdfVersion, pdf_for, successive, withdrawn
+from router.deadlines import Deadline, approval_instant, deadline
+from router.events import Event, Journal, Kind
+from router.exam.key import ExamKey, key_of
+from router.exam.read import read
+from router.flow.document import json_faults
+from router.flow.joining import Joining, doubts, headers_of, identity_policy
+from router.flow.selection import select_for
+from router.model import Channel
+from router.states import State
+from router.storage.reports import Reports
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What was found about an exam, the same for every destination. `hold` is why nothing of it may go."""
+
+    case: Case
+    key: ExamKey
+    document: Mapping[str, object]
+    version: JsonVersion
+    pdf: PdfVersion | None
+    approved_at: datetime | None
+    hold: str
+    aside: Aside | None
+    images: Images
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a delivery should be: shown needs, due time, and what is to be delivered (`wanted`, "" while unknown)."""
+
+    readiness: Readiness
+    deadline: Deadline | None
+    wanted: str
+    news: bool
+    error: str = ""
+
+
+def images_of(case: Case) -> Images:
+    """The state of the exam's images."""
+    here = case.studies.values()
+    last = max((study.last_received for study in here), default=None)
+    return Images(len(set(case.links) - set(case.studies)), len(case.studies), last)
+
+
+class Correlator:
+    """Evaluates exams."""
+
+    def __init__(self, config: Config, catalogue: Catalogue, reports: Reports, journal: Journal, clock: Clock) -> None:
+        self._config = config
+        self._catalogue = catalogue
+        self._journal = journal
+        self._clock = clock
+        self._joining = Joining(catalogue.exams, config.identity, journal)
+        self._read: Callable[[str], dict[str, object]] = functools.lru_cache(256)(
+            lambda place: read(reports.read(place))
+        )
+
+    def run_due(self, limit: int = 100) -> int:
+        """Evaluate the exams whose time has come; how many there were."""
+        due = self._catalogue.exams.to_check(self._clock.now(), limit)
+        for exam in due:
+            self.evaluate(exam)
+        return len(due)
+
+    def evaluate(self, exam: int) -> None:
+        """Bring the exam's links, selection and deliveries in line with what is known now."""
+        now = self._clock.now()
+        case = self._catalogue.exams.case(exam)
+        versions = successive(case.jsons)
+        if not versions:
+            self._catalogue.exams.checked(case, None, None, "")
+            return
+        self._note_stale(case, versions, now)
+        assessment = self._assess(case, versions, now)
+        self._catalogue.queue.make(exam, self._places(), now)
+        self._select(assessment)
+        looks = [self._settle(delivery, assessment) for delivery in self._catalogue.queue.of_exam(exam)]
+        self._note_hold(assessment)
+        look_again = min((look for look in looks if look is not None), default=None)
+        self._catalogue.exams.checked(assessment.case, look_again, assessment.approved_at, assessment.hold)
+
+    def document(self, case: Case) -> Mapping[str, object]:
+        """The exam JSON that counts, as the RIS gave it."""
+        return self._read(case.places[successive(case.jsons)[-1].document])
+
+    # -- what is known
+
+    def _assess(self, case: Case, versions: list[JsonVersion], now: datetime) -> Assessment:
+        version = versions[-1]
+        document, key = self._document(case, version)
+        self._catalogue.exams.describe(case.exam, key)
+        if self._joining.join(case, key, now):
+            # The links are ours to change, so the case stays the one that was opened, with new links.
+            fresh = self._catalogue.exams.case(case.exam)
+            case = replace(case, links=fresh.links, studies=fresh.studies, siblings=fresh.siblings)
+        approved_at = self._approved_at(version, now)
+        _, first = self._document(case, versions[0])
+        hold = self._hold(case, key, first, versions, approved_at)
+        modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
+        away = aside(_share_policy(self._config), headers_of(case.studies), modalities, approved_at)
+        pdf = pdf_for(versions, case.pdfs)
+        return Assessment(case, key, document, version, pdf, approved_at, hold, away, images_of(case), now)
+
+    def _document(self, case: Case, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
+        document = self._read(case.places[version.document])
+        return document, key_of(document, zone=self._config.node.timezone, default_branch=case.branch)
+
+    def _approved_at(self, version: JsonVersion, now: datetime) -> datetime | None:
+        if not version.approved or version.approve_time is None:
+            return None
+        return approval_instant(version.approve_time, version.arrived, self._config.reports.clock_tolerance, now)
+
+    def _hold(
+        self, case: Case, key: ExamKey, first: ExamKey, versions: list[JsonVersion], approved_at: datetime | None
+    ) -> str:
+        if found := doubts(case, key, first, identity_policy(self._config.identity)):
+            return "identity: " + "; ".join(found)
+        if withdrawn(versions):
+            return "approval: a later version of the exam is not approved"
+        if versions[-1].approved and approved_at is None:
+            return "approval: ApproveTime (审核时间) lies in the future; check the clock of the RIS"
+        return ""
+
+    def _select(self, found: Assessment) -> None:
+        """Every destination's selection, before any delivery is looked at: ImageCount of the report depends on it."""
+        for destination in self._config.destination:
+            if destination.dicom is not None:
+                select_for(destination, found.case, found.images, self._config, self._catalogue.accounts, found.now)
+
+    # -- what follows for a delivery
+
+    def _settle(self, delivery: Delivery, found: Assessment) -> datetime | None:
+        """Move the delivery as far as it goes now; when to look again."""
+        destination = self._config.destination_named(delivery.destination)
+        if destination is None:
+            return None
+        tally = self._catalogue.accounts.tallies([delivery.exam]).get((delivery.exam, delivery.destination), Tally())
+        for _ in State:
+            plan = self._plan(delivery, destination, tally, found)
+            moved = self._step(delivery, plan, found)
+            if moved is None:
+                return plan.readiness.look_again
+            delivery = moved
+        return None
+
+    def _step(self, delivery: Delivery, plan: Plan, found: Assessment) -> Delivery | None:
+        """One move, if there is one to make; the delivery after it."""
+        ready = plan.readiness.ready
+        away = found.aside.state if found.aside else None
+        to = target(delivery.state, held_by=delivery.held_by, hold=found.hold, aside=away, ready=ready, news=plan.news)
+        if to == delivery.state:
+            self._show(delivery, plan, found)
+            return None
+        why = _reason(to, plan, found)
+        columns = self._columns(to, plan, found)
+        moved = self._catalogue.queue.move(delivery, to, found.now, why, changes=columns)
+        return self._catalogue.queue.get(delivery.id) if moved else None
+
+    def _show(self, delivery: Delivery, plan: Plan, found: Assessment) -> None:
+        """Bring what is shown up to date where the state stays as it is."""
+        if delivery.state in (State.SENDING, State.CANCELLED) or delivery.held_by == PERSON:
+            return
+        columns = self._columns(delivery.state, plan, found)
+        if delivery.state in (State.DELIVERED, State.FAILED):
+            columns = {key: columns[key] for key in ("legal_due",)}
+        if delivery.state == State.DEFERRED:
+            columns.pop("error")
+        if any(_shown(delivery, key) != value for key, value in columns.items()):
+            self._catalogue.queue.update(delivery, **columns)
+
+    def _columns(self, to: State, plan: Plan, found: Assessment) -> dict[str, object]:
+        held = to == State.HELD
+        return {
+            "waiting_for": " ".join(plan.readiness.needs) if to == State.WAITING else "",
+            "legal_due": plan.deadline.legal if plan.deadline else None,
+            "due": plan.deadline.working if plan.deadline else None,
+            "held_by": found.hold.split(":")[0] if held else "",
+            "error": found.hold if held else plan.error if to == State.WAITING else "",
+            "wanted": plan.wanted,
+        }
+
+    def _plan(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
+        if delivery.channel == Channel.IMAGES:
+            return self._plan_images(delivery, destination, tally, found)
+        return self._plan_report(delivery, destination, tally, found)
+
+    def _plan_images(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
+        readiness = images_readiness(
+            approved=found.approved_at is not None, unsent=tally.unsent, images=found.images,
+            stable_after=self._config.study.stable_after, now=found.now,
+        )  # fmt: skip
+        cause = found.images.last_received if delivery.delivered else None
+        due = deadline(found.approved_at, destination.images_within, cause) if found.approved_at else None
+        return Plan(readiness, due, f"instances={tally.selected}", tally.unsent > 0)
+
+    def _plan_report(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
+        causes = [found.version.arrived, found.pdf.arrived if found.pdf else None, found.images.last_received]
+        cause = max(c for c in causes if c is not None) if delivery.delivered else None
+        due = deadline(found.approved_at, destination.report_within, cause) if found.approved_at else None
+        count = tally.selected if found.images.present and destination.dicom is not None else None
+        faults = json_faults(destination, self._config, found.case, found.document, count, found.approved_at, found.now)
+        readiness = report_readiness(
+            approved=found.approved_at is not None, json_ok=not faults, pdf=found.pdf is not None, images=found.images,
+            stable_after=self._config.study.stable_after, half=due.half if due else None, now=found.now,
+        )  # fmt: skip
+        sources = f"json={found.version.document} pdf={found.pdf.document if found.pdf else '-'} images="
+        wanted = f"{sources}{'-' if count is None else count}"
+        # Late images change ImageCount once they are quiet: one revision, not one for each of them.
+        quiet = not found.images.needs(self._config.study.stable_after, found.now)
+        settled = quiet or not delivery.delivered.startswith(sources)
+        last = delivery.delivered if delivery.state == State.DELIVERED else delivery.wanted
+        error = "exam JSON: " + "; ".join(faults) if faults else ""
+        return Plan(readiness, due, wanted, settled and found.approved_at is not None and wanted != last, error)
+
+    def _places(self) -> list[tuple[str, Channel]]:
+        reports = [(d.name, Channel.REPORT) for d in self._config.destination if d.http is not None]
+        return reports + [(d.name, Channel.IMAGES) for d in self._config.destination if d.dicom is not None]
+
+    # -- telling
+
+    def _note_stale(self, case: Case, versions: list[JsonVersion], now: datetime) -> None:
+        counted = {version.document for version in versions}
+        for document in self._catalogue.exams.mark_stale([j.document for j in case.jsons if j.document not in counted]):
+            text = f"document {document} is older than what is known and changes nothing"
+            self._journal.record(Event(now, Kind.STALE, text, exam=case.exam))
+
+    def _note_hold(self, found: Assessment) -> None:
+        if found.hold == found.case.doubt:
+            return
+        text = found.hold or "the doubt is gone"
+        self._journal.record(Event(found.now, Kind.DOUBT, text, exam=found.case.exam))
+        delivered = self._catalogue.queue.of_exam(found.case.exam)
+        if found.hold and any(d.delivered for d in delivered):
+            text = f"something of this exam was already delivered, and now: {found.hold}"
+            self._journal.record(Event(found.now, Kind.ALARM, text, exam=found.case.exam))
+
+
+def _reason(to: State, plan: Plan, found: Assessment) -> str:
+    if to == State.HELD:
+        return found.hold
+    if found.aside is not None and to == found.aside.state:
+        return found.aside.why
+    if to == State.READY:
+        return "everything is there"
+    if plan.news:
+        return "there is something new to deliver"
+    return "waits for " + (", ".join(plan.readiness.needs) or "evaluation")
+
+
+def _shown(delivery: Delivery, column: str) -> object:
+    if column == "waiting_for":
+        return " ".join(delivery.waiting_for)
+    return getattr(delivery, column)
+
+
+def _share_policy(config: Config) -> SharePolicy:
+    share = config.share
+    rules = tuple(ExcludeRule(rule.name, dict(rule.model_extra or {})) for rule in share.exclude)
+    start = share.from_
+    if start is not None and start.tzinfo is None:
+        start = start.replace(tzinfo=config.node.timezone)
+    return SharePolicy(frozenset(share.modalities), start, rules)

@@ -1,0 +1,110 @@
+"""The dispatcher: claims what is ready by due time, has it sent, and writes down how it ended.
+
+Each destination has a lane for reports and lanes for images, so that no CT delays a report.
+"""
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from router.catalogue import Catalogue
+from router.catalogue.queue import Delivery
+from router.clock import Clock
+from router.deadlines import slack
+from router.errors import IntegrityError, PermanentError, TransientError
+from router.events import Event, Journal, Kind
+from router.flow.sending import Ending, Sender
+from router.model import Channel
+from router.retry import next_pause
+from router.states import State
+
+LEASE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Where deliveries of one channel go to one destination, `width` at a time."""
+
+    destination: str
+    channel: Channel
+    width: int
+    sender: Sender
+
+
+class Dispatcher:
+    """Claims and sends. One instance serves every lane; each lane's thread calls `run_one`."""
+
+    def __init__(self, catalogue: Catalogue, owner: str, journal: Journal, clock: Clock) -> None:
+        self._catalogue = catalogue
+        self._owner = owner
+        self._journal = journal
+        self._clock = clock
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Finish what is in flight, claim nothing more."""
+        self._stopping.set()
+
+    def run_one(self, lane: Lane) -> bool:
+        """Claim and send one delivery; False when there was none."""
+        if self._stopping.is_set():
+            return False
+        queue, now = self._catalogue.queue, self._clock.now()
+        delivery = queue.claim(lane.destination, lane.channel, self._owner, now, LEASE)
+        if delivery is None:
+            return False
+        ending = self._carry_out(delivery, lane.sender)
+        now = self._clock.now()
+        if queue.move(delivery, ending.to, now, ending.why, changes={**_GIVEN_BACK, **ending.changes}):
+            self._catalogue.exams.touch([delivery.exam], now)
+            if ending.to == State.DELIVERED:
+                self._record(Kind.CONFIRMED, delivery, ending.why)
+        return True
+
+    def keep_leases(self) -> None:
+        """Extend the leases of this node and wake what was deferred until now."""
+        now = self._clock.now()
+        self._catalogue.queue.renew(self._owner, now, LEASE)
+        self._catalogue.queue.promote(now)
+
+    def _carry_out(self, delivery: Delivery, sender: Sender) -> Ending:
+        try:
+            return sender.send(delivery, self._stop_of(delivery))
+        except PermanentError as error:
+            words = "; ".join(f"{path}: {text}" if path else text for path, text in error.faults)
+            return Ending(State.FAILED, error.message, {"error": f"{error}: {words}" if words else str(error)})
+        except IntegrityError as error:
+            self._record(Kind.ALARM, delivery, error.message)
+            return self._deferred(delivery, TransientError(str(error)))
+        except TransientError as error:
+            return self._deferred(delivery, error)
+        except OSError as error:
+            return self._deferred(delivery, TransientError(f"cannot read what is to be sent: {error.strerror}"))
+
+    def _deferred(self, delivery: Delivery, error: TransientError) -> Ending:
+        now = self._clock.now()
+        left = slack(delivery.due, now) if delivery.due else timedelta(0)
+        pause = next_pause(delivery.attempts, left, random.random(), error.retry_after)  # noqa: S311  # only spreads
+        return Ending(State.DEFERRED, error.message, {"next_try": now + pause, "error": str(error)})
+
+    def _stop_of(self, delivery: Delivery) -> Callable[[], bool]:
+        """Whether to stop: the node is stopping, or the delivery was taken from us. Asked often, so it looks rarely."""
+        state = {"looked": self._clock.monotonic(), "lost": False}
+
+        def stop() -> bool:
+            if not state["lost"] and self._clock.monotonic() - state["looked"] >= 1:
+                state["looked"] = self._clock.monotonic()
+                state["lost"] = not self._catalogue.queue.holds(delivery)
+            return bool(state["lost"]) or self._stopping.is_set()
+
+        return stop
+
+    def _record(self, kind: Kind, delivery: Delivery, text: str) -> None:
+        place: Mapping[str, object] = {"destination": delivery.destination, "channel": delivery.channel}
+        now: datetime = self._clock.now()
+        self._journal.record(Event(now, kind, text, exam=delivery.exam, delivery=delivery.id, fields=place))
+
+
+_GIVEN_BACK = {"lease_owner": "", "lease_until": None, "error": ""}

@@ -1,0 +1,47 @@
+"""Files against the index: every acknowledged instance has its row, its file, and the digest it came with."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from router.catalogue.instances import Instances
+from router.dicom.header import digest
+from router.errors import InvalidData
+from router.storage.studies import Studies
+
+Progress = Callable[[Iterable[Path]], Iterable[Path]]
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """`instances` counts rows; the lists hold paths below studies/, which are made of UIDs."""
+
+    instances: int
+    missing: tuple[str, ...]
+    corrupt: tuple[str, ...]
+    unindexed: tuple[str, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is amiss."""
+        return not (self.missing or self.corrupt or self.unindexed)
+
+
+def take(studies: Studies, instances: Instances, progress: Progress) -> Inventory:
+    """Compare every row with its file and every file with the rows. Reads every byte; safe while the node runs."""
+    on_disk = set(studies.walk())
+    rows = {studies.path(row.uids, row.version): row.digest for row in instances.walk()}
+    corrupt = [path for path in progress(sorted(on_disk & set(rows))) if not _intact(path, rows[path])]
+    # A file that was filed during the walk has its row by now.
+    later = {studies.path(row.uids, row.version) for row in instances.walk()}
+    missing = [path for path in rows if not path.exists()]
+    return Inventory(
+        len(rows), studies.names(missing), studies.names(corrupt), studies.names(on_disk - set(rows) - later)
+    )
+
+
+def _intact(path: Path, expected: str) -> bool:
+    try:
+        return digest(path) == expected
+    except (InvalidData, OSError):
+        return False

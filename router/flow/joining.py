@@ -1,0 +1,94 @@
+"""Which studies an exam has, and whether all of them speak of its patient."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from router.catalogue.exams import Case, Exams, Sibling, StudyHere
+from router.config import Identity
+from router.correlate.identity import IdentityPolicy, compare, same_patient
+from router.correlate.join import Candidate, ExamSide, JoinedBy, by_accession
+from router.events import Event, Journal, Kind
+from router.exam.key import ExamKey, ExamPatient
+
+
+def identity_policy(config: Identity) -> IdentityPolicy:
+    """The [identity] section as the decisions take it."""
+    return IdentityPolicy(config.patient_id, config.strip, frozenset(value.upper() for value in config.blank))
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """Keeps the links of exams to studies true to the JSON that counts."""
+
+    exams: Exams
+    config: Identity
+    journal: Journal
+
+    def join(self, case: Case, key: ExamKey, now: datetime) -> bool:
+        """Link what belongs to the exam and unlink what the JSON no longer names; whether anything changed."""
+        found = self._by_accession(key)
+        gone = [uid for uid, how in case.links.items() if _outdated(uid, how, key, found)]
+        if gone:
+            self.exams.unlink(case.exam, gone)
+        listed = self.exams.link(case.exam, key.study_uids, JoinedBy.LISTED, now)
+        matched = self.exams.link(case.exam, found, JoinedBy.ACCESSION, now)
+        for uids, how in ((listed, JoinedBy.LISTED), (matched, JoinedBy.ACCESSION)):
+            for uid in uids:
+                self.journal.record(Event(now, Kind.JOINED, f"joined: {how}", exam=case.exam, study_uid=uid))
+        return bool(gone or listed or matched)
+
+    def _by_accession(self, key: ExamKey) -> list[str]:
+        date = key.study_date or key.submit_time or key.approve_time
+        day = None if date is None else datetime(date.year, date.month, date.day)  # noqa: DTZ001  # a local day
+        side = ExamSide(key.study_uids, key.accession_number, key.patient, day)
+        here = [Candidate(s.uid, s.identities, day_of(s)) for s in self.exams.candidates(key.accession_number)]
+        return by_accession(side, here, identity_policy(self.config), self.config.study_date_within)
+
+
+def _outdated(uid: str, how: str, key: ExamKey, found: Sequence[str]) -> bool:
+    if how == JoinedBy.LISTED:
+        return uid not in key.study_uids
+    return how == JoinedBy.ACCESSION and uid not in found and uid not in key.study_uids
+
+
+def doubts(case: Case, key: ExamKey, first: ExamKey, policy: IdentityPolicy) -> list[str]:
+    """Every reason to doubt that exam and studies are of one patient. `first` is the exam's first version."""
+    found = [study.doubt for study in case.studies.values() if study.doubt]
+    if not same_patient(first.patient, key.patient, policy):
+        found.append("an earlier version of this exam names another patient")
+    siblings = [(s, same_patient(_patient(s), key.patient, policy)) for s in case.siblings]
+    found += [f"exam {s.exam} of another patient lists study {s.study_uid}" for s, same in siblings if not same]
+    accessions = frozenset(s.accession_number for s, same in siblings if same and s.accession_number)
+    for study in case.studies.values():
+        for identity in study.identities:
+            differ = compare(key.patient, key.accession_number, identity, policy, accessions).differ
+            if differ:
+                found.append(f"study {study.uid} differs from the exam in {', '.join(differ)}")
+    return list(dict.fromkeys(found))
+
+
+def _patient(sibling: Sibling) -> ExamPatient:
+    return ExamPatient({"Patient.PatientId": sibling.patient_id}, sibling.patient_name)
+
+
+def day_of(study: StudyHere) -> datetime | None:
+    """The study's local day."""
+    try:
+        return datetime.strptime(study.study_date, "%Y%m%d")  # noqa: DTZ007  # DA has no zone
+    except ValueError:
+        return None
+
+
+def headers_of(studies: Mapping[str, StudyHere]) -> list[dict[str, str]]:
+    """The header fields that [[share.exclude]] rules may name, one row per study and patient seen in it."""
+    return [
+        {
+            "PatientID": identity.patient.patient_id, "PatientName": identity.patient.name,
+            "AccessionNumber": identity.accession_number, "StudyDescription": study.description,
+            "StationName": study.station_name, "Manufacturer": study.manufacturer,
+            "ManufacturerModelName": study.model, "StudyDate": study.study_date,
+        }
+        for study in studies.values()
+        for identity in study.identities
+    ]  # fmt: skip

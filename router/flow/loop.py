@@ -1,0 +1,88 @@
+"""A thread that repeats one step until it is stopped, and never dies in silence."""
+
+import logging
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Protocol
+
+from router.clock import Clock
+from router.errors import RouterError
+from router.events import Event, Journal, Kind
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_log = logging.getLogger("router")
+
+
+class Step(Protocol):
+    """Does some work; returns the seconds to wait before the next step (0: there is more to do)."""
+
+    def __call__(self) -> float: ...
+
+
+class Loop:
+    """Repeats `step` in a thread of its own. `wait(seconds)` is how it pauses; `wake` ends a pause early."""
+
+    def __init__(
+        self, name: str, step: Step, journal: Journal, clock: Clock,
+        wait: Callable[[float], object] | None = None, wake: Callable[[], object] | None = None,
+        close: Callable[[], object] | None = None,
+    ) -> None:  # fmt: skip
+        self._bell = threading.Event()
+        self._name = name
+        self._step = step
+        self._journal = journal
+        self._clock = clock
+        self._wait = wait or self._wait_for_bell
+        self._ring = wake or self._bell.set
+        self._close = close
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """End a pause."""
+        self._ring()
+
+    def stop(self) -> None:
+        """Ask it to end after the step at hand."""
+        self._stopping.set()
+        self.wake()
+
+    def join(self, seconds: float) -> bool:
+        """Wait for the end; False when it is still at work."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        pause = _FIRST_PAUSE
+        while not self._stopping.is_set():
+            try:
+                rest = self._step()
+                pause = _FIRST_PAUSE
+            except (RouterError, OSError) as error:
+                self._tell(str(error) if isinstance(error, RouterError) else f"{error.strerror}")
+                rest, pause = pause, min(pause * 2, _LONGEST_PAUSE)
+            except Exception as error:  # noqa: BLE001  # the thread's top: a defect must not end it in silence
+                # The places without the message, which may hold a value out of somebody's data.
+                _log.error("a defect in %s\n%s", self._name, "".join(traceback.format_tb(error.__traceback__)))
+                self._tell(f"a defect in {self._name}: {type(error).__name__}, see the log")
+                rest, pause = pause, min(pause * 2, _LONGEST_PAUSE)
+            if rest and not self._stopping.is_set():
+                self._wait(rest)
+        if self._close is not None:
+            self._close()
+
+    def _wait_for_bell(self, seconds: float) -> None:
+        self._bell.wait(seconds)
+        self._bell.clear()
+
+    def _tell(self, text: str) -> None:
+        event = Event(self._clock.now(), Kind.ALARM, f"{self._name}: {text}")
+        try:
+            self._journal.record(event)
+        except RouterError:
+            _log.error("%s: %s (and the database does not answer)", self._name, text)

@@ -1,0 +1,144 @@
+"""What a person asks of the queue and tells it: lists, stories, hold, release, retry, cancel."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from router.catalogue import Catalogue
+from router.catalogue.exams import Case
+from router.catalogue.ledger import Entry, Tally
+from router.catalogue.queue import Delivery
+from router.catalogue.uploads import Frozen
+from router.clock import Clock
+from router.correlate.readiness import PERSON
+from router.errors import InvalidData
+from router.events import Event
+from router.model import Channel
+from router.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A delivery as the queue shows it. `selected`, `sent` count instances, or 1 and 0 or 1 for a report."""
+
+    delivery: Delivery
+    exam_id: str
+    selected: int
+    sent: int
+    slack_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """An exam with all that happened to it."""
+
+    case: Case
+    lines: tuple[Line, ...]
+    uploads: tuple[Frozen, ...]
+    events: tuple[Event, ...]
+
+
+class Review:
+    """The queue as people see it."""
+
+    def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
+        self._catalogue = catalogue
+        self._clock = clock
+
+    def listed(self, states: Iterable[State], destination: str | None, text: str | None) -> list[Line]:
+        """Deliveries by due time; no state means every state."""
+        found = self._catalogue.queue.in_state(list(states) or list(State), destination)
+        if text:
+            wanted = {delivery.id for delivery in self._catalogue.queue.find(text)}
+            found = [delivery for delivery in found if delivery.id in wanted]
+        return self._lines(found)
+
+    def stories(self, name: str) -> list[Story]:
+        """What is known under a delivery's id, an ExamId, a study UID or a file name; InvalidData when nothing is."""
+        exams = self._exams_named(name)
+        if not exams:
+            raise InvalidData("no delivery, exam, study or file of that name is known")
+        return [self._story(exam) for exam in exams]
+
+    def named(self, names: Iterable[str]) -> list[Delivery]:
+        """The deliveries of these ids or exams; InvalidData when a name fits none."""
+        found: dict[int, Delivery] = {}
+        for name in names:
+            one = self._catalogue.queue.get(int(name)) if name.isdigit() else None
+            exams = self._catalogue.exams.find(name) if one is None else []
+            these = [one] if one else [d for exam in exams for d in self._catalogue.queue.of_exam(exam)]
+            if not these:
+                raise InvalidData("no delivery of that name is known", name_given=len(name))
+            found |= {delivery.id: delivery for delivery in these}
+        return list(found.values())
+
+    def ledger(self, delivery: Delivery) -> list[Entry]:
+        """The instances of an images delivery, and what became of each."""
+        return self._catalogue.accounts.entries(delivery.exam, delivery.destination)
+
+    def hold(self, delivery: Delivery, why: str, who: str) -> bool:
+        """Keep it from being sent until it is released; one that another cause holds is the person's from now on."""
+        changes = {"held_by": PERSON, "error": f"held by {who}: {why}"}
+        if delivery.state == State.HELD:
+            self._catalogue.queue.update(delivery, **changes)
+            return True
+        return self._move(delivery, State.HELD, f"held: {why}", who, changes)
+
+    def release(self, delivery: Delivery, why: str, who: str) -> bool:
+        """Let a held delivery be evaluated anew; a cause that still stands holds it again."""
+        if delivery.state != State.HELD:
+            return False
+        changes = {"held_by": "", "error": ""}
+        return self._move(delivery, State.WAITING, f"released: {why}", who, changes)
+
+    def retry(self, delivery: Delivery, why: str, who: str) -> bool:
+        """Try a failed or deferred delivery again now; take back a cancellation."""
+        if delivery.state == State.CANCELLED:
+            return self._move(delivery, State.WAITING, f"taken back: {why}", who, {"attempts": 0})
+        if delivery.state not in (State.FAILED, State.DEFERRED):
+            return False
+        if delivery.state == State.FAILED and delivery.channel == Channel.IMAGES:
+            self._catalogue.accounts.reselect_refused(delivery.exam, delivery.destination, self._clock.now())
+        changes = {"attempts": 0, "next_try": None, "error": ""}
+        return self._move(delivery, State.READY, f"retry: {why}", who, changes)
+
+    def cancel(self, delivery: Delivery, why: str, who: str) -> bool:
+        """Never send it, unless a person takes that back by `retry`."""
+        if delivery.state in (State.DELIVERED, State.CANCELLED):
+            return False
+        return self._move(delivery, State.CANCELLED, f"cancelled: {why}", who, {"error": f"cancelled by {who}: {why}"})
+
+    def _move(self, delivery: Delivery, to: State, why: str, who: str, changes: Mapping[str, object]) -> bool:
+        now = self._clock.now()
+        moved = self._catalogue.queue.move(delivery, to, now, why, who=who, changes=changes)
+        self._catalogue.exams.touch([delivery.exam], now)
+        return moved
+
+    def _exams_named(self, name: str) -> list[int]:
+        delivery = self._catalogue.queue.get(int(name)) if name.isdigit() else None
+        found = self._catalogue.exams.find(name)
+        return list(dict.fromkeys(([delivery.exam] if delivery else []) + found))
+
+    def _story(self, exam: int) -> Story:
+        case = self._catalogue.exams.case(exam)
+        lines = tuple(self._lines(self._catalogue.queue.of_exam(exam)))
+        uploads = tuple(u for line in lines for u in self._catalogue.uploads.of(line.delivery.id))
+        events = tuple(event for _, event in self._catalogue.history.of([exam], list(case.links)))
+        return Story(case, lines, uploads, events)
+
+    def _lines(self, deliveries: list[Delivery]) -> list[Line]:
+        exams = list({delivery.exam for delivery in deliveries})
+        names: dict[int, str] = {}
+        tallies: dict[tuple[int, str], Tally] = {}
+        for start in range(0, len(exams), 500):
+            names |= self._catalogue.exams.names(exams[start : start + 500])
+            tallies |= self._catalogue.accounts.tallies(exams[start : start + 500])
+        now = self._clock.now()
+        return [_line(d, names[d.exam], tallies.get((d.exam, d.destination), Tally()), now) for d in deliveries]
+
+
+def _line(delivery: Delivery, exam_id: str, tally: Tally, now: datetime) -> Line:
+    slack = None if delivery.due is None else (delivery.due - now).total_seconds()
+    if delivery.channel == Channel.IMAGES:
+        return Line(delivery, exam_id, tally.selected, tally.sent, slack)
+    return Line(delivery, exam_id, 1, int(delivery.state == State.DELIVERED), slack)

@@ -1,0 +1,92 @@
+"""Looking at the drop folder: a scan is the truth, events only make the next scan come sooner."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+from router.reports.settle import Seen
+
+ENDINGS = frozenset({".json", ".pdf"})
+SET_ASIDE = ("done", "rejected")
+
+
+def scan(folder: Path) -> list[Seen]:
+    """Every regular .json and .pdf file below the folder that is not set aside, hidden or temporary.
+
+    OSError when the folder itself cannot be read: the share has vanished.
+    """
+    with os.scandir(folder):
+        pass
+    return list(_walk(folder, top=True))
+
+
+def _walk(folder: Path, *, top: bool) -> Iterator[Seen]:
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        if top:
+            raise
+        return
+    for entry in entries:
+        if entry.name.startswith((".", "~")):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if not (top and entry.name in SET_ASIDE):
+                yield from _walk(Path(entry.path), top=False)
+        elif Path(entry.name).suffix.lower() in ENDINGS:
+            yield from _seen(entry)
+
+
+def _seen(entry: "os.DirEntry[str]") -> Iterator[Seen]:
+    try:
+        if entry.is_file(follow_symlinks=False):
+            state = entry.stat(follow_symlinks=False)
+            yield Seen(Path(entry.path), state.st_size, state.st_mtime_ns)
+    except FileNotFoundError:
+        return
+
+
+class _Bell(FileSystemEventHandler):
+    def __init__(self, ring: threading.Event) -> None:
+        self._ring = ring
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        if event.event_type in {"created", "modified", "moved", "closed"}:
+            self._ring.set()
+
+
+class Watch:
+    """Waits for a reason to scan: a file event, or the time of the next rescan."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ring = threading.Event()
+        self._observer = Observer()
+
+    def start(self) -> None:
+        """Begin to listen for events; a folder that cannot be watched is only rescanned."""
+        try:
+            self._observer.schedule(_Bell(self._ring), str(self._folder), recursive=True)
+            self._observer.start()
+        except OSError:
+            self._observer.unschedule_all()
+
+    def wait(self, seconds: float) -> None:
+        """Return at an event, or after `seconds`."""
+        self._ring.wait(seconds)
+        self._ring.clear()
+
+    def wake(self) -> None:
+        """Make `wait` return."""
+        self._ring.set()
+
+    def stop(self) -> None:
+        """Stop listening."""
+        self.wake()
+        if self._observer.is_alive():
+            self._observer.stop()
+            self._observer.join()

@@ -1,0 +1,31 @@
+"""The only door to the data folder: incoming, studies, reports, quarantine."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from router.storage.durable import make_folder
+from router.storage.incoming import Incoming
+from router.storage.quarantine import Quarantine
+from router.storage.reports import Reports
+from router.storage.studies import Studies
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The parts of the data folder."""
+
+    incoming: Incoming
+    studies: Studies
+    reports: Reports
+    quarantine: Quarantine
+
+
+def open_storage(data: Path, owner: str, min_free: int) -> Storage:
+    """Make the data folder's parts where they are missing; `owner` is the node's name."""
+    make_folder(data)
+    return Storage(
+        Incoming(data / "incoming" / owner / "main", min_free),
+        Studies(data / "studies"),
+        Reports(data),
+        Quarantine(data / "quarantine"),
+    )

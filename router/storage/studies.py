@@ -1,0 +1,59 @@
+"""studies/: the filed instances, bytes as received, Part 10.
+
+`studies/<StudyInstanceUID>/<SeriesInstanceUID>/<SOPInstanceUID>.dcm`, a second version `<SOPInstanceUID>~2.dcm`.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from router.model import InstanceUids
+from router.storage.durable import link, make_folder, sync_folders
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """An incoming file and the place it goes to."""
+
+    source: Path
+    uids: InstanceUids
+    version: int
+
+
+class Studies:
+    """The tree of filed instances."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        make_folder(folder)
+
+    def path(self, uids: InstanceUids, version: int) -> Path:
+        """Where that version of the instance lies. The UIDs were validated when they were read."""
+        suffix = "" if version == 1 else f"~{version}"
+        return self._folder / uids.study / uids.series / f"{uids.sop}{suffix}.dcm"
+
+    def taken(self, filing: Filing) -> bool:
+        """Whether another file lies there: one that no row knows, for instance after the database was lost."""
+        target = self.path(filing.uids, filing.version)
+        return target.exists() and not target.samefile(filing.source)
+
+    def file(self, batch: Sequence[Filing]) -> None:
+        """Give every file its place, durably; the incoming names stay until `release`, so a crash only repeats this."""
+        targets = [self.path(f.uids, f.version) for f in batch]
+        for filing, target in zip(batch, targets, strict=True):
+            make_folder(target.parent)
+            link(filing.source, target)
+        sync_folders(target.parent for target in targets)
+
+    def release(self, sources: Sequence[Path]) -> None:
+        """Drop the incoming names of files whose place is recorded."""
+        for source in sources:
+            source.unlink(missing_ok=True)
+
+    def walk(self) -> Iterator[Path]:
+        """Every filed instance on disk."""
+        return self._folder.glob("*/*/*.dcm")
+
+    def names(self, paths: Iterable[Path]) -> tuple[str, ...]:
+        """The paths as they are told: below studies/, in order."""
+        return tuple(sorted(path.relative_to(self._folder).as_posix() for path in paths))
