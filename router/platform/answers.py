@@ -1,0 +1,31 @@
+"""How the platform says no: an HTTP status with a JSON body (profile gm-envelope/1, section 3)."""
+
+
+class Refusal(Exception):
+    """A request that is not accepted. `close`: the rest of the body was not read, so the connection cannot go on."""
+
+    def __init__(self, status: int, body: dict[str, object], *, close: bool = False) -> None:
+        super().__init__(str(body.get("error", status)))
+        self.status = status
+        self.body = body
+        self.close = close
+
+
+def wrong(what: str) -> Refusal:
+    """400: the envelope is not what the profile says; permanent for this delivery."""
+    return Refusal(400, {"error": what})
+
+
+def unauthorised(why: str) -> Refusal:
+    """401: `token` or `stale`, or what was wrong with a token request."""
+    return Refusal(401, {"error": why})
+
+
+def not_allowed(what: str) -> Refusal:
+    """403: this application, organisation or key may not send here."""
+    return Refusal(403, {"error": what})
+
+
+def too_large() -> Refusal:
+    """413, with the rest of the body left unread."""
+    return Refusal(413, {"error": "too large"}, close=True)

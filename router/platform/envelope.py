@@ -1,0 +1,127 @@
+"""The envelope of an upload, read strictly: the meta part as it must be, or a Refusal (profile gm-envelope/1)."""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from router.platform.access import is_nonce, is_time
+from router.platform.answers import wrong
+
+PROFILE = "gm-envelope/1"
+PART_NAMES = ("exam", "report")
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_KEY_ID = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What meta says of an encrypted part; `length` in bytes and `sm3` in hex are the ciphertext's."""
+
+    name: str
+    iv: bytes
+    tag: bytes
+    length: int
+    sm3: str
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """The meta part. `ts` is Unix milliseconds, `wrapped` the SM2 ciphertext of the session key."""
+
+    org: str
+    app: str
+    ts: int
+    nonce: str
+    idem: str
+    revision: int
+    platform_kid: str
+    wrapped: bytes
+    parts: tuple[Part, ...]
+
+    def aad(self, part: str) -> bytes:
+        """The additional data that binds a part to its message."""
+        return f"{PROFILE}|{self.org}|{self.app}|{self.idem}|{part}".encode()
+
+
+def read_object(data: bytes) -> dict[str, Any]:
+    """A JSON object in UTF-8; a name that comes twice is refused. Raises ValueError or RecursionError."""
+    document = json.loads(data.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant)
+    if not isinstance(document, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - bad data, not a wrong call
+    return document
+
+
+def read_meta(data: bytes) -> Meta:
+    """The meta part's bytes, read; Refusal 400 names the first field that is wrong."""
+    try:
+        document = read_object(data)
+    except (ValueError, RecursionError) as error:
+        raise wrong("meta: not a JSON object") from error
+    if document.get("profile") != PROFILE:
+        raise wrong(f"meta: profile is not {PROFILE}")
+    key, parts = document.get("key"), document.get("parts")
+    if not isinstance(key, Mapping) or key.get("alg") != "SM4-GCM":
+        raise wrong("meta: key.alg is not SM4-GCM")
+    if not isinstance(parts, list) or len(parts) != len(PART_NAMES):
+        raise wrong("meta: parts are not exam and report")
+    return Meta(
+        _field(document, "org", _is_name),
+        _field(document, "app", _is_name),
+        _field(document, "ts", is_time),
+        _field(document, "nonce", is_nonce),
+        _field(document, "idem", _is_name),
+        _field(document, "revision", lambda value: type(value) is int and value >= 1),
+        _field(key, "platform_kid", lambda value: _matches(_KEY_ID, value)),
+        _bytes(key, "wrapped"),
+        tuple(_read_part(part, name) for part, name in zip(parts, PART_NAMES, strict=True)),
+    )
+
+
+def _read_part(part: object, name: str) -> Part:
+    if not isinstance(part, Mapping) or part.get("name") != name:
+        raise wrong(f"meta: part {name} is not where it belongs")
+    length = _field(part, "length", lambda value: type(value) is int and value >= 0)
+    digest = _field(part, "sm3", lambda value: _matches(_DIGEST, value))
+    return Part(name, _bytes(part, "iv", 12), _bytes(part, "tag", 16), length, digest)
+
+
+def _field(document: Mapping[str, Any], name: str, is_right: Callable[[object], bool]) -> Any:
+    value = document.get(name)
+    if not is_right(value):
+        raise wrong(f"meta: {name} is missing or wrong")
+    return value
+
+
+def _bytes(document: Mapping[str, Any], name: str, length: int | None = None) -> bytes:
+    try:
+        value = base64.b64decode(_field(document, name, lambda value: isinstance(value, str)), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise wrong(f"meta: {name} is not base64") from error
+    if length is not None and len(value) != length:
+        raise wrong(f"meta: {name} is not {length} bytes long")
+    return value
+
+
+def _is_name(value: object) -> bool:
+    return _matches(_NAME, value)
+
+
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("a name comes twice")
+    return document
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")

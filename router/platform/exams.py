@@ -1,0 +1,121 @@
+"""Exams as received, and the receipts that were given for them: both durable before a receipt is sent."""
+
+import json
+import os
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from io import BufferedRandom
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
+
+from router.errors import IntegrityError
+from router.platform.durable import make_folder, new_file, place, sync, sync_folder
+
+_SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
+_LONGEST_NAME = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A line of receipts.jsonl. `exam` is the folder below exams/, digests are SM3 of the plaintexts in hex."""
+
+    receipt: str
+    idem: str
+    nonce: str
+    ts: int
+    org: str
+    app: str
+    exam: str
+    revision: int
+    exam_sm3: str
+    report_sm3: str
+
+
+def folder_name(exam_id: str) -> str | None:
+    """An ExamId as a folder's name; None when it cannot be one: too long, or half a surrogate pair in it."""
+    if not exam_id.isascii() and any("\ud800" <= character <= "\udfff" for character in exam_id):
+        return None
+    name = "".join(character if character in _SAFE else quote(character, safe="") for character in exam_id)
+    name = f"%2E{name[1:]}" if name.startswith(".") else name
+    return name if 0 < len(name) <= _LONGEST_NAME else None
+
+
+class ExamFolder:
+    """exams/ and receipts.jsonl in the platform's data folder; one process at a time."""
+
+    def __init__(self, data: Path, spool: Path) -> None:
+        """Read the receipts of earlier runs; IntegrityError when a line is neither a receipt nor the cut-off last."""
+        self._exams = data / "exams"
+        self._spool = spool
+        self._ledger = data / "receipts.jsonl"
+        make_folder(data)
+        self._by_idem = {receipt.idem: receipt for receipt in _read_ledger(self._ledger)}
+        self._lock = threading.Lock()
+
+    def known(self, idem: str) -> Receipt | None:
+        """The receipt that was given for this idem."""
+        return self._by_idem.get(idem)
+
+    def spool_file(self) -> BufferedRandom:
+        """A file for a plaintext on its way; the caller unlinks what it does not store."""
+        return new_file(self._spool)
+
+    def store(self, receipt: Receipt, exam: bytes, report: Path) -> Receipt:
+        """Store both and record the receipt. Where another request was quicker with this idem, its receipt."""
+        with self._lock:
+            if (first := self._by_idem.get(receipt.idem)) is not None:
+                return first
+            target = self._exams / receipt.exam / str(receipt.revision)
+            place(self._written(exam), target / "exam.json")
+            place(report, target / "report.pdf")
+            self._append(receipt)
+            self._by_idem[receipt.idem] = receipt
+            return receipt
+
+    def _written(self, exam: bytes) -> Path:
+        with self.spool_file() as file:
+            file.write(exam)
+            sync(file)
+        return Path(file.name)
+
+    def _append(self, receipt: Receipt) -> None:
+        whole = self._ledger.stat().st_size
+        try:
+            with self._ledger.open("ab") as file:
+                file.write(json.dumps(asdict(receipt)).encode() + b"\n")
+                sync(file)
+        except OSError:
+            os.truncate(self._ledger, whole)
+            raise
+
+
+def new_receipt_id() -> str:
+    """An id that is used once."""
+    return uuid.uuid4().hex
+
+
+def _read_ledger(path: Path) -> list[Receipt]:
+    if not path.exists():
+        path.touch(mode=0o600)
+        sync_folder(path.parent)
+    with path.open("r+b") as file:
+        receipts, end = _lines(file, lambda number: IntegrityError(f"{path}, line {number}: not a receipt"))
+        file.truncate(end)
+        sync(file)
+    return receipts
+
+
+def _lines(file: BinaryIO, broken: Callable[[int], IntegrityError]) -> tuple[list[Receipt], int]:
+    """The receipts, and where the last whole line ends: a line without end was cut off and never confirmed."""
+    receipts, end = [], 0
+    for number, line in enumerate(file, 1):
+        if line.endswith(b"\n"):
+            try:
+                receipts.append(Receipt(**json.loads(line)))
+            except (ValueError, TypeError) as error:
+                raise broken(number) from error
+            end += len(line)
+    return receipts, end

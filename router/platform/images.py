@@ -1,0 +1,42 @@
+"""Where received instances go: dicom/<study>/<series>/<instance>.dcm; the same instance again replaces its file."""
+
+from pathlib import Path
+
+from router.model import InstanceUids
+from router.platform.durable import new_file, place, sync
+
+
+class ImageFolder:
+    """A `Sink` of the Storage SCP. `spool` is on the same file system as `folder`."""
+
+    def __init__(self, folder: Path, spool: Path) -> None:
+        self._folder = folder
+        self._spool = spool
+
+    def has_room(self) -> bool:
+        """Always: a full disk shows as an OSError of the write, which is answered with A700."""
+        return True
+
+    def create(self) -> "ImageFile":
+        return ImageFile(self._folder, self._spool)
+
+
+class ImageFile:
+    """One instance on its way to disk."""
+
+    def __init__(self, folder: Path, spool: Path) -> None:
+        self._folder = folder
+        self._file = new_file(spool)
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+
+    def commit(self, uids: InstanceUids) -> None:
+        """Bytes and name survive power loss once this returns."""
+        with self._file:
+            sync(self._file)
+        place(Path(self._file.name), self._folder / uids.study / uids.series / f"{uids.sop}.dcm")
+
+    def discard(self) -> None:
+        self._file.close()
+        Path(self._file.name).unlink(missing_ok=True)

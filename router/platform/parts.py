@@ -1,0 +1,78 @@
+"""The parts of an upload, taken from the stream to spool files as they come."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from email.message import Message
+from pathlib import Path
+from typing import BinaryIO
+
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+
+from router.crypto.symmetric import Sm3
+from router.platform.answers import Refusal, too_large, wrong
+from router.platform.body import Body
+
+_FORM = (("meta", "application/json"), ("exam", "application/octet-stream"), ("report", "application/octet-stream"))
+LARGEST = {"meta": 64 * 1024, "exam": 16 * 2**20}
+
+
+@dataclass(slots=True)
+class Spooled:
+    """A part as received: its bytes in a file without name, their number, their running digest."""
+
+    file: BinaryIO
+    length: int = 0
+    digest: Sm3 = field(default_factory=Sm3)
+
+    def add(self, data: bytes) -> None:
+        """Append data."""
+        self.file.write(data)
+        self.digest.update(data)
+        self.length += len(data)
+
+
+@contextmanager
+def receive(body: Body, headers: Message, spool: Path) -> Iterator[dict[str, Spooled]]:
+    """meta, exam and report, gone when the context ends. Refusal 400 when the form is not these three in order."""
+    with ExitStack() as files:
+        parts: dict[str, Spooled] = {}
+        try:
+            with PushMultipartParser(_boundary(headers), max_segment_count=len(_FORM)) as parser:
+                _take(parser, body, spool, parts, files)
+        except MultipartError as error:
+            raise wrong("body: not a multipart form of meta, exam and report") from error
+        if len(parts) != len(_FORM):
+            raise wrong("body: a part is missing")
+        body.drain()
+        for part in parts.values():
+            part.file.seek(0)
+        yield parts
+
+
+def _take(parser: PushMultipartParser, body: Body, spool: Path, parts: dict[str, Spooled], files: ExitStack) -> None:
+    name = ""
+    for event in parser.parse_blocking(body.read):
+        if isinstance(event, MultipartSegment):
+            name = _expected(event, len(parts))
+            file = tempfile.TemporaryFile(dir=spool)  # noqa: SIM115 - closed by the stack
+            parts[name] = Spooled(files.enter_context(file))
+        elif event:
+            parts[name].add(bytes(event))
+            if parts[name].length > LARGEST.get(name, parts[name].length):
+                raise too_large()
+
+
+def _expected(segment: MultipartSegment, place: int) -> str:
+    name, content_type = _FORM[place]
+    if segment.name != name or segment.content_type != content_type:
+        raise wrong(f"body: part {place + 1} is not {name} of type {content_type}")
+    return name
+
+
+def _boundary(headers: Message) -> str:
+    kind, options = parse_options_header(headers.get("Content-Type", ""))
+    if kind != "multipart/form-data" or not options.get("boundary"):
+        raise Refusal(400, {"error": "Content-Type is not multipart/form-data with a boundary"}, close=True)
+    return str(options["boundary"])

@@ -1,0 +1,93 @@
+"""The reference platform as a whole: the regional cloud's side, for the demo, tests and integrators.
+
+It shares no code with the sending side beyond the cryptographic primitives and the DICOM layer.
+"""
+
+import logging
+import shutil
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from router.clock import Clock
+from router.dicom.admission import Admission
+from router.dicom.server import Received, Refused, StorageServer
+from router.platform.access import Tokens
+from router.platform.durable import make_folder
+from router.platform.exams import ExamFolder
+from router.platform.http import HttpServer, Interface
+from router.platform.images import ImageFolder
+from router.platform.keyring import Keyring
+from router.platform.uploads import Uploads
+
+_HOST = "127.0.0.1"
+_MAX_ASSOCIATIONS = 64
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the platform listens."""
+
+    dicom: int
+    http: int
+
+
+class ReferencePlatform:
+    """Listens on loopback from `start` to `stop`. What it confirms is durable in `data`.
+
+    `org` None: any organisation's uploads. Tokens are good for `token_seconds`, `largest_body` is in bytes.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        keyring: Keyring,
+        clock: Clock,
+        *,
+        app: str,
+        org: str | None = None,
+        token_seconds: int = 3600,
+        largest_body: int = 256 * 2**20,
+    ) -> None:
+        spool = data / ".spool"
+        shutil.rmtree(spool, ignore_errors=True)
+        for folder in (data / "dicom", data / "exams", spool):
+            make_folder(folder)
+        tokens = Tokens(app, keyring.api_key, clock, token_seconds)
+        uploads = Uploads(keyring, ExamFolder(data, spool), clock, app=app, org=org)
+        self._interface = Interface(tokens, uploads, clock, spool, largest_body)
+        self._dicom = StorageServer(
+            ImageFolder(data / "dicom", spool),
+            admission=Admission(max_associations=_MAX_ASSOCIATIONS, max_associations_per_sender=_MAX_ASSOCIATIONS),
+            record=_log_instance,
+        )
+        self._http: HttpServer | None = None
+        self._serving: threading.Thread | None = None
+
+    def start(self, dicom_port: int = 0, http_port: int = 0) -> Ports:
+        """Listen; port 0: the system picks. OSError when a port is taken."""
+        self._http = HttpServer(_HOST, http_port, self._interface)
+        self._serving = threading.Thread(target=self._http.serve_forever, args=(0.02,), name="platform-http")
+        self._serving.start()
+        try:
+            dicom = self._dicom.start(_HOST, dicom_port)
+        except OSError:
+            self.stop()
+            raise
+        return Ports(dicom, self._http.server_address[1])
+
+    def stop(self) -> None:
+        """Stop listening; an instance at hand is finished."""
+        self._dicom.stop(5.0)
+        if self._http is not None and self._serving is not None:
+            self._http.shutdown()
+            self._serving.join()
+            self._http.server_close()
+
+
+def _log_instance(outcome: Received | Refused) -> None:
+    if isinstance(outcome, Received):
+        _log.info("C-STORE 0000 sop_instance=%s bytes=%d", outcome.uids.sop, outcome.size)
+    else:
+        _log.info("C-STORE or association refused: %s", outcome.reason)
