@@ -1,0 +1,259 @@
+"""Key files: SM2 keys as PKCS#8 and SubjectPublicKeyInfo PEM (RFC 5208, RFC 5480), the API key as 64 hex digits.
+
+Whatever is wrong with a key file is a ConfigurationError that names the file and what to do.
+"""
+
+import binascii
+import os
+import re
+import secrets
+import stat
+import textwrap
+from pathlib import Path
+
+from router.crypto import der
+from router.crypto.pkcs8 import decrypt as decrypt_pkcs8
+from router.crypto.sm2 import PrivateKey, PublicKey
+from router.crypto.symmetric import sm3
+from router.errors import ConfigurationError, InvalidData
+
+_EC_PUBLIC_KEY = "1.2.840.10045.2.1"
+_SM2_CURVE = "1.2.156.10197.1.301"
+_ALGORITHM = der.sequence(der.oid(_EC_PUBLIC_KEY), der.oid(_SM2_CURVE))
+_MAX_FILE = 64 * 1024
+_TO_PKCS8 = "convert it: openssl pkcs8 -topk8 -in OLD -out NEW -v2 aes-256-cbc -v2prf hmacWithSHA256"
+
+PRIVATE, ENCRYPTED, PUBLIC = "PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "PUBLIC KEY"
+
+
+def load_private(path: Path, passphrase: bytes | None = None) -> PrivateKey:
+    """The SM2 key of a PKCS#8 PEM file, plain or encrypted (PBES2)."""
+    label, body = _read_pem(path, read_secret(path))
+    try:
+        if label == ENCRYPTED:
+            return _parse_private(decrypt_pkcs8(body, _needed(path, passphrase)))
+        if label == PRIVATE:
+            return _parse_private(body)
+    except InvalidData as error:
+        raise ConfigurationError(f"key file {path}: {error.message}", hint=error.hint) from error
+    raise ConfigurationError(f"key file {path} holds a {label}, not a PKCS#8 private key", hint=_TO_PKCS8)
+
+
+def load_public(path: Path) -> PublicKey:
+    """The SM2 key of a SubjectPublicKeyInfo PEM file."""
+    label, body = _read_pem(path, _read(path))
+    if label != PUBLIC:
+        raise ConfigurationError(
+            f"key file {path} holds a {label}, not a public key", hint="make one: openssl pkey -in KEY -pubout -out NEW"
+        )
+    try:
+        return _parse_public(body)
+    except InvalidData as error:
+        raise ConfigurationError(f"key file {path}: {error.message}", hint=error.hint) from error
+
+
+def load_api_key(path: Path) -> bytes:
+    """The interface key (接口密钥): 32 bytes, written as 64 hex digits."""
+    text = read_secret(path).strip()
+    try:
+        key = binascii.unhexlify(text)
+    except binascii.Error:
+        key = b""
+    if len(key) != 32:
+        raise ConfigurationError(f"API key file {path} does not hold 64 hex digits")
+    return key
+
+
+def load_passphrase(path: Path) -> bytes:
+    """The passphrase of an encrypted key: the file's first line, without its end."""
+    lines = read_secret(path).splitlines()
+    if not lines or not lines[0]:
+        raise ConfigurationError(f"passphrase file {path} is empty")
+    return lines[0]
+
+
+def key_id(key: PublicKey) -> str:
+    """The first 8 bytes of SM3 over the SubjectPublicKeyInfo, as 16 hex digits."""
+    return sm3(_public_info(key))[:8].hex()
+
+
+def api_key_fingerprint(key: bytes) -> str:
+    """16 hex digits that tell two API keys apart and nothing more."""
+    return sm3(key)[:8].hex()
+
+
+def label_of(path: Path) -> str:
+    """The PEM label of a key file, "" when it is no PEM file."""
+    first = _read(path).decode("ascii", "replace").lstrip().partition("\n")[0].rstrip()
+    match = re.fullmatch(r"-----BEGIN ([A-Z ]+)-----", first)
+    return match[1] if match else ""
+
+
+def save_private(path: Path, key: PrivateKey) -> None:
+    """Write PKCS#8 PEM, unencrypted, mode 0600; ConfigurationError when the file exists."""
+    inner = der.sequence(
+        der.integer(1),
+        der.octets(key.secret.to_bytes(32)),
+        der.element(der.context(1), der.bits(b"\x04" + key.public.point)),
+    )
+    _write_new(path, _pem(PRIVATE, der.sequence(der.integer(0), _ALGORITHM, der.octets(inner))), 0o600)
+
+
+def save_public(path: Path, key: PublicKey) -> None:
+    """Write SubjectPublicKeyInfo PEM, mode 0644; ConfigurationError when the file exists."""
+    _write_new(path, _pem(PUBLIC, _public_info(key)), 0o644)
+
+
+def save_api_key(path: Path, key: bytes) -> None:
+    """Write the API key, mode 0600; ConfigurationError when the file exists."""
+    _write_new(path, key.hex().encode() + b"\n", 0o600)
+
+
+PAIRS = ("hospital-sign", "platform-sign", "platform-encrypt")
+
+
+def new_folder(folder: Path) -> tuple[Path, ...]:
+    """Make three key pairs and an API key in `folder`; the paths written.
+
+    A folder that is new or empty gets mode 0700. ConfigurationError when any of the seven files exists.
+    """
+    files = tuple(folder / f"{name}{ending}" for name in PAIRS for ending in (".pem", ".pub.pem"))
+    files += (folder / "api.key",)
+    taken = tuple(str(file) for file in files if os.path.lexists(file))
+    if taken:
+        raise ConfigurationError("keys exist already and are never overwritten:", faults=taken)
+    _make_private(folder)
+    for name in PAIRS:
+        key = PrivateKey.generate()
+        save_private(folder / f"{name}.pem", key)
+        save_public(folder / f"{name}.pub.pem", key.public)
+    save_api_key(folder / "api.key", secrets.token_bytes(32))
+    return files
+
+
+def read_secret(path: Path) -> bytes:
+    """The bytes of a secret file; ConfigurationError when group or others may read or change it."""
+    return _read(path, secret=True)
+
+
+def _read(path: Path, *, secret: bool = False) -> bytes:
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if secret and os.name == "posix" and mode & 0o077:
+                raise ConfigurationError(
+                    f"secret file {path} is open to group or others (mode {mode:04o})", hint=f"chmod 600 {path}"
+                )
+            content = file.read(_MAX_FILE + 1)
+    except OSError as error:
+        raise ConfigurationError(f"cannot read key file {path}: {error.strerror}") from error
+    if len(content) > _MAX_FILE:
+        raise ConfigurationError(f"key file {path} is too long to be one")
+    return content
+
+
+def _needed(path: Path, passphrase: bytes | None) -> bytes:
+    if passphrase is None:
+        raise ConfigurationError(
+            f"key file {path} is encrypted", hint="set signing_key_passphrase_file, or --passphrase-file"
+        )
+    return passphrase
+
+
+def _read_pem(path: Path, content: bytes) -> tuple[str, bytes]:
+    """The label and the body of a file that holds one PEM block (RFC 7468)."""
+    lines = [line.strip() for line in content.decode("ascii", "replace").strip().splitlines()]
+    label = lines[0].removeprefix("-----BEGIN ").removesuffix("-----") if lines else ""
+    if len(lines) < 3 or lines[0] != f"-----BEGIN {label}-----":
+        raise ConfigurationError(f"key file {path} is not PEM")
+    if lines[-1] != f"-----END {label}-----" or any(":" in line for line in lines):
+        raise ConfigurationError(f"key file {path} is not one plain PEM block (RFC 7468)", hint=_TO_PKCS8)
+    try:
+        return label, binascii.a2b_base64("".join(lines[1:-1]), strict_mode=True)
+    except ValueError as error:
+        raise ConfigurationError(f"key file {path} has broken base64") from error
+
+
+def _pem(label: str, body: bytes) -> bytes:
+    lines = textwrap.wrap(binascii.b2a_base64(body, newline=False).decode(), 64)
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]).encode()
+
+
+def _check_algorithm(reader: der.Reader) -> None:
+    algorithm = reader.sequence()
+    name = algorithm.oid()
+    curve = algorithm.oid() if name == _EC_PUBLIC_KEY and algorithm.peek() == der.OBJECT_IDENTIFIER else ""
+    if curve != _SM2_CURVE:
+        raise InvalidData(f"not a key on the named SM2 curve {_SM2_CURVE} but of algorithm {name} {curve}".rstrip())
+    algorithm.end()
+
+
+def _parse_public(body: bytes) -> PublicKey:
+    outer = der.Reader(body)
+    info = outer.sequence()
+    outer.end()
+    _check_algorithm(info)
+    point = info.bits()
+    info.end()
+    return _uncompressed(point)
+
+
+def _uncompressed(point: bytes) -> PublicKey:
+    if len(point) != 65 or point[0] != 4:
+        raise InvalidData("the public key is not an uncompressed point")
+    return PublicKey.from_point(point)
+
+
+def _parse_private(body: bytes) -> PrivateKey:
+    """PrivateKeyInfo (RFC 5208); attributes are passed over."""
+    outer = der.Reader(body)
+    info = outer.sequence()
+    outer.end()
+    if info.integer() != 0:
+        raise InvalidData("not PKCS#8 version 1")
+    _check_algorithm(info)
+    key = _parse_ec(info.octets())
+    if info.peek() == der.context(0):
+        info.element(der.context(0))
+    info.end()
+    return key
+
+
+def _parse_ec(body: bytes) -> PrivateKey:
+    """ECPrivateKey (RFC 5915); a public key beside the secret must be its own."""
+    outer = der.Reader(body)
+    inner = outer.sequence()
+    outer.end()
+    if inner.integer() != 1:
+        raise InvalidData("not an EC private key of version 1")
+    key = PrivateKey.from_secret(int.from_bytes(inner.octets()))
+    if inner.peek() == der.context(0):
+        inner.element(der.context(0))
+    if inner.peek() == der.context(1) and _uncompressed(der.Reader(inner.element(der.context(1))).bits()) != key.public:
+        raise InvalidData("the public key beside the secret is not its own")
+    inner.end()
+    return key
+
+
+def _public_info(key: PublicKey) -> bytes:
+    return der.sequence(_ALGORITHM, der.bits(b"\x04" + key.point))
+
+
+def _make_private(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not any(folder.iterdir()):
+            folder.chmod(0o700)
+    except OSError as error:
+        raise ConfigurationError(f"cannot make the folder {folder}: {error.strerror}") from error
+
+
+def _write_new(path: Path, content: bytes, mode: int) -> None:
+    try:
+        with open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+    except FileExistsError as error:
+        raise ConfigurationError(f"{path} exists already and is never overwritten") from error
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error

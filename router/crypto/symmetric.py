@@ -1,0 +1,113 @@
+"""SM3 (GB/T 32905), HMAC-SM3 and SM4-GCM (GB/T 32907, RFC 8998), streaming, through `cryptography`."""
+
+import hmac as constant_time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes, hmac
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from router.errors import IntegrityError
+
+KEY_BYTES = 16
+IV_BYTES = 12
+TAG_BYTES = 16
+_CHUNK = 256 * 1024
+
+
+class Sm3:
+    """A running SM3 digest."""
+
+    def __init__(self) -> None:
+        self._hash = hashes.Hash(hashes.SM3())
+
+    def update(self, data: bytes) -> None:
+        """Take in more data."""
+        self._hash.update(data)
+
+    def digest(self) -> bytes:
+        """The 32 bytes over all data so far; more may follow."""
+        return self._hash.copy().finalize()
+
+
+def sm3(data: bytes) -> bytes:
+    """The SM3 digest, 32 bytes."""
+    running = Sm3()
+    running.update(data)
+    return running.digest()
+
+
+def hmac_sm3(key: bytes, data: bytes) -> bytes:
+    """HMAC (RFC 2104) with SM3, 32 bytes."""
+    mac = hmac.HMAC(key, hashes.SM3())
+    mac.update(data)
+    return mac.finalize()
+
+
+def equal(a: bytes, b: bytes) -> bool:
+    """Whether two secrets are equal, in a time that does not tell where they differ."""
+    return constant_time.compare_digest(a, b)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What `seal` made: the ciphertext's length in bytes, the 16-byte tag, SM3 of the ciphertext."""
+
+    length: int
+    tag: bytes
+    sm3: bytes
+
+
+def seal(key: bytes, iv: bytes, aad: bytes, source: BinaryIO, sink: BinaryIO) -> Sealed:
+    """Encrypt `source` into `sink` with SM4-GCM, in constant memory; the tag is not written.
+
+    `key` has 16 bytes, `iv` 12; a pair of the two must never serve twice (ValueError on other lengths).
+    """
+    encryptor = Cipher(_sm4(key), _gcm(iv)).encryptor()
+    encryptor.authenticate_additional_data(aad)
+    digest = Sm3()
+    length = 0
+    for chunk in _chunks(source):
+        ciphertext = encryptor.update(chunk)
+        digest.update(ciphertext)
+        length += len(ciphertext)
+        sink.write(ciphertext)
+    encryptor.finalize()
+    return Sealed(length, encryptor.tag, digest.digest())
+
+
+def unseal(key: bytes, iv: bytes, aad: bytes, tag: bytes, source: BinaryIO, sink: BinaryIO) -> None:
+    """Decrypt `source` into `sink` and check the tag, in constant memory.
+
+    Plaintext reaches `sink` before the tag is known: on IntegrityError all that was written must be thrown away
+    unread. A tag of any length but 16 bytes is an IntegrityError too; other lengths of `key` and `iv` are ValueErrors.
+    """
+    if len(tag) != TAG_BYTES:
+        raise IntegrityError("SM4-GCM: the tag is not 16 bytes long", length=len(tag))
+    decryptor = Cipher(_sm4(key), _gcm(iv, tag)).decryptor()
+    decryptor.authenticate_additional_data(aad)
+    for chunk in _chunks(source):
+        sink.write(decryptor.update(chunk))
+    try:
+        decryptor.finalize()
+    except InvalidTag:
+        raise IntegrityError("SM4-GCM: the tag does not match") from None
+
+
+def _sm4(key: bytes) -> algorithms.SM4:
+    if len(key) != KEY_BYTES:
+        raise ValueError("an SM4 key has 16 bytes")
+    return algorithms.SM4(key)
+
+
+def _gcm(iv: bytes, tag: bytes | None = None) -> modes.GCM:
+    if len(iv) != IV_BYTES:
+        raise ValueError("the initialisation vector has 12 bytes")
+    return modes.GCM(iv, tag)
+
+
+def _chunks(source: BinaryIO) -> Iterator[bytes]:
+    while chunk := source.read(_CHUNK):
+        yield chunk

@@ -1,0 +1,229 @@
+"""What the answers of profile `gm-envelope/1` mean: pure functions from an answer to a value or an error."""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from router.crypto import envelope
+from router.crypto.keys import key_id
+from router.crypto.sm2 import PublicKey
+from router.crypto.symmetric import sm3
+from router.errors import DestinationDown, IntegrityError, PermanentError, RouterError, TransientError
+
+_LONGEST_WAIT = 86400.0
+_LONGEST_TOKEN = 30 * 86400.0
+_MOST_FAULTS = 200
+_LONGEST_TEXT = 500
+_CLOCK_HINT = "compare this machine's clock with the platform's (NTP); more than 300 s apart is refused"
+_PROFILE_HINT = "check url: it is not, or not directly, the platform's gm-envelope/1 interface"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the peer answered: header names compare without case, the body is whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The platform's signed word that it has the upload. `signature` is base64, `body` the answer as it came."""
+
+    receipt: str
+    idem: str
+    at: datetime
+    key_id: str
+    signature: str
+    body: bytes
+    nonce: str
+    status: int
+
+    def to_json(self) -> str:
+        """receipt.json: with the platform's public key of `key_id`, all that checking the signature again takes.
+
+        `signed` is the signed text, which holds SM3 of the bytes of `body` (base64).
+        """
+        document = {
+            "receipt": self.receipt,
+            "idem": self.idem,
+            "at": self.at.isoformat(),
+            "status": self.status,
+            "nonce": self.nonce,
+            "key_id": self.key_id,
+            "signature": self.signature,
+            "signed": envelope.signed_response(self.status, self.nonce, sm3(self.body)).decode(),
+            "body": base64.b64encode(self.body).decode(),
+        }
+        return json.dumps(document, ensure_ascii=False, indent=2)
+
+
+def granted(answer: Answer, now: datetime) -> tuple[str, float]:
+    """Token and lifetime in seconds. Any other answer than a passing one is the destination's trouble."""
+    if answer.status in (401, 403):
+        raise DestinationDown(
+            "the platform refuses the interface key (API key) or the app name",
+            hint=f"compare api_key_file and app with what the platform has; {_CLOCK_HINT}",
+            status=answer.status,
+        )
+    if answer.status != 200:
+        meaning = refusal(answer, now)
+        raise meaning if isinstance(meaning, TransientError) else _not_the_profile(answer)
+    try:
+        document = _json(answer)
+        value, lifetime = document.get("token"), document.get("expires_in")
+    except IntegrityError:
+        raise _not_the_profile(answer) from None
+    if not (isinstance(value, str) and re.fullmatch(r"[!-~]{1,4096}", value)):
+        raise _not_the_profile(answer)
+    if isinstance(lifetime, bool) or not isinstance(lifetime, int | float) or not 0 < lifetime <= _LONGEST_TOKEN:
+        raise _not_the_profile(answer)
+    return value, float(lifetime)
+
+
+def challenge(answer: Answer) -> str:
+    """What a 401 asks to do anew: "stale", else "token"; "" for any other answer."""
+    if answer.status != 401:
+        return ""
+    return "stale" if _said(answer, "error") == "stale" else "token"
+
+
+def refusal(answer: Answer, now: datetime) -> RouterError:
+    """What an answer other than 200 means, by the contract's table."""
+    status = answer.status
+    if status == 401 and challenge(answer) == "stale":
+        return TransientError("the platform calls our time or nonce stale", hint=_CLOCK_HINT, status=status)
+    if status in (401, 403):
+        return DestinationDown(
+            "the platform refuses the interface key (API key), the app name or the signing key",
+            hint="compare app, api_key_file and the signing key's id (keys show) with what the platform has",
+            status=status,
+        )
+    if status == 422:
+        return PermanentError("the platform does not accept the exam JSON", faults=_faults(answer), status=status)
+    if status in (408, 429) or status >= 500:
+        return TransientError(f"the platform answers {status}", retry_after=_retry_after(answer, now), status=status)
+    if status >= 400 and status not in (404, 405):
+        return PermanentError(
+            _REFUSALS.get(status, f"the platform answers {status}"), faults=_words(answer), status=status
+        )
+    return _not_the_profile(answer)
+
+
+_REFUSALS = {
+    400: "the platform finds the envelope wrong",
+    409: "the platform has other content under this idem",
+    413: "the upload is too large for the platform",
+}
+
+
+def _not_the_profile(answer: Answer) -> DestinationDown:
+    """A redirect, a wrong page or a gateway: the address is wrong for every upload, so none must fail for it."""
+    what = "redirects" if 300 <= answer.status < 400 else "does not answer as the profile says"
+    return DestinationDown(f"the destination {what} (status {answer.status})", hint=_PROFILE_HINT, status=answer.status)
+
+
+def verified(answer: Answer, key: PublicKey, idem: str, nonce: str) -> Receipt:
+    """The receipt in a 200; IntegrityError unless the platform's `key` signed it for this `idem` and `nonce`."""
+    signer, signature = answer.headers.get("X-GM-Key-Id", ""), answer.headers.get("X-GM-Signature", "")
+    _check_signature(key, signer, signature, envelope.signed_response(answer.status, nonce, sm3(answer.body)))
+    document = _json(answer)
+    if (document.get("idem"), document.get("nonce")) != (idem, nonce):
+        raise IntegrityError("the receipt is for another upload", idem=idem)
+    return Receipt(
+        receipt=_text(document, "receipt"),
+        idem=idem,
+        at=_instant(document.get("ts")),
+        key_id=signer,
+        signature=signature,
+        body=answer.body,
+        nonce=nonce,
+        status=answer.status,
+    )
+
+
+def _check_signature(key: PublicKey, signer: str, signature: str, text: bytes) -> None:
+    if signer != key_id(key):
+        raise IntegrityError(
+            "the receipt is not signed with the platform key that we know",
+            hint="compare platform_signing_key_file (keys show) with the platform's",
+            expected=key_id(key),
+        )
+    try:
+        raw = base64.b64decode(signature, validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if not key.verify(text, raw):
+        raise IntegrityError("the receipt's signature does not verify", key_id=signer)
+
+
+def _json(answer: Answer) -> Mapping[str, Any]:
+    """The answer's JSON object; IntegrityError when it is none."""
+    try:
+        document = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise IntegrityError("the platform's answer is not a JSON object", status=answer.status)
+    return document
+
+
+def _said(answer: Answer, field: str) -> object:
+    try:
+        return _json(answer).get(field)
+    except IntegrityError:
+        return None
+
+
+def _text(document: Mapping[str, Any], field: str) -> str:
+    value = document.get(field)
+    if not isinstance(value, str) or not value:
+        raise IntegrityError(f"the receipt has no {field}")
+    return value
+
+
+def _instant(milliseconds: object) -> datetime:
+    try:
+        return datetime.fromtimestamp(int(str(milliseconds)) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise IntegrityError("the receipt has no ts") from None
+
+
+def _faults(answer: Answer) -> tuple[tuple[str, str], ...]:
+    """The platform's errors field by field. What is no path of fields could be anything and is left out."""
+    errors = _said(answer, "errors")
+    listed = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
+    return tuple((_path(each.get("path")), _short(each.get("message"))) for each in listed[:_MOST_FAULTS])
+
+
+def _path(value: object) -> str:
+    return value if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_.\[\]]{1,200}", value) else ""
+
+
+def _short(value: object) -> str:
+    return str(value or "")[:_LONGEST_TEXT]
+
+
+def _words(answer: Answer) -> tuple[tuple[str, str], ...]:
+    error = _said(answer, "error")
+    return (("", _short(error)),) if error else ()
+
+
+def _retry_after(answer: Answer, now: datetime) -> float | None:
+    """Retry-After in seconds, given as seconds or as a date (RFC 9110 10.2.3); None when absent or unreadable."""
+    value = answer.headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", value):
+        return min(float(value), _LONGEST_WAIT)
+    try:
+        until = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    aware = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return min(max((aware - now).total_seconds(), 0.0), _LONGEST_WAIT)

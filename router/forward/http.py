@@ -1,0 +1,280 @@
+"""The one HTTP door: POST to a destination, with no proxy, no redirect, bounded time and bounded memory."""
+
+import re
+import secrets
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from http.client import HTTPException
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3 import exceptions as transport
+
+from router.clock import Clock
+from router.config import HttpDestination
+from router.crypto.keys import read_secret
+from router.errors import ConfigurationError, DestinationDown, TransientError
+from router.forward.answer import Answer
+from router.forward.route import is_allowed, resolve
+
+MAX_ANSWER = 1024 * 1024
+_CHUNK = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds: to connect and to hand over each piece of the body; to the answer's headers; for the answer's body."""
+
+    connect: float = 10.0
+    answer: float = 60.0
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a multipart body; a path is streamed when it is sent."""
+
+    name: str
+    content_type: str
+    content: bytes | Path
+
+
+class Multipart:
+    """A multipart/form-data body (RFC 7578) of known length that is read from its files while it is sent."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        boundary = secrets.token_hex(16)
+        self.content_type = f"multipart/form-data; boundary={boundary}"
+        self._pieces: list[bytes | Path] = []
+        for part in parts:
+            self._pieces += [_head(part, boundary), part.content, b"\r\n"]
+        self._pieces.append(f"--{boundary}--\r\n".encode())
+
+    def __len__(self) -> int:
+        return sum(piece.stat().st_size if isinstance(piece, Path) else len(piece) for piece in self._pieces)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            if isinstance(piece, Path):
+                yield from _chunks(piece)
+            else:
+                yield piece
+
+
+def _head(part: Part, boundary: str) -> bytes:
+    """A file part names a file, or form parsers take it for text."""
+    filename = f'; filename="{part.name}"' if isinstance(part.content, Path) else ""
+    return (
+        f"--{boundary}\r\n"
+        f'Content-Disposition: form-data; name="{part.name}"{filename}\r\n'
+        f"Content-Type: {part.content_type}\r\n\r\n"
+    ).encode()
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+class Session:
+    """Requests to one destination, safe to share between threads.
+
+    ConfigurationError when the URL does not read, a certificate file is missing or the client's key is open to others.
+    """
+
+    def __init__(self, destination: HttpDestination, clock: Clock, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._base = destination.url.rstrip("/")
+        self._allowed = destination.allowed_networks
+        self._clock = clock
+        self._limits = limits
+        self._requests = requests.Session()
+        self._requests.trust_env = False
+        self._requests.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._requests.verify = _certificates(destination)
+        self._requests.cert = _client_certificate(destination)
+        adapter = _Adapter(destination.source_address, destination.allowed_networks)
+        self._requests.mount("https://", adapter)
+        self._requests.mount("http://", adapter)
+        self._check_url(destination.url)
+
+    def _check_url(self, url: str) -> None:
+        try:
+            self._prepare("", {}, b"")
+        except requests.exceptions.RequestException as error:
+            raise ConfigurationError(f"url = {url!r} is not a URL: {error}") from error
+
+    def path(self, endpoint: str) -> str:
+        """The request's path as it is sent to `endpoint`, which begins with "/"."""
+        return self._prepare(endpoint, {}, b"").path_url
+
+    def post(self, endpoint: str, headers: Mapping[str, str], body: bytes | Multipart) -> Answer:
+        """Send and read the whole answer, whatever its status; a redirect is an answer like any other.
+
+        DestinationDown when no connection comes about (name, network, TLS), TransientError when it breaks later, is
+        too slow, or the answer is longer than MAX_ANSWER bytes or cut short.
+        """
+        request = self._prepare(endpoint, headers, body)
+        url = urllib3.util.parse_url(request.url or "")
+        resolve((url.host or "").strip("[]"), url.port or (443 if url.scheme == "https" else 80), self._allowed)
+        with _send(self._requests, request, self._limits) as response:
+            return Answer(response.status_code, response.headers, self._read(response))
+
+    def _prepare(self, endpoint: str, headers: Mapping[str, str], body: bytes | Multipart) -> requests.PreparedRequest:
+        """Connections are not kept: a peer that closes an idle one would fail the next upload."""
+        fixed = {"Accept-Encoding": "identity", "Connection": "close"}
+        request = requests.Request("POST", self._base + endpoint, headers={**fixed, **headers}, data=body)
+        return self._requests.prepare_request(request)
+
+    def _read(self, response: requests.Response) -> bytes:
+        headers = response.headers
+        if response.status_code == 200 and not ("Content-Length" in headers or "Transfer-Encoding" in headers):
+            raise TransientError("the answer was cut short")
+        deadline = self._clock.monotonic() + self._limits.answer
+        body = bytearray()
+        while chunk := _read_some(response):
+            body += chunk
+            if len(body) > MAX_ANSWER or self._clock.monotonic() > deadline:
+                raise TransientError("the answer is too long or too slow", received=len(body))
+        return bytes(body)
+
+
+def _certificates(destination: HttpDestination) -> bool | str:
+    if destination.ca_file is None:
+        return True
+    if not destination.ca_file.exists():
+        raise ConfigurationError(f"no such file: ca_file = {destination.ca_file}")
+    return str(destination.ca_file)
+
+
+def _client_certificate(destination: HttpDestination) -> str | tuple[str, str] | None:
+    """The certificate's file may hold the key too."""
+    certificate, key = destination.client_certificate_file, destination.client_key_file
+    if certificate is None:
+        return None
+    read_secret(key or certificate)
+    if not certificate.exists():
+        raise ConfigurationError(f"no such file: client_certificate_file = {certificate}")
+    return (str(certificate), str(key)) if key else str(certificate)
+
+
+def _send(session: requests.Session, request: requests.PreparedRequest, limits: Limits) -> requests.Response:
+    settings = session.merge_environment_settings(request.url, {}, True, None, None)
+    times = (limits.connect, limits.answer)
+    try:
+        return session.send(request, allow_redirects=False, timeout=times, **settings)
+    except requests.exceptions.SSLError as error:
+        raise DestinationDown(
+            "no TLS connection", hint=f"check ca_file and the client certificate: {_reason(error)}"
+        ) from error
+    except requests.exceptions.ConnectTimeout as error:
+        raise DestinationDown("cannot connect: no answer in time", hint="check address, port and line") from error
+    except requests.exceptions.RequestException as error:
+        if _never_connected(error):
+            raise DestinationDown(f"cannot connect: {_reason(error)}", hint="check address, port and line") from error
+        raise TransientError(f"the connection broke: {_reason(error)}") from error
+
+
+def _never_connected(error: requests.exceptions.RequestException) -> bool:
+    cause = error.args[0] if error.args else None
+    return isinstance(cause, transport.MaxRetryError) and isinstance(cause.reason, transport.NewConnectionError)
+
+
+def _reason(error: requests.exceptions.RequestException) -> str:
+    """The innermost cause in words, without the name and address of an object that urllib3 may put before it."""
+    cause: BaseException = error
+    while inner := next(
+        (a for a in (getattr(cause, "reason", None), *cause.args) if isinstance(a, BaseException)), None
+    ):
+        cause = inner
+    return re.sub(r"^<?[^\s]*Connection.*?(object at 0x\w+>|\)): ", "", str(cause)) or type(cause).__name__
+
+
+def _read_some(response: requests.Response) -> bytes:
+    try:
+        chunk: bytes = response.raw.read1(_CHUNK, decode_content=False)
+    except (transport.HTTPError, OSError) as error:
+        raise TransientError("the answer was cut short") from error
+    return chunk
+
+
+class _Guard(urllib3.connection.HTTPConnection):
+    """What both kinds of connection add: a look at the peer's address, and a limit on the headers as a whole."""
+
+    def __init__(self, *args: Any, allowed_networks: Sequence[str], **options: Any) -> None:
+        self._allowed = allowed_networks
+        super().__init__(*args, **options)
+
+    def connect(self) -> None:
+        """A connection that breaks in the TLS handshake never came about."""
+        try:
+            super().connect()
+        except (ConnectionError, TimeoutError) as error:
+            raise transport.NewConnectionError(self, str(error)) from error
+        address = self.sock.getpeername()[0]
+        if not is_allowed(address, self._allowed):
+            self.close()
+            raise transport.NewConnectionError(self, f"{address} is outside allowed_networks")
+
+    def getresponse(self) -> urllib3.response.HTTPResponse:  # type: ignore[override] # as urllib3 itself narrows it
+        """A time-out of the socket starts anew with every byte; this one does not."""
+        expired = threading.Event()
+        timer = threading.Timer(float(self.timeout or 0), _cut, (self.sock, expired))
+        timer.start()
+        try:
+            response = super().getresponse()
+        except (OSError, HTTPException) as error:
+            if not expired.is_set():
+                raise
+            raise TimeoutError("timed out") from error
+        finally:
+            timer.cancel()
+        if expired.is_set():
+            response.close()
+            raise TimeoutError("timed out")
+        return response
+
+
+def _cut(sock: socket.socket, expired: threading.Event) -> None:
+    expired.set()
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return
+
+
+class _TlsGuard(_Guard, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Guard
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsGuard
+
+
+class _Adapter(HTTPAdapter):
+    """Connections that leave from `source_address` and end in `allowed_networks`."""
+
+    def __init__(self, source_address: str, allowed_networks: Sequence[str]) -> None:
+        self._source = (source_address, 0) if source_address else None
+        self._allowed = allowed_networks
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, source_address=self._source, **options)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": partial(_Pool, allowed_networks=self._allowed),
+            "https": partial(_TlsPool, allowed_networks=self._allowed),
+        }
