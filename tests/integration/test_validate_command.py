@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samples import exam_document
 
 from router.cli import main
+from samples import exam_document
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:

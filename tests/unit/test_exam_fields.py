@@ -2,11 +2,10 @@
 
 from typing import get_args
 
-from samples import exam_document, holder_of
-
 from router.config import Identity
 from router.exam.fields import BY_PATH, FIELDS, FIELDS_OF, PROCEDURE, SECTION_NAMES
 from router.exam.key import PATIENT_ID_PATHS
+from samples import exam_document, holder_of
 
 
 def test_every_field_is_declared_once() -> None:

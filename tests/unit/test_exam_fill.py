@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from samples import exam_document, holder_of
 
 from router.config import Hospital
 from router.exam.fields import FIELDS
 from router.exam.fill import Filled, Sources, StudyFacts, fill
+from samples import exam_document, holder_of
 
 HOSPITAL = Hospital(USCI="121100004000000001", HospitalCode="H0001", HospitalName="示范医院", HospitalBranchCode="01")
 CT = StudyFacts(

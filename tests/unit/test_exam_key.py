@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import exam_document
 
 from router.errors import InvalidData
 from router.exam.fields import FIELDS, SECTION_NAMES
 from router.exam.key import ExamKey, approved, key_of
+from samples import exam_document
 
 ZONE = ZoneInfo("Asia/Shanghai")
 

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from samples import exam_document
 
 from router.errors import InvalidData
 from router.exam.read import MAX_BYTES, read
+from samples import exam_document
 
 TEXT = json.dumps(exam_document(), ensure_ascii=False)
 

@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import exam_document, holder_of
 
 from router.config import Hospital
 from router.exam.fields import FIELDS, Field
@@ -14,6 +13,7 @@ from router.exam.fill import Sources, fill
 from router.exam.read import read
 from router.exam.validate import validate
 from router.exam.write import dump
+from samples import exam_document, holder_of
 
 ZONE = ZoneInfo("Asia/Shanghai")
 SOURCES = Sources(

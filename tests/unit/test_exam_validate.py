@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from samples import exam_document, holder_of
 
 from router.config import Branch, Hospital
 from router.exam.fields import FIELDS, FIELDS_OF, SECTION_NAMES, Field
 from router.exam.validate import Fault, Findings, validate
+from samples import exam_document, holder_of
 
 ZONE = ZoneInfo("Asia/Shanghai")
 HOSPITAL = Hospital(
