@@ -51,6 +51,8 @@ class Node:
         selftest.run()
         if config.receive.tls is not None:
             raise ConfigurationError("receive.tls is set, but this version receives DICOM without TLS only")
+        if config.share.shared_study == "all":
+            raise ConfigurationError('share.shared_study = "all" is set, but this version knows "first" only')
         self._config = config
         self._clock = clock
         self._owner = config.node.owner

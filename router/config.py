@@ -190,6 +190,12 @@ class Reports(_Section):
     clock_tolerance: Duration = timedelta(minutes=10)
 
 
+EXCLUDE_FIELDS = frozenset({
+    "PatientID", "PatientName", "AccessionNumber", "StudyDescription", "StationName", "Manufacturer",
+    "ManufacturerModelName", "StudyDate",
+})  # fmt: skip
+
+
 class Exclude(BaseModel):
     """A rule that keeps exams from being shared: every header field named must match its expression."""
 
@@ -197,6 +203,14 @@ class Exclude(BaseModel):
     __pydantic_extra__: dict[str, Pattern]
     name: str
     why: str = ""
+
+    @model_validator(mode="after")
+    def _knows_its_fields(self) -> "Exclude":
+        named = set(self.model_extra or {})
+        if not named or named - EXCLUDE_FIELDS:
+            unknown = ", ".join(sorted(named - EXCLUDE_FIELDS)) or "no field"
+            raise ValueError(f"{unknown}: expected at least one of {', '.join(sorted(EXCLUDE_FIELDS))}")
+        return self
 
 
 def _aware_day(value: object) -> datetime | None:

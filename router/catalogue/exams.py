@@ -210,12 +210,19 @@ class Exams:
         with self._engine.write():
             return bool(self._engine.run(Exam.update(**changes).where(where)))
 
-    def describe(self, exam: int, key: ExamKey) -> None:
-        """Keep what joining looks for: accession number and patient of the JSON that counts."""
+    def describe(self, exam: int, key: ExamKey) -> bool:
+        """Keep what joining looks for, accession number and patient of the JSON that counts; whether it is new."""
         values = {"accession_number": key.accession_number, "patient_name": key.patient.name}
         values["patient_id"] = key.patient.patient_ids.get("Patient.PatientId", "")
+        same = [getattr(Exam, column) == value for column, value in values.items()]
         with self._engine.write():
-            self._engine.run(Exam.update(**values).where(Exam.id == exam))
+            where = (Exam.id == exam) & ~(same[0] & same[1] & same[2])
+            return bool(self._engine.run(Exam.update(**values).where(where)))
+
+    def postpone(self, exam: int, until: datetime) -> None:
+        """Evaluate the exam again, not before `until`, whatever has touched it."""
+        with self._engine.write():
+            self._engine.run(Exam.update(check_at=until).where(Exam.id == exam))
 
     def mark_stale(self, documents: Sequence[int]) -> list[int]:
         """Mark older versions that came late; those that were not marked before are returned."""

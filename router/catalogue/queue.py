@@ -142,21 +142,24 @@ class Queue:
             moved += self.move(delivery, State.READY, now, "time of the next try", changes={"next_try": None})
         return moved
 
-    def renew(self, owner: str, now: datetime, lease_for: timedelta) -> None:
-        """Extend every lease of this owner."""
-        where = (Row.state == State.SENDING) & (Row.lease_owner == owner)
-        with self._engine.write():
-            self._engine.run(Row.update(lease_until=now + lease_for).where(where))
+    def renew(self, owner: str, deliveries: Collection[int], now: datetime, lease_for: timedelta) -> None:
+        """Extend the leases of these deliveries, which the owner has in flight."""
+        if deliveries:
+            where = (Row.state == State.SENDING) & (Row.lease_owner == owner) & Row.id.in_(list(deliveries))
+            with self._engine.write():
+                self._engine.run(Row.update(lease_until=now + lease_for).where(where))
 
     def holds(self, delivery: Delivery) -> bool:
         """Whether the claim that gave us `delivery` still stands."""
         row = self.get(delivery.id)
         return row is not None and row.state == State.SENDING and row.lease == delivery.lease
 
-    def take_back(self, owner: str, now: datetime) -> int:
-        """At start: leases of this owner are of a former life; those of others only once they have run out."""
-        mine = (Row.lease_owner == owner) | (Row.lease_until < now)
-        lost = self._select((Row.state == State.SENDING) & mine)
+    def take_back(self, owner: str | None, now: datetime) -> int:
+        """Make ready again what nobody sends any more: leases that ran out, and at start all of the `owner`'s."""
+        stale = Row.lease_until < now
+        lost = self._select(
+            (Row.state == State.SENDING) & (stale if owner is None else stale | (Row.lease_owner == owner))
+        )
         why = "lease of a node that stopped"
         return sum(self.move(d, State.READY, now, why, changes={"lease": d.lease + 1}) for d in lost)
 

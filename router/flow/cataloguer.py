@@ -3,7 +3,6 @@
 Idempotent: an incoming name goes only after the row is committed, so a crash at any instant repeats a batch.
 """
 
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from router.clock import Clock
 from router.dicom.header import digest, read_header
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
+from router.flow.loop import traceback_of
 from router.model import Header
 from router.series.classify import classify
 from router.series.rules import Rule
@@ -62,12 +62,17 @@ class Cataloguer:
 
     def _read(self, path: Path) -> _Arrival | None:
         try:
-            state = os.stat(path)  # noqa: PTH116  # beside the other calls on the same name
+            state = path.stat()
             received = datetime.fromtimestamp(state.st_mtime, UTC)
             return _Arrival(path, read_header(path), digest(path), state.st_size, received)
-        except InvalidData as error:
-            folder = self._quarantine.take(path, self._clock.now(), "unreadable", str(error))
-            self._record(Kind.QUARANTINED, f"an instance cannot be read: {error.message}", folder=folder.name)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001  # parsers raise anything; one file must not stop the others
+            reason = (
+                error.message if isinstance(error, InvalidData) else f"{type(error).__name__} {traceback_of(error)}"
+            )
+            folder = self._quarantine.take(path, self._clock.now(), "unreadable", reason)
+            self._record(Kind.QUARANTINED, f"an instance cannot be read: {reason}", folder=folder.name)
             return None
 
     def _plan(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> list[tuple[Filing, NewInstance]]:

@@ -6,7 +6,7 @@ Every evaluation starts from all that is known and is safe to repeat; what only 
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from router.catalogue import Catalogue
 from router.catalogue.exams import Case
@@ -18,15 +18,19 @@ from router.correlate.readiness import PERSON, Images, Readiness, images_readine
 from router.correlate.share import Aside, ExcludeRule, SharePolicy, aside
 from router.correlate.versions import JsonVersion, PdfVersion, pdf_for, successive, withdrawn
 from router.deadlines import Deadline, approval_instant, deadline
+from router.errors import TransientError
 from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey, key_of
 from router.exam.read import read
 from router.flow.document import json_faults
 from router.flow.joining import Joining, doubts, headers_of, identity_policy
+from router.flow.loop import traceback_of
 from router.flow.selection import select_for
 from router.model import Channel
 from router.states import State
 from router.storage.reports import Reports
+
+_LATER = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +84,20 @@ class Correlator:
         """Evaluate the exams whose time has come; how many there were."""
         due = self._catalogue.exams.to_check(self._clock.now(), limit)
         for exam in due:
-            self.evaluate(exam)
+            self._evaluate_safely(exam)
         return len(due)
+
+    def _evaluate_safely(self, exam: int) -> None:
+        """An exam that cannot be evaluated is looked at again later and does not keep the others waiting."""
+        try:
+            self.evaluate(exam)
+        except TransientError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with one exam must not stop all of them
+            now = self._clock.now()
+            text = f"the exam cannot be evaluated: {type(error).__name__} at {traceback_of(error)}"
+            self._journal.record(Event(now, Kind.ALARM, text, exam=exam))
+            self._catalogue.exams.postpone(exam, now + _LATER)
 
     def evaluate(self, exam: int) -> None:
         """Bring the exam's links, selection and deliveries in line with what is known now."""
@@ -109,10 +125,12 @@ class Correlator:
     def _assess(self, case: Case, versions: list[JsonVersion], now: datetime) -> Assessment:
         version = versions[-1]
         document, key = self._document(case, version)
-        self._catalogue.exams.describe(case.exam, key)
-        if self._joining.join(case, key, now):
+        described = self._catalogue.exams.describe(case.exam, key)
+        if self._joining.join(case, key, now) or described:
             # The links are ours to change, so the case stays the one that was opened, with new links.
             fresh = self._catalogue.exams.case(case.exam)
+            # Exams that share a study are judged by each other's patient, so they are looked at again.
+            self._catalogue.exams.touch({s.exam for s in (*case.siblings, *fresh.siblings)}, now)
             case = replace(case, links=fresh.links, studies=fresh.studies, siblings=fresh.siblings)
         approved_at = self._approved_at(version, now)
         _, first = self._document(case, versions[0])
@@ -175,6 +193,9 @@ class Correlator:
         why = _reason(to, plan, found)
         columns = self._columns(to, plan, found)
         moved = self._catalogue.queue.move(delivery, to, found.now, why, changes=columns)
+        if moved and to == State.READY and delivery.channel == Channel.REPORT and not found.images.present:
+            text = "the report goes without any image having come"
+            self._journal.record(Event(found.now, Kind.ALARM, text, exam=delivery.exam, delivery=delivery.id))
         return self._catalogue.queue.get(delivery.id) if moved else None
 
     def _show(self, delivery: Delivery, plan: Plan, found: Assessment) -> None:

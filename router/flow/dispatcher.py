@@ -15,6 +15,7 @@ from router.clock import Clock
 from router.deadlines import slack
 from router.errors import IntegrityError, PermanentError, TransientError
 from router.events import Event, Journal, Kind
+from router.flow.loop import traceback_of
 from router.flow.sending import Ending, Sender
 from router.model import Channel
 from router.retry import next_pause
@@ -42,6 +43,7 @@ class Dispatcher:
         self._journal = journal
         self._clock = clock
         self._stopping = threading.Event()
+        self._in_flight: set[int] = set()
 
     def stop(self) -> None:
         """Finish what is in flight, claim nothing more."""
@@ -55,18 +57,25 @@ class Dispatcher:
         delivery = queue.claim(lane.destination, lane.channel, self._owner, now, LEASE)
         if delivery is None:
             return False
-        ending = self._carry_out(delivery, lane.sender)
-        now = self._clock.now()
+        self._in_flight.add(delivery.id)
+        try:
+            self._settle(delivery, self._carry_out(delivery, lane.sender))
+        finally:
+            self._in_flight.discard(delivery.id)
+        return True
+
+    def _settle(self, delivery: Delivery, ending: Ending) -> None:
+        queue, now = self._catalogue.queue, self._clock.now()
         if queue.move(delivery, ending.to, now, ending.why, changes={**_GIVEN_BACK, **ending.changes}):
             self._catalogue.exams.touch([delivery.exam], now)
             if ending.to == State.DELIVERED:
                 self._record(Kind.CONFIRMED, delivery, ending.why)
-        return True
 
     def keep_leases(self) -> None:
-        """Extend the leases of this node and wake what was deferred until now."""
+        """Extend the leases of what is in flight here, take back what ran out, wake what was deferred until now."""
         now = self._clock.now()
-        self._catalogue.queue.renew(self._owner, now, LEASE)
+        self._catalogue.queue.renew(self._owner, list(self._in_flight), now, LEASE)
+        self._catalogue.queue.take_back(None, now)
         self._catalogue.queue.promote(now)
 
     def _carry_out(self, delivery: Delivery, sender: Sender) -> Ending:
@@ -82,6 +91,10 @@ class Dispatcher:
             return self._deferred(delivery, error)
         except OSError as error:
             return self._deferred(delivery, TransientError(f"cannot read what is to be sent: {error.strerror}"))
+        except Exception as error:  # noqa: BLE001  # a claim must end in a state, whatever happened to it
+            text = f"a defect: {type(error).__name__} at {traceback_of(error)}"
+            self._record(Kind.ALARM, delivery, text)
+            return self._deferred(delivery, TransientError(text))
 
     def _deferred(self, delivery: Delivery, error: TransientError) -> Ending:
         now = self._clock.now()

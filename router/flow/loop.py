@@ -4,6 +4,7 @@ import logging
 import threading
 import traceback
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import Protocol
 
 from router.clock import Clock
@@ -18,6 +19,12 @@ class Step(Protocol):
     """Does some work; returns the seconds to wait before the next step (0: there is more to do)."""
 
     def __call__(self) -> float: ...
+
+
+def traceback_of(error: BaseException) -> str:
+    """Where it was raised, innermost last, without the message, which may hold a value out of somebody's data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " > ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames[-4:])
 
 
 class Loop:
@@ -67,9 +74,7 @@ class Loop:
                 self._tell(str(error) if isinstance(error, RouterError) else f"{error.strerror}")
                 rest, pause = pause, min(pause * 2, _LONGEST_PAUSE)
             except Exception as error:  # noqa: BLE001  # the thread's top: a defect must not end it in silence
-                # The places without the message, which may hold a value out of somebody's data.
-                _log.error("a defect in %s\n%s", self._name, "".join(traceback.format_tb(error.__traceback__)))
-                self._tell(f"a defect in {self._name}: {type(error).__name__}, see the log")
+                self._tell(f"a defect: {type(error).__name__} at {traceback_of(error)}")
                 rest, pause = pause, min(pause * 2, _LONGEST_PAUSE)
             if rest and not self._stopping.is_set():
                 self._wait(rest)
