@@ -25,7 +25,7 @@ from router.flow.pickup import Pickup
 from router.flow.sending import ImagesSender, ReportSender
 from router.forward.report import ReportAgent, load_keys
 from router.model import Channel
-from router.series.rules import load
+from router.series.rules import Rule, load
 from router.states import State
 from router.storage import open_storage
 from router.storage.lock import lock
@@ -44,6 +44,12 @@ class Ports:
     admin: int
 
 
+def series_rules(config: Config) -> tuple[Rule, ...]:
+    """The hospital's own rules, then the shipped ones or those that replace them."""
+    own = load(config.series.own_rules) if config.series.own_rules else ()
+    return (*own, *load(config.series.rules or shipped("series_rules.toml")))
+
+
 class Node:
     """One node. ConfigurationError on building it when keys, rules or folders are not as they must be."""
 
@@ -60,6 +66,7 @@ class Node:
         self._storage = open_storage(config.node.data, self._owner, config.receive.min_free)
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
         config.reports.folder.mkdir(parents=True, exist_ok=True)
+        self._require_database()
         self._catalogue: Catalogue = open_catalogue(config.database.url, config.node.data, self._journal)
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
@@ -114,12 +121,17 @@ class Node:
 
     # -- parts
 
+    def _require_database(self) -> None:
+        """A data folder whose database is gone would send everything again: that is a person's decision."""
+        gone = not self._config.database.url and not (self._config.node.data / "router.db").exists()
+        if gone and (next(self._storage.studies.walk(), None) or next(self._storage.reports.walk(), None)):
+            raise ConfigurationError(
+                "the data folder holds studies or reports, and its database is missing",
+                hint="put router.db back from a backup, or run verify --rebuild",
+            )
+
     def _make_cataloguer(self) -> Cataloguer:
-        series = self._config.series
-        rules = (
-            *(load(series.own_rules) if series.own_rules else ()),
-            *load(series.rules or shipped("series_rules.toml")),
-        )
+        rules = series_rules(self._config)
         return Cataloguer(self._storage, self._catalogue.instances, rules, self._journal, self._clock)
 
     def _make_server(self) -> StorageServer:

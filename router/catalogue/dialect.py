@@ -15,7 +15,7 @@ import peewee
 from playhouse import db_url
 
 from router.catalogue.tables import SCHEMA_VERSION, TABLES, Schema
-from router.errors import ConfigurationError, TransientError
+from router.errors import ConfigurationError, IntegrityError, TransientError
 
 _BUSY_SECONDS = 30
 
@@ -30,6 +30,8 @@ class Engine(ABC):
         except peewee.OperationalError as error:
             raise TransientError(f"the database does not open: {type(error).__name__}",
                                  hint="see [database] url, and whether the server runs") from error  # fmt: skip
+        except peewee.DatabaseError as error:
+            raise IntegrityError("the database is damaged", hint="stop the node and run verify --rebuild") from error
 
     @abstractmethod
     def write(self) -> Any:

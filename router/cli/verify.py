@@ -1,5 +1,6 @@
-"""`verify`: files against the index."""
+"""`verify`: files against the index, and the index anew from the files."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -8,20 +9,32 @@ import click
 from rich.console import Console
 from rich.progress import track
 
+from router.app import series_rules
 from router.catalogue import open_catalogue
+from router.catalogue.restore import set_aside_damaged
 from router.cli.options import config_option, json_option, print_json, require_node
-from router.config import load
+from router.clock import SystemClock
+from router.config import Config, load
 from router.events import Journal
 from router.flow.inventory import Inventory, take
+from router.flow.rebuild import Rebuild, Rebuilt
+from router.storage import open_storage
+from router.storage.lock import lock
 from router.storage.studies import Studies
 
 
 @click.command("verify")
 @config_option
 @json_option
-def command(config_file: Path, as_json: bool) -> None:
-    """Whether every acknowledged instance has its file, with the digest it came with, and its row."""
+@click.option("--rebuild", is_flag=True, help="First make rows for every file that has none; the node must be stopped.")
+def command(config_file: Path, as_json: bool, rebuild: bool) -> None:
+    """Whether every acknowledged instance has its file, with the digest it came with, and its row.
+
+    Where --rebuild finds the database lost or damaged, it makes a new one and holds the deliveries of every exam:
+    what was sent is not known any more, and a person releases what is to be sent again.
+    """
     config = load(config_file)
+    rebuilt = _rebuild(config) if rebuild else None
     require_node(config)
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     found = take(Studies(config.node.data / "studies"), catalogue.instances, _progress)
@@ -30,16 +43,36 @@ def command(config_file: Path, as_json: bool) -> None:
         print_json({"instances": found.instances, "missing": found.missing,
                     "corrupt": found.corrupt, "unindexed": found.unindexed})  # fmt: skip
     else:
-        _tell(found)
+        _tell(found, rebuilt)
     if not found.sound:
         raise click.exceptions.Exit(1)
+
+
+def _rebuild(config: Config) -> Rebuilt:
+    clock = SystemClock()
+    storage = open_storage(config.node.data, config.node.owner, config.receive.min_free)
+    held = lock(config.node.data / "incoming" / config.node.owner, config.node.owner)
+    if not config.database.url:
+        set_aside_damaged(config.node.data, clock.now())
+    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    try:
+        return Rebuild(config, catalogue, storage, series_rules(config), clock).run(_progress)
+    finally:
+        catalogue.engine.close_thread()
+        os.close(held)
 
 
 def _progress(paths: Iterable[Path]) -> Iterator[Path]:
     yield from track(list(paths), "Reading", console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
-def _tell(found: Inventory) -> None:
+def _tell(found: Inventory, rebuilt: Rebuilt | None) -> None:
+    if rebuilt is not None:
+        click.echo(f"rebuilt: {rebuilt.instances} instance(s), {rebuilt.documents} document(s) got rows")
+        if rebuilt.held:
+            click.echo(f"{rebuilt.held} delivery(s) whose ledger is lost are held until they are released")
+        for name in rebuilt.unreadable:
+            click.echo(f"cannot be read: {name}")
     click.echo(f"{found.instances} instance version(s) in the index")
     for title, names in (
         ("missing: in the index, no file", found.missing),

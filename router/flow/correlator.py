@@ -67,6 +67,12 @@ def images_of(case: Case) -> Images:
     return Images(len(set(case.links) - set(case.studies)), len(case.studies), last)
 
 
+def delivery_places(config: Config) -> list[tuple[str, Channel]]:
+    """Where an exam goes by this configuration: destinations and channels."""
+    reports = [(d.name, Channel.REPORT) for d in config.destination if d.http is not None]
+    return reports + [(d.name, Channel.IMAGES) for d in config.destination if d.dicom is not None]
+
+
 class Correlator:
     """Evaluates exams."""
 
@@ -109,7 +115,7 @@ class Correlator:
             return
         self._note_stale(case, versions, now)
         assessment = self._assess(case, versions, now)
-        self._catalogue.queue.make(exam, self._places(), now)
+        self._catalogue.queue.make(exam, delivery_places(self._config), now)
         self._select(assessment)
         looks = [self._settle(delivery, assessment) for delivery in self._catalogue.queue.of_exam(exam)]
         self._note_hold(assessment)
@@ -253,10 +259,6 @@ class Correlator:
         last = delivery.delivered if delivery.state == State.DELIVERED else delivery.wanted
         error = "exam JSON: " + "; ".join(faults) if faults else ""
         return Plan(readiness, due, wanted, settled and found.approved_at is not None and wanted != last, error)
-
-    def _places(self) -> list[tuple[str, Channel]]:
-        reports = [(d.name, Channel.REPORT) for d in self._config.destination if d.http is not None]
-        return reports + [(d.name, Channel.IMAGES) for d in self._config.destination if d.dicom is not None]
 
     # -- telling
 

@@ -112,7 +112,7 @@ class Intake:
         source = {"name": dropped.stem, "digest": dropped.digest, "file_time": dropped.file_time.isoformat()}
         self._reports.keep(place, dropped.data, source)
         taken = TakenDocument(
-            dropped.kind, dropped.stem, dropped.digest, dropped.file_time, now, dropped.key, *_reported(dropped.key)
+            dropped.kind, dropped.stem, dropped.digest, dropped.file_time, now, dropped.key, *reported(dropped.key)
         )
         self._exams.add(taken, place, exam, revision, now)
         what = "exam JSON" if dropped.kind == "json" else "report PDF"
@@ -155,7 +155,7 @@ class Intake:
 _IN_CHINESE = "该文件无法读取或缺少检查记录ID（ExamId），未被接收；请更正后重新放入文件夹。"
 
 
-def _reported(key: ExamKey | None) -> tuple[str, str]:
+def reported(key: ExamKey | None) -> tuple[str, str]:
     """Digests of what the report says, and of that with its times."""
     if key is None:
         return "", ""

@@ -6,7 +6,7 @@
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from router.storage.durable import link, make_folder, sync_folder, write
@@ -61,3 +61,10 @@ class Reports:
     def write(self, place: str, data: bytes) -> None:
         """Keep a file that the node made itself, durably."""
         write(self._data / place, data)
+
+    def walk(self) -> Iterator[Path]:
+        """Every document as it was taken; what was sent is not among them."""
+        for name in NAMES.values():
+            for path in (self._data / "reports").glob(f"*/*/{name}"):
+                if path.parts[-2].isdigit():
+                    yield path

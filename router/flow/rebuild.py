@@ -1,0 +1,157 @@
+"""Making the index anew from the files: what came in is in the data folder, what was decided and sent is not.
+
+Rows that are readable stay. The deliveries of an exam that the database did not know are held: the node does not
+send again, nor release, what it cannot vouch for.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from router.catalogue import Catalogue
+from router.catalogue.exams import TakenDocument
+from router.catalogue.instances import NewInstance
+from router.catalogue.restore import LOST, Restore
+from router.clock import Clock
+from router.config import Config
+from router.correlate.readiness import PERSON
+from router.dicom.header import digest, read_header
+from router.errors import InvalidData
+from router.exam.key import ExamKey, key_of
+from router.exam.read import read
+from router.flow.correlator import delivery_places
+from router.flow.intake import reported
+from router.series.classify import classify
+from router.series.rules import Rule
+from router.states import State
+from router.storage import Storage
+
+_BATCH = 64
+Progress = Callable[[Iterable[Path]], Iterable[Path]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """How many rows were made, and the files that could not be read (paths below the data folder)."""
+
+    instances: int
+    documents: int
+    held: int
+    unreadable: tuple[str, ...]
+
+
+class Rebuild:
+    """One run, with the node stopped."""
+
+    def __init__(
+        self, config: Config, catalogue: Catalogue, storage: Storage, rules: tuple[Rule, ...], clock: Clock
+    ) -> None:
+        self._config = config
+        self._catalogue = catalogue
+        self._storage = storage
+        self._rules = rules
+        self._clock = clock
+        self._restore = Restore(catalogue.engine)
+        self._unreadable: list[str] = []
+        self._unknown_exams: set[int] = set()
+
+    def run(self, progress: Progress) -> Rebuilt:
+        """Give rows to every file that has none."""
+        instances = self._instances(progress)
+        documents = self._documents()
+        return Rebuilt(instances, documents, self._hold(), tuple(self._unreadable))
+
+    # -- instances
+
+    def _instances(self, progress: Progress) -> int:
+        known = {self._storage.studies.path(row.uids, row.version) for row in self._catalogue.instances.walk()}
+        batch: list[NewInstance] = []
+        made = 0
+        for path in progress(sorted(set(self._storage.studies.walk()) - known, key=_age)):
+            new = self._instance(path)
+            batch += [new] if new else []
+            if len(batch) == _BATCH:
+                made += self._add(batch)
+                batch = []
+        return made + self._add(batch)
+
+    def _add(self, batch: list[NewInstance]) -> int:
+        if batch:
+            self._catalogue.instances.add(batch)
+        return len(batch)
+
+    def _instance(self, path: Path) -> NewInstance | None:
+        version = path.stem.partition("~")[2] or "1"
+        try:
+            header = read_header(path)
+        except InvalidData:
+            header = None
+        if header is None or not version.isdigit() or path != self._storage.studies.path(header.uids, int(version)):
+            self._unreadable.append(self._place(path))
+            return None
+        series_class, rule = classify(header.facts, self._rules)
+        return NewInstance(header, int(version), digest(path), path.stat().st_size, series_class, rule, _age(path))
+
+    # -- documents
+
+    def _documents(self) -> int:
+        """Documents in the order in which they came; the JSON of an exam before its PDF, so that the exam exists."""
+        known = self._restore.places()
+        files = [path for path in self._storage.reports.walk() if self._place(path) not in known]
+        return sum(self._document(path) for path in sorted(files, key=lambda p: (p.suffix == ".pdf", _age(p))))
+
+    def _document(self, path: Path) -> bool:
+        """Enter a document; False when it cannot be read."""
+        place = self._place(path)
+        owner, number = path.parts[-3], int(path.parts[-2])
+        data = path.read_bytes()
+        try:
+            source: Mapping[str, Any] = json.loads(path.with_name("source.json").read_bytes())
+            key = self._key(data) if path.suffix == ".json" else None
+        except (InvalidData, OSError, ValueError):
+            self._unreadable.append(place)
+            return False
+        exam = self._exam(owner, key)
+        revision = number if exam else None
+        taken = TakenDocument(
+            path.suffix.removeprefix("."), source["name"], hashlib.sha256(data).hexdigest(),
+            datetime.fromisoformat(source["file_time"]), _age(path), key, *reported(key),
+        )  # fmt: skip
+        self._catalogue.exams.add(taken, place, exam, revision, self._clock.now())
+        if exam:
+            self._restore.revision(exam, number)
+        return True
+
+    def _key(self, data: bytes) -> ExamKey:
+        hospital = self._config.hospital
+        return key_of(read(data), zone=self._config.node.timezone, default_branch=hospital.HospitalBranchCode)
+
+    def _exam(self, owner: str, key: ExamKey | None) -> int | None:
+        if key is not None:
+            exam, new = self._restore.exam(int(owner), key.branch, key.exam_id, self._clock.now())
+            self._unknown_exams |= {exam} if new else set()
+            return exam
+        return int(owner) if owner.isdigit() and self._restore.has_exam(int(owner)) else None
+
+    def _place(self, path: Path) -> str:
+        return path.relative_to(self._config.node.data).as_posix()
+
+    # -- deliveries
+
+    def _hold(self) -> int:
+        now, queue = self._clock.now(), self._catalogue.queue
+        held = 0
+        for exam in self._unknown_exams:
+            queue.make(exam, delivery_places(self._config), now)
+            for delivery in queue.of_exam(exam):
+                changes = {"held_by": PERSON, "error": LOST}
+                held += queue.move(delivery, State.HELD, now, "ledger lost", changes=changes)
+        return held
+
+
+def _age(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
