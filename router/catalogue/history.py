@@ -7,8 +7,8 @@ from router.catalogue.dialect import Engine
 from router.catalogue.tables import EventRow
 from router.events import Event, Kind
 
-# Instances come by the hundred thousand a day; their story is in the ledger.
-_NOT_KEPT = frozenset({Kind.RECEIVED, Kind.DUPLICATE, Kind.SENT})
+# Instances come by the hundred thousand a day, and their story is in the ledger; what was refused belongs to no exam.
+_NOT_KEPT = frozenset({Kind.RECEIVED, Kind.DUPLICATE, Kind.SENT, Kind.REFUSED})
 
 
 class History:

@@ -227,6 +227,7 @@ class Upload(Model):
     wanted = TextField()
     pdf_place = TextField()
     exam_place = TextField()
+    refused = BooleanField(default=False)
     receipt_place = TextField(default="")
     receipt = TextField(default="")
     frozen = InstantField()

@@ -18,6 +18,7 @@ class Frozen:
     wanted: str
     exam_place: str
     pdf_place: str
+    refused: bool
     receipt: str
     frozen: datetime
     confirmed: datetime | None
@@ -33,7 +34,7 @@ class Uploads:
         """All uploads of a delivery, the first one first."""
         rows: Any = self._engine.run(Row.select().where(Row.delivery == delivery).order_by(Row.n))
         return [
-            Frozen(r.id, r.n, r.idem, r.wanted, r.exam_place, r.pdf_place, r.receipt, r.frozen, r.confirmed)
+            Frozen(r.id, r.n, r.idem, r.wanted, r.exam_place, r.pdf_place, r.refused, r.receipt, r.frozen, r.confirmed)
             for r in rows
         ]
 
@@ -44,6 +45,11 @@ class Uploads:
         places = {"exam_place": exam_place, "pdf_place": pdf_place}
         with self._engine.write():
             self._engine.run(Row.insert(delivery=delivery, n=n, idem=idem, wanted=wanted, frozen=now, **places))
+
+    def refuse(self, upload: int) -> None:
+        """Note that the destination will not take this one: what is sent next is filled anew."""
+        with self._engine.write():
+            self._engine.run(Row.update(refused=True).where(Row.id == upload))
 
     def confirm(self, upload: int, receipt: str, receipt_place: str, now: datetime) -> None:
         """Enter the receipt, which is durable at `receipt_place`."""

@@ -119,7 +119,8 @@ class Correlator:
         self._select(assessment)
         looks = [self._settle(delivery, assessment) for delivery in self._catalogue.queue.of_exam(exam)]
         self._note_hold(assessment)
-        look_again = min((look for look in looks if look is not None), default=None)
+        looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
+        look_again = min((look for look in looks if look is not None and look > now), default=None)
         self._catalogue.exams.checked(assessment.case, look_again, assessment.approved_at, assessment.hold)
 
     def document(self, case: Case) -> Mapping[str, object]:
@@ -198,6 +199,8 @@ class Correlator:
             return None
         why = _reason(to, plan, found)
         columns = self._columns(to, plan, found)
+        if delivery.state in (State.DELIVERED, State.FAILED):
+            columns["attempts"] = 0
         moved = self._catalogue.queue.move(delivery, to, found.now, why, changes=columns)
         if moved and to == State.READY and delivery.channel == Channel.REPORT and not found.images.present:
             text = "the report goes without any image having come"

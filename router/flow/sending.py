@@ -14,7 +14,7 @@ from router.crypto.envelope import idem
 from router.crypto.symmetric import sm3
 from router.dicom.client import Outgoing, Result, StorageClient
 from router.dicom.status import Verdict
-from router.errors import IntegrityError, TransientError
+from router.errors import IntegrityError, PermanentError, TransientError
 from router.exam.read import read
 from router.exam.write import dump
 from router.flow.correlator import images_of
@@ -63,9 +63,12 @@ class ReportSender:
         return Ending(State.DELIVERED, f"receipt for revision {upload.n}", {"delivered": upload.wanted})
 
     def _frozen(self, delivery: Delivery) -> Frozen:
-        """The upload of what is wanted: the one that was begun, or a new one, frozen before its first attempt."""
+        """The upload of what is wanted: the one that was begun, or a new one, frozen before its first attempt.
+
+        After a refusal a person may have mended the configuration, so the document is filled anew.
+        """
         for upload in self.catalogue.uploads.of(delivery.id)[-1:]:
-            if upload.wanted == delivery.wanted:
+            if upload.wanted == delivery.wanted and not upload.refused:
                 return upload
         self._freeze(delivery, len(self.catalogue.uploads.of(delivery.id)) + 1)
         return self.catalogue.uploads.of(delivery.id)[-1]
@@ -87,7 +90,11 @@ class ReportSender:
 
     def _upload(self, delivery: Delivery, upload: Frozen) -> None:
         path = self.storage.reports.path
-        receipt = self.agent.send(Upload(upload.idem, upload.n, path(upload.exam_place), path(upload.pdf_place)))
+        try:
+            receipt = self.agent.send(Upload(upload.idem, upload.n, path(upload.exam_place), path(upload.pdf_place)))
+        except PermanentError:
+            self.catalogue.uploads.refuse(upload.id)
+            raise
         place = self.storage.reports.sent_place(delivery.exam, delivery.destination, upload.n, "receipt.json")
         self.storage.reports.write(place, receipt.to_json().encode())
         self.catalogue.uploads.confirm(upload.id, receipt.receipt, place, self.clock.now())
