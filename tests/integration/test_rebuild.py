@@ -1,0 +1,207 @@
+"""`verify` and `verify --rebuild` on a real data folder: what the files vouch for, and what they cannot."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+
+from router.app import Node, series_rules
+from router.catalogue import Catalogue, open_catalogue
+from router.catalogue.restore import set_aside_damaged
+from router.clock import SystemClock
+from router.config import Config, parse
+from router.dicom.part10 import preamble_and_meta
+from router.errors import ConfigurationError, IntegrityError
+from router.events import Journal
+from router.flow.cataloguer import Cataloguer
+from router.flow.correlator import Correlator
+from router.flow.intake import Intake
+from router.flow.inventory import take
+from router.flow.rebuild import Rebuild, Rebuilt
+from router.flow.review import Review
+from router.model import InstanceUids
+from router.reports.settle import Seen
+from router.states import State
+from router.storage import Storage, open_storage
+from samples import exam_document
+
+STUDY = "1.2.3.1"
+CONFIG = """
+[node]
+data = "data"
+name = "test"
+[hospital]
+USCI = "121100004000000001"
+HospitalCode = "H0001"
+HospitalName = "示范医院"
+HospitalBranchCode = "01"
+[receive]
+port = 0
+min_free = "0 B"
+[reports]
+folder = "drop"
+[study]
+stable_after = "0 s"
+[admin]
+port = 0
+[[destination]]
+name = "cloud"
+[destination.dicom]
+port = 1
+"""
+
+
+@dataclass
+class Place:
+    """A data folder with what works on it; `reopen` is what a restart does."""
+
+    config: Config
+    storage: Storage
+    catalogue: Catalogue
+
+    @property
+    def correlator(self) -> Correlator:
+        return Correlator(self.config, self.catalogue, self.storage.reports, Journal(), SystemClock())
+
+    @property
+    def review(self) -> Review:
+        return Review(self.catalogue, SystemClock())
+
+    def states(self) -> set[State]:
+        return {line.delivery.state for line in self.review.listed([], None, None)}
+
+    def rebuild(self) -> Rebuilt:
+        rules = series_rules(self.config)
+        return Rebuild(self.config, self.catalogue, self.storage, rules, SystemClock()).run(lambda paths: paths)
+
+    def reopen(self) -> None:
+        self.catalogue.engine.close_thread()
+        self.catalogue = open_catalogue("", self.config.node.data, Journal())
+
+    def receive(self, sop: str) -> None:
+        dataset = Dataset()
+        dataset.SOPClassUID, dataset.SOPInstanceUID = CTImageStorage, sop
+        dataset.StudyInstanceUID, dataset.SeriesInstanceUID = STUDY, "1.2.3.2"
+        dataset.Modality, dataset.PatientID, dataset.PatientName = "CT", "", ""
+        buffer = DicomBytesIO()
+        buffer.is_little_endian, buffer.is_implicit_VR = True, False
+        write_dataset(buffer, dataset)
+        file = self.storage.incoming.create()
+        file.write(preamble_and_meta(CTImageStorage, sop, ExplicitVRLittleEndian, "CT01", "ROUTER"))
+        file.write(buffer.getvalue())
+        file.commit(InstanceUids(STUDY, "1.2.3.2", sop))
+
+    def catalogue_all(self) -> None:
+        rules = series_rules(self.config)
+        cataloguer = Cataloguer(self.storage, self.catalogue.instances, rules, Journal(), SystemClock())
+        while cataloguer.run_batch():
+            pass
+
+    def drop(self, name: str, data: bytes) -> None:
+        path = self.config.reports.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        state = path.stat()
+        intake = Intake(self.config, self.catalogue.exams, self.storage, Journal(), SystemClock())
+        intake.take(Seen(path, state.st_size, state.st_mtime_ns))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """Three instances, and an approved exam JSON for them, evaluated."""
+    config = parse(CONFIG, base=tmp_path)
+    storage = open_storage(config.node.data, "test", 0)
+    made = Place(config, storage, open_catalogue("", config.node.data, Journal()))
+    for n in range(3):
+        made.receive(f"1.2.3.4.{n}")
+    made.catalogue_all()
+    changes: dict[str, object] = {"Study.StudyInstanceUIDs": [STUDY], "Order.AccessionNumber": ""}
+    made.drop("V1.json", json.dumps(exam_document(changes), ensure_ascii=False).encode())
+    made.correlator.run_due()
+    yield made
+    made.catalogue.engine.close_thread()
+
+
+def test_a_sound_folder_has_nothing_amiss(place: Place) -> None:
+    found = take(place.storage.studies, place.catalogue.instances, lambda paths: paths)
+    assert (found.instances, found.sound) == (3, True)
+
+
+def test_missing_corrupt_and_unindexed_files_are_named(place: Place) -> None:
+    folder = place.config.node.data / "studies" / STUDY / "1.2.3.2"
+    (folder / "1.2.3.4.0.dcm").unlink()
+    damaged = folder / "1.2.3.4.1.dcm"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"\xff")
+    (folder / "1.2.3.4.9.dcm").write_bytes(b"whatever")
+    found = take(place.storage.studies, place.catalogue.instances, lambda paths: paths)
+    below = f"{STUDY}/1.2.3.2"
+    assert found.missing == (f"{below}/1.2.3.4.0.dcm",)
+    assert found.corrupt == (f"{below}/1.2.3.4.1.dcm",)
+    assert found.unindexed == (f"{below}/1.2.3.4.9.dcm",)
+
+
+def test_a_rebuild_changes_nothing_where_all_rows_are_there(place: Place) -> None:
+    before = place.review.listed([], None, None)
+    assert place.rebuild() == Rebuilt(0, 0, 0, ())
+    assert [line.delivery for line in place.review.listed([], None, None)] == [line.delivery for line in before]
+
+
+def test_after_a_lost_database_everything_is_indexed_and_held_until_a_person_releases_it(place: Place) -> None:
+    assert place.states() == {State.READY}
+    for file in place.config.node.data.glob("router.db*"):
+        file.unlink()
+    place.reopen()
+    assert place.rebuild() == Rebuilt(3, 1, 1, ())
+    place.correlator.run_due()
+    assert place.states() == {State.HELD}, "what the ledger cannot vouch for must not go by itself"
+    (line,) = place.review.listed([], None, None)
+    assert line.exam_id == exam_document()["ExamId"]
+    assert place.review.release(line.delivery, "checked at the platform", "somebody")
+    place.correlator.run_due()
+    assert place.states() == {State.READY}
+    assert place.review.listed([], None, None)[0].selected == 3
+
+
+def test_the_same_report_again_after_a_lost_database_is_still_held(place: Place) -> None:
+    for file in place.config.node.data.glob("router.db*"):
+        file.unlink()
+    place.reopen()
+    place.rebuild()
+    changes: dict[str, object] = {
+        "Study.StudyInstanceUIDs": [STUDY],
+        "Order.AccessionNumber": "",
+        "Order.Note": "again",
+    }
+    place.drop("V1.json", json.dumps(exam_document(changes), ensure_ascii=False).encode())
+    place.correlator.run_due()
+    assert place.states() == {State.HELD}
+
+
+def test_a_damaged_database_is_named_set_aside_and_made_anew(place: Place) -> None:
+    data = place.config.node.data
+    place.catalogue.engine.close_thread()
+    for suffix in ("-wal", "-shm"):
+        (data / f"router.db{suffix}").unlink(missing_ok=True)
+    (data / "router.db").write_bytes(b"this is no database at all, but long enough to be looked at" * 20)
+    with pytest.raises(IntegrityError, match="rebuild"):
+        open_catalogue("", data, Journal())
+    set_aside_damaged(data, datetime.now(UTC))
+    assert list(data.glob("router.db.damaged-*"))
+    place.reopen()
+    assert place.rebuild().instances == 3
+
+
+def test_a_node_does_not_start_on_a_folder_whose_database_is_gone(place: Place) -> None:
+    place.catalogue.engine.close_thread()
+    for file in place.config.node.data.glob("router.db*"):
+        file.unlink()
+    with pytest.raises(ConfigurationError, match="database is missing"):
+        Node(place.config, SystemClock())
+    place.catalogue = open_catalogue("", place.config.node.data, Journal())
