@@ -36,6 +36,8 @@ def command(data: Path, keys: Path, dicom_port: int, http_port: int, app: str) -
         ports = platform.start(dicom_port, http_port)
     except OSError as error:
         raise ConfigurationError(f"the platform cannot start: {error.strerror or error}") from error
-    click.echo(f"ready dicom={ports.dicom} http={ports.http}")
-    stopped.wait()
-    platform.stop()
+    try:
+        click.echo(f"ready dicom={ports.dicom} http={ports.http}")
+        stopped.wait()
+    finally:
+        platform.stop()

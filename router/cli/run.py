@@ -35,7 +35,8 @@ def command(config_file: Path, verbose: bool) -> None:
     signal.signal(signal.SIGHUP, lambda *_: logging.getLogger("router").info("nothing is reloaded: restart the node"))
     node = Node(config, SystemClock())
     ports = node.start()
-    click.echo(f"ready dicom={ports.dicom} admin={ports.admin}")
-    while not ended.wait(1.0):
-        pass
-    node.stop()
+    try:
+        click.echo(f"ready dicom={ports.dicom} admin={ports.admin}")
+        ended.wait()
+    finally:
+        node.stop()
