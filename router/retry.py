@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-FIRST = timedelta(seconds=4)
+FIRST = timedelta(seconds=5)
 CAP = timedelta(minutes=5)
 
 
@@ -10,12 +10,12 @@ def backoff(attempt: int, slack: timedelta, jitter: float) -> timedelta:
     """The pause after the given failed attempt (1, 2, ...).
 
     Doubles from FIRST, never beyond CAP nor a tenth of the slack (but FIRST at least, once slack is
-    used up CAP holds alone). `jitter` in [0, 1) spreads it over 100 to 125 %.
+    used up CAP holds alone). `jitter` in [0, 1) takes up to a fifth off, so that the limits hold.
     """
     pause = min(FIRST * (1 << min(attempt - 1, 16)), CAP)
     if slack > timedelta(0):
         pause = min(pause, max(slack / 10, FIRST))
-    return pause * (1 + jitter / 4)
+    return pause * (1 - jitter / 5)
 
 
 def next_pause(attempt: int, slack: timedelta, jitter: float, retry_after: float | None = None) -> timedelta:

@@ -41,21 +41,22 @@ _TOLD_EVERY_SECONDS = 5.0
 
 @click.command("demo")
 @click.option("--keep", is_flag=True, help="Keep the folder with all that was sent and received.")
-def command(keep: bool) -> None:
+@click.option("--small", is_flag=True, help="A shorter show: a CT of 20 slices, and ten of the shipped studies.")
+def command(keep: bool, small: bool) -> None:
     """The main job on real input: studies by C-STORE, reports by the drop folder, all of it to a reference platform."""
     if keep:
-        _run(Path(tempfile.mkdtemp(prefix="router-demo-")), kept=True)
+        _run(Path(tempfile.mkdtemp(prefix="router-demo-")), kept=True, small=small)
         return
     with tempfile.TemporaryDirectory(prefix="router-demo-") as folder:
-        _run(Path(folder), kept=False)
+        _run(Path(folder), kept=False, small=small)
 
 
-def _run(folder: Path, *, kept: bool) -> None:
+def _run(folder: Path, *, kept: bool, small: bool) -> None:
     began = time.monotonic()
     screen = Console(stderr=True)
     screen.print("Preparing keys and studies ...")
     new_folder(folder / "keys")
-    scenes = cast(_studies(folder))
+    scenes = cast(_studies(folder, small=small))
     modalities = frozenset(scene.study.modality for scene in scenes) - {""}
     with set_up(folder, modalities) as stage:
         catalogue = open_catalogue("", stage.config.node.data, Journal())
@@ -72,11 +73,12 @@ def _run(folder: Path, *, kept: bool) -> None:
         raise IntegrityError("the demo found faults", hint="run it with --keep and see run.log and platform.log")
 
 
-def _studies(folder: Path) -> list[DemoStudy]:
+def _studies(folder: Path, *, small: bool) -> list[DemoStudy]:
     name, accession = "Zhang^San=张^三", "A2026030200017"
-    uid = derived_uid("demo", "chest")
-    ct = make_ct_study(folder / "ct", study_uid=uid, patient_id="P0001", name=name, accession=accession)
-    return [*read_studies(ct), *shipped_studies(data_beside_checkout())]
+    uid, slices = derived_uid("demo", "chest"), 20 if small else 300
+    ct = make_ct_study(folder / "ct", slices, study_uid=uid, patient_id="P0001", name=name, accession=accession)
+    shipped = shipped_studies()[-10:] if small else shipped_studies(data_beside_checkout())
+    return [*read_studies(ct), *shipped]
 
 
 def _pacs(stage: Stage) -> "_Pacs":

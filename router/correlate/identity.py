@@ -97,10 +97,21 @@ def _same_birth_date(ours: str, theirs: str) -> bool | None:
 
 
 def _same_name(ours: str, theirs: str) -> bool | None:
-    if _han(ours) and _han(theirs):
-        return _han(ours) == _han(theirs)
-    one, other = _latin(ours), _latin(theirs)
+    """Script by script, where both names have it: one contradiction is enough. Numbers tell twins apart."""
+    ours, theirs = (unicodedata.normalize("NFKC", name) for name in (ours, theirs))
+    han = _overlap(frozenset({_han(ours)}) - {""}, frozenset({_han(theirs)}) - {""})
+    scripts = {han, _overlap(_latin(ours), _latin(theirs))}
+    if False in scripts or _overlap(_numbers(ours), _numbers(theirs)) is False:
+        return False
+    return True if True in scripts else None
+
+
+def _overlap(one: frozenset[str], other: frozenset[str]) -> bool | None:
     return bool(one & other) if one and other else None
+
+
+def _numbers(name: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\d+", name))
 
 
 def _han(name: str) -> str:

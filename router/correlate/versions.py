@@ -51,12 +51,12 @@ def pdf_for(versions: Sequence[JsonVersion], pdfs: Sequence[PdfVersion]) -> PdfV
     """The PDF that belongs to the last of `versions` (as `successive` gives them); None while it is still to come.
 
     A version that reports something else than the one before needs a PDF that came after the one which
-    first served that version; otherwise the PDFs of the version before serve on.
+    first served that version; otherwise, and where none had come for that version, what there is serves.
     """
     usable = list(pdfs)
     for before, version in pairwise(versions):
         if _reports_otherwise(before, version):
-            first = _first_serving(before, usable)
+            first = _first_serving(before, [pdf for pdf in usable if pdf.arrived <= version.arrived])
             usable = [pdf for pdf in usable if first is None or pdf.arrived > first.arrived]
     return max(usable, key=lambda pdf: (pdf.arrived, pdf.document)) if versions and usable else None
 

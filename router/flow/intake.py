@@ -13,6 +13,7 @@ from pathlib import Path
 from router.catalogue.exams import Exams, TakenDocument
 from router.clock import Clock
 from router.config import Config
+from router.correlate.versions import successive
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey, key_of
@@ -57,11 +58,11 @@ class Intake:
         except InvalidData as error:
             self._refuse(seen, data, error)
             return
-        if not self._exams.seen(dropped.kind, dropped.stem, dropped.digest, dropped.file_time):
-            if dropped.key is not None:
-                self._take_json(dropped, dropped.key)
-            else:
-                self._take_pdf(dropped)
+        known = self._exams.seen(dropped.kind, dropped.stem, dropped.digest, dropped.file_time)
+        if dropped.key is not None:
+            self._take_json(dropped, dropped.key, known=known)
+        elif not known:
+            self._take_pdf(dropped)
         if self._config.reports.on_pickup == "move":
             pickup.set_aside(self._folder, seen, pickup.DONE)
 
@@ -83,14 +84,25 @@ class Intake:
                 return branch.code
         return self._config.hospital.HospitalBranchCode
 
-    def _take_json(self, dropped: _Dropped, key: ExamKey) -> None:
+    def _take_json(self, dropped: _Dropped, key: ExamKey, *, known: bool) -> None:
         now = self._clock.now()
         exam = self._exams.number_of(key.branch, key.exam_id, now)
-        if self._exams.latest(exam, "json") == dropped.digest:
-            return
-        self._exams.describe(exam, key)
-        self._enter(dropped, exam, now)
-        for waiting in self._exams.unpaired(dropped.stem):
+        if not (known or self._exams.latest(exam, "json") == dropped.digest or self._counts(exam, dropped.data)):
+            self._exams.describe(exam, key)
+            self._enter(dropped, exam, now)
+        self._pair(exam, dropped.stem, now)
+
+    def _counts(self, exam: int, data: bytes) -> bool:
+        """Whether this is the version that counts already, though an older one was taken after it."""
+        case = self._exams.case(exam)
+        versions = successive(case.jsons)
+        return bool(versions) and self._reports.read(case.places[versions[-1].document]) == data
+
+    def _pair(self, exam: int, stem: str, now: datetime) -> None:
+        """Give the exam the PDFs that waited for a JSON of this name; a crash may have come between the two."""
+        for waiting in self._exams.unpaired(stem):
+            if not self._may_serve_again(self._reports.read(waiting.place), stem, exam):
+                continue
             revision = self._exams.next_revision(exam)
             place = self._reports.place("pdf", exam, revision)
             self._reports.move(waiting.place, place)
@@ -101,9 +113,12 @@ class Intake:
     def _take_pdf(self, dropped: _Dropped) -> None:
         now = self._clock.now()
         exam = self._exam_of_pdf(dropped)
-        if exam is not None and self._exams.latest(exam, "pdf") == dropped.digest:
-            return
-        self._enter(dropped, exam, now)
+        if exam is not None:
+            known = self._exams.latest(exam, "pdf") == dropped.digest
+        else:
+            known = any(self._reports.read(w.place) == dropped.data for w in self._exams.unpaired(dropped.stem))
+        if not known:
+            self._enter(dropped, exam, now)
 
     def _enter(self, dropped: _Dropped, exam: int | None, now: datetime) -> None:
         revision = None if exam is None else self._exams.next_revision(exam)
@@ -123,22 +138,22 @@ class Intake:
         """The exam of the JSON with the same name, else the one that the configured pattern finds in the name."""
         exam = self._exams.exam_of_stem(dropped.stem)
         if exam is not None:
-            return exam if self._may_serve_again(dropped, exam) else None
+            return exam if self._may_serve_again(dropped.data, dropped.stem, exam) else None
         pattern = self._config.reports.name_pattern
         found = re.search(pattern, Path(dropped.stem).name) if pattern else None
         named = {k: v or "" for k, v in found.groupdict().items()} if found else {}
         return self._exams.exam_named(named.get("exam_id", ""), named.get("accession", ""), named.get("study_uid", ""))
 
-    def _may_serve_again(self, dropped: _Dropped, exam: int) -> bool:
+    def _may_serve_again(self, data: bytes, stem: str, exam: int) -> bool:
         """Whether a PDF may follow one that the same name brought before: a RIS may use a name for another exam.
 
         Where the PDF before names the exam in its text, this one must too; else it waits for its own JSON.
         """
-        before = self._exams.last_pdf_place(exam, dropped.stem)
+        before = self._exams.last_pdf_place(exam, stem)
         if before is None or not self._config.reports.pdf_text_check:
             return True
         words = self._exams.words_of(exam)
-        return not _names(self._reports.read(before), words) or _names(dropped.data, words)
+        return not _names(self._reports.read(before), words) or _names(data, words)
 
     def _refuse(self, seen: Seen, data: bytes, error: InvalidData) -> None:
         reason = f"{error.message}\n{_IN_CHINESE}\n"

@@ -1,5 +1,6 @@
 """Setting originals aside once the node has its own durable copy, or refusing them with a reason."""
 
+import os
 from pathlib import Path
 
 from router.reports.settle import Seen
@@ -9,8 +10,15 @@ DONE, REJECTED = SET_ASIDE
 
 
 def stem_of(folder: Path, path: Path) -> str:
-    """The name by which JSON and PDF pair: the path below the folder without its ending."""
-    return path.relative_to(folder).with_suffix("").as_posix()
+    """The name by which JSON and PDF pair: the path below the folder without its ending.
+
+    Shares of older systems may hold names in GB18030, which are bytes that are no UTF-8.
+    """
+    name = os.fsencode(path.relative_to(folder).with_suffix("").as_posix())
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return name.decode("gb18030", "backslashreplace")
 
 
 def read_still(seen: Seen) -> bytes | None:

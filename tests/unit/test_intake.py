@@ -1,0 +1,635 @@
+"""Taking reports from the drop folder: real files, a real database, and every order a RIS may think of."""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reportlab.pdfgen.canvas import Canvas
+
+from router.catalogue import open_catalogue
+from router.catalogue.exams import Case, Exams
+from router.clock import FakeClock
+from router.config import parse
+from router.correlate.versions import PdfVersion, pdf_for, successive
+from router.events import Event, Journal, Kind
+from router.flow.intake import Intake
+from router.flow.pickup import Pickup
+from router.reports import pdf, pickup
+from router.reports.settle import Seen
+from router.reports.watch import scan
+from router.storage import open_storage
+from samples import exam_document
+
+START = datetime(2026, 3, 2, 10, tzinfo=UTC)
+E1, E2 = "V20240001_CT001", "V20240002_MR001"
+CONFIG = """
+[hospital]
+USCI = "121100004000000001"
+HospitalCode = "H0001"
+HospitalName = "示范医院"
+HospitalBranchCode = "01"
+[[hospital.branch]]
+code = "02"
+folder = "branch2/"
+[node]
+data = "data"
+[reports]
+folder = "in"
+"""
+
+
+def printed(text: str) -> bytes:
+    """A PDF of one page with this text."""
+    buffer = BytesIO()
+    page = Canvas(buffer, invariant=True)
+    page.drawString(60, 740, text)
+    page.save()
+    return buffer.getvalue()
+
+
+def exam(exam_id: str = E1, **changes: object) -> bytes:
+    """An exam JSON; `changes` by path with __ for the dot."""
+    paths = {path.replace("__", "."): value for path, value in changes.items()}
+    return json.dumps(exam_document({"ExamId": exam_id} | paths), ensure_ascii=False).encode()
+
+
+def another(exam_id: str = E2, **changes: object) -> bytes:
+    """The exam JSON of another patient."""
+    return exam(exam_id, Order__AccessionNumber="A0002", Patient__Name="李四", Patient__PatientId="P0002", **changes)
+
+
+class Desk:
+    """A drop folder, its intake, and what came of it. `settings` go into [reports]."""
+
+    def __init__(self, folder: Path, settings: str = "") -> None:
+        self.config = parse(CONFIG + settings, base=folder)
+        self.inbox = self.config.reports.folder
+        self.inbox.mkdir(exist_ok=True)
+        self.events: list[Event] = []
+        self.clock = FakeClock(START)
+        self._written = 0
+        self._open()
+
+    def _open(self) -> None:
+        journal = Journal(self.events.append)
+        data = self.config.node.data
+        self.storage = open_storage(data, "node-1", 0)
+        self.catalogue = open_catalogue("", data, journal)
+        self.exams: Exams = self.catalogue.exams
+        self.intake = Intake(self.config, self.exams, self.storage, journal, self.clock)
+        self.journal = journal
+
+    def restart(self) -> None:
+        """The node ends and starts again."""
+        self.catalogue.engine.close_thread()
+        self._open()
+
+    def put(self, name: str, data: bytes, *, hour: int | None = None) -> Path:
+        """Write a file; each one is a second younger than the one before, or as old as `hour` says."""
+        self._written += 1
+        path = self.inbox / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        time = START + (timedelta(seconds=self._written) if hour is None else timedelta(hours=hour))
+        os.utime(path, (time.timestamp(), time.timestamp()))
+        return path
+
+    def take(self) -> None:
+        """Take all that lies there, oldest first."""
+        for seen in sorted(scan(self.inbox), key=lambda seen: (seen.mtime, str(seen.path))):
+            self.clock.advance(1)
+            self.intake.take(seen)
+
+    def drop(self, name: str, data: bytes, *, hour: int | None = None) -> None:
+        self.put(name, data, hour=hour)
+        self.take()
+
+    def case(self, exam_id: str = E1) -> Case:
+        (number,) = self.exams.find(exam_id)
+        return self.exams.case(number)
+
+    def pdf_of(self, exam_id: str = E1) -> bytes | None:
+        """The PDF that would go with the version that counts."""
+        case = self.case(exam_id)
+        found: PdfVersion | None = pdf_for(successive(case.jsons), case.pdfs)
+        return self.storage.reports.read(case.places[found.document]) if found else None
+
+    def document_of(self, exam_id: str = E1) -> Any:
+        """The exam JSON that counts, as it is kept."""
+        case = self.case(exam_id)
+        return json.loads(self.storage.reports.read(case.places[successive(case.jsons)[-1].document]))
+
+    def left(self) -> set[str]:
+        return {p.relative_to(self.inbox).as_posix() for p in self.inbox.rglob("*") if p.is_file()}
+
+    def told(self, kind: Kind) -> list[str]:
+        return [event.text for event in self.events if event.kind == kind]
+
+    def counts(self, exam_id: str = E1) -> tuple[int, int]:
+        case = self.case(exam_id)
+        return len(case.jsons), len(case.pdfs)
+
+
+OpenDesk = Callable[..., Desk]
+
+
+@pytest.fixture
+def open_desk(tmp_path: Path) -> Iterator[OpenDesk]:
+    desks: list[Desk] = []
+
+    def opened(settings: str = "") -> Desk:
+        desks.append(Desk(tmp_path, settings))
+        return desks[-1]
+
+    yield opened
+    for desk in desks:
+        desk.catalogue.engine.close_thread()
+
+
+@pytest.fixture
+def desk(open_desk: OpenDesk) -> Desk:
+    return open_desk()
+
+
+ONE, TWO = printed(f"report of {E1}"), printed(f"report of {E2}")
+
+
+# -- pairing
+
+
+@pytest.mark.parametrize("order", [("r.json", "r.pdf"), ("r.pdf", "r.json")])
+@pytest.mark.parametrize("together", [True, False])
+def test_json_and_pdf_pair_in_any_order(desk: Desk, order: tuple[str, str], together: bool) -> None:
+    for name in order:
+        desk.put(name, exam() if name.endswith("json") else ONE)
+        if not together:
+            desk.take()
+            desk.clock.advance(3 * 86400)
+    desk.take()
+    assert desk.pdf_of() == ONE
+    assert desk.counts() == (1, 1)
+    assert desk.left() == {"done/r.json", "done/r.pdf"}
+    assert not list((desk.config.node.data / "reports/unpaired").glob("*"))
+
+
+def test_a_pdf_that_waits_is_durable_before_its_original_is_set_aside(desk: Desk) -> None:
+    desk.drop("r.pdf", ONE)
+    assert desk.left() == {"done/r.pdf"}
+    (kept,) = (desk.config.node.data / "reports/unpaired").glob("*/report.pdf")
+    assert kept.read_bytes() == ONE
+    assert "waits for its JSON" in desk.told(Kind.DOCUMENT)[0]
+
+
+def test_files_of_different_subfolders_do_not_pair(desk: Desk) -> None:
+    desk.drop("a/r.json", exam())
+    desk.drop("b/r.pdf", ONE)
+    desk.drop("r.pdf", ONE)
+    assert desk.pdf_of() is None
+    desk.drop("a/r.pdf", ONE)
+    assert desk.pdf_of() == ONE
+
+
+def test_the_branch_of_a_subfolder_tells_equal_exam_ids_apart(desk: Desk) -> None:
+    desk.drop("branch2/r.json", exam(HospitalBranchCode=""))
+    desk.drop("branch22/r.json", exam(HospitalBranchCode=""))
+    desk.drop("s.json", exam())
+    branches = {desk.exams.case(number).branch: len(desk.exams.case(number).jsons) for number in desk.exams.find(E1)}
+    assert branches == {"01": 2, "02": 1}
+
+
+def test_a_file_name_in_gb18030_on_an_old_share_pairs_like_any_other(desk: Desk) -> None:
+    for ending, data in ((".pdf", ONE), (".json", exam())):
+        desk.put(os.fsdecode("报告".encode("gb18030")) + ending, data)
+    desk.take()
+    assert desk.pdf_of() == ONE
+
+
+# -- the same again, and newer versions
+
+
+def test_the_same_files_again_change_nothing(desk: Desk) -> None:
+    for hour in (1, 2, 3):
+        desk.put("r.json", exam(), hour=hour)
+        desk.put("r.pdf", ONE, hour=hour)
+        desk.take()
+    assert desk.counts() == (1, 1)
+    assert "done/r~3.json" in desk.left()
+
+
+def test_a_pdf_that_waits_and_is_exported_again_waits_once(desk: Desk) -> None:
+    for hour in (1, 2, 3):
+        desk.drop("r.pdf", ONE, hour=hour)
+    desk.drop("r.json", exam())
+    assert desk.counts() == (1, 1)
+    assert desk.pdf_of() == ONE
+
+
+def test_the_same_json_under_another_name_still_takes_the_pdf_of_that_name(desk: Desk) -> None:
+    desk.drop("a.json", exam())
+    desk.drop("b.pdf", ONE)
+    assert desk.pdf_of() is None
+    desk.drop("b.json", exam())
+    assert desk.pdf_of() == ONE
+    assert desk.counts() == (1, 1)
+
+
+def test_a_corrected_pdf_follows_the_former_one(desk: Desk) -> None:
+    corrected = printed(f"corrected report of {E1}")
+    desk.drop("r.json", exam())
+    desk.drop("r.pdf", ONE)
+    desk.drop("r.pdf", corrected)
+    assert desk.pdf_of() == corrected
+
+
+def test_a_changed_report_waits_for_a_pdf_that_came_after_the_former_one(desk: Desk) -> None:
+    corrected = printed(f"corrected report of {E1}")
+    desk.drop("r.json", exam())
+    desk.drop("r.pdf", ONE)
+    desk.drop("r.json", exam(Report__Impression="右肺结节。", Report__ApproveTime="2024-05-06 12:00:00"))
+    assert desk.pdf_of() is None
+    desk.drop("r.pdf", corrected)
+    assert desk.pdf_of() == corrected
+
+
+def test_an_approval_by_a_second_json_keeps_the_pdf(desk: Desk) -> None:
+    desk.drop("r.json", exam(Order__Status="Registered", Report__ApproveTime=""))
+    desk.drop("r.pdf", ONE)
+    assert not successive(desk.case().jsons)[-1].approved
+    desk.drop("r.json", exam())
+    assert successive(desk.case().jsons)[-1].approved
+    assert desk.pdf_of() == ONE
+
+
+def test_a_draft_without_findings_does_not_cost_the_final_report_its_pdf(desk: Desk) -> None:
+    draft = {"Order__Status": "Registered", "Report__ApproveTime": "", "Report__Findings": "", "Report__Impression": ""}
+    desk.drop("r.json", exam(**draft))
+    desk.drop("r.json", exam())
+    desk.drop("r.pdf", ONE)
+    assert desk.pdf_of() == ONE
+
+
+@pytest.mark.parametrize("name", ["r.json", "draft.json"])
+def test_an_old_draft_after_the_final_changes_nothing(desk: Desk, name: str) -> None:
+    draft = exam(
+        Order__Status="Registered",
+        Report__ApproveTime="",
+        Report__SubmitTime="2024-05-06 10:00:00",
+        Report__Impression="draft",
+    )
+    desk.drop("r.json", exam())
+    desk.drop("r.pdf", ONE)
+    desk.drop(name, draft)
+    assert desk.document_of()["Report"]["Impression"] != "draft"
+    assert desk.pdf_of() == ONE
+    assert desk.counts() == (2, 1)  # it is kept all the same
+
+
+def test_a_nightly_export_of_draft_and_final_makes_no_new_versions(desk: Desk) -> None:
+    draft = exam(Order__Status="Registered", Report__ApproveTime="", Report__SubmitTime="2024-05-06 10:00:00")
+    for night in (1, 2, 3):
+        desk.put("final.json", exam(), hour=24 * night)
+        desk.put("draft.json", draft, hour=24 * night + 1)
+        desk.take()
+    assert desk.counts() == (2, 0)
+    assert desk.document_of()["Order"]["Status"] == "Reported"
+
+
+def test_a_scan_of_several_versions_is_taken_oldest_first(desk: Desk) -> None:
+    early, late = (exam(Report__ApproveTime="", Order__Note=note) for note in ("early", "late"))
+    desk.put("z.json", early, hour=1)
+    desk.put("a.json", late, hour=2)
+    desk.take()
+    assert desk.document_of()["Order"]["Note"] == "late"
+
+
+# -- a name that the RIS uses again
+
+
+def test_a_name_used_again_gives_each_exam_its_own_pdf(desk: Desk) -> None:
+    for data in ((exam(), ONE), (another(), TWO)):
+        desk.put("r.json", data[0])
+        desk.put("r.pdf", data[1])
+        desk.take()
+    assert (desk.pdf_of(E1), desk.pdf_of(E2)) == (ONE, TWO)
+
+
+def test_the_pdf_of_a_second_exam_that_comes_first_never_serves_the_first_exam(desk: Desk) -> None:
+    desk.drop("r.json", exam())
+    desk.drop("r.pdf", ONE)
+    desk.drop("r.pdf", TWO)
+    assert desk.pdf_of(E1) == ONE
+    desk.drop("r.json", another())
+    assert (desk.pdf_of(E1), desk.pdf_of(E2)) == (ONE, TWO)
+
+
+@pytest.mark.parametrize("settings", ["", 'on_pickup = "keep"\n'])
+def test_a_pdf_that_waits_for_a_second_exam_is_not_paired_by_the_first_coming_again(
+    open_desk: OpenDesk, settings: str
+) -> None:
+    desk = open_desk(settings)
+    desk.drop("r.json", exam())
+    desk.drop("r.pdf", ONE)
+    desk.drop("r.pdf", TWO)
+    desk.restart()
+    desk.take()  # what was kept is seen again
+    desk.drop("r.json", exam(Order__Note="corrected"))
+    assert desk.pdf_of(E1) == ONE
+    desk.drop("r.json", another())
+    assert (desk.pdf_of(E1), desk.pdf_of(E2)) == (ONE, TWO)
+
+
+def test_a_second_exam_under_the_name_does_not_get_the_pdf_of_the_first(desk: Desk) -> None:
+    desk.drop("r.pdf", ONE)
+    desk.drop("r.json", exam())
+    desk.drop("r.json", another())
+    assert (desk.pdf_of(E1), desk.pdf_of(E2)) == (ONE, None)
+
+
+# -- the name pattern
+
+PATTERN = "name_pattern = '(?P<accession>A[0-9]+)?(?P<study_uid>1[.][0-9.]+[0-9])?(?P<exam_id>V[0-9A-Z_]+)?'\n"
+
+
+@pytest.mark.parametrize("name", ["A0001_x.pdf", f"{E1}.pdf", "sub/A0001.pdf"])
+def test_a_pdf_without_json_is_joined_by_the_pattern_on_its_name(open_desk: OpenDesk, name: str) -> None:
+    desk = open_desk(PATTERN)
+    desk.drop("r.json", exam())
+    desk.drop("s.json", another())
+    desk.drop(name, ONE)
+    assert (desk.pdf_of(E1), desk.pdf_of(E2)) == (ONE, None)
+
+
+def test_a_pdf_is_joined_by_the_study_that_its_name_holds(open_desk: OpenDesk) -> None:
+    desk = open_desk(PATTERN)
+    desk.drop("r.json", exam())
+    desk.exams.link(desk.case().exam, ["1.2.826.0.1"], "listed", START)
+    desk.drop("1.2.826.0.1.pdf", ONE)
+    assert desk.pdf_of() == ONE
+
+
+def test_a_pattern_that_fits_two_exams_joins_none(open_desk: OpenDesk) -> None:
+    desk = open_desk(PATTERN)
+    desk.drop("r.json", exam())
+    desk.drop("s.json", exam(E2))
+    desk.drop("A0001.pdf", ONE)
+    assert (desk.pdf_of(E1), desk.pdf_of(E2)) == (None, None)
+    assert desk.left() >= {"done/A0001.pdf"}
+
+
+def test_the_json_of_the_same_name_is_stronger_than_the_pattern(open_desk: OpenDesk) -> None:
+    desk = open_desk(PATTERN)
+    desk.drop("s.json", exam())
+    desk.drop("A0001.json", another())
+    desk.drop("A0001.pdf", TWO)
+    assert (desk.pdf_of(E1), desk.pdf_of(E2)) == (None, TWO)
+
+
+def test_a_pattern_that_does_not_fit_leaves_the_pdf_waiting_for_its_json(open_desk: OpenDesk) -> None:
+    desk = open_desk("name_pattern = '^(?P<accession>A[0-9]+)_'\n")
+    desk.drop("r.json", exam())
+    desk.drop("x_A0001.pdf", ONE)
+    assert desk.pdf_of() is None
+    desk.drop("x_A0001.json", exam(Order__Note="the same exam"))
+    assert desk.pdf_of() == ONE
+
+
+# -- encodings
+
+
+@pytest.mark.parametrize(
+    "data",
+    [exam(), b"\xef\xbb\xbf" + exam(), exam().decode().encode("gb18030"),
+     json.dumps(exam_document(), indent=2).replace("\n", "\r\n").encode()],
+    ids=["UTF-8", "BOM", "GB18030", "ASCII with escapes"],
+)  # fmt: skip
+def test_every_encoding_of_a_ris_is_read_and_kept_as_it_came(desk: Desk, data: bytes) -> None:
+    desk.drop("r.json", data)
+    case = desk.case()
+    assert desk.storage.reports.read(case.places[case.jsons[0].document]) == data
+    assert desk.exams.words_of(case.exam) == [E1, "A0001", "张三"]
+
+
+# -- refused
+
+
+_REFUSED = [
+    ("r.json", b"", "not JSON"),
+    ("r.json", b"{", "not JSON"),
+    ("r.json", b"[]", "not an object"),
+    ("r.json", b"\xff\xfe\x00", "neither UTF-8 nor GB18030"),
+    ("r.json", exam(""), "no ExamId"),
+    ("r.json", b'{"ExamId": "1", "ExamId": "2"}', "given twice"),
+    ("r.pdf", b"no PDF", "does not begin"),
+    ("r.pdf", ONE[:-60], "cut off"),
+    ("sub/r.json", b"null", "not an object"),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "why"), _REFUSED)
+def test_a_file_that_does_not_read_is_rejected_with_its_reason_in_two_languages(
+    desk: Desk, name: str, data: bytes, why: str
+) -> None:
+    desk.drop(name, data)
+    reason = str(Path("rejected") / Path(name).with_suffix(".reason.txt"))
+    assert desk.left() == {f"rejected/{name}", reason}
+    assert (desk.inbox / "rejected" / name).read_bytes() == data
+    told = (desk.inbox / reason).read_text(encoding="utf-8")
+    assert why in told
+    assert "请更正后重新放入文件夹" in told
+    assert why in desk.told(Kind.REFUSED)[0]
+
+
+def test_a_refusal_tells_no_name_and_no_value(desk: Desk) -> None:
+    desk.drop("张三 P0001.json", b'{"Patient": {"Name": "\xe5\xbc\xa0\xe4\xb8\x89"}, "Order": ')
+    desk.drop("张三 P0001.pdf", b"no PDF")
+    told = " ".join(f"{event.text} {event.fields}" for event in desk.events)
+    assert not {word for word in ("张三", "P0001") if word in told}
+
+
+def test_a_json_full_of_faults_is_taken_as_long_as_it_has_an_exam_id(desk: Desk) -> None:
+    desk.drop("r.json", b'{"ExamId": "X1", "Order": 7, "Study": {"StudyInstanceUIDs": "../../etc"}}')
+    assert desk.counts("X1") == (1, 0)
+    assert desk.left() == {"done/r.json"}
+
+
+def test_a_corrected_file_is_taken_under_the_name_of_the_rejected_one(desk: Desk) -> None:
+    desk.drop("r.json", b"{")
+    desk.drop("r.json", exam())
+    assert desk.left() == {"rejected/r.json", "rejected/r.reason.txt", "done/r.json"}
+    assert desk.counts() == (1, 0)
+
+
+# -- on_pickup = "keep"
+
+
+def test_kept_originals_stay_and_are_not_taken_twice_also_after_a_restart(open_desk: OpenDesk) -> None:
+    desk = open_desk('on_pickup = "keep"\n')
+    desk.put("r.pdf", ONE)
+    desk.put("r.json", exam())
+    for _ in range(3):
+        desk.take()
+        desk.restart()
+    assert desk.left() == {"r.pdf", "r.json"}
+    assert desk.counts() == (1, 1)
+    desk.drop("r.json", exam(Order__Note="new"))
+    assert desk.counts() == (2, 1)
+
+
+def test_a_refused_file_that_must_stay_is_kept_in_quarantine_with_its_reason(open_desk: OpenDesk) -> None:
+    desk = open_desk('on_pickup = "keep"\n')
+    desk.drop("张三.json", b"{")
+    assert desk.left() == {"张三.json"}
+    (folder,) = (desk.config.node.data / "quarantine").iterdir()
+    assert (folder / "file.json").read_bytes() == b"{"
+    assert "not JSON" in (folder / "reason.txt").read_text(encoding="utf-8")
+    assert folder.name.endswith("-report")
+
+
+def test_on_a_read_only_share_nothing_needs_to_be_written(open_desk: OpenDesk) -> None:
+    desk = open_desk('on_pickup = "keep"\n')
+    desk.put("r.json", exam())
+    desk.put("bad.json", b"{")
+    desk.inbox.chmod(0o500)
+    try:
+        desk.take()
+    finally:
+        desk.inbox.chmod(0o700)
+    assert desk.counts() == (1, 0)
+    assert desk.left() == {"r.json", "bad.json"}
+
+
+# -- changes under our hands, and crashes
+
+
+def test_a_file_overwritten_between_scan_and_reading_waits_to_settle_again(desk: Desk) -> None:
+    path = desk.put("r.json", exam())
+    state = path.stat()
+    desk.put("r.json", another())
+    desk.intake.take(Seen(path, state.st_size, state.st_mtime_ns))
+    assert desk.exams.find(E1) == desk.exams.find(E2) == []
+    assert desk.left() == {"r.json"}
+
+
+def test_a_file_overwritten_while_it_is_taken_stays_and_both_versions_are_known(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = pickup.set_aside
+
+    def ris_is_quicker(folder: Path, seen: Seen, into: str) -> Path | None:
+        monkeypatch.setattr(pickup, "set_aside", real)
+        desk.put("r.json", exam(Order__Note="the next"))
+        return real(folder, seen, into)
+
+    monkeypatch.setattr(pickup, "set_aside", ris_is_quicker)
+    desk.drop("r.json", exam())
+    assert desk.left() == {"r.json"}
+    desk.take()
+    assert desk.counts() == (2, 0)
+    assert desk.document_of()["Order"]["Note"] == "the next"
+
+
+@pytest.mark.parametrize(
+    ("module", "step"),
+    [("storage", "keep"), ("exams", "add"), ("exams", "bind"), ("storage", "move"), ("storage", "forget"),
+     ("pickup", "set_aside")],
+)  # fmt: skip
+@pytest.mark.parametrize("after", [False, True])
+def test_a_crash_at_any_step_loses_nothing_and_takes_nothing_twice(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, module: str, step: str, after: bool
+) -> None:
+    class PowerLoss(BaseException):
+        pass
+
+    owner: Any = {"storage": type(desk.storage.reports), "exams": Exams, "pickup": pickup}[module]
+    real = getattr(owner, step)
+
+    def fails(*given: Any, **named: Any) -> Any:
+        if after:
+            real(*given, **named)
+        raise PowerLoss
+
+    for name, data in (("r.pdf", ONE), ("r.json", exam())):
+        desk.put(name, data)
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, step, fails)
+            try:
+                desk.take()
+            except PowerLoss:
+                desk.restart()
+        desk.take()
+    assert desk.pdf_of() == ONE
+    assert desk.counts() == (1, 1)
+    assert desk.left() >= {"done/r.json", "done/r.pdf"}
+
+
+# -- the loop
+
+
+def test_the_loop_takes_what_has_settled_and_says_when_the_share_goes_and_comes(open_desk: OpenDesk) -> None:
+    desk = open_desk()
+    loop = Pickup(desk.config.reports, desk.intake, desk.journal, desk.clock)
+    assert loop.step() == 30
+    desk.put("r.json", exam())
+    assert loop.step() == 2
+    desk.clock.advance(2)
+    assert loop.step() == 30
+    assert desk.counts() == (1, 0)
+    away = desk.inbox.rename(desk.inbox.with_name("away"))
+    assert [loop.step(), loop.step()] == [30, 30]
+    assert len(desk.told(Kind.ALARM)) == 1
+    away.rename(desk.inbox)
+    loop.step()
+    assert "answers again" in desk.told(Kind.DOCUMENT)[-1]
+
+
+def test_a_file_that_cannot_be_read_is_told_once_and_does_not_hold_up_the_others(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = open_desk("settle = '0 s'\n")
+    loop = Pickup(desk.config.reports, desk.intake, desk.journal, desk.clock)
+    locked = desk.put("张三.json", another())
+    desk.put("r.json", exam())
+    real = pickup.read_still
+
+    def refused(seen: Seen) -> bytes | None:
+        if seen.path == locked:
+            raise PermissionError(13, "Permission denied", str(seen.path))
+        return real(seen)
+
+    monkeypatch.setattr(pickup, "read_still", refused)
+    loop.step()
+    loop.step()
+    assert desk.counts() == (1, 0)
+    assert desk.told(Kind.ALARM) == ["a file of the drop folder cannot be taken: Permission denied"]
+    monkeypatch.undo()
+    loop.step()
+    assert desk.counts(E2) == (1, 0)
+
+
+def test_the_loop_stops_between_two_files(open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = open_desk("settle = '0 s'\n")
+    loop = Pickup(desk.config.reports, desk.intake, desk.journal, desk.clock)
+    desk.put("a.json", exam())
+    desk.put("b.json", another())
+    threads = threading.active_count()
+    taken: list[Seen] = []
+
+    def stop_at_once(seen: Seen) -> None:
+        taken.append(seen)
+        loop.stop()
+
+    monkeypatch.setattr(desk.intake, "take", stop_at_once)
+    loop.step()
+    assert [seen.path.name for seen in taken] == ["a.json"]
+    assert threading.active_count() == threads
+
+
+def test_the_sample_reports_are_what_they_claim() -> None:
+    assert pdf.text(ONE) == f"reportof{E1}"
+    assert ONE != TWO
