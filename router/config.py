@@ -41,11 +41,17 @@ def _quantity(value: object, units: dict[str, float] | dict[str, int], example: 
 def _duration(value: object) -> timedelta:
     if isinstance(value, timedelta):
         return value
-    return timedelta(seconds=_quantity(value, _DURATION_UNITS, "30 min"))
+    try:
+        return timedelta(seconds=_quantity(value, _DURATION_UNITS, "30 min"))
+    except OverflowError as error:
+        raise ValueError("expected a duration that a person can wait for") from error
 
 
 def _size(value: object) -> int:
-    return value if type(value) is int else int(_quantity(value, _SIZE_UNITS, "5 GiB"))
+    try:
+        return value if type(value) is int else int(_quantity(value, _SIZE_UNITS, "5 GiB"))
+    except OverflowError as error:
+        raise ValueError("expected a size that a disk can have") from error
 
 
 def _path(value: object, info: ValidationInfo) -> Path:

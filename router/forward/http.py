@@ -97,14 +97,9 @@ class Session:
         self._allowed = destination.allowed_networks
         self._clock = clock
         self._limits = limits
-        self._requests = requests.Session()
-        self._requests.trust_env = False
-        self._requests.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._requests.verify = _certificates(destination)
-        self._requests.cert = _client_certificate(destination)
-        adapter = _Adapter(destination.source_address, destination.allowed_networks)
-        self._requests.mount("https://", adapter)
-        self._requests.mount("http://", adapter)
+        self._source = destination.source_address
+        self._verify = _certificates(destination)
+        self._certificate = _client_certificate(destination)
         self._check_url(destination.url)
 
     def _check_url(self, url: str) -> None:
@@ -126,14 +121,23 @@ class Session:
         request = self._prepare(endpoint, headers, body)
         url = urllib3.util.parse_url(request.url or "")
         resolve((url.host or "").strip("[]"), url.port or (443 if url.scheme == "https" else 80), self._allowed)
-        with _send(self._requests, request, self._limits) as response:
+        with self._connections() as connections, _send(connections, request, self._limits) as response:
             return Answer(response.status_code, response.headers, self._read(response))
 
+    def _connections(self) -> requests.Session:
+        """Made for one request and closed with it: a peer that closes an idle connection would fail the next upload."""
+        connections = requests.Session()
+        connections.trust_env = False
+        connections.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        connections.verify, connections.cert = self._verify, self._certificate
+        adapter = _Adapter(self._source, self._allowed)
+        connections.mount("https://", adapter)
+        connections.mount("http://", adapter)
+        return connections
+
     def _prepare(self, endpoint: str, headers: Mapping[str, str], body: bytes | Multipart) -> requests.PreparedRequest:
-        """Connections are not kept: a peer that closes an idle one would fail the next upload."""
         fixed = {"Accept-Encoding": "identity", "Connection": "close"}
-        request = requests.Request("POST", self._base + endpoint, headers={**fixed, **headers}, data=body)
-        return self._requests.prepare_request(request)
+        return requests.Request("POST", self._base + endpoint, headers={**fixed, **headers}, data=body).prepare()
 
     def _read(self, response: requests.Response) -> bytes:
         headers = response.headers
