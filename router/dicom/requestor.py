@@ -239,6 +239,8 @@ class Requestor:
         while len(self._read) < size:
             try:
                 self._connection.settimeout(max(until - time.monotonic(), 0.001))
+                # An acceptor with Nagle's algorithm holds the rest of its response until we acknowledge the first part.
+                self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
                 received = self._connection.recv(16384)
             except OSError as error:
                 raise self._lost(error) from error
