@@ -1,12 +1,11 @@
 """Our Storage SCP and SCU against real peers: DCMTK's tools, pynetdicom, and each other."""
 
-import shutil
 import socket
 import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,20 +17,32 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
 
-from router.config import DicomDestination, Sender
+from peers import (
+    CT,
+    CT_CLASS,
+    SHIPPED,
+    client,
+    data_set,
+    everything_shipped,
+    listens,
+    made,
+    send,
+    stored,
+    storescp,
+    tool,
+    wait_until,
+)
+from router.config import Sender
 from router.dicom import server
 from router.dicom.admission import Admission
-from router.dicom.client import Outgoing, Result, StorageClient, Waits
+from router.dicom.client import Outgoing, Result
 from router.dicom.header import digest, read_header
-from router.dicom.part10 import dataset_offset, preamble_and_meta
+from router.dicom.part10 import preamble_and_meta
 from router.dicom.server import Limits, Received, Refused, StorageServer
 from router.dicom.status import Verdict
-from router.errors import DestinationDown, IntegrityError, InvalidData, TransientError
+from router.errors import DestinationDown, IntegrityError, TransientError
 from router.model import InstanceUids
 
-SHIPPED = Path(pydicom.data.__file__).parent
-CT = SHIPPED / "test_files" / "CT_small.dcm"
-CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 PRIVATE_CLASS = "1.3.12.2.1107.5.9.1"
 ADMIT_ANYONE = Admission()
 
@@ -105,55 +116,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
         scp.server.stop(2)
 
 
-def data_set(path: Path) -> bytes:
-    with path.open("rb") as file:
-        file.seek(dataset_offset(file).offset)
-        return file.read()
-
-
-def stored(path: Path, key: int = 0) -> Outgoing:
-    header = read_header(path)
-    return Outgoing(key, path, header.sop_class, header.uids.sop, header.transfer_syntax)
-
-
-def everything_shipped(folder: Path) -> list[Outgoing]:
-    """The data sets that pydicom ships, under a group 0002 that agrees with them; several share a SOP instance."""
-    items: list[Outgoing] = []
-    for path in sorted([*SHIPPED.glob("test_files/*.dcm"), *SHIPPED.glob("charset_files/*.dcm")]):
-        try:
-            header = read_header(path)
-        except InvalidData:
-            continue
-        meta = preamble_and_meta(header.sop_class, header.uids.sop, header.transfer_syntax, "MAKER", "US")
-        (folder / path.name).write_bytes(meta + data_set(path))
-        items.append(stored(folder / path.name, len(items)))
-    return items
-
-
-def client(port: int, **changes: object) -> StorageClient:
-    return StorageClient(
-        DicomDestination.model_validate({"port": port, **changes}),
-        Waits(connect=2, association=3, write=5, response=5, release=2),
-    )
-
-
-def send(port: int, items: Sequence[Outgoing], **changes: object) -> list[Result]:
-    return list(client(port, **changes).send(items, lambda: False))
-
-
-def made(folder: Path, number: int, *, sop_class: str = CT_CLASS) -> Path:
-    """A small instance of our own."""
-    uid = f"1.2.826.0.1.3680043.9.9999.{number}"
-    dataset = Dataset()
-    dataset.SOPClassUID, dataset.SOPInstanceUID = sop_class, uid
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2.3", "1.2.3.4"
-    path = folder / f"{number}.dcm"
-    with path.open("wb") as file:
-        file.write(preamble_and_meta(sop_class, uid, ImplicitVRLittleEndian, "MAKER", "US"))
-        pydicom.dcmwrite(file, dataset, implicit_vr=True, little_endian=True)
-    return path
-
-
 @contextmanager
 def peer_association(port: int, sop_class: str = CT_CLASS, **titles: str) -> Iterator[Association]:
     """An association that pynetdicom opens to our server."""
@@ -178,48 +140,9 @@ def store_raw(association: Association, change: Callable[[Dataset], None], annou
     return int(association.send_c_store(dataset).Status)
 
 
-def tool(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"DCMTK's {name} is not installed")
-    return path
-
-
 def storescu(port: int, *arguments: object) -> None:
     command = [tool("storescu"), "-ta", "10", "-td", "10", "-aet", "CT01", "127.0.0.1", str(port)]
     subprocess.run([*command, *map(str, arguments)], check=True, capture_output=True, timeout=20)
-
-
-@contextmanager
-def storescp(folder: Path, *options: str) -> Iterator[int]:
-    """DCMTK's receiver, +B: it writes the data set exactly as received."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    folder.mkdir(exist_ok=True)
-    process = subprocess.Popen(
-        [tool("storescp"), "+B", "-od", str(folder), *options, str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_until(lambda: listens(port))
-        yield port
-    finally:
-        process.kill()
-        process.wait()
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 @pytest.mark.filterwarnings("ignore:Expected .* VR, but found:UserWarning")  # a shipped file is written so
