@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
@@ -42,9 +43,9 @@ _one_at_a_time = Lock()  # so that the bound above is the process's, not each as
 def can_decompress() -> None:
     """Raises ConfigurationError that names what is missing when pixel data cannot be decoded here."""
     missing = [name for uid, name in _NEEDED.items() if not get_decoder(uid).is_available]
-    if missing:
+    if missing or find_spec("numpy") is None:
         raise ConfigurationError(
-            f"destination.dicom.decompress is set, but nothing here decodes {', '.join(missing)}",
+            f"destination.dicom.decompress is set, but nothing here decodes {', '.join(missing or _NEEDED.values())}",
             hint="pip install 'imaging-cloud-router[decompress]', or set decompress = false",
         )
 
