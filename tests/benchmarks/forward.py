@@ -1,5 +1,7 @@
 """Forwarding to DCMTK's storescp: our sender, DCMTK's storescu and pynetdicom's, over the same files.
 
+The receiver has Nagle's algorithm off, as is best for storescu; with its default, storescu and pynetdicom wait 44 ms
+for each response ("both ends at their default").
 `cases(folder)` gives, for each kind of work, the timings to compare; each is called once a round and answers seconds.
 """
 
@@ -26,16 +28,22 @@ from router.dicom.part10 import preamble_and_meta
 
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 SYNTAX = "1.2.840.10008.1.2.1"
+NODELAY = "DCMTK storescu, TCP_NODELAY=1"
 ROOT = "1.2.826.0.1.3680043.9.9999"
 
 Case = Callable[[], float]
 
 
 def cases(folder: Path) -> Mapping[str, Mapping[str, Case]]:
-    """Title to name to timing. Makes its files under `folder` (0.5 GB); nothing is received to keep."""
+    """Title to name to timing. Makes its files under `folder` (1.5 GB); nothing is received to keep."""
+    one = _senders(folder / "one", made(folder / "one", 1, 2**30))
     return {
         "forward 600 CT of 0.5 MB": _senders(folder / "ct", made(folder / "ct", 600, 2**19)),
         "forward 5,000 of 20 KB": _senders(folder / "small", made(folder / "small", 5000, 20_000)),
+        "forward 100 of 20 KB, both ends at their default": _by_default(
+            folder / "few", made(folder / "few", 100, 20_000)
+        ),
+        "forward one of 1 GB": {name: one[name] for name in (NODELAY, "ours, 1 association")},
     }
 
 
@@ -65,7 +73,7 @@ def _tag(tag: int) -> bytes:
 
 def _senders(folder: Path, items: list[Outgoing]) -> Mapping[str, Case]:
     return {
-        "DCMTK storescu, TCP_NODELAY=1": partial(_with_storescp, partial(_storescu, folder, nodelay=True)),
+        NODELAY: partial(_with_storescp, partial(_storescu, folder, nodelay=True)),
         "DCMTK storescu, default": partial(_with_storescp, partial(_storescu, folder, nodelay=False)),
         "ours, 1 association": partial(_with_storescp, partial(ours, items, 1)),
         "ours, 2 associations (default)": partial(_with_storescp, partial(ours, items, 2)),
@@ -74,26 +82,39 @@ def _senders(folder: Path, items: list[Outgoing]) -> Mapping[str, Case]:
     }
 
 
-def _with_storescp(send: Callable[[int], None]) -> float:
-    with storescp() as port:
+def _by_default(folder: Path, items: list[Outgoing]) -> Mapping[str, Case]:
+    return {
+        "DCMTK storescu": partial(_with_storescp, partial(_storescu, folder, nodelay=False), nodelay=False),
+        "ours": partial(_with_storescp, partial(ours, items, 2), nodelay=False),
+    }
+
+
+def _with_storescp(send: Callable[[int], None], *, nodelay: bool = True) -> float:
+    with storescp(nodelay=nodelay) as port:
         started = time.monotonic()
         send(port)
         return time.monotonic() - started
 
 
 @contextmanager
-def storescp() -> Iterator[int]:
+def storescp(*, nodelay: bool = True) -> Iterator[int]:
     """DCMTK's receiver, a process for each association, writing what it receives as it comes."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     with tempfile.TemporaryDirectory() as folder:
         command = ["storescp", "--fork", "+B", "+xa", "-pdu", "131072", "-od", folder, str(port)]
-        with subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "TCP_NODELAY": "1"}) as process:
-            while socket.socket().connect_ex(("127.0.0.1", port)):
+        environment = {**os.environ, **({"TCP_NODELAY": "1"} if nodelay else {})}
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment) as process:
+            while not _listens(port):
                 time.sleep(0.02)
             yield port
             process.terminate()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def ours(items: list[Outgoing], associations: int, port: int) -> None:

@@ -22,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, evt
+from pynetdicom import AE, _config, evt
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotification, MaximumLengthNotification
 
@@ -230,7 +230,8 @@ def test_a_receiver_with_nagle_s_algorithm_does_not_stall_us(tmp_path: Path) -> 
         assert time.monotonic() - began < 50 * 0.02
 
 
-def test_pynetdicom_takes_explicit_vr_of_what_is_stored_as_implicit(tmp_path: Path) -> None:
+def test_pynetdicom_takes_explicit_vr_of_what_is_stored_as_implicit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_config, "UNRESTRICTED_STORAGE_SERVICE", False)  # our server, in the same process, sets it
     taken: list[str] = []
 
     def take(event: evt.Event) -> int:
