@@ -74,17 +74,16 @@ def _tag(tag: int) -> bytes:
 def _senders(folder: Path, items: list[Outgoing]) -> Mapping[str, Case]:
     return {
         NODELAY: partial(_with_storescp, partial(_storescu, folder, nodelay=True)),
-        "DCMTK storescu, default": partial(_with_storescp, partial(_storescu, folder, nodelay=False)),
         "ours, 1 association": partial(_with_storescp, partial(ours, items, 1)),
         "ours, 2 associations (default)": partial(_with_storescp, partial(ours, items, 2)),
         "ours, 4 associations": partial(_with_storescp, partial(ours, items, 4)),
-        "pynetdicom": partial(_with_storescp, partial(_pynetdicom, items)),
     }
 
 
 def _by_default(folder: Path, items: list[Outgoing]) -> Mapping[str, Case]:
     return {
         "DCMTK storescu": partial(_with_storescp, partial(_storescu, folder, nodelay=False), nodelay=False),
+        "pynetdicom": partial(_with_storescp, partial(_pynetdicom, items), nodelay=False),
         "ours": partial(_with_storescp, partial(ours, items, 2), nodelay=False),
     }
 
@@ -162,7 +161,7 @@ def compare(title: str, cases: Mapping[str, Case], rounds: int = 5) -> None:
     print(f"{title} ({rounds} rounds)")  # noqa: T201  # a benchmark prints
     for name, found in times.items():
         median = statistics.median(found)
-        print(f"  {name:32} {median:7.3f} s  {median / first:5.2f}  ({min(found):.3f} - {max(found):.3f})")  # noqa: T201
+        print(f"  {name:32} {median:7.3f} s  {median / first:5.2f}  ({min(found):.3f} - {max(found):.3f})", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
