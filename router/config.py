@@ -264,6 +264,7 @@ class DicomDestination(_Section):
     allow_plain: bool = False
     source_address: str = ""
     allowed_networks: tuple[Network, ...] = ()
+    decompress: bool = False
     tls: Tls | None = None
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from router.config import Config
 from router.crypto.envelope import idem
 from router.crypto.symmetric import sm3
 from router.dicom.client import Outgoing, Result, StorageClient
+from router.dicom.session import Session
 from router.dicom.status import Verdict
 from router.errors import IntegrityError, PermanentError, TransientError
 from router.exam.read import read
@@ -23,8 +24,9 @@ from router.forward.report import ReportAgent, Upload
 from router.states import State
 from router.storage import Storage
 
-# A crash re-sends at most what the ledger does not know yet.
-LEDGER_BATCH = 64
+# A crash re-sends what the ledger does not know yet: so many, and up to 32 that the associations have under way or
+# hand in meanwhile.
+LEDGER_BATCH = 32
 _READ_AT_ONCE = 1000
 
 
@@ -113,8 +115,9 @@ class ImagesSender:
     def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
         """Send every selected instance once; what the destination takes later makes the whole delivery wait."""
         later: dict[int, int] = {}
-        while not stop() and (batch := self._batch(delivery, later)):
-            self._send_batch(batch, later, stop)
+        with self.client.session() as session:
+            while not stop() and (batch := self._batch(delivery, later)):
+                self._send_batch(session, batch, later, stop)
         if stop():
             return Ending(State.READY, "given back")
         if later:
@@ -126,7 +129,9 @@ class ImagesSender:
         waiting = self.catalogue.accounts.to_send(delivery.exam, delivery.destination, _READ_AT_ONCE + len(later))
         return [one for one in waiting if one.key not in later]
 
-    def _send_batch(self, batch: list[ToSend], later: dict[int, int], stop: Callable[[], bool]) -> None:
+    def _send_batch(
+        self, session: Session, batch: list[ToSend], later: dict[int, int], stop: Callable[[], bool]
+    ) -> None:
         outgoing = [
             Outgoing(one.key, self.storage.studies.path(one.uids, one.version), one.sop_class, one.uids.sop,
                      one.transfer_syntax)
@@ -134,7 +139,7 @@ class ImagesSender:
         ]  # fmt: skip
         book = _Book(self.catalogue.accounts, self.clock)
         try:
-            for result in self.client.send(outgoing, stop):
+            for result in session.send(outgoing, stop):
                 if result.verdict == Verdict.LATER:
                     later[result.key] = result.status
                 else:

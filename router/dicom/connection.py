@@ -1,0 +1,54 @@
+"""A transport connection to a destination (PS3.8 9.1.2): resolved within the allowed networks, TCP, TLS where set."""
+
+import ipaddress
+import socket
+import ssl
+
+from router.config import DicomDestination
+from router.errors import DestinationDown
+
+
+def connect(destination: DicomDestination, tls: ssl.SSLContext | None, seconds: float) -> socket.socket:
+    """Raises DestinationDown when no connection can be had within `seconds`, or only outside allowed_networks."""
+    address = _address(destination)
+    try:
+        connection = socket.create_connection(
+            (address, destination.port), seconds, source_address=(destination.source_address, 0)
+        )
+    except OSError as error:
+        raise DestinationDown(
+            f"cannot connect to {destination.host}:{destination.port}",
+            hint="check the address, the line and the firewall",
+        ) from error
+    # Nothing that we write should wait for more: where more follows, the writer says so.
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection if tls is None else _secured(connection, destination, tls)
+
+
+def _secured(connection: socket.socket, destination: DicomDestination, tls: ssl.SSLContext) -> socket.socket:
+    try:
+        return tls.wrap_socket(connection, server_hostname=destination.host)
+    except OSError as error:  # SSLError is one
+        connection.close()
+        where = f"{destination.host}:{destination.port}"
+        if isinstance(error, ssl.SSLCertVerificationError):
+            raise DestinationDown(
+                f"the certificate of {where} is not accepted: {error.verify_message}",
+                hint="check tls.ca, and that the certificate names the host as configured",
+            ) from error
+        raise DestinationDown(
+            f"{where} connects but no TLS connection can be made", hint="check the port and tls.certificate"
+        ) from error
+
+
+def _address(destination: DicomDestination) -> str:
+    host = destination.host
+    try:
+        address = str(socket.getaddrinfo(host, destination.port, type=socket.SOCK_STREAM)[0][4][0])
+    except OSError as error:
+        raise DestinationDown(f"cannot resolve {host}", hint="check the name and the DNS server") from error
+    allowed = destination.allowed_networks
+    inside = any(ipaddress.ip_address(address) in ipaddress.ip_network(one, strict=False) for one in allowed)
+    if allowed and not inside:
+        raise DestinationDown(f"{host} resolves to {address}, outside allowed_networks", hint="check the DNS server")
+    return address

@@ -1,0 +1,293 @@
+"""The upper layer protocol as the association's requestor (PS3.8 7, 9.2): request, P-DATA, release, abort.
+
+Every wait has an end, and nothing that an acceptor answers makes memory grow beyond the lengths below.
+"""
+
+import select
+import socket
+import struct
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
+from pynetdicom.pdu_primitives import (
+    A_ASSOCIATE,
+    ImplementationClassUIDNotification,
+    ImplementationVersionNameNotification,
+    MaximumLengthNotification,
+)
+from pynetdicom.presentation import PresentationContext, build_context, negotiate_as_requestor
+
+from router.config import DicomDestination
+from router.dicom import commands, pdata
+from router.dicom.contexts import MOST, Context
+from router.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
+from router.dicom.pdata import DataSet
+from router.dicom.status import Cause, hint, rejection
+from router.errors import DestinationDown, IntegrityError, InvalidData, TransientError
+
+_APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
+_ACCEPT, _REJECT, _RELEASE_RQ, _RELEASE_RP, _ABORT = 0x02, 0x03, 0x05, 0x06, 0x07
+_OUR_LONGEST = 16384  # only responses come back
+_LENGTHS = {
+    _ACCEPT: (68, 65536),
+    _REJECT: (4, 4),
+    pdata.P_DATA_TF: (6, _OUR_LONGEST),
+    _RELEASE_RQ: (4, 4),
+    _RELEASE_RP: (4, 4),
+    _ABORT: (4, 4),
+}
+_LONGEST_COMMAND = 16384
+# A peer without a limit (0) gets PDUs of this length, and one with a higher limit no longer ones.
+_LONGEST_PDU = 262144
+_SHORTEST_PDU = 128
+_UNREADABLE = (AssertionError, ValueError, LookupError, TypeError, AttributeError, struct.error)
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Seconds to wait for the connection, an association's answer, room to write, a response, the end by release."""
+
+    connect: float = 10.0
+    association: float = 30.0
+    write: float = 60.0
+    response: float = 300.0
+    release: float = 5.0
+
+
+class Requestor:
+    """One association, or the answer that it was accepted without a single context. Not for several threads at once.
+
+    Every method raises TransientError when the association is lost, aborted, not answered in time, or when the
+    acceptor breaks the protocol; then it is closed.
+    """
+
+    def __init__(self, connection: socket.socket, destination: DicomDestination, waits: Waits) -> None:
+        self.name = f"{destination.ae_title} from port {connection.getsockname()[1]}"
+        self.proposed: frozenset[Context] = frozenset()
+        self.accepted: Mapping[Context, int] = {}
+        self._connection = connection
+        self._destination = destination
+        self._waits = waits
+        self._longest = _SHORTEST_PDU
+        self._read = bytearray()
+        self._message_id = 0
+
+    def request(self, contexts: Sequence[Context]) -> None:
+        """A-ASSOCIATE. Raises DestinationDown when it is rejected for configuration or answered with anything else."""
+        where = f"{self._destination.host}:{self._destination.port}"
+        proposal = [build_context(sop_class, syntax) for sop_class, syntax in contexts[:MOST]]
+        for number, context in enumerate(proposal):
+            context.context_id = 2 * number + 1
+        try:
+            self._write(_association_request(self._destination, proposal))
+            kind, body = self._pdu(time.monotonic() + self._waits.association)
+        except TransientError as error:
+            raise DestinationDown(f"{where} connects but does not answer as DICOM", hint="check the port") from error
+        if kind == _REJECT:
+            self.close()
+            raise self._rejected(where, *body[1:4])
+        if kind != _ACCEPT:
+            self.abort()
+            raise DestinationDown(f"{where} does not take the association", hint="see the destination's log")
+        self._longest, accepted = self._understood(kind, body, proposal)
+        self.proposed = frozenset(contexts)
+        self.accepted = {context: number for context, number in accepted.items() if context in self.proposed}
+
+    def store(self, context: Context, sop_instance: str, data_set: DataSet) -> int:
+        """C-STORE (PS3.7 9.1.1) over an accepted context; the response's status.
+
+        Raises IntegrityError when the file is shorter than it was; then the association is aborted.
+        """
+        context_id = self.accepted[context]
+        command = commands.c_store_rq(self._next_message(), context[0], sop_instance)
+        try:
+            self._connection.settimeout(self._waits.write)
+            pdata.write_command(self._connection, context_id, command, self._longest, data_set_follows=True)
+            pdata.write_data_set(self._connection, context_id, data_set, self._longest)
+        except IntegrityError:
+            self.abort()
+            raise
+        except OSError as error:
+            raise self._lost(error) from error
+        return self._response(context_id, commands.C_STORE_RSP)
+
+    def echo(self, context: Context) -> int:
+        """C-ECHO (PS3.7 9.1.5) over an accepted context; the response's status."""
+        context_id = self.accepted[context]
+        command = commands.c_echo_rq(self._next_message())
+        try:
+            self._connection.settimeout(self._waits.write)
+            pdata.write_command(self._connection, context_id, command, self._longest, data_set_follows=False)
+        except OSError as error:
+            raise self._lost(error) from error
+        return self._response(context_id, commands.C_ECHO_RSP)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it is open and the acceptor has said nothing unasked: an abort, a release, an end of connection."""
+        if self._connection.fileno() < 0 or self._read:
+            return False
+        waiting = select.poll()
+        waiting.register(self._connection, select.POLLIN)
+        return not waiting.poll(0)
+
+    def release(self) -> None:
+        """A-RELEASE, in order if the acceptor cooperates. Everything was answered before, so nothing is raised."""
+        if self._connection.fileno() < 0:
+            return
+        until = time.monotonic() + self._waits.release
+        try:
+            self._write(_fixed(_RELEASE_RQ))
+            while (kind := self._pdu(until)[0]) not in (_RELEASE_RP, _ABORT):
+                if kind == _RELEASE_RQ:  # collision: answer, then wait for our own answer (PS3.8 9.2, AR-8, AR-9)
+                    self._write(_fixed(_RELEASE_RP))
+        except TransientError:
+            pass
+        self.close()
+
+    def abort(self) -> None:
+        """A-ABORT as service user, without waiting for anything."""
+        if self._connection.fileno() >= 0:
+            try:
+                self._connection.settimeout(0)
+                self._connection.send(_fixed(_ABORT))
+            except OSError:
+                pass  # the connection's end says the same
+            self.close()
+
+    def close(self) -> None:
+        """The connection's end."""
+        self._connection.close()
+
+    def _understood(
+        self, kind: int, body: bytes, proposal: list[PresentationContext]
+    ) -> tuple[int, dict[Context, int]]:
+        accept = A_ASSOCIATE_AC()
+        try:
+            accept.decode(struct.pack(">BxL", kind, len(body)) + body)
+            answer = accept.to_primitive()
+            results = negotiate_as_requestor(proposal, answer.presentation_context_definition_results_list)
+            longest = min(answer.maximum_length_received or _LONGEST_PDU, _LONGEST_PDU)
+            accepted = {
+                (str(one.abstract_syntax), str(one.transfer_syntax[0])): one.context_id
+                for one in results
+                if one.result == 0 and one.context_id is not None
+            }
+        except _UNREADABLE as error:
+            raise self._broken("it accepts the association with a PDU that cannot be read") from error
+        if longest < _SHORTEST_PDU:
+            raise self._broken(f"it takes no PDU longer than {longest} bytes")
+        return longest, accepted
+
+    def _rejected(self, where: str, result: int, source: int, reason: int) -> TransientError:
+        if rejection(result, source, reason) is Cause.CONFIGURATION:
+            return DestinationDown(f"{where} rejected the association", hint=hint(source, reason))
+        return TransientError(f"{where} is too busy for another association", source=source, reason=reason)
+
+    def _next_message(self) -> int:
+        self._message_id = self._message_id % 0xFFFF + 1
+        return self._message_id
+
+    def _response(self, context_id: int, field: int) -> int:
+        data = self._command(context_id, time.monotonic() + self._waits.response)
+        try:
+            answer = commands.response(data)
+        except InvalidData as error:
+            raise self._broken(error.message) from error
+        if (answer.field, answer.message_id) != (field, self._message_id):
+            raise self._broken("it answers what was not asked")
+        return answer.status
+
+    def _command(self, context_id: int, until: float) -> bytes:
+        """The next command set, put together from its fragments (PS3.8 E.2)."""
+        command = bytearray()
+        while True:
+            kind, body = self._pdu(until)
+            if kind != pdata.P_DATA_TF:
+                raise self._ended(kind)
+            position = 0
+            while position < len(body):
+                (length, number, control) = struct.unpack_from(">LBB", body.ljust(position + 6, b"\0"), position)
+                if not 2 <= length <= len(body) - position - 4 or number != context_id:
+                    raise self._broken("a presentation data value lies about its length or its context")
+                if not control & pdata.COMMAND or len(command) + length > _LONGEST_COMMAND:
+                    raise self._broken("it answers with a data set, or without end")
+                command += body[position + 6 : position + 4 + length]
+                position += 4 + length
+                if control & pdata.LAST:
+                    if position < len(body):
+                        raise self._broken("more follows the last fragment of its answer")
+                    return bytes(command)
+
+    def _ended(self, kind: int) -> TransientError:
+        if kind == _RELEASE_RQ:
+            self._write(_fixed(_RELEASE_RP))
+        self.close()
+        how = {_ABORT: "aborted", _RELEASE_RQ: "released"}.get(kind, "left")
+        return TransientError(f"the association was {how} by the destination", association=self.name)
+
+    def _pdu(self, until: float) -> tuple[int, bytes]:
+        kind, length = struct.unpack(">BxL", self._bytes(6, until))
+        least, most = _LENGTHS.get(kind, (0, -1))
+        if not least <= length <= most:
+            raise self._broken(f"it sends a PDU of type {kind:02X}h and length {length}")
+        return kind, self._bytes(length, until)
+
+    def _bytes(self, size: int, until: float) -> bytes:
+        while len(self._read) < size:
+            try:
+                self._connection.settimeout(max(until - time.monotonic(), 0.001))
+                # An acceptor with Nagle's algorithm holds the rest of its response until we acknowledge the first part.
+                self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+                received = self._connection.recv(16384)
+            except OSError as error:
+                raise self._lost(error) from error
+            if not received:
+                raise self._lost(None)
+            self._read += received
+            if time.monotonic() > until:
+                raise self._lost(TimeoutError())
+        data = bytes(self._read[:size])
+        del self._read[:size]
+        return data
+
+    def _write(self, pdu: bytes) -> None:
+        try:
+            self._connection.settimeout(self._waits.write)
+            self._connection.sendall(pdu)
+        except OSError as error:
+            raise self._lost(error) from error
+
+    def _lost(self, error: OSError | None) -> TransientError:
+        if isinstance(error, TimeoutError):
+            self.abort()
+            return TransientError("the destination does not answer or read in time", association=self.name)
+        self.close()
+        return TransientError("the association was lost", association=self.name)
+
+    def _broken(self, what: str) -> TransientError:
+        self.abort()
+        return TransientError(f"the destination breaks the protocol: {what}", association=self.name)
+
+
+def _association_request(destination: DicomDestination, proposal: list[PresentationContext]) -> bytes:
+    request = A_ASSOCIATE()
+    request.application_context_name = _APPLICATION_CONTEXT
+    request.calling_ae_title = destination.calling_ae_title
+    request.called_ae_title = destination.ae_title
+    request.presentation_context_definition_list = proposal
+    longest = MaximumLengthNotification()
+    longest.maximum_length_received = _OUR_LONGEST
+    implementation = ImplementationClassUIDNotification()
+    implementation.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    version = ImplementationVersionNameNotification()
+    version.implementation_version_name = IMPLEMENTATION_VERSION
+    request.user_information = [longest, implementation, version]
+    return bytes(A_ASSOCIATE_RQ(request).encode())
+
+
+def _fixed(kind: int) -> bytes:
+    """A-RELEASE-RQ, A-RELEASE-RP, or A-ABORT by the service user: no parameters."""
+    return struct.pack(">BxL4x", kind, 4)

@@ -1,0 +1,260 @@
+"""Sending what belongs together to one destination, over one association or several side by side."""
+
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
+from typing import BinaryIO
+
+from router.dicom.contexts import Context, Offers, Proposal, propose
+from router.dicom.part10 import dataset_offset
+from router.dicom.pdata import DataSet
+from router.dicom.requestor import Requestor
+from router.dicom.slots import Slots
+from router.dicom.status import SOP_CLASS_NOT_SUPPORTED, Verdict, classify
+from router.dicom.transcode import transcoded
+from router.errors import IntegrityError, InvalidData, RouterError, TransientError
+
+_WORTH_ANOTHER = 8  # instances that pay for one more association
+_BEHIND = 16  # results that wait for the caller before the other associations do; one for each of them fits
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One stored instance to send; `key` is the ledger's."""
+
+    key: int
+    path: Path
+    sop_class: str
+    sop_instance: str
+    transfer_syntax: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the destination answered for one instance, over which association."""
+
+    key: int
+    status: int
+    verdict: Verdict
+    association: str
+
+
+Associate = Callable[[Sequence[Context]], Requestor]
+Stop = Callable[[], bool]
+
+
+class Session:
+    """One sender's associations, kept open from one `send` to the next. An open association holds a slot."""
+
+    def __init__(self, associate: Associate, slots: Slots, offers: Offers) -> None:
+        self._associate = associate
+        self._slots = slots
+        self._offers = offers
+        self._lock = threading.Lock()
+        self._kept: list[Requestor] = []
+        self._closed = False
+
+    def send(self, items: Sequence[Outgoing], stop: Stop) -> Iterator[Result]:
+        """Yields each instance's result as soon as it is known; ends early, between instances, when `stop()` is true.
+
+        Of more than a few instances several are under way at a time, over as many associations. An instance whose
+        contexts are not accepted is refused (0122) and does not stop the others.
+        Raises DestinationDown (no association can be had, or it is rejected for configuration), TransientError
+        (congestion, aborted or timed out in the middle), IntegrityError (a stored file is missing or is not what the
+        ledger says; its `key` is in the fields); what the other associations had under way is yielded before.
+        """
+        for proposal in propose(items, self._offers):
+            if stop():
+                return
+            yield from _Round(self, self._slots, self._offers, proposal).run(stop)
+
+    def close(self) -> None:
+        """Release what is open."""
+        with self._lock:
+            self._closed, kept, self._kept = True, self._kept, []
+        for association in kept:
+            self._end(association)
+
+    def borrow(self, contexts: Sequence[Context], slot: Callable[[], bool]) -> Requestor | None:
+        """An association with these contexts, kept from before or new; None when `slot` gives none for a new one."""
+        kept = self._one_kept()
+        if kept is not None and kept.is_quiet and kept.proposed.issuperset(contexts):
+            return kept
+        if kept is not None:
+            kept.release()
+        elif not slot():
+            return None
+        try:
+            return self._associate(contexts)
+        except BaseException:
+            self._slots.give()
+            raise
+
+    def give_back(self, association: Requestor) -> None:
+        """Kept for the next use, unless it is lost, the session is over, or somebody else waits to send."""
+        with self._lock:
+            if association.is_quiet and not self._closed and not self._slots.wanted:
+                self._kept.append(association)
+                return
+        self._end(association)
+
+    def _end(self, association: Requestor) -> None:
+        association.release()
+        self._slots.give()
+
+    def _one_kept(self) -> Requestor | None:
+        with self._lock:
+            return self._kept.pop() if self._kept else None
+
+
+class _Round:
+    """The instances of one proposal. The caller's thread sends over one association, others join in beside it.
+
+    An association beside the caller's that cannot be had or is lost costs nothing: its instance goes back to the rest.
+    """
+
+    def __init__(self, session: Session, slots: Slots, offers: Offers, proposal: Proposal[Outgoing]) -> None:
+        self._session = session
+        self._slots = slots
+        self._offers = offers
+        self._contexts = proposal.contexts
+        self._items = deque(proposal.items)
+        self._results: Queue[Result | Exception | None] = Queue(_BEHIND)
+        self._lock = threading.Lock()
+        self._working = 0
+        self._ending = False
+        self._trouble: Exception | None = None
+
+    def run(self, stop: Stop) -> Iterator[Result]:
+        own = self._session.borrow(self._contexts, lambda: self._slots.take(stop))
+        if own is None:
+            return
+        try:
+            self._call_others()
+            try:
+                yield from self._alongside(own, stop)
+            except RouterError as error:
+                self._trouble = error
+            self._ending = True
+            yield from self._rest()
+            if self._trouble is not None:
+                raise self._trouble
+        finally:
+            self._ending = True
+            for _ in self._rest():
+                pass  # the caller has gone: what others still finish is sent again some day
+            self._session.give_back(own)
+
+    def _alongside(self, own: Requestor, stop: Stop) -> Iterator[Result]:
+        while self._items:
+            while not self._ending and not stop() and (item := self._next()) is not None:
+                yield _deliver(own, item, self._offers)
+                yield from self._arrived(wait=False)
+            if self._items:
+                return
+            yield from self._rest()
+
+    def _rest(self) -> Iterator[Result]:
+        """What the others still have under way."""
+        while self._working or not self._results.empty():
+            yield from self._arrived(wait=True)
+
+    def _arrived(self, *, wait: bool) -> Iterator[Result]:
+        while wait or not self._results.empty():
+            wait = False
+            arrived = self._results.get()
+            if isinstance(arrived, Exception):
+                self._trouble = self._trouble or arrived
+                self._ending = True
+            elif arrived is not None:
+                yield arrived
+
+    def _next(self) -> Outgoing | None:
+        try:
+            return self._items.popleft()
+        except IndexError:
+            return None
+
+    def _call_others(self) -> None:
+        for number in range(min(len(self._items) // _WORTH_ANOTHER, self._slots.number - 1)):
+            threading.Thread(target=self._join_in, name=f"dicom-send-{number + 2}", daemon=True).start()
+
+    def _join_in(self) -> None:
+        try:
+            association = self._session.borrow(self._contexts, self._slots.take_spare)
+        except TransientError as error:
+            _log.info("no further association: %s", error)
+            return
+        if association is None:
+            return
+        with self._lock:
+            late = self._ending
+            self._working += not late
+        if late:
+            self._session.give_back(association)
+        else:
+            self._beside(association)
+
+    def _beside(self, association: Requestor) -> None:
+        try:
+            while not self._ending and not self._slots.wanted and (item := self._next()) is not None:
+                try:
+                    self._results.put(_deliver(association, item, self._offers))
+                except TransientError as error:
+                    _log.info("an association is given up: %s", error)
+                    self._items.appendleft(item)
+                    break
+        except Exception as error:  # noqa: BLE001  # the top of a thread: the caller raises it
+            self._results.put(error)
+        finally:
+            self._session.give_back(association)
+            with self._lock:
+                self._working -= 1
+            self._results.put(None)  # wakes the caller
+
+
+def _deliver(association: Requestor, item: Outgoing, offers: Offers) -> Result:
+    for syntax in offers(item.transfer_syntax):
+        if (item.sop_class, syntax) in association.accepted:
+            status = _store(association, item, syntax)
+            return Result(item.key, status, classify(status), association.name)
+    return Result(item.key, SOP_CLASS_NOT_SUPPORTED, classify(SOP_CLASS_NOT_SUPPORTED), association.name)
+
+
+def _store(association: Requestor, item: Outgoing, syntax: str) -> int:
+    context = (item.sop_class, syntax)
+    try:
+        with item.path.open("rb") as file:
+            data_set = _data_set(item, file)
+            if syntax == item.transfer_syntax:
+                return association.store(context, item.sop_instance, data_set)
+            return _store_transcoded(association, item, data_set, context)
+    except (OSError, InvalidData, IntegrityError) as error:
+        raise IntegrityError("a stored file is missing or is not what the ledger says", key=item.key) from error
+
+
+def _store_transcoded(association: Requestor, item: Outgoing, source: DataSet, context: Context) -> int:
+    try:
+        with transcoded(item.path, source, item.transfer_syntax, context[1]) as data_set:
+            return association.store(context, item.sop_instance, data_set)
+    except OSError as error:
+        raise TransientError(f"no other transfer syntax can be written: {error.strerror}") from error
+    except InvalidData as error:
+        _log.warning("instance %s has no other transfer syntax: %s", item.sop_instance, error)
+        return SOP_CLASS_NOT_SUPPORTED
+
+
+def _data_set(item: Outgoing, file: BinaryIO) -> DataSet:
+    meta = dataset_offset(file)
+    written = (meta.sop_class or item.sop_class, meta.sop_instance or item.sop_instance, meta.transfer_syntax)
+    size = os.fstat(file.fileno()).st_size - meta.offset
+    if written != (item.sop_class, item.sop_instance, item.transfer_syntax) or size <= 0:
+        raise InvalidData("the file is another one or has no data set")
+    return DataSet(file, meta.offset, size)

@@ -1,0 +1,208 @@
+"""DICOM over TLS: our sender to DCMTK's receiver, our two sides to each other, and what is refused."""
+
+import contextlib
+import ipaddress
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from peers import CT, client, data_set, send, stored, tool, wait_until
+from router.config import Tls
+from router.dicom.status import Verdict
+from router.dicom.tls import client_context, server_context
+from router.errors import ConfigurationError, DestinationDown
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A CA that signs certificates for the test."""
+
+    folder: Path
+    name: str
+
+    def __post_init__(self) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        object.__setattr__(self, "_key", key)
+        self._write(self.name, key, self._built(self.name, key, "", ca=True))
+
+    @property
+    def certificate(self) -> Path:
+        return self.folder / f"{self.name}.crt"
+
+    def issue(self, name: str, host: str = "127.0.0.1") -> Tls:
+        """Files of a certificate for `host`, trusting this authority."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        self._write(name, key, self._built(name, key, host, ca=False))
+        return Tls(certificate=self.folder / f"{name}.crt", key=self.folder / f"{name}.key", ca=self.certificate)
+
+    def _built(self, name: str, key: ec.EllipticCurvePrivateKey, host: str, *, ca: bool) -> x509.Certificate:
+        now = datetime.now(UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(_named(name))
+            .issuer_name(_named(self.name))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(hours=1))
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        )
+        if host:
+            names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
+            builder = builder.add_extension(names, critical=False)
+        signing: ec.EllipticCurvePrivateKey = self._key  # type: ignore[attr-defined]  # set above, frozen since
+        return builder.sign(signing, hashes.SHA256())
+
+    def _write(self, name: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
+        pem = serialization.Encoding.PEM
+        plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        (self.folder / f"{name}.crt").write_bytes(certificate.public_bytes(pem))
+        (self.folder / f"{name}.key").write_bytes(key.private_bytes(pem, *plain))
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path, "authority")
+
+
+@contextmanager
+def storescp_tls(folder: Path, tls: Tls) -> Iterator[int]:
+    """DCMTK's receiver with a certificate of its own; it wants one of ours."""
+    program = tool("storescp")
+    if "+tls" not in subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout:
+        pytest.skip("DCMTK's storescp is built without TLS")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    folder.mkdir()
+    command = [program, "+B", "+xa", "--fork", "+tls", str(tls.key), str(tls.certificate), "+cf", str(tls.ca), "-rc"]
+    with subprocess.Popen([*command, "-od", str(folder), str(port)], stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_until(lambda: _listens(port))
+            yield port
+        finally:
+            process.kill()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def as_given(tls: Tls) -> dict[str, str]:
+    return {name: str(value) for name, value in tls.model_dump().items() if value is not None}
+
+
+def test_dcmtk_receives_over_tls_with_certificates_on_both_sides(authority: Authority, tmp_path: Path) -> None:
+    with storescp_tls(tmp_path / "dcmtk", authority.issue("peer")) as port:
+        [result] = send(port, [stored(CT)], tls=as_given(authority.issue("node")))
+        assert result.verdict is Verdict.STORED
+        wait_until(lambda: len(list((tmp_path / "dcmtk").iterdir())) == 1)
+    [kept] = (tmp_path / "dcmtk").iterdir()
+    assert data_set(kept) == data_set(CT)
+
+
+def test_dcmtk_does_not_take_us_without_a_certificate(authority: Authority, tmp_path: Path) -> None:
+    with storescp_tls(tmp_path / "dcmtk", authority.issue("peer")) as port, pytest.raises(DestinationDown):
+        client(port, tls={"ca": str(authority.certificate)}).echo()
+
+
+def test_a_certificate_of_a_stranger_or_for_another_host_is_not_accepted(authority: Authority, tmp_path: Path) -> None:
+    strangers = Authority(tmp_path, "stranger")
+    node = as_given(authority.issue("node"))
+    for number, peer in enumerate((strangers.issue("other"), authority.issue("elsewhere", "10.0.0.1"))):
+        with (
+            storescp_tls(tmp_path / str(number), peer) as port,
+            pytest.raises(DestinationDown, match=r"certificate of .* is not accepted"),
+        ):
+            client(port, tls=node).echo()
+
+
+def test_a_peer_without_tls_is_down(authority: Authority) -> None:
+    def greet() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(b"no TLS here\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=greet)
+        thread.start()
+        with pytest.raises(DestinationDown, match="no TLS connection"):
+            client(listener.getsockname()[1], tls=as_given(authority.issue("node"))).echo()
+        thread.join()
+
+
+def test_a_peer_that_stops_in_the_handshake_is_given_up(authority: Authority) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        began = time.monotonic()
+        sender = client(listener.getsockname()[1], tls=as_given(authority.issue("node")))
+        sender._waits = type(sender._waits)(connect=0.3)
+        with pytest.raises(DestinationDown, match="no TLS connection"):
+            sender.echo()
+        assert time.monotonic() - began < 2
+
+
+def handshake(server: ssl.SSLContext, client_side: ssl.SSLContext) -> str:
+    """The TLS version and cipher that our two sides agree on."""
+    ours, theirs = socket.socketpair()
+    answer: list[ssl.SSLError] = []
+
+    def serve() -> None:
+        try:
+            with server.wrap_socket(theirs, server_side=True) as wrapped:
+                wrapped.send(b"x")
+        except ssl.SSLError as error:
+            answer.append(error)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        with client_side.wrap_socket(ours, server_hostname="127.0.0.1") as wrapped:
+            wrapped.recv(1)
+            return str(wrapped.cipher())
+    finally:
+        ours.close()
+        theirs.close()
+        thread.join()
+
+
+def test_both_sides_agree_on_tls_1_2_and_1_3_with_authenticated_encryption(authority: Authority) -> None:
+    server, node = server_context(authority.issue("peer")), client_context(authority.issue("node"))
+    assert "TLSv1.3" in handshake(server, node)
+    node.maximum_version = ssl.TLSVersion.TLSv1_2
+    assert "ECDHE" in handshake(server, node)
+    assert all("GCM" in one["name"] or "CHACHA20" in one["name"] for one in server.get_ciphers())
+    assert server.minimum_version == node.minimum_version == ssl.TLSVersion.TLSv1_2
+
+
+def test_our_listener_refuses_a_client_without_a_certificate(authority: Authority) -> None:
+    server, node = server_context(authority.issue("peer")), client_context(Tls(ca=authority.certificate))
+    with contextlib.suppress(ConnectionResetError), pytest.raises(ssl.SSLError):
+        handshake(server, node)
+
+
+def test_files_that_do_not_serve_are_named(authority: Authority, tmp_path: Path) -> None:
+    peer, node = authority.issue("peer"), authority.issue("node")
+    with pytest.raises(ConfigurationError, match=r"tls\.certificate is missing"):
+        server_context(Tls(ca=authority.certificate))
+    with pytest.raises(ConfigurationError, match="do not belong together"):
+        client(11112, tls={"certificate": str(peer.certificate), "key": str(node.key)})
+    with pytest.raises(ConfigurationError, match=r"tls\.ca"):
+        client_context(Tls(ca=tmp_path / "absent"))

@@ -1,0 +1,113 @@
+"""DICOM files and peers that several tests use: what pydicom ships, small instances of our own, DCMTK's receiver."""
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pydicom
+import pydicom.data
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import ImplicitVRLittleEndian
+
+from router.config import DicomDestination
+from router.dicom.client import Outgoing, Result, StorageClient, Waits
+from router.dicom.header import read_header
+from router.dicom.part10 import dataset_offset, preamble_and_meta
+from router.errors import InvalidData
+
+SHIPPED = Path(pydicom.data.__file__).parent
+CT = SHIPPED / "test_files" / "CT_small.dcm"
+CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
+
+
+def data_set(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(dataset_offset(file).offset)
+        return file.read()
+
+
+def stored(path: Path, key: int = 0) -> Outgoing:
+    header = read_header(path)
+    return Outgoing(key, path, header.sop_class, header.uids.sop, header.transfer_syntax)
+
+
+def everything_shipped(folder: Path) -> list[Outgoing]:
+    """The data sets that pydicom ships, under a group 0002 that agrees with them; several share a SOP instance."""
+    items: list[Outgoing] = []
+    for path in sorted([*SHIPPED.glob("test_files/*.dcm"), *SHIPPED.glob("charset_files/*.dcm")]):
+        try:
+            header = read_header(path)
+        except InvalidData:
+            continue
+        meta = preamble_and_meta(header.sop_class, header.uids.sop, header.transfer_syntax, "MAKER", "US")
+        (folder / path.name).write_bytes(meta + data_set(path))
+        items.append(stored(folder / path.name, len(items)))
+    return items
+
+
+def client(port: int, **changes: object) -> StorageClient:
+    return StorageClient(
+        DicomDestination.model_validate({"port": port, **changes}),
+        Waits(connect=2, association=3, write=5, response=5, release=2),
+    )
+
+
+def send(port: int, items: Sequence[Outgoing], **changes: object) -> list[Result]:
+    return list(client(port, **changes).send(items, lambda: False))
+
+
+def made(folder: Path, number: int, *, sop_class: str = CT_CLASS) -> Path:
+    """A small instance of our own."""
+    uid = f"1.2.826.0.1.3680043.9.9999.{number}"
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = sop_class, uid
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2.3", "1.2.3.4"
+    path = folder / f"{number}.dcm"
+    with path.open("wb") as file:
+        file.write(preamble_and_meta(sop_class, uid, ImplicitVRLittleEndian, "MAKER", "US"))
+        pydicom.dcmwrite(file, dataset, implicit_vr=True, little_endian=True)
+    return path
+
+
+def tool(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"DCMTK's {name} is not installed")
+    return path
+
+
+@contextmanager
+def storescp(folder: Path, *options: str) -> Iterator[int]:
+    """DCMTK's receiver, +B: it writes the data set exactly as received."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    folder.mkdir(exist_ok=True)
+    process = subprocess.Popen(
+        [tool("storescp"), "+B", "-od", str(folder), *options, str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: listens(port))
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
