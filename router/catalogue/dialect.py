@@ -5,19 +5,25 @@ processes). PostgreSQL: any number of writers, rows claimed with FOR UPDATE SKIP
 """
 
 import threading
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import peewee
-from playhouse import db_url
 
 from router.catalogue.tables import SCHEMA_VERSION, TABLES, Schema
 from router.errors import ConfigurationError, IntegrityError, TransientError
 
 _BUSY_SECONDS = 30
+_CONNECT_TRIES = 500
+_AT_ONCE = 500
+# One number for every node that opens this product's database on the server: "icr" in ASCII.
+_SETUP_LOCK = 0x696372
+
+_T = TypeVar("_T")
 
 
 class Engine(ABC):
@@ -27,51 +33,79 @@ class Engine(ABC):
         self.database = database
         try:
             self._make_tables()
-        except peewee.OperationalError as error:
-            raise TransientError(f"the database does not open: {type(error).__name__}",
-                                 hint="see [database] url, and whether the server runs") from error  # fmt: skip
-        except peewee.DatabaseError as error:
-            raise IntegrityError("the database is damaged", hint="stop the node and run verify --rebuild") from error
+        except BaseException:
+            self.close_thread()
+            raise
 
     @abstractmethod
-    def write(self) -> Any:
+    def write(self) -> AbstractContextManager[None]:
         """A transaction that writes; nested ones are part of the outer one."""
 
     @abstractmethod
     def unclaimed(self, query: Any) -> Any:
         """The query with the rows locked that it selects, those that others have locked left out."""
 
+    @abstractmethod
+    def numbered(self, table: type[peewee.Model]) -> None:
+        """Have the next row numbered after the largest number there is: rows with numbers of their own were entered."""
+
     @contextmanager
     def read(self) -> Iterator[None]:
         """One consistent view over several queries."""
-        with self._connected(), self.database.atomic():
+        with self._connected(), self._snapshot():
             yield
 
     def run(self, query: Any) -> Any:
-        """Execute one query."""
+        """Execute one query. Rows are all fetched: a half-read cursor would hold SQLite's log back."""
         with self._connected():
-            return query.execute(self.database)
+            result = query.execute(self.database)
+            return list(result) if isinstance(result, peewee.CursorWrapper) else result
 
     def close_thread(self) -> None:
         """Close this thread's connection."""
         self.database.close()
 
+    def _snapshot(self) -> Any:
+        return self.database.atomic()
+
+    def _connect(self) -> None:
+        self.database.connect()
+
     @contextmanager
     def _connected(self) -> Iterator[None]:
-        self.database.connect(reuse_if_open=True)
+        """A connection for this thread, made anew when the former one is lost; peewee's errors as ours."""
         try:
+            if not (self.database.in_transaction() or self.database.is_connection_usable()):
+                self.database.close()
+                self._connect()
             yield
         except (peewee.OperationalError, peewee.InterfaceError) as error:
-            raise TransientError("the database did not answer", hint="see its log and its disk") from error
+            raise TransientError("the database did not answer",
+                                 hint="see [database] url, the server's log and the disk") from error  # fmt: skip
+        except peewee.DatabaseError as error:
+            # The subclasses tell of a wrong statement; the bare class is SQLite's for a file that is not sound.
+            if type(error) is not peewee.DatabaseError:
+                raise
+            raise IntegrityError("the database is damaged", hint="stop the node and run verify --rebuild") from error
 
     def _make_tables(self) -> None:
-        with self.write(), self.database.bind_ctx(TABLES):
-            self.database.create_tables(TABLES)
-            found = [row.version for row in Schema.select().execute(self.database)]
-            if not found:
-                Schema.insert(version=SCHEMA_VERSION).execute(self.database)
-            elif found != [SCHEMA_VERSION]:
-                raise ConfigurationError(f"the database has schema {found}, this version needs {SCHEMA_VERSION}")
+        with self.write():
+            self._lock_setup()
+            if self.database.table_exists("schema"):
+                self._require_version()
+                return
+            for table in TABLES:
+                peewee.SchemaManager(table, self.database).create_all()
+            self.run(Schema.insert(version=SCHEMA_VERSION))
+
+    @abstractmethod
+    def _lock_setup(self) -> None:
+        """Let nobody else make tables until the end of the transaction."""
+
+    def _require_version(self) -> None:
+        found = [row[0] for row in self.run(Schema.select(Schema.version).tuples())]
+        if found != [SCHEMA_VERSION]:
+            raise ConfigurationError(f"the database has schema {found}, this version needs {SCHEMA_VERSION}")
 
 
 class SqliteEngine(Engine):
@@ -79,6 +113,10 @@ class SqliteEngine(Engine):
 
     def __init__(self, path: Path) -> None:
         self._writing = threading.RLock()
+        try:
+            path.touch(mode=0o600)  # SQLite gives its other files the mode of this one
+        except OSError as error:
+            raise TransientError(f"the database cannot be opened: {error.strerror}", hint="see [node] data") from error
         pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "cache_size": -64000}
         super().__init__(peewee.SqliteDatabase(str(path), pragmas=pragmas, timeout=_BUSY_SECONDS))
 
@@ -91,16 +129,39 @@ class SqliteEngine(Engine):
     def unclaimed(self, query: Any) -> Any:
         return query
 
+    def numbered(self, table: type[peewee.Model]) -> None:
+        """SQLite looks at the largest number itself."""
+
+    def _connect(self) -> None:
+        # Of several that put a new file into WAL at once, some are told that it is locked, whatever the time-out.
+        for _ in range(_CONNECT_TRIES):
+            try:
+                self.database.connect()
+                return
+            except peewee.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                time.sleep(0.01)
+        self.database.connect()
+
+    def _lock_setup(self) -> None:
+        """BEGIN IMMEDIATE has done it."""
+
 
 class PostgresEngine(Engine):
-    """A server, shared by several nodes."""
+    """A server, shared by several nodes. `url` is what libpq takes, with psycopg 3 as the driver."""
 
     def __init__(self, url: str) -> None:
+        url = url.replace("postgres://", "postgresql://", 1)
         try:
-            database = db_url.connect(url)
-        except (peewee.ImproperlyConfigured, RuntimeError) as error:
+            super().__init__(peewee.PostgresqlDatabase(url, prefer_psycopg3=True))
+        except peewee.ImproperlyConfigured as error:
             raise ConfigurationError(f"[database] url: {error}", hint="pip install '.[postgres]'") from error
-        super().__init__(database)
+        except peewee.ProgrammingError as error:
+            raise ConfigurationError(
+                f"[database] url: {type(error.__context__ or error).__name__}",
+                hint="it must be one that psql takes, and its account must own the database",
+            ) from error
 
     @contextmanager
     def write(self) -> Iterator[None]:
@@ -109,6 +170,25 @@ class PostgresEngine(Engine):
 
     def unclaimed(self, query: Any) -> Any:
         return query.for_update("FOR UPDATE SKIP LOCKED")
+
+    def numbered(self, table: type[peewee.Model]) -> None:
+        number: Any = table._meta.primary_key
+        sequence = peewee.fn.PG_GET_SERIAL_SEQUENCE(table._meta.table_name, number.column_name)
+        largest = table.select(peewee.fn.MAX(number))
+        self.run(peewee.Select(columns=[peewee.fn.SETVAL(sequence, largest)]))
+
+    def _snapshot(self) -> Any:
+        return self.database.atomic(isolation_level="REPEATABLE READ")
+
+    def _lock_setup(self) -> None:
+        # CREATE TABLE IF NOT EXISTS fails when two nodes run it at once.
+        self.run(peewee.Select(columns=[peewee.fn.PG_ADVISORY_XACT_LOCK(_SETUP_LOCK)]))
+
+
+def portions(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """The values, as many at once as a statement takes on both engines."""
+    for start in range(0, len(values), _AT_ONCE):
+        yield values[start : start + _AT_ONCE]
 
 
 def open_engine(url: str, data: Path) -> Engine:

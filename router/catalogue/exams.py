@@ -9,8 +9,8 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.dialect import Engine
-from router.catalogue.tables import Document, Exam, ExamStudy, Instance, Study, StudyIdentity
+from router.catalogue.dialect import Engine, portions
+from router.catalogue.tables import Document, Exam, ExamStudy, Instance, Study, StudyAccession, StudyIdentity
 from router.correlate.identity import StudyIdentity as Identity
 from router.correlate.versions import JsonVersion, PdfVersion
 from router.exam.key import ExamKey, approved
@@ -99,24 +99,24 @@ class Exams:
         with self._engine.write():
             self._engine.run(Exam.insert(branch=branch, exam_id=exam_id, created=now).on_conflict_ignore())
             query = Exam.select(Exam.id).where((Exam.branch == branch) & (Exam.exam_id == exam_id)).tuples()
-            return int(next(iter(self._engine.run(query)))[0])
+            return int(self._engine.run(query)[0][0])
 
     def next_revision(self, exam: int) -> int:
         """A new intake revision of the exam; never given twice."""
         with self._engine.write():
             self._engine.run(Exam.update(revisions=Exam.revisions + 1).where(Exam.id == exam))
-            return int(next(iter(self._engine.run(Exam.select(Exam.revisions).where(Exam.id == exam).tuples())))[0])
+            return int(self._engine.run(Exam.select(Exam.revisions).where(Exam.id == exam).tuples())[0][0])
 
     def next_document(self) -> int:
         """A number for the folder of an unpaired document."""
         query = Document.select(fn.COALESCE(fn.MAX(Document.id), 0)).tuples()
-        return int(next(iter(self._engine.run(query)))[0]) + 1
+        return int(self._engine.run(query)[0][0]) + 1
 
     def seen(self, kind: str, stem: str, digest: str, file_time: datetime) -> bool:
         """Whether this very file was taken before: same name and content, and not written again since."""
         same = (Document.kind == kind) & (Document.stem == stem) & (Document.digest == digest)
         query = Document.select(Document.id).where(same & (Document.file_time >= file_time)).limit(1).tuples()
-        return bool(list(self._engine.run(query)))
+        return bool(self._engine.run(query))
 
     def latest(self, exam: int, kind: str) -> str | None:
         """The digest of the exam's last document of a kind; None when it has none."""
@@ -133,7 +133,7 @@ class Exams:
     def words_of(self, exam: int) -> list[str]:
         """What a report of the exam would name: ExamId, accession number, patient's name."""
         columns = (Exam.exam_id, Exam.accession_number, Exam.patient_name)
-        return list(next(iter(self._engine.run(Exam.select(*columns).where(Exam.id == exam).tuples()))))
+        return list(self._engine.run(Exam.select(*columns).where(Exam.id == exam).tuples())[0])
 
     def exam_of_stem(self, stem: str) -> int | None:
         """The exam of the last JSON under this name."""
@@ -149,11 +149,9 @@ class Exams:
             (study_uid, Exam.id.in_(linked)),
             (accession, Exam.accession_number == accession),
         ):
-            found = (
-                [row[0] for row in self._engine.run(Exam.select(Exam.id).where(condition).tuples())] if value else []
-            )
+            found = self._engine.run(Exam.select(Exam.id).where(condition).limit(2).tuples()) if value else []
             if len(found) == 1:
-                return int(found[0])
+                return int(found[0][0])
         return None
 
     def unpaired(self, stem: str) -> list[Waiting]:
@@ -173,7 +171,7 @@ class Exams:
             times = {"submit_time": document.key.submit_time, "approve_time": document.key.approve_time}
             row |= {"approved": approved(document.key), **times}
         with self._engine.write():
-            number = next(iter(self._engine.run(Document.insert(**row).returning(Document.id)))).id
+            number = self._engine.run(Document.insert(**row).returning(Document.id))[0].id
             if exam is not None:
                 self.touch([exam], now)
         return int(number)
@@ -190,8 +188,9 @@ class Exams:
     def touch(self, exams: Iterable[int], now: datetime) -> None:
         """Have these exams evaluated."""
         with self._engine.write():
-            where = Exam.id.in_(list(exams))
-            self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(where))
+            for portion in portions(sorted(exams)):
+                where = Exam.id.in_(portion)
+                self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(where))
 
     def to_check(self, now: datetime, limit: int) -> list[int]:
         """Exams whose time to be evaluated has come, the longest waiting first."""
@@ -239,35 +238,34 @@ class Exams:
             have = {r[0] for r in self._engine.run(
                 ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam).tuples())}  # fmt: skip
             new = [uid for uid in dict.fromkeys(study_uids) if uid not in have]
-            rows = [{"exam": exam, "study_uid": uid, "joined_by": joined_by, "since": now} for uid in new]
-            if rows:
-                self._engine.run(ExamStudy.insert_many(rows))
-                others = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(new) & (ExamStudy.exam != exam))
-                self.touch([row[0] for row in self._engine.run(others.distinct().tuples())], now)
+            for portion in portions(new):
+                rows = [{"exam": exam, "study_uid": uid, "joined_by": joined_by, "since": now} for uid in portion]
+                self._engine.run(ExamStudy.insert_many(rows).on_conflict_ignore())
+                shared = ExamStudy.study_uid.in_(portion) & (ExamStudy.exam != exam)
+                others = ExamStudy.select(ExamStudy.exam).where(shared).distinct().tuples()
+                self.touch([row[0] for row in self._engine.run(others)], now)
         return new
 
     def unlink(self, exam: int, study_uids: Iterable[str]) -> None:
         """Take studies from an exam, because the JSON that counts no longer names them."""
         with self._engine.write():
-            mine = (ExamStudy.exam == exam) & ExamStudy.study_uid.in_(list(study_uids))
-            self._engine.run(ExamStudy.delete().where(mine))
+            for portion in portions(list(study_uids)):
+                mine = (ExamStudy.exam == exam) & ExamStudy.study_uid.in_(portion)
+                self._engine.run(ExamStudy.delete().where(mine))
 
     def candidates(self, accession_number: str) -> list[StudyHere]:
-        """Studies that name this accession number."""
+        """Studies that name this accession number, as their own or in RequestAttributesSequence."""
         if not accession_number:
             return []
-        quoted = json.dumps(accession_number)
-        named = (StudyIdentity.accession_number == accession_number) | StudyIdentity.other_accession_numbers.contains(
-            quoted
-        )
-        query = Study.select(Study.uid).join(StudyIdentity).where(named).distinct().tuples()
+        named = StudyAccession.accession_number == accession_number
+        query = Study.select(Study.uid).join(StudyAccession).where(named).order_by(Study.id).tuples()
         return list(self.studies([row[0] for row in self._engine.run(query)]).values())
 
     def case(self, exam: int) -> Case:
         """Everything about an exam, in one view."""
         with self._engine.read():
-            row = next(iter(self._engine.run(Exam.select().where(Exam.id == exam))))
-            documents = list(self._engine.run(Document.select().where(Document.exam == exam).order_by(Document.id)))
+            row = self._engine.run(Exam.select().where(Exam.id == exam))[0]
+            documents = self._engine.run(Document.select().where(Document.exam == exam).order_by(Document.id))
             links = {
                 r.study_uid: r.joined_by for r in self._engine.run(ExamStudy.select().where(ExamStudy.exam == exam))
             }
@@ -280,23 +278,27 @@ class Exams:
 
     def studies(self, uids: Iterable[str]) -> dict[str, StudyHere]:
         """Those of the studies that are here."""
-        rows = list(self._engine.run(Study.select().where(Study.uid.in_(list(uids)))))
+        return {study.uid: study for portion in portions(list(uids)) for study in self._studies(portion)}
+
+    def _studies(self, uids: Sequence[str]) -> list[StudyHere]:
+        rows = self._engine.run(Study.select().where(Study.uid.in_(uids)).order_by(Study.id))
         ids = [row.id for row in rows]
         identities: dict[int, list[Identity]] = defaultdict(list)
-        for i in self._engine.run(StudyIdentity.select().where(StudyIdentity.study.in_(ids))):
+        mine = StudyIdentity.study.in_(ids)
+        for i in self._engine.run(StudyIdentity.select().where(mine).order_by(StudyIdentity.id)):
             identities[i.study_id].append(_identity(i))
         counts: dict[int, list[tuple[str, int]]] = defaultdict(list)
         columns = (Instance.study, Instance.modality)
         query = Instance.select(*columns, fn.COUNT(Instance.id)).where(Instance.study.in_(ids) & Instance.newest)
         for study, modality, n in self._engine.run(query.group_by(*columns).tuples()):
             counts[study].append((modality, n))
-        return {row.uid: _study(row, identities[row.id], counts[row.id]) for row in rows}
+        return [_study(row, identities[row.id], counts[row.id]) for row in rows]
 
     def _siblings(self, exam: int, links: Iterable[str]) -> tuple[Sibling, ...]:
         columns = (Exam.id, Exam.accession_number, Exam.patient_id, Exam.patient_name, ExamStudy.study_uid)
-        where = ExamStudy.study_uid.in_(list(links)) & (Exam.id != exam)
-        query = Exam.select(*columns).join(ExamStudy, on=ExamStudy.exam == Exam.id).where(where)
-        return tuple(Sibling(*row) for row in self._engine.run(query.tuples()))
+        query = Exam.select(*columns).join(ExamStudy, on=ExamStudy.exam == Exam.id).where(Exam.id != exam).tuples()
+        found = (self._engine.run(query.where(ExamStudy.study_uid.in_(uids))) for uids in portions(list(links)))
+        return tuple(Sibling(*row) for rows in found for row in rows)
 
     # -- for people
 
@@ -306,7 +308,7 @@ class Exams:
         return dict(self._engine.run(query))
 
     def find(self, text: str) -> list[int]:
-        """Exams with this ExamId, node's number, study UID or file name."""
+        """Exams with this ExamId, study UID or file name."""
         linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == text)
         stem = text.rsplit(".", 1)[0] if text.lower().endswith((".json", ".pdf")) else text
         named = Document.select(Document.exam).where((Document.stem == stem) | Document.stem.endswith("/" + stem))

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.dialect import Engine
-from router.catalogue.tables import Exam, ExamStudy, Instance, Study, StudyIdentity
+from peewee import fn
+
+from router.catalogue.dialect import Engine, portions
+from router.catalogue.tables import Exam, ExamStudy, Instance, Study, StudyAccession, StudyIdentity
 from router.model import Header, InstanceUids, SeriesClass
 
 
@@ -44,6 +46,9 @@ class Recorded:
     digest: str
 
 
+_PAGE = 5000
+
+
 class Instances:
     """The index of filed instances."""
 
@@ -55,13 +60,13 @@ class Instances:
         query = (
             Instance.select(Instance.sop_uid, Study.uid, Instance.version, Instance.digest)
             .join(Study)
-            .where(Instance.sop_uid.in_(list(set(sop_uids))))
             .order_by(Instance.version)
             .tuples()
         )
         found: dict[str, list[Known]] = defaultdict(list)
-        for sop, study, version, digest in self._engine.run(query):
-            found[sop].append(Known(study, version, digest))
+        for portion in portions(list(set(sop_uids))):
+            for sop, study, version, digest in self._engine.run(query.where(Instance.sop_uid.in_(portion))):
+                found[sop].append(Known(study, version, digest))
         return found
 
     def add(self, batch: Sequence[NewInstance]) -> None:
@@ -73,7 +78,8 @@ class Instances:
             for uid, news in sorted(by_study.items()):
                 study = self._study(uid, news)
                 self._identities(study, news)
-                self._rows(study, news)
+                for portion in portions(news):
+                    self._rows(study, portion)
                 self._touch_exams(study, uid, news[-1].received)
 
     def doubt(self, study_uids: Iterable[str], text: str, now: datetime) -> None:
@@ -84,15 +90,14 @@ class Instances:
             self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id.in_(linked)))
 
     def walk(self) -> Iterable[Recorded]:
-        """Every row."""
-        query = (
-            Instance.select(Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.digest)
-            .join(Study)
-            .order_by(Instance.id)
-            .tuples()
-        )
-        for study, series, sop, version, digest in self._engine.run(query):
-            yield Recorded(InstanceUids(study, series, sop), version, digest)
+        """Every row, read page by page: there are millions, and no transaction stays open between two pages."""
+        columns = (Instance.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.digest)
+        query = Instance.select(*columns).join(Study).order_by(Instance.id).limit(_PAGE).tuples()
+        last = 0
+        while rows := self._engine.run(query.where(Instance.id > last)):
+            last = rows[-1][0]
+            for _, study, series, sop, version, digest in rows:
+                yield Recorded(InstanceUids(study, series, sop), version, digest)
 
     def _study(self, uid: str, news: Sequence[NewInstance]) -> int:
         first, last = news[0], news[-1]
@@ -103,30 +108,44 @@ class Instances:
             model=head.facts.manufacturer_model, station_name=head.station_name, sending_ae=head.sending_ae,
             first_received=first.received, last_received=last.received,
         )  # fmt: skip
-        kept = row.on_conflict(conflict_target=[Study.uid], update={Study.last_received: last.received})
+        kept = row.on_conflict(
+            conflict_target=[Study.uid], update={Study.last_received: last.received},
+            where=Study.last_received < last.received,
+        )  # fmt: skip
         self._engine.run(kept)
-        return int(next(iter(self._engine.run(Study.select(Study.id).where(Study.uid == uid).tuples())))[0])
+        return int(self._engine.run(Study.select(Study.id).where(Study.uid == uid).tuples())[0][0])
 
     def _identities(self, study: int, news: Sequence[NewInstance]) -> None:
         rows = {row["digest"]: row for row in (_identity(study, new.header) for new in news)}
-        self._engine.run(StudyIdentity.insert_many(list(rows.values())).on_conflict_ignore())
+        for portion in portions(list(rows.values())):
+            self._engine.run(StudyIdentity.insert_many(portion).on_conflict_ignore())
+        accessions = {number: None for new in news for number in _accession_numbers(new.header)}
+        for portion in portions([{"study": study, "accession_number": number} for number in accessions]):
+            self._engine.run(StudyAccession.insert_many(portion).on_conflict_ignore())
 
     def _rows(self, study: int, news: Sequence[NewInstance]) -> None:
-        replaced = [new.header.uids.sop for new in news if new.version > 1]
+        sops = list({new.header.uids.sop for new in news})
+        mine = (Instance.study == study) & Instance.sop_uid.in_(sops)
+        query = Instance.select(Instance.sop_uid, fn.MAX(Instance.version)).where(mine).group_by(Instance.sop_uid)
+        have: dict[str, int] = dict(self._engine.run(query.tuples()))
+        newest = dict(have)
+        for new in news:
+            newest[new.header.uids.sop] = max(new.version, newest.get(new.header.uids.sop, 0))
+        replaced = [sop for sop, version in have.items() if version < newest[sop]]
         if replaced:
-            older = (Instance.study == study) & Instance.sop_uid.in_(replaced)
-            self._engine.run(Instance.update(newest=False).where(older))
-        newest = {new.header.uids.sop: new.version for new in news}
+            self._engine.run(Instance.update(newest=False).where(mine & Instance.sop_uid.in_(replaced)))
         rows = [_row(study, new, newest[new.header.uids.sop] == new.version) for new in news]
         self._engine.run(Instance.insert_many(rows))
 
     def _touch_exams(self, study: int, uid: str, now: datetime) -> None:
         linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == uid)
-        accessions = StudyIdentity.select(StudyIdentity.accession_number).where(
-            (StudyIdentity.study == study) & (StudyIdentity.accession_number != "")
-        )
+        accessions = StudyAccession.select(StudyAccession.accession_number).where(StudyAccession.study == study)
         concerned = Exam.id.in_(linked) | Exam.accession_number.in_(accessions)
         self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(concerned))
+
+
+def _accession_numbers(header: Header) -> list[str]:
+    return [number for number in (header.accession_number, *header.other_accession_numbers) if number]
 
 
 def _identity(study: int, header: Header) -> dict[str, Any]:

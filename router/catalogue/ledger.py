@@ -8,7 +8,7 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.dialect import Engine
+from router.catalogue.dialect import Engine, portions
 from router.catalogue.tables import ExamStudy, Instance, Ledger, Study
 from router.model import InstanceUids, SeriesClass
 
@@ -116,17 +116,20 @@ class Accounts:
             for key, selected, rule in choices
         ]  # fmt: skip
         with self._engine.write():
-            for start in range(0, len(rows), 500):
-                batch = rows[start : start + 500]
+            for batch in portions(rows):
                 self._engine.run(Ledger.insert_many(batch).on_conflict_ignore())
                 self._give_way(destination, [row["instance"] for row in batch])
 
-    def _give_way(self, destination: str, newest: Sequence[object]) -> None:
+    def _give_way(self, destination: str, decided: Sequence[object]) -> None:
+        later = Instance.select(Instance.id).where(Instance.id.in_(decided) & (Instance.version > 1)).tuples()
+        newest = [row[0] for row in self._engine.run(later)]
+        if not newest:
+            return
         newer, older = Instance.alias(), Instance.alias()
         replaced = (
             older.select(older.id)
             .join(newer, on=(older.study == newer.study) & (older.sop_uid == newer.sop_uid))
-            .where(newer.id.in_(newest) & (newer.version > 1) & (older.version < newer.version))
+            .where(newer.id.in_(newest) & (older.version < newer.version))
         )
         mine = (Ledger.destination == destination) & (Ledger.state == Fate.SELECTED) & Ledger.instance.in_(replaced)
         self._engine.run(Ledger.update(state=Fate.FILTERED, rule="replaced by a newer version").where(mine))
@@ -152,21 +155,21 @@ class Accounts:
                 self._engine.run(Ledger.update(**changes).where(Ledger.id == o.key))
 
     def reselect_refused(self, exam: int, destination: str, now: datetime) -> None:
-        """Send again what the destination refused: a person has asked for it."""
-        mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)))
+        """Send again what the destination refused, each in its newest version: a person has asked for it."""
+        mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)) & Instance.newest)
         refused = (Ledger.destination == destination) & (Ledger.state == Fate.REFUSED) & Ledger.instance.in_(mine)
         with self._engine.write():
             self._engine.run(Ledger.update(state=Fate.SELECTED, at=now).where(refused))
 
     def tallies(self, exams: Sequence[int]) -> dict[tuple[int, str], Tally]:
-        """Per exam and destination."""
+        """Per exam and destination; an instance counts once, by its latest version that was not left out."""
         columns = (ExamStudy.exam, Ledger.destination, Ledger.state)
         query = (
             Ledger.select(*columns, fn.COUNT(Ledger.id))
             .join(Instance)
             .join(Study)
             .join(ExamStudy, on=ExamStudy.study_uid == Study.uid)
-            .where(ExamStudy.exam.in_(list(exams)))
+            .where(ExamStudy.exam.in_(list(exams)) & (Instance.newest | ~fn.EXISTS(_outdone())))
             .group_by(*columns)
             .tuples()
         )
@@ -197,6 +200,14 @@ class Accounts:
 
 def _studies_of(exam: int) -> Any:
     return ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam)
+
+
+def _outdone() -> Any:
+    """A row for a later version of the outer query's instance, at the same destination, that was not left out."""
+    newer, row = Instance.alias(), Ledger.alias()
+    same = (newer.study == Instance.study) & (newer.sop_uid == Instance.sop_uid) & (newer.version > Instance.version)
+    there = (row.destination == Ledger.destination) & (row.state != Fate.FILTERED)
+    return row.select(row.id).join(newer, on=row.instance == newer.id).where(same & there)
 
 
 def _tally(counts: dict[str, int]) -> Tally:

@@ -7,7 +7,7 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.dialect import Engine
+from router.catalogue.dialect import Engine, portions
 from router.catalogue.tables import Delivery as Row
 from router.catalogue.tables import Exam, ExamStudy
 from router.events import Event, Journal, Kind
@@ -43,6 +43,8 @@ class Delivery:
     changed: datetime
 
 
+# A person may ask for any number; this is the largest that both engines compare.
+_LARGEST = 2**63 - 1
 _COLUMNS = [getattr(Row, f.name) for f in fields(Delivery)]
 
 
@@ -65,7 +67,7 @@ class Queue:
 
     def get(self, delivery: int) -> Delivery | None:
         """One delivery."""
-        return next(iter(self._select(Row.id == delivery)), None)
+        return next(iter(self._select(Row.id == delivery)), None) if delivery <= _LARGEST else None
 
     def of_exam(self, exam: int) -> list[Delivery]:
         """All deliveries of an exam."""
@@ -125,22 +127,23 @@ class Queue:
         """Take the ready delivery that is due first; None when there is none."""
         ready = (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.READY)
         with self._engine.write():
-            query = Row.select(*_COLUMNS).where(ready).order_by(Row.due, Row.id).limit(1).dicts()
-            row = next(iter(self._engine.run(self._engine.unclaimed(query))), None)
-            if row is None:
+            delivery = self._first(ready & Row.due.is_null(False)) or self._first(ready & Row.due.is_null())
+            if delivery is None:
                 return None
-            delivery = _record(row)
             lease = {"lease": delivery.lease + 1, "lease_owner": owner, "lease_until": now + lease_for}
             changes = {"attempts": delivery.attempts + 1, **lease}
             self.move(delivery, State.SENDING, now, "claimed", changes=changes)
             return self.get(delivery.id)
 
+    def _first(self, condition: Any) -> Delivery | None:
+        # Without null in it, the order is the index's own on both engines.
+        query = Row.select(*_COLUMNS).where(condition).order_by(Row.due, Row.id).limit(1).dicts()
+        return next((_record(row) for row in self._engine.run(self._engine.unclaimed(query))), None)
+
     def promote(self, now: datetime) -> int:
         """Make ready what was deferred until now; how many."""
-        moved = 0
-        for delivery in self._select((Row.state == State.DEFERRED) & (Row.next_try <= now)):
-            moved += self.move(delivery, State.READY, now, "time of the next try", changes={"next_try": None})
-        return moved
+        due = self._select((Row.state == State.DEFERRED) & (Row.next_try <= now))
+        return self._make_ready(due, now, "time of the next try", {"next_try": None})
 
     def renew(self, owner: str, deliveries: Collection[int], now: datetime, lease_for: timedelta) -> None:
         """Extend the leases of these deliveries, which the owner has in flight."""
@@ -160,8 +163,16 @@ class Queue:
         lost = self._select(
             (Row.state == State.SENDING) & (stale if owner is None else stale | (Row.lease_owner == owner))
         )
-        why = "lease of a node that stopped"
-        return sum(self.move(d, State.READY, now, why, changes={"lease": d.lease + 1}) for d in lost)
+        lease = {"lease": Row.lease + 1, "lease_owner": "", "lease_until": None}
+        return self._make_ready(lost, now, "lease of a node that stopped", lease)
+
+    def _make_ready(self, deliveries: list[Delivery], now: datetime, why: str, changes: Mapping[str, object]) -> int:
+        """Many at once, after an outage for instance, so that not each of them waits for the disk."""
+        moved = 0
+        for portion in portions(deliveries):
+            with self._engine.write():
+                moved += sum(self.move(d, State.READY, now, why, changes=changes) for d in portion)
+        return moved
 
     def counts(self) -> dict[tuple[str, Channel, State], int]:
         """How many deliveries per destination, channel and state."""

@@ -28,11 +28,12 @@ class Restore:
             return int(row[0]), False
         with self._engine.write():
             self._engine.run(Exam.insert(id=number, branch=branch, exam_id=exam_id, created=now))
+            self._engine.numbered(Exam)
         return number, True
 
     def has_exam(self, number: int) -> bool:
         """Whether there is an exam of that number."""
-        return bool(list(self._engine.run(Exam.select(Exam.id).where(Exam.id == number).tuples())))
+        return bool(self._engine.run(Exam.select(Exam.id).where(Exam.id == number).tuples()))
 
     def revision(self, exam: int, revision: int) -> None:
         """Note that this intake revision is taken, so that it is not given again."""

@@ -1,6 +1,7 @@
 """The tables. Rows leave this package as the frozen records of the module of their noun.
 
 Instants are stored as microseconds since 1970 in UTC, so that both engines order and compare them alike.
+A foreign key that leads a unique index has no second index of its own.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -36,6 +37,15 @@ class InstantField(BigIntegerField):
         return None if value is None else _EPOCH + timedelta(microseconds=value)
 
 
+class CleanTextField(TextField):
+    """Text that both engines take: PostgreSQL stores no NUL, neither stores half of a surrogate pair."""
+
+    def db_value(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+
+
 class Schema(Model):
     """One row: the version of these tables."""
 
@@ -46,16 +56,16 @@ class Study(Model):
     """A study that has at least one instance here; texts are those of the first instance."""
 
     id = AutoField()
-    uid = TextField(unique=True)
-    accession_number = TextField(index=True)
-    study_date = TextField()
-    study_time = TextField()
-    description = TextField()
-    manufacturer = TextField()
-    model = TextField()
-    station_name = TextField()
-    sending_ae = TextField()
-    doubt = TextField(default="")
+    uid = CleanTextField(unique=True)
+    accession_number = CleanTextField()
+    study_date = CleanTextField()
+    study_time = CleanTextField()
+    description = CleanTextField()
+    manufacturer = CleanTextField()
+    model = CleanTextField()
+    station_name = CleanTextField()
+    sending_ae = CleanTextField()
+    doubt = CleanTextField(default="")
     first_received = InstantField()
     last_received = InstantField(index=True)
 
@@ -63,38 +73,50 @@ class Study(Model):
 class StudyIdentity(Model):
     """Each different patient and order that the headers of a study name; more than one is a doubt."""
 
-    study = ForeignKeyField(Study, on_delete="CASCADE")
-    digest = TextField()
-    patient_id = TextField()
-    name = TextField()
-    birth_date = TextField()
-    sex = TextField()
-    accession_number = TextField()
-    other_accession_numbers = TextField()
+    id = AutoField()
+    study = ForeignKeyField(Study, on_delete="CASCADE", index=False)
+    digest = CleanTextField()
+    patient_id = CleanTextField()
+    name = CleanTextField()
+    birth_date = CleanTextField()
+    sex = CleanTextField()
+    accession_number = CleanTextField()
+    other_accession_numbers = CleanTextField()
 
     class Meta:
         table_name = "study_identity"
         indexes = ((("study", "digest"), True),)
 
 
+class StudyAccession(Model):
+    """Each accession number that the headers of a study name, as its own or in RequestAttributesSequence."""
+
+    study = ForeignKeyField(Study, on_delete="CASCADE")
+    accession_number = CleanTextField()
+
+    class Meta:
+        table_name = "study_accession"
+        indexes = ((("accession_number", "study"), True),)
+
+
 class Instance(Model):
     """A version of a SOP instance. `digest` is SHA-256 of the data set without group 0002."""
 
     id = BigAutoField()
-    study = ForeignKeyField(Study)
-    series_uid = TextField()
-    sop_uid = TextField(index=True)
+    study = ForeignKeyField(Study, index=False)
+    series_uid = CleanTextField()
+    sop_uid = CleanTextField(index=True)
     version = IntegerField()
     newest = BooleanField()
-    sop_class = TextField()
-    transfer_syntax = TextField()
-    digest = TextField()
+    sop_class = CleanTextField()
+    transfer_syntax = CleanTextField()
+    digest = CleanTextField()
     size = BigIntegerField()
-    modality = TextField()
-    series_class = TextField()
-    rule = TextField()
+    modality = CleanTextField()
+    series_class = CleanTextField()
+    rule = CleanTextField()
     slice_thickness = DoubleField(null=True)
-    sending_ae = TextField()
+    sending_ae = CleanTextField()
     received = InstantField()
 
     class Meta:
@@ -105,16 +127,16 @@ class Exam(Model):
     """An exam (检查), one ExamId in one branch. `touched` counts what has happened to it since it was evaluated."""
 
     id = AutoField()
-    branch = TextField()
-    exam_id = TextField()
-    accession_number = TextField(index=True, default="")
-    patient_id = TextField(default="")
-    patient_name = TextField(default="")
+    branch = CleanTextField()
+    exam_id = CleanTextField()
+    accession_number = CleanTextField(index=True, default="")
+    patient_id = CleanTextField(default="")
+    patient_name = CleanTextField(default="")
     touched = IntegerField(default=1)
     check_at = InstantField(null=True, index=True)
     revisions = IntegerField(default=0)
     approved_at = InstantField(null=True)
-    doubt = TextField(default="")
+    doubt = CleanTextField(default="")
     created = InstantField()
 
     class Meta:
@@ -124,9 +146,9 @@ class Exam(Model):
 class ExamStudy(Model):
     """A study that belongs to an exam, by its UID: the study itself may still be to come."""
 
-    exam = ForeignKeyField(Exam)
-    study_uid = TextField(index=True)
-    joined_by = TextField()
+    exam = ForeignKeyField(Exam, index=False)
+    study_uid = CleanTextField(index=True)
+    joined_by = CleanTextField()
     since = InstantField()
 
     class Meta:
@@ -138,10 +160,10 @@ class Document(Model):
     """A file taken from the drop folder. `revision` is its intake revision in the exam; null while unpaired."""
 
     id = AutoField()
-    kind = TextField()
-    stem = TextField(index=True)
-    digest = TextField(index=True)
-    place = TextField()
+    kind = CleanTextField()
+    stem = CleanTextField(index=True)
+    digest = CleanTextField(index=True)
+    place = CleanTextField()
     exam = ForeignKeyField(Exam, null=True)
     revision = IntegerField(null=True)
     file_time = InstantField()
@@ -149,8 +171,8 @@ class Document(Model):
     submit_time = InstantField(null=True)
     approve_time = InstantField(null=True)
     approved = BooleanField(default=False)
-    content = TextField(default="")
-    reported = TextField(default="")
+    content = CleanTextField(default="")
+    reported = CleanTextField(default="")
     stale = BooleanField(default=False)
 
 
@@ -158,22 +180,22 @@ class Delivery(Model):
     """One exam to one destination by one channel, for ever. `due` orders the queue; `legal_due` is the standard's."""
 
     id = AutoField()
-    exam = ForeignKeyField(Exam)
-    destination = TextField()
-    channel = TextField()
-    state = TextField()
-    waiting_for = TextField(default="")
+    exam = ForeignKeyField(Exam, index=False)
+    destination = CleanTextField()
+    channel = CleanTextField()
+    state = CleanTextField()
+    waiting_for = CleanTextField(default="")
     legal_due = InstantField(null=True)
     due = InstantField(null=True)
     next_try = InstantField(null=True)
     attempts = IntegerField(default=0)
-    error = TextField(default="")
-    held_by = TextField(default="")
+    error = CleanTextField(default="")
+    held_by = CleanTextField(default="")
     lease = IntegerField(default=0)
-    lease_owner = TextField(default="")
+    lease_owner = CleanTextField(default="")
     lease_until = InstantField(null=True)
-    wanted = TextField(default="")
-    delivered = TextField(default="")
+    wanted = CleanTextField(default="")
+    delivered = CleanTextField(default="")
     created = InstantField()
     changed = InstantField()
 
@@ -190,12 +212,12 @@ class EventRow(Model):
 
     id = BigAutoField()
     at = InstantField()
-    kind = TextField()
+    kind = CleanTextField()
     exam = IntegerField(null=True, index=True)
     delivery = IntegerField(null=True, index=True)
-    study_uid = TextField(null=True, index=True)
-    text = TextField()
-    who = TextField()
+    study_uid = CleanTextField(null=True, index=True)
+    text = CleanTextField()
+    who = CleanTextField()
 
     class Meta:
         table_name = "event"
@@ -205,12 +227,12 @@ class Ledger(Model):
     """What became of an instance version at a destination."""
 
     id = BigAutoField()
-    destination = TextField()
-    instance = ForeignKeyField(Instance)
-    state = TextField()
-    rule = TextField()
+    destination = CleanTextField()
+    instance = ForeignKeyField(Instance, index=False)
+    state = CleanTextField()
+    rule = CleanTextField()
     status = IntegerField(null=True)
-    association = TextField(default="")
+    association = CleanTextField(default="")
     at = InstantField()
 
     class Meta:
@@ -221,15 +243,15 @@ class Upload(Model):
     """A frozen revision of an exam for a destination: what was or will be sent, and its receipt."""
 
     id = AutoField()
-    delivery = ForeignKeyField(Delivery)
+    delivery = ForeignKeyField(Delivery, index=False)
     n = IntegerField()
-    idem = TextField()
-    wanted = TextField()
-    pdf_place = TextField()
-    exam_place = TextField()
+    idem = CleanTextField()
+    wanted = CleanTextField()
+    pdf_place = CleanTextField()
+    exam_place = CleanTextField()
     refused = BooleanField(default=False)
-    receipt_place = TextField(default="")
-    receipt = TextField(default="")
+    receipt_place = CleanTextField(default="")
+    receipt = CleanTextField(default="")
     frozen = InstantField()
     confirmed = InstantField(null=True)
 
@@ -238,5 +260,6 @@ class Upload(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Schema, Study, StudyIdentity, Instance, Exam, ExamStudy, Document, Delivery, EventRow, Ledger, Upload,
+    Schema, Study, StudyIdentity, StudyAccession, Instance, Exam, ExamStudy, Document, Delivery, EventRow, Ledger,
+    Upload,
 )  # fmt: skip

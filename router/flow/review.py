@@ -64,7 +64,7 @@ class Review:
         """The deliveries of these ids or exams; InvalidData when a name fits none."""
         found: dict[int, Delivery] = {}
         for name in names:
-            one = self._catalogue.queue.get(int(name)) if name.isdigit() else None
+            one = self._catalogue.queue.get(int(name)) if name.isdecimal() else None
             exams = self._catalogue.exams.find(name) if one is None else []
             these = [one] if one else [d for exam in exams for d in self._catalogue.queue.of_exam(exam)]
             if not these:
@@ -115,7 +115,7 @@ class Review:
         return moved
 
     def _exams_named(self, name: str) -> list[int]:
-        delivery = self._catalogue.queue.get(int(name)) if name.isdigit() else None
+        delivery = self._catalogue.queue.get(int(name)) if name.isdecimal() else None
         found = self._catalogue.exams.find(name)
         return list(dict.fromkeys(([delivery.exam] if delivery else []) + found))
 

@@ -1,0 +1,104 @@
+"""A database under test, and the rows that the contract of the catalogue is tried with."""
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from router.catalogue import Catalogue, open_catalogue
+from router.catalogue.exams import TakenDocument
+from router.catalogue.instances import NewInstance
+from router.catalogue.queue import Delivery
+from router.events import Journal, Subscriber
+from router.exam.key import ExamKey, ExamPatient
+from router.model import Channel, Header, InstanceUids, Patient, SeriesClass, SeriesFacts
+from router.states import State
+
+NOW = datetime(2026, 3, 1, 9, 30, 15, 123457, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+CLOUD = "cloud"
+SQLITE_VARIABLES = 32_766
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Database:
+    """Where a test's catalogue lies: `url` is "" for SQLite in `data`."""
+
+    url: str
+    data: Path
+
+    def open(self, *subscribers: Subscriber) -> Catalogue:
+        return open_catalogue(self.url, self.data, Journal(*subscribers))
+
+
+def driver(catalogue: Catalogue) -> Any:
+    """The peewee database beneath, for what the catalogue itself never does."""
+    return catalogue.engine.database
+
+
+def at_once(catalogue: Catalogue | None, jobs: Iterable[Callable[[], T]]) -> list[T]:
+    """Each job in a thread and on a connection of its own, all let loose together; what they returned.
+
+    Without a catalogue the jobs close what they open.
+    """
+    work = list(jobs)
+    gate = threading.Barrier(len(work))
+
+    def run(job: Callable[[], T]) -> T:
+        try:
+            gate.wait(10)
+            return job()
+        finally:
+            if catalogue is not None:
+                catalogue.engine.close_thread()
+
+    with ThreadPoolExecutor(len(work)) as pool:
+        return [future.result(20) for future in [pool.submit(run, job) for job in work]]
+
+
+def instance(
+    number: int = 1, study: str = "1.2", *, version: int = 1, digest: str = "", patient: Patient | None = None,
+    accession: str = "A1", others: tuple[str, ...] = (), modality: str = "CT", received: datetime = NOW,
+    series_class: SeriesClass = SeriesClass.THIN,
+) -> NewInstance:  # fmt: skip
+    """A version of the study's `number`th instance."""
+    header = Header(
+        InstanceUids(study, f"{study}.1", f"{study}.1.{number}"), "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1",
+        patient or Patient("P1", "Zhang^San", "19491231", "F"), accession, others, "20260301", "0930",
+        facts=SeriesFacts(modality=modality, slice_thickness=1.25),
+    )  # fmt: skip
+    digest = digest or f"{study}/{number}/{version}"
+    return NewInstance(header, version, digest, 512, series_class, "thin slices", received)
+
+
+def exam(catalogue: Catalogue, exam_id: str = "E1", *studies: str) -> int:
+    """An exam with these studies joined."""
+    number = catalogue.exams.number_of("01", exam_id, NOW)
+    catalogue.exams.link(number, studies, "listed", NOW)
+    return number
+
+
+def delivery(catalogue: Catalogue, number: int, *way: State, due: datetime | None = None) -> Delivery:
+    """The exam's images delivery, moved along `way`."""
+    catalogue.queue.make(number, [(CLOUD, Channel.IMAGES)], NOW)
+    for to in way:
+        assert catalogue.queue.move(catalogue.queue.of_exam(number)[0], to, NOW, "on the way", changes={"due": due})
+    return catalogue.queue.of_exam(number)[0]
+
+
+def document(kind: str = "pdf", stem: str = "in/e1", digest: str = "d1", file_time: datetime = NOW) -> TakenDocument:
+    """A dropped file whose content says nothing."""
+    return TakenDocument(kind, stem, digest, file_time, NOW)
+
+
+def key(accession: str = "A1", *, patient_id: str = "P1", approved_at: datetime | None = NOW) -> ExamKey:
+    """What the node takes from an exam JSON."""
+    patient = ExamPatient({"Patient.PatientId": patient_id}, "张三", "1949-12-31", "F")
+    return ExamKey(
+        "01", "E1", accession, ("1.2",), (), patient, "Reported", approved_at, NOW - MINUTE, 3, None, ("f", "i"), "CT"
+    )
