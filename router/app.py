@@ -95,12 +95,13 @@ class Node:
             loop.start()
         receive, admin = self._config.receive, self._config.admin
         try:
-            ports = Ports(self._server.start(receive.host, receive.port), self._health.start(admin.host, admin.port))
-        except OSError as error:
+            ports = Ports(
+                _listening("[receive]", receive.host, receive.port, self._server.start),
+                _listening("[admin]", admin.host, admin.port, self._health.start),
+            )
+        except ConfigurationError:
             self.stop()
-            raise ConfigurationError(
-                f"cannot listen: {error.strerror}", hint="see [receive] and [admin] host and port"
-            ) from error
+            raise
         self._journal.record(Event(self._clock.now(), Kind.STARTED, f"node {self._owner} listens"))
         return ports
 
@@ -220,3 +221,13 @@ class Node:
         free = shutil.disk_usage(self._config.node.data).free
         room = free > self._config.receive.min_free
         return {"ok": room, "node": self._owner, "free_bytes": free, "receiving": room}
+
+
+def _listening(section: str, host: str, port: int, start: Callable[[str, int], int]) -> int:
+    """The real port once `start` listens."""
+    try:
+        return start(host, port)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {host} port {port}: {error.strerror}", hint=f"see host and port in {section}"
+        ) from error

@@ -55,7 +55,7 @@ def _outdated(uid: str, how: str, key: ExamKey, found: Sequence[str]) -> bool:
 def doubts(case: Case, key: ExamKey, first: ExamKey, policy: IdentityPolicy) -> list[str]:
     """Every reason to doubt that exam and studies are of one patient. `first` is the exam's first version."""
     found = [study.doubt for study in case.studies.values() if study.doubt]
-    if not same_patient(first.patient, key.patient, policy):
+    if not same_patient(first.patient, key.patient, policy) and not _corrected(case, key, first, policy):
         found.append("an earlier version of this exam names another patient")
     siblings = [(s, same_patient(_patient(s), key.patient, policy)) for s in case.siblings]
     found += [f"exam {s.exam} of another patient lists study {s.study_uid}" for s, same in siblings if not same]
@@ -66,6 +66,21 @@ def doubts(case: Case, key: ExamKey, first: ExamKey, policy: IdentityPolicy) -> 
             if differ:
                 found.append(f"study {study.uid} differs from the exam in {', '.join(differ)}")
     return list(dict.fromkeys(found))
+
+
+def _corrected(case: Case, key: ExamKey, first: ExamKey, policy: IdentityPolicy) -> bool:
+    """Whether the images themselves say that the earlier version was the wrong one.
+
+    Both list the same studies, all are here, and each bears this patient's id and contradicts the other patient. An ExamId that is used again for another patient's study is no correction.
+    """
+    if set(key.study_uids) != set(first.study_uids) or not set(key.study_uids) <= set(case.studies):
+        return False
+    identities = [identity for study in case.studies.values() for identity in study.identities]
+    return bool(identities) and all(
+        "patient id" in compare(key.patient, "", identity, policy).agree
+        and compare(first.patient, "", identity, policy).differ
+        for identity in identities
+    )
 
 
 def _patient(sibling: Sibling) -> ExamPatient:
