@@ -79,8 +79,7 @@ class Acceptor:
             if self._service.stopping.is_set():
                 self._abort(AbortSource.SERVICE_USER)
         finally:
-            if self._storing is not None:
-                self._storing.drop()
+            self._drop()
             self._service.desk.ended(self._number)
             self._wire.close()
 
@@ -209,6 +208,12 @@ class Acceptor:
             self._wire.send(part)
         self._request = self._storing = None
 
+    def _drop(self) -> None:
+        """No file of a message that is not whole."""
+        if self._storing is not None:
+            self._storing.drop()
+
     def _abort(self, source: AbortSource, reason: AbortReason = AbortReason.NOT_SPECIFIED) -> None:
+        self._drop()
         with suppress(ConnectionLost, TooSlow):
             self._wire.send(pdu.abort(source, reason))

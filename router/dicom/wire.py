@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from router.errors import TransientError
 
 BUFFER_BYTES = 2**18
+_LAST_READ = 2**24  # bytes that are passed by after our last word
 _LONGEST_NAP = 1.0  # seconds between two looks at the clock while nothing comes
 
 
@@ -115,12 +116,15 @@ class Wire:
         self._shut(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Let the peer read our last word and close first (PS3.8 9.2, Sta13), within a limit; then close."""
-        self._shut(socket.SHUT_WR)
+        """Let the peer read our last word and close first (PS3.8 9.2, Sta13), within limits; then close.
+
+        Not half-closed before: peers exist that then do not read our last word.
+        """
         until = time.monotonic() + self._limits.linger
         with suppress(ConnectionLost):
-            while time.monotonic() < until:
-                self._receive(self._view)
+            left = _LAST_READ
+            while left > 0 and time.monotonic() < until:
+                left -= self._receive(self._view)
         self._socket.close()
 
     def _receive(self, into: memoryview) -> int:
