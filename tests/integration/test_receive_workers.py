@@ -105,9 +105,9 @@ def test_the_limit_per_sender_counts_over_all_workers_and_a_release_makes_room_a
 def test_a_worker_that_is_killed_is_started_anew_and_its_associations_no_longer_count(
     node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
-    peers = [associated(node.port) for _ in range(4)]
-    for peer in peers:
-        peer.__enter__()
+    lost = [associated(node.port) for _ in range(4)]
+    for one in lost:
+        one.__enter__()
     before = children(os.getpid())
     for process in before:
         os.kill(process, signal.SIGKILL)
@@ -116,8 +116,8 @@ def test_a_worker_that_is_killed_is_started_anew_and_its_associations_no_longer_
         with associated(node.port) as peer:
             assert store(peer) == 0
     assert "started anew" in caplog.text
-    for peer in peers:
-        peer.__exit__(None, None, None)
+    for one in lost:
+        one.__exit__(None, None, None)
 
 
 def test_a_worker_leaves_signals_to_the_main_process(node: Node) -> None:
