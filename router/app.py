@@ -1,11 +1,13 @@
 """The node: everything built from the configuration, started and stopped in order."""
 
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from router import worker
 from router.admin.health import HealthServer
 from router.catalogue import Catalogue, open_catalogue
 from router.clock import Clock
@@ -13,7 +15,9 @@ from router.config import Config, Destination, shipped
 from router.crypto import selftest
 from router.dicom.admission import Admission
 from router.dicom.client import StorageClient
-from router.dicom.server import Received, Refused, StorageServer
+from router.dicom.server import StorageServer
+from router.dicom.store import Received, Refused
+from router.dicom.wire import Limits
 from router.errors import ConfigurationError
 from router.events import Event, Journal, Kind, log_event
 from router.flow.cataloguer import Cataloguer
@@ -63,7 +67,7 @@ class Node:
         self._clock = clock
         self._owner = config.node.owner
         self._journal = Journal(log_event)
-        self._storage = open_storage(config.node.data, self._owner, config.receive.min_free)
+        self._storage = open_storage(config.node.data, self._owner)
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
         config.reports.folder.mkdir(parents=True, exist_ok=True)
         self._require_database()
@@ -87,6 +91,7 @@ class Node:
     def start(self) -> Ports:
         """Take back what a former life left, then listen. Returns when every listener is up."""
         now = self._clock.now()
+        self._storage.incoming.sweep()
         self._catalogue.queue.take_back(self._owner, now)
         self._drain_incoming()
         self._journal.subscribe(self._wake_lanes)
@@ -140,7 +145,13 @@ class Node:
         admission = Admission(
             receive.ae_title, receive.senders, receive.max_associations, receive.max_associations_per_sender
         )
-        return StorageServer(self._storage.incoming, admission=admission, record=self._note_received)
+        count = receive.workers or len(os.sched_getaffinity(0))
+        return StorageServer(
+            worker.commands(self._storage.incoming, count, receive.min_free),
+            admission=admission,
+            record=self._note_received,
+            limits=Limits(max_pdu=receive.max_pdu),
+        )
 
     def _lanes_of(self, destination: Destination) -> list[Lane]:
         lanes = []
@@ -208,7 +219,9 @@ class Node:
             pass
 
     def _note_received(self, outcome: Received | Refused) -> None:
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, Received):
+            self._storage.incoming.wake()
+        else:
             fields = {"calling_ae": outcome.calling_ae, "address": outcome.address}
             self._journal.record(Event(self._clock.now(), Kind.REFUSED, outcome.reason, fields=fields))
 

@@ -50,7 +50,7 @@ def command(config_file: Path, as_json: bool, rebuild: bool) -> None:
 
 def _rebuild(config: Config) -> Rebuilt:
     clock = SystemClock()
-    storage = open_storage(config.node.data, config.node.owner, config.receive.min_free)
+    storage = open_storage(config.node.data, config.node.owner)
     held = lock(config.node.data / "incoming" / config.node.owner, config.node.owner)
     if not config.database.url:
         set_aside_damaged(config.node.data, clock.now())

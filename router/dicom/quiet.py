@@ -15,11 +15,12 @@ def settle() -> None:
     """Settings of pydicom and pynetdicom, the same for every user of them in the process.
 
     Their messages below ERROR, and pydicom's Python warnings, quote values as they are read, so patient data.
+    pynetdicom's errors quote what a peer sent, with a traceback each: a hostile one could fill the log.
     """
     config.settings.reading_validation_mode = config.IGNORE
     _config.LOG_HANDLER_LEVEL = "none"
-    for name in ("pydicom", "pynetdicom"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("pydicom").setLevel(logging.ERROR)
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"pydicom\.")
 
 

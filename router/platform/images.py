@@ -1,5 +1,6 @@
 """Where received instances go: dicom/<study>/<series>/<instance>.dcm; the same instance again replaces its file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from router.model import InstanceUids
@@ -28,8 +29,8 @@ class ImageFile:
         self._folder = folder
         self._file = new_file(spool)
 
-    def write(self, data: bytes) -> None:
-        self._file.write(data)
+    def write(self, parts: Sequence[bytes | memoryview]) -> None:
+        self._file.writelines(parts)
 
     def commit(self, uids: InstanceUids) -> None:
         """Bytes and name survive power loss once this returns."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from router.clock import Clock
 from router.dicom.admission import Admission
-from router.dicom.server import Received, Refused, StorageServer
+from router.dicom.server import StorageServer
+from router.dicom.store import Received, Refused
 from router.platform.access import Tokens
 from router.platform.durable import make_folder
 from router.platform.exams import ExamFolder

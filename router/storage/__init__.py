@@ -20,11 +20,11 @@ class Storage:
     quarantine: Quarantine
 
 
-def open_storage(data: Path, owner: str, min_free: int) -> Storage:
+def open_storage(data: Path, owner: str) -> Storage:
     """Make the data folder's parts where they are missing; `owner` is the node's name."""
     make_folder(data)
     return Storage(
-        Incoming(data / "incoming" / owner / "main", min_free),
+        Incoming(data / "incoming" / owner),
         Studies(data / "studies"),
         Reports(data),
         Quarantine(data / "quarantine"),

@@ -5,7 +5,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,13 +33,15 @@ from peers import (
     wait_until,
 )
 from router.config import Sender
-from router.dicom import server
+from router.dicom import store
 from router.dicom.admission import Admission
 from router.dicom.client import Outgoing, Result
 from router.dicom.header import digest, read_header
 from router.dicom.part10 import preamble_and_meta
-from router.dicom.server import Limits, Received, Refused, StorageServer
+from router.dicom.server import StorageServer
 from router.dicom.status import Verdict
+from router.dicom.store import Received, Refused
+from router.dicom.wire import Limits
 from router.errors import DestinationDown, IntegrityError, TransientError
 from router.model import InstanceUids
 
@@ -69,8 +71,8 @@ class Part:
         self._folder = folder
         self._bytes = bytearray()
 
-    def write(self, data: bytes) -> None:
-        self._bytes += data
+    def write(self, parts: Sequence[bytes | memoryview]) -> None:
+        self._bytes += b"".join(parts)
 
     def commit(self, uids: InstanceUids) -> None:
         time.sleep(self._folder.delay)
@@ -311,7 +313,7 @@ def test_a_fault_of_ours_is_never_the_instance_s(
     start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     scp = start()
-    monkeypatch.setattr(server, "uids_of", lambda *_: 1 / 0)
+    monkeypatch.setattr(store, "uids_of", lambda *_: 1 / 0)
     assert [result.status for result in send(scp.port, [stored(CT)])] == [0xA700]
     assert "receiving an instance failed" in caplog.text
 

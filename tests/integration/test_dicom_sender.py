@@ -331,9 +331,15 @@ def test_an_association_that_ended_between_two_batches_is_replaced(tmp_path: Pat
 
 
 def test_many_instances_go_side_by_side_each_once(tmp_path: Path) -> None:
-    items = small(tmp_path, 100)
-    with storescp(tmp_path / "dcmtk", "--fork") as port:
-        results = send(port, items, associations=3)
+    def unhurried(connection: socket.socket) -> None:
+        accept(connection)
+        while True:
+            number, message, _ = read_instance(connection)
+            time.sleep(0.02)
+            connection.sendall(pdata(number, 3, command_of(message)))
+
+    with acceptor(unhurried) as port:
+        results = send(port, small(tmp_path, 100), associations=3)
     assert sorted(result.key for result in results) == list(range(100))
     assert len({result.association for result in results}) == 3
 

@@ -30,6 +30,7 @@ from router.model import InstanceUids
 from router.reports.settle import Seen
 from router.states import State
 from router.storage import Storage, open_storage
+from router.storage.incoming import IncomingFolder
 from samples import exam_document
 
 STUDY = "1.2.3.1"
@@ -93,9 +94,10 @@ class Place:
         buffer = DicomBytesIO()
         buffer.is_little_endian, buffer.is_implicit_VR = True, False
         write_dataset(buffer, dataset)
-        file = self.storage.incoming.create()
-        file.write(preamble_and_meta(CTImageStorage, sop, ExplicitVRLittleEndian, "CT01", "ROUTER"))
-        file.write(buffer.getvalue())
+        file = IncomingFolder(self.storage.incoming.worker_folder(1), 0).create()
+        file.write(
+            [preamble_and_meta(CTImageStorage, sop, ExplicitVRLittleEndian, "CT01", "ROUTER"), buffer.getvalue()]
+        )
         file.commit(InstanceUids(STUDY, "1.2.3.2", sop))
 
     def catalogue_all(self) -> None:
@@ -117,7 +119,7 @@ class Place:
 def place(tmp_path: Path) -> Iterator[Place]:
     """Three instances, and an approved exam JSON for them, evaluated."""
     config = parse(CONFIG, base=tmp_path)
-    storage = open_storage(config.node.data, "test", 0)
+    storage = open_storage(config.node.data, "test")
     made = Place(config, storage, open_catalogue("", config.node.data, Journal()))
     for n in range(3):
         made.receive(f"1.2.3.4.{n}")

@@ -79,7 +79,7 @@ class Desk:
     def _open(self) -> None:
         journal = Journal(self.events.append)
         data = self.config.node.data
-        self.storage = open_storage(data, "node-1", 0)
+        self.storage = open_storage(data, "node-1")
         self.catalogue = open_catalogue("", data, journal)
         self.exams: Exams = self.catalogue.exams
         self.intake = Intake(self.config, self.exams, self.storage, journal, self.clock)

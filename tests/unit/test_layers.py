@@ -16,7 +16,8 @@ LAYERS: list[set[str]] = [
     {"storage", "catalogue", "dicom", "reports", "crypto"},
     {"forward"},
     {"flow", "admin"},
-    {"app", "platform", "demo"},
+    {"worker", "platform", "demo"},
+    {"app"},
     {"cli"},
 ]
 # The core may use itself in one direction; doors do not know each other.

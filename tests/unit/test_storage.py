@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from router.errors import ConfigurationError
 from router.model import InstanceUids
 from router.storage import Storage, durable, open_storage
-from router.storage.incoming import Incoming, IncomingFile
+from router.storage.incoming import Incoming, IncomingFolder
 from router.storage.lock import lock
 from router.storage.quarantine import Quarantine
 from router.storage.reports import Reports
@@ -25,7 +26,7 @@ OTHER = InstanceUids("1.2.1", "1.2.1.2", "1.2.1.2.1")
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
-    return open_storage(tmp_path / "data", "node-1", 0)
+    return open_storage(tmp_path / "data", "node-1")
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -127,31 +128,40 @@ def test_a_link_is_idempotent_and_refused_when_another_file_is_there(tmp_path: P
 # -- incoming
 
 
+@pytest.fixture
+def folder(storage: Storage) -> IncomingFolder:
+    return IncomingFolder(storage.incoming.worker_folder(1), 0)
+
+
 @needs_proc
-def test_an_instance_is_told_of_only_when_bytes_and_name_are_durable(
+def test_an_instance_is_committed_only_when_bytes_and_name_are_durable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    folder = IncomingFolder(tmp_path, 0)
+    file = folder.create()
     disk = Disk(monkeypatch)
-    file = IncomingFile(tmp_path / "1.dcm", lambda: disk.told.append(("told", "")))
-    file.write(b"bytes")
+    file.write([b"bytes"])
     assert disk.told == []
     file.commit(UIDS)
-    assert disk.told == [("fsync", "1.part"), ("rename", "1.dcm"), ("fsync", tmp_path.name), ("told", "")]
+    (name,) = (path.name for path in tmp_path.glob("*.dcm"))
+    assert disk.told == [("fsync", "1.part"), ("rename", name), ("fsync", tmp_path.name)]
 
 
-def test_an_instance_that_is_being_received_is_not_listed(storage: Storage) -> None:
-    file = storage.incoming.create()
-    file.write(b"half")
+def test_an_instance_that_is_being_received_is_not_listed(storage: Storage, folder: IncomingFolder) -> None:
+    file = folder.create()
+    file.write([b"half"])
     assert storage.incoming.files(10) == []
-    file.write(b" and half")
+    file.write([b" and", b" half"])
     file.commit(UIDS)
     (path,) = storage.incoming.files(10)
     assert path.read_bytes() == b"half and half"
 
 
-def test_what_could_not_be_made_durable_was_not_received(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = storage.incoming.create()
-    file.write(b"bytes")
+def test_what_could_not_be_made_durable_was_not_received(
+    storage: Storage, folder: IncomingFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = folder.create()
+    file.write([b"bytes"])
 
     def broken(_handle: int) -> None:
         raise OSError(5, "Input/output error")
@@ -163,50 +173,50 @@ def test_what_could_not_be_made_durable_was_not_received(storage: Storage, monke
     assert storage.incoming.files(10) == []
 
 
-def test_a_discarded_instance_leaves_nothing_behind(storage: Storage, tmp_path: Path) -> None:
-    file = storage.incoming.create()
-    file.write(b"bytes")
+def test_a_discarded_instance_leaves_nothing_behind(folder: IncomingFolder, tmp_path: Path) -> None:
+    file = folder.create()
+    file.write([b"bytes"])
     file.discard()
     assert tree(tmp_path) == {}
 
 
-def test_files_come_oldest_first_and_no_more_than_asked_for(storage: Storage) -> None:
-    files = [storage.incoming.create() for _ in range(12)]
+def test_files_of_all_workers_come_in_the_order_of_their_commits_and_no_more_than_asked_for(storage: Storage) -> None:
+    folders = [IncomingFolder(storage.incoming.worker_folder(n + 1), 0) for n in range(3)]
+    files = [folders[n % 3].create() for n in range(12)]
     for n, file in enumerate(files):
-        file.write(b"%d" % n)
-    for file in reversed(files):
+        file.write([b"%d" % n])
         file.commit(UIDS)
     assert [path.read_bytes() for path in storage.incoming.files(100)] == [b"%d" % n for n in range(12)]
     assert len(storage.incoming.files(5)) == 5
 
 
 def test_a_start_sweeps_what_was_never_acknowledged_and_keeps_the_rest(tmp_path: Path) -> None:
-    before = Incoming(tmp_path, 0)
+    before = IncomingFolder(tmp_path / "1", 0)
     half, whole = before.create(), before.create()
-    half.write(b"half")
-    whole.write(b"whole")
+    half.write([b"half"])
+    whole.write([b"whole"])
     whole.commit(UIDS)
-    after = Incoming(tmp_path, 0)
+    after = Incoming(tmp_path)
+    after.sweep()
     assert [path.read_bytes() for path in after.files(10)] == [b"whole"]
-    assert not list(tmp_path.glob("*.part"))
-    fresh = after.create()
-    fresh.write(b"fresh")
+    assert not list(tmp_path.rglob("*.part"))
+    fresh = IncomingFolder(tmp_path / "1", 0).create()
+    fresh.write([b"fresh"])
     fresh.commit(UIDS)
     assert [path.read_bytes() for path in after.files(10)] == [b"whole", b"fresh"]
     half.discard()
 
 
 def test_there_is_room_down_to_the_floor(tmp_path: Path) -> None:
-    assert Incoming(tmp_path, 0).has_room()
-    assert not Incoming(tmp_path, 2**62).has_room()
+    assert IncomingFolder(tmp_path, 0).has_room()
+    assert not IncomingFolder(tmp_path, 2**62).has_room()
 
 
 def test_an_arrival_ends_the_wait_and_is_told_once(storage: Storage) -> None:
-    file = storage.incoming.create()
-    file.commit(UIDS)
-    storage.incoming.wait(30)
     storage.incoming.wake()
+    began = time.monotonic()
     storage.incoming.wait(30)
+    assert time.monotonic() - began < 5
     assert not storage.incoming._arrived.is_set()
 
 
@@ -214,8 +224,8 @@ def test_an_arrival_ends_the_wait_and_is_told_once(storage: Storage) -> None:
 
 
 def received(storage: Storage, data: bytes = b"bytes") -> Path:
-    file = storage.incoming.create()
-    file.write(data)
+    file = IncomingFolder(storage.incoming.worker_folder(1), 0).create()
+    file.write([data])
     file.commit(UIDS)
     return storage.incoming.files(1000)[-1]
 
@@ -397,9 +407,9 @@ def test_another_process_that_holds_the_lock_is_noticed_and_its_death_frees_it(t
 
 def test_opening_makes_every_part_private_and_can_be_repeated(tmp_path: Path) -> None:
     for _ in range(2):
-        open_storage(tmp_path / "data", "node-1", 0)
+        open_storage(tmp_path / "data", "node-1")
     data = tmp_path / "data"
     assert names(data) == {"incoming", "studies", "reports", "quarantine"}
     assert {p.stat().st_mode & 0o777 for p in (data, *data.rglob("*"))} == {0o700}
-    assert (data / "incoming/node-1/main").is_dir()
+    assert (data / "incoming/node-1").is_dir()
     assert names(data / "studies") == set()

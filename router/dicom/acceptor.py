@@ -1,0 +1,219 @@
+"""The acceptor's part of one association: PS3.8 9.2 from Sta2 on, with DIMSE on top of it.
+
+We never ask for release, so a release collision (Sta9 to Sta12) cannot be: an A-RELEASE-RP is unexpected at any time.
+"""
+
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from router.dicom import dimse, negotiation, pdu
+from router.dicom.admission import Rejection
+from router.dicom.pdu import AbortReason, AbortSource, PduType, Violation
+from router.dicom.store import Parties, Received, Refused, Sink, Storing
+from router.dicom.wire import ConnectionLost, Limits, TooSlow, Wire
+from router.errors import InvalidData
+
+_PDU_TOLERANCE = 64  # some devices take the maximum length for that of the PDV
+
+
+class Desk(Protocol):
+    """Who may enter, and who is told what happened. Called from several threads; must not raise."""
+
+    def admit(self, number: int, called: str, calling: str) -> Rejection | None:
+        """May the connection of that number be an association? Counted until `ended` when it may."""
+
+    def ended(self, number: int) -> None:
+        """The association of that number is over; also for one that never was."""
+
+    def record(self, outcome: Received | Refused) -> None:
+        """An instance was taken or refused, or an association refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What all associations of a server share. `receiving_ae` None: whatever the peer calls us."""
+
+    sink: Sink
+    desk: Desk
+    limits: Limits
+    receiving_ae: str | None
+    stopping: threading.Event
+
+
+class Acceptor:
+    """Serves one connection whose A-ASSOCIATE-RQ has come, until it is over."""
+
+    def __init__(self, service: Service, wire: Wire, number: int, address: str) -> None:
+        self._service = service
+        self._wire = wire
+        self._number = number
+        self._address = address
+        self._parties = Parties("", address, "")
+        self._contexts: dict[int, tuple[str, str]] = {}
+        self._peer_max_pdu = 0
+        self._context = 0  # of the message at hand
+        self._command = bytearray()
+        self._request: dimse.Request | None = None  # whose data set is coming
+        self._storing: Storing | None = None
+        self._parts: list[memoryview] = []
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether a message has begun to come and is not answered yet."""
+        return bool(self._command) or self._request is not None
+
+    def serve(self, request_pdu: bytes) -> None:
+        """Returns when the association has ended, in whatever way; the connection is closed."""
+        try:
+            if self._establish(request_pdu):
+                self._established()
+        except Violation as error:
+            self._abort(AbortSource.SERVICE_PROVIDER, error.reason)
+            self._service.desk.record(Refused(self._parties.calling_ae, self._address, f"aborted: {error}"))
+        except TooSlow as error:
+            self._abort(AbortSource.SERVICE_PROVIDER)
+            self._service.desk.record(Refused(self._parties.calling_ae, self._address, f"aborted: {error}"))
+        except ConnectionLost:
+            if self._service.stopping.is_set():
+                self._abort(AbortSource.SERVICE_USER)
+        finally:
+            self._drop()
+            self._service.desk.ended(self._number)
+            self._wire.close()
+
+    def _establish(self, request_pdu: bytes) -> bool:
+        request = negotiation.read_request(request_pdu)
+        self._parties = Parties(request.calling, self._address, self._service.receiving_ae or request.called)
+        rejection = request.rejection or self._service.desk.admit(self._number, request.called, request.calling)
+        if rejection is not None:
+            self._wire.send(pdu.reject(rejection.result, rejection.source, rejection.reason))
+            self._service.desk.record(Refused(request.calling, self._address, rejection.text))
+            return False
+        accepted = negotiation.accept(request, self._service.limits.max_pdu)
+        self._contexts, self._peer_max_pdu = accepted.contexts, request.peer_max_pdu
+        self._wire.send(accepted.pdu)
+        return True
+
+    def _established(self) -> None:
+        while True:
+            kind, length = self._next_pdu()
+            if kind is PduType.P_DATA_TF:
+                self._p_data(length)
+            elif kind is PduType.ABORT:
+                return
+            elif kind is PduType.RELEASE_RQ:
+                self._service.desk.ended(self._number)  # before the answer: the peer may come back at once
+                self._wire.send(pdu.release_response())
+                return
+            else:
+                raise Violation(AbortReason.UNEXPECTED_PDU, f"PDU of type {kind:02X} in an open association")
+
+    def _next_pdu(self) -> tuple[PduType, int]:
+        if not self.at_hand:
+            if self._service.stopping.is_set():
+                raise ConnectionLost("the node is stopping")
+            if not self._wire.buffered:
+                self._wire.await_more()
+            self._wire.allow(self._service.limits.message)
+        kind, length = pdu.read_header(self._need(pdu.HEADER_BYTES))
+        self._wire.take(pdu.HEADER_BYTES)
+        pdu.check_length(kind, length, self._service.limits.max_pdu + _PDU_TOLERANCE)
+        return kind, length
+
+    def _p_data(self, left: int) -> None:
+        if not left:
+            raise Violation(AbortReason.INVALID_PARAMETER, "P-DATA without a PDV")
+        while left:
+            size, context, control = pdu.read_pdv_header(self._need(pdu.PDV_HEADER_BYTES), 0, left)
+            self._wire.take(pdu.PDV_HEADER_BYTES)
+            left -= pdu.PDV_HEADER_BYTES + size
+            if context not in self._contexts:
+                raise Violation(AbortReason.INVALID_PARAMETER, "PDV in a context that was not accepted")
+            if self.at_hand and context != self._context:
+                raise Violation(AbortReason.UNEXPECTED_PARAMETER, "PDV of another context inside a message")
+            self._context = context
+            if control & pdu.COMMAND:
+                self._command_fragment(size, last=bool(control & pdu.LAST))
+            else:
+                self._data_fragment(size, last=bool(control & pdu.LAST))
+
+    def _command_fragment(self, size: int, *, last: bool) -> None:
+        if self._request is not None:
+            raise Violation(AbortReason.UNEXPECTED_PARAMETER, "a command inside a data set")
+        if len(self._command) + size > dimse.LARGEST:
+            raise Violation(AbortReason.INVALID_PARAMETER, "a command set longer than any real one")
+        while size:
+            if not self._wire.buffered:
+                self._wire.fill()
+            part = self._wire.take(size)
+            self._command += part
+            size -= len(part)
+        if last:
+            self._begin()
+
+    def _begin(self) -> None:
+        try:
+            request = dimse.read(self._command)
+        except InvalidData as error:
+            raise Violation(AbortReason.INVALID_PARAMETER, str(error)) from error
+        self._command.clear()
+        sop_class, syntax = self._contexts[self._context]
+        self._request = request
+        if request.operation == dimse.Operation.C_STORE and sop_class != negotiation.VERIFICATION:
+            self._storing = Storing(self._service.sink, request, syntax, self._parties)
+        if not request.has_data_set:
+            self._complete()
+
+    def _data_fragment(self, size: int, *, last: bool) -> None:
+        if self._request is None:
+            raise Violation(AbortReason.UNEXPECTED_PARAMETER, "a data set before its command")
+        while size:
+            if not self._wire.buffered:
+                self._flush()
+                self._wire.fill()
+            part = self._wire.take(size)
+            self._parts.append(part)
+            size -= len(part)
+        if last:
+            self._flush()
+            self._complete()
+
+    def _need(self, count: int) -> memoryview:
+        if self._wire.buffered < count:
+            self._flush()  # reading moves what the parts are views of
+        return self._wire.need(count)
+
+    def _flush(self) -> None:
+        if self._parts and self._storing is not None:
+            self._storing.write(self._parts)
+        self._parts.clear()
+
+    def _complete(self) -> None:
+        """The message is whole: do it, record it, answer it."""
+        request, storing = self._request, self._storing
+        if request is None or request.operation == dimse.Operation.C_CANCEL:
+            self._request = None
+            return
+        if storing is not None:
+            status, outcome = storing.finish()
+            self._service.desk.record(outcome)
+        elif request.operation == dimse.Operation.C_STORE:
+            status = dimse.NO_SUCH_SOP_CLASS
+        else:
+            echo = request.operation == dimse.Operation.C_ECHO
+            status = dimse.SUCCESS if echo else dimse.UNRECOGNIZED_OPERATION
+        for part in pdu.command_pdus(self._context, dimse.response(request, status), self._peer_max_pdu):
+            self._wire.send(part)
+        self._request = self._storing = None
+
+    def _drop(self) -> None:
+        """No file of a message that is not whole."""
+        if self._storing is not None:
+            self._storing.drop()
+
+    def _abort(self, source: AbortSource, reason: AbortReason = AbortReason.NOT_SPECIFIED) -> None:
+        self._drop()
+        with suppress(ConnectionLost, TooSlow):
+            self._wire.send(pdu.abort(source, reason))

@@ -1,0 +1,114 @@
+"""Between the main process and a receive worker: messages of one packet each, with a connection attached to some.
+
+A worker gives itself up when its channel closes, so that it dies with the main process.
+"""
+
+import array
+import json
+import socket
+from dataclasses import asdict, dataclass
+
+from router.dicom.admission import Rejection
+from router.dicom.store import Received, Refused
+from router.dicom.wire import Limits
+from router.model import InstanceUids
+
+_LARGEST = 2**16
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """To a worker, first of all."""
+
+    limits: Limits
+    receiving_ae: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """To a worker, with the connection attached."""
+
+    number: int
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """From a worker: may this connection be an association?"""
+
+    number: int
+    called: str
+    calling: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """To a worker, for its Ask."""
+
+    number: int
+    rejection: Rejection | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """From a worker: the connection of that number is no association any more."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """To a worker: finish what is at hand within the grace, then end."""
+
+    grace_seconds: float
+
+
+Message = Begin | Take | Ask | Answer | Ended | Stop | Received | Refused
+_KINDS: dict[str, type[Message]] = {
+    kind.__name__: kind for kind in (Begin, Take, Ask, Answer, Ended, Stop, Received, Refused)
+}
+_PARTS = {"limits": Limits, "rejection": Rejection, "uids": InstanceUids}
+
+
+class Channel:
+    """One end. `send` may be called from several threads, `receive` from one."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+
+    @classmethod
+    def pair(cls, send_seconds: float) -> tuple["Channel", socket.socket]:
+        """Ours, which does not wait longer than that to send, and the end for the other process."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.settimeout(send_seconds)
+        return cls(ours), theirs
+
+    def fileno(self) -> int:
+        """For a selector."""
+        return self._socket.fileno()
+
+    def send(self, message: Message, connection: socket.socket | None = None) -> None:
+        """OSError when the other process is gone, or takes nothing."""
+        data = json.dumps([type(message).__name__, asdict(message)]).encode()
+        attached = [] if connection is None else [_rights(connection)]
+        self._socket.sendmsg([data], attached)
+
+    def receive(self) -> tuple[Message, socket.socket | None] | None:
+        """The next message and its connection; None when the other process is gone."""
+        data, attached, _, _ = self._socket.recvmsg(_LARGEST, socket.CMSG_LEN(array.array("i").itemsize))
+        if not data:
+            return None
+        name, values = json.loads(data)
+        for part, kind in _PARTS.items():
+            if values.get(part) is not None:
+                values[part] = kind(**values[part])
+        handles = array.array("i", attached[0][2] if attached else b"")
+        return _KINDS[name](**values), socket.socket(fileno=handles[0]) if handles else None
+
+    def close(self) -> None:
+        """The other end sees that we are gone."""
+        self._socket.close()
+
+
+def _rights(connection: socket.socket) -> tuple[int, int, bytes]:
+    return socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [connection.fileno()]).tobytes()

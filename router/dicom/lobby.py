@@ -1,0 +1,140 @@
+"""Connections before their association request (PS3.8 Sta2): one thread for all of them, each within ARTIM's time."""
+
+import contextlib
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from router.dicom import negotiation, pdu
+from router.dicom.pdu import AbortReason, AbortSource, PduType, Violation
+
+MOST = 256  # further ones push out the oldest: who means well does not stay long
+
+
+@dataclass(eq=False, slots=True)
+class Guest:
+    """A connection and what has come of its A-ASSOCIATE-RQ."""
+
+    connection: socket.socket
+    number: int
+    address: str
+    until: float
+    request: bytearray = field(default_factory=bytearray)
+
+    def wanted(self) -> int:
+        """Bytes still to come: no more is ever read. Violation when this will be no association request."""
+        if len(self.request) < pdu.HEADER_BYTES:
+            return pdu.HEADER_BYTES - len(self.request)
+        kind, length = pdu.read_header(self.request)
+        if kind is not PduType.ASSOCIATE_RQ:
+            raise Violation(AbortReason.UNEXPECTED_PDU, "not an association request")
+        pdu.check_length(kind, length, negotiation.LONGEST_REQUEST)
+        return pdu.HEADER_BYTES + length - len(self.request)
+
+
+class Lobby:
+    """`ready` gets each guest whose request is whole, `gone` the number of each that is turned out."""
+
+    def __init__(self, seconds: float, ready: Callable[[Guest], None], gone: Callable[[int], None]) -> None:
+        self._seconds = seconds
+        self._ready = ready
+        self._gone = gone
+        self._guests: list[Guest] = []  # the oldest first
+        self._arriving: list[Guest] = []
+        self._lock = threading.Lock()
+        self._bell, self._ear = socket.socketpair()
+        self._bell.setblocking(False)
+        self._ear.setblocking(False)
+        self._closing = False
+        self._selector = selectors.DefaultSelector()
+        self._thread = threading.Thread(target=self._run, name="dicom-lobby", daemon=True)
+
+    def open(self) -> None:
+        """Begin."""
+        self._selector.register(self._ear, selectors.EVENT_READ)
+        self._thread.start()
+
+    def enter(self, connection: socket.socket, number: int, address: str) -> None:
+        """A new connection; it is the lobby's from now on."""
+        with self._lock:
+            self._arriving.append(Guest(connection, number, address, time.monotonic() + self._seconds))
+        self._ring()
+
+    def close(self) -> None:
+        """Turn everybody out and end."""
+        self._closing = True
+        self._ring()
+        self._thread.join()
+        self._bell.close()
+        self._ear.close()
+        self._selector.close()
+
+    def _ring(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # full of rings that are not heard yet
+            self._bell.send(b"\0")
+
+    def _run(self) -> None:
+        while not self._closing:
+            for key, _ in self._selector.select(self._pause()):
+                if key.fileobj is self._ear:
+                    self._seat()
+                else:
+                    self._read(key.data)
+            self._turn_out_late()
+        self._seat()
+        for guest in list(self._guests):
+            self._turn_out(guest)
+
+    def _pause(self) -> float | None:
+        return max(0.0, self._guests[0].until - time.monotonic()) if self._guests else None
+
+    def _seat(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._ear.recv(4096)
+        with self._lock:
+            arriving, self._arriving = self._arriving, []
+        for guest in arriving:
+            guest.connection.setblocking(False)
+            self._guests.append(guest)
+            self._selector.register(guest.connection, selectors.EVENT_READ, guest)
+            if len(self._guests) > MOST:
+                self._turn_out(self._guests[0])
+
+    def _read(self, guest: Guest) -> None:
+        if guest not in self._guests:
+            return  # turned out in this same round
+        try:
+            data = guest.connection.recv(guest.wanted())
+            guest.request += data
+            wanted = guest.wanted() if data else 0
+        except BlockingIOError:
+            return
+        except OSError:
+            data, wanted = b"", 0
+        except Violation as error:
+            self._turn_out(guest, pdu.abort(AbortSource.SERVICE_PROVIDER, error.reason))
+            return
+        if not data:
+            self._turn_out(guest)
+        elif not wanted:
+            self._leave(guest)
+            self._ready(guest)
+
+    def _turn_out_late(self) -> None:
+        now = time.monotonic()
+        while self._guests and self._guests[0].until <= now:
+            self._turn_out(self._guests[0])
+
+    def _turn_out(self, guest: Guest, word: bytes = b"") -> None:
+        self._leave(guest)
+        with contextlib.suppress(OSError):
+            guest.connection.send(word)
+        guest.connection.close()
+        self._gone(guest.number)
+
+    def _leave(self, guest: Guest) -> None:
+        self._guests.remove(guest)
+        self._selector.unregister(guest.connection)

@@ -1,0 +1,144 @@
+"""The acceptor's side of an association's negotiation (PS3.8 7.1 and 9.3.2, PS3.7 D.3).
+
+Any storage SOP class, also private ones, in the first transfer syntax that the peer names; Verification.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydicom.uid import UID
+from pynetdicom import AllStoragePresentationContexts, build_context, sop_class
+from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
+from pynetdicom.pdu_primitives import (
+    A_ASSOCIATE,
+    AsynchronousOperationsWindowNegotiation,
+    ImplementationClassUIDNotification,
+    ImplementationVersionNameNotification,
+    MaximumLengthNotification,
+    SCP_SCU_RoleSelectionNegotiation,
+)
+from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
+
+from router.dicom.admission import Rejection
+from router.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
+from router.dicom.pdu import AbortReason, Violation
+
+LONGEST_REQUEST = 2**18  # bytes; 128 contexts of thirty syntaxes each are half of it
+
+VERIFICATION = "1.2.840.10008.1.1"
+_APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
+_STORAGE = frozenset(str(context.abstract_syntax) for context in AllStoragePresentationContexts)
+NO_APPLICATION_CONTEXT = Rejection(1, 1, 2, "application context name not supported")
+NO_PROTOCOL_VERSION = Rejection(1, 2, 2, "protocol version not supported")
+
+_Roles = dict[UID, tuple[bool | None, bool | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An A-ASSOCIATE-RQ as far as it decides who may enter; the rest for `accept`."""
+
+    called: str
+    calling: str
+    peer_max_pdu: int
+    rejection: Rejection | None
+    primitive: A_ASSOCIATE
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The A-ASSOCIATE-AC, and SOP class and transfer syntax of each accepted context by its id."""
+
+    pdu: bytes
+    contexts: dict[int, tuple[str, str]]
+
+
+def read_request(pdu: bytes) -> Request:
+    """Decode a whole A-ASSOCIATE-RQ PDU; Violation when it is none."""
+    request = A_ASSOCIATE_RQ()
+    try:
+        request.decode(pdu)
+        primitive = request.to_primitive()
+        called, calling = str(primitive.called_ae_title).strip(), str(primitive.calling_ae_title).strip()
+        longest = _item(primitive, MaximumLengthNotification)
+        peer_max_pdu = int(longest.maximum_length_received or 0) if longest else 0
+    except Exception as error:  # the decoder raises whatever it stumbles over
+        raise Violation(AbortReason.INVALID_PARAMETER, "the association request cannot be read") from error
+    return Request(called, calling, peer_max_pdu, _rejection(request), primitive)
+
+
+def accept(request: Request, max_pdu: int) -> Accepted:
+    """The answer to an admitted request. `max_pdu` is the longest P-DATA variable field that the node asks for."""
+    try:
+        roles = _roles(request.primitive)
+        results = [_judge(proposed, roles) for proposed in request.primitive.presentation_context_definition_list]
+        pdu = _encode(request, [context for context, _ in results], _replies(request, results, max_pdu))
+        contexts = {
+            context.context_id or 0: (str(context.abstract_syntax), str(context.transfer_syntax[0]))
+            for context, _ in results
+            if context.result == 0
+        }
+    except Exception as error:  # as above: values that decode may still not be allowed
+        raise Violation(AbortReason.INVALID_PARAMETER, "the association request cannot be answered") from error
+    return Accepted(pdu, contexts)
+
+
+def _rejection(request: A_ASSOCIATE_RQ) -> Rejection | None:
+    if not request.protocol_version & 1:
+        return NO_PROTOCOL_VERSION
+    return None if request.application_context_name == _APPLICATION_CONTEXT else NO_APPLICATION_CONTEXT
+
+
+def is_storage(abstract_syntax: str) -> bool:
+    """Whether the SOP class is taken as one of storage: the standard's, or one that it does not know."""
+    uid = UID(abstract_syntax)
+    return uid in _STORAGE or uid.is_private or not hasattr(sop_class, uid.keyword)
+
+
+def _judge(proposed: PresentationContext, roles: _Roles) -> tuple[PresentationContext, list[Any]]:
+    """One context's result. We are SCP only: a peer that wants that role too is told no (PS3.7 D.3.3.4)."""
+    own: list[PresentationContext] = []
+    name = str(proposed.abstract_syntax)
+    if name == VERIFICATION or is_storage(name):
+        own = [build_context(name, [*proposed.transfer_syntax])]
+        own[0].scu_role, own[0].scp_role = True, False
+    (result,), replies = negotiate_as_acceptor([proposed], own, roles)
+    return result, replies
+
+
+def _roles(primitive: A_ASSOCIATE) -> _Roles:
+    items = [item for item in primitive.user_information if isinstance(item, SCP_SCU_RoleSelectionNegotiation)]
+    return {UID(item.sop_class_uid or ""): (item.scu_role, item.scp_role) for item in items}
+
+
+def _replies(request: Request, results: list[tuple[PresentationContext, list[Any]]], max_pdu: int) -> list[Any]:
+    """User information: lengths and names; one role each; a window of one. User identity needs no answer (D.3.3.7)."""
+    longest, name, version = (
+        MaximumLengthNotification(),
+        ImplementationClassUIDNotification(),
+        ImplementationVersionNameNotification(),
+    )
+    longest.maximum_length_received = max_pdu
+    name.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    version.implementation_version_name = IMPLEMENTATION_VERSION
+    replies = [longest, name, version]
+    replies += {item.sop_class_uid: item for _, items in results for item in items}.values()
+    if _item(request.primitive, AsynchronousOperationsWindowNegotiation):
+        window = AsynchronousOperationsWindowNegotiation()
+        window.maximum_number_operations_invoked = window.maximum_number_operations_performed = 1
+        replies.append(window)
+    return replies
+
+
+def _encode(request: Request, contexts: list[PresentationContext], user_information: list[Any]) -> bytes:
+    answer = A_ASSOCIATE()
+    answer.application_context_name = _APPLICATION_CONTEXT
+    answer.calling_ae_title, answer.called_ae_title = request.calling, request.called
+    answer.result = 0
+    answer.presentation_context_definition_results_list = contexts
+    answer.user_information = user_information
+    return bytes(A_ASSOCIATE_AC(answer).encode())
+
+
+def _item(primitive: A_ASSOCIATE, kind: type[Any]) -> Any:
+    return next((item for item in primitive.user_information if isinstance(item, kind)), None)

@@ -1,0 +1,102 @@
+"""Protocol data units of the upper layer (PS3.8 9.3): what of them is not the association's negotiation. Pure."""
+
+import struct
+from collections.abc import Iterator
+from enum import IntEnum
+
+from router.errors import InvalidData
+
+HEADER_BYTES = 6
+PDV_HEADER_BYTES = 6
+COMMAND, LAST = 0x01, 0x02  # message control header, PS3.8 E.2
+
+_HEADER = struct.Struct(">BxL")
+_PDV_HEADER = struct.Struct(">LBB")
+_FIXED_BODY = 4  # of A-RELEASE-RQ, A-RELEASE-RP and A-ABORT
+
+
+class PduType(IntEnum):
+    """The first byte of a PDU."""
+
+    ASSOCIATE_RQ = 1
+    ASSOCIATE_AC = 2
+    ASSOCIATE_RJ = 3
+    P_DATA_TF = 4
+    RELEASE_RQ = 5
+    RELEASE_RP = 6
+    ABORT = 7
+
+
+class AbortSource(IntEnum):
+    """Who aborts (PS3.8 9.3.8)."""
+
+    SERVICE_USER = 0
+    SERVICE_PROVIDER = 2
+
+
+class AbortReason(IntEnum):
+    """Why the service provider aborts (PS3.8 Table 9-26)."""
+
+    NOT_SPECIFIED = 0
+    UNRECOGNIZED_PDU = 1
+    UNEXPECTED_PDU = 2
+    UNRECOGNIZED_PARAMETER = 4
+    UNEXPECTED_PARAMETER = 5
+    INVALID_PARAMETER = 6
+
+
+class Violation(InvalidData):
+    """The peer broke the protocol: the association is aborted with `reason`."""
+
+    def __init__(self, reason: AbortReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def read_header(data: bytes | bytearray | memoryview, offset: int = 0) -> tuple[PduType, int]:
+    """Type and length of the variable field of the PDU at `offset`; Violation when the type is none."""
+    number, length = _HEADER.unpack_from(data, offset)
+    try:
+        return PduType(number), length
+    except ValueError:
+        raise Violation(AbortReason.UNRECOGNIZED_PDU, f"PDU of unknown type {number:02X}") from None
+
+
+def check_length(kind: PduType, length: int, longest: int) -> None:
+    """Violation when the PDU is longer than `longest`, or cannot be of its type; nothing of it was read yet."""
+    fixed = kind in {PduType.RELEASE_RQ, PduType.RELEASE_RP, PduType.ABORT}
+    if length > longest or (fixed and length != _FIXED_BODY):
+        raise Violation(AbortReason.INVALID_PARAMETER, f"PDU of type {kind:02X} with an impossible length")
+
+
+def read_pdv_header(data: bytes | bytearray | memoryview, offset: int, left: int) -> tuple[int, int, int]:
+    """Bytes of value, context id and control header of the PDV at `offset`, with `left` bytes of its PDU to come."""
+    size, context, control = _PDV_HEADER.unpack_from(data, offset)
+    if size < 2 or size + 4 > left:
+        raise Violation(AbortReason.INVALID_PARAMETER, "PDV whose length does not fit its PDU")
+    return size - 2, context, control
+
+
+def abort(source: AbortSource, reason: AbortReason = AbortReason.NOT_SPECIFIED) -> bytes:
+    """An A-ABORT (PS3.8 9.3.8)."""
+    return _HEADER.pack(PduType.ABORT, _FIXED_BODY) + bytes((0, 0, source, reason))
+
+
+def reject(result: int, source: int, reason: int) -> bytes:
+    """An A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
+    return _HEADER.pack(PduType.ASSOCIATE_RJ, _FIXED_BODY) + bytes((0, result, source, reason))
+
+
+def release_response() -> bytes:
+    """An A-RELEASE-RP (PS3.8 9.3.7)."""
+    return _HEADER.pack(PduType.RELEASE_RP, _FIXED_BODY) + bytes(_FIXED_BODY)
+
+
+def command_pdus(context: int, command: bytes, peer_longest: int) -> Iterator[bytes]:
+    """A command set as P-DATA-TF PDUs within the peer's maximum length (0: unlimited)."""
+    room = max(peer_longest - PDV_HEADER_BYTES, 1) if peer_longest else len(command)
+    for start in range(0, len(command), room):
+        part = command[start : start + room]
+        control = COMMAND | (LAST if start + room >= len(command) else 0)
+        pdv = _PDV_HEADER.pack(len(part) + 2, context, control) + part
+        yield _HEADER.pack(PduType.P_DATA_TF, len(pdv)) + pdv

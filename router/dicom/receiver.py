@@ -1,0 +1,74 @@
+"""Serves the connections given to it: the lobby first, then a thread for each association."""
+
+import logging
+import socket
+import threading
+import time
+
+from router.dicom import quiet
+from router.dicom.acceptor import Acceptor, Desk, Service
+from router.dicom.lobby import Guest, Lobby
+from router.dicom.store import Sink
+from router.dicom.wire import Limits, Wire
+
+_MOST_THREADS = 512  # also rejected peers keep one until they close, or for Limits.linger
+
+_log = logging.getLogger(__name__)
+
+
+class Receiver:
+    """The Storage SCP of one process. Every `take` is answered, sooner or later, by `desk.ended`."""
+
+    def __init__(self, sink: Sink, desk: Desk, limits: Limits, receiving_ae: str | None) -> None:
+        self._service = Service(sink, desk, limits, receiving_ae, threading.Event())
+        self._lobby = Lobby(limits.association_request, self._begin, desk.ended)
+        self._lock = threading.Lock()
+        self._open: dict[threading.Thread, tuple[Acceptor, Wire]] = {}
+
+    def start(self) -> None:
+        """Ready for connections."""
+        quiet.settle()
+        self._lobby.open()
+
+    def take(self, connection: socket.socket, number: int, address: str) -> None:
+        """Serve the connection; it is ours from now on."""
+        self._lobby.enter(connection, number, address)
+
+    def stop(self, grace_seconds: float) -> None:
+        """Let messages at hand be finished within the grace, abort the rest; returns when every thread has ended."""
+        self._lobby.close()
+        self._service.stopping.set()
+        until = time.monotonic() + grace_seconds
+        with self._lock:
+            serving = dict(self._open)
+        for _, wire in serving.values():
+            wire.wake()
+        for thread, (_, wire) in serving.items():
+            thread.join(max(0.0, until - time.monotonic()))
+            if thread.is_alive():
+                wire.sever()
+        for thread in serving:
+            thread.join(self._service.limits.linger)
+
+    def _begin(self, guest: Guest) -> None:
+        if len(self._open) >= _MOST_THREADS:
+            guest.connection.close()
+            self._service.desk.ended(guest.number)
+            return
+        wire = Wire(guest.connection, self._service.limits)
+        acceptor = Acceptor(self._service, wire, guest.number, guest.address)
+        thread = threading.Thread(
+            target=self._serve, args=(acceptor, bytes(guest.request)), name="dicom-association", daemon=True
+        )
+        with self._lock:
+            self._open[thread] = acceptor, wire
+        thread.start()
+
+    def _serve(self, acceptor: Acceptor, request_pdu: bytes) -> None:
+        try:
+            acceptor.serve(request_pdu)
+        except Exception:  # noqa: BLE001 the thread's top: a defect ends this association only
+            _log.exception("an association ended by a defect")
+        finally:
+            with self._lock:
+                del self._open[threading.current_thread()]

@@ -1,0 +1,189 @@
+"""One C-STORE request (PS3.4 B): the data set goes to the sink as it comes, and is kept when all of it is right."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from router.dicom import dimse
+from router.dicom.header import uids_of
+from router.dicom.part10 import preamble_and_meta
+from router.dicom.uid import clean, valid
+from router.errors import InvalidData, TransientError
+from router.model import InstanceUids
+
+_FIRST_LOOK = 2**13  # bytes; the series UID is among the first two thousand of nearly every data set
+_LAST_LOOK = 2**20
+_ROOM_CHECK = 2**26  # bytes of one data set between two looks at the free space
+
+_log = logging.getLogger(__name__)
+
+
+class IncomingFile(Protocol):
+    """One instance on its way to disk. OSError or TransientError from any method is answered with A700."""
+
+    def write(self, parts: Sequence[bytes | memoryview]) -> None:
+        """Append the parts, in order; the Part 10 header comes first. They are valid during the call only."""
+
+    def commit(self, uids: InstanceUids) -> None:
+        """Bytes and name survive power loss once this returns."""
+
+    def discard(self) -> None:
+        """Leave no trace; also after a failed write or commit."""
+
+
+class Sink(Protocol):
+    """Where instances go. Called from several threads at once."""
+
+    def has_room(self) -> bool:
+        """Whether one more instance is welcome (free-space floor)."""
+
+    def create(self) -> IncomingFile:
+        """A new file for one instance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An instance was made durable and acknowledged. `size` is the data set's, in bytes."""
+
+    uids: InstanceUids
+    sop_class: str
+    calling_ae: str
+    address: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An instance (`status` as in the response) or an association (`status` None) was refused."""
+
+    calling_ae: str
+    address: str
+    reason: str
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Who sends from where, and who receives."""
+
+    calling_ae: str
+    address: str
+    receiving_ae: str
+
+
+class Storing:
+    """One C-STORE request from its command to its status. A fault is remembered, and the rest of the data passed by."""
+
+    def __init__(self, sink: Sink, request: dimse.Request, transfer_syntax: str, parties: Parties) -> None:
+        self._sink = sink
+        self._request = request
+        self._syntax = transfer_syntax
+        self._parties = parties
+        self._size = 0
+        self._file: IncomingFile | None = None
+        self._beginning = _Beginning(transfer_syntax)
+        self._fault: tuple[int, str] | None = None
+        with self._remembering():
+            self._open()
+
+    def write(self, parts: Sequence[memoryview]) -> None:
+        """The next bytes of the data set."""
+        if self._fault is not None or self._file is None:
+            return
+        with self._remembering():
+            before, self._size = self._size, self._size + sum(map(len, parts))
+            if self._size // _ROOM_CHECK > before // _ROOM_CHECK:
+                self._need_room()
+            self._beginning.add(parts)
+            self._file.write(parts)
+
+    def finish(self) -> tuple[int, Received | Refused]:
+        """The data set is complete: the status to answer with, and what to record. Durable when it is Success."""
+        with self._remembering():
+            if self._fault is None and self._file is not None:
+                outcome = self._checked()
+                self._file.commit(outcome.uids)
+                self._file = None
+                return dimse.SUCCESS, outcome
+        status, reason = self._fault or (dimse.OUT_OF_RESOURCES, "no file")
+        return status, Refused(self._parties.calling_ae, self._parties.address, reason, status)
+
+    def drop(self) -> None:
+        """The rest will not come: no file stays."""
+        if self._file is not None:
+            self._file.discard()
+            self._file = None
+
+    def _open(self) -> None:
+        sop_class, sop_instance = self._announced()
+        if not self._request.has_data_set:
+            raise InvalidData("a C-STORE request without a data set")
+        self._need_room()
+        self._file = self._sink.create()
+        sender, receiver = self._parties.calling_ae, self._parties.receiving_ae
+        self._file.write([preamble_and_meta(sop_class, sop_instance, self._syntax, sender, receiver)])
+
+    def _need_room(self) -> None:
+        if not self._sink.has_room():
+            raise TransientError("free space is below the floor")
+
+    def _announced(self) -> tuple[str, str]:
+        words = self._request.sop_class, self._request.sop_instance
+        sop_class, sop_instance = (clean(word.decode("ascii", "replace")) for word in words)
+        return valid(sop_class), valid(sop_instance)
+
+    def _checked(self) -> Received:
+        uids, sop_class = self._beginning.uids()
+        if self._announced() != (sop_class, uids.sop):
+            raise InvalidData("the data set's SOP class or instance is not the request's")
+        return Received(uids, sop_class, self._parties.calling_ae, self._parties.address, self._size)
+
+    @contextmanager
+    def _remembering(self) -> Iterator[None]:
+        try:
+            yield
+        except InvalidData as error:
+            self._fail(dimse.NOT_THIS_INSTANCE, str(error))
+        except TransientError as error:
+            self._fail(dimse.OUT_OF_RESOURCES, str(error))
+        except OSError as error:
+            self._fail(dimse.OUT_OF_RESOURCES, f"cannot write: {error.strerror}")
+        except Exception:  # noqa: BLE001 a fault of ours is not the instance's: the sender must try again
+            _log.exception("receiving an instance failed")
+            self._fail(dimse.OUT_OF_RESOURCES, "internal fault, see the log")
+
+    def _fail(self, status: int, reason: str) -> None:
+        self._fault = status, reason
+        self.drop()
+
+
+class _Beginning:
+    """Collects the data set's first bytes until its UIDs are found in them."""
+
+    def __init__(self, transfer_syntax: str) -> None:
+        self._syntax = transfer_syntax
+        self._bytes = bytearray()
+        self._next_look = _FIRST_LOOK
+        self._found: tuple[InstanceUids, str] | None = None
+
+    def add(self, parts: Sequence[memoryview]) -> None:
+        for part in parts:
+            if self._found is not None or len(self._bytes) >= _LAST_LOOK:
+                return
+            self._bytes += part[: _LAST_LOOK - len(self._bytes)]
+            if len(self._bytes) >= self._next_look:
+                self._look()
+
+    def uids(self) -> tuple[InstanceUids, str]:
+        """UIDs and SOP class; InvalidData when the data set has none that are valid."""
+        return self._found or uids_of(bytes(self._bytes), self._syntax)
+
+    def _look(self) -> None:
+        self._next_look = 8 * len(self._bytes)
+        try:
+            self._found = uids_of(bytes(self._bytes), self._syntax)
+        except InvalidData:
+            return  # perhaps there is more to come: the last look decides
+        self._bytes.clear()

@@ -1,0 +1,232 @@
+"""Receive workers, seen from both sides. A worker knows its sink and its channel, nothing else of the node."""
+
+import logging
+import os
+import queue
+import selectors
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from router.dicom.acceptor import Desk
+from router.dicom.admission import Rejection
+from router.dicom.channel import Answer, Ask, Begin, Channel, Ended, Message, Stop, Take
+from router.dicom.receiver import Receiver
+from router.dicom.store import Received, Refused, Sink
+from router.dicom.wire import Limits
+
+_SEND_SECONDS = 5.0  # a worker that takes no message for so long is broken
+_RESTART_SECONDS = 1.0
+_END_SECONDS = 5.0
+_UNSAID = Rejection(2, 3, 1, "the node is stopping")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerCommands:
+    """How to start each worker: a command line, to which the number of its channel's descriptor is added.
+
+    The program calls `work` with that descriptor and a sink that no other process writes to.
+    """
+
+    commands: tuple[tuple[str, ...], ...]
+
+
+@dataclass(eq=False, slots=True)
+class _Worker:
+    command: Sequence[str]
+    process: subprocess.Popen[bytes]
+    channel: Channel
+    numbers: set[int] = field(default_factory=set)
+
+
+class Workers:
+    """The worker processes, seen from the main one. A worker that ends is started anew."""
+
+    def __init__(self, commands: WorkerCommands, desk: Desk, limits: Limits, receiving_ae: str | None) -> None:
+        self._commands = commands.commands
+        self._desk = desk
+        self._begin = Begin(limits, receiving_ae)
+        self._workers: list[_Worker] = []
+        self._vacant: list[Sequence[str]] = []
+        self._asked: list[tuple[_Worker, Ask]] = []
+        self._lock = threading.Lock()
+        self._stopping = False
+        self._selector = selectors.DefaultSelector()
+        self._outcomes: queue.SimpleQueue[Received | Refused | None] = queue.SimpleQueue()
+        self._listening = threading.Thread(target=self._listen, name="dicom-workers", daemon=True)
+        self._recording = threading.Thread(target=self._record, name="dicom-record", daemon=True)
+
+    def start(self) -> None:
+        """Start every worker; what is given to one before it is up waits in its channel."""
+        for command in self._commands:
+            self._hire(command)
+        self._recording.start()
+        self._listening.start()
+
+    def take(self, connection: socket.socket, number: int, address: str) -> None:
+        """To the worker with the fewest connections; refused by closing it when there is none."""
+        with self._lock:
+            worker = min(self._workers, key=lambda worker: len(worker.numbers), default=None)
+            if worker is not None:
+                worker.numbers.add(number)
+        if worker is None or not self._tell(worker, Take(number, address), connection):
+            self._desk.ended(number)
+        connection.close()
+
+    def stop(self, grace_seconds: float) -> None:
+        """As `Receiver.stop`, in every worker; afterwards none is left."""
+        self._stopping = True
+        with self._lock:
+            workers = list(self._workers)
+        for worker in workers:
+            self._tell(worker, Stop(grace_seconds))
+        until = time.monotonic() + grace_seconds + _END_SECONDS
+        for worker in workers:
+            try:
+                worker.process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+        self._listening.join()
+        self._outcomes.put(None)
+        self._recording.join()
+        self._selector.close()
+
+    def _hire(self, command: Sequence[str]) -> None:
+        channel, theirs = Channel.pair(_SEND_SECONDS)
+        with theirs:
+            process = subprocess.Popen(  # noqa: S603 our own program
+                [*command, str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+            )
+        worker = _Worker(command, process, channel)
+        self._tell(worker, self._begin)
+        self._selector.register(channel, selectors.EVENT_READ, worker)
+        with self._lock:
+            self._workers.append(worker)
+
+    def _tell(self, worker: _Worker, message: Message, connection: socket.socket | None = None) -> bool:
+        try:
+            worker.channel.send(message, connection)
+        except OSError:
+            worker.process.kill()  # what it had open is lost, and its channel's end tells us so
+            return False
+        return True
+
+    def _listen(self) -> None:
+        while self._workers or not self._stopping:
+            ready = self._selector.select(0 if self._asked else _RESTART_SECONDS)
+            for key, _ in ready:
+                self._hear(key.data)
+            if not ready:
+                self._answer()
+                self._fill_vacancies()
+
+    def _hear(self, worker: _Worker) -> None:
+        try:
+            received = worker.channel.receive()
+        except OSError:
+            received = None
+        if received is None:
+            self._dismiss(worker)
+            return
+        message, _ = received
+        if isinstance(message, Ask):
+            self._asked.append((worker, message))
+        elif isinstance(message, Ended):
+            self._forget(worker, message.number)
+        elif isinstance(message, Received | Refused):
+            self._outcomes.put(message)
+
+    def _answer(self) -> None:
+        """Once every message before them is heard: the end of one association may make room for the next."""
+        asked, self._asked = self._asked, []
+        for worker, ask in asked:
+            self._tell(worker, Answer(ask.number, self._desk.admit(ask.number, ask.called, ask.calling)))
+
+    def _forget(self, worker: _Worker, number: int) -> None:
+        with self._lock:
+            worker.numbers.discard(number)
+        self._desk.ended(number)
+
+    def _dismiss(self, worker: _Worker) -> None:
+        self._selector.unregister(worker.channel)
+        worker.channel.close()
+        with self._lock:
+            self._workers.remove(worker)
+        for number in list(worker.numbers):
+            self._forget(worker, number)
+        if not self._stopping:
+            worker.process.wait()
+            _log.error("a receive worker ended with status %s and is started anew", worker.process.returncode)
+            self._vacant.append(worker.command)
+
+    def _fill_vacancies(self) -> None:
+        vacant, self._vacant = self._vacant, []
+        for command in vacant:
+            if not self._stopping:
+                self._hire(command)
+
+    def _record(self) -> None:
+        while (outcome := self._outcomes.get()) is not None:
+            self._desk.record(outcome)
+
+
+class _RemoteDesk:
+    """The desk of the main process, as a worker sees it."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._answers: dict[int, queue.SimpleQueue[Rejection | None]] = {}
+
+    def admit(self, number: int, called: str, calling: str) -> Rejection | None:
+        answer = self._answers[number] = queue.SimpleQueue()
+        self._send(Ask(number, called, calling))
+        try:
+            return answer.get(timeout=_SEND_SECONDS)
+        except queue.Empty:
+            return _UNSAID
+        finally:
+            del self._answers[number]
+
+    def answered(self, answer: Answer) -> None:
+        waiting = self._answers.get(answer.number)
+        if waiting is not None:
+            waiting.put(answer.rejection)
+
+    def ended(self, number: int) -> None:
+        self._send(Ended(number))
+
+    def record(self, outcome: Received | Refused) -> None:
+        self._send(outcome)
+
+    def _send(self, message: Message) -> None:
+        try:
+            self._channel.send(message)
+        except OSError:
+            os._exit(1)  # the main process is gone: nothing that follows could be told
+
+
+def work(descriptor: int, sink: Sink) -> None:
+    """A worker's life: serve what comes over the channel until told to stop, or until the main process is gone."""
+    channel = Channel(socket.socket(fileno=descriptor))
+    desk = _RemoteDesk(channel)
+    first = channel.receive()
+    if first is None or not isinstance(first[0], Begin):
+        return
+    receiver = Receiver(sink, desk, first[0].limits, first[0].receiving_ae)
+    receiver.start()
+    while (received := channel.receive()) is not None:
+        message, connection = received
+        if isinstance(message, Take) and connection is not None:
+            receiver.take(connection, message.number, message.address)
+        elif isinstance(message, Answer):
+            desk.answered(message)
+        elif isinstance(message, Stop):
+            receiver.stop(message.grace_seconds)
+            return
+    os._exit(1)  # as above

@@ -1,0 +1,77 @@
+"""A receiver as a process of its own until SIGTERM: `receiver.py ours|durable|unsynced FOLDER PORT WORKERS MAX_PDU`."""
+
+import itertools
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, _config, evt
+
+from router import worker
+from router.dicom.admission import Admission
+from router.dicom.server import StorageServer
+from router.dicom.wire import Limits
+from router.storage.incoming import Incoming, IncomingFolder
+
+
+def ours(folder: Path, port: int, workers: int, max_pdu: int) -> None:
+    """The node's own."""
+    incoming = Incoming(folder)
+    sink = worker.commands(incoming, workers, 0) if workers else IncomingFolder(incoming.worker_folder(1), 0)
+    server = StorageServer(
+        sink,
+        admission=Admission(max_associations_per_sender=64),
+        record=lambda _: None,
+        limits=Limits(max_pdu=max_pdu),
+    )
+    server.start("127.0.0.1", port)
+    _wait()
+    server.stop(2)
+
+
+def plain(folder: Path, port: int, max_pdu: int, *, durable: bool) -> None:
+    """pynetdicom's loop, the handler as its documentation shows it for speed; `durable` adds the syncs."""
+    numbers = itertools.count()
+
+    def store(event: evt.Event) -> int:
+        path = folder / f"{next(numbers)}.part"
+        with path.open("wb") as file:
+            file.write(event.encoded_dataset())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        if durable:
+            path.rename(path.with_suffix(".dcm"))
+            handle = os.open(folder, os.O_RDONLY)
+            os.fsync(handle)
+            os.close(handle)
+        return 0x0000
+
+    entity = AE()
+    _config.UNRESTRICTED_STORAGE_SERVICE = True
+    entity.add_supported_context("1.2.840.10008.1.1", ALL_TRANSFER_SYNTAXES)
+    entity.maximum_pdu_size = max_pdu
+    server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
+    _wait()
+    if server is not None:
+        server.shutdown()
+
+
+def _wait() -> None:
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    while not ended.wait(1):
+        pass
+
+
+def main(kind: str, folder: str, port: str, workers: str, max_pdu: str) -> None:
+    if kind == "ours":
+        ours(Path(folder), int(port), int(workers), int(max_pdu))
+    else:
+        plain(Path(folder), int(port), int(max_pdu), durable=kind == "durable")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

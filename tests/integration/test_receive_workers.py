@@ -1,0 +1,170 @@
+"""Receive workers as processes: shared out, counted together, replaced when they die, gone with the main process."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from test_hostile_peers import GOOD, REQUEST, answer, associated, connected, status, store_command
+
+from router import worker
+from router.dicom import pdu
+from router.dicom.admission import Admission
+from router.dicom.server import StorageServer
+from router.dicom.store import Received, Refused
+from router.storage.incoming import Incoming, IncomingFolder
+
+MAIN = """
+import sys, time
+from pathlib import Path
+from router import worker
+from router.dicom.admission import Admission
+from router.dicom.server import StorageServer
+from router.storage.incoming import Incoming
+server = StorageServer(
+    worker.commands(Incoming(Path(sys.argv[1])), 2, 0), admission=Admission(), record=lambda _: None
+)
+print(server.start("127.0.0.1", 0), flush=True)
+time.sleep(60)
+"""
+
+
+class Node:
+    """A server of ours with two worker processes."""
+
+    def __init__(self, folder: Path, admission: Admission) -> None:
+        self.incoming = Incoming(folder)
+        self.outcomes: list[Received | Refused] = []
+        commands = worker.commands(self.incoming, 2, 0)
+        self.server = StorageServer(commands, admission=admission, record=self.outcomes.append)
+        self.port = self.server.start("127.0.0.1", 0)
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    node = Node(tmp_path / "incoming", Admission(max_associations_per_sender=4))
+    yield node
+    node.server.stop(3)
+    assert children(os.getpid()) == []
+
+
+def children(process: int) -> list[int]:
+    """The receive workers that a process has started."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (entry / "stat").read_text(encoding="ascii").rpartition(")")[2].split()
+            line = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if int(stat[1]) == process and stat[0] != "Z" and b"router.worker" in line:
+            found.append(int(entry.name))
+    return found
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 5) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.02)
+
+
+def store(peer: socket.socket) -> int:
+    peer.sendall(GOOD)
+    return status(peer)
+
+
+def test_associations_are_shared_out_and_each_worker_writes_to_its_own_folder(node: Node) -> None:
+    with associated(node.port) as first, associated(node.port) as second:
+        assert store(first) == store(second) == 0
+    files = node.incoming.files(10)
+    assert {path.parent.name for path in files} == {"1", "2"}
+    wait_for(lambda: len(node.outcomes) == 2)
+    outcome = node.outcomes[0]
+    assert isinstance(outcome, Received)
+    assert (outcome.calling_ae, outcome.address, outcome.uids.sop) == ("HOSTILE", "127.0.0.1", "1.2.3.4.5")
+
+
+def test_the_limit_per_sender_counts_over_all_workers_and_a_release_makes_room_at_once(node: Node) -> None:
+    with associated(node.port), associated(node.port), associated(node.port):
+        for _ in range(10):
+            with associated(node.port) as fourth, connected(node.port) as fifth:
+                fifth.sendall(REQUEST)
+                kind, body = answer(fifth)
+                assert (kind, body[1:]) == (pdu.PduType.ASSOCIATE_RJ, b"\2\3\2")
+                fourth.sendall(b"\5\0\0\0\0\4\0\0\0\0")
+                assert answer(fourth)[0] == pdu.PduType.RELEASE_RP
+
+
+def test_a_worker_that_is_killed_is_started_anew_and_its_associations_no_longer_count(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost = [associated(node.port) for _ in range(4)]
+    for one in lost:
+        one.__enter__()
+    before = children(os.getpid())
+    for process in before:
+        os.kill(process, signal.SIGKILL)
+    wait_for(lambda: len(set(children(os.getpid())) - set(before)) == 2)
+    for _ in range(4):
+        with associated(node.port) as peer:
+            assert store(peer) == 0
+    assert "started anew" in caplog.text
+    for one in lost:
+        one.__exit__(None, None, None)
+
+
+def test_a_worker_leaves_signals_to_the_main_process(node: Node) -> None:
+    with associated(node.port) as peer:
+        for process in children(os.getpid()):
+            os.kill(process, signal.SIGTERM)
+            os.kill(process, signal.SIGINT)
+        assert store(peer) == 0
+
+
+def test_workers_die_with_the_main_process(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", MAIN, str(tmp_path / "in")], stdout=subprocess.PIPE) as main:
+        assert main.stdout is not None
+        port = int(main.stdout.readline())
+        with associated(port) as peer:
+            peer.sendall(pdu.abort(pdu.AbortSource.SERVICE_USER))
+        workers = children(main.pid)
+        assert len(workers) == 2
+        main.kill()
+    wait_for(lambda: not any(Path(f"/proc/{process}").exists() for process in workers))
+
+
+def test_stopping_finishes_the_instance_at_hand_then_aborts(tmp_path: Path) -> None:
+    node = Node(tmp_path / "incoming", Admission())
+    with associated(node.port) as peer, associated(node.port) as idle:
+        command = len(store_command()) + 12
+        peer.sendall(GOOD[: command + 500])
+        time.sleep(0.2)
+        late = threading.Timer(0.3, peer.sendall, [GOOD[command + 500 :]])  # while the server is stopping
+        late.start()
+        node.server.stop(5)
+        late.join()
+        assert status(peer) == 0
+        assert answer(peer)[0] == answer(idle)[0] == pdu.PduType.ABORT
+    assert len(node.incoming.files(10)) == 1
+
+
+def test_the_cataloguer_reads_every_folder_in_order_of_arrival_also_of_workers_that_are_no_more(tmp_path: Path) -> None:
+    incoming = Incoming(tmp_path)
+    sinks = [IncomingFolder(incoming.worker_folder(number), 0) for number in (1, 2, 9)]
+    for number in range(6):
+        file = sinks[number % 3].create()
+        file.write([b"x", memoryview(b"%d" % number)])
+        file.commit(None)  # type: ignore[arg-type]  # not part of the name
+    unfinished = sinks[2].create()
+    assert [path.read_bytes() for path in incoming.files(4)] == [b"x0", b"x1", b"x2", b"x3"]
+    assert len(incoming.files(99)) == 6
+    Incoming(tmp_path).sweep()
+    assert not list(tmp_path.glob("*/*.part"))
+    unfinished.discard()
