@@ -19,6 +19,7 @@ from router.events import Journal
 from router.flow.inventory import Inventory, take
 from router.flow.rebuild import Rebuild, Rebuilt
 from router.storage import open_storage
+from router.storage.incoming import waiting_in
 from router.storage.lock import lock
 from router.storage.studies import Studies
 
@@ -37,7 +38,8 @@ def command(config_file: Path, as_json: bool, rebuild: bool) -> None:
     rebuilt = _rebuild(config) if rebuild else None
     require_node(config)
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
-    found = take(Studies(config.node.data / "studies"), catalogue.instances, _progress)
+    waiting = waiting_in(config.node.data / "incoming")
+    found = take(Studies(config.node.data / "studies"), catalogue.instances, waiting, _progress)
     catalogue.engine.close_thread()
     if as_json:
         print_json({"instances": found.instances, "missing": found.missing,

@@ -27,17 +27,19 @@ class Inventory:
         return not (self.missing or self.corrupt or self.unindexed)
 
 
-def take(studies: Studies, instances: Instances, progress: Progress) -> Inventory:
-    """Compare every row with its file and every file with the rows. Reads every byte; safe while the node runs."""
+def take(studies: Studies, instances: Instances, waiting: Callable[[Path], bool], progress: Progress) -> Inventory:
+    """Compare every row with its file and every file with the rows. Reads every byte; safe while the node runs.
+
+    `waiting` says whether a file still has its incoming name: a crash came before its row, the next start makes it.
+    """
     on_disk = set(studies.walk())
     rows = {studies.path(row.uids, row.version): row.digest for row in instances.walk()}
     corrupt = [path for path in progress(sorted(on_disk & set(rows))) if not _intact(path, rows[path])]
     # A file that was filed during the walk has its row by now.
     later = {studies.path(row.uids, row.version) for row in instances.walk()}
     missing = [path for path in rows if not path.exists()]
-    return Inventory(
-        len(rows), studies.names(missing), studies.names(corrupt), studies.names(on_disk - set(rows) - later)
-    )
+    unindexed = [path for path in on_disk - set(rows) - later if not waiting(path)]
+    return Inventory(len(rows), studies.names(missing), studies.names(corrupt), studies.names(unindexed))
 
 
 def _intact(path: Path, expected: str) -> bool:

@@ -71,7 +71,8 @@ def doubts(case: Case, key: ExamKey, first: ExamKey, policy: IdentityPolicy) -> 
 def _corrected(case: Case, key: ExamKey, first: ExamKey, policy: IdentityPolicy) -> bool:
     """Whether the images themselves say that the earlier version was the wrong one.
 
-    Both list the same studies, all are here, and each bears this patient's id and contradicts the other patient. An ExamId that is used again for another patient's study is no correction.
+    Both list the same studies, all are here, and each bears this patient's id and contradicts the other patient.
+    An ExamId that is used again for another patient's study is no correction.
     """
     if set(key.study_uids) != set(first.study_uids) or not set(key.study_uids) <= set(case.studies):
         return False

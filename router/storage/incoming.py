@@ -127,6 +127,12 @@ class Incoming:
         return [path for path in self._folder.iterdir() if path.is_dir()]
 
 
+def waiting_in(incoming: Path) -> Callable[[Path], bool]:
+    """Whether a file has a name below `incoming`, the folder of all nodes, as of now."""
+    known = {path.stat().st_ino for path in incoming.glob("*/*/*.dcm")}
+    return lambda path: path.stat().st_ino in known
+
+
 def sweep(folder: Path) -> None:
     """Remove what was never acknowledged."""
     for part in folder.glob("*.part"):

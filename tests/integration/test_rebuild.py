@@ -23,14 +23,14 @@ from router.events import Journal
 from router.flow.cataloguer import Cataloguer
 from router.flow.correlator import Correlator
 from router.flow.intake import Intake
-from router.flow.inventory import take
+from router.flow.inventory import Inventory, take
 from router.flow.rebuild import Rebuild, Rebuilt
 from router.flow.review import Review
 from router.model import InstanceUids
 from router.reports.settle import Seen
 from router.states import State
 from router.storage import Storage, open_storage
-from router.storage.incoming import IncomingFolder
+from router.storage.incoming import IncomingFolder, waiting_in
 from samples import exam_document
 
 STUDY = "1.2.3.1"
@@ -131,8 +131,13 @@ def place(tmp_path: Path) -> Iterator[Place]:
     made.catalogue.engine.close_thread()
 
 
+def inventory(place: Place) -> Inventory:
+    waiting = waiting_in(place.config.node.data / "incoming")
+    return take(place.storage.studies, place.catalogue.instances, waiting, lambda paths: paths)
+
+
 def test_a_sound_folder_has_nothing_amiss(place: Place) -> None:
-    found = take(place.storage.studies, place.catalogue.instances, lambda paths: paths)
+    found = inventory(place)
     assert (found.instances, found.sound) == (3, True)
 
 
@@ -142,7 +147,7 @@ def test_missing_corrupt_and_unindexed_files_are_named(place: Place) -> None:
     damaged = folder / "1.2.3.4.1.dcm"
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"\xff")
     (folder / "1.2.3.4.9.dcm").write_bytes(b"whatever")
-    found = take(place.storage.studies, place.catalogue.instances, lambda paths: paths)
+    found = inventory(place)
     below = f"{STUDY}/1.2.3.2"
     assert found.missing == (f"{below}/1.2.3.4.0.dcm",)
     assert found.corrupt == (f"{below}/1.2.3.4.1.dcm",)

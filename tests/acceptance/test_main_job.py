@@ -1,0 +1,230 @@
+"""The main job with the node as a process: an exam comes, is delivered whole, and can be followed."""
+
+import base64
+import json
+import re
+import stat
+import urllib.request
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import Exam, Site, command, command_here, make_exam, send_all
+from router.crypto.keys import load_public
+from router.crypto.symmetric import sm3
+from router.states import State
+
+LINE: dict[str, Any] = {
+    "id": str, "exam_id": str, "destination": str, "channel": str, "state": str, "due": (str, type(None)),
+    "slack_seconds": (float, int, type(None)), "attempts": int, "selected": int, "sent": int, "waiting_for": list,
+    "error": (str, type(None)),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("main-job"))
+    try:
+        yield site.start()
+    finally:
+        site.stop()
+
+
+@pytest.fixture(scope="module")
+def exam(site: Site) -> Exam:
+    """An exam that was delivered, its PDF written slowly under its own name."""
+    exam = make_exam(site, 1)
+    send_all(site.port, exam.study.files)
+    site.drop(f"{exam.id}.json", exam.json())
+    site.drop_slowly(f"{exam.id}.pdf", exam.pdf(site.folder))
+    site.wait_for(State.DELIVERED, exam.id)
+    return exam
+
+
+def test_every_data_set_is_at_the_platform_byte_for_byte_and_was_sent_once(site: Site, exam: Exam) -> None:
+    site.assert_images_equal(exam.study)
+    requests = site.stored_requests()
+    assert {file.sop_instance: requests[file.sop_instance] for file in exam.study.files} == dict.fromkeys(
+        (file.sop_instance for file in exam.study.files), 1
+    )
+
+
+def test_report_and_json_are_at_the_platform_as_the_ris_gave_them_with_the_images_counted(
+    site: Site, exam: Exam
+) -> None:
+    there = site.exam_at_platform(exam.id)
+    document = json.loads((there / "exam.json").read_bytes())
+    given = json.loads((site.drop_folder / "done" / f"{exam.id}.json").read_bytes())
+    assert (there / "report.pdf").read_bytes() == exam.pdf(site.folder)
+    assert document["Report"].items() >= given["Report"].items()
+    assert document["Patient"].items() >= given["Patient"].items()
+    assert document["Study"]["ImageCount"] == len(exam.study.files)
+    assert document["Study"]["StudyInstanceUIDs"] == [exam.study.uid]
+
+
+def test_the_receipt_verifies_with_the_platforms_key_and_is_given_once(site: Site, exam: Exam) -> None:
+    [kept] = (site.data / "reports").glob("*/sent/cloud/*/receipt.json")
+    receipt = json.loads(kept.read_bytes())
+    signed = f"GM1-RESP\n200\n{receipt['nonce']}\n{sm3(base64.b64decode(receipt['body'])).hex()}\n".encode()
+    key = load_public(site.folder / "keys" / "platform-sign.pub.pem")
+    assert key.verify(signed, base64.b64decode(receipt["signature"]))
+    assert [given["receipt"] for given in site.receipts(exam.id)] == [receipt["receipt"]]
+
+
+def test_the_drop_folder_is_left_tidy(site: Site, exam: Exam) -> None:
+    there = {path.relative_to(site.drop_folder).as_posix() for path in site.drop_folder.rglob("*") if path.is_file()}
+    assert there == {f"done/{exam.id}.json", f"done/{exam.id}.pdf"}
+
+
+def test_queue_list_json_has_the_keys_and_types_of_the_contract_and_nothing_else_is_printed(
+    site: Site, exam: Exam
+) -> None:
+    answer = command("queue", "list", "--json", "--config", site.config_file)
+    lines = json.loads(answer.stdout)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert [set(line) for line in lines] == [set(LINE)] * 2
+    assert [(k, v) for line in lines for k, v in line.items() if not isinstance(v, LINE[k])] == []
+    assert {(line["channel"], line["state"], line["selected"], line["sent"]) for line in lines} == {
+        ("report", "delivered", 1, 1),
+        ("images", "delivered", 40, 40),
+    }
+    assert {line["exam_id"] for line in lines} == {exam.id}
+    assert all(datetime.fromisoformat(line["due"]).tzinfo for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("options", "channels"),
+    [
+        (["--state", "delivered"], ["report", "images"]),
+        (["--state", "held"], []),
+        (["--destination", "cloud"], ["report", "images"]),
+        (["--destination", "elsewhere"], []),
+        (["--text", "EXM7183"], ["report", "images"]),
+        (["--text", "nobody"], []),
+    ],
+)
+def test_queue_list_filters(options: list[str], channels: list[str], site: Site, exam: Exam) -> None:
+    answer = command_here("queue", "list", *options, "--json", "--config", site.config_file)
+    assert (answer.returncode, [line["channel"] for line in json.loads(answer.stdout)]) == (0, channels)
+    assert exam.id in answer.stdout or not channels
+
+
+def names_of(site: Site, exam: Exam) -> dict[str, str]:
+    delivery = str(site.lines(exam.id)[0].delivery.id)
+    return {"ExamId": exam.id, "study": exam.study.uid, "file": f"{exam.id}.pdf", "delivery": delivery}
+
+
+@pytest.mark.parametrize("name", ["ExamId", "study", "file", "delivery"])
+def test_explain_tells_the_whole_story_under_every_name(name: str, site: Site, exam: Exam) -> None:
+    named = names_of(site, exam)[name]
+    answer = command_here("queue", "explain", named, "--json", "--config", site.config_file)
+    [story] = json.loads(answer.stdout)
+    images = next(one for one in story["deliveries"] if one["channel"] == "images")
+    assert (answer.returncode, story["exam_id"], story["studies"][0]["study"]) == (0, exam.id, exam.study.uid)
+    assert story["studies"][0]["joined_by"] == "listed in StudyInstanceUIDs"
+    assert {(e["class"], e["class_rule"], e["state"], e["status"]) for e in images["ledger"]} == {
+        ("thin", "thin CT", "sent", 0)
+    }
+    assert len(images["ledger"]) == 40
+    assert "sending -> delivered" in " ".join(event["text"] for event in story["events"])
+
+
+def test_explain_in_words_names_states_rules_and_the_receipt(site: Site, exam: Exam) -> None:
+    answer = command_here("queue", "explain", exam.id, "--config", site.config_file)
+    receipt = site.receipts(exam.id)[0]["receipt"]
+    assert answer.returncode == 0
+    assert all(word in answer.stdout for word in (exam.study.uid, "delivered", "thin CT", "class thin", receipt))
+
+
+def test_verify_finds_every_instance_as_it_came(site: Site, exam: Exam) -> None:
+    answer = command("verify", "--json", "--config", site.config_file)
+    found = json.loads(answer.stdout)
+    assert answer.returncode == 0
+    assert found == {"instances": len(exam.study.files), "missing": [], "corrupt": [], "unindexed": []}
+
+
+UNKNOWN_KEY = (
+    '[hospital]\nUSCI = "1"\nHospitalCode = "1"\nHospitalName = "1"\nHospitalBranchCode = "1"\n[node]\nx = 1\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["queue", "explain", "nobody"], 1, "known"),
+        (["queue", "show", "999999"], 1, "known"),
+        (["queue", "hold", "nobody", "--why", "a test"], 1, "known"),
+        (["queue", "release", "1", "--why", "it is not held"], 1, "nothing to release"),
+        (["queue", "retry", "1", "--why", "it is delivered"], 1, "nothing to retry"),
+        (["queue", "hold", "1"], 2, "--why"),
+        (["queue", "release", "1", "--why", " "], 2, "--why"),
+        (["queue", "cancel", "--why", "nothing named"], 2, "name deliveries"),
+        (["queue", "list", "--no-such-option"], 2, "no-such-option"),
+        (["queue", "list", "--state", "lost"], 2, "lost"),
+        (["queue", "tidy"], 2, "tidy"),
+        (["tidy"], 2, "tidy"),
+    ],
+)
+def test_a_wrong_name_is_exit_1_and_wrong_use_is_exit_2(
+    arguments: list[str], status: int, says: str, site: Site, exam: Exam
+) -> None:
+    config = ["--config", site.config_file] if len(arguments) > 2 else []
+    answer = command_here(*arguments, *config)
+    assert (answer.returncode, says in answer.stderr) == (status, True), answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert site.is_in(State.DELIVERED, exam.id)
+    assert not answer.stdout or "0 delivery" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (UNKNOWN_KEY, "node.x: unknown key"),
+        ("[node", "not TOML"),
+        ("[node]\n", "hospital: missing"),
+        (None, "cannot read"),
+    ],
+)
+def test_a_bad_configuration_is_exit_2_and_says_what_is_wrong(text: str | None, says: str, tmp_path: Path) -> None:
+    file = tmp_path / "router.toml"
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+    for name in (["queue", "list"], ["verify"], ["run"]):
+        answer = command_here(*name, "--config", file)
+        assert (answer.returncode, answer.stdout, says in answer.stderr) == (2, "", True), answer.stderr
+
+
+def test_a_data_folder_without_a_node_is_exit_1(site: Site, tmp_path: Path) -> None:
+    file = tmp_path / "router.toml"
+    file.write_text(site.config_file.read_text(encoding="utf-8"), encoding="utf-8")
+    answer = command_here("queue", "list", "--json", "--config", file)
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert "no node here yet" in answer.stderr
+    assert not (tmp_path / "node").exists()
+
+
+def test_the_ready_line_names_both_ports_and_health_answers(site: Site) -> None:
+    assert re.fullmatch(r"ready dicom=\d+ admin=\d+\n", site.node.ready_line)
+    with urllib.request.urlopen(f"http://127.0.0.1:{site.node.ports['admin']}/health", timeout=5) as answer:
+        health: dict[str, Any] = json.loads(answer.read())
+    assert (health["ok"], health["node"]) == (True, "acceptance")
+
+
+def test_the_nodes_log_tells_what_happened_and_nothing_of_the_patient(site: Site, exam: Exam) -> None:
+    assert "confirmed: 40 instances sent" in site.log
+    assert [word for word in exam.secrets() if word in site.log] == []
+
+
+def test_the_nodes_own_file_names_tell_nothing_of_the_patient(site: Site, exam: Exam) -> None:
+    names = "\n".join(str(path.relative_to(site.data)) for path in site.data.rglob("*"))
+    assert exam.study.uid in names
+    assert [word for word in exam.secrets() if word in names] == []
+
+
+def test_the_data_folder_is_closed_to_everybody_else(site: Site, exam: Exam) -> None:
+    modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in [site.data, *site.data.rglob("*")]}
+    assert (site.data / "studies" / exam.study.uid).is_dir()
+    assert modes == {(True, 0o700), (False, 0o600)}
