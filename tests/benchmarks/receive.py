@@ -36,9 +36,9 @@ def receivers(*, fork: bool) -> dict[str, Receiver]:
             found |= {FORK: peers.storescp("--fork", *best), FORK_DEFAULT: peers.storescp("--fork")}
     else:
         say("DCMTK's storescp is not installed: left out")
-    if peers.have("Orthanc"):
+    if peers.have("Orthanc") and not fork:  # a minute for 5,000 small ones
         found |= {ORTHANC: peers.orthanc(sync=True), ORTHANC_DEFAULT: peers.orthanc(sync=False)}
-    else:
+    elif not fork:
         say("Orthanc is not installed: left out")
     found[PYNETDICOM_DURABLE] = peers.pynetdicom(durable=True, max_pdu=LARGE_PDU)
     found[PYNETDICOM] = peers.pynetdicom(durable=False, max_pdu=LARGE_PDU)
