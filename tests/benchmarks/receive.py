@@ -86,9 +86,9 @@ def small(folder: Path, rounds: int) -> str:
 
 
 def nagle(folder: Path, rounds: int) -> str:
-    """A sender at DCMTK's default: Nagle's algorithm on, 16 KiB PDUs."""
+    """A sender at DCMTK's default, Nagle's algorithm on: where its last segments wait for an acknowledgement."""
     groups = [_group(folder, 1, 100, CT_BYTES)]
-    wanted = (OURS, STORESCP, ORTHANC)
+    wanted = (OURS, STORESCP, STORESCP_DEFAULT, ORTHANC)
     cases = {
         name: functools.partial(_receive, receiver, folder, groups, nagle=True, pdu=16384)
         for name, receiver in receivers(fork=False).items()
