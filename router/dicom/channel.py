@@ -7,6 +7,7 @@ import array
 import json
 import socket
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from router.dicom.admission import Rejection
 from router.dicom.store import Received, Refused
@@ -22,6 +23,11 @@ class Begin:
 
     limits: Limits
     receiving_ae: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """From a worker: it serves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +63,23 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcomes:
+    """From a worker: what happened lately, in order."""
+
+    happened: tuple[Received | Refused, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """To a worker: finish what is at hand within the grace, then end."""
 
     grace_seconds: float
 
 
-Message = Begin | Take | Ask | Answer | Ended | Stop | Received | Refused
+Message = Begin | Ready | Take | Ask | Answer | Ended | Outcomes | Stop
 _KINDS: dict[str, type[Message]] = {
-    kind.__name__: kind for kind in (Begin, Take, Ask, Answer, Ended, Stop, Received, Refused)
+    kind.__name__: kind for kind in (Begin, Ready, Take, Ask, Answer, Ended, Outcomes, Stop)
 }
-_PARTS = {"limits": Limits, "rejection": Rejection, "uids": InstanceUids}
 
 
 class Channel:
@@ -99,15 +111,27 @@ class Channel:
         if not data:
             return None
         name, values = json.loads(data)
-        for part, kind in _PARTS.items():
-            if values.get(part) is not None:
-                values[part] = kind(**values[part])
         handles = array.array("i", attached[0][2] if attached else b"")
-        return _KINDS[name](**values), socket.socket(fileno=handles[0]) if handles else None
+        return _KINDS[name](**_parts(values)), socket.socket(fileno=handles[0]) if handles else None
 
     def close(self) -> None:
         """The other end sees that we are gone."""
         self._socket.close()
+
+
+def _parts(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a message with the records that it holds."""
+    if "limits" in values:
+        return values | {"limits": Limits(**values["limits"])}
+    if values.get("rejection"):
+        return values | {"rejection": Rejection(**values["rejection"])}
+    if "happened" in values:
+        return {"happened": tuple(_outcome(**each) for each in values["happened"])}
+    return values
+
+
+def _outcome(*, uids: dict[str, str] | None = None, **values: Any) -> Received | Refused:
+    return Refused(**values) if uids is None else Received(uids=InstanceUids(**uids), **values)
 
 
 def _rights(connection: socket.socket) -> tuple[int, int, bytes]:

@@ -17,6 +17,7 @@ from router.dicom.receiver import Receiver
 from router.dicom.store import Received, Refused, Sink
 from router.dicom.wire import Limits
 from router.dicom.workers import WorkerCommands, Workers
+from router.errors import ConfigurationError
 
 _BACKLOG = 256
 _PAUSE = 0.2  # seconds, when the system has no descriptor left
@@ -59,11 +60,16 @@ class StorageServer:
         self._stopping = threading.Event()
 
     def start(self, host: str, port: int) -> int:
-        """Listen; returns the real port once connections are answered. Raises OSError when the port is taken."""
+        """Listen; returns the real port once connections are answered. Raises OSError when the port is taken,
+        ConfigurationError when the workers do not come up."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
         hall = self._hall = self._open_hall(self._register)
-        hall.start()
+        try:
+            hall.start()
+        except ConfigurationError:
+            self._listener.close()
+            raise
         self._thread = threading.Thread(
             target=self._listen, args=(self._listener, hall), name="dicom-listener", daemon=True
         )

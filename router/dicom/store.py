@@ -83,6 +83,7 @@ class Storing:
         self._parties = parties
         self._size = 0
         self._file: IncomingFile | None = None
+        self._header: list[bytes] = []  # goes with the first bytes of the data set
         self._beginning = _Beginning(transfer_syntax)
         self._fault: tuple[int, str] | None = None
         with self._remembering():
@@ -97,7 +98,8 @@ class Storing:
             if self._size // _ROOM_CHECK > before // _ROOM_CHECK:
                 self._need_room()
             self._beginning.add(parts)
-            self._file.write(parts)
+            self._file.write([*self._header, *parts])
+            self._header = []
 
     def finish(self) -> tuple[int, Received | Refused]:
         """The data set is complete: the status to answer with, and what to record. Durable when it is Success."""
@@ -123,7 +125,7 @@ class Storing:
         self._need_room()
         self._file = self._sink.create()
         sender, receiver = self._parties.calling_ae, self._parties.receiving_ae
-        self._file.write([preamble_and_meta(sop_class, sop_instance, self._syntax, sender, receiver)])
+        self._header = [preamble_and_meta(sop_class, sop_instance, self._syntax, sender, receiver)]
 
     def _need_room(self) -> None:
         if not self._sink.has_room():

@@ -8,19 +8,24 @@ import socket
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from router.dicom.acceptor import Desk
 from router.dicom.admission import Rejection
-from router.dicom.channel import Answer, Ask, Begin, Channel, Ended, Message, Stop, Take
+from router.dicom.channel import Answer, Ask, Begin, Channel, Ended, Message, Outcomes, Ready, Stop, Take
 from router.dicom.receiver import Receiver
 from router.dicom.store import Received, Refused, Sink
 from router.dicom.wire import Limits
+from router.errors import ConfigurationError
 
 _SEND_SECONDS = 5.0  # a worker that takes no message for so long is broken
 _RESTART_SECONDS = 1.0
 _END_SECONDS = 5.0
+_READY_SECONDS = 20.0
+_GATHER_SECONDS = 0.02  # what happens within this time is told together
+_MOST_TOLD = 100  # in one message
 _UNSAID = Rejection(2, 3, 1, "the node is stopping")
 
 _log = logging.getLogger(__name__)
@@ -57,16 +62,22 @@ class Workers:
         self._lock = threading.Lock()
         self._stopping = False
         self._selector = selectors.DefaultSelector()
-        self._outcomes: queue.SimpleQueue[Received | Refused | None] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[tuple[Received | Refused, ...] | None] = queue.SimpleQueue()
+        self._ready = threading.Semaphore(0)
         self._listening = threading.Thread(target=self._listen, name="dicom-workers", daemon=True)
         self._recording = threading.Thread(target=self._record, name="dicom-record", daemon=True)
 
     def start(self) -> None:
-        """Start every worker; what is given to one before it is up waits in its channel."""
+        """Start every worker; ConfigurationError when one does not come up. Later ones are not waited for."""
         for command in self._commands:
             self._hire(command)
         self._recording.start()
         self._listening.start()
+        until = time.monotonic() + _READY_SECONDS
+        for _ in self._commands:
+            if not self._ready.acquire(timeout=max(0.0, until - time.monotonic())):
+                self.stop(0)
+                raise ConfigurationError("the receive workers do not start", hint="what they say is above")
 
     def take(self, connection: socket.socket, number: int, address: str) -> None:
         """To the worker with the fewest connections; refused by closing it when there is none."""
@@ -139,8 +150,10 @@ class Workers:
             self._asked.append((worker, message))
         elif isinstance(message, Ended):
             self._forget(worker, message.number)
-        elif isinstance(message, Received | Refused):
-            self._outcomes.put(message)
+        elif isinstance(message, Outcomes):
+            self._outcomes.put(message.happened)
+        elif isinstance(message, Ready):
+            self._ready.release()
 
     def _answer(self) -> None:
         """Once every message before them is heard: the end of one association may make room for the next."""
@@ -172,8 +185,9 @@ class Workers:
                 self._hire(command)
 
     def _record(self) -> None:
-        while (outcome := self._outcomes.get()) is not None:
-            self._desk.record(outcome)
+        while (happened := self._outcomes.get()) is not None:
+            for outcome in happened:
+                self._desk.record(outcome)
 
 
 class _RemoteDesk:
@@ -182,6 +196,10 @@ class _RemoteDesk:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._answers: dict[int, queue.SimpleQueue[Rejection | None]] = {}
+        self._happened: deque[Received | Refused] = deque()
+        self._told = threading.Event()
+        self._telling = threading.Lock()
+        threading.Thread(target=self._keep_telling, name="dicom-telling", daemon=True).start()
 
     def admit(self, number: int, called: str, calling: str) -> Rejection | None:
         answer = self._answers[number] = queue.SimpleQueue()
@@ -202,7 +220,21 @@ class _RemoteDesk:
         self._send(Ended(number))
 
     def record(self, outcome: Received | Refused) -> None:
-        self._send(outcome)
+        self._happened.append(outcome)
+        self._told.set()
+
+    def tell(self) -> None:
+        """Tell what has happened so far."""
+        with self._telling:
+            while self._happened:
+                some = [self._happened.popleft() for _ in range(min(len(self._happened), _MOST_TOLD))]
+                self._send(Outcomes(tuple(some)))
+
+    def _keep_telling(self) -> None:
+        while self._told.wait():
+            self._told.clear()
+            time.sleep(_GATHER_SECONDS)
+            self.tell()
 
     def _send(self, message: Message) -> None:
         try:
@@ -220,6 +252,7 @@ def work(descriptor: int, sink: Sink) -> None:
         return
     receiver = Receiver(sink, desk, first[0].limits, first[0].receiving_ae)
     receiver.start()
+    channel.send(Ready())
     while (received := channel.receive()) is not None:
         message, connection = received
         if isinstance(message, Take) and connection is not None:
@@ -228,5 +261,6 @@ def work(descriptor: int, sink: Sink) -> None:
             desk.answered(message)
         elif isinstance(message, Stop):
             receiver.stop(message.grace_seconds)
+            desk.tell()
             return
     os._exit(1)  # as above

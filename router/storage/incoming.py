@@ -11,10 +11,11 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from router.model import InstanceUids
-from router.storage.durable import FILE_MODE, make_folder, sync_folder
+from router.storage.durable import FILE_MODE, make_folder
 
 _MOST_PARTS = 512  # of one writev; the system's own limit is 1,024
 
@@ -22,10 +23,11 @@ _MOST_PARTS = 512  # of one writev; the system's own limit is 1,024
 class IncomingFile:
     """One instance being received (the `IncomingFile` protocol of the Storage SCP)."""
 
-    def __init__(self, part: Path, final: Callable[[], Path]) -> None:
+    def __init__(self, folder: int, part: str, final: Callable[[], str]) -> None:
+        self._folder = folder
         self._part = part
         self._final = final
-        self._handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+        self._handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE, dir_fd=folder)
 
     def write(self, parts: Sequence[bytes | memoryview]) -> None:
         """Append the parts; OSError when the disk is full."""
@@ -39,14 +41,14 @@ class IncomingFile:
         """Return when bytes and name survive power loss. `uids` are not part of the name: the cataloguer reads them."""
         os.fsync(self._handle)
         self._close()
-        path = self._final()
-        self._part.rename(path)
-        sync_folder(path.parent)
+        os.rename(self._part, self._final(), src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        os.fsync(self._folder)
 
     def discard(self) -> None:
         """Forget the instance: nothing stays behind."""
         self._close()
-        self._part.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(self._part, dir_fd=self._folder)
 
     def _write_rest(self, data: bytes) -> None:
         view = memoryview(data)
@@ -70,6 +72,7 @@ class IncomingFolder:
         self._latest = 0
         make_folder(folder)
         sweep(folder)
+        self._handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # as long as the process lives
 
     def has_room(self) -> bool:
         """Whether the disk has more than the configured floor free."""
@@ -77,13 +80,13 @@ class IncomingFolder:
 
     def create(self) -> IncomingFile:
         """A new file to receive into."""
-        return IncomingFile(self._folder / f"{next(self._numbers)}.part", self._name)
+        return IncomingFile(self._handle, f"{next(self._numbers)}.part", self._name)
 
-    def _name(self) -> Path:
+    def _name(self) -> str:
         """By the time of arrival, so that the names of all workers sort by it; never one twice."""
         with self._lock:
             self._latest = max(self._latest + 1, time.time_ns())
-            return self._folder / f"{self._latest:020d}.dcm"
+            return f"{self._latest:020d}.dcm"
 
 
 class Incoming:

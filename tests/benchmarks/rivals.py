@@ -75,7 +75,8 @@ def storescp(*options: str) -> Receiver:
     @contextmanager
     def start(folder: Path) -> Iterator[int]:
         port = free_port()
-        with running(["storescp", "-od", str(folder), *options, str(port)], port, TCP_NODELAY="1"):
+        environment = {"TCP_NODELAY": "1"} if options else {}
+        with running(["storescp", "-od", str(folder), *options, str(port)], port, **environment):
             yield port
 
     return start
