@@ -70,6 +70,7 @@ class Node:
         self._storage = open_storage(config.node.data, self._owner)
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
         config.reports.folder.mkdir(parents=True, exist_ok=True)
+        self._keys = {d.name: load_keys(d.http) for d in config.destination if d.http is not None}
         self._require_database()
         self._catalogue: Catalogue = open_catalogue(config.database.url, config.node.data, self._journal)
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
@@ -156,7 +157,7 @@ class Node:
     def _lanes_of(self, destination: Destination) -> list[Lane]:
         lanes = []
         if destination.http is not None:
-            keys = load_keys(destination.http)
+            keys = self._keys[destination.name]
             agent = ReportAgent(destination.http, self._config.hospital.USCI, keys, self._clock)
             report = ReportSender(self._config, self._catalogue, self._storage, agent, keys.api_key, self._clock)
             lanes.append(Lane(destination.name, Channel.REPORT, 1, report))

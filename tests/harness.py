@@ -56,6 +56,7 @@ HospitalBranchCode = "01"
 
 [receive]
 port = {receive_port}
+workers = {workers}
 min_free = "50 MiB"
 
 [reports]
@@ -170,14 +171,18 @@ class Site:
 
     def __init__(
         self, folder: Path, *, stable_after: str = "1 s", dicom_port: int = 0, http_port: int = 0,
-        accept_empty: Sequence[str] = (),
+        accept_empty: Sequence[str] = (), workers: int = 1,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.drop_folder = folder / "drop"
         self.platform_data = folder / "platform"
         self.data = folder / "node"
         self.config_file = folder / "router.toml"
-        self._settings = {"stable_after": stable_after, "accept_empty": ", ".join(f'"{p}"' for p in accept_empty)}
+        self._settings = {
+            "stable_after": stable_after,
+            "workers": workers,
+            "accept_empty": ", ".join(f'"{p}"' for p in accept_empty),
+        }
         self._other_ports = {"dicom_port": dicom_port, "http_port": http_port}
         self._platform_ports = {"dicom": 0, "http": 0}
         self._node: Process | None = None
@@ -229,6 +234,11 @@ class Site:
         self.configure()
         assert self.node.running
         return self
+
+    def workers(self) -> int:
+        """How many receive workers of the node run: processes that were given a folder of incoming/."""
+        folder = os.fsencode(self.data / "incoming")
+        return sum(folder in _command_line(path) for path in Path("/proc").glob("[0-9]*/cmdline"))
 
     def stop(self) -> None:
         for process in (self._node, self._platform):
@@ -508,6 +518,13 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
             sink.sendall(data)
     except OSError:
         return
+
+
+def _command_line(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def tail(log: Path) -> str:

@@ -1,5 +1,6 @@
 """Looking at the drop folder: a scan is the truth, events only make the next scan come sooner."""
 
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from watchdog.observers import Observer
 
 from router.reports.settle import Seen
 
+# At the end its threads tell of each other as of errors; what matters, a folder that is gone, the rescan tells.
+logging.getLogger("watchdog").setLevel(logging.CRITICAL)
 ENDINGS = frozenset({".json", ".pdf"})
 SET_ASIDE = ("done", "rejected")
 

@@ -140,7 +140,7 @@ def test_explain_in_words_names_states_rules_and_the_receipt(site: Site, exam: E
 
 
 def test_verify_finds_every_instance_as_it_came(site: Site, exam: Exam) -> None:
-    answer = command("verify", "--json", "--config", site.config_file)
+    answer = command_here("verify", "--json", "--config", site.config_file)
     found = json.loads(answer.stdout)
     assert answer.returncode == 0
     assert found == {"instances": len(exam.study.files), "missing": [], "corrupt": [], "unindexed": []}

@@ -257,9 +257,11 @@ def test_an_approval_withdrawn_before_anything_was_sent_is_held_until_it_is_give
 
 @pytest.fixture
 def own_site(tmp_path: Path) -> Iterator[Site]:
+    """Configured; the node is still to be started."""
     site = Site(tmp_path, stable_after="200 ms")
     try:
-        yield site.start()
+        site.configure()
+        yield site
     finally:
         site.stop()
 
@@ -268,8 +270,6 @@ def test_a_wrong_interface_key_defers_with_a_message_that_names_it_and_the_right
     key = own_site.folder / "keys" / "api.key"
     right = load_api_key(key)
     key.write_text(secrets.token_hex(32) + "\n", encoding="ascii")
-    own_site.node.stop()
-    assert own_site.node.running
     exam = make_exam(own_site, 1, instances=2)
     arrived(own_site, exam)
     own_site.report(exam)
