@@ -133,6 +133,16 @@ def peer_association(port: int, sop_class: str = CT_CLASS, **titles: str) -> Ite
         association.release()
 
 
+def rejection_of(port: int, calling: str) -> tuple[int, int, int]:
+    """Result, source and reason as pynetdicom reads them; it is asked again where it ends without having looked."""
+    for _ in range(5):
+        with peer_association(port, calling=calling) as association:
+            assert not association.is_established
+            if answer := association.acceptor.primitive:
+                return answer.result, answer.result_source, answer.diagnostic
+    raise AssertionError("no answer in five tries")
+
+
 def store_raw(association: Association, change: Callable[[Dataset], None], announced: str | None = None) -> int:
     """C-STORE a small CT data set after `change`; `announced` is the request's SOP instance where it differs."""
     dataset = pydicom.dcmread(CT, stop_before_pixels=True)
@@ -331,15 +341,11 @@ def test_nothing_of_the_patient_is_logged(start: Start, caplog: pytest.LogCaptur
 def test_a_sender_not_in_the_list_is_rejected_as_calling_ae(start: Start) -> None:
     senders = (Sender(ae_title="CT01", address="127.0.0.0/8"), Sender(ae_title="FAR", address="10.1.0.0/16"))
     scp = start(Admission(senders=senders))
-    for title, established in (("CT01", True), ("FAR", False), ("OTHER", False)):
-        with peer_association(scp.port, calling=title) as association:
-            assert association.is_established is established
-            if not established:
-                answer = association.acceptor.primitive
-                assert answer is not None
-                assert (answer.result, answer.result_source, answer.diagnostic) == (1, 1, 3)
-    wait_until(lambda: len(scp.refusals()) == 2)
-    assert {refusal.calling_ae for refusal in scp.refusals()} == {"FAR", "OTHER"}
+    with peer_association(scp.port, calling="CT01") as association:
+        assert association.is_established
+    for title in ("FAR", "OTHER"):
+        assert rejection_of(scp.port, title) == (1, 1, 3)
+    wait_until(lambda: {refusal.calling_ae for refusal in scp.refusals()} == {"FAR", "OTHER"})
 
 
 def test_our_client_reports_a_wrong_called_ae_title_with_a_hint(start: Start) -> None:
