@@ -133,7 +133,7 @@ def peer_association(port: int, sop_class: str = CT_CLASS, **titles: str) -> Ite
         association.release()
 
 
-def rejection_of(port: int, calling: str) -> tuple[int, int, int]:
+def rejection_of(port: int, calling: str) -> tuple[int | None, int | None, int | None]:
     """Result, source and reason as pynetdicom reads them; it is asked again where it ends without having looked."""
     for _ in range(5):
         with peer_association(port, calling=calling) as association:
