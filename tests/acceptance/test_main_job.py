@@ -214,7 +214,7 @@ def test_the_ready_line_names_both_ports_and_health_answers(site: Site) -> None:
 
 
 def test_the_nodes_log_tells_what_happened_and_nothing_of_the_patient(site: Site, exam: Exam) -> None:
-    assert "confirmed: 40 instances sent" in site.log
+    site.wait_until(lambda: "confirmed: 40 instances sent" in site.log, "it is told")
     assert [word for word in exam.secrets() if word in site.log] == []
 
 

@@ -98,7 +98,7 @@ def test_a_data_set_without_uids_is_answered_a900_and_the_next_one_is_taken(miss
     kept = site.data / "studies" / exam.study.uid / f"{exam.study.uid}.1"
     site.wait_until(lambda: kept.is_dir() and len(list(kept.iterdir())) == 1, "the right one is filed, alone")
     assert set((site.data / "quarantine").rglob("*")) == before
-    assert "refused" in site.log
+    site.wait_until(lambda: "refused" in site.log, "the worker tells of it")
 
 
 # -- files of the drop folder
