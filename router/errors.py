@@ -11,7 +11,9 @@
 Messages and fields hold UIDs and the node's own ids only, never patient data.
 """
 
+import traceback
 from collections.abc import Mapping
+from pathlib import PurePath
 
 
 class RouterError(Exception):
@@ -66,3 +68,9 @@ class PermanentError(RouterError):
 
 class IntegrityError(RouterError):
     """A digest, a tag or a signature does not match."""
+
+
+def traceback_of(error: BaseException) -> str:
+    """Where it was raised, innermost last, without the message, which may hold a value out of somebody's data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return " > ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames[-4:])

@@ -10,6 +10,7 @@ from router.dicom.acceptor import Acceptor, Desk, Service
 from router.dicom.lobby import Guest, Lobby
 from router.dicom.store import Sink
 from router.dicom.wire import Limits, Wire
+from router.errors import traceback_of
 
 _MOST_THREADS = 512  # also rejected peers keep one until they close, or for Limits.linger
 
@@ -67,8 +68,8 @@ class Receiver:
     def _serve(self, acceptor: Acceptor, request_pdu: bytes) -> None:
         try:
             acceptor.serve(request_pdu)
-        except Exception:  # noqa: BLE001 the thread's top: a defect ends this association only
-            _log.exception("an association ended by a defect")
+        except Exception as error:  # noqa: BLE001 the thread's top: a defect ends this association only
+            _log.error("an association ended by a defect: %s at %s", type(error).__name__, traceback_of(error))
         finally:
             with self._lock:
                 del self._open[threading.current_thread()]

@@ -10,7 +10,7 @@ from router.dicom import dimse
 from router.dicom.header import uids_of
 from router.dicom.part10 import preamble_and_meta
 from router.dicom.uid import clean, valid
-from router.errors import InvalidData, TransientError
+from router.errors import InvalidData, TransientError, traceback_of
 from router.model import InstanceUids
 
 _FIRST_LOOK = 2**13  # bytes; the series UID is among the first two thousand of nearly every data set
@@ -152,8 +152,8 @@ class Storing:
             self._fail(dimse.OUT_OF_RESOURCES, str(error))
         except OSError as error:
             self._fail(dimse.OUT_OF_RESOURCES, f"cannot write: {error.strerror}")
-        except Exception:  # noqa: BLE001 a fault of ours is not the instance's: the sender must try again
-            _log.exception("receiving an instance failed")
+        except Exception as error:  # noqa: BLE001 a fault of ours is not the instance's: the sender must try again
+            _log.error("receiving an instance failed: %s at %s", type(error).__name__, traceback_of(error))
             self._fail(dimse.OUT_OF_RESOURCES, "internal fault, see the log")
 
     def _fail(self, status: int, reason: str) -> None:

@@ -12,9 +12,8 @@ from pathlib import Path
 from router.catalogue.instances import Instances, Known, NewInstance
 from router.clock import Clock
 from router.dicom.header import digest, read_header
-from router.errors import InvalidData
+from router.errors import InvalidData, traceback_of
 from router.events import Event, Journal, Kind
-from router.flow.loop import traceback_of
 from router.model import Header
 from router.series.classify import classify
 from router.series.rules import Rule

@@ -18,13 +18,12 @@ from router.correlate.readiness import PERSON, Images, Readiness, images_readine
 from router.correlate.share import Aside, ExcludeRule, SharePolicy, aside
 from router.correlate.versions import JsonVersion, PdfVersion, pdf_for, successive, withdrawn
 from router.deadlines import Deadline, approval_instant, deadline
-from router.errors import TransientError
+from router.errors import TransientError, traceback_of
 from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey, key_of
 from router.exam.read import read
 from router.flow.document import json_faults
 from router.flow.joining import Joining, doubts, headers_of, identity_policy
-from router.flow.loop import traceback_of
 from router.flow.selection import select_for
 from router.model import Channel
 from router.states import State

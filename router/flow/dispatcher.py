@@ -13,9 +13,8 @@ from router.catalogue import Catalogue
 from router.catalogue.queue import Delivery
 from router.clock import Clock
 from router.deadlines import slack
-from router.errors import IntegrityError, PermanentError, TransientError
+from router.errors import IntegrityError, PermanentError, TransientError, traceback_of
 from router.events import Event, Journal, Kind
-from router.flow.loop import traceback_of
 from router.flow.sending import Ending, Sender
 from router.model import Channel
 from router.retry import next_pause

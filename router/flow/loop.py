@@ -2,13 +2,11 @@
 
 import logging
 import threading
-import traceback
 from collections.abc import Callable
-from pathlib import PurePath
 from typing import Protocol
 
 from router.clock import Clock
-from router.errors import RouterError
+from router.errors import RouterError, traceback_of
 from router.events import Event, Journal, Kind
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
@@ -19,12 +17,6 @@ class Step(Protocol):
     """Does some work; returns the seconds to wait before the next step (0: there is more to do)."""
 
     def __call__(self) -> float: ...
-
-
-def traceback_of(error: BaseException) -> str:
-    """Where it was raised, innermost last, without the message, which may hold a value out of somebody's data."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return " > ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames[-4:])
 
 
 class Loop:
