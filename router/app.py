@@ -148,7 +148,7 @@ class Node:
         )
         count = receive.workers or len(os.sched_getaffinity(0))
         return StorageServer(
-            worker.commands(self._storage.incoming, count, receive.min_free),
+            worker.commands(self._storage.incoming, count, receive.min_free, receive.journal),
             admission=admission,
             record=self._note_received,
             limits=Limits(max_pdu=receive.max_pdu),

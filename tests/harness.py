@@ -58,6 +58,7 @@ HospitalBranchCode = "01"
 port = {receive_port}
 workers = {workers}
 min_free = "50 MiB"
+journal = "16 MiB"
 
 [reports]
 folder = "drop"
