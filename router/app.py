@@ -75,7 +75,7 @@ class Node:
         self._catalogue: Catalogue = open_catalogue(config.database.url, config.node.data, self._journal)
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
-        self._correlator = Correlator(config, self._catalogue, self._storage.reports, self._journal, clock)
+        self._correlator = Correlator(config, self._catalogue, self._storage, self._journal, clock)
         intake = Intake(config, self._catalogue.exams, self._storage, self._journal, clock)
         self._pickup = Pickup(config.reports, intake, self._journal, clock)
         self._server = self._make_server()

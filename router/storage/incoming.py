@@ -14,7 +14,7 @@ import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -179,6 +179,16 @@ class Incoming:
             self._listed = deque(self._list())
         return list(itertools.islice(self._listed, limit))
 
+    def oldest(self) -> datetime | None:
+        """When the oldest instance arrived that is acknowledged and has not been released; None when there is none."""
+        try:
+            return arrival_of(self._listed[0])
+        except IndexError:
+            folders = self._folders()
+        at = [at for at in map(oldest_unfiled, folders) if at is not None]
+        at += [int(Path(name).stem) for name, _ in _files_in(folders)]
+        return _instant(min(at)) if at else None
+
     def wait(self, seconds: float) -> None:
         """Return when something has arrived since the last call, or after `seconds`."""
         lately = time.monotonic() - self._woken < _LATELY
@@ -193,13 +203,8 @@ class Incoming:
     def _list(self) -> list[Path]:
         folders = self._folders()
         oldest = min((at for at in map(oldest_unfiled, folders) if at is not None), default=_NEVER)
-        found = [
-            (entry.name, folder)
-            for folder in folders
-            for entry in os.scandir(folder)
-            if entry.name.endswith(".dcm") and entry.name < name_of(oldest)
-        ]
-        return [folder / name for name, folder in sorted(found)]
+        found = sorted((name, folder) for name, folder in _files_in(folders) if name < name_of(oldest))
+        return [folder / name for name, folder in found]
 
     def _folders(self) -> list[Path]:
         return [path for path in self._folder.iterdir() if path.is_dir()]
@@ -218,6 +223,13 @@ def sweep(folder: Path) -> None:
     recover(folder, name_of)
 
 
+def _files_in(folders: Sequence[Path]) -> Iterator[tuple[str, Path]]:
+    for folder in folders:
+        for entry in os.scandir(folder):
+            if entry.name.endswith(".dcm"):
+                yield entry.name, folder
+
+
 def name_of(arrival: int) -> str:
     """The file name of what arrived at that time, in nanoseconds since 1970."""
     return f"{arrival:020d}.dcm"
@@ -225,4 +237,8 @@ def name_of(arrival: int) -> str:
 
 def arrival_of(path: Path) -> datetime:
     """When an incoming file was acknowledged."""
-    return datetime.fromtimestamp(int(path.stem) / 1e9, UTC)
+    return _instant(int(path.stem))
+
+
+def _instant(nanoseconds: int) -> datetime:
+    return datetime.fromtimestamp(nanoseconds / 1e9, UTC)

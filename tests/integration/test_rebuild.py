@@ -69,7 +69,7 @@ class Place:
 
     @property
     def correlator(self) -> Correlator:
-        return Correlator(self.config, self.catalogue, self.storage.reports, Journal(), SystemClock())
+        return Correlator(self.config, self.catalogue, self.storage, Journal(), SystemClock())
 
     @property
     def review(self) -> Review:

@@ -9,6 +9,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +275,31 @@ def test_nothing_is_listed_that_came_after_what_the_journal_still_holds(
     monkeypatch.undo()
     wait_for(lambda: len(incoming.files(10)) == 2)
     assert [path.read_bytes() for path in incoming.files(10)] == [b"version 1", b"version 2"]
+
+
+def test_the_oldest_arrival_is_known_wherever_it_lies(
+    folder: IncomingFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incoming = Incoming(tmp_path)
+    assert incoming.oldest() is None
+    monkeypatch.setattr(os, "sendfile", _full)
+    monkeypatch.setattr(journal, "_RETRY", 0.05)
+    before = datetime.now(UTC)
+    receive(folder, b"first")
+    first = incoming.oldest()
+    assert first is not None
+    assert before <= first + timedelta(microseconds=1) <= datetime.now(UTC)
+    receive(IncomingFolder(tmp_path / "2", 0), b"second")
+    assert incoming.oldest() == first
+    monkeypatch.undo()
+    wait_for(lambda: len(incoming.files(10)) == 2)
+    assert incoming.oldest() == first
+    for path in incoming.files(1):
+        path.unlink()
+    assert incoming.files(10)
+    oldest = incoming.oldest()
+    assert oldest is not None
+    assert oldest > first
 
 
 _CHILD = """
