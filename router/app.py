@@ -66,6 +66,7 @@ class Node:
         self._config = config
         self._clock = clock
         self._owner = config.node.owner
+        self._workers = config.receive.workers or len(os.sched_getaffinity(0))
         self._journal = Journal(log_event)
         self._storage = open_storage(config.node.data, self._owner)
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
@@ -92,7 +93,7 @@ class Node:
     def start(self) -> Ports:
         """Take back what a former life left, then listen. Returns when every listener is up."""
         now = self._clock.now()
-        self._storage.incoming.sweep()
+        self._storage.incoming.sweep(self._workers)
         self._catalogue.queue.take_back(self._owner, now)
         self._drain_incoming()
         self._journal.subscribe(self._wake_lanes)
@@ -146,9 +147,8 @@ class Node:
         admission = Admission(
             receive.ae_title, receive.senders, receive.max_associations, receive.max_associations_per_sender
         )
-        count = receive.workers or len(os.sched_getaffinity(0))
         return StorageServer(
-            worker.commands(self._storage.incoming, count, receive.min_free, receive.journal),
+            worker.commands(self._storage.incoming, self._workers, receive.min_free, receive.journal // self._workers),
             admission=admission,
             record=self._note_received,
             limits=Limits(max_pdu=receive.max_pdu),

@@ -174,7 +174,7 @@ class Receive(_Section):
     max_associations_per_sender: Annotated[int, Field(ge=1)] = 16
     max_pdu: Annotated[Size, Field(ge=4096, le=2**24)] = 2**17
     min_free: Size = 5 * 2**30
-    journal: Annotated[Size, Field(le=2**32)] = 2**26
+    journal: Size = 2**29
     allow_plain: bool = False
     tls: Tls | None = None
 

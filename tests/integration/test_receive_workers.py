@@ -166,6 +166,6 @@ def test_the_cataloguer_reads_every_folder_in_order_of_arrival_also_of_workers_t
     unfinished = sinks[2].create()
     assert [path.read_bytes() for path in incoming.files(4)] == [b"x0", b"x1", b"x2", b"x3"]
     assert len(incoming.files(99)) == 6
-    Incoming(tmp_path).sweep()
+    Incoming(tmp_path).sweep(1)
     assert not list(tmp_path.glob("*/*.part"))
     unfinished.discard()
