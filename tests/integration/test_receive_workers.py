@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from test_hostile_peers import GOOD, REQUEST, answer, associated, connected, status, store_command
 
 from router import worker
 from router.dicom import pdu
@@ -19,6 +18,7 @@ from router.dicom.admission import Admission
 from router.dicom.server import StorageServer
 from router.dicom.store import Received, Refused
 from router.storage.incoming import Incoming, IncomingFolder
+from wire import GOOD, REQUEST, answer, associated, connected, status, store_command
 
 MAIN = """
 import sys, time
