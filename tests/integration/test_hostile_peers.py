@@ -8,6 +8,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -313,7 +314,7 @@ def test_a_release_is_answered_and_makes_room_at_once(tmp_path: Path) -> None:
         server.stop(2)
 
 
-def good_seconds(port: int, count: int = 150) -> float:
+def good_seconds(port: int, count: int = 60) -> float:
     began = time.monotonic()
     with associated(port) as peer:
         for _ in range(count):
@@ -322,19 +323,29 @@ def good_seconds(port: int, count: int = 150) -> float:
     return time.monotonic() - began
 
 
+@contextmanager
+def half_open(port: int, count: int) -> Iterator[None]:
+    """So many connections that never finish their association request."""
+    with ExitStack() as crowd:
+        for number in range(count):
+            peer = crowd.enter_context(socket.create_connection(("127.0.0.1", port)))
+            peer.sendall(REQUEST[: number % 80])
+        yield
+
+
 def test_a_hundred_half_open_sockets_do_not_slow_a_good_sender(tmp_path: Path) -> None:
     node = Node(tmp_path / "in", Limits())
+    alone, beside = [], []
     try:
-        alone = min(good_seconds(node.port) for _ in range(3))
-        idle = [socket.create_connection(("127.0.0.1", node.port)) for _ in range(100)]
-        for number, peer in enumerate(idle):
-            peer.sendall(REQUEST[: number % 80])
-        beside = min(good_seconds(node.port) for _ in range(3))
-        for peer in idle:
-            peer.close()
-        assert beside < 2 * alone
+        for _ in range(8):  # in pairs: whatever else the machine does slows both, and only some of them
+            alone.append(good_seconds(node.port))
+            with half_open(node.port, 100):
+                beside.append(good_seconds(node.port))
+            if len(beside) > 2 and min(beside) < 2 * min(alone):
+                return
     finally:
         node.server.stop(2)
+    pytest.fail(f"seconds alone {alone}, beside {beside}")
 
 
 def test_more_half_open_sockets_than_seats_push_out_the_oldest(tmp_path: Path) -> None:
