@@ -13,6 +13,7 @@ from router.catalogue import Catalogue, open_catalogue
 from router.clock import Clock
 from router.config import Config, Destination, shipped
 from router.crypto import selftest
+from router.crypto.keys import read_secret
 from router.dicom.admission import Admission
 from router.dicom.client import StorageClient
 from router.dicom.server import StorageServer
@@ -59,8 +60,6 @@ class Node:
 
     def __init__(self, config: Config, clock: Clock) -> None:
         selftest.run()
-        if config.receive.tls is not None:
-            raise ConfigurationError("receive.tls is set, but this version receives DICOM without TLS only")
         if config.share.shared_study == "all":
             raise ConfigurationError('share.shared_study = "all" is set, but this version knows "first" only')
         self._config = config
@@ -72,6 +71,7 @@ class Node:
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
         config.reports.folder.mkdir(parents=True, exist_ok=True)
         self._keys = {d.name: load_keys(d.http) for d in config.destination if d.http is not None}
+        self._require_private_tls_keys()
         self._require_database()
         self._catalogue: Catalogue = open_catalogue(config.database.url, config.node.data, self._journal)
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
@@ -129,6 +129,13 @@ class Node:
 
     # -- parts
 
+    def _require_private_tls_keys(self) -> None:
+        """As every secret file; a certificate's file may hold the key too."""
+        destinations = [d.dicom.tls for d in self._config.destination if d.dicom is not None]
+        for tls in (self._config.receive.tls, *destinations):
+            if tls is not None and (secret := tls.key or tls.certificate):
+                read_secret(secret)
+
     def _require_database(self) -> None:
         """A data folder whose database is gone would send everything again: that is a person's decision."""
         gone = not self._config.database.url and not (self._config.node.data / "router.db").exists()
@@ -152,6 +159,7 @@ class Node:
             admission=admission,
             record=self._note_received,
             limits=Limits(max_pdu=receive.max_pdu),
+            tls=receive.tls,
         )
 
     def _lanes_of(self, destination: Destination) -> list[Lane]:

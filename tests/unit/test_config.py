@@ -170,6 +170,14 @@ def test_plain_http_beyond_loopback_can_be_asked_for() -> None:
     assert found.destination[0].http is not None
 
 
+def test_dicom_is_received_beyond_loopback_over_tls_or_plain_on_purpose() -> None:
+    text = '[receive]\nhost = "0.0.0.0"\nsenders = [{ ae_title = "CT" }]\n'
+    secured = config(text + 'tls = { certificate = "node.pem", ca = "ca.pem" }').receive.tls
+    assert secured is not None
+    assert (secured.certificate, secured.key) == (BASE / "node.pem", None)
+    assert config(text + "allow_plain = true").receive.tls is None
+
+
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("", False),
