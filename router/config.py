@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import tomllib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -121,6 +122,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_within(address: str, networks: Sequence[str]) -> bool:
+    """Whether an IP address lies in one of the networks; any does when there are none.
+
+    An IPv4 address written as IPv6 (::ffff:10.0.0.1) counts as itself, and a scope (%eth0) is left out.
+    """
+    if not networks:
+        return True
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return any((mapped or ip) in ipaddress.ip_network(each, strict=False) for each in networks)
 
 
 class _Section(BaseModel):
