@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 class Receiver:
     """The Storage SCP of one process. Every `take` is answered, sooner or later, by `desk.ended`."""
 
-    def __init__(self, sink: Sink, desk: Desk, limits: Limits, receiving_ae: str | None) -> None:
-        self._service = Service(sink, desk, limits, receiving_ae, threading.Event())
+    def __init__(self, sink: Sink, desk: Desk, limits: Limits, receiving_ae: str | None, *, reports: bool) -> None:
+        self._service = Service(sink, desk, limits, receiving_ae, reports, threading.Event())
         self._lobby = Lobby(limits.association_request, self._begin, desk.ended)
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, tuple[Acceptor, Wire]] = {}

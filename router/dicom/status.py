@@ -1,8 +1,12 @@
-"""What a peer's answer means for the sender: C-STORE status (PS3.4 B.2.3, PS3.7 C) and A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
+"""What a peer's answer means for the sender: C-STORE status (PS3.4 B.2.3, PS3.7 C), A-ASSOCIATE-RJ (PS3.8 9.3.4), and
+the failure reason of a storage commitment (PS3.3 C.14.1.1).
+"""
 
 from enum import StrEnum
 
 SOP_CLASS_NOT_SUPPORTED = 0x0122
+NO_SUCH_INSTANCE = 0x0112
+_CLASS_CONFLICT = 0x0119
 
 _STORED = frozenset(
     {0x0000, 0x0001, 0x0107, 0x0116}
@@ -39,6 +43,16 @@ def classify(status: int) -> Verdict:
     if status in _REFUSED or 0xA900 <= status <= 0xA9FF or 0xC000 <= status <= 0xCFFF:
         return Verdict.REFUSED
     return Verdict.LATER
+
+
+def uncommitted(reason: int) -> Verdict:
+    """The verdict on one instance that the destination does not commit to.
+
+    A SOP class that it does not support or holds otherwise will not be committed however often it is asked for; of
+    all else (a failure in processing, a lack of resources, an instance not there, a transaction UID used before) the
+    next request may find another state.
+    """
+    return Verdict.REFUSED if reason in {SOP_CLASS_NOT_SUPPORTED, _CLASS_CONFLICT} else Verdict.LATER
 
 
 def rejection(result: int, source: int, reason: int) -> Cause:
