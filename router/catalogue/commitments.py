@@ -77,12 +77,14 @@ class Commitments:
                 items = [{"commitment": number, "ledger": key} for key in portion]
                 self._engine.run(CommitmentItem.insert_many(items))
 
-    def accepted(self, transaction: str, ask_at: datetime) -> None:
-        """The destination has taken the request: unless it has reported by now, it is asked again at `ask_at`."""
-        waiting = (Commitment.uid == transaction) & Commitment.reported.is_null()
-        items = CommitmentItem.select(CommitmentItem.ledger).join(Commitment).where(waiting)
+    def accepted(self, transaction: str, asked: datetime, ask_at: datetime) -> None:
+        """The destination has taken the request of `asked`: without a report it is asked again at `ask_at`.
+
+        What a report that came before has put off for another time stays so.
+        """
+        items = CommitmentItem.select(CommitmentItem.ledger).join(Commitment).where(Commitment.uid == transaction)
         with self._engine.write():
-            mine = (Ledger.state == Fate.STORED) & Ledger.id.in_(items)
+            mine = (Ledger.state == Fate.STORED) & (Ledger.ask_at <= asked) & Ledger.id.in_(items)
             self._engine.run(Ledger.update(ask_at=ask_at).where(mine))
 
     def withdraw(self, transaction: str) -> None:

@@ -7,6 +7,14 @@ from enum import StrEnum
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 NO_SUCH_INSTANCE = 0x0112
 _CLASS_CONFLICT = 0x0119
+_FAILURE_REASONS = {
+    0x0110: "processing failure",
+    NO_SUCH_INSTANCE: "no such object instance",
+    0x0213: "resource limitation",
+    SOP_CLASS_NOT_SUPPORTED: "referenced SOP class not supported",
+    _CLASS_CONFLICT: "class/instance conflict",
+    0x0131: "duplicate transaction UID",
+}
 
 _STORED = frozenset(
     {0x0000, 0x0001, 0x0107, 0x0116}
@@ -53,6 +61,11 @@ def uncommitted(reason: int) -> Verdict:
     next request may find another state.
     """
     return Verdict.REFUSED if reason in {SOP_CLASS_NOT_SUPPORTED, _CLASS_CONFLICT} else Verdict.LATER
+
+
+def failure_reason(reason: int) -> str:
+    """A failure reason in the standard's words."""
+    return f"{reason:04X} {_FAILURE_REASONS.get(reason, 'a reason that the standard does not know')}"
 
 
 def rejection(result: int, source: int, reason: int) -> Cause:

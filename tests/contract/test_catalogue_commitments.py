@@ -33,7 +33,7 @@ def ask(catalogue: Catalogue, number: int, transaction: str = "2.25.1") -> list[
     """Ask for all whose time has come, and have the destination take the request."""
     keys = [one.key for one in to_ask(catalogue, number)]
     catalogue.commitments.ask(transaction, CLOUD, keys, NOW)
-    catalogue.commitments.accepted(transaction, LATER)
+    catalogue.commitments.accepted(transaction, NOW, LATER)
     return keys
 
 
@@ -138,12 +138,13 @@ def test_a_late_report_of_a_former_request_counts(catalogue: Catalogue) -> None:
 
 
 def test_a_report_that_overtakes_the_answer_to_its_request_is_not_put_off_by_it(catalogue: Catalogue) -> None:
-    number = stored(catalogue, 1)
+    number = stored(catalogue, 1, 2)
     keys = [one.key for one in to_ask(catalogue, number)]
     catalogue.commitments.ask("2.25.1", CLOUD, keys, NOW)
     catalogue.commitments.settle("2.25.1", [Settled(keys[0], Fate.STORED, MISSING, NOW + MINUTE)], NOW)
-    catalogue.commitments.accepted("2.25.1", LATER)
+    catalogue.commitments.accepted("2.25.1", NOW, LATER)
     assert catalogue.commitments.next_ask(number, CLOUD) == NOW + MINUTE
+    assert len(to_ask(catalogue, number, LATER - MINUTE)) == 1  # not the one that the report forgot
 
 
 def test_what_the_destination_does_not_have_is_sent_again_at_its_time(catalogue: Catalogue) -> None:
