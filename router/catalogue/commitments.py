@@ -19,13 +19,13 @@ from router.catalogue.tables import Commitment, CommitmentItem, Exam, ExamStudy,
 
 @dataclass(frozen=True, slots=True)
 class Uncommitted:
-    """A stored instance; `key` is the ledger row's, `status` what was said of it last, `asked` how often it was."""
+    """A stored instance; `key` is the ledger row's. `asked` counts its requests, `unanswered` those not reported on."""
 
     key: int
     sop_class: str
     sop_instance: str
-    status: int | None
     asked: int
+    unanswered: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,7 @@ class Commitments:
 
     def to_ask(self, exam: int, destination: str, now: datetime, limit: int) -> list[Uncommitted]:
         """The exam's stored instances whose time to be asked for has come, in the order in which they came."""
-        times = CommitmentItem.select(fn.COUNT(CommitmentItem.id)).where(CommitmentItem.ledger == Ledger.id)
-        columns = (Ledger.id, Instance.sop_class, Instance.sop_uid, Ledger.status, times)
-        query = _stored(exam, destination, *columns).where(Ledger.ask_at <= now).order_by(Instance.id).limit(limit)
+        query = _stored(exam, destination, *_columns()).where(Ledger.ask_at <= now).order_by(Instance.id).limit(limit)
         return [Uncommitted(*row) for row in self._engine.run(query.tuples())]
 
     def ask(self, transaction: str, destination: str, keys: Sequence[int], now: datetime) -> None:
@@ -113,10 +111,8 @@ class Commitments:
         """The transaction's instances that are not settled, none once it is reported on; None when it is not ours."""
         if not self._engine.run(Commitment.select(Commitment.id).where(Commitment.uid == transaction).tuples()):
             return None
-        every = CommitmentItem.alias()
-        times = every.select(fn.COUNT(every.id)).where(every.ledger == Ledger.id)
         query = (
-            Ledger.select(Ledger.id, Instance.sop_class, Instance.sop_uid, Ledger.status, times)
+            Ledger.select(*_columns())
             .join(Instance)
             .join(CommitmentItem, on=CommitmentItem.ledger == Ledger.id)
             .join(Commitment)
@@ -155,10 +151,10 @@ class Commitments:
             self._engine.run(touched)
         return sorted(found)
 
-    def unreported(self, transactions: Sequence[str]) -> bool:
-        """Whether a report on one of these is still to come."""
-        query = Commitment.select(Commitment.id).where(Commitment.reported.is_null()).limit(1).tuples()
-        return any(self._engine.run(query.where(Commitment.uid.in_(some))) for some in portions(transactions))
+    def reported(self, transaction: str) -> bool:
+        """Whether the destination has reported on it."""
+        mine = (Commitment.uid == transaction) & Commitment.reported.is_null(False)
+        return bool(self._engine.run(Commitment.select(Commitment.id).where(mine).tuples()))
 
     # -- for people
 
@@ -175,6 +171,14 @@ class Commitments:
             .tuples()
         )
         return [Request(*row) for row in self._engine.run(query)]
+
+
+def _columns() -> tuple[Any, ...]:
+    """Of the outer query's ledger row, what `Uncommitted` holds."""
+    item, request = CommitmentItem.alias(), Commitment.alias()
+    asked = item.select(fn.COUNT(item.id)).where(item.ledger == Ledger.id)
+    unanswered = asked.join(request, on=item.commitment == request.id).where(request.reported.is_null())
+    return Ledger.id, Instance.sop_class, Instance.sop_uid, asked, unanswered
 
 
 def _stored(exam: int, destination: str, *columns: Any) -> Any:

@@ -100,11 +100,14 @@ class Asker:
         with self.client.asking(self.reports.take, stop) as asking:
             if asking is None:
                 return
-            asked: list[str] = []
             while not stop() and (batch := self._batch(delivery)):
-                asked.append(self._request(asking, delivery, batch))
-            wait = self.destination.commitment_wait.total_seconds()
-            asking.await_reports(wait, lambda: stop() or not self.catalogue.commitments.unreported(asked))
+                transaction = self._request(asking, delivery, batch)
+                # Peers exist that do not bear the next request while they report on this one.
+                self._await_report(asking, transaction, stop)
+
+    def _await_report(self, asking: Asking, transaction: str, stop: Callable[[], bool]) -> None:
+        seconds = self.destination.commitment_wait.total_seconds()
+        asking.await_reports(seconds, lambda: stop() or self.catalogue.commitments.reported(transaction))
 
     def _batch(self, delivery: Delivery) -> list[Uncommitted]:
         return self.catalogue.commitments.to_ask(delivery.exam, delivery.destination, self.clock.now(), MOST)
@@ -122,7 +125,7 @@ class Asker:
         return transaction
 
     def _tell_silence(self, delivery: Delivery, batch: Sequence[Uncommitted], now: datetime) -> None:
-        silent = sum(1 for one in batch if one.asked and classify(one.status or 0) is Verdict.STORED)
+        silent = sum(1 for one in batch if one.unanswered)
         if silent:
             text = f"no report on the storage commitment of {silent} instance(s): it is asked for again"
             self.journal.record(Event(now, Kind.ALARM, text, exam=delivery.exam, delivery=delivery.id))
