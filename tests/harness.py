@@ -76,6 +76,7 @@ accept_empty = [{accept_empty}]
 
 [destination.dicom]
 port = {dicom_port}
+{dicom_settings}
 
 [destination.http]
 url = "http://127.0.0.1:{http_port}"
@@ -166,12 +167,13 @@ class Process:
 class Site:
     """A hospital with its node, and the reference platform, below one folder. `stop` leaves nothing running.
 
-    `dicom_port` and `http_port` name other peers than the platform; `accept_empty` as in the configuration.
+    `dicom_port` and `http_port` name other peers than the platform; `accept_empty` as in the configuration;
+    `dicom_settings` are further lines of [destination.dicom].
     """
 
     def __init__(
         self, folder: Path, *, stable_after: str = "1 s", dicom_port: int = 0, http_port: int = 0,
-        accept_empty: Sequence[str] = (), workers: int = 1,
+        accept_empty: Sequence[str] = (), workers: int = 1, dicom_settings: str = "",
     ) -> None:  # fmt: skip
         self.folder = folder
         self.drop_folder = folder / "drop"
@@ -181,6 +183,7 @@ class Site:
         self._settings = {
             "stable_after": stable_after,
             "workers": workers,
+            "dicom_settings": dicom_settings,
             "accept_empty": ", ".join(f'"{p}"' for p in accept_empty),
         }
         self._other_ports = {"dicom_port": dicom_port, "http_port": http_port}

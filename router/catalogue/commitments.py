@@ -158,6 +158,12 @@ class Commitments:
 
     # -- for people
 
+    def waiting(self) -> int:
+        """How many rows of all destinations are stored and not committed."""
+        return int(
+            self._engine.run(Ledger.select(fn.COUNT(Ledger.id)).where(Ledger.state == Fate.STORED).tuples())[0][0]
+        )
+
     def requests(self, exam: int, destination: str) -> list[Request]:
         """The requests for instances of the exam that are not reported on, oldest first."""
         columns = (Commitment.uid, Commitment.asked, fn.COUNT(Ledger.id))

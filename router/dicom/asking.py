@@ -12,6 +12,7 @@ from router.errors import DestinationDown, InvalidData, TransientError
 
 _REQUEST = 1  # Action Type ID, PS3.4 J.3.2
 _LOOK_SECONDS = 0.2
+_REPORT_SECONDS = 30.0  # for the whole of a report that has begun to come
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Asking:
         while not settled() and (left := until - time.monotonic()) > 0:
             if self._association.speaks(min(left, _LOOK_SECONDS)):
                 try:
-                    self._turn(time.monotonic() + self._seconds)
+                    self._turn(time.monotonic() + _REPORT_SECONDS)
                 except TransientError as error:
                     _log.info("no storage commitment report on this association: %s", error)
                     return

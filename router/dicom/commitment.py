@@ -1,6 +1,6 @@
 """Storage Commitment Push Model SOP Class (PS3.4 J.3): data sets of request and report, and what a report comes to."""
 
-import struct
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -9,9 +9,9 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
-from router.dicom import dimse
+from router.dicom import dimse, quiet
 from router.dicom.contexts import Context
-from router.dicom.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, encoding_of
+from router.dicom.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, encoding_of, top_level
 from router.dicom.uid import valid
 from router.errors import InvalidData
 
@@ -24,10 +24,6 @@ MOST = 500  # instances in one request
 LARGEST = 2**18  # bytes of a report; one on MOST instances has some 80,000
 
 _EVENT_TYPES = frozenset({1, 2})  # request successful; request complete, failures exist
-_UNREADABLE = (
-    EOFError, NotImplementedError, ValueError, AttributeError, LookupError, TypeError, RecursionError, OverflowError,
-    struct.error,
-)  # fmt: skip  # what pydicom raises on broken bytes; it documents no common ancestor
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +66,15 @@ def read_report(data: bytes, transfer_syntax: str) -> Report:
     An instance that is named as committed and as failed has failed; a failure without a reason is a processing failure.
     Raises InvalidData when it is no report, or one on more instances than are ever asked for at once.
     """
+    quiet.settle()
     try:
-        explicit = encoding_of(data, transfer_syntax).explicit
-        dataset = read_dataset(BytesIO(data), not explicit, is_little_endian=True)
+        encoding = encoding_of(data, transfer_syntax)
+        deque(top_level(data, encoding), maxlen=0)  # pydicom reads also what ends in the middle
+        dataset = read_dataset(BytesIO(data), not encoding.explicit, is_little_endian=True)
         failed = {_instance(item): _reason(item) for item in dataset.get("FailedSOPSequence") or ()}
         committed = {_instance(item): None for item in dataset.get("ReferencedSOPSequence") or ()}
         transaction = valid(str(dataset.get("TransactionUID") or ""))
-    except _UNREADABLE as error:
+    except Exception as error:  # pydicom raises whatever it stumbles over
         raise InvalidData("the report cannot be read", kind=type(error).__name__) from error
     if len(failed) + len(committed) > MOST:
         raise InvalidData("the report names more instances than are asked for at once")
