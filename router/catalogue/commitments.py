@@ -160,9 +160,8 @@ class Commitments:
 
     def waiting(self) -> int:
         """How many rows of all destinations are stored and not committed."""
-        return int(
-            self._engine.run(Ledger.select(fn.COUNT(Ledger.id)).where(Ledger.state == Fate.STORED).tuples())[0][0]
-        )
+        query = Ledger.select(fn.COUNT(Ledger.id)).where(Ledger.state == Fate.STORED)
+        return int(self._engine.run(query.tuples())[0][0])
 
     def requests(self, exam: int, destination: str) -> list[Request]:
         """The requests for instances of the exam that are not reported on, oldest first."""

@@ -68,6 +68,8 @@ def test_a_report_that_comes_after_a_crash_over_an_association_of_the_destinatio
     assert (request["transaction"], request["instances"]) == (asked.transaction, 7)
     told = command_here("queue", "explain", exam.id, "--config", site.config_file).stdout
     assert "storage commitment" in told
+    verified = command_here("verify", "--config", site.config_file).stdout
+    assert "7 sent instance version(s) wait for a destination's storage commitment" in verified
 
     site.node.kill()
     assert peer.report(asked, site.port) == 0

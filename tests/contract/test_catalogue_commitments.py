@@ -51,6 +51,7 @@ def test_what_is_stored_is_neither_sent_nor_to_be_sent(catalogue: Catalogue) -> 
     assert tally(catalogue, number).unsent == 0
     assert catalogue.accounts.to_send(number, CLOUD, 9) == []
     assert catalogue.commitments.next_ask(number, CLOUD) == NOW
+    assert catalogue.commitments.waiting() == 2
     first, second = to_ask(catalogue, number)
     assert first == Uncommitted(first.key, CT, "1.2.1.1", asked=0, unanswered=0)
     assert second.sop_instance == "1.2.1.2"

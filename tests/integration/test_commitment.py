@@ -1,16 +1,21 @@
 """Storage commitment with real peers: what is asked, what is reported over either association, and what comes of it."""
 
 import os
+import socket
+import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from test_dicom_sender import ABORT, accept, acceptor, command_of, element, fixed, pdata, read_instance, read_pdu
 
 from catalogue_rows import CLOUD, NOW, exam
 from clouds import COMMITMENT, Asked, cloud, report_of, reporting, send_report
@@ -23,7 +28,8 @@ from router.clock import FakeClock
 from router.config import Destination, parse
 from router.dicom.admission import Admission
 from router.dicom.client import StorageClient
-from router.dicom.commitment import MOST, Report
+from router.dicom.commitment import MOST, Reference, Report
+from router.dicom.elements import Encoding, top_level
 from router.dicom.header import digest, read_header
 from router.dicom.server import StorageServer
 from router.dicom.store import Received, Refused
@@ -434,6 +440,104 @@ def test_a_node_that_asks_nobody_takes_no_report(tmp_path: Path) -> None:
             assert [context.result for context in association.rejected_contexts] == [3]
     finally:
         server.stop(2)
+
+
+# -- acceptors that answer oddly
+
+TRANSACTION, SOME = "2.25.7", Reference(CT_CLASS, "1.2.3.4")
+Script = Callable[[socket.socket, int, int], None]
+
+
+def event_report(context_id: int, message_id: int, data: Dataset) -> bytes:
+    uids = ((0x0002, COMMITMENT.encode() + b"\0"), (0x1000, b"1.2.840.10008.1.20.1.1"))
+    named = [struct.pack("<HHL", 0, number, len(uid)) + uid for number, uid in uids]
+    numbers = ((0x0100, 0x0100), (0x0110, message_id), (0x0800, 0), (0x1002, 1))
+    command = named[0] + b"".join(element(*number) for number in numbers) + named[1]
+    file = BytesIO()
+    dcmwrite(file, data, implicit_vr=False, little_endian=True)
+    return pdata(context_id, 3, command) + pdata(context_id, 2, file.getvalue())
+
+
+def requesting(script: Script, taken: list[Report], seconds: float = 0) -> tuple[int, str]:
+    """Ask an acceptor that goes on by `script`: the request's status, or the trouble that it was."""
+
+    def run(connection: socket.socket) -> None:
+        accept(connection)
+        script(connection, *read_instance(connection)[:2])
+
+    def take(report: Report) -> int:
+        taken.append(report)
+        return 0
+
+    with acceptor(run) as port, client(port).asking(take, lambda: False) as asking:
+        assert asking is not None
+        try:
+            status = asking.request(TRANSACTION, [SOME])
+            asking.await_reports(seconds, lambda: bool(taken))
+        except TransientError as error:
+            return -1, error.message
+        return status, ""
+
+
+def together(pdus: list[bytes]) -> bytes:
+    """Their presentation data values in one PDU."""
+    values = b"".join(pdu[6:] for pdu in pdus)
+    return struct.pack(">BxL", 4, len(values)) + values
+
+
+def test_a_report_may_come_before_the_answer_to_its_request() -> None:
+    answers: list[bytes] = []
+
+    def overtake(connection: socket.socket, context_id: int, message_id: int) -> None:
+        whole = report_of(Asked(TRANSACTION, ((SOME.sop_class, SOME.sop_instance),), None), {})
+        connection.sendall(event_report(context_id, 9, whole))
+        answers.append(read_pdu(connection)[1])
+        connection.sendall(pdata(context_id, 3, command_of(message_id, field=0x8130)))
+        read_pdu(connection)
+
+    taken: list[Report] = []
+    assert requesting(overtake, taken) == (0, "")
+    assert taken == [Report(TRANSACTION, ("1.2.3.4",))]
+    answered = dict(top_level(answers[0][12:], Encoding(explicit=False, order="<")))
+    assert (answered[0x00000100], answered[0x00000120]) == (b"\x00\x81", b"\x09\x00")
+    assert answered[0x00000900] == b"\0\0"
+
+
+@pytest.mark.parametrize(
+    ("match", "answer"),
+    [
+        ("not asked", lambda c, m: pdata(c, 3, command_of(m + 1, field=0x8130))),
+        ("not asked", lambda c, m: pdata(c, 3, command_of(m, field=0x8001))),
+        ("another context", lambda c, m: pdata(c + 40, 3, command_of(m, field=0x8130))),
+        ("lacks an element", lambda c, m: pdata(c, 3, element(0x0100, 0x8130))),
+        ("without end", lambda c, m: pdata(c, 3, command_of(m, field=0x8130)[:-20] + element(0x0800, 0))
+         + pdata(c, 0, bytes(16000)) * 17),
+        ("more follows", lambda c, m: together(2 * [pdata(c, 3, command_of(m, field=0x8130))])),
+        ("aborted", lambda c, m: fixed(ABORT)),
+        ("lost", lambda c, m: b""),
+    ],
+)  # fmt: skip
+def test_a_wrong_answer_to_a_request_is_transient_trouble(match: str, answer: Callable[[int, int], bytes]) -> None:
+    def wrong(connection: socket.socket, context_id: int, message_id: int) -> None:
+        connection.sendall(answer(context_id, message_id))
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(1000):
+            pass
+
+    status, trouble = requesting(wrong, [])
+    assert status == -1
+    assert match in trouble
+
+
+def test_an_acceptor_that_goes_away_before_it_reports_is_no_trouble() -> None:
+    def go_away(connection: socket.socket, context_id: int, message_id: int) -> None:
+        connection.sendall(pdata(context_id, 3, command_of(message_id, field=0x8130)) + fixed(ABORT))
+
+    taken: list[Report] = []
+    began = time.monotonic()
+    assert requesting(go_away, taken, 10) == (0, "")
+    assert time.monotonic() - began < 3
+    assert taken == []
 
 
 # -- Orthanc
