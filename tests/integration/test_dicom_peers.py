@@ -26,6 +26,7 @@ from peers import (
     everything_shipped,
     listens,
     made,
+    read_header,
     send,
     stored,
     storescp,
@@ -36,7 +37,7 @@ from router.config import Sender
 from router.dicom import store
 from router.dicom.admission import Admission
 from router.dicom.client import Outgoing, Result
-from router.dicom.header import digest, read_header
+from router.dicom.header import digest
 from router.dicom.part10 import preamble_and_meta
 from router.dicom.server import StorageServer
 from router.dicom.status import Verdict
