@@ -10,6 +10,7 @@ from router.catalogue.instances import Instances
 from router.catalogue.ledger import Accounts
 from router.catalogue.queue import Queue
 from router.catalogue.uploads import Uploads
+from router.catalogue.versions import Versions
 from router.events import Journal
 
 
@@ -22,6 +23,7 @@ class Catalogue:
     exams: Exams
     queue: Queue
     accounts: Accounts
+    versions: Versions
     uploads: Uploads
     history: History
 
@@ -32,5 +34,6 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
     history = History(engine)
     journal.subscribe(history.keep)
     return Catalogue(
-        engine, Instances(engine), Exams(engine), Queue(engine, journal), Accounts(engine), Uploads(engine), history
-    )
+        engine, Instances(engine), Exams(engine), Queue(engine, journal), Accounts(engine), Versions(engine),
+        Uploads(engine), history,
+    )  # fmt: skip

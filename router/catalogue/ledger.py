@@ -1,6 +1,6 @@
 """The ledger: what became of each instance version at each destination."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,9 +14,10 @@ from router.model import InstanceUids, SeriesClass
 
 
 class Fate(StrEnum):
-    """`selected` is still to be sent; the other three are final for this version."""
+    """`selected` is still to be sent, `held` too once a person has released it; the others are final."""
 
     SELECTED = "selected"
+    HELD = "held"
     FILTERED = "filtered"
     SENT = "sent"
     REFUSED = "refused"
@@ -32,6 +33,7 @@ class Undecided:
     series_class: SeriesClass
     slice_thickness: float | None
     modality: str
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +65,11 @@ class Tally:
     sent: int = 0
     refused: int = 0
     filtered: int = 0
+    held: int = 0
 
     @property
     def unsent(self) -> int:
-        """Still to be sent."""
+        """Still to be sent, at once or once a person has released it."""
         return self.selected - self.sent - self.refused
 
 
@@ -103,18 +106,33 @@ class Accounts:
 
     def _newest(self, exam: int, condition: Any) -> list[Undecided]:
         columns = (Instance.id, Study.uid, Instance.series_uid, Instance.series_class,
-                   Instance.slice_thickness, Instance.modality)  # fmt: skip
+                   Instance.slice_thickness, Instance.modality, Instance.version)  # fmt: skip
         mine = Study.uid.in_(_studies_of(exam)) & Instance.newest & condition
         rows: Any = self._engine.run(Instance.select(*columns).join(Study).where(mine).order_by(Instance.id).tuples())
-        return [Undecided(k, st, se, SeriesClass(c), t, m) for k, st, se, c, t, m in rows]
+        return [Undecided(k, st, se, SeriesClass(c), *rest) for k, st, se, c, *rest in rows]
 
     def decide(self, destination: str, choices: Iterable[tuple[int, bool, str]], now: datetime) -> None:
         """Record choices (instance, selected, rule). An older version that was not sent gives way to its newer one."""
+        fates = ((key, Fate.SELECTED if selected else Fate.FILTERED, rule) for key, selected, rule in choices)
+        self._enter(destination, fates, now)
+
+    def hold(self, destination: str, doubts: Mapping[int, str], now: datetime) -> None:
+        """Record that instances are to be sent once a person has released them, each with the rule that says so."""
+        self._enter(destination, ((key, Fate.HELD, rule) for key, rule in doubts.items()), now)
+
+    def release(self, exam: int, destination: str, now: datetime) -> None:
+        """Have sent what was held of the exam: a person has asked for it."""
+        mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)))
+        held = (Ledger.destination == destination) & (Ledger.state == Fate.HELD) & Ledger.instance.in_(mine)
+        released = {"state": Fate.SELECTED, "rule": Ledger.rule.concat("; released by a person"), "at": now}
+        with self._engine.write():
+            self._engine.run(Ledger.update(released).where(held))
+
+    def _enter(self, destination: str, fates: Iterable[tuple[int, Fate, str]], now: datetime) -> None:
         rows = [
-            {"destination": destination, "instance": key, "rule": rule, "at": now,
-             "state": Fate.SELECTED if selected else Fate.FILTERED}
-            for key, selected, rule in choices
-        ]  # fmt: skip
+            {"destination": destination, "instance": key, "state": fate, "rule": rule, "at": now}
+            for key, fate, rule in fates
+        ]
         with self._engine.write():
             for batch in portions(rows):
                 self._engine.run(Ledger.insert_many(batch).on_conflict_ignore())
@@ -131,7 +149,8 @@ class Accounts:
             .join(newer, on=(older.study == newer.study) & (older.sop_uid == newer.sop_uid))
             .where(newer.id.in_(newest) & (older.version < newer.version))
         )
-        mine = (Ledger.destination == destination) & (Ledger.state == Fate.SELECTED) & Ledger.instance.in_(replaced)
+        unsent = Ledger.state.in_([Fate.SELECTED, Fate.HELD, Fate.REFUSED])
+        mine = (Ledger.destination == destination) & unsent & Ledger.instance.in_(replaced)
         self._engine.run(Ledger.update(state=Fate.FILTERED, rule="replaced by a newer version").where(mine))
 
     def to_send(self, exam: int, destination: str, limit: int) -> list[ToSend]:
@@ -211,5 +230,6 @@ def _outdone() -> Any:
 
 
 def _tally(counts: dict[str, int]) -> Tally:
-    sent, refused = counts.get(Fate.SENT, 0), counts.get(Fate.REFUSED, 0)
-    return Tally(counts.get(Fate.SELECTED, 0) + sent + refused, sent, refused, counts.get(Fate.FILTERED, 0))
+    sent, refused, held = (counts.get(fate, 0) for fate in (Fate.SENT, Fate.REFUSED, Fate.HELD))
+    selected = counts.get(Fate.SELECTED, 0) + sent + refused + held
+    return Tally(selected, sent, refused, counts.get(Fate.FILTERED, 0), held)
