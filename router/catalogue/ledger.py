@@ -49,12 +49,13 @@ class ToSend:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the destination said to a ledger row; `status` is None where the instance could not be read here."""
+    """What the destination said to a ledger row; `status` is None where it said nothing, and `reason` says why."""
 
     key: int
     fate: Fate
     status: int | None
     association: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A ledger row as `explain` shows it."""
+    """A ledger row as `explain` shows it; `rule` decided, or says why it is refused without a status."""
 
     uids: InstanceUids
     version: int
@@ -154,12 +155,12 @@ class Accounts:
         self._engine.run(Ledger.update(state=Fate.FILTERED, rule="replaced by a newer version").where(mine))
 
     def to_send(self, exam: int, destination: str, limit: int) -> list[ToSend]:
-        """Selected instances of the exam, in the order in which they came."""
+        """Selected instances of the exam, in the order in which they came; those that lost associations come last."""
         query = (
             self._of(exam, Ledger.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version,
                      Instance.sop_class, Instance.transfer_syntax)
             .where((Ledger.destination == destination) & (Ledger.state == Fate.SELECTED))
-            .order_by(Instance.id)
+            .order_by(Ledger.tries, Instance.id)
             .limit(limit)
             .tuples()
         )  # fmt: skip
@@ -170,15 +171,27 @@ class Accounts:
         """Write down what the destination said, in one transaction."""
         with self._engine.write():
             for o in outcomes:
-                changes = {"state": o.fate, "status": o.status, "association": o.association, "at": now}
-                self._engine.run(Ledger.update(**changes).where(Ledger.id == o.key))
+                changes = {"state": o.fate, "status": o.status, "association": o.association, "reason": o.reason}
+                self._engine.run(Ledger.update(**changes, at=now).where(Ledger.id == o.key))
+
+    def lost(self, key: int, counts: bool) -> int:
+        """An association was lost with this row's instance: it goes last from now on. How many losses count by now.
+
+        The first counts in any case.
+        """
+        mine = Ledger.id == key
+        with self._engine.write():
+            self._engine.run(
+                Ledger.update(tries=Ledger.tries + 1).where(mine if counts else mine & (Ledger.tries == 0))
+            )
+            return int(self._engine.run(Ledger.select(Ledger.tries).where(mine).tuples())[0][0])
 
     def reselect_refused(self, exam: int, destination: str, now: datetime) -> None:
         """Send again what the destination refused, each in its newest version: a person has asked for it."""
         mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)) & Instance.newest)
         refused = (Ledger.destination == destination) & (Ledger.state == Fate.REFUSED) & Ledger.instance.in_(mine)
         with self._engine.write():
-            self._engine.run(Ledger.update(state=Fate.SELECTED, at=now).where(refused))
+            self._engine.run(Ledger.update(state=Fate.SELECTED, tries=0, reason="", at=now).where(refused))
 
     def tallies(self, exams: Sequence[int]) -> dict[tuple[int, str], Tally]:
         """Per exam and destination; an instance counts once, by its latest version that was not left out."""
@@ -201,15 +214,15 @@ class Accounts:
         """The exam's ledger at a destination."""
         query = (
             self._of(exam, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.series_class,
-                     Instance.rule, Ledger.state, Ledger.rule, Ledger.status, Ledger.at)
+                     Instance.rule, Ledger.state, Ledger.reason, Ledger.rule, Ledger.status, Ledger.at)
             .where(Ledger.destination == destination)
             .order_by(Instance.series_uid, Instance.id)
             .tuples()
         )  # fmt: skip
         rows: Any = self._engine.run(query)
         return [
-            Entry(InstanceUids(st, se, so), v, SeriesClass(c), cr, Fate(f), r, s, at)
-            for st, se, so, v, c, cr, f, r, s, at in rows
+            Entry(InstanceUids(st, se, so), v, SeriesClass(c), cr, Fate(f), reason or rule, s, at)
+            for st, se, so, v, c, cr, f, reason, rule, s, at in rows
         ]
 
     def _of(self, exam: int, *columns: Any) -> Any:

@@ -230,7 +230,10 @@ class EventRow(Model):
 
 
 class Ledger(Model):
-    """What became of an instance version at a destination."""
+    """What became of an instance version at a destination.
+
+    `tries` counts the associations that were lost with it under way, `reason` says why it is refused without a status.
+    """
 
     id = BigAutoField()
     destination = CleanTextField()
@@ -239,6 +242,8 @@ class Ledger(Model):
     rule = CleanTextField()
     status = IntegerField(null=True)
     association = CleanTextField(default="")
+    tries = IntegerField(default=0)
+    reason = CleanTextField(default="")
     at = InstantField()
 
     class Meta:

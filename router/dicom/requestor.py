@@ -125,6 +125,11 @@ class Requestor:
         return self._response(context_id, commands.C_ECHO_RSP)
 
     @property
+    def is_open(self) -> bool:
+        """Whether the association still stands as far as is known."""
+        return self._connection.fileno() >= 0
+
+    @property
     def is_quiet(self) -> bool:
         """Whether it is open and the acceptor has said nothing unasked: an abort, a release, an end of connection."""
         if self._connection.fileno() < 0 or self._read:
