@@ -34,6 +34,8 @@ from router.demo.report import accession_number, exam_json, report_pdf, spoken_n
 from router.demo.studies import DemoFile, DemoStudy, read_studies
 from router.dicom.client import Outgoing, Result, StorageClient
 from router.dicom.header import digest
+from router.dicom.status import Verdict
+from router.errors import TransientError
 from router.events import Journal
 from router.flow.review import Line, Review
 from router.model import Channel
@@ -449,7 +451,10 @@ def send(
     items = [
         Outgoing(n, file.path, file.sop_class, file.sop_instance, file.transfer_syntax) for n, file in enumerate(files)
     ]
-    return client.send(items, stop)
+    for result in client.send(items, stop):
+        if result.verdict is Verdict.LOST:
+            raise TransientError(result.why)
+        yield result
 
 
 def send_all(port: int, files: Sequence[DemoFile], tls: Tls | None = None) -> None:

@@ -71,7 +71,7 @@ class Study(Model):
 
 
 class StudyIdentity(Model):
-    """Each different patient and order that the headers of a study name; more than one is a doubt."""
+    """Each different patient and order that the headers of a study name, in whatever version of an instance."""
 
     id = AutoField()
     study = ForeignKeyField(Study, on_delete="CASCADE", index=False)
@@ -100,7 +100,10 @@ class StudyAccession(Model):
 
 
 class Instance(Model):
-    """A version of a SOP instance. `digest` is SHA-256 of the data set without group 0002."""
+    """A version of a SOP instance. `digest`, `orientation` and `pixels` are its Digests.
+
+    `identity` numbers its row of StudyIdentity, without a constraint, which would cost an index as long as this table.
+    """
 
     id = BigAutoField()
     study = ForeignKeyField(Study, index=False)
@@ -111,6 +114,9 @@ class Instance(Model):
     sop_class = CleanTextField()
     transfer_syntax = CleanTextField()
     digest = CleanTextField()
+    orientation = CleanTextField()
+    pixels = CleanTextField()
+    identity = IntegerField()
     size = BigIntegerField()
     modality = CleanTextField()
     series_class = CleanTextField()
@@ -224,7 +230,11 @@ class EventRow(Model):
 
 
 class Ledger(Model):
-    """What became of an instance version at a destination. `ask_at`: when its commitment is (next) asked for."""
+    """What became of an instance version at a destination.
+
+    `tries` counts the associations that were lost with it under way, `reason` says why it is refused without a status;
+    `ask_at` is when its storage commitment is (next) asked for.
+    """
 
     id = BigAutoField()
     destination = CleanTextField()
@@ -233,6 +243,8 @@ class Ledger(Model):
     rule = CleanTextField()
     status = IntegerField(null=True)
     association = CleanTextField(default="")
+    tries = IntegerField(default=0)
+    reason = CleanTextField(default="")
     at = InstantField()
     ask_at = InstantField(null=True)
 

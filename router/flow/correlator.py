@@ -15,6 +15,7 @@ from router.catalogue.queue import Delivery
 from router.clock import Clock
 from router.config import Config, Destination
 from router.correlate.readiness import PERSON, Images, Readiness, images_readiness, report_readiness, target
+from router.correlate.renewal import CONTRADICTION
 from router.correlate.share import Aside, ExcludeRule, SharePolicy, aside
 from router.correlate.versions import JsonVersion, PdfVersion, pdf_for, successive, withdrawn
 from router.deadlines import Deadline, approval_instant, deadline
@@ -117,11 +118,16 @@ class Correlator:
         assessment = self._assess(case, versions, behind, now)
         self._catalogue.queue.make(exam, delivery_places(self._config), now)
         self._select(assessment)
-        looks = [self._settle(delivery, assessment) for delivery in self._catalogue.queue.of_exam(exam)]
-        self._note_hold(assessment)
+        tallies = {place[1]: tally for place, tally in self._catalogue.accounts.tallies([exam]).items()}
+        looks = [
+            self._settle(delivery, tallies.get(delivery.destination, Tally()), assessment)
+            for delivery in self._catalogue.queue.of_exam(exam)
+        ]
+        hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
+        self._note_hold(case, hold, now)
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
-        self._catalogue.exams.checked(assessment.case, look_again, assessment.approved_at, assessment.hold)
+        self._catalogue.exams.checked(assessment.case, look_again, assessment.approved_at, hold)
 
     def document(self, case: Case) -> Mapping[str, object]:
         """The exam JSON that counts, as the RIS gave it."""
@@ -172,16 +178,16 @@ class Correlator:
         """Every destination's selection, before any delivery is looked at: ImageCount of the report depends on it."""
         for destination in self._config.destination:
             if destination.dicom is not None:
-                select_for(destination, found.case, found.images, self._config, self._catalogue.accounts, found.now)
+                select_for(destination, found.case, found.images, self._config, self._catalogue, found.now)
 
     # -- what follows for a delivery
 
-    def _settle(self, delivery: Delivery, found: Assessment) -> datetime | None:
+    def _settle(self, delivery: Delivery, tally: Tally, found: Assessment) -> datetime | None:
         """Move the delivery as far as it goes now; when to look again."""
         destination = self._config.destination_named(delivery.destination)
         if destination is None:
             return None
-        tally = self._catalogue.accounts.tallies([delivery.exam]).get((delivery.exam, delivery.destination), Tally())
+        found = replace(found, hold=found.hold or (CONTRADICTION if tally.held else ""))
         for _ in State:
             plan = self._plan(delivery, destination, tally, found)
             moved = self._step(delivery, plan, found)
@@ -274,15 +280,13 @@ class Correlator:
             text = f"document {document} is older than what is known and changes nothing"
             self._journal.record(Event(now, Kind.STALE, text, exam=case.exam))
 
-    def _note_hold(self, found: Assessment) -> None:
-        if found.hold == found.case.doubt:
+    def _note_hold(self, case: Case, hold: str, now: datetime) -> None:
+        if hold == case.doubt:
             return
-        text = found.hold or "the doubt is gone"
-        self._journal.record(Event(found.now, Kind.DOUBT, text, exam=found.case.exam))
-        delivered = self._catalogue.queue.of_exam(found.case.exam)
-        if found.hold and any(d.delivered for d in delivered):
-            text = f"something of this exam was already delivered, and now: {found.hold}"
-            self._journal.record(Event(found.now, Kind.ALARM, text, exam=found.case.exam))
+        self._journal.record(Event(now, Kind.DOUBT, hold or "the doubt is gone", exam=case.exam))
+        if hold and any(delivery.delivered for delivery in self._catalogue.queue.of_exam(case.exam)):
+            text = f"something of this exam was already delivered, and now: {hold}"
+            self._journal.record(Event(now, Kind.ALARM, text, exam=case.exam))
 
 
 def _reason(to: State, plan: Plan, found: Assessment) -> str:
