@@ -79,6 +79,7 @@ accept_empty = [{accept_empty}]
 
 [destination.dicom]
 port = {dicom_port}
+associations = {associations}
 
 [destination.http]
 url = "http://127.0.0.1:{http_port}"
@@ -109,12 +110,15 @@ def command_here(*arguments: object) -> "subprocess.CompletedProcess[str]":
 
 
 class Process:
-    """A command in the background; its stderr is added to `log`. It is up once this is built."""
+    """A command in the background; its stderr is added to `log`. It is up once this is built.
 
-    def __init__(self, log: Path, *arguments: object) -> None:
+    `program` is what Python runs, with the arguments.
+    """
+
+    def __init__(self, log: Path, *arguments: object, program: Sequence[str] = ("-m", "router.cli")) -> None:
         self.log = log
         with log.open("ab") as stderr:
-            call = [sys.executable, "-m", "router.cli", *map(str, arguments)]
+            call = [sys.executable, *program, *map(str, arguments)]
             self._process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=stderr)
         self.ready_line = self._first_line()
         self.rest_of_stdout = b""
@@ -130,6 +134,11 @@ class Process:
     @property
     def running(self) -> bool:
         return self._process.poll() is None
+
+    @property
+    def number(self) -> int:
+        """As the system numbers processes."""
+        return self._process.pid
 
     def kill(self) -> None:
         """SIGKILL: no handler runs, nothing is flushed."""
@@ -173,13 +182,14 @@ class Process:
 class Site:
     """A hospital with its node, and the reference platform, below one folder. `stop` leaves nothing running.
 
-    `dicom_port` and `http_port` name other peers than the platform; `accept_empty` as in the configuration, `tls` as
-    in its [receive].
+    `dicom_port` and `http_port` name other peers than the platform; `accept_empty` and `associations` as in the
+    configuration, `tls` as in its [receive]; `program` as of `Process`, for the node.
     """
 
     def __init__(
         self, folder: Path, *, stable_after: str = "1 s", dicom_port: int = 0, http_port: int = 0,
-        accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None,
+        accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None, associations: int = 2,
+        program: Sequence[str] = ("-m", "router.cli"),
     ) -> None:  # fmt: skip
         self.folder = folder
         self.drop_folder = folder / "drop"
@@ -190,8 +200,10 @@ class Site:
             "stable_after": stable_after,
             "workers": workers,
             "tls": "" if tls is None else f"tls = {_inline(as_given(tls))}",
+            "associations": associations,
             "accept_empty": ", ".join(f'"{p}"' for p in accept_empty),
         }
+        self._program = program
         self._other_ports = {"dicom_port": dicom_port, "http_port": http_port}
         self._platform_ports = {"dicom": 0, "http": 0}
         self._node: Process | None = None
@@ -205,7 +217,7 @@ class Site:
     def node(self) -> Process:
         """The node, started when it is not running."""
         if self._node is None or not self._node.running:
-            self._node = Process(self.folder / "node.log", "run", "--config", self.config_file)
+            self._node = Process(self.folder / "node.log", "run", "--config", self.config_file, program=self._program)
         return self._node
 
     @property

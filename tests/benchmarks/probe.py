@@ -81,8 +81,7 @@ def prepare(way: Way, folder: Path, threads: int, count: int, size: int) -> None
 
 
 def run(way: Way, folder: Path, threads: int, count: int, size: int) -> float:
-    """Seconds for each of `threads` to make `count` files of `size` bytes."""
-    prepare(way, folder, threads, count, size)
+    """Seconds for each of `threads` to make `count` files of `size` bytes, in a folder that is prepared."""
     data = os.urandom(size)
 
     def work(own: Path) -> None:
