@@ -59,7 +59,7 @@ HospitalBranchCode = "01"
 port = {receive_port}
 workers = {workers}
 min_free = "50 MiB"
-journal = "16 MiB"
+journal = "{journal}"
 {tls}
 
 [reports]
@@ -182,13 +182,14 @@ class Process:
 class Site:
     """A hospital with its node, and the reference platform, below one folder. `stop` leaves nothing running.
 
-    `dicom_port` and `http_port` name other peers than the platform; `accept_empty` and `associations` as in the
-    configuration, `tls` as in its [receive]; `program` as of `Process`, for the node.
+    `dicom_port` and `http_port` name other peers than the platform; `accept_empty`, `associations` and `journal` as
+    in the configuration, `tls` as in its [receive]; `program` as of `Process`, for the node.
     """
 
     def __init__(
         self, folder: Path, *, stable_after: str = "1 s", dicom_port: int = 0, http_port: int = 0,
         accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None, associations: int = 2,
+        journal: str = "16 MiB",
         program: Sequence[str] = ("-m", "router.cli"),
     ) -> None:  # fmt: skip
         self.folder = folder
@@ -201,6 +202,7 @@ class Site:
             "workers": workers,
             "tls": "" if tls is None else f"tls = {_inline(as_given(tls))}",
             "associations": associations,
+            "journal": journal,
             "accept_empty": ", ".join(f'"{p}"' for p in accept_empty),
         }
         self._program = program

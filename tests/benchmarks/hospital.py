@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import material
 import rivals
-from measure import markdown
-from processes import Peer, fresh
+from measure import busy_seconds, markdown
+from processes import Peer, busy, family, fresh
 
 from harness import Exam, Site
 from router.clock import SystemClock
@@ -25,6 +26,7 @@ _LOOK_SECONDS = 0.01
 _EXAMS_SECONDS = 120.0
 _ARRIVAL_SECONDS = 120.0
 _MOST_PLACES = 25
+_JOURNAL = "512 MiB"  # the default; a short one is for tests
 _PROFILE = "profile.json"
 
 
@@ -47,6 +49,16 @@ class Hospital:
         """The deliveries of images."""
         return [line for line in self.site.lines() if line.delivery.channel == Channel.IMAGES]
 
+    def spending(self) -> dict[str, float]:
+        """Seconds of processor time so far, by who spent it; of `PACS` what it spent in all that has ended."""
+        main, *workers = family(self.site.node.number)
+        pacs = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return {
+            "the node's main process": busy(main), "its workers": sum(map(busy, workers)),
+            "storescp": busy(self.receiver.process), "the PACS": pacs.ru_utime + pacs.ru_stime,
+            "the machine in all": busy_seconds(),
+        }  # fmt: skip
+
     def profile(self) -> str:
         """Stop the node, which was started to be profiled; where its main process was, the costliest first."""
         self.site.node.stop()
@@ -62,13 +74,18 @@ def hospital(folder: Path, *, associations: int = 2, profiled: bool = False) -> 
     with fresh(folder) as own, fresh(folder) as cloud, rivals.storescp("--fork", best=True)(cloud) as receiver:
         profiler = [str(Path(__file__).with_name("profiled.py")), str(own / _PROFILE)]
         site = Site(
-            own, dicom_port=receiver.port, workers=0, associations=associations,
+            own, dicom_port=receiver.port, workers=0, journal=_JOURNAL, associations=associations,
             program=profiler if profiled else ["-m", "router.cli"],
         )  # fmt: skip
         try:
             yield Hospital(site.start(), receiver, cloud)
         finally:
             site.stop()
+
+
+def cores(before: Mapping[str, float], after: Mapping[str, float], seconds: float) -> str:
+    """Processors in use between two `Hospital.spending`, so many seconds apart."""
+    return ", ".join(f"{name} {(after[name] - before[name]) / seconds:.2f}" for name in before)
 
 
 def await_arrival(cloud: Path, count: int, size: int) -> None:

@@ -98,11 +98,18 @@ def become_quiet() -> float:
     began = time.monotonic()
     os.sync()
     while time.monotonic() - began < _LONGEST_WAIT:
-        before = _busy_seconds()
+        before = busy_seconds()
         time.sleep(_STILL_SECONDS)
-        if _busy_seconds() - before < _BUSY * _STILL_SECONDS * (os.cpu_count() or 1):
+        if busy_seconds() - before < _BUSY * _STILL_SECONDS * (os.cpu_count() or 1):
             break
     return time.monotonic() - began
+
+
+def busy_seconds() -> float:
+    """Processor time that the machine has spent."""
+    fields = [int(value) for value in Path("/proc/stat").read_text(encoding="ascii").split("\n")[0].split()[1:]]
+    idle = fields[3] + fields[4]
+    return (sum(fields[:8]) - idle) / os.sysconf("SC_CLK_TCK")
 
 
 def markdown(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -114,12 +121,6 @@ def markdown(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) ->
 def say(text: str) -> None:
     """Progress, apart from the tables."""
     print(text, file=sys.stderr, flush=True)  # noqa: T201 a benchmark's progress
-
-
-def _busy_seconds() -> float:
-    fields = [int(value) for value in Path("/proc/stat").read_text(encoding="ascii").split("\n")[0].split()[1:]]
-    idle = fields[3] + fields[4]
-    return (sum(fields[:8]) - idle) / os.sysconf("SC_CLK_TCK")
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import material
 import rivals
 import senders
-from hospital import await_arrival, hospital
+from hospital import await_arrival, cores, hospital
 from material import CT_BYTES
 from measure import Case, Run, Timing, compare, markdown, say
 from orthanc import orthanc
@@ -41,7 +41,7 @@ def profile(run: Run) -> str:
     count = material.count(folder)
     with hospital(run.folder, profiled=True) as there:
         there.approve(read_studies(sorted(folder.iterdir())))
-        began = time.perf_counter()
+        before, began = there.spending(), time.perf_counter()
         senders.storescu(there.site.port, [folder])
         steps = {"acknowledged": time.perf_counter() - began}
         there.site.wait_until(lambda: there.images()[0].selected == count, "all are catalogued", 120)
@@ -50,9 +50,11 @@ def profile(run: Run) -> str:
         steps["at the receiver"] = time.perf_counter() - began
         there.site.wait_until(lambda: there.images()[0].delivery.state == State.DELIVERED, "the exam is delivered", 120)
         steps["delivered"] = time.perf_counter() - began
+        in_use = cores(before, there.spending(), steps["delivered"])
         spent = there.profile()
     rows = [[f"{step}, all {count}", f"{seconds:.2f}"] for step, seconds in steps.items()]
-    return "\n\n".join([markdown("The node's steps", ["", "s since the first C-STORE"], rows), spent])
+    steps_table = markdown("The node's steps", ["", "s since the first C-STORE"], rows)
+    return "\n\n".join([steps_table, f"Processors in use: {in_use}.", spent])
 
 
 def _compared(run: Run, whole: int) -> str:

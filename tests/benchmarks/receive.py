@@ -60,7 +60,7 @@ def disk(run: Run) -> str:
             unit = 1000 / (each * threads)
             cases = {name: _disk_case(run, way, threads, each, size, unit) for name, way in probe.WAYS.items()}
             title = f"one durable file of {size} bytes, {threads} at once"
-            tables.append(compare(title, cases, run, [[_NODES_WAY]], "ms").markdown())
+            tables.append(compare(title, cases, run, [[_PLAIN_WAY]], "ms").markdown())
     return "\n\n".join(tables)
 
 
@@ -187,7 +187,7 @@ def _groups(run: Run, whole: int, size: int, associations: int) -> list[Path]:
     return [material.instances(folder / str(n), each, size, series=n) for n in range(1, associations + 1)]
 
 
-_NODES_WAY = next(name for name, way in probe.WAYS.items() if way is probe.synced)
+_PLAIN_WAY = next(name for name, way in probe.WAYS.items() if way is probe.synced)
 SECTIONS: Mapping[str, Callable[[Run], str]] = {
     "disk": disk, "one": one, "four": four, "small": small, "nagle": nagle, "pdu": pdu, "workers": workers,
     "memory": memory, "many": many,

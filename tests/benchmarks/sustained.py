@@ -14,10 +14,10 @@ from pathlib import Path
 import load
 import material
 import processes
-from hospital import Hospital, await_arrival, hospital
+from hospital import Hospital, await_arrival, cores, hospital
 from material import SMALL_BYTES, Stream
 from measure import Run, become_quiet, markdown, say
-from processes import busy, family, fresh, resident, watching
+from processes import family, fresh, resident, watching
 
 from router.demo.studies import DemoStudy, read_studies
 
@@ -42,14 +42,14 @@ def profile(run: Run) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What a load came to. Times in seconds since it began, `spent` in seconds of processor time while it was on."""
+    """What a load came to. Times in seconds since it began; `cores` while it was on."""
 
     took: Mapping[str, Sequence[float]]
     behind: float
     seconds: float
     there_then: int
     all_there: float
-    spent: Mapping[str, float]
+    cores: str
 
     @property
     def count(self) -> int:
@@ -78,21 +78,17 @@ def _studies(folder: Path, lane: load.Lane) -> Iterator[DemoStudy]:
 
 
 def _carry_out(there: Hospital, folder: Path, count: int, seconds: float) -> _Seen:
-    main, *workers = family(there.site.node.number)
-    parts = {"main process": [main], "receive workers": workers, "storescp": [there.receiver.process]}
-    before, began = _spent(parts), time.perf_counter()
+    before, began = there.spending(), time.perf_counter()
     program = processes.ours("load.py", there.site.port, count, seconds, folder)
     with subprocess.Popen(program, stdout=subprocess.PIPE) as pacs:
         answer = _followed(pacs, there.cloud, began)
-    ended, there_then, after = time.perf_counter(), material.count(there.cloud), _spent(parts)
+    ended, there_then, after = time.perf_counter(), material.count(there.cloud), there.spending()
     if pacs.returncode:
         raise RuntimeError(f"the load ended with {pacs.returncode}\n{there.site.story()}")
     found = json.loads(answer)
     await_arrival(there.cloud, sum(map(len, found["took"].values())), SMALL_BYTES)
-    return _Seen(
-        found["took"], found["behind"], ended - began, there_then, time.perf_counter() - began,
-        {name: after[name] - before[name] for name in parts},
-    )  # fmt: skip
+    in_use = cores(before, after, ended - began)
+    return _Seen(found["took"], found["behind"], ended - began, there_then, time.perf_counter() - began, in_use)
 
 
 def _followed(pacs: "subprocess.Popen[bytes]", cloud: Path, began: float) -> bytes:
@@ -103,19 +99,14 @@ def _followed(pacs: "subprocess.Popen[bytes]", cloud: Path, began: float) -> byt
             say(f"  after {time.perf_counter() - began:.0f} s: {material.count(cloud)} instances at the cloud")
 
 
-def _spent(parts: Mapping[str, Sequence[int]]) -> dict[str, float]:
-    return {name: sum(map(busy, numbers)) for name, numbers in parts.items()}
-
-
 def _figures(seen: _Seen, memory: Sequence[int], alarms: int) -> str:
-    cores = ", ".join(f"{name} {spent / seen.seconds:.2f}" for name, spent in seen.spent.items())
     late = seen.all_there - seen.seconds
     rows = [
         ["acknowledged", f"{seen.count:,} in {seen.seconds:.1f} s: {seen.count / seen.seconds:.0f} instances/s"],
         ["at the cloud by then", f"{seen.there_then:,}: {seen.count - seen.there_then} behind"],
         ["all at the cloud", f"{late:.1f} s later: {seen.count / seen.all_there:.0f} instances/s"],
         ["the PACS was behind its plan in the end by", f"{seen.behind:.1f} s"],
-        ["processors in use", cores],
+        ["processors in use", seen.cores],
         ["the node's memory", f"{memory[0] / 2**20:.0f} MiB at first, {max(memory) / 2**20:.0f} MiB at most"],
         ["warnings and alarms", str(alarms)],
     ]
