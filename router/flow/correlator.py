@@ -117,7 +117,11 @@ class Correlator:
         assessment = self._assess(case, versions, behind, now)
         self._catalogue.queue.make(exam, delivery_places(self._config), now)
         self._select(assessment)
-        looks = [self._settle(delivery, assessment) for delivery in self._catalogue.queue.of_exam(exam)]
+        tallies = self._catalogue.accounts.tallies([exam])
+        looks = [
+            self._settle(delivery, tallies.get((exam, delivery.destination), Tally()), assessment)
+            for delivery in self._catalogue.queue.of_exam(exam)
+        ]
         self._note_hold(assessment)
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
@@ -176,12 +180,11 @@ class Correlator:
 
     # -- what follows for a delivery
 
-    def _settle(self, delivery: Delivery, found: Assessment) -> datetime | None:
+    def _settle(self, delivery: Delivery, tally: Tally, found: Assessment) -> datetime | None:
         """Move the delivery as far as it goes now; when to look again."""
         destination = self._config.destination_named(delivery.destination)
         if destination is None:
             return None
-        tally = self._catalogue.accounts.tallies([delivery.exam]).get((delivery.exam, delivery.destination), Tally())
         for _ in State:
             plan = self._plan(delivery, destination, tally, found)
             moved = self._step(delivery, plan, found)
