@@ -115,13 +115,10 @@ class Correlator:
             return
         self._note_stale(case, versions, now)
         assessment = self._assess(case, versions, behind, now)
-        self._catalogue.queue.make(exam, delivery_places(self._config), now)
+        deliveries = self._deliveries(exam, now)
         self._select(assessment)
         tallies = self._catalogue.accounts.tallies([exam])
-        looks = [
-            self._settle(delivery, tallies.get((exam, delivery.destination), Tally()), assessment)
-            for delivery in self._catalogue.queue.of_exam(exam)
-        ]
+        looks = [self._settle(one, tallies.get((exam, one.destination), Tally()), assessment) for one in deliveries]
         self._note_hold(assessment)
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
@@ -179,6 +176,15 @@ class Correlator:
                 select_for(destination, found.case, found.images, self._config, self._catalogue.accounts, found.now)
 
     # -- what follows for a delivery
+
+    def _deliveries(self, exam: int, now: datetime) -> list[Delivery]:
+        """Those of the exam, made where this configuration has new places."""
+        queue, places = self._catalogue.queue, delivery_places(self._config)
+        found = queue.of_exam(exam)
+        if {(one.destination, one.channel) for one in found}.issuperset(places):
+            return found
+        queue.make(exam, places, now)
+        return queue.of_exam(exam)
 
     def _settle(self, delivery: Delivery, tally: Tally, found: Assessment) -> datetime | None:
         """Move the delivery as far as it goes now; when to look again."""
