@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from measure import Run
+from processes import have
 
 BENCHES = ("receive", "forward", "pipeline", "sustained")
 _TRIAL_SHARE = 0.005
@@ -19,7 +20,10 @@ _TRIAL_SHARE = 0.005
 def main(arguments: Sequence[str] | None = None) -> None:
     sys.path.append(str(Path(__file__).parents[1]))  # the harness of the tests starts nodes for benchmarks, too
     benches = {name: import_module(name) for name in BENCHES}
-    given = _parser(benches).parse_args(arguments)
+    parser = _parser(benches)
+    given = parser.parse_args(arguments)
+    if not have("storescu"):
+        parser.error("DCMTK, which every bench needs, is not installed: as root, apt-get install dcmtk")
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=given.folder))
     run = Run(folder, given.rounds, given.seconds, only=given.only)
     if given.trial:

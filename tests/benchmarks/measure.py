@@ -40,7 +40,7 @@ class Run:
 
     def duration(self) -> float:
         """Seconds."""
-        return max(1.0, self.seconds * self.share)
+        return max(0.2, self.seconds * self.share)
 
     def has(self, case: str) -> bool:
         """Whether a case of this name is taken."""

@@ -32,13 +32,10 @@ TITLES = [f"SENDER{number}" for number in range(1, 9)]
 def receivers(*, fork: bool) -> dict[str, Receiver]:
     """Every receiver that this machine has, at its best setting and at its default."""
     found = {OURS: rivals.ours(CORES), THREADS: rivals.ours(0)}
-    if have("storescp"):
-        found |= {STORESCP: rivals.storescp(best=True), STORESCP_DEFAULT: rivals.storescp(best=False)}
-        if fork:
-            found[FORK] = rivals.storescp("--fork", best=True)
-            found[FORK_DEFAULT] = rivals.storescp("--fork", best=False)
-    else:
-        say("DCMTK's storescp is not installed: left out")
+    found |= {STORESCP: rivals.storescp(best=True), STORESCP_DEFAULT: rivals.storescp(best=False)}
+    if fork:
+        found[FORK] = rivals.storescp("--fork", best=True)
+        found[FORK_DEFAULT] = rivals.storescp("--fork", best=False)
     if have("Orthanc"):
         found[ORTHANC] = rivals.orthanc(best=True, sync=True)
         found[ORTHANC_UNSYNCED] = rivals.orthanc(best=True, sync=False)
@@ -142,19 +139,20 @@ def memory(run: Run) -> str:
 def many(run: Run) -> str:
     """64 associations at once from 8 calling AE titles, again and again for a minute, at the node's default limits."""
     group, sent = material.instances(run.folder / "material", run.count(60), SMALL_BYTES), 0
-    send = functools.partial(senders.storescu, groups=[group] * 64, titles=TITLES)  # raises when one is refused
+    at_once = run.count(64, least=len(TITLES))
+    send = functools.partial(senders.storescu, groups=[group] * at_once, titles=TITLES)  # raises when one is refused
     with fresh(run.folder) as folder, rivals.ours(CORES)(folder) as peer:
         processes, began = family(peer.process), time.monotonic()
         with watching(lambda: connections(peer.port)) as open_ones, watching(lambda: resident(processes)) as seen:
             early = 0
             while time.monotonic() - began < run.duration():
                 send(peer.port)
-                sent += 64
+                sent += at_once
                 if not early and time.monotonic() - began > run.duration() / 6:
                     early = max(seen)
         seconds, early = time.monotonic() - began, early or max(seen)
     return (
-        f"**64 associations at once from 8 calling AE titles, for {seconds:.0f} s**: {sent} associations, none "
+        f"**{at_once} associations at once from 8 calling AE titles, for {seconds:.0f} s**: {sent} associations, none "
         f"refused, up to {max(open_ones)} open at once, {sent * material.count(group) / seconds:.0f} instances/s, "
         f"memory after a sixth of the time {(max(seen) - early) / 2**20:+.1f} MiB (from {early / 2**20:.0f} MiB)"
     )
