@@ -79,7 +79,7 @@ accept_empty = [{accept_empty}]
 
 [destination.dicom]
 port = {dicom_port}
-associations = {associations}
+{dicom_settings}
 
 [destination.http]
 url = "http://127.0.0.1:{http_port}"
@@ -182,15 +182,15 @@ class Process:
 class Site:
     """A hospital with its node, and the reference platform, below one folder. `stop` leaves nothing running.
 
-    `dicom_port` and `http_port` name other peers than the platform; `accept_empty`, `associations` and `journal` as
-    in the configuration, `tls` as in its [receive]; `program` as of `Process`, for the node.
+    `dicom_port` and `http_port` name other peers than the platform; `accept_empty` and `journal` as in the
+    configuration, `tls` as in its [receive]; `dicom_settings` are further lines of [destination.dicom]; `program` as of
+    `Process`, for the node.
     """
 
     def __init__(
         self, folder: Path, *, stable_after: str = "1 s", dicom_port: int = 0, http_port: int = 0,
-        accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None, associations: int = 2,
-        journal: str = "16 MiB",
-        program: Sequence[str] = ("-m", "router.cli"),
+        accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None, dicom_settings: str = "",
+        journal: str = "16 MiB", program: Sequence[str] = ("-m", "router.cli"),
     ) -> None:  # fmt: skip
         self.folder = folder
         self.drop_folder = folder / "drop"
@@ -201,8 +201,8 @@ class Site:
             "stable_after": stable_after,
             "workers": workers,
             "tls": "" if tls is None else f"tls = {_inline(as_given(tls))}",
-            "associations": associations,
             "journal": journal,
+            "dicom_settings": dicom_settings,
             "accept_empty": ", ".join(f'"{p}"' for p in accept_empty),
         }
         self._program = program

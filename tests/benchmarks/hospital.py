@@ -74,7 +74,7 @@ def hospital(folder: Path, *, associations: int = 2, profiled: bool = False) -> 
     with fresh(folder) as own, fresh(folder) as cloud, rivals.storescp("--fork", best=True)(cloud) as receiver:
         profiler = [str(Path(__file__).with_name("profiled.py")), str(own / _PROFILE)]
         site = Site(
-            own, dicom_port=receiver.port, workers=0, journal=_JOURNAL, associations=associations,
+            own, dicom_port=receiver.port, workers=0, journal=_JOURNAL, dicom_settings=f"associations = {associations}",
             program=profiler if profiled else ["-m", "router.cli"],
         )  # fmt: skip
         try:
