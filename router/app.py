@@ -40,6 +40,7 @@ from router.storage.lock import lock
 
 _GRACE_SECONDS = 25.0
 _IDLE_SECONDS = 1.0
+_CORRELATING = 1 / 3  # of the time
 _LEASE_ROUND_SECONDS = 10.0
 _log = logging.getLogger("router")
 
@@ -86,9 +87,10 @@ class Node:
         self._server = self._make_server()
         self._health = HealthServer(self._report)
         self._lanes = [lane for destination in config.destination for lane in self._lanes_of(destination)]
-        self._correlating = self._loop("correlator", self._correlate)
+        # Each batch of a study's images touches its exam; that must not leave the sending without processor.
+        self._correlating = self._loop("correlator", self._correlate, share=_CORRELATING)
         self._sending = [
-            self._loop(f"{lane.channel} to {lane.destination} {n + 1}", lambda lane=lane: self._send(lane))
+            (lane, self._loop(f"{lane.channel} to {lane.destination} {n + 1}", lambda lane=lane: self._send(lane)))
             for lane in self._lanes
             for n in range(lane.width)
         ]
@@ -196,14 +198,15 @@ class Node:
             self._loop("cataloguer", self._catalogue_step, incoming.wait, incoming.wake),
             self._loop("drop folder", self._pick_up, watch.wait, watch.wake),
             self._correlating,
-            *self._sending,
+            *(loop for _, loop in self._sending),
             self._loop("leases", self._keep_leases),
         ]
 
     def _loop(
-        self, name: str, step: Step, wait: Callable[[float], None] | None = None, wake: Callable[[], None] | None = None
-    ) -> Loop:
-        return Loop(name, step, self._journal, self._clock, wait, wake, self._catalogue.engine.close_thread)
+        self, name: str, step: Step, wait: Callable[[float], None] | None = None,
+        wake: Callable[[], None] | None = None, share: float = 1.0,
+    ) -> Loop:  # fmt: skip
+        return Loop(name, step, self._journal, self._clock, wait, wake, self._catalogue.engine.close_thread, share)
 
     # -- steps: each returns the seconds to rest
 
@@ -259,8 +262,10 @@ class Node:
 
     def _wake_lanes(self, event: Event) -> None:
         if event.kind == Kind.MOVED and event.fields.get("to") == State.READY:
-            for loop in self._sending:
-                loop.wake()
+            place = event.fields["destination"], event.fields["channel"]
+            for lane, loop in self._sending:
+                if (lane.destination, lane.channel) == place:
+                    loop.wake()
 
     def _report(self) -> Mapping[str, object]:
         free = shutil.disk_usage(self._config.node.data).free

@@ -61,7 +61,7 @@ HospitalBranchCode = "01"
 port = {receive_port}
 workers = {workers}
 min_free = "50 MiB"
-journal = "16 MiB"
+journal = "{journal}"
 {tls}
 
 [reports]
@@ -112,12 +112,15 @@ def command_here(*arguments: object) -> "subprocess.CompletedProcess[str]":
 
 
 class Process:
-    """A command in the background; its stderr is added to `log`. It is up once this is built."""
+    """A command in the background; its stderr is added to `log`. It is up once this is built.
 
-    def __init__(self, log: Path, *arguments: object) -> None:
+    `program` is what Python runs, with the arguments.
+    """
+
+    def __init__(self, log: Path, *arguments: object, program: Sequence[str] = ("-m", "router.cli")) -> None:
         self.log = log
         with log.open("ab") as stderr:
-            call = [sys.executable, "-m", "router.cli", *map(str, arguments)]
+            call = [sys.executable, *program, *map(str, arguments)]
             self._process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=stderr)
         self.ready_line = self._first_line()
         self.rest_of_stdout = b""
@@ -133,6 +136,11 @@ class Process:
     @property
     def running(self) -> bool:
         return self._process.poll() is None
+
+    @property
+    def number(self) -> int:
+        """As the system numbers processes."""
+        return self._process.pid
 
     def kill(self) -> None:
         """SIGKILL: no handler runs, nothing is flushed."""
@@ -176,13 +184,15 @@ class Process:
 class Site:
     """A hospital with its node, and the reference platform, below one folder. `stop` leaves nothing running.
 
-    `dicom_port` and `http_port` name other peers than the platform; `accept_empty` as in the configuration, `tls` as
-    in its [receive]; `dicom_settings` are further lines of [destination.dicom].
+    `dicom_port` and `http_port` name other peers than the platform; `accept_empty` and `journal` as in the
+    configuration, `tls` as in its [receive]; `dicom_settings` are further lines of [destination.dicom]; `program` as of
+    `Process`, for the node.
     """
 
     def __init__(
         self, folder: Path, *, stable_after: str = "1 s", dicom_port: int = 0, http_port: int = 0,
         accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None, dicom_settings: str = "",
+        journal: str = "16 MiB", program: Sequence[str] = ("-m", "router.cli"),
     ) -> None:  # fmt: skip
         self.folder = folder
         self.drop_folder = folder / "drop"
@@ -193,9 +203,11 @@ class Site:
             "stable_after": stable_after,
             "workers": workers,
             "tls": "" if tls is None else f"tls = {_inline(as_given(tls))}",
+            "journal": journal,
             "dicom_settings": dicom_settings,
             "accept_empty": ", ".join(f'"{p}"' for p in accept_empty),
         }
+        self._program = program
         self._other_ports = {"dicom_port": dicom_port, "http_port": http_port}
         self._platform_ports = {"dicom": 0, "http": 0}
         self._node: Process | None = None
@@ -209,7 +221,7 @@ class Site:
     def node(self) -> Process:
         """The node, started when it is not running."""
         if self._node is None or not self._node.running:
-            self._node = Process(self.folder / "node.log", "run", "--config", self.config_file)
+            self._node = Process(self.folder / "node.log", "run", "--config", self.config_file, program=self._program)
         return self._node
 
     @property

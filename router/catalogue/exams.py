@@ -228,6 +228,8 @@ class Exams:
 
     def mark_stale(self, documents: Sequence[int]) -> list[int]:
         """Mark older versions that came late; those that were not marked before are returned."""
+        if not documents:
+            return []
         with self._engine.write():
             mine = Document.id.in_(list(documents)) & ~Document.stale
             fresh = [row[0] for row in self._engine.run(Document.select(Document.id).where(mine).tuples())]
@@ -256,13 +258,18 @@ class Exams:
                 mine = (ExamStudy.exam == exam) & ExamStudy.study_uid.in_(portion)
                 self._engine.run(ExamStudy.delete().where(mine))
 
-    def candidates(self, accession_number: str) -> list[StudyHere]:
-        """Studies that name this accession number, as their own or in RequestAttributesSequence."""
+    def candidates(self, accession_number: str, known: Mapping[str, StudyHere] = {}) -> list[StudyHere]:
+        """Studies that name this accession number, as their own or in RequestAttributesSequence.
+
+        Those of `known`, which were read before, are not read again.
+        """
         if not accession_number:
             return []
         named = StudyAccession.accession_number == accession_number
         query = Study.select(Study.uid).join(StudyAccession).where(named).order_by(Study.id).tuples()
-        return list(self.studies([row[0] for row in self._engine.run(query)]).values())
+        uids = [row[0] for row in self._engine.run(query)]
+        found = {**self.studies(uid for uid in uids if uid not in known), **known}
+        return [found[uid] for uid in uids]
 
     def case(self, exam: int) -> Case:
         """Everything about an exam, in one view."""

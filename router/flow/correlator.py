@@ -116,13 +116,10 @@ class Correlator:
             return
         self._note_stale(case, versions, now)
         assessment = self._assess(case, versions, behind, now)
-        self._catalogue.queue.make(exam, delivery_places(self._config), now)
+        deliveries = self._deliveries(exam, now)
         self._select(assessment)
         tallies = {place[1]: tally for place, tally in self._catalogue.accounts.tallies([exam]).items()}
-        looks = [
-            self._settle(delivery, tallies.get(delivery.destination, Tally()), assessment)
-            for delivery in self._catalogue.queue.of_exam(exam)
-        ]
+        looks = [self._settle(one, tallies.get(one.destination, Tally()), assessment) for one in deliveries]
         hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
         self._note_hold(case, hold, now)
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
@@ -181,6 +178,15 @@ class Correlator:
                 select_for(destination, found.case, found.images, self._config, self._catalogue, found.now)
 
     # -- what follows for a delivery
+
+    def _deliveries(self, exam: int, now: datetime) -> list[Delivery]:
+        """Those of the exam, made where this configuration has new places."""
+        queue, places = self._catalogue.queue, delivery_places(self._config)
+        found = queue.of_exam(exam)
+        if {(one.destination, one.channel) for one in found}.issuperset(places):
+            return found
+        queue.make(exam, places, now)
+        return queue.of_exam(exam)
 
     def _settle(self, delivery: Delivery, tally: Tally, found: Assessment) -> datetime | None:
         """Move the delivery as far as it goes now; when to look again."""
