@@ -52,6 +52,8 @@ class StudyHere:
     manufacturer: str
     model: str
     station_name: str
+    serial_number: str
+    sending_ae: str
     modalities: tuple[str, ...]
     instances: int
     doubt: str
@@ -330,6 +332,6 @@ def _identity(row: Any) -> Identity:
 def _study(row: Any, identities: Sequence[Identity], counts: Sequence[tuple[str, int]]) -> StudyHere:
     return StudyHere(
         row.uid, tuple(identities), row.accession_number, row.study_date, row.study_time, row.description,
-        row.manufacturer, row.model, row.station_name, tuple(sorted(m for m, _ in counts if m)),
-        sum(n for _, n in counts), row.doubt, row.last_received,
+        row.manufacturer, row.model, row.station_name, row.serial_number, row.sending_ae,
+        tuple(sorted(m for m, _ in counts if m)), sum(n for _, n in counts), row.doubt, row.last_received,
     )  # fmt: skip

@@ -17,7 +17,7 @@ from router.correlate.versions import successive
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey, key_of
-from router.exam.read import read
+from router.flow.references import References
 from router.reports import pdf, pickup
 from router.reports.settle import Seen
 from router.storage import Storage
@@ -39,8 +39,11 @@ class _Dropped:
 class Intake:
     """Takes settled files one by one."""
 
-    def __init__(self, config: Config, exams: Exams, storage: Storage, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, references: References, exams: Exams, storage: Storage, journal: Journal, clock: Clock
+    ) -> None:
         self._config = config
+        self._references = references
         self._folder = config.reports.folder
         self._exams = exams
         self._reports = storage.reports
@@ -71,7 +74,7 @@ class Intake:
         stem = pickup.stem_of(self._folder, seen.path)
         document, key = None, None
         if kind == "json":
-            document = read(data)
+            document = self._references.read(data)
             key = key_of(document, zone=self._config.node.timezone, default_branch=self._branch(stem))
         else:
             pdf.check(data)

@@ -16,10 +16,10 @@ from router.dicom.client import Outgoing, Result, StorageClient
 from router.dicom.session import Session
 from router.dicom.status import Verdict
 from router.errors import IntegrityError, PermanentError, TransientError
-from router.exam.read import read
 from router.exam.write import dump
 from router.flow.correlator import images_of
 from router.flow.document import fill_for
+from router.flow.references import References
 from router.forward.report import ReportAgent, Upload
 from router.states import State
 from router.storage import Storage
@@ -51,6 +51,7 @@ class ReportSender:
     """Report and exam JSON to one destination by HTTP."""
 
     config: Config
+    references: References
     catalogue: Catalogue
     storage: Storage
     agent: ReportAgent
@@ -80,8 +81,8 @@ class ReportSender:
         case = self.catalogue.exams.case(delivery.exam)
         count = None if wanted["images"] == "-" else int(wanted["images"])
         pdf_place = case.places[int(wanted["pdf"])]
-        given = read(self.storage.reports.read(case.places[int(wanted["json"])]))
-        filled = fill_for(self.config, case, given, count).document
+        given = self.references.read(self.storage.reports.read(case.places[int(wanted["json"])]))
+        filled = fill_for(self.config, self.references.tables, case, given, count).document
         exam, pdf = dump(filled), self.storage.reports.read(pdf_place)
         place = self.storage.reports.sent_place(delivery.exam, delivery.destination, n, "exam.json")
         self.storage.reports.write(place, exam)

@@ -13,9 +13,10 @@ from router.exam.fill import Sources, fill
 from router.exam.read import read
 from router.exam.validate import validate
 from router.exam.write import dump
-from samples import exam_document, holder_of
+from samples import exam_document, holder_of, shipped_tables
 
 ZONE = ZoneInfo("Asia/Shanghai")
+TABLES = shipped_tables()
 SOURCES = Sources(
     Hospital(USCI="121100004000000001", HospitalCode="H", HospitalName="H", HospitalBranchCode="1"), branch="1"
 )
@@ -61,7 +62,7 @@ def test_a_valid_exam_survives_and_any_single_gap_is_named(
     changes: dict[str, object], missing: str, encoding: str
 ) -> None:
     document = exam_document({**_SHELL, **changes})
-    assert validate(document, zone=ZONE).errors == ()
+    assert validate(document, zone=ZONE, tables=TABLES).errors == ()
 
     given_bytes = json.dumps(document, ensure_ascii=False).encode(encoding)
     sent = dump(fill(read(given_bytes), SOURCES).document)
@@ -70,7 +71,7 @@ def test_a_valid_exam_survives_and_any_single_gap_is_named(
 
     holder, key = holder_of(document, missing)
     del holder[key]
-    assert [fault.path for fault in validate(document, zone=ZONE).errors] == [missing]
+    assert [fault.path for fault in validate(document, zone=ZONE, tables=TABLES).errors] == [missing]
 
 
 def test_the_order_of_keys_in_the_source_does_not_change_the_bytes() -> None:

@@ -20,6 +20,7 @@ from router.correlate.versions import PdfVersion, pdf_for, successive
 from router.events import Event, Journal, Kind
 from router.flow.intake import Intake
 from router.flow.pickup import Pickup
+from router.flow.references import References
 from router.reports import pdf, pickup
 from router.reports.settle import Seen
 from router.reports.watch import scan
@@ -82,7 +83,7 @@ class Desk:
         self.storage = open_storage(data, "node-1")
         self.catalogue = open_catalogue("", data, journal)
         self.exams: Exams = self.catalogue.exams
-        self.intake = Intake(self.config, self.exams, self.storage, journal, self.clock)
+        self.intake = Intake(self.config, References(self.config), self.exams, self.storage, journal, self.clock)
         self.journal = journal
 
     def restart(self) -> None:

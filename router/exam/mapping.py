@@ -1,0 +1,198 @@
+"""The mapping file of a RIS whose export has other keys or values: JSON path -> field, value -> value. Pure.
+
+    [fields]
+    "data.examNo" = "ExamId"
+    "data.regTime" = ["Order.RegisterTime", "Order.CheckInTime"]
+    "data.items[].code" = "Order.Procedures[].CheckItemCode"
+    "data.images[].uid" = "Study.StudyInstanceUIDs"
+
+    [values."Order.Status"]
+    "已审核" = "Reported"
+
+A path is keys with dots between them, from the outermost object; a key that holds a dot is written ['a.b'], one
+element of an array [0], every element []. What a path leads to is taken to its fields, and wins over what is at the
+standard's own place; a path that leads nowhere changes nothing.
+"""
+
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from router.errors import ConfigurationError
+from router.exam.fields import BY_PATH, PROCEDURE, SECTION_NAMES
+from router.exam.values import is_empty, text
+
+_PATH = re.compile(r"(?:\$\.?)?(?:\.?[^.\[\]'\"$]+|\['[^']+'\]|\[\d*\])+")
+_STEP = re.compile(r"\.?([^.\[\]'\"$]+)|\['([^']+)'\]|\[(\d*)\]")
+_EVERY = -1
+_PROCEDURES = "Order.Procedures"
+_UIDS = "Study.StudyInstanceUIDs"
+
+Step = str | int
+"""A key, a place in an array, or _EVERY."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """Where a RIS has something, and the fields that it is for."""
+
+    source: tuple[Step, ...]
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RisMapping:
+    """A mapping file, read. `values` by field, then by the text that the RIS writes."""
+
+    rules: tuple[FieldRule, ...] = ()
+    values: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+    def apply(self, document: Mapping[str, object]) -> dict[str, object]:
+        """`document` in the standard's structure; the one given is not changed."""
+        result: dict[str, Any] = copy.deepcopy(dict(document))
+        found = [(rule, list(_values(document, rule.source))) for rule in self.rules]
+        for rule, _ in found:
+            _remove(result, rule.source)
+        for rule, values in found:
+            for target in rule.targets if values else ():
+                _put(result, target, values)
+        for path, table in self.values.items():
+            for holder, key in _places(result, path):
+                holder[key] = table.get(_written(holder[key]), holder[key])
+        return result
+
+
+def parse(raw: Mapping[str, object], *, source: str) -> RisMapping:
+    """A mapping from a decoded TOML document. ConfigurationError lists every fault."""
+    faults = [f"{key}: unknown table; expected [fields] and [values.FIELD]" for key in raw if key not in _TABLES]
+    fields, values = (_table(raw, name, faults) for name in _TABLES)
+    rules = [_rule(path, given, faults) for path, given in fields.items()]
+    for path, table in values.items():
+        if path not in BY_PATH:
+            faults.append(f"values.{path}: not a field of appendix B")
+        elif not isinstance(table, Mapping) or not all(isinstance(v, str | int | bool) for v in table.values()):
+            faults.append(f'values.{path}: expected values like "已审核" = "Reported"')
+    if faults:
+        raise ConfigurationError(f"the mapping file {source} has {len(faults)} fault(s):", faults=tuple(faults))
+    return RisMapping(tuple(rule for rule in rules if rule), {p: dict(t) for p, t in values.items()})
+
+
+_TABLES = ("fields", "values")
+
+
+def _table(raw: Mapping[str, object], name: str, faults: list[str]) -> Mapping[str, Any]:
+    given = raw.get(name, {})
+    if isinstance(given, Mapping):
+        return given
+    faults.append(f"{name}: expected a table")
+    return {}
+
+
+def _rule(path: str, given: object, faults: list[str]) -> FieldRule | None:
+    targets = [str(target) for target in (given if isinstance(given, list) else [given])]
+    steps = tuple(_steps(path)) if _PATH.fullmatch(path) else ()
+    wrong = [] if steps else [f"{path!r}: expected a path like data.items[].code"]
+    for target in targets:
+        if target not in BY_PATH or target == _PROCEDURES:
+            wrong.append(f"{path!r} = {target!r}: not a field of appendix B that holds a value")
+        elif steps.count(_EVERY) > (target == _UIDS or target.startswith(PROCEDURE)):
+            wrong.append(f"{path!r} = {target!r}: [] leads to many values, and the field takes one")
+    faults += wrong
+    return None if wrong else FieldRule(steps, tuple(targets))
+
+
+def _steps(path: str) -> Iterator[Step]:
+    for match in _STEP.finditer(path.removeprefix("$")):
+        key, quoted, index = match.groups()
+        yield key or quoted or (int(index) if index else _EVERY)
+
+
+def _values(value: object, steps: tuple[Step, ...]) -> Iterator[object]:
+    """What a path leads to: one value, or one for each element where it says []; nothing where it ends early."""
+    if not steps:
+        yield value
+    elif steps[0] == _EVERY:
+        for element in value if isinstance(value, list) else []:
+            yield next(_values(element, steps[1:]), None)
+    else:
+        inner = _inner(value, steps[0])
+        if inner is not None:
+            yield from _values(inner, steps[1:])
+
+
+def _inner(value: object, step: Step) -> Any:
+    if isinstance(step, str):
+        return value.get(step) if isinstance(value, Mapping) else None
+    return value[step] if isinstance(value, list) and step < len(value) else None
+
+
+def _remove(value: Any, steps: tuple[Step, ...]) -> None:
+    """Take away what a path leads to, and the objects and arrays that nothing is left in."""
+    if steps[0] == _EVERY:
+        for element in value if isinstance(value, list) else []:
+            if len(steps) > 1:
+                _remove(element, steps[1:])
+        return
+    inner = _inner(value, steps[0])
+    if inner is None or isinstance(steps[0], int):
+        return
+    if len(steps) > 1:
+        _remove(inner, steps[1:])
+    if len(steps) == 1 or _hollow(inner):
+        del value[steps[0]]
+
+
+def _hollow(value: object) -> bool:
+    return is_empty(value) or (isinstance(value, list) and all(_hollow(one) for one in value))
+
+
+def _put(document: dict[str, Any], target: str, values: list[object]) -> None:
+    if target.startswith(PROCEDURE):
+        procedures = _procedures(document, len(values))
+        for element, value in zip(procedures, values, strict=False):
+            if isinstance(element, dict):
+                element[target.rpartition(".")[2]] = value
+        return
+    section, _, key = target.rpartition(".")
+    value = values if target == _UIDS and not (len(values) == 1 and isinstance(values[0], list)) else values[0]
+    _section(document, section)[key] = value
+
+
+def _procedures(document: dict[str, Any], count: int) -> list[Any]:
+    order = _section(document, "Order")
+    given = order.get("Procedures")
+    procedures: list[Any] = given if isinstance(given, list) else []
+    procedures += [{} for _ in range(count - len(procedures))]
+    order["Procedures"] = procedures
+    return procedures
+
+
+def _section(document: dict[str, Any], name: str) -> dict[str, Any]:
+    if not name:
+        return document
+    if not isinstance(document.get(name), dict):
+        document[name] = {}
+    section: dict[str, Any] = document[name]
+    return section
+
+
+def _places(document: dict[str, Any], path: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """The objects that hold the field, and its key there."""
+    key = path.rpartition(".")[2]
+    holders: list[Any] = [document]
+    if path.startswith(PROCEDURE):
+        order = document.get("Order")
+        procedures = order.get("Procedures") if isinstance(order, dict) else None
+        holders = procedures if isinstance(procedures, list) else []
+    elif (section := path.rpartition(".")[0]) in SECTION_NAMES:
+        holders = [document.get(section)]
+    yield from ((holder, key) for holder in holders if isinstance(holder, dict) and key in holder)
+
+
+def _written(value: object) -> str:
+    """A given value as the mapping file writes it: true and false as JSON does, text without blanks around it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return (text(value) or "").strip()
