@@ -162,8 +162,8 @@ SOURCES: Mapping[Source, str] = {
     "study": "the joined studies",
     "department": "[[department]] of the configuration",
     "table": "the code table",
-    "computed": "computed from other fields",
-    "count": "counted: the instances selected for the destination",
+    "computed": "other fields",
+    "count": "the instances selected for the destination",
 }
 """What fills gaps, in the order in which they are asked."""
 
