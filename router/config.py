@@ -164,7 +164,7 @@ class Hospital(_Section):
 class Device(_Section):
     station_name: str = ""
     serial_number: str = ""
-    DeviceAETitle: AeTitle | Literal[""] = ""
+    DeviceAETitle: AeTitle | None = None
     DeviceCode: str = ""
     DeviceName: str = ""
     DeviceManufacturer: str = ""

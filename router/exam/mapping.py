@@ -128,20 +128,18 @@ def _inner(value: object, step: Step) -> Any:
     return value[step] if isinstance(value, list) and step < len(value) else None
 
 
-def _remove(value: Any, steps: tuple[Step, ...]) -> None:
-    """Take away what a path leads to, and the objects and arrays that nothing is left in."""
-    if steps[0] == _EVERY:
-        for element in value if isinstance(value, list) else []:
-            if len(steps) > 1:
-                _remove(element, steps[1:])
-        return
-    inner = _inner(value, steps[0])
-    if inner is None or isinstance(steps[0], int):
-        return
-    if len(steps) > 1:
-        _remove(inner, steps[1:])
-    if len(steps) == 1 or _hollow(inner):
-        del value[steps[0]]
+def _remove(value: Any, steps: tuple[Step, ...]) -> bool:
+    """Take away what a path leads to, and the objects and arrays that nothing is left in; whether anything was."""
+    step, rest = steps[0], steps[1:]
+    if step == _EVERY:
+        elements = value if isinstance(value, list) and rest else []
+        return [_remove(element, rest) for element in elements].count(True) > 0
+    inner = _inner(value, step)
+    if inner is None or isinstance(step, int) or (rest and not _remove(inner, rest)):
+        return False
+    if not rest or _hollow(inner):
+        del value[step]
+    return True
 
 
 def _hollow(value: object) -> bool:

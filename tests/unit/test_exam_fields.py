@@ -2,8 +2,8 @@
 
 from typing import get_args
 
-from router.config import Identity
-from router.exam.fields import BY_PATH, FIELDS, FIELDS_OF, PROCEDURE, SECTION_NAMES
+from router.config import CodeTable, Identity
+from router.exam.fields import BY_PATH, FIELDS, FIELDS_OF, PROCEDURE, SECTION_NAMES, TABLE_NAMES
 from router.exam.key import PATIENT_ID_PATHS
 from samples import exam_document, holder_of
 
@@ -41,6 +41,10 @@ def test_the_sample_holds_each_field_at_its_path() -> None:
 
 def test_only_fields_with_a_condition_name_visits() -> None:
     assert {field.path for field in FIELDS if field.visits} == {f.path for f in FIELDS if f.required == "when"}
+
+
+def test_the_configuration_knows_the_code_tables_by_the_same_names() -> None:
+    assert set(get_args(CodeTable)) == set(TABLE_NAMES)
 
 
 def test_the_configuration_may_name_exactly_the_patient_ids_that_a_key_holds() -> None:

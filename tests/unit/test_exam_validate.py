@@ -1,11 +1,15 @@
 """A document against appendices A and B, as given."""
 
+import itertools
+import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from router.config import Branch, Hospital
+from router.exam.codes import parse
 from router.exam.faults import Fault, Findings
 from router.exam.fields import BY_PATH, FIELDS, FIELDS_OF, SECTION_NAMES, Field
 from router.exam.validate import validate
@@ -236,6 +240,92 @@ def test_what_a_platform_takes_empty_is_no_fault_but_a_wrong_value_is() -> None:
     changes: dict[str, object] = {"Patient.IdNo": "", "Order.Procedures[0].BodyPartCode": None}
     assert check(changes, accept_empty=accepted) == Findings((), ())
     assert places(check({"Patient.IdNo": "1"}, accept_empty=accepted).errors) == ["Patient.IdNo"]
+
+
+def test_apply_doctor_code_is_due_where_there_is_one() -> None:
+    found = check({"Order.ApplyDoctorCode": ""})
+    assert found.valid
+    assert places(found.warnings) == ["Order.ApplyDoctorCode"]
+    assert "有则必填" in found.warnings[0].message
+
+
+_TIMES = (
+    "Order.ApplyTime", "Order.RegisterTime", "Order.CheckInTime", "Study.StudyDate", "Report.SubmitTime",
+    "Report.ApproveTime",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "after"), list(itertools.pairwise(_TIMES)))
+def test_times_in_an_odd_order_are_a_warning_that_names_both(before: str, after: str) -> None:
+    times: dict[str, object] = {path: f"2024-05-06 0{hour}:00:00" for hour, path in enumerate(_TIMES)}
+    assert check(times) == Findings((), ())
+    times[before], times[after] = times[after], times[before]
+    found = check(times)
+    assert found.valid
+    named = [(fault.path, re.findall("[A-Z][a-z]+[.][A-Za-z]+", fault.message)[0]) for fault in found.warnings]
+    assert (after, before) in named
+
+
+def test_an_absent_time_does_not_hide_an_odd_order() -> None:
+    found = check({"Order.CheckInTime": "", "Study.StudyDate": "2024-05-06 08:10:00"})
+    assert places(found.warnings) == ["Study.StudyDate"]
+
+
+@pytest.mark.parametrize(
+    ("born", "age", "odd"),
+    [
+        ("1949-12-31", "74岁", False),
+        ("1949-12-31", "75岁", False),
+        ("1949-12-31", "76岁", True),
+        ("1949-12-31", "73岁", True),
+        ("1949-12-31", "7岁", True),
+        ("2022-06-10", "1岁", False),
+        ("2022-06-10", "1岁10月", False),
+        ("2022-06-10", "2岁10月", True),
+        ("2023-06-11", "10月3周4天", False),
+        ("2023-06-11", "10月1周4天", True),
+        ("2024-05-05", "1天8小时", False),
+        ("2024-05-05", "20天", True),
+    ],
+)
+def test_an_age_that_the_birth_date_does_not_give_is_a_warning(born: str, age: str, odd: bool) -> None:
+    found = check({"Patient.DateOfBirth": born, "Patient.AgeDisplay": age, "Patient.IdNoType": "99"})
+    assert found.valid
+    assert places(found.warnings) == ["Patient.AgeDisplay"] * odd
+
+
+def test_a_code_that_a_complete_table_lacks_is_an_error_and_else_a_warning() -> None:
+    complete = {**TABLES, "departments": replace(TABLES["departments"], complete=True)}
+    document = exam_document({"Order.ApplyDepartmentCodeStd": "77"})
+    assert places(validate(document, zone=ZONE, tables=TABLES).warnings) == ["Order.ApplyDepartmentCodeStd"]
+    (fault,) = validate(document, zone=ZONE, tables=complete).errors
+    assert fault.path == "Order.ApplyDepartmentCodeStd"
+    assert "departments.csv" in fault.mend
+
+
+def test_a_visit_type_of_the_region_decides_by_its_kind() -> None:
+    text = "own_code,own_name,code,name,kind\n,,01,门诊,outpatient\n,,04,住院,inpatient\n,,05,体检,health_check\n"
+    tables = {**TABLES, "visit_types": parse(text, "visit_types")}
+    for code, due in (("01", "Visit.ClinicalNumber"), ("04", "Visit.InpatientNumber"), ("05", None)):
+        document = exam_document({"Visit.PatientType": code, "Visit.ClinicalNumber": "", "Visit.InpatientNumber": ""})
+        found = validate(document, zone=ZONE, tables=tables)
+        assert places(found.errors) == ([due] if due else [])
+
+
+@pytest.mark.parametrize(
+    ("path", "who"),
+    [
+        ("USCI", "[hospital]"),
+        ("Order.DeviceAETitle", "[[device]]"),
+        ("Order.ExecDepartmentCodeStd", "departments.csv"),
+        ("Order.Procedures[0].CheckItemCodeStd", "items.csv"),
+        ("Patient.Name", "the RIS export"),
+    ],
+)
+def test_a_gap_says_who_can_mend_it(path: str, who: str) -> None:
+    (fault,) = check({path: ""}).errors
+    assert who in fault.mend
+    assert fault.mend in fault.message
 
 
 def test_keys_that_the_standard_does_not_list_are_warned_of_without_quoting_names() -> None:
