@@ -166,12 +166,13 @@ class Process:
 class Site:
     """A hospital with its node, and the reference platform, below one folder. `stop` leaves nothing running.
 
-    `dicom_port` and `http_port` name other peers than the platform; `accept_empty` as in the configuration.
+    `dicom_port` and `http_port` name other peers than the platform; `accept_empty` as in the configuration;
+    `settings` are further tables of it.
     """
 
     def __init__(
         self, folder: Path, *, stable_after: str = "1 s", dicom_port: int = 0, http_port: int = 0,
-        accept_empty: Sequence[str] = (), workers: int = 1,
+        accept_empty: Sequence[str] = (), workers: int = 1, settings: str = "",
     ) -> None:  # fmt: skip
         self.folder = folder
         self.drop_folder = folder / "drop"
@@ -183,6 +184,7 @@ class Site:
             "workers": workers,
             "accept_empty": ", ".join(f'"{p}"' for p in accept_empty),
         }
+        self._further = settings
         self._other_ports = {"dicom_port": dicom_port, "http_port": http_port}
         self._platform_ports = {"dicom": 0, "http": 0}
         self._node: Process | None = None
@@ -225,7 +227,7 @@ class Site:
             "dicom_port": self._other_ports["dicom_port"] or platform["dicom"],
             "http_port": self._other_ports["http_port"] or platform["http"],
         }
-        text = _CONFIGURATION.format(**self._settings, **own, **peers)
+        text = _CONFIGURATION.format(**self._settings, **own, **peers) + self._further
         self.config_file.write_text(text, encoding="utf-8")
         return load(self.config_file)
 

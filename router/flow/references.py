@@ -47,11 +47,17 @@ class References:
         self.tables = self._load()
         return True
 
+    def file(self, name: str) -> Path:
+        """The hospital's own table, else the shipped one."""
+        own = self._config.codes.folder
+        file = f"{name}.csv"
+        return own / file if own is not None and (own / file).exists() else shipped("codes") / file
+
     def _load(self) -> Tables:
         tables: dict[str, Table] = {}
         faults: list[str] = []
         for name in TABLE_NAMES:
-            path = self._path(name)
+            path = self.file(name)
             try:
                 complete = name in self._config.codes.complete
                 tables[name] = codes.parse(_text(path), name, complete=complete)
@@ -61,14 +67,8 @@ class References:
             raise ConfigurationError("the code tables have faults:", faults=tuple(faults))
         return tables
 
-    def _path(self, name: str) -> Path:
-        """The hospital's own table, else the shipped one."""
-        own = self._config.codes.folder
-        file = f"{name}.csv"
-        return own / file if own is not None and (own / file).exists() else shipped("codes") / file
-
     def _looked(self) -> Mapping[str, _Stamp | None]:
-        return {name: _stamp(self._path(name)) for name in TABLE_NAMES}
+        return {name: _stamp(self.file(name)) for name in TABLE_NAMES}
 
 
 def _stamp(path: Path) -> _Stamp | None:
