@@ -164,7 +164,14 @@ class Node:
             keys = self._keys[destination.name]
             agent = ReportAgent(destination.http, self._config.hospital.USCI, keys, self._clock)
             report = ReportSender(
-                self._config, self._references, self._catalogue, self._storage, agent, keys.api_key, self._clock
+                self._config,
+                self._references,
+                self._catalogue,
+                self._storage,
+                agent,
+                keys.api_key,
+                self._journal,
+                self._clock,
             )
             lanes.append(Lane(destination.name, Channel.REPORT, 1, report))
         if destination.dicom is not None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from router.catalogue.exams import Case, StudyHere
 from router.config import Config, Destination
 from router.exam.codes import Tables
-from router.exam.faults import Fault, name_of
+from router.exam.faults import Fault, Findings, name_of
 from router.exam.fill import Filled, Sources, fill
 from router.exam.offers import StudyFacts
 from router.exam.validate import validate
@@ -40,16 +40,29 @@ def json_faults(
     now: datetime,
 ) -> list[str]:  # fmt: skip
     """What keeps the filled document from being sent, as `path (name): message`, values masked."""
-    findings = validate(
+    findings = _findings(config, tables, filled, now=now, accept_empty=frozenset(destination.accept_empty))
+    errors = (f for f in findings.errors if approved_at is not None or not f.path.startswith(_OF_APPROVAL))
+    return [told(fault) for fault in errors]
+
+
+def json_warnings(config: Config, tables: Tables, filled: Filled) -> list[str]:
+    """What is odd about the filled document or was done to it, as `path (name)`, without values."""
+    faults = (*filled.notes, *_findings(config, tables, filled).warnings)
+    return list(dict.fromkeys(f"{f.path} ({f.name})" if f.name else f.path for f in faults))
+
+
+def _findings(
+    config: Config, tables: Tables, filled: Filled, *, now: datetime | None = None,
+    accept_empty: frozenset[str] = frozenset(),
+) -> Findings:  # fmt: skip
+    return validate(
         filled.document,
         tables=tables,
-        accept_empty=frozenset(destination.accept_empty),
+        accept_empty=accept_empty,
         now=now,
         tolerance=config.reports.clock_tolerance,
         zone=config.node.timezone,
     )
-    errors = (f for f in findings.errors if approved_at is not None or not f.path.startswith(_OF_APPROVAL))
-    return [told(fault) for fault in errors]
 
 
 def told(fault: Fault) -> str:

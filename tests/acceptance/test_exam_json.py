@@ -38,14 +38,14 @@ def enter(site: Site, rows: str) -> None:
     (site.folder / "codes" / "departments.csv").write_text(HEADER + rows, encoding="utf-8")
 
 
-def sent(site: Site, exam: Exam, revision: int = 1) -> dict[str, dict[str, str]]:
-    document: dict[str, dict[str, str]] = json.loads(
+def sent(site: Site, exam: Exam, revision: int = 1) -> dict[str, dict[str, object]]:
+    document: dict[str, dict[str, object]] = json.loads(
         (site.exam_at_platform(exam.id, revision) / "exam.json").read_bytes()
     )
     return document
 
 
-def given(site: Site, number: int, **changes: str) -> Exam:
+def given(site: Site, number: int, **changes: object) -> Exam:
     """An exam with images and papers in which these fields are so."""
     exam = make_exam(site, number, instances=2)
     send_all(site.port, exam.study.files)
@@ -85,6 +85,17 @@ def test_a_corrected_file_goes_by_itself_after_a_refusal(site: Site) -> None:
     assert "Patient.Telephone (手机号码)" in site.line(exam.id, Channel.REPORT).delivery.error
     site.drop(f"{exam.id}.json", exam.json())
     site.wait_for(State.DELIVERED, exam.id, REPORT)
+
+
+def test_warnings_do_not_stop_a_report_and_are_in_its_story(site: Site) -> None:
+    exam = given(site, 5, Order__CheckInTime="", Report__PositiveStatus=None, Order__Price="9.90")
+    site.wait_for(State.DELIVERED, exam.id)
+    told = next(line for line in site.log.splitlines() if "goes with warnings" in line and "PositiveStatus" in line)
+    assert "Order.CheckInTime (登记时间)" in told
+    assert "Order.Price" in told
+    assert not [secret for secret in exam.secrets() if secret in told]
+    assert "Price" not in sent(site, exam)["Order"]
+    assert sent(site, exam)["Report"]["PositiveStatus"] == -1
 
 
 def test_a_faulty_table_is_told_and_the_former_one_stays_in_use(site: Site) -> None:
