@@ -79,8 +79,8 @@ class Node:
         self._cataloguer = self._make_cataloguer()
         references = self._references
         self._correlator = Correlator(config, references, self._catalogue, self._storage.reports, self._journal, clock)
-        intake = Intake(config, references, self._catalogue.exams, self._storage, self._journal, clock)
-        self._pickup = Pickup(config.reports, intake, self._journal, clock)
+        self._intake = Intake(config, references, self._catalogue.exams, self._storage, self._journal, clock)
+        self._pickup = Pickup(config.reports, self._intake, self._journal, clock)
         self._server = self._make_server()
         self._health = HealthServer(self._report)
         self._lanes = [lane for destination in config.destination for lane in self._lanes_of(destination)]
@@ -97,6 +97,9 @@ class Node:
         now = self._clock.now()
         self._storage.incoming.sweep()
         self._catalogue.queue.take_back(self._owner, now)
+        if self._config.reports.mapping is not None:
+            waiting = self._catalogue.queue.in_state([State.WAITING])
+            self._intake.reread({delivery.exam for delivery in waiting})
         self._correlator.reconsider()
         self._drain_incoming()
         self._journal.subscribe(self._wake_lanes)

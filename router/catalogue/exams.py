@@ -178,6 +178,20 @@ class Exams:
                 self.touch([exam], now)
         return int(number)
 
+    def restate(self, document: int, key: ExamKey, content: str, reported: str) -> bool:
+        """Replace what a JSON is known to say of approval, times and report; whether that is new."""
+        values: dict[str, Any] = {
+            "approved": approved(key), "submit_time": key.submit_time, "approve_time": key.approve_time,
+            "content": content, "reported": reported,
+        }  # fmt: skip
+        columns = [getattr(Document, column) for column in values]
+        with self._engine.write():
+            known = self._engine.run(Document.select(*columns).where(Document.id == document).tuples())
+            if known[0] == tuple(values.values()):
+                return False
+            self._engine.run(Document.update(**values).where(Document.id == document))
+        return True
+
     def bind(self, document: int, exam: int, revision: int, place: str, now: datetime) -> None:
         """Give an unpaired PDF its exam."""
         with self._engine.write():

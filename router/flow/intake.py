@@ -5,7 +5,7 @@ Idempotent: a crash before the original is moved finds the same file again, whic
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,6 +68,19 @@ class Intake:
             self._take_pdf(dropped)
         if self._config.reports.on_pickup == "move":
             pickup.set_aside(self._folder, seen, pickup.DONE)
+
+    def reread(self, exams: Iterable[int]) -> None:
+        """Take anew what the JSONs of these exams say: the mapping file may have been mended since they came."""
+        for exam in exams:
+            case = self._exams.case(exam)
+            for version in case.jsons:
+                data, branch = self._reports.read(case.places[version.document]), case.branch
+                try:
+                    key = key_of(self._references.read(data), zone=self._config.node.timezone, default_branch=branch)
+                except InvalidData:
+                    continue
+                if self._exams.restate(version.document, key, *reported(key)):
+                    self._exams.touch([exam], self._clock.now())
 
     def _read(self, seen: Seen, data: bytes) -> _Dropped:
         kind = seen.path.suffix.lower().removeprefix(".")

@@ -98,6 +98,19 @@ def test_warnings_do_not_stop_a_report_and_are_in_its_story(site: Site) -> None:
     assert sent(site, exam)["Report"]["PositiveStatus"] == -1
 
 
+def test_a_changed_configuration_releases_what_waits_at_the_next_start(site: Site) -> None:
+    names = ("Code", "Name", "CodeStd", "NameStd")
+    exam = given(site, 6, **{f"Order__ExecDepartment{name}": "" for name in names})
+    site.wait_for(State.DELIVERED, exam.id, IMAGES)
+    site.wait_until(lambda: site.line(exam.id, Channel.REPORT).delivery.waiting_for == (Needs.JSON,), "json alone")
+    site.node.stop()
+    with site.config_file.open("a", encoding="utf-8") as file:
+        file.write('[[department]]\nname = "放射科"\ncode = "3201"\nmodalities = ["CT"]\n')
+    assert site.node.running
+    site.wait_for(State.DELIVERED, exam.id, REPORT)
+    assert sent(site, exam)["Order"]["ExecDepartmentCodeStd"] == "32"
+
+
 def test_a_faulty_table_is_told_and_the_former_one_stays_in_use(site: Site) -> None:
     enter(site, "3201,,32,\n")
     site.wait_until(lambda: "departments.csv: line 2" in site.log, "the fault is in the log")
