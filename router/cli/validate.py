@@ -14,7 +14,7 @@ from router.clock import SystemClock
 from router.config import Config, load
 from router.errors import InvalidData
 from router.exam.faults import Fault, Findings
-from router.exam.fields import FIELDS
+from router.exam.fields import FIELDS, Field
 from router.exam.fill import fill
 from router.exam.read import MAX_BYTES
 from router.exam.schema import describe, schema
@@ -190,7 +190,7 @@ def _show(answers: list[_Answer]) -> None:
 
 def _show_fields(*, as_json: bool) -> None:
     columns = ("path", "name", "type", "required", "about")
-    rows = [(f.path, f.name, f.kind, f.required, describe(f)) for f in FIELDS]
+    rows = [(f.path, f.name, f.kind, _due(f), describe(f)) for f in FIELDS]
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     elif sys.stdout.isatty():
@@ -198,6 +198,11 @@ def _show_fields(*, as_json: bool) -> None:
     else:
         for row in rows:
             click.echo("\t".join(row))
+
+
+def _due(field: Field) -> str:
+    of_visits = f"for {', '.join(sorted(field.visits))}"
+    return {"always": "yes", "when": of_visits, "known": "where there is one", "never": "no"}[field.required]
 
 
 def _show_table(rows: list[_Row], *, one_file: bool) -> None:

@@ -5,13 +5,15 @@
     "data.regTime" = ["Order.RegisterTime", "Order.CheckInTime"]
     "data.items[].code" = "Order.Procedures[].CheckItemCode"
     "data.images[].uid" = "Study.StudyInstanceUIDs"
+    "data.day + data.time" = "Study.StudyDate"
 
     [values."Order.Status"]
     "已审核" = "Reported"
 
 A path is keys with dots between them, from the outermost object; a key that holds a dot is written ['a.b'], one
-element of an array [0], every element []. What a path leads to is taken to its fields, and wins over what is at the
-standard's own place; a path that leads nowhere changes nothing.
+element of an array [0], every element []. Several paths with + between them give one text, blanks between its parts.
+What a path leads to is taken to its fields, and wins over what is at the standard's own place; a path that leads
+nowhere changes nothing.
 """
 
 import copy
@@ -38,7 +40,7 @@ Step = str | int
 class FieldRule:
     """Where a RIS has something, and the fields that it is for."""
 
-    source: tuple[Step, ...]
+    sources: tuple[tuple[Step, ...], ...]
     targets: tuple[str, ...]
 
 
@@ -52,9 +54,10 @@ class RisMapping:
     def apply(self, document: Mapping[str, object]) -> dict[str, object]:
         """`document` in the standard's structure; the one given is not changed."""
         result: dict[str, Any] = copy.deepcopy(dict(document))
-        found = [(rule, list(_values(document, rule.source))) for rule in self.rules]
+        found = [(rule, _joined([list(_values(document, source)) for source in rule.sources])) for rule in self.rules]
         for rule, _ in found:
-            _remove(result, rule.source)
+            for source in rule.sources:
+                _remove(result, source)
         for rule, values in found:
             for target in rule.targets if values else ():
                 _put(result, target, values)
@@ -92,15 +95,18 @@ def _table(raw: Mapping[str, object], name: str, faults: list[str]) -> Mapping[s
 
 def _rule(path: str, given: object, faults: list[str]) -> FieldRule | None:
     targets = [str(target) for target in (given if isinstance(given, list) else [given])]
-    steps = tuple(_steps(path)) if _PATH.fullmatch(path) else ()
-    wrong = [] if steps else [f"{path!r}: expected a path like data.items[].code"]
+    parts = path.split(" + ")
+    sources = tuple(tuple(_steps(part)) for part in parts if _PATH.fullmatch(part))
+    wrong = [] if len(sources) == len(parts) else [f"{path!r}: expected a path like data.items[].code"]
     for target in targets:
         if target not in BY_PATH or target == _PROCEDURES:
             wrong.append(f"{path!r} = {target!r}: not a field of appendix B that holds a value")
-        elif steps.count(_EVERY) > (target == _UIDS or target.startswith(PROCEDURE)):
+        elif max((steps.count(_EVERY) for steps in sources), default=0) > (
+            target == _UIDS or target.startswith(PROCEDURE)
+        ):
             wrong.append(f"{path!r} = {target!r}: [] leads to many values, and the field takes one")
     faults += wrong
-    return None if wrong else FieldRule(steps, tuple(targets))
+    return None if wrong else FieldRule(sources, tuple(targets))
 
 
 def _steps(path: str) -> Iterator[Step]:
@@ -120,6 +126,13 @@ def _values(value: object, steps: tuple[Step, ...]) -> Iterator[object]:
         inner = _inner(value, steps[0])
         if inner is not None:
             yield from _values(inner, steps[1:])
+
+
+def _joined(values: list[list[object]]) -> list[object]:
+    """One path's values as they are; those of several paths as text, place by place."""
+    if len(values) == 1:
+        return values[0]
+    return [" ".join(part for part in map(_written, parts) if part) for parts in zip(*values, strict=False)]
 
 
 def _inner(value: object, step: Step) -> Any:
