@@ -55,8 +55,8 @@ class RisMapping:
         """`document` in the standard's structure; the one given is not changed."""
         result: dict[str, Any] = copy.deepcopy(dict(document))
         found = [(rule, _joined([list(_values(document, source)) for source in rule.sources])) for rule in self.rules]
-        for rule, _ in found:
-            for source in rule.sources:
+        for rule, values in found:
+            for source in rule.sources if values else ():
                 _remove(result, source)
         for rule, values in found:
             for target in rule.targets if values else ():
@@ -101,12 +101,14 @@ def _rule(path: str, given: object, faults: list[str]) -> FieldRule | None:
     for target in targets:
         if target not in BY_PATH or target == _PROCEDURES:
             wrong.append(f"{path!r} = {target!r}: not a field of appendix B that holds a value")
-        elif max((steps.count(_EVERY) for steps in sources), default=0) > (
-            target == _UIDS or target.startswith(PROCEDURE)
-        ):
+        elif any(steps.count(_EVERY) > _takes_many(target) for steps in sources):
             wrong.append(f"{path!r} = {target!r}: [] leads to many values, and the field takes one")
     faults += wrong
     return None if wrong else FieldRule(sources, tuple(targets))
+
+
+def _takes_many(target: str) -> bool:
+    return target == _UIDS or target.startswith(PROCEDURE)
 
 
 def _steps(path: str) -> Iterator[Step]:
