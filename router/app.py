@@ -13,6 +13,7 @@ from router.catalogue import Catalogue, open_catalogue
 from router.clock import Clock
 from router.config import Config, Destination, shipped
 from router.crypto import selftest
+from router.crypto.keys import read_secret
 from router.dicom.admission import Admission
 from router.dicom.client import StorageClient
 from router.dicom.server import StorageServer
@@ -60,26 +61,27 @@ class Node:
 
     def __init__(self, config: Config, clock: Clock) -> None:
         selftest.run()
-        if config.receive.tls is not None:
-            raise ConfigurationError("receive.tls is set, but this version receives DICOM without TLS only")
         if config.share.shared_study == "all":
             raise ConfigurationError('share.shared_study = "all" is set, but this version knows "first" only')
         self._config = config
         self._clock = clock
         self._owner = config.node.owner
+        self._workers = config.receive.workers or len(os.sched_getaffinity(0))
         self._journal = Journal(log_event)
         self._references = References(config)
         self._storage = open_storage(config.node.data, self._owner)
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
         config.reports.folder.mkdir(parents=True, exist_ok=True)
         self._keys = {d.name: load_keys(d.http) for d in config.destination if d.http is not None}
+        self._require_private_tls_keys()
         self._require_database()
         self._catalogue: Catalogue = open_catalogue(config.database.url, config.node.data, self._journal)
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
-        references = self._references
-        self._correlator = Correlator(config, references, self._catalogue, self._storage.reports, self._journal, clock)
-        self._intake = Intake(config, references, self._catalogue.exams, self._storage, self._journal, clock)
+        known = (self._catalogue, self._storage, self._journal, clock)
+        self._correlator = Correlator(config, self._references, *known)
+        exams = self._catalogue.exams
+        self._intake = Intake(config, self._references, exams, self._storage, self._journal, clock)
         self._pickup = Pickup(config.reports, self._intake, self._journal, clock)
         self._server = self._make_server()
         self._health = HealthServer(self._report)
@@ -95,7 +97,7 @@ class Node:
     def start(self) -> Ports:
         """Take back what a former life left, then listen. Returns when every listener is up."""
         now = self._clock.now()
-        self._storage.incoming.sweep()
+        self._storage.incoming.sweep(self._workers)
         self._catalogue.queue.take_back(self._owner, now)
         if self._config.reports.mapping is not None:
             waiting = self._catalogue.queue.in_state([State.WAITING])
@@ -135,6 +137,13 @@ class Node:
 
     # -- parts
 
+    def _require_private_tls_keys(self) -> None:
+        """As every secret file; a certificate's file may hold the key too."""
+        destinations = [d.dicom.tls for d in self._config.destination if d.dicom is not None]
+        for tls in (self._config.receive.tls, *destinations):
+            if tls is not None and (secret := tls.key or tls.certificate):
+                read_secret(secret)
+
     def _require_database(self) -> None:
         """A data folder whose database is gone would send everything again: that is a person's decision."""
         gone = not self._config.database.url and not (self._config.node.data / "router.db").exists()
@@ -153,12 +162,12 @@ class Node:
         admission = Admission(
             receive.ae_title, receive.senders, receive.max_associations, receive.max_associations_per_sender
         )
-        count = receive.workers or len(os.sched_getaffinity(0))
         return StorageServer(
-            worker.commands(self._storage.incoming, count, receive.min_free),
+            worker.commands(self._storage.incoming, self._workers, receive.min_free, receive.journal // self._workers),
             admission=admission,
             record=self._note_received,
             limits=Limits(max_pdu=receive.max_pdu),
+            tls=receive.tls,
         )
 
     def _lanes_of(self, destination: Destination) -> list[Lane]:

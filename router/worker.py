@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from router.dicom.workers import WorkerCommands, work
+from router.errors import ConfigurationError
 from router.storage.incoming import Incoming, IncomingFolder
 
 # the modules of the process that starts it, wherever it was started from
@@ -18,15 +19,21 @@ main(*sys.argv[1:])
 """
 
 
-def commands(incoming: Incoming, count: int, min_free: int) -> WorkerCommands:
-    """How to start `count` workers, each with a folder of `incoming`; `min_free` in bytes."""
+def commands(incoming: Incoming, count: int, min_free: int, journal: int) -> WorkerCommands:
+    """How to start `count` workers, each with a folder of `incoming`; `min_free` and each one's `journal` in bytes."""
     program = (sys.executable, "-P", "-c", _PROGRAM, os.pathsep.join(sys.path))
-    return WorkerCommands(tuple((*program, str(incoming.worker_folder(n + 1)), str(min_free)) for n in range(count)))
+    sizes = str(min_free), str(journal)
+    return WorkerCommands(tuple((*program, str(incoming.worker_folder(n + 1)), *sizes) for n in range(count)))
 
 
-def main(folder: str, min_free: str, descriptor: str) -> None:
+def main(folder: str, min_free: str, journal: str, descriptor: str) -> None:
     """Signals are the main process's business: it stops its workers in order, and they end when it dies."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    work(int(descriptor), IncomingFolder(Path(folder), int(min_free)))
+    sink = IncomingFolder(Path(folder), int(min_free), int(journal))
+    try:
+        work(int(descriptor), sink)
+    except ConfigurationError as error:
+        sys.exit(f"a receive worker cannot serve: {error}")
+    sink.close()

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,10 +24,11 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 
+from certificates import as_given
 from router import cli
 from router.catalogue import open_catalogue
 from router.clock import SystemClock
-from router.config import Config, DicomDestination, load
+from router.config import Config, DicomDestination, Tls, load
 from router.crypto.keys import new_folder
 from router.demo.report import accession_number, exam_json, report_pdf, spoken_name
 from router.demo.studies import DemoFile, DemoStudy, read_studies
@@ -58,6 +59,8 @@ HospitalBranchCode = "01"
 port = {receive_port}
 workers = {workers}
 min_free = "50 MiB"
+journal = "16 MiB"
+{tls}
 
 [reports]
 folder = "drop"
@@ -84,6 +87,10 @@ signing_key_file = "keys/hospital-sign.pem"
 platform_signing_key_file = "keys/platform-sign.pub.pem"
 platform_encryption_key_file = "keys/platform-encrypt.pub.pem"
 """
+
+
+def _inline(table: Mapping[str, str]) -> str:
+    return "{ " + ", ".join(f'{name} = "{value}"' for name, value in table.items()) + " }"
 
 
 def command(*arguments: object) -> "subprocess.CompletedProcess[str]":
@@ -166,13 +173,13 @@ class Process:
 class Site:
     """A hospital with its node, and the reference platform, below one folder. `stop` leaves nothing running.
 
-    `dicom_port` and `http_port` name other peers than the platform; `accept_empty` as in the configuration;
-    `settings` are further tables of it.
+    `dicom_port` and `http_port` name other peers than the platform; `accept_empty` as in the configuration, `tls` as
+    in its [receive]; `settings` are further tables of it.
     """
 
     def __init__(
         self, folder: Path, *, stable_after: str = "1 s", dicom_port: int = 0, http_port: int = 0,
-        accept_empty: Sequence[str] = (), workers: int = 1, settings: str = "",
+        accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None, settings: str = "",
     ) -> None:  # fmt: skip
         self.folder = folder
         self.drop_folder = folder / "drop"
@@ -182,6 +189,7 @@ class Site:
         self._settings = {
             "stable_after": stable_after,
             "workers": workers,
+            "tls": "" if tls is None else f"tls = {_inline(as_given(tls))}",
             "accept_empty": ", ".join(f'"{p}"' for p in accept_empty),
         }
         self._further = settings
@@ -431,9 +439,11 @@ def _slice(folder: Path, number: int, n: int, side: int) -> Path:
     return path
 
 
-def send(port: int, files: Sequence[DemoFile], stop: Callable[[], bool] = lambda: False) -> Iterator[Result]:
+def send(
+    port: int, files: Sequence[DemoFile], stop: Callable[[], bool] = lambda: False, tls: Tls | None = None
+) -> Iterator[Result]:
     """The PACS: every file by C-STORE over one association, the next when its result is taken; `key` counts from 0."""
-    destination = DicomDestination(ae_title="ROUTER", calling_ae_title="PACS", port=port, associations=1)
+    destination = DicomDestination(ae_title="ROUTER", calling_ae_title="PACS", port=port, associations=1, tls=tls)
     client = StorageClient(destination)
     items = [
         Outgoing(n, file.path, file.sop_class, file.sop_instance, file.transfer_syntax) for n, file in enumerate(files)
@@ -441,9 +451,9 @@ def send(port: int, files: Sequence[DemoFile], stop: Callable[[], bool] = lambda
     return client.send(items, stop)
 
 
-def send_all(port: int, files: Sequence[DemoFile]) -> None:
+def send_all(port: int, files: Sequence[DemoFile], tls: Tls | None = None) -> None:
     """Every file; fails unless each is answered Success."""
-    assert [result.status for result in send(port, files)] == [0] * len(files)
+    assert [result.status for result in send(port, files, tls=tls)] == [0] * len(files)
 
 
 class SlowCloud:

@@ -6,16 +6,21 @@ from datetime import datetime, timedelta
 from router.states import Needs, State
 
 PERSON = "person"
+_CATCHING_UP = timedelta(seconds=0.5)
 _ASIDE = frozenset({State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED})
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """The images of an exam: studies joined and not here, studies here, and when the last instance came."""
+    """The images of an exam: studies joined and not here, studies here, and when the last instance came.
+
+    `behind` is when the oldest instance came that is received and not catalogued yet, of whatever study.
+    """
 
     missing: int
     present: int
     last_received: datetime | None
+    behind: datetime | None = None
 
     def stable_at(self, stable_after: timedelta) -> datetime | None:
         """When the studies that are here are quiet for long enough; None when none is here."""
@@ -26,7 +31,7 @@ class Images:
         if self.missing or not self.present:
             return (Needs.IMAGES,)
         stable_at = self.stable_at(stable_after)
-        return (Needs.STABLE,) if stable_at is None or now < stable_at else ()
+        return (Needs.STABLE,) if stable_at is None or min(now, self.behind or now) < stable_at else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,9 @@ def _unheld(state: State, aside: State | None, ready: bool, news: bool) -> State
 
 def _next_quiet(images: Images, stable_after: timedelta, now: datetime) -> datetime | None:
     stable_at = images.stable_at(stable_after)
-    return stable_at if stable_at is not None and stable_at > now else None
+    if stable_at is None or stable_at > now:
+        return stable_at
+    return now + _CATCHING_UP if images.behind is not None and images.behind < stable_at else None
 
 
 def _earliest(*instants: datetime | None) -> datetime | None:

@@ -102,6 +102,7 @@ class Acceptor:
             if kind is PduType.P_DATA_TF:
                 self._p_data(length)
             elif kind is PduType.ABORT:
+                self._wire.sever()  # here it is we who close first (PS3.8 9.2, AA-3)
                 return
             elif kind is PduType.RELEASE_RQ:
                 self._service.desk.ended(self._number)  # before the answer: the peer may come back at once

@@ -9,6 +9,7 @@ import socket
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from router.config import Tls
 from router.dicom.admission import Rejection
 from router.dicom.store import Received, Refused
 from router.dicom.wire import Limits
@@ -23,6 +24,7 @@ class Begin:
 
     limits: Limits
     receiving_ae: str | None
+    tls: Tls | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Channel:
 
     def send(self, message: Message, connection: socket.socket | None = None) -> None:
         """OSError when the other process is gone, or takes nothing."""
-        data = json.dumps([type(message).__name__, asdict(message)]).encode()
+        data = json.dumps([type(message).__name__, asdict(message)], default=_plain).encode()
         attached = [] if connection is None else [_rights(connection)]
         self._socket.sendmsg([data], attached)
 
@@ -119,10 +121,15 @@ class Channel:
         self._socket.close()
 
 
+def _plain(tls: Tls) -> dict[str, str | None]:
+    return tls.model_dump(mode="json")
+
+
 def _parts(values: dict[str, Any]) -> dict[str, Any]:
     """The values of a message with the records that it holds."""
     if "limits" in values:
-        return values | {"limits": Limits(**values["limits"])}
+        tls = values["tls"]
+        return values | {"limits": Limits(**values["limits"]), "tls": Tls(**tls) if tls else None}
     if values.get("rejection"):
         return values | {"rejection": Rejection(**values["rejection"])}
     if "happened" in values:

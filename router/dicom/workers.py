@@ -12,11 +12,13 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from router.config import Tls
 from router.dicom.acceptor import Desk
 from router.dicom.admission import Rejection
 from router.dicom.channel import Answer, Ask, Begin, Channel, Ended, Message, Outcomes, Ready, Stop, Take
 from router.dicom.receiver import Receiver
 from router.dicom.store import Received, Refused, Sink
+from router.dicom.tls import server_context
 from router.dicom.wire import Limits
 from router.errors import ConfigurationError
 
@@ -52,10 +54,12 @@ class _Worker:
 class Workers:
     """The worker processes, seen from the main one. A worker that ends is started anew."""
 
-    def __init__(self, commands: WorkerCommands, desk: Desk, limits: Limits, receiving_ae: str | None) -> None:
+    def __init__(
+        self, commands: WorkerCommands, desk: Desk, limits: Limits, receiving_ae: str | None, tls: Tls | None
+    ) -> None:
         self._commands = commands.commands
         self._desk = desk
-        self._begin = Begin(limits, receiving_ae)
+        self._begin = Begin(limits, receiving_ae, tls)
         self._workers: list[_Worker] = []
         self._vacant: list[Sequence[str]] = []
         self._asked: list[tuple[_Worker, Ask]] = []
@@ -248,9 +252,10 @@ def work(descriptor: int, sink: Sink) -> None:
     channel = Channel(socket.socket(fileno=descriptor))
     desk = _RemoteDesk(channel)
     first = channel.receive()
-    if first is None or not isinstance(first[0], Begin):
+    if first is None or not isinstance(begin := first[0], Begin):
         return
-    receiver = Receiver(sink, desk, first[0].limits, first[0].receiving_ae)
+    tls = None if begin.tls is None else server_context(begin.tls)
+    receiver = Receiver(sink, desk, begin.limits, begin.receiving_ae, tls)
     receiver.start()
     channel.send(Ready())
     while (received := channel.receive()) is not None:

@@ -6,7 +6,7 @@ Idempotent: an incoming name goes only after the row is committed, so a crash at
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from router.catalogue.instances import Instances, Known, NewInstance
@@ -18,6 +18,7 @@ from router.model import Header
 from router.series.classify import classify
 from router.series.rules import Rule
 from router.storage import Storage
+from router.storage.incoming import arrival_of
 from router.storage.studies import Filing
 
 BATCH = 64
@@ -61,9 +62,7 @@ class Cataloguer:
 
     def _read(self, path: Path) -> _Arrival | None:
         try:
-            state = path.stat()
-            received = datetime.fromtimestamp(state.st_mtime, UTC)
-            return _Arrival(path, read_header(path), digest(path), state.st_size, received)
+            return _Arrival(path, read_header(path), digest(path), path.stat().st_size, arrival_of(path))
         except (OSError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001  # parsers raise anything; one file must not stop the others

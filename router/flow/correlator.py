@@ -29,7 +29,7 @@ from router.flow.references import References
 from router.flow.selection import select_for
 from router.model import Channel
 from router.states import Needs, State
-from router.storage.reports import Reports
+from router.storage import Storage
 
 _LATER = timedelta(minutes=1)
 
@@ -61,11 +61,11 @@ class Plan:
     error: str = ""
 
 
-def images_of(case: Case) -> Images:
-    """The state of the exam's images."""
+def images_of(case: Case, behind: datetime | None) -> Images:
+    """The state of the exam's images. What the cataloguer is `behind` with was asked for before the case was read."""
     here = case.studies.values()
     last = max((study.last_received for study in here), default=None)
-    return Images(len(set(case.links) - set(case.studies)), len(case.studies), last)
+    return Images(len(set(case.links) - set(case.studies)), len(case.studies), last, behind)
 
 
 def delivery_places(config: Config) -> list[tuple[str, Channel]]:
@@ -78,18 +78,19 @@ class Correlator:
     """Evaluates exams."""
 
     def __init__(
-        self, config: Config, references: References, catalogue: Catalogue, reports: Reports, journal: Journal,
+        self, config: Config, references: References, catalogue: Catalogue, storage: Storage, journal: Journal,
         clock: Clock,
     ) -> None:  # fmt: skip
         self._config = config
         self._references = references
-        self._reports = reports
+        self._reports = storage.reports
         self._catalogue = catalogue
+        self._incoming = storage.incoming
         self._journal = journal
         self._clock = clock
         self._joining = Joining(catalogue.exams, config.identity, journal)
         self._read: Callable[[str], dict[str, object]] = functools.lru_cache(256)(
-            lambda place: references.read(reports.read(place))
+            lambda place: references.read(storage.reports.read(place))
         )
 
     def reconsider(self) -> None:
@@ -120,14 +121,14 @@ class Correlator:
 
     def evaluate(self, exam: int) -> None:
         """Bring the exam's links, selection and deliveries in line with what is known now."""
-        now = self._clock.now()
+        now, behind = self._clock.now(), self._incoming.oldest()
         case = self._catalogue.exams.case(exam)
         versions = successive(case.jsons)
         if not versions:
             self._catalogue.exams.checked(case, None, None, "")
             return
         self._note_stale(case, versions, now)
-        assessment = self._assess(case, versions, now)
+        assessment = self._assess(case, versions, behind, now)
         self._catalogue.queue.make(exam, delivery_places(self._config), now)
         self._select(assessment)
         looks = [self._settle(delivery, assessment) for delivery in self._catalogue.queue.of_exam(exam)]
@@ -142,7 +143,7 @@ class Correlator:
 
     # -- what is known
 
-    def _assess(self, case: Case, versions: list[JsonVersion], now: datetime) -> Assessment:
+    def _assess(self, case: Case, versions: list[JsonVersion], behind: datetime | None, now: datetime) -> Assessment:
         version = versions[-1]
         document, key = self._document(case, version)
         described = self._catalogue.exams.describe(case.exam, key)
@@ -158,7 +159,8 @@ class Correlator:
         modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
         away = aside(_share_policy(self._config), headers_of(case.studies), modalities, approved_at)
         pdf = pdf_for(versions, case.pdfs)
-        return Assessment(case, key, document, version, pdf, approved_at, hold, away, images_of(case), now)
+        images = images_of(case, behind)
+        return Assessment(case, key, document, version, pdf, approved_at, hold, away, images, now)
 
     def _document(self, case: Case, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
         document = self._read(case.places[version.document])

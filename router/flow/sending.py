@@ -166,8 +166,9 @@ class ImagesSender:
     def _ending(self, delivery: Delivery) -> Ending:
         tallies = self.catalogue.accounts.tallies([delivery.exam])
         tally = tallies.get((delivery.exam, delivery.destination), Tally())
+        behind = self.storage.incoming.oldest()
         case = self.catalogue.exams.case(delivery.exam)
-        if images_of(case).needs(self.config.study.stable_after, self.clock.now()):
+        if images_of(case, behind).needs(self.config.study.stable_after, self.clock.now()):
             return Ending(State.WAITING, f"{tally.sent} of {tally.selected} sent; more may come", {"attempts": 0})
         if tally.refused:
             refused = f"{tally.refused} of {tally.selected} refused"

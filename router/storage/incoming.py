@@ -3,6 +3,8 @@
 A file is written as `<n>.part` and gets its name, which begins with the time, when its bytes are durable. Whatever
 ends in `.part` at start was never acknowledged and is swept away. Each receive worker writes into a folder of its own;
 the cataloguer reads them all, also those of workers that are no more.
+
+A small instance is kept in memory until it is whole, made durable in the worker's journal, and gets its file after.
 """
 
 import itertools
@@ -10,45 +12,79 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from router.model import InstanceUids
 from router.storage.durable import FILE_MODE, make_folder
+from router.storage.journal import LARGEST, SEGMENT_BYTES, Journal, discard, oldest_unfiled, recover
 
 _MOST_PARTS = 512  # of one writev; the system's own limit is 1,024
+_SOON = 0.1  # seconds: what a worker told of has its file by then, unless more and more comes
+_LATELY = 1.0
+_NEVER = 2**63 - 1
 
 
 class IncomingFile:
-    """One instance being received (the `IncomingFile` protocol of the Storage SCP)."""
+    """One instance being received (the `IncomingFile` protocol of the Storage SCP), in memory or in a `.part` file."""
 
-    def __init__(self, folder: int, part: str, final: Callable[[], str]) -> None:
+    def __init__(self, folder: "IncomingFolder", part: str, largest_in_memory: int) -> None:
         self._folder = folder
         self._part = part
-        self._final = final
-        self._handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE, dir_fd=folder)
+        self._handle = -1
+        self._held: list[bytes] = []
+        self._size = self._checksum = 0
+        self._largest = largest_in_memory
+        if not largest_in_memory:
+            self._open()
 
     def write(self, parts: Sequence[bytes | memoryview]) -> None:
         """Append the parts; OSError when the disk is full."""
+        if self._handle < 0:
+            self._size += sum(map(len, parts))
+            if self._size <= self._largest:
+                self._hold(parts)
+                return
+            self._open()
+        self._write(parts)
+
+    def commit(self, uids: InstanceUids) -> None:
+        """Return when bytes and name survive power loss. `uids` are not part of the name: the cataloguer reads them."""
+        if self._handle < 0:
+            if self._folder.append(self._held, self._checksum):
+                return
+            self._open()
+        os.fsync(self._handle)
+        self._close()
+        self._folder.rename(self._part)
+
+    def discard(self) -> None:
+        """Forget the instance: nothing stays behind."""
+        self._held.clear()
+        if self._handle >= 0:
+            self._close()
+            self._folder.unlink(self._part)
+
+    def _hold(self, parts: Sequence[bytes | memoryview]) -> None:
+        for part in parts:
+            self._held.append(bytes(part))
+            self._checksum = zlib.crc32(part, self._checksum)
+
+    def _open(self) -> None:
+        self._handle = self._folder.open(self._part)
+        held, self._held = self._held, []
+        self._write(held)
+
+    def _write(self, parts: Sequence[bytes | memoryview]) -> None:
         for first in range(0, len(parts), _MOST_PARTS):
             some = parts[first : first + _MOST_PARTS]
             written = os.writev(self._handle, some)
             if written < sum(map(len, some)):
                 self._write_rest(b"".join(some)[written:])
-
-    def commit(self, uids: InstanceUids) -> None:
-        """Return when bytes and name survive power loss. `uids` are not part of the name: the cataloguer reads them."""
-        os.fsync(self._handle)
-        self._close()
-        os.rename(self._part, self._final(), src_dir_fd=self._folder, dst_dir_fd=self._folder)
-        os.fsync(self._folder)
-
-    def discard(self) -> None:
-        """Forget the instance: nothing stays behind."""
-        self._close()
-        with suppress(FileNotFoundError):
-            os.unlink(self._part, dir_fd=self._folder)
 
     def _write_rest(self, data: bytes) -> None:
         view = memoryview(data)
@@ -57,14 +93,14 @@ class IncomingFile:
 
     def _close(self) -> None:
         handle, self._handle = self._handle, -1
-        if handle >= 0:
-            os.close(handle)
+        os.close(handle)
 
 
 class IncomingFolder:
-    """The folder of one worker, for one process to write to (the `Sink` of the Storage SCP). `min_free` in bytes."""
+    """The folder of one worker, for one process to write to (the `Sink` of the Storage SCP)."""
 
-    def __init__(self, folder: Path, min_free: int) -> None:
+    def __init__(self, folder: Path, min_free: int, journal: int = 0) -> None:
+        """`min_free` and `journal` in bytes; less journal than a segment is none: each instance is a file at once."""
         self._folder = folder
         self._min_free = min_free
         self._numbers = itertools.count(1)
@@ -73,20 +109,44 @@ class IncomingFolder:
         make_folder(folder)
         sweep(folder)
         self._handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # as long as the process lives
+        self._journal = Journal(folder, journal, name_of) if journal >= SEGMENT_BYTES else None
 
     def has_room(self) -> bool:
         """Whether the disk has more than the configured floor free."""
         return shutil.disk_usage(self._folder).free > self._min_free
 
     def create(self) -> IncomingFile:
-        """A new file to receive into."""
-        return IncomingFile(self._handle, f"{next(self._numbers)}.part", self._name)
+        """A new instance to receive."""
+        return IncomingFile(self, f"{next(self._numbers)}.part", LARGEST if self._journal else 0)
 
-    def _name(self) -> str:
-        """By the time of arrival, so that the names of all workers sort by it; never one twice."""
+    def append(self, parts: Sequence[bytes], checksum: int) -> bool:
+        """Make a whole instance durable in the journal; False when it must be a file at once."""
+        return self._journal is not None and self._journal.append(parts, checksum, self._arrival)
+
+    def open(self, part: str) -> int:
+        """A descriptor to write a new file with."""
+        return os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE, dir_fd=self._handle)
+
+    def rename(self, part: str) -> None:
+        """Give a file whose bytes are durable its name, durably."""
+        os.rename(part, name_of(self._arrival()), src_dir_fd=self._handle, dst_dir_fd=self._handle)
+        os.fsync(self._handle)
+
+    def unlink(self, part: str) -> None:
+        """Remove a file that got no name."""
+        with suppress(FileNotFoundError):
+            os.unlink(part, dir_fd=self._handle)
+
+    def close(self) -> None:
+        """Nothing is being received any more: file what the journal holds."""
+        if self._journal is not None:
+            self._journal.close()
+
+    def _arrival(self) -> int:
+        """Nanoseconds since 1970, so that the names of all workers sort by it; never one twice."""
         with self._lock:
             self._latest = max(self._latest + 1, time.time_ns())
-            return f"{self._latest:020d}.dcm"
+            return self._latest
 
 
 class Incoming:
@@ -95,36 +155,59 @@ class Incoming:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._arrived = threading.Event()
+        self._woken = 0.0
+        self._listed: deque[Path] = deque()
         make_folder(folder)
 
     def worker_folder(self, worker: int) -> Path:
         """Where the worker of that number writes, counted from 1."""
         return self._folder / str(worker)
 
-    def sweep(self) -> None:
-        """Remove what was never acknowledged, in every folder. No worker may be running."""
+    def sweep(self, workers: int) -> None:
+        """As `sweep`, for every folder, also those of more workers than there will be. None may be running."""
+        mine = [self.worker_folder(n + 1) for n in range(workers)]
         for folder in self._folders():
             sweep(folder)
+            if folder not in mine:
+                discard(folder)
 
     def files(self, limit: int) -> list[Path]:
-        """Up to `limit` acknowledged files, the oldest first."""
-        found = [
-            (entry.name, folder)
-            for folder in self._folders()
-            for entry in os.scandir(folder)
-            if entry.name.endswith(".dcm")
-        ]
-        found.sort()
-        return [folder / name for name, folder in found[:limit]]
+        """Up to `limit` acknowledged files in the order of arrival, the same ones until they are gone.
+
+        None that came after one that is still in a worker's journal: of two versions the later must come later.
+        """
+        while self._listed and not self._listed[0].exists():
+            self._listed.popleft()
+        if len(self._listed) < limit:
+            self._listed = deque(self._list())
+        return list(itertools.islice(self._listed, limit))
+
+    def oldest(self) -> datetime | None:
+        """When the oldest instance arrived that is acknowledged and has not been released; None when there is none."""
+        try:
+            return arrival_of(self._listed[0])
+        except IndexError:
+            folders = self._folders()
+        at = [at for at in map(oldest_unfiled, folders) if at is not None]
+        at += [int(Path(name).stem) for name, _ in _files_in(folders)]
+        return _instant(min(at)) if at else None
 
     def wait(self, seconds: float) -> None:
         """Return when something has arrived since the last call, or after `seconds`."""
-        self._arrived.wait(seconds)
+        lately = time.monotonic() - self._woken < _LATELY
+        self._arrived.wait(min(seconds, _SOON) if lately else seconds)
         self._arrived.clear()
 
     def wake(self) -> None:
         """Something has arrived: make `wait` return."""
+        self._woken = time.monotonic()
         self._arrived.set()
+
+    def _list(self) -> list[Path]:
+        folders = self._folders()
+        oldest = min((at for at in map(oldest_unfiled, folders) if at is not None), default=_NEVER)
+        found = sorted((name, folder) for name, folder in _files_in(folders) if name < name_of(oldest))
+        return [folder / name for name, folder in found]
 
     def _folders(self) -> list[Path]:
         return [path for path in self._folder.iterdir() if path.is_dir()]
@@ -137,6 +220,28 @@ def waiting_in(incoming: Path) -> Callable[[Path], bool]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what was never acknowledged."""
+    """Remove what was never acknowledged, and give a file to whatever was acknowledged without one."""
     for part in folder.glob("*.part"):
         part.unlink()
+    recover(folder, name_of)
+
+
+def _files_in(folders: Sequence[Path]) -> Iterator[tuple[str, Path]]:
+    for folder in folders:
+        for entry in os.scandir(folder):
+            if entry.name.endswith(".dcm"):
+                yield entry.name, folder
+
+
+def name_of(arrival: int) -> str:
+    """The file name of what arrived at that time, in nanoseconds since 1970."""
+    return f"{arrival:020d}.dcm"
+
+
+def arrival_of(path: Path) -> datetime:
+    """When an incoming file was acknowledged."""
+    return _instant(int(path.stem))
+
+
+def _instant(nanoseconds: int) -> datetime:
+    return datetime.fromtimestamp(nanoseconds / 1e9, UTC)

@@ -15,11 +15,14 @@ from router.dicom.server import StorageServer
 from router.dicom.wire import Limits
 from router.storage.incoming import Incoming, IncomingFolder
 
+JOURNAL = 2**29  # the node's default, for all workers together
+
 
 def ours(folder: Path, port: int, workers: int, max_pdu: int) -> None:
     """The node's own."""
     incoming = Incoming(folder)
-    sink = worker.commands(incoming, workers, 0) if workers else IncomingFolder(incoming.worker_folder(1), 0)
+    own = IncomingFolder(incoming.worker_folder(1), 0, 0 if workers else JOURNAL)
+    sink = worker.commands(incoming, workers, 0, JOURNAL // workers) if workers else own
     server = StorageServer(
         sink,
         admission=Admission(max_associations_per_sender=64),
@@ -29,6 +32,7 @@ def ours(folder: Path, port: int, workers: int, max_pdu: int) -> None:
     server.start("127.0.0.1", port)
     _wait()
     server.stop(2)
+    own.close()
 
 
 def plain(folder: Path, port: int, max_pdu: int, *, durable: bool) -> None:

@@ -70,9 +70,8 @@ class Place:
 
     @property
     def correlator(self) -> Correlator:
-        return Correlator(
-            self.config, References(self.config), self.catalogue, self.storage.reports, Journal(), SystemClock()
-        )
+        known = (self.catalogue, self.storage, Journal(), SystemClock())
+        return Correlator(self.config, References(self.config), *known)
 
     @property
     def review(self) -> Review:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from test_hostile_peers import GOOD, REQUEST, answer, associated, connected, status, store_command
 
 from router import worker
 from router.dicom import pdu
@@ -19,6 +18,7 @@ from router.dicom.admission import Admission
 from router.dicom.server import StorageServer
 from router.dicom.store import Received, Refused
 from router.storage.incoming import Incoming, IncomingFolder
+from wire import GOOD, REQUEST, answer, associated, connected, status, store_command
 
 MAIN = """
 import sys, time
@@ -28,7 +28,7 @@ from router.dicom.admission import Admission
 from router.dicom.server import StorageServer
 from router.storage.incoming import Incoming
 server = StorageServer(
-    worker.commands(Incoming(Path(sys.argv[1])), 2, 0), admission=Admission(), record=lambda _: None
+    worker.commands(Incoming(Path(sys.argv[1])), 2, 0, 2**23), admission=Admission(), record=lambda _: None
 )
 print(server.start("127.0.0.1", 0), flush=True)
 time.sleep(60)
@@ -41,7 +41,7 @@ class Node:
     def __init__(self, folder: Path, admission: Admission) -> None:
         self.incoming = Incoming(folder)
         self.outcomes: list[Received | Refused] = []
-        commands = worker.commands(self.incoming, 2, 0)
+        commands = worker.commands(self.incoming, 2, 0, 2**23)
         self.server = StorageServer(commands, admission=admission, record=self.outcomes.append)
         self.port = self.server.start("127.0.0.1", 0)
 
@@ -83,6 +83,7 @@ def store(peer: socket.socket) -> int:
 def test_associations_are_shared_out_and_each_worker_writes_to_its_own_folder(node: Node) -> None:
     with associated(node.port) as first, associated(node.port) as second:
         assert store(first) == store(second) == 0
+    wait_for(lambda: len(node.incoming.files(10)) == 2)
     files = node.incoming.files(10)
     assert {path.parent.name for path in files} == {"1", "2"}
     wait_for(lambda: len(node.outcomes) == 2)
@@ -152,7 +153,7 @@ def test_stopping_finishes_the_instance_at_hand_then_aborts(tmp_path: Path) -> N
         late.join()
         assert status(peer) == 0
         assert answer(peer)[0] == answer(idle)[0] == pdu.PduType.ABORT
-    assert len(node.incoming.files(10)) == 1
+    wait_for(lambda: len(node.incoming.files(10)) == 1)
 
 
 def test_the_cataloguer_reads_every_folder_in_order_of_arrival_also_of_workers_that_are_no_more(tmp_path: Path) -> None:
@@ -165,6 +166,6 @@ def test_the_cataloguer_reads_every_folder_in_order_of_arrival_also_of_workers_t
     unfinished = sinks[2].create()
     assert [path.read_bytes() for path in incoming.files(4)] == [b"x0", b"x1", b"x2", b"x3"]
     assert len(incoming.files(99)) == 6
-    Incoming(tmp_path).sweep()
+    Incoming(tmp_path).sweep(1)
     assert not list(tmp_path.glob("*/*.part"))
     unfinished.discard()

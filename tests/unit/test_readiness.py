@@ -30,6 +30,8 @@ STABLE = Images(0, 2, NOW - MINUTE)
         (FRESH, (Needs.STABLE,)),
         (STABLE, ()),  # quiet for exactly the time
         (Images(0, 1, NOW + MINUTE), (Needs.STABLE,)),  # a clock that was set back
+        (Images(0, 2, NOW - 3 * MINUTE, behind=NOW - 3 * MINUTE), (Needs.STABLE,)),  # perhaps more of it is received
+        (Images(0, 2, NOW - 3 * MINUTE, behind=NOW - MINUTE), ()),
     ],
 )
 def test_images_are_complete_when_every_study_is_here_and_quiet(images: Images, needs: tuple[Needs, ...]) -> None:
@@ -71,6 +73,7 @@ def test_a_report_waits_for_images_up_to_half_of_its_budget(images: Images) -> N
     [
         (NONE, HALF, HALF),  # only time can bring it on
         (FRESH, HALF, NOW + MINUTE / 2),  # quiet before half
+        (Images(0, 1, NOW - 3 * MINUTE, behind=NOW - 3 * MINUTE), HALF, NOW + MINUTE / 120),  # what came is being read
         (FRESH, NOW + MINUTE / 4, NOW + MINUTE / 4),  # half before quiet
         (FRESH, None, NOW + MINUTE / 2),  # no due time yet
         (NONE, None, None),

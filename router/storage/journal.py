@@ -1,0 +1,238 @@
+"""The journal of a receive worker: small instances are durable here first, and filed behind the acknowledgement."""
+
+import logging
+import os
+import secrets
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from router.storage.durable import FILE_MODE, sync_folder
+from router.storage.segment import Bytes, Record, Segment, slots
+
+LARGEST = 2**20  # bytes of an instance; what is larger costs more to write twice than its own file costs
+SEGMENT_BYTES = 2**23
+_SUFFIX = ".journal"
+_OLDEST = "oldest"
+_ARRIVAL = struct.Struct("<Q")
+_BATCH = 64
+_QUIET = 0.02  # seconds without an instance: a good time to file
+_LONGEST = 0.5  # seconds that an instance waits for such a time
+_RETRY = 1.0  # seconds, when the disk takes nothing
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class _Use:
+    """A segment in use: where the next record goes, and the offsets of those that are not filed yet."""
+
+    segment: Segment
+    end: int
+    unfiled: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    use: _Use
+    place: int
+    record: Record
+
+
+class Journal:
+    """Segments of one folder and the thread that files what they hold. `name` gives a time its file's name."""
+
+    def __init__(self, folder: Path, size: int, name: Callable[[int], str]) -> None:
+        """`size` in bytes. The segments are made in the background; until then instances go past them."""
+        self._folder = folder
+        self._name = name
+        self._wanted = size // SEGMENT_BYTES
+        self._lock = threading.Lock()
+        self._segments: list[Segment] = []
+        self._free: list[Segment] = []
+        self._use: _Use | None = None
+        self._waiting: deque[_Waiting] = deque()
+        self._unfiled: dict[int, None] = {}  # times of arrival, in order
+        self._oldest = os.open(folder / _OLDEST, os.O_WRONLY | os.O_CREAT, FILE_MODE)
+        self._tell_oldest()
+        self._came = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="dicom-filing", daemon=True)
+        self._thread.start()
+
+    def append(self, parts: Sequence[Bytes], checksum: int, clock: Callable[[], int]) -> bool:
+        """Make an instance durable; False when there is no place for it. `clock` gives each its time of arrival."""
+        with self._lock:
+            reserved = self._reserve(slots(sum(map(len, parts))))
+            if reserved is None:
+                return False
+            use, place = reserved
+            arrived = clock()
+            self._unfiled[arrived] = None
+            if len(self._unfiled) == 1:
+                self._tell_oldest()
+        try:
+            record = use.segment.write(place, parts, arrived, checksum)
+        except OSError as error:
+            self._give_up(use, arrived, error)
+            return False
+        self._waiting.append(_Waiting(use, place, record))
+        self._came.set()
+        return True
+
+    def close(self) -> None:
+        """File what waits, and end."""
+        self._closing.set()
+        self._came.set()
+        self._thread.join()
+        for segment in self._segments:
+            segment.close()
+        os.close(self._oldest)
+
+    def _reserve(self, room: int) -> tuple[_Use, int] | None:
+        use = self._use
+        if use is None or use.end + room > use.segment.size:
+            self._use = use = self._begin()
+        if use is None:
+            return None
+        place, use.end = use.end, use.end + room
+        use.unfiled.add(place)
+        return use, place
+
+    def _begin(self) -> _Use | None:
+        """The former use, if any, becomes free when all of it is filed."""
+        if self._use is not None and not self._use.unfiled:
+            self._free.append(self._use.segment)
+        if not self._free:
+            return None
+        segment = self._free.pop()
+        return _Use(segment, segment.begin(secrets.token_bytes(16)))
+
+    def _give_up(self, use: _Use, arrived: int, error: OSError) -> None:
+        """A segment that cannot be written is not used again: the place stays taken, so it never becomes free."""
+        _log.error("the journal cannot be written, files are used instead: %s", error.strerror)
+        with self._lock:
+            self._forget(arrived)
+            if self._use is use:
+                self._use = None
+
+    def _forget(self, arrived: int) -> None:
+        del self._unfiled[arrived]
+        self._tell_oldest()
+
+    def _tell_oldest(self) -> None:
+        os.pwrite(self._oldest, _ARRIVAL.pack(next(iter(self._unfiled), 0)), 0)
+
+    # -- the thread that files
+
+    def _run(self) -> None:
+        self._prepare()
+        told = ""
+        while not self._closing.is_set() or self._waiting:
+            self._came.wait()
+            self._came.clear()
+            try:
+                self._file_all()
+                told = ""
+            except OSError as error:
+                if told != (told := str(error.strerror)):
+                    _log.error("what the journal holds cannot be filed yet: %s", told)
+                if self._closing.wait(_RETRY):
+                    return  # the next start files it
+                self._came.set()
+
+    def _prepare(self) -> None:
+        wanted = [self._folder / f"{number}{_SUFFIX}" for number in range(self._wanted)]
+        discard(self._folder, keep=wanted)
+        for path in sorted(wanted, key=Path.exists, reverse=True):
+            try:
+                segment = Segment(path) if path.exists() else Segment.prepare(path, SEGMENT_BYTES)
+            except OSError as error:
+                _log.error("the journal has %d of %d segments: %s", len(self._segments), self._wanted, error.strerror)
+                path.unlink(missing_ok=True)
+                return
+            with self._lock:
+                self._segments.append(segment)
+                self._free.append(segment)
+            if self._closing.is_set():
+                return
+
+    def _file_all(self) -> None:
+        while self._waiting:
+            self._await_quiet()
+            self._file([self._waiting[n] for n in range(min(len(self._waiting), _BATCH))])
+
+    def _await_quiet(self) -> None:
+        latest = self._waiting[0].record.arrived + _LONGEST * 1e9
+        while not self._closing.is_set() and self._free and time.time_ns() < latest:
+            before = len(self._waiting)
+            self._closing.wait(_QUIET)
+            if len(self._waiting) == before:
+                return
+
+    def _file(self, batch: Sequence[_Waiting]) -> None:
+        for one in batch:
+            file(one.use.segment, one.record, self._folder / self._name(one.record.arrived))
+        sync_folder(self._folder)
+        with self._lock:
+            for one in batch:
+                self._waiting.popleft()
+                one.use.unfiled.discard(one.place)
+                self._forget(one.record.arrived)
+            for use in {one.use for one in batch}:
+                self._settle(use)
+
+    def _settle(self, use: _Use) -> None:
+        use.segment.filed(min(use.unfiled, default=use.end))
+        if use is not self._use and not use.unfiled:
+            self._free.append(use.segment)
+
+
+def oldest_unfiled(folder: Path) -> int | None:
+    """When the oldest instance arrived that a worker's journal still holds, in nanoseconds since 1970; None: nothing.
+
+    For another process, which must not take what came later before that.
+    """
+    with suppress(FileNotFoundError, struct.error):
+        return _ARRIVAL.unpack((folder / _OLDEST).read_bytes())[0] or None
+    return None
+
+
+def file(segment: Segment, record: Record, path: Path) -> None:
+    """Give a record a file of its own, its bytes durable; its name is the caller's to sync."""
+    part = path.with_suffix(".part")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
+    try:
+        segment.copy(record, handle)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    part.rename(path)
+
+
+def recover(folder: Path, name: Callable[[int], str]) -> None:
+    """File what a former life has acknowledged and not filed. No worker may be running."""
+    segments = [Segment(path) for path in sorted(folder.glob(f"*{_SUFFIX}"))]
+    try:
+        for segment in segments:
+            for record in segment.records():
+                file(segment, record, folder / name(record.arrived))
+        sync_folder(folder)
+        for segment in segments:
+            segment.begin(secrets.token_bytes(16))
+    finally:
+        for segment in segments:
+            segment.close()
+    (folder / _OLDEST).unlink(missing_ok=True)
+
+
+def discard(folder: Path, keep: Sequence[Path] = ()) -> None:
+    """Remove segments that hold nothing, but those to keep that have the right size."""
+    for path in folder.glob(f"*{_SUFFIX}"):
+        if path not in keep or path.stat().st_size != SEGMENT_BYTES:
+            path.unlink()

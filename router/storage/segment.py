@@ -1,0 +1,121 @@
+"""A journal segment: a file written in full beforehand, into which an instance is made durable by one write.
+
+The fsync of a new file commits its blocks and its name to the file system's journal; here only bytes change that the
+disk holds already. What a segment holds is filed as files of its own later, then the segment is used anew.
+
+In slots of 4,096 bytes. The first is the head: a mark, the key of this use, how far everything is filed. A record
+begins at a slot with the key, its time of arrival, its size, the CRC-32 of its bytes and the CRC-32 of all these; its
+bytes follow. The key is random, so neither what a former use has left nor what a sender puts into an image reads as a
+record.
+"""
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from router.storage.durable import FILE_MODE, sync_folder
+
+SLOT = 4096
+_MARK = b"INCOMING"
+_KEY_BYTES = 16
+_HEAD = struct.Struct("<8s16sQ")
+_RECORD = struct.Struct("<16sQLL")
+_CHECK = struct.Struct("<L")
+_RECORD_BYTES = _RECORD.size + _CHECK.size
+_ZEROS = bytes(2**20)
+_MOST_PARTS = 1000  # of one write; the system's own limit is 1,024
+
+Bytes = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Where an instance's bytes lie in a segment; `arrived` in nanoseconds since 1970."""
+
+    offset: int
+    size: int
+    arrived: int
+
+
+def slots(size: int) -> int:
+    """The bytes that a record of `size` bytes takes in a segment."""
+    return -(-(_RECORD_BYTES + size) // SLOT) * SLOT
+
+
+class Segment:
+    """One segment. Several threads may write, each to its own place; who hands out the places is above."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle = os.open(path, os.O_RDWR)
+        self.size = os.fstat(self._handle).st_size
+        self._key = b""
+
+    @classmethod
+    def prepare(cls, path: Path, size: int) -> "Segment":
+        """A new one, its blocks written and its name durable; OSError when there is no room."""
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
+        try:
+            for _ in range(0, size, len(_ZEROS)):
+                os.write(handle, _ZEROS)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        sync_folder(path.parent)
+        return cls(path)
+
+    def begin(self, key: bytes) -> int:
+        """A new use under a key of 16 random bytes, durable before anything is written; the first free offset."""
+        self._key = key
+        os.pwritev(self._handle, [_HEAD.pack(_MARK, key, SLOT)], 0, os.RWF_DSYNC)
+        return SLOT
+
+    def write(self, offset: int, parts: Sequence[Bytes], arrived: int, checksum: int) -> Record:
+        """Make a record of the parts at `offset`; durable when this returns, OSError when it is not."""
+        size = sum(map(len, parts))
+        fields = _RECORD.pack(self._key, arrived, size, checksum)
+        if len(parts) > _MOST_PARTS:
+            parts = [b"".join(parts)]
+        written = os.pwritev(self._handle, [fields, _CHECK.pack(zlib.crc32(fields)), *parts], offset, os.RWF_DSYNC)
+        if written != _RECORD_BYTES + size:
+            raise OSError("a journal segment took only a part")
+        return Record(offset + _RECORD_BYTES, size, arrived)
+
+    def copy(self, record: Record, target: int) -> None:
+        """Write a record's bytes to a file's descriptor."""
+        at, end = record.offset, record.offset + record.size
+        while at < end:
+            at += os.sendfile(target, self._handle, at, end - at)
+
+    def filed(self, offset: int) -> None:
+        """Everything before `offset` has files of its own. Not durable: after a power loss it is filed once more."""
+        os.pwrite(self._handle, _HEAD.pack(_MARK, self._key, offset), 0)
+
+    def records(self) -> Iterator[Record]:
+        """What is whole and not known to be filed, as it lies; for a segment that nobody writes to."""
+        content = os.pread(self._handle, self.size, 0)
+        mark, key, at = _HEAD.unpack_from(content) if len(content) >= SLOT else (b"", b"", 0)
+        while mark == _MARK and at + _RECORD_BYTES <= len(content):
+            record = _whole(content, at, key)
+            if record is not None:
+                yield record
+            at += SLOT if record is None else slots(record.size)
+
+    def close(self) -> None:
+        """Its file stays."""
+        os.close(self._handle)
+
+
+def _whole(content: bytes, at: int, key: bytes) -> Record | None:
+    if content[at : at + _KEY_BYTES] != key:
+        return None
+    fields = content[at : at + _RECORD.size]
+    _, arrived, size, checksum = _RECORD.unpack(fields)
+    (check,) = _CHECK.unpack_from(content, at + _RECORD.size)
+    begin = at + _RECORD_BYTES
+    if check != zlib.crc32(fields) or checksum != zlib.crc32(memoryview(content)[begin : begin + size]):
+        return None
+    return Record(begin, size, arrived)
