@@ -2,6 +2,7 @@
 
 import logging
 import os
+import random
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -11,17 +12,19 @@ from router import worker
 from router.admin.health import HealthServer
 from router.catalogue import Catalogue, open_catalogue
 from router.clock import Clock
-from router.config import Config, Destination, shipped
+from router.config import Config, Destination, DicomDestination, shipped
 from router.crypto import selftest
 from router.crypto.keys import read_secret
 from router.dicom.admission import Admission
 from router.dicom.client import StorageClient
+from router.dicom.commitment import Report
 from router.dicom.server import StorageServer
 from router.dicom.store import Received, Refused
 from router.dicom.wire import Limits
 from router.errors import ConfigurationError
 from router.events import Event, Journal, Kind, log_event
 from router.flow.cataloguer import Cataloguer
+from router.flow.commitment import Asker, CommitmentReports
 from router.flow.correlator import Correlator
 from router.flow.dispatcher import Dispatcher, Lane
 from router.flow.intake import Intake
@@ -83,6 +86,7 @@ class Node:
         exams = self._catalogue.exams
         self._intake = Intake(config, self._references, exams, self._storage, self._journal, clock)
         self._pickup = Pickup(config.reports, self._intake, self._journal, clock)
+        self._commitment_reports = CommitmentReports(self._catalogue, self._journal, clock, random.random)
         self._server = self._make_server()
         self._health = HealthServer(self._report)
         self._lanes = [lane for destination in config.destination for lane in self._lanes_of(destination)]
@@ -168,7 +172,11 @@ class Node:
             record=self._note_received,
             limits=Limits(max_pdu=receive.max_pdu),
             tls=receive.tls,
+            take_report=self._take_report if self._asks_for_commitment() else None,
         )
+
+    def _asks_for_commitment(self) -> bool:
+        return any(d.dicom is not None and d.dicom.commitment for d in self._config.destination)
 
     def _lanes_of(self, destination: Destination) -> list[Lane]:
         lanes = []
@@ -188,9 +196,16 @@ class Node:
             lanes.append(Lane(destination.name, Channel.REPORT, 1, report))
         if destination.dicom is not None:
             client = StorageClient(destination.dicom)
-            images = ImagesSender(self._config, self._catalogue, self._storage, client, self._clock)
+            asker = self._asker(destination.dicom, client)
+            images = ImagesSender(self._config, self._catalogue, self._storage, client, self._clock, asker)
             lanes.append(Lane(destination.name, Channel.IMAGES, destination.dicom.associations, images))
         return lanes
+
+    def _asker(self, destination: DicomDestination, client: StorageClient) -> Asker | None:
+        if not destination.commitment:
+            return None
+        reports = self._commitment_reports
+        return Asker(destination, self._catalogue, client, reports, self._journal, self._clock, os.urandom)
 
     def _make_loops(self) -> list[Loop]:
         incoming, watch = self._storage.incoming, self._pickup.watch
@@ -260,6 +275,14 @@ class Node:
         else:
             fields = {"calling_ae": outcome.calling_ae, "address": outcome.address}
             self._journal.record(Event(self._clock.now(), Kind.REFUSED, outcome.reason, fields=fields))
+
+    def _take_report(self, report: Report) -> int:
+        """On a thread of the server's, which keeps no connection to the database."""
+        try:
+            return self._commitment_reports.take(report)
+        finally:
+            self._catalogue.engine.close_thread()
+            self._correlating.wake()
 
     def _wake_lanes(self, event: Event) -> None:
         if event.kind == Kind.MOVED and event.fields.get("to") == State.READY:

@@ -316,6 +316,9 @@ class DicomDestination(_Section):
     source_address: str = ""
     allowed_networks: tuple[Network, ...] = ()
     decompress: bool = False
+    commitment: bool = False
+    commitment_wait: Duration = timedelta(seconds=5)
+    commitment_within: Budget = timedelta(hours=1)
     tls: Tls | None = None
 
     @model_validator(mode="after")

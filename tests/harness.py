@@ -79,6 +79,7 @@ accept_empty = [{accept_empty}]
 
 [destination.dicom]
 port = {dicom_port}
+{dicom_settings}
 
 [destination.http]
 url = "http://127.0.0.1:{http_port}"
@@ -174,12 +175,13 @@ class Site:
     """A hospital with its node, and the reference platform, below one folder. `stop` leaves nothing running.
 
     `dicom_port` and `http_port` name other peers than the platform; `accept_empty` as in the configuration, `tls` as
-    in its [receive]; `settings` are further tables of it.
+    in its [receive]; `dicom_settings` are further lines of [destination.dicom], `settings` further tables.
     """
 
     def __init__(
         self, folder: Path, *, stable_after: str = "1 s", dicom_port: int = 0, http_port: int = 0,
-        accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None, settings: str = "",
+        accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None, dicom_settings: str = "",
+        settings: str = "",
     ) -> None:  # fmt: skip
         self.folder = folder
         self.drop_folder = folder / "drop"
@@ -190,6 +192,7 @@ class Site:
             "stable_after": stable_after,
             "workers": workers,
             "tls": "" if tls is None else f"tls = {_inline(as_given(tls))}",
+            "dicom_settings": dicom_settings,
             "accept_empty": ", ".join(f'"{p}"' for p in accept_empty),
         }
         self._further = settings

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from router.catalogue.commitments import Commitments
 from router.catalogue.dialect import Engine, open_engine
 from router.catalogue.exams import Exams
 from router.catalogue.history import History
@@ -22,6 +23,7 @@ class Catalogue:
     exams: Exams
     queue: Queue
     accounts: Accounts
+    commitments: Commitments
     uploads: Uploads
     history: History
 
@@ -32,5 +34,6 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
     history = History(engine)
     journal.subscribe(history.keep)
     return Catalogue(
-        engine, Instances(engine), Exams(engine), Queue(engine, journal), Accounts(engine), Uploads(engine), history
-    )
+        engine, Instances(engine), Exams(engine), Queue(engine, journal), Accounts(engine), Commitments(engine),
+        Uploads(engine), history,
+    )  # fmt: skip

@@ -14,10 +14,11 @@ from router.model import InstanceUids, SeriesClass
 
 
 class Fate(StrEnum):
-    """`selected` is still to be sent; the other three are final for this version."""
+    """`selected` is still to be sent, `stored` was taken and is not committed yet; the others are final."""
 
     SELECTED = "selected"
     FILTERED = "filtered"
+    STORED = "stored"
     SENT = "sent"
     REFUSED = "refused"
 
@@ -47,12 +48,16 @@ class ToSend:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the destination said to a ledger row; `status` is None where the instance could not be read here."""
+    """What the destination said to a ledger row; `status` is None where the instance could not be read here.
+
+    `ask_at` is when the storage commitment of what is stored is to be asked for.
+    """
 
     key: int
     fate: Fate
     status: int | None
     association: str
+    ask_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +68,12 @@ class Tally:
     sent: int = 0
     refused: int = 0
     filtered: int = 0
+    stored: int = 0
 
     @property
     def unsent(self) -> int:
         """Still to be sent."""
-        return self.selected - self.sent - self.refused
+        return self.selected - self.sent - self.refused - self.stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +157,8 @@ class Accounts:
         """Write down what the destination said, in one transaction."""
         with self._engine.write():
             for o in outcomes:
-                changes = {"state": o.fate, "status": o.status, "association": o.association, "at": now}
+                changes = {"state": o.fate, "status": o.status, "association": o.association, "at": now,
+                           "ask_at": o.ask_at}  # fmt: skip
                 self._engine.run(Ledger.update(**changes).where(Ledger.id == o.key))
 
     def reselect_refused(self, exam: int, destination: str, now: datetime) -> None:
@@ -169,7 +176,7 @@ class Accounts:
             .join(Instance)
             .join(Study)
             .join(ExamStudy, on=ExamStudy.study_uid == Study.uid)
-            .where(ExamStudy.exam.in_(list(exams)) & (Instance.newest | ~fn.EXISTS(_outdone())))
+            .where(ExamStudy.exam.in_(list(exams)) & (Instance.newest | ~fn.EXISTS(outdone())))
             .group_by(*columns)
             .tuples()
         )
@@ -202,7 +209,7 @@ def _studies_of(exam: int) -> Any:
     return ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam)
 
 
-def _outdone() -> Any:
+def outdone() -> Any:
     """A row for a later version of the outer query's instance, at the same destination, that was not left out."""
     newer, row = Instance.alias(), Ledger.alias()
     same = (newer.study == Instance.study) & (newer.sop_uid == Instance.sop_uid) & (newer.version > Instance.version)
@@ -211,5 +218,6 @@ def _outdone() -> Any:
 
 
 def _tally(counts: dict[str, int]) -> Tally:
-    sent, refused = counts.get(Fate.SENT, 0), counts.get(Fate.REFUSED, 0)
-    return Tally(counts.get(Fate.SELECTED, 0) + sent + refused, sent, refused, counts.get(Fate.FILTERED, 0))
+    sent, refused, stored = (counts.get(fate, 0) for fate in (Fate.SENT, Fate.REFUSED, Fate.STORED))
+    selected = counts.get(Fate.SELECTED, 0) + sent + refused + stored
+    return Tally(selected, sent, refused, counts.get(Fate.FILTERED, 0), stored)

@@ -229,7 +229,7 @@ class EventRow(Model):
 
 
 class Ledger(Model):
-    """What became of an instance version at a destination."""
+    """What became of an instance version at a destination. `ask_at`: when its commitment is (next) asked for."""
 
     id = BigAutoField()
     destination = CleanTextField()
@@ -239,9 +239,32 @@ class Ledger(Model):
     status = IntegerField(null=True)
     association = CleanTextField(default="")
     at = InstantField()
+    ask_at = InstantField(null=True)
 
     class Meta:
         indexes = ((("instance", "destination"), True),)
+
+
+class Commitment(Model):
+    """A request for storage commitment (PS3.4 J); `uid` is its Transaction UID. Kept also once it is reported on."""
+
+    id = AutoField()
+    uid = CleanTextField(unique=True)
+    destination = CleanTextField()
+    asked = InstantField()
+    reported = InstantField(null=True)
+
+
+class CommitmentItem(Model):
+    """An instance whose commitment was asked for and is not settled yet; several requests may hold it."""
+
+    id = BigAutoField()
+    commitment = ForeignKeyField(Commitment)
+    ledger = ForeignKeyField(Ledger, index=False)
+
+    class Meta:
+        table_name = "commitment_item"
+        indexes = ((("ledger", "commitment"), True),)
 
 
 class Upload(Model):
@@ -266,5 +289,5 @@ class Upload(Model):
 
 TABLES: tuple[type[Model], ...] = (
     Schema, Study, StudyIdentity, StudyAccession, Instance, Exam, ExamStudy, Document, Delivery, EventRow, Ledger,
-    Upload,
+    Commitment, CommitmentItem, Upload,
 )  # fmt: skip

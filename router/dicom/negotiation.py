@@ -1,6 +1,7 @@
 """The acceptor's side of an association's negotiation (PS3.8 7.1 and 9.3.2, PS3.7 D.3).
 
-Any storage SOP class, also private ones, in the first transfer syntax that the peer names; Verification.
+Any storage SOP class, also private ones, in the first transfer syntax that the peer names; Verification; Storage
+Commitment, where it is asked for, with the peer as SCP.
 """
 
 import struct
@@ -21,6 +22,7 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
 
+from router.dicom import commitment
 from router.dicom.admission import Rejection
 from router.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from router.dicom.pdu import AbortReason, PduType, Violation
@@ -109,11 +111,15 @@ def _item_of(kind: int, value: bytes) -> bytes:
     return _ITEM.pack(kind, len(value)) + value
 
 
-def accept(request: Request, max_pdu: int) -> Accepted:
-    """The answer to an admitted request. `max_pdu` is the longest P-DATA variable field that the node asks for."""
+def accept(request: Request, max_pdu: int, *, reports: bool) -> Accepted:
+    """The answer to an admitted request. `max_pdu` is the longest P-DATA variable field that the node asks for.
+
+    `reports`: whether the peer may report on storage commitment.
+    """
     try:
         roles = _roles(request.primitive)
-        results = [_judge(proposed, roles) for proposed in request.primitive.presentation_context_definition_list]
+        proposals = request.primitive.presentation_context_definition_list
+        results = [_judge(proposed, roles, reports=reports) for proposed in proposals]
         pdu = _encode(request, [context for context, _ in results], _replies(request, results, max_pdu))
         contexts = {
             context.context_id or 0: (str(context.abstract_syntax), str(context.transfer_syntax[0]))
@@ -137,13 +143,19 @@ def is_storage(abstract_syntax: str) -> bool:
     return uid in _STORAGE or uid.is_private or not hasattr(sop_class, uid.keyword)
 
 
-def _judge(proposed: PresentationContext, roles: _Roles) -> tuple[PresentationContext, list[Any]]:
-    """One context's result. We are SCP only: a peer that wants that role too is told no (PS3.7 D.3.3.4)."""
+def _judge(proposed: PresentationContext, roles: _Roles, *, reports: bool) -> tuple[PresentationContext, list[Any]]:
+    """One context's result. We are SCP only: a peer that wants that role too is told no (PS3.7 D.3.3.4).
+
+    But for storage commitment, where the peer is the SCP: it need not say so, since peers exist that do not.
+    """
     own: list[PresentationContext] = []
     name = str(proposed.abstract_syntax)
     if name == VERIFICATION or is_storage(name):
         own = [build_context(name, [*proposed.transfer_syntax])]
         own[0].scu_role, own[0].scp_role = True, False
+    elif name == commitment.SOP_CLASS and reports:
+        own = [build_context(name, [*commitment.TRANSFER_SYNTAXES])]
+        own[0].scu_role, own[0].scp_role = False, True
     (result,), replies = negotiate_as_acceptor([proposed], own, roles)
     return result, replies
 

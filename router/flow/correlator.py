@@ -251,13 +251,15 @@ class Correlator:
         return self._plan_report(delivery, destination, tally, found)
 
     def _plan_images(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
+        next_ask = self._catalogue.commitments.next_ask
         readiness = images_readiness(
             approved=found.approved_at is not None, unsent=tally.unsent, images=found.images,
+            ask_at=next_ask(delivery.exam, delivery.destination) if tally.stored else None,
             stable_after=self._config.study.stable_after, now=found.now,
         )  # fmt: skip
         cause = found.images.last_received if delivery.delivered else None
         due = deadline(found.approved_at, destination.images_within, cause) if found.approved_at else None
-        return Plan(readiness, due, f"instances={tally.selected}", tally.unsent > 0)
+        return Plan(readiness, due, f"instances={tally.selected}", tally.unsent + tally.stored > 0)
 
     def _plan_report(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
         causes = [found.version.arrived, found.pdf.arrived if found.pdf else None, found.images.last_received]

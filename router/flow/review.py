@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router.catalogue import Catalogue
+from router.catalogue.commitments import Request
 from router.catalogue.exams import Case
 from router.catalogue.ledger import Entry, Tally
 from router.catalogue.queue import Delivery
@@ -75,6 +76,10 @@ class Review:
     def ledger(self, delivery: Delivery) -> list[Entry]:
         """The instances of an images delivery, and what became of each."""
         return self._catalogue.accounts.entries(delivery.exam, delivery.destination)
+
+    def requests(self, delivery: Delivery) -> list[Request]:
+        """The requests for storage commitment that an images delivery waits for."""
+        return self._catalogue.commitments.requests(delivery.exam, delivery.destination)
 
     def hold(self, delivery: Delivery, why: str, who: str) -> bool:
         """Keep it from being sent until it is released; one that another cause holds is the person's from now on."""

@@ -19,6 +19,7 @@ from router.errors import IntegrityError, PermanentError, TransientError
 from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
 from router.exam.write import dump
+from router.flow.commitment import Asker
 from router.flow.correlator import images_of
 from router.flow.document import fill_for, json_warnings
 from router.flow.references import References
@@ -117,26 +118,37 @@ class ReportSender:
 
 @dataclass(frozen=True, slots=True)
 class ImagesSender:
-    """Selected instances to one destination by C-STORE."""
+    """Selected instances to one destination by C-STORE; with `asker` they count as sent once they are committed."""
 
     config: Config
     catalogue: Catalogue
     storage: Storage
     client: StorageClient
     clock: Clock
+    asker: Asker | None
 
     def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
         """Send every selected instance once; what the destination takes later makes the whole delivery wait."""
         later: dict[int, int] = {}
+        self._take_up(delivery)
         with self.client.session() as session:
             while not stop() and (batch := self._batch(delivery, later)):
                 self._send_batch(session, batch, later, stop)
+        if self.asker is not None and not stop():
+            self.asker.ask(delivery, stop)
         if stop():
             return Ending(State.READY, "given back")
         if later:
             status = next(iter(later.values()))
             raise TransientError(f"{len(later)} instance(s) to be tried again, status {status:04X}")
         return self._ending(delivery)
+
+    def _take_up(self, delivery: Delivery) -> None:
+        """What was stored before, and is to be sent again; or is not to be committed any more."""
+        if self.asker is not None:
+            self.asker.send_again(delivery)
+        else:
+            self.catalogue.commitments.waive(delivery.exam, delivery.destination, self.clock.now())
 
     def _batch(self, delivery: Delivery, later: Mapping[int, int]) -> list[ToSend]:
         waiting = self.catalogue.accounts.to_send(delivery.exam, delivery.destination, _READ_AT_ONCE + len(later))
@@ -150,7 +162,7 @@ class ImagesSender:
                      one.transfer_syntax)
             for one in batch
         ]  # fmt: skip
-        book = _Book(self.catalogue.accounts, self.clock)
+        book = _Book(self.catalogue.accounts, self.clock, Fate.STORED if self.asker is not None else Fate.SENT)
         try:
             for result in session.send(outgoing, stop):
                 if result.verdict == Verdict.LATER:
@@ -170,6 +182,8 @@ class ImagesSender:
         case = self.catalogue.exams.case(delivery.exam)
         if images_of(case, behind).needs(self.config.study.stable_after, self.clock.now()):
             return Ending(State.WAITING, f"{tally.sent} of {tally.selected} sent; more may come", {"attempts": 0})
+        if tally.stored:
+            return Ending(State.WAITING, f"{tally.stored} of {tally.selected} stored, not committed", {"attempts": 0})
         if tally.refused:
             refused = f"{tally.refused} of {tally.selected} refused"
             return Ending(State.FAILED, refused, {"error": refused})
@@ -186,14 +200,16 @@ def _key(error: IntegrityError) -> int:
 class _Book:
     """Writes results into the ledger in batches."""
 
-    def __init__(self, accounts: Accounts, clock: Clock) -> None:
+    def __init__(self, accounts: Accounts, clock: Clock, taken: Fate) -> None:
         self._accounts = accounts
         self._clock = clock
+        self._taken = taken
         self._open: list[Outcome] = []
 
     def add(self, result: Result) -> None:
-        fate = Fate.SENT if result.verdict == Verdict.STORED else Fate.REFUSED
-        self._open.append(Outcome(result.key, fate, result.status, result.association))
+        fate = self._taken if result.verdict == Verdict.STORED else Fate.REFUSED
+        ask_at = self._clock.now() if fate == Fate.STORED else None
+        self._open.append(Outcome(result.key, fate, result.status, result.association, ask_at))
         if len(self._open) >= LEDGER_BATCH:
             self.close()
 

@@ -4,10 +4,8 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import socket
 import struct
-import subprocess
 import threading
 import time
 import urllib.request
@@ -26,7 +24,20 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, ImplementationClassUIDNotification, MaximumLengthNotification
 
-from peers import CT, CT_CLASS, SHIPPED, client, data_set, everything_shipped, made, send, stored, storescp, wait_until
+from peers import (
+    CT,
+    CT_CLASS,
+    SHIPPED,
+    client,
+    data_set,
+    everything_shipped,
+    made,
+    orthanc,
+    send,
+    stored,
+    storescp,
+    wait_until,
+)
 from router.config import DicomDestination
 from router.dicom.client import Outgoing, Result, StorageClient, Waits
 from router.dicom.part10 import preamble_and_meta
@@ -252,35 +263,7 @@ def test_pynetdicom_takes_explicit_vr_of_what_is_stored_as_implicit(monkeypatch:
     assert taken == ["4MR1" + ExplicitVRLittleEndian]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def orthanc(folder: Path) -> Iterator[tuple[int, str]]:
-    """DICOM port and address of the REST interface."""
-    program = shutil.which("Orthanc", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        pytest.skip("Orthanc is not installed")
-    dicom, http = free_port(), free_port()
-    configuration = folder / "orthanc.json"
-    configuration.write_text(json.dumps({
-        "StorageDirectory": str(folder / "storage"), "IndexDirectory": str(folder / "storage"),
-        "DicomPort": dicom, "HttpPort": http, "RemoteAccessAllowed": False, "Plugins": [],
-        "UnknownSopClassAccepted": True, "OverwriteInstances": True,
-    }))  # fmt: skip
-    with subprocess.Popen([program, str(configuration)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as peer:
-        try:
-            wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", dicom)) == 0, 15)
-            yield dicom, f"http://127.0.0.1:{http}"
-        finally:
-            peer.kill()
-
-
 @pytest.mark.filterwarnings("ignore:Expected .* VR, but found:UserWarning")  # a shipped file is written so
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # the probes of wait_until
 def test_orthanc_keeps_every_shipped_file(tmp_path: Path) -> None:
     # Orthanc waits for more when a data set ends too early
     whole = [item for item in well_formed(tmp_path) if item.path.name not in {"MR_truncated.dcm", "SC_rgb_jpeg.dcm"}]

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ CASES = Path(__file__).parents[1] / "cases"
 EXPECTED: dict[str, dict[str, list[str]]] = tomllib.loads((CASES / "exam.toml").read_text("utf-8"))
 CONFIG = load(shipped("router.toml"))
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+SOURCES = Sources(CONFIG.hospital, "01", tables=shipped_tables())
 NAMES = sorted(EXPECTED)
 READABLE = [name for name in NAMES if "" not in EXPECTED[name]["errors"]]
 
@@ -79,11 +81,17 @@ def test_what_does_not_read_is_refused_with_a_reason(name: str) -> None:
 
 @pytest.mark.parametrize("name", READABLE)
 def test_filled_and_sent_a_case_fits_the_schema_where_it_is_valid(name: str) -> None:
-    sources = Sources(CONFIG.hospital, "01", tables=shipped_tables())
-    sent = fill(document(name), sources).document
+    sent = fill(document(name), SOURCES).document
     valid = validate(sent, tables=shipped_tables(), zone=CONFIG.node.timezone, now=NOW).valid
     beyond_a_schema = {"bad-identity", "bad-usci-check", "bad-approval-in", "bad-study-uids", "bad-time-on"}
     fits = not breaches(schema(shipped_tables()), sent)
     assert fits >= valid
     assert fits == valid or any(name.startswith(prefix) for prefix in beyond_a_schema)
     assert fits or name.startswith("bad-")
+
+
+def test_the_schema_lists_the_codes_of_complete_tables_only() -> None:
+    tables = {**shipped_tables(), "departments": replace(shipped_tables()["departments"], complete=True)}
+    document = fill(read((CASES / "exam" / "warned-unknown-department.json").read_bytes()), SOURCES).document
+    assert breaches(schema(shipped_tables()), document) == []
+    assert breaches(schema(tables), document) == [".Order.ApplyDepartmentCodeStd: enum"]

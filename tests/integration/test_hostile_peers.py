@@ -361,22 +361,6 @@ def test_more_half_open_sockets_than_seats_push_out_the_oldest(tmp_path: Path) -
         node.server.stop(2)
 
 
-def test_a_full_disk_is_answered_with_a700_and_receiving_goes_on_when_there_is_room(node: Node) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1500, hard))  # EFBIG stands for ENOSPC: writing fails in the middle
-    try:
-        with associated(node.port) as peer:
-            peer.sendall(GOOD)
-            assert status(peer) == 0xA700
-            assert node.files() == []
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-            peer.sendall(GOOD)
-            assert status(peer) == 0
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert node.files() == [".dcm"]
-
-
 def mutated(random_: random.Random) -> bytes:
     """A conversation with some bytes changed, cut, doubled or moved."""
     data = bytearray(REQUEST + GOOD + p_data(store_command(), COMMAND | LAST) + struct.pack(">BxL", 5, 4) + bytes(4))

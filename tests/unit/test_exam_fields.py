@@ -50,3 +50,13 @@ def test_the_configuration_knows_the_code_tables_by_the_same_names() -> None:
 def test_the_configuration_may_name_exactly_the_patient_ids_that_a_key_holds() -> None:
     annotation = Identity.model_fields["patient_id"].annotation
     assert get_args(get_args(annotation)[0]) == PATIENT_ID_PATHS
+
+
+def test_nothing_that_tells_of_a_person_may_be_quoted() -> None:
+    of_persons = {field.path for field in FIELDS if field.parent in {"Patient", "Visit", "Report"} and field.shown}
+    codes = {"Visit.PatientType", "Patient.Gender", "Patient.IdNoType", "Report.IsCritical", "Report.PositiveStatus"}
+    assert of_persons == codes
+    assert not any(field.shown for field in FIELDS if "Doctor" in field.key or field.kind in {"datetime", "date"})
+    assert not BY_PATH["ExamId"].shown
+    assert not BY_PATH["Order.AccessionNumber"].shown
+    assert not BY_PATH["Order.HisOrderCode"].shown
