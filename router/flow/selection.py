@@ -38,7 +38,8 @@ def select_for(
     ]
     renewals = _renewals(destination, open_ones, config, catalogue)
     doubts = {c.key: renewals[c.key].why for c in choices if c.selected and c.key in renewals and renewals[c.key].doubt}
-    accounts.hold(destination.name, doubts, now)
+    if doubts:
+        accounts.hold(destination.name, doubts, now)
     accounts.decide(destination.name, [_decision(c, renewals.get(c.key)) for c in choices if c.key not in doubts], now)
 
 
