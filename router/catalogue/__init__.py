@@ -8,7 +8,9 @@ from router.catalogue.exams import Exams
 from router.catalogue.history import History
 from router.catalogue.instances import Instances
 from router.catalogue.ledger import Accounts
+from router.catalogue.members import Members
 from router.catalogue.queue import Queue
+from router.catalogue.references import References
 from router.catalogue.uploads import Uploads
 from router.events import Journal
 
@@ -19,6 +21,8 @@ class Catalogue:
 
     engine: Engine
     instances: Instances
+    members: Members
+    references: References
     exams: Exams
     queue: Queue
     accounts: Accounts
@@ -32,5 +36,6 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
     history = History(engine)
     journal.subscribe(history.keep)
     return Catalogue(
-        engine, Instances(engine), Exams(engine), Queue(engine, journal), Accounts(engine), Uploads(engine), history
-    )
+        engine, Instances(engine), Members(engine), References(engine), Exams(engine), Queue(engine, journal),
+        Accounts(engine), Uploads(engine), history,
+    )  # fmt: skip

@@ -11,6 +11,8 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.dialect import Engine, portions
+from router.catalogue.members import facts_numbers
+from router.catalogue.references import note_references
 from router.catalogue.tables import Exam, ExamStudy, Instance, Study, StudyAccession, StudyIdentity
 from router.model import Header, InstanceUids, SeriesClass
 
@@ -81,6 +83,7 @@ class Instances:
                 for portion in portions(news):
                     self._rows(study, portion)
                 self._touch_exams(study, uid, news[-1].received)
+            note_references(self._engine, batch)
 
     def doubt(self, study_uids: Iterable[str], text: str, now: datetime) -> None:
         """Mark studies as doubtful: every exam that has one of them is held."""
@@ -134,7 +137,11 @@ class Instances:
         replaced = [sop for sop, version in have.items() if version < newest[sop]]
         if replaced:
             self._engine.run(Instance.update(newest=False).where(mine & Instance.sop_uid.in_(replaced)))
-        rows = [_row(study, new, newest[new.header.uids.sop] == new.version) for new in news]
+        facts = facts_numbers(self._engine, study, [new.header.facts for new in news])
+        rows = [
+            {**_row(study, new, newest[new.header.uids.sop] == new.version), "facts": facts[new.header.facts]}
+            for new in news
+        ]
         self._engine.run(Instance.insert_many(rows))
 
     def _touch_exams(self, study: int, uid: str, now: datetime) -> None:
@@ -164,6 +171,6 @@ def _row(study: int, new: NewInstance, newest: bool) -> Mapping[str, Any]:
     return {
         "study": study, "series_uid": head.uids.series, "sop_uid": head.uids.sop, "version": new.version,
         "newest": newest, "sop_class": head.sop_class, "transfer_syntax": head.transfer_syntax, "digest": new.digest,
-        "size": new.size, "modality": head.facts.modality, "series_class": new.series_class, "rule": new.rule,
-        "slice_thickness": head.facts.slice_thickness, "sending_ae": head.sending_ae, "received": new.received,
+        "size": new.size, "modality": head.facts.modality, "position": head.position,
+        "series_class": new.series_class, "rule": new.rule, "sending_ae": head.sending_ae, "received": new.received,
     }  # fmt: skip

@@ -53,7 +53,10 @@ class Schema(Model):
 
 
 class Study(Model):
-    """A study that has at least one instance here; texts are those of the first instance."""
+    """A study that has at least one instance here; texts are those of the first instance.
+
+    `referred`: a key object or a rejection note refers to some of its instances.
+    """
 
     id = AutoField()
     uid = CleanTextField(unique=True)
@@ -66,6 +69,7 @@ class Study(Model):
     station_name = CleanTextField()
     sending_ae = CleanTextField()
     doubt = CleanTextField(default="")
+    referred = BooleanField(default=False)
     first_received = InstantField()
     last_received = InstantField(index=True)
 
@@ -99,6 +103,18 @@ class StudyAccession(Model):
         indexes = ((("accession_number", "study"), True),)
 
 
+class Facts(Model):
+    """What series rules ask about, as JSON. Most instances of a series share theirs."""
+
+    id = BigAutoField()
+    study = ForeignKeyField(Study, on_delete="CASCADE", index=False)
+    digest = CleanTextField()
+    body = CleanTextField()
+
+    class Meta:
+        indexes = ((("study", "digest"), True),)
+
+
 class Instance(Model):
     """A version of a SOP instance. `digest` is SHA-256 of the data set without group 0002."""
 
@@ -113,14 +129,23 @@ class Instance(Model):
     digest = CleanTextField()
     size = BigIntegerField()
     modality = CleanTextField()
+    facts = ForeignKeyField(Facts, index=False)
+    position = DoubleField(null=True)
     series_class = CleanTextField()
     rule = CleanTextField()
-    slice_thickness = DoubleField(null=True)
     sending_ae = CleanTextField()
     received = InstantField()
 
     class Meta:
         indexes = ((("study", "sop_uid", "version"), True),)
+
+
+class Reference(Model):
+    """What a key object or a rejection note refers to: an instance that may lie in another study, or be to come."""
+
+    instance = ForeignKeyField(Instance, on_delete="CASCADE")
+    purpose = CleanTextField()
+    sop_uid = CleanTextField(index=True)
 
 
 class Exam(Model):
@@ -260,6 +285,6 @@ class Upload(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Schema, Study, StudyIdentity, StudyAccession, Instance, Exam, ExamStudy, Document, Delivery, EventRow, Ledger,
-    Upload,
+    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Reference, Exam, ExamStudy, Document, Delivery,
+    EventRow, Ledger, Upload,
 )  # fmt: skip

@@ -4,7 +4,7 @@ Idempotent: an incoming name goes only after the row is committed, so a crash at
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,13 +15,13 @@ from router.dicom.header import digest, read_header
 from router.errors import InvalidData, traceback_of
 from router.events import Event, Journal, Kind
 from router.model import Header
-from router.series.classify import classify
-from router.series.rules import Rule
+from router.series.classify import Rulebook, classify
 from router.storage import Storage
 from router.storage.incoming import arrival_of
 from router.storage.studies import Filing
 
 BATCH = 64
+_QUIET_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,16 @@ class Cataloguer:
     """Catalogues what has been acknowledged, batch by batch."""
 
     def __init__(
-        self, storage: Storage, instances: Instances, rules: Sequence[Rule], journal: Journal, clock: Clock
-    ) -> None:
+        self, storage: Storage, instances: Instances, book: Callable[[], Rulebook], settle: Callable[[str], object],
+        journal: Journal, clock: Clock,
+    ) -> None:  # fmt: skip
         self._incoming = storage.incoming
         self._studies = storage.studies
         self._quarantine = storage.quarantine
         self._instances = instances
-        self._rules = rules
+        self._book = book
+        self._settle = settle
+        self._unsettled: dict[str, float] = {}
         self._journal = journal
         self._clock = clock
 
@@ -58,7 +61,20 @@ class Cataloguer:
             self._instances.add([new for _, new in filings])
             self._doubt_shared(arrivals, known)
             self._studies.release([arrival.path for arrival in arrivals])
+            self._note_unsettled(arrivals)
+        self._settle_quiet()
         return len(paths)
+
+    def _note_unsettled(self, arrivals: Sequence[_Arrival]) -> None:
+        now = self._clock.monotonic()
+        self._unsettled.update((arrival.header.uids.study, now) for arrival in arrivals)
+
+    def _settle_quiet(self) -> None:
+        """Classes that depend on the neighbours, once a study pauses; at the latest its selection settles them."""
+        before = self._clock.monotonic() - _QUIET_SECONDS
+        for study in [study for study, last in self._unsettled.items() if last <= before]:
+            self._settle(study)
+            del self._unsettled[study]
 
     def _read(self, path: Path) -> _Arrival | None:
         try:
@@ -96,9 +112,11 @@ class Cataloguer:
         return self._free_place(arrival, version + 1) if self._studies.taken(filing) else filing
 
     def _new(self, arrival: _Arrival, version: int) -> NewInstance:
-        series_class, rule = classify(arrival.header.facts, self._rules)
+        rule = classify(arrival.header.facts, self._book())
         self._record(Kind.RECEIVED, "catalogued", arrival.header.uids.study, instance=arrival.header.uids.sop)
-        return NewInstance(arrival.header, version, arrival.digest, arrival.size, series_class, rule, arrival.received)
+        return NewInstance(
+            arrival.header, version, arrival.digest, arrival.size, rule.series_class, rule.name, arrival.received
+        )
 
     def _doubt_shared(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> None:
         """One SOP instance UID in two studies: both are held."""

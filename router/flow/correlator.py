@@ -24,7 +24,7 @@ from router.exam.key import ExamKey, key_of
 from router.exam.read import read
 from router.flow.document import json_faults
 from router.flow.joining import Joining, doubts, headers_of, identity_policy
-from router.flow.selection import select_for
+from router.flow.selection import Selection
 from router.model import Channel
 from router.states import State
 from router.storage import Storage
@@ -75,9 +75,13 @@ def delivery_places(config: Config) -> list[tuple[str, Channel]]:
 class Correlator:
     """Evaluates exams."""
 
-    def __init__(self, config: Config, catalogue: Catalogue, storage: Storage, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, catalogue: Catalogue, storage: Storage, selection: Selection, journal: Journal,
+        clock: Clock,
+    ) -> None:  # fmt: skip
         self._config = config
         self._catalogue = catalogue
+        self._selection = selection
         self._incoming = storage.incoming
         self._journal = journal
         self._clock = clock
@@ -116,8 +120,8 @@ class Correlator:
         self._note_stale(case, versions, now)
         assessment = self._assess(case, versions, behind, now)
         self._catalogue.queue.make(exam, delivery_places(self._config), now)
-        self._select(assessment)
-        looks = [self._settle(delivery, assessment) for delivery in self._catalogue.queue.of_exam(exam)]
+        looks = [self._select(assessment)]
+        looks += [self._settle(delivery, assessment) for delivery in self._catalogue.queue.of_exam(exam)]
         self._note_hold(assessment)
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
@@ -168,11 +172,21 @@ class Correlator:
             return "approval: ApproveTime (审核时间) lies in the future; check the clock of the RIS"
         return ""
 
-    def _select(self, found: Assessment) -> None:
-        """Every destination's selection, before any delivery is looked at: ImageCount of the report depends on it."""
+    def _select(self, found: Assessment) -> datetime | None:
+        """Every destination's selection, before any delivery is looked at: ImageCount of the report depends on it.
+
+        What waits for the complete study waits until half of the budget at most; when that is, if anything does.
+        """
+        quiet = not found.images.needs(self._config.study.stable_after, found.now)
+        looks = []
         for destination in self._config.destination:
-            if destination.dicom is not None:
-                select_for(destination, found.case, found.images, self._config, self._catalogue.accounts, found.now)
+            if destination.dicom is None:
+                continue
+            half = deadline(found.approved_at, destination.images_within).half if found.approved_at else None
+            complete = quiet or (half is not None and half <= found.now)
+            if self._selection.select(destination, found.case, complete=complete, now=found.now) and half is not None:
+                looks.append(half)
+        return min(looks, default=None)
 
     # -- what follows for a delivery
 
