@@ -61,7 +61,7 @@ class Members:
 def facts_numbers(engine: Engine, study: int, facts: Iterable[SeriesFacts]) -> dict[SeriesFacts, int]:
     """The row of each of these facts of a study (by its number), made where it is missing. Inside a transaction."""
     bodies = {one: _body(one) for one in set(facts)}
-    digests = {one: hashlib.sha256(body.encode("utf-8", "replace")).hexdigest() for one, body in bodies.items()}
+    digests = {one: hashlib.sha256(body.encode()).hexdigest() for one, body in bodies.items()}
     numbers: dict[str, int] = {}
     for portion in portions(list(bodies)):
         rows = [{"study": study, "digest": digests[one], "body": bodies[one]} for one in portion]
@@ -84,7 +84,7 @@ def _body(facts: SeriesFacts) -> str:
     """What is not at its default."""
     values = ((field.name, getattr(facts, field.name)) for field in fields(facts))
     known = {name: value for name, value in values if value != getattr(_DEFAULTS, name)}
-    return json.dumps(known, ensure_ascii=False, sort_keys=True)
+    return json.dumps(known, sort_keys=True)
 
 
 @functools.lru_cache(4096)

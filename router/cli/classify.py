@@ -12,7 +12,7 @@ import click
 from router.cli.options import json_option, print_json
 from router.cli.tables import show
 from router.config import Config, Destination, Series, load, shipped
-from router.flow.examine import Judged, examine, look
+from router.flow.examine import Judged, examine, in_words, look
 from router.flow.rules import rulebook
 from router.series.classify import Rulebook, classify, used
 from router.series.table import facts_of
@@ -92,7 +92,7 @@ def _tell(judged: Sequence[Judged], as_json: bool) -> None:
         print_json([_entry(one) for one in judged])
         return
     counts = Counter(
-        (one.glimpse.series or "-", str(one.series_class), one.rule, _words(one.used), "yes" if one.forward else "no")
+        (one.glimpse.series or "-", str(one.series_class), one.rule, in_words(one.used), "yes" if one.forward else "no")
         for one in judged
     )
     rows = [(series, cls, str(n), rule, facts, sent) for (series, cls, rule, facts, sent), n in counts.items()]
@@ -117,12 +117,6 @@ def _line(one: Judged) -> str:
     return f"{one.series_class} ({one.rule}), {'sent' if one.forward else 'not sent'}"
 
 
-def _words(facts: Any) -> str:
-    """The facts in one cell; absent ones are left out, a long text is cut."""
-    said = ((name, "\\".join(value) if isinstance(value, tuple) else value) for name, value in facts.items())
-    return ", ".join(f"{name}={str(value)[:60]}" for name, value in said if value not in ("", None))
-
-
 # -- tables
 
 
@@ -133,5 +127,5 @@ def _tell_table(table: Path, book: Rulebook, as_json: bool) -> None:
     if as_json:
         print_json([{"row_id": r, "class": rule.series_class, "rule": rule.name} for r, _, rule in found])
         return
-    cells = [(r, str(rule.series_class), rule.name, _words(used(facts, rule))) for r, facts, rule in found]
+    cells = [(r, str(rule.series_class), rule.name, in_words(used(facts, rule))) for r, facts, rule in found]
     show("", ("Row", "Class", "Rule", "Facts"), cells)
