@@ -17,6 +17,7 @@ class Kind(StrEnum):
 
     STARTED = "started"
     STOPPED = "stopped"
+    RELOADED = "reloaded"
     RECEIVED = "received"
     DUPLICATE = "duplicate"
     REFUSED = "refused"

@@ -82,6 +82,8 @@ def note_references(engine: Engine, batch: Sequence["NewInstance"]) -> None:
         purpose = purpose_of(new.header.facts, new.series_class)
         if purpose and new.header.references:
             _keep(engine, new, purpose)
+    if not batch:
+        return
     uids = {uid for new in batch for uid in (new.header.uids.sop, *new.header.references)}
     now = batch[-1].received
     for portion in portions(list(uids)):

@@ -16,6 +16,7 @@ from router.errors import InvalidData, traceback_of
 from router.events import Event, Journal, Kind
 from router.model import Header
 from router.series.classify import Rulebook, classify
+from router.series.rules import Rule
 from router.storage import Storage
 from router.storage.incoming import arrival_of
 from router.storage.studies import Filing
@@ -91,6 +92,8 @@ class Cataloguer:
 
     def _plan(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> list[tuple[Filing, NewInstance]]:
         """What is new, each with the version it becomes; the same data set again is no second copy."""
+        # Most instances of a batch share their facts, so each different one is classified once.
+        rules = {facts: classify(facts, self._book()) for facts in {arrival.header.facts for arrival in arrivals}}
         versions: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
         for sop, rows in known.items():
             for row in rows:
@@ -104,15 +107,14 @@ class Cataloguer:
                 continue
             filing = self._free_place(arrival, max(have.values(), default=0) + 1)
             have[arrival.digest] = filing.version
-            planned.append((filing, self._new(arrival, filing.version)))
+            planned.append((filing, self._new(arrival, filing.version, rules[arrival.header.facts])))
         return planned
 
     def _free_place(self, arrival: _Arrival, version: int) -> Filing:
         filing = Filing(arrival.path, arrival.header.uids, version)
         return self._free_place(arrival, version + 1) if self._studies.taken(filing) else filing
 
-    def _new(self, arrival: _Arrival, version: int) -> NewInstance:
-        rule = classify(arrival.header.facts, self._book())
+    def _new(self, arrival: _Arrival, version: int, rule: Rule) -> NewInstance:
         self._record(Kind.RECEIVED, "catalogued", arrival.header.uids.study, instance=arrival.header.uids.sop)
         return NewInstance(
             arrival.header, version, arrival.digest, arrival.size, rule.series_class, rule.name, arrival.received

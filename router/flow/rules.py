@@ -52,7 +52,7 @@ class SeriesRules:
         except ConfigurationError as error:
             self._record(Kind.ALARM, f"the series rules stay as they were: {error}")
             return
-        self._record(Kind.STARTED, f"{len(self.book.rules)} series rules read again")
+        self._record(Kind.RELOADED, f"{len(self.book.rules)} series rules read again")
 
     def _record(self, kind: Kind, text: str) -> None:
         self._journal.record(Event(self._clock.now(), kind, text))

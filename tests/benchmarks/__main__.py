@@ -1,26 +1,28 @@
-"""`scripts/bench receive`: the node's speed against its peers', in one run, as Markdown tables on stdout."""
+"""`scripts/bench NAME`: the node's speed, against its peers' where there are some, as Markdown on stdout."""
 
 import argparse
 import shutil
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 import receive
+import series
 
-BENCHES = {"receive": receive}
+BENCHES: dict[str, ModuleType] = {"receive": receive, "series": series}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("bench", choices=BENCHES)
-    parser.add_argument("section", nargs="*", help="all when none is named: " + ", ".join(receive.SECTIONS))
+    parser.add_argument("section", nargs="*", help="all when none is named")
     parser.add_argument("--rounds", type=int, default=5, help="timings of each case (default 5)")
     parser.add_argument("--folder", type=Path, help="on the disk to measure (default: the temporary folder)")
     given = parser.parse_args()
     bench = BENCHES[given.bench]
     unknown = set(given.section) - set(bench.SECTIONS)
     if unknown:
-        parser.error(f"no such section: {', '.join(sorted(unknown))}")
+        parser.error(f"no such section: {', '.join(sorted(unknown))}; there are {', '.join(bench.SECTIONS)}")
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=given.folder))
     try:
         for table in bench.run(folder, given.section or bench.SECTIONS, given.rounds):

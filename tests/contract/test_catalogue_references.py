@@ -86,6 +86,11 @@ def test_facts_are_kept_once_and_come_back_as_they_were(catalogue: Catalogue) ->
     assert catalogue.members.of_study("1.3")[0].member.facts != number
 
 
+def test_a_batch_in_which_nothing_is_new_changes_nothing(catalogue: Catalogue) -> None:
+    catalogue.instances.add([])
+    assert catalogue.members.of_study("1.2") == []
+
+
 def test_a_study_is_settled_in_the_light_of_its_series(scene: Scene) -> None:
     scene.catalogue.instances.add(slices(6, 1.0))
     assert {one.series_class for one in scene.catalogue.members.of_study("1.2")} == {IMAGE}
