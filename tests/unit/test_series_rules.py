@@ -305,6 +305,7 @@ CASES: list[tuple[str, SeriesClass, SeriesFacts]] = [
      SeriesFacts("CT", CT, SIEMENS, image_type=AXIAL, slice_thickness=1.0, slice_count=28, slice_distance=10.0)),
     ("thin slices", THIN, SeriesFacts("CT", CT, slice_thickness=1.25, slice_count=300, slice_distance=0.625)),
     ("thin slices", THIN, SeriesFacts("CT", ENHANCED_CT, slice_thickness=0.5)),
+    ("thin CT slices spaced apart", IMAGE, SeriesFacts("CT", CT, slice_thickness=1.0, spacing_between_slices=10.0)),
     ("thin slices by their distance", THIN, SeriesFacts("CT", CT, SIEMENS, slice_count=3, slice_distance=1.0)),
     ("thick slices", IMAGE, SeriesFacts("CT", CT, GE, slice_thickness=5.0, slice_count=90, slice_distance=1.25)),
     ("thin slices by their description", THIN,
