@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import tomllib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -123,6 +124,18 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_within(address: str, networks: Sequence[str]) -> bool:
+    """Whether an IP address lies in one of the networks; any does when there are none.
+
+    An IPv4 address written as IPv6 (::ffff:10.0.0.1) counts as itself, and a scope (%eth0) is left out.
+    """
+    if not networks:
+        return True
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return any((mapped or ip) in ipaddress.ip_network(each, strict=False) for each in networks)
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False, arbitrary_types_allowed=True)
 
@@ -174,7 +187,7 @@ class Receive(_Section):
     max_associations_per_sender: Annotated[int, Field(ge=1)] = 16
     max_pdu: Annotated[Size, Field(ge=4096, le=2**24)] = 2**17
     min_free: Size = 5 * 2**30
-    journal: Annotated[Size, Field(le=2**32)] = 2**26
+    journal: Size = 2**29
     allow_plain: bool = False
     tls: Tls | None = None
 
@@ -274,6 +287,9 @@ class DicomDestination(_Section):
     source_address: str = ""
     allowed_networks: tuple[Network, ...] = ()
     decompress: bool = False
+    commitment: bool = False
+    commitment_wait: Duration = timedelta(seconds=5)
+    commitment_within: Budget = timedelta(hours=1)
     tls: Tls | None = None
 
     @model_validator(mode="after")

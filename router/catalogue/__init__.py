@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from router.catalogue.commitments import Commitments
 from router.catalogue.dialect import Engine, open_engine
 from router.catalogue.exams import Exams
 from router.catalogue.history import History
@@ -12,6 +13,7 @@ from router.catalogue.members import Members
 from router.catalogue.queue import Queue
 from router.catalogue.references import References
 from router.catalogue.uploads import Uploads
+from router.catalogue.versions import Versions
 from router.events import Journal
 
 
@@ -26,6 +28,8 @@ class Catalogue:
     exams: Exams
     queue: Queue
     accounts: Accounts
+    versions: Versions
+    commitments: Commitments
     uploads: Uploads
     history: History
 
@@ -37,5 +41,5 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
     journal.subscribe(history.keep)
     return Catalogue(
         engine, Instances(engine), Members(engine), References(engine), Exams(engine), Queue(engine, journal),
-        Accounts(engine), Uploads(engine), history,
+        Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history,
     )  # fmt: skip

@@ -68,6 +68,12 @@ class References:
                 changed = Ledger.update(state=after, rule=rule, at=now)
                 self._engine.run(changed.where(Ledger.id.in_(portion) & (Ledger.state == before)))
 
+    def remark(self, keys: Sequence[int], rule: str) -> None:
+        """Change what is told of ledger rows, and nothing else."""
+        with self._engine.write():
+            for portion in portions(keys):
+                self._engine.run(Ledger.update(rule=rule).where(Ledger.id.in_(portion)))
+
     def _referred(self, study_uids: Iterable[str]) -> list[int]:
         mine = Study.uid.in_(list(study_uids)) & Study.referred
         return [row[0] for row in self._engine.run(Study.select(Study.id).where(mine).tuples())]

@@ -75,7 +75,7 @@ class Study(Model):
 
 
 class StudyIdentity(Model):
-    """Each different patient and order that the headers of a study name; more than one is a doubt."""
+    """Each different patient and order that the headers of a study name, in whatever version of an instance."""
 
     id = AutoField()
     study = ForeignKeyField(Study, on_delete="CASCADE", index=False)
@@ -116,7 +116,10 @@ class Facts(Model):
 
 
 class Instance(Model):
-    """A version of a SOP instance. `digest` is SHA-256 of the data set without group 0002."""
+    """A version of a SOP instance. `digest`, `orientation` and `pixels` are its Digests.
+
+    `identity` numbers its row of StudyIdentity, without a constraint, which would cost an index as long as this table.
+    """
 
     id = BigAutoField()
     study = ForeignKeyField(Study, index=False)
@@ -127,6 +130,9 @@ class Instance(Model):
     sop_class = CleanTextField()
     transfer_syntax = CleanTextField()
     digest = CleanTextField()
+    orientation = CleanTextField()
+    pixels = CleanTextField()
+    identity = IntegerField()
     size = BigIntegerField()
     modality = CleanTextField()
     facts = ForeignKeyField(Facts, index=False)
@@ -249,7 +255,11 @@ class EventRow(Model):
 
 
 class Ledger(Model):
-    """What became of an instance version at a destination."""
+    """What became of an instance version at a destination.
+
+    `tries` counts the associations that were lost with it under way, `reason` says why it is refused without a status;
+    `ask_at` is when its storage commitment is (next) asked for.
+    """
 
     id = BigAutoField()
     destination = CleanTextField()
@@ -258,10 +268,35 @@ class Ledger(Model):
     rule = CleanTextField()
     status = IntegerField(null=True)
     association = CleanTextField(default="")
+    tries = IntegerField(default=0)
+    reason = CleanTextField(default="")
     at = InstantField()
+    ask_at = InstantField(null=True)
 
     class Meta:
         indexes = ((("instance", "destination"), True),)
+
+
+class Commitment(Model):
+    """A request for storage commitment (PS3.4 J); `uid` is its Transaction UID. Kept also once it is reported on."""
+
+    id = AutoField()
+    uid = CleanTextField(unique=True)
+    destination = CleanTextField()
+    asked = InstantField()
+    reported = InstantField(null=True)
+
+
+class CommitmentItem(Model):
+    """An instance whose commitment was asked for and is not settled yet; several requests may hold it."""
+
+    id = BigAutoField()
+    commitment = ForeignKeyField(Commitment)
+    ledger = ForeignKeyField(Ledger, index=False)
+
+    class Meta:
+        table_name = "commitment_item"
+        indexes = ((("ledger", "commitment"), True),)
 
 
 class Upload(Model):
@@ -286,5 +321,5 @@ class Upload(Model):
 
 TABLES: tuple[type[Model], ...] = (
     Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Reference, Exam, ExamStudy, Document, Delivery,
-    EventRow, Ledger, Upload,
+    EventRow, Ledger, Commitment, CommitmentItem, Upload,
 )  # fmt: skip

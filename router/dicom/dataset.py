@@ -4,13 +4,15 @@ Lenient on purpose: a wrong value is absent, and what follows an element that do
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from pathlib import Path
+from io import SEEK_END
+from typing import BinaryIO
 
 from router.dicom.charset import decode
 from router.dicom.elements import DEFLATED, LONG_VRS, VRS, Encoding, encoding_of, inflate
 from router.dicom.part10 import FileMeta, dataset_offset
+from router.errors import InvalidData
 
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -24,24 +26,27 @@ _UN_ENCODING = Encoding(explicit=False, order="<")  # PS3.5 6.2.2 note 2
 _Span = tuple[bytes, int, int]
 
 
-def read_elements(path: Path) -> tuple["Elements", FileMeta]:
-    """The elements before the pixel data, and group 0002. Reads as little of the file as it takes.
+def read_elements(file: BinaryIO, *, torn: bool = False) -> "DataSet":
+    """The elements before the pixel data. Reads as little of the file as it takes.
 
-    Raises InvalidData when it is no DICOM, OSError when it cannot be read.
+    Raises InvalidData when it is no DICOM, or ends inside a sequence, unless it may be `torn`; OSError when it cannot
+    be read.
     """
-    with path.open("rb") as file:
-        meta = dataset_offset(file)
-        limit = _LONGEST_HEADER if meta.transfer_syntax in DEFLATED else _FIRST_READ
-        while True:
-            file.seek(meta.offset)
-            data = file.read(limit)
-            whole = len(data) < limit or limit >= _LONGEST_HEADER
-            data = inflate(data, meta.transfer_syntax, _LONGEST_HEADER)
-            encoding = encoding_of(data, meta.transfer_syntax)
-            found, position = _index(data, 0, len(data), encoding, top=True)
-            if whole or position < len(data):
-                return Elements(data, encoding, found), meta
-            limit *= 16
+    meta = dataset_offset(file)
+    limit = _LONGEST_HEADER if meta.transfer_syntax in DEFLATED else _FIRST_READ
+    while True:
+        file.seek(meta.offset)
+        stored = file.read(limit)
+        whole = len(stored) < limit or limit >= _LONGEST_HEADER
+        data = inflate(stored, meta.transfer_syntax, _LONGEST_HEADER)
+        encoding = encoding_of(data, meta.transfer_syntax)
+        found, position = _index(data, 0, len(data), encoding, top=True)
+        if whole and position > len(data) and not torn:
+            raise InvalidData("the data set ends inside a sequence")
+        if whole or position < len(data):
+            here = position < len(data) and meta.transfer_syntax not in DEFLATED
+            return DataSet(data, encoding, found, meta, meta.offset + position if here else file.seek(0, SEEK_END))
+        limit *= 16
 
 
 class Elements:
@@ -66,6 +71,16 @@ class Elements:
         if value.isascii() and b"\x1b" not in value:
             return value.decode("ascii").strip("\0 \r\n\t")
         return decode(value, () if tag == _SPECIFIC_CHARACTER_SET else self._charsets).strip("\0 \r\n\t")
+
+    @property
+    def tags(self) -> Iterable[int]:
+        """The tags of the elements, in their order."""
+        return self._found
+
+    def stored(self, tags: Iterable[int]) -> bytes:
+        """The values of these elements as they are stored, each after its tag and length; absent ones left out."""
+        spans = ((tag, self._found[tag]) for tag in tags if tag in self._found)
+        return b"".join(struct.pack(">LL", tag, end - start) + self._data[start:end] for tag, (_, start, end) in spans)
 
     def unsigned(self, tag: int) -> int | None:
         """A US value (two bytes in the data set's byte order)."""
@@ -93,6 +108,19 @@ class Elements:
         return items
 
 
+class DataSet(Elements):
+    """The elements of a whole data set; `pixels_at` is where in the file its pixel data begins, the end without any."""
+
+    __slots__ = ("meta", "pixels_at")
+
+    def __init__(
+        self, data: bytes, encoding: Encoding, found: dict[int, _Span], meta: FileMeta, pixels_at: int
+    ) -> None:
+        super().__init__(data, encoding, found)
+        self.meta = meta
+        self.pixels_at = pixels_at
+
+
 @lru_cache(64)
 def _terms(text: str) -> tuple[str, ...]:
     return tuple(term.strip() for term in text.split("\\"))
@@ -108,6 +136,7 @@ def _index(
 ) -> tuple[dict[int, _Span], int]:
     """VR and place of each element from `position`, and where it stopped: `end`, or behind the item's delimiter.
 
+    Beyond `end` where a sequence of undefined length does not end.
     At the top it stops at the pixel data, so `end` there means that there may be more. One tight loop: it sees every
     element of every instance.
     """
@@ -134,7 +163,7 @@ def _index(
         else:
             stop = after = position + length
         if after > end:
-            break
+            return found, end + (length == _UNDEFINED)
         found[tag] = vr, position, stop
         position = after
     return found, end

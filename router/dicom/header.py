@@ -1,25 +1,37 @@
-"""What the node reads of an instance: UIDs while it is received, the header once when it is catalogued, the digest."""
+"""What the node reads of an instance: UIDs while it is received; header and digests, once, when it is catalogued."""
 
 import hashlib
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from router.dicom.dataset import read_elements
+from router.dicom.dataset import DataSet, Elements, read_elements
 from router.dicom.elements import encoding_of, inflate, top_level
 from router.dicom.facts import facts_of, position_of, references_of
 from router.dicom.part10 import dataset_offset
 from router.dicom.uid import clean, valid
 from router.errors import InvalidData
-from router.model import Header, InstanceUids, Patient, SeriesFacts
+from router.model import Digests, Header, InstanceUids, Patient, SeriesFacts
 
 _SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
 _WANTED = (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES)
 _HEAD_LIMIT = 2**20
-_CHUNK = 2**20
+_CHUNK = 2**18
+_IN_MEMORY = 2**23  # up to here a file is read at once
+_HALF = 32  # digits
 
 _ACCESSION = 0x00080050
 _REQUEST_ATTRIBUTES = 0x00400275
+
+# Laterality, Image Laterality, Patient Orientation, Image Orientation and Image Position (Patient), Patient Position,
+# View Position; View Code, Patient Orientation Code and Patient Gantry Relationship Code Sequence; of an enhanced
+# object the functional groups as they are, which hold the same for each frame.
+_ORIENTATION = (
+    0x00200060, 0x00200062, 0x00200020, 0x00200037, 0x00200032, 0x00185100, 0x00185101,
+    0x00540220, 0x00540410, 0x00540414, 0x52009229, 0x52009230,
+)  # fmt: skip
 
 
 def uids_of(data: bytes, transfer_syntax: str) -> tuple[InstanceUids, str]:
@@ -72,24 +84,53 @@ class Glimpse:
 
 def read_glimpse(path: Path) -> Glimpse:
     """What the series rules want to know, also of a file that is no proper instance. Errors as `read_header`'s."""
-    read, _ = read_elements(path)
+    with path.open("rb") as file:
+        read = read_elements(file, torn=True)
     study, series, sop = (clean(read.text(tag)) for tag in (_STUDY, _SERIES, _SOP_INSTANCE))
     return Glimpse(study, series, sop, facts_of(read), position_of(read), references_of(read))
 
 
-def read_header(path: Path) -> Header:
-    """Everything the node wants to know of an instance. A wrong value is read as absent.
+def read_instance(file: BinaryIO) -> tuple[Header, Digests]:
+    """Everything the node wants to know of an instance, from its whole file, which is read once.
 
-    Raises InvalidData when the file is no DICOM or a UID is missing, OSError when it cannot be read.
+    A wrong value is read as absent. Of an instance without pixel data, or with a deflated data set, every difference
+    counts as one of the pixels. Raises InvalidData when the file is no DICOM or a UID is missing, OSError when it
+    cannot be read.
     """
-    read, meta = read_elements(path)
+    if file.seek(0, io.SEEK_END) <= _IN_MEMORY:
+        file.seek(0)
+        file = io.BytesIO(file.read())
+    read = read_elements(file)
+    orientation, seen = read.stored(_ORIENTATION), read.stored(_seen(read))
+    whole, pixels = _hash(file, read.meta.offset, read.pixels_at, seen)
+    return _header(read), Digests(whole, hashlib.sha256(orientation).hexdigest()[:_HALF], pixels[:_HALF])
+
+
+def _hash(file: BinaryIO, start: int, pixels_at: int, seen: bytes) -> tuple[str, str]:
+    """Of the data set that begins at `start`, and of its pixels: what says how they look, and all from `pixels_at`."""
+    whole, pixels = hashlib.sha256(), hashlib.sha256(seen)
+    file.seek(start)
+    while chunk := file.read(min(_CHUNK, max(pixels_at - file.tell(), 0))):
+        whole.update(chunk)
+    while chunk := file.read(_CHUNK):
+        whole.update(chunk)
+        pixels.update(chunk)
+    return whole.hexdigest(), (whole if file.tell() == pixels_at else pixels).hexdigest()
+
+
+def _seen(read: Elements) -> list[int]:
+    """What says how the pixels look: all of group 0028, and the overlays (PS3.3 C.7.6.3, C.9.2)."""
+    return [tag for tag in read.tags if tag >> 16 == 0x0028 or 0x6000 <= tag >> 16 <= 0x60FF]
+
+
+def _header(read: DataSet) -> Header:
     uids = InstanceUids(valid(read.text(_STUDY)), valid(read.text(_SERIES)), valid(read.text(_SOP_INSTANCE)))
     own = read.text(_ACCESSION)
     others = (item.text(_ACCESSION) for item in read.items(_REQUEST_ATTRIBUTES))
     return Header(
         uids=uids,
         sop_class=valid(read.text(_SOP_CLASS)),
-        transfer_syntax=meta.transfer_syntax,
+        transfer_syntax=read.meta.transfer_syntax,
         patient=Patient(
             patient_id=read.text(0x00100020),
             name=read.text(0x00100010),
@@ -103,7 +144,7 @@ def read_header(path: Path) -> Header:
         study_description=read.text(0x00081030),
         station_name=read.text(0x00081010),
         device_serial_number=read.text(0x00181000),
-        sending_ae=meta.sending_ae,
+        sending_ae=read.meta.sending_ae,
         facts=facts_of(read),
         position=position_of(read),
         references=references_of(read),

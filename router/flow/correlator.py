@@ -15,6 +15,7 @@ from router.catalogue.queue import Delivery
 from router.clock import Clock
 from router.config import Config, Destination
 from router.correlate.readiness import PERSON, Images, Readiness, images_readiness, report_readiness, target
+from router.correlate.renewal import CONTRADICTION
 from router.correlate.share import Aside, ExcludeRule, SharePolicy, aside
 from router.correlate.versions import JsonVersion, PdfVersion, pdf_for, successive, withdrawn
 from router.deadlines import Deadline, approval_instant, deadline
@@ -119,13 +120,15 @@ class Correlator:
             return
         self._note_stale(case, versions, now)
         assessment = self._assess(case, versions, behind, now)
-        self._catalogue.queue.make(exam, delivery_places(self._config), now)
+        deliveries = self._deliveries(exam, now)
         looks = [self._select(assessment)]
-        looks += [self._settle(delivery, assessment) for delivery in self._catalogue.queue.of_exam(exam)]
-        self._note_hold(assessment)
+        tallies = {place[1]: tally for place, tally in self._catalogue.accounts.tallies([exam]).items()}
+        looks += [self._settle(one, tallies.get(one.destination, Tally()), assessment) for one in deliveries]
+        hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
+        self._note_hold(case, hold, now)
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
-        self._catalogue.exams.checked(assessment.case, look_again, assessment.approved_at, assessment.hold)
+        self._catalogue.exams.checked(assessment.case, look_again, assessment.approved_at, hold)
 
     def document(self, case: Case) -> Mapping[str, object]:
         """The exam JSON that counts, as the RIS gave it."""
@@ -190,12 +193,21 @@ class Correlator:
 
     # -- what follows for a delivery
 
-    def _settle(self, delivery: Delivery, found: Assessment) -> datetime | None:
+    def _deliveries(self, exam: int, now: datetime) -> list[Delivery]:
+        """Those of the exam, made where this configuration has new places."""
+        queue, places = self._catalogue.queue, delivery_places(self._config)
+        found = queue.of_exam(exam)
+        if {(one.destination, one.channel) for one in found}.issuperset(places):
+            return found
+        queue.make(exam, places, now)
+        return queue.of_exam(exam)
+
+    def _settle(self, delivery: Delivery, tally: Tally, found: Assessment) -> datetime | None:
         """Move the delivery as far as it goes now; when to look again."""
         destination = self._config.destination_named(delivery.destination)
         if destination is None:
             return None
-        tally = self._catalogue.accounts.tallies([delivery.exam]).get((delivery.exam, delivery.destination), Tally())
+        found = replace(found, hold=found.hold or (CONTRADICTION if tally.held else ""))
         for _ in State:
             plan = self._plan(delivery, destination, tally, found)
             moved = self._step(delivery, plan, found)
@@ -251,13 +263,15 @@ class Correlator:
         return self._plan_report(delivery, destination, tally, found)
 
     def _plan_images(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
+        next_ask = self._catalogue.commitments.next_ask
         readiness = images_readiness(
             approved=found.approved_at is not None, unsent=tally.unsent, images=found.images,
+            ask_at=next_ask(delivery.exam, delivery.destination) if tally.stored else None,
             stable_after=self._config.study.stable_after, now=found.now,
         )  # fmt: skip
         cause = found.images.last_received if delivery.delivered else None
         due = deadline(found.approved_at, destination.images_within, cause) if found.approved_at else None
-        return Plan(readiness, due, f"instances={tally.selected}", tally.unsent > 0)
+        return Plan(readiness, due, f"instances={tally.selected}", tally.unsent + tally.stored > 0)
 
     def _plan_report(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
         causes = [found.version.arrived, found.pdf.arrived if found.pdf else None, found.images.last_received]
@@ -286,15 +300,13 @@ class Correlator:
             text = f"document {document} is older than what is known and changes nothing"
             self._journal.record(Event(now, Kind.STALE, text, exam=case.exam))
 
-    def _note_hold(self, found: Assessment) -> None:
-        if found.hold == found.case.doubt:
+    def _note_hold(self, case: Case, hold: str, now: datetime) -> None:
+        if hold == case.doubt:
             return
-        text = found.hold or "the doubt is gone"
-        self._journal.record(Event(found.now, Kind.DOUBT, text, exam=found.case.exam))
-        delivered = self._catalogue.queue.of_exam(found.case.exam)
-        if found.hold and any(d.delivered for d in delivered):
-            text = f"something of this exam was already delivered, and now: {found.hold}"
-            self._journal.record(Event(found.now, Kind.ALARM, text, exam=found.case.exam))
+        self._journal.record(Event(now, Kind.DOUBT, hold or "the doubt is gone", exam=case.exam))
+        if hold and any(delivery.delivered for delivery in self._catalogue.queue.of_exam(case.exam)):
+            text = f"something of this exam was already delivered, and now: {hold}"
+            self._journal.record(Event(now, Kind.ALARM, text, exam=case.exam))
 
 
 def _reason(to: State, plan: Plan, found: Assessment) -> str:

@@ -19,7 +19,7 @@ from router.catalogue.restore import LOST, Restore
 from router.clock import Clock
 from router.config import Config
 from router.correlate.readiness import PERSON
-from router.dicom.header import digest, read_header
+from router.dicom.header import read_instance
 from router.errors import InvalidData
 from router.exam.key import ExamKey, key_of
 from router.exam.read import read
@@ -84,14 +84,15 @@ class Rebuild:
     def _instance(self, path: Path) -> NewInstance | None:
         version = path.stem.partition("~")[2] or "1"
         try:
-            header = read_header(path)
+            with path.open("rb") as file:
+                header, digests = read_instance(file)
         except InvalidData:
             header = None
         if header is None or not version.isdigit() or path != self._storage.studies.path(header.uids, int(version)):
             self._unreadable.append(self._place(path))
             return None
         rule, size = classify(header.facts, self._book), path.stat().st_size
-        return NewInstance(header, int(version), digest(path), size, rule.series_class, rule.name, _age(path))
+        return NewInstance(header, int(version), digests, size, rule.series_class, rule.name, _age(path))
 
     # -- documents
 

@@ -1,27 +1,33 @@
-"""Which instances of an exam go to a destination: decisions of the series rules, entered in the ledger."""
+"""Which instances of an exam go to a destination: decisions of series rules and versions, entered in the ledger."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from router.catalogue import Catalogue
 from router.catalogue.exams import Case
 from router.catalogue.ledger import Fate, Undecided
 from router.catalogue.members import changes_of
-from router.config import Destination
+from router.config import Destination, Identity
+from router.correlate.renewal import Renewal, renewal
 from router.events import Event, Journal, Kind
+from router.flow.joining import identity_policy
 from router.flow.rules import book_for
 from router.model import SeriesClass, SeriesFacts
 from router.series.classify import Rulebook, classify
 from router.series.select import REJECTED, Candidate, Choice, candidate, select
 from router.series.study import REFERRED, Marks, Member, Verdict, judge, outcome
 
+_THERE = (Fate.SENT, Fate.STORED)
 _SENT_AND_REJECTED = "sent; a rejection note refers to it"
 
 
 class Selection:
     """Classes in the light of the whole study, and what follows from them for destinations."""
 
-    def __init__(self, catalogue: Catalogue, book: Callable[[], Rulebook], journal: Journal) -> None:
+    def __init__(
+        self, identity: Identity, catalogue: Catalogue, book: Callable[[], Rulebook], journal: Journal
+    ) -> None:
+        self._identity = identity_policy(identity)
         self._catalogue = catalogue
         self._book = book
         self._journal = journal
@@ -41,7 +47,10 @@ class Selection:
         return members, facts
 
     def select(self, destination: Destination, case: Case, *, complete: bool, now: datetime) -> bool:
-        """Decide what can be decided now; whether something waits until the study is complete."""
+        """Decide what can be decided now; whether something waits until the study is complete.
+
+        A newer version of what the destination has goes only when it differs in what matters.
+        """
         marks = self._catalogue.references.marks(case.studies)
         self._revise(destination, case, marks, now)
         undecided = self._catalogue.accounts.undecided(case.exam, destination.name)
@@ -52,8 +61,25 @@ class Selection:
         pools = self._whole(undecided, book, marks) if complete else [self._alone(undecided, book, marks)]
         wanted = frozenset(destination.classes)
         choices = [choice for pool in pools for choice in select(pool, wanted, complete=complete) if choice.key in keys]
-        self._catalogue.accounts.decide(destination.name, map(_row, choices), now)
+        self._enter(destination, choices, self._renewals(destination, undecided), now)
         return len(choices) < len(keys)
+
+    def _enter(
+        self, destination: Destination, choices: Sequence[Choice], renewals: Mapping[int, Renewal], now: datetime
+    ) -> None:
+        doubts = {
+            one.key: renewals[one.key].why
+            for one in choices
+            if one.selected and one.key in renewals and renewals[one.key].doubt
+        }
+        decisions = [_decision(one, renewals.get(one.key)) for one in choices if one.key not in doubts]
+        self._catalogue.accounts.hold(destination.name, doubts, now)
+        self._catalogue.accounts.decide(destination.name, decisions, now)
+
+    def _renewals(self, destination: Destination, undecided: Sequence[Undecided]) -> dict[int, Renewal]:
+        again = [one.key for one in undecided if one.version > 1]
+        pairs = self._catalogue.versions.renewed(destination.name, again)
+        return {key: renewal(sent, newer, self._identity) for key, (sent, newer) in pairs.items()}
 
     def _alone(self, undecided: list[Undecided], book: Rulebook, marks: Marks) -> list[Candidate]:
         """By their own headers only: the neighbours may be on their way."""
@@ -83,12 +109,12 @@ class Selection:
         rows = self._catalogue.references.decided(case.exam, destination.name, uids)
         rejected = [one for one in rows if one.sop_uid in marks.rejected]
         unsent = [one.key for one in rejected if one.fate is Fate.SELECTED]
-        sent = [one.key for one in rejected if one.fate is Fate.SENT and one.rule != _SENT_AND_REJECTED]
+        sent = [one.key for one in rejected if one.fate in _THERE and one.rule != _SENT_AND_REJECTED]
         key = [one.key for one in rows if one.fate is Fate.FILTERED and one.sop_uid not in marks.rejected]
         references = self._catalogue.references
         with self._catalogue.engine.write():
             references.revise(unsent, Fate.SELECTED, Fate.FILTERED, REJECTED, now)
-            references.revise(sent, Fate.SENT, Fate.SENT, _SENT_AND_REJECTED, now)
+            references.remark(sent, _SENT_AND_REJECTED)
             if SeriesClass.KEY in destination.classes:
                 references.revise(key, Fate.FILTERED, Fate.SELECTED, REFERRED.name, now)
             if sent:
@@ -96,5 +122,7 @@ class Selection:
                 self._journal.record(Event(now, Kind.ALARM, text, exam=case.exam))
 
 
-def _row(choice: Choice) -> tuple[int, bool, str]:
-    return choice.key, choice.selected, choice.rule
+def _decision(choice: Choice, renewal: Renewal | None) -> tuple[int, bool, str]:
+    if renewal is None or not choice.selected:
+        return choice.key, choice.selected, choice.rule
+    return choice.key, renewal.goes, f"{choice.rule}; {renewal.why}" if renewal.goes else renewal.why

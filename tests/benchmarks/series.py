@@ -1,26 +1,25 @@
-"""`bench series`: how fast headers are classified, and when the classes of a large study stand."""
+"""How fast headers are classified, and when the classes of a large study stand."""
 
 import sqlite3
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import material
-import rivals
-from measure import say
+from measure import Run, say
+from senders import storescu
 
 from router.app import Node
 from router.clock import SystemClock
 from router.config import Series, parse
-from router.dicom.header import read_header
+from router.dicom.header import read_glimpse
 from router.flow.rules import rulebook
 from router.series.classify import classify
 
-_INSTANCES, _GROUPS, _BYTES = 10_000, 4, 20_000
-_OTHERS, _OTHER_BYTES = 4000, 24_000
+_STUDY, _ASSOCIATIONS, _OTHERS, _OTHER_BYTES = 10_000, 4, 4000, 24_000
 _CONFIG = """
 [hospital]
 USCI = "121100004000000001"
@@ -30,72 +29,65 @@ HospitalBranchCode = "01"
 [node]
 data = "data"
 [receive]
-ae_title = "ANY-SCP"
 port = 0
+min_free = "50 MiB"
 [admin]
 port = 0
 """
 
 
-def run(folder: Path, sections: Sequence[str], rounds: int) -> Iterator[str]:
-    """A line for each section."""
-    for section in sections:
-        yield _SECTIONS[section](folder / section, rounds)
-
-
-def headers(folder: Path, rounds: int) -> str:
-    """Files through header, facts and rules, on one core."""
-    paths = material.instances(folder, 1000, _BYTES)
+def headers(run: Run) -> str:
+    """files through header, facts and rules, on one core"""
+    paths = sorted(material.instances(run.folder / "headers", run.count(1000), material.SMALL_BYTES).iterdir())
     book = rulebook(Series())
     speeds = []
-    for _ in range(rounds):
+    for _ in range(run.rounds):
         began = time.process_time()
         for path in paths:
-            classify(read_header(path).facts, book)
+            classify(read_glimpse(path).facts, book)
         speeds.append(len(paths) / (time.process_time() - began))
     return f"**headers**: {statistics.median(speeds):,.0f} a second of one core, file to class"
 
 
-def study(folder: Path, _rounds: int) -> str:
-    """A study of 10,000 instances over four associations, while another study keeps coming."""
-    say("making 14,000 instances")
-    groups = [folder / f"study{n}" for n in range(_GROUPS)]
-    for n, group in enumerate(groups):
-        material.instances(group, _INSTANCES // _GROUPS, _BYTES, series=n + 1, thickness="")
-    material.instances(folder / "other", _OTHERS, _OTHER_BYTES)
-    node = Node(parse(_CONFIG, base=folder), SystemClock())
+def study(run: Run) -> str:
+    """10,000 instances of one study over four associations, while another study keeps coming"""
+    each = run.count(_STUDY // _ASSOCIATIONS)
+    say(f"  making {each * _ASSOCIATIONS} instances")
+    groups = [
+        material.instances(run.folder / f"study{n}", each, material.SMALL_BYTES, series=n + 1, thickness="")
+        for n in range(_ASSOCIATIONS)
+    ]
+    other = material.instances(run.folder / "other", run.count(_OTHERS), _OTHER_BYTES)
+    node = Node(parse(_CONFIG, base=run.folder), SystemClock())
     ports = node.start()
     try:
         with ThreadPoolExecutor(1) as pool:
-            others = pool.submit(_keep_sending, ports.dicom, folder / "other")
-            sent = rivals.storescu(ports.dicom, groups)
-            last = time.monotonic()
-            while _thin(folder / "data" / "router.db") < _INSTANCES:
-                time.sleep(0.1)
-            took = time.monotonic() - last
+            others = pool.submit(_keep_sending, ports.dicom, other)
+            sent = storescu(ports.dicom, groups)
+            took = _await_classes(run.folder / "data" / "router.db", each * _ASSOCIATIONS)
             going_on = not others.done()
             others.result()
     finally:
         node.stop()
     return (
-        f"**study of {_INSTANCES:,}**: received at {_INSTANCES / sent:.0f} instances/s beside another study, all "
-        f"classified by their distance {took:.1f} s after the last one, receiving "
-        f"{'went on' if going_on else 'had ended'}"
+        f"**study of {each * _ASSOCIATIONS:,}**: received at {each * _ASSOCIATIONS / sent:.0f} instances/s beside "
+        f"another study, all classified by their distance {took:.1f} s after the last one, "
+        f"receiving {'went on' if going_on else 'had ended'}"
     )
 
 
 def _keep_sending(port: int, group: Path) -> None:
     for _ in range(3):
-        rivals.storescu(port, [group])
+        storescu(port, [group])
 
 
-def _thin(database: Path) -> int:
+def _await_classes(database: Path, count: int) -> float:
+    began = time.monotonic()
+    query = "SELECT count(*) FROM instance JOIN study ON study.id = study_id WHERE uid = ? AND series_class = 'thin'"
     with closing(sqlite3.connect(database, timeout=30)) as connection:
-        query = (
-            "SELECT count(*) FROM instance JOIN study ON study.id = study_id WHERE uid = ? AND series_class = 'thin'"
-        )
-        return int(connection.execute(query, (f"{material.ROOT}.{_BYTES}",)).fetchone()[0])
+        while connection.execute(query, (f"{material.ROOT}.{material.SMALL_BYTES}",)).fetchone()[0] < count:
+            time.sleep(0.1)
+    return time.monotonic() - began
 
 
-_SECTIONS: Mapping[str, Callable[[Path, int], str]] = {"headers": headers, "study": study}
-SECTIONS = tuple(_SECTIONS)
+SECTIONS: Mapping[str, Callable[[Run], str]] = {"headers": headers, "study": study}

@@ -9,7 +9,7 @@ from catalogue_rows import CLOUD, MINUTE, NOW, exam, instance
 from router.catalogue import Catalogue
 from router.catalogue.instances import NewInstance
 from router.catalogue.ledger import Fate, Outcome
-from router.config import Destination, Thin, shipped
+from router.config import Destination, Identity, Thin, shipped
 from router.events import Event, Journal, Kind
 from router.flow.examine import lines_of
 from router.flow.selection import Selection
@@ -50,7 +50,7 @@ class Scene:
         self.catalogue = catalogue
         self.events: list[Event] = []
         self.exam = exam(catalogue, "E1", "1.2")
-        self.selection = Selection(catalogue, lambda: BOOK, Journal(self.events.append))
+        self.selection = Selection(Identity(), catalogue, lambda: BOOK, Journal(self.events.append))
 
     def select(self, *classes: SeriesClass, complete: bool = True, thin: tuple[Thin, ...] = ()) -> bool:
         destination = Destination(name=CLOUD, classes=classes or ASKED, thin=thin)
@@ -173,7 +173,7 @@ def test_what_was_sent_before_it_is_rejected_is_alarmed_once(scene: Scene) -> No
 
 def test_a_note_that_a_newer_version_replaces_says_no_more(scene: Scene) -> None:
     scene.catalogue.instances.add([*slices(2, 1.0, 1.0), document(50, 113001, "1.2.1.0")])
-    later = replace(document(50, 113001, "1.2.1.1"), version=2, digest="later")
+    later = replace(document(50, 113001, "1.2.1.1"), version=2, digests=instance(50, digest="later").digests)
     scene.catalogue.instances.add([later])
     assert scene.catalogue.references.marks(["1.2"]).rejected == {"1.2.1.1"}
 

@@ -58,7 +58,7 @@ class Place:
         storage = open_storage(self.config.node.data, "n")
         self.catalogue: Catalogue = open_catalogue("", self.config.node.data, Journal())
         self.book = rulebook(self.config.series)
-        selection = Selection(self.catalogue, lambda: self.book, Journal())
+        selection = Selection(self.config.identity, self.catalogue, lambda: self.book, Journal())
         self._correlator = Correlator(self.config, self.catalogue, storage, selection, Journal(), self.clock)
         self._intake = Intake(self.config, self.catalogue.exams, storage, Journal(), self.clock)
 

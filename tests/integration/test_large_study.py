@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from router.catalogue import Catalogue, open_catalogue
 from router.clock import FakeClock
-from router.config import Series
+from router.config import Identity, Series
 from router.dicom.part10 import preamble_and_meta
 from router.events import Journal
 from router.flow.cataloguer import Cataloguer
@@ -48,7 +48,7 @@ class Node:
         self.storage: Storage = open_storage(data, "n")
         self.catalogue: Catalogue = open_catalogue("", data, Journal())
         book = rulebook(Series())
-        settle = Selection(self.catalogue, lambda: book, Journal()).settle
+        settle = Selection(Identity(), self.catalogue, lambda: book, Journal()).settle
         self.cataloguer = Cataloguer(
             self.storage, self.catalogue.instances, lambda: book, settle, Journal(), self.clock
         )

@@ -75,7 +75,7 @@ class Place:
 
     @property
     def selection(self) -> Selection:
-        return Selection(self.catalogue, lambda: rulebook(self.config.series), Journal())
+        return Selection(self.config.identity, self.catalogue, lambda: rulebook(self.config.series), Journal())
 
     @property
     def review(self) -> Review:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from peers import read_header
 from router.dicom.charset import decode
-from router.dicom.header import digest, read_header, uids_of
+from router.dicom.header import digest, uids_of
 from router.dicom.part10 import FileMeta, dataset_offset, preamble_and_meta
 from router.dicom.uid import clean, valid
 from router.errors import InvalidData
