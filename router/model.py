@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+# Modalities of objects that are made from images, often on a workstation: they tell nothing of the device.
+NO_DEVICE = frozenset({"SR", "KO", "PR", "SEG", "DOC", "REG"})
+
 
 class Channel(StrEnum):
     """The way an exam goes to a destination: report and JSON by HTTP, images by C-STORE."""

@@ -10,8 +10,8 @@ from router.catalogue.history import History
 from router.catalogue.instances import Instances
 from router.catalogue.ledger import Accounts
 from router.catalogue.members import Members
+from router.catalogue.notes import Notes
 from router.catalogue.queue import Queue
-from router.catalogue.references import References
 from router.catalogue.uploads import Uploads
 from router.catalogue.versions import Versions
 from router.events import Journal
@@ -24,7 +24,7 @@ class Catalogue:
     engine: Engine
     instances: Instances
     members: Members
-    references: References
+    notes: Notes
     exams: Exams
     queue: Queue
     accounts: Accounts
@@ -40,6 +40,6 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
     history = History(engine)
     journal.subscribe(history.keep)
     return Catalogue(
-        engine, Instances(engine), Members(engine), References(engine), Exams(engine), Queue(engine, journal),
+        engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history,
     )  # fmt: skip

@@ -55,6 +55,8 @@ class StudyHere:
     manufacturer: str
     model: str
     station_name: str
+    serial_number: str
+    sending_ae: str
     modalities: tuple[str, ...]
     instances: int
     doubt: str
@@ -178,6 +180,20 @@ class Exams:
             if exam is not None:
                 self.touch([exam], now)
         return int(number)
+
+    def restate(self, document: int, key: ExamKey, content: str, reported: str) -> bool:
+        """Replace what a JSON is known to say of approval, times and report; whether that is new."""
+        values: dict[str, Any] = {
+            "approved": approved(key), "submit_time": key.submit_time, "approve_time": key.approve_time,
+            "content": content, "reported": reported,
+        }  # fmt: skip
+        columns = [getattr(Document, column) for column in values]
+        with self._engine.write():
+            known = self._engine.run(Document.select(*columns).where(Document.id == document).tuples())
+            if known[0] == tuple(values.values()):
+                return False
+            self._engine.run(Document.update(**values).where(Document.id == document))
+        return True
 
     def bind(self, document: int, exam: int, revision: int, place: str, now: datetime) -> None:
         """Give an unpaired PDF its exam."""
@@ -344,6 +360,6 @@ def identity_of(row: Any) -> Identity:
 def _study(row: Any, identities: Sequence[Identity], counts: Sequence[tuple[str, int]]) -> StudyHere:
     return StudyHere(
         row.uid, tuple(identities), row.accession_number, row.study_date, row.study_time, row.description,
-        row.manufacturer, row.model, row.station_name, tuple(sorted({m for m, _ in counts if m})),
-        sum(n for _, n in counts), row.doubt, row.last_received,
+        row.manufacturer, row.model, row.station_name, row.serial_number, row.sending_ae,
+        tuple(sorted({m for m, _ in counts if m})), sum(n for _, n in counts), row.doubt, row.last_received,
     )  # fmt: skip

@@ -12,9 +12,9 @@ from peewee import fn
 
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.members import facts_numbers
-from router.catalogue.references import note_references
+from router.catalogue.notes import note_references
 from router.catalogue.tables import Exam, ExamStudy, Instance, Study, StudyAccession, StudyIdentity
-from router.model import Digests, Header, InstanceUids, SeriesClass
+from router.model import NO_DEVICE, Digests, Header, InstanceUids, SeriesClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +105,19 @@ class Instances:
     def _study(self, uid: str, news: Sequence[NewInstance]) -> int:
         first, last = news[0], news[-1]
         head = first.header
+        device = _device(next((new.header for new in news if new.header.facts.modality not in NO_DEVICE), head))
         row = Study.insert(
             uid=uid, accession_number=head.accession_number, study_date=head.study_date, study_time=head.study_time,
-            description=head.study_description, manufacturer=head.facts.manufacturer,
-            model=head.facts.manufacturer_model, station_name=head.station_name, sending_ae=head.sending_ae,
-            first_received=first.received, last_received=last.received,
+            description=head.study_description, first_received=first.received, last_received=last.received, **device,
         )  # fmt: skip
         kept = row.on_conflict(
             conflict_target=[Study.uid], update={Study.last_received: last.received},
             where=Study.last_received < last.received,
         )  # fmt: skip
         self._engine.run(kept)
+        if device["device_modality"] not in NO_DEVICE:
+            of_no_device = (Study.uid == uid) & Study.device_modality.in_(sorted(NO_DEVICE))
+            self._engine.run(Study.update(device).where(of_no_device))
         return int(self._engine.run(Study.select(Study.id).where(Study.uid == uid).tuples())[0][0])
 
     def _identities(self, study: int, news: Sequence[NewInstance]) -> list[int]:
@@ -156,6 +158,14 @@ class Instances:
         accessions = StudyAccession.select(StudyAccession.accession_number).where(StudyAccession.study == study)
         concerned = Exam.id.in_(linked) | Exam.accession_number.in_(accessions)
         self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(concerned))
+
+
+def _device(header: Header) -> dict[str, str]:
+    return {
+        "manufacturer": header.facts.manufacturer, "model": header.facts.manufacturer_model,
+        "station_name": header.station_name, "serial_number": header.device_serial_number,
+        "sending_ae": header.sending_ae, "device_modality": header.facts.modality,
+    }  # fmt: skip
 
 
 def _accession_numbers(header: Header) -> list[str]:

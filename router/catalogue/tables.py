@@ -21,7 +21,7 @@ from peewee import (
 
 from router.clock import require_aware
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -55,6 +55,7 @@ class Schema(Model):
 class Study(Model):
     """A study that has at least one instance here; texts are those of the first instance.
 
+    What is said of the device is the first image's, as soon as there is one: `device_modality` is that instance's.
     `referred`: a key object or a rejection note refers to some of its instances.
     """
 
@@ -67,7 +68,9 @@ class Study(Model):
     manufacturer = CleanTextField()
     model = CleanTextField()
     station_name = CleanTextField()
+    serial_number = CleanTextField()
     sending_ae = CleanTextField()
+    device_modality = CleanTextField()
     doubt = CleanTextField(default="")
     referred = BooleanField(default=False)
     first_received = InstantField()

@@ -13,6 +13,8 @@ from router.cli.options import config_option
 from router.clock import SystemClock
 from router.config import load
 
+_ON_HANGUP = "code tables are taken up when they change; for anything else restart the node"
+
 
 @click.command("run")
 @config_option

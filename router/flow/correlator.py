@@ -21,13 +21,15 @@ from router.correlate.versions import JsonVersion, PdfVersion, pdf_for, successi
 from router.deadlines import Deadline, approval_instant, deadline
 from router.errors import TransientError, traceback_of
 from router.events import Event, Journal, Kind
+from router.exam.fill import Filled
 from router.exam.key import ExamKey, key_of
-from router.exam.read import read
-from router.flow.document import json_faults
+from router.exam.write import dump
+from router.flow.document import fill_for, json_faults
 from router.flow.joining import Joining, doubts, headers_of, identity_policy
+from router.flow.references import References
 from router.flow.selection import Selection
 from router.model import Channel
-from router.states import State
+from router.states import Needs, State
 from router.storage import Storage
 
 _LATER = timedelta(minutes=1)
@@ -77,10 +79,13 @@ class Correlator:
     """Evaluates exams."""
 
     def __init__(
-        self, config: Config, catalogue: Catalogue, storage: Storage, selection: Selection, journal: Journal,
+        self, config: Config, references: References, catalogue: Catalogue, storage: Storage, selection: Selection,
+        journal: Journal,
         clock: Clock,
     ) -> None:  # fmt: skip
         self._config = config
+        self._references = references
+        self._reports = storage.reports
         self._catalogue = catalogue
         self._selection = selection
         self._incoming = storage.incoming
@@ -88,8 +93,15 @@ class Correlator:
         self._clock = clock
         self._joining = Joining(catalogue.exams, config.identity, journal)
         self._read: Callable[[str], dict[str, object]] = functools.lru_cache(256)(
-            lambda place: read(storage.reports.read(place))
+            lambda place: references.read(storage.reports.read(place))
         )
+
+    def reconsider(self) -> None:
+        """Have every exam evaluated whose report waits for its JSON or was refused: what fills it may have changed."""
+        stuck = self._catalogue.queue.in_state([State.WAITING, State.FAILED], None)
+        reports = (d for d in stuck if d.channel == Channel.REPORT)
+        exams = {d.exam for d in reports if d.state == State.FAILED or Needs.JSON in d.waiting_for}
+        self._catalogue.exams.touch(exams, self._clock.now())
 
     def run_due(self, limit: int = 100) -> int:
         """Evaluate the exams whose time has come; how many there were."""
@@ -278,7 +290,9 @@ class Correlator:
         cause = max(c for c in causes if c is not None) if delivery.delivered else None
         due = deadline(found.approved_at, destination.report_within, cause) if found.approved_at else None
         count = tally.selected if found.images.present and destination.dicom is not None else None
-        faults = json_faults(destination, self._config, found.case, found.document, count, found.approved_at, found.now)
+        tables = self._references.tables
+        filled = fill_for(self._config, tables, found.case, found.document, count)
+        faults = json_faults(destination, self._config, tables, filled, found.approved_at, found.now)
         readiness = report_readiness(
             approved=found.approved_at is not None, json_ok=not faults, pdf=found.pdf is not None, images=found.images,
             stable_after=self._config.study.stable_after, half=due.half if due else None, now=found.now,
@@ -290,7 +304,13 @@ class Correlator:
         settled = quiet or not delivery.delivered.startswith(sources)
         last = delivery.delivered if delivery.state == State.DELIVERED else delivery.wanted
         error = "exam JSON: " + "; ".join(faults) if faults else ""
-        return Plan(readiness, due, wanted, settled and found.approved_at is not None and wanted != last, error)
+        news = settled and (wanted != last or self._mended(delivery, filled))
+        return Plan(readiness, due, wanted, news and found.approved_at is not None, error)
+
+    def _mended(self, delivery: Delivery, filled: Filled) -> bool:
+        """Whether what a platform refused would be another document now: a table or the configuration has changed."""
+        refused = self._catalogue.uploads.of(delivery.id)[-1:] if delivery.state == State.FAILED else []
+        return any(u.refused and self._reports.read(u.exam_place) != dump(filled.document) for u in refused)
 
     # -- telling
 

@@ -22,9 +22,9 @@ from router.correlate.readiness import PERSON
 from router.dicom.header import read_instance
 from router.errors import InvalidData
 from router.exam.key import ExamKey, key_of
-from router.exam.read import read
 from router.flow.correlator import delivery_places
 from router.flow.intake import reported
+from router.flow.references import References
 from router.series.classify import Rulebook, classify
 from router.states import State
 from router.storage import Storage
@@ -48,6 +48,7 @@ class Rebuild:
 
     def __init__(self, config: Config, catalogue: Catalogue, storage: Storage, book: Rulebook, clock: Clock) -> None:
         self._config = config
+        self._references = References(config)
         self._catalogue = catalogue
         self._storage = storage
         self._book = book
@@ -125,8 +126,8 @@ class Rebuild:
         return True
 
     def _key(self, data: bytes) -> ExamKey:
-        hospital = self._config.hospital
-        return key_of(read(data), zone=self._config.node.timezone, default_branch=hospital.HospitalBranchCode)
+        branch = self._config.hospital.HospitalBranchCode
+        return key_of(self._references.read(data), zone=self._config.node.timezone, default_branch=branch)
 
     def _exam(self, owner: str, key: ExamKey | None) -> int | None:
         if key is not None:

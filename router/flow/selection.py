@@ -41,7 +41,7 @@ class Selection:
         members = [one.member for one in here]
         facts = self._catalogue.members.facts(one.facts for one in members)
         verdicts = judge(members, facts, self._book())
-        marks = self._catalogue.references.marks([study_uid])
+        marks = self._catalogue.notes.marks([study_uid])
         rules = ((one, outcome(one.member, verdicts[one.member.series_uid, one.member.facts], marks)) for one in here)
         self._catalogue.members.reclassify(changes_of((one, rule.series_class, rule.name) for one, rule in rules))
         return members, facts
@@ -51,7 +51,7 @@ class Selection:
 
         A newer version of what the destination has goes only when it differs in what matters.
         """
-        marks = self._catalogue.references.marks(case.studies)
+        marks = self._catalogue.notes.marks(case.studies)
         self._revise(destination, case, marks, now)
         undecided = self._catalogue.accounts.undecided(case.exam, destination.name)
         if not undecided:
@@ -73,7 +73,8 @@ class Selection:
             if one.selected and one.key in renewals and renewals[one.key].doubt
         }
         decisions = [_decision(one, renewals.get(one.key)) for one in choices if one.key not in doubts]
-        self._catalogue.accounts.hold(destination.name, doubts, now)
+        if doubts:
+            self._catalogue.accounts.hold(destination.name, doubts, now)
         self._catalogue.accounts.decide(destination.name, decisions, now)
 
     def _renewals(self, destination: Destination, undecided: Sequence[Undecided]) -> dict[int, Renewal]:
@@ -106,17 +107,17 @@ class Selection:
         uids = [*(marks.rejected | marks.key)]
         if not uids:
             return
-        rows = self._catalogue.references.decided(case.exam, destination.name, uids)
+        rows = self._catalogue.notes.decided(case.exam, destination.name, uids)
         rejected = [one for one in rows if one.sop_uid in marks.rejected]
         unsent = [one.key for one in rejected if one.fate is Fate.SELECTED]
         sent = [one.key for one in rejected if one.fate in _THERE and one.rule != _SENT_AND_REJECTED]
         key = [one.key for one in rows if one.fate is Fate.FILTERED and one.sop_uid not in marks.rejected]
-        references = self._catalogue.references
+        notes = self._catalogue.notes
         with self._catalogue.engine.write():
-            references.revise(unsent, Fate.SELECTED, Fate.FILTERED, REJECTED, now)
-            references.remark(sent, _SENT_AND_REJECTED)
+            notes.revise(unsent, Fate.SELECTED, Fate.FILTERED, REJECTED, now)
+            notes.remark(sent, _SENT_AND_REJECTED)
             if SeriesClass.KEY in destination.classes:
-                references.revise(key, Fate.FILTERED, Fate.SELECTED, REFERRED.name, now)
+                notes.revise(key, Fate.FILTERED, Fate.SELECTED, REFERRED.name, now)
             if sent:
                 text = f"a note rejects {len(sent)} instance(s) that {destination.name} already has"
                 self._journal.record(Event(now, Kind.ALARM, text, exam=case.exam))

@@ -16,11 +16,13 @@ from router.dicom.client import Outgoing, Result, StorageClient
 from router.dicom.session import Session
 from router.dicom.status import Verdict
 from router.errors import IntegrityError, PermanentError, TransientError
-from router.exam.read import read
+from router.events import Event, Journal, Kind
+from router.exam.fill import Filled
 from router.exam.write import dump
 from router.flow.commitment import Asker
 from router.flow.correlator import images_of
-from router.flow.document import fill_for
+from router.flow.document import fill_for, json_warnings
+from router.flow.references import References
 from router.flow.suspects import Suspects
 from router.forward.report import ReportAgent, Upload
 from router.model import SeriesClass
@@ -56,10 +58,12 @@ class ReportSender:
     """Report and exam JSON to one destination by HTTP."""
 
     config: Config
+    references: References
     catalogue: Catalogue
     storage: Storage
     agent: ReportAgent
     api_key: bytes
+    journal: Journal
     clock: Clock
 
     def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
@@ -85,15 +89,24 @@ class ReportSender:
         case = self.catalogue.exams.case(delivery.exam)
         count = None if wanted["images"] == "-" else int(wanted["images"])
         pdf_place = case.places[int(wanted["pdf"])]
-        given = read(self.storage.reports.read(case.places[int(wanted["json"])]))
-        filled = fill_for(self.config, case, given, count).document
-        exam, pdf = dump(filled), self.storage.reports.read(pdf_place)
+        given = self.references.read(self.storage.reports.read(case.places[int(wanted["json"])]))
+        filled = fill_for(self.config, self.references.tables, case, given, count)
+        self._warn(delivery, filled)
+        exam, pdf = dump(filled.document), self.storage.reports.read(pdf_place)
         place = self.storage.reports.sent_place(delivery.exam, delivery.destination, n, "exam.json")
         self.storage.reports.write(place, exam)
         name = idem(self.api_key, delivery.destination, case.exam_id, sm3(exam), sm3(pdf))
         self.catalogue.uploads.freeze(
             delivery.id, n, name, delivery.wanted, exam_place=place, pdf_place=pdf_place, now=self.clock.now()
         )
+
+    def _warn(self, delivery: Delivery, filled: Filled) -> None:
+        """Warnings do not stop a report; the exam's story keeps them, by field and without values."""
+        warned = json_warnings(self.config, self.references.tables, filled)
+        if warned:
+            text = f"the exam JSON goes with warnings: {'; '.join(warned)}"
+            event = Event(self.clock.now(), Kind.DOCUMENT, text, exam=delivery.exam, delivery=delivery.id)
+            self.journal.record(event)
 
     def _upload(self, delivery: Delivery, upload: Frozen) -> None:
         path = self.storage.reports.path

@@ -1,12 +1,13 @@
 """The contract of the index of instances."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from catalogue_rows import MINUTE, NOW, SQLITE_VARIABLES, Database, driver, exam, instance, key
 from router.catalogue import Catalogue
-from router.catalogue.instances import Known, Recorded
+from router.catalogue.instances import Known, NewInstance, Recorded
 from router.catalogue.ledger import Undecided
 from router.model import InstanceUids, Patient
 
@@ -125,3 +126,21 @@ def test_a_batch_is_added_by_a_few_statements_that_read_no_table_through(sqlite:
             plan = driver(catalogue).execute_sql(f"EXPLAIN QUERY PLAN {statement}").fetchall()
             assert [row for row in plan if row[3].startswith("SCAN")] == [], statement
     catalogue.engine.close_thread()
+
+
+def _of_device(number: int, modality: str, station: str) -> NewInstance:
+    new = instance(number, modality=modality)
+    header = replace(new.header, station_name=station, device_serial_number=f"S-{station}", sending_ae=f"AE-{station}")
+    return replace(new, header=header)
+
+
+@pytest.mark.parametrize("order", [("SR", "CT"), ("CT", "SR"), ("KO", "SR", "CT"), ("SR", "CT", "MR")])
+@pytest.mark.parametrize("together", [True, False])
+def test_the_first_image_not_a_structured_report_tells_of_the_device(
+    catalogue: Catalogue, order: tuple[str, ...], together: bool
+) -> None:
+    news = [_of_device(number, modality, modality) for number, modality in enumerate(order)]
+    for batch in [news] if together else [[new] for new in news]:
+        catalogue.instances.add(batch)
+    (study,) = catalogue.exams.studies(["1.2"]).values()
+    assert (study.station_name, study.serial_number, study.sending_ae) == ("CT", "S-CT", "AE-CT")

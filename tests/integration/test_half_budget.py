@@ -16,6 +16,7 @@ from router.config import Config, parse
 from router.events import Journal
 from router.flow.correlator import Correlator
 from router.flow.intake import Intake
+from router.flow.references import References
 from router.flow.review import Review
 from router.flow.rules import rulebook
 from router.flow.selection import Selection
@@ -58,9 +59,12 @@ class Place:
         storage = open_storage(self.config.node.data, "n")
         self.catalogue: Catalogue = open_catalogue("", self.config.node.data, Journal())
         self.book = rulebook(self.config.series)
+        references = References(self.config)
         selection = Selection(self.config.identity, self.catalogue, lambda: self.book, Journal())
-        self._correlator = Correlator(self.config, self.catalogue, storage, selection, Journal(), self.clock)
-        self._intake = Intake(self.config, self.catalogue.exams, storage, Journal(), self.clock)
+        self._correlator = Correlator(
+            self.config, references, self.catalogue, storage, selection, Journal(), self.clock
+        )
+        self._intake = Intake(self.config, references, self.catalogue.exams, storage, Journal(), self.clock)
 
     def approve(self) -> None:
         path = self.config.reports.folder / "V1.json"

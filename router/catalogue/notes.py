@@ -24,7 +24,7 @@ class Decided:
     rule: str
 
 
-class References:
+class Notes:
     """References of the newest versions of documents."""
 
     def __init__(self, engine: Engine) -> None:

@@ -141,8 +141,8 @@ def test_a_document_of_another_study_counts_and_has_the_exam_evaluated(scene: Sc
     scene.catalogue.exams.checked(case, None, None, "")
     scene.catalogue.instances.add([document(1, 113000, "1.2.1.2", study="1.9")])
     assert scene.catalogue.exams.to_check(NOW + MINUTE, 9) == [scene.exam]
-    assert scene.catalogue.references.marks(["1.2"]) == Marks(key=frozenset({"1.2.1.2"}))
-    assert scene.catalogue.references.marks(["1.9"]) == Marks()
+    assert scene.catalogue.notes.marks(["1.2"]) == Marks(key=frozenset({"1.2.1.2"}))
+    assert scene.catalogue.notes.marks(["1.9"]) == Marks()
 
 
 @pytest.mark.parametrize("code", [113001, 113037, 113038, 113039])
@@ -175,7 +175,7 @@ def test_a_note_that_a_newer_version_replaces_says_no_more(scene: Scene) -> None
     scene.catalogue.instances.add([*slices(2, 1.0, 1.0), document(50, 113001, "1.2.1.0")])
     later = replace(document(50, 113001, "1.2.1.1"), version=2, digests=instance(50, digest="later").digests)
     scene.catalogue.instances.add([later])
-    assert scene.catalogue.references.marks(["1.2"]).rejected == {"1.2.1.1"}
+    assert scene.catalogue.notes.marks(["1.2"]).rejected == {"1.2.1.1"}
 
 
 def test_choices_between_stacks_wait_until_the_study_is_complete(scene: Scene) -> None:
