@@ -56,6 +56,7 @@ class Study(Model):
     """A study that has at least one instance here; texts are those of the first instance.
 
     What is said of the device is the first image's, as soon as there is one: `device_modality` is that instance's.
+    `referred`: a key object or a rejection note refers to some of its instances.
     """
 
     id = AutoField()
@@ -71,6 +72,7 @@ class Study(Model):
     sending_ae = CleanTextField()
     device_modality = CleanTextField()
     doubt = CleanTextField(default="")
+    referred = BooleanField(default=False)
     first_received = InstantField()
     last_received = InstantField(index=True)
 
@@ -104,6 +106,18 @@ class StudyAccession(Model):
         indexes = ((("accession_number", "study"), True),)
 
 
+class Facts(Model):
+    """What series rules ask about, as JSON. Most instances of a series share theirs."""
+
+    id = BigAutoField()
+    study = ForeignKeyField(Study, on_delete="CASCADE", index=False)
+    digest = CleanTextField()
+    body = CleanTextField()
+
+    class Meta:
+        indexes = ((("study", "digest"), True),)
+
+
 class Instance(Model):
     """A version of a SOP instance. `digest`, `orientation` and `pixels` are its Digests.
 
@@ -124,14 +138,23 @@ class Instance(Model):
     identity = IntegerField()
     size = BigIntegerField()
     modality = CleanTextField()
+    facts = ForeignKeyField(Facts, index=False)
+    position = DoubleField(null=True)
     series_class = CleanTextField()
     rule = CleanTextField()
-    slice_thickness = DoubleField(null=True)
     sending_ae = CleanTextField()
     received = InstantField()
 
     class Meta:
         indexes = ((("study", "sop_uid", "version"), True),)
+
+
+class Reference(Model):
+    """What a key object or a rejection note refers to: an instance that may lie in another study, or be to come."""
+
+    instance = ForeignKeyField(Instance, on_delete="CASCADE")
+    purpose = CleanTextField()
+    sop_uid = CleanTextField(index=True)
 
 
 class Exam(Model):
@@ -300,6 +323,6 @@ class Upload(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Schema, Study, StudyIdentity, StudyAccession, Instance, Exam, ExamStudy, Document, Delivery, EventRow, Ledger,
-    Commitment, CommitmentItem, Upload,
+    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Reference, Exam, ExamStudy, Document, Delivery,
+    EventRow, Ledger, Commitment, CommitmentItem, Upload,
 )  # fmt: skip

@@ -27,7 +27,7 @@ from router.exam.write import dump
 from router.flow.document import fill_for, json_faults
 from router.flow.joining import Joining, doubts, headers_of, identity_policy
 from router.flow.references import References
-from router.flow.selection import select_for
+from router.flow.selection import Selection
 from router.model import Channel
 from router.states import Needs, State
 from router.storage import Storage
@@ -79,13 +79,15 @@ class Correlator:
     """Evaluates exams."""
 
     def __init__(
-        self, config: Config, references: References, catalogue: Catalogue, storage: Storage, journal: Journal,
+        self, config: Config, references: References, catalogue: Catalogue, storage: Storage, selection: Selection,
+        journal: Journal,
         clock: Clock,
     ) -> None:  # fmt: skip
         self._config = config
         self._references = references
         self._reports = storage.reports
         self._catalogue = catalogue
+        self._selection = selection
         self._incoming = storage.incoming
         self._journal = journal
         self._clock = clock
@@ -131,9 +133,9 @@ class Correlator:
         self._note_stale(case, versions, now)
         assessment = self._assess(case, versions, behind, now)
         deliveries = self._deliveries(exam, now)
-        self._select(assessment)
+        looks = [self._select(assessment)]
         tallies = {place[1]: tally for place, tally in self._catalogue.accounts.tallies([exam]).items()}
-        looks = [self._settle(one, tallies.get(one.destination, Tally()), assessment) for one in deliveries]
+        looks += [self._settle(one, tallies.get(one.destination, Tally()), assessment) for one in deliveries]
         hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
         self._note_hold(case, hold, now)
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
@@ -185,11 +187,21 @@ class Correlator:
             return "approval: ApproveTime (审核时间) lies in the future; check the clock of the RIS"
         return ""
 
-    def _select(self, found: Assessment) -> None:
-        """Every destination's selection, before any delivery is looked at: ImageCount of the report depends on it."""
+    def _select(self, found: Assessment) -> datetime | None:
+        """Every destination's selection, before any delivery is looked at: ImageCount of the report depends on it.
+
+        What waits for the complete study waits until half of the budget at most; when that is, if anything does.
+        """
+        quiet = not found.images.needs(self._config.study.stable_after, found.now)
+        looks = []
         for destination in self._config.destination:
-            if destination.dicom is not None:
-                select_for(destination, found.case, found.images, self._config, self._catalogue, found.now)
+            if destination.dicom is None:
+                continue
+            half = deadline(found.approved_at, destination.images_within).half if found.approved_at else None
+            complete = quiet or (half is not None and half <= found.now)
+            if self._selection.select(destination, found.case, complete=complete, now=found.now) and half is not None:
+                looks.append(half)
+        return min(looks, default=None)
 
     # -- what follows for a delivery
 

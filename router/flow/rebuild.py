@@ -25,8 +25,7 @@ from router.exam.key import ExamKey, key_of
 from router.flow.correlator import delivery_places
 from router.flow.intake import reported
 from router.flow.references import References
-from router.series.classify import classify
-from router.series.rules import Rule
+from router.series.classify import Rulebook, classify
 from router.states import State
 from router.storage import Storage
 
@@ -47,14 +46,12 @@ class Rebuilt:
 class Rebuild:
     """One run, with the node stopped."""
 
-    def __init__(
-        self, config: Config, catalogue: Catalogue, storage: Storage, rules: tuple[Rule, ...], clock: Clock
-    ) -> None:
+    def __init__(self, config: Config, catalogue: Catalogue, storage: Storage, book: Rulebook, clock: Clock) -> None:
         self._config = config
         self._references = References(config)
         self._catalogue = catalogue
         self._storage = storage
-        self._rules = rules
+        self._book = book
         self._clock = clock
         self._restore = Restore(catalogue.engine)
         self._unreadable: list[str] = []
@@ -95,8 +92,8 @@ class Rebuild:
         if header is None or not version.isdigit() or path != self._storage.studies.path(header.uids, int(version)):
             self._unreadable.append(self._place(path))
             return None
-        series_class, rule = classify(header.facts, self._rules)
-        return NewInstance(header, int(version), digests, path.stat().st_size, series_class, rule, _age(path))
+        rule, size = classify(header.facts, self._book), path.stat().st_size
+        return NewInstance(header, int(version), digests, size, rule.series_class, rule.name, _age(path))
 
     # -- documents
 

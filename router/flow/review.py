@@ -15,7 +15,10 @@ from router.correlate.readiness import PERSON
 from router.correlate.renewal import NEWER_VERSION
 from router.errors import InvalidData
 from router.events import Event
+from router.flow.examine import Line as SeriesLine
+from router.flow.examine import lines_of
 from router.model import Channel
+from router.series.classify import Rulebook
 from router.states import State
 
 
@@ -124,6 +127,10 @@ class Review:
         moved = self._catalogue.queue.move(delivery, to, now, why, who=who, changes=changes)
         self._catalogue.exams.touch([delivery.exam], now)
         return moved
+
+    def series(self, study_uid: str, book: Rulebook) -> list[SeriesLine]:
+        """What the rules make of a study's series, and by which facts."""
+        return lines_of(self._catalogue, study_uid, book)
 
     def _exams_named(self, name: str) -> list[int]:
         delivery = self._catalogue.queue.get(int(name)) if name.isdecimal() else None
