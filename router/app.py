@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from router import worker
@@ -69,15 +70,17 @@ class Node:
         self._journal = Journal(log_event)
         self._storage = open_storage(config.node.data, self._owner)
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
-        config.reports.folder.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # a share that does not answer is an alarm of the scan; images go on without it
+            config.reports.folder.mkdir(parents=True, exist_ok=True)
         self._keys = {d.name: load_keys(d.http) for d in config.destination if d.http is not None}
         self._require_database()
         self._catalogue: Catalogue = open_catalogue(config.database.url, config.node.data, self._journal)
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
         self._correlator = Correlator(config, self._catalogue, self._storage, self._journal, clock)
-        intake = Intake(config, self._catalogue.exams, self._storage, self._journal, clock)
-        self._pickup = Pickup(config.reports, intake, self._journal, clock)
+        self._intake = Intake(config, self._catalogue.exams, self._storage, self._journal, clock)
+        known = self._catalogue.exams.any_document()
+        self._pickup = Pickup(config.reports, self._intake, self._journal, clock, known=known)
         self._server = self._make_server()
         self._health = HealthServer(self._report)
         self._lanes = [lane for destination in config.destination for lane in self._lanes_of(destination)]
@@ -120,6 +123,7 @@ class Node:
         for loop in self._loops:
             loop.stop()
         unfinished = [loop for loop in self._loops if not loop.join(max(until - time.monotonic(), 0.1))]
+        self._intake.close()
         self._health.stop()
         self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
         if unfinished:

@@ -195,6 +195,7 @@ class Reports(_Section):
     on_pickup: Literal["move", "keep"] = "move"
     name_pattern: Pattern | None = None
     pdf_text_check: bool = True
+    approved_only: bool = False
     clock_tolerance: Duration = timedelta(minutes=10)
 
 

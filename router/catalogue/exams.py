@@ -3,23 +3,39 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from peewee import fn
 
 from router.catalogue.dialect import Engine, portions
-from router.catalogue.tables import Document, Exam, ExamStudy, Instance, Study, StudyAccession, StudyIdentity
+from router.catalogue.namings import Namings
+from router.catalogue.tables import (
+    Document,
+    Exam,
+    ExamStudy,
+    Instance,
+    SeenFile,
+    Study,
+    StudyAccession,
+    StudyIdentity,
+    Upload,
+)
 from router.correlate.identity import StudyIdentity as Identity
-from router.correlate.versions import JsonVersion, PdfVersion
+from router.correlate.naming import doubt, identifiers
+from router.correlate.versions import JsonVersion, PdfVersion, successive
 from router.exam.key import ExamKey, approved
 from router.model import Patient
 
 
 @dataclass(frozen=True, slots=True)
 class TakenDocument:
-    """A file of the drop folder as it is entered. `key` is None for a PDF; `content`, `reported` are digests."""
+    """A file of the drop folder as it is entered. `key` is None for a PDF; `content`, `reported` are digests.
+
+    Of a PDF: `words` of its text, None where nobody asks whose it is, and `names`, what the pattern found in its name.
+    """
 
     kind: str
     stem: str
@@ -29,14 +45,17 @@ class TakenDocument:
     key: ExamKey | None = None
     content: str = ""
     reported: str = ""
+    words: frozenset[str] | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A PDF whose exam is not known yet."""
+    """A PDF whose exam is not known yet, or is in question: then `owner` is the exam that has it."""
 
     document: int
     place: str
+    owner: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +110,42 @@ class Exams:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.namings = Namings(engine)
 
     # -- intake
 
+    def together(self) -> AbstractContextManager[None]:
+        """One transaction for what is done within."""
+        return self._engine.write()
+
     def number_of(self, branch: str, exam_id: str, now: datetime) -> int:
         """The node's own number of an exam; made when it is new."""
+        return self.known(branch, exam_id) or self._make({"branch": branch, "exam_id": exam_id, "created": now})
+
+    def known(self, branch: str, exam_id: str) -> int | None:
+        """The node's own number of an exam, when there is one."""
+        query = Exam.select(Exam.id).where((Exam.branch == branch) & (Exam.exam_id == exam_id)).tuples()
+        return next((int(row[0]) for row in self._engine.run(query)), None)
+
+    def new(self, key: ExamKey, now: datetime) -> int:
+        """Make the exam of a JSON whose exam was not known; its number."""
+        return self._make({"branch": key.branch, "exam_id": key.exam_id, "created": now, **_described(key)})
+
+    def _make(self, row: Mapping[str, Any]) -> int:
         with self._engine.write():
-            self._engine.run(Exam.insert(branch=branch, exam_id=exam_id, created=now).on_conflict_ignore())
-            query = Exam.select(Exam.id).where((Exam.branch == branch) & (Exam.exam_id == exam_id)).tuples()
-            return int(self._engine.run(query)[0][0])
+            made = self._engine.run(Exam.insert(**row).on_conflict_ignore().returning(Exam.id))
+            if not made:  # another node was quicker
+                return self.known(row["branch"], row["exam_id"]) or self._make(row)
+            number = int(made[0].id)
+            words = identifiers(row["exam_id"], row.get("accession_number", ""), row.get("patient_name", ""))
+            self.namings.answer(number, words, new=True)
+            return number
 
     def next_revision(self, exam: int) -> int:
         """A new intake revision of the exam; never given twice."""
+        next_one = Exam.update(revisions=Exam.revisions + 1).where(Exam.id == exam).returning(Exam.revisions)
         with self._engine.write():
-            self._engine.run(Exam.update(revisions=Exam.revisions + 1).where(Exam.id == exam))
-            return int(self._engine.run(Exam.select(Exam.revisions).where(Exam.id == exam).tuples())[0][0])
+            return int(self._engine.run(next_one)[0].revisions)
 
     def next_document(self) -> int:
         """A number for the folder of an unpaired document."""
@@ -124,22 +164,22 @@ class Exams:
         query = Document.select(Document.digest).where(mine).order_by(Document.id.desc()).limit(1).tuples()
         return next((row[0] for row in self._engine.run(query)), None)
 
-    def last_pdf_place(self, exam: int, stem: str) -> str | None:
-        """Where the last PDF of this name that serves the exam lies."""
-        mine = (Document.kind == "pdf") & (Document.stem == stem) & (Document.exam == exam)
-        query = Document.select(Document.place).where(mine).order_by(Document.id.desc()).limit(1).tuples()
-        return next((row[0] for row in self._engine.run(query)), None)
+    def current_jsons(self, exam: int) -> set[str]:
+        """The digests of the exam's last JSON and of the one that counts, which may be an earlier one."""
+        mine = (Document.exam == exam) & (Document.kind == "json")
+        rows = self._engine.run(Document.select().where(mine).order_by(Document.id))
+        counting = successive([_json(row) for row in rows])[-1:]
+        return {row.digest for row in rows if row is rows[-1] or row.id in {v.document for v in counting}}
 
-    def words_of(self, exam: int) -> list[str]:
-        """What a report of the exam would name: ExamId, accession number, patient's name."""
-        columns = (Exam.exam_id, Exam.accession_number, Exam.patient_name)
-        return list(self._engine.run(Exam.select(*columns).where(Exam.id == exam).tuples())[0])
-
-    def exam_of_stem(self, stem: str) -> int | None:
-        """The exam of the last JSON under this name."""
+    def exams_of_stem(self, stem: str) -> list[int]:
+        """The exams of the JSONs under this name, that of the last one first."""
         mine = (Document.kind == "json") & (Document.stem == stem)
-        query = Document.select(Document.exam).where(mine).order_by(Document.id.desc()).limit(1).tuples()
-        return next((row[0] for row in self._engine.run(query)), None)
+        query = Document.select(Document.exam).where(mine).order_by(Document.id.desc()).tuples()
+        return list(dict.fromkeys(row[0] for row in self._engine.run(query)))
+
+    def identifiers(self, exam: int) -> frozenset[str]:
+        """The words by which a report's text names the exam."""
+        return identifiers(*self.namings.described(exam))
 
     def exam_named(self, exam_id: str = "", accession: str = "", study_uid: str = "") -> int | None:
         """The one exam with this ExamId, accession number or listed study; None when there is none or more than one."""
@@ -154,34 +194,84 @@ class Exams:
                 return int(found[0][0])
         return None
 
-    def unpaired(self, stem: str) -> list[Waiting]:
-        """PDFs of this name that have no exam yet."""
-        mine = (Document.kind == "pdf") & (Document.stem == stem) & Document.exam.is_null()
-        rows = self._engine.run(Document.select(Document.id, Document.place).where(mine).tuples())
-        return [Waiting(document, place) for document, place in rows]
+    def claimable(self, stem: str, exam: int) -> list[Waiting]:
+        """PDFs of this name that have no exam yet, or have another one and nothing vouches for that."""
+        elsewhere = (Document.exam != exam) & ~Document.vouched & Document.confirmed.is_null()
+        mine = (Document.kind == "pdf") & (Document.stem == stem) & (Document.exam.is_null() | elsewhere)
+        return self._waiting(mine)
+
+    def waits(self, stem: str, digest: str) -> bool:
+        """Whether a PDF of this name and content waits for its exam."""
+        mine = (Document.kind == "pdf") & (Document.digest == digest) & (Document.stem == stem)
+        query = Document.select(Document.id).where(mine & Document.exam.is_null()).limit(1).tuples()
+        return bool(self._engine.run(query))
+
+    def unpaired(self, names: Iterable[tuple[str, str]]) -> list[Waiting]:
+        """PDFs without an exam, in whose file names the pattern found one of these (group, value)."""
+        found = self.namings.unpaired(names)
+        return self._waiting(Document.id.in_(found)) if found else []
+
+    def _waiting(self, where: Any) -> list[Waiting]:
+        query = Document.select(Document.id, Document.place, Document.exam).where(where).order_by(Document.id)
+        return [Waiting(*row) for row in self._engine.run(query.tuples())]
 
     def add(self, document: TakenDocument, place: str, exam: int | None, revision: int | None, now: datetime) -> int:
         """Enter a document whose copy is durable at `place`, and have its exam evaluated."""
+        vouched = document.words is None or (exam is not None and bool(document.words & self.identifiers(exam)))
         row: dict[str, Any] = {
             "kind": document.kind, "stem": document.stem, "digest": document.digest, "place": place, "exam": exam,
             "revision": revision, "file_time": document.file_time, "arrived": document.arrived,
-            "content": document.content, "reported": document.reported,
+            "content": document.content, "reported": document.reported, "vouched": vouched,
         }  # fmt: skip
         if document.key is not None:
             times = {"submit_time": document.key.submit_time, "approve_time": document.key.approve_time}
             row |= {"approved": approved(document.key), **times}
         with self._engine.write():
-            number = self._engine.run(Document.insert(**row).returning(Document.id))[0].id
+            number = int(self._engine.run(Document.insert(**row).returning(Document.id))[0].id)
             if exam is not None:
                 self.touch([exam], now)
-        return int(number)
+            if not vouched or exam is None:
+                self.namings.say(number, document.words or (), document.names)
+        return number
 
     def bind(self, document: int, exam: int, revision: int, place: str, now: datetime) -> None:
-        """Give an unpaired PDF its exam."""
+        """Give a PDF its exam, or another one than it had."""
         with self._engine.write():
-            changes = {"exam": exam, "revision": revision, "place": place}
+            (row,) = self._engine.run(Document.select(Document.exam, Document.vouched).where(Document.id == document))
+            vouched = row.vouched or bool(self.namings.said(document) & self.identifiers(exam))
+            changes = {"exam": exam, "revision": revision, "place": place, "vouched": vouched}
             self._engine.run(Document.update(**changes).where(Document.id == document))
-            self.touch([exam], now)
+            if vouched:
+                self.namings.forget(document)
+            self.touch({exam, row.exam_id or exam}, now)
+
+    def confirm_pdf(self, document: int, version: int) -> None:
+        """A person says that the PDF belongs to this version of the exam's JSON (a document's id)."""
+        with self._engine.write():
+            self._engine.run(Document.update(confirmed=version).where(Document.id == document))
+
+    # -- files that stay in the drop folder
+
+    def remember(self, path: str, size: int, file_time: int, digest: str) -> None:
+        """The file was dealt with. `file_time` in nanoseconds since 1970."""
+        row = SeenFile.insert(path=path, size=size, file_time=file_time, digest=digest)
+        same = [SeenFile.path, SeenFile.digest]
+        kept = row.on_conflict(conflict_target=same, update={SeenFile.size: size, SeenFile.file_time: file_time})
+        with self._engine.write():
+            self._engine.run(kept)
+
+    def remembered(self, path: str) -> dict[tuple[int, int], str]:
+        """The digests of what was dealt with under this path, by size and time."""
+        query = SeenFile.select(SeenFile.size, SeenFile.file_time, SeenFile.digest).where(SeenFile.path == path)
+        return {(size, at): digest for size, at, digest in self._engine.run(query.tuples())}
+
+    def uploaded(self, place: str) -> bool:
+        """Whether the PDF at this place was handed to a destination."""
+        return bool(self._engine.run(Upload.select(Upload.id).where(Upload.pdf_place == place).limit(1).tuples()))
+
+    def any_document(self) -> bool:
+        """Whether anything was ever taken."""
+        return bool(self._engine.run(Document.select(Document.id).limit(1).tuples()))
 
     # -- evaluation
 
@@ -211,12 +301,19 @@ class Exams:
 
     def describe(self, exam: int, key: ExamKey) -> bool:
         """Keep what joining looks for, accession number and patient of the JSON that counts; whether it is new."""
-        values = {"accession_number": key.accession_number, "patient_name": key.patient.name}
-        values["patient_id"] = key.patient.patient_ids.get("Patient.PatientId", "")
+        values = _described(key)
         same = [getattr(Exam, column) == value for column, value in values.items()]
+        words = identifiers(key.exam_id, key.accession_number, key.patient.name)
         with self._engine.write():
             where = (Exam.id == exam) & ~(same[0] & same[1] & same[2])
-            return bool(self._engine.run(Exam.update(**values).where(where)))
+            if not self._engine.run(Exam.update(**values).where(where)):
+                return False
+            self.namings.answer(exam, words)
+            return True
+
+    def touch_those_naming(self, exam: int, now: datetime) -> None:
+        """Have the exams evaluated, one of whose PDFs names this exam."""
+        self.touch(self.namings.owners(self.identifiers(exam), exam), now)
 
     def postpone(self, exam: int, until: datetime) -> None:
         """Evaluate the exam again, not before `until`, whatever has touched it."""
@@ -272,9 +369,17 @@ class Exams:
             return Case(
                 exam, row.branch, row.exam_id, row.touched, row.doubt,
                 tuple(_json(d) for d in documents if d.kind == "json"),
-                tuple(PdfVersion(d.id, d.arrived, d.file_time) for d in documents if d.kind == "pdf"),
+                tuple(self._pdf(d, row) for d in documents if d.kind == "pdf"),
                 {d.id: d.place for d in documents}, links, self.studies(links), self._siblings(exam, links),
             )  # fmt: skip
+
+    def _pdf(self, row: Any, exam: Any) -> PdfVersion:
+        question = ""
+        if not row.vouched and row.confirmed is None:
+            said, reused = self.namings.said(row.id), self.namings.used_by_others(row.stem, exam.id)
+            own = identifiers(exam.exam_id, exam.accession_number, exam.patient_name)
+            question = doubt(said, own, self.namings.other(said, exam.id), reused=reused)
+        return PdfVersion(row.id, row.arrived, row.file_time, question, row.confirmed)
 
     def studies(self, uids: Iterable[str]) -> dict[str, StudyHere]:
         """Those of the studies that are here."""
@@ -314,6 +419,12 @@ class Exams:
         named = Document.select(Document.exam).where((Document.stem == stem) | Document.stem.endswith("/" + stem))
         where = (Exam.exam_id == text) | Exam.id.in_(linked) | Exam.id.in_(named.where(Document.exam.is_null(False)))
         return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(where).tuples())]
+
+
+def _described(key: ExamKey) -> dict[str, str]:
+    patient = key.patient
+    ids = {"accession_number": key.accession_number, "patient_name": patient.name}
+    return ids | {"patient_id": patient.patient_ids.get("Patient.PatientId", "")}
 
 
 def _json(row: Any) -> JsonVersion:

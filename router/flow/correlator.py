@@ -14,9 +14,9 @@ from router.catalogue.ledger import Tally
 from router.catalogue.queue import Delivery
 from router.clock import Clock
 from router.config import Config, Destination
-from router.correlate.readiness import PERSON, Images, Readiness, images_readiness, report_readiness, target
+from router.correlate.readiness import PDF, PERSON, Images, Readiness, images_readiness, report_readiness, target
 from router.correlate.share import Aside, ExcludeRule, SharePolicy, aside
-from router.correlate.versions import JsonVersion, PdfVersion, pdf_for, successive, withdrawn
+from router.correlate.versions import JsonVersion, PdfVersion, pdf_for, successive, to_confirm, withdrawn
 from router.deadlines import Deadline, approval_instant, deadline
 from router.errors import TransientError, traceback_of
 from router.events import Event, Journal, Kind
@@ -30,11 +30,15 @@ from router.states import State
 from router.storage import Storage
 
 _LATER = timedelta(minutes=1)
+_PDF_REMEDY = "drop this exam's PDF under its name, or `queue release` the delivery to send the PDF that is here"
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What was found about an exam, the same for every destination. `hold` is why nothing of it may go."""
+    """What was found about an exam, the same for every destination.
+
+    `hold` is why nothing of it may go, `pdf_doubt` why the report may not: the PDF that came may be another exam's.
+    """
 
     case: Case
     key: ExamKey
@@ -43,6 +47,7 @@ class Assessment:
     pdf: PdfVersion | None
     approved_at: datetime | None
     hold: str
+    pdf_doubt: str
     aside: Aside | None
     images: Images
     now: datetime
@@ -50,12 +55,16 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a delivery should be: shown needs, due time, and what is to be delivered (`wanted`, "" while unknown)."""
+    """What a delivery should be: shown needs, due time, and what is to be delivered (`wanted`, "" while unknown).
+
+    `hold` is why it may not go.
+    """
 
     readiness: Readiness
     deadline: Deadline | None
     wanted: str
     news: bool
+    hold: str
     error: str = ""
 
 
@@ -109,7 +118,7 @@ class Correlator:
         """Bring the exam's links, selection and deliveries in line with what is known now."""
         now, behind = self._clock.now(), self._incoming.oldest()
         case = self._catalogue.exams.case(exam)
-        versions = successive(case.jsons)
+        versions = self._versions(case)
         if not versions:
             self._catalogue.exams.checked(case, None, None, "")
             return
@@ -121,13 +130,20 @@ class Correlator:
         self._note_hold(assessment)
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
-        self._catalogue.exams.checked(assessment.case, look_again, assessment.approved_at, assessment.hold)
+        self._catalogue.exams.checked(assessment.case, look_again, assessment.approved_at, _doubt(assessment))
 
     def document(self, case: Case) -> Mapping[str, object]:
         """The exam JSON that counts, as the RIS gave it."""
         return self._read(case.places[successive(case.jsons)[-1].document])
 
     # -- what is known
+
+    def _versions(self, case: Case) -> list[JsonVersion]:
+        """The versions that counted; all of them approved where the RIS exports nothing else."""
+        versions = successive(case.jsons)
+        if self._config.reports.approved_only:
+            return [replace(version, approved=True) for version in versions]
+        return versions
 
     def _assess(self, case: Case, versions: list[JsonVersion], behind: datetime | None, now: datetime) -> Assessment:
         version = versions[-1]
@@ -144,17 +160,21 @@ class Correlator:
         hold = self._hold(case, key, first, versions, approved_at)
         modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
         away = aside(_share_policy(self._config), headers_of(case.studies), modalities, approved_at)
-        pdf = pdf_for(versions, case.pdfs)
+        taken = successive(case.jsons)
+        pdf, other = pdf_for(taken, case.pdfs), to_confirm(taken, case.pdfs)
+        question = f"{PDF}: {other.doubt}; {_PDF_REMEDY}" if other and other.doubt else ""
         images = images_of(case, behind)
-        return Assessment(case, key, document, version, pdf, approved_at, hold, away, images, now)
+        return Assessment(case, key, document, version, pdf, approved_at, hold, question, away, images, now)
 
     def _document(self, case: Case, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
         document = self._read(case.places[version.document])
         return document, key_of(document, zone=self._config.node.timezone, default_branch=case.branch)
 
     def _approved_at(self, version: JsonVersion, now: datetime) -> datetime | None:
-        if not version.approved or version.approve_time is None:
+        if not version.approved:
             return None
+        if version.approve_time is None:
+            return version.arrived
         return approval_instant(version.approve_time, version.arrived, self._config.reports.clock_tolerance, now)
 
     def _hold(
@@ -194,7 +214,7 @@ class Correlator:
         """One move, if there is one to make; the delivery after it."""
         ready = plan.readiness.ready
         away = found.aside.state if found.aside else None
-        to = target(delivery.state, held_by=delivery.held_by, hold=found.hold, aside=away, ready=ready, news=plan.news)
+        to = target(delivery.state, held_by=delivery.held_by, hold=plan.hold, aside=away, ready=ready, news=plan.news)
         if to == delivery.state:
             self._show(delivery, plan, found)
             return None
@@ -226,8 +246,8 @@ class Correlator:
             "waiting_for": " ".join(plan.readiness.needs) if to == State.WAITING else "",
             "legal_due": plan.deadline.legal if plan.deadline else None,
             "due": plan.deadline.working if plan.deadline else None,
-            "held_by": found.hold.split(":")[0] if held else "",
-            "error": found.hold if held else plan.error if to == State.WAITING else "",
+            "held_by": plan.hold.split(":")[0] if held else "",
+            "error": plan.hold if held else plan.error if to == State.WAITING else "",
             "wanted": plan.wanted,
         }
 
@@ -243,7 +263,7 @@ class Correlator:
         )  # fmt: skip
         cause = found.images.last_received if delivery.delivered else None
         due = deadline(found.approved_at, destination.images_within, cause) if found.approved_at else None
-        return Plan(readiness, due, f"instances={tally.selected}", tally.unsent > 0)
+        return Plan(readiness, due, f"instances={tally.selected}", tally.unsent > 0, found.hold)
 
     def _plan_report(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
         causes = [found.version.arrived, found.pdf.arrived if found.pdf else None, found.images.last_received]
@@ -262,7 +282,9 @@ class Correlator:
         settled = quiet or not delivery.delivered.startswith(sources)
         last = delivery.delivered if delivery.state == State.DELIVERED else delivery.wanted
         error = "exam JSON: " + "; ".join(faults) if faults else ""
-        return Plan(readiness, due, wanted, settled and found.approved_at is not None and wanted != last, error)
+        news = settled and found.approved_at is not None and wanted != last
+        hold = found.hold or found.pdf_doubt or _overdue_pdf(found, due)
+        return Plan(_until_half(readiness, found, due), due, wanted, news, hold, error)
 
     # -- telling
 
@@ -273,19 +295,42 @@ class Correlator:
             self._journal.record(Event(now, Kind.STALE, text, exam=case.exam))
 
     def _note_hold(self, found: Assessment) -> None:
-        if found.hold == found.case.doubt:
+        doubt = _doubt(found)
+        if doubt == found.case.doubt:
             return
-        text = found.hold or "the doubt is gone"
+        text = doubt or "the doubt is gone"
         self._journal.record(Event(found.now, Kind.DOUBT, text, exam=found.case.exam))
         delivered = self._catalogue.queue.of_exam(found.case.exam)
-        if found.hold and any(d.delivered for d in delivered):
-            text = f"something of this exam was already delivered, and now: {found.hold}"
+        if doubt and any(d.delivered for d in delivered if found.hold or d.channel == Channel.REPORT):
+            text = f"something of this exam was already delivered, and now: {doubt}"
             self._journal.record(Event(found.now, Kind.ALARM, text, exam=found.case.exam))
+
+
+def _doubt(found: Assessment) -> str:
+    return found.hold or found.pdf_doubt
+
+
+def _waits_for_new_pdf(found: Assessment) -> bool:
+    """Whether the report was changed and only the PDF of an earlier version is here."""
+    return found.approved_at is not None and found.pdf is None and bool(found.case.pdfs) and not found.pdf_doubt
+
+
+def _overdue_pdf(found: Assessment, due: Deadline | None) -> str:
+    if due is None or found.now < due.half or not _waits_for_new_pdf(found):
+        return ""
+    return f"{PDF}: the report was changed and half of the time for it is over without a new PDF; {_PDF_REMEDY}"
+
+
+def _until_half(readiness: Readiness, found: Assessment, due: Deadline | None) -> Readiness:
+    """Look again when a new PDF is overdue."""
+    if due is None or not _waits_for_new_pdf(found) or found.now >= due.half:
+        return readiness
+    return replace(readiness, look_again=min(readiness.look_again or due.half, due.half))
 
 
 def _reason(to: State, plan: Plan, found: Assessment) -> str:
     if to == State.HELD:
-        return found.hold
+        return plan.hold
     if found.aside is not None and to == found.aside.state:
         return found.aside.why
     if to == State.READY:

@@ -112,7 +112,8 @@ class Place:
         path.write_bytes(data)
         state = path.stat()
         intake = Intake(self.config, self.catalogue.exams, self.storage, Journal(), SystemClock())
-        intake.take(Seen(path, state.st_size, state.st_mtime_ns))
+        intake.file(intake.read([Seen(path, state.st_size, state.st_mtime_ns)]).documents)
+        intake.close()
 
 
 @pytest.fixture
