@@ -25,6 +25,7 @@ class Pickup:
 
     def __init__(self, config: ReportsConfig, intake: Intake, journal: Journal, clock: Clock, *, known: bool) -> None:
         self._folder: Path = config.folder
+        self._keeps = config.on_pickup == "keep"
         self._settle = config.settle.total_seconds()
         self._rescan = config.rescan.total_seconds()
         self._intake = intake
@@ -125,7 +126,8 @@ class Pickup:
             self._settling.anew(seen)
         for seen in {*(document.seen for document in found.documents), *invalid} - set(failed):
             self._failing.discard(seen)
-            self._settling.done(seen)
+            # What was moved away is gone: whatever has its name later is another file, whatever it looks like.
+            (self._settling.done if self._keeps else self._settling.anew)(seen)
 
     def _refuse(self, invalid: Mapping[Seen, InvalidData]) -> dict[Seen, OSError]:
         failed = {}

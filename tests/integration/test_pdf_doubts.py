@@ -4,12 +4,11 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
 from pathlib import Path
 
 import pytest
-from reportlab.pdfgen.canvas import Canvas
 
+from desk import printed
 from router.catalogue import open_catalogue
 from router.catalogue.queue import Delivery
 from router.clock import FakeClock
@@ -45,14 +44,6 @@ platform_encryption_key_file = "k"
 [reports]
 folder = "in"
 """
-
-
-def printed(text: str) -> bytes:
-    buffer = BytesIO()
-    page = Canvas(buffer, invariant=True)
-    page.drawString(60, 740, text)
-    page.save()
-    return buffer.getvalue()
 
 
 class Site:
@@ -115,13 +106,6 @@ class Site:
 
     def told(self, kind: Kind) -> list[str]:
         return [event.text for event in self.events if event.kind == kind]
-
-
-@pytest.fixture(scope="module")
-def readers() -> Iterator[Readers]:
-    found = Readers(1)
-    yield found
-    found.close()
 
 
 @pytest.fixture
