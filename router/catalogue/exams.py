@@ -12,6 +12,7 @@ from peewee import fn
 
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.namings import Namings
+from router.catalogue.statement import Insert, Statement
 from router.catalogue.tables import (
     Document,
     Exam,
@@ -26,8 +27,26 @@ from router.catalogue.tables import (
 from router.correlate.identity import StudyIdentity as Identity
 from router.correlate.naming import doubt, identifiers
 from router.correlate.versions import JsonVersion, PdfVersion, successive
+from router.errors import IntegrityError
 from router.exam.key import ExamKey, approved
 from router.model import Patient
+
+_KNOWN = Statement("SELECT id FROM exam WHERE branch = ? AND exam_id = ?", Exam.branch, Exam.exam_id)
+_NEW_EXAM, _NEW_DOCUMENT = Insert(Exam), Insert(Document)
+_REVISE = Statement("UPDATE exam SET revisions = revisions + 1 WHERE id = ? RETURNING revisions", Exam.id)
+_TOUCH = Statement("UPDATE exam SET touched = touched + 1, check_at = ? WHERE id = ?", Exam.check_at, Exam.id)
+_SEEN = Statement(
+    "SELECT id FROM document WHERE digest = ? AND kind = ? AND stem = ? AND file_time >= ? LIMIT 1",
+    Document.digest, Document.kind, Document.stem, Document.file_time,
+)  # fmt: skip
+_LATEST = Statement(
+    "SELECT digest FROM document WHERE exam_id = ? AND kind = ? ORDER BY id DESC LIMIT 1", Exam.id, Document.kind
+)
+_OF_STEM = Statement("SELECT exam_id FROM document WHERE stem = ? AND kind = 'json' ORDER BY id DESC", Document.stem)
+_CLAIMABLE = Statement(
+    "SELECT id, place, exam_id FROM document WHERE stem = ? AND kind = 'pdf' AND (exam_id IS NULL OR"
+    " (exam_id <> ? AND NOT vouched AND confirmed IS NULL)) ORDER BY id", Document.stem, Exam.id,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +143,7 @@ class Exams:
 
     def known(self, branch: str, exam_id: str) -> int | None:
         """The node's own number of an exam, when there is one."""
-        query = Exam.select(Exam.id).where((Exam.branch == branch) & (Exam.exam_id == exam_id)).tuples()
-        return next((int(row[0]) for row in self._engine.run(query)), None)
+        return next((int(row[0]) for row in _KNOWN.run(self._engine, branch, exam_id)), None)
 
     def new(self, key: ExamKey, now: datetime) -> int:
         """Make the exam of a JSON whose exam was not known; its number."""
@@ -133,19 +151,17 @@ class Exams:
 
     def _make(self, row: Mapping[str, Any]) -> int:
         with self._engine.write():
-            made = self._engine.run(Exam.insert(**row).on_conflict_ignore().returning(Exam.id))
-            if not made:  # another node was quicker
+            number = _NEW_EXAM.run(self._engine, **row)
+            if number is None:  # another node was quicker
                 return self.known(row["branch"], row["exam_id"]) or self._make(row)
-            number = int(made[0].id)
             words = identifiers(row["exam_id"], row.get("accession_number", ""), row.get("patient_name", ""))
             self.namings.answer(number, words, new=True)
             return number
 
     def next_revision(self, exam: int) -> int:
         """A new intake revision of the exam; never given twice."""
-        next_one = Exam.update(revisions=Exam.revisions + 1).where(Exam.id == exam).returning(Exam.revisions)
         with self._engine.write():
-            return int(self._engine.run(next_one)[0].revisions)
+            return int(_REVISE.run(self._engine, exam)[0][0])
 
     def next_document(self) -> int:
         """A number for the folder of an unpaired document."""
@@ -154,15 +170,11 @@ class Exams:
 
     def seen(self, kind: str, stem: str, digest: str, file_time: datetime) -> bool:
         """Whether this very file was taken before: same name and content, and not written again since."""
-        same = (Document.kind == kind) & (Document.stem == stem) & (Document.digest == digest)
-        query = Document.select(Document.id).where(same & (Document.file_time >= file_time)).limit(1).tuples()
-        return bool(self._engine.run(query))
+        return bool(_SEEN.run(self._engine, digest, kind, stem, file_time))
 
     def latest(self, exam: int, kind: str) -> str | None:
         """The digest of the exam's last document of a kind; None when it has none."""
-        mine = (Document.exam == exam) & (Document.kind == kind)
-        query = Document.select(Document.digest).where(mine).order_by(Document.id.desc()).limit(1).tuples()
-        return next((row[0] for row in self._engine.run(query)), None)
+        return next((row[0] for row in _LATEST.run(self._engine, exam, kind)), None)
 
     def current_jsons(self, exam: int) -> set[str]:
         """The digests of the exam's last JSON and of the one that counts, which may be an earlier one."""
@@ -173,9 +185,7 @@ class Exams:
 
     def exams_of_stem(self, stem: str) -> list[int]:
         """The exams of the JSONs under this name, that of the last one first."""
-        mine = (Document.kind == "json") & (Document.stem == stem)
-        query = Document.select(Document.exam).where(mine).order_by(Document.id.desc()).tuples()
-        return list(dict.fromkeys(row[0] for row in self._engine.run(query)))
+        return list(dict.fromkeys(row[0] for row in _OF_STEM.run(self._engine, stem)))
 
     def identifiers(self, exam: int) -> frozenset[str]:
         """The words by which a report's text names the exam."""
@@ -196,9 +206,7 @@ class Exams:
 
     def claimable(self, stem: str, exam: int) -> list[Waiting]:
         """PDFs of this name that have no exam yet, or have another one and nothing vouches for that."""
-        elsewhere = (Document.exam != exam) & ~Document.vouched & Document.confirmed.is_null()
-        mine = (Document.kind == "pdf") & (Document.stem == stem) & (Document.exam.is_null() | elsewhere)
-        return self._waiting(mine)
+        return [Waiting(*row) for row in _CLAIMABLE.run(self._engine, stem, exam)]
 
     def waits(self, stem: str, digest: str) -> bool:
         """Whether a PDF of this name and content waits for its exam."""
@@ -209,11 +217,9 @@ class Exams:
     def unpaired(self, names: Iterable[tuple[str, str]]) -> list[Waiting]:
         """PDFs without an exam, in whose file names the pattern found one of these (group, value)."""
         found = self.namings.unpaired(names)
-        return self._waiting(Document.id.in_(found)) if found else []
-
-    def _waiting(self, where: Any) -> list[Waiting]:
-        query = Document.select(Document.id, Document.place, Document.exam).where(where).order_by(Document.id)
-        return [Waiting(*row) for row in self._engine.run(query.tuples())]
+        columns = (Document.id, Document.place, Document.exam)
+        query = Document.select(*columns).where(Document.id.in_(found)).order_by(Document.id).tuples()
+        return [Waiting(*row) for row in self._engine.run(query)] if found else []
 
     def add(self, document: TakenDocument, place: str, exam: int | None, revision: int | None, now: datetime) -> int:
         """Enter a document whose copy is durable at `place`, and have its exam evaluated."""
@@ -227,7 +233,9 @@ class Exams:
             times = {"submit_time": document.key.submit_time, "approve_time": document.key.approve_time}
             row |= {"approved": approved(document.key), **times}
         with self._engine.write():
-            number = int(self._engine.run(Document.insert(**row).returning(Document.id))[0].id)
+            number = _NEW_DOCUMENT.run(self._engine, **row)
+            if number is None:
+                raise IntegrityError("a document's number was given twice")
             if exam is not None:
                 self.touch([exam], now)
             if not vouched or exam is None:
@@ -278,9 +286,8 @@ class Exams:
     def touch(self, exams: Iterable[int], now: datetime) -> None:
         """Have these exams evaluated."""
         with self._engine.write():
-            for portion in portions(sorted(exams)):
-                where = Exam.id.in_(portion)
-                self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(where))
+            for exam in sorted(exams):
+                _TOUCH.run(self._engine, now, exam)
 
     def to_check(self, now: datetime, limit: int) -> list[int]:
         """Exams whose time to be evaluated has come, the longest waiting first."""

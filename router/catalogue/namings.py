@@ -3,9 +3,18 @@
 from collections.abc import Collection, Iterable, Mapping
 
 from router.catalogue.dialect import Engine, portions
+from router.catalogue.statement import Statement
 from router.catalogue.tables import Document, Exam, ExamWord, PdfWord
 
 _TEXT = "text"
+_ANSWER = Statement(
+    "INSERT INTO exam_word (word, exam_id) VALUES (?, ?) ON CONFLICT DO NOTHING", ExamWord.word, Exam.id
+)
+_OWNERS = Statement(
+    "SELECT DISTINCT document.exam_id FROM pdf_word JOIN document ON document.id = pdf_word.document_id"
+    " WHERE pdf_word.word = ? AND pdf_word.kind = 'text' AND document.exam_id <> ?", PdfWord.word, Exam.id,
+)  # fmt: skip
+_DESCRIBED = Statement("SELECT exam_id, accession_number, patient_name FROM exam WHERE id = ?", Exam.id)
 
 
 class Namings:
@@ -19,9 +28,8 @@ class Namings:
         with self._engine.write():
             if not new:
                 self._engine.run(ExamWord.delete().where(ExamWord.exam == exam))
-            if words:
-                rows = [{"word": word, "exam": exam} for word in sorted(words)]
-                self._engine.run(ExamWord.insert_many(rows).on_conflict_ignore())
+            for word in sorted(words):
+                _ANSWER.run(self._engine, word, exam)
 
     def say(self, document: int, words: Iterable[str], names: Mapping[str, str]) -> None:
         """Keep what a PDF's text says, and what the pattern found in its name, by group."""
@@ -52,9 +60,7 @@ class Namings:
 
     def owners(self, words: Collection[str], exam: int) -> list[int]:
         """Other exams, one of whose PDFs says one of the words."""
-        said = PdfWord.word.in_(sorted(words)) & (PdfWord.kind == _TEXT)
-        query = PdfWord.select(Document.exam).join(Document).where(said & (Document.exam != exam)).distinct().tuples()
-        return [row[0] for row in self._engine.run(query)]
+        return sorted({row[0] for word in words for row in _OWNERS.run(self._engine, word, exam)})
 
     def unpaired(self, names: Iterable[tuple[str, str]]) -> list[int]:
         """PDFs without an exam whose name holds one of these (group, value)."""
@@ -77,6 +83,5 @@ class Namings:
 
     def described(self, exam: int) -> tuple[str, str, str]:
         """ExamId, accession number and patient's name of an exam."""
-        columns = (Exam.exam_id, Exam.accession_number, Exam.patient_name)
-        (row,) = self._engine.run(Exam.select(*columns).where(Exam.id == exam).tuples())
+        (row,) = _DESCRIBED.run(self._engine, exam)
         return row[0], row[1], row[2]

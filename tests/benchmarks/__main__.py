@@ -5,9 +5,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import intake
 import receive
 
-BENCHES = {"receive": receive}
+BENCHES = {"receive": receive, "intake": intake}
 
 
 def main() -> None:

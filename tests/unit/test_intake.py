@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from desk import E1, E2, START, Desk, OpenDesk, another, exam, printed
+from desk import E1, E2, Desk, OpenDesk, another, exam, printed
 from router.catalogue.exams import Exams
 from router.correlate.versions import successive
 from router.events import Kind
