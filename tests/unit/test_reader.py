@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from desk import printed
+from router.correlate.naming import identifiers, words
 from router.errors import InvalidData
 from router.reports.reader import Readers
 
@@ -34,6 +35,12 @@ def with_content(stream: bytes) -> bytes:
     return out.getvalue()
 
 
+_TYPE0 = (
+    b"/Type0 /BaseFont /SimSun /DescendantFonts [<< /Type /Font /Subtype /CIDFontType0 /BaseFont /SimSun"
+    b" /CIDSystemInfo << /Registry (Adobe) /Ordering (GB1) /Supplement 2 >> >>] /Encoding "
+)
+
+
 def shown(text: str) -> bytes:
     return f"BT /F1 12 Tf 60 740 Td ({text}) Tj ET\n".encode()
 
@@ -54,6 +61,23 @@ def test_each_pdf_gets_its_own_answer_in_order(readers: Readers) -> None:
         "whole",
     ]
     assert readers.read([]) == []
+
+
+@pytest.mark.parametrize(
+    ("encoding", "glyphs", "found"),
+    [
+        (b"/GBK-EUC-H", "姓名:张三 检查号:A0001".encode("gbk"), {"张三", "A0001"}),
+        (b"/UniGB-UCS2-H", "姓名:张三 检查号:A0001".encode("utf-16-be"), {"张三", "A0001"}),
+        (b"/Identity-H", b"\x0f\xe1\x05\x13\x11\x22\x01\x02", set()),  # a subset that does not say what its glyphs are
+    ],
+    ids=["GBK", "UCS-2", "no mapping"],
+)
+def test_chinese_fonts_are_read_where_they_say_what_they_show(
+    readers: Readers, encoding: bytes, glyphs: bytes, found: set[str]
+) -> None:
+    plain = with_content(b"BT /F1 12 Tf 60 740 Td <" + glyphs.hex().encode() + b"> Tj ET")
+    (text,) = answers(readers, plain.replace(b"/Type1 /BaseFont /Helvetica", _TYPE0 + encoding))
+    assert words(text) & identifiers("", "A0001", "张三") == found
 
 
 @pytest.mark.parametrize(
