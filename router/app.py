@@ -2,6 +2,7 @@
 
 import logging
 import os
+import random
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -12,21 +13,25 @@ from router import worker
 from router.admin.health import HealthServer
 from router.catalogue import Catalogue, open_catalogue
 from router.clock import Clock
-from router.config import Config, Destination, shipped
+from router.config import Config, Destination, DicomDestination, shipped
 from router.crypto import selftest
+from router.crypto.keys import read_secret
 from router.dicom.admission import Admission
 from router.dicom.client import StorageClient
+from router.dicom.commitment import Report
 from router.dicom.server import StorageServer
 from router.dicom.store import Received, Refused
 from router.dicom.wire import Limits
 from router.errors import ConfigurationError
 from router.events import Event, Journal, Kind, log_event
 from router.flow.cataloguer import Cataloguer
+from router.flow.commitment import Asker, CommitmentReports
 from router.flow.correlator import Correlator
 from router.flow.dispatcher import Dispatcher, Lane
 from router.flow.intake import Intake
 from router.flow.loop import Loop, Step
 from router.flow.pickup import Pickup
+from router.flow.references import References
 from router.flow.sending import ImagesSender, ReportSender
 from router.forward.report import ReportAgent, load_keys
 from router.model import Channel
@@ -37,6 +42,7 @@ from router.storage.lock import lock
 
 _GRACE_SECONDS = 25.0
 _IDLE_SECONDS = 1.0
+_CORRELATING = 1 / 3  # of the time
 _LEASE_ROUND_SECONDS = 10.0
 _log = logging.getLogger("router")
 
@@ -60,33 +66,37 @@ class Node:
 
     def __init__(self, config: Config, clock: Clock) -> None:
         selftest.run()
-        if config.receive.tls is not None:
-            raise ConfigurationError("receive.tls is set, but this version receives DICOM without TLS only")
         if config.share.shared_study == "all":
             raise ConfigurationError('share.shared_study = "all" is set, but this version knows "first" only')
         self._config = config
         self._clock = clock
         self._owner = config.node.owner
+        self._workers = config.receive.workers or len(os.sched_getaffinity(0))
         self._journal = Journal(log_event)
+        self._references = References(config)
         self._storage = open_storage(config.node.data, self._owner)
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
         with suppress(OSError):  # a share that does not answer is an alarm of the scan; images go on without it
             config.reports.folder.mkdir(parents=True, exist_ok=True)
         self._keys = {d.name: load_keys(d.http) for d in config.destination if d.http is not None}
+        self._require_private_tls_keys()
         self._require_database()
         self._catalogue: Catalogue = open_catalogue(config.database.url, config.node.data, self._journal)
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
-        self._correlator = Correlator(config, self._catalogue, self._storage, self._journal, clock)
-        self._intake = Intake(config, self._catalogue.exams, self._storage, self._journal, clock)
-        known = self._catalogue.exams.any_document()
-        self._pickup = Pickup(config.reports, self._intake, self._journal, clock, known=known)
+        known = (self._catalogue, self._storage, self._journal, clock)
+        self._correlator = Correlator(config, self._references, *known)
+        exams = self._catalogue.exams
+        self._intake = Intake(config, self._references, exams, self._storage, self._journal, clock)
+        self._pickup = Pickup(config.reports, self._intake, self._journal, clock, known=exams.any_document())
+        self._commitment_reports = CommitmentReports(self._catalogue, self._journal, clock, random.random)
         self._server = self._make_server()
         self._health = HealthServer(self._report)
         self._lanes = [lane for destination in config.destination for lane in self._lanes_of(destination)]
-        self._correlating = self._loop("correlator", self._correlate)
+        # Each batch of a study's images touches its exam; that must not leave the sending without processor.
+        self._correlating = self._loop("correlator", self._correlate, share=_CORRELATING)
         self._sending = [
-            self._loop(f"{lane.channel} to {lane.destination} {n + 1}", lambda lane=lane: self._send(lane))
+            (lane, self._loop(f"{lane.channel} to {lane.destination} {n + 1}", lambda lane=lane: self._send(lane)))
             for lane in self._lanes
             for n in range(lane.width)
         ]
@@ -95,8 +105,12 @@ class Node:
     def start(self) -> Ports:
         """Take back what a former life left, then listen. Returns when every listener is up."""
         now = self._clock.now()
-        self._storage.incoming.sweep()
+        self._storage.incoming.sweep(self._workers)
         self._catalogue.queue.take_back(self._owner, now)
+        if self._config.reports.mapping is not None:
+            waiting = self._catalogue.queue.in_state([State.WAITING])
+            self._intake.reread({delivery.exam for delivery in waiting})
+        self._correlator.reconsider()
         self._drain_incoming()
         self._journal.subscribe(self._wake_lanes)
         self._pickup.watch.start()
@@ -132,6 +146,13 @@ class Node:
 
     # -- parts
 
+    def _require_private_tls_keys(self) -> None:
+        """As every secret file; a certificate's file may hold the key too."""
+        destinations = [d.dicom.tls for d in self._config.destination if d.dicom is not None]
+        for tls in (self._config.receive.tls, *destinations):
+            if tls is not None and (secret := tls.key or tls.certificate):
+                read_secret(secret)
+
     def _require_database(self) -> None:
         """A data folder whose database is gone would send everything again: that is a person's decision."""
         gone = not self._config.database.url and not (self._config.node.data / "router.db").exists()
@@ -150,26 +171,46 @@ class Node:
         admission = Admission(
             receive.ae_title, receive.senders, receive.max_associations, receive.max_associations_per_sender
         )
-        count = receive.workers or len(os.sched_getaffinity(0))
         return StorageServer(
-            worker.commands(self._storage.incoming, count, receive.min_free, receive.journal),
+            worker.commands(self._storage.incoming, self._workers, receive.min_free, receive.journal // self._workers),
             admission=admission,
             record=self._note_received,
             limits=Limits(max_pdu=receive.max_pdu),
+            tls=receive.tls,
+            take_report=self._take_report if self._asks_for_commitment() else None,
         )
+
+    def _asks_for_commitment(self) -> bool:
+        return any(d.dicom is not None and d.dicom.commitment for d in self._config.destination)
 
     def _lanes_of(self, destination: Destination) -> list[Lane]:
         lanes = []
         if destination.http is not None:
             keys = self._keys[destination.name]
             agent = ReportAgent(destination.http, self._config.hospital.USCI, keys, self._clock)
-            report = ReportSender(self._config, self._catalogue, self._storage, agent, keys.api_key, self._clock)
+            report = ReportSender(
+                self._config,
+                self._references,
+                self._catalogue,
+                self._storage,
+                agent,
+                keys.api_key,
+                self._journal,
+                self._clock,
+            )
             lanes.append(Lane(destination.name, Channel.REPORT, 1, report))
         if destination.dicom is not None:
             client = StorageClient(destination.dicom)
-            images = ImagesSender(self._config, self._catalogue, self._storage, client, self._clock)
+            asker = self._asker(destination.dicom, client)
+            images = ImagesSender(self._config, self._catalogue, self._storage, client, self._clock, asker)
             lanes.append(Lane(destination.name, Channel.IMAGES, destination.dicom.associations, images))
         return lanes
+
+    def _asker(self, destination: DicomDestination, client: StorageClient) -> Asker | None:
+        if not destination.commitment:
+            return None
+        reports = self._commitment_reports
+        return Asker(destination, self._catalogue, client, reports, self._journal, self._clock, os.urandom)
 
     def _make_loops(self) -> list[Loop]:
         incoming, watch = self._storage.incoming, self._pickup.watch
@@ -177,14 +218,15 @@ class Node:
             self._loop("cataloguer", self._catalogue_step, incoming.wait, incoming.wake),
             self._loop("drop folder", self._pick_up, watch.wait, watch.wake),
             self._correlating,
-            *self._sending,
+            *(loop for _, loop in self._sending),
             self._loop("leases", self._keep_leases),
         ]
 
     def _loop(
-        self, name: str, step: Step, wait: Callable[[float], None] | None = None, wake: Callable[[], None] | None = None
-    ) -> Loop:
-        return Loop(name, step, self._journal, self._clock, wait, wake, self._catalogue.engine.close_thread)
+        self, name: str, step: Step, wait: Callable[[float], None] | None = None,
+        wake: Callable[[], None] | None = None, share: float = 1.0,
+    ) -> Loop:  # fmt: skip
+        return Loop(name, step, self._journal, self._clock, wait, wake, self._catalogue.engine.close_thread, share)
 
     # -- steps: each returns the seconds to rest
 
@@ -200,11 +242,21 @@ class Node:
         return rest
 
     def _correlate(self) -> float:
+        self._refresh_tables()
         if self._correlator.run_due():
             return 0.0
         following = self._catalogue.exams.next_check()
         now = self._clock.now()
         return _IDLE_SECONDS if following is None else min(max((following - now).total_seconds(), 0.01), _IDLE_SECONDS)
+
+    def _refresh_tables(self) -> None:
+        try:
+            if self._references.refresh():
+                self._journal.record(Event(self._clock.now(), Kind.CONFIGURED, "changed code tables are in use"))
+                self._correlator.reconsider()
+        except ConfigurationError as error:
+            text = "the changed code tables have faults, the former stay in use: " + "; ".join(error.faults)
+            self._journal.record(Event(self._clock.now(), Kind.ALARM, text))
 
     def _send(self, lane: Lane) -> float:
         if self._dispatcher.run_one(lane):
@@ -230,10 +282,20 @@ class Node:
             fields = {"calling_ae": outcome.calling_ae, "address": outcome.address}
             self._journal.record(Event(self._clock.now(), Kind.REFUSED, outcome.reason, fields=fields))
 
+    def _take_report(self, report: Report) -> int:
+        """On a thread of the server's, which keeps no connection to the database."""
+        try:
+            return self._commitment_reports.take(report)
+        finally:
+            self._catalogue.engine.close_thread()
+            self._correlating.wake()
+
     def _wake_lanes(self, event: Event) -> None:
         if event.kind == Kind.MOVED and event.fields.get("to") == State.READY:
-            for loop in self._sending:
-                loop.wake()
+            place = event.fields["destination"], event.fields["channel"]
+            for lane, loop in self._sending:
+                if (lane.destination, lane.channel) == place:
+                    loop.wake()
 
     def _report(self) -> Mapping[str, object]:
         free = shutil.disk_usage(self._config.node.data).free

@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import tomllib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -110,6 +111,9 @@ Network = Annotated[str, AfterValidator(_network)]
 AeTitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+CodeTable = Literal[
+    "branches", "departments", "visit_types", "device_types", "items", "body_parts", "sex", "identity_types"
+]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 
 
@@ -121,6 +125,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_within(address: str, networks: Sequence[str]) -> bool:
+    """Whether an IP address lies in one of the networks; any does when there are none.
+
+    An IPv4 address written as IPv6 (::ffff:10.0.0.1) counts as itself, and a scope (%eth0) is left out.
+    """
+    if not networks:
+        return True
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return any((mapped or ip) in ipaddress.ip_network(each, strict=False) for each in networks)
 
 
 class _Section(BaseModel):
@@ -158,6 +174,38 @@ class Hospital(_Section):
     branch: tuple[Branch, ...] = ()
 
 
+class Device(_Section):
+    station_name: str = ""
+    serial_number: str = ""
+    DeviceAETitle: AeTitle | None = None
+    DeviceCode: str = ""
+    DeviceName: str = ""
+    DeviceManufacturer: str = ""
+    DeviceModel: str = ""
+    ExamRoom: str = ""
+    department: str = ""
+
+    @model_validator(mode="after")
+    def _can_be_recognised(self) -> "Device":
+        if not self.station_name and not self.serial_number:
+            raise ValueError("expected station_name (0008,1010) or serial_number (0018,1000)")
+        return self
+
+
+class Department(_Section):
+    name: Annotated[str, Field(min_length=1)]
+    code: str = ""
+    code_std: str = ""
+    name_std: str = ""
+    modalities: tuple[str, ...] = ()
+    branch: str = ""
+
+
+class Codes(_Section):
+    folder: WrittenPath | None = None
+    complete: tuple[CodeTable, ...] = ()
+
+
 class Sender(_Section):
     ae_title: AeTitle
     address: Network = ""
@@ -174,7 +222,7 @@ class Receive(_Section):
     max_associations_per_sender: Annotated[int, Field(ge=1)] = 16
     max_pdu: Annotated[Size, Field(ge=4096, le=2**24)] = 2**17
     min_free: Size = 5 * 2**30
-    journal: Annotated[Size, Field(le=2**32)] = 2**26
+    journal: Size = 2**29
     allow_plain: bool = False
     tls: Tls | None = None
 
@@ -194,6 +242,7 @@ class Reports(_Section):
     rescan: Budget = timedelta(seconds=30)
     on_pickup: Literal["move", "keep"] = "move"
     name_pattern: Pattern | None = None
+    mapping: WrittenPath | None = None
     pdf_text_check: bool = True
     approved_only: bool = False
     clock_tolerance: Duration = timedelta(minutes=10)
@@ -268,6 +317,9 @@ class DicomDestination(_Section):
     source_address: str = ""
     allowed_networks: tuple[Network, ...] = ()
     decompress: bool = False
+    commitment: bool = False
+    commitment_wait: Duration = timedelta(seconds=5)
+    commitment_within: Budget = timedelta(hours=1)
     tls: Tls | None = None
 
     @model_validator(mode="after")
@@ -336,6 +388,9 @@ class Config(_Section):
 
     node: Node = Field(default_factory=dict, validate_default=True)  # relative defaults need the base folder
     hospital: Hospital
+    device: tuple[Device, ...] = ()
+    department: tuple[Department, ...] = ()
+    codes: Codes = Codes()
     receive: Receive = Receive()
     reports: Reports = Field(default_factory=dict, validate_default=True)
     share: Share = Share()
@@ -352,6 +407,13 @@ class Config(_Section):
         names = [d.name for d in self.destination]
         for name in sorted({n for n in names if names.count(n) > 1}):
             raise ValueError(f"destination: two are named {name!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _departments_are_there(self) -> "Config":
+        known = {department.name for department in self.department}
+        for unknown in sorted({d.department for d in self.device if d.department} - known):
+            raise ValueError(f"device: no [[department]] has the name {unknown!r}")
         return self
 
     def destination_named(self, name: str) -> Destination | None:

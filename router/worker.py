@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from router.dicom.workers import WorkerCommands, work
+from router.errors import ConfigurationError
 from router.storage.incoming import Incoming, IncomingFolder
 
 # the modules of the process that starts it, wherever it was started from
@@ -31,5 +32,8 @@ def main(folder: str, min_free: str, journal: str, descriptor: str) -> None:
         signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     sink = IncomingFolder(Path(folder), int(min_free), int(journal))
-    work(int(descriptor), sink)
+    try:
+        work(int(descriptor), sink)
+    except ConfigurationError as error:
+        sys.exit(f"a receive worker cannot serve: {error}")
     sink.close()

@@ -18,6 +18,7 @@ from router.correlate.versions import PdfVersion, pdf_for, successive
 from router.events import Event, Journal, Kind
 from router.flow.intake import Intake
 from router.flow.pickup import Pickup
+from router.flow.references import References
 from router.reports.reader import Readers
 from router.reports.settle import Seen
 from router.reports.watch import scan
@@ -81,7 +82,8 @@ class Desk:
         self.storage = open_storage(data, "node-1")
         self.catalogue = open_catalogue("", data, journal)
         self.exams: Exams = self.catalogue.exams
-        self.intake = Intake(self.config, self.exams, self.storage, journal, self.clock, self._readers)
+        references = References(self.config)
+        self.intake = Intake(self.config, references, self.exams, self.storage, journal, self.clock, self._readers)
         self.journal = journal
 
     def pickup(self) -> Pickup:

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,15 +24,18 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 
+from certificates import as_given
 from router import cli
 from router.catalogue import open_catalogue
 from router.clock import SystemClock
-from router.config import Config, DicomDestination, load
+from router.config import Config, DicomDestination, Tls, load
 from router.crypto.keys import new_folder
 from router.demo.report import accession_number, exam_json, report_pdf, spoken_name
 from router.demo.studies import DemoFile, DemoStudy, read_studies
 from router.dicom.client import Outgoing, Result, StorageClient
 from router.dicom.header import digest
+from router.dicom.status import Verdict
+from router.errors import TransientError
 from router.events import Journal
 from router.flow.review import Line, Review
 from router.model import Channel
@@ -58,7 +61,8 @@ HospitalBranchCode = "01"
 port = {receive_port}
 workers = {workers}
 min_free = "50 MiB"
-journal = "16 MiB"
+journal = "{journal}"
+{tls}
 
 [reports]
 folder = "drop"
@@ -77,6 +81,7 @@ accept_empty = [{accept_empty}]
 
 [destination.dicom]
 port = {dicom_port}
+{dicom_settings}
 
 [destination.http]
 url = "http://127.0.0.1:{http_port}"
@@ -85,6 +90,10 @@ signing_key_file = "keys/hospital-sign.pem"
 platform_signing_key_file = "keys/platform-sign.pub.pem"
 platform_encryption_key_file = "keys/platform-encrypt.pub.pem"
 """
+
+
+def _inline(table: Mapping[str, str]) -> str:
+    return "{ " + ", ".join(f'{name} = "{value}"' for name, value in table.items()) + " }"
 
 
 def command(*arguments: object) -> "subprocess.CompletedProcess[str]":
@@ -103,12 +112,15 @@ def command_here(*arguments: object) -> "subprocess.CompletedProcess[str]":
 
 
 class Process:
-    """A command in the background; its stderr is added to `log`. It is up once this is built."""
+    """A command in the background; its stderr is added to `log`. It is up once this is built.
 
-    def __init__(self, log: Path, *arguments: object) -> None:
+    `program` is what Python runs, with the arguments.
+    """
+
+    def __init__(self, log: Path, *arguments: object, program: Sequence[str] = ("-m", "router.cli")) -> None:
         self.log = log
         with log.open("ab") as stderr:
-            call = [sys.executable, "-m", "router.cli", *map(str, arguments)]
+            call = [sys.executable, *program, *map(str, arguments)]
             self._process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=stderr)
         self.ready_line = self._first_line()
         self.rest_of_stdout = b""
@@ -124,6 +136,11 @@ class Process:
     @property
     def running(self) -> bool:
         return self._process.poll() is None
+
+    @property
+    def number(self) -> int:
+        """As the system numbers processes."""
+        return self._process.pid
 
     def kill(self) -> None:
         """SIGKILL: no handler runs, nothing is flushed."""
@@ -167,12 +184,15 @@ class Process:
 class Site:
     """A hospital with its node, and the reference platform, below one folder. `stop` leaves nothing running.
 
-    `dicom_port` and `http_port` name other peers than the platform; `accept_empty` as in the configuration.
+    `dicom_port` and `http_port` name other peers than the platform; `accept_empty` and `journal` as in the
+    configuration, `tls` as in its [receive]; `dicom_settings` are further lines of [destination.dicom], `settings`
+    further tables; `program` as of `Process`, for the node.
     """
 
     def __init__(
         self, folder: Path, *, stable_after: str = "1 s", dicom_port: int = 0, http_port: int = 0,
-        accept_empty: Sequence[str] = (), workers: int = 1,
+        accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None, dicom_settings: str = "",
+        journal: str = "16 MiB", settings: str = "", program: Sequence[str] = ("-m", "router.cli"),
     ) -> None:  # fmt: skip
         self.folder = folder
         self.drop_folder = folder / "drop"
@@ -182,8 +202,13 @@ class Site:
         self._settings = {
             "stable_after": stable_after,
             "workers": workers,
+            "tls": "" if tls is None else f"tls = {_inline(as_given(tls))}",
+            "journal": journal,
+            "dicom_settings": dicom_settings,
             "accept_empty": ", ".join(f'"{p}"' for p in accept_empty),
         }
+        self._program = program
+        self._further = settings
         self._other_ports = {"dicom_port": dicom_port, "http_port": http_port}
         self._platform_ports = {"dicom": 0, "http": 0}
         self._node: Process | None = None
@@ -197,7 +222,7 @@ class Site:
     def node(self) -> Process:
         """The node, started when it is not running."""
         if self._node is None or not self._node.running:
-            self._node = Process(self.folder / "node.log", "run", "--config", self.config_file)
+            self._node = Process(self.folder / "node.log", "run", "--config", self.config_file, program=self._program)
         return self._node
 
     @property
@@ -226,7 +251,7 @@ class Site:
             "dicom_port": self._other_ports["dicom_port"] or platform["dicom"],
             "http_port": self._other_ports["http_port"] or platform["http"],
         }
-        text = _CONFIGURATION.format(**self._settings, **own, **peers)
+        text = _CONFIGURATION.format(**self._settings, **own, **peers) + self._further
         self.config_file.write_text(text, encoding="utf-8")
         return load(self.config_file)
 
@@ -430,19 +455,24 @@ def _slice(folder: Path, number: int, n: int, side: int) -> Path:
     return path
 
 
-def send(port: int, files: Sequence[DemoFile], stop: Callable[[], bool] = lambda: False) -> Iterator[Result]:
+def send(
+    port: int, files: Sequence[DemoFile], stop: Callable[[], bool] = lambda: False, tls: Tls | None = None
+) -> Iterator[Result]:
     """The PACS: every file by C-STORE over one association, the next when its result is taken; `key` counts from 0."""
-    destination = DicomDestination(ae_title="ROUTER", calling_ae_title="PACS", port=port, associations=1)
+    destination = DicomDestination(ae_title="ROUTER", calling_ae_title="PACS", port=port, associations=1, tls=tls)
     client = StorageClient(destination)
     items = [
         Outgoing(n, file.path, file.sop_class, file.sop_instance, file.transfer_syntax) for n, file in enumerate(files)
     ]
-    return client.send(items, stop)
+    for result in client.send(items, stop):
+        if result.verdict is Verdict.LOST:
+            raise TransientError(result.why)
+        yield result
 
 
-def send_all(port: int, files: Sequence[DemoFile]) -> None:
+def send_all(port: int, files: Sequence[DemoFile], tls: Tls | None = None) -> None:
     """Every file; fails unless each is answered Success."""
-    assert [result.status for result in send(port, files)] == [0] * len(files)
+    assert [result.status for result in send(port, files, tls=tls)] == [0] * len(files)
 
 
 class SlowCloud:

@@ -1,7 +1,5 @@
 """Exams, the documents that the RIS dropped for them, and the studies that belong to them."""
 
-import json
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -13,23 +11,20 @@ from peewee import fn
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.namings import Namings
 from router.catalogue.statement import Insert, Statement
+from router.catalogue.studies import StudyHere, studies_here
 from router.catalogue.tables import (
     Document,
     Exam,
     ExamStudy,
-    Instance,
     SeenFile,
     Study,
     StudyAccession,
-    StudyIdentity,
     Upload,
 )
-from router.correlate.identity import StudyIdentity as Identity
 from router.correlate.naming import doubt, identifiers
 from router.correlate.versions import JsonVersion, PdfVersion, successive
 from router.errors import IntegrityError
 from router.exam.key import ExamKey, approved
-from router.model import Patient
 
 _KNOWN = Statement("SELECT id FROM exam WHERE branch = ? AND exam_id = ?", Exam.branch, Exam.exam_id)
 _NEW_EXAM, _NEW_DOCUMENT = Insert(Exam), Insert(Document)
@@ -75,25 +70,6 @@ class Waiting:
     document: int
     place: str
     owner: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StudyHere:
-    """A study of which at least one instance is here. `study_date` is DA, `study_time` TM."""
-
-    uid: str
-    identities: tuple[Identity, ...]
-    accession_number: str
-    study_date: str
-    study_time: str
-    description: str
-    manufacturer: str
-    model: str
-    station_name: str
-    modalities: tuple[str, ...]
-    instances: int
-    doubt: str
-    last_received: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +218,20 @@ class Exams:
                 self.namings.say(number, document.words or (), document.names)
         return number
 
+    def restate(self, document: int, key: ExamKey, content: str, reported: str) -> bool:
+        """Replace what a JSON is known to say of approval, times and report; whether that is new."""
+        values: dict[str, Any] = {
+            "approved": approved(key), "submit_time": key.submit_time, "approve_time": key.approve_time,
+            "content": content, "reported": reported,
+        }  # fmt: skip
+        columns = [getattr(Document, column) for column in values]
+        with self._engine.write():
+            known = self._engine.run(Document.select(*columns).where(Document.id == document).tuples())
+            if known[0] == tuple(values.values()):
+                return False
+            self._engine.run(Document.update(**values).where(Document.id == document))
+        return True
+
     def bind(self, document: int, exam: int, revision: int, place: str, now: datetime) -> None:
         """Give a PDF its exam, or another one than it had."""
         with self._engine.write():
@@ -329,6 +319,8 @@ class Exams:
 
     def mark_stale(self, documents: Sequence[int]) -> list[int]:
         """Mark older versions that came late; those that were not marked before are returned."""
+        if not documents:
+            return []
         with self._engine.write():
             mine = Document.id.in_(list(documents)) & ~Document.stale
             fresh = [row[0] for row in self._engine.run(Document.select(Document.id).where(mine).tuples())]
@@ -357,13 +349,18 @@ class Exams:
                 mine = (ExamStudy.exam == exam) & ExamStudy.study_uid.in_(portion)
                 self._engine.run(ExamStudy.delete().where(mine))
 
-    def candidates(self, accession_number: str) -> list[StudyHere]:
-        """Studies that name this accession number, as their own or in RequestAttributesSequence."""
+    def candidates(self, accession_number: str, known: Mapping[str, StudyHere] = {}) -> list[StudyHere]:
+        """Studies that name this accession number, as their own or in RequestAttributesSequence.
+
+        Those of `known`, which were read before, are not read again.
+        """
         if not accession_number:
             return []
         named = StudyAccession.accession_number == accession_number
         query = Study.select(Study.uid).join(StudyAccession).where(named).order_by(Study.id).tuples()
-        return list(self.studies([row[0] for row in self._engine.run(query)]).values())
+        uids = [row[0] for row in self._engine.run(query)]
+        found = {**self.studies(uid for uid in uids if uid not in known), **known}
+        return [found[uid] for uid in uids]
 
     def case(self, exam: int) -> Case:
         """Everything about an exam, in one view."""
@@ -390,21 +387,7 @@ class Exams:
 
     def studies(self, uids: Iterable[str]) -> dict[str, StudyHere]:
         """Those of the studies that are here."""
-        return {study.uid: study for portion in portions(list(uids)) for study in self._studies(portion)}
-
-    def _studies(self, uids: Sequence[str]) -> list[StudyHere]:
-        rows = self._engine.run(Study.select().where(Study.uid.in_(uids)).order_by(Study.id))
-        ids = [row.id for row in rows]
-        identities: dict[int, list[Identity]] = defaultdict(list)
-        mine = StudyIdentity.study.in_(ids)
-        for i in self._engine.run(StudyIdentity.select().where(mine).order_by(StudyIdentity.id)):
-            identities[i.study_id].append(_identity(i))
-        counts: dict[int, list[tuple[str, int]]] = defaultdict(list)
-        columns = (Instance.study, Instance.modality)
-        query = Instance.select(*columns, fn.COUNT(Instance.id)).where(Instance.study.in_(ids) & Instance.newest)
-        for study, modality, n in self._engine.run(query.group_by(*columns).tuples()):
-            counts[study].append((modality, n))
-        return [_study(row, identities[row.id], counts[row.id]) for row in rows]
+        return studies_here(self._engine, uids)
 
     def _siblings(self, exam: int, links: Iterable[str]) -> tuple[Sibling, ...]:
         columns = (Exam.id, Exam.accession_number, Exam.patient_id, Exam.patient_name, ExamStudy.study_uid)
@@ -438,16 +421,3 @@ def _json(row: Any) -> JsonVersion:
     return JsonVersion(
         row.id, row.arrived, row.file_time, row.submit_time, row.approve_time, row.approved, row.content, row.reported
     )
-
-
-def _identity(row: Any) -> Identity:
-    patient = Patient(row.patient_id, row.name, row.birth_date, row.sex)
-    return Identity(patient, row.accession_number, tuple(json.loads(row.other_accession_numbers)))
-
-
-def _study(row: Any, identities: Sequence[Identity], counts: Sequence[tuple[str, int]]) -> StudyHere:
-    return StudyHere(
-        row.uid, tuple(identities), row.accession_number, row.study_date, row.study_time, row.description,
-        row.manufacturer, row.model, row.station_name, tuple(sorted(m for m, _ in counts if m)),
-        sum(n for _, n in counts), row.doubt, row.last_received,
-    )  # fmt: skip

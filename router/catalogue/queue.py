@@ -5,8 +5,6 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from peewee import fn
-
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.tables import Delivery as Row
 from router.catalogue.tables import Exam, ExamStudy
@@ -173,12 +171,6 @@ class Queue:
             with self._engine.write():
                 moved += sum(self.move(d, State.READY, now, why, changes=changes) for d in portion)
         return moved
-
-    def counts(self) -> dict[tuple[str, Channel, State], int]:
-        """How many deliveries per destination, channel and state."""
-        columns = (Row.destination, Row.channel, Row.state)
-        query = Row.select(*columns, fn.COUNT(Row.id)).group_by(*columns).tuples()
-        return {(name, Channel(c), State(s)): n for name, c, s, n in self._engine.run(query)}
 
     # -- for people
 

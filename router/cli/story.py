@@ -16,6 +16,7 @@ _NEEDS = {
     "pdf": "the report PDF",
     "images": "images of every study that belongs to the exam",
     "stable": "the study to be quiet, so that no more images are on their way",
+    "commitment": "the destination's word that it keeps what it has taken (storage commitment)",
 }
 
 
@@ -33,6 +34,7 @@ def tell(story: Story, review: Review, zone: ZoneInfo) -> None:
     for line in story.lines:
         if line.delivery.channel == Channel.IMAGES:
             _tell_ledger(line.delivery, review)
+            _tell_requests(line.delivery, review, zone)
     if story.uploads:
         uploads = [(str(u.n), u.idem, local(u.confirmed, zone), u.receipt or "-") for u in story.uploads]
         show("Uploads", ("Revision", "idem", "Confirmed", "Receipt"), uploads)
@@ -67,6 +69,13 @@ def _tell_ledger(one: Delivery, review: Review) -> None:
     show(f"Ledger of {one.destination}", columns, rows)
 
 
+def _tell_requests(one: Delivery, review: Review, zone: ZoneInfo) -> None:
+    rows = [(r.transaction, local(r.asked, zone), str(r.instances)) for r in review.requests(one)]
+    if rows:
+        columns = ("Transaction UID", "Asked", "Instances")
+        show(f"Storage commitment asked of {one.destination}, no report yet", columns, rows)
+
+
 def story_json(story: Story, review: Review) -> dict[str, Any]:
     """The story as one JSON object."""
     case = story.case
@@ -90,6 +99,7 @@ def story_json(story: Story, review: Review) -> dict[str, Any]:
 def _delivery_json(line: Line, review: Review) -> dict[str, Any]:
     one = line.delivery
     ledger = review.ledger(one) if one.channel == Channel.IMAGES else []
+    requests = review.requests(one) if one.channel == Channel.IMAGES else []
     return {
         "id": str(one.id),
         "destination": one.destination,
@@ -104,5 +114,8 @@ def _delivery_json(line: Line, review: Review) -> dict[str, Any]:
             {"series": e.uids.series, "instance": e.uids.sop, "version": e.version, "class": e.series_class,
              "class_rule": e.class_rule, "state": e.fate, "rule": e.rule, "status": e.status}
             for e in ledger
+        ],
+        "commitment_requests": [
+            {"transaction": r.transaction, "asked": r.asked.isoformat(), "instances": r.instances} for r in requests
         ],
     }  # fmt: skip

@@ -40,12 +40,15 @@ def command(config_file: Path, as_json: bool, rebuild: bool) -> None:
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     waiting = waiting_in(config.node.data / "incoming")
     found = take(Studies(config.node.data / "studies"), catalogue.instances, waiting, _progress)
+    uncommitted = catalogue.commitments.waiting()
     catalogue.engine.close_thread()
     if as_json:
         print_json({"instances": found.instances, "missing": found.missing,
                     "corrupt": found.corrupt, "unindexed": found.unindexed})  # fmt: skip
     else:
         _tell(found, rebuilt)
+        if uncommitted:
+            click.echo(f"{uncommitted} sent instance version(s) wait for a destination's storage commitment")
     if not found.sound:
         raise click.exceptions.Exit(1)
 

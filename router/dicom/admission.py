@@ -1,9 +1,8 @@
 """Who may open an association, and how many. Pure: the service loop asks, this answers."""
 
-import ipaddress
 from dataclasses import dataclass
 
-from router.config import Sender
+from router.config import Sender, is_within
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +47,4 @@ def judge(
 
 
 def _is(sender: Sender, calling: str, address: str) -> bool:
-    if sender.ae_title != calling:
-        return False
-    if not sender.address:
-        return True
-    peer = ipaddress.ip_address(address.partition("%")[0])
-    mapped = peer.ipv4_mapped if isinstance(peer, ipaddress.IPv6Address) else None
-    return (mapped or peer) in ipaddress.ip_network(sender.address, strict=False)
+    return sender.ae_title == calling and is_within(address, (sender.address,) if sender.address else ())

@@ -1,10 +1,9 @@
 """A transport connection to a destination (PS3.8 9.1.2): resolved within the allowed networks, TCP, TLS where set."""
 
-import ipaddress
 import socket
 import ssl
 
-from router.config import DicomDestination
+from router.config import DicomDestination, is_within
 from router.errors import DestinationDown
 
 
@@ -47,8 +46,6 @@ def _address(destination: DicomDestination) -> str:
         address = str(socket.getaddrinfo(host, destination.port, type=socket.SOCK_STREAM)[0][4][0])
     except OSError as error:
         raise DestinationDown(f"cannot resolve {host}", hint="check the name and the DNS server") from error
-    allowed = destination.allowed_networks
-    inside = any(ipaddress.ip_address(address) in ipaddress.ip_network(one, strict=False) for one in allowed)
-    if allowed and not inside:
+    if not is_within(address, destination.allowed_networks):
         raise DestinationDown(f"{host} resolves to {address}, outside allowed_networks", hint="check the DNS server")
     return address

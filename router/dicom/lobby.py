@@ -1,8 +1,12 @@
-"""Connections before their association request (PS3.8 Sta2): one thread for all of them, each within ARTIM's time."""
+"""Connections before their association request (PS3.8 Sta2): one thread for all of them, each within ARTIM's time.
+
+Where it is TLS, the handshake comes first, within the same time.
+"""
 
 import contextlib
 import selectors
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +14,7 @@ from dataclasses import dataclass, field
 
 from router.dicom import negotiation, pdu
 from router.dicom.pdu import AbortReason, AbortSource, PduType, Violation
+from router.dicom.tls import close_notify, refusal
 
 MOST = 256  # further ones push out the oldest: who means well does not stay long
 
@@ -24,7 +29,21 @@ class Guest:
     until: float
     request: bytearray = field(default_factory=bytearray)
 
-    def wanted(self) -> int:
+    def advance(self) -> None:
+        """Take what has come; returns when the request is whole.
+
+        Raises BlockingIOError or ssl's SSLWantReadError and SSLWantWriteError when more is to come, Violation, OSError
+        when the connection is lost or TLS fails, EOFError when the peer closed it.
+        """
+        if isinstance(self.connection, ssl.SSLSocket):
+            self.connection.do_handshake()
+        while wanted := self._wanted():  # to the end: the selector does not know what TLS has read and kept
+            data = self.connection.recv(wanted)
+            if not data:
+                raise EOFError
+            self.request += data
+
+    def _wanted(self) -> int:
         """Bytes still to come: no more is ever read. Violation when this will be no association request."""
         if len(self.request) < pdu.HEADER_BYTES:
             return pdu.HEADER_BYTES - len(self.request)
@@ -36,10 +55,20 @@ class Guest:
 
 
 class Lobby:
-    """`ready` gets each guest whose request is whole, `gone` the number of each that is turned out."""
+    """`ready` gets each guest whose request is whole, `gone` each that is turned out, with the reason if there is one.
 
-    def __init__(self, seconds: float, ready: Callable[[Guest], None], gone: Callable[[int], None]) -> None:
+    With `tls` every guest must come through its handshake.
+    """
+
+    def __init__(
+        self,
+        seconds: float,
+        tls: ssl.SSLContext | None,
+        ready: Callable[[Guest], None],
+        gone: Callable[[Guest, str], None],
+    ) -> None:
         self._seconds = seconds
+        self._tls = tls
         self._ready = ready
         self._gone = gone
         self._guests: list[Guest] = []  # the oldest first
@@ -82,7 +111,7 @@ class Lobby:
                 if key.fileobj is self._ear:
                     self._seat()
                 else:
-                    self._read(key.data)
+                    self._attend(key.data)
             self._turn_out_late()
         self._seat()
         for guest in list(self._guests):
@@ -98,28 +127,38 @@ class Lobby:
             arriving, self._arriving = self._arriving, []
         for guest in arriving:
             guest.connection.setblocking(False)
+            try:
+                guest.connection = self._wrapped(guest.connection)
+            except OSError:  # lost already
+                guest.connection.close()
+                self._gone(guest, "")
+                continue
             self._guests.append(guest)
             self._selector.register(guest.connection, selectors.EVENT_READ, guest)
             if len(self._guests) > MOST:
                 self._turn_out(self._guests[0])
 
-    def _read(self, guest: Guest) -> None:
+    def _wrapped(self, connection: socket.socket) -> socket.socket:
+        if self._tls is None:
+            return connection
+        return self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+
+    def _attend(self, guest: Guest) -> None:
         if guest not in self._guests:
             return  # turned out in this same round
         try:
-            data = guest.connection.recv(guest.wanted())
-            guest.request += data
-            wanted = guest.wanted() if data else 0
-        except BlockingIOError:
-            return
-        except OSError:
-            data, wanted = b"", 0
-        except Violation as error:
-            self._turn_out(guest, pdu.abort(AbortSource.SERVICE_PROVIDER, error.reason))
-            return
-        if not data:
+            guest.advance()
+        except (BlockingIOError, ssl.SSLWantReadError):
+            self._selector.modify(guest.connection, selectors.EVENT_READ, guest)
+        except ssl.SSLWantWriteError:
+            self._selector.modify(guest.connection, selectors.EVENT_WRITE, guest)
+        except ssl.SSLError as error:
+            self._turn_out(guest, refusal(error))
+        except (OSError, EOFError):
             self._turn_out(guest)
-        elif not wanted:
+        except Violation as error:
+            self._turn_out(guest, f"aborted: {error}", pdu.abort(AbortSource.SERVICE_PROVIDER, error.reason))
+        else:
             self._leave(guest)
             self._ready(guest)
 
@@ -128,12 +167,14 @@ class Lobby:
         while self._guests and self._guests[0].until <= now:
             self._turn_out(self._guests[0])
 
-    def _turn_out(self, guest: Guest, word: bytes = b"") -> None:
+    def _turn_out(self, guest: Guest, reason: str = "", word: bytes = b"") -> None:
         self._leave(guest)
-        with contextlib.suppress(OSError):
-            guest.connection.send(word)
+        if word:
+            with contextlib.suppress(OSError):
+                guest.connection.send(word)
+            close_notify(guest.connection)
         guest.connection.close()
-        self._gone(guest.number)
+        self._gone(guest, reason)
 
     def _leave(self, guest: Guest) -> None:
         self._guests.remove(guest)

@@ -2,13 +2,14 @@
 
 import logging
 import socket
+import ssl
 import threading
 import time
 
 from router.dicom import quiet
 from router.dicom.acceptor import Acceptor, Desk, Service
 from router.dicom.lobby import Guest, Lobby
-from router.dicom.store import Sink
+from router.dicom.store import Refused, Sink
 from router.dicom.wire import Limits, Wire
 from router.errors import traceback_of
 
@@ -18,11 +19,23 @@ _log = logging.getLogger(__name__)
 
 
 class Receiver:
-    """The Storage SCP of one process. Every `take` is answered, sooner or later, by `desk.ended`."""
+    """The Storage SCP of one process. Every `take` is answered, sooner or later, by `desk.ended`.
 
-    def __init__(self, sink: Sink, desk: Desk, limits: Limits, receiving_ae: str | None) -> None:
-        self._service = Service(sink, desk, limits, receiving_ae, threading.Event())
-        self._lobby = Lobby(limits.association_request, self._begin, desk.ended)
+    `tls` as `tls.server_context` makes it; None: plain connections. With `reports` storage commitment is reported here.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        desk: Desk,
+        limits: Limits,
+        receiving_ae: str | None,
+        tls: ssl.SSLContext | None,
+        *,
+        reports: bool,
+    ) -> None:
+        self._service = Service(sink, desk, limits, receiving_ae, reports, threading.Event())
+        self._lobby = Lobby(limits.association_request, tls, self._begin, self._turned_out)
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, tuple[Acceptor, Wire]] = {}
 
@@ -64,6 +77,11 @@ class Receiver:
         with self._lock:
             self._open[thread] = acceptor, wire
         thread.start()
+
+    def _turned_out(self, guest: Guest, reason: str) -> None:
+        if reason:
+            self._service.desk.record(Refused("", guest.address, reason))
+        self._service.desk.ended(guest.number)
 
     def _serve(self, acceptor: Acceptor, request_pdu: bytes) -> None:
         try:

@@ -1,11 +1,20 @@
 """DICOM over TLS by BCP 195 (PS3.15 B.9 ff.; RFC 9325): TLS 1.2 or newer, forward secrecy, authenticated encryption."""
 
+import socket
 import ssl
+from contextlib import suppress
 
 from router.config import Tls
 from router.errors import ConfigurationError
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+_REFUSALS = {
+    "WRONG_VERSION_NUMBER": "the sender does not speak TLS",
+    "HTTP_REQUEST": "the sender does not speak TLS",
+    "UNSUPPORTED_PROTOCOL": "the sender offers no TLS 1.2 or newer",
+    "NO_SHARED_CIPHER": "the sender offers no cipher of BCP 195",
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the sender shows no certificate",
+}
 
 
 def client_context(tls: Tls) -> ssl.SSLContext:
@@ -27,9 +36,33 @@ def server_context(tls: Tls) -> ssl.SSLContext:
     if tls.certificate is None:
         raise ConfigurationError("tls.certificate is missing: a listener needs one")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    # A-RELEASE says where an association ends, so a connection that just closes deceives nobody; and we may still
+    # answer after the reading half was shut, which a stopping node does to end a wait
+    context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
     if tls.ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
     return _settled(context, tls)
+
+
+def refusal(error: ssl.SSLError) -> str:
+    """Why a handshake with a sender failed, for an administrator; "" when the sender just closed the connection."""
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return ""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = f"the sender's certificate is not accepted: {error.verify_message}"
+    else:
+        reason = error.reason or ""
+        why = _REFUSALS.get(reason, reason.replace("_", " ").lower())
+    return f"no TLS connection: {why}"
+
+
+def close_notify(connection: socket.socket) -> None:
+    """Where it is TLS, tell the peer that nothing more follows (RFC 8446 6.1); its own word is not waited for."""
+    if isinstance(connection, ssl.SSLSocket):
+        with suppress(OSError):
+            connection.settimeout(0)
+            connection.unwrap()
 
 
 def _settled(context: ssl.SSLContext, tls: Tls) -> ssl.SSLContext:
@@ -39,7 +72,7 @@ def _settled(context: ssl.SSLContext, tls: Tls) -> ssl.SSLContext:
         if tls.ca is not None:
             context.load_verify_locations(tls.ca)
     except OSError as error:  # SSLError is one
-        raise ConfigurationError("tls.ca cannot be read as certificates in PEM", file=str(tls.ca)) from error
+        raise ConfigurationError(f"tls.ca {tls.ca} cannot be read as certificates in PEM") from error
     if tls.certificate is not None:
         _show(context, tls)
     return context
@@ -50,9 +83,8 @@ def _show(context: ssl.SSLContext, tls: Tls) -> None:
         context.load_cert_chain(str(tls.certificate), None if tls.key is None else str(tls.key), password=_no_password)
     except OSError as error:
         raise ConfigurationError(
-            "tls.certificate and tls.key cannot be read, or do not belong together",
+            f"tls.certificate {tls.certificate} and its tls.key cannot be read, or do not belong together",
             hint="PEM files, the key without passphrase",
-            file=str(tls.certificate),
         ) from error
 
 

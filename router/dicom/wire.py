@@ -1,10 +1,11 @@
-"""One connection: read in large pieces into one buffer, with a limit on every wait."""
+"""One connection, plain or TLS: read in large pieces into one buffer, with a limit on every wait."""
 
 import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 
+from router.dicom.tls import close_notify
 from router.errors import TransientError
 
 BUFFER_BYTES = 2**18
@@ -125,6 +126,7 @@ class Wire:
             left = _LAST_READ
             while left > 0 and time.monotonic() < until:
                 left -= self._receive(self._view)
+        close_notify(self._socket)
         self._socket.close()
 
     def _receive(self, into: memoryview) -> int:
@@ -152,4 +154,5 @@ class Wire:
 
     def _shut(self, how: int) -> None:
         with suppress(OSError):  # closed already
-            self._socket.shutdown(how)
+            # a TLS socket's own shutdown takes the session from under the thread that reads and writes
+            socket.socket.shutdown(self._socket, how)

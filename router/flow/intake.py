@@ -6,7 +6,7 @@ crash before the original is moved finds the same file again, which is known by 
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from router.correlate.naming import words
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey, key_of
-from router.exam.read import read
+from router.flow.references import References
 from router.reports import pdf, pickup
 from router.reports.reader import Readers
 from router.reports.settle import Seen
@@ -60,10 +60,11 @@ class Intake:
     """Takes settled files, a batch at a time."""
 
     def __init__(
-        self, config: Config, exams: Exams, storage: Storage, journal: Journal, clock: Clock,
+        self, config: Config, references: References, exams: Exams, storage: Storage, journal: Journal, clock: Clock,
         readers: Readers | None = None,
     ) -> None:  # fmt: skip
         self._config = config
+        self._references = references
         self._folder = config.reports.folder
         pattern = config.reports.name_pattern
         self._pattern = re.compile(pattern) if pattern else None
@@ -115,7 +116,8 @@ class Intake:
         stem = pickup.stem_of(self._folder, seen.path)
         key, said = None, None
         if _kind(seen) == "json":
-            key = key_of(read(data), zone=self._config.node.timezone, default_branch=self._branch(stem))
+            document = self._references.read(data)
+            key = key_of(document, zone=self._config.node.timezone, default_branch=self._branch(stem))
         elif isinstance(text := texts[seen], InvalidData):
             raise text
         elif self._config.reports.pdf_text_check:
@@ -261,6 +263,21 @@ class Intake:
             place = self._reports.place(kind, exam, revision)
             if not self._reports.taken(place):
                 return revision, place
+
+    # -- reading again
+
+    def reread(self, exams: Iterable[int]) -> None:
+        """Take anew what the JSONs of these exams say: the mapping file may have been mended since they came."""
+        for exam in exams:
+            case = self._exams.case(exam)
+            for version in case.jsons:
+                data, branch = self._reports.read(case.places[version.document]), case.branch
+                try:
+                    key = key_of(self._references.read(data), zone=self._config.node.timezone, default_branch=branch)
+                except InvalidData:
+                    continue
+                if self._exams.restate(version.document, key, *reported(key)):
+                    self._exams.touch([exam], self._clock.now())
 
     # -- refusing
 

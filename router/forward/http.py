@@ -18,11 +18,11 @@ from requests.adapters import HTTPAdapter
 from urllib3 import exceptions as transport
 
 from router.clock import Clock
-from router.config import HttpDestination
+from router.config import HttpDestination, is_within
 from router.crypto.keys import read_secret
 from router.errors import ConfigurationError, DestinationDown, TransientError
 from router.forward.answer import Answer
-from router.forward.route import is_allowed, resolve
+from router.forward.route import resolve
 
 MAX_ANSWER = 1024 * 1024
 _CHUNK = 256 * 1024
@@ -225,7 +225,7 @@ class _Guard(urllib3.connection.HTTPConnection):
         except (ConnectionError, TimeoutError) as error:
             raise transport.NewConnectionError(self, str(error)) from error
         address = self.sock.getpeername()[0]
-        if not is_allowed(address, self._allowed):
+        if not is_within(address, self._allowed):
             self.close()
             raise transport.NewConnectionError(self, f"{address} is outside allowed_networks")
 

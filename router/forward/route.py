@@ -1,9 +1,9 @@
 """Where a destination's name leads, and whether that is on the line it should be on (DB11 5.1)."""
 
-import ipaddress
 import socket
 from collections.abc import Sequence
 
+from router.config import is_within
 from router.errors import DestinationDown
 
 
@@ -20,15 +20,9 @@ def resolve(host: str, port: int, allowed_networks: Sequence[str]) -> tuple[str,
         raise DestinationDown(f"the name {host} does not resolve", hint="check DNS or the host", host=host) from error
     addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
     for address in addresses:
-        if not is_allowed(address, allowed_networks):
+        if not is_within(address, allowed_networks):
             raise outside(host, address)
     return addresses
-
-
-def is_allowed(address: str, allowed_networks: Sequence[str]) -> bool:
-    """Whether an address lies in one of the networks; any does when there are none."""
-    ip = ipaddress.ip_address(address)
-    return not allowed_networks or any(ip in ipaddress.ip_network(each, strict=False) for each in allowed_networks)
 
 
 def outside(host: str, address: str) -> DestinationDown:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from router.model import InstanceUids
 from router.storage.durable import FILE_MODE, make_folder
-from router.storage.journal import LARGEST, SEGMENT_BYTES, Journal, oldest_unfiled, recover
+from router.storage.journal import LARGEST, SEGMENT_BYTES, Journal, discard, oldest_unfiled, recover
 
 _MOST_PARTS = 512  # of one writev; the system's own limit is 1,024
 _SOON = 0.1  # seconds: what a worker told of has its file by then, unless more and more comes
@@ -163,10 +163,13 @@ class Incoming:
         """Where the worker of that number writes, counted from 1."""
         return self._folder / str(worker)
 
-    def sweep(self) -> None:
-        """Remove what was never acknowledged, in every folder. No worker may be running."""
+    def sweep(self, workers: int) -> None:
+        """As `sweep`, for every folder, also those of more workers than there will be. None may be running."""
+        mine = [self.worker_folder(n + 1) for n in range(workers)]
         for folder in self._folders():
             sweep(folder)
+            if folder not in mine:
+                discard(folder)
 
     def files(self, limit: int) -> list[Path]:
         """Up to `limit` acknowledged files in the order of arrival, the same ones until they are gone.

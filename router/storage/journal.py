@@ -147,13 +147,13 @@ class Journal:
                 self._came.set()
 
     def _prepare(self) -> None:
-        for number in range(self._wanted):
-            path = self._folder / f"{number}{_SUFFIX}"
+        wanted = [self._folder / f"{number}{_SUFFIX}" for number in range(self._wanted)]
+        discard(self._folder, keep=wanted)
+        for path in sorted(wanted, key=Path.exists, reverse=True):
             try:
-                segment = Segment.prepare(path, SEGMENT_BYTES)
-                sync_folder(self._folder)
+                segment = Segment(path) if path.exists() else Segment.prepare(path, SEGMENT_BYTES)
             except OSError as error:
-                _log.error("the journal has %d of %d segments: %s", number, self._wanted, error.strerror)
+                _log.error("the journal has %d of %d segments: %s", len(self._segments), self._wanted, error.strerror)
                 path.unlink(missing_ok=True)
                 return
             with self._lock:
@@ -216,15 +216,23 @@ def file(segment: Segment, record: Record, path: Path) -> None:
 
 
 def recover(folder: Path, name: Callable[[int], str]) -> None:
-    """File what a former life has acknowledged and not filed, then remove the segments. No worker may be running."""
-    segments = sorted(folder.glob(f"*{_SUFFIX}"))
-    for path in segments:
-        segment = Segment(path)
-        try:
+    """File what a former life has acknowledged and not filed. No worker may be running."""
+    segments = [Segment(path) for path in sorted(folder.glob(f"*{_SUFFIX}"))]
+    try:
+        for segment in segments:
             for record in segment.records():
                 file(segment, record, folder / name(record.arrived))
-        finally:
+        sync_folder(folder)
+        for segment in segments:
+            segment.begin(secrets.token_bytes(16))
+    finally:
+        for segment in segments:
             segment.close()
-    sync_folder(folder)
-    for path in (*segments, folder / _OLDEST):
-        path.unlink(missing_ok=True)
+    (folder / _OLDEST).unlink(missing_ok=True)
+
+
+def discard(folder: Path, keep: Sequence[Path] = ()) -> None:
+    """Remove segments that hold nothing, but those to keep that have the right size."""
+    for path in folder.glob(f"*{_SUFFIX}"):
+        if path not in keep or path.stat().st_size != SEGMENT_BYTES:
+            path.unlink()

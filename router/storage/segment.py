@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from router.storage.durable import FILE_MODE
+from router.storage.durable import FILE_MODE, sync_folder
 
 SLOT = 4096
 _MARK = b"INCOMING"
@@ -56,7 +56,7 @@ class Segment:
 
     @classmethod
     def prepare(cls, path: Path, size: int) -> "Segment":
-        """A new one, its blocks written; OSError when there is no room. The folder is the caller's to sync."""
+        """A new one, its blocks written and its name durable; OSError when there is no room."""
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
         try:
             for _ in range(0, size, len(_ZEROS)):
@@ -64,6 +64,7 @@ class Segment:
             os.fsync(handle)
         finally:
             os.close(handle)
+        sync_folder(path.parent)
         return cls(path)
 
     def begin(self, key: bytes) -> int:

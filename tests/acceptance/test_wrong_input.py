@@ -14,8 +14,10 @@ from pydicom import dcmread
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE
 
-from harness import BOTH, Exam, Site, command_here, make_exam, send_all
+from certificates import Authority
+from harness import BOTH, Exam, Site, command, command_here, make_exam, send_all
 from router.crypto.keys import load_api_key
+from router.errors import TransientError
 from router.model import Channel
 from router.states import Needs, State
 
@@ -99,6 +101,29 @@ def test_a_data_set_without_uids_is_answered_a900_and_the_next_one_is_taken(miss
     site.wait_until(lambda: kept.is_dir() and len(list(kept.iterdir())) == 1, "the right one is filed, alone")
     assert set((site.data / "quarantine").rglob("*")) == before
     site.wait_until(lambda: "refused" in site.log, "the worker tells of it")
+
+
+def test_a_node_with_tls_takes_images_over_tls_alone_and_keeps_its_key_secret(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    own, pacs = authority.issue("node"), authority.issue("pacs")
+    site = Site(tmp_path / "site", stable_after="300 ms", tls=own)
+    try:
+        exam = make_exam(site.start(), 1, instances=3)
+        with pytest.raises(TransientError):
+            send_all(site.port, exam.study.files)
+        site.wait_until(lambda: "the sender does not speak TLS" in site.log, "the refusal is told")
+        send_all(site.port, exam.study.files, tls=pacs)
+        site.report(exam)
+        site.wait_for(State.DELIVERED, exam.id)
+        site.assert_images_equal(exam.study)
+        assert site.node.stop() == 0
+        assert own.key is not None
+        own.key.chmod(0o640)
+        refused = command("run", "--config", site.config_file)
+        assert refused.returncode == 2
+        assert f"chmod 600 {own.key}" in refused.stderr
+    finally:
+        site.stop()
 
 
 # -- files of the drop folder

@@ -5,12 +5,12 @@ import resource
 import shutil
 import textwrap
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from measure import become_quiet, say
+from measure import Run, become_quiet, markdown, say
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
@@ -22,10 +22,12 @@ from router.demo.report import FINDINGS, IMPRESSION
 from router.events import Event, Journal
 from router.flow.intake import Intake
 from router.flow.pickup import Pickup
+from router.flow.references import References
 from router.storage import open_storage
 from samples import exam_document
 
 PAIRS = 25_000
+_MOST_ROUNDS = 2
 _EXAM_ID, _ACCESSION = b"V99999999", b"A99999999"
 _CONFIG = """
 [hospital]
@@ -41,24 +43,19 @@ settle = "0 s"
 """
 
 
-def run(folder: Path, sections: Sequence[str], rounds: int) -> Iterator[str]:
-    """The tables, as they are measured."""
-    for section in sections:
-        yield SECTIONS[section](folder / section, rounds)
-
-
-def pairs(folder: Path, rounds: int) -> str:
-    """25,000 pairs of exam JSON and PDF, text check on."""
+def pairs(run: Run) -> str:
+    """25,000 pairs of exam JSON and PDF, each PDF read and its text checked; twice at most."""
     heads = ["pairs", "first ones after s", "all after s", "ms a pair", "memory at a tenth, MiB", "at the end, MiB"]
-    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    for number in range(min(rounds, 2)):
-        cells = Taking(folder / str(number), PAIRS).run().cells()
-        lines.append(f"| {' | '.join(cells)} |")
-        shutil.rmtree(folder / str(number))
-    return "**report pairs waiting in the drop folder**\n\n" + "\n".join(lines)
-
-
-SECTIONS = {"pairs": pairs}
+    rows = []
+    for number in range(1, min(run.rounds, _MOST_ROUNDS) + 1):
+        folder = run.folder / str(number)
+        taking = Taking(folder, run.count(PAIRS))
+        waited = become_quiet() if run.quiet else 0.0
+        taking.run()
+        say(f"  round {number}: {taking.seconds:.2f} s (quiet after {waited:.1f} s)")
+        rows.append(taking.cells())
+        shutil.rmtree(folder)
+    return markdown("Report pairs that wait in the drop folder", heads, rows)
 
 
 class Taking:
@@ -73,13 +70,13 @@ class Taking:
         self.first = self.seconds = 0.0
         self.memory: list[int] = []
 
-    def run(self) -> "Taking":
+    def run(self) -> None:
         """Take them all."""
-        say(f"  quiet after {become_quiet():.1f} s")
         journal = Journal(self._note)
         data = self._config.node.data
         storage, catalogue = open_storage(data, "bench"), open_catalogue("", data, journal)
-        intake = Intake(self._config, catalogue.exams, storage, journal, SystemClock())
+        references = References(self._config)
+        intake = Intake(self._config, references, catalogue.exams, storage, journal, SystemClock())
         loop = Pickup(self._config.reports, intake, journal, SystemClock(), known=False)
         self._began = time.monotonic()
         loop.step()
@@ -87,7 +84,6 @@ class Taking:
         self.memory.append(_resident())
         intake.close()
         catalogue.engine.close_thread()
-        return self
 
     def _note(self, event: Event) -> None:
         if event.exam is None and "files of the drop folder" in event.text:
@@ -136,3 +132,6 @@ def _resident() -> int:
     """Bytes of this process that are in memory; the programs that read PDFs have their own limit."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize()
+
+
+SECTIONS: Mapping[str, Callable[[Run], str]] = {"pairs": pairs}

@@ -15,17 +15,17 @@ from router.dicom.server import StorageServer
 from router.dicom.wire import Limits
 from router.storage.incoming import Incoming, IncomingFolder
 
-JOURNAL = 2**26  # the default for each worker
+JOURNAL = 2**29  # the node's default, for all workers together
 
 
 def ours(folder: Path, port: int, workers: int, max_pdu: int) -> None:
     """The node's own."""
     incoming = Incoming(folder)
     own = IncomingFolder(incoming.worker_folder(1), 0, 0 if workers else JOURNAL)
-    sink = worker.commands(incoming, workers, 0, JOURNAL) if workers else own
+    sink = worker.commands(incoming, workers, 0, JOURNAL // workers) if workers else own
     server = StorageServer(
         sink,
-        admission=Admission(max_associations_per_sender=64),
+        admission=Admission(),
         record=lambda _: None,
         limits=Limits(max_pdu=max_pdu),
     )

@@ -1,7 +1,6 @@
 """DICOM over TLS: our sender to DCMTK's receiver, our two sides to each other, and what is refused."""
 
 import contextlib
-import ipaddress
 import socket
 import ssl
 import subprocess
@@ -9,72 +8,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from certificates import Authority, as_given
 from peers import CT, client, data_set, send, stored, tool, wait_until
 from router.config import Tls
 from router.dicom.status import Verdict
 from router.dicom.tls import client_context, server_context
 from router.errors import ConfigurationError, DestinationDown
-
-
-@dataclass(frozen=True)
-class Authority:
-    """A CA that signs certificates for the test."""
-
-    folder: Path
-    name: str
-
-    def __post_init__(self) -> None:
-        key = ec.generate_private_key(ec.SECP256R1())
-        object.__setattr__(self, "_key", key)
-        self._write(self.name, key, self._built(self.name, key, "", ca=True))
-
-    @property
-    def certificate(self) -> Path:
-        return self.folder / f"{self.name}.crt"
-
-    def issue(self, name: str, host: str = "127.0.0.1") -> Tls:
-        """Files of a certificate for `host`, trusting this authority."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        self._write(name, key, self._built(name, key, host, ca=False))
-        return Tls(certificate=self.folder / f"{name}.crt", key=self.folder / f"{name}.key", ca=self.certificate)
-
-    def _built(self, name: str, key: ec.EllipticCurvePrivateKey, host: str, *, ca: bool) -> x509.Certificate:
-        now = datetime.now(UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(_named(name))
-            .issuer_name(_named(self.name))
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(hours=1))
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        )
-        if host:
-            names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
-            builder = builder.add_extension(names, critical=False)
-        signing: ec.EllipticCurvePrivateKey = self._key  # type: ignore[attr-defined]  # set above, frozen since
-        return builder.sign(signing, hashes.SHA256())
-
-    def _write(self, name: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
-        pem = serialization.Encoding.PEM
-        plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        (self.folder / f"{name}.crt").write_bytes(certificate.public_bytes(pem))
-        (self.folder / f"{name}.key").write_bytes(key.private_bytes(pem, *plain))
-
-
-def _named(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
 @pytest.fixture
@@ -104,10 +47,6 @@ def storescp_tls(folder: Path, tls: Tls) -> Iterator[int]:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def as_given(tls: Tls) -> dict[str, str]:
-    return {name: str(value) for name, value in tls.model_dump().items() if value is not None}
 
 
 def test_dcmtk_receives_over_tls_with_certificates_on_both_sides(authority: Authority, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from router.correlate.versions import pdf_for, successive
 from router.events import Event, Journal, Kind
 from router.flow.correlator import Correlator
 from router.flow.intake import Intake
+from router.flow.references import References
 from router.flow.review import Review
 from router.reports.reader import Readers
 from router.reports.watch import scan
@@ -57,8 +58,9 @@ class Site:
         data = self.config.node.data
         self.storage = open_storage(data, "node-1")
         self.catalogue = open_catalogue("", data, journal)
-        self._intake = Intake(self.config, self.catalogue.exams, self.storage, journal, self.clock, readers)
-        self.correlator = Correlator(self.config, self.catalogue, self.storage, journal, self.clock)
+        references, exams = References(self.config), self.catalogue.exams
+        self._intake = Intake(self.config, references, exams, self.storage, journal, self.clock, readers)
+        self.correlator = Correlator(self.config, references, self.catalogue, self.storage, journal, self.clock)
         self.review = Review(self.catalogue, self.clock)
         self.config.reports.folder.mkdir()
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from test_hostile_peers import GOOD, REQUEST, answer, associated, connected, status, store_command
 
 from router import worker
 from router.dicom import pdu
@@ -19,6 +18,7 @@ from router.dicom.admission import Admission
 from router.dicom.server import StorageServer
 from router.dicom.store import Received, Refused
 from router.storage.incoming import Incoming, IncomingFolder
+from wire import GOOD, REQUEST, answer, associated, connected, status, store_command
 
 MAIN = """
 import sys, time
@@ -166,6 +166,6 @@ def test_the_cataloguer_reads_every_folder_in_order_of_arrival_also_of_workers_t
     unfinished = sinks[2].create()
     assert [path.read_bytes() for path in incoming.files(4)] == [b"x0", b"x1", b"x2", b"x3"]
     assert len(incoming.files(99)) == 6
-    Incoming(tmp_path).sweep()
+    Incoming(tmp_path).sweep(1)
     assert not list(tmp_path.glob("*/*.part"))
     unfinished.discard()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from router.config import Config, is_loopback, load, parse, shipped
+from router.config import Config, is_loopback, is_within, load, parse, shipped
 from router.errors import ConfigurationError
 from router.model import SeriesClass
 
@@ -123,6 +123,13 @@ _FAULTS = [
     ('[[destination]]\nname = "x"\n[destination.dicom]\nhost = "10.0.0.1"', "beyond loopback: set tls, or allow_plain"),
     ('[[destination]]\nname = "x"\n[destination.dicom]\nassociations = 17', "dicom.associations = 17"),
     ('[admin]\nhost = "0.0.0.0"', "loopback only"),
+    ('[[device]]\nDeviceAETitle = "CT01"', "device[0]: expected station_name (0008,1010) or serial_number"),
+    ('[[device]]\nstation_name = "A"\nDeviceAETitle = "医院"', "device[0].DeviceAETitle"),
+    ('[[device]]\nstation_name = "A"\ndepartment = "X"', "device: no [[department]] has the name 'X'"),
+    ('[[department]]\nname = ""', "department[0].name"),
+    ('[codes]\ncomplete = ["sexes"]', "codes.complete[0] = 'sexes'"),
+    ('[codes]\nfolder = "nowhere"', "codes.folder"),
+    ('[reports]\nmapping = "nowhere.toml"', "reports.mapping"),
 ]  # fmt: skip
 
 
@@ -170,6 +177,14 @@ def test_plain_http_beyond_loopback_can_be_asked_for() -> None:
     assert found.destination[0].http is not None
 
 
+def test_dicom_is_received_beyond_loopback_over_tls_or_plain_on_purpose() -> None:
+    text = '[receive]\nhost = "0.0.0.0"\nsenders = [{ ae_title = "CT" }]\n'
+    secured = config(text + 'tls = { certificate = "node.pem", ca = "ca.pem" }').receive.tls
+    assert secured is not None
+    assert (secured.certificate, secured.key) == (BASE / "node.pem", None)
+    assert config(text + "allow_plain = true").receive.tls is None
+
+
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("", False),
@@ -177,6 +192,17 @@ def test_plain_http_beyond_loopback_can_be_asked_for() -> None:
 )  # fmt: skip
 def test_what_is_loopback(host: str, loopback: bool) -> None:
     assert is_loopback(host) == loopback
+
+
+@pytest.mark.parametrize(
+    ("address", "networks", "within"),
+    [("10.1.2.3", (), True), ("10.1.2.3", ("10.2.0.0/16",), False), ("10.1.2.3", ("10.2.0.0/16", "10.1.2.0/24"), True),
+     ("10.1.2.3", ("10.1.2.9/24",), True), ("10.1.2.3", ("10.1.2.3",), True),
+     ("::ffff:10.1.2.3", ("10.1.2.0/24",), True), ("::ffff:10.1.2.3", ("::/0",), False),
+     ("fe80::1%eth0", ("fe80::/10",), True), ("10.1.2.3", ("::/0",), False), ("2001:db8::1", ("0.0.0.0/0",), False)],
+)  # fmt: skip
+def test_whether_an_address_lies_in_a_network(address: str, networks: tuple[str, ...], within: bool) -> None:
+    assert is_within(address, networks) == within
 
 
 def test_paths_are_relative_to_the_file_and_need_not_exist_but_for_rules(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -454,3 +455,24 @@ def test_a_crash_at_any_step_loses_nothing_and_takes_nothing_twice(
 def test_the_sample_reports_are_what_they_claim() -> None:
     assert pdf.text(pdf.check(ONE)).strip() == f"report of {E1}"
     assert ONE != TWO
+
+
+def test_a_mended_mapping_file_counts_for_what_was_taken_before(tmp_path: Path, open_desk: OpenDesk) -> None:
+    mapping = tmp_path / "ris.toml"
+    mapping.write_text('[values."Order.Status"]\n"已发布" = "Reported"\n', encoding="utf-8")
+    desk = open_desk('mapping = "ris.toml"\n')
+    desk.drop("r.json", exam(Order__Status="已审核"))
+    (version,) = desk.case().jsons
+    assert not version.approved
+
+    mapping.write_text('[values."Order.Status"]\n"已审核" = "Reported"\n', encoding="utf-8")
+    desk.restart()
+    touched = desk.case().touched
+    desk.intake.reread([desk.case().exam])
+    (mended,) = desk.case().jsons
+    assert mended == replace(version, approved=True)
+    assert desk.case().touched > touched
+
+    touched = desk.case().touched
+    desk.intake.reread([desk.case().exam])
+    assert desk.case().touched == touched

@@ -165,9 +165,13 @@ def test_a_small_instance_is_durable_before_it_has_a_file(
     for path in (tmp_path / "1").glob("*.journal"):
         (copy / "1" / path.name).write_bytes(path.read_bytes())
     after = Incoming(copy)
-    after.sweep()
+    after.sweep(1)
     assert [path.read_bytes() for path in after.files(10)] == [b"small one"]
-    assert not list(copy.rglob("*.journal"))
+    assert [path.stat().st_size for path in copy.rglob("*.journal")] == [SEGMENT_BYTES] * 2
+    for path in after.files(10):
+        path.unlink()
+    after.sweep(1)  # what has its file is not filed again
+    assert after.files(10) == []
 
 
 def test_behind_the_acknowledgement_everything_gets_a_file_in_the_order_of_arrival(
@@ -217,7 +221,27 @@ def test_a_discarded_instance_is_nowhere(folder: IncomingFolder, tmp_path: Path)
         file.discard()
     assert not list(tmp_path.rglob("*.part"))
     sweep(tmp_path / "1")
-    assert list((tmp_path / "1").iterdir()) == []
+    assert not list(tmp_path.rglob("*.dcm"))
+
+
+def test_segments_are_kept_for_the_next_life_as_many_as_are_wanted(tmp_path: Path) -> None:
+    def live(segments: int) -> list[int]:
+        folder = IncomingFolder(tmp_path / "1", 0, segments * SEGMENT_BYTES)
+        wait_for(lambda: len(found()) == segments)
+        folder.close()
+        return found()
+
+    def found() -> list[int]:
+        return [path.stat().st_ino for path in sorted((tmp_path / "1").glob("*.journal"))]
+
+    first = live(2)
+    assert live(3)[:2] == first
+    assert live(1) == first[:1]
+    os.truncate(tmp_path / "1/0.journal", 100)
+    live(1)
+    assert (tmp_path / "1/0.journal").stat().st_size == SEGMENT_BYTES
+    Incoming(tmp_path).sweep(0)
+    assert found() == []
 
 
 def test_without_a_free_segment_an_instance_is_a_file_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,7 +354,7 @@ def test_a_process_that_is_killed_loses_nothing_that_it_acknowledged(tmp_path: P
     child.wait()
     child.stdout.close()
     incoming = Incoming(tmp_path)
-    incoming.sweep()
+    incoming.sweep(1)
     found = [path.read_bytes() for path in incoming.files(10**6)]
     assert {data[:8] for data in found} >= {line.strip() for line in acknowledged if len(line) == 9}
     assert all(len(data) == 20008 for data in found)

@@ -198,7 +198,7 @@ def test_a_start_sweeps_what_was_never_acknowledged_and_keeps_the_rest(tmp_path:
     whole.write([b"whole"])
     whole.commit(UIDS)
     after = Incoming(tmp_path)
-    after.sweep()
+    after.sweep(1)
     assert [path.read_bytes() for path in after.files(10)] == [b"whole"]
     assert not list(tmp_path.rglob("*.part"))
     fresh = IncomingFolder(tmp_path / "1", 0).create()
