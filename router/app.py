@@ -6,6 +6,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from router import worker
@@ -70,7 +71,8 @@ class Node:
         self._references = References(config)
         self._storage = open_storage(config.node.data, self._owner)
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
-        config.reports.folder.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # a share that does not answer is an alarm of the scan; images go on without it
+            config.reports.folder.mkdir(parents=True, exist_ok=True)
         self._keys = {d.name: load_keys(d.http) for d in config.destination if d.http is not None}
         self._require_private_tls_keys()
         self._require_database()
@@ -83,7 +85,7 @@ class Node:
         self._correlator = Correlator(config, self._references, *known)
         exams = self._catalogue.exams
         self._intake = Intake(config, self._references, exams, self._storage, self._journal, clock)
-        self._pickup = Pickup(config.reports, self._intake, self._journal, clock)
+        self._pickup = Pickup(config.reports, self._intake, self._journal, clock, known=exams.any_document())
         self._commitment_reports = CommitmentReports(self._catalogue, self._journal, clock, random.random)
         self._server = self._make_server()
         self._health = HealthServer(self._report)
@@ -136,6 +138,7 @@ class Node:
         for loop in self._loops:
             loop.stop()
         unfinished = [loop for loop in self._loops if not loop.join(max(until - time.monotonic(), 0.1))]
+        self._intake.close()
         self._health.stop()
         self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
         if unfinished:

@@ -244,6 +244,7 @@ class Reports(_Section):
     name_pattern: Pattern | None = None
     mapping: WrittenPath | None = None
     pdf_text_check: bool = True
+    approved_only: bool = False
     clock_tolerance: Duration = timedelta(minutes=10)
 
 

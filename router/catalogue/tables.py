@@ -12,6 +12,7 @@ from peewee import (
     BigAutoField,
     BigIntegerField,
     BooleanField,
+    CompositeKey,
     DoubleField,
     ForeignKeyField,
     IntegerField,
@@ -21,7 +22,7 @@ from peewee import (
 
 from router.clock import require_aware
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -162,7 +163,7 @@ class Exam(Model):
 
     id = AutoField()
     branch = CleanTextField()
-    exam_id = CleanTextField()
+    exam_id = CleanTextField(index=True)
     accession_number = CleanTextField(index=True, default="")
     patient_id = CleanTextField(default="")
     patient_name = CleanTextField(default="")
@@ -191,7 +192,11 @@ class ExamStudy(Model):
 
 
 class Document(Model):
-    """A file taken from the drop folder. `revision` is its intake revision in the exam; null while unpaired."""
+    """A file taken from the drop folder. `revision` is its intake revision in the exam; null while unpaired.
+
+    Of a PDF: `vouched` that its text names its exam, or that nobody asks; `confirmed` the JSON (a document's id) that
+    a person has said it belongs to.
+    """
 
     id = AutoField()
     kind = CleanTextField()
@@ -208,6 +213,44 @@ class Document(Model):
     content = CleanTextField(default="")
     reported = CleanTextField(default="")
     stale = BooleanField(default=False)
+    vouched = BooleanField(default=False)
+    confirmed = IntegerField(null=True)
+
+
+class ExamWord(Model):
+    """A word by which a report's text names an exam: ExamId, accession number, patient's name."""
+
+    word = CleanTextField()
+    exam = ForeignKeyField(Exam)
+
+    class Meta:
+        table_name = "exam_word"
+        primary_key = CompositeKey("word", "exam")
+
+
+class PdfWord(Model):
+    """What a PDF that nothing vouches for says by its text (`kind` text) or by its name (the pattern's groups)."""
+
+    kind = CleanTextField()
+    word = CleanTextField()
+    document = ForeignKeyField(Document)
+
+    class Meta:
+        table_name = "pdf_word"
+        primary_key = CompositeKey("word", "kind", "document")
+
+
+class SeenFile(Model):
+    """A file that was dealt with and stays in the drop folder. `file_time` in nanoseconds since 1970."""
+
+    path = CleanTextField()
+    size = BigIntegerField()
+    file_time = BigIntegerField()
+    digest = CleanTextField()
+
+    class Meta:
+        table_name = "seen_file"
+        primary_key = CompositeKey("path", "digest")
 
 
 class Delivery(Model):
@@ -323,6 +366,6 @@ class Upload(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Reference, Exam, ExamStudy, Document, Delivery,
-    EventRow, Ledger, Commitment, CommitmentItem, Upload,
+    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Reference, Exam, ExamStudy, Document, ExamWord,
+    PdfWord, SeenFile, Delivery, EventRow, Ledger, Commitment, CommitmentItem, Upload,
 )  # fmt: skip

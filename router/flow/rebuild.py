@@ -18,6 +18,7 @@ from router.catalogue.instances import NewInstance
 from router.catalogue.restore import LOST, Restore
 from router.clock import Clock
 from router.config import Config
+from router.correlate.naming import words
 from router.correlate.readiness import PERSON
 from router.dicom.header import read_instance
 from router.errors import InvalidData
@@ -25,6 +26,7 @@ from router.exam.key import ExamKey, key_of
 from router.flow.correlator import delivery_places
 from router.flow.intake import reported
 from router.flow.references import References
+from router.reports.reader import Readers
 from router.series.classify import Rulebook, classify
 from router.states import State
 from router.storage import Storage
@@ -53,6 +55,7 @@ class Rebuild:
         self._storage = storage
         self._book = book
         self._clock = clock
+        self._readers = Readers(1)
         self._restore = Restore(catalogue.engine)
         self._unreadable: list[str] = []
         self._unknown_exams: set[int] = set()
@@ -60,7 +63,10 @@ class Rebuild:
     def run(self, progress: Progress) -> Rebuilt:
         """Give rows to every file that has none."""
         instances = self._instances(progress)
-        documents = self._documents()
+        try:
+            documents = self._documents()
+        finally:
+            self._readers.close()
         return Rebuilt(instances, documents, self._hold(), tuple(self._unreadable))
 
     # -- instances
@@ -119,11 +125,18 @@ class Rebuild:
         taken = TakenDocument(
             path.suffix.removeprefix("."), source["name"], hashlib.sha256(data).hexdigest(),
             datetime.fromisoformat(source["file_time"]), _age(path), key, *reported(key),
+            self._words(data) if key is None else None,
         )  # fmt: skip
         self._catalogue.exams.add(taken, place, exam, revision, self._clock.now())
         if exam:
             self._restore.revision(exam, number)
         return True
+
+    def _words(self, data: bytes) -> frozenset[str] | None:
+        if not self._config.reports.pdf_text_check:
+            return None
+        (text,) = self._readers.read([data])
+        return frozenset() if isinstance(text, InvalidData) else words(text)
 
     def _key(self, data: bytes) -> ExamKey:
         branch = self._config.hospital.HospitalBranchCode

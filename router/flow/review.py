@@ -11,8 +11,9 @@ from router.catalogue.ledger import Entry, Tally
 from router.catalogue.queue import Delivery
 from router.catalogue.uploads import Frozen
 from router.clock import Clock
-from router.correlate.readiness import PERSON
+from router.correlate.readiness import PDF, PERSON
 from router.correlate.renewal import NEWER_VERSION
+from router.correlate.versions import successive, to_confirm
 from router.errors import InvalidData
 from router.events import Event
 from router.flow.examine import Line as SeriesLine
@@ -104,6 +105,17 @@ class Review:
             self._catalogue.accounts.release(delivery.exam, delivery.destination, self._clock.now())
         changes = {"held_by": "", "error": ""}
         return self._move(delivery, State.WAITING, f"released: {why}", who, changes)
+
+    def confirm(self, delivery: Delivery, why: str, who: str) -> bool:
+        """Release; where the report PDF was in question, the person says that the one that is here belongs to it."""
+        if delivery.held_by == PDF:
+            case = self._catalogue.exams.case(delivery.exam)
+            versions = successive(case.jsons)
+            found = to_confirm(versions, case.pdfs)
+            if found is not None:
+                self._catalogue.exams.confirm_pdf(found.document, versions[-1].document)
+                why = f"report PDF (document {found.document}) confirmed: {why}"
+        return self.release(delivery, why, who)
 
     def retry(self, delivery: Delivery, why: str, who: str) -> bool:
         """Try a failed or deferred delivery again now; take back a cancellation."""

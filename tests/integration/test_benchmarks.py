@@ -33,8 +33,9 @@ ROOT = Path(__file__).parents[2]
         (["pipeline", "ct", "--only", "^the node, 2"], 1),
         (["sustained", "profile"], 0),
         (["series"], 0),
+        (["intake"], 1),
     ],
-    ids=["receive", "forward", "pipeline", "sustained", "series"],
+    ids=["receive", "forward", "pipeline", "sustained", "series", "intake"],
 )
 def test_a_trial_times_each_case_and_leaves_nothing_behind(arguments: list[str], cases: int, tmp_path: Path) -> None:
     tool("storescu")

@@ -72,7 +72,8 @@ class Place:
         changes: dict[str, object] = {"Study.StudyInstanceUIDs": ["1.2"], "Order.AccessionNumber": ""}
         path.write_text(json.dumps(exam_document(changes)), encoding="utf-8")
         state = path.stat()
-        self._intake.take(Seen(path, state.st_size, state.st_mtime_ns))
+        found = self._intake.read([Seen(path, state.st_size, state.st_mtime_ns)])
+        self._intake.file(found.documents)
 
     def receive(self, number: int, image_type: str, thickness: float) -> None:
         facts = SeriesFacts("CT", CT, image_type=("ORIGINAL", "PRIMARY", image_type), slice_thickness=thickness)

@@ -119,10 +119,10 @@ class Place:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
         state = path.stat()
-        intake = Intake(
-            self.config, References(self.config), self.catalogue.exams, self.storage, Journal(), SystemClock()
-        )
-        intake.take(Seen(path, state.st_size, state.st_mtime_ns))
+        references, exams = References(self.config), self.catalogue.exams
+        intake = Intake(self.config, references, exams, self.storage, Journal(), SystemClock())
+        intake.file(intake.read([Seen(path, state.st_size, state.st_mtime_ns)]).documents)
+        intake.close()
 
 
 @pytest.fixture
