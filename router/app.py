@@ -30,6 +30,7 @@ from router.flow.dispatcher import Dispatcher, Lane
 from router.flow.intake import Intake
 from router.flow.loop import Loop, Step
 from router.flow.pickup import Pickup
+from router.flow.references import References
 from router.flow.sending import ImagesSender, ReportSender
 from router.forward.report import ReportAgent, load_keys
 from router.model import Channel
@@ -71,6 +72,7 @@ class Node:
         self._owner = config.node.owner
         self._workers = config.receive.workers or len(os.sched_getaffinity(0))
         self._journal = Journal(log_event)
+        self._references = References(config)
         self._storage = open_storage(config.node.data, self._owner)
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
         config.reports.folder.mkdir(parents=True, exist_ok=True)
@@ -80,9 +82,11 @@ class Node:
         self._catalogue: Catalogue = open_catalogue(config.database.url, config.node.data, self._journal)
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
-        self._correlator = Correlator(config, self._catalogue, self._storage, self._journal, clock)
-        intake = Intake(config, self._catalogue.exams, self._storage, self._journal, clock)
-        self._pickup = Pickup(config.reports, intake, self._journal, clock)
+        known = (self._catalogue, self._storage, self._journal, clock)
+        self._correlator = Correlator(config, self._references, *known)
+        exams = self._catalogue.exams
+        self._intake = Intake(config, self._references, exams, self._storage, self._journal, clock)
+        self._pickup = Pickup(config.reports, self._intake, self._journal, clock)
         self._commitment_reports = CommitmentReports(self._catalogue, self._journal, clock, random.random)
         self._server = self._make_server()
         self._health = HealthServer(self._report)
@@ -101,6 +105,10 @@ class Node:
         now = self._clock.now()
         self._storage.incoming.sweep(self._workers)
         self._catalogue.queue.take_back(self._owner, now)
+        if self._config.reports.mapping is not None:
+            waiting = self._catalogue.queue.in_state([State.WAITING])
+            self._intake.reread({delivery.exam for delivery in waiting})
+        self._correlator.reconsider()
         self._drain_incoming()
         self._journal.subscribe(self._wake_lanes)
         self._pickup.watch.start()
@@ -177,7 +185,16 @@ class Node:
         if destination.http is not None:
             keys = self._keys[destination.name]
             agent = ReportAgent(destination.http, self._config.hospital.USCI, keys, self._clock)
-            report = ReportSender(self._config, self._catalogue, self._storage, agent, keys.api_key, self._clock)
+            report = ReportSender(
+                self._config,
+                self._references,
+                self._catalogue,
+                self._storage,
+                agent,
+                keys.api_key,
+                self._journal,
+                self._clock,
+            )
             lanes.append(Lane(destination.name, Channel.REPORT, 1, report))
         if destination.dicom is not None:
             client = StorageClient(destination.dicom)
@@ -222,11 +239,21 @@ class Node:
         return rest
 
     def _correlate(self) -> float:
+        self._refresh_tables()
         if self._correlator.run_due():
             return 0.0
         following = self._catalogue.exams.next_check()
         now = self._clock.now()
         return _IDLE_SECONDS if following is None else min(max((following - now).total_seconds(), 0.01), _IDLE_SECONDS)
+
+    def _refresh_tables(self) -> None:
+        try:
+            if self._references.refresh():
+                self._journal.record(Event(self._clock.now(), Kind.CONFIGURED, "changed code tables are in use"))
+                self._correlator.reconsider()
+        except ConfigurationError as error:
+            text = "the changed code tables have faults, the former stay in use: " + "; ".join(error.faults)
+            self._journal.record(Event(self._clock.now(), Kind.ALARM, text))
 
     def _send(self, lane: Lane) -> float:
         if self._dispatcher.run_one(lane):

@@ -111,6 +111,9 @@ Network = Annotated[str, AfterValidator(_network)]
 AeTitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+CodeTable = Literal[
+    "branches", "departments", "visit_types", "device_types", "items", "body_parts", "sex", "identity_types"
+]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 
 
@@ -171,6 +174,38 @@ class Hospital(_Section):
     branch: tuple[Branch, ...] = ()
 
 
+class Device(_Section):
+    station_name: str = ""
+    serial_number: str = ""
+    DeviceAETitle: AeTitle | None = None
+    DeviceCode: str = ""
+    DeviceName: str = ""
+    DeviceManufacturer: str = ""
+    DeviceModel: str = ""
+    ExamRoom: str = ""
+    department: str = ""
+
+    @model_validator(mode="after")
+    def _can_be_recognised(self) -> "Device":
+        if not self.station_name and not self.serial_number:
+            raise ValueError("expected station_name (0008,1010) or serial_number (0018,1000)")
+        return self
+
+
+class Department(_Section):
+    name: Annotated[str, Field(min_length=1)]
+    code: str = ""
+    code_std: str = ""
+    name_std: str = ""
+    modalities: tuple[str, ...] = ()
+    branch: str = ""
+
+
+class Codes(_Section):
+    folder: WrittenPath | None = None
+    complete: tuple[CodeTable, ...] = ()
+
+
 class Sender(_Section):
     ae_title: AeTitle
     address: Network = ""
@@ -207,6 +242,7 @@ class Reports(_Section):
     rescan: Budget = timedelta(seconds=30)
     on_pickup: Literal["move", "keep"] = "move"
     name_pattern: Pattern | None = None
+    mapping: WrittenPath | None = None
     pdf_text_check: bool = True
     clock_tolerance: Duration = timedelta(minutes=10)
 
@@ -351,6 +387,9 @@ class Config(_Section):
 
     node: Node = Field(default_factory=dict, validate_default=True)  # relative defaults need the base folder
     hospital: Hospital
+    device: tuple[Device, ...] = ()
+    department: tuple[Department, ...] = ()
+    codes: Codes = Codes()
     receive: Receive = Receive()
     reports: Reports = Field(default_factory=dict, validate_default=True)
     share: Share = Share()
@@ -367,6 +406,13 @@ class Config(_Section):
         names = [d.name for d in self.destination]
         for name in sorted({n for n in names if names.count(n) > 1}):
             raise ValueError(f"destination: two are named {name!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _departments_are_there(self) -> "Config":
+        known = {department.name for department in self.department}
+        for unknown in sorted({d.department for d in self.device if d.department} - known):
+            raise ValueError(f"device: no [[department]] has the name {unknown!r}")
         return self
 
     def destination_named(self, name: str) -> Destination | None:

@@ -16,6 +16,7 @@ class Kind(StrEnum):
     """What can happen."""
 
     STARTED = "started"
+    CONFIGURED = "configured"
     STOPPED = "stopped"
     RECEIVED = "received"
     DUPLICATE = "duplicate"

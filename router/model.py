@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+# Modalities of objects that are made from images, often on a workstation: they tell nothing of the device.
+NO_DEVICE = frozenset({"SR", "KO", "PR", "SEG", "DOC", "REG"})
+
 
 class Channel(StrEnum):
     """The way an exam goes to a destination: report and JSON by HTTP, images by C-STORE."""
@@ -83,3 +86,16 @@ class Header:
     device_serial_number: str = ""
     sending_ae: str = ""
     facts: SeriesFacts = SeriesFacts()
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """What tells the versions of an instance apart, as hex digits.
+
+    `data_set` is SHA-256 of the data set's bytes as stored, without group 0002. `orientation` stands for laterality,
+    orientation and position, `pixels` for the pixel data and how they are to be read; each the first half of a SHA-256.
+    """
+
+    data_set: str
+    orientation: str
+    pixels: str

@@ -34,6 +34,8 @@ from router.demo.report import accession_number, exam_json, report_pdf, spoken_n
 from router.demo.studies import DemoFile, DemoStudy, read_studies
 from router.dicom.client import Outgoing, Result, StorageClient
 from router.dicom.header import digest
+from router.dicom.status import Verdict
+from router.errors import TransientError
 from router.events import Journal
 from router.flow.review import Line, Review
 from router.model import Channel
@@ -183,14 +185,14 @@ class Site:
     """A hospital with its node, and the reference platform, below one folder. `stop` leaves nothing running.
 
     `dicom_port` and `http_port` name other peers than the platform; `accept_empty` and `journal` as in the
-    configuration, `tls` as in its [receive]; `dicom_settings` are further lines of [destination.dicom]; `program` as of
-    `Process`, for the node.
+    configuration, `tls` as in its [receive]; `dicom_settings` are further lines of [destination.dicom], `settings`
+    further tables; `program` as of `Process`, for the node.
     """
 
     def __init__(
         self, folder: Path, *, stable_after: str = "1 s", dicom_port: int = 0, http_port: int = 0,
         accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None, dicom_settings: str = "",
-        journal: str = "16 MiB", program: Sequence[str] = ("-m", "router.cli"),
+        journal: str = "16 MiB", settings: str = "", program: Sequence[str] = ("-m", "router.cli"),
     ) -> None:  # fmt: skip
         self.folder = folder
         self.drop_folder = folder / "drop"
@@ -206,6 +208,7 @@ class Site:
             "accept_empty": ", ".join(f'"{p}"' for p in accept_empty),
         }
         self._program = program
+        self._further = settings
         self._other_ports = {"dicom_port": dicom_port, "http_port": http_port}
         self._platform_ports = {"dicom": 0, "http": 0}
         self._node: Process | None = None
@@ -248,7 +251,7 @@ class Site:
             "dicom_port": self._other_ports["dicom_port"] or platform["dicom"],
             "http_port": self._other_ports["http_port"] or platform["http"],
         }
-        text = _CONFIGURATION.format(**self._settings, **own, **peers)
+        text = _CONFIGURATION.format(**self._settings, **own, **peers) + self._further
         self.config_file.write_text(text, encoding="utf-8")
         return load(self.config_file)
 
@@ -461,7 +464,10 @@ def send(
     items = [
         Outgoing(n, file.path, file.sop_class, file.sop_instance, file.transfer_syntax) for n, file in enumerate(files)
     ]
-    return client.send(items, stop)
+    for result in client.send(items, stop):
+        if result.verdict is Verdict.LOST:
+            raise TransientError(result.why)
+        yield result
 
 
 def send_all(port: int, files: Sequence[DemoFile], tls: Tls | None = None) -> None:

@@ -18,9 +18,10 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from router.config import DicomDestination
 from router.dicom.client import Outgoing, Result, StorageClient, Waits
-from router.dicom.header import read_header
+from router.dicom.header import read_instance
 from router.dicom.part10 import dataset_offset, preamble_and_meta
 from router.errors import InvalidData
+from router.model import Header
 
 SHIPPED = Path(pydicom.data.__file__).parent
 CT = SHIPPED / "test_files" / "CT_small.dcm"
@@ -31,6 +32,11 @@ def data_set(path: Path) -> bytes:
     with path.open("rb") as file:
         file.seek(dataset_offset(file).offset)
         return file.read()
+
+
+def read_header(path: Path) -> Header:
+    with path.open("rb") as file:
+        return read_instance(file)[0]
 
 
 def stored(path: Path, key: int = 0) -> Outgoing:

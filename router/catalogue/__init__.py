@@ -11,6 +11,7 @@ from router.catalogue.instances import Instances
 from router.catalogue.ledger import Accounts
 from router.catalogue.queue import Queue
 from router.catalogue.uploads import Uploads
+from router.catalogue.versions import Versions
 from router.events import Journal
 
 
@@ -23,6 +24,7 @@ class Catalogue:
     exams: Exams
     queue: Queue
     accounts: Accounts
+    versions: Versions
     commitments: Commitments
     uploads: Uploads
     history: History
@@ -34,6 +36,7 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
     history = History(engine)
     journal.subscribe(history.keep)
     return Catalogue(
-        engine, Instances(engine), Exams(engine), Queue(engine, journal), Accounts(engine), Commitments(engine),
+        engine, Instances(engine), Exams(engine), Queue(engine, journal), Accounts(engine), Versions(engine),
+        Commitments(engine),
         Uploads(engine), history,
     )  # fmt: skip

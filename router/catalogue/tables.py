@@ -21,7 +21,7 @@ from peewee import (
 
 from router.clock import require_aware
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -53,7 +53,10 @@ class Schema(Model):
 
 
 class Study(Model):
-    """A study that has at least one instance here; texts are those of the first instance."""
+    """A study that has at least one instance here; texts are those of the first instance.
+
+    What is said of the device is the first image's, as soon as there is one: `device_modality` is that instance's.
+    """
 
     id = AutoField()
     uid = CleanTextField(unique=True)
@@ -64,14 +67,16 @@ class Study(Model):
     manufacturer = CleanTextField()
     model = CleanTextField()
     station_name = CleanTextField()
+    serial_number = CleanTextField()
     sending_ae = CleanTextField()
+    device_modality = CleanTextField()
     doubt = CleanTextField(default="")
     first_received = InstantField()
     last_received = InstantField(index=True)
 
 
 class StudyIdentity(Model):
-    """Each different patient and order that the headers of a study name; more than one is a doubt."""
+    """Each different patient and order that the headers of a study name, in whatever version of an instance."""
 
     id = AutoField()
     study = ForeignKeyField(Study, on_delete="CASCADE", index=False)
@@ -100,7 +105,10 @@ class StudyAccession(Model):
 
 
 class Instance(Model):
-    """A version of a SOP instance. `digest` is SHA-256 of the data set without group 0002."""
+    """A version of a SOP instance. `digest`, `orientation` and `pixels` are its Digests.
+
+    `identity` numbers its row of StudyIdentity, without a constraint, which would cost an index as long as this table.
+    """
 
     id = BigAutoField()
     study = ForeignKeyField(Study, index=False)
@@ -111,6 +119,9 @@ class Instance(Model):
     sop_class = CleanTextField()
     transfer_syntax = CleanTextField()
     digest = CleanTextField()
+    orientation = CleanTextField()
+    pixels = CleanTextField()
+    identity = IntegerField()
     size = BigIntegerField()
     modality = CleanTextField()
     series_class = CleanTextField()
@@ -224,7 +235,11 @@ class EventRow(Model):
 
 
 class Ledger(Model):
-    """What became of an instance version at a destination. `ask_at`: when its commitment is (next) asked for."""
+    """What became of an instance version at a destination.
+
+    `tries` counts the associations that were lost with it under way, `reason` says why it is refused without a status;
+    `ask_at` is when its storage commitment is (next) asked for.
+    """
 
     id = BigAutoField()
     destination = CleanTextField()
@@ -233,6 +248,8 @@ class Ledger(Model):
     rule = CleanTextField()
     status = IntegerField(null=True)
     association = CleanTextField(default="")
+    tries = IntegerField(default=0)
+    reason = CleanTextField(default="")
     at = InstantField()
     ask_at = InstantField(null=True)
 

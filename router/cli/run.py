@@ -13,6 +13,8 @@ from router.cli.options import config_option
 from router.clock import SystemClock
 from router.config import load
 
+_ON_HANGUP = "code tables are taken up when they change; for anything else restart the node"
+
 
 @click.command("run")
 @config_option
@@ -32,7 +34,12 @@ def command(config_file: Path, verbose: bool) -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    signal.signal(signal.SIGHUP, lambda *_: logging.getLogger("router").info("nothing is reloaded: restart the node"))
+    signal.signal(
+        signal.SIGHUP,
+        lambda *_: logging.getLogger("router").info(
+            "code tables are taken up when they change; for anything else restart the node"
+        ),
+    )
     node = Node(config, SystemClock())
     ports = node.start()
     try:

@@ -87,7 +87,7 @@ def target(state: State, *, held_by: str, hold: str, aside: State | None, ready:
     if state in _ASIDE:
         return state if state == aside else State.WAITING
     if state == State.DELIVERED:
-        return State.WAITING if news and not hold else state
+        return State.WAITING if news else state
     if state == State.CANCELLED:
         return state
     return State.HELD if hold else _unheld(state, aside, ready, news)

@@ -1,40 +1,53 @@
-"""What the node reads of an instance: UIDs while it is received, the header once when it is catalogued, the digest."""
+"""What the node reads of an instance: UIDs while it is received; header and digests, once, when it is catalogued."""
 
 import hashlib
+import io
 import re
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_dataset
 
 from router.dicom import quiet
 from router.dicom.charset import decode
-from router.dicom.elements import encoding_of, inflate, top_level
-from router.dicom.part10 import dataset_offset
+from router.dicom.elements import DEFLATED, Encoding, encoding_of, inflate, top_level
+from router.dicom.part10 import FileMeta, dataset_offset
 from router.dicom.uid import clean, valid
 from router.errors import InvalidData
-from router.model import Header, InstanceUids, Patient, SeriesFacts
+from router.model import Digests, Header, InstanceUids, Patient, SeriesFacts
 
 _SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
 _WANTED = (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES)
 _UNREADABLE = (
     InvalidDicomError, EOFError, NotImplementedError, ValueError, AttributeError, LookupError, TypeError,
-    RecursionError, OverflowError, struct.error, zlib.error,
+    RecursionError, OverflowError, OSError, struct.error, zlib.error,
 )  # fmt: skip  # what pydicom raises on broken bytes; it documents no common ancestor
 _HEAD_LIMIT = 2**20
-_CHUNK = 2**20
+_CHUNK = 2**18
+_INFLATED_LIMIT = 2**26
+_IN_MEMORY = 2**23  # up to here pydicom reads from memory, which takes half the time
+_HALF = 32  # digits
 
 _ACCESSION = 0x00080050
 _REQUEST_ATTRIBUTES = 0x00400275
 _CONCEPT_NAME_CODE = 0x0040A043
 _SHARED_GROUPS, _PER_FRAME_GROUPS, _PIXEL_MEASURES = 0x52009229, 0x52009230, 0x00289110
 _SLICE_THICKNESS = 0x00180050
+_PIXEL_DATA = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})  # Float, Double Float, Pixel Data
+
+# Laterality, Image Laterality, Patient Orientation, Image Orientation and Image Position (Patient), Patient Position,
+# View Position; View Code, Patient Orientation Code and Patient Gantry Relationship Code Sequence; of an enhanced
+# object the functional groups as they are, which hold the same for each frame.
+_ORIENTATION = (
+    0x00200060, 0x00200062, 0x00200020, 0x00200037, 0x00200032, 0x00185100, 0x00185101,
+    0x00540220, 0x00540410, 0x00540414, _SHARED_GROUPS, _PER_FRAME_GROUPS,
+)  # fmt: skip
 
 
 def uids_of(data: bytes, transfer_syntax: str) -> tuple[InstanceUids, str]:
@@ -73,20 +86,78 @@ def digest(path: Path) -> str:
     return total.hexdigest()
 
 
-def read_header(path: Path) -> Header:
-    """Everything the node wants to know of an instance. A wrong value is read as absent.
+def read_instance(file: BinaryIO) -> tuple[Header, Digests]:
+    """Everything the node wants to know of an instance, from its whole file, which is read once.
 
-    Raises InvalidData when the file is no DICOM or a UID is missing, OSError when it cannot be read.
+    A wrong value is read as absent. Of an instance without pixel data, or with a deflated data set, every difference
+    counts as one of the pixels. Raises InvalidData when the file is no DICOM or a UID is missing, OSError when it
+    cannot be read.
     """
     quiet.settle()
-    with path.open("rb") as file:
-        meta = dataset_offset(file)
+    if file.seek(0, io.SEEK_END) <= _IN_MEMORY:
         file.seek(0)
-        try:
-            dataset = dcmread(file, stop_before_pixels=True, force=True)
-            return _header(_Reader(dataset), meta.transfer_syntax, meta.sending_ae)
-        except _UNREADABLE as error:
-            raise InvalidData("the data set cannot be read", kind=type(error).__name__) from error
+        file = io.BytesIO(file.read())
+    meta = dataset_offset(file)
+    try:
+        dataset, pixels_at = _without_pixels(file, meta)
+        # Before the header's fields: asking for a sequence's items changes how pydicom holds it.
+        orientation, seen = b"".join(_stored(dataset, _ORIENTATION)), b"".join(_stored(dataset, _seen(dataset)))
+        header = _header(_Reader(dataset), meta.transfer_syntax, meta.sending_ae)
+    except _UNREADABLE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's; pydicom's own has no number
+        raise InvalidData("the data set cannot be read", kind=type(error).__name__) from error
+    whole, pixels = _hash(file, meta.offset, pixels_at, seen)
+    return header, Digests(whole, hashlib.sha256(orientation).hexdigest()[:_HALF], pixels[:_HALF])
+
+
+def _without_pixels(file: BinaryIO, meta: FileMeta) -> tuple[Dataset, int]:
+    """The data set up to its pixel data, and where in the file these begin: at its end where none are to be found."""
+    file.seek(meta.offset)
+    if meta.transfer_syntax in DEFLATED:
+        plain = inflate(file.read(), meta.transfer_syntax, _INFLATED_LIMIT)
+        return _read(io.BytesIO(plain), encoding_of(plain, meta.transfer_syntax)), file.tell()
+    encoding = encoding_of(file.read(8), meta.transfer_syntax)
+    file.seek(meta.offset)
+    return _read(file, encoding), file.tell()
+
+
+def _read(file: BinaryIO, encoding: Encoding) -> Dataset:
+    implicit, little = not encoding.explicit, encoding.order == "<"
+    return read_dataset(file, implicit, little, stop_when=lambda tag, *_: tag in _PIXEL_DATA)
+
+
+def _hash(file: BinaryIO, start: int, pixels_at: int, seen: bytes) -> tuple[str, str]:
+    """Of the data set that begins at `start`, and of its pixels: what says how they look, and all from `pixels_at`."""
+    whole, pixels = hashlib.sha256(), hashlib.sha256(seen)
+    file.seek(start)
+    while chunk := file.read(min(_CHUNK, max(pixels_at - file.tell(), 0))):
+        whole.update(chunk)
+    while chunk := file.read(_CHUNK):
+        whole.update(chunk)
+        pixels.update(chunk)
+    return whole.hexdigest(), (whole if file.tell() == pixels_at else pixels).hexdigest()
+
+
+def _seen(dataset: Dataset) -> list[int]:
+    """What says how the pixels look: all of group 0028, and the overlays (PS3.3 C.7.6.3, C.9.2)."""
+    tags = dataset.keys()  # the data set itself would convert every element
+    return [tag for tag in tags if tag >> 16 == 0x0028 or 0x6000 <= tag >> 16 <= 0x60FF]
+
+
+def _stored(dataset: Dataset, tags: Iterable[int]) -> Iterator[bytes]:
+    """The elements with these tags as they are stored, each after its tag and its length or number of items."""
+    for tag in tags:
+        element = dataset.get_item(tag)
+        value = None if element is None else element.value
+        if isinstance(value, bytes):
+            yield struct.pack(">LL", tag, len(value)) + value
+        elif isinstance(value, Iterable):
+            items = [item for item in value if isinstance(item, Dataset)]
+            yield struct.pack(">LL", tag, len(items))
+            for item in items:
+                yield struct.pack(">L", len(item))
+                yield from _stored(item, item.keys())
 
 
 def _header(read: "_Reader", transfer_syntax: str, sending_ae: str) -> Header:

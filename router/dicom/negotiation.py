@@ -4,8 +4,9 @@ Any storage SOP class, also private ones, in the first transfer syntax that the 
 Commitment, where it is asked for, with the peer as SCP.
 """
 
+import itertools
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,8 +37,10 @@ _STORAGE = frozenset(str(context.abstract_syntax) for context in AllStoragePrese
 _ITEM = struct.Struct(">BxH")
 _FIXED = slice(6, 74)  # before the items
 _SAME = slice(10, 74)  # AE titles and a reserved field, answered as they came (PS3.8 Table 9-17)
-_USER_INFORMATION = 0x50
-_ITEMS = {0x10, 0x20, _USER_INFORMATION}  # application context, presentation contexts
+_APPLICATION, _PRESENTATION_CONTEXT, _USER_INFORMATION = 0x10, 0x20, 0x50
+_SYNTAXES = {0x30, 0x40}
+_MOST_ITEMS = 256  # there can be 128 contexts
+_MOST_SYNTAXES = 16  # of a context: the first is taken
 _SUB_ITEMS = {0x51, 0x53, 0x54}  # maximum length, asynchronous window, roles: what the answer depends on
 NO_APPLICATION_CONTEXT = Rejection(1, 1, 2, "application context name not supported")
 NO_PROTOCOL_VERSION = Rejection(1, 2, 2, "protocol version not supported")
@@ -82,17 +85,24 @@ def read_request(pdu: bytes) -> Request:
 def _understood(pdu: bytes) -> bytes:
     """The request without the items that the node does not know or does not act on.
 
-    They are to be skipped (PS3.8 9.3.1 and D.2), and pynetdicom refuses the whole request for one of them.
+    They are to be skipped (PS3.8 9.3.1 and D.2), and pynetdicom refuses the whole request for one of them. Nor is
+    there more left than any real one has: a tenth of a millisecond an item would add up to seconds.
     """
     kept = [pdu[_FIXED]]
-    for kind, value in _items(pdu[_FIXED.stop :]):
+    for kind, value in itertools.islice(_items(pdu[_FIXED.stop :]), _MOST_ITEMS):
         if kind == _USER_INFORMATION:
-            subs = [_item_of(sub, each) for sub, each in _items(value) if sub in _SUB_ITEMS]
-            kept.append(_item_of(kind, b"".join(subs)))
-        elif kind in _ITEMS:
+            kept.append(_item_of(kind, _sub_items(value, _SUB_ITEMS, _MOST_ITEMS)))
+        elif kind == _PRESENTATION_CONTEXT:
+            kept.append(_item_of(kind, value[:4] + _sub_items(value[4:], _SYNTAXES, 1 + _MOST_SYNTAXES)))
+        elif kind == _APPLICATION:
             kept.append(_item_of(kind, value))
     body = b"".join(kept)
     return struct.pack(">BxL", PduType.ASSOCIATE_RQ, len(body)) + body
+
+
+def _sub_items(data: bytes, kinds: Container[int], most: int) -> bytes:
+    found = (_item_of(kind, value) for kind, value in _items(data) if kind in kinds)
+    return b"".join(itertools.islice(found, most))
 
 
 def _items(data: bytes) -> Iterator[tuple[int, bytes]]:

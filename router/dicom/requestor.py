@@ -161,6 +161,11 @@ class Requestor:
         return bool(waiting.poll(seconds * 1000))
 
     @property
+    def is_open(self) -> bool:
+        """Whether the association still stands as far as is known."""
+        return self._connection.fileno() >= 0
+
+    @property
     def is_quiet(self) -> bool:
         """Whether it is open and the acceptor has said nothing unasked: an abort, a release, an end of connection."""
         return not self.speaks(0)

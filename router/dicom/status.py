@@ -25,11 +25,12 @@ _REFUSED = frozenset(
 
 
 class Verdict(StrEnum):
-    """What becomes of one instance after one response."""
+    """What becomes of one instance after one response; LOST when the association ended instead of one."""
 
     STORED = "stored"
     LATER = "later"
     REFUSED = "refused"
+    LOST = "lost"
 
 
 class Cause(StrEnum):

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from router.catalogue.instances import Instances, Known, NewInstance
 from router.clock import Clock
-from router.dicom.header import digest, read_header
+from router.dicom.header import read_instance
 from router.errors import InvalidData, traceback_of
 from router.events import Event, Journal, Kind
-from router.model import Header
+from router.model import Digests, Header
 from router.series.classify import classify
 from router.series.rules import Rule
 from router.storage import Storage
@@ -28,7 +28,7 @@ BATCH = 64
 class _Arrival:
     path: Path
     header: Header
-    digest: str
+    digests: Digests
     size: int
     received: datetime
 
@@ -62,7 +62,9 @@ class Cataloguer:
 
     def _read(self, path: Path) -> _Arrival | None:
         try:
-            return _Arrival(path, read_header(path), digest(path), path.stat().st_size, arrival_of(path))
+            with path.open("rb") as file:
+                header, digests = read_instance(file)
+            return _Arrival(path, header, digests, path.stat().st_size, arrival_of(path))
         except (OSError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001  # parsers raise anything; one file must not stop the others
@@ -83,11 +85,11 @@ class Cataloguer:
         for arrival in arrivals:
             uids = arrival.header.uids
             have = versions[uids.study, uids.sop]
-            if arrival.digest in have:
+            if arrival.digests.data_set in have:
                 self._record(Kind.DUPLICATE, "the same data set again", uids.study, instance=uids.sop)
                 continue
             filing = self._free_place(arrival, max(have.values(), default=0) + 1)
-            have[arrival.digest] = filing.version
+            have[arrival.digests.data_set] = filing.version
             planned.append((filing, self._new(arrival, filing.version)))
         return planned
 
@@ -98,7 +100,7 @@ class Cataloguer:
     def _new(self, arrival: _Arrival, version: int) -> NewInstance:
         series_class, rule = classify(arrival.header.facts, self._rules)
         self._record(Kind.RECEIVED, "catalogued", arrival.header.uids.study, instance=arrival.header.uids.sop)
-        return NewInstance(arrival.header, version, arrival.digest, arrival.size, series_class, rule, arrival.received)
+        return NewInstance(arrival.header, version, arrival.digests, arrival.size, series_class, rule, arrival.received)
 
     def _doubt_shared(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> None:
         """One SOP instance UID in two studies: both are held."""

@@ -15,18 +15,21 @@ from router.catalogue.queue import Delivery
 from router.clock import Clock
 from router.config import Config, Destination
 from router.correlate.readiness import PERSON, Images, Readiness, images_readiness, report_readiness, target
+from router.correlate.renewal import CONTRADICTION
 from router.correlate.share import Aside, ExcludeRule, SharePolicy, aside
 from router.correlate.versions import JsonVersion, PdfVersion, pdf_for, successive, withdrawn
 from router.deadlines import Deadline, approval_instant, deadline
 from router.errors import TransientError, traceback_of
 from router.events import Event, Journal, Kind
+from router.exam.fill import Filled
 from router.exam.key import ExamKey, key_of
-from router.exam.read import read
-from router.flow.document import json_faults
+from router.exam.write import dump
+from router.flow.document import fill_for, json_faults
 from router.flow.joining import Joining, doubts, headers_of, identity_policy
+from router.flow.references import References
 from router.flow.selection import select_for
 from router.model import Channel
-from router.states import State
+from router.states import Needs, State
 from router.storage import Storage
 
 _LATER = timedelta(minutes=1)
@@ -75,16 +78,28 @@ def delivery_places(config: Config) -> list[tuple[str, Channel]]:
 class Correlator:
     """Evaluates exams."""
 
-    def __init__(self, config: Config, catalogue: Catalogue, storage: Storage, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, references: References, catalogue: Catalogue, storage: Storage, journal: Journal,
+        clock: Clock,
+    ) -> None:  # fmt: skip
         self._config = config
+        self._references = references
+        self._reports = storage.reports
         self._catalogue = catalogue
         self._incoming = storage.incoming
         self._journal = journal
         self._clock = clock
         self._joining = Joining(catalogue.exams, config.identity, journal)
         self._read: Callable[[str], dict[str, object]] = functools.lru_cache(256)(
-            lambda place: read(storage.reports.read(place))
+            lambda place: references.read(storage.reports.read(place))
         )
+
+    def reconsider(self) -> None:
+        """Have every exam evaluated whose report waits for its JSON or was refused: what fills it may have changed."""
+        stuck = self._catalogue.queue.in_state([State.WAITING, State.FAILED], None)
+        reports = (d for d in stuck if d.channel == Channel.REPORT)
+        exams = {d.exam for d in reports if d.state == State.FAILED or Needs.JSON in d.waiting_for}
+        self._catalogue.exams.touch(exams, self._clock.now())
 
     def run_due(self, limit: int = 100) -> int:
         """Evaluate the exams whose time has come; how many there were."""
@@ -117,12 +132,13 @@ class Correlator:
         assessment = self._assess(case, versions, behind, now)
         deliveries = self._deliveries(exam, now)
         self._select(assessment)
-        tallies = self._catalogue.accounts.tallies([exam])
-        looks = [self._settle(one, tallies.get((exam, one.destination), Tally()), assessment) for one in deliveries]
-        self._note_hold(assessment)
+        tallies = {place[1]: tally for place, tally in self._catalogue.accounts.tallies([exam]).items()}
+        looks = [self._settle(one, tallies.get(one.destination, Tally()), assessment) for one in deliveries]
+        hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
+        self._note_hold(case, hold, now)
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
-        self._catalogue.exams.checked(assessment.case, look_again, assessment.approved_at, assessment.hold)
+        self._catalogue.exams.checked(assessment.case, look_again, assessment.approved_at, hold)
 
     def document(self, case: Case) -> Mapping[str, object]:
         """The exam JSON that counts, as the RIS gave it."""
@@ -173,7 +189,7 @@ class Correlator:
         """Every destination's selection, before any delivery is looked at: ImageCount of the report depends on it."""
         for destination in self._config.destination:
             if destination.dicom is not None:
-                select_for(destination, found.case, found.images, self._config, self._catalogue.accounts, found.now)
+                select_for(destination, found.case, found.images, self._config, self._catalogue, found.now)
 
     # -- what follows for a delivery
 
@@ -191,6 +207,7 @@ class Correlator:
         destination = self._config.destination_named(delivery.destination)
         if destination is None:
             return None
+        found = replace(found, hold=found.hold or (CONTRADICTION if tally.held else ""))
         for _ in State:
             plan = self._plan(delivery, destination, tally, found)
             moved = self._step(delivery, plan, found)
@@ -261,7 +278,9 @@ class Correlator:
         cause = max(c for c in causes if c is not None) if delivery.delivered else None
         due = deadline(found.approved_at, destination.report_within, cause) if found.approved_at else None
         count = tally.selected if found.images.present and destination.dicom is not None else None
-        faults = json_faults(destination, self._config, found.case, found.document, count, found.approved_at, found.now)
+        tables = self._references.tables
+        filled = fill_for(self._config, tables, found.case, found.document, count)
+        faults = json_faults(destination, self._config, tables, filled, found.approved_at, found.now)
         readiness = report_readiness(
             approved=found.approved_at is not None, json_ok=not faults, pdf=found.pdf is not None, images=found.images,
             stable_after=self._config.study.stable_after, half=due.half if due else None, now=found.now,
@@ -273,7 +292,13 @@ class Correlator:
         settled = quiet or not delivery.delivered.startswith(sources)
         last = delivery.delivered if delivery.state == State.DELIVERED else delivery.wanted
         error = "exam JSON: " + "; ".join(faults) if faults else ""
-        return Plan(readiness, due, wanted, settled and found.approved_at is not None and wanted != last, error)
+        news = settled and (wanted != last or self._mended(delivery, filled))
+        return Plan(readiness, due, wanted, news and found.approved_at is not None, error)
+
+    def _mended(self, delivery: Delivery, filled: Filled) -> bool:
+        """Whether what a platform refused would be another document now: a table or the configuration has changed."""
+        refused = self._catalogue.uploads.of(delivery.id)[-1:] if delivery.state == State.FAILED else []
+        return any(u.refused and self._reports.read(u.exam_place) != dump(filled.document) for u in refused)
 
     # -- telling
 
@@ -283,15 +308,13 @@ class Correlator:
             text = f"document {document} is older than what is known and changes nothing"
             self._journal.record(Event(now, Kind.STALE, text, exam=case.exam))
 
-    def _note_hold(self, found: Assessment) -> None:
-        if found.hold == found.case.doubt:
+    def _note_hold(self, case: Case, hold: str, now: datetime) -> None:
+        if hold == case.doubt:
             return
-        text = found.hold or "the doubt is gone"
-        self._journal.record(Event(found.now, Kind.DOUBT, text, exam=found.case.exam))
-        delivered = self._catalogue.queue.of_exam(found.case.exam)
-        if found.hold and any(d.delivered for d in delivered):
-            text = f"something of this exam was already delivered, and now: {found.hold}"
-            self._journal.record(Event(found.now, Kind.ALARM, text, exam=found.case.exam))
+        self._journal.record(Event(now, Kind.DOUBT, hold or "the doubt is gone", exam=case.exam))
+        if hold and any(delivery.delivered for delivery in self._catalogue.queue.of_exam(case.exam)):
+            text = f"something of this exam was already delivered, and now: {hold}"
+            self._journal.record(Event(now, Kind.ALARM, text, exam=case.exam))
 
 
 def _reason(to: State, plan: Plan, found: Assessment) -> str:

@@ -12,6 +12,7 @@ from router.catalogue.queue import Delivery
 from router.catalogue.uploads import Frozen
 from router.clock import Clock
 from router.correlate.readiness import PERSON
+from router.correlate.renewal import NEWER_VERSION
 from router.errors import InvalidData
 from router.events import Event
 from router.model import Channel
@@ -90,9 +91,14 @@ class Review:
         return self._move(delivery, State.HELD, f"held: {why}", who, changes)
 
     def release(self, delivery: Delivery, why: str, who: str) -> bool:
-        """Let a held delivery be evaluated anew; a cause that still stands holds it again."""
+        """Let a held delivery be evaluated anew; a cause that still stands holds it again.
+
+        Versions that contradict what was sent are no cause any more: the newest ones go.
+        """
         if delivery.state != State.HELD:
             return False
+        if delivery.held_by == NEWER_VERSION:
+            self._catalogue.accounts.release(delivery.exam, delivery.destination, self._clock.now())
         changes = {"held_by": "", "error": ""}
         return self._move(delivery, State.WAITING, f"released: {why}", who, changes)
 

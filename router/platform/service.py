@@ -6,6 +6,7 @@ It shares no code with the sending side beyond the cryptographic primitives and 
 import logging
 import shutil
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,8 @@ class Ports:
 class ReferencePlatform:
     """Listens on loopback from `start` to `stop`. What it confirms is durable in `data`.
 
-    `org` None: any organisation's uploads. Tokens are good for `token_seconds`, `largest_body` is in bytes.
+    `org` None: any organisation's uploads. `accept_empty` are paths of required fields that may be empty. Tokens
+    are good for `token_seconds`, `largest_body` is in bytes.
     """
 
     def __init__(
@@ -50,13 +52,14 @@ class ReferencePlatform:
         org: str | None = None,
         token_seconds: int = 3600,
         largest_body: int = 256 * 2**20,
+        accept_empty: Collection[str] = (),
     ) -> None:
         spool = data / ".spool"
         shutil.rmtree(spool, ignore_errors=True)
         for folder in (data / "dicom", data / "exams", spool):
             make_folder(folder)
         tokens = Tokens(app, keyring.api_key, clock, token_seconds)
-        uploads = Uploads(keyring, ExamFolder(data, spool), clock, app=app, org=org)
+        uploads = Uploads(keyring, ExamFolder(data, spool), clock, app=app, org=org, accept_empty=accept_empty)
         self._interface = Interface(tokens, uploads, clock, spool, largest_body)
         self._dicom = StorageServer(
             ImageFolder(data / "dicom", spool),

@@ -4,7 +4,7 @@ import base64
 import binascii
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -45,12 +45,16 @@ class Confirmation:
 class Uploads:
     """Takes uploads of one application; `org` None: of any organisation."""
 
-    def __init__(self, keyring: Keyring, exams: ExamFolder, clock: Clock, *, app: str, org: str | None) -> None:
+    def __init__(
+        self, keyring: Keyring, exams: ExamFolder, clock: Clock, *, app: str, org: str | None,
+        accept_empty: Collection[str] = (),
+    ) -> None:  # fmt: skip
         self._keyring = keyring
         self._exams = exams
         self._clock = clock
         self._app = app
         self._org = org
+        self._accept_empty = accept_empty
         self._replays = Replays(clock)
         self._hospital_kid = key_id(keyring.hospital_sign)
         self._encrypt_kid = key_id(keyring.platform_encrypt.public)
@@ -115,7 +119,7 @@ class Uploads:
         content = (sm3(exam).hex(), report_sm3)
         receipt = self._exams.known(meta.idem)
         if receipt is None:
-            folder = _checked_folder(exam)
+            folder = self._checked_folder(exam)
             receipt = self._exams.store(
                 Receipt(
                     new_receipt_id(), meta.idem, meta.nonce, self._now_ms(), meta.org, meta.app, folder, meta.revision,
@@ -125,6 +129,20 @@ class Uploads:
         if (receipt.exam_sm3, receipt.report_sm3) != content:
             raise Refusal(409, {"error": "this idem was used for other content"})
         return receipt
+
+    def _checked_folder(self, exam: bytes) -> str:
+        """The folder's name of an exam JSON that has what is required; else Refusal 400 or 422."""
+        try:
+            document: dict[str, Any] = read_object(exam)
+        except (ValueError, RecursionError) as error:
+            raise wrong("the exam is not a JSON object") from error
+        found = faults(document, self._clock.now(), self._accept_empty)
+        folder = None if found else folder_name(document["ExamId"])
+        if not found and folder is None:
+            found = [("ExamId", "cannot be stored under this name")]
+        if folder is None:
+            raise Refusal(422, {"errors": [{"path": path, "message": message} for path, message in found]})
+        return folder
 
     def _confirmation(self, receipt: Receipt, nonce: str) -> Confirmation:
         answer = {"receipt": receipt.receipt, "idem": receipt.idem, "nonce": nonce, "ts": self._now_ms()}
@@ -139,21 +157,6 @@ class Uploads:
 def _check_digest(part: Part, received: Spooled) -> None:
     if received.length != part.length or received.digest.digest().hex() != part.sm3:
         raise wrong(f"length or digest of {part.name} does not match")
-
-
-def _checked_folder(exam: bytes) -> str:
-    """The folder's name of an exam JSON that has what is required; else Refusal 400 or 422."""
-    try:
-        document: dict[str, Any] = read_object(exam)
-    except (ValueError, RecursionError) as error:
-        raise wrong("the exam is not a JSON object") from error
-    found = faults(document)
-    folder = None if found else folder_name(document["ExamId"])
-    if not found and folder is None:
-        found = [("ExamId", "cannot be stored under this name")]
-    if folder is None:
-        raise Refusal(422, {"errors": [{"path": path, "message": message} for path, message in found]})
-    return folder
 
 
 def _digest_of(file: BinaryIO) -> str:

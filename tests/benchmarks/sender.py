@@ -25,7 +25,8 @@ def ours(port: int, items: Sequence[Outgoing], associations: int, longest_pdu: i
     requestor._LONGEST_PDU = longest_pdu
     client = StorageClient(DicomDestination(port=port, associations=associations))
     for result in client.send(items, lambda: False):
-        _require(result.status)
+        if result.status != 0:
+            raise SystemExit(f"the receiver says: {result.why}")
 
 
 def pynetdicom(port: int, items: Sequence[Outgoing]) -> None:
@@ -34,13 +35,9 @@ def pynetdicom(port: int, items: Sequence[Outgoing]) -> None:
     contexts: set[Context] = {(item.sop_class, item.transfer_syntax) for item in items}
     association = AE().associate("127.0.0.1", port, contexts=[build_context(*context) for context in contexts])
     for item in items:
-        _require(association.send_c_store(item.path).Status)
+        if status := association.send_c_store(item.path).Status:
+            raise SystemExit(f"the receiver answered {status:04X}")
     association.release()
-
-
-def _require(status: int) -> None:
-    if status:
-        raise SystemExit(f"the receiver answered {status:04X}")
 
 
 def _resident(what: str) -> int:

@@ -22,7 +22,7 @@ def stored(catalogue: Catalogue, *numbers: int, exam_id: str = "E1", study: str 
 
 def store(catalogue: Catalogue, number: int) -> None:
     waiting = catalogue.accounts.to_send(number, CLOUD, 9999)
-    catalogue.accounts.record([Outcome(one.key, Fate.STORED, 0, "assoc-1", NOW) for one in waiting], NOW)
+    catalogue.accounts.record([Outcome(one.key, Fate.STORED, 0, "assoc-1", ask_at=NOW) for one in waiting], NOW)
 
 
 def to_ask(catalogue: Catalogue, number: int, now: object = NOW) -> list[Uncommitted]:

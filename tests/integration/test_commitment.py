@@ -15,8 +15,8 @@ import pytest
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from test_dicom_sender import ABORT, accept, acceptor, command_of, element, fixed, pdata, read_instance, read_pdu
 
+from acceptors import ABORT, accept, acceptor, command_of, element, fixed, pdata, read_instance, read_pdu
 from catalogue_rows import CLOUD, NOW, exam
 from clouds import COMMITMENT, Asked, cloud, report_of, reporting, send_report
 from peers import CT_CLASS, client, made, orthanc, wait_until
@@ -26,11 +26,11 @@ from router.catalogue.instances import NewInstance
 from router.catalogue.ledger import Fate, Outcome, Tally
 from router.clock import FakeClock
 from router.config import Destination, parse
+from router.dicom import header as headers
 from router.dicom.admission import Admission
 from router.dicom.client import StorageClient
 from router.dicom.commitment import MOST, Reference, Report
 from router.dicom.elements import Encoding, top_level
-from router.dicom.header import digest, read_header
 from router.dicom.server import StorageServer
 from router.dicom.store import Received, Refused
 from router.errors import DestinationDown, TransientError
@@ -141,11 +141,12 @@ class Hospital:
 
     def _filed(self, number: int) -> NewInstance:
         source = made(self.folder, number)
-        header = read_header(source)
+        with source.open("rb") as file:
+            header, digests = headers.read_instance(file)
         place = self.storage.studies.path(header.uids, 1)
         place.parent.mkdir(parents=True, exist_ok=True)
         source.rename(place)
-        return NewInstance(header, 1, digest(place), 9, SeriesClass.THIN, "a rule", NOW - HOUR)
+        return NewInstance(header, 1, digests, 9, SeriesClass.THIN, "a rule", NOW - HOUR)
 
 
 @pytest.fixture
@@ -554,7 +555,7 @@ def committing_orthanc(hospital: Hospital) -> Iterator[int]:
 def test_orthanc_commits_what_it_has_and_gets_again_what_it_has_not(hospital: Hospital) -> None:
     hospital.receive(1, 2)
     missing = hospital.catalogue.accounts.to_send(hospital.exam, CLOUD, 1)
-    hospital.catalogue.accounts.record([Outcome(one.key, Fate.STORED, 0, "", NOW) for one in missing], NOW)
+    hospital.catalogue.accounts.record([Outcome(one.key, Fate.STORED, 0, "", ask_at=NOW) for one in missing], NOW)
     with committing_orthanc(hospital) as port:
         sender = hospital.sender(port, wait="10 s")
         assert hospital.send(sender).to == State.WAITING

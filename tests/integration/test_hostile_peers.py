@@ -297,7 +297,7 @@ def test_a_peer_that_takes_no_answer_is_given_up(node: Node) -> None:
                 peer.sendall(p_data(echo, COMMAND | LAST, 3) * 500)
         except OSError:
             pass
-        wait_until_gone(before, 8)
+        wait_until_gone(before, 30)
 
 
 def test_a_release_is_answered_and_makes_room_at_once(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from router.flow.correlator import Correlator
 from router.flow.intake import Intake
 from router.flow.inventory import Inventory, take
 from router.flow.rebuild import Rebuild, Rebuilt
+from router.flow.references import References
 from router.flow.review import Review
 from router.model import InstanceUids
 from router.reports.settle import Seen
@@ -69,7 +70,8 @@ class Place:
 
     @property
     def correlator(self) -> Correlator:
-        return Correlator(self.config, self.catalogue, self.storage, Journal(), SystemClock())
+        known = (self.catalogue, self.storage, Journal(), SystemClock())
+        return Correlator(self.config, References(self.config), *known)
 
     @property
     def review(self) -> Review:
@@ -111,7 +113,9 @@ class Place:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
         state = path.stat()
-        intake = Intake(self.config, self.catalogue.exams, self.storage, Journal(), SystemClock())
+        intake = Intake(
+            self.config, References(self.config), self.catalogue.exams, self.storage, Journal(), SystemClock()
+        )
         intake.take(Seen(path, state.st_size, state.st_mtime_ns))
 
 

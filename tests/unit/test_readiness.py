@@ -186,7 +186,8 @@ _CASES = [
     (State.DELIVERED,    "",  None, True,  False, State.DELIVERED),
     (State.DELIVERED,    "",  None, True,  True,  State.READY),  # a new revision
     (State.DELIVERED,    "",  None, False, True,  State.WAITING),
-    (State.DELIVERED,    "h", None, True,  True,  State.DELIVERED),  # told by an alarm; nothing more goes out
+    (State.DELIVERED,    "h", None, True,  False, State.DELIVERED),  # told by an alarm
+    (State.DELIVERED,    "h", None, True,  True,  State.HELD),  # what is new does not go out
     (State.FAILED,       "",  None, True,  False, State.FAILED),  # only a person tries the same again
     (State.FAILED,       "",  None, True,  True,  State.READY),
     (State.FAILED,       "h", None, True,  True,  State.HELD),
