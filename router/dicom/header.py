@@ -130,13 +130,23 @@ def _read(file: BinaryIO, encoding: Encoding) -> Dataset:
 def _hash(file: BinaryIO, start: int, pixels_at: int, seen: bytes) -> tuple[str, str]:
     """Of the data set that begins at `start`, and of its pixels: what says how they look, and all from `pixels_at`."""
     whole, pixels = hashlib.sha256(), hashlib.sha256(seen)
-    file.seek(start)
-    while chunk := file.read(min(_CHUNK, max(pixels_at - file.tell(), 0))):
+    end = file.seek(0, io.SEEK_END)
+    for chunk in _chunks(file, start, pixels_at):
         whole.update(chunk)
-    while chunk := file.read(_CHUNK):
+    for chunk in _chunks(file, pixels_at, end):
         whole.update(chunk)
         pixels.update(chunk)
-    return whole.hexdigest(), (whole if file.tell() == pixels_at else pixels).hexdigest()
+    return whole.hexdigest(), (whole if pixels_at == end else pixels).hexdigest()
+
+
+def _chunks(file: BinaryIO, start: int, end: int) -> Iterator[bytes | memoryview]:
+    """What lies between two places of the file; what is in memory already is not copied."""
+    if isinstance(file, io.BytesIO):
+        yield file.getbuffer()[start:end]
+        return
+    file.seek(start)
+    while chunk := file.read(min(_CHUNK, end - file.tell())):
+        yield chunk
 
 
 def _seen(dataset: Dataset) -> list[int]:
