@@ -1,7 +1,8 @@
 """The ledger: what became of each instance version at each destination."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -175,12 +176,16 @@ class Accounts:
         return [ToSend(k, InstanceUids(st, se, so), v, c, t) for k, st, se, so, v, c, t in rows]
 
     def record(self, outcomes: Sequence[Outcome], now: datetime) -> None:
-        """Write down what the destination said, in one transaction."""
+        """Write down what the destination said, in one transaction; each row once."""
+        alike: dict[Outcome, list[int]] = defaultdict(list)
+        for outcome in outcomes:
+            alike[replace(outcome, key=0)].append(outcome.key)
         with self._engine.write():
-            for o in outcomes:
+            for o, keys in alike.items():
                 changes = {"state": o.fate, "status": o.status, "association": o.association, "reason": o.reason,
                            "ask_at": o.ask_at}  # fmt: skip
-                self._engine.run(Ledger.update(**changes, at=now).where(Ledger.id == o.key))
+                for portion in portions(keys):
+                    self._engine.run(Ledger.update(**changes, at=now).where(Ledger.id.in_(portion)))
 
     def lost(self, key: int, counts: bool) -> int:
         """An association was lost with this row's instance: it goes last from now on. How many losses count by now.
