@@ -21,6 +21,7 @@ OURS = f"ours, durable, {CORES} workers"
 THREADS = "ours, durable, threads of one process"
 STORESCP, STORESCP_DEFAULT = "storescp +B, 128 KiB PDU", "storescp (its defaults)"
 FORK, FORK_DEFAULT = "storescp --fork +B, 128 KiB PDU", "storescp --fork (its defaults)"
+_FORKING = (("--fork",), FORK, FORK_DEFAULT)
 ORTHANC, ORTHANC_DEFAULT = "Orthanc, SyncStorageArea on, 128 KiB PDU", "Orthanc (its defaults: SyncStorageArea on)"
 ORTHANC_UNSYNCED = "Orthanc, SyncStorageArea off, 128 KiB PDU"
 PYNETDICOM, PYNETDICOM_DURABLE = "pynetdicom, 128 KiB PDU, no sync", "pynetdicom, 128 KiB PDU, fsync"
@@ -29,22 +30,23 @@ PROBE = "probe, one file after the other"
 TITLES = [f"SENDER{number}" for number in range(1, 9)]
 
 
-def receivers(*, fork: bool) -> dict[str, Receiver]:
-    """Every receiver that this machine has, at its best setting and at its default."""
+def receivers(associations: int, *, defaults: bool = True) -> dict[str, Receiver]:
+    """Every receiver that this machine has, at its best setting and at its default, which may be left out."""
     found = {OURS: rivals.ours(CORES), THREADS: rivals.ours(0)}
-    found |= {STORESCP: rivals.storescp(best=True), STORESCP_DEFAULT: rivals.storescp(best=False)}
-    if fork:
-        found[FORK] = rivals.storescp("--fork", best=True)
-        found[FORK_DEFAULT] = rivals.storescp("--fork", best=False)
+    options, name, name_by_default = ((), STORESCP, STORESCP_DEFAULT) if associations == 1 else _FORKING
+    found[name] = rivals.storescp(*options, best=True)
     if have("Orthanc"):
         found[ORTHANC] = rivals.orthanc(best=True, sync=True)
         found[ORTHANC_UNSYNCED] = rivals.orthanc(best=True, sync=False)
-        found[ORTHANC_DEFAULT] = rivals.orthanc(best=False, sync=True)
     else:
         say("Orthanc is not installed: left out")
     found[PYNETDICOM_DURABLE] = rivals.pynetdicom(durable=True, max_pdu=LARGE_PDU)
     found[PYNETDICOM] = rivals.pynetdicom(durable=False, max_pdu=LARGE_PDU)
-    found[PYNETDICOM_DEFAULT] = rivals.pynetdicom(durable=False, max_pdu=16382)
+    if defaults:
+        found[name_by_default] = rivals.storescp(*options, best=False)
+        found[PYNETDICOM_DEFAULT] = rivals.pynetdicom(durable=False, max_pdu=16382)
+    if defaults and have("Orthanc"):
+        found[ORTHANC_DEFAULT] = rivals.orthanc(best=False, sync=True)
     return found
 
 
@@ -72,8 +74,8 @@ def four(run: Run) -> str:
 
 
 def small(run: Run) -> str:
-    """5,000 small instances over four associations at once."""
-    return _against_all("four associations", run, 5000, SMALL_BYTES, 4, FORK)
+    """5,000 small instances over four associations at once; without defaults, with which they take a minute."""
+    return _against_all("four associations", run, 5000, SMALL_BYTES, 4, FORK, defaults=False)
 
 
 def nagle(run: Run) -> str:
@@ -81,7 +83,7 @@ def nagle(run: Run) -> str:
     groups = _groups(run, 100, CT_BYTES, 1)
     others = (STORESCP, STORESCP_DEFAULT, ORTHANC, ORTHANC_DEFAULT)
     send = functools.partial(senders.storescu, groups=groups, nagle=True, pdu=16384)
-    found = receivers(fork=False)
+    found = receivers(1)
     cases = {name: rivals.case(run.folder, found[name], send) for name in (OURS, *others) if name in found}
     title = f"{material.work(groups, CT_BYTES)}, sender with Nagle's algorithm on"
     return compare(title, cases, run, [[name] for name in others]).markdown()
@@ -158,10 +160,12 @@ def many(run: Run) -> str:
     )
 
 
-def _against_all(title: str, run: Run, whole: int, size: int, associations: int, floor: str) -> str:
+def _against_all(
+    title: str, run: Run, whole: int, size: int, associations: int, floor: str, *, defaults: bool = True
+) -> str:
     groups = _groups(run, whole, size, associations)
     send = functools.partial(senders.storescu, groups=groups)
-    found = receivers(fork=associations > 1)
+    found = receivers(associations, defaults=defaults)
     cases = {name: rivals.case(run.folder, receiver, send) for name, receiver in found.items()}
     cases[PROBE] = _disk_case(run, probe.synced, 1, run.count(whole), size)
     against = [[PROBE], [floor], [floor, PROBE], [ORTHANC], [PYNETDICOM_DURABLE]]
