@@ -6,13 +6,14 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from router import worker
 from router.admin.health import HealthServer
 from router.catalogue import Catalogue, open_catalogue
 from router.clock import Clock
-from router.config import Config, Destination, DicomDestination, shipped
+from router.config import Config, Destination, DicomDestination
 from router.crypto import selftest
 from router.crypto.keys import read_secret
 from router.dicom.admission import Admission
@@ -31,10 +32,11 @@ from router.flow.intake import Intake
 from router.flow.loop import Loop, Step
 from router.flow.pickup import Pickup
 from router.flow.references import References
+from router.flow.rules import SeriesRules
+from router.flow.selection import Selection
 from router.flow.sending import ImagesSender, ReportSender
 from router.forward.report import ReportAgent, load_keys
 from router.model import Channel
-from router.series.rules import Rule, load
 from router.states import State
 from router.storage import open_storage
 from router.storage.lock import lock
@@ -54,12 +56,6 @@ class Ports:
     admin: int
 
 
-def series_rules(config: Config) -> tuple[Rule, ...]:
-    """The hospital's own rules, then the shipped ones or those that replace them."""
-    own = load(config.series.own_rules) if config.series.own_rules else ()
-    return (*own, *load(config.series.rules or shipped("series_rules.toml")))
-
-
 class Node:
     """One node. ConfigurationError on building it when keys, rules or folders are not as they must be."""
 
@@ -75,18 +71,21 @@ class Node:
         self._references = References(config)
         self._storage = open_storage(config.node.data, self._owner)
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
-        config.reports.folder.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # a share that does not answer is an alarm of the scan; images go on without it
+            config.reports.folder.mkdir(parents=True, exist_ok=True)
         self._keys = {d.name: load_keys(d.http) for d in config.destination if d.http is not None}
         self._require_private_tls_keys()
         self._require_database()
         self._catalogue: Catalogue = open_catalogue(config.database.url, config.node.data, self._journal)
+        self._rules = SeriesRules(config, self._journal, clock)
+        self._selection = Selection(config.identity, self._catalogue, lambda: self._rules.book, self._journal)
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
-        known = (self._catalogue, self._storage, self._journal, clock)
+        known = (self._catalogue, self._storage, self._selection, self._journal, clock)
         self._correlator = Correlator(config, self._references, *known)
         exams = self._catalogue.exams
         self._intake = Intake(config, self._references, exams, self._storage, self._journal, clock)
-        self._pickup = Pickup(config.reports, self._intake, self._journal, clock)
+        self._pickup = Pickup(config.reports, self._intake, self._journal, clock, known=exams.any_document())
         self._commitment_reports = CommitmentReports(self._catalogue, self._journal, clock, random.random)
         self._server = self._make_server()
         self._health = HealthServer(self._report)
@@ -126,6 +125,10 @@ class Node:
         self._journal.record(Event(self._clock.now(), Kind.STARTED, f"node {self._owner} listens"))
         return ports
 
+    def reload(self) -> None:
+        """Read again what can be: the series rules."""
+        self._rules.reload()
+
     def stop(self) -> None:
         """Stop accepting, finish what is in flight, give leases back; within 30 s."""
         until = time.monotonic() + _GRACE_SECONDS
@@ -135,6 +138,7 @@ class Node:
         for loop in self._loops:
             loop.stop()
         unfinished = [loop for loop in self._loops if not loop.join(max(until - time.monotonic(), 0.1))]
+        self._intake.close()
         self._health.stop()
         self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
         if unfinished:
@@ -160,8 +164,10 @@ class Node:
             )
 
     def _make_cataloguer(self) -> Cataloguer:
-        rules = series_rules(self._config)
-        return Cataloguer(self._storage, self._catalogue.instances, rules, self._journal, self._clock)
+        return Cataloguer(
+            self._storage, self._catalogue.instances, lambda: self._rules.book, self._selection.settle,
+            self._journal, self._clock,
+        )  # fmt: skip
 
     def _make_server(self) -> StorageServer:
         receive = self._config.receive

@@ -244,6 +244,7 @@ class Reports(_Section):
     name_pattern: Pattern | None = None
     mapping: WrittenPath | None = None
     pdf_text_check: bool = True
+    approved_only: bool = False
     clock_tolerance: Duration = timedelta(minutes=10)
 
 
@@ -293,9 +294,16 @@ class Identity(_Section):
     study_date_within: Duration = timedelta(days=30)
 
 
+class Thin(_Section):
+    modality: str
+    body_part: str = ""
+    up_to: Annotated[float, Field(gt=0)]
+
+
 class Series(_Section):
     rules: WrittenPath | None = None
     own_rules: WrittenPath | None = None
+    thin: tuple[Thin, ...] = (Thin(modality="CT", up_to=1.25),)
 
 
 class Study(_Section):
@@ -359,6 +367,7 @@ class Destination(_Section):
     classes: tuple[SeriesClass, ...] = (
         SeriesClass.THIN, SeriesClass.KEY, SeriesClass.SCOUT, SeriesClass.DOSE, SeriesClass.IMAGE,
     )  # fmt: skip
+    thin: tuple[Thin, ...] = ()
     accept_empty: tuple[str, ...] = ()
     dicom: DicomDestination | None = None
     http: HttpDestination | None = None

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     STARTED = "started"
     CONFIGURED = "configured"
     STOPPED = "stopped"
+    RELOADED = "reloaded"
     RECEIVED = "received"
     DUPLICATE = "duplicate"
     REFUSED = "refused"

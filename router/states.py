@@ -59,7 +59,7 @@ MOVES: dict[tuple[State, State], str] = {
     (_S.EXCLUDED, _S.WAITING): "no longer excluded",
     (_S.NOT_SHARED, _S.WAITING): "to be shared after all",
 } | {
-    (start, _S.HELD): "a person, an identity doubt or a withdrawn approval"
+    (start, _S.HELD): "a person, an identity doubt, a withdrawn approval or a report PDF in question"
     for start in (_S.WAITING, _S.READY, _S.SENDING, _S.DEFERRED, _S.FAILED)
 } | {
     (start, _S.CANCELLED): "a person cancelled it"

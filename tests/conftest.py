@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from catalogue_rows import Database
+from desk import Desk, OpenDesk
 from router.catalogue import Catalogue
 from router.catalogue.tables import TABLES, Schema
+from router.reports.reader import Readers
 
 if TYPE_CHECKING:
     import psycopg
@@ -181,3 +183,31 @@ def catalogue(database: Database) -> Iterator[Catalogue]:
     opened = database.open()
     yield opened
     opened.engine.close_thread()
+
+
+@pytest.fixture(scope="session")
+def readers() -> Iterator[Readers]:
+    """A program that reads PDFs."""
+    found = Readers(1)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def open_desk(tmp_path: Path, readers: Readers) -> Iterator[OpenDesk]:
+    """Makes a drop folder with its intake; settings go into [reports]."""
+    desks: list[Desk] = []
+
+    def opened(settings: str = "") -> Desk:
+        desks.append(Desk(tmp_path, readers, settings))
+        return desks[-1]
+
+    yield opened
+    for desk in desks:
+        desk.catalogue.engine.close_thread()
+
+
+@pytest.fixture
+def desk(open_desk: OpenDesk) -> Desk:
+    """A drop folder with the defaults."""
+    return open_desk()

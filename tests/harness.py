@@ -5,6 +5,7 @@ import json
 import os
 import re
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -151,6 +152,10 @@ class Process:
         """SIGTERM, and wait as `ended` does."""
         self._process.terminate()
         return self.ended(seconds)
+
+    def hang_up(self) -> None:
+        """SIGHUP."""
+        self._process.send_signal(signal.SIGHUP)
 
     def ask_to_stop(self) -> None:
         """SIGTERM, without waiting."""

@@ -61,6 +61,13 @@ class Engine(ABC):
             result = query.execute(self.database)
             return list(result) if isinstance(result, peewee.CursorWrapper) else result
 
+    def execute(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        """Execute a statement that is written out; the rows, if it gives any."""
+        database: Any = self.database
+        with self._connected():
+            cursor = database.execute_sql(sql, values)
+            return list(cursor.fetchall()) if cursor.description else []
+
     def close_thread(self) -> None:
         """Close this thread's connection."""
         self.database.close()

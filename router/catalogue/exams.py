@@ -1,25 +1,55 @@
 """Exams, the documents that the RIS dropped for them, and the studies that belong to them."""
 
-import json
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from peewee import fn
 
 from router.catalogue.dialect import Engine, portions
-from router.catalogue.tables import Document, Exam, ExamStudy, Instance, Study, StudyAccession, StudyIdentity
-from router.correlate.identity import StudyIdentity as Identity
-from router.correlate.versions import JsonVersion, PdfVersion
+from router.catalogue.namings import Namings
+from router.catalogue.statement import Insert, Statement
+from router.catalogue.studies import StudyHere, studies_here
+from router.catalogue.tables import (
+    Document,
+    Exam,
+    ExamStudy,
+    SeenFile,
+    Study,
+    StudyAccession,
+    Upload,
+)
+from router.correlate.naming import doubt, identifiers
+from router.correlate.versions import JsonVersion, PdfVersion, successive
+from router.errors import IntegrityError
 from router.exam.key import ExamKey, approved
-from router.model import Patient
+
+_KNOWN = Statement("SELECT id FROM exam WHERE branch = ? AND exam_id = ?", Exam.branch, Exam.exam_id)
+_NEW_EXAM, _NEW_DOCUMENT = Insert(Exam), Insert(Document)
+_REVISE = Statement("UPDATE exam SET revisions = revisions + 1 WHERE id = ? RETURNING revisions", Exam.id)
+_TOUCH = Statement("UPDATE exam SET touched = touched + 1, check_at = ? WHERE id = ?", Exam.check_at, Exam.id)
+_SEEN = Statement(
+    "SELECT id FROM document WHERE digest = ? AND kind = ? AND stem = ? AND file_time >= ? LIMIT 1",
+    Document.digest, Document.kind, Document.stem, Document.file_time,
+)  # fmt: skip
+_LATEST = Statement(
+    "SELECT digest FROM document WHERE exam_id = ? AND kind = ? ORDER BY id DESC LIMIT 1", Exam.id, Document.kind
+)
+_OF_STEM = Statement("SELECT exam_id FROM document WHERE stem = ? AND kind = 'json' ORDER BY id DESC", Document.stem)
+_CLAIMABLE = Statement(
+    "SELECT id, place, exam_id FROM document WHERE stem = ? AND kind = 'pdf' AND (exam_id IS NULL OR"
+    " (exam_id <> ? AND NOT vouched AND confirmed IS NULL)) ORDER BY id", Document.stem, Exam.id,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class TakenDocument:
-    """A file of the drop folder as it is entered. `key` is None for a PDF; `content`, `reported` are digests."""
+    """A file of the drop folder as it is entered. `key` is None for a PDF; `content`, `reported` are digests.
+
+    Of a PDF: `words` of its text, None where nobody asks whose it is, and `names`, what the pattern found in its name.
+    """
 
     kind: str
     stem: str
@@ -29,38 +59,17 @@ class TakenDocument:
     key: ExamKey | None = None
     content: str = ""
     reported: str = ""
+    words: frozenset[str] | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A PDF whose exam is not known yet."""
+    """A PDF whose exam is not known yet, or is in question: then `owner` is the exam that has it."""
 
     document: int
     place: str
-
-
-@dataclass(frozen=True, slots=True)
-class StudyHere:
-    """A study of which at least one instance is here. `study_date` is DA, `study_time` TM.
-
-    `identities` are what the newest versions of its instances say, each once.
-    """
-
-    uid: str
-    identities: tuple[Identity, ...]
-    accession_number: str
-    study_date: str
-    study_time: str
-    description: str
-    manufacturer: str
-    model: str
-    station_name: str
-    serial_number: str
-    sending_ae: str
-    modalities: tuple[str, ...]
-    instances: int
-    doubt: str
-    last_received: datetime
+    owner: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +105,39 @@ class Exams:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.namings = Namings(engine)
 
     # -- intake
 
+    def together(self) -> AbstractContextManager[None]:
+        """One transaction for what is done within."""
+        return self._engine.write()
+
     def number_of(self, branch: str, exam_id: str, now: datetime) -> int:
         """The node's own number of an exam; made when it is new."""
+        return self.known(branch, exam_id) or self._make({"branch": branch, "exam_id": exam_id, "created": now})
+
+    def known(self, branch: str, exam_id: str) -> int | None:
+        """The node's own number of an exam, when there is one."""
+        return next((int(row[0]) for row in _KNOWN.run(self._engine, branch, exam_id)), None)
+
+    def new(self, key: ExamKey, now: datetime) -> int:
+        """Make the exam of a JSON whose exam was not known; its number."""
+        return self._make({"branch": key.branch, "exam_id": key.exam_id, "created": now, **_described(key)})
+
+    def _make(self, row: Mapping[str, Any]) -> int:
         with self._engine.write():
-            self._engine.run(Exam.insert(branch=branch, exam_id=exam_id, created=now).on_conflict_ignore())
-            query = Exam.select(Exam.id).where((Exam.branch == branch) & (Exam.exam_id == exam_id)).tuples()
-            return int(self._engine.run(query)[0][0])
+            number = _NEW_EXAM.run(self._engine, **row)
+            if number is None:  # another node was quicker
+                return self.known(row["branch"], row["exam_id"]) or self._make(row)
+            words = identifiers(row["exam_id"], row.get("accession_number", ""), row.get("patient_name", ""))
+            self.namings.answer(number, words, new=True)
+            return number
 
     def next_revision(self, exam: int) -> int:
         """A new intake revision of the exam; never given twice."""
         with self._engine.write():
-            self._engine.run(Exam.update(revisions=Exam.revisions + 1).where(Exam.id == exam))
-            return int(self._engine.run(Exam.select(Exam.revisions).where(Exam.id == exam).tuples())[0][0])
+            return int(_REVISE.run(self._engine, exam)[0][0])
 
     def next_document(self) -> int:
         """A number for the folder of an unpaired document."""
@@ -119,32 +146,26 @@ class Exams:
 
     def seen(self, kind: str, stem: str, digest: str, file_time: datetime) -> bool:
         """Whether this very file was taken before: same name and content, and not written again since."""
-        same = (Document.kind == kind) & (Document.stem == stem) & (Document.digest == digest)
-        query = Document.select(Document.id).where(same & (Document.file_time >= file_time)).limit(1).tuples()
-        return bool(self._engine.run(query))
+        return bool(_SEEN.run(self._engine, digest, kind, stem, file_time))
 
     def latest(self, exam: int, kind: str) -> str | None:
         """The digest of the exam's last document of a kind; None when it has none."""
-        mine = (Document.exam == exam) & (Document.kind == kind)
-        query = Document.select(Document.digest).where(mine).order_by(Document.id.desc()).limit(1).tuples()
-        return next((row[0] for row in self._engine.run(query)), None)
+        return next((row[0] for row in _LATEST.run(self._engine, exam, kind)), None)
 
-    def last_pdf_place(self, exam: int, stem: str) -> str | None:
-        """Where the last PDF of this name that serves the exam lies."""
-        mine = (Document.kind == "pdf") & (Document.stem == stem) & (Document.exam == exam)
-        query = Document.select(Document.place).where(mine).order_by(Document.id.desc()).limit(1).tuples()
-        return next((row[0] for row in self._engine.run(query)), None)
+    def current_jsons(self, exam: int) -> set[str]:
+        """The digests of the exam's last JSON and of the one that counts, which may be an earlier one."""
+        mine = (Document.exam == exam) & (Document.kind == "json")
+        rows = self._engine.run(Document.select().where(mine).order_by(Document.id))
+        counting = successive([_json(row) for row in rows])[-1:]
+        return {row.digest for row in rows if row is rows[-1] or row.id in {v.document for v in counting}}
 
-    def words_of(self, exam: int) -> list[str]:
-        """What a report of the exam would name: ExamId, accession number, patient's name."""
-        columns = (Exam.exam_id, Exam.accession_number, Exam.patient_name)
-        return list(self._engine.run(Exam.select(*columns).where(Exam.id == exam).tuples())[0])
+    def exams_of_stem(self, stem: str) -> list[int]:
+        """The exams of the JSONs under this name, that of the last one first."""
+        return list(dict.fromkeys(row[0] for row in _OF_STEM.run(self._engine, stem)))
 
-    def exam_of_stem(self, stem: str) -> int | None:
-        """The exam of the last JSON under this name."""
-        mine = (Document.kind == "json") & (Document.stem == stem)
-        query = Document.select(Document.exam).where(mine).order_by(Document.id.desc()).limit(1).tuples()
-        return next((row[0] for row in self._engine.run(query)), None)
+    def identifiers(self, exam: int) -> frozenset[str]:
+        """The words by which a report's text names the exam."""
+        return identifiers(*self.namings.described(exam))
 
     def exam_named(self, exam_id: str = "", accession: str = "", study_uid: str = "") -> int | None:
         """The one exam with this ExamId, accession number or listed study; None when there is none or more than one."""
@@ -159,27 +180,43 @@ class Exams:
                 return int(found[0][0])
         return None
 
-    def unpaired(self, stem: str) -> list[Waiting]:
-        """PDFs of this name that have no exam yet."""
-        mine = (Document.kind == "pdf") & (Document.stem == stem) & Document.exam.is_null()
-        rows = self._engine.run(Document.select(Document.id, Document.place).where(mine).tuples())
-        return [Waiting(document, place) for document, place in rows]
+    def claimable(self, stem: str, exam: int) -> list[Waiting]:
+        """PDFs of this name that have no exam yet, or have another one and nothing vouches for that."""
+        return [Waiting(*row) for row in _CLAIMABLE.run(self._engine, stem, exam)]
+
+    def waits(self, stem: str, digest: str) -> bool:
+        """Whether a PDF of this name and content waits for its exam."""
+        mine = (Document.kind == "pdf") & (Document.digest == digest) & (Document.stem == stem)
+        query = Document.select(Document.id).where(mine & Document.exam.is_null()).limit(1).tuples()
+        return bool(self._engine.run(query))
+
+    def unpaired(self, names: Iterable[tuple[str, str]]) -> list[Waiting]:
+        """PDFs without an exam, in whose file names the pattern found one of these (group, value)."""
+        found = self.namings.unpaired(names)
+        columns = (Document.id, Document.place, Document.exam)
+        query = Document.select(*columns).where(Document.id.in_(found)).order_by(Document.id).tuples()
+        return [Waiting(*row) for row in self._engine.run(query)] if found else []
 
     def add(self, document: TakenDocument, place: str, exam: int | None, revision: int | None, now: datetime) -> int:
         """Enter a document whose copy is durable at `place`, and have its exam evaluated."""
+        vouched = document.words is None or (exam is not None and bool(document.words & self.identifiers(exam)))
         row: dict[str, Any] = {
             "kind": document.kind, "stem": document.stem, "digest": document.digest, "place": place, "exam": exam,
             "revision": revision, "file_time": document.file_time, "arrived": document.arrived,
-            "content": document.content, "reported": document.reported,
+            "content": document.content, "reported": document.reported, "vouched": vouched,
         }  # fmt: skip
         if document.key is not None:
             times = {"submit_time": document.key.submit_time, "approve_time": document.key.approve_time}
             row |= {"approved": approved(document.key), **times}
         with self._engine.write():
-            number = self._engine.run(Document.insert(**row).returning(Document.id))[0].id
+            number = _NEW_DOCUMENT.run(self._engine, **row)
+            if number is None:
+                raise IntegrityError("a document's number was given twice")
             if exam is not None:
                 self.touch([exam], now)
-        return int(number)
+            if not vouched or exam is None:
+                self.namings.say(number, document.words or (), document.names)
+        return number
 
     def restate(self, document: int, key: ExamKey, content: str, reported: str) -> bool:
         """Replace what a JSON is known to say of approval, times and report; whether that is new."""
@@ -196,20 +233,51 @@ class Exams:
         return True
 
     def bind(self, document: int, exam: int, revision: int, place: str, now: datetime) -> None:
-        """Give an unpaired PDF its exam."""
+        """Give a PDF its exam, or another one than it had."""
         with self._engine.write():
-            changes = {"exam": exam, "revision": revision, "place": place}
+            (row,) = self._engine.run(Document.select(Document.exam, Document.vouched).where(Document.id == document))
+            vouched = row.vouched or bool(self.namings.said(document) & self.identifiers(exam))
+            changes = {"exam": exam, "revision": revision, "place": place, "vouched": vouched}
             self._engine.run(Document.update(**changes).where(Document.id == document))
-            self.touch([exam], now)
+            if vouched:
+                self.namings.forget(document)
+            self.touch({exam, row.exam_id or exam}, now)
+
+    def confirm_pdf(self, document: int, version: int) -> None:
+        """A person says that the PDF belongs to this version of the exam's JSON (a document's id)."""
+        with self._engine.write():
+            self._engine.run(Document.update(confirmed=version).where(Document.id == document))
+
+    # -- files that stay in the drop folder
+
+    def remember(self, path: str, size: int, file_time: int, digest: str) -> None:
+        """The file was dealt with. `file_time` in nanoseconds since 1970."""
+        row = SeenFile.insert(path=path, size=size, file_time=file_time, digest=digest)
+        same = [SeenFile.path, SeenFile.digest]
+        kept = row.on_conflict(conflict_target=same, update={SeenFile.size: size, SeenFile.file_time: file_time})
+        with self._engine.write():
+            self._engine.run(kept)
+
+    def remembered(self, path: str) -> dict[tuple[int, int], str]:
+        """The digests of what was dealt with under this path, by size and time."""
+        query = SeenFile.select(SeenFile.size, SeenFile.file_time, SeenFile.digest).where(SeenFile.path == path)
+        return {(size, at): digest for size, at, digest in self._engine.run(query.tuples())}
+
+    def uploaded(self, place: str) -> bool:
+        """Whether the PDF at this place was handed to a destination."""
+        return bool(self._engine.run(Upload.select(Upload.id).where(Upload.pdf_place == place).limit(1).tuples()))
+
+    def any_document(self) -> bool:
+        """Whether anything was ever taken."""
+        return bool(self._engine.run(Document.select(Document.id).limit(1).tuples()))
 
     # -- evaluation
 
     def touch(self, exams: Iterable[int], now: datetime) -> None:
         """Have these exams evaluated."""
         with self._engine.write():
-            for portion in portions(sorted(exams)):
-                where = Exam.id.in_(portion)
-                self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(where))
+            for exam in sorted(exams):
+                _TOUCH.run(self._engine, now, exam)
 
     def to_check(self, now: datetime, limit: int) -> list[int]:
         """Exams whose time to be evaluated has come, the longest waiting first."""
@@ -230,12 +298,19 @@ class Exams:
 
     def describe(self, exam: int, key: ExamKey) -> bool:
         """Keep what joining looks for, accession number and patient of the JSON that counts; whether it is new."""
-        values = {"accession_number": key.accession_number, "patient_name": key.patient.name}
-        values["patient_id"] = key.patient.patient_ids.get("Patient.PatientId", "")
+        values = _described(key)
         same = [getattr(Exam, column) == value for column, value in values.items()]
+        words = identifiers(key.exam_id, key.accession_number, key.patient.name)
         with self._engine.write():
             where = (Exam.id == exam) & ~(same[0] & same[1] & same[2])
-            return bool(self._engine.run(Exam.update(**values).where(where)))
+            if not self._engine.run(Exam.update(**values).where(where)):
+                return False
+            self.namings.answer(exam, words)
+            return True
+
+    def touch_those_naming(self, exam: int, now: datetime) -> None:
+        """Have the exams evaluated, one of whose PDFs names this exam."""
+        self.touch(self.namings.owners(self.identifiers(exam), exam), now)
 
     def postpone(self, exam: int, until: datetime) -> None:
         """Evaluate the exam again, not before `until`, whatever has touched it."""
@@ -298,30 +373,21 @@ class Exams:
             return Case(
                 exam, row.branch, row.exam_id, row.touched, row.doubt,
                 tuple(_json(d) for d in documents if d.kind == "json"),
-                tuple(PdfVersion(d.id, d.arrived, d.file_time) for d in documents if d.kind == "pdf"),
+                tuple(self._pdf(d, row) for d in documents if d.kind == "pdf"),
                 {d.id: d.place for d in documents}, links, self.studies(links), self._siblings(exam, links),
             )  # fmt: skip
 
+    def _pdf(self, row: Any, exam: Any) -> PdfVersion:
+        question = ""
+        if not row.vouched and row.confirmed is None:
+            said, reused = self.namings.said(row.id), self.namings.used_by_others(row.stem, exam.id)
+            own = identifiers(exam.exam_id, exam.accession_number, exam.patient_name)
+            question = doubt(said, own, self.namings.other(said, exam.id), reused=reused)
+        return PdfVersion(row.id, row.arrived, row.file_time, question, row.confirmed)
+
     def studies(self, uids: Iterable[str]) -> dict[str, StudyHere]:
         """Those of the studies that are here."""
-        return {study.uid: study for portion in portions(list(uids)) for study in self._studies(portion)}
-
-    def _studies(self, uids: Sequence[str]) -> list[StudyHere]:
-        rows = self._engine.run(Study.select().where(Study.uid.in_(uids)).order_by(Study.id))
-        ids = [row.id for row in rows]
-        counts: dict[int, list[tuple[str, int]]] = defaultdict(list)
-        borne: set[int] = set()
-        columns = (Instance.study, Instance.modality, Instance.identity)
-        query = Instance.select(*columns, fn.COUNT(Instance.id)).where(Instance.study.in_(ids) & Instance.newest)
-        for study, modality, identity, n in self._engine.run(query.group_by(*columns).tuples()):
-            counts[study].append((modality, n))
-            borne.add(identity)
-        identities: dict[int, list[Identity]] = defaultdict(list)
-        mine = StudyIdentity.study.in_(ids)
-        for i in self._engine.run(StudyIdentity.select().where(mine).order_by(StudyIdentity.id)):
-            if i.id in borne:
-                identities[i.study_id].append(identity_of(i))
-        return [_study(row, identities[row.id], counts[row.id]) for row in rows]
+        return studies_here(self._engine, uids)
 
     def _siblings(self, exam: int, links: Iterable[str]) -> tuple[Sibling, ...]:
         columns = (Exam.id, Exam.accession_number, Exam.patient_id, Exam.patient_name, ExamStudy.study_uid)
@@ -345,21 +411,13 @@ class Exams:
         return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(where).tuples())]
 
 
+def _described(key: ExamKey) -> dict[str, str]:
+    patient = key.patient
+    ids = {"accession_number": key.accession_number, "patient_name": patient.name}
+    return ids | {"patient_id": patient.patient_ids.get("Patient.PatientId", "")}
+
+
 def _json(row: Any) -> JsonVersion:
     return JsonVersion(
         row.id, row.arrived, row.file_time, row.submit_time, row.approve_time, row.approved, row.content, row.reported
     )
-
-
-def identity_of(row: Any) -> Identity:
-    """What a row of StudyIdentity says."""
-    patient = Patient(row.patient_id, row.name, row.birth_date, row.sex)
-    return Identity(patient, row.accession_number, tuple(json.loads(row.other_accession_numbers)))
-
-
-def _study(row: Any, identities: Sequence[Identity], counts: Sequence[tuple[str, int]]) -> StudyHere:
-    return StudyHere(
-        row.uid, tuple(identities), row.accession_number, row.study_date, row.study_time, row.description,
-        row.manufacturer, row.model, row.station_name, row.serial_number, row.sending_ae,
-        tuple(sorted({m for m, _ in counts if m})), sum(n for _, n in counts), row.doubt, row.last_received,
-    )  # fmt: skip

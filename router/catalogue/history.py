@@ -4,11 +4,14 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.dialect import Engine
+from router.catalogue.statement import Insert
 from router.catalogue.tables import EventRow
 from router.events import Event, Kind
 
 # Instances come by the hundred thousand a day, and their story is in the ledger; what was refused belongs to no exam.
 _NOT_KEPT = frozenset({Kind.RECEIVED, Kind.DUPLICATE, Kind.SENT, Kind.REFUSED})
+
+_INSERT = Insert(EventRow)
 
 
 class History:
@@ -24,7 +27,7 @@ class History:
         row = {"at": event.at, "kind": event.kind, "exam": event.exam, "delivery": event.delivery,
                "study_uid": event.study_uid, "text": event.text, "who": event.who}  # fmt: skip
         with self._engine.write():
-            self._engine.run(EventRow.insert(**row))
+            _INSERT.run(self._engine, **row)
 
     def of(self, exams: list[int], studies: list[str]) -> list[tuple[datetime, Event]]:
         """Events of these exams and studies, in order."""

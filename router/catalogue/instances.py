@@ -11,6 +11,8 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.dialect import Engine, portions
+from router.catalogue.members import facts_numbers
+from router.catalogue.notes import note_references
 from router.catalogue.tables import Exam, ExamStudy, Instance, Study, StudyAccession, StudyIdentity
 from router.model import NO_DEVICE, Digests, Header, InstanceUids, SeriesClass
 
@@ -81,6 +83,7 @@ class Instances:
                 for portion in portions(list(zip(news, identities, strict=True))):
                     self._rows(study, portion)
                 self._touch_exams(study, uid, news[-1].received)
+            note_references(self._engine, batch)
 
     def doubt(self, study_uids: Iterable[str], text: str, now: datetime) -> None:
         """Mark studies as doubtful: every exam that has one of them is held."""
@@ -143,7 +146,11 @@ class Instances:
         replaced = [sop for sop, version in have.items() if version < newest[sop]]
         if replaced:
             self._engine.run(Instance.update(newest=False).where(mine & Instance.sop_uid.in_(replaced)))
-        rows = [_row(study, new, identity, newest[new.header.uids.sop] == new.version) for new, identity in entries]
+        facts = facts_numbers(self._engine, study, [new.header.facts for new, _ in entries])
+        rows = [
+            _row(study, new, identity, facts[new.header.facts], newest[new.header.uids.sop] == new.version)
+            for new, identity in entries
+        ]
         self._engine.run(Instance.insert_many(rows))
 
     def _touch_exams(self, study: int, uid: str, now: datetime) -> None:
@@ -176,12 +183,12 @@ def _identity(study: int, header: Header) -> dict[str, Any]:
     return {"study": study, "digest": digest, **values}
 
 
-def _row(study: int, new: NewInstance, identity: int, newest: bool) -> Mapping[str, Any]:
+def _row(study: int, new: NewInstance, identity: int, facts: int, newest: bool) -> Mapping[str, Any]:
     head, digests = new.header, new.digests
     return {
         "study": study, "series_uid": head.uids.series, "sop_uid": head.uids.sop, "version": new.version,
         "newest": newest, "sop_class": head.sop_class, "transfer_syntax": head.transfer_syntax,
         "digest": digests.data_set, "orientation": digests.orientation, "pixels": digests.pixels, "identity": identity,
-        "size": new.size, "modality": head.facts.modality, "series_class": new.series_class, "rule": new.rule,
-        "slice_thickness": head.facts.slice_thickness, "sending_ae": head.sending_ae, "received": new.received,
+        "size": new.size, "modality": head.facts.modality, "facts": facts, "position": head.position,
+        "series_class": new.series_class, "rule": new.rule, "sending_ae": head.sending_ae, "received": new.received,
     }  # fmt: skip

@@ -33,9 +33,8 @@ class Undecided:
     key: int
     study_uid: str
     series_uid: str
-    series_class: SeriesClass
-    slice_thickness: float | None
-    modality: str
+    sop_uid: str
+    facts: int
     version: int
 
 
@@ -107,18 +106,16 @@ class Accounts:
         decided = Ledger.select(Ledger.instance).where(
             (Ledger.instance == Instance.id) & (Ledger.destination == destination)
         )
-        return self._newest(exam, ~fn.EXISTS(decided))
-
-    def newest(self, exam: int) -> list[Undecided]:
-        """Newest versions of all of the exam's instances, decided or not."""
-        return self._newest(exam, Instance.newest)
-
-    def _newest(self, exam: int, condition: Any) -> list[Undecided]:
-        columns = (Instance.id, Study.uid, Instance.series_uid, Instance.series_class,
-                   Instance.slice_thickness, Instance.modality, Instance.version)  # fmt: skip
-        mine = Study.uid.in_(_studies_of(exam)) & Instance.newest & condition
+        columns = (Instance.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.facts, Instance.version)
+        mine = Study.uid.in_(_studies_of(exam)) & Instance.newest & ~fn.EXISTS(decided)
         rows: Any = self._engine.run(Instance.select(*columns).join(Study).where(mine).order_by(Instance.id).tuples())
-        return [Undecided(k, st, se, SeriesClass(c), *rest) for k, st, se, c, *rest in rows]
+        return [Undecided(*row) for row in rows]
+
+    def classes(self, exam: int, destination: str) -> frozenset[SeriesClass]:
+        """The classes of what was selected, whatever came of it."""
+        mine = (Ledger.destination == destination) & (Ledger.state != Fate.FILTERED)
+        rows: Any = self._engine.run(self._of(exam, Instance.series_class).where(mine).distinct().tuples())
+        return frozenset(SeriesClass(row[0]) for row in rows)
 
     def decide(self, destination: str, choices: Iterable[tuple[int, bool, str]], now: datetime) -> None:
         """Record choices (instance, selected, rule). An older version that was not sent gives way to its newer one."""

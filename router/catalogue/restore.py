@@ -6,7 +6,9 @@ from datetime import datetime
 from pathlib import Path
 
 from router.catalogue.dialect import Engine
+from router.catalogue.namings import Namings
 from router.catalogue.tables import Document, Exam
+from router.correlate.naming import identifiers
 
 LOST = "ledger lost: what was sent of it is not known any more; release it to send everything of it (again)"
 
@@ -29,6 +31,7 @@ class Restore:
         with self._engine.write():
             self._engine.run(Exam.insert(id=number, branch=branch, exam_id=exam_id, created=now))
             self._engine.numbered(Exam)
+            Namings(self._engine).answer(number, identifiers(exam_id, "", ""), new=True)
         return number, True
 
     def has_exam(self, number: int) -> bool:

@@ -12,6 +12,7 @@ from peewee import (
     BigAutoField,
     BigIntegerField,
     BooleanField,
+    CompositeKey,
     DoubleField,
     ForeignKeyField,
     IntegerField,
@@ -21,7 +22,7 @@ from peewee import (
 
 from router.clock import require_aware
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -56,6 +57,7 @@ class Study(Model):
     """A study that has at least one instance here; texts are those of the first instance.
 
     What is said of the device is the first image's, as soon as there is one: `device_modality` is that instance's.
+    `referred`: a key object or a rejection note refers to some of its instances.
     """
 
     id = AutoField()
@@ -71,6 +73,7 @@ class Study(Model):
     sending_ae = CleanTextField()
     device_modality = CleanTextField()
     doubt = CleanTextField(default="")
+    referred = BooleanField(default=False)
     first_received = InstantField()
     last_received = InstantField(index=True)
 
@@ -104,6 +107,18 @@ class StudyAccession(Model):
         indexes = ((("accession_number", "study"), True),)
 
 
+class Facts(Model):
+    """What series rules ask about, as JSON. Most instances of a series share theirs."""
+
+    id = BigAutoField()
+    study = ForeignKeyField(Study, on_delete="CASCADE", index=False)
+    digest = CleanTextField()
+    body = CleanTextField()
+
+    class Meta:
+        indexes = ((("study", "digest"), True),)
+
+
 class Instance(Model):
     """A version of a SOP instance. `digest`, `orientation` and `pixels` are its Digests.
 
@@ -124,9 +139,10 @@ class Instance(Model):
     identity = IntegerField()
     size = BigIntegerField()
     modality = CleanTextField()
+    facts = ForeignKeyField(Facts, index=False)
+    position = DoubleField(null=True)
     series_class = CleanTextField()
     rule = CleanTextField()
-    slice_thickness = DoubleField(null=True)
     sending_ae = CleanTextField()
     received = InstantField()
 
@@ -134,12 +150,20 @@ class Instance(Model):
         indexes = ((("study", "sop_uid", "version"), True),)
 
 
+class Reference(Model):
+    """What a key object or a rejection note refers to: an instance that may lie in another study, or be to come."""
+
+    instance = ForeignKeyField(Instance, on_delete="CASCADE")
+    purpose = CleanTextField()
+    sop_uid = CleanTextField(index=True)
+
+
 class Exam(Model):
     """An exam (检查), one ExamId in one branch. `touched` counts what has happened to it since it was evaluated."""
 
     id = AutoField()
     branch = CleanTextField()
-    exam_id = CleanTextField()
+    exam_id = CleanTextField(index=True)
     accession_number = CleanTextField(index=True, default="")
     patient_id = CleanTextField(default="")
     patient_name = CleanTextField(default="")
@@ -168,7 +192,11 @@ class ExamStudy(Model):
 
 
 class Document(Model):
-    """A file taken from the drop folder. `revision` is its intake revision in the exam; null while unpaired."""
+    """A file taken from the drop folder. `revision` is its intake revision in the exam; null while unpaired.
+
+    Of a PDF: `vouched` that its text names its exam, or that nobody asks; `confirmed` the JSON (a document's id) that
+    a person has said it belongs to.
+    """
 
     id = AutoField()
     kind = CleanTextField()
@@ -185,6 +213,44 @@ class Document(Model):
     content = CleanTextField(default="")
     reported = CleanTextField(default="")
     stale = BooleanField(default=False)
+    vouched = BooleanField(default=False)
+    confirmed = IntegerField(null=True)
+
+
+class ExamWord(Model):
+    """A word by which a report's text names an exam: ExamId, accession number, patient's name."""
+
+    word = CleanTextField()
+    exam = ForeignKeyField(Exam)
+
+    class Meta:
+        table_name = "exam_word"
+        primary_key = CompositeKey("word", "exam")
+
+
+class PdfWord(Model):
+    """What a PDF that nothing vouches for says by its text (`kind` text) or by its name (the pattern's groups)."""
+
+    kind = CleanTextField()
+    word = CleanTextField()
+    document = ForeignKeyField(Document)
+
+    class Meta:
+        table_name = "pdf_word"
+        primary_key = CompositeKey("word", "kind", "document")
+
+
+class SeenFile(Model):
+    """A file that was dealt with and stays in the drop folder. `file_time` in nanoseconds since 1970."""
+
+    path = CleanTextField()
+    size = BigIntegerField()
+    file_time = BigIntegerField()
+    digest = CleanTextField()
+
+    class Meta:
+        table_name = "seen_file"
+        primary_key = CompositeKey("path", "digest")
 
 
 class Delivery(Model):
@@ -300,6 +366,6 @@ class Upload(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Schema, Study, StudyIdentity, StudyAccession, Instance, Exam, ExamStudy, Document, Delivery, EventRow, Ledger,
-    Commitment, CommitmentItem, Upload,
+    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Reference, Exam, ExamStudy, Document, ExamWord,
+    PdfWord, SeenFile, Delivery, EventRow, Ledger, Commitment, CommitmentItem, Upload,
 )  # fmt: skip

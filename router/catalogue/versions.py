@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from router.catalogue.dialect import Engine, portions
-from router.catalogue.exams import identity_of
 from router.catalogue.ledger import Fate
+from router.catalogue.studies import identity_of
 from router.catalogue.tables import Instance, Ledger, StudyIdentity
 from router.correlate.identity import StudyIdentity as Identity
 from router.correlate.renewal import Fingerprint

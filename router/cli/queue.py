@@ -18,6 +18,7 @@ from router.clock import SystemClock
 from router.config import Config, load
 from router.events import Journal
 from router.flow.review import Line, Review
+from router.flow.rules import rulebook
 from router.states import State
 
 
@@ -112,12 +113,12 @@ def _story(name: str) -> Any:
         """
         config = load(config_file)
         with _review(config) as review:
-            stories = review.stories(name)
+            stories, book = review.stories(name), rulebook(config.series)
             if as_json:
-                print_json([story_json(story, review) for story in stories])
+                print_json([story_json(story, review, book) for story in stories])
                 return
             for story in stories:
-                tell(story, review, config.node.timezone)
+                tell(story, review, book, config.node.timezone)
 
     return tell_story
 
@@ -128,7 +129,9 @@ _story("explain")
 Act = Callable[[Review, Delivery, str, str], bool]
 
 
-def _action(name: str, act: Act, states: tuple[State, ...], help_: str) -> None:
+def _action(name: str, act: Act, states: tuple[State, ...], help_: str, one_by_one: Act | None = None) -> None:
+    """A command; `one_by_one` is what it does to deliveries that are named, where that is more than to many at once."""
+
     @command.command(name, help=help_)
     @click.argument("names", metavar="ID...", nargs=-1)
     @click.option("--all", "every", is_flag=True, help="Every delivery that this can be done to.")
@@ -147,7 +150,8 @@ def _action(name: str, act: Act, states: tuple[State, ...], help_: str) -> None:
             chosen = (
                 review.named(names) if names else [line.delivery for line in review.listed(states, destination, None)]
             )
-            done = [one for one in chosen if one.state in states and act(review, one, why, getpass.getuser())]
+            do = one_by_one if one_by_one and names else act
+            done = [one for one in chosen if one.state in states and do(review, one, why, getpass.getuser())]
         left_out = [one for one in chosen if one not in done]
         _answer(name, done, left_out, as_json)
         if left_out and names:
@@ -165,7 +169,11 @@ def _answer(name: str, done: list[Delivery], left_out: list[Delivery], as_json: 
 
 _MOVABLE = (State.WAITING, State.READY, State.SENDING, State.DEFERRED, State.FAILED)
 _action("hold", Review.hold, (*_MOVABLE, State.HELD), "Keep deliveries from being sent until they are released.")
-_action("release", Review.release, (State.HELD,), "Let held deliveries be evaluated anew.")
+_action(
+    "release", Review.release, (State.HELD,),
+    "Let held deliveries be evaluated anew. One that is held for its report PDF and is named by its ID goes with the "
+    "PDF that is here.", Review.confirm,
+)  # fmt: skip
 _action(
     "retry", Review.retry, (State.FAILED, State.DEFERRED, State.CANCELLED), "Try again now; take a cancellation back."
 )

@@ -8,6 +8,7 @@ from router.catalogue.queue import Delivery
 from router.cli.tables import console, left, local, show
 from router.flow.review import Line, Review, Story
 from router.model import Channel
+from router.series.classify import Rulebook
 from router.states import State
 
 _NEEDS = {
@@ -20,7 +21,7 @@ _NEEDS = {
 }
 
 
-def tell(story: Story, review: Review, zone: ZoneInfo) -> None:
+def tell(story: Story, review: Review, book: Rulebook, zone: ZoneInfo) -> None:
     """Print the story."""
     case, out = story.case, console()
     out.print(f"[bold]Exam {case.exam_id}[/bold] (branch {case.branch}, number {case.exam} of this node)")
@@ -31,6 +32,10 @@ def tell(story: Story, review: Review, zone: ZoneInfo) -> None:
         for uid, how in case.links.items()
     ]
     show("Studies", ("StudyInstanceUID", "Joined by", "Instances"), rows)
+    for uid in case.studies:
+        found = review.series(uid, book)
+        told = [(one.series_uid, str(one.series_class), str(one.count), one.rule, one.used) for one in found]
+        show(f"Series of {uid}", ("SeriesInstanceUID", "Class", "Instances", "Rule", "Facts"), told)
     for line in story.lines:
         if line.delivery.channel == Channel.IMAGES:
             _tell_ledger(line.delivery, review)
@@ -76,7 +81,7 @@ def _tell_requests(one: Delivery, review: Review, zone: ZoneInfo) -> None:
         show(f"Storage commitment asked of {one.destination}, no report yet", columns, rows)
 
 
-def story_json(story: Story, review: Review) -> dict[str, Any]:
+def story_json(story: Story, review: Review, book: Rulebook) -> dict[str, Any]:
     """The story as one JSON object."""
     case = story.case
     return {
@@ -87,6 +92,18 @@ def story_json(story: Story, review: Review) -> dict[str, Any]:
         "studies": [
             {"study": uid, "joined_by": how, "instances": case.studies[uid].instances if uid in case.studies else 0}
             for uid, how in case.links.items()
+        ],
+        "series": [
+            {
+                "study": uid,
+                "series": one.series_uid,
+                "class": one.series_class,
+                "rule": one.rule,
+                "facts": one.used,
+                "instances": one.count,
+            }
+            for uid in case.studies
+            for one in review.series(uid, book)
         ],
         "uploads": [{"revision": u.n, "idem": u.idem, "receipt": u.receipt or None} for u in story.uploads],
         "events": [

@@ -9,7 +9,6 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from router.app import series_rules
 from router.catalogue import open_catalogue
 from router.catalogue.restore import set_aside_damaged
 from router.cli.options import config_option, json_option, print_json, require_node
@@ -18,6 +17,7 @@ from router.config import Config, load
 from router.events import Journal
 from router.flow.inventory import Inventory, take
 from router.flow.rebuild import Rebuild, Rebuilt
+from router.flow.rules import rulebook
 from router.storage import open_storage
 from router.storage.incoming import waiting_in
 from router.storage.lock import lock
@@ -61,7 +61,7 @@ def _rebuild(config: Config) -> Rebuilt:
         set_aside_damaged(config.node.data, clock.now())
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     try:
-        return Rebuild(config, catalogue, storage, series_rules(config), clock).run(_progress)
+        return Rebuild(config, catalogue, storage, rulebook(config.series), clock).run(_progress)
     finally:
         catalogue.engine.close_thread()
         os.close(held)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from router.states import Needs, State
 
 PERSON = "person"
+PDF = "pdf"
 _CATCHING_UP = timedelta(seconds=0.5)
 _ASIDE = frozenset({State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED})
 

@@ -22,11 +22,16 @@ class JsonVersion:
 
 @dataclass(frozen=True, slots=True)
 class PdfVersion:
-    """A taken report PDF that is bound to the exam."""
+    """A taken report PDF that is bound to the exam.
+
+    `doubt` is why it may be another exam's; `confirmed` the version (its document) that a person said it belongs to.
+    """
 
     document: int
     arrived: datetime
     file_time: datetime
+    doubt: str = ""
+    confirmed: int | None = None
 
 
 def is_later(new: JsonVersion, current: JsonVersion) -> bool:
@@ -51,14 +56,34 @@ def pdf_for(versions: Sequence[JsonVersion], pdfs: Sequence[PdfVersion]) -> PdfV
     """The PDF that belongs to the last of `versions` (as `successive` gives them); None while it is still to come.
 
     A version that reports something else than the one before needs a PDF that came after the one which
-    first served that version; otherwise, and where none had come for that version, what there is serves.
+    first served that version; otherwise, and where none had come for that version, what there is serves. So does one
+    that a person has confirmed. One in doubt serves nothing.
     """
-    usable = list(pdfs)
+    found = usable(versions, pdfs)
+    return _latest([pdf for pdf in found if not pdf.doubt])
+
+
+def usable(versions: Sequence[JsonVersion], pdfs: Sequence[PdfVersion]) -> list[PdfVersion]:
+    """The PDFs that are new enough for the last of `versions`, those in doubt among them."""
+    found = list(pdfs)
     for before, version in pairwise(versions):
         if _reports_otherwise(before, version):
-            first = _first_serving(before, [pdf for pdf in usable if pdf.arrived <= version.arrived])
-            usable = [pdf for pdf in usable if first is None or pdf.arrived > first.arrived]
-    return max(usable, key=lambda pdf: (pdf.arrived, pdf.document)) if versions and usable else None
+            here = [pdf for pdf in found if pdf.arrived <= version.arrived and not pdf.doubt]
+            first = _first_serving(before, here)
+            found = [pdf for pdf in found if first is None or pdf.arrived > first.arrived]
+        found += [pdf for pdf in pdfs if pdf.confirmed == version.document and pdf not in found]
+    return found if versions else []
+
+
+def to_confirm(versions: Sequence[JsonVersion], pdfs: Sequence[PdfVersion]) -> PdfVersion | None:
+    """The PDF that a person may confirm: the last one in doubt that is new enough, else the last that served before."""
+    if not versions or pdf_for(versions, pdfs) is not None:
+        return None
+    return _latest(usable(versions, pdfs)) or _latest([pdf for pdf in pdfs if not pdf.doubt])
+
+
+def _latest(pdfs: Sequence[PdfVersion]) -> PdfVersion | None:
+    return max(pdfs, key=lambda pdf: (pdf.arrived, pdf.document), default=None)
 
 
 def withdrawn(versions: Sequence[JsonVersion]) -> bool:

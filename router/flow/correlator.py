@@ -14,10 +14,10 @@ from router.catalogue.ledger import Tally
 from router.catalogue.queue import Delivery
 from router.clock import Clock
 from router.config import Config, Destination
-from router.correlate.readiness import PERSON, Images, Readiness, images_readiness, report_readiness, target
+from router.correlate.readiness import PDF, PERSON, Images, Readiness, images_readiness, report_readiness, target
 from router.correlate.renewal import CONTRADICTION
 from router.correlate.share import Aside, ExcludeRule, SharePolicy, aside
-from router.correlate.versions import JsonVersion, PdfVersion, pdf_for, successive, withdrawn
+from router.correlate.versions import JsonVersion, PdfVersion, pdf_for, successive, to_confirm, withdrawn
 from router.deadlines import Deadline, approval_instant, deadline
 from router.errors import TransientError, traceback_of
 from router.events import Event, Journal, Kind
@@ -27,17 +27,21 @@ from router.exam.write import dump
 from router.flow.document import fill_for, json_faults
 from router.flow.joining import Joining, doubts, headers_of, identity_policy
 from router.flow.references import References
-from router.flow.selection import select_for
+from router.flow.selection import Selection
 from router.model import Channel
 from router.states import Needs, State
 from router.storage import Storage
 
 _LATER = timedelta(minutes=1)
+_PDF_REMEDY = "drop this exam's PDF under its name, or `queue release` the delivery to send the PDF that is here"
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What was found about an exam, the same for every destination. `hold` is why nothing of it may go."""
+    """What was found about an exam, the same for every destination.
+
+    `hold` is why nothing of it may go; `doubted` is the PDF that is here where it may be another exam's.
+    """
 
     case: Case
     key: ExamKey
@@ -46,19 +50,29 @@ class Assessment:
     pdf: PdfVersion | None
     approved_at: datetime | None
     hold: str
+    doubted: PdfVersion | None
     aside: Aside | None
     images: Images
     now: datetime
 
+    @property
+    def pdf_doubt(self) -> str:
+        """Why the report may not go; "" when nothing speaks against it."""
+        return f"{PDF}: {self.doubted.doubt}; {_PDF_REMEDY}" if self.doubted else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a delivery should be: shown needs, due time, and what is to be delivered (`wanted`, "" while unknown)."""
+    """What a delivery should be: shown needs, due time, and what is to be delivered (`wanted`, "" while unknown).
+
+    `hold` is why it may not go.
+    """
 
     readiness: Readiness
     deadline: Deadline | None
     wanted: str
     news: bool
+    hold: str
     error: str = ""
 
 
@@ -79,13 +93,15 @@ class Correlator:
     """Evaluates exams."""
 
     def __init__(
-        self, config: Config, references: References, catalogue: Catalogue, storage: Storage, journal: Journal,
+        self, config: Config, references: References, catalogue: Catalogue, storage: Storage, selection: Selection,
+        journal: Journal,
         clock: Clock,
     ) -> None:  # fmt: skip
         self._config = config
         self._references = references
         self._reports = storage.reports
         self._catalogue = catalogue
+        self._selection = selection
         self._incoming = storage.incoming
         self._journal = journal
         self._clock = clock
@@ -124,27 +140,34 @@ class Correlator:
         """Bring the exam's links, selection and deliveries in line with what is known now."""
         now, behind = self._clock.now(), self._incoming.oldest()
         case = self._catalogue.exams.case(exam)
-        versions = successive(case.jsons)
+        versions = self._versions(case)
         if not versions:
             self._catalogue.exams.checked(case, None, None, "")
             return
         self._note_stale(case, versions, now)
         assessment = self._assess(case, versions, behind, now)
         deliveries = self._deliveries(exam, now)
-        self._select(assessment)
+        looks = [self._select(assessment)]
         tallies = {place[1]: tally for place, tally in self._catalogue.accounts.tallies([exam]).items()}
-        looks = [self._settle(one, tallies.get(one.destination, Tally()), assessment) for one in deliveries]
+        looks += [self._settle(one, tallies.get(one.destination, Tally()), assessment) for one in deliveries]
         hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
-        self._note_hold(case, hold, now)
+        self._note_doubt(case, hold, assessment.pdf_doubt, now)
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
-        self._catalogue.exams.checked(assessment.case, look_again, assessment.approved_at, hold)
+        self._catalogue.exams.checked(case, look_again, assessment.approved_at, hold or assessment.pdf_doubt)
 
     def document(self, case: Case) -> Mapping[str, object]:
         """The exam JSON that counts, as the RIS gave it."""
         return self._read(case.places[successive(case.jsons)[-1].document])
 
     # -- what is known
+
+    def _versions(self, case: Case) -> list[JsonVersion]:
+        """The versions that counted; all of them approved where the RIS exports nothing else."""
+        versions = successive(case.jsons)
+        if self._config.reports.approved_only:
+            return [replace(version, approved=True) for version in versions]
+        return versions
 
     def _assess(self, case: Case, versions: list[JsonVersion], behind: datetime | None, now: datetime) -> Assessment:
         version = versions[-1]
@@ -161,17 +184,21 @@ class Correlator:
         hold = self._hold(case, key, first, versions, approved_at)
         modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
         away = aside(_share_policy(self._config), headers_of(case.studies), modalities, approved_at)
-        pdf = pdf_for(versions, case.pdfs)
+        taken = successive(case.jsons)
+        pdf, other = pdf_for(taken, case.pdfs), to_confirm(taken, case.pdfs)
+        doubted = other if other and other.doubt else None
         images = images_of(case, behind)
-        return Assessment(case, key, document, version, pdf, approved_at, hold, away, images, now)
+        return Assessment(case, key, document, version, pdf, approved_at, hold, doubted, away, images, now)
 
     def _document(self, case: Case, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
         document = self._read(case.places[version.document])
         return document, key_of(document, zone=self._config.node.timezone, default_branch=case.branch)
 
     def _approved_at(self, version: JsonVersion, now: datetime) -> datetime | None:
-        if not version.approved or version.approve_time is None:
+        if not version.approved:
             return None
+        if version.approve_time is None:
+            return version.arrived
         return approval_instant(version.approve_time, version.arrived, self._config.reports.clock_tolerance, now)
 
     def _hold(
@@ -185,11 +212,21 @@ class Correlator:
             return "approval: ApproveTime (审核时间) lies in the future; check the clock of the RIS"
         return ""
 
-    def _select(self, found: Assessment) -> None:
-        """Every destination's selection, before any delivery is looked at: ImageCount of the report depends on it."""
+    def _select(self, found: Assessment) -> datetime | None:
+        """Every destination's selection, before any delivery is looked at: ImageCount of the report depends on it.
+
+        What waits for the complete study waits until half of the budget at most; when that is, if anything does.
+        """
+        quiet = not found.images.needs(self._config.study.stable_after, found.now)
+        looks = []
         for destination in self._config.destination:
-            if destination.dicom is not None:
-                select_for(destination, found.case, found.images, self._config, self._catalogue, found.now)
+            if destination.dicom is None:
+                continue
+            half = deadline(found.approved_at, destination.images_within).half if found.approved_at else None
+            complete = quiet or (half is not None and half <= found.now)
+            if self._selection.select(destination, found.case, complete=complete, now=found.now) and half is not None:
+                looks.append(half)
+        return min(looks, default=None)
 
     # -- what follows for a delivery
 
@@ -220,7 +257,7 @@ class Correlator:
         """One move, if there is one to make; the delivery after it."""
         ready = plan.readiness.ready
         away = found.aside.state if found.aside else None
-        to = target(delivery.state, held_by=delivery.held_by, hold=found.hold, aside=away, ready=ready, news=plan.news)
+        to = target(delivery.state, held_by=delivery.held_by, hold=plan.hold, aside=away, ready=ready, news=plan.news)
         if to == delivery.state:
             self._show(delivery, plan, found)
             return None
@@ -252,8 +289,8 @@ class Correlator:
             "waiting_for": " ".join(plan.readiness.needs) if to == State.WAITING else "",
             "legal_due": plan.deadline.legal if plan.deadline else None,
             "due": plan.deadline.working if plan.deadline else None,
-            "held_by": found.hold.split(":")[0] if held else "",
-            "error": found.hold if held else plan.error if to == State.WAITING else "",
+            "held_by": plan.hold.split(":")[0] if held else "",
+            "error": plan.hold if held else plan.error if to == State.WAITING else "",
             "wanted": plan.wanted,
         }
 
@@ -271,10 +308,12 @@ class Correlator:
         )  # fmt: skip
         cause = found.images.last_received if delivery.delivered else None
         due = deadline(found.approved_at, destination.images_within, cause) if found.approved_at else None
-        return Plan(readiness, due, f"instances={tally.selected}", tally.unsent + tally.stored > 0)
+        news = tally.unsent + tally.stored > 0
+        return Plan(readiness, due, f"instances={tally.selected}", news, found.hold)
 
     def _plan_report(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
-        causes = [found.version.arrived, found.pdf.arrived if found.pdf else None, found.images.last_received]
+        pdf = found.pdf or found.doubted  # a doubt about what was delivered is nothing new to deliver
+        causes = [found.version.arrived, pdf.arrived if pdf else None, found.images.last_received]
         cause = max(c for c in causes if c is not None) if delivery.delivered else None
         due = deadline(found.approved_at, destination.report_within, cause) if found.approved_at else None
         count = tally.selected if found.images.present and destination.dicom is not None else None
@@ -285,7 +324,7 @@ class Correlator:
             approved=found.approved_at is not None, json_ok=not faults, pdf=found.pdf is not None, images=found.images,
             stable_after=self._config.study.stable_after, half=due.half if due else None, now=found.now,
         )  # fmt: skip
-        sources = f"json={found.version.document} pdf={found.pdf.document if found.pdf else '-'} images="
+        sources = f"json={found.version.document} pdf={pdf.document if pdf else '-'} images="
         wanted = f"{sources}{'-' if count is None else count}"
         # Late images change ImageCount once they are quiet: one revision, not one for each of them.
         quiet = not found.images.needs(self._config.study.stable_after, found.now)
@@ -293,7 +332,9 @@ class Correlator:
         last = delivery.delivered if delivery.state == State.DELIVERED else delivery.wanted
         error = "exam JSON: " + "; ".join(faults) if faults else ""
         news = settled and (wanted != last or self._mended(delivery, filled))
-        return Plan(readiness, due, wanted, news and found.approved_at is not None, error)
+        hold = found.hold or found.pdf_doubt or _overdue_pdf(found, due)
+        readiness = _until_half(readiness, found, due)
+        return Plan(readiness, due, wanted, news and found.approved_at is not None, hold, error)
 
     def _mended(self, delivery: Delivery, filled: Filled) -> bool:
         """Whether what a platform refused would be another document now: a table or the configuration has changed."""
@@ -308,18 +349,38 @@ class Correlator:
             text = f"document {document} is older than what is known and changes nothing"
             self._journal.record(Event(now, Kind.STALE, text, exam=case.exam))
 
-    def _note_hold(self, case: Case, hold: str, now: datetime) -> None:
-        if hold == case.doubt:
+    def _note_doubt(self, case: Case, hold: str, pdf_doubt: str, now: datetime) -> None:
+        doubt = hold or pdf_doubt
+        if doubt == case.doubt:
             return
-        self._journal.record(Event(now, Kind.DOUBT, hold or "the doubt is gone", exam=case.exam))
-        if hold and any(delivery.delivered for delivery in self._catalogue.queue.of_exam(case.exam)):
-            text = f"something of this exam was already delivered, and now: {hold}"
+        self._journal.record(Event(now, Kind.DOUBT, doubt or "the doubt is gone", exam=case.exam))
+        deliveries = self._catalogue.queue.of_exam(case.exam)
+        if doubt and any(d.delivered for d in deliveries if hold or d.channel == Channel.REPORT):
+            text = f"something of this exam was already delivered, and now: {doubt}"
             self._journal.record(Event(now, Kind.ALARM, text, exam=case.exam))
+
+
+def _waits_for_new_pdf(found: Assessment) -> bool:
+    """Whether the report was changed and only the PDF of an earlier version is here."""
+    return found.approved_at is not None and found.pdf is None and bool(found.case.pdfs) and not found.pdf_doubt
+
+
+def _overdue_pdf(found: Assessment, due: Deadline | None) -> str:
+    if due is None or found.now < due.half or not _waits_for_new_pdf(found):
+        return ""
+    return f"{PDF}: the report was changed and half of the time for it is over without a new PDF; {_PDF_REMEDY}"
+
+
+def _until_half(readiness: Readiness, found: Assessment, due: Deadline | None) -> Readiness:
+    """Look again when a new PDF is overdue."""
+    if due is None or not _waits_for_new_pdf(found) or found.now >= due.half:
+        return readiness
+    return replace(readiness, look_again=min(readiness.look_again or due.half, due.half))
 
 
 def _reason(to: State, plan: Plan, found: Assessment) -> str:
     if to == State.HELD:
-        return found.hold
+        return plan.hold
     if found.aside is not None and to == found.aside.state:
         return found.aside.why
     if to == State.READY:

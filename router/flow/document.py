@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from router.catalogue.exams import Case, StudyHere
+from router.catalogue.exams import Case
+from router.catalogue.studies import StudyHere
 from router.config import Config, Destination
 from router.exam.codes import Tables
 from router.exam.faults import Fault, Findings, name_of

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.catalogue.exams import Case, Exams, Sibling, StudyHere
+from router.catalogue.exams import Case, Exams, Sibling
+from router.catalogue.studies import StudyHere
 from router.config import Identity
 from router.correlate.identity import IdentityPolicy, compare, same_patient
 from router.correlate.join import Candidate, ExamSide, JoinedBy, by_accession

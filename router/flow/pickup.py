@@ -1,66 +1,186 @@
-"""Watching the drop folder: scan, let files settle, take them, and say so when the share is gone."""
+"""Watching the drop folder: scan, let files settle, take them in batches, and say so when the share is gone."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from router.clock import Clock
 from router.config import Reports as ReportsConfig
+from router.errors import InvalidData
 from router.events import Event, Journal, Kind
-from router.flow.intake import Intake
+from router.flow.intake import Found, Intake
 from router.reports.settle import Seen, Settling
-from router.reports.watch import Watch, scan
+from router.reports.watch import Listing, Watch, scan
+
+_FILES_AT_ONCE, _BYTES_AT_ONCE = 100, 2**25
+_MANY = 1000
+_PROGRESS_SECONDS = 10.0
+# A file that does not read may still be in the making, whatever `settle` says.
+_REFUSE_SECONDS = 2.0
+_SHORTEST_REST = 0.2
 
 
 class Pickup:
-    """The loop step of the drop folder."""
+    """The loop step of the drop folder. `known` says whether anything was ever taken from it."""
 
-    def __init__(self, config: ReportsConfig, intake: Intake, journal: Journal, clock: Clock) -> None:
+    def __init__(self, config: ReportsConfig, intake: Intake, journal: Journal, clock: Clock, *, known: bool) -> None:
         self._folder: Path = config.folder
+        self._keeps = config.on_pickup == "keep"
         self._settle = config.settle.total_seconds()
         self._rescan = config.rescan.total_seconds()
         self._intake = intake
         self._journal = journal
         self._clock = clock
         self._settling = Settling(self._settle)
-        self._unreadable: set[Seen] = set()
+        self._failing: set[Seen] = set()
+        self._unreadable: frozenset[Path] = frozenset()
         self._gone = False
+        self._filled = known
         self._stopping = False
         self.watch = Watch(config.folder)
 
     def stop(self) -> None:
-        """End after the file at hand."""
+        """End after the batch at hand."""
         self._stopping = True
         self.watch.stop()
 
     def step(self) -> float:
         """Scan once and take what has settled; seconds until the next scan."""
+        found = self._look()
+        if found is None:
+            return self._rescan
+        ripe = self._settling.settled(found.files, self._clock.monotonic())
+        self._take([seen for seen in ripe if not self._left_alone(seen)])
+        waiting = self._settling.pending - self._failing
+        return max(min(self._settle, self._rescan), _SHORTEST_REST) if waiting else self._rescan
+
+    # -- the share
+
+    def _look(self) -> Listing | None:
+        """What lies there; None while the share is gone. An empty folder that was filled before is one without it."""
         try:
             found = scan(self._folder)
         except OSError as error:
             self._say_gone(f"the drop folder does not answer: {error.strerror}")
-            return self._rescan
+            return None
+        if found.empty and self._filled:
+            self._say_gone("the drop folder is empty, and was not before: look whether its share is mounted")
+            return None
+        self._filled = self._filled or not found.empty
         if self._gone:
             self._gone = False
-            self._journal.record(Event(self._clock.now(), Kind.DOCUMENT, "the drop folder answers again"))
-        for seen in self._settling.settled(found, self._clock.monotonic()):
-            if self._stopping:
-                break
-            self._take(seen)
-        return min(self._settle, self._rescan) if self._settling.pending else self._rescan
-
-    def _take(self, seen: Seen) -> None:
-        try:
-            self._intake.take(seen)
-        except OSError as error:
-            # Tried again at every scan, told once; a file name may hold a patient's name, so it is not told.
-            if seen not in self._unreadable:
-                self._unreadable.add(seen)
-                text = f"a file of the drop folder cannot be taken: {error.strerror}"
-                self._journal.record(Event(self._clock.now(), Kind.ALARM, text))
-            return
-        self._unreadable.discard(seen)
-        self._settling.done(seen)
+            self._record(Kind.DOCUMENT, "the drop folder answers again")
+            for seen in self._settling.pending:
+                self._settling.anew(seen)
+            self.watch.again()
+        self._say_unreadable(found.unreadable)
+        return found
 
     def _say_gone(self, text: str) -> None:
         if not self._gone:
             self._gone = True
-            self._journal.record(Event(self._clock.now(), Kind.ALARM, text))
+            self._record(Kind.ALARM, text)
+
+    def _say_unreadable(self, unreadable: frozenset[Path]) -> None:
+        # Names of folders may hold patients' names, so they are counted.
+        if unreadable - self._unreadable:
+            text = f"{len(unreadable)} folder(s) or file(s) below the drop folder cannot be read: look at their rights"
+            self._record(Kind.ALARM, text)
+        elif self._unreadable and not unreadable:
+            self._record(Kind.DOCUMENT, "everything below the drop folder can be read again")
+        self._unreadable = unreadable
+
+    # -- the files
+
+    def _left_alone(self, seen: Seen) -> bool:
+        """Whether it was dealt with before the node started, and stays there."""
+        dealt_with = self._intake.dealt_with(seen)
+        if dealt_with:
+            self._settling.done(seen)
+        return dealt_with
+
+    def _take(self, files: Sequence[Seen]) -> None:
+        """One batch is read while the one before it is filed."""
+        progress = _Progress(len(files), self._journal, self._clock)
+        batches = _batches(files)
+        with ThreadPoolExecutor(1) as ahead:
+            reading = self._read(ahead, batches)
+            while reading is not None and not self._stopping:
+                found = reading.result()
+                reading = self._read(ahead, batches)
+                self._file(found)
+                progress.add(found)
+
+    def _read(self, ahead: ThreadPoolExecutor, batches: Iterator[Sequence[Seen]]) -> Future[Found] | None:
+        batch = next(batches, None)
+        return None if batch is None else ahead.submit(self._intake.read, batch)
+
+    def _file(self, found: Found) -> None:
+        now = self._clock.monotonic()
+        hasty = {seen for seen in found.invalid if self._settling.still_for(seen, now) < _REFUSE_SECONDS}
+        invalid = {seen: error for seen, error in found.invalid.items() if seen not in hasty}
+        failed = {**found.unreadable, **self._intake.file(found.documents), **self._refuse(invalid)}
+        for seen, error in failed.items():
+            self._say_failed(seen, error)
+        for seen in found.changed:
+            self._settling.anew(seen)
+        for seen in {*(document.seen for document in found.documents), *invalid} - set(failed):
+            self._failing.discard(seen)
+            # What was moved away is gone: whatever has its name later is another file, whatever it looks like.
+            (self._settling.done if self._keeps else self._settling.anew)(seen)
+
+    def _refuse(self, invalid: Mapping[Seen, InvalidData]) -> dict[Seen, OSError]:
+        failed = {}
+        for seen, error in invalid.items():
+            try:
+                self._intake.refuse(seen, error)
+            except OSError as trouble:
+                failed[seen] = trouble
+        return failed
+
+    def _say_failed(self, seen: Seen, error: OSError) -> None:
+        # Tried again at every rescan, told once; a file name may hold a patient's name, so it is not told.
+        if seen not in self._failing:
+            self._failing.add(seen)
+            self._record(Kind.ALARM, f"a file of the drop folder cannot be taken: {error.strerror}")
+
+    def _record(self, kind: Kind, text: str) -> None:
+        self._journal.record(Event(self._clock.now(), kind, text))
+
+
+class _Progress:
+    """Tells how far it is while many files are taken."""
+
+    def __init__(self, total: int, journal: Journal, clock: Clock) -> None:
+        self._total = total
+        self._journal = journal
+        self._clock = clock
+        self._done = 0
+        self._told = clock.monotonic()
+        if total >= _MANY:
+            self._tell()
+
+    def add(self, found: Found) -> None:
+        """A batch is dealt with."""
+        self._done += len(found.documents) + len(found.invalid) + len(found.unreadable) + len(found.changed)
+        late = self._clock.monotonic() - self._told >= _PROGRESS_SECONDS
+        if self._total >= _MANY and (late or self._done == self._total):
+            self._tell()
+
+    def _tell(self) -> None:
+        self._told = self._clock.monotonic()
+        text = f"{self._done} of {self._total} files of the drop folder are taken"
+        self._journal.record(Event(self._clock.now(), Kind.DOCUMENT, text))
+
+
+def _batches(files: Sequence[Seen]) -> Iterator[Sequence[Seen]]:
+    batch: list[Seen] = []
+    size = 0
+    for seen in files:
+        if batch and (len(batch) == _FILES_AT_ONCE or size + seen.size > _BYTES_AT_ONCE):
+            yield batch
+            batch, size = [], 0
+        batch.append(seen)
+        size += seen.size
+    if batch:
+        yield batch

@@ -18,6 +18,7 @@ from router.catalogue.instances import NewInstance
 from router.catalogue.restore import LOST, Restore
 from router.clock import Clock
 from router.config import Config
+from router.correlate.naming import words
 from router.correlate.readiness import PERSON
 from router.dicom.header import read_instance
 from router.errors import InvalidData
@@ -25,8 +26,8 @@ from router.exam.key import ExamKey, key_of
 from router.flow.correlator import delivery_places
 from router.flow.intake import reported
 from router.flow.references import References
-from router.series.classify import classify
-from router.series.rules import Rule
+from router.reports.reader import Readers
+from router.series.classify import Rulebook, classify
 from router.states import State
 from router.storage import Storage
 
@@ -47,15 +48,14 @@ class Rebuilt:
 class Rebuild:
     """One run, with the node stopped."""
 
-    def __init__(
-        self, config: Config, catalogue: Catalogue, storage: Storage, rules: tuple[Rule, ...], clock: Clock
-    ) -> None:
+    def __init__(self, config: Config, catalogue: Catalogue, storage: Storage, book: Rulebook, clock: Clock) -> None:
         self._config = config
         self._references = References(config)
         self._catalogue = catalogue
         self._storage = storage
-        self._rules = rules
+        self._book = book
         self._clock = clock
+        self._readers = Readers(1)
         self._restore = Restore(catalogue.engine)
         self._unreadable: list[str] = []
         self._unknown_exams: set[int] = set()
@@ -63,7 +63,10 @@ class Rebuild:
     def run(self, progress: Progress) -> Rebuilt:
         """Give rows to every file that has none."""
         instances = self._instances(progress)
-        documents = self._documents()
+        try:
+            documents = self._documents()
+        finally:
+            self._readers.close()
         return Rebuilt(instances, documents, self._hold(), tuple(self._unreadable))
 
     # -- instances
@@ -95,8 +98,8 @@ class Rebuild:
         if header is None or not version.isdigit() or path != self._storage.studies.path(header.uids, int(version)):
             self._unreadable.append(self._place(path))
             return None
-        series_class, rule = classify(header.facts, self._rules)
-        return NewInstance(header, int(version), digests, path.stat().st_size, series_class, rule, _age(path))
+        rule, size = classify(header.facts, self._book), path.stat().st_size
+        return NewInstance(header, int(version), digests, size, rule.series_class, rule.name, _age(path))
 
     # -- documents
 
@@ -122,11 +125,18 @@ class Rebuild:
         taken = TakenDocument(
             path.suffix.removeprefix("."), source["name"], hashlib.sha256(data).hexdigest(),
             datetime.fromisoformat(source["file_time"]), _age(path), key, *reported(key),
+            self._words(data) if key is None else None,
         )  # fmt: skip
         self._catalogue.exams.add(taken, place, exam, revision, self._clock.now())
         if exam:
             self._restore.revision(exam, number)
         return True
+
+    def _words(self, data: bytes) -> frozenset[str] | None:
+        if not self._config.reports.pdf_text_check:
+            return None
+        (text,) = self._readers.read([data])
+        return frozenset() if isinstance(text, InvalidData) else words(text)
 
     def _key(self, data: bytes) -> ExamKey:
         branch = self._config.hospital.HospitalBranchCode

@@ -11,11 +11,15 @@ from router.catalogue.ledger import Entry, Tally
 from router.catalogue.queue import Delivery
 from router.catalogue.uploads import Frozen
 from router.clock import Clock
-from router.correlate.readiness import PERSON
+from router.correlate.readiness import PDF, PERSON
 from router.correlate.renewal import NEWER_VERSION
+from router.correlate.versions import successive, to_confirm
 from router.errors import InvalidData
 from router.events import Event
+from router.flow.examine import Line as SeriesLine
+from router.flow.examine import lines_of
 from router.model import Channel
+from router.series.classify import Rulebook
 from router.states import State
 
 
@@ -102,6 +106,17 @@ class Review:
         changes = {"held_by": "", "error": ""}
         return self._move(delivery, State.WAITING, f"released: {why}", who, changes)
 
+    def confirm(self, delivery: Delivery, why: str, who: str) -> bool:
+        """Release; where the report PDF was in question, the person says that the one that is here belongs to it."""
+        if delivery.held_by == PDF:
+            case = self._catalogue.exams.case(delivery.exam)
+            versions = successive(case.jsons)
+            found = to_confirm(versions, case.pdfs)
+            if found is not None:
+                self._catalogue.exams.confirm_pdf(found.document, versions[-1].document)
+                why = f"report PDF (document {found.document}) confirmed: {why}"
+        return self.release(delivery, why, who)
+
     def retry(self, delivery: Delivery, why: str, who: str) -> bool:
         """Try a failed or deferred delivery again now; take back a cancellation."""
         if delivery.state == State.CANCELLED:
@@ -124,6 +139,10 @@ class Review:
         moved = self._catalogue.queue.move(delivery, to, now, why, who=who, changes=changes)
         self._catalogue.exams.touch([delivery.exam], now)
         return moved
+
+    def series(self, study_uid: str, book: Rulebook) -> list[SeriesLine]:
+        """What the rules make of a study's series, and by which facts."""
+        return lines_of(self._catalogue, study_uid, book)
 
     def _exams_named(self, name: str) -> list[int]:
         delivery = self._catalogue.queue.get(int(name)) if name.isdecimal() else None

@@ -25,6 +25,7 @@ from router.flow.document import fill_for, json_warnings
 from router.flow.references import References
 from router.flow.suspects import Suspects
 from router.forward.report import ReportAgent, Upload
+from router.model import SeriesClass
 from router.retry import given_up
 from router.states import State
 from router.storage import Storage
@@ -33,6 +34,7 @@ from router.storage import Storage
 # hand in meanwhile.
 LEDGER_BATCH = 32
 _READ_AT_ONCE = 1000
+_ASKED_FOR = (SeriesClass.THIN, SeriesClass.KEY, SeriesClass.SCOUT, SeriesClass.DOSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,16 @@ class ImagesSender:
         if tally.refused:
             refused = f"{tally.refused} of {tally.selected} refused"
             return Ending(State.FAILED, refused, {"error": refused})
-        return Ending(State.DELIVERED, f"{tally.sent} instances sent", {"delivered": f"instances={tally.sent}"})
+        why = f"{tally.sent} instances sent{self._absent(delivery)}"
+        return Ending(State.DELIVERED, why, {"delivered": f"instances={tally.sent}"})
+
+    def _absent(self, delivery: Delivery) -> str:
+        """What the destination wants and the study does not have (DB11 6.2)."""
+        destination = self.config.destination_named(delivery.destination)
+        asked = [one for one in _ASKED_FOR if destination is not None and one in destination.classes]
+        there = self.catalogue.accounts.classes(delivery.exam, delivery.destination)
+        absent = [one for one in asked if one not in there]
+        return f"; wanted and not there: {', '.join(absent)}" if absent else ""
 
     def _tally(self, delivery: Delivery) -> Tally:
         tallies = self.catalogue.accounts.tallies([delivery.exam])

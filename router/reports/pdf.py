@@ -2,7 +2,6 @@
 
 import io
 import logging
-import re
 
 from pypdf import PdfReader
 
@@ -10,14 +9,14 @@ from router.errors import InvalidData
 
 MAX_SIZE = 64 * 2**20
 _TEXT_PAGES = 5
+_LONGEST_TEXT = 200_000
 # pypdf reports every oddity of a file at length; ours are the errors below.
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)
 
 
-def check(data: bytes) -> None:
-    """Raise InvalidData unless the PDF is whole, opens, has a page and is not encrypted."""
-    if len(data) > MAX_SIZE:
-        raise InvalidData(f"the PDF is larger than {MAX_SIZE // 2**20} MiB")
+def check(data: bytes) -> PdfReader:
+    """The opened PDF. InvalidData unless it is whole, opens, has a page and is not encrypted."""
+    require_size(len(data))
     if b"%PDF-" not in data[:1024]:
         raise InvalidData("the file does not begin as a PDF does")
     if b"%%EOF" not in data[-2048:]:
@@ -31,12 +30,18 @@ def check(data: bytes) -> None:
         raise InvalidData("the PDF is encrypted")
     if not pages:
         raise InvalidData("the PDF has no page")
+    return reader
 
 
-def text(data: bytes) -> str:
-    """The text of the first pages without white space; "" where there is none or it cannot be read."""
+def require_size(size: int) -> None:
+    """InvalidData for more bytes than a report has."""
+    if size > MAX_SIZE:
+        raise InvalidData(f"the PDF is larger than {MAX_SIZE // 2**20} MiB")
+
+
+def text(reader: PdfReader) -> str:
+    """The text of the first pages, one after the other; "" where there is none or it cannot be read."""
     try:
-        pages = PdfReader(io.BytesIO(data)).pages[:_TEXT_PAGES]
-        return re.sub(r"\s+", "", "".join(page.extract_text() for page in pages))
+        return "\n".join(page.extract_text() for page in reader.pages[:_TEXT_PAGES])[:_LONGEST_TEXT]
     except Exception:  # noqa: BLE001  # as above: then there is no text to go by
         return ""

@@ -22,10 +22,13 @@ def stem_of(folder: Path, path: Path) -> str:
 
 
 def read_still(seen: Seen) -> bytes | None:
-    """The file's bytes; None when it is gone or has changed since the scan, so that it must settle again."""
+    """The file's bytes; None when it is gone or has changed since the scan, so that it must settle again.
+
+    A share may tell the size of a file that is being written late: then more or less is read than was scanned.
+    """
     try:
         data = seen.path.read_bytes()
-        return data if _state(seen.path) == (seen.size, seen.mtime) else None
+        return data if (len(data), *_state(seen.path)) == (seen.size, seen.size, seen.mtime) else None
     except FileNotFoundError:
         return None
 

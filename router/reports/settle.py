@@ -30,12 +30,20 @@ class Settling:
         ripe = [seen for seen, since in self._since.items() if now - since >= self._settle]
         return sorted(ripe, key=lambda seen: (seen.mtime, str(seen.path)))
 
+    def still_for(self, seen: Seen, now: float) -> float:
+        """For how many seconds the file has been seen unchanged."""
+        return now - self._since.get(seen, now)
+
     def done(self, seen: Seen) -> None:
         """The file was dealt with: left alone until its size or time changes."""
         self._done.add(seen)
         self._since.pop(seen, None)
 
+    def anew(self, seen: Seen) -> None:
+        """The file was gone or had changed when it was to be taken: it must settle again."""
+        self._since.pop(seen, None)
+
     @property
-    def pending(self) -> bool:
-        """Whether a file is still settling."""
-        return bool(self._since)
+    def pending(self) -> frozenset[Seen]:
+        """The files that are still settling, or could not be taken."""
+        return frozenset(self._since)

@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -17,40 +18,55 @@ ENDINGS = frozenset({".json", ".pdf"})
 SET_ASIDE = ("done", "rejected")
 
 
-def scan(folder: Path) -> list[Seen]:
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a scan found. `empty`: nothing at all lies in the folder, not even what was set aside."""
+
+    files: tuple[Seen, ...]
+    unreadable: frozenset[Path]
+    empty: bool
+
+
+def scan(folder: Path) -> Listing:
     """Every regular .json and .pdf file below the folder that is not set aside, hidden or temporary.
 
     OSError when the folder itself cannot be read: the share has vanished.
     """
-    with os.scandir(folder):
-        pass
-    return list(_walk(folder, top=True))
+    unreadable: set[Path] = set()
+    entries = list(os.scandir(folder))
+    return Listing(tuple(_walk(entries, unreadable, top=True)), frozenset(unreadable), not entries)
 
 
-def _walk(folder: Path, *, top: bool) -> Iterator[Seen]:
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:
-        if top:
-            raise
-        return
+def _walk(entries: "list[os.DirEntry[str]]", unreadable: set[Path], *, top: bool = False) -> Iterator[Seen]:
     for entry in entries:
         if entry.name.startswith((".", "~")):
             continue
         if entry.is_dir(follow_symlinks=False):
             if not (top and entry.name in SET_ASIDE):
-                yield from _walk(Path(entry.path), top=False)
+                yield from _walk(_listed(entry.path, unreadable), unreadable)
         elif Path(entry.name).suffix.lower() in ENDINGS:
-            yield from _seen(entry)
+            yield from _seen(entry, unreadable)
 
 
-def _seen(entry: "os.DirEntry[str]") -> Iterator[Seen]:
+def _listed(folder: str, unreadable: set[Path]) -> "list[os.DirEntry[str]]":
+    try:
+        return list(os.scandir(folder))
+    except FileNotFoundError:
+        return []
+    except OSError:
+        unreadable.add(Path(folder))
+        return []
+
+
+def _seen(entry: "os.DirEntry[str]", unreadable: set[Path]) -> Iterator[Seen]:
     try:
         if entry.is_file(follow_symlinks=False):
             state = entry.stat(follow_symlinks=False)
             yield Seen(Path(entry.path), state.st_size, state.st_mtime_ns)
     except FileNotFoundError:
         return
+    except OSError:
+        unreadable.add(Path(entry.path))
 
 
 class _Bell(FileSystemEventHandler):
@@ -72,11 +88,17 @@ class Watch:
 
     def start(self) -> None:
         """Begin to listen for events; a folder that cannot be watched is only rescanned."""
+        self._observer = Observer()
         try:
             self._observer.schedule(_Bell(self._ring), str(self._folder), recursive=True)
             self._observer.start()
         except OSError:
             self._observer.unschedule_all()
+
+    def again(self) -> None:
+        """Listen anew: the folder is another one than before, a share that was mounted again for instance."""
+        self._end()
+        self.start()
 
     def wait(self, seconds: float) -> None:
         """Return at an event, or after `seconds`."""
@@ -90,6 +112,9 @@ class Watch:
     def stop(self) -> None:
         """Stop listening."""
         self.wake()
+        self._end()
+
+    def _end(self) -> None:
         if self._observer.is_alive():
             self._observer.stop()
             self._observer.join()

@@ -1,15 +1,24 @@
 """Writing so that bytes and names survive power loss: temporary name, fsync, rename, fsync of the folder."""
 
 import os
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
+_AT_ONCE = 4
 
 
 def make_folder(folder: Path) -> None:
     """Make the folder and its missing parents, private, their names durable."""
+    for path in make_tree(folder):
+        sync_folder(path.parent)
+
+
+def make_tree(folder: Path) -> Iterator[Path]:
+    """Make the folder and its missing parents, private, from the top; each as it is made. Durable after `sync_tree`."""
     missing = []
     at = folder
     while not at.exists():
@@ -17,7 +26,7 @@ def make_folder(folder: Path) -> None:
         at = at.parent
     for path in reversed(missing):
         path.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        sync_folder(path.parent)
+        yield path
 
 
 def sync_folder(folder: Path) -> None:
@@ -38,14 +47,35 @@ def sync_folders(folders: Iterable[Path]) -> None:
 def write(path: Path, data: bytes) -> None:
     """Write a whole file; when this returns, it is there in full after any crash, and never in part."""
     make_folder(path.parent)
+    _write_part(path, data).replace(path)
+    sync_folder(path.parent)
+
+
+def write_all(files: Mapping[Path, bytes]) -> None:
+    """Many whole files: written side by side they share the disk's own commits. Their names last after `sync_tree`."""
+    for folder in {path.parent for path in files}:
+        deque(make_tree(folder))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        parts = dict(zip(files, pool.map(_write_part, files, files.values()), strict=True))
+        for path, part in parts.items():
+            part.replace(path)
+
+
+def sync_tree(folders: Iterable[Path], top: Path) -> None:
+    """Make the names in these folders durable, and those of the folders themselves up to `top`."""
+    every = {at for folder in folders for at in (folder, *folder.parents) if at.is_relative_to(top)}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(sync_folder, sorted(every, reverse=True)))
+
+
+def _write_part(path: Path, data: bytes) -> Path:
     part = path.with_name(path.name + ".part")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
     with os.fdopen(handle, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    part.replace(path)
-    sync_folder(path.parent)
+    return part
 
 
 def link(source: Path, target: Path) -> None:

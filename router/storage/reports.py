@@ -6,12 +6,14 @@
 """
 
 import json
+from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from router.storage.durable import link, make_folder, sync_folder, write
+from router.storage.durable import link, make_folder, make_tree, sync_tree, write, write_all
 
 NAMES = {"json": "exam.json", "pdf": "report.pdf"}
+_SOURCE = "source.json"
 
 
 class Reports:
@@ -25,26 +27,13 @@ class Reports:
         """Where a document belongs: `number` is the revision in its exam, or the document's own while unpaired."""
         return f"reports/{exam if exam is not None else 'unpaired'}/{number}/{NAMES[kind]}"
 
-    def keep(self, place: str, data: bytes, source: Mapping[str, object]) -> None:
-        """Durable copy of a document, with a note of its source."""
-        path = self._data / place
-        write(path.with_name("source.json"), json.dumps(source, ensure_ascii=False).encode())
-        write(path, data)
+    def taken(self, place: str) -> bool:
+        """Whether something lies there: a crash may have left what no row names."""
+        return (self._data / place).parent.exists()
 
-    def move(self, old: str, new: str) -> None:
-        """Give a document that has found its exam its new place; the old one goes with `forget`."""
-        for name in (Path(old).name, "source.json"):
-            source, target = self._data / Path(old).with_name(name), self._data / Path(new).with_name(name)
-            make_folder(target.parent)
-            link(source, target)
-        sync_folder((self._data / new).parent)
-
-    def forget(self, place: str) -> None:
-        """Remove the former place of a document that was moved."""
-        folder = (self._data / place).parent
-        for name in (Path(place).name, "source.json"):
-            (folder / name).unlink(missing_ok=True)
-        folder.rmdir()
+    def copies(self) -> "Copies":
+        """Documents that become durable together."""
+        return Copies(self._data)
 
     def path(self, place: str) -> Path:
         """The document's file."""
@@ -68,3 +57,49 @@ class Reports:
             for path in (self._data / "reports").glob(f"*/*/{name}"):
                 if path.parts[-2].isdigit():
                     yield path
+
+
+class Copies:
+    """Durable copies of several documents, each with a note of its source, and new places for earlier ones.
+
+    Nothing is written before `close`. Old places are kept until `forget`, so that the rows can follow in between.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._files: dict[Path, bytes] = {}
+        self._links: dict[Path, Path] = {}
+        self._stay: set[Path] = set()
+
+    def keep(self, place: str, data: bytes, source: Mapping[str, object]) -> None:
+        """A new document."""
+        path = self._data / place
+        self._files[path.with_name(_SOURCE)] = json.dumps(source, ensure_ascii=False).encode()
+        self._files[path] = data
+
+    def move(self, old: str, new: str, *, stays: bool = False) -> None:
+        """A document that has found its exam goes to its new place; at the old one it `stays` where that is in use."""
+        if stays:
+            self._stay.add((self._data / old).parent)
+        for name in (_SOURCE, Path(old).name):
+            source, target = self._data / Path(old).with_name(name), self._data / Path(new).with_name(name)
+            if source in self._files:
+                self._files[target] = self._files.pop(source)
+            else:
+                self._links[target] = self._links.pop(source, source)
+
+    def close(self) -> None:
+        """Make everything durable."""
+        write_all(self._files)
+        for target, source in self._links.items():
+            deque(make_tree(target.parent))
+            link(source, target)
+        sync_tree({path.parent for path in (*self._files, *self._links)}, self._data / "reports")
+
+    def forget(self) -> None:
+        """Remove the former places of what was moved."""
+        for source in self._links.values():
+            if source.parent not in self._stay:
+                source.unlink(missing_ok=True)
+        for folder in {source.parent for source in self._links.values()} - self._stay:
+            folder.rmdir()

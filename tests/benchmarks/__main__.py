@@ -14,7 +14,7 @@ from types import ModuleType
 from measure import Run
 from processes import have
 
-BENCHES = ("receive", "forward", "pipeline", "sustained")
+BENCHES = ("receive", "forward", "pipeline", "sustained", "series", "intake")
 _TRIAL_SHARE = 0.005
 
 
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = _parser(benches)
     given = parser.parse_args(arguments)
     if not have("storescu"):
-        parser.error("DCMTK, which every bench needs, is not installed: as root, apt-get install dcmtk")
+        parser.error("DCMTK, which the benches need, is not installed: as root, apt-get install dcmtk")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended, the folder removed
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=given.folder))
     run = Run(folder, given.rounds, given.seconds, only=given.only)

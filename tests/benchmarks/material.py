@@ -27,6 +27,7 @@ class Kind:
     modality: str
     sop_class: str
     pixel_bytes: int
+    thickness: str = "1.0"
 
     @property
     def rows(self) -> int:
@@ -54,13 +55,13 @@ class Names:
     accession_number: str
 
 
-def instances(folder: Path, number_of: int, pixel_bytes: int, series: int = 1) -> Path:
-    """`number_of` CT instances of one series in `folder`, which is returned."""
+def instances(folder: Path, number_of: int, pixel_bytes: int, series: int = 1, thickness: str = "1.0") -> Path:
+    """`number_of` CT instances of one series in `folder`, which is returned: slices 1 mm apart."""
     folder.mkdir(parents=True, exist_ok=True)
-    kind, study = Kind(CT.modality, CT.sop_class, pixel_bytes), f"{ROOT}.{pixel_bytes}"
+    kind, study = Kind(CT.modality, CT.sop_class, pixel_bytes, thickness), f"{ROOT}.{pixel_bytes}"
     for number in range(1, number_of + 1):
         uid = f"{study}.{series}.{number}"
-        _write(folder / f"{number:05d}.dcm", kind, Names(study, f"{study}.{series}", uid, "A1"))
+        _write(folder / f"{number:05d}.dcm", kind, Names(study, f"{study}.{series}", uid, "A1"), number)
     return folder
 
 
@@ -112,18 +113,18 @@ def _outgoing(key: int, path: Path) -> Outgoing:
     return Outgoing(key, path, meta.sop_class, meta.sop_instance, meta.transfer_syntax)
 
 
-def _write(path: Path, kind: Kind, names: Names) -> None:
+def _write(path: Path, kind: Kind, names: Names, place: int = 0) -> None:
     """The file, never whole in memory."""
     left = kind.rows * kind.frames * _ROW_BYTES
     with path.open("wb") as file:
-        file.write(_head(kind, names))
+        file.write(_head(kind, names, place))
         file.write(b"\xe0\x7f\x10\x00OW\0\0" + left.to_bytes(4, "little"))
         for start in range(0, left, _CHUNK):
             file.write(os.urandom(min(_CHUNK, left - start)))
 
 
-def _head(kind: Kind, names: Names) -> bytes:
-    """A Part 10 file without its pixels."""
+def _head(kind: Kind, names: Names, place: int = 0) -> bytes:
+    """A Part 10 file without its pixels; `place` is the slice's, in mm."""
     dataset = Dataset()
     dataset.SOPClassUID, dataset.SOPInstanceUID = kind.sop_class, names.sop_instance
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = names.study, names.series
@@ -131,7 +132,8 @@ def _head(kind: Kind, names: Names) -> bytes:
     dataset.Modality, dataset.Manufacturer, dataset.ImageType = kind.modality, "MAKER", ["ORIGINAL", "PRIMARY", "AXIAL"]
     dataset.PatientName, dataset.PatientID = "Bench^Mark", "P1"
     dataset.PatientBirthDate, dataset.PatientSex = "19600501", "F"
-    dataset.SeriesNumber, dataset.InstanceNumber, dataset.SliceThickness = 1, 1, "1.0"
+    dataset.SeriesNumber, dataset.InstanceNumber, dataset.SliceThickness = 1, 1, kind.thickness
+    dataset.ImagePositionPatient, dataset.ImageOrientationPatient = [0, 0, place], [1, 0, 0, 0, 1, 0]
     dataset.Rows, dataset.Columns, dataset.NumberOfFrames = kind.rows, _COLUMNS, kind.frames
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 0

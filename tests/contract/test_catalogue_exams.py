@@ -76,23 +76,23 @@ def test_a_pdf_without_exam_waits_until_it_is_bound(catalogue: Catalogue) -> Non
     first = catalogue.exams.add(document(), "unpaired/1", None, None, NOW)
     assert catalogue.exams.next_document() > max(free, first)
     catalogue.exams.add(document(stem="in/e2"), "unpaired/2", None, None, NOW)
-    assert catalogue.exams.unpaired("in/e1") == [Waiting(first, "unpaired/1")]
+    assert catalogue.exams.claimable("in/e1", 99) == [Waiting(first, "unpaired/1")]
+    assert catalogue.exams.waits("in/e1", "d1")
     number = exam(catalogue)
     catalogue.exams.checked(catalogue.exams.case(number), None, None, "")
     catalogue.exams.bind(first, number, 1, "1/1", NOW)
-    assert catalogue.exams.unpaired("in/e1") == []
+    assert catalogue.exams.claimable("in/e1", 99) == []
+    assert not catalogue.exams.waits("in/e1", "d1")
     assert catalogue.exams.case(number).places == {first: "1/1"}
     assert catalogue.exams.to_check(NOW, 9) == [number]
-    assert catalogue.exams.last_pdf_place(number, "in/e1") == "1/1"
-    assert catalogue.exams.last_pdf_place(number, "in/e2") is None
 
 
 def test_the_last_document_of_a_name_and_kind_counts(catalogue: Catalogue) -> None:
     one, other = exam(catalogue, "E1"), exam(catalogue, "E2")
     for digest, number in (("j1", one), ("j2", other)):
         catalogue.exams.add(document("json", digest=digest), digest, number, 1, NOW)
-    assert catalogue.exams.exam_of_stem("in/e1") == other
-    assert catalogue.exams.exam_of_stem("in/e") is None
+    assert catalogue.exams.exams_of_stem("in/e1") == [other, one]
+    assert catalogue.exams.exams_of_stem("in/e") == []
     assert (catalogue.exams.latest(one, "json"), catalogue.exams.latest(one, "pdf")) == ("j1", None)
 
 
@@ -122,7 +122,7 @@ def test_an_exam_is_found_by_what_names_it_alone(catalogue: Catalogue) -> None:
     ]  # fmt: skip
     assert sorted(catalogue.exams.find("1.3")) == [one, other]
     assert catalogue.exams.names([one, other, 99]) == {one: "E1", other: "E2"}
-    assert catalogue.exams.words_of(one) == ["E1", "A1", "张三"]
+    assert catalogue.exams.namings.described(one) == ("E1", "A1", "张三")
 
 
 def test_describing_an_exam_tells_whether_anything_is_new(catalogue: Catalogue) -> None:

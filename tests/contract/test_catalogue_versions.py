@@ -153,7 +153,7 @@ def test_versions_are_compared_by_indexes_alone(sqlite: Database) -> None:
     statements: list[str] = []
     connection = driver(catalogue).connection()
     connection.set_trace_callback(statements.append)
-    everything = [one.key for one in catalogue.accounts.newest(number)]
+    everything = [one.member.key for one in catalogue.members.of_study("1.2")]
     assert len(catalogue.versions.renewed(CLOUD, everything)) == 1
     catalogue.accounts.release(number, CLOUD, NOW)
     connection.set_trace_callback(None)

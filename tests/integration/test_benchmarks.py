@@ -32,8 +32,10 @@ ROOT = Path(__file__).parents[2]
         (["forward", "ct", "large", "--only", "^ours, 1|^storescu, 128"], 4),
         (["pipeline", "ct", "--only", "^the node, 2"], 1),
         (["sustained", "profile"], 0),
+        (["series"], 0),
+        (["intake"], 1),
     ],
-    ids=["receive", "forward", "pipeline", "sustained"],
+    ids=["receive", "forward", "pipeline", "sustained", "series", "intake"],
 )
 def test_a_trial_times_each_case_and_leaves_nothing_behind(arguments: list[str], cases: int, tmp_path: Path) -> None:
     tool("storescu")

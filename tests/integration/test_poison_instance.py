@@ -34,6 +34,7 @@ from router.storage import Storage, open_storage
 
 SHORT = Waits(connect=1, association=2, write=0.5, response=0.5, release=0.5)
 ROOT = "1.2.826.0.1.3680043.9.9999"
+ABSENT = "; wanted and not there: key, scout, dose"
 
 
 def never() -> bool:
@@ -272,7 +273,7 @@ def test_a_poison_instance_comes_last_and_is_refused_after_three_losses_until_a_
     assert Review(desk.catalogue, SystemClock()).retry(desk.delivery, "it was mended", "me")
     assert isinstance(desk.attempt(), TransientError), "it has three tries again"
     desk.cloud.poison()
-    assert desk.attempt() == Ending(State.DELIVERED, "7 instances sent", {"delivered": "instances=7"})
+    assert desk.attempt() == Ending(State.DELIVERED, f"7 instances sent{ABSENT}", {"delivered": "instances=7"})
     assert [e.rule for e in desk.catalogue.accounts.entries(desk.exam, "cloud")] == ["all go"] * 7
 
 
@@ -312,7 +313,7 @@ def test_a_destination_that_aborts_on_everything_for_long_has_nothing_refused(de
     desk.cloud.poison(3)
     assert isinstance(desk.attempt(), TransientError), "what happened before is not held against it"
     desk.cloud.poison()
-    assert desk.attempt() == Ending(State.DELIVERED, "4 instances sent", {"delivered": "instances=4"})
+    assert desk.attempt() == Ending(State.DELIVERED, f"4 instances sent{ABSENT}", {"delivered": "instances=4"})
 
 
 def test_a_destination_that_goes_down_in_the_middle_has_nothing_refused(desk: Desk) -> None:

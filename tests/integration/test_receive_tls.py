@@ -455,7 +455,6 @@ def test_a_peer_that_takes_no_answer_is_given_up(tmp_path: Path, ours: Tls, thei
     echo = struct.pack("<HHLH", 0, 0x0100, 2, 0x30) + struct.pack("<HHLH", 0, 0x0110, 2, 1)
     echo += struct.pack("<HHLH", 0, 0x0800, 2, 0x0101)
     with associated(node.port, theirs) as peer:
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         peer.settimeout(20)
         with suppress(OSError):  # ends when the node has had enough
             for _ in range(200):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from router.catalogue.exams import Case, StudyHere
+from router.catalogue.exams import Case
+from router.catalogue.studies import StudyHere
 from router.config import parse
 from router.exam.faults import Fault
 from router.flow.document import fill_for, sources_of, told, told_by_platform

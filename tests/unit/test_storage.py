@@ -1,6 +1,7 @@
 """The data folder: durable before it is told, private, and nothing in it is ever overwritten."""
 
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -330,49 +331,94 @@ def test_a_document_lies_under_its_exam_or_waits_unpaired(tmp_path: Path) -> Non
     assert reports.sent_place(7, "beijing", 2, "receipt.json") == "reports/7/sent/beijing/2/receipt.json"
 
 
+def kept(reports: Reports, *documents: tuple[str, bytes]) -> None:
+    copies = reports.copies()
+    for place, data in documents:
+        copies.keep(place, data, {"name": "报告"})
+    copies.close()
+
+
 def test_a_document_is_kept_with_its_source(tmp_path: Path) -> None:
     reports = Reports(tmp_path)
-    reports.keep("reports/7/1/exam.json", b"{}", {"name": "报告"})
+    kept(reports, ("reports/7/1/exam.json", b"{}"))
     assert reports.read("reports/7/1/exam.json") == b"{}"
     assert (tmp_path / "reports/7/1/source.json").read_text(encoding="utf-8") == '{"name": "报告"}'
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "reports").rglob("*")}
+    assert modes == {"7": 0o700, "1": 0o700, "exam.json": 0o600, "source.json": 0o600}
 
 
 @needs_proc
-def test_the_source_is_there_before_the_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documents_are_safe_before_they_have_names_and_the_source_before_its_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reports = Reports(tmp_path)
     disk = Disk(monkeypatch)
-    reports.keep("reports/7/1/exam.json", b"{}", {})
-    assert [name for what, name in disk.told if what == "replace"] == ["source.json", "exam.json"]
-    assert disk.told[-1] == ("fsync", "1")
+    kept(reports, ("reports/7/1/exam.json", b"{}"), ("reports/8/1/report.pdf", b"%PDF"))
+    assert [name for what, name in disk.told if what == "replace"] == [
+        "source.json", "exam.json", "source.json", "report.pdf",
+    ]  # fmt: skip
+    made = [what for what in disk.told if what[0] != "mkdir"]
+    files, folders = made[:4], made[8:]
+    assert {what for what, _ in (*files, *folders)} == {"fsync"}
+    assert sorted(name for _, name in files) == [
+        "exam.json.part", "report.pdf.part", "source.json.part", "source.json.part",
+    ]  # fmt: skip
+    assert sorted(name for _, name in folders) == ["1", "1", "7", "8", "reports"]
 
 
 def test_a_document_that_finds_its_exam_has_both_places_until_the_old_one_is_forgotten(tmp_path: Path) -> None:
     reports = Reports(tmp_path)
     old, new = reports.place("pdf", None, 4), reports.place("pdf", 7, 2)
-    reports.keep(old, b"%PDF", {"name": "r"})
-    reports.move(old, new)
-    reports.move(old, new)
+    kept(reports, (old, b"%PDF"))
+    copies = reports.copies()
+    copies.move(old, new)
+    copies.close()
     assert reports.read(old) == reports.read(new) == b"%PDF"
-    reports.forget(old)
-    assert tree(tmp_path) == {"reports/7/2/report.pdf": b"%PDF", "reports/7/2/source.json": b'{"name": "r"}'}
+    copies.forget()
+    source = '{"name": "报告"}'.encode()
+    assert tree(tmp_path) == {"reports/7/2/report.pdf": b"%PDF", "reports/7/2/source.json": source}
     assert not (tmp_path / "reports/unpaired/4").exists()
+
+
+def test_a_document_that_was_kept_and_moved_at_once_lies_at_its_last_place_only(tmp_path: Path) -> None:
+    reports = Reports(tmp_path)
+    first, second, third = (reports.place("pdf", *at) for at in ((None, 4), (7, 2), (8, 1)))
+    copies = reports.copies()
+    copies.keep(first, b"%PDF", {})
+    copies.move(first, second)
+    copies.move(second, third)
+    copies.close()
+    copies.forget()
+    assert set(tree(tmp_path)) == {"reports/8/1/report.pdf", "reports/8/1/source.json"}
+
+
+def test_a_document_that_is_in_use_stays_where_it_was(tmp_path: Path) -> None:
+    reports = Reports(tmp_path)
+    old, new = reports.place("pdf", 7, 2), reports.place("pdf", 8, 1)
+    kept(reports, (old, b"%PDF"))
+    copies = reports.copies()
+    copies.move(old, new, stays=True)
+    copies.close()
+    copies.forget()
+    assert reports.read(old) == reports.read(new) == b"%PDF"
 
 
 def test_a_document_never_moves_onto_another(tmp_path: Path) -> None:
     reports = Reports(tmp_path)
     old, new = reports.place("pdf", None, 4), reports.place("pdf", 7, 2)
-    reports.keep(old, b"one", {})
-    reports.keep(new, b"other", {})
+    kept(reports, (old, b"one"), (new, b"other"))
+    copies = reports.copies()
+    copies.move(old, new)
     with pytest.raises(FileExistsError):
-        reports.move(old, new)
+        copies.close()
+    assert reports.taken(new)
     assert (reports.read(old), reports.read(new)) == (b"one", b"other")
 
 
 def test_every_taken_document_is_walked_and_nothing_that_was_sent(tmp_path: Path) -> None:
     reports = Reports(tmp_path)
     taken = [reports.place("json", 7, 1), reports.place("pdf", 7, 2), reports.place("pdf", None, 3)]
-    for place in taken:
-        reports.keep(place, b"x", {})
+    kept(reports, *((place, b"x") for place in taken))
     reports.write(reports.sent_place(7, "beijing", 1, "exam.json"), b"sent")
     reports.write(reports.sent_place(7, "3", 1, "exam.json"), b"sent")
     assert {path.relative_to(tmp_path).as_posix() for path in reports.walk()} == set(taken)

@@ -1,0 +1,87 @@
+"""Which exam a report PDF names, and which PDFs name an exam."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from router.catalogue.dialect import Engine, portions
+from router.catalogue.statement import Statement
+from router.catalogue.tables import Document, Exam, ExamWord, PdfWord
+
+_TEXT = "text"
+_ANSWER = Statement(
+    "INSERT INTO exam_word (word, exam_id) VALUES (?, ?) ON CONFLICT DO NOTHING", ExamWord.word, Exam.id
+)
+_OWNERS = Statement(
+    "SELECT DISTINCT document.exam_id FROM pdf_word JOIN document ON document.id = pdf_word.document_id"
+    " WHERE pdf_word.word = ? AND pdf_word.kind = 'text' AND document.exam_id <> ?", PdfWord.word, Exam.id,
+)  # fmt: skip
+_DESCRIBED = Statement("SELECT exam_id, accession_number, patient_name FROM exam WHERE id = ?", Exam.id)
+
+
+class Namings:
+    """The words of exams, and of the PDFs that nothing vouches for yet."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def answer(self, exam: int, words: Collection[str], *, new: bool = False) -> None:
+        """The exam answers to these words from now on, and to no others."""
+        with self._engine.write():
+            if not new:
+                self._engine.run(ExamWord.delete().where(ExamWord.exam == exam))
+            for word in sorted(words):
+                _ANSWER.run(self._engine, word, exam)
+
+    def say(self, document: int, words: Iterable[str], names: Mapping[str, str]) -> None:
+        """Keep what a PDF's text says, and what the pattern found in its name, by group."""
+        rows = [{"document": document, "kind": _TEXT, "word": word} for word in sorted(words)]
+        rows += [{"document": document, "kind": kind, "word": word} for kind, word in names.items() if word]
+        with self._engine.write():
+            for portion in portions(rows):
+                self._engine.run(PdfWord.insert_many(portion).on_conflict_ignore())
+
+    def forget(self, document: int) -> None:
+        """Nothing of this PDF is in question any more."""
+        with self._engine.write():
+            self._engine.run(PdfWord.delete().where(PdfWord.document == document))
+
+    def said(self, document: int) -> frozenset[str]:
+        """The words of the PDF's text."""
+        mine = (PdfWord.document == document) & (PdfWord.kind == _TEXT)
+        return frozenset(row[0] for row in self._engine.run(PdfWord.select(PdfWord.word).where(mine).tuples()))
+
+    def other(self, said: Collection[str], exam: int) -> int | None:
+        """A known exam other than this one that the words name."""
+        for portion in portions(sorted(said)):
+            theirs = ExamWord.word.in_(portion) & (ExamWord.exam != exam)
+            query = ExamWord.select(ExamWord.exam).where(theirs).order_by(ExamWord.exam).limit(1).tuples()
+            for row in self._engine.run(query):
+                return int(row[0])
+        return None
+
+    def owners(self, words: Collection[str], exam: int) -> list[int]:
+        """Other exams, one of whose PDFs says one of the words."""
+        return sorted({row[0] for word in words for row in _OWNERS.run(self._engine, word, exam)})
+
+    def unpaired(self, names: Iterable[tuple[str, str]]) -> list[int]:
+        """PDFs without an exam whose name holds one of these (group, value)."""
+        found: dict[int, None] = {}
+        for kind, word in names:
+            mine = (PdfWord.kind == kind) & (PdfWord.word == word) & Document.exam.is_null()
+            query = PdfWord.select(PdfWord.document).join(Document).where(mine).order_by(PdfWord.document).tuples()
+            found |= dict.fromkeys(row[0] for row in self._engine.run(query))
+        return list(found)
+
+    def names_of(self, document: int) -> dict[str, str]:
+        """What the pattern found in the PDF's name, by group."""
+        mine = (PdfWord.document == document) & (PdfWord.kind != _TEXT)
+        return dict(self._engine.run(PdfWord.select(PdfWord.kind, PdfWord.word).where(mine).tuples()))
+
+    def used_by_others(self, stem: str, exam: int) -> bool:
+        """Whether a JSON of another exam came under this name."""
+        theirs = (Document.kind == "json") & (Document.stem == stem) & (Document.exam != exam)
+        return bool(self._engine.run(Document.select(Document.id).where(theirs).limit(1).tuples()))
+
+    def described(self, exam: int) -> tuple[str, str, str]:
+        """ExamId, accession number and patient's name of an exam."""
+        (row,) = _DESCRIBED.run(self._engine, exam)
+        return row[0], row[1], row[2]

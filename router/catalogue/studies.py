@@ -1,0 +1,76 @@
+"""The studies of which instances are here, as an exam sees them."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from peewee import fn
+
+from router.catalogue.dialect import Engine, portions
+from router.catalogue.tables import Instance, Study, StudyIdentity
+from router.correlate.identity import StudyIdentity as Identity
+from router.model import Patient
+
+
+@dataclass(frozen=True, slots=True)
+class StudyHere:
+    """A study of which at least one instance is here. `study_date` is DA, `study_time` TM.
+
+    `identities` are what the newest versions of its instances say, each once.
+    """
+
+    uid: str
+    identities: tuple[Identity, ...]
+    accession_number: str
+    study_date: str
+    study_time: str
+    description: str
+    manufacturer: str
+    model: str
+    station_name: str
+    serial_number: str
+    sending_ae: str
+    modalities: tuple[str, ...]
+    instances: int
+    doubt: str
+    last_received: datetime
+
+
+def studies_here(engine: Engine, uids: Iterable[str]) -> dict[str, StudyHere]:
+    """Those of the studies that are here."""
+    return {study.uid: study for portion in portions(list(uids)) for study in _portion(engine, portion)}
+
+
+def _portion(engine: Engine, uids: Sequence[str]) -> list[StudyHere]:
+    rows = engine.run(Study.select().where(Study.uid.in_(uids)).order_by(Study.id))
+    ids = [row.id for row in rows]
+    counts: dict[int, list[tuple[str, int]]] = defaultdict(list)
+    borne: set[int] = set()
+    columns = (Instance.study, Instance.modality, Instance.identity)
+    query = Instance.select(*columns, fn.COUNT(Instance.id)).where(Instance.study.in_(ids) & Instance.newest)
+    for study, modality, identity, n in engine.run(query.group_by(*columns).tuples()):
+        counts[study].append((modality, n))
+        borne.add(identity)
+    identities: dict[int, list[Identity]] = defaultdict(list)
+    mine = StudyIdentity.study.in_(ids)
+    for i in engine.run(StudyIdentity.select().where(mine).order_by(StudyIdentity.id)):
+        if i.id in borne:
+            identities[i.study_id].append(identity_of(i))
+    return [_study(row, identities[row.id], counts[row.id]) for row in rows]
+
+
+def identity_of(row: Any) -> Identity:
+    """What a row of StudyIdentity says."""
+    patient = Patient(row.patient_id, row.name, row.birth_date, row.sex)
+    return Identity(patient, row.accession_number, tuple(json.loads(row.other_accession_numbers)))
+
+
+def _study(row: Any, identities: Sequence[Identity], counts: Sequence[tuple[str, int]]) -> StudyHere:
+    return StudyHere(
+        row.uid, tuple(identities), row.accession_number, row.study_date, row.study_time, row.description,
+        row.manufacturer, row.model, row.station_name, row.serial_number, row.sending_ae,
+        tuple(sorted({m for m, _ in counts if m})), sum(n for _, n in counts), row.doubt, row.last_received,
+    )  # fmt: skip

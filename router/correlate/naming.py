@@ -1,0 +1,107 @@
+"""What the text of a report names, and whether that speaks against the exam it is to go with (design: Reports).
+
+Words are compared whole, in one normal form: 123 is not found in 91234, nor 张三 in 张三丰.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+_HAN = "\u3400-\u9fff\U00020000-\U0003ffff"
+_NUMBER = re.compile(r"[0-9A-Z](?:[0-9A-Z._/-]*[0-9A-Z])?")
+_RUN = re.compile(rf"[{_HAN}](?:[{_HAN}·]*[{_HAN}])?")
+# Names of two characters are often printed with a gap between them.
+_SPACED = re.compile(rf"(?<![{_HAN}])[{_HAN}](?:[ \t]+[{_HAN}])+(?![{_HAN}])")
+_LABEL = re.compile(
+    "患者|病人|受检者|姓名|性别|年龄|科室|科别|病区|床号|先生|女士|(?:住院|门诊|检查|影像|病案|登记)号?|出生日期|电话|[男女]$"
+)
+# The name after these is a doctor's, and a doctor may bear the name of a patient.
+_STAFF = re.compile(rf"(?:(?:审核|报告)?(?:医师|医生|技师)|审核)(?:签名|签字)?[ \t]*:?[ \t]*[{_HAN}]{{2,4}}")
+_LATIN = re.compile(r"[A-Z]{2,}(?:[ ,^]+[A-Z]{2,})+")
+_SHORTEST_NUMBER = 3
+_LONGEST_NAME, _LONGEST_JOINED = 6, 20
+_DIGITS_OF_A_SERIES = 4
+_AT_MOST = 300
+
+
+def words(text: str) -> frozenset[str]:
+    """What a text may name an exam by: numbers, and what may be a patient's name; at most 300 of them."""
+    text = _normal(text)
+    found = dict.fromkeys(word for part in (_numbers(text), _han_names(text), _latin_names(text)) for word in part)
+    return frozenset(list(found)[:_AT_MOST])
+
+
+def identifiers(exam_id: str, accession_number: str, patient_name: str) -> frozenset[str]:
+    """The words by which a text names this exam; those too short or too plain to tell it by are left out."""
+    numbers = {_normal(number).strip() for number in (exam_id, accession_number)}
+    name = _normal(patient_name).replace("^", " ")
+    joined = "".join(name.split())
+    names = {joined} if _RUN.fullmatch(joined) and len(joined) > 1 else set(_han_names(name))
+    return frozenset({n for n in numbers if _is_number(n)} | names | {_joined(w) for w in _latin_runs(name)})
+
+
+def doubt(said: frozenset[str], own: frozenset[str], other: int | None, *, reused: bool) -> str:
+    """Why a PDF may be another exam's; "" when nothing speaks for that.
+
+    `said` are the words of its text (none: it has no text that can be read), `own` the exam's identifiers, `other`
+    a known exam that it names, `reused` whether another exam's JSON came under its file name.
+    """
+    if said & own:
+        return ""
+    if other is not None:
+        return f"the text of the report PDF names exam {other} and not this one"
+    if any(_shape(word) == _shape(mine) for mine in own if _in_a_series(mine) for word in said):
+        return "the text of the report PDF names an exam that is not known, and not this one"
+    if reused:
+        return "the file name served several exams, and the text of the report PDF does not tell which it is of"
+    return ""
+
+
+def _normal(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).upper().replace("\u30fb", "·").replace("\u2022", "·")
+
+
+def _is_number(word: str) -> bool:
+    return len(word) >= _SHORTEST_NUMBER and any(c.isdigit() for c in word) and bool(_NUMBER.fullmatch(word))
+
+
+def _numbers(text: str) -> Iterator[str]:
+    for match in _NUMBER.finditer(text):
+        parts = {match[0], *match[0].split("/")} if "/" in match[0] else {match[0]}
+        yield from (part for part in sorted(parts) if _is_number(part))
+
+
+def _han_names(text: str) -> Iterator[str]:
+    text = _SPACED.sub(lambda match: re.sub(r"[ \t]", "", match[0]), _STAFF.sub(" ", text))
+    for run in _RUN.findall(text):
+        for part in (run, *_LABEL.split(run)):
+            if 1 < len(part) <= (_LONGEST_JOINED if "·" in part else _LONGEST_NAME):
+                yield part
+
+
+def _latin_names(text: str) -> Iterator[str]:
+    for run in _latin_runs(text):
+        for size in (2, 3):
+            for start in range(len(run) - size + 1):
+                yield _joined(run[start : start + size])
+
+
+def _latin_runs(text: str) -> Iterator[list[str]]:
+    for match in _LATIN.finditer(text):
+        yield re.findall("[A-Z]+", match[0])
+
+
+def _joined(names: list[str]) -> str:
+    """Family name first or last: the same words."""
+    return " ".join(sorted(names))
+
+
+def _in_a_series(word: str) -> bool:
+    return word[0].isalpha() and sum(c.isdigit() for c in word) >= _DIGITS_OF_A_SERIES
+
+
+def _shape(word: str) -> str:
+    """The form of a number whose leading letters say what it counts: A0001 and A0002 have the same."""
+    lead = re.match("[A-Z]*", word)
+    begin = lead[0] if lead else ""
+    return begin + re.sub("[A-Z]", "A", re.sub("[0-9]", "9", word[len(begin) :]))

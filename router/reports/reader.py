@@ -1,0 +1,148 @@
+"""Reading PDFs in programs of their own, within limits of time and memory: a hostile file costs that program only.
+
+To the program: the length of a PDF (8 bytes), the PDF. From it: why the PDF is refused, or nothing; then, unless it is
+refused, its text. Both have their length (8 bytes) before them and are UTF-8.
+"""
+
+import os
+import queue
+import resource
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from router.errors import InvalidData
+from router.reports import pdf
+
+_TRIES = 2
+_LENGTH = struct.Struct(">Q")
+_PROGRAM = """
+import os, sys
+sys.path[:] = sys.argv.pop(1).split(os.pathsep)
+from router.reports.reader import main
+main(int(sys.argv[1]))
+"""
+
+
+class _Program:
+    """One program, started when it is first needed and anew after it was lost; OSError from an answer when it is."""
+
+    def __init__(self, memory: int) -> None:
+        self._command = (sys.executable, "-P", "-W", "ignore", "-c", _PROGRAM, os.pathsep.join(sys.path), str(memory))
+        self._running: tuple[subprocess.Popen[bytes], socket.socket] | None = None
+
+    def ask(self, data: bytes, seconds: float) -> str:
+        """Give it a PDF; its first answer."""
+        channel = self._channel(seconds)
+        channel.sendall(_LENGTH.pack(len(data)) + data)
+        return self.answer(seconds)
+
+    def answer(self, seconds: float) -> str:
+        """Its next answer."""
+        channel = self._channel(seconds)
+        return _receive(channel, _LENGTH.unpack(_receive(channel, _LENGTH.size))[0]).decode()
+
+    def start(self) -> None:
+        """Have it running."""
+        if self._running is None:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                end = theirs.fileno()
+                process = subprocess.Popen(self._command, stdin=end, stdout=end)  # noqa: S603 our own program
+            self._running = process, ours
+
+    def _channel(self, seconds: float) -> socket.socket:
+        if self._running is None:
+            raise ConnectionResetError
+        self._running[1].settimeout(seconds)
+        return self._running[1]
+
+    def end(self) -> None:
+        """End it."""
+        if self._running is not None:
+            process, channel = self._running
+            channel.close()
+            process.kill()
+            process.wait()
+            self._running = None
+
+
+def _receive(channel: socket.socket, count: int) -> bytes:
+    found = bytearray()
+    while len(found) < count:
+        if not (part := channel.recv(count - len(found))):
+            raise ConnectionResetError
+        found += part
+    return bytes(found)
+
+
+class Readers:
+    """Several programs side by side. `patience` is in seconds: for opening a PDF, for its text; `memory` in bytes."""
+
+    def __init__(self, count: int = 0, patience: tuple[float, float] = (30.0, 10.0), memory: int = 2**30) -> None:
+        self._patience = patience
+        self._programs = [_Program(memory) for _ in range(count or len(os.sched_getaffinity(0)))]
+        self._free: queue.LifoQueue[_Program] = queue.LifoQueue()
+        for program in self._programs:
+            self._free.put(program)
+
+    def read(self, pdfs: Sequence[bytes]) -> list[str | InvalidData]:
+        """The text of each PDF, "" where it takes too long, or why the PDF is refused."""
+        with ThreadPoolExecutor(len(self._programs)) as pool:
+            return list(pool.map(self._read, pdfs))
+
+    def _read(self, data: bytes) -> str | InvalidData:
+        program = self._free.get()
+        try:
+            reason = self._check(program, data)
+            return InvalidData(reason) if reason else self._text(program)
+        finally:
+            self._free.put(program)
+
+    def _check(self, program: _Program, data: bytes) -> str:
+        for _ in range(_TRIES):  # what ended the program need not have been this PDF
+            program.start()
+            try:
+                return program.ask(data, self._patience[0])
+            except OSError:
+                program.end()
+        return "the PDF does not open within the limits of time and memory"
+
+    def _text(self, program: _Program) -> str:
+        try:
+            return program.answer(self._patience[1])
+        except OSError:
+            program.end()
+            return ""
+
+    def close(self) -> None:
+        """End the programs."""
+        for program in self._programs:
+            program.end()
+
+
+def main(memory: int) -> None:
+    """The program: reads PDFs until its input ends. Signals are the main process's business."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    given, answers = sys.stdin.buffer, sys.stdout.buffer
+    while len(head := given.read(_LENGTH.size)) == _LENGTH.size:
+        for answer in _answers(given.read(_LENGTH.unpack(head)[0])):
+            said = answer.encode("utf-8", "replace")
+            answers.write(_LENGTH.pack(len(said)) + said)
+            answers.flush()
+
+
+def _answers(data: bytes) -> Iterator[str]:
+    try:
+        opened = pdf.check(data)
+    except InvalidData as error:
+        yield error.message
+        return
+    yield ""
+    yield pdf.text(opened)
