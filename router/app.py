@@ -43,7 +43,7 @@ from router.storage.lock import lock
 
 _GRACE_SECONDS = 25.0
 _IDLE_SECONDS = 1.0
-_CORRELATING = 1 / 3  # of the time
+_CORRELATING = 1 / 5  # of the time
 _LEASE_ROUND_SECONDS = 10.0
 _log = logging.getLogger("router")
 
