@@ -300,6 +300,21 @@ class EventRow(Model):
         table_name = "event"
 
 
+class OpenAlarm(Model):
+    """An alarm that was told and is not cleared. `subject` is what it is about, in ids of ours."""
+
+    alarm = CleanTextField()
+    subject = CleanTextField()
+    text = CleanTextField()
+    exam = IntegerField(null=True)
+    delivery = IntegerField(null=True)
+    since = InstantField()
+
+    class Meta:
+        table_name = "open_alarm"
+        primary_key = CompositeKey("alarm", "subject")
+
+
 class Ledger(Model):
     """What became of an instance version at a destination.
 
@@ -367,5 +382,5 @@ class Upload(Model):
 
 TABLES: tuple[type[Model], ...] = (
     Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Reference, Exam, ExamStudy, Document, ExamWord,
-    PdfWord, SeenFile, Delivery, EventRow, Ledger, Commitment, CommitmentItem, Upload,
+    PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, Ledger, Commitment, CommitmentItem, Upload,
 )  # fmt: skip
