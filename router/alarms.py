@@ -18,6 +18,7 @@ class Alarm(StrEnum):
     IMAGES_MISSING = "images-missing"
     REJECTED_AFTER_DELIVERY = "rejected-after-delivery"
     COMMITMENT = "commitment"
+    COMMITMENT_SILENCE = "commitment-silence"
     INTEGRITY = "integrity"
     SETTINGS = "settings"
     DEFECT = "defect"
@@ -40,6 +41,7 @@ REMEDY: dict[Alarm, str] = {
     Alarm.IMAGES_MISSING: "see in the PACS whether the study was routed to this node, and send it again",
     Alarm.REJECTED_AFTER_DELIVERY: "tell the platform's operator which instances were rejected",
     Alarm.COMMITMENT: "ask the destination's operator why it does not commit to keeping what it took",
+    Alarm.COMMITMENT_SILENCE: "ask the destination's operator to report on storage commitment; it is asked again",
     Alarm.INTEGRITY: "run `verify`; a file on disk is not what was received",
     Alarm.SETTINGS: "correct the file that is named; the former settings stay in use",
     Alarm.DEFECT: "report it with the log's lines; the work is tried again",

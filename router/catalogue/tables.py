@@ -295,6 +295,8 @@ class EventRow(Model):
     study_uid = CleanTextField(null=True, index=True)
     text = CleanTextField()
     who = CleanTextField()
+    alarm = CleanTextField(default="")
+    subject = CleanTextField(default="")
 
     class Meta:
         table_name = "event"

@@ -72,7 +72,7 @@ class CommitmentReports:
         words = "; ".join(f"{count} instance(s): {failure_reason(status)}" for status, count in reasons.items())
         for exam in exams if reasons else ():
             text = f"the destination does not commit to {words}"
-            self.journal.record(_alarm(exam, text, now))
+            self.journal.record(_alarm(Alarm.COMMITMENT, exam, text, now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +130,11 @@ class Asker:
         silent = sum(1 for one in batch if one.unanswered)
         if silent:
             text = f"no report on the storage commitment of {silent} instance(s): it is asked for again"
-            self.journal.record(_alarm(delivery.exam, text, now))
+            self.journal.record(_alarm(Alarm.COMMITMENT_SILENCE, delivery.exam, text, now))
 
 
-def _alarm(exam: int, text: str, now: datetime) -> Event:
-    return Event(now, Kind.ALARM, text, exam=exam, alarm=Alarm.COMMITMENT, subject=f"exam {exam}")
+def _alarm(alarm: Alarm, exam: int, text: str, now: datetime) -> Event:
+    return Event(now, Kind.ALARM, text, exam=exam, alarm=alarm, subject=f"exam {exam}")
 
 
 def _refused(status: int) -> TransientError:

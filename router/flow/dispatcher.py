@@ -71,8 +71,15 @@ class Dispatcher:
             self._catalogue.exams.touch([delivery.exam], now)
             if ending.to == State.DELIVERED:
                 self._record(Kind.CONFIRMED, delivery, ending.why)
-                for alarm in (Alarm.INTEGRITY, Alarm.DEFECT):
-                    self._record(Kind.CLEARED, delivery, ending.why, alarm)
+                self._clear_alarms(delivery, now)
+
+    def _clear_alarms(self, delivery: Delivery, now: datetime) -> None:
+        of_images = _COMMITMENT if delivery.channel == Channel.IMAGES else ()
+        for one in self._catalogue.alarms.standing(delivery.exam):
+            if one.delivery == delivery.id or one.alarm in of_images:
+                text = "it is delivered now"
+                event = Event(now, Kind.CLEARED, text, exam=one.exam, alarm=one.alarm, subject=one.subject)
+                self._journal.record(event)
 
     def keep_leases(self) -> None:
         """Extend the leases of what is in flight here, take back what ran out, wake what was deferred until now."""
@@ -125,4 +132,5 @@ class Dispatcher:
         self._journal.record(event)
 
 
+_COMMITMENT = (Alarm.COMMITMENT, Alarm.COMMITMENT_SILENCE)
 _GIVEN_BACK = {"lease_owner": "", "lease_until": None, "error": ""}

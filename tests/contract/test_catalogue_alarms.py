@@ -24,6 +24,7 @@ def test_an_alarm_is_told_once_until_it_is_cleared(database: Database) -> None:
         journal.record(event)
     assert [event.kind for event in told] == [Kind.ALARM, Kind.CLEARED, Kind.ALARM]
     (standing,) = catalogue.alarms.standing()
+    catalogue.engine.close_thread()
     assert (standing.alarm, standing.subject, standing.text) == (Alarm.DISK, "disk", "no room")
 
 
@@ -31,8 +32,9 @@ def test_an_alarm_stands_through_a_restart(database: Database) -> None:
     told: list[Event] = []
     for _ in range(2):
         journal = Journal(told.append)
-        open_catalogue(database.url, database.data, journal).engine.close_thread()
+        catalogue = open_catalogue(database.url, database.data, journal)
         journal.record(raised())
+        catalogue.engine.close_thread()
     assert len(told) == 1
 
 
