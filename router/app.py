@@ -13,6 +13,7 @@ from router import worker
 from router.admin.health import HealthServer
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
+from router.catalogue.restore import has_database
 from router.clock import Clock
 from router.config import Config, Destination, DicomDestination
 from router.crypto import selftest
@@ -36,6 +37,7 @@ from router.flow.references import References
 from router.flow.rules import SeriesRules
 from router.flow.selection import Selection
 from router.flow.sending import ImagesSender, ReportSender
+from router.flow.timekeeping import Timekeeper
 from router.forward.report import ReportAgent, load_keys
 from router.model import Channel
 from router.states import State
@@ -81,6 +83,7 @@ class Node:
         self._rules = SeriesRules(config, self._journal, clock)
         self._selection = Selection(config.identity, self._catalogue, lambda: self._rules.book, self._journal)
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
+        self._timekeeper = Timekeeper(self._catalogue, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
         known = (self._catalogue, self._storage, self._selection, self._journal, clock)
         self._correlator = Correlator(config, self._references, *known)
@@ -108,6 +111,7 @@ class Node:
         if self._config.reports.mapping is not None:
             waiting = self._catalogue.queue.in_state([State.WAITING])
             self._intake.reread({delivery.exam for delivery in waiting})
+        self._timekeeper.start_anew()
         self._correlator.reconsider()
         self._drain_incoming()
         self._journal.subscribe(self._wake_lanes)
@@ -157,10 +161,10 @@ class Node:
 
     def _require_database(self) -> None:
         """A data folder whose database is gone would send everything again: that is a person's decision."""
-        gone = not self._config.database.url and not (self._config.node.data / "router.db").exists()
+        gone = not self._config.database.url and not has_database(self._config.node.data)
         if gone and (next(self._storage.studies.walk(), None) or next(self._storage.reports.walk(), None)):
             raise ConfigurationError(
-                "the data folder holds studies or reports, and its database is missing",
+                "the data folder holds studies or reports, and its database is missing or empty",
                 hint="put router.db back from a backup, or run verify --rebuild",
             )
 
@@ -274,6 +278,7 @@ class Node:
         return _IDLE_SECONDS
 
     def _keep_leases(self) -> float:
+        self._timekeeper.look()
         self._dispatcher.keep_leases()
         return _IDLE_SECONDS
 
