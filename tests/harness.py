@@ -197,7 +197,8 @@ class Site:
     def __init__(
         self, folder: Path, *, stable_after: str = "1 s", dicom_port: int = 0, http_port: int = 0,
         accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None, dicom_settings: str = "",
-        journal: str = "16 MiB", min_free: str = "50 MiB", settings: str = "", program: Sequence[str] = ("-m", "router.cli"),
+        journal: str = "16 MiB", min_free: str = "50 MiB", settings: str = "",
+        program: Sequence[str] = ("-m", "router.cli"),
     ) -> None:  # fmt: skip
         self.folder = folder
         self.drop_folder = folder / "drop"

@@ -12,7 +12,7 @@ from router import cli
 from router.clock import SystemClock
 
 
-def _now(_: SystemClock) -> datetime:
+def _now(self: SystemClock) -> datetime:
     return datetime.now(UTC) + timedelta(seconds=float(_OFFSET.read_text(encoding="ascii") or 0))
 
 

@@ -145,9 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         torture.stop()
     print(summary(torture.count))
     if trouble:
-        again = f"scripts/torture --seed {given.seed} --first {number} --rounds 1" + (
-            f" --only {given.only}" if given.only else ""
-        )
+        only = f" --only {given.only}" if given.only else ""
+        again = f"scripts/torture --seed {given.seed} --first {number} --rounds 1{only}"
         print(f"round {number}: {trouble}\n\nits folder stays: {folder}\nrepeat it with: {again}", file=sys.stderr)
         return 1
     shutil.rmtree(folder)
