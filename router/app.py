@@ -32,6 +32,7 @@ from router.flow.correlator import Correlator
 from router.flow.dispatcher import Dispatcher, Lane
 from router.flow.intake import Intake
 from router.flow.loop import Loop, Step
+from router.flow.membership import CORRELATOR, DROP_FOLDER, Membership
 from router.flow.pickup import Pickup
 from router.flow.references import References
 from router.flow.rules import SeriesRules
@@ -42,6 +43,7 @@ from router.forward.report import ReportAgent, load_keys
 from router.model import Channel
 from router.states import State
 from router.storage import open_storage
+from router.storage.estate import Estate
 from router.storage.lock import lock
 
 _GRACE_SECONDS = 25.0
@@ -88,7 +90,12 @@ class Node:
         known = (self._catalogue, self._storage, self._selection, self._journal, clock)
         self._correlator = Correlator(config, self._references, *known)
         exams = self._catalogue.exams
-        self._intake = Intake(config, self._references, exams, self._storage, self._journal, clock)
+        estate = Estate(config.node.data / "incoming", self._owner)
+        self._membership = Membership(self._catalogue, estate, self._owner, config.node.lease, self._journal, clock)
+        self._intake = Intake(
+            config, self._references, exams, self._storage, self._journal, clock,
+            fence=lambda: self._membership.fence(DROP_FOLDER),
+        )  # fmt: skip
         self._pickup = Pickup(config.reports, self._intake, self._journal, clock, known=exams.any_document())
         self._commitment_reports = CommitmentReports(self._catalogue, self._journal, clock, random.random)
         self._server = self._make_server()
@@ -108,6 +115,7 @@ class Node:
         now = self._clock.now()
         self._storage.incoming.sweep(self._workers)
         self._catalogue.queue.take_back(self._owner, now)
+        self._membership.beat()
         if self._config.reports.mapping is not None:
             waiting = self._catalogue.queue.in_state([State.WAITING])
             self._intake.reread({delivery.exam for delivery in waiting})
@@ -145,6 +153,7 @@ class Node:
         unfinished = [loop for loop in self._loops if not loop.join(max(until - time.monotonic(), 0.1))]
         self._intake.close()
         self._health.stop()
+        self._membership.leave()
         self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
         if unfinished:
             _log.warning("%d unfinished piece(s) of work are taken up at the next start", len(unfinished))
@@ -228,6 +237,7 @@ class Node:
             self._correlating,
             *(loop for _, loop in self._sending),
             self._loop("leases", self._keep_leases),
+            self._loop("nodes", self._live),
         ]
 
     def _loop(
@@ -244,13 +254,22 @@ class Node:
             self._correlating.wake()
         return 0.0 if found else _IDLE_SECONDS
 
+    def _live(self) -> float:
+        if self._membership.beat():
+            self._storage.incoming.wake()
+        return self._membership.pause
+
     def _pick_up(self) -> float:
+        if not self._membership.has(DROP_FOLDER):
+            return _IDLE_SECONDS
         rest = self._pickup.step()
         self._correlating.wake()
         return rest
 
     def _correlate(self) -> float:
         self._refresh_tables()
+        if not self._membership.has(CORRELATOR):
+            return _IDLE_SECONDS
         if self._correlator.run_due():
             return 0.0
         following = self._catalogue.exams.next_check()

@@ -56,6 +56,7 @@ class Node(_Section):
     data: ConfigPath = Field(Path("../data"), validate_default=True)
     name: str = ""
     timezone: Zone = Field(ZoneInfo("Asia/Shanghai"))
+    lease: Budget = timedelta(seconds=30)
 
     @property
     def owner(self) -> str:

@@ -189,9 +189,9 @@ class Process:
 class Site:
     """A hospital with its node, and the reference platform, below one folder. `stop` leaves nothing running.
 
-    `dicom_port` and `http_port` name other peers than the platform; `accept_empty`, `journal` and
-    `min_free` as in the configuration, `tls` as in its [receive]; `dicom_settings` are further lines of [destination.dicom], `settings`
-    further tables; `program` as of `Process`, for the node.
+    `dicom_port` and `http_port` name other peers than the platform; `accept_empty`, `journal` and `min_free`
+    as in the configuration, `tls` as in its [receive]; `dicom_settings` are further lines of [destination.dicom],
+    `settings` further tables; `program` as of `Process`, for the node.
     """
 
     def __init__(

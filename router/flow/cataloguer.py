@@ -56,11 +56,12 @@ class Cataloguer:
         paths = self._incoming.files(BATCH)
         arrivals = [arrival for arrival in map(self._read, paths) if arrival is not None]
         if arrivals:
-            known = self._instances.known(arrival.header.uids.sop for arrival in arrivals)
-            filings = self._plan(arrivals, known)
-            self._studies.file([filing for filing, _ in filings])
-            self._instances.add([new for _, new in filings])
-            self._doubt_shared(arrivals, known)
+            with self._instances.alone_with({arrival.header.uids.study for arrival in arrivals}):
+                known = self._instances.known(arrival.header.uids.sop for arrival in arrivals)
+                filings = self._plan(arrivals, known)
+                self._studies.file([filing for filing, _ in filings])
+                self._instances.add([new for _, new in filings])
+                self._doubt_shared(arrivals, known)
             self._studies.release([arrival.path for arrival in arrivals])
             self._note_unsettled(arrivals)
         self._settle_quiet()

@@ -146,6 +146,7 @@ def full_disk(scene: Scene) -> None:
     filler = scene.site.data / "filler"
     _fill(filler, shutil.disk_usage(scene.site.data).free - scene.dice.randint(0, 2**20))
     scene.happened("disk full")
+    scene.kills += 1  # what the ledger could not take is sent again, as after a kill
     scene.pause(1.0)
     if scene.dice.random() < 0.5:
         scene.kill_node()
