@@ -192,7 +192,7 @@ class Node:
             worker.commands(self._storage.incoming, self._workers, receive.min_free, receive.journal // self._workers),
             admission=admission,
             record=self._note_received,
-            limits=Limits(max_pdu=receive.max_pdu),
+            limits=Limits(max_pdu=receive.max_pdu, proxies=receive.proxies),
             tls=receive.tls,
             take_report=self._take_report if self._asks_for_commitment() else None,
         )

@@ -127,6 +127,7 @@ class Receive(_Section):
     max_pdu: Annotated[Size, Field(ge=4096, le=2**24)] = 2**17
     min_free: Size = 5 * 2**30
     journal: Size = 2**29
+    proxies: tuple[Network, ...] = ()
     allow_plain: bool = False
     tls: Tls | None = None
 
