@@ -5,21 +5,21 @@ from pathlib import Path
 
 import pytest
 
+from peers import wait_until
 from router.errors import ConfigurationError
 from router.model import InstanceUids
-from router.storage import open_storage
+from router.storage import journal, open_storage
 from router.storage.estate import Estate
 from router.storage.incoming import Incoming, IncomingFolder
 from router.storage.journal import SEGMENT_BYTES
 from router.storage.lock import lock, share
 
 
-def acknowledge(folder: Path, data: bytes, journal: int = 0) -> IncomingFolder:
-    sink = IncomingFolder(folder, 0, journal)
+def acknowledged(sink: IncomingFolder, data: bytes) -> bool:
     file = sink.create()
     file.write([data])
     file.commit(InstanceUids("1", "2", "3"))
-    return sink
+    return True
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def incoming(tmp_path: Path) -> Path:
     for name in ("dead", "alive"):
         open_storage(tmp_path, name)
     folder = tmp_path / "incoming" / "dead" / "1"
-    acknowledge(folder, b"kept")
+    acknowledged(IncomingFolder(folder, 0), b"kept")
     (folder / "7.part").write_bytes(b"never acknowledged")
     return tmp_path / "incoming"
 
@@ -40,15 +40,19 @@ def test_what_a_dead_node_acknowledged_is_taken_over_as_it_is(incoming: Path) ->
     assert Estate(incoming, "alive").take_over("dead") == 0
 
 
-def test_what_only_the_journal_of_a_dead_node_holds_is_taken_over_too(incoming: Path) -> None:
-    folder = incoming / "dead" / "2"
-    acknowledge(folder, b"filed", SEGMENT_BYTES).close()
-    segment = (folder / "0.journal").read_bytes()
-    for path in folder.glob("*.dcm"):
-        path.unlink()
-    (folder / "0.journal").write_bytes(segment)
+def test_what_only_the_journal_of_a_dead_node_holds_is_taken_over_too(
+    incoming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "_QUIET", 5.0)
+    monkeypatch.setattr(journal, "_LONGEST", 5.0)
+    sink = IncomingFolder(tmp_path / "worker", 0, SEGMENT_BYTES)
+    segment = tmp_path / "worker" / "0.journal"
+    wait_until(lambda: acknowledged(sink, b"journal") and segment.exists() and b"journal" in segment.read_bytes())
+    (incoming / "dead" / "2").mkdir()
+    (incoming / "dead" / "2" / "0.journal").write_bytes(segment.read_bytes())
+    sink.close()
     Estate(incoming, "alive").take_over("dead")
-    assert [path.read_bytes() for path in Incoming(incoming / "alive").files(10)] == [b"kept"]
+    assert {path.read_bytes() for path in Incoming(incoming / "alive").files(10)} == {b"kept", b"journal"}
 
 
 @pytest.mark.parametrize("alive", [lambda folder: lock(folder, "dead"), share], ids=["node", "a worker"])
