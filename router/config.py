@@ -146,6 +146,7 @@ class Reports(_Section):
     on_pickup: Literal["move", "keep"] = "move"
     name_pattern: Pattern | None = None
     mapping: WrittenPath | None = None
+    hl7_mapping: WrittenPath | None = None
     pdf_text_check: bool = True
     approved_only: bool = False
     clock_tolerance: Duration = timedelta(minutes=10)

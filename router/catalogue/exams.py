@@ -405,7 +405,7 @@ class Exams:
     def find(self, text: str) -> list[int]:
         """Exams with this ExamId, study UID or file name."""
         linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == text)
-        stem = text.rsplit(".", 1)[0] if text.lower().endswith((".json", ".pdf")) else text
+        stem = text.rsplit(".", 1)[0] if text.lower().endswith((".json", ".pdf", ".hl7")) else text
         named = Document.select(Document.exam).where((Document.stem == stem) | Document.stem.endswith("/" + stem))
         where = (Exam.exam_id == text) | Exam.id.in_(linked) | Exam.id.in_(named.where(Document.exam.is_null(False)))
         return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(where).tuples())]
