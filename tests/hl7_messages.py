@@ -1,6 +1,7 @@
 """ORU^R01 messages as a RIS writes them. Every patient is invented."""
 
 import base64
+import socket
 
 
 def oru(
@@ -16,7 +17,7 @@ def oru(
         "PV1|1|O|||||||||||||||||V20240001",
         f"ORC|RE|H1|{exam_id}||CM||||20240506090000",
         f"OBR|1|H1|{exam_id}|CT001^胸部平扫|||20240506093000|||||||20240506091000||D01^王申请||{accession}||||"
-        f"{approved}||CT|{status}|||||||R02&赵主任|R01&钱医生",
+        f"{approved}||CT|{status}|||||||R02&赵主任|R01&钱医生",  # noqa: ISC004 - one segment
         f"OBX|1|TX|影像所见^影像所见||{findings}||||||F|||20240506103000",
         f"OBX|2|TX|诊断意见^诊断意见||{impression}||||||F|||20240506103000",
     ]
@@ -25,3 +26,22 @@ def oru(
     if pdf is not None:
         rows.append(f"OBX|4|ED|PDF^Report||RIS^Application^PDF^Base64^{base64.b64encode(pdf).decode()}||||||F")
     return "".join(f"{row}\r" for row in rows) + more
+
+
+class Sender:
+    """A RIS that speaks MLLP to a port of this machine."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+
+    def send(self, message: bytes) -> str:
+        """Send a message and wait for its answer."""
+        self.socket.sendall(b"\x0b" + message + b"\x1c\r")
+        return self.answer()
+
+    def answer(self) -> str:
+        """The next answer; "" when the connection is at its end."""
+        found = b""
+        while not found.endswith(b"\x1c\r") and (byte := self.socket.recv(1)):
+            found += byte
+        return found.strip(b"\x0b\x1c\r").decode()

@@ -166,7 +166,7 @@ class Correlator:
     # -- what is known
 
     def _versions(self, case: Case) -> list[JsonVersion]:
-        """The versions that counted; all of them approved where the RIS exports nothing else. HL7 always says itself."""
+        """The versions that counted; all approved where the RIS exports nothing else, but HL7, which says it itself."""
         versions = successive(case.jsons)
         if self._config.reports.approved_only:
             hl7 = {document for document, place in case.places.items() if place.endswith(".hl7")}

@@ -98,7 +98,8 @@ def test_another_kind_of_message_is_told_from_a_wrong_one() -> None:
 def test_the_shipped_mapping_reads_status_times_and_report(code: str, tmp_path: Path) -> None:
     document = References(parse_config(HOSPITAL, base=tmp_path)).read(oru(status=code).encode())
     order, report = document["Order"], document["Report"]
-    assert isinstance(order, dict) and isinstance(report, dict)
+    assert isinstance(order, dict)
+    assert isinstance(report, dict)
     expected = {"F": "Reported", "C": "Reported", "P": "Submitted", "I": "Submitted"}.get(code, "Withdrawn")
     assert order["Status"] == expected
     assert report["ApproveTime"] == "20240506110000"
