@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from router import worker
 from router.admin.health import HealthServer
@@ -175,7 +176,7 @@ class Node:
     def _make_cataloguer(self) -> Cataloguer:
         return Cataloguer(
             self._storage, self._catalogue.instances, lambda: self._rules.book, self._selection.settle,
-            self._journal, self._clock,
+            self._journal, self._clock, self._take_pdf if self._config.reports.encapsulated_pdf else None,
         )  # fmt: skip
 
     def _make_server(self) -> StorageServer:
@@ -264,6 +265,8 @@ class Node:
 
     def _pick_up(self) -> float:
         rest = self._pickup.step()
+        if self._config.reports.encapsulated_pdf:
+            self._intake.pair_studies()
         self._correlating.wake()
         return rest
 
@@ -312,6 +315,9 @@ class Node:
         else:
             fields = {"calling_ae": outcome.calling_ae, "address": outcome.address}
             self._journal.record(Event(self._clock.now(), Kind.REFUSED, outcome.reason, fields=fields))
+
+    def _take_pdf(self, study_uid: str, data: bytes, received: datetime) -> None:
+        self._intake.take_encapsulated(study_uid, data, received)
 
     def _take_message(self, message: bytes) -> None:
         self._intake.take_message(message)

@@ -168,6 +168,7 @@ class Reports(_Section):
     mapping: WrittenPath | None = None
     hl7_mapping: WrittenPath | None = None
     hl7: Hl7Listener | None = None
+    encapsulated_pdf: bool = False
     pdf_text_check: bool = True
     approved_only: bool = False
     clock_tolerance: Duration = timedelta(minutes=10)

@@ -11,13 +11,13 @@ def oru(
     birth: str = "19491231",
 ) -> str:  # fmt: skip
     """One message; `more` are further segments, each with its end; `study` a StudyInstanceUID."""
+    rest = f"{accession}||||{approved}||CT|{status}|||||||R02&赵主任|R01&钱医生"
     rows = [
         f"MSH|^~\\&|RIS|HOSPITAL|NODE|CLOUD|20240506110001||ORU^R01^ORU_R01|{control}|P|2.5.1||||||{charset}",
         f"PID|1||{patient_id}^^^H^PI~11010519491231002X^^^PRC^NI||{name}||{birth}|F|||||13800000000",
         "PV1|1|O|||||||||||||||||V20240001",
         f"ORC|RE|H1|{exam_id}||CM||||20240506090000",
-        f"OBR|1|H1|{exam_id}|CT001^胸部平扫|||20240506093000|||||||20240506091000||D01^王申请||{accession}||||"
-        f"{approved}||CT|{status}|||||||R02&赵主任|R01&钱医生",  # noqa: ISC004 - one segment
+        f"OBR|1|H1|{exam_id}|CT001^胸部平扫|||20240506093000|||||||20240506091000||D01^王申请||{rest}",
         f"OBX|1|TX|影像所见^影像所见||{findings}||||||F|||20240506103000",
         f"OBX|2|TX|诊断意见^诊断意见||{impression}||||||F|||20240506103000",
     ]

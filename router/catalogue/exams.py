@@ -16,6 +16,7 @@ from router.catalogue.tables import (
     Document,
     Exam,
     ExamStudy,
+    PdfWord,
     SeenFile,
     Study,
     StudyAccession,
@@ -196,6 +197,16 @@ class Exams:
         columns = (Document.id, Document.place, Document.exam)
         query = Document.select(*columns).where(Document.id.in_(found)).order_by(Document.id).tuples()
         return [Waiting(*row) for row in self._engine.run(query)] if found else []
+
+    def waiting_of_studies(self) -> dict[Waiting, list[int]]:
+        """PDFs without an exam that belong to a study by its UID, each with the exams that have the study."""
+        columns = (Document.id, Document.place, ExamStudy.exam)
+        query = PdfWord.select(*columns).join(Document).join(ExamStudy, on=ExamStudy.study_uid == PdfWord.word)
+        where = (PdfWord.kind == "study_uid") & Document.exam.is_null()
+        found: dict[Waiting, list[int]] = {}
+        for document, place, exam in self._engine.run(query.where(where).order_by(Document.id).tuples()):
+            found.setdefault(Waiting(document, place), []).append(exam)
+        return found
 
     def add(self, document: TakenDocument, place: str, exam: int | None, revision: int | None, now: datetime) -> int:
         """Enter a document whose copy is durable at `place`, and have its exam evaluated."""

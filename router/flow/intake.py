@@ -29,6 +29,9 @@ from router.reports.settle import Seen
 from router.storage import Storage
 from router.storage.reports import Copies
 
+OF_STUDY = "dicom:"
+"""Begins the name of a PDF that came as a DICOM instance; its study's UID follows."""
+_EVER = datetime.fromtimestamp(0, UTC)
 _GROUPS = frozenset({"exam_id", "accession", "study_uid"})
 
 
@@ -183,6 +186,32 @@ class Intake:
         stem = f"mllp/{key.branch}/{key.exam_id}"
         self.file(self._documents(None, "hl7", stem, self._clock.now(), data, opened, text))
 
+    def take_encapsulated(self, study_uid: str, data: bytes, received: datetime) -> None:
+        """Take the PDF of a DICOM instance for the exam of its study; without one it waits, as `pair_studies` looks.
+
+        Raises InvalidData when it is no PDF, OSError and TransientError when it cannot be kept. The same again changes
+        nothing.
+        """
+        (text,) = self._readers.read([data])
+        found = Opened(None, data)
+        self.file(self._documents(None, "pdf", f"{OF_STUDY}{study_uid}", received, data, found, text))
+        self.pair_studies()
+
+    def pair_studies(self) -> None:
+        """Give the PDFs that wait by their study to the exam that has it now; of several, the one that they name."""
+        if not self._exams.waiting_of_studies():
+            return
+        copies, now = self._reports.copies(), self._clock.now()
+        with self._filing:
+            with self._exams.together():
+                for waiting, exams in self._exams.waiting_of_studies().items():
+                    said = self._exams.namings.said(waiting.document) if len(exams) > 1 else frozenset()
+                    chosen = [e for e in exams if len(exams) == 1 or said & self._exams.identifiers(e)]
+                    if len(chosen) == 1:
+                        self._bind(waiting, chosen[0], copies, now, "the PDF that its study brought")
+                copies.close()
+            copies.forget()
+
     def _branch(self, stem: str) -> str:
         for branch in self._config.hospital.branch:
             if branch.folder and stem.startswith(branch.folder.strip("/") + "/"):
@@ -280,7 +309,9 @@ class Intake:
     def _take_pdf(self, dropped: Dropped, copies: Copies) -> None:
         now = self._clock.now()
         exam = self._exam_of_pdf(dropped)
-        if exam is not None:
+        if dropped.stem.startswith(OF_STUDY):
+            known = self._exams.seen("pdf", dropped.stem, dropped.digest, _EVER)
+        elif exam is not None:
             known = self._exams.latest(exam, "pdf") == dropped.digest
         else:
             known = self._exams.waits(dropped.stem, dropped.digest)
@@ -293,6 +324,8 @@ class Intake:
         Where the name brought JSONs of several exams, the one that the PDF's text names, else the last one. That of an
         HL7 message is of the message's exam.
         """
+        if dropped.stem.startswith(OF_STUDY):
+            return None
         if dropped.owner is not None:
             return self._exams.known(dropped.owner.branch, dropped.owner.exam_id)
         by_name = self._exams.exams_of_stem(dropped.stem)
@@ -303,6 +336,8 @@ class Intake:
 
     def _names(self, stem: str) -> dict[str, str]:
         """What the configured pattern finds in a name, by group."""
+        if study := study_named(stem):
+            return study
         found = self._pattern.search(Path(stem).name) if self._pattern else None
         return {group: found[group] for group in self._groups if found[group]} if found else {}
 
@@ -382,6 +417,11 @@ class Intake:
 
 
 _IN_CHINESE = "该文件无法读取或缺少检查记录ID（ExamId），未被接收；请更正后重新放入文件夹。"
+
+
+def study_named(stem: str) -> dict[str, str]:
+    """The study that the name of an encapsulated PDF holds, as a group of the pattern's."""
+    return {"study_uid": stem.removeprefix(OF_STUDY)} if stem.startswith(OF_STUDY) else {}
 
 
 def reported(key: ExamKey | None) -> tuple[str, str]:

@@ -24,7 +24,7 @@ from router.dicom.header import read_instance
 from router.errors import InvalidData
 from router.exam.key import ExamKey, key_of
 from router.flow.correlator import delivery_places
-from router.flow.intake import digest_of, reported
+from router.flow.intake import digest_of, reported, study_named
 from router.flow.references import References
 from router.reports.reader import Readers
 from router.series.classify import Rulebook, classify
@@ -126,7 +126,7 @@ class Rebuild:
         taken = TakenDocument(
             "pdf" if key is None else "json", source["name"], self._digest(data, document),
             datetime.fromisoformat(source["file_time"]), _age(path), key, *reported(key),
-            self._words(data) if key is None else None,
+            self._words(data) if key is None else None, study_named(source["name"]),
         )  # fmt: skip
         self._catalogue.exams.add(taken, place, exam, revision, self._clock.now())
         if exam:

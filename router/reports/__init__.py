@@ -1,1 +1,1 @@
-"""The drop folder: what lies there, what has settled, and whether a PDF is one. The only door to watchdog and pypdf."""
+"""The drop folder and HL7: what lies there, has settled, or is sent; whether a PDF is one. Door to watchdog, pypdf, hl7."""

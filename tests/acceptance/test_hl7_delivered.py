@@ -1,14 +1,17 @@
-"""An exam whose report comes as HL7, as a file and over MLLP, delivered by the node as a process."""
+"""An exam whose report comes as HL7, as a file and over MLLP, or as a DICOM PDF, delivered by the node as a process."""
 
 import json
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from pydicom import dcmread, dcmwrite
+from pydicom.uid import EncapsulatedPDFStorage
 
 from harness import Exam, Site, make_exam, send_all
 from hl7_messages import Sender, oru
 from router.config import shipped
+from router.demo.studies import read_studies
 from router.states import State
 
 # What a hospital agrees on with its RIS beyond the shipped mapping: a segment of their own.
@@ -33,9 +36,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     try:
         site.configure()
         text = site.config_file.read_text(encoding="utf-8")
-        site.config_file.write_text(
-            text.replace("[reports]\n", '[reports]\nhl7_mapping = "hl7.toml"\n'), encoding="utf-8"
-        )
+        more = '[reports]\nhl7_mapping = "hl7.toml"\nencapsulated_pdf = true\n'
+        site.config_file.write_text(text.replace("[reports]\n", more), encoding="utf-8")
         yield site
     finally:
         site.stop()
@@ -87,3 +89,24 @@ def test_an_exam_is_delivered_from_mllp_though_the_node_was_killed_before_it_ans
     assert_delivered(site, exam)
     log = site.node.log.read_text(encoding="utf-8")
     assert not [secret for secret in exam.secrets() if secret in log]
+
+
+def test_an_exam_is_delivered_with_the_pdf_that_came_by_c_store(site: Site) -> None:
+    exam = make_exam(site, 3, instances=4)
+    pdf = exam.pdf(site.folder)
+    dataset = dcmread(exam.study.files[0].path)
+    del dataset.PixelData
+    dataset.SOPClassUID, dataset.Modality = EncapsulatedPDFStorage, "DOC"
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"{exam.study.uid}.9"
+    dataset.file_meta.MediaStorageSOPClassUID = EncapsulatedPDFStorage
+    dataset.SeriesInstanceUID = f"{exam.study.uid}.2"
+    dataset.MIMETypeOfEncapsulatedDocument = "application/pdf"
+    dataset.EncapsulatedDocumentLength = len(pdf)
+    dataset.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)
+    path = site.folder / "report.dcm"
+    dcmwrite(path, dataset, enforce_file_format=True)
+    send_all(site.port, [*read_studies([path])[0].files, *exam.study.files])
+    site.drop(f"{exam.id}.json", exam.json())
+    site.wait_for(State.DELIVERED, exam.id)
+    assert (site.exam_at_platform(exam.id) / "report.pdf").read_bytes() == pdf
+    site.assert_images_equal(exam.study)
