@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from router.correlate.join import JoinedBy
 from router.correlate.naming import words
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
-from router.exam.key import ExamKey, key_of
+from router.exam.key import ExamKey
 from router.flow.references import References
 from router.reports import hl7v2, pdf, pickup
 from router.reports.reader import Readers
@@ -86,11 +86,11 @@ class Found:
 
 
 class Intake:
-    """Takes settled files, a batch at a time."""
+    """Takes settled files, a batch at a time. `fence` raises where another node takes them by now."""
 
     def __init__(
         self, config: Config, references: References, exams: Exams, storage: Storage, journal: Journal, clock: Clock,
-        readers: Readers | None = None,
+        readers: Readers | None = None, fence: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._config = config
         self._references = references
@@ -106,6 +106,7 @@ class Intake:
         self._clock = clock
         self._readers = readers or Readers()
         self._filing = threading.Lock()  # the drop folder and the listener for HL7 file at the same time
+        self._fence = fence
 
     def close(self) -> None:
         """End the programs that read PDFs."""
@@ -164,7 +165,7 @@ class Intake:
         """The exam JSON that a file holds, then its PDF."""
         found, key = [], None
         if opened.document is not None:
-            key = key_of(opened.document, zone=self._config.node.timezone, default_branch=self._branch(stem))
+            key = self._references.key(opened.document, self._branch(stem))
             found.append(Dropped(seen, form, stem, data, digest_of(data, opened.document), at, key, None))
         if opened.pdf is not None:
             if isinstance(text, InvalidData):
@@ -182,7 +183,7 @@ class Intake:
         """
         opened = self._open("hl7", data)
         (text,) = self._readers.read([opened.pdf]) if opened.pdf is not None else ("",)
-        key = key_of(opened.document or {}, zone=self._config.node.timezone, default_branch=self._branch(""))
+        key = self._references.key(opened.document or {}, self._branch(""))
         stem = f"mllp/{key.branch}/{key.exam_id}"
         self.file(self._documents(None, "hl7", stem, self._clock.now(), data, opened, text))
 
@@ -195,7 +196,6 @@ class Intake:
         (text,) = self._readers.read([data])
         found = Opened(None, data)
         self.file(self._documents(None, "pdf", f"{OF_STUDY}{study_uid}", received, data, found, text))
-        self.pair_studies()
 
     def pair_studies(self) -> None:
         """Give the PDFs that wait by their study to the exam that has it now; of several, the one that they name."""
@@ -204,6 +204,7 @@ class Intake:
         copies, now = self._reports.copies(), self._clock.now()
         with self._filing:
             with self._exams.together():
+                self._fence()
                 for waiting, exams in self._exams.waiting_of_studies().items():
                     said = self._exams.namings.said(waiting.document) if len(exams) > 1 else frozenset()
                     chosen = [e for e in exams if len(exams) == 1 or said & self._exams.identifiers(e)]
@@ -230,6 +231,8 @@ class Intake:
     def _enter_all(self, found: Sequence[Dropped]) -> None:
         copies = self._reports.copies()
         with self._exams.together():
+            if any(dropped.seen is not None for dropped in found):  # a message is its receiver's, whoever it is
+                self._fence()
             for dropped in found:
                 known = self._exams.seen(dropped.kind, dropped.stem, dropped.digest, dropped.file_time)
                 if dropped.key is not None:
@@ -372,11 +375,11 @@ class Intake:
         for exam in exams:
             case = self._exams.case(exam)
             for version in case.jsons:
-                data, branch = self._reports.read(case.places[version.document]), case.branch
                 try:
-                    key = key_of(self._references.read(data), zone=self._config.node.timezone, default_branch=branch)
-                except InvalidData:
-                    continue
+                    document = self._references.read(self._reports.read(case.places[version.document]))
+                    key = self._references.key(document, case.branch)
+                except (InvalidData, OSError):
+                    continue  # evaluating the exam tells of it; the others must not wait for it
                 if self._exams.restate(version.document, key, *reported(key)):
                     self._exams.touch([exam], self._clock.now())
 

@@ -22,7 +22,7 @@ from router.correlate.naming import words
 from router.correlate.readiness import PERSON
 from router.dicom.header import read_instance
 from router.errors import InvalidData
-from router.exam.key import ExamKey, key_of
+from router.exam.key import ExamKey
 from router.flow.correlator import delivery_places
 from router.flow.intake import digest_of, reported, study_named
 from router.flow.references import References
@@ -143,8 +143,7 @@ class Rebuild:
         return hashlib.sha256(data).hexdigest() if document is None else digest_of(data, document)
 
     def _key(self, document: Mapping[str, object]) -> ExamKey:
-        branch = self._config.hospital.HospitalBranchCode
-        return key_of(document, zone=self._config.node.timezone, default_branch=branch)
+        return self._references.key(document, self._config.hospital.HospitalBranchCode)
 
     def _exam(self, owner: str, key: ExamKey | None) -> int | None:
         if key is not None:

@@ -9,6 +9,8 @@ from router.errors import ConfigurationError
 from router.exam import codes, hl7_paths, mapping
 from router.exam.codes import Table, Tables
 from router.exam.fields import BY_PATH, TABLE_NAMES
+from router.exam.key import ExamKey, key_of
+from router.exam.mapping import RisMapping
 from router.exam.read import read
 from router.reports import hl7v2
 
@@ -16,7 +18,7 @@ _Stamp = tuple[int, int, int]
 
 
 class References:
-    """Loaded when it is made; `refresh` takes up changed code tables. Threads may read while one refreshes."""
+    """Loaded when it is made; `refresh` takes up what has changed on disk. Threads may read while one refreshes."""
 
     def __init__(self, config: Config) -> None:
         """ConfigurationError names every fault of every file, and every `accept_empty` that is no field."""
@@ -24,12 +26,11 @@ class References:
         self._stamps = self._looked()
         faults = _not_fields(config)
         try:
-            self.tables: Tables = self._load()
+            self._load()
         except ConfigurationError as error:
             faults += error.faults
         if faults:
             raise ConfigurationError("the configuration of the exam JSON has faults:", faults=tuple(faults))
-        self._mapping = _mapping(config.reports.mapping)
         self._hl7 = _mapping(config.reports.hl7_mapping or shipped("hl7_mapping.toml"), of_hl7=True)
         self._hl7_sources = {str(source[0]) for rule in self._hl7.rules for source in rule.sources}
         self._hl7_paths = [hl7_paths.parse(source) for source in self._hl7_sources]
@@ -39,7 +40,12 @@ class References:
         if hl7v2.is_message(data):
             return self.mapped(hl7v2.Message(data))
         document = read(data)
-        return self._mapping.apply(document) if self._config.reports.mapping else document
+        return self.mapping.apply(document) if self._config.reports.mapping else document
+
+    def key(self, document: Mapping[str, object], default_branch: str) -> ExamKey:
+        """The key of a document that `read` gave; InvalidData when there is no ExamId."""
+        zone, sexes = self._config.node.timezone, self.tables["sex"]
+        return key_of(document, zone=zone, default_branch=default_branch, sexes=sexes)
 
     def mapped(self, message: hl7v2.Message) -> dict[str, object]:
         """What the HL7 message says, in the standard's structure."""
@@ -47,15 +53,15 @@ class References:
         return {key: value for key, value in document.items() if key not in self._hl7_sources}
 
     def refresh(self) -> bool:
-        """Take up code tables that have changed on disk; whether any has.
+        """Take up code tables and a mapping file that have changed on disk; whether any has.
 
-        ConfigurationError once for each change that leaves a table faulty: what was known before stays in use.
+        ConfigurationError once for each change that leaves a file faulty: what was known before stays in use.
         """
         stamps = self._looked()
         if stamps == self._stamps:
             return False
         self._stamps = stamps
-        self.tables = self._load()
+        self._load()
         return True
 
     def file(self, name: str) -> Path:
@@ -64,7 +70,7 @@ class References:
         file = f"{name}.csv"
         return own / file if own is not None and (own / file).exists() else shipped("codes") / file
 
-    def _load(self) -> Tables:
+    def _load(self) -> None:
         tables: dict[str, Table] = {}
         faults: list[str] = []
         for name in TABLE_NAMES:
@@ -74,12 +80,18 @@ class References:
                 tables[name] = codes.parse(_text(path), name, complete=complete)
             except ConfigurationError as error:
                 faults += [f"{path}: {fault}" for fault in error.faults or (str(error),)]
+        try:
+            found = _mapping(self._config.reports.mapping)
+        except ConfigurationError as error:
+            faults += [f"{self._config.reports.mapping}: {fault}" for fault in error.faults or (str(error),)]
         if faults:
-            raise ConfigurationError("the code tables have faults:", faults=tuple(faults))
-        return tables
+            raise ConfigurationError("the files of the exam JSON have faults:", faults=tuple(faults))
+        self.tables: Tables = tables
+        self.mapping: RisMapping = found
 
-    def _looked(self) -> Mapping[str, _Stamp | None]:
-        return {name: _stamp(self.file(name)) for name in TABLE_NAMES}
+    def _looked(self) -> list[_Stamp | None]:
+        files = [self.file(name) for name in TABLE_NAMES]
+        return [_stamp(path) for path in (*files, self._config.reports.mapping) if path is not None]
 
 
 def _stamp(path: Path) -> _Stamp | None:
@@ -104,13 +116,14 @@ def _text(path: Path) -> str:
     raise ConfigurationError("is neither UTF-8 nor GB18030")
 
 
-def _mapping(path: Path | None, *, of_hl7: bool = False) -> mapping.RisMapping:
+def _mapping(path: Path | None, *, of_hl7: bool = False) -> RisMapping:
+    """The mapping file's content; ConfigurationError with `faults`."""
     if path is None:
-        return mapping.RisMapping()
+        return RisMapping()
     try:
         return mapping.parse(tomllib.loads(_text(path)), source=str(path), of_hl7=of_hl7)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"the mapping file {path} is not TOML: {error}") from error
+        raise ConfigurationError("the mapping file has faults:", faults=(f"is not TOML: {error}",)) from error
 
 
 def _not_fields(config: Config) -> list[str]:

@@ -1,1 +1,1 @@
-"""The drop folder and HL7: what lies there, has settled, or is sent; whether a PDF is one. Door to watchdog, pypdf, hl7."""
+"""The drop folder and HL7: what lies there or is sent, whether a PDF is one. The door to watchdog, pypdf and hl7."""

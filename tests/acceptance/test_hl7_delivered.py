@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from pydicom import dcmread, dcmwrite
-from pydicom.uid import EncapsulatedPDFStorage
+from pydicom.uid import UID, EncapsulatedPDFStorage
 
 from harness import Exam, Site, make_exam, send_all
 from hl7_messages import Sender, oru
@@ -97,7 +97,8 @@ def test_an_exam_is_delivered_with_the_pdf_that_came_by_c_store(site: Site) -> N
     dataset = dcmread(exam.study.files[0].path)
     del dataset.PixelData
     dataset.SOPClassUID, dataset.Modality = EncapsulatedPDFStorage, "DOC"
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"{exam.study.uid}.9"
+    dataset.SOPInstanceUID = UID(f"{exam.study.uid}.9")
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.file_meta.MediaStorageSOPClassUID = EncapsulatedPDFStorage
     dataset.SeriesInstanceUID = f"{exam.study.uid}.2"
     dataset.MIMETypeOfEncapsulatedDocument = "application/pdf"

@@ -40,6 +40,7 @@ def instance(folder: Path, document: bytes | None, kind: str = "application/pdf"
 def take(desk: Desk, data: bytes = ONE, study: str = STUDY) -> None:
     desk.clock.advance(1)
     desk.intake.take_encapsulated(study, data, desk.clock.now())
+    desk.intake.pair_studies()
 
 
 def link(desk: Desk, exam_id: str = E1) -> None:
@@ -85,6 +86,7 @@ def test_the_same_again_changes_nothing_waiting_or_bound(desk: Desk) -> None:
     take(desk)
     desk.drop("r.json", exam())
     link(desk)
+    desk.intake.pair_studies()
     take(desk)
     take(desk)
     assert desk.counts() == (1, 1)
