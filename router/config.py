@@ -141,6 +141,26 @@ class Receive(_Section):
         return self
 
 
+class Hl7Listener(_Section):
+    host: str = "127.0.0.1"
+    port: Port = 2575
+    senders: tuple[Network, ...] = ()
+    max_connections: Annotated[int, Field(ge=1, le=256)] = 8
+    max_message: Annotated[Size, Field(ge=1024, le=2**27)] = 2**25
+    message_within: Budget = timedelta(seconds=30)
+    allow_plain: bool = False
+    tls: Tls | None = None
+
+    @model_validator(mode="after")
+    def _open_only_on_loopback(self) -> "Hl7Listener":
+        if not is_loopback(self.host):
+            if not self.senders:
+                raise ValueError(f"senders: anyone may send on loopback only; host is {self.host!r}: name the senders")
+            if self.tls is None and not self.allow_plain:
+                raise ValueError(f"host {self.host!r} is beyond loopback: set tls, or allow_plain = true")
+        return self
+
+
 class Reports(_Section):
     folder: ConfigPath = Field(Path("../reports"), validate_default=True)
     settle: Duration = timedelta(seconds=2)
@@ -148,6 +168,9 @@ class Reports(_Section):
     on_pickup: Literal["move", "keep"] = "move"
     name_pattern: Pattern | None = None
     mapping: WrittenPath | None = None
+    hl7_mapping: WrittenPath | None = None
+    hl7: Hl7Listener | None = None
+    encapsulated_pdf: bool = False
     pdf_text_check: bool = True
     approved_only: bool = False
     clock_tolerance: Duration = timedelta(minutes=10)

@@ -35,6 +35,7 @@ DOORS = {
     "cryptography": {"crypto"},
     "watchdog": {"reports"},
     "pypdf": {"reports"},
+    "hl7": {"reports"},
     "multipart": {"platform"},
     "reportlab": {"demo"},
     "click": {"cli"},
