@@ -12,6 +12,7 @@ import textwrap
 from pathlib import Path
 
 from router.crypto import der
+from router.crypto.curve import new_secret
 from router.crypto.pkcs8 import decrypt as decrypt_pkcs8
 from router.crypto.sm2 import PrivateKey, PublicKey
 from router.crypto.symmetric import sm3
@@ -89,12 +90,11 @@ def label_of(path: Path) -> str:
     return match[1] if match else ""
 
 
-def save_private(path: Path, key: PrivateKey) -> None:
-    """Write PKCS#8 PEM, unencrypted, mode 0600; ConfigurationError when the file exists."""
+def save_private(path: Path, secret: int) -> None:
+    """Write the key with this d as PKCS#8 PEM, unencrypted, mode 0600; ConfigurationError when the file exists."""
+    point = PrivateKey.from_secret(secret).public.point
     inner = der.sequence(
-        der.integer(1),
-        der.octets(key.secret.to_bytes(32)),
-        der.element(der.context(1), der.bits(b"\x04" + key.public.point)),
+        der.integer(1), der.octets(secret.to_bytes(32)), der.element(der.context(1), der.bits(b"\x04" + point))
     )
     _write_new(path, _pem(PRIVATE, der.sequence(der.integer(0), _ALGORITHM, der.octets(inner))), 0o600)
 
@@ -124,9 +124,9 @@ def new_folder(folder: Path) -> tuple[Path, ...]:
         raise ConfigurationError("keys exist already and are never overwritten:", faults=taken)
     _make_private(folder)
     for name in PAIRS:
-        key = PrivateKey.generate()
-        save_private(folder / f"{name}.pem", key)
-        save_public(folder / f"{name}.pub.pem", key.public)
+        secret = new_secret()
+        save_private(folder / f"{name}.pem", secret)
+        save_public(folder / f"{name}.pub.pem", PrivateKey.from_secret(secret).public)
     save_api_key(folder / "api.key", secrets.token_bytes(32))
     return files
 

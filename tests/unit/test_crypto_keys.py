@@ -14,7 +14,8 @@ from router.crypto import der, keys
 from router.crypto.sm2 import PrivateKey
 from router.errors import ConfigurationError
 
-KEY = PrivateKey.from_secret(0x3945208F7B2144B13F36E38AC6D39F95889393692860B51A42FB81EF4DF7C5B8)
+D = 0x3945208F7B2144B13F36E38AC6D39F95889393692860B51A42FB81EF4DF7C5B8
+KEY = PrivateKey.from_secret(D)
 SEVEN = {
     "hospital-sign.pem", "hospital-sign.pub.pem", "platform-sign.pem", "platform-sign.pub.pem",
     "platform-encrypt.pem", "platform-encrypt.pub.pem", "api.key",
@@ -46,7 +47,7 @@ def ec_key(secret: bytes, *rest: bytes, version: int = 1) -> bytes:
     return der.sequence(der.integer(version), der.octets(secret), *rest)
 
 
-SECRET = KEY.secret.to_bytes(32)
+SECRET = D.to_bytes(32)
 P256 = der.sequence(der.oid("1.2.840.10045.2.1"), der.oid("1.2.840.10045.3.1.7"))
 
 
@@ -90,9 +91,9 @@ def test_an_existing_key_is_never_overwritten(name: str, tmp_path: Path) -> None
 
 
 def test_saving_over_a_file_is_refused(tmp_path: Path) -> None:
-    keys.save_private(tmp_path / "k", KEY)
+    keys.save_private(tmp_path / "k", D)
     with pytest.raises(ConfigurationError, match="never overwritten"):
-        keys.save_private(tmp_path / "k", PrivateKey.generate())
+        keys.save_private(tmp_path / "k", D + 1)
     assert keys.load_private(tmp_path / "k").public == KEY.public
 
 
