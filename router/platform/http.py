@@ -1,4 +1,4 @@
-"""The platform's HTTP interface: `POST /v1/token` and `POST /v1/exams` (profile gm-envelope/1)."""
+"""The platform's HTTP interface: `POST /v1/token` and `POST /v1/exams` (every profile)."""
 
 import json
 import logging
@@ -112,11 +112,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _exams(self, body: Body, arrived: float) -> str:
         interface = self.server.interface
         interface.tokens.check(self.headers.get("Authorization", ""))
-        interface.uploads.check_key(self.headers.get("X-GM-Key-Id", ""))
-        request = Signed(self.path, self.headers.get("X-GM-Signature", ""), arrived)
+        profile = interface.uploads.profile(self.headers.get("X-GM-Key-Id", ""))
+        request = Signed(self.path, self.headers, arrived)
         with receive(body, self.headers, interface.spool) as parts:
-            done = interface.uploads.accept(request, parts)
-        self._send(200, done.body, **{"X-GM-Key-Id": done.key_id, "X-GM-Signature": done.signature})
+            done = interface.uploads.accept(profile, request, parts)
+        self._send(200, done.body, **done.proof)
         return f"idem={done.idem}"
 
     def _refuse(self, refusal: Refusal, *, finished: bool, **headers: str) -> int:

@@ -16,9 +16,9 @@ from router.errors import ConfigurationError
 
 D = 0x3945208F7B2144B13F36E38AC6D39F95889393692860B51A42FB81EF4DF7C5B8
 KEY = PrivateKey.from_secret(D)
-SEVEN = {
+FILES = {
     "hospital-sign.pem", "hospital-sign.pub.pem", "platform-sign.pem", "platform-sign.pub.pem",
-    "platform-encrypt.pem", "platform-encrypt.pub.pem", "api.key",
+    "platform-encrypt.pem", "platform-encrypt.pub.pem", "api.key", "psk.key",
 }  # fmt: skip
 Write = Callable[[bytes], Path]
 
@@ -51,12 +51,14 @@ SECRET = D.to_bytes(32)
 P256 = der.sequence(der.oid("1.2.840.10045.2.1"), der.oid("1.2.840.10045.3.1.7"))
 
 
-def test_keys_new_writes_seven_files_of_the_right_modes(tmp_path: Path) -> None:
+def test_keys_new_writes_files_of_the_right_modes(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "keys"
-    assert {file.name for file in keys.new_folder(folder)} == {file.name for file in folder.iterdir()} == SEVEN
+    assert (
+        {file.name for file in keys.new_folder(folder, psk=True)} == {file.name for file in folder.iterdir()} == FILES
+    )
     assert mode(folder) == 0o700
-    secret = {"hospital-sign.pem", "platform-sign.pem", "platform-encrypt.pem", "api.key"}
-    assert {name: mode(folder / name) for name in SEVEN} == {n: 0o600 if n in secret else 0o644 for n in SEVEN}
+    secret = {"hospital-sign.pem", "platform-sign.pem", "platform-encrypt.pem", "api.key", "psk.key"}
+    assert {name: mode(folder / name) for name in FILES} == {n: 0o600 if n in secret else 0o644 for n in FILES}
 
 
 def test_the_pairs_of_a_new_folder_belong_together_and_differ(tmp_path: Path) -> None:
@@ -81,11 +83,11 @@ def test_an_empty_folder_that_exists_is_closed_and_another_is_left_alone(tmp_pat
     assert (mode(empty), mode(used)) == (0o700, 0o755)
 
 
-@pytest.mark.parametrize("name", sorted(SEVEN))
+@pytest.mark.parametrize("name", sorted(FILES))
 def test_an_existing_key_is_never_overwritten(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("mine")
     with pytest.raises(ConfigurationError, match=name):
-        keys.new_folder(tmp_path)
+        keys.new_folder(tmp_path, psk=True)
     assert [file.name for file in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "mine"
 
@@ -258,9 +260,9 @@ def test_a_missing_file_is_a_configuration_error(tmp_path: Path) -> None:
 
 def test_show_gives_one_key_id_for_both_halves_and_never_the_api_key(tmp_path: Path) -> None:
     run = CliRunner()
-    made = run.invoke(command, ["new", str(tmp_path / "k")])
+    made = run.invoke(command, ["new", "--psk", str(tmp_path / "k")])
     assert made.exit_code == 0
-    assert len(made.stdout.split()) == 7
+    assert len(made.stdout.split()) == 8
 
     def shown(name: str) -> dict[str, str]:
         document: dict[str, str] = json.loads(
