@@ -281,3 +281,31 @@ def test_show_prints_one_line_without_json(tmp_path: Path) -> None:
     keys.save_public(tmp_path / "p", KEY.public)
     shown = CliRunner().invoke(command, ["show", str(tmp_path / "p")])
     assert shown.stdout == f"public key  {keys.key_id(KEY.public)}\n"
+
+
+@pytest.mark.parametrize("text", [f"{D:064x}", f"00{D:064X}\n", f"{D:064x}"[:32] + "\n" + f"{D:064x}"[32:]])
+def test_a_raw_private_key_is_imported_with_or_without_its_sign_octet(text: str, write: Write, tmp_path: Path) -> None:
+    run = CliRunner().invoke(command, ["import", str(write(text.encode())), str(tmp_path / "new.pem")])
+    assert run.stdout.strip() == keys.key_id(KEY.public)
+    assert keys.load_private(tmp_path / "new.pem").public == KEY.public
+    assert mode(tmp_path / "new.pem") == 0o600
+
+
+@pytest.mark.parametrize("head", ["", "04"])
+def test_a_raw_public_key_is_imported_with_or_without_04(head: str, write: Write, tmp_path: Path) -> None:
+    assert keys.import_hex(write((head + KEY.public.point.hex()).encode()), tmp_path / "p") == keys.key_id(KEY.public)
+    assert keys.load_public(tmp_path / "p") == KEY.public
+
+
+@pytest.mark.parametrize("text", ["", "zz", "00" * 32, "ff" * 32, "01" + f"{D:064x}", "04" * 64, f"{D:064x}"[2:]])
+def test_hex_digits_that_are_no_key_are_refused(text: str, write: Write, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="hex digits"):
+        keys.import_hex(write(text.encode()), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_raw_key_open_to_others_is_refused(write: Write, tmp_path: Path) -> None:
+    file = write(f"{D:064x}".encode())
+    file.chmod(0o644)
+    with pytest.raises(ConfigurationError, match="chmod 600"):
+        keys.import_hex(file, tmp_path / "new")
