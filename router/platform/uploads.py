@@ -2,9 +2,10 @@
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import Message
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -32,11 +33,11 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A 200: the body's bytes, and the headers that show that it is the platform's."""
+    """A 200: the body's bytes, and what gives the headers that show that such a body is the platform's."""
 
     idem: str
     body: bytes
-    proof: Mapping[str, str]
+    proof: Callable[[bytes], Mapping[str, str]]
 
 
 class Uploads:
@@ -74,7 +75,7 @@ class Uploads:
                 Path(report.name).unlink(missing_ok=True)
         answer = {"receipt": receipt.receipt, "idem": receipt.idem, "nonce": meta.nonce, "ts": self._now_ms()}
         body = json.dumps(answer).encode()
-        return Confirmation(receipt.idem, body, profile.proof(meta, body))
+        return Confirmation(receipt.idem, body, partial(profile.proof, meta))
 
     def _authenticated(self, profile: PlatformProfile, request: Signed, data: bytes) -> Meta:
         meta = profile.authentic(request.path, request.headers, data)

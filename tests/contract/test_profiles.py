@@ -17,11 +17,19 @@ from router.clock import FakeClock
 from router.config import HttpDestination
 from router.crypto.envelope import Message, new_nonce
 from router.crypto.keys import api_key_fingerprint, new_folder
-from router.errors import DestinationDown, IntegrityError
+from router.errors import (
+    ConfigurationError,
+    DestinationDown,
+    IntegrityError,
+    PermanentError,
+    RouterError,
+    TransientError,
+)
 from router.forward.answer import Answer
 from router.forward.credentials import load_credentials
 from router.forward.profiles import Exchange
 from router.forward.report import ReportAgent, Upload
+from router.platform.faults import Faults
 from router.platform.keyring import read_keyring
 from router.platform.service import ReferencePlatform
 from samples import exam_document
@@ -262,3 +270,61 @@ def test_no_secret_is_printed_or_sent(site: Site) -> None:
         assert repr(raw)[2:-1] not in shown
         assert base64.b64encode(raw).decode() not in shown
         assert api_key_fingerprint(raw) not in meta.decode()
+
+
+@dataclass
+class Faulty:
+    """A platform that misbehaves, and one upload to it."""
+
+    agent: ReportAgent
+    upload: Upload
+    data: Path
+
+
+@pytest.fixture
+def faulty(request: pytest.FixtureRequest, site: Site, upload: Upload, tmp_path: Path) -> Iterator[Faulty]:
+    platform = ReferencePlatform(tmp_path / "p", read_keyring(site.keys), site.clock, app=APP, faults=request.param)
+    port = platform.start().http
+    found = load_credentials(site.destination)
+    there = destination(site.keys, port, site.destination.profile)
+    yield Faulty(ReportAgent(there, ORG, lambda: found, site.clock), upload, tmp_path / "p")
+    platform.stop()
+
+
+@pytest.mark.parametrize(
+    ("faulty", "kind", "stored"),
+    [
+        (["500"], TransientError, False),
+        (["503"], TransientError, False),
+        (["429"], TransientError, False),
+        (["413"], PermanentError, False),
+        (["422"], PermanentError, False),
+        (["expired-token", "expired-token"], DestinationDown, False),
+        (["stale", "stale"], TransientError, False),
+        (["drop"], TransientError, True),
+        (["signature"], IntegrityError, True),
+        (["receipt"], IntegrityError, True),
+    ],
+    indirect=["faulty"],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_a_fault_is_what_it_should_be_and_the_next_try_delivers_once(
+    faulty: Faulty, kind: type[RouterError], stored: bool
+) -> None:
+    with pytest.raises(kind) as caught:
+        faulty.agent.send(faulty.upload)
+    assert type(caught.value) is kind
+    assert len((faulty.data / "receipts.jsonl").read_text().splitlines()) == stored
+    assert faulty.agent.send(faulty.upload).receipt
+    assert len((faulty.data / "receipts.jsonl").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("faulty", [["expired-token"], ["stale"], ["slow:0"]], indirect=True)
+def test_a_fault_that_one_more_try_mends_is_mended_within_one_sending(faulty: Faulty) -> None:
+    assert faulty.agent.send(faulty.upload).receipt
+
+
+@pytest.mark.parametrize("name", ["501", "slow:x", "drop:3", ""])
+def test_an_unknown_fault_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="unknown fault"):
+        Faults([name])
