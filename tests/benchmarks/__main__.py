@@ -1,19 +1,21 @@
-"""`scripts/bench receive`: the node's speed against its peers', in one run, as Markdown tables on stdout."""
+"""`scripts/bench NAME`: the node's speed beside others', in one run, as Markdown tables on stdout."""
 
 import argparse
 import shutil
 import tempfile
 from pathlib import Path
 
+import crypto
 import receive
 
-BENCHES = {"receive": receive}
+BENCHES = {"receive": receive, "crypto": crypto}
+_SECTIONS = "; ".join(f"of {name}: {', '.join(bench.SECTIONS)}" for name, bench in BENCHES.items())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("bench", choices=BENCHES)
-    parser.add_argument("section", nargs="*", help="all when none is named: " + ", ".join(receive.SECTIONS))
+    parser.add_argument("section", nargs="*", help=f"all when none is named; {_SECTIONS}")
     parser.add_argument("--rounds", type=int, default=5, help="timings of each case (default 5)")
     parser.add_argument("--folder", type=Path, help="on the disk to measure (default: the temporary folder)")
     given = parser.parse_args()
