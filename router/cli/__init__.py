@@ -19,6 +19,7 @@ COMMANDS = {
     "validate": "An exam JSON against the standard, field by field.",
     "verify": "Files against the index: missing, corrupt, unindexed.",
     "keys": "Key pairs and an API key for trying out; key ids.",
+    "audit": "A kept receipt, checked again offline.",
     "platform": "The reference platform: the receiving side.",
 }
 
