@@ -2,6 +2,7 @@
 
 import logging
 import os
+import random
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -11,27 +12,31 @@ from router import worker
 from router.admin.health import HealthServer
 from router.catalogue import Catalogue, open_catalogue
 from router.clock import Clock
-from router.config import Config, Destination, HttpDestination, shipped
+from router.config import Config, Destination, DicomDestination, HttpDestination
 from router.crypto import selftest
 from router.crypto.keys import read_secret
 from router.dicom.admission import Admission
 from router.dicom.client import StorageClient
+from router.dicom.commitment import Report
 from router.dicom.server import StorageServer
 from router.dicom.store import Received, Refused
 from router.dicom.wire import Limits
 from router.errors import ConfigurationError
 from router.events import Event, Journal, Kind, log_event
 from router.flow.cataloguer import Cataloguer
+from router.flow.commitment import Asker, CommitmentReports
 from router.flow.correlator import Correlator
 from router.flow.dispatcher import Dispatcher, Lane
 from router.flow.intake import Intake
 from router.flow.loop import Loop, Step
 from router.flow.pickup import Pickup
+from router.flow.references import References
+from router.flow.rules import SeriesRules
+from router.flow.selection import Selection
 from router.flow.sending import ImagesSender, ReportSender
 from router.forward.credentials import Credentials, KeyFiles
 from router.forward.report import ReportAgent
 from router.model import Channel
-from router.series.rules import Rule, load
 from router.states import State
 from router.storage import open_storage
 from router.storage.lock import lock
@@ -39,6 +44,7 @@ from router.storage.pins import strange
 
 _GRACE_SECONDS = 25.0
 _IDLE_SECONDS = 1.0
+_CORRELATING = 1 / 3  # of the time
 _LEASE_ROUND_SECONDS = 10.0
 _log = logging.getLogger("router")
 
@@ -49,12 +55,6 @@ class Ports:
 
     dicom: int
     admin: int
-
-
-def series_rules(config: Config) -> tuple[Rule, ...]:
-    """The hospital's own rules, then the shipped ones or those that replace them."""
-    own = load(config.series.own_rules) if config.series.own_rules else ()
-    return (*own, *load(config.series.rules or shipped("series_rules.toml")))
 
 
 class Node:
@@ -69,24 +69,31 @@ class Node:
         self._owner = config.node.owner
         self._workers = config.receive.workers or len(os.sched_getaffinity(0))
         self._journal = Journal(log_event)
+        self._references = References(config)
         self._storage = open_storage(config.node.data, self._owner)
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
         config.reports.folder.mkdir(parents=True, exist_ok=True)
         self._require_private_tls_keys()
         self._require_database()
         self._catalogue: Catalogue = open_catalogue(config.database.url, config.node.data, self._journal)
+        self._rules = SeriesRules(config, self._journal, clock)
+        self._selection = Selection(config.identity, self._catalogue, lambda: self._rules.book, self._journal)
         self._keys = {d.name: self._key_files(d.name, d.http) for d in config.destination if d.http is not None}
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
-        self._correlator = Correlator(config, self._catalogue, self._storage, self._journal, clock)
-        intake = Intake(config, self._catalogue.exams, self._storage, self._journal, clock)
-        self._pickup = Pickup(config.reports, intake, self._journal, clock)
+        known = (self._catalogue, self._storage, self._selection, self._journal, clock)
+        self._correlator = Correlator(config, self._references, *known)
+        exams = self._catalogue.exams
+        self._intake = Intake(config, self._references, exams, self._storage, self._journal, clock)
+        self._pickup = Pickup(config.reports, self._intake, self._journal, clock)
+        self._commitment_reports = CommitmentReports(self._catalogue, self._journal, clock, random.random)
         self._server = self._make_server()
         self._health = HealthServer(self._report)
         self._lanes = [lane for destination in config.destination for lane in self._lanes_of(destination)]
-        self._correlating = self._loop("correlator", self._correlate)
+        # Each batch of a study's images touches its exam; that must not leave the sending without processor.
+        self._correlating = self._loop("correlator", self._correlate, share=_CORRELATING)
         self._sending = [
-            self._loop(f"{lane.channel} to {lane.destination} {n + 1}", lambda lane=lane: self._send(lane))
+            (lane, self._loop(f"{lane.channel} to {lane.destination} {n + 1}", lambda lane=lane: self._send(lane)))
             for lane in self._lanes
             for n in range(lane.width)
         ]
@@ -97,6 +104,10 @@ class Node:
         now = self._clock.now()
         self._storage.incoming.sweep(self._workers)
         self._catalogue.queue.take_back(self._owner, now)
+        if self._config.reports.mapping is not None:
+            waiting = self._catalogue.queue.in_state([State.WAITING])
+            self._intake.reread({delivery.exam for delivery in waiting})
+        self._correlator.reconsider()
         self._drain_incoming()
         self._journal.subscribe(self._wake_lanes)
         self._pickup.watch.start()
@@ -113,6 +124,10 @@ class Node:
             raise
         self._journal.record(Event(self._clock.now(), Kind.STARTED, f"node {self._owner} listens"))
         return ports
+
+    def reload(self) -> None:
+        """Read again what can be: the series rules."""
+        self._rules.reload()
 
     def stop(self) -> None:
         """Stop accepting, finish what is in flight, give leases back; within 30 s."""
@@ -168,8 +183,10 @@ class Node:
             )
 
     def _make_cataloguer(self) -> Cataloguer:
-        rules = series_rules(self._config)
-        return Cataloguer(self._storage, self._catalogue.instances, rules, self._journal, self._clock)
+        return Cataloguer(
+            self._storage, self._catalogue.instances, lambda: self._rules.book, self._selection.settle,
+            self._journal, self._clock,
+        )  # fmt: skip
 
     def _make_server(self) -> StorageServer:
         receive = self._config.receive
@@ -182,20 +199,40 @@ class Node:
             record=self._note_received,
             limits=Limits(max_pdu=receive.max_pdu),
             tls=receive.tls,
+            take_report=self._take_report if self._asks_for_commitment() else None,
         )
+
+    def _asks_for_commitment(self) -> bool:
+        return any(d.dicom is not None and d.dicom.commitment for d in self._config.destination)
 
     def _lanes_of(self, destination: Destination) -> list[Lane]:
         lanes = []
         if destination.http is not None:
             keys = self._keys[destination.name]
             agent = ReportAgent(destination.http, self._config.hospital.USCI, keys.current, self._clock)
-            report = ReportSender(self._config, self._catalogue, self._storage, agent, keys.current, self._clock)
+            report = ReportSender(
+                self._config,
+                self._references,
+                self._catalogue,
+                self._storage,
+                agent,
+                keys.current,
+                self._journal,
+                self._clock,
+            )
             lanes.append(Lane(destination.name, Channel.REPORT, 1, report))
         if destination.dicom is not None:
             client = StorageClient(destination.dicom)
-            images = ImagesSender(self._config, self._catalogue, self._storage, client, self._clock)
+            asker = self._asker(destination.dicom, client)
+            images = ImagesSender(self._config, self._catalogue, self._storage, client, self._clock, asker)
             lanes.append(Lane(destination.name, Channel.IMAGES, destination.dicom.associations, images))
         return lanes
+
+    def _asker(self, destination: DicomDestination, client: StorageClient) -> Asker | None:
+        if not destination.commitment:
+            return None
+        reports = self._commitment_reports
+        return Asker(destination, self._catalogue, client, reports, self._journal, self._clock, os.urandom)
 
     def _make_loops(self) -> list[Loop]:
         incoming, watch = self._storage.incoming, self._pickup.watch
@@ -203,14 +240,15 @@ class Node:
             self._loop("cataloguer", self._catalogue_step, incoming.wait, incoming.wake),
             self._loop("drop folder", self._pick_up, watch.wait, watch.wake),
             self._correlating,
-            *self._sending,
+            *(loop for _, loop in self._sending),
             self._loop("leases", self._keep_leases),
         ]
 
     def _loop(
-        self, name: str, step: Step, wait: Callable[[float], None] | None = None, wake: Callable[[], None] | None = None
-    ) -> Loop:
-        return Loop(name, step, self._journal, self._clock, wait, wake, self._catalogue.engine.close_thread)
+        self, name: str, step: Step, wait: Callable[[float], None] | None = None,
+        wake: Callable[[], None] | None = None, share: float = 1.0,
+    ) -> Loop:  # fmt: skip
+        return Loop(name, step, self._journal, self._clock, wait, wake, self._catalogue.engine.close_thread, share)
 
     # -- steps: each returns the seconds to rest
 
@@ -226,11 +264,21 @@ class Node:
         return rest
 
     def _correlate(self) -> float:
+        self._refresh_tables()
         if self._correlator.run_due():
             return 0.0
         following = self._catalogue.exams.next_check()
         now = self._clock.now()
         return _IDLE_SECONDS if following is None else min(max((following - now).total_seconds(), 0.01), _IDLE_SECONDS)
+
+    def _refresh_tables(self) -> None:
+        try:
+            if self._references.refresh():
+                self._journal.record(Event(self._clock.now(), Kind.CONFIGURED, "changed code tables are in use"))
+                self._correlator.reconsider()
+        except ConfigurationError as error:
+            text = "the changed code tables have faults, the former stay in use: " + "; ".join(error.faults)
+            self._journal.record(Event(self._clock.now(), Kind.ALARM, text))
 
     def _send(self, lane: Lane) -> float:
         if self._dispatcher.run_one(lane):
@@ -256,10 +304,20 @@ class Node:
             fields = {"calling_ae": outcome.calling_ae, "address": outcome.address}
             self._journal.record(Event(self._clock.now(), Kind.REFUSED, outcome.reason, fields=fields))
 
+    def _take_report(self, report: Report) -> int:
+        """On a thread of the server's, which keeps no connection to the database."""
+        try:
+            return self._commitment_reports.take(report)
+        finally:
+            self._catalogue.engine.close_thread()
+            self._correlating.wake()
+
     def _wake_lanes(self, event: Event) -> None:
         if event.kind == Kind.MOVED and event.fields.get("to") == State.READY:
-            for loop in self._sending:
-                loop.wake()
+            place = event.fields["destination"], event.fields["channel"]
+            for lane, loop in self._sending:
+                if (lane.destination, lane.channel) == place:
+                    loop.wake()
 
     def _report(self) -> Mapping[str, object]:
         free = shutil.disk_usage(self._config.node.data).free

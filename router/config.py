@@ -111,6 +111,9 @@ Network = Annotated[str, AfterValidator(_network)]
 AeTitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+CodeTable = Literal[
+    "branches", "departments", "visit_types", "device_types", "items", "body_parts", "sex", "identity_types"
+]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 
 
@@ -171,6 +174,38 @@ class Hospital(_Section):
     branch: tuple[Branch, ...] = ()
 
 
+class Device(_Section):
+    station_name: str = ""
+    serial_number: str = ""
+    DeviceAETitle: AeTitle | None = None
+    DeviceCode: str = ""
+    DeviceName: str = ""
+    DeviceManufacturer: str = ""
+    DeviceModel: str = ""
+    ExamRoom: str = ""
+    department: str = ""
+
+    @model_validator(mode="after")
+    def _can_be_recognised(self) -> "Device":
+        if not self.station_name and not self.serial_number:
+            raise ValueError("expected station_name (0008,1010) or serial_number (0018,1000)")
+        return self
+
+
+class Department(_Section):
+    name: Annotated[str, Field(min_length=1)]
+    code: str = ""
+    code_std: str = ""
+    name_std: str = ""
+    modalities: tuple[str, ...] = ()
+    branch: str = ""
+
+
+class Codes(_Section):
+    folder: WrittenPath | None = None
+    complete: tuple[CodeTable, ...] = ()
+
+
 class Sender(_Section):
     ae_title: AeTitle
     address: Network = ""
@@ -207,6 +242,7 @@ class Reports(_Section):
     rescan: Budget = timedelta(seconds=30)
     on_pickup: Literal["move", "keep"] = "move"
     name_pattern: Pattern | None = None
+    mapping: WrittenPath | None = None
     pdf_text_check: bool = True
     clock_tolerance: Duration = timedelta(minutes=10)
 
@@ -257,9 +293,16 @@ class Identity(_Section):
     study_date_within: Duration = timedelta(days=30)
 
 
+class Thin(_Section):
+    modality: str
+    body_part: str = ""
+    up_to: Annotated[float, Field(gt=0)]
+
+
 class Series(_Section):
     rules: WrittenPath | None = None
     own_rules: WrittenPath | None = None
+    thin: tuple[Thin, ...] = (Thin(modality="CT", up_to=1.25),)
 
 
 class Study(_Section):
@@ -280,6 +323,9 @@ class DicomDestination(_Section):
     source_address: str = ""
     allowed_networks: tuple[Network, ...] = ()
     decompress: bool = False
+    commitment: bool = False
+    commitment_wait: Duration = timedelta(seconds=5)
+    commitment_within: Budget = timedelta(hours=1)
     tls: Tls | None = None
 
     @model_validator(mode="after")
@@ -350,6 +396,7 @@ class Destination(_Section):
     classes: tuple[SeriesClass, ...] = (
         SeriesClass.THIN, SeriesClass.KEY, SeriesClass.SCOUT, SeriesClass.DOSE, SeriesClass.IMAGE,
     )  # fmt: skip
+    thin: tuple[Thin, ...] = ()
     accept_empty: tuple[str, ...] = ()
     dicom: DicomDestination | None = None
     http: HttpDestination | None = None
@@ -378,6 +425,9 @@ class Config(_Section):
 
     node: Node = Field(default_factory=dict, validate_default=True)  # relative defaults need the base folder
     hospital: Hospital
+    device: tuple[Device, ...] = ()
+    department: tuple[Department, ...] = ()
+    codes: Codes = Codes()
     receive: Receive = Receive()
     reports: Reports = Field(default_factory=dict, validate_default=True)
     share: Share = Share()
@@ -394,6 +444,13 @@ class Config(_Section):
         names = [d.name for d in self.destination]
         for name in sorted({n for n in names if names.count(n) > 1}):
             raise ValueError(f"destination: two are named {name!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _departments_are_there(self) -> "Config":
+        known = {department.name for department in self.department}
+        for unknown in sorted({d.department for d in self.device if d.department} - known):
+            raise ValueError(f"device: no [[department]] has the name {unknown!r}")
         return self
 
     def destination_named(self, name: str) -> Destination | None:

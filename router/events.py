@@ -16,7 +16,9 @@ class Kind(StrEnum):
     """What can happen."""
 
     STARTED = "started"
+    CONFIGURED = "configured"
     STOPPED = "stopped"
+    RELOADED = "reloaded"
     RECEIVED = "received"
     DUPLICATE = "duplicate"
     REFUSED = "refused"

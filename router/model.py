@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+# Modalities of objects that are made from images, often on a workstation: they tell nothing of the device.
+NO_DEVICE = frozenset({"SR", "KO", "PR", "SEG", "DOC", "REG"})
+
 
 class Channel(StrEnum):
     """The way an exam goes to a destination: report and JSON by HTTP, images by C-STORE."""
@@ -43,9 +46,11 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class SeriesFacts:
-    """The header fields that series rules may ask about; absent is "", (), or None.
+    """What series rules may ask about an instance; absent is "", (), or None. Lengths are in mm.
 
-    Names are those of a header table given to `classify --headers`.
+    Names are those of a header table given to `classify --headers`. The last five are not the header's own:
+    `described_thickness` is what the description says of it, the others come from the neighbours in the series
+    (or the frames of a multi-frame instance) and are None until those are known.
     """
 
     modality: str = ""
@@ -53,22 +58,63 @@ class SeriesFacts:
     manufacturer: str = ""
     manufacturer_model: str = ""
     image_type: tuple[str, ...] = ()
+    frame_type: tuple[str, ...] = ()
     series_description: str = ""
     study_description: str = ""
     protocol_name: str = ""
     series_number: int | None = None
     body_part: str = ""
+    contrast_agent: str = ""
     number_of_frames: int | None = None
     image_rows: int | None = None
+    image_columns: int | None = None
+    samples_per_pixel: int | None = None
+    photometric: str = ""
     slice_thickness: float | None = None
+    spacing_between_slices: float | None = None
+    image_orientation: str = ""
+    orientation: str = ""
     scan_options: str = ""
     kernel: str = ""
+    acquisition_type: str = ""
+    conversion_type: str = ""
+    burned_in_annotation: str = ""
+    derivation_description: str = ""
+    image_comments: str = ""
+    scanning_sequence: str = ""
+    sequence_name: str = ""
+    mr_acquisition_type: str = ""
+    presentation_intent: str = ""
+    sc_device_manufacturer: str = ""
+    window_center: float | None = None
+    window_width: float | None = None
     concept_name: str = ""
+    template_id: str = ""
+    content_label: str = ""
+    content_description: str = ""
+    document_title: str = ""
+    described_thickness: float | None = None
+    instance_count: int | None = None
+    slice_count: int | None = None
+    slice_distance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThinLimit:
+    """Up to which thickness, in mm, slices of a modality are thin; `body_part` "" means every one."""
+
+    modality: str
+    up_to: float
+    body_part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the node reads of one instance, once, when it is catalogued. Times are DICOM DA and TM without zone."""
+    """What the node reads of one instance, once, when it is catalogued. Times are DICOM DA and TM without zone.
+
+    `position` is where the slice lies along the normal of its plane, in mm; `references` are the SOP instances that
+    a key object selection or a presentation state refers to.
+    """
 
     uids: InstanceUids
     sop_class: str
@@ -83,3 +129,18 @@ class Header:
     device_serial_number: str = ""
     sending_ae: str = ""
     facts: SeriesFacts = SeriesFacts()
+    position: float | None = None
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """What tells the versions of an instance apart, as hex digits.
+
+    `data_set` is SHA-256 of the data set's bytes as stored, without group 0002. `orientation` stands for laterality,
+    orientation and position, `pixels` for the pixel data and how they are to be read; each the first half of a SHA-256.
+    """
+
+    data_set: str
+    orientation: str
+    pixels: str

@@ -1,9 +1,11 @@
-"""When to try again: a pure function of the attempt, the slack and a random number."""
+"""When to try again, and when no more: pure functions."""
 
 from datetime import timedelta
 
 FIRST = timedelta(seconds=5)
 CAP = timedelta(minutes=5)
+LOSSES = 3
+LOSSES_ALONE = 10
 
 
 def backoff(attempt: int, slack: timedelta, jitter: float) -> timedelta:
@@ -22,3 +24,11 @@ def next_pause(attempt: int, slack: timedelta, jitter: float, retry_after: float
     """As `backoff`, but no sooner than the peer asked for, up to CAP."""
     wish = timedelta(seconds=min(max(retry_after or 0.0, 0.0), CAP.total_seconds()))
     return max(backoff(attempt, slack, jitter), wish)
+
+
+def given_up(losses: int, others_went: bool) -> bool:
+    """Whether an instance with which so many associations were lost is set aside.
+
+    Where the destination has taken nothing else of the exam it takes more: that may be the destination's trouble.
+    """
+    return losses >= (LOSSES if others_went else LOSSES_ALONE)

@@ -33,6 +33,7 @@ class Needs(StrEnum):
     PDF = "pdf"
     IMAGES = "images"
     STABLE = "stable"
+    COMMITMENT = "commitment"
 
 
 _S = State
@@ -45,7 +46,7 @@ MOVES: dict[tuple[State, State], str] = {
     (_S.SENDING, _S.DELIVERED): "confirmed by the destination",
     (_S.SENDING, _S.DEFERRED): "transient trouble; tried again later",
     (_S.SENDING, _S.READY): "the lease was lost or given back",
-    (_S.SENDING, _S.WAITING): "what there was is sent; more is to come",
+    (_S.SENDING, _S.WAITING): "what there was is sent; more, or the storage commitment, is to come",
     (_S.SENDING, _S.FAILED): "refused for good",
     (_S.DEFERRED, _S.READY): "the time of the next try has come, or a person asked for it",
     (_S.DEFERRED, _S.WAITING): "something it needs is gone or was replaced",

@@ -14,7 +14,7 @@ from router.catalogue.instances import NewInstance
 from router.catalogue.queue import Delivery
 from router.events import Journal, Subscriber
 from router.exam.key import ExamKey, ExamPatient
-from router.model import Channel, Header, InstanceUids, Patient, SeriesClass, SeriesFacts
+from router.model import Channel, Digests, Header, InstanceUids, Patient, SeriesClass, SeriesFacts
 from router.states import State
 
 NOW = datetime(2026, 3, 1, 9, 30, 15, 123457, tzinfo=UTC)
@@ -64,7 +64,7 @@ def at_once(catalogue: Catalogue | None, jobs: Iterable[Callable[[], T]]) -> lis
 def instance(
     number: int = 1, study: str = "1.2", *, version: int = 1, digest: str = "", patient: Patient | None = None,
     accession: str = "A1", others: tuple[str, ...] = (), modality: str = "CT", received: datetime = NOW,
-    series_class: SeriesClass = SeriesClass.THIN,
+    series_class: SeriesClass = SeriesClass.THIN, orientation: str = "o", pixels: str = "p",
 ) -> NewInstance:  # fmt: skip
     """A version of the study's `number`th instance."""
     header = Header(
@@ -72,8 +72,8 @@ def instance(
         patient or Patient("P1", "Zhang^San", "19491231", "F"), accession, others, "20260301", "0930",
         facts=SeriesFacts(modality=modality, slice_thickness=1.25),
     )  # fmt: skip
-    digest = digest or f"{study}/{number}/{version}"
-    return NewInstance(header, version, digest, 512, series_class, "thin slices", received)
+    digests = Digests(digest or f"{study}/{number}/{version}", orientation, pixels)
+    return NewInstance(header, version, digests, 512, series_class, "thin slices", received)
 
 
 def exam(catalogue: Catalogue, exam_id: str = "E1", *studies: str) -> int:

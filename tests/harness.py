@@ -5,6 +5,7 @@ import json
 import os
 import re
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -34,6 +35,8 @@ from router.demo.report import accession_number, exam_json, report_pdf, spoken_n
 from router.demo.studies import DemoFile, DemoStudy, read_studies
 from router.dicom.client import Outgoing, Result, StorageClient
 from router.dicom.header import digest
+from router.dicom.status import Verdict
+from router.errors import TransientError
 from router.events import Journal
 from router.flow.review import Line, Review
 from router.model import Channel
@@ -59,7 +62,7 @@ HospitalBranchCode = "01"
 port = {receive_port}
 workers = {workers}
 min_free = "50 MiB"
-journal = "16 MiB"
+journal = "{journal}"
 {tls}
 
 [reports]
@@ -79,6 +82,7 @@ accept_empty = [{accept_empty}]
 
 [destination.dicom]
 port = {dicom_port}
+{dicom_settings}
 
 [destination.http]
 url = "http://127.0.0.1:{http_port}"
@@ -109,12 +113,15 @@ def command_here(*arguments: object) -> "subprocess.CompletedProcess[str]":
 
 
 class Process:
-    """A command in the background; its stderr is added to `log`. It is up once this is built."""
+    """A command in the background; its stderr is added to `log`. It is up once this is built.
 
-    def __init__(self, log: Path, *arguments: object) -> None:
+    `program` is what Python runs, with the arguments.
+    """
+
+    def __init__(self, log: Path, *arguments: object, program: Sequence[str] = ("-m", "router.cli")) -> None:
         self.log = log
         with log.open("ab") as stderr:
-            call = [sys.executable, "-m", "router.cli", *map(str, arguments)]
+            call = [sys.executable, *program, *map(str, arguments)]
             self._process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=stderr)
         self.ready_line = self._first_line()
         self.rest_of_stdout = b""
@@ -131,6 +138,11 @@ class Process:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def number(self) -> int:
+        """As the system numbers processes."""
+        return self._process.pid
+
     def kill(self) -> None:
         """SIGKILL: no handler runs, nothing is flushed."""
         self._process.kill()
@@ -140,6 +152,10 @@ class Process:
         """SIGTERM, and wait as `ended` does."""
         self._process.terminate()
         return self.ended(seconds)
+
+    def hang_up(self) -> None:
+        """SIGHUP."""
+        self._process.send_signal(signal.SIGHUP)
 
     def ask_to_stop(self) -> None:
         """SIGTERM, without waiting."""
@@ -173,13 +189,15 @@ class Process:
 class Site:
     """A hospital with its node, and the reference platform, below one folder. `stop` leaves nothing running.
 
-    `dicom_port` and `http_port` name other peers than the platform; `accept_empty` as in the configuration, `tls` as
-    in its [receive].
+    `dicom_port` and `http_port` name other peers than the platform; `accept_empty` and `journal` as in the
+    configuration, `tls` as in its [receive]; `dicom_settings` are further lines of [destination.dicom], `settings`
+    further tables; `program` as of `Process`, for the node.
     """
 
     def __init__(
         self, folder: Path, *, stable_after: str = "1 s", dicom_port: int = 0, http_port: int = 0,
-        accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None,
+        accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None, dicom_settings: str = "",
+        journal: str = "16 MiB", settings: str = "", program: Sequence[str] = ("-m", "router.cli"),
     ) -> None:  # fmt: skip
         self.folder = folder
         self.drop_folder = folder / "drop"
@@ -190,8 +208,12 @@ class Site:
             "stable_after": stable_after,
             "workers": workers,
             "tls": "" if tls is None else f"tls = {_inline(as_given(tls))}",
+            "journal": journal,
+            "dicom_settings": dicom_settings,
             "accept_empty": ", ".join(f'"{p}"' for p in accept_empty),
         }
+        self._program = program
+        self._further = settings
         self._other_ports = {"dicom_port": dicom_port, "http_port": http_port}
         self._platform_ports = {"dicom": 0, "http": 0}
         self._node: Process | None = None
@@ -205,7 +227,7 @@ class Site:
     def node(self) -> Process:
         """The node, started when it is not running."""
         if self._node is None or not self._node.running:
-            self._node = Process(self.folder / "node.log", "run", "--config", self.config_file)
+            self._node = Process(self.folder / "node.log", "run", "--config", self.config_file, program=self._program)
         return self._node
 
     @property
@@ -234,7 +256,7 @@ class Site:
             "dicom_port": self._other_ports["dicom_port"] or platform["dicom"],
             "http_port": self._other_ports["http_port"] or platform["http"],
         }
-        text = _CONFIGURATION.format(**self._settings, **own, **peers)
+        text = _CONFIGURATION.format(**self._settings, **own, **peers) + self._further
         self.config_file.write_text(text, encoding="utf-8")
         return load(self.config_file)
 
@@ -447,7 +469,10 @@ def send(
     items = [
         Outgoing(n, file.path, file.sop_class, file.sop_instance, file.transfer_syntax) for n, file in enumerate(files)
     ]
-    return client.send(items, stop)
+    for result in client.send(items, stop):
+        if result.verdict is Verdict.LOST:
+            raise TransientError(result.why)
+        yield result
 
 
 def send_all(port: int, files: Sequence[DemoFile], tls: Tls | None = None) -> None:

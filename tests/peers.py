@@ -1,5 +1,7 @@
-"""DICOM files and peers that several tests use: what pydicom ships, small instances of our own, DCMTK's receiver."""
+"""DICOM files and peers that several tests use: what pydicom ships, small instances of our own, DCMTK, Orthanc."""
 
+import json
+import os
 import shutil
 import socket
 import subprocess
@@ -16,9 +18,10 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from router.config import DicomDestination
 from router.dicom.client import Outgoing, Result, StorageClient, Waits
-from router.dicom.header import read_header
+from router.dicom.header import read_instance
 from router.dicom.part10 import dataset_offset, preamble_and_meta
 from router.errors import InvalidData
+from router.model import Header
 
 SHIPPED = Path(pydicom.data.__file__).parent
 CT = SHIPPED / "test_files" / "CT_small.dcm"
@@ -29,6 +32,11 @@ def data_set(path: Path) -> bytes:
     with path.open("rb") as file:
         file.seek(dataset_offset(file).offset)
         return file.read()
+
+
+def read_header(path: Path) -> Header:
+    with path.open("rb") as file:
+        return read_instance(file)[0]
 
 
 def stored(path: Path, key: int = 0) -> Outgoing:
@@ -99,6 +107,33 @@ def storescp(folder: Path, *options: str) -> Iterator[int]:
     finally:
         process.kill()
         process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def orthanc(folder: Path, **settings: object) -> Iterator[tuple[int, str]]:
+    """DICOM port and address of the REST interface."""
+    program = shutil.which("Orthanc", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        pytest.skip("Orthanc is not installed")
+    dicom, http = free_port(), free_port()
+    configuration = folder / "orthanc.json"
+    configuration.write_text(json.dumps({
+        "StorageDirectory": str(folder / "storage"), "IndexDirectory": str(folder / "storage"),
+        "DicomPort": dicom, "HttpPort": http, "RemoteAccessAllowed": False, "Plugins": [],
+        "UnknownSopClassAccepted": True, "OverwriteInstances": True, **settings,
+    }))  # fmt: skip
+    with subprocess.Popen([program, str(configuration)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as peer:
+        try:
+            wait_until(lambda: listens(dicom), 15)
+            yield dicom, f"http://127.0.0.1:{http}"
+        finally:
+            peer.kill()
 
 
 def listens(port: int) -> bool:

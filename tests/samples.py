@@ -1,7 +1,12 @@
 """An exam JSON that the standard accepts, for tests to bend."""
 
 import copy
+import functools
 from typing import Any
+
+from router.config import shipped
+from router.exam.codes import Tables, parse
+from router.exam.fields import TABLE_NAMES
 
 _EXAM: dict[str, Any] = {
     "ExamId": "V20240001_CT001",
@@ -113,6 +118,12 @@ def exam_document(changes: dict[str, object] | None = None) -> dict[str, Any]:
         holder, key = holder_of(document, path)
         holder[key] = value
     return document
+
+
+@functools.cache
+def shipped_tables() -> Tables:
+    """The code tables of conf/codes/."""
+    return {name: parse((shipped("codes") / f"{name}.csv").read_text("utf-8"), name) for name in TABLE_NAMES}
 
 
 def holder_of(document: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:

@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from router.catalogue.commitments import Commitments
 from router.catalogue.dialect import Engine, open_engine
 from router.catalogue.exams import Exams
 from router.catalogue.history import History
 from router.catalogue.instances import Instances
 from router.catalogue.ledger import Accounts
+from router.catalogue.members import Members
+from router.catalogue.notes import Notes
 from router.catalogue.queue import Queue
 from router.catalogue.uploads import Uploads
+from router.catalogue.versions import Versions
 from router.events import Journal
 
 
@@ -19,9 +23,13 @@ class Catalogue:
 
     engine: Engine
     instances: Instances
+    members: Members
+    notes: Notes
     exams: Exams
     queue: Queue
     accounts: Accounts
+    versions: Versions
+    commitments: Commitments
     uploads: Uploads
     history: History
 
@@ -32,5 +40,6 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
     history = History(engine)
     journal.subscribe(history.keep)
     return Catalogue(
-        engine, Instances(engine), Exams(engine), Queue(engine, journal), Accounts(engine), Uploads(engine), history
-    )
+        engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
+        Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history,
+    )  # fmt: skip

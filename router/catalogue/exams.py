@@ -41,7 +41,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class StudyHere:
-    """A study of which at least one instance is here. `study_date` is DA, `study_time` TM."""
+    """A study of which at least one instance is here. `study_date` is DA, `study_time` TM.
+
+    `identities` are what the newest versions of its instances say, each once.
+    """
 
     uid: str
     identities: tuple[Identity, ...]
@@ -52,6 +55,8 @@ class StudyHere:
     manufacturer: str
     model: str
     station_name: str
+    serial_number: str
+    sending_ae: str
     modalities: tuple[str, ...]
     instances: int
     doubt: str
@@ -176,6 +181,20 @@ class Exams:
                 self.touch([exam], now)
         return int(number)
 
+    def restate(self, document: int, key: ExamKey, content: str, reported: str) -> bool:
+        """Replace what a JSON is known to say of approval, times and report; whether that is new."""
+        values: dict[str, Any] = {
+            "approved": approved(key), "submit_time": key.submit_time, "approve_time": key.approve_time,
+            "content": content, "reported": reported,
+        }  # fmt: skip
+        columns = [getattr(Document, column) for column in values]
+        with self._engine.write():
+            known = self._engine.run(Document.select(*columns).where(Document.id == document).tuples())
+            if known[0] == tuple(values.values()):
+                return False
+            self._engine.run(Document.update(**values).where(Document.id == document))
+        return True
+
     def bind(self, document: int, exam: int, revision: int, place: str, now: datetime) -> None:
         """Give an unpaired PDF its exam."""
         with self._engine.write():
@@ -225,6 +244,8 @@ class Exams:
 
     def mark_stale(self, documents: Sequence[int]) -> list[int]:
         """Mark older versions that came late; those that were not marked before are returned."""
+        if not documents:
+            return []
         with self._engine.write():
             mine = Document.id.in_(list(documents)) & ~Document.stale
             fresh = [row[0] for row in self._engine.run(Document.select(Document.id).where(mine).tuples())]
@@ -253,13 +274,18 @@ class Exams:
                 mine = (ExamStudy.exam == exam) & ExamStudy.study_uid.in_(portion)
                 self._engine.run(ExamStudy.delete().where(mine))
 
-    def candidates(self, accession_number: str) -> list[StudyHere]:
-        """Studies that name this accession number, as their own or in RequestAttributesSequence."""
+    def candidates(self, accession_number: str, known: Mapping[str, StudyHere] = {}) -> list[StudyHere]:
+        """Studies that name this accession number, as their own or in RequestAttributesSequence.
+
+        Those of `known`, which were read before, are not read again.
+        """
         if not accession_number:
             return []
         named = StudyAccession.accession_number == accession_number
         query = Study.select(Study.uid).join(StudyAccession).where(named).order_by(Study.id).tuples()
-        return list(self.studies([row[0] for row in self._engine.run(query)]).values())
+        uids = [row[0] for row in self._engine.run(query)]
+        found = {**self.studies(uid for uid in uids if uid not in known), **known}
+        return [found[uid] for uid in uids]
 
     def case(self, exam: int) -> Case:
         """Everything about an exam, in one view."""
@@ -283,15 +309,18 @@ class Exams:
     def _studies(self, uids: Sequence[str]) -> list[StudyHere]:
         rows = self._engine.run(Study.select().where(Study.uid.in_(uids)).order_by(Study.id))
         ids = [row.id for row in rows]
+        counts: dict[int, list[tuple[str, int]]] = defaultdict(list)
+        borne: set[int] = set()
+        columns = (Instance.study, Instance.modality, Instance.identity)
+        query = Instance.select(*columns, fn.COUNT(Instance.id)).where(Instance.study.in_(ids) & Instance.newest)
+        for study, modality, identity, n in self._engine.run(query.group_by(*columns).tuples()):
+            counts[study].append((modality, n))
+            borne.add(identity)
         identities: dict[int, list[Identity]] = defaultdict(list)
         mine = StudyIdentity.study.in_(ids)
         for i in self._engine.run(StudyIdentity.select().where(mine).order_by(StudyIdentity.id)):
-            identities[i.study_id].append(_identity(i))
-        counts: dict[int, list[tuple[str, int]]] = defaultdict(list)
-        columns = (Instance.study, Instance.modality)
-        query = Instance.select(*columns, fn.COUNT(Instance.id)).where(Instance.study.in_(ids) & Instance.newest)
-        for study, modality, n in self._engine.run(query.group_by(*columns).tuples()):
-            counts[study].append((modality, n))
+            if i.id in borne:
+                identities[i.study_id].append(identity_of(i))
         return [_study(row, identities[row.id], counts[row.id]) for row in rows]
 
     def _siblings(self, exam: int, links: Iterable[str]) -> tuple[Sibling, ...]:
@@ -322,7 +351,8 @@ def _json(row: Any) -> JsonVersion:
     )
 
 
-def _identity(row: Any) -> Identity:
+def identity_of(row: Any) -> Identity:
+    """What a row of StudyIdentity says."""
     patient = Patient(row.patient_id, row.name, row.birth_date, row.sex)
     return Identity(patient, row.accession_number, tuple(json.loads(row.other_accession_numbers)))
 
@@ -330,6 +360,6 @@ def _identity(row: Any) -> Identity:
 def _study(row: Any, identities: Sequence[Identity], counts: Sequence[tuple[str, int]]) -> StudyHere:
     return StudyHere(
         row.uid, tuple(identities), row.accession_number, row.study_date, row.study_time, row.description,
-        row.manufacturer, row.model, row.station_name, tuple(sorted(m for m, _ in counts if m)),
-        sum(n for _, n in counts), row.doubt, row.last_received,
+        row.manufacturer, row.model, row.station_name, row.serial_number, row.sending_ae,
+        tuple(sorted({m for m, _ in counts if m})), sum(n for _, n in counts), row.doubt, row.last_received,
     )  # fmt: skip

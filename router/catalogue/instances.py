@@ -11,8 +11,10 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.dialect import Engine, portions
+from router.catalogue.members import facts_numbers
+from router.catalogue.notes import note_references
 from router.catalogue.tables import Exam, ExamStudy, Instance, Study, StudyAccession, StudyIdentity
-from router.model import Header, InstanceUids, SeriesClass
+from router.model import NO_DEVICE, Digests, Header, InstanceUids, SeriesClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class NewInstance:
 
     header: Header
     version: int
-    digest: str
+    digests: Digests
     size: int
     series_class: SeriesClass
     rule: str
@@ -77,10 +79,11 @@ class Instances:
         with self._engine.write():
             for uid, news in sorted(by_study.items()):
                 study = self._study(uid, news)
-                self._identities(study, news)
-                for portion in portions(news):
+                identities = self._identities(study, news)
+                for portion in portions(list(zip(news, identities, strict=True))):
                     self._rows(study, portion)
                 self._touch_exams(study, uid, news[-1].received)
+            note_references(self._engine, batch)
 
     def doubt(self, study_uids: Iterable[str], text: str, now: datetime) -> None:
         """Mark studies as doubtful: every exam that has one of them is held."""
@@ -102,28 +105,37 @@ class Instances:
     def _study(self, uid: str, news: Sequence[NewInstance]) -> int:
         first, last = news[0], news[-1]
         head = first.header
+        device = _device(next((new.header for new in news if new.header.facts.modality not in NO_DEVICE), head))
         row = Study.insert(
             uid=uid, accession_number=head.accession_number, study_date=head.study_date, study_time=head.study_time,
-            description=head.study_description, manufacturer=head.facts.manufacturer,
-            model=head.facts.manufacturer_model, station_name=head.station_name, sending_ae=head.sending_ae,
-            first_received=first.received, last_received=last.received,
+            description=head.study_description, first_received=first.received, last_received=last.received, **device,
         )  # fmt: skip
         kept = row.on_conflict(
             conflict_target=[Study.uid], update={Study.last_received: last.received},
             where=Study.last_received < last.received,
         )  # fmt: skip
         self._engine.run(kept)
+        if device["device_modality"] not in NO_DEVICE:
+            of_no_device = (Study.uid == uid) & Study.device_modality.in_(sorted(NO_DEVICE))
+            self._engine.run(Study.update(device).where(of_no_device))
         return int(self._engine.run(Study.select(Study.id).where(Study.uid == uid).tuples())[0][0])
 
-    def _identities(self, study: int, news: Sequence[NewInstance]) -> None:
-        rows = {row["digest"]: row for row in (_identity(study, new.header) for new in news)}
-        for portion in portions(list(rows.values())):
+    def _identities(self, study: int, news: Sequence[NewInstance]) -> list[int]:
+        """The number of each new one's identity."""
+        rows = [_identity(study, new.header) for new in news]
+        numbers: dict[str, int] = {}
+        for portion in portions(list({row["digest"]: row for row in rows}.values())):
             self._engine.run(StudyIdentity.insert_many(portion).on_conflict_ignore())
+            mine = (StudyIdentity.study == study) & StudyIdentity.digest.in_([row["digest"] for row in portion])
+            query = StudyIdentity.select(StudyIdentity.digest, StudyIdentity.id).where(mine)
+            numbers.update(self._engine.run(query.tuples()))
         accessions = {number: None for new in news for number in _accession_numbers(new.header)}
         for portion in portions([{"study": study, "accession_number": number} for number in accessions]):
             self._engine.run(StudyAccession.insert_many(portion).on_conflict_ignore())
+        return [numbers[row["digest"]] for row in rows]
 
-    def _rows(self, study: int, news: Sequence[NewInstance]) -> None:
+    def _rows(self, study: int, entries: Sequence[tuple[NewInstance, int]]) -> None:
+        news = [new for new, _ in entries]
         sops = list({new.header.uids.sop for new in news})
         mine = (Instance.study == study) & Instance.sop_uid.in_(sops)
         query = Instance.select(Instance.sop_uid, fn.MAX(Instance.version)).where(mine).group_by(Instance.sop_uid)
@@ -134,7 +146,11 @@ class Instances:
         replaced = [sop for sop, version in have.items() if version < newest[sop]]
         if replaced:
             self._engine.run(Instance.update(newest=False).where(mine & Instance.sop_uid.in_(replaced)))
-        rows = [_row(study, new, newest[new.header.uids.sop] == new.version) for new in news]
+        facts = facts_numbers(self._engine, study, [new.header.facts for new, _ in entries])
+        rows = [
+            _row(study, new, identity, facts[new.header.facts], newest[new.header.uids.sop] == new.version)
+            for new, identity in entries
+        ]
         self._engine.run(Instance.insert_many(rows))
 
     def _touch_exams(self, study: int, uid: str, now: datetime) -> None:
@@ -142,6 +158,14 @@ class Instances:
         accessions = StudyAccession.select(StudyAccession.accession_number).where(StudyAccession.study == study)
         concerned = Exam.id.in_(linked) | Exam.accession_number.in_(accessions)
         self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(concerned))
+
+
+def _device(header: Header) -> dict[str, str]:
+    return {
+        "manufacturer": header.facts.manufacturer, "model": header.facts.manufacturer_model,
+        "station_name": header.station_name, "serial_number": header.device_serial_number,
+        "sending_ae": header.sending_ae, "device_modality": header.facts.modality,
+    }  # fmt: skip
 
 
 def _accession_numbers(header: Header) -> list[str]:
@@ -159,11 +183,12 @@ def _identity(study: int, header: Header) -> dict[str, Any]:
     return {"study": study, "digest": digest, **values}
 
 
-def _row(study: int, new: NewInstance, newest: bool) -> Mapping[str, Any]:
-    head = new.header
+def _row(study: int, new: NewInstance, identity: int, facts: int, newest: bool) -> Mapping[str, Any]:
+    head, digests = new.header, new.digests
     return {
         "study": study, "series_uid": head.uids.series, "sop_uid": head.uids.sop, "version": new.version,
-        "newest": newest, "sop_class": head.sop_class, "transfer_syntax": head.transfer_syntax, "digest": new.digest,
-        "size": new.size, "modality": head.facts.modality, "series_class": new.series_class, "rule": new.rule,
-        "slice_thickness": head.facts.slice_thickness, "sending_ae": head.sending_ae, "received": new.received,
+        "newest": newest, "sop_class": head.sop_class, "transfer_syntax": head.transfer_syntax,
+        "digest": digests.data_set, "orientation": digests.orientation, "pixels": digests.pixels, "identity": identity,
+        "size": new.size, "modality": head.facts.modality, "facts": facts, "position": head.position,
+        "series_class": new.series_class, "rule": new.rule, "sending_ae": head.sending_ae, "received": new.received,
     }  # fmt: skip

@@ -1,6 +1,6 @@
 """The ledger: what became of each instance version at each destination."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,10 +14,13 @@ from router.model import InstanceUids, SeriesClass
 
 
 class Fate(StrEnum):
-    """`selected` is still to be sent; the other three are final for this version."""
+    """`selected` is still to be sent, `held` too once a person has released it, `stored` was taken and is not committed
+    yet; the others are final."""
 
     SELECTED = "selected"
+    HELD = "held"
     FILTERED = "filtered"
+    STORED = "stored"
     SENT = "sent"
     REFUSED = "refused"
 
@@ -29,9 +32,9 @@ class Undecided:
     key: int
     study_uid: str
     series_uid: str
-    series_class: SeriesClass
-    slice_thickness: float | None
-    modality: str
+    sop_uid: str
+    facts: int
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,17 @@ class ToSend:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the destination said to a ledger row; `status` is None where the instance could not be read here."""
+    """What the destination said to a ledger row; `status` is None where it said nothing, and `reason` says why.
+
+    `ask_at` is when the storage commitment of what is stored is to be asked for.
+    """
 
     key: int
     fate: Fate
     status: int | None
     association: str
+    reason: str = ""
+    ask_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +71,18 @@ class Tally:
     sent: int = 0
     refused: int = 0
     filtered: int = 0
+    held: int = 0
+    stored: int = 0
 
     @property
     def unsent(self) -> int:
-        """Still to be sent."""
-        return self.selected - self.sent - self.refused
+        """Still to be sent, at once or once a person has released it."""
+        return self.selected - self.sent - self.refused - self.stored
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A ledger row as `explain` shows it."""
+    """A ledger row as `explain` shows it; `rule` decided, or says why it is refused without a status."""
 
     uids: InstanceUids
     version: int
@@ -95,26 +105,39 @@ class Accounts:
         decided = Ledger.select(Ledger.instance).where(
             (Ledger.instance == Instance.id) & (Ledger.destination == destination)
         )
-        return self._newest(exam, ~fn.EXISTS(decided))
-
-    def newest(self, exam: int) -> list[Undecided]:
-        """Newest versions of all of the exam's instances, decided or not."""
-        return self._newest(exam, Instance.newest)
-
-    def _newest(self, exam: int, condition: Any) -> list[Undecided]:
-        columns = (Instance.id, Study.uid, Instance.series_uid, Instance.series_class,
-                   Instance.slice_thickness, Instance.modality)  # fmt: skip
-        mine = Study.uid.in_(_studies_of(exam)) & Instance.newest & condition
+        columns = (Instance.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.facts, Instance.version)
+        mine = Study.uid.in_(_studies_of(exam)) & Instance.newest & ~fn.EXISTS(decided)
         rows: Any = self._engine.run(Instance.select(*columns).join(Study).where(mine).order_by(Instance.id).tuples())
-        return [Undecided(k, st, se, SeriesClass(c), t, m) for k, st, se, c, t, m in rows]
+        return [Undecided(*row) for row in rows]
+
+    def classes(self, exam: int, destination: str) -> frozenset[SeriesClass]:
+        """The classes of what was selected, whatever came of it."""
+        mine = (Ledger.destination == destination) & (Ledger.state != Fate.FILTERED)
+        rows: Any = self._engine.run(self._of(exam, Instance.series_class).where(mine).distinct().tuples())
+        return frozenset(SeriesClass(row[0]) for row in rows)
 
     def decide(self, destination: str, choices: Iterable[tuple[int, bool, str]], now: datetime) -> None:
         """Record choices (instance, selected, rule). An older version that was not sent gives way to its newer one."""
+        fates = ((key, Fate.SELECTED if selected else Fate.FILTERED, rule) for key, selected, rule in choices)
+        self._enter(destination, fates, now)
+
+    def hold(self, destination: str, doubts: Mapping[int, str], now: datetime) -> None:
+        """Record that instances are to be sent once a person has released them, each with the rule that says so."""
+        self._enter(destination, ((key, Fate.HELD, rule) for key, rule in doubts.items()), now)
+
+    def release(self, exam: int, destination: str, now: datetime) -> None:
+        """Have sent what was held of the exam: a person has asked for it."""
+        mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)))
+        held = (Ledger.destination == destination) & (Ledger.state == Fate.HELD) & Ledger.instance.in_(mine)
+        released = {"state": Fate.SELECTED, "rule": Ledger.rule.concat("; released by a person"), "at": now}
+        with self._engine.write():
+            self._engine.run(Ledger.update(released).where(held))
+
+    def _enter(self, destination: str, fates: Iterable[tuple[int, Fate, str]], now: datetime) -> None:
         rows = [
-            {"destination": destination, "instance": key, "rule": rule, "at": now,
-             "state": Fate.SELECTED if selected else Fate.FILTERED}
-            for key, selected, rule in choices
-        ]  # fmt: skip
+            {"destination": destination, "instance": key, "state": fate, "rule": rule, "at": now}
+            for key, fate, rule in fates
+        ]
         with self._engine.write():
             for batch in portions(rows):
                 self._engine.run(Ledger.insert_many(batch).on_conflict_ignore())
@@ -131,16 +154,17 @@ class Accounts:
             .join(newer, on=(older.study == newer.study) & (older.sop_uid == newer.sop_uid))
             .where(newer.id.in_(newest) & (older.version < newer.version))
         )
-        mine = (Ledger.destination == destination) & (Ledger.state == Fate.SELECTED) & Ledger.instance.in_(replaced)
+        unsent = Ledger.state.in_([Fate.SELECTED, Fate.HELD, Fate.REFUSED])
+        mine = (Ledger.destination == destination) & unsent & Ledger.instance.in_(replaced)
         self._engine.run(Ledger.update(state=Fate.FILTERED, rule="replaced by a newer version").where(mine))
 
     def to_send(self, exam: int, destination: str, limit: int) -> list[ToSend]:
-        """Selected instances of the exam, in the order in which they came."""
+        """Selected instances of the exam, in the order in which they came; those that lost associations come last."""
         query = (
             self._of(exam, Ledger.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version,
                      Instance.sop_class, Instance.transfer_syntax)
             .where((Ledger.destination == destination) & (Ledger.state == Fate.SELECTED))
-            .order_by(Instance.id)
+            .order_by(Ledger.tries, Instance.id)
             .limit(limit)
             .tuples()
         )  # fmt: skip
@@ -151,15 +175,28 @@ class Accounts:
         """Write down what the destination said, in one transaction."""
         with self._engine.write():
             for o in outcomes:
-                changes = {"state": o.fate, "status": o.status, "association": o.association, "at": now}
-                self._engine.run(Ledger.update(**changes).where(Ledger.id == o.key))
+                changes = {"state": o.fate, "status": o.status, "association": o.association, "reason": o.reason,
+                           "ask_at": o.ask_at}  # fmt: skip
+                self._engine.run(Ledger.update(**changes, at=now).where(Ledger.id == o.key))
+
+    def lost(self, key: int, counts: bool) -> int:
+        """An association was lost with this row's instance: it goes last from now on. How many losses count by now.
+
+        The first counts in any case.
+        """
+        mine = Ledger.id == key
+        with self._engine.write():
+            self._engine.run(
+                Ledger.update(tries=Ledger.tries + 1).where(mine if counts else mine & (Ledger.tries == 0))
+            )
+            return int(self._engine.run(Ledger.select(Ledger.tries).where(mine).tuples())[0][0])
 
     def reselect_refused(self, exam: int, destination: str, now: datetime) -> None:
         """Send again what the destination refused, each in its newest version: a person has asked for it."""
         mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)) & Instance.newest)
         refused = (Ledger.destination == destination) & (Ledger.state == Fate.REFUSED) & Ledger.instance.in_(mine)
         with self._engine.write():
-            self._engine.run(Ledger.update(state=Fate.SELECTED, at=now).where(refused))
+            self._engine.run(Ledger.update(state=Fate.SELECTED, tries=0, reason="", at=now).where(refused))
 
     def tallies(self, exams: Sequence[int]) -> dict[tuple[int, str], Tally]:
         """Per exam and destination; an instance counts once, by its latest version that was not left out."""
@@ -169,7 +206,7 @@ class Accounts:
             .join(Instance)
             .join(Study)
             .join(ExamStudy, on=ExamStudy.study_uid == Study.uid)
-            .where(ExamStudy.exam.in_(list(exams)) & (Instance.newest | ~fn.EXISTS(_outdone())))
+            .where(ExamStudy.exam.in_(list(exams)) & (Instance.newest | ~fn.EXISTS(outdone())))
             .group_by(*columns)
             .tuples()
         )
@@ -182,15 +219,15 @@ class Accounts:
         """The exam's ledger at a destination."""
         query = (
             self._of(exam, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.series_class,
-                     Instance.rule, Ledger.state, Ledger.rule, Ledger.status, Ledger.at)
+                     Instance.rule, Ledger.state, Ledger.reason, Ledger.rule, Ledger.status, Ledger.at)
             .where(Ledger.destination == destination)
             .order_by(Instance.series_uid, Instance.id)
             .tuples()
         )  # fmt: skip
         rows: Any = self._engine.run(query)
         return [
-            Entry(InstanceUids(st, se, so), v, SeriesClass(c), cr, Fate(f), r, s, at)
-            for st, se, so, v, c, cr, f, r, s, at in rows
+            Entry(InstanceUids(st, se, so), v, SeriesClass(c), cr, Fate(f), reason or rule, s, at)
+            for st, se, so, v, c, cr, f, reason, rule, s, at in rows
         ]
 
     def _of(self, exam: int, *columns: Any) -> Any:
@@ -202,7 +239,7 @@ def _studies_of(exam: int) -> Any:
     return ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam)
 
 
-def _outdone() -> Any:
+def outdone() -> Any:
     """A row for a later version of the outer query's instance, at the same destination, that was not left out."""
     newer, row = Instance.alias(), Ledger.alias()
     same = (newer.study == Instance.study) & (newer.sop_uid == Instance.sop_uid) & (newer.version > Instance.version)
@@ -211,5 +248,6 @@ def _outdone() -> Any:
 
 
 def _tally(counts: dict[str, int]) -> Tally:
-    sent, refused = counts.get(Fate.SENT, 0), counts.get(Fate.REFUSED, 0)
-    return Tally(counts.get(Fate.SELECTED, 0) + sent + refused, sent, refused, counts.get(Fate.FILTERED, 0))
+    sent, refused, held, stored = (counts.get(fate, 0) for fate in (Fate.SENT, Fate.REFUSED, Fate.HELD, Fate.STORED))
+    selected = counts.get(Fate.SELECTED, 0) + sent + refused + held + stored
+    return Tally(selected, sent, refused, counts.get(Fate.FILTERED, 0), held, stored)

@@ -21,7 +21,7 @@ from peewee import (
 
 from router.clock import require_aware
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -53,7 +53,11 @@ class Schema(Model):
 
 
 class Study(Model):
-    """A study that has at least one instance here; texts are those of the first instance."""
+    """A study that has at least one instance here; texts are those of the first instance.
+
+    What is said of the device is the first image's, as soon as there is one: `device_modality` is that instance's.
+    `referred`: a key object or a rejection note refers to some of its instances.
+    """
 
     id = AutoField()
     uid = CleanTextField(unique=True)
@@ -64,14 +68,17 @@ class Study(Model):
     manufacturer = CleanTextField()
     model = CleanTextField()
     station_name = CleanTextField()
+    serial_number = CleanTextField()
     sending_ae = CleanTextField()
+    device_modality = CleanTextField()
     doubt = CleanTextField(default="")
+    referred = BooleanField(default=False)
     first_received = InstantField()
     last_received = InstantField(index=True)
 
 
 class StudyIdentity(Model):
-    """Each different patient and order that the headers of a study name; more than one is a doubt."""
+    """Each different patient and order that the headers of a study name, in whatever version of an instance."""
 
     id = AutoField()
     study = ForeignKeyField(Study, on_delete="CASCADE", index=False)
@@ -99,8 +106,23 @@ class StudyAccession(Model):
         indexes = ((("accession_number", "study"), True),)
 
 
+class Facts(Model):
+    """What series rules ask about, as JSON. Most instances of a series share theirs."""
+
+    id = BigAutoField()
+    study = ForeignKeyField(Study, on_delete="CASCADE", index=False)
+    digest = CleanTextField()
+    body = CleanTextField()
+
+    class Meta:
+        indexes = ((("study", "digest"), True),)
+
+
 class Instance(Model):
-    """A version of a SOP instance. `digest` is SHA-256 of the data set without group 0002."""
+    """A version of a SOP instance. `digest`, `orientation` and `pixels` are its Digests.
+
+    `identity` numbers its row of StudyIdentity, without a constraint, which would cost an index as long as this table.
+    """
 
     id = BigAutoField()
     study = ForeignKeyField(Study, index=False)
@@ -111,16 +133,28 @@ class Instance(Model):
     sop_class = CleanTextField()
     transfer_syntax = CleanTextField()
     digest = CleanTextField()
+    orientation = CleanTextField()
+    pixels = CleanTextField()
+    identity = IntegerField()
     size = BigIntegerField()
     modality = CleanTextField()
+    facts = ForeignKeyField(Facts, index=False)
+    position = DoubleField(null=True)
     series_class = CleanTextField()
     rule = CleanTextField()
-    slice_thickness = DoubleField(null=True)
     sending_ae = CleanTextField()
     received = InstantField()
 
     class Meta:
         indexes = ((("study", "sop_uid", "version"), True),)
+
+
+class Reference(Model):
+    """What a key object or a rejection note refers to: an instance that may lie in another study, or be to come."""
+
+    instance = ForeignKeyField(Instance, on_delete="CASCADE")
+    purpose = CleanTextField()
+    sop_uid = CleanTextField(index=True)
 
 
 class Exam(Model):
@@ -224,7 +258,11 @@ class EventRow(Model):
 
 
 class Ledger(Model):
-    """What became of an instance version at a destination."""
+    """What became of an instance version at a destination.
+
+    `tries` counts the associations that were lost with it under way, `reason` says why it is refused without a status;
+    `ask_at` is when its storage commitment is (next) asked for.
+    """
 
     id = BigAutoField()
     destination = CleanTextField()
@@ -233,10 +271,35 @@ class Ledger(Model):
     rule = CleanTextField()
     status = IntegerField(null=True)
     association = CleanTextField(default="")
+    tries = IntegerField(default=0)
+    reason = CleanTextField(default="")
     at = InstantField()
+    ask_at = InstantField(null=True)
 
     class Meta:
         indexes = ((("instance", "destination"), True),)
+
+
+class Commitment(Model):
+    """A request for storage commitment (PS3.4 J); `uid` is its Transaction UID. Kept also once it is reported on."""
+
+    id = AutoField()
+    uid = CleanTextField(unique=True)
+    destination = CleanTextField()
+    asked = InstantField()
+    reported = InstantField(null=True)
+
+
+class CommitmentItem(Model):
+    """An instance whose commitment was asked for and is not settled yet; several requests may hold it."""
+
+    id = BigAutoField()
+    commitment = ForeignKeyField(Commitment)
+    ledger = ForeignKeyField(Ledger, index=False)
+
+    class Meta:
+        table_name = "commitment_item"
+        indexes = ((("ledger", "commitment"), True),)
 
 
 class Upload(Model):
@@ -260,6 +323,6 @@ class Upload(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Schema, Study, StudyIdentity, StudyAccession, Instance, Exam, ExamStudy, Document, Delivery, EventRow, Ledger,
-    Upload,
+    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Reference, Exam, ExamStudy, Document, Delivery,
+    EventRow, Ledger, Commitment, CommitmentItem, Upload,
 )  # fmt: skip

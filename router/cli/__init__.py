@@ -17,6 +17,8 @@ COMMANDS = {
     "run": "The node in the foreground.",
     "queue": "Deliveries: list, show, explain, hold, release, retry, cancel.",
     "validate": "An exam JSON against the standard, field by field.",
+    "classify": "What the series rules make of files, and why; what other rules would change.",
+    "codes": "The code tables of the exam JSON, and the values that none of them knows.",
     "verify": "Files against the index: missing, corrupt, unindexed.",
     "keys": "Key pairs and an API key for trying out; key ids.",
     "audit": "A kept receipt, checked again offline.",

@@ -97,7 +97,7 @@ class _Pacs:
         ]
         refused = [result for result in self._client.send(outgoing, lambda: False) if result.status != 0]
         if refused:
-            raise IntegrityError(f"the node refused {len(refused)} instance(s), status {refused[0].status:04X}")
+            raise IntegrityError(f"the node did not take {len(refused)} instance(s): {refused[0].why}")
 
 
 # -- while it runs

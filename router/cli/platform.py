@@ -18,8 +18,11 @@ _PORT = click.IntRange(0, 65535)
 @click.option("--dicom-port", type=_PORT, default=11113, show_default=True, help="0: the system picks.")
 @click.option("--http-port", type=_PORT, default=8443, show_default=True, help="0: the system picks.")
 @click.option("--app", default="hospital-1", show_default=True, help="The application that may send.")
+@click.option("--accept-empty", multiple=True, metavar="FIELD", help="A required field that may be empty; repeatable.")
 @click.option("--fault", default="", help="Misbehave on purpose, by a list of names with commas.")
-def command(data: Path, keys: Path, dicom_port: int, http_port: int, app: str, fault: str) -> None:
+def command(
+    data: Path, keys: Path, dicom_port: int, http_port: int, app: str, accept_empty: tuple[str, ...], fault: str
+) -> None:
     """The reference platform: the receiving side, on loopback.
 
     Prints one line beginning with `ready` once it listens; SIGTERM stops it.
@@ -38,7 +41,9 @@ def command(data: Path, keys: Path, dicom_port: int, http_port: int, app: str, f
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     try:
-        platform = ReferencePlatform(data, read_keyring(keys), SystemClock(), app=app, faults=faults)
+        platform = ReferencePlatform(
+            data, read_keyring(keys), SystemClock(), app=app, accept_empty=accept_empty, faults=faults
+        )
         ports = platform.start(dicom_port, http_port)
     except OSError as error:
         raise ConfigurationError(f"the platform cannot start: {error.strerror or error}") from error

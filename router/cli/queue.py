@@ -18,6 +18,7 @@ from router.clock import SystemClock
 from router.config import Config, load
 from router.events import Journal
 from router.flow.review import Line, Review
+from router.flow.rules import rulebook
 from router.states import State
 
 
@@ -112,12 +113,12 @@ def _story(name: str) -> Any:
         """
         config = load(config_file)
         with _review(config) as review:
-            stories = review.stories(name)
+            stories, book = review.stories(name), rulebook(config.series)
             if as_json:
-                print_json([story_json(story, review) for story in stories])
+                print_json([story_json(story, review, book) for story in stories])
                 return
             for story in stories:
-                tell(story, review, config.node.timezone)
+                tell(story, review, book, config.node.timezone)
 
     return tell_story
 

@@ -13,6 +13,8 @@ from router.cli.options import config_option
 from router.clock import SystemClock
 from router.config import load
 
+_ON_HANGUP = "code tables are taken up when they change; for anything else restart the node"
+
 
 @click.command("run")
 @config_option
@@ -20,7 +22,8 @@ from router.config import load
 def command(config_file: Path, verbose: bool) -> None:
     """The node in the foreground, until SIGTERM or Ctrl-C.
 
-    Prints one line on stdout that begins with `ready ` once every listener is up; the log goes to stderr.
+    Prints one line on stdout that begins with `ready ` once every listener is up; the log goes to stderr. SIGHUP reads
+    the series rules again.
     """
     config = load(config_file)
     logging.basicConfig(
@@ -32,9 +35,10 @@ def command(config_file: Path, verbose: bool) -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    signal.signal(signal.SIGHUP, lambda *_: logging.getLogger("router").info("nothing is reloaded: restart the node"))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     node = Node(config, SystemClock())
     ports = node.start()
+    signal.signal(signal.SIGHUP, lambda *_: node.reload())
     try:
         click.echo(f"ready dicom={ports.dicom} admin={ports.admin}")
         ended.wait()

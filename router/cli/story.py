@@ -8,6 +8,7 @@ from router.catalogue.queue import Delivery
 from router.cli.tables import console, left, local, show
 from router.flow.review import Line, Review, Story
 from router.model import Channel
+from router.series.classify import Rulebook
 from router.states import State
 
 _NEEDS = {
@@ -16,10 +17,11 @@ _NEEDS = {
     "pdf": "the report PDF",
     "images": "images of every study that belongs to the exam",
     "stable": "the study to be quiet, so that no more images are on their way",
+    "commitment": "the destination's word that it keeps what it has taken (storage commitment)",
 }
 
 
-def tell(story: Story, review: Review, zone: ZoneInfo) -> None:
+def tell(story: Story, review: Review, book: Rulebook, zone: ZoneInfo) -> None:
     """Print the story."""
     case, out = story.case, console()
     out.print(f"[bold]Exam {case.exam_id}[/bold] (branch {case.branch}, number {case.exam} of this node)")
@@ -30,9 +32,14 @@ def tell(story: Story, review: Review, zone: ZoneInfo) -> None:
         for uid, how in case.links.items()
     ]
     show("Studies", ("StudyInstanceUID", "Joined by", "Instances"), rows)
+    for uid in case.studies:
+        found = review.series(uid, book)
+        told = [(one.series_uid, str(one.series_class), str(one.count), one.rule, one.used) for one in found]
+        show(f"Series of {uid}", ("SeriesInstanceUID", "Class", "Instances", "Rule", "Facts"), told)
     for line in story.lines:
         if line.delivery.channel == Channel.IMAGES:
             _tell_ledger(line.delivery, review)
+            _tell_requests(line.delivery, review, zone)
     if story.uploads:
         uploads = [(str(u.n), u.idem, local(u.confirmed, zone), u.receipt or "-") for u in story.uploads]
         show("Uploads", ("Revision", "idem", "Confirmed", "Receipt"), uploads)
@@ -67,7 +74,14 @@ def _tell_ledger(one: Delivery, review: Review) -> None:
     show(f"Ledger of {one.destination}", columns, rows)
 
 
-def story_json(story: Story, review: Review) -> dict[str, Any]:
+def _tell_requests(one: Delivery, review: Review, zone: ZoneInfo) -> None:
+    rows = [(r.transaction, local(r.asked, zone), str(r.instances)) for r in review.requests(one)]
+    if rows:
+        columns = ("Transaction UID", "Asked", "Instances")
+        show(f"Storage commitment asked of {one.destination}, no report yet", columns, rows)
+
+
+def story_json(story: Story, review: Review, book: Rulebook) -> dict[str, Any]:
     """The story as one JSON object."""
     case = story.case
     return {
@@ -78,6 +92,18 @@ def story_json(story: Story, review: Review) -> dict[str, Any]:
         "studies": [
             {"study": uid, "joined_by": how, "instances": case.studies[uid].instances if uid in case.studies else 0}
             for uid, how in case.links.items()
+        ],
+        "series": [
+            {
+                "study": uid,
+                "series": one.series_uid,
+                "class": one.series_class,
+                "rule": one.rule,
+                "facts": one.used,
+                "instances": one.count,
+            }
+            for uid in case.studies
+            for one in review.series(uid, book)
         ],
         "uploads": [{"revision": u.n, "idem": u.idem, "receipt": u.receipt or None} for u in story.uploads],
         "events": [
@@ -90,6 +116,7 @@ def story_json(story: Story, review: Review) -> dict[str, Any]:
 def _delivery_json(line: Line, review: Review) -> dict[str, Any]:
     one = line.delivery
     ledger = review.ledger(one) if one.channel == Channel.IMAGES else []
+    requests = review.requests(one) if one.channel == Channel.IMAGES else []
     return {
         "id": str(one.id),
         "destination": one.destination,
@@ -104,5 +131,8 @@ def _delivery_json(line: Line, review: Review) -> dict[str, Any]:
             {"series": e.uids.series, "instance": e.uids.sop, "version": e.version, "class": e.series_class,
              "class_rule": e.class_rule, "state": e.fate, "rule": e.rule, "status": e.status}
             for e in ledger
+        ],
+        "commitment_requests": [
+            {"transaction": r.transaction, "asked": r.asked.isoformat(), "instances": r.instances} for r in requests
         ],
     }  # fmt: skip

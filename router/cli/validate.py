@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -13,11 +13,15 @@ from router.cli.options import config_option, json_option, print_json
 from router.clock import SystemClock
 from router.config import Config, load
 from router.errors import InvalidData
-from router.exam.fields import FIELDS
-from router.exam.fill import Sources, fill
-from router.exam.read import MAX_BYTES, read
-from router.exam.validate import Fault, Findings, validate
+from router.exam.faults import Fault, Findings
+from router.exam.fields import FIELDS, Field
+from router.exam.fill import fill
+from router.exam.read import MAX_BYTES
+from router.exam.schema import describe, schema
+from router.exam.validate import validate
 from router.exam.values import is_empty
+from router.flow.document import sources_of
+from router.flow.references import References
 
 _WORTH_A_BAR = 200  # files; fewer are done before a bar is drawn
 
@@ -37,20 +41,35 @@ class _Answer:
 
 
 @click.command()
-@click.argument("target", metavar="FILE|FOLDER", type=click.Path(path_type=Path, exists=True))
-@click.option("--fill", "with_fill", is_flag=True, help="Show what the node would add from [hospital], and check that.")
+@click.argument("target", metavar="FILE|FOLDER", type=click.Path(path_type=Path, exists=True), required=False)
+@click.option("--fill", "with_fill", is_flag=True, help="Show what the node would add without images; check that.")
+@click.option("--schema", "with_schema", is_flag=True, help="Print the JSON Schema (2020-12) of what is sent.")
+@click.option("--fields", "with_fields", is_flag=True, help="Print every field: name, type, code table, source.")
 @json_option
 @config_option
-def command(target: Path, *, with_fill: bool, as_json: bool, config_file: Path) -> int:
+def command(
+    target: Path | None, *, with_fill: bool, with_schema: bool, with_fields: bool, as_json: bool, config_file: Path
+) -> int:
     """Check an exam JSON against appendices A and B, field by field.
 
     The file is taken as given: nothing is filled, so empty StudyInstanceUIDs and a Status other than Reported are
-    errors; disagreement with [hospital] is a warning. A folder is searched for *.json, subfolders included.
+    errors; disagreement with [hospital] is a warning. A mapping file of the configuration is applied first. A folder
+    is searched for *.json, subfolders included.
 
     Exit status: 0 all valid; 1 at least one is not, or does not read as JSON; 2 wrong use.
     """
     config, now = load(config_file), SystemClock().now()
-    answers = [_answer(path, config, now, with_fill=with_fill) for path in _with_progress(_files(target))]
+    references = References(config)
+    if with_schema:
+        print_json(schema(references.tables))
+        return 0
+    if with_fields:
+        _show_fields(as_json=as_json)
+        return 0
+    if target is None:
+        raise click.UsageError("name a file or a folder")
+    check = _Check(config, references, now, with_fill)
+    answers = [check.answer(path) for path in _with_progress(_files(target))]
     if as_json:
         print_json(_document(answers[0]) if target.is_file() else [_entry(answer) for answer in answers])
     else:
@@ -76,30 +95,39 @@ def _with_progress(files: list[Path]) -> Iterable[Path]:
     return track(files, "validating", console=Console(stderr=True), transient=True)
 
 
-def _answer(path: Path, config: Config, now: datetime, *, with_fill: bool) -> _Answer:
-    shown = click.format_filename(path)
-    try:
-        with path.open("rb") as file:
-            given = read(file.read(MAX_BYTES + 1))
-    except (InvalidData, OSError) as error:
-        why = error.message if isinstance(error, InvalidData) else f"cannot be read: {error.strerror}"
-        return _Answer(shown, Findings((Fault("", "", why),), ()))
-    if not with_fill:
-        return _Answer(shown, _check(given, config, now))
-    sources = Sources(config.hospital, config.hospital.HospitalBranchCode, zone=config.node.timezone)
-    filled = fill(given, sources)
-    added = tuple(_additions(given, filled.document))
-    return _Answer(shown, _check(filled.document, config, now), filled.document, added, filled.notes)
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """What files are checked by."""
 
+    config: Config
+    references: References
+    now: datetime
+    with_fill: bool
 
-def _check(document: Mapping[str, object], config: Config, now: datetime) -> Findings:
-    return validate(
-        document,
-        hospital=config.hospital,
-        now=now,
-        tolerance=config.reports.clock_tolerance,
-        zone=config.node.timezone,
-    )
+    def answer(self, path: Path) -> _Answer:
+        shown = click.format_filename(path)
+        try:
+            with path.open("rb") as file:
+                given = self.references.read(file.read(MAX_BYTES + 1))
+        except (InvalidData, OSError) as error:
+            why = error.message if isinstance(error, InvalidData) else f"cannot be read: {error.strerror}"
+            return _Answer(shown, Findings((Fault("", "", why),), ()))
+        if not self.with_fill:
+            return _Answer(shown, self._findings(given))
+        branch = self.config.hospital.HospitalBranchCode
+        filled = fill(given, sources_of(self.config, self.references.tables, branch))
+        added = tuple(_additions(given, filled.document))
+        return _Answer(shown, self._findings(filled.document), filled.document, added, filled.notes)
+
+    def _findings(self, document: Mapping[str, object]) -> Findings:
+        return validate(
+            document,
+            tables=self.references.tables,
+            hospital=self.config.hospital,
+            now=self.now,
+            tolerance=self.config.reports.clock_tolerance,
+            zone=self.config.node.timezone,
+        )
 
 
 def _additions(given: Mapping[str, object], filled: Mapping[str, object]) -> Iterator[Fault]:
@@ -128,9 +156,13 @@ def _entry(answer: _Answer) -> Mapping[str, object]:
 def _verdict(answer: _Answer) -> Mapping[str, object]:
     return {
         "valid": answer.findings.valid,
-        "errors": [asdict(fault) for fault in answer.findings.errors],
-        "warnings": [asdict(fault) for fault in answer.findings.warnings],
+        "errors": [_told(fault) for fault in answer.findings.errors],
+        "warnings": [_told(fault) for fault in answer.findings.warnings],
     }
+
+
+def _told(fault: Fault) -> Mapping[str, str]:
+    return {"path": fault.path, "name": fault.name, "message": fault.message}
 
 
 def _rows(answers: Iterable[_Answer]) -> Iterator[_Row]:
@@ -156,15 +188,36 @@ def _show(answers: list[_Answer]) -> None:
     click.echo(f"{len(answers)} file(s): {good} valid, {len(answers) - good} not valid")
 
 
+def _show_fields(*, as_json: bool) -> None:
+    columns = ("path", "name", "type", "required", "about")
+    rows = [(f.path, f.name, f.kind, _due(f), describe(f)) for f in FIELDS]
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    elif sys.stdout.isatty():
+        _print_table(columns, rows)
+    else:
+        for row in rows:
+            click.echo("\t".join(row))
+
+
+def _due(field: Field) -> str:
+    of_visits = f"for {', '.join(sorted(field.visits))}"
+    return {"always": "yes", "when": of_visits, "known": "where there is one", "never": "no"}[field.required]
+
+
 def _show_table(rows: list[_Row], *, one_file: bool) -> None:
+    shown = slice(1, None) if one_file else slice(None)
+    _print_table(_COLUMNS[shown], [row[shown] for row in rows])
+
+
+def _print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    shown = slice(1, None) if one_file else slice(None)
     table = Table()
-    for column in _COLUMNS[shown]:
+    for column in columns:
         table.add_column(column, overflow="fold")  # a path cut short cannot be looked up
     for row in rows:
-        table.add_row(*map(Text, row[shown]))  # as Text: [0] in a path is no markup
+        table.add_row(*map(Text, row))  # as Text: [0] in a path is no markup
     Console().print(table)

@@ -9,7 +9,6 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from router.app import series_rules
 from router.catalogue import open_catalogue
 from router.catalogue.restore import set_aside_damaged
 from router.cli.options import config_option, json_option, print_json, require_node
@@ -18,6 +17,7 @@ from router.config import Config, load
 from router.events import Journal
 from router.flow.inventory import Inventory, take
 from router.flow.rebuild import Rebuild, Rebuilt
+from router.flow.rules import rulebook
 from router.storage import open_storage
 from router.storage.incoming import waiting_in
 from router.storage.lock import lock
@@ -40,12 +40,15 @@ def command(config_file: Path, as_json: bool, rebuild: bool) -> None:
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     waiting = waiting_in(config.node.data / "incoming")
     found = take(Studies(config.node.data / "studies"), catalogue.instances, waiting, _progress)
+    uncommitted = catalogue.commitments.waiting()
     catalogue.engine.close_thread()
     if as_json:
         print_json({"instances": found.instances, "missing": found.missing,
                     "corrupt": found.corrupt, "unindexed": found.unindexed})  # fmt: skip
     else:
         _tell(found, rebuilt)
+        if uncommitted:
+            click.echo(f"{uncommitted} sent instance version(s) wait for a destination's storage commitment")
     if not found.sound:
         raise click.exceptions.Exit(1)
 
@@ -58,7 +61,7 @@ def _rebuild(config: Config) -> Rebuilt:
         set_aside_damaged(config.node.data, clock.now())
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     try:
-        return Rebuild(config, catalogue, storage, series_rules(config), clock).run(_progress)
+        return Rebuild(config, catalogue, storage, rulebook(config.series), clock).run(_progress)
     finally:
         catalogue.engine.close_thread()
         os.close(held)

@@ -6,10 +6,12 @@ The texts name the field that differs and never the values.
 import itertools
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from router.exam.key import ExamPatient
 from router.model import Patient
+
+_OWN = "PatientID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class IdentityPolicy:
 
 @dataclass(frozen=True, slots=True)
 class StudyIdentity:
-    """What the headers of a study say of patient and order; a study may hold several, which is a doubt by itself."""
+    """What a header says of patient and order; those of a study may say several things, each compared by itself."""
 
     patient: Patient
     accession_number: str = ""
@@ -56,6 +58,15 @@ def compare(
     }
     agree = frozenset(field for field, same in answers.items() if same is True)
     return Comparison(agree, tuple(field for field, same in answers.items() if same is False))
+
+
+def contradictions(one: StudyIdentity, other: StudyIdentity, policy: IdentityPolicy) -> tuple[str, ...]:
+    """The fields in which two headers name different patients or orders, by the same rules as `compare`."""
+    patient = one.patient
+    named = ExamPatient({_OWN: patient.patient_id}, patient.name, patient.birth_date, patient.sex.strip().upper())
+    accessions = [number for number in (one.accession_number, *one.other_accession_numbers) if number]
+    policy = replace(policy, patient_id_fields=(_OWN,))
+    return compare(named, next(iter(accessions), ""), other, policy, frozenset(accessions)).differ
 
 
 def stripped(value: str, policy: IdentityPolicy) -> str:

@@ -62,12 +62,18 @@ def report_readiness(
 
 
 def images_readiness(
-    *, approved: bool, unsent: int, images: Images, stable_after: timedelta, now: datetime
+    *, approved: bool, unsent: int, ask_at: datetime | None, images: Images, stable_after: timedelta, now: datetime
 ) -> Readiness:
-    """Images go as soon as there is something selected; the delivery ends when all studies are here and quiet."""
-    waits = images.needs(stable_after, now)
+    """Images go as soon as there is something selected; the delivery ends when all studies are here and quiet.
+
+    `ask_at` is when the storage commitment of what is stored is to be asked for; None when nothing is stored only.
+    """
+    commitment = () if ask_at is None else (Needs.COMMITMENT,)
+    waits = (*images.needs(stable_after, now), *commitment)
     needs = (*(() if approved else (Needs.APPROVAL,)), *waits)
-    return Readiness(needs, approved and (unsent > 0 or not waits), _next_quiet(images, stable_after, now))
+    ask = ask_at is not None and ask_at <= now
+    look_again = _earliest(_next_quiet(images, stable_after, now), None if ask else ask_at)
+    return Readiness(needs, approved and (unsent > 0 or ask or not waits), look_again)
 
 
 def target(state: State, *, held_by: str, hold: str, aside: State | None, ready: bool, news: bool) -> State:
@@ -81,7 +87,7 @@ def target(state: State, *, held_by: str, hold: str, aside: State | None, ready:
     if state in _ASIDE:
         return state if state == aside else State.WAITING
     if state == State.DELIVERED:
-        return State.WAITING if news and not hold else state
+        return State.WAITING if news else state
     if state == State.CANCELLED:
         return state
     return State.HELD if hold else _unheld(state, aside, ready, news)

@@ -10,8 +10,10 @@ from typing import Protocol
 
 from router.dicom import dimse, negotiation, pdu
 from router.dicom.admission import Rejection
+from router.dicom.commitment import Report
 from router.dicom.pdu import AbortReason, AbortSource, PduType, Violation
-from router.dicom.store import Parties, Received, Refused, Sink, Storing
+from router.dicom.serving import Serving, serve
+from router.dicom.store import Parties, Received, Refused, Sink
 from router.dicom.wire import ConnectionLost, Limits, TooSlow, Wire
 from router.errors import InvalidData
 
@@ -28,17 +30,24 @@ class Desk(Protocol):
         """The association of that number is over; also for one that never was."""
 
     def record(self, outcome: Received | Refused) -> None:
-        """An instance was taken or refused, or an association refused."""
+        """An instance was taken or refused, or an association or a report refused."""
+
+    def report(self, report: Report) -> int:
+        """A destination's report on storage commitment, as `commitment.TakeReport`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What all associations of a server share. `receiving_ae` None: whatever the peer calls us."""
+    """What all associations of a server share. `receiving_ae` None: whatever the peer calls us.
+
+    `reports`: whether storage commitment is asked for, so that destinations may report on it.
+    """
 
     sink: Sink
     desk: Desk
     limits: Limits
     receiving_ae: str | None
+    reports: bool
     stopping: threading.Event
 
 
@@ -56,7 +65,7 @@ class Acceptor:
         self._context = 0  # of the message at hand
         self._command = bytearray()
         self._request: dimse.Request | None = None  # whose data set is coming
-        self._storing: Storing | None = None
+        self._serving: Serving | None = None
         self._parts: list[memoryview] = []
 
     @property
@@ -91,7 +100,7 @@ class Acceptor:
             self._wire.send(pdu.reject(rejection.result, rejection.source, rejection.reason))
             self._service.desk.record(Refused(request.calling, self._address, rejection.text))
             return False
-        accepted = negotiation.accept(request, self._service.limits.max_pdu)
+        accepted = negotiation.accept(request, self._service.limits.max_pdu, reports=self._service.reports)
         self._contexts, self._peer_max_pdu = accepted.contexts, request.peer_max_pdu
         self._wire.send(accepted.pdu)
         return True
@@ -160,10 +169,9 @@ class Acceptor:
         except InvalidData as error:
             raise Violation(AbortReason.INVALID_PARAMETER, str(error)) from error
         self._command.clear()
-        sop_class, syntax = self._contexts[self._context]
         self._request = request
-        if request.operation == dimse.Operation.C_STORE and sop_class != negotiation.VERIFICATION:
-            self._storing = Storing(self._service.sink, request, syntax, self._parties)
+        service = self._service
+        self._serving = serve(request, *self._contexts[self._context], self._parties, service.sink, service.desk.report)
         if not request.has_data_set:
             self._complete()
 
@@ -187,32 +195,25 @@ class Acceptor:
         return self._wire.need(count)
 
     def _flush(self) -> None:
-        if self._parts and self._storing is not None:
-            self._storing.write(self._parts)
+        if self._parts and self._serving is not None:
+            self._serving.write(self._parts)
         self._parts.clear()
 
     def _complete(self) -> None:
         """The message is whole: do it, record it, answer it."""
-        request, storing = self._request, self._storing
-        if request is None or request.operation == dimse.Operation.C_CANCEL:
-            self._request = None
-            return
-        if storing is not None:
-            status, outcome = storing.finish()
-            self._service.desk.record(outcome)
-        elif request.operation == dimse.Operation.C_STORE:
-            status = dimse.NO_SUCH_SOP_CLASS
-        else:
-            echo = request.operation == dimse.Operation.C_ECHO
-            status = dimse.SUCCESS if echo else dimse.UNRECOGNIZED_OPERATION
-        for part in pdu.command_pdus(self._context, dimse.response(request, status), self._peer_max_pdu):
-            self._wire.send(part)
-        self._request = self._storing = None
+        request, serving = self._request, self._serving
+        if request is not None and serving is not None and request.operation != dimse.Operation.C_CANCEL:
+            status, outcome = serving.finish()
+            if outcome is not None:
+                self._service.desk.record(outcome)
+            for part in pdu.command_pdus(self._context, dimse.response(request, status), self._peer_max_pdu):
+                self._wire.send(part)
+        self._request = self._serving = None
 
     def _drop(self) -> None:
         """No file of a message that is not whole."""
-        if self._storing is not None:
-            self._storing.drop()
+        if self._serving is not None:
+            self._serving.drop()
 
     def _abort(self, source: AbortSource, reason: AbortReason = AbortReason.NOT_SPECIFIED) -> None:
         self._drop()

@@ -11,6 +11,7 @@ from typing import Any
 
 from router.config import Tls
 from router.dicom.admission import Rejection
+from router.dicom.commitment import Report
 from router.dicom.store import Received, Refused
 from router.dicom.wire import Limits
 from router.model import InstanceUids
@@ -25,6 +26,7 @@ class Begin:
     limits: Limits
     receiving_ae: str | None
     tls: Tls | None
+    reports: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,22 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Reported:
+    """From a worker: what came on storage commitment, under a number of the worker's; it waits for the answer."""
+
+    number: int
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """To a worker, for its Reported: the status to answer with."""
+
+    number: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outcomes:
     """From a worker: what happened lately, in order."""
 
@@ -78,9 +96,9 @@ class Stop:
     grace_seconds: float
 
 
-Message = Begin | Ready | Take | Ask | Answer | Ended | Outcomes | Stop
+Message = Begin | Ready | Take | Ask | Answer | Ended | Reported | Taken | Outcomes | Stop
 _KINDS: dict[str, type[Message]] = {
-    kind.__name__: kind for kind in (Begin, Ready, Take, Ask, Answer, Ended, Outcomes, Stop)
+    kind.__name__: kind for kind in (Begin, Ready, Take, Ask, Answer, Ended, Reported, Taken, Outcomes, Stop)
 }
 
 
@@ -132,6 +150,8 @@ def _parts(values: dict[str, Any]) -> dict[str, Any]:
         return values | {"limits": Limits(**values["limits"]), "tls": Tls(**tls) if tls else None}
     if values.get("rejection"):
         return values | {"rejection": Rejection(**values["rejection"])}
+    if "report" in values:
+        return values | {"report": _report(**values["report"])}
     if "happened" in values:
         return {"happened": tuple(_outcome(**each) for each in values["happened"])}
     return values
@@ -139,6 +159,10 @@ def _parts(values: dict[str, Any]) -> dict[str, Any]:
 
 def _outcome(*, uids: dict[str, str] | None = None, **values: Any) -> Received | Refused:
     return Refused(**values) if uids is None else Received(uids=InstanceUids(**uids), **values)
+
+
+def _report(*, transaction: str, committed: list[str], failed: list[tuple[str, int]]) -> Report:
+    return Report(transaction, tuple(committed), tuple((uid, reason) for uid, reason in failed))
 
 
 def _rights(connection: socket.socket) -> tuple[int, int, bytes]:

@@ -1,4 +1,4 @@
-"""Storage SCU and Verification SCU (PS3.4 B and A): sends stored instances byte for byte as they came.
+"""Storage, Verification and Storage Commitment SCU (PS3.4 B, A, J): sends stored instances byte for byte as they came.
 
 A destination that takes only the other uncompressed little endian syntax gets that one (`transcode`).
 """
@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from functools import partial
 
 from router.config import DicomDestination
-from router.dicom import quiet
+from router.dicom import commitment, quiet
+from router.dicom.asking import Asking
 from router.dicom.commands import VERIFICATION
+from router.dicom.commitment import TakeReport
 from router.dicom.connection import connect
 from router.dicom.contexts import Context
 from router.dicom.elements import IMPLICIT_LITTLE_ENDIAN
@@ -57,6 +59,24 @@ class StorageClient:
         """A session of one `Session.send`."""
         with self.session() as session:
             yield from session.send(items, stop)
+
+    @contextmanager
+    def asking(self, take: TakeReport, stop: Callable[[], bool]) -> Iterator[Asking | None]:
+        """An association to ask for storage commitment; None when `stop()` came before there was room for one.
+
+        Raises as `Session.send` does, also when the destination does not do storage commitment.
+        """
+        if not self._slots.take(stop):
+            yield None
+            return
+        try:
+            association = self._associate(commitment.CONTEXTS)
+            try:
+                yield Asking(association, take, self._waits.response)
+            finally:
+                association.release()
+        finally:
+            self._slots.give()
 
     def echo(self) -> None:
         """C-ECHO. Raises as `Session.send` does."""

@@ -1,4 +1,4 @@
-"""DIMSE command sets (PS3.7 6.3.1, 9.3, E.1): group 0000 in implicit VR little endian."""
+"""DIMSE command sets (PS3.7 6.3.1, 9.3, 10.3, E.1): group 0000 in implicit VR little endian."""
 
 import struct
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from router.errors import InvalidData
 
 C_STORE_RSP = 0x8001
 C_ECHO_RSP = 0x8030
+N_ACTION_RSP = 0x8130
 VERIFICATION = "1.2.840.10008.1.1"
 
 _DATA_SET, _NO_DATA_SET = 0x0000, 0x0101
@@ -38,6 +39,18 @@ def c_echo_rq(message_id: int) -> bytes:
     """A C-ECHO-RQ command set (PS3.7 9.3.5.1)."""
     return _command_set(
         _uid(0x0002, VERIFICATION), _short(0x0100, 0x0030), _short(0x0110, message_id), _short(0x0800, _NO_DATA_SET)
+    )
+
+
+def n_action_rq(message_id: int, sop_class: str, sop_instance: str, action_type: int) -> bytes:
+    """An N-ACTION-RQ command set with Action Information (PS3.7 10.3.4.1)."""
+    return _command_set(
+        _uid(0x0003, sop_class),
+        _short(0x0100, 0x0130),
+        _short(0x0110, message_id),
+        _short(0x0800, _DATA_SET),
+        _uid(0x1001, sop_instance),
+        _short(0x1008, action_type),
     )
 
 

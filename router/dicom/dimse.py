@@ -13,8 +13,12 @@ from router.errors import InvalidData
 LARGEST = 2**16  # bytes; a C-STORE request has some two hundred
 
 SUCCESS = 0x0000
+PROCESSING_FAILURE = 0x0110
+NO_SUCH_EVENT_TYPE = 0x0113
+INVALID_ARGUMENT_VALUE = 0x0115
 NO_SUCH_SOP_CLASS = 0x0122
 UNRECOGNIZED_OPERATION = 0x0211
+RESOURCE_LIMITATION = 0x0213
 OUT_OF_RESOURCES = 0xA700  # PS3.4 Table B.2-1: the sender tries again
 NOT_THIS_INSTANCE = 0xA900  # PS3.4 Table B.2-1: data set does not match SOP class
 
@@ -28,6 +32,7 @@ class Operation(IntEnum):
 
     C_STORE = 0x0001
     C_ECHO = 0x0030
+    N_EVENT_REPORT = 0x0100
     C_CANCEL = 0x0FFF
 
 
@@ -40,11 +45,22 @@ class Request:
     has_data_set: bool
     sop_class: bytes = b""
     sop_instance: bytes = b""
+    event_type: int = 0
+
+
+def is_response(command: bytes) -> bool:
+    """Whether a command set answers a request; InvalidData when it cannot be told."""
+    return bool(_us(_values(command), 0x00000100) & _RESPONSE)
+
+
+def has_data_set(command: bytes) -> bool:
+    """Whether a data set follows the command set (0000,0800); InvalidData when it cannot be told."""
+    return _us(_values(command), 0x00000800) != _NO_DATA_SET
 
 
 def read(command: bytes | bytearray) -> Request:
     """The request in a command set; InvalidData when it is none."""
-    values = dict(top_level(bytes(command), _IMPLICIT_LITTLE))
+    values = _values(command)
     operation = _us(values, 0x00000100)
     if operation & _RESPONSE:
         raise InvalidData("a response where a request is due")
@@ -54,6 +70,7 @@ def read(command: bytes | bytearray) -> Request:
         _us(values, 0x00000800) != _NO_DATA_SET,
         values.get(0x00000002) or values.get(0x00000003, b""),
         values.get(0x00001000) or values.get(0x00001001, b""),
+        _us(values, 0x00001002) if operation == Operation.N_EVENT_REPORT else 0,
     )
 
 
@@ -70,6 +87,10 @@ def response(request: Request, status: int) -> bytes:
         )
     )
     return _element(0x0000, struct.pack("<L", len(elements))) + elements
+
+
+def _values(command: bytes | bytearray) -> dict[int, bytes]:
+    return dict(top_level(bytes(command), _IMPLICIT_LITTLE))
 
 
 def _us(values: dict[int, bytes], tag: int) -> int:

@@ -14,12 +14,12 @@ DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.8
 
 _UNDEFINED = 0xFFFFFFFF
 _ITEM = 0xFFFEE000
-_LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
+LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 _SHORT = frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS",
      b"ST", b"TM", b"UI", b"UL", b"US"}
 )  # fmt: skip
-_VRS = _LONG | _SHORT
+VRS = LONG_VRS | _SHORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def encoding_of(data: bytes, transfer_syntax: str) -> Encoding:
     Devices exist that announce one of implicit and explicit VR and write the other.
     """
     order = ">" if transfer_syntax == EXPLICIT_BIG_ENDIAN else "<"
-    return Encoding(data[4:6] in _VRS, order)
+    return Encoding(data[4:6] in VRS, order)
 
 
 def inflate(data: bytes, transfer_syntax: str, limit: int) -> bytes:
@@ -76,9 +76,9 @@ def _head(data: bytes, position: int, order: str, *, explicit: bool) -> tuple[in
         group, element = struct.unpack_from(order + "HH", data, position)
         tag = group << 16 | element
         vr = data[position + 4 : position + 6]
-        if not explicit or group == 0xFFFE or vr not in _VRS:
+        if not explicit or group == 0xFFFE or vr not in VRS:
             return tag, b"", struct.unpack_from(order + "L", data, position + 4)[0], position + 8
-        if vr in _LONG:
+        if vr in LONG_VRS:
             return tag, vr, struct.unpack_from(order + "L", data, position + 8)[0], position + 12
         return tag, vr, struct.unpack_from(order + "H", data, position + 6)[0], position + 8
     except struct.error as error:

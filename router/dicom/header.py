@@ -1,40 +1,37 @@
-"""What the node reads of an instance: UIDs while it is received, the header once when it is catalogued, the digest."""
+"""What the node reads of an instance: UIDs while it is received; header and digests, once, when it is catalogued."""
 
 import hashlib
+import io
 import re
-import struct
-import zlib
-from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
-from pydicom import dcmread
-from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-
-from router.dicom import quiet
-from router.dicom.charset import decode
+from router.dicom.dataset import DataSet, Elements, read_elements
 from router.dicom.elements import encoding_of, inflate, top_level
+from router.dicom.facts import facts_of, position_of, references_of
 from router.dicom.part10 import dataset_offset
 from router.dicom.uid import clean, valid
 from router.errors import InvalidData
-from router.model import Header, InstanceUids, Patient, SeriesFacts
+from router.model import Digests, Header, InstanceUids, Patient, SeriesFacts
 
 _SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
 _WANTED = (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES)
-_UNREADABLE = (
-    InvalidDicomError, EOFError, NotImplementedError, ValueError, AttributeError, LookupError, TypeError,
-    RecursionError, OverflowError, struct.error, zlib.error,
-)  # fmt: skip  # what pydicom raises on broken bytes; it documents no common ancestor
 _HEAD_LIMIT = 2**20
-_CHUNK = 2**20
+_CHUNK = 2**18
+_IN_MEMORY = 2**23  # up to here a file is read at once
+_HALF = 32  # digits
 
 _ACCESSION = 0x00080050
 _REQUEST_ATTRIBUTES = 0x00400275
-_CONCEPT_NAME_CODE = 0x0040A043
-_SHARED_GROUPS, _PER_FRAME_GROUPS, _PIXEL_MEASURES = 0x52009229, 0x52009230, 0x00289110
-_SLICE_THICKNESS = 0x00180050
+
+# Laterality, Image Laterality, Patient Orientation, Image Orientation and Image Position (Patient), Patient Position,
+# View Position; View Code, Patient Orientation Code and Patient Gantry Relationship Code Sequence; of an enhanced
+# object the functional groups as they are, which hold the same for each frame.
+_ORIENTATION = (
+    0x00200060, 0x00200062, 0x00200020, 0x00200037, 0x00200032, 0x00185100, 0x00185101,
+    0x00540220, 0x00540410, 0x00540414, 0x52009229, 0x52009230,
+)  # fmt: skip
 
 
 def uids_of(data: bytes, transfer_syntax: str) -> tuple[InstanceUids, str]:
@@ -73,30 +70,67 @@ def digest(path: Path) -> str:
     return total.hexdigest()
 
 
-def read_header(path: Path) -> Header:
-    """Everything the node wants to know of an instance. A wrong value is read as absent.
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """What `read_glimpse` makes of any DICOM file; UIDs are as they are written, "" when absent."""
 
-    Raises InvalidData when the file is no DICOM or a UID is missing, OSError when it cannot be read.
-    """
-    quiet.settle()
+    study: str
+    series: str
+    sop: str
+    facts: SeriesFacts
+    position: float | None
+    references: tuple[str, ...]
+
+
+def read_glimpse(path: Path) -> Glimpse:
+    """What the series rules want to know, also of a file that is no proper instance. Errors as `read_header`'s."""
     with path.open("rb") as file:
-        meta = dataset_offset(file)
+        read = read_elements(file, torn=True)
+    study, series, sop = (clean(read.text(tag)) for tag in (_STUDY, _SERIES, _SOP_INSTANCE))
+    return Glimpse(study, series, sop, facts_of(read), position_of(read), references_of(read))
+
+
+def read_instance(file: BinaryIO) -> tuple[Header, Digests]:
+    """Everything the node wants to know of an instance, from its whole file, which is read once.
+
+    A wrong value is read as absent. Of an instance without pixel data, or with a deflated data set, every difference
+    counts as one of the pixels. Raises InvalidData when the file is no DICOM or a UID is missing, OSError when it
+    cannot be read.
+    """
+    if file.seek(0, io.SEEK_END) <= _IN_MEMORY:
         file.seek(0)
-        try:
-            dataset = dcmread(file, stop_before_pixels=True, force=True)
-            return _header(_Reader(dataset), meta.transfer_syntax, meta.sending_ae)
-        except _UNREADABLE as error:
-            raise InvalidData("the data set cannot be read", kind=type(error).__name__) from error
+        file = io.BytesIO(file.read())
+    read = read_elements(file)
+    orientation, seen = read.stored(_ORIENTATION), read.stored(_seen(read))
+    whole, pixels = _hash(file, read.meta.offset, read.pixels_at, seen)
+    return _header(read), Digests(whole, hashlib.sha256(orientation).hexdigest()[:_HALF], pixels[:_HALF])
 
 
-def _header(read: "_Reader", transfer_syntax: str, sending_ae: str) -> Header:
+def _hash(file: BinaryIO, start: int, pixels_at: int, seen: bytes) -> tuple[str, str]:
+    """Of the data set that begins at `start`, and of its pixels: what says how they look, and all from `pixels_at`."""
+    whole, pixels = hashlib.sha256(), hashlib.sha256(seen)
+    file.seek(start)
+    while chunk := file.read(min(_CHUNK, max(pixels_at - file.tell(), 0))):
+        whole.update(chunk)
+    while chunk := file.read(_CHUNK):
+        whole.update(chunk)
+        pixels.update(chunk)
+    return whole.hexdigest(), (whole if file.tell() == pixels_at else pixels).hexdigest()
+
+
+def _seen(read: Elements) -> list[int]:
+    """What says how the pixels look: all of group 0028, and the overlays (PS3.3 C.7.6.3, C.9.2)."""
+    return [tag for tag in read.tags if tag >> 16 == 0x0028 or 0x6000 <= tag >> 16 <= 0x60FF]
+
+
+def _header(read: DataSet) -> Header:
     uids = InstanceUids(valid(read.text(_STUDY)), valid(read.text(_SERIES)), valid(read.text(_SOP_INSTANCE)))
     own = read.text(_ACCESSION)
     others = (item.text(_ACCESSION) for item in read.items(_REQUEST_ATTRIBUTES))
     return Header(
         uids=uids,
         sop_class=valid(read.text(_SOP_CLASS)),
-        transfer_syntax=transfer_syntax,
+        transfer_syntax=read.meta.transfer_syntax,
         patient=Patient(
             patient_id=read.text(0x00100020),
             name=read.text(0x00100010),
@@ -110,112 +144,11 @@ def _header(read: "_Reader", transfer_syntax: str, sending_ae: str) -> Header:
         study_description=read.text(0x00081030),
         station_name=read.text(0x00081010),
         device_serial_number=read.text(0x00181000),
-        sending_ae=sending_ae,
-        facts=_facts(read),
+        sending_ae=read.meta.sending_ae,
+        facts=facts_of(read),
+        position=position_of(read),
+        references=references_of(read),
     )
-
-
-def _facts(read: "_Reader") -> SeriesFacts:
-    return SeriesFacts(
-        modality=read.text(0x00080060),
-        sop_class_uid=clean(read.text(_SOP_CLASS)),
-        manufacturer=read.text(0x00080070),
-        manufacturer_model=read.text(0x00081090),
-        image_type=_values(read.text(0x00080008)),
-        series_description=read.text(0x0008103E),
-        study_description=read.text(0x00081030),
-        protocol_name=read.text(0x00181030),
-        series_number=_whole(read.text(0x00200011)),
-        body_part=read.text(0x00180015),
-        number_of_frames=_whole(read.text(0x00280008)),
-        image_rows=read.unsigned(0x00280010),
-        slice_thickness=_slice_thickness(read),
-        scan_options=read.text(0x00180022),
-        kernel=read.text(0x00181210),
-        concept_name=_concept_name(read),
-    )
-
-
-def _slice_thickness(read: "_Reader") -> float | None:
-    """Of the image, else of the functional groups of an enhanced one (PS3.3 C.7.6.16.2.1)."""
-    if (own := _number(read.text(_SLICE_THICKNESS))) is not None:
-        return own
-    for groups in (_SHARED_GROUPS, _PER_FRAME_GROUPS):
-        for group in read.items(groups)[:1]:
-            for measures in group.items(_PIXEL_MEASURES)[:1]:
-                return _number(measures.text(_SLICE_THICKNESS))
-    return None
-
-
-def _concept_name(read: "_Reader") -> str:
-    """A document's title as `code|scheme|meaning` (PS3.3 C.17.3)."""
-    for item in read.items(_CONCEPT_NAME_CODE)[:1]:
-        return "|".join((item.text(0x00080100), item.text(0x00080102), item.text(0x00080104)))
-    return ""
-
-
-class _Reader:
-    """Values of one data set or sequence item, straight from the raw elements.
-
-    pydicom's own conversion warns about wrong values and quotes them; here they are just absent.
-    """
-
-    def __init__(self, dataset: Dataset, charsets: Sequence[str] = ()) -> None:
-        self._dataset = dataset
-        own = self.text(0x00080005)
-        self._charsets = tuple(term.strip() for term in own.split("\\")) if own else tuple(charsets)
-
-    def text(self, tag: int) -> str:
-        """The decoded value without padding, its values joined by backslash; "" when absent."""
-        value = self._raw(tag)
-        if isinstance(value, bytes):
-            charsets = () if tag == 0x00080005 else self._charsets
-            return decode(value, charsets).strip("\0 \r\n\t")
-        if isinstance(value, str):
-            return value.strip("\0 ")
-        if isinstance(value, Iterable):
-            return "\\".join(str(part) for part in value)
-        return "" if value is None else str(value)
-
-    def unsigned(self, tag: int) -> int | None:
-        """A US value (two bytes in the data set's byte order)."""
-        element = self._dataset.get_item(tag)
-        if isinstance(element, RawDataElement) and isinstance(element.value, bytes) and len(element.value) >= 2:
-            return int.from_bytes(element.value[:2], "little" if element.is_little_endian else "big")
-        return None
-
-    def items(self, tag: int) -> list["_Reader"]:
-        """The items of a sequence; none when it is absent or is not one."""
-        if self._dataset.get_item(tag) is None:
-            return []
-        try:
-            value = self._dataset[tag].value
-        except _UNREADABLE:
-            return []
-        if not isinstance(value, Iterable):
-            return []
-        return [_Reader(item, self._charsets) for item in value if isinstance(item, Dataset)]
-
-    def _raw(self, tag: int) -> Any:
-        element = self._dataset.get_item(tag)
-        return None if element is None else element.value
-
-
-def _values(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split("\\")) if text else ()
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text.partition("\\")[0])
-    except ValueError:
-        return None
-    return value if abs(value) < 1e9 else None
-
-
-def _whole(text: str) -> int | None:
-    value = _number(text)
-    return None if value is None else int(value)
 
 
 def _date(text: str) -> str:

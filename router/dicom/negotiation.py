@@ -1,10 +1,12 @@
 """The acceptor's side of an association's negotiation (PS3.8 7.1 and 9.3.2, PS3.7 D.3).
 
-Any storage SOP class, also private ones, in the first transfer syntax that the peer names; Verification.
+Any storage SOP class, also private ones, in the first transfer syntax that the peer names; Verification; Storage
+Commitment, where it is asked for, with the peer as SCP.
 """
 
+import itertools
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,7 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
 
+from router.dicom import commitment
 from router.dicom.admission import Rejection
 from router.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from router.dicom.pdu import AbortReason, PduType, Violation
@@ -34,8 +37,10 @@ _STORAGE = frozenset(str(context.abstract_syntax) for context in AllStoragePrese
 _ITEM = struct.Struct(">BxH")
 _FIXED = slice(6, 74)  # before the items
 _SAME = slice(10, 74)  # AE titles and a reserved field, answered as they came (PS3.8 Table 9-17)
-_USER_INFORMATION = 0x50
-_ITEMS = {0x10, 0x20, _USER_INFORMATION}  # application context, presentation contexts
+_APPLICATION, _PRESENTATION_CONTEXT, _USER_INFORMATION = 0x10, 0x20, 0x50
+_SYNTAXES = {0x30, 0x40}
+_MOST_ITEMS = 256  # there can be 128 contexts
+_MOST_SYNTAXES = 16  # of a context: the first is taken
 _SUB_ITEMS = {0x51, 0x53, 0x54}  # maximum length, asynchronous window, roles: what the answer depends on
 NO_APPLICATION_CONTEXT = Rejection(1, 1, 2, "application context name not supported")
 NO_PROTOCOL_VERSION = Rejection(1, 2, 2, "protocol version not supported")
@@ -80,17 +85,24 @@ def read_request(pdu: bytes) -> Request:
 def _understood(pdu: bytes) -> bytes:
     """The request without the items that the node does not know or does not act on.
 
-    They are to be skipped (PS3.8 9.3.1 and D.2), and pynetdicom refuses the whole request for one of them.
+    They are to be skipped (PS3.8 9.3.1 and D.2), and pynetdicom refuses the whole request for one of them. Nor is
+    there more left than any real one has: a tenth of a millisecond an item would add up to seconds.
     """
     kept = [pdu[_FIXED]]
-    for kind, value in _items(pdu[_FIXED.stop :]):
+    for kind, value in itertools.islice(_items(pdu[_FIXED.stop :]), _MOST_ITEMS):
         if kind == _USER_INFORMATION:
-            subs = [_item_of(sub, each) for sub, each in _items(value) if sub in _SUB_ITEMS]
-            kept.append(_item_of(kind, b"".join(subs)))
-        elif kind in _ITEMS:
+            kept.append(_item_of(kind, _sub_items(value, _SUB_ITEMS, _MOST_ITEMS)))
+        elif kind == _PRESENTATION_CONTEXT:
+            kept.append(_item_of(kind, value[:4] + _sub_items(value[4:], _SYNTAXES, 1 + _MOST_SYNTAXES)))
+        elif kind == _APPLICATION:
             kept.append(_item_of(kind, value))
     body = b"".join(kept)
     return struct.pack(">BxL", PduType.ASSOCIATE_RQ, len(body)) + body
+
+
+def _sub_items(data: bytes, kinds: Container[int], most: int) -> bytes:
+    found = (_item_of(kind, value) for kind, value in _items(data) if kind in kinds)
+    return b"".join(itertools.islice(found, most))
 
 
 def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -109,11 +121,15 @@ def _item_of(kind: int, value: bytes) -> bytes:
     return _ITEM.pack(kind, len(value)) + value
 
 
-def accept(request: Request, max_pdu: int) -> Accepted:
-    """The answer to an admitted request. `max_pdu` is the longest P-DATA variable field that the node asks for."""
+def accept(request: Request, max_pdu: int, *, reports: bool) -> Accepted:
+    """The answer to an admitted request. `max_pdu` is the longest P-DATA variable field that the node asks for.
+
+    `reports`: whether the peer may report on storage commitment.
+    """
     try:
         roles = _roles(request.primitive)
-        results = [_judge(proposed, roles) for proposed in request.primitive.presentation_context_definition_list]
+        proposals = request.primitive.presentation_context_definition_list
+        results = [_judge(proposed, roles, reports=reports) for proposed in proposals]
         pdu = _encode(request, [context for context, _ in results], _replies(request, results, max_pdu))
         contexts = {
             context.context_id or 0: (str(context.abstract_syntax), str(context.transfer_syntax[0]))
@@ -137,13 +153,19 @@ def is_storage(abstract_syntax: str) -> bool:
     return uid in _STORAGE or uid.is_private or not hasattr(sop_class, uid.keyword)
 
 
-def _judge(proposed: PresentationContext, roles: _Roles) -> tuple[PresentationContext, list[Any]]:
-    """One context's result. We are SCP only: a peer that wants that role too is told no (PS3.7 D.3.3.4)."""
+def _judge(proposed: PresentationContext, roles: _Roles, *, reports: bool) -> tuple[PresentationContext, list[Any]]:
+    """One context's result. We are SCP only: a peer that wants that role too is told no (PS3.7 D.3.3.4).
+
+    But for storage commitment, where the peer is the SCP: it need not say so, since peers exist that do not.
+    """
     own: list[PresentationContext] = []
     name = str(proposed.abstract_syntax)
     if name == VERIFICATION or is_storage(name):
         own = [build_context(name, [*proposed.transfer_syntax])]
         own[0].scu_role, own[0].scp_role = True, False
+    elif name == commitment.SOP_CLASS and reports:
+        own = [build_context(name, [*commitment.TRANSFER_SYNTAXES])]
+        own[0].scu_role, own[0].scp_role = False, True
     (result,), replies = negotiate_as_acceptor([proposed], own, roles)
     return result, replies
 

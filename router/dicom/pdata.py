@@ -42,6 +42,12 @@ def write_command(
     connection.sendall(pdus, _more(connection) if data_set_follows else 0)
 
 
+def write_from_memory(connection: socket.socket, context_id: int, data: bytes, longest: int) -> None:
+    """Writes a small data set. Raises OSError."""
+    fragments = _fragments(len(data), longest)
+    connection.sendall(b"".join(_header(context_id, last, size) + data[at : at + size] for at, size, last in fragments))
+
+
 def write_data_set(connection: socket.socket, context_id: int, data_set: DataSet, longest: int) -> None:
     """Writes a data set; the connection's time-out bounds the wait for a peer that does not read.
 

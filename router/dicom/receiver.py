@@ -21,13 +21,20 @@ _log = logging.getLogger(__name__)
 class Receiver:
     """The Storage SCP of one process. Every `take` is answered, sooner or later, by `desk.ended`.
 
-    `tls` as `tls.server_context` makes it; None: plain connections.
+    `tls` as `tls.server_context` makes it; None: plain connections. With `reports` storage commitment is reported here.
     """
 
     def __init__(
-        self, sink: Sink, desk: Desk, limits: Limits, receiving_ae: str | None, tls: ssl.SSLContext | None
+        self,
+        sink: Sink,
+        desk: Desk,
+        limits: Limits,
+        receiving_ae: str | None,
+        tls: ssl.SSLContext | None,
+        *,
+        reports: bool,
     ) -> None:
-        self._service = Service(sink, desk, limits, receiving_ae, threading.Event())
+        self._service = Service(sink, desk, limits, receiving_ae, reports, threading.Event())
         self._lobby = Lobby(limits.association_request, tls, self._begin, self._turned_out)
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, tuple[Acceptor, Wire]] = {}

@@ -7,8 +7,9 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import (
@@ -20,7 +21,7 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import PresentationContext, build_context, negotiate_as_requestor
 
 from router.config import DicomDestination
-from router.dicom import commands, pdata
+from router.dicom import commands, dimse, pdata
 from router.dicom.contexts import MOST, Context
 from router.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from router.dicom.pdata import DataSet
@@ -29,7 +30,7 @@ from router.errors import DestinationDown, IntegrityError, InvalidData, Transien
 
 _APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 _ACCEPT, _REJECT, _RELEASE_RQ, _RELEASE_RP, _ABORT = 0x02, 0x03, 0x05, 0x06, 0x07
-_OUR_LONGEST = 16384  # only responses come back
+_OUR_LONGEST = 16384  # little comes back
 _LENGTHS = {
     _ACCEPT: (68, 65536),
     _REJECT: (4, 4),
@@ -42,6 +43,8 @@ _LONGEST_COMMAND = 16384
 # A peer without a limit (0) gets PDUs of this length, and one with a higher limit no longer ones.
 _LONGEST_PDU = 262144
 _SHORTEST_PDU = 128
+_Fragment = tuple[int, int, bytes, int]  # context, message control header, value, bytes that follow it in its PDU
+_Read = TypeVar("_Read")
 _UNREADABLE = (AssertionError, ValueError, LookupError, TypeError, AttributeError, struct.error)
 
 
@@ -54,6 +57,15 @@ class Waits:
     write: float = 60.0
     response: float = 300.0
     release: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A request or response of the acceptor; `data_set` is b"" where it has none."""
+
+    context_id: int
+    command: bytes
+    data_set: bytes
 
 
 class Requestor:
@@ -101,7 +113,7 @@ class Requestor:
         Raises IntegrityError when the file is shorter than it was; then the association is aborted.
         """
         context_id = self.accepted[context]
-        command = commands.c_store_rq(self._next_message(), context[0], sop_instance)
+        command = commands.c_store_rq(self.next_message(), context[0], sop_instance)
         try:
             self._connection.settimeout(self._waits.write)
             pdata.write_command(self._connection, context_id, command, self._longest, data_set_follows=True)
@@ -116,22 +128,57 @@ class Requestor:
     def echo(self, context: Context) -> int:
         """C-ECHO (PS3.7 9.1.5) over an accepted context; the response's status."""
         context_id = self.accepted[context]
-        command = commands.c_echo_rq(self._next_message())
+        self.send(context_id, commands.c_echo_rq(self.next_message()))
+        return self._response(context_id, commands.C_ECHO_RSP)
+
+    def send(self, context_id: int, command: bytes, data_set: bytes = b"") -> None:
+        """A message from memory."""
         try:
             self._connection.settimeout(self._waits.write)
-            pdata.write_command(self._connection, context_id, command, self._longest, data_set_follows=False)
+            pdata.write_command(self._connection, context_id, command, self._longest, data_set_follows=bool(data_set))
+            if data_set:
+                pdata.write_from_memory(self._connection, context_id, data_set, self._longest)
         except OSError as error:
             raise self._lost(error) from error
-        return self._response(context_id, commands.C_ECHO_RSP)
+
+    def receive(self, until: float, largest: int) -> Message:
+        """The next message, whole before `until` of the monotonic clock; its data set has at most `largest` bytes."""
+        fragments = self._fragments(until)
+        context_id, command, left = self._gather(fragments, pdata.COMMAND, _LONGEST_COMMAND, self.accepted.values())
+        data_set = b""
+        if self._understand(dimse.has_data_set, command):
+            _, data_set, left = self._gather(fragments, 0, largest, (context_id,))
+        if left:
+            raise self.broken("more follows the last fragment of its message")
+        return Message(context_id, command, data_set)
+
+    def speaks(self, seconds: float) -> bool:
+        """Whether the acceptor says something within the time, if only that it ends the association."""
+        if self._connection.fileno() < 0 or self._read:
+            return True
+        waiting = select.poll()
+        waiting.register(self._connection, select.POLLIN)
+        return bool(waiting.poll(seconds * 1000))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the association still stands as far as is known."""
+        return self._connection.fileno() >= 0
 
     @property
     def is_quiet(self) -> bool:
         """Whether it is open and the acceptor has said nothing unasked: an abort, a release, an end of connection."""
-        if self._connection.fileno() < 0 or self._read:
-            return False
-        waiting = select.poll()
-        waiting.register(self._connection, select.POLLIN)
-        return not waiting.poll(0)
+        return not self.speaks(0)
+
+    def next_message(self) -> int:
+        """A message id for the next request."""
+        self._message_id = self._message_id % 0xFFFF + 1
+        return self._message_id
+
+    def broken(self, what: str) -> TransientError:
+        """What to raise when the acceptor breaks the protocol; the association is aborted."""
+        self.abort()
+        return TransientError(f"the destination breaks the protocol: {what}", association=self.name)
 
     def release(self) -> None:
         """A-RELEASE, in order if the acceptor cooperates. Everything was answered before, so nothing is raised."""
@@ -176,9 +223,9 @@ class Requestor:
                 if one.result == 0 and one.context_id is not None
             }
         except _UNREADABLE as error:
-            raise self._broken("it accepts the association with a PDU that cannot be read") from error
+            raise self.broken("it accepts the association with a PDU that cannot be read") from error
         if longest < _SHORTEST_PDU:
-            raise self._broken(f"it takes no PDU longer than {longest} bytes")
+            raise self.broken(f"it takes no PDU longer than {longest} bytes")
         return longest, accepted
 
     def _rejected(self, where: str, result: int, source: int, reason: int) -> TransientError:
@@ -186,40 +233,50 @@ class Requestor:
             return DestinationDown(f"{where} rejected the association", hint=hint(source, reason))
         return TransientError(f"{where} is too busy for another association", source=source, reason=reason)
 
-    def _next_message(self) -> int:
-        self._message_id = self._message_id % 0xFFFF + 1
-        return self._message_id
-
     def _response(self, context_id: int, field: int) -> int:
-        data = self._command(context_id, time.monotonic() + self._waits.response)
-        try:
-            answer = commands.response(data)
-        except InvalidData as error:
-            raise self._broken(error.message) from error
+        fragments = self._fragments(time.monotonic() + self._waits.response)
+        _, command, left = self._gather(fragments, pdata.COMMAND, _LONGEST_COMMAND, (context_id,))
+        if left:
+            raise self.broken("more follows the last fragment of its answer")
+        answer = self._understand(commands.response, command)
         if (answer.field, answer.message_id) != (field, self._message_id):
-            raise self._broken("it answers what was not asked")
+            raise self.broken("it answers what was not asked")
         return answer.status
 
-    def _command(self, context_id: int, until: float) -> bytes:
-        """The next command set, put together from its fragments (PS3.8 E.2)."""
-        command = bytearray()
+    def _understand(self, read: Callable[[bytes], _Read], command: bytes) -> _Read:
+        try:
+            return read(command)
+        except InvalidData as error:
+            raise self.broken(error.message) from error
+
+    def _gather(
+        self, fragments: Iterator[_Fragment], kind: int, largest: int, contexts: Collection[int]
+    ) -> tuple[int, bytes, int]:
+        """A command set (kind COMMAND) or data set (0) from its fragments: context, bytes, and what follows them."""
+        gathered = bytearray()
+        while True:
+            number, control, value, left = next(fragments)
+            if number not in contexts:
+                raise self.broken("a presentation data value of another context")
+            if control & pdata.COMMAND != kind or len(gathered) + len(value) > largest:
+                raise self.broken("it answers with a data set, or without end")
+            gathered += value
+            if control & pdata.LAST:
+                return number, bytes(gathered), left
+
+    def _fragments(self, until: float) -> Iterator[_Fragment]:
+        """Presentation data values as they come (PS3.8 9.3.5.1)."""
         while True:
             kind, body = self._pdu(until)
             if kind != pdata.P_DATA_TF:
                 raise self._ended(kind)
-            position = 0
-            while position < len(body):
-                (length, number, control) = struct.unpack_from(">LBB", body.ljust(position + 6, b"\0"), position)
-                if not 2 <= length <= len(body) - position - 4 or number != context_id:
-                    raise self._broken("a presentation data value lies about its length or its context")
-                if not control & pdata.COMMAND or len(command) + length > _LONGEST_COMMAND:
-                    raise self._broken("it answers with a data set, or without end")
-                command += body[position + 6 : position + 4 + length]
-                position += 4 + length
-                if control & pdata.LAST:
-                    if position < len(body):
-                        raise self._broken("more follows the last fragment of its answer")
-                    return bytes(command)
+            end = 0
+            while end < len(body):
+                (length, number, control) = struct.unpack_from(">LBB", body.ljust(end + 6, b"\0"), end)
+                if not 2 <= length <= len(body) - end - 4:
+                    raise self.broken("a presentation data value lies about its length")
+                start, end = end + 6, end + 4 + length
+                yield number, control, body[start:end], len(body) - end
 
     def _ended(self, kind: int) -> TransientError:
         if kind == _RELEASE_RQ:
@@ -232,7 +289,7 @@ class Requestor:
         kind, length = struct.unpack(">BxL", self._bytes(6, until))
         least, most = _LENGTHS.get(kind, (0, -1))
         if not least <= length <= most:
-            raise self._broken(f"it sends a PDU of type {kind:02X}h and length {length}")
+            raise self.broken(f"it sends a PDU of type {kind:02X}h and length {length}")
         return kind, self._bytes(length, until)
 
     def _bytes(self, size: int, until: float) -> bytes:
@@ -266,10 +323,6 @@ class Requestor:
             return TransientError("the destination does not answer or read in time", association=self.name)
         self.close()
         return TransientError("the association was lost", association=self.name)
-
-    def _broken(self, what: str) -> TransientError:
-        self.abort()
-        return TransientError(f"the destination breaks the protocol: {what}", association=self.name)
 
 
 def _association_request(destination: DicomDestination, proposal: list[PresentationContext]) -> bytes:

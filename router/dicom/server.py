@@ -12,8 +12,10 @@ from contextlib import suppress
 from typing import Protocol
 
 from router.config import Tls
+from router.dicom import dimse
 from router.dicom.acceptor import Desk
 from router.dicom.admission import Admission, Rejection, judge
+from router.dicom.commitment import Report, TakeReport
 from router.dicom.receiver import Receiver
 from router.dicom.store import Received, Refused, Sink
 from router.dicom.tls import server_context
@@ -41,7 +43,8 @@ class StorageServer:
     """Listens until stopped. `record` is told what happened, from several threads; it must not raise.
 
     With a Sink the associations are served by threads of this process, with WorkerCommands by processes. With `tls`
-    every connection must be TLS; ConfigurationError when its files do not serve.
+    every connection must be TLS; ConfigurationError when its files do not serve. With `take_report` destinations may
+    report on storage commitment; it is called from several threads.
     """
 
     def __init__(
@@ -52,9 +55,11 @@ class StorageServer:
         record: Callable[[Received | Refused], None],
         limits: Limits | None = None,
         tls: Tls | None = None,
+        take_report: TakeReport | None = None,
     ) -> None:
         self._sink = sink
-        self._register = _Register(admission, record)
+        self._reports = take_report is not None
+        self._register = _Register(admission, record, take_report or _not_asked)
         self._limits = limits or Limits()
         self._tls = tls
         self._context = None if tls is None else server_context(tls)
@@ -96,8 +101,8 @@ class StorageServer:
 
     def _open_hall(self, desk: Desk) -> _Hall:
         if isinstance(self._sink, WorkerCommands):
-            return Workers(self._sink, desk, self._limits, self._receiving_ae, self._tls)
-        return Receiver(self._sink, desk, self._limits, self._receiving_ae, self._context)
+            return Workers(self._sink, desk, self._limits, self._receiving_ae, self._tls, reports=self._reports)
+        return Receiver(self._sink, desk, self._limits, self._receiving_ae, self._context, reports=self._reports)
 
     def _listen(self, listener: socket.socket, hall: _Hall) -> None:
         while not self._stopping.is_set():
@@ -112,12 +117,19 @@ class StorageServer:
             hall.take(connection, number, str(address[0]))
 
 
+def _not_asked(report: Report) -> int:
+    return dimse.INVALID_ARGUMENT_VALUE
+
+
 class _Register:
     """The desk of the main process: who is in, counted by sender."""
 
-    def __init__(self, admission: Admission, record: Callable[[Received | Refused], None]) -> None:
+    def __init__(
+        self, admission: Admission, record: Callable[[Received | Refused], None], take_report: TakeReport
+    ) -> None:
         self._admission = admission
         self.record = record
+        self.report = take_report
         self._lock = threading.Lock()
         self._addresses: dict[int, str] = {}
         self._senders: dict[int, tuple[str, str]] = {}

@@ -21,6 +21,7 @@ from router.errors import IntegrityError, InvalidData, RouterError, TransientErr
 
 _WORTH_ANOTHER = 8  # instances that pay for one more association
 _BEHIND = 16  # results that wait for the caller before the other associations do; one for each of them fits
+_MOST_LOSSES = 3  # instances with which a session loses its association before it is given up
 
 _log = logging.getLogger(__name__)
 
@@ -38,12 +39,21 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the destination answered for one instance, over which association."""
+    """What the destination answered for one instance, over which association.
+
+    `status` is None where the association was lost with it under way; then `trouble` says how.
+    """
 
     key: int
-    status: int
+    status: int | None
     verdict: Verdict
     association: str
+    trouble: str = ""
+
+    @property
+    def why(self) -> str:
+        """The answer in words."""
+        return self.trouble if self.status is None else f"status {self.status:04X}"
 
 
 Associate = Callable[[Sequence[Context]], Requestor]
@@ -60,15 +70,18 @@ class Session:
         self._lock = threading.Lock()
         self._kept: list[Requestor] = []
         self._closed = False
+        self._losses = 0
 
     def send(self, items: Sequence[Outgoing], stop: Stop) -> Iterator[Result]:
         """Yields each instance's result as soon as it is known; ends early, between instances, when `stop()` is true.
 
         Of more than a few instances several are under way at a time, over as many associations. An instance whose
-        contexts are not accepted is refused (0122) and does not stop the others.
+        contexts are not accepted is refused (0122) and does not stop the others; nor does one with which the
+        association is aborted, breaks or times out: it is LOST, and the rest goes on over a new association.
         Raises DestinationDown (no association can be had, or it is rejected for configuration), TransientError
-        (congestion, aborted or timed out in the middle), IntegrityError (a stored file is missing or is not what the
-        ledger says; its `key` is in the fields); what the other associations had under way is yielded before.
+        (congestion, or too many instances of this session were LOST), IntegrityError (a stored file is missing or is
+        not what the ledger says; its `key` is in the fields); what the other associations had under way is yielded
+        before.
         """
         for proposal in propose(items, self._offers):
             if stop():
@@ -83,7 +96,12 @@ class Session:
             self._end(association)
 
     def borrow(self, contexts: Sequence[Context], slot: Callable[[], bool]) -> Requestor | None:
-        """An association with these contexts, kept from before or new; None when `slot` gives none for a new one."""
+        """An association with these contexts, kept from before or new; None when `slot` gives none for a new one.
+
+        Raises TransientError when the session has lost too many.
+        """
+        if self._losses >= _MOST_LOSSES:
+            raise TransientError(f"the association was lost with {self._losses} instances one after the other")
         kept = self._one_kept()
         if kept is not None and kept.is_quiet and kept.proposed.issuperset(contexts):
             return kept
@@ -96,6 +114,10 @@ class Session:
         except BaseException:
             self._slots.give()
             raise
+
+    def lose(self) -> None:
+        """An association was lost with an instance under way."""
+        self._losses += 1
 
     def give_back(self, association: Requestor) -> None:
         """Kept for the next use, unless it is lost, the session is over, or somebody else waits to send."""
@@ -117,7 +139,8 @@ class Session:
 class _Round:
     """The instances of one proposal. The caller's thread sends over one association, others join in beside it.
 
-    An association beside the caller's that cannot be had or is lost costs nothing: its instance goes back to the rest.
+    An association beside the caller's that cannot be had or is lost costs nothing: perhaps the destination wants no
+    more of them. Its instance is tried once more, last, over the caller's; only one that loses that is LOST.
     """
 
     def __init__(self, session: Session, slots: Slots, offers: Offers, proposal: Proposal[Outgoing]) -> None:
@@ -126,6 +149,8 @@ class _Round:
         self._offers = offers
         self._contexts = proposal.contexts
         self._items = deque(proposal.items)
+        self._once_more: deque[Outgoing] = deque()
+        self._own: Requestor | None = None
         self._results: Queue[Result | Exception | None] = Queue(_BEHIND)
         self._lock = threading.Lock()
         self._working = 0
@@ -133,13 +158,12 @@ class _Round:
         self._trouble: Exception | None = None
 
     def run(self, stop: Stop) -> Iterator[Result]:
-        own = self._session.borrow(self._contexts, lambda: self._slots.take(stop))
-        if own is None:
+        if self._association(stop) is None:
             return
         try:
             self._call_others()
             try:
-                yield from self._alongside(own, stop)
+                yield from self._alongside(stop)
             except RouterError as error:
                 self._trouble = error
             self._ending = True
@@ -150,16 +174,39 @@ class _Round:
             self._ending = True
             for _ in self._rest():
                 pass  # the caller has gone: what others still finish is sent again some day
+            self._give_back()
+
+    def _association(self, stop: Stop) -> Requestor | None:
+        """The caller's: the one it had, or a new one where that has ended; None when stopped before there was one."""
+        if self._own is None or not self._own.is_quiet:
+            self._give_back()
+            self._own = self._session.borrow(self._contexts, lambda: self._slots.take(stop))
+        return self._own
+
+    def _give_back(self) -> None:
+        own, self._own = self._own, None
+        if own is not None:
             self._session.give_back(own)
 
-    def _alongside(self, own: Requestor, stop: Stop) -> Iterator[Result]:
-        while self._items:
-            while not self._ending and not stop() and (item := self._next()) is not None:
-                yield _deliver(own, item, self._offers)
-                yield from self._arrived(wait=False)
-            if self._items:
+    def _alongside(self, stop: Stop) -> Iterator[Result]:
+        while self._items or self._once_more:
+            if self._ending or stop() or (own := self._association(stop)) is None:
                 return
-            yield from self._rest()
+            if (item := self._next(self._items) or self._next(self._once_more)) is not None:
+                yield self._tried(own, item)
+            yield from self._arrived(wait=False)
+            if not self._items:
+                yield from self._rest()  # it may leave something to be tried once more
+
+    def _tried(self, own: Requestor, item: Outgoing) -> Result:
+        try:
+            return _deliver(own, item, self._offers)
+        except TransientError as error:
+            if own.is_open:
+                raise
+            self._session.lose()
+            _log.info("an association is lost with instance %s: %s", item.sop_instance, error)
+            return Result(item.key, None, Verdict.LOST, own.name, error.message)
 
     def _rest(self) -> Iterator[Result]:
         """What the others still have under way."""
@@ -176,9 +223,10 @@ class _Round:
             elif arrived is not None:
                 yield arrived
 
-    def _next(self) -> Outgoing | None:
+    @staticmethod
+    def _next(items: deque[Outgoing]) -> Outgoing | None:
         try:
-            return self._items.popleft()
+            return items.popleft()
         except IndexError:
             return None
 
@@ -204,12 +252,14 @@ class _Round:
 
     def _beside(self, association: Requestor) -> None:
         try:
-            while not self._ending and not self._slots.wanted and (item := self._next()) is not None:
+            while not self._ending and not self._slots.wanted and association.is_quiet:
+                if (item := self._next(self._items)) is None:
+                    break
                 try:
                     self._results.put(_deliver(association, item, self._offers))
                 except TransientError as error:
                     _log.info("an association is given up: %s", error)
-                    self._items.appendleft(item)
+                    self._once_more.append(item)
                     break
         except Exception as error:  # noqa: BLE001  # the top of a thread: the caller raises it
             self._results.put(error)

@@ -1,8 +1,20 @@
-"""What a peer's answer means for the sender: C-STORE status (PS3.4 B.2.3, PS3.7 C) and A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
+"""What a peer's answer means for the sender: C-STORE status (PS3.4 B.2.3, PS3.7 C), A-ASSOCIATE-RJ (PS3.8 9.3.4), and
+the failure reason of a storage commitment (PS3.3 C.14.1.1).
+"""
 
 from enum import StrEnum
 
 SOP_CLASS_NOT_SUPPORTED = 0x0122
+NO_SUCH_INSTANCE = 0x0112
+_CLASS_CONFLICT = 0x0119
+_FAILURE_REASONS = {
+    0x0110: "processing failure",
+    NO_SUCH_INSTANCE: "no such object instance",
+    0x0213: "resource limitation",
+    SOP_CLASS_NOT_SUPPORTED: "referenced SOP class not supported",
+    _CLASS_CONFLICT: "class/instance conflict",
+    0x0131: "duplicate transaction UID",
+}
 
 _STORED = frozenset(
     {0x0000, 0x0001, 0x0107, 0x0116}
@@ -13,11 +25,12 @@ _REFUSED = frozenset(
 
 
 class Verdict(StrEnum):
-    """What becomes of one instance after one response."""
+    """What becomes of one instance after one response; LOST when the association ended instead of one."""
 
     STORED = "stored"
     LATER = "later"
     REFUSED = "refused"
+    LOST = "lost"
 
 
 class Cause(StrEnum):
@@ -39,6 +52,21 @@ def classify(status: int) -> Verdict:
     if status in _REFUSED or 0xA900 <= status <= 0xA9FF or 0xC000 <= status <= 0xCFFF:
         return Verdict.REFUSED
     return Verdict.LATER
+
+
+def uncommitted(reason: int) -> Verdict:
+    """The verdict on one instance that the destination does not commit to.
+
+    A SOP class that it does not support or holds otherwise will not be committed however often it is asked for; of
+    all else (a failure in processing, a lack of resources, an instance not there, a transaction UID used before) the
+    next request may find another state.
+    """
+    return Verdict.REFUSED if reason in {SOP_CLASS_NOT_SUPPORTED, _CLASS_CONFLICT} else Verdict.LATER
+
+
+def failure_reason(reason: int) -> str:
+    """A failure reason in the standard's words."""
+    return f"{reason:04X} {_FAILURE_REASONS.get(reason, 'a reason that the standard does not know')}"
 
 
 def rejection(result: int, source: int, reason: int) -> Cause:

@@ -1,10 +1,16 @@
 """UIDs from the wire: lenient as a value, strict as a file name (PS3.5 9.1)."""
 
 import re
+import uuid
 
 from router.errors import InvalidData
 
 _UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+
+
+def random_uid(sixteen: bytes) -> str:
+    """A UID that nobody can guess, from so many random bytes (PS3.5 B.2)."""
+    return f"2.25.{uuid.UUID(bytes=sixteen, version=4).int}"
 
 
 def clean(value: str) -> str:

@@ -1,5 +1,6 @@
 """Receive workers, seen from both sides. A worker knows its sink and its channel, nothing else of the node."""
 
+import itertools
 import logging
 import os
 import queue
@@ -11,25 +12,43 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from router.config import Tls
+from router.dicom import dimse
 from router.dicom.acceptor import Desk
 from router.dicom.admission import Rejection
-from router.dicom.channel import Answer, Ask, Begin, Channel, Ended, Message, Outcomes, Ready, Stop, Take
+from router.dicom.channel import (
+    Answer,
+    Ask,
+    Begin,
+    Channel,
+    Ended,
+    Message,
+    Outcomes,
+    Ready,
+    Reported,
+    Stop,
+    Take,
+    Taken,
+)
+from router.dicom.commitment import Report
 from router.dicom.receiver import Receiver
 from router.dicom.store import Received, Refused, Sink
 from router.dicom.tls import server_context
 from router.dicom.wire import Limits
-from router.errors import ConfigurationError
+from router.errors import ConfigurationError, traceback_of
 
 _SEND_SECONDS = 5.0  # a worker that takes no message for so long is broken
 _RESTART_SECONDS = 1.0
 _END_SECONDS = 5.0
 _READY_SECONDS = 20.0
+_REPORT_SECONDS = 30.0  # the peer is then told to report again
 _GATHER_SECONDS = 0.02  # what happens within this time is told together
 _MOST_TOLD = 100  # in one message
 _UNSAID = Rejection(2, 3, 1, "the node is stopping")
 
+_Question = tuple[type[Ask | Reported], int]
 _log = logging.getLogger(__name__)
 
 
@@ -55,11 +74,18 @@ class Workers:
     """The worker processes, seen from the main one. A worker that ends is started anew."""
 
     def __init__(
-        self, commands: WorkerCommands, desk: Desk, limits: Limits, receiving_ae: str | None, tls: Tls | None
+        self,
+        commands: WorkerCommands,
+        desk: Desk,
+        limits: Limits,
+        receiving_ae: str | None,
+        tls: Tls | None,
+        *,
+        reports: bool,
     ) -> None:
         self._commands = commands.commands
         self._desk = desk
-        self._begin = Begin(limits, receiving_ae, tls)
+        self._begin = Begin(limits, receiving_ae, tls, reports)
         self._workers: list[_Worker] = []
         self._vacant: list[Sequence[str]] = []
         self._asked: list[tuple[_Worker, Ask]] = []
@@ -67,15 +93,19 @@ class Workers:
         self._stopping = False
         self._selector = selectors.DefaultSelector()
         self._outcomes: queue.SimpleQueue[tuple[Received | Refused, ...] | None] = queue.SimpleQueue()
+        self._reported: queue.SimpleQueue[tuple[_Worker, Reported] | None] = queue.SimpleQueue()
         self._ready = threading.Semaphore(0)
         self._listening = threading.Thread(target=self._listen, name="dicom-workers", daemon=True)
         self._recording = threading.Thread(target=self._record, name="dicom-record", daemon=True)
+        # Reports wait for the database, so they have a thread of their own.
+        self._reporting = threading.Thread(target=self._take_reports, name="dicom-report", daemon=True)
 
     def start(self) -> None:
         """Start every worker; ConfigurationError when one does not come up. Later ones are not waited for."""
         for command in self._commands:
             self._hire(command)
         self._recording.start()
+        self._reporting.start()
         self._listening.start()
         until = time.monotonic() + _READY_SECONDS
         for _ in self._commands:
@@ -109,7 +139,9 @@ class Workers:
                 worker.process.wait()
         self._listening.join()
         self._outcomes.put(None)
+        self._reported.put(None)
         self._recording.join()
+        self._reporting.join()
         self._selector.close()
 
     def _hire(self, command: Sequence[str]) -> None:
@@ -154,6 +186,8 @@ class Workers:
             self._asked.append((worker, message))
         elif isinstance(message, Ended):
             self._forget(worker, message.number)
+        elif isinstance(message, Reported):
+            self._reported.put((worker, message))
         elif isinstance(message, Outcomes):
             self._outcomes.put(message.happened)
         elif isinstance(message, Ready):
@@ -193,32 +227,55 @@ class Workers:
             for outcome in happened:
                 self._desk.record(outcome)
 
+    def _take_reports(self) -> None:
+        while (reported := self._reported.get()) is not None:
+            worker, message = reported
+            self._tell(worker, Taken(message.number, self._take_report(message)))
+
+    def _take_report(self, message: Reported) -> int:
+        try:
+            return self._desk.report(message.report)
+        except Exception as error:  # noqa: BLE001 the thread's top: a defect costs this report only, which comes again
+            _log.error("a report is not taken by a defect: %s at %s", type(error).__name__, traceback_of(error))
+            return dimse.PROCESSING_FAILURE
+
 
 class _RemoteDesk:
     """The desk of the main process, as a worker sees it."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._answers: dict[int, queue.SimpleQueue[Rejection | None]] = {}
+        self._answers: dict[_Question, queue.SimpleQueue[Any]] = {}
+        self._reports = itertools.count(1)
         self._happened: deque[Received | Refused] = deque()
         self._told = threading.Event()
         self._telling = threading.Lock()
         threading.Thread(target=self._keep_telling, name="dicom-telling", daemon=True).start()
 
     def admit(self, number: int, called: str, calling: str) -> Rejection | None:
-        answer = self._answers[number] = queue.SimpleQueue()
-        self._send(Ask(number, called, calling))
-        try:
-            return answer.get(timeout=_SEND_SECONDS)
-        except queue.Empty:
-            return _UNSAID
-        finally:
-            del self._answers[number]
+        rejection: Rejection | None = self._ask(Ask(number, called, calling), _SEND_SECONDS, _UNSAID)
+        return rejection
 
-    def answered(self, answer: Answer) -> None:
-        waiting = self._answers.get(answer.number)
+    def report(self, report: Report) -> int:
+        status: int = self._ask(Reported(next(self._reports), report), _REPORT_SECONDS, dimse.PROCESSING_FAILURE)
+        return status
+
+    def _ask(self, question: Ask | Reported, seconds: float, otherwise: Rejection | int) -> Any:
+        key = type(question), question.number
+        answer = self._answers[key] = queue.SimpleQueue()
+        self._send(question)
+        try:
+            return answer.get(timeout=seconds)
+        except queue.Empty:
+            return otherwise
+        finally:
+            del self._answers[key]
+
+    def answered(self, question: _Question, answer: Rejection | int | None) -> None:
+        """What the main process says; too late for a question that nobody waits with any more."""
+        waiting = self._answers.get(question)
         if waiting is not None:
-            waiting.put(answer.rejection)
+            waiting.put(answer)
 
     def ended(self, number: int) -> None:
         self._send(Ended(number))
@@ -255,7 +312,7 @@ def work(descriptor: int, sink: Sink) -> None:
     if first is None or not isinstance(begin := first[0], Begin):
         return
     tls = None if begin.tls is None else server_context(begin.tls)
-    receiver = Receiver(sink, desk, begin.limits, begin.receiving_ae, tls)
+    receiver = Receiver(sink, desk, begin.limits, begin.receiving_ae, tls, reports=begin.reports)
     receiver.start()
     channel.send(Ready())
     while (received := channel.receive()) is not None:
@@ -263,7 +320,9 @@ def work(descriptor: int, sink: Sink) -> None:
         if isinstance(message, Take) and connection is not None:
             receiver.take(connection, message.number, message.address)
         elif isinstance(message, Answer):
-            desk.answered(message)
+            desk.answered((Ask, message.number), message.rejection)
+        elif isinstance(message, Taken):
+            desk.answered((Reported, message.number), message.status)
         elif isinstance(message, Stop):
             receiver.stop(message.grace_seconds)
             desk.tell()

@@ -1,7 +1,10 @@
-"""AgeDisplay (年龄) from dates."""
+"""AgeDisplay (年龄) from dates, and back."""
 
+import re
 from calendar import monthrange
 from datetime import date
+
+_DAYS = {"岁": 365.2425, "月": 30.436875, "周": 7, "天": 1, "小时": 1 / 24}
 
 
 def age_display(birth: date, day: date) -> str:
@@ -20,6 +23,19 @@ def age_display(birth: date, day: date) -> str:
     if months == 0:
         return f"{days}天"
     return _parts((months, "月"), (days // 7, "周"), (days % 7, "天"))
+
+
+def age_days(shown: str) -> tuple[float, float]:
+    """The fewest and the most days that an age as `age_display` shows it may stand for.
+
+    Its last unit leaves room, and so do three days for months of different length. Years alone may be a year too many,
+    since many systems only subtract the years.
+    """
+    amounts = [(int(number), unit) for number, unit in re.findall(r"([0-9]+)(岁|月|周|天|小时)", shown)]
+    days = sum(number * _DAYS[unit] for number, unit in amounts)
+    room = _DAYS[amounts[-1][1]]
+    fewest = days - room if [unit for _, unit in amounts] == ["岁"] else days
+    return fewest - 3, days + room + 3
 
 
 def _parts(*amounts: tuple[int, str]) -> str:

@@ -1,44 +1,41 @@
-"""The gaps that a RIS leaves, filled from what the node knows for certain; never an invented value."""
+"""The gaps that a RIS leaves, filled from what the node knows for certain; never an invented value.
 
-from collections.abc import Callable, Iterable, Mapping
+What fills which field is declared in FIELDS. What the RIS gives wins; a source that says otherwise is noted.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from router.config import Hospital
+from router.config import Department, Device, Hospital
 from router.exam.age import age_display
-from router.exam.fields import BY_PATH, FIELDS, FIELDS_OF, PROCEDURE, SECTION_NAMES, Field
-from router.exam.validate import Fault, unlisted
-from router.exam.values import converted, datetime_text, is_empty, stripped
+from router.exam.codes import NO_TABLES, Entry, Table, Tables
+from router.exam.faults import Fault, name_of, show
+from router.exam.fields import BY_PATH, FIELDS, FIELDS_OF, PROCEDURE, SECTION_NAMES, SOURCES, Field, Source
+from router.exam.offers import (
+    StudyFacts,
+    department_offers,
+    device_offers,
+    earliest_first,
+    hospital_offers,
+    sender_offers,
+    study_offers,
+)  # fmt: skip
+from router.exam.validate import unlisted
+from router.exam.values import converted, is_empty, stripped, uids
 from router.exam.write import ordered
 
 _CHINA = ZoneInfo("Asia/Shanghai")
-_NOT_IMAGES = frozenset({"SR", "KO", "PR"})  # made from images, often on a workstation: they tell nothing of the device
-
-
-@dataclass(frozen=True, slots=True)
-class StudyFacts:
-    """What DICOM says of one joined study.
-
-    `study_date` is DA and TM joined, or yyyy-MM-dd HH:mm:ss; a day without a time is no source. `modality` may name
-    several, separated by backslashes (0008,0061).
-    """
-
-    uid: str
-    accession_number: str = ""
-    study_date: str = ""
-    description: str = ""
-    modality: str = ""
-    manufacturer: str = ""
-    model: str = ""
-    station_name: str = ""
+_FREE_TEXT = frozenset({"Order.DeviceName", "Study.StudyDescription"})  # differ by nature, and say nothing by it
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where gaps are filled from.
 
-    `image_count` is the number of instances selected for the destination, if known; `zone` that of times without one.
+    `branch` is that of the exam; `modality_aes` are the calling AE titles that are a modality's own; `image_count`
+    is the number of instances selected for the destination, if known; `zone` that of times without one.
     """
 
     hospital: Hospital
@@ -46,6 +43,10 @@ class Sources:
     studies: tuple[StudyFacts, ...] = ()
     image_count: int | None = None
     zone: ZoneInfo = _CHINA
+    tables: Tables = field(default_factory=lambda: NO_TABLES)
+    devices: tuple[Device, ...] = ()
+    departments: tuple[Department, ...] = ()
+    modality_aes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,44 +59,79 @@ class Filled:
 
 @dataclass(slots=True)
 class _Draft:
-    """The document as flat paths. Only what is not empty is in `values`."""
+    """The document as flat paths. Only what is not empty is in `values`; `given` are the paths that the RIS fills."""
 
     zone: ZoneInfo
+    given: frozenset[str] = frozenset()
     values: dict[str, object] = field(default_factory=dict)
     notes: list[Fault] = field(default_factory=list)
 
-    def note(self, path: str, message: str) -> None:
-        known = BY_PATH.get(path)
-        self.notes.append(Fault(path, known.name if known else SECTION_NAMES.get(path, ""), message))
+    def note(self, path: str, text: str) -> None:
+        self.notes.append(Fault(path, name_of(path), text))
 
-    def gap(self, path: str, value: object) -> bool:
-        """Take `value` where the RIS gave nothing; whether it was taken."""
-        if path in self.values or is_empty(value):
-            return False
-        self.values[path] = value
-        return True
+    def text(self, path: str) -> str:
+        return stripped(self.values.get(path))
+
+    def take(self, source: Source, offers: Mapping[str, object]) -> None:
+        """Fill the gaps that FIELDS lets `source` fill; note where it says otherwise than the RIS."""
+        for path, offered in offers.items():
+            one = BY_PATH[path]
+            if source not in one.sources or is_empty(offered):
+                continue
+            given = self.values.setdefault(path, offered)
+            if path in self.given and path not in _FREE_TEXT and _contradict(one, given, offered):
+                ris, other = show(one, given), show(one, offered)
+                self.note(path, f"the RIS gives {ris}, which is sent; {SOURCES[source]}: {other}")
 
 
 def fill(document: Mapping[str, object], sources: Sources) -> Filled:
     """`document` with its gaps filled, its values in the standard's types, and nothing that the standard does not list.
 
-    What the RIS gives wins; only ImageCount is the node's own. A value that cannot be what the standard wants stays
-    as it is, for `validate` to name.
+    Only ImageCount is always the node's own. A value that cannot be what the standard wants stays as it is, for
+    `validate` to name.
     """
     draft = _Draft(sources.zone)
-    _take(draft, document)
-    _from_hospital(draft, sources)
-    _from_studies(draft, sources.studies)
-    _computed(draft, sources.image_count)
+    _read(draft, document)
+    _translate(draft, sources.tables)
+    draft.given = frozenset(draft.values)
+    _from_sources(draft, sources)
+    _standardise(draft, sources.tables)
+    _list_studies(draft, sources.studies)
+    _compute(draft)
+    _count(draft, sources.image_count)
     return Filled(ordered(_nested(draft)), tuple(draft.notes))
 
 
-def _take(draft: _Draft, document: Mapping[str, object]) -> None:
-    _take_object(draft, document, "", "")
+def _from_sources(draft: _Draft, sources: Sources) -> None:
+    studies = earliest_first(sources.studies, draft.zone)
+    facts, differ = study_offers(studies, draft.zone)
+    for path in differ:
+        if path not in draft.values and path not in _FREE_TEXT:
+            draft.note(path, "the joined studies differ: taken from the first that tells it")
+    device = device_offers(studies, sources.devices)
+    draft.take("hospital", hospital_offers(sources.hospital, _branch(draft, sources)))
+    draft.take("device", device.values)
+    draft.take("sender", sender_offers(studies, sources.modality_aes))
+    draft.take("study", facts)
+    draft.take("department", department_offers(sources.departments, draft.values, device.department, sources.branch))
+
+
+def _branch(draft: _Draft, sources: Sources) -> str:
+    """The branch that the RIS names, where it is a configured one; else the one that the exam came by."""
+    given = draft.text("HospitalBranchCode")
+    configured = {sources.hospital.HospitalBranchCode, *(branch.code for branch in sources.hospital.branch)}
+    return given if given in configured else sources.branch
+
+
+# -- what the RIS gives
+
+
+def _read(draft: _Draft, document: Mapping[str, object]) -> None:
+    _read_object(draft, document, "", "")
     for section in SECTION_NAMES:
         given = document.get(section)
         if isinstance(given, Mapping):
-            _take_object(draft, given, section, section + ".")
+            _read_object(draft, given, section, section + ".")
         elif not is_empty(given):
             draft.note(section, "not an object; left out")
     procedures = draft.values.get("Order.Procedures")
@@ -103,7 +139,7 @@ def _take(draft: _Draft, document: Mapping[str, object]) -> None:
         draft.values["Order.Procedures"] = [_procedure(draft, i, given) for i, given in enumerate(procedures)]
 
 
-def _take_object(draft: _Draft, given: Mapping[str, object], parent: str, prefix: str) -> None:
+def _read_object(draft: _Draft, given: Mapping[str, object], parent: str, prefix: str) -> None:
     _note_unlisted(draft, given, parent, prefix)
     for one in FIELDS_OF[parent]:
         if not is_empty(value := given.get(one.key)):
@@ -128,43 +164,56 @@ def _typed(one: Field, value: object, zone: ZoneInfo) -> object:
     return value if result is None else result
 
 
-def _from_hospital(draft: _Draft, sources: Sources) -> None:
-    hospital = sources.hospital
-    draft.gap("USCI", hospital.USCI)
-    draft.gap("HospitalCode", hospital.HospitalCode)
-    draft.gap("HospitalName", hospital.HospitalName)
-    draft.gap("HospitalBranchCode", sources.branch or hospital.HospitalBranchCode)
+# -- code tables
 
 
-def _from_studies(draft: _Draft, given: Iterable[StudyFacts]) -> None:
-    dated = {study: datetime_text(study.study_date, draft.zone) or "" for study in given}
-    studies = sorted(dated, key=lambda study: (dated[study] or "9999", study.uid))
-    imaging = [study for study in studies if not study.modality or _image_modality(study)]
-    _gap_from(draft, "Order.AccessionNumber", studies, lambda study: study.accession_number)
-    _gap_from(draft, "Order.DeviceName", imaging, lambda study: study.station_name)
-    _gap_from(draft, "Order.DeviceManufacturer", imaging, lambda study: study.manufacturer)
-    _gap_from(draft, "Order.DeviceModel", imaging, lambda study: study.model)
-    _gap_from(draft, "Order.ModalityCode", imaging, _image_modality)
-    _gap_from(draft, "Study.StudyDescription", studies, lambda study: study.description)
-    draft.gap("Study.StudyDate", next((dated[study] for study in studies if dated[study]), ""))
-    _list_studies(draft, studies)
+def _translate(draft: _Draft, tables: Tables) -> None:
+    """What the hospital writes in a field that has no second one for the standard's code, as the standard's code."""
+    for one in FIELDS:
+        if one.table and not one.own and (value := draft.text(one.path)):
+            entry = tables[one.table].translated(value)
+            draft.values[one.path] = entry.code if entry else draft.values[one.path]
 
 
-def _image_modality(study: StudyFacts) -> str:
-    return next((m for m in map(stripped, study.modality.split("\\")) if m and m not in _NOT_IMAGES), "")
+def _standardise(draft: _Draft, tables: Tables) -> None:
+    """Standard codes and names beside the hospital's own ones."""
+    for one in FIELDS:
+        if one.own and not one.is_name and one.parent != PROCEDURE:
+            _pair(draft, one, draft.values, "", tables[one.table])
+    procedures = draft.values.get("Order.Procedures")
+    for index, element in enumerate(procedures if isinstance(procedures, list) else []):
+        for one in FIELDS_OF[PROCEDURE]:
+            if isinstance(element, dict) and one.own and not one.is_name:
+                _pair(draft, one, element, f"Order.Procedures[{index}].", tables[one.table])
 
 
-def _gap_from(draft: _Draft, path: str, studies: list[StudyFacts], said: Callable[[StudyFacts], str]) -> None:
-    values = list(dict.fromkeys(value for value in (stripped(said(study)) for study in studies) if value))
-    if values and draft.gap(path, values[0]) and len(values) > 1:
-        draft.note(path, "the joined studies differ; taken from the earliest")
+def _pair(draft: _Draft, one: Field, holder: dict[str, object], prefix: str, table: Table) -> None:
+    """Fill one standard code and name; `prefix` is that of the holder's keys, "" where they are whole paths."""
+    base = one.key.removesuffix("CodeStd") if prefix else one.own
+    keys = [base + end for end in ("Code", "Name", "CodeStd", "NameStd")]
+    own_code, own_name, code, name = (stripped(holder.get(key)) for key in keys)
+    own = table.of_own(own_code, own_name)
+    entry = table.entry(code) or (table.named(name) if not code else None) or (own if not code and not name else None)
+    if own is not None and (code or name) and not _same(own, code, name):
+        ours = f'"{own.code}" "{own.name}" for the own code or name'
+        draft.note(prefix + keys[2], f'the RIS gives "{code}" "{name}", which is sent; {SOURCES["table"]}: {ours}')
+    if entry is not None:
+        holder[keys[2]] = code or entry.code
+        holder[keys[3]] = name or entry.name
 
 
-def _list_studies(draft: _Draft, studies: list[StudyFacts]) -> None:
+def _same(own: Entry, code: str, name: str) -> bool:
+    return own.code == code if code else own.name == name
+
+
+# -- what the node works out
+
+
+def _list_studies(draft: _Draft, studies: tuple[StudyFacts, ...]) -> None:
     path = "Study.StudyInstanceUIDs"
-    given = draft.values.get(path, [])
-    listed = [_plain_uid(uid) for uid in (given if isinstance(given, list) else [given]) if not is_empty(uid)]
-    for study in studies:
+    given = uids(draft.values.get(path, []))
+    listed = list(given)
+    for study in earliest_first(studies, draft.zone):
         if study.uid not in listed:
             if given:
                 draft.note(path, f"the RIS does not list {study.uid}, which is joined to this exam")
@@ -172,29 +221,37 @@ def _list_studies(draft: _Draft, studies: list[StudyFacts]) -> None:
     draft.values[path] = [uid for i, uid in enumerate(listed) if uid not in listed[:i]]
 
 
-def _plain_uid(given: object) -> object:
-    return stripped(given) if isinstance(given, str) else given
-
-
-def _computed(draft: _Draft, image_count: int | None) -> None:
+def _compute(draft: _Draft) -> None:
     values = draft.values
-    if image_count is not None:
-        values["Study.ImageCount"] = image_count
-    draft.gap("Study.ImageCount", 0)
-    draft.gap("Patient.AgeDisplay", _age(values))
     for path, other in (("Order.CheckInTime", "Order.RegisterTime"), ("Order.RegisterTime", "Order.CheckInTime")):
-        if draft.gap(path, values.get(other)):
-            draft.note(path, f"absent; taken from {other} (登记时间)")
-    if draft.gap("Report.PositiveStatus", -1):
+        if path not in values and other in values:
+            values[path] = values[other]
+            draft.note(path, f"absent; taken from {other} ({name_of(other)})")
+    if age := _age(draft):
+        values.setdefault("Patient.AgeDisplay", age)
+    if "Report.PositiveStatus" not in values:
+        values["Report.PositiveStatus"] = -1
         draft.note("Report.PositiveStatus", "absent; -1 (unknown) is sent")
 
 
-def _age(values: Mapping[str, object]) -> str:
-    born, studied = values.get("Patient.DateOfBirth"), values.get("Study.StudyDate")
+def _age(draft: _Draft) -> str:
+    born, studied = draft.text("Patient.DateOfBirth"), draft.text("Study.StudyDate")[:10]
     try:
-        return age_display(date.fromisoformat(str(born)), date.fromisoformat(str(studied)[:10]))
+        return age_display(date.fromisoformat(born), date.fromisoformat(studied))
     except ValueError:
         return ""
+
+
+def _count(draft: _Draft, ours: int | None) -> None:
+    """The RIS's own count is what to expect, and is sent only while there is no other."""
+    path = "Study.ImageCount"
+    expected = draft.values.get(path)
+    if ours is not None and type(expected) is int and expected not in (0, ours):
+        draft.note(path, f"the RIS expects {expected}; {ours} instances are sent")
+    draft.values[path] = ours if ours is not None else expected or 0
+
+
+# -- the result
 
 
 def _nested(draft: _Draft) -> dict[str, object]:
@@ -212,3 +269,16 @@ def _nested(draft: _Draft) -> dict[str, object]:
 def _left_out(one: Field) -> bool:
     """Absent optional times and booleans have no empty form; every other absent key stays, empty."""
     return one.required == "never" and one.kind != "string"
+
+
+def _contradict(one: Field, given: object, offered: object) -> bool:
+    """Whether two values cannot both be right: of times the day counts; of texts, script by script, their words."""
+    first, second = stripped(given).casefold(), stripped(offered).casefold()
+    if one.kind == "datetime":
+        return first[:10] != second[:10]
+    if one.shown and first.isascii() != second.isascii():
+        return False
+    return first != second and not (one.path in _WORDED and (first in second or second in first))
+
+
+_WORDED = frozenset({"Order.DeviceManufacturer", "Order.DeviceModel"})

@@ -11,6 +11,9 @@ _USCI_WEIGHTS = tuple(pow(3, place, 31) for place in range(17))
 _CITIZEN = re.compile(r"[0-9]{17}[0-9Xx]")
 _CITIZEN_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CITIZEN_CHECKS = "10X98765432"
+_REGIONS = {1: range(1, 6), 2: range(1, 4), 3: range(1, 8), 4: range(1, 7), 5: range(5), 6: range(1, 6), 7: (1,),
+            8: (1, 2, 3), 9: (1,)}  # fmt: skip
+_PROVINCES = frozenset(f"{region}{place}" for region, places in _REGIONS.items() for place in places)
 
 
 def uid_ok(uid: str) -> bool:
@@ -40,6 +43,14 @@ def citizen_number_ok(number: str) -> bool:
         return False
     total = sum(int(digit) * weight for digit, weight in zip(number, _CITIZEN_WEIGHTS, strict=False))
     return number[17].upper() == _CITIZEN_CHECKS[total % 11]
+
+
+def citizen_division_ok(number: str) -> bool:
+    """Whether the first two digits are a province's (GB/T 2260), or 91, a foreigner's with permanent residence.
+
+    83 is the residence permit's of people of Taiwan. The counties behind them change too often to be listed here.
+    """
+    return number[:2] in _PROVINCES
 
 
 def citizen_birth_date(number: str) -> str:

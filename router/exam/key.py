@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from router.errors import InvalidData
 from router.exam.identifiers import uid_ok
-from router.exam.values import date_text, instant, integer, stripped
+from router.exam.values import date_text, instant, integer, stripped, uids
 
 REPORTED = "Reported"
 
@@ -64,13 +64,13 @@ def key_of(document: Mapping[str, object], *, zone: ZoneInfo, default_branch: st
     if not exam_id:
         raise InvalidData("no ExamId (检查记录ID)", hint="without it the RIS's exam cannot be told from others")
     order, report, study = (_section(document, name) for name in ("Order", "Report", "Study"))
-    uids = _uids(study.get("StudyInstanceUIDs"))
+    listed = _uids(study.get("StudyInstanceUIDs"))
     return ExamKey(
         branch=stripped(document.get("HospitalBranchCode")) or default_branch,
         exam_id=exam_id,
         accession_number=stripped(order.get("AccessionNumber")),
-        study_uids=tuple(uid for uid in uids if uid_ok(uid)),
-        bad_uids=tuple(uid for uid in uids if not uid_ok(uid)),
+        study_uids=tuple(uid for uid in listed if uid_ok(uid)),
+        bad_uids=tuple(uid for uid in listed if not uid_ok(uid)),
         patient=_patient(document),
         status=stripped(order.get("Status")),
         approve_time=instant(report.get("ApproveTime"), zone),
@@ -88,8 +88,7 @@ def _section(document: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 
 def _uids(given: object) -> tuple[str, ...]:
-    listed = given if isinstance(given, list) else [given]
-    return tuple(dict.fromkeys(uid for uid in map(stripped, listed) if uid))
+    return tuple(dict.fromkeys(uid for uid in map(stripped, uids(given)) if uid))
 
 
 def _patient(document: Mapping[str, object]) -> ExamPatient:

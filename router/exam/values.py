@@ -16,6 +16,7 @@ _MIDNIGHT = r"(?:[ T]00:00(?::00(?:\.0+)?)?)?"
 _SEPARATED_DATE = re.compile(r"([0-9]{4})[-/]([0-9]{1,2})[-/]([0-9]{1,2})" + _MIDNIGHT)
 _COMPACT_DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_BETWEEN_UIDS = re.compile(r"[\\,;|\s]+")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -86,6 +87,12 @@ def date_text(value: object) -> str | None:
         return match and date(*map(int, match.groups())).isoformat()
     except ValueError:
         return None
+
+
+def uids(value: object) -> list[object]:
+    """The elements of an array of UIDs, or of one text that holds several; blanks around them and empty ones go."""
+    listed = value if isinstance(value, list) else _BETWEEN_UIDS.split(value) if isinstance(value, str) else [value]
+    return [stripped(uid) if isinstance(uid, str) else uid for uid in listed if not is_empty(uid)]
 
 
 def converted(value: object, kind: Kind, zone: ZoneInfo) -> object:

@@ -4,31 +4,32 @@ Idempotent: an incoming name goes only after the row is committed, so a crash at
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from router.catalogue.instances import Instances, Known, NewInstance
 from router.clock import Clock
-from router.dicom.header import digest, read_header
+from router.dicom.header import read_instance
 from router.errors import InvalidData, traceback_of
 from router.events import Event, Journal, Kind
-from router.model import Header
-from router.series.classify import classify
+from router.model import Digests, Header
+from router.series.classify import Rulebook, classify
 from router.series.rules import Rule
 from router.storage import Storage
 from router.storage.incoming import arrival_of
 from router.storage.studies import Filing
 
 BATCH = 64
+_QUIET_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
     path: Path
     header: Header
-    digest: str
+    digests: Digests
     size: int
     received: datetime
 
@@ -37,13 +38,16 @@ class Cataloguer:
     """Catalogues what has been acknowledged, batch by batch."""
 
     def __init__(
-        self, storage: Storage, instances: Instances, rules: Sequence[Rule], journal: Journal, clock: Clock
-    ) -> None:
+        self, storage: Storage, instances: Instances, book: Callable[[], Rulebook], settle: Callable[[str], object],
+        journal: Journal, clock: Clock,
+    ) -> None:  # fmt: skip
         self._incoming = storage.incoming
         self._studies = storage.studies
         self._quarantine = storage.quarantine
         self._instances = instances
-        self._rules = rules
+        self._book = book
+        self._settle = settle
+        self._unsettled: dict[str, float] = {}
         self._journal = journal
         self._clock = clock
 
@@ -58,11 +62,26 @@ class Cataloguer:
             self._instances.add([new for _, new in filings])
             self._doubt_shared(arrivals, known)
             self._studies.release([arrival.path for arrival in arrivals])
+            self._note_unsettled(arrivals)
+        self._settle_quiet()
         return len(paths)
+
+    def _note_unsettled(self, arrivals: Sequence[_Arrival]) -> None:
+        now = self._clock.monotonic()
+        self._unsettled.update((arrival.header.uids.study, now) for arrival in arrivals)
+
+    def _settle_quiet(self) -> None:
+        """Classes that depend on the neighbours, once a study pauses; at the latest its selection settles them."""
+        before = self._clock.monotonic() - _QUIET_SECONDS
+        for study in [study for study, last in self._unsettled.items() if last <= before]:
+            self._settle(study)
+            del self._unsettled[study]
 
     def _read(self, path: Path) -> _Arrival | None:
         try:
-            return _Arrival(path, read_header(path), digest(path), path.stat().st_size, arrival_of(path))
+            with path.open("rb") as file:
+                header, digests = read_instance(file)
+            return _Arrival(path, header, digests, path.stat().st_size, arrival_of(path))
         except (OSError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001  # parsers raise anything; one file must not stop the others
@@ -75,6 +94,8 @@ class Cataloguer:
 
     def _plan(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> list[tuple[Filing, NewInstance]]:
         """What is new, each with the version it becomes; the same data set again is no second copy."""
+        # Most instances of a batch share their facts, so each different one is classified once.
+        rules = {facts: classify(facts, self._book()) for facts in {arrival.header.facts for arrival in arrivals}}
         versions: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
         for sop, rows in known.items():
             for row in rows:
@@ -83,22 +104,23 @@ class Cataloguer:
         for arrival in arrivals:
             uids = arrival.header.uids
             have = versions[uids.study, uids.sop]
-            if arrival.digest in have:
+            if arrival.digests.data_set in have:
                 self._record(Kind.DUPLICATE, "the same data set again", uids.study, instance=uids.sop)
                 continue
             filing = self._free_place(arrival, max(have.values(), default=0) + 1)
-            have[arrival.digest] = filing.version
-            planned.append((filing, self._new(arrival, filing.version)))
+            have[arrival.digests.data_set] = filing.version
+            planned.append((filing, self._new(arrival, filing.version, rules[arrival.header.facts])))
         return planned
 
     def _free_place(self, arrival: _Arrival, version: int) -> Filing:
         filing = Filing(arrival.path, arrival.header.uids, version)
         return self._free_place(arrival, version + 1) if self._studies.taken(filing) else filing
 
-    def _new(self, arrival: _Arrival, version: int) -> NewInstance:
-        series_class, rule = classify(arrival.header.facts, self._rules)
+    def _new(self, arrival: _Arrival, version: int, rule: Rule) -> NewInstance:
         self._record(Kind.RECEIVED, "catalogued", arrival.header.uids.study, instance=arrival.header.uids.sop)
-        return NewInstance(arrival.header, version, arrival.digest, arrival.size, series_class, rule, arrival.received)
+        return NewInstance(
+            arrival.header, version, arrival.digests, arrival.size, rule.series_class, rule.name, arrival.received
+        )
 
     def _doubt_shared(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> None:
         """One SOP instance UID in two studies: both are held."""

@@ -15,18 +15,21 @@ from router.catalogue.queue import Delivery
 from router.clock import Clock
 from router.config import Config, Destination
 from router.correlate.readiness import PERSON, Images, Readiness, images_readiness, report_readiness, target
+from router.correlate.renewal import CONTRADICTION
 from router.correlate.share import Aside, ExcludeRule, SharePolicy, aside
 from router.correlate.versions import JsonVersion, PdfVersion, pdf_for, successive, withdrawn
 from router.deadlines import Deadline, approval_instant, deadline
 from router.errors import TransientError, traceback_of
 from router.events import Event, Journal, Kind
+from router.exam.fill import Filled
 from router.exam.key import ExamKey, key_of
-from router.exam.read import read
-from router.flow.document import json_faults
+from router.exam.write import dump
+from router.flow.document import fill_for, json_faults
 from router.flow.joining import Joining, doubts, headers_of, identity_policy
-from router.flow.selection import select_for
+from router.flow.references import References
+from router.flow.selection import Selection
 from router.model import Channel
-from router.states import State
+from router.states import Needs, State
 from router.storage import Storage
 
 _LATER = timedelta(minutes=1)
@@ -75,16 +78,30 @@ def delivery_places(config: Config) -> list[tuple[str, Channel]]:
 class Correlator:
     """Evaluates exams."""
 
-    def __init__(self, config: Config, catalogue: Catalogue, storage: Storage, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, references: References, catalogue: Catalogue, storage: Storage, selection: Selection,
+        journal: Journal,
+        clock: Clock,
+    ) -> None:  # fmt: skip
         self._config = config
+        self._references = references
+        self._reports = storage.reports
         self._catalogue = catalogue
+        self._selection = selection
         self._incoming = storage.incoming
         self._journal = journal
         self._clock = clock
         self._joining = Joining(catalogue.exams, config.identity, journal)
         self._read: Callable[[str], dict[str, object]] = functools.lru_cache(256)(
-            lambda place: read(storage.reports.read(place))
+            lambda place: references.read(storage.reports.read(place))
         )
+
+    def reconsider(self) -> None:
+        """Have every exam evaluated whose report waits for its JSON or was refused: what fills it may have changed."""
+        stuck = self._catalogue.queue.in_state([State.WAITING, State.FAILED], None)
+        reports = (d for d in stuck if d.channel == Channel.REPORT)
+        exams = {d.exam for d in reports if d.state == State.FAILED or Needs.JSON in d.waiting_for}
+        self._catalogue.exams.touch(exams, self._clock.now())
 
     def run_due(self, limit: int = 100) -> int:
         """Evaluate the exams whose time has come; how many there were."""
@@ -115,13 +132,15 @@ class Correlator:
             return
         self._note_stale(case, versions, now)
         assessment = self._assess(case, versions, behind, now)
-        self._catalogue.queue.make(exam, delivery_places(self._config), now)
-        self._select(assessment)
-        looks = [self._settle(delivery, assessment) for delivery in self._catalogue.queue.of_exam(exam)]
-        self._note_hold(assessment)
+        deliveries = self._deliveries(exam, now)
+        looks = [self._select(assessment)]
+        tallies = {place[1]: tally for place, tally in self._catalogue.accounts.tallies([exam]).items()}
+        looks += [self._settle(one, tallies.get(one.destination, Tally()), assessment) for one in deliveries]
+        hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
+        self._note_hold(case, hold, now)
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
-        self._catalogue.exams.checked(assessment.case, look_again, assessment.approved_at, assessment.hold)
+        self._catalogue.exams.checked(assessment.case, look_again, assessment.approved_at, hold)
 
     def document(self, case: Case) -> Mapping[str, object]:
         """The exam JSON that counts, as the RIS gave it."""
@@ -168,20 +187,39 @@ class Correlator:
             return "approval: ApproveTime (审核时间) lies in the future; check the clock of the RIS"
         return ""
 
-    def _select(self, found: Assessment) -> None:
-        """Every destination's selection, before any delivery is looked at: ImageCount of the report depends on it."""
+    def _select(self, found: Assessment) -> datetime | None:
+        """Every destination's selection, before any delivery is looked at: ImageCount of the report depends on it.
+
+        What waits for the complete study waits until half of the budget at most; when that is, if anything does.
+        """
+        quiet = not found.images.needs(self._config.study.stable_after, found.now)
+        looks = []
         for destination in self._config.destination:
-            if destination.dicom is not None:
-                select_for(destination, found.case, found.images, self._config, self._catalogue.accounts, found.now)
+            if destination.dicom is None:
+                continue
+            half = deadline(found.approved_at, destination.images_within).half if found.approved_at else None
+            complete = quiet or (half is not None and half <= found.now)
+            if self._selection.select(destination, found.case, complete=complete, now=found.now) and half is not None:
+                looks.append(half)
+        return min(looks, default=None)
 
     # -- what follows for a delivery
 
-    def _settle(self, delivery: Delivery, found: Assessment) -> datetime | None:
+    def _deliveries(self, exam: int, now: datetime) -> list[Delivery]:
+        """Those of the exam, made where this configuration has new places."""
+        queue, places = self._catalogue.queue, delivery_places(self._config)
+        found = queue.of_exam(exam)
+        if {(one.destination, one.channel) for one in found}.issuperset(places):
+            return found
+        queue.make(exam, places, now)
+        return queue.of_exam(exam)
+
+    def _settle(self, delivery: Delivery, tally: Tally, found: Assessment) -> datetime | None:
         """Move the delivery as far as it goes now; when to look again."""
         destination = self._config.destination_named(delivery.destination)
         if destination is None:
             return None
-        tally = self._catalogue.accounts.tallies([delivery.exam]).get((delivery.exam, delivery.destination), Tally())
+        found = replace(found, hold=found.hold or (CONTRADICTION if tally.held else ""))
         for _ in State:
             plan = self._plan(delivery, destination, tally, found)
             moved = self._step(delivery, plan, found)
@@ -237,20 +275,24 @@ class Correlator:
         return self._plan_report(delivery, destination, tally, found)
 
     def _plan_images(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
+        next_ask = self._catalogue.commitments.next_ask
         readiness = images_readiness(
             approved=found.approved_at is not None, unsent=tally.unsent, images=found.images,
+            ask_at=next_ask(delivery.exam, delivery.destination) if tally.stored else None,
             stable_after=self._config.study.stable_after, now=found.now,
         )  # fmt: skip
         cause = found.images.last_received if delivery.delivered else None
         due = deadline(found.approved_at, destination.images_within, cause) if found.approved_at else None
-        return Plan(readiness, due, f"instances={tally.selected}", tally.unsent > 0)
+        return Plan(readiness, due, f"instances={tally.selected}", tally.unsent + tally.stored > 0)
 
     def _plan_report(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
         causes = [found.version.arrived, found.pdf.arrived if found.pdf else None, found.images.last_received]
         cause = max(c for c in causes if c is not None) if delivery.delivered else None
         due = deadline(found.approved_at, destination.report_within, cause) if found.approved_at else None
         count = tally.selected if found.images.present and destination.dicom is not None else None
-        faults = json_faults(destination, self._config, found.case, found.document, count, found.approved_at, found.now)
+        tables = self._references.tables
+        filled = fill_for(self._config, tables, found.case, found.document, count)
+        faults = json_faults(destination, self._config, tables, filled, found.approved_at, found.now)
         readiness = report_readiness(
             approved=found.approved_at is not None, json_ok=not faults, pdf=found.pdf is not None, images=found.images,
             stable_after=self._config.study.stable_after, half=due.half if due else None, now=found.now,
@@ -262,7 +304,13 @@ class Correlator:
         settled = quiet or not delivery.delivered.startswith(sources)
         last = delivery.delivered if delivery.state == State.DELIVERED else delivery.wanted
         error = "exam JSON: " + "; ".join(faults) if faults else ""
-        return Plan(readiness, due, wanted, settled and found.approved_at is not None and wanted != last, error)
+        news = settled and (wanted != last or self._mended(delivery, filled))
+        return Plan(readiness, due, wanted, news and found.approved_at is not None, error)
+
+    def _mended(self, delivery: Delivery, filled: Filled) -> bool:
+        """Whether what a platform refused would be another document now: a table or the configuration has changed."""
+        refused = self._catalogue.uploads.of(delivery.id)[-1:] if delivery.state == State.FAILED else []
+        return any(u.refused and self._reports.read(u.exam_place) != dump(filled.document) for u in refused)
 
     # -- telling
 
@@ -272,15 +320,13 @@ class Correlator:
             text = f"document {document} is older than what is known and changes nothing"
             self._journal.record(Event(now, Kind.STALE, text, exam=case.exam))
 
-    def _note_hold(self, found: Assessment) -> None:
-        if found.hold == found.case.doubt:
+    def _note_hold(self, case: Case, hold: str, now: datetime) -> None:
+        if hold == case.doubt:
             return
-        text = found.hold or "the doubt is gone"
-        self._journal.record(Event(found.now, Kind.DOUBT, text, exam=found.case.exam))
-        delivered = self._catalogue.queue.of_exam(found.case.exam)
-        if found.hold and any(d.delivered for d in delivered):
-            text = f"something of this exam was already delivered, and now: {found.hold}"
-            self._journal.record(Event(found.now, Kind.ALARM, text, exam=found.case.exam))
+        self._journal.record(Event(now, Kind.DOUBT, hold or "the doubt is gone", exam=case.exam))
+        if hold and any(delivery.delivered for delivery in self._catalogue.queue.of_exam(case.exam)):
+            text = f"something of this exam was already delivered, and now: {hold}"
+            self._journal.record(Event(now, Kind.ALARM, text, exam=case.exam))
 
 
 def _reason(to: State, plan: Plan, found: Assessment) -> str:

@@ -15,6 +15,7 @@ from router.clock import Clock
 from router.deadlines import slack
 from router.errors import IntegrityError, PermanentError, TransientError, traceback_of
 from router.events import Event, Journal, Kind
+from router.flow.document import told_by_platform
 from router.flow.sending import Ending, Sender
 from router.model import Channel
 from router.retry import next_pause
@@ -81,7 +82,7 @@ class Dispatcher:
         try:
             return sender.send(delivery, self._stop_of(delivery))
         except PermanentError as error:
-            words = "; ".join(f"{path}: {text}" if path else text for path, text in error.faults)
+            words = told_by_platform(error.faults)
             return Ending(State.FAILED, error.message, {"error": f"{error}: {words}" if words else str(error)})
         except IntegrityError as error:
             self._record(Kind.ALARM, delivery, error.message)

@@ -1,40 +1,88 @@
 """The exam JSON as one destination gets it: filled from what the node knows, and what is still wrong with it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from router.catalogue.exams import Case, StudyHere
 from router.config import Config, Destination
-from router.exam.fill import Filled, Sources, StudyFacts, fill
+from router.exam.codes import Tables
+from router.exam.faults import Fault, Findings, name_of
+from router.exam.fill import Filled, Sources, fill
+from router.exam.offers import StudyFacts
 from router.exam.validate import validate
 
 # An exam that is not approved yet lacks these by nature; it waits for its approval, not for its JSON.
 _OF_APPROVAL = ("Order.Status", "Report.")
 
 
-def fill_for(config: Config, case: Case, document: Mapping[str, object], image_count: int | None) -> Filled:
+def fill_for(
+    config: Config, tables: Tables, case: Case, document: Mapping[str, object], image_count: int | None
+) -> Filled:
     """Fill the gaps of the RIS's document; `image_count` is what was selected, None without images."""
     studies = tuple(_facts(study) for study in case.studies.values())
-    return fill(document, Sources(config.hospital, case.branch, studies, image_count, config.node.timezone))
+    return fill(document, sources_of(config, tables, _branch(config, case), studies, image_count))
+
+
+def sources_of(
+    config: Config, tables: Tables, branch: str, studies: tuple[StudyFacts, ...] = (), image_count: int | None = None
+) -> Sources:
+    """Where gaps are filled from by this configuration."""
+    senders = config.receive.senders
+    passing = {sender.ae_title for sender in senders if not sender.modality}
+    return Sources(
+        config.hospital, branch, studies, image_count, config.node.timezone, tables, config.device, config.department,
+        frozenset({sender.ae_title for sender in senders} - passing),
+    )  # fmt: skip
 
 
 def json_faults(
-    destination: Destination, config: Config, case: Case, document: Mapping[str, object],
-    image_count: int | None, approved_at: datetime | None, now: datetime,
+    destination: Destination, config: Config, tables: Tables, filled: Filled, approved_at: datetime | None,
+    now: datetime,
 ) -> list[str]:  # fmt: skip
-    """What keeps the filled document from being sent, as `path (name): message`, without any value of it."""
-    findings = validate(
-        fill_for(config, case, document, image_count).document,
-        accept_empty=frozenset(destination.accept_empty),
+    """What keeps the filled document from being sent, as `path (name): message`, values masked."""
+    findings = _findings(config, tables, filled, now=now, accept_empty=frozenset(destination.accept_empty))
+    errors = (f for f in findings.errors if approved_at is not None or not f.path.startswith(_OF_APPROVAL))
+    return [told(fault) for fault in errors]
+
+
+def json_warnings(config: Config, tables: Tables, filled: Filled) -> list[str]:
+    """What is odd about the filled document or was done to it, as `path (name)`, without values."""
+    faults = (*filled.notes, *_findings(config, tables, filled).warnings)
+    return list(dict.fromkeys(f"{f.path} ({f.name})" if f.name else f.path for f in faults))
+
+
+def _findings(
+    config: Config, tables: Tables, filled: Filled, *, now: datetime | None = None,
+    accept_empty: frozenset[str] = frozenset(),
+) -> Findings:  # fmt: skip
+    return validate(
+        filled.document,
+        tables=tables,
+        accept_empty=accept_empty,
         now=now,
         tolerance=config.reports.clock_tolerance,
         zone=config.node.timezone,
     )
-    return [
-        f"{fault.path} ({fault.name}): {fault.message}"
-        for fault in findings.errors
-        if approved_at is not None or not fault.path.startswith(_OF_APPROVAL)
-    ]
+
+
+def told(fault: Fault) -> str:
+    """A fault in one line, as people see it."""
+    return f"{fault.path} ({fault.name}): {fault.message}" if fault.name else f"{fault.path}: {fault.message}"
+
+
+def told_by_platform(faults: Iterable[tuple[str, str]]) -> str:
+    """The faults that a platform names in a 422, in the same words as our own."""
+    return "; ".join(told(Fault(path, name_of(path), message)) if path else message for path, message in faults)
+
+
+def _branch(config: Config, case: Case) -> str:
+    """The exam's branch; where that is only the default one, the branch whose device or PACS sent the images."""
+    if case.branch == config.hospital.HospitalBranchCode:
+        calling = {study.sending_ae for study in case.studies.values()}
+        for branch in config.hospital.branch:
+            if calling & set(branch.senders):
+                return branch.code
+    return case.branch
 
 
 def _facts(study: StudyHere) -> StudyFacts:
@@ -47,4 +95,6 @@ def _facts(study: StudyHere) -> StudyFacts:
         manufacturer=study.manufacturer,
         model=study.model,
         station_name=study.station_name,
+        serial_number=study.serial_number,
+        sending_ae=study.sending_ae,
     )

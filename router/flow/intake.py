@@ -5,7 +5,7 @@ Idempotent: a crash before the original is moved finds the same file again, whic
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from router.correlate.versions import successive
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey, key_of
-from router.exam.read import read
+from router.flow.references import References
 from router.reports import pdf, pickup
 from router.reports.settle import Seen
 from router.storage import Storage
@@ -39,8 +39,11 @@ class _Dropped:
 class Intake:
     """Takes settled files one by one."""
 
-    def __init__(self, config: Config, exams: Exams, storage: Storage, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, references: References, exams: Exams, storage: Storage, journal: Journal, clock: Clock
+    ) -> None:
         self._config = config
+        self._references = references
         self._folder = config.reports.folder
         self._exams = exams
         self._reports = storage.reports
@@ -66,12 +69,25 @@ class Intake:
         if self._config.reports.on_pickup == "move":
             pickup.set_aside(self._folder, seen, pickup.DONE)
 
+    def reread(self, exams: Iterable[int]) -> None:
+        """Take anew what the JSONs of these exams say: the mapping file may have been mended since they came."""
+        for exam in exams:
+            case = self._exams.case(exam)
+            for version in case.jsons:
+                data, branch = self._reports.read(case.places[version.document]), case.branch
+                try:
+                    key = key_of(self._references.read(data), zone=self._config.node.timezone, default_branch=branch)
+                except InvalidData:
+                    continue
+                if self._exams.restate(version.document, key, *reported(key)):
+                    self._exams.touch([exam], self._clock.now())
+
     def _read(self, seen: Seen, data: bytes) -> _Dropped:
         kind = seen.path.suffix.lower().removeprefix(".")
         stem = pickup.stem_of(self._folder, seen.path)
         document, key = None, None
         if kind == "json":
-            document = read(data)
+            document = self._references.read(data)
             key = key_of(document, zone=self._config.node.timezone, default_branch=self._branch(stem))
         else:
             pdf.check(data)

@@ -27,22 +27,27 @@ class Joining:
 
     def join(self, case: Case, key: ExamKey, now: datetime) -> bool:
         """Link what belongs to the exam and unlink what the JSON no longer names; whether anything changed."""
-        found = self._by_accession(key)
+        found = self._by_accession(key, case.studies)
         gone = [uid for uid, how in case.links.items() if _outdated(uid, how, key, found)]
         if gone:
             self.exams.unlink(case.exam, gone)
-        listed = self.exams.link(case.exam, key.study_uids, JoinedBy.LISTED, now)
-        matched = self.exams.link(case.exam, found, JoinedBy.ACCESSION, now)
+        kept = case.links.keys() - gone
+        listed = self._link(case.exam, [uid for uid in key.study_uids if uid not in kept], JoinedBy.LISTED, now)
+        matched = self._link(case.exam, [uid for uid in found if uid not in kept], JoinedBy.ACCESSION, now)
         for uids, how in ((listed, JoinedBy.LISTED), (matched, JoinedBy.ACCESSION)):
             for uid in uids:
                 self.journal.record(Event(now, Kind.JOINED, f"joined: {how}", exam=case.exam, study_uid=uid))
         return bool(gone or listed or matched)
 
-    def _by_accession(self, key: ExamKey) -> list[str]:
+    def _link(self, exam: int, uids: Sequence[str], how: JoinedBy, now: datetime) -> list[str]:
+        return self.exams.link(exam, uids, how, now) if uids else []
+
+    def _by_accession(self, key: ExamKey, known: Mapping[str, StudyHere]) -> list[str]:
         date = key.study_date or key.submit_time or key.approve_time
         day = None if date is None else datetime(date.year, date.month, date.day)  # noqa: DTZ001  # a local day
         side = ExamSide(key.study_uids, key.accession_number, key.patient, day)
-        here = [Candidate(s.uid, s.identities, day_of(s)) for s in self.exams.candidates(key.accession_number)]
+        studies = self.exams.candidates(key.accession_number, known)
+        here = [Candidate(s.uid, s.identities, day_of(s)) for s in studies]
         return by_accession(side, here, identity_policy(self.config), self.config.study_date_within)
 
 

@@ -10,6 +10,7 @@ from router.errors import RouterError, traceback_of
 from router.events import Event, Journal, Kind
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_LONGEST_BREATH = 0.5
 _log = logging.getLogger("router")
 
 
@@ -20,12 +21,16 @@ class Step(Protocol):
 
 
 class Loop:
-    """Repeats `step` in a thread of its own. `wait(seconds)` is how it pauses; `wake` ends a pause early."""
+    """Repeats `step` in a thread of its own. `wait(seconds)` is how it pauses; `wake` ends a pause early.
+
+    After each step it rests, for half a second at most, until its steps have had no more than `share` of the time:
+    so others have theirs however often it is woken.
+    """
 
     def __init__(
         self, name: str, step: Step, journal: Journal, clock: Clock,
         wait: Callable[[float], object] | None = None, wake: Callable[[], object] | None = None,
-        close: Callable[[], object] | None = None,
+        close: Callable[[], object] | None = None, share: float = 1.0,
     ) -> None:  # fmt: skip
         self._bell = threading.Event()
         self._name = name
@@ -35,6 +40,7 @@ class Loop:
         self._wait = wait or self._wait_for_bell
         self._ring = wake or self._bell.set
         self._close = close
+        self._breath = 1 / share - 1
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -59,6 +65,7 @@ class Loop:
     def _run(self) -> None:
         pause = _FIRST_PAUSE
         while not self._stopping.is_set():
+            began = self._clock.monotonic()
             try:
                 rest = self._step()
                 pause = _FIRST_PAUSE
@@ -68,6 +75,7 @@ class Loop:
             except Exception as error:  # noqa: BLE001  # the thread's top: a defect must not end it in silence
                 self._tell(f"a defect: {type(error).__name__} at {traceback_of(error)}")
                 rest, pause = pause, min(pause * 2, _LONGEST_PAUSE)
+            self._stopping.wait(min((self._clock.monotonic() - began) * self._breath, _LONGEST_BREATH))
             if rest and not self._stopping.is_set():
                 self._wait(rest)
         if self._close is not None:

@@ -19,14 +19,13 @@ from router.catalogue.restore import LOST, Restore
 from router.clock import Clock
 from router.config import Config
 from router.correlate.readiness import PERSON
-from router.dicom.header import digest, read_header
+from router.dicom.header import read_instance
 from router.errors import InvalidData
 from router.exam.key import ExamKey, key_of
-from router.exam.read import read
 from router.flow.correlator import delivery_places
 from router.flow.intake import reported
-from router.series.classify import classify
-from router.series.rules import Rule
+from router.flow.references import References
+from router.series.classify import Rulebook, classify
 from router.states import State
 from router.storage import Storage
 
@@ -47,13 +46,12 @@ class Rebuilt:
 class Rebuild:
     """One run, with the node stopped."""
 
-    def __init__(
-        self, config: Config, catalogue: Catalogue, storage: Storage, rules: tuple[Rule, ...], clock: Clock
-    ) -> None:
+    def __init__(self, config: Config, catalogue: Catalogue, storage: Storage, book: Rulebook, clock: Clock) -> None:
         self._config = config
+        self._references = References(config)
         self._catalogue = catalogue
         self._storage = storage
-        self._rules = rules
+        self._book = book
         self._clock = clock
         self._restore = Restore(catalogue.engine)
         self._unreadable: list[str] = []
@@ -87,14 +85,15 @@ class Rebuild:
     def _instance(self, path: Path) -> NewInstance | None:
         version = path.stem.partition("~")[2] or "1"
         try:
-            header = read_header(path)
+            with path.open("rb") as file:
+                header, digests = read_instance(file)
         except InvalidData:
             header = None
         if header is None or not version.isdigit() or path != self._storage.studies.path(header.uids, int(version)):
             self._unreadable.append(self._place(path))
             return None
-        series_class, rule = classify(header.facts, self._rules)
-        return NewInstance(header, int(version), digest(path), path.stat().st_size, series_class, rule, _age(path))
+        rule, size = classify(header.facts, self._book), path.stat().st_size
+        return NewInstance(header, int(version), digests, size, rule.series_class, rule.name, _age(path))
 
     # -- documents
 
@@ -127,8 +126,8 @@ class Rebuild:
         return True
 
     def _key(self, data: bytes) -> ExamKey:
-        hospital = self._config.hospital
-        return key_of(read(data), zone=self._config.node.timezone, default_branch=hospital.HospitalBranchCode)
+        branch = self._config.hospital.HospitalBranchCode
+        return key_of(self._references.read(data), zone=self._config.node.timezone, default_branch=branch)
 
     def _exam(self, owner: str, key: ExamKey | None) -> int | None:
         if key is not None:

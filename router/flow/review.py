@@ -5,15 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router.catalogue import Catalogue
+from router.catalogue.commitments import Request
 from router.catalogue.exams import Case
 from router.catalogue.ledger import Entry, Tally
 from router.catalogue.queue import Delivery
 from router.catalogue.uploads import Frozen
 from router.clock import Clock
 from router.correlate.readiness import PERSON
+from router.correlate.renewal import NEWER_VERSION
 from router.errors import InvalidData
 from router.events import Event
+from router.flow.examine import Line as SeriesLine
+from router.flow.examine import lines_of
 from router.model import Channel
+from router.series.classify import Rulebook
 from router.states import State
 
 
@@ -76,6 +81,10 @@ class Review:
         """The instances of an images delivery, and what became of each."""
         return self._catalogue.accounts.entries(delivery.exam, delivery.destination)
 
+    def requests(self, delivery: Delivery) -> list[Request]:
+        """The requests for storage commitment that an images delivery waits for."""
+        return self._catalogue.commitments.requests(delivery.exam, delivery.destination)
+
     def hold(self, delivery: Delivery, why: str, who: str) -> bool:
         """Keep it from being sent until it is released; one that another cause holds is the person's from now on."""
         changes = {"held_by": PERSON, "error": f"held by {who}: {why}"}
@@ -85,9 +94,14 @@ class Review:
         return self._move(delivery, State.HELD, f"held: {why}", who, changes)
 
     def release(self, delivery: Delivery, why: str, who: str) -> bool:
-        """Let a held delivery be evaluated anew; a cause that still stands holds it again."""
+        """Let a held delivery be evaluated anew; a cause that still stands holds it again.
+
+        Versions that contradict what was sent are no cause any more: the newest ones go.
+        """
         if delivery.state != State.HELD:
             return False
+        if delivery.held_by == NEWER_VERSION:
+            self._catalogue.accounts.release(delivery.exam, delivery.destination, self._clock.now())
         changes = {"held_by": "", "error": ""}
         return self._move(delivery, State.WAITING, f"released: {why}", who, changes)
 
@@ -113,6 +127,10 @@ class Review:
         moved = self._catalogue.queue.move(delivery, to, now, why, who=who, changes=changes)
         self._catalogue.exams.touch([delivery.exam], now)
         return moved
+
+    def series(self, study_uid: str, book: Rulebook) -> list[SeriesLine]:
+        """What the rules make of a study's series, and by which facts."""
+        return lines_of(self._catalogue, study_uid, book)
 
     def _exams_named(self, name: str) -> list[int]:
         delivery = self._catalogue.queue.get(int(name)) if name.isdecimal() else None

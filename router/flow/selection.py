@@ -1,35 +1,129 @@
-"""Which instances of an exam go to a destination: decisions of the series rules, entered in the ledger."""
+"""Which instances of an exam go to a destination: decisions of series rules and versions, entered in the ledger."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
+from router.catalogue import Catalogue
 from router.catalogue.exams import Case
-from router.catalogue.ledger import Accounts, Undecided
-from router.config import Config, Destination
-from router.correlate.readiness import Images
-from router.model import SeriesClass
-from router.series.select import Classified, select
+from router.catalogue.ledger import Fate, Undecided
+from router.catalogue.members import changes_of
+from router.config import Destination, Identity
+from router.correlate.renewal import Renewal, renewal
+from router.events import Event, Journal, Kind
+from router.flow.joining import identity_policy
+from router.flow.rules import book_for
+from router.model import SeriesClass, SeriesFacts
+from router.series.classify import Rulebook, classify
+from router.series.select import REJECTED, Candidate, Choice, candidate, select
+from router.series.study import REFERRED, Marks, Member, Verdict, judge, outcome
+
+_THERE = (Fate.SENT, Fate.STORED)
+_SENT_AND_REJECTED = "sent; a rejection note refers to it"
 
 
-def select_for(
-    destination: Destination, case: Case, images: Images, config: Config, accounts: Accounts, now: datetime
-) -> None:
-    """Decide what can be decided now; choices that need the whole study wait until it is complete."""
-    open_ones = accounts.undecided(case.exam, destination.name)
-    if not open_ones:
-        return
-    wanted = frozenset(destination.classes)
-    complete = not images.needs(config.study.stable_after, now)
-    # A choice between stacks looks at those that are decided already, too.
-    pool = open_ones if SeriesClass.IMAGE in wanted or not complete else accounts.newest(case.exam)
-    keys = {one.key for one in open_ones}
-    choices = [
-        (choice.key, choice.selected, choice.rule)
-        for study in dict.fromkeys(one.study_uid for one in pool)
-        for choice in select([_classified(one) for one in pool if one.study_uid == study], wanted, complete)
-        if choice.key in keys
-    ]
-    accounts.decide(destination.name, choices, now)
+class Selection:
+    """Classes in the light of the whole study, and what follows from them for destinations."""
+
+    def __init__(
+        self, identity: Identity, catalogue: Catalogue, book: Callable[[], Rulebook], journal: Journal
+    ) -> None:
+        self._identity = identity_policy(identity)
+        self._catalogue = catalogue
+        self._book = book
+        self._journal = journal
+
+    def settle(self, study_uid: str) -> tuple[list[Member], dict[int, SeriesFacts]]:
+        """Judge the study's instances among each other and record their classes; they and their facts.
+
+        Safe to repeat.
+        """
+        here = self._catalogue.members.of_study(study_uid)
+        members = [one.member for one in here]
+        facts = self._catalogue.members.facts(one.facts for one in members)
+        verdicts = judge(members, facts, self._book())
+        marks = self._catalogue.notes.marks([study_uid])
+        rules = ((one, outcome(one.member, verdicts[one.member.series_uid, one.member.facts], marks)) for one in here)
+        self._catalogue.members.reclassify(changes_of((one, rule.series_class, rule.name) for one, rule in rules))
+        return members, facts
+
+    def select(self, destination: Destination, case: Case, *, complete: bool, now: datetime) -> bool:
+        """Decide what can be decided now; whether something waits until the study is complete.
+
+        A newer version of what the destination has goes only when it differs in what matters.
+        """
+        marks = self._catalogue.notes.marks(case.studies)
+        self._revise(destination, case, marks, now)
+        undecided = self._catalogue.accounts.undecided(case.exam, destination.name)
+        if not undecided:
+            return False
+        keys = {one.key for one in undecided}
+        book = book_for(destination, self._book())
+        pools = self._whole(undecided, book, marks) if complete else [self._alone(undecided, book, marks)]
+        wanted = frozenset(destination.classes)
+        choices = [choice for pool in pools for choice in select(pool, wanted, complete=complete) if choice.key in keys]
+        self._enter(destination, choices, self._renewals(destination, undecided), now)
+        return len(choices) < len(keys)
+
+    def _enter(
+        self, destination: Destination, choices: Sequence[Choice], renewals: Mapping[int, Renewal], now: datetime
+    ) -> None:
+        doubts = {
+            one.key: renewals[one.key].why
+            for one in choices
+            if one.selected and one.key in renewals and renewals[one.key].doubt
+        }
+        decisions = [_decision(one, renewals.get(one.key)) for one in choices if one.key not in doubts]
+        if doubts:
+            self._catalogue.accounts.hold(destination.name, doubts, now)
+        self._catalogue.accounts.decide(destination.name, decisions, now)
+
+    def _renewals(self, destination: Destination, undecided: Sequence[Undecided]) -> dict[int, Renewal]:
+        again = [one.key for one in undecided if one.version > 1]
+        pairs = self._catalogue.versions.renewed(destination.name, again)
+        return {key: renewal(sent, newer, self._identity) for key, (sent, newer) in pairs.items()}
+
+    def _alone(self, undecided: list[Undecided], book: Rulebook, marks: Marks) -> list[Candidate]:
+        """By their own headers only: the neighbours may be on their way."""
+        facts = self._catalogue.members.facts(one.facts for one in undecided)
+        verdicts = {number: Verdict(classify(own, book), own) for number, own in facts.items()}
+        return [
+            candidate(one.key, one.series_uid, one.sop_uid, verdicts[one.facts], book.limits, marks)
+            for one in undecided
+        ]
+
+    def _whole(self, undecided: list[Undecided], book: Rulebook, marks: Marks) -> Iterable[list[Candidate]]:
+        """Each study as a whole, what is decided already among it."""
+        for study_uid in dict.fromkeys(one.study_uid for one in undecided):
+            members, facts = self.settle(study_uid)
+            verdicts = judge(members, facts, book)
+            yield [
+                candidate(one.key, one.series_uid, one.sop_uid, verdicts[one.series_uid, one.facts], book.limits, marks)
+                for one in members
+            ]
+
+    # -- what key objects and rejection notes change later
+
+    def _revise(self, destination: Destination, case: Case, marks: Marks, now: datetime) -> None:
+        uids = [*(marks.rejected | marks.key)]
+        if not uids:
+            return
+        rows = self._catalogue.notes.decided(case.exam, destination.name, uids)
+        rejected = [one for one in rows if one.sop_uid in marks.rejected]
+        unsent = [one.key for one in rejected if one.fate is Fate.SELECTED]
+        sent = [one.key for one in rejected if one.fate in _THERE and one.rule != _SENT_AND_REJECTED]
+        key = [one.key for one in rows if one.fate is Fate.FILTERED and one.sop_uid not in marks.rejected]
+        notes = self._catalogue.notes
+        with self._catalogue.engine.write():
+            notes.revise(unsent, Fate.SELECTED, Fate.FILTERED, REJECTED, now)
+            notes.remark(sent, _SENT_AND_REJECTED)
+            if SeriesClass.KEY in destination.classes:
+                notes.revise(key, Fate.FILTERED, Fate.SELECTED, REFERRED.name, now)
+            if sent:
+                text = f"a note rejects {len(sent)} instance(s) that {destination.name} already has"
+                self._journal.record(Event(now, Kind.ALARM, text, exam=case.exam))
 
 
-def _classified(one: Undecided) -> Classified:
-    return Classified(one.key, one.series_uid, one.series_class, one.slice_thickness, one.modality)
+def _decision(choice: Choice, renewal: Renewal | None) -> tuple[int, bool, str]:
+    if renewal is None or not choice.selected:
+        return choice.key, choice.selected, choice.rule
+    return choice.key, renewal.goes, f"{choice.rule}; {renewal.why}" if renewal.goes else renewal.why

@@ -17,12 +17,18 @@ from router.dicom.client import Outgoing, Result, StorageClient
 from router.dicom.session import Session
 from router.dicom.status import Verdict
 from router.errors import IntegrityError, PermanentError, TransientError
-from router.exam.read import read
+from router.events import Event, Journal, Kind
+from router.exam.fill import Filled
 from router.exam.write import dump
+from router.flow.commitment import Asker
 from router.flow.correlator import images_of
-from router.flow.document import fill_for
+from router.flow.document import fill_for, json_warnings
+from router.flow.references import References
+from router.flow.suspects import Suspects
 from router.forward.credentials import Credentials
 from router.forward.report import ReportAgent, Upload
+from router.model import SeriesClass
+from router.retry import given_up
 from router.states import State
 from router.storage import Storage
 
@@ -30,6 +36,7 @@ from router.storage import Storage
 # hand in meanwhile.
 LEDGER_BATCH = 32
 _READ_AT_ONCE = 1000
+_ASKED_FOR = (SeriesClass.THIN, SeriesClass.KEY, SeriesClass.SCOUT, SeriesClass.DOSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +60,12 @@ class ReportSender:
     """Report and exam JSON to one destination by HTTP."""
 
     config: Config
+    references: References
     catalogue: Catalogue
     storage: Storage
     agent: ReportAgent
     credentials: Callable[[], Credentials]
+    journal: Journal
     clock: Clock
 
     def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
@@ -82,15 +91,24 @@ class ReportSender:
         case = self.catalogue.exams.case(delivery.exam)
         count = None if wanted["images"] == "-" else int(wanted["images"])
         pdf_place = case.places[int(wanted["pdf"])]
-        given = read(self.storage.reports.read(case.places[int(wanted["json"])]))
-        filled = fill_for(self.config, case, given, count).document
-        exam, pdf = dump(filled), self.storage.reports.read(pdf_place)
+        given = self.references.read(self.storage.reports.read(case.places[int(wanted["json"])]))
+        filled = fill_for(self.config, self.references.tables, case, given, count)
+        self._warn(delivery, filled)
+        exam, pdf = dump(filled.document), self.storage.reports.read(pdf_place)
         place = self.storage.reports.sent_place(delivery.exam, delivery.destination, n, "exam.json")
         self.storage.reports.write(place, exam)
         name = idem(self.credentials().api_key, delivery.destination, case.exam_id, sm3(exam), sm3(pdf))
         self.catalogue.uploads.freeze(
             delivery.id, n, name, delivery.wanted, exam_place=place, pdf_place=pdf_place, now=self.clock.now()
         )
+
+    def _warn(self, delivery: Delivery, filled: Filled) -> None:
+        """Warnings do not stop a report; the exam's story keeps them, by field and without values."""
+        warned = json_warnings(self.config, self.references.tables, filled)
+        if warned:
+            text = f"the exam JSON goes with warnings: {'; '.join(warned)}"
+            event = Event(self.clock.now(), Kind.DOCUMENT, text, exam=delivery.exam, delivery=delivery.id)
+            self.journal.record(event)
 
     def _upload(self, delivery: Delivery, upload: Frozen) -> None:
         path = self.storage.reports.path
@@ -111,63 +129,105 @@ class ReportSender:
 
 @dataclass(frozen=True, slots=True)
 class ImagesSender:
-    """Selected instances to one destination by C-STORE."""
+    """Selected instances to one destination by C-STORE; with `asker` they count as sent once they are committed."""
 
     config: Config
     catalogue: Catalogue
     storage: Storage
     client: StorageClient
     clock: Clock
+    asker: Asker | None
+    suspects: Suspects = field(default_factory=Suspects)
 
     def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
         """Send every selected instance once; what the destination takes later makes the whole delivery wait."""
-        later: dict[int, int] = {}
+        later: dict[int, str] = {}
+        self._take_up(delivery)
         with self.client.session() as session:
             while not stop() and (batch := self._batch(delivery, later)):
-                self._send_batch(session, batch, later, stop)
+                later |= self._send_batch(session, delivery, batch, stop)
+        if self.asker is not None and not stop():
+            self.asker.ask(delivery, stop)
         if stop():
             return Ending(State.READY, "given back")
         if later:
-            status = next(iter(later.values()))
-            raise TransientError(f"{len(later)} instance(s) to be tried again, status {status:04X}")
+            raise TransientError(f"{len(later)} instance(s) to be tried again: {next(iter(later.values()))}")
         return self._ending(delivery)
 
-    def _batch(self, delivery: Delivery, later: Mapping[int, int]) -> list[ToSend]:
+    def _take_up(self, delivery: Delivery) -> None:
+        """What was stored before, and is to be sent again; or is not to be committed any more."""
+        if self.asker is not None:
+            self.asker.send_again(delivery)
+        else:
+            self.catalogue.commitments.waive(delivery.exam, delivery.destination, self.clock.now())
+
+    def _batch(self, delivery: Delivery, later: Mapping[int, str]) -> list[ToSend]:
         waiting = self.catalogue.accounts.to_send(delivery.exam, delivery.destination, _READ_AT_ONCE + len(later))
         return [one for one in waiting if one.key not in later]
 
     def _send_batch(
-        self, session: Session, batch: list[ToSend], later: dict[int, int], stop: Callable[[], bool]
-    ) -> None:
+        self, session: Session, delivery: Delivery, batch: list[ToSend], stop: Callable[[], bool]
+    ) -> dict[int, str]:
+        """Send a batch; what is to be tried again later, and why."""
         outgoing = [
             Outgoing(one.key, self.storage.studies.path(one.uids, one.version), one.sop_class, one.uids.sop,
                      one.transfer_syntax)
             for one in batch
         ]  # fmt: skip
-        book = _Book(self.catalogue.accounts, self.clock)
+        later: dict[int, str] = {}
+        book = _Book(self.catalogue.accounts, self.clock, Fate.STORED if self.asker is not None else Fate.SENT)
         try:
             for result in session.send(outgoing, stop):
-                if result.verdict == Verdict.LATER:
-                    later[result.key] = result.status
-                else:
+                if result.verdict in (Verdict.STORED, Verdict.REFUSED):
+                    self.suspects.answered()
                     book.add(result)
+                elif result.verdict == Verdict.LATER or not self._set_aside(delivery, result, book):
+                    later[result.key] = result.why
         except IntegrityError as error:
-            # The file of this one is gone or damaged: shown as refused without a status, the rest goes on.
-            self.catalogue.accounts.record([Outcome(_key(error), Fate.REFUSED, None, "")], self.clock.now())
+            # The file of this one is gone or damaged: the rest goes on.
+            outcome = Outcome(_key(error), Fate.REFUSED, None, "", "its file is missing, or is not what came")
+            self.catalogue.accounts.record([outcome], self.clock.now())
         finally:
             book.close()
+        return later
+
+    def _set_aside(self, delivery: Delivery, lost: Result, book: "_Book") -> bool:
+        """Note that an association was lost with this instance; whether it is refused, being the cause itself."""
+        book.close()
+        counts = self.suspects.lost(lost.key)
+        losses = self.catalogue.accounts.lost(lost.key, counts)
+        tally = self._tally(delivery)
+        if not counts or not given_up(losses, others_went=tally.sent + tally.stored > 0):
+            return False
+        reason = f"the destination aborts on it: {losses} associations were lost with it under way"
+        outcome = Outcome(lost.key, Fate.REFUSED, None, lost.association, reason)
+        self.catalogue.accounts.record([outcome], self.clock.now())
+        return True
 
     def _ending(self, delivery: Delivery) -> Ending:
-        tallies = self.catalogue.accounts.tallies([delivery.exam])
-        tally = tallies.get((delivery.exam, delivery.destination), Tally())
-        behind = self.storage.incoming.oldest()
+        tally, behind = self._tally(delivery), self.storage.incoming.oldest()
         case = self.catalogue.exams.case(delivery.exam)
         if images_of(case, behind).needs(self.config.study.stable_after, self.clock.now()):
             return Ending(State.WAITING, f"{tally.sent} of {tally.selected} sent; more may come", {"attempts": 0})
+        if tally.stored:
+            return Ending(State.WAITING, f"{tally.stored} of {tally.selected} stored, not committed", {"attempts": 0})
         if tally.refused:
             refused = f"{tally.refused} of {tally.selected} refused"
             return Ending(State.FAILED, refused, {"error": refused})
-        return Ending(State.DELIVERED, f"{tally.sent} instances sent", {"delivered": f"instances={tally.sent}"})
+        why = f"{tally.sent} instances sent{self._absent(delivery)}"
+        return Ending(State.DELIVERED, why, {"delivered": f"instances={tally.sent}"})
+
+    def _absent(self, delivery: Delivery) -> str:
+        """What the destination wants and the study does not have (DB11 6.2)."""
+        destination = self.config.destination_named(delivery.destination)
+        asked = [one for one in _ASKED_FOR if destination is not None and one in destination.classes]
+        there = self.catalogue.accounts.classes(delivery.exam, delivery.destination)
+        absent = [one for one in asked if one not in there]
+        return f"; wanted and not there: {', '.join(absent)}" if absent else ""
+
+    def _tally(self, delivery: Delivery) -> Tally:
+        tallies = self.catalogue.accounts.tallies([delivery.exam])
+        return tallies.get((delivery.exam, delivery.destination), Tally())
 
 
 def _key(error: IntegrityError) -> int:
@@ -180,14 +240,16 @@ def _key(error: IntegrityError) -> int:
 class _Book:
     """Writes results into the ledger in batches."""
 
-    def __init__(self, accounts: Accounts, clock: Clock) -> None:
+    def __init__(self, accounts: Accounts, clock: Clock, taken: Fate) -> None:
         self._accounts = accounts
         self._clock = clock
+        self._taken = taken
         self._open: list[Outcome] = []
 
     def add(self, result: Result) -> None:
-        fate = Fate.SENT if result.verdict == Verdict.STORED else Fate.REFUSED
-        self._open.append(Outcome(result.key, fate, result.status, result.association))
+        fate = self._taken if result.verdict == Verdict.STORED else Fate.REFUSED
+        ask_at = self._clock.now() if fate == Fate.STORED else None
+        self._open.append(Outcome(result.key, fate, result.status, result.association, ask_at=ask_at))
         if len(self._open) >= LEDGER_BATCH:
             self.close()
 

@@ -6,7 +6,7 @@ It shares no code with the sending side beyond the cryptographic primitives and 
 import logging
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +39,8 @@ class Ports:
 class ReferencePlatform:
     """Listens on loopback from `start` to `stop`. What it confirms is durable in `data`.
 
-    `org` None: any organisation's uploads. Tokens are good for `token_seconds`, `largest_body` is in bytes,
-    `faults` are names of `faults.NAMES`.
+    `org` None: any organisation's uploads. `accept_empty` are paths of required fields that may be empty, `faults`
+    names of `faults.NAMES`. Tokens are good for `token_seconds`, `largest_body` is in bytes.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class ReferencePlatform:
         org: str | None = None,
         token_seconds: int = 3600,
         largest_body: int = 256 * 2**20,
+        accept_empty: Collection[str] = (),
         faults: Sequence[str] = (),
     ) -> None:
         spool = data / ".spool"
@@ -60,7 +61,7 @@ class ReferencePlatform:
         for folder in (data / "dicom", data / "exams", spool):
             make_folder(folder)
         tokens = Tokens(app, keyring.api_key, clock, token_seconds)
-        uploads = Uploads(keyring, ExamFolder(data, spool), clock, app=app, org=org)
+        uploads = Uploads(keyring, ExamFolder(data, spool), clock, app=app, org=org, accept_empty=accept_empty)
         self._interface = Interface(tokens, uploads, clock, spool, largest_body, Faults(faults))
         self._dicom = StorageServer(
             ImageFolder(data / "dicom", spool),

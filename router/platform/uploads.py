@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from functools import partial
@@ -43,12 +43,16 @@ class Confirmation:
 class Uploads:
     """Takes uploads of one application; `org` None: of any organisation."""
 
-    def __init__(self, keyring: Keyring, exams: ExamFolder, clock: Clock, *, app: str, org: str | None) -> None:
+    def __init__(
+        self, keyring: Keyring, exams: ExamFolder, clock: Clock, *, app: str, org: str | None,
+        accept_empty: Collection[str] = (),
+    ) -> None:  # fmt: skip
         self._profiles = profiles(keyring)
         self._exams = exams
         self._clock = clock
         self._app = app
         self._org = org
+        self._accept_empty = accept_empty
         self._replays = Replays(clock)
 
     def profile(self, kid: str) -> PlatformProfile:
@@ -89,7 +93,7 @@ class Uploads:
         content = (sm3(exam).hex(), report_sm3)
         receipt = self._exams.known(meta.idem)
         if receipt is None:
-            folder = _checked_folder(exam)
+            folder = self._checked_folder(exam)
             receipt = self._exams.store(
                 Receipt(
                     new_receipt_id(), meta.idem, meta.nonce, self._now_ms(), meta.org, meta.app, folder, meta.revision,
@@ -100,6 +104,20 @@ class Uploads:
             raise Refusal(409, {"error": "this idem was used for other content"})
         return receipt
 
+    def _checked_folder(self, exam: bytes) -> str:
+        """The folder's name of an exam JSON that has what is required; else Refusal 400 or 422."""
+        try:
+            document: dict[str, Any] = read_object(exam)
+        except (ValueError, RecursionError) as error:
+            raise wrong("the exam is not a JSON object") from error
+        found = faults(document, self._clock.now(), self._accept_empty)
+        folder = None if found else folder_name(document["ExamId"])
+        if not found and folder is None:
+            found = [("ExamId", "cannot be stored under this name")]
+        if folder is None:
+            raise Refusal(422, {"errors": [{"path": path, "message": message} for path, message in found]})
+        return folder
+
     def _now_ms(self) -> int:
         return int(self._clock.now().timestamp() * 1000)
 
@@ -107,21 +125,6 @@ class Uploads:
 def _check_digest(part: Part, received: Spooled) -> None:
     if received.length != part.length or received.digest.digest().hex() != part.sm3:
         raise wrong(f"length or digest of {part.name} does not match")
-
-
-def _checked_folder(exam: bytes) -> str:
-    """The folder's name of an exam JSON that has what is required; else Refusal 400 or 422."""
-    try:
-        document: dict[str, Any] = read_object(exam)
-    except (ValueError, RecursionError) as error:
-        raise wrong("the exam is not a JSON object") from error
-    found = faults(document)
-    folder = None if found else folder_name(document["ExamId"])
-    if not found and folder is None:
-        found = [("ExamId", "cannot be stored under this name")]
-    if folder is None:
-        raise Refusal(422, {"errors": [{"path": path, "message": message} for path, message in found]})
-    return folder
 
 
 def _digest_of(file: BinaryIO) -> str:

@@ -2,30 +2,58 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from router.model import SeriesClass, SeriesFacts
-from router.series.rules import Condition, Rule
+from router.model import SeriesClass, SeriesFacts, ThinLimit
+from router.series.rules import THIN, Condition, Rule
 
-NO_RULE = "no rule"
-
-
-def classify(facts: SeriesFacts, rules: Sequence[Rule]) -> tuple[SeriesClass, str]:
-    """The class and the name of the first rule whose conditions all hold; OTHER and "no rule" when none does."""
-    for rule in rules:
-        if all(_holds(condition, getattr(facts, condition.field)) for condition in rule.conditions):
-            return rule.series_class, rule.name
-    return SeriesClass.OTHER, NO_RULE
+NO_RULE = Rule("no rule", SeriesClass.OTHER)
+DEFAULT_LIMITS = (ThinLimit("CT", 1.25),)
+_Value = str | tuple[str, ...] | float | None
 
 
-def _holds(condition: Condition, value: str | tuple[str, ...] | float | None) -> bool:
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """Rules in their order, and up to where slices are thin."""
+
+    rules: tuple[Rule, ...]
+    limits: tuple[ThinLimit, ...] = DEFAULT_LIMITS
+
+
+def classify(facts: SeriesFacts, book: Rulebook) -> Rule:
+    """The first rule whose conditions all hold; NO_RULE, whose class is OTHER, when none does."""
+    limit = limit_for(facts, book.limits)
+    for rule in book.rules:
+        for condition in rule.conditions:
+            if not _holds(condition, getattr(facts, condition.field), limit):
+                break
+        else:
+            return rule
+    return NO_RULE
+
+
+def limit_for(facts: SeriesFacts, limits: Sequence[ThinLimit]) -> float | None:
+    """Up to which thickness these slices are thin: the first limit that fits; None when none does."""
+    modality, body_part = facts.modality.casefold(), facts.body_part.casefold()
+    for limit in limits:
+        if limit.modality.casefold() == modality and limit.body_part.casefold() in {"", body_part}:
+            return limit.up_to
+    return None
+
+
+def used(facts: SeriesFacts, rule: Rule) -> dict[str, object]:
+    """The facts that the rule asked about, by field."""
+    return {condition.field: getattr(facts, condition.field) for condition in rule.conditions}
+
+
+def _holds(condition: Condition, value: _Value, limit: float | None) -> bool:
     if condition.test == "present":
         return (value not in ("", (), None)) is condition.operand
     if isinstance(value, str):
         return _text_holds(condition, value, value.casefold())
     if isinstance(value, tuple):
-        joined = "\\".join(value)
-        return _text_holds(condition, joined, tuple(part.casefold() for part in value))
-    return value is not None and _number_holds(condition, value)
+        return _text_holds(condition, "\\".join(value), tuple(part.casefold() for part in value))
+    return value is not None and _number_holds(condition, value, limit)
 
 
 def _text_holds(condition: Condition, text: str, folded: str | tuple[str, ...]) -> bool:
@@ -33,19 +61,31 @@ def _text_holds(condition: Condition, text: str, folded: str | tuple[str, ...]) 
     if isinstance(operand, re.Pattern):
         return operand.search(text) is not None
     if condition.test == "contains":
-        return operand in folded
+        parts = operand if isinstance(operand, tuple) else (operand,)
+        return any(part in folded for part in parts)
     if condition.test == "one_of":
         return text.casefold() in operand  # type: ignore[operator]  # a tuple: the loader has checked it
     return text.casefold() == operand
 
 
-def _number_holds(condition: Condition, value: float) -> bool:
-    operand = condition.operand
+def _number_holds(condition: Condition, value: float, limit: float | None) -> bool:
+    operand = limit if condition.operand == THIN else condition.operand
+    if operand is None:
+        return False
     if isinstance(operand, tuple):
         return value in operand
-    assert isinstance(operand, float)  # the loader has checked it
-    if condition.test == "min":
-        return value >= operand
-    if condition.test == "max":
-        return value <= operand
-    return value == operand
+    assert isinstance(operand, int | float)  # the loader has checked it
+    return _in_range(condition.test, value, operand)
+
+
+def _in_range(test: str, value: float, end: float) -> bool:
+    match test:
+        case "min":
+            return value >= end
+        case "max":
+            return value <= end
+        case "above":
+            return value > end
+        case "below":
+            return value < end
+    return value == end

@@ -1,18 +1,21 @@
 """Series rules as data: an ordered TOML file of named rules, each with a class and conditions over SeriesFacts.
 
     [[rule]]
-    name = "CT localizer"
+    name = "ImageType LOCALIZER"
     class = "scout"
-    modality = { equals = "CT" }
     image_type = { contains = "LOCALIZER" }
 
 All conditions of a rule must hold; the first rule that holds decides. Text is compared without regard to case.
 
     equals, one_of   the whole value; of several values, joined by backslash as DICOM writes them
-    contains         a part of the text; of ImageType, one of its values
+    contains         a part of the text, or one of a list of parts; of ImageType, one of its values
     matches          a regular expression found anywhere; ImageType joined by backslash
     min, max         a number's range, both ends included; an absent number is in no range
+    above, below     the same, the end excluded
     present          true or false
+
+The number "thin" is the configured limit for the instance's modality and body part; without one the condition fails.
+A rule may name a `kind`: stacks of different kinds do not stand in for each other when the thinnest is looked for.
 """
 
 import re
@@ -26,7 +29,9 @@ from router.errors import ConfigurationError
 from router.model import SeriesClass, SeriesFacts
 
 TEXT_TESTS = ("equals", "one_of", "contains", "matches", "present")
-NUMBER_TESTS = ("equals", "one_of", "min", "max", "present")
+RANGE_TESTS = ("min", "max", "above", "below")
+NUMBER_TESTS = ("equals", "one_of", *RANGE_TESTS, "present")
+THIN = "thin"
 
 Operand = str | float | bool | tuple[str, ...] | tuple[float, ...] | re.Pattern[str]
 
@@ -47,11 +52,12 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A named rule: all its conditions hold, so the class is this."""
+    """A named rule: all its conditions hold, so the class is this. `kind` tells reformats and projections apart."""
 
     name: str
     series_class: SeriesClass
-    conditions: tuple[Condition, ...]
+    conditions: tuple[Condition, ...] = ()
+    kind: str = ""
 
 
 def load(path: Path) -> tuple[Rule, ...]:
@@ -90,19 +96,21 @@ def _rule_lines(text: str) -> tuple[int, ...]:
 def _rule(table: Mapping[str, Any], rules: list[Rule]) -> list[str]:
     """Appends the rule and returns its faults."""
     faults: list[str] = []
-    name, series_class = table.get("name"), table.get("class")
+    name, series_class, kind = table.get("name"), table.get("class"), table.get("kind", "")
     if not isinstance(name, str) or not name:
         faults.append("name: missing")
+    if not isinstance(kind, str):
+        faults.append(f"kind = {kind!r}: expected text")
     if series_class not in list(SeriesClass):
         faults.append(f"class = {series_class!r}: expected one of {', '.join(SeriesClass)}")
     conditions: list[Condition] = []
     for field, tests in table.items():
-        if field not in {"name", "class"}:
+        if field not in {"name", "class", "kind"}:
             faults += _conditions(field, tests, conditions)
     if not conditions and not faults:
         faults.append("no condition: it would decide everything")
     if not faults:
-        rules.append(Rule(str(name), SeriesClass(str(series_class)), tuple(conditions)))
+        rules.append(Rule(str(name), SeriesClass(str(series_class)), tuple(conditions), str(kind)))
     return faults
 
 
@@ -128,10 +136,12 @@ def _operand(test: str, value: object, *, numeric: bool) -> Operand:
         if not isinstance(value, bool):
             raise ValueError("expected true or false")
         return value
-    if test == "one_of":
+    if test == "one_of" or (test == "contains" and isinstance(value, list)):
         if not isinstance(value, list) or not value:
             raise ValueError("expected a list")
         return tuple(_single(one, numeric=numeric) for one in value)  # type: ignore[return-value]  # all of one kind
+    if test in RANGE_TESTS and value == THIN:
+        return THIN
     if test == "matches":
         return _pattern(value)
     return _single(value, numeric=numeric)

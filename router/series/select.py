@@ -1,20 +1,35 @@
 """Which instances of a study a destination gets (DB11 6.2). Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from router.model import SeriesClass
+from router.model import SeriesClass, SeriesFacts, ThinLimit
+from router.series.classify import limit_for
+from router.series.study import REFERRED, Marks, Verdict, rejects
+
+REJECTED = "a rejection note refers to it"
+_NOTE = "a rejection note is not sent"
 
 
 @dataclass(frozen=True, slots=True)
-class Classified:
-    """An instance with its class; `key` is the ledger's, `slice_thickness` in mm, None where there are no slices."""
+class Candidate:
+    """An instance that may go; `key` is the ledger's.
+
+    `scan` is what was scanned, `kind` what kind of images of it these are. `thickness` in mm is None where there are
+    no slices; `has_limit` says whether thin means anything for the modality.
+    """
 
     key: int
     series_uid: str
     series_class: SeriesClass
-    slice_thickness: float | None
-    modality: str
+    scan: tuple[str, ...] = ()
+    kind: tuple[str, ...] = ()
+    thickness: float | None = None
+    has_limit: bool = True
+    note: bool = False
+    referred: bool = False
+    rejected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,49 +41,78 @@ class Choice:
     rule: str
 
 
-def select(
-    instances: Sequence[Classified], wanted: frozenset[SeriesClass], complete: bool
-) -> tuple[Choice, ...]:  # fmt: skip
+def candidate(
+    key: int, series_uid: str, sop_uid: str, verdict: Verdict, limits: Sequence[ThinLimit], marks: Marks
+) -> Candidate:
+    """A judged instance as the selection sees it."""
+    facts = verdict.facts
+    return Candidate(
+        key, series_uid, verdict.rule.series_class,
+        (facts.modality, facts.body_part.casefold(), "contrast" if facts.contrast_agent else ""),
+        (verdict.rule.kind, facts.orientation), extent(facts), limit_for(facts, limits) is not None,
+        rejects(facts), sop_uid in marks.key, sop_uid in marks.rejected,
+    )  # fmt: skip
+
+
+def extent(facts: SeriesFacts) -> float | None:
+    """How thin slices are in mm: by their thickness and by their distance, whichever is larger. None without slices."""
+    known = [value for value in (facts.slice_thickness, facts.slice_distance) if value is not None]
+    return max(known, default=facts.described_thickness)
+
+
+def select(candidates: Sequence[Candidate], wanted: frozenset[SeriesClass], *, complete: bool) -> tuple[Choice, ...]:
     """The choices that can be made now; an instance that only the complete study decides is left out until then.
 
-    Classes wanted go at once. Where thin slices are wanted and other images are not, a modality without thin slices
-    sends its thinnest series instead, and one without slices sends all: never an empty selection in silence.
+    Classes wanted go at once, and so do images of a modality for which thin means nothing, where thin slices are
+    wanted. Of a scan without thin slices the thinnest stack of each kind goes: never nothing in silence.
     """
-    instead = SeriesClass.THIN in wanted and SeriesClass.IMAGE not in wanted
-    thin = {one.modality for one in instances if one.series_class is SeriesClass.THIN}
     choices: list[Choice] = []
-    waiting: list[Classified] = []
-    for one in instances:
-        if one.series_class in wanted:
-            choices.append(Choice(one.key, True, f"class {one.series_class}"))
-        elif not instead or one.series_class is not SeriesClass.IMAGE:
-            choices.append(Choice(one.key, False, f"class {one.series_class} is not wanted"))
-        elif one.modality in thin:
-            choices.append(Choice(one.key, False, "thin slices of this modality go instead"))
-        else:
+    waiting: list[Candidate] = []
+    for one in candidates:
+        choice = _at_once(one, wanted)
+        if choice is None:
             waiting.append(one)
-    return tuple(choices) + (_instead_of_thin(waiting) if complete else ())
+        else:
+            choices.append(choice)
+    thin = {one.scan for one in candidates if one.series_class is SeriesClass.THIN and not one.rejected}
+    return (*choices, *_instead_of_thin(waiting, thin)) if complete else tuple(choices)
 
 
-def _instead_of_thin(images: Sequence[Classified]) -> tuple[Choice, ...]:
-    choices: list[Choice] = []
-    for modality in dict.fromkeys(one.modality for one in images):
-        choices += _of_one_modality([one for one in images if one.modality == modality])
-    return tuple(choices)
+def _at_once(one: Candidate, wanted: frozenset[SeriesClass]) -> Choice | None:
+    if one.note or one.rejected:
+        return Choice(one.key, False, _NOTE if one.note else REJECTED)
+    if one.series_class in wanted:
+        return Choice(one.key, True, f"class {one.series_class}")
+    if one.referred and SeriesClass.KEY in wanted:
+        return Choice(one.key, True, REFERRED.name)
+    if SeriesClass.THIN not in wanted or one.series_class is not SeriesClass.IMAGE:
+        return Choice(one.key, False, f"class {one.series_class} is not wanted")
+    return None if one.has_limit else Choice(one.key, True, "no slices of this modality are thin: all go")
 
 
-def _of_one_modality(images: Sequence[Classified]) -> Iterable[Choice]:
+def _instead_of_thin(images: Sequence[Candidate], thin: set[tuple[str, ...]]) -> Iterable[Choice]:
+    kinds: dict[tuple[tuple[str, ...], ...], list[Candidate]] = defaultdict(list)
+    for one in images:
+        if one.scan in thin:
+            yield Choice(one.key, False, "thin slices of the same scan go instead")
+        else:
+            kinds[one.scan, one.kind, () if one.thickness is None else ("slices",)].append(one)
+    for members in kinds.values():
+        yield from _thinnest(members)
+
+
+def _thinnest(images: Sequence[Candidate]) -> Iterable[Choice]:
     """Series of equal thickness go together: they are phases or kernels, and none is better than the others."""
     thickness: dict[str, float] = {}
     for one in images:
-        if one.slice_thickness:
-            thickness[one.series_uid] = min(one.slice_thickness, thickness.get(one.series_uid, one.slice_thickness))
+        if one.thickness is not None:
+            thickness[one.series_uid] = min(one.thickness, thickness.get(one.series_uid, one.thickness))
     if not thickness:
-        return [Choice(one.key, True, "no slices in this modality: all go") for one in images]
+        return [Choice(one.key, True, "no slices: all go") for one in images]
     thinnest = min(thickness.values())
     return [
-        Choice(one.key, True, f"no thin slices: the thinnest series ({thinnest:g} mm) goes")
-        if thickness.get(one.series_uid) == thinnest
-        else Choice(one.key, False, f"no thin slices, but not the thinnest series ({thinnest:g} mm)")
+        Choice(one.key, True, f"no thin slices: the thinnest stack of its kind ({thinnest:g} mm) goes")
+        if thickness[one.series_uid] == thinnest
+        else Choice(one.key, False, f"no thin slices, but not the thinnest stack of its kind ({thinnest:g} mm)")
         for one in images
     ]

@@ -161,6 +161,12 @@ def test_a_key_file_that_others_may_read_is_exit_2_and_names_the_file_and_what_t
     refused(copied, "api.key", "chmod 600")
 
 
+def test_sighup_reads_the_series_rules_again_and_the_node_goes_on(site: Site) -> None:
+    site.node.hang_up()
+    site.wait_until(lambda: "series rules read again" in site.log, "the rules are read again")
+    assert site.node.running
+
+
 # -- SIGTERM
 
 

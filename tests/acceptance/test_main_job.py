@@ -126,7 +126,7 @@ def test_explain_tells_the_whole_story_under_every_name(name: str, site: Site, e
     assert (answer.returncode, story["exam_id"], story["studies"][0]["study"]) == (0, exam.id, exam.study.uid)
     assert story["studies"][0]["joined_by"] == "listed in StudyInstanceUIDs"
     assert {(e["class"], e["class_rule"], e["state"], e["status"]) for e in images["ledger"]} == {
-        ("thin", "thin CT", "sent", 0)
+        ("thin", "thin slices", "sent", 0)
     }
     assert len(images["ledger"]) == 40
     assert "sending -> delivered" in " ".join(event["text"] for event in story["events"])
@@ -136,7 +136,7 @@ def test_explain_in_words_names_states_rules_and_the_receipt(site: Site, exam: E
     answer = command_here("queue", "explain", exam.id, "--config", site.config_file)
     receipt = site.receipts(exam.id)[0]["receipt"]
     assert answer.returncode == 0
-    assert all(word in answer.stdout for word in (exam.study.uid, "delivered", "thin CT", "class thin", receipt))
+    assert all(word in answer.stdout for word in (exam.study.uid, "delivered", "thin slices", "class thin", receipt))
 
 
 def test_verify_finds_every_instance_as_it_came(site: Site, exam: Exam) -> None:

@@ -1,34 +1,73 @@
-"""`scripts/bench NAME`: the node's speed beside others', in one run, as Markdown tables on stdout."""
+"""The node's speed against its peers', in one run, as Markdown tables on stdout; progress on stderr."""
 
 import argparse
 import shutil
+import sys
 import tempfile
+from collections.abc import Callable, Container, Sequence
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
-import crypto
-import receive
+from measure import Run
+from processes import have
 
-BENCHES = {"receive": receive, "crypto": crypto}
-_SECTIONS = "; ".join(f"of {name}: {', '.join(bench.SECTIONS)}" for name, bench in BENCHES.items())
+BENCHES = ("receive", "forward", "pipeline", "sustained", "series", "crypto")
+_TRIAL_SHARE = 0.005
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("bench", choices=BENCHES)
-    parser.add_argument("section", nargs="*", help=f"all when none is named; {_SECTIONS}")
-    parser.add_argument("--rounds", type=int, default=5, help="timings of each case (default 5)")
-    parser.add_argument("--folder", type=Path, help="on the disk to measure (default: the temporary folder)")
-    given = parser.parse_args()
-    bench = BENCHES[given.bench]
-    unknown = set(given.section) - set(bench.SECTIONS)
-    if unknown:
-        parser.error(f"no such section: {', '.join(sorted(unknown))}")
+def main(arguments: Sequence[str] | None = None) -> None:
+    sys.path.append(str(Path(__file__).parents[1]))  # the harness of the tests starts nodes for benchmarks, too
+    benches = {name: import_module(name) for name in BENCHES}
+    parser = _parser(benches)
+    given = parser.parse_args(arguments)
+    if not have("storescu"):
+        parser.error("DCMTK, which every bench needs, is not installed: as root, apt-get install dcmtk")
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=given.folder))
+    run = Run(folder, given.rounds, given.seconds, only=given.only)
+    if given.trial:
+        run = replace(run, rounds=1, share=_TRIAL_SHARE, quiet=False)
     try:
-        for table in bench.run(folder, given.section or bench.SECTIONS, given.rounds):
-            print(table, end="\n\n", flush=True)  # noqa: T201 what a benchmark is for
+        for section in given.section or benches[given.bench].SECTIONS:
+            print(_measured(benches[given.bench], section, run), end="\n\n", flush=True)  # noqa: T201 a benchmark prints
     finally:
         shutil.rmtree(folder)
+
+
+def _measured(bench: ModuleType, section: str, run: Run) -> str:
+    own = replace(run, folder=run.folder / section)
+    own.folder.mkdir()
+    table: str = bench.SECTIONS[section](own)
+    shutil.rmtree(own.folder)
+    return table
+
+
+def _parser(benches: dict[str, ModuleType]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    commands = parser.add_subparsers(dest="bench", required=True, metavar="BENCH")
+    for name, bench in benches.items():
+        sections = "\n".join(f"  {section:10}{function.__doc__}" for section, function in bench.SECTIONS.items())
+        command = commands.add_parser(
+            name, help=bench.__doc__, description=bench.__doc__, epilog=f"sections:\n{sections}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        command.add_argument("section", nargs="*", type=_known(bench.SECTIONS), help="all when none is named")
+        command.add_argument("--rounds", type=int, default=5, help="timings of each case (default 5)")
+        command.add_argument("--seconds", type=float, default=60, help="of what goes on for a time (default 60)")
+        command.add_argument("--only", default="", help="expression for the names of the cases to time")
+        command.add_argument("--folder", type=Path, help="on the disk to measure (default: the temporary folder)")
+        command.add_argument("--trial", action="store_true", help="whether it works here, with hardly any work")
+    return parser
+
+
+def _known(sections: Container[str]) -> Callable[[str], str]:
+    def section(name: str) -> str:
+        if name not in sections:
+            raise argparse.ArgumentTypeError(f"no such section: {name}")
+        return name
+
+    return section
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 from gmssl import sm3 as gmssl_sm3
 from gmssl.sm4 import SM4_ENCRYPT, CryptSM4
-from measure import Table
+from measure import Run, Table
 
 from router.clock import SystemClock
 from router.config import HttpDestination
@@ -33,32 +33,26 @@ PROFILES = ("gm-envelope/1", "gm-psk/1")
 _TIMES = 100
 
 
-def run(folder: Path, sections: Sequence[str], rounds: int) -> Iterator[str]:
-    """The tables, as they are measured."""
-    folder.mkdir(exist_ok=True)
-    for section in sections:
-        yield _SECTIONS[section](folder, rounds)
-
-
-def seal(folder: Path, rounds: int) -> str:
-    """A 20 MB PDF sealed and its message signed, on one core; gmssl on a part of it, in proportion."""
+def seal(run: Run) -> str:
+    """a 20 MiB PDF sealed and its message signed, on one core; gmssl on a part of it, in proportion"""
+    folder, length = run.folder, run.count(PDF_BYTES, GMSSL_BYTES)
     keys = folder / "keys"
     new_folder(keys, psk=True)
-    (folder / "report.pdf").write_bytes(os.urandom(PDF_BYTES))
+    (folder / "report.pdf").write_bytes(os.urandom(length))
     cases: dict[str, Callable[[], float]] = {
         f"ours, {name}": partial(_sealed, load_profile(_destination(keys, 1, name)), folder) for name in PROFILES
     }
-    cases["gmssl alone: SM4-CBC and SM3"] = partial(_by_gmssl, (folder / "report.pdf").read_bytes()[:GMSSL_BYTES])
-    table = _compared("20 MiB sealed and signed", cases, rounds)
-    speeds = [f"{case}: {PDF_BYTES / 1e6 / table.median(case):.1f} MB/s" for case in cases]
+    cases["gmssl alone: SM4-CBC and SM3"] = partial(_by_gmssl, os.urandom(run.count(GMSSL_BYTES, 4096)), length)
+    table = _compared(f"{length / 2**20:.1f} MiB sealed and signed", cases, run)
+    speeds = [f"{case}: {length / 1e6 / table.median(case):.1f} MB/s" for case in cases]
     return "\n\n".join([table.markdown(), *speeds])
 
 
-def _compared(title: str, cases: Mapping[str, Callable[[], float]], rounds: int) -> Table:
+def _compared(title: str, cases: Mapping[str, Callable[[], float]], run: Run) -> Table:
     """Seconds of one core: they need no quiet machine."""
-    first = next(iter(cases))
-    seconds = {name: tuple(case() for _ in range(rounds)) for name, case in cases.items()}
-    return Table(f"{title}, seconds of one core", seconds, {first: statistics.median(seconds[first])})
+    seconds = {name: tuple(case() for _ in range(run.rounds)) for name, case in cases.items() if run.has(name)}
+    first = next(iter(seconds))
+    return Table(f"{title}, on one core", "s", seconds, {first: statistics.median(seconds[first])})
 
 
 def _destination(keys: Path, port: int, profile: str) -> HttpDestination:
@@ -83,25 +77,25 @@ def _sealed(profile: Profile, folder: Path) -> float:
     return time.process_time() - began
 
 
-def _by_gmssl(data: bytes) -> float:
+def _by_gmssl(data: bytes, length: int) -> float:
     """Seconds for the whole PDF, from those for a part of it."""
     began = time.process_time()
     cipher = CryptSM4()
     cipher.set_key(os.urandom(16), SM4_ENCRYPT)
     gmssl_sm3.sm3_hash(list(cipher.crypt_cbc(os.urandom(16), data)))
-    return (time.process_time() - began) * PDF_BYTES / len(data)
+    return (time.process_time() - began) * length / len(data)
 
 
-def asymmetric(_: Path, rounds: int) -> str:
-    """What each SM2 library does a hundred times."""
+def asymmetric(run: Run) -> str:
+    """signing, verifying, encrypting, decrypting by each SM2 library"""
     tables = []
     for work in ("sign", "verify", "encrypt", "decrypt"):
-        cases = {library.name: partial(_hundred, library.name, work) for library in sm2.installed()}
-        tables.append(_compared(f"SM2 {work}, {_TIMES} times", cases, rounds).markdown())
+        cases = {library.name: partial(_repeated, library.name, work, run.count(_TIMES)) for library in sm2.installed()}
+        tables.append(_compared(f"SM2 {work}, {run.count(_TIMES)} times", cases, run).markdown())
     return "\n\n".join(tables)
 
 
-def _hundred(name: str, work: str) -> float:
+def _repeated(name: str, work: str, times: int) -> float:
     sm2.LIBRARY = next(each for each in sm2.installed() if each.name == name)
     key = PrivateKey.generate()
     signature, ciphertext = key.sign(b"text"), key.public.encrypt(bytes(16))
@@ -112,17 +106,17 @@ def _hundred(name: str, work: str) -> float:
         "decrypt": lambda: key.decrypt(ciphertext),
     }
     began = time.process_time()
-    for _ in range(_TIMES):
+    for _ in range(times):
         works[work]()
     return time.process_time() - began
 
 
-def memory(folder: Path, _: int) -> str:
-    """How much this process grows while it uploads the PDF to a platform in another process."""
+def memory(run: Run) -> str:
+    """how much a sender grows while it uploads a 20 MiB PDF to a platform in another process"""
     lines = [f"**Memory growth of the sender while {PDF_BYTES // 2**20} MiB are uploaded**", ""]
     for profile in PROFILES:
         grown = subprocess.run(
-            [sys.executable, __file__, str(folder), profile], capture_output=True, text=True, check=True,
+            [sys.executable, __file__, str(run.folder), profile], capture_output=True, text=True, check=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         ).stdout  # fmt: skip
         lines.append(f"- {profile}: {int(grown) / 2**20:.1f} MiB")
@@ -166,8 +160,7 @@ def _serve(keys: Path, folder: Path, write: int) -> None:
     time.sleep(600)
 
 
-_SECTIONS: Mapping[str, Callable[[Path, int], str]] = {"seal": seal, "sm2": asymmetric, "memory": memory}
-SECTIONS = tuple(_SECTIONS)
+SECTIONS: Mapping[str, Callable[[Run], str]] = {"seal": seal, "sm2": asymmetric, "memory": memory}
 
 if __name__ == "__main__":
     print(growth(Path(sys.argv[1]), sys.argv[2]))  # noqa: T201  # read by `memory`

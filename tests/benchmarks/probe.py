@@ -10,7 +10,7 @@ Way = Callable[[Path, int, bytes], None]
 
 
 def synced(folder: Path, number: int, data: bytes) -> None:
-    """What the node does: fsync, rename, fsync of the folder."""
+    """What the node does for a large instance: fsync, rename, fsync of the folder."""
     part = folder / f"{number}.part"
     handle = os.open(part, os.O_WRONLY | os.O_CREAT)
     os.write(handle, data)
@@ -60,10 +60,10 @@ def journal(folder: Path, number: int, data: bytes) -> None:
 
 WAYS: dict[str, Way] = {
     "written, not synced": unsynced,
-    "fsync, rename, folder fsync (the node's)": synced,
+    "fsync, rename, folder fsync (large instances)": synced,
     "fallocate, fdatasync, rename, folder fsync": allocated,
     "recycled file, fdatasync, rename, folder fsync": recycled,
-    "preallocated journal, fdatasync": journal,
+    "preallocated journal, fdatasync (small instances)": journal,
 }
 
 
@@ -81,8 +81,7 @@ def prepare(way: Way, folder: Path, threads: int, count: int, size: int) -> None
 
 
 def run(way: Way, folder: Path, threads: int, count: int, size: int) -> float:
-    """Seconds for each of `threads` to make `count` files of `size` bytes."""
-    prepare(way, folder, threads, count, size)
+    """Seconds for each of `threads` to make `count` files of `size` bytes, in a folder that is prepared."""
     data = os.urandom(size)
 
     def work(own: Path) -> None:

@@ -1,44 +1,46 @@
-"""`bench receive`: how long receivers take for the same work, ours durable against the others as they are."""
+"""How long receivers take for the same work: the node's, durable, against the others as they are."""
 
 import functools
 import os
-import shutil
-import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import material
 import probe
 import rivals
-from measure import become_quiet, compare, say
+import senders
+from material import CT_BYTES, LARGE_BYTES, SMALL_BYTES
+from measure import Case, Run, Timing, compare, say
+from processes import connections, family, fresh, have, resident, watching
 from rivals import LARGE_PDU, Receiver
 
-CT_BYTES, SMALL_BYTES, LARGE_BYTES = 500_000, 20_000, 2**30
-OURS = f"ours, durable, {os.cpu_count()} workers"
+CORES = os.cpu_count() or 1
+OURS = f"ours, durable, {CORES} workers"
 THREADS = "ours, durable, threads of one process"
 STORESCP, STORESCP_DEFAULT = "storescp +B, 128 KiB PDU", "storescp (its defaults)"
 FORK, FORK_DEFAULT = "storescp --fork +B, 128 KiB PDU", "storescp --fork (its defaults)"
-ORTHANC, ORTHANC_DEFAULT = "Orthanc, SyncStorageArea on (its default)", "Orthanc, SyncStorageArea off"
+ORTHANC, ORTHANC_DEFAULT = "Orthanc, SyncStorageArea on, 128 KiB PDU", "Orthanc (its defaults: SyncStorageArea on)"
+ORTHANC_UNSYNCED = "Orthanc, SyncStorageArea off, 128 KiB PDU"
 PYNETDICOM, PYNETDICOM_DURABLE = "pynetdicom, 128 KiB PDU, no sync", "pynetdicom, 128 KiB PDU, fsync"
 PYNETDICOM_DEFAULT = "pynetdicom (its defaults), no sync"
+PROBE = "probe, one file after the other"
+TITLES = [f"SENDER{number}" for number in range(1, 9)]
 
 
 def receivers(*, fork: bool) -> dict[str, Receiver]:
     """Every receiver that this machine has, at its best setting and at its default."""
-    found = {OURS: rivals.ours(os.cpu_count() or 1), THREADS: rivals.ours(0)}
-    best = ("+B", "-pdu", str(LARGE_PDU))
-    if rivals.have("storescp"):
-        found |= {STORESCP: rivals.storescp(*best), STORESCP_DEFAULT: rivals.storescp()}
-        if fork:
-            found |= {FORK: rivals.storescp("--fork", *best), FORK_DEFAULT: rivals.storescp("--fork")}
+    found = {OURS: rivals.ours(CORES), THREADS: rivals.ours(0)}
+    found |= {STORESCP: rivals.storescp(best=True), STORESCP_DEFAULT: rivals.storescp(best=False)}
+    if fork:
+        found[FORK] = rivals.storescp("--fork", best=True)
+        found[FORK_DEFAULT] = rivals.storescp("--fork", best=False)
+    if have("Orthanc"):
+        found[ORTHANC] = rivals.orthanc(best=True, sync=True)
+        found[ORTHANC_UNSYNCED] = rivals.orthanc(best=True, sync=False)
+        found[ORTHANC_DEFAULT] = rivals.orthanc(best=False, sync=True)
     else:
-        say("DCMTK's storescp is not installed: left out")
-    if rivals.have("Orthanc") and not fork:  # a minute for 5,000 small ones
-        found |= {ORTHANC: rivals.orthanc(sync=True), ORTHANC_DEFAULT: rivals.orthanc(sync=False)}
-    elif not fork:
         say("Orthanc is not installed: left out")
     found[PYNETDICOM_DURABLE] = rivals.pynetdicom(durable=True, max_pdu=LARGE_PDU)
     found[PYNETDICOM] = rivals.pynetdicom(durable=False, max_pdu=LARGE_PDU)
@@ -46,165 +48,145 @@ def receivers(*, fork: bool) -> dict[str, Receiver]:
     return found
 
 
-def run(folder: Path, sections: Sequence[str], rounds: int) -> Iterator[str]:
-    """The tables, as they are measured."""
-    for section in sections:
-        yield _SECTIONS[section](folder / section, rounds)
-        shutil.rmtree(folder / section, ignore_errors=True)
-
-
-def disk(folder: Path, rounds: int) -> str:
+def disk(run: Run) -> str:
     """What making one file durable costs, by way, size and number at once."""
     tables = []
     for size, count in ((CT_BYTES, 100), (SMALL_BYTES, 250)):
         for threads in (1, 4):
-            cases = {
-                name: functools.partial(_per_file, folder, way, threads, count, size)
-                for name, way in probe.WAYS.items()
-            }
-            title = f"milliseconds for each file of {size} bytes, {threads} at once"
-            tables.append(compare(title, cases, rounds, lambda medians: {"the node's": medians[_NODES_WAY]}).markdown())
+            each = run.count(count) // threads
+            unit = 1000 / (each * threads)
+            cases = {name: _disk_case(run, way, threads, each, size, unit) for name, way in probe.WAYS.items()}
+            title = f"one durable file of {size} bytes, {threads} at once"
+            tables.append(compare(title, cases, run, [[_PLAIN_WAY]], "ms").markdown())
     return "\n\n".join(tables)
 
 
-def one(folder: Path, rounds: int) -> str:
+def one(run: Run) -> str:
     """600 CT instances over one association."""
-    groups = [_group(folder, 1, 600, CT_BYTES)]
-    return _against_all("600 x 0.5 MB, one association", folder, groups, rounds, CT_BYTES, STORESCP)
+    return _against_all("one association", run, 600, CT_BYTES, 1, STORESCP)
 
 
-def four(folder: Path, rounds: int) -> str:
+def four(run: Run) -> str:
     """600 CT instances over four associations at once."""
-    groups = [_group(folder, number, 150, CT_BYTES) for number in range(1, 5)]
-    return _against_all("600 x 0.5 MB, four associations", folder, groups, rounds, CT_BYTES, FORK)
+    return _against_all("four associations", run, 600, CT_BYTES, 4, FORK)
 
 
-def small(folder: Path, rounds: int) -> str:
+def small(run: Run) -> str:
     """5,000 small instances over four associations at once."""
-    groups = [_group(folder, number, 1250, SMALL_BYTES) for number in range(1, 5)]
-    return _against_all("5,000 x 20 KB, four associations", folder, groups, rounds, SMALL_BYTES, FORK)
+    return _against_all("four associations", run, 5000, SMALL_BYTES, 4, FORK)
 
 
-def nagle(folder: Path, rounds: int) -> str:
+def nagle(run: Run) -> str:
     """A sender at DCMTK's default, Nagle's algorithm on: where its last segments wait for an acknowledgement."""
-    groups = [_group(folder, 1, 100, CT_BYTES)]
-    wanted = (OURS, STORESCP, STORESCP_DEFAULT, ORTHANC)
-    cases = {
-        name: functools.partial(_receive, receiver, folder, groups, nagle=True, pdu=16384)
-        for name, receiver in receivers(fork=False).items()
-        if name in wanted
+    groups = _groups(run, 100, CT_BYTES, 1)
+    others = (STORESCP, STORESCP_DEFAULT, ORTHANC, ORTHANC_DEFAULT)
+    send = functools.partial(senders.storescu, groups=groups, nagle=True, pdu=16384)
+    found = receivers(fork=False)
+    cases = {name: rivals.case(run.folder, found[name], send) for name in (OURS, *others) if name in found}
+    title = f"{material.work(groups, CT_BYTES)}, sender with Nagle's algorithm on"
+    return compare(title, cases, run, [[name] for name in others]).markdown()
+
+
+def pdu(run: Run) -> str:
+    """The longest P-DATA that the node asks for, with a sender that takes up to 128 KiB and one that takes any."""
+    sizes = {f"{size // 1024} KiB": size for size in (2**14, 2**16, 2**17, 2**18, 2**20)}
+    groups = _groups(run, 300, CT_BYTES, 1)
+    ways: dict[str, Callable[[int], Callable[[int], float]]] = {
+        "storescu": lambda _: functools.partial(senders.storescu, groups=groups),
+        "the node's own sender": lambda size: lambda port: senders.ours(port, groups[0], 1, size)["seconds"],
     }
-    title = "100 x 0.5 MB, sender with Nagle's algorithm on"
-    return compare(title, cases, rounds, lambda medians: {n: medians[n] for n in wanted[1:] if n in medians}).markdown()
+    tables = []
+    for sender, sending in ways.items():
+        cases = {
+            f"max_pdu {name}": rivals.case(run.folder, rivals.ours(CORES, size), sending(size))
+            for name, size in sizes.items()
+        }
+        title = f"{material.work(groups, CT_BYTES)}, one association, sent by {sender}"
+        tables.append(compare(title, cases, run, [["max_pdu 128 KiB"]]).markdown())
+    return "\n\n".join(tables)
 
 
-def memory(folder: Path, _rounds: int) -> str:
+def workers(run: Run) -> str:
+    """Whether more than one core helps: threads of one process against receive workers."""
+    halls = {"threads of one process": rivals.ours(0), **{f"workers: {n}": rivals.ours(n) for n in (1, 2, 4)}}
+    tables = []
+    for whole, size in ((600, CT_BYTES), (5000, SMALL_BYTES)):
+        for associations in (1, 4):
+            groups = _groups(run, whole, size, associations)
+            send = functools.partial(senders.storescu, groups=groups)
+            cases = {name: rivals.case(run.folder, hall, send) for name, hall in halls.items()}
+            title = f"{material.work(groups, size)}, {associations} association(s)"
+            tables.append(compare(title, cases, run, [["threads of one process"], ["workers: 1"]]).markdown())
+    return "\n\n".join(tables)
+
+
+def memory(run: Run) -> str:
     """How much the receiver grows while it takes one instance of 1 GiB."""
-    groups = [_group(folder, 1, 1, LARGE_BYTES)]
-    small_groups = [_group(folder, 2, 1, CT_BYTES)]
-    with rivals.ours(1)(rivals.fresh(folder)) as port:
-        _send(port, small_groups)
-        processes = _processes(port)
-        before, peak = _resident(processes), 0
-        with _watching(lambda: _resident(processes)) as seen:
-            seconds = _send(port, groups)
-        peak = max(seen)
-    grown = (peak - before) / 2**20
-    return f"**1 GiB instance**: {seconds:.1f} s, memory grew by {grown:.1f} MiB (from {before / 2**20:.0f} MiB)"
-
-
-def many(folder: Path, _rounds: int) -> str:
-    """64 associations at once, again and again for a minute."""
-    group = _group(folder, 1, 20, SMALL_BYTES)
-    target = rivals.fresh(folder)
-    with rivals.ours(os.cpu_count() or 1)(target) as port:
-        processes = _processes(port)
-        _send(port, [group] * 64)
-        began, sent, early = time.monotonic(), 0, 0
-        with _watching(lambda: _resident(processes)) as seen:
-            while time.monotonic() - began < 60:
-                _send(port, [group] * 64)
-                sent += 64
-                if not early and time.monotonic() - began > 10:
-                    early = max(seen)
-        growth = (max(seen) - early) / 2**20
+    size = run.count(LARGE_BYTES)
+    first, large = material.instances(run.folder / "first", 1, SMALL_BYTES), _groups(run, 1, size, 1)
+    with fresh(run.folder) as folder, rivals.ours(1)(folder) as peer:
+        senders.storescu(peer.port, [first])
+        processes = family(peer.process)
+        with watching(lambda: resident(processes)) as seen:
+            seconds = senders.storescu(peer.port, large)
+    grown = (max(seen) - seen[0]) / 2**20
     return (
-        f"**64 associations at once, for a minute**: {sent} associations, none refused, "
-        f"{sent * 20 / 60:.0f} instances/s, memory after the first ten seconds {growth:+.1f} MiB"
+        f"**One instance of {size / 2**20:.0f} MiB**: {seconds:.1f} s, "
+        f"memory grew by {grown:.1f} MiB (from {seen[0] / 2**20:.0f} MiB)"
     )
 
 
-def _against_all(title: str, folder: Path, groups: Sequence[Path], rounds: int, size: int, floor: str) -> str:
-    count = sum(len(list(group.iterdir())) for group in groups)
-    cases: dict[str, Callable[[], float]] = {
-        name: functools.partial(_receive, receiver, folder, groups)
-        for name, receiver in receivers(fork=len(groups) > 1).items()
-    }
-    probed = f"probe: {count} files made durable, one after the other"
-    cases[probed] = lambda: probe.run(probe.synced, rivals.fresh(folder), 1, count, size)
-
-    def floors(medians: Mapping[str, float]) -> dict[str, float]:
-        found = {"probe": medians[probed]}
-        if floor in medians:
-            found |= {floor: medians[floor], f"{floor} + probe": medians[floor] + medians[probed]}
-        return found | {name: medians[name] for name in (ORTHANC, PYNETDICOM_DURABLE) if name in medians}
-
-    return compare(title, cases, rounds, floors).markdown()
-
-
-def _receive(receiver: Receiver, folder: Path, groups: Sequence[Path], **options: bool | int) -> float:
-    with receiver(rivals.fresh(folder)) as port:
-        become_quiet()
-        return _send(port, groups, **options)
+def many(run: Run) -> str:
+    """64 associations at once from 8 calling AE titles, again and again for a minute, at the node's default limits."""
+    group, sent = material.instances(run.folder / "material", run.count(60), SMALL_BYTES), 0
+    at_once = run.count(64, least=len(TITLES))
+    send = functools.partial(senders.storescu, groups=[group] * at_once, titles=TITLES)  # raises when one is refused
+    with fresh(run.folder) as folder, rivals.ours(CORES)(folder) as peer:
+        processes, began = family(peer.process), time.monotonic()
+        with watching(lambda: connections(peer.port)) as open_ones, watching(lambda: resident(processes)) as seen:
+            early = 0
+            while time.monotonic() - began < run.duration():
+                send(peer.port)
+                sent += at_once
+                if not early and time.monotonic() - began > run.duration() / 6:
+                    early = max(seen)
+        seconds, early = time.monotonic() - began, early or max(seen)
+    return (
+        f"**{at_once} associations at once from 8 calling AE titles, for {seconds:.0f} s**: {sent} associations, none "
+        f"refused, up to {max(open_ones)} open at once, {sent * material.count(group) / seconds:.0f} instances/s, "
+        f"memory after a sixth of the time {(max(seen) - early) / 2**20:+.1f} MiB (from {early / 2**20:.0f} MiB)"
+    )
 
 
-def _send(port: int, groups: Sequence[Path], **options: bool | int) -> float:
-    return rivals.storescu(port, groups, nagle=bool(options.get("nagle")), pdu=int(options.get("pdu", LARGE_PDU)))
+def _against_all(title: str, run: Run, whole: int, size: int, associations: int, floor: str) -> str:
+    groups = _groups(run, whole, size, associations)
+    send = functools.partial(senders.storescu, groups=groups)
+    found = receivers(fork=associations > 1)
+    cases = {name: rivals.case(run.folder, receiver, send) for name, receiver in found.items()}
+    cases[PROBE] = _disk_case(run, probe.synced, 1, run.count(whole), size)
+    against = [[PROBE], [floor], [floor, PROBE], [ORTHANC], [PYNETDICOM_DURABLE]]
+    return compare(f"{material.work(groups, size)}, {title}", cases, run, against).markdown()
 
 
-def _per_file(folder: Path, way: probe.Way, threads: int, count: int, size: int) -> float:
-    return 1000 * probe.run(way, rivals.fresh(folder), threads, count // threads, size) / count
+def _disk_case(run: Run, way: probe.Way, threads: int, count: int, size: int, unit: float = 1) -> Case:
+    @contextmanager
+    def case() -> Iterator[Timing]:
+        with fresh(run.folder) as folder:
+            probe.prepare(way, folder, threads, count, size)
+            yield lambda: unit * probe.run(way, folder, threads, count, size)
+
+    return case
 
 
-def _group(folder: Path, number: int, count: int, size: int) -> Path:
-    group = folder / "material" / str(number)
-    material.instances(group, count, size, series=number)
-    return group
+def _groups(run: Run, whole: int, size: int, associations: int) -> list[Path]:
+    """A folder of instances for each association."""
+    each = run.count(whole, least=associations) // associations
+    folder = run.folder / f"{whole} of {size} over {associations}"
+    return [material.instances(folder / str(n), each, size, series=n) for n in range(1, associations + 1)]
 
 
-def _processes(port: int) -> list[int]:
-    """The process that listens on the port and those that it started."""
-    found = subprocess.run(["pgrep", "-f", f"receiver.py ours .* {port} "], capture_output=True, text=True, check=True)
-    main = int(found.stdout.split()[0])
-    started = subprocess.run(["pgrep", "-P", str(main)], capture_output=True, text=True, check=False)
-    return [main, *map(int, started.stdout.split())]
-
-
-def _resident(processes: Sequence[int]) -> int:
-    pages = [int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]) for process in processes]
-    return sum(pages) * os.sysconf("SC_PAGE_SIZE")
-
-
-@contextmanager
-def _watching(value: Callable[[], int]) -> Iterator[list[int]]:
-    seen = [value()]
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(0.02):
-            seen.append(value())
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        ended.set()
-        thread.join()
-
-
-_NODES_WAY = next(name for name, way in probe.WAYS.items() if way is probe.synced)
-_SECTIONS: dict[str, Callable[[Path, int], str]] = {
-    "disk": disk, "one": one, "four": four, "small": small, "nagle": nagle, "memory": memory, "many": many,
+_PLAIN_WAY = next(name for name, way in probe.WAYS.items() if way is probe.synced)
+SECTIONS: Mapping[str, Callable[[Run], str]] = {
+    "disk": disk, "one": one, "four": four, "small": small, "nagle": nagle, "pdu": pdu, "workers": workers,
+    "memory": memory, "many": many,
 }  # fmt: skip
-SECTIONS = tuple(_SECTIONS)

@@ -25,7 +25,7 @@ def ours(folder: Path, port: int, workers: int, max_pdu: int) -> None:
     sink = worker.commands(incoming, workers, 0, JOURNAL // workers) if workers else own
     server = StorageServer(
         sink,
-        admission=Admission(max_associations_per_sender=64),
+        admission=Admission(),
         record=lambda _: None,
         limits=Limits(max_pdu=max_pdu),
     )

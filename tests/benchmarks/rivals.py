@@ -1,102 +1,65 @@
-"""Receivers and senders to compare: ours, DCMTK, Orthanc, pynetdicom. Each starts anew, with an empty folder."""
+"""Receivers to compare: the node's, DCMTK's, Orthanc and pynetdicom's. Each starts anew, in an empty folder."""
 
-import itertools
-import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-HERE = Path(__file__).parent
+import orthanc as orthanc_program
+import processes
+from measure import Case, Timing
+from processes import Peer, running
+
+from router.config import DicomDestination
+from router.dicom.client import StorageClient
+
 LARGE_PDU = 131072
 
-Receiver = Callable[[Path], AbstractContextManager[int]]
-_folders = itertools.count(1)
+Receiver = Callable[[Path], AbstractContextManager[Peer]]
 
 
-def have(program: str) -> str | None:
-    """The path of a program, also where Debian puts daemons."""
-    return shutil.which(program) or shutil.which(program, path="/usr/sbin")
+def case(folder: Path, receiver: Receiver, send: Callable[[int], float]) -> Case:
+    """To start the receiver anew, and time `send` with its port."""
 
+    @contextmanager
+    def prepared() -> Iterator[Timing]:
+        with processes.fresh(folder) as own, receiver(own) as peer:
+            yield lambda: send(peer.port)
 
-@contextmanager
-def running(command: Sequence[str], port: int, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The program, once it answers on `port`; ended with everything that it started."""
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **environment}
-    )
-    try:
-        _await(port)
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def free_port() -> int:
-    """A port that nobody has at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def fresh(folder: Path) -> Path:
-    """A new, empty folder in `folder`."""
-    path = folder / f"run{next(_folders)}"
-    path.mkdir(parents=True)
-    return path
+    return prepared
 
 
 def ours(workers: int, max_pdu: int = LARGE_PDU) -> Receiver:
     """This node's Storage SCP with so many worker processes; 0: threads of one process."""
 
     @contextmanager
-    def start(folder: Path) -> Iterator[int]:
-        port = free_port()
-        with running(_program("ours", folder, port, workers, max_pdu), port):
-            time.sleep(1.5 if workers else 0)  # until every worker is up
-            yield port
+    def start(folder: Path) -> Iterator[Peer]:
+        with _receiver("ours", folder, workers, max_pdu) as peer:
+            StorageClient(DicomDestination(port=peer.port)).echo()  # answered when every worker is up
+            yield peer
 
     return start
 
 
-def storescp(*options: str) -> Receiver:
-    """DCMTK's; it never syncs."""
+def storescp(*options: str, best: bool) -> Receiver:
+    """DCMTK's; it never syncs. At its best the data set is written as it comes, in large PDUs, without delays."""
 
     @contextmanager
-    def start(folder: Path) -> Iterator[int]:
-        port = free_port()
-        environment = {"TCP_NODELAY": "1"} if options else {}
-        with running(["storescp", "-od", str(folder), *options, str(port)], port, **environment):
-            yield port
+    def start(folder: Path) -> Iterator[Peer]:
+        port = processes.free_port()
+        settings = ("+B", "+xa", "-pdu", str(LARGE_PDU)) if best else ()
+        environment = {"TCP_NODELAY": "1"} if best else {}
+        command = ["storescp", "-od", str(folder), *options, *settings, str(port)]
+        with running(command, port, **environment) as peer:
+            yield peer
 
     return start
 
 
-def orthanc(*, sync: bool) -> Receiver:
+def orthanc(*, best: bool, sync: bool) -> Receiver:
     """Orthanc with or without SyncStorageArea."""
 
-    @contextmanager
-    def start(folder: Path) -> Iterator[int]:
-        port = free_port()
-        configuration = {
-            "StorageDirectory": str(folder), "IndexDirectory": str(folder), "DicomPort": port, "HttpPort": free_port(),
-            "SyncStorageArea": sync, "DicomAlwaysAllowStore": True, "DicomCheckCalledAet": False, "Plugins": [],
-            "UnknownSopClassAccepted": True,
-        }  # fmt: skip
-        file = folder / "orthanc.json"
-        file.write_text(json.dumps(configuration), encoding="utf-8")
-        with running([have("Orthanc") or "Orthanc", str(file)], port):
-            yield port
+    def start(folder: Path) -> AbstractContextManager[Peer]:
+        return orthanc_program.orthanc(folder, best=best, SyncStorageArea=sync)
 
     return start
 
@@ -104,45 +67,14 @@ def orthanc(*, sync: bool) -> Receiver:
 def pynetdicom(*, durable: bool, max_pdu: int) -> Receiver:
     """pynetdicom's own service loop; the raw bytes to a file, synced or not."""
 
-    @contextmanager
-    def start(folder: Path) -> Iterator[int]:
-        port = free_port()
-        name = "durable" if durable else "unsynced"
-        with running(_program(name, folder, port, 0, max_pdu), port):
-            yield port
+    def start(folder: Path) -> AbstractContextManager[Peer]:
+        return _receiver("durable" if durable else "unsynced", folder, 0, max_pdu)
 
     return start
 
 
-def storescu(port: int, groups: Sequence[Path], *, nagle: bool = False, pdu: int = LARGE_PDU) -> float:
-    """Send each folder over an association of its own, all at once; the seconds until the last has ended."""
-    environment = {**os.environ, "TCP_NODELAY": "0"} if nagle else {**os.environ, "TCP_NODELAY": "1"}
-    if nagle:
-        del environment["TCP_NODELAY"]
-    began = time.perf_counter()
-    processes = [
-        subprocess.Popen(
-            ["storescu", "-R", "+sd", "--max-pdu", str(pdu), "-aec", "ANY-SCP", "127.0.0.1", str(port), str(group)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment,
-        )
-        for group in groups
-    ]  # fmt: skip
-    errors = [process.communicate()[1] for process in processes]
-    seconds = time.perf_counter() - began
-    if any(process.returncode for process in processes) or any(b"Error" in error for error in errors):
-        raise RuntimeError(f"sending failed: {errors}")
-    return seconds
-
-
-def _program(*arguments: object) -> list[str]:
-    return [sys.executable, str(HERE / "receiver.py"), *map(str, arguments)]
-
-
-def _await(port: int) -> None:
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise RuntimeError(f"nothing listens on port {port}")
+@contextmanager
+def _receiver(kind: str, folder: Path, workers: int, max_pdu: int) -> Iterator[Peer]:
+    port = processes.free_port()
+    with running(processes.ours("receiver.py", kind, folder, port, workers, max_pdu), port) as peer:
+        yield peer

@@ -1,14 +1,15 @@
 """The contract of the index of instances."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from catalogue_rows import MINUTE, NOW, SQLITE_VARIABLES, Database, driver, exam, instance, key
 from router.catalogue import Catalogue
-from router.catalogue.instances import Known, Recorded
+from router.catalogue.instances import Known, NewInstance, Recorded
 from router.catalogue.ledger import Undecided
-from router.model import InstanceUids, Patient, SeriesClass
+from router.model import InstanceUids, Patient
 
 
 def _checked(catalogue: Catalogue, *exams: int) -> None:
@@ -39,7 +40,7 @@ def test_only_the_newest_version_counts_in_whatever_order_they_are_added(catalog
     number = exam(catalogue, "E1", "1.2")
     catalogue.instances.add([instance(1), instance(2, version=2), instance(3), instance(3, version=2)])
     catalogue.instances.add([instance(1, version=2), instance(2, version=1)])
-    newest = {one.key for one in catalogue.accounts.newest(number)}
+    newest = {one.key for one in catalogue.accounts.undecided(number, "cloud")}
     assert len(newest) == 3
     versions = {"1.2.1.1": 2, "1.2.1.2": 2, "1.2.1.3": 2}
     catalogue.accounts.decide("cloud", [(key, True, "all") for key in newest], NOW)
@@ -106,9 +107,9 @@ def test_header_texts_that_a_database_cannot_hold_lose_only_what_it_cannot(catal
 
 def test_what_is_read_back_of_an_instance_is_what_was_written(catalogue: Catalogue) -> None:
     number = exam(catalogue, "E1", "1.2")
-    catalogue.instances.add([instance(1, series_class=SeriesClass.SCOUT)])
+    catalogue.instances.add([instance(1)])
     (one,) = catalogue.accounts.undecided(number, "cloud")
-    assert one == Undecided(one.key, "1.2", "1.2.1", SeriesClass.SCOUT, 1.25, "CT")
+    assert one == Undecided(one.key, "1.2", "1.2.1", "1.2.1.1", one.facts, 1)
 
 
 def test_a_batch_is_added_by_a_few_statements_that_read_no_table_through(sqlite: Database) -> None:
@@ -125,3 +126,21 @@ def test_a_batch_is_added_by_a_few_statements_that_read_no_table_through(sqlite:
             plan = driver(catalogue).execute_sql(f"EXPLAIN QUERY PLAN {statement}").fetchall()
             assert [row for row in plan if row[3].startswith("SCAN")] == [], statement
     catalogue.engine.close_thread()
+
+
+def _of_device(number: int, modality: str, station: str) -> NewInstance:
+    new = instance(number, modality=modality)
+    header = replace(new.header, station_name=station, device_serial_number=f"S-{station}", sending_ae=f"AE-{station}")
+    return replace(new, header=header)
+
+
+@pytest.mark.parametrize("order", [("SR", "CT"), ("CT", "SR"), ("KO", "SR", "CT"), ("SR", "CT", "MR")])
+@pytest.mark.parametrize("together", [True, False])
+def test_the_first_image_not_a_structured_report_tells_of_the_device(
+    catalogue: Catalogue, order: tuple[str, ...], together: bool
+) -> None:
+    news = [_of_device(number, modality, modality) for number, modality in enumerate(order)]
+    for batch in [news] if together else [[new] for new in news]:
+        catalogue.instances.add(batch)
+    (study,) = catalogue.exams.studies(["1.2"]).values()
+    assert (study.station_name, study.serial_number, study.sending_ae) == ("CT", "S-CT", "AE-CT")

@@ -176,3 +176,29 @@ def test_the_ledger_of_an_exam_is_read_by_indexes_alone(sqlite: Database) -> Non
     assert scans == set()
     assert len(statements) > 15
     catalogue.engine.close_thread()
+
+
+def test_an_instance_that_loses_associations_comes_last_and_its_losses_are_counted(catalogue: Catalogue) -> None:
+    number = exam(catalogue, "E1", "1.2")
+    catalogue.instances.add([instance(n) for n in (1, 2, 3)])
+    decide(catalogue, number)
+    first, second, _ = (one.key for one in catalogue.accounts.to_send(number, CLOUD, 9))
+    assert [catalogue.accounts.lost(first, counts) for counts in (False, False, True, True)] == [1, 1, 2, 3]
+    assert catalogue.accounts.lost(second, True) == 1
+    assert [sop for sop, _ in to_send(catalogue, number)] == ["1.2.1.3", "1.2.1.2", "1.2.1.1"]
+    assert tally(catalogue, number) == Tally(selected=3)
+
+
+def test_a_refusal_without_status_says_why_and_a_retry_begins_anew(catalogue: Catalogue) -> None:
+    number = exam(catalogue, "E1", "1.2")
+    catalogue.instances.add([instance(1), instance(2)])
+    decide(catalogue, number)
+    first, second = (one.key for one in catalogue.accounts.to_send(number, CLOUD, 9))
+    catalogue.accounts.lost(first, True)
+    outcomes = [Outcome(first, Fate.REFUSED, None, "", "it aborts"), Outcome(second, Fate.REFUSED, 0xA900, "assoc-1")]
+    catalogue.accounts.record(outcomes, NOW)
+    told = [(e.rule, e.status) for e in catalogue.accounts.entries(number, CLOUD)]
+    assert told == [("it aborts", None), ("a rule", 0xA900)]
+    catalogue.accounts.reselect_refused(number, CLOUD, NOW)
+    assert [e.rule for e in catalogue.accounts.entries(number, CLOUD)] == ["a rule", "a rule"]
+    assert catalogue.accounts.lost(first, True) == 1

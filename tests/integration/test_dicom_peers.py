@@ -26,6 +26,7 @@ from peers import (
     everything_shipped,
     listens,
     made,
+    read_header,
     send,
     stored,
     storescp,
@@ -36,7 +37,7 @@ from router.config import Sender
 from router.dicom import store
 from router.dicom.admission import Admission
 from router.dicom.client import Outgoing, Result
-from router.dicom.header import digest, read_header
+from router.dicom.header import digest
 from router.dicom.part10 import preamble_and_meta
 from router.dicom.server import StorageServer
 from router.dicom.status import Verdict
@@ -387,7 +388,7 @@ def test_a_destination_that_resolves_outside_its_networks_is_not_called() -> Non
         client(11112, allowed_networks=("10.9.0.0/16",)).echo()
 
 
-def test_an_association_lost_in_the_middle_is_transient(tmp_path: Path) -> None:
+def test_an_instance_with_which_the_association_is_aborted_is_told_as_lost(tmp_path: Path) -> None:
     def abort(event: evt.Event) -> int:
         event.assoc.abort()
         return 0x0000
@@ -397,9 +398,8 @@ def test_an_association_lost_in_the_middle_is_transient(tmp_path: Path) -> None:
     peer = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, abort)])
     assert peer is not None
     try:
-        with pytest.raises(TransientError) as caught:
-            send(peer.server_address[1], [stored(made(tmp_path, 1))])
-        assert not isinstance(caught.value, DestinationDown)
+        [result] = send(peer.server_address[1], [stored(made(tmp_path, 1))])
+        assert (result.verdict, result.status) == (Verdict.LOST, None)
     finally:
         peer.shutdown()
 

@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -289,15 +289,12 @@ def test_a_peer_that_takes_no_answer_is_given_up(node: Node) -> None:
     echo = struct.pack("<HHLH", 0, 0x0100, 2, 0x30) + struct.pack("<HHLH", 0, 0x0110, 2, 1)
     echo += struct.pack("<HHLH", 0, 0x0800, 2, 0x0101)
     with connected(node.port) as peer:
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         peer.sendall(REQUEST)
-        peer.settimeout(0.2)
-        try:
+        peer.settimeout(20)
+        with suppress(OSError):  # ends when the node has had enough
             for _ in range(200):
                 peer.sendall(p_data(echo, COMMAND | LAST, 3) * 500)
-        except OSError:
-            pass
-        wait_until_gone(before, 8)
+        wait_until_gone(before, 30)
 
 
 def test_a_release_is_answered_and_makes_room_at_once(tmp_path: Path) -> None:

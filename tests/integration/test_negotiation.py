@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from router.dicom import pdu
+from router.dicom import negotiation, pdu
 from router.dicom.admission import Admission
 from router.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from router.dicom.server import StorageServer
@@ -323,3 +323,15 @@ def test_an_abort_is_answered_by_closing_at_once(port: int) -> None:
             peer.sendall(b"\7\xff\0\0\0\4" + reserved + b"\0\0")
             peer.settimeout(0.8)
             assert answer(peer) == (0, b"")
+
+
+def test_of_an_overfull_request_no_more_is_decoded_than_the_answer_needs() -> None:
+    names = [f"1.2.{number}" for number in range(150)]
+    contexts = b"".join(context(2 * number + 1, CT_CLASS, *names) for number in range(128))
+    roles = item(0x54, b"\0\3" + b"1.2" + b"\1\1") * 5000
+    request = negotiation.read_request(association_request(contexts, maximum_length(16384) + roles))
+    proposed = request.primitive.presentation_context_definition_list
+    assert sum(len(one.transfer_syntax) for one in proposed) <= 128 * 16
+    assert len(request.primitive.user_information) <= 256
+    accepted = negotiation.accept(request, 131072, reports=False).contexts
+    assert accepted == {2 * number + 1: (CT_CLASS, "1.2.0") for number in range(128)}

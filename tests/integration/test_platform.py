@@ -54,12 +54,14 @@ def exam(**order: str) -> dict[str, Any]:
                  "CheckItemCodeStd", "CheckItemNameStd", "BodyPartCodeStd", "BodyPartNameStd"), text)],
         } | order,
         "Visit": {"PatientType": "1", "ClinicalNumber": "M1", "VisitSerialNumber": "V1"},
-        "Patient": dict.fromkeys(
-            ("AgeDisplay", "DateOfBirth", "Gender", "IdNo", "IdNoType", "Name", "PatientId", "Telephone"), text),
+        "Patient": {
+            "AgeDisplay": "76岁", "DateOfBirth": "1949-12-31", "Gender": "2", "IdNo": "11010519491231002X",
+            "IdNoType": "01", "Name": text, "PatientId": "P1", "Telephone": "13800000000",
+        },
         "Report": dict.fromkeys(
             ("SubmitDoctorName", "SubmitDoctorCode", "ApproveDoctorCode", "ApproveDoctorName",
-             "ApproveDoctorCertificateNo", "ApproveTime", "SubmitTime", "Findings", "Impression"), text,
-        ) | {"PositiveStatus": 0},
+             "ApproveDoctorCertificateNo", "Findings", "Impression"), text,
+        ) | {"SubmitTime": "2026-03-02 09:00:00", "ApproveTime": "2026-03-02 09:30:00", "PositiveStatus": 0},
         "Study": {"ImageCount": 3, "StudyDate": "2026-03-02 08:10:00", "StudyInstanceUIDs": ["1.2.3"]},
     }  # fmt: skip
 

@@ -12,7 +12,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from router.app import Node, series_rules
+from router.app import Node
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.restore import set_aside_damaged
 from router.clock import SystemClock
@@ -25,7 +25,10 @@ from router.flow.correlator import Correlator
 from router.flow.intake import Intake
 from router.flow.inventory import Inventory, take
 from router.flow.rebuild import Rebuild, Rebuilt
+from router.flow.references import References
 from router.flow.review import Review
+from router.flow.rules import rulebook
+from router.flow.selection import Selection
 from router.model import InstanceUids
 from router.reports.settle import Seen
 from router.states import State
@@ -69,7 +72,12 @@ class Place:
 
     @property
     def correlator(self) -> Correlator:
-        return Correlator(self.config, self.catalogue, self.storage, Journal(), SystemClock())
+        known = (self.catalogue, self.storage, self.selection, Journal(), SystemClock())
+        return Correlator(self.config, References(self.config), *known)
+
+    @property
+    def selection(self) -> Selection:
+        return Selection(self.config.identity, self.catalogue, lambda: rulebook(self.config.series), Journal())
 
     @property
     def review(self) -> Review:
@@ -79,8 +87,8 @@ class Place:
         return {line.delivery.state for line in self.review.listed([], None, None)}
 
     def rebuild(self) -> Rebuilt:
-        rules = series_rules(self.config)
-        return Rebuild(self.config, self.catalogue, self.storage, rules, SystemClock()).run(lambda paths: paths)
+        book = rulebook(self.config.series)
+        return Rebuild(self.config, self.catalogue, self.storage, book, SystemClock()).run(lambda paths: paths)
 
     def reopen(self) -> None:
         self.catalogue.engine.close_thread()
@@ -101,8 +109,8 @@ class Place:
         file.commit(InstanceUids(STUDY, "1.2.3.2", sop))
 
     def catalogue_all(self) -> None:
-        rules = series_rules(self.config)
-        cataloguer = Cataloguer(self.storage, self.catalogue.instances, rules, Journal(), SystemClock())
+        book, settle = rulebook(self.config.series), self.selection.settle
+        cataloguer = Cataloguer(self.storage, self.catalogue.instances, lambda: book, settle, Journal(), SystemClock())
         while cataloguer.run_batch():
             pass
 
@@ -111,7 +119,9 @@ class Place:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
         state = path.stat()
-        intake = Intake(self.config, self.catalogue.exams, self.storage, Journal(), SystemClock())
+        intake = Intake(
+            self.config, References(self.config), self.catalogue.exams, self.storage, Journal(), SystemClock()
+        )
         intake.take(Seen(path, state.st_size, state.st_mtime_ns))
 
 

@@ -165,7 +165,7 @@ def test_dcmtk_without_a_certificate_is_taken_only_where_no_authority_is_set(
 
 
 def test_a_large_instance_comes_through_a_worker_byte_for_byte(tmp_path: Path, ours: Tls, theirs: Tls) -> None:
-    path = part10(tmp_path / "large.dcm", 2**25)
+    path = part10(tmp_path / "large.dcm", 2**24)
     node = Node(tmp_path / "incoming", ours, Limits(), workers=1)
     try:
         results = send(node.port, [stored(path, 1), stored(CT, 2)], tls=as_given(theirs))
@@ -455,12 +455,11 @@ def test_a_peer_that_takes_no_answer_is_given_up(tmp_path: Path, ours: Tls, thei
     echo = struct.pack("<HHLH", 0, 0x0100, 2, 0x30) + struct.pack("<HHLH", 0, 0x0110, 2, 1)
     echo += struct.pack("<HHLH", 0, 0x0800, 2, 0x0101)
     with associated(node.port, theirs) as peer:
-        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        peer.settimeout(0.2)
-        with suppress(OSError):
+        peer.settimeout(20)
+        with suppress(OSError):  # ends when the node has had enough
             for _ in range(200):
                 peer.sendall(p_data(echo, COMMAND | LAST, 3) * 500)
-        wait_until(lambda: set(threading.enumerate()) <= before, 8)
+        wait_until(lambda: set(threading.enumerate()) <= before, 30)
     node.server.stop(2)
 
 

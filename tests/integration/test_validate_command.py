@@ -108,6 +108,45 @@ def test_fill_takes_the_hospital_of_the_configuration_named(tmp_path: Path, caps
     assert json.loads(out)["HospitalName"] == "九院"
 
 
+def test_the_schema_and_the_fields_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out = run(capsys, "--schema")
+    schema = json.loads(out)
+    assert status == 0
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert list(schema["properties"]) == list(exam_document())
+    assert list(schema["properties"]["Order"]["properties"]) == list(exam_document()["Order"])
+    status, out = run(capsys, "--fields", "--json")
+    assert (status, len(json.loads(out))) == (0, 82)
+    assert "departments.csv" in run(capsys, "--fields")[1]
+
+
+def test_the_hospitals_mapping_and_tables_are_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "ris.toml").write_text('[fields]\n"no" = "ExamId"\n[values."Order.Status"]\n"3" = "Reported"\n')
+    (tmp_path / "codes").mkdir()
+    (tmp_path / "codes" / "items.csv").write_text("own_code,own_name,code,name\nCT001,,S7,CT\n")
+    config = tmp_path / "router.toml"
+    config.write_text(
+        '[hospital]\nUSCI = "121100004000000001"\nHospitalCode = "H0001"\nHospitalName = "示范医院"\n'
+        'HospitalBranchCode = "01"\n[reports]\nmapping = "ris.toml"\n[codes]\nfolder = "codes"\ncomplete = ["items"]\n',
+        encoding="utf-8",
+    )
+    document = exam_document({"Order.Status": 3, "no": "E1"})
+    file = write(tmp_path / "exam.json", document)
+    status, out = run(capsys, file, "--json", "--config", config)
+    assert status == 1
+    assert [fault["path"] for fault in json.loads(out)["errors"]] == ["Order.Procedures[0].CheckItemCodeStd"]
+    for key in ("CheckItemCodeStd", "CheckItemNameStd"):
+        document["Order"]["Procedures"][0][key] = ""
+    file = write(tmp_path / "exam.json", document)
+    status, out = run(capsys, file, "--json", "--fill", "--config", config)
+    assert status == 0
+    assert json.loads(out)["Order"]["Procedures"][0]["CheckItemCodeStd"] == "S7"
+
+
+def test_a_call_that_names_nothing_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys)[0] == 2
+
+
 def test_wrong_use_is_told_apart_from_a_no(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, tmp_path / "absent.json")[0] == 2
     assert run(capsys, tmp_path)[0] == 2

@@ -35,6 +35,7 @@ def test_the_configuration_and_the_rules_travel_inside(wheel: Path) -> None:
         "router/conf/router.toml",
         "router/conf/series_rules.toml",
         "router/docs/gm-psk-1.md",
+        "router/conf/codes/visit_types.csv",
         "router/cli/__init__.py",
     } <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "conf/"))]

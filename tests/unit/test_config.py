@@ -123,6 +123,13 @@ _FAULTS = [
     ('[[destination]]\nname = "x"\n[destination.dicom]\nhost = "10.0.0.1"', "beyond loopback: set tls, or allow_plain"),
     ('[[destination]]\nname = "x"\n[destination.dicom]\nassociations = 17', "dicom.associations = 17"),
     ('[admin]\nhost = "0.0.0.0"', "loopback only"),
+    ('[[device]]\nDeviceAETitle = "CT01"', "device[0]: expected station_name (0008,1010) or serial_number"),
+    ('[[device]]\nstation_name = "A"\nDeviceAETitle = "医院"', "device[0].DeviceAETitle"),
+    ('[[device]]\nstation_name = "A"\ndepartment = "X"', "device: no [[department]] has the name 'X'"),
+    ('[[department]]\nname = ""', "department[0].name"),
+    ('[codes]\ncomplete = ["sexes"]', "codes.complete[0] = 'sexes'"),
+    ('[codes]\nfolder = "nowhere"', "codes.folder"),
+    ('[reports]\nmapping = "nowhere.toml"', "reports.mapping"),
 ]  # fmt: skip
 
 

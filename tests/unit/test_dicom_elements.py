@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from peers import read_header
 from router.dicom.charset import decode
-from router.dicom.header import digest, read_header, uids_of
+from router.dicom.header import digest, uids_of
 from router.dicom.part10 import FileMeta, dataset_offset, preamble_and_meta
 from router.dicom.uid import clean, valid
 from router.errors import InvalidData
@@ -287,6 +288,34 @@ def test_a_chinese_name_is_read(tmp_path: Path, charsets: str, codec: str) -> No
     position = data.index(b"\x20\0\x0d\0")
     header = header_of(tmp_path, data[:position] + element(0x10, 0x10, b"PN", name) + data[position:])
     assert header.patient.name == "张三^测试"
+
+
+_IR_58 = b"\x1b$)A"
+
+
+@pytest.mark.parametrize(
+    ("charsets", "written"),
+    [
+        ("GB18030", "欧阳^娜𠮷".encode("gb18030")),
+        ("GBK", "欧阳^娜".encode("gbk")),
+        ("", "欧阳^娜".encode("gbk")),
+        ("ISO_IR 192", "欧阳^娜𠮷".encode()),
+        ("ISO 2022 IR 6\\ISO 2022 IR 58", _IR_58 + "欧阳".encode("gb2312") + b"^" + _IR_58 + "娜".encode("gb2312")),
+        ("\\ISO 2022 IR 58", _IR_58 + "欧阳".encode("gb2312") + b"^" + _IR_58 + "娜".encode("gb2312")),
+        ("ISO 2022 IR 58", _IR_58 + "欧阳^娜".encode("gb2312")),
+    ],
+    ids=["GB18030", "GBK", "GBK undeclared", "UTF-8", "IR 58", "IR 58 after nothing", "IR 58, escaped once"],
+)
+@pytest.mark.filterwarnings("ignore:Unknown encoding:UserWarning")  # pydicom's, which production leaves unprinted
+def test_names_and_descriptions_come_out_as_they_were_meant(tmp_path: Path, charsets: str, written: bytes) -> None:
+    text = written + b" " * (len(written) % 2)
+    declared = charsets.encode().ljust(len(charsets) + len(charsets) % 2)
+    data = element(8, 5, b"CS", declared) + encoded(instance())
+    position = data.index(b"\x20\0\x0d\0")
+    described, named = element(8, 0x1030, b"LO", text), element(0x10, 0x10, b"PN", text)
+    header = header_of(tmp_path, data[:position] + described + named + data[position:])
+    meant = "欧阳^娜𠮷" if charsets in {"GB18030", "ISO_IR 192"} else "欧阳^娜"
+    assert (header.patient.name, header.study_description) == (meant, meant)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 from typing import get_args
 
-from router.config import Identity
-from router.exam.fields import BY_PATH, FIELDS, FIELDS_OF, PROCEDURE, SECTION_NAMES
+from router.config import CodeTable, Identity
+from router.exam.fields import BY_PATH, FIELDS, FIELDS_OF, PROCEDURE, SECTION_NAMES, TABLE_NAMES
 from router.exam.key import PATIENT_ID_PATHS
 from samples import exam_document, holder_of
 
@@ -43,6 +43,20 @@ def test_only_fields_with_a_condition_name_visits() -> None:
     assert {field.path for field in FIELDS if field.visits} == {f.path for f in FIELDS if f.required == "when"}
 
 
+def test_the_configuration_knows_the_code_tables_by_the_same_names() -> None:
+    assert set(get_args(CodeTable)) == set(TABLE_NAMES)
+
+
 def test_the_configuration_may_name_exactly_the_patient_ids_that_a_key_holds() -> None:
     annotation = Identity.model_fields["patient_id"].annotation
     assert get_args(get_args(annotation)[0]) == PATIENT_ID_PATHS
+
+
+def test_nothing_that_tells_of_a_person_may_be_quoted() -> None:
+    of_persons = {field.path for field in FIELDS if field.parent in {"Patient", "Visit", "Report"} and field.shown}
+    codes = {"Visit.PatientType", "Patient.Gender", "Patient.IdNoType", "Report.IsCritical", "Report.PositiveStatus"}
+    assert of_persons == codes
+    assert not any(field.shown for field in FIELDS if "Doctor" in field.key or field.kind in {"datetime", "date"})
+    assert not BY_PATH["ExamId"].shown
+    assert not BY_PATH["Order.AccessionNumber"].shown
+    assert not BY_PATH["Order.HisOrderCode"].shown

@@ -1,12 +1,14 @@
 """Gaps filled from what is known, and nothing else."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from router.config import Hospital
 from router.exam.fields import FIELDS
-from router.exam.fill import Filled, Sources, StudyFacts, fill
+from router.exam.fill import Filled, Sources, fill
+from router.exam.offers import StudyFacts
 from samples import exam_document, holder_of
 
 HOSPITAL = Hospital(USCI="121100004000000001", HospitalCode="H0001", HospitalName="示范医院", HospitalBranchCode="01")
@@ -43,7 +45,7 @@ def at(result: Filled, path: str) -> object:
 
 
 def test_a_whole_exam_stays_as_it_is() -> None:
-    result = filled(exam_document(), CT)
+    result = filled(exam_document(), replace(CT, accession_number="A0001", model="somatom force"))
     assert result == Filled(exam_document(), ())
 
 
@@ -107,7 +109,8 @@ def test_a_day_without_a_time_is_no_study_date() -> None:
 
 
 def test_joined_studies_are_listed_after_those_of_the_ris_and_noted() -> None:
-    result = filled(exam_document({"Study.StudyInstanceUIDs": ["1.2.3 ", "1.2.3", ""]}), CT)
+    ct = StudyFacts(uid=CT.uid)
+    result = filled(exam_document({"Study.StudyInstanceUIDs": ["1.2.3 ", "1.2.3", ""]}), ct)
     assert at(result, "Study.StudyInstanceUIDs") == ["1.2.3", CT.uid]
     assert [note.path for note in result.notes] == ["Study.StudyInstanceUIDs"]
     assert CT.uid in result.notes[0].message

@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +21,7 @@ from router.correlate.versions import PdfVersion, pdf_for, successive
 from router.events import Event, Journal, Kind
 from router.flow.intake import Intake
 from router.flow.pickup import Pickup
+from router.flow.references import References
 from router.reports import pdf, pickup
 from router.reports.settle import Seen
 from router.reports.watch import scan
@@ -82,7 +84,7 @@ class Desk:
         self.storage = open_storage(data, "node-1")
         self.catalogue = open_catalogue("", data, journal)
         self.exams: Exams = self.catalogue.exams
-        self.intake = Intake(self.config, self.exams, self.storage, journal, self.clock)
+        self.intake = Intake(self.config, References(self.config), self.exams, self.storage, journal, self.clock)
         self.journal = journal
 
     def restart(self) -> None:
@@ -633,3 +635,24 @@ def test_the_loop_stops_between_two_files(open_desk: OpenDesk, monkeypatch: pyte
 def test_the_sample_reports_are_what_they_claim() -> None:
     assert pdf.text(ONE) == f"reportof{E1}"
     assert ONE != TWO
+
+
+def test_a_mended_mapping_file_counts_for_what_was_taken_before(tmp_path: Path, open_desk: OpenDesk) -> None:
+    mapping = tmp_path / "ris.toml"
+    mapping.write_text('[values."Order.Status"]\n"已发布" = "Reported"\n', encoding="utf-8")
+    desk = open_desk('mapping = "ris.toml"\n')
+    desk.drop("r.json", exam(Order__Status="已审核"))
+    (version,) = desk.case().jsons
+    assert not version.approved
+
+    mapping.write_text('[values."Order.Status"]\n"已审核" = "Reported"\n', encoding="utf-8")
+    desk.restart()
+    touched = desk.case().touched
+    desk.intake.reread([desk.case().exam])
+    (mended,) = desk.case().jsons
+    assert mended == replace(version, approved=True)
+    assert desk.case().touched > touched
+
+    touched = desk.case().touched
+    desk.intake.reread([desk.case().exam])
+    assert desk.case().touched == touched

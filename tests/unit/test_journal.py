@@ -148,7 +148,7 @@ def test_whatever_is_torn_the_others_are_found(
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[IncomingFolder]:
     folder = IncomingFolder(tmp_path / "1", 0, 2 * SEGMENT_BYTES)
-    wait_for(lambda: len(list((tmp_path / "1").glob("*.journal"))) == 2)
+    wait_for(lambda: [path.stat().st_size for path in (tmp_path / "1").glob("*.journal")] == [SEGMENT_BYTES] * 2)
     yield folder
     folder.close()
 
@@ -227,7 +227,7 @@ def test_a_discarded_instance_is_nowhere(folder: IncomingFolder, tmp_path: Path)
 def test_segments_are_kept_for_the_next_life_as_many_as_are_wanted(tmp_path: Path) -> None:
     def live(segments: int) -> list[int]:
         folder = IncomingFolder(tmp_path / "1", 0, segments * SEGMENT_BYTES)
-        wait_for(lambda: len(found()) == segments)
+        wait_for(lambda: sum(1 for _ in (tmp_path / "1").glob("*.journal")) == segments)
         folder.close()
         return found()
 

@@ -93,11 +93,26 @@ def test_a_report_is_looked_at_again_when_time_alone_changes_the_answer(
 def test_images_go_at_once_after_approval_and_end_when_all_are_here_and_quiet(
     approved: bool, unsent: int, images: Images
 ) -> None:
-    found = images_readiness(approved=approved, unsent=unsent, images=images, stable_after=QUIET, now=NOW)
+    found = images_readiness(approved=approved, unsent=unsent, ask_at=None, images=images, stable_after=QUIET, now=NOW)
     assert found.ready == (approved and (unsent > 0 or images == STABLE))
     assert (Needs.APPROVAL in found.needs) == (not approved)
     assert found.needs[not approved :] == images.needs(QUIET, NOW)
     assert found.look_again == (NOW + MINUTE / 2 if images == FRESH else None)
+
+
+@pytest.mark.parametrize(("approved", "unsent", "images"), list(product(_BOTH, (0, 3), _IMAGES)))
+def test_images_that_are_stored_wait_for_their_commitment_or_the_time_to_ask_for_it(
+    approved: bool, unsent: int, images: Images
+) -> None:
+    for ask_at in (NOW + MINUTE / 4, NOW, NOW - MINUTE):
+        found = images_readiness(
+            approved=approved, unsent=unsent, ask_at=ask_at, images=images, stable_after=QUIET, now=NOW
+        )
+        assert found.needs[-1] == Needs.COMMITMENT
+        assert found.needs[not approved : -1] == images.needs(QUIET, NOW)
+        assert found.ready == (approved and (unsent > 0 or ask_at <= NOW))
+        quiet_at = NOW + MINUTE / 2 if images == FRESH else None
+        assert found.look_again == (ask_at if ask_at > NOW else quiet_at)
 
 
 # -- the move
@@ -171,7 +186,8 @@ _CASES = [
     (State.DELIVERED,    "",  None, True,  False, State.DELIVERED),
     (State.DELIVERED,    "",  None, True,  True,  State.READY),  # a new revision
     (State.DELIVERED,    "",  None, False, True,  State.WAITING),
-    (State.DELIVERED,    "h", None, True,  True,  State.DELIVERED),  # told by an alarm; nothing more goes out
+    (State.DELIVERED,    "h", None, True,  False, State.DELIVERED),  # told by an alarm
+    (State.DELIVERED,    "h", None, True,  True,  State.HELD),  # what is new does not go out
     (State.FAILED,       "",  None, True,  False, State.FAILED),  # only a person tries the same again
     (State.FAILED,       "",  None, True,  True,  State.READY),
     (State.FAILED,       "h", None, True,  True,  State.HELD),

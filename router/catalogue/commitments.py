@@ -1,0 +1,194 @@
+"""Storage commitment (PS3.4 J): what was asked of a destination, and what it said.
+
+An instance that is `stored` in the ledger has been taken by the destination and is not committed yet. A request is a
+row before it is sent, and its Transaction UID is known for ever: a report is honoured however late it comes.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from peewee import fn
+
+from router.catalogue.dialect import Engine, portions
+from router.catalogue.ledger import Fate, outdone
+from router.catalogue.tables import Commitment, CommitmentItem, Exam, ExamStudy, Instance, Ledger, Study
+
+
+@dataclass(frozen=True, slots=True)
+class Uncommitted:
+    """A stored instance; `key` is the ledger row's. `asked` counts its requests, `unanswered` those not reported on."""
+
+    key: int
+    sop_class: str
+    sop_instance: str
+    asked: int
+    unanswered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a report makes of a ledger row; one that stays `stored` is asked for again at `ask_at`."""
+
+    key: int
+    fate: Fate
+    status: int
+    ask_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that the destination has not reported on, as `explain` shows it."""
+
+    transaction: str
+    asked: datetime
+    instances: int
+
+
+class Commitments:
+    """Requests for storage commitment at all destinations."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    # -- asking
+
+    def next_ask(self, exam: int, destination: str) -> datetime | None:
+        """When the first of the exam's stored instances is to be asked for; None when none is stored."""
+        first = _stored(exam, destination, fn.MIN(Ledger.ask_at)).tuples()
+        rows: list[tuple[datetime | None]] = self._engine.run(first)
+        return rows[0][0]
+
+    def to_ask(self, exam: int, destination: str, now: datetime, limit: int) -> list[Uncommitted]:
+        """The exam's stored instances whose time to be asked for has come, in the order in which they came."""
+        query = _stored(exam, destination, *_columns()).where(Ledger.ask_at <= now).order_by(Instance.id).limit(limit)
+        return [Uncommitted(*row) for row in self._engine.run(query.tuples())]
+
+    def ask(self, transaction: str, destination: str, keys: Sequence[int], now: datetime) -> None:
+        """Enter a request that is about to be sent."""
+        with self._engine.write():
+            row = Commitment.insert(uid=transaction, destination=destination, asked=now)
+            number = self._engine.run(row.returning(Commitment.id))[0].id
+            for portion in portions(keys):
+                items = [{"commitment": number, "ledger": key} for key in portion]
+                self._engine.run(CommitmentItem.insert_many(items))
+
+    def accepted(self, transaction: str, asked: datetime, ask_at: datetime) -> None:
+        """The destination has taken the request of `asked`: without a report it is asked again at `ask_at`.
+
+        What a report that came before has put off for another time stays so.
+        """
+        items = CommitmentItem.select(CommitmentItem.ledger).join(Commitment).where(Commitment.uid == transaction)
+        with self._engine.write():
+            mine = (Ledger.state == Fate.STORED) & (Ledger.ask_at <= asked) & Ledger.id.in_(items)
+            self._engine.run(Ledger.update(ask_at=ask_at).where(mine))
+
+    def withdraw(self, transaction: str) -> None:
+        """The destination has refused the request as a whole: no report will come."""
+        mine = Commitment.select(Commitment.id).where(Commitment.uid == transaction)
+        with self._engine.write():
+            self._engine.run(CommitmentItem.delete().where(CommitmentItem.commitment.in_(mine)))
+            self._engine.run(Commitment.delete().where(Commitment.uid == transaction))
+
+    def send_again(self, exam: int, destination: str, status: int, now: datetime) -> None:
+        """Have sent again what the destination last answered `status` for, where its time has come."""
+        missing = _stored(exam, destination, Ledger.id).where((Ledger.ask_at <= now) & (Ledger.status == status))
+        self._change(missing, Fate.SELECTED, now)
+
+    def waive(self, exam: int, destination: str, now: datetime) -> None:
+        """Count as sent what is stored: commitment is not asked for any more."""
+        self._change(_stored(exam, destination, Ledger.id), Fate.SENT, now)
+
+    def _change(self, rows: Any, fate: Fate, now: datetime) -> None:
+        with self._engine.write():
+            self._engine.run(Ledger.update(state=fate, at=now, ask_at=None).where(Ledger.id.in_(rows)))
+
+    # -- reports
+
+    def asked_under(self, transaction: str) -> list[Uncommitted] | None:
+        """The transaction's instances that are not settled, none once it is reported on; None when it is not ours."""
+        if not self._engine.run(Commitment.select(Commitment.id).where(Commitment.uid == transaction).tuples()):
+            return None
+        query = (
+            Ledger.select(*_columns())
+            .join(Instance)
+            .join(CommitmentItem, on=CommitmentItem.ledger == Ledger.id)
+            .join(Commitment)
+            .where((Commitment.uid == transaction) & Commitment.reported.is_null() & (Ledger.state == Fate.STORED))
+            .tuples()
+        )
+        return [Uncommitted(*row) for row in self._engine.run(query)]
+
+    def settle(self, transaction: str, settled: Sequence[Settled], now: datetime) -> list[int]:
+        """Write down a report in one transaction; the exams that it concerns, which are evaluated."""
+        alike: dict[tuple[Fate, int, datetime | None], list[int]] = defaultdict(list)
+        for one in settled:
+            alike[one.fate, one.status, one.ask_at].append(one.key)
+        with self._engine.write():
+            mine = (Commitment.uid == transaction) & Commitment.reported.is_null()
+            self._engine.run(Commitment.update(reported=now).where(mine))
+            for (fate, status, ask_at), keys in alike.items():
+                changes = {"state": fate, "status": status, "ask_at": ask_at, "at": now}
+                for portion in portions(keys):
+                    self._settle(portion, changes)
+            return self._touch([one.key for one in settled], now)
+
+    def _settle(self, keys: Sequence[int], changes: dict[str, Any]) -> None:
+        """A row that was settled meanwhile, by the report of another request, stays as it is."""
+        open_ones = (Ledger.state == Fate.STORED) & Ledger.id.in_(keys)
+        self._engine.run(Ledger.update(changes).where(open_ones))
+        if changes["state"] != Fate.STORED:
+            self._engine.run(CommitmentItem.delete().where(CommitmentItem.ledger.in_(keys)))
+
+    def _touch(self, keys: Sequence[int], now: datetime) -> list[int]:
+        query = ExamStudy.select(ExamStudy.exam).distinct().join(Study, on=Study.uid == ExamStudy.study_uid)
+        query = query.join(Instance).join(Ledger).tuples()
+        found = {row[0] for some in portions(keys) for row in self._engine.run(query.where(Ledger.id.in_(some)))}
+        for portion in portions(sorted(found)):
+            touched = Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id.in_(portion))
+            self._engine.run(touched)
+        return sorted(found)
+
+    def reported(self, transaction: str) -> bool:
+        """Whether the destination has reported on it."""
+        mine = (Commitment.uid == transaction) & Commitment.reported.is_null(False)
+        return bool(self._engine.run(Commitment.select(Commitment.id).where(mine).tuples()))
+
+    # -- for people
+
+    def waiting(self) -> int:
+        """How many rows of all destinations are stored and not committed."""
+        query = Ledger.select(fn.COUNT(Ledger.id)).where(Ledger.state == Fate.STORED)
+        return int(self._engine.run(query.tuples())[0][0])
+
+    def requests(self, exam: int, destination: str) -> list[Request]:
+        """The requests for instances of the exam that are not reported on, oldest first."""
+        columns = (Commitment.uid, Commitment.asked, fn.COUNT(Ledger.id))
+        query = (
+            _stored(exam, destination, *columns)
+            .join(CommitmentItem, on=CommitmentItem.ledger == Ledger.id)
+            .join(Commitment)
+            .where(Commitment.reported.is_null())
+            .group_by(Commitment.id, Commitment.uid, Commitment.asked)
+            .order_by(Commitment.id)
+            .tuples()
+        )
+        return [Request(*row) for row in self._engine.run(query)]
+
+
+def _columns() -> tuple[Any, ...]:
+    """Of the outer query's ledger row, what `Uncommitted` holds."""
+    item, request = CommitmentItem.alias(), Commitment.alias()
+    asked = item.select(fn.COUNT(item.id)).where(item.ledger == Ledger.id)
+    unanswered = asked.join(request, on=item.commitment == request.id).where(request.reported.is_null())
+    return Ledger.id, Instance.sop_class, Instance.sop_uid, asked, unanswered
+
+
+def _stored(exam: int, destination: str, *columns: Any) -> Any:
+    """Rows that are stored and not committed; an instance counts once, by its latest version that was not left out."""
+    query = Ledger.select(*columns).join(Instance).join(Study)
+    query = query.join(ExamStudy, on=(ExamStudy.study_uid == Study.uid) & (ExamStudy.exam == exam))
+    stored = (Ledger.destination == destination) & (Ledger.state == Fate.STORED)
+    return query.where(stored & (Instance.newest | ~fn.EXISTS(outdone())))

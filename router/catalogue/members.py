@@ -1,0 +1,94 @@
+"""A study's instances with their facts, as the series rules see them together, and the classes that follow."""
+
+import functools
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from router.catalogue.dialect import Engine, portions
+from router.catalogue.tables import Facts, Instance, Study
+from router.model import SeriesClass, SeriesFacts
+from router.series.study import Member
+
+_DEFAULTS = SeriesFacts()
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """The newest version of an instance, and its class as it is recorded."""
+
+    member: Member
+    series_class: SeriesClass
+    rule: str
+
+
+class Members:
+    """Instances of studies, without what tells their versions apart."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def of_study(self, study_uid: str) -> list[Classified]:
+        """The newest versions of the study's instances, in the order in which they came."""
+        columns = (Instance.id, Instance.series_uid, Instance.sop_uid, Instance.facts, Instance.position,
+                   Instance.series_class, Instance.rule)  # fmt: skip
+        query = Instance.select(*columns).join(Study).where((Study.uid == study_uid) & Instance.newest)
+        rows: Any = self._engine.run(query.order_by(Instance.id).tuples())
+        return [Classified(Member(*row[:5]), SeriesClass(row[5]), row[6]) for row in rows]
+
+    def facts(self, numbers: Iterable[int]) -> dict[int, SeriesFacts]:
+        """The facts of these numbers."""
+        found: dict[int, SeriesFacts] = {}
+        for portion in portions(list(set(numbers))):
+            rows: Any = self._engine.run(Facts.select(Facts.id, Facts.body).where(Facts.id.in_(portion)).tuples())
+            found.update((number, _facts(body)) for number, body in rows)
+        return found
+
+    def reclassify(self, changes: Mapping[tuple[SeriesClass, str], Sequence[int]]) -> None:
+        """Record classes and rules, each for the instances of these keys."""
+        if not changes:
+            return
+        with self._engine.write():
+            for (series_class, rule), keys in changes.items():
+                for portion in portions(keys):
+                    changed = Instance.update(series_class=series_class, rule=rule)
+                    self._engine.run(changed.where(Instance.id.in_(portion)))
+
+
+def facts_numbers(engine: Engine, study: int, facts: Iterable[SeriesFacts]) -> dict[SeriesFacts, int]:
+    """The row of each of these facts of a study (by its number), made where it is missing. Inside a transaction."""
+    bodies = {one: _body(one) for one in set(facts)}
+    digests = {one: hashlib.sha256(body.encode()).hexdigest() for one, body in bodies.items()}
+    numbers: dict[str, int] = {}
+    for portion in portions(list(bodies)):
+        rows = [{"study": study, "digest": digests[one], "body": bodies[one]} for one in portion]
+        engine.run(Facts.insert_many(rows).on_conflict_ignore())
+        mine = (Facts.study == study) & Facts.digest.in_([digests[one] for one in portion])
+        numbers.update(engine.run(Facts.select(Facts.digest, Facts.id).where(mine).tuples()))
+    return {one: numbers[digest] for one, digest in digests.items()}
+
+
+def changes_of(classes: Iterable[tuple[Classified, SeriesClass, str]]) -> dict[tuple[SeriesClass, str], list[int]]:
+    """What is recorded otherwise than it should be."""
+    changes: dict[tuple[SeriesClass, str], list[int]] = defaultdict(list)
+    for one, series_class, rule in classes:
+        if (one.series_class, one.rule) != (series_class, rule):
+            changes[series_class, rule].append(one.member.key)
+    return changes
+
+
+def _body(facts: SeriesFacts) -> str:
+    """What is not at its default."""
+    values = ((field.name, getattr(facts, field.name)) for field in fields(facts))
+    known = {name: value for name, value in values if value != getattr(_DEFAULTS, name)}
+    return json.dumps(known, sort_keys=True)
+
+
+@functools.lru_cache(4096)
+def _facts(body: str) -> SeriesFacts:
+    known: dict[str, Any] = json.loads(body)
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
+    return SeriesFacts(**values)

@@ -1,0 +1,116 @@
+"""What key objects and rejection notes refer to, in any order of arrival, and what that does to the ledger."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from router.catalogue.dialect import Engine, portions
+from router.catalogue.ledger import Fate
+from router.catalogue.tables import Exam, ExamStudy, Instance, Ledger, Reference, Study
+from router.series.study import Marks, marks_of, purpose_of
+
+if TYPE_CHECKING:
+    from router.catalogue.instances import NewInstance
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A ledger row of the newest version of an instance; `key` is the row's."""
+
+    key: int
+    sop_uid: str
+    fate: Fate
+    rule: str
+
+
+class Notes:
+    """References of the newest versions of documents."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def marks(self, study_uids: Iterable[str]) -> Marks:
+        """What is referred to of these studies."""
+        referred = self._referred(study_uids)
+        found: set[tuple[str, str]] = set()
+        for study in referred:
+            document = Instance.alias()
+            query = (
+                Reference.select(Reference.purpose, Reference.sop_uid)
+                .join(document, on=(Reference.instance == document.id) & document.newest)
+                .join(Instance, on=(Instance.sop_uid == Reference.sop_uid) & (Instance.study == study))
+                .distinct()
+                .tuples()
+            )
+            found.update(self._engine.run(query))
+        return marks_of(found)
+
+    def decided(self, exam: int, destination: str, sop_uids: Sequence[str]) -> list[Decided]:
+        """The exam's ledger rows at the destination of these instances' newest versions."""
+        studies = ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam)
+        query = (
+            Ledger.select(Ledger.id, Instance.sop_uid, Ledger.state, Ledger.rule)
+            .join(Instance)
+            .join(Study)
+            .where(Study.uid.in_(studies) & (Ledger.destination == destination) & Instance.newest)
+            .tuples()
+        )
+        rows: Any = [
+            row for some in portions(sop_uids) for row in self._engine.run(query.where(Instance.sop_uid.in_(some)))
+        ]
+        return [Decided(key, uid, Fate(state), rule) for key, uid, state, rule in rows]
+
+    def revise(self, keys: Sequence[int], before: Fate, after: Fate, rule: str, now: datetime) -> None:
+        """Change ledger rows that are still as they were read."""
+        with self._engine.write():
+            for portion in portions(keys):
+                changed = Ledger.update(state=after, rule=rule, at=now)
+                self._engine.run(changed.where(Ledger.id.in_(portion) & (Ledger.state == before)))
+
+    def remark(self, keys: Sequence[int], rule: str) -> None:
+        """Change what is told of ledger rows, and nothing else."""
+        with self._engine.write():
+            for portion in portions(keys):
+                self._engine.run(Ledger.update(rule=rule).where(Ledger.id.in_(portion)))
+
+    def _referred(self, study_uids: Iterable[str]) -> list[int]:
+        mine = Study.uid.in_(list(study_uids)) & Study.referred
+        return [row[0] for row in self._engine.run(Study.select(Study.id).where(mine).tuples())]
+
+
+def note_references(engine: Engine, batch: Sequence["NewInstance"]) -> None:
+    """Keep what a batch that has its rows refers to, and mark the studies that are referred to. In a transaction.
+
+    The exams of those studies are evaluated: the document may lie in another study.
+    """
+    for new in batch:
+        purpose = purpose_of(new.header.facts, new.series_class)
+        if purpose and new.header.references:
+            _keep(engine, new, purpose)
+    if not batch:
+        return
+    uids = {uid for new in batch for uid in (new.header.uids.sop, *new.header.references)}
+    now = batch[-1].received
+    for portion in portions(list(uids)):
+        referred = Reference.select(Reference.sop_uid).where(Reference.sop_uid.in_(portion))
+        studies = Instance.select(Instance.study).where(Instance.sop_uid.in_(referred)).distinct()
+        found = [row[0] for row in engine.run(studies.tuples())]
+        if found:
+            _mark(engine, found, now)
+
+
+def _keep(engine: Engine, new: "NewInstance", purpose: str) -> None:
+    uids = new.header.uids
+    mine = (Study.uid == uids.study) & (Instance.sop_uid == uids.sop) & (Instance.version == new.version)
+    number = engine.run(Instance.select(Instance.id).join(Study).where(mine).tuples())[0][0]
+    rows = [{"instance": number, "purpose": purpose, "sop_uid": uid} for uid in new.header.references]
+    for portion in portions(rows):
+        engine.run(Reference.insert_many(portion))
+
+
+def _mark(engine: Engine, studies: Sequence[int], now: datetime) -> None:
+    engine.run(Study.update(referred=True).where(Study.id.in_(studies)))
+    uids = Study.select(Study.uid).where(Study.id.in_(studies))
+    exams = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(uids))
+    engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id.in_(exams)))

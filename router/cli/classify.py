@@ -1,0 +1,131 @@
+"""`classify`: what the series rules make of files or of a table of headers, and why; what other rules would change."""
+
+import csv
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from router.cli.options import json_option, print_json
+from router.cli.tables import show
+from router.config import Config, Destination, Series, load, shipped
+from router.flow.examine import Judged, examine, in_words, look
+from router.flow.rules import rulebook
+from router.series.classify import Rulebook, classify, used
+from router.series.table import facts_of
+
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+_ANYWHERE = (Destination(name="any"),)
+
+
+@click.command("classify")
+@click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True))
+@click.option("--headers", type=_FILE, metavar="TABLE.csv", help="A table of headers instead, one row a series.")
+@click.option("--what-if", type=_FILE, metavar="RULES.toml", help="What these rules would change, tried as own rules.")
+@click.option("--config", "config_file", type=_FILE, help="Its rules and destinations; without it the shipped rules.")
+@json_option
+def command(
+    folder: Path | None, headers: Path | None, what_if: Path | None, config_file: Path | None, as_json: bool
+) -> None:
+    """Which class each series is, which rule says so by which facts, and whether it is sent.
+
+    FOLDER is searched for DICOM files, subfolders included. With --what-if and no FOLDER: the node's own studies. A
+    file tried out takes the place of the rule file in use that has its name, else of [series] own_rules.
+    """
+    if headers is None and folder is None and what_if is None:
+        raise click.UsageError("name a FOLDER, or use --headers or --what-if")
+    config = _config(config_file, needed=folder is None and headers is None)
+    series = config.series if config else Series()
+    if headers is not None:
+        _tell_table(headers, rulebook(series, instead=what_if), as_json)
+        return
+    destinations = [d for d in config.destination if d.dicom is not None] if config else _ANYWHERE
+    seen, others = look(_with_progress(_files(folder or _studies(config))))
+    for path in others:
+        click.echo(f"no DICOM: {click.format_filename(path)}", err=True)
+    now = examine(seen, rulebook(series), destinations)
+    if what_if is None:
+        _tell(now, as_json)
+    else:
+        _tell_changes(now, examine(seen, rulebook(series, instead=what_if), destinations), as_json)
+
+
+def _config(path: Path | None, *, needed: bool) -> Config | None:
+    if path is None and not needed:
+        return None
+    return load(path or shipped("router.toml"))
+
+
+def _studies(config: Config | None) -> Path:
+    place = config.node.data / "studies" if config else None
+    if place is None or not place.is_dir():
+        raise click.UsageError("there are no studies of a node here: name a FOLDER")
+    return place
+
+
+def _files(folder: Path) -> list[Path]:
+    return [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _with_progress(paths: list[Path]) -> Iterable[Path]:
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(paths, "Reading", console=Console(stderr=True), disable=not sys.stderr.isatty())
+
+
+# -- files
+
+
+def _entry(one: Judged) -> dict[str, Any]:
+    return {
+        "path": click.format_filename(one.path), "study": one.glimpse.study, "series": one.glimpse.series,
+        "instance": one.glimpse.sop, "class": one.series_class, "rule": one.rule, "forward": one.forward,
+    }  # fmt: skip
+
+
+def _tell(judged: Sequence[Judged], as_json: bool) -> None:
+    if as_json:
+        print_json([_entry(one) for one in judged])
+        return
+    counts = Counter(
+        (one.glimpse.series or "-", str(one.series_class), one.rule, in_words(one.used), "yes" if one.forward else "no")
+        for one in judged
+    )
+    rows = [(series, cls, str(n), rule, facts, sent) for (series, cls, rule, facts, sent), n in counts.items()]
+    show("", ("SeriesInstanceUID", "Class", "Instances", "Rule", "Facts", "Sent"), rows)
+
+
+def _tell_changes(now: Sequence[Judged], then: Sequence[Judged], as_json: bool) -> None:
+    changed = [(a, b) for a, b in zip(now, then, strict=True) if _outcome(a) != _outcome(b)]
+    if as_json:
+        print_json([{**_entry(b), "before": _outcome(a)} for a, b in changed])
+        return
+    counts = Counter((a.glimpse.series or "-", _line(a), _line(b)) for a, b in changed)
+    show("", ("SeriesInstanceUID", "Now", "Then", "Instances"), [(*key, str(n)) for key, n in counts.items()])
+    click.echo(f"{len(changed)} of {len(now)} instance(s) would change")
+
+
+def _outcome(one: Judged) -> dict[str, object]:
+    return {"class": one.series_class, "rule": one.rule, "forward": one.forward}
+
+
+def _line(one: Judged) -> str:
+    return f"{one.series_class} ({one.rule}), {'sent' if one.forward else 'not sent'}"
+
+
+# -- tables
+
+
+def _tell_table(table: Path, book: Rulebook, as_json: bool) -> None:
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        rows = [(row.get("row_id") or str(n), facts_of(row)) for n, row in enumerate(csv.DictReader(file), 1)]
+    found = [(row_id, facts, classify(facts, book)) for row_id, facts in rows]
+    if as_json:
+        print_json([{"row_id": r, "class": rule.series_class, "rule": rule.name} for r, _, rule in found])
+        return
+    cells = [(r, str(rule.series_class), rule.name, in_words(used(facts, rule))) for r, facts, rule in found]
+    show("", ("Row", "Class", "Rule", "Facts"), cells)

@@ -1,0 +1,58 @@
+"""What a newer version of an instance means for a destination that has an older one."""
+
+from dataclasses import dataclass
+
+from router.correlate.identity import IdentityPolicy, StudyIdentity, contradictions
+
+AS_SENT = "as sent: differs in nothing that matters"
+NEWER_VERSION = "newer version"  # the cause of a hold
+CONTRADICTION = (
+    f"{NEWER_VERSION}: an image names another patient or order than its version that was sent; "
+    "it goes when a person releases it"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What matters of a version to those who have an older one.
+
+    `orientation` is a digest of laterality, orientation and position, `pixels` one of the pixel data; of an object
+    without pixel data every difference is one of `pixels`.
+    """
+
+    identity: StudyIdentity
+    orientation: str
+    pixels: str
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """Whether the newer version goes, whether only after a person has released it, and why."""
+
+    goes: bool
+    doubt: bool
+    why: str
+
+
+def renewal(sent: Fingerprint, newer: Fingerprint, policy: IdentityPolicy) -> Renewal:
+    """Compare a newer version with the one that the destination has.
+
+    Patient and order that contradict what was sent are a doubt, by the rules that compare exam and study; what only
+    adds to it or writes it otherwise is none, and goes.
+    """
+    if doubts := contradictions(sent.identity, newer.identity, policy):
+        return Renewal(True, True, f"contradicts what was sent in {', '.join(doubts)}")
+    compared = {
+        "patient": sent.identity.patient == newer.identity.patient,
+        "accession number": _accessions(sent.identity) == _accessions(newer.identity),
+        "laterality, orientation or position": sent.orientation == newer.orientation,
+        "pixel data": sent.pixels == newer.pixels,
+    }
+    differs = [name for name, same in compared.items() if not same]
+    if not differs:
+        return Renewal(False, False, AS_SENT)
+    return Renewal(True, False, f"sent before, differs in {', '.join(differs)}")
+
+
+def _accessions(identity: StudyIdentity) -> tuple[str, frozenset[str]]:
+    return identity.accession_number, frozenset(identity.other_accession_numbers)

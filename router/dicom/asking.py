@@ -1,0 +1,92 @@
+"""The requestor's side of storage commitment over one association (PS3.4 J.3): requests, and what is reported on it."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from router.dicom import commands, commitment, dimse
+from router.dicom.commitment import Reference, TakeReport
+from router.dicom.contexts import Context
+from router.dicom.requestor import Message, Requestor
+from router.errors import DestinationDown, InvalidData, TransientError
+
+_REQUEST = 1  # Action Type ID, PS3.4 J.3.2
+_LOOK_SECONDS = 0.2
+_REPORT_SECONDS = 30.0  # for the whole of a report that has begun to come
+
+_log = logging.getLogger(__name__)
+
+
+class Asking:
+    """Over an association of its own. What the acceptor reports meanwhile is handed to `take` and answered."""
+
+    def __init__(self, association: Requestor, take: TakeReport, response_seconds: float) -> None:
+        """Raises DestinationDown when the acceptor does not do storage commitment."""
+        self._association = association
+        self._take = take
+        self._seconds = response_seconds
+        self._context = _accepted(association)
+
+    def request(self, transaction: str, references: Sequence[Reference]) -> int:
+        """Ask for the commitment of up to `commitment.MOST` instances; the response's status.
+
+        Raises TransientError when none comes.
+        """
+        association, context_id = self._association, self._association.accepted[self._context]
+        message_id = association.next_message()
+        command = commands.n_action_rq(message_id, commitment.SOP_CLASS, commitment.SOP_INSTANCE, _REQUEST)
+        association.send(context_id, command, commitment.request_data_set(transaction, references, self._context[1]))
+        until = time.monotonic() + self._seconds
+        while (response := self._turn(until)) is None:
+            pass
+        if (response.field, response.message_id) != (commands.N_ACTION_RSP, message_id):
+            raise association.broken("it answers what was not asked")
+        return response.status
+
+    def await_reports(self, seconds: float, settled: Callable[[], bool]) -> None:
+        """Take the reports that come on this association within the time, or until `settled` says that none is due.
+
+        An association that ends is no trouble: the report comes on another one.
+        """
+        until = time.monotonic() + seconds
+        while not settled() and (left := until - time.monotonic()) > 0:
+            if self._association.speaks(min(left, _LOOK_SECONDS)):
+                try:
+                    self._turn(time.monotonic() + _REPORT_SECONDS)
+                except TransientError as error:
+                    _log.info("no storage commitment report on this association: %s", error)
+                    return
+
+    def _turn(self, until: float) -> commands.Response | None:
+        """The next message: a response, or None for a request, which is answered."""
+        message = self._association.receive(until, commitment.LARGEST)
+        try:
+            if dimse.is_response(message.command):
+                return commands.response(message.command)
+            self._answer(message)
+        except InvalidData as error:
+            raise self._association.broken(error.message) from error
+        return None
+
+    def _answer(self, message: Message) -> None:
+        request = dimse.read(message.command)
+        status, wrong = dimse.UNRECOGNIZED_OPERATION, "a request that only a storage commitment SCP could serve"
+        if request.operation == dimse.Operation.N_EVENT_REPORT:
+            status, wrong = commitment.answer(request, message.data_set, self._syntax(message.context_id), self._take)
+        if wrong:
+            _log.warning("%s: %s, answered %04X", self._association.name, wrong, status)
+        self._association.send(message.context_id, dimse.response(request, status))
+
+    def _syntax(self, context_id: int) -> str:
+        return next(syntax for (_, syntax), number in self._association.accepted.items() if number == context_id)
+
+
+def _accepted(association: Requestor) -> Context:
+    for context in commitment.CONTEXTS:
+        if context in association.accepted:
+            return context
+    raise DestinationDown(
+        "the destination does not accept storage commitment",
+        hint="ask its operator to allow it for our calling_ae_title, or set commitment = false in [destination.dicom]",
+        association=association.name,
+    )

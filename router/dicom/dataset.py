@@ -1,0 +1,199 @@
+"""A data set's elements where they lie in its bytes, decoded only when they are asked for (PS3.5 7).
+
+Lenient on purpose: a wrong value is absent, and what follows an element that does not end is not there.
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from io import SEEK_END
+from typing import BinaryIO
+
+from router.dicom.charset import decode
+from router.dicom.elements import DEFLATED, LONG_VRS, VRS, Encoding, encoding_of, inflate
+from router.dicom.part10 import FileMeta, dataset_offset
+from router.errors import InvalidData
+
+_UNDEFINED = 0xFFFFFFFF
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_PIXELS = 0x7FE00000
+_SPECIFIC_CHARACTER_SET = 0x00080005
+_FIRST_READ, _LONGEST_HEADER = 2**16, 2**28
+_SHORT = {"<": struct.Struct("<HH2sH").unpack_from, ">": struct.Struct(">HH2sH").unpack_from}
+_LONG = {"<": struct.Struct("<L").unpack_from, ">": struct.Struct(">L").unpack_from}
+_UN_ENCODING = Encoding(explicit=False, order="<")  # PS3.5 6.2.2 note 2
+
+_Span = tuple[bytes, int, int]
+
+
+def read_elements(file: BinaryIO, *, torn: bool = False) -> "DataSet":
+    """The elements before the pixel data. Reads as little of the file as it takes.
+
+    Raises InvalidData when it is no DICOM, or ends inside a sequence, unless it may be `torn`; OSError when it cannot
+    be read.
+    """
+    meta = dataset_offset(file)
+    limit = _LONGEST_HEADER if meta.transfer_syntax in DEFLATED else _FIRST_READ
+    while True:
+        file.seek(meta.offset)
+        stored = file.read(limit)
+        whole = len(stored) < limit or limit >= _LONGEST_HEADER
+        data = inflate(stored, meta.transfer_syntax, _LONGEST_HEADER)
+        encoding = encoding_of(data, meta.transfer_syntax)
+        found, position = _index(data, 0, len(data), encoding, top=True)
+        if whole and position > len(data) and not torn:
+            raise InvalidData("the data set ends inside a sequence")
+        if whole or position < len(data):
+            here = position < len(data) and meta.transfer_syntax not in DEFLATED
+            return DataSet(data, encoding, found, meta, meta.offset + position if here else file.seek(0, SEEK_END))
+        limit *= 16
+
+
+class Elements:
+    """The elements of a data set or of a sequence item."""
+
+    __slots__ = ("_charsets", "_data", "_encoding", "_found")
+
+    def __init__(self, data: bytes, encoding: Encoding, found: dict[int, _Span], charsets: Sequence[str] = ()) -> None:
+        self._data = data
+        self._encoding = encoding
+        self._found = found
+        self._charsets = charsets
+        if own := self.text(_SPECIFIC_CHARACTER_SET):
+            self._charsets = _terms(own)
+
+    def text(self, tag: int) -> str:
+        """The decoded value without padding, its values joined by backslash; "" when absent."""
+        span = self._found.get(tag)
+        if span is None:
+            return ""
+        value = self._data[span[1] : span[2]]
+        if value.isascii() and b"\x1b" not in value:
+            return value.decode("ascii").strip("\0 \r\n\t")
+        return decode(value, () if tag == _SPECIFIC_CHARACTER_SET else self._charsets).strip("\0 \r\n\t")
+
+    @property
+    def tags(self) -> Iterable[int]:
+        """The tags of the elements, in their order."""
+        return self._found
+
+    def stored(self, tags: Iterable[int]) -> bytes:
+        """The values of these elements as they are stored, each after its tag and length; absent ones left out."""
+        spans = ((tag, self._found[tag]) for tag in tags if tag in self._found)
+        return b"".join(struct.pack(">LL", tag, end - start) + self._data[start:end] for tag, (_, start, end) in spans)
+
+    def unsigned(self, tag: int) -> int | None:
+        """A US value (two bytes in the data set's byte order)."""
+        span = self._found.get(tag)
+        if span is None or span[2] - span[1] < 2:
+            return None
+        return int.from_bytes(self._data[span[1] : span[1] + 2], "little" if self._encoding.order == "<" else "big")
+
+    def items(self, tag: int, limit: int | None = None) -> list["Elements"]:
+        """The items of a sequence, or the first `limit` of them; none when it is absent or is not one."""
+        span = self._found.get(tag)
+        items: list[Elements] = []
+        if span is None:
+            return items
+        vr, position, end = span
+        encoding = _UN_ENCODING if vr == b"UN" else self._encoding
+        while position + 8 <= end and (limit is None or len(items) < limit):
+            item, length = _tag_and_length(self._data, position, encoding.order)
+            if item != _ITEM:
+                break
+            stop = end if length == _UNDEFINED else min(position + 8 + length, end)
+            found, after = _index(self._data, position + 8, stop, encoding)
+            items.append(Elements(self._data, encoding, found, self._charsets))
+            position = after if length == _UNDEFINED else stop
+        return items
+
+
+class DataSet(Elements):
+    """The elements of a whole data set; `pixels_at` is where in the file its pixel data begins, the end without any."""
+
+    __slots__ = ("meta", "pixels_at")
+
+    def __init__(
+        self, data: bytes, encoding: Encoding, found: dict[int, _Span], meta: FileMeta, pixels_at: int
+    ) -> None:
+        super().__init__(data, encoding, found)
+        self.meta = meta
+        self.pixels_at = pixels_at
+
+
+@lru_cache(64)
+def _terms(text: str) -> tuple[str, ...]:
+    return tuple(term.strip() for term in text.split("\\"))
+
+
+def _tag_and_length(data: bytes, position: int, order: str) -> tuple[int, int]:
+    group, number, _, _ = _SHORT[order](data, position)
+    return group << 16 | number, _LONG[order](data, position + 4)[0]
+
+
+def _index(
+    data: bytes, position: int, end: int, encoding: Encoding, *, top: bool = False
+) -> tuple[dict[int, _Span], int]:
+    """VR and place of each element from `position`, and where it stopped: `end`, or behind the item's delimiter.
+
+    Beyond `end` where a sequence of undefined length does not end.
+    At the top it stops at the pixel data, so `end` there means that there may be more. One tight loop: it sees every
+    element of every instance.
+    """
+    found: dict[int, _Span] = {}
+    explicit, order = encoding.explicit, encoding.order
+    short, long = _SHORT[order], _LONG[order]
+    while position + 8 <= end:
+        group, number, vr, length = short(data, position)
+        tag = group << 16 | number
+        position += 8
+        if top and tag >= _PIXELS and group != 0xFFFE:
+            return found, position - 8
+        if not explicit or vr not in VRS or group == 0xFFFE:
+            vr, length = b"", long(data, position - 4)[0]
+        elif vr in LONG_VRS:
+            if position + 4 > end:
+                break
+            length = long(data, position)[0]
+            position += 4
+        if tag == _ITEM_END:
+            return found, position
+        if length == _UNDEFINED:
+            stop, after = _past_undefined(data, position, end, Encoding(explicit and vr != b"UN", order))
+        else:
+            stop = after = position + length
+        if after > end:
+            return found, end + (length == _UNDEFINED)
+        found[tag] = vr, position, stop
+        position = after
+    return found, end
+
+
+def _past_undefined(data: bytes, position: int, end: int, encoding: Encoding) -> tuple[int, int]:
+    """Where the content of a sequence of undefined length ends, and what follows it; beyond `end` when it does not.
+
+    Flat, so that nesting without end cannot exhaust the stack.
+    """
+    nested = [encoding.explicit]
+    order = encoding.order
+    while position + 8 <= end:
+        group, number, vr, length = _SHORT[order](data, position)
+        tag = group << 16 | number
+        position += 8
+        explicit = nested[-1]
+        if not explicit or vr not in VRS or group == 0xFFFE:
+            vr, length = b"", _LONG[order](data, position - 4)[0]
+        elif vr in LONG_VRS:
+            if position + 4 > end:
+                break
+            length = _LONG[order](data, position)[0]
+            position += 4
+        if tag in {_ITEM_END, _SEQUENCE_END}:
+            nested.pop()
+            if not nested:
+                return position - 8, position
+        elif length == _UNDEFINED:
+            nested.append(explicit and vr != b"UN")
+        else:
+            position += length
+    return end, end + 1

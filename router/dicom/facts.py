@@ -1,0 +1,201 @@
+"""What series rules ask about, from an instance's elements; enhanced instances say much of it per frame."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+from router.dicom.dataset import Elements
+from router.dicom.uid import clean
+from router.model import SeriesFacts
+from router.series.describe import described_thickness
+from router.series.read import length, number, numbers, values, whole
+from router.series.stack import distance_of
+
+KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
+_PRESENTATION_STATES = "1.2.840.10008.5.1.4.1.1.11."
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_SOP_CLASS = 0x00080016
+_CONCEPT_NAME, _CONTENT_TEMPLATE, _CONTENT, _EVIDENCE = 0x0040A043, 0x0040A504, 0x0040A730, 0x0040A375
+_REFERENCED_SERIES, _REFERENCED_IMAGE, _REFERENCED_SOP = 0x00081115, 0x00081140, 0x00081199
+_REFERENCED_INSTANCE_UID = 0x00081155
+_SHARED_GROUPS, _PER_FRAME_GROUPS = 0x52009229, 0x52009230
+_PIXEL_MEASURES, _PLANE_POSITION, _PLANE_ORIENTATION = 0x00289110, 0x00209113, 0x00209116
+_FRAME_TYPES = (0x00189329, 0x00189226, 0x00189751, 0x00189504)  # CT, MR, PET, XA
+_POSITION, _ORIENTATION = 0x00200032, 0x00200037
+_THICKNESS, _SPACING = 0x00180050, 0x00180088
+_DEEPEST_TREE = 16
+
+
+def facts_of(read: Elements) -> SeriesFacts:
+    """The facts of one instance; of its neighbours only what the frames of a multi-frame instance tell."""
+    sop_class = clean(read.text(_SOP_CLASS))
+    manufacturer, description = read.text(0x00080070), read.text(0x0008103E)
+    facts = SeriesFacts(
+        modality=read.text(0x00080060),
+        sop_class_uid=sop_class,
+        manufacturer=manufacturer,
+        manufacturer_model=read.text(0x00081090),
+        image_type=values(read.text(0x00080008)),
+        series_description=description,
+        study_description=read.text(0x00081030),
+        protocol_name=read.text(0x00181030),
+        series_number=whole(read.text(0x00200011)),
+        body_part=read.text(0x00180015),
+        contrast_agent=read.text(0x00180010),
+        number_of_frames=whole(read.text(0x00280008)),
+        image_rows=read.unsigned(0x00280010),
+        image_columns=read.unsigned(0x00280011),
+        samples_per_pixel=read.unsigned(0x00280002),
+        photometric=read.text(0x00280004),
+        slice_thickness=length(number(read.text(_THICKNESS))),
+        spacing_between_slices=length(number(read.text(_SPACING))),
+        image_orientation=_rounded(numbers(read.text(_ORIENTATION))),
+        orientation=plane_of(numbers(read.text(_ORIENTATION))),
+        scan_options=read.text(0x00180022),
+        kernel=read.text(0x00181210),
+        acquisition_type=read.text(0x00189302),
+        conversion_type=read.text(0x00080064),
+        burned_in_annotation=read.text(0x00280301),
+        derivation_description=read.text(0x00082111),
+        image_comments=read.text(0x00204000),
+        scanning_sequence=read.text(0x00180020),
+        sequence_name=read.text(0x00180024),
+        mr_acquisition_type=read.text(0x00180023),
+        presentation_intent=read.text(0x00080068),
+        sc_device_manufacturer=read.text(0x00181016),
+        described_thickness=described_thickness(description, manufacturer),
+    )
+    if sop_class.startswith(_SECONDARY_CAPTURE):
+        return replace(facts, window_center=number(read.text(0x00281050)), window_width=number(read.text(0x00281051)))
+    if not facts.modality or facts.image_rows is None or facts.number_of_frames is not None:
+        return _with_frames(_with_document(facts, read), read)
+    return facts
+
+
+def position_of(read: Elements) -> float | None:
+    """Where the slice lies along the normal of its plane, in mm (PS3.3 C.7.6.2.1.1)."""
+    normal = _normal(numbers(read.text(_ORIENTATION)))
+    return _along(numbers(read.text(_POSITION)), normal)
+
+
+def references_of(read: Elements) -> tuple[str, ...]:
+    """The SOP instances that a key object selection or a presentation state refers to; of others nothing."""
+    sop_class = clean(read.text(_SOP_CLASS))
+    found: Iterator[str] = iter(())
+    if sop_class == KEY_OBJECT_SELECTION:
+        found = _in_content(read, _DEEPEST_TREE)
+    elif sop_class.startswith(_PRESENTATION_STATES):
+        found = (
+            _instance(image) for series in read.items(_REFERENCED_SERIES) for image in series.items(_REFERENCED_IMAGE)
+        )
+    uids = tuple(dict.fromkeys(uid for uid in found if uid))
+    return uids or (_in_evidence(read) if sop_class == KEY_OBJECT_SELECTION else ())
+
+
+def plane_of(orientation: tuple[float, ...]) -> str:
+    """AX, SAG or COR by the axis that the normal is nearest to, with "-obl" when it is tilted; "" when unknown."""
+    normal = _normal(orientation)
+    if normal is None:
+        return ""
+    sizes = [abs(part) for part in normal]
+    name = ("SAG", "COR", "AX")[sizes.index(max(sizes))]
+    return name if max(sizes) > 0.9 else f"{name}-obl"
+
+
+def _with_document(facts: SeriesFacts, read: Elements) -> SeriesFacts:
+    template = next(iter(read.items(_CONTENT_TEMPLATE, 1)), None)
+    return replace(
+        facts,
+        concept_name=_concept_name(read),
+        template_id=template.text(0x0040DB00) if template else "",
+        content_label=read.text(0x00700080),
+        content_description=read.text(0x00700081),
+        document_title=read.text(0x00420010),
+    )
+
+
+def _concept_name(read: Elements) -> str:
+    """A document's title as `code|scheme|meaning` (PS3.3 C.17.3)."""
+    for item in read.items(_CONCEPT_NAME, 1):
+        return "|".join((item.text(0x00080100), item.text(0x00080102), item.text(0x00080104)))
+    return ""
+
+
+# -- functional groups (PS3.3 C.7.6.16)
+
+
+def _with_frames(facts: SeriesFacts, read: Elements) -> SeriesFacts:
+    shared = read.items(_SHARED_GROUPS, 1)
+    frames = read.items(_PER_FRAME_GROUPS)
+    if not shared and not frames:
+        return facts
+    groups = [*shared, *frames[:1]]
+    measures = _first(groups, _PIXEL_MEASURES)
+    plane = _first(groups, _PLANE_ORIENTATION)
+    orientation = numbers(plane.text(_ORIENTATION)) if plane else ()
+    kinds = (kind for sequence in _FRAME_TYPES if (kind := _first(groups, sequence)))
+    frame_type = next((values(kind.text(0x00089007)) for kind in kinds), ())
+    count, distance = _frame_distance(frames, _normal(orientation))
+    return replace(
+        facts,
+        frame_type=frame_type,
+        slice_thickness=facts.slice_thickness or (length(number(measures.text(_THICKNESS))) if measures else None),
+        spacing_between_slices=facts.spacing_between_slices
+        or (length(number(measures.text(_SPACING))) if measures else None),
+        image_orientation=facts.image_orientation or _rounded(orientation),
+        orientation=facts.orientation or plane_of(orientation),
+        slice_count=count,
+        slice_distance=distance,
+    )
+
+
+def _first(groups: list[Elements], sequence: int) -> Elements | None:
+    return next((item for group in groups for item in group.items(sequence, 1)), None)
+
+
+def _frame_distance(frames: list[Elements], normal: tuple[float, ...] | None) -> tuple[int | None, float | None]:
+    places = [item.text(_POSITION) for frame in frames for item in frame.items(_PLANE_POSITION, 1)]
+    positions = [found for place in places if (found := _along(numbers(place), normal)) is not None]
+    return distance_of(positions)
+
+
+# -- geometry
+
+
+def _normal(orientation: tuple[float, ...]) -> tuple[float, ...] | None:
+    if len(orientation) != 6:
+        return None
+    (a, b, c), (d, e, f) = orientation[:3], orientation[3:]
+    normal = (b * f - c * e, c * d - a * f, a * e - b * d)
+    size = math.hypot(*normal)
+    return tuple(part / size for part in normal) if size > 0.5 else None
+
+
+def _along(position: tuple[float, ...], normal: tuple[float, ...] | None) -> float | None:
+    if normal is None or len(position) != 3:
+        return None
+    return round(sum(p * n for p, n in zip(position, normal, strict=True)), 3)
+
+
+def _rounded(orientation: tuple[float, ...]) -> str:
+    return "\\".join(f"{round(part, 2) + 0.0:g}" for part in orientation) if len(orientation) == 6 else ""
+
+
+# -- references
+
+
+def _in_content(read: Elements, depth: int) -> Iterator[str]:
+    if not depth:
+        return
+    for item in read.items(_CONTENT):
+        yield from (_instance(one) for one in item.items(_REFERENCED_SOP))
+        yield from _in_content(item, depth - 1)
+
+
+def _in_evidence(read: Elements) -> tuple[str, ...]:
+    series = (one for study in read.items(_EVIDENCE) for one in study.items(_REFERENCED_SERIES))
+    return tuple(dict.fromkeys(_instance(one) for each in series for one in each.items(_REFERENCED_SOP)))
+
+
+def _instance(item: Elements) -> str:
+    return clean(item.text(_REFERENCED_INSTANCE_UID))

@@ -1,0 +1,84 @@
+"""What is done with each message that a peer sends over an association: every operation that the node knows."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from router.dicom import commitment, dimse
+from router.dicom.commitment import TakeReport
+from router.dicom.dimse import Operation
+from router.dicom.negotiation import VERIFICATION
+from router.dicom.store import Parties, Received, Refused, Sink, Storing
+
+_NOT_STORAGE = frozenset({VERIFICATION, commitment.SOP_CLASS})
+
+
+class Serving(Protocol):
+    """One message from its command on. What is wrong with it is told at its end, so nothing is raised."""
+
+    def write(self, parts: Sequence[memoryview]) -> None:
+        """The next bytes of the data set; valid during the call only."""
+
+    def finish(self) -> tuple[int, Received | Refused | None]:
+        """The message is whole: the status to answer with, and what to record."""
+
+    def drop(self) -> None:
+        """The rest will not come."""
+
+
+class Answering:
+    """A message whose status does not depend on its data set."""
+
+    def __init__(self, status: int) -> None:
+        self._status = status
+
+    def write(self, parts: Sequence[memoryview]) -> None:
+        """Passed by."""
+
+    def finish(self) -> tuple[int, None]:
+        return self._status, None
+
+    def drop(self) -> None:
+        """There is nothing."""
+
+
+class Reporting:
+    """An N-EVENT-REPORT on storage commitment (PS3.4 J.3.3): in memory, so no longer than any real one."""
+
+    def __init__(self, request: dimse.Request, transfer_syntax: str, parties: Parties, take: TakeReport) -> None:
+        self._request = request
+        self._syntax = transfer_syntax
+        self._parties = parties
+        self._take = take
+        self._data = bytearray()
+        self._too_long = False
+
+    def write(self, parts: Sequence[memoryview]) -> None:
+        for part in parts:
+            self._too_long = self._too_long or len(self._data) + len(part) > commitment.LARGEST
+            if not self._too_long:
+                self._data += part
+
+    def finish(self) -> tuple[int, Refused | None]:
+        if self._too_long:
+            status, wrong = dimse.RESOURCE_LIMITATION, "a storage commitment report longer than any real one"
+        else:
+            status, wrong = commitment.answer(self._request, bytes(self._data), self._syntax, self._take)
+        refused = Refused(self._parties.calling_ae, self._parties.address, wrong, status)
+        return status, refused if wrong else None
+
+    def drop(self) -> None:
+        self._data.clear()
+
+
+def serve(
+    request: dimse.Request, sop_class: str, transfer_syntax: str, parties: Parties, sink: Sink, take: TakeReport
+) -> Serving:
+    """Begin with a request that came over a context of that SOP class and transfer syntax."""
+    if request.operation == Operation.C_STORE:
+        if sop_class in _NOT_STORAGE:
+            return Answering(dimse.NO_SUCH_SOP_CLASS)
+        return Storing(sink, request, transfer_syntax, parties)
+    if request.operation == Operation.N_EVENT_REPORT and sop_class == commitment.SOP_CLASS:
+        return Reporting(request, transfer_syntax, parties, take)
+    echo = request.operation == Operation.C_ECHO
+    return Answering(dimse.SUCCESS if echo else dimse.UNRECOGNIZED_OPERATION)

@@ -1,0 +1,201 @@
+"""What appendix B and the standards that it rests on ask of single values and of values together.
+
+A rule gets a value of the right type that is not empty, and yields remarks; it never changes anything.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from router.exam.age import age_days
+from router.exam.codes import Table, Tables
+from router.exam.faults import RIS, Severity, shape, table_file
+from router.exam.fields import BY_PATH, TABLE_NAMES, Field, VisitKind
+from router.exam.identifiers import (
+    citizen_birth_date,
+    citizen_division_ok,
+    citizen_number_ok,
+    citizen_sex,
+    uid_ok,
+    uid_strict,
+    usci_ok,
+)  # fmt: skip
+from router.exam.key import REPORTED
+from router.exam.values import instant, stripped
+
+_IDENTITY_CARD = "01"  # CV02.01.101
+_AGE = re.compile(r"(?=.)(?:[0-9]+岁)?(?:[0-9]+月)?(?:[0-9]+周)?(?:[0-9]+天)?(?:[0-9]+小时)?")
+# What happens to an exam, in this order; a later one that is earlier is odd.
+_ORDER_OF_TIMES = (
+    "Order.ApplyTime", "Order.RegisterTime", "Order.CheckInTime", "Study.StudyDate", "Report.SubmitTime",
+    "Report.ApproveTime",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a rule says. `at` is appended to the field's path; `found` None means the field's own value."""
+
+    expected: str
+    severity: Severity = "error"
+    at: str = ""
+    found: str | None = None
+    mend: str = RIS
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a rule may look at beside its own value. `holder` is the object that the value is in."""
+
+    document: Mapping[str, object]
+    tables: Tables
+    accept_empty: Collection[str]
+    now: datetime | None
+    tolerance: timedelta
+    zone: ZoneInfo
+
+    def text(self, path: str) -> str:
+        """The text at the path of a field outside Procedures, stripped; "" when there is none."""
+        section, _, key = path.partition(".")
+        holder = self.document.get(section)
+        value = holder.get(key) if isinstance(holder, Mapping) else None
+        return stripped(value)
+
+    @property
+    def visit(self) -> VisitKind | None:
+        """The kind of the visit by the visit-type table; None when its code is unknown."""
+        return self.tables["visit_types"].kinds.get(self.text("Visit.PatientType"))
+
+
+def remarks(one: Field, value: object, holder: Mapping[str, object], terms: Terms) -> Iterator[Remark]:
+    """Everything to be said of a value of the right type."""
+    if one.table and isinstance(value, str):
+        yield from _coded(one, value, holder, terms.tables[one.table])
+    if one.path in _ORDER_OF_TIMES and isinstance(value, str):
+        yield from _in_order(one, value, terms)
+    for rule in _RULES.get(one.path, ()):
+        yield from rule(value, terms)
+
+
+def _coded(one: Field, value: str, holder: Mapping[str, object], table: Table) -> Iterator[Remark]:
+    if not table.names:
+        return
+    code = stripped(holder.get(one.key.replace("NameStd", "CodeStd"))) if one.is_name else stripped(value)
+    entry = table.entry(code)
+    if entry is None and not one.is_name:
+        expected = f"a code of {TABLE_NAMES[one.table]}"
+        yield Remark(expected, "error" if table.complete else "warning", mend=f"{RIS} or {table_file(one)}")
+    elif entry is not None and one.is_name and entry.name != stripped(value):
+        yield Remark(f'"{entry.name}", the name of code "{code}"', "warning", mend=f"{RIS} or {table_file(one)}")
+
+
+def _in_order(one: Field, value: str, terms: Terms) -> Iterator[Remark]:
+    for before in reversed(_ORDER_OF_TIMES[: _ORDER_OF_TIMES.index(one.path)]):
+        earlier = instant(terms.text(before), terms.zone)
+        if earlier is not None:
+            mine = instant(value, terms.zone)
+            if mine is not None and mine < earlier:
+                yield Remark(f"a time not before {before} ({BY_PATH[before].name})", "warning", found="an earlier one")
+            return
+
+
+def _usci(value: str, _terms: Terms) -> Iterator[Remark]:
+    if not usci_ok(value):
+        yield Remark("a unified social credit code: 18 characters, the last a check character (GB 32100)")
+
+
+def _status(value: str, terms: Terms) -> Iterator[Remark]:
+    if value != REPORTED:
+        approved = ", and ApproveTime (审核时间) says that it is" if terms.text("Report.ApproveTime") else ""
+        yield Remark(f"{REPORTED}: only an approved report is shared{approved}")
+
+
+def _age(value: str, terms: Terms) -> Iterator[Remark]:
+    if _AGE.fullmatch(value) is None:
+        yield Remark("an age like 45岁, 1岁3月, 10月3周4天 or 1天8小时")
+        return
+    born, day = _day(terms.text("Patient.DateOfBirth")), _day(terms.text("Study.StudyDate")[:10])
+    if born is None or day is None or day < born:
+        return
+    least, most = age_days(value)
+    if not least <= (day - born).days <= most:
+        yield Remark("the age at StudyDate (检查日期) by DateOfBirth (出生日期)", "warning", found="another one")
+
+
+def _born(value: str, terms: Terms) -> Iterator[Remark]:
+    studied = _day(terms.text("Study.StudyDate")[:10])
+    born = _day(value)
+    if born is not None and studied is not None and born > studied:
+        yield Remark("a day not after StudyDate (检查日期)", "warning", found="a later one")
+
+
+def _identity_number(value: str, terms: Terms) -> Iterator[Remark]:
+    if terms.text("Patient.IdNoType") != _IDENTITY_CARD:
+        return
+    if not citizen_number_ok(value):
+        yield Remark("a citizen identity number: 18 characters with a birth date and a check digit (GB 11643)")
+        return
+    if not citizen_division_ok(value):
+        yield Remark("an identity number whose first two digits are a province's (GB/T 2260)", "warning")
+    born = terms.text("Patient.DateOfBirth")
+    if _day(born) is not None and born != citizen_birth_date(value):
+        yield Remark("the same date of birth as DateOfBirth (出生日期)", "warning", found="another one in the number")
+    if (sex := terms.text("Patient.Gender")) in {"1", "2"} and sex != citizen_sex(value):
+        yield Remark("the same sex as Gender (性别)", "warning", found="another one in the number")
+
+
+def _approval(value: str, terms: Terms) -> Iterator[Remark]:
+    when = instant(value, terms.zone)
+    if terms.now is None or when is None or when <= terms.now:
+        return
+    beyond = when > terms.now + terms.tolerance
+    yield Remark("a time that has come", "error" if beyond else "warning", found="one in the future", mend=_CLOCK)
+
+
+def _positive(value: int, _terms: Terms) -> Iterator[Remark]:
+    if value not in {-1, 0, 1}:
+        yield Remark("-1 (unknown), 0 (negative) or 1 (positive)")
+
+
+def _image_count(value: int, _terms: Terms) -> Iterator[Remark]:
+    if value < 0:
+        yield Remark("0 or more")
+
+
+def _study_uids(value: list[object], _terms: Terms) -> Iterator[Remark]:
+    seen: set[str] = set()
+    for index, uid in enumerate(value):
+        at = f"[{index}]"
+        if not isinstance(uid, str) or not uid_ok(uid):
+            yield Remark("a UID (PS3.5 9.1)", at=at, found=shape(uid))
+            continue
+        if uid in seen:
+            yield Remark("each UID once", at=at, found="one that is listed already")
+        elif not uid_strict(uid):
+            yield Remark("a UID without components that begin with 0 (PS3.5 9.1)", "warning", at, shape(uid))
+        seen.add(uid)
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if len(text) == 10 else None
+    except ValueError:
+        return None
+
+
+_CLOCK = "the clock of the RIS"
+
+_RULES: Mapping[str, tuple[Callable[..., Iterator[Remark]], ...]] = {
+    "USCI": (_usci,),
+    "Order.Status": (_status,),
+    "Patient.AgeDisplay": (_age,),
+    "Patient.DateOfBirth": (_born,),
+    "Patient.IdNo": (_identity_number,),
+    "Report.ApproveTime": (_approval,),
+    "Report.PositiveStatus": (_positive,),
+    "Study.ImageCount": (_image_count,),
+    "Study.StudyInstanceUIDs": (_study_uids,),
+}
+"""The rules of single fields; what a code table or the order of times asks comes from FIELDS."""

@@ -1,0 +1,91 @@
+"""What is wrong with an exam JSON, told so that the one who can mend it understands, without naming a person."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from router.exam.fields import BY_PATH, SECTION_NAMES, SOURCES, Field
+
+RIS = "the RIS export"
+_LONGEST_SHOWN = 40
+_NOUNS = {str: "text", bool: "a boolean", int: "a number", float: "a number", list: "an array", dict: "an object"}
+_TIME_SHAPES = frozenset({"9999-99-99 99:99:99", "9999-99-99"})
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong or worth knowing: `Order.Procedures[0].CheckItemCode`, 检查项目编码, and what there is to say.
+
+    `expected` says what should be there, `found` what is, masked where it is personal; `mend` who can mend it.
+    """
+
+    path: str
+    name: str
+    expected: str
+    found: str = ""
+    mend: str = ""
+
+    @property
+    def message(self) -> str:
+        """All of it in one line."""
+        found = f", found {self.found}" if self.found else ""
+        mend = f"; to mend in {self.mend}" if self.mend else ""
+        return f"{self.expected}{found}{mend}"
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Errors keep a report from being sent; warnings do not."""
+
+    errors: tuple[Fault, ...]
+    warnings: tuple[Fault, ...]
+
+    @property
+    def valid(self) -> bool:
+        return not self.errors
+
+
+def name_of(path: str) -> str:
+    """The Chinese name of a field or object by its path in a document, `[0]` or `[]` alike; "" for any other."""
+    plain = re.sub(r"\[\d+\]", "[]", path)
+    known = BY_PATH.get(plain) or BY_PATH.get(plain.removesuffix("[]"))
+    return known.name if known else SECTION_NAMES.get(plain, "")
+
+
+def show(one: Field, value: object) -> str:
+    """A value as a fault may name it: quoted where it says nothing of a person, else its shape."""
+    if one.shown and isinstance(value, str | int | float):
+        text = str(value)
+        return f'"{text[:_LONGEST_SHOWN]}{"..." if len(text) > _LONGEST_SHOWN else ""}"'
+    return shape(value)
+
+
+def shape(value: object) -> str:
+    """Every digit as 9 and every letter as x: enough to mend a format, nothing of the patient."""
+    if not isinstance(value, str):
+        return noun(value)
+    shown = "".join("9" if c.isdigit() else "x" if c.isalpha() else c if c in " -/.:+" else "?" for c in value[:30])
+    return f'"{shown}"' if shown not in _TIME_SHAPES else f'"{shown}" that is on no calendar'
+
+
+def noun(value: object) -> str:
+    """The kind of a JSON value in a word."""
+    return _NOUNS.get(type(value), "null")
+
+
+def mend_gap(one: Field) -> str:
+    """Who can fill a field that nothing fills."""
+    ways = [RIS]
+    for source in one.sources:
+        if source in {"hospital", "device", "sender", "department"}:
+            ways.append(SOURCES[source])
+        elif source == "table":
+            ways.append(table_file(one))
+    return " or ".join(ways)
+
+
+def table_file(one: Field) -> str:
+    """The code table of a field, as its file is called."""
+    return f"the code table {one.table}.csv"

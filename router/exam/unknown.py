@@ -1,0 +1,55 @@
+"""The values of a document that no code table knows: what is still to be entered there."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from router.exam.codes import Table, Tables
+from router.exam.fields import FIELDS, PROCEDURE, Field
+from router.exam.values import stripped
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Unknown:
+    """A value to be entered: the hospital's own code and name, or a standard code that the RIS gives."""
+
+    table: str
+    kind: Literal["own", "standard"]
+    code: str
+    name: str
+
+
+def unknown(document: Mapping[str, object], tables: Tables) -> Iterator[Unknown]:
+    """Each unknown value, once for each place where it stands."""
+    for one in FIELDS:
+        if not one.table or one.is_name:
+            continue
+        for holder in _holders(document, one):
+            found = _of_pair(one, holder, tables[one.table]) if one.own else _of_code(one, holder, tables[one.table])
+            yield from [found] if found else []
+
+
+def _holders(document: Mapping[str, object], one: Field) -> list[Mapping[str, object]]:
+    section = one.path.split(".")[0] if one.parent else ""
+    outer = document.get(section) if section else document
+    if one.parent != PROCEDURE:
+        return [outer] if isinstance(outer, Mapping) else []
+    procedures = outer.get("Procedures") if isinstance(outer, Mapping) else None
+    return [each for each in procedures if isinstance(each, Mapping)] if isinstance(procedures, list) else []
+
+
+def _of_code(one: Field, holder: Mapping[str, object], table: Table) -> Unknown | None:
+    value = stripped(holder.get(one.key))
+    known = not value or not table.names or table.translated(value) is not None
+    return None if known else Unknown(one.table, "own", value, "")
+
+
+def _of_pair(one: Field, holder: Mapping[str, object], table: Table) -> Unknown | None:
+    base = one.key.removesuffix("CodeStd")
+    ends = ("Code", "Name", "CodeStd", "NameStd")
+    own_code, own_name, code, name = (stripped(holder.get(base + end)) for end in ends)
+    if code or name:
+        known = not table.names or (table.entry(code) if code else table.named(name)) is not None
+        return None if known else Unknown(one.table, "standard", code, name)
+    known = not (own_code or own_name) or table.of_own(own_code, own_name) is not None
+    return None if known else Unknown(one.table, "own", own_code, own_name)

@@ -1,0 +1,128 @@
+"""What the series rules make of files, and of a study that the node has, and why."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from router.catalogue import Catalogue
+from router.config import Destination
+from router.dicom.header import Glimpse, read_glimpse
+from router.errors import InvalidData
+from router.flow.rules import book_for
+from router.model import SeriesClass, SeriesFacts
+from router.series.classify import Rulebook, used
+from router.series.select import candidate, select
+from router.series.study import Marks, Member, Verdicts, judge, marks_of, outcome, purpose_of
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A file that was read."""
+
+    path: Path
+    glimpse: Glimpse
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A file with its class; `used`: the facts that its rule asked about, `forward`: some destination gets it."""
+
+    path: Path
+    glimpse: Glimpse
+    series_class: SeriesClass
+    rule: str
+    used: Mapping[str, object]
+    forward: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Instances of a series that one rule decided by the same facts; `used` is in words, absent facts left out."""
+
+    series_uid: str
+    series_class: SeriesClass
+    rule: str
+    used: str
+    count: int
+
+
+def lines_of(catalogue: Catalogue, study_uid: str, book: Rulebook) -> list[Line]:
+    """What the rules of today make of a study that the node has; nothing is recorded."""
+    members = [one.member for one in catalogue.members.of_study(study_uid)]
+    verdicts = judge(members, catalogue.members.facts(one.facts for one in members), book)
+    marks = catalogue.notes.marks([study_uid])
+    judged = ((one, verdicts[one.series_uid, one.facts]) for one in members)
+    ruled = ((one.series_uid, outcome(one, verdict, marks), verdict.facts) for one, verdict in judged)
+    counts = Counter((uid, rule.series_class, rule.name, in_words(used(facts, rule))) for uid, rule, facts in ruled)
+    return [Line(*line, count) for line, count in counts.items()]
+
+
+def in_words(facts: Mapping[str, object]) -> str:
+    """Facts for a person; absent ones are left out, a long text is cut."""
+    said = ((name, "\\".join(value) if isinstance(value, tuple) else value) for name, value in facts.items())
+    return ", ".join(f"{name}={str(value)[:60]}" for name, value in said if value not in ("", None))
+
+
+def look(paths: Iterable[Path]) -> tuple[list[Seen], list[Path]]:
+    """The files that are DICOM, and those that are not."""
+    seen: list[Seen] = []
+    others: list[Path] = []
+    for path in paths:
+        try:
+            seen.append(Seen(path, read_glimpse(path)))
+        except (InvalidData, OSError):
+            others.append(path)
+    return seen, others
+
+
+def examine(seen: Sequence[Seen], book: Rulebook, destinations: Sequence[Destination]) -> list[Judged]:
+    """Each file judged among the others of its study, in the order given."""
+    numbers: dict[SeriesFacts, int] = {}
+    members = [_member(key, one, numbers) for key, one in enumerate(seen)]
+    facts = {number: one for one, number in numbers.items()}
+    verdicts = judge(members, facts, book)
+    marks = marks_of(
+        (purpose_of(facts[m.facts], verdicts[m.series_uid, m.facts].rule.series_class), uid)
+        for m, one in zip(members, seen, strict=True)
+        for uid in one.glimpse.references
+    )
+    chosen = _chosen(seen, members, facts, book, destinations, marks)
+    return [
+        _judged(one, member, verdicts, marks, forward=member.key in chosen)
+        for member, one in zip(members, seen, strict=True)
+    ]
+
+
+def _member(key: int, one: Seen, numbers: dict[SeriesFacts, int]) -> Member:
+    number = numbers.setdefault(one.glimpse.facts, len(numbers))
+    # A file without a series is one of its own.
+    series = f"{one.glimpse.study} {one.glimpse.series or one.path}"
+    return Member(key, series, one.glimpse.sop, number, one.glimpse.position)
+
+
+def _chosen(
+    seen: Sequence[Seen], members: Sequence[Member], facts: Mapping[int, SeriesFacts], book: Rulebook,
+    destinations: Sequence[Destination], marks: Marks,
+) -> set[int]:  # fmt: skip
+    studies: dict[str, list[Member]] = defaultdict(list)
+    for member, one in zip(members, seen, strict=True):
+        studies[one.glimpse.study or str(one.path)].append(member)
+    chosen: set[int] = set()
+    for destination in destinations:
+        theirs = book_for(destination, book)
+        verdicts = judge(members, facts, theirs)
+        for study in studies.values():
+            pool = [
+                candidate(m.key, m.series_uid, m.sop_uid, verdicts[m.series_uid, m.facts], theirs.limits, marks)
+                for m in study
+            ]
+            choices = select(pool, frozenset(destination.classes), complete=True)
+            chosen.update(choice.key for choice in choices if choice.selected)
+    return chosen
+
+
+def _judged(one: Seen, member: Member, verdicts: Verdicts, marks: Marks, *, forward: bool) -> Judged:
+    verdict = verdicts[member.series_uid, member.facts]
+    rule = outcome(member, verdict, marks)
+    return Judged(one.path, one.glimpse, rule.series_class, rule.name, used(verdict.facts, rule), forward)

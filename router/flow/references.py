@@ -1,0 +1,111 @@
+"""What exam JSONs are read and filled by, beside the configuration: the RIS's mapping file and the code tables."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from router.config import Config, shipped
+from router.errors import ConfigurationError
+from router.exam import codes, mapping
+from router.exam.codes import Table, Tables
+from router.exam.fields import BY_PATH, TABLE_NAMES
+from router.exam.read import read
+
+_Stamp = tuple[int, int, int]
+
+
+class References:
+    """Loaded when it is made; `refresh` takes up changed code tables. Threads may read while one refreshes."""
+
+    def __init__(self, config: Config) -> None:
+        """ConfigurationError names every fault of every file, and every `accept_empty` that is no field."""
+        self._config = config
+        self._stamps = self._looked()
+        faults = _not_fields(config)
+        try:
+            self.tables: Tables = self._load()
+        except ConfigurationError as error:
+            faults += error.faults
+        if faults:
+            raise ConfigurationError("the configuration of the exam JSON has faults:", faults=tuple(faults))
+        self._mapping = _mapping(config.reports.mapping)
+
+    def read(self, data: bytes) -> dict[str, object]:
+        """The exam JSON in `data` in the standard's structure; InvalidData when it is none."""
+        document = read(data)
+        return self._mapping.apply(document) if self._config.reports.mapping else document
+
+    def refresh(self) -> bool:
+        """Take up code tables that have changed on disk; whether any has.
+
+        ConfigurationError once for each change that leaves a table faulty: what was known before stays in use.
+        """
+        stamps = self._looked()
+        if stamps == self._stamps:
+            return False
+        self._stamps = stamps
+        self.tables = self._load()
+        return True
+
+    def file(self, name: str) -> Path:
+        """The hospital's own table, else the shipped one."""
+        own = self._config.codes.folder
+        file = f"{name}.csv"
+        return own / file if own is not None and (own / file).exists() else shipped("codes") / file
+
+    def _load(self) -> Tables:
+        tables: dict[str, Table] = {}
+        faults: list[str] = []
+        for name in TABLE_NAMES:
+            path = self.file(name)
+            try:
+                complete = name in self._config.codes.complete
+                tables[name] = codes.parse(_text(path), name, complete=complete)
+            except ConfigurationError as error:
+                faults += [f"{path}: {fault}" for fault in error.faults or (str(error),)]
+        if faults:
+            raise ConfigurationError("the code tables have faults:", faults=tuple(faults))
+        return tables
+
+    def _looked(self) -> Mapping[str, _Stamp | None]:
+        return {name: _stamp(self.file(name)) for name in TABLE_NAMES}
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _text(path: Path) -> str:
+    """UTF-8 with or without BOM, or GB18030, as spreadsheet programs in China write CSV."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"cannot be read: {error.strerror}") from error
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise ConfigurationError("is neither UTF-8 nor GB18030")
+
+
+def _mapping(path: Path | None) -> mapping.RisMapping:
+    if path is None:
+        return mapping.RisMapping()
+    try:
+        return mapping.parse(tomllib.loads(_text(path)), source=str(path))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"the mapping file {path} is not TOML: {error}") from error
+
+
+def _not_fields(config: Config) -> list[str]:
+    return [
+        f"destination {destination.name}: accept_empty: {path!r} is not a field of appendix B"
+        for destination in config.destination
+        for path in destination.accept_empty
+        if path not in BY_PATH
+    ]

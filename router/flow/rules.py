@@ -1,0 +1,58 @@
+"""The series rules in use: read at start and again when they are asked to be, with the limits of the configuration."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from router.clock import Clock
+from router.config import Config, Destination, Series, Thin, shipped
+from router.errors import ConfigurationError
+from router.events import Event, Journal, Kind
+from router.model import ThinLimit
+from router.series.classify import Rulebook
+from router.series.rules import load
+
+SHIPPED_RULES = "series_rules.toml"
+
+
+def rulebook(series: Series, *, instead: Path | None = None) -> Rulebook:
+    """The hospital's own rules, then the shipped ones or those that replace them. ConfigurationError names faults.
+
+    `instead` is tried out in place of the file in use that has its name, else in place of the own rules.
+    """
+    shared, own = series.rules or shipped(SHIPPED_RULES), series.own_rules
+    if instead is not None and instead.name == shared.name:
+        shared = instead
+    elif instead is not None:
+        own = instead
+    return Rulebook((*(load(own) if own else ()), *load(shared)), _limits(series.thin))
+
+
+def book_for(destination: Destination, book: Rulebook) -> Rulebook:
+    """The rules with the destination's own limits, where it has some."""
+    return Rulebook(book.rules, _limits(destination.thin)) if destination.thin else book
+
+
+def _limits(thin: Sequence[Thin]) -> tuple[ThinLimit, ...]:
+    return tuple(ThinLimit(one.modality, one.up_to, one.body_part) for one in thin)
+
+
+class SeriesRules:
+    """The rulebook in use."""
+
+    def __init__(self, config: Config, journal: Journal, clock: Clock) -> None:
+        self._series = config.series
+        self._journal = journal
+        self._clock = clock
+        self.book = rulebook(config.series)
+
+    def reload(self) -> None:
+        """Read the files again; faulty ones change nothing and raise an alarm. Decisions that were made stay."""
+        try:
+            self.book = rulebook(self._series)
+        except ConfigurationError as error:
+            self._record(Kind.ALARM, f"the series rules stay as they were: {error}")
+            return
+        self._record(Kind.RELOADED, f"{len(self.book.rules)} series rules read again")
+
+    def _record(self, kind: Kind, text: str) -> None:
+        self._journal.record(Event(self._clock.now(), kind, text))

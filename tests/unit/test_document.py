@@ -1,0 +1,72 @@
+"""What the configuration and an exam's case give the filling, and how faults are told."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from router.catalogue.exams import Case, StudyHere
+from router.config import parse
+from router.exam.faults import Fault
+from router.flow.document import fill_for, sources_of, told, told_by_platform
+from samples import exam_document, shipped_tables
+
+CONFIG = parse(
+    """
+[hospital]
+USCI = "121100004000000001"
+HospitalCode = "H0001"
+HospitalName = "示范医院"
+HospitalBranchCode = "01"
+[[hospital.branch]]
+code = "02"
+senders = ["CT21"]
+[receive]
+senders = [
+    { ae_title = "CT01", modality = true }, { ae_title = "CT21", modality = true }, { ae_title = "PACS" },
+    { ae_title = "BOTH", modality = true }, { ae_title = "BOTH", address = "10.0.0.1" },
+]
+""",
+    base=Path("/etc/router"),
+)
+STUDY = StudyHere(
+    "1.2.826.0.1.3680043.2.1125.1", (), "A0001", "20240506", "0900", "CHEST", "", "", "", "", "CT01", ("CT",), 3, "",
+    datetime(2026, 3, 1, tzinfo=UTC),
+)  # fmt: skip
+GAPS = exam_document({"Order.DeviceAETitle": "", "HospitalBranchCode": "", "Study.StudyDate": ""})
+
+
+def case(study: StudyHere, branch: str = "01") -> Case:
+    return Case(1, branch, "E1", 0, "", (), (), {}, {}, {study.uid: study}, ())
+
+
+@pytest.mark.parametrize(
+    ("calling", "ae_title", "branch"),
+    [("CT01", "CT01", "01"), ("CT21", "CT21", "02"), ("PACS", "", "01"), ("BOTH", "", "01"), ("", "", "01")],
+)
+def test_the_caller_tells_device_and_branch_where_it_can(calling: str, ae_title: str, branch: str) -> None:
+    document = fill_for(CONFIG, shipped_tables(), case(replace(STUDY, sending_ae=calling)), GAPS, 3).document
+    order, study = document["Order"], document["Study"]
+    assert isinstance(order, dict)
+    assert isinstance(study, dict)
+    assert (order["DeviceAETitle"], document["HospitalBranchCode"]) == (ae_title, branch)
+    assert study["StudyDate"] == "2024-05-06 09:00:00"
+
+
+def test_a_branch_that_the_report_came_by_counts_before_the_caller() -> None:
+    of_east = fill_for(CONFIG, shipped_tables(), case(replace(STUDY, sending_ae="CT21"), "03"), GAPS, 3).document
+    assert of_east["HospitalBranchCode"] == "03"
+
+
+def test_only_senders_that_are_nothing_but_modalities_name_devices() -> None:
+    assert sources_of(CONFIG, shipped_tables(), "01").modality_aes == {"CT01", "CT21"}
+
+
+def test_faults_of_both_sides_are_told_in_the_same_words() -> None:
+    ours = told(Fault("Order.Procedures[0].BodyPartCode", "部位编码", "missing", mend="the RIS export"))
+    assert ours == "Order.Procedures[0].BodyPartCode (部位编码): missing; to mend in the RIS export"
+    theirs = told_by_platform([("Order.Procedures[0].BodyPartCode", "missing"), ("Visit", "gone"), ("", "no")])
+    assert theirs == "Order.Procedures[0].BodyPartCode (部位编码): missing; Visit (就诊信息): gone; no"
+    assert told_by_platform([("Study.StudyInstanceUIDs[1]", "bad")]).startswith("Study.StudyInstanceUIDs[1] (检查影像")
+    assert told(Fault("Extra", "", "not listed")) == "Extra: not listed"

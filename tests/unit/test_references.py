@@ -1,0 +1,105 @@
+"""The files that exam JSONs are read and filled by: loaded with every fault, taken up again when they change."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from router.config import Config, parse
+from router.errors import ConfigurationError
+from router.exam.codes import Entry
+from router.flow.references import References
+
+HOSPITAL = """
+[hospital]
+USCI = "121100004000000001"
+HospitalCode = "H0001"
+HospitalName = "示范医院"
+HospitalBranchCode = "01"
+"""
+HEADER = "own_code,own_name,code,name\n"
+
+
+def config(base: Path, text: str = '[codes]\nfolder = "codes"\n') -> Config:
+    (base / "codes").mkdir(exist_ok=True)
+    return parse(HOSPITAL + text, base=base)
+
+
+def write(base: Path, name: str, text: str, encoding: str = "utf-8") -> None:
+    path = base / "codes" / f"{name}.csv"
+    path.write_bytes(text.encode(encoding))
+    os.utime(path, ns=(0, 0))
+
+
+def test_a_table_of_the_folder_replaces_the_shipped_one_and_the_others_stay(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    write(tmp_path, "branches", HEADER + "东院,,02,东院区\n")
+    found = References(settings).tables
+    assert found["branches"].translated("东院") == Entry("02", "东院区")
+    assert found["sex"].translated("男") == Entry("1", "男性")
+    assert not found["branches"].complete
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+def test_a_table_may_be_saved_as_spreadsheets_do(tmp_path: Path, encoding: str) -> None:
+    settings = config(tmp_path)
+    write(tmp_path, "branches", HEADER + "东院,,02,东院区\r\n", encoding)
+    assert References(settings).tables["branches"].translated("东院") == Entry("02", "东院区")
+
+
+def test_a_table_that_is_called_complete_is(tmp_path: Path) -> None:
+    found = References(config(tmp_path, '[codes]\ncomplete = ["sex"]\n')).tables
+    assert found["sex"].complete
+    assert not found["departments"].complete
+
+
+def test_a_changed_table_is_taken_up_once(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    write(tmp_path, "branches", HEADER)
+    references = References(settings)
+    assert not references.refresh()
+    write(tmp_path, "branches", HEADER + "东院,,02,东院区\n")
+    assert references.refresh()
+    assert references.tables["branches"].names == {"02": "东院区"}
+    assert not references.refresh()
+    (tmp_path / "codes" / "branches.csv").unlink()
+    assert references.refresh()
+    assert references.tables["branches"].names == {}
+
+
+def test_a_faulty_change_is_told_once_and_what_was_known_stays(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    write(tmp_path, "branches", HEADER + ",,02,东院区\n")
+    references = References(settings)
+    write(tmp_path, "branches", HEADER + ",,02,\n")
+    with pytest.raises(ConfigurationError) as caught:
+        references.refresh()
+    assert "branches.csv: line 2" in caught.value.faults[0]
+    assert not references.refresh()
+    assert references.tables["branches"].names == {"02": "东院区"}
+
+
+def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
+    text = '[codes]\nfolder = "codes"\n[[destination]]\nname = "x"\naccept_empty = ["Patient.IdNo", "Patient.Phone"]\n'
+    settings = config(tmp_path, text)
+    write(tmp_path, "sex", HEADER + ",,1,\n")
+    write(tmp_path, "items", "x\n")
+    with pytest.raises(ConfigurationError) as caught:
+        References(settings)
+    told = "\n".join(caught.value.faults)
+    assert len(caught.value.faults) == 3
+    assert "Patient.Phone" in told
+    assert "Patient.IdNo" not in told
+
+
+def test_the_mapping_file_is_applied_to_what_is_read(tmp_path: Path) -> None:
+    (tmp_path / "ris.toml").write_bytes(b'[fields]\n"no" = "ExamId"\n')
+    references = References(config(tmp_path, '[reports]\nmapping = "ris.toml"\n'))
+    assert references.read(b'{"no": "E1"}') == {"ExamId": "E1"}
+
+
+@pytest.mark.parametrize("text", ["[fields", '[fields]\n"a" = "b"\n'])
+def test_a_faulty_mapping_file_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "ris.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=r"ris\.toml"):
+        References(config(tmp_path, '[reports]\nmapping = "ris.toml"\n'))
