@@ -19,7 +19,7 @@ from router.platform.body import Body
 from router.platform.envelope import Shape, read_meta
 from router.platform.parts import receive
 
-SECONDS = 0.4
+SECONDS = 0.2
 REFUSED = (InvalidData, ConfigurationError, Refusal)
 D = 0x3945208F7B2144B13F36E38AC6D39F95889393692860B51A42FB81EF4DF7C5B8
 

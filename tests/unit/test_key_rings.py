@@ -1,6 +1,7 @@
 """Several keys for one purpose: which one makes, which ones are believed, and how files that change are taken up."""
 
 import os
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,11 +60,18 @@ def test_an_entry_prints_no_key() -> None:
     assert "secret" not in repr(Entry("id", "secret", Path("f")))
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "k"
+    keys.new_folder(folder, psk=True)
+    keys.new_folder(folder / "next", psk=True)
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    keys.new_folder(tmp_path / "k", psk=True)
-    keys.new_folder(tmp_path / "k" / "next", psk=True)
-    return tmp_path / "k"
+def folder(made: Path, tmp_path: Path) -> Path:
+    """Two sets of keys of the test's own."""
+    return Path(shutil.copytree(made, tmp_path / "k"))
 
 
 def write_ring(path: Path, text: str) -> Path:

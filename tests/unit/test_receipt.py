@@ -17,9 +17,9 @@ from router.crypto.symmetric import sm3
 BODY = b'{"receipt": "R1", "idem": "i", "nonce": "n", "ts": 1}'
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """receipt.json and exam.json, with the platform's key."""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tmp_path = tmp_path_factory.mktemp("made")
     keys.new_folder(tmp_path / "k")
     key = keys.load_private(tmp_path / "k/platform-sign.pem")
     signed = f"GM1-RESP\n200\nn\n{sm3(BODY).hex()}\n"
@@ -32,6 +32,12 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "exam.json").write_bytes(b"{}")
     (tmp_path / "receipt.json").write_text(json.dumps(document))
     return tmp_path
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """receipt.json and exam.json, with the platform's key."""
+    return Path(shutil.copytree(made, tmp_path / "f"))
 
 
 def checked(folder: Path, key: str = "platform-sign.pub.pem") -> tuple[int, str]:
