@@ -30,6 +30,7 @@ class Kind(StrEnum):
     MOVED = "moved"
     SENT = "sent"
     CONFIRMED = "confirmed"
+    PINNED = "pinned"
     ALARM = "alarm"
 
 

@@ -1,5 +1,6 @@
 """Carrying out one claimed delivery: freeze and upload a report, or send the images that are selected."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -24,6 +25,7 @@ from router.flow.correlator import images_of
 from router.flow.document import fill_for, json_warnings
 from router.flow.references import References
 from router.flow.suspects import Suspects
+from router.forward.credentials import Credentials
 from router.forward.report import ReportAgent, Upload
 from router.model import SeriesClass
 from router.retry import given_up
@@ -62,7 +64,7 @@ class ReportSender:
     catalogue: Catalogue
     storage: Storage
     agent: ReportAgent
-    api_key: bytes
+    credentials: Callable[[], Credentials]
     journal: Journal
     clock: Clock
 
@@ -95,7 +97,7 @@ class ReportSender:
         exam, pdf = dump(filled.document), self.storage.reports.read(pdf_place)
         place = self.storage.reports.sent_place(delivery.exam, delivery.destination, n, "exam.json")
         self.storage.reports.write(place, exam)
-        name = idem(self.api_key, delivery.destination, case.exam_id, sm3(exam), sm3(pdf))
+        name = idem(self.credentials().api_key, delivery.destination, case.exam_id, sm3(exam), sm3(pdf))
         self.catalogue.uploads.freeze(
             delivery.id, n, name, delivery.wanted, exam_place=place, pdf_place=pdf_place, now=self.clock.now()
         )
@@ -116,7 +118,12 @@ class ReportSender:
             self.catalogue.uploads.refuse(upload.id)
             raise
         place = self.storage.reports.sent_place(delivery.exam, delivery.destination, upload.n, "receipt.json")
-        self.storage.reports.write(place, receipt.to_json().encode())
+        sent = {
+            "exam_sm3": sm3(path(upload.exam_place).read_bytes()).hex(),
+            "report_sm3": sm3(path(upload.pdf_place).read_bytes()).hex(),
+        }
+        document = json.dumps({**receipt.to_document(), **sent}, ensure_ascii=False, indent=2)
+        self.storage.reports.write(place, document.encode())
         self.catalogue.uploads.confirm(upload.id, receipt.receipt, place, self.clock.now())
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from router.crypto import keys
+from router.crypto.curve import new_secret
 from router.crypto.sm2 import PrivateKey
 from router.crypto.symmetric import hmac_sm3, sm3
 from router.errors import ConfigurationError
@@ -37,9 +38,9 @@ def theirs(tmp_path: Path) -> Path:
 @pytest.fixture
 def ours(tmp_path: Path) -> Path:
     """A private key that we made, with ours.pub beside it."""
-    key = PrivateKey.generate()
-    keys.save_private(tmp_path / "ours.pem", key)
-    keys.save_public(tmp_path / "ours.pub", key.public)
+    secret = new_secret()
+    keys.save_private(tmp_path / "ours.pem", secret)
+    keys.save_public(tmp_path / "ours.pub", PrivateKey.from_secret(secret).public)
     return tmp_path / "ours.pem"
 
 
@@ -91,7 +92,7 @@ def test_we_decrypt_what_openssl_encrypts(theirs: Path, tmp_path: Path) -> None:
 
 
 def test_openssl_decrypts_what_we_encrypt(ours: Path, tmp_path: Path) -> None:
-    for length in (1, 16, 33, 500):
+    for length in (1, 16, 33, 255):
         (tmp_path / "c").write_bytes(keys.load_public(ours.with_suffix(".pub")).encrypt(DATA[:length]))
         assert openssl("pkeyutl", "-decrypt", "-inkey", ours, "-in", tmp_path / "c") == DATA[:length]
 

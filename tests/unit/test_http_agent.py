@@ -23,7 +23,7 @@ import pytest
 
 from router.clock import Clock, FakeClock, SystemClock
 from router.config import HttpDestination
-from router.crypto import envelope, keys
+from router.crypto import keys
 from router.crypto.sm2 import PrivateKey
 from router.crypto.symmetric import hmac_sm3, sm3, unseal
 from router.errors import (
@@ -35,8 +35,10 @@ from router.errors import (
     TransientError,
 )
 from router.forward import http
+from router.forward.credentials import Credentials, load_credentials
 from router.forward.http import DEFAULT_LIMITS, Limits
-from router.forward.report import Keys, ReportAgent, Upload, load_keys
+from router.forward.profiles import gm_envelope_1
+from router.forward.report import ReportAgent, Upload
 from router.forward.route import resolve
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
@@ -116,7 +118,7 @@ def _receipt(handler: Handler, *, signer: PrivateKey | None = None, status: int 
     document = {"receipt": "R1", "idem": meta["idem"], "nonce": meta["nonce"], "ts": 1795161600123, **changes}
     body = json.dumps(document).encode()
     key = signer or handler.server.signing
-    signature = base64.b64encode(key.sign(envelope.signed_response(status, meta["nonce"], sm3(body)))).decode()
+    signature = base64.b64encode(key.sign(gm_envelope_1.signed_response(status, meta["nonce"], sm3(body)))).decode()
     handler.answer(status, body, X_GM_Key_Id=keys.key_id(handler.server.signing.public), X_GM_Signature=signature)
 
 
@@ -141,7 +143,7 @@ class Site:
     folder: Path
     signing: PrivateKey
     decryption: PrivateKey
-    hospital: Keys
+    hospital: Credentials
 
     def agent(
         self,
@@ -152,7 +154,7 @@ class Site:
         **settings: Any,
     ) -> ReportAgent:
         wanted = destination(self.folder, url, **settings)
-        return ReportAgent(wanted, ORG, self.hospital, clock or FakeClock(NOW), spool=spool, limits=limits)
+        return ReportAgent(wanted, ORG, lambda: self.hospital, clock or FakeClock(NOW), spool=spool, limits=limits)
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +165,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         folder,
         signing=keys.load_private(folder / "platform-sign.pem"),
         decryption=keys.load_private(folder / "platform-encrypt.pem"),
-        hospital=load_keys(destination(folder, "http://127.0.0.1")),
+        hospital=load_credentials(destination(folder, "http://127.0.0.1")),
     )
 
 
@@ -275,7 +277,7 @@ def opened(key: bytes, part: dict[str, str], ciphertext: bytes) -> bytes:
 
 
 def test_the_written_receipt_is_enough_to_verify_again(bench: Bench, folder: Path) -> None:
-    written = json.loads(bench.agent.send(bench.upload).to_json())
+    written = json.loads(json.dumps(bench.agent.send(bench.upload).to_document()))
     body = base64.b64decode(written["body"])
     text = f"GM1-RESP\n{written['status']}\n{written['nonce']}\n{sm3(body).hex()}\n"
     key = keys.load_public(folder / "platform-sign.pub.pem")
@@ -486,7 +488,7 @@ def test_a_receipt_for_another_status_does_not_verify(bench: Bench) -> None:
     def reply(handler: Handler) -> None:
         meta = handler.meta()
         body = json.dumps({"receipt": "R1", "idem": IDEM, "nonce": meta["nonce"], "ts": 1}).encode()
-        text = envelope.signed_response(202, meta["nonce"], sm3(body))
+        text = gm_envelope_1.signed_response(202, meta["nonce"], sm3(body))
         signature = base64.b64encode(handler.server.signing.sign(text)).decode()
         handler.answer(200, body, X_GM_Key_Id=keys.key_id(handler.server.signing.public), X_GM_Signature=signature)
 
@@ -705,5 +707,5 @@ def test_a_peer_that_hangs_up_in_the_tls_handshake_is_the_destinations_trouble(s
 
 
 def test_no_secret_is_printed_with_the_keys(folder: Path) -> None:
-    loaded = load_keys(destination(folder, "http://127.0.0.1"))
-    assert repr(loaded) == "Keys(...)"
+    loaded = load_credentials(destination(folder, "http://127.0.0.1"))
+    assert repr(loaded) == "Credentials(...)"
