@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from router import worker
 from router.admin.health import HealthServer
+from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.clock import Clock
 from router.config import Config, Destination, DicomDestination, HttpDestination
@@ -45,7 +46,7 @@ from router.storage.pins import strange
 
 _GRACE_SECONDS = 25.0
 _IDLE_SECONDS = 1.0
-_CORRELATING = 1 / 3  # of the time
+_CORRELATING = 1 / 5  # of the time
 _LEASE_ROUND_SECONDS = 10.0
 _log = logging.getLogger("router")
 
@@ -277,11 +278,16 @@ class Node:
     def _refresh_tables(self) -> None:
         try:
             if self._references.refresh():
+                self._record_tables(Kind.CLEARED, "the code tables can be read")
                 self._journal.record(Event(self._clock.now(), Kind.CONFIGURED, "changed code tables are in use"))
                 self._correlator.reconsider()
         except ConfigurationError as error:
             text = "the changed code tables have faults, the former stay in use: " + "; ".join(error.faults)
-            self._journal.record(Event(self._clock.now(), Kind.ALARM, text))
+            self._record_tables(Kind.ALARM, text)
+
+    def _record_tables(self, kind: Kind, text: str) -> None:
+        event = Event(self._clock.now(), kind, text, alarm=Alarm.SETTINGS, subject="code tables")
+        self._journal.record(event)
 
     def _send(self, lane: Lane) -> float:
         if self._dispatcher.run_one(lane):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from router.alarms import Alarm
 from router.clock import require_aware
 
 
@@ -32,13 +33,15 @@ class Kind(StrEnum):
     CONFIRMED = "confirmed"
     PINNED = "pinned"
     ALARM = "alarm"
+    CLEARED = "cleared"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened: when, what, to which thing of ours, why, by whom.
 
-    `fields` holds UIDs, numbers and the node's own ids, never patient data.
+    `fields` holds UIDs, numbers and the node's own ids, never patient data. An alarm, and what clears it, names which
+    (`alarm`) and what it is about (`subject`: "destination beijing", "exam 12").
     """
 
     at: datetime
@@ -49,19 +52,32 @@ class Event:
     delivery: int | None = None
     study_uid: str | None = None
     fields: Mapping[str, object] = field(default_factory=dict)
+    alarm: Alarm | None = None
+    subject: str = ""
 
     def __post_init__(self) -> None:
         require_aware(self.at)
+        if (self.kind in (Kind.ALARM, Kind.CLEARED)) != (self.alarm is not None):
+            raise ValueError(f"an event of kind {self.kind} with the alarm {self.alarm}")
 
 
+Gate = Callable[[Event], bool]
 Subscriber = Callable[[Event], None]
 
 
 class Journal:
-    """Hands each event to every subscriber, in the order of subscription."""
+    """Hands each event to every subscriber, in the order of subscription, where the gate lets it through.
+
+    So an alarm may be recorded as often as its cause is seen: it is told once, until it is cleared.
+    """
 
     def __init__(self, *subscribers: Subscriber) -> None:
         self._subscribers = list(subscribers)
+        self._gate: Gate | None = None
+
+    def guard(self, gate: Gate) -> None:
+        """Let the gate decide from now on whether an alarm, or what clears it, is news."""
+        self._gate = gate
 
     def subscribe(self, subscriber: Subscriber) -> None:
         """Add a subscriber; it must not raise."""
@@ -69,17 +85,29 @@ class Journal:
 
     def record(self, event: Event) -> None:
         """Tell everybody."""
+        if event.alarm is not None and self._gate is not None and not self._gate(event):
+            return
         for subscriber in self._subscribers:
             subscriber(event)
 
 
-_LEVELS = {Kind.ALARM: logging.ERROR, Kind.DOUBT: logging.WARNING, Kind.REFUSED: logging.WARNING,
-           Kind.QUARANTINED: logging.WARNING, Kind.RECEIVED: logging.DEBUG, Kind.DUPLICATE: logging.DEBUG}  # fmt: skip
+_LEVELS = {
+    Kind.ALARM: logging.ERROR,
+    **dict.fromkeys((Kind.CLEARED, Kind.DOUBT, Kind.REFUSED, Kind.QUARANTINED), logging.WARNING),
+    **dict.fromkeys((Kind.RECEIVED, Kind.DUPLICATE), logging.DEBUG),
+}
 
 
 def log_event(event: Event) -> None:
     """A subscriber that writes the event to the log, one line."""
-    names = {"exam": event.exam, "delivery": event.delivery, "study": event.study_uid, **event.fields}
+    names = {
+        "alarm": event.alarm,
+        "of": event.subject or None,
+        "exam": event.exam,
+        "delivery": event.delivery,
+        "study": event.study_uid,
+        **event.fields,
+    }
     tail = " ".join(f"{key}={value}" for key, value in names.items() if value is not None)
     level = _LEVELS.get(event.kind, logging.INFO)
     logging.getLogger("router").log(level, "%s: %s %s", event.kind, event.text, tail)

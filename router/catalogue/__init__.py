@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from router.catalogue.alarms import Alarms
 from router.catalogue.commitments import Commitments
 from router.catalogue.dialect import Engine, open_engine
 from router.catalogue.exams import Exams
@@ -32,14 +33,16 @@ class Catalogue:
     commitments: Commitments
     uploads: Uploads
     history: History
+    alarms: Alarms
 
 
 def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
     """Open the database, make what is missing, and keep the journal's events as rows from now on."""
     engine = open_engine(url, data)
-    history = History(engine)
+    history, alarms = History(engine), Alarms(engine)
+    journal.guard(alarms.is_news)
     journal.subscribe(history.keep)
     return Catalogue(
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
-        Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history,
+        Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from router.alarms import Alarm
 from router.catalogue.dialect import Engine
 from router.catalogue.statement import Insert
 from router.catalogue.tables import EventRow
@@ -25,7 +26,8 @@ class History:
         if event.kind in _NOT_KEPT:
             return
         row = {"at": event.at, "kind": event.kind, "exam": event.exam, "delivery": event.delivery,
-               "study_uid": event.study_uid, "text": event.text, "who": event.who}  # fmt: skip
+               "study_uid": event.study_uid, "text": event.text, "who": event.who,
+               "alarm": event.alarm or "", "subject": event.subject}  # fmt: skip
         with self._engine.write():
             _INSERT.run(self._engine, **row)
 
@@ -37,4 +39,6 @@ class History:
 
 
 def _event(row: Any) -> Event:
-    return Event(row.at, Kind(row.kind), row.text, row.who, row.exam, row.delivery, row.study_uid)
+    about: Any = {"exam": row.exam, "delivery": row.delivery, "study_uid": row.study_uid}
+    alarm = Alarm(row.alarm) if row.alarm else None
+    return Event(row.at, Kind(row.kind), row.text, row.who, **about, alarm=alarm, subject=row.subject)

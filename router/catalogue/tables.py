@@ -295,9 +295,26 @@ class EventRow(Model):
     study_uid = CleanTextField(null=True, index=True)
     text = CleanTextField()
     who = CleanTextField()
+    alarm = CleanTextField(default="")
+    subject = CleanTextField(default="")
 
     class Meta:
         table_name = "event"
+
+
+class OpenAlarm(Model):
+    """An alarm that was told and is not cleared. `subject` is what it is about, in ids of ours."""
+
+    alarm = CleanTextField()
+    subject = CleanTextField()
+    text = CleanTextField()
+    exam = IntegerField(null=True)
+    delivery = IntegerField(null=True)
+    since = InstantField()
+
+    class Meta:
+        table_name = "open_alarm"
+        primary_key = CompositeKey("alarm", "subject")
 
 
 class Ledger(Model):
@@ -367,5 +384,5 @@ class Upload(Model):
 
 TABLES: tuple[type[Model], ...] = (
     Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Reference, Exam, ExamStudy, Document, ExamWord,
-    PdfWord, SeenFile, Delivery, EventRow, Ledger, Commitment, CommitmentItem, Upload,
+    PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, Ledger, Commitment, CommitmentItem, Upload,
 )  # fmt: skip

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from router.config import Sender, is_within
+from router.config import Sender
+from router.quantities import is_within
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 import socket
 import ssl
 
-from router.config import DicomDestination, is_within
+from router.config import DicomDestination
 from router.errors import DestinationDown
+from router.quantities import is_within
 
 
 def connect(destination: DicomDestination, tls: ssl.SSLContext | None, seconds: float) -> socket.socket:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.commitments import Settled, Uncommitted
 from router.catalogue.ledger import Fate
@@ -70,7 +71,8 @@ class CommitmentReports:
         reasons = Counter(one.status for one in settled if one.fate != Fate.SENT)
         words = "; ".join(f"{count} instance(s): {failure_reason(status)}" for status, count in reasons.items())
         for exam in exams if reasons else ():
-            self.journal.record(Event(now, Kind.ALARM, f"the destination does not commit to {words}", exam=exam))
+            text = f"the destination does not commit to {words}"
+            self.journal.record(_alarm(Alarm.COMMITMENT, exam, text, now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,11 @@ class Asker:
         silent = sum(1 for one in batch if one.unanswered)
         if silent:
             text = f"no report on the storage commitment of {silent} instance(s): it is asked for again"
-            self.journal.record(Event(now, Kind.ALARM, text, exam=delivery.exam, delivery=delivery.id))
+            self.journal.record(_alarm(Alarm.COMMITMENT_SILENCE, delivery.exam, text, now))
+
+
+def _alarm(alarm: Alarm, exam: int, text: str, now: datetime) -> Event:
+    return Event(now, Kind.ALARM, text, exam=exam, alarm=alarm, subject=f"exam {exam}")
 
 
 def _refused(status: int) -> TransientError:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.exams import Case
 from router.catalogue.ledger import Tally
@@ -33,6 +34,7 @@ from router.states import Needs, State
 from router.storage import Storage
 
 _LATER = timedelta(minutes=1)
+_WITHDRAWN = "approval: a later version of the exam is not approved"
 _PDF_REMEDY = "drop this exam's PDF under its name, or `queue release` the delivery to send the PDF that is here"
 
 
@@ -133,7 +135,7 @@ class Correlator:
         except Exception as error:  # noqa: BLE001  # whatever is wrong with one exam must not stop all of them
             now = self._clock.now()
             text = f"the exam cannot be evaluated: {type(error).__name__} at {traceback_of(error)}"
-            self._journal.record(Event(now, Kind.ALARM, text, exam=exam))
+            self._alarm(Alarm.DEFECT, exam, text, now)
             self._catalogue.exams.postpone(exam, now + _LATER)
 
     def evaluate(self, exam: int) -> None:
@@ -152,6 +154,7 @@ class Correlator:
         looks += [self._settle(one, tallies.get(one.destination, Tally()), assessment) for one in deliveries]
         hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
         self._note_doubt(case, hold, assessment.pdf_doubt, now)
+        self._clear_alarms(assessment, hold or assessment.pdf_doubt)
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
         self._catalogue.exams.checked(case, look_again, assessment.approved_at, hold or assessment.pdf_doubt)
@@ -207,7 +210,7 @@ class Correlator:
         if found := doubts(case, key, first, identity_policy(self._config.identity)):
             return "identity: " + "; ".join(found)
         if withdrawn(versions):
-            return "approval: a later version of the exam is not approved"
+            return _WITHDRAWN
         if versions[-1].approved and approved_at is None:
             return "approval: ApproveTime (审核时间) lies in the future; check the clock of the RIS"
         return ""
@@ -268,7 +271,7 @@ class Correlator:
         moved = self._catalogue.queue.move(delivery, to, found.now, why, changes=columns)
         if moved and to == State.READY and delivery.channel == Channel.REPORT and not found.images.present:
             text = "the report goes without any image having come"
-            self._journal.record(Event(found.now, Kind.ALARM, text, exam=delivery.exam, delivery=delivery.id))
+            self._alarm(Alarm.IMAGES_MISSING, delivery.exam, text, found.now)
         return self._catalogue.queue.get(delivery.id) if moved else None
 
     def _show(self, delivery: Delivery, plan: Plan, found: Assessment) -> None:
@@ -354,10 +357,25 @@ class Correlator:
         if doubt == case.doubt:
             return
         self._journal.record(Event(now, Kind.DOUBT, doubt or "the doubt is gone", exam=case.exam))
+        if doubt and doubt != _WITHDRAWN:  # which is in order, unless something was delivered
+            self._alarm(Alarm.DOUBT, case.exam, doubt, now)
         deliveries = self._catalogue.queue.of_exam(case.exam)
         if doubt and any(d.delivered for d in deliveries if hold or d.channel == Channel.REPORT):
             text = f"something of this exam was already delivered, and now: {doubt}"
-            self._journal.record(Event(now, Kind.ALARM, text, exam=case.exam))
+            self._alarm(Alarm.DELIVERED_IN_DOUBT, case.exam, text, now)
+
+    def _clear_alarms(self, found: Assessment, doubt: str) -> None:
+        gone = {Alarm.DEFECT} | ({Alarm.IMAGES_MISSING} if found.images.present else set())
+        if not doubt:
+            gone |= {Alarm.DOUBT, Alarm.DELIVERED_IN_DOUBT}
+        exam, subject = found.case.exam, f"exam {found.case.exam}"
+        for one in self._catalogue.alarms.standing(exam):
+            if one.alarm in gone and one.subject == subject:
+                text = "the exam was evaluated, and the cause is gone"
+                self._journal.record(Event(found.now, Kind.CLEARED, text, exam=exam, alarm=one.alarm, subject=subject))
+
+    def _alarm(self, alarm: Alarm, exam: int, text: str, now: datetime) -> None:
+        self._journal.record(Event(now, Kind.ALARM, text, exam=exam, alarm=alarm, subject=f"exam {exam}"))
 
 
 def _waits_for_new_pdf(found: Assessment) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.queue import Delivery
 from router.clock import Clock
@@ -70,6 +71,15 @@ class Dispatcher:
             self._catalogue.exams.touch([delivery.exam], now)
             if ending.to == State.DELIVERED:
                 self._record(Kind.CONFIRMED, delivery, ending.why)
+                self._clear_alarms(delivery, now)
+
+    def _clear_alarms(self, delivery: Delivery, now: datetime) -> None:
+        of_images = _COMMITMENT if delivery.channel == Channel.IMAGES else ()
+        for one in self._catalogue.alarms.standing(delivery.exam):
+            if one.delivery == delivery.id or one.alarm in of_images:
+                text = "it is delivered now"
+                event = Event(now, Kind.CLEARED, text, exam=one.exam, alarm=one.alarm, subject=one.subject)
+                self._journal.record(event)
 
     def keep_leases(self) -> None:
         """Extend the leases of what is in flight here, take back what ran out, wake what was deferred until now."""
@@ -85,7 +95,7 @@ class Dispatcher:
             words = told_by_platform(error.faults)
             return Ending(State.FAILED, error.message, {"error": f"{error}: {words}" if words else str(error)})
         except IntegrityError as error:
-            self._record(Kind.ALARM, delivery, error.message)
+            self._record(Kind.ALARM, delivery, error.message, Alarm.INTEGRITY)
             return self._deferred(delivery, TransientError(str(error)))
         except TransientError as error:
             return self._deferred(delivery, error)
@@ -93,7 +103,7 @@ class Dispatcher:
             return self._deferred(delivery, TransientError(f"cannot read what is to be sent: {error.strerror}"))
         except Exception as error:  # noqa: BLE001  # a claim must end in a state, whatever happened to it
             text = f"a defect: {type(error).__name__} at {traceback_of(error)}"
-            self._record(Kind.ALARM, delivery, text)
+            self._record(Kind.ALARM, delivery, text, Alarm.DEFECT)
             return self._deferred(delivery, TransientError(text))
 
     def _deferred(self, delivery: Delivery, error: TransientError) -> Ending:
@@ -114,10 +124,13 @@ class Dispatcher:
 
         return stop
 
-    def _record(self, kind: Kind, delivery: Delivery, text: str) -> None:
+    def _record(self, kind: Kind, delivery: Delivery, text: str, alarm: Alarm | None = None) -> None:
         place: Mapping[str, object] = {"destination": delivery.destination, "channel": delivery.channel}
         now: datetime = self._clock.now()
-        self._journal.record(Event(now, kind, text, exam=delivery.exam, delivery=delivery.id, fields=place))
+        subject = f"delivery {delivery.id}" if alarm else ""
+        event = Event(now, kind, text, "node", delivery.exam, delivery.id, None, place, alarm, subject)
+        self._journal.record(event)
 
 
+_COMMITMENT = (Alarm.COMMITMENT, Alarm.COMMITMENT_SILENCE)
 _GIVEN_BACK = {"lease_owner": "", "lease_until": None, "error": ""}

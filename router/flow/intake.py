@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from router.alarms import Alarm
 from router.catalogue.exams import Exams, TakenDocument, Waiting
 from router.clock import Clock
 from router.config import Config
@@ -212,7 +213,7 @@ class Intake:
         self._record(Kind.DOUBT, text, waiting.owner)
         if sent:
             text = "a report PDF was handed to a destination and belongs to another exam; the exam needs its own PDF"
-            self._record(Kind.ALARM, text, waiting.owner)
+            self._record(Kind.ALARM, text, waiting.owner, Alarm.DELIVERED_IN_DOUBT)
 
     def _take_pdf(self, dropped: Dropped, copies: Copies) -> None:
         now = self._clock.now()
@@ -310,8 +311,9 @@ class Intake:
     def _name(self, seen: Seen) -> str:
         return f"{pickup.stem_of(self._folder, seen.path)}{seen.path.suffix}"
 
-    def _record(self, kind: Kind, text: str, exam: int | None) -> None:
-        self._journal.record(Event(self._clock.now(), kind, text, exam=exam))
+    def _record(self, kind: Kind, text: str, exam: int | None, alarm: Alarm | None = None) -> None:
+        subject = f"exam {exam}" if alarm else ""
+        self._journal.record(Event(self._clock.now(), kind, text, exam=exam, alarm=alarm, subject=subject))
 
 
 _IN_CHINESE = "该文件无法读取或缺少检查记录ID（ExamId），未被接收；请更正后重新放入文件夹。"

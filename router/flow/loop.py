@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from router.alarms import Alarm
 from router.clock import Clock
 from router.errors import RouterError, traceback_of
 from router.events import Event, Journal, Kind
@@ -42,6 +43,7 @@ class Loop:
         self._close = close
         self._breath = 1 / share - 1
         self._stopping = threading.Event()
+        self._well = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -69,6 +71,7 @@ class Loop:
             try:
                 rest = self._step()
                 pause = _FIRST_PAUSE
+                self._tell_well()
             except (RouterError, OSError) as error:
                 self._tell(str(error) if isinstance(error, RouterError) else f"{error.strerror}")
                 rest, pause = pause, min(pause * 2, _LONGEST_PAUSE)
@@ -86,8 +89,20 @@ class Loop:
         self._bell.clear()
 
     def _tell(self, text: str) -> None:
-        event = Event(self._clock.now(), Kind.ALARM, f"{self._name}: {text}")
+        self._well = False
+        self._record(Kind.ALARM, text)
+
+    def _tell_well(self) -> None:
+        """An alarm may stand from a former life."""
+        if not self._well:
+            self._well = self._record(Kind.CLEARED, "works again")
+
+    def _record(self, kind: Kind, text: str) -> bool:
+        subject = f"work {self._name}"
+        event = Event(self._clock.now(), kind, f"{self._name}: {text}", alarm=Alarm.DEFECT, subject=subject)
         try:
             self._journal.record(event)
         except RouterError:
             _log.error("%s: %s (and the database does not answer)", self._name, text)
+            return False
+        return True

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from router.alarms import Alarm
 from router.clock import Clock
 from router.config import Reports as ReportsConfig
 from router.errors import InvalidData
@@ -35,6 +36,7 @@ class Pickup:
         self._failing: set[Seen] = set()
         self._unreadable: frozenset[Path] = frozenset()
         self._gone = False
+        self._standing = {Alarm.DROP_FOLDER, Alarm.DROPPED_FILE}  # perhaps, from a former life
         self._filled = known
         self._stopping = False
         self.watch = Watch(config.folder)
@@ -69,25 +71,26 @@ class Pickup:
         self._filled = self._filled or not found.empty
         if self._gone:
             self._gone = False
-            self._record(Kind.DOCUMENT, "the drop folder answers again")
             for seen in self._settling.pending:
                 self._settling.anew(seen)
             self.watch.again()
+        self._clear(Alarm.DROP_FOLDER, "the drop folder answers")
         self._say_unreadable(found.unreadable)
+        self._failing.intersection_update(found.files)
+        if not (found.unreadable or self._failing):
+            self._clear(Alarm.DROPPED_FILE, "everything in the drop folder can be read")
         return found
 
     def _say_gone(self, text: str) -> None:
         if not self._gone:
             self._gone = True
-            self._record(Kind.ALARM, text)
+            self._alarm(Alarm.DROP_FOLDER, text)
 
     def _say_unreadable(self, unreadable: frozenset[Path]) -> None:
         # Names of folders may hold patients' names, so they are counted.
         if unreadable - self._unreadable:
             text = f"{len(unreadable)} folder(s) or file(s) below the drop folder cannot be read: look at their rights"
-            self._record(Kind.ALARM, text)
-        elif self._unreadable and not unreadable:
-            self._record(Kind.DOCUMENT, "everything below the drop folder can be read again")
+            self._alarm(Alarm.DROPPED_FILE, text)
         self._unreadable = unreadable
 
     # -- the files
@@ -142,10 +145,19 @@ class Pickup:
         # Tried again at every rescan, told once; a file name may hold a patient's name, so it is not told.
         if seen not in self._failing:
             self._failing.add(seen)
-            self._record(Kind.ALARM, f"a file of the drop folder cannot be taken: {error.strerror}")
+            self._alarm(Alarm.DROPPED_FILE, f"a file of the drop folder cannot be taken: {error.strerror}")
 
-    def _record(self, kind: Kind, text: str) -> None:
-        self._journal.record(Event(self._clock.now(), kind, text))
+    def _alarm(self, alarm: Alarm, text: str) -> None:
+        self._standing.add(alarm)
+        self._record(Kind.ALARM, alarm, text)
+
+    def _clear(self, alarm: Alarm, text: str) -> None:
+        if alarm in self._standing:
+            self._standing.discard(alarm)
+            self._record(Kind.CLEARED, alarm, text)
+
+    def _record(self, kind: Kind, alarm: Alarm, text: str) -> None:
+        self._journal.record(Event(self._clock.now(), kind, text, alarm=alarm, subject="drop folder"))
 
 
 class _Progress:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from router.alarms import Alarm
 from router.clock import Clock
 from router.config import Config, Destination, Series, Thin, shipped
 from router.errors import ConfigurationError
@@ -50,9 +51,11 @@ class SeriesRules:
         try:
             self.book = rulebook(self._series)
         except ConfigurationError as error:
-            self._record(Kind.ALARM, f"the series rules stay as they were: {error}")
+            self._record(Kind.ALARM, f"the series rules stay as they were: {error}", Alarm.SETTINGS)
             return
+        self._record(Kind.CLEARED, "the series rules can be read", Alarm.SETTINGS)
         self._record(Kind.RELOADED, f"{len(self.book.rules)} series rules read again")
 
-    def _record(self, kind: Kind, text: str) -> None:
-        self._journal.record(Event(self._clock.now(), kind, text))
+    def _record(self, kind: Kind, text: str, alarm: Alarm | None = None) -> None:
+        subject = "series rules" if alarm else ""
+        self._journal.record(Event(self._clock.now(), kind, text, alarm=alarm, subject=subject))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
+from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.exams import Case
 from router.catalogue.ledger import Fate, Undecided
@@ -120,7 +121,9 @@ class Selection:
                 notes.revise(key, Fate.FILTERED, Fate.SELECTED, REFERRED.name, now)
             if sent:
                 text = f"a note rejects {len(sent)} instance(s) that {destination.name} already has"
-                self._journal.record(Event(now, Kind.ALARM, text, exam=case.exam))
+                subject = f"exam {case.exam}"
+                alarm = Alarm.REJECTED_AFTER_DELIVERY
+                self._journal.record(Event(now, Kind.ALARM, text, exam=case.exam, alarm=alarm, subject=subject))
 
 
 def _decision(choice: Choice, renewal: Renewal | None) -> tuple[int, bool, str]:

@@ -18,11 +18,12 @@ from requests.adapters import HTTPAdapter
 from urllib3 import exceptions as transport
 
 from router.clock import Clock
-from router.config import HttpDestination, is_within
+from router.config import HttpDestination
 from router.crypto.keys import read_secret
 from router.errors import ConfigurationError, DestinationDown, TransientError
 from router.forward.answer import Answer
 from router.forward.route import resolve
+from router.quantities import is_within
 
 MAX_ANSWER = 1024 * 1024
 _CHUNK = 256 * 1024

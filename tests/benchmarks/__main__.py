@@ -2,6 +2,7 @@
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Container, Sequence
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if not have("storescu"):
         parser.error("DCMTK, which the benches need, is not installed: as root, apt-get install dcmtk")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended, the folder removed
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=given.folder))
     run = Run(folder, given.rounds, given.seconds, only=given.only)
     if given.trial:

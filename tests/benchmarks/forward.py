@@ -14,33 +14,25 @@ from orthanc import orthanc
 from processes import fresh, have
 
 BEST = "storescu, 128 KiB PDU, TCP_NODELAY=1"
-STORESCU, PYNETDICOM = "storescu (its defaults)", "pynetdicom (its defaults)"
+STORESCU, PYNETDICOM = "storescu (its defaults)", "pynetdicom's send_c_store, reading in chunks"
 ORTHANC, ORTHANC_DEFAULT = "Orthanc of a stored study, TCP_NODELAY=1", "Orthanc of a stored study (its defaults)"
-SLOW = (STORESCU, PYNETDICOM, ORTHANC_DEFAULT)
 
 Send = Callable[[int], float]
 
 
 def ct(run: Run) -> str:
     """600 CT instances."""
-    folder = material.instances(run.folder / "material", run.count(600), CT_BYTES)
-    with _all(run, folder) as found:
-        return _compared(f"{material.work([folder], CT_BYTES)}, receiver at its best", run, found, best=True)
+    return _of_all(run, 600, CT_BYTES, best=True)
 
 
 def small(run: Run) -> str:
-    """5,000 small instances; without senders that wait 44 ms for each answer, which `default` shows."""
-    folder = material.instances(run.folder / "material", run.count(5000), SMALL_BYTES)
-    with _all(run, folder) as found:
-        quick = {name: send for name, send in found.items() if name not in SLOW}
-        return _compared(f"{material.work([folder], SMALL_BYTES)}, receiver at its best", run, quick, best=True)
+    """5,000 small instances, without senders that wait 44 ms for each answer: see `default`."""
+    return _of_all(run, 5000, SMALL_BYTES, best=True, slow=False)
 
 
 def default(run: Run) -> str:
-    """100 small instances to a receiver at its defaults: with Nagle's algorithm on each answer comes in two parts."""
-    folder = material.instances(run.folder / "material", run.count(100), SMALL_BYTES)
-    with _all(run, folder) as found:
-        return _compared(f"{material.work([folder], SMALL_BYTES)}, receiver at its defaults", run, found, best=False)
+    """100 small instances to a receiver at its defaults: with Nagle's algorithm on, which delays half an answer."""
+    return _of_all(run, 100, SMALL_BYTES, best=False)
 
 
 def large(run: Run) -> str:
@@ -54,20 +46,28 @@ def large(run: Run) -> str:
         return result["seconds"]
 
     found: dict[str, Send] = {BEST: partial(senders.storescu, groups=[folder]), "ours, 1 association": ours}
-    table = _compared(f"{material.work([folder], size)}, receiver at its best", run, found, best=True)
+    table = _compared(material.work([folder], size), run, found, best=True)
     return f"{table}\n\nThe memory of ours grew by {max(grown, default=0):.1f} MiB."
 
 
+def _of_all(run: Run, count: int, size: int, *, best: bool, slow: bool = True) -> str:
+    folder = material.instances(run.folder / "material", run.count(count), size)
+    with _senders(run, folder, slow=slow) as found:
+        return _compared(material.work([folder], size), run, found, best=best)
+
+
 @contextmanager
-def _all(run: Run, folder: Path) -> Iterator[dict[str, Send]]:
-    """Every sender that this machine has, for the instances of a folder."""
+def _senders(run: Run, folder: Path, *, slow: bool) -> Iterator[dict[str, Send]]:
+    """The senders that this machine has, for the instances of a folder; `slow`: also those with Nagle's algorithm."""
     storescu = partial(senders.storescu, groups=[folder])
-    found: dict[str, Send] = {BEST: storescu, STORESCU: partial(storescu, nagle=True, pdu=16384)}
+    found: dict[str, Send] = {BEST: storescu}
     for associations in (1, 2, 4):
         found[f"ours, {associations} association(s)"] = partial(_ours, folder=folder, associations=associations)
-    found[PYNETDICOM] = lambda port: senders.pynetdicom(port, folder)["seconds"]
+    if slow:
+        found[STORESCU] = partial(storescu, nagle=True, pdu=16384)
+        found[PYNETDICOM] = lambda port: senders.pynetdicom(port, folder)["seconds"]
     with ExitStack() as stack:
-        for name, best in ((ORTHANC, True), (ORTHANC_DEFAULT, False)):
+        for name, best in ((ORTHANC, True), (ORTHANC_DEFAULT, False))[: 1 + slow]:
             if not have("Orthanc"):
                 say("Orthanc is not installed: left out")
             elif run.has(name):
@@ -81,9 +81,11 @@ def _ours(port: int, folder: Path, associations: int) -> float:
     return senders.ours(port, folder, associations)["seconds"]
 
 
-def _compared(title: str, run: Run, found: Mapping[str, Send], *, best: bool) -> str:
-    cases = {name: rivals.case(run.folder, rivals.storescp("--fork", best=best), send) for name, send in found.items()}
-    return compare(title, cases, run, [[name] for name in (BEST, *SLOW, ORTHANC)]).markdown()
+def _compared(work: str, run: Run, found: Mapping[str, Send], *, best: bool) -> str:
+    receiver = rivals.storescp("--fork", best=best)
+    cases = {name: rivals.case(run.folder, receiver, send) for name, send in found.items()}
+    against = [[name] for name in (BEST, STORESCU, ORTHANC, ORTHANC_DEFAULT, PYNETDICOM)]
+    return compare(f"{work}, receiver at its {'best' if best else 'defaults'}", cases, run, against).markdown()
 
 
 SECTIONS: Mapping[str, Callable[[Run], str]] = {"ct": ct, "small": small, "large": large, "default": default}

@@ -241,7 +241,7 @@ def test_the_history_of_an_exam_and_its_studies_is_told_in_order(catalogue: Cata
         Event(NOW + MINUTE, Kind.DOUBT, "later", exam=1),
         Event(NOW, Kind.JOINED, "first", exam=1, study_uid="1.2"),
         Event(NOW, Kind.QUARANTINED, "of the study", study_uid="1.2"),
-        Event(NOW, Kind.ALARM, "of another", exam=2, study_uid="1.3"),
+        Event(NOW, Kind.DOUBT, "of another", exam=2, study_uid="1.3"),
         Event(NOW, Kind.RECEIVED, "too many to keep", study_uid="1.2"),
     ]
     for event in events:

@@ -150,6 +150,6 @@ def test_rules_are_read_again_and_faulty_ones_change_nothing(tmp_path: Path) -> 
     site(tmp_path, "[[rule]]\n")
     rules.reload()
     assert classify(facts, rules.book).series_class is SeriesClass.KEY
-    assert [event.kind for event in events] == [Kind.RELOADED, Kind.ALARM]
+    assert [event.kind for event in events] == [Kind.CLEARED, Kind.RELOADED, Kind.ALARM]
     with pytest.raises(ConfigurationError):
         rulebook(config.series)

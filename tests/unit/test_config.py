@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from router.config import Config, is_loopback, is_within, load, parse, shipped
+from router.config import Config, load, parse, shipped
 from router.errors import ConfigurationError
 from router.model import SeriesClass
+from router.quantities import is_loopback, is_within
 
 BASE = Path("/etc/router")
 HOSPITAL = """

@@ -11,7 +11,7 @@ PACKAGE = ROOT / "router"
 
 # From the ground up. A module may import its own layer's own package and every layer below.
 LAYERS: list[set[str]] = [
-    {"errors", "clock", "model", "events", "config", "__init__"},
+    {"errors", "clock", "model", "alarms", "events", "quantities", "config", "__init__"},
     {"states", "deadlines", "retry", "exam", "series", "correlate"},
     {"storage", "catalogue", "dicom", "reports", "crypto"},
     {"forward"},
@@ -23,7 +23,7 @@ LAYERS: list[set[str]] = [
 # The core may use itself in one direction; doors do not know each other.
 WITHIN = {("correlate", "exam"), ("correlate", "states"), ("forward", "dicom"), ("forward", "crypto")}
 # The receiving side shares nothing with the sending side but primitives and the DICOM layer.
-PLATFORM_MAY = {"errors", "clock", "model", "events", "config", "crypto", "dicom", "platform", "__init__"}
+PLATFORM_MAY = {"errors", "clock", "model", "alarms", "events", "config", "crypto", "dicom", "platform", "__init__"}
 DOORS = {
     "peewee": {"catalogue"},
     "playhouse": {"catalogue"},
@@ -40,7 +40,7 @@ DOORS = {
     "reportlab": {"demo"},
     "click": {"cli"},
     "rich": {"cli", "demo"},
-    "pydantic": {"config.py"},
+    "pydantic": {"config.py", "quantities.py"},
 }
 
 

@@ -2,46 +2,50 @@
 
 import time
 
-from router.clock import SystemClock
+from catalogue_rows import NOW
+from router.clock import FakeClock
 from router.events import Journal
 from router.flow.loop import Loop
 
-_STEP_SECONDS = 0.01
+_STEP_SECONDS = 0.02
 _SECONDS = 0.3
 
 
-def _time_at_work(share: float) -> float:
-    """The part of the time that steps have which never rest and are woken all the time."""
-    steps: list[float] = []
+def _steps(share: float) -> int:
+    """How many steps of 20 ms a loop makes in so many seconds that is woken all the time."""
+    clock, steps = FakeClock(NOW), 0
 
     def step() -> float:
-        began = time.monotonic()
-        time.sleep(_STEP_SECONDS)
+        nonlocal steps
+        steps += 1
+        clock.advance(_STEP_SECONDS)
         loop.wake()
-        steps.append(time.monotonic() - began)
         return 0.0
 
-    loop = Loop("busy", step, Journal(), SystemClock(), share=share)
+    loop = Loop("busy", step, Journal(), clock, share=share)
     began = time.monotonic()
     loop.start()
     time.sleep(_SECONDS)
     loop.stop()
     assert loop.join(5)
-    return sum(steps) / (time.monotonic() - began)
+    return round(steps * _SECONDS / (time.monotonic() - began))
 
 
 def test_a_loop_that_is_woken_all_the_time_has_no_more_than_its_share() -> None:
-    assert _time_at_work(1.0) > 0.5
-    assert _time_at_work(0.25) < 0.25 + 2 * _STEP_SECONDS / _SECONDS
+    assert _steps(1.0) > 50
+    assert _steps(0.25) <= _SECONDS / (3 * _STEP_SECONDS) + 1  # it rests three times as long as a step takes
 
 
 def test_a_loop_that_rests_because_of_its_share_stops_at_once() -> None:
+    clock = FakeClock(NOW)
+
     def step() -> float:
-        time.sleep(0.1)
+        clock.advance(1)
         return 0.0
 
-    loop = Loop("busy", step, Journal(), SystemClock(), share=0.1)
+    loop = Loop("busy", step, Journal(), clock, share=0.01)
     loop.start()
-    time.sleep(0.12)
+    began = time.monotonic()
     loop.stop()
-    assert loop.join(0.2)
+    assert loop.join(5)
+    assert time.monotonic() - began < 0.4

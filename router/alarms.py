@@ -1,0 +1,52 @@
+"""What an administrator must hear of: each alarm once for its subject until it is cleared, with what to do about it."""
+
+from enum import StrEnum
+
+
+class Alarm(StrEnum):
+    """What can be wrong. The value is the alarm's name in `status`, in metrics and in messages."""
+
+    HALF_TIME = "half-time"
+    AT_RISK = "at-risk"
+    MISSED = "missed"
+    BREAKER = "breaker"
+    DISK = "disk"
+    DROP_FOLDER = "drop-folder"
+    DROPPED_FILE = "dropped-file"
+    DOUBT = "doubt"
+    DELIVERED_IN_DOUBT = "delivered-in-doubt"
+    IMAGES_MISSING = "images-missing"
+    REJECTED_AFTER_DELIVERY = "rejected-after-delivery"
+    COMMITMENT = "commitment"
+    COMMITMENT_SILENCE = "commitment-silence"
+    INTEGRITY = "integrity"
+    SETTINGS = "settings"
+    DEFECT = "defect"
+    CRYPTO = "crypto"
+    LEDGER = "ledger"
+    RETENTION = "retention"
+    CLOCK = "clock"
+
+
+REMEDY: dict[Alarm, str] = {
+    Alarm.HALF_TIME: "see `queue explain`: half of the time is over and something is still to come",
+    Alarm.AT_RISK: "see `queue explain` for what it waits for; `status` shows whether the destination takes data",
+    Alarm.MISSED: "tell the platform; the delivery goes on, and the daily report has the reason",
+    Alarm.BREAKER: "see `doctor`; nothing is lost, sending goes on by itself once the destination answers",
+    Alarm.DISK: "make room on the data folder's volume, or shorten [retention]; images are refused until then",
+    Alarm.DROP_FOLDER: "see that the share is mounted and that the node's account may read and write it",
+    Alarm.DROPPED_FILE: "see the rights of the files and folders below the drop folder",
+    Alarm.DOUBT: "compare both sides with `queue explain`, then `queue resolve` or have the data corrected",
+    Alarm.DELIVERED_IN_DOUBT: "tell the platform's operator; `queue explain` shows what was delivered and when",
+    Alarm.IMAGES_MISSING: "see in the PACS whether the study was routed to this node, and send it again",
+    Alarm.REJECTED_AFTER_DELIVERY: "tell the platform's operator which instances were rejected",
+    Alarm.COMMITMENT: "ask the destination's operator why it does not commit to keeping what it took",
+    Alarm.COMMITMENT_SILENCE: "ask the destination's operator to report on storage commitment; it is asked again",
+    Alarm.INTEGRITY: "run `verify`; a file on disk is not what was received",
+    Alarm.SETTINGS: "correct the file that is named; the former settings stay in use",
+    Alarm.DEFECT: "report it with the log's lines; the work is tried again",
+    Alarm.CRYPTO: "see `keys show` and compare the key ids with those of the platform's operator",
+    Alarm.LEDGER: "see `queue list --state held`, compare with the platform, then release or cancel",
+    Alarm.RETENTION: "see the free space and what keeps data here: `queue list --state held`",
+    Alarm.CLOCK: "set the clock: see that time synchronisation runs",
+}

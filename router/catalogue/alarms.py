@@ -1,0 +1,63 @@
+"""The alarms that stand: told once, and kept until they are cleared, through every restart and for every node."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from router.alarms import Alarm
+from router.catalogue.dialect import Engine
+from router.catalogue.tables import OpenAlarm
+from router.events import Event, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An alarm that is not cleared."""
+
+    alarm: Alarm
+    subject: str
+    text: str
+    exam: int | None
+    delivery: int | None
+    since: datetime
+
+
+class Alarms:
+    """Which alarms stand. The journal asks `is_news` before it tells of one."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def is_news(self, event: Event) -> bool:
+        """Whether an alarm did not stand, or what clears it clears one; it stands, or is gone, afterwards."""
+        subject = event.subject
+        stands = self._text(event.alarm, subject)
+        if event.kind == Kind.CLEARED:
+            return stands is not None and self._remove(event)
+        return stands is None and self._enter(event, subject)
+
+    def standing(self, exam: int | None = None) -> Sequence[Standing]:
+        """What stands, of one exam or of everything, the oldest first."""
+        query = OpenAlarm.select().order_by(OpenAlarm.since)
+        rows: Any = self._engine.run(query if exam is None else query.where(OpenAlarm.exam == exam))
+        return [Standing(Alarm(r.alarm), r.subject, r.text, r.exam, r.delivery, r.since) for r in rows]
+
+    def _text(self, alarm: Alarm | None, subject: str) -> str | None:
+        rows = self._engine.run(OpenAlarm.select(OpenAlarm.text).where(_is(alarm, subject)).tuples())
+        return str(rows[0][0]) if rows else None
+
+    def _enter(self, event: Event, subject: str) -> bool:
+        row = {"alarm": event.alarm, "subject": subject, "text": event.text, "exam": event.exam,
+               "delivery": event.delivery, "since": event.at}  # fmt: skip
+        insert = OpenAlarm.insert(row).on_conflict_ignore().returning(OpenAlarm.alarm)
+        with self._engine.write():
+            return bool(self._engine.run(insert))
+
+    def _remove(self, event: Event) -> bool:
+        with self._engine.write():
+            return bool(self._engine.run(OpenAlarm.delete().where(_is(event.alarm, event.subject))))
+
+
+def _is(alarm: Alarm | None, subject: str) -> Any:
+    return (OpenAlarm.alarm == alarm) & (OpenAlarm.subject == subject)
