@@ -158,11 +158,15 @@ class Node:
                 read_secret(secret)
 
     def _key_files(self, name: str, http: HttpDestination) -> KeyFiles:
-        def refused(error: ConfigurationError) -> None:
-            text = f"keys of {name}: the former ones stay in use: {error}"
-            self._journal.record(Event(self._clock.now(), Kind.ALARM, text, fields={"destination": name}))
+        def told(kind: Kind, text: str) -> None:
+            self._journal.record(Event(self._clock.now(), kind, text, alarm=Alarm.CRYPTO, subject=f"keys of {name}"))
 
-        return KeyFiles(http, self._storage.pins.file, lambda found: self._require_pinned(name, found), refused)
+        def accept(found: Credentials) -> None:
+            self._require_pinned(name, found)
+            told(Kind.CLEARED, "the key files read, and the platform's keys are those that were pinned")
+
+        return KeyFiles(http, self._storage.pins.file, accept,
+                        lambda error: told(Kind.ALARM, f"the former keys stay in use: {error}"))  # fmt: skip
 
     def _require_pinned(self, name: str, found: Credentials) -> None:
         """The platform's keys are pinned when they are first seen; later ones only by `keys pin`."""

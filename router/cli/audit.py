@@ -1,16 +1,16 @@
 """`audit`: what was done, checked again later."""
 
 import json
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from router.crypto.keys import load_public
-from router.crypto.symmetric import sm3
+from router.crypto.symmetric import sm3_of
 from router.errors import InvalidData
 from router.forward.receipt import faults
-
-_DIGESTS = {"exam_sm3": "exam.json"}
 
 
 @click.group()
@@ -22,8 +22,10 @@ def command() -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--key", "key_file", type=click.Path(path_type=Path, dir_okay=False), required=True,
               help="The platform's public signing key.")  # fmt: skip
-def verify_receipt(file: Path, key_file: Path) -> None:
-    """Check a receipt.json again, offline: is it this platform's word, and of this exam JSON?
+@click.option("--pdf", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+              help="A report PDF: is it the one that was sent?")  # fmt: skip
+def verify_receipt(file: Path, key_file: Path, pdf: Path | None) -> None:
+    """Check a receipt.json again, offline: is it this platform's word, and of the exam.json beside it?
 
     Prints the OpenSSL commands that check the same without this program. Status 1 when it does not hold.
     """
@@ -31,7 +33,9 @@ def verify_receipt(file: Path, key_file: Path) -> None:
         document = json.loads(file.read_bytes())
     except ValueError as error:
         raise InvalidData(f"{file} is not JSON") from error
-    found = faults(document, load_public(key_file)) + _other_files(file, document)
+    if not isinstance(document, dict):
+        raise InvalidData(f"{file} is not a receipt")
+    found = faults(document, load_public(key_file)) + _other_content(document, file.with_name("exam.json"), pdf)
     for fault in found:
         click.echo(f"wrong: {fault}")
     if not found:
@@ -42,19 +46,25 @@ def verify_receipt(file: Path, key_file: Path) -> None:
     raise SystemExit(1 if found else 0)
 
 
-def _other_files(file: Path, document: dict[str, str]) -> list[str]:
-    beside = {field: file.with_name(name) for field, name in _DIGESTS.items() if file.with_name(name).exists()}
+def _other_content(document: Mapping[str, object], exam: Path, pdf: Path | None) -> list[str]:
+    given = {"exam_sm3": exam if exam.exists() else None, "report_sm3": pdf}
     return [
-        f"{path.name} beside it is not what was sent"
-        for field, path in beside.items()
-        if field in document and sm3(path.read_bytes()).hex() != document[field]
+        f"{path.name} is not what was sent"
+        for field, path in given.items()
+        if path is not None and _sm3(path) != document.get(field)
     ]
 
 
+def _sm3(path: Path) -> str:
+    with path.open("rb") as file:
+        return sm3_of(file).hex()
+
+
 def _by_openssl(file: Path, key: Path) -> list[str]:
+    receipt, public = shlex.quote(str(file)), shlex.quote(str(key))
     return [
-        f"jq -j .signed {file} > signed.txt",
-        f"jq -r .signature {file} | base64 -d > signature.der",
-        f"openssl dgst -sm3 -verify {key} -sigopt distid:1234567812345678 -signature signature.der signed.txt",
-        f"jq -r .body {file} | base64 -d | openssl dgst -sm3     # the last line of signed.txt",
+        f"jq -j .signed {receipt} > signed.txt",
+        f"jq -r .signature {receipt} | base64 -d > signature.der",
+        f"openssl dgst -sm3 -verify {public} -sigopt distid:1234567812345678 -signature signature.der signed.txt",
+        f"jq -r .body {receipt} | base64 -d | openssl dgst -sm3     # the last line of signed.txt",
     ]

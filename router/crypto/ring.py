@@ -36,7 +36,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[Key]):
-    """A key, its id, and when it is good: from `since`, before `until`. Prints no key."""
+    """A key, its id, and when it is good: from `since` (a `next` key earlier too), before `until`. Prints no key."""
 
     id: str
     key: Key
@@ -49,13 +49,16 @@ class Entry(Generic[Key]):
         return f"Entry({self.id}, {self.state})"
 
     def is_good(self, at: datetime) -> bool:
-        """Whether what was made with this key is believed at this time."""
-        return self.since <= at < self.until
+        """Whether what was made with this key is believed at this time.
+
+        A `next` key is believed before its `since`: the other side's clock may take it up earlier than ours.
+        """
+        return (self.state == State.NEXT or self.since <= at) and at < self.until
 
     def makes(self, at: datetime) -> bool:
         """Whether this key may make something at this time; a `next` key without `since` waits to be made active."""
         follows = self.state == State.NEXT and self.since > _EVER[0]
-        return self.is_good(at) and (self.state == State.ACTIVE or follows)
+        return self.since <= at < self.until and (self.state == State.ACTIVE or follows)
 
 
 @dataclass(frozen=True, slots=True)

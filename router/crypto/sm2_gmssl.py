@@ -74,10 +74,10 @@ class Gmssl:
         """GB/T 32918.4 6.1; a mask of zeros is drawn anew."""
         while True:
             k = self.draw()
-            shared = times(k, point)
+            shared = times_secret(k, point)
             mask = kdf(shared, len(data))
             if any(mask):
-                return times(k, G), c3_of(shared, data), _xor(data, mask)
+                return times_secret(k, G), c3_of(shared, data), _xor(data, mask)
 
 
 @dataclass(frozen=True, slots=True)

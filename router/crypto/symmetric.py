@@ -44,6 +44,14 @@ def sm3(data: bytes) -> bytes:
     return running.digest()
 
 
+def sm3_of(source: BinaryIO) -> bytes:
+    """The SM3 digest of what is left of a file, in constant memory."""
+    running = Sm3()
+    for chunk in _chunks(source):
+        running.update(chunk)
+    return running.digest()
+
+
 def hmac_sm3(key: bytes, data: bytes) -> bytes:
     """HMAC (RFC 2104) with SM3, 32 bytes."""
     return _mac(key, data).finalize()

@@ -12,7 +12,7 @@ from router.catalogue.uploads import Frozen
 from router.clock import Clock
 from router.config import Config
 from router.crypto.envelope import idem
-from router.crypto.symmetric import sm3
+from router.crypto.symmetric import sm3_of
 from router.dicom.client import Outgoing, Result, StorageClient
 from router.dicom.session import Session
 from router.dicom.status import Verdict
@@ -94,10 +94,11 @@ class ReportSender:
         given = self.references.read(self.storage.reports.read(case.places[int(wanted["json"])]))
         filled = fill_for(self.config, self.references.tables, case, given, count)
         self._warn(delivery, filled)
-        exam, pdf = dump(filled.document), self.storage.reports.read(pdf_place)
+        exam = dump(filled.document)
         place = self.storage.reports.sent_place(delivery.exam, delivery.destination, n, "exam.json")
         self.storage.reports.write(place, exam)
-        name = idem(self.credentials().api_key, delivery.destination, case.exam_id, sm3(exam), sm3(pdf))
+        digests = [self._sm3(each) for each in (place, pdf_place)]
+        name = idem(self.credentials().api_key, delivery.destination, case.exam_id, *digests)
         self.catalogue.uploads.freeze(
             delivery.id, n, name, delivery.wanted, exam_place=place, pdf_place=pdf_place, now=self.clock.now()
         )
@@ -119,12 +120,18 @@ class ReportSender:
             raise
         place = self.storage.reports.sent_place(delivery.exam, delivery.destination, upload.n, "receipt.json")
         sent = {
-            "exam_sm3": sm3(path(upload.exam_place).read_bytes()).hex(),
-            "report_sm3": sm3(path(upload.pdf_place).read_bytes()).hex(),
+            "destination": delivery.destination,
+            "revision": upload.n,
+            "exam_sm3": self._sm3(upload.exam_place).hex(),
+            "report_sm3": self._sm3(upload.pdf_place).hex(),
         }
         document = json.dumps({**receipt.to_document(), **sent}, ensure_ascii=False, indent=2)
         self.storage.reports.write(place, document.encode())
         self.catalogue.uploads.confirm(upload.id, receipt.receipt, place, self.clock.now())
+
+    def _sm3(self, place: str) -> bytes:
+        with self.storage.reports.path(place).open("rb") as file:
+            return sm3_of(file)
 
 
 @dataclass(frozen=True, slots=True)

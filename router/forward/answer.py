@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from router.crypto import envelope
-from router.errors import DestinationDown, IntegrityError, PermanentError, RouterError, TransientError
+from router.errors import DestinationDown, PermanentError, RouterError, TransientError, Unproven
 
 _LONGEST_WAIT = 86400.0
 _LONGEST_TOKEN = 30 * 86400.0
@@ -32,12 +32,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What shows that an answer is the platform's: profile, its key's id, its signature or MAC, the text under it."""
+    """What shows that an answer is the platform's: profile, its key's id, its signature or MAC, the text under it.
+
+    `request_keys` are the ids, by purpose, of the keys that the request was made with.
+    """
 
     profile: str
     key_id: str
     signature: bytes
     text: bytes
+    request_keys: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class Receipt:
             "nonce": self.nonce,
             "profile": self.proof.profile,
             "key_id": self.proof.key_id,
+            "request_keys": dict(self.proof.request_keys),
             "signature": envelope.encode64(self.proof.signature),
             "signed": self.proof.text.decode(),
             "body": envelope.encode64(self.body),
@@ -85,7 +90,7 @@ def granted(answer: Answer, now: datetime) -> tuple[str, float]:
     try:
         document = _json(answer)
         value, lifetime = document.get("token"), document.get("expires_in")
-    except IntegrityError:
+    except Unproven:
         raise _not_the_profile(answer) from None
     if not (isinstance(value, str) and re.fullmatch(r"[!-~]{1,4096}", value)):
         raise _not_the_profile(answer)
@@ -146,14 +151,14 @@ def proof_of(answer: Answer, header: str) -> tuple[str, bytes]:
 
 
 def receipt_in(answer: Answer, message: envelope.Message, proof: Proof) -> Receipt:
-    """The receipt in a 200 that is proved to be the platform's; IntegrityError unless it is for this message."""
+    """The receipt in a 200 that is proved to be the platform's; Unproven unless it is for this message."""
     document = _json(answer)
     if (document.get("idem"), document.get("nonce")) != (message.idem, message.nonce):
-        raise IntegrityError("the receipt is for another upload", idem=message.idem)
+        raise Unproven("the receipt is for another upload", idem=message.idem)
     return Receipt(
         receipt=_text(document, "receipt"),
         idem=message.idem,
-        at=_instant(document.get("ts")),
+        at=instant(document.get("ts")),
         nonce=message.nonce,
         status=answer.status,
         body=answer.body,
@@ -162,35 +167,36 @@ def receipt_in(answer: Answer, message: envelope.Message, proof: Proof) -> Recei
 
 
 def _json(answer: Answer) -> Mapping[str, Any]:
-    """The answer's JSON object; IntegrityError when it is none."""
+    """The answer's JSON object; Unproven when it is none."""
     try:
         document = json.loads(answer.body)
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise IntegrityError("the platform's answer is not a JSON object", status=answer.status)
+        raise Unproven("the platform's answer is not a JSON object", status=answer.status)
     return document
 
 
 def _said(answer: Answer, field: str) -> object:
     try:
         return _json(answer).get(field)
-    except IntegrityError:
+    except Unproven:
         return None
 
 
 def _text(document: Mapping[str, Any], field: str) -> str:
     value = document.get(field)
     if not isinstance(value, str) or not value:
-        raise IntegrityError(f"the receipt has no {field}")
+        raise Unproven(f"the receipt has no {field}")
     return value
 
 
-def _instant(milliseconds: object) -> datetime:
+def instant(milliseconds: object) -> datetime:
+    """The time of a receipt's `ts`, Unix milliseconds; Unproven when it is none."""
     try:
         return datetime.fromtimestamp(int(str(milliseconds)) / 1000, UTC)
     except (ValueError, OverflowError, OSError):
-        raise IntegrityError("the receipt has no ts") from None
+        raise Unproven("the receipt has no ts") from None
 
 
 def _faults(answer: Answer) -> tuple[tuple[str, str], ...]:

@@ -33,8 +33,8 @@ class KeyFiles:
     """The credentials of a destination as its files have them; safe to share between threads.
 
     Built, it has read them once and `accept` has found nothing against them: else ConfigurationError. Later a change
-    that does not read, or that `accept` refuses, leaves the former keys in use and is told to `refused`, once. `beside`
-    is a file that `accept` goes by: when it changes, the keys are looked at again.
+    that does not read, or that `accept` refuses, leaves the former keys in use, is told to `refused` once and tried
+    again before each message. `beside` is a file that `accept` goes by: when it changes, the keys are looked at again.
     """
 
     def __init__(
@@ -50,21 +50,24 @@ class KeyFiles:
         self._refused = refused
         self._lock = threading.Lock()
         self._current = self._load()
-        self._seen = self._fingerprint()
+        self._seen: Fingerprint = ()  # what changed while they were read first is seen at the first message
+        self._fault = ""
 
     def current(self) -> Credentials:
         """The keys to use now."""
         with self._lock:
-            if (seen := self._fingerprint()) != self._seen:
+            if (seen := self._fingerprint()) != self._seen or self._fault:
                 self._seen = seen
                 self._renew()
             return self._current
 
     def _renew(self) -> None:
         try:
-            self._current = self._load()
+            self._current, self._fault = self._load(), ""
         except ConfigurationError as error:
-            self._refused(error)
+            former, self._fault = self._fault, str(error)
+            if self._fault != former:
+                self._refused(error)
 
     def _load(self) -> Credentials:
         found = load_credentials(self._destination)

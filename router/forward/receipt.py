@@ -3,11 +3,13 @@
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 from router.crypto.keys import key_id
 from router.crypto.sm2 import PublicKey
 from router.crypto.symmetric import sm3
-from router.errors import InvalidData
+from router.errors import InvalidData, Unproven
+from router.forward.answer import instant
 from router.forward.profiles import gm_envelope_1
 
 
@@ -23,7 +25,8 @@ def faults(document: Mapping[str, object], key: PublicKey) -> list[str]:
         signed, answer = str(document["signed"]).encode(), json.loads(body)
         status, nonce = int(str(document["status"])), str(document["nonce"])
         told = {name: answer[name] == document[name] for name in ("receipt", "idem", "nonce")}
-    except (KeyError, TypeError, ValueError) as error:
+        told["at"] = datetime.fromisoformat(str(document["at"])) == instant(answer["ts"])
+    except (KeyError, TypeError, ValueError, Unproven) as error:
         raise InvalidData("not a receipt as the node keeps it") from error
     return list(_faults(document, key, signed == gm_envelope_1.signed_response(status, nonce, sm3(body)), told)) + (
         [] if key.verify(signed, signature) else ["the signature does not verify"]

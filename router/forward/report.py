@@ -67,7 +67,8 @@ class ReportAgent:
 
         DestinationDown: no connection, redirected, or our keys are refused. TransientError: try again later.
         PermanentError: the platform will not take this upload; `faults` holds its words, which may name the patient.
-        IntegrityError: the answer's signature, idem or nonce does not match, so nothing is known to be delivered.
+        Unproven: the answer's signature, idem or nonce does not match, so nothing is known to be delivered.
+        IntegrityError: a file of the upload is gone.
         A refused token, and a refused time or nonce, are each tried anew once.
         """
         renewable = {"token", "stale"}

@@ -86,7 +86,7 @@ def read_meta(data: bytes, shape: Shape) -> Meta:
         _field(document, "ts", is_time),
         _field(document, "nonce", is_nonce),
         _field(document, "idem", _is_name),
-        _field(document, "revision", lambda value: type(value) is int and value >= 1),
+        _field(document, "revision", lambda value: type(value) is int and 1 <= value < 2**31),
         key,
         tuple(_read_part(part, name, shape) for part, name in zip(parts, PART_NAMES, strict=True)),
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from router.clock import Clock
-from router.crypto.symmetric import Sm3, sm3
+from router.crypto.symmetric import sm3, sm3_of
 from router.platform.access import Replays, within_window
 from router.platform.answers import Refusal, not_allowed, unauthorised, wrong
 from router.platform.durable import sync
@@ -128,8 +128,5 @@ def _check_digest(part: Part, received: Spooled) -> None:
 
 
 def _digest_of(file: BinaryIO) -> str:
-    digest = Sm3()
     file.seek(0)
-    while chunk := file.read(256 * 1024):
-        digest.update(chunk)
-    return digest.digest().hex()
+    return sm3_of(file).hex()

@@ -20,10 +20,10 @@ from router.crypto.keys import api_key_fingerprint, new_folder
 from router.errors import (
     ConfigurationError,
     DestinationDown,
-    IntegrityError,
     PermanentError,
     RouterError,
     TransientError,
+    Unproven,
 )
 from router.forward.answer import Answer
 from router.forward.credentials import load_credentials
@@ -234,9 +234,9 @@ def test_an_answer_is_believed_as_it_was_given_only(site: Site) -> None:
         Answer(200, {**dict(good.headers), "X-GM-Key-Id": "0" * 16}, good.body),
         Answer(200, {"X-GM-Key-Id": good.headers["X-GM-Key-Id"]}, good.body),
     ):
-        with pytest.raises(IntegrityError):
+        with pytest.raises(Unproven):
             exchange.verified(wrong)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(Unproven):
         site.exchange("another").verified(good)
 
 
@@ -302,8 +302,8 @@ def faulty(request: pytest.FixtureRequest, site: Site, upload: Upload, tmp_path:
         (["expired-token", "expired-token"], DestinationDown, False),
         (["stale", "stale"], TransientError, False),
         (["drop"], TransientError, True),
-        (["signature"], IntegrityError, True),
-        (["receipt"], IntegrityError, True),
+        (["signature"], Unproven, True),
+        (["receipt"], Unproven, True),
     ],
     indirect=["faulty"],
     ids=lambda value: value[0] if isinstance(value, list) else None,

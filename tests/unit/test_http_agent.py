@@ -33,6 +33,7 @@ from router.errors import (
     PermanentError,
     RouterError,
     TransientError,
+    Unproven,
 )
 from router.forward import http
 from router.forward.credentials import Credentials, load_credentials
@@ -474,13 +475,13 @@ def resigned(handler: Handler) -> None:
     ],
 )
 def test_a_receipt_that_does_not_hold_is_no_delivery(bench: Bench, reply: Reply) -> None:
-    bench.refused(IntegrityError, reply)
+    bench.refused(Unproven, reply)
 
 
 @pytest.mark.parametrize("signature", ["", "*", "AAAA", "é"])
 def test_a_malformed_signature_is_no_delivery(bench: Bench, folder: Path, signature: str) -> None:
     kid = keys.key_id(keys.load_public(folder / "platform-sign.pub.pem"))
-    error = bench.refused(IntegrityError, plain(200, {"receipt": "R1"}, X_GM_Key_Id=kid, X_GM_Signature=signature))
+    error = bench.refused(Unproven, plain(200, {"receipt": "R1"}, X_GM_Key_Id=kid, X_GM_Signature=signature))
     assert "signature" in error.message
 
 
@@ -492,7 +493,7 @@ def test_a_receipt_for_another_status_does_not_verify(bench: Bench) -> None:
         signature = base64.b64encode(handler.server.signing.sign(text)).decode()
         handler.answer(200, body, X_GM_Key_Id=keys.key_id(handler.server.signing.public), X_GM_Signature=signature)
 
-    bench.refused(IntegrityError, reply)
+    bench.refused(Unproven, reply)
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"

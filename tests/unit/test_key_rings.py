@@ -39,7 +39,7 @@ def test_the_active_key_makes_and_the_others_are_believed() -> None:
 def test_the_next_key_takes_over_at_its_time() -> None:
     found = ring(entry("a", "active"), entry("n", "next", since=NOW))
     assert [found.active(at).id for at in (NOW - DAY, NOW, NOW + DAY)] == ["a", "n", "n"]
-    assert found.good("n", NOW - DAY) is None
+    assert found.good("n", NOW - DAY)
     assert found.good("a", NOW + DAY)
 
 
@@ -182,6 +182,22 @@ def test_a_file_that_does_not_read_leaves_the_former_keys_and_is_told_once(folde
     (folder / "api.key").chmod(0o600)
     assert watch.key_ids() == before
     assert len(watch.told) == 2
+
+
+def test_a_ring_that_came_before_its_key_file_is_taken_up_when_the_file_is_there(folder: Path) -> None:
+    path = write_ring(folder / "ring.toml", TWO.partition('[[key]]\nfile = "next')[0])
+    watch = Watch(destination(folder, platform_signing_key_file=path))
+    late = (folder / "next/platform-sign.pub.pem").rename(folder / "late")
+    write_ring(path, TWO)
+    assert len(watch.key_ids()) == len(watch.key_ids()) == len(watch.told) == 1
+    late.rename(folder / "next/platform-sign.pub.pem")
+    assert len(watch.key_ids()) == 2
+
+
+def test_a_file_that_changes_between_the_start_and_the_first_message_is_seen(folder: Path) -> None:
+    watch = Watch(destination(folder))
+    (folder / "next/platform-sign.pub.pem").replace(folder / "platform-sign.pub.pem")
+    assert watch.key_ids() == (keys.key_id(keys.load_public(folder / "platform-sign.pub.pem")),)
 
 
 def test_a_key_that_is_not_accepted_is_not_used_until_it_is(folder: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness import command as node_command
+from router.alarms import Alarm
 from router.app import Node
 from router.catalogue.dialect import open_engine
 from router.catalogue.tables import EventRow
@@ -95,6 +96,20 @@ def test_the_keys_seen_first_are_pinned_and_others_stop_the_start_until_they_are
     assert new in second
     assert "read out by telephone" in second
     assert who
+
+
+def test_another_platform_key_is_an_alarm_while_the_node_runs_until_it_is_pinned(config_file: Path) -> None:
+    node = Node(load(config_file), SystemClock())
+    keys_in_use, alarms = node._keys["beijing"], node._catalogue.alarms
+    former, new = swap(config_file)
+    assert keys_in_use.current().profile.pinned["signing"] == (former,)
+    [standing] = alarms.standing()
+    assert (standing.alarm, standing.subject, new in standing.text) == (Alarm.CRYPTO, "keys of beijing", True)
+    assert pin(config_file, "--yes")[0] == 0
+    assert keys_in_use.current().profile.pinned["signing"] == (new,)
+    assert not alarms.standing()
+    node._catalogue.engine.close_thread()
+    os.close(node._lock)
 
 
 def test_without_a_yes_nothing_is_pinned_and_nothing_told(config_file: Path) -> None:

@@ -27,7 +27,7 @@ class Exchange(Protocol):
         """The headers that authenticate the request: its path as sent, and meta's bytes."""
 
     def verified(self, answer: Answer) -> Receipt:
-        """The receipt in a 200; IntegrityError unless the platform made it for this message."""
+        """The receipt in a 200; Unproven unless the platform made it for this message."""
 
 
 class Profile(Protocol):

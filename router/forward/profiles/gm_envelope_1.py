@@ -13,7 +13,7 @@ from router.crypto import envelope, symmetric
 from router.crypto.keys import key_id, load_private, load_public
 from router.crypto.ring import Entry, Ring, load_ring
 from router.crypto.sm2 import PrivateKey, PublicKey
-from router.errors import IntegrityError
+from router.errors import Unproven
 from router.forward.answer import Answer, Proof, Receipt, proof_of, receipt_in
 from router.forward.passphrase import signing_key_passphrase
 
@@ -83,14 +83,15 @@ class _Exchange:
         now = datetime.fromtimestamp(self.message.ts / 1000, UTC)
         known = self.platform_signing.good(signer, now)
         if known is None:
-            raise IntegrityError(
+            raise Unproven(
                 "the receipt is not signed with a platform key that we know",
                 hint="compare platform_signing_key_file (keys show) with the platform's",
                 expected=", ".join(self.platform_signing.ids()),
             )
         if not known.key.verify(text, signature):
-            raise IntegrityError("the receipt's signature does not verify", key_id=signer)
-        return receipt_in(answer, self.message, Proof(NAME, signer, signature, text))
+            raise Unproven("the receipt's signature does not verify", key_id=signer)
+        ours = {"signing": self.signing.id, "platform_encryption": self.encryption.id}
+        return receipt_in(answer, self.message, Proof(NAME, signer, signature, text, ours))
 
 
 def load(destination: HttpDestination) -> GmEnvelope:

@@ -16,7 +16,7 @@ from router.config import HttpDestination
 from router.crypto import envelope, symmetric
 from router.crypto.keys import load_psk, psk_id
 from router.crypto.ring import Entry, Ring, load_ring
-from router.errors import IntegrityError
+from router.errors import Unproven
 from router.forward.answer import Answer, Proof, Receipt, proof_of, receipt_in
 
 NAME = "gm-psk/1"
@@ -71,12 +71,12 @@ class _Exchange:
         shared, mac = proof_of(answer, "X-GM-Mac")
         text = f"PSK1-RESP\n{answer.status}\n{self.message.nonce}\n{symmetric.sm3(answer.body).hex()}\n".encode()
         if shared != self.shared.id or not symmetric.equal(symmetric.hmac_sm3(self._key("answer"), text), mac):
-            raise IntegrityError(
+            raise Unproven(
                 "the receipt's HMAC does not verify",
                 hint="compare psk_file (keys show) with the platform's",
                 key_id=self.shared.id,
             )
-        return receipt_in(answer, self.message, Proof(NAME, shared, mac, text))
+        return receipt_in(answer, self.message, Proof(NAME, shared, mac, text, {"pre_shared": shared}))
 
     def _key(self, purpose: str) -> bytes:
         """A key for one purpose of this message only."""
