@@ -268,6 +268,7 @@ class HttpDestination(_Section):
     ca_file: ConfigPath | None = None
     client_certificate_file: ConfigPath | None = None
     client_key_file: ConfigPath | None = None
+    proxy: Annotated[str, Field(pattern=r"^(http://[^/@]+)?$")] = ""
     source_address: str = ""
     allowed_networks: tuple[Network, ...] = ()
 

@@ -174,8 +174,12 @@ def test_a_changed_field_of_meta_is_refused(site: Site, path: tuple[str | int, .
         (("parts", 0, "iv"), 400, "the tag of exam"),
         (("parts", 0, "tag"), 400, "the tag of exam"),
         (("parts", 1, "tag"), 400, "the tag of report"),
+        (("parts", 1, "iv"), 400, "the tag of report"),
         (("parts", 0, "length"), 400, "length or digest of exam"),
+        (("parts", 1, "length"), 400, "length or digest of report"),
+        (("parts", 0, "sm3"), 400, "length or digest of exam"),
         (("parts", 1, "sm3"), 400, "length or digest of report"),
+        (("parts", 0, "name"), 400, "part exam is not where it belongs"),
         (("profile",), 400, "profile is not"),
         (("key", "alg"), 400, "key.alg"),
     ],
@@ -192,6 +196,35 @@ def test_a_changed_field_that_the_sender_vouches_for_has_its_own_reason(
     answer = post(site, changed, parts, dict(exchange.headers("/v1/exams", changed)))
     assert answer.status == status
     assert said in json.loads(answer.body)["error"]
+
+
+OWN = [
+    ("gm-envelope/1", "org", 400, "the tag of exam"),
+    ("gm-envelope/1", "idem", 400, "the tag of exam"),
+    ("gm-envelope/1", "app", 403, "unknown app"),
+    ("gm-envelope/1", "platform_kid", 403, "platform_kid is not"),
+    ("gm-envelope/1", "wrapped", 400, "the session key does not unwrap"),
+    ("gm-psk/1", "org", 400, "signature does not match"),
+    ("gm-psk/1", "idem", 400, "signature does not match"),
+    ("gm-psk/1", "app", 400, "signature does not match"),
+    ("gm-psk/1", "salt", 400, "signature does not match"),
+    ("gm-psk/1", "kdf", 400, "key.kdf is not"),
+]
+
+
+@pytest.mark.parametrize(("profile", "field", "status", "said"), OWN)
+def test_a_field_that_the_keys_are_bound_to_has_its_own_reason(
+    site: Site, profile: str, field: str, status: int, said: str
+) -> None:
+    if site.destination.profile != profile:
+        return
+    exchange = site.exchange(f"bound-{field}")
+    parts, meta = sealed(exchange)
+    document = json.loads(meta)
+    change(*((field,) if field in document else ("key", field)))(document)
+    changed = json.dumps(document).encode()
+    answer = post(site, changed, parts, dict(exchange.headers("/v1/exams", changed)))
+    assert (answer.status, said in json.loads(answer.body)["error"]) == (status, True), answer.body
 
 
 def test_an_unknown_app_and_a_nonce_seen_before_are_refused(site: Site) -> None:

@@ -599,6 +599,36 @@ def test_proxies_and_cookies_of_the_environment_are_left_alone(bench: Bench, mon
     assert bench.platform.seen[-1].headers["Cookie"] is None
 
 
+@pytest.mark.parametrize(
+    ("url", "line"),
+    [
+        ("http://platform.invalid/gw", b"POST http://platform.invalid/gw/v1/token HTTP/1.1"),
+        ("https://platform.invalid/gw", b"CONNECT platform.invalid:443 HTTP/1"),
+    ],
+)
+def test_a_configured_proxy_is_asked_and_resolves_the_name(site: Site, url: str, line: bytes) -> None:
+    asked: list[bytes] = []
+
+    def serve(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            asked.append(connection.recv(4096))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        proxy = threading.Thread(target=serve, args=(listening,))
+        proxy.start()
+        there = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with pytest.raises(TransientError):
+            site.agent(url=url, proxy=there, allow_plain=True, allowed_networks=["127.0.0.0/8"]).probe()
+        proxy.join()
+    assert asked[0].startswith(line)
+
+
+def test_a_proxy_with_a_password_in_it_is_wrong_configuration(site: Site) -> None:
+    with pytest.raises(ValueError, match="proxy"):
+        site.agent("http://127.0.0.1", proxy="http://user:secret@proxy:3128")
+
+
 def test_the_connection_leaves_from_the_configured_address(platform: Platform, site: Site, bench: Bench) -> None:
     site.agent(at(platform), source_address="127.0.0.9").probe()
     assert platform.seen[0].client_address[0] == "127.0.0.9"
