@@ -28,7 +28,7 @@ class Pins:
 
     def _read(self) -> dict[str, dict[str, list[str]]]:
         try:
-            pins: dict[str, dict[str, list[str]]] = json.loads(self.file.read_bytes())
+            pins: dict[str, dict[str, list[str]]] = _checked(json.loads(self.file.read_bytes()))
         except FileNotFoundError:
             return {}
         except ValueError as error:
@@ -36,6 +36,12 @@ class Pins:
                 f"{self.file} does not read", hint="put it back, or compare the platform's key ids and run keys pin"
             ) from error
         return pins
+
+
+def _checked(pins: object) -> dict[str, dict[str, list[str]]]:
+    if not isinstance(pins, dict) or not all(isinstance(each, dict) for each in pins.values()):
+        raise ValueError("not pins")
+    return pins
 
 
 def strange(found: Ids, pinned: Ids) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ from router.errors import (
 )
 from router.forward import http
 from router.forward.credentials import Credentials, load_credentials
-from router.forward.http import DEFAULT_LIMITS, Limits
+from router.forward.http import DEFAULT_LIMITS, Limits, Multipart, Part, Session
 from router.forward.profiles import gm_envelope_1
 from router.forward.report import ReportAgent, Upload
 from router.forward.route import resolve
@@ -597,6 +597,17 @@ def test_proxies_and_cookies_of_the_environment_are_left_alone(bench: Bench, mon
     ]
     bench.agent.send(bench.upload)
     assert bench.platform.seen[-1].headers["Cookie"] is None
+
+
+def test_a_peer_that_takes_no_body_does_not_hold_us(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(bytes(2**24))
+    body = Multipart([Part("report", "application/octet-stream", tmp_path / "large")])
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        wanted = destination(site.folder, f"http://127.0.0.1:{listening.getsockname()[1]}")
+        began = time.monotonic()
+        with pytest.raises(TransientError, match="timed out"):
+            Session(wanted, FakeClock(NOW), Limits(connect=0.2, answer=0.2)).post("/v1/exams", {}, body)
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(

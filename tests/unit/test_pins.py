@@ -134,7 +134,8 @@ def test_keys_that_are_gone_are_no_strangers() -> None:
     assert strange({"signing": ("c", "b"), "other": ("a",)}, pinned) == ("signing c", "other a")
 
 
-def test_pins_that_do_not_read_stop_everything(tmp_path: Path) -> None:
-    (tmp_path / "pins.json").write_text("{")
+@pytest.mark.parametrize("content", ["{", "[]", '{"beijing": []}'])
+def test_pins_that_do_not_read_stop_everything(content: str, tmp_path: Path) -> None:
+    (tmp_path / "pins.json").write_text(content)
     with pytest.raises(ConfigurationError, match="does not read"):
         Pins(tmp_path).of("beijing")
