@@ -626,6 +626,7 @@ def test_a_configured_proxy_is_asked_and_resolves_the_name(site: Site, url: str,
             asked.append(connection.recv(4096))
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(5)
         proxy = threading.Thread(target=serve, args=(listening,))
         proxy.start()
         there = f"http://127.0.0.1:{listening.getsockname()[1]}"
