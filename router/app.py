@@ -13,6 +13,7 @@ from router import worker
 from router.admin.health import HealthServer
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
+from router.catalogue.restore import has_database
 from router.clock import Clock
 from router.config import Config, Destination, DicomDestination, HttpDestination
 from router.crypto import selftest
@@ -32,16 +33,19 @@ from router.flow.correlator import Correlator
 from router.flow.dispatcher import Dispatcher, Lane
 from router.flow.intake import Intake
 from router.flow.loop import Loop, Step
+from router.flow.membership import CORRELATOR, DROP_FOLDER, Membership
 from router.flow.pickup import Pickup
 from router.flow.references import References
 from router.flow.rules import SeriesRules
 from router.flow.selection import Selection
 from router.flow.sending import ImagesSender, ReportSender
+from router.flow.timekeeping import Timekeeper
 from router.forward.credentials import Credentials, KeyFiles
 from router.forward.report import ReportAgent
 from router.model import Channel
 from router.states import State
 from router.storage import open_storage
+from router.storage.estate import Estate
 from router.storage.lock import lock
 from router.storage.pins import strange
 
@@ -86,11 +90,17 @@ class Node:
         self._selection = Selection(config.identity, self._catalogue, lambda: self._rules.book, self._journal)
         self._keys = {d.name: self._key_files(d.name, d.http) for d in config.destination if d.http is not None}
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
+        self._timekeeper = Timekeeper(self._catalogue, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
         known = (self._catalogue, self._storage, self._selection, self._journal, clock)
         self._correlator = Correlator(config, self._references, *known)
         exams = self._catalogue.exams
-        self._intake = Intake(config, self._references, exams, self._storage, self._journal, clock)
+        estate = Estate(config.node.data / "incoming", self._owner)
+        self._membership = Membership(self._catalogue, estate, self._owner, config.node.lease, self._journal, clock)
+        self._intake = Intake(
+            config, self._references, exams, self._storage, self._journal, clock,
+            fence=lambda: self._membership.fence(DROP_FOLDER),
+        )  # fmt: skip
         self._pickup = Pickup(config.reports, self._intake, self._journal, clock, known=exams.any_document())
         self._commitment_reports = CommitmentReports(self._catalogue, self._journal, clock, random.random)
         self._server = self._make_server()
@@ -110,7 +120,9 @@ class Node:
         now = self._clock.now()
         self._storage.incoming.sweep(self._workers)
         self._catalogue.queue.take_back(self._owner, now)
+        self._membership.beat()
         self._reread()
+        self._timekeeper.start_anew()
         self._correlator.reconsider()
         self._drain_incoming()
         self._journal.subscribe(self._wake_lanes)
@@ -144,6 +156,7 @@ class Node:
         unfinished = [loop for loop in self._loops if not loop.join(max(until - time.monotonic(), 0.1))]
         self._intake.close()
         self._health.stop()
+        self._membership.leave()
         self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
         if unfinished:
             _log.warning("%d unfinished piece(s) of work are taken up at the next start", len(unfinished))
@@ -184,10 +197,10 @@ class Node:
 
     def _require_database(self) -> None:
         """A data folder whose database is gone would send everything again: that is a person's decision."""
-        gone = not self._config.database.url and not (self._config.node.data / "router.db").exists()
+        gone = not self._config.database.url and not has_database(self._config.node.data)
         if gone and (next(self._storage.studies.walk(), None) or next(self._storage.reports.walk(), None)):
             raise ConfigurationError(
-                "the data folder holds studies or reports, and its database is missing",
+                "the data folder holds studies or reports, and its database is missing or empty",
                 hint="put router.db back from a backup, or run verify --rebuild",
             )
 
@@ -206,7 +219,7 @@ class Node:
             worker.commands(self._storage.incoming, self._workers, receive.min_free, receive.journal // self._workers),
             admission=admission,
             record=self._note_received,
-            limits=Limits(max_pdu=receive.max_pdu),
+            limits=Limits(max_pdu=receive.max_pdu, proxies=receive.proxies),
             tls=receive.tls,
             take_report=self._take_report if self._asks_for_commitment() else None,
         )
@@ -251,6 +264,7 @@ class Node:
             self._correlating,
             *(loop for _, loop in self._sending),
             self._loop("leases", self._keep_leases),
+            self._loop("nodes", self._live),
         ]
 
     def _loop(
@@ -267,7 +281,14 @@ class Node:
             self._correlating.wake()
         return 0.0 if found else _IDLE_SECONDS
 
+    def _live(self) -> float:
+        if self._membership.beat():
+            self._storage.incoming.wake()
+        return self._membership.pause
+
     def _pick_up(self) -> float:
+        if not self._membership.has(DROP_FOLDER):
+            return _IDLE_SECONDS
         self._reread()
         rest = self._pickup.step()
         self._correlating.wake()
@@ -285,6 +306,8 @@ class Node:
 
     def _correlate(self) -> float:
         self._refresh_references()
+        if not self._membership.has(CORRELATOR):
+            return _IDLE_SECONDS
         if self._correlator.run_due():
             return 0.0
         following = self._catalogue.exams.next_check()
@@ -314,6 +337,7 @@ class Node:
         return _IDLE_SECONDS
 
     def _keep_leases(self) -> float:
+        self._timekeeper.look()
         self._dispatcher.keep_leases()
         return _IDLE_SECONDS
 

@@ -318,6 +318,12 @@ class Exams:
         with self._engine.write():
             self._engine.run(Exam.update(check_at=until).where(Exam.id == exam))
 
+    def put_off_no_longer(self, now: datetime) -> None:
+        """Have every exam evaluated that is to be looked at later."""
+        later = Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.check_at > now)
+        with self._engine.write():
+            self._engine.run(later)
+
     def mark_stale(self, documents: Sequence[int]) -> list[int]:
         """Mark older versions that came late; those that were not marked before are returned."""
         if not documents:

@@ -56,11 +56,12 @@ class Cataloguer:
         """Catalogue up to BATCH files; how many there were."""
         count, arrivals = self._read_batch()
         if arrivals:
-            known = self._instances.known(arrival.header.uids.sop for arrival in arrivals)
-            filings = self._plan(arrivals, known)
-            self._studies.file([filing for filing, _ in filings])
-            self._instances.add([new for _, new in filings])
-            self._doubt_shared(arrivals, known)
+            with self._instances.alone_with({arrival.header.uids.study for arrival in arrivals}):
+                known = self._instances.known(arrival.header.uids.sop for arrival in arrivals)
+                filings = self._plan(arrivals, known)
+                self._studies.file([filing for filing, _ in filings])
+                self._instances.add([new for _, new in filings])
+                self._doubt_shared(arrivals, known)
             self._studies.release([arrival.path for arrival in arrivals])
             self._note_unsettled(arrivals)
         self._settle_quiet()

@@ -6,7 +6,7 @@ crash before the original is moved finds the same file again, which is known by 
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,11 +58,11 @@ class Found:
 
 
 class Intake:
-    """Takes settled files, a batch at a time."""
+    """Takes settled files, a batch at a time. `fence` raises where another node takes them by now."""
 
     def __init__(
         self, config: Config, references: References, exams: Exams, storage: Storage, journal: Journal, clock: Clock,
-        readers: Readers | None = None,
+        readers: Readers | None = None, fence: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._config = config
         self._references = references
@@ -77,6 +77,7 @@ class Intake:
         self._journal = journal
         self._clock = clock
         self._readers = readers or Readers()
+        self._fence = fence
 
     def close(self) -> None:
         """End the programs that read PDFs."""
@@ -137,6 +138,7 @@ class Intake:
         """Enter what was read and set the originals aside; those that could not be, and why."""
         copies = self._reports.copies()
         with self._exams.together():
+            self._fence()
             for dropped in found:
                 known = self._exams.seen(dropped.kind, dropped.stem, dropped.digest, dropped.file_time)
                 if dropped.key is not None:
