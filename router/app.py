@@ -16,7 +16,7 @@ from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.restore import has_database
 from router.clock import Clock
-from router.config import Config, Destination, DicomDestination
+from router.config import Config, Destination, DicomDestination, HttpDestination
 from router.crypto import selftest
 from router.crypto.keys import read_secret
 from router.dicom.admission import Admission
@@ -42,13 +42,15 @@ from router.flow.rules import SeriesRules
 from router.flow.selection import Selection
 from router.flow.sending import ImagesSender, ReportSender
 from router.flow.timekeeping import Timekeeper
-from router.forward.report import ReportAgent, load_keys
+from router.forward.credentials import Credentials, KeyFiles
+from router.forward.report import ReportAgent
 from router.model import Channel
 from router.reports.mllp import MllpServer
 from router.states import State
 from router.storage import open_storage
 from router.storage.estate import Estate
 from router.storage.lock import lock
+from router.storage.pins import strange
 
 _GRACE_SECONDS = 25.0
 _IDLE_SECONDS = 1.0
@@ -85,12 +87,12 @@ class Node:
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
         with suppress(OSError):  # a share that does not answer is an alarm of the scan; images go on without it
             config.reports.folder.mkdir(parents=True, exist_ok=True)
-        self._keys = {d.name: load_keys(d.http) for d in config.destination if d.http is not None}
         self._require_private_tls_keys()
         self._require_database()
         self._catalogue: Catalogue = open_catalogue(config.database.url, config.node.data, self._journal)
         self._rules = SeriesRules(config, self._journal, clock)
         self._selection = Selection(config.identity, self._catalogue, lambda: self._rules.book, self._journal)
+        self._keys = {d.name: self._key_files(d.name, d.http) for d in config.destination if d.http is not None}
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
         self._timekeeper = Timekeeper(self._catalogue, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
@@ -178,6 +180,30 @@ class Node:
             if tls is not None and (secret := tls.key or tls.certificate):
                 read_secret(secret)
 
+    def _key_files(self, name: str, http: HttpDestination) -> KeyFiles:
+        def told(kind: Kind, text: str) -> None:
+            self._journal.record(Event(self._clock.now(), kind, text, alarm=Alarm.CRYPTO, subject=f"keys of {name}"))
+
+        def accept(found: Credentials) -> None:
+            self._require_pinned(name, found)
+            told(Kind.CLEARED, "the key files read, and the platform's keys are those that were pinned")
+
+        return KeyFiles(http, self._storage.pins.file, accept,
+                        lambda error: told(Kind.ALARM, f"the former keys stay in use: {error}"))  # fmt: skip
+
+    def _require_pinned(self, name: str, found: Credentials) -> None:
+        """The platform's keys are pinned when they are first seen; later ones only by `keys pin`."""
+        ids, pinned = found.profile.pinned, self._storage.pins.of(name)
+        if pinned is None and ids:
+            self._storage.pins.pin(name, ids)
+            text = f"keys of platform {name} seen first: {dict(ids)}"
+            self._journal.record(Event(self._clock.now(), Kind.PINNED, text, fields={"destination": name}))
+        elif unknown := strange(ids, pinned or {}):
+            raise ConfigurationError(
+                f"the platform keys of {name} are not those that were pinned: {', '.join(unknown)}",
+                hint=f"ask the platform for its key ids; if they are these: keys pin {name}",
+            )
+
     def _require_database(self) -> None:
         """A data folder whose database is gone would send everything again: that is a person's decision."""
         gone = not self._config.database.url and not has_database(self._config.node.data)
@@ -228,14 +254,14 @@ class Node:
         lanes = []
         if destination.http is not None:
             keys = self._keys[destination.name]
-            agent = ReportAgent(destination.http, self._config.hospital.USCI, keys, self._clock)
+            agent = ReportAgent(destination.http, self._config.hospital.USCI, keys.current, self._clock)
             report = ReportSender(
                 self._config,
                 self._references,
                 self._catalogue,
                 self._storage,
                 agent,
-                keys.api_key,
+                keys.current,
                 self._journal,
                 self._clock,
             )
