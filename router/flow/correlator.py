@@ -34,6 +34,7 @@ from router.states import Needs, State
 from router.storage import Storage
 
 _LATER = timedelta(minutes=1)
+_NOTHING = ("", "instances=0")
 _WITHDRAWN = "approval: a later version of the exam is not approved"
 _PDF_REMEDY = "drop this exam's PDF under its name, or `queue release` the delivery to send the PDF that is here"
 
@@ -153,7 +154,8 @@ class Correlator:
         tallies = {place[1]: tally for place, tally in self._catalogue.accounts.tallies([exam]).items()}
         looks += [self._settle(one, tallies.get(one.destination, Tally()), assessment) for one in deliveries]
         hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
-        self._note_doubt(case, hold, assessment.pdf_doubt, now)
+        there = any(tally.sent + tally.stored for tally in tallies.values())
+        self._note_doubt(case, hold, assessment.pdf_doubt, there, now)
         self._clear_alarms(assessment, hold or assessment.pdf_doubt)
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
@@ -352,7 +354,7 @@ class Correlator:
             text = f"document {document} is older than what is known and changes nothing"
             self._journal.record(Event(now, Kind.STALE, text, exam=case.exam))
 
-    def _note_doubt(self, case: Case, hold: str, pdf_doubt: str, now: datetime) -> None:
+    def _note_doubt(self, case: Case, hold: str, pdf_doubt: str, images_there: bool, now: datetime) -> None:
         doubt = hold or pdf_doubt
         if doubt == case.doubt:
             return
@@ -360,7 +362,8 @@ class Correlator:
         if doubt and doubt != _WITHDRAWN:  # which is in order, unless something was delivered
             self._alarm(Alarm.DOUBT, case.exam, doubt, now)
         deliveries = self._catalogue.queue.of_exam(case.exam)
-        if doubt and any(d.delivered for d in deliveries if hold or d.channel == Channel.REPORT):
+        given = any(d.delivered not in _NOTHING for d in deliveries if hold or d.channel == Channel.REPORT)
+        if doubt and (given or (hold and images_there)):  # images go before their delivery is complete
             text = f"something of this exam was already delivered, and now: {doubt}"
             self._alarm(Alarm.DELIVERED_IN_DOUBT, case.exam, text, now)
 
