@@ -31,7 +31,7 @@ from router.flow.intake import Intake
 from router.flow.references import References
 from router.flow.rules import rulebook
 from router.flow.selection import Selection
-from router.flow.sending import ImagesSender, ReportSender
+from router.flow.sending import Ending, ImagesSender, ReportSender, Sender
 from router.forward.answer import Receipt
 from router.forward.report import ReportAgent, Upload
 from router.model import Channel, Digests, Header, InstanceUids, Patient, SeriesFacts
@@ -69,8 +69,9 @@ platform_encryption_key_file = "k"
 
 @dataclass(frozen=True)
 class Report:
-    """An upload: exam JSON and PDF as the destination got them."""
+    """An upload: exam JSON and PDF as the destination got them, and the node's number of the exam."""
 
+    number: int
     exam: Mapping[str, Any]
     pdf: str
 
@@ -86,11 +87,17 @@ class Report:
 
 @dataclass
 class Cloud:
-    """The destination, behind both clients: it takes everything and forgets nothing."""
+    """The destination, behind both clients: it takes everything and forgets nothing.
+
+    `exam` is the node's number of the exam that is being sent; `files` are the instances' places below studies/,
+    which tell their versions.
+    """
 
     reports: list[Report] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
+    files: list[tuple[int, str]] = field(default_factory=list)
     idems: list[str] = field(default_factory=list)
+    exam: int = 0
 
     @contextmanager
     def session(self) -> Iterator["Cloud"]:
@@ -103,12 +110,26 @@ class Cloud:
     def _store(self, items: Sequence[Outgoing]) -> Iterator[Result]:
         for item in items:
             self.images.append(item.sop_instance)
+            self.files.append((self.exam, "/".join(item.path.parts[-3:])))
             yield Result(item.key, 0, Verdict.STORED, "a1")
 
     def _take(self, upload: Upload) -> Receipt:
         self.idems.append(upload.idem)
-        self.reports.append(Report(json.loads(upload.exam_file.read_bytes()), upload.report_file.read_text()))
+        exam, pdf = json.loads(upload.exam_file.read_bytes()), upload.report_file.read_text()
+        self.reports.append(Report(self.exam, exam, pdf))
         return Receipt(f"r{len(self.reports)}", upload.idem, START, "k", "", b"", "n", 200)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A sender of the node, and the cloud told for which exam it sends."""
+
+    sender: Sender
+    cloud: Cloud
+
+    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+        self.cloud.exam = delivery.exam
+        return self.sender.send(delivery, stop)
 
 
 class PlainReaders(Readers):
@@ -119,15 +140,15 @@ class PlainReaders(Readers):
 
 
 @functools.cache
-def _config(folder: Path) -> Config:
-    return parse(CONFIG, base=folder)
+def _config(folder: Path, settings: str) -> Config:
+    return parse(CONFIG + settings, base=folder)
 
 
 class Node:
     """A node on a folder. `restart` throws away all that is in memory; the cloud and the clock are not the node's."""
 
-    def __init__(self, folder: Path) -> None:
-        self.config = _config(folder)
+    def __init__(self, folder: Path, settings: str = "") -> None:
+        self.config = _config(folder, settings)
         self.config.reports.folder.mkdir(exist_ok=True)
         self.clock, self.cloud = FakeClock(START), Cloud()
         self.events: list[Event] = []
@@ -147,7 +168,8 @@ class Node:
         agent, client = cast(ReportAgent, self.cloud), cast(StorageClient, self.cloud)
         report = ReportSender(config, references, self.catalogue, storage, agent, b"k", journal, clock)
         images = ImagesSender(config, self.catalogue, storage, client, clock, None)
-        self._lanes = [Lane("cloud", Channel.REPORT, 1, report), Lane("cloud", Channel.IMAGES, 1, images)]
+        senders: dict[Channel, Sender] = {Channel.REPORT: report, Channel.IMAGES: images}
+        self._lanes = [Lane("cloud", channel, 1, Watched(one, self.cloud)) for channel, one in senders.items()]
 
     def restart(self) -> None:
         self.catalogue.engine.close_thread()
@@ -171,21 +193,24 @@ class Node:
         self._intake.file(found.documents)
 
     def receive(self, header: Header, pixels: str = "p") -> None:
-        """An instance, catalogued now; the same bytes again are no second version."""
-        known = self.catalogue.instances.known([header.uids.sop])[header.uids.sop]
+        """An instance, catalogued now as the cataloguer does it: the same bytes again are no second version."""
+        uids, now, instances = header.uids, self.clock.now(), self.catalogue.instances
+        known = instances.known([uids.sop])[uids.sop]
+        here = [one for one in known if one.study_uid == uids.study]
         digest = hashlib.sha256(repr((header, pixels)).encode()).hexdigest()
-        if digest in {one.digest for one in known}:
+        if digest in {one.digest for one in here}:
             return
         rule = classify(header.facts, self._book)
-        digests, now = Digests(digest, "o", pixels), self.clock.now()
-        new = NewInstance(header, len(known) + 1, digests, 512, rule.series_class, rule.name, now)
-        self.catalogue.instances.add([new])
+        digests = Digests(digest, "o", pixels)
+        instances.add([NewInstance(header, len(here) + 1, digests, 512, rule.series_class, rule.name, now)])
+        if others := {one.study_uid for one in known} - {uids.study}:
+            instances.doubt({uids.study, *others}, f"instance {uids.sop} lies in two studies", now)
 
     # -- what follows
 
     def settle(self) -> None:
         """Evaluate and send until nothing is left to do at this instant."""
-        while self._correlator.run_due() or any([self._dispatcher.run_one(lane) for lane in self._lanes]):
+        while self._correlator.run_due() or any(map(self._dispatcher.run_one, self._lanes)):
             pass
 
     def wait(self, seconds: float) -> None:
@@ -201,6 +226,10 @@ class Node:
         self.settle()
 
     # -- what can be seen
+
+    def counting(self, exam: int) -> Mapping[str, object]:
+        """The exam JSON that counts, by the node's number."""
+        return self._correlator.document(self.catalogue.exams.case(exam))
 
     def delivery(self, exam_id: str, channel: Channel) -> Delivery | None:
         found = (d for exam in self.catalogue.exams.find(exam_id) for d in self.catalogue.queue.of_exam(exam))

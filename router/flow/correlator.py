@@ -4,7 +4,7 @@ Every evaluation starts from all that is known and is safe to repeat; what only 
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -185,8 +185,7 @@ class Correlator:
             self._catalogue.exams.touch({s.exam for s in (*case.siblings, *fresh.siblings)}, now)
             case = replace(case, links=fresh.links, studies=fresh.studies, siblings=fresh.siblings)
         approved_at = self._approved_at(version, now)
-        _, first = self._document(case, versions[0])
-        hold = self._hold(case, key, first, versions, approved_at)
+        hold = self._hold(case, key, self._others(case, versions), versions, approved_at)
         modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
         away = aside(_share_policy(self._config), headers_of(case.studies), modalities, approved_at)
         taken = successive(case.jsons)
@@ -199,6 +198,12 @@ class Correlator:
         document = self._read(case.places[version.document])
         return document, key_of(document, zone=self._config.node.timezone, default_branch=case.branch)
 
+    def _others(self, case: Case, versions: Sequence[JsonVersion]) -> list[ExamKey]:
+        """The first version and the stale ones: an ExamId that came with another patient is a doubt in any order."""
+        counted = {version.document for version in versions}
+        stale = [version for version in case.jsons if version.document not in counted]
+        return [self._document(case, version)[1] for version in (versions[0], *stale)]
+
     def _approved_at(self, version: JsonVersion, now: datetime) -> datetime | None:
         if not version.approved:
             return None
@@ -207,9 +212,9 @@ class Correlator:
         return approval_instant(version.approve_time, version.arrived, self._config.reports.clock_tolerance, now)
 
     def _hold(
-        self, case: Case, key: ExamKey, first: ExamKey, versions: list[JsonVersion], approved_at: datetime | None
+        self, case: Case, key: ExamKey, others: list[ExamKey], versions: list[JsonVersion], approved_at: datetime | None
     ) -> str:
-        if found := doubts(case, key, first, identity_policy(self._config.identity)):
+        if found := doubts(case, key, others, identity_policy(self._config.identity)):
             return "identity: " + "; ".join(found)
         if withdrawn(versions):
             return _WITHDRAWN

@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -237,10 +237,9 @@ def steps(chance: random.Random, order: Sequence[str]) -> list[Step]:
 
 
 @pytest.fixture(autouse=True)
-def haste(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def haste(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is lost here, power is not."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
-    yield
 
 
 @pytest.mark.parametrize("seed", range(20))
