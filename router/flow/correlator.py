@@ -109,9 +109,7 @@ class Correlator:
         self._journal = journal
         self._clock = clock
         self._joining = Joining(catalogue.exams, config.identity, journal)
-        self._read: Callable[[str], dict[str, object]] = functools.lru_cache(256)(
-            lambda place: references.read(storage.reports.read(place))
-        )
+        self._known: Callable[[str, str], tuple[dict[str, object], ExamKey]] = functools.lru_cache(256)(self._load)
 
     def reconsider(self) -> None:
         """Have every exam evaluated whose report waits for its JSON or was refused: what fills it may have changed."""
@@ -163,7 +161,7 @@ class Correlator:
 
     def document(self, case: Case) -> Mapping[str, object]:
         """The exam JSON that counts, as the RIS gave it."""
-        return self._read(case.places[successive(case.jsons)[-1].document])
+        return self._document(case, successive(case.jsons)[-1])[0]
 
     # -- what is known
 
@@ -195,8 +193,11 @@ class Correlator:
         return Assessment(case, key, document, version, pdf, approved_at, hold, doubted, away, images, now)
 
     def _document(self, case: Case, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
-        document = self._read(case.places[version.document])
-        return document, key_of(document, zone=self._config.node.timezone, default_branch=case.branch)
+        return self._known(case.places[version.document], case.branch)
+
+    def _load(self, place: str, branch: str) -> tuple[dict[str, object], ExamKey]:
+        document = self._references.read(self._reports.read(place))
+        return document, key_of(document, zone=self._config.node.timezone, default_branch=branch)
 
     def _others(self, case: Case, versions: Sequence[JsonVersion]) -> list[ExamKey]:
         """The first version and the stale ones: an ExamId that came with another patient is a doubt in any order."""

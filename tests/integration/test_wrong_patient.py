@@ -115,9 +115,9 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_wrong_patient_in_some_histories(tmp_path: Path) -> None:
-    sent = [whole(tmp_path / str(seed), seed) for seed in range(8)]
-    assert sum(reports for reports, _ in sent) > 2
-    assert sum(images for _, images in sent) > 2
+    sent = [whole(tmp_path / str(seed), seed) for seed in range(4)]
+    assert sum(reports for reports, _ in sent) > 1
+    assert sum(images for _, images in sent) > 1
 
 
 @pytest.fixture
@@ -127,9 +127,9 @@ def config(tmp_path: Path) -> Config:
 
 
 def test_no_wrong_patient_in_hundreds_of_histories_in_memory(config: Config) -> None:
-    reports, images = in_memory(range(300), config)
-    assert reports > 100
-    assert images > 100
+    reports, images = in_memory(range(150), config)
+    assert reports > 50
+    assert images > 50
 
 
 def person(number: int, exam: int, **changes: Any) -> Json:
