@@ -25,7 +25,7 @@ from router.correlate.naming import doubt, identifiers, words
 from router.correlate.renewal import Fingerprint, renewal
 from router.correlate.versions import JsonVersion, PdfVersion, successive
 from router.events import Journal
-from router.exam.key import ExamKey, approved, key_of
+from router.exam.key import ExamKey, approved
 from router.flow.correlator import Correlator, images_of
 from router.flow.intake import Dropped, Intake
 from router.flow.references import References
@@ -390,7 +390,7 @@ class NodeInMemory:
         stem, kind = name.split(".")
         key, said = None, None
         if kind == "json":
-            key = key_of(self._references.read(data), zone=self.config.node.timezone, default_branch="01")
+            key = self._references.key(self._references.read(data), "01")
         else:
             said = words(data.decode())
         digest, now = hashlib.sha256(data).hexdigest(), self.clock.now()

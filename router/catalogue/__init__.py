@@ -11,6 +11,7 @@ from router.catalogue.history import History
 from router.catalogue.instances import Instances
 from router.catalogue.ledger import Accounts
 from router.catalogue.members import Members
+from router.catalogue.nodes import Nodes
 from router.catalogue.notes import Notes
 from router.catalogue.queue import Queue
 from router.catalogue.uploads import Uploads
@@ -34,6 +35,7 @@ class Catalogue:
     uploads: Uploads
     history: History
     alarms: Alarms
+    nodes: Nodes
 
 
 def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
@@ -45,4 +47,5 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
     return Catalogue(
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
+        Nodes(engine),
     )  # fmt: skip
