@@ -4,7 +4,7 @@ Every evaluation starts from all that is known and is safe to repeat; what only 
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -191,7 +191,7 @@ class Correlator:
             self._catalogue.exams.touch({s.exam for s in (*case.siblings, *fresh.siblings)}, now)
             case = replace(case, links=fresh.links, studies=fresh.studies, siblings=fresh.siblings)
         approved_at = self._approved_at(version, now)
-        hold = self._hold(case, key, self._others(case, versions), versions, approved_at)
+        hold = self._hold(case, key, self._others(case, version), versions, approved_at)
         modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
         away = aside(_share_policy(self._config), headers_of(case.studies), modalities, approved_at)
         taken = successive(case.jsons)
@@ -207,11 +207,9 @@ class Correlator:
         document = self._references.read(self._reports.read(place))
         return document, self._references.key(document, branch)
 
-    def _others(self, case: Case, versions: Sequence[JsonVersion]) -> list[ExamKey]:
-        """The first version and the stale ones: an ExamId that came with another patient is a doubt in any order."""
-        counted = {version.document for version in versions}
-        stale = [version for version in case.jsons if version.document not in counted]
-        return [self._document(case, version)[1] for version in (versions[0], *stale)]
+    def _others(self, case: Case, version: JsonVersion) -> list[ExamKey]:
+        """All other versions, stale ones too: an ExamId that came with another patient is a doubt in any order."""
+        return [self._document(case, other)[1] for other in case.jsons if other.document != version.document]
 
     def _approved_at(self, version: JsonVersion, now: datetime) -> datetime | None:
         if not version.approved:

@@ -61,7 +61,7 @@ def _outdated(uid: str, how: str, key: ExamKey, found: Sequence[str]) -> bool:
 def doubts(case: Case, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy) -> list[str]:
     """Every reason to doubt that exam and studies are of one patient.
 
-    `others` are the exam's first version and the stale ones.
+    `others` are the exam's other versions, whether they ever counted or not.
     """
     found = [study.doubt for study in case.studies.values() if study.doubt]
     strangers = (other for other in others if not same_patient(other.patient, key.patient, policy))

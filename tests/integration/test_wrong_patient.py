@@ -160,6 +160,13 @@ def test_an_older_version_of_another_patient_brings_no_pdf_to_a_reused_exam_id(t
     assert (found.state, found.held_by) == (State.HELD, "identity")
 
 
+def test_an_exam_id_that_was_another_patients_meanwhile_takes_no_pdf_of_that_one(tmp_path: Path) -> None:
+    first, last = person(1, 1, minute=1), person(1, 1, minute=3)
+    meanwhile = person(0, 0, exam_id="V1", minute=2)
+    node, _ = bring(tmp_path, first, meanwhile, last, Pdf("r0", 0, "\n%of 0"))
+    assert not node.cloud.reports
+
+
 @pytest.mark.torture
 @pytest.mark.parametrize("part", range(20))
 def test_no_wrong_patient_in_a_hundred_thousand_histories_in_memory(config: Config, part: int) -> None:
