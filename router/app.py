@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router import worker
+from router.admin.audit import Audit
 from router.admin.health import HealthServer
+from router.admin.syslog import Syslog
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.restore import has_database
 from router.clock import Clock
 from router.config import Config, Destination, DicomDestination, HttpDestination
 from router.crypto import selftest
+from router.crypto.symmetric import sm3
 from router.crypto.keys import read_secret
 from router.dicom.admission import Admission
 from router.dicom.client import StorageClient
@@ -50,6 +53,7 @@ from router.states import State
 from router.storage import open_storage
 from router.storage.estate import Estate
 from router.storage.lock import lock
+from router.storage.trail import Trail
 from router.storage.pins import strange
 
 _GRACE_SECONDS = 25.0
@@ -80,7 +84,10 @@ class Node:
         self._clock = clock
         self._owner = config.node.owner
         self._workers = config.receive.workers or len(os.sched_getaffinity(0))
-        self._journal = Journal(log_event)
+        trail = Trail(config.node.data / "audit" / self._owner, sm3)
+        self._audit = Audit(trail, self._owner, clock, config.retention.audit)
+        self._syslog = Syslog(config.audit.syslog, trail, self._owner) if config.audit.syslog else None
+        self._journal = Journal(log_event, self._audit.take)
         self._references = References(config)
         self._read_by = RisMapping()
         self._storage = open_storage(config.node.data, self._owner)
@@ -131,6 +138,9 @@ class Node:
         self._correlator.reconsider()
         self._drain_incoming()
         self._journal.subscribe(self._wake_lanes)
+        self._audit.start()
+        if self._syslog is not None:
+            self._syslog.start()
         self._pickup.watch.start()
         for loop in self._loops:
             loop.start()
@@ -166,6 +176,9 @@ class Node:
         self._health.stop()
         self._membership.leave()
         self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
+        self._audit.stop()
+        if self._syslog is not None:
+            self._syslog.stop()
         if unfinished:
             _log.warning("%d unfinished piece(s) of work are taken up at the next start", len(unfinished))
         self._catalogue.engine.close_thread()
@@ -375,6 +388,7 @@ class Node:
 
     def _note_received(self, outcome: Received | Refused) -> None:
         if isinstance(outcome, Received):
+            self._audit.count(outcome)
             self._storage.incoming.wake()
         else:
             fields = {"calling_ae": outcome.calling_ae, "address": outcome.address}

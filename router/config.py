@@ -340,6 +340,23 @@ class Retention(_Section):
     audit: Duration = timedelta(days=1095)
 
 
+class Syslog(_Section):
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 6514
+    tls: Tls | None = None
+    allow_plain: bool = False
+
+    @model_validator(mode="after")
+    def _plain_only_on_loopback(self) -> "Syslog":
+        if self.tls is None and not self.allow_plain and not is_loopback(self.host):
+            raise ValueError(f"host {self.host!r} is beyond loopback: set tls, or allow_plain = true")
+        return self
+
+
+class Audit(_Section):
+    syslog: Syslog | None = None
+
+
 class Admin(_Section):
     host: str = "127.0.0.1"
     port: Port = 8080
@@ -368,6 +385,7 @@ class Config(_Section):
     database: Database = Database()
     destination: tuple[Destination, ...] = ()
     retention: Retention = Retention()
+    audit: Audit = Audit()
     admin: Admin = Admin()
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The audit: a subscriber of the journal that writes audit messages to the trail, and sends them on.
+"""The audit: a subscriber of the journal that writes audit messages to the trail.
 
 Messages wait in memory for a moment and are made durable together; a node that is killed loses that moment at most.
 """
@@ -7,7 +7,6 @@ import logging
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from router.admin.messages import Entry, entry_of, message, transferred
@@ -20,20 +19,15 @@ _MOMENT = 0.5  # seconds
 _ROUND = 60.0  # seconds over which received instances are counted together
 _log = logging.getLogger("router")
 
-Forward = Callable[[list[str]], None]
-
 
 class Audit:
-    """Of one node. `forward` sends messages on, to a syslog server; it must not raise."""
+    """Of one process, in the node's name. Without `start` nothing is written before `stop`."""
 
-    def __init__(
-        self, trail: Trail, node: str, clock: Clock, keep: timedelta, forward: Forward = lambda messages: None
-    ) -> None:
+    def __init__(self, trail: Trail, node: str, clock: Clock, keep: timedelta) -> None:
         self._trail = trail
         self._node = node
         self._clock = clock
         self._keep = keep
-        self._forward = forward
         self._waiting: queue.SimpleQueue[Entry] = queue.SimpleQueue()
         self._received: Counter[tuple[str, str, str]] = Counter()
         self._lock = threading.Lock()
@@ -68,8 +62,7 @@ class Audit:
         """Write what waits; `flush` also what is still being counted."""
         now = self._clock.now()
         entries = self._drained() + self._counted(now, flush=flush)
-        messages = [message(entry, self._node) for entry in entries]
-        self._unwritten += messages
+        self._unwritten += [message(entry, self._node) for entry in entries]
         if not self._unwritten:
             return
         try:
@@ -79,7 +72,6 @@ class Audit:
         else:
             self._unwritten.clear()
             self._trail.purge((now - self._keep).date())
-        self._forward(messages)
 
     def _run(self) -> None:
         while not self._stopping.wait(_MOMENT):

@@ -44,6 +44,7 @@ class How(Enum):
     START = Code("110120", "Application Start")
     STOP = Code("110121", "Application Stop")
     NODE_AUTHENTICATION = Code("110126", "Node Authentication")
+    SECURITY_CONFIGURATION = Code("110129", "Security Configuration")
     SOFTWARE_CONFIGURATION = Code("110131", "Software Configuration")
     RESTRICTED_FUNCTION = Code("110132", "Use of Restricted Function")
 
@@ -166,6 +167,10 @@ def _configured(event: Event, by: Participant, _: str) -> Entry:
     return Entry(event.at, What.SECURITY, event.text, [by], how=How.SOFTWARE_CONFIGURATION)
 
 
+def _pinned(event: Event, by: Participant, _: str) -> Entry:
+    return Entry(event.at, What.SECURITY, event.text, [by], "U", How.SECURITY_CONFIGURATION)
+
+
 def _refused(event: Event, by: Participant, node: str) -> Entry:
     title, address = str(event.fields.get("calling_ae", "")), str(event.fields.get("address", ""))
     if not address:  # a file of the drop folder
@@ -197,6 +202,7 @@ _TELLING: Mapping[Kind, _Telling] = {
     Kind.STOPPED: _activity(How.STOP),
     Kind.CONFIGURED: _configured,
     Kind.RELOADED: _configured,
+    Kind.PINNED: _pinned,
     Kind.REFUSED: _refused,
     Kind.ALARM: _alarm,
     Kind.CLEARED: _alarm,

@@ -46,16 +46,16 @@ class Trail:
     """The files below `folder`. `digest` makes the seals."""
 
     def __init__(self, folder: Path, digest: Digest) -> None:
-        self._folder = folder
+        self.folder = folder
         self._digest = digest
 
     def append(self, messages: Sequence[str], at: datetime) -> None:
         """Add the messages durably. OSError when they cannot be written, or another process does not let us."""
-        make_folder(self._folder)
-        with take(self._folder / _LOCK, _PATIENCE) as alone:
+        make_folder(self.folder)
+        with take(self.folder / _LOCK, _PATIENCE) as alone:
             if not alone:
                 raise TimeoutError("the audit trail is locked")
-            path = max([self._folder / f"{at:%Y-%m-%d}.jsonl", *self._files()])  # a clock set back keeps the order
+            path = max([self.folder / f"{at:%Y-%m-%d}.jsonl", *self._files()])  # a clock set back keeps the order
             last = self._last()
             lines = []
             for message in messages:
@@ -67,6 +67,14 @@ class Trail:
         """Every record, the oldest first; ValueError at a line that is none."""
         for path in self._files():
             yield from map(_record, _lines(path))
+
+    def after(self, n: int) -> Iterator[Record]:
+        """The records that follow number `n`; earlier days are not read again."""
+        files = self._files()
+        firsts = [_first(path) for path in files]
+        begin = max((i for i, first in enumerate(firsts) if first is not None and first <= n + 1), default=0)
+        for path in files[begin:]:
+            yield from (record for record in map(_record, _lines(path)) if record.n > n)
 
     def verify(self) -> Verified:
         """Go along the chain. What retention removed before the first record cannot be judged."""
@@ -99,7 +107,7 @@ class Trail:
             yield f"record {record.n} does not follow record {last.n}"
 
     def _files(self) -> list[Path]:
-        return sorted(self._folder.glob("*.jsonl"))
+        return sorted(self.folder.glob("*.jsonl"))
 
     def _last(self) -> Record | None:
         for path in reversed(self._files()):
@@ -122,7 +130,7 @@ class Trail:
             file.flush()
             os.fsync(file.fileno())
         if new:
-            sync_folder(self._folder)
+            sync_folder(self.folder)
 
 
 def _line(record: Record) -> bytes:
@@ -140,6 +148,12 @@ def _lines(path: Path) -> Iterator[bytes]:
     """Whole lines: what a crash left of a further one was never entered."""
     with path.open("rb") as file:
         yield from (line for line in file if line.endswith(b"\n"))
+
+
+def _first(path: Path) -> int | None:
+    """The number of the file's first record; None when it has none."""
+    line = next(_lines(path), None)
+    return None if line is None else _record(line).n
 
 
 def _last_line(path: Path) -> bytes | None:
