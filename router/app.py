@@ -4,6 +4,7 @@ import logging
 import os
 import random
 import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -33,6 +34,7 @@ from router.flow.intake import Intake
 from router.flow.loop import Loop, Step
 from router.flow.pickup import Pickup
 from router.flow.references import References
+from router.flow.retention import Retention
 from router.flow.rules import SeriesRules
 from router.flow.selection import Selection
 from router.flow.sending import ImagesSender, ReportSender
@@ -45,6 +47,7 @@ from router.storage.lock import lock
 _GRACE_SECONDS = 25.0
 _IDLE_SECONDS = 1.0
 _CORRELATING = 1 / 5  # of the time
+_PURGING = 1 / 4  # of the time
 _LEASE_ROUND_SECONDS = 10.0
 _log = logging.getLogger("router")
 
@@ -82,6 +85,10 @@ class Node:
         self._selection = Selection(config.identity, self._catalogue, lambda: self._rules.book, self._journal)
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
+        self._filing = threading.Lock()
+        self._retention = Retention(
+            config, self._catalogue.purge, self._storage.studies, self._journal, clock, self._free, self._filing
+        )
         known = (self._catalogue, self._storage, self._selection, self._journal, clock)
         self._correlator = Correlator(config, self._references, *known)
         exams = self._catalogue.exams
@@ -224,6 +231,7 @@ class Node:
             self._correlating,
             *(loop for _, loop in self._sending),
             self._loop("leases", self._keep_leases),
+            self._loop("retention", self._retention.step, share=_PURGING),
         ]
 
     def _loop(
@@ -235,7 +243,8 @@ class Node:
     # -- steps: each returns the seconds to rest
 
     def _catalogue_step(self) -> float:
-        found = self._cataloguer.run_batch()
+        with self._filing:
+            found = self._cataloguer.run_batch()
         if found:
             self._correlating.wake()
         return 0.0 if found else _IDLE_SECONDS
@@ -306,8 +315,11 @@ class Node:
                 if (lane.destination, lane.channel) == place:
                     loop.wake()
 
+    def _free(self) -> int:
+        return shutil.disk_usage(self._config.node.data).free
+
     def _report(self) -> Mapping[str, object]:
-        free = shutil.disk_usage(self._config.node.data).free
+        free = self._free()
         room = free > self._config.receive.min_free
         return {"ok": room, "node": self._owner, "free_bytes": free, "receiving": room}
 
