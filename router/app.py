@@ -26,6 +26,7 @@ from router.dicom.store import Received, Refused
 from router.dicom.wire import Limits
 from router.errors import ConfigurationError
 from router.events import Event, Journal, Kind, log_event
+from router.flow.backing import Backing
 from router.flow.cataloguer import Cataloguer
 from router.flow.commitment import Asker, CommitmentReports
 from router.flow.correlator import Correlator
@@ -85,7 +86,7 @@ class Node:
         self._selection = Selection(config.identity, self._catalogue, lambda: self._rules.book, self._journal)
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
-        self._filing = threading.Lock()
+        self._filing, self._stopping = threading.Lock(), threading.Event()
         self._retention = Retention(
             config, self._catalogue.purge, self._storage.studies, self._journal, clock, self._free, self._filing
         )
@@ -140,6 +141,7 @@ class Node:
     def stop(self) -> None:
         """Stop accepting, finish what is in flight, give leases back; within 30 s."""
         until = time.monotonic() + _GRACE_SECONDS
+        self._stopping.set()
         self._dispatcher.stop()
         self._pickup.stop()
         self._server.stop(_GRACE_SECONDS / 2)
@@ -225,7 +227,10 @@ class Node:
 
     def _make_loops(self) -> list[Loop]:
         incoming, watch = self._storage.incoming, self._pickup.watch
+        backing = Backing(self._config, self._clock, self._stopping.is_set)
+        backups = [] if self._config.database.url else [self._loop("backup", backing.step)]
         return [
+            *backups,
             self._loop("cataloguer", self._catalogue_step, incoming.wait, incoming.wake),
             self._loop("drop folder", self._pick_up, watch.wait, watch.wake),
             self._correlating,

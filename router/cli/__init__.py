@@ -20,6 +20,7 @@ COMMANDS = {
     "classify": "What the series rules make of files, and why; what other rules would change.",
     "codes": "The code tables of the exam JSON, and the values that none of them knows.",
     "verify": "Files against the index: missing, corrupt, unindexed.",
+    "backup": "Copies of the database: now, listed, put back.",
     "keys": "Key pairs and an API key for trying out; key ids.",
     "platform": "The reference platform: the receiving side.",
 }
