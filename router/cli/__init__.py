@@ -21,6 +21,7 @@ COMMANDS = {
     "codes": "The code tables of the exam JSON, and the values that none of them knows.",
     "verify": "Files against the index: missing, corrupt, unindexed.",
     "backup": "Copies of the database: now, listed, put back.",
+    "quarantine": "What cannot be filed: list, show, delete.",
     "keys": "Key pairs and an API key for trying out; key ids.",
     "platform": "The reference platform: the receiving side.",
 }
