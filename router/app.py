@@ -26,6 +26,7 @@ from router.dicom.store import Received, Refused
 from router.dicom.wire import Limits
 from router.errors import ConfigurationError
 from router.events import Event, Journal, Kind, log_event
+from router.exam.mapping import RisMapping
 from router.flow.backing import Backing
 from router.flow.cataloguer import Cataloguer
 from router.flow.commitment import Asker, CommitmentReports
@@ -50,6 +51,7 @@ _IDLE_SECONDS = 1.0
 _CORRELATING = 1 / 5  # of the time
 _PURGING = 1 / 4  # of the time
 _LEASE_ROUND_SECONDS = 10.0
+_OPEN = (State.WAITING, State.READY, State.DEFERRED, State.HELD, State.FAILED)
 _log = logging.getLogger("router")
 
 
@@ -74,6 +76,7 @@ class Node:
         self._workers = config.receive.workers or len(os.sched_getaffinity(0))
         self._journal = Journal(log_event)
         self._references = References(config)
+        self._read_by = RisMapping()
         self._storage = open_storage(config.node.data, self._owner)
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
         with suppress(OSError):  # a share that does not answer is an alarm of the scan; images go on without it
@@ -113,9 +116,7 @@ class Node:
         now = self._clock.now()
         self._storage.incoming.sweep(self._workers)
         self._catalogue.queue.take_back(self._owner, now)
-        if self._config.reports.mapping is not None:
-            waiting = self._catalogue.queue.in_state([State.WAITING])
-            self._intake.reread({delivery.exam for delivery in waiting})
+        self._reread()
         self._correlator.reconsider()
         self._drain_incoming()
         self._journal.subscribe(self._wake_lanes)
@@ -255,29 +256,42 @@ class Node:
         return 0.0 if found else _IDLE_SECONDS
 
     def _pick_up(self) -> float:
+        self._reread()
         rest = self._pickup.step()
         self._correlating.wake()
         return rest
 
+    def _reread(self) -> None:
+        """Where the mapping file has changed, what waits says something else.
+
+        A step of the drop folder's own: what was read by the former one is entered by then.
+        """
+        mapping = self._references.mapping
+        if mapping != self._read_by:
+            self._intake.reread({delivery.exam for delivery in self._catalogue.queue.in_state(_OPEN)})
+            self._read_by = mapping
+
     def _correlate(self) -> float:
-        self._refresh_tables()
+        self._refresh_references()
         if self._correlator.run_due():
             return 0.0
         following = self._catalogue.exams.next_check()
         now = self._clock.now()
         return _IDLE_SECONDS if following is None else min(max((following - now).total_seconds(), 0.01), _IDLE_SECONDS)
 
-    def _refresh_tables(self) -> None:
+    def _refresh_references(self) -> None:
         try:
             if self._references.refresh():
-                self._record_tables(Kind.CLEARED, "the code tables can be read")
-                self._journal.record(Event(self._clock.now(), Kind.CONFIGURED, "changed code tables are in use"))
+                self._record_references(Kind.CLEARED, "code tables and mapping file can be read")
+                text = "changed code tables or a changed mapping file are in use"
+                self._journal.record(Event(self._clock.now(), Kind.CONFIGURED, text))
                 self._correlator.reconsider()
+                self._pickup.watch.wake()
         except ConfigurationError as error:
-            text = "the changed code tables have faults, the former stay in use: " + "; ".join(error.faults)
-            self._record_tables(Kind.ALARM, text)
+            text = "changed code tables or mapping file have faults, the former stay in use: " + "; ".join(error.faults)
+            self._record_references(Kind.ALARM, text)
 
-    def _record_tables(self, kind: Kind, text: str) -> None:
+    def _record_references(self, kind: Kind, text: str) -> None:
         event = Event(self._clock.now(), kind, text, alarm=Alarm.SETTINGS, subject="code tables")
         self._journal.record(event)
 

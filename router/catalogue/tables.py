@@ -227,6 +227,7 @@ class Document(Model):
     approved = BooleanField(default=False)
     content = CleanTextField(default="")
     reported = CleanTextField(default="")
+    named = CleanTextField(default="")
     stale = BooleanField(default=False)
     vouched = BooleanField(default=False)
     confirmed = IntegerField(null=True)

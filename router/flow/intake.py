@@ -19,7 +19,7 @@ from router.correlate.join import JoinedBy
 from router.correlate.naming import words
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
-from router.exam.key import ExamKey, key_of
+from router.exam.key import ExamKey
 from router.flow.references import References
 from router.reports import pdf, pickup
 from router.reports.reader import Readers
@@ -117,8 +117,7 @@ class Intake:
         stem = pickup.stem_of(self._folder, seen.path)
         key, said = None, None
         if _kind(seen) == "json":
-            document = self._references.read(data)
-            key = key_of(document, zone=self._config.node.timezone, default_branch=self._branch(stem))
+            key = self._references.key(self._references.read(data), self._branch(stem))
         elif isinstance(text := texts[seen], InvalidData):
             raise text
         elif self._config.reports.pdf_text_check:
@@ -272,11 +271,11 @@ class Intake:
         for exam in exams:
             case = self._exams.case(exam)
             for version in case.jsons:
-                data, branch = self._reports.read(case.places[version.document]), case.branch
                 try:
-                    key = key_of(self._references.read(data), zone=self._config.node.timezone, default_branch=branch)
-                except InvalidData:
-                    continue
+                    document = self._references.read(self._reports.read(case.places[version.document]))
+                    key = self._references.key(document, case.branch)
+                except (InvalidData, OSError):
+                    continue  # evaluating the exam tells of it; the others must not wait for it
                 if self._exams.restate(version.document, key, *reported(key)):
                     self._exams.touch([exam], self._clock.now())
 

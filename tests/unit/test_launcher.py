@@ -37,19 +37,7 @@ def stamped(launch: ModuleType, extras: str) -> None:
 
 
 def test_every_command_is_a_link_to_the_launcher() -> None:
-    for name in (
-        "demo",
-        "test",
-        "check",
-        "run",
-        "queue",
-        "keys",
-        "platform",
-        "validate",
-        "verify",
-        "backup",
-        "quarantine",
-    ):
+    for name in "demo test check run queue keys platform validate verify backup quarantine".split():
         link = SCRIPTS / name
         assert link.is_symlink()
         assert os.access(link, os.X_OK)
