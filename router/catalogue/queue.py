@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from router.catalogue.dialect import Engine, portions
@@ -43,6 +43,7 @@ class Delivery:
 
 # A person may ask for any number; this is the largest that both engines compare.
 _LARGEST = 2**63 - 1
+_LAST = datetime.max.replace(tzinfo=UTC)
 _COLUMNS = [getattr(Row, f.name) for f in fields(Delivery)]
 
 
@@ -80,7 +81,7 @@ class Queue:
             # One state after the other, each in the order of its index: nothing that is not shown is read.
             for state in states:
                 found += self._first_of(state, destination, limit)
-            found.sort(key=lambda one: (one.due is None, one.due or one.changed, one.id))
+            found.sort(key=lambda one: (one.due or _LAST, one.id))
             return found[:limit]
         condition = Row.state.in_(list(states))
         return self._select(condition & (Row.destination == destination) if destination else condition)
