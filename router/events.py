@@ -32,6 +32,7 @@ class Kind(StrEnum):
     SENT = "sent"
     CONFIRMED = "confirmed"
     PURGED = "purged"
+    PINNED = "pinned"
     ALARM = "alarm"
     CLEARED = "cleared"
 

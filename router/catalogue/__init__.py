@@ -11,6 +11,7 @@ from router.catalogue.history import History
 from router.catalogue.instances import Instances
 from router.catalogue.ledger import Accounts
 from router.catalogue.members import Members
+from router.catalogue.nodes import Nodes
 from router.catalogue.notes import Notes
 from router.catalogue.purge import Purge
 from router.catalogue.queue import Queue
@@ -36,6 +37,7 @@ class Catalogue:
     history: History
     alarms: Alarms
     purge: Purge
+    nodes: Nodes
 
 
 def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
@@ -48,4 +50,5 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal),
+        Nodes(engine),
     )  # fmt: skip

@@ -134,7 +134,7 @@ def set_aside(data: Path, now: datetime, why: str) -> None:
 
 def sound(path: Path) -> bool:
     """Whether the file is a database of ours and passes SQLite's own check."""
-    if not path.is_file():
+    if not path.is_file() or not path.stat().st_size:  # SQLite would drop the log of an empty one
         return False
     try:
         with closing(sqlite3.connect(path)) as connection:

@@ -17,6 +17,7 @@ from router.catalogue.tables import (
     Document,
     Exam,
     ExamStudy,
+    PdfWord,
     SeenFile,
     Study,
     StudyAccession,
@@ -198,6 +199,16 @@ class Exams:
         query = Document.select(*columns).where(Document.id.in_(found)).order_by(Document.id).tuples()
         return [Waiting(*row) for row in self._engine.run(query)] if found else []
 
+    def waiting_of_studies(self) -> dict[Waiting, list[int]]:
+        """PDFs without an exam that belong to a study by its UID, each with the exams that have the study."""
+        columns = (Document.id, Document.place, ExamStudy.exam)
+        query = PdfWord.select(*columns).join(Document).join(ExamStudy, on=ExamStudy.study_uid == PdfWord.word)
+        where = (PdfWord.kind == "study_uid") & Document.exam.is_null()
+        found: dict[Waiting, list[int]] = {}
+        for document, place, exam in self._engine.run(query.where(where).order_by(Document.id).tuples()):
+            found.setdefault(Waiting(document, place), []).append(exam)
+        return found
+
     def add(self, document: TakenDocument, place: str, exam: int | None, revision: int | None, now: datetime) -> int:
         """Enter a document whose copy is durable at `place`, and have its exam evaluated."""
         vouched = document.words is None or (exam is not None and bool(document.words & self.identifiers(exam)))
@@ -318,6 +329,12 @@ class Exams:
         with self._engine.write():
             self._engine.run(Exam.update(check_at=until).where(Exam.id == exam))
 
+    def put_off_no_longer(self, now: datetime) -> None:
+        """Have every exam evaluated that is to be looked at later."""
+        later = Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.check_at > now)
+        with self._engine.write():
+            self._engine.run(later)
+
     def mark_stale(self, documents: Sequence[int]) -> list[int]:
         """Mark older versions that came late; those that were not marked before are returned."""
         if not documents:
@@ -406,7 +423,7 @@ class Exams:
     def find(self, text: str) -> list[int]:
         """Exams with this ExamId, study UID or file name."""
         linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == text)
-        stem = text.rsplit(".", 1)[0] if text.lower().endswith((".json", ".pdf")) else text
+        stem = text.rsplit(".", 1)[0] if text.lower().endswith((".json", ".pdf", ".hl7")) else text
         named = Document.select(Document.exam).where((Document.stem == stem) | Document.stem.endswith("/" + stem))
         where = (Exam.exam_id == text) | Exam.id.in_(linked) | Exam.id.in_(named.where(Document.exam.is_null(False)))
         return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(where).tuples())]

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
@@ -70,6 +71,10 @@ class Instances:
         for sop, study, version, digest in sorted(rows, key=itemgetter(2)):
             found[sop].append(Known(study, version, digest))
         return found
+
+    def alone_with(self, study_uids: Iterable[str]) -> AbstractContextManager[None]:
+        """While no other node catalogues instances of these studies: of two that find one new, one would be second."""
+        return self._engine.alone_with(study_uids)
 
     def add(self, batch: Sequence[NewInstance]) -> None:
         """Give rows to a batch whose files have their places, and have every exam evaluated that it concerns."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
 
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.namings import Namings
@@ -58,3 +59,9 @@ class Restore:
         approved = Exam.select(Exam.id).where(Exam.approved_at.is_null(False)).tuples()
         known = {row[0] for row in self._engine.run(approved)}
         return going + [one for one in queue.in_state([State.WAITING]) if one.exam in known]
+
+
+def has_database(data: Path) -> bool:
+    """Whether SQLite's file is there and not empty: an empty one is a new database to SQLite, which drops its log."""
+    path = data / "router.db"
+    return path.exists() and path.stat().st_size > 0

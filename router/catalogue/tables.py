@@ -398,7 +398,26 @@ class Upload(Model):
         indexes = ((("delivery", "n"), True),)
 
 
+class NodeRow(Model):
+    """A node, and when it gave its last sign of life, by the database's clock."""
+
+    name = CleanTextField(primary_key=True)
+    seen = InstantField()
+
+    class Meta:
+        table_name = "node"
+
+
+class Duty(Model):
+    """What only one node does at a time, and which; until then no other may, by the database's clock."""
+
+    name = CleanTextField(primary_key=True)
+    node = CleanTextField()
+    until = InstantField()
+
+
 TABLES: tuple[type[Model], ...] = (
     Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Removal, Reference, Exam, ExamStudy, Document,
     ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, Ledger, Commitment, CommitmentItem, Upload,
+    NodeRow, Duty,
 )  # fmt: skip

@@ -124,10 +124,10 @@ def _story(name: str) -> Any:
         with _review(config) as review:
             stories, book = review.stories(name), rulebook(config.series)
             if as_json:
-                print_json([story_json(story, review, book) for story in stories])
+                print_json([story_json(story, review, book, config.node) for story in stories])
                 return
             for story in stories:
-                tell(story, review, book, config.node.timezone)
+                tell(story, review, book, config.node)
 
     return tell_story
 

@@ -5,7 +5,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from router.catalogue.queue import Delivery
+from router.cli.evidence import tell_uploads, upload_json
 from router.cli.tables import console, left, local, show
+from router.config import Node
 from router.flow.review import Line, Review, Story
 from router.model import Channel
 from router.series.classify import Rulebook
@@ -21,8 +23,9 @@ _NEEDS = {
 }
 
 
-def tell(story: Story, review: Review, book: Rulebook, zone: ZoneInfo) -> None:
+def tell(story: Story, review: Review, book: Rulebook, node: Node) -> None:
     """Print the story."""
+    zone = node.timezone
     case, out = story.case, console()
     out.print(f"[bold]Exam {case.exam_id}[/bold] (branch {case.branch}, number {case.exam} of this node)")
     for line in story.lines:
@@ -40,9 +43,7 @@ def tell(story: Story, review: Review, book: Rulebook, zone: ZoneInfo) -> None:
         if line.delivery.channel == Channel.IMAGES:
             _tell_ledger(line.delivery, review)
             _tell_requests(line.delivery, review, zone)
-    if story.uploads:
-        uploads = [(str(u.n), u.idem, local(u.confirmed, zone), u.receipt or "-") for u in story.uploads]
-        show("Uploads", ("Revision", "idem", "Confirmed", "Receipt"), uploads)
+    tell_uploads(story.uploads, node.data, zone)
     events = [(local(e.at, zone), str(e.kind), str(e.delivery or ""), e.text, e.who) for e in story.events]
     show("Events", ("When", "What", "Delivery", "", "Who"), events)
 
@@ -81,7 +82,7 @@ def _tell_requests(one: Delivery, review: Review, zone: ZoneInfo) -> None:
         show(f"Storage commitment asked of {one.destination}, no report yet", columns, rows)
 
 
-def story_json(story: Story, review: Review, book: Rulebook) -> dict[str, Any]:
+def story_json(story: Story, review: Review, book: Rulebook, node: Node) -> dict[str, Any]:
     """The story as one JSON object."""
     case = story.case
     return {
@@ -105,7 +106,7 @@ def story_json(story: Story, review: Review, book: Rulebook) -> dict[str, Any]:
             for uid in case.studies
             for one in review.series(uid, book)
         ],
-        "uploads": [{"revision": u.n, "idem": u.idem, "receipt": u.receipt or None} for u in story.uploads],
+        "uploads": [upload_json(upload, node.data) for upload in story.uploads],
         "events": [
             {"at": e.at.isoformat(), "kind": e.kind, "delivery": e.delivery, "text": e.text, "who": e.who}
             for e in story.events

@@ -49,6 +49,7 @@ class Ask:
     number: int
     called: str
     calling: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,8 @@ def _parts(values: dict[str, Any]) -> dict[str, Any]:
     """The values of a message with the records that it holds."""
     if "limits" in values:
         tls = values["tls"]
-        return values | {"limits": Limits(**values["limits"]), "tls": Tls(**tls) if tls else None}
+        limits = values["limits"] | {"proxies": tuple(values["limits"]["proxies"])}
+        return values | {"limits": Limits(**limits), "tls": Tls(**tls) if tls else None}
     if values.get("rejection"):
         return values | {"rejection": Rejection(**values["rejection"])}
     if "report" in values:

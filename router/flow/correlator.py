@@ -172,10 +172,11 @@ class Correlator:
     # -- what is known
 
     def _versions(self, case: Case) -> list[JsonVersion]:
-        """The versions that counted; all of them approved where the RIS exports nothing else."""
+        """The versions that counted; all approved where the RIS exports nothing else, but HL7, which says it itself."""
         versions = successive(case.jsons)
         if self._config.reports.approved_only:
-            return [replace(version, approved=True) for version in versions]
+            hl7 = {document for document, place in case.places.items() if place.endswith(".hl7")}
+            return [v if v.document in hl7 else replace(v, approved=True) for v in versions]
         return versions
 
     def _assess(self, case: Case, versions: list[JsonVersion], behind: datetime | None, now: datetime) -> Assessment:

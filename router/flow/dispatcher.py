@@ -14,7 +14,7 @@ from router.catalogue import Catalogue
 from router.catalogue.queue import Delivery
 from router.clock import Clock
 from router.deadlines import slack
-from router.errors import IntegrityError, PermanentError, TransientError, traceback_of
+from router.errors import IntegrityError, PermanentError, RouterError, TransientError, Unproven, traceback_of
 from router.events import Event, Journal, Kind
 from router.flow.document import told_by_platform
 from router.flow.sending import Ending, Sender
@@ -45,6 +45,7 @@ class Dispatcher:
         self._clock = clock
         self._stopping = threading.Event()
         self._in_flight: set[int] = set()
+        self._unsettled: list[Delivery] = []
 
     def stop(self) -> None:
         """Finish what is in flight, claim nothing more."""
@@ -61,6 +62,9 @@ class Dispatcher:
         self._in_flight.add(delivery.id)
         try:
             self._settle(delivery, self._carry_out(delivery, lane.sender))
+        except RouterError:
+            self._unsettled.append(delivery)
+            raise
         finally:
             self._in_flight.discard(delivery.id)
         return True
@@ -74,6 +78,8 @@ class Dispatcher:
                 self._clear_alarms(delivery, now)
 
     def _clear_alarms(self, delivery: Delivery, now: datetime) -> None:
+        if delivery.channel == Channel.REPORT:
+            self._record_proof(Kind.CLEARED, delivery, "an answer is proved to be the platform's")
         of_images = _COMMITMENT if delivery.channel == Channel.IMAGES else ()
         for one in self._catalogue.alarms.standing(delivery.exam):
             if one.delivery == delivery.id or one.alarm in of_images:
@@ -84,9 +90,17 @@ class Dispatcher:
     def keep_leases(self) -> None:
         """Extend the leases of what is in flight here, take back what ran out, wake what was deferred until now."""
         now = self._clock.now()
+        self._give_back(now)
         self._catalogue.queue.renew(self._owner, list(self._in_flight), now, LEASE)
         self._catalogue.queue.take_back(None, now)
         self._catalogue.queue.promote(now)
+
+    def _give_back(self, now: datetime) -> None:
+        """What ended while the database took nothing: it need not wait until its lease runs out."""
+        while self._unsettled:
+            why = "how it ended could not be written down"
+            self._catalogue.queue.move(self._unsettled[-1], State.READY, now, why, changes=_GIVEN_BACK)
+            self._unsettled.pop()
 
     def _carry_out(self, delivery: Delivery, sender: Sender) -> Ending:
         try:
@@ -95,7 +109,7 @@ class Dispatcher:
             words = told_by_platform(error.faults)
             return Ending(State.FAILED, error.message, {"error": f"{error}: {words}" if words else str(error)})
         except IntegrityError as error:
-            self._record(Kind.ALARM, delivery, error.message, Alarm.INTEGRITY)
+            self._distrust(delivery, error)
             return self._deferred(delivery, TransientError(str(error)))
         except TransientError as error:
             return self._deferred(delivery, error)
@@ -130,6 +144,17 @@ class Dispatcher:
         subject = f"delivery {delivery.id}" if alarm else ""
         event = Event(now, kind, text, "node", delivery.exam, delivery.id, None, place, alarm, subject)
         self._journal.record(event)
+
+    def _distrust(self, delivery: Delivery, error: IntegrityError) -> None:
+        if isinstance(error, Unproven):
+            self._record_proof(Kind.ALARM, delivery, str(error))
+        else:
+            self._record(Kind.ALARM, delivery, error.message, Alarm.INTEGRITY)
+
+    def _record_proof(self, kind: Kind, delivery: Delivery, text: str) -> None:
+        """Whether a platform's answers are its own concerns the destination, not one exam."""
+        subject = f"destination {delivery.destination}"
+        self._journal.record(Event(self._clock.now(), kind, text, alarm=Alarm.CRYPTO, subject=subject))
 
 
 _COMMITMENT = (Alarm.COMMITMENT, Alarm.COMMITMENT_SILENCE)

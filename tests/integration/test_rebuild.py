@@ -13,6 +13,8 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
+from desk import printed
+from hl7_messages import oru
 from router.alarms import Alarm
 from router.app import Node
 from router.catalogue import Catalogue, open_catalogue
@@ -322,3 +324,32 @@ def test_a_damaged_backup_is_passed_over(place: Place) -> None:
     with pytest.raises(InvalidData):
         Backups(data).put_back(bad.path, now)
     assert {line.delivery.state for line in place.review.listed([], None, None)} == {State.READY}
+
+
+def test_an_hl7_message_is_read_again_and_comes_again_without_effect(place: Place) -> None:
+    pdf = printed("report of HL7_1")
+    place.drop("m.hl7", oru(exam_id="HL7_1", accession="A9", pdf=pdf).encode())
+    for file in place.config.node.data.glob("router.db*"):
+        file.unlink()
+    place.reopen()
+    assert place.rebuild().unreadable == ()
+    place.drop("again.hl7", oru(exam_id="HL7_1", accession="A9", pdf=pdf, control="M2").encode())
+    (exam,) = place.catalogue.exams.find("HL7_1")
+    case = place.catalogue.exams.case(exam)
+    assert (len(case.jsons), len(case.pdfs)) == (1, 1)
+    assert case.jsons[0].approved
+
+
+def test_a_database_cut_to_nothing_is_no_new_one_and_its_log_is_set_aside_with_it(place: Place) -> None:
+    place.catalogue.engine.close_thread()
+    data = place.config.node.data
+    place.receive("1.2.3.4")
+    log = b"the log that SQLite would drop"
+    (data / "router.db").write_bytes(b"")
+    (data / "router.db-wal").write_bytes(log)
+    with pytest.raises(ConfigurationError, match="database is missing or empty"):
+        Node(place.config, SystemClock())
+    assert (data / "router.db-wal").read_bytes() == log
+    assert mend(data, SystemClock().now()) is None
+    assert [path.read_bytes() for path in data.glob("router.db-wal.damaged-*")] == [log]
+    assert not (data / "router.db").exists()
