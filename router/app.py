@@ -37,7 +37,7 @@ from router.flow.correlator import Correlator
 from router.flow.dispatcher import Dispatcher, Lane
 from router.flow.intake import Intake
 from router.flow.loop import Loop, Step
-from router.flow.membership import CORRELATOR, DROP_FOLDER, Membership
+from router.flow.membership import CORRELATOR, DROP_FOLDER, RETENTION, Membership
 from router.flow.pickup import Pickup
 from router.flow.references import References
 from router.flow.retention import Retention
@@ -299,7 +299,7 @@ class Node:
             self._correlating,
             *(loop for _, loop in self._sending),
             self._loop("leases", self._keep_leases),
-            self._loop("retention", self._retention.step, share=_PURGING),
+            self._loop("retention", self._purge, share=_PURGING),
             self._loop("nodes", self._live),
         ]
 
@@ -342,6 +342,9 @@ class Node:
         if mapping != self._read_by:
             self._intake.reread({delivery.exam for delivery in self._catalogue.queue.in_state(_OPEN)})
             self._read_by = mapping
+
+    def _purge(self) -> float:
+        return self._retention.step() if self._membership.has(RETENTION) else _IDLE_SECONDS
 
     def _correlate(self) -> float:
         self._refresh_references()
