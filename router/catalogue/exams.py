@@ -161,6 +161,12 @@ class Exams:
         counting = successive([_json(row) for row in rows])[-1:]
         return {row.digest for row in rows if row is rows[-1] or row.id in {v.document for v in counting}}
 
+    def last_counts(self, exam: int) -> bool:
+        """Whether the exam's last JSON is the one that counts; otherwise it is stale."""
+        mine = (Document.exam == exam) & (Document.kind == "json")
+        rows = self._engine.run(Document.select().where(mine).order_by(Document.id))
+        return bool(rows) and successive([_json(row) for row in rows])[-1].document == rows[-1].id
+
     def exams_of_stem(self, stem: str) -> list[int]:
         """The exams of the JSONs under this name, that of the last one first."""
         return list(dict.fromkeys(row[0] for row in _OF_STEM.run(self._engine, stem)))

@@ -258,19 +258,17 @@ class Intake:
         exam = self._exams.known(key.branch, key.exam_id)
         if exam is None:
             exam = self._exams.new(key, now)
-            self._enter_json(dropped, exam, copies, now)
+            self._enter(dropped, exam, copies, now)
+            self._exams.touch_those_naming(exam, now)
         elif not (known or dropped.digest in self._exams.current_jsons(exam)):
-            described = self._exams.describe(exam, key)
-            self._enter_json(dropped, exam, copies, now, named=described)
+            self._enter(dropped, exam, copies, now)
+            # An older version must not vouch for a PDF: the exam may have been another patient's then.
+            if self._exams.last_counts(exam) and self._exams.describe(exam, key):
+                self._exams.touch_those_naming(exam, now)
         if "study_uid" in self._groups:
             for uid in self._exams.link(exam, key.study_uids, JoinedBy.LISTED, now):
                 self._journal.record(Event(now, Kind.JOINED, f"joined: {JoinedBy.LISTED}", exam=exam, study_uid=uid))
         self._claim(exam, dropped.stem, key, copies, now)
-
-    def _enter_json(self, dropped: Dropped, exam: int, copies: Copies, now: datetime, *, named: bool = True) -> None:
-        self._enter(dropped, exam, copies, now)
-        if named:  # what it is named by is new: a PDF that another exam has may name it
-            self._exams.touch_those_naming(exam, now)
 
     def _claim(self, exam: int, stem: str, key: ExamKey, copies: Copies, now: datetime) -> None:
         """Give the exam the PDFs that waited for its JSON, and those that another exam has by mistake."""

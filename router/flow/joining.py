@@ -58,10 +58,14 @@ def _outdated(uid: str, how: str, key: ExamKey, found: Sequence[str]) -> bool:
     return how == JoinedBy.ACCESSION and uid not in found and uid not in key.study_uids
 
 
-def doubts(case: Case, key: ExamKey, first: ExamKey, policy: IdentityPolicy) -> list[str]:
-    """Every reason to doubt that exam and studies are of one patient. `first` is the exam's first version."""
+def doubts(case: Case, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy) -> list[str]:
+    """Every reason to doubt that exam and studies are of one patient.
+
+    `others` are the exam's other versions, whether they ever counted or not.
+    """
     found = [study.doubt for study in case.studies.values() if study.doubt]
-    if not same_patient(first.patient, key.patient, policy) and not _corrected(case, key, first, policy):
+    strangers = (other for other in others if not same_patient(other.patient, key.patient, policy))
+    if not all(_corrected(case, key, stranger, policy) for stranger in strangers):
         found.append("an earlier version of this exam names another patient")
     siblings = [(s, same_patient(_patient(s), key.patient, policy)) for s in case.siblings]
     found += [f"exam {s.exam} of another patient lists study {s.study_uid}" for s, same in siblings if not same]
