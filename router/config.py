@@ -340,6 +340,11 @@ class Retention(_Section):
     audit: Duration = timedelta(days=1095)
 
 
+class Backup(_Section):
+    hourly: Annotated[int, Field(ge=1)] = 24
+    daily: Annotated[int, Field(ge=0)] = 7
+
+
 class Admin(_Section):
     host: str = "127.0.0.1"
     port: Port = 8080
@@ -368,6 +373,7 @@ class Config(_Section):
     database: Database = Database()
     destination: tuple[Destination, ...] = ()
     retention: Retention = Retention()
+    backup: Backup = Backup()
     admin: Admin = Admin()
 
     @model_validator(mode="after")

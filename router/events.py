@@ -31,6 +31,7 @@ class Kind(StrEnum):
     MOVED = "moved"
     SENT = "sent"
     CONFIRMED = "confirmed"
+    PURGED = "purged"
     PINNED = "pinned"
     ALARM = "alarm"
     CLEARED = "cleared"

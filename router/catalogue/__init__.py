@@ -13,6 +13,7 @@ from router.catalogue.ledger import Accounts
 from router.catalogue.members import Members
 from router.catalogue.nodes import Nodes
 from router.catalogue.notes import Notes
+from router.catalogue.purge import Purge
 from router.catalogue.queue import Queue
 from router.catalogue.uploads import Uploads
 from router.catalogue.versions import Versions
@@ -35,6 +36,7 @@ class Catalogue:
     uploads: Uploads
     history: History
     alarms: Alarms
+    purge: Purge
     nodes: Nodes
 
 
@@ -47,5 +49,6 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
     return Catalogue(
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
+        Purge(engine, journal),
         Nodes(engine),
     )  # fmt: skip

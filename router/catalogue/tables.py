@@ -57,7 +57,7 @@ class Study(Model):
     """A study that has at least one instance here; texts are those of the first instance.
 
     What is said of the device is the first image's, as soon as there is one: `device_modality` is that instance's.
-    `referred`: a key object or a rejection note refers to some of its instances.
+    `referred`: a key object or a rejection note refers to some of its instances. `purged`: all its files are gone.
     """
 
     id = AutoField()
@@ -76,6 +76,10 @@ class Study(Model):
     referred = BooleanField(default=False)
     first_received = InstantField()
     last_received = InstantField(index=True)
+    purged = InstantField(null=True)
+
+    class Meta:
+        indexes = ((("purged", "last_received"), False),)
 
 
 class StudyIdentity(Model):
@@ -122,6 +126,8 @@ class Facts(Model):
 class Instance(Model):
     """A version of a SOP instance. `digest`, `orientation` and `pixels` are its Digests.
 
+    One that is `purged` has no file any more; the row stays, so that it is known when it comes again.
+
     `identity` numbers its row of StudyIdentity, without a constraint, which would cost an index as long as this table.
     """
 
@@ -145,9 +151,18 @@ class Instance(Model):
     rule = CleanTextField()
     sending_ae = CleanTextField()
     received = InstantField()
+    purged = InstantField(null=True)
 
     class Meta:
         indexes = ((("study", "sop_uid", "version"), True),)
+
+
+class Removal(Model):
+    """Files of a study that no row needs any more and that are about to be removed: JSON, [series, SOP, version]."""
+
+    id = AutoField()
+    study_uid = CleanTextField()
+    files = CleanTextField()
 
 
 class Reference(Model):
@@ -402,7 +417,7 @@ class Duty(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Reference, Exam, ExamStudy, Document, ExamWord,
-    PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, Ledger, Commitment, CommitmentItem, Upload, NodeRow,
-    Duty,
+    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Removal, Reference, Exam, ExamStudy, Document,
+    ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, Ledger, Commitment, CommitmentItem, Upload,
+    NodeRow, Duty,
 )  # fmt: skip

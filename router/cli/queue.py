@@ -21,6 +21,8 @@ from router.flow.review import Line, Review
 from router.flow.rules import rulebook
 from router.states import State
 
+_SHOWN = 500
+
 
 @click.group("queue")
 def command() -> None:
@@ -46,11 +48,16 @@ _STATES = click.Choice([state.value for state in State])
 @click.option("--state", "states", type=_STATES, multiple=True, help="Only these states; may be given again.")
 @click.option("--destination", help="Only this destination.")
 @click.option("--text", help="Part of an ExamId, accession number or study UID.")
-def list_(config_file: Path, as_json: bool, states: tuple[str, ...], destination: str | None, text: str | None) -> None:
+@click.option("--limit", type=click.IntRange(1), help=f"Not more than so many; else all with --json, else {_SHOWN}.")
+def list_(
+    config_file: Path, as_json: bool, states: tuple[str, ...], destination: str | None, text: str | None,
+    limit: int | None,
+) -> None:  # fmt: skip
     """Deliveries by due time."""
     config = load(config_file)
+    most = limit or (None if as_json else _SHOWN)
     with _review(config) as review:
-        lines = review.listed([State(state) for state in states], destination, text)
+        lines = review.listed([State(state) for state in states], destination, text, most)
     if as_json:
         print_json([line_json(line) for line in lines])
         return
@@ -67,6 +74,8 @@ def list_(config_file: Path, as_json: bool, states: tuple[str, ...], destination
         "Waits for / trouble",
     )
     show("", columns, [_cells(line, config) for line in lines])
+    if len(lines) == most:
+        click.echo(f"the first {most}; --limit shows more, --state fewer kinds", err=True)
 
 
 def _cells(line: Line, config: Config) -> list[str]:
