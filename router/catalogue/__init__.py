@@ -5,6 +5,7 @@ from pathlib import Path
 
 from router.catalogue.alarms import Alarms
 from router.catalogue.commitments import Commitments
+from router.catalogue.decisions import Decisions
 from router.catalogue.dialect import Engine, open_engine
 from router.catalogue.exams import Exams
 from router.catalogue.history import History
@@ -34,6 +35,7 @@ class Catalogue:
     uploads: Uploads
     history: History
     alarms: Alarms
+    decisions: Decisions
 
 
 def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
@@ -45,4 +47,5 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
     return Catalogue(
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
+        Decisions(engine),
     )  # fmt: skip

@@ -11,6 +11,7 @@ import click
 
 from router.catalogue import open_catalogue
 from router.catalogue.queue import Delivery
+from router.cli.decide import COMMANDS
 from router.cli.options import config_option, json_option, print_json, require_node
 from router.cli.story import story_json, tell
 from router.cli.tables import left, local, show
@@ -178,3 +179,5 @@ _action(
     "retry", Review.retry, (State.FAILED, State.DEFERRED, State.CANCELLED), "Try again now; take a cancellation back."
 )
 _action("cancel", Review.cancel, (*_MOVABLE, State.HELD), "Never send these deliveries.")
+for _decision in COMMANDS:
+    command.add_command(_decision)

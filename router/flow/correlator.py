@@ -26,7 +26,7 @@ from router.exam.fill import Filled
 from router.exam.key import ExamKey, key_of
 from router.exam.write import dump
 from router.flow.document import fill_for, json_faults
-from router.flow.joining import Joining, doubts, headers_of, identity_policy
+from router.flow.joining import Joining, doubts, headers_of
 from router.flow.references import References
 from router.flow.selection import Selection
 from router.model import Channel
@@ -107,7 +107,7 @@ class Correlator:
         self._incoming = storage.incoming
         self._journal = journal
         self._clock = clock
-        self._joining = Joining(catalogue.exams, config.identity, journal)
+        self._joining = Joining(catalogue.exams, catalogue.decisions, config.identity, journal)
         self._read: Callable[[str], dict[str, object]] = functools.lru_cache(256)(
             lambda place: references.read(storage.reports.read(place))
         )
@@ -184,7 +184,7 @@ class Correlator:
             case = replace(case, links=fresh.links, studies=fresh.studies, siblings=fresh.siblings)
         approved_at = self._approved_at(version, now)
         _, first = self._document(case, versions[0])
-        hold = self._hold(case, key, first, versions, approved_at)
+        hold = self._hold(case, key, first, versions, approved_at, now)
         modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
         away = aside(_share_policy(self._config), headers_of(case.studies), modalities, approved_at)
         taken = successive(case.jsons)
@@ -205,10 +205,12 @@ class Correlator:
         return approval_instant(version.approve_time, version.arrived, self._config.reports.clock_tolerance, now)
 
     def _hold(
-        self, case: Case, key: ExamKey, first: ExamKey, versions: list[JsonVersion], approved_at: datetime | None
-    ) -> str:
-        if found := doubts(case, key, first, identity_policy(self._config.identity)):
-            return "identity: " + "; ".join(found)
+        self, case: Case, key: ExamKey, first: ExamKey, versions: list[JsonVersion], approved_at: datetime | None,
+        now: datetime,
+    ) -> str:  # fmt: skip
+        found = doubts(case, key, first, self._joining.policy())
+        if unsettled := self._catalogue.decisions.unsettled(case.exam, found, now):
+            return "identity: " + "; ".join(unsettled)
         if withdrawn(versions):
             return _WITHDRAWN
         if versions[-1].approved and approved_at is None:
