@@ -14,6 +14,7 @@ from router.catalogue.ledger import Accounts
 from router.catalogue.members import Members
 from router.catalogue.notes import Notes
 from router.catalogue.queue import Queue
+from router.catalogue.traces import Traces
 from router.catalogue.uploads import Uploads
 from router.catalogue.versions import Versions
 from router.events import Journal
@@ -36,6 +37,7 @@ class Catalogue:
     history: History
     alarms: Alarms
     decisions: Decisions
+    traces: Traces
 
 
 def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
@@ -47,5 +49,5 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
     return Catalogue(
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
-        Decisions(engine),
+        Decisions(engine), Traces(engine),
     )  # fmt: skip

@@ -44,7 +44,8 @@ class Decisions:
                 self._tell([exam], f"identity settled: {verdict.why} ({'; '.join(settled)})", verdict, exam=exam)
         if not settled:
             doubt = self._catalogue.exams.case(exam).doubt
-            hint = f"it is held for another reason: {doubt}" if doubt else "report and images do not contradict"
+            other = doubt and not doubt.startswith("identity")
+            hint = f"it is held for another reason: {doubt}" if other else "nothing contradicts that is not settled"
             raise InvalidData("there is no identity doubt to settle", hint=hint, exam=exam)
         return settled
 
