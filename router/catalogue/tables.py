@@ -420,6 +420,7 @@ class Upload(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Reference, Exam, ExamStudy, Parted, Disagreement, Alias,
-    Document, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, Ledger, Commitment, CommitmentItem, Upload,
+    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Reference, Exam, ExamStudy, Parted, Disagreement,
+    Alias, Document, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, Ledger, Commitment, CommitmentItem,
+    Upload,
 )  # fmt: skip
