@@ -53,7 +53,7 @@ class Clinic(Desk):
         self.clock.advance(timedelta(**span).total_seconds())
         self.settle()
 
-    def ris(self, exam_id: str = E1, **changes: object) -> None:
+    def ris(self, exam_id: str = E1, /, **changes: object) -> None:
         """The RIS drops the exam's JSON."""
         changes = {"Study__StudyDate": "2026-03-01 09:00:00"} | changes
         self.drop(f"{exam_id}-{self.clock.now():%H%M%S}.json", exam(exam_id, **changes))

@@ -15,6 +15,7 @@ from router.catalogue.ledger import Tally
 from router.catalogue.queue import Delivery
 from router.clock import Clock
 from router.config import Config, Destination
+from router.correlate.missing import Expected, missing, told_at
 from router.correlate.readiness import PDF, PERSON, Images, Readiness, images_readiness, report_readiness, target
 from router.correlate.renewal import CONTRADICTION
 from router.correlate.share import Aside, ExcludeRule, SharePolicy, aside
@@ -154,7 +155,9 @@ class Correlator:
         looks += [self._settle(one, tallies.get(one.destination, Tally()), assessment) for one in deliveries]
         hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
         self._note_doubt(case, hold, assessment.pdf_doubt, now)
-        self._clear_alarms(assessment, hold or assessment.pdf_doubt)
+        expected = _expected(assessment)
+        looks.append(self._note_missing(expected, assessment))
+        self._clear_alarms(assessment, hold or assessment.pdf_doubt, complete=not (expected and missing(expected)))
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
         self._catalogue.exams.checked(case, look_again, assessment.approved_at, hold or assessment.pdf_doubt)
@@ -366,8 +369,18 @@ class Correlator:
             text = f"something of this exam was already delivered, and now: {doubt}"
             self._alarm(Alarm.DELIVERED_IN_DOUBT, case.exam, text, now)
 
-    def _clear_alarms(self, found: Assessment, doubt: str) -> None:
-        gone = {Alarm.DEFECT} | ({Alarm.IMAGES_MISSING} if found.images.present else set())
+    def _note_missing(self, expected: Expected | None, found: Assessment) -> datetime | None:
+        """Tell that images are missing once that is overdue; when it will be."""
+        text = missing(expected) if expected else ""
+        if expected is None or not text:
+            return None
+        at = told_at(expected, self._config.study.missing_after)
+        if at <= found.now:
+            self._alarm(Alarm.IMAGES_MISSING, found.case.exam, text, found.now)
+        return at
+
+    def _clear_alarms(self, found: Assessment, doubt: str, *, complete: bool) -> None:
+        gone = {Alarm.DEFECT} | ({Alarm.IMAGES_MISSING} if complete else set())
         if not doubt:
             gone |= {Alarm.DOUBT, Alarm.DELIVERED_IN_DOUBT}
         exam, subject = found.case.exam, f"exam {found.case.exam}"
@@ -378,6 +391,14 @@ class Correlator:
 
     def _alarm(self, alarm: Alarm, exam: int, text: str, now: datetime) -> None:
         self._journal.record(Event(now, Kind.ALARM, text, exam=exam, alarm=alarm, subject=f"exam {exam}"))
+
+
+def _expected(found: Assessment) -> Expected | None:
+    """What images an exam that is shared and approved should have; None of another one."""
+    if found.approved_at is None or found.aside is not None:
+        return None
+    here = sum(study.instances for study in found.case.studies.values())
+    return Expected(found.approved_at, found.key.image_count, here, found.images.missing)
 
 
 def _waits_for_new_pdf(found: Assessment) -> bool:

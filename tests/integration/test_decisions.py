@@ -17,7 +17,7 @@ from router.reports.reader import Readers
 from router.states import State
 
 STUDY = "1.2.3"
-LISTS = {"Study__StudyInstanceUIDs": [STUDY]}
+LISTS: dict[str, object] = {"Study__StudyInstanceUIDs": [STUDY]}
 
 
 @pytest.fixture
