@@ -13,6 +13,7 @@ from router import worker
 from router.admin.health import HealthServer
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
+from router.catalogue.restore import has_database
 from router.clock import Clock
 from router.config import Config, Destination, DicomDestination
 from router.crypto import selftest
@@ -25,27 +26,32 @@ from router.dicom.store import Received, Refused
 from router.dicom.wire import Limits
 from router.errors import ConfigurationError
 from router.events import Event, Journal, Kind, log_event
+from router.exam.mapping import RisMapping
 from router.flow.cataloguer import Cataloguer
 from router.flow.commitment import Asker, CommitmentReports
 from router.flow.correlator import Correlator
 from router.flow.dispatcher import Dispatcher, Lane
 from router.flow.intake import Intake
 from router.flow.loop import Loop, Step
+from router.flow.membership import CORRELATOR, DROP_FOLDER, Membership
 from router.flow.pickup import Pickup
 from router.flow.references import References
 from router.flow.rules import SeriesRules
 from router.flow.selection import Selection
 from router.flow.sending import ImagesSender, ReportSender
+from router.flow.timekeeping import Timekeeper
 from router.forward.report import ReportAgent, load_keys
 from router.model import Channel
 from router.states import State
 from router.storage import open_storage
+from router.storage.estate import Estate
 from router.storage.lock import lock
 
 _GRACE_SECONDS = 25.0
 _IDLE_SECONDS = 1.0
 _CORRELATING = 1 / 5  # of the time
 _LEASE_ROUND_SECONDS = 10.0
+_OPEN = (State.WAITING, State.READY, State.DEFERRED, State.HELD, State.FAILED)
 _log = logging.getLogger("router")
 
 
@@ -70,6 +76,7 @@ class Node:
         self._workers = config.receive.workers or len(os.sched_getaffinity(0))
         self._journal = Journal(log_event)
         self._references = References(config)
+        self._read_by = RisMapping()
         self._storage = open_storage(config.node.data, self._owner)
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
         with suppress(OSError):  # a share that does not answer is an alarm of the scan; images go on without it
@@ -81,11 +88,17 @@ class Node:
         self._rules = SeriesRules(config, self._journal, clock)
         self._selection = Selection(config.identity, self._catalogue, lambda: self._rules.book, self._journal)
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
+        self._timekeeper = Timekeeper(self._catalogue, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
         known = (self._catalogue, self._storage, self._selection, self._journal, clock)
         self._correlator = Correlator(config, self._references, *known)
         exams = self._catalogue.exams
-        self._intake = Intake(config, self._references, exams, self._storage, self._journal, clock)
+        estate = Estate(config.node.data / "incoming", self._owner)
+        self._membership = Membership(self._catalogue, estate, self._owner, config.node.lease, self._journal, clock)
+        self._intake = Intake(
+            config, self._references, exams, self._storage, self._journal, clock,
+            fence=lambda: self._membership.fence(DROP_FOLDER),
+        )  # fmt: skip
         self._pickup = Pickup(config.reports, self._intake, self._journal, clock, known=exams.any_document())
         self._commitment_reports = CommitmentReports(self._catalogue, self._journal, clock, random.random)
         self._server = self._make_server()
@@ -105,9 +118,9 @@ class Node:
         now = self._clock.now()
         self._storage.incoming.sweep(self._workers)
         self._catalogue.queue.take_back(self._owner, now)
-        if self._config.reports.mapping is not None:
-            waiting = self._catalogue.queue.in_state([State.WAITING])
-            self._intake.reread({delivery.exam for delivery in waiting})
+        self._membership.beat()
+        self._reread()
+        self._timekeeper.start_anew()
         self._correlator.reconsider()
         self._drain_incoming()
         self._journal.subscribe(self._wake_lanes)
@@ -141,6 +154,7 @@ class Node:
         unfinished = [loop for loop in self._loops if not loop.join(max(until - time.monotonic(), 0.1))]
         self._intake.close()
         self._health.stop()
+        self._membership.leave()
         self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
         if unfinished:
             _log.warning("%d unfinished piece(s) of work are taken up at the next start", len(unfinished))
@@ -157,10 +171,10 @@ class Node:
 
     def _require_database(self) -> None:
         """A data folder whose database is gone would send everything again: that is a person's decision."""
-        gone = not self._config.database.url and not (self._config.node.data / "router.db").exists()
+        gone = not self._config.database.url and not has_database(self._config.node.data)
         if gone and (next(self._storage.studies.walk(), None) or next(self._storage.reports.walk(), None)):
             raise ConfigurationError(
-                "the data folder holds studies or reports, and its database is missing",
+                "the data folder holds studies or reports, and its database is missing or empty",
                 hint="put router.db back from a backup, or run verify --rebuild",
             )
 
@@ -179,7 +193,7 @@ class Node:
             worker.commands(self._storage.incoming, self._workers, receive.min_free, receive.journal // self._workers),
             admission=admission,
             record=self._note_received,
-            limits=Limits(max_pdu=receive.max_pdu),
+            limits=Limits(max_pdu=receive.max_pdu, proxies=receive.proxies),
             tls=receive.tls,
             take_report=self._take_report if self._asks_for_commitment() else None,
         )
@@ -224,6 +238,7 @@ class Node:
             self._correlating,
             *(loop for _, loop in self._sending),
             self._loop("leases", self._keep_leases),
+            self._loop("nodes", self._live),
         ]
 
     def _loop(
@@ -240,30 +255,52 @@ class Node:
             self._correlating.wake()
         return 0.0 if found else _IDLE_SECONDS
 
+    def _live(self) -> float:
+        if self._membership.beat():
+            self._storage.incoming.wake()
+        return self._membership.pause
+
     def _pick_up(self) -> float:
+        if not self._membership.has(DROP_FOLDER):
+            return _IDLE_SECONDS
+        self._reread()
         rest = self._pickup.step()
         self._correlating.wake()
         return rest
 
+    def _reread(self) -> None:
+        """Where the mapping file has changed, what waits says something else.
+
+        A step of the drop folder's own: what was read by the former one is entered by then.
+        """
+        mapping = self._references.mapping
+        if mapping != self._read_by:
+            self._intake.reread({delivery.exam for delivery in self._catalogue.queue.in_state(_OPEN)})
+            self._read_by = mapping
+
     def _correlate(self) -> float:
-        self._refresh_tables()
+        self._refresh_references()
+        if not self._membership.has(CORRELATOR):
+            return _IDLE_SECONDS
         if self._correlator.run_due():
             return 0.0
         following = self._catalogue.exams.next_check()
         now = self._clock.now()
         return _IDLE_SECONDS if following is None else min(max((following - now).total_seconds(), 0.01), _IDLE_SECONDS)
 
-    def _refresh_tables(self) -> None:
+    def _refresh_references(self) -> None:
         try:
             if self._references.refresh():
-                self._record_tables(Kind.CLEARED, "the code tables can be read")
-                self._journal.record(Event(self._clock.now(), Kind.CONFIGURED, "changed code tables are in use"))
+                self._record_references(Kind.CLEARED, "code tables and mapping file can be read")
+                text = "changed code tables or a changed mapping file are in use"
+                self._journal.record(Event(self._clock.now(), Kind.CONFIGURED, text))
                 self._correlator.reconsider()
+                self._pickup.watch.wake()
         except ConfigurationError as error:
-            text = "the changed code tables have faults, the former stay in use: " + "; ".join(error.faults)
-            self._record_tables(Kind.ALARM, text)
+            text = "changed code tables or mapping file have faults, the former stay in use: " + "; ".join(error.faults)
+            self._record_references(Kind.ALARM, text)
 
-    def _record_tables(self, kind: Kind, text: str) -> None:
+    def _record_references(self, kind: Kind, text: str) -> None:
         event = Event(self._clock.now(), kind, text, alarm=Alarm.SETTINGS, subject="code tables")
         self._journal.record(event)
 
@@ -274,6 +311,7 @@ class Node:
         return _IDLE_SECONDS
 
     def _keep_leases(self) -> float:
+        self._timekeeper.look()
         self._dispatcher.keep_leases()
         return _IDLE_SECONDS
 

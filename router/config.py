@@ -56,6 +56,7 @@ class Node(_Section):
     data: ConfigPath = Field(Path("../data"), validate_default=True)
     name: str = ""
     timezone: Zone = Field(ZoneInfo("Asia/Shanghai"))
+    lease: Budget = timedelta(seconds=30)
 
     @property
     def owner(self) -> str:
@@ -126,6 +127,7 @@ class Receive(_Section):
     max_pdu: Annotated[Size, Field(ge=4096, le=2**24)] = 2**17
     min_free: Size = 5 * 2**30
     journal: Size = 2**29
+    proxies: tuple[Network, ...] = ()
     allow_plain: bool = False
     tls: Tls | None = None
 

@@ -61,7 +61,7 @@ HospitalBranchCode = "01"
 [receive]
 port = {receive_port}
 workers = {workers}
-min_free = "50 MiB"
+min_free = "{min_free}"
 journal = "{journal}"
 {tls}
 
@@ -189,15 +189,16 @@ class Process:
 class Site:
     """A hospital with its node, and the reference platform, below one folder. `stop` leaves nothing running.
 
-    `dicom_port` and `http_port` name other peers than the platform; `accept_empty` and `journal` as in the
-    configuration, `tls` as in its [receive]; `dicom_settings` are further lines of [destination.dicom], `settings`
-    further tables; `program` as of `Process`, for the node.
+    `dicom_port` and `http_port` name other peers than the platform; `accept_empty`, `journal` and `min_free`
+    as in the configuration, `tls` as in its [receive]; `dicom_settings` are further lines of [destination.dicom],
+    `settings` further tables; `program` as of `Process`, for the node.
     """
 
     def __init__(
         self, folder: Path, *, stable_after: str = "1 s", dicom_port: int = 0, http_port: int = 0,
         accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None, dicom_settings: str = "",
-        journal: str = "16 MiB", settings: str = "", program: Sequence[str] = ("-m", "router.cli"),
+        journal: str = "16 MiB", min_free: str = "50 MiB", settings: str = "",
+        program: Sequence[str] = ("-m", "router.cli"),
     ) -> None:  # fmt: skip
         self.folder = folder
         self.drop_folder = folder / "drop"
@@ -209,6 +210,7 @@ class Site:
             "workers": workers,
             "tls": "" if tls is None else f"tls = {_inline(as_given(tls))}",
             "journal": journal,
+            "min_free": min_free,
             "dicom_settings": dicom_settings,
             "accept_empty": ", ".join(f'"{p}"' for p in accept_empty),
         }

@@ -12,6 +12,7 @@ from router.catalogue.history import History
 from router.catalogue.instances import Instances
 from router.catalogue.ledger import Accounts
 from router.catalogue.members import Members
+from router.catalogue.nodes import Nodes
 from router.catalogue.notes import Notes
 from router.catalogue.queue import Queue
 from router.catalogue.traces import Traces
@@ -38,6 +39,7 @@ class Catalogue:
     alarms: Alarms
     decisions: Decisions
     traces: Traces
+    nodes: Nodes
 
 
 def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
@@ -50,4 +52,5 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Decisions(engine), Traces(engine),
+        Nodes(engine),
     )  # fmt: skip

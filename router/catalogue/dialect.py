@@ -6,8 +6,9 @@ processes). PostgreSQL: any number of writers, rows claimed with FOR UPDATE SKIP
 
 import threading
 import time
+import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,13 +22,15 @@ _BUSY_SECONDS = 30
 _CONNECT_TRIES = 500
 _AT_ONCE = 500
 # One number for every node that opens this product's database on the server: "icr" in ASCII.
-_SETUP_LOCK = 0x696372
+_SETUP_LOCK = _NAME_LOCK = 0x696372
 
 _T = TypeVar("_T")
 
 
 class Engine(ABC):
     """An open database. Every thread gets a connection of its own, closed by `close_thread`."""
+
+    now: str  # the database's clock in SQL, as InstantField keeps it
 
     def __init__(self, database: peewee.Database) -> None:
         self.database = database
@@ -40,6 +43,10 @@ class Engine(ABC):
     @abstractmethod
     def write(self) -> AbstractContextManager[None]:
         """A transaction that writes; nested ones are part of the outer one."""
+
+    @abstractmethod
+    def alone_with(self, names: Iterable[str]) -> AbstractContextManager[None]:
+        """While no other node does the same with one of these names."""
 
     @abstractmethod
     def unclaimed(self, query: Any) -> Any:
@@ -118,6 +125,8 @@ class Engine(ABC):
 class SqliteEngine(Engine):
     """A file in the data folder."""
 
+    now = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
+
     def __init__(self, path: Path) -> None:
         self._writing = threading.RLock()
         try:
@@ -132,6 +141,10 @@ class SqliteEngine(Engine):
         # Threads queue at the lock: SQLite's own busy handler sleeps and lets late ones overtake.
         with self._writing, self._connected(), self.database.atomic("IMMEDIATE"):
             yield
+
+    @contextmanager
+    def alone_with(self, names: Iterable[str]) -> Iterator[None]:
+        yield  # a file serves one node
 
     def unclaimed(self, query: Any) -> Any:
         return query
@@ -158,6 +171,8 @@ class SqliteEngine(Engine):
 class PostgresEngine(Engine):
     """A server, shared by several nodes. `url` is what libpq takes, with psycopg 3 as the driver."""
 
+    now = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
+
     def __init__(self, url: str) -> None:
         url = url.replace("postgres://", "postgresql://", 1)
         try:
@@ -173,6 +188,13 @@ class PostgresEngine(Engine):
     @contextmanager
     def write(self) -> Iterator[None]:
         with self._connected(), self.database.atomic():
+            yield
+
+    @contextmanager
+    def alone_with(self, names: Iterable[str]) -> Iterator[None]:
+        with self.write():
+            for number in sorted({zlib.crc32(name.encode()) for name in names}):
+                self.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_NAME_LOCK, number - 2**31])
             yield
 
     def unclaimed(self, query: Any) -> Any:

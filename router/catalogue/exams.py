@@ -1,5 +1,6 @@
 """Exams, the documents that the RIS dropped for them, and the studies that belong to them."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -207,7 +208,7 @@ class Exams:
         }  # fmt: skip
         if document.key is not None:
             times = {"submit_time": document.key.submit_time, "approve_time": document.key.approve_time}
-            row |= {"approved": approved(document.key), **times}
+            row |= {"approved": approved(document.key), "named": _named(document.key), **times}
         with self._engine.write():
             number = _NEW_DOCUMENT.run(self._engine, **row)
             if number is None:
@@ -219,10 +220,10 @@ class Exams:
         return number
 
     def restate(self, document: int, key: ExamKey, content: str, reported: str) -> bool:
-        """Replace what a JSON is known to say of approval, times and report; whether that is new."""
+        """Replace what a JSON is known to say of approval, times, report, patient and studies; whether that is new."""
         values: dict[str, Any] = {
             "approved": approved(key), "submit_time": key.submit_time, "approve_time": key.approve_time,
-            "content": content, "reported": reported,
+            "content": content, "reported": reported, "named": _named(key),
         }  # fmt: skip
         columns = [getattr(Document, column) for column in values]
         with self._engine.write():
@@ -317,6 +318,12 @@ class Exams:
         with self._engine.write():
             self._engine.run(Exam.update(check_at=until).where(Exam.id == exam))
 
+    def put_off_no_longer(self, now: datetime) -> None:
+        """Have every exam evaluated that is to be looked at later."""
+        later = Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.check_at > now)
+        with self._engine.write():
+            self._engine.run(later)
+
     def mark_stale(self, documents: Sequence[int]) -> list[int]:
         """Mark older versions that came late; those that were not marked before are returned."""
         if not documents:
@@ -409,6 +416,11 @@ class Exams:
         named = Document.select(Document.exam).where((Document.stem == stem) | Document.stem.endswith("/" + stem))
         where = (Exam.exam_id == text) | Exam.id.in_(linked) | Exam.id.in_(named.where(Document.exam.is_null(False)))
         return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(where).tuples())]
+
+
+def _named(key: ExamKey) -> str:
+    """A digest of all that a JSON is joined to studies by."""
+    return hashlib.sha256(repr((key.accession_number, key.study_uids, key.patient)).encode()).hexdigest()
 
 
 def _described(key: ExamKey) -> dict[str, str]:

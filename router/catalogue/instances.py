@@ -4,15 +4,16 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
-
-from peewee import fn
 
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.members import facts_numbers
 from router.catalogue.notes import note_references
+from router.catalogue.statement import Among, InsertMany
 from router.catalogue.tables import Exam, ExamStudy, Instance, Study, StudyAccession, StudyIdentity
 from router.model import NO_DEVICE, Digests, Header, InstanceUids, SeriesClass
 
@@ -49,6 +50,12 @@ class Recorded:
 
 
 _PAGE = 5000
+_NEW_INSTANCES = InsertMany(Instance)
+_KNOWN = Among(
+    "SELECT sop_uid, study.uid, version, digest FROM instance JOIN study ON study.id = study_id WHERE sop_uid IN (?)",
+    Instance.sop_uid,
+)
+_VERSIONS = Among("SELECT sop_uid, version FROM instance WHERE study_id = ? AND sop_uid IN (?)", Instance.sop_uid)
 
 
 class Instances:
@@ -58,18 +65,16 @@ class Instances:
         self._engine = engine
 
     def known(self, sop_uids: Iterable[str]) -> dict[str, list[Known]]:
-        """The versions that have rows, by SOP instance UID, whatever the study."""
-        query = (
-            Instance.select(Instance.sop_uid, Study.uid, Instance.version, Instance.digest)
-            .join(Study)
-            .order_by(Instance.version)
-            .tuples()
-        )
+        """The versions that have rows, in order, by SOP instance UID, whatever the study."""
         found: dict[str, list[Known]] = defaultdict(list)
-        for portion in portions(list(set(sop_uids))):
-            for sop, study, version, digest in self._engine.run(query.where(Instance.sop_uid.in_(portion))):
-                found[sop].append(Known(study, version, digest))
+        rows = _KNOWN.run(self._engine, list(set(sop_uids)))
+        for sop, study, version, digest in sorted(rows, key=itemgetter(2)):
+            found[sop].append(Known(study, version, digest))
         return found
+
+    def alone_with(self, study_uids: Iterable[str]) -> AbstractContextManager[None]:
+        """While no other node catalogues instances of these studies: of two that find one new, one would be second."""
+        return self._engine.alone_with(study_uids)
 
     def add(self, batch: Sequence[NewInstance]) -> None:
         """Give rows to a batch whose files have their places, and have every exam evaluated that it concerns."""
@@ -136,22 +141,22 @@ class Instances:
 
     def _rows(self, study: int, entries: Sequence[tuple[NewInstance, int]]) -> None:
         news = [new for new, _ in entries]
-        sops = list({new.header.uids.sop for new in news})
-        mine = (Instance.study == study) & Instance.sop_uid.in_(sops)
-        query = Instance.select(Instance.sop_uid, fn.MAX(Instance.version)).where(mine).group_by(Instance.sop_uid)
-        have: dict[str, int] = dict(self._engine.run(query.tuples()))
+        have: dict[str, int] = {}
+        for sop, version in _VERSIONS.run(self._engine, list({new.header.uids.sop for new in news}), study):
+            have[sop] = max(version, have.get(sop, 0))
         newest = dict(have)
         for new in news:
             newest[new.header.uids.sop] = max(new.version, newest.get(new.header.uids.sop, 0))
         replaced = [sop for sop, version in have.items() if version < newest[sop]]
         if replaced:
-            self._engine.run(Instance.update(newest=False).where(mine & Instance.sop_uid.in_(replaced)))
+            older = (Instance.study == study) & Instance.sop_uid.in_(replaced)
+            self._engine.run(Instance.update(newest=False).where(older))
         facts = facts_numbers(self._engine, study, [new.header.facts for new, _ in entries])
         rows = [
             _row(study, new, identity, facts[new.header.facts], newest[new.header.uids.sop] == new.version)
             for new, identity in entries
         ]
-        self._engine.run(Instance.insert_many(rows))
+        _NEW_INSTANCES.run(self._engine, rows)
 
     def _touch_exams(self, study: int, uid: str, now: datetime) -> None:
         linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == uid)

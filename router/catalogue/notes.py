@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.ledger import Fate
+from router.catalogue.statement import Among
 from router.catalogue.tables import Exam, ExamStudy, Instance, Ledger, Reference, Study
 from router.series.study import Marks, marks_of, purpose_of
 
@@ -79,6 +80,12 @@ class Notes:
         return [row[0] for row in self._engine.run(Study.select(Study.id).where(mine).tuples())]
 
 
+_REFERRED = Among(
+    "SELECT DISTINCT study_id FROM instance WHERE sop_uid IN (SELECT sop_uid FROM reference WHERE sop_uid IN (?))",
+    Reference.sop_uid,
+)
+
+
 def note_references(engine: Engine, batch: Sequence["NewInstance"]) -> None:
     """Keep what a batch that has its rows refers to, and mark the studies that are referred to. In a transaction.
 
@@ -92,12 +99,9 @@ def note_references(engine: Engine, batch: Sequence["NewInstance"]) -> None:
         return
     uids = {uid for new in batch for uid in (new.header.uids.sop, *new.header.references)}
     now = batch[-1].received
-    for portion in portions(list(uids)):
-        referred = Reference.select(Reference.sop_uid).where(Reference.sop_uid.in_(portion))
-        studies = Instance.select(Instance.study).where(Instance.sop_uid.in_(referred)).distinct()
-        found = [row[0] for row in engine.run(studies.tuples())]
-        if found:
-            _mark(engine, found, now)
+    found = sorted({row[0] for row in _REFERRED.run(engine, list(uids))})
+    if found:
+        _mark(engine, found, now)
 
 
 def _keep(engine: Engine, new: "NewInstance", purpose: str) -> None:

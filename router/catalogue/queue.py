@@ -143,6 +143,11 @@ class Queue:
         due = self._select((Row.state == State.DEFERRED) & (Row.next_try <= now))
         return self._make_ready(due, now, "time of the next try", {"next_try": None})
 
+    def put_off_no_longer(self, now: datetime) -> None:
+        """Let everything that is deferred be tried."""
+        with self._engine.write():
+            self._engine.run(Row.update(next_try=now).where((Row.state == State.DEFERRED) & (Row.next_try > now)))
+
     def renew(self, owner: str, deliveries: Collection[int], now: datetime, lease_for: timedelta) -> None:
         """Extend the leases of these deliveries, which the owner has in flight."""
         if deliveries:

@@ -45,10 +45,16 @@ class Restore:
             self._engine.run(Exam.update(revisions=revision).where(used))
 
 
+def has_database(data: Path) -> bool:
+    """Whether SQLite's file is there and not empty: an empty one is a new database to SQLite, which drops its log."""
+    path = data / "router.db"
+    return path.exists() and path.stat().st_size > 0
+
+
 def set_aside_damaged(data: Path, now: datetime) -> None:
     """Rename SQLite's files when they do not pass its own check, so that a new database is made."""
     path = data / "router.db"
-    if not path.exists() or _sound(path):
+    if not path.exists() or (has_database(data) and _sound(path)):
         return
     for suffix in ("", "-wal", "-shm"):
         file = data / f"router.db{suffix}"

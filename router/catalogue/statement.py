@@ -1,11 +1,11 @@
 """SQL that is written once: for what is done so often that building the query anew would cost more than running it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from peewee import Field, Model
 
-from router.catalogue.dialect import Engine
+from router.catalogue.dialect import Engine, portions
 
 
 class Statement:
@@ -40,3 +40,38 @@ class Insert:
         values = self._defaults | row
         made = self._statement.run(engine, *(values[field.name] for field in self._fields))
         return int(made[0][0]) if made else None
+
+
+class InsertMany:
+    """Many rows into a table, every column but the number given by name; one that is there already is an error."""
+
+    def __init__(self, table: type[Model]) -> None:
+        meta: Any = table._meta
+        self._fields: Sequence[Any] = [field for field in meta.sorted_fields if field is not meta.primary_key]
+        columns = ", ".join(f'"{field.column_name}"' for field in self._fields)
+        self._head = f'INSERT INTO "{meta.table_name}" ({columns}) VALUES '  # noqa: S608 our own names
+
+    def run(self, engine: Engine, rows: Sequence[Mapping[str, object]]) -> None:
+        """Enter the rows, as many at once as a statement takes."""
+        marks = f"({', '.join([engine.database.param] * len(self._fields))})"
+        for portion in portions(rows):
+            values = [field.db_value(row[field.name]) for row in portion for field in self._fields]
+            engine.execute(self._head + ", ".join([marks] * len(portion)), values)
+
+
+class Among:
+    """A query with one `IN (?)`, after all other `?`, that takes any number of values of `field`."""
+
+    def __init__(self, sql: str, field: Field) -> None:
+        self._sql = sql
+        self._field: Any = field
+
+    def run(self, engine: Engine, values: Sequence[object], *before: object) -> list[tuple[Any, ...]]:
+        """The rows for all `values`; `before` are those that stand before them, as the database has them."""
+        found = []
+        param = engine.database.param
+        for portion in portions(values):
+            given = [self._field.db_value(value) for value in portion]
+            sql = self._sql.replace("IN (?)", f"IN ({', '.join('?' * len(given))})").replace("?", param)
+            found += engine.execute(sql, [*before, *given])
+        return found

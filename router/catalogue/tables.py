@@ -249,6 +249,7 @@ class Document(Model):
     approved = BooleanField(default=False)
     content = CleanTextField(default="")
     reported = CleanTextField(default="")
+    named = CleanTextField(default="")
     stale = BooleanField(default=False)
     vouched = BooleanField(default=False)
     confirmed = IntegerField(null=True)
@@ -419,8 +420,26 @@ class Upload(Model):
         indexes = ((("delivery", "n"), True),)
 
 
+class NodeRow(Model):
+    """A node, and when it gave its last sign of life, by the database's clock."""
+
+    name = CleanTextField(primary_key=True)
+    seen = InstantField()
+
+    class Meta:
+        table_name = "node"
+
+
+class Duty(Model):
+    """What only one node does at a time, and which; until then no other may, by the database's clock."""
+
+    name = CleanTextField(primary_key=True)
+    node = CleanTextField()
+    until = InstantField()
+
+
 TABLES: tuple[type[Model], ...] = (
     Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Reference, Exam, ExamStudy, Parted, Disagreement,
     Alias, Document, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, Ledger, Commitment, CommitmentItem,
-    Upload,
+    Upload, NodeRow, Duty,
 )  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from router.catalogue.restore import has_database
 from router.config import Config, shipped
 from router.errors import InvalidData
 
@@ -27,5 +28,6 @@ def print_json(document: Any) -> None:
 
 def require_node(config: Config) -> None:
     """InvalidData unless a node has been at work with this configuration."""
-    if not config.database.url and not (config.node.data / "router.db").exists():
-        raise InvalidData("there is no node here yet: its database does not exist", hint="start scripts/run first")
+    if not config.database.url and not has_database(config.node.data):
+        text = "there is no node here yet: its database does not exist, or is empty"
+        raise InvalidData(text, hint="start scripts/run first")

@@ -43,18 +43,20 @@ class _Answer:
 @click.command()
 @click.argument("target", metavar="FILE|FOLDER", type=click.Path(path_type=Path, exists=True), required=False)
 @click.option("--fill", "with_fill", is_flag=True, help="Show what the node would add without images; check that.")
+@click.option("--destination", "name", metavar="NAME", help="Take empty what this destination's accept_empty names.")
 @click.option("--schema", "with_schema", is_flag=True, help="Print the JSON Schema (2020-12) of what is sent.")
 @click.option("--fields", "with_fields", is_flag=True, help="Print every field: name, type, code table, source.")
 @json_option
 @config_option
 def command(
-    target: Path | None, *, with_fill: bool, with_schema: bool, with_fields: bool, as_json: bool, config_file: Path
-) -> int:
+    target: Path | None, *, with_fill: bool, name: str | None, with_schema: bool, with_fields: bool, as_json: bool,
+    config_file: Path,
+) -> int:  # fmt: skip
     """Check an exam JSON against appendices A and B, field by field.
 
     The file is taken as given: nothing is filled, so empty StudyInstanceUIDs and a Status other than Reported are
     errors; disagreement with [hospital] is a warning. A mapping file of the configuration is applied first. A folder
-    is searched for *.json, subfolders included.
+    is searched for *.json, subfolders included. Without --destination every required field must be there.
 
     Exit status: 0 all valid; 1 at least one is not, or does not read as JSON; 2 wrong use.
     """
@@ -68,13 +70,24 @@ def command(
         return 0
     if target is None:
         raise click.UsageError("name a file or a folder")
-    check = _Check(config, references, now, with_fill)
+    check = _Check(config, references, now, with_fill, _accepted_empty(config, name))
     answers = [check.answer(path) for path in _with_progress(_files(target))]
     if as_json:
         print_json(_document(answers[0]) if target.is_file() else [_entry(answer) for answer in answers])
     else:
         _show(answers)
     return 0 if all(answer.findings.valid for answer in answers) else 1
+
+
+def _accepted_empty(config: Config, name: str | None) -> frozenset[str]:
+    if name is None:
+        return frozenset()
+    accepted = {one.name: frozenset(one.accept_empty) for one in config.destination}
+    if name not in accepted:
+        raise click.UsageError(
+            f"no destination {name!r} in the configuration; there is {', '.join(accepted) or 'none'}"
+        )
+    return accepted[name]
 
 
 def _files(target: Path) -> list[Path]:
@@ -103,6 +116,7 @@ class _Check:
     references: References
     now: datetime
     with_fill: bool
+    accept_empty: frozenset[str]
 
     def answer(self, path: Path) -> _Answer:
         shown = click.format_filename(path)
@@ -123,6 +137,7 @@ class _Check:
         return validate(
             document,
             tables=self.references.tables,
+            accept_empty=self.accept_empty,
             hospital=self.config.hospital,
             now=self.now,
             tolerance=self.config.reports.clock_tolerance,

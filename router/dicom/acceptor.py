@@ -23,8 +23,8 @@ _PDU_TOLERANCE = 64  # some devices take the maximum length for that of the PDV
 class Desk(Protocol):
     """Who may enter, and who is told what happened. Called from several threads; must not raise."""
 
-    def admit(self, number: int, called: str, calling: str) -> Rejection | None:
-        """May the connection of that number be an association? Counted until `ended` when it may."""
+    def admit(self, number: int, called: str, calling: str, address: str) -> Rejection | None:
+        """May the connection, which comes from `address`, be an association? Counted until `ended` when it may."""
 
     def ended(self, number: int) -> None:
         """The association of that number is over; also for one that never was."""
@@ -95,7 +95,9 @@ class Acceptor:
     def _establish(self, request_pdu: bytes) -> bool:
         request = negotiation.read_request(request_pdu)
         self._parties = Parties(request.calling, self._address, self._service.receiving_ae or request.called)
-        rejection = request.rejection or self._service.desk.admit(self._number, request.called, request.calling)
+        rejection = request.rejection or self._service.desk.admit(
+            self._number, request.called, request.calling, self._address
+        )
         if rejection is not None:
             self._wire.send(pdu.reject(rejection.result, rejection.source, rejection.reason))
             self._service.desk.record(Refused(request.calling, self._address, rejection.text))

@@ -49,6 +49,7 @@ class Ask:
     number: int
     called: str
     calling: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ class Channel:
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
+        self._buffer = bytearray(_LARGEST)  # one for all messages: freeing one each time would leave holes in the heap
 
     @classmethod
     def pair(cls, send_seconds: float) -> tuple["Channel", socket.socket]:
@@ -127,10 +129,11 @@ class Channel:
 
     def receive(self) -> tuple[Message, socket.socket | None] | None:
         """The next message and its connection; None when the other process is gone."""
-        data, attached, _, _ = self._socket.recvmsg(_LARGEST, socket.CMSG_LEN(array.array("i").itemsize))
-        if not data:
+        room = socket.CMSG_LEN(array.array("i").itemsize)
+        size, attached, _, _ = self._socket.recvmsg_into([self._buffer], room)
+        if not size:
             return None
-        name, values = json.loads(data)
+        name, values = json.loads(self._buffer[:size])
         handles = array.array("i", attached[0][2] if attached else b"")
         return _KINDS[name](**_parts(values)), socket.socket(fileno=handles[0]) if handles else None
 
@@ -147,7 +150,8 @@ def _parts(values: dict[str, Any]) -> dict[str, Any]:
     """The values of a message with the records that it holds."""
     if "limits" in values:
         tls = values["tls"]
-        return values | {"limits": Limits(**values["limits"]), "tls": Tls(**tls) if tls else None}
+        limits = values["limits"] | {"proxies": tuple(values["limits"]["proxies"])}
+        return values | {"limits": Limits(**limits), "tls": Tls(**tls) if tls else None}
     if values.get("rejection"):
         return values | {"rejection": Rejection(**values["rejection"])}
     if "report" in values:

@@ -9,25 +9,37 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from router.dicom import negotiation, pdu
+from router.dicom import negotiation, pdu, proxy
 from router.dicom.pdu import AbortReason, AbortSource, PduType, Violation
 from router.dicom.tls import close_notify, refusal
+from router.errors import InvalidData
+from router.quantities import is_within
 
 MOST = 256  # further ones push out the oldest: who means well does not stay long
 
 
 @dataclass(eq=False, slots=True)
 class Guest:
-    """A connection and what has come of its A-ASSOCIATE-RQ."""
+    """A connection and what has come of its A-ASSOCIATE-RQ; `header` is what came of a proxy's while that is due."""
 
     connection: socket.socket
     number: int
     address: str
     until: float
     request: bytearray = field(default_factory=bytearray)
+    header: bytearray | None = None
+
+    def introduce(self, header: bytearray) -> None:
+        """Read the PROXY header, which ends up in `address`; raises as `advance`, and InvalidData when it is none."""
+        while wanted := proxy.missing(header):
+            data = self.connection.recv(wanted)
+            if not data:
+                raise EOFError
+            header += data
+        self.address, self.header = proxy.source(header) or self.address, None
 
     def advance(self) -> None:
         """Take what has come; returns when the request is whole.
@@ -57,7 +69,8 @@ class Guest:
 class Lobby:
     """`ready` gets each guest whose request is whole, `gone` each that is turned out, with the reason if there is one.
 
-    With `tls` every guest must come through its handshake.
+    With `tls` every guest must come through its handshake; before it a proxy, which is one of `proxies` (addresses or
+    networks), says by the PROXY protocol who it is.
     """
 
     def __init__(
@@ -66,7 +79,9 @@ class Lobby:
         tls: ssl.SSLContext | None,
         ready: Callable[[Guest], None],
         gone: Callable[[Guest, str], None],
+        proxies: Sequence[str] = (),
     ) -> None:
+        self._proxies = proxies
         self._seconds = seconds
         self._tls = tls
         self._ready = ready
@@ -89,7 +104,9 @@ class Lobby:
     def enter(self, connection: socket.socket, number: int, address: str) -> None:
         """A new connection; it is the lobby's from now on."""
         with self._lock:
-            self._arriving.append(Guest(connection, number, address, time.monotonic() + self._seconds))
+            guest = Guest(connection, number, address, time.monotonic() + self._seconds)
+            guest.header = bytearray() if self._proxies and is_within(address, self._proxies) else None
+            self._arriving.append(guest)
         self._ring()
 
     def close(self) -> None:
@@ -128,7 +145,8 @@ class Lobby:
         for guest in arriving:
             guest.connection.setblocking(False)
             try:
-                guest.connection = self._wrapped(guest.connection)
+                if guest.header is None:
+                    guest.connection = self._wrapped(guest.connection)
             except OSError:  # lost already
                 guest.connection.close()
                 self._gone(guest, "")
@@ -147,6 +165,9 @@ class Lobby:
         if guest not in self._guests:
             return  # turned out in this same round
         try:
+            if guest.header is not None:
+                guest.introduce(guest.header)
+                guest.connection = self._wrapped(guest.connection)
             guest.advance()
         except (BlockingIOError, ssl.SSLWantReadError):
             self._selector.modify(guest.connection, selectors.EVENT_READ, guest)
@@ -156,6 +177,8 @@ class Lobby:
             self._turn_out(guest, refusal(error))
         except (OSError, EOFError):
             self._turn_out(guest)
+        except InvalidData as error:
+            self._turn_out(guest, error.message)
         except Violation as error:
             self._turn_out(guest, f"aborted: {error}", pdu.abort(AbortSource.SERVICE_PROVIDER, error.reason))
         else:

@@ -35,7 +35,7 @@ class Receiver:
         reports: bool,
     ) -> None:
         self._service = Service(sink, desk, limits, receiving_ae, reports, threading.Event())
-        self._lobby = Lobby(limits.association_request, tls, self._begin, self._turned_out)
+        self._lobby = Lobby(limits.association_request, tls, self._begin, self._turned_out, limits.proxies)
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, tuple[Acceptor, Wire]] = {}
 

@@ -113,7 +113,6 @@ class StorageServer:
                     _log.error("cannot accept a connection: %s", error.strerror)
                 continue
             number = next(self._numbers)
-            self._register.arrived(number, str(address[0]))
             hall.take(connection, number, str(address[0]))
 
 
@@ -131,17 +130,11 @@ class _Register:
         self.record = record
         self.report = take_report
         self._lock = threading.Lock()
-        self._addresses: dict[int, str] = {}
         self._senders: dict[int, tuple[str, str]] = {}
 
-    def arrived(self, number: int, address: str) -> None:
-        """A connection, not yet an association."""
+    def admit(self, number: int, called: str, calling: str, address: str) -> Rejection | None:
         with self._lock:
-            self._addresses[number] = address
-
-    def admit(self, number: int, called: str, calling: str) -> Rejection | None:
-        with self._lock:
-            sender = calling, self._addresses.get(number, "")
+            sender = calling, address
             others = list(self._senders.values())
             rejection = judge(
                 self._admission,
@@ -157,5 +150,4 @@ class _Register:
 
     def ended(self, number: int) -> None:
         with self._lock:
-            self._addresses.pop(number, None)
             self._senders.pop(number, None)

@@ -17,7 +17,8 @@ _LONGEST_NAP = 1.0  # seconds between two looks at the clock while nothing comes
 class Limits:
     """Seconds that the server waits for a peer, and the longest P-DATA variable field that it asks for, in bytes.
 
-    `message` is what one request may take, and a second more for each `slowest` bytes of it.
+    `message` is what one request may take, and a second more for each `slowest` bytes of it. `proxies` are addresses
+    and networks whose connections must begin by saying whose they are (PROXY protocol).
     """
 
     association_request: float = 10.0
@@ -27,6 +28,7 @@ class Limits:
     write: float = 30.0
     linger: float = 2.0
     max_pdu: int = 131072
+    proxies: tuple[str, ...] = ()
 
 
 class ConnectionLost(TransientError):

@@ -197,7 +197,7 @@ class Workers:
         """Once every message before them is heard: the end of one association may make room for the next."""
         asked, self._asked = self._asked, []
         for worker, ask in asked:
-            self._tell(worker, Answer(ask.number, self._desk.admit(ask.number, ask.called, ask.calling)))
+            self._tell(worker, Answer(ask.number, self._desk.admit(ask.number, ask.called, ask.calling, ask.address)))
 
     def _forget(self, worker: _Worker, number: int) -> None:
         with self._lock:
@@ -252,8 +252,8 @@ class _RemoteDesk:
         self._telling = threading.Lock()
         threading.Thread(target=self._keep_telling, name="dicom-telling", daemon=True).start()
 
-    def admit(self, number: int, called: str, calling: str) -> Rejection | None:
-        rejection: Rejection | None = self._ask(Ask(number, called, calling), _SEND_SECONDS, _UNSAID)
+    def admit(self, number: int, called: str, calling: str, address: str) -> Rejection | None:
+        rejection: Rejection | None = self._ask(Ask(number, called, calling, address), _SEND_SECONDS, _UNSAID)
         return rejection
 
     def report(self, report: Report) -> int:

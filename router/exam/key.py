@@ -6,6 +6,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from router.errors import InvalidData
+from router.exam.codes import Table
 from router.exam.identifiers import uid_ok
 from router.exam.values import date_text, instant, integer, stripped, uids
 
@@ -18,6 +19,7 @@ PATIENT_ID_PATHS = (
     "Visit.MedicalRecordNumber",
 )
 
+# GB/T 2261.1; and what is said so often that a sex table without it must not weaken the comparison with the images.
 _SEXES = {"1": "M", "2": "F", "M": "M", "F": "F", "O": "O", "男": "M", "女": "F"}
 
 
@@ -58,8 +60,11 @@ def approved(key: ExamKey) -> bool:
     return key.status == REPORTED and key.approve_time is not None
 
 
-def key_of(document: Mapping[str, object], *, zone: ZoneInfo, default_branch: str) -> ExamKey:
-    """The key of a document as `read` gives it; InvalidData only when there is no ExamId."""
+def key_of(document: Mapping[str, object], *, zone: ZoneInfo, default_branch: str, sexes: Table) -> ExamKey:
+    """The key of a document as `read` gives it; InvalidData only when there is no ExamId.
+
+    `sexes` is the code table of Gender (性别), by which the hospital's own values are understood.
+    """
     exam_id = stripped(document.get("ExamId"))
     if not exam_id:
         raise InvalidData("no ExamId (检查记录ID)", hint="without it the RIS's exam cannot be told from others")
@@ -71,7 +76,7 @@ def key_of(document: Mapping[str, object], *, zone: ZoneInfo, default_branch: st
         accession_number=stripped(order.get("AccessionNumber")),
         study_uids=tuple(uid for uid in listed if uid_ok(uid)),
         bad_uids=tuple(uid for uid in listed if not uid_ok(uid)),
-        patient=_patient(document),
+        patient=_patient(document, sexes),
         status=stripped(order.get("Status")),
         approve_time=instant(report.get("ApproveTime"), zone),
         submit_time=instant(report.get("SubmitTime"), zone),
@@ -91,12 +96,17 @@ def _uids(given: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(uid for uid in map(stripped, uids(given)) if uid))
 
 
-def _patient(document: Mapping[str, object]) -> ExamPatient:
+def _patient(document: Mapping[str, object], sexes: Table) -> ExamPatient:
     given = _section(document, "Patient")
     ids = {path: stripped(_section(document, path.split(".")[0]).get(path.split(".")[1])) for path in PATIENT_ID_PATHS}
     return ExamPatient(
         patient_ids=ids,
         name=stripped(given.get("Name")),
         birth_date=date_text(given.get("DateOfBirth")) or "",
-        sex=_SEXES.get(stripped(given.get("Gender")).upper(), ""),
+        sex=_sex(stripped(given.get("Gender")), sexes),
     )
+
+
+def _sex(value: str, sexes: Table) -> str:
+    entry = sexes.translated(value)
+    return _SEXES.get(entry.code if entry else value.upper(), "")

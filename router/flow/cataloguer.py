@@ -21,7 +21,8 @@ from router.storage import Storage
 from router.storage.incoming import arrival_of
 from router.storage.studies import Filing
 
-BATCH = 64
+BATCH = 256
+_BATCH_BYTES = 2**28  # a batch of large instances ends earlier, so that none waits long for its row
 _QUIET_SECONDS = 2.0
 
 
@@ -53,18 +54,31 @@ class Cataloguer:
 
     def run_batch(self) -> int:
         """Catalogue up to BATCH files; how many there were."""
-        paths = self._incoming.files(BATCH)
-        arrivals = [arrival for arrival in map(self._read, paths) if arrival is not None]
+        count, arrivals = self._read_batch()
         if arrivals:
-            known = self._instances.known(arrival.header.uids.sop for arrival in arrivals)
-            filings = self._plan(arrivals, known)
-            self._studies.file([filing for filing, _ in filings])
-            self._instances.add([new for _, new in filings])
-            self._doubt_shared(arrivals, known)
+            with self._instances.alone_with({arrival.header.uids.study for arrival in arrivals}):
+                known = self._instances.known(arrival.header.uids.sop for arrival in arrivals)
+                filings = self._plan(arrivals, known)
+                self._studies.file([filing for filing, _ in filings])
+                self._instances.add([new for _, new in filings])
+                self._doubt_shared(arrivals, known)
             self._studies.release([arrival.path for arrival in arrivals])
             self._note_unsettled(arrivals)
         self._settle_quiet()
-        return len(paths)
+        return count
+
+    def _read_batch(self) -> tuple[int, list[_Arrival]]:
+        count, size = 0, 0
+        arrivals = []
+        for path in self._incoming.files(BATCH):
+            count += 1
+            arrival = self._read(path)
+            if arrival is not None:
+                arrivals.append(arrival)
+                size += arrival.size
+            if size >= _BATCH_BYTES:
+                break
+        return count, arrivals
 
     def _note_unsettled(self, arrivals: Sequence[_Arrival]) -> None:
         now = self._clock.monotonic()

@@ -4,7 +4,7 @@ Every evaluation starts from all that is known and is safe to repeat; what only 
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -24,7 +24,7 @@ from router.deadlines import Deadline, approval_instant, deadline
 from router.errors import TransientError, traceback_of
 from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
-from router.exam.key import ExamKey, key_of
+from router.exam.key import ExamKey
 from router.exam.write import dump
 from router.flow.document import fill_for, json_faults
 from router.flow.joining import Joining, doubts, headers_of
@@ -79,6 +79,12 @@ class Plan:
     error: str = ""
 
 
+def _may_be_mended(delivery: Delivery) -> bool:
+    if delivery.state == State.HELD:
+        return delivery.held_by != PERSON
+    return delivery.channel == Channel.REPORT and (delivery.state == State.FAILED or Needs.JSON in delivery.waiting_for)
+
+
 def images_of(case: Case, behind: datetime | None) -> Images:
     """The state of the exam's images. What the cataloguer is `behind` with was asked for before the case was read."""
     here = case.studies.values()
@@ -109,16 +115,16 @@ class Correlator:
         self._journal = journal
         self._clock = clock
         self._joining = Joining(catalogue.exams, catalogue.decisions, config.identity, journal)
-        self._read: Callable[[str], dict[str, object]] = functools.lru_cache(256)(
-            lambda place: references.read(storage.reports.read(place))
-        )
+        self._read = functools.lru_cache(256)(lambda place: references.read(storage.reports.read(place)))
 
     def reconsider(self) -> None:
-        """Have every exam evaluated whose report waits for its JSON or was refused: what fills it may have changed."""
-        stuck = self._catalogue.queue.in_state([State.WAITING, State.FAILED], None)
-        reports = (d for d in stuck if d.channel == Channel.REPORT)
-        exams = {d.exam for d in reports if d.state == State.FAILED or Needs.JSON in d.waiting_for}
-        self._catalogue.exams.touch(exams, self._clock.now())
+        """Have the exams evaluated anew that what their JSONs are read and filled by may concern; it may have changed.
+
+        They are those whose report waits for its JSON or was refused, and those that a doubt holds.
+        """
+        self._read.cache_clear()
+        stuck = self._catalogue.queue.in_state([State.WAITING, State.FAILED, State.HELD])
+        self._catalogue.exams.touch({d.exam for d in stuck if _may_be_mended(d)}, self._clock.now())
 
     def run_due(self, limit: int = 100) -> int:
         """Evaluate the exams whose time has come; how many there were."""
@@ -198,7 +204,7 @@ class Correlator:
 
     def _document(self, case: Case, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
         document = self._read(case.places[version.document])
-        return document, key_of(document, zone=self._config.node.timezone, default_branch=case.branch)
+        return document, self._references.key(document, case.branch)
 
     def _approved_at(self, version: JsonVersion, now: datetime) -> datetime | None:
         if not version.approved:

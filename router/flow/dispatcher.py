@@ -14,7 +14,7 @@ from router.catalogue import Catalogue
 from router.catalogue.queue import Delivery
 from router.clock import Clock
 from router.deadlines import slack
-from router.errors import IntegrityError, PermanentError, TransientError, traceback_of
+from router.errors import IntegrityError, PermanentError, RouterError, TransientError, traceback_of
 from router.events import Event, Journal, Kind
 from router.flow.document import told_by_platform
 from router.flow.sending import Ending, Sender
@@ -45,6 +45,7 @@ class Dispatcher:
         self._clock = clock
         self._stopping = threading.Event()
         self._in_flight: set[int] = set()
+        self._unsettled: list[Delivery] = []
 
     def stop(self) -> None:
         """Finish what is in flight, claim nothing more."""
@@ -61,6 +62,9 @@ class Dispatcher:
         self._in_flight.add(delivery.id)
         try:
             self._settle(delivery, self._carry_out(delivery, lane.sender))
+        except RouterError:
+            self._unsettled.append(delivery)
+            raise
         finally:
             self._in_flight.discard(delivery.id)
         return True
@@ -84,9 +88,17 @@ class Dispatcher:
     def keep_leases(self) -> None:
         """Extend the leases of what is in flight here, take back what ran out, wake what was deferred until now."""
         now = self._clock.now()
+        self._give_back(now)
         self._catalogue.queue.renew(self._owner, list(self._in_flight), now, LEASE)
         self._catalogue.queue.take_back(None, now)
         self._catalogue.queue.promote(now)
+
+    def _give_back(self, now: datetime) -> None:
+        """What ended while the database took nothing: it need not wait until its lease runs out."""
+        while self._unsettled:
+            why = "how it ended could not be written down"
+            self._catalogue.queue.move(self._unsettled[-1], State.READY, now, why, changes=_GIVEN_BACK)
+            self._unsettled.pop()
 
     def _carry_out(self, delivery: Delivery, sender: Sender) -> Ending:
         try:

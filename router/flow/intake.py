@@ -6,7 +6,7 @@ crash before the original is moved finds the same file again, which is known by 
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from router.correlate.join import JoinedBy
 from router.correlate.naming import words
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
-from router.exam.key import ExamKey, key_of
+from router.exam.key import ExamKey
 from router.flow.references import References
 from router.reports import pdf, pickup
 from router.reports.reader import Readers
@@ -58,11 +58,11 @@ class Found:
 
 
 class Intake:
-    """Takes settled files, a batch at a time."""
+    """Takes settled files, a batch at a time. `fence` raises where another node takes them by now."""
 
     def __init__(
         self, config: Config, references: References, exams: Exams, storage: Storage, journal: Journal, clock: Clock,
-        readers: Readers | None = None,
+        readers: Readers | None = None, fence: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._config = config
         self._references = references
@@ -77,6 +77,7 @@ class Intake:
         self._journal = journal
         self._clock = clock
         self._readers = readers or Readers()
+        self._fence = fence
 
     def close(self) -> None:
         """End the programs that read PDFs."""
@@ -117,8 +118,7 @@ class Intake:
         stem = pickup.stem_of(self._folder, seen.path)
         key, said = None, None
         if _kind(seen) == "json":
-            document = self._references.read(data)
-            key = key_of(document, zone=self._config.node.timezone, default_branch=self._branch(stem))
+            key = self._references.key(self._references.read(data), self._branch(stem))
         elif isinstance(text := texts[seen], InvalidData):
             raise text
         elif self._config.reports.pdf_text_check:
@@ -138,6 +138,7 @@ class Intake:
         """Enter what was read and set the originals aside; those that could not be, and why."""
         copies = self._reports.copies()
         with self._exams.together():
+            self._fence()
             for dropped in found:
                 known = self._exams.seen(dropped.kind, dropped.stem, dropped.digest, dropped.file_time)
                 if dropped.key is not None:
@@ -272,11 +273,11 @@ class Intake:
         for exam in exams:
             case = self._exams.case(exam)
             for version in case.jsons:
-                data, branch = self._reports.read(case.places[version.document]), case.branch
                 try:
-                    key = key_of(self._references.read(data), zone=self._config.node.timezone, default_branch=branch)
-                except InvalidData:
-                    continue
+                    document = self._references.read(self._reports.read(case.places[version.document]))
+                    key = self._references.key(document, case.branch)
+                except (InvalidData, OSError):
+                    continue  # evaluating the exam tells of it; the others must not wait for it
                 if self._exams.restate(version.document, key, *reported(key)):
                     self._exams.touch([exam], self._clock.now())
 

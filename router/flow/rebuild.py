@@ -22,7 +22,7 @@ from router.correlate.naming import words
 from router.correlate.readiness import PERSON
 from router.dicom.header import read_instance
 from router.errors import InvalidData
-from router.exam.key import ExamKey, key_of
+from router.exam.key import ExamKey
 from router.flow.correlator import delivery_places
 from router.flow.intake import reported
 from router.flow.references import References
@@ -139,8 +139,7 @@ class Rebuild:
         return frozenset() if isinstance(text, InvalidData) else words(text)
 
     def _key(self, data: bytes) -> ExamKey:
-        branch = self._config.hospital.HospitalBranchCode
-        return key_of(self._references.read(data), zone=self._config.node.timezone, default_branch=branch)
+        return self._references.key(self._references.read(data), self._config.hospital.HospitalBranchCode)
 
     def _exam(self, owner: str, key: ExamKey | None) -> int | None:
         if key is not None:

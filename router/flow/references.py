@@ -9,13 +9,15 @@ from router.errors import ConfigurationError
 from router.exam import codes, mapping
 from router.exam.codes import Table, Tables
 from router.exam.fields import BY_PATH, TABLE_NAMES
+from router.exam.key import ExamKey, key_of
+from router.exam.mapping import RisMapping
 from router.exam.read import read
 
 _Stamp = tuple[int, int, int]
 
 
 class References:
-    """Loaded when it is made; `refresh` takes up changed code tables. Threads may read while one refreshes."""
+    """Loaded when it is made; `refresh` takes up what has changed on disk. Threads may read while one refreshes."""
 
     def __init__(self, config: Config) -> None:
         """ConfigurationError names every fault of every file, and every `accept_empty` that is no field."""
@@ -23,28 +25,32 @@ class References:
         self._stamps = self._looked()
         faults = _not_fields(config)
         try:
-            self.tables: Tables = self._load()
+            self._load()
         except ConfigurationError as error:
             faults += error.faults
         if faults:
             raise ConfigurationError("the configuration of the exam JSON has faults:", faults=tuple(faults))
-        self._mapping = _mapping(config.reports.mapping)
 
     def read(self, data: bytes) -> dict[str, object]:
         """The exam JSON in `data` in the standard's structure; InvalidData when it is none."""
         document = read(data)
-        return self._mapping.apply(document) if self._config.reports.mapping else document
+        return self.mapping.apply(document) if self._config.reports.mapping else document
+
+    def key(self, document: Mapping[str, object], default_branch: str) -> ExamKey:
+        """The key of a document that `read` gave; InvalidData when there is no ExamId."""
+        zone, sexes = self._config.node.timezone, self.tables["sex"]
+        return key_of(document, zone=zone, default_branch=default_branch, sexes=sexes)
 
     def refresh(self) -> bool:
-        """Take up code tables that have changed on disk; whether any has.
+        """Take up code tables and a mapping file that have changed on disk; whether any has.
 
-        ConfigurationError once for each change that leaves a table faulty: what was known before stays in use.
+        ConfigurationError once for each change that leaves a file faulty: what was known before stays in use.
         """
         stamps = self._looked()
         if stamps == self._stamps:
             return False
         self._stamps = stamps
-        self.tables = self._load()
+        self._load()
         return True
 
     def file(self, name: str) -> Path:
@@ -53,7 +59,7 @@ class References:
         file = f"{name}.csv"
         return own / file if own is not None and (own / file).exists() else shipped("codes") / file
 
-    def _load(self) -> Tables:
+    def _load(self) -> None:
         tables: dict[str, Table] = {}
         faults: list[str] = []
         for name in TABLE_NAMES:
@@ -63,12 +69,18 @@ class References:
                 tables[name] = codes.parse(_text(path), name, complete=complete)
             except ConfigurationError as error:
                 faults += [f"{path}: {fault}" for fault in error.faults or (str(error),)]
+        try:
+            found = _mapping(self._config.reports.mapping)
+        except ConfigurationError as error:
+            faults += [f"{self._config.reports.mapping}: {fault}" for fault in error.faults or (str(error),)]
         if faults:
-            raise ConfigurationError("the code tables have faults:", faults=tuple(faults))
-        return tables
+            raise ConfigurationError("the files of the exam JSON have faults:", faults=tuple(faults))
+        self.tables: Tables = tables
+        self.mapping: RisMapping = found
 
-    def _looked(self) -> Mapping[str, _Stamp | None]:
-        return {name: _stamp(self.file(name)) for name in TABLE_NAMES}
+    def _looked(self) -> list[_Stamp | None]:
+        files = [self.file(name) for name in TABLE_NAMES]
+        return [_stamp(path) for path in (*files, self._config.reports.mapping) if path is not None]
 
 
 def _stamp(path: Path) -> _Stamp | None:
@@ -93,13 +105,14 @@ def _text(path: Path) -> str:
     raise ConfigurationError("is neither UTF-8 nor GB18030")
 
 
-def _mapping(path: Path | None) -> mapping.RisMapping:
+def _mapping(path: Path | None) -> RisMapping:
+    """The mapping file's content; ConfigurationError with `faults`."""
     if path is None:
-        return mapping.RisMapping()
+        return RisMapping()
     try:
         return mapping.parse(tomllib.loads(_text(path)), source=str(path))
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"the mapping file {path} is not TOML: {error}") from error
+        raise ConfigurationError("the mapping file has faults:", faults=(f"is not TOML: {error}",)) from error
 
 
 def _not_fields(config: Config) -> list[str]:

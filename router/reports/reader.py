@@ -130,12 +130,18 @@ def main(memory: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    given, answers = sys.stdin.buffer, sys.stdout.buffer
+    given = sys.stdin.buffer
     while len(head := given.read(_LENGTH.size)) == _LENGTH.size:
         for answer in _answers(given.read(_LENGTH.unpack(head)[0])):
-            said = answer.encode("utf-8", "replace")
-            answers.write(_LENGTH.pack(len(said)) + said)
-            answers.flush()
+            _say(answer.encode("utf-8", "replace"))
+
+
+def _say(said: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(_LENGTH.pack(len(said)) + said)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        os._exit(0)  # the main process is gone: nobody is to be told
 
 
 def _answers(data: bytes) -> Iterator[str]:

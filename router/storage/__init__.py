@@ -24,7 +24,7 @@ def open_storage(data: Path, owner: str) -> Storage:
     """Make the data folder's parts where they are missing; `owner` is the node's name."""
     make_folder(data)
     return Storage(
-        Incoming(data / "incoming" / owner),
+        Incoming(data / "incoming" / owner, data / "incoming"),
         Studies(data / "studies"),
         Reports(data),
         Quarantine(data / "quarantine"),

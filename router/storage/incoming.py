@@ -22,6 +22,7 @@ from pathlib import Path
 from router.model import InstanceUids
 from router.storage.durable import FILE_MODE, make_folder
 from router.storage.journal import LARGEST, SEGMENT_BYTES, Journal, discard, oldest_unfiled, recover
+from router.storage.lock import no_workers
 
 _MOST_PARTS = 512  # of one writev; the system's own limit is 1,024
 _SOON = 0.1  # seconds: what a worker told of has its file by then, unless more and more comes
@@ -152,8 +153,11 @@ class IncomingFolder:
 class Incoming:
     """The folders of all workers, as the cataloguer reads them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, nodes: Path | None = None) -> None:
+        """`nodes` is the folder of all nodes on this data folder, where there may be others."""
         self._folder = folder
+        self._nodes = nodes
+        self._elsewhere: tuple[float, list[int]] = (float("-inf"), [])
         self._arrived = threading.Event()
         self._woken = 0.0
         self._listed: deque[Path] = deque()
@@ -166,10 +170,16 @@ class Incoming:
     def sweep(self, workers: int) -> None:
         """As `sweep`, for every folder, also those of more workers than there will be. None may be running."""
         mine = [self.worker_folder(n + 1) for n in range(workers)]
+        with no_workers(self._folder):
+            self._sweep(mine)
+
+    def _sweep(self, mine: Sequence[Path]) -> None:
         for folder in self._folders():
             sweep(folder)
             if folder not in mine:
                 discard(folder)
+                with suppress(OSError):  # what is in it is still to be catalogued
+                    folder.rmdir()
 
     def files(self, limit: int) -> list[Path]:
         """Up to `limit` acknowledged files in the order of arrival, the same ones until they are gone.
@@ -183,14 +193,22 @@ class Incoming:
         return list(itertools.islice(self._listed, limit))
 
     def oldest(self) -> datetime | None:
-        """When the oldest instance arrived that is acknowledged and has not been released; None when there is none."""
+        """When the oldest instance arrived that is acknowledged, here or by another node, and has not been released;
+        None when there is none. Of other nodes what was so a moment ago."""
         try:
-            return arrival_of(self._listed[0])
+            at = [int(self._listed[0].stem)]
         except IndexError:
-            folders = self._folders()
-        at = [at for at in map(oldest_unfiled, folders) if at is not None]
-        at += [int(Path(name).stem) for name, _ in _files_in(folders)]
+            at = _arrivals(self._folders())
+        at += self._oldest_elsewhere()
         return _instant(min(at)) if at else None
+
+    def _oldest_elsewhere(self) -> list[int]:
+        looked, found = self._elsewhere
+        if self._nodes is not None and time.monotonic() - looked > _LATELY:
+            others = [path for path in self._nodes.iterdir() if path.is_dir() and path != self._folder]
+            found = [min(at) for other in others if (at := _arrivals(_folders_in(other)))]
+            self._elsewhere = time.monotonic(), found
+        return found
 
     def wait(self, seconds: float) -> None:
         """Return when something has arrived since the last call, or after `seconds`."""
@@ -210,7 +228,7 @@ class Incoming:
         return [folder / name for name, folder in found]
 
     def _folders(self) -> list[Path]:
-        return [path for path in self._folder.iterdir() if path.is_dir()]
+        return _folders_in(self._folder)
 
 
 def waiting_in(incoming: Path) -> Callable[[Path], bool]:
@@ -226,11 +244,24 @@ def sweep(folder: Path) -> None:
     recover(folder, name_of)
 
 
+def _folders_in(node: Path) -> list[Path]:
+    with suppress(FileNotFoundError):
+        return [path for path in node.iterdir() if path.is_dir()]
+    return []
+
+
 def _files_in(folders: Sequence[Path]) -> Iterator[tuple[str, Path]]:
     for folder in folders:
-        for entry in os.scandir(folder):
-            if entry.name.endswith(".dcm"):
-                yield entry.name, folder
+        with suppress(FileNotFoundError):  # another node has taken it over
+            for entry in os.scandir(folder):
+                if entry.name.endswith(".dcm"):
+                    yield entry.name, folder
+
+
+def _arrivals(folders: Sequence[Path]) -> list[int]:
+    """When what waits in these folders arrived, as far as the oldest of it is concerned."""
+    at = [at for at in map(oldest_unfiled, folders) if at is not None]
+    return at + [int(Path(name).stem) for name, _ in _files_in(folders)]
 
 
 def name_of(arrival: int) -> str:

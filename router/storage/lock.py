@@ -1,21 +1,78 @@
-"""One running node per name and data folder: two would take back each other's leases."""
+"""Locks in a node's incoming/ folder: the node's own, and the one that its receive workers share.
+
+The system gives them back when the process dies. On NFS a lock is known to every host that mounts it.
+"""
 
 import fcntl
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from router.errors import ConfigurationError
 from router.storage.durable import FILE_MODE
 
+NODE, WORKERS = ".lock", ".workers"
+_PATIENCE = 2.0  # seconds: another node may look whether this one left something
+_WORKERS_PATIENCE = 10.0  # seconds until the workers of a former life have ended
+_PAUSE = 0.05
+
 
 def lock(folder: Path, owner: str) -> int:
-    """Hold the node's lock until the process ends; ConfigurationError when another process holds it."""
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, FILE_MODE)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    """Hold the node's lock until the process ends, since two of a name would take back each other's leases.
+
+    ConfigurationError when another process holds it.
+    """
+    handle = _open(folder / NODE)
+    if not _locked(handle, fcntl.LOCK_EX, _PATIENCE):
         os.close(handle)
         raise ConfigurationError(
             f"a node named {owner!r} already runs on this data folder", hint="stop it, or set another [node] name"
-        ) from error
+        )
     return handle
+
+
+def share(folder: Path) -> int:
+    """A worker's part of the lock in its node's folder, until the process ends."""
+    handle = _open(folder / WORKERS)
+    fcntl.flock(handle, fcntl.LOCK_SH)
+    return handle
+
+
+@contextmanager
+def no_workers(folder: Path) -> Iterator[None]:
+    """While no worker of the node runs; ConfigurationError when those of a former life do not end."""
+    with take(folder / WORKERS, _WORKERS_PATIENCE) as alone:
+        if not alone:
+            raise ConfigurationError(
+                "receive workers of a former life of this node still run", hint="end them: kill -9 their processes"
+            )
+        yield
+
+
+@contextmanager
+def take(path: Path, patience: float = 0.0) -> Iterator[bool]:
+    """Hold a lock for a while; False when somebody else had it for so many seconds."""
+    handle = _open(path)
+    try:
+        yield _locked(handle, fcntl.LOCK_EX, patience)
+    finally:
+        os.close(handle)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE)
+
+
+def _locked(handle: int, kind: int, patience: float) -> bool:
+    until = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(_PAUSE)
+        else:
+            return True

@@ -40,10 +40,12 @@ class Studies:
     def file(self, batch: Sequence[Filing]) -> None:
         """Give every file its place, durably; the incoming names stay until `release`, so a crash only repeats this."""
         targets = [self.path(f.uids, f.version) for f in batch]
+        folders = {target.parent for target in targets}
+        for folder in sorted(folders):
+            make_folder(folder)
         for filing, target in zip(batch, targets, strict=True):
-            make_folder(target.parent)
             link(filing.source, target)
-        sync_folders(target.parent for target in targets)
+        sync_folders(folders)
 
     def release(self, sources: Sequence[Path]) -> None:
         """Drop the incoming names of files whose place is recorded."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import Exam, Site, command_here, make_exam, send_all
+from router.demo.report import accession_number
 from router.model import Channel
 from router.states import Needs, State
 
@@ -104,11 +105,24 @@ def test_a_changed_configuration_releases_what_waits_at_the_next_start(site: Sit
     site.wait_for(State.DELIVERED, exam.id, IMAGES)
     site.wait_until(lambda: site.line(exam.id, Channel.REPORT).delivery.waiting_for == (Needs.JSON,), "json alone")
     site.node.stop()
-    with site.config_file.open("a", encoding="utf-8") as file:
-        file.write('[[department]]\nname = "放射科"\ncode = "3201"\nmodalities = ["CT"]\n')
+    settings = site.config_file.read_text(encoding="utf-8")
+    settings = settings.replace("[reports]\n", '[reports]\nmapping = "ris.toml"\n')
+    settings += '[[department]]\nname = "放射科"\ncode = "3201"\nmodalities = ["CT"]\n'
+    site.config_file.write_text(settings, encoding="utf-8")
+    (site.folder / "ris.toml").touch()
     assert site.node.running
     site.wait_for(State.DELIVERED, exam.id, REPORT)
     assert sent(site, exam)["Order"]["ExecDepartmentCodeStd"] == "32"
+
+
+def test_a_mended_mapping_file_releases_what_a_doubt_holds_while_the_node_runs(site: Site) -> None:
+    exam = make_exam(site, 7, instances=2)
+    send_all(site.port, exam.study.files)
+    site.report(exam, Order__AccessionNumber="OTHER", number=accession_number(exam.study))
+    site.wait_for(State.HELD, exam.id)
+    assert "accession number" in site.line(exam.id, Channel.REPORT).delivery.error
+    (site.folder / "ris.toml").write_text('[fields]\n"number" = "Order.AccessionNumber"\n', encoding="utf-8")
+    site.wait_for(State.DELIVERED, exam.id)
 
 
 def test_a_faulty_table_is_told_and_the_former_one_stays_in_use(site: Site) -> None:

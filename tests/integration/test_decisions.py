@@ -13,6 +13,8 @@ from router.cli import main
 from router.correlate.alias import classes
 from router.errors import InvalidData
 from router.events import Kind
+from router.flow.rebuild import Rebuild
+from router.flow.rules import rulebook
 from router.reports.reader import Readers
 from router.states import State
 
@@ -50,6 +52,16 @@ def test_what_is_settled_stays_settled_after_a_restart_and_more_images_of_the_sa
     doubtful.settle()
     doubtful.restart()
     doubtful.pacs(STUDY, number=2, patient_id="P9", name="李^四")
+    doubtful.ris(Report__Findings="corrected", **LISTS)
+    assert doubtful.delivery().state == State.READY
+
+
+def test_a_rebuild_of_the_index_keeps_what_was_decided(doubtful: Clinic) -> None:
+    doubtful.decisions.resolve(E1, WANG)
+    doubtful.settle()
+    known = (doubtful.catalogue, doubtful.storage, rulebook(doubtful.config.series), doubtful.clock)
+    Rebuild(doubtful.config, *known).run(iter)
+    doubtful.restart()
     doubtful.ris(Report__Findings="corrected", **LISTS)
     assert doubtful.delivery().state == State.READY
 

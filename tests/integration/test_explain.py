@@ -61,7 +61,7 @@ def test_an_exam_says_who_sent_its_images_when_and_which_command_settles_its_dou
     (story,) = told.json(E1)
     assert [(a["ae"], a["instances"]) for a in story["arrivals"]] == [("CT1", 1), ("CT2", 1)]
     assert [(f["kind"], f["approved"]) for f in story["files"]] == [("json", True)]
-    assert story["alarms"][0]["alarm"] == "doubt"
+    assert "doubt" in [alarm["alarm"] for alarm in story["alarms"]]
     text = told(E1)
     assert "`queue resolve 1 --why ...`" in text
     assert "compare both sides" in text

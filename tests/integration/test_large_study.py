@@ -26,7 +26,7 @@ from router.storage import Storage, open_storage
 from router.storage.incoming import IncomingFolder
 
 CT, SYNTAX = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
-MANY = 256
+MANY = 300  # more than a batch
 
 
 def slice_of(study: str, number: int) -> bytes:
@@ -109,3 +109,11 @@ def test_the_same_study_again_changes_nothing(node: Node) -> None:
         node.receive("1.2", 0)
         node.catalogue_all()
     assert node.classes("1.2") == {SeriesClass.IMAGE: 1}
+
+
+def test_a_batch_of_large_instances_ends_early_and_loses_none(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("router.flow.cataloguer._BATCH_BYTES", len(slice_of("1.2", 0)))
+    for number in range(3):
+        node.receive("1.2", number)
+    assert [node.cataloguer.run_batch() for _ in range(4)] == [1, 1, 1, 0]
+    assert node.classes("1.2") == {SeriesClass.IMAGE: 3}

@@ -222,3 +222,18 @@ def test_a_node_does_not_start_on_a_folder_whose_database_is_gone(place: Place) 
     with pytest.raises(ConfigurationError, match="database is missing"):
         Node(place.config, SystemClock())
     place.catalogue = open_catalogue("", place.config.node.data, Journal())
+
+
+def test_a_database_cut_to_nothing_is_no_new_one_and_its_log_is_set_aside_with_it(place: Place) -> None:
+    place.catalogue.engine.close_thread()
+    data = place.config.node.data
+    place.receive("1.2.3.4")
+    log = b"the log that SQLite would drop"
+    (data / "router.db").write_bytes(b"")
+    (data / "router.db-wal").write_bytes(log)
+    with pytest.raises(ConfigurationError, match="database is missing or empty"):
+        Node(place.config, SystemClock())
+    assert (data / "router.db-wal").read_bytes() == log
+    set_aside_damaged(data, SystemClock().now())
+    assert [path.read_bytes() for path in data.glob("router.db-wal.damaged-*")] == [log]
+    assert not (data / "router.db").exists()

@@ -143,6 +143,29 @@ def test_the_hospitals_mapping_and_tables_are_used(tmp_path: Path, capsys: pytes
     assert json.loads(out)["Order"]["Procedures"][0]["CheckItemCodeStd"] == "S7"
 
 
+def test_what_a_destination_takes_empty_is_taken_for_it_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "router.toml"
+    config.write_text(
+        '[hospital]\nUSCI = "121100004000000001"\nHospitalCode = "H0001"\nHospitalName = "示范医院"\n'
+        'HospitalBranchCode = "01"\n[[destination]]\nname = "city"\naccept_empty = ["Patient.IdNo"]\n'
+        '[[destination]]\nname = "district"\n',
+        encoding="utf-8",
+    )
+    file = write(tmp_path / "newborn.json", exam_document({"Patient.IdNo": "", "Patient.Telephone": ""}))
+    asked = ("validate", file, "--json", "--config", config)[1:]
+    for destination, missing in (
+        ((), ["Patient.IdNo", "Patient.Telephone"]),
+        (("--destination", "district"), ["Patient.IdNo", "Patient.Telephone"]),
+        (("--destination", "city"), ["Patient.Telephone"]),
+        (("--destination", "city", "--fill"), ["Patient.Telephone"]),
+    ):
+        status, out = run(capsys, tmp_path, *asked[1:], *destination)
+        assert (status, [fault["path"] for fault in json.loads(out)[0]["errors"]]) == (1, missing)
+    assert run(capsys, file, "--destination", "province", "--config", config)[0] == 2
+
+
 def test_a_call_that_names_nothing_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys)[0] == 2
 

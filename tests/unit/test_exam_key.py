@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from router.errors import InvalidData
 from router.exam.fields import FIELDS, SECTION_NAMES
 from router.exam.key import ExamKey, approved, key_of
-from samples import exam_document
+from samples import exam_document, shipped_tables
 
 ZONE = ZoneInfo("Asia/Shanghai")
 
 
 def key(changes: dict[str, object] | None = None) -> ExamKey:
-    return key_of(exam_document(changes), zone=ZONE, default_branch="09")
+    return key_of(exam_document(changes), zone=ZONE, default_branch="09", sexes=shipped_tables()["sex"])
 
 
 def test_the_key_of_a_whole_exam() -> None:

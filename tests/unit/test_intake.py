@@ -476,3 +476,28 @@ def test_a_mended_mapping_file_counts_for_what_was_taken_before(tmp_path: Path, 
     touched = desk.case().touched
     desk.intake.reread([desk.case().exam])
     assert desk.case().touched == touched
+
+
+@pytest.mark.parametrize(
+    ("field", "written"),
+    [
+        ("Order.AccessionNumber", "A7"), ("Patient.Name", "王五"), ("Patient.PatientId", "P7"), ("Patient.Gender", "1"),
+        ("Study.StudyInstanceUIDs", ["1.2.7"]),
+    ],
+)  # fmt: skip
+def test_a_mapping_file_that_finds_another_patient_or_study_has_the_exam_evaluated(
+    tmp_path: Path, open_desk: OpenDesk, field: str, written: object
+) -> None:
+    mapping = tmp_path / "ris.toml"
+    mapping.write_text("", encoding="utf-8")
+    desk = open_desk('mapping = "ris.toml"\n')
+    desk.drop("r.json", exam(elsewhere=written))
+    before = desk.case()
+    mapping.write_text(f'[fields]\n"elsewhere" = "{field}"\n', encoding="utf-8")
+    desk.restart()
+    desk.intake.reread([before.exam])
+    mended = desk.case()
+    assert mended.touched > before.touched
+    assert mended.jsons == before.jsons
+    desk.intake.reread([before.exam])
+    assert desk.case().touched == mended.touched

@@ -9,6 +9,7 @@ from router.config import Config, parse
 from router.errors import ConfigurationError
 from router.exam.codes import Entry
 from router.flow.references import References
+from samples import exam_document
 
 HOSPITAL = """
 [hospital]
@@ -96,6 +97,31 @@ def test_the_mapping_file_is_applied_to_what_is_read(tmp_path: Path) -> None:
     (tmp_path / "ris.toml").write_bytes(b'[fields]\n"no" = "ExamId"\n')
     references = References(config(tmp_path, '[reports]\nmapping = "ris.toml"\n'))
     assert references.read(b'{"no": "E1"}') == {"ExamId": "E1"}
+
+
+def test_a_changed_mapping_file_is_taken_up_and_a_faulty_one_is_told(tmp_path: Path) -> None:
+    mapping = tmp_path / "ris.toml"
+    mapping.write_text('[fields]\n"no" = "ExamId"\n')
+    references = References(config(tmp_path, '[reports]\nmapping = "ris.toml"\n'))
+    mapping.write_text('[fields]\n"number" = "ExamId"\n')
+    assert references.refresh()
+    assert references.read(b'{"number": "E1"}') == {"ExamId": "E1"}
+    for fault in ("[fields", '[fields]\n"a" = "b"\n', None):
+        mapping.unlink() if fault is None else mapping.write_text(fault)
+        with pytest.raises(ConfigurationError) as caught:
+            references.refresh()
+        assert [told.startswith(f"{mapping}: ") for told in caught.value.faults] == [True]
+        assert not references.refresh()
+        assert references.read(b'{"number": "E1"}') == {"ExamId": "E1"}
+
+
+def test_the_sex_is_understood_by_the_hospitals_own_table(tmp_path: Path) -> None:
+    references = References(config(tmp_path))
+    assert references.key(exam_document({"Patient.Gender": "w"}), "01").patient.sex == ""
+    write(tmp_path, "sex", HEADER + "m,男士,1,男性\nw,女士,2,女性\n,,9,未说明的性别\n")
+    assert references.refresh()
+    for written, sex in (("w", "F"), ("女士", "F"), ("m", "M"), ("男性", "M"), ("9", ""), ("F", "F"), ("x", "")):
+        assert references.key(exam_document({"Patient.Gender": written}), "01").patient.sex == sex
 
 
 @pytest.mark.parametrize("text", ["[fields", '[fields]\n"a" = "b"\n'])

@@ -1,0 +1,62 @@
+"""The nodes on this database: which of them live, and which has each duty that only one may have at a time.
+
+Every instant here is the database's own, so that nodes whose clocks disagree agree on who is late.
+"""
+
+from datetime import timedelta
+
+from router.catalogue.dialect import Engine
+from router.catalogue.statement import Statement
+from router.catalogue.tables import Duty, NodeRow
+from router.errors import TransientError
+
+
+class Nodes:
+    """Signs of life and duties. A duty is had until `until`, and only by a node that goes on saying so."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        beat = "INSERT INTO node (name, seen) VALUES (?, NOW) ON CONFLICT (name) DO UPDATE SET seen = excluded.seen"
+        late = "SELECT name FROM node WHERE seen < NOW - ?"
+        hold = (
+            "INSERT INTO duty (name, node, until) VALUES (?, ?, NOW + ?) ON CONFLICT (name) DO UPDATE"
+            " SET node = excluded.node, until = excluded.until WHERE duty.node = excluded.node OR duty.until < NOW"
+            " RETURNING node"
+        )
+        self._beat = Statement(beat.replace("NOW", engine.now), NodeRow.name)
+        self._late = Statement(late.replace("NOW", engine.now), NodeRow.seen)
+        self._known = Statement("SELECT name FROM node")
+        self._hold = Statement(hold.replace("NOW", engine.now), Duty.name, Duty.node, Duty.until)
+        self._keep = Statement("UPDATE duty SET node = node WHERE name = ? AND node = ? RETURNING node",
+                               Duty.name, Duty.node)  # fmt: skip
+        self._drop = Statement("DELETE FROM duty WHERE node = ?", Duty.node)
+        self._forget = Statement("DELETE FROM node WHERE name = ?", NodeRow.name)
+
+    def beat(self, name: str) -> None:
+        """This node lives."""
+        with self._engine.write():
+            self._beat.run(self._engine, name)
+
+    def hold(self, duty: str, name: str, lease: timedelta) -> bool:
+        """Take the duty, or keep it, for so long; False while another node has it."""
+        with self._engine.write():
+            return bool(self._hold.run(self._engine, duty, name, lease // timedelta(microseconds=1)))
+
+    def fence(self, duty: str, name: str) -> None:
+        """Keep the duty until the end of the transaction; TransientError when another node has it by now."""
+        if not self._keep.run(self._engine, duty, name):
+            raise TransientError(f"another node has the duty {duty!r} by now")
+
+    def late(self, lease: timedelta) -> set[str]:
+        """Nodes that gave no sign of life for so long."""
+        return {row[0] for row in self._late.run(self._engine, lease // timedelta(microseconds=1))}
+
+    def known(self) -> set[str]:
+        """Every node that has not left."""
+        return {row[0] for row in self._known.run(self._engine)}
+
+    def forget(self, name: str) -> None:
+        """The node has left, or is dead and nothing of it is left: whoever asks first has its duties."""
+        with self._engine.write():
+            self._drop.run(self._engine, name)
+            self._forget.run(self._engine, name)

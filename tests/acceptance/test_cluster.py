@@ -1,0 +1,92 @@
+"""Two nodes on one database and one data folder: both receive and send, and one goes on alone when the other dies."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import Server
+from harness import Process, Site, make_exam, send, send_all
+from router.flow.sending import LEDGER_BATCH
+from router.states import State
+
+IN_FLIGHT = 2  # the destination's associations
+# pynetdicom leaves the socket of a peer that was killed to the garbage collector, which says so.
+pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+
+
+class Cluster:
+    """The site's own node, and a second one; leases end after a second."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.site = Site(folder, stable_after="500 ms", settings=f'\n[database]\nurl = "{url}"\n')
+        self.site.configure()
+        text = self.site.config_file.read_text(encoding="utf-8")
+        self.site.config_file.write_text(_named(text, "first"), encoding="utf-8")
+        config = folder / "second.toml"
+        config.write_text(_named(text, "second"), encoding="utf-8")
+        assert self.site.node.running
+        self.second = Process(folder / "second.log", "run", "--config", config)
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        return self.site.port, self.second.ports["dicom"]
+
+    def waiting(self, name: str) -> int:
+        """How many instances a node has acknowledged, as files, and not catalogued."""
+        return len(list((self.site.data / "incoming" / name).rglob("*.dcm")))
+
+    def stop(self) -> None:
+        self.site.stop()
+        if self.second.running:
+            self.second.kill()
+
+
+def _named(text: str, name: str) -> str:
+    return text.replace('name = "acceptance"', f'name = "{name}"\nlease = "1 s"')
+
+
+@pytest.fixture
+def cluster(server: Server, tmp_path: Path) -> Iterator[Cluster]:
+    found = Cluster(tmp_path, server.new_schema())
+    try:
+        yield found
+    finally:
+        found.stop()
+
+
+def test_two_nodes_share_the_work_and_when_one_is_killed_the_other_takes_over_what_it_had(cluster: Cluster) -> None:
+    site = cluster.site
+    shared, orphaned = make_exam(site, 1, instances=30, side=10), make_exam(site, 2, instances=30, side=10)
+    files = shared.study.files
+    for port, half in zip(cluster.ports, (files[:20], files[10:]), strict=True):  # ten come to both
+        send_all(port, half)
+    site.report(shared)
+    site.wait_for(State.DELIVERED, shared.id)
+    site.assert_images_equal(shared.study)
+    assert len(site.receipts(shared.id)) == 1
+
+    results = send(cluster.ports[0], orphaned.study.files)
+    assert next(results).status == 0
+    os.kill(site.node.number, signal.SIGSTOP)  # its worker goes on acknowledging, and nobody catalogues
+    assert [result.status for result in results] == [0] * (len(orphaned.study.files) - 1)
+    site.report(orphaned)
+    site.node.kill()
+    site.wait_until(lambda: site.is_in(State.DELIVERED, orphaned.id), "the other node delivers it", 15)
+    site.assert_images_equal(orphaned.study)
+    assert cluster.waiting("first") == 0
+    assert "instance(s) that the node first had acknowledged are taken over" in cluster.second.log.read_text("utf-8")
+    requests = site.stored_requests()
+    assert requests.total() <= len(files) + len(orphaned.study.files) + IN_FLIGHT + 2 * LEDGER_BATCH
+    assert sorted(path.name for path in site.drop_folder.iterdir() if path.is_file()) == []
+    assert not site.exam_at_platform(orphaned.id, 2).exists()
+
+    assert site.node.running, "the first one comes back under its name"
+    again = make_exam(site, 3, instances=5, side=10)
+    send_all(site.port, again.study.files)
+    site.report(again)
+    site.wait_for(State.DELIVERED, again.id)
+    assert site.node.stop() == 0
+    assert cluster.second.stop() == 0

@@ -1,0 +1,60 @@
+"""What was put off by a clock that went wrong, and how the jump is told."""
+
+from datetime import datetime, timedelta
+
+from catalogue_rows import MINUTE, NOW, delivery, exam
+from router.alarms import Alarm
+from router.catalogue import Catalogue
+from router.clock import FakeClock
+from router.events import Event, Journal
+from router.flow.timekeeping import Timekeeper
+from router.states import State
+
+DAY = timedelta(days=1)
+
+
+class Jumping(FakeClock):
+    """Can be set wrong; the monotonic one goes on."""
+
+    wrong = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.wrong
+
+
+def deferred(catalogue: Catalogue, number: int, until: datetime) -> None:
+    sending = delivery(catalogue, number, State.READY, State.SENDING)
+    assert catalogue.queue.move(sending, State.DEFERRED, NOW, "busy", changes={"next_try": until})
+
+
+def test_what_a_clock_that_was_ahead_put_off_is_evaluated_and_tried_once_it_goes_right(catalogue: Catalogue) -> None:
+    clock, told = Jumping(NOW), list[Event]()
+    number = exam(catalogue)
+    timekeeper = Timekeeper(catalogue, Journal(told.append), clock)
+    clock.wrong = 2 * DAY
+    timekeeper.look()
+    deferred(catalogue, number, clock.now() + MINUTE)
+    case = catalogue.exams.case(number)
+    assert catalogue.exams.checked(case, clock.now() + MINUTE, None, "")
+    clock.wrong = timedelta(0)
+    clock.advance(1)
+    assert (catalogue.exams.to_check(clock.now(), 10), catalogue.queue.promote(clock.now())) == ([], 0)
+    timekeeper.look()
+    assert catalogue.exams.to_check(clock.now(), 10) == [number]
+    assert not catalogue.exams.checked(case, clock.now() + 2 * DAY, None, "")
+    assert catalogue.queue.promote(clock.now()) == 1
+    assert [(one.alarm, one.text) for one in told] == [
+        (Alarm.CLOCK, "the clock jumped by +172800 s"), (Alarm.CLOCK, "the clock jumped by -172800 s"),
+    ]  # fmt: skip
+
+
+def test_a_clock_that_is_slewed_has_not_jumped_and_puts_nothing_forward(catalogue: Catalogue) -> None:
+    clock, told = Jumping(NOW), list[Event]()
+    timekeeper = Timekeeper(catalogue, Journal(told.append), clock)
+    deferred(catalogue, exam(catalogue), NOW + DAY)
+    for _ in range(10):
+        clock.wrong += timedelta(seconds=4)
+        clock.advance(1)
+        timekeeper.look()
+    assert told == []
+    assert catalogue.queue.promote(clock.now()) == 0

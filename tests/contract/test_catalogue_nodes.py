@@ -1,0 +1,50 @@
+"""Signs of life and duties of several nodes, by the database's own clock."""
+
+import time
+from datetime import timedelta
+from functools import partial
+
+import pytest
+
+from catalogue_rows import at_once
+from router.catalogue import Catalogue
+from router.errors import TransientError
+
+LONG, SHORT = timedelta(seconds=60), timedelta(milliseconds=40)
+
+
+def test_a_duty_is_one_node_s_until_its_lease_ends_or_it_leaves(catalogue: Catalogue) -> None:
+    nodes = catalogue.nodes
+    assert nodes.hold("retention", "a", LONG)
+    assert nodes.hold("retention", "a", SHORT), "the one who has it keeps it, for as long as it says"
+    assert not nodes.hold("retention", "b", LONG)
+    time.sleep(0.1)
+    assert nodes.hold("retention", "b", LONG)
+    assert not nodes.hold("retention", "a", LONG)
+    nodes.forget("b")
+    assert nodes.hold("retention", "a", LONG)
+
+
+def test_of_many_nodes_that_want_a_duty_at_once_one_gets_it(catalogue: Catalogue) -> None:
+    jobs = [partial(catalogue.nodes.hold, "drop folder", f"node{n}", LONG) for n in range(6)]
+    assert sorted(at_once(catalogue, jobs)) == [False] * 5 + [True]
+
+
+def test_who_lost_a_duty_is_fenced_off(catalogue: Catalogue) -> None:
+    catalogue.nodes.hold("drop folder", "a", LONG)
+    with catalogue.exams.together():
+        catalogue.nodes.fence("drop folder", "a")
+    with pytest.raises(TransientError, match="another node"), catalogue.exams.together():
+        catalogue.nodes.fence("drop folder", "b")
+
+
+def test_a_node_is_late_once_it_was_silent_for_a_lease_and_unknown_once_it_left(catalogue: Catalogue) -> None:
+    catalogue.nodes.beat("a")
+    assert catalogue.nodes.late(LONG) == set()
+    time.sleep(0.1)
+    catalogue.nodes.beat("b")
+    assert catalogue.nodes.late(SHORT) == {"a"}
+    catalogue.nodes.beat("a")
+    assert catalogue.nodes.late(SHORT) == set()
+    catalogue.nodes.forget("a")
+    assert catalogue.nodes.known() == {"b"}

@@ -1,0 +1,38 @@
+"""A delivery whose end could not be written down: the disk was full just then."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from catalogue_rows import CLOUD, NOW, Database, delivery, driver, exam
+from router.catalogue.queue import Delivery
+from router.clock import FakeClock
+from router.errors import TransientError
+from router.events import Journal
+from router.flow.dispatcher import Dispatcher, Lane
+from router.flow.sending import Ending
+from router.model import Channel
+from router.states import State
+
+
+def test_it_is_given_back_once_the_database_takes_it_and_not_when_its_lease_runs_out(sqlite: Database) -> None:
+    catalogue, clock = sqlite.open(), FakeClock(NOW)
+    waiting = delivery(catalogue, exam(catalogue), State.READY, due=NOW + timedelta(hours=1))
+
+    class Sender:
+        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+            driver(catalogue).execute_sql("PRAGMA query_only = 1")
+            return Ending(State.DELIVERED, "sent")
+
+    dispatcher = Dispatcher(catalogue, "node1", Journal(), clock)
+    with pytest.raises(TransientError):
+        dispatcher.run_one(Lane(CLOUD, Channel.IMAGES, 1, Sender()))
+    with pytest.raises(TransientError):
+        dispatcher.keep_leases()
+    driver(catalogue).execute_sql("PRAGMA query_only = 0")
+    dispatcher.keep_leases()
+    found = catalogue.queue.get(waiting.id)
+    assert found is not None
+    assert (found.state, found.lease_owner) == (State.READY, "")
+    catalogue.engine.close_thread()

@@ -1,0 +1,87 @@
+"""What a dead node left in incoming/, and the locks that say it is dead."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from peers import wait_until
+from router.errors import ConfigurationError
+from router.model import InstanceUids
+from router.storage import journal, open_storage
+from router.storage.estate import Estate
+from router.storage.incoming import Incoming, IncomingFolder
+from router.storage.journal import SEGMENT_BYTES
+from router.storage.lock import lock, share
+
+
+def acknowledged(sink: IncomingFolder, data: bytes) -> bool:
+    file = sink.create()
+    file.write([data])
+    file.commit(InstanceUids("1", "2", "3"))
+    return True
+
+
+@pytest.fixture
+def incoming(tmp_path: Path) -> Path:
+    """incoming/ of two nodes; `dead` has an acknowledged instance, and a part of one that was not."""
+    for name in ("dead", "alive"):
+        open_storage(tmp_path, name)
+    folder = tmp_path / "incoming" / "dead" / "1"
+    acknowledged(IncomingFolder(folder, 0), b"kept")
+    (folder / "7.part").write_bytes(b"never acknowledged")
+    return tmp_path / "incoming"
+
+
+def test_what_a_dead_node_acknowledged_is_taken_over_as_it_is(incoming: Path) -> None:
+    assert Estate(incoming, "alive").take_over("dead") == 1
+    assert [path.read_bytes() for path in Incoming(incoming / "alive").files(10)] == [b"kept"]
+    assert [path for path in incoming.rglob("*") if path.suffix == ".part"] == []
+    assert Estate(incoming, "alive").take_over("dead") == 0
+
+
+def test_what_only_the_journal_of_a_dead_node_holds_is_taken_over_too(
+    incoming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "_QUIET", 5.0)
+    monkeypatch.setattr(journal, "_LONGEST", 5.0)
+    sink = IncomingFolder(tmp_path / "worker", 0, SEGMENT_BYTES)
+    segment = tmp_path / "worker" / "0.journal"
+    wait_until(lambda: acknowledged(sink, b"journal") and segment.exists() and b"journal" in segment.read_bytes())
+    (incoming / "dead" / "2").mkdir()
+    (incoming / "dead" / "2" / "0.journal").write_bytes(segment.read_bytes())
+    sink.close()
+    Estate(incoming, "alive").take_over("dead")
+    assert {path.read_bytes() for path in Incoming(incoming / "alive").files(10)} == {b"kept", b"journal"}
+
+
+@pytest.mark.parametrize("alive", [lambda folder: lock(folder, "dead"), share], ids=["node", "a worker"])
+def test_nothing_is_taken_from_a_node_that_lives_or_has_a_worker_that_does(incoming: Path, alive: object) -> None:
+    assert callable(alive)
+    handle = alive(incoming / "dead")
+    assert Estate(incoming, "alive").take_over("dead") is None
+    assert len(Incoming(incoming / "dead").files(10)) == 1
+    os.close(handle)
+    assert Estate(incoming, "alive").take_over("dead") == 1
+
+
+def test_a_node_does_not_sweep_while_a_worker_of_its_former_life_runs(
+    incoming: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.storage.lock._WORKERS_PATIENCE", 0.1)
+    handle = share(incoming / "dead")
+    with pytest.raises(ConfigurationError, match="receive workers of a former life"):
+        Incoming(incoming / "dead").sweep(1)
+    os.close(handle)
+    Incoming(incoming / "dead").sweep(1)
+    assert list(incoming.rglob("*.part")) == []
+
+
+def test_what_another_node_has_not_catalogued_yet_is_known_here(incoming: Path) -> None:
+    (waiting,) = Incoming(incoming / "dead").files(10)
+    assert Incoming(incoming / "alive").oldest() is None
+    oldest = Incoming(incoming / "alive", incoming).oldest()
+    assert oldest is not None
+    assert oldest == Incoming(incoming / "dead").oldest()
+    waiting.unlink()
+    assert Incoming(incoming / "alive", incoming).oldest() is None
