@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from router import worker
 from router.admin.health import HealthServer
@@ -15,7 +16,7 @@ from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.restore import has_database
 from router.clock import Clock
-from router.config import Config, Destination, DicomDestination
+from router.config import Config, Destination, DicomDestination, HttpDestination
 from router.crypto import selftest
 from router.crypto.keys import read_secret
 from router.dicom.admission import Admission
@@ -23,6 +24,7 @@ from router.dicom.client import StorageClient
 from router.dicom.commitment import Report
 from router.dicom.server import StorageServer
 from router.dicom.store import Received, Refused
+from router.dicom.tls import server_context
 from router.dicom.wire import Limits
 from router.errors import ConfigurationError
 from router.events import Event, Journal, Kind, log_event
@@ -40,12 +42,15 @@ from router.flow.rules import SeriesRules
 from router.flow.selection import Selection
 from router.flow.sending import ImagesSender, ReportSender
 from router.flow.timekeeping import Timekeeper
-from router.forward.report import ReportAgent, load_keys
+from router.forward.credentials import Credentials, KeyFiles
+from router.forward.report import ReportAgent
 from router.model import Channel
+from router.reports.mllp import MllpServer
 from router.states import State
 from router.storage import open_storage
 from router.storage.estate import Estate
 from router.storage.lock import lock
+from router.storage.pins import strange
 
 _GRACE_SECONDS = 25.0
 _IDLE_SECONDS = 1.0
@@ -61,6 +66,7 @@ class Ports:
 
     dicom: int
     admin: int
+    hl7: int | None = None
 
 
 class Node:
@@ -81,12 +87,12 @@ class Node:
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
         with suppress(OSError):  # a share that does not answer is an alarm of the scan; images go on without it
             config.reports.folder.mkdir(parents=True, exist_ok=True)
-        self._keys = {d.name: load_keys(d.http) for d in config.destination if d.http is not None}
         self._require_private_tls_keys()
         self._require_database()
         self._catalogue: Catalogue = open_catalogue(config.database.url, config.node.data, self._journal)
         self._rules = SeriesRules(config, self._journal, clock)
         self._selection = Selection(config.identity, self._catalogue, lambda: self._rules.book, self._journal)
+        self._keys = {d.name: self._key_files(d.name, d.http) for d in config.destination if d.http is not None}
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
         self._timekeeper = Timekeeper(self._catalogue, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
@@ -102,6 +108,7 @@ class Node:
         self._pickup = Pickup(config.reports, self._intake, self._journal, clock, known=exams.any_document())
         self._commitment_reports = CommitmentReports(self._catalogue, self._journal, clock, random.random)
         self._server = self._make_server()
+        self._hl7 = self._make_hl7()
         self._health = HealthServer(self._report)
         self._lanes = [lane for destination in config.destination for lane in self._lanes_of(destination)]
         # Each batch of a study's images touches its exam; that must not leave the sending without processor.
@@ -132,6 +139,7 @@ class Node:
             ports = Ports(
                 _listening("[receive]", receive.host, receive.port, self._server.start),
                 _listening("[admin]", admin.host, admin.port, self._health.start),
+                self._listen_for_hl7(),
             )
         except ConfigurationError:
             self.stop()
@@ -149,6 +157,8 @@ class Node:
         self._dispatcher.stop()
         self._pickup.stop()
         self._server.stop(_GRACE_SECONDS / 2)
+        if self._hl7 is not None:
+            self._hl7.stop(_GRACE_SECONDS / 4)
         for loop in self._loops:
             loop.stop()
         unfinished = [loop for loop in self._loops if not loop.join(max(until - time.monotonic(), 0.1))]
@@ -165,9 +175,34 @@ class Node:
     def _require_private_tls_keys(self) -> None:
         """As every secret file; a certificate's file may hold the key too."""
         destinations = [d.dicom.tls for d in self._config.destination if d.dicom is not None]
-        for tls in (self._config.receive.tls, *destinations):
+        hl7 = self._config.reports.hl7
+        for tls in (self._config.receive.tls, None if hl7 is None else hl7.tls, *destinations):
             if tls is not None and (secret := tls.key or tls.certificate):
                 read_secret(secret)
+
+    def _key_files(self, name: str, http: HttpDestination) -> KeyFiles:
+        def told(kind: Kind, text: str) -> None:
+            self._journal.record(Event(self._clock.now(), kind, text, alarm=Alarm.CRYPTO, subject=f"keys of {name}"))
+
+        def accept(found: Credentials) -> None:
+            self._require_pinned(name, found)
+            told(Kind.CLEARED, "the key files read, and the platform's keys are those that were pinned")
+
+        return KeyFiles(http, self._storage.pins.file, accept,
+                        lambda error: told(Kind.ALARM, f"the former keys stay in use: {error}"))  # fmt: skip
+
+    def _require_pinned(self, name: str, found: Credentials) -> None:
+        """The platform's keys are pinned when they are first seen; later ones only by `keys pin`."""
+        ids, pinned = found.profile.pinned, self._storage.pins.of(name)
+        if pinned is None and ids:
+            self._storage.pins.pin(name, ids)
+            text = f"keys of platform {name} seen first: {dict(ids)}"
+            self._journal.record(Event(self._clock.now(), Kind.PINNED, text, fields={"destination": name}))
+        elif unknown := strange(ids, pinned or {}):
+            raise ConfigurationError(
+                f"the platform keys of {name} are not those that were pinned: {', '.join(unknown)}",
+                hint=f"ask the platform for its key ids; if they are these: keys pin {name}",
+            )
 
     def _require_database(self) -> None:
         """A data folder whose database is gone would send everything again: that is a person's decision."""
@@ -181,7 +216,7 @@ class Node:
     def _make_cataloguer(self) -> Cataloguer:
         return Cataloguer(
             self._storage, self._catalogue.instances, lambda: self._rules.book, self._selection.settle,
-            self._journal, self._clock,
+            self._journal, self._clock, self._take_pdf if self._config.reports.encapsulated_pdf else None,
         )  # fmt: skip
 
     def _make_server(self) -> StorageServer:
@@ -198,6 +233,20 @@ class Node:
             take_report=self._take_report if self._asks_for_commitment() else None,
         )
 
+    def _make_hl7(self) -> MllpServer | None:
+        hl7 = self._config.reports.hl7
+        if hl7 is None:
+            return None
+        context = None if hl7.tls is None else server_context(hl7.tls)
+        close = self._catalogue.engine.close_thread
+        return MllpServer(hl7, self._take_message, self._note_hl7, close, self._clock, context)
+
+    def _listen_for_hl7(self) -> int | None:
+        hl7 = self._config.reports.hl7
+        if hl7 is None or self._hl7 is None:
+            return None
+        return _listening("[reports.hl7]", hl7.host, hl7.port, self._hl7.start)
+
     def _asks_for_commitment(self) -> bool:
         return any(d.dicom is not None and d.dicom.commitment for d in self._config.destination)
 
@@ -205,14 +254,14 @@ class Node:
         lanes = []
         if destination.http is not None:
             keys = self._keys[destination.name]
-            agent = ReportAgent(destination.http, self._config.hospital.USCI, keys, self._clock)
+            agent = ReportAgent(destination.http, self._config.hospital.USCI, keys.current, self._clock)
             report = ReportSender(
                 self._config,
                 self._references,
                 self._catalogue,
                 self._storage,
                 agent,
-                keys.api_key,
+                keys.current,
                 self._journal,
                 self._clock,
             )
@@ -265,6 +314,8 @@ class Node:
             return _IDLE_SECONDS
         self._reread()
         rest = self._pickup.step()
+        if self._config.reports.encapsulated_pdf:
+            self._intake.pair_studies()
         self._correlating.wake()
         return rest
 
@@ -328,6 +379,16 @@ class Node:
         else:
             fields = {"calling_ae": outcome.calling_ae, "address": outcome.address}
             self._journal.record(Event(self._clock.now(), Kind.REFUSED, outcome.reason, fields=fields))
+
+    def _take_pdf(self, study_uid: str, data: bytes, received: datetime) -> None:
+        self._intake.take_encapsulated(study_uid, data, received)
+
+    def _take_message(self, message: bytes) -> None:
+        self._intake.take_message(message)
+        self._correlating.wake()
+
+    def _note_hl7(self, address: str, why: str) -> None:
+        self._journal.record(Event(self._clock.now(), Kind.REFUSED, why, fields={"address": address}))
 
     def _take_report(self, report: Report) -> int:
         """On a thread of the server's, which keeps no connection to the database."""

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -141,6 +142,26 @@ class Receive(_Section):
         return self
 
 
+class Hl7Listener(_Section):
+    host: str = "127.0.0.1"
+    port: Port = 2575
+    senders: tuple[Network, ...] = ()
+    max_connections: Annotated[int, Field(ge=1, le=256)] = 8
+    max_message: Annotated[Size, Field(ge=1024, le=2**27)] = 2**25
+    message_within: Budget = timedelta(seconds=30)
+    allow_plain: bool = False
+    tls: Tls | None = None
+
+    @model_validator(mode="after")
+    def _open_only_on_loopback(self) -> "Hl7Listener":
+        if not is_loopback(self.host):
+            if not self.senders:
+                raise ValueError(f"senders: anyone may send on loopback only; host is {self.host!r}: name the senders")
+            if self.tls is None and not self.allow_plain:
+                raise ValueError(f"host {self.host!r} is beyond loopback: set tls, or allow_plain = true")
+        return self
+
+
 class Reports(_Section):
     folder: ConfigPath = Field(Path("../reports"), validate_default=True)
     settle: Duration = timedelta(seconds=2)
@@ -148,6 +169,9 @@ class Reports(_Section):
     on_pickup: Literal["move", "keep"] = "move"
     name_pattern: Pattern | None = None
     mapping: WrittenPath | None = None
+    hl7_mapping: WrittenPath | None = None
+    hl7: Hl7Listener | None = None
+    encapsulated_pdf: bool = False
     pdf_text_check: bool = True
     approved_only: bool = False
     clock_tolerance: Duration = timedelta(minutes=10)
@@ -242,19 +266,35 @@ class DicomDestination(_Section):
         return self
 
 
+KEY_FILES = {
+    "gm-envelope/1": ("signing_key_file", "platform_signing_key_file", "platform_encryption_key_file"),
+    "gm-psk/1": ("psk_file",),
+}
+
+
+def _profile(value: str) -> str:
+    if value not in KEY_FILES:
+        raise ValueError(f"expected one of {', '.join(KEY_FILES)}")
+    return value
+
+
 class HttpDestination(_Section):
     url: Annotated[str, Field(pattern=r"^https?://[^/]+")] = "http://127.0.0.1:8443"
-    profile: Literal["gm-envelope/1"] = "gm-envelope/1"
+    profile: Annotated[str, AfterValidator(_profile)] = "gm-envelope/1"
     app: Name = "hospital-1"
     allow_plain: bool = False
     api_key_file: ConfigPath
-    signing_key_file: ConfigPath
+    signing_key_file: ConfigPath | None = None
     signing_key_passphrase_file: ConfigPath | None = None
-    platform_signing_key_file: ConfigPath
-    platform_encryption_key_file: ConfigPath
+    signing_key_passphrase_env: Name | None = None
+    signing_key_passphrase_credential: Name | None = None
+    platform_signing_key_file: ConfigPath | None = None
+    platform_encryption_key_file: ConfigPath | None = None
+    psk_file: ConfigPath | None = None
     ca_file: ConfigPath | None = None
     client_certificate_file: ConfigPath | None = None
     client_key_file: ConfigPath | None = None
+    proxy: Annotated[str, Field(pattern=r"^(http://[^/@]+)?$")] = ""
     source_address: str = ""
     allowed_networks: tuple[Network, ...] = ()
 
@@ -264,6 +304,21 @@ class HttpDestination(_Section):
         if self.url.startswith("http://") and not self.allow_plain and not is_loopback(host):
             raise ValueError(f"url {self.url!r} is plain http beyond loopback: use https, or allow_plain = true")
         return self
+
+    @model_validator(mode="after")
+    def _names_the_keys_of_its_profile(self) -> "HttpDestination":
+        missing = [name for name in KEY_FILES[self.profile] if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"{', '.join(missing)}: missing; profile {self.profile} has no default for it")
+        sources = ("signing_key_passphrase_file", "signing_key_passphrase_env", "signing_key_passphrase_credential")
+        if len([name for name in sources if getattr(self, name) is not None]) > 1:
+            raise ValueError(f"the passphrase comes from one place, not several: {', '.join(sources)}")
+        return self
+
+    def key_file(self, name: str) -> Path:
+        """The path under one of the keys that the profile needs."""
+        path: Path = getattr(self, name)
+        return path
 
 
 class Destination(_Section):

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     MOVED = "moved"
     SENT = "sent"
     CONFIRMED = "confirmed"
+    PINNED = "pinned"
     ALARM = "alarm"
     CLEARED = "cleared"
 

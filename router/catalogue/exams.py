@@ -17,6 +17,7 @@ from router.catalogue.tables import (
     Document,
     Exam,
     ExamStudy,
+    PdfWord,
     SeenFile,
     Study,
     StudyAccession,
@@ -160,6 +161,12 @@ class Exams:
         counting = successive([_json(row) for row in rows])[-1:]
         return {row.digest for row in rows if row is rows[-1] or row.id in {v.document for v in counting}}
 
+    def last_counts(self, exam: int) -> bool:
+        """Whether the exam's last JSON is the one that counts; otherwise it is stale."""
+        mine = (Document.exam == exam) & (Document.kind == "json")
+        rows = self._engine.run(Document.select().where(mine).order_by(Document.id))
+        return bool(rows) and successive([_json(row) for row in rows])[-1].document == rows[-1].id
+
     def exams_of_stem(self, stem: str) -> list[int]:
         """The exams of the JSONs under this name, that of the last one first."""
         return list(dict.fromkeys(row[0] for row in _OF_STEM.run(self._engine, stem)))
@@ -197,6 +204,16 @@ class Exams:
         columns = (Document.id, Document.place, Document.exam)
         query = Document.select(*columns).where(Document.id.in_(found)).order_by(Document.id).tuples()
         return [Waiting(*row) for row in self._engine.run(query)] if found else []
+
+    def waiting_of_studies(self) -> dict[Waiting, list[int]]:
+        """PDFs without an exam that belong to a study by its UID, each with the exams that have the study."""
+        columns = (Document.id, Document.place, ExamStudy.exam)
+        query = PdfWord.select(*columns).join(Document).join(ExamStudy, on=ExamStudy.study_uid == PdfWord.word)
+        where = (PdfWord.kind == "study_uid") & Document.exam.is_null()
+        found: dict[Waiting, list[int]] = {}
+        for document, place, exam in self._engine.run(query.where(where).order_by(Document.id).tuples()):
+            found.setdefault(Waiting(document, place), []).append(exam)
+        return found
 
     def add(self, document: TakenDocument, place: str, exam: int | None, revision: int | None, now: datetime) -> int:
         """Enter a document whose copy is durable at `place`, and have its exam evaluated."""
@@ -412,7 +429,7 @@ class Exams:
     def find(self, text: str) -> list[int]:
         """Exams with this ExamId, study UID or file name."""
         linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == text)
-        stem = text.rsplit(".", 1)[0] if text.lower().endswith((".json", ".pdf")) else text
+        stem = text.rsplit(".", 1)[0] if text.lower().endswith((".json", ".pdf", ".hl7")) else text
         named = Document.select(Document.exam).where((Document.stem == stem) | Document.stem.endswith("/" + stem))
         where = (Exam.exam_id == text) | Exam.id.in_(linked) | Exam.id.in_(named.where(Document.exam.is_null(False)))
         return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(where).tuples())]

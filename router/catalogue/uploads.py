@@ -20,6 +20,7 @@ class Frozen:
     pdf_place: str
     refused: bool
     receipt: str
+    receipt_place: str
     frozen: datetime
     confirmed: datetime | None
 
@@ -33,10 +34,7 @@ class Uploads:
     def of(self, delivery: int) -> list[Frozen]:
         """All uploads of a delivery, the first one first."""
         rows: Any = self._engine.run(Row.select().where(Row.delivery == delivery).order_by(Row.n))
-        return [
-            Frozen(r.id, r.n, r.idem, r.wanted, r.exam_place, r.pdf_place, r.refused, r.receipt, r.frozen, r.confirmed)
-            for r in rows
-        ]
+        return [_frozen(row) for row in rows]
 
     def freeze(
         self, delivery: int, n: int, idem: str, wanted: str, *, exam_place: str, pdf_place: str, now: datetime
@@ -56,3 +54,19 @@ class Uploads:
         with self._engine.write():
             changes = {"receipt": receipt, "receipt_place": receipt_place, "confirmed": now}
             self._engine.run(Row.update(**changes).where(Row.id == upload))
+
+
+def _frozen(row: Any) -> Frozen:
+    return Frozen(
+        id=row.id,
+        n=row.n,
+        idem=row.idem,
+        wanted=row.wanted,
+        exam_place=row.exam_place,
+        pdf_place=row.pdf_place,
+        refused=row.refused,
+        receipt=row.receipt,
+        receipt_place=row.receipt_place,
+        frozen=row.frozen,
+        confirmed=row.confirmed,
+    )

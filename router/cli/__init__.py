@@ -21,6 +21,7 @@ COMMANDS = {
     "codes": "The code tables of the exam JSON, and the values that none of them knows.",
     "verify": "Files against the index: missing, corrupt, unindexed.",
     "keys": "Key pairs and an API key for trying out; key ids.",
+    "audit": "A kept receipt, checked again offline.",
     "platform": "The reference platform: the receiving side.",
 }
 

@@ -58,7 +58,7 @@ def unknown_values(folder: Path | None, config_file: Path, as_json: bool) -> int
 
 
 def _taken(data: Path) -> Iterable[Path]:
-    return (path for path in Reports(data).walk() if path.suffix == ".json") if data.exists() else ()
+    return (path for path in Reports(data).walk() if path.suffix != ".pdf") if data.exists() else ()
 
 
 def _count(files: Iterable[Path], references: References) -> Counter[Unknown]:

@@ -1,10 +1,11 @@
-"""`keys`: key pairs and an API key for trying out; key ids of any key file."""
+"""`keys`: keys for trying out, key ids of any key file, import of raw keys, and which platform keys are pinned."""
 
 from pathlib import Path
 
 import click
 
-from router.cli.options import json_option, print_json
+from router.cli.options import config_option, json_option, print_json
+from router.config import load
 from router.crypto import keys
 
 _KINDS = {keys.PRIVATE: "private key", keys.ENCRYPTED: "encrypted private key", keys.PUBLIC: "public key"}
@@ -12,18 +13,53 @@ _KINDS = {keys.PRIVATE: "private key", keys.ENCRYPTED: "encrypted private key", 
 
 @click.group()
 def command() -> None:
-    """Key pairs and an API key for trying out; key ids."""
+    """Keys for trying out, key ids, import of raw keys, pinned platform keys."""
 
 
 @command.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-def new(folder: Path) -> None:
+@click.option("--psk", is_flag=True, help="A pre-shared key for profile gm-psk/1 too.")
+def new(folder: Path, psk: bool) -> None:
     """Make three SM2 key pairs and an API key (接口密钥) in FOLDER.
 
     A new or empty FOLDER gets mode 0700, private keys 0600. Existing keys are never overwritten.
     """
-    for file in keys.new_folder(folder):
+    for file in keys.new_folder(folder, psk=psk):
         click.echo(str(file))
+
+
+@command.command("import")
+@click.argument("hex_file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("pem_file", type=click.Path(path_type=Path, dir_okay=False))
+def import_(hex_file: Path, pem_file: Path) -> None:
+    """Write the raw SM2 key in HEX_FILE as PEM_FILE, and print its id.
+
+    64 hex digits are a private key, 128 (or 130 that begin with 04) a public one. HEX_FILE must be readable by its
+    owner only; overwrite it afterwards. An existing PEM_FILE is never overwritten.
+    """
+    click.echo(keys.import_hex(hex_file, pem_file))
+
+
+@command.command()
+@click.argument("destination")
+@click.option("--why", required=True, help="Kept in the events: who told you the new key ids, and how.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@config_option
+def pin(destination: str, why: str, yes: bool, config_file: Path) -> None:
+    """Accept the platform keys that DESTINATION's key files hold now, in the place of those pinned before.
+
+    Shows both ids of each. A running node takes the keys up by itself.
+    """
+    from router.cli.pins import Change
+
+    change = Change.of(load(config_file), destination)
+    for line in change.lines():
+        click.echo(line)
+    if not change.differs:
+        click.echo("nothing changes")
+    elif yes or click.confirm("Has the platform confirmed the new ids to you by another way?", abort=True):
+        change.carry_out(why)
+        click.echo("pinned")
 
 
 @command.command()

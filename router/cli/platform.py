@@ -19,21 +19,31 @@ _PORT = click.IntRange(0, 65535)
 @click.option("--http-port", type=_PORT, default=8443, show_default=True, help="0: the system picks.")
 @click.option("--app", default="hospital-1", show_default=True, help="The application that may send.")
 @click.option("--accept-empty", multiple=True, metavar="FIELD", help="A required field that may be empty; repeatable.")
-def command(data: Path, keys: Path, dicom_port: int, http_port: int, app: str, accept_empty: tuple[str, ...]) -> None:
+@click.option("--fault", default="", help="Misbehave on purpose, by a list of names with commas.")
+def command(
+    data: Path, keys: Path, dicom_port: int, http_port: int, app: str, accept_empty: tuple[str, ...], fault: str
+) -> None:
     """The reference platform: the receiving side, on loopback.
 
     Prints one line beginning with `ready` once it listens; SIGTERM stops it.
+
+    --fault 500,drop,signature: the first upload is answered with 500, the second is stored and its connection
+    dropped, the third gets a wrong signature; then all is well. Names: 500, 503, 429, 413, 422, expired-token, stale,
+    slow (slow:90 for 90 s), drop, signature, receipt (a receipt for another upload).
     """
     from router.clock import SystemClock
     from router.platform.keyring import read_keyring
     from router.platform.service import ReferencePlatform
 
+    faults = [name for name in fault.split(",") if name]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     try:
-        platform = ReferencePlatform(data, read_keyring(keys), SystemClock(), app=app, accept_empty=accept_empty)
+        platform = ReferencePlatform(
+            data, read_keyring(keys), SystemClock(), app=app, accept_empty=accept_empty, faults=faults
+        )
         ports = platform.start(dicom_port, http_port)
     except OSError as error:
         raise ConfigurationError(f"the platform cannot start: {error.strerror or error}") from error

@@ -122,7 +122,7 @@ def _story(name: str) -> Any:
         config = load(config_file)
         with _catalogue(config) as catalogue:
             review, traces = Review(catalogue, SystemClock()), Traces(catalogue, config)
-            teller = Teller(review, traces, rulebook(config.series), config.node.timezone)
+            teller = Teller(review, traces, rulebook(config.series), config.node)
             if as_json:
                 print_json(teller.as_json(name))
             else:

@@ -40,7 +40,7 @@ def command(config_file: Path, verbose: bool) -> None:
     ports = node.start()
     signal.signal(signal.SIGHUP, lambda *_: node.reload())
     try:
-        click.echo(f"ready dicom={ports.dicom} admin={ports.admin}")
+        click.echo(f"ready dicom={ports.dicom} admin={ports.admin}" + (f" hl7={ports.hl7}" if ports.hl7 else ""))
         ended.wait()
     finally:
         node.stop()

@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 from router.catalogue.queue import Delivery
 from router.catalogue.traces import File
 from router.cli.background import background_json, file_json, stray_json, tell_background, tell_stray, tell_unpaired
+from router.cli.evidence import tell_uploads, upload_json
 from router.cli.tables import console, left, local, show
+from router.config import Node
 from router.errors import InvalidData
 from router.flow.review import Line, Review, Story
 from router.flow.traces import Background, Stray, Traces
@@ -33,22 +35,25 @@ class Teller:
     review: Review
     traces: Traces
     book: Rulebook
-    zone: ZoneInfo
+    node: Node
 
     def tell(self, name: str) -> None:
         """Print it; InvalidData when nothing is known under that name."""
         stories, stray, files = self._known(name)
         for story in stories:
-            _tell(story, self._background(story), self.review, self.book, self.zone)
+            _tell(story, self._background(story), self.review, self.book, self.node)
         if stray is not None:
-            tell_stray(stray, self.zone)
+            tell_stray(stray, self.node.timezone)
         for file in files:
-            tell_unpaired(file, self.zone)
+            tell_unpaired(file, self.node.timezone)
 
     def as_json(self, name: str) -> list[dict[str, Any]]:
         """One object an exam, a study or a file; InvalidData as above."""
         stories, stray, files = self._known(name)
-        found = [_json(story, self.review, self.book) | background_json(self._background(story)) for story in stories]
+        found = [
+            _json(story, self.review, self.book, self.node) | background_json(self._background(story))
+            for story in stories
+        ]
         return [*found, *([stray_json(stray)] if stray else []), *(file_json(file) for file in files)]
 
     def _known(self, name: str) -> tuple[list[Story], Stray | None, list[File]]:
@@ -62,7 +67,8 @@ class Teller:
         return self.traces.background(story.case.exam, list(story.case.links))
 
 
-def _tell(story: Story, behind: Background, review: Review, book: Rulebook, zone: ZoneInfo) -> None:
+def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node: Node) -> None:
+    zone = node.timezone
     case, out = story.case, console()
     out.print(f"[bold]Exam {case.exam_id}[/bold] (branch {case.branch}, number {case.exam} of this node)")
     for line in story.lines:
@@ -82,9 +88,7 @@ def _tell(story: Story, behind: Background, review: Review, book: Rulebook, zone
         if line.delivery.channel == Channel.IMAGES:
             _tell_ledger(line.delivery, review)
             _tell_requests(line.delivery, review, zone)
-    if story.uploads:
-        uploads = [(str(u.n), u.idem, local(u.confirmed, zone), u.receipt or "-") for u in story.uploads]
-        show("Uploads", ("Revision", "idem", "Confirmed", "Receipt"), uploads)
+    tell_uploads(story.uploads, node.data, zone)
     events = [(local(e.at, zone), str(e.kind), str(e.delivery or ""), e.text, e.who) for e in story.events]
     show("Events", ("When", "What", "Delivery", "", "Who"), events)
 
@@ -129,7 +133,7 @@ def _tell_requests(one: Delivery, review: Review, zone: ZoneInfo) -> None:
         show(f"Storage commitment asked of {one.destination}, no report yet", columns, rows)
 
 
-def _json(story: Story, review: Review, book: Rulebook) -> dict[str, Any]:
+def _json(story: Story, review: Review, book: Rulebook, node: Node) -> dict[str, Any]:
     case = story.case
     return {
         "exam_id": case.exam_id,
@@ -152,7 +156,7 @@ def _json(story: Story, review: Review, book: Rulebook) -> dict[str, Any]:
             for uid in case.studies
             for one in review.series(uid, book)
         ],
-        "uploads": [{"revision": u.n, "idem": u.idem, "receipt": u.receipt or None} for u in story.uploads],
+        "uploads": [upload_json(upload, node.data) for upload in story.uploads],
         "events": [
             {"at": e.at.isoformat(), "kind": e.kind, "delivery": e.delivery, "text": e.text, "who": e.who}
             for e in story.events

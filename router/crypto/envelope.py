@@ -1,15 +1,14 @@
-"""The texts and the document of profile `gm-envelope/1` that both sides sign, MAC or authenticate, byte for byte.
+"""What the profiles share: the name of an upload, nonces, the token call, and the document of the `meta` part.
 
 Pure: times are Unix milliseconds, digests are given as bytes and written as lower-case hex.
 """
 
 import base64
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from router.crypto.symmetric import Sealed, hmac_sm3
-
-PROFILE = "gm-envelope/1"
 
 
 def idem(api_key: bytes, destination: str, exam_id: str, exam_sm3: bytes, pdf_sm3: bytes) -> str:
@@ -31,20 +30,11 @@ def token_mac(api_key: bytes, app: str, ts: int, nonce: str) -> str:
     return hmac_sm3(api_key, f"GM1-TOKEN\n{app}\n{ts}\n{nonce}\n".encode()).hex()
 
 
-def signed_request(path: str, meta_sm3: bytes) -> bytes:
-    """What the hospital signs: the request's path and SM3 of the meta part."""
-    return f"GM1\nPOST\n{path}\n{meta_sm3.hex()}\n".encode()
-
-
-def signed_response(status: int, nonce: str, body_sm3: bytes) -> bytes:
-    """What the platform signs: the status, the request's nonce and SM3 of the answer's body."""
-    return f"GM1-RESP\n{status}\n{nonce}\n{body_sm3.hex()}\n".encode()
-
-
 @dataclass(frozen=True, slots=True)
 class Message:
     """One upload: who sends what, when. `app`, `org` and `idem` match `[A-Za-z0-9._-]{1,64}`."""
 
+    profile: str
     org: str
     app: str
     ts: int
@@ -52,31 +42,31 @@ class Message:
     idem: str
     revision: int
 
-    def aad(self, part: str) -> bytes:
-        """The data that SM4-GCM authenticates beside a part."""
-        return "|".join((PROFILE, self.org, self.app, self.idem, part)).encode()
+    def bound(self, purpose: str) -> bytes:
+        """The text that binds a part, or a key, to this upload: profile, org, app, idem and what it is for."""
+        return "|".join((self.profile, self.org, self.app, self.idem, purpose)).encode()
 
 
 @dataclass(frozen=True, slots=True)
 class SealedPart:
-    """One encrypted part: its name, its initialisation vector and what `seal` told of it."""
+    """One encrypted part: its name, its initialisation vector and what sealing told of it."""
 
     name: str
     iv: bytes
     sealed: Sealed
 
 
-def meta(message: Message, platform_key_id: str, wrapped_key: bytes, parts: tuple[SealedPart, ...]) -> bytes:
-    """The `meta` part: the exact bytes that are sent and signed."""
+def meta(message: Message, key: Mapping[str, str], parts: Sequence[SealedPart]) -> bytes:
+    """The `meta` part: the exact bytes that are sent and authenticated. `key`: how the platform comes to the key."""
     document = {
-        "profile": PROFILE,
+        "profile": message.profile,
         "org": message.org,
         "app": message.app,
         "ts": message.ts,
         "nonce": message.nonce,
         "idem": message.idem,
         "revision": message.revision,
-        "key": {"alg": "SM4-GCM", "platform_kid": platform_key_id, "wrapped": _base64(wrapped_key)},
+        "key": key,
         "parts": [_part(part) for part in parts],
     }
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
@@ -86,12 +76,13 @@ def _part(part: SealedPart) -> dict[str, str | int]:
     sealed = part.sealed
     return {
         "name": part.name,
-        "iv": _base64(part.iv),
-        "tag": _base64(sealed.tag),
+        "iv": encode64(part.iv),
+        "tag": encode64(sealed.tag),
         "length": sealed.length,
         "sm3": sealed.sm3.hex(),
     }
 
 
-def _base64(data: bytes) -> str:
+def encode64(data: bytes) -> str:
+    """Standard base64 with padding."""
     return base64.b64encode(data).decode()

@@ -12,9 +12,10 @@ import textwrap
 from pathlib import Path
 
 from router.crypto import der
+from router.crypto.curve import new_secret
 from router.crypto.pkcs8 import decrypt as decrypt_pkcs8
 from router.crypto.sm2 import PrivateKey, PublicKey
-from router.crypto.symmetric import sm3
+from router.crypto.symmetric import hmac_sm3, sm3
 from router.errors import ConfigurationError, InvalidData
 
 _EC_PUBLIC_KEY = "1.2.840.10045.2.1"
@@ -54,19 +55,31 @@ def load_public(path: Path) -> PublicKey:
 
 def load_api_key(path: Path) -> bytes:
     """The interface key (接口密钥): 32 bytes, written as 64 hex digits."""
+    return _load_hex(path, "API key")
+
+
+def load_psk(path: Path) -> bytes:
+    """A pre-shared key of profile `gm-psk/1`: 32 bytes, written as 64 hex digits."""
+    return _load_hex(path, "pre-shared key")
+
+
+def _load_hex(path: Path, what: str) -> bytes:
     text = read_secret(path).strip()
     try:
         key = binascii.unhexlify(text)
     except binascii.Error:
         key = b""
     if len(key) != 32:
-        raise ConfigurationError(f"API key file {path} does not hold 64 hex digits")
+        raise ConfigurationError(f"{what} file {path} does not hold 64 hex digits")
     return key
 
 
-def load_passphrase(path: Path) -> bytes:
-    """The passphrase of an encrypted key: the file's first line, without its end."""
-    lines = read_secret(path).splitlines()
+def load_passphrase(path: Path, *, by_systemd: bool = False) -> bytes:
+    """The passphrase of an encrypted key: the file's first line, without its end.
+
+    A credential that systemd hands over shows a mode of its own and is in a folder that nobody else may enter.
+    """
+    lines = (_read(path) if by_systemd else read_secret(path)).splitlines()
     if not lines or not lines[0]:
         raise ConfigurationError(f"passphrase file {path} is empty")
     return lines[0]
@@ -75,6 +88,11 @@ def load_passphrase(path: Path) -> bytes:
 def key_id(key: PublicKey) -> str:
     """The first 8 bytes of SM3 over the SubjectPublicKeyInfo, as 16 hex digits."""
     return sm3(_public_info(key))[:8].hex()
+
+
+def psk_id(key: bytes) -> str:
+    """The id of a pre-shared key: the first 8 bytes of HMAC-SM3 under it over `gm-psk/1`, as 16 hex digits."""
+    return hmac_sm3(key, b"gm-psk/1")[:8].hex()
 
 
 def api_key_fingerprint(key: bytes) -> str:
@@ -89,12 +107,11 @@ def label_of(path: Path) -> str:
     return match[1] if match else ""
 
 
-def save_private(path: Path, key: PrivateKey) -> None:
-    """Write PKCS#8 PEM, unencrypted, mode 0600; ConfigurationError when the file exists."""
+def save_private(path: Path, secret: int) -> None:
+    """Write the key with this d as PKCS#8 PEM, unencrypted, mode 0600; ConfigurationError when the file exists."""
+    point = PrivateKey.from_secret(secret).public.point
     inner = der.sequence(
-        der.integer(1),
-        der.octets(key.secret.to_bytes(32)),
-        der.element(der.context(1), der.bits(b"\x04" + key.public.point)),
+        der.integer(1), der.octets(secret.to_bytes(32)), der.element(der.context(1), der.bits(b"\x04" + point))
     )
     _write_new(path, _pem(PRIVATE, der.sequence(der.integer(0), _ALGORITHM, der.octets(inner))), 0o600)
 
@@ -105,29 +122,52 @@ def save_public(path: Path, key: PublicKey) -> None:
 
 
 def save_api_key(path: Path, key: bytes) -> None:
-    """Write the API key, mode 0600; ConfigurationError when the file exists."""
+    """Write an API key or a pre-shared key, mode 0600; ConfigurationError when the file exists."""
     _write_new(path, key.hex().encode() + b"\n", 0o600)
+
+
+def import_hex(source: Path, target: Path) -> str:
+    """Write a raw key, given as hex digits, as PEM; its key id. ConfigurationError when it is no SM2 key.
+
+    A private key is d, 64 digits, sometimes written with a sign octet 00 before it; a public key x || y, 128 digits,
+    with or without 04 before it.
+    """
+    text = b"".join(read_secret(source).split())
+    try:
+        raw = binascii.unhexlify(text)
+        if len(raw) in (32, 33) and (len(raw) == 32 or raw[0] == 0):
+            secret = int.from_bytes(raw)
+            public = PrivateKey.from_secret(secret).public
+            save_private(target, secret)
+        else:
+            public = PublicKey.from_point(raw)
+            save_public(target, public)
+    except (binascii.Error, InvalidData) as error:
+        raise ConfigurationError(f"{source} does not hold an SM2 key as hex digits") from error
+    return key_id(public)
 
 
 PAIRS = ("hospital-sign", "platform-sign", "platform-encrypt")
 
 
-def new_folder(folder: Path) -> tuple[Path, ...]:
-    """Make three key pairs and an API key in `folder`; the paths written.
+def new_folder(folder: Path, *, psk: bool = False) -> tuple[Path, ...]:
+    """Make three key pairs, an API key and, for `gm-psk/1`, a pre-shared key in `folder`; the paths written.
 
-    A folder that is new or empty gets mode 0700. ConfigurationError when any of the seven files exists.
+    A folder that is new or empty gets mode 0700. ConfigurationError when any of the files exists.
     """
     files = tuple(folder / f"{name}{ending}" for name in PAIRS for ending in (".pem", ".pub.pem"))
-    files += (folder / "api.key",)
+    shared = tuple(folder / name for name in (("api.key", "psk.key") if psk else ("api.key",)))
+    files += shared
     taken = tuple(str(file) for file in files if os.path.lexists(file))
     if taken:
         raise ConfigurationError("keys exist already and are never overwritten:", faults=taken)
     _make_private(folder)
     for name in PAIRS:
-        key = PrivateKey.generate()
-        save_private(folder / f"{name}.pem", key)
-        save_public(folder / f"{name}.pub.pem", key.public)
-    save_api_key(folder / "api.key", secrets.token_bytes(32))
+        secret = new_secret()
+        save_private(folder / f"{name}.pem", secret)
+        save_public(folder / f"{name}.pub.pem", PrivateKey.from_secret(secret).public)
+    for file in shared:
+        save_api_key(file, secrets.token_bytes(32))
     return files
 
 
@@ -155,7 +195,8 @@ def _read(path: Path, *, secret: bool = False) -> bytes:
 def _needed(path: Path, passphrase: bytes | None) -> bytes:
     if passphrase is None:
         raise ConfigurationError(
-            f"key file {path} is encrypted", hint="set signing_key_passphrase_file, or --passphrase-file"
+            f"key file {path} is encrypted",
+            hint="set one of signing_key_passphrase_file, _env and _credential, or --passphrase-file",
         )
     return passphrase
 

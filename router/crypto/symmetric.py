@@ -1,4 +1,7 @@
-"""SM3 (GB/T 32905), HMAC-SM3 and SM4-GCM (GB/T 32907, RFC 8998), streaming, through `cryptography`."""
+"""SM3 (GB/T 32905), HMAC and HKDF with it; SM4-GCM (GB/T 32907, RFC 8998), SM4-CBC with HMAC-SM3. By `cryptography`.
+
+Files are streamed in constant memory.
+"""
 
 import hmac as constant_time
 from collections.abc import Iterator
@@ -6,14 +9,16 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes, hmac
+from cryptography.hazmat.primitives import hashes, hmac, padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from router.errors import IntegrityError
 
 KEY_BYTES = 16
 IV_BYTES = 12
 TAG_BYTES = 16
+CBC_IV_BYTES = 16
 _CHUNK = 256 * 1024
 
 
@@ -39,11 +44,22 @@ def sm3(data: bytes) -> bytes:
     return running.digest()
 
 
+def sm3_of(source: BinaryIO) -> bytes:
+    """The SM3 digest of what is left of a file, in constant memory."""
+    running = Sm3()
+    for chunk in _chunks(source):
+        running.update(chunk)
+    return running.digest()
+
+
 def hmac_sm3(key: bytes, data: bytes) -> bytes:
     """HMAC (RFC 2104) with SM3, 32 bytes."""
-    mac = hmac.HMAC(key, hashes.SM3())
-    mac.update(data)
-    return mac.finalize()
+    return _mac(key, data).finalize()
+
+
+def hkdf_sm3(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
+    """HKDF (RFC 5869) with SM3: `length` bytes for the purpose that `info` names."""
+    return HKDF(hashes.SM3(), length, salt, info).derive(secret)
 
 
 def equal(a: bytes, b: bytes) -> bool:
@@ -53,7 +69,7 @@ def equal(a: bytes, b: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """What `seal` made: the ciphertext's length in bytes, the 16-byte tag, SM3 of the ciphertext."""
+    """What was made: the ciphertext's length in bytes, the tag (GCM: 16 bytes, CBC: 32), SM3 of the ciphertext."""
 
     length: int
     tag: bytes
@@ -96,6 +112,51 @@ def unseal(key: bytes, iv: bytes, aad: bytes, tag: bytes, source: BinaryIO, sink
         raise IntegrityError("SM4-GCM: the tag does not match") from None
 
 
+def seal_cbc(key: bytes, mac_key: bytes, iv: bytes, aad: bytes, source: BinaryIO, sink: BinaryIO) -> Sealed:
+    """Encrypt `source` into `sink` with SM4-CBC (PKCS#7 padding); the tag is HMAC-SM3 over aad || iv || ciphertext.
+
+    Encrypt, then authenticate. The caller's `aad` must tell its own end; key and `iv` have 16 bytes, or ValueError.
+    """
+    encryptor, padder = Cipher(_sm4(key), _cbc(iv)).encryptor(), padding.PKCS7(128).padder()
+    mac, digest, length = _mac(mac_key, aad + iv), Sm3(), 0
+
+    def put(ciphertext: bytes) -> int:
+        mac.update(ciphertext)
+        digest.update(ciphertext)
+        return sink.write(ciphertext)
+
+    for chunk in _chunks(source):
+        length += put(encryptor.update(padder.update(chunk)))
+    length += put(encryptor.update(padder.finalize()) + encryptor.finalize())
+    return Sealed(length, mac.finalize(), digest.digest())
+
+
+def unseal_cbc(key: bytes, mac_key: bytes, iv: bytes, aad: bytes, tag: bytes, source: BinaryIO, sink: BinaryIO) -> None:
+    """Check the tag over all of `source` from where it stands, then go back and decrypt it into `sink`.
+
+    IntegrityError, with nothing decrypted, when the tag does not match.
+    """
+    begin, mac = source.tell(), _mac(mac_key, aad + iv)
+    for chunk in _chunks(source):
+        mac.update(chunk)
+    if not equal(mac.finalize(), tag):
+        raise IntegrityError("SM4-CBC: the HMAC-SM3 does not match")
+    source.seek(begin)
+    decryptor, unpadder = Cipher(_sm4(key), _cbc(iv)).decryptor(), padding.PKCS7(128).unpadder()
+    try:
+        for chunk in _chunks(source):
+            sink.write(unpadder.update(decryptor.update(chunk)))
+        sink.write(unpadder.update(decryptor.finalize()) + unpadder.finalize())
+    except ValueError as error:
+        raise IntegrityError("SM4-CBC: authenticated, but not whole padded blocks") from error
+
+
+def _mac(key: bytes, first: bytes) -> hmac.HMAC:
+    mac = hmac.HMAC(key, hashes.SM3())
+    mac.update(first)
+    return mac
+
+
 def _sm4(key: bytes) -> algorithms.SM4:
     if len(key) != KEY_BYTES:
         raise ValueError("an SM4 key has 16 bytes")
@@ -106,6 +167,12 @@ def _gcm(iv: bytes, tag: bytes | None = None) -> modes.GCM:
     if len(iv) != IV_BYTES:
         raise ValueError("the initialisation vector has 12 bytes")
     return modes.GCM(iv, tag)
+
+
+def _cbc(iv: bytes) -> modes.CBC:
+    if len(iv) != CBC_IV_BYTES:
+        raise ValueError("the initialisation vector has 16 bytes")
+    return modes.CBC(iv)
 
 
 def _chunks(source: BinaryIO) -> Iterator[bytes]:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from router.errors import ConfigurationError
+from router.exam import hl7_paths
 from router.exam.fields import BY_PATH, PROCEDURE, SECTION_NAMES
 from router.exam.values import is_empty, text
 
@@ -67,11 +68,12 @@ class RisMapping:
         return result
 
 
-def parse(raw: Mapping[str, object], *, source: str) -> RisMapping:
-    """A mapping from a decoded TOML document. ConfigurationError lists every fault."""
+def parse(raw: Mapping[str, object], *, source: str, of_hl7: bool = False) -> RisMapping:
+    """A mapping from a decoded TOML document, of JSON paths or of HL7 paths. ConfigurationError lists every fault."""
+    read = _hl7_sources if of_hl7 else _json_sources
     faults = [f"{key}: unknown table; expected [fields] and [values.FIELD]" for key in raw if key not in _TABLES]
     fields, values = (_table(raw, name, faults) for name in _TABLES)
-    rules = [_rule(path, given, faults) for path, given in fields.items()]
+    rules = [_rule(path, given, read(path), faults) for path, given in fields.items()]
     for path, table in values.items():
         if path not in BY_PATH:
             faults.append(f"values.{path}: not a field of appendix B")
@@ -83,6 +85,7 @@ def parse(raw: Mapping[str, object], *, source: str) -> RisMapping:
 
 
 _TABLES = ("fields", "values")
+_EXAMPLES = "data.items[].code, or of HL7 PID-3.1 or OBX[59776-5]-5"
 
 
 def _table(raw: Mapping[str, object], name: str, faults: list[str]) -> Mapping[str, Any]:
@@ -93,11 +96,23 @@ def _table(raw: Mapping[str, object], name: str, faults: list[str]) -> Mapping[s
     return {}
 
 
-def _rule(path: str, given: object, faults: list[str]) -> FieldRule | None:
-    targets = [str(target) for target in (given if isinstance(given, list) else [given])]
+def _json_sources(path: str) -> tuple[tuple[Step, ...], ...]:
     parts = path.split(" + ")
-    sources = tuple(tuple(_steps(part)) for part in parts if _PATH.fullmatch(part))
-    wrong = [] if len(sources) == len(parts) else [f"{path!r}: expected a path like data.items[].code"]
+    return tuple(tuple(_steps(part)) for part in parts) if all(map(_PATH.fullmatch, parts)) else ()
+
+
+def _hl7_sources(path: str) -> tuple[tuple[Step, ...], ...]:
+    """Each path is one key: the reader of the message gives what it leads to under the path as it is written."""
+    try:
+        paths = [hl7_paths.parse(part) for part in path.split(" + ")]
+    except ValueError:
+        return ()
+    return tuple((found.written, _EVERY) if found.every else (found.written,) for found in paths)
+
+
+def _rule(path: str, given: object, sources: tuple[tuple[Step, ...], ...], faults: list[str]) -> FieldRule | None:
+    targets = [str(target) for target in (given if isinstance(given, list) else [given])]
+    wrong = [] if sources else [f"{path!r}: expected a path like {_EXAMPLES}"]
     for target in targets:
         if target not in BY_PATH or target == _PROCEDURES:
             wrong.append(f"{path!r} = {target!r}: not a field of appendix B that holds a value")

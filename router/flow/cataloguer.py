@@ -11,6 +11,7 @@ from pathlib import Path
 
 from router.catalogue.instances import Instances, Known, NewInstance
 from router.clock import Clock
+from router.dicom import encapsulated
 from router.dicom.header import read_instance
 from router.errors import InvalidData, traceback_of
 from router.events import Event, Journal, Kind
@@ -24,6 +25,8 @@ from router.storage.studies import Filing
 BATCH = 256
 _BATCH_BYTES = 2**28  # a batch of large instances ends earlier, so that none waits long for its row
 _QUIET_SECONDS = 2.0
+TakePdf = Callable[[str, bytes, datetime], None]
+"""Takes the document of an encapsulated PDF: the study, its bytes, when it came. InvalidData: it is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,9 @@ class Cataloguer:
 
     def __init__(
         self, storage: Storage, instances: Instances, book: Callable[[], Rulebook], settle: Callable[[str], object],
-        journal: Journal, clock: Clock,
+        journal: Journal, clock: Clock, take_pdf: TakePdf | None = None,
     ) -> None:  # fmt: skip
+        self._take_pdf = take_pdf
         self._incoming = storage.incoming
         self._studies = storage.studies
         self._quarantine = storage.quarantine
@@ -62,6 +66,7 @@ class Cataloguer:
                 self._studies.file([filing for filing, _ in filings])
                 self._instances.add([new for _, new in filings])
                 self._doubt_shared(arrivals, known)
+            self._hand_documents(arrivals)
             self._studies.release([arrival.path for arrival in arrivals])
             self._note_unsettled(arrivals)
         self._settle_quiet()
@@ -79,6 +84,17 @@ class Cataloguer:
             if size >= _BATCH_BYTES:
                 break
         return count, arrivals
+
+    def _hand_documents(self, arrivals: Sequence[_Arrival]) -> None:
+        """Before incoming/ is emptied, so that after a crash it is done again; also of one that came before."""
+        for arrival in arrivals:
+            if self._take_pdf is not None and arrival.header.sop_class == encapsulated.SOP_CLASS:
+                uids = arrival.header.uids
+                try:
+                    self._take_pdf(uids.study, encapsulated.document_of(arrival.path), arrival.received)
+                except InvalidData as error:
+                    text = f"an encapsulated PDF is no report: {error.message}"
+                    self._record(Kind.REFUSED, text, uids.study, instance=uids.sop)
 
     def _note_unsettled(self, arrivals: Sequence[_Arrival]) -> None:
         now = self._clock.monotonic()

@@ -35,6 +35,7 @@ from router.states import Needs, State
 from router.storage import Storage
 
 _LATER = timedelta(minutes=1)
+_NOTHING = ("", "instances=0")
 _WITHDRAWN = "approval: a later version of the exam is not approved"
 _PDF_REMEDY = "drop this exam's PDF under its name, or `queue release` the delivery to send the PDF that is here"
 
@@ -115,14 +116,14 @@ class Correlator:
         self._journal = journal
         self._clock = clock
         self._joining = Joining(catalogue.exams, catalogue.decisions, config.identity, journal)
-        self._read = functools.lru_cache(256)(lambda place: references.read(storage.reports.read(place)))
+        self._known = functools.lru_cache(256)(self._load)
 
     def reconsider(self) -> None:
         """Have the exams evaluated anew that what their JSONs are read and filled by may concern; it may have changed.
 
         They are those whose report waits for its JSON or was refused, and those that a doubt holds.
         """
-        self._read.cache_clear()
+        self._known.cache_clear()
         stuck = self._catalogue.queue.in_state([State.WAITING, State.FAILED, State.HELD])
         self._catalogue.exams.touch({d.exam for d in stuck if _may_be_mended(d)}, self._clock.now())
 
@@ -160,7 +161,8 @@ class Correlator:
         tallies = {place[1]: tally for place, tally in self._catalogue.accounts.tallies([exam]).items()}
         looks += [self._settle(one, tallies.get(one.destination, Tally()), assessment) for one in deliveries]
         hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
-        self._note_doubt(case, hold, assessment.pdf_doubt, now)
+        there = any(tally.sent + tally.stored for tally in tallies.values())
+        self._note_doubt(case, hold, assessment.pdf_doubt, there, now)
         expected = _expected(assessment)
         looks.append(self._note_missing(expected, assessment))
         self._clear_alarms(assessment, hold or assessment.pdf_doubt, complete=not (expected and missing(expected)))
@@ -170,15 +172,16 @@ class Correlator:
 
     def document(self, case: Case) -> Mapping[str, object]:
         """The exam JSON that counts, as the RIS gave it."""
-        return self._read(case.places[successive(case.jsons)[-1].document])
+        return self._document(case, successive(case.jsons)[-1])[0]
 
     # -- what is known
 
     def _versions(self, case: Case) -> list[JsonVersion]:
-        """The versions that counted; all of them approved where the RIS exports nothing else."""
+        """The versions that counted; all approved where the RIS exports nothing else, but HL7, which says it itself."""
         versions = successive(case.jsons)
         if self._config.reports.approved_only:
-            return [replace(version, approved=True) for version in versions]
+            hl7 = {document for document, place in case.places.items() if place.endswith(".hl7")}
+            return [v if v.document in hl7 else replace(v, approved=True) for v in versions]
         return versions
 
     def _assess(self, case: Case, versions: list[JsonVersion], behind: datetime | None, now: datetime) -> Assessment:
@@ -192,8 +195,7 @@ class Correlator:
             self._catalogue.exams.touch({s.exam for s in (*case.siblings, *fresh.siblings)}, now)
             case = replace(case, links=fresh.links, studies=fresh.studies, siblings=fresh.siblings)
         approved_at = self._approved_at(version, now)
-        _, first = self._document(case, versions[0])
-        hold = self._hold(case, key, first, versions, approved_at, now)
+        hold = self._hold(case, key, self._others(case, version), versions, approved_at, now)
         modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
         away = aside(_share_policy(self._config), headers_of(case.studies), modalities, approved_at)
         taken = successive(case.jsons)
@@ -203,8 +205,15 @@ class Correlator:
         return Assessment(case, key, document, version, pdf, approved_at, hold, doubted, away, images, now)
 
     def _document(self, case: Case, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
-        document = self._read(case.places[version.document])
-        return document, self._references.key(document, case.branch)
+        return self._known(case.places[version.document], case.branch)
+
+    def _load(self, place: str, branch: str) -> tuple[dict[str, object], ExamKey]:
+        document = self._references.read(self._reports.read(place))
+        return document, self._references.key(document, branch)
+
+    def _others(self, case: Case, version: JsonVersion) -> list[ExamKey]:
+        """All other versions, stale ones too: an ExamId that came with another patient is a doubt in any order."""
+        return [self._document(case, other)[1] for other in case.jsons if other.document != version.document]
 
     def _approved_at(self, version: JsonVersion, now: datetime) -> datetime | None:
         if not version.approved:
@@ -214,10 +223,10 @@ class Correlator:
         return approval_instant(version.approve_time, version.arrived, self._config.reports.clock_tolerance, now)
 
     def _hold(
-        self, case: Case, key: ExamKey, first: ExamKey, versions: list[JsonVersion], approved_at: datetime | None,
-        now: datetime,
+        self, case: Case, key: ExamKey, others: list[ExamKey], versions: list[JsonVersion],
+        approved_at: datetime | None, now: datetime,
     ) -> str:  # fmt: skip
-        found = doubts(case, key, first, self._joining.policy())
+        found = doubts(case, key, others, self._joining.policy())
         if unsettled := self._catalogue.decisions.unsettled(case.exam, found, now):
             return "identity: " + "; ".join(unsettled)
         if withdrawn(versions):
@@ -363,7 +372,7 @@ class Correlator:
             text = f"document {document} is older than what is known and changes nothing"
             self._journal.record(Event(now, Kind.STALE, text, exam=case.exam))
 
-    def _note_doubt(self, case: Case, hold: str, pdf_doubt: str, now: datetime) -> None:
+    def _note_doubt(self, case: Case, hold: str, pdf_doubt: str, images_there: bool, now: datetime) -> None:
         doubt = hold or pdf_doubt
         if doubt == case.doubt:
             return
@@ -371,7 +380,8 @@ class Correlator:
         if doubt and doubt != _WITHDRAWN:  # which is in order, unless something was delivered
             self._alarm(Alarm.DOUBT, case.exam, doubt, now)
         deliveries = self._catalogue.queue.of_exam(case.exam)
-        if doubt and any(d.delivered for d in deliveries if hold or d.channel == Channel.REPORT):
+        given = any(d.delivered not in _NOTHING for d in deliveries if hold or d.channel == Channel.REPORT)
+        if doubt and (given or (hold and images_there)):  # images go before their delivery is complete
             text = f"something of this exam was already delivered, and now: {doubt}"
             self._alarm(Alarm.DELIVERED_IN_DOUBT, case.exam, text, now)
 

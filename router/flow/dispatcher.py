@@ -14,7 +14,7 @@ from router.catalogue import Catalogue
 from router.catalogue.queue import Delivery
 from router.clock import Clock
 from router.deadlines import slack
-from router.errors import IntegrityError, PermanentError, RouterError, TransientError, traceback_of
+from router.errors import IntegrityError, PermanentError, RouterError, TransientError, Unproven, traceback_of
 from router.events import Event, Journal, Kind
 from router.flow.document import told_by_platform
 from router.flow.sending import Ending, Sender
@@ -78,6 +78,8 @@ class Dispatcher:
                 self._clear_alarms(delivery, now)
 
     def _clear_alarms(self, delivery: Delivery, now: datetime) -> None:
+        if delivery.channel == Channel.REPORT:
+            self._record_proof(Kind.CLEARED, delivery, "an answer is proved to be the platform's")
         of_images = _COMMITMENT if delivery.channel == Channel.IMAGES else ()
         for one in self._catalogue.alarms.standing(delivery.exam):
             if one.delivery == delivery.id or one.alarm in of_images:
@@ -107,7 +109,7 @@ class Dispatcher:
             words = told_by_platform(error.faults)
             return Ending(State.FAILED, error.message, {"error": f"{error}: {words}" if words else str(error)})
         except IntegrityError as error:
-            self._record(Kind.ALARM, delivery, error.message, Alarm.INTEGRITY)
+            self._distrust(delivery, error)
             return self._deferred(delivery, TransientError(str(error)))
         except TransientError as error:
             return self._deferred(delivery, error)
@@ -142,6 +144,17 @@ class Dispatcher:
         subject = f"delivery {delivery.id}" if alarm else ""
         event = Event(now, kind, text, "node", delivery.exam, delivery.id, None, place, alarm, subject)
         self._journal.record(event)
+
+    def _distrust(self, delivery: Delivery, error: IntegrityError) -> None:
+        if isinstance(error, Unproven):
+            self._record_proof(Kind.ALARM, delivery, str(error))
+        else:
+            self._record(Kind.ALARM, delivery, error.message, Alarm.INTEGRITY)
+
+    def _record_proof(self, kind: Kind, delivery: Delivery, text: str) -> None:
+        """Whether a platform's answers are its own concerns the destination, not one exam."""
+        subject = f"destination {delivery.destination}"
+        self._journal.record(Event(self._clock.now(), kind, text, alarm=Alarm.CRYPTO, subject=subject))
 
 
 _COMMITMENT = (Alarm.COMMITMENT, Alarm.COMMITMENT_SILENCE)

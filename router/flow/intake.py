@@ -5,7 +5,9 @@ crash before the original is moved finds the same file again, which is known by 
 """
 
 import hashlib
+import json
 import re
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,27 +23,48 @@ from router.errors import InvalidData
 from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey
 from router.flow.references import References
-from router.reports import pdf, pickup
+from router.reports import hl7v2, pdf, pickup
 from router.reports.reader import Readers
 from router.reports.settle import Seen
 from router.storage import Storage
 from router.storage.reports import Copies
 
+OF_STUDY = "dicom:"
+"""Begins the name of a PDF that came as a DICOM instance; its study's UID follows."""
+_EVER = datetime.fromtimestamp(0, UTC)
 _GROUPS = frozenset({"exam_id", "accession", "study_uid"})
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A file of the drop folder, read. `key` is None for a PDF, `words` is None where its text was not asked for."""
+    """A document, read: a file of the drop folder, or a part of an HL7 message; `seen` is None for what is no file.
 
-    seen: Seen
-    kind: str
+    `key` is None for a PDF, `words` is None where its text was not asked for; `owner` is the exam of the message that
+    a PDF came in.
+    """
+
+    seen: Seen | None
+    form: str
     stem: str
     data: bytes
     digest: str
     file_time: datetime
     key: ExamKey | None
     words: frozenset[str] | None
+    owner: ExamKey | None = None
+
+    @property
+    def kind(self) -> str:
+        """An HL7 message stands for the exam JSON that it is read as."""
+        return "pdf" if self.form == "pdf" else "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a file holds before its PDF was looked at. `document` is None for a PDF."""
+
+    document: Mapping[str, object] | None
+    pdf: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +78,11 @@ class Found:
     invalid: Mapping[Seen, InvalidData]
     unreadable: Mapping[Seen, OSError]
     changed: tuple[Seen, ...]
+
+    @property
+    def files(self) -> frozenset[Seen]:
+        """The files of the documents."""
+        return frozenset(document.seen for document in self.documents if document.seen is not None)
 
 
 class Intake:
@@ -77,6 +105,7 @@ class Intake:
         self._journal = journal
         self._clock = clock
         self._readers = readers or Readers()
+        self._filing = threading.Lock()  # the drop folder and the listener for HL7 file at the same time
         self._fence = fence
 
     def close(self) -> None:
@@ -100,31 +129,89 @@ class Intake:
                 unreadable[seen] = error
             else:
                 data |= {} if content is None else {seen: content}
-        texts = self._texts(data)
         changed = tuple(seen for seen in batch if not (seen in data or seen in invalid or seen in unreadable))
-        documents = []
+        opened: dict[Seen, Opened] = {}
         for seen, content in data.items():
             try:
-                documents.append(self._document(seen, content, texts))
+                opened[seen] = self._open(_form(seen), content)
+            except InvalidData as error:
+                invalid[seen] = error
+        texts = self._texts(opened)
+        documents: list[Dropped] = []
+        for seen, found in opened.items():
+            stem, at = pickup.stem_of(self._folder, seen.path), datetime.fromtimestamp(seen.mtime / 1e9, UTC)
+            try:
+                documents += self._documents(seen, _form(seen), stem, at, data[seen], found, texts.get(seen, ""))
             except InvalidData as error:
                 invalid[seen] = error
         return Found(tuple(documents), invalid, unreadable, changed)
 
-    def _texts(self, data: Mapping[Seen, bytes]) -> dict[Seen, str | InvalidData]:
-        pdfs = [seen for seen in data if _kind(seen) == "pdf"]
-        return dict(zip(pdfs, self._readers.read([data[seen] for seen in pdfs]), strict=True))
+    def _open(self, form: str, data: bytes) -> Opened:
+        if form == "pdf":
+            return Opened(None, data)
+        if form == "hl7":
+            message = hl7v2.Message(data)
+            return Opened(self._references.mapped(message), message.pdf())
+        return Opened(self._references.read(data), None)
 
-    def _document(self, seen: Seen, data: bytes, texts: Mapping[Seen, str | InvalidData]) -> Dropped:
-        stem = pickup.stem_of(self._folder, seen.path)
-        key, said = None, None
-        if _kind(seen) == "json":
-            key = self._references.key(self._references.read(data), self._branch(stem))
-        elif isinstance(text := texts[seen], InvalidData):
-            raise text
-        elif self._config.reports.pdf_text_check:
-            said = words(text)
-        file_time = datetime.fromtimestamp(seen.mtime / 1e9, UTC)
-        return Dropped(seen, _kind(seen), stem, data, hashlib.sha256(data).hexdigest(), file_time, key, said)
+    def _texts(self, opened: Mapping[Seen, Opened]) -> dict[Seen, str | InvalidData]:
+        pdfs = {seen: found.pdf for seen, found in opened.items() if found.pdf is not None}
+        return dict(zip(pdfs, self._readers.read(list(pdfs.values())), strict=True)) if pdfs else {}
+
+    def _documents(
+        self, seen: Seen | None, form: str, stem: str, at: datetime, data: bytes, opened: Opened,
+        text: str | InvalidData,
+    ) -> list[Dropped]:  # fmt: skip
+        """The exam JSON that a file holds, then its PDF."""
+        found, key = [], None
+        if opened.document is not None:
+            key = self._references.key(opened.document, self._branch(stem))
+            found.append(Dropped(seen, form, stem, data, digest_of(data, opened.document), at, key, None))
+        if opened.pdf is not None:
+            if isinstance(text, InvalidData):
+                raise text
+            said = words(text) if self._config.reports.pdf_text_check else None
+            digest = hashlib.sha256(opened.pdf).hexdigest()
+            found.append(Dropped(seen, "pdf", stem, opened.pdf, digest, at, None, said, key))
+        return found
+
+    def take_message(self, data: bytes) -> None:
+        """Take an HL7 message that is no file; on return its copy is durable and its rows are there.
+
+        Raises InvalidData when it is none, OSError and TransientError when it cannot be kept now. The same one again
+        changes nothing, so a sender that got no answer sends it again.
+        """
+        opened = self._open("hl7", data)
+        (text,) = self._readers.read([opened.pdf]) if opened.pdf is not None else ("",)
+        key = self._references.key(opened.document or {}, self._branch(""))
+        stem = f"mllp/{key.branch}/{key.exam_id}"
+        self.file(self._documents(None, "hl7", stem, self._clock.now(), data, opened, text))
+
+    def take_encapsulated(self, study_uid: str, data: bytes, received: datetime) -> None:
+        """Take the PDF of a DICOM instance for the exam of its study; without one it waits, as `pair_studies` looks.
+
+        Raises InvalidData when it is no PDF, OSError and TransientError when it cannot be kept. The same again changes
+        nothing.
+        """
+        (text,) = self._readers.read([data])
+        found = Opened(None, data)
+        self.file(self._documents(None, "pdf", f"{OF_STUDY}{study_uid}", received, data, found, text))
+
+    def pair_studies(self) -> None:
+        """Give the PDFs that wait by their study to the exam that has it now; of several, the one that they name."""
+        if not self._exams.waiting_of_studies():
+            return
+        copies, now = self._reports.copies(), self._clock.now()
+        with self._filing:
+            with self._exams.together():
+                self._fence()
+                for waiting, exams in self._exams.waiting_of_studies().items():
+                    said = self._exams.namings.said(waiting.document) if len(exams) > 1 else frozenset()
+                    chosen = [e for e in exams if len(exams) == 1 or said & self._exams.identifiers(e)]
+                    if len(chosen) == 1:
+                        self._bind(waiting, chosen[0], copies, now, "the PDF that its study brought")
+                copies.close()
+            copies.forget()
 
     def _branch(self, stem: str) -> str:
         for branch in self._config.hospital.branch:
@@ -136,28 +223,34 @@ class Intake:
 
     def file(self, found: Sequence[Dropped]) -> dict[Seen, OSError]:
         """Enter what was read and set the originals aside; those that could not be, and why."""
+        with self._filing:
+            self._enter_all(found)
+        files = dict.fromkeys(dropped.seen for dropped in found if dropped.seen is not None)
+        return {} if self._keeps else self._set_aside(files)
+
+    def _enter_all(self, found: Sequence[Dropped]) -> None:
         copies = self._reports.copies()
         with self._exams.together():
-            self._fence()
+            if any(dropped.seen is not None for dropped in found):  # a message is its receiver's, whoever it is
+                self._fence()
             for dropped in found:
                 known = self._exams.seen(dropped.kind, dropped.stem, dropped.digest, dropped.file_time)
                 if dropped.key is not None:
                     self._take_json(dropped, dropped.key, copies, known=known)
                 elif not known:
                     self._take_pdf(dropped, copies)
-                if self._keeps:
+                if self._keeps and dropped.seen is not None:
                     self._remember(dropped.seen, dropped.digest)
             copies.close()
         copies.forget()
-        return {} if self._keeps else self._set_aside(found)
 
-    def _set_aside(self, found: Sequence[Dropped]) -> dict[Seen, OSError]:
+    def _set_aside(self, files: Iterable[Seen]) -> dict[Seen, OSError]:
         failed = {}
-        for dropped in found:
+        for seen in files:
             try:
-                pickup.set_aside(self._folder, dropped.seen, pickup.DONE)
+                pickup.set_aside(self._folder, seen, pickup.DONE)
             except OSError as error:
-                failed[dropped.seen] = error
+                failed[seen] = error
         return failed
 
     def _take_json(self, dropped: Dropped, key: ExamKey, copies: Copies, *, known: bool) -> None:
@@ -165,19 +258,17 @@ class Intake:
         exam = self._exams.known(key.branch, key.exam_id)
         if exam is None:
             exam = self._exams.new(key, now)
-            self._enter_json(dropped, exam, copies, now)
+            self._enter(dropped, exam, copies, now)
+            self._exams.touch_those_naming(exam, now)
         elif not (known or dropped.digest in self._exams.current_jsons(exam)):
-            described = self._exams.describe(exam, key)
-            self._enter_json(dropped, exam, copies, now, named=described)
+            self._enter(dropped, exam, copies, now)
+            # An older version must not vouch for a PDF: the exam may have been another patient's then.
+            if self._exams.last_counts(exam) and self._exams.describe(exam, key):
+                self._exams.touch_those_naming(exam, now)
         if "study_uid" in self._groups:
             for uid in self._exams.link(exam, key.study_uids, JoinedBy.LISTED, now):
                 self._journal.record(Event(now, Kind.JOINED, f"joined: {JoinedBy.LISTED}", exam=exam, study_uid=uid))
         self._claim(exam, dropped.stem, key, copies, now)
-
-    def _enter_json(self, dropped: Dropped, exam: int, copies: Copies, now: datetime, *, named: bool = True) -> None:
-        self._enter(dropped, exam, copies, now)
-        if named:  # what it is named by is new: a PDF that another exam has may name it
-            self._exams.touch_those_naming(exam, now)
 
     def _claim(self, exam: int, stem: str, key: ExamKey, copies: Copies, now: datetime) -> None:
         """Give the exam the PDFs that waited for its JSON, and those that another exam has by mistake."""
@@ -219,7 +310,9 @@ class Intake:
     def _take_pdf(self, dropped: Dropped, copies: Copies) -> None:
         now = self._clock.now()
         exam = self._exam_of_pdf(dropped)
-        if exam is not None:
+        if dropped.stem.startswith(OF_STUDY):
+            known = self._exams.seen("pdf", dropped.stem, dropped.digest, _EVER)
+        elif exam is not None:
             known = self._exams.latest(exam, "pdf") == dropped.digest
         else:
             known = self._exams.waits(dropped.stem, dropped.digest)
@@ -229,8 +322,13 @@ class Intake:
     def _exam_of_pdf(self, dropped: Dropped) -> int | None:
         """The exam of the JSON with the same name, else the one that the configured pattern finds in the name.
 
-        Where the name brought JSONs of several exams, the one that the PDF's text names, else the last one.
+        Where the name brought JSONs of several exams, the one that the PDF's text names, else the last one. That of an
+        HL7 message is of the message's exam.
         """
+        if dropped.stem.startswith(OF_STUDY):
+            return None
+        if dropped.owner is not None:
+            return self._exams.known(dropped.owner.branch, dropped.owner.exam_id)
         by_name = self._exams.exams_of_stem(dropped.stem)
         if len(by_name) > 1 and dropped.words:
             said = dropped.words
@@ -239,14 +337,16 @@ class Intake:
 
     def _names(self, stem: str) -> dict[str, str]:
         """What the configured pattern finds in a name, by group."""
+        if study := study_named(stem):
+            return study
         found = self._pattern.search(Path(stem).name) if self._pattern else None
         return {group: found[group] for group in self._groups if found[group]} if found else {}
 
     def _enter(self, dropped: Dropped, exam: int | None, copies: Copies, now: datetime) -> None:
         if exam is None:
-            revision, place = None, self._reports.place(dropped.kind, None, self._exams.next_document())
+            revision, place = None, self._reports.place(dropped.form, None, self._exams.next_document())
         else:
-            revision, place = self._next_revision(dropped.kind, exam)
+            revision, place = self._next_revision(dropped.form, exam)
         source = {"name": dropped.stem, "digest": dropped.digest, "file_time": dropped.file_time.isoformat()}
         copies.keep(place, dropped.data, source)
         taken = TakenDocument(
@@ -254,15 +354,15 @@ class Intake:
             dropped.words, self._names(dropped.stem) if dropped.kind == "pdf" else {},
         )  # fmt: skip
         self._exams.add(taken, place, exam, revision, now)
-        what = "exam JSON" if dropped.kind == "json" else "report PDF"
+        what = {"json": "exam JSON", "hl7": "HL7 message", "pdf": "report PDF"}[dropped.form]
         where = f"revision {revision}: {what}" if exam else f"{what} that no exam is known for: it waits for its JSON"
         self._record(Kind.DOCUMENT, where, exam)
 
-    def _next_revision(self, kind: str, exam: int) -> tuple[int, str]:
+    def _next_revision(self, form: str, exam: int) -> tuple[int, str]:
         """The next revision of the exam, and its place, where nothing lies: a crash may leave what no row names."""
         while True:
             revision = self._exams.next_revision(exam)
-            place = self._reports.place(kind, exam, revision)
+            place = self._reports.place(form, exam, revision)
             if not self._reports.taken(place):
                 return revision, place
 
@@ -320,6 +420,11 @@ class Intake:
 _IN_CHINESE = "该文件无法读取或缺少检查记录ID（ExamId），未被接收；请更正后重新放入文件夹。"
 
 
+def study_named(stem: str) -> dict[str, str]:
+    """The study that the name of an encapsulated PDF holds, as a group of the pattern's."""
+    return {"study_uid": stem.removeprefix(OF_STUDY)} if stem.startswith(OF_STUDY) else {}
+
+
 def reported(key: ExamKey | None) -> tuple[str, str]:
     """Digests of what the report says, and of that with its times."""
     if key is None:
@@ -329,5 +434,11 @@ def reported(key: ExamKey | None) -> tuple[str, str]:
     return hashlib.sha256(content.encode()).hexdigest(), hashlib.sha256(whole.encode()).hexdigest()
 
 
-def _kind(seen: Seen) -> str:
+def digest_of(data: bytes, document: Mapping[str, object]) -> str:
+    """Of an exam JSON as it came; of an HL7 message what it says, for each sending has another time and number."""
+    said = json.dumps(document, sort_keys=True).encode() if hl7v2.is_message(data) else data
+    return hashlib.sha256(said).hexdigest()
+
+
+def _form(seen: Seen) -> str:
     return seen.path.suffix.lower().removeprefix(".")

@@ -68,12 +68,12 @@ def _outdated(uid: str, how: str, key: ExamKey, found: Sequence[str]) -> bool:
     return how == JoinedBy.ACCESSION and uid not in found and uid not in key.study_uids
 
 
-def doubts(case: Case, key: ExamKey, first: ExamKey, policy: IdentityPolicy) -> dict[str, str]:
+def doubts(case: Case, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy) -> dict[str, str]:
     """Every reason to doubt that exam and studies are of one patient, by the digest of what was compared.
 
-    `first` is the exam's first version.
+    `others` are the exam's other versions, whether they ever counted or not.
     """
-    return {_digest(both_sides): text for text, *both_sides in _doubts(case, key, first, policy)}
+    return {_digest(both_sides): text for text, *both_sides in _doubts(case, key, others, policy)}
 
 
 def _digest(both_sides: object) -> str:
@@ -81,15 +81,16 @@ def _digest(both_sides: object) -> str:
 
 
 def _doubts(
-    case: Case, key: ExamKey, first: ExamKey, policy: IdentityPolicy
+    case: Case, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy
 ) -> Iterator[tuple[str, *tuple[object, ...]]]:
     own = (key.patient.patient_ids.get("Patient.PatientId"), key.patient.name)
     for study in case.studies.values():
         if study.doubt:
             yield study.doubt, study.uid, study.doubt
-    if not same_patient(first.patient, key.patient, policy) and not _corrected(case, key, first, policy):
-        text = "an earlier version of this exam names another patient"
-        yield text, "version", first.patient.patient_ids.get("Patient.PatientId"), first.patient.name, *own
+    for other in others:
+        if not same_patient(other.patient, key.patient, policy) and not _corrected(case, key, other, policy):
+            text = "an earlier version of this exam names another patient"
+            yield text, "version", other.patient.patient_ids.get("Patient.PatientId"), other.patient.name, *own
     siblings = [(s, same_patient(_patient(s), key.patient, policy)) for s in case.siblings]
     for s, same in siblings:
         if not same:

@@ -127,7 +127,7 @@ class Pickup:
             self._say_failed(seen, error)
         for seen in found.changed:
             self._settling.anew(seen)
-        for seen in {*(document.seen for document in found.documents), *invalid} - set(failed):
+        for seen in {*found.files, *invalid} - set(failed):
             self._failing.discard(seen)
             # What was moved away is gone: whatever has its name later is another file, whatever it looks like.
             (self._settling.done if self._keeps else self._settling.anew)(seen)
@@ -174,7 +174,7 @@ class _Progress:
 
     def add(self, found: Found) -> None:
         """A batch is dealt with."""
-        self._done += len(found.documents) + len(found.invalid) + len(found.unreadable) + len(found.changed)
+        self._done += len(found.files) + len(found.invalid) + len(found.unreadable) + len(found.changed)
         late = self._clock.monotonic() - self._told >= _PROGRESS_SECONDS
         if self._total >= _MANY and (late or self._done == self._total):
             self._tell()

@@ -24,7 +24,7 @@ from router.dicom.header import read_instance
 from router.errors import InvalidData
 from router.exam.key import ExamKey
 from router.flow.correlator import delivery_places
-from router.flow.intake import reported
+from router.flow.intake import digest_of, reported, study_named
 from router.flow.references import References
 from router.reports.reader import Readers
 from router.series.classify import Rulebook, classify
@@ -116,16 +116,17 @@ class Rebuild:
         data = path.read_bytes()
         try:
             source: Mapping[str, Any] = json.loads(path.with_name("source.json").read_bytes())
-            key = self._key(data) if path.suffix == ".json" else None
+            document = self._references.read(data) if path.suffix != ".pdf" else None
+            key = None if document is None else self._key(document)
         except (InvalidData, OSError, ValueError):
             self._unreadable.append(place)
             return False
         exam = self._exam(owner, key)
         revision = number if exam else None
         taken = TakenDocument(
-            path.suffix.removeprefix("."), source["name"], hashlib.sha256(data).hexdigest(),
+            "pdf" if key is None else "json", source["name"], self._digest(data, document),
             datetime.fromisoformat(source["file_time"]), _age(path), key, *reported(key),
-            self._words(data) if key is None else None,
+            self._words(data) if key is None else None, study_named(source["name"]),
         )  # fmt: skip
         self._catalogue.exams.add(taken, place, exam, revision, self._clock.now())
         if exam:
@@ -138,8 +139,11 @@ class Rebuild:
         (text,) = self._readers.read([data])
         return frozenset() if isinstance(text, InvalidData) else words(text)
 
-    def _key(self, data: bytes) -> ExamKey:
-        return self._references.key(self._references.read(data), self._config.hospital.HospitalBranchCode)
+    def _digest(self, data: bytes, document: Mapping[str, object] | None) -> str:
+        return hashlib.sha256(data).hexdigest() if document is None else digest_of(data, document)
+
+    def _key(self, document: Mapping[str, object]) -> ExamKey:
+        return self._references.key(document, self._config.hospital.HospitalBranchCode)
 
     def _exam(self, owner: str, key: ExamKey | None) -> int | None:
         if key is not None:

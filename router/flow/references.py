@@ -1,4 +1,4 @@
-"""What exam JSONs are read and filled by, beside the configuration: the RIS's mapping file and the code tables."""
+"""What exam JSONs are read and filled by, beside the configuration: the RIS's mapping files and the code tables."""
 
 import tomllib
 from collections.abc import Mapping
@@ -6,12 +6,13 @@ from pathlib import Path
 
 from router.config import Config, shipped
 from router.errors import ConfigurationError
-from router.exam import codes, mapping
+from router.exam import codes, hl7_paths, mapping
 from router.exam.codes import Table, Tables
 from router.exam.fields import BY_PATH, TABLE_NAMES
 from router.exam.key import ExamKey, key_of
 from router.exam.mapping import RisMapping
 from router.exam.read import read
+from router.reports import hl7v2
 
 _Stamp = tuple[int, int, int]
 
@@ -30,9 +31,14 @@ class References:
             faults += error.faults
         if faults:
             raise ConfigurationError("the configuration of the exam JSON has faults:", faults=tuple(faults))
+        self._hl7 = _mapping(config.reports.hl7_mapping or shipped("hl7_mapping.toml"), of_hl7=True)
+        self._hl7_sources = {str(source[0]) for rule in self._hl7.rules for source in rule.sources}
+        self._hl7_paths = [hl7_paths.parse(source) for source in self._hl7_sources]
 
     def read(self, data: bytes) -> dict[str, object]:
-        """The exam JSON in `data` in the standard's structure; InvalidData when it is none."""
+        """The exam JSON or HL7 message in `data` in the standard's structure; InvalidData when it is none."""
+        if hl7v2.is_message(data):
+            return self.mapped(hl7v2.Message(data))
         document = read(data)
         return self.mapping.apply(document) if self._config.reports.mapping else document
 
@@ -40,6 +46,11 @@ class References:
         """The key of a document that `read` gave; InvalidData when there is no ExamId."""
         zone, sexes = self._config.node.timezone, self.tables["sex"]
         return key_of(document, zone=zone, default_branch=default_branch, sexes=sexes)
+
+    def mapped(self, message: hl7v2.Message) -> dict[str, object]:
+        """What the HL7 message says, in the standard's structure."""
+        document = self._hl7.apply(message.document(self._hl7_paths))
+        return {key: value for key, value in document.items() if key not in self._hl7_sources}
 
     def refresh(self) -> bool:
         """Take up code tables and a mapping file that have changed on disk; whether any has.
@@ -105,12 +116,12 @@ def _text(path: Path) -> str:
     raise ConfigurationError("is neither UTF-8 nor GB18030")
 
 
-def _mapping(path: Path | None) -> RisMapping:
+def _mapping(path: Path | None, *, of_hl7: bool = False) -> RisMapping:
     """The mapping file's content; ConfigurationError with `faults`."""
     if path is None:
         return RisMapping()
     try:
-        return mapping.parse(tomllib.loads(_text(path)), source=str(path))
+        return mapping.parse(tomllib.loads(_text(path)), source=str(path), of_hl7=of_hl7)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError("the mapping file has faults:", faults=(f"is not TOML: {error}",)) from error
 

@@ -1,5 +1,6 @@
 """Carrying out one claimed delivery: freeze and upload a report, or send the images that are selected."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,7 +12,7 @@ from router.catalogue.uploads import Frozen
 from router.clock import Clock
 from router.config import Config
 from router.crypto.envelope import idem
-from router.crypto.symmetric import sm3
+from router.crypto.symmetric import sm3_of
 from router.dicom.client import Outgoing, Result, StorageClient
 from router.dicom.session import Session
 from router.dicom.status import Verdict
@@ -24,6 +25,7 @@ from router.flow.correlator import images_of
 from router.flow.document import fill_for, json_warnings
 from router.flow.references import References
 from router.flow.suspects import Suspects
+from router.forward.credentials import Credentials
 from router.forward.report import ReportAgent, Upload
 from router.model import SeriesClass
 from router.retry import given_up
@@ -62,7 +64,7 @@ class ReportSender:
     catalogue: Catalogue
     storage: Storage
     agent: ReportAgent
-    api_key: bytes
+    credentials: Callable[[], Credentials]
     journal: Journal
     clock: Clock
 
@@ -92,10 +94,11 @@ class ReportSender:
         given = self.references.read(self.storage.reports.read(case.places[int(wanted["json"])]))
         filled = fill_for(self.config, self.references.tables, case, given, count)
         self._warn(delivery, filled)
-        exam, pdf = dump(filled.document), self.storage.reports.read(pdf_place)
+        exam = dump(filled.document)
         place = self.storage.reports.sent_place(delivery.exam, delivery.destination, n, "exam.json")
         self.storage.reports.write(place, exam)
-        name = idem(self.api_key, delivery.destination, case.exam_id, sm3(exam), sm3(pdf))
+        digests = [self._sm3(each) for each in (place, pdf_place)]
+        name = idem(self.credentials().api_key, delivery.destination, case.exam_id, *digests)
         self.catalogue.uploads.freeze(
             delivery.id, n, name, delivery.wanted, exam_place=place, pdf_place=pdf_place, now=self.clock.now()
         )
@@ -116,8 +119,19 @@ class ReportSender:
             self.catalogue.uploads.refuse(upload.id)
             raise
         place = self.storage.reports.sent_place(delivery.exam, delivery.destination, upload.n, "receipt.json")
-        self.storage.reports.write(place, receipt.to_json().encode())
+        sent = {
+            "destination": delivery.destination,
+            "revision": upload.n,
+            "exam_sm3": self._sm3(upload.exam_place).hex(),
+            "report_sm3": self._sm3(upload.pdf_place).hex(),
+        }
+        document = json.dumps({**receipt.to_document(), **sent}, ensure_ascii=False, indent=2)
+        self.storage.reports.write(place, document.encode())
         self.catalogue.uploads.confirm(upload.id, receipt.receipt, place, self.clock.now())
+
+    def _sm3(self, place: str) -> bytes:
+        with self.storage.reports.path(place).open("rb") as file:
+            return sm3_of(file)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the answers of profile `gm-envelope/1` mean: pure functions from an answer to a value or an error."""
+"""What the platform's answers mean, in every profile: pure functions from an answer to a value or an error."""
 
 import base64
 import binascii
@@ -11,17 +11,14 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from router.crypto import envelope
-from router.crypto.keys import key_id
-from router.crypto.sm2 import PublicKey
-from router.crypto.symmetric import sm3
-from router.errors import DestinationDown, IntegrityError, PermanentError, RouterError, TransientError
+from router.errors import DestinationDown, PermanentError, RouterError, TransientError, Unproven
 
 _LONGEST_WAIT = 86400.0
 _LONGEST_TOKEN = 30 * 86400.0
 _MOST_FAULTS = 200
 _LONGEST_TEXT = 500
 _CLOCK_HINT = "compare this machine's clock with the platform's (NTP); more than 300 s apart is refused"
-_PROFILE_HINT = "check url: it is not, or not directly, the platform's gm-envelope/1 interface"
+_PROFILE_HINT = "check url: it is not, or not directly, the platform's interface of this profile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,35 +31,49 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """What shows that an answer is the platform's: profile, its key's id, its signature or MAC, the text under it.
+
+    `request_keys` are the ids, by purpose, of the keys that the request was made with.
+    """
+
+    profile: str
+    key_id: str
+    signature: bytes
+    text: bytes
+    request_keys: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
-    """The platform's signed word that it has the upload. `signature` is base64, `body` the answer as it came."""
+    """The platform's word that it has the upload. `body` is the answer as it came."""
 
     receipt: str
     idem: str
     at: datetime
-    key_id: str
-    signature: str
-    body: bytes
     nonce: str
     status: int
+    body: bytes
+    proof: Proof
 
-    def to_json(self) -> str:
-        """receipt.json: with the platform's public key of `key_id`, all that checking the signature again takes.
+    def to_document(self) -> dict[str, object]:
+        """What receipt.json holds: with the platform's key of `key_id`, all that checking it again takes.
 
-        `signed` is the signed text, which holds SM3 of the bytes of `body` (base64).
+        `signed` is the text under the signature, which holds SM3 of the bytes of `body` (base64).
         """
-        document = {
+        return {
             "receipt": self.receipt,
             "idem": self.idem,
             "at": self.at.isoformat(),
             "status": self.status,
             "nonce": self.nonce,
-            "key_id": self.key_id,
-            "signature": self.signature,
-            "signed": envelope.signed_response(self.status, self.nonce, sm3(self.body)).decode(),
-            "body": base64.b64encode(self.body).decode(),
+            "profile": self.proof.profile,
+            "key_id": self.proof.key_id,
+            "request_keys": dict(self.proof.request_keys),
+            "signature": envelope.encode64(self.proof.signature),
+            "signed": self.proof.text.decode(),
+            "body": envelope.encode64(self.body),
         }
-        return json.dumps(document, ensure_ascii=False, indent=2)
 
 
 def granted(answer: Answer, now: datetime) -> tuple[str, float]:
@@ -79,7 +90,7 @@ def granted(answer: Answer, now: datetime) -> tuple[str, float]:
     try:
         document = _json(answer)
         value, lifetime = document.get("token"), document.get("expires_in")
-    except IntegrityError:
+    except Unproven:
         raise _not_the_profile(answer) from None
     if not (isinstance(value, str) and re.fullmatch(r"[!-~]{1,4096}", value)):
         raise _not_the_profile(answer)
@@ -130,70 +141,62 @@ def _not_the_profile(answer: Answer) -> DestinationDown:
     return DestinationDown(f"the destination {what} (status {answer.status})", hint=_PROFILE_HINT, status=answer.status)
 
 
-def verified(answer: Answer, key: PublicKey, idem: str, nonce: str) -> Receipt:
-    """The receipt in a 200; IntegrityError unless the platform's `key` signed it for this `idem` and `nonce`."""
-    signer, signature = answer.headers.get("X-GM-Key-Id", ""), answer.headers.get("X-GM-Signature", "")
-    _check_signature(key, signer, signature, envelope.signed_response(answer.status, nonce, sm3(answer.body)))
+def proof_of(answer: Answer, header: str) -> tuple[str, bytes]:
+    """The key id and the signature or MAC that an answer carries in `header`; b"" for what is not base64."""
+    try:
+        raw = base64.b64decode(answer.headers.get(header, ""), validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    return answer.headers.get("X-GM-Key-Id", ""), raw
+
+
+def receipt_in(answer: Answer, message: envelope.Message, proof: Proof) -> Receipt:
+    """The receipt in a 200 that is proved to be the platform's; Unproven unless it is for this message."""
     document = _json(answer)
-    if (document.get("idem"), document.get("nonce")) != (idem, nonce):
-        raise IntegrityError("the receipt is for another upload", idem=idem)
+    if (document.get("idem"), document.get("nonce")) != (message.idem, message.nonce):
+        raise Unproven("the receipt is for another upload", idem=message.idem)
     return Receipt(
         receipt=_text(document, "receipt"),
-        idem=idem,
-        at=_instant(document.get("ts")),
-        key_id=signer,
-        signature=signature,
-        body=answer.body,
-        nonce=nonce,
+        idem=message.idem,
+        at=instant(document.get("ts")),
+        nonce=message.nonce,
         status=answer.status,
+        body=answer.body,
+        proof=proof,
     )
 
 
-def _check_signature(key: PublicKey, signer: str, signature: str, text: bytes) -> None:
-    if signer != key_id(key):
-        raise IntegrityError(
-            "the receipt is not signed with the platform key that we know",
-            hint="compare platform_signing_key_file (keys show) with the platform's",
-            expected=key_id(key),
-        )
-    try:
-        raw = base64.b64decode(signature, validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
-    if not key.verify(text, raw):
-        raise IntegrityError("the receipt's signature does not verify", key_id=signer)
-
-
 def _json(answer: Answer) -> Mapping[str, Any]:
-    """The answer's JSON object; IntegrityError when it is none."""
+    """The answer's JSON object; Unproven when it is none."""
     try:
         document = json.loads(answer.body)
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise IntegrityError("the platform's answer is not a JSON object", status=answer.status)
+        raise Unproven("the platform's answer is not a JSON object", status=answer.status)
     return document
 
 
 def _said(answer: Answer, field: str) -> object:
     try:
         return _json(answer).get(field)
-    except IntegrityError:
+    except Unproven:
         return None
 
 
 def _text(document: Mapping[str, Any], field: str) -> str:
     value = document.get(field)
     if not isinstance(value, str) or not value:
-        raise IntegrityError(f"the receipt has no {field}")
+        raise Unproven(f"the receipt has no {field}")
     return value
 
 
-def _instant(milliseconds: object) -> datetime:
+def instant(milliseconds: object) -> datetime:
+    """The time of a receipt's `ts`, Unix milliseconds; Unproven when it is none."""
     try:
         return datetime.fromtimestamp(int(str(milliseconds)) / 1000, UTC)
     except (ValueError, OverflowError, OSError):
-        raise IntegrityError("the receipt has no ts") from None
+        raise Unproven("the receipt has no ts") from None
 
 
 def _faults(answer: Answer) -> tuple[tuple[str, str], ...]:

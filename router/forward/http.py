@@ -1,4 +1,4 @@
-"""The one HTTP door: POST to a destination, with no proxy, no redirect, bounded time and bounded memory."""
+"""The one HTTP door: POST to a destination; no proxy but the configured one, no redirect, bounded time and memory."""
 
 import re
 import secrets
@@ -99,6 +99,7 @@ class Session:
         self._clock = clock
         self._limits = limits
         self._source = destination.source_address
+        self._proxy = destination.proxy
         self._verify = _certificates(destination)
         self._certificate = _client_certificate(destination)
         self._check_url(destination.url)
@@ -120,7 +121,7 @@ class Session:
         too slow, or the answer is longer than MAX_ANSWER bytes or cut short.
         """
         request = self._prepare(endpoint, headers, body)
-        url = urllib3.util.parse_url(request.url or "")
+        url = urllib3.util.parse_url(self._proxy or request.url or "")
         resolve((url.host or "").strip("[]"), url.port or (443 if url.scheme == "https" else 80), self._allowed)
         with self._connections() as connections, _send(connections, request, self._limits) as response:
             return Answer(response.status_code, response.headers, self._read(response))
@@ -130,6 +131,7 @@ class Session:
         connections = requests.Session()
         connections.trust_env = False
         connections.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        connections.proxies = {"all": self._proxy} if self._proxy else {}
         connections.verify, connections.cert = self._verify, self._certificate
         adapter = _Adapter(self._source, self._allowed)
         connections.mount("https://", adapter)
@@ -279,7 +281,15 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, source_address=self._source, **options)
-        self.poolmanager.pool_classes_by_scheme = {
+        self.poolmanager.pool_classes_by_scheme = self._pools()
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> urllib3.ProxyManager:
+        found: urllib3.ProxyManager = super().proxy_manager_for(proxy, source_address=self._source, **options)
+        found.pool_classes_by_scheme = self._pools()
+        return found
+
+    def _pools(self) -> dict[str, Any]:
+        return {
             "http": partial(_Pool, allowed_networks=self._allowed),
             "https": partial(_TlsPool, allowed_networks=self._allowed),
         }

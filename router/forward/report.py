@@ -1,23 +1,23 @@
-"""The report agent: exam JSON and PDF to a destination's HTTP interface by profile `gm-envelope/1`."""
+"""The report agent: exam JSON and PDF to a destination's HTTP interface, by any profile."""
 
-import base64
 import json
 import secrets
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from router.clock import Clock
 from router.config import HttpDestination
-from router.crypto import envelope, symmetric
-from router.crypto.keys import key_id, load_api_key, load_passphrase, load_private, load_public
-from router.crypto.sm2 import PrivateKey, PublicKey
+from router.crypto import envelope
 from router.errors import IntegrityError, TransientError
-from router.forward.answer import Answer, Receipt, challenge, granted, refusal, verified
+from router.forward.answer import Answer, Receipt, challenge, granted, refusal
+from router.forward.credentials import Credentials
 from router.forward.http import DEFAULT_LIMITS, Limits, Multipart, Part, Session
+from router.forward.profiles import Exchange
 
-__all__ = ["Keys", "Receipt", "ReportAgent", "Upload", "load_keys"]
+__all__ = ["Receipt", "ReportAgent", "Upload"]
 
 _EXPIRY_MARGIN = 30.0
 
@@ -32,42 +32,19 @@ class Upload:
     report_file: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """The keys of one destination; prints none of its secrets."""
-
-    api_key: bytes
-    signing: PrivateKey
-    platform_signing: PublicKey
-    platform_encryption: PublicKey
-
-    def __repr__(self) -> str:
-        return "Keys(...)"
-
-
-def load_keys(destination: HttpDestination) -> Keys:
-    """Read the four key files; ConfigurationError names the one that is missing, open to others or unreadable."""
-    file = destination.signing_key_passphrase_file
-    return Keys(
-        api_key=load_api_key(destination.api_key_file),
-        signing=load_private(destination.signing_key_file, load_passphrase(file) if file else None),
-        platform_signing=load_public(destination.platform_signing_key_file),
-        platform_encryption=load_public(destination.platform_encryption_key_file),
-    )
-
-
 class ReportAgent:
     """Sends uploads to one destination; safe to share between threads, which share one token.
 
-    `org` is the hospital's USCI (统一社会信用代码). Ciphertext is spooled in `spool`, by default the system's folder
-    for temporary files; plaintext never is.
+    `org` is the hospital's USCI (统一社会信用代码). `credentials` is asked anew for each message, since keys may
+    change while the node runs. Ciphertext is spooled in `spool`, by default the system's folder for temporary files;
+    plaintext never is.
     """
 
     def __init__(
         self,
         destination: HttpDestination,
         org: str,
-        keys: Keys,
+        credentials: Callable[[], Credentials],
         clock: Clock,
         *,
         spool: Path | None = None,
@@ -75,11 +52,11 @@ class ReportAgent:
     ) -> None:
         self._app = destination.app
         self._org = org
-        self._keys = keys
+        self._credentials = credentials
         self._clock = clock
         self._spool = spool
         self._session = Session(destination, clock, limits)
-        self._token = _Token(self._session, destination.app, keys.api_key, clock)
+        self._token = _Token(self._session, destination.app, credentials, clock)
 
     def probe(self) -> None:
         """Ask for a new token, which shows that the platform is there and knows us; raises as `send` does."""
@@ -90,13 +67,14 @@ class ReportAgent:
 
         DestinationDown: no connection, redirected, or our keys are refused. TransientError: try again later.
         PermanentError: the platform will not take this upload; `faults` holds its words, which may name the patient.
-        IntegrityError: the answer's signature, idem or nonce does not match, so nothing is known to be delivered.
+        Unproven: the answer's signature, idem or nonce does not match, so nothing is known to be delivered.
+        IntegrityError: a file of the upload is gone.
         A refused token, and a refused time or nonce, are each tried anew once.
         """
         renewable = {"token", "stale"}
         while True:
             token = self._token.current()
-            nonce, answer = self._exchange(upload, token)
+            exchange, answer = self._exchange(upload, token)
             demand = challenge(answer)
             if demand not in renewable:
                 break
@@ -105,44 +83,35 @@ class ReportAgent:
                 self._token.forget(token)
         if answer.status != 200:
             raise refusal(answer, self._clock.now())
-        return verified(answer, self._keys.platform_signing, upload.idem, nonce)
+        return exchange.verified(answer)
 
-    def _exchange(self, upload: Upload, token: str) -> tuple[str, Answer]:
-        message = envelope.Message(
-            org=self._org,
-            app=self._app,
-            ts=_milliseconds(self._clock),
-            nonce=_new_nonce(),
-            idem=upload.idem,
-            revision=upload.revision,
+    def _exchange(self, upload: Upload, token: str) -> tuple[Exchange, Answer]:
+        profile = self._credentials().profile
+        exchange = profile.exchange(
+            envelope.Message(
+                profile=profile.name,
+                org=self._org,
+                app=self._app,
+                ts=_milliseconds(self._clock),
+                nonce=_new_nonce(),
+                idem=upload.idem,
+                revision=upload.revision,
+            )
         )
         with tempfile.TemporaryDirectory(prefix="upload-", dir=self._spool) as folder:
-            meta, body = self._pack(message, upload, Path(folder))
-            headers = {"Authorization": f"Bearer {token}", "Content-Type": body.content_type, **self._signature(meta)}
-            return message.nonce, self._session.post("/v1/exams", headers, body)
-
-    def _pack(self, message: envelope.Message, upload: Upload, folder: Path) -> tuple[bytes, Multipart]:
-        key = secrets.token_bytes(symmetric.KEY_BYTES)
-        sources = {"exam": upload.exam_file, "report": upload.report_file}
-        sealed = tuple(_seal(key, message, name, source, folder / name) for name, source in sources.items())
-        wrapped = self._keys.platform_encryption.encrypt(key)
-        meta = envelope.meta(message, key_id(self._keys.platform_encryption), wrapped, sealed)
-        parts = [Part(name, "application/octet-stream", folder / name) for name in sources]
-        return meta, Multipart([Part("meta", "application/json", meta), *parts])
-
-    def _signature(self, meta: bytes) -> dict[str, str]:
-        text = envelope.signed_request(self._session.path("/v1/exams"), symmetric.sm3(meta))
-        signature = base64.b64encode(self._keys.signing.sign(text)).decode()
-        return {"X-GM-Key-Id": key_id(self._keys.signing.public), "X-GM-Signature": signature}
+            meta, body = _pack(exchange, upload, Path(folder))
+            proof = exchange.headers(self._session.path("/v1/exams"), meta)
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": body.content_type, **proof}
+            return exchange, self._session.post("/v1/exams", headers, body)
 
 
 class _Token:
     """The platform's token, asked for when there is none or it is about to expire; one thread asks, others wait."""
 
-    def __init__(self, session: Session, app: str, api_key: bytes, clock: Clock) -> None:
+    def __init__(self, session: Session, app: str, credentials: Callable[[], Credentials], clock: Clock) -> None:
         self._session = session
         self._app = app
-        self._api_key = api_key
+        self._credentials = credentials
         self._clock = clock
         self._lock = threading.Lock()
         self._value = ""
@@ -167,7 +136,7 @@ class _Token:
     def _fetch(self) -> None:
         self._value = ""
         ts, nonce = _milliseconds(self._clock), _new_nonce()
-        mac = envelope.token_mac(self._api_key, self._app, ts, nonce)
+        mac = envelope.token_mac(self._credentials().api_key, self._app, ts, nonce)
         request = json.dumps({"app": self._app, "ts": ts, "nonce": nonce, "mac": mac}).encode()
         asked = self._clock.monotonic()
         answer = self._session.post("/v1/token", {"Content-Type": "application/json"}, request)
@@ -176,13 +145,20 @@ class _Token:
         self._until = asked + max(lifetime - _EXPIRY_MARGIN, lifetime / 2)
 
 
-def _seal(key: bytes, message: envelope.Message, name: str, source: Path, sink: Path) -> envelope.SealedPart:
-    iv = secrets.token_bytes(symmetric.IV_BYTES)
+def _pack(exchange: Exchange, upload: Upload, folder: Path) -> tuple[bytes, Multipart]:
+    sources = {"exam": upload.exam_file, "report": upload.report_file}
+    sealed = tuple(_seal(exchange, upload.idem, name, source, folder / name) for name, source in sources.items())
+    meta = exchange.meta(sealed)
+    parts = [Part(name, "application/octet-stream", folder / name) for name in sources]
+    return meta, Multipart([Part("meta", "application/json", meta), *parts])
+
+
+def _seal(exchange: Exchange, idem: str, name: str, source: Path, sink: Path) -> envelope.SealedPart:
     try:
         with source.open("rb") as plain, sink.open("wb") as encrypted:
-            return envelope.SealedPart(name, iv, symmetric.seal(key, iv, message.aad(name), plain, encrypted))
+            return exchange.seal(name, plain, encrypted)
     except FileNotFoundError as error:
-        raise IntegrityError(f"the {name} file of the upload is gone", idem=message.idem) from error
+        raise IntegrityError(f"the {name} file of the upload is gone", idem=idem) from error
     except OSError as error:
         raise TransientError(f"cannot encrypt the {name}: {error.strerror}", hint="check the disk") from error
 

@@ -20,7 +20,7 @@ def is_nonce(value: object) -> bool:
 
 def is_time(value: object) -> bool:
     """Whether a value can be Unix milliseconds; true and false are no numbers."""
-    return type(value) is int
+    return type(value) is int and 0 <= value < 2**53
 
 
 class Replays:

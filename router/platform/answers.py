@@ -1,14 +1,19 @@
 """How the platform says no: an HTTP status with a JSON body (profile gm-envelope/1, section 3)."""
 
+from collections.abc import Mapping
+
 
 class Refusal(Exception):
     """A request that is not accepted. `close`: the rest of the body was not read, so the connection cannot go on."""
 
-    def __init__(self, status: int, body: dict[str, object], *, close: bool = False) -> None:
+    def __init__(
+        self, status: int, body: dict[str, object], *, close: bool = False, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(str(body.get("error", status)))
         self.status = status
         self.body = body
         self.close = close
+        self.headers = dict(headers or {})
 
 
 def wrong(what: str) -> Refusal:

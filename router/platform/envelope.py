@@ -1,4 +1,4 @@
-"""The envelope of an upload, read strictly: the meta part as it must be, or a Refusal (profile gm-envelope/1)."""
+"""The envelope of an upload, read strictly: the meta part as its profile has it, or a Refusal."""
 
 import base64
 import binascii
@@ -11,12 +11,21 @@ from typing import Any
 from router.platform.access import is_nonce, is_time
 from router.platform.answers import wrong
 
-PROFILE = "gm-envelope/1"
 PART_NAMES = ("exam", "report")
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _KEY_ID = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a profile fixes: its name, its algorithm, the lengths of vectors and tags in bytes."""
+
+    profile: str
+    algorithm: str
+    iv: int
+    tag: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +41,21 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """The meta part. `ts` is Unix milliseconds, `wrapped` the SM2 ciphertext of the session key."""
+    """The meta part. `ts` is Unix milliseconds, `key` says how to come by the message's keys."""
 
+    profile: str
     org: str
     app: str
     ts: int
     nonce: str
     idem: str
     revision: int
-    platform_kid: str
-    wrapped: bytes
+    key: Mapping[str, Any]
     parts: tuple[Part, ...]
 
-    def aad(self, part: str) -> bytes:
-        """The additional data that binds a part to its message."""
-        return f"{PROFILE}|{self.org}|{self.app}|{self.idem}|{part}".encode()
+    def bound(self, purpose: str) -> bytes:
+        """The text that binds a part, or a key, to its message."""
+        return f"{self.profile}|{self.org}|{self.app}|{self.idem}|{purpose}".encode()
 
 
 def read_object(data: bytes) -> dict[str, Any]:
@@ -57,38 +66,38 @@ def read_object(data: bytes) -> dict[str, Any]:
     return document
 
 
-def read_meta(data: bytes) -> Meta:
+def read_meta(data: bytes, shape: Shape) -> Meta:
     """The meta part's bytes, read; Refusal 400 names the first field that is wrong."""
     try:
         document = read_object(data)
     except (ValueError, RecursionError) as error:
         raise wrong("meta: not a JSON object") from error
-    if document.get("profile") != PROFILE:
-        raise wrong(f"meta: profile is not {PROFILE}")
+    if document.get("profile") != shape.profile:
+        raise wrong(f"meta: profile is not {shape.profile}")
     key, parts = document.get("key"), document.get("parts")
-    if not isinstance(key, Mapping) or key.get("alg") != "SM4-GCM":
-        raise wrong("meta: key.alg is not SM4-GCM")
+    if not isinstance(key, Mapping) or key.get("alg") != shape.algorithm:
+        raise wrong(f"meta: key.alg is not {shape.algorithm}")
     if not isinstance(parts, list) or len(parts) != len(PART_NAMES):
         raise wrong("meta: parts are not exam and report")
     return Meta(
+        shape.profile,
         _field(document, "org", _is_name),
         _field(document, "app", _is_name),
         _field(document, "ts", is_time),
         _field(document, "nonce", is_nonce),
         _field(document, "idem", _is_name),
-        _field(document, "revision", lambda value: type(value) is int and value >= 1),
-        _field(key, "platform_kid", lambda value: _matches(_KEY_ID, value)),
-        _bytes(key, "wrapped"),
-        tuple(_read_part(part, name) for part, name in zip(parts, PART_NAMES, strict=True)),
+        _field(document, "revision", lambda value: type(value) is int and 1 <= value < 2**31),
+        key,
+        tuple(_read_part(part, name, shape) for part, name in zip(parts, PART_NAMES, strict=True)),
     )
 
 
-def _read_part(part: object, name: str) -> Part:
+def _read_part(part: object, name: str, shape: Shape) -> Part:
     if not isinstance(part, Mapping) or part.get("name") != name:
         raise wrong(f"meta: part {name} is not where it belongs")
     length = _field(part, "length", lambda value: type(value) is int and value >= 0)
     digest = _field(part, "sm3", lambda value: _matches(_DIGEST, value))
-    return Part(name, _bytes(part, "iv", 12), _bytes(part, "tag", 16), length, digest)
+    return Part(name, read_bytes(part, "iv", shape.iv), read_bytes(part, "tag", shape.tag), length, digest)
 
 
 def _field(document: Mapping[str, Any], name: str, is_right: Callable[[object], bool]) -> Any:
@@ -98,7 +107,14 @@ def _field(document: Mapping[str, Any], name: str, is_right: Callable[[object], 
     return value
 
 
-def _bytes(document: Mapping[str, Any], name: str, length: int | None = None) -> bytes:
+def read_key_id(document: Mapping[str, Any], name: str) -> str:
+    """A key id field of meta; Refusal 400 when it is none."""
+    value: str = _field(document, name, lambda value: _matches(_KEY_ID, value))
+    return value
+
+
+def read_bytes(document: Mapping[str, Any], name: str, length: int | None = None) -> bytes:
+    """A base64 field of meta, of so many bytes; Refusal 400 when it is not."""
     try:
         value = base64.b64decode(_field(document, name, lambda value: isinstance(value, str)), validate=True)
     except (binascii.Error, ValueError) as error:

@@ -1,9 +1,10 @@
-"""The platform's HTTP interface: `POST /v1/token` and `POST /v1/exams` (profile gm-envelope/1)."""
+"""The platform's HTTP interface: `POST /v1/token` and `POST /v1/exams` (every profile)."""
 
 import json
 import logging
 import socket
 import sys
+import threading
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,8 +16,9 @@ from router.platform.access import Tokens
 from router.platform.answers import Refusal, wrong
 from router.platform.body import Body
 from router.platform.envelope import read_object
+from router.platform.faults import Fault, Faults
 from router.platform.parts import receive
-from router.platform.uploads import Signed, Uploads
+from router.platform.uploads import Confirmation, Signed, Uploads
 
 _LARGEST_TOKEN_REQUEST = 4096
 _LINGER_SECONDS = 2.0
@@ -33,6 +35,7 @@ class Interface:
     clock: Clock
     spool: Path
     largest_body: int
+    faults: Faults
 
 
 class HttpServer(ThreadingHTTPServer):
@@ -90,8 +93,8 @@ class _Handler(BaseHTTPRequestHandler):
             raise
         except OSError as error:
             _log.error("cannot store: %s", error.strerror)
-            busy = Refusal(503, {"error": "cannot store now"})
-            return self._refuse(busy, finished=body.finished, **{"Retry-After": "5"}), "cannot store"
+            busy = Refusal(503, {"error": "cannot store now"}, headers={"Retry-After": "5"})
+            return self._refuse(busy, finished=body.finished), "cannot store"
         return 200, note
 
     def _answer(self, body: Body, arrived: float) -> str:
@@ -111,16 +114,32 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _exams(self, body: Body, arrived: float) -> str:
         interface = self.server.interface
+        fault = interface.faults.next()
+        if fault is not None:
+            fault.refuse()
         interface.tokens.check(self.headers.get("Authorization", ""))
-        interface.uploads.check_key(self.headers.get("X-GM-Key-Id", ""))
-        request = Signed(self.path, self.headers.get("X-GM-Signature", ""), arrived)
+        profile = interface.uploads.profile(self.headers.get("X-GM-Key-Id", ""))
+        request = Signed(self.path, self.headers, arrived)
         with receive(body, self.headers, interface.spool) as parts:
-            done = interface.uploads.accept(request, parts)
-        self._send(200, done.body, **{"X-GM-Key-Id": done.key_id, "X-GM-Signature": done.signature})
+            done = interface.uploads.accept(profile, request, parts)
+        if fault is None:
+            self._send(200, done.body, **done.proof(done.body))
+        else:
+            self._misbehave(fault, done)
         return f"idem={done.idem}"
 
-    def _refuse(self, refusal: Refusal, *, finished: bool, **headers: str) -> int:
-        unread = refusal.close or not finished
+    def _misbehave(self, fault: Fault, done: Confirmation) -> None:
+        """What was received is stored; only the answer is not what it should be."""
+        if fault.name == "drop":
+            self.close_connection = True
+            return
+        threading.Event().wait(fault.seconds)
+        body = done.body if fault.name != "receipt" else done.body.replace(done.idem.encode(), b"another")
+        proof = done.proof(body)
+        self._send(200, body if fault.name != "signature" else body + b" ", **proof)
+
+    def _refuse(self, refusal: Refusal, *, finished: bool) -> int:
+        unread, headers = refusal.close or not finished, refusal.headers
         if unread:
             headers["Connection"] = "close"
         self._send(refusal.status, json.dumps(refusal.body, ensure_ascii=False).encode(), **headers)

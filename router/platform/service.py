@@ -6,7 +6,7 @@ It shares no code with the sending side beyond the cryptographic primitives and 
 import logging
 import shutil
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from router.dicom.store import Received, Refused
 from router.platform.access import Tokens
 from router.platform.durable import make_folder
 from router.platform.exams import ExamFolder
+from router.platform.faults import Faults
 from router.platform.http import HttpServer, Interface
 from router.platform.images import ImageFolder
 from router.platform.keyring import Keyring
@@ -38,8 +39,8 @@ class Ports:
 class ReferencePlatform:
     """Listens on loopback from `start` to `stop`. What it confirms is durable in `data`.
 
-    `org` None: any organisation's uploads. `accept_empty` are paths of required fields that may be empty. Tokens
-    are good for `token_seconds`, `largest_body` is in bytes.
+    `org` None: any organisation's uploads. `accept_empty` are paths of required fields that may be empty, `faults`
+    names of `faults.NAMES`. Tokens are good for `token_seconds`, `largest_body` is in bytes.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class ReferencePlatform:
         token_seconds: int = 3600,
         largest_body: int = 256 * 2**20,
         accept_empty: Collection[str] = (),
+        faults: Sequence[str] = (),
     ) -> None:
         spool = data / ".spool"
         shutil.rmtree(spool, ignore_errors=True)
@@ -60,7 +62,7 @@ class ReferencePlatform:
             make_folder(folder)
         tokens = Tokens(app, keyring.api_key, clock, token_seconds)
         uploads = Uploads(keyring, ExamFolder(data, spool), clock, app=app, org=org, accept_empty=accept_empty)
-        self._interface = Interface(tokens, uploads, clock, spool, largest_body)
+        self._interface = Interface(tokens, uploads, clock, spool, largest_body, Faults(faults))
         self._dicom = StorageServer(
             ImageFolder(data / "dicom", spool),
             admission=Admission(max_associations=_MAX_ASSOCIATIONS, max_associations_per_sender=_MAX_ASSOCIATIONS),

@@ -1,25 +1,24 @@
 """What is asked of an upload, in order: signature, sender, time, digests, keys, tags, then the exam JSON itself."""
 
-import base64
-import binascii
 import io
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from email.message import Message
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from router.clock import Clock
-from router.crypto.keys import key_id
-from router.crypto.symmetric import Sm3, sm3, unseal
-from router.errors import IntegrityError, InvalidData
+from router.crypto.symmetric import sm3, sm3_of
 from router.platform.access import Replays, within_window
 from router.platform.answers import Refusal, not_allowed, unauthorised, wrong
 from router.platform.durable import sync
-from router.platform.envelope import Meta, Part, read_meta, read_object
+from router.platform.envelope import Meta, Part, read_object
 from router.platform.exams import ExamFolder, Receipt, folder_name, new_receipt_id
 from router.platform.keyring import Keyring
 from router.platform.parts import Spooled
+from router.platform.profiles import PlatformProfile, profiles
 from router.platform.requirements import faults
 
 
@@ -28,18 +27,17 @@ class Signed:
     """What a request's line and headers say; `arrived` in Unix seconds, when the headers were complete."""
 
     path: str
-    signature: str
+    headers: Message
     arrived: float
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A 200: the body's bytes, and the platform's signature over them in base64."""
+    """A 200: the body's bytes, and what gives the headers that show that such a body is the platform's."""
 
     idem: str
     body: bytes
-    signature: str
-    key_id: str
+    proof: Callable[[bytes], Mapping[str, str]]
 
 
 class Uploads:
@@ -49,71 +47,47 @@ class Uploads:
         self, keyring: Keyring, exams: ExamFolder, clock: Clock, *, app: str, org: str | None,
         accept_empty: Collection[str] = (),
     ) -> None:  # fmt: skip
-        self._keyring = keyring
+        self._profiles = profiles(keyring)
         self._exams = exams
         self._clock = clock
         self._app = app
         self._org = org
         self._accept_empty = accept_empty
         self._replays = Replays(clock)
-        self._hospital_kid = key_id(keyring.hospital_sign)
-        self._encrypt_kid = key_id(keyring.platform_encrypt.public)
-        self._sign_kid = key_id(keyring.platform_sign.public)
 
-    def check_key(self, kid: str) -> None:
-        """Refusal 403 unless this is the id of the hospital's signing key."""
-        if kid != self._hospital_kid:
+    def profile(self, kid: str) -> PlatformProfile:
+        """The profile that this key id speaks: the hospital's signing key, or a pre-shared one. Else Refusal 403."""
+        found = self._profiles.get(kid)
+        if found is None:
             raise not_allowed("unknown signing key")
+        return found
 
-    def accept(self, request: Signed, parts: Mapping[str, Spooled]) -> Confirmation:
+    def accept(self, profile: PlatformProfile, request: Signed, parts: Mapping[str, Spooled]) -> Confirmation:
         """The confirmation once everything is durable; a Refusal for what is not as it must be."""
-        meta = self._authenticated(request, parts["meta"].file.read())
+        meta = self._authenticated(profile, request, parts["meta"].file.read())
         for part in meta.parts:
             _check_digest(part, parts[part.name])
-        key = self._session_key(meta)
+        open_part = profile.opener(meta)
         exam = io.BytesIO()
-        self._unseal(meta, 0, key, parts, exam)
+        open_part(meta.parts[0], parts["exam"].file, exam)
         with self._exams.spool_file() as report:
             try:
-                self._unseal(meta, 1, key, parts, report)
+                open_part(meta.parts[1], parts["report"].file, report)
                 sync(report)
                 receipt = self._stored(meta, exam.getvalue(), Path(report.name), _digest_of(report))
             finally:
                 Path(report.name).unlink(missing_ok=True)
-        return self._confirmation(receipt, meta.nonce)
+        answer = {"receipt": receipt.receipt, "idem": receipt.idem, "nonce": meta.nonce, "ts": self._now_ms()}
+        body = json.dumps(answer).encode()
+        return Confirmation(receipt.idem, body, partial(profile.proof, meta))
 
-    def _authenticated(self, request: Signed, data: bytes) -> Meta:
-        signed = f"GM1\nPOST\n{request.path}\n{sm3(data).hex()}\n".encode()
-        try:
-            signature = base64.b64decode(request.signature, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise wrong("signature: not base64") from error
-        if not self._keyring.hospital_sign.verify(signed, signature):
-            raise wrong("signature does not match")
-        meta = read_meta(data)
+    def _authenticated(self, profile: PlatformProfile, request: Signed, data: bytes) -> Meta:
+        meta = profile.authentic(request.path, request.headers, data)
         if meta.app != self._app or self._org not in (None, meta.org):
             raise not_allowed("unknown app or org")
         if not within_window(meta.ts, request.arrived) or not self._replays.first_use(meta.nonce):
             raise unauthorised("stale")
         return meta
-
-    def _session_key(self, meta: Meta) -> bytes:
-        if meta.platform_kid != self._encrypt_kid:
-            raise not_allowed("platform_kid is not this platform's encryption key")
-        try:
-            key = self._keyring.platform_encrypt.decrypt(meta.wrapped)
-        except (InvalidData, IntegrityError) as error:
-            raise wrong("the session key does not unwrap") from error
-        if len(key) != 16:
-            raise wrong("the session key is not 16 bytes long")
-        return key
-
-    def _unseal(self, meta: Meta, place: int, key: bytes, parts: Mapping[str, Spooled], sink: BinaryIO) -> None:
-        part = meta.parts[place]
-        try:
-            unseal(key, part.iv, meta.aad(part.name), part.tag, parts[part.name].file, sink)
-        except IntegrityError as error:
-            raise wrong(f"the tag of {part.name} does not match") from error
 
     def _stored(self, meta: Meta, exam: bytes, report: Path, report_sm3: str) -> Receipt:
         content = (sm3(exam).hex(), report_sm3)
@@ -144,12 +118,6 @@ class Uploads:
             raise Refusal(422, {"errors": [{"path": path, "message": message} for path, message in found]})
         return folder
 
-    def _confirmation(self, receipt: Receipt, nonce: str) -> Confirmation:
-        answer = {"receipt": receipt.receipt, "idem": receipt.idem, "nonce": nonce, "ts": self._now_ms()}
-        body = json.dumps(answer).encode()
-        signature = self._keyring.platform_sign.sign(f"GM1-RESP\n200\n{nonce}\n{sm3(body).hex()}\n".encode())
-        return Confirmation(receipt.idem, body, base64.b64encode(signature).decode(), self._sign_kid)
-
     def _now_ms(self) -> int:
         return int(self._clock.now().timestamp() * 1000)
 
@@ -160,8 +128,5 @@ def _check_digest(part: Part, received: Spooled) -> None:
 
 
 def _digest_of(file: BinaryIO) -> str:
-    digest = Sm3()
     file.seek(0)
-    while chunk := file.read(256 * 1024):
-        digest.update(chunk)
-    return digest.digest().hex()
+    return sm3_of(file).hex()

@@ -1,1 +1,1 @@
-"""The drop folder: what lies there, what has settled, and whether a PDF is one. The only door to watchdog and pypdf."""
+"""The drop folder and HL7: what lies there or is sent, whether a PDF is one. The door to watchdog, pypdf and hl7."""

@@ -14,7 +14,7 @@ from router.reports.settle import Seen
 
 # At the end its threads tell of each other as of errors; what matters, a folder that is gone, the rescan tells.
 logging.getLogger("watchdog").setLevel(logging.CRITICAL)
-ENDINGS = frozenset({".json", ".pdf"})
+ENDINGS = frozenset({".json", ".pdf", ".hl7"})
 SET_ASIDE = ("done", "rejected")
 
 
@@ -28,7 +28,7 @@ class Listing:
 
 
 def scan(folder: Path) -> Listing:
-    """Every regular .json and .pdf file below the folder that is not set aside, hidden or temporary.
+    """Every regular .json, .pdf and .hl7 file below the folder that is not set aside, hidden or temporary.
 
     OSError when the folder itself cannot be read: the share has vanished.
     """

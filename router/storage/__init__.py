@@ -1,10 +1,11 @@
-"""The only door to the data folder: incoming, studies, reports, quarantine."""
+"""The only door to the data folder: incoming, studies, reports, quarantine, pins."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from router.storage.durable import make_folder
 from router.storage.incoming import Incoming
+from router.storage.pins import Pins
 from router.storage.quarantine import Quarantine
 from router.storage.reports import Reports
 from router.storage.studies import Studies
@@ -18,6 +19,7 @@ class Storage:
     studies: Studies
     reports: Reports
     quarantine: Quarantine
+    pins: Pins
 
 
 def open_storage(data: Path, owner: str) -> Storage:
@@ -28,4 +30,5 @@ def open_storage(data: Path, owner: str) -> Storage:
         Studies(data / "studies"),
         Reports(data),
         Quarantine(data / "quarantine"),
+        Pins(data),
     )

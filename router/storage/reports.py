@@ -1,6 +1,6 @@
 """reports/: the node's own copies of what the RIS dropped, and what was sent of it.
 
-`reports/<exam number>/<revision>/exam.json` or `report.pdf`, each with `source.json` (where it came from);
+`reports/<exam number>/<revision>/exam.json`, `exam.hl7` or `report.pdf`, each with `source.json` (where it came from);
 `reports/unpaired/<document number>/report.pdf` while no exam is known for it;
 `reports/<exam number>/sent/<destination>/<n>/exam.json`, `receipt.json`.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from router.storage.durable import link, make_folder, make_tree, sync_tree, write, write_all
 
-NAMES = {"json": "exam.json", "pdf": "report.pdf"}
+NAMES = {"json": "exam.json", "hl7": "exam.hl7", "pdf": "report.pdf"}
 _SOURCE = "source.json"
 
 
@@ -23,9 +23,12 @@ class Reports:
         self._data = data
         make_folder(data / "reports")
 
-    def place(self, kind: str, exam: int | None, number: int) -> str:
-        """Where a document belongs: `number` is the revision in its exam, or the document's own while unpaired."""
-        return f"reports/{exam if exam is not None else 'unpaired'}/{number}/{NAMES[kind]}"
+    def place(self, form: str, exam: int | None, number: int) -> str:
+        """Where a document belongs: `number` is the revision in its exam, or the document's own while unpaired.
+
+        `form` is json, hl7 or pdf.
+        """
+        return f"reports/{exam if exam is not None else 'unpaired'}/{number}/{NAMES[form]}"
 
     def taken(self, place: str) -> bool:
         """Whether something lies there: a crash may have left what no row names."""

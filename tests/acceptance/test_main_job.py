@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness import Exam, Site, command, command_here, make_exam, send_all
-from router.crypto.keys import load_public
+from router.crypto.keys import key_id, load_public, new_folder
 from router.crypto.symmetric import sm3
 from router.states import State
 
@@ -137,6 +137,27 @@ def test_explain_in_words_names_states_rules_and_the_receipt(site: Site, exam: E
     receipt = site.receipts(exam.id)[0]["receipt"]
     assert answer.returncode == 0
     assert all(word in answer.stdout for word in (exam.study.uid, "delivered", "thin slices", "class thin", receipt))
+
+
+def test_explain_shows_what_proves_the_upload_and_audit_checks_it_again(site: Site, exam: Exam) -> None:
+    answer = command_here("queue", "explain", exam.id, "--json", "--config", site.config_file)
+    [upload] = json.loads(answer.stdout)[0]["uploads"]
+    [given] = site.receipts(exam.id)
+    shown, keys = upload["evidence"], site.folder / "keys"
+    new_folder(keys / "other")
+    assert [shown[name] for name in ("exam_sm3", "report_sm3")] == [given[name] for name in ("exam_sm3", "report_sm3")]
+    assert shown["key_id"] == key_id(load_public(keys / "platform-sign.pub.pem"))
+    assert shown["request_keys"] == {
+        "signing": key_id(load_public(keys / "hospital-sign.pub.pem")),
+        "platform_encryption": key_id(load_public(keys / "platform-encrypt.pub.pem")),
+    }
+    assert (shown["destination"], upload["frozen"] <= upload["confirmed"]) == ("cloud", True)
+    told = command_here("queue", "explain", exam.id, "--config", site.config_file).stdout
+    assert all(word in told for word in (shown["exam_sm3"], shown["report_sm3"], shown["key_id"], "audit"))
+    for api_key, code in (("api.key", 0), ("other/api.key", 1)):
+        options = ["--key", keys / "platform-sign.pub.pem", "--api-key", keys / api_key]
+        checked = command_here("audit", "verify-receipt", upload["receipt_file"], *options)
+        assert (checked.returncode, f"right: receipt {given['receipt']}" in checked.stdout) == (code, code == 0)
 
 
 def test_verify_finds_every_instance_as_it_came(site: Site, exam: Exam) -> None:

@@ -14,7 +14,7 @@ from types import ModuleType
 from measure import Run
 from processes import have
 
-BENCHES = ("receive", "forward", "pipeline", "sustained", "series", "intake")
+BENCHES = ("receive", "forward", "pipeline", "sustained", "series", "intake", "crypto")
 _TRIAL_SHARE = 0.005
 
 

@@ -34,8 +34,9 @@ ROOT = Path(__file__).parents[2]
         (["sustained", "profile"], 0),
         (["series"], 0),
         (["intake"], 1),
+        (["crypto", "sm2"], 0),
     ],
-    ids=["receive", "forward", "pipeline", "sustained", "series", "intake"],
+    ids=["receive", "forward", "pipeline", "sustained", "series", "intake", "crypto"],
 )
 def test_a_trial_times_each_case_and_leaves_nothing_behind(arguments: list[str], cases: int, tmp_path: Path) -> None:
     tool("storescu")

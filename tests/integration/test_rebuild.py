@@ -12,6 +12,8 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
+from desk import printed
+from hl7_messages import oru
 from router.app import Node
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.restore import set_aside_damaged
@@ -222,6 +224,20 @@ def test_a_node_does_not_start_on_a_folder_whose_database_is_gone(place: Place) 
     with pytest.raises(ConfigurationError, match="database is missing"):
         Node(place.config, SystemClock())
     place.catalogue = open_catalogue("", place.config.node.data, Journal())
+
+
+def test_an_hl7_message_is_read_again_and_comes_again_without_effect(place: Place) -> None:
+    pdf = printed("report of HL7_1")
+    place.drop("m.hl7", oru(exam_id="HL7_1", accession="A9", pdf=pdf).encode())
+    for file in place.config.node.data.glob("router.db*"):
+        file.unlink()
+    place.reopen()
+    assert place.rebuild().unreadable == ()
+    place.drop("again.hl7", oru(exam_id="HL7_1", accession="A9", pdf=pdf, control="M2").encode())
+    (exam,) = place.catalogue.exams.find("HL7_1")
+    case = place.catalogue.exams.case(exam)
+    assert (len(case.jsons), len(case.pdfs)) == (1, 1)
+    assert case.jsons[0].approved
 
 
 def test_a_database_cut_to_nothing_is_no_new_one_and_its_log_is_set_aside_with_it(place: Place) -> None:

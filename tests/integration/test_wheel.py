@@ -31,8 +31,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_configuration_and_the_rules_travel_inside(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"router/conf/router.toml", "router/conf/series_rules.toml", "router/cli/__init__.py"} <= set(names)
-    assert "router/conf/codes/visit_types.csv" in names
+    assert {
+        "router/conf/router.toml",
+        "router/conf/series_rules.toml",
+        "router/docs/gm-psk-1.md",
+        "router/conf/codes/visit_types.csv",
+        "router/cli/__init__.py",
+    } <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "conf/"))]
 
 

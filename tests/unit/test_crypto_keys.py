@@ -14,10 +14,11 @@ from router.crypto import der, keys
 from router.crypto.sm2 import PrivateKey
 from router.errors import ConfigurationError
 
-KEY = PrivateKey.from_secret(0x3945208F7B2144B13F36E38AC6D39F95889393692860B51A42FB81EF4DF7C5B8)
-SEVEN = {
+D = 0x3945208F7B2144B13F36E38AC6D39F95889393692860B51A42FB81EF4DF7C5B8
+KEY = PrivateKey.from_secret(D)
+FILES = {
     "hospital-sign.pem", "hospital-sign.pub.pem", "platform-sign.pem", "platform-sign.pub.pem",
-    "platform-encrypt.pem", "platform-encrypt.pub.pem", "api.key",
+    "platform-encrypt.pem", "platform-encrypt.pub.pem", "api.key", "psk.key",
 }  # fmt: skip
 Write = Callable[[bytes], Path]
 
@@ -46,16 +47,18 @@ def ec_key(secret: bytes, *rest: bytes, version: int = 1) -> bytes:
     return der.sequence(der.integer(version), der.octets(secret), *rest)
 
 
-SECRET = KEY.secret.to_bytes(32)
+SECRET = D.to_bytes(32)
 P256 = der.sequence(der.oid("1.2.840.10045.2.1"), der.oid("1.2.840.10045.3.1.7"))
 
 
-def test_keys_new_writes_seven_files_of_the_right_modes(tmp_path: Path) -> None:
+def test_keys_new_writes_files_of_the_right_modes(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "keys"
-    assert {file.name for file in keys.new_folder(folder)} == {file.name for file in folder.iterdir()} == SEVEN
+    assert (
+        {file.name for file in keys.new_folder(folder, psk=True)} == {file.name for file in folder.iterdir()} == FILES
+    )
     assert mode(folder) == 0o700
-    secret = {"hospital-sign.pem", "platform-sign.pem", "platform-encrypt.pem", "api.key"}
-    assert {name: mode(folder / name) for name in SEVEN} == {n: 0o600 if n in secret else 0o644 for n in SEVEN}
+    secret = {"hospital-sign.pem", "platform-sign.pem", "platform-encrypt.pem", "api.key", "psk.key"}
+    assert {name: mode(folder / name) for name in FILES} == {n: 0o600 if n in secret else 0o644 for n in FILES}
 
 
 def test_the_pairs_of_a_new_folder_belong_together_and_differ(tmp_path: Path) -> None:
@@ -80,19 +83,19 @@ def test_an_empty_folder_that_exists_is_closed_and_another_is_left_alone(tmp_pat
     assert (mode(empty), mode(used)) == (0o700, 0o755)
 
 
-@pytest.mark.parametrize("name", sorted(SEVEN))
+@pytest.mark.parametrize("name", sorted(FILES))
 def test_an_existing_key_is_never_overwritten(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("mine")
     with pytest.raises(ConfigurationError, match=name):
-        keys.new_folder(tmp_path)
+        keys.new_folder(tmp_path, psk=True)
     assert [file.name for file in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_text() == "mine"
 
 
 def test_saving_over_a_file_is_refused(tmp_path: Path) -> None:
-    keys.save_private(tmp_path / "k", KEY)
+    keys.save_private(tmp_path / "k", D)
     with pytest.raises(ConfigurationError, match="never overwritten"):
-        keys.save_private(tmp_path / "k", PrivateKey.generate())
+        keys.save_private(tmp_path / "k", D + 1)
     assert keys.load_private(tmp_path / "k").public == KEY.public
 
 
@@ -257,9 +260,9 @@ def test_a_missing_file_is_a_configuration_error(tmp_path: Path) -> None:
 
 def test_show_gives_one_key_id_for_both_halves_and_never_the_api_key(tmp_path: Path) -> None:
     run = CliRunner()
-    made = run.invoke(command, ["new", str(tmp_path / "k")])
+    made = run.invoke(command, ["new", "--psk", str(tmp_path / "k")])
     assert made.exit_code == 0
-    assert len(made.stdout.split()) == 7
+    assert len(made.stdout.split()) == 8
 
     def shown(name: str) -> dict[str, str]:
         document: dict[str, str] = json.loads(
@@ -278,3 +281,31 @@ def test_show_prints_one_line_without_json(tmp_path: Path) -> None:
     keys.save_public(tmp_path / "p", KEY.public)
     shown = CliRunner().invoke(command, ["show", str(tmp_path / "p")])
     assert shown.stdout == f"public key  {keys.key_id(KEY.public)}\n"
+
+
+@pytest.mark.parametrize("text", [f"{D:064x}", f"00{D:064X}\n", f"{D:064x}"[:32] + "\n" + f"{D:064x}"[32:]])
+def test_a_raw_private_key_is_imported_with_or_without_its_sign_octet(text: str, write: Write, tmp_path: Path) -> None:
+    run = CliRunner().invoke(command, ["import", str(write(text.encode())), str(tmp_path / "new.pem")])
+    assert run.stdout.strip() == keys.key_id(KEY.public)
+    assert keys.load_private(tmp_path / "new.pem").public == KEY.public
+    assert mode(tmp_path / "new.pem") == 0o600
+
+
+@pytest.mark.parametrize("head", ["", "04"])
+def test_a_raw_public_key_is_imported_with_or_without_04(head: str, write: Write, tmp_path: Path) -> None:
+    assert keys.import_hex(write((head + KEY.public.point.hex()).encode()), tmp_path / "p") == keys.key_id(KEY.public)
+    assert keys.load_public(tmp_path / "p") == KEY.public
+
+
+@pytest.mark.parametrize("text", ["", "zz", "00" * 32, "ff" * 32, "01" + f"{D:064x}", "04" * 64, f"{D:064x}"[2:]])
+def test_hex_digits_that_are_no_key_are_refused(text: str, write: Write, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="hex digits"):
+        keys.import_hex(write(text.encode()), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_raw_key_open_to_others_is_refused(write: Write, tmp_path: Path) -> None:
+    file = write(f"{D:064x}".encode())
+    file.chmod(0o644)
+    with pytest.raises(ConfigurationError, match="chmod 600"):
+        keys.import_hex(file, tmp_path / "new")

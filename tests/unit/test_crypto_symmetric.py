@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.crypto import selftest, symmetric
-from router.crypto.symmetric import Sm3, equal, hmac_sm3, seal, sm3, unseal
+from router.crypto.symmetric import Sm3, equal, hkdf_sm3, hmac_sm3, seal, seal_cbc, sm3, unseal, unseal_cbc
 from router.errors import ConfigurationError, IntegrityError
 
+MAC_KEY = bytes(range(32))
+CBC_IV = bytes(range(16))
 KEY = bytes.fromhex("0123456789abcdeffedcba9876543210")
 IV = bytes.fromhex("00001234567800000000ABCD")
 AAD = bytes.fromhex("FEEDFACEDEADBEEFFEEDFACEDEADBEEFABADDAD2")
@@ -152,13 +154,22 @@ def test_the_self_test_passes_here() -> None:
         ("router.crypto.symmetric.sm3", "cryptography"),
         ("router.crypto.symmetric.hmac_sm3", "cryptography"),
         ("router.crypto.symmetric.seal", "cryptography"),
-        ("router.crypto.sm2.PrivateKey.sign", "gmssl"),
-        ("router.crypto.sm2.PrivateKey.decrypt", "gmssl"),
+        ("router.crypto.symmetric.seal_cbc", "cryptography"),
+        ("router.crypto.symmetric.hkdf_sm3", "cryptography"),
+        ("router.crypto.sm2_gmssl.times", "gmssl "),
+        ("router.crypto.sm2_gmssl._Held.decrypt", "gmssl "),
+        ("router.crypto.sm2_gmssl.Gmssl.verify", "gmssl "),
+        ("gmssl_pyx.sm2_sign_sm3_digest", "gmssl-pyx"),
+        ("gmssl_pyx.sm2_verify_sm3_digest", "gmssl-pyx"),
+        ("gmssl_pyx.sm2_encrypt", "gmssl-pyx"),
+        ("gmssl_pyx.sm2_decrypt", "gmssl-pyx"),
     ],
 )
 def test_the_self_test_names_the_library_at_fault(broken: str, library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if library == "gmssl-pyx":
+        pytest.importorskip("gmssl_pyx", reason="gmssl-pyx is not installed: pip install '.[fast]'")
     monkeypatch.setattr(broken, lambda *_, **__: b"wrong")
-    with pytest.raises(ConfigurationError, match=library):
+    with pytest.raises(ConfigurationError, match=f"library {library}"):
         selftest.run()
 
 
@@ -175,3 +186,45 @@ def test_a_large_file_is_sealed_without_being_held_in_memory(tmp_path: Path) -> 
 
     with (tmp_path / "sealed").open("wb") as sink:
         assert seal(KEY, IV, AAD, Zeros(), sink).length == 8 * 2**20  # type: ignore[arg-type] # read is all it uses
+
+
+@given(st.binary(max_size=600), st.binary(max_size=20))
+@settings(max_examples=25, deadline=None)
+def test_what_was_sealed_by_cbc_opens_again(data: bytes, aad: bytes) -> None:
+    sink, opened = io.BytesIO(), io.BytesIO()
+    sealed = seal_cbc(KEY, MAC_KEY, CBC_IV, aad, io.BytesIO(data), sink)
+    unseal_cbc(KEY, MAC_KEY, CBC_IV, aad, sealed.tag, io.BytesIO(sink.getvalue()), opened)
+    assert opened.getvalue() == data
+    assert (sealed.length, sealed.sm3) == (len(sink.getvalue()), sm3(sink.getvalue()))
+    assert sealed.tag == hmac_sm3(MAC_KEY, aad + CBC_IV + sink.getvalue())
+
+
+@pytest.mark.parametrize("wrong", ["ciphertext", "tag", "aad", "iv", "mac key", "cut tag"])
+def test_what_was_changed_is_noticed_before_anything_is_decrypted(wrong: str) -> None:
+    sink, opened = io.BytesIO(), io.BytesIO()
+    sealed = seal_cbc(KEY, MAC_KEY, CBC_IV, b"a", io.BytesIO(b"x" * 40), sink)
+    ciphertext, tag = sink.getvalue(), sealed.tag
+    with pytest.raises(IntegrityError, match="HMAC"):
+        unseal_cbc(
+            KEY,
+            MAC_KEY[::-1] if wrong == "mac key" else MAC_KEY,
+            CBC_IV[::-1] if wrong == "iv" else CBC_IV,
+            b"b" if wrong == "aad" else b"a",
+            tag[:-1] if wrong == "cut tag" else tag[:-1] + bytes([tag[-1] ^ (wrong == "tag")]),
+            io.BytesIO(ciphertext[:-1] + bytes([ciphertext[-1] ^ (wrong == "ciphertext")])),
+            opened,
+        )
+    assert not opened.getvalue()
+
+
+def test_what_is_authentic_but_no_padded_text_is_refused() -> None:
+    for ciphertext in (bytes(16), bytes(5), b""):
+        tag = hmac_sm3(MAC_KEY, CBC_IV + ciphertext)
+        with pytest.raises(IntegrityError):
+            unseal_cbc(KEY, MAC_KEY, CBC_IV, b"", tag, io.BytesIO(ciphertext), io.BytesIO())
+
+
+def test_hkdf_is_that_of_rfc_5869_over_hmac_sm3() -> None:
+    extracted = hmac_sm3(b"salt", b"secret")
+    first = hmac_sm3(extracted, b"info" + b"\1")
+    assert hkdf_sm3(b"secret", b"salt", b"info", 48) == (first + hmac_sm3(extracted, first + b"info" + b"\2"))[:48]

@@ -23,7 +23,7 @@ import pytest
 
 from router.clock import Clock, FakeClock, SystemClock
 from router.config import HttpDestination
-from router.crypto import envelope, keys
+from router.crypto import keys
 from router.crypto.sm2 import PrivateKey
 from router.crypto.symmetric import hmac_sm3, sm3, unseal
 from router.errors import (
@@ -33,10 +33,13 @@ from router.errors import (
     PermanentError,
     RouterError,
     TransientError,
+    Unproven,
 )
 from router.forward import http
-from router.forward.http import DEFAULT_LIMITS, Limits
-from router.forward.report import Keys, ReportAgent, Upload, load_keys
+from router.forward.credentials import Credentials, load_credentials
+from router.forward.http import DEFAULT_LIMITS, Limits, Multipart, Part, Session
+from router.forward.profiles import gm_envelope_1
+from router.forward.report import ReportAgent, Upload
 from router.forward.route import resolve
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
@@ -116,7 +119,7 @@ def _receipt(handler: Handler, *, signer: PrivateKey | None = None, status: int 
     document = {"receipt": "R1", "idem": meta["idem"], "nonce": meta["nonce"], "ts": 1795161600123, **changes}
     body = json.dumps(document).encode()
     key = signer or handler.server.signing
-    signature = base64.b64encode(key.sign(envelope.signed_response(status, meta["nonce"], sm3(body)))).decode()
+    signature = base64.b64encode(key.sign(gm_envelope_1.signed_response(status, meta["nonce"], sm3(body)))).decode()
     handler.answer(status, body, X_GM_Key_Id=keys.key_id(handler.server.signing.public), X_GM_Signature=signature)
 
 
@@ -141,7 +144,7 @@ class Site:
     folder: Path
     signing: PrivateKey
     decryption: PrivateKey
-    hospital: Keys
+    hospital: Credentials
 
     def agent(
         self,
@@ -152,7 +155,7 @@ class Site:
         **settings: Any,
     ) -> ReportAgent:
         wanted = destination(self.folder, url, **settings)
-        return ReportAgent(wanted, ORG, self.hospital, clock or FakeClock(NOW), spool=spool, limits=limits)
+        return ReportAgent(wanted, ORG, lambda: self.hospital, clock or FakeClock(NOW), spool=spool, limits=limits)
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +166,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         folder,
         signing=keys.load_private(folder / "platform-sign.pem"),
         decryption=keys.load_private(folder / "platform-encrypt.pem"),
-        hospital=load_keys(destination(folder, "http://127.0.0.1")),
+        hospital=load_credentials(destination(folder, "http://127.0.0.1")),
     )
 
 
@@ -275,7 +278,7 @@ def opened(key: bytes, part: dict[str, str], ciphertext: bytes) -> bytes:
 
 
 def test_the_written_receipt_is_enough_to_verify_again(bench: Bench, folder: Path) -> None:
-    written = json.loads(bench.agent.send(bench.upload).to_json())
+    written = json.loads(json.dumps(bench.agent.send(bench.upload).to_document()))
     body = base64.b64decode(written["body"])
     text = f"GM1-RESP\n{written['status']}\n{written['nonce']}\n{sm3(body).hex()}\n"
     key = keys.load_public(folder / "platform-sign.pub.pem")
@@ -472,13 +475,13 @@ def resigned(handler: Handler) -> None:
     ],
 )
 def test_a_receipt_that_does_not_hold_is_no_delivery(bench: Bench, reply: Reply) -> None:
-    bench.refused(IntegrityError, reply)
+    bench.refused(Unproven, reply)
 
 
 @pytest.mark.parametrize("signature", ["", "*", "AAAA", "é"])
 def test_a_malformed_signature_is_no_delivery(bench: Bench, folder: Path, signature: str) -> None:
     kid = keys.key_id(keys.load_public(folder / "platform-sign.pub.pem"))
-    error = bench.refused(IntegrityError, plain(200, {"receipt": "R1"}, X_GM_Key_Id=kid, X_GM_Signature=signature))
+    error = bench.refused(Unproven, plain(200, {"receipt": "R1"}, X_GM_Key_Id=kid, X_GM_Signature=signature))
     assert "signature" in error.message
 
 
@@ -486,11 +489,11 @@ def test_a_receipt_for_another_status_does_not_verify(bench: Bench) -> None:
     def reply(handler: Handler) -> None:
         meta = handler.meta()
         body = json.dumps({"receipt": "R1", "idem": IDEM, "nonce": meta["nonce"], "ts": 1}).encode()
-        text = envelope.signed_response(202, meta["nonce"], sm3(body))
+        text = gm_envelope_1.signed_response(202, meta["nonce"], sm3(body))
         signature = base64.b64encode(handler.server.signing.sign(text)).decode()
         handler.answer(200, body, X_GM_Key_Id=keys.key_id(handler.server.signing.public), X_GM_Signature=signature)
 
-    bench.refused(IntegrityError, reply)
+    bench.refused(Unproven, reply)
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -594,6 +597,48 @@ def test_proxies_and_cookies_of_the_environment_are_left_alone(bench: Bench, mon
     ]
     bench.agent.send(bench.upload)
     assert bench.platform.seen[-1].headers["Cookie"] is None
+
+
+def test_a_peer_that_takes_no_body_does_not_hold_us(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(bytes(2**24))
+    body = Multipart([Part("report", "application/octet-stream", tmp_path / "large")])
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        wanted = destination(site.folder, f"http://127.0.0.1:{listening.getsockname()[1]}")
+        began = time.monotonic()
+        with pytest.raises(TransientError, match="timed out"):
+            Session(wanted, FakeClock(NOW), Limits(connect=0.2, answer=0.2)).post("/v1/exams", {}, body)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("url", "line"),
+    [
+        ("http://platform.invalid/gw", b"POST http://platform.invalid/gw/v1/token HTTP/1.1"),
+        ("https://platform.invalid/gw", b"CONNECT platform.invalid:443 HTTP/1"),
+    ],
+)
+def test_a_configured_proxy_is_asked_and_resolves_the_name(site: Site, url: str, line: bytes) -> None:
+    asked: list[bytes] = []
+
+    def serve(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            asked.append(connection.recv(4096))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(5)
+        proxy = threading.Thread(target=serve, args=(listening,))
+        proxy.start()
+        there = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with pytest.raises(TransientError):
+            site.agent(url=url, proxy=there, allow_plain=True, allowed_networks=["127.0.0.0/8"]).probe()
+        proxy.join()
+    assert asked[0].startswith(line)
+
+
+def test_a_proxy_with_a_password_in_it_is_wrong_configuration(site: Site) -> None:
+    with pytest.raises(ValueError, match="proxy"):
+        site.agent("http://127.0.0.1", proxy="http://user:secret@proxy:3128")
 
 
 def test_the_connection_leaves_from_the_configured_address(platform: Platform, site: Site, bench: Bench) -> None:
@@ -705,5 +750,5 @@ def test_a_peer_that_hangs_up_in_the_tls_handshake_is_the_destinations_trouble(s
 
 
 def test_no_secret_is_printed_with_the_keys(folder: Path) -> None:
-    loaded = load_keys(destination(folder, "http://127.0.0.1"))
-    assert repr(loaded) == "Keys(...)"
+    loaded = load_credentials(destination(folder, "http://127.0.0.1"))
+    assert repr(loaded) == "Credentials(...)"

@@ -1,0 +1,65 @@
+"""What shows that an upload arrived: its receipt as it was kept, with digests, key ids and times."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from router.catalogue.uploads import Frozen
+from router.cli.tables import local, show
+
+_KEPT = (
+    "destination", "at", "profile", "key_id", "request_keys", "exam_sm3", "report_sm3", "nonce", "signature",
+)  # fmt: skip
+
+
+def upload_json(upload: Frozen, data: Path) -> dict[str, Any]:
+    """An upload and what its receipt.json tells; `data` is the node's data folder."""
+    kept = _kept(upload, data)
+    return {
+        "revision": upload.n,
+        "idem": upload.idem,
+        "receipt": upload.receipt or None,
+        "frozen": upload.frozen.isoformat(),
+        "confirmed": upload.confirmed.isoformat() if upload.confirmed else None,
+        "receipt_file": str(data / upload.receipt_place) if upload.receipt_place else None,
+        "evidence": {name: kept[name] for name in _KEPT if name in kept} if kept else None,
+    }
+
+
+def tell_uploads(uploads: Sequence[Frozen], data: Path, zone: ZoneInfo) -> None:
+    """Print the uploads, and for each that is confirmed what proves it."""
+    if uploads:
+        rows = [(str(u.n), u.idem, local(u.frozen, zone), local(u.confirmed, zone), u.receipt or "-") for u in uploads]
+        show("Uploads", ("Revision", "idem", "Frozen", "Confirmed", "Receipt"), rows)
+    for upload in uploads:
+        if upload.receipt:
+            show(f"Evidence of {upload.idem}", ("", ""), _evidence(upload, data))
+
+
+def _evidence(upload: Frozen, data: Path) -> list[tuple[str, str]]:
+    kept = _kept(upload, data)
+    if not kept:
+        return [("receipt", f"{data / upload.receipt_place} is gone or does not read")]
+    made = [(f"made with key, {purpose.replace('_', ' ')}", each) for purpose, each in kept["request_keys"].items()]
+    return [
+        ("SM3 of the exam JSON", kept["exam_sm3"]),
+        ("SM3 of the report PDF", kept["report_sm3"]),
+        *made,
+        ("receipt under key", kept["key_id"]),
+        ("profile", kept["profile"]),
+        ("platform's time", kept["at"]),
+        ("check it again", f"audit verify-receipt {data / upload.receipt_place} --key PLATFORM_SIGNING_KEY"),
+    ]
+
+
+def _kept(upload: Frozen, data: Path) -> dict[str, Any]:
+    """receipt.json; empty when there is none or it does not read."""
+    if not upload.receipt_place:
+        return {}
+    try:
+        kept = json.loads((data / upload.receipt_place).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) and {*_KEPT} <= {*kept} else {}

@@ -1,0 +1,59 @@
+"""Changing which keys of a platform are pinned: what was, what would be, and the event that tells of it."""
+
+import getpass
+from dataclasses import dataclass
+
+from router.catalogue import open_catalogue
+from router.clock import SystemClock
+from router.config import Config
+from router.errors import ConfigurationError
+from router.events import Event, Journal, Kind, log_event
+from router.forward.profiles import load_profile
+from router.storage.durable import make_folder
+from router.storage.pins import Ids, Pins
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The pins of one destination before and after."""
+
+    config: Config
+    destination: str
+    before: Ids
+    after: Ids
+
+    @classmethod
+    def of(cls, config: Config, name: str) -> "Change":
+        """What its key files would change; ConfigurationError when it is not there or its keys do not read."""
+        destination = config.destination_named(name)
+        if destination is None or destination.http is None:
+            raise ConfigurationError(f"no destination {name!r} with [destination.http] is configured")
+        return cls(config, name, Pins(config.node.data).of(name) or {}, load_profile(destination.http).pinned)
+
+    @property
+    def differs(self) -> bool:
+        """Whether there is anything to do."""
+        return dict(self.before) != dict(self.after)
+
+    def lines(self) -> list[str]:
+        """Old and new ids, one line for each purpose."""
+        purposes = dict.fromkeys((*self.before, *self.after))
+        return [f"platform {each} key: {self._ids(self.before, each)} -> {self._ids(self.after, each)}"
+                for each in purposes]  # fmt: skip
+
+    def carry_out(self, why: str) -> None:
+        """The event first, then the pin: a change that nobody can see later must not be possible."""
+        make_folder(self.config.node.data)
+        journal = Journal(log_event)
+        catalogue = open_catalogue(self.config.database.url, self.config.node.data, journal)
+        try:
+            text = f"{'; '.join(self.lines())}: {why}"
+            now, fields = SystemClock().now(), {"destination": self.destination}
+            journal.record(Event(now, Kind.PINNED, text, who=getpass.getuser(), fields=fields))
+            Pins(self.config.node.data).pin(self.destination, self.after)
+        finally:
+            catalogue.engine.close_thread()
+
+    @staticmethod
+    def _ids(ids: Ids, purpose: str) -> str:
+        return ", ".join(ids.get(purpose, ())) or "none"

@@ -1,0 +1,137 @@
+"""Several keys for one purpose, so that one can follow another while both sides are at work.
+
+A key ring is a TOML file beside the keys; a key file by itself is a ring of one active key:
+
+    [[key]]
+    file = "hospital-sign-2026.pem"       # relative to the ring
+    state = "active"                      # or "next", "retiring"
+    until = 2027-01-31T00:00:00+08:00     # optional, as `since`; with its offset from UTC
+    id = "0f1e2d3c4b5a6978"               # optional: refused when the file's key has another
+
+`active` makes and is accepted; `next` is accepted, and takes over at its `since`; `retiring` is accepted only.
+"""
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from router.errors import ConfigurationError, DestinationDown
+
+_FIELDS = {"file", "state", "since", "until", "id"}
+_EVER = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+Key = TypeVar("Key")
+
+
+class State(StrEnum):
+    """What a key may be used for."""
+
+    ACTIVE = "active"
+    NEXT = "next"
+    RETIRING = "retiring"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[Key]):
+    """A key, its id, and when it is good: from `since` (a `next` key earlier too), before `until`. Prints no key."""
+
+    id: str
+    key: Key
+    file: Path
+    state: State = State.ACTIVE
+    since: datetime = _EVER[0]
+    until: datetime = _EVER[1]
+
+    def __repr__(self) -> str:
+        return f"Entry({self.id}, {self.state})"
+
+    def is_good(self, at: datetime) -> bool:
+        """Whether what was made with this key is believed at this time.
+
+        A `next` key is believed before its `since`: the other side's clock may take it up earlier than ours.
+        """
+        return (self.state == State.NEXT or self.since <= at) and at < self.until
+
+    def makes(self, at: datetime) -> bool:
+        """Whether this key may make something at this time; a `next` key without `since` waits to be made active."""
+        follows = self.state == State.NEXT and self.since > _EVER[0]
+        return self.since <= at < self.until and (self.state == State.ACTIVE or follows)
+
+
+@dataclass(frozen=True, slots=True)
+class Ring(Generic[Key]):
+    """The keys of one purpose. `files` are all that were read for it."""
+
+    purpose: str
+    entries: tuple[Entry[Key], ...]
+    files: tuple[Path, ...]
+
+    def active(self, at: datetime) -> Entry[Key]:
+        """The key to use now, of several the one that began last; DestinationDown when none is in force."""
+        able = [entry for entry in self.entries if entry.makes(at)]
+        if not able:
+            raise DestinationDown(f"no {self.purpose} is in force now", hint=f"see the dates in {self.files[0]}")
+        return max(able, key=lambda entry: (entry.since, entry.state == State.NEXT))
+
+    def good(self, key_id: str, at: datetime) -> Entry[Key] | None:
+        """The key of this id, if what it made is believed at this time."""
+        return next((entry for entry in self.entries if entry.id == key_id and entry.is_good(at)), None)
+
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all keys, sorted."""
+        return tuple(sorted(entry.id for entry in self.entries))
+
+
+def load_ring(path: Path, purpose: str, load: Callable[[Path], Key], key_id: Callable[[Key], str]) -> Ring[Key]:
+    """The ring in a `.toml` file, or a key file alone as a ring of one. ConfigurationError says what is wrong."""
+    if path.suffix != ".toml":
+        key = load(path)
+        return Ring(purpose, (Entry(key_id(key), key, path),), (path,))
+    entries = tuple(_entry(path, table, load, key_id) for table in _tables(path))
+    _check(path, entries)
+    return Ring(purpose, entries, (path, *(entry.file for entry in entries)))
+
+
+def _tables(path: Path) -> list[dict[str, Any]]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"cannot read key ring {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"key ring {path} is not TOML: {error}") from error
+    tables = document.get("key")
+    if set(document) != {"key"} or not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
+        raise ConfigurationError(f"key ring {path} does not hold [[key]] tables and nothing else")
+    return tables
+
+
+def _entry(path: Path, table: dict[str, Any], load: Callable[[Path], Key], key_id: Callable[[Key], str]) -> Entry[Key]:
+    if unknown := set(table) - _FIELDS:
+        raise ConfigurationError(f"key ring {path}: unknown {', '.join(sorted(unknown))}")
+    if not isinstance(table.get("file"), str) or table.get("state") not in list(State):
+        raise ConfigurationError(f"key ring {path}: each key has a file and a state, one of {', '.join(State)}")
+    file = path.parent / table["file"]
+    key = load(file)
+    found = key_id(key)
+    if table.get("id", found) != found:
+        raise ConfigurationError(f"key ring {path}: {file} holds key {found}, not {table['id']}")
+    return Entry(found, key, file, State(table["state"]), _at(path, table, "since"), _at(path, table, "until"))
+
+
+def _at(path: Path, table: dict[str, Any], name: str) -> datetime:
+    value = table.get(name, _EVER[name == "until"])
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ConfigurationError(f"key ring {path}: {name} is no time with an offset, like 2027-01-31T00:00:00+08:00")
+    return value
+
+
+def _check(path: Path, entries: tuple[Entry[Key], ...]) -> None:
+    if sum(entry.state == State.ACTIVE for entry in entries) != 1:
+        raise ConfigurationError(f"key ring {path}: exactly one key is active")
+    if len({entry.id for entry in entries}) < len(entries):
+        raise ConfigurationError(f"key ring {path}: one key comes twice")
+    if backwards := next((entry for entry in entries if entry.since >= entry.until), None):
+        raise ConfigurationError(f"key ring {path}: {backwards.file} ends before it begins")

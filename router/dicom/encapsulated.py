@@ -1,0 +1,28 @@
+"""The document in an Encapsulated PDF instance (PS3.3 A.45.1, C.24.2)."""
+
+from pathlib import Path
+
+from pydicom import dcmread
+
+from router.dicom import quiet
+from router.errors import InvalidData
+
+SOP_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"
+_TAGS = ["EncapsulatedDocument", "EncapsulatedDocumentLength", "MIMETypeOfEncapsulatedDocument"]
+
+
+def document_of(path: Path) -> bytes:
+    """Its bytes without padding. InvalidData when there is none or it is no PDF, OSError when it cannot be read."""
+    quiet.settle()
+    try:
+        found = dcmread(path, specific_tags=_TAGS)
+        data = bytes(found.get("EncapsulatedDocument") or b"")
+        length = int(found.get("EncapsulatedDocumentLength") or 0)
+        kind = str(found.get("MIMETypeOfEncapsulatedDocument") or "application/pdf")
+    except OSError:
+        raise
+    except Exception as error:  # a parser of foreign files may raise anything: whatever it is, there is no document
+        raise InvalidData(f"the encapsulated document does not read ({type(error).__name__})") from error
+    if not data or kind.strip().lower() != "application/pdf":
+        raise InvalidData("the instance of class Encapsulated PDF holds no PDF")
+    return data[:length] if 0 < length <= len(data) else data.removesuffix(b"\0")

@@ -1,0 +1,50 @@
+"""Paths into an HL7 v2 message, as a mapping file has them in place of JSON paths. Pure.
+
+PID-3.1                the first component of the field's first repetition
+PID-3[NI|NNCHN].1      of the repetition one of whose other components is NI or NNCHN
+PID-5.1-2              components 1 to 2 as one text, with blanks between them if it is Latin
+OBR-32.1.2             a subcomponent
+OBX[59776-5|影像所见]-5  of each OBX whose OBX-3 holds one of these as code or text, one line for each
+OBR[]-4.1              of every OBR, for a field that takes many
+"""
+
+import functools
+import re
+from dataclasses import dataclass
+
+_FORM = re.compile(
+    r"([A-Z][A-Z0-9]{2})(?:\[([^\[\]]*)\])?-([1-9]\d{0,2})(?:\[([^\[\]]+)\])?"
+    r"(?:\.([1-9]\d?)(?:-([1-9]\d?))?(?:\.([1-9]\d?))?)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A path, read. `every`: of all such segments; `codes`: of OBX-3; `types`: of the repetition; `sub` 0: none."""
+
+    written: str
+    segment: str
+    every: bool
+    codes: frozenset[str]
+    field: int
+    types: frozenset[str]
+    first: int
+    last: int
+    sub: int
+
+
+@functools.cache
+def parse(written: str) -> Path:
+    """ValueError when it is no such path, or chooses among others than OBX by code."""
+    match = _FORM.fullmatch(written)
+    if match is None or (match[2] and match[1] != "OBX"):
+        raise ValueError(written)
+    segment, codes, field, types, first, last, sub = match.groups()
+    return Path(
+        written, segment, codes == "", _choice(codes), int(field), _choice(types), int(first or 1),
+        int(last or first or 1), int(sub or 0),
+    )  # fmt: skip
+
+
+def _choice(written: str | None) -> frozenset[str]:
+    return frozenset(written.split("|")) if written else frozenset()

@@ -1,0 +1,104 @@
+"""Profile `gm-envelope/1`: SM4-GCM under a session key that SM2 wraps; request and answer signed with SM2."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from router.config import HttpDestination
+from router.crypto import envelope, symmetric
+from router.crypto.keys import key_id, load_private, load_public
+from router.crypto.ring import Entry, Ring, load_ring
+from router.crypto.sm2 import PrivateKey, PublicKey
+from router.errors import Unproven
+from router.forward.answer import Answer, Proof, Receipt, proof_of, receipt_in
+from router.forward.passphrase import signing_key_passphrase
+
+NAME = "gm-envelope/1"
+
+
+def signed_request(path: str, meta_sm3: bytes) -> bytes:
+    """What the hospital signs: the request's path and SM3 of the meta part."""
+    return f"GM1\nPOST\n{path}\n{meta_sm3.hex()}\n".encode()
+
+
+def signed_response(status: int, nonce: str, body_sm3: bytes) -> bytes:
+    """What the platform signs: the status, the request's nonce and SM3 of the answer's body."""
+    return f"GM1-RESP\n{status}\n{nonce}\n{body_sm3.hex()}\n".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class GmEnvelope:
+    """The hospital's signing keys, the platform's signing and encryption keys."""
+
+    signing: Ring[PrivateKey]
+    platform_signing: Ring[PublicKey]
+    platform_encryption: Ring[PublicKey]
+    name: str = NAME
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that were read."""
+        return (*self.signing.files, *self.platform_signing.files, *self.platform_encryption.files)
+
+    @property
+    def pinned(self) -> Mapping[str, tuple[str, ...]]:
+        """Ids of the platform's keys."""
+        return {"signing": self.platform_signing.ids(), "encryption": self.platform_encryption.ids()}
+
+    def exchange(self, message: envelope.Message) -> "_Exchange":
+        """A session key for one message, and the keys in force at its time."""
+        at = datetime.fromtimestamp(message.ts / 1000, UTC)
+        return _Exchange(message, self.signing.active(at), self.platform_encryption.active(at), self.platform_signing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    message: envelope.Message
+    signing: Entry[PrivateKey]
+    encryption: Entry[PublicKey]
+    platform_signing: Ring[PublicKey]
+    key: bytes = field(default_factory=partial(secrets.token_bytes, symmetric.KEY_BYTES), repr=False)
+
+    def seal(self, part: str, source: BinaryIO, sink: BinaryIO) -> envelope.SealedPart:
+        iv = secrets.token_bytes(symmetric.IV_BYTES)
+        return envelope.SealedPart(part, iv, symmetric.seal(self.key, iv, self.message.bound(part), source, sink))
+
+    def meta(self, parts: Sequence[envelope.SealedPart]) -> bytes:
+        wrapped = envelope.encode64(self.encryption.key.encrypt(self.key))
+        return envelope.meta(
+            self.message, {"alg": "SM4-GCM", "platform_kid": self.encryption.id, "wrapped": wrapped}, parts
+        )
+
+    def headers(self, path: str, meta: bytes) -> Mapping[str, str]:
+        signature = self.signing.key.sign(signed_request(path, symmetric.sm3(meta)))
+        return {"X-GM-Key-Id": self.signing.id, "X-GM-Signature": envelope.encode64(signature)}
+
+    def verified(self, answer: Answer) -> Receipt:
+        signer, signature = proof_of(answer, "X-GM-Signature")
+        text = signed_response(answer.status, self.message.nonce, symmetric.sm3(answer.body))
+        now = datetime.fromtimestamp(self.message.ts / 1000, UTC)
+        known = self.platform_signing.good(signer, now)
+        if known is None:
+            raise Unproven(
+                "the receipt is not signed with a platform key that we know",
+                hint="compare platform_signing_key_file (keys show) with the platform's",
+                expected=", ".join(self.platform_signing.ids()),
+            )
+        if not known.key.verify(text, signature):
+            raise Unproven("the receipt's signature does not verify", key_id=signer)
+        ours = {"signing": self.signing.id, "platform_encryption": self.encryption.id}
+        return receipt_in(answer, self.message, Proof(NAME, signer, signature, text, ours))
+
+
+def load(destination: HttpDestination) -> GmEnvelope:
+    """Read the key files; the platform's may be rings of keys, and so may ours."""
+    signing, ours = destination.key_file("signing_key_file"), signing_key_passphrase(destination)
+    return GmEnvelope(
+        load_ring(signing, "signing key", lambda path: load_private(path, ours), lambda key: key_id(key.public)),
+        load_ring(destination.key_file("platform_signing_key_file"), "platform signing key", load_public, key_id),
+        load_ring(destination.key_file("platform_encryption_key_file"), "platform encryption key", load_public, key_id),
+    )

@@ -1,0 +1,51 @@
+"""pins.json: which keys of each platform a person has accepted, by id."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from router.errors import ConfigurationError
+from router.storage.durable import write
+
+Ids = Mapping[str, tuple[str, ...]]
+
+
+class Pins:
+    """Ids of the platform's keys by purpose, for each destination. `file` changes when a pin does."""
+
+    def __init__(self, data: Path) -> None:
+        self.file = data / "pins.json"
+
+    def of(self, destination: str) -> Ids | None:
+        """What is pinned for a destination; None while nothing is."""
+        found = self._read().get(destination)
+        return None if found is None else {purpose: tuple(ids) for purpose, ids in found.items()}
+
+    def pin(self, destination: str, ids: Ids) -> None:
+        """Accept these keys, in the place of the former ones; durable."""
+        pins = {**self._read(), destination: {purpose: list(each) for purpose, each in ids.items()}}
+        write(self.file, json.dumps(pins, indent=2).encode())
+
+    def _read(self) -> dict[str, dict[str, list[str]]]:
+        try:
+            pins: dict[str, dict[str, list[str]]] = _checked(json.loads(self.file.read_bytes()))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{self.file} does not read", hint="put it back, or compare the platform's key ids and run keys pin"
+            ) from error
+        return pins
+
+
+def _checked(pins: object) -> dict[str, dict[str, list[str]]]:
+    if not isinstance(pins, dict) or not all(isinstance(each, dict) for each in pins.values()):
+        raise ValueError("not pins")
+    return pins
+
+
+def strange(found: Ids, pinned: Ids) -> tuple[str, ...]:
+    """Ids that are not pinned, with their purpose; keys that are gone are no trouble."""
+    return tuple(
+        f"{purpose} {each}" for purpose, ids in found.items() for each in ids if each not in pinned.get(purpose, ())
+    )

@@ -1,0 +1,113 @@
+"""An exam whose report comes as HL7, as a file and over MLLP, or as a DICOM PDF, delivered by the node as a process."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from pydicom import dcmread, dcmwrite
+from pydicom.uid import UID, EncapsulatedPDFStorage
+
+from harness import Exam, Site, make_exam, send_all
+from hl7_messages import Sender, oru
+from router.config import shipped
+from router.demo.studies import read_studies
+from router.states import State
+
+# What a hospital agrees on with its RIS beyond the shipped mapping: a segment of their own.
+OWN = {
+    "Order.ApplyDepartmentName": "呼吸内科", "Order.ApplyDepartmentNameStd": "内科",
+    "Order.ApplyDepartmentCodeStd": "03", "Order.DeviceAETitle": "CT01", "Order.ExecDepartmentCode": "3201",
+    "Order.ExecDepartmentName": "放射科", "Order.ExecDepartmentCodeStd": "32",
+    "Order.ExecDepartmentNameStd": "医学影像科", "Patient.IdNoType": "01",
+    "Report.ApproveDoctorCertificateNo": "110000000000002", "Visit.ClinicalNumber": "M0001",
+    "Order.Procedures[].BodyPartCode": "CHEST", "Order.Procedures[].BodyPartName": "胸部",
+    "Order.Procedures[].CheckItemCodeStd": "210300001", "Order.Procedures[].CheckItemNameStd": "胸部平扫",
+    "Order.Procedures[].BodyPartCodeStd": "0301", "Order.Procedures[].BodyPartNameStd": "胸部",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("hl7"), settings="\n[reports.hl7]\nport = 0\n")
+    own = "".join(f'"ZEX{"[]" if "[]" in path else ""}-{n}" = "{path}"\n' for n, path in enumerate(OWN, 1))
+    mapping = shipped("hl7_mapping.toml").read_text(encoding="utf-8").replace("[fields]\n", f"[fields]\n{own}", 1)
+    (site.folder / "hl7.toml").write_text(mapping, encoding="utf-8")
+    try:
+        site.configure()
+        text = site.config_file.read_text(encoding="utf-8")
+        more = '[reports]\nhl7_mapping = "hl7.toml"\nencapsulated_pdf = true\n'
+        site.config_file.write_text(text.replace("[reports]\n", more), encoding="utf-8")
+        yield site
+    finally:
+        site.stop()
+
+
+def message(site: Site, exam: Exam) -> bytes:
+    """The exam's report, approved 20 minutes ago, in GB18030."""
+    patient = exam.study.patient
+    at = (exam.made - timedelta(minutes=20)).astimezone(exam.config.node.timezone)
+    return oru(
+        exam_id=exam.id, name="周测试人", patient_id=patient.patient_id, birth=patient.birth_date,
+        accession=exam.study.accession_number, approved=f"{at:%Y%m%d%H%M%S}", study=exam.study.uid,
+        pdf=exam.pdf(site.folder), charset="GB 18030-2000",
+        more="ZEX|" + "|".join(OWN.values()) + "\r",
+    ).encode("gb18030")  # fmt: skip
+
+
+def assert_delivered(site: Site, exam: Exam) -> None:
+    site.wait_for(State.DELIVERED, exam.id)
+    there = site.exam_at_platform(exam.id)
+    document = json.loads((there / "exam.json").read_bytes())
+    assert document["Report"]["Findings"] == "双肺清晰。"
+    assert document["Order"]["Status"] == "Reported"
+    assert document["Study"]["StudyInstanceUIDs"] == [exam.study.uid]
+    assert (there / "report.pdf").read_bytes() == exam.pdf(site.folder)
+    site.assert_images_equal(exam.study)
+
+
+def test_an_exam_is_delivered_from_an_hl7_file(site: Site) -> None:
+    exam = make_exam(site, 1, instances=4)
+    send_all(site.port, exam.study.files)
+    site.drop("result.HL7", message(site, exam))
+    assert_delivered(site, exam)
+
+
+def test_an_exam_is_delivered_from_mllp_though_the_node_was_killed_before_it_answered(site: Site) -> None:
+    exam = make_exam(site, 2, instances=4)
+    send_all(site.port, exam.study.files)
+    given = message(site, exam)
+    sender = Sender(site.node.ports["hl7"])
+    sender.socket.sendall(b"\x0b" + given + b"\x1c\r")
+    site.node.kill()
+    sender.socket.close()
+    again = Sender(site.node.ports["hl7"])
+    assert "MSA|AA|M1" in again.send(given)
+    site.node.kill()
+    again.socket.close()
+    assert site.node.running
+    assert_delivered(site, exam)
+    log = site.node.log.read_text(encoding="utf-8")
+    assert not [secret for secret in exam.secrets() if secret in log]
+
+
+def test_an_exam_is_delivered_with_the_pdf_that_came_by_c_store(site: Site) -> None:
+    exam = make_exam(site, 3, instances=4)
+    pdf = exam.pdf(site.folder)
+    dataset = dcmread(exam.study.files[0].path)
+    del dataset.PixelData
+    dataset.SOPClassUID, dataset.Modality = EncapsulatedPDFStorage, "DOC"
+    dataset.SOPInstanceUID = UID(f"{exam.study.uid}.9")
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.file_meta.MediaStorageSOPClassUID = EncapsulatedPDFStorage
+    dataset.SeriesInstanceUID = f"{exam.study.uid}.2"
+    dataset.MIMETypeOfEncapsulatedDocument = "application/pdf"
+    dataset.EncapsulatedDocumentLength = len(pdf)
+    dataset.EncapsulatedDocument = pdf + b"\0" * (len(pdf) % 2)
+    path = site.folder / "report.dcm"
+    dcmwrite(path, dataset, enforce_file_format=True)
+    send_all(site.port, [*read_studies([path])[0].files, *exam.study.files])
+    site.drop(f"{exam.id}.json", exam.json())
+    site.wait_for(State.DELIVERED, exam.id)
+    assert (site.exam_at_platform(exam.id) / "report.pdf").read_bytes() == pdf
+    site.assert_images_equal(exam.study)

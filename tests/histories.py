@@ -1,0 +1,251 @@
+"""A node without sockets, for histories: what comes in is put in its place, what goes out is written down.
+
+The real parts from the drop folder to the two senders, database and files among them; the clock, the program that
+reads PDFs and the two clients at the peers' side are stood in for.
+"""
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from catalogue_rows import driver
+from router.catalogue import Catalogue, open_catalogue
+from router.catalogue.instances import NewInstance
+from router.catalogue.queue import Delivery
+from router.clock import FakeClock
+from router.config import Config, parse
+from router.dicom.client import Outgoing, Result, StorageClient
+from router.dicom.status import Verdict
+from router.errors import InvalidData
+from router.events import Event, Journal, Kind
+from router.flow.correlator import Correlator
+from router.flow.dispatcher import Dispatcher, Lane
+from router.flow.intake import Intake
+from router.flow.references import References
+from router.flow.rules import rulebook
+from router.flow.selection import Selection
+from router.flow.sending import Ending, ImagesSender, ReportSender, Sender
+from router.forward.answer import Receipt
+from router.forward.report import ReportAgent, Upload
+from router.model import Channel, Digests, Header, InstanceUids, Patient, SeriesFacts
+from router.reports.reader import Readers
+from router.reports.settle import Seen
+from router.series.classify import classify
+from router.storage import open_storage
+
+START = datetime(2026, 3, 2, 4, tzinfo=UTC)  # noon in Beijing
+CT, KEY_OBJECT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.88.59"
+CONFIG = """
+[hospital]
+USCI = "121100004000000001"
+HospitalCode = "H0001"
+HospitalName = "示范医院"
+HospitalBranchCode = "01"
+[node]
+data = "data"
+[reports]
+folder = "in"
+[[destination]]
+name = "cloud"
+report_within = "1 d"
+images_within = "6 d"
+classes = ["thin", "key", "scout", "dose"]
+[destination.dicom]
+port = 1
+[destination.http]
+api_key_file = "k"
+signing_key_file = "k"
+platform_signing_key_file = "k"
+platform_encryption_key_file = "k"
+"""
+
+
+@dataclass(frozen=True)
+class Report:
+    """An upload: exam JSON and PDF as the destination got them, and the node's number of the exam."""
+
+    number: int
+    exam: Mapping[str, Any]
+    pdf: str
+
+    @property
+    def listed(self) -> list[str]:
+        found: list[str] = self.exam["Study"]["StudyInstanceUIDs"]
+        return found
+
+    @property
+    def count(self) -> int:
+        return int(self.exam["Study"]["ImageCount"])
+
+
+@dataclass
+class Cloud:
+    """The destination, behind both clients: it takes everything and forgets nothing.
+
+    `exam` is the node's number of the exam that is being sent; `files` are the instances' places below studies/,
+    which tell their versions.
+    """
+
+    reports: list[Report] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+    files: list[tuple[int, str]] = field(default_factory=list)
+    idems: list[str] = field(default_factory=list)
+    exam: int = 0
+
+    @contextmanager
+    def session(self) -> Iterator["Cloud"]:
+        yield self
+
+    def send(self, what: Any, stop: Callable[[], bool] = lambda: False) -> Any:
+        """An upload of the report agent, or a batch of the storage client."""
+        return self._take(what) if isinstance(what, Upload) else self._store(what)
+
+    def _store(self, items: Sequence[Outgoing]) -> Iterator[Result]:
+        for item in items:
+            self.images.append(item.sop_instance)
+            self.files.append((self.exam, "/".join(item.path.parts[-3:])))
+            yield Result(item.key, 0, Verdict.STORED, "a1")
+
+    def _take(self, upload: Upload) -> Receipt:
+        self.idems.append(upload.idem)
+        exam, pdf = json.loads(upload.exam_file.read_bytes()), upload.report_file.read_text()
+        self.reports.append(Report(self.exam, exam, pdf))
+        return Receipt(f"r{len(self.reports)}", upload.idem, START, "k", "", b"", "n", 200)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A sender of the node, and the cloud told for which exam it sends."""
+
+    sender: Sender
+    cloud: Cloud
+
+    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+        self.cloud.exam = delivery.exam
+        return self.sender.send(delivery, stop)
+
+
+class PlainReaders(Readers):
+    """The text of a PDF is its bytes here."""
+
+    def read(self, pdfs: Sequence[bytes]) -> list[str | InvalidData]:
+        return [pdf.decode() for pdf in pdfs]
+
+
+@functools.cache
+def _config(folder: Path, settings: str) -> Config:
+    return parse(CONFIG + settings, base=folder)
+
+
+class Node:
+    """A node on a folder. `restart` throws away all that is in memory; the cloud and the clock are not the node's."""
+
+    def __init__(self, folder: Path, settings: str = "") -> None:
+        self.config = _config(folder, settings)
+        self.config.reports.folder.mkdir(exist_ok=True)
+        self.clock, self.cloud = FakeClock(START), Cloud()
+        self.events: list[Event] = []
+        self._book = rulebook(self.config.series)
+        self._open()
+
+    def _open(self) -> None:
+        config, journal, clock = self.config, Journal(self.events.append), self.clock
+        storage = open_storage(config.node.data, "n")
+        self.catalogue: Catalogue = open_catalogue("", config.node.data, journal)
+        driver(self.catalogue).execute_sql("PRAGMA synchronous=OFF")  # memory is lost here, power is not
+        references = References(config)
+        selection = Selection(config.identity, self.catalogue, lambda: self._book, journal)
+        self._intake = Intake(config, references, self.catalogue.exams, storage, journal, clock, PlainReaders(1))
+        self._correlator = Correlator(config, references, self.catalogue, storage, selection, journal, clock)
+        self._dispatcher = Dispatcher(self.catalogue, "n", journal, clock)
+        agent, client = cast(ReportAgent, self.cloud), cast(StorageClient, self.cloud)
+        report = ReportSender(config, references, self.catalogue, storage, agent, b"k", journal, clock)
+        images = ImagesSender(config, self.catalogue, storage, client, clock, None)
+        senders: dict[Channel, Sender] = {Channel.REPORT: report, Channel.IMAGES: images}
+        self._lanes = [Lane("cloud", channel, 1, Watched(one, self.cloud)) for channel, one in senders.items()]
+
+    def restart(self) -> None:
+        self.catalogue.engine.close_thread()
+        self._open()
+        self.catalogue.queue.take_back("n", self.clock.now())
+        self._correlator.reconsider()
+
+    def close(self) -> None:
+        self.catalogue.engine.close_thread()
+
+    # -- what comes
+
+    def drop(self, name: str, data: bytes) -> None:
+        """A file of the RIS, written and taken now."""
+        path = self.config.reports.folder / name
+        path.write_bytes(data)
+        os.utime(path, (self.clock.now().timestamp(),) * 2)
+        state = path.stat()
+        found = self._intake.read([Seen(path, state.st_size, state.st_mtime_ns)])
+        assert not found.invalid
+        self._intake.file(found.documents)
+
+    def receive(self, header: Header, pixels: str = "p") -> None:
+        """An instance, catalogued now as the cataloguer does it: the same bytes again are no second version."""
+        uids, now, instances = header.uids, self.clock.now(), self.catalogue.instances
+        known = instances.known([uids.sop])[uids.sop]
+        here = [one for one in known if one.study_uid == uids.study]
+        digest = hashlib.sha256(repr((header, pixels)).encode()).hexdigest()
+        if digest in {one.digest for one in here}:
+            return
+        rule = classify(header.facts, self._book)
+        digests = Digests(digest, "o", pixels)
+        instances.add([NewInstance(header, len(here) + 1, digests, 512, rule.series_class, rule.name, now)])
+        if others := {one.study_uid for one in known} - {uids.study}:
+            instances.doubt({uids.study, *others}, f"instance {uids.sop} lies in two studies", now)
+
+    # -- what follows
+
+    def settle(self) -> None:
+        """Evaluate and send until nothing is left to do at this instant."""
+        while self._correlator.run_due() or any(map(self._dispatcher.run_one, self._lanes)):
+            pass
+
+    def wait(self, seconds: float) -> None:
+        """Let time go by, with every evaluation that was planned meanwhile at its time."""
+        until = self.clock.monotonic() + seconds
+        while (at := self.catalogue.exams.next_check()) is not None:
+            pause = max((at - self.clock.now()).total_seconds(), 0)
+            if self.clock.monotonic() + pause > until:
+                break
+            self.clock.advance(pause)
+            self.settle()
+        self.clock.advance(max(until - self.clock.monotonic(), 0))
+        self.settle()
+
+    # -- what can be seen
+
+    def counting(self, exam: int) -> Mapping[str, object]:
+        """The exam JSON that counts, by the node's number."""
+        return self._correlator.document(self.catalogue.exams.case(exam))
+
+    def delivery(self, exam_id: str, channel: Channel) -> Delivery | None:
+        found = (d for exam in self.catalogue.exams.find(exam_id) for d in self.catalogue.queue.of_exam(exam))
+        return next((d for d in found if d.channel == channel), None)
+
+    def alarmed(self, text: str) -> bool:
+        return any(event.kind == Kind.ALARM and text in event.text for event in self.events)
+
+
+def slice_of(study: str, number: int, patient: Patient, accession: str, *, references: tuple[str, ...] = ()) -> Header:
+    """The header of a thin slice, or of a rejection note (113001) where there are `references`."""
+    facts = SeriesFacts("CT", CT, image_type=("ORIGINAL", "PRIMARY", "AXIAL"), slice_thickness=1.0)
+    note = SeriesFacts("KO", KEY_OBJECT, concept_name="113001|DCM")
+    series = f"{study}.{'9' if references else '1'}"
+    head = Header(
+        InstanceUids(study, series, f"{series}.{number}"), CT, "1.2.840.10008.1.2.1", patient, accession,
+        study_date="20260302", study_time="0900", facts=facts,
+    )  # fmt: skip
+    return replace(head, sop_class=KEY_OBJECT, facts=note, references=references) if references else head

@@ -1,0 +1,77 @@
+"""The alarm about cryptography: an answer that is not the platform's, keys that are not those that were pinned."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from catalogue_rows import CLOUD, NOW
+from router.alarms import Alarm
+from router.catalogue import Catalogue, open_catalogue
+from router.catalogue.queue import Delivery
+from router.clock import FakeClock
+from router.errors import IntegrityError, Unproven
+from router.events import Event, Journal, Kind
+from router.flow.dispatcher import Dispatcher, Lane
+from router.flow.sending import Ending
+from router.model import Channel
+from router.states import State
+
+
+class Scripted:
+    """A sender that ends as the script says."""
+
+    def __init__(self, *script: Exception | Ending) -> None:
+        self._script = list(script)
+
+    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+        del delivery, stop
+        step = self._script.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+
+class Bench:
+    """A queue with ready reports, and what the journal told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.told: list[Event] = []
+        self.journal = Journal(self.told.append)
+        self.catalogue: Catalogue = open_catalogue("", folder, self.journal)
+        self.dispatcher = Dispatcher(self.catalogue, "node1", self.journal, FakeClock(NOW))
+
+    def run(self, *script: Exception | Ending) -> None:
+        """Send one report after the other."""
+        lane = Lane(CLOUD, Channel.REPORT, 1, Scripted(*script))
+        for n in range(len(script)):
+            number = self.catalogue.exams.number_of("01", f"E{len(self.told)}.{n}", NOW)
+            self.catalogue.queue.make(number, [(CLOUD, Channel.REPORT)], NOW)
+            [made] = self.catalogue.queue.of_exam(number)
+            self.catalogue.queue.move(made, State.READY, NOW, "all there")
+            assert self.dispatcher.run_one(lane)
+
+    def standing(self) -> list[tuple[Alarm, str]]:
+        return [(one.alarm, one.subject) for one in self.catalogue.alarms.standing()]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+DONE = Ending(State.DELIVERED, "receipt for revision 1")
+
+
+def test_answers_that_are_not_proved_are_one_alarm_of_the_destination_until_one_is(bench: Bench) -> None:
+    bench.run(Unproven("the receipt's signature does not verify"), Unproven("another"))
+    assert bench.standing() == [(Alarm.CRYPTO, f"destination {CLOUD}")]
+    assert len([one for one in bench.told if one.kind == Kind.ALARM]) == 1
+    bench.run(DONE)
+    assert bench.standing() == []
+    assert [one.kind for one in bench.told if one.alarm] == [Kind.ALARM, Kind.CLEARED]
+
+
+def test_a_file_that_is_gone_is_no_matter_of_cryptography(bench: Bench) -> None:
+    bench.run(IntegrityError("the report file of the upload is gone"))
+    assert [alarm for alarm, _ in bench.standing()] == [Alarm.INTEGRITY]
