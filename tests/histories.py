@@ -32,7 +32,9 @@ from router.flow.references import References
 from router.flow.rules import rulebook
 from router.flow.selection import Selection
 from router.flow.sending import Ending, ImagesSender, ReportSender, Sender
-from router.forward.answer import Receipt
+from router.forward.answer import Proof, Receipt
+from router.forward.credentials import Credentials
+from router.forward.profiles import Profile
 from router.forward.report import ReportAgent, Upload
 from router.model import Channel, Digests, Header, InstanceUids, Patient, SeriesFacts
 from router.reports.reader import Readers
@@ -117,7 +119,7 @@ class Cloud:
         self.idems.append(upload.idem)
         exam, pdf = json.loads(upload.exam_file.read_bytes()), upload.report_file.read_text()
         self.reports.append(Report(self.exam, exam, pdf))
-        return Receipt(f"r{len(self.reports)}", upload.idem, START, "k", "", b"", "n", 200)
+        return Receipt(f"r{len(self.reports)}", upload.idem, START, "n", 200, b"", Proof("none", "k", b"", b"", {}))
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,8 @@ class Node:
         self._correlator = Correlator(config, references, self.catalogue, storage, selection, journal, clock)
         self._dispatcher = Dispatcher(self.catalogue, "n", journal, clock)
         agent, client = cast(ReportAgent, self.cloud), cast(StorageClient, self.cloud)
-        report = ReportSender(config, references, self.catalogue, storage, agent, b"k", journal, clock)
+        known = Credentials(b"k", cast(Profile, None))
+        report = ReportSender(config, references, self.catalogue, storage, agent, lambda: known, journal, clock)
         images = ImagesSender(config, self.catalogue, storage, client, clock, None)
         senders: dict[Channel, Sender] = {Channel.REPORT: report, Channel.IMAGES: images}
         self._lanes = [Lane("cloud", channel, 1, Watched(one, self.cloud)) for channel, one in senders.items()]
