@@ -237,6 +237,7 @@ class Series(_Section):
 
 class Study(_Section):
     stable_after: Duration = timedelta(seconds=60)
+    missing_after: Duration = timedelta(hours=3)
 
 
 class Database(_Section):

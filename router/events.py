@@ -27,6 +27,7 @@ class Kind(StrEnum):
     DOCUMENT = "document"
     STALE = "stale"
     JOINED = "joined"
+    DECIDED = "decided"
     DOUBT = "doubt"
     MOVED = "moved"
     SENT = "sent"

@@ -97,6 +97,9 @@ class Memory:
         self.namings = SimpleNamespace(said=self._said, names_of=lambda _: {})
         self.exams = self.queue = self.accounts = self.alarms = self
         self.commitments = SimpleNamespace(next_ask=None)
+        self.decisions = SimpleNamespace(  # nobody decides anything
+            classes=dict, parted=lambda _: frozenset(), unsettled=lambda exam, found, now: list(found.values())
+        )
 
     # -- exams
 

@@ -206,6 +206,43 @@ class ExamStudy(Model):
         indexes = ((("exam", "study_uid"), True),)
 
 
+class Parted(Model):
+    """A study that a person keeps apart from an exam."""
+
+    exam = ForeignKeyField(Exam, index=False)
+    study_uid = CleanTextField()
+
+    class Meta:
+        primary_key = CompositeKey("exam", "study_uid")
+
+
+class Disagreement(Model):
+    """A doubt about an exam's identity. `digest` is of what was compared; `who` has settled it, "" while it stands."""
+
+    exam = ForeignKeyField(Exam, index=False)
+    digest = CleanTextField()
+    text = CleanTextField()
+    who = CleanTextField(default="")
+    why = CleanTextField(default="")
+    at = InstantField()
+
+    class Meta:
+        primary_key = CompositeKey("exam", "digest")
+
+
+class Alias(Model):
+    """Two numbers of one patient, as they are compared."""
+
+    old = CleanTextField()
+    new = CleanTextField()
+    why = CleanTextField()
+    who = CleanTextField()
+    at = InstantField()
+
+    class Meta:
+        primary_key = CompositeKey("old", "new")
+
+
 class Document(Model):
     """A file taken from the drop folder. `revision` is its intake revision in the exam; null while unpaired.
 
@@ -417,7 +454,7 @@ class Duty(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Removal, Reference, Exam, ExamStudy, Document,
-    ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, Ledger, Commitment, CommitmentItem, Upload,
-    NodeRow, Duty,
+    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Removal, Reference, Exam, ExamStudy, Parted,
+    Disagreement, Alias, Document, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, Ledger, Commitment,
+    CommitmentItem, Upload, NodeRow, Duty,
 )  # fmt: skip

@@ -62,11 +62,8 @@ class Review:
         return self._lines(found)
 
     def stories(self, name: str) -> list[Story]:
-        """What is known under a delivery's id, an ExamId, a study UID or a file name; InvalidData when nothing is."""
-        exams = self._exams_named(name)
-        if not exams:
-            raise InvalidData("no delivery, exam, study or file of that name is known")
-        return [self._story(exam) for exam in exams]
+        """The exams known under a delivery's id, an ExamId, a study UID or a file name."""
+        return [self._story(exam) for exam in self._exams_named(name)]
 
     def named(self, names: Iterable[str]) -> list[Delivery]:
         """The deliveries of these ids or exams; InvalidData when a name fits none."""
