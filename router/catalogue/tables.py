@@ -246,8 +246,8 @@ class Alias(Model):
 class Document(Model):
     """A file taken from the drop folder. `revision` is its intake revision in the exam; null while unpaired.
 
-    Of a PDF: `vouched` that its text names its exam, or that nobody asks; `confirmed` the JSON (a document's id) that
-    a person has said it belongs to.
+    Of a PDF: `vouched` that its text names its exam, or that nobody asks; `named` the words, one a line, by which it
+    does; `confirmed` the JSON (a document's id) that a person has said it belongs to. Of a JSON `named` is a digest.
     """
 
     id = AutoField()

@@ -4,7 +4,7 @@ Every evaluation starts from all that is known and is safe to repeat; what only 
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -15,11 +15,13 @@ from router.catalogue.ledger import Tally
 from router.catalogue.queue import Delivery
 from router.clock import Clock
 from router.config import Config, Destination
+from router.correlate.identity import same_patient
 from router.correlate.missing import Expected, missing, told_at
+from router.correlate.naming import identifiers
 from router.correlate.readiness import PDF, PERSON, Images, Readiness, images_readiness, report_readiness, target
 from router.correlate.renewal import CONTRADICTION
 from router.correlate.share import Aside, ExcludeRule, SharePolicy, aside
-from router.correlate.versions import JsonVersion, PdfVersion, pdf_for, successive, to_confirm, withdrawn
+from router.correlate.versions import JsonVersion, PdfVersion, of_patient, pdf_for, successive, to_confirm, withdrawn
 from router.deadlines import Deadline, approval_instant, deadline
 from router.errors import TransientError, traceback_of
 from router.events import Event, Journal, Kind
@@ -195,11 +197,12 @@ class Correlator:
             self._catalogue.exams.touch({s.exam for s in (*case.siblings, *fresh.siblings)}, now)
             case = replace(case, links=fresh.links, studies=fresh.studies, siblings=fresh.siblings)
         approved_at = self._approved_at(version, now)
-        hold = self._hold(case, key, self._others(case, version), versions, approved_at, now)
+        others = self._others(case, version)
+        hold = self._hold(case, key, others, versions, approved_at, now)
         modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
         away = aside(_share_policy(self._config), headers_of(case.studies), modalities, approved_at)
-        taken = successive(case.jsons)
-        pdf, other = pdf_for(taken, case.pdfs), to_confirm(taken, case.pdfs)
+        taken, pdfs = successive(case.jsons), self._pdfs(case, key, others)
+        pdf, other = pdf_for(taken, pdfs), to_confirm(taken, pdfs)
         doubted = other if other and other.doubt else None
         images = images_of(case, behind)
         return Assessment(case, key, document, version, pdf, approved_at, hold, doubted, away, images, now)
@@ -214,6 +217,12 @@ class Correlator:
     def _others(self, case: Case, version: JsonVersion) -> list[ExamKey]:
         """All other versions, stale ones too: an ExamId that came with another patient is a doubt in any order."""
         return [self._document(case, other)[1] for other in case.jsons if other.document != version.document]
+
+    def _pdfs(self, case: Case, key: ExamKey, others: Sequence[ExamKey]) -> Sequence[PdfVersion]:
+        policy = self._joining.policy()
+        if all(same_patient(other.patient, key.patient, policy) for other in others):
+            return case.pdfs
+        return of_patient(case.pdfs, identifiers("", key.accession_number, key.patient.name))
 
     def _approved_at(self, version: JsonVersion, now: datetime) -> datetime | None:
         if not version.approved:

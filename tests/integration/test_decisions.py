@@ -12,7 +12,7 @@ from router.alarms import Alarm
 from router.cli import main
 from router.correlate.alias import classes
 from router.errors import InvalidData
-from router.events import Kind
+from router.events import Journal, Kind
 from router.flow.rebuild import Rebuild
 from router.flow.rules import rulebook
 from router.reports.reader import Readers
@@ -59,7 +59,7 @@ def test_what_is_settled_stays_settled_after_a_restart_and_more_images_of_the_sa
 def test_a_rebuild_of_the_index_keeps_what_was_decided(doubtful: Clinic) -> None:
     doubtful.decisions.resolve(E1, WANG)
     doubtful.settle()
-    known = (doubtful.catalogue, doubtful.storage, rulebook(doubtful.config.series), doubtful.clock)
+    known = (doubtful.catalogue, doubtful.storage, rulebook(doubtful.config.series), Journal(), doubtful.clock)
     Rebuild(doubtful.config, *known).run(iter)
     doubtful.restart()
     doubtful.ris(Report__Findings="corrected", **LISTS)
