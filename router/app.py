@@ -4,6 +4,7 @@ import logging
 import os
 import random
 import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -32,15 +33,17 @@ from router.dicom.wire import Limits
 from router.errors import ConfigurationError
 from router.events import Event, Journal, Kind, log_event
 from router.exam.mapping import RisMapping
+from router.flow.backing import Backing
 from router.flow.cataloguer import Cataloguer
 from router.flow.commitment import Asker, CommitmentReports
 from router.flow.correlator import Correlator
 from router.flow.dispatcher import Dispatcher, Lane
 from router.flow.intake import Intake
 from router.flow.loop import Loop, Step
-from router.flow.membership import CORRELATOR, DROP_FOLDER, Membership
+from router.flow.membership import CORRELATOR, DROP_FOLDER, RETENTION, Membership
 from router.flow.pickup import Pickup
 from router.flow.references import References
+from router.flow.retention import Retention
 from router.flow.rules import SeriesRules
 from router.flow.selection import Selection
 from router.flow.sending import ImagesSender, ReportSender
@@ -59,6 +62,7 @@ from router.storage.pins import strange
 _GRACE_SECONDS = 25.0
 _IDLE_SECONDS = 1.0
 _CORRELATING = 1 / 5  # of the time
+_PURGING = 1 / 4  # of the time
 _LEASE_ROUND_SECONDS = 10.0
 _OPEN = (State.WAITING, State.READY, State.DEFERRED, State.HELD, State.FAILED)
 _log = logging.getLogger("router")
@@ -103,6 +107,10 @@ class Node:
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
         self._timekeeper = Timekeeper(self._catalogue, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
+        self._filing, self._stopping = threading.Lock(), threading.Event()
+        self._retention = Retention(
+            config, self._catalogue.purge, self._storage.studies, self._journal, clock, self._free, self._filing
+        )
         known = (self._catalogue, self._storage, self._selection, self._journal, clock)
         self._correlator = Correlator(config, self._references, *known)
         exams = self._catalogue.exams
@@ -164,6 +172,7 @@ class Node:
     def stop(self) -> None:
         """Stop accepting, finish what is in flight, give leases back; within 30 s."""
         until = time.monotonic() + _GRACE_SECONDS
+        self._stopping.set()
         self._dispatcher.stop()
         self._pickup.stop()
         self._server.stop(_GRACE_SECONDS / 2)
@@ -294,12 +303,16 @@ class Node:
 
     def _make_loops(self) -> list[Loop]:
         incoming, watch = self._storage.incoming, self._pickup.watch
+        backing = Backing(self._config, self._clock, self._stopping.is_set)
+        backups = [] if self._config.database.url else [self._loop("backup", backing.step)]
         return [
+            *backups,
             self._loop("cataloguer", self._catalogue_step, incoming.wait, incoming.wake),
             self._loop("drop folder", self._pick_up, watch.wait, watch.wake),
             self._correlating,
             *(loop for _, loop in self._sending),
             self._loop("leases", self._keep_leases),
+            self._loop("retention", self._purge, share=_PURGING),
             self._loop("nodes", self._live),
         ]
 
@@ -312,7 +325,8 @@ class Node:
     # -- steps: each returns the seconds to rest
 
     def _catalogue_step(self) -> float:
-        found = self._cataloguer.run_batch()
+        with self._filing:
+            found = self._cataloguer.run_batch()
         if found:
             self._correlating.wake()
         return 0.0 if found else _IDLE_SECONDS
@@ -341,6 +355,9 @@ class Node:
         if mapping != self._read_by:
             self._intake.reread({delivery.exam for delivery in self._catalogue.queue.in_state(_OPEN)})
             self._read_by = mapping
+
+    def _purge(self) -> float:
+        return self._retention.step() if self._membership.has(RETENTION) else _IDLE_SECONDS
 
     def _correlate(self) -> float:
         self._refresh_references()
@@ -419,8 +436,11 @@ class Node:
                 if (lane.destination, lane.channel) == place:
                     loop.wake()
 
+    def _free(self) -> int:
+        return shutil.disk_usage(self._config.node.data).free
+
     def _report(self) -> Mapping[str, object]:
-        free = shutil.disk_usage(self._config.node.data).free
+        free = self._free()
         room = free > self._config.receive.min_free
         return {"ok": room, "node": self._owner, "free_bytes": free, "receiving": room}
 

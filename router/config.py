@@ -237,6 +237,7 @@ class Series(_Section):
 
 class Study(_Section):
     stable_after: Duration = timedelta(seconds=60)
+    missing_after: Duration = timedelta(hours=3)
 
 
 class Database(_Section):
@@ -340,6 +341,11 @@ class Retention(_Section):
     audit: Duration = timedelta(days=1095)
 
 
+class Backup(_Section):
+    hourly: Annotated[int, Field(ge=1)] = 24
+    daily: Annotated[int, Field(ge=0)] = 7
+
+
 class Syslog(_Section):
     host: str
     port: Annotated[int, Field(ge=1, le=65535)] = 6514
@@ -385,6 +391,7 @@ class Config(_Section):
     database: Database = Database()
     destination: tuple[Destination, ...] = ()
     retention: Retention = Retention()
+    backup: Backup = Backup()
     audit: Audit = Audit()
     admin: Admin = Admin()
 

@@ -74,6 +74,8 @@ MOVES: dict[tuple[State, State], str] = {
 OPEN = frozenset({_S.WAITING, _S.READY, _S.DEFERRED})
 # States in which a delivery still has work before it.
 PENDING = OPEN | {_S.SENDING, _S.HELD, _S.FAILED}
+# States in which nothing more is to be done: what belongs to such deliveries only may be purged.
+CLOSED = frozenset(State) - PENDING
 
 
 class ForbiddenMove(RouterError):

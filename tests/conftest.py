@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _ACCOUNT = "router"
 _START_SECONDS = 15.0
 # The data is thrown away, so nothing needs to reach the disk.
+DURABLE = {"listen_addresses": "", "max_connections": "60"}
 _HASTE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "16MB",
           "listen_addresses": "", "max_connections": "60", "autovacuum": "off"}  # fmt: skip
 
@@ -64,8 +65,10 @@ def _make_cluster(programs: Path, data: Path, user: str | None) -> None:
 
 
 @contextmanager
-def _running(programs: Path, folder: Path, user: str | None) -> "Iterator[subprocess.Popen[bytes]]":
-    settings = [argument for name, value in _HASTE.items() for argument in ("-c", f"{name}={value}")]
+def _running(
+    programs: Path, folder: Path, user: str | None, given: Mapping[str, str]
+) -> "Iterator[subprocess.Popen[bytes]]":
+    settings = [argument for name, value in given.items() for argument in ("-c", f"{name}={value}")]
     call = [str(programs / "postgres"), "-D", str(folder / "data"), "-k", str(folder), *settings]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(call, user=user, cwd=folder, env=_environment(), stdout=log, stderr=log)
@@ -112,8 +115,8 @@ class Server:
         return f"{self._url}&options=-csearch_path%3Dtest_0"
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
+@contextmanager
+def postgres_server(settings: Mapping[str, str]) -> Iterator[str]:
     """The URL of a private server, reached by a socket in a temporary folder; stopped at the end."""
     pytest.importorskip("psycopg", reason="psycopg is not installed: pip install '.[postgres]'")
     programs = _programs()
@@ -126,12 +129,19 @@ def postgres() -> Iterator[str]:
         shutil.chown(folder, user)
     try:
         _make_cluster(programs, folder / "data", user)
-        with _running(programs, folder, user) as server:
+        with _running(programs, folder, user, settings) as server:
             url = f"postgresql:///postgres?host={folder}&user={_ACCOUNT}"
             _await(url, server, folder / "log")
             yield url
     finally:
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A server that need not outlive the tests."""
+    with postgres_server(_HASTE) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

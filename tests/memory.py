@@ -43,6 +43,7 @@ class Paper:
     place: str
     exam: int | None
     vouched: bool
+    named: frozenset[str] = frozenset()
 
     @property
     def said(self) -> frozenset[str]:
@@ -97,6 +98,9 @@ class Memory:
         self.namings = SimpleNamespace(said=self._said, names_of=lambda _: {})
         self.exams = self.queue = self.accounts = self.alarms = self
         self.commitments = SimpleNamespace(next_ask=None)
+        self.decisions = SimpleNamespace(  # nobody decides anything
+            classes=dict, parted=lambda _: frozenset(), unsettled=lambda exam, found, now: list(found.values())
+        )
 
     # -- exams
 
@@ -157,8 +161,9 @@ class Memory:
         return any(p.exam is None and (p.taken.stem, p.taken.digest) == (stem, digest) for p in self.papers)
 
     def add(self, taken: TakenDocument, place: str, exam: int | None, revision: int | None, now: datetime) -> int:
-        vouched = taken.words is None or (exam is not None and bool(taken.words & self.entries[exam].words))
-        self.papers.append(Paper(len(self.papers) + 1, taken, place, exam, vouched))
+        named = (taken.words or frozenset()) & (frozenset() if exam is None else self.entries[exam].words)
+        vouched = taken.words is None or bool(named)
+        self.papers.append(Paper(len(self.papers) + 1, taken, place, exam, vouched, named))
         if exam is not None:
             self.touched.add(exam)
         return len(self.papers)
@@ -166,7 +171,8 @@ class Memory:
     def bind(self, document: int, exam: int, revision: int, place: str, now: datetime) -> None:
         paper = self.papers[document - 1]
         self.touched |= {exam, paper.exam or exam}
-        paper.vouched |= bool(paper.said & self.entries[exam].words)
+        paper.named = paper.said & self.entries[exam].words
+        paper.vouched |= bool(paper.named)
         paper.exam, paper.place = exam, place
 
     def remember(self, path: str, size: int, file_time: int, digest: str) -> None:
@@ -237,7 +243,7 @@ class Memory:
             others = (e.number for e in self.entries.values() if e is not entry and e.words & paper.said)
             reused = any(exam != entry.number for exam in self.exams_of_stem(taken.stem))
             question = doubt(paper.said, entry.words, next(others, None), reused=reused)
-        return PdfVersion(paper.number, taken.arrived, taken.file_time, question)
+        return PdfVersion(paper.number, taken.arrived, taken.file_time, question, named=paper.named or paper.said)
 
     # -- instances
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from router.catalogue.alarms import Alarms
 from router.catalogue.commitments import Commitments
+from router.catalogue.decisions import Decisions
 from router.catalogue.dialect import Engine, open_engine
 from router.catalogue.exams import Exams
 from router.catalogue.history import History
@@ -13,7 +14,9 @@ from router.catalogue.ledger import Accounts
 from router.catalogue.members import Members
 from router.catalogue.nodes import Nodes
 from router.catalogue.notes import Notes
+from router.catalogue.purge import Purge
 from router.catalogue.queue import Queue
+from router.catalogue.traces import Traces
 from router.catalogue.uploads import Uploads
 from router.catalogue.versions import Versions
 from router.events import Journal
@@ -35,6 +38,9 @@ class Catalogue:
     uploads: Uploads
     history: History
     alarms: Alarms
+    purge: Purge
+    decisions: Decisions
+    traces: Traces
     nodes: Nodes
 
 
@@ -47,5 +53,6 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
     return Catalogue(
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
+        Purge(engine, journal), Decisions(engine), Traces(engine),
         Nodes(engine),
     )  # fmt: skip

@@ -217,11 +217,13 @@ class Exams:
 
     def add(self, document: TakenDocument, place: str, exam: int | None, revision: int | None, now: datetime) -> int:
         """Enter a document whose copy is durable at `place`, and have its exam evaluated."""
-        vouched = document.words is None or (exam is not None and bool(document.words & self.identifiers(exam)))
+        naming = self._naming(document.words, exam)
+        vouched = document.words is None or bool(naming)
         row: dict[str, Any] = {
             "kind": document.kind, "stem": document.stem, "digest": document.digest, "place": place, "exam": exam,
             "revision": revision, "file_time": document.file_time, "arrived": document.arrived,
             "content": document.content, "reported": document.reported, "vouched": vouched,
+            "named": naming,
         }  # fmt: skip
         if document.key is not None:
             times = {"submit_time": document.key.submit_time, "approve_time": document.key.approve_time}
@@ -235,6 +237,10 @@ class Exams:
             if not vouched or exam is None:
                 self.namings.say(number, document.words or (), document.names)
         return number
+
+    def _naming(self, words: frozenset[str] | None, exam: int | None) -> str:
+        """The words by which a PDF's text names the exam."""
+        return "" if exam is None or not words else "\n".join(sorted(words & self.identifiers(exam)))
 
     def restate(self, document: int, key: ExamKey, content: str, reported: str) -> bool:
         """Replace what a JSON is known to say of approval, times, report, patient and studies; whether that is new."""
@@ -254,8 +260,9 @@ class Exams:
         """Give a PDF its exam, or another one than it had."""
         with self._engine.write():
             (row,) = self._engine.run(Document.select(Document.exam, Document.vouched).where(Document.id == document))
-            vouched = row.vouched or bool(self.namings.said(document) & self.identifiers(exam))
-            changes = {"exam": exam, "revision": revision, "place": place, "vouched": vouched}
+            naming = self._naming(self.namings.said(document), exam)
+            vouched = row.vouched or bool(naming)
+            changes = {"exam": exam, "revision": revision, "place": place, "vouched": vouched, "named": naming}
             self._engine.run(Document.update(**changes).where(Document.id == document))
             if vouched:
                 self.namings.forget(document)
@@ -402,12 +409,12 @@ class Exams:
             )  # fmt: skip
 
     def _pdf(self, row: Any, exam: Any) -> PdfVersion:
-        question = ""
+        question, named = "", frozenset(row.named.split("\n"))
         if not row.vouched and row.confirmed is None:
             said, reused = self.namings.said(row.id), self.namings.used_by_others(row.stem, exam.id)
             own = identifiers(exam.exam_id, exam.accession_number, exam.patient_name)
-            question = doubt(said, own, self.namings.other(said, exam.id), reused=reused)
-        return PdfVersion(row.id, row.arrived, row.file_time, question, row.confirmed)
+            question, named = doubt(said, own, self.namings.other(said, exam.id), reused=reused), said
+        return PdfVersion(row.id, row.arrived, row.file_time, question, row.confirmed, named)
 
     def studies(self, uids: Iterable[str]) -> dict[str, StudyHere]:
         """Those of the studies that are here."""

@@ -98,11 +98,11 @@ class Instances:
             self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id.in_(linked)))
 
     def walk(self) -> Iterable[Recorded]:
-        """Every row, read page by page: there are millions, and no transaction stays open between two pages."""
+        """Every row that has its file, page by page: there are millions, and no transaction stays open in between."""
         columns = (Instance.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.digest)
         query = Instance.select(*columns).join(Study).order_by(Instance.id).limit(_PAGE).tuples()
         last = 0
-        while rows := self._engine.run(query.where(Instance.id > last)):
+        while rows := self._engine.run(query.where((Instance.id > last) & Instance.purged.is_null())):
             last = rows[-1][0]
             for _, study, series, sop, version, digest in rows:
                 yield Recorded(InstanceUids(study, series, sop), version, digest)
@@ -123,7 +123,10 @@ class Instances:
         if device["device_modality"] not in NO_DEVICE:
             of_no_device = (Study.uid == uid) & Study.device_modality.in_(sorted(NO_DEVICE))
             self._engine.run(Study.update(device).where(of_no_device))
-        return int(self._engine.run(Study.select(Study.id).where(Study.uid == uid).tuples())[0][0])
+        number, purged = self._engine.run(Study.select(Study.id, Study.purged).where(Study.uid == uid).tuples())[0]
+        if purged:
+            self._engine.run(Study.update(purged=None).where(Study.id == number))
+        return int(number)
 
     def _identities(self, study: int, news: Sequence[NewInstance]) -> list[int]:
         """The number of each new one's identity."""
@@ -196,4 +199,5 @@ def _row(study: int, new: NewInstance, identity: int, facts: int, newest: bool) 
         "digest": digests.data_set, "orientation": digests.orientation, "pixels": digests.pixels, "identity": identity,
         "size": new.size, "modality": head.facts.modality, "facts": facts, "position": head.position,
         "series_class": new.series_class, "rule": new.rule, "sending_ae": head.sending_ae, "received": new.received,
+        "purged": None,
     }  # fmt: skip

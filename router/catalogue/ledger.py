@@ -102,12 +102,13 @@ class Accounts:
         self._engine = engine
 
     def undecided(self, exam: int, destination: str) -> list[Undecided]:
-        """Newest versions of the exam's instances without a row for the destination."""
+        """Newest versions of the exam's instances, not purged, without a row for the destination."""
         decided = Ledger.select(Ledger.instance).where(
             (Ledger.instance == Instance.id) & (Ledger.destination == destination)
         )
         columns = (Instance.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.facts, Instance.version)
-        mine = Study.uid.in_(_studies_of(exam)) & Instance.newest & ~fn.EXISTS(decided)
+        here = Instance.newest & Instance.purged.is_null()
+        mine = Study.uid.in_(_studies_of(exam)) & here & ~fn.EXISTS(decided)
         rows: Any = self._engine.run(Instance.select(*columns).join(Study).where(mine).order_by(Instance.id).tuples())
         return [Undecided(*row) for row in rows]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from router.catalogue.dialect import Engine, portions
@@ -43,6 +43,7 @@ class Delivery:
 
 # A person may ask for any number; this is the largest that both engines compare.
 _LARGEST = 2**63 - 1
+_LAST = datetime.max.replace(tzinfo=UTC)
 _COLUMNS = [getattr(Row, f.name) for f in fields(Delivery)]
 
 
@@ -71,10 +72,29 @@ class Queue:
         """All deliveries of an exam."""
         return self._select(Row.exam == exam)
 
-    def in_state(self, states: Collection[State], destination: str | None = None) -> list[Delivery]:
-        """Deliveries in these states, by due time."""
+    def in_state(
+        self, states: Collection[State], destination: str | None = None, limit: int | None = None
+    ) -> list[Delivery]:
+        """Deliveries in these states, by due time; not more than `limit`, those without a due time coming last."""
+        found: list[Delivery] = []
+        if limit is not None:
+            # One state after the other, each in the order of its index: nothing that is not shown is read.
+            for state in states:
+                found += self._first_of(state, destination, limit)
+            found.sort(key=lambda one: (one.due or _LAST, one.id))
+            return found[:limit]
         condition = Row.state.in_(list(states))
         return self._select(condition & (Row.destination == destination) if destination else condition)
+
+    def _first_of(self, state: State, destination: str | None, limit: int) -> list[Delivery]:
+        mine = Row.state == state
+        if destination:
+            mine &= Row.destination == destination
+        found: list[Delivery] = []
+        for due in (Row.due.is_null(False), Row.due.is_null()):
+            query = Row.select(*_COLUMNS).where(mine & due).order_by(Row.due, Row.id).limit(limit - len(found))
+            found += [_record(row) for row in self._engine.run(query.dicts())] if len(found) < limit else []
+        return found
 
     def _select(self, condition: Any) -> list[Delivery]:
         query = Row.select(*_COLUMNS).where(condition).order_by(Row.due.is_null(), Row.due, Row.id).dicts()

@@ -1,14 +1,15 @@
 """Putting back rows for what lies in the data folder, after the database was lost or damaged."""
 
-import sqlite3
-from contextlib import closing
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from router.catalogue.dialect import Engine
+from router.catalogue.dialect import Engine, portions
 from router.catalogue.namings import Namings
-from router.catalogue.tables import Document, Exam
+from router.catalogue.queue import Delivery, Queue
+from router.catalogue.tables import Document, Exam, ExamStudy
 from router.correlate.naming import identifiers
+from router.states import State
 
 LOST = "ledger lost: what was sent of it is not known any more; release it to send everything of it (again)"
 
@@ -23,16 +24,16 @@ class Restore:
         """Where every known document lies."""
         return {row[0] for row in self._engine.run(Document.select(Document.place).tuples())}
 
-    def exam(self, number: int, branch: str, exam_id: str, now: datetime) -> tuple[int, bool]:
-        """The exam's number, and whether it is new; a new one gets `number`, under which its documents lie."""
+    def exam(self, number: int, branch: str, exam_id: str, now: datetime) -> int:
+        """The exam's number; a new one gets `number`, under which its documents lie."""
         query = Exam.select(Exam.id).where((Exam.branch == branch) & (Exam.exam_id == exam_id)).tuples()
         for row in self._engine.run(query):
-            return int(row[0]), False
+            return int(row[0])
         with self._engine.write():
             self._engine.run(Exam.insert(id=number, branch=branch, exam_id=exam_id, created=now))
             self._engine.numbered(Exam)
             Namings(self._engine).answer(number, identifiers(exam_id, "", ""), new=True)
-        return number, True
+        return number
 
     def has_exam(self, number: int) -> bool:
         """Whether there is an exam of that number."""
@@ -44,27 +45,23 @@ class Restore:
             used = (Exam.id == exam) & (Exam.revisions < revision)
             self._engine.run(Exam.update(revisions=revision).where(used))
 
+    def exams_of(self, studies: Iterable[str]) -> set[int]:
+        """The exams to which any of these studies belongs."""
+        found: set[int] = set()
+        for portion in portions(list(studies)):
+            linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(portion))
+            found |= {row[0] for row in self._engine.run(linked.tuples())}
+        return found
+
+    def under_way(self, queue: Queue) -> list[Delivery]:
+        """Deliveries that may have been sent since: on their way, or waiting for something else than approval."""
+        going = queue.in_state([State.READY, State.SENDING, State.DEFERRED])
+        approved = Exam.select(Exam.id).where(Exam.approved_at.is_null(False)).tuples()
+        known = {row[0] for row in self._engine.run(approved)}
+        return going + [one for one in queue.in_state([State.WAITING]) if one.exam in known]
+
 
 def has_database(data: Path) -> bool:
     """Whether SQLite's file is there and not empty: an empty one is a new database to SQLite, which drops its log."""
     path = data / "router.db"
     return path.exists() and path.stat().st_size > 0
-
-
-def set_aside_damaged(data: Path, now: datetime) -> None:
-    """Rename SQLite's files when they do not pass its own check, so that a new database is made."""
-    path = data / "router.db"
-    if not path.exists() or (has_database(data) and _sound(path)):
-        return
-    for suffix in ("", "-wal", "-shm"):
-        file = data / f"router.db{suffix}"
-        if file.exists():
-            file.rename(data / f"router.db{suffix}.damaged-{now:%Y%m%dT%H%M%S}")
-
-
-def _sound(path: Path) -> bool:
-    try:
-        with closing(sqlite3.connect(path)) as connection:
-            return bool(connection.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)])
-    except sqlite3.DatabaseError:
-        return False

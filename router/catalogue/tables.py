@@ -57,7 +57,7 @@ class Study(Model):
     """A study that has at least one instance here; texts are those of the first instance.
 
     What is said of the device is the first image's, as soon as there is one: `device_modality` is that instance's.
-    `referred`: a key object or a rejection note refers to some of its instances.
+    `referred`: a key object or a rejection note refers to some of its instances. `purged`: all its files are gone.
     """
 
     id = AutoField()
@@ -76,6 +76,10 @@ class Study(Model):
     referred = BooleanField(default=False)
     first_received = InstantField()
     last_received = InstantField(index=True)
+    purged = InstantField(null=True)
+
+    class Meta:
+        indexes = ((("purged", "last_received"), False),)
 
 
 class StudyIdentity(Model):
@@ -122,6 +126,8 @@ class Facts(Model):
 class Instance(Model):
     """A version of a SOP instance. `digest`, `orientation` and `pixels` are its Digests.
 
+    One that is `purged` has no file any more; the row stays, so that it is known when it comes again.
+
     `identity` numbers its row of StudyIdentity, without a constraint, which would cost an index as long as this table.
     """
 
@@ -145,9 +151,18 @@ class Instance(Model):
     rule = CleanTextField()
     sending_ae = CleanTextField()
     received = InstantField()
+    purged = InstantField(null=True)
 
     class Meta:
         indexes = ((("study", "sop_uid", "version"), True),)
+
+
+class Removal(Model):
+    """Files of a study that no row needs any more and that are about to be removed: JSON, [series, SOP, version]."""
+
+    id = AutoField()
+    study_uid = CleanTextField()
+    files = CleanTextField()
 
 
 class Reference(Model):
@@ -191,11 +206,48 @@ class ExamStudy(Model):
         indexes = ((("exam", "study_uid"), True),)
 
 
+class Parted(Model):
+    """A study that a person keeps apart from an exam."""
+
+    exam = ForeignKeyField(Exam, index=False)
+    study_uid = CleanTextField()
+
+    class Meta:
+        primary_key = CompositeKey("exam", "study_uid")
+
+
+class Disagreement(Model):
+    """A doubt about an exam's identity. `digest` is of what was compared; `who` has settled it, "" while it stands."""
+
+    exam = ForeignKeyField(Exam, index=False)
+    digest = CleanTextField()
+    text = CleanTextField()
+    who = CleanTextField(default="")
+    why = CleanTextField(default="")
+    at = InstantField()
+
+    class Meta:
+        primary_key = CompositeKey("exam", "digest")
+
+
+class Alias(Model):
+    """Two numbers of one patient, as they are compared."""
+
+    old = CleanTextField()
+    new = CleanTextField()
+    why = CleanTextField()
+    who = CleanTextField()
+    at = InstantField()
+
+    class Meta:
+        primary_key = CompositeKey("old", "new")
+
+
 class Document(Model):
     """A file taken from the drop folder. `revision` is its intake revision in the exam; null while unpaired.
 
-    Of a PDF: `vouched` that its text names its exam, or that nobody asks; `confirmed` the JSON (a document's id) that
-    a person has said it belongs to.
+    Of a PDF: `vouched` that its text names its exam, or that nobody asks; `named` the words, one a line, by which it
+    does; `confirmed` the JSON (a document's id) that a person has said it belongs to. Of a JSON `named` is a digest.
     """
 
     id = AutoField()
@@ -402,7 +454,7 @@ class Duty(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Reference, Exam, ExamStudy, Document, ExamWord,
-    PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, Ledger, Commitment, CommitmentItem, Upload, NodeRow,
-    Duty,
+    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Removal, Reference, Exam, ExamStudy, Parted,
+    Disagreement, Alias, Document, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, Ledger, Commitment,
+    CommitmentItem, Upload, NodeRow, Duty,
 )  # fmt: skip

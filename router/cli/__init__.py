@@ -20,6 +20,8 @@ COMMANDS = {
     "classify": "What the series rules make of files, and why; what other rules would change.",
     "codes": "The code tables of the exam JSON, and the values that none of them knows.",
     "verify": "Files against the index: missing, corrupt, unindexed.",
+    "backup": "Copies of the database: now, listed, put back.",
+    "quarantine": "What cannot be filed: list, show, delete.",
     "keys": "Key pairs and an API key for trying out; key ids.",
     "audit": "A kept receipt, checked again offline.",
     "platform": "The reference platform: the receiving side.",

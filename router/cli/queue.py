@@ -9,17 +9,21 @@ from typing import Any
 
 import click
 
-from router.catalogue import open_catalogue
+from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.queue import Delivery
+from router.cli.decide import COMMANDS
 from router.cli.options import config_option, json_option, print_json, require_node
-from router.cli.story import story_json, tell
+from router.cli.story import Teller
 from router.cli.tables import left, local, show
 from router.clock import SystemClock
 from router.config import Config, load
 from router.events import Journal
 from router.flow.review import Line, Review
 from router.flow.rules import rulebook
+from router.flow.traces import Traces
 from router.states import State
+
+_SHOWN = 500
 
 
 @click.group("queue")
@@ -28,13 +32,19 @@ def command() -> None:
 
 
 @contextmanager
-def _review(config: Config) -> Iterator[Review]:
+def _catalogue(config: Config) -> Iterator[Catalogue]:
     require_node(config)
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     try:
-        yield Review(catalogue, SystemClock())
+        yield catalogue
     finally:
         catalogue.engine.close_thread()
+
+
+@contextmanager
+def _review(config: Config) -> Iterator[Review]:
+    with _catalogue(config) as catalogue:
+        yield Review(catalogue, SystemClock())
 
 
 _STATES = click.Choice([state.value for state in State])
@@ -46,11 +56,16 @@ _STATES = click.Choice([state.value for state in State])
 @click.option("--state", "states", type=_STATES, multiple=True, help="Only these states; may be given again.")
 @click.option("--destination", help="Only this destination.")
 @click.option("--text", help="Part of an ExamId, accession number or study UID.")
-def list_(config_file: Path, as_json: bool, states: tuple[str, ...], destination: str | None, text: str | None) -> None:
+@click.option("--limit", type=click.IntRange(1), help=f"Not more than so many; else all with --json, else {_SHOWN}.")
+def list_(
+    config_file: Path, as_json: bool, states: tuple[str, ...], destination: str | None, text: str | None,
+    limit: int | None,
+) -> None:  # fmt: skip
     """Deliveries by due time."""
     config = load(config_file)
+    most = limit or (None if as_json else _SHOWN)
     with _review(config) as review:
-        lines = review.listed([State(state) for state in states], destination, text)
+        lines = review.listed([State(state) for state in states], destination, text, most)
     if as_json:
         print_json([line_json(line) for line in lines])
         return
@@ -67,6 +82,8 @@ def list_(config_file: Path, as_json: bool, states: tuple[str, ...], destination
         "Waits for / trouble",
     )
     show("", columns, [_cells(line, config) for line in lines])
+    if len(lines) == most:
+        click.echo(f"the first {most}; --limit shows more, --state fewer kinds", err=True)
 
 
 def _cells(line: Line, config: Config) -> list[str]:
@@ -107,18 +124,18 @@ def _story(name: str) -> Any:
     @config_option
     @json_option
     def tell_story(name: str, config_file: Path, as_json: bool) -> None:
-        """An exam's story: what came, what it waits for, what went where.
+        """What came and from where, what it waits for, which key joined it or what nearly fits, what went where.
 
         ID is a delivery's id, an ExamId (检查记录ID), a study UID or a file name.
         """
         config = load(config_file)
-        with _review(config) as review:
-            stories, book = review.stories(name), rulebook(config.series)
+        with _catalogue(config) as catalogue:
+            review, traces = Review(catalogue, SystemClock()), Traces(catalogue, config)
+            teller = Teller(review, traces, rulebook(config.series), config.node)
             if as_json:
-                print_json([story_json(story, review, book, config.node) for story in stories])
-                return
-            for story in stories:
-                tell(story, review, book, config.node)
+                print_json(teller.as_json(name))
+            else:
+                teller.tell(name)
 
     return tell_story
 
@@ -178,3 +195,5 @@ _action(
     "retry", Review.retry, (State.FAILED, State.DEFERRED, State.CANCELLED), "Try again now; take a cancellation back."
 )
 _action("cancel", Review.cancel, (*_MOVABLE, State.HELD), "Never send these deliveries.")
+for _decision in COMMANDS:
+    command.add_command(_decision)

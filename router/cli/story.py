@@ -1,17 +1,22 @@
 """An exam's story in words, and as JSON."""
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from router.catalogue.queue import Delivery
+from router.catalogue.traces import File
+from router.cli.background import background_json, file_json, stray_json, tell_background, tell_stray, tell_unpaired
 from router.cli.evidence import tell_uploads, upload_json
 from router.cli.tables import console, left, local, show
 from router.config import Node
+from router.errors import InvalidData
 from router.flow.review import Line, Review, Story
+from router.flow.traces import Background, Stray, Traces
 from router.model import Channel
 from router.series.classify import Rulebook
-from router.states import State
+from router.states import Needs, State
 
 _NEEDS = {
     "approval": "the report's approval (审核): Order.Status Reported and Report.ApproveTime",
@@ -23,13 +28,53 @@ _NEEDS = {
 }
 
 
-def tell(story: Story, review: Review, book: Rulebook, node: Node) -> None:
-    """Print the story."""
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Tells what is known under a name: exams, a study that no exam has, files without an exam."""
+
+    review: Review
+    traces: Traces
+    book: Rulebook
+    node: Node
+
+    def tell(self, name: str) -> None:
+        """Print it; InvalidData when nothing is known under that name."""
+        stories, stray, files = self._known(name)
+        for story in stories:
+            _tell(story, self._background(story), self.review, self.book, self.node)
+        if stray is not None:
+            tell_stray(stray, self.node.timezone)
+        for file in files:
+            tell_unpaired(file, self.node.timezone)
+
+    def as_json(self, name: str) -> list[dict[str, Any]]:
+        """One object an exam, a study or a file; InvalidData as above."""
+        stories, stray, files = self._known(name)
+        found = [
+            _json(story, self.review, self.book, self.node) | background_json(self._background(story))
+            for story in stories
+        ]
+        return [*found, *([stray_json(stray)] if stray else []), *(file_json(file) for file in files)]
+
+    def _known(self, name: str) -> tuple[list[Story], Stray | None, list[File]]:
+        stories, files = self.review.stories(name), self.traces.unpaired(name)
+        stray = None if stories else self.traces.stray(name)
+        if not (stories or stray or files):
+            raise InvalidData("no delivery, exam, study or file of that name is known")
+        return stories, stray, files
+
+    def _background(self, story: Story) -> Background:
+        return self.traces.background(story.case.exam, list(story.case.links))
+
+
+def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node: Node) -> None:
     zone = node.timezone
     case, out = story.case, console()
     out.print(f"[bold]Exam {case.exam_id}[/bold] (branch {case.branch}, number {case.exam} of this node)")
     for line in story.lines:
         _tell_delivery(line, zone)
+    waits = any(Needs.IMAGES in line.delivery.waiting_for for line in story.lines)
+    tell_background(behind, waits_for_images=waits, zone=zone)
     rows = [
         (uid, how, str(case.studies[uid].instances) if uid in case.studies else "none here yet")
         for uid, how in case.links.items()
@@ -61,7 +106,13 @@ def _tell_delivery(line: Line, zone: ZoneInfo) -> None:
     if one.next_try and one.state == State.DEFERRED:
         out.print(f"      next try {local(one.next_try, zone)}; `queue retry {one.id}` tries now")
     if one.state == State.HELD:
-        out.print(f"      `queue release {one.id} --why ...` has it evaluated anew")
+        remedy = "resolve" if one.held_by == "identity" else "release"
+        what = "says that report and images are of one patient" if remedy == "resolve" else "has it evaluated anew"
+        out.print(f"      `queue {remedy} {one.id} --why ...` {what}")
+    if one.state == State.FAILED:
+        out.print(f"      `queue retry {one.id} --why ...` tries again; new data does, too")
+    if one.state == State.CANCELLED:
+        out.print(f"      `queue retry {one.id} --why ...` takes that back")
 
 
 def _tell_ledger(one: Delivery, review: Review) -> None:
@@ -82,8 +133,7 @@ def _tell_requests(one: Delivery, review: Review, zone: ZoneInfo) -> None:
         show(f"Storage commitment asked of {one.destination}, no report yet", columns, rows)
 
 
-def story_json(story: Story, review: Review, book: Rulebook, node: Node) -> dict[str, Any]:
-    """The story as one JSON object."""
+def _json(story: Story, review: Review, book: Rulebook, node: Node) -> dict[str, Any]:
     case = story.case
     return {
         "exam_id": case.exam_id,

@@ -1,26 +1,19 @@
 """`verify`: files against the index, and the index anew from the files."""
 
-import os
-import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import track
 
 from router.catalogue import open_catalogue
-from router.catalogue.restore import set_aside_damaged
+from router.catalogue.backup import mend
+from router.cli.mending import progress, rebuild_rows, stopped, tell_rebuilt
 from router.cli.options import config_option, json_option, print_json, require_node
 from router.clock import SystemClock
 from router.config import Config, load
 from router.events import Journal
 from router.flow.inventory import Inventory, take
-from router.flow.rebuild import Rebuild, Rebuilt
-from router.flow.rules import rulebook
-from router.storage import open_storage
+from router.flow.rebuild import Rebuilt
 from router.storage.incoming import waiting_in
-from router.storage.lock import lock
 from router.storage.studies import Studies
 
 
@@ -31,15 +24,15 @@ from router.storage.studies import Studies
 def command(config_file: Path, as_json: bool, rebuild: bool) -> None:
     """Whether every acknowledged instance has its file, with the digest it came with, and its row.
 
-    Where --rebuild finds the database lost or damaged, it makes a new one and holds the deliveries of every exam:
-    what was sent is not known any more, and a person releases what is to be sent again.
+    Where --rebuild finds the database lost or damaged, it takes the newest sound backup, else makes a new one. It holds
+    every delivery of which it is not known any more what was sent: a person releases what is to be sent again.
     """
     config = load(config_file)
     rebuilt = _rebuild(config) if rebuild else None
     require_node(config)
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     waiting = waiting_in(config.node.data / "incoming")
-    found = take(Studies(config.node.data / "studies"), catalogue.instances, waiting, _progress)
+    found = take(Studies(config.node.data / "studies"), catalogue.instances, waiting, progress)
     uncommitted = catalogue.commitments.waiting()
     catalogue.engine.close_thread()
     if as_json:
@@ -54,30 +47,16 @@ def command(config_file: Path, as_json: bool, rebuild: bool) -> None:
 
 
 def _rebuild(config: Config) -> Rebuilt:
-    clock = SystemClock()
-    storage = open_storage(config.node.data, config.node.owner)
-    held = lock(config.node.data / "incoming" / config.node.owner, config.node.owner)
-    if not config.database.url:
-        set_aside_damaged(config.node.data, clock.now())
-    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
-    try:
-        return Rebuild(config, catalogue, storage, rulebook(config.series), clock).run(_progress)
-    finally:
-        catalogue.engine.close_thread()
-        os.close(held)
-
-
-def _progress(paths: Iterable[Path]) -> Iterator[Path]:
-    yield from track(list(paths), "Reading", console=Console(stderr=True), disable=not sys.stderr.isatty())
+    with stopped(config):
+        taken = None if config.database.url else mend(config.node.data, SystemClock().now())
+        if taken is not None:
+            click.echo(f"the database is put back as it was at {taken.at:%Y-%m-%d %H:%M} UTC", err=True)
+        return rebuild_rows(config, older=taken is not None)
 
 
 def _tell(found: Inventory, rebuilt: Rebuilt | None) -> None:
     if rebuilt is not None:
-        click.echo(f"rebuilt: {rebuilt.instances} instance(s), {rebuilt.documents} document(s) got rows")
-        if rebuilt.held:
-            click.echo(f"{rebuilt.held} delivery(s) whose ledger is lost are held until they are released")
-        for name in rebuilt.unreadable:
-            click.echo(f"cannot be read: {name}")
+        tell_rebuilt(rebuilt)
     click.echo(f"{found.instances} instance version(s) in the index")
     for title, names in (
         ("missing: in the index, no file", found.missing),

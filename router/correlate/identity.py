@@ -6,7 +6,8 @@ The texts name the field that differs and never the values.
 import itertools
 import re
 import unicodedata
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from router.exam.key import ExamPatient
 from router.model import Patient
@@ -16,11 +17,15 @@ _OWN = "PatientID"
 
 @dataclass(frozen=True, slots=True)
 class IdentityPolicy:
-    """Which JSON fields may equal PatientID, what is stripped from both, and which values say nothing."""
+    """Which JSON fields may equal PatientID, what is stripped from both, and which values say nothing.
+
+    `aliases`: stripped numbers of patients with several, each with the one that stands for all of its patient's.
+    """
 
     patient_id_fields: tuple[str, ...] = ("Patient.PatientId",)
     strip: str = ""
     blank: frozenset[str] = frozenset({"0", "UNKNOWN", "ANONYMOUS"})
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +75,24 @@ def contradictions(one: StudyIdentity, other: StudyIdentity, policy: IdentityPol
 
 
 def stripped(value: str, policy: IdentityPolicy) -> str:
-    """A patient number as it is compared; "" for the values that say nothing."""
+    """A patient number as it is compared, one for all of its patient's; "" for the values that say nothing."""
     value = value.strip(" \0")
     value = re.sub(policy.strip, "", value) if policy.strip else value
-    return "" if value.upper() in policy.blank else value
+    return "" if value.upper() in policy.blank else policy.aliases.get(value, value)
+
+
+def compared(
+    exam: ExamPatient, accession_number: str, study: StudyIdentity, differ: tuple[str, ...], policy: IdentityPolicy
+) -> tuple[object, ...]:
+    """What both sides say, for each field that differs: as long as it is the same, it is the same disagreement."""
+    patient = study.patient
+    numbers = [stripped(exam.patient_ids.get(path, ""), policy) for path in policy.patient_id_fields]
+    ours = {"patient id": numbers, "name": exam.name,
+            "accession number": accession_number, "sex": exam.sex, "birth date": exam.birth_date}  # fmt: skip
+    theirs = {"patient id": stripped(patient.patient_id, policy), "name": patient.name,
+              "accession number": sorted({study.accession_number, *study.other_accession_numbers}),
+              "sex": patient.sex, "birth date": patient.birth_date}  # fmt: skip
+    return tuple((name, ours[name], theirs[name]) for name in differ)
 
 
 def same_patient(one: ExamPatient, other: ExamPatient, policy: IdentityPolicy) -> bool:

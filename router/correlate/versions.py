@@ -1,9 +1,11 @@
 """Which version of an exam JSON counts, and which PDF belongs to it (design: Reports)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
+
+_OF_ANOTHER = "a version of this exam names another patient, and the report PDF does not name the one that counts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,8 @@ class JsonVersion:
 class PdfVersion:
     """A taken report PDF that is bound to the exam.
 
-    `doubt` is why it may be another exam's; `confirmed` the version (its document) that a person said it belongs to.
+    `doubt` is why it may be another exam's; `confirmed` the version (its document) that a person said it belongs to;
+    `named` are the words by which its text named the exam when it was taken.
     """
 
     document: int
@@ -32,6 +35,7 @@ class PdfVersion:
     file_time: datetime
     doubt: str = ""
     confirmed: int | None = None
+    named: frozenset[str] = frozenset()
 
 
 def is_later(new: JsonVersion, current: JsonVersion) -> bool:
@@ -61,6 +65,17 @@ def pdf_for(versions: Sequence[JsonVersion], pdfs: Sequence[PdfVersion]) -> PdfV
     """
     found = usable(versions, pdfs)
     return _latest([pdf for pdf in found if not pdf.doubt])
+
+
+def of_patient(pdfs: Sequence[PdfVersion], own: frozenset[str]) -> list[PdfVersion]:
+    """The PDFs of an exam whose versions name different patients: those are in doubt that do not name the right one.
+
+    `own` are the exam's accession number and patient's name as they count now; its ExamId tells nothing here.
+    """
+    return [
+        pdf if pdf.doubt or pdf.confirmed is not None or pdf.named & own else replace(pdf, doubt=_OF_ANOTHER)
+        for pdf in pdfs
+    ]
 
 
 def usable(versions: Sequence[JsonVersion], pdfs: Sequence[PdfVersion]) -> list[PdfVersion]:

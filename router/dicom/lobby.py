@@ -177,10 +177,10 @@ class Lobby:
             self._turn_out(guest, refusal(error))
         except (OSError, EOFError):
             self._turn_out(guest)
-        except InvalidData as error:
-            self._turn_out(guest, error.message)
         except Violation as error:
             self._turn_out(guest, f"aborted: {error}", pdu.abort(AbortSource.SERVICE_PROVIDER, error.reason))
+        except InvalidData as error:  # before TLS, if there is any: no word of ours would be understood
+            self._turn_out(guest, error.message)
         else:
             self._leave(guest)
             self._ready(guest)

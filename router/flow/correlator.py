@@ -4,7 +4,7 @@ Every evaluation starts from all that is known and is safe to repeat; what only 
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -15,10 +15,13 @@ from router.catalogue.ledger import Tally
 from router.catalogue.queue import Delivery
 from router.clock import Clock
 from router.config import Config, Destination
+from router.correlate.identity import same_patient
+from router.correlate.missing import Expected, missing, told_at
+from router.correlate.naming import identifiers
 from router.correlate.readiness import PDF, PERSON, Images, Readiness, images_readiness, report_readiness, target
 from router.correlate.renewal import CONTRADICTION
 from router.correlate.share import Aside, ExcludeRule, SharePolicy, aside
-from router.correlate.versions import JsonVersion, PdfVersion, pdf_for, successive, to_confirm, withdrawn
+from router.correlate.versions import JsonVersion, PdfVersion, of_patient, pdf_for, successive, to_confirm, withdrawn
 from router.deadlines import Deadline, approval_instant, deadline
 from router.errors import TransientError, traceback_of
 from router.events import Event, Journal, Kind
@@ -26,7 +29,7 @@ from router.exam.fill import Filled
 from router.exam.key import ExamKey
 from router.exam.write import dump
 from router.flow.document import fill_for, json_faults
-from router.flow.joining import Joining, doubts, headers_of, identity_policy
+from router.flow.joining import Joining, doubts, headers_of
 from router.flow.references import References
 from router.flow.selection import Selection
 from router.model import Channel
@@ -114,7 +117,7 @@ class Correlator:
         self._incoming = storage.incoming
         self._journal = journal
         self._clock = clock
-        self._joining = Joining(catalogue.exams, config.identity, journal)
+        self._joining = Joining(catalogue.exams, catalogue.decisions, config.identity, journal)
         self._known = functools.lru_cache(256)(self._load)
 
     def reconsider(self) -> None:
@@ -162,7 +165,9 @@ class Correlator:
         hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
         there = any(tally.sent + tally.stored for tally in tallies.values())
         self._note_doubt(case, hold, assessment.pdf_doubt, there, now)
-        self._clear_alarms(assessment, hold or assessment.pdf_doubt)
+        expected = _expected(assessment)
+        looks.append(self._note_missing(expected, assessment))
+        self._clear_alarms(assessment, hold or assessment.pdf_doubt, complete=not (expected and missing(expected)))
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
         self._catalogue.exams.checked(case, look_again, assessment.approved_at, hold or assessment.pdf_doubt)
@@ -192,11 +197,12 @@ class Correlator:
             self._catalogue.exams.touch({s.exam for s in (*case.siblings, *fresh.siblings)}, now)
             case = replace(case, links=fresh.links, studies=fresh.studies, siblings=fresh.siblings)
         approved_at = self._approved_at(version, now)
-        hold = self._hold(case, key, self._others(case, version), versions, approved_at)
+        others = self._others(case, version)
+        hold = self._hold(case, key, others, versions, approved_at, now)
         modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
         away = aside(_share_policy(self._config), headers_of(case.studies), modalities, approved_at)
-        taken = successive(case.jsons)
-        pdf, other = pdf_for(taken, case.pdfs), to_confirm(taken, case.pdfs)
+        taken, pdfs = successive(case.jsons), self._pdfs(case, key, others)
+        pdf, other = pdf_for(taken, pdfs), to_confirm(taken, pdfs)
         doubted = other if other and other.doubt else None
         images = images_of(case, behind)
         return Assessment(case, key, document, version, pdf, approved_at, hold, doubted, away, images, now)
@@ -212,6 +218,12 @@ class Correlator:
         """All other versions, stale ones too: an ExamId that came with another patient is a doubt in any order."""
         return [self._document(case, other)[1] for other in case.jsons if other.document != version.document]
 
+    def _pdfs(self, case: Case, key: ExamKey, others: Sequence[ExamKey]) -> Sequence[PdfVersion]:
+        policy = self._joining.policy()
+        if all(same_patient(other.patient, key.patient, policy) for other in others):
+            return case.pdfs
+        return of_patient(case.pdfs, identifiers("", key.accession_number, key.patient.name))
+
     def _approved_at(self, version: JsonVersion, now: datetime) -> datetime | None:
         if not version.approved:
             return None
@@ -220,10 +232,12 @@ class Correlator:
         return approval_instant(version.approve_time, version.arrived, self._config.reports.clock_tolerance, now)
 
     def _hold(
-        self, case: Case, key: ExamKey, others: list[ExamKey], versions: list[JsonVersion], approved_at: datetime | None
-    ) -> str:
-        if found := doubts(case, key, others, identity_policy(self._config.identity)):
-            return "identity: " + "; ".join(found)
+        self, case: Case, key: ExamKey, others: list[ExamKey], versions: list[JsonVersion],
+        approved_at: datetime | None, now: datetime,
+    ) -> str:  # fmt: skip
+        found = doubts(case, key, others, self._joining.policy())
+        if unsettled := self._catalogue.decisions.unsettled(case.exam, found, now):
+            return "identity: " + "; ".join(unsettled)
         if withdrawn(versions):
             return _WITHDRAWN
         if versions[-1].approved and approved_at is None:
@@ -380,8 +394,18 @@ class Correlator:
             text = f"something of this exam was already delivered, and now: {doubt}"
             self._alarm(Alarm.DELIVERED_IN_DOUBT, case.exam, text, now)
 
-    def _clear_alarms(self, found: Assessment, doubt: str) -> None:
-        gone = {Alarm.DEFECT} | ({Alarm.IMAGES_MISSING} if found.images.present else set())
+    def _note_missing(self, expected: Expected | None, found: Assessment) -> datetime | None:
+        """Tell that images are missing once that is overdue; when it will be."""
+        text = missing(expected) if expected else ""
+        if expected is None or not text:
+            return None
+        at = told_at(expected, self._config.study.missing_after)
+        if at <= found.now:
+            self._alarm(Alarm.IMAGES_MISSING, found.case.exam, text, found.now)
+        return at
+
+    def _clear_alarms(self, found: Assessment, doubt: str, *, complete: bool) -> None:
+        gone = {Alarm.DEFECT} | ({Alarm.IMAGES_MISSING} if complete else set())
         if not doubt:
             gone |= {Alarm.DOUBT, Alarm.DELIVERED_IN_DOUBT}
         exam, subject = found.case.exam, f"exam {found.case.exam}"
@@ -392,6 +416,14 @@ class Correlator:
 
     def _alarm(self, alarm: Alarm, exam: int, text: str, now: datetime) -> None:
         self._journal.record(Event(now, Kind.ALARM, text, exam=exam, alarm=alarm, subject=f"exam {exam}"))
+
+
+def _expected(found: Assessment) -> Expected | None:
+    """What images an exam that is shared and approved should have; None of another one."""
+    if found.approved_at is None or found.aside is not None:
+        return None
+    here = sum(study.instances for study in found.case.studies.values())
+    return Expected(found.approved_at, found.key.image_count, here, found.images.missing)
 
 
 def _waits_for_new_pdf(found: Assessment) -> bool:

@@ -1,21 +1,25 @@
 """Which studies an exam has, and whether all of them speak of its patient."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from router.catalogue.decisions import Decisions
 from router.catalogue.exams import Case, Exams, Sibling
 from router.catalogue.studies import StudyHere
 from router.config import Identity
-from router.correlate.identity import IdentityPolicy, compare, same_patient
+from router.correlate.identity import IdentityPolicy, compare, compared, same_patient
 from router.correlate.join import Candidate, ExamSide, JoinedBy, by_accession
 from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey, ExamPatient
 
 
-def identity_policy(config: Identity) -> IdentityPolicy:
-    """The [identity] section as the decisions take it."""
-    return IdentityPolicy(config.patient_id, config.strip, frozenset(value.upper() for value in config.blank))
+def identity_policy(config: Identity, aliases: Mapping[str, str]) -> IdentityPolicy:
+    """The [identity] section, with the numbers that people have said are of one patient."""
+    blank = frozenset(value.upper() for value in config.blank)
+    return IdentityPolicy(config.patient_id, config.strip, blank, aliases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +27,22 @@ class Joining:
     """Keeps the links of exams to studies true to the JSON that counts."""
 
     exams: Exams
+    decisions: Decisions
     config: Identity
     journal: Journal
 
+    def policy(self) -> IdentityPolicy:
+        """By which patients are compared now."""
+        return identity_policy(self.config, self.decisions.classes())
+
     def join(self, case: Case, key: ExamKey, now: datetime) -> bool:
         """Link what belongs to the exam and unlink what the JSON no longer names; whether anything changed."""
-        found = self._by_accession(key, case.studies)
-        gone = [uid for uid, how in case.links.items() if _outdated(uid, how, key, found)]
+        apart = self.decisions.parted(case.exam)
+        found = [uid for uid in self._by_accession(key, case.studies) if uid not in apart]
+        gone = [uid for uid, how in case.links.items() if uid in apart or _outdated(uid, how, key, found)]
         if gone:
             self.exams.unlink(case.exam, gone)
-        kept = case.links.keys() - gone
+        kept = (case.links.keys() - gone) | apart
         listed = self._link(case.exam, [uid for uid in key.study_uids if uid not in kept], JoinedBy.LISTED, now)
         matched = self._link(case.exam, [uid for uid in found if uid not in kept], JoinedBy.ACCESSION, now)
         for uids, how in ((listed, JoinedBy.LISTED), (matched, JoinedBy.ACCESSION)):
@@ -49,7 +59,7 @@ class Joining:
         side = ExamSide(key.study_uids, key.accession_number, key.patient, day)
         studies = self.exams.candidates(key.accession_number, known)
         here = [Candidate(s.uid, s.identities, day_of(s)) for s in studies]
-        return by_accession(side, here, identity_policy(self.config), self.config.study_date_within)
+        return by_accession(side, here, self.policy(), self.config.study_date_within)
 
 
 def _outdated(uid: str, how: str, key: ExamKey, found: Sequence[str]) -> bool:
@@ -58,24 +68,40 @@ def _outdated(uid: str, how: str, key: ExamKey, found: Sequence[str]) -> bool:
     return how == JoinedBy.ACCESSION and uid not in found and uid not in key.study_uids
 
 
-def doubts(case: Case, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy) -> list[str]:
-    """Every reason to doubt that exam and studies are of one patient.
+def doubts(case: Case, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy) -> dict[str, str]:
+    """Every reason to doubt that exam and studies are of one patient, by the digest of what was compared.
 
     `others` are the exam's other versions, whether they ever counted or not.
     """
-    found = [study.doubt for study in case.studies.values() if study.doubt]
-    strangers = (other for other in others if not same_patient(other.patient, key.patient, policy))
-    if not all(_corrected(case, key, stranger, policy) for stranger in strangers):
-        found.append("an earlier version of this exam names another patient")
+    return {_digest(both_sides): text for text, *both_sides in _doubts(case, key, others, policy)}
+
+
+def _digest(both_sides: object) -> str:
+    return hashlib.sha256(json.dumps(both_sides, ensure_ascii=False).encode("utf-8", "replace")).hexdigest()
+
+
+def _doubts(
+    case: Case, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy
+) -> Iterator[tuple[str, *tuple[object, ...]]]:
+    own = (key.patient.patient_ids.get("Patient.PatientId"), key.patient.name)
+    for study in case.studies.values():
+        if study.doubt:
+            yield study.doubt, study.uid, study.doubt
+    for other in others:
+        if not same_patient(other.patient, key.patient, policy) and not _corrected(case, key, other, policy):
+            text = "an earlier version of this exam names another patient"
+            yield text, "version", other.patient.patient_ids.get("Patient.PatientId"), other.patient.name, *own
     siblings = [(s, same_patient(_patient(s), key.patient, policy)) for s in case.siblings]
-    found += [f"exam {s.exam} of another patient lists study {s.study_uid}" for s, same in siblings if not same]
+    for s, same in siblings:
+        if not same:
+            text = f"exam {s.exam} of another patient lists study {s.study_uid}"
+            yield text, "exam", s.exam, s.study_uid, s.patient_id, s.patient_name, *own
     accessions = frozenset(s.accession_number for s, same in siblings if same and s.accession_number)
     for study in case.studies.values():
         for identity in study.identities:
             differ = compare(key.patient, key.accession_number, identity, policy, accessions).differ
-            if differ:
-                found.append(f"study {study.uid} differs from the exam in {', '.join(differ)}")
-    return list(dict.fromkeys(found))
+            for difference in compared(key.patient, key.accession_number, identity, differ, policy):
+                yield f"study {study.uid} differs from the exam in {', '.join(differ)}", study.uid, difference
 
 
 def _corrected(case: Case, key: ExamKey, first: ExamKey, policy: IdentityPolicy) -> bool:

@@ -11,8 +11,8 @@ from router.clock import Clock
 from router.events import Event, Journal, Kind
 from router.storage.estate import Estate
 
-DROP_FOLDER, CORRELATOR = "drop folder", "correlator"
-DUTIES = (DROP_FOLDER, CORRELATOR)
+DROP_FOLDER, CORRELATOR, RETENTION = "drop folder", "correlator", "retention"
+DUTIES = (DROP_FOLDER, CORRELATOR, RETENTION)
 _BEATS = 4  # in a lease
 
 

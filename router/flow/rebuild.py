@@ -1,7 +1,7 @@
 """Making the index anew from the files: what came in is in the data folder, what was decided and sent is not.
 
-Rows that are readable stay. The deliveries of an exam that the database did not know are held: the node does not
-send again, nor release, what it cannot vouch for.
+Rows that are readable stay. Held are the deliveries that the ledger cannot vouch for: those of an exam that the
+database did not know, or that got a document or images back; and, where rows were lost at all, every one on its way.
 """
 
 import hashlib
@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.exams import TakenDocument
 from router.catalogue.instances import NewInstance
+from router.catalogue.queue import Delivery
 from router.catalogue.restore import LOST, Restore
 from router.clock import Clock
 from router.config import Config
@@ -22,13 +24,14 @@ from router.correlate.naming import words
 from router.correlate.readiness import PERSON
 from router.dicom.header import read_instance
 from router.errors import InvalidData
+from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey
 from router.flow.correlator import delivery_places
 from router.flow.intake import digest_of, reported, study_named
 from router.flow.references import References
 from router.reports.reader import Readers
 from router.series.classify import Rulebook, classify
-from router.states import State
+from router.states import MOVES, State
 from router.storage import Storage
 
 _BATCH = 64
@@ -37,7 +40,8 @@ Progress = Callable[[Iterable[Path]], Iterable[Path]]
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """How many rows were made, and the files that could not be read (paths below the data folder)."""
+    """How many rows were made, the deliveries that are held for it, and the files that could not be read (paths below
+    the data folder)."""
 
     instances: int
     documents: int
@@ -46,19 +50,25 @@ class Rebuilt:
 
 
 class Rebuild:
-    """One run, with the node stopped."""
+    """One run, with the node stopped. `older`: the database is a backup, so that what came after it is lost."""
 
-    def __init__(self, config: Config, catalogue: Catalogue, storage: Storage, book: Rulebook, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, catalogue: Catalogue, storage: Storage, book: Rulebook, journal: Journal, clock: Clock, *,
+        older: bool = False,
+    ) -> None:  # fmt: skip
         self._config = config
         self._references = References(config)
         self._catalogue = catalogue
         self._storage = storage
         self._book = book
+        self._journal = journal
         self._clock = clock
+        self._older = older
         self._readers = Readers(1)
         self._restore = Restore(catalogue.engine)
         self._unreadable: list[str] = []
-        self._unknown_exams: set[int] = set()
+        self._exams: set[int] = set()
+        self._studies: set[str] = set()
 
     def run(self, progress: Progress) -> Rebuilt:
         """Give rows to every file that has none."""
@@ -67,7 +77,8 @@ class Rebuild:
             documents = self._documents()
         finally:
             self._readers.close()
-        return Rebuilt(instances, documents, self._hold(), tuple(self._unreadable))
+        lost = self._older or bool(instances or documents)
+        return Rebuilt(instances, documents, self._hold() if lost else 0, tuple(self._unreadable))
 
     # -- instances
 
@@ -86,6 +97,7 @@ class Rebuild:
     def _add(self, batch: list[NewInstance]) -> int:
         if batch:
             self._catalogue.instances.add(batch)
+            self._studies |= {new.header.uids.study for new in batch}
         return len(batch)
 
     def _instance(self, path: Path) -> NewInstance | None:
@@ -130,6 +142,7 @@ class Rebuild:
         )  # fmt: skip
         self._catalogue.exams.add(taken, place, exam, revision, self._clock.now())
         if exam:
+            self._exams.add(exam)
             self._restore.revision(exam, number)
         return True
 
@@ -147,9 +160,7 @@ class Rebuild:
 
     def _exam(self, owner: str, key: ExamKey | None) -> int | None:
         if key is not None:
-            exam, new = self._restore.exam(int(owner), key.branch, key.exam_id, self._clock.now())
-            self._unknown_exams |= {exam} if new else set()
-            return exam
+            return self._restore.exam(int(owner), key.branch, key.exam_id, self._clock.now())
         return int(owner) if owner.isdigit() and self._restore.has_exam(int(owner)) else None
 
     def _place(self, path: Path) -> str:
@@ -159,13 +170,25 @@ class Rebuild:
 
     def _hold(self) -> int:
         now, queue = self._clock.now(), self._catalogue.queue
-        held = 0
-        for exam in self._unknown_exams:
+        for exam in self._exams:
             queue.make(exam, delivery_places(self._config), now)
-            for delivery in queue.of_exam(exam):
-                changes = {"held_by": PERSON, "error": LOST}
-                held += queue.move(delivery, State.HELD, now, "ledger lost", changes=changes)
+        changed = self._exams | self._restore.exams_of(self._studies)
+        doubtful = {one.id: one for exam in changed for one in queue.of_exam(exam)}
+        doubtful |= {one.id: one for one in self._restore.under_way(queue)}
+        held = sum(self._hold_one(one) for one in doubtful.values())
+        if held:
+            text = f"rows were lost: {held} delivery(s) are held, as what was sent of them is not known"
+            self._journal.record(Event(now, Kind.ALARM, text, alarm=Alarm.LEDGER, subject="ledger"))
         return held
+
+    def _hold_one(self, delivery: Delivery) -> bool:
+        now, queue = self._clock.now(), self._catalogue.queue
+        if delivery.state == State.DELIVERED:
+            queue.move(delivery, State.WAITING, now, "something came that its rows did not know")
+            delivery = queue.get(delivery.id) or delivery
+        if (delivery.state, State.HELD) not in MOVES:
+            return False
+        return queue.move(delivery, State.HELD, now, "ledger lost", changes={"held_by": PERSON, "error": LOST})
 
 
 def _age(path: Path) -> datetime:

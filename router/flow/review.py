@@ -51,20 +51,19 @@ class Review:
         self._catalogue = catalogue
         self._clock = clock
 
-    def listed(self, states: Iterable[State], destination: str | None, text: str | None) -> list[Line]:
-        """Deliveries by due time; no state means every state."""
-        found = self._catalogue.queue.in_state(list(states) or list(State), destination)
+    def listed(
+        self, states: Iterable[State], destination: str | None, text: str | None, limit: int | None = None
+    ) -> list[Line]:
+        """Deliveries by due time, not more than `limit`; no state means every state."""
+        found = self._catalogue.queue.in_state(list(states) or list(State), destination, None if text else limit)
         if text:
             wanted = {delivery.id for delivery in self._catalogue.queue.find(text)}
-            found = [delivery for delivery in found if delivery.id in wanted]
+            found = [delivery for delivery in found if delivery.id in wanted][:limit]
         return self._lines(found)
 
     def stories(self, name: str) -> list[Story]:
-        """What is known under a delivery's id, an ExamId, a study UID or a file name; InvalidData when nothing is."""
-        exams = self._exams_named(name)
-        if not exams:
-            raise InvalidData("no delivery, exam, study or file of that name is known")
-        return [self._story(exam) for exam in exams]
+        """The exams known under a delivery's id, an ExamId, a study UID or a file name."""
+        return [self._story(exam) for exam in self._exams_named(name)]
 
     def named(self, names: Iterable[str]) -> list[Delivery]:
         """The deliveries of these ids or exams; InvalidData when a name fits none."""

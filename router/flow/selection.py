@@ -9,6 +9,7 @@ from router.catalogue.exams import Case
 from router.catalogue.ledger import Fate, Undecided
 from router.catalogue.members import changes_of
 from router.config import Destination, Identity
+from router.correlate.identity import IdentityPolicy
 from router.correlate.renewal import Renewal, renewal
 from router.events import Event, Journal, Kind
 from router.flow.joining import identity_policy
@@ -28,7 +29,7 @@ class Selection:
     def __init__(
         self, identity: Identity, catalogue: Catalogue, book: Callable[[], Rulebook], journal: Journal
     ) -> None:
-        self._identity = identity_policy(identity)
+        self._identity = identity
         self._catalogue = catalogue
         self._book = book
         self._journal = journal
@@ -81,7 +82,8 @@ class Selection:
     def _renewals(self, destination: Destination, undecided: Sequence[Undecided]) -> dict[int, Renewal]:
         again = [one.key for one in undecided if one.version > 1]
         pairs = self._catalogue.versions.renewed(destination.name, again)
-        return {key: renewal(sent, newer, self._identity) for key, (sent, newer) in pairs.items()}
+        policy = identity_policy(self._identity, self._catalogue.decisions.classes()) if pairs else IdentityPolicy()
+        return {key: renewal(sent, newer, policy) for key, (sent, newer) in pairs.items()}
 
     def _alone(self, undecided: list[Undecided], book: Rulebook, marks: Marks) -> list[Candidate]:
         """By their own headers only: the neighbours may be on their way."""

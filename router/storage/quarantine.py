@@ -1,10 +1,25 @@
 """quarantine/: files that were received and cannot be filed, each in a folder of its own with the reason."""
 
 import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from router.storage.durable import make_folder, sync_folder, write
+
+_REASON = "reason.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What lies in one folder; `name` is the folder's."""
+
+    name: str
+    reason: str
+    files: Sequence[Path]
+    size: int
 
 
 class Quarantine:
@@ -17,7 +32,7 @@ class Quarantine:
     def take(self, path: Path, now: datetime, why: str, reason: str) -> Path:
         """Move the file in, durably; `why` is a word for the folder's name, `reason` a sentence."""
         folder = self._free(f"{now:%Y%m%dT%H%M%S}-{why}")
-        write(folder / "reason.txt", f"{reason}\n".encode())
+        write(folder / _REASON, f"{reason}\n".encode())
         os.rename(path, folder / path.name)  # noqa: PTH104  # same file system: the data folder's
         sync_folder(folder)
         return folder
@@ -25,9 +40,18 @@ class Quarantine:
     def keep(self, name: str, data: bytes, now: datetime, why: str, reason: str) -> Path:
         """As `take`, for content whose original stays where it is."""
         folder = self._free(f"{now:%Y%m%dT%H%M%S}-{why}")
-        write(folder / "reason.txt", f"{reason}\n".encode())
+        write(folder / _REASON, f"{reason}\n".encode())
         write(folder / name, data)
         return folder
+
+    def listed(self) -> list[Kept]:
+        """Everything in it, the oldest first."""
+        return [_kept(folder) for folder in sorted(self._folder.iterdir()) if folder.is_dir()]
+
+    def delete(self, kept: Kept) -> None:
+        """Remove it for good: a person has decided."""
+        shutil.rmtree(self._folder / kept.name)
+        sync_folder(self._folder)
 
     def _free(self, name: str) -> Path:
         folder, n = self._folder / name, 1
@@ -36,3 +60,12 @@ class Quarantine:
             folder = self._folder / f"{name}~{n}"
         make_folder(folder)
         return folder
+
+
+def _kept(folder: Path) -> Kept:
+    files = [path for path in sorted(folder.iterdir()) if path.name != _REASON]
+    try:
+        reason = (folder / _REASON).read_text(encoding="utf-8", errors="replace").strip()
+    except FileNotFoundError:
+        reason = ""
+    return Kept(folder.name, reason, files, sum(path.stat().st_size for path in files))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from router.model import InstanceUids
-from router.storage.durable import link, make_folder, sync_folders
+from router.storage.durable import link, make_folder, sync_folder, sync_folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,27 @@ class Studies:
         """Drop the incoming names of files whose place is recorded."""
         for source in sources:
             source.unlink(missing_ok=True)
+
+    def remove(self, paths: Iterable[Path]) -> None:
+        """Remove files that no row needs, and folders that are empty then, durably; what is gone already is skipped."""
+        folders = set()
+        for path in paths:
+            path.unlink(missing_ok=True)
+            folders.add(path.parent)
+        for series in folders:
+            self._close(series)
+        for study in {series.parent for series in folders}:
+            self._close(study)
+
+    def _close(self, folder: Path) -> None:
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError:
+            sync_folder(folder)
+        else:
+            sync_folder(folder.parent)
 
     def walk(self) -> Iterator[Path]:
         """Every filed instance on disk."""

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cluster import Cluster
 from conftest import Server
-from harness import Process, Site, make_exam, send, send_all
+from harness import make_exam, send, send_all
 from router.flow.sending import LEDGER_BATCH
 from router.states import State
 
@@ -17,40 +18,9 @@ IN_FLIGHT = 2  # the destination's associations
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 
 
-class Cluster:
-    """The site's own node, and a second one; leases end after a second."""
-
-    def __init__(self, folder: Path, url: str) -> None:
-        self.site = Site(folder, stable_after="500 ms", settings=f'\n[database]\nurl = "{url}"\n')
-        self.site.configure()
-        text = self.site.config_file.read_text(encoding="utf-8")
-        self.site.config_file.write_text(_named(text, "first"), encoding="utf-8")
-        config = folder / "second.toml"
-        config.write_text(_named(text, "second"), encoding="utf-8")
-        assert self.site.node.running
-        self.second = Process(folder / "second.log", "run", "--config", config)
-
-    @property
-    def ports(self) -> tuple[int, int]:
-        return self.site.port, self.second.ports["dicom"]
-
-    def waiting(self, name: str) -> int:
-        """How many instances a node has acknowledged, as files, and not catalogued."""
-        return len(list((self.site.data / "incoming" / name).rglob("*.dcm")))
-
-    def stop(self) -> None:
-        self.site.stop()
-        if self.second.running:
-            self.second.kill()
-
-
-def _named(text: str, name: str) -> str:
-    return text.replace('name = "acceptance"', f'name = "{name}"\nlease = "1 s"')
-
-
 @pytest.fixture
 def cluster(server: Server, tmp_path: Path) -> Iterator[Cluster]:
-    found = Cluster(tmp_path, server.new_schema())
+    found = Cluster(tmp_path, server.new_schema(), 2)
     try:
         yield found
     finally:
@@ -58,7 +28,7 @@ def cluster(server: Server, tmp_path: Path) -> Iterator[Cluster]:
 
 
 def test_two_nodes_share_the_work_and_when_one_is_killed_the_other_takes_over_what_it_had(cluster: Cluster) -> None:
-    site = cluster.site
+    site, (second,) = cluster.site, cluster.further
     shared, orphaned = make_exam(site, 1, instances=30, side=10), make_exam(site, 2, instances=30, side=10)
     files = shared.study.files
     for port, half in zip(cluster.ports, (files[:20], files[10:]), strict=True):  # ten come to both
@@ -76,8 +46,8 @@ def test_two_nodes_share_the_work_and_when_one_is_killed_the_other_takes_over_wh
     site.node.kill()
     site.wait_until(lambda: site.is_in(State.DELIVERED, orphaned.id), "the other node delivers it", 15)
     site.assert_images_equal(orphaned.study)
-    assert cluster.waiting("first") == 0
-    assert "instance(s) that the node first had acknowledged are taken over" in cluster.second.log.read_text("utf-8")
+    assert cluster.waiting(1) == 0
+    assert "instance(s) that the node node1 had acknowledged are taken over" in second.log.read_text("utf-8")
     requests = site.stored_requests()
     assert requests.total() <= len(files) + len(orphaned.study.files) + IN_FLIGHT + 2 * LEDGER_BATCH
     assert sorted(path.name for path in site.drop_folder.iterdir() if path.is_file()) == []
@@ -89,4 +59,4 @@ def test_two_nodes_share_the_work_and_when_one_is_killed_the_other_takes_over_wh
     site.report(again)
     site.wait_for(State.DELIVERED, again.id)
     assert site.node.stop() == 0
-    assert cluster.second.stop() == 0
+    assert second.stop() == 0

@@ -35,8 +35,8 @@ def test_no_intake_revision_is_given_twice(catalogue: Catalogue) -> None:
 
 def test_a_number_that_a_rebuild_entered_is_not_given_to_the_next_exam(catalogue: Catalogue) -> None:
     restore = Restore(catalogue.engine)
-    assert restore.exam(7, "01", "OLD", NOW) == (7, True)
-    assert restore.exam(9, "01", "OLD", NOW) == (7, False)
+    assert restore.exam(7, "01", "OLD", NOW) == 7
+    assert restore.exam(9, "01", "OLD", NOW) == 7
     assert catalogue.exams.number_of("01", "NEW", NOW) == 8
     restore.revision(7, 4)
     restore.revision(7, 2)

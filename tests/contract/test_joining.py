@@ -25,7 +25,7 @@ class Desk:
         self.exams = catalogue.exams
         self.events: list[Event] = []
         self.exam = exam(catalogue)
-        self._joining = Joining(catalogue.exams, Identity(), Journal(self.events.append))
+        self._joining = Joining(catalogue.exams, catalogue.decisions, Identity(), Journal(self.events.append))
 
     def join(self, exam_key: ExamKey) -> bool:
         return self._joining.join(self.exams.case(self.exam), exam_key, NOW)

@@ -35,8 +35,9 @@ ROOT = Path(__file__).parents[2]
         (["series"], 0),
         (["intake"], 1),
         (["crypto", "sm2"], 0),
+        (["nodes", "claims", "--only", "^2"], 1),
     ],
-    ids=["receive", "forward", "pipeline", "sustained", "series", "intake", "crypto"],
+    ids=["receive", "forward", "pipeline", "sustained", "series", "intake", "crypto", "nodes"],
 )
 def test_a_trial_times_each_case_and_leaves_nothing_behind(arguments: list[str], cases: int, tmp_path: Path) -> None:
     tool("storescu")

@@ -1,9 +1,10 @@
 """`verify` and `verify --rebuild` on a real data folder: what the files vouch for, and what they cannot."""
 
 import json
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,14 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from desk import printed
 from hl7_messages import oru
+from router.alarms import Alarm
 from router.app import Node
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.restore import set_aside_damaged
+from router.catalogue.backup import Backup, Backups, mend
 from router.clock import SystemClock
 from router.config import Config, parse
 from router.dicom.part10 import preamble_and_meta
-from router.errors import ConfigurationError, IntegrityError
+from router.errors import ConfigurationError, IntegrityError, InvalidData
 from router.events import Journal
 from router.flow.cataloguer import Cataloguer
 from router.flow.correlator import Correlator
@@ -71,6 +73,7 @@ class Place:
     config: Config
     storage: Storage
     catalogue: Catalogue
+    journal: Journal
 
     @property
     def correlator(self) -> Correlator:
@@ -88,13 +91,15 @@ class Place:
     def states(self) -> set[State]:
         return {line.delivery.state for line in self.review.listed([], None, None)}
 
-    def rebuild(self) -> Rebuilt:
+    def rebuild(self, *, older: bool = False) -> Rebuilt:
         book = rulebook(self.config.series)
-        return Rebuild(self.config, self.catalogue, self.storage, book, SystemClock()).run(lambda paths: paths)
+        known = (self.config, self.catalogue, self.storage, book, self.journal, SystemClock())
+        return Rebuild(*known, older=older).run(lambda paths: paths)
 
     def reopen(self) -> None:
         self.catalogue.engine.close_thread()
-        self.catalogue = open_catalogue("", self.config.node.data, Journal())
+        self.journal = Journal()
+        self.catalogue = open_catalogue("", self.config.node.data, self.journal)
 
     def receive(self, sop: str) -> None:
         dataset = Dataset()
@@ -132,7 +137,8 @@ def place(tmp_path: Path) -> Iterator[Place]:
     """Three instances, and an approved exam JSON for them, evaluated."""
     config = parse(CONFIG, base=tmp_path)
     storage = open_storage(config.node.data, "test")
-    made = Place(config, storage, open_catalogue("", config.node.data, Journal()))
+    journal = Journal()
+    made = Place(config, storage, open_catalogue("", config.node.data, journal), journal)
     for n in range(3):
         made.receive(f"1.2.3.4.{n}")
     made.catalogue_all()
@@ -211,7 +217,7 @@ def test_a_damaged_database_is_named_set_aside_and_made_anew(place: Place) -> No
     (data / "router.db").write_bytes(b"this is no database at all, but long enough to be looked at" * 20)
     with pytest.raises(IntegrityError, match="rebuild"):
         open_catalogue("", data, Journal())
-    set_aside_damaged(data, datetime.now(UTC))
+    assert mend(data, datetime.now(UTC)) is None
     assert list(data.glob("router.db.damaged-*"))
     place.reopen()
     assert place.rebuild().instances == 3
@@ -224,6 +230,100 @@ def test_a_node_does_not_start_on_a_folder_whose_database_is_gone(place: Place) 
     with pytest.raises(ConfigurationError, match="database is missing"):
         Node(place.config, SystemClock())
     place.catalogue = open_catalogue("", place.config.node.data, Journal())
+
+
+def lose(place: Place, how: str) -> None:
+    """What may become of the database's files while the node is down."""
+    data = place.config.node.data
+    file, log = data / "router.db", data / "router.db-wal"
+    if how == "the log is gone":
+        kept = file.read_bytes()
+        place.catalogue.engine.close_thread()  # writes the log into the file
+        file.write_bytes(kept)
+    place.catalogue.engine.close_thread()
+    if how == "cut short":
+        os.truncate(file, file.stat().st_size // 2 // 4096 * 4096)
+    elif how == "overwritten":
+        with file.open("r+b") as opened:
+            opened.write(b"garbage!" * 8192)
+    elif how == "deleted":
+        file.unlink()
+    assert not log.exists()
+
+
+LOSSES = pytest.mark.parametrize("how", ["cut short", "overwritten", "deleted", "the log is gone"])
+
+
+@LOSSES
+def test_without_a_backup_all_is_held_whatever_became_of_the_database(place: Place, how: str) -> None:
+    lose(place, how)
+    assert mend(place.config.node.data, datetime.now(UTC)) is None
+    place.reopen()
+    assert place.rebuild().held == 1
+    place.correlator.run_due()
+    assert place.states() == {State.HELD}
+    assert {one.alarm for one in place.catalogue.alarms.standing()} == {Alarm.LEDGER}
+    assert inventory(place).sound
+
+
+def advance(place: Place, *way: State) -> None:
+    for to in way:
+        (line,) = place.review.listed([], None, None)
+        assert place.catalogue.queue.move(line.delivery, to, datetime.now(UTC), "on the way")
+
+
+@pytest.mark.parametrize("how", ["cut short", "overwritten", "deleted"])
+def test_from_a_backup_what_was_delivered_stays_so(place: Place, how: str) -> None:
+    advance(place, State.SENDING, State.DELIVERED)
+    made = Backups(place.config.node.data).make(datetime.now(UTC))
+    lose(place, how)
+    assert mend(place.config.node.data, datetime.now(UTC)) == made_again(made)
+    place.reopen()
+    assert place.rebuild(older=True) == Rebuilt(0, 0, 0, ())
+    assert place.states() == {State.DELIVERED}
+
+
+def made_again(backup: Backup) -> Backup:
+    """As it is listed: its name has whole seconds."""
+    return replace(backup, at=backup.at.replace(microsecond=0))
+
+
+def test_from_a_backup_what_was_on_its_way_is_held(place: Place) -> None:
+    made = Backups(place.config.node.data).make(datetime.now(UTC))
+    advance(place, State.SENDING, State.DELIVERED)
+    place.catalogue.engine.close_thread()
+    Backups(place.config.node.data).put_back(made.path, datetime.now(UTC))
+    place.reopen()
+    assert place.states() == {State.READY}, "the backup knows nothing of what was sent since"
+    assert place.rebuild(older=True) == Rebuilt(0, 0, 1, ())
+    place.correlator.run_due()
+    assert place.states() == {State.HELD}
+
+
+def test_from_a_backup_an_exam_with_later_images_is_held(place: Place) -> None:
+    advance(place, State.SENDING, State.DELIVERED)
+    made = Backups(place.config.node.data).make(datetime.now(UTC))
+    place.receive("1.2.3.4.9")
+    place.catalogue_all()
+    place.catalogue.engine.close_thread()
+    Backups(place.config.node.data).put_back(made.path, datetime.now(UTC))
+    place.reopen()
+    assert place.rebuild(older=True) == Rebuilt(1, 0, 1, ())
+    place.correlator.run_due()
+    assert place.states() == {State.HELD}
+    assert inventory(place).sound
+
+
+def test_a_damaged_backup_is_passed_over(place: Place) -> None:
+    data, now = place.config.node.data, datetime.now(UTC)
+    good = Backups(data).make(now - timedelta(hours=2))
+    bad = Backups(data).make(now - timedelta(hours=1))
+    with bad.path.open("r+b") as file:
+        file.write(b"garbage!" * 8192)
+    assert Backups(data).newest_sound() == made_again(good)
+    with pytest.raises(InvalidData):
+        Backups(data).put_back(bad.path, now)
+    assert {line.delivery.state for line in place.review.listed([], None, None)} == {State.READY}
 
 
 def test_an_hl7_message_is_read_again_and_comes_again_without_effect(place: Place) -> None:
@@ -250,6 +350,6 @@ def test_a_database_cut_to_nothing_is_no_new_one_and_its_log_is_set_aside_with_i
     with pytest.raises(ConfigurationError, match="database is missing or empty"):
         Node(place.config, SystemClock())
     assert (data / "router.db-wal").read_bytes() == log
-    set_aside_damaged(data, SystemClock().now())
+    assert mend(data, SystemClock().now()) is None
     assert [path.read_bytes() for path in data.glob("router.db-wal.damaged-*")] == [log]
     assert not (data / "router.db").exists()

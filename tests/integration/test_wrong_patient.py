@@ -15,7 +15,7 @@ from mixups import EXCLUDED, PEOPLE, Happening, Image, Json, Pause, Pdf, history
 from router.config import Config, parse
 from router.flow import correlator
 from router.flow.references import References
-from router.model import Channel
+from router.model import Channel, Header, InstanceUids, Patient, SeriesFacts
 from router.states import State
 
 
@@ -165,6 +165,36 @@ def test_an_exam_id_that_was_another_patients_meanwhile_takes_no_pdf_of_that_one
     meanwhile = person(0, 0, exam_id="V1", minute=2)
     node, _ = bring(tmp_path, first, meanwhile, last, Pdf("r0", 0, "\n%of 0"))
     assert not node.cloud.reports
+
+
+def picture(number: int, study: int) -> Image:
+    """An image of this person, in the study that exam `study` is of."""
+    uid, patient = f"1.2.{study}", PEOPLE[number]
+    facts = SeriesFacts("CT", "1.2.840.10008.5.1.4.1.1.2", image_type=("ORIGINAL", "PRIMARY", "AXIAL"))
+    dicom = Patient(patient.patient_id, patient.name, patient.birth_date, patient.sex)
+    uids = InstanceUids(uid, f"{uid}.1", f"{uid}.1.1")
+    return Image(
+        number, Header(uids, facts.sop_class_uid, "1.2.840.10008.1.2.1", dicom, study_date="20260302", facts=facts)
+    )
+
+
+STRANGER = person(0, 0, exam_id="V1", studies=("1.2.1",), minute=1)
+RIGHT = person(1, 1, minute=2)
+
+
+@pytest.mark.parametrize("happenings", [
+    (STRANGER, Pdf("r1", 1, "A1001\n%of 1"), Pdf("r0", 0, "A1000 V1\n%of 0"), RIGHT),
+    (RIGHT, STRANGER, Pdf("r0", 0, "\n%of 0")),
+])  # fmt: skip
+def test_images_that_say_whose_the_exam_is_do_not_say_whose_the_pdf_is(
+    tmp_path: Path, happenings: tuple[Happening, ...]
+) -> None:
+    node, _ = bring(tmp_path, picture(1, 1), *happenings)
+    assert not node.cloud.reports
+    found = node.delivery("V1", Channel.REPORT)
+    assert found is not None
+    assert (found.state, found.held_by) == (State.HELD, "pdf")
+    assert "names another patient" in found.error
 
 
 @pytest.mark.torture

@@ -25,6 +25,7 @@ from router.states import State
 IN_FLIGHT = 2  # the destination's associations
 AT_ONCE = IN_FLIGHT + 2 * LEDGER_BATCH  # what a kill may have sent again
 _DRAIN = 30.0
+_LOOK = 1.3  # seconds in which a node looks at its clock at least once
 
 
 class Breach(Exception):
@@ -121,15 +122,18 @@ def locked_database(scene: Scene) -> None:
 
 
 def jumping_clock(scene: Scene) -> None:
-    """The node's clock jumps up to two days to and fro, then goes right again; the node may be killed meanwhile."""
+    """The node's clock jumps up to two days to and fro, then goes right again; the node may be killed meanwhile.
+
+    It goes wrong for longer than a second each time: the node does not see what comes and goes between two looks.
+    """
     for _ in range(scene.dice.randint(1, 3)):
         scene.pause(0.6)
         set_clock(scene.site, scene.dice.choice((-1, 1)) * scene.dice.choice((30, 900, 7200, 172_800)))
         scene.happened("clock jumped")
+        time.sleep(_LOOK)
         if scene.dice.random() < 0.3:
             scene.kill_node()
             scene.revive()
-    scene.pause(0.8)
     set_clock(scene.site, 0)
 
 

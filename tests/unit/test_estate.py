@@ -45,11 +45,15 @@ def test_what_only_the_journal_of_a_dead_node_holds_is_taken_over_too(
 ) -> None:
     monkeypatch.setattr(journal, "_QUIET", 5.0)
     monkeypatch.setattr(journal, "_LONGEST", 5.0)
-    sink = IncomingFolder(tmp_path / "worker", 0, SEGMENT_BYTES)
-    segment = tmp_path / "worker" / "0.journal"
-    wait_until(lambda: acknowledged(sink, b"journal") and segment.exists() and b"journal" in segment.read_bytes())
+    worker = tmp_path / "worker"
+    sink = IncomingFolder(worker, 0, 2 * SEGMENT_BYTES)  # with no other segment free, it would be filed at once
+    wait_until(lambda: [path.stat().st_size for path in worker.glob("*.journal")] == [SEGMENT_BYTES] * 2)
+    wait_until(
+        lambda: acknowledged(sink, b"journal") and any(b"journal" in p.read_bytes() for p in worker.glob("*.journal"))
+    )
     (incoming / "dead" / "2").mkdir()
-    (incoming / "dead" / "2" / "0.journal").write_bytes(segment.read_bytes())
+    for segment in worker.glob("*.journal"):
+        (incoming / "dead" / "2" / segment.name).write_bytes(segment.read_bytes())
     sink.close()
     Estate(incoming, "alive").take_over("dead")
     assert {path.read_bytes() for path in Incoming(incoming / "alive").files(10)} == {b"kept", b"journal"}

@@ -37,7 +37,19 @@ def stamped(launch: ModuleType, extras: str) -> None:
 
 
 def test_every_command_is_a_link_to_the_launcher() -> None:
-    for name in ("demo", "test", "check", "run", "queue", "keys", "platform", "validate", "verify"):
+    for name in [
+        "demo",
+        "test",
+        "check",
+        "run",
+        "queue",
+        "keys",
+        "platform",
+        "validate",
+        "verify",
+        "backup",
+        "quarantine",
+    ]:
         link = SCRIPTS / name
         assert link.is_symlink()
         assert os.access(link, os.X_OK)

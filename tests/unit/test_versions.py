@@ -1,5 +1,6 @@
 """Which version of an exam JSON counts, and which PDF belongs to it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from router.correlate.versions import JsonVersion, PdfVersion, is_later, pdf_for, successive, withdrawn
+from router.correlate.versions import JsonVersion, PdfVersion, is_later, of_patient, pdf_for, successive, withdrawn
 
 T = datetime(2026, 3, 2, 8, tzinfo=UTC)
 
@@ -211,3 +212,11 @@ def test_what_counted_is_a_chain_in_order_of_arrival_from_the_first(taken: list[
 @given(_VERSIONS, _VERSIONS)
 def test_of_two_versions_at_least_one_replaces_the_other(one: JsonVersion, other: JsonVersion) -> None:
     assert is_later(one, other) or is_later(other, one)
+
+
+def test_of_an_exam_with_versions_of_two_patients_only_pdfs_that_name_the_right_one_or_are_confirmed_serve() -> None:
+    named, other, silent, said = (
+        replace(pdf(n), named=frozenset(words)) for n, words in enumerate([{"A1", "王五"}, {"A2"}, set(), {"A2"}])
+    )
+    found = of_patient([named, other, silent, replace(said, confirmed=7)], frozenset({"A1", "张三"}))
+    assert [bool(one.doubt) for one in found] == [False, True, True, False]

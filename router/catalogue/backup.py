@@ -1,0 +1,169 @@
+"""Copies of SQLite's database in data/backup/, made while the node works, and what a lost one is put back from.
+
+A copy is one snapshot: a read transaction is held while it is made, so writers go on and the copy need not start again.
+It counts only after SQLite's own check has passed and it is durable.
+"""
+
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from router.errors import IntegrityError, InvalidData, TransientError
+
+DATABASE = "router.db"
+_PAGES = 64
+_PAUSE_SECONDS = 0.001
+_STAMP = "%Y%m%dT%H%M%SZ"
+_MODES = 0o700, 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A copy; `at` is the instant whose state it holds, `size` in bytes."""
+
+    path: Path
+    at: datetime
+    size: int
+
+
+class Stopped(Exception):  # not an error: the node stops
+    """The copy was given up."""
+
+
+class Backups:
+    """data/backup/: `router-<when>.db`."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._folder = data / "backup"
+
+    def listed(self) -> list[Backup]:
+        """The copies, the newest first."""
+        found = []
+        for path in self._folder.glob("router-*.db"):
+            try:
+                at = datetime.strptime(path.stem.removeprefix("router-"), _STAMP).replace(tzinfo=UTC)
+            except ValueError:
+                continue
+            found.append(Backup(path, at, path.stat().st_size))
+        return sorted(found, key=lambda backup: backup.at, reverse=True)
+
+    def make(self, now: datetime, stop: Callable[[], bool] = lambda: False, *, spare: int = 0) -> Backup:
+        """Copy the database. TransientError when that would leave less than `spare` bytes, IntegrityError when the copy
+        does not pass the check, Stopped when `stop` said so."""
+        database = self._data / DATABASE
+        size = database.stat().st_size
+        if shutil.disk_usage(self._data).free - size < spare:
+            raise TransientError("no room for a backup of the database", hint="make room on the data folder's volume")
+        self._folder.mkdir(mode=_MODES[0], exist_ok=True)
+        part = self._folder / "router.db.part"
+        part.unlink(missing_ok=True)
+        part.touch(mode=_MODES[1])
+        try:
+            _copy(database, part, stop)
+            if not sound(part):
+                raise IntegrityError("the database's copy does not pass SQLite's check", hint="run verify --rebuild")
+            target = self._folder / f"router-{now:{_STAMP}}.db"
+            _settle(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+        return Backup(target, now, target.stat().st_size)
+
+    def prune(self, hourly: int, daily: int) -> int:
+        """Remove what need not be kept; how many."""
+        listed = self.listed()
+        keep = kept([backup.at for backup in listed], hourly, daily)
+        gone = [backup for backup in listed if backup.at not in keep]
+        for backup in gone:
+            backup.path.unlink(missing_ok=True)
+        return len(gone)
+
+    def newest_sound(self) -> Backup | None:
+        """The newest copy that passes SQLite's check."""
+        return next((backup for backup in self.listed() if sound(backup.path)), None)
+
+    def put_back(self, backup: Path, now: datetime) -> None:
+        """Make the copy the database; the former one is set aside. The node must be stopped. InvalidData when it is not
+        sound."""
+        if not sound(backup):
+            raise InvalidData("this is not a sound copy of the database", hint="see `backup list`")
+        part = self._data / f"{DATABASE}.part"
+        shutil.copyfile(backup, part)
+        part.chmod(_MODES[1])
+        set_aside(self._data, now, "before-restore")
+        _settle(part, self._data / DATABASE)
+
+
+def kept(times: Collection[datetime], hourly: int, daily: int) -> frozenset[datetime]:
+    """The newest `hourly` ones, and the newest of each of the last `daily` days that have one."""
+    newest = sorted(times, reverse=True)
+    days: dict[date, datetime] = {}
+    for at in newest:
+        days.setdefault(at.date(), at)
+    return frozenset([*newest[:hourly], *list(days.values())[:daily]])
+
+
+def mend(data: Path, now: datetime) -> Backup | None:
+    """With the node stopped: set a damaged database aside, and where there is none take the newest sound backup.
+
+    The backup that was taken; None when the database was sound, or there is none, so that a new one will be made.
+    """
+    path = data / DATABASE
+    if path.exists() and sound(path):
+        return None
+    set_aside(data, now, "damaged")  # its log, too: it belongs to no other file
+    backup = Backups(data).newest_sound()
+    if backup is not None:
+        Backups(data).put_back(backup.path, now)
+    return backup
+
+
+def set_aside(data: Path, now: datetime, why: str) -> None:
+    """Rename SQLite's files, those that are there."""
+    for suffix in ("-wal", "-shm", ""):
+        file = data / f"{DATABASE}{suffix}"
+        if file.exists():
+            file.rename(data / f"{DATABASE}{suffix}.{why}-{now:%Y%m%dT%H%M%S}")
+
+
+def sound(path: Path) -> bool:
+    """Whether the file is a database of ours and passes SQLite's own check."""
+    if not path.is_file() or not path.stat().st_size:  # SQLite would drop the log of an empty one
+        return False
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            checked: Sequence[object] = connection.execute("PRAGMA quick_check(1)").fetchall()
+            return checked == [("ok",)] and bool(connection.execute("SELECT version FROM schema").fetchall())
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _copy(source: Path, target: Path, stop: Callable[[], bool]) -> None:
+    def breathe(_status: int, _remaining: int, _total: int) -> None:
+        if stop():
+            raise Stopped
+        time.sleep(_PAUSE_SECONDS)
+
+    with closing(sqlite3.connect(source, isolation_level=None)) as old, closing(sqlite3.connect(target)) as new:
+        new.execute("PRAGMA synchronous = OFF")  # it is made durable as a whole
+        old.execute("BEGIN")
+        old.execute("SELECT version FROM schema").fetchall()
+        old.backup(new, pages=_PAGES, progress=breathe)
+
+
+def _settle(part: Path, target: Path) -> None:
+    """Make the file and its new name durable."""
+    for path in (part, part.parent):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        if path == part:
+            part.replace(target)

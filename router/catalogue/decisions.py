@@ -1,0 +1,113 @@
+"""What people have decided about exams: doubts they settled, numbers of one patient, studies kept apart."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from router.catalogue.dialect import Engine
+from router.catalogue.tables import Alias as Row
+from router.catalogue.tables import Delivery, Disagreement, Exam, ExamStudy, Parted, Study, StudyIdentity
+from router.correlate.alias import classes
+from router.states import State
+
+_OPEN = [state for state in State if state not in (State.DELIVERED, State.CANCELLED)]
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """Two numbers of one patient; who said so, when and why."""
+
+    old: str
+    new: str
+    why: str
+    who: str
+    at: datetime
+
+
+class Decisions:
+    """Kept for ever: no evaluation changes what a person decided."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    # -- doubts
+
+    def unsettled(self, exam: int, found: Mapping[str, str], now: datetime) -> list[str]:
+        """Keep which disagreements stand (text by digest of what was compared); the texts nobody has settled."""
+        mine = Disagreement.exam == exam
+        columns = (Disagreement.digest, Disagreement.who)
+        known = dict(self._engine.run(Disagreement.select(*columns).where(mine).tuples()))
+        gone = [digest for digest, who in known.items() if not who and digest not in found]
+        new = [{"exam": exam, "digest": d, "text": t, "at": now} for d, t in found.items() if d not in known]
+        if gone or new:
+            with self._engine.write():
+                self._engine.run(Disagreement.delete().where(mine & Disagreement.digest.in_(gone)))
+                if new:
+                    self._engine.run(Disagreement.insert_many(new).on_conflict_ignore())
+        return list(dict.fromkeys(text for digest, text in found.items() if not known.get(digest)))
+
+    def settle(self, exam: int, why: str, who: str, now: datetime) -> list[str]:
+        """Settle the disagreements of the exam that stand; their texts."""
+        mine = (Disagreement.exam == exam) & (Disagreement.who == "")
+        with self._engine.write():
+            texts = [row[0] for row in self._engine.run(Disagreement.select(Disagreement.text).where(mine).tuples())]
+            self._engine.run(Disagreement.update(who=who, why=why, at=now).where(mine))
+        return list(dict.fromkeys(texts))
+
+    # -- numbers of one patient
+
+    def classes(self) -> Mapping[str, str]:
+        """Each number with an alias, and the number that stands for all of its patient's."""
+        return classes(self._engine.run(Row.select(Row.old, Row.new).order_by(Row.old, Row.new).tuples()))
+
+    def aliases(self) -> list[Alias]:
+        """All of them."""
+        rows: Any = self._engine.run(Row.select().order_by(Row.at))
+        return [Alias(row.old, row.new, row.why, row.who, row.at) for row in rows]
+
+    def alias(self, alias: Alias) -> bool:
+        """Enter it; False when these two are known as one patient's."""
+        known = self.classes()
+        if alias.old in known and known[alias.old] == known.get(alias.new):
+            return False
+        row = {"old": alias.old, "new": alias.new, "why": alias.why, "who": alias.who, "at": alias.at}
+        with self._engine.write():
+            self._engine.run(Row.insert(row).on_conflict_ignore())
+        return True
+
+    def unalias(self, old: str, new: str) -> bool:
+        """Take an alias back; False when there is none of these two."""
+        same = ((Row.old == old) & (Row.new == new)) | ((Row.old == new) & (Row.new == old))
+        with self._engine.write():
+            return bool(self._engine.run(Row.delete().where(same)))
+
+    def affected(self, numbers: Iterable[str]) -> list[int]:
+        """Exams that patient numbers may decide about: those not delivered, and those that bear one of these."""
+        bearing: Any = Exam.patient_id == ""
+        seen: Any = StudyIdentity.patient_id == ""
+        for number in numbers:  # prefixes and padding are stripped when numbers are compared
+            bearing, seen = bearing | Exam.patient_id.contains(number), seen | StudyIdentity.patient_id.contains(number)
+        studies = Study.select(Study.uid).join(StudyIdentity).where(seen)
+        linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(studies))
+        open_ = Delivery.select(Delivery.exam).where(Delivery.state.in_(_OPEN))
+        where = bearing | Exam.id.in_(linked) | Exam.id.in_(open_)
+        return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(where).tuples())]
+
+    # -- studies
+
+    def parted(self, exam: int) -> frozenset[str]:
+        """The studies that a person keeps apart from the exam, whatever names them."""
+        return frozenset(
+            r[0] for r in self._engine.run(Parted.select(Parted.study_uid).where(Parted.exam == exam).tuples())
+        )
+
+    def part(self, exam: int, study_uid: str) -> None:
+        """Keep a study apart from an exam."""
+        with self._engine.write():
+            self._engine.run(Parted.insert(exam=exam, study_uid=study_uid).on_conflict_ignore())
+
+    def unpart(self, exam: int, study_uid: str) -> None:
+        """Let the study join again."""
+        with self._engine.write():
+            self._engine.run(Parted.delete().where((Parted.exam == exam) & (Parted.study_uid == study_uid)))

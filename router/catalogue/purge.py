@@ -1,0 +1,195 @@
+"""What may go: studies whose exams are all done with, studies without an exam, and rows older than the audit.
+
+Each transaction is small, so that nobody waits for a purge. Rows change first and name the files that are to go
+(`Removal`), then the files go, then their names: after a crash `removals` gives what is still to be removed.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from peewee import JOIN, fn
+
+from router.catalogue.dialect import Engine
+from router.catalogue.ledger import Fate
+from router.catalogue.tables import (
+    CommitmentItem,
+    Delivery,
+    EventRow,
+    Exam,
+    ExamStudy,
+    Facts,
+    Instance,
+    Ledger,
+    Reference,
+    Removal,
+    Study,
+    StudyAccession,
+    StudyIdentity,
+)
+from router.events import Event, Journal, Kind
+from router.model import InstanceUids
+from router.states import CLOSED
+
+BATCH = 200
+_PARTLY = "part of it was purged before an exam named it: have the PACS send it again"
+
+
+@dataclass(frozen=True, slots=True)
+class Old:
+    """A study that may go as a whole; `named` by an exam, which keeps its rows."""
+
+    study: int
+    uid: str
+    named: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Files to be removed, by instance and version; `number` is how to say that they are gone."""
+
+    number: int
+    instances: Sequence[tuple[InstanceUids, int]]
+
+
+class Purge:
+    """The rows' side of retention."""
+
+    def __init__(self, engine: Engine, journal: Journal) -> None:
+        self._engine = engine
+        self._journal = journal
+
+    def delivered(self, before: datetime, now: datetime, limit: int) -> list[Old]:
+        """Studies all of whose exams have been closed since before `before`, those received first coming first."""
+        return self._old(_done(before, now), before, limit, named=True)
+
+    def unmatched(self, before: datetime, limit: int) -> list[Old]:
+        """Studies that no exam names, last received before `before`, in the order in which they came."""
+        return self._old(~fn.EXISTS(_links()), before, limit, named=False)
+
+    def _old(self, condition: Any, before: datetime, limit: int, *, named: bool) -> list[Old]:
+        here = Study.purged.is_null() & (Study.last_received < before)
+        query = Study.select(Study.id, Study.uid).where(here & condition).order_by(Study.last_received).limit(limit)
+        return [Old(number, uid, named) for number, uid in self._engine.run(query.tuples())]
+
+    def take(self, old: Old, before: datetime, now: datetime) -> Files | None:
+        """Strike the next files of the study from the rows; None when it is finished, or is not to go any more."""
+        condition = _done(before, now) if old.named else ~fn.EXISTS(_links())
+        with self._engine.write():
+            mine = (Study.id == old.study) & Study.purged.is_null() & (Study.last_received < before)
+            # An update that changes nothing locks the row: who adds to the study waits, or was first.
+            if not self._engine.run(Study.update(last_received=Study.last_received).where(mine & condition)):
+                return None
+            return self._strike(old, now)
+
+    def _strike(self, old: Old, now: datetime) -> Files | None:
+        here = (Instance.study == old.study) & Instance.purged.is_null()
+        columns = (Instance.id, Instance.series_uid, Instance.sop_uid, Instance.version)
+        rows = self._engine.run(Instance.select(*columns).where(here).order_by(Instance.id).limit(BATCH).tuples())
+        keys = [row[0] for row in rows]
+        keeps = old.named or self._has_ledger(old.study)
+        if keeps:
+            self._engine.run(Instance.update(purged=now).where(Instance.id.in_(keys)))
+        else:
+            self._engine.run(Reference.delete().where(Reference.instance.in_(keys)))
+            self._engine.run(Instance.delete().where(Instance.id.in_(keys)))
+        if len(keys) < BATCH:
+            self._finish(old, now, keeps=keeps)
+        elif not old.named:
+            self._engine.run(Study.update(doubt=_PARTLY).where(Study.id == old.study))
+        files = json.dumps([row[1:] for row in rows])
+        number = self._engine.run(Removal.insert(study_uid=old.uid, files=files))
+        return _files(number, old.uid, files)
+
+    def _has_ledger(self, study: int) -> bool:
+        query = Ledger.select(Ledger.id).join(Instance).where(Instance.study == study).limit(1)
+        return bool(self._engine.run(query.tuples()))
+
+    def _finish(self, old: Old, now: datetime, *, keeps: bool) -> None:
+        if keeps:
+            self._engine.run(Study.update(purged=now).where(Study.id == old.study))
+        else:
+            self._drop_studies([old.study])
+        why = "everything of its exams is done" if old.named else "no exam named it"
+        self._journal.record(Event(now, Kind.PURGED, f"the images are removed: {why}", study_uid=old.uid))
+
+    def _drop_studies(self, studies: Sequence[int]) -> None:
+        for table in (Facts, StudyIdentity, StudyAccession):
+            self._engine.run(table.delete().where(table.study.in_(list(studies))))
+        self._engine.run(Study.delete().where(Study.id.in_(list(studies))))
+
+    # -- files
+
+    def removals(self) -> list[Files]:
+        """What a former life did not come to remove. Files that have rows again since are left out."""
+        rows = self._engine.run(Removal.select(Removal.id, Removal.study_uid, Removal.files).tuples())
+        return [self._unneeded(_files(*row)) for row in rows]
+
+    def _unneeded(self, files: Files) -> Files:
+        sops = [uids.sop for uids, _ in files.instances]
+        query = Instance.select(Study.uid, Instance.sop_uid, Instance.version).join(Study)
+        here = Instance.sop_uid.in_(sops) & Instance.purged.is_null()
+        needed = set(self._engine.run(query.where(here).tuples()))
+        left = [(uids, version) for uids, version in files.instances if (uids.study, uids.sop, version) not in needed]
+        return Files(files.number, left)
+
+    def removed(self, files: Files) -> None:
+        """The files are gone."""
+        with self._engine.write():
+            self._engine.run(Removal.delete().where(Removal.id == files.number))
+
+    # -- what is older than the audit
+
+    def expire(self, before: datetime) -> int:
+        """Drop a batch of rows that are kept for the audit only: events, and what is known of purged studies."""
+        with self._engine.write():
+            # Their numbers rise with time; by `at` there is no index.
+            first = EventRow.select(EventRow.id, EventRow.at).order_by(EventRow.id).limit(BATCH).tuples()
+            old = [number for number, at in self._engine.run(first) if at < before]
+            self._engine.run(EventRow.delete().where(EventRow.id.in_(old)))
+        return len(old) + self._expire_instances(before)
+
+    def _expire_instances(self, before: datetime) -> int:
+        with self._engine.write():
+            oldest = Study.select(Study.id).where(Study.purged < before).order_by(Study.purged).limit(1).tuples()
+            for (study,) in self._engine.run(oldest):
+                mine = Instance.select(Instance.id).where(Instance.study == study).limit(BATCH).tuples()
+                keys = [row[0] for row in self._engine.run(mine)]
+                self._drop_instances(keys)
+                if len(keys) < BATCH:
+                    self._drop_studies([study])
+                return len(keys) + 1
+        return 0
+
+    def _drop_instances(self, keys: Sequence[int]) -> None:
+        entries = Ledger.select(Ledger.id).where(Ledger.instance.in_(keys))
+        self._engine.run(CommitmentItem.delete().where(CommitmentItem.ledger.in_(entries)))
+        self._engine.run(Ledger.delete().where(Ledger.instance.in_(keys)))
+        self._engine.run(Reference.delete().where(Reference.instance.in_(keys)))
+        self._engine.run(Instance.delete().where(Instance.id.in_(keys)))
+
+
+def _links() -> Any:
+    return ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == Study.uid)
+
+
+def _done(before: datetime, now: datetime) -> Any:
+    """Of a study that an exam names: no exam of it has anything to do, and nothing of it is held or uncommitted."""
+    busy = Delivery.id.is_null() | Delivery.state.not_in(sorted(CLOSED)) | (Delivery.changed >= before)
+    undone = (
+        ExamStudy.select(ExamStudy.exam)
+        .join(Exam)
+        .join(Delivery, JOIN.LEFT_OUTER, on=Delivery.exam == ExamStudy.exam)
+        .where((ExamStudy.study_uid == Study.uid) & (busy | (Exam.check_at <= now)))
+    )
+    open_ = (
+        Ledger.select(Ledger.id).join(Instance)
+        .where((Instance.study == Study.id) & Ledger.state.in_([Fate.HELD, Fate.STORED]))
+    )  # fmt: skip
+    return fn.EXISTS(_links()) & ~fn.EXISTS(undone) & ~fn.EXISTS(open_)
+
+
+def _files(number: int, study: str, files: str) -> Files:
+    return Files(number, [(InstanceUids(study, series, sop), version) for series, sop, version in json.loads(files)])

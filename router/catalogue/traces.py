@@ -1,0 +1,123 @@
+"""What came when and from where: for exams, for studies that no exam has, for files without an exam."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from peewee import fn
+
+from router.catalogue.dialect import Engine
+from router.catalogue.tables import Document, Exam, ExamStudy, Instance, Study, StudyAccession, StudyIdentity
+
+_AT_MOST = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of the drop folder; `name` is its path without ending."""
+
+    kind: str
+    name: str
+    arrived: datetime
+    exam: int | None
+    approved: bool
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What one AE has sent of a study, first to last; versions are counted, too."""
+
+    study_uid: str
+    sending_ae: str
+    instances: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An exam (its own number and ExamId) or a study (its UID), with what keys are compared by.
+
+    `date` is the study's DA; of an exam "", and `came` when it was first known.
+    """
+
+    name: str
+    exam: int | None
+    accessions: frozenset[str]
+    patients: frozenset[str]
+    date: str
+    came: datetime
+
+
+class Traces:
+    """Read for people only."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def files(self, exam: int) -> list[File]:
+        """The files taken for an exam, as they came."""
+        return self._files(Document.exam == exam)
+
+    def unpaired(self, name: str) -> list[File]:
+        """Files of this name, with or without folder and ending, that have no exam."""
+        stem = name.rsplit(".", 1)[0] if name.lower().endswith((".json", ".pdf")) else name
+        named = (Document.stem == stem) | Document.stem.endswith("/" + stem)
+        return self._files(named & Document.exam.is_null())
+
+    def _files(self, where: Any) -> list[File]:
+        rows: Any = self._engine.run(Document.select().where(where).order_by(Document.arrived, Document.id))
+        return [File(r.kind, r.stem, r.arrived, r.exam_id, r.approved, r.stale) for r in rows]
+
+    def next_look(self, exam: int) -> datetime | None:
+        """When the exam is evaluated next, if nothing comes before."""
+        rows: Any = self._engine.run(Exam.select(Exam.check_at).where(Exam.id == exam).tuples())
+        return next((row[0] for row in rows), None)
+
+    def arrivals(self, uids: list[str]) -> list[Arrival]:
+        """Who sent these studies, and when."""
+        columns = (Study.uid, Instance.sending_ae)
+        times = (fn.COUNT(Instance.id), fn.MIN(Instance.received), fn.MAX(Instance.received))
+        query = Instance.select(*columns, *times).join(Study).where(Study.uid.in_(uids)).group_by(*columns)
+        return sorted((Arrival(*row) for row in self._engine.run(query.tuples())), key=lambda a: (a.first, a.study_uid))
+
+    def exam(self, exam: int) -> Neighbour:
+        """The exam as its neighbours see it."""
+        return next(self._exam(row) for row in self._engine.run(Exam.select().where(Exam.id == exam)))
+
+    def study(self, uid: str) -> Neighbour | None:
+        """The study as its neighbours see it; None when it is not here."""
+        return next(iter(self._studies(Study.uid == uid)), None)
+
+    def exams_about(self, since: datetime, until: datetime) -> list[Neighbour]:
+        """The exams that were first known in this time."""
+        query = Exam.select().where(Exam.created.between(since, until)).limit(_AT_MOST)
+        return [self._exam(row) for row in self._engine.run(query)]
+
+    def strays_about(self, since: datetime, until: datetime) -> list[Neighbour]:
+        """The studies of this time that no exam has."""
+        named = ExamStudy.select(ExamStudy.study_uid)
+        return self._studies(Study.last_received.between(since, until) & Study.uid.not_in(named))
+
+    def _exam(self, row: Any) -> Neighbour:
+        keys = frozenset({row.accession_number}), frozenset({row.patient_id})
+        return Neighbour(row.exam_id, row.id, *keys, "", row.created)
+
+    def _studies(self, where: Any) -> list[Neighbour]:
+        columns = (Study.id, Study.uid, Study.study_date, Study.first_received)
+        rows: Any = self._engine.run(Study.select(*columns).where(where).limit(_AT_MOST).tuples())
+        numbers = self._of_studies(StudyAccession.study, StudyAccession.accession_number, where)
+        patients = self._of_studies(StudyIdentity.study, StudyIdentity.patient_id, where)
+        none: frozenset[str] = frozenset()
+        return [
+            Neighbour(uid, None, numbers.get(number, none), patients.get(number, none), date, came)
+            for number, uid, date, came in rows
+        ]
+
+    def _of_studies(self, study: Any, column: Any, where: Any) -> dict[int, frozenset[str]]:
+        found: dict[int, set[str]] = {}
+        query = study.model.select(study, column).join(Study).where(where).tuples()
+        for number, value in self._engine.run(query):
+            found.setdefault(number, set()).add(value)
+        return {number: frozenset(values) for number, values in found.items()}

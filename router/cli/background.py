@@ -1,0 +1,100 @@
+"""What came and what nearly fits, in words and as JSON: the part of a story that is not about deliveries."""
+
+from collections.abc import Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from router.alarms import REMEDY
+from router.catalogue.traces import Arrival, File
+from router.cli.tables import console, local, show
+from router.flow.traces import Background, Candidate, Stray
+
+
+def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo) -> None:
+    """Print what stands behind an exam."""
+    out = console()
+    if found.next_look is not None:
+        out.print(f"  looked at again {local(found.next_look, zone)}, and at once when something comes")
+    for alarm in found.alarms:
+        out.print(f"  alarm {alarm.alarm} since {local(alarm.since, zone)}: {alarm.text}", markup=False)
+        out.print(f"      {REMEDY[alarm.alarm]}", markup=False)
+    files = [(f.kind, f.name, local(f.arrived, zone), _file(f)) for f in found.files]
+    show("Files", ("Kind", "Name", "Came", ""), files)
+    _tell_arrivals(found.arrivals, zone)
+    if found.near:
+        show(
+            "Studies without an exam that nearly fit",
+            ("StudyInstanceUID", "Why"),
+            [(c.name, c.why) for c in found.near],
+        )
+        out.print("  `queue link EXAM STUDY --why ...` joins one of them by hand")
+    elif waits_for_images:
+        out.print("  no study without an exam comes near it: see in the PACS whether it was routed to this node")
+
+
+def tell_stray(stray: Stray, zone: ZoneInfo) -> None:
+    """Print the story of a study that no exam has."""
+    out = console()
+    out.print(f"[bold]Study {stray.study_uid}[/bold]: no exam lists it, and none has its accession number and patient")
+    _tell_arrivals(stray.arrivals, zone)
+    out.print("  it is kept and not sent: it waits for the exam JSON that lists it")
+    if stray.near:
+        show("Exams that nearly fit", ("ExamId 检查记录ID", "Why"), [(c.name, c.why) for c in stray.near])
+        out.print(f"  `queue link EXAM {stray.study_uid} --why ...` joins it by hand; or have the data corrected")
+    else:
+        out.print("  no exam comes near it; a prior or an unreported study stays so")
+    show("Events", ("When", "What", "", "Who"), [(local(e.at, zone), str(e.kind), e.text, e.who) for e in stray.events])
+
+
+def tell_unpaired(file: File, zone: ZoneInfo) -> None:
+    """Print the story of a file without an exam."""
+    out = console()
+    out.print(f"[bold]File {file.name}.{file.kind}[/bold]: taken {local(file.arrived, zone)}, it has no exam yet")
+    out.print(
+        f"  it waits for the exam JSON of the same name ({file.name}.json), or one that `name_pattern` finds in it"
+    )
+
+
+def background_json(found: Background) -> dict[str, Any]:
+    """The same, for a program."""
+    return {
+        "next_look": found.next_look.isoformat() if found.next_look else None,
+        "alarms": [{"alarm": a.alarm, "since": a.since.isoformat(), "text": a.text} for a in found.alarms],
+        "files": [file_json(f) for f in found.files],
+        "arrivals": _arrivals_json(found.arrivals),
+        "near": _near_json(found.near),
+    }
+
+
+def stray_json(stray: Stray) -> dict[str, Any]:
+    """A study that no exam has."""
+    return {"study": stray.study_uid, "arrivals": _arrivals_json(stray.arrivals), "near": _near_json(stray.near)}
+
+
+def file_json(file: File) -> dict[str, Any]:
+    """A file."""
+    arrived = file.arrived.isoformat()
+    return {"kind": file.kind, "name": file.name, "arrived": arrived, "approved": file.approved, "stale": file.stale}
+
+
+def _arrivals_json(found: Sequence[Arrival]) -> list[dict[str, Any]]:
+    return [
+        {"study": a.study_uid, "ae": a.sending_ae, "instances": a.instances, "first": a.first.isoformat(),
+         "last": a.last.isoformat()}
+        for a in found
+    ]  # fmt: skip
+
+
+def _near_json(found: Sequence[Candidate]) -> list[dict[str, str]]:
+    return [{"name": one.name, "why": one.why} for one in found]
+
+
+def _tell_arrivals(found: Sequence[Arrival], zone: ZoneInfo) -> None:
+    rows = [(a.study_uid, a.sending_ae, str(a.instances), local(a.first, zone), local(a.last, zone)) for a in found]
+    show("Images that came", ("StudyInstanceUID", "From AE", "Instances", "First", "Last"), rows)
+
+
+def _file(file: File) -> str:
+    if file.stale:
+        return "older than what was known: changes nothing"
+    return "approved" if file.approved else "not approved" if file.kind == "json" else ""

@@ -1,0 +1,135 @@
+"""`queue resolve`, `alias`, `link`, `unlink`: what a person decides about exams and their patients."""
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from router.catalogue import open_catalogue
+from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.tables import local, show
+from router.clock import SystemClock
+from router.config import load
+from router.events import Journal
+from router.flow.decisions import Decisions, Verdict
+
+_why = click.option("--why", default="", help="The reason; it is kept in the events.")
+_who = click.option("--who", default=getpass.getuser, help="Who decides; the account's name if it is left out.")
+
+
+@contextmanager
+def _decisions(config_file: Path) -> Iterator[Decisions]:
+    config = load(config_file)
+    require_node(config)
+    journal = Journal()
+    catalogue = open_catalogue(config.database.url, config.node.data, journal)
+    try:
+        yield Decisions(config.identity, catalogue, journal, SystemClock())
+    finally:
+        catalogue.engine.close_thread()
+
+
+def _verdict(who: str, why: str) -> Verdict:
+    if not why.strip():
+        raise click.UsageError("--why: say why; it is kept in the events")
+    return Verdict(who, why)
+
+
+@click.command("resolve")
+@click.argument("exam")
+@_why
+@_who
+@config_option
+@json_option
+def resolve(exam: str, why: str, who: str, config_file: Path, as_json: bool) -> None:
+    """Settle an identity doubt: report and images of EXAM (an ExamId or a delivery's id) are of one patient.
+
+    What differs now is settled for ever; what contradicts later in another way is a doubt again.
+    """
+    verdict = _verdict(who, why)
+    with _decisions(config_file) as decisions:
+        settled = decisions.resolve(exam, verdict)
+    if as_json:
+        print_json({"settled": settled})
+        return
+    for text in settled:
+        click.echo(f"settled: {text}")
+
+
+@click.command("alias")
+@click.argument("old", required=False)
+@click.argument("new", required=False)
+@click.option("--list", "listing", is_flag=True, help="Show what is known.")
+@click.option("--remove", is_flag=True, help="Take it back.")
+@_why
+@_who
+@config_option
+@json_option
+def alias(
+    old: str | None, new: str | None, listing: bool, remove: bool, why: str, who: str, config_file: Path, as_json: bool
+) -> None:
+    """Two patient numbers are of one patient (merged patients): OLD and NEW agree from now on, in every exam."""
+    if listing:
+        _list(config_file, as_json)
+        return
+    if old is None or new is None:
+        raise click.UsageError("name two patient numbers, or use --list")
+    verdict = _verdict(who, why)
+    with _decisions(config_file) as decisions:
+        exams = (decisions.unalias if remove else decisions.alias)(old, new, verdict)
+    if as_json:
+        print_json({"exams": exams})
+        return
+    click.echo(f"alias: {exams} exam(s) are evaluated anew")
+
+
+def _list(config_file: Path, as_json: bool) -> None:
+    with _decisions(config_file) as decisions:
+        known = decisions.aliases()
+    if as_json:
+        print_json([{"old": a.old, "new": a.new, "why": a.why, "who": a.who, "at": a.at.isoformat()} for a in known])
+        return
+    zone = load(config_file).node.timezone
+    show("", ("Old", "New", "Why", "Who", "When"), [(a.old, a.new, a.why, a.who, local(a.at, zone)) for a in known])
+
+
+@click.command("link")
+@click.argument("exam")
+@click.argument("study")
+@_why
+@_who
+@config_option
+@json_option
+def link(exam: str, study: str, why: str, who: str, config_file: Path, as_json: bool) -> None:
+    """Join STUDY (a StudyInstanceUID, here or still to come) to EXAM by hand; identity is still checked."""
+    verdict = _verdict(who, why)
+    with _decisions(config_file) as decisions:
+        number = decisions.link(exam, study, verdict)
+    _answer("joined to", number, study, as_json)
+
+
+@click.command("unlink")
+@click.argument("exam")
+@click.argument("study")
+@_why
+@_who
+@config_option
+@json_option
+def unlink(exam: str, study: str, why: str, who: str, config_file: Path, as_json: bool) -> None:
+    """Keep STUDY apart from EXAM, whatever names it, until it is linked again."""
+    verdict = _verdict(who, why)
+    with _decisions(config_file) as decisions:
+        number = decisions.unlink(exam, study, verdict)
+    _answer("kept apart from", number, study, as_json)
+
+
+def _answer(done: str, exam: int, study: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"exam": exam, "study": study})
+        return
+    click.echo(f"study {study} {done} exam {exam}")
+
+
+COMMANDS = (resolve, alias, link, unlink)

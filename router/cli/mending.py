@@ -1,0 +1,56 @@
+"""What `verify --rebuild` and `backup restore` share: work on a stopped node's data folder."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import track
+
+from router.catalogue import open_catalogue
+from router.clock import SystemClock
+from router.config import Config
+from router.events import Journal
+from router.flow.rebuild import Rebuild, Rebuilt
+from router.flow.rules import rulebook
+from router.storage import open_storage
+from router.storage.lock import lock
+
+
+@contextmanager
+def stopped(config: Config) -> Iterator[None]:
+    """Keep the node from starting; ConfigurationError when it runs."""
+    open_storage(config.node.data, config.node.owner)
+    held = lock(config.node.data / "incoming" / config.node.owner, config.node.owner)
+    try:
+        yield
+    finally:
+        os.close(held)
+
+
+def rebuild_rows(config: Config, *, older: bool) -> Rebuilt:
+    """Give rows to every file that has none; `older`: the database is a backup."""
+    storage, journal = open_storage(config.node.data, config.node.owner), Journal()
+    catalogue = open_catalogue(config.database.url, config.node.data, journal)
+    book = rulebook(config.series)
+    try:
+        return Rebuild(config, catalogue, storage, book, journal, SystemClock(), older=older).run(progress)
+    finally:
+        catalogue.engine.close_thread()
+
+
+def progress(paths: Iterable[Path]) -> Iterator[Path]:
+    """A bar on a terminal's stderr."""
+    yield from track(list(paths), "Reading", console=Console(stderr=True), disable=not sys.stderr.isatty())
+
+
+def tell_rebuilt(rebuilt: Rebuilt) -> None:
+    """What became of it, in words."""
+    click.echo(f"rebuilt: {rebuilt.instances} instance(s), {rebuilt.documents} document(s) got rows")
+    if rebuilt.held:
+        click.echo(f"{rebuilt.held} delivery(s) whose ledger is lost are held until they are released")
+    for name in rebuilt.unreadable:
+        click.echo(f"cannot be read: {name}")

@@ -1,0 +1,77 @@
+"""`quarantine`: what was received and cannot be filed, until a person decides."""
+
+from pathlib import Path
+
+import click
+
+from router.catalogue import open_catalogue
+from router.cli.options import config_option, json_option, print_json, require_node
+from router.clock import SystemClock
+from router.config import Config, load
+from router.errors import InvalidData
+from router.events import Event, Journal, Kind
+from router.storage.quarantine import Kept, Quarantine
+
+
+@click.group("quarantine")
+def command() -> None:
+    """What was received and cannot be filed; it stays until you delete it.
+
+    A file that was mended is sent to the node again by DICOM, or dropped again, as any other.
+    """
+
+
+@command.command("list")
+@config_option
+@json_option
+def listed(config_file: Path, as_json: bool) -> None:
+    """Everything in it, the oldest first."""
+    found = _quarantine(load(config_file)).listed()
+    if as_json:
+        print_json([{"name": one.name, "reason": one.reason, "bytes": one.size} for one in found])
+        return
+    for one in found:
+        click.echo(f"{one.name}  {one.size} bytes: {one.reason}")
+
+
+@command.command("show")
+@config_option
+@click.argument("name")
+def show(config_file: Path, name: str) -> None:
+    """Why it is there, and its files."""
+    one = _named(_quarantine(load(config_file)), name)
+    click.echo(one.reason)
+    for path in one.files:
+        click.echo(str(path))
+
+
+@command.command("delete")
+@config_option
+@click.argument("names", nargs=-1, required=True)
+@click.option("--why", required=True, help="The reason, for the history.")
+def delete(config_file: Path, names: tuple[str, ...], why: str) -> None:
+    """Remove it for good."""
+    config = load(config_file)
+    require_node(config)
+    quarantine, journal = _quarantine(config), Journal()
+    chosen = [_named(quarantine, name) for name in names]
+    catalogue = open_catalogue(config.database.url, config.node.data, journal)
+    try:
+        for one in chosen:
+            quarantine.delete(one)
+            text = f"deleted from quarantine: {one.name}: {why}"
+            journal.record(Event(SystemClock().now(), Kind.PURGED, text, "person"))
+    finally:
+        catalogue.engine.close_thread()
+    click.echo(f"{len(chosen)} deleted")
+
+
+def _quarantine(config: Config) -> Quarantine:
+    return Quarantine(config.node.data / "quarantine")
+
+
+def _named(quarantine: Quarantine, name: str) -> Kept:
+    for one in quarantine.listed():
+        if one.name == name:
+            return one
+    raise InvalidData("nothing of that name is in quarantine", hint="see `quarantine list`")

@@ -1,0 +1,134 @@
+"""What a person decides about exams: a doubt settled, numbers of one patient, studies joined or kept apart.
+
+Each is an event with name and reason, and has the exams evaluated at once. InvalidData when there is nothing to decide.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from router.catalogue import Catalogue
+from router.catalogue.decisions import Alias
+from router.clock import Clock
+from router.config import Identity
+from router.correlate.identity import stripped
+from router.correlate.join import JoinedBy
+from router.errors import InvalidData
+from router.events import Event, Journal, Kind
+from router.exam.identifiers import uid_ok
+from router.flow.joining import identity_policy
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Who decides, and why."""
+
+    who: str
+    why: str
+
+
+class Decisions:
+    """The decisions, as the command line asks for them."""
+
+    def __init__(self, identity: Identity, catalogue: Catalogue, journal: Journal, clock: Clock) -> None:
+        self._identity = identity
+        self._catalogue = catalogue
+        self._journal = journal
+        self._clock = clock
+
+    def resolve(self, name: str, verdict: Verdict) -> list[str]:
+        """Report and images are of one patient, whatever differs now; what was settled."""
+        exam, now = self._exam(name), self._clock.now()
+        with self._catalogue.engine.write():
+            settled = self._catalogue.decisions.settle(exam, verdict.why, verdict.who, now)
+            if settled:
+                self._tell([exam], f"identity settled: {verdict.why} ({'; '.join(settled)})", verdict, exam=exam)
+        if not settled:
+            doubt = self._catalogue.exams.case(exam).doubt
+            other = doubt and not doubt.startswith("identity")
+            hint = f"it is held for another reason: {doubt}" if other else "nothing contradicts that is not settled"
+            raise InvalidData("there is no identity doubt to settle", hint=hint, exam=exam)
+        return settled
+
+    def alias(self, old: str, new: str, verdict: Verdict) -> int:
+        """Both numbers are of one patient; how many exams are evaluated anew."""
+        old, new = self._number(old), self._number(new)
+        if old == new or not self._catalogue.decisions.alias(
+            Alias(old, new, verdict.why, verdict.who, self._clock.now())
+        ):
+            raise InvalidData("these two numbers count as one patient's already", hint="see `queue alias --list`")
+        return self._reconsider(old, new, "two numbers are of one patient", verdict)
+
+    def unalias(self, old: str, new: str, verdict: Verdict) -> int:
+        """Take that back; how many exams are evaluated anew."""
+        old, new = self._number(old), self._number(new)
+        if not self._catalogue.decisions.unalias(old, new):
+            raise InvalidData("there is no alias of these two numbers", hint="see `queue alias --list`")
+        return self._reconsider(old, new, "two numbers are not of one patient any more", verdict)
+
+    def aliases(self) -> list[Alias]:
+        """What people have said of merged patients."""
+        return self._catalogue.decisions.aliases()
+
+    def link(self, name: str, study_uid: str, verdict: Verdict) -> int:
+        """Join a study to an exam by hand, also one that is still to come; the exam's number. Identity is checked."""
+        exam, now = self._exam(name), self._clock.now()
+        if not uid_ok(study_uid):
+            raise InvalidData("this is no StudyInstanceUID", hint="digits and dots, at most 64 characters")
+        with self._catalogue.engine.write():
+            self._catalogue.decisions.unpart(exam, study_uid)
+            linked = self._catalogue.exams.link(exam, [study_uid], JoinedBy.PERSON, now)
+            if linked:
+                text = f"joined: {JoinedBy.PERSON}: {verdict.why}"
+                self._tell([exam], text, verdict, exam=exam, study_uid=study_uid)
+        if not linked:
+            raise InvalidData("the study is joined to this exam already", hint="see `queue explain`", exam=exam)
+        return exam
+
+    def unlink(self, name: str, study_uid: str, verdict: Verdict) -> int:
+        """Take a study from an exam and keep it apart, whatever names it, until it is linked; the exam's number."""
+        exam = self._exam(name)
+        case = self._catalogue.exams.case(exam)
+        if study_uid not in case.links:
+            raise InvalidData("the study is not joined to this exam", hint="see `queue explain`", exam=exam)
+        with self._catalogue.engine.write():
+            self._catalogue.decisions.part(exam, study_uid)
+            self._catalogue.exams.unlink(exam, [study_uid])
+            touched = {exam, *(sibling.exam for sibling in case.siblings)}
+            self._tell(touched, f"kept apart: {verdict.why}", verdict, exam=exam, study_uid=study_uid)
+        return exam
+
+    def _reconsider(self, old: str, new: str, text: str, verdict: Verdict) -> int:
+        numbers = {
+            old,
+            new,
+            *(n for n, of in self._catalogue.decisions.classes().items() if of in self._stands(old, new)),
+        }
+        exams = self._catalogue.decisions.affected(numbers)
+        self._tell(exams, f"{text}: {verdict.why}", verdict)
+        return len(exams)
+
+    def _stands(self, *numbers: str) -> set[str]:
+        known = self._catalogue.decisions.classes()
+        return {known.get(number, number) for number in numbers}
+
+    def _number(self, given: str) -> str:
+        number = stripped(given, identity_policy(self._identity, {}))
+        if not number:
+            raise InvalidData("this patient number says nothing by [identity] strip and blank")
+        return number
+
+    def _exam(self, name: str) -> int:
+        delivery = self._catalogue.queue.get(int(name)) if name.isdecimal() else None
+        found = {*self._catalogue.exams.find(name), *([delivery.exam] if delivery else [])}
+        if len(found) != 1:
+            text = "several exams have that name" if found else "no exam of that name is known"
+            raise InvalidData(text, hint="name the ExamId, or the number of one of its deliveries")
+        return found.pop()
+
+    def _tell(
+        self, touched: Iterable[int], text: str, verdict: Verdict, *, exam: int | None = None,
+        study_uid: str | None = None,
+    ) -> None:  # fmt: skip
+        now = self._clock.now()
+        self._journal.record(Event(now, Kind.DECIDED, text, verdict.who, exam, study_uid=study_uid))
+        self._catalogue.exams.touch(touched, now)

@@ -1,0 +1,188 @@
+"""Retention: what is done with goes when its time is over, and sooner, oldest first, when the disk runs short.
+
+Nothing goes that is waiting, held, deferred, failed or being sent; quarantine waits for a person.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from pathlib import Path
+
+from router.alarms import Alarm
+from router.catalogue.purge import Files, Old, Purge
+from router.clock import Clock
+from router.config import Config
+from router.config import Retention as Times
+from router.events import Event, Journal, Kind
+from router.reports.watch import SET_ASIDE
+from router.storage.studies import Studies
+
+LOOK_SECONDS = 60.0
+_SWEEP_EVERY = timedelta(hours=1)
+_NEAR = 1.5
+_AT_ONCE = 20
+_SHORTEST_DELIVERED = timedelta(hours=1)
+_SHARE_UNMATCHED = 4
+_DATA = "data folder"
+
+
+class Room(Enum):
+    """How the free space stands to `[receive] min_free`."""
+
+    ENOUGH = "enough"
+    SHORT = "short"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """Since when data must have been done with, or lain there unnamed, to go now."""
+
+    delivered: datetime
+    unmatched: datetime
+
+
+def room(free: int, floor: int) -> Room:
+    """Sizes in bytes."""
+    if free <= floor:
+        return Room.NONE
+    return Room.SHORT if free < _NEAR * floor else Room.ENOUGH
+
+
+def due(times: Times, now: datetime) -> Ages:
+    """As configured."""
+    return Ages(now - times.delivered, now - times.unmatched)
+
+
+def early(times: Times, now: datetime) -> Ages:
+    """When the disk is short: delivered data at once, unnamed data after a quarter of its time.
+
+    An exam's report often comes a day or two after the images; those must not have gone.
+    """
+    return Ages(
+        now - min(times.delivered, _SHORTEST_DELIVERED), now - times.unmatched / _SHARE_UNMATCHED
+    )  # fmt: skip
+
+
+class Retention:
+    """The work of a loop. `free` gives the bytes left on the data folder's volume; under `filing` nothing is filed."""
+
+    def __init__(
+        self, config: Config, purge: Purge, studies: Studies, journal: Journal, clock: Clock,
+        free: Callable[[], int], filing: AbstractContextManager[object],
+    ) -> None:  # fmt: skip
+        self._times = config.retention
+        self._floor = config.receive.min_free
+        self._drop = config.reports.folder
+        self._purge = purge
+        self._studies = studies
+        self._journal = journal
+        self._clock = clock
+        self._free = free
+        self._filing = filing
+        self._next_sweep: datetime | None = None
+
+    def step(self) -> float:
+        """Purge a little; the seconds to rest, 0 when there may be more to do."""
+        now = self._clock.now()
+        if self._next_sweep is None:
+            self.recover()
+            self._next_sweep = now
+        if now >= self._next_sweep:
+            if self._sweep(due(self._times, now), now) or self._purge.expire(now - self._times.audit):
+                return 0.0
+            self._tidy(now)
+            self._next_sweep = now + _SWEEP_EVERY
+        found = self._make_room(now)
+        self._tell(now)
+        return 0.0 if found else LOOK_SECONDS
+
+    def recover(self) -> None:
+        """Remove the files that a former life only came to strike from the rows."""
+        for files in self._purge.removals():
+            self._remove(files)
+
+    def _sweep(self, ages: Ages, now: datetime) -> int:
+        """Everything of these ages, a page at a time; how many studies went."""
+        delivered = self._purge.delivered(ages.delivered, now, _AT_ONCE)
+        return self._go(delivered, ages.delivered) or self._go(
+            self._purge.unmatched(ages.unmatched, _AT_ONCE), ages.unmatched
+        )
+
+    def _make_room(self, now: datetime) -> int:
+        """When the disk is short, what can go early: delivered first, then unnamed, until there is room."""
+        if self._room() is Room.ENOUGH:
+            return 0
+        found = self._sweep(due(self._times, now), now)
+        if found:
+            return found
+        ages = early(self._times, now)
+        found = self._go(self._purge.delivered(ages.delivered, now, _AT_ONCE), ages.delivered, sparing=True)
+        found += self._go(self._purge.unmatched(ages.unmatched, _AT_ONCE), ages.unmatched, sparing=True)
+        text = f"the disk is short: {found} studies removed before their time" if found else "nothing may be removed"
+        self._record(Kind.ALARM, Alarm.RETENTION, f"less than {_NEAR} x min_free is left: {text}", now)
+        return found
+
+    def _go(self, studies: Iterable[Old], before: datetime, *, sparing: bool = False) -> int:
+        """Remove studies; `sparing`: only while the disk is short. How many went."""
+        gone = 0
+        for old in studies:
+            if sparing and self._room() is Room.ENOUGH:
+                break
+            gone += self._remove_study(old, before)
+        return gone
+
+    def _remove_study(self, old: Old, before: datetime) -> bool:
+        gone = False
+        while self._remove_batch(old, before):
+            gone = True
+        return gone
+
+    def _remove_batch(self, old: Old, before: datetime) -> bool:
+        """Under `filing`: an instance that comes again just now is filed before, and keeps, or after, and is new."""
+        with self._filing:
+            files = self._purge.take(old, before, self._clock.now())
+            if files is not None:
+                self._remove(files)
+        return files is not None
+
+    def _remove(self, files: Files) -> None:
+        self._studies.remove(self._studies.path(uids, version) for uids, version in files.instances)
+        self._purge.removed(files)
+
+    def _tidy(self, now: datetime) -> None:
+        """Originals of the drop folder."""
+        removed = sum(_remove_old(self._drop / name, now - self._times.done) for name in SET_ASIDE)
+        if removed:
+            text = f"{removed} original(s) removed from done/ and rejected/"
+            self._journal.record(Event(now, Kind.PURGED, text))
+
+    def _room(self) -> Room:
+        return room(self._free(), self._floor)
+
+    def _tell(self, now: datetime) -> None:
+        found = self._room()
+        if found is Room.NONE:
+            self._record(Kind.ALARM, Alarm.DISK, "images are refused: less than min_free is left", now)
+        else:
+            self._record(Kind.CLEARED, Alarm.DISK, "there is room for images", now)
+        if found is Room.ENOUGH:
+            self._record(Kind.CLEARED, Alarm.RETENTION, "nothing is removed before its time", now)
+
+    def _record(self, kind: Kind, alarm: Alarm, text: str, now: datetime) -> None:
+        self._journal.record(Event(now, kind, text, alarm=alarm, subject=_DATA))
+
+
+def _remove_old(folder: Path, before: datetime) -> int:
+    """Remove files that were put there before; their own time is the RIS's, the change of name is the move."""
+    removed = 0
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            continue
+        state = path.lstat()
+        if max(state.st_mtime, state.st_ctime) < before.timestamp():
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed

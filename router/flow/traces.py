@@ -1,0 +1,99 @@
+"""Why something is where it is: what came, what nearly fits it, and what stands against it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from router.catalogue import Catalogue
+from router.catalogue.alarms import Standing
+from router.catalogue.traces import Arrival, File, Neighbour
+from router.config import Config
+from router.correlate.identity import IdentityPolicy, stripped
+from router.correlate.near import Side, near
+from router.events import Event
+from router.flow.joining import identity_policy
+
+_ABOUT = timedelta(days=7)
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What nearly fits: an ExamId or a study's UID, and by what."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What stands behind an exam's deliveries; `near` are studies that no exam has."""
+
+    files: tuple[File, ...]
+    arrivals: tuple[Arrival, ...]
+    near: tuple[Candidate, ...]
+    alarms: tuple[Standing, ...]
+    next_look: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A study that no exam has, and the exams that it nearly fits."""
+
+    study_uid: str
+    arrivals: tuple[Arrival, ...]
+    near: tuple[Candidate, ...]
+    events: tuple[Event, ...]
+
+
+class Traces:
+    """Reads what came, and compares."""
+
+    def __init__(self, catalogue: Catalogue, config: Config) -> None:
+        self._catalogue = catalogue
+        self._config = config
+
+    def background(self, exam: int, links: list[str]) -> Background:
+        """What stands behind an exam, to which these studies belong."""
+        traces = self._catalogue.traces
+        own = traces.exam(exam)
+        near_ = self._near(own, traces.strays_about(own.came - _ABOUT, own.came + _ABOUT))
+        files, alarms = tuple(traces.files(exam)), tuple(self._catalogue.alarms.standing(exam))
+        return Background(files, tuple(traces.arrivals(links)), near_, alarms, traces.next_look(exam))
+
+    def stray(self, study_uid: str) -> Stray | None:
+        """The story of a study that no exam has; None when it is not here."""
+        traces = self._catalogue.traces
+        own = traces.study(study_uid)
+        if own is None:
+            return None
+        near_ = self._near(own, traces.exams_about(own.came - _ABOUT, own.came + _ABOUT))
+        events = tuple(event for _, event in self._catalogue.history.of([], [study_uid]))
+        return Stray(study_uid, tuple(traces.arrivals([study_uid])), near_, events)
+
+    def unpaired(self, name: str) -> list[File]:
+        """Files of that name without an exam."""
+        return self._catalogue.traces.unpaired(name)
+
+    def _near(self, own: Neighbour, others: list[Neighbour]) -> tuple[Candidate, ...]:
+        policy, zone = identity_policy(self._config.identity, self._catalogue.decisions.classes()), self._zone
+        mine = _side(own, policy, zone)
+        found = (Candidate(other.name, near(mine, _side(other, policy, zone))) for other in others)
+        return tuple(one for one in found if one.why)[:_SHOWN]
+
+    @property
+    def _zone(self) -> ZoneInfo:
+        return self._config.node.timezone
+
+
+def _side(one: Neighbour, policy: IdentityPolicy, zone: ZoneInfo) -> Side:
+    patients = frozenset(stripped(number, policy) for number in one.patients)
+    return Side(one.accessions - {""}, patients - {""}, _day(one, zone))
+
+
+def _day(one: Neighbour, zone: ZoneInfo) -> datetime | None:
+    text = one.date if one.exam is None else f"{one.came.astimezone(zone):%Y%m%d}"
+    try:
+        return datetime.strptime(text, "%Y%m%d")  # noqa: DTZ007  # DA has no zone
+    except ValueError:
+        return None

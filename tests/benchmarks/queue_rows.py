@@ -1,0 +1,64 @@
+"""A database as it stands after months: rows by SQL in bulk, of both engines alike."""
+
+from router.catalogue import Catalogue
+
+_PER_STUDY, _EXAMS_AT_LEAST = 250, 1000
+_READY = 1000
+_AT = 1_780_000_000_000_000
+_STEP = 60_000_000
+
+# {n}: the numbers from 1 to the count, as a table with the column i.
+_STUDIES = f"""INSERT INTO study (id, uid, accession_number, study_date, study_time, description, manufacturer, model,
+    station_name, serial_number, sending_ae, device_modality, doubt, referred, first_received, last_received)
+    SELECT i, '1.2.' || i, 'A' || i, '20260301', '0930', '', '', '', '', '', 'CT01', 'CT', '', {{false}},
+    {_AT} + i * {_STEP}, {_AT} + i * {_STEP} FROM {{n}}"""
+_FACTS = "INSERT INTO facts (id, study_id, digest, body) SELECT i, i, 'd', '{{}}' FROM {n}"
+_EXAMS = f"""INSERT INTO exam (id, branch, exam_id, accession_number, patient_id, patient_name, touched, revisions,
+    approved_at, doubt, created)
+    SELECT i, '01', 'E' || i, 'A' || i, 'P' || i, 'N', 1, 2, {_AT}, '', {_AT} + i * {_STEP} FROM {{n}}"""
+_LINKS = f"""INSERT INTO exam_study (exam_id, study_uid, joined_by, since)
+    SELECT i, '1.2.' || i, 'listed', {_AT} FROM {{n}}"""
+_DELIVERIES = f"""INSERT INTO delivery (exam_id, destination, channel, state, waiting_for, legal_due, due, attempts,
+    error, held_by, lease, lease_owner, wanted, delivered, created, changed)
+    SELECT i, 'cloud', '{{channel}}', CASE WHEN i <= {_READY} THEN 'ready' ELSE 'delivered' END, '',
+    {_AT} + i * {_STEP}, {_AT} + i * {_STEP}, 0, '', '', 0, '', '', '', {_AT}, {_AT} + i * {_STEP} FROM {{n}}"""
+_EVENTS = f"""INSERT INTO event (at, kind, exam, text, who, alarm, subject)
+    SELECT {_AT} + i * 1000, 'moved', i / 10 + 1, 'ready -> sending: claimed', 'node', '', '' FROM {{n}}"""
+_INSTANCES = f"""INSERT INTO instance (id, study_id, series_uid, sop_uid, version, newest, sop_class, transfer_syntax,
+    digest, orientation, pixels, identity, size, modality, facts_id, series_class, rule, sending_ae, received)
+    SELECT i, (i - 1) / {{per}} + 1, '1.2.' || ((i - 1) / {{per}} + 1) || '.1',
+    '1.2.' || ((i - 1) / {{per}} + 1) || '.1.' || i, 1, {{true}}, '1.2.840.10008.5.1.4.1.1.2',
+    '1.2.840.10008.1.2.1', 'd' || i, '', '', 1, 524288, 'CT', (i - 1) / {{per}} + 1, 'thin', 'thin slices', 'CT01',
+    {_AT} FROM {{n}}"""
+_LEDGER = f"""INSERT INTO ledger (destination, instance_id, state, rule, status, association, tries, reason, at)
+    SELECT 'cloud', i, CASE WHEN i <= {_READY} * {{per}} THEN 'selected' ELSE 'sent' END, 'a rule', 0, 'a', 0, '',
+    {_AT} FROM {{n}}"""
+_CHUNK = 250_000
+
+
+def fill(catalogue: Catalogue, ledger: int) -> int:
+    """Enter so many ledger rows and what belongs to them, 1,000 exams ready, the rest delivered; how many exams."""
+    exams = max(ledger // _PER_STUDY, _EXAMS_AT_LEAST)
+    per = max(ledger // exams, 1)
+    for sql in (_STUDIES, _FACTS, _EXAMS, _LINKS, _DELIVERIES.replace("{channel}", "images"),
+                _DELIVERIES.replace("{channel}", "report")):  # fmt: skip
+        _run(catalogue, sql, exams, per)
+    _run(catalogue, _EVENTS, exams * 10, per)
+    for sql in (_INSTANCES, _LEDGER):
+        _run(catalogue, sql, exams * per, per)
+    catalogue.engine.execute("ANALYZE", ())
+    return exams
+
+
+def _run(catalogue: Catalogue, sql: str, count: int, per: int) -> None:
+    sqlite = catalogue.engine.database.param == "?"
+    for first in range(1, count + 1, _CHUNK):
+        last = min(first + _CHUNK - 1, count)
+        numbers = (
+            f"(WITH RECURSIVE n(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last}) SELECT i FROM n)"
+            if sqlite
+            else f"(SELECT generate_series({first}::bigint, {last}) AS i) AS n"
+        )
+        booleans = ("1", "0") if sqlite else ("true", "false")
+        with catalogue.engine.write():
+            catalogue.engine.execute(sql.format(n=numbers, per=per, true=booleans[0], false=booleans[1]), ())

@@ -1,0 +1,104 @@
+"""How long the queue's questions take with so many ledger rows, on each engine."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from measure import Run, markdown, say
+from queue_rows import fill
+from servers import postgresql
+
+from router.catalogue import Catalogue, open_catalogue
+from router.clock import SystemClock
+from router.events import Journal
+from router.flow.review import Review
+from router.model import Channel
+from router.states import PENDING, State
+
+_TIMES = 200
+_LEASE = timedelta(minutes=2)
+Question = Callable[[int], object]
+
+
+def small(run: Run) -> str:
+    """10 thousand ledger rows"""
+    return _measured(run, 10_000)
+
+
+def million(run: Run) -> str:
+    """1 million ledger rows"""
+    return _measured(run, 1_000_000)
+
+
+def large(run: Run) -> str:
+    """10 million ledger rows: minutes, and some 8 GB on the disk for each engine"""
+    return _measured(run, 10_000_000)
+
+
+def _measured(run: Run, ledger: int) -> str:
+    count = run.count(ledger, 1000)
+    rows: list[list[str]] = []
+    with _engines() as engines:
+        for name, url in engines.items():
+            if not run.has(name):
+                continue
+            catalogue = open_catalogue(url, run.folder, Journal())
+            try:
+                rows += _of_engine(name, catalogue, count, run)
+            finally:
+                catalogue.engine.close_thread()
+    columns = ["", "median ms", "p99 ms", "longest ms", "a second"]
+    return markdown(f"{count:,} ledger rows", columns, rows)
+
+
+@contextmanager
+def _engines() -> Iterator[Mapping[str, str]]:
+    with postgresql() as url:
+        if url is None:
+            say("PostgreSQL is not installed: left out")
+        yield {"SQLite": ""} | ({"PostgreSQL": url} if url else {})
+
+
+def _of_engine(name: str, catalogue: Catalogue, count: int, run: Run) -> Iterator[list[str]]:
+    began = time.monotonic()
+    exams = fill(catalogue, count)
+    say(f"  {name}: filled in {time.monotonic() - began:.0f} s")
+    for title, question in _questions(catalogue, exams).items():
+        times = [_timed(question, n) for n in range(run.count(_TIMES))]
+        p99 = sorted(times)[min(len(times) - 1, round(len(times) * 0.99))]
+        middle = statistics.median(times)
+        yield [f"{name}: {title}", *(f"{1000 * t:.1f}" for t in (middle, p99, max(times))), f"{1 / middle:.0f}"]
+
+
+def _timed(question: Question, n: int) -> float:
+    began = time.perf_counter()
+    question(n)
+    return time.perf_counter() - began
+
+
+def _questions(catalogue: Catalogue, exams: int) -> Mapping[str, Question]:
+    review, now, before = Review(catalogue, SystemClock()), datetime.now(UTC), datetime(2027, 1, 1, tzinfo=UTC)
+
+    def explain(n: int) -> None:
+        for story in review.stories(f"E{n * 7919 % exams + 1}"):
+            for line in story.lines:
+                review.ledger(line.delivery)
+
+    def claim(_: int) -> None:
+        if catalogue.queue.claim("cloud", Channel.IMAGES, "bench", now, _LEASE) is None:
+            say("    nothing was left to claim")
+
+    return {
+        "claim": claim,
+        "list of what is open": lambda _: review.listed(sorted(PENDING), None, None, limit=100),
+        "list of everything": lambda _: review.listed(list(State), None, None, limit=100),
+        "explain": explain,
+        "alarms": lambda _: catalogue.alarms.standing(),
+        "next to purge": lambda _: catalogue.purge.delivered(before, now, 20),
+        "to evaluate": lambda _: catalogue.exams.next_check(),
+    }
+
+
+SECTIONS: Mapping[str, Callable[[Run], str]] = {"small": small, "million": million, "large": large}

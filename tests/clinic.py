@@ -1,0 +1,72 @@
+"""A drop folder, studies and the correlator between them, for tests: all real but the clock and the C-STOREs."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from catalogue_rows import instance
+from desk import E1, Desk, exam
+from router.catalogue.queue import Delivery
+from router.flow.correlator import Correlator
+from router.flow.decisions import Decisions, Verdict
+from router.flow.references import References
+from router.flow.rules import rulebook
+from router.flow.selection import Selection
+from router.model import Channel, Patient
+from router.reports.reader import Readers
+
+WANG = Verdict("wang", "asked the ward")
+HERE = Patient("P0001", "Zhang^San=张^三", "19491231", "F")
+CLOUD = """
+[study]
+stable_after = "60 s"
+[[destination]]
+name = "cloud"
+[destination.dicom]
+[destination.http]
+api_key_file = "k"
+signing_key_file = "k"
+platform_signing_key_file = "k"
+platform_encryption_key_file = "k"
+"""
+
+
+class Clinic(Desk):
+    """What comes is evaluated at once. `settings` follow [reports] and [[destination]]."""
+
+    def __init__(self, folder: Path, readers: Readers, settings: str = "") -> None:
+        super().__init__(folder, readers, CLOUD + settings)
+
+    def _open(self) -> None:
+        super()._open()
+        selection = Selection(self.config.identity, self.catalogue, lambda: rulebook(self.config.series), self.journal)
+        known = (self.catalogue, self.storage, selection, self.journal, self.clock)
+        self.correlator = Correlator(self.config, References(self.config), *known)
+        self.decisions = Decisions(self.config.identity, self.catalogue, self.journal, self.clock)
+
+    def settle(self) -> None:
+        while self.correlator.run_due():
+            pass
+
+    def later(self, **span: float) -> None:
+        """Time goes by."""
+        self.clock.advance(timedelta(**span).total_seconds())
+        self.settle()
+
+    def ris(self, exam_id: str = E1, /, **changes: object) -> None:
+        """The RIS drops the exam's JSON."""
+        changes = {"Study__StudyDate": "2026-03-01 09:00:00"} | changes
+        self.drop(f"{exam_id}-{self.clock.now():%H%M%S}.json", exam(exam_id, **changes))
+        self.settle()
+
+    def pacs(self, study: str, *, number: int = 1, accession: str = "A0001", ae: str = "CT1", **patient: str) -> None:
+        """The PACS sends an instance."""
+        self.clock.advance(1)
+        new = instance(number, study, patient=replace(HERE, **patient), accession=accession, received=self.clock.now())
+        self.catalogue.instances.add([replace(new, header=replace(new.header, sending_ae=ae))])
+        self.settle()
+
+    def delivery(self, exam_id: str = E1, channel: Channel = Channel.IMAGES) -> Delivery:
+        deliveries = self.catalogue.queue.of_exam(self.case(exam_id).exam)
+        (found,) = [one for one in deliveries if one.channel == channel]
+        return found

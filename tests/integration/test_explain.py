@@ -1,0 +1,89 @@
+"""`queue explain`: what came, what it waits for, what nearly fits; for exams, studies and files."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clinic import CLOUD, Clinic
+from desk import CONFIG, E1, printed
+from router.cli import main
+from router.reports.reader import Readers
+
+
+@pytest.fixture
+def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
+    made = Clinic(tmp_path, readers)
+    (tmp_path / "router.toml").write_text(CONFIG + CLOUD)
+    yield made
+    made.catalogue.engine.close_thread()
+
+
+class Told:
+    """What `queue explain` says."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self._folder = folder
+        self._capsys = capsys
+
+    def __call__(self, name: str, *more: str) -> str:
+        self._capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(["queue", "explain", name, "--config", str(self._folder / "router.toml"), *more])
+        out, err = self._capsys.readouterr()
+        return out if ended.value.code == 0 else err
+
+    def json(self, name: str) -> Any:
+        return json.loads(self(name, "--json"))
+
+
+@pytest.fixture
+def told(clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Told:
+    return Told(tmp_path, capsys)
+
+
+def test_an_exam_without_images_is_told_of_the_study_that_nearly_fits(clinic: Clinic, told: Told) -> None:
+    clinic.pacs("5.5", accession="A0010")
+    clinic.pacs("5.6", accession="B7777", patient_id="X1")
+    clinic.ris(Study__StudyInstanceUIDs=["5.4"])
+    (story,) = told.json(E1)
+    assert [near["name"] for near in story["near"]] == ["5.5"]
+    assert "accession number: two characters are transposed, same patient number" in told(E1)
+    assert "`queue link EXAM STUDY --why ...`" in told(E1)
+
+
+def test_an_exam_says_who_sent_its_images_when_and_which_command_settles_its_doubt(clinic: Clinic, told: Told) -> None:
+    clinic.ris(Study__StudyInstanceUIDs=["5.5"])
+    clinic.pacs("5.5", ae="CT1", patient_id="P9")
+    clinic.pacs("5.5", ae="CT2", number=2, patient_id="P9")
+    (story,) = told.json(E1)
+    assert [(a["ae"], a["instances"]) for a in story["arrivals"]] == [("CT1", 1), ("CT2", 1)]
+    assert [(f["kind"], f["approved"]) for f in story["files"]] == [("json", True)]
+    assert "doubt" in [alarm["alarm"] for alarm in story["alarms"]]
+    text = told(E1)
+    assert "`queue resolve 1 --why ...`" in text
+    assert "compare both sides" in text
+
+
+def test_a_study_that_no_exam_names_is_told_with_the_exam_that_nearly_fits(clinic: Clinic, told: Told) -> None:
+    clinic.ris(Study__StudyInstanceUIDs=[])
+    clinic.pacs("5.5", accession="A0002")
+    text = told("5.5")
+    assert "no exam lists it" in text
+    assert E1 in text
+    assert "`queue link EXAM 5.5 --why ...`" in text
+    assert told.json("5.5")[0]["near"] == [
+        {"name": E1, "why": "accession number: one character differs, same patient number"}
+    ]
+
+
+def test_a_pdf_without_an_exam_says_which_json_it_waits_for(clinic: Clinic, told: Told) -> None:
+    clinic.drop("late/r7.pdf", printed("report"))
+    assert "(late/r7.json)" in told("r7.pdf")
+    assert told.json("late/r7")[0]["kind"] == "pdf"
+
+
+def test_a_name_that_nothing_bears_is_an_error(told: Told) -> None:
+    assert "no delivery, exam, study or file" in told("nothing")
