@@ -21,8 +21,8 @@ from router.catalogue.restore import has_database
 from router.clock import Clock
 from router.config import Config, Destination, DicomDestination, HttpDestination
 from router.crypto import selftest
-from router.crypto.symmetric import sm3
 from router.crypto.keys import read_secret
+from router.crypto.symmetric import sm3
 from router.dicom.admission import Admission
 from router.dicom.client import StorageClient
 from router.dicom.commitment import Report
@@ -56,8 +56,8 @@ from router.states import State
 from router.storage import open_storage
 from router.storage.estate import Estate
 from router.storage.lock import lock
-from router.storage.trail import Trail
 from router.storage.pins import strange
+from router.storage.trail import Trail
 
 _GRACE_SECONDS = 25.0
 _IDLE_SECONDS = 1.0

@@ -135,11 +135,10 @@ def _escaped(text: str) -> str:
 
 def transferred(received: Mapping[tuple[str, str, str], int], node: str, at: datetime) -> list[Entry]:
     """Of instances received, counted by calling AE title, address and study."""
+    node_side = Participant(node, Role.DESTINATION)
     return [
-        Entry(
-            at, What.TRANSFERRED, f"{count} instance(s) received",
-            [Participant(title, Role.SOURCE, True, address), Participant(node, Role.DESTINATION)], "C", studies=(study,),
-        )
+        Entry(at, What.TRANSFERRED, f"{count} instance(s) received",
+              [Participant(title, Role.SOURCE, True, address), node_side], "C", studies=(study,))
         for (title, address, study), count in received.items()
     ]  # fmt: skip
 
@@ -190,11 +189,17 @@ def _confirmed(event: Event, by: Participant, _: str) -> Entry:
     return Entry(event.at, what, event.text, [replace(by, role=Role.SOURCE), place], "R")
 
 
+def _purged(event: Event, by: Participant, _: str) -> Entry:
+    return Entry(event.at, What.DELETED, event.text, [by], "D")
+
+
+def _decided(event: Event, by: Participant, _: str) -> Entry:
+    return Entry(event.at, What.ORDER, event.text, [by], "U", How.RESTRICTED_FUNCTION)
+
+
 def _moved(event: Event, by: Participant, node: str) -> Entry | None:
     """Only what a person has done: the node's own moves are in the history."""
-    if event.who == "node":
-        return None
-    return Entry(event.at, What.ORDER, event.text, [by], "U", How.RESTRICTED_FUNCTION)
+    return None if event.who == "node" else _decided(event, by, node)
 
 
 _TELLING: Mapping[Kind, _Telling] = {
@@ -208,4 +213,6 @@ _TELLING: Mapping[Kind, _Telling] = {
     Kind.CLEARED: _alarm,
     Kind.CONFIRMED: _confirmed,
     Kind.MOVED: _moved,
+    Kind.DECIDED: _decided,
+    Kind.PURGED: _purged,
 }

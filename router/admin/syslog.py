@@ -7,8 +7,6 @@ when a connection broke is sent again.
 import logging
 import socket
 import threading
-from contextlib import suppress
-from pathlib import Path
 
 from router.config import Syslog as SyslogConfig
 from router.dicom.tls import client_context
@@ -35,7 +33,6 @@ class Syslog:
         self._context = client_context(config.tls) if config.tls is not None else None
         self._trail = trail
         self._node = node
-        self._place: Path = trail.folder / "sent"
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="syslog", daemon=True)
 
@@ -64,20 +61,15 @@ class Syslog:
                 return
 
     def _send(self) -> None:
-        waiting = list(self._trail.after(self._sent()))
+        waiting = list(self._trail.after(self._trail.sent()))
         if not waiting:
             return
         with self._connected() as connection:
             for record in waiting:
                 connection.sendall(framed(record, self._node))
-        self._place.write_text(str(waiting[-1].n), encoding="ascii")
+        self._trail.note_sent(waiting[-1].n)
 
     def _connected(self) -> socket.socket:
         host, port = self._config.host, self._config.port
         connection = socket.create_connection((host, port), _TIMEOUT)
         return self._context.wrap_socket(connection, server_hostname=host) if self._context else connection
-
-    def _sent(self) -> int:
-        with suppress(OSError, ValueError):
-            return int(self._place.read_text(encoding="ascii"))
-        return 0

@@ -1,21 +1,22 @@
 """The audit trail: lines that are only ever added, each sealed together with the seal of the one before.
 
-A line that is changed, moved, put in or taken out breaks the chain from there on. One file a day, by the day in UTC;
-the chain runs through all of them. Several processes may write, one at a time.
+A line that is changed, moved, put in or taken out breaks the chain from there on. One file a day, named by the day in
+UTC and the number of its first record; the chain runs through all of them. Several processes may write, one at a time.
 """
 
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from router.storage.durable import FILE_MODE, make_folder, sync_folder
+from router.storage.durable import FILE_MODE, make_folder, sync_folder, write
 from router.storage.lock import take
 
 FIRST = "0" * 64
-_LOCK = ".lock"
+_LOCK, _SENT = ".lock", "sent"
 _PATIENCE = 10.0
 _LONGEST = 2**20  # bytes of a line
 
@@ -55,8 +56,8 @@ class Trail:
         with take(self.folder / _LOCK, _PATIENCE) as alone:
             if not alone:
                 raise TimeoutError("the audit trail is locked")
-            path = max([self.folder / f"{at:%Y-%m-%d}.jsonl", *self._files()])  # a clock set back keeps the order
             last = self._last()
+            path = self._current(at, last)
             lines = []
             for message in messages:
                 last = self._sealed(message, at, last)
@@ -71,10 +72,19 @@ class Trail:
     def after(self, n: int) -> Iterator[Record]:
         """The records that follow number `n`; earlier days are not read again."""
         files = self._files()
-        firsts = [_first(path) for path in files]
-        begin = max((i for i, first in enumerate(firsts) if first is not None and first <= n + 1), default=0)
+        begin = max((i for i, path in enumerate(files) if _first(path) <= n + 1), default=0)
         for path in files[begin:]:
             yield from (record for record in map(_record, _lines(path)) if record.n > n)
+
+    def sent(self) -> int:
+        """The number of the last record that was sent on; 0 before any was."""
+        with suppress(FileNotFoundError, ValueError):
+            return int((self.folder / _SENT).read_text(encoding="ascii"))
+        return 0
+
+    def note_sent(self, n: int) -> None:
+        """Everything up to record `n` was sent on."""
+        write(self.folder / _SENT, str(n).encode())
 
     def verify(self) -> Verified:
         """Go along the chain. What retention removed before the first record cannot be judged."""
@@ -87,13 +97,14 @@ class Trail:
                 except ValueError:
                     faults.append(f"{path.name} line {number}: is no record")
                     continue
-                faults += [f"{path.name} line {number}: {fault}" for fault in self._faults(record, last)]
+                found = [*self._faults(record, last), *_out_of_place(record, path, number)]
+                faults += [f"{path.name} line {number}: {fault}" for fault in found]
                 count, last = count + 1, record
         return Verified(count, last, tuple(faults))
 
     def purge(self, before: date) -> int:
         """Remove the files of earlier days, but never the newest one; how many there were."""
-        old = [path for path in self._files()[:-1] if path.stem < before.isoformat()]
+        old = [path for path in self._files()[:-1] if path.name < before.isoformat()]
         for path in old:
             path.unlink()
         return len(old)
@@ -107,7 +118,14 @@ class Trail:
             yield f"record {record.n} does not follow record {last.n}"
 
     def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("*.jsonl"))
+        return sorted(self.folder.glob("*.*.jsonl"))
+
+    def _current(self, at: datetime, last: Record | None) -> Path:
+        """The file of the day; a clock that was set back keeps the order."""
+        newest = self._files()[-1:]
+        if newest and newest[0].name[:10] >= f"{at:%Y-%m-%d}":
+            return newest[0]
+        return self.folder / f"{at:%Y-%m-%d}.{last.n + 1 if last else 1:012}.jsonl"
 
     def _last(self) -> Record | None:
         for path in reversed(self._files()):
@@ -150,10 +168,14 @@ def _lines(path: Path) -> Iterator[bytes]:
         yield from (line for line in file if line.endswith(b"\n"))
 
 
-def _first(path: Path) -> int | None:
-    """The number of the file's first record; None when it has none."""
-    line = next(_lines(path), None)
-    return None if line is None else _record(line).n
+def _first(path: Path) -> int:
+    """The number of the file's first record, by its name."""
+    return int(path.name.split(".")[1])
+
+
+def _out_of_place(record: Record, path: Path, line: int) -> Iterator[str]:
+    if record.n != _first(path) + line - 1:
+        yield f"record {record.n} is not where it belongs"
 
 
 def _last_line(path: Path) -> bytes | None:
