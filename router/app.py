@@ -34,7 +34,8 @@ from router.flow.backing import Backing
 from router.flow.cataloguer import Cataloguer
 from router.flow.commitment import Asker, CommitmentReports
 from router.flow.correlator import Correlator
-from router.flow.dispatcher import Dispatcher, Lane
+from router.flow.dispatcher import Dispatcher
+from router.flow.gate import Lane
 from router.flow.intake import Intake
 from router.flow.loop import Loop, Step
 from router.flow.membership import CORRELATOR, DROP_FOLDER, RETENTION, Membership
@@ -274,12 +275,13 @@ class Node:
                 self._journal,
                 self._clock,
             )
-            lanes.append(Lane(destination.name, Channel.REPORT, 1, report))
+            lanes.append(Lane(destination.name, Channel.REPORT, 1, report, agent.probe))
         if destination.dicom is not None:
             client = StorageClient(destination.dicom)
             asker = self._asker(destination.dicom, client)
             images = ImagesSender(self._config, self._catalogue, self._storage, client, self._clock, asker)
-            lanes.append(Lane(destination.name, Channel.IMAGES, destination.dicom.associations, images))
+            width = destination.dicom.associations
+            lanes.append(Lane(destination.name, Channel.IMAGES, width, images, client.probe, client.narrow))
         return lanes
 
     def _asker(self, destination: DicomDestination, client: StorageClient) -> Asker | None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from router.catalogue.alarms import Alarms
+from router.catalogue.breakers import Breakers
 from router.catalogue.commitments import Commitments
 from router.catalogue.decisions import Decisions
 from router.catalogue.dialect import Engine, open_engine
@@ -32,6 +33,7 @@ class Catalogue:
     notes: Notes
     exams: Exams
     queue: Queue
+    breakers: Breakers
     accounts: Accounts
     versions: Versions
     commitments: Commitments
@@ -52,6 +54,7 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
     journal.subscribe(history.keep)
     return Catalogue(
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
+        Breakers(engine, journal),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Decisions(engine), Traces(engine),
         Nodes(engine),

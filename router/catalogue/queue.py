@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from peewee import fn
+
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.tables import Delivery as Row
 from router.catalogue.tables import Exam, ExamStudy
@@ -140,11 +142,14 @@ class Queue:
     # -- claiming
 
     def claim(
-        self, destination: str, channel: Channel, owner: str, now: datetime, lease_for: timedelta
-    ) -> Delivery | None:
-        """Take the ready delivery that is due first; None when there is none."""
+        self, destination: str, channel: Channel, owner: str, now: datetime, lease_for: timedelta,
+        at_most: int | None = None,
+    ) -> Delivery | None:  # fmt: skip
+        """Take the ready delivery that is due first; None when there is none, or `at_most` so many are under way."""
         ready = (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.READY)
         with self._engine.write():
+            if at_most is not None and self.under_way(destination, channel) >= at_most:
+                return None
             delivery = self._first(ready & Row.due.is_null(False)) or self._first(ready & Row.due.is_null())
             if delivery is None:
                 return None
@@ -152,6 +157,12 @@ class Queue:
             changes = {"attempts": delivery.attempts + 1, **lease}
             self.move(delivery, State.SENDING, now, "claimed", changes=changes)
             return self.get(delivery.id)
+
+    def under_way(self, destination: str, channel: Channel) -> int:
+        """How many every node together is sending there."""
+        mine = (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.SENDING)
+        rows: Any = self._engine.run(Row.select(fn.COUNT(Row.id)).where(mine).tuples())
+        return int(rows[0][0])
 
     def _first(self, condition: Any) -> Delivery | None:
         # Without null in it, the order is the index's own on both engines.

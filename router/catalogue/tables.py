@@ -370,6 +370,23 @@ class OpenAlarm(Model):
         primary_key = CompositeKey("alarm", "subject")
 
 
+class BreakerRow(Model):
+    """A breaker that is not closed."""
+
+    destination = CleanTextField()
+    channel = CleanTextField()
+    position = CleanTextField()
+    failures = IntegerField()
+    width = IntegerField()
+    since = InstantField()
+    probe_at = InstantField(null=True)
+    why = CleanTextField()
+
+    class Meta:
+        table_name = "breaker"
+        primary_key = CompositeKey("destination", "channel")
+
+
 class Ledger(Model):
     """What became of an instance version at a destination.
 
@@ -455,6 +472,6 @@ class Duty(Model):
 
 TABLES: tuple[type[Model], ...] = (
     Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Removal, Reference, Exam, ExamStudy, Parted,
-    Disagreement, Alias, Document, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, Ledger, Commitment,
-    CommitmentItem, Upload, NodeRow, Duty,
+    Disagreement, Alias, Document, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, BreakerRow, Ledger,
+    Commitment, CommitmentItem, Upload, NodeRow, Duty,
 )  # fmt: skip

@@ -64,8 +64,9 @@ def list_(
     """Deliveries by due time."""
     config = load(config_file)
     most = limit or (None if as_json else _SHOWN)
-    with _review(config) as review:
-        lines = review.listed([State(state) for state in states], destination, text, most)
+    with _catalogue(config) as catalogue:
+        lines = Review(catalogue, SystemClock()).listed([State(state) for state in states], destination, text, most)
+        tripped = catalogue.breakers.tripped()
     if as_json:
         print_json([line_json(line) for line in lines])
         return
@@ -82,6 +83,8 @@ def list_(
         "Waits for / trouble",
     )
     show("", columns, [_cells(line, config) for line in lines])
+    for each in tripped:
+        click.echo(f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}")
     if len(lines) == most:
         click.echo(f"the first {most}; --limit shows more, --state fewer kinds", err=True)
 

@@ -78,6 +78,19 @@ class StorageClient:
         finally:
             self._slots.give()
 
+    def narrow(self, associations: int) -> None:
+        """Open only so many associations from now on, never more than the configuration says."""
+        self._slots.narrow(associations)
+
+    def probe(self) -> None:
+        """Whether the destination is there and takes our associations: C-ECHO where it does that. Raises as `echo`."""
+        association = self._associate((_ECHO,))
+        try:
+            if _ECHO in association.accepted:
+                association.echo(_ECHO)
+        finally:
+            association.release()
+
     def echo(self) -> None:
         """C-ECHO. Raises as `Session.send` does."""
         association = self._associate((_ECHO,))
