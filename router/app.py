@@ -37,8 +37,9 @@ from router.flow.correlator import Correlator
 from router.flow.dispatcher import Dispatcher
 from router.flow.gate import Lane
 from router.flow.intake import Intake
+from router.flow.lookout import Lookout
 from router.flow.loop import Loop, Step
-from router.flow.membership import CORRELATOR, DROP_FOLDER, RETENTION, Membership
+from router.flow.membership import CORRELATOR, DROP_FOLDER, LOOKOUT, RETENTION, Membership
 from router.flow.pickup import Pickup
 from router.flow.references import References
 from router.flow.retention import Retention
@@ -99,6 +100,7 @@ class Node:
         self._selection = Selection(config.identity, self._catalogue, lambda: self._rules.book, self._journal)
         self._keys = {d.name: self._key_files(d.name, d.http) for d in config.destination if d.http is not None}
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
+        self._lookout = Lookout(config, self._catalogue, self._journal, clock)
         self._timekeeper = Timekeeper(self._catalogue, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
         self._filing, self._stopping = threading.Lock(), threading.Event()
@@ -302,6 +304,7 @@ class Node:
             *(loop for _, loop in self._sending),
             self._loop("leases", self._keep_leases),
             self._loop("retention", self._purge, share=_PURGING),
+            self._loop("lookout", self._look_ahead),
             self._loop("nodes", self._live),
         ]
 
@@ -347,6 +350,9 @@ class Node:
 
     def _purge(self) -> float:
         return self._retention.step() if self._membership.has(RETENTION) else _IDLE_SECONDS
+
+    def _look_ahead(self) -> float:
+        return self._lookout.step() if self._membership.has(LOOKOUT) else _IDLE_SECONDS
 
     def _correlate(self) -> float:
         self._refresh_references()

@@ -15,6 +15,7 @@ from router.catalogue.ledger import Accounts
 from router.catalogue.members import Members
 from router.catalogue.nodes import Nodes
 from router.catalogue.notes import Notes
+from router.catalogue.paces import Paces
 from router.catalogue.purge import Purge
 from router.catalogue.queue import Queue
 from router.catalogue.traces import Traces
@@ -34,6 +35,7 @@ class Catalogue:
     exams: Exams
     queue: Queue
     breakers: Breakers
+    paces: Paces
     accounts: Accounts
     versions: Versions
     commitments: Commitments
@@ -55,6 +57,7 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
     return Catalogue(
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
         Breakers(engine, journal),
+        Paces(engine),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Decisions(engine), Traces(engine),
         Nodes(engine),

@@ -12,7 +12,7 @@ from router.catalogue.tables import Delivery as Row
 from router.catalogue.tables import Exam, ExamStudy
 from router.events import Event, Journal, Kind
 from router.model import Channel
-from router.states import Needs, State, require_move
+from router.states import PENDING, Needs, State, require_move
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class Delivery:
     wanted: str
     delivered: str
     changed: datetime
+    expected: datetime | None = None
 
 
 # A person may ask for any number; this is the largest that both engines compare.
@@ -87,6 +88,21 @@ class Queue:
             return found[:limit]
         condition = Row.state.in_(list(states))
         return self._select(condition & (Row.destination == destination) if destination else condition)
+
+    def with_due(self) -> list[Delivery]:
+        """What is still to be delivered and has a due time, by it."""
+        return self._select(Row.state.in_(list(PENDING)) & Row.due.is_null(False))
+
+    def due_between(self, start: datetime, end: datetime) -> list[Delivery]:
+        """What was due then, whatever came of it, by due time."""
+        return self._select(Row.state.in_(list(State)) & (Row.due >= start) & (Row.due < end))
+
+    def expect(self, expected: Mapping[int, datetime | None]) -> None:
+        """Note when these will have been delivered, as it looks now."""
+        for portion in portions(list(expected)):
+            with self._engine.write():
+                for number in portion:
+                    self._engine.run(Row.update(expected=expected[number]).where(Row.id == number))
 
     def _first_of(self, state: State, destination: str | None, limit: int) -> list[Delivery]:
         mine = Row.state == state

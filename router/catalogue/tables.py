@@ -307,7 +307,10 @@ class SeenFile(Model):
 
 
 class Delivery(Model):
-    """One exam to one destination by one channel, for ever. `due` orders the queue; `legal_due` is the standard's."""
+    """One exam to one destination by one channel, for ever. `due` orders the queue; `legal_due` is the standard's.
+
+    `expected` is when it will have been delivered, as it looked last.
+    """
 
     id = AutoField()
     exam = ForeignKeyField(Exam, index=False)
@@ -326,6 +329,7 @@ class Delivery(Model):
     lease_until = InstantField(null=True)
     wanted = CleanTextField(default="")
     delivered = CleanTextField(default="")
+    expected = InstantField(null=True)
     created = InstantField()
     changed = InstantField()
 
@@ -384,6 +388,19 @@ class BreakerRow(Model):
 
     class Meta:
         table_name = "breaker"
+        primary_key = CompositeKey("destination", "channel")
+
+
+class PaceRow(Model):
+    """How fast a destination took a channel's deliveries of late."""
+
+    destination = CleanTextField()
+    channel = CleanTextField()
+    units = DoubleField()
+    seconds = DoubleField()
+
+    class Meta:
+        table_name = "pace"
         primary_key = CompositeKey("destination", "channel")
 
 
@@ -472,6 +489,6 @@ class Duty(Model):
 
 TABLES: tuple[type[Model], ...] = (
     Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Removal, Reference, Exam, ExamStudy, Parted,
-    Disagreement, Alias, Document, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, BreakerRow, Ledger,
-    Commitment, CommitmentItem, Upload, NodeRow, Duty,
+    Disagreement, Alias, Document, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, BreakerRow, PaceRow,
+    Ledger, Commitment, CommitmentItem, Upload, NodeRow, Duty,
 )  # fmt: skip

@@ -46,6 +46,8 @@ class Dispatcher:
         self._stopping = threading.Event()
         self._in_flight: set[int] = set()
         self._unsettled: list[Delivery] = []
+        self._measuring = threading.Lock()
+        self._measured: dict[tuple[str, Channel], float] = {}
 
     def stop(self) -> None:
         """Finish what is in flight, claim nothing more."""
@@ -59,14 +61,27 @@ class Dispatcher:
         if delivery is None:
             return False
         self._in_flight.add(delivery.id)
+        began = self._clock.monotonic()
         try:
-            self._settle(delivery, self._carry_out(delivery, lane))
+            ending = self._carry_out(delivery, lane)
+            self._settle(delivery, ending)
+            self._measure(lane, ending.units, began)
         except RouterError:
             self._unsettled.append(delivery)
             raise
         finally:
             self._in_flight.discard(delivery.id)
         return True
+
+    def _measure(self, lane: Lane, units: int, began: float) -> None:
+        """Time in which several deliveries were under way counts once."""
+        place, ended = (lane.destination, lane.channel), self._clock.monotonic()
+        with self._measuring:
+            seconds = ended - max(began, self._measured.get(place, began))
+            if units:
+                self._measured[place] = ended
+        if units and seconds > 0:
+            self._catalogue.paces.add(*place, units, seconds)
 
     def _settle(self, delivery: Delivery, ending: Ending) -> None:
         queue, now = self._catalogue.queue, self._clock.now()
