@@ -159,14 +159,22 @@ class Queue:
 
     def claim(
         self, destination: str, channel: Channel, owner: str, now: datetime, lease_for: timedelta,
-        at_most: int | None = None,
+        at_most: int | None = None, *, missed_first: bool = False,
     ) -> Delivery | None:  # fmt: skip
-        """Take the ready delivery that is due first; None when there is none, or `at_most` so many are under way."""
+        """Take the ready delivery that is due first; None when there is none, or `at_most` so many are under way.
+
+        What is missed already comes after all that can still make it, or before it where it is its turn. Of several
+        due at one time the one goes that has waited longest.
+        """
         ready = (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.READY)
         with self._engine.write():
             if at_most is not None and self.under_way(destination, channel) >= at_most:
                 return None
-            delivery = self._first(ready & Row.due.is_null(False)) or self._first(ready & Row.due.is_null())
+            first, then = (Row.due <= now, Row.due > now) if missed_first else (Row.due > now, Row.due <= now)
+            delivery = (
+                self._first_due(ready & first) or self._first_due(ready & then)
+                or self._first(ready & Row.due.is_null(), Row.id)
+            )  # fmt: skip
             if delivery is None:
                 return None
             lease = {"lease": delivery.lease + 1, "lease_owner": owner, "lease_until": now + lease_for}
@@ -180,9 +188,20 @@ class Queue:
         rows: Any = self._engine.run(Row.select(fn.COUNT(Row.id)).where(mine).tuples())
         return int(rows[0][0])
 
-    def _first(self, condition: Any) -> Delivery | None:
-        # Without null in it, the order is the index's own on both engines.
-        query = Row.select(*_COLUMNS).where(condition).order_by(Row.due, Row.id).limit(1).dicts()
+    def as_urgent(self, delivery: Delivery, now: datetime) -> bool:
+        """Whether another one waits that can still make it and is due no later, or at all where this one cannot."""
+        place = (Row.destination == delivery.destination) & (Row.channel == delivery.channel)
+        waits = place & (Row.state == State.READY) & (Row.due > now)
+        if delivery.due is not None and delivery.due > now:
+            waits &= Row.due <= delivery.due
+        return bool(self._engine.run(Row.select(Row.id).where(waits).limit(1).tuples()))
+
+    def _first_due(self, condition: Any) -> Delivery | None:
+        # Without null in it, the order begins with the index's own on both engines.
+        return self._first(condition, Row.due, Row.changed, Row.id)
+
+    def _first(self, condition: Any, *order: Any) -> Delivery | None:
+        query = Row.select(*_COLUMNS).where(condition).order_by(*order).limit(1).dicts()
         return next((_record(row) for row in self._engine.run(self._engine.unclaimed(query))), None)
 
     def promote(self, now: datetime) -> int:

@@ -6,6 +6,7 @@ Each destination has a lane for reports and lanes for images, so that no CT dela
 import random
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
@@ -26,10 +27,12 @@ from router.errors import (
 from router.events import Event, Journal, Kind
 from router.flow.document import told_by_platform
 from router.flow.gate import Gate, Lane
+from router.flow.meter import Meter, Start
 from router.flow.sending import Ending
 from router.model import Channel
 from router.retry import next_pause
 from router.states import State
+from router.turns import QUANTUM
 
 LEASE = timedelta(seconds=60)
 
@@ -46,8 +49,7 @@ class Dispatcher:
         self._stopping = threading.Event()
         self._in_flight: set[int] = set()
         self._unsettled: list[Delivery] = []
-        self._measuring = threading.Lock()
-        self._measured: dict[tuple[str, Channel], float] = {}
+        self._meter = Meter(catalogue, clock)
 
     def stop(self) -> None:
         """Finish what is in flight, claim nothing more."""
@@ -57,31 +59,21 @@ class Dispatcher:
         """Claim and send one delivery; False when there was none."""
         if self._stopping.is_set():
             return False
-        delivery = self._claim(lane)
+        start = self._meter.start(lane)
+        delivery = self._claim(lane, start)
         if delivery is None:
             return False
         self._in_flight.add(delivery.id)
-        began = self._clock.monotonic()
         try:
             ending = self._carry_out(delivery, lane)
             self._settle(delivery, ending)
-            self._measure(lane, ending.units, began)
+            self._meter.stop(lane, delivery, start, ending.units)
         except RouterError:
             self._unsettled.append(delivery)
             raise
         finally:
             self._in_flight.discard(delivery.id)
         return True
-
-    def _measure(self, lane: Lane, units: int, began: float) -> None:
-        """Time in which several deliveries were under way counts once."""
-        place, ended = (lane.destination, lane.channel), self._clock.monotonic()
-        with self._measuring:
-            seconds = ended - max(began, self._measured.get(place, began))
-            if units:
-                self._measured[place] = ended
-        if units and seconds > 0:
-            self._catalogue.paces.add(*place, units, seconds)
 
     def _settle(self, delivery: Delivery, ending: Ending) -> None:
         queue, now = self._catalogue.queue, self._clock.now()
@@ -116,7 +108,7 @@ class Dispatcher:
             self._catalogue.queue.move(self._unsettled[-1], State.READY, now, why, changes=_GIVEN_BACK)
             self._unsettled.pop()
 
-    def _claim(self, lane: Lane) -> Delivery | None:
+    def _claim(self, lane: Lane, start: Start) -> Delivery | None:
         """What is due first, as far as the lane's breaker allows; it is asked first, and closed where nothing waits."""
         gate = self._gate
         found = gate.look(lane)
@@ -124,10 +116,11 @@ class Dispatcher:
         if not at_most:
             return None
         lane.narrow(at_most)
-        now, limit = self._clock.now(), None if found == CLOSED else at_most
-        queue = self._catalogue.queue
-        delivery = queue.claim(lane.destination, lane.channel, self._owner, now, LEASE, limit)
-        if delivery is None and found != CLOSED and not queue.under_way(lane.destination, lane.channel):
+        queue, place = self._catalogue.queue, (lane.destination, lane.channel)
+        limit = None if found == CLOSED else at_most
+        now, first = self._clock.now(), start.missed_first
+        delivery = queue.claim(*place, self._owner, now, LEASE, limit, missed_first=first)
+        if delivery is None and found != CLOSED and not queue.under_way(*place):
             gate.went(lane)
         return delivery
 
@@ -139,7 +132,9 @@ class Dispatcher:
             return Ending(State.READY, error.message, {"attempts": delivery.attempts - 1, "error": str(error)})
         except Exception as error:  # noqa: BLE001  # a claim must end in a state, whatever happened to it
             ending = self._troubled(delivery, error)
-        if ending.to not in (State.READY, State.DEFERRED):
+        if ending.to == State.READY:
+            return replace(ending, changes={"attempts": delivery.attempts - 1})
+        if ending.to != State.DEFERRED:
             self._gate.went(lane)
         return ending
 
@@ -164,14 +159,19 @@ class Dispatcher:
         return Ending(State.DEFERRED, error.message, {"next_try": now + pause, "error": str(error)})
 
     def _stop_of(self, delivery: Delivery) -> Callable[[], bool]:
-        """Whether to stop: the node is stopping, or the delivery was taken from us. Asked often, so it looks rarely."""
-        state = {"looked": self._clock.monotonic(), "lost": False}
+        """Whether to stop: the node is stopping, the delivery was taken from us, or others are as urgent and it has
+        had its time. Asked often, so it looks rarely.
+        """
+        began = self._clock.monotonic()
+        state = {"looked": began, "stop": False}
 
         def stop() -> bool:
-            if not state["lost"] and self._clock.monotonic() - state["looked"] >= 1:
-                state["looked"] = self._clock.monotonic()
-                state["lost"] = not self._catalogue.queue.holds(delivery)
-            return bool(state["lost"]) or self._stopping.is_set()
+            now = self._clock.monotonic()
+            if not state["stop"] and now - state["looked"] >= 1:
+                state["looked"] = now
+                queue, over = self._catalogue.queue, now - began >= QUANTUM
+                state["stop"] = not queue.holds(delivery) or (over and queue.as_urgent(delivery, self._clock.now()))
+            return bool(state["stop"]) or self._stopping.is_set()
 
         return stop
 

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "router"
 # From the ground up. A module may import its own layer's own package and every layer below.
 LAYERS: list[set[str]] = [
     {"errors", "clock", "model", "alarms", "events", "quantities", "config", "__init__"},
-    {"states", "deadlines", "retry", "breaker", "forecast", "exam", "series", "correlate"},
+    {"states", "deadlines", "retry", "breaker", "forecast", "turns", "exam", "series", "correlate"},
     {"storage", "catalogue", "dicom", "reports", "crypto"},
     {"forward"},
     {"flow", "admin"},
@@ -25,6 +25,7 @@ WITHIN = {
     ("correlate", "exam"),
     ("correlate", "states"),
     ("breaker", "retry"),
+    ("turns", "forecast"),
     ("forward", "dicom"),
     ("forward", "crypto"),
 }
