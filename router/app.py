@@ -14,6 +14,7 @@ from datetime import datetime
 from router import worker
 from router.admin.health import HealthServer
 from router.alarms import Alarm
+from router.bandwidth import Window
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.restore import has_database
 from router.clock import Clock
@@ -46,6 +47,7 @@ from router.flow.retention import Retention
 from router.flow.rules import SeriesRules
 from router.flow.selection import Selection
 from router.flow.sending import ImagesSender, ReportSender
+from router.flow.throttle import Throttle
 from router.flow.timekeeping import Timekeeper
 from router.forward.credentials import Credentials, KeyFiles
 from router.forward.report import ReportAgent
@@ -264,9 +266,11 @@ class Node:
 
     def _lanes_of(self, destination: Destination) -> list[Lane]:
         lanes = []
+        windows = [Window(one.from_, one.to, one.limit) for one in destination.bandwidth]
+        paced = Throttle(windows, self._config.node.timezone, self._clock)
         if destination.http is not None:
             keys = self._keys[destination.name]
-            agent = ReportAgent(destination.http, self._config.hospital.USCI, keys.current, self._clock)
+            agent = ReportAgent(destination.http, self._config.hospital.USCI, keys.current, self._clock, paced=paced)
             report = ReportSender(
                 self._config,
                 self._references,
@@ -279,7 +283,7 @@ class Node:
             )
             lanes.append(Lane(destination.name, Channel.REPORT, 1, report, agent.probe))
         if destination.dicom is not None:
-            client = StorageClient(destination.dicom)
+            client = StorageClient(destination.dicom, paced=paced)
             asker = self._asker(destination.dicom, client)
             images = ImagesSender(self._config, self._catalogue, self._storage, client, self._clock, asker)
             width = destination.dicom.associations

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "router"
 # From the ground up. A module may import its own layer's own package and every layer below.
 LAYERS: list[set[str]] = [
     {"errors", "clock", "model", "alarms", "events", "quantities", "config", "__init__"},
-    {"states", "deadlines", "retry", "breaker", "forecast", "turns", "exam", "series", "correlate"},
+    {"states", "deadlines", "retry", "breaker", "forecast", "turns", "bandwidth", "exam", "series", "correlate"},
     {"storage", "catalogue", "dicom", "reports", "crypto"},
     {"forward"},
     {"flow", "admin"},
