@@ -359,6 +359,23 @@ class Backup(_Section):
     daily: Annotated[int, Field(ge=0)] = 7
 
 
+class Syslog(_Section):
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 6514
+    tls: Tls | None = None
+    allow_plain: bool = False
+
+    @model_validator(mode="after")
+    def _plain_only_on_loopback(self) -> "Syslog":
+        if self.tls is None and not self.allow_plain and not is_loopback(self.host):
+            raise ValueError(f"host {self.host!r} is beyond loopback: set tls, or allow_plain = true")
+        return self
+
+
+class Audit(_Section):
+    syslog: Syslog | None = None
+
+
 class Admin(_Section):
     host: str = "127.0.0.1"
     port: Port = 8080
@@ -388,6 +405,7 @@ class Config(_Section):
     destination: tuple[Destination, ...] = ()
     retention: Retention = Retention()
     backup: Backup = Backup()
+    audit: Audit = Audit()
     admin: Admin = Admin()
 
     @model_validator(mode="after")

@@ -178,14 +178,23 @@ def picture(number: int, study: int) -> Image:
     )
 
 
-@pytest.mark.parametrize("text", ["", "No. A1000 V1"])
-def test_images_that_say_whose_the_exam_is_do_not_say_that_of_the_pdf_of_the_other(tmp_path: Path, text: str) -> None:
-    stranger = person(0, 0, exam_id="V1", studies=("1.2.1",), minute=1)
-    node, _ = bring(tmp_path, picture(1, 1), stranger, Pdf("r0", 0, f"{text}\n%of 0"), person(1, 1, minute=2))
+STRANGER = person(0, 0, exam_id="V1", studies=("1.2.1",), minute=1)
+RIGHT = person(1, 1, minute=2)
+
+
+@pytest.mark.parametrize("happenings", [
+    (STRANGER, Pdf("r1", 1, "A1001\n%of 1"), Pdf("r0", 0, "A1000 V1\n%of 0"), RIGHT),
+    (RIGHT, STRANGER, Pdf("r0", 0, "\n%of 0")),
+])  # fmt: skip
+def test_images_that_say_whose_the_exam_is_do_not_say_whose_the_pdf_is(
+    tmp_path: Path, happenings: tuple[Happening, ...]
+) -> None:
+    node, _ = bring(tmp_path, picture(1, 1), *happenings)
     assert not node.cloud.reports
     found = node.delivery("V1", Channel.REPORT)
     assert found is not None
     assert (found.state, found.held_by) == (State.HELD, "pdf")
+    assert "names another patient" in found.error
 
 
 @pytest.mark.torture
