@@ -15,6 +15,7 @@ from router.cli.decide import COMMANDS
 from router.cli.opened import opened
 from router.cli.options import config_option, json_option, print_json, require_node
 from router.cli.punctuality import report
+from router.cli.reconcile import reconcile
 from router.cli.story import Teller
 from router.cli.tables import left, local, show
 from router.clock import SystemClock
@@ -208,5 +209,6 @@ _action(
 )
 _action("cancel", Review.cancel, (*_MOVABLE, State.HELD), "Never send these deliveries.")
 command.add_command(report)
+command.add_command(reconcile)
 for _decision in COMMANDS:
     command.add_command(_decision)
