@@ -16,6 +16,7 @@ from router.catalogue.nodes import Nodes
 from router.catalogue.notes import Notes
 from router.catalogue.purge import Purge
 from router.catalogue.queue import Queue
+from router.catalogue.survey import Survey
 from router.catalogue.traces import Traces
 from router.catalogue.uploads import Uploads
 from router.catalogue.versions import Versions
@@ -41,6 +42,7 @@ class Catalogue:
     purge: Purge
     decisions: Decisions
     traces: Traces
+    survey: Survey
     nodes: Nodes
 
 
@@ -53,6 +55,6 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
     return Catalogue(
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
-        Purge(engine, journal), Decisions(engine), Traces(engine),
+        Purge(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
         Nodes(engine),
     )  # fmt: skip
