@@ -27,6 +27,7 @@ COMMANDS = {
     "keys": "Key pairs and an API key for trying out; key ids.",
     "audit": "A kept receipt, checked again offline.",
     "platform": "The reference platform: the receiving side.",
+    "completion": "What bash needs to complete these commands.",
 }
 
 

@@ -1,5 +1,6 @@
 """Tables for people: aligned, with colour on a terminal, plain when piped."""
 
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -28,6 +29,11 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> N
     for row in rows:
         table.add_row(*(Text(cell, _COLOURS.get(cell, "")) for cell in row))
     console().print(table)
+
+
+def lines_here() -> int:
+    """How many rows of a table fit on the screen."""
+    return max(shutil.get_terminal_size().lines - 3, 5)
 
 
 def watching(tell: Callable[[], None], rest: Callable[[float], None], *, again: bool) -> None:
