@@ -27,6 +27,8 @@ COMMANDS = {
     "keys": "Key pairs and an API key for trying out; key ids.",
     "audit": "A kept receipt, checked again offline.",
     "platform": "The reference platform: the receiving side.",
+    "install": "Account, folders, configuration, keys and systemd unit of a machine.",
+    "sbom": "A software bill of materials: what this installation is made of.",
     "completion": "What bash needs to complete these commands.",
 }
 
