@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router import worker
-from router.admin.health import HealthServer
+from router.admin.health import health
+from router.admin.metrics import Gauges, Metrics
+from router.admin.server import AdminServer
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
+from router.catalogue.backlog import Place
 from router.catalogue.restore import has_database
 from router.clock import Clock
 from router.config import Config, Destination, DicomDestination, HttpDestination
@@ -104,6 +107,9 @@ class Node:
         self._retention = Retention(
             config, self._catalogue.purge, self._storage.studies, self._journal, clock, self._free, self._filing
         )
+        places = _places(config)
+        self._metrics = Metrics(Gauges(self._catalogue, places, self._owner, self._free, clock), places)
+        self._journal.subscribe(self._metrics.heard)
         known = (self._catalogue, self._storage, self._selection, self._journal, clock)
         self._correlator = Correlator(config, self._references, *known)
         exams = self._catalogue.exams
@@ -117,7 +123,7 @@ class Node:
         self._commitment_reports = CommitmentReports(self._catalogue, self._journal, clock, random.random)
         self._server = self._make_server()
         self._hl7 = self._make_hl7()
-        self._health = HealthServer(self._report)
+        self._admin = self._make_admin()
         self._lanes = [lane for destination in config.destination for lane in self._lanes_of(destination)]
         # Each batch of a study's images touches its exam; that must not leave the sending without processor.
         self._correlating = self._loop("correlator", self._correlate, share=_CORRELATING)
@@ -146,7 +152,7 @@ class Node:
         try:
             ports = Ports(
                 _listening("[receive]", receive.host, receive.port, self._server.start),
-                _listening("[admin]", admin.host, admin.port, self._health.start),
+                _listening("[admin]", admin.host, admin.port, self._admin.start),
                 self._listen_for_hl7(),
             )
         except ConfigurationError:
@@ -172,7 +178,7 @@ class Node:
             loop.stop()
         unfinished = [loop for loop in self._loops if not loop.join(max(until - time.monotonic(), 0.1))]
         self._intake.close()
-        self._health.stop()
+        self._admin.stop()
         self._membership.leave()
         self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
         if unfinished:
@@ -242,6 +248,10 @@ class Node:
             take_report=self._take_report if self._asks_for_commitment() else None,
         )
 
+    def _make_admin(self) -> AdminServer:
+        routes = {"/health": health(self._report), "/metrics": self._metrics.answer}
+        return AdminServer(routes, self._catalogue.engine.close_thread)
+
     def _make_hl7(self) -> MllpServer | None:
         hl7 = self._config.reports.hl7
         if hl7 is None:
@@ -278,7 +288,9 @@ class Node:
         if destination.dicom is not None:
             client = StorageClient(destination.dicom)
             asker = self._asker(destination.dicom, client)
-            images = ImagesSender(self._config, self._catalogue, self._storage, client, self._clock, asker)
+            images = ImagesSender(
+                self._config, self._catalogue, self._storage, client, self._clock, asker, journal=self._journal
+            )
             lanes.append(Lane(destination.name, Channel.IMAGES, destination.dicom.associations, images))
         return lanes
 
@@ -393,7 +405,9 @@ class Node:
     def _note_received(self, outcome: Received | Refused) -> None:
         if isinstance(outcome, Received):
             self._storage.incoming.wake()
+            self._metrics.note_durable(outcome.size)
         else:
+            self._metrics.note_refused(outcome.status)
             fields = {"calling_ae": outcome.calling_ae, "address": outcome.address}
             self._journal.record(Event(self._clock.now(), Kind.REFUSED, outcome.reason, fields=fields))
 
@@ -429,6 +443,12 @@ class Node:
         free = self._free()
         room = free > self._config.receive.min_free
         return {"ok": room, "node": self._owner, "free_bytes": free, "receiving": room}
+
+
+def _places(config: Config) -> list[Place]:
+    reports = [Place(d.name, Channel.REPORT, d.report_within) for d in config.destination if d.http is not None]
+    images = [Place(d.name, Channel.IMAGES, d.images_within) for d in config.destination if d.dicom is not None]
+    return reports + images
 
 
 def _listening(section: str, host: str, port: int, start: Callable[[str, int], int]) -> int:

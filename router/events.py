@@ -30,6 +30,7 @@ class Kind(StrEnum):
     DECIDED = "decided"
     DOUBT = "doubt"
     MOVED = "moved"
+    SELECTED = "selected"
     SENT = "sent"
     CONFIRMED = "confirmed"
     PURGED = "purged"
@@ -96,7 +97,7 @@ class Journal:
 _LEVELS = {
     Kind.ALARM: logging.ERROR,
     **dict.fromkeys((Kind.CLEARED, Kind.DOUBT, Kind.REFUSED, Kind.QUARANTINED), logging.WARNING),
-    **dict.fromkeys((Kind.RECEIVED, Kind.DUPLICATE), logging.DEBUG),
+    **dict.fromkeys((Kind.RECEIVED, Kind.DUPLICATE, Kind.SELECTED, Kind.SENT), logging.DEBUG),
 }
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from router.catalogue.alarms import Alarms
+from router.catalogue.backlog import Backlog
 from router.catalogue.commitments import Commitments
 from router.catalogue.decisions import Decisions
 from router.catalogue.dialect import Engine, open_engine
@@ -42,6 +43,7 @@ class Catalogue:
     decisions: Decisions
     traces: Traces
     nodes: Nodes
+    backlog: Backlog
 
 
 def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
@@ -54,5 +56,5 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Decisions(engine), Traces(engine),
-        Nodes(engine),
+        Nodes(engine), Backlog(engine),
     )  # fmt: skip

@@ -37,6 +37,7 @@ DOORS = {
     "watchdog": {"reports"},
     "pypdf": {"reports"},
     "hl7": {"reports"},
+    "prometheus_client": {"admin/metrics.py"},
     "multipart": {"platform"},
     "reportlab": {"demo"},
     "click": {"cli"},
