@@ -13,6 +13,7 @@ from datetime import datetime
 
 from router import worker
 from router.admin.health import health
+from router.admin.herald import Herald
 from router.admin.metrics import Gauges, Metrics
 from router.admin.server import AdminServer
 from router.alarms import Alarm
@@ -110,6 +111,8 @@ class Node:
         places = _places(config)
         self._metrics = Metrics(Gauges(self._catalogue, places, self._owner, self._free, clock), places)
         self._journal.subscribe(self._metrics.heard)
+        self._herald = Herald(config.alarms, self._owner, clock)
+        self._journal.subscribe(self._herald.heard)
         known = (self._catalogue, self._storage, self._selection, self._journal, clock)
         self._correlator = Correlator(config, self._references, *known)
         exams = self._catalogue.exams
@@ -145,6 +148,7 @@ class Node:
         self._correlator.reconsider()
         self._drain_incoming()
         self._journal.subscribe(self._wake_lanes)
+        self._herald.start()
         self._pickup.watch.start()
         for loop in self._loops:
             loop.start()
@@ -181,6 +185,7 @@ class Node:
         self._admin.stop()
         self._membership.leave()
         self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
+        self._herald.stop()
         if unfinished:
             _log.warning("%d unfinished piece(s) of work are taken up at the next start", len(unfinished))
         self._catalogue.engine.close_thread()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from router.alarms import Alarm
+from router.alarms import REMEDY, Alarm
 from router.clock import require_aware
 
 
@@ -111,6 +111,7 @@ def log_event(event: Event) -> None:
         "study": event.study_uid,
         **event.fields,
     }
+    todo = f" ({REMEDY[event.alarm]})" if event.alarm and event.kind == Kind.ALARM else ""
     tail = " ".join(f"{key}={value}" for key, value in names.items() if value is not None)
     level = _LEVELS.get(event.kind, logging.INFO)
-    logging.getLogger("router").log(level, "%s: %s %s", event.kind, event.text, tail)
+    logging.getLogger("router").log(level, "%s: %s%s %s", event.kind, event.text, todo, tail)

@@ -45,7 +45,7 @@ class Heap:
     first_due: datetime | None
 
 
-_OPEN = tuple(state for state in State if state not in (State.DELIVERED, State.CANCELLED))
+_OPEN = (State.WAITING, State.READY, State.SENDING, State.DEFERRED, State.FAILED, State.HELD)
 _AGES = tuple(Age)
 _COUNT = (
     "SELECT state, CASE WHEN due IS NULL THEN 0 WHEN due > ? THEN 1 WHEN due > ? THEN 2 WHEN due > ? THEN 3"

@@ -95,6 +95,14 @@ def test_the_backlog_is_told_by_how_much_of_its_time_is_used(node: Scraped, left
     assert node.value("router_missed") == (age in (Age.MISSED, Age.MISSED_A_DAY))
 
 
+@pytest.mark.parametrize("state", State)
+def test_what_is_settled_is_no_backlog(node: Scraped, state: State) -> None:
+    delivery(node.catalogue, exam(node.catalogue))
+    node.catalogue.engine.execute("UPDATE delivery SET state = ?", [state])
+    settled = {State.DELIVERED, State.CANCELLED, State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED}
+    assert node.value("router_backlog") == (None if state in settled else 1)
+
+
 def test_what_is_delivered_is_no_backlog_and_what_is_claimed_is_a_lease(node: Scraped) -> None:
     delivery(node.catalogue, exam(node.catalogue, "E1"), State.READY, State.SENDING, State.DELIVERED)
     assert (node.value("router_backlog"), node.value("router_leases", destination=CLOUD)) == (None, 0)
