@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router import worker
+from router.admin.audit import Audit
 from router.admin.health import health
 from router.admin.herald import Herald
 from router.admin.metrics import Gauges, Metrics
 from router.admin.server import AdminServer
+from router.admin.syslog import Syslog
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.backlog import Place
@@ -24,6 +26,7 @@ from router.clock import Clock
 from router.config import Config, Destination, DicomDestination, HttpDestination
 from router.crypto import selftest
 from router.crypto.keys import read_secret
+from router.crypto.symmetric import sm3
 from router.dicom.admission import Admission
 from router.dicom.client import StorageClient
 from router.dicom.commitment import Report
@@ -58,6 +61,7 @@ from router.storage import open_storage
 from router.storage.estate import Estate
 from router.storage.lock import lock
 from router.storage.pins import strange
+from router.storage.trail import Trail
 
 _GRACE_SECONDS = 25.0
 _IDLE_SECONDS = 1.0
@@ -88,7 +92,10 @@ class Node:
         self._clock = clock
         self._owner = config.node.owner
         self._workers = config.receive.workers or len(os.sched_getaffinity(0))
-        self._journal = Journal(log_event)
+        trail = Trail(config.node.data / "audit" / self._owner, sm3)
+        self._audit = Audit(trail, self._owner, clock, config.retention.audit)
+        self._syslog = Syslog(config.audit.syslog, trail, self._owner) if config.audit.syslog else None
+        self._journal = Journal(log_event, self._audit.take)
         self._references = References(config)
         self._read_by = RisMapping()
         self._storage = open_storage(config.node.data, self._owner)
@@ -149,6 +156,9 @@ class Node:
         self._drain_incoming()
         self._journal.subscribe(self._wake_lanes)
         self._herald.start()
+        self._audit.start()
+        if self._syslog is not None:
+            self._syslog.start()
         self._pickup.watch.start()
         for loop in self._loops:
             loop.start()
@@ -186,6 +196,9 @@ class Node:
         self._membership.leave()
         self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
         self._herald.stop()
+        self._audit.stop()
+        if self._syslog is not None:
+            self._syslog.stop()
         if unfinished:
             _log.warning("%d unfinished piece(s) of work are taken up at the next start", len(unfinished))
         self._catalogue.engine.close_thread()
@@ -409,6 +422,7 @@ class Node:
 
     def _note_received(self, outcome: Received | Refused) -> None:
         if isinstance(outcome, Received):
+            self._audit.count(outcome)
             self._storage.incoming.wake()
             self._metrics.note_durable(outcome.size)
         else:

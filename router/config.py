@@ -378,6 +378,23 @@ class Alarms(_Section):
     mail: Mail | None = None
 
 
+class Syslog(_Section):
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 6514
+    tls: Tls | None = None
+    allow_plain: bool = False
+
+    @model_validator(mode="after")
+    def _plain_only_on_loopback(self) -> "Syslog":
+        if self.tls is None and not self.allow_plain and not is_loopback(self.host):
+            raise ValueError(f"host {self.host!r} is beyond loopback: set tls, or allow_plain = true")
+        return self
+
+
+class Audit(_Section):
+    syslog: Syslog | None = None
+
+
 class Admin(_Section):
     host: str = "127.0.0.1"
     port: Port = 8080
@@ -408,6 +425,7 @@ class Config(_Section):
     retention: Retention = Retention()
     backup: Backup = Backup()
     alarms: Alarms = Alarms()
+    audit: Audit = Audit()
     admin: Admin = Admin()
 
     @model_validator(mode="after")

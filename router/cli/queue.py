@@ -9,15 +9,15 @@ from typing import Any
 
 import click
 
-from router.catalogue import Catalogue, open_catalogue
+from router.catalogue import Catalogue
 from router.catalogue.queue import Delivery
 from router.cli.decide import COMMANDS
+from router.cli.opened import opened
 from router.cli.options import config_option, json_option, print_json, require_node
 from router.cli.story import Teller
 from router.cli.tables import left, local, show
 from router.clock import SystemClock
 from router.config import Config, load
-from router.events import Journal
 from router.flow.review import Line, Review
 from router.flow.rules import rulebook
 from router.flow.traces import Traces
@@ -34,11 +34,8 @@ def command() -> None:
 @contextmanager
 def _catalogue(config: Config) -> Iterator[Catalogue]:
     require_node(config)
-    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
-    try:
+    with opened(config) as (catalogue, _):
         yield catalogue
-    finally:
-        catalogue.engine.close_thread()
 
 
 @contextmanager
