@@ -13,10 +13,12 @@ from datetime import datetime
 
 from router import worker
 from router.admin.audit import Audit
+from router.admin.console import Behind, Console
 from router.admin.health import health
 from router.admin.herald import Herald
 from router.admin.metrics import Gauges, Metrics
 from router.admin.server import AdminServer
+from router.admin.session import token_in
 from router.admin.syslog import Syslog
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
@@ -209,7 +211,7 @@ class Node:
         """As every secret file; a certificate's file may hold the key too."""
         destinations = [d.dicom.tls for d in self._config.destination if d.dicom is not None]
         hl7 = self._config.reports.hl7
-        for tls in (self._config.receive.tls, None if hl7 is None else hl7.tls, *destinations):
+        for tls in (self._config.receive.tls, self._config.admin.tls, None if hl7 is None else hl7.tls, *destinations):
             if tls is not None and (secret := tls.key or tls.certificate):
                 read_secret(secret)
 
@@ -267,8 +269,14 @@ class Node:
         )
 
     def _make_admin(self) -> AdminServer:
-        routes = {"/health": health(self._report), "/metrics": self._metrics.answer}
-        return AdminServer(routes, self._catalogue.engine.close_thread)
+        config, admin = self._config, self._config.admin
+        file = admin.token_file or config.node.data / "console-token"
+        behind = Behind(config, self._catalogue, self._journal, self._clock, lambda: self._rules.book,
+                        _places(config), self._free, file)  # fmt: skip
+        console = Console(behind, token_in(file)).routes()
+        routes = {"/health": health(self._report), "/metrics": self._metrics.answer, **console}
+        context = None if admin.tls is None else server_context(admin.tls)
+        return AdminServer(routes, self._catalogue.engine.close_thread, context)
 
     def _make_hl7(self) -> MllpServer | None:
         hl7 = self._config.reports.hl7

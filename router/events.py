@@ -28,6 +28,7 @@ class Kind(StrEnum):
     STALE = "stale"
     JOINED = "joined"
     DECIDED = "decided"
+    VIEWED = "viewed"
     DOUBT = "doubt"
     MOVED = "moved"
     SELECTED = "selected"

@@ -17,6 +17,7 @@ from router.errors import InvalidData, RouterError, traceback_of
 MAX_FORM = 16384
 _MAX_FIELDS = 1200
 _TIMEOUT = 10.0
+_POLL = 0.1  # seconds that stopping takes at most
 _AT_ONCE = 32
 _log = logging.getLogger("router")
 
@@ -61,7 +62,7 @@ class AdminServer:
     def start(self, host: str, port: int) -> int:
         """Listen; the real port. Raises OSError when it is taken."""
         server = _Server((host, port), self._routes, self._after, self._context)
-        threading.Thread(target=server.serve_forever, name="admin", daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(_POLL,), name="admin", daemon=True).start()
         self._server = server
         return int(server.server_address[1])
 

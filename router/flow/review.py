@@ -55,10 +55,12 @@ class Review:
         self, states: Iterable[State], destination: str | None, text: str | None, limit: int | None = None
     ) -> list[Line]:
         """Deliveries by due time, not more than `limit`; no state means every state."""
-        found = self._catalogue.queue.in_state(list(states) or list(State), destination, None if text else limit)
+        wanted = list(states) or list(State)
         if text:
-            wanted = {delivery.id for delivery in self._catalogue.queue.find(text)}
-            found = [delivery for delivery in found if delivery.id in wanted][:limit]
+            found = [one for one in self._catalogue.queue.find(text) if one.state in wanted]
+            found = [one for one in found if destination in (None, one.destination)][:limit]
+        else:
+            found = self._catalogue.queue.in_state(wanted, destination, limit)
         return self._lines(found)
 
     def stories(self, name: str) -> list[Story]:
@@ -142,6 +144,10 @@ class Review:
     def series(self, study_uid: str, book: Rulebook) -> list[SeriesLine]:
         """What the rules make of a study's series, and by which facts."""
         return lines_of(self._catalogue, study_uid, book)
+
+    def story(self, exam: int) -> Story | None:
+        """The story of the exam of that number; None when there is none."""
+        return self._story(exam) if self._catalogue.exams.names([exam]) else None
 
     def _exams_named(self, name: str) -> list[int]:
         delivery = self._catalogue.queue.get(int(name)) if name.isdecimal() else None

@@ -21,7 +21,8 @@ LAYERS: list[set[str]] = [
     {"cli"},
 ]
 # The core may use itself in one direction; doors do not know each other.
-WITHIN = {("correlate", "exam"), ("correlate", "states"), ("forward", "dicom"), ("forward", "crypto")}
+WITHIN = {("correlate", "exam"), ("correlate", "states"), ("forward", "dicom"), ("forward", "crypto"),
+          ("admin", "flow")}  # fmt: skip
 # The receiving side shares nothing with the sending side but primitives and the DICOM layer.
 PLATFORM_MAY = {"errors", "clock", "model", "alarms", "events", "config", "crypto", "dicom", "platform", "__init__"}
 DOORS = {
