@@ -42,8 +42,10 @@ class View:
         return words(self.language)
 
     def at(self, instant: datetime | None) -> str:
-        """An instant as the hospital's clock shows it."""
-        return "-" if instant is None else f"{instant.astimezone(self.zone):%Y-%m-%d %H:%M:%S}"
+        """An instant as the hospital's clock shows it, as a cell."""
+        return (
+            "-" if instant is None else f'<span class="time">{instant.astimezone(self.zone):%Y-%m-%d %H:%M:%S}</span>'
+        )
 
     def left(self, seconds: float | None) -> str:
         """Time left in words, as a cell."""
@@ -51,7 +53,11 @@ class View:
             return "-"
         size = abs(seconds)
         text = f"{size / 3600:.1f} h" if size >= 3600 else f"{size / 60:.0f} min"
-        return text if seconds >= 0 else f'<span class="late">{text} {self.say("late")}</span>'
+        return (
+            f'<span class="time">{text}</span>'
+            if seconds >= 0
+            else f'<span class="late time">{text} {self.say("late")}</span>'
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +244,7 @@ def _alarms(view: View, alarms: Sequence[Standing]) -> str:
         about = cell(one.subject)
         subject = f'<a href="/exam?id={one.exam}">{about}</a>' if one.exam is not None else about
         rows.append([cell(name), subject, cell(one.text), cell(todo), view.at(one.since)])
-    return _table(view, ("Alarms", "Subject", "What", "What to do", "Since"), rows)
+    return _table(view, ("Alarm", "Subject", "What", "What to do", "Since"), rows)
 
 
 def _patient(view: View, told: Told) -> str:

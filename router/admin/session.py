@@ -4,11 +4,13 @@ import hmac
 import os
 import secrets
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from router.clock import Clock
 from router.crypto.keys import read_secret
+from router.errors import ConfigurationError
 
 COOKIE = "console"
 _IDLE_SECONDS = 1800.0
@@ -21,10 +23,22 @@ _MOST = 100
 def token_in(path: Path) -> str:
     """The login token in a file that only its owner may read; made when there is none yet."""
     if not path.exists():
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(32) + "\n")
+        try:
+            _make(path)
+        except OSError as error:
+            raise ConfigurationError(f"cannot make {path}: {error.strerror}", hint="see [admin] token_file") from error
     return read_secret(path).decode("ascii", "replace").strip()
+
+
+def _make(path: Path) -> None:
+    """Whole or not at all: another node on the same data folder may be doing the same."""
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        file.write(secrets.token_urlsafe(32) + "\n")
+    with suppress(FileExistsError):
+        path.hardlink_to(part)
+    part.unlink()
 
 
 @dataclass(frozen=True, slots=True)

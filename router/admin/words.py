@@ -1,4 +1,4 @@
-"""What the console says, in English and Chinese. The English text is the key."""
+"""What the console says, in English and Chinese. The English text, or a value of the node's own, is the key."""
 
 from collections.abc import Callable, Mapping
 
@@ -20,6 +20,7 @@ _CHINESE: Mapping[str, str] = {
     "Due next": "最先到期",
     "Backlog by age": "按已用时间的积压",
     "Alarms": "告警",
+    "Alarm": "告警",
     "No alarm stands.": "没有告警。",
     "At risk": "有超时风险",
     "Missed": "已超时",
@@ -112,6 +113,17 @@ _CHINESE: Mapping[str, str] = {
     "missed-a-day": "超时一天以上",
 }
 
+_ENGLISH: Mapping[str, str] = {
+    "undue": "no due time yet",
+    "first-half": "first half of its time",
+    "second-half": "second half",
+    "last-quarter": "last quarter",
+    "missed-a-day": "missed by a day or more",
+    "pdf": "report PDF",
+    "json": "exam JSON",
+    "stable": "more images",
+}
+
 _ALARMS: Mapping[Alarm, tuple[str, str]] = {
     Alarm.HALF_TIME: ("时间过半", "时间已过一半仍有内容未到，见该检查的说明"),
     Alarm.AT_RISK: ("有超时风险", "见该检查在等待什么，并确认目的地是否接收数据"),
@@ -140,7 +152,7 @@ Say = Callable[[str], str]
 
 def words(language: str) -> Say:
     """What to say for an English text; what has no translation stays as it is."""
-    table: Mapping[str, str] = _CHINESE if language == "zh" else {}
+    table = _CHINESE if language == "zh" else _ENGLISH
     return lambda text: table.get(text, text)
 
 
