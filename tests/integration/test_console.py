@@ -222,6 +222,11 @@ def test_what_comes_from_outside_is_escaped(site: Site) -> None:
     site.log_in(HIDDEN)
     assert "&lt;script&gt;" in site.ask("/").text
     assert "<script" not in site.ask("/").text
+    site.act("hold", why=HIDDEN)
+    for path in (f"/exam?id={site.exam}", "/queue", "/"):
+        page = site.ask(path).text
+        assert "<script" not in page
+        assert "&lt;script&gt;" in page
 
 
 @pytest.mark.parametrize("path", ["/queue?state=x", "/exam?id=0", "/exam"])
