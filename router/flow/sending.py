@@ -47,7 +47,7 @@ class Ending:
     to: State
     why: str
     changes: Mapping[str, object] = field(default_factory=dict)
-    units: int = 0
+    units: int = field(default=0, compare=False)
 
 
 class Sender(Protocol):
