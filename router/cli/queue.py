@@ -136,8 +136,6 @@ def line_json(line: Line) -> dict[str, Any]:
         "sent": line.sent,
         "waiting_for": list(one.waiting_for),
         "error": one.error or None,
-        "expected": _iso(expected_of(one)),
-        "will_miss": will_miss(one),
     }
 
 

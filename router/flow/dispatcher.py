@@ -134,7 +134,7 @@ class Dispatcher:
         try:
             ending = lane.sender.send(delivery, self._stop_of(delivery))
         except DestinationDown as error:
-            self._gate.down(lane, error.message)
+            self._gate.down(lane, str(error))
             return Ending(State.READY, error.message, {"attempts": delivery.attempts - 1, "error": str(error)})
         except Exception as error:  # noqa: BLE001  # a claim must end in a state, whatever happened to it
             ending = self._troubled(delivery, error)

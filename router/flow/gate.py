@@ -74,7 +74,7 @@ class Gate:
         try:
             lane.probe()
         except RouterError as error:
-            now, why = self._clock.now(), error.message
+            now, why = self._clock.now(), str(error)
             return self._change(lane, lambda found: breaker.probed_in_vain(found, now, why, _jitter()))
         return self._change(lane, breaker.answered)
 

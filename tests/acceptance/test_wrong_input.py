@@ -291,17 +291,24 @@ def own_site(tmp_path: Path) -> Iterator[Site]:
         site.stop()
 
 
-def test_a_wrong_interface_key_defers_with_a_message_that_names_it_and_the_right_one_delivers(own_site: Site) -> None:
+def shown(site: Site) -> str:
+    return command_here("queue", "list", "--config", site.config_file).stdout
+
+
+def test_a_wrong_interface_key_stops_the_reports_with_a_message_that_names_it_and_the_right_one_delivers(
+    own_site: Site,
+) -> None:
     key = own_site.folder / "keys" / "api.key"
     right = load_api_key(key)
     key.write_text(secrets.token_hex(32) + "\n", encoding="ascii")
     exam = make_exam(own_site, 1, instances=2)
     arrived(own_site, exam)
     own_site.report(exam)
-    own_site.wait_for(State.DEFERRED, exam.id, REPORT)
-    error = own_site.line(exam.id, Channel.REPORT).delivery.error
-    assert "interface key (API key)" in error
-    assert "api_key_file" in error
+    own_site.wait_until(lambda: "alarm=breaker" in own_site.log, "the breaker opens")
+    (breaker,) = [line for line in shown(own_site).splitlines() if line.startswith("breaker ")]
+    assert "interface key (API key)" in breaker
+    assert "api_key_file" in breaker
+    assert own_site.line(exam.id, Channel.REPORT).delivery.state == State.READY
     own_site.wait_for(State.DELIVERED, exam.id, IMAGES)
     key.write_text(right.hex() + "\n", encoding="ascii")
     assert own_site.node.stop() == 0
@@ -311,19 +318,17 @@ def test_a_wrong_interface_key_defers_with_a_message_that_names_it_and_the_right
     assert right.hex() not in own_site.log
 
 
-def test_a_destination_that_is_down_defers_and_gets_everything_by_itself_once_it_is_back(own_site: Site) -> None:
+def test_a_destination_that_is_down_is_one_alarm_a_channel_and_gets_everything_once_it_is_back(own_site: Site) -> None:
     own_site.platform.kill()
     exams = [make_exam(own_site, n, instances=2) for n in range(2)]
     for exam in exams:
         arrived(own_site, exam)
         own_site.report(exam)
-    for exam in exams:
-        own_site.wait_for(State.DEFERRED, exam.id)
-    errors = [line.delivery.error for line in own_site.lines()]
-    assert all("connect" in error for error in errors), errors
+    own_site.wait_until(lambda: own_site.log.count("alarm=breaker") == 2, "both breakers are open")
+    assert sum("connect" in line for line in shown(own_site).splitlines() if line.startswith("breaker ")) == 2
     assert own_site.platform.running
     for exam in exams:
-        own_site.wait_for(State.DELIVERED, exam.id)
+        own_site.wait_for(State.DELIVERED, exam.id, seconds=40)
         own_site.assert_images_equal(exam.study)
         assert len(own_site.receipts(exam.id)) == 1
 

@@ -20,7 +20,7 @@ from router.events import Event, Journal, Kind
 from router.flow.dispatcher import Dispatcher
 from router.flow.gate import Lane
 from router.flow.lookout import Lookout
-from router.flow.review import Review
+from router.flow.review import Review, expected_of, will_miss
 from router.flow.sending import Ending
 from router.model import Channel
 from router.states import State
@@ -97,9 +97,10 @@ def test_a_miss_is_foreseen_from_the_backlog_and_the_rate_before_the_clock_shows
         ward.send(takes=120)
     made = [ward.ready(f"F{n}", ward.clock.now() + HOUR) for n in range(40)]
     ward.lookout.step()
-    listed = json.loads(command_here("queue", "list", "--config", ward.file, "--state", "ready", "--json").stdout)
-    assert [row["will_miss"] for row in listed] == [n >= 30 for n in range(40)]
-    assert listed[0]["expected"] == (ward.clock.now() + timedelta(minutes=2)).isoformat()
+    found = [ward.catalogue.queue.get(one.id) for one in made]
+    assert [one is not None and will_miss(one) for one in found] == [n >= 30 for n in range(40)]
+    assert found[0] is not None
+    assert expected_of(found[0]) == ward.clock.now() + timedelta(minutes=2)
     at_risk = [event.delivery for event in ward.told if event.alarm == Alarm.AT_RISK]
     assert at_risk == [one.id for one in made[30:]]
     shown = command_here("queue", "list", "--config", ward.file, "--state", "ready").stdout
