@@ -13,14 +13,18 @@ from datetime import datetime
 from pathlib import Path
 
 from router import worker
+from router.admin.audit import Audit
 from router.admin.health import HealthServer
+from router.admin.syslog import Syslog
 from router.alarms import Alarm
+from router.bandwidth import Window
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.restore import has_database
 from router.clock import Clock
 from router.config import Config, Destination, DicomDestination, HttpDestination, Receive, differences, load
 from router.crypto import selftest
 from router.crypto.keys import read_secret
+from router.crypto.symmetric import sm3
 from router.dicom.admission import Admission
 from router.dicom.client import StorageClient
 from router.dicom.commitment import Report
@@ -35,16 +39,19 @@ from router.flow.backing import Backing
 from router.flow.cataloguer import Cataloguer
 from router.flow.commitment import Asker, CommitmentReports
 from router.flow.correlator import Correlator
-from router.flow.dispatcher import Dispatcher, Lane
+from router.flow.dispatcher import Dispatcher
+from router.flow.gate import Lane
 from router.flow.intake import Intake
+from router.flow.lookout import Lookout
 from router.flow.loop import Loop, Step
-from router.flow.membership import CORRELATOR, DROP_FOLDER, RETENTION, Membership
+from router.flow.membership import CORRELATOR, DROP_FOLDER, LOOKOUT, RETENTION, Membership
 from router.flow.pickup import Pickup
 from router.flow.references import References
 from router.flow.retention import Retention
 from router.flow.rules import SeriesRules
 from router.flow.selection import Selection
 from router.flow.sending import ImagesSender, ReportSender
+from router.flow.throttle import Throttle
 from router.flow.timekeeping import Timekeeper
 from router.forward.credentials import Credentials, KeyFiles
 from router.forward.report import ReportAgent
@@ -55,6 +62,7 @@ from router.storage import open_storage
 from router.storage.estate import Estate
 from router.storage.lock import lock
 from router.storage.pins import strange
+from router.storage.trail import Trail
 
 _GRACE_SECONDS = 25.0
 _IDLE_SECONDS = 1.0
@@ -89,7 +97,10 @@ class Node:
         self._clock = clock
         self._owner = config.node.owner
         self._workers = config.receive.workers or len(os.sched_getaffinity(0))
-        self._journal = Journal(log_event)
+        trail = Trail(config.node.data / "audit" / self._owner, sm3)
+        self._audit = Audit(trail, self._owner, clock, config.retention.audit)
+        self._syslog = Syslog(config.audit.syslog, trail, self._owner) if config.audit.syslog else None
+        self._journal = Journal(log_event, self._audit.take)
         self._references = References(config)
         self._read_by = RisMapping()
         self._storage = open_storage(config.node.data, self._owner)
@@ -103,6 +114,7 @@ class Node:
         self._selection = Selection(config.identity, self._catalogue, lambda: self._rules.book, self._journal)
         self._keys = {d.name: self._key_files(d.name, d.http) for d in config.destination if d.http is not None}
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
+        self._lookout = Lookout(config, self._catalogue, self._journal, clock)
         self._timekeeper = Timekeeper(self._catalogue, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
         self._filing, self._stopping = threading.Lock(), threading.Event()
@@ -144,6 +156,9 @@ class Node:
         self._correlator.reconsider()
         self._drain_incoming()
         self._journal.subscribe(self._wake_lanes)
+        self._audit.start()
+        if self._syslog is not None:
+            self._syslog.start()
         self._pickup.watch.start()
         for loop in self._loops:
             loop.start()
@@ -201,6 +216,9 @@ class Node:
         self._health.stop()
         self._membership.leave()
         self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
+        self._audit.stop()
+        if self._syslog is not None:
+            self._syslog.stop()
         if unfinished:
             _log.warning("%d unfinished piece(s) of work are taken up at the next start", len(unfinished))
         self._catalogue.engine.close_thread()
@@ -284,9 +302,11 @@ class Node:
 
     def _lanes_of(self, destination: Destination) -> list[Lane]:
         lanes = []
+        windows = [Window(one.from_, one.to, one.limit) for one in destination.bandwidth]
+        paced = Throttle(windows, self._config.node.timezone, self._clock)
         if destination.http is not None:
             keys = self._keys[destination.name]
-            agent = ReportAgent(destination.http, self._config.hospital.USCI, keys.current, self._clock)
+            agent = ReportAgent(destination.http, self._config.hospital.USCI, keys.current, self._clock, paced=paced)
             report = ReportSender(
                 self._config,
                 self._references,
@@ -297,12 +317,13 @@ class Node:
                 self._journal,
                 self._clock,
             )
-            lanes.append(Lane(destination.name, Channel.REPORT, 1, report))
+            lanes.append(Lane(destination.name, Channel.REPORT, 1, report, agent.probe))
         if destination.dicom is not None:
-            client = StorageClient(destination.dicom)
+            client = StorageClient(destination.dicom, paced=paced)
             asker = self._asker(destination.dicom, client)
             images = ImagesSender(self._config, self._catalogue, self._storage, client, self._clock, asker)
-            lanes.append(Lane(destination.name, Channel.IMAGES, destination.dicom.associations, images))
+            width = destination.dicom.associations
+            lanes.append(Lane(destination.name, Channel.IMAGES, width, images, client.probe, client.narrow))
         return lanes
 
     def _asker(self, destination: DicomDestination, client: StorageClient) -> Asker | None:
@@ -323,6 +344,7 @@ class Node:
             *(loop for _, loop in self._sending),
             self._loop("leases", self._keep_leases),
             self._loop("retention", self._purge, share=_PURGING),
+            self._loop("lookout", self._look_ahead),
             self._loop("nodes", self._live),
         ]
 
@@ -368,6 +390,9 @@ class Node:
 
     def _purge(self) -> float:
         return self._retention.step() if self._membership.has(RETENTION) else _IDLE_SECONDS
+
+    def _look_ahead(self) -> float:
+        return self._lookout.step() if self._membership.has(LOOKOUT) else _IDLE_SECONDS
 
     def _correlate(self) -> float:
         self._refresh_references()
@@ -415,6 +440,7 @@ class Node:
 
     def _note_received(self, outcome: Received | Refused) -> None:
         if isinstance(outcome, Received):
+            self._audit.count(outcome)
             self._storage.incoming.wake()
         else:
             fields = {"calling_ae": outcome.calling_ae, "address": outcome.address}

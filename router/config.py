@@ -6,7 +6,7 @@ Relative paths are relative to the file.
 import re
 import socket
 import tomllib
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -321,6 +321,18 @@ class HttpDestination(_Section):
         return path
 
 
+class Bandwidth(_Section):
+    from_: time = Field(alias="from")
+    to: time
+    limit: Annotated[Size, Field(ge=2**16)]
+
+    @model_validator(mode="after")
+    def _is_a_time_of_day(self) -> "Bandwidth":
+        if self.from_.tzinfo or self.to.tzinfo:
+            raise ValueError("from, to: expected times of the hospital's clock, like 08:00")
+        return self
+
+
 class Destination(_Section):
     name: Name
     report_within: Budget = timedelta(hours=1)
@@ -330,6 +342,7 @@ class Destination(_Section):
     )  # fmt: skip
     thin: tuple[Thin, ...] = ()
     accept_empty: tuple[str, ...] = ()
+    bandwidth: tuple[Bandwidth, ...] = ()
     dicom: DicomDestination | None = None
     http: HttpDestination | None = None
 
@@ -344,6 +357,23 @@ class Retention(_Section):
 class Backup(_Section):
     hourly: Annotated[int, Field(ge=1)] = 24
     daily: Annotated[int, Field(ge=0)] = 7
+
+
+class Syslog(_Section):
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 6514
+    tls: Tls | None = None
+    allow_plain: bool = False
+
+    @model_validator(mode="after")
+    def _plain_only_on_loopback(self) -> "Syslog":
+        if self.tls is None and not self.allow_plain and not is_loopback(self.host):
+            raise ValueError(f"host {self.host!r} is beyond loopback: set tls, or allow_plain = true")
+        return self
+
+
+class Audit(_Section):
+    syslog: Syslog | None = None
 
 
 class Admin(_Section):
@@ -375,6 +405,7 @@ class Config(_Section):
     destination: tuple[Destination, ...] = ()
     retention: Retention = Retention()
     backup: Backup = Backup()
+    audit: Audit = Audit()
     admin: Admin = Admin()
 
     @model_validator(mode="after")

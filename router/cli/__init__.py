@@ -25,7 +25,7 @@ COMMANDS = {
     "backup": "Copies of the database: now, listed, put back.",
     "quarantine": "What cannot be filed: list, show, delete.",
     "keys": "Key pairs and an API key for trying out; key ids.",
-    "audit": "A kept receipt, checked again offline.",
+    "audit": "The audit trail and kept receipts, checked again.",
     "platform": "The reference platform: the receiving side.",
     "install": "Account, folders, configuration, keys and systemd unit of a machine.",
     "sbom": "A software bill of materials: what this installation is made of.",

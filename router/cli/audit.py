@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from router.cli.trail import export, verify
 from router.crypto.envelope import idem
 from router.crypto.keys import load_api_key, load_public
 from router.crypto.symmetric import sm3_of
@@ -18,6 +19,10 @@ from router.forward.receipt import faults
 @click.group()
 def command() -> None:
     """What was done, checked again later."""
+
+
+command.add_command(verify)
+command.add_command(export)
 
 
 @command.command("verify-receipt")

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import click
 
-from router.catalogue import open_catalogue
+from router.cli.opened import opened
 from router.cli.options import config_option, json_option, print_json, require_node
 from router.cli.tables import local, show
 from router.clock import SystemClock
 from router.config import load
-from router.events import Journal
 from router.flow.decisions import Decisions, Verdict
 
 _why = click.option("--why", default="", help="The reason; it is kept in the events.")
@@ -23,12 +22,8 @@ _who = click.option("--who", default=getpass.getuser, help="Who decides; the acc
 def _decisions(config_file: Path) -> Iterator[Decisions]:
     config = load(config_file)
     require_node(config)
-    journal = Journal()
-    catalogue = open_catalogue(config.database.url, config.node.data, journal)
-    try:
+    with opened(config) as (catalogue, journal):
         yield Decisions(config.identity, catalogue, journal, SystemClock())
-    finally:
-        catalogue.engine.close_thread()
 
 
 def _verdict(who: str, why: str) -> Verdict:

@@ -10,10 +10,9 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from router.catalogue import open_catalogue
+from router.cli.opened import opened
 from router.clock import SystemClock
 from router.config import Config
-from router.events import Journal
 from router.flow.rebuild import Rebuild, Rebuilt
 from router.flow.rules import rulebook
 from router.storage import open_storage
@@ -33,13 +32,9 @@ def stopped(config: Config) -> Iterator[None]:
 
 def rebuild_rows(config: Config, *, older: bool) -> Rebuilt:
     """Give rows to every file that has none; `older`: the database is a backup."""
-    storage, journal = open_storage(config.node.data, config.node.owner), Journal()
-    catalogue = open_catalogue(config.database.url, config.node.data, journal)
-    book = rulebook(config.series)
-    try:
+    storage, book = open_storage(config.node.data, config.node.owner), rulebook(config.series)
+    with opened(config) as (catalogue, journal):
         return Rebuild(config, catalogue, storage, book, journal, SystemClock(), older=older).run(progress)
-    finally:
-        catalogue.engine.close_thread()
 
 
 def progress(paths: Iterable[Path]) -> Iterator[Path]:

@@ -3,11 +3,11 @@
 import getpass
 from dataclasses import dataclass
 
-from router.catalogue import open_catalogue
+from router.cli.opened import opened
 from router.clock import SystemClock
 from router.config import Config
 from router.errors import ConfigurationError
-from router.events import Event, Journal, Kind, log_event
+from router.events import Event, Kind, log_event
 from router.forward.profiles import load_profile
 from router.storage.durable import make_folder
 from router.storage.pins import Ids, Pins
@@ -44,15 +44,11 @@ class Change:
     def carry_out(self, why: str) -> None:
         """The event first, then the pin: a change that nobody can see later must not be possible."""
         make_folder(self.config.node.data)
-        journal = Journal(log_event)
-        catalogue = open_catalogue(self.config.database.url, self.config.node.data, journal)
-        try:
-            text = f"{'; '.join(self.lines())}: {why}"
-            now, fields = SystemClock().now(), {"destination": self.destination}
+        text = f"{'; '.join(self.lines())}: {why}"
+        now, fields = SystemClock().now(), {"destination": self.destination}
+        with opened(self.config, log_event) as (_, journal):
             journal.record(Event(now, Kind.PINNED, text, who=getpass.getuser(), fields=fields))
             Pins(self.config.node.data).pin(self.destination, self.after)
-        finally:
-            catalogue.engine.close_thread()
 
     @staticmethod
     def _ids(ids: Ids, purpose: str) -> str:

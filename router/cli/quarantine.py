@@ -1,15 +1,16 @@
 """`quarantine`: what was received and cannot be filed, until a person decides."""
 
+import getpass
 from pathlib import Path
 
 import click
 
-from router.catalogue import open_catalogue
+from router.cli.opened import opened
 from router.cli.options import config_option, json_option, print_json, require_node
 from router.clock import SystemClock
 from router.config import Config, load
 from router.errors import InvalidData
-from router.events import Event, Journal, Kind
+from router.events import Event, Kind
 from router.storage.quarantine import Kept, Quarantine
 
 
@@ -53,16 +54,13 @@ def delete(config_file: Path, names: tuple[str, ...], why: str) -> None:
     """Remove it for good."""
     config = load(config_file)
     require_node(config)
-    quarantine, journal = _quarantine(config), Journal()
+    quarantine = _quarantine(config)
     chosen = [_named(quarantine, name) for name in names]
-    catalogue = open_catalogue(config.database.url, config.node.data, journal)
-    try:
+    with opened(config) as (_, journal):
         for one in chosen:
             quarantine.delete(one)
             text = f"deleted from quarantine: {one.name}: {why}"
-            journal.record(Event(SystemClock().now(), Kind.PURGED, text, "person"))
-    finally:
-        catalogue.engine.close_thread()
+            journal.record(Event(SystemClock().now(), Kind.PURGED, text, getpass.getuser()))
     click.echo(f"{len(chosen)} deleted")
 
 

@@ -10,17 +10,20 @@ from typing import Any
 
 import click
 
-from router.catalogue import Catalogue, open_catalogue
+from router.catalogue import Catalogue
+from router.catalogue.breakers import Tripped
 from router.catalogue.queue import Delivery
 from router.cli.decide import COMMANDS
 from router.cli.many import preview, progress
+from router.cli.opened import opened
 from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.punctuality import report
+from router.cli.reconcile import reconcile
 from router.cli.story import Teller
 from router.cli.tables import left, lines_here, local, show, watching
 from router.clock import SystemClock
 from router.config import Config, load
-from router.events import Journal
-from router.flow.review import Line, Review
+from router.flow.review import Line, Review, expected_of, will_miss
 from router.flow.rules import rulebook
 from router.flow.traces import Traces
 from router.states import State
@@ -36,11 +39,8 @@ def command() -> None:
 @contextmanager
 def _catalogue(config: Config) -> Iterator[Catalogue]:
     require_node(config)
-    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
-    try:
+    with opened(config) as (catalogue, _):
         yield catalogue
-    finally:
-        catalogue.engine.close_thread()
 
 
 @contextmanager
@@ -70,18 +70,19 @@ def list_(
     config = load(config_file)
     most = limit or (None if as_json else lines_here() if watch else _SHOWN)
     wanted = [State(state) for state in states]
-    with _review(config) as review:
+    with _catalogue(config) as catalogue:
+        review = Review(catalogue, SystemClock())
         if as_json:
             print_json([line_json(line) for line in review.listed(wanted, destination, text, most)])
             return
 
         def tell() -> None:
-            _tell(review.listed(wanted, destination, text, most), config, most)
+            _tell(review.listed(wanted, destination, text, most), catalogue.breakers.tripped(), config, most)
 
         watching(tell, time.sleep, again=watch)
 
 
-def _tell(lines: list[Line], config: Config, most: int | None) -> None:
+def _tell(lines: list[Line], tripped: list[Tripped], config: Config, most: int | None) -> None:
     columns = (
         "ID",
         "ExamId 检查记录ID",
@@ -90,11 +91,14 @@ def _tell(lines: list[Line], config: Config, most: int | None) -> None:
         "State",
         "Due",
         "Left",
+        "Expected",
         "Sent",
         "Tries",
         "Waits for / trouble",
     )
     show("", columns, [_cells(line, config) for line in lines])
+    for each in tripped:
+        click.echo(f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}")
     if len(lines) == most:
         click.echo(f"the first {most}; --limit shows more, --state fewer kinds", err=True)
 
@@ -103,9 +107,17 @@ def _cells(line: Line, config: Config) -> list[str]:
     one = line.delivery
     return [
         str(one.id), line.exam_id, one.destination, one.channel, one.state, local(one.due, config.node.timezone),
-        "-" if one.state == State.DELIVERED else left(line.slack_seconds), f"{line.sent}/{line.selected}",
-        str(one.attempts), one.error or ", ".join(one.waiting_for),
+        "-" if one.state == State.DELIVERED else left(line.slack_seconds), _expected(line, config),
+        f"{line.sent}/{line.selected}", str(one.attempts), one.error or ", ".join(one.waiting_for),
     ]  # fmt: skip
+
+
+def _expected(line: Line, config: Config) -> str:
+    expected = expected_of(line.delivery)
+    if expected is None:
+        return "-"
+    time = f"{expected.astimezone(config.node.timezone):%H:%M}"
+    return f"{time} LATE" if will_miss(line.delivery) else time
 
 
 def line_json(line: Line) -> dict[str, Any]:
@@ -124,6 +136,8 @@ def line_json(line: Line) -> dict[str, Any]:
         "sent": line.sent,
         "waiting_for": list(one.waiting_for),
         "error": one.error or None,
+        "expected": _iso(expected_of(one)),
+        "will_miss": will_miss(one),
     }
 
 
@@ -211,5 +225,7 @@ _action(
     "retry", Review.retry, (State.FAILED, State.DEFERRED, State.CANCELLED), "Try again now; take a cancellation back."
 )
 _action("cancel", Review.cancel, (*_MOVABLE, State.HELD), "Never send these deliveries.")
+command.add_command(report)
+command.add_command(reconcile)
 for _decision in COMMANDS:
     command.add_command(_decision)

@@ -245,6 +245,23 @@ def test_the_nodes_own_file_names_tell_nothing_of_the_patient(site: Site, exam: 
     assert [word for word in exam.secrets() if word in names] == []
 
 
+def test_the_audit_trail_tells_who_got_what_is_unbroken_and_names_no_patient(site: Site, exam: Exam) -> None:
+    trail = site.data / "audit" / "acceptance"
+
+    def text() -> str:
+        return "".join(path.read_text(encoding="utf-8") for path in trail.glob("*.jsonl"))
+
+    site.wait_until(lambda: "110106" in text() and "40 instances sent" in text(), "report and images are in the audit")
+    assert "110120" in text(), "the start of the node"
+    assert [word for word in exam.secrets() if word in text()] == []
+    found = command_here("audit", "verify", "--config", site.config_file)
+    assert (found.returncode, found.stdout.startswith("right: acceptance: ")) == (0, True)
+    head = found.stdout.split()[-1]
+    assert command_here("audit", "verify", "--head", head, "--config", site.config_file).returncode == 0
+    exported = command_here("audit", "export", "--config", site.config_file).stdout.splitlines()
+    assert {json.loads(line)["node"] for line in exported} == {"acceptance"}
+
+
 def test_the_data_folder_is_closed_to_everybody_else(site: Site, exam: Exam) -> None:
     modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in [site.data, *site.data.rglob("*")]}
     assert (site.data / "studies" / exam.study.uid).is_dir()

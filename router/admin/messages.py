@@ -1,0 +1,218 @@
+"""DICOM audit messages (PS3.15 A.5): what happened, as XML that audit repositories understand.
+
+They name application entities, addresses, Study Instance UIDs and the node's own numbers, never a patient.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum
+from xml.sax.saxutils import quoteattr
+
+from router.events import Event, Kind
+from router.model import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A code with its meaning; of DCM (PS3.16 D) where no other scheme is named."""
+
+    value: str
+    meaning: str
+    scheme: str = "DCM"
+
+    def xml(self, element: str) -> str:
+        """As a coded element."""
+        names = f'csd-code="{self.value}" codeSystemName="{self.scheme}" originalText={quoteattr(self.meaning)}'
+        return f"<{element} {names}/>"
+
+
+class What(Enum):
+    """Event identifiers (PS3.16 CID 400)."""
+
+    ACTIVITY = Code("110100", "Application Activity")
+    TRANSFERRED = Code("110104", "DICOM Instances Transferred")
+    DELETED = Code("110105", "DICOM Study Deleted")
+    EXPORT = Code("110106", "Export")
+    ORDER = Code("110109", "Order Record")
+    SECURITY = Code("110113", "Security Alert")
+
+
+class How(Enum):
+    """Event types (PS3.16 CID 401)."""
+
+    START = Code("110120", "Application Start")
+    STOP = Code("110121", "Application Stop")
+    NODE_AUTHENTICATION = Code("110126", "Node Authentication")
+    SECURITY_CONFIGURATION = Code("110129", "Security Configuration")
+    SOFTWARE_CONFIGURATION = Code("110131", "Software Configuration")
+    RESTRICTED_FUNCTION = Code("110132", "Use of Restricted Function")
+
+
+class Role(Enum):
+    """Roles of a participant (PS3.16 CID 402)."""
+
+    APPLICATION = Code("110150", "Application")
+    DESTINATION = Code("110152", "Destination Role ID")
+    SOURCE = Code("110153", "Source Role ID")
+
+
+class Outcome(Enum):
+    """EventOutcomeIndicator (RFC 3881 5.1.4)."""
+
+    SUCCESS = "0"
+    MINOR_FAILURE = "4"
+    SERIOUS_FAILURE = "8"
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """Who took part: an AE title, a destination, a person's account, the node."""
+
+    user: str
+    role: Role | None = None
+    requestor: bool = False
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What an audit message says. `exam` is the node's own number; `text` is in plain words."""
+
+    at: datetime
+    what: What
+    text: str
+    participants: Sequence[Participant]
+    action: str = "E"
+    how: How | None = None
+    outcome: Outcome = Outcome.SUCCESS
+    studies: Sequence[str] = field(default=())
+    exam: int | None = None
+
+
+_STUDY = Code("110180", "Study Instance UID")
+_EXAM = Code("exam", "number of the exam in this node", "99ROUTER")
+
+
+def message(entry: Entry, source: str) -> str:
+    """The AuditMessage, one line of XML (PS3.15 A.5.1); `source` is the node's name."""
+    parts = [_identification(entry), *map(_participant, entry.participants)]
+    parts.append(f'<AuditSourceIdentification AuditSourceID={quoteattr(source)} code="4"/>')
+    parts += [_object(uid, "3", _STUDY) for uid in entry.studies]
+    parts += [_object(str(entry.exam), "20", _EXAM)] if entry.exam is not None else []
+    return f'<?xml version="1.0" encoding="UTF-8"?><AuditMessage>{"".join(parts)}</AuditMessage>'
+
+
+def _identification(entry: Entry) -> str:
+    head = (
+        f'<EventIdentification EventActionCode="{entry.action}" EventDateTime="{entry.at.isoformat()}" '
+        f'EventOutcomeIndicator="{entry.outcome.value}">'
+    )
+    how = entry.how.value.xml("EventTypeCode") if entry.how else ""
+    text = f"<EventOutcomeDescription>{_escaped(entry.text)}</EventOutcomeDescription>"
+    return f"{head}{entry.what.value.xml('EventID')}{how}{text}</EventIdentification>"
+
+
+def _participant(one: Participant) -> str:
+    place = f' NetworkAccessPointID={quoteattr(one.address)} NetworkAccessPointTypeCode="2"' if one.address else ""
+    requestor = "true" if one.requestor else "false"
+    role = one.role.value.xml("RoleIDCode") if one.role else ""
+    user = f'UserID={quoteattr(one.user)} UserIsRequestor="{requestor}"'
+    return f"<ActiveParticipant {user}{place}>{role}</ActiveParticipant>"
+
+
+def _object(identifier: str, role: str, kind: Code) -> str:
+    return (
+        f'<ParticipantObjectIdentification ParticipantObjectID={quoteattr(identifier)} ParticipantObjectTypeCode="2" '
+        f'ParticipantObjectTypeCodeRole="{role}">{kind.xml("ParticipantObjectIDTypeCode")}'
+        "</ParticipantObjectIdentification>"
+    )
+
+
+def _escaped(text: str) -> str:
+    return quoteattr(text)[1:-1]
+
+
+def transferred(received: Mapping[tuple[str, str, str], int], node: str, at: datetime) -> list[Entry]:
+    """Of instances received, counted by calling AE title, address and study."""
+    node_side = Participant(node, Role.DESTINATION)
+    return [
+        Entry(at, What.TRANSFERRED, f"{count} instance(s) received",
+              [Participant(title, Role.SOURCE, True, address), node_side], "C", studies=(study,))
+        for (title, address, study), count in received.items()
+    ]  # fmt: skip
+
+
+def entry_of(event: Event, node: str) -> Entry | None:
+    """The audit entry of an event of the journal; None when it is none of the audit's business."""
+    by = Participant(node if event.who == "node" else event.who, Role.APPLICATION, requestor=True)
+    tell = _TELLING.get(event.kind)
+    entry = tell(event, by, node) if tell else None
+    return replace(entry, exam=event.exam, studies=_studies(event)) if entry else None
+
+
+def _studies(event: Event) -> Sequence[str]:
+    return (event.study_uid,) if event.study_uid else ()
+
+
+_Telling = Callable[[Event, Participant, str], Entry | None]
+
+
+def _activity(how: How) -> _Telling:
+    return lambda event, by, _: Entry(event.at, What.ACTIVITY, event.text, [by], how=how)
+
+
+def _configured(event: Event, by: Participant, _: str) -> Entry:
+    return Entry(event.at, What.SECURITY, event.text, [by], how=How.SOFTWARE_CONFIGURATION)
+
+
+def _pinned(event: Event, by: Participant, _: str) -> Entry:
+    return Entry(event.at, What.SECURITY, event.text, [by], "U", How.SECURITY_CONFIGURATION)
+
+
+def _refused(event: Event, by: Participant, node: str) -> Entry:
+    title, address = str(event.fields.get("calling_ae", "")), str(event.fields.get("address", ""))
+    if not address:  # a file of the drop folder
+        return Entry(event.at, What.SECURITY, event.text, [by], outcome=Outcome.MINOR_FAILURE)
+    parties = [Participant(title, Role.SOURCE, True, address), Participant(node, Role.DESTINATION)]
+    return Entry(event.at, What.SECURITY, event.text, parties, "E", How.NODE_AUTHENTICATION, Outcome.MINOR_FAILURE)
+
+
+def _alarm(event: Event, by: Participant, _: str) -> Entry:
+    outcome = Outcome.SERIOUS_FAILURE if event.kind == Kind.ALARM else Outcome.SUCCESS
+    return Entry(event.at, What.SECURITY, f"{event.alarm}: {event.text}", [by], outcome=outcome)
+
+
+def _confirmed(event: Event, by: Participant, _: str) -> Entry:
+    place = Participant(str(event.fields.get("destination", "")), Role.DESTINATION)
+    what = What.TRANSFERRED if event.fields.get("channel") == Channel.IMAGES else What.EXPORT
+    return Entry(event.at, what, event.text, [replace(by, role=Role.SOURCE), place], "R")
+
+
+def _purged(event: Event, by: Participant, _: str) -> Entry:
+    return Entry(event.at, What.DELETED, event.text, [by], "D")
+
+
+def _decided(event: Event, by: Participant, _: str) -> Entry:
+    return Entry(event.at, What.ORDER, event.text, [by], "U", How.RESTRICTED_FUNCTION)
+
+
+def _moved(event: Event, by: Participant, node: str) -> Entry | None:
+    """Only what a person has done: the node's own moves are in the history."""
+    return None if event.who == "node" else _decided(event, by, node)
+
+
+_TELLING: Mapping[Kind, _Telling] = {
+    Kind.STARTED: _activity(How.START),
+    Kind.STOPPED: _activity(How.STOP),
+    Kind.CONFIGURED: _configured,
+    Kind.RELOADED: _configured,
+    Kind.PINNED: _pinned,
+    Kind.REFUSED: _refused,
+    Kind.ALARM: _alarm,
+    Kind.CLEARED: _alarm,
+    Kind.CONFIRMED: _confirmed,
+    Kind.MOVED: _moved,
+    Kind.DECIDED: _decided,
+    Kind.PURGED: _purged,
+}
