@@ -29,6 +29,7 @@ COMMANDS = {
     "platform": "The reference platform: the receiving side.",
     "install": "Account, folders, configuration, keys and systemd unit of a machine.",
     "sbom": "A software bill of materials: what this installation is made of.",
+    "reference": "Every key of the configuration with its default, as Markdown.",
     "completion": "What bash needs to complete these commands.",
 }
 

@@ -68,6 +68,9 @@ def _tell_places(found: Outlook, config: Config) -> None:
                *(f"Open {age}" for age in _AGES), "Last trouble")  # fmt: skip
     rows = [_row(place, config) for place in found.places]
     show("\nDestinations (open: approved and not delivered, by the time since approval)", columns, rows)
+    for each in found.tripped:
+        text = f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}"
+        console().print(text, style="red", markup=False)
 
 
 def _row(place: Place, config: Config) -> list[str]:
@@ -124,6 +127,10 @@ def outlook_json(found: Outlook) -> dict[str, Any]:
             {"destination": p.destination, "channel": p.channel, "states": p.states, "late": p.late,
              "open_by_age": dict(zip(_AGES, p.ages, strict=True)), "trouble": p.trouble or None}
             for p in found.places
+        ],
+        "breakers": [
+            {"destination": t.destination, "channel": t.channel, "position": t.breaker.position, "why": t.breaker.why}
+            for t in found.tripped
         ],
         "at_risk": found.pressing_count,
         "pressing": [

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from router.catalogue import Catalogue
 from router.catalogue.alarms import Standing
+from router.catalogue.breakers import Tripped
 from router.catalogue.survey import Place, Pressing, Sign
 from router.config import Config
 from router.states import State
@@ -38,6 +39,7 @@ class Outlook:
     size: int
     min_free: int
     places: Sequence[Place]
+    tripped: Sequence[Tripped]
     pressing: Sequence[Pressing]
     pressing_count: int
     held: int
@@ -55,12 +57,13 @@ class Outlook:
 def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
     """Ask the database, the disk and the listeners."""
     with catalogue.engine.read():
-        places = catalogue.survey.places(now)
+        places, tripped = catalogue.survey.places(now), catalogue.breakers.tripped()
         count, pressing = catalogue.survey.pressing(now + _SOON, _LISTED)
         alarms, nodes = catalogue.alarms.standing(), catalogue.survey.nodes()
     disk = shutil.disk_usage(config.node.data)
     return Outlook(
-        now, _listeners(config), disk.free, disk.total, config.receive.min_free, places, pressing, count,
+        now, _listeners(config), disk.free, disk.total, config.receive.min_free, places, tripped,
+        pressing, count,
         _counted(places, State.HELD), _counted(places, State.FAILED),
         Quarantine(config.node.data / "quarantine").count(), alarms, nodes,
     )  # fmt: skip

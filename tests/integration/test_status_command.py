@@ -9,8 +9,10 @@ import pytest
 from catalogue_rows import NOW
 from harness import command_here
 from router.alarms import REMEDY, Alarm
+from router.breaker import Breaker, Position
 from router.catalogue import open_catalogue
 from router.events import Event, Journal, Kind
+from router.model import Channel
 from rows_of_months import OPEN, fill
 
 CONFIGURATION = """
@@ -75,3 +77,13 @@ def test_a_destination_that_is_no_longer_configured_is_told_so(config: Path) -> 
 
 def test_watching_is_for_people_only(config: Path) -> None:
     assert command_here("status", "--watch", "--json", "--config", config).returncode == 2
+
+
+def test_a_breaker_that_is_open_is_shown_with_its_reason(config: Path) -> None:
+    catalogue = open_catalogue("", config.parent / "data", Journal())
+    down = Breaker(Position.OPEN, 3, 0, NOW, NOW, "no answer")
+    catalogue.breakers.change("cloud", Channel.IMAGES, NOW, lambda _: down)
+    catalogue.engine.close_thread()
+    assert "breaker open: images to cloud: no answer" in command_here("status", "--config", config).stdout
+    (told,) = json.loads(command_here("status", "--json", "--config", config).stdout)["breakers"]
+    assert told == {"destination": "cloud", "channel": "images", "position": "open", "why": "no answer"}

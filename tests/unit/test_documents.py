@@ -1,0 +1,66 @@
+"""What the documents say is so: every alarm, every test that they name, every constant of the conformance statement."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from router.alarms import REMEDY, Alarm
+from router.cli.reference import reference
+from router.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
+from router.dicom.requestor import Waits
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "router" / "docs"
+
+
+def text(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("alarm", list(Alarm))
+def test_every_alarm_is_explained_with_its_remedy(alarm: Alarm) -> None:
+    rows = [line for line in text("operations.md").splitlines() if line.startswith(f"| `{alarm}` | ")]
+    assert len(rows) == 1, f"operations.md wants one row of {alarm}"
+    assert rows[0].endswith(f" | {REMEDY[alarm]} |")
+
+
+@pytest.mark.parametrize("name", ["standard.md", "safety.md"])
+def test_every_test_that_a_document_names_is_there(name: str) -> None:
+    named = re.findall(r"`((?:unit|contract|integration|acceptance)/\w+\.py)(?:::(\w+))?`", text(name))
+    assert len(named) > 10
+    for file, test in named:
+        source = (ROOT / "tests" / file).read_text(encoding="utf-8")
+        assert f"def {test}(" in source or not test, f"{name} names {file}::{test}"
+
+
+def test_every_clause_of_the_standard_has_a_row() -> None:
+    rows = text("standard.md")
+    for clause in ("5.1", "5.2.1", "5.2.2", "5.3.1", "5.3.2", "5.3.3", "5.4", "6.1", "6.2", "6.3", "6.4.1", "6.4.2, A",
+                   "6.4.3, B.1", "B.2"):  # fmt: skip
+        assert f"\n| {clause} | " in rows
+
+
+def test_the_conformance_statement_has_our_uid_version_and_waits() -> None:
+    said, waits = text("conformance.md"), Waits()
+    assert f"| {IMPLEMENTATION_CLASS_UID} |" in said
+    assert f"`{IMPLEMENTATION_VERSION}`" in said
+    assert f"{waits.connect:.0f} s to connect, {waits.association:.0f} s for the association" in said
+    assert f"{waits.response:.0f} s for a response" in said
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
+def test_links_between_documents_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([\w.-]+\.md)\)", path.read_text(encoding="utf-8")):
+        assert (DOCS / target).exists(), target
+
+
+def test_the_configuration_reference_is_what_the_code_says() -> None:
+    assert text("configuration.md") == reference(), "make it anew: scripts/reference > router/docs/configuration.md"
+
+
+def test_the_reference_has_every_key_of_the_shipped_configuration_with_what_it_is_for() -> None:
+    said = text("configuration.md")
+    assert '| `report_within` | `"1 h"` | DB11 5.3.2 |' in said
+    assert '| `min_free` | `"5 GiB"` | below it: refuse with A700, go on forwarding |' in said
+    assert "## [destination.http]" in said
