@@ -21,6 +21,7 @@ from router.admin.server import AdminServer
 from router.admin.session import token_in
 from router.admin.syslog import Syslog
 from router.alarms import Alarm
+from router.bandwidth import Window
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.backlog import Place
 from router.catalogue.restore import has_database
@@ -43,16 +44,19 @@ from router.flow.backing import Backing
 from router.flow.cataloguer import Cataloguer
 from router.flow.commitment import Asker, CommitmentReports
 from router.flow.correlator import Correlator
-from router.flow.dispatcher import Dispatcher, Lane
+from router.flow.dispatcher import Dispatcher
+from router.flow.gate import Lane
 from router.flow.intake import Intake
+from router.flow.lookout import Lookout
 from router.flow.loop import Loop, Step
-from router.flow.membership import CORRELATOR, DROP_FOLDER, RETENTION, Membership
+from router.flow.membership import CORRELATOR, DROP_FOLDER, LOOKOUT, RETENTION, Membership
 from router.flow.pickup import Pickup
 from router.flow.references import References
 from router.flow.retention import Retention
 from router.flow.rules import SeriesRules
 from router.flow.selection import Selection
 from router.flow.sending import ImagesSender, ReportSender
+from router.flow.throttle import Throttle
 from router.flow.timekeeping import Timekeeper
 from router.forward.credentials import Credentials, KeyFiles
 from router.forward.report import ReportAgent
@@ -111,6 +115,7 @@ class Node:
         self._selection = Selection(config.identity, self._catalogue, lambda: self._rules.book, self._journal)
         self._keys = {d.name: self._key_files(d.name, d.http) for d in config.destination if d.http is not None}
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
+        self._lookout = Lookout(config, self._catalogue, self._journal, clock)
         self._timekeeper = Timekeeper(self._catalogue, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
         self._filing, self._stopping = threading.Lock(), threading.Event()
@@ -297,9 +302,11 @@ class Node:
 
     def _lanes_of(self, destination: Destination) -> list[Lane]:
         lanes = []
+        windows = [Window(one.from_, one.to, one.limit) for one in destination.bandwidth]
+        paced = Throttle(windows, self._config.node.timezone, self._clock)
         if destination.http is not None:
             keys = self._keys[destination.name]
-            agent = ReportAgent(destination.http, self._config.hospital.USCI, keys.current, self._clock)
+            agent = ReportAgent(destination.http, self._config.hospital.USCI, keys.current, self._clock, paced=paced)
             report = ReportSender(
                 self._config,
                 self._references,
@@ -310,14 +317,15 @@ class Node:
                 self._journal,
                 self._clock,
             )
-            lanes.append(Lane(destination.name, Channel.REPORT, 1, report))
+            lanes.append(Lane(destination.name, Channel.REPORT, 1, report, agent.probe))
         if destination.dicom is not None:
-            client = StorageClient(destination.dicom)
+            client = StorageClient(destination.dicom, paced=paced)
             asker = self._asker(destination.dicom, client)
             images = ImagesSender(
                 self._config, self._catalogue, self._storage, client, self._clock, asker, journal=self._journal
             )
-            lanes.append(Lane(destination.name, Channel.IMAGES, destination.dicom.associations, images))
+            width = destination.dicom.associations
+            lanes.append(Lane(destination.name, Channel.IMAGES, width, images, client.probe, client.narrow))
         return lanes
 
     def _asker(self, destination: DicomDestination, client: StorageClient) -> Asker | None:
@@ -338,6 +346,7 @@ class Node:
             *(loop for _, loop in self._sending),
             self._loop("leases", self._keep_leases),
             self._loop("retention", self._purge, share=_PURGING),
+            self._loop("lookout", self._look_ahead),
             self._loop("nodes", self._live),
         ]
 
@@ -383,6 +392,9 @@ class Node:
 
     def _purge(self) -> float:
         return self._retention.step() if self._membership.has(RETENTION) else _IDLE_SECONDS
+
+    def _look_ahead(self) -> float:
+        return self._lookout.step() if self._membership.has(LOOKOUT) else _IDLE_SECONDS
 
     def _correlate(self) -> float:
         self._refresh_references()

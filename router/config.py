@@ -6,7 +6,7 @@ Relative paths are relative to the file.
 import re
 import socket
 import tomllib
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -327,6 +327,18 @@ class HttpDestination(HttpPeer):
         return path
 
 
+class Bandwidth(_Section):
+    from_: time = Field(alias="from")
+    to: time
+    limit: Annotated[Size, Field(ge=2**16)]
+
+    @model_validator(mode="after")
+    def _is_a_time_of_day(self) -> "Bandwidth":
+        if self.from_.tzinfo or self.to.tzinfo:
+            raise ValueError("from, to: expected times of the hospital's clock, like 08:00")
+        return self
+
+
 class Destination(_Section):
     name: Name
     report_within: Budget = timedelta(hours=1)
@@ -336,6 +348,7 @@ class Destination(_Section):
     )  # fmt: skip
     thin: tuple[Thin, ...] = ()
     accept_empty: tuple[str, ...] = ()
+    bandwidth: tuple[Bandwidth, ...] = ()
     dicom: DicomDestination | None = None
     http: HttpDestination | None = None
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from router.catalogue.alarms import Alarms
 from router.catalogue.backlog import Backlog
+from router.catalogue.breakers import Breakers
 from router.catalogue.commitments import Commitments
 from router.catalogue.decisions import Decisions
 from router.catalogue.dialect import Engine, open_engine
@@ -15,6 +16,7 @@ from router.catalogue.ledger import Accounts
 from router.catalogue.members import Members
 from router.catalogue.nodes import Nodes
 from router.catalogue.notes import Notes
+from router.catalogue.paces import Paces
 from router.catalogue.purge import Purge
 from router.catalogue.queue import Queue
 from router.catalogue.traces import Traces
@@ -33,6 +35,8 @@ class Catalogue:
     notes: Notes
     exams: Exams
     queue: Queue
+    breakers: Breakers
+    paces: Paces
     accounts: Accounts
     versions: Versions
     commitments: Commitments
@@ -54,6 +58,8 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
     journal.subscribe(history.keep)
     return Catalogue(
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
+        Breakers(engine, journal),
+        Paces(engine),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Decisions(engine), Traces(engine),
         Nodes(engine), Backlog(engine),

@@ -409,7 +409,7 @@ class Exams:
             )  # fmt: skip
 
     def _pdf(self, row: Any, exam: Any) -> PdfVersion:
-        question, named = "", frozenset(row.named.split("\n"))
+        question, named = "", frozenset(row.named.splitlines())
         if not row.vouched and row.confirmed is None:
             said, reused = self.namings.said(row.id), self.namings.used_by_others(row.stem, exam.id)
             own = identifiers(exam.exam_id, exam.accession_number, exam.patient_name)

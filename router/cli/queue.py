@@ -14,11 +14,12 @@ from router.catalogue.queue import Delivery
 from router.cli.decide import COMMANDS
 from router.cli.opened import opened
 from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.punctuality import report
 from router.cli.story import Teller
 from router.cli.tables import left, local, show
 from router.clock import SystemClock
 from router.config import Config, load
-from router.flow.review import Line, Review
+from router.flow.review import Line, Review, expected_of, will_miss
 from router.flow.rules import rulebook
 from router.flow.traces import Traces
 from router.states import State
@@ -61,8 +62,9 @@ def list_(
     """Deliveries by due time."""
     config = load(config_file)
     most = limit or (None if as_json else _SHOWN)
-    with _review(config) as review:
-        lines = review.listed([State(state) for state in states], destination, text, most)
+    with _catalogue(config) as catalogue:
+        lines = Review(catalogue, SystemClock()).listed([State(state) for state in states], destination, text, most)
+        tripped = catalogue.breakers.tripped()
     if as_json:
         print_json([line_json(line) for line in lines])
         return
@@ -74,11 +76,14 @@ def list_(
         "State",
         "Due",
         "Left",
+        "Expected",
         "Sent",
         "Tries",
         "Waits for / trouble",
     )
     show("", columns, [_cells(line, config) for line in lines])
+    for each in tripped:
+        click.echo(f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}")
     if len(lines) == most:
         click.echo(f"the first {most}; --limit shows more, --state fewer kinds", err=True)
 
@@ -87,9 +92,17 @@ def _cells(line: Line, config: Config) -> list[str]:
     one = line.delivery
     return [
         str(one.id), line.exam_id, one.destination, one.channel, one.state, local(one.due, config.node.timezone),
-        "-" if one.state == State.DELIVERED else left(line.slack_seconds), f"{line.sent}/{line.selected}",
-        str(one.attempts), one.error or ", ".join(one.waiting_for),
+        "-" if one.state == State.DELIVERED else left(line.slack_seconds), _expected(line, config),
+        f"{line.sent}/{line.selected}", str(one.attempts), one.error or ", ".join(one.waiting_for),
     ]  # fmt: skip
+
+
+def _expected(line: Line, config: Config) -> str:
+    expected = expected_of(line.delivery)
+    if expected is None:
+        return "-"
+    time = f"{expected.astimezone(config.node.timezone):%H:%M}"
+    return f"{time} LATE" if will_miss(line.delivery) else time
 
 
 def line_json(line: Line) -> dict[str, Any]:
@@ -108,6 +121,8 @@ def line_json(line: Line) -> dict[str, Any]:
         "sent": line.sent,
         "waiting_for": list(one.waiting_for),
         "error": one.error or None,
+        "expected": _iso(expected_of(one)),
+        "will_miss": will_miss(one),
     }
 
 
@@ -192,5 +207,6 @@ _action(
     "retry", Review.retry, (State.FAILED, State.DEFERRED, State.CANCELLED), "Try again now; take a cancellation back."
 )
 _action("cancel", Review.cancel, (*_MOVABLE, State.HELD), "Never send these deliveries.")
+command.add_command(report)
 for _decision in COMMANDS:
     command.add_command(_decision)

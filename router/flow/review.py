@@ -172,6 +172,20 @@ class Review:
         return [_line(d, names[d.exam], tallies.get((d.exam, d.destination), Tally()), now) for d in deliveries]
 
 
+def expected_of(delivery: Delivery) -> datetime | None:
+    """When it will have been delivered as it looks; None when nobody can say, or it is not to be sent."""
+    return delivery.expected if delivery.state in _ON_THE_WAY else None
+
+
+def will_miss(delivery: Delivery) -> bool:
+    """Whether it is forecast to miss its due time."""
+    expected = expected_of(delivery)
+    return expected is not None and delivery.due is not None and expected > delivery.due
+
+
+_ON_THE_WAY = frozenset({State.READY, State.SENDING, State.DEFERRED})
+
+
 def _line(delivery: Delivery, exam_id: str, tally: Tally, now: datetime) -> Line:
     slack = None if delivery.due is None else (delivery.due - now).total_seconds()
     if delivery.channel == Channel.IMAGES:

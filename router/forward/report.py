@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from router.bandwidth import Paced, unbounded
 from router.clock import Clock
 from router.config import HttpDestination
 from router.crypto import envelope
@@ -49,7 +50,9 @@ class ReportAgent:
         *,
         spool: Path | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        paced: Paced = unbounded,
     ) -> None:
+        self._paced = paced
         self._app = destination.app
         self._org = org
         self._credentials = credentials
@@ -99,7 +102,7 @@ class ReportAgent:
             )
         )
         with tempfile.TemporaryDirectory(prefix="upload-", dir=self._spool) as folder:
-            meta, body = _pack(exchange, upload, Path(folder))
+            meta, body = _pack(exchange, upload, Path(folder), self._paced)
             proof = exchange.headers(self._session.path("/v1/exams"), meta)
             headers = {"Authorization": f"Bearer {token}", "Content-Type": body.content_type, **proof}
             return exchange, self._session.post("/v1/exams", headers, body)
@@ -145,12 +148,12 @@ class _Token:
         self._until = asked + max(lifetime - _EXPIRY_MARGIN, lifetime / 2)
 
 
-def _pack(exchange: Exchange, upload: Upload, folder: Path) -> tuple[bytes, Multipart]:
+def _pack(exchange: Exchange, upload: Upload, folder: Path, paced: Paced) -> tuple[bytes, Multipart]:
     sources = {"exam": upload.exam_file, "report": upload.report_file}
     sealed = tuple(_seal(exchange, upload.idem, name, source, folder / name) for name, source in sources.items())
     meta = exchange.meta(sealed)
     parts = [Part(name, "application/octet-stream", folder / name) for name in sources]
-    return meta, Multipart([Part("meta", "application/json", meta), *parts])
+    return meta, Multipart([Part("meta", "application/json", meta), *parts], paced)
 
 
 def _seal(exchange: Exchange, idem: str, name: str, source: Path, sink: Path) -> envelope.SealedPart:
