@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from router import worker
 from router.admin.audit import Audit
@@ -26,7 +27,7 @@ from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.backlog import Place
 from router.catalogue.restore import has_database
 from router.clock import Clock
-from router.config import Config, Destination, DicomDestination, HttpDestination
+from router.config import Config, Destination, DicomDestination, HttpDestination, Receive, differences, load
 from router.crypto import selftest
 from router.crypto.keys import read_secret
 from router.crypto.symmetric import sm3
@@ -75,6 +76,10 @@ _CORRELATING = 1 / 5  # of the time
 _PURGING = 1 / 4  # of the time
 _LEASE_ROUND_SECONDS = 10.0
 _OPEN = (State.WAITING, State.READY, State.DEFERRED, State.HELD, State.FAILED)
+_LIVE = frozenset({
+    "receive.senders", "receive.max_associations", "receive.max_associations_per_sender", "series.rules",
+    "series.own_rules", "series.thin",
+})  # fmt: skip
 _log = logging.getLogger("router")
 
 
@@ -94,7 +99,7 @@ class Node:
         selftest.run()
         if config.share.shared_study == "all":
             raise ConfigurationError('share.shared_study = "all" is set, but this version knows "first" only')
-        self._config = config
+        self._config = self._loaded = config
         self._clock = clock
         self._owner = config.node.owner
         self._workers = config.receive.workers or len(os.sched_getaffinity(0))
@@ -182,9 +187,30 @@ class Node:
         self._journal.record(Event(self._clock.now(), Kind.STARTED, f"node {self._owner} listens"))
         return ports
 
-    def reload(self) -> None:
-        """Read again what can be: the series rules."""
-        self._rules.reload()
+    def reload(self, file: Path) -> None:
+        """Take up from the configuration file what can be while the node runs, and tell what waits for a restart.
+
+        A file with faults changes nothing but is an alarm; the rule files are read again in any case.
+        """
+        try:
+            config = load(file)
+        except ConfigurationError as error:
+            text = f"the configuration has faults, the former stays in use: {error}"
+            self._record_configuration(Kind.ALARM, text)
+            self._rules.reload(self._loaded.series)
+            return
+        self._record_configuration(Kind.CLEARED, "the configuration can be read")
+        taken = [key for key in differences(self._loaded, config) if key in _LIVE]
+        waiting = _waiting(self._config, config)
+        self._loaded = config
+        self._server.admit_by(_admission(config.receive))
+        self._rules.reload(config.series)
+        told = f"taken up: {', '.join(taken) or 'no change'}; wants a restart: {', '.join(waiting) or 'nothing'}"
+        self._journal.record(Event(self._clock.now(), Kind.RELOADED, f"configuration read again; {told}"))
+
+    def _record_configuration(self, kind: Kind, text: str) -> None:
+        event = Event(self._clock.now(), kind, text, alarm=Alarm.SETTINGS, subject="configuration")
+        self._journal.record(event)
 
     def stop(self) -> None:
         """Stop accepting, finish what is in flight, give leases back; within 30 s."""
@@ -261,12 +287,9 @@ class Node:
 
     def _make_server(self) -> StorageServer:
         receive = self._config.receive
-        admission = Admission(
-            receive.ae_title, receive.senders, receive.max_associations, receive.max_associations_per_sender
-        )
         return StorageServer(
             worker.commands(self._storage.incoming, self._workers, receive.min_free, receive.journal // self._workers),
-            admission=admission,
+            admission=_admission(receive),
             record=self._note_received,
             limits=Limits(max_pdu=receive.max_pdu, proxies=receive.proxies),
             tls=receive.tls,
@@ -488,6 +511,17 @@ def _places(config: Config) -> list[Place]:
     reports = [Place(d.name, Channel.REPORT, d.report_within) for d in config.destination if d.http is not None]
     images = [Place(d.name, Channel.IMAGES, d.images_within) for d in config.destination if d.dicom is not None]
     return reports + images
+
+
+def _admission(receive: Receive) -> Admission:
+    return Admission(receive.ae_title, receive.senders, receive.max_associations, receive.max_associations_per_sender)
+
+
+def _waiting(running: Config, wanted: Config) -> list[str]:
+    """Keys that only a restart takes up; which senders are modalities is one of them."""
+    modalities = [{one.ae_title for one in config.receive.senders if one.modality} for config in (running, wanted)]
+    own = ["receive.senders.modality"] if modalities[0] != modalities[1] else []
+    return [key for key in differences(running, wanted) if key not in _LIVE] + own
 
 
 def _listening(section: str, host: str, port: int, start: Callable[[str, int], int]) -> int:

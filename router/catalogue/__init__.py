@@ -19,6 +19,7 @@ from router.catalogue.notes import Notes
 from router.catalogue.paces import Paces
 from router.catalogue.purge import Purge
 from router.catalogue.queue import Queue
+from router.catalogue.survey import Survey
 from router.catalogue.traces import Traces
 from router.catalogue.uploads import Uploads
 from router.catalogue.versions import Versions
@@ -46,6 +47,7 @@ class Catalogue:
     purge: Purge
     decisions: Decisions
     traces: Traces
+    survey: Survey
     nodes: Nodes
     backlog: Backlog
 
@@ -61,6 +63,6 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
         Breakers(engine, journal),
         Paces(engine),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
-        Purge(engine, journal), Decisions(engine), Traces(engine),
+        Purge(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
         Nodes(engine), Backlog(engine),
     )  # fmt: skip

@@ -428,6 +428,16 @@ class Exams:
 
     # -- for people
 
+    def approved_between(self, start: datetime, end: datetime) -> list[int]:
+        """Exams by the instant of their approval."""
+        then = (Exam.approved_at >= start) & (Exam.approved_at < end)
+        return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(then).order_by(Exam.id).tuples())]
+
+    def approved_at(self, exam: int) -> datetime | None:
+        """When the exam was approved."""
+        rows = self._engine.run(Exam.select(Exam.approved_at).where(Exam.id == exam))
+        return rows[0].approved_at if rows else None
+
     def names(self, exams: Iterable[int]) -> dict[int, str]:
         """The ExamIds of these exams."""
         query = Exam.select(Exam.id, Exam.exam_id).where(Exam.id.in_(list(exams))).tuples()

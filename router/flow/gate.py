@@ -33,7 +33,7 @@ class Lane:
     channel: Channel
     width: int
     sender: Sender
-    probe: Callable[[], None] = _answers
+    probe: Callable[[], object] = _answers
     narrow: Callable[[int], None] = _as_it_is
 
 

@@ -1,11 +1,12 @@
 """What a person asks of the queue and tells it: lists, stories, hold, release, retry, cancel."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from router.catalogue import Catalogue
 from router.catalogue.commitments import Request
+from router.catalogue.dialect import portions
 from router.catalogue.exams import Case
 from router.catalogue.ledger import Entry, Tally
 from router.catalogue.queue import Delivery
@@ -56,12 +57,28 @@ class Review:
     ) -> list[Line]:
         """Deliveries by due time, not more than `limit`; no state means every state."""
         wanted = list(states) or list(State)
-        if text:
-            found = [one for one in self._catalogue.queue.find(text) if one.state in wanted]
-            found = [one for one in found if destination in (None, one.destination)][:limit]
-        else:
-            found = self._catalogue.queue.in_state(wanted, destination, limit)
-        return self._lines(found)
+        if not text:
+            return self._lines(self._catalogue.queue.in_state(wanted, destination, limit))
+        found = [one for one in self._catalogue.queue.find(text) if one.state in wanted]
+        return self._lines([one for one in found if destination in (None, one.destination)][:limit])
+
+    def deliveries(self, states: Iterable[State], destination: str | None) -> list[Delivery]:
+        """As `listed`, without what a list tells besides."""
+        return self._catalogue.queue.in_state(list(states), destination)
+
+    def each(
+        self, chosen: Sequence[Delivery], do: Callable[[Delivery], bool], told: Callable[[int], None]
+    ) -> frozenset[int]:
+        """Do something to many, so many in a transaction that not each waits for the disk; to which it was done.
+
+        `told` hears how many more are dealt with.
+        """
+        done: set[int] = set()
+        for portion in portions(chosen):
+            with self._catalogue.engine.write():
+                done |= {one.id for one in portion if do(one)}
+            told(len(portion))
+        return frozenset(done)
 
     def stories(self, name: str) -> list[Story]:
         """The exams known under a delivery's id, an ExamId, a study UID or a file name."""

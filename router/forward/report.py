@@ -6,6 +6,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from router.bandwidth import Paced, unbounded
@@ -13,7 +14,7 @@ from router.clock import Clock
 from router.config import HttpDestination
 from router.crypto import envelope
 from router.errors import IntegrityError, TransientError
-from router.forward.answer import Answer, Receipt, challenge, granted, refusal
+from router.forward.answer import Answer, Receipt, challenge, date_of, granted, refusal
 from router.forward.credentials import Credentials
 from router.forward.http import DEFAULT_LIMITS, Limits, Multipart, Part, Session
 from router.forward.profiles import Exchange
@@ -61,9 +62,12 @@ class ReportAgent:
         self._session = Session(destination, clock, limits)
         self._token = _Token(self._session, destination.app, credentials, clock)
 
-    def probe(self) -> None:
-        """Ask for a new token, which shows that the platform is there and knows us; raises as `send` does."""
-        self._token.renew()
+    def probe(self) -> datetime | None:
+        """Ask for a new token, which shows that the platform is there and knows us; raises as `send` does.
+
+        The platform's time by the answer's Date header; None without one that reads.
+        """
+        return date_of(self._token.renew())
 
     def send(self, upload: Upload) -> Receipt:
         """Deliver and return the verified receipt.
@@ -126,9 +130,9 @@ class _Token:
                 self._fetch()
             return self._value
 
-    def renew(self) -> None:
+    def renew(self) -> Answer:
         with self._lock:
-            self._fetch()
+            return self._fetch()
 
     def forget(self, value: str) -> None:
         """Drop a token that was refused, unless another thread has already brought a newer one."""
@@ -136,7 +140,7 @@ class _Token:
             if self._value == value:
                 self._value = ""
 
-    def _fetch(self) -> None:
+    def _fetch(self) -> Answer:
         self._value = ""
         ts, nonce = _milliseconds(self._clock), _new_nonce()
         mac = envelope.token_mac(self._credentials().api_key, self._app, ts, nonce)
@@ -146,6 +150,7 @@ class _Token:
         value, lifetime = granted(answer, self._clock.now())
         self._value = value
         self._until = asked + max(lifetime - _EXPIRY_MARGIN, lifetime / 2)
+        return answer
 
 
 def _pack(exchange: Exchange, upload: Upload, folder: Path, paced: Paced) -> tuple[bytes, Multipart]:
