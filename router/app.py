@@ -507,6 +507,12 @@ class Node:
         return {"ok": room, "node": self._owner, "free_bytes": free, "receiving": room}
 
 
+def _places(config: Config) -> list[Place]:
+    reports = [Place(d.name, Channel.REPORT, d.report_within) for d in config.destination if d.http is not None]
+    images = [Place(d.name, Channel.IMAGES, d.images_within) for d in config.destination if d.dicom is not None]
+    return reports + images
+
+
 def _admission(receive: Receive) -> Admission:
     return Admission(receive.ae_title, receive.senders, receive.max_associations, receive.max_associations_per_sender)
 
@@ -516,12 +522,6 @@ def _waiting(running: Config, wanted: Config) -> list[str]:
     modalities = [{one.ae_title for one in config.receive.senders if one.modality} for config in (running, wanted)]
     own = ["receive.senders.modality"] if modalities[0] != modalities[1] else []
     return [key for key in differences(running, wanted) if key not in _LIVE] + own
-
-
-def _places(config: Config) -> list[Place]:
-    reports = [Place(d.name, Channel.REPORT, d.report_within) for d in config.destination if d.http is not None]
-    images = [Place(d.name, Channel.IMAGES, d.images_within) for d in config.destination if d.dicom is not None]
-    return reports + images
 
 
 def _listening(section: str, host: str, port: int, start: Callable[[str, int], int]) -> int:

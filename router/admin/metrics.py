@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from router.admin.server import Answer
 from router.alarms import Alarm
+from router.breaker import Position
 from router.catalogue import Catalogue
 from router.catalogue.backlog import Age, Heap, Place
 from router.clock import Clock
@@ -24,7 +25,7 @@ _TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _OVERALL = (10, 30, 60, 300, 900, 1800, 3600, 7200, 10800, 14400, 18000, 21600, 43200, 86400)
 _SENDING = (0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1800)
 _PLACE = ["destination", "channel"]
-_AT_RISK = (Age.LAST_QUARTER,)
+_AT_RISK = (Age.LAST_FIFTH,)
 _MISSED = (Age.MISSED, Age.MISSED_A_DAY)
 
 
@@ -136,6 +137,7 @@ class Gauges(Collector):
         yield self._backlog(heaps)
         yield from self._slack(heaps, now)
         yield self._leases(heaps)
+        yield self._breakers()
         yield self._alarms()
         yield self._duties()
         yield GaugeMetricFamily("router_disk_free_bytes", "Free on the data folder's volume", self._free())
@@ -148,7 +150,7 @@ class Gauges(Collector):
 
     def _slack(self, heaps: Sequence[Heap], now: datetime) -> Iterable[GaugeMetricFamily]:
         least = GaugeMetricFamily("router_slack_min_seconds", "Least time left of an open delivery", labels=_PLACE)
-        risky = GaugeMetricFamily("router_at_risk", "In the last quarter of their time", labels=_PLACE)
+        risky = GaugeMetricFamily("router_at_risk", "In the last fifth of their time", labels=_PLACE)
         missed = GaugeMetricFamily("router_missed", "Open, and their time is over", labels=_PLACE)
         for place in self._places:
             mine = [h for h in heaps if (h.destination, h.channel) == (place.destination, place.channel)]
@@ -168,6 +170,16 @@ class Gauges(Collector):
         family = GaugeMetricFamily("router_leases", "Deliveries that some node is sending", labels=_PLACE)
         for place, number in held.items():
             family.add_metric(list(place), number)
+        return family
+
+    def _breakers(self) -> GaugeMetricFamily:
+        tripped = {(t.destination, t.channel): t.breaker.position for t in self._catalogue.breakers.tripped()}
+        labels = [*_PLACE, "position"]
+        family = GaugeMetricFamily("router_breaker", "1: the breaker's position", labels=labels)
+        for place in self._places:
+            found = tripped.get((place.destination, place.channel), Position.CLOSED)
+            for position in Position:
+                family.add_metric([place.destination, str(place.channel), position], int(position == found))
         return family
 
     def _alarms(self) -> GaugeMetricFamily:

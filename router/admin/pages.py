@@ -116,7 +116,7 @@ def overview(
     """What is at risk, the backlog, the alarms, what is due next."""
     say = view.say
     tiles = (
-        ("Open", _sum(heaps), ""), ("At risk", _sum(h for h in heaps if h.age == Age.LAST_QUARTER), "warn"),
+        ("Open", _sum(heaps), ""), ("At risk", _sum(h for h in heaps if h.age == Age.LAST_FIFTH), "warn"),
         ("Missed", _sum(h for h in heaps if h.age in _MISSED), "bad"),
         ("Waits for a person", _sum(h for h in heaps if h.state in (State.HELD, State.FAILED)), "warn"),
     )  # fmt: skip

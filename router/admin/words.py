@@ -108,7 +108,7 @@ _CHINESE: Mapping[str, str] = {
     "undue": "尚无截止时间",
     "first-half": "前一半时间",
     "second-half": "后一半时间",
-    "last-quarter": "最后四分之一",
+    "last-fifth": "最后五分之一",
     "missed": "已超时",
     "missed-a-day": "超时一天以上",
 }
@@ -117,7 +117,7 @@ _ENGLISH: Mapping[str, str] = {
     "undue": "no due time yet",
     "first-half": "first half of its time",
     "second-half": "second half",
-    "last-quarter": "last quarter",
+    "last-fifth": "last fifth",
     "missed-a-day": "missed by a day or more",
     "pdf": "report PDF",
     "json": "exam JSON",

@@ -19,7 +19,7 @@ class Age(StrEnum):
     UNDUE = "undue"
     FIRST_HALF = "first-half"
     SECOND_HALF = "second-half"
-    LAST_QUARTER = "last-quarter"
+    LAST_FIFTH = "last-fifth"
     MISSED = "missed"
     MISSED_A_DAY = "missed-a-day"
 
@@ -73,7 +73,7 @@ class Backlog:
         return [heap for place in places for heap in self._of(place, require_aware(now))]
 
     def _of(self, place: Place, now: datetime) -> list[Heap]:
-        edges = (now + place.within / 2, now + place.within / 4, now, now - timedelta(days=1))
+        edges = (now + place.within / 2, now + place.within / 5, now, now - timedelta(days=1))
         rows = self._count.run(self._engine, *edges, place.destination, place.channel, *_OPEN)
         return [
             Heap(place.destination, place.channel, State(state), _AGES[age], count, Delivery.due.python_value(first))

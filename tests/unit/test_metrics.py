@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from catalogue_rows import CLOUD, MINUTE, NOW, Database, delivery, exam
 from router.admin.metrics import Gauges, Metrics
 from router.alarms import Alarm
+from router.breaker import down
 from router.catalogue import Catalogue
 from router.catalogue.backlog import Age, Place
 from router.clock import FakeClock
@@ -83,7 +84,7 @@ def test_a_try_and_the_whole_way_are_timed(node: Scraped) -> None:
 
 
 @pytest.mark.parametrize(("left", "age"), [
-    (timedelta(hours=4), Age.FIRST_HALF), (timedelta(hours=2), Age.SECOND_HALF), (timedelta(hours=1), Age.LAST_QUARTER),
+    (timedelta(hours=4), Age.FIRST_HALF), (timedelta(hours=2), Age.SECOND_HALF), (timedelta(hours=1), Age.LAST_FIFTH),
     (timedelta(0), Age.MISSED), (-timedelta(hours=25), Age.MISSED_A_DAY), (None, Age.UNDUE),
 ])  # fmt: skip
 def test_the_backlog_is_told_by_how_much_of_its_time_is_used(node: Scraped, left: timedelta | None, age: Age) -> None:
@@ -91,7 +92,7 @@ def test_the_backlog_is_told_by_how_much_of_its_time_is_used(node: Scraped, left
     assert node.value("router_backlog", destination=CLOUD, channel="images", state="ready", age=age) == 1
     assert node.value("router_backlog") == 1
     assert node.value("router_slack_min_seconds") == (None if left is None else left.total_seconds())
-    assert node.value("router_at_risk") == (age == Age.LAST_QUARTER)
+    assert node.value("router_at_risk") == (age == Age.LAST_FIFTH)
     assert node.value("router_missed") == (age in (Age.MISSED, Age.MISSED_A_DAY))
 
 
@@ -116,6 +117,13 @@ def test_every_alarm_is_told_by_name_while_it_stands(node: Scraped, alarm: Alarm
     assert (node.value("router_alarms_standing", alarm=alarm), node.value("router_alarms_standing")) == (1, 1)
     node.catalogue.alarms.is_news(Event(NOW, Kind.CLEARED, "x", alarm=alarm, subject="one"))
     assert node.value("router_alarms_standing") == 0
+
+
+def test_a_breaker_is_told_by_its_position(node: Scraped) -> None:
+    assert node.value("router_breaker", position="closed") == 1
+    node.catalogue.breakers.change(CLOUD, Channel.IMAGES, NOW, lambda one: down(one, NOW, "no answer", 0.0))
+    assert (node.value("router_breaker", position="open"), node.value("router_breaker", position="closed")) == (1, 0)
+    assert node.value("router_breaker") == 1
 
 
 def test_disk_and_duties_are_told(node: Scraped) -> None:
