@@ -26,6 +26,7 @@ from router.crypto.symmetric import sm3
 from router.dicom.admission import Admission
 from router.dicom.client import StorageClient
 from router.dicom.commitment import Report
+from router.dicom.query import QueryClient
 from router.dicom.server import StorageServer
 from router.dicom.store import Received, Refused
 from router.dicom.tls import server_context
@@ -44,6 +45,7 @@ from router.flow.membership import CORRELATOR, DROP_FOLDER, RETENTION, Membershi
 from router.flow.pickup import Pickup
 from router.flow.references import References
 from router.flow.retention import Retention
+from router.flow.retrieval import Retrieval
 from router.flow.rules import SeriesRules
 from router.flow.selection import Selection
 from router.flow.sending import ImagesSender, ReportSender
@@ -198,7 +200,9 @@ class Node:
         """As every secret file; a certificate's file may hold the key too."""
         destinations = [d.dicom.tls for d in self._config.destination if d.dicom is not None]
         hl7 = self._config.reports.hl7
-        for tls in (self._config.receive.tls, None if hl7 is None else hl7.tls, *destinations):
+        query = self._config.query
+        others = (None if hl7 is None else hl7.tls, None if query is None else query.tls)
+        for tls in (self._config.receive.tls, *others, *destinations):
             if tls is not None and (secret := tls.key or tls.certificate):
                 read_secret(secret)
 
@@ -307,6 +311,7 @@ class Node:
         backups = [] if self._config.database.url else [self._loop("backup", backing.step)]
         return [
             *backups,
+            *self._asking(),
             self._loop("cataloguer", self._catalogue_step, incoming.wait, incoming.wake),
             self._loop("drop folder", self._pick_up, watch.wait, watch.wake),
             self._correlating,
@@ -315,6 +320,24 @@ class Node:
             self._loop("retention", self._purge, share=_PURGING),
             self._loop("nodes", self._live),
         ]
+
+    def _asking(self) -> list[Loop]:
+        """The loop that asks the PACS for what is missing, where one is configured."""
+        query, own = self._config.query, self._config.receive.ae_title
+        if query is None:
+            return []
+        retrieval = Retrieval(
+            query, query.move_destination or own, self._catalogue, QueryClient(query.peer(own)), self._journal,
+            self._clock, self._stopping.is_set,
+        )  # fmt: skip
+
+        def step() -> float:
+            if not self._membership.has(CORRELATOR) or not retrieval.step():
+                return _IDLE_SECONDS
+            self._correlating.wake()
+            return 0.0
+
+        return [self._loop("query/retrieve", step)]
 
     def _loop(
         self, name: str, step: Step, wait: Callable[[float], None] | None = None,

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     MOVED = "moved"
     SENT = "sent"
     CONFIRMED = "confirmed"
+    ASKED = "asked"
     PURGED = "purged"
     PINNED = "pinned"
     ALARM = "alarm"

@@ -16,6 +16,7 @@ from router.catalogue.nodes import Nodes
 from router.catalogue.notes import Notes
 from router.catalogue.purge import Purge
 from router.catalogue.queue import Queue
+from router.catalogue.retrievals import Retrievals
 from router.catalogue.traces import Traces
 from router.catalogue.uploads import Uploads
 from router.catalogue.versions import Versions
@@ -42,6 +43,7 @@ class Catalogue:
     decisions: Decisions
     traces: Traces
     nodes: Nodes
+    retrievals: Retrievals
 
 
 def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
@@ -54,5 +56,5 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Decisions(engine), Traces(engine),
-        Nodes(engine),
+        Nodes(engine), Retrievals(engine),
     )  # fmt: skip

@@ -31,6 +31,7 @@ from router.exam.write import dump
 from router.flow.document import fill_for, json_faults
 from router.flow.joining import Joining, doubts, headers_of
 from router.flow.references import References
+from router.flow.retrieval import plan as plan_retrieval
 from router.flow.selection import Selection
 from router.model import Channel
 from router.states import Needs, State
@@ -165,7 +166,7 @@ class Correlator:
         hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
         there = any(tally.sent + tally.stored for tally in tallies.values())
         self._note_doubt(case, hold, assessment.pdf_doubt, there, now)
-        expected = _expected(assessment)
+        expected = self._expected(assessment)
         looks.append(self._note_missing(expected, assessment))
         self._clear_alarms(assessment, hold or assessment.pdf_doubt, complete=not (expected and missing(expected)))
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
@@ -397,12 +398,21 @@ class Correlator:
     def _note_missing(self, expected: Expected | None, found: Assessment) -> datetime | None:
         """Tell that images are missing once that is overdue; when it will be."""
         text = missing(expected) if expected else ""
-        if expected is None or not text:
-            return None
-        at = told_at(expected, self._config.study.missing_after)
-        if at <= found.now:
+        at = told_at(expected, self._config.study.missing_after) if expected else found.now
+        if text and at <= found.now:
             self._alarm(Alarm.IMAGES_MISSING, found.case.exam, text, found.now)
-        return at
+        if self._config.query is not None:
+            plan_retrieval(self._catalogue.retrievals, self._config.query, found.case.exam, expected, at)
+        return at if text else None
+
+    def _expected(self, found: Assessment) -> Expected | None:
+        """What images an exam that is shared and approved should have; None of another one."""
+        if found.approved_at is None or found.aside is not None:
+            return None
+        links, here = found.case.links, sum(study.instances for study in found.case.studies.values())
+        counts = self._catalogue.retrievals.counts(links) if self._config.query is not None else {}
+        in_pacs = sum(counts.values()) if links and links.keys() == counts.keys() else None
+        return Expected(found.approved_at, found.key.image_count, here, found.images.missing, in_pacs)
 
     def _clear_alarms(self, found: Assessment, doubt: str, *, complete: bool) -> None:
         gone = {Alarm.DEFECT} | ({Alarm.IMAGES_MISSING} if complete else set())
@@ -416,14 +426,6 @@ class Correlator:
 
     def _alarm(self, alarm: Alarm, exam: int, text: str, now: datetime) -> None:
         self._journal.record(Event(now, Kind.ALARM, text, exam=exam, alarm=alarm, subject=f"exam {exam}"))
-
-
-def _expected(found: Assessment) -> Expected | None:
-    """What images an exam that is shared and approved should have; None of another one."""
-    if found.approved_at is None or found.aside is not None:
-        return None
-    here = sum(study.instances for study in found.case.studies.values())
-    return Expected(found.approved_at, found.key.image_count, here, found.images.missing)
 
 
 def _waits_for_new_pdf(found: Assessment) -> bool:
