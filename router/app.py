@@ -84,8 +84,6 @@ class Node:
 
     def __init__(self, config: Config, clock: Clock) -> None:
         selftest.run()
-        if config.share.shared_study == "all":
-            raise ConfigurationError('share.shared_study = "all" is set, but this version knows "first" only')
         self._config = config
         self._clock = clock
         self._owner = config.node.owner

@@ -228,13 +228,13 @@ class Memory:
         entry = self.entries[exam]
         jsons, pdfs = self._of(exam, "json"), self._of(exam, "pdf")
         siblings = tuple(
-            Sibling(e.number, e.described[0], e.described[2], e.described[1], uid)
+            Sibling(e.number, e.described[0], e.described[2], e.described[1], uid, approved=False)
             for e in self.entries.values() for uid in e.links if e.number != exam and uid in entry.links
         )  # fmt: skip
         return Case(
             exam, entry.branch, entry.exam_id, 0, entry.doubt, tuple(map(_json, jsons)),
             tuple(self._pdf(p, entry) for p in pdfs), {p.number: p.place for p in (*jsons, *pdfs)}, dict(entry.links),
-            self._studies(entry.links), siblings,
+            self._studies(entry.links), siblings, approved=False,
         )  # fmt: skip
 
     def _pdf(self, paper: Paper, entry: Entry) -> PdfVersion:

@@ -119,6 +119,7 @@ class Correlator:
         self._journal = journal
         self._clock = clock
         self._joining = Joining(catalogue.exams, catalogue.decisions, config.identity, journal)
+        self._alone = config.share.shared_study == "first"
         self._known = functools.lru_cache(256)(self._load)
 
     def reconsider(self) -> None:
@@ -159,6 +160,8 @@ class Correlator:
             return
         self._note_stale(case, versions, now)
         assessment = self._assess(case, versions, behind, now)
+        if not self._alone and case.approved != (assessment.approved_at is not None):
+            self._catalogue.exams.approve(assessment.case, assessment.approved_at, now)
         deliveries = self._deliveries(exam, now)
         looks = [self._select(assessment)]
         tallies = {place[1]: tally for place, tally in self._catalogue.accounts.tallies([exam]).items()}
@@ -335,7 +338,8 @@ class Correlator:
     def _plan_images(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
         next_ask = self._catalogue.commitments.next_ask
         readiness = images_readiness(
-            approved=found.approved_at is not None, unsent=tally.unsent, images=found.images,
+            approved=found.approved_at is not None, others=self._may_go_for_others(found.case), unsent=tally.unsent,
+            images=found.images,
             ask_at=next_ask(delivery.exam, delivery.destination) if tally.stored else None,
             stable_after=self._config.study.stable_after, now=found.now,
         )  # fmt: skip
@@ -343,6 +347,10 @@ class Correlator:
         due = deadline(found.approved_at, destination.images_within, cause) if found.approved_at else None
         news = tally.unsent + tally.stored > 0
         return Plan(readiness, due, f"instances={tally.selected}", news, found.hold)
+
+    def _may_go_for_others(self, case: Case) -> bool:
+        """Whether the other exams of its studies let an exam's images go."""
+        return self._alone or all(sibling.approved for sibling in case.siblings)
 
     def _plan_report(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
         pdf = found.pdf or found.doubted  # a doubt about what was delivered is nothing new to deliver

@@ -258,7 +258,11 @@ def test_a_draft_and_an_exam_that_is_complete_are_not_asked_for(asking: Callable
 def scripted(*scripts: Script) -> Script:
     """Each connection has the next script."""
     waiting = list(scripts)
-    return lambda connection: waiting.pop(0)(connection)
+
+    def script(connection: socket.socket) -> None:
+        waiting.pop(0)(connection)
+
+    return script
 
 
 def test_the_pacss_count_is_expected_where_the_ris_gives_none(asking: Callable[[int], Asking]) -> None:
