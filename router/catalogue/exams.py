@@ -437,7 +437,7 @@ class Exams:
         columns = (Exam.id, Exam.accession_number, Exam.patient_id, Exam.patient_name, ExamStudy.study_uid, approved)
         query = Exam.select(*columns).join(ExamStudy, on=ExamStudy.exam == Exam.id).where(Exam.id != exam).tuples()
         found = (self._engine.run(query.where(ExamStudy.study_uid.in_(uids))) for uids in portions(list(links)))
-        return tuple(Sibling(*row[:-1], approved=bool(row[-1])) for rows in found for row in rows)
+        return tuple(Sibling(*names, bool(said)) for rows in found for *names, said in rows)
 
     # -- for people
 

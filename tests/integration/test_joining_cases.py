@@ -1,7 +1,6 @@
 """What belongs together goes together, however exams and studies are cut: through the whole node but for its sockets."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -137,7 +136,7 @@ def reports_of(node: Node) -> dict[str, list[Sent]]:
 
 
 def images_of(node: Node) -> dict[str, int]:
-    studies = [os.path.dirname(os.path.dirname(name)) for _, name in node.cloud.files]
+    studies = [Path(name).parts[0] for _, name in node.cloud.files]
     return {study: studies.count(study) for study in studies}
 
 
