@@ -277,7 +277,8 @@ class Memory:
 
     # -- ledger
 
-    def select(self, destination: Destination, case: Case, *, complete: bool, now: datetime) -> bool:
+    def select(self, destination: Destination, case: Case, *, complete: bool, now: datetime,
+               late_after: datetime | None = None) -> bool:  # fmt: skip
         """Everything is chosen, but for versions that contradict what was sent or say the same."""
         for (study, _), versions in self.instances.items():
             if study in case.links and versions[-1].fate is None:

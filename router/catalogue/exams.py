@@ -433,11 +433,11 @@ class Exams:
         return studies_here(self._engine, uids)
 
     def _siblings(self, exam: int, links: Iterable[str]) -> tuple[Sibling, ...]:
-        approved = Exam.approved_at.is_null(False)
-        columns = (Exam.id, Exam.accession_number, Exam.patient_id, Exam.patient_name, ExamStudy.study_uid, approved)
+        columns = (Exam.id, Exam.accession_number, Exam.patient_id, Exam.patient_name, ExamStudy.study_uid,
+                   Exam.approved_at.is_null(False))  # fmt: skip
         query = Exam.select(*columns).join(ExamStudy, on=ExamStudy.exam == Exam.id).where(Exam.id != exam).tuples()
         found = (self._engine.run(query.where(ExamStudy.study_uid.in_(uids))) for uids in portions(list(links)))
-        return tuple(Sibling(*names, bool(said)) for rows in found for *names, said in rows)
+        return tuple(Sibling(e, a, p, n, uid, bool(approved)) for rows in found for e, a, p, n, uid, approved in rows)
 
     # -- for people
 

@@ -326,6 +326,7 @@ class Delivery(Model):
     lease_until = InstantField(null=True)
     wanted = CleanTextField(default="")
     delivered = CleanTextField(default="")
+    delivered_at = InstantField(null=True)
     created = InstantField()
     changed = InstantField()
 

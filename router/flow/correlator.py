@@ -19,7 +19,7 @@ from router.correlate.identity import same_patient
 from router.correlate.missing import Expected, missing, told_at
 from router.correlate.naming import identifiers
 from router.correlate.readiness import PDF, PERSON, Images, Readiness, images_readiness, report_readiness, target
-from router.correlate.renewal import CONTRADICTION
+from router.correlate.renewal import CONTRADICTION, late
 from router.correlate.share import Aside, ExcludeRule, SharePolicy, aside
 from router.correlate.versions import JsonVersion, PdfVersion, of_patient, pdf_for, successive, to_confirm, withdrawn
 from router.deadlines import Deadline, approval_instant, deadline
@@ -163,7 +163,7 @@ class Correlator:
         if not self._alone and case.approved != (assessment.approved_at is not None):
             self._catalogue.exams.approve(assessment.case, assessment.approved_at, now)
         deliveries = self._deliveries(exam, now)
-        looks = [self._select(assessment)]
+        looks = [self._select(assessment, deliveries)]
         tallies = {place[1]: tally for place, tally in self._catalogue.accounts.tallies([exam]).items()}
         looks += [self._settle(one, tallies.get(one.destination, Tally()), assessment) for one in deliveries]
         hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
@@ -248,19 +248,25 @@ class Correlator:
             return "approval: ApproveTime (审核时间) lies in the future; check the clock of the RIS"
         return ""
 
-    def _select(self, found: Assessment) -> datetime | None:
+    def _select(self, found: Assessment, deliveries: Sequence[Delivery]) -> datetime | None:
         """Every destination's selection, before any delivery is looked at: ImageCount of the report depends on it.
 
         What waits for the complete study waits until half of the budget at most; when that is, if anything does.
         """
         quiet = not found.images.needs(self._config.study.stable_after, found.now)
         looks = []
+        given = {d.destination: d.delivered_at for d in deliveries if d.channel == Channel.IMAGES}
         for destination in self._config.destination:
             if destination.dicom is None:
                 continue
             half = deadline(found.approved_at, destination.images_within).half if found.approved_at else None
             complete = quiet or (half is not None and half <= found.now)
-            if self._selection.select(destination, found.case, complete=complete, now=found.now) and half is not None:
+            at = given.get(destination.name)
+            late_after = at + self._config.share.late_window if at else None
+            waits = self._selection.select(
+                destination, found.case, complete=complete, now=found.now, late_after=late_after
+            )
+            if waits and half is not None:
                 looks.append(half)
         return min(looks, default=None)
 
@@ -345,8 +351,8 @@ class Correlator:
         )  # fmt: skip
         cause = found.images.last_received if delivery.delivered else None
         due = deadline(found.approved_at, destination.images_within, cause) if found.approved_at else None
-        news = tally.unsent + tally.stored > 0
-        return Plan(readiness, due, f"instances={tally.selected}", news, found.hold)
+        news = tally.unsent + tally.stored + tally.late > 0
+        return Plan(readiness, due, f"instances={tally.selected}", news, found.hold or late(tally.late))
 
     def _may_go_for_others(self, case: Case) -> bool:
         """Whether the other exams of its studies let an exam's images go."""

@@ -1,59 +1,15 @@
-"""What belongs together goes together, however exams and studies are cut: through the whole node but for its sockets."""
+"""What belongs together goes together, however exams and studies are cut: the whole node but for its sockets."""
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from histories import Node, slice_of
-from router.model import Channel, Patient
+from histories import Node
+from router.model import Channel
 from router.states import Needs, State
-from samples import exam_document
-
-E1, E2 = "V20240001_CT001", "V20240001_CT002"
-S1, S2, S3 = "1.2.1", "1.2.2", "1.2.3"
-PATIENT = Patient("P0001", "张三", "19491231", "F")
-HOUR, DAY = 3600, 86400
-QUIET = 70
-
-Step = Callable[[Node], None]
-Sent = tuple[list[str], int]
-"""Of a report: the studies that it lists, and its ImageCount."""
-
-
-def ris(exam: str = E1, *studies: str, accession: str = "A1", minute: int = 0, status: str = "Reported") -> Step:
-    """The RIS drops JSON and PDF of an exam; of two the later by `minute` counts."""
-
-    def step(node: Node) -> None:
-        approved = f"2026-03-02 11:{minute:02}:00" if status == "Reported" else ""
-        document = exam_document({
-            "ExamId": exam, "Order.Status": status, "Order.AccessionNumber": accession,
-            "Report.ApproveTime": approved, "Report.SubmitTime": f"2026-03-02 10:{minute:02}:00",
-            "Study.StudyInstanceUIDs": list(studies), "Study.StudyDate": "2026-03-02 09:00:00", "Study.ImageCount": None,
-        })  # fmt: skip
-        node.drop(f"{exam}.json", json.dumps(document, ensure_ascii=False).encode())
-        node.drop(f"{exam}.pdf", f"{exam} {minute}".encode())
-        node.settle()
-
-    return step
-
-
-def pacs(study: str, *numbers: int, accession: str = "A1", ae: str = "CT1", day: str = "20260302") -> Step:
-    """The PACS sends slices of a study."""
-
-    def step(node: Node) -> None:
-        for number in numbers:
-            head = slice_of(study, number, PATIENT, accession)
-            node.receive(replace(head, sending_ae=ae, study_date=day))
-        node.settle()
-
-    return step
-
-
-def wait(seconds: float = QUIET) -> Step:
-    return lambda node: node.wait(seconds)
+from scenario import DAY, E1, E2, S1, S2, S3, Sent, Step, images_of, pacs, reports_of, ris, wait
 
 
 @dataclass(frozen=True)
@@ -126,18 +82,6 @@ def node(tmp_path: Path) -> Iterator[Node]:
     made = Node(tmp_path)
     yield made
     made.close()
-
-
-def reports_of(node: Node) -> dict[str, list[Sent]]:
-    found: dict[str, list[Sent]] = {}
-    for report in node.cloud.reports:
-        found.setdefault(report.exam["ExamId"], []).append((sorted(report.listed), report.count))
-    return found
-
-
-def images_of(node: Node) -> dict[str, int]:
-    studies = [Path(name).parts[0] for _, name in node.cloud.files]
-    return {study: studies.count(study) for study in studies}
 
 
 @pytest.mark.parametrize("name", CASES)
