@@ -21,7 +21,16 @@ from router.correlate.naming import identifiers
 from router.correlate.readiness import PDF, PERSON, Images, Readiness, images_readiness, report_readiness, target
 from router.correlate.renewal import CONTRADICTION, late
 from router.correlate.share import Aside, ExcludeRule, SharePolicy, aside
-from router.correlate.versions import JsonVersion, PdfVersion, of_patient, pdf_for, successive, to_confirm, withdrawn
+from router.correlate.versions import (
+    JsonVersion,
+    PdfVersion,
+    approval_arrived,
+    of_patient,
+    pdf_for,
+    successive,
+    to_confirm,
+    withdrawn,
+)
 from router.deadlines import Deadline, approval_instant, deadline
 from router.errors import TransientError, traceback_of
 from router.events import Event, Journal, Kind
@@ -169,7 +178,7 @@ class Correlator:
         hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
         there = any(tally.sent + tally.stored for tally in tallies.values())
         self._note_doubt(case, hold, assessment.pdf_doubt, there, now)
-        expected = self._expected(assessment)
+        expected = self._expected(assessment, approval_arrived(versions))
         looks.append(self._note_missing(expected, assessment))
         self._clear_alarms(assessment, hold or assessment.pdf_doubt, complete=not (expected and missing(expected)))
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
@@ -419,14 +428,14 @@ class Correlator:
             plan_retrieval(self._catalogue.retrievals, self._config.query, found.case.exam, expected, at)
         return at if text else None
 
-    def _expected(self, found: Assessment) -> Expected | None:
+    def _expected(self, found: Assessment, arrived: datetime) -> Expected | None:
         """What images an exam that is shared and approved should have; None of another one."""
         if found.approved_at is None or found.aside is not None:
             return None
         links, here = found.case.links, sum(study.instances for study in found.case.studies.values())
         counts = self._catalogue.retrievals.counts(links) if self._config.query is not None else {}
         in_pacs = sum(counts.values()) if links and links.keys() == counts.keys() else None
-        return Expected(found.approved_at, found.key.image_count, here, found.images.missing, in_pacs)
+        return Expected(max(found.approved_at, arrived), found.key.image_count, here, found.images.missing, in_pacs)
 
     def _clear_alarms(self, found: Assessment, doubt: str, *, complete: bool) -> None:
         gone = {Alarm.DEFECT} | ({Alarm.IMAGES_MISSING} if complete else set())

@@ -73,8 +73,8 @@ class Selection:
         return len(choices) < len(keys)
 
     def _enter(
-        self, destination: Destination, choices: Sequence[Choice], renewals: Mapping[int, Renewal], late: AbstractSet[int],
-        now: datetime,
+        self, destination: Destination, choices: Sequence[Choice], renewals: Mapping[int, Renewal],
+        late: AbstractSet[int], now: datetime,
     ) -> None:  # fmt: skip
         doubts = {
             one.key: renewals[one.key].why
