@@ -10,16 +10,18 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from router import worker
 from router.admin.audit import Audit
 from router.admin.health import HealthServer
 from router.admin.syslog import Syslog
 from router.alarms import Alarm
+from router.bandwidth import Window
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.restore import has_database
 from router.clock import Clock
-from router.config import Config, Destination, DicomDestination, HttpDestination
+from router.config import Config, Destination, DicomDestination, HttpDestination, Receive, differences, load
 from router.crypto import selftest
 from router.crypto.keys import read_secret
 from router.crypto.symmetric import sm3
@@ -38,10 +40,12 @@ from router.flow.backing import Backing
 from router.flow.cataloguer import Cataloguer
 from router.flow.commitment import Asker, CommitmentReports
 from router.flow.correlator import Correlator
-from router.flow.dispatcher import Dispatcher, Lane
+from router.flow.dispatcher import Dispatcher
+from router.flow.gate import Lane
 from router.flow.intake import Intake
+from router.flow.lookout import Lookout
 from router.flow.loop import Loop, Step
-from router.flow.membership import CORRELATOR, DROP_FOLDER, RETENTION, Membership
+from router.flow.membership import CORRELATOR, DROP_FOLDER, LOOKOUT, RETENTION, Membership
 from router.flow.pickup import Pickup
 from router.flow.references import References
 from router.flow.retention import Retention
@@ -49,6 +53,7 @@ from router.flow.retrieval import Retrieval
 from router.flow.rules import SeriesRules
 from router.flow.selection import Selection
 from router.flow.sending import ImagesSender, ReportSender
+from router.flow.throttle import Throttle
 from router.flow.timekeeping import Timekeeper
 from router.forward.credentials import Credentials, KeyFiles
 from router.forward.report import ReportAgent
@@ -67,6 +72,10 @@ _CORRELATING = 1 / 5  # of the time
 _PURGING = 1 / 4  # of the time
 _LEASE_ROUND_SECONDS = 10.0
 _OPEN = (State.WAITING, State.READY, State.DEFERRED, State.HELD, State.FAILED)
+_LIVE = frozenset({
+    "receive.senders", "receive.max_associations", "receive.max_associations_per_sender", "series.rules",
+    "series.own_rules", "series.thin",
+})  # fmt: skip
 _log = logging.getLogger("router")
 
 
@@ -84,7 +93,7 @@ class Node:
 
     def __init__(self, config: Config, clock: Clock) -> None:
         selftest.run()
-        self._config = config
+        self._config = self._loaded = config
         self._clock = clock
         self._owner = config.node.owner
         self._workers = config.receive.workers or len(os.sched_getaffinity(0))
@@ -105,6 +114,7 @@ class Node:
         self._selection = Selection(config.identity, self._catalogue, lambda: self._rules.book, self._journal)
         self._keys = {d.name: self._key_files(d.name, d.http) for d in config.destination if d.http is not None}
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
+        self._lookout = Lookout(config, self._catalogue, self._journal, clock)
         self._timekeeper = Timekeeper(self._catalogue, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
         self._filing, self._stopping = threading.Lock(), threading.Event()
@@ -165,9 +175,30 @@ class Node:
         self._journal.record(Event(self._clock.now(), Kind.STARTED, f"node {self._owner} listens"))
         return ports
 
-    def reload(self) -> None:
-        """Read again what can be: the series rules."""
-        self._rules.reload()
+    def reload(self, file: Path) -> None:
+        """Take up from the configuration file what can be while the node runs, and tell what waits for a restart.
+
+        A file with faults changes nothing but is an alarm; the rule files are read again in any case.
+        """
+        try:
+            config = load(file)
+        except ConfigurationError as error:
+            text = f"the configuration has faults, the former stays in use: {error}"
+            self._record_configuration(Kind.ALARM, text)
+            self._rules.reload(self._loaded.series)
+            return
+        self._record_configuration(Kind.CLEARED, "the configuration can be read")
+        taken = [key for key in differences(self._loaded, config) if key in _LIVE]
+        waiting = _waiting(self._config, config)
+        self._loaded = config
+        self._server.admit_by(_admission(config.receive))
+        self._rules.reload(config.series)
+        told = f"taken up: {', '.join(taken) or 'no change'}; wants a restart: {', '.join(waiting) or 'nothing'}"
+        self._journal.record(Event(self._clock.now(), Kind.RELOADED, f"configuration read again; {told}"))
+
+    def _record_configuration(self, kind: Kind, text: str) -> None:
+        event = Event(self._clock.now(), kind, text, alarm=Alarm.SETTINGS, subject="configuration")
+        self._journal.record(event)
 
     def stop(self) -> None:
         """Stop accepting, finish what is in flight, give leases back; within 30 s."""
@@ -245,12 +276,9 @@ class Node:
 
     def _make_server(self) -> StorageServer:
         receive = self._config.receive
-        admission = Admission(
-            receive.ae_title, receive.senders, receive.max_associations, receive.max_associations_per_sender
-        )
         return StorageServer(
             worker.commands(self._storage.incoming, self._workers, receive.min_free, receive.journal // self._workers),
-            admission=admission,
+            admission=_admission(receive),
             record=self._note_received,
             limits=Limits(max_pdu=receive.max_pdu, proxies=receive.proxies),
             tls=receive.tls,
@@ -276,9 +304,11 @@ class Node:
 
     def _lanes_of(self, destination: Destination) -> list[Lane]:
         lanes = []
+        windows = [Window(one.from_, one.to, one.limit) for one in destination.bandwidth]
+        paced = Throttle(windows, self._config.node.timezone, self._clock)
         if destination.http is not None:
             keys = self._keys[destination.name]
-            agent = ReportAgent(destination.http, self._config.hospital.USCI, keys.current, self._clock)
+            agent = ReportAgent(destination.http, self._config.hospital.USCI, keys.current, self._clock, paced=paced)
             report = ReportSender(
                 self._config,
                 self._references,
@@ -289,12 +319,13 @@ class Node:
                 self._journal,
                 self._clock,
             )
-            lanes.append(Lane(destination.name, Channel.REPORT, 1, report))
+            lanes.append(Lane(destination.name, Channel.REPORT, 1, report, agent.probe))
         if destination.dicom is not None:
-            client = StorageClient(destination.dicom)
+            client = StorageClient(destination.dicom, paced=paced)
             asker = self._asker(destination.dicom, client)
             images = ImagesSender(self._config, self._catalogue, self._storage, client, self._clock, asker)
-            lanes.append(Lane(destination.name, Channel.IMAGES, destination.dicom.associations, images))
+            width = destination.dicom.associations
+            lanes.append(Lane(destination.name, Channel.IMAGES, width, images, client.probe, client.narrow))
         return lanes
 
     def _asker(self, destination: DicomDestination, client: StorageClient) -> Asker | None:
@@ -316,6 +347,7 @@ class Node:
             *(loop for _, loop in self._sending),
             self._loop("leases", self._keep_leases),
             self._loop("retention", self._purge, share=_PURGING),
+            self._loop("lookout", self._look_ahead),
             self._loop("nodes", self._live),
         ]
 
@@ -379,6 +411,9 @@ class Node:
 
     def _purge(self) -> float:
         return self._retention.step() if self._membership.has(RETENTION) else _IDLE_SECONDS
+
+    def _look_ahead(self) -> float:
+        return self._lookout.step() if self._membership.has(LOOKOUT) else _IDLE_SECONDS
 
     def _correlate(self) -> float:
         self._refresh_references()
@@ -464,6 +499,17 @@ class Node:
         free = self._free()
         room = free > self._config.receive.min_free
         return {"ok": room, "node": self._owner, "free_bytes": free, "receiving": room}
+
+
+def _admission(receive: Receive) -> Admission:
+    return Admission(receive.ae_title, receive.senders, receive.max_associations, receive.max_associations_per_sender)
+
+
+def _waiting(running: Config, wanted: Config) -> list[str]:
+    """Keys that only a restart takes up; which senders are modalities is one of them."""
+    modalities = [{one.ae_title for one in config.receive.senders if one.modality} for config in (running, wanted)]
+    own = ["receive.senders.modality"] if modalities[0] != modalities[1] else []
+    return [key for key in differences(running, wanted) if key not in _LIVE] + own
 
 
 def _listening(section: str, host: str, port: int, start: Callable[[str, int], int]) -> int:

@@ -6,7 +6,7 @@ Relative paths are relative to the file.
 import re
 import socket
 import tomllib
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -350,6 +350,18 @@ class HttpDestination(_Section):
         return path
 
 
+class Bandwidth(_Section):
+    from_: time = Field(alias="from")
+    to: time
+    limit: Annotated[Size, Field(ge=2**16)]
+
+    @model_validator(mode="after")
+    def _is_a_time_of_day(self) -> "Bandwidth":
+        if self.from_.tzinfo or self.to.tzinfo:
+            raise ValueError("from, to: expected times of the hospital's clock, like 08:00")
+        return self
+
+
 class Destination(_Section):
     name: Name
     report_within: Budget = timedelta(hours=1)
@@ -359,6 +371,7 @@ class Destination(_Section):
     )  # fmt: skip
     thin: tuple[Thin, ...] = ()
     accept_empty: tuple[str, ...] = ()
+    bandwidth: tuple[Bandwidth, ...] = ()
     dicom: DicomDestination | None = None
     http: HttpDestination | None = None
 
@@ -484,3 +497,15 @@ def _fault(error: Any) -> str:
     if isinstance(error["input"], dict) or not key:
         return f"{key}: {message}" if key else message
     return f"{key} = {error['input']!r}: {message}"
+
+
+def differences(before: Config, after: Config) -> tuple[str, ...]:
+    """The keys that differ, as `receive.senders`; of a list of tables, `destination`, the list's."""
+    found: list[str] = []
+    for section in Config.model_fields:
+        old, new = getattr(before, section), getattr(after, section)
+        if isinstance(old, _Section) and isinstance(new, _Section):
+            found += [f"{section}.{key}" for key in type(old).model_fields if getattr(old, key) != getattr(new, key)]
+        elif old != new:
+            found.append(section)
+    return tuple(found)

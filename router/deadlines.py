@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
+from router.alarms import Alarm
 from router.clock import require_aware
 
 
@@ -41,3 +43,40 @@ def deadline(approved_at: datetime, budget: timedelta, cause: datetime | None = 
 def slack(due: datetime, now: datetime) -> timedelta:
     """Time left; negative once missed."""
     return due - now
+
+
+def stage(due: datetime, budget: timedelta, expected: datetime | None, now: datetime) -> Alarm | None:
+    """What a delivery that is not delivered yet calls for: half, or four fifths, or all of its time is over.
+
+    One that is forecast to be late is at risk whatever the clock says.
+    """
+    if now >= due:
+        return Alarm.MISSED
+    if now >= due - budget / 5 or (expected is not None and expected > due):
+        return Alarm.AT_RISK
+    return Alarm.HALF_TIME if now >= due - budget / 2 else None
+
+
+class Punctuality(StrEnum):
+    """How a delivery stands to its due time."""
+
+    MET = "met"
+    PENDING = "pending"
+    MISSED = "missed by us"
+    LATE = "arrived late"
+
+
+def punctuality(due: Deadline, *, complete: datetime | None, delivered: datetime | None, now: datetime) -> Punctuality:
+    """Whether it was in time, and if not whose fault it was.
+
+    `complete` is when everything that had to be sent was here last, None while it is not. What comes so late that
+    less than a tenth of the budget is left, or after the legal due time, has arrived late.
+    """
+    if delivered is not None and delivered <= due.legal:
+        return Punctuality.MET
+    if delivered is None and now < due.legal:
+        return Punctuality.PENDING
+    if complete is None or complete > due.legal - due.budget / 10:
+        in_time = complete is not None and (delivered or now) <= complete + due.budget
+        return Punctuality.LATE if complete is None or in_time else Punctuality.MISSED
+    return Punctuality.MISSED

@@ -32,10 +32,12 @@ def main(folder: str, min_free: str, journal: str, descriptor: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    share(Path(folder).parent)
-    sink = IncomingFolder(Path(folder), int(min_free), int(journal))
     try:
+        share(Path(folder).parent)
+        sink = IncomingFolder(Path(folder), int(min_free), int(journal))
         work(int(descriptor), sink)
     except ConfigurationError as error:
         sys.exit(f"a receive worker cannot serve: {error}")
+    except OSError as error:  # a full disk: it is started anew until there is room
+        sys.exit(f"a receive worker cannot serve: {error.strerror}")
     sink.close()

@@ -18,9 +18,9 @@ Script = Callable[[socket.socket], None]
 class Acceptor:
     """Runs `script` on each connection, in a thread of its own."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, port: int = 0) -> None:
         self._script = script
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=16)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=16)
         self.port = int(self._listener.getsockname()[1])
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()

@@ -19,6 +19,7 @@ from router.states import State
 
 NOW = datetime(2026, 3, 1, 9, 30, 15, 123457, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+LEASE_FOR = MINUTE
 CLOUD = "cloud"
 SQLITE_VARIABLES = 32_766
 

@@ -26,7 +26,8 @@ from router.dicom.status import Verdict
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
 from router.flow.correlator import Correlator
-from router.flow.dispatcher import Dispatcher, Lane
+from router.flow.dispatcher import Dispatcher
+from router.flow.gate import Lane
 from router.flow.intake import Intake
 from router.flow.references import References
 from router.flow.rules import rulebook

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from router.catalogue.alarms import Alarms
+from router.catalogue.breakers import Breakers
 from router.catalogue.commitments import Commitments
 from router.catalogue.decisions import Decisions
 from router.catalogue.dialect import Engine, open_engine
@@ -14,9 +15,11 @@ from router.catalogue.ledger import Accounts
 from router.catalogue.members import Members
 from router.catalogue.nodes import Nodes
 from router.catalogue.notes import Notes
+from router.catalogue.paces import Paces
 from router.catalogue.purge import Purge
 from router.catalogue.queue import Queue
 from router.catalogue.retrievals import Retrievals
+from router.catalogue.survey import Survey
 from router.catalogue.traces import Traces
 from router.catalogue.uploads import Uploads
 from router.catalogue.versions import Versions
@@ -33,6 +36,8 @@ class Catalogue:
     notes: Notes
     exams: Exams
     queue: Queue
+    breakers: Breakers
+    paces: Paces
     accounts: Accounts
     versions: Versions
     commitments: Commitments
@@ -42,6 +47,7 @@ class Catalogue:
     purge: Purge
     decisions: Decisions
     traces: Traces
+    survey: Survey
     nodes: Nodes
     retrievals: Retrievals
 
@@ -54,7 +60,9 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
     journal.subscribe(history.keep)
     return Catalogue(
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
+        Breakers(engine, journal),
+        Paces(engine),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
-        Purge(engine, journal), Decisions(engine), Traces(engine),
+        Purge(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
         Nodes(engine), Retrievals(engine),
     )  # fmt: skip

@@ -421,7 +421,7 @@ class Exams:
             )  # fmt: skip
 
     def _pdf(self, row: Any, exam: Any) -> PdfVersion:
-        question, named = "", frozenset(row.named.split("\n")) - {""}
+        question, named = "", frozenset(row.named.splitlines())
         if not row.vouched and row.confirmed is None:
             said, reused = self.namings.said(row.id), self.namings.used_by_others(row.stem, exam.id)
             own = identifiers(exam.exam_id, exam.accession_number, exam.patient_name)
@@ -440,6 +440,16 @@ class Exams:
         return tuple(Sibling(e, a, p, n, uid, bool(approved)) for rows in found for e, a, p, n, uid, approved in rows)
 
     # -- for people
+
+    def approved_between(self, start: datetime, end: datetime) -> list[int]:
+        """Exams by the instant of their approval."""
+        then = (Exam.approved_at >= start) & (Exam.approved_at < end)
+        return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(then).order_by(Exam.id).tuples())]
+
+    def approved_at(self, exam: int) -> datetime | None:
+        """When the exam was approved."""
+        rows = self._engine.run(Exam.select(Exam.approved_at).where(Exam.id == exam))
+        return rows[0].approved_at if rows else None
 
     def names(self, exams: Iterable[int]) -> dict[int, str]:
         """The ExamIds of these exams."""

@@ -5,12 +5,14 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from peewee import fn
+
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.tables import Delivery as Row
 from router.catalogue.tables import Exam, ExamStudy
 from router.events import Event, Journal, Kind
 from router.model import Channel
-from router.states import Needs, State, require_move
+from router.states import PENDING, Needs, State, require_move
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Delivery:
     delivered: str
     changed: datetime
     delivered_at: datetime | None = None
+    expected: datetime | None = None
 
 
 # A person may ask for any number; this is the largest that both engines compare.
@@ -87,6 +90,21 @@ class Queue:
             return found[:limit]
         condition = Row.state.in_(list(states))
         return self._select(condition & (Row.destination == destination) if destination else condition)
+
+    def with_due(self) -> list[Delivery]:
+        """What is still to be delivered and has a due time, by it."""
+        return self._select(Row.state.in_(list(PENDING)) & Row.due.is_null(False))
+
+    def due_between(self, start: datetime, end: datetime) -> list[Delivery]:
+        """What was due then, whatever came of it, by due time."""
+        return self._select(Row.state.in_(list(State)) & (Row.due >= start) & (Row.due < end))
+
+    def expect(self, expected: Mapping[int, datetime | None]) -> None:
+        """Note when these will have been delivered, as it looks now."""
+        for portion in portions(list(expected)):
+            with self._engine.write():
+                for number in portion:
+                    self._engine.run(Row.update(expected=expected[number]).where(Row.id == number))
 
     def _first_of(self, state: State, destination: str | None, limit: int) -> list[Delivery]:
         mine = Row.state == state
@@ -143,12 +161,23 @@ class Queue:
     # -- claiming
 
     def claim(
-        self, destination: str, channel: Channel, owner: str, now: datetime, lease_for: timedelta
-    ) -> Delivery | None:
-        """Take the ready delivery that is due first; None when there is none."""
+        self, destination: str, channel: Channel, owner: str, now: datetime, lease_for: timedelta,
+        at_most: int | None = None, *, missed_first: bool = False,
+    ) -> Delivery | None:  # fmt: skip
+        """Take the ready delivery that is due first; None when there is none, or `at_most` so many are under way.
+
+        What is missed already comes after all that can still make it, or before it where it is its turn. Of several
+        due at one time the one goes that has waited longest.
+        """
         ready = (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.READY)
         with self._engine.write():
-            delivery = self._first(ready & Row.due.is_null(False)) or self._first(ready & Row.due.is_null())
+            if at_most is not None and self.under_way(destination, channel) >= at_most:
+                return None
+            first, then = (Row.due <= now, Row.due > now) if missed_first else (Row.due > now, Row.due <= now)
+            delivery = (
+                self._first_due(ready & first) or self._first_due(ready & then)
+                or self._first(ready & Row.due.is_null(), Row.id)
+            )  # fmt: skip
             if delivery is None:
                 return None
             lease = {"lease": delivery.lease + 1, "lease_owner": owner, "lease_until": now + lease_for}
@@ -156,9 +185,26 @@ class Queue:
             self.move(delivery, State.SENDING, now, "claimed", changes=changes)
             return self.get(delivery.id)
 
-    def _first(self, condition: Any) -> Delivery | None:
-        # Without null in it, the order is the index's own on both engines.
-        query = Row.select(*_COLUMNS).where(condition).order_by(Row.due, Row.id).limit(1).dicts()
+    def under_way(self, destination: str, channel: Channel) -> int:
+        """How many every node together is sending there."""
+        mine = (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.SENDING)
+        rows: Any = self._engine.run(Row.select(fn.COUNT(Row.id)).where(mine).tuples())
+        return int(rows[0][0])
+
+    def as_urgent(self, delivery: Delivery, now: datetime) -> bool:
+        """Whether another one waits that can still make it and is due no later, or at all where this one cannot."""
+        place = (Row.destination == delivery.destination) & (Row.channel == delivery.channel)
+        waits = place & (Row.state == State.READY) & (Row.due > now)
+        if delivery.due is not None and delivery.due > now:
+            waits &= Row.due <= delivery.due
+        return bool(self._engine.run(Row.select(Row.id).where(waits).limit(1).tuples()))
+
+    def _first_due(self, condition: Any) -> Delivery | None:
+        # Without null in it, the order begins with the index's own on both engines.
+        return self._first(condition, Row.due, Row.changed, Row.id)
+
+    def _first(self, condition: Any, *order: Any) -> Delivery | None:
+        query = Row.select(*_COLUMNS).where(condition).order_by(*order).limit(1).dicts()
         return next((_record(row) for row in self._engine.run(self._engine.unclaimed(query))), None)
 
     def promote(self, now: datetime) -> int:

@@ -307,7 +307,10 @@ class SeenFile(Model):
 
 
 class Delivery(Model):
-    """One exam to one destination by one channel, for ever. `due` orders the queue; `legal_due` is the standard's."""
+    """One exam to one destination by one channel, for ever. `due` orders the queue; `legal_due` is the standard's.
+
+    `expected` is when it will have been delivered, as it looked last.
+    """
 
     id = AutoField()
     exam = ForeignKeyField(Exam, index=False)
@@ -327,6 +330,7 @@ class Delivery(Model):
     wanted = CleanTextField(default="")
     delivered = CleanTextField(default="")
     delivered_at = InstantField(null=True)
+    expected = InstantField(null=True)
     created = InstantField()
     changed = InstantField()
 
@@ -369,6 +373,36 @@ class OpenAlarm(Model):
     class Meta:
         table_name = "open_alarm"
         primary_key = CompositeKey("alarm", "subject")
+
+
+class BreakerRow(Model):
+    """A breaker that is not closed."""
+
+    destination = CleanTextField()
+    channel = CleanTextField()
+    position = CleanTextField()
+    failures = IntegerField()
+    width = IntegerField()
+    since = InstantField()
+    probe_at = InstantField(null=True)
+    why = CleanTextField()
+
+    class Meta:
+        table_name = "breaker"
+        primary_key = CompositeKey("destination", "channel")
+
+
+class PaceRow(Model):
+    """How fast a destination took a channel's deliveries of late."""
+
+    destination = CleanTextField()
+    channel = CleanTextField()
+    units = DoubleField()
+    seconds = DoubleField()
+
+    class Meta:
+        table_name = "pace"
+        primary_key = CompositeKey("destination", "channel")
 
 
 class Ledger(Model):
@@ -477,6 +511,6 @@ class Duty(Model):
 
 TABLES: tuple[type[Model], ...] = (
     Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Removal, Reference, Exam, ExamStudy, Parted,
-    Disagreement, Alias, Document, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, Ledger, Commitment,
-    CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, Duty,
+    Disagreement, Alias, Document, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, BreakerRow, PaceRow,
+    Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, Duty,
 )  # fmt: skip

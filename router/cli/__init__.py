@@ -15,6 +15,8 @@ from router.errors import ConfigurationError, RouterError
 COMMANDS = {
     "demo": "The main job on real input, from nothing.",
     "run": "The node in the foreground.",
+    "status": "One screen: listeners, disk, destinations, what is at risk, what waits for a person.",
+    "doctor": "Whether everything that the node needs is there and answers, and what to do about it.",
     "queue": "Deliveries: list, show, explain, hold, release, retry, cancel.",
     "validate": "An exam JSON against the standard, field by field.",
     "classify": "What the series rules make of files, and why; what other rules would change.",
@@ -25,6 +27,9 @@ COMMANDS = {
     "keys": "Key pairs and an API key for trying out; key ids.",
     "audit": "The audit trail and kept receipts, checked again.",
     "platform": "The reference platform: the receiving side.",
+    "install": "Account, folders, configuration, keys and systemd unit of a machine.",
+    "sbom": "A software bill of materials: what this installation is made of.",
+    "completion": "What bash needs to complete these commands.",
 }
 
 

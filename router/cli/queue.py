@@ -1,6 +1,7 @@
 """`queue`: deliveries to look at, and what a person may tell them."""
 
 import getpass
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -10,20 +11,24 @@ from typing import Any
 import click
 
 from router.catalogue import Catalogue
+from router.catalogue.breakers import Tripped
 from router.catalogue.queue import Delivery
 from router.cli.decide import COMMANDS
+from router.cli.many import preview, progress
 from router.cli.opened import opened
 from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.punctuality import report
+from router.cli.reconcile import reconcile
 from router.cli.story import Teller
-from router.cli.tables import left, local, show
+from router.cli.tables import left, lines_here, local, show, watching
 from router.clock import SystemClock
 from router.config import Config, load
-from router.flow.review import Line, Review
+from router.flow.review import Line, Review, expected_of, will_miss
 from router.flow.rules import rulebook
 from router.flow.traces import Traces
 from router.states import State
 
-_SHOWN = 500
+_SHOWN = 200
 
 
 @click.group("queue")
@@ -54,18 +59,30 @@ _STATES = click.Choice([state.value for state in State])
 @click.option("--destination", help="Only this destination.")
 @click.option("--text", help="Part of an ExamId, accession number or study UID.")
 @click.option("--limit", type=click.IntRange(1), help=f"Not more than so many; else all with --json, else {_SHOWN}.")
+@click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
 def list_(
     config_file: Path, as_json: bool, states: tuple[str, ...], destination: str | None, text: str | None,
-    limit: int | None,
+    limit: int | None, watch: bool,
 ) -> None:  # fmt: skip
     """Deliveries by due time."""
+    if watch and as_json:
+        raise click.UsageError("--watch is for people, --json for programs: use one of them")
     config = load(config_file)
-    most = limit or (None if as_json else _SHOWN)
-    with _review(config) as review:
-        lines = review.listed([State(state) for state in states], destination, text, most)
-    if as_json:
-        print_json([line_json(line) for line in lines])
-        return
+    most = limit or (None if as_json else lines_here() if watch else _SHOWN)
+    wanted = [State(state) for state in states]
+    with _catalogue(config) as catalogue:
+        review = Review(catalogue, SystemClock())
+        if as_json:
+            print_json([line_json(line) for line in review.listed(wanted, destination, text, most)])
+            return
+
+        def tell() -> None:
+            _tell(review.listed(wanted, destination, text, most), catalogue.breakers.tripped(), config, most)
+
+        watching(tell, time.sleep, again=watch)
+
+
+def _tell(lines: list[Line], tripped: list[Tripped], config: Config, most: int | None) -> None:
     columns = (
         "ID",
         "ExamId 检查记录ID",
@@ -74,11 +91,14 @@ def list_(
         "State",
         "Due",
         "Left",
+        "Expected",
         "Sent",
         "Tries",
         "Waits for / trouble",
     )
     show("", columns, [_cells(line, config) for line in lines])
+    for each in tripped:
+        click.echo(f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}")
     if len(lines) == most:
         click.echo(f"the first {most}; --limit shows more, --state fewer kinds", err=True)
 
@@ -87,9 +107,17 @@ def _cells(line: Line, config: Config) -> list[str]:
     one = line.delivery
     return [
         str(one.id), line.exam_id, one.destination, one.channel, one.state, local(one.due, config.node.timezone),
-        "-" if one.state == State.DELIVERED else left(line.slack_seconds), f"{line.sent}/{line.selected}",
-        str(one.attempts), one.error or ", ".join(one.waiting_for),
+        "-" if one.state == State.DELIVERED else left(line.slack_seconds), _expected(line, config),
+        f"{line.sent}/{line.selected}", str(one.attempts), one.error or ", ".join(one.waiting_for),
     ]  # fmt: skip
+
+
+def _expected(line: Line, config: Config) -> str:
+    expected = expected_of(line.delivery)
+    if expected is None:
+        return "-"
+    time = f"{expected.astimezone(config.node.timezone):%H:%M}"
+    return f"{time} LATE" if will_miss(line.delivery) else time
 
 
 def line_json(line: Line) -> dict[str, Any]:
@@ -108,6 +136,8 @@ def line_json(line: Line) -> dict[str, Any]:
         "sent": line.sent,
         "waiting_for": list(one.waiting_for),
         "error": one.error or None,
+        "expected": _iso(expected_of(one)),
+        "will_miss": will_miss(one),
     }
 
 
@@ -151,23 +181,26 @@ def _action(name: str, act: Act, states: tuple[State, ...], help_: str, one_by_o
     @click.option("--all", "every", is_flag=True, help="Every delivery that this can be done to.")
     @click.option("--destination", help="Every such delivery to this destination.")
     @click.option("--why", default="", help="The reason; it is kept in the events.")
+    @click.option("--yes", is_flag=True, help="With --all or --destination: no preview, no question.")
     @config_option
     @json_option
     def run(
-        names: tuple[str, ...], every: bool, destination: str | None, why: str, config_file: Path, as_json: bool
-    ) -> None:
+        names: tuple[str, ...], every: bool, destination: str | None, why: str, yes: bool, config_file: Path,
+        as_json: bool,
+    ) -> None:  # fmt: skip
         if bool(names) == (every or destination is not None):
             raise click.UsageError("name deliveries, or use --all or --destination")
         if not why.strip():
             raise click.UsageError("--why: say why; it is kept in the events")
         with _review(load(config_file)) as review:
-            chosen = (
-                review.named(names) if names else [line.delivery for line in review.listed(states, destination, None)]
-            )
-            do = one_by_one if one_by_one and names else act
-            done = [one for one in chosen if one.state in states and do(review, one, why, getpass.getuser())]
-        left_out = [one for one in chosen if one not in done]
-        _answer(name, done, left_out, as_json)
+            chosen = review.named(names) if names else review.deliveries(states, destination)
+            if not (names or yes or as_json or preview(name, chosen)):
+                raise click.Abort
+            do, who = one_by_one if one_by_one and names else act, getpass.getuser()
+            movable = [one for one in chosen if one.state in states]
+            done = review.each(movable, lambda one: do(review, one, why, who), progress(name))
+        left_out = [one for one in chosen if one.id not in done]
+        _answer(name, [one for one in chosen if one.id in done], left_out, as_json)
         if left_out and names:
             raise click.exceptions.Exit(1)
 
@@ -192,5 +225,7 @@ _action(
     "retry", Review.retry, (State.FAILED, State.DEFERRED, State.CANCELLED), "Try again now; take a cancellation back."
 )
 _action("cancel", Review.cancel, (*_MOVABLE, State.HELD), "Never send these deliveries.")
+command.add_command(report)
+command.add_command(reconcile)
 for _decision in COMMANDS:
     command.add_command(_decision)

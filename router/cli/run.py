@@ -13,8 +13,6 @@ from router.cli.options import config_option
 from router.clock import SystemClock
 from router.config import load
 
-_ON_HANGUP = "code tables are taken up when they change; for anything else restart the node"
-
 
 @click.command("run")
 @config_option
@@ -23,7 +21,7 @@ def command(config_file: Path, verbose: bool) -> None:
     """The node in the foreground, until SIGTERM or Ctrl-C.
 
     Prints one line on stdout that begins with `ready ` once every listener is up; the log goes to stderr. SIGHUP reads
-    the series rules again.
+    the configuration and the series rules again, and says what it took up and what wants a restart.
     """
     config = load(config_file)
     logging.basicConfig(
@@ -38,7 +36,7 @@ def command(config_file: Path, verbose: bool) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     node = Node(config, SystemClock())
     ports = node.start()
-    signal.signal(signal.SIGHUP, lambda *_: node.reload())
+    signal.signal(signal.SIGHUP, lambda *_: node.reload(config_file))
     try:
         click.echo(f"ready dicom={ports.dicom} admin={ports.admin}" + (f" hl7={ports.hl7}" if ports.hl7 else ""))
         ended.wait()

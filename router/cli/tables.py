@@ -1,14 +1,19 @@
 """Tables for people: aligned, with colour on a terminal, plain when piped."""
 
+import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 _PIPED_WIDTH = 200
+_WATCH_SECONDS = 2.0
+_COLOURS = {"delivered": "green", "held": "yellow", "deferred": "yellow", "failed": "red", "cancelled": "dim"}
+_HOME = "\x1b[H\x1b[2J"
 
 
 def console() -> Console:
@@ -22,8 +27,27 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> N
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(cell, _COLOURS.get(cell, "")) for cell in row))
     console().print(table)
+
+
+def lines_here() -> int:
+    """How many rows of a table fit on the screen."""
+    return max(shutil.get_terminal_size().lines - 3, 5)
+
+
+def watching(tell: Callable[[], None], rest: Callable[[float], None], *, again: bool) -> None:
+    """Tell once, or `again` and again until Ctrl-C, on a cleared screen where there is one."""
+    while True:
+        if again and sys.stdout.isatty():
+            sys.stdout.write(_HOME)
+        tell()
+        if not again:
+            return
+        try:
+            rest(_WATCH_SECONDS)
+        except KeyboardInterrupt:
+            return
 
 
 def local(instant: datetime | None, zone: ZoneInfo) -> str:

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 class Expected:
     """What is known of an approved exam's images. `announced` is the RIS's ImageCount, None where it gives none.
 
-    `approved_at` is the approval's time, or its arrival where that is later. `in_pacs` is what the PACS has said, None where it has not of every study. `absent` is the number of joined studies
-    of which nothing is here.
+    `approved_at` is the approval's time, or its arrival where that is later. `in_pacs` is what the PACS has said, None
+    where it has not of every study. `absent` is the number of joined studies of which nothing is here.
     """
 
     approved_at: datetime

@@ -130,7 +130,10 @@ class Channel:
     def receive(self) -> tuple[Message, socket.socket | None] | None:
         """The next message and its connection; None when the other process is gone."""
         room = socket.CMSG_LEN(array.array("i").itemsize)
-        size, attached, _, _ = self._socket.recvmsg_into([self._buffer], room)
+        try:
+            size, attached, _, _ = self._socket.recvmsg_into([self._buffer], room)
+        except ConnectionResetError:  # it was killed before it had read everything of ours
+            return None
         if not size:
             return None
         name, values = json.loads(self._buffer[:size])

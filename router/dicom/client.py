@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
+from router.bandwidth import Paced, unbounded
 from router.config import DicomDestination
 from router.dicom import commitment, quiet
 from router.dicom.asking import Asking
@@ -35,13 +36,17 @@ class StorageClient:
     use those that nobody else wants.
     """
 
-    def __init__(self, destination: DicomDestination, waits: Waits | None = None) -> None:
-        """Raises ConfigurationError when the files of `tls` or what `decompress` needs are not there."""
+    def __init__(self, destination: DicomDestination, waits: Waits | None = None, paced: Paced = unbounded) -> None:
+        """`paced` waits before each piece of a data set until it may go.
+
+        Raises ConfigurationError when the files of `tls` or what `decompress` needs are not there.
+        """
         quiet.settle()
         if destination.decompress:
             can_decompress()
         self._destination = destination
         self._waits = waits or Waits()
+        self._paced = paced
         self._tls = None if destination.tls is None else client_context(destination.tls)
         self._slots = Slots(destination.associations)
         self._offers = partial(offers, decompress=destination.decompress)
@@ -78,6 +83,19 @@ class StorageClient:
         finally:
             self._slots.give()
 
+    def narrow(self, associations: int) -> None:
+        """Open only so many associations from now on, never more than the configuration says."""
+        self._slots.narrow(associations)
+
+    def probe(self) -> None:
+        """Whether the destination is there and takes our associations: C-ECHO where it does that. Raises as `echo`."""
+        association = self._associate((_ECHO,))
+        try:
+            if _ECHO in association.accepted:
+                association.echo(_ECHO)
+        finally:
+            association.release()
+
     def echo(self) -> None:
         """C-ECHO. Raises as `Session.send` does."""
         association = self._associate((_ECHO,))
@@ -91,7 +109,7 @@ class StorageClient:
 
     def _associate(self, contexts: Sequence[Context]) -> Requestor:
         association = Requestor(
-            connect(self._destination, self._tls, self._waits.connect), self._destination, self._waits
+            connect(self._destination, self._tls, self._waits.connect), self._destination, self._waits, self._paced
         )
         association.request(contexts)
         return association

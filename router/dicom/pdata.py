@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from router.bandwidth import Paced, unbounded
 from router.errors import IntegrityError
 
 P_DATA_TF = 0x04
@@ -48,14 +49,19 @@ def write_from_memory(connection: socket.socket, context_id: int, data: bytes, l
     connection.sendall(b"".join(_header(context_id, last, size) + data[at : at + size] for at, size, last in fragments))
 
 
-def write_data_set(connection: socket.socket, context_id: int, data_set: DataSet, longest: int) -> None:
+def write_data_set(
+    connection: socket.socket, context_id: int, data_set: DataSet, longest: int, paced: Paced = unbounded
+) -> None:
     """Writes a data set; the connection's time-out bounds the wait for a peer that does not read.
+
+    `paced` waits before each PDU until it may go.
 
     Raises OSError when the connection is lost (TimeoutError: not written to in time), IntegrityError when the file
     ends before `size`; then the PDU is torn and the association can only be aborted.
     """
     write = _through_memory if isinstance(connection, ssl.SSLSocket) else _in_kernel(connection)
     for start, size, last in _fragments(data_set.size, longest):
+        paced(size)
         write(connection, _header(context_id, last, size), data_set.file, data_set.offset + start, size)
 
 

@@ -20,6 +20,7 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.presentation import PresentationContext, build_context, negotiate_as_requestor
 
+from router.bandwidth import Paced, unbounded
 from router.config import DicomDestination
 from router.dicom import commands, dimse, pdata
 from router.dicom.contexts import MOST, Context
@@ -75,13 +76,16 @@ class Requestor:
     acceptor breaks the protocol; then it is closed.
     """
 
-    def __init__(self, connection: socket.socket, destination: DicomDestination, waits: Waits) -> None:
+    def __init__(
+        self, connection: socket.socket, destination: DicomDestination, waits: Waits, paced: Paced = unbounded
+    ) -> None:
         self.name = f"{destination.ae_title} from port {connection.getsockname()[1]}"
         self.proposed: frozenset[Context] = frozenset()
         self.accepted: Mapping[Context, int] = {}
         self._connection = connection
         self._destination = destination
         self._waits = waits
+        self._paced = paced
         self._longest = _SHORTEST_PDU
         self._read = bytearray()
         self._message_id = 0
@@ -117,7 +121,7 @@ class Requestor:
         try:
             self._connection.settimeout(self._waits.write)
             pdata.write_command(self._connection, context_id, command, self._longest, data_set_follows=True)
-            pdata.write_data_set(self._connection, context_id, data_set, self._longest)
+            pdata.write_data_set(self._connection, context_id, data_set, self._longest, self._paced)
         except IntegrityError:
             self.abort()
             raise

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol
 
 from router.config import Tls
@@ -87,6 +88,10 @@ class StorageServer:
         self._thread.start()
         return int(self._listener.getsockname()[1])
 
+    def admit_by(self, admission: Admission) -> None:
+        """Judge by these rules from the next association on, but for the called AE title: workers know that one."""
+        self._register.admit_by(admission)
+
     def stop(self, grace_seconds: float) -> None:
         """Stop listening, let instances at hand be finished within the grace, then abort what is open."""
         if self._listener is None or self._thread is None or self._hall is None:
@@ -131,6 +136,10 @@ class _Register:
         self.report = take_report
         self._lock = threading.Lock()
         self._senders: dict[int, tuple[str, str]] = {}
+
+    def admit_by(self, admission: Admission) -> None:
+        with self._lock:
+            self._admission = replace(admission, ae_title=self._admission.ae_title)
 
     def admit(self, number: int, called: str, calling: str, address: str) -> Rejection | None:
         with self._lock:

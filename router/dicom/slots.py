@@ -10,8 +10,9 @@ class Slots:
     """`number` of them. Who has one waits for more only as long as nobody is without."""
 
     def __init__(self, number: int) -> None:
+        self._full = number
         self.number = number
-        self._free = number
+        self._taken = 0
         self._waiting = 0
         self._changed = threading.Condition()
 
@@ -20,11 +21,11 @@ class Slots:
         with self._changed:
             self._waiting += 1
             try:
-                while not self._free:
+                while self._taken >= self.number:
                     self._changed.wait(_LOOK_AGAIN_SECONDS)
                     if stop():
                         return False
-                self._free -= 1
+                self._taken += 1
                 return True
             finally:
                 self._waiting -= 1
@@ -32,16 +33,22 @@ class Slots:
     def take_spare(self) -> bool:
         """A further slot, at once, if one is free and nobody waits."""
         with self._changed:
-            if not self._free or self._waiting:
+            if self._taken >= self.number or self._waiting:
                 return False
-            self._free -= 1
+            self._taken += 1
             return True
 
     def give(self) -> None:
         """Back from use."""
         with self._changed:
-            self._free += 1
+            self._taken -= 1
             self._changed.notify()
+
+    def narrow(self, number: int) -> None:
+        """Give only so many from now on, or again all where `number` is not less; what is taken stays so."""
+        with self._changed:
+            self.number = min(number, self._full)
+            self._changed.notify_all()
 
     @property
     def wanted(self) -> bool:

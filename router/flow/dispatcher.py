@@ -6,33 +6,35 @@ Each destination has a lane for reports and lanes for images, so that no CT dela
 import random
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
+from router.breaker import CLOSED, width
 from router.catalogue import Catalogue
 from router.catalogue.queue import Delivery
 from router.clock import Clock
 from router.deadlines import slack
-from router.errors import IntegrityError, PermanentError, RouterError, TransientError, Unproven, traceback_of
+from router.errors import (
+    DestinationDown,
+    IntegrityError,
+    PermanentError,
+    RouterError,
+    TransientError,
+    Unproven,
+    traceback_of,
+)
 from router.events import Event, Journal, Kind
 from router.flow.document import told_by_platform
-from router.flow.sending import Ending, Sender
+from router.flow.gate import Gate, Lane
+from router.flow.meter import Meter, Start
+from router.flow.sending import Ending
 from router.model import Channel
 from router.retry import next_pause
 from router.states import State
+from router.turns import QUANTUM
 
 LEASE = timedelta(seconds=60)
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """Where deliveries of one channel go to one destination, `width` at a time."""
-
-    destination: str
-    channel: Channel
-    width: int
-    sender: Sender
 
 
 class Dispatcher:
@@ -43,9 +45,11 @@ class Dispatcher:
         self._owner = owner
         self._journal = journal
         self._clock = clock
+        self._gate = Gate(catalogue, clock)
         self._stopping = threading.Event()
         self._in_flight: set[int] = set()
         self._unsettled: list[Delivery] = []
+        self._meter = Meter(catalogue, clock)
 
     def stop(self) -> None:
         """Finish what is in flight, claim nothing more."""
@@ -55,13 +59,15 @@ class Dispatcher:
         """Claim and send one delivery; False when there was none."""
         if self._stopping.is_set():
             return False
-        queue, now = self._catalogue.queue, self._clock.now()
-        delivery = queue.claim(lane.destination, lane.channel, self._owner, now, LEASE)
+        start = self._meter.start(lane)
+        delivery = self._claim(lane, start)
         if delivery is None:
             return False
         self._in_flight.add(delivery.id)
         try:
-            self._settle(delivery, self._carry_out(delivery, lane.sender))
+            ending = self._carry_out(delivery, lane)
+            self._settle(delivery, ending)
+            self._meter.stop(lane, delivery, start, ending.units)
         except RouterError:
             self._unsettled.append(delivery)
             raise
@@ -102,23 +108,49 @@ class Dispatcher:
             self._catalogue.queue.move(self._unsettled[-1], State.READY, now, why, changes=_GIVEN_BACK)
             self._unsettled.pop()
 
-    def _carry_out(self, delivery: Delivery, sender: Sender) -> Ending:
+    def _claim(self, lane: Lane, start: Start) -> Delivery | None:
+        """What is due first, as far as the lane's breaker allows; it is asked first, and closed where nothing waits."""
+        gate = self._gate
+        found = gate.look(lane)
+        at_most = width(found, lane.width)
+        if not at_most:
+            return None
+        lane.narrow(at_most)
+        queue, place = self._catalogue.queue, (lane.destination, lane.channel)
+        limit = None if found == CLOSED else at_most
+        now, first = self._clock.now(), start.missed_first
+        delivery = queue.claim(*place, self._owner, now, LEASE, limit, missed_first=first)
+        if delivery is None and found != CLOSED and not queue.under_way(*place):
+            gate.went(lane)
+        return delivery
+
+    def _carry_out(self, delivery: Delivery, lane: Lane) -> Ending:
         try:
-            return sender.send(delivery, self._stop_of(delivery))
-        except PermanentError as error:
+            ending = lane.sender.send(delivery, self._stop_of(delivery))
+        except DestinationDown as error:
+            self._gate.down(lane, error.message)
+            return Ending(State.READY, error.message, {"attempts": delivery.attempts - 1, "error": str(error)})
+        except Exception as error:  # noqa: BLE001  # a claim must end in a state, whatever happened to it
+            ending = self._troubled(delivery, error)
+        if ending.to == State.READY:
+            return replace(ending, changes={"attempts": delivery.attempts - 1})
+        if ending.to != State.DEFERRED:
+            self._gate.went(lane)
+        return ending
+
+    def _troubled(self, delivery: Delivery, error: Exception) -> Ending:
+        if isinstance(error, PermanentError):
             words = told_by_platform(error.faults)
             return Ending(State.FAILED, error.message, {"error": f"{error}: {words}" if words else str(error)})
-        except IntegrityError as error:
+        if isinstance(error, IntegrityError):
             self._distrust(delivery, error)
-            return self._deferred(delivery, TransientError(str(error)))
-        except TransientError as error:
-            return self._deferred(delivery, error)
-        except OSError as error:
-            return self._deferred(delivery, TransientError(f"cannot read what is to be sent: {error.strerror}"))
-        except Exception as error:  # noqa: BLE001  # a claim must end in a state, whatever happened to it
-            text = f"a defect: {type(error).__name__} at {traceback_of(error)}"
-            self._record(Kind.ALARM, delivery, text, Alarm.DEFECT)
-            return self._deferred(delivery, TransientError(text))
+            error = TransientError(str(error))
+        elif isinstance(error, OSError):
+            error = TransientError(f"cannot read what is to be sent: {error.strerror}")
+        elif not isinstance(error, TransientError):
+            error = TransientError(f"a defect: {type(error).__name__} at {traceback_of(error)}")
+            self._record(Kind.ALARM, delivery, error.message, Alarm.DEFECT)
+        return self._deferred(delivery, error)
 
     def _deferred(self, delivery: Delivery, error: TransientError) -> Ending:
         now = self._clock.now()
@@ -127,14 +159,19 @@ class Dispatcher:
         return Ending(State.DEFERRED, error.message, {"next_try": now + pause, "error": str(error)})
 
     def _stop_of(self, delivery: Delivery) -> Callable[[], bool]:
-        """Whether to stop: the node is stopping, or the delivery was taken from us. Asked often, so it looks rarely."""
-        state = {"looked": self._clock.monotonic(), "lost": False}
+        """Whether to stop: the node is stopping, the delivery was taken from us, or others are as urgent and it has
+        had its time. Asked often, so it looks rarely.
+        """
+        began = self._clock.monotonic()
+        state = {"looked": began, "stop": False}
 
         def stop() -> bool:
-            if not state["lost"] and self._clock.monotonic() - state["looked"] >= 1:
-                state["looked"] = self._clock.monotonic()
-                state["lost"] = not self._catalogue.queue.holds(delivery)
-            return bool(state["lost"]) or self._stopping.is_set()
+            now = self._clock.monotonic()
+            if not state["stop"] and now - state["looked"] >= 1:
+                state["looked"] = now
+                queue, over = self._catalogue.queue, now - began >= QUANTUM
+                state["stop"] = not queue.holds(delivery) or (over and queue.as_urgent(delivery, self._clock.now()))
+            return bool(state["stop"]) or self._stopping.is_set()
 
         return stop
 

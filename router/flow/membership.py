@@ -11,8 +11,8 @@ from router.clock import Clock
 from router.events import Event, Journal, Kind
 from router.storage.estate import Estate
 
-DROP_FOLDER, CORRELATOR, RETENTION = "drop folder", "correlator", "retention"
-DUTIES = (DROP_FOLDER, CORRELATOR, RETENTION)
+DROP_FOLDER, CORRELATOR, RETENTION, LOOKOUT = "drop folder", "correlator", "retention", "lookout"
+DUTIES = (DROP_FOLDER, CORRELATOR, RETENTION, LOOKOUT)
 _BEATS = 4  # in a lease
 
 

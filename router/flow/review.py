@@ -1,11 +1,12 @@
 """What a person asks of the queue and tells it: lists, stories, hold, release, retry, cancel."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from router.catalogue import Catalogue
 from router.catalogue.commitments import Request
+from router.catalogue.dialect import portions
 from router.catalogue.exams import Case
 from router.catalogue.ledger import Entry, Fate, Tally
 from router.catalogue.queue import Delivery
@@ -57,11 +58,29 @@ class Review:
         self, states: Iterable[State], destination: str | None, text: str | None, limit: int | None = None
     ) -> list[Line]:
         """Deliveries by due time, not more than `limit`; no state means every state."""
-        found = self._catalogue.queue.in_state(list(states) or list(State), destination, None if text else limit)
-        if text:
-            wanted = {delivery.id for delivery in self._catalogue.queue.find(text)}
-            found = [delivery for delivery in found if delivery.id in wanted][:limit]
-        return self._lines(found)
+        wanted = list(states) or list(State)
+        if not text:
+            return self._lines(self._catalogue.queue.in_state(wanted, destination, limit))
+        found = [one for one in self._catalogue.queue.find(text) if one.state in wanted]
+        return self._lines([one for one in found if destination in (None, one.destination)][:limit])
+
+    def deliveries(self, states: Iterable[State], destination: str | None) -> list[Delivery]:
+        """As `listed`, without what a list tells besides."""
+        return self._catalogue.queue.in_state(list(states), destination)
+
+    def each(
+        self, chosen: Sequence[Delivery], do: Callable[[Delivery], bool], told: Callable[[int], None]
+    ) -> frozenset[int]:
+        """Do something to many, so many in a transaction that not each waits for the disk; to which it was done.
+
+        `told` hears how many more are dealt with.
+        """
+        done: set[int] = set()
+        for portion in portions(chosen):
+            with self._catalogue.engine.write():
+                done |= {one.id for one in portion if do(one)}
+            told(len(portion))
+        return frozenset(done)
 
     def stories(self, name: str) -> list[Story]:
         """The exams known under a delivery's id, an ExamId, a study UID or a file name."""
@@ -166,6 +185,20 @@ class Review:
             tallies |= self._catalogue.accounts.tallies(exams[start : start + 500])
         now = self._clock.now()
         return [_line(d, names[d.exam], tallies.get((d.exam, d.destination), Tally()), now) for d in deliveries]
+
+
+def expected_of(delivery: Delivery) -> datetime | None:
+    """When it will have been delivered as it looks; None when nobody can say, or it is not to be sent."""
+    return delivery.expected if delivery.state in _ON_THE_WAY else None
+
+
+def will_miss(delivery: Delivery) -> bool:
+    """Whether it is forecast to miss its due time."""
+    expected = expected_of(delivery)
+    return expected is not None and delivery.due is not None and expected > delivery.due
+
+
+_ON_THE_WAY = frozenset({State.READY, State.SENDING, State.DEFERRED})
 
 
 def _line(delivery: Delivery, exam_id: str, tally: Tally, now: datetime) -> Line:

@@ -41,15 +41,17 @@ class SeriesRules:
     """The rulebook in use."""
 
     def __init__(self, config: Config, journal: Journal, clock: Clock) -> None:
-        self._series = config.series
         self._journal = journal
         self._clock = clock
         self.book = rulebook(config.series)
 
-    def reload(self) -> None:
-        """Read the files again; faulty ones change nothing and raise an alarm. Decisions that were made stay."""
+    def reload(self, series: Series) -> None:
+        """Read the files again, with these limits; faulty ones change nothing but raise an alarm.
+
+        What was decided stays.
+        """
         try:
-            self.book = rulebook(self._series)
+            self.book = rulebook(series)
         except ConfigurationError as error:
             self._record(Kind.ALARM, f"the series rules stay as they were: {error}", Alarm.SETTINGS)
             return

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from router.catalogue import Catalogue
@@ -41,11 +41,12 @@ _ASKED_FOR = (SeriesClass.THIN, SeriesClass.KEY, SeriesClass.SCOUT, SeriesClass.
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Where a delivery goes from `sending`, and why."""
+    """Where a delivery goes from `sending`, and why; `units` is how much was sent, in instances or reports."""
 
     to: State
     why: str
     changes: Mapping[str, object] = field(default_factory=dict)
+    units: int = 0
 
 
 class Sender(Protocol):
@@ -71,9 +72,10 @@ class ReportSender:
     def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
         """Upload what the delivery wants; done when the receipt is verified and kept. An upload is never stopped."""
         upload = self._frozen(delivery)
-        if upload.confirmed is None:
+        units = int(upload.confirmed is None)
+        if units:
             self._upload(delivery, upload)
-        return Ending(State.DELIVERED, f"receipt for revision {upload.n}", {"delivered": upload.wanted})
+        return Ending(State.DELIVERED, f"receipt for revision {upload.n}", {"delivered": upload.wanted}, units)
 
     def _frozen(self, delivery: Delivery) -> Frozen:
         """The upload of what is wanted: the one that was begun, or a new one, frozen before its first attempt.
@@ -150,6 +152,7 @@ class ImagesSender:
         """Send every selected instance once; what the destination takes later makes the whole delivery wait."""
         later: dict[int, str] = {}
         self._take_up(delivery)
+        to_go = self._tally(delivery).unsent
         with self.client.session() as session:
             while not stop() and (batch := self._batch(delivery, later)):
                 later |= self._send_batch(session, delivery, batch, stop)
@@ -159,7 +162,8 @@ class ImagesSender:
             return Ending(State.READY, "given back")
         if later:
             raise TransientError(f"{len(later)} instance(s) to be tried again: {next(iter(later.values()))}")
-        return self._ending(delivery)
+        ending = self._ending(delivery)
+        return replace(ending, units=max(to_go - self._tally(delivery).unsent, 0))
 
     def _take_up(self, delivery: Delivery) -> None:
         """What was stored before, and is to be sent again; or is not to be committed any more."""

@@ -38,6 +38,7 @@ class Timekeeper:
         now = self._clock.now()
         self._catalogue.exams.put_off_no_longer(now)
         self._catalogue.queue.put_off_no_longer(now)
+        self._catalogue.breakers.probe_now(now)
 
     def _beginning(self) -> datetime:
         return self._clock.now() - timedelta(seconds=self._clock.monotonic())

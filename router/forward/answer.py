@@ -99,6 +99,15 @@ def granted(answer: Answer, now: datetime) -> tuple[str, float]:
     return value, float(lifetime)
 
 
+def date_of(answer: Answer) -> datetime | None:
+    """The peer's clock by the Date header (RFC 9110 6.6.1); None without one that reads."""
+    try:
+        found = parsedate_to_datetime(answer.headers.get("Date", ""))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def challenge(answer: Answer) -> str:
     """What a 401 asks to do anew: "stale", else "token"; "" for any other answer."""
     if answer.status != 401:

@@ -17,6 +17,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3 import exceptions as transport
 
+from router.bandwidth import Paced, unbounded
 from router.clock import Clock
 from router.config import HttpDestination
 from router.crypto.keys import read_secret
@@ -52,9 +53,11 @@ class Part:
 class Multipart:
     """A multipart/form-data body (RFC 7578) of known length that is read from its files while it is sent."""
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    def __init__(self, parts: Sequence[Part], paced: Paced = unbounded) -> None:
+        """`paced` waits before each piece of a file until it may go."""
         boundary = secrets.token_hex(16)
         self.content_type = f"multipart/form-data; boundary={boundary}"
+        self._paced = paced
         self._pieces: list[bytes | Path] = []
         for part in parts:
             self._pieces += [_head(part, boundary), part.content, b"\r\n"]
@@ -66,7 +69,9 @@ class Multipart:
     def __iter__(self) -> Iterator[bytes]:
         for piece in self._pieces:
             if isinstance(piece, Path):
-                yield from _chunks(piece)
+                for chunk in _chunks(piece):
+                    self._paced(len(chunk))
+                    yield chunk
             else:
                 yield piece
 

@@ -6,13 +6,15 @@ import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
+from router.bandwidth import Paced, unbounded
 from router.clock import Clock
 from router.config import HttpDestination
 from router.crypto import envelope
 from router.errors import IntegrityError, TransientError
-from router.forward.answer import Answer, Receipt, challenge, granted, refusal
+from router.forward.answer import Answer, Receipt, challenge, date_of, granted, refusal
 from router.forward.credentials import Credentials
 from router.forward.http import DEFAULT_LIMITS, Limits, Multipart, Part, Session
 from router.forward.profiles import Exchange
@@ -49,7 +51,9 @@ class ReportAgent:
         *,
         spool: Path | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        paced: Paced = unbounded,
     ) -> None:
+        self._paced = paced
         self._app = destination.app
         self._org = org
         self._credentials = credentials
@@ -58,9 +62,12 @@ class ReportAgent:
         self._session = Session(destination, clock, limits)
         self._token = _Token(self._session, destination.app, credentials, clock)
 
-    def probe(self) -> None:
-        """Ask for a new token, which shows that the platform is there and knows us; raises as `send` does."""
-        self._token.renew()
+    def probe(self) -> datetime | None:
+        """Ask for a new token, which shows that the platform is there and knows us; raises as `send` does.
+
+        The platform's time by the answer's Date header; None without one that reads.
+        """
+        return date_of(self._token.renew())
 
     def send(self, upload: Upload) -> Receipt:
         """Deliver and return the verified receipt.
@@ -99,7 +106,7 @@ class ReportAgent:
             )
         )
         with tempfile.TemporaryDirectory(prefix="upload-", dir=self._spool) as folder:
-            meta, body = _pack(exchange, upload, Path(folder))
+            meta, body = _pack(exchange, upload, Path(folder), self._paced)
             proof = exchange.headers(self._session.path("/v1/exams"), meta)
             headers = {"Authorization": f"Bearer {token}", "Content-Type": body.content_type, **proof}
             return exchange, self._session.post("/v1/exams", headers, body)
@@ -123,9 +130,9 @@ class _Token:
                 self._fetch()
             return self._value
 
-    def renew(self) -> None:
+    def renew(self) -> Answer:
         with self._lock:
-            self._fetch()
+            return self._fetch()
 
     def forget(self, value: str) -> None:
         """Drop a token that was refused, unless another thread has already brought a newer one."""
@@ -133,7 +140,7 @@ class _Token:
             if self._value == value:
                 self._value = ""
 
-    def _fetch(self) -> None:
+    def _fetch(self) -> Answer:
         self._value = ""
         ts, nonce = _milliseconds(self._clock), _new_nonce()
         mac = envelope.token_mac(self._credentials().api_key, self._app, ts, nonce)
@@ -143,14 +150,15 @@ class _Token:
         value, lifetime = granted(answer, self._clock.now())
         self._value = value
         self._until = asked + max(lifetime - _EXPIRY_MARGIN, lifetime / 2)
+        return answer
 
 
-def _pack(exchange: Exchange, upload: Upload, folder: Path) -> tuple[bytes, Multipart]:
+def _pack(exchange: Exchange, upload: Upload, folder: Path, paced: Paced) -> tuple[bytes, Multipart]:
     sources = {"exam": upload.exam_file, "report": upload.report_file}
     sealed = tuple(_seal(exchange, upload.idem, name, source, folder / name) for name, source in sources.items())
     meta = exchange.meta(sealed)
     parts = [Part(name, "application/octet-stream", folder / name) for name in sources]
-    return meta, Multipart([Part("meta", "application/json", meta), *parts])
+    return meta, Multipart([Part("meta", "application/json", meta), *parts], paced)
 
 
 def _seal(exchange: Exchange, idem: str, name: str, source: Path, sink: Path) -> envelope.SealedPart:

@@ -48,6 +48,10 @@ class Quarantine:
         """Everything in it, the oldest first."""
         return [_kept(folder) for folder in sorted(self._folder.iterdir()) if folder.is_dir()]
 
+    def count(self) -> int:
+        """How many folders it holds, without looking into them."""
+        return sum(1 for folder in self._folder.iterdir() if folder.is_dir())
+
     def delete(self, kept: Kept) -> None:
         """Remove it for good: a person has decided."""
         shutil.rmtree(self._folder / kept.name)

@@ -116,12 +116,46 @@ def test_columns_change_only_where_the_delivery_is_still_the_same(catalogue: Cat
 
 
 def test_what_is_due_first_is_claimed_first_and_what_has_no_due_time_last(catalogue: Catalogue) -> None:
-    dues = [None, NOW + MINUTE, NOW - MINUTE, None, NOW]
+    dues = [None, NOW + 3 * MINUTE, NOW + MINUTE, None, NOW + 2 * MINUTE]
     made = [delivery(catalogue, exam(catalogue, f"E{n}"), READY, due=due).id for n, due in enumerate(dues)]
     order = [made[n] for n in (2, 4, 1, 0, 3)]
     assert [d.id for d in catalogue.queue.in_state([READY])] == order
     assert [claimed(catalogue).id for _ in made] == order
     assert claim(catalogue) is None
+
+
+def test_what_is_missed_comes_after_what_can_still_make_it_unless_it_is_its_turn(catalogue: Catalogue) -> None:
+    dues = [NOW - MINUTE, NOW, NOW + MINUTE, NOW + 2 * MINUTE, None]
+    made = [delivery(catalogue, exam(catalogue, f"E{n}"), READY, due=due).id for n, due in enumerate(dues)]
+    order = []
+    for turn in (True, False, False, False, True):
+        found = catalogue.queue.claim(CLOUD, Channel.IMAGES, "node1", NOW, LEASE, missed_first=turn)
+        assert found is not None
+        order.append(made.index(found.id))
+    assert order == [0, 2, 3, 1, 4]
+
+
+def test_of_several_due_at_one_time_each_has_its_turn(catalogue: Catalogue) -> None:
+    made = [delivery(catalogue, exam(catalogue, f"E{n}"), READY, due=NOW + MINUTE).id for n in range(3)]
+    turns = []
+    for n in range(6):
+        found = claimed(catalogue)
+        turns.append(made.index(found.id))
+        assert catalogue.queue.move(found, READY, NOW + (n + 1) * MINUTE / 60, "given back")
+    assert turns == [0, 1, 2, 0, 1, 2]
+
+
+def test_one_gives_way_to_what_is_as_urgent_and_can_still_make_it(catalogue: Catalogue) -> None:
+    mine = delivery(catalogue, exam(catalogue, "E0"), READY, due=NOW + MINUTE)
+    other = delivery(catalogue, exam(catalogue, "E1"), READY, due=NOW + 2 * MINUTE)
+    claimed(catalogue)
+    answers = []
+    for due in (NOW + 2 * MINUTE, NOW + MINUTE, NOW + MINUTE / 2, NOW, None):
+        catalogue.queue.update(other, due=due)
+        answers.append(catalogue.queue.as_urgent(mine, NOW))
+    assert answers == [False, True, True, False, False]
+    catalogue.queue.update(other, due=NOW + 9 * MINUTE)
+    assert catalogue.queue.as_urgent(mine, NOW + MINUTE)
 
 
 def test_a_claim_takes_only_what_is_ready_for_its_destination_and_channel(catalogue: Catalogue) -> None:

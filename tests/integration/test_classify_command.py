@@ -145,10 +145,10 @@ def test_rules_are_read_again_and_faulty_ones_change_nothing(tmp_path: Path) -> 
     facts = SeriesFacts("CT", study_description="Chest", slice_thickness=1.0)
     assert classify(facts, rules.book).series_class is SeriesClass.OTHER
     site(tmp_path, _OWN.replace("other", "key"))
-    rules.reload()
+    rules.reload(config.series)
     assert classify(facts, rules.book).series_class is SeriesClass.KEY
     site(tmp_path, "[[rule]]\n")
-    rules.reload()
+    rules.reload(config.series)
     assert classify(facts, rules.book).series_class is SeriesClass.KEY
     assert [event.kind for event in events] == [Kind.CLEARED, Kind.RELOADED, Kind.ALARM]
     with pytest.raises(ConfigurationError):

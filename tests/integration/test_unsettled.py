@@ -10,7 +10,8 @@ from router.catalogue.queue import Delivery
 from router.clock import FakeClock
 from router.errors import TransientError
 from router.events import Journal
-from router.flow.dispatcher import Dispatcher, Lane
+from router.flow.dispatcher import Dispatcher
+from router.flow.gate import Lane
 from router.flow.sending import Ending
 from router.model import Channel
 from router.states import State

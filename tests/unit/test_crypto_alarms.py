@@ -12,7 +12,8 @@ from router.catalogue.queue import Delivery
 from router.clock import FakeClock
 from router.errors import IntegrityError, Unproven
 from router.events import Event, Journal, Kind
-from router.flow.dispatcher import Dispatcher, Lane
+from router.flow.dispatcher import Dispatcher
+from router.flow.gate import Lane
 from router.flow.sending import Ending
 from router.model import Channel
 from router.states import State

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "router"
 # From the ground up. A module may import its own layer's own package and every layer below.
 LAYERS: list[set[str]] = [
     {"errors", "clock", "model", "alarms", "events", "quantities", "config", "__init__"},
-    {"states", "deadlines", "retry", "exam", "series", "correlate"},
+    {"states", "deadlines", "retry", "breaker", "forecast", "turns", "bandwidth", "exam", "series", "correlate"},
     {"storage", "catalogue", "dicom", "reports", "crypto"},
     {"forward"},
     {"flow", "admin"},
@@ -21,7 +21,14 @@ LAYERS: list[set[str]] = [
     {"cli"},
 ]
 # The core may use itself in one direction; doors do not know each other.
-WITHIN = {("correlate", "exam"), ("correlate", "states"), ("forward", "dicom"), ("forward", "crypto")}
+WITHIN = {
+    ("correlate", "exam"),
+    ("correlate", "states"),
+    ("breaker", "retry"),
+    ("turns", "forecast"),
+    ("forward", "dicom"),
+    ("forward", "crypto"),
+}
 # The receiving side shares nothing with the sending side but primitives and the DICOM layer.
 PLATFORM_MAY = {"errors", "clock", "model", "alarms", "events", "config", "crypto", "dicom", "platform", "__init__"}
 DOORS = {

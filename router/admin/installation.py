@@ -1,0 +1,137 @@
+"""Setting up a machine: which folders, files and commands, as a plan that can be looked at before it is carried out."""
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from router.config import parse, shipped
+from router.crypto.keys import new_folder
+from router.errors import ConfigurationError
+
+UNIT = "imaging-cloud-router.service"
+_UNITS = Path("/etc/systemd/system")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where everything goes, and what the configuration gets: keys as `hospital.USCI`, values as TOML writes them."""
+
+    program: Path
+    settings: Path
+    data: Path
+    reports: Path
+    account: str
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Made with this mode, for the node's account."""
+
+    path: Path
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """Written with this mode; one that is there is kept unless `renew`."""
+
+    path: Path
+    text: str
+    mode: int
+    renew: bool = False
+
+
+def folders(site: Site) -> list[Folder]:
+    """Everything below is the account's own; the RIS writes the drop folder as a member of its group."""
+    keys = site.settings / "keys"
+    return [Folder(site.settings, 0o750), Folder(keys, 0o700), Folder(site.data, 0o700), Folder(site.reports, 0o770)]
+
+
+def files(site: Site) -> list[File]:
+    """The configuration, which is yours once it is there, and the unit. ConfigurationError for a wrong value."""
+    text = configured(shipped("router.toml").read_text(encoding="utf-8"), site)
+    parse(text, base=site.settings, source="the configuration from these answers")
+    unit = unit_for(shipped(UNIT).read_text(encoding="utf-8"), site)
+    return [File(site.settings / "router.toml", text, 0o640), File(_UNITS / UNIT, unit, 0o644, renew=True)]
+
+
+def configured(text: str, site: Site) -> str:
+    """The shipped configuration with these values: each stands in its section, and its comment stays."""
+    paths = {"node.data": f'"{site.data}"', "reports.folder": f'"{site.reports}"'}
+    for key, value in {**paths, **site.values}.items():
+        section, _, name = key.rpartition(".")
+        before = rf"^\[\[?{re.escape(section)}\]\]?[^\n]*\n(?:(?!^\[).)*?^{re.escape(name)} = "
+        pattern = rf"(?ms)({before})[^\n#]*?( *(?:#[^\n]*)?)$"
+        text, count = re.subn(pattern, lambda found, value=value: found[1] + value + found[2], text, count=1)  # type: ignore[misc] # bound now
+        if not count:
+            raise ConfigurationError(f"the shipped configuration has no {key}")
+    return text
+
+
+def unit_for(text: str, site: Site) -> str:
+    """The shipped unit with these paths and this account."""
+    for old, new in (
+        ("/opt/imaging-cloud-router", str(site.program)), ("/etc/imaging-cloud-router", str(site.settings)),
+        ("/var/lib/imaging-cloud-router", str(site.data)), ("/srv/reports", str(site.reports)),
+        ("=imaging-router", f"={site.account}"),
+    ):  # fmt: skip
+        text = text.replace(old, new)
+    return text
+
+
+def commands(site: Site, source: Path, python: str) -> list[list[str]]:
+    """What root runs: account, program, owners. Each may be run again."""
+    constraints = shipped("constraints.txt")
+    pinned = ["--require-hashes", "--requirement", str(constraints)] if constraints.exists() else []
+    pip = [str(site.program / "bin" / "python"), "-m", "pip", "install", "--no-input"]
+    account = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", str(site.data)]
+    owned = [str(folder.path) for folder in folders(site)]
+    return [
+        [*account, "--shell", "/usr/sbin/nologin", site.account],
+        [python, "-m", "venv", str(site.program)],
+        *([[*pip, *pinned]] if pinned else []),
+        [*pip, *(["--no-deps"] if pinned else []), str(source)],
+        ["chown", "-R", f"{site.account}:{site.account}", *owned],
+        ["systemctl", "daemon-reload"],
+    ]
+
+
+def write(site: Site, root: Path, *, trial_keys: bool) -> list[str]:
+    """Make folders and files below `root`; what was done or kept, a line each."""
+    told = []
+    for folder in folders(site):
+        place = _below(root, folder.path)
+        place.mkdir(parents=True, exist_ok=True)
+        place.chmod(folder.mode)
+        told.append(f"folder {folder.path} {folder.mode:04o}")
+    told += [_written(file, _below(root, file.path)) for file in files(site)]
+    keys = _below(root, site.settings / "keys")
+    if trial_keys and not any(keys.iterdir()):
+        new_folder(keys)
+        told.append(f"keys for trying out in {site.settings / 'keys'}")
+    return told
+
+
+def _written(file: File, place: Path) -> str:
+    if place.exists() and not file.renew:
+        return f"kept {file.path}: it is yours"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(file.text, encoding="utf-8")
+    place.chmod(file.mode)
+    return f"file {file.path} {file.mode:04o}"
+
+
+def run(calls: Sequence[Sequence[str]]) -> None:
+    """Run them in order; ConfigurationError when one fails. An account that is there already is no failure."""
+    for call in calls:
+        status = subprocess.run(call, check=False).returncode  # noqa: S603 our own commands
+        if status and not (call[0] == "useradd" and status == 9):
+            raise ConfigurationError(f"{' '.join(call)} ended with {status}", hint="the lines above say why")
+
+
+def _below(root: Path, path: Path) -> Path:
+    return root / os.path.relpath(path, "/")

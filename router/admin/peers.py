@@ -1,0 +1,48 @@
+"""Whether each destination answers, from the address and within the networks that are configured (DB11 5.1)."""
+
+from collections.abc import Iterator
+
+from router.admin.findings import Finding, Verdict, attempt, good
+from router.clock import Clock
+from router.config import Config, Destination, DicomDestination, HttpDestination
+from router.dicom.client import StorageClient
+from router.forward.credentials import load_credentials
+from router.forward.report import ReportAgent
+
+_TOLERATED = 60.0  # seconds; the platform refuses more than 300
+
+
+def destination(config: Config, one: Destination, clock: Clock) -> Iterator[Finding]:
+    """C-ECHO, a token, and what the clocks say."""
+    dicom, http = one.dicom, one.http
+    if dicom is not None:
+        yield from attempt(f"C-ECHO to {one.name}", lambda: _echo(one.name, dicom))
+    if http is not None:
+        yield from attempt(f"token of {one.name}", lambda: _token(one.name, config.hospital.USCI, http, clock))
+
+
+def _echo(name: str, dicom: DicomDestination) -> Iterator[Finding]:
+    StorageClient(dicom).echo()
+    where = f"{dicom.ae_title} at {dicom.host}:{dicom.port} answers"
+    yield good(f"C-ECHO to {name}", where + _line(dicom))
+
+
+def _token(name: str, org: str, http: HttpDestination, clock: Clock) -> Iterator[Finding]:
+    credentials = load_credentials(http)
+    theirs = ReportAgent(http, org, lambda: credentials, clock).probe()
+    yield good(f"token of {name}", f"{http.url} knows {http.app}" + _line(http))
+    if theirs is None:
+        return
+    apart = (clock.now() - theirs).total_seconds()
+    text = f"{apart:+.0f} s from the clock of {name}"
+    remedy = "set the clock: see that time synchronisation (NTP) runs; 300 s apart is refused"
+    if abs(apart) <= _TOLERATED:
+        yield good("clock", text)
+    else:
+        yield Finding("clock", Verdict.FAIL if abs(apart) > 5 * _TOLERATED else Verdict.WARN, text, remedy)
+
+
+def _line(one: DicomDestination | HttpDestination) -> str:
+    source = f", from {one.source_address}" if one.source_address else ""
+    networks = ", ".join(one.allowed_networks)
+    return source + (f", within {networks}" if networks else ", allowed_networks not set")

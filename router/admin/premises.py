@@ -1,0 +1,149 @@
+"""What the node needs on its own machine: folders, disk, keys, certificates."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from router.admin.findings import Finding, Verdict, attempt, good
+from router.config import Config, Destination, HttpDestination
+from router.crypto.certificates import first_end
+from router.crypto.keys import key_id, load_private, load_public, read_secret
+from router.errors import ConfigurationError
+from router.forward.credentials import load_credentials
+from router.forward.passphrase import signing_key_passphrase
+from router.storage.pins import Pins, strange
+from router.storage.volume import is_encrypted, mount_of, not_mounted
+
+_RENEW_WITHIN = timedelta(days=30)
+_ROOM = 1.5  # x min_free: below it retention begins to make room
+
+
+def data_folder(config: Config) -> Iterator[Finding]:
+    """Its rights, its room, its disk."""
+    data, subject = config.node.data, "data folder"
+    here = _nearest(data)
+    if not os.access(here, os.R_OK | os.W_OK | os.X_OK):
+        text, remedy = f"this account may not read and write {here}", "run doctor as the node's account, or chown it"
+        yield Finding(subject, Verdict.FAIL, text, remedy)
+    elif data.exists() and data.stat().st_mode & 0o007:
+        yield Finding(subject, Verdict.WARN, f"{data} is open to everybody on this machine", f"chmod 750 {data}")
+    else:
+        yield good(subject, f"{data} can be written" if data.exists() else f"{data} is made at the first start")
+    yield _room(here, config.receive.min_free)
+    yield _encryption(here)
+
+
+def _room(folder: Path, least: int) -> Finding:
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 2**30:.1f} GiB free, min_free is {least / 2**30:.1f} GiB"
+    remedy = "make room, give the volume more, or shorten [retention]"
+    if free <= least:
+        return Finding("disk", Verdict.FAIL, f"{text}: images are refused", remedy)
+    return Finding("disk", Verdict.WARN, text, remedy) if free < _ROOM * least else good("disk", text)
+
+
+def _encryption(folder: Path) -> Finding:
+    mount = mount_of(folder)
+    found = None if mount is None else is_encrypted(mount)
+    where = "" if mount is None else f" ({mount.source}, {mount.kind})"
+    if found:
+        return good("encryption", f"the data folder's volume is encrypted{where}")
+    text = (
+        "cannot tell whether the data folder's volume is encrypted" if found is None else "the volume is not encrypted"
+    )
+    remedy = "patient data lies in it: put [node] data on a LUKS volume, or see that the storage behind encrypts"
+    return Finding("encryption", Verdict.WARN, text + where, remedy)
+
+
+def drop_folder(config: Config) -> Iterator[Finding]:
+    """Whether it is there, mounted, and may be read and, with `move`, written."""
+    folder, subject = config.reports.folder, "drop folder"
+    if absent := not_mounted(folder):
+        yield Finding(subject, Verdict.FAIL, f"{absent.folder} is in fstab and not mounted", f"mount {absent.folder}")
+    if not folder.is_dir():
+        yield Finding(subject, Verdict.WARN, f"{folder} is not there; the node makes it", "see [reports] folder")
+        return
+    needed = os.R_OK | os.X_OK | (os.W_OK if config.reports.on_pickup == "move" else 0)
+    if not os.access(folder, needed):
+        text = f"this account may not {'read and write' if needed & os.W_OK else 'read'} {folder}"
+        remedy = 'see its rights, or set [reports] on_pickup = "keep" for a read-only share'
+        yield Finding(subject, Verdict.FAIL, text, remedy)
+        return
+    mount = mount_of(folder)
+    yield good(subject, f"{folder} can be used" + (f" ({mount.kind} on {mount.folder})" if mount else ""))
+
+
+def keys(config: Config, destination: Destination, http: HttpDestination) -> Iterator[Finding]:
+    """Key files exist, with their modes, belong together and are those that were pinned."""
+    subject = f"keys of {destination.name}"
+    found = load_credentials(http)
+    if http.signing_key_file is not None and http.signing_key_file.suffix != ".toml":
+        own = key_id(load_private(http.signing_key_file, signing_key_passphrase(http)).public)
+        yield from _pair(subject, http.signing_key_file, own)
+    ids = found.profile.pinned
+    told = "; ".join(f"platform {purpose} {', '.join(each)}" for purpose, each in ids.items())
+    pinned = Pins(config.node.data).of(destination.name)
+    if pinned is not None and (unknown := strange(ids, pinned)):
+        text = f"not the keys that were pinned: {', '.join(unknown)}"
+        remedy = f"ask the platform for its key ids; if they are these: keys pin {destination.name}"
+        yield Finding(subject, Verdict.FAIL, text, remedy)
+        return
+    when = "pinned" if pinned else "pinned at the first start: compare the ids with the platform's operator before"
+    yield good(subject, f"profile {http.profile}; {told} ({when})" if told else f"profile {http.profile}")
+
+
+def _pair(subject: str, private: Path, own: str) -> Iterator[Finding]:
+    """`keys new` lays the public key beside the private one; the platform gets that file."""
+    public = private.with_name(f"{private.stem}.pub.pem")
+    if public.exists() and (other := key_id(load_public(public))) != own:
+        text = f"{public.name} (id {other}) is not the public key of {private.name} (id {own})"
+        yield Finding(subject, Verdict.FAIL, text, "give the platform the public key of the private one in use")
+    else:
+        yield good(subject, f"own signing key {own}" + (", its public key beside it" if public.exists() else ""))
+
+
+def certificates(config: Config, now: datetime) -> Iterator[Finding]:
+    """Every certificate that the configuration names: readable, not at its end; its key private."""
+    for name, file, key in _certificates(config):
+        yield from attempt(name, lambda name=name, file=file, key=key: _certificate(name, file, key, now))  # type: ignore[misc] # bound now
+
+
+def _certificate(name: str, file: Path, key: Path | None, now: datetime) -> Iterator[Finding]:
+    if key is not None:
+        read_secret(key)
+    end = first_end(file)
+    text = f"{file} ends {end:%Y-%m-%d}"
+    if end <= now:
+        yield Finding(name, Verdict.FAIL, text, "renew it and restart the node")
+    elif end - now < _RENEW_WITHIN:
+        yield Finding(name, Verdict.WARN, text, "renew it soon and restart the node")
+    else:
+        yield good(name, text)
+
+
+def _certificates(config: Config) -> Iterator[tuple[str, Path, Path | None]]:
+    hl7 = config.reports.hl7
+    places = [("[receive] tls", config.receive.tls), ("[reports.hl7] tls", hl7.tls if hl7 else None)]
+    places += [(f"TLS of {d.name}", d.dicom.tls) for d in config.destination if d.dicom]
+    for name, tls in places:
+        if tls is not None and tls.certificate is not None:
+            yield f"{name} certificate", tls.certificate, tls.key or tls.certificate
+        if tls is not None and tls.ca is not None:
+            yield f"{name} ca", tls.ca, None
+    for destination in config.destination:
+        http = destination.http
+        if http is not None and http.client_certificate_file is not None:
+            file = http.client_certificate_file
+            yield f"client certificate of {destination.name}", file, http.client_key_file or file
+        if http is not None and http.ca_file is not None:
+            yield f"ca_file of {destination.name}", http.ca_file, None
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the one in which it would be made."""
+    found = next((each for each in (folder, *folder.parents) if each.is_dir()), None)
+    if found is None:
+        raise ConfigurationError(f"{folder} is nowhere")
+    return found

@@ -1,0 +1,89 @@
+"""The breakers that are not closed: kept here, so that every node and every restart knows of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from router.alarms import Alarm
+from router.breaker import CLOSED, Breaker, Position
+from router.catalogue.dialect import Engine
+from router.catalogue.tables import BreakerRow as Row
+from router.events import Event, Journal, Kind
+from router.model import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Tripped:
+    """A breaker that is not closed, and whose it is."""
+
+    destination: str
+    channel: Channel
+    breaker: Breaker
+
+
+class Breakers:
+    """One for each destination and channel, shared by its lanes on every node."""
+
+    def __init__(self, engine: Engine, journal: Journal) -> None:
+        self._engine = engine
+        self._journal = journal
+
+    def of(self, destination: str, channel: Channel) -> Breaker:
+        """Closed where nothing else is known."""
+        found = self._select(_is(destination, channel))
+        return found[0].breaker if found else CLOSED
+
+    def tripped(self) -> list[Tripped]:
+        """All that are not closed, by destination."""
+        return self._select(True)
+
+    def change(
+        self, destination: str, channel: Channel, now: datetime, decide: Callable[[Breaker], Breaker]
+    ) -> tuple[Breaker, Breaker]:
+        """Put what `decide` makes of it in its place, with nobody between; before and after.
+
+        Where it opens or closes that is told, once.
+        """
+        with self._engine.alone_with([f"breaker {channel} {destination}"]), self._engine.write():
+            before = self.of(destination, channel)
+            after = decide(before)
+            if after != before:
+                self._write(destination, channel, after)
+            if before.position != after.position != Position.HALF_OPEN:
+                self._tell(destination, channel, after, now)
+        return before, after
+
+    def probe_now(self, now: datetime) -> None:
+        """Let every open one be asked whether its destination is there."""
+        with self._engine.write():
+            self._engine.run(Row.update(probe_at=now).where(Row.position == Position.OPEN))
+
+    def _write(self, destination: str, channel: Channel, breaker: Breaker) -> None:
+        mine = _is(destination, channel)
+        self._engine.run(Row.delete().where(mine))
+        if breaker != CLOSED:
+            values = {
+                "destination": destination, "channel": channel, "position": breaker.position,
+                "failures": breaker.failures, "width": breaker.width, "since": breaker.since,
+                "probe_at": breaker.probe_at, "why": breaker.why,
+            }  # fmt: skip
+            self._engine.run(Row.insert(values))
+
+    def _tell(self, destination: str, channel: Channel, breaker: Breaker, now: datetime) -> None:
+        closed = breaker.position == Position.CLOSED
+        text = f"{destination} takes {channel} again" if closed else f"no {channel} to {destination}: {breaker.why}"
+        kind = Kind.CLEARED if closed else Kind.ALARM
+        self._journal.record(Event(now, kind, text, alarm=Alarm.BREAKER, subject=f"{channel} to {destination}"))
+
+    def _select(self, condition: Any) -> list[Tripped]:
+        rows: Any = self._engine.run(Row.select().where(condition).order_by(Row.destination, Row.channel))
+        return [Tripped(row.destination, Channel(row.channel), _breaker(row)) for row in rows]
+
+
+def _breaker(row: Any) -> Breaker:
+    return Breaker(Position(row.position), row.failures, row.width, row.since, row.probe_at, row.why)
+
+
+def _is(destination: str, channel: Channel) -> Any:
+    return (Row.destination == destination) & (Row.channel == channel)

@@ -1,0 +1,126 @@
+"""What `status` counts: everything summed up by the database, so that the answer does not take longer as it grows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from router.catalogue.dialect import Engine
+from router.catalogue.statement import Statement
+from router.catalogue.tables import Delivery
+from router.model import Channel
+from router.states import State
+
+# Since approval, by which the standard counts; the last group is everything older.
+AGES = (timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6))
+_PENDING = "('ready', 'sending', 'deferred', 'waiting', 'held', 'failed')"
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a destination has by one channel: deliveries by state, and the approved ones not delivered by age.
+
+    `ages` has a count for less than each of AGES and one for the rest; `late` are over their due time;
+    `trouble` is the reason of the one that was put off last.
+    """
+
+    destination: str
+    channel: Channel
+    states: dict[State, int]
+    ages: tuple[int, ...]
+    late: int
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pressing:
+    """A delivery that is over its due time or will soon be."""
+
+    id: int
+    exam_id: str
+    destination: str
+    channel: Channel
+    state: State
+    due: datetime
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A node and how long ago it gave a sign of life, by the database's clock."""
+
+    node: str
+    ago: timedelta
+
+
+class Survey:
+    """Sums over the tables, none of which reads a row of what is long delivered one by one."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._states = Statement(
+            "SELECT destination, channel, state, COUNT(*) FROM delivery GROUP BY destination, channel, state"
+        )
+        groups = ", ".join("SUM(CASE WHEN e.approved_at > ? THEN 1 ELSE 0 END)" for _ in AGES)
+        self._ages = Statement(
+            f"SELECT d.destination, d.channel, COUNT(*), SUM(CASE WHEN d.due < ? THEN 1 ELSE 0 END), {groups}"  # noqa: S608 our own text
+            f" FROM delivery d JOIN exam e ON e.id = d.exam_id WHERE d.state IN {_PENDING}"
+            " AND e.approved_at IS NOT NULL GROUP BY d.destination, d.channel",
+            *[Delivery.due] * (1 + len(AGES)),
+        )
+        self._trouble = Statement(
+            "SELECT error FROM delivery WHERE destination = ? AND channel = ? AND state = 'deferred'"
+            " ORDER BY changed DESC, id DESC LIMIT 1",
+            Delivery.destination, Delivery.channel,
+        )  # fmt: skip
+        self._count = Statement(
+            f"SELECT COUNT(*) FROM delivery WHERE state IN {_PENDING} AND due < ?",  # noqa: S608 our own text
+            Delivery.due,
+        )
+        self._first = Statement(
+            "SELECT d.id, e.exam_id, d.destination, d.channel, d.state, d.due, d.error, d.waiting_for FROM delivery d"  # noqa: S608 our own text
+            f" JOIN exam e ON e.id = d.exam_id WHERE d.state IN {_PENDING} AND d.due < ?"
+            " ORDER BY d.due, d.id LIMIT ?",
+            Delivery.due, Delivery.attempts,
+        )  # fmt: skip
+        self._nodes = Statement(f"SELECT name, {engine.now} - seen FROM node ORDER BY name")  # noqa: S608 our own text
+
+    def places(self, now: datetime) -> list[Place]:
+        """Every destination and channel that has deliveries, by name."""
+        states: dict[tuple[str, str], dict[State, int]] = {}
+        for destination, channel, state, count in self._states.run(self._engine):
+            states.setdefault((destination, channel), {})[State(state)] = int(count)
+        bounds = [now - age for age in AGES]
+        ages = {(row[0], row[1]): row[2:] for row in self._ages.run(self._engine, now, *bounds)}
+        return [
+            Place(key[0], Channel(key[1]), states[key], *_by_age(ages.get(key)), self._last_trouble(key, states[key]))
+            for key in sorted(states)
+        ]
+
+    def _last_trouble(self, key: tuple[str, str], states: Mapping[State, int]) -> str:
+        found = self._trouble.run(self._engine, *key) if State.DEFERRED in states else []
+        return str(found[0][0]) if found else ""
+
+    def pressing(self, until: datetime, most: int) -> tuple[int, list[Pressing]]:
+        """How many are due before `until` and not delivered, and the first of them."""
+        count = int(self._count.run(self._engine, until)[0][0])
+        due = Delivery.due.python_value
+        rows = self._first.run(self._engine, until, most) if count else []
+        return count, [
+            Pressing(r[0], r[1], r[2], Channel(r[3]), State(r[4]), due(r[5]), r[6] or ", ".join(r[7].split()))
+            for r in rows
+        ]
+
+    def nodes(self) -> Sequence[Sign]:
+        """Every node that has not left."""
+        return [Sign(name, int(ago) * _MICROSECOND) for name, ago in self._nodes.run(self._engine)]
+
+
+def _by_age(row: tuple[int, ...] | None) -> tuple[tuple[int, ...], int]:
+    """From counts that each hold the younger ones too, to counts a group."""
+    if row is None:
+        return (0,) * (len(AGES) + 1), 0
+    whole, late, *younger = (int(each) for each in row)
+    up_to = [0, *younger, whole]
+    return tuple(b - a for a, b in pairwise(up_to)), late

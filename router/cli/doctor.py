@@ -1,0 +1,104 @@
+"""`doctor`: everything that the node needs, looked at, each with what to do about it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import click
+
+from router.admin import peers, premises
+from router.admin.findings import Finding, Verdict, attempt, good
+from router.catalogue import open_catalogue
+from router.catalogue.restore import has_database
+from router.cli.options import config_option, json_option, print_json
+from router.cli.tables import console
+from router.clock import Clock, SystemClock
+from router.config import Config, load
+from router.crypto import selftest
+from router.events import Journal
+from router.flow.references import References
+from router.flow.rules import rulebook
+
+_COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+
+Look = Callable[[], Iterator[Finding]]
+
+
+@click.command("doctor")
+@config_option
+@json_option
+def command(config_file: Path, as_json: bool) -> None:
+    """Configuration, keys, disk, clock, database, certificates, and whether each destination answers.
+
+    Run it as the account that the node runs as; the node may run meanwhile. 1 when something fails.
+    """
+    config = load(config_file)
+    found = [good("configuration", f"{config_file} reads"), *_examine(config, SystemClock())]
+    if as_json:
+        print_json([{"subject": f.subject, "verdict": f.verdict, "text": f.text, "remedy": f.remedy} for f in found])
+    else:
+        _tell(found)
+    if any(one.verdict == Verdict.FAIL for one in found):
+        raise click.exceptions.Exit(1)
+
+
+def _tell(found: Iterable[Finding]) -> None:
+    out = console()
+    for one in found:
+        out.print(f"[{_COLOURS[one.verdict]}]{one.verdict:4}[/]  ", end="")
+        out.print(f"{one.subject}: {one.text}", markup=False)
+        if one.remedy and one.verdict != Verdict.OK:
+            out.print(f"      -> {one.remedy}", markup=False)
+
+
+def _examine(config: Config, clock: Clock) -> list[Finding]:
+    """In the order of the list; peers that are slow to answer are waited for together."""
+    looks = [(subject, look) for subject, look in _looks(config, clock)]
+    with ThreadPoolExecutor(max_workers=len(looks)) as pool:
+        return [one for found in pool.map(lambda pair: list(attempt(*pair)), looks) for one in found]
+
+
+def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Look]]:
+    yield "cryptography", _cryptography
+    yield "tables and rules", lambda: _tables(config)
+    yield "data folder", lambda: premises.data_folder(config)
+    yield "drop folder", lambda: premises.drop_folder(config)
+    yield "database", lambda: _database(config)
+    yield "certificates", lambda: premises.certificates(config, clock.now())
+    if not config.destination:
+        yield "destinations", _nowhere
+    for one in config.destination:
+        if one.http is not None:
+            yield f"keys of {one.name}", lambda one=one, http=one.http: premises.keys(config, one, http)  # type: ignore[misc] # bound now
+        yield one.name, lambda one=one: peers.destination(config, one, clock)  # type: ignore[misc] # bound now
+
+
+def _cryptography() -> Iterator[Finding]:
+    selftest.run()
+    yield good("cryptography", "SM2, SM3, SM4, HMAC and HKDF give the known answers")
+
+
+def _tables(config: Config) -> Iterator[Finding]:
+    References(config)
+    rulebook(config.series)
+    yield good("tables and rules", "code tables, mapping files and series rules read")
+
+
+def _database(config: Config) -> Iterator[Finding]:
+    if not config.database.url and not has_database(config.node.data):
+        yield good("database", "is made at the first start")
+        return
+    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    try:
+        standing = len(catalogue.alarms.standing())
+    finally:
+        catalogue.engine.close_thread()
+    yield good("database", "PostgreSQL answers" if config.database.url else "router.db opens")
+    if standing:
+        yield Finding("alarms", Verdict.WARN, f"{standing} standing", "see `status`")
+
+
+def _nowhere() -> Iterator[Finding]:
+    yield Finding(
+        "destinations", Verdict.WARN, "none is configured: studies are kept and go nowhere", "[[destination]]"
+    )

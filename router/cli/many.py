@@ -1,0 +1,40 @@
+"""What is done to many deliveries at once: shown and counted before, followed while it goes on."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import click
+from rich.console import Console
+
+from router.catalogue.queue import Delivery
+
+_EXAMPLES = 5
+_WORTH_A_BAR = 500
+
+
+def preview(action: str, chosen: Sequence[Delivery]) -> bool:
+    """Tell on stderr what will be done to what, and ask where a person is there to answer; False when that is no."""
+    counts = Counter((one.destination, one.channel, one.state) for one in chosen)
+    click.echo(f"{action}: {len(chosen)} delivery(s)", err=True)
+    for (destination, channel, state), count in sorted(counts.items()):
+        click.echo(f"  {count:>7} {state:9} {channel:7} to {destination}", err=True)
+    if not chosen:
+        return True
+    first = ", ".join(str(one.id) for one in chosen[:_EXAMPLES])
+    click.echo(f"  the first by due time: {first}{', ...' if len(chosen) > _EXAMPLES else ''}", err=True)
+    return not sys.stdin.isatty() or click.confirm(f"{action} these {len(chosen)}?", err=True)
+
+
+def progress(action: str) -> Callable[[int], None]:
+    """Hears how many more are dealt with, and counts on a terminal where they are many."""
+    console = Console(stderr=True)
+    done = 0
+
+    def told(more: int) -> None:
+        nonlocal done
+        done += more
+        if console.is_terminal and more >= _WORTH_A_BAR:
+            console.print(f"{action}: {done}", end="\r")
+
+    return told

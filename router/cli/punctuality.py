@@ -1,0 +1,89 @@
+"""`queue report`: what was due on a day, what was in time, and why the rest was not."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+from pathlib import Path
+
+import click
+
+from router.catalogue import open_catalogue
+from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.tables import local, show
+from router.clock import SystemClock
+from router.config import Config, load
+from router.deadlines import Punctuality
+from router.events import Journal
+from router.flow.punctuality import Finding, findings
+
+_COLUMNS = (
+    "id", "exam_id", "destination", "channel", "state", "verdict", "legal_due", "due", "complete", "delivered",
+    "reason",
+)  # fmt: skip
+
+
+def day_of(day: datetime | None, config: Config) -> tuple[datetime, datetime]:
+    """Beginning and end of the day by the hospital's clock; today without one."""
+    zone = config.node.timezone
+    date = (day or SystemClock().now().astimezone(zone)).date()
+    return (datetime.combine(date, time(), zone), datetime.combine(date + timedelta(days=1), time(), zone))
+
+
+@click.command("report")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="By the hospital's clock; today if it is left out.")
+@click.option("--csv", "csv_file", type=click.Path(dir_okay=False, path_type=Path), help="Write every delivery there.")
+@config_option
+@json_option
+def report(day: datetime | None, csv_file: Path | None, config_file: Path, as_json: bool) -> None:
+    """What was due on a day: met, missed by us, arrived late, pending; with the reasons."""
+    config = load(config_file)
+    require_node(config)
+    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    try:
+        found = findings(config, catalogue, *day_of(day, config), SystemClock().now())
+    finally:
+        catalogue.engine.close_thread()
+    if csv_file is not None:
+        _write(csv_file, found)
+    counts = Counter(one.punctuality for one in found)
+    if as_json:
+        print_json({"counts": {each: counts[each] for each in Punctuality}, "deliveries": [_row(f) for f in found]})
+        return
+    click.echo(", ".join(f"{counts[each]} {each}" for each in Punctuality))
+    late = [one for one in found if one.punctuality in (Punctuality.MISSED, Punctuality.LATE)]
+    columns = (
+        "ID",
+        "ExamId 检查记录ID",
+        "Destination",
+        "Channel",
+        "Verdict",
+        "Legal due",
+        "All here",
+        "Delivered",
+        "Why",
+    )
+    show("", columns, [_cells(one, config) for one in late])
+
+
+def _cells(one: Finding, config: Config) -> list[str]:
+    zone, it = config.node.timezone, one.delivery
+    times = [local(each, zone) for each in (it.legal_due, one.complete, one.delivered)]
+    return [str(it.id), one.exam_id, it.destination, it.channel, one.punctuality, *times, one.reason]
+
+
+def _row(one: Finding) -> dict[str, str | None]:
+    it = one.delivery
+    times = [None if each is None else each.isoformat() for each in (it.legal_due, it.due, one.complete, one.delivered)]
+    values = [str(it.id), one.exam_id, it.destination, it.channel, it.state, one.punctuality, *times, one.reason]
+    return dict(zip(_COLUMNS, values, strict=True))
+
+
+def _write(path: Path, found: Sequence[Finding]) -> None:
+    """As spreadsheets read it: UTF-8 with BOM."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, _COLUMNS)
+    writer.writeheader()
+    writer.writerows(_row(one) for one in found)
+    path.write_text(text.getvalue(), encoding="utf-8-sig", newline="")

@@ -1,0 +1,48 @@
+"""`queue reconcile`: expected, received, selected, sent, confirmed, exam by exam; the gaps."""
+
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from router.catalogue import open_catalogue
+from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.punctuality import day_of
+from router.cli.tables import show
+from router.config import load
+from router.events import Journal
+from router.flow.reconcile import Account, Reconciliation
+from router.flow.references import References
+from router.storage import open_storage
+
+
+@click.command("reconcile")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Of approval, by the hospital's clock; else today.")
+@config_option
+@json_option
+def reconcile(day: datetime | None, config_file: Path, as_json: bool) -> None:
+    """What each exam approved on a day should have, and what became of it; status 1 when there are gaps."""
+    config = load(config_file)
+    require_node(config)
+    reports = open_storage(config.node.data, config.node.owner).reports
+    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    try:
+        found = Reconciliation(catalogue, References(config), reports.read).accounts(*day_of(day, config))
+    finally:
+        catalogue.engine.close_thread()
+    open_ = [one for one in found if one.gaps]
+    if as_json:
+        print_json({"accounts": [asdict(one) for one in found], "gaps": len(open_)})
+    else:
+        click.echo(f"{len(found)} exam(s) at their destinations, {len(open_)} with gaps")
+        columns = ("ExamId 检查记录ID", "Destination", "Expected", "Received", "Selected", "Sent", "Confirmed", "Gaps")
+        show("", columns, [_cells(one) for one in open_])
+    if open_:
+        raise click.exceptions.Exit(1)
+
+
+def _cells(one: Account) -> list[str]:
+    expected = "-" if one.expected is None else str(one.expected)
+    numbers = map(str, (one.received, one.selected, one.sent, one.confirmed))
+    return [one.exam_id, one.destination, expected, *numbers, "; ".join(one.gaps)]

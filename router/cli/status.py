@@ -1,0 +1,149 @@
+"""`status`: one screen that says how the node stands."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from router.alarms import REMEDY
+from router.catalogue import open_catalogue
+from router.catalogue.survey import Place
+from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.tables import console, left, local, show, watching
+from router.clock import SystemClock
+from router.config import Config, load
+from router.events import Journal
+from router.flow.outlook import Listener, Outlook, look
+from router.states import State
+
+_AGES = ("< 10 min", "< 1 h", "< 6 h", "older")
+_MARKS = {True: "[green]listens[/green]", False: "[red]does not answer[/red]", None: "port picked at start"}
+
+
+@click.command("status")
+@config_option
+@json_option
+@click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
+def command(config_file: Path, as_json: bool, watch: bool) -> None:
+    """Listeners, disk, destinations, what is at risk, what waits for a person, alarms and what to do about them."""
+    if watch and as_json:
+        raise click.UsageError("--watch is for people, --json for programs: use one of them")
+    config = load(config_file)
+    require_node(config)
+    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    try:
+        watching(lambda: _show(look(config, catalogue, SystemClock().now()), config, as_json), time.sleep, again=watch)
+    finally:
+        catalogue.engine.close_thread()
+
+
+def _show(found: Outlook, config: Config, as_json: bool) -> None:
+    if as_json:
+        print_json(outlook_json(found))
+    else:
+        for part in _PARTS:
+            part(found, config)
+
+
+def _tell_node(found: Outlook, config: Config) -> None:
+    out = console()
+    listeners = ", ".join(_listener(one) for one in found.listeners)
+    out.print(f"[bold]Node {config.node.owner}[/bold], {local(found.at, config.node.timezone)}: {listeners}")
+    room = "receiving" if found.receiving else "[red]below min_free: images are refused[/red]"
+    out.print(f"Disk: {_gib(found.free)} of {_gib(found.size)} free ({room}; min_free {_gib(found.min_free)})")
+    lease = config.node.lease
+    signs = (f"{s.node} {_ago(s.ago)}" + ("" if s.ago <= lease else " [red]silent[/red]") for s in found.nodes)
+    out.print(f"Nodes: {', '.join(signs) or '[red]none runs[/red]'}")
+
+
+def _listener(one: Listener) -> str:
+    return f"{one.name} {one.host}:{one.port} {_MARKS[one.up]}" if one.port else f"{one.name} {_MARKS[None]}"
+
+
+def _tell_places(found: Outlook, config: Config) -> None:
+    columns = ("Destination", "Channel", "Waiting", "Ready", "Sending", "Deferred", "Delivered", "Late",
+               *(f"Open {age}" for age in _AGES), "Last trouble")  # fmt: skip
+    rows = [_row(place, config) for place in found.places]
+    show("\nDestinations (open: approved and not delivered, by the time since approval)", columns, rows)
+
+
+def _row(place: Place, config: Config) -> list[str]:
+    states = (State.WAITING, State.READY, State.SENDING, State.DEFERRED, State.DELIVERED)
+    known = config.destination_named(place.destination) is not None
+    return [
+        place.destination if known else f"{place.destination} (not configured)", place.channel,
+        *(str(place.states.get(state, 0)) for state in states), str(place.late), *map(str, place.ages), place.trouble,
+    ]  # fmt: skip
+
+
+def _tell_risk(found: Outlook, config: Config) -> None:
+    if not found.pressing_count:
+        console().print("\nAt risk: nothing is late, or due within half an hour")
+        return
+    rows = [
+        (str(p.id), p.exam_id, p.destination, p.channel, p.state, local(p.due, config.node.timezone),
+         left((p.due - found.at).total_seconds()), p.trouble)
+        for p in found.pressing
+    ]  # fmt: skip
+    columns = ("ID", "ExamId 检查记录ID", "Destination", "Channel", "State", "Due", "Left", "Waits for / trouble")
+    show(f"\nAt risk: {found.pressing_count} late or due within half an hour", columns, rows)
+
+
+def _tell_person(found: Outlook, _: Config) -> None:
+    waiting = {
+        f"{found.held} held (`queue list --state held`)": found.held,
+        f"{found.failed} failed (`queue list --state failed`)": found.failed,
+        f"{found.quarantined} in quarantine (`quarantine list`)": found.quarantined,
+    }
+    console().print("\nWaits for a person: " + ("; ".join(text for text, n in waiting.items() if n) or "nothing"))
+
+
+def _tell_alarms(found: Outlook, config: Config) -> None:
+    if not found.alarms:
+        console().print("Alarms: none")
+        return
+    rows = [(local(a.since, config.node.timezone), a.alarm, a.subject, a.text, REMEDY[a.alarm]) for a in found.alarms]
+    show(f"\nAlarms: {len(rows)} standing", ("Since", "Alarm", "About", "What", "What to do"), rows)
+
+
+_PARTS: tuple[Callable[[Outlook, Config], None], ...] = (
+    _tell_node, _tell_places, _tell_risk, _tell_person, _tell_alarms,
+)  # fmt: skip
+
+
+def outlook_json(found: Outlook) -> dict[str, Any]:
+    """The same for programs; times ISO 8601 with zone."""
+    return {
+        "at": found.at.isoformat(),
+        "listeners": [{"name": n.name, "host": n.host, "port": n.port, "up": n.up} for n in found.listeners],
+        "disk": {"free": found.free, "size": found.size, "min_free": found.min_free, "receiving": found.receiving},
+        "destinations": [
+            {"destination": p.destination, "channel": p.channel, "states": p.states, "late": p.late,
+             "open_by_age": dict(zip(_AGES, p.ages, strict=True)), "trouble": p.trouble or None}
+            for p in found.places
+        ],
+        "at_risk": found.pressing_count,
+        "pressing": [
+            {"id": str(p.id), "exam_id": p.exam_id, "destination": p.destination, "channel": p.channel,
+             "state": p.state, "due": p.due.isoformat(), "trouble": p.trouble or None}
+            for p in found.pressing
+        ],
+        "for_a_person": {"held": found.held, "failed": found.failed, "quarantine": found.quarantined},
+        "alarms": [
+            {"alarm": a.alarm, "about": a.subject, "text": a.text, "since": a.since.isoformat(),
+             "remedy": REMEDY[a.alarm]}
+            for a in found.alarms
+        ],
+        "nodes": [{"node": sign.node, "seconds_ago": sign.ago.total_seconds()} for sign in found.nodes],
+    }  # fmt: skip
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"
+
+
+def _ago(time_since: timedelta) -> str:
+    return f"{max(time_since.total_seconds(), 0):.0f} s ago"

@@ -1,0 +1,86 @@
+"""The lanes to a destination, and the breaker that they share: what is claimed depends on whether it answers."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from router import breaker
+from router.breaker import Breaker
+from router.catalogue import Catalogue
+from router.clock import Clock
+from router.errors import RouterError
+from router.flow.sending import Sender
+from router.model import Channel
+
+
+def _answers() -> None:
+    """A destination that need not be asked."""
+
+
+def _as_it_is(width: int) -> None:
+    """A delivery that takes one connection."""
+    del width
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Where deliveries of one channel go to one destination, `width` at a time.
+
+    `probe` raises TransientError unless the destination is there; `narrow` bounds the associations of one delivery.
+    """
+
+    destination: str
+    channel: Channel
+    width: int
+    sender: Sender
+    probe: Callable[[], object] = _answers
+    narrow: Callable[[int], None] = _as_it_is
+
+
+class Gate:
+    """Keeps the breakers of all lanes in the catalogue."""
+
+    def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
+        self._breakers = catalogue.breakers
+        self._clock = clock
+
+    def look(self, lane: Lane) -> Breaker:
+        """The lane's breaker, after a probe where one is due."""
+        found = self._breakers.of(lane.destination, lane.channel)
+        if not breaker.probe_due(found, self._clock.now()):
+            return found
+        return self._probed(lane) if self._may_probe(lane) else found
+
+    def went(self, lane: Lane) -> None:
+        """The destination took a delivery, refused one, or has none to take."""
+        if self._breakers.of(lane.destination, lane.channel) != breaker.CLOSED:
+            self._change(lane, lambda found: breaker.went(found, lane.width))
+
+    def down(self, lane: Lane, why: str) -> None:
+        """A delivery found that the destination is down."""
+        now = self._clock.now()
+        self._change(lane, lambda found: breaker.down(found, now, why, _jitter()))
+
+    def _may_probe(self, lane: Lane) -> bool:
+        """Of several lanes and nodes one asks."""
+        now = self._clock.now()
+        before, after = self._breakers.change(
+            lane.destination, lane.channel, now,
+            lambda found: breaker.probing(found, now) if breaker.probe_due(found, now) else found,
+        )  # fmt: skip
+        return before != after
+
+    def _probed(self, lane: Lane) -> Breaker:
+        try:
+            lane.probe()
+        except RouterError as error:
+            now, why = self._clock.now(), error.message
+            return self._change(lane, lambda found: breaker.probed_in_vain(found, now, why, _jitter()))
+        return self._change(lane, breaker.answered)
+
+    def _change(self, lane: Lane, decide: Callable[[Breaker], Breaker]) -> Breaker:
+        return self._breakers.change(lane.destination, lane.channel, self._clock.now(), decide)[1]
+
+
+def _jitter() -> float:
+    return random.random()  # noqa: S311  # only spreads

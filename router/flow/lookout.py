@@ -1,0 +1,102 @@
+"""Looks ahead: which deliveries will miss their time, and the alarms at half, at four fifths and at the miss."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from router.alarms import Alarm
+from router.catalogue import Catalogue
+from router.catalogue.queue import Delivery
+from router.clock import Clock
+from router.config import Config
+from router.deadlines import stage
+from router.events import Event, Journal, Kind
+from router.forecast import Job, finish
+from router.model import Channel
+from router.states import State
+
+_ALARMS = (Alarm.HALF_TIME, Alarm.AT_RISK, Alarm.MISSED)
+_SAYS = {
+    Alarm.HALF_TIME: "half of the time is over",
+    Alarm.AT_RISK: "it may miss its due time",
+    Alarm.MISSED: "its due time is missed",
+}
+_GOES = frozenset({State.READY, State.SENDING, State.DEFERRED})
+_PAUSE, _SHARE = 10.0, 20.0
+_SAME = timedelta(seconds=30)  # a forecast that changes by less is not written down
+
+
+class Lookout:
+    """`step` is called by the one node that has the duty."""
+
+    def __init__(self, config: Config, catalogue: Catalogue, journal: Journal, clock: Clock) -> None:
+        self._catalogue = catalogue
+        self._journal = journal
+        self._clock = clock
+        self._budgets = {
+            (d.name, channel): d.report_within if channel == Channel.REPORT else d.images_within
+            for d in config.destination
+            for channel in Channel
+        }
+
+    def step(self) -> float:
+        """Look at everything that is due some time; the seconds to rest."""
+        began, now = self._clock.monotonic(), self._clock.now()
+        deliveries = self._catalogue.queue.with_due()
+        expected = self._forecast(deliveries, now)
+        self._note(deliveries, expected)
+        self._tell(deliveries, expected, now)
+        return max(_PAUSE, (self._clock.monotonic() - began) * _SHARE)
+
+    def _forecast(self, deliveries: Sequence[Delivery], now: datetime) -> dict[int, datetime]:
+        queues: dict[tuple[str, Channel], list[Delivery]] = defaultdict(list)
+        for one in deliveries:
+            if one.state in _GOES:
+                queues[one.destination, one.channel].append(one)
+        found: dict[int, datetime] = {}
+        for place, queue in queues.items():
+            rate = self._catalogue.paces.of(*place).rate
+            if rate is not None:
+                found |= finish(self._jobs(queue), rate, now)
+        return found
+
+    def _jobs(self, queue: Sequence[Delivery]) -> Iterator[Job]:
+        exams = [one.exam for one in queue if one.channel == Channel.IMAGES]
+        unsent: dict[int, int] = {}
+        for start in range(0, len(exams), 500):
+            tallies = self._catalogue.accounts.tallies(exams[start : start + 500])
+            unsent |= {e: tally.unsent for (e, name), tally in tallies.items() if name == queue[0].destination}
+        for one in queue:
+            if one.due is not None:
+                yield Job(one.id, one.due, unsent.get(one.exam, 0) if one.channel == Channel.IMAGES else 1)
+
+    def _note(self, deliveries: Sequence[Delivery], expected: Mapping[int, datetime]) -> None:
+        self._catalogue.queue.expect({
+            one.id: expected.get(one.id) for one in deliveries if _differ(one.expected, expected.get(one.id))
+        })  # fmt: skip
+
+    def _tell(self, deliveries: Sequence[Delivery], expected: Mapping[int, datetime], now: datetime) -> None:
+        standing = [one for one in self._catalogue.alarms.standing() if one.alarm in _ALARMS]
+        known = {(one.alarm, one.delivery) for one in standing}
+        for one in deliveries:
+            budget = self._budgets.get((one.destination, one.channel))
+            if one.due is None or budget is None:
+                continue
+            alarm = stage(one.due, budget, expected.get(one.id), now)
+            if alarm is not None and (alarm, one.id) not in known:
+                self._record(Kind.ALARM, alarm, one.exam, one.id, f"{one.channel}: {_SAYS[alarm]}")
+        still = {one.id for one in deliveries}
+        for gone in standing:
+            if gone.delivery not in still:
+                self._record(Kind.CLEARED, gone.alarm, gone.exam, gone.delivery, "it is not to be delivered any more")
+
+    def _record(self, kind: Kind, alarm: Alarm, exam: int | None, delivery: int | None, text: str) -> None:
+        subject = f"delivery {delivery}"
+        now = self._clock.now()
+        self._journal.record(Event(now, kind, text, exam=exam, delivery=delivery, alarm=alarm, subject=subject))
+
+
+def _differ(before: datetime | None, after: datetime | None) -> bool:
+    if before is None or after is None:
+        return before is not after
+    return abs(after - before) > _SAME

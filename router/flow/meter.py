@@ -1,0 +1,54 @@
+"""What sending takes: measured for the forecast, and weighed between what is missed and what can still make it."""
+
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+
+from router.catalogue import Catalogue
+from router.catalogue.queue import Delivery
+from router.clock import Clock
+from router.flow.gate import Lane
+from router.model import Channel
+from router.turns import Balance
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """When a delivery was begun, by both clocks, and whether it was the turn of what is missed."""
+
+    at: datetime
+    seconds: float
+    missed_first: bool
+
+
+class Meter:
+    """Of all lanes of this node."""
+
+    def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
+        self._paces = catalogue.paces
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._counted: dict[tuple[str, Channel], float] = {}
+        self._balances: dict[tuple[str, Channel], Balance] = {}
+
+    def start(self, lane: Lane) -> Start:
+        """Before a claim."""
+        balance = self._balances.get((lane.destination, lane.channel), Balance())
+        return Start(self._clock.now(), self._clock.monotonic(), balance.missed_first)
+
+    def stop(self, lane: Lane, delivery: Delivery, start: Start, units: int) -> None:
+        """It has ended, and so much was sent; time in which several were under way counts once for the pace."""
+        place, ended = (lane.destination, lane.channel), self._clock.monotonic()
+        with self._lock:
+            seconds = ended - max(start.seconds, self._counted.get(place, start.seconds))
+            if units:
+                self._counted[place] = ended
+            self._balances[place] = self._weighed(place, delivery, start, ended - start.seconds)
+        if units and seconds > 0:
+            self._paces.add(*place, units, seconds)
+
+    def _weighed(self, place: tuple[str, Channel], delivery: Delivery, start: Start, seconds: float) -> Balance:
+        balance = self._balances.get(place, Balance())
+        if delivery.due is None or delivery.due > start.at:
+            return balance.after_timely(seconds)
+        return balance.after_missed(seconds) if start.missed_first else balance

@@ -1,0 +1,87 @@
+"""How the node stands, as one value: what `status` shows."""
+
+import shutil
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from router.catalogue import Catalogue
+from router.catalogue.alarms import Standing
+from router.catalogue.survey import Place, Pressing, Sign
+from router.config import Config
+from router.states import State
+from router.storage.quarantine import Quarantine
+
+_SOON = timedelta(minutes=30)  # half of the report's budget (DB11 5.3.2)
+_LISTED = 10
+_LISTEN_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A listener of the configuration; `up` is None where the system picks the port, which only the node knows."""
+
+    name: str
+    host: str
+    port: int
+    up: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Everything that `status` shows. `pressing` holds the first of `pressing_count`, by due time."""
+
+    at: datetime
+    listeners: Sequence[Listener]
+    free: int
+    size: int
+    min_free: int
+    places: Sequence[Place]
+    pressing: Sequence[Pressing]
+    pressing_count: int
+    held: int
+    failed: int
+    quarantined: int
+    alarms: Sequence[Standing]
+    nodes: Sequence[Sign]
+
+    @property
+    def receiving(self) -> bool:
+        """Whether there is room for images."""
+        return self.free > self.min_free
+
+
+def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
+    """Ask the database, the disk and the listeners."""
+    with catalogue.engine.read():
+        places = catalogue.survey.places(now)
+        count, pressing = catalogue.survey.pressing(now + _SOON, _LISTED)
+        alarms, nodes = catalogue.alarms.standing(), catalogue.survey.nodes()
+    disk = shutil.disk_usage(config.node.data)
+    return Outlook(
+        now, _listeners(config), disk.free, disk.total, config.receive.min_free, places, pressing, count,
+        _counted(places, State.HELD), _counted(places, State.FAILED),
+        Quarantine(config.node.data / "quarantine").count(), alarms, nodes,
+    )  # fmt: skip
+
+
+def _counted(places: Sequence[Place], state: State) -> int:
+    return sum(place.states.get(state, 0) for place in places)
+
+
+def _listeners(config: Config) -> list[Listener]:
+    receive, admin, hl7 = config.receive, config.admin, config.reports.hl7
+    found = [("DICOM", receive.host, receive.port), ("admin", admin.host, admin.port)]
+    found += [("HL7", hl7.host, hl7.port)] if hl7 else []
+    return [Listener(name, host, port, _listens(host, port) if port else None) for name, host, port in found]
+
+
+def _listens(host: str, port: int) -> bool:
+    """A connection to the wildcard address is one to this machine."""
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 compared, not bound
+    try:
+        socket.create_connection((address, port), _LISTEN_SECONDS).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,79 @@
+"""The daily report: which deliveries were in time, which were not, and whose fault that was."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from router.catalogue import Catalogue
+from router.catalogue.queue import Delivery
+from router.config import Config
+from router.correlate.readiness import PERSON
+from router.deadlines import Deadline, Punctuality, punctuality
+from router.events import Event, Kind
+from router.model import Channel
+from router.states import PENDING, Needs, State
+
+# What others have to bring; a destination that does not commit is no matter of theirs.
+_OTHERS = frozenset({Needs.APPROVAL, Needs.JSON, Needs.PDF, Needs.IMAGES, Needs.STABLE, Needs.OTHERS})
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A delivery that was due on the day. `complete` is when all of it was here, `reason` says why it is late."""
+
+    delivery: Delivery
+    exam_id: str
+    punctuality: Punctuality
+    complete: datetime | None
+    delivered: datetime | None
+    reason: str
+
+
+def findings(config: Config, catalogue: Catalogue, start: datetime, end: datetime, now: datetime) -> list[Finding]:
+    """Every delivery that was, or is, due between the two instants, by due time; what was closed otherwise is not."""
+    due = [
+        one
+        for one in catalogue.queue.due_between(start, end)
+        if one.state == State.DELIVERED or one.state in PENDING
+    ]  # fmt: skip
+    names: dict[int, str] = {}
+    for at in range(0, len(due), 500):
+        names |= catalogue.exams.names([one.exam for one in due[at : at + 500]])
+    return [_finding(config, catalogue, one, names[one.exam], now) for one in due]
+
+
+def _finding(config: Config, catalogue: Catalogue, one: Delivery, exam_id: str, now: datetime) -> Finding:
+    delivered = one.changed if one.state == State.DELIVERED else None
+    working = one.due or now
+    destination = config.destination_named(one.destination)
+    budget = timedelta(0)
+    if destination is not None:
+        budget = destination.report_within if one.channel == Channel.REPORT else destination.images_within
+    due = Deadline(one.legal_due or working, working, budget)
+    found = punctuality(due, complete=None, delivered=delivered, now=now)
+    if found in (Punctuality.MET, Punctuality.PENDING):
+        return Finding(one, exam_id, found, None, delivered, "")
+    moves = [event for _, event in catalogue.history.of([one.exam], []) if event.delivery == one.id]
+    complete = None if set(one.waiting_for) & _OTHERS else _complete(moves)
+    found = punctuality(due, complete=complete, delivered=delivered, now=now)
+    late = found == Punctuality.LATE and complete is not None
+    reason = "its last part came too late" if late else _reason(one, moves)
+    return Finding(one, exam_id, found, complete, delivered, reason)
+
+
+def _complete(moves: Iterable[Event]) -> datetime | None:
+    """When the last part came: what then failed, was put off or given back was complete already."""
+    came = [event.at for event in moves if event.text.startswith(f"{State.WAITING} -> {State.READY}")]
+    return max(came, default=None)
+
+
+def _reason(one: Delivery, moves: Sequence[Event]) -> str:
+    """What stands in the way, or what did last."""
+    if one.state == State.WAITING and one.waiting_for:
+        return f"waits for {', '.join(one.waiting_for)}"
+    if one.state != State.DELIVERED and one.error:
+        return f"held by a {PERSON}" if one.held_by == PERSON else one.error
+    trouble = (f"{State.SENDING} -> {State.DEFERRED}", f"{State.SENDING} -> {State.READY}", f"-> {State.HELD}",
+               f"-> {State.FAILED}")  # fmt: skip
+    told = [e.text for e in moves if e.kind == Kind.MOVED and any(words in e.text for words in trouble)]
+    return told[-1].partition(": ")[2] if told else "it stood in the queue"

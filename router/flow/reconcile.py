@@ -1,0 +1,110 @@
+"""Reconciliation: what each exam should have, what came, what was chosen, sent and confirmed, and where it differs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from router.catalogue import Catalogue
+from router.catalogue.exams import Case
+from router.catalogue.ledger import Tally
+from router.catalogue.queue import Delivery
+from router.correlate.missing import Expected, missing
+from router.correlate.versions import successive
+from router.errors import RouterError
+from router.flow.references import References
+from router.model import Channel
+from router.states import PENDING, State
+
+ReadReport = Callable[[str], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An exam at a destination, in instances. `expected` is the RIS's ImageCount (影像数量), None where it gives none.
+
+    `sent` were acknowledged, `confirmed` are final: committed where the destination is asked for that. `report` is
+    the state of the report's delivery, None where there is none. `gaps` says in words what is not as it should be.
+    """
+
+    exam: int
+    exam_id: str
+    destination: str
+    expected: int | None
+    received: int
+    selected: int
+    sent: int
+    confirmed: int
+    report: State | None
+    images: State | None
+    gaps: tuple[str, ...]
+
+
+class Reconciliation:
+    """Reads only. `read` gives a report file of the data folder."""
+
+    def __init__(self, catalogue: Catalogue, references: References, read: ReadReport) -> None:
+        self._catalogue = catalogue
+        self._references = references
+        self._read = read
+
+    def accounts(self, start: datetime, end: datetime) -> list[Account]:
+        """Of every exam that was approved between the two instants, one for each destination that it goes to."""
+        exams = self._catalogue.exams.approved_between(start, end)
+        return [account for exam in exams for account in self._of(exam)]
+
+    def _of(self, exam: int) -> list[Account]:
+        case = self._catalogue.exams.case(exam)
+        tallies = self._catalogue.accounts.tallies([exam])
+        deliveries = self._catalogue.queue.of_exam(exam)
+        approved_at = self._catalogue.exams.approved_at(exam)
+        places = dict.fromkeys(
+            one.destination for one in deliveries if one.state in PENDING or one.state == State.DELIVERED
+        )
+        announced, trouble = self._announced(case) if places else (None, ())
+        absent = sum(uid not in case.studies for uid in case.links)
+        received = sum(study.instances for study in case.studies.values())
+        lack = missing(Expected(approved_at, announced, received, absent)) if approved_at else ""
+        common = (*trouble, *([lack] if lack else []))
+        return [
+            _account(case, name, announced, received, tallies.get((exam, name), Tally()),
+                     [one for one in deliveries if one.destination == name], common)
+            for name in places
+        ]  # fmt: skip
+
+    def _announced(self, case: Case) -> tuple[int | None, tuple[str, ...]]:
+        place = case.places[successive(case.jsons)[-1].document]
+        try:
+            return self._references.key(self._references.read(self._read(place)), case.branch).image_count, ()
+        except (RouterError, OSError):
+            return None, ("the node's copy of the exam JSON cannot be read",)
+
+
+def _account(
+    case: Case, name: str, announced: int | None, received: int, tally: Tally, deliveries: Sequence[Delivery],
+    common: tuple[str, ...],
+) -> Account:  # fmt: skip
+    states = {one.channel: one.state for one in deliveries}
+    gaps = (*common, *_instances(tally), *(f"{one.channel} {_standing(one)}" for one in deliveries if _open(one)))
+    return Account(
+        case.exam, case.exam_id, name, announced, received, tally.selected, tally.sent + tally.stored, tally.sent,
+        states.get(Channel.REPORT), states.get(Channel.IMAGES), gaps,
+    )  # fmt: skip
+
+
+def _instances(tally: Tally) -> list[str]:
+    counts = {
+        "selected, not sent": tally.unsent - tally.held,
+        "held": tally.held,
+        "sent, not confirmed": tally.stored,
+        "refused": tally.refused,
+    }
+    return [f"{n} {what}" for what, n in counts.items() if n]
+
+
+def _open(one: Delivery) -> bool:
+    return one.state in PENDING
+
+
+def _standing(one: Delivery) -> str:
+    why = one.error or ", ".join(one.waiting_for)
+    return f"{one.state}: {why}" if why else one.state

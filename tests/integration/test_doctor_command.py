@@ -1,0 +1,125 @@
+"""`doctor`: every line right on a sound installation, and each fault found with what to do."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from certificates import Authority
+from harness import Site, command_here
+from peers import free_port
+from router.admin import peers, premises
+from router.admin.findings import Finding, Verdict
+from router.clock import FakeClock, SystemClock
+from router.config import Config, load
+from router.crypto.keys import new_folder
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("doctor"))
+    try:
+        site.configure()
+        yield site
+    finally:
+        site.stop()
+
+
+@pytest.fixture
+def config(site: Site) -> Config:
+    return load(site.config_file)
+
+
+def worst(found: list[dict[str, str]], subject: str) -> str:
+    verdicts = [Verdict(one["verdict"]) for one in found if one["subject"] == subject]
+    return max(verdicts, key=list(Verdict).index)
+
+
+def test_on_a_sound_installation_nothing_fails(site: Site) -> None:
+    answer = command_here("doctor", "--json", "--config", site.config_file)
+    found = json.loads(answer.stdout)
+    assert (answer.returncode, [one for one in found if one["verdict"] == "fail"]) == (0, [])
+    told = {one["subject"] for one in found if one["verdict"] == "ok"}
+    assert {"configuration", "cryptography", "data folder", "disk", "drop folder", "database", "keys of cloud",
+            "C-ECHO to cloud", "token of cloud", "clock"} <= told  # fmt: skip
+
+
+def test_piped_each_line_begins_with_its_verdict(site: Site) -> None:
+    lines = command_here("doctor", "--config", site.config_file).stdout.splitlines()
+    assert {line[:4].strip() for line in lines} <= {"ok", "warn", "fail", ""}
+    assert "ok    C-ECHO to cloud" in "\n".join(lines)
+
+
+def test_a_key_that_others_may_read_fails_with_the_command_that_mends_it(site: Site) -> None:
+    key = site.folder / "keys" / "hospital-sign.pem"
+    key.chmod(0o644)
+    try:
+        answer = command_here("doctor", "--json", "--config", site.config_file)
+    finally:
+        key.chmod(0o600)
+    failed = [one for one in json.loads(answer.stdout) if one["verdict"] == "fail"]
+    assert answer.returncode == 1
+    assert {"keys of cloud", "token of cloud"} == {one["subject"] for one in failed}
+    assert all(f"chmod 600 {key}" == one["remedy"] for one in failed)
+
+
+def test_a_destination_that_does_not_answer_fails_on_both_channels(site: Site) -> None:
+    config_file = site.folder / "elsewhere.toml"
+    text = site.config_file.read_text(encoding="utf-8")
+    for port in site.platform.ports.values():
+        text = text.replace(str(port), str(free_port()))
+    config_file.write_text(text, encoding="utf-8")
+    answer = command_here("doctor", "--json", "--config", config_file)
+    found = json.loads(answer.stdout)
+    assert answer.returncode == 1
+    assert (worst(found, "C-ECHO to cloud"), worst(found, "token of cloud")) == ("fail", "fail")
+
+
+@pytest.mark.parametrize(("apart", "verdict"), [(0, Verdict.OK), (100, Verdict.WARN)])
+def test_the_clock_is_compared_with_the_platform_s(config: Config, apart: int, verdict: Verdict) -> None:
+    clock = FakeClock(SystemClock().now() + timedelta(seconds=apart))
+    found = {one.subject: one.verdict for one in peers.destination(config, config.destination[0], clock)}
+    assert found["clock"] == verdict
+
+
+def test_a_public_key_of_another_private_one_fails(site: Site, config: Config, tmp_path: Path) -> None:
+    new_folder(tmp_path / "other")
+    public = site.folder / "keys" / "hospital-sign.pub.pem"
+    before = public.read_bytes()
+    public.write_bytes((tmp_path / "other" / public.name).read_bytes())
+    http = config.destination[0].http
+    assert http is not None
+    try:
+        found = list(premises.keys(config, config.destination[0], http))
+    finally:
+        public.write_bytes(before)
+    assert [one.verdict for one in found if "is not the public key of" in one.text] == [Verdict.FAIL]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "verdict"),
+    [(timedelta(0), Verdict.WARN), (timedelta(hours=2), Verdict.FAIL), (-timedelta(days=60), Verdict.OK)],
+)
+def test_a_certificate_near_its_end_is_told_of(
+    config: Config, tmp_path: Path, ahead: timedelta, verdict: Verdict
+) -> None:
+    tls = Authority(tmp_path).issue("node")
+    given = config.model_copy(update={"receive": config.receive.model_copy(update={"tls": tls})})
+    found = list(premises.certificates(given, datetime.now(UTC) + ahead))
+    assert [one.subject for one in found] == ["[receive] tls certificate", "[receive] tls ca"]
+    assert {one.verdict for one in found} == {verdict}
+
+
+def test_a_drop_folder_that_is_not_there_is_no_failure_and_says_so(config: Config, tmp_path: Path) -> None:
+    reports = config.reports.model_copy(update={"folder": tmp_path / "none"})
+    found = list(premises.drop_folder(config.model_copy(update={"reports": reports})))
+    assert found == [Finding("drop folder", Verdict.WARN, f"{tmp_path / 'none'} is not there; the node makes it",
+                             "see [reports] folder")]  # fmt: skip
+
+
+def test_too_little_room_is_a_failure(config: Config) -> None:
+    receive = config.receive.model_copy(update={"min_free": 2**60})
+    found = {one.subject: one.verdict for one in premises.data_folder(config.model_copy(update={"receive": receive}))}
+    assert found["disk"] == Verdict.FAIL

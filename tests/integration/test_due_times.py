@@ -1,0 +1,170 @@
+"""The forecast, the alarms of a delivery's time, and the daily report, on a catalogue."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from catalogue_rows import exam
+from desk import CONFIG, START
+from harness import command_here
+from router.alarms import Alarm
+from router.catalogue import Catalogue, open_catalogue
+from router.catalogue.queue import Delivery
+from router.clock import FakeClock
+from router.config import parse
+from router.events import Event, Journal, Kind
+from router.flow.dispatcher import Dispatcher
+from router.flow.gate import Lane
+from router.flow.lookout import Lookout
+from router.flow.review import Review
+from router.flow.sending import Ending
+from router.model import Channel
+from router.states import State
+
+HOUR = timedelta(hours=1)
+DESTINATION = '[[destination]]\nname = "cloud"\n'
+DONE = Ending(State.DELIVERED, "receipt", units=1)
+
+
+class Ward:
+    """Reports to one destination, all real but the clock and the sending."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "router.toml"
+        self.file.write_text(CONFIG + DESTINATION, encoding="utf-8")
+        config = parse(CONFIG + DESTINATION, base=folder)
+        config.node.data.mkdir()
+        self.told: list[Event] = []
+        journal = Journal(self.told.append)
+        self.catalogue: Catalogue = open_catalogue("", config.node.data, journal)
+        self.clock = FakeClock(START)
+        self.dispatcher = Dispatcher(self.catalogue, "node1", journal, self.clock)
+        self.lookout = Lookout(config, self.catalogue, journal, self.clock)
+        self.review = Review(self.catalogue, self.clock)
+
+    def ready(self, name: str, due: datetime, legal: datetime | None = None) -> Delivery:
+        made = self.waiting(name, due, legal)
+        now = self.clock.now()
+        changes = {"waiting_for": ""}
+        assert self.catalogue.queue.move(made, State.READY, now, "everything is there", changes=changes)
+        return self.get(made)
+
+    def waiting(self, name: str, due: datetime, legal: datetime | None = None) -> Delivery:
+        number = exam(self.catalogue, name)
+        self.catalogue.queue.make(number, [("cloud", Channel.REPORT)], self.clock.now())
+        [made] = self.catalogue.queue.of_exam(number)
+        self.catalogue.queue.update(made, due=due, legal_due=legal or due, waiting_for="pdf")
+        return self.get(made)
+
+    def get(self, made: Delivery) -> Delivery:
+        found = self.catalogue.queue.get(made.id)
+        assert found is not None
+        return found
+
+    def send(self, *, takes: float = 1.0) -> None:
+        """One report, which takes so many seconds."""
+
+        def send(delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+            del delivery, stop
+            self.clock.advance(takes)
+            return DONE
+
+        class Sender:
+            def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+                return send(delivery, stop)
+
+        assert self.dispatcher.run_one(Lane("cloud", Channel.REPORT, 1, Sender()))
+
+    def alarms(self, kind: Kind = Kind.ALARM) -> list[Alarm | None]:
+        return [event.alarm for event in self.told if event.kind == kind]
+
+
+@pytest.fixture
+def ward(tmp_path: Path) -> Iterator[Ward]:
+    opened = Ward(tmp_path)
+    yield opened
+    opened.catalogue.engine.close_thread()
+
+
+def test_a_miss_is_foreseen_from_the_backlog_and_the_rate_before_the_clock_shows_it(ward: Ward) -> None:
+    for n in range(3):
+        ward.ready(f"E{n}", START + HOUR)
+    for _ in range(3):
+        ward.send(takes=120)
+    made = [ward.ready(f"F{n}", ward.clock.now() + HOUR) for n in range(40)]
+    ward.lookout.step()
+    listed = json.loads(command_here("queue", "list", "--config", ward.file, "--state", "ready", "--json").stdout)
+    assert [row["will_miss"] for row in listed] == [n >= 30 for n in range(40)]
+    assert listed[0]["expected"] == (ward.clock.now() + timedelta(minutes=2)).isoformat()
+    at_risk = [event.delivery for event in ward.told if event.alarm == Alarm.AT_RISK]
+    assert at_risk == [one.id for one in made[30:]]
+    shown = command_here("queue", "list", "--config", ward.file, "--state", "ready").stdout
+    assert shown.count("LATE") == 10
+
+
+def test_each_alarm_of_a_delivery_comes_once_and_delivery_clears_them(ward: Ward) -> None:
+    ward.ready("E1", START + HOUR)
+    for _ in range(70):
+        ward.lookout.step()
+        ward.clock.advance(60)
+    assert ward.alarms() == [Alarm.HALF_TIME, Alarm.AT_RISK, Alarm.MISSED]
+    ward.send()
+    assert sorted(map(str, ward.alarms(Kind.CLEARED))) == ["at-risk", "half-time", "missed"]
+    ward.lookout.step()
+    assert not ward.catalogue.alarms.standing()
+
+
+def test_a_cancellation_clears_them_too(ward: Ward) -> None:
+    made = ward.ready("E1", START + HOUR)
+    ward.clock.advance(1800)
+    ward.lookout.step()
+    assert ward.review.cancel(ward.get(made), "test patient", "wang")
+    ward.lookout.step()
+    assert (ward.alarms(), ward.alarms(Kind.CLEARED)) == ([Alarm.HALF_TIME], [Alarm.HALF_TIME])
+
+
+def test_time_in_which_two_were_under_way_counts_once(ward: Ward) -> None:
+    for n in range(2):
+        ward.ready(f"E{n}", START + HOUR)
+
+    class Outer:
+        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+            del delivery, stop
+            ward.clock.advance(5)
+            ward.send(takes=5)
+            ward.clock.advance(10)
+            return DONE
+
+    assert ward.dispatcher.run_one(Lane("cloud", Channel.REPORT, 2, Outer()))
+    pace = ward.catalogue.paces.of("cloud", Channel.REPORT)
+    assert (pace.units, pace.seconds) == (2, 15)
+
+
+def test_the_daily_report_tells_missed_by_us_from_arrived_late(ward: Ward, tmp_path: Path) -> None:
+    ward.ready("MET", START + HOUR)
+    ward.send()
+    ward.ready("OURS", START + HOUR)
+    waits = ward.waiting("WAITS", START + HOUR)
+    ward.clock.advance(7200)
+    ward.send()
+    ward.ready("LATE", START + HOUR)
+    ward.send()
+    ward.ready("TOMORROW", START + timedelta(days=1))
+    out = tmp_path / "day.csv"
+    day = ("--day", "2026-03-02", "--config", ward.file)
+    answer = command_here("queue", "report", *day, "--csv", out)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.splitlines()[0] == "1 met, 0 pending, 1 missed by us, 2 arrived late"
+    with out.open(encoding="utf-8-sig", newline="") as file:
+        rows = {row["exam_id"]: (row["verdict"], row["reason"]) for row in csv.DictReader(file)}
+    assert rows == {
+        "MET": ("met", ""), "OURS": ("missed by us", "it stood in the queue"),
+        "WAITS": ("arrived late", "waits for pdf"), "LATE": ("arrived late", "its last part came too late"),
+    }  # fmt: skip
+    assert ward.get(waits).state == State.WAITING
+    answered = json.loads(command_here("queue", "report", *day, "--json").stdout)
+    assert answered["counts"] == {"met": 1, "pending": 0, "missed by us": 1, "arrived late": 2}

@@ -1,0 +1,37 @@
+"""A large study does not keep others from going that are as urgent."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from catalogue_rows import CLOUD, NOW, Database, delivery, exam
+from router.catalogue.queue import Delivery
+from router.clock import FakeClock
+from router.events import Journal
+from router.flow.dispatcher import Dispatcher
+from router.flow.gate import Lane
+from router.flow.sending import Ending
+from router.model import Channel
+from router.states import State
+
+
+def test_two_large_studies_of_one_due_time_have_a_minute_each_by_turns(sqlite: Database) -> None:
+    catalogue, clock = sqlite.open(), FakeClock(NOW)
+    due = NOW + timedelta(hours=1)
+    made = [delivery(catalogue, exam(catalogue, f"E{n}"), State.READY, due=due).id for n in range(2)]
+    left, turns = {made[0]: 150, made[1]: 90}, list[int]()
+
+    class Sender:
+        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+            turns.append(made.index(delivery.id))
+            assert delivery.attempts == 1
+            while left[delivery.id] and not stop():
+                clock.advance(1)
+                left[delivery.id] -= 1
+            return Ending(State.DELIVERED if not left[delivery.id] else State.READY, "as far as it went")
+
+    dispatcher = Dispatcher(catalogue, "node1", Journal(), clock)
+    while dispatcher.run_one(Lane(CLOUD, Channel.IMAGES, 1, Sender())):
+        pass
+    assert turns == [0, 1, 0, 1, 0]
+    assert clock.now() == NOW + timedelta(seconds=240)
+    catalogue.engine.close_thread()

@@ -1,0 +1,20 @@
+"""Images go no faster than the window allows."""
+
+from pathlib import Path
+
+from acceptors import acceptor, obliging
+from peers import CT, data_set, stored
+from router.config import DicomDestination
+from router.dicom.client import StorageClient, Waits
+from router.dicom.status import Verdict
+
+
+def test_every_byte_of_a_data_set_is_paced_before_it_goes(tmp_path: Path) -> None:
+    sizes: list[int] = []
+    with acceptor(obliging) as port:
+        client = StorageClient(DicomDestination.model_validate({"port": port}), Waits(release=1), sizes.append)
+        [result] = client.send([stored(CT)], lambda: False)
+    assert result.verdict == Verdict.STORED
+    assert sum(sizes) == len(data_set(CT))
+    assert len(sizes) > 1
+    assert max(sizes) <= 16384

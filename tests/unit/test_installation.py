@@ -1,0 +1,124 @@
+"""`install` below a folder of its own: what it writes, with which modes, and what it would run."""
+
+import json
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness import command_here
+from router.cli.install import constraints_of
+from router.cli.sbom import bill
+from router.config import load, shipped
+from router.errors import ConfigurationError
+
+ANSWERS = ["--usci", "121100004000000001", "--code", "H7", "--name", '示范"医院', "--branch", "02",
+           "--host", "10.1.2.9", "--sender", "PACS=10.1.2.0/24", "--allow-plain"]  # fmt: skip
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_configuration_that_loads_is_made_of_the_answers(tmp_path: Path) -> None:
+    answer = command_here("install", *ANSWERS, "--trial-keys", "--root", tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    config = load(tmp_path / "etc/imaging-cloud-router/router.toml")
+    assert (config.hospital.HospitalName, config.hospital.HospitalBranchCode) == ('示范"医院', "02")
+    assert config.node.data == Path("/var/lib/imaging-cloud-router")
+    assert [(one.ae_title, one.address) for one in config.receive.senders] == [("PACS", "10.1.2.0/24")]
+    assert (config.receive.host, config.receive.allow_plain, config.reports.hl7) == ("10.1.2.9", True, None)
+    assert (config.destination[0].http is None, (tmp_path / "etc/imaging-cloud-router/keys/api.key").exists()) == (
+        False,
+        True,
+    )
+
+
+def test_what_holds_keys_and_patients_is_the_account_s_alone(tmp_path: Path) -> None:
+    command_here("install", *ANSWERS, "--root", tmp_path)
+    assert mode(tmp_path / "etc/imaging-cloud-router/keys") == 0o700
+    assert mode(tmp_path / "var/lib/imaging-cloud-router") == 0o700
+    assert mode(tmp_path / "etc/imaging-cloud-router/router.toml") == 0o640
+
+
+def test_a_configuration_that_is_there_is_kept_and_the_unit_is_renewed(tmp_path: Path) -> None:
+    command_here("install", *ANSWERS, "--root", tmp_path)
+    own, unit = (
+        tmp_path / "etc/imaging-cloud-router/router.toml",
+        tmp_path / "etc/systemd/system/imaging-cloud-router.service",
+    )
+    own.write_text("# mine", encoding="utf-8")
+    unit.write_text("old", encoding="utf-8")
+    answer = command_here("install", *ANSWERS, "--account", "icr", "--root", tmp_path)
+    assert "kept /etc/imaging-cloud-router/router.toml" in answer.stdout
+    assert own.read_text(encoding="utf-8") == "# mine"
+    assert "User=icr\n" in unit.read_text(encoding="utf-8")
+
+
+def test_a_dry_run_touches_nothing_and_names_the_commands(tmp_path: Path) -> None:
+    places = ["--settings", tmp_path / "etc", "--data", tmp_path / "data", "--reports", tmp_path / "in"]
+    answer = command_here("install", *ANSWERS, *places, "--dry-run")
+    assert "run: useradd --system" in answer.stdout
+    assert "--require-hashes" in answer.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_answer_that_the_node_would_refuse_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    open_to_all = [each for each in ANSWERS if each not in ("--sender", "PACS=10.1.2.0/24")]
+    answer = command_here("install", *open_to_all, "--root", tmp_path)
+    assert answer.returncode == 2
+    assert "name the senders" in answer.stderr
+
+
+def test_without_a_person_what_is_missing_is_named() -> None:
+    answer = command_here("install", "--dry-run")
+    assert (answer.returncode, "--usci is missing" in answer.stderr) == (2, True)
+
+
+def test_the_unit_is_as_systemd_wants_it(tmp_path: Path) -> None:
+    text = shipped("imaging-cloud-router.service").read_text(encoding="utf-8")
+    for line in (
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+        "CapabilityBoundingSet=",
+        "UMask=0077",
+        "TimeoutStopSec=40",
+    ):
+        assert f"\n{line}\n" in text
+    try:
+        call = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", "--no-pager"]
+        subprocess.run(
+            [*call, str(shipped("imaging-cloud-router.service"))], capture_output=True, timeout=20, check=True
+        )
+    except FileNotFoundError:
+        pytest.skip("systemd-analyze is not installed")
+
+
+def test_constraints_pin_name_version_and_hash_and_leave_out_the_checkout() -> None:
+    report = {"install": [
+        {"metadata": {"name": "Own", "version": "1"}, "download_info": {"dir_info": {}}},
+        {"metadata": {"name": "Typing_Extensions", "version": "4.1"},
+         "download_info": {"archive_info": {"hashes": {"sha256": "ab"}}}},
+    ]}  # fmt: skip
+    assert constraints_of(report) == ["typing-extensions==4.1 --hash=sha256:ab"]
+    report["install"][1]["download_info"] = {"archive_info": {}}
+    with pytest.raises(ConfigurationError, match="no hash"):
+        constraints_of(report)
+
+
+def test_every_requirement_of_the_node_is_pinned() -> None:
+    pinned = {line.partition("==")[0] for line in shipped("constraints.txt").read_text(encoding="utf-8").splitlines()}
+    assert {"pydicom", "pynetdicom", "cryptography", "gmssl", "psycopg", "pydantic-core"} <= pinned
+
+
+def test_the_bill_of_materials_names_what_is_needed_and_not_what_tests_need() -> None:
+    answer = command_here("sbom")
+    found = json.loads(answer.stdout)
+    names = {one["name"] for one in found["components"]}
+    assert {"pydicom", "pydantic-core", "gmssl-pyx"} <= names
+    assert not names & {"pytest", "mypy", "imaging-cloud-router"}
+    assert all(one["purl"] == f"pkg:pypi/{one['name']}@{one['version']}" for one in found["components"])
+    own = next(one for one in found["dependencies"] if one["ref"] == "imaging-cloud-router")
+    assert "pydicom" in own["dependsOn"]
+    assert bill() == found
