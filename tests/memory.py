@@ -26,8 +26,9 @@ from router.correlate.renewal import Fingerprint, renewal
 from router.correlate.versions import JsonVersion, PdfVersion, successive
 from router.events import Journal
 from router.exam.key import ExamKey, approved
-from router.flow.correlator import Correlator, images_of
+from router.flow.correlator import Correlator
 from router.flow.intake import Dropped, Intake
+from router.flow.plan import images_of
 from router.flow.references import References
 from router.model import Channel, Header
 from router.reports.settle import Seen

@@ -5,7 +5,7 @@ Every evaluation starts from all that is known and is safe to repeat; what only 
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
@@ -18,9 +18,9 @@ from router.config import Config, Destination
 from router.correlate.identity import same_patient
 from router.correlate.missing import Expected, missing, told_at
 from router.correlate.naming import identifiers
-from router.correlate.readiness import PDF, PERSON, Images, Readiness, images_readiness, report_readiness, target
+from router.correlate.readiness import PERSON, images_readiness, report_readiness, target
 from router.correlate.renewal import CONTRADICTION, late
-from router.correlate.share import Aside, ExcludeRule, SharePolicy, aside
+from router.correlate.share import aside
 from router.correlate.versions import (
     JsonVersion,
     PdfVersion,
@@ -31,7 +31,7 @@ from router.correlate.versions import (
     to_confirm,
     withdrawn,
 )
-from router.deadlines import Deadline, approval_instant, deadline
+from router.deadlines import approval_instant, deadline
 from router.errors import TransientError, traceback_of
 from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
@@ -39,6 +39,7 @@ from router.exam.key import ExamKey
 from router.exam.write import dump
 from router.flow.document import fill_for, json_faults
 from router.flow.joining import Joining, doubts, headers_of
+from router.flow.plan import Assessment, Plan, images_of, overdue_pdf, reason, share_policy, until_half
 from router.flow.references import References
 from router.flow.retrieval import plan as plan_retrieval
 from router.flow.selection import Selection
@@ -49,60 +50,12 @@ from router.storage import Storage
 _LATER = timedelta(minutes=1)
 _NOTHING = ("", "instances=0")
 _WITHDRAWN = "approval: a later version of the exam is not approved"
-_PDF_REMEDY = "drop this exam's PDF under its name, or `queue release` the delivery to send the PDF that is here"
-
-
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """What was found about an exam, the same for every destination.
-
-    `hold` is why nothing of it may go; `doubted` is the PDF that is here where it may be another exam's.
-    """
-
-    case: Case
-    key: ExamKey
-    document: Mapping[str, object]
-    version: JsonVersion
-    pdf: PdfVersion | None
-    approved_at: datetime | None
-    hold: str
-    doubted: PdfVersion | None
-    aside: Aside | None
-    images: Images
-    now: datetime
-
-    @property
-    def pdf_doubt(self) -> str:
-        """Why the report may not go; "" when nothing speaks against it."""
-        return f"{PDF}: {self.doubted.doubt}; {_PDF_REMEDY}" if self.doubted else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a delivery should be: shown needs, due time, and what is to be delivered (`wanted`, "" while unknown).
-
-    `hold` is why it may not go.
-    """
-
-    readiness: Readiness
-    deadline: Deadline | None
-    wanted: str
-    news: bool
-    hold: str
-    error: str = ""
 
 
 def _may_be_mended(delivery: Delivery) -> bool:
     if delivery.state == State.HELD:
         return delivery.held_by != PERSON
     return delivery.channel == Channel.REPORT and (delivery.state == State.FAILED or Needs.JSON in delivery.waiting_for)
-
-
-def images_of(case: Case, behind: datetime | None) -> Images:
-    """The state of the exam's images. What the cataloguer is `behind` with was asked for before the case was read."""
-    here = case.studies.values()
-    last = max((study.last_received for study in here), default=None)
-    return Images(len(set(case.links) - set(case.studies)), len(case.studies), last, behind)
 
 
 def delivery_places(config: Config) -> list[tuple[str, Channel]]:
@@ -213,7 +166,7 @@ class Correlator:
         others = self._others(case, version)
         hold = self._hold(case, key, others, versions, approved_at, now)
         modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
-        away = aside(_share_policy(self._config), headers_of(case.studies), modalities, approved_at)
+        away = aside(share_policy(self._config), headers_of(case.studies), modalities, approved_at)
         taken, pdfs = successive(case.jsons), self._pdfs(case, key, others)
         pdf, other = pdf_for(taken, pdfs), to_confirm(taken, pdfs)
         doubted = other if other and other.doubt else None
@@ -312,7 +265,7 @@ class Correlator:
         if to == delivery.state:
             self._show(delivery, plan, found)
             return None
-        why = _reason(to, plan, found)
+        why = reason(to, plan, found)
         columns = self._columns(to, plan, found)
         if delivery.state in (State.DELIVERED, State.FAILED):
             columns["attempts"] = 0
@@ -388,8 +341,8 @@ class Correlator:
         last = delivery.delivered if delivery.state == State.DELIVERED else delivery.wanted
         error = "exam JSON: " + "; ".join(faults) if faults else ""
         news = settled and (wanted != last or self._mended(delivery, filled))
-        hold = found.hold or found.pdf_doubt or _overdue_pdf(found, due)
-        readiness = _until_half(readiness, found, due)
+        hold = found.hold or found.pdf_doubt or overdue_pdf(found, due)
+        readiness = until_half(readiness, found, due)
         return Plan(readiness, due, wanted, news and found.approved_at is not None, hold, error)
 
     def _mended(self, delivery: Delivery, filled: Filled) -> bool:
@@ -451,46 +404,7 @@ class Correlator:
         self._journal.record(Event(now, Kind.ALARM, text, exam=exam, alarm=alarm, subject=f"exam {exam}"))
 
 
-def _waits_for_new_pdf(found: Assessment) -> bool:
-    """Whether the report was changed and only the PDF of an earlier version is here."""
-    return found.approved_at is not None and found.pdf is None and bool(found.case.pdfs) and not found.pdf_doubt
-
-
-def _overdue_pdf(found: Assessment, due: Deadline | None) -> str:
-    if due is None or found.now < due.half or not _waits_for_new_pdf(found):
-        return ""
-    return f"{PDF}: the report was changed and half of the time for it is over without a new PDF; {_PDF_REMEDY}"
-
-
-def _until_half(readiness: Readiness, found: Assessment, due: Deadline | None) -> Readiness:
-    """Look again when a new PDF is overdue."""
-    if due is None or not _waits_for_new_pdf(found) or found.now >= due.half:
-        return readiness
-    return replace(readiness, look_again=min(readiness.look_again or due.half, due.half))
-
-
-def _reason(to: State, plan: Plan, found: Assessment) -> str:
-    if to == State.HELD:
-        return plan.hold
-    if found.aside is not None and to == found.aside.state:
-        return found.aside.why
-    if to == State.READY:
-        return "everything is there"
-    if plan.news:
-        return "there is something new to deliver"
-    return "waits for " + (", ".join(plan.readiness.needs) or "evaluation")
-
-
 def _shown(delivery: Delivery, column: str) -> object:
     if column == "waiting_for":
         return " ".join(delivery.waiting_for)
     return getattr(delivery, column)
-
-
-def _share_policy(config: Config) -> SharePolicy:
-    share = config.share
-    rules = tuple(ExcludeRule(rule.name, dict(rule.model_extra or {})) for rule in share.exclude)
-    start = share.from_
-    if start is not None and start.tzinfo is None:
-        start = start.replace(tzinfo=config.node.timezone)
-    return SharePolicy(frozenset(share.modalities), start, rules)
