@@ -14,11 +14,17 @@ from pathlib import Path
 
 from router import worker
 from router.admin.audit import Audit
-from router.admin.health import HealthServer
+from router.admin.console import Behind, Console
+from router.admin.health import health
+from router.admin.herald import Herald
+from router.admin.metrics import Gauges, Metrics
+from router.admin.server import AdminServer
+from router.admin.session import token_in
 from router.admin.syslog import Syslog
 from router.alarms import Alarm
 from router.bandwidth import Window
 from router.catalogue import Catalogue, open_catalogue
+from router.catalogue.backlog import Place
 from router.catalogue.restore import has_database
 from router.clock import Clock
 from router.config import Config, Destination, DicomDestination, HttpDestination, Receive, differences, load
@@ -121,6 +127,11 @@ class Node:
         self._retention = Retention(
             config, self._catalogue.purge, self._storage.studies, self._journal, clock, self._free, self._filing
         )
+        places = _places(config)
+        self._metrics = Metrics(Gauges(self._catalogue, places, self._owner, self._free, clock), places)
+        self._journal.subscribe(self._metrics.heard)
+        self._herald = Herald(config.alarms, self._owner, clock)
+        self._journal.subscribe(self._herald.heard)
         known = (self._catalogue, self._storage, self._selection, self._journal, clock)
         self._correlator = Correlator(config, self._references, *known)
         exams = self._catalogue.exams
@@ -134,7 +145,7 @@ class Node:
         self._commitment_reports = CommitmentReports(self._catalogue, self._journal, clock, random.random)
         self._server = self._make_server()
         self._hl7 = self._make_hl7()
-        self._health = HealthServer(self._report)
+        self._admin = self._make_admin()
         self._lanes = [lane for destination in config.destination for lane in self._lanes_of(destination)]
         # Each batch of a study's images touches its exam; that must not leave the sending without processor.
         self._correlating = self._loop("correlator", self._correlate, share=_CORRELATING)
@@ -156,6 +167,7 @@ class Node:
         self._correlator.reconsider()
         self._drain_incoming()
         self._journal.subscribe(self._wake_lanes)
+        self._herald.start()
         self._audit.start()
         if self._syslog is not None:
             self._syslog.start()
@@ -166,7 +178,7 @@ class Node:
         try:
             ports = Ports(
                 _listening("[receive]", receive.host, receive.port, self._server.start),
-                _listening("[admin]", admin.host, admin.port, self._health.start),
+                _listening("[admin]", admin.host, admin.port, self._admin.start),
                 self._listen_for_hl7(),
             )
         except ConfigurationError:
@@ -213,9 +225,10 @@ class Node:
             loop.stop()
         unfinished = [loop for loop in self._loops if not loop.join(max(until - time.monotonic(), 0.1))]
         self._intake.close()
-        self._health.stop()
+        self._admin.stop()
         self._membership.leave()
         self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
+        self._herald.stop()
         self._audit.stop()
         if self._syslog is not None:
             self._syslog.stop()
@@ -230,7 +243,7 @@ class Node:
         destinations = [d.dicom.tls for d in self._config.destination if d.dicom is not None]
         hl7 = self._config.reports.hl7
         query = self._config.query
-        others = (None if hl7 is None else hl7.tls, None if query is None else query.tls)
+        others = (self._config.admin.tls, None if hl7 is None else hl7.tls, None if query is None else query.tls)
         for tls in (self._config.receive.tls, *others, *destinations):
             if tls is not None and (secret := tls.key or tls.certificate):
                 read_secret(secret)
@@ -285,6 +298,16 @@ class Node:
             take_report=self._take_report if self._asks_for_commitment() else None,
         )
 
+    def _make_admin(self) -> AdminServer:
+        config, admin = self._config, self._config.admin
+        file = admin.token_file or config.node.data / "console-token"
+        behind = Behind(config, self._catalogue, self._journal, self._clock, lambda: self._rules.book,
+                        _places(config), self._free, file)  # fmt: skip
+        console = Console(behind, token_in(file)).routes()
+        routes = {"/health": health(self._report), "/metrics": self._metrics.answer, **console}
+        context = None if admin.tls is None else server_context(admin.tls)
+        return AdminServer(routes, self._catalogue.engine.close_thread, context)
+
     def _make_hl7(self) -> MllpServer | None:
         hl7 = self._config.reports.hl7
         if hl7 is None:
@@ -323,7 +346,9 @@ class Node:
         if destination.dicom is not None:
             client = StorageClient(destination.dicom, paced=paced)
             asker = self._asker(destination.dicom, client)
-            images = ImagesSender(self._config, self._catalogue, self._storage, client, self._clock, asker)
+            images = ImagesSender(
+                self._config, self._catalogue, self._storage, client, self._clock, asker, journal=self._journal
+            )
             width = destination.dicom.associations
             lanes.append(Lane(destination.name, Channel.IMAGES, width, images, client.probe, client.narrow))
         return lanes
@@ -463,7 +488,9 @@ class Node:
         if isinstance(outcome, Received):
             self._audit.count(outcome)
             self._storage.incoming.wake()
+            self._metrics.note_durable(outcome.size)
         else:
+            self._metrics.note_refused(outcome.status)
             fields = {"calling_ae": outcome.calling_ae, "address": outcome.address}
             self._journal.record(Event(self._clock.now(), Kind.REFUSED, outcome.reason, fields=fields))
 
@@ -510,6 +537,12 @@ def _waiting(running: Config, wanted: Config) -> list[str]:
     modalities = [{one.ae_title for one in config.receive.senders if one.modality} for config in (running, wanted)]
     own = ["receive.senders.modality"] if modalities[0] != modalities[1] else []
     return [key for key in differences(running, wanted) if key not in _LIVE] + own
+
+
+def _places(config: Config) -> list[Place]:
+    reports = [Place(d.name, Channel.REPORT, d.report_within) for d in config.destination if d.http is not None]
+    images = [Place(d.name, Channel.IMAGES, d.images_within) for d in config.destination if d.dicom is not None]
+    return reports + images
 
 
 def _listening(section: str, host: str, port: int, start: Callable[[str, int], int]) -> int:

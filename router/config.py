@@ -8,7 +8,7 @@ import socket
 import tomllib
 from datetime import datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from router.alarms import Alarm
 from router.errors import ConfigurationError
 from router.model import SeriesClass
 from router.quantities import (
@@ -307,19 +308,11 @@ def _profile(value: str) -> str:
     return value
 
 
-class HttpDestination(_Section):
+class HttpPeer(_Section):
+    """An address that is POSTed to, and by which way."""
+
     url: Annotated[str, Field(pattern=r"^https?://[^/]+")] = "http://127.0.0.1:8443"
-    profile: Annotated[str, AfterValidator(_profile)] = "gm-envelope/1"
-    app: Name = "hospital-1"
     allow_plain: bool = False
-    api_key_file: ConfigPath
-    signing_key_file: ConfigPath | None = None
-    signing_key_passphrase_file: ConfigPath | None = None
-    signing_key_passphrase_env: Name | None = None
-    signing_key_passphrase_credential: Name | None = None
-    platform_signing_key_file: ConfigPath | None = None
-    platform_encryption_key_file: ConfigPath | None = None
-    psk_file: ConfigPath | None = None
     ca_file: ConfigPath | None = None
     client_certificate_file: ConfigPath | None = None
     client_key_file: ConfigPath | None = None
@@ -328,11 +321,24 @@ class HttpDestination(_Section):
     allowed_networks: tuple[Network, ...] = ()
 
     @model_validator(mode="after")
-    def _plain_only_on_loopback(self) -> "HttpDestination":
+    def _plain_only_on_loopback(self) -> Self:
         host = re.sub(r"^https?://(?:[^/@]*@)?(\[[^\]]*\]|[^:/]*).*$", r"\1", self.url).strip("[]")
         if self.url.startswith("http://") and not self.allow_plain and not is_loopback(host):
             raise ValueError(f"url {self.url!r} is plain http beyond loopback: use https, or allow_plain = true")
         return self
+
+
+class HttpDestination(HttpPeer):
+    profile: Annotated[str, AfterValidator(_profile)] = "gm-envelope/1"
+    app: Name = "hospital-1"
+    api_key_file: ConfigPath
+    signing_key_file: ConfigPath | None = None
+    signing_key_passphrase_file: ConfigPath | None = None
+    signing_key_passphrase_env: Name | None = None
+    signing_key_passphrase_credential: Name | None = None
+    platform_signing_key_file: ConfigPath | None = None
+    platform_encryption_key_file: ConfigPath | None = None
+    psk_file: ConfigPath | None = None
 
     @model_validator(mode="after")
     def _names_the_keys_of_its_profile(self) -> "HttpDestination":
@@ -388,6 +394,32 @@ class Backup(_Section):
     daily: Annotated[int, Field(ge=0)] = 7
 
 
+class Mail(_Section):
+    host: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    from_: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", alias="from")]
+    to: Annotated[tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")], ...], Field(min_length=1)]
+    user: str = ""
+    passphrase_file: ConfigPath | None = None
+    ca_file: ConfigPath | None = None
+    starttls: bool = True
+    allow_plain: bool = False
+
+    @model_validator(mode="after")
+    def _plain_only_on_loopback(self) -> "Mail":
+        if not self.starttls and not self.allow_plain and not is_loopback(self.host):
+            raise ValueError("mail without starttls goes beyond loopback only with allow_plain = true")
+        if bool(self.user) != (self.passphrase_file is not None):
+            raise ValueError("user and passphrase_file go together")
+        return self
+
+
+class Alarms(_Section):
+    only: tuple[Alarm, ...] = ()
+    webhook: HttpPeer | None = None
+    mail: Mail | None = None
+
+
 class Syslog(_Section):
     host: str
     port: Annotated[int, Field(ge=1, le=65535)] = 6514
@@ -408,11 +440,13 @@ class Audit(_Section):
 class Admin(_Section):
     host: str = "127.0.0.1"
     port: Port = 8080
+    token_file: ConfigPath | None = None
+    tls: Tls | None = None
 
     @model_validator(mode="after")
-    def _loopback_only(self) -> "Admin":
-        if not is_loopback(self.host):
-            raise ValueError(f"host {self.host!r}: this version listens on loopback only")
+    def _open_only_on_loopback(self) -> "Admin":
+        if not is_loopback(self.host) and (self.tls is None or self.token_file is None):
+            raise ValueError(f"host {self.host!r} is beyond loopback: set tls and token_file")
         return self
 
 
@@ -435,6 +469,7 @@ class Config(_Section):
     destination: tuple[Destination, ...] = ()
     retention: Retention = Retention()
     backup: Backup = Backup()
+    alarms: Alarms = Alarms()
     audit: Audit = Audit()
     admin: Admin = Admin()
 

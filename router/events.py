@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from router.alarms import Alarm
+from router.alarms import REMEDY, Alarm
 from router.clock import require_aware
 
 
@@ -28,8 +28,10 @@ class Kind(StrEnum):
     STALE = "stale"
     JOINED = "joined"
     DECIDED = "decided"
+    VIEWED = "viewed"
     DOUBT = "doubt"
     MOVED = "moved"
+    SELECTED = "selected"
     SENT = "sent"
     CONFIRMED = "confirmed"
     ASKED = "asked"
@@ -97,7 +99,7 @@ class Journal:
 _LEVELS = {
     Kind.ALARM: logging.ERROR,
     **dict.fromkeys((Kind.CLEARED, Kind.DOUBT, Kind.REFUSED, Kind.QUARANTINED), logging.WARNING),
-    **dict.fromkeys((Kind.RECEIVED, Kind.DUPLICATE), logging.DEBUG),
+    **dict.fromkeys((Kind.RECEIVED, Kind.DUPLICATE, Kind.SELECTED, Kind.SENT), logging.DEBUG),
 }
 
 
@@ -111,6 +113,7 @@ def log_event(event: Event) -> None:
         "study": event.study_uid,
         **event.fields,
     }
+    todo = f" ({REMEDY[event.alarm]})" if event.alarm and event.kind == Kind.ALARM else ""
     tail = " ".join(f"{key}={value}" for key, value in names.items() if value is not None)
     level = _LEVELS.get(event.kind, logging.INFO)
-    logging.getLogger("router").log(level, "%s: %s %s", event.kind, event.text, tail)
+    logging.getLogger("router").log(level, "%s: %s%s %s", event.kind, event.text, todo, tail)

@@ -197,6 +197,10 @@ def _decided(event: Event, by: Participant, _: str) -> Entry:
     return Entry(event.at, What.ORDER, event.text, [by], "U", How.RESTRICTED_FUNCTION)
 
 
+def _viewed(event: Event, by: Participant, _: str) -> Entry:
+    return Entry(event.at, What.ORDER, event.text, [by], "R")
+
+
 def _moved(event: Event, by: Participant, node: str) -> Entry | None:
     """Only what a person has done: the node's own moves are in the history."""
     return None if event.who == "node" else _decided(event, by, node)
@@ -214,5 +218,6 @@ _TELLING: Mapping[Kind, _Telling] = {
     Kind.CONFIRMED: _confirmed,
     Kind.MOVED: _moved,
     Kind.DECIDED: _decided,
+    Kind.VIEWED: _viewed,
     Kind.PURGED: _purged,
 }

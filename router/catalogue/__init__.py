@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from router.catalogue.alarms import Alarms
+from router.catalogue.backlog import Backlog
 from router.catalogue.breakers import Breakers
 from router.catalogue.commitments import Commitments
 from router.catalogue.decisions import Decisions
@@ -50,6 +51,7 @@ class Catalogue:
     survey: Survey
     nodes: Nodes
     retrievals: Retrievals
+    backlog: Backlog
 
 
 def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
@@ -64,5 +66,5 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
         Paces(engine),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
-        Nodes(engine), Retrievals(engine),
+        Nodes(engine), Retrievals(engine), Backlog(engine),
     )  # fmt: skip

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from peewee import fn
+
 from router.alarms import Alarm
 from router.catalogue.dialect import Engine
 from router.catalogue.tables import OpenAlarm
@@ -42,6 +44,11 @@ class Alarms:
         query = OpenAlarm.select().order_by(OpenAlarm.since)
         rows: Any = self._engine.run(query if exam is None else query.where(OpenAlarm.exam == exam))
         return [Standing(Alarm(r.alarm), r.subject, r.text, r.exam, r.delivery, r.since) for r in rows]
+
+    def counts(self) -> dict[Alarm, int]:
+        """How many of each stand; those of which none does are left out."""
+        query = OpenAlarm.select(OpenAlarm.alarm, fn.COUNT(OpenAlarm.subject)).group_by(OpenAlarm.alarm).tuples()
+        return {Alarm(alarm): int(number) for alarm, number in self._engine.run(query)}
 
     def _text(self, alarm: Alarm | None, subject: str) -> str | None:
         rows = self._engine.run(OpenAlarm.select(OpenAlarm.text).where(_is(alarm, subject)).tuples())

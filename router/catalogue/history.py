@@ -10,7 +10,7 @@ from router.catalogue.tables import EventRow
 from router.events import Event, Kind
 
 # Instances come by the hundred thousand a day, and their story is in the ledger; what was refused belongs to no exam.
-_NOT_KEPT = frozenset({Kind.RECEIVED, Kind.DUPLICATE, Kind.SENT, Kind.REFUSED})
+_NOT_KEPT = frozenset({Kind.RECEIVED, Kind.DUPLICATE, Kind.SELECTED, Kind.SENT, Kind.REFUSED})
 
 _INSERT = Insert(EventRow)
 

@@ -26,6 +26,7 @@ class Nodes:
         self._beat = Statement(beat.replace("NOW", engine.now), NodeRow.name)
         self._late = Statement(late.replace("NOW", engine.now), NodeRow.seen)
         self._known = Statement("SELECT name FROM node")
+        self._duties = Statement("SELECT name, node FROM duty WHERE until >= NOW".replace("NOW", engine.now))
         self._hold = Statement(hold.replace("NOW", engine.now), Duty.name, Duty.node, Duty.until)
         self._keep = Statement("UPDATE duty SET node = node WHERE name = ? AND node = ? RETURNING node",
                                Duty.name, Duty.node)  # fmt: skip
@@ -50,6 +51,10 @@ class Nodes:
     def late(self, lease: timedelta) -> set[str]:
         """Nodes that gave no sign of life for so long."""
         return {row[0] for row in self._late.run(self._engine, lease // timedelta(microseconds=1))}
+
+    def duties(self) -> dict[str, str]:
+        """Which node has each duty; one that nobody has is left out."""
+        return dict(self._duties.run(self._engine))
 
     def known(self) -> set[str]:
         """Every node that has not left."""

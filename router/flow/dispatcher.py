@@ -80,8 +80,14 @@ class Dispatcher:
         if queue.move(delivery, ending.to, now, ending.why, changes={**_GIVEN_BACK, **ending.changes}):
             self._catalogue.exams.touch([delivery.exam], now)
             if ending.to == State.DELIVERED:
-                self._record(Kind.CONFIRMED, delivery, ending.why)
+                self._confirm(delivery, ending.why, now)
                 self._clear_alarms(delivery, now)
+
+    def _confirm(self, delivery: Delivery, why: str, now: datetime) -> None:
+        place: dict[str, object] = {"destination": delivery.destination, "channel": delivery.channel}
+        left = {"slack_seconds": slack(delivery.due, now).total_seconds()} if delivery.due else {}
+        event = Event(now, Kind.CONFIRMED, why, exam=delivery.exam, delivery=delivery.id, fields=place | left)
+        self._journal.record(event)
 
     def _clear_alarms(self, delivery: Delivery, now: datetime) -> None:
         if delivery.channel == Channel.REPORT:

@@ -164,6 +164,10 @@ class Review:
         """What the rules make of a study's series, and by which facts."""
         return lines_of(self._catalogue, study_uid, book)
 
+    def story(self, exam: int) -> Story | None:
+        """The story of the exam of that number; None when there is none."""
+        return self._story(exam) if self._catalogue.exams.names([exam]) else None
+
     def _exams_named(self, name: str) -> list[int]:
         delivery = self._catalogue.queue.get(int(name)) if name.isdecimal() else None
         found = self._catalogue.exams.find(name)

@@ -86,7 +86,13 @@ class Selection:
         for fate, some in ((Fate.HELD, doubts), (Fate.LATE, after)):
             if some:
                 self._catalogue.accounts.hold(destination.name, fate, some, now)
-        self._catalogue.accounts.decide(destination.name, [one for one in decisions if one[0] not in after], now)
+        decisions = [one for one in decisions if one[0] not in after]
+        self._catalogue.accounts.decide(destination.name, decisions, now)
+        if decisions:
+            selected = sum(chosen for _, chosen, _ in decisions)
+            numbers = {"selected": selected, "filtered": len(decisions) - selected}
+            fields = {"destination": destination.name, **numbers}
+            self._journal.record(Event(now, Kind.SELECTED, "decided which instances go", fields=fields))
 
     def _renewals(self, destination: Destination, undecided: Sequence[Undecided]) -> dict[int, Renewal]:
         again = [one.key for one in undecided if one.version > 1]

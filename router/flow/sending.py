@@ -1,7 +1,8 @@
 """Carrying out one claimed delivery: freeze and upload a report, or send the images that are selected."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -46,7 +47,7 @@ class Ending:
     to: State
     why: str
     changes: Mapping[str, object] = field(default_factory=dict)
-    units: int = 0
+    units: int = field(default=0, compare=False)
 
 
 class Sender(Protocol):
@@ -147,6 +148,7 @@ class ImagesSender:
     clock: Clock
     asker: Asker | None
     suspects: Suspects = field(default_factory=Suspects)
+    journal: Journal = field(default_factory=Journal)
 
     def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
         """Send every selected instance once; what the destination takes later makes the whole delivery wait."""
@@ -186,7 +188,8 @@ class ImagesSender:
             for one in batch
         ]  # fmt: skip
         later: dict[int, str] = {}
-        book = _Book(self.catalogue.accounts, self.clock, Fate.STORED if self.asker is not None else Fate.SENT)
+        taken = Fate.STORED if self.asker is not None else Fate.SENT
+        book = _Book(self.catalogue.accounts, self.clock, taken, self._tell_sent(delivery))
         try:
             for result in session.send(outgoing, stop):
                 if result.verdict in (Verdict.STORED, Verdict.REFUSED):
@@ -201,6 +204,14 @@ class ImagesSender:
         finally:
             book.close()
         return later
+
+    def _tell_sent(self, delivery: Delivery) -> Callable[[Sequence[Outcome]], None]:
+        def tell(outcomes: Sequence[Outcome]) -> None:
+            numbers = Counter(str(outcome.fate) for outcome in outcomes)
+            fields = {"destination": delivery.destination, **numbers}
+            self.journal.record(Event(self.clock.now(), Kind.SENT, "instances sent", fields=fields))
+
+        return tell
 
     def _set_aside(self, delivery: Delivery, lost: Result, book: "_Book") -> bool:
         """Note that an association was lost with this instance; whether it is refused, being the cause itself."""
@@ -249,12 +260,15 @@ def _key(error: IntegrityError) -> int:
 
 
 class _Book:
-    """Writes results into the ledger in batches."""
+    """Writes results into the ledger in batches, and tells each batch."""
 
-    def __init__(self, accounts: Accounts, clock: Clock, taken: Fate) -> None:
+    def __init__(
+        self, accounts: Accounts, clock: Clock, taken: Fate, tell: Callable[[Sequence[Outcome]], None]
+    ) -> None:
         self._accounts = accounts
         self._clock = clock
         self._taken = taken
+        self._tell = tell
         self._open: list[Outcome] = []
 
     def add(self, result: Result) -> None:
@@ -267,4 +281,5 @@ class _Book:
     def close(self) -> None:
         if self._open:
             self._accounts.record(self._open, self._clock.now())
+            self._tell(self._open)
             self._open = []

@@ -19,7 +19,7 @@ from urllib3 import exceptions as transport
 
 from router.bandwidth import Paced, unbounded
 from router.clock import Clock
-from router.config import HttpDestination
+from router.config import HttpPeer
 from router.crypto.keys import read_secret
 from router.errors import ConfigurationError, DestinationDown, TransientError
 from router.forward.answer import Answer
@@ -98,7 +98,7 @@ class Session:
     ConfigurationError when the URL does not read, a certificate file is missing or the client's key is open to others.
     """
 
-    def __init__(self, destination: HttpDestination, clock: Clock, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, destination: HttpPeer, clock: Clock, limits: Limits = DEFAULT_LIMITS) -> None:
         self._base = destination.url.rstrip("/")
         self._allowed = destination.allowed_networks
         self._clock = clock
@@ -160,7 +160,7 @@ class Session:
         return bytes(body)
 
 
-def _certificates(destination: HttpDestination) -> bool | str:
+def _certificates(destination: HttpPeer) -> bool | str:
     if destination.ca_file is None:
         return True
     if not destination.ca_file.exists():
@@ -168,7 +168,7 @@ def _certificates(destination: HttpDestination) -> bool | str:
     return str(destination.ca_file)
 
 
-def _client_certificate(destination: HttpDestination) -> str | tuple[str, str] | None:
+def _client_certificate(destination: HttpPeer) -> str | tuple[str, str] | None:
     """The certificate's file may hold the key too."""
     certificate, key = destination.client_certificate_file, destination.client_key_file
     if certificate is None:

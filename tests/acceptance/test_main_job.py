@@ -20,7 +20,7 @@ from router.states import State
 LINE: dict[str, Any] = {
     "id": str, "exam_id": str, "destination": str, "channel": str, "state": str, "due": (str, type(None)),
     "slack_seconds": (float, int, type(None)), "attempts": int, "selected": int, "sent": int, "waiting_for": list,
-    "error": (str, type(None)),
+    "error": (str, type(None)), "expected": (str, type(None)), "will_miss": bool,
 }  # fmt: skip
 
 
@@ -266,3 +266,15 @@ def test_the_data_folder_is_closed_to_everybody_else(site: Site, exam: Exam) -> 
     modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in [site.data, *site.data.rglob("*")]}
     assert (site.data / "studies" / exam.study.uid).is_dir()
     assert modes == {(True, 0o700), (False, 0o600)}
+
+
+def test_metrics_count_what_was_received_and_sent(site: Site, exam: Exam) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{site.node.ports['admin']}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    assert [word for word in (exam.study.uid, *exam.secrets()) if word in text] == []
+    numbers = dict(re.findall(r"^(router_\w+)(?:\{.*\})? ([0-9.e+]+)$", text, re.MULTILINE))
+    assert float(numbers["router_instances_durable_total"]) > 0
+    assert float(numbers["router_received_bytes_total"]) > 10_000
+    assert re.search(r'^router_instances_sent_total\{destination="cloud",outcome="sent"\} [1-9]', text, re.MULTILINE)
+    for channel in ("report", "images"):
+        assert re.search(rf'router_delivery_seconds_count\{{channel="{channel}",destination="cloud"\}} [1-9]', text)

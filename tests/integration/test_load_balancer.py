@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from certificates import Authority
 from peers import free_port, listens, made, send, stored, wait_until
-from router.admin.health import HealthServer
+from router.admin.health import health
+from router.admin.server import AdminServer
 from router.config import Sender, Tls, shipped
 from router.dicom import proxy
 from router.dicom.admission import Admission
@@ -48,7 +49,7 @@ class Node:
         limits = Limits(association_request=1.0, proxies=proxies)
         sink = IncomingFolder(folder, 0)
         self._server = StorageServer(sink, admission=admission, record=self.outcomes.append, limits=limits, tls=tls)
-        self._health = HealthServer(lambda: {"ok": self.well})
+        self._health = AdminServer({"/health": health(lambda: {"ok": self.well})}, lambda: None)
         self.port, self.health_port = self._server.start("127.0.0.1", 0), self._health.start("127.0.0.1", 0)
 
     def stop(self) -> None:

@@ -35,6 +35,9 @@ def test_the_configuration_and_the_rules_travel_inside(wheel: Path) -> None:
         "router/conf/router.toml",
         "router/conf/series_rules.toml",
         "router/docs/gm-psk-1.md",
+        "router/admin/console.css",
+        "router/conf/grafana.json",
+        "router/conf/alert_rules.yml",
         "router/conf/codes/visit_types.csv",
         "router/cli/__init__.py",
     } <= set(names)

@@ -1,0 +1,223 @@
+"""The console: a small, read-mostly site for administrators, without scripts and without anything from outside.
+
+On loopback anyone may look, with patient data masked; acting and seeing patient data need a login, as does everything
+beyond loopback. What a person does is an event with that person's name.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlencode
+
+from router.admin import pages
+from router.admin.pages import PAGE, Listed, Told, View
+from router.admin.server import Answer, Handle, Request
+from router.admin.session import COOKIE, Session, Sessions, is_genuine
+from router.admin.words import LANGUAGES, language_of
+from router.catalogue import Catalogue
+from router.catalogue.backlog import Place
+from router.clock import Clock
+from router.config import Config
+from router.errors import InvalidData
+from router.events import Event, Journal, Kind
+from router.flow.review import Review, Story
+from router.flow.traces import Traces
+from router.model import Channel
+from router.quantities import is_loopback
+from router.series.classify import Rulebook
+from router.states import State
+
+_LAST_PAGE = 19
+_FOUND = 200
+_ALARMS = 20
+_DUE = 12
+_OPEN = (State.WAITING, State.READY, State.SENDING, State.DEFERRED, State.HELD, State.FAILED)
+_HTML = "text/html; charset=utf-8"
+_POLICY = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+_Act = Callable[[View, Request], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """What the console reads and acts on. `token_file` is named on the login page, never shown."""
+
+    config: Config
+    catalogue: Catalogue
+    journal: Journal
+    clock: Clock
+    book: Callable[[], Rulebook]
+    places: Sequence[Place]
+    free: Callable[[], int]
+    token_file: Path
+
+
+class Console:
+    """The pages behind their paths."""
+
+    def __init__(self, behind: Behind, token: str) -> None:
+        self._behind = behind
+        self._sessions = Sessions(token, behind.clock)
+        self._review = Review(behind.catalogue, behind.clock)
+        self._traces = Traces(behind.catalogue, behind.config)
+        self._local = is_loopback(behind.config.admin.host)
+        self._style = (Path(__file__).parent / "console.css").read_bytes()
+
+    def routes(self) -> dict[str, Handle]:
+        """The paths."""
+        looks: dict[str, _Act] = {"/": self._overview, "/queue": self._queue, "/exam": self._exam}
+        acts: dict[str, _Act] = {"/act": self._act, "/patient": self._patient, "/logout": self._log_out}
+        return {
+            "/console.css": lambda _: Answer(200, self._style, "text/css; charset=utf-8"),
+            "/login": self._guarded(self._log_in, lambda _, __: None),
+            **{path: self._guarded(page, self._may_look) for path, page in looks.items()},
+            **{path: self._guarded(page, self._may_act) for path, page in acts.items()},
+        }
+
+    # -- who may
+
+    def _guarded(self, page: _Act, refusal: Callable[[View, Request], Answer | None]) -> Handle:
+        def handle(request: Request) -> Answer:
+            if self._local and not _names_loopback(request.headers.get("Host", "")):
+                return Answer(403, b"the console is on loopback only\n")  # another name that resolves to here
+            view = self._view(request)
+            answer = refusal(view, request) or page(view, request)
+            return replace(answer, headers={**_POLICY, **self._language(request), **answer.headers})
+
+        return handle
+
+    def _may_look(self, view: View, _: Request) -> Answer | None:
+        return None if self._local or view.session else _to("/login")
+
+    def _may_act(self, view: View, request: Request) -> Answer | None:
+        if request.method != "POST":
+            return Answer(405, b"by a form only\n")
+        if view.session is None:
+            return _to("/login")
+        if not is_genuine(view.session, request.form.get("csrf", "")):
+            return Answer(403, b"this form is not of your session\n")
+        return None
+
+    def _view(self, request: Request) -> View:
+        asked = request.query.get("lang") or request.cookies.get("lang", "")
+        language = language_of(asked, request.headers.get("Accept-Language", ""))
+        number = request.query.get("id", "")
+        path = f"/exam?id={number}" if request.path == "/exam" and number.isdecimal() else request.path
+        path = path if path in ("/", "/queue", "/login") or path.startswith("/exam?") else "/"
+        node = self._behind.config.node
+        return View(node.owner, language, node.timezone, self._sessions.of(request.cookies.get(COOKIE, "")), path)
+
+    def _language(self, request: Request) -> Mapping[str, str]:
+        asked = request.query.get("lang", "")
+        return {"Set-Cookie": f"lang={asked}; Path=/; SameSite=Strict; HttpOnly"} if asked in LANGUAGES else {}
+
+    def _cookie(self, value: str, rest: str = "") -> Mapping[str, str]:
+        secure = "; Secure" if self._behind.config.admin.tls is not None else ""
+        return {"Set-Cookie": f"{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{rest}"}
+
+    def _log_in(self, view: View, request: Request) -> Answer:
+        where = str(self._behind.token_file) if self._local else self._behind.token_file.name
+        if request.method != "POST":
+            return _page(pages.login(view, where, wrong=False))
+        who = " ".join(request.form.get("who", "").split())[:64]
+        session = self._sessions.log_in(who, request.form.get("token", "").strip()) if who else None
+        if session is None:
+            self._tell(Kind.REFUSED, "a login at the console failed", "node", fields={"address": request.address})
+            return replace(_page(pages.login(view, where, wrong=True)), status=403)
+        self._tell(Kind.VIEWED, "logged in at the console", who)
+        return _to("/", self._cookie(session.key))
+
+    def _log_out(self, view: View, request: Request) -> Answer:
+        self._sessions.log_out(request.cookies.get(COOKIE, ""))
+        return _to("/", self._cookie("", "; Max-Age=0"))
+
+    # -- pages
+
+    def _overview(self, view: View, _: Request) -> Answer:
+        behind = self._behind
+        heaps = behind.catalogue.backlog.heaps(behind.places, behind.clock.now())
+        alarms = behind.catalogue.alarms.standing()[:_ALARMS]
+        due = self._review.listed(_OPEN, None, None, _DUE)
+        return _page(pages.overview(view, heaps, behind.places, alarms, due, behind.free()))
+
+    def _queue(self, view: View, request: Request) -> Answer:
+        query = request.query
+        state, destination = query.get("state", ""), query.get("destination", "")
+        if state and state not in list(State):
+            raise InvalidData("no such state")
+        page = int(query["page"]) if query.get("page", "").isdecimal() and len(query["page"]) < 4 else 0
+        page = min(page, _LAST_PAGE)
+        text = request.form.get("text", "").strip()
+        last = (page + 1) * PAGE
+        states = [State(state)] if state else list(State)
+        lines = self._review.listed(states, destination or None, text or None, _FOUND if text else last + 1)
+        shown = lines if text else lines[last - PAGE : last]
+        more = not text and len(lines) > last
+        listed = Listed(shown, state, destination, text, page, more and page < _LAST_PAGE, more and page == _LAST_PAGE)
+        return _page(pages.queue(view, listed, [d.name for d in self._behind.config.destination]))
+
+    def _exam(self, view: View, request: Request) -> Answer:
+        said = {"1": "Done.", "0": "That could not be done: it has moved on."}.get(request.query.get("done", ""), "")
+        return self._told(view, self._story(request.query), said, shown=False)
+
+    def _patient(self, view: View, request: Request) -> Answer:
+        """Patient data unmasked, once, for the person who asks; told before it is shown."""
+        story = self._story(request.form)
+        self._tell(Kind.VIEWED, "patient data shown at the console", _who(view), exam=story.case.exam)
+        return self._told(view, story, "", shown=True)
+
+    def _act(self, view: View, request: Request) -> Answer:
+        story, form = self._story(request.form), request.form
+        line = next((one for one in story.lines if str(one.delivery.id) == form.get("delivery")), None)
+        act = {"hold": self._review.hold, "release": self._review.confirm, "retry": self._review.retry}.get(
+            form.get("what", "")
+        )
+        why = " ".join(form.get("why", "").split())[:200]
+        if line is None or act is None or not why:
+            raise InvalidData("expected a delivery of this exam, what to do with it, and why")
+        movable = form["what"] != "hold" or line.delivery.state in _OPEN
+        done = movable and act(line.delivery, why, _who(view))
+        return _to("/exam?" + urlencode({"id": story.case.exam, "done": int(done)}))
+
+    def _told(self, view: View, story: Story, said: str, *, shown: bool) -> Answer:
+        case, book = story.case, self._behind.book()
+        images = [line.delivery for line in story.lines if line.delivery.channel == Channel.IMAGES]
+        told = Told(
+            story, self._traces.background(case.exam, list(case.links)),
+            {uid: self._review.series(uid, book) for uid in case.studies},
+            {one.destination: self._review.ledger(one) for one in images},
+            self._behind.catalogue.exams.patient(case.exam) if shown else None, said,
+        )  # fmt: skip
+        return _page(pages.exam(view, told))
+
+    def _story(self, fields: Mapping[str, str]) -> Story:
+        number = fields.get("id", "")
+        story = self._review.story(int(number)) if number.isdecimal() and len(number) < 10 else None
+        if story is None:
+            raise InvalidData("no such exam")
+        return story
+
+    def _tell(self, kind: Kind, text: str, who: str, **about: object) -> None:
+        self._behind.journal.record(Event(self._behind.clock.now(), kind, text, who, **about))  # type: ignore[arg-type]  # names and types are this class's own
+
+
+def _names_loopback(host: str) -> bool:
+    """Whether a Host header names this machine's loopback, with or without a port."""
+    name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
+    return is_loopback(name)
+
+
+def _who(view: View) -> str:
+    session: Session | None = view.session
+    return session.who if session else ""
+
+
+def _page(body: bytes) -> Answer:
+    return Answer(200, body, _HTML)
+
+
+def _to(path: str, headers: Mapping[str, str] | None = None) -> Answer:
+    return Answer(303, b"", _HTML, {"Location": path, **(headers or {})})

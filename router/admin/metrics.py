@@ -1,0 +1,192 @@
+"""GET /metrics: the node in numbers, for Prometheus. Labels are states, kinds and configured names: never patient data.
+
+Counters count since the node's start; gauges are read from the catalogue when they are asked for.
+"""
+
+import threading
+from collections import Counter as Numbers
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from router.admin.server import Answer
+from router.alarms import Alarm
+from router.catalogue import Catalogue
+from router.catalogue.backlog import Age, Heap, Place
+from router.clock import Clock
+from router.events import Event, Kind
+from router.states import State
+
+_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_OVERALL = (10, 30, 60, 300, 900, 1800, 3600, 7200, 10800, 14400, 18000, 21600, 43200, 86400)
+_SENDING = (0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1800)
+_PLACE = ["destination", "channel"]
+_AT_RISK = (Age.LAST_QUARTER,)
+_MISSED = (Age.MISSED, Age.MISSED_A_DAY)
+
+
+class Metrics:
+    """What the journal and the receiving side tell, counted. `heard` subscribes to the journal."""
+
+    def __init__(self, gauges: Collector, places: Iterable[Place]) -> None:
+        self._within = {(p.destination, str(p.channel)): p.within.total_seconds() for p in places}
+        self._registry = registry = CollectorRegistry()
+        registry.register(gauges)
+        self._durable = _counter(registry, "instances_durable", "Instances made durable and acknowledged")
+        self._bytes = _counter(registry, "received_bytes", "Bytes of the data sets acknowledged")
+        self._refused = _counter(
+            registry, "refused", "Refused C-STORE requests by status, and associations", ["status"]
+        )
+        self._filed = _counter(registry, "instances_catalogued", "Instances in the catalogue", ["outcome"])
+        self._selected = _counter(registry, "instances_selected", "Decisions on instances", ["destination", "outcome"])
+        self._sent = _counter(registry, "instances_sent", "Answers to our C-STORE", ["destination", "outcome"])
+        self._events = _counter(registry, "events", "Things that happened", ["kind"])
+        self._overall = Histogram(
+            "router_delivery_seconds", "From approval, or from what came later, to the destination's confirmation",
+            _PLACE, buckets=_OVERALL, registry=registry,
+        )  # fmt: skip
+        self._sending = Histogram(
+            "router_sending_seconds", "From claim to end of one try", [*_PLACE, "outcome"],
+            buckets=_SENDING, registry=registry,
+        )  # fmt: skip
+        self._begun: dict[int, datetime] = {}
+        self._lock = threading.Lock()
+
+    def note_durable(self, size: int) -> None:
+        """An instance was acknowledged."""
+        self._durable.inc()
+        self._bytes.inc(size)
+
+    def note_refused(self, status: int | None) -> None:
+        """A C-STORE was answered with this status, or (None) an association refused."""
+        self._refused.labels("association" if status is None else f"{status:04X}").inc()
+
+    def heard(self, event: Event) -> None:
+        """The subscriber."""
+        self._events.labels(event.kind).inc()
+        count = _COUNTS.get(event.kind)
+        if count is not None:
+            count(self, event)
+
+    def answer(self, _: object) -> Answer:
+        """The page."""
+        return Answer(200, generate_latest(self._registry), _TYPE)
+
+    def _heard_move(self, event: Event) -> None:
+        """A try begins with the move to `sending` and ends with the next one."""
+        if event.delivery is None:
+            return
+        to = event.fields["to"]
+        with self._lock:
+            begun = self._begun.pop(event.delivery, None)
+            if to == State.SENDING:
+                self._begun[event.delivery] = event.at
+        if begun is not None:
+            seconds = max((event.at - begun).total_seconds(), 0.0)
+            self._sending.labels(*_place(event), to).observe(seconds)
+
+    def _heard_confirmed(self, event: Event) -> None:
+        within, slack = self._within.get(_place(event)), event.fields.get("slack_seconds")
+        if within is not None and isinstance(slack, float):
+            self._overall.labels(*_place(event)).observe(max(within - slack, 0.0))
+
+    def _heard_counts(self, event: Event) -> None:
+        counter = self._sent if event.kind == Kind.SENT else self._selected
+        for outcome, number in event.fields.items():
+            if isinstance(number, int):
+                counter.labels(event.fields["destination"], outcome).inc(number)
+
+    def _heard_filed(self, event: Event) -> None:
+        self._filed.labels("duplicate" if event.kind == Kind.DUPLICATE else "new").inc()
+
+
+_COUNTS: Mapping[Kind, Callable[[Metrics, Event], None]] = {
+    Kind.MOVED: Metrics._heard_move,
+    Kind.CONFIRMED: Metrics._heard_confirmed,
+    Kind.SENT: Metrics._heard_counts,
+    Kind.SELECTED: Metrics._heard_counts,
+    Kind.RECEIVED: Metrics._heard_filed,
+    Kind.DUPLICATE: Metrics._heard_filed,
+}
+
+
+class Gauges(Collector):
+    """What stands now, read from the catalogue at each scrape, on the thread that asks."""
+
+    def __init__(
+        self, catalogue: Catalogue, places: Sequence[Place], owner: str, free: Callable[[], int], clock: Clock
+    ) -> None:
+        self._catalogue = catalogue
+        self._places = places
+        self._owner = owner
+        self._free = free
+        self._clock = clock
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """Nothing is read before the first scrape."""
+        return []
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Every gauge."""
+        now = self._clock.now()
+        heaps = self._catalogue.backlog.heaps(self._places, now)
+        yield self._backlog(heaps)
+        yield from self._slack(heaps, now)
+        yield self._leases(heaps)
+        yield self._alarms()
+        yield self._duties()
+        yield GaugeMetricFamily("router_disk_free_bytes", "Free on the data folder's volume", self._free())
+
+    def _backlog(self, heaps: Iterable[Heap]) -> GaugeMetricFamily:
+        family = GaugeMetricFamily("router_backlog", "Open deliveries", labels=[*_PLACE, "state", "age"])
+        for heap in heaps:
+            family.add_metric([heap.destination, heap.channel, heap.state, heap.age], heap.deliveries)
+        return family
+
+    def _slack(self, heaps: Sequence[Heap], now: datetime) -> Iterable[GaugeMetricFamily]:
+        least = GaugeMetricFamily("router_slack_min_seconds", "Least time left of an open delivery", labels=_PLACE)
+        risky = GaugeMetricFamily("router_at_risk", "In the last quarter of their time", labels=_PLACE)
+        missed = GaugeMetricFamily("router_missed", "Open, and their time is over", labels=_PLACE)
+        for place in self._places:
+            mine = [h for h in heaps if (h.destination, h.channel) == (place.destination, place.channel)]
+            labels = [place.destination, str(place.channel)]
+            first = min((heap.first_due for heap in mine if heap.first_due), default=None)
+            if first is not None:
+                least.add_metric(labels, (first - now).total_seconds())
+            risky.add_metric(labels, sum(heap.deliveries for heap in mine if heap.age in _AT_RISK))
+            missed.add_metric(labels, sum(heap.deliveries for heap in mine if heap.age in _MISSED))
+        return least, risky, missed
+
+    def _leases(self, heaps: Iterable[Heap]) -> GaugeMetricFamily:
+        held: Numbers[tuple[str, str]] = Numbers({(p.destination, str(p.channel)): 0 for p in self._places})
+        for heap in heaps:
+            if heap.state == State.SENDING:
+                held[heap.destination, str(heap.channel)] += heap.deliveries
+        family = GaugeMetricFamily("router_leases", "Deliveries that some node is sending", labels=_PLACE)
+        for place, number in held.items():
+            family.add_metric(list(place), number)
+        return family
+
+    def _alarms(self) -> GaugeMetricFamily:
+        counts = self._catalogue.alarms.counts()
+        family = GaugeMetricFamily("router_alarms_standing", "Alarms that are not cleared", labels=["alarm"])
+        for alarm in Alarm:
+            family.add_metric([alarm], counts.get(alarm, 0))
+        return family
+
+    def _duties(self) -> GaugeMetricFamily:
+        family = GaugeMetricFamily("router_duty", "1: this node has the duty, 0: another one", labels=["duty"])
+        for duty, node in self._catalogue.nodes.duties().items():
+            family.add_metric([duty], int(node == self._owner))
+        return family
+
+
+def _counter(registry: CollectorRegistry, name: str, text: str, labels: Iterable[str] = ()) -> Counter:
+    return Counter(f"router_{name}", text, list(labels), registry=registry)
+
+
+def _place(event: Event) -> tuple[str, str]:
+    return str(event.fields["destination"]), str(event.fields["channel"])

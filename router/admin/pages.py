@@ -1,0 +1,323 @@
+"""The console's pages as HTML: pure functions of what is shown. Everything from outside is escaped in `cell`."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from router.admin.plot import bars, legend
+from router.admin.session import Session
+from router.admin.words import LANGUAGES, Say, alarm_words, words
+from router.catalogue.alarms import Standing
+from router.catalogue.backlog import Age, Heap, Place
+from router.catalogue.ledger import Entry
+from router.flow.examine import Line as SeriesLine
+from router.flow.review import Line, Story
+from router.flow.traces import Background
+from router.states import State
+
+PAGE = 50
+_MISSED = (Age.MISSED, Age.MISSED_A_DAY)
+_ENDED = (State.DELIVERED, State.CANCELLED, State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED)
+_QUEUE_HEAD = ("Delivery", "ExamId", "Destination", "Channel", "State", "Due", "Left", "Sent", "Tries",
+               "Waits for, or trouble")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Who looks, in which language, by which clock. `node` is the node's name, `path` where the page is."""
+
+    node: str
+    language: str
+    zone: ZoneInfo
+    session: Session | None
+    path: str
+
+    @property
+    def say(self) -> Say:
+        """The words."""
+        return words(self.language)
+
+    def at(self, instant: datetime | None) -> str:
+        """An instant as the hospital's clock shows it, as a cell."""
+        return (
+            "-" if instant is None else f'<span class="time">{instant.astimezone(self.zone):%Y-%m-%d %H:%M:%S}</span>'
+        )
+
+    def left(self, seconds: float | None) -> str:
+        """Time left in words, as a cell."""
+        if seconds is None:
+            return "-"
+        size = abs(seconds)
+        text = f"{size / 3600:.1f} h" if size >= 3600 else f"{size / 60:.0f} min"
+        return (
+            f'<span class="time">{text}</span>'
+            if seconds >= 0
+            else f'<span class="late time">{text} {self.say("late")}</span>'
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of the queue: which lines, and what was asked for."""
+
+    lines: Sequence[Line]
+    state: str
+    destination: str
+    text: str
+    page: int
+    more: bool
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An exam's story with all that the page shows of it. `patient` is empty while it is masked."""
+
+    story: Story
+    behind: Background
+    series: Mapping[str, Sequence[SeriesLine]]
+    ledgers: Mapping[str, Sequence[Entry]]
+    patient: tuple[str, str, str] | None
+    said: str
+
+
+def masked(text: str) -> str:
+    """So much of an identifier that a person who knows it recognises it."""
+    return f"{text[:2]}…{text[-2:]}" if len(text) > 6 else "…"
+
+
+def frame(view: View, body: str, refresh: bool = False) -> bytes:
+    """A whole page."""
+    say = view.say
+    others = " ".join(f'<a href="{view.path}{_joint(view.path)}lang={code}">{name}</a>'
+                      for code, name in LANGUAGES.items() if code != view.language)  # fmt: skip
+    who = f'<a href="/login">{say("Log in")}</a>'
+    if view.session is not None:
+        who = f"{escape(view.session.who)} {_form(view, '/logout', _button(say('Log out')))}"
+    again = '<meta http-equiv="refresh" content="30">' if refresh else ""
+    title = say("Imaging cloud router")
+    return (
+        f'<!doctype html><html lang="{view.language}"><head><meta charset="utf-8"><title>{title}</title>{again}'
+        '<link rel="stylesheet" href="/console.css"></head>'
+        f'<body><header><h1>{title}: {escape(view.node)}</h1><a href="/">{say("Overview")}</a>'
+        f'<a href="/queue">{say("Queue")}</a><span class="right">{others} {who}</span></header>'
+        f"<main>{body}</main></body></html>"
+    ).encode()
+
+
+def overview(
+    view: View, heaps: Sequence[Heap], places: Sequence[Place], alarms: Sequence[Standing], due: Sequence[Line],
+    free: int,
+) -> bytes:  # fmt: skip
+    """What is at risk, the backlog, the alarms, what is due next."""
+    say = view.say
+    tiles = (
+        ("Open", _sum(heaps), ""), ("At risk", _sum(h for h in heaps if h.age == Age.LAST_QUARTER), "warn"),
+        ("Missed", _sum(h for h in heaps if h.age in _MISSED), "bad"),
+        ("Waits for a person", _sum(h for h in heaps if h.state in (State.HELD, State.FAILED)), "warn"),
+    )  # fmt: skip
+    shown = [_tile(say(name), str(number), style if number else "") for name, number, style in tiles]
+    shown.append(_tile(say("Free space"), f"{free / 2**30:.1f} GiB", ""))
+    picture = f'<div class="panel">{bars(heaps, places, say)}<p>{legend(say)}</p></div>'
+    return frame(view, f'<div class="tiles">{"".join(shown)}</div><h2>{say("Backlog by age")}</h2>{picture}'
+                 f"<h2>{say('Alarms')}</h2>{_alarms(view, alarms)}<h2>{say('Due next')}</h2>{_queue(view, due)}",
+                 refresh=True)  # fmt: skip
+
+
+def queue(view: View, listed: Listed, destinations: Iterable[str]) -> bytes:
+    """The queue with its filters."""
+    say = view.say
+    states = _select("state", [state.value for state in State], listed.state, say)
+    places = _select("destination", list(destinations), listed.destination, say)
+    filters = f'<form class="line" method="get" action="/queue">{states}{places}{_button(say("Show"))}</form>'
+    search = f'<input name="text" value="{escape(listed.text)}" aria-label="{say("Search")}">{_button(say("Search"))}'
+    note = f'<p class="note">{say("the first 1000 only; choose a state or a destination")}</p>' if listed.cut else ""
+    finder = f'<form class="line" method="post" action="/queue">{search}</form>'  # an ExamId belongs into no address
+    return frame(view, filters + finder + _queue(view, listed.lines) + _pager(view, listed) + note)
+
+
+def exam(view: View, told: Told) -> bytes:
+    """An exam's story."""
+    say, story = view.say, told.story
+    case = story.case
+    name = case.exam_id if told.patient else masked(case.exam_id)
+    said = f'<p class="said">{say(told.said)}</p>' if told.said else ""
+    head = f"<h2>{say('Exam')} {cell(name)} ({say('number of this node')} {case.exam})</h2>"
+    standing = _alarms(view, told.behind.alarms) if told.behind.alarms else ""
+    parts = [said, head, _patient(view, told), _queue(view, story.lines, unmasked=told.patient is not None),
+             _actions(view, story), standing, *_came(view, told), *_studies(view, told),
+             *_ledgers(view, told), _uploads(view, story), _events(view, story)]  # fmt: skip
+    return frame(view, "".join(parts))
+
+
+def login(view: View, token_file: str, wrong: bool) -> bytes:
+    """The form to log in by."""
+    say = view.say
+    said = f'<p class="said">{say("That token is wrong, or too many were.")}</p>' if wrong else ""
+    fields = (
+        f'<label>{say("Your name")} <input name="who" required maxlength="64"></label>'
+        f'<label>{say("Token")} <input name="token" type="password" required autocomplete="off"></label>'
+        + _button(say("Log in"))
+    )
+    where = f'<p class="note">{say("The token is in this file of the node:")} {cell(token_file)}</p>'
+    return frame(view, f'{said}<form class="line" method="post" action="/login">{fields}</form>{where}')
+
+
+def cell(value: object) -> str:
+    """Text as HTML."""
+    return escape(str(value))
+
+
+def _joint(path: str) -> str:
+    return "&amp;" if "?" in path else "?"
+
+
+def _sum(heaps: Iterable[Heap]) -> int:
+    return sum(heap.deliveries for heap in heaps)
+
+
+def _tile(name: str, value: str, style: str) -> str:
+    return f'<div class="tile {style}">{cell(name)}<b>{cell(value)}</b></div>'
+
+
+def _button(text: str) -> str:
+    return f'<button type="submit">{escape(text)}</button>'
+
+
+def _form(view: View, action: str, inside: str) -> str:
+    csrf = escape(view.session.csrf) if view.session else ""
+    hidden = f'<input type="hidden" name="csrf" value="{csrf}">'
+    return f'<form class="line" method="post" action="{action}">{hidden}{inside}</form>'
+
+
+def _table(view: View, head: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> str:
+    """`rows` are HTML already."""
+    say = view.say
+    top = f"<h2>{say(title)}</h2>" if title else ""
+    if not rows:
+        return "" if title else f'<p class="note">{say("Nothing here.")}</p>'
+    cells = "".join(f"<tr>{''.join(f'<td>{each}</td>' for each in row)}</tr>" for row in rows)
+    return f"{top}<table><tr>{''.join(f'<th>{cell(say(name))}</th>' for name in head)}</tr>{cells}</table>"
+
+
+def _queue(view: View, lines: Sequence[Line], unmasked: bool = False) -> str:
+    return _table(view, _QUEUE_HEAD, [_line(view, line, unmasked) for line in lines])
+
+
+def _line(view: View, line: Line, unmasked: bool) -> list[str]:
+    one, say = line.delivery, view.say
+    name = line.exam_id if unmasked else masked(line.exam_id)
+    trouble = cell(one.error) or ", ".join(cell(say(need)) for need in one.waiting_for)
+    left = "-" if one.state in _ENDED else view.left(line.slack_seconds)
+    return [
+        str(one.id), f'<a href="/exam?id={one.exam}">{cell(name)}</a>', cell(one.destination), cell(say(one.channel)),
+        cell(say(one.state)), view.at(one.due), left, f"{line.sent}/{line.selected}", str(one.attempts), trouble,
+    ]  # fmt: skip
+
+
+def _select(name: str, values: Sequence[str], chosen: str, say: Say) -> str:
+    options = "".join(
+        f'<option value="{cell(v)}"{" selected" if v == chosen else ""}>{cell(say(v))}</option>' for v in values
+    )
+    return f'<select name="{name}" aria-label="{name}"><option value="">{say("All")}</option>{options}</select>'
+
+
+def _pager(view: View, listed: Listed) -> str:
+    links = []
+    for number, text, there in ((listed.page - 1, "Previous", listed.page > 0), (listed.page + 1, "Next", listed.more)):
+        if there:
+            asked = urlencode({"state": listed.state, "destination": listed.destination, "page": number})
+            links.append(f'<a href="/queue?{escape(asked)}">{view.say(text)}</a>')
+    return f"<p>{' '.join(links)}</p>"
+
+
+def _alarms(view: View, alarms: Sequence[Standing]) -> str:
+    if not alarms:
+        return f'<p class="note">{view.say("No alarm stands.")}</p>'
+    rows = []
+    for one in alarms:
+        name, todo = alarm_words(one.alarm, view.language)
+        about = cell(one.subject)
+        subject = f'<a href="/exam?id={one.exam}">{about}</a>' if one.exam is not None else about
+        rows.append([cell(name), subject, cell(one.text), cell(todo), view.at(one.since)])
+    return _table(view, ("Alarm", "Subject", "What", "What to do", "Since"), rows)
+
+
+def _patient(view: View, told: Told) -> str:
+    say = view.say
+    if told.patient is not None:
+        return _table(
+            view, ("Accession number", "Patient ID", "Patient's name"), [[cell(each) for each in told.patient]]
+        )
+    if view.session is None:
+        return f'<p class="note">{say("Log in to hold, release or retry, and to see patient data.")}</p>'
+    number = f'<input type="hidden" name="id" value="{told.story.case.exam}">'
+    return _form(view, "/patient", number + _button(say("Show patient data (this is recorded)")))
+
+
+def _actions(view: View, story: Story) -> str:
+    if view.session is None:
+        return ""
+    say = view.say
+    deliveries = "".join(
+        f'<option value="{line.delivery.id}">{line.delivery.id}: {cell(line.delivery.destination)},'
+        f" {cell(say(line.delivery.channel))}</option>"
+        for line in story.lines
+    )
+    buttons = "".join(
+        f'<button name="what" value="{name.lower()}">{say(name)}</button>' for name in ("Hold", "Release", "Retry")
+    )
+    why = f'<label>{say("Why")} <input name="why" required maxlength="200" size="40"></label>'
+    chosen = f'<select name="delivery" aria-label="{say("Delivery")}">{deliveries}</select>'
+    return _form(view, "/act", f'<input type="hidden" name="id" value="{story.case.exam}">{chosen}{why}{buttons}')
+
+
+def _came(view: View, told: Told) -> Iterable[str]:
+    behind, open_ = told.behind, told.patient is not None
+    files = [[cell(f.kind), cell(f.name if open_ else masked(f.name)), view.at(f.arrived)] for f in behind.files]
+    yield _table(view, ("What", "File", "Came"), files, "Files")
+    arrivals = [[cell(a.study_uid), cell(a.sending_ae), str(a.instances), view.at(a.last)] for a in behind.arrivals]
+    yield _table(view, ("Studies", "From AE", "Instances", "Came"), arrivals, "Images that came")
+    yield _table(view, ("Studies", "Because"), [[cell(c.name), cell(c.why)] for c in behind.near], "What nearly fits")
+
+
+def _studies(view: View, told: Told) -> Iterable[str]:
+    case = told.story.case
+    here = {uid: str(study.instances) for uid, study in case.studies.items()}
+    none = view.say("none here yet")
+    rows = [[cell(uid), cell(how), here.get(uid, none)] for uid, how in case.links.items()]
+    yield _table(view, ("Studies", "Joined by", "Instances"), rows, "Studies")
+    series = [
+        [cell(one.series_uid), cell(one.series_class), str(one.count), cell(one.rule)]
+        for lines in told.series.values()
+        for one in lines
+    ]
+    yield _table(view, ("Series", "Class", "Instances", "Rule"), series, "Series")
+
+
+def _ledgers(view: View, told: Told) -> Iterable[str]:
+    for destination, entries in told.ledgers.items():
+        counts = Counter((e.uids.series, e.fate, e.rule, e.status) for e in entries)
+        rows = [
+            [cell(series), cell(fate), cell(rule), "-" if status is None else f"{status:04X}", str(number)]
+            for (series, fate, rule, status), number in counts.items()
+        ]
+        title = f"{view.say('Ledger')}: {cell(destination)}"
+        yield _table(view, ("Series", "Fate", "Because", "Status", "Instances"), rows, title)
+
+
+def _uploads(view: View, story: Story) -> str:
+    rows = [[str(u.n), cell(u.receipt or "-"), view.at(u.frozen), view.at(u.confirmed)] for u in story.uploads]
+    return _table(view, ("Revision", "Receipt", "When", "Sent"), rows, "Uploads")
+
+
+def _events(view: View, story: Story) -> str:
+    rows = [
+        [view.at(e.at), cell(e.kind), "" if e.delivery is None else str(e.delivery), cell(e.text), cell(e.who)]
+        for e in reversed(story.events)
+    ]
+    return _table(view, ("When", "What", "Delivery", "", "Who"), rows, "Events")

@@ -1,0 +1,81 @@
+"""What is to be delivered, counted by place, state and age. Reads the queue's index only."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from router.catalogue.dialect import Engine
+from router.catalogue.statement import Statement
+from router.catalogue.tables import Delivery
+from router.clock import require_aware
+from router.model import Channel
+from router.states import State
+
+
+class Age(StrEnum):
+    """How much of its time a delivery has used, the youngest first. `undue` has no due time: it is not approved."""
+
+    UNDUE = "undue"
+    FIRST_HALF = "first-half"
+    SECOND_HALF = "second-half"
+    LAST_QUARTER = "last-quarter"
+    MISSED = "missed"
+    MISSED_A_DAY = "missed-a-day"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where deliveries go, and how much time they have."""
+
+    destination: str
+    channel: Channel
+    within: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Heap:
+    """So many open deliveries of one place, state and age; `first_due` is the earliest due time among them."""
+
+    destination: str
+    channel: Channel
+    state: State
+    age: Age
+    deliveries: int
+    first_due: datetime | None
+
+
+_OPEN = (State.WAITING, State.READY, State.SENDING, State.DEFERRED, State.FAILED, State.HELD)
+_AGES = tuple(Age)
+_COUNT = (
+    "SELECT state, CASE WHEN due IS NULL THEN 0 WHEN due > ? THEN 1 WHEN due > ? THEN 2 WHEN due > ? THEN 3"
+    " WHEN due > ? THEN 4 ELSE 5 END AS age, COUNT(*), MIN(due) FROM delivery"
+    " WHERE destination = ? AND channel = ? AND state IN (OPEN) GROUP BY state, age"
+)
+
+
+class Backlog:
+    """Counts at an instant."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        due, text = Delivery.due, Delivery.state
+        self._count = Statement(
+            _COUNT.replace("OPEN", ", ".join("?" * len(_OPEN))),
+            *[due] * 4,
+            Delivery.destination,
+            Delivery.channel,
+            *[text] * len(_OPEN),
+        )
+
+    def heaps(self, places: Iterable[Place], now: datetime) -> list[Heap]:
+        """Every heap of these places that is not empty."""
+        return [heap for place in places for heap in self._of(place, require_aware(now))]
+
+    def _of(self, place: Place, now: datetime) -> list[Heap]:
+        edges = (now + place.within / 2, now + place.within / 4, now, now - timedelta(days=1))
+        rows = self._count.run(self._engine, *edges, place.destination, place.channel, *_OPEN)
+        return [
+            Heap(place.destination, place.channel, State(state), _AGES[age], count, Delivery.due.python_value(first))
+            for state, age, count, first in rows
+        ]

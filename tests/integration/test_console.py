@@ -1,0 +1,357 @@
+"""The console over real HTTP, and in a real browser where there is one."""
+
+import http.client
+import os
+import re
+import shutil
+import ssl
+import stat
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from certificates import Authority
+from clinic import Clinic
+from desk import E1, START
+from router.admin import pages
+from router.admin.console import Behind, Console
+from router.admin.pages import masked
+from router.admin.server import MAX_FORM, AdminServer
+from router.admin.session import Sessions, token_in
+from router.admin.words import _ALARMS, _CHINESE, language_of
+from router.alarms import Alarm
+from router.catalogue.backlog import Place
+from router.clock import FakeClock
+from router.config import Admin
+from router.dicom.tls import server_context
+from router.errors import ConfigurationError
+from router.events import Event, Kind
+from router.flow.rules import rulebook
+from router.model import Channel
+from router.reports.reader import Readers
+from router.states import State
+
+STUDY = "1.2.3"
+TOKEN = "a-token-for-the-test"  # it opens nothing but this test's console
+PERSONAL = (E1, "张三", "A0001", "P0001")
+HIDDEN = '<script>alert("x")</script>'
+
+
+@dataclass(frozen=True)
+class Got:
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+
+class Site:
+    """A clinic with an exam that is held, and the console over it."""
+
+    def __init__(self, clinic: Clinic, admin: Admin, context: ssl.SSLContext | None = None) -> None:
+        self.clinic = clinic
+        config = clinic.config.model_copy(update={"admin": admin})
+        places = [
+            Place("cloud", Channel.REPORT, timedelta(hours=1)),
+            Place("cloud", Channel.IMAGES, timedelta(hours=6)),
+        ]
+        behind = Behind(
+            config, clinic.catalogue, clinic.journal, clinic.clock, lambda: rulebook(config.series), places,
+            lambda: 2**33, Path("console-token"),
+        )  # fmt: skip
+        self.server = AdminServer(Console(behind, TOKEN).routes(), clinic.catalogue.engine.close_thread, context)
+        self.port = self.server.start("127.0.0.1", 0)
+        self.cookies: dict[str, str] = {}
+
+    def ask(self, path: str, form: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None) -> Got:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        with closing(connection):
+            sent = {"Cookie": "; ".join(f"{k}={v}" for k, v in self.cookies.items()), **(headers or {})}
+            if form is None:
+                connection.request("GET", path, headers=sent)
+            else:
+                sent["Content-Type"] = "application/x-www-form-urlencoded"
+                connection.request("POST", path, urlencode(form), sent)
+            answer = connection.getresponse()
+            given = answer.headers.get_all("Set-Cookie") or []
+            self.cookies |= dict(cookie.partition(";")[0].split("=", 1) for cookie in given)
+            return Got(answer.status, dict(answer.headers), answer.read().decode())
+
+    def log_in(self, who: str = "wang") -> Got:
+        return self.ask("/login", {"who": who, "token": TOKEN})
+
+    @property
+    def exam(self) -> int:
+        return self.clinic.case(E1).exam
+
+    @property
+    def csrf(self) -> str:
+        found = re.search(r'name="csrf" value="([^"]+)"', self.ask("/").text)
+        assert found is not None
+        return found[1]
+
+    def act(self, verb: str, **changes: object) -> Got:
+        form: dict[str, object] = {"csrf": self.csrf, "id": self.exam, "delivery": self.delivery, "what": verb}
+        return self.ask("/act", form | {"why": "asked"} | changes)
+
+    @property
+    def delivery(self) -> int:
+        return self.clinic.delivery(E1).id
+
+
+@pytest.fixture
+def site(tmp_path: Path, readers: Readers) -> Iterator[Site]:
+    clinic = Clinic(tmp_path, readers)
+    clinic.ris(Study__StudyInstanceUIDs=[STUDY])
+    clinic.pacs(STUDY, patient_id="P9", name="李^四")
+    assert clinic.delivery().state == State.HELD
+    made = Site(clinic, Admin())
+    yield made
+    made.server.stop()
+    clinic.catalogue.engine.close_thread()
+
+
+def held(site: Site) -> State:
+    return site.clinic.delivery(E1).state
+
+
+@pytest.mark.parametrize("path", ["/", "/queue", "/exam"])
+def test_what_is_looked_at_on_loopback_is_masked(site: Site, path: str) -> None:
+    got = site.ask(path + (f"?id={site.exam}" if path == "/exam" else ""))
+    assert got.status == 200
+    assert masked(E1) in got.text
+    assert [word for word in PERSONAL if word in got.text] == []
+
+
+@pytest.mark.parametrize("path", ["/", "/queue", "/login", "/exam?id=1"])
+def test_every_page_has_a_strict_policy_and_no_script(site: Site, path: str) -> None:
+    got = site.ask(path)
+    assert "default-src 'none'" in got.headers["Content-Security-Policy"]
+    assert "unsafe-inline" not in got.headers["Content-Security-Policy"]
+    assert (got.headers["X-Content-Type-Options"], got.headers["Cache-Control"]) == ("nosniff", "no-store")
+    assert not re.search(r"<script|style=|https?://| on\w+=", got.text)
+
+
+def test_the_story_says_what_explain_says(site: Site) -> None:
+    text = site.ask(f"/exam?id={site.exam}").text
+    for word in (STUDY, "identity", "held", "Events", "Images that came", "CT1", "What to do"):
+        assert word in text
+
+
+def test_the_session_is_a_cookie_that_scripts_and_other_sites_do_not_get(site: Site) -> None:
+    got = site.log_in()
+    assert (got.status, got.headers["Location"]) == (303, "/")
+    assert re.fullmatch(r"console=[\w-]{40,}; Path=/; HttpOnly; SameSite=Strict", got.headers["Set-Cookie"])
+    site.ask("/logout", {"csrf": site.csrf})
+    assert "Log in" in site.ask("/").text
+
+
+def test_a_wrong_token_opens_nothing_and_is_told(site: Site) -> None:
+    assert site.ask("/login", {"who": "wang", "token": TOKEN + "x"}).status == 403
+    assert "console" not in site.cookies
+    assert [event.text for event in site.clinic.events if event.kind == Kind.REFUSED] == [
+        "a login at the console failed"
+    ]
+
+
+def test_patient_data_is_shown_to_who_asks_and_that_is_told(site: Site) -> None:
+    site.log_in()
+    got = site.ask("/patient", {"csrf": site.csrf, "id": site.exam})
+    assert [word for word in PERSONAL if word not in got.text] == []
+    (event,) = [e for e in site.clinic.events if e.kind == Kind.VIEWED and e.exam]
+    assert (event.who, event.exam, event.text) == ("wang", site.exam, "patient data shown at the console")
+    assert E1 not in site.ask(f"/exam?id={site.exam}").text
+
+
+def test_without_a_login_nothing_is_done_and_nothing_is_shown(site: Site) -> None:
+    site.ask("/")
+    for path in ("/act", "/patient"):
+        got = site.ask(path, {"csrf": "", "id": site.exam, "delivery": site.delivery, "what": "release", "why": "x"})
+        assert (got.status, got.headers["Location"]) == (303, "/login")
+    assert held(site) == State.HELD
+
+
+@pytest.mark.parametrize("csrf", ["", "another"])
+def test_a_form_of_another_site_does_nothing(site: Site, csrf: str) -> None:
+    site.log_in()
+    assert site.act("release", csrf=csrf).status == 403
+    assert site.ask("/patient", {"id": site.exam, "csrf": csrf}).status == 403
+    assert site.ask("/act").status == 405
+    assert held(site) == State.HELD
+
+
+def test_hold_and_release_are_done_in_the_persons_name(site: Site) -> None:
+    site.log_in()
+    assert site.act("release").headers["Location"] == f"/exam?id={site.exam}&done=1"
+    assert held(site) == State.WAITING
+    assert site.act("release").headers["Location"].endswith("done=0")
+    site.act("hold", why="wrong patient")
+    assert held(site) == State.HELD
+    told = [(e.who, e.text) for e in site.clinic.events if e.kind == Kind.MOVED and e.who != "node"]
+    assert told == [("wang", "held -> waiting: released: asked"), ("wang", "waiting -> held: held: wrong patient")]
+
+
+@pytest.mark.parametrize("change", [{"why": " "}, {"what": "cancel"}, {"delivery": 99}, {"id": 99}, {"id": "x"}])
+def test_an_action_that_does_not_read_is_refused(site: Site, change: dict[str, object]) -> None:
+    site.log_in()
+    assert site.act("release", **change).status == 400
+    assert held(site) == State.HELD
+
+
+@pytest.mark.parametrize(("asked", "lines"), [
+    ("?state=held", 2), ("?state=delivered", 0), ("?destination=cloud", 2), ("?destination=other", 0),
+    ("?page=1", 0), ("?page=9999999999", 2),
+])  # fmt: skip
+def test_the_queue_is_filtered_and_paged(site: Site, asked: str, lines: int) -> None:
+    assert site.ask(f"/queue{asked}").text.count("/exam?id=") == lines
+
+
+def test_the_queue_is_searched_by_a_form_so_that_no_address_names_an_exam(site: Site) -> None:
+    assert site.ask("/queue", {"text": E1[:9]}).text.count("/exam?id=") == 2
+    assert site.ask("/queue", {"text": "nobody"}).text.count("/exam?id=") == 0
+
+
+def test_what_comes_from_outside_is_escaped(site: Site) -> None:
+    got = site.ask("/queue", {"text": HIDDEN})
+    assert "<script" not in got.text
+    site.log_in(HIDDEN)
+    assert "&lt;script&gt;" in site.ask("/").text
+    assert "<script" not in site.ask("/").text
+    site.act("hold", why=HIDDEN)
+    for path in (f"/exam?id={site.exam}", "/queue", "/"):
+        page = site.ask(path).text
+        assert "<script" not in page
+        assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize("path", ["/queue?state=x", "/exam?id=0", "/exam"])
+def test_what_is_not_there_is_said(site: Site, path: str) -> None:
+    assert site.ask(path).status == 400
+
+
+def test_another_name_for_this_machine_gets_nothing(site: Site) -> None:
+    assert site.ask("/", headers={"Host": "evil.example:8080"}).status == 403
+    assert site.ask("/", headers={"Host": "localhost:8080"}).status == 200
+    assert site.ask("/", headers={"Host": "[::1]:8080"}).status == 200
+
+
+def test_a_form_that_is_too_long_is_refused(site: Site) -> None:
+    assert site.ask("/queue", {"text": "x" * MAX_FORM}).status == 400
+
+
+def test_the_language_is_the_browsers_or_the_one_asked_for(site: Site) -> None:
+    assert "队列" in site.ask("/", headers={"Accept-Language": "zh-CN,zh;q=0.9"}).text
+    assert "Queue" in site.ask("/?lang=en", headers={"Accept-Language": "zh-CN"}).text
+    assert "Queue" in site.ask("/", headers={"Accept-Language": "zh-CN"}).text, "it is remembered"
+
+
+@pytest.mark.parametrize(("asked", "accepted", "language"), [
+    ("zh", "en", "zh"), ("", "de,zh;q=0.5,en;q=0.1", "zh"), ("", "", "en"), ("xx", "fr", "en"),
+])  # fmt: skip
+def test_the_first_language_that_there_is_counts(asked: str, accepted: str, language: str) -> None:
+    assert language_of(asked, accepted) == language
+
+
+def test_every_alarm_state_and_need_has_chinese_words() -> None:
+    assert set(_ALARMS) == set(Alarm)
+    assert {str(state) for state in State} <= set(_CHINESE)
+
+
+def test_every_phrase_of_the_pages_has_chinese_words() -> None:
+    source = Path(pages.__file__).read_text(encoding="utf-8")
+    said = set(re.findall(r"say\(['\"](\w[^'\"]*)['\"]\)", source))
+    heads = {
+        word for head in re.findall(r"_table\(view, \(([^)]*)\)", source) for word in re.findall(r'"(\w[^"]*)"', head)
+    }
+    assert said | heads
+    assert (said | heads) - set(_CHINESE) == set()
+
+
+def test_the_token_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
+    file = tmp_path / "console-token"
+    token = token_in(file)
+    assert len(token) >= 40
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert token_in(file) == token
+    file.chmod(0o644)
+    with pytest.raises(ConfigurationError):
+        token_in(file)
+
+
+def test_sessions_end_and_many_wrong_tokens_stop_the_guessing() -> None:
+    clock = FakeClock(START)
+    sessions = Sessions(TOKEN, clock)
+    session = sessions.log_in("wang", TOKEN)
+    assert session is not None
+    clock.advance(1700)
+    assert sessions.of(session.key) == session
+    clock.advance(1900)
+    assert sessions.of(session.key) is None
+    assert [sessions.log_in("x", "guess") for _ in range(10)] == [None] * 10
+    assert sessions.log_in("wang", TOKEN) is None
+    clock.advance(61)
+    assert sessions.log_in("wang", TOKEN) is not None
+
+
+def test_an_empty_token_opens_nothing() -> None:
+    assert Sessions("", FakeClock(START)).log_in("wang", "") is None
+
+
+def test_beyond_loopback_the_console_is_tls_and_every_page_wants_a_login(tmp_path: Path, readers: Readers) -> None:
+    authority = Authority(tmp_path)
+    tls = authority.issue("node").model_copy(update={"ca": None})
+    clinic = Clinic(tmp_path, readers)
+    admin = Admin(host="0.0.0.0", token_file=tmp_path / "t", tls=tls)  # it listens on loopback
+    site = Site(clinic, admin, server_context(tls))
+    trusting = ssl.create_default_context(cafile=str(authority.certificate))
+    try:
+        for path, status in (("/", 303), ("/queue", 303), ("/exam?id=1", 303), ("/login", 200)):
+            with closing(
+                http.client.HTTPSConnection("127.0.0.1", site.port, timeout=5, context=trusting)
+            ) as connection:
+                connection.request("GET", path)
+                assert connection.getresponse().status == status, path
+        with closing(http.client.HTTPSConnection("127.0.0.1", site.port, timeout=5, context=trusting)) as connection:
+            connection.request("POST", "/login", urlencode({"who": "wang", "token": TOKEN}))
+            assert "; Secure" in str(connection.getresponse().headers["Set-Cookie"])
+    finally:
+        site.server.stop()
+        clinic.catalogue.engine.close_thread()
+
+
+def browser() -> str:
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("no Chromium on the PATH: the console is not looked at in a browser")
+    return found
+
+
+def seen(site: Site, path: str, folder: Path) -> str:
+    """The page as the browser has it after loading; a screenshot of it is page.png in `folder`."""
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1400,1300",
+               f"--user-data-dir={folder / 'profile'}", "--disable-dev-shm-usage", "--enable-logging=stderr",
+               f"--screenshot={folder / 'page.png'}"]  # fmt: skip
+    address = f"http://127.0.0.1:{site.port}{path}"
+    done = subprocess.run(
+        [browser(), *options, "--dump-dom", address], capture_output=True, timeout=60, check=True,
+        env={**os.environ, "HOME": str(folder)},
+    )  # fmt: skip
+    assert b"Content Security Policy" not in done.stderr, done.stderr.decode()
+    return done.stdout.decode()
+
+
+@pytest.mark.parametrize(("language", "words"), [
+    ("en", ("At risk", "Backlog by age", "Due next")), ("zh", ("有超时风险", "按已用时间的积压", "最先到期")),
+])  # fmt: skip
+def test_a_browser_shows_the_overview_in_both_languages(
+    site: Site, tmp_path: Path, language: str, words: tuple[str, ...]
+) -> None:
+    site.clinic.journal.record(Event(site.clinic.clock.now(), Kind.ALARM, "x", alarm=Alarm.DISK, subject="disk"))
+    page = seen(site, f"/?lang={language}", tmp_path)
+    assert [word for word in words if word not in page] == []
+    assert "<rect" in page
