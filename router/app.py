@@ -34,6 +34,7 @@ from router.crypto.symmetric import sm3
 from router.dicom.admission import Admission
 from router.dicom.client import StorageClient
 from router.dicom.commitment import Report
+from router.dicom.query import QueryClient
 from router.dicom.server import StorageServer
 from router.dicom.store import Received, Refused
 from router.dicom.tls import server_context
@@ -54,6 +55,7 @@ from router.flow.membership import CORRELATOR, DROP_FOLDER, LOOKOUT, RETENTION, 
 from router.flow.pickup import Pickup
 from router.flow.references import References
 from router.flow.retention import Retention
+from router.flow.retrieval import Retrieval
 from router.flow.rules import SeriesRules
 from router.flow.selection import Selection
 from router.flow.sending import ImagesSender, ReportSender
@@ -97,8 +99,6 @@ class Node:
 
     def __init__(self, config: Config, clock: Clock) -> None:
         selftest.run()
-        if config.share.shared_study == "all":
-            raise ConfigurationError('share.shared_study = "all" is set, but this version knows "first" only')
         self._config = self._loaded = config
         self._clock = clock
         self._owner = config.node.owner
@@ -242,7 +242,9 @@ class Node:
         """As every secret file; a certificate's file may hold the key too."""
         destinations = [d.dicom.tls for d in self._config.destination if d.dicom is not None]
         hl7 = self._config.reports.hl7
-        for tls in (self._config.receive.tls, self._config.admin.tls, None if hl7 is None else hl7.tls, *destinations):
+        query = self._config.query
+        others = (self._config.admin.tls, None if hl7 is None else hl7.tls, None if query is None else query.tls)
+        for tls in (self._config.receive.tls, *others, *destinations):
             if tls is not None and (secret := tls.key or tls.certificate):
                 read_secret(secret)
 
@@ -363,6 +365,7 @@ class Node:
         backups = [] if self._config.database.url else [self._loop("backup", backing.step)]
         return [
             *backups,
+            *self._asking(),
             self._loop("cataloguer", self._catalogue_step, incoming.wait, incoming.wake),
             self._loop("drop folder", self._pick_up, watch.wait, watch.wake),
             self._correlating,
@@ -372,6 +375,24 @@ class Node:
             self._loop("lookout", self._look_ahead),
             self._loop("nodes", self._live),
         ]
+
+    def _asking(self) -> list[Loop]:
+        """The loop that asks the PACS for what is missing, where one is configured."""
+        query, own = self._config.query, self._config.receive.ae_title
+        if query is None:
+            return []
+        retrieval = Retrieval(
+            query, query.move_destination or own, self._catalogue, QueryClient(query.peer(own)), self._journal,
+            self._clock, self._stopping.is_set,
+        )  # fmt: skip
+
+        def step() -> float:
+            if not self._membership.has(CORRELATOR) or not retrieval.step():
+                return _IDLE_SECONDS
+            self._correlating.wake()
+            return 0.0
+
+        return [self._loop("query/retrieve", step)]
 
     def _loop(
         self, name: str, step: Step, wait: Callable[[float], None] | None = None,

@@ -267,6 +267,35 @@ class DicomDestination(_Section):
         return self
 
 
+class Query(_Section):
+    ae_title: AeTitle
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 104
+    calling_ae_title: AeTitle | None = None
+    move_destination: AeTitle | None = None
+    tries: Annotated[int, Field(ge=1, le=20)] = 5
+    pause: Budget = timedelta(minutes=10)
+    move_within: Budget = timedelta(minutes=30)
+    allow_plain: bool = False
+    source_address: str = ""
+    allowed_networks: tuple[Network, ...] = ()
+    tls: Tls | None = None
+
+    @model_validator(mode="after")
+    def _plain_only_on_loopback(self) -> "Query":
+        if self.tls is None and not self.allow_plain and not is_loopback(self.host):
+            raise ValueError(f"host {self.host!r} is beyond loopback: set tls, or allow_plain = true")
+        return self
+
+    def peer(self, own: str) -> DicomDestination:
+        """The PACS as something to connect to; `own` is [receive] ae_title."""
+        return DicomDestination(
+            ae_title=self.ae_title, calling_ae_title=self.calling_ae_title or own, host=self.host, port=self.port,
+            allow_plain=self.allow_plain, source_address=self.source_address, allowed_networks=self.allowed_networks,
+            tls=self.tls,
+        )  # fmt: skip
+
+
 KEY_FILES = {
     "gm-envelope/1": ("signing_key_file", "platform_signing_key_file", "platform_encryption_key_file"),
     "gm-psk/1": ("psk_file",),
@@ -435,6 +464,7 @@ class Config(_Section):
     identity: Identity = Identity()
     series: Series = Series()
     study: Study = Study()
+    query: Query | None = None
     database: Database = Database()
     destination: tuple[Destination, ...] = ()
     retention: Retention = Retention()

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     SELECTED = "selected"
     SENT = "sent"
     CONFIRMED = "confirmed"
+    ASKED = "asked"
     PURGED = "purged"
     PINNED = "pinned"
     ALARM = "alarm"

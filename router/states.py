@@ -34,6 +34,7 @@ class Needs(StrEnum):
     IMAGES = "images"
     STABLE = "stable"
     COMMITMENT = "commitment"
+    OTHERS = "others"
 
 
 _S = State

@@ -26,8 +26,9 @@ from router.correlate.renewal import Fingerprint, renewal
 from router.correlate.versions import JsonVersion, PdfVersion, successive
 from router.events import Journal
 from router.exam.key import ExamKey, approved
-from router.flow.correlator import Correlator, images_of
+from router.flow.correlator import Correlator
 from router.flow.intake import Dropped, Intake
+from router.flow.plan import images_of
 from router.flow.references import References
 from router.model import Channel, Header
 from router.reports.settle import Seen
@@ -228,13 +229,13 @@ class Memory:
         entry = self.entries[exam]
         jsons, pdfs = self._of(exam, "json"), self._of(exam, "pdf")
         siblings = tuple(
-            Sibling(e.number, e.described[0], e.described[2], e.described[1], uid)
+            Sibling(e.number, e.described[0], e.described[2], e.described[1], uid, approved=False)
             for e in self.entries.values() for uid in e.links if e.number != exam and uid in entry.links
         )  # fmt: skip
         return Case(
             exam, entry.branch, entry.exam_id, 0, entry.doubt, tuple(map(_json, jsons)),
             tuple(self._pdf(p, entry) for p in pdfs), {p.number: p.place for p in (*jsons, *pdfs)}, dict(entry.links),
-            self._studies(entry.links), siblings,
+            self._studies(entry.links), siblings, approved=False,
         )  # fmt: skip
 
     def _pdf(self, paper: Paper, entry: Entry) -> PdfVersion:
@@ -277,7 +278,8 @@ class Memory:
 
     # -- ledger
 
-    def select(self, destination: Destination, case: Case, *, complete: bool, now: datetime) -> bool:
+    def select(self, destination: Destination, case: Case, *, complete: bool, now: datetime,
+               late_after: datetime | None = None) -> bool:  # fmt: skip
         """Everything is chosen, but for versions that contradict what was sent or say the same."""
         for (study, _), versions in self.instances.items():
             if study in case.links and versions[-1].fate is None:

@@ -19,6 +19,7 @@ from router.catalogue.notes import Notes
 from router.catalogue.paces import Paces
 from router.catalogue.purge import Purge
 from router.catalogue.queue import Queue
+from router.catalogue.retrievals import Retrievals
 from router.catalogue.survey import Survey
 from router.catalogue.traces import Traces
 from router.catalogue.uploads import Uploads
@@ -49,6 +50,7 @@ class Catalogue:
     traces: Traces
     survey: Survey
     nodes: Nodes
+    retrievals: Retrievals
     backlog: Backlog
 
 
@@ -64,5 +66,5 @@ def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
         Paces(engine),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
-        Nodes(engine), Backlog(engine),
+        Nodes(engine), Retrievals(engine), Backlog(engine),
     )  # fmt: skip

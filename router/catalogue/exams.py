@@ -76,18 +76,22 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Sibling:
-    """Another exam that has a study in common with this one."""
+    """Another exam that has a study in common with this one; `approved` as it was last evaluated."""
 
     exam: int
     accession_number: str
     patient_id: str
     patient_name: str
     study_uid: str
+    approved: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All that is known of an exam when it is evaluated. `touched` tells whether it has changed since."""
+    """All that is known of an exam when it is evaluated. `touched` tells whether it has changed since.
+
+    `approved` is what the last evaluation found.
+    """
 
     exam: int
     branch: str
@@ -100,6 +104,7 @@ class Case:
     links: Mapping[str, str]
     studies: Mapping[str, StudyHere]
     siblings: tuple[Sibling, ...]
+    approved: bool
 
 
 class Exams:
@@ -321,6 +326,12 @@ class Exams:
         with self._engine.write():
             return bool(self._engine.run(Exam.update(**changes).where(where)))
 
+    def approve(self, case: Case, approved_at: datetime | None, now: datetime) -> None:
+        """Keep a changed approval, and have the exams evaluated that have a study in common with this one."""
+        with self._engine.write():
+            self._engine.run(Exam.update(approved_at=approved_at).where(Exam.id == case.exam))
+            self.touch({sibling.exam for sibling in case.siblings}, now)
+
     def describe(self, exam: int, key: ExamKey) -> bool:
         """Keep what joining looks for, accession number and patient of the JSON that counts; whether it is new."""
         values = _described(key)
@@ -406,6 +417,7 @@ class Exams:
                 tuple(_json(d) for d in documents if d.kind == "json"),
                 tuple(self._pdf(d, row) for d in documents if d.kind == "pdf"),
                 {d.id: d.place for d in documents}, links, self.studies(links), self._siblings(exam, links),
+                row.approved_at is not None,
             )  # fmt: skip
 
     def _pdf(self, row: Any, exam: Any) -> PdfVersion:
@@ -421,10 +433,11 @@ class Exams:
         return studies_here(self._engine, uids)
 
     def _siblings(self, exam: int, links: Iterable[str]) -> tuple[Sibling, ...]:
-        columns = (Exam.id, Exam.accession_number, Exam.patient_id, Exam.patient_name, ExamStudy.study_uid)
+        columns = (Exam.id, Exam.accession_number, Exam.patient_id, Exam.patient_name, ExamStudy.study_uid,
+                   Exam.approved_at.is_null(False))  # fmt: skip
         query = Exam.select(*columns).join(ExamStudy, on=ExamStudy.exam == Exam.id).where(Exam.id != exam).tuples()
         found = (self._engine.run(query.where(ExamStudy.study_uid.in_(uids))) for uids in portions(list(links)))
-        return tuple(Sibling(*row) for rows in found for row in rows)
+        return tuple(Sibling(e, a, p, n, uid, bool(approved)) for rows in found for e, a, p, n, uid, approved in rows)
 
     # -- for people
 

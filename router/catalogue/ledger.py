@@ -16,10 +16,11 @@ from router.model import InstanceUids, SeriesClass
 
 class Fate(StrEnum):
     """`selected` is still to be sent, `held` too once a person has released it, `stored` was taken and is not committed
-    yet; the others are final."""
+    yet; the others are final. `late` came too long after the delivery: it counts once a person has released it."""
 
     SELECTED = "selected"
     HELD = "held"
+    LATE = "late"
     FILTERED = "filtered"
     STORED = "stored"
     SENT = "sent"
@@ -36,6 +37,7 @@ class Undecided:
     sop_uid: str
     facts: int
     version: int
+    received: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Instances of an exam at a destination. `selected` counts all that were chosen, whatever came of them."""
+    """Instances of an exam at a destination. `selected` counts all that were chosen, but for those that are `late`."""
 
     selected: int = 0
     sent: int = 0
@@ -74,6 +76,7 @@ class Tally:
     filtered: int = 0
     held: int = 0
     stored: int = 0
+    late: int = 0
 
     @property
     def unsent(self) -> int:
@@ -106,7 +109,8 @@ class Accounts:
         decided = Ledger.select(Ledger.instance).where(
             (Ledger.instance == Instance.id) & (Ledger.destination == destination)
         )
-        columns = (Instance.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.facts, Instance.version)
+        columns = (Instance.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.facts, Instance.version,
+                   Instance.received)  # fmt: skip
         here = Instance.newest & Instance.purged.is_null()
         mine = Study.uid.in_(_studies_of(exam)) & here & ~fn.EXISTS(decided)
         rows: Any = self._engine.run(Instance.select(*columns).join(Study).where(mine).order_by(Instance.id).tuples())
@@ -123,14 +127,17 @@ class Accounts:
         fates = ((key, Fate.SELECTED if selected else Fate.FILTERED, rule) for key, selected, rule in choices)
         self._enter(destination, fates, now)
 
-    def hold(self, destination: str, doubts: Mapping[int, str], now: datetime) -> None:
-        """Record that instances are to be sent once a person has released them, each with the rule that says so."""
-        self._enter(destination, ((key, Fate.HELD, rule) for key, rule in doubts.items()), now)
+    def hold(self, destination: str, fate: Fate, doubts: Mapping[int, str], now: datetime) -> None:
+        """Record that instances are to be sent once a person has released them, each with the rule that says so.
 
-    def release(self, exam: int, destination: str, now: datetime) -> None:
-        """Have sent what was held of the exam: a person has asked for it."""
+        `fate` is HELD or LATE.
+        """
+        self._enter(destination, ((key, fate, rule) for key, rule in doubts.items()), now)
+
+    def release(self, exam: int, destination: str, fate: Fate, now: datetime) -> None:
+        """Have sent what was held of the exam, as HELD or as LATE: a person has asked for it."""
         mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)))
-        held = (Ledger.destination == destination) & (Ledger.state == Fate.HELD) & Ledger.instance.in_(mine)
+        held = (Ledger.destination == destination) & (Ledger.state == fate) & Ledger.instance.in_(mine)
         released = {"state": Fate.SELECTED, "rule": Ledger.rule.concat("; released by a person"), "at": now}
         with self._engine.write():
             self._engine.run(Ledger.update(released).where(held))
@@ -156,7 +163,7 @@ class Accounts:
             .join(newer, on=(older.study == newer.study) & (older.sop_uid == newer.sop_uid))
             .where(newer.id.in_(newest) & (older.version < newer.version))
         )
-        unsent = Ledger.state.in_([Fate.SELECTED, Fate.HELD, Fate.REFUSED])
+        unsent = Ledger.state.in_([Fate.SELECTED, Fate.HELD, Fate.LATE, Fate.REFUSED])
         mine = (Ledger.destination == destination) & unsent & Ledger.instance.in_(replaced)
         self._engine.run(Ledger.update(state=Fate.FILTERED, rule="replaced by a newer version").where(mine))
 
@@ -249,11 +256,11 @@ def outdone() -> Any:
     """A row for a later version of the outer query's instance, at the same destination, that was not left out."""
     newer, row = Instance.alias(), Ledger.alias()
     same = (newer.study == Instance.study) & (newer.sop_uid == Instance.sop_uid) & (newer.version > Instance.version)
-    there = (row.destination == Ledger.destination) & (row.state != Fate.FILTERED)
+    there = (row.destination == Ledger.destination) & row.state.not_in([Fate.FILTERED, Fate.LATE])
     return row.select(row.id).join(newer, on=row.instance == newer.id).where(same & there)
 
 
 def _tally(counts: dict[str, int]) -> Tally:
     sent, refused, held, stored = (counts.get(fate, 0) for fate in (Fate.SENT, Fate.REFUSED, Fate.HELD, Fate.STORED))
     selected = counts.get(Fate.SELECTED, 0) + sent + refused + held + stored
-    return Tally(selected, sent, refused, counts.get(Fate.FILTERED, 0), held, stored)
+    return Tally(selected, sent, refused, counts.get(Fate.FILTERED, 0), held, stored, counts.get(Fate.LATE, 0))

@@ -186,7 +186,7 @@ def _done(before: datetime, now: datetime) -> Any:
     )
     open_ = (
         Ledger.select(Ledger.id).join(Instance)
-        .where((Instance.study == Study.id) & Ledger.state.in_([Fate.HELD, Fate.STORED]))
+        .where((Instance.study == Study.id) & Ledger.state.in_([Fate.HELD, Fate.LATE, Fate.STORED]))
     )  # fmt: skip
     return fn.EXISTS(_links()) & ~fn.EXISTS(undone) & ~fn.EXISTS(open_)
 

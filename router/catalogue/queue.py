@@ -20,7 +20,8 @@ class Delivery:
     """One exam to one destination by one channel.
 
     `wanted` names what is to be delivered now (a digest of its sources), `delivered` what the destination
-    has confirmed last. `held_by` says who holds it: "person" or a cause that the flow clears by itself.
+    has confirmed last, and `delivered_at` when. `held_by` says who holds it: "person" or a cause that the flow
+    clears by itself.
     `lease` is the number of the claim: a worker whose number is no longer the row's has lost it.
     """
 
@@ -41,6 +42,7 @@ class Delivery:
     wanted: str
     delivered: str
     changed: datetime
+    delivered_at: datetime | None = None
     expected: datetime | None = None
 
 
@@ -141,8 +143,9 @@ class Queue:
         """
         require_move(delivery.state, to)
         where = (Row.id == delivery.id) & (Row.state == delivery.state) & (Row.lease == delivery.lease)
+        columns = {"state": to, "changed": now} | ({"delivered_at": now} if to == State.DELIVERED else {})
         with self._engine.write():
-            if not self._engine.run(Row.update({"state": to, "changed": now, **(changes or {})}).where(where)):
+            if not self._engine.run(Row.update({**columns, **(changes or {})}).where(where)):
                 return False
             text = f"{delivery.state} -> {to}: {why}"
             place = {"destination": delivery.destination, "channel": delivery.channel, "to": to}

@@ -329,6 +329,7 @@ class Delivery(Model):
     lease_until = InstantField(null=True)
     wanted = CleanTextField(default="")
     delivered = CleanTextField(default="")
+    delivered_at = InstantField(null=True)
     expected = InstantField(null=True)
     created = InstantField()
     changed = InstantField()
@@ -469,6 +470,27 @@ class Upload(Model):
         indexes = ((("delivery", "n"), True),)
 
 
+class Retrieval(Model):
+    """The questions to the PACS about an exam whose images are missing: `tries` so far, the next one at `ask_at`."""
+
+    exam = ForeignKeyField(Exam, primary_key=True)
+    tries = IntegerField(default=0)
+    missing = CleanTextField(default="")
+    said = CleanTextField(default="")
+    at = InstantField(null=True)
+    ask_at = InstantField(null=True, index=True)
+
+
+class PacsCount(Model):
+    """How many instances the PACS says that a study has."""
+
+    study_uid = CleanTextField(primary_key=True)
+    instances = IntegerField()
+
+    class Meta:
+        table_name = "pacs_count"
+
+
 class NodeRow(Model):
     """A node, and when it gave its last sign of life, by the database's clock."""
 
@@ -490,5 +512,5 @@ class Duty(Model):
 TABLES: tuple[type[Model], ...] = (
     Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Removal, Reference, Exam, ExamStudy, Parted,
     Disagreement, Alias, Document, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, BreakerRow, PaceRow,
-    Ledger, Commitment, CommitmentItem, Upload, NodeRow, Duty,
+    Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, Duty,
 )  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from router.alarms import REMEDY
+from router.catalogue.retrievals import Asked
 from router.catalogue.traces import Arrival, File
 from router.cli.tables import console, local, show
 from router.flow.traces import Background, Candidate, Stray
@@ -18,6 +19,8 @@ def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo
     for alarm in found.alarms:
         out.print(f"  alarm {alarm.alarm} since {local(alarm.since, zone)}: {alarm.text}", markup=False)
         out.print(f"      {REMEDY[alarm.alarm]}", markup=False)
+    if found.asked is not None:
+        _tell_asked(found.asked, zone)
     files = [(f.kind, f.name, local(f.arrived, zone), _file(f)) for f in found.files]
     show("Files", ("Kind", "Name", "Came", ""), files)
     _tell_arrivals(found.arrivals, zone)
@@ -60,6 +63,7 @@ def background_json(found: Background) -> dict[str, Any]:
     return {
         "next_look": found.next_look.isoformat() if found.next_look else None,
         "alarms": [{"alarm": a.alarm, "since": a.since.isoformat(), "text": a.text} for a in found.alarms],
+        "pacs": _asked_json(found.asked) if found.asked else None,
         "files": [file_json(f) for f in found.files],
         "arrivals": _arrivals_json(found.arrivals),
         "near": _near_json(found.near),
@@ -87,6 +91,24 @@ def _arrivals_json(found: Sequence[Arrival]) -> list[dict[str, Any]]:
 
 def _near_json(found: Sequence[Candidate]) -> list[dict[str, str]]:
     return [{"name": one.name, "why": one.why} for one in found]
+
+
+def _tell_asked(asked: Asked, zone: ZoneInfo) -> None:
+    out = console()
+    if asked.at is not None:
+        out.print(
+            f"  the PACS was asked {asked.tries} time(s), last {local(asked.at, zone)}: {asked.said}", markup=False
+        )
+    if asked.ask_at is not None:
+        what = asked.missing or "how many images it has"
+        out.print(f"  the PACS is asked {local(asked.ask_at, zone)}: {what}", markup=False)
+
+
+def _asked_json(asked: Asked) -> dict[str, Any]:
+    return {
+        "tries": asked.tries, "said": asked.said, "at": asked.at.isoformat() if asked.at else None,
+        "ask_at": asked.ask_at.isoformat() if asked.ask_at else None,
+    }  # fmt: skip
 
 
 def _tell_arrivals(found: Sequence[Arrival], zone: ZoneInfo) -> None:

@@ -11,6 +11,7 @@ from router.cli.background import background_json, file_json, stray_json, tell_b
 from router.cli.evidence import tell_uploads, upload_json
 from router.cli.tables import console, left, local, show
 from router.config import Node
+from router.correlate.renewal import LATE
 from router.errors import InvalidData
 from router.flow.review import Line, Review, Story
 from router.flow.traces import Background, Stray, Traces
@@ -25,7 +26,10 @@ _NEEDS = {
     "images": "images of every study that belongs to the exam",
     "stable": "the study to be quiet, so that no more images are on their way",
     "commitment": "the destination's word that it keeps what it has taken (storage commitment)",
+    "others": "the approval of every other exam that has one of its studies ([share] shared_study)",
 }
+
+_RELEASES = {"identity": "says that report and images are of one patient", LATE: "sends them"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ def _tell_delivery(line: Line, zone: ZoneInfo) -> None:
         out.print(f"      next try {local(one.next_try, zone)}; `queue retry {one.id}` tries now")
     if one.state == State.HELD:
         remedy = "resolve" if one.held_by == "identity" else "release"
-        what = "says that report and images are of one patient" if remedy == "resolve" else "has it evaluated anew"
+        what = _RELEASES.get(one.held_by, "has it evaluated anew")
         out.print(f"      `queue {remedy} {one.id} --why ...` {what}")
     if one.state == State.FAILED:
         out.print(f"      `queue retry {one.id} --why ...` tries again; new data does, too")

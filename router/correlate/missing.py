@@ -1,4 +1,4 @@
-"""Whether images are missing: none have come of an approved exam, or fewer than the RIS has counted."""
+"""Whether images are missing: none have come of an approved exam, or fewer than the RIS or the PACS has counted."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,13 +8,15 @@ from datetime import datetime, timedelta
 class Expected:
     """What is known of an approved exam's images. `announced` is the RIS's ImageCount, None where it gives none.
 
-    `absent` is the number of joined studies of which nothing is here.
+    `approved_at` is the approval's time, or its arrival where that is later. `in_pacs` is what the PACS has said, None
+    where it has not of every study. `absent` is the number of joined studies of which nothing is here.
     """
 
     approved_at: datetime
     announced: int | None
     here: int
     absent: int
+    in_pacs: int | None = None
 
 
 def missing(expected: Expected) -> str:
@@ -25,9 +27,25 @@ def missing(expected: Expected) -> str:
         return f"of {expected.absent} of the exam's studies no image has come"
     if expected.announced is not None and expected.here < expected.announced:
         return f"{expected.here} images have come, the exam JSON's ImageCount (影像数量) says {expected.announced}"
+    if expected.announced is None and expected.in_pacs is not None and expected.here < expected.in_pacs:
+        return f"{expected.here} images have come, the PACS has {expected.in_pacs}"
     return ""
 
 
 def told_at(expected: Expected, after: timedelta) -> datetime:
     """When what is missing is told."""
     return expected.approved_at + after
+
+
+def ask_again(tries: int, asked: datetime | None, first: datetime, most: int, pause: timedelta) -> datetime | None:
+    """When the PACS is asked for what is missing: first at `first`, then after doubling pauses; None after `most`."""
+    if asked is None:
+        return first
+    return asked + pause * 2 ** (tries - 1) if tries < most else None
+
+
+def worth_pulling(in_pacs: int | None, here: int, *, lacking: bool) -> bool:
+    """Whether a study is to be had from the PACS: it has more than is here; where it does not count, as needed."""
+    if in_pacs is None:
+        return lacking or not here
+    return in_pacs > here

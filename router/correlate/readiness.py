@@ -63,18 +63,20 @@ def report_readiness(
 
 
 def images_readiness(
-    *, approved: bool, unsent: int, ask_at: datetime | None, images: Images, stable_after: timedelta, now: datetime
-) -> Readiness:
+    *, approved: bool, others: bool, unsent: int, ask_at: datetime | None, images: Images, stable_after: timedelta,
+    now: datetime,
+) -> Readiness:  # fmt: skip
     """Images go as soon as there is something selected; the delivery ends when all studies are here and quiet.
 
+    `others` is whether they need not wait for another exam's approval.
     `ask_at` is when the storage commitment of what is stored is to be asked for; None when nothing is stored only.
     """
     commitment = () if ask_at is None else (Needs.COMMITMENT,)
     waits = (*images.needs(stable_after, now), *commitment)
-    needs = (*(() if approved else (Needs.APPROVAL,)), *waits)
+    needs = (*(() if approved else (Needs.APPROVAL,)), *(() if others else (Needs.OTHERS,)), *waits)
     ask = ask_at is not None and ask_at <= now
     look_again = _earliest(_next_quiet(images, stable_after, now), None if ask else ask_at)
-    return Readiness(needs, approved and (unsent > 0 or ask or not waits), look_again)
+    return Readiness(needs, approved and others and (unsent > 0 or ask or not waits), look_again)
 
 
 def target(state: State, *, held_by: str, hold: str, aside: State | None, ready: bool, news: bool) -> State:

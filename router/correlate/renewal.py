@@ -6,6 +6,7 @@ from router.correlate.identity import IdentityPolicy, StudyIdentity, contradicti
 
 AS_SENT = "as sent: differs in nothing that matters"
 NEWER_VERSION = "newer version"  # the cause of a hold
+LATE = "late images"  # another
 CONTRADICTION = (
     f"{NEWER_VERSION}: an image names another patient or order than its version that was sent; "
     "it goes when a person releases it"
@@ -56,3 +57,11 @@ def renewal(sent: Fingerprint, newer: Fingerprint, policy: IdentityPolicy) -> Re
 
 def _accessions(identity: StudyIdentity) -> tuple[str, frozenset[str]]:
     return identity.accession_number, frozenset(identity.other_accession_numbers)
+
+
+def late(instances: int) -> str:
+    """Why images that came long after the delivery do not go; "" when there is none."""
+    if not instances:
+        return ""
+    text = "new image(s) came more than [share] late_window after the delivery"
+    return f"{LATE}: {instances} {text}; `queue release` sends them"

@@ -56,6 +56,19 @@ def successive(taken: Sequence[JsonVersion]) -> list[JsonVersion]:
     return kept
 
 
+def approval_arrived(versions: Sequence[JsonVersion]) -> datetime:
+    """When the approval that counts came: with the first of the approved versions at the end.
+
+    Where the last one is not approved, when that came.
+    """
+    found = versions[-1].arrived
+    for version in reversed(versions):
+        if not version.approved:
+            break
+        found = version.arrived
+    return found
+
+
 def pdf_for(versions: Sequence[JsonVersion], pdfs: Sequence[PdfVersion]) -> PdfVersion | None:
     """The PDF that belongs to the last of `versions` (as `successive` gives them); None while it is still to come.
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from router.errors import InvalidData
 
 C_STORE_RSP = 0x8001
+C_FIND_RSP = 0x8020
+C_MOVE_RSP = 0x8021
 C_ECHO_RSP = 0x8030
 N_ACTION_RSP = 0x8130
 VERIFICATION = "1.2.840.10008.1.1"
@@ -16,11 +18,17 @@ _MEDIUM = 0x0000
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a response says: its command field, the message it answers and the status."""
+    """What a response says: its command field, the message it answers and the status.
+
+    Of a C-MOVE also how many sub-operations are completed, have failed, or ended with a warning (PS3.7 9.3.4.2).
+    """
 
     field: int
     message_id: int
     status: int
+    completed: int = 0
+    failed: int = 0
+    warning: int = 0
 
 
 def c_store_rq(message_id: int, sop_class: str, sop_instance: str) -> bytes:
@@ -40,6 +48,27 @@ def c_echo_rq(message_id: int) -> bytes:
     return _command_set(
         _uid(0x0002, VERIFICATION), _short(0x0100, 0x0030), _short(0x0110, message_id), _short(0x0800, _NO_DATA_SET)
     )
+
+
+def c_find_rq(message_id: int, sop_class: str) -> bytes:
+    """A C-FIND-RQ command set (PS3.7 9.3.2.1)."""
+    return _command_set(
+        _uid(0x0002, sop_class), _short(0x0100, 0x0020), _short(0x0110, message_id), _short(0x0700, _MEDIUM),
+        _short(0x0800, _DATA_SET),
+    )  # fmt: skip
+
+
+def c_move_rq(message_id: int, sop_class: str, destination: str) -> bytes:
+    """A C-MOVE-RQ command set (PS3.7 9.3.4.1); `destination` is an AE title."""
+    return _command_set(
+        _uid(0x0002, sop_class), _short(0x0100, 0x0021), _short(0x0110, message_id),
+        _text(0x0600, destination, b" "), _short(0x0700, _MEDIUM), _short(0x0800, _DATA_SET),
+    )  # fmt: skip
+
+
+def c_cancel_rq(message_id: int) -> bytes:
+    """A C-CANCEL-RQ command set (PS3.7 9.3.2.3) for the request of that id."""
+    return _command_set(_short(0x0100, 0x0FFF), _short(0x0120, message_id), _short(0x0800, _NO_DATA_SET))
 
 
 def n_action_rq(message_id: int, sop_class: str, sop_instance: str, action_type: int) -> bytes:
@@ -69,7 +98,8 @@ def response(data: bytes) -> Response:
             (shorts[element],) = struct.unpack_from("<H", data, position)
         position += length
     try:
-        return Response(shorts[0x0100], shorts[0x0120], shorts[0x0900])
+        numbers = (shorts.get(element, 0) for element in (0x1021, 0x1022, 0x1023))
+        return Response(shorts[0x0100], shorts[0x0120], shorts[0x0900], *numbers)
     except KeyError as error:
         raise InvalidData("the command set is no response") from error
 
@@ -80,8 +110,12 @@ def _command_set(*elements: bytes) -> bytes:
 
 
 def _uid(element: int, value: str) -> bytes:
+    return _text(element, value, b"\0")
+
+
+def _text(element: int, value: str, padding: bytes) -> bytes:
     encoded = value.encode("ascii")
-    encoded += b"\0" * (len(encoded) % 2)
+    encoded += padding * (len(encoded) % 2)
     return struct.pack("<HHL", 0, element, len(encoded)) + encoded
 
 

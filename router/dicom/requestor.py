@@ -174,6 +174,11 @@ class Requestor:
         """Whether it is open and the acceptor has said nothing unasked: an abort, a release, an end of connection."""
         return not self.speaks(0)
 
+    @property
+    def last_message(self) -> int:
+        """The message id of the last request."""
+        return self._message_id
+
     def next_message(self) -> int:
         """A message id for the next request."""
         self._message_id = self._message_id % 0xFFFF + 1

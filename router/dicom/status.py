@@ -4,6 +4,7 @@ the failure reason of a storage commitment (PS3.3 C.14.1.1).
 
 from enum import StrEnum
 
+PENDING = frozenset({0xFF00, 0xFF01})  # PS3.4 C.4.1.1.4
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 NO_SUCH_INSTANCE = 0x0112
 _CLASS_CONFLICT = 0x0119
@@ -16,6 +17,21 @@ _FAILURE_REASONS = {
     0x0131: "duplicate transaction UID",
 }
 
+_QUERY_WORDS = {
+    0x0000: "success",
+    SOP_CLASS_NOT_SUPPORTED: "SOP class not supported",
+    0x0124: "not authorised",
+    0xA701: "refused: out of resources, it cannot count the matches",
+    0xA702: "refused: out of resources, it cannot send",
+    0xA801: "refused: it does not know the move destination",
+    0xB000: "some of the images could not be sent",
+    0xFE00: "cancelled",
+}
+_QUERY_RANGES = (
+    (0xA700, 0xA7FF, "refused: out of resources"),
+    (0xA900, 0xA9FF, "the identifier does not match the SOP class"),
+    (0xC000, 0xCFFF, "unable to process"),
+)
 _STORED = frozenset(
     {0x0000, 0x0001, 0x0107, 0x0116}
 )  # success and the general warnings of PS3.7 C.4: kept, with a remark
@@ -67,6 +83,20 @@ def uncommitted(reason: int) -> Verdict:
 def failure_reason(reason: int) -> str:
     """A failure reason in the standard's words."""
     return f"{reason:04X} {_FAILURE_REASONS.get(reason, 'a reason that the standard does not know')}"
+
+
+def queried(status: int) -> str:
+    """The final status of a C-FIND or C-MOVE in words (PS3.4 C.4.1.1.4, C.4.2.1.5, PS3.7 C)."""
+    return f"{status:04X} {_query_words(status)}"
+
+
+def _query_words(status: int) -> str:
+    if status in _QUERY_WORDS:
+        return _QUERY_WORDS[status]
+    for first, last, words in _QUERY_RANGES:
+        if first <= status <= last:
+            return words
+    return "a status that the standard does not know"
 
 
 def rejection(result: int, source: int, reason: int) -> Cause:

@@ -5,7 +5,7 @@ Every evaluation starts from all that is known and is safe to repeat; what only 
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
@@ -18,11 +18,20 @@ from router.config import Config, Destination
 from router.correlate.identity import same_patient
 from router.correlate.missing import Expected, missing, told_at
 from router.correlate.naming import identifiers
-from router.correlate.readiness import PDF, PERSON, Images, Readiness, images_readiness, report_readiness, target
-from router.correlate.renewal import CONTRADICTION
-from router.correlate.share import Aside, ExcludeRule, SharePolicy, aside
-from router.correlate.versions import JsonVersion, PdfVersion, of_patient, pdf_for, successive, to_confirm, withdrawn
-from router.deadlines import Deadline, approval_instant, deadline
+from router.correlate.readiness import PERSON, images_readiness, report_readiness, target
+from router.correlate.renewal import CONTRADICTION, late
+from router.correlate.share import aside
+from router.correlate.versions import (
+    JsonVersion,
+    PdfVersion,
+    approval_arrived,
+    of_patient,
+    pdf_for,
+    successive,
+    to_confirm,
+    withdrawn,
+)
+from router.deadlines import approval_instant, deadline
 from router.errors import TransientError, traceback_of
 from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
@@ -30,7 +39,9 @@ from router.exam.key import ExamKey
 from router.exam.write import dump
 from router.flow.document import fill_for, json_faults
 from router.flow.joining import Joining, doubts, headers_of
+from router.flow.plan import Assessment, Plan, images_of, overdue_pdf, reason, share_policy, until_half
 from router.flow.references import References
+from router.flow.retrieval import plan as plan_retrieval
 from router.flow.selection import Selection
 from router.model import Channel
 from router.states import Needs, State
@@ -39,60 +50,12 @@ from router.storage import Storage
 _LATER = timedelta(minutes=1)
 _NOTHING = ("", "instances=0")
 _WITHDRAWN = "approval: a later version of the exam is not approved"
-_PDF_REMEDY = "drop this exam's PDF under its name, or `queue release` the delivery to send the PDF that is here"
-
-
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """What was found about an exam, the same for every destination.
-
-    `hold` is why nothing of it may go; `doubted` is the PDF that is here where it may be another exam's.
-    """
-
-    case: Case
-    key: ExamKey
-    document: Mapping[str, object]
-    version: JsonVersion
-    pdf: PdfVersion | None
-    approved_at: datetime | None
-    hold: str
-    doubted: PdfVersion | None
-    aside: Aside | None
-    images: Images
-    now: datetime
-
-    @property
-    def pdf_doubt(self) -> str:
-        """Why the report may not go; "" when nothing speaks against it."""
-        return f"{PDF}: {self.doubted.doubt}; {_PDF_REMEDY}" if self.doubted else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a delivery should be: shown needs, due time, and what is to be delivered (`wanted`, "" while unknown).
-
-    `hold` is why it may not go.
-    """
-
-    readiness: Readiness
-    deadline: Deadline | None
-    wanted: str
-    news: bool
-    hold: str
-    error: str = ""
 
 
 def _may_be_mended(delivery: Delivery) -> bool:
     if delivery.state == State.HELD:
         return delivery.held_by != PERSON
     return delivery.channel == Channel.REPORT and (delivery.state == State.FAILED or Needs.JSON in delivery.waiting_for)
-
-
-def images_of(case: Case, behind: datetime | None) -> Images:
-    """The state of the exam's images. What the cataloguer is `behind` with was asked for before the case was read."""
-    here = case.studies.values()
-    last = max((study.last_received for study in here), default=None)
-    return Images(len(set(case.links) - set(case.studies)), len(case.studies), last, behind)
 
 
 def delivery_places(config: Config) -> list[tuple[str, Channel]]:
@@ -118,6 +81,7 @@ class Correlator:
         self._journal = journal
         self._clock = clock
         self._joining = Joining(catalogue.exams, catalogue.decisions, config.identity, journal)
+        self._alone = config.share.shared_study == "first"
         self._known = functools.lru_cache(256)(self._load)
 
     def reconsider(self) -> None:
@@ -158,14 +122,16 @@ class Correlator:
             return
         self._note_stale(case, versions, now)
         assessment = self._assess(case, versions, behind, now)
+        if not self._alone and case.approved != (assessment.approved_at is not None):
+            self._catalogue.exams.approve(assessment.case, assessment.approved_at, now)
         deliveries = self._deliveries(exam, now)
-        looks = [self._select(assessment)]
+        looks = [self._select(assessment, deliveries)]
         tallies = {place[1]: tally for place, tally in self._catalogue.accounts.tallies([exam]).items()}
         looks += [self._settle(one, tallies.get(one.destination, Tally()), assessment) for one in deliveries]
         hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
         there = any(tally.sent + tally.stored for tally in tallies.values())
         self._note_doubt(case, hold, assessment.pdf_doubt, there, now)
-        expected = _expected(assessment)
+        expected = self._expected(assessment, approval_arrived(versions))
         looks.append(self._note_missing(expected, assessment))
         self._clear_alarms(assessment, hold or assessment.pdf_doubt, complete=not (expected and missing(expected)))
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
@@ -200,7 +166,7 @@ class Correlator:
         others = self._others(case, version)
         hold = self._hold(case, key, others, versions, approved_at, now)
         modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
-        away = aside(_share_policy(self._config), headers_of(case.studies), modalities, approved_at)
+        away = aside(share_policy(self._config), headers_of(case.studies), modalities, approved_at)
         taken, pdfs = successive(case.jsons), self._pdfs(case, key, others)
         pdf, other = pdf_for(taken, pdfs), to_confirm(taken, pdfs)
         doubted = other if other and other.doubt else None
@@ -244,19 +210,25 @@ class Correlator:
             return "approval: ApproveTime (审核时间) lies in the future; check the clock of the RIS"
         return ""
 
-    def _select(self, found: Assessment) -> datetime | None:
+    def _select(self, found: Assessment, deliveries: Sequence[Delivery]) -> datetime | None:
         """Every destination's selection, before any delivery is looked at: ImageCount of the report depends on it.
 
         What waits for the complete study waits until half of the budget at most; when that is, if anything does.
         """
         quiet = not found.images.needs(self._config.study.stable_after, found.now)
         looks = []
+        given = {d.destination: d.delivered_at for d in deliveries if d.channel == Channel.IMAGES}
         for destination in self._config.destination:
             if destination.dicom is None:
                 continue
             half = deadline(found.approved_at, destination.images_within).half if found.approved_at else None
             complete = quiet or (half is not None and half <= found.now)
-            if self._selection.select(destination, found.case, complete=complete, now=found.now) and half is not None:
+            at = given.get(destination.name)
+            late_after = at + self._config.share.late_window if at else None
+            waits = self._selection.select(
+                destination, found.case, complete=complete, now=found.now, late_after=late_after
+            )
+            if waits and half is not None:
                 looks.append(half)
         return min(looks, default=None)
 
@@ -293,7 +265,7 @@ class Correlator:
         if to == delivery.state:
             self._show(delivery, plan, found)
             return None
-        why = _reason(to, plan, found)
+        why = reason(to, plan, found)
         columns = self._columns(to, plan, found)
         if delivery.state in (State.DELIVERED, State.FAILED):
             columns["attempts"] = 0
@@ -334,14 +306,19 @@ class Correlator:
     def _plan_images(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
         next_ask = self._catalogue.commitments.next_ask
         readiness = images_readiness(
-            approved=found.approved_at is not None, unsent=tally.unsent, images=found.images,
+            approved=found.approved_at is not None, others=self._may_go_for_others(found.case), unsent=tally.unsent,
+            images=found.images,
             ask_at=next_ask(delivery.exam, delivery.destination) if tally.stored else None,
             stable_after=self._config.study.stable_after, now=found.now,
         )  # fmt: skip
         cause = found.images.last_received if delivery.delivered else None
         due = deadline(found.approved_at, destination.images_within, cause) if found.approved_at else None
-        news = tally.unsent + tally.stored > 0
-        return Plan(readiness, due, f"instances={tally.selected}", news, found.hold)
+        news = tally.unsent + tally.stored + tally.late > 0
+        return Plan(readiness, due, f"instances={tally.selected}", news, found.hold or late(tally.late))
+
+    def _may_go_for_others(self, case: Case) -> bool:
+        """Whether the other exams of its studies let an exam's images go."""
+        return self._alone or all(sibling.approved for sibling in case.siblings)
 
     def _plan_report(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
         pdf = found.pdf or found.doubted  # a doubt about what was delivered is nothing new to deliver
@@ -364,8 +341,8 @@ class Correlator:
         last = delivery.delivered if delivery.state == State.DELIVERED else delivery.wanted
         error = "exam JSON: " + "; ".join(faults) if faults else ""
         news = settled and (wanted != last or self._mended(delivery, filled))
-        hold = found.hold or found.pdf_doubt or _overdue_pdf(found, due)
-        readiness = _until_half(readiness, found, due)
+        hold = found.hold or found.pdf_doubt or overdue_pdf(found, due)
+        readiness = until_half(readiness, found, due)
         return Plan(readiness, due, wanted, news and found.approved_at is not None, hold, error)
 
     def _mended(self, delivery: Delivery, filled: Filled) -> bool:
@@ -397,12 +374,21 @@ class Correlator:
     def _note_missing(self, expected: Expected | None, found: Assessment) -> datetime | None:
         """Tell that images are missing once that is overdue; when it will be."""
         text = missing(expected) if expected else ""
-        if expected is None or not text:
-            return None
-        at = told_at(expected, self._config.study.missing_after)
-        if at <= found.now:
+        at = told_at(expected, self._config.study.missing_after) if expected else found.now
+        if text and at <= found.now:
             self._alarm(Alarm.IMAGES_MISSING, found.case.exam, text, found.now)
-        return at
+        if self._config.query is not None:
+            plan_retrieval(self._catalogue.retrievals, self._config.query, found.case.exam, expected, at)
+        return at if text else None
+
+    def _expected(self, found: Assessment, arrived: datetime) -> Expected | None:
+        """What images an exam that is shared and approved should have; None of another one."""
+        if found.approved_at is None or found.aside is not None:
+            return None
+        links, here = found.case.links, sum(study.instances for study in found.case.studies.values())
+        counts = self._catalogue.retrievals.counts(links) if self._config.query is not None else {}
+        in_pacs = sum(counts.values()) if links and links.keys() == counts.keys() else None
+        return Expected(max(found.approved_at, arrived), found.key.image_count, here, found.images.missing, in_pacs)
 
     def _clear_alarms(self, found: Assessment, doubt: str, *, complete: bool) -> None:
         gone = {Alarm.DEFECT} | ({Alarm.IMAGES_MISSING} if complete else set())
@@ -418,54 +404,7 @@ class Correlator:
         self._journal.record(Event(now, Kind.ALARM, text, exam=exam, alarm=alarm, subject=f"exam {exam}"))
 
 
-def _expected(found: Assessment) -> Expected | None:
-    """What images an exam that is shared and approved should have; None of another one."""
-    if found.approved_at is None or found.aside is not None:
-        return None
-    here = sum(study.instances for study in found.case.studies.values())
-    return Expected(found.approved_at, found.key.image_count, here, found.images.missing)
-
-
-def _waits_for_new_pdf(found: Assessment) -> bool:
-    """Whether the report was changed and only the PDF of an earlier version is here."""
-    return found.approved_at is not None and found.pdf is None and bool(found.case.pdfs) and not found.pdf_doubt
-
-
-def _overdue_pdf(found: Assessment, due: Deadline | None) -> str:
-    if due is None or found.now < due.half or not _waits_for_new_pdf(found):
-        return ""
-    return f"{PDF}: the report was changed and half of the time for it is over without a new PDF; {_PDF_REMEDY}"
-
-
-def _until_half(readiness: Readiness, found: Assessment, due: Deadline | None) -> Readiness:
-    """Look again when a new PDF is overdue."""
-    if due is None or not _waits_for_new_pdf(found) or found.now >= due.half:
-        return readiness
-    return replace(readiness, look_again=min(readiness.look_again or due.half, due.half))
-
-
-def _reason(to: State, plan: Plan, found: Assessment) -> str:
-    if to == State.HELD:
-        return plan.hold
-    if found.aside is not None and to == found.aside.state:
-        return found.aside.why
-    if to == State.READY:
-        return "everything is there"
-    if plan.news:
-        return "there is something new to deliver"
-    return "waits for " + (", ".join(plan.readiness.needs) or "evaluation")
-
-
 def _shown(delivery: Delivery, column: str) -> object:
     if column == "waiting_for":
         return " ".join(delivery.waiting_for)
     return getattr(delivery, column)
-
-
-def _share_policy(config: Config) -> SharePolicy:
-    share = config.share
-    rules = tuple(ExcludeRule(rule.name, dict(rule.model_extra or {})) for rule in share.exclude)
-    start = share.from_
-    if start is not None and start.tzinfo is None:
-        start = start.replace(tzinfo=config.node.timezone)
-    return SharePolicy(frozenset(share.modalities), start, rules)

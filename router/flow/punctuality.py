@@ -14,7 +14,7 @@ from router.model import Channel
 from router.states import PENDING, Needs, State
 
 # What others have to bring; a destination that does not commit is no matter of theirs.
-_OTHERS = frozenset({Needs.APPROVAL, Needs.JSON, Needs.PDF, Needs.IMAGES, Needs.STABLE})
+_OTHERS = frozenset({Needs.APPROVAL, Needs.JSON, Needs.PDF, Needs.IMAGES, Needs.STABLE, Needs.OTHERS})
 
 
 @dataclass(frozen=True, slots=True)

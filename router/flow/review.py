@@ -8,12 +8,12 @@ from router.catalogue import Catalogue
 from router.catalogue.commitments import Request
 from router.catalogue.dialect import portions
 from router.catalogue.exams import Case
-from router.catalogue.ledger import Entry, Tally
+from router.catalogue.ledger import Entry, Fate, Tally
 from router.catalogue.queue import Delivery
 from router.catalogue.uploads import Frozen
 from router.clock import Clock
 from router.correlate.readiness import PDF, PERSON
-from router.correlate.renewal import NEWER_VERSION
+from router.correlate.renewal import LATE, NEWER_VERSION
 from router.correlate.versions import successive, to_confirm
 from router.errors import InvalidData
 from router.events import Event
@@ -22,6 +22,8 @@ from router.flow.examine import lines_of
 from router.model import Channel
 from router.series.classify import Rulebook
 from router.states import State
+
+_RELEASED = {NEWER_VERSION: Fate.HELD, LATE: Fate.LATE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +117,12 @@ class Review:
     def release(self, delivery: Delivery, why: str, who: str) -> bool:
         """Let a held delivery be evaluated anew; a cause that still stands holds it again.
 
-        Versions that contradict what was sent are no cause any more: the newest ones go.
+        Versions that contradict what was sent, and late images, are no cause any more: they go.
         """
         if delivery.state != State.HELD:
             return False
-        if delivery.held_by == NEWER_VERSION:
-            self._catalogue.accounts.release(delivery.exam, delivery.destination, self._clock.now())
+        if fate := _RELEASED.get(delivery.held_by):
+            self._catalogue.accounts.release(delivery.exam, delivery.destination, fate, self._clock.now())
         changes = {"held_by": "", "error": ""}
         return self._move(delivery, State.WAITING, f"released: {why}", who, changes)
 

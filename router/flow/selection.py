@@ -1,6 +1,7 @@
 """Which instances of an exam go to a destination: decisions of series rules and versions, entered in the ledger."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from router.alarms import Alarm
@@ -20,6 +21,7 @@ from router.series.select import REJECTED, Candidate, Choice, candidate, select
 from router.series.study import REFERRED, Marks, Member, Verdict, judge, outcome
 
 _THERE = (Fate.SENT, Fate.STORED)
+_LATE = "came after [share] late_window"
 _SENT_AND_REJECTED = "sent; a rejection note refers to it"
 
 
@@ -48,9 +50,12 @@ class Selection:
         self._catalogue.members.reclassify(changes_of((one, rule.series_class, rule.name) for one, rule in rules))
         return members, facts
 
-    def select(self, destination: Destination, case: Case, *, complete: bool, now: datetime) -> bool:
+    def select(
+        self, destination: Destination, case: Case, *, complete: bool, now: datetime, late_after: datetime | None = None
+    ) -> bool:
         """Decide what can be decided now; whether something waits until the study is complete.
 
+        What came after `late_after` is for a person to release; None: whenever it came.
         A newer version of what the destination has goes only when it differs in what matters.
         """
         marks = self._catalogue.notes.marks(case.studies)
@@ -63,20 +68,25 @@ class Selection:
         pools = self._whole(undecided, book, marks) if complete else [self._alone(undecided, book, marks)]
         wanted = frozenset(destination.classes)
         choices = [choice for pool in pools for choice in select(pool, wanted, complete=complete) if choice.key in keys]
-        self._enter(destination, choices, self._renewals(destination, undecided), now)
+        late = {one.key for one in undecided if late_after is not None and one.received > late_after}
+        self._enter(destination, choices, self._renewals(destination, undecided), late, now)
         return len(choices) < len(keys)
 
     def _enter(
-        self, destination: Destination, choices: Sequence[Choice], renewals: Mapping[int, Renewal], now: datetime
-    ) -> None:
+        self, destination: Destination, choices: Sequence[Choice], renewals: Mapping[int, Renewal],
+        late: AbstractSet[int], now: datetime,
+    ) -> None:  # fmt: skip
         doubts = {
             one.key: renewals[one.key].why
             for one in choices
             if one.selected and one.key in renewals and renewals[one.key].doubt
         }
         decisions = [_decision(one, renewals.get(one.key)) for one in choices if one.key not in doubts]
-        if doubts:
-            self._catalogue.accounts.hold(destination.name, doubts, now)
+        after = {key: f"{rule}; {_LATE}" for key, selected, rule in decisions if selected and key in late}
+        for fate, some in ((Fate.HELD, doubts), (Fate.LATE, after)):
+            if some:
+                self._catalogue.accounts.hold(destination.name, fate, some, now)
+        decisions = [one for one in decisions if one[0] not in after]
         self._catalogue.accounts.decide(destination.name, decisions, now)
         if decisions:
             selected = sum(chosen for _, chosen, _ in decisions)
@@ -118,11 +128,13 @@ class Selection:
         rows = self._catalogue.notes.decided(case.exam, destination.name, uids)
         rejected = [one for one in rows if one.sop_uid in marks.rejected]
         unsent = [one.key for one in rejected if one.fate is Fate.SELECTED]
+        late = [one.key for one in rejected if one.fate is Fate.LATE]
         sent = [one.key for one in rejected if one.fate in _THERE and one.rule != _SENT_AND_REJECTED]
         key = [one.key for one in rows if one.fate is Fate.FILTERED and one.sop_uid not in marks.rejected]
         notes = self._catalogue.notes
         with self._catalogue.engine.write():
             notes.revise(unsent, Fate.SELECTED, Fate.FILTERED, REJECTED, now)
+            notes.revise(late, Fate.LATE, Fate.FILTERED, REJECTED, now)
             notes.remark(sent, _SENT_AND_REJECTED)
             if SeriesClass.KEY in destination.classes:
                 notes.revise(key, Fate.FILTERED, Fate.SELECTED, REFERRED.name, now)

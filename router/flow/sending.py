@@ -22,8 +22,8 @@ from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
 from router.exam.write import dump
 from router.flow.commitment import Asker
-from router.flow.correlator import images_of
 from router.flow.document import fill_for, json_warnings
+from router.flow.plan import images_of
 from router.flow.references import References
 from router.flow.suspects import Suspects
 from router.forward.credentials import Credentials

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from router.catalogue import Catalogue
 from router.catalogue.alarms import Standing
+from router.catalogue.retrievals import Asked
 from router.catalogue.traces import Arrival, File, Neighbour
 from router.config import Config
 from router.correlate.identity import IdentityPolicy, stripped
@@ -34,6 +35,7 @@ class Background:
     near: tuple[Candidate, ...]
     alarms: tuple[Standing, ...]
     next_look: datetime | None
+    asked: Asked | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ class Traces:
         own = traces.exam(exam)
         near_ = self._near(own, traces.strays_about(own.came - _ABOUT, own.came + _ABOUT))
         files, alarms = tuple(traces.files(exam)), tuple(self._catalogue.alarms.standing(exam))
-        return Background(files, tuple(traces.arrivals(links)), near_, alarms, traces.next_look(exam))
+        asked = self._catalogue.retrievals.of(exam)
+        return Background(files, tuple(traces.arrivals(links)), near_, alarms, traces.next_look(exam), asked)
 
     def stray(self, study_uid: str) -> Stray | None:
         """The story of a study that no exam has; None when it is not here."""

@@ -146,7 +146,7 @@ def test_joining_a_study_has_the_other_exams_that_share_it_evaluated(catalogue: 
     catalogue.exams.describe(one, key("A5", patient_id="P5"))
     catalogue.exams.link(other, ["1.2"], "accession", NOW)
     assert catalogue.exams.to_check(NOW, 9) == [one]
-    assert catalogue.exams.case(other).siblings == (Sibling(one, "A5", "P5", "张三", "1.2"),)
+    assert catalogue.exams.case(other).siblings == (Sibling(one, "A5", "P5", "张三", "1.2", approved=False),)
     assert catalogue.exams.case(none).siblings == ()
 
 

@@ -109,7 +109,7 @@ def test_what_is_read_back_of_an_instance_is_what_was_written(catalogue: Catalog
     number = exam(catalogue, "E1", "1.2")
     catalogue.instances.add([instance(1)])
     (one,) = catalogue.accounts.undecided(number, "cloud")
-    assert one == Undecided(one.key, "1.2", "1.2.1", "1.2.1.1", one.facts, 1)
+    assert one == Undecided(one.key, "1.2", "1.2.1", "1.2.1.1", one.facts, 1, NOW)
 
 
 def test_a_batch_is_added_by_a_few_statements_that_read_no_table_through(sqlite: Database) -> None:

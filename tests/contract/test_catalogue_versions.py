@@ -29,7 +29,7 @@ def held(catalogue: Catalogue) -> int:
     sent(catalogue, number)
     catalogue.instances.add([instance(1, version=2, patient=OTHER), instance(2)])
     newer, other = keys(catalogue, number)
-    catalogue.accounts.hold(CLOUD, {newer: "contradicts what was sent in name"}, NOW)
+    catalogue.accounts.hold(CLOUD, Fate.HELD, {newer: "contradicts what was sent in name"}, NOW)
     catalogue.accounts.decide(CLOUD, [(other, True, "a rule")], NOW)
     return number
 
@@ -96,9 +96,9 @@ def test_what_is_held_is_decided_and_not_sent_and_still_counts_as_to_be_sent(cat
 def test_what_a_person_releases_is_sent_at_that_destination_for_that_exam(catalogue: Catalogue) -> None:
     number, other = held(catalogue), exam(catalogue, "E2", "1.9")
     for wrong in ((number, "other"), (other, CLOUD)):
-        catalogue.accounts.release(*wrong, NOW)
+        catalogue.accounts.release(*wrong, Fate.HELD, NOW)
         assert tally(catalogue, number).held == 1
-    catalogue.accounts.release(number, CLOUD, NOW + MINUTE)
+    catalogue.accounts.release(number, CLOUD, Fate.HELD, NOW + MINUTE)
     assert to_send(catalogue, number) == [("1.2.1.1", 2), ("1.2.1.2", 1)]
     assert tally(catalogue, number) == Tally(selected=2)
     [entry] = [e for e in catalogue.accounts.entries(number, CLOUD) if e.version == 2]
@@ -110,7 +110,7 @@ def test_a_held_version_gives_way_to_a_newer_one_whether_that_goes_or_not(catalo
     catalogue.instances.add([instance(1, version=3)])
     catalogue.accounts.decide(CLOUD, [(key, False, "as sent") for key in keys(catalogue, number)], NOW)
     assert tally(catalogue, number) == Tally(selected=2, sent=1, filtered=2)
-    catalogue.accounts.release(number, CLOUD, NOW)
+    catalogue.accounts.release(number, CLOUD, Fate.HELD, NOW)
     assert to_send(catalogue, number) == [("1.2.1.2", 1)]
 
 
@@ -155,7 +155,7 @@ def test_versions_are_compared_by_indexes_alone(sqlite: Database) -> None:
     connection.set_trace_callback(statements.append)
     everything = [one.member.key for one in catalogue.members.of_study("1.2")]
     assert len(catalogue.versions.renewed(CLOUD, everything)) == 1
-    catalogue.accounts.release(number, CLOUD, NOW)
+    catalogue.accounts.release(number, CLOUD, Fate.HELD, NOW)
     connection.set_trace_callback(None)
     plans = [
         row[3]

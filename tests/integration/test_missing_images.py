@@ -63,3 +63,14 @@ def test_nothing_is_missing_of_an_exam_that_is_not_approved_or_has_what_was_coun
     clinic.pacs(STUDY)
     clinic.later(hours=4)
     assert not alarms(clinic)
+
+
+def test_an_approval_that_comes_late_counts_from_its_arrival_and_a_correction_changes_nothing(clinic: Clinic) -> None:
+    clinic.later(hours=10)
+    clinic.ris(Study__ImageCount=1, **EXAM)
+    clinic.later(hours=2)
+    clinic.ris(Study__ImageCount=1, **(EXAM | {"Report__Findings": "corrected"}))
+    clinic.later(minutes=59)
+    assert not alarms(clinic)
+    clinic.later(minutes=2)
+    assert alarms(clinic) == ["no image of this approved exam has come"]

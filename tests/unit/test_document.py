@@ -39,7 +39,7 @@ GAPS = exam_document({"Order.DeviceAETitle": "", "HospitalBranchCode": "", "Stud
 
 
 def case(study: StudyHere, branch: str = "01") -> Case:
-    return Case(1, branch, "E1", 0, "", (), (), {}, {}, {study.uid: study}, ())
+    return Case(1, branch, "E1", 0, "", (), (), {}, {}, {study.uid: study}, (), approved=False)
 
 
 @pytest.mark.parametrize(

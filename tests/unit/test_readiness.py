@@ -93,11 +93,20 @@ def test_a_report_is_looked_at_again_when_time_alone_changes_the_answer(
 def test_images_go_at_once_after_approval_and_end_when_all_are_here_and_quiet(
     approved: bool, unsent: int, images: Images
 ) -> None:
-    found = images_readiness(approved=approved, unsent=unsent, ask_at=None, images=images, stable_after=QUIET, now=NOW)
+    found = images_readiness(
+        approved=approved, others=True, unsent=unsent, ask_at=None, images=images, stable_after=QUIET, now=NOW
+    )
     assert found.ready == (approved and (unsent > 0 or images == STABLE))
     assert (Needs.APPROVAL in found.needs) == (not approved)
     assert found.needs[not approved :] == images.needs(QUIET, NOW)
     assert found.look_again == (NOW + MINUTE / 2 if images == FRESH else None)
+
+
+def test_images_wait_for_the_approval_of_the_other_exams_of_their_study() -> None:
+    found = images_readiness(
+        approved=True, others=False, unsent=3, ask_at=None, images=STABLE, stable_after=QUIET, now=NOW
+    )
+    assert found == Readiness((Needs.OTHERS,), ready=False)
 
 
 @pytest.mark.parametrize(("approved", "unsent", "images"), list(product(_BOTH, (0, 3), _IMAGES)))
@@ -106,7 +115,7 @@ def test_images_that_are_stored_wait_for_their_commitment_or_the_time_to_ask_for
 ) -> None:
     for ask_at in (NOW + MINUTE / 4, NOW, NOW - MINUTE):
         found = images_readiness(
-            approved=approved, unsent=unsent, ask_at=ask_at, images=images, stable_after=QUIET, now=NOW
+            approved=approved, others=True, unsent=unsent, ask_at=ask_at, images=images, stable_after=QUIET, now=NOW
         )
         assert found.needs[-1] == Needs.COMMITMENT
         assert found.needs[not approved : -1] == images.needs(QUIET, NOW)

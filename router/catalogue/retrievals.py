@@ -1,0 +1,80 @@
+"""What the PACS was asked for and is to be asked for, per exam, and how many instances it says a study has."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from router.catalogue.dialect import Engine, portions
+from router.catalogue.tables import Exam, PacsCount, Retrieval
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How often the PACS was asked for an exam, last when, and what it said; `ask_at` is when it is asked next.
+
+    `missing` is what is missing in words, "" where only the number of images is asked for.
+    """
+
+    exam: int
+    accession_number: str
+    tries: int
+    missing: str
+    said: str
+    at: datetime | None
+    ask_at: datetime | None
+
+
+class Retrievals:
+    """Questions to the PACS."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def of(self, exam: int) -> Asked | None:
+        """What is known of the questions about an exam; None when none was ever meant to be asked."""
+        return next(iter(self._read(Retrieval.exam == exam)), None)
+
+    def due(self, now: datetime) -> Asked | None:
+        """The first question whose time has come."""
+        return next(iter(self._read(Retrieval.ask_at <= now)), None)
+
+    def plan(self, exam: int, missing: str, ask_at: datetime | None) -> None:
+        """Ask for an exam at this time; None: not any more."""
+        row = Retrieval.insert(exam=exam, missing=missing, ask_at=ask_at)
+        kept = row.on_conflict(
+            conflict_target=[Retrieval.exam], update={Retrieval.missing: missing, Retrieval.ask_at: ask_at}
+        )
+        with self._engine.write():
+            self._engine.run(kept)
+
+    def asked(self, exam: int, said: str, now: datetime) -> None:
+        """The PACS was asked, and this is what it said; the exam is evaluated, which plans what follows."""
+        mine = Retrieval.exam == exam
+        with self._engine.write():
+            changes: dict[Any, Any] = {
+                Retrieval.tries: Retrieval.tries + 1, Retrieval.said: said, Retrieval.at: now, Retrieval.ask_at: None,
+            }  # fmt: skip
+            self._engine.run(Retrieval.update(changes).where(mine))
+            self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id == exam))
+
+    def count(self, study_uid: str, instances: int) -> None:
+        """The PACS says that a study has so many instances."""
+        row = PacsCount.insert(study_uid=study_uid, instances=instances)
+        kept = row.on_conflict(conflict_target=[PacsCount.study_uid], update={PacsCount.instances: instances})
+        with self._engine.write():
+            self._engine.run(kept)
+
+    def counts(self, study_uids: Iterable[str]) -> dict[str, int]:
+        """How many instances the PACS says that these studies have, where it says so."""
+        columns = (PacsCount.study_uid, PacsCount.instances)
+        found: dict[str, int] = {}
+        for portion in portions(list(study_uids)):
+            found |= dict(self._engine.run(PacsCount.select(*columns).where(PacsCount.study_uid.in_(portion)).tuples()))
+        return found
+
+    def _read(self, where: Any) -> list[Asked]:
+        columns = (Exam.id, Exam.accession_number, Retrieval.tries, Retrieval.missing, Retrieval.said, Retrieval.at,
+                   Retrieval.ask_at)  # fmt: skip
+        query = Retrieval.select(*columns).join(Exam).where(where).order_by(Retrieval.ask_at).limit(1).tuples()
+        return [Asked(*row) for row in self._engine.run(query)]

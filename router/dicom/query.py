@@ -1,0 +1,185 @@
+"""Query/Retrieve SCU, study root (PS3.4 C.4.1, C.4.2): asks a PACS for studies, and has it send one to an SCP."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+
+from router.config import DicomDestination
+from router.dicom import commands, quiet
+from router.dicom.commands import Response
+from router.dicom.connection import connect
+from router.dicom.contexts import Context
+from router.dicom.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from router.dicom.requestor import Requestor, Waits
+from router.dicom.status import PENDING
+from router.dicom.tls import client_context
+from router.dicom.uid import valid
+from router.errors import DestinationDown, InvalidData, TransientError
+
+FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
+MOST = 100  # studies in one answer: more is not what was asked for
+
+_SYNTAXES = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
+_LARGEST = 2**16  # bytes of an identifier
+_LOOK_SECONDS = 0.2
+_CANCEL_SECONDS = 3.0
+_FIND_SECONDS = 60.0
+_MOST_COUNTED = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A study that the PACS has; `instances` is its NumberOfStudyRelatedInstances, None where it gives none."""
+
+    study_uid: str
+    instances: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The answer to a C-FIND: the last response's status, and the studies, unless it failed."""
+
+    status: int
+    studies: tuple[Held, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The answer to a C-MOVE: the last response's status and its numbers of sub-operations (PS3.4 C.4.2.1.6)."""
+
+    status: int
+    completed: int = 0
+    failed: int = 0
+    warning: int = 0
+
+
+class QueryClient:
+    """Asks one PACS, over an association for each question."""
+
+    def __init__(self, peer: DicomDestination, waits: Waits | None = None) -> None:
+        """Raises ConfigurationError when the files of `tls` are not there."""
+        quiet.settle()
+        self._peer = peer
+        self._waits = waits or Waits(response=_FIND_SECONDS)
+        self._tls = None if peer.tls is None else client_context(peer.tls)
+
+    def study(self, uid: str, stop: Callable[[], bool]) -> Found:
+        """What the PACS has of a study. Raises TransientError as `Requestor` does."""
+        found = self._find(uid, "", stop)
+        return Found(found.status, tuple(one for one in found.studies if one.study_uid == uid))
+
+    def of_accession(self, number: str, stop: Callable[[], bool]) -> Found:
+        """The studies with this accession number, which holds no wildcard. Raises as above."""
+        return self._find("", number, stop)
+
+    def move(self, uid: str, to: str, seconds: float, stop: Callable[[], bool]) -> Moved:
+        """Have a study sent to the AE `to`, within the time; cancelled when `stop()` says so. Raises as above."""
+        identifier = Dataset()
+        identifier.QueryRetrieveLevel, identifier.StudyInstanceUID = "STUDY", uid
+        with self._associated(MOVE) as (association, context):
+            number = association.next_message()
+            command = commands.c_move_rq(number, MOVE, to)
+            association.send(association.accepted[context], command, _encoded(identifier, context))
+            for response, _ in _responses(association, commands.C_MOVE_RSP, seconds, stop):
+                last = response
+        return Moved(last.status, last.completed, last.failed, last.warning)
+
+    def _find(self, uid: str, accession: str, stop: Callable[[], bool]) -> Found:
+        identifier = Dataset()
+        if not accession.isascii():
+            identifier.SpecificCharacterSet = "ISO_IR 192"
+        identifier.QueryRetrieveLevel = "STUDY"
+        identifier.StudyInstanceUID, identifier.AccessionNumber = uid, accession
+        identifier.NumberOfStudyRelatedInstances = None
+        studies: dict[str, Held] = {}
+        with self._associated(FIND) as (association, context):
+            command = commands.c_find_rq(association.next_message(), FIND)
+            association.send(association.accepted[context], command, _encoded(identifier, context))
+            for response, data in _responses(association, commands.C_FIND_RSP, self._waits.response, stop):
+                if response.status in PENDING:
+                    held = _held(association, data, context, accession)
+                    studies |= {held.study_uid: held} if held else {}
+                if len(studies) > MOST:
+                    raise association.broken(f"it names more than {MOST} studies")
+        return Found(response.status, tuple(studies.values()) if response.status == 0 else ())
+
+    @contextmanager
+    def _associated(self, sop_class: str) -> Iterator[tuple[Requestor, Context]]:
+        association = Requestor(connect(self._peer, self._tls, self._waits.connect), self._peer, self._waits)
+        contexts = [(sop_class, syntax) for syntax in _SYNTAXES]
+        association.request(contexts)
+        try:
+            yield association, _accepted(association, contexts)
+        finally:
+            association.release()
+
+
+def _responses(
+    association: Requestor, field: int, seconds: float, stop: Callable[[], bool]
+) -> Iterator[tuple[Response, bytes]]:
+    """Every response to the request just sent, the final one last.
+
+    After `stop()` the peer is asked to cancel (PS3.7 9.3.2.3), and has a few seconds to do so.
+    """
+    number, until, cancelled = association.last_message, time.monotonic() + seconds, False
+    while True:
+        if stop() and not cancelled:
+            cancelled, until = True, time.monotonic() + _CANCEL_SECONDS
+            association.send(next(iter(association.accepted.values())), commands.c_cancel_rq(number))
+        if not association.speaks(_LOOK_SECONDS):
+            if time.monotonic() > until:
+                association.abort()
+                raise TransientError("the PACS does not answer to the end in time", association=association.name)
+            continue
+        message = association.receive(until, _LARGEST)
+        response = _understood(association, message.command)
+        if (response.field, response.message_id) != (field, number):
+            raise association.broken("it answers what was not asked")
+        yield response, message.data_set
+        if response.status not in PENDING:
+            return
+
+
+def _understood(association: Requestor, command: bytes) -> Response:
+    try:
+        return commands.response(command)
+    except InvalidData as error:
+        raise association.broken(error.message) from error
+
+
+def _held(association: Requestor, data: bytes, context: Context, accession: str) -> Held | None:
+    """What a pending response names; None when it is of another accession number than was asked for."""
+    try:
+        found = read_dataset(BytesIO(data), context[1] == IMPLICIT_LITTLE_ENDIAN, is_little_endian=True)
+        named = str(found.get("AccessionNumber") or "").strip()
+        uid, count = valid(str(found.get("StudyInstanceUID") or "")), found.get("NumberOfStudyRelatedInstances")
+        instances = None if count in (None, "") else int(count)
+    except Exception as error:  # pydicom raises whatever it stumbles over
+        raise association.broken(f"an identifier that cannot be read ({type(error).__name__})") from error
+    if accession and named != accession:
+        return None
+    return Held(uid, instances if instances is None or 0 <= instances <= _MOST_COUNTED else None)
+
+
+def _encoded(identifier: Dataset, context: Context) -> bytes:
+    encoded = BytesIO()
+    dcmwrite(encoded, identifier, implicit_vr=context[1] == IMPLICIT_LITTLE_ENDIAN, little_endian=True)
+    return encoded.getvalue()
+
+
+def _accepted(association: Requestor, contexts: list[Context]) -> Context:
+    for context in contexts:
+        if context in association.accepted:
+            return context
+    raise DestinationDown(
+        "the PACS does not accept query/retrieve of the study root",
+        hint="ask its administrator to allow it for the calling_ae_title of [query]",
+        association=association.name,
+    )

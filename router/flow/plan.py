@@ -1,0 +1,105 @@
+"""What was found about an exam and what follows from it for a delivery: the correlator's values, and pure decisions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from router.catalogue.exams import Case
+from router.config import Config
+from router.correlate.readiness import PDF, Images, Readiness
+from router.correlate.share import Aside, ExcludeRule, SharePolicy
+from router.correlate.versions import JsonVersion, PdfVersion
+from router.deadlines import Deadline
+from router.exam.key import ExamKey
+from router.states import State
+
+_PDF_REMEDY = "drop this exam's PDF under its name, or `queue release` the delivery to send the PDF that is here"
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What was found about an exam, the same for every destination.
+
+    `hold` is why nothing of it may go; `doubted` is the PDF that is here where it may be another exam's.
+    """
+
+    case: Case
+    key: ExamKey
+    document: Mapping[str, object]
+    version: JsonVersion
+    pdf: PdfVersion | None
+    approved_at: datetime | None
+    hold: str
+    doubted: PdfVersion | None
+    aside: Aside | None
+    images: Images
+    now: datetime
+
+    @property
+    def pdf_doubt(self) -> str:
+        """Why the report may not go; "" when nothing speaks against it."""
+        return f"{PDF}: {self.doubted.doubt}; {_PDF_REMEDY}" if self.doubted else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a delivery should be: shown needs, due time, and what is to be delivered (`wanted`, "" while unknown).
+
+    `hold` is why it may not go.
+    """
+
+    readiness: Readiness
+    deadline: Deadline | None
+    wanted: str
+    news: bool
+    hold: str
+    error: str = ""
+
+
+def images_of(case: Case, behind: datetime | None) -> Images:
+    """The state of the exam's images. What the cataloguer is `behind` with was asked for before the case was read."""
+    here = case.studies.values()
+    last = max((study.last_received for study in here), default=None)
+    return Images(len(set(case.links) - set(case.studies)), len(case.studies), last, behind)
+
+
+def _waits_for_new_pdf(found: Assessment) -> bool:
+    """Whether the report was changed and only the PDF of an earlier version is here."""
+    return found.approved_at is not None and found.pdf is None and bool(found.case.pdfs) and not found.pdf_doubt
+
+
+def overdue_pdf(found: Assessment, due: Deadline | None) -> str:
+    """Why a report is held that was changed and has no new PDF by half of its time; "" while it is not."""
+    if due is None or found.now < due.half or not _waits_for_new_pdf(found):
+        return ""
+    return f"{PDF}: the report was changed and half of the time for it is over without a new PDF; {_PDF_REMEDY}"
+
+
+def until_half(readiness: Readiness, found: Assessment, due: Deadline | None) -> Readiness:
+    """Look again when a new PDF is overdue."""
+    if due is None or not _waits_for_new_pdf(found) or found.now >= due.half:
+        return readiness
+    return replace(readiness, look_again=min(readiness.look_again or due.half, due.half))
+
+
+def reason(to: State, plan: Plan, found: Assessment) -> str:
+    """Why a delivery moves there, in words."""
+    if to == State.HELD:
+        return plan.hold
+    if found.aside is not None and to == found.aside.state:
+        return found.aside.why
+    if to == State.READY:
+        return "everything is there"
+    if plan.news:
+        return "there is something new to deliver"
+    return "waits for " + (", ".join(plan.readiness.needs) or "evaluation")
+
+
+def share_policy(config: Config) -> SharePolicy:
+    """The [share] section."""
+    share = config.share
+    rules = tuple(ExcludeRule(rule.name, dict(rule.model_extra or {})) for rule in share.exclude)
+    start = share.from_
+    if start is not None and start.tzinfo is None:
+        start = start.replace(tzinfo=config.node.timezone)
+    return SharePolicy(frozenset(share.modalities), start, rules)

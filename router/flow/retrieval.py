@@ -1,0 +1,118 @@
+"""Query/retrieve: where images of an approved exam are missing, the PACS is asked what it has and to send it here.
+
+The correlator plans when to ask (`plan`); a loop asks (`Retrieval.step`), and the evaluation after it plans anew.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from router.catalogue import Catalogue
+from router.catalogue.exams import Case
+from router.catalogue.retrievals import Asked, Retrievals
+from router.clock import Clock
+from router.config import Query
+from router.correlate.join import JoinedBy
+from router.correlate.missing import Expected, ask_again, missing, worth_pulling
+from router.dicom.query import Found, Held, QueryClient
+from router.dicom.status import queried
+from router.errors import TransientError
+from router.events import Event, Journal, Kind
+
+_WILDCARDS = frozenset("*?\\")
+
+
+def plan(retrievals: Retrievals, query: Query, exam: int, expected: Expected | None, first: datetime) -> None:
+    """Say when the PACS is to be asked for the exam; `first` is when for the first time."""
+    known = retrievals.of(exam)
+    tries, asked = (known.tries, known.at) if known else (0, None)
+    text = missing(expected) if expected else ""
+    # Where the RIS gives no ImageCount, the PACS is asked once how many images there are.
+    wanted = expected is not None and (bool(text) or (expected.announced is None and tries == 0))
+    at = ask_again(tries, asked, first, query.tries, query.pause) if wanted else None
+    if (at, text) != ((known.ask_at, known.missing) if known else (None, "")):
+        retrievals.plan(exam, text, at)
+
+
+@dataclass
+class _Answer:
+    """What the PACS said about one exam, in words."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, line: str) -> None:
+        self.lines.append(line)
+
+    def __str__(self) -> str:
+        return "; ".join(self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """Asks one PACS. `to` is the AE to which it sends, which is this node's."""
+
+    query: Query
+    to: str
+    catalogue: Catalogue
+    client: QueryClient
+    journal: Journal
+    clock: Clock
+    stop: Callable[[], bool]
+
+    def step(self) -> bool:
+        """Ask for one exam whose time has come; whether there was one."""
+        due = self.catalogue.retrievals.due(self.clock.now())
+        if due is None:
+            return False
+        answer = _Answer()
+        try:
+            self._ask(due, answer)
+        except TransientError as error:
+            answer.add(f"it cannot be asked: {error}")
+        if not self.stop():  # a question that was cut short is asked again at the next start
+            now, text = self.clock.now(), f"the PACS {self.query.ae_title} was asked: {answer}"
+            self.journal.record(Event(now, Kind.ASKED, text, exam=due.exam))
+            self.catalogue.retrievals.asked(due.exam, str(answer), now)
+        return True
+
+    def _ask(self, due: Asked, answer: _Answer) -> None:
+        case = self.catalogue.exams.case(due.exam)
+        apart = self.catalogue.decisions.parted(due.exam)
+        for held in self._held(case, due.accession_number, answer):
+            if held.study_uid in apart or self.stop():
+                continue
+            if held.instances is not None:
+                self.catalogue.retrievals.count(held.study_uid, held.instances)
+            here = case.studies[held.study_uid].instances if held.study_uid in case.studies else 0
+            has = "an unknown number of" if held.instances is None else held.instances
+            answer.add(f"study {held.study_uid}: it has {has} instances, {here} are here")
+            if worth_pulling(held.instances, here, lacking=bool(due.missing)):
+                self._move(held.study_uid, answer)
+
+    def _held(self, case: Case, accession: str, answer: _Answer) -> Iterable[Held]:
+        """What the PACS has of the exam: its studies by UID, and by accession number where the RIS lists none."""
+        found: dict[str, Held] = {}
+        for uid in case.links:
+            asked = self.client.study(uid, self.stop)
+            found |= _studies(asked, f"study {uid}", answer)
+        listed = any(how == JoinedBy.LISTED for how in case.links.values())
+        if not listed and accession and not _WILDCARDS & set(accession):
+            asked = self.client.of_accession(accession, self.stop)
+            found |= _studies(asked, "the exam's accession number", answer)
+        if not case.links and not found and not answer.lines:
+            answer.add("nothing: the exam names no study and no accession number to ask by")
+        return found.values()
+
+    def _move(self, uid: str, answer: _Answer) -> None:
+        moved = self.client.move(uid, self.to, self.query.move_within.total_seconds(), self.stop)
+        failed = f", {moved.failed} failed" if moved.failed else ""
+        answer.add(f"it was told to send it to {self.to}: {queried(moved.status)}, "
+                   f"{moved.completed + moved.warning} sent{failed}")  # fmt: skip
+
+
+def _studies(found: Found, what: str, answer: _Answer) -> dict[str, Held]:
+    if found.status:
+        answer.add(f"{what}: {queried(found.status)}")
+    elif not found.studies:
+        answer.add(f"{what}: it has no such study")
+    return {one.study_uid: one for one in found.studies}

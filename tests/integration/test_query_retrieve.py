@@ -1,0 +1,309 @@
+"""Query/retrieve: the SCU against DCMTK's dcmqrscp and against PACSs that misbehave, and when the node asks."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset
+
+from acceptors import RELEASE_RQ, Script, accept, acceptor, command_of, element, fixed, pdata, read_pdu
+from clinic import Clinic
+from desk import E1
+from pacs import archive, pacs
+from peers import free_port, made, stored, storescp
+from router.alarms import Alarm
+from router.config import Query
+from router.dicom.query import Found, Held, Moved, QueryClient
+from router.dicom.requestor import Waits
+from router.errors import DestinationDown, TransientError
+from router.events import Kind
+from router.flow.retrieval import Retrieval
+from router.reports.reader import Readers
+
+FIND_RSP, MOVE_RSP = 0x8020, 0x8021
+
+
+def never() -> bool:
+    return False
+
+
+def client(port: int, **changes: object) -> QueryClient:
+    query = Query.model_validate({"ae_title": "PACS", "port": port, **changes})
+    return QueryClient(query.peer("ROUTER"), Waits(connect=2, association=2, write=2, response=1, release=1))
+
+
+# -- a real PACS
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
+    """A PACS with one study of three instances, and the folder of the SCP that it sends to."""
+    folder = tmp_path_factory.mktemp("pacs")
+    with storescp(folder / "node") as node, pacs(folder, node) as port:
+        archive(port, [stored(made(folder, n), n) for n in range(3)])
+        yield port, folder / "node"
+
+
+def test_the_pacs_says_how_many_instances_a_study_has(real: tuple[int, Path]) -> None:
+    found = client(real[0]).study("1.2.3", never)
+    assert (found.status, [one.study_uid for one in found.studies]) == (0, ["1.2.3"])
+
+
+def test_a_study_that_the_pacs_does_not_have_is_not_found(real: tuple[int, Path]) -> None:
+    assert client(real[0]).study("1.2.4", never) == Found(0)
+    assert client(real[0]).of_accession("A9", never) == Found(0)
+
+
+def test_the_pacs_sends_a_study_where_it_is_told_to(real: tuple[int, Path]) -> None:
+    assert client(real[0]).move("1.2.3", "ROUTER", 10, never) == Moved(0, completed=3)
+    assert len(list(real[1].iterdir())) == 3
+
+
+def test_a_move_destination_that_the_pacs_does_not_know_is_said(real: tuple[int, Path]) -> None:
+    assert client(real[0]).move("1.2.3", "NOBODY", 10, never).status == 0xA801
+
+
+# -- a PACS that does what it should not
+
+
+def identifier(**fields: object) -> bytes:
+    dataset, encoded = Dataset(), BytesIO()
+    for keyword, value in fields.items():
+        setattr(dataset, keyword, value)
+    dcmwrite(encoded, dataset, implicit_vr=False, little_endian=True)
+    return encoded.getvalue()
+
+
+def pending(field: int, data: bytes = b"", status: int = 0xFF00) -> bytes:
+    command = element(0x0100, field) + element(0x0120, 1)
+    command += element(0x0800, 0 if data else 0x0101) + element(0x0900, status)
+    return pdata(1, 3, command) + (pdata(1, 2, data) if data else b"")
+
+
+def answering(*answers: bytes) -> Script:
+    """Accepts, hears the request (command and identifier), and says this."""
+
+    def script(connection: socket.socket) -> None:
+        accept(connection)
+        read_pdu(connection), read_pdu(connection)
+        for answer in answers:
+            connection.sendall(answer)
+        while read_pdu(connection)[0] != RELEASE_RQ:
+            pass
+        connection.sendall(fixed(6))
+
+    return script
+
+
+STUDY = identifier(StudyInstanceUID="1.2.3", AccessionNumber="A1", NumberOfStudyRelatedInstances=7)
+OTHER = identifier(StudyInstanceUID="1.2.9", AccessionNumber="A1", NumberOfStudyRelatedInstances=9)
+
+
+def test_another_study_than_the_one_asked_for_is_left_out() -> None:
+    answers = [pending(FIND_RSP, OTHER), pending(FIND_RSP, STUDY, 0xFF01), pdata(1, 3, command_of(1, field=FIND_RSP))]
+    with acceptor(answering(*answers)) as port:
+        assert client(port).study("1.2.3", never) == Found(0, (Held("1.2.3", 7),))
+
+
+def test_a_study_of_another_accession_number_is_left_out() -> None:
+    answers = [pending(FIND_RSP, STUDY), pdata(1, 3, command_of(1, field=FIND_RSP))]
+    with acceptor(answering(*answers)) as port:
+        assert client(port).of_accession("A2", never) == Found(0)
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xA900, 0xC001, 0xFE00])
+def test_a_failed_question_names_nothing(status: int) -> None:
+    with acceptor(answering(pending(FIND_RSP, STUDY), pdata(1, 3, command_of(1, status, FIND_RSP)))) as port:
+        assert client(port).study("1.2.3", never) == Found(status)
+
+
+def test_sub_operations_are_counted() -> None:
+    numbers = element(0x1021, 5) + element(0x1022, 2) + element(0x1023, 1)
+    last = pdata(1, 3, command_of(1, 0xB000, MOVE_RSP) + numbers)
+    with acceptor(answering(pending(MOVE_RSP), pending(MOVE_RSP), last)) as port:
+        assert client(port).move("1.2.3", "ROUTER", 5, never) == Moved(0xB000, 5, 2, 1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pdata(1, 3, command_of(9, field=FIND_RSP)),
+        pdata(1, 3, command_of(1, field=MOVE_RSP)),
+        pending(FIND_RSP, identifier(StudyInstanceUID="1.2.3").replace(b"1.2.3", b"../..")),
+        pending(FIND_RSP, b"\x08\x00\x05"),
+        pending(FIND_RSP, b"\0" * 70000),
+        b"".join(pending(FIND_RSP, identifier(StudyInstanceUID=f"1.{n}")) for n in range(200)),
+    ],
+    ids=["another message", "another command", "no UID", "torn", "too long", "without end"],
+)
+def test_nonsense_is_a_breach_of_the_protocol(answer: bytes) -> None:
+    with acceptor(answering(answer)) as port, pytest.raises(TransientError):
+        client(port).study("1.2.3", never)
+
+
+def test_a_pacs_that_falls_silent_is_left_in_time() -> None:
+    began = time.monotonic()
+    with acceptor(answering(pending(MOVE_RSP))) as port, pytest.raises(TransientError, match="in time"):
+        client(port).move("1.2.3", "ROUTER", 0.3, never)
+    assert time.monotonic() - began < 3
+
+
+def test_a_stop_cancels_the_move() -> None:
+    heard: list[bytes] = []
+
+    def script(connection: socket.socket) -> None:
+        accept(connection)
+        read_pdu(connection), read_pdu(connection)
+        connection.sendall(pending(MOVE_RSP))
+        heard.append(read_pdu(connection)[1])
+        connection.sendall(pdata(1, 3, command_of(1, 0xFE00, MOVE_RSP)))
+        read_pdu(connection)
+        connection.sendall(fixed(6))
+
+    with acceptor(script) as port:
+        assert client(port).move("1.2.3", "ROUTER", 5, lambda: True).status == 0xFE00
+    assert element(0x0100, 0x0FFF) in heard[0]
+    assert element(0x0120, 1) in heard[0]
+
+
+def test_nobody_there_is_told_with_what_to_check() -> None:
+    with pytest.raises(DestinationDown):
+        client(free_port()).study("1.2.3", never)
+
+
+# -- when the node asks
+
+
+ASKING = """
+[query]
+ae_title = "PACS"
+port = {port}
+tries = 3
+pause = "10 min"
+"""
+
+
+class Asking:
+    """A clinic whose node asks a PACS."""
+
+    def __init__(self, clinic: Clinic) -> None:
+        self.clinic = clinic
+        query = clinic.config.query
+        assert query is not None
+        known = (clinic.catalogue, client(query.port), clinic.journal, clinic.clock, never)
+        self._retrieval = Retrieval(query, "ROUTER", *known)
+
+    def asks(self) -> list[str]:
+        """What it asked now, in words."""
+        before = len(self.clinic.told(Kind.ASKED))
+        while self._retrieval.step():
+            self.clinic.settle()
+        return self.clinic.told(Kind.ASKED)[before:]
+
+
+@pytest.fixture
+def asking(tmp_path: Path, readers: Readers) -> Iterator[Callable[[int], Asking]]:
+    made: list[Clinic] = []
+
+    def make(port: int) -> Asking:
+        made.append(Clinic(tmp_path, readers, ASKING.format(port=port)))
+        return Asking(made[0])
+
+    yield make
+    made[0].catalogue.engine.close_thread()
+
+
+def ris(clinic: Clinic, **changes: object) -> None:
+    """A report that is approved now, of the study 1.2.3."""
+    given = {"Study__StudyInstanceUIDs": ["1.2.3"], "Report__ApproveTime": "2026-03-02 18:00:00"} | changes
+    clinic.ris(E1, **given)
+
+
+def test_the_pacs_is_asked_so_often_with_growing_pauses(asking: Callable[[int], Asking]) -> None:
+    one = asking(free_port())
+    ris(one.clinic)
+    assert one.asks() == []
+    minutes = []
+    for minute in range(0, 400, 5):
+        minutes += [minute] * len(one.asks())
+        one.clinic.later(minutes=5)
+    assert minutes == [180, 190, 210]
+    assert "cannot connect" in one.clinic.told(Kind.ASKED)[0]
+
+
+def test_images_that_come_end_the_asking(asking: Callable[[int], Asking]) -> None:
+    one = asking(free_port())
+    ris(one.clinic, Study__ImageCount=1)
+    one.clinic.later(hours=4)
+    assert len(one.asks()) == 1
+    one.clinic.pacs("1.2.3")
+    one.clinic.later(hours=4)
+    assert one.asks() == []
+
+
+def test_a_draft_and_an_exam_that_is_complete_are_not_asked_for(asking: Callable[[int], Asking]) -> None:
+    one = asking(free_port())
+    ris(one.clinic, Order__Status="Examined", Report__ApproveTime="")
+    one.clinic.later(hours=4)
+    ris(one.clinic, Study__ImageCount=1)
+    one.clinic.pacs("1.2.3")
+    one.clinic.later(hours=4)
+    assert one.asks() == []
+
+
+def scripted(*scripts: Script) -> Script:
+    """Each connection has the next script."""
+    waiting = list(scripts)
+
+    def script(connection: socket.socket) -> None:
+        waiting.pop(0)(connection)
+
+    return script
+
+
+def test_the_pacss_count_is_expected_where_the_ris_gives_none(asking: Callable[[int], Asking]) -> None:
+    found = answering(pending(FIND_RSP, STUDY), pdata(1, 3, command_of(1, field=FIND_RSP)))
+    moved = answering(pdata(1, 3, command_of(1, 0, MOVE_RSP) + element(0x1021, 7)))
+    with acceptor(scripted(found, moved)) as port:
+        one = asking(port)
+        ris(one.clinic, Study__ImageCount=None)
+        one.clinic.pacs("1.2.3")
+        one.clinic.later(hours=4)
+        (told,) = one.asks()
+    assert "study 1.2.3: it has 7 instances, 1 are here" in told
+    assert "told to send it to ROUTER: 0000 success, 7 sent" in told
+    (alarm,) = [one for one in one.clinic.catalogue.alarms.standing() if one.alarm is Alarm.IMAGES_MISSING]
+    assert alarm.text == "1 images have come, the PACS has 7"
+    for number in range(2, 8):
+        one.clinic.pacs("1.2.3", number=number)
+    assert Alarm.IMAGES_MISSING not in [one.alarm for one in one.clinic.catalogue.alarms.standing()]
+
+
+def test_a_study_that_is_all_here_is_counted_once_and_not_pulled(asking: Callable[[int], Asking]) -> None:
+    whole = identifier(StudyInstanceUID="1.2.3", NumberOfStudyRelatedInstances=1)
+    with acceptor(answering(pending(FIND_RSP, whole), pdata(1, 3, command_of(1, field=FIND_RSP)))) as port:
+        one = asking(port)
+        ris(one.clinic, Study__ImageCount=None)
+        one.clinic.pacs("1.2.3")
+        one.clinic.later(hours=4)
+        (told,) = one.asks()
+        one.clinic.later(hours=4)
+        assert one.asks() == []
+    assert told.endswith("study 1.2.3: it has 1 instances, 1 are here")
+
+
+def test_an_exam_that_lists_no_study_is_asked_for_by_accession_number(asking: Callable[[int], Asking]) -> None:
+    named = identifier(StudyInstanceUID="1.2.7", AccessionNumber="A0001", NumberOfStudyRelatedInstances=2)
+    found = answering(pending(FIND_RSP, named), pdata(1, 3, command_of(1, field=FIND_RSP)))
+    refused = answering(pdata(1, 3, command_of(1, 0xA801, MOVE_RSP)))
+    with acceptor(scripted(found, refused)) as port:
+        one = asking(port)
+        ris(one.clinic, Study__StudyInstanceUIDs=[])
+        one.clinic.later(hours=4)
+        (told,) = one.asks()
+    assert "study 1.2.7: it has 2 instances, 0 are here" in told
+    assert "A801 refused: it does not know the move destination" in told
