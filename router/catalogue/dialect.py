@@ -19,6 +19,7 @@ from router.catalogue.tables import SCHEMA_VERSION, TABLES, Schema
 from router.errors import ConfigurationError, IntegrityError, TransientError
 
 _BUSY_SECONDS = 30
+LOG_BYTES = 2**25  # what a reader that took long, a backup say, made SQLite's log grow beyond is given back afterwards
 _CONNECT_TRIES = 500
 _AT_ONCE = 500
 # One number for every node that opens this product's database on the server: "icr" in ASCII.
@@ -133,7 +134,8 @@ class SqliteEngine(Engine):
             path.touch(mode=0o600)  # SQLite gives its other files the mode of this one
         except OSError as error:
             raise TransientError(f"the database cannot be opened: {error.strerror}", hint="see [node] data") from error
-        pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "cache_size": -64000}
+        pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "cache_size": -64000,
+                   "journal_size_limit": LOG_BYTES}
         super().__init__(peewee.SqliteDatabase(str(path), pragmas=pragmas, timeout=_BUSY_SECONDS))
 
     @contextmanager

@@ -1,7 +1,9 @@
 """The contract of the engines: the schema, connections and what their failures become."""
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import timedelta, timezone
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from catalogue_rows import MINUTE, NOW, Database, at_once, document, driver, exam
 from router.catalogue import Catalogue
-from router.catalogue.dialect import open_engine
+from router.catalogue.dialect import LOG_BYTES, open_engine
 from router.catalogue.tables import TABLES, Schema
 from router.errors import ConfigurationError, IntegrityError, TransientError
 from router.exam.key import ExamKey
@@ -208,3 +210,24 @@ def test_the_key_of_a_row_keeps_what_an_exam_json_says(catalogue: Catalogue) -> 
     number = catalogue.exams.number_of("01\0", "张三-1\ud800", NOW + MINUTE)
     assert catalogue.exams.number_of("01\0", "张三-1\ud800", NOW) == number
     assert catalogue.exams.case(number).exam_id == "张三-1?"
+
+
+def test_sqlites_log_gives_back_what_a_reader_that_took_long_made_it_grow_by(tmp_path: Path) -> None:
+    engine, log = open_engine("", tmp_path), tmp_path / "router.db-wal"
+
+    def write(text: str) -> None:
+        with engine.write():
+            engine.execute(
+                "INSERT INTO event (at, kind, text, who, alarm, subject) VALUES (0, '', ?, '', '', '')", [text]
+            )
+
+    with closing(sqlite3.connect(tmp_path / "router.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT COUNT(*) FROM event").fetchall()
+        for _ in range(3):
+            write("x" * (LOG_BYTES // 2))
+        assert log.stat().st_size > LOG_BYTES
+    for _ in range(2):
+        write("")
+    assert log.stat().st_size <= LOG_BYTES
+    engine.close_thread()
