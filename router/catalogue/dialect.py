@@ -134,8 +134,13 @@ class SqliteEngine(Engine):
             path.touch(mode=0o600)  # SQLite gives its other files the mode of this one
         except OSError as error:
             raise TransientError(f"the database cannot be opened: {error.strerror}", hint="see [node] data") from error
-        pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1, "cache_size": -64000,
-                   "journal_size_limit": LOG_BYTES}
+        pragmas = {
+            "journal_mode": "wal",
+            "synchronous": "full",
+            "foreign_keys": 1,
+            "cache_size": -64000,
+            "journal_size_limit": LOG_BYTES,
+        }
         super().__init__(peewee.SqliteDatabase(str(path), pragmas=pragmas, timeout=_BUSY_SECONDS))
 
     @contextmanager
