@@ -77,4 +77,4 @@ def test_what_is_open_is_pending_and_what_has_ended_is_not() -> None:
 
 def test_states_and_needs_are_written_as_the_queue_shows_them() -> None:
     assert [state.value for state in State] == _COLUMNS
-    assert [need.value for need in Needs] == ["approval", "json", "pdf", "images", "stable", "commitment"]
+    assert [need.value for need in Needs] == ["approval", "json", "pdf", "images", "stable", "commitment", "others"]
