@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from router.errors import InvalidData
 from router.reports import pdf
@@ -131,16 +132,17 @@ def main(memory: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     given = sys.stdin.buffer
-    while len(head := given.read(_LENGTH.size)) == _LENGTH.size:
-        for answer in _answers(given.read(_LENGTH.unpack(head)[0])):
-            _say(answer.encode("utf-8", "replace"))
+    with suppress(ConnectionResetError):  # the main process was killed
+        while len(head := given.read(_LENGTH.size)) == _LENGTH.size:
+            for answer in _answers(given.read(_LENGTH.unpack(head)[0])):
+                _say(answer.encode("utf-8", "replace"))
 
 
 def _say(said: bytes) -> None:
     try:
         sys.stdout.buffer.write(_LENGTH.pack(len(said)) + said)
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
+    except ConnectionError:
         os._exit(0)  # the main process is gone: nobody is to be told
 
 

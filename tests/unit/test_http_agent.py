@@ -582,6 +582,7 @@ def test_a_closed_port_and_an_unknown_name_are_the_destinations_trouble(site: Si
             with pytest.raises(DestinationDown, match=said) as caught:
                 site.agent(url).probe()
             assert "0x" not in str(caught.value)
+            assert "_Guard" not in str(caught.value)
 
 
 def test_an_upload_whose_file_is_gone_is_not_sent(bench: Bench) -> None:

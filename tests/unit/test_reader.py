@@ -1,7 +1,11 @@
 """PDFs are read in programs of their own: what hostile ones cost, and what the rest of them notice."""
 
 import os
+import select
 import signal
+import socket
+import subprocess
+import sys
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +15,7 @@ import pytest
 from desk import printed
 from router.correlate.naming import identifiers, words
 from router.errors import InvalidData
-from router.reports.reader import Readers
+from router.reports.reader import _PROGRAM, Readers
 
 
 def with_content(stream: bytes) -> bytes:
@@ -119,6 +123,18 @@ def test_a_program_that_was_ended_from_outside_costs_no_pdf_its_place() -> None:
     finally:
         readers.close()
     assert _children() == others
+
+
+def test_a_program_whose_node_was_killed_before_it_took_the_answer_ends_quietly() -> None:
+    program = (sys.executable, "-P", "-c", _PROGRAM, os.pathsep.join(sys.path), str(2**30))
+    ours, theirs = socket.socketpair()
+    end = theirs.fileno()
+    with theirs, subprocess.Popen(program, stdin=end, stdout=end, stderr=subprocess.PIPE) as process:
+        ours.sendall((1).to_bytes(8) + b"x")
+        assert select.select([ours], [], [], 30)[0], "there is an answer, which nobody takes"
+        ours.close()
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (0, b"")
 
 
 def _children() -> set[int]:
