@@ -45,6 +45,7 @@ from router.exam.mapping import RisMapping
 from router.flow.backing import Backing
 from router.flow.cataloguer import Cataloguer
 from router.flow.commitment import Asker, CommitmentReports
+from router.flow.conversion import bring_up_to_date
 from router.flow.correlator import Correlator
 from router.flow.dispatcher import Dispatcher
 from router.flow.gate import Lane
@@ -115,7 +116,10 @@ class Node:
             config.reports.folder.mkdir(parents=True, exist_ok=True)
         self._require_private_tls_keys()
         self._require_database()
-        self._catalogue: Catalogue = open_catalogue(config.database.url, config.node.data, self._journal)
+        self._catalogue: Catalogue = open_catalogue(
+            config.database.url, config.node.data, self._journal,
+            lambda engine: bring_up_to_date(engine, config, self._journal, clock.now()),
+        )  # fmt: skip
         self._rules = SeriesRules(config, self._journal, clock)
         self._selection = Selection(config.identity, self._catalogue, lambda: self._rules.book, self._journal)
         self._keys = {d.name: self._key_files(d.name, d.http) for d in config.destination if d.http is not None}

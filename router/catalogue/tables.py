@@ -23,7 +23,7 @@ from peewee import (
 
 from router.clock import require_aware
 
-SCHEMA_VERSION = 1
+FIRST_SCHEMA = 1  # of the first release; those after it are made by `migrations`
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
