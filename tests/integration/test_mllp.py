@@ -171,9 +171,7 @@ def test_a_sender_that_waits_does_not_keep_the_node_from_stopping(desk: Desk) ->
     assert time.monotonic() - before < 3
 
 
-def test_the_node_stops_while_a_connection_is_just_being_taken(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_node_stops_while_a_connection_is_just_being_taken(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     server = MllpServer(Hl7Listener(), desk.intake.take_message, print, lambda: None, desk.clock)
     port = server.start("127.0.0.1", 0)
     taking, start = threading.Event(), threading.Thread.start
