@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
@@ -18,12 +19,14 @@ from hl7_messages import oru
 from router.alarms import Alarm
 from router.app import Node
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.backup import Backup, Backups, mend
+from router.catalogue.backup import Backup, Backups, mend, unfinished
+from router.cli.mending import rebuild_rows
 from router.clock import SystemClock
 from router.config import Config, parse
 from router.dicom.part10 import preamble_and_meta
 from router.errors import ConfigurationError, IntegrityError, InvalidData
 from router.events import Journal
+from router.exam.key import ExamKey
 from router.flow.cataloguer import Cataloguer
 from router.flow.correlator import Correlator
 from router.flow.intake import Intake
@@ -312,6 +315,59 @@ def test_from_a_backup_an_exam_with_later_images_is_held(place: Place) -> None:
     place.correlator.run_due()
     assert place.states() == {State.HELD}
     assert inventory(place).sound
+
+
+def test_a_rebuild_that_was_killed_holds_everything_when_it_is_run_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two exams one is entered when the run ends; the next run finds rows for it, and nothing of what was sent."""
+    changes: dict[str, object] = {"ExamId": "V2", "Study.StudyInstanceUIDs": ["1.2.9"], "Order.AccessionNumber": ""}
+    place.drop("V2.json", json.dumps(exam_document(changes), ensure_ascii=False).encode())
+    for file in place.config.node.data.glob("router.db*"):
+        file.unlink()
+    place.reopen()
+    read, count = References.key, []
+
+    def killed(self: References, *args: Any) -> ExamKey:
+        count.append(1)
+        if len(count) == 2:
+            raise KeyboardInterrupt
+        return read(self, *args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(References, "key", killed)
+        with pytest.raises(KeyboardInterrupt):
+            place.rebuild()
+    place.reopen()
+    assert place.rebuild().documents == 1
+    place.correlator.run_due()
+    assert [line.delivery.state for line in place.review.listed([], None, None)] == [State.HELD, State.HELD]
+
+
+def test_a_node_does_not_start_on_a_backup_whose_rebuild_was_broken_off(place: Place) -> None:
+    made = Backups(place.config.node.data).make(datetime.now(UTC))
+    place.catalogue.engine.close_thread()
+    Backups(place.config.node.data).put_back(made.path, datetime.now(UTC))
+    with pytest.raises(ConfigurationError, match="broken off"):
+        Node(place.config, SystemClock())
+    assert rebuild_rows(place.config, older=False).held == 1, "the backup is older than what was sent"
+    place.reopen()
+    place.correlator.run_due()
+    assert place.states() == {State.HELD}
+    assert not unfinished(place.config.node.data)
+
+
+def test_a_doubt_that_may_have_been_settled_after_the_backup_does_not_release_itself(place: Place) -> None:
+    (line,) = place.review.listed([], None, None)
+    held = {"held_by": "identity", "error": "another patient"}
+    assert place.catalogue.queue.move(line.delivery, State.HELD, datetime.now(UTC), "a doubt", changes=held)
+    made = Backups(place.config.node.data).make(datetime.now(UTC))
+    place.catalogue.engine.close_thread()
+    Backups(place.config.node.data).put_back(made.path, datetime.now(UTC))
+    place.reopen()
+    assert place.rebuild(older=True).held == 1
+    place.correlator.run_due()
+    assert place.states() == {State.HELD}
 
 
 def test_a_damaged_backup_is_passed_over(place: Place) -> None:
