@@ -5,7 +5,8 @@ Each transaction is small, so that nobody waits for a purge. Rows change first a
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -123,9 +124,21 @@ class Purge:
     # -- files
 
     def removals(self) -> list[Files]:
-        """What a former life did not come to remove. Files that have rows again since are left out."""
+        """What a former life did not come to remove."""
         rows = self._engine.run(Removal.select(Removal.id, Removal.study_uid, Removal.files).tuples())
-        return [self._unneeded(_files(*row)) for row in rows]
+        return [_files(*row) for row in rows]
+
+    @contextmanager
+    def removing(self, files: Files) -> Iterator[Files]:
+        """What of the files is still to go: none that has a row again, none where another node was first.
+
+        While they go no other node catalogues into their study; that they are gone is noted at the end.
+        """
+        with self._engine.alone_with({uids.study for uids, _ in files.instances}):
+            mine = Removal.select(Removal.id).where(Removal.id == files.number).tuples()
+            yield self._unneeded(files) if self._engine.run(mine) else Files(files.number, ())
+            with self._engine.write():
+                self._engine.run(Removal.delete().where(Removal.id == files.number))
 
     def _unneeded(self, files: Files) -> Files:
         sops = [uids.sop for uids, _ in files.instances]
@@ -134,11 +147,6 @@ class Purge:
         needed = set(self._engine.run(query.where(here).tuples()))
         left = [(uids, version) for uids, version in files.instances if (uids.study, uids.sop, version) not in needed]
         return Files(files.number, left)
-
-    def removed(self, files: Files) -> None:
-        """The files are gone."""
-        with self._engine.write():
-            self._engine.run(Removal.delete().where(Removal.id == files.number))
 
     # -- what is older than the audit
 

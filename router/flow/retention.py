@@ -102,7 +102,8 @@ class Retention:
     def recover(self) -> None:
         """Remove the files that a former life only came to strike from the rows."""
         for files in self._purge.removals():
-            self._remove(files)
+            with self._filing:
+                self._remove(files)
 
     def _sweep(self, ages: Ages, now: datetime) -> int:
         """Everything of these ages, a page at a time; how many studies went."""
@@ -149,8 +150,8 @@ class Retention:
         return files is not None
 
     def _remove(self, files: Files) -> None:
-        self._studies.remove(self._studies.path(uids, version) for uids, version in files.instances)
-        self._purge.removed(files)
+        with self._purge.removing(files) as left:
+            self._studies.remove(self._studies.path(uids, version) for uids, version in left.instances)
 
     def _tidy(self, now: datetime) -> None:
         """Originals of the drop folder."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from catalogue_rows import CLOUD, NOW, delivery, driver, exam, instance
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.ledger import Fate, Outcome
+from router.catalogue.purge import Files, Purge
 from router.clock import FakeClock
 from router.config import parse
 from router.events import Event, Journal
@@ -122,6 +124,48 @@ def test_a_crash_after_the_rows_is_made_good_at_the_next_start(house: House) -> 
     run(house.retention())
     assert house.left() == set()
     assert house.catalogue.purge.removals() == []
+
+
+def test_an_instance_that_comes_again_while_a_former_removal_is_made_good_keeps_its_file(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The crash was between the file and its note, so the instance gets the very place that is still noted."""
+    house.study("1.3", delivered=False)
+    house.clock.advance(31 * DAY)
+    before = house.clock.now() - timedelta(days=30)
+    (old,) = house.catalogue.purge.unmatched(before, 1)
+    house.catalogue.purge.take(old, before, house.clock.now())
+    (path,) = house.storage.studies.walk()
+    path.unlink()
+    removals = Purge.removals
+
+    def then_it_comes(purge: Purge) -> list[Files]:
+        found = removals(purge)
+        house.study("1.3", delivered=False)
+        return found
+
+    monkeypatch.setattr(Purge, "removals", then_it_comes)
+    house.retention().recover()
+    assert house.left() == {"1.3"}
+
+
+def test_a_node_that_lost_its_duty_in_the_middle_of_a_removal_takes_nothing_that_came_again(house: House) -> None:
+    house.study("1.3", delivered=False)
+    house.clock.advance(31 * DAY)
+    before = house.clock.now() - timedelta(days=30)
+    (old,) = house.catalogue.purge.unmatched(before, 1)
+    late, taken = house.retention(), Purge.take
+
+    def then_it_stands_still(purge: Purge, *about: Any) -> Files | None:
+        found = taken(purge, *about)
+        house.retention().recover()
+        house.study("1.3", delivered=False)
+        return found
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Purge, "take", then_it_stands_still)
+        late._remove_batch(old, before)
+    assert house.left() == {"1.3"}
 
 
 def test_a_large_study_goes_in_small_batches(house: House) -> None:
