@@ -371,8 +371,12 @@ class Exams:
         return fresh
 
     def link(self, exam: int, study_uids: Iterable[str], joined_by: str, now: datetime) -> list[str]:
-        """Join studies to an exam; the newly joined UIDs are returned. A key that joined before stays."""
-        with self._engine.write():
+        """Join studies to an exam; the newly joined UIDs are returned. A key that joined before stays.
+
+        Who catalogues into them, or purges them, has done so before, and is seen, or does it after, and sees the exam.
+        """
+        study_uids = list(study_uids)
+        with self._engine.alone_with(study_uids), self._engine.write():
             have = {r[0] for r in self._engine.run(
                 ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam).tuples())}  # fmt: skip
             new = [uid for uid in dict.fromkeys(study_uids) if uid not in have]

@@ -78,7 +78,7 @@ class Purge:
     def take(self, old: Old, before: datetime, now: datetime) -> Files | None:
         """Strike the next files of the study from the rows; None when it is finished, or is not to go any more."""
         condition = _done(before, now) if old.named else ~fn.EXISTS(_links())
-        with self._engine.write():
+        with self._engine.alone_with([old.uid]), self._engine.write():
             mine = (Study.id == old.study) & Study.purged.is_null() & (Study.last_received < before)
             # An update that changes nothing locks the row: who adds to the study waits, or was first.
             if not self._engine.run(Study.update(last_received=Study.last_received).where(mine & condition)):
@@ -163,6 +163,11 @@ class Purge:
         with self._engine.write():
             oldest = Study.select(Study.id).where(Study.purged < before).order_by(Study.purged).limit(1).tuples()
             for (study,) in self._engine.run(oldest):
+                # As in `take`: what was added to it just now has made it a study that is here.
+                if not self._engine.run(
+                    Study.update(purged=Study.purged).where((Study.id == study) & (Study.purged < before))
+                ):
+                    return 1
                 mine = Instance.select(Instance.id).where(Instance.study == study).limit(BATCH).tuples()
                 keys = [row[0] for row in self._engine.run(mine)]
                 self._drop_instances(keys)

@@ -1,15 +1,20 @@
 """The contract of what may be purged."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import pytest
 
 from catalogue_rows import CLOUD, MINUTE, NOW, delivery, driver, exam, instance
 from router.catalogue import Catalogue
+from router.catalogue.instances import NewInstance
 from router.catalogue.ledger import Fate, Outcome
 from router.catalogue.purge import BATCH, Files, Old
 from router.states import State
 
+T = TypeVar("T")
 LATER = NOW + timedelta(days=31)
 BEFORE = LATER - timedelta(days=30)
 TO_DELIVERED = (State.READY, State.SENDING, State.DELIVERED)
@@ -175,3 +180,55 @@ def test_tombstones_and_events_end_with_the_audit(catalogue: Catalogue) -> None:
         pass
     assert catalogue.instances.known(["1.2.1.1"]) == {}
     assert catalogue.history.of([1], ["1.2"]) == []
+
+
+def on_its_own(catalogue: Catalogue, job: Callable[[], T]) -> T:
+    """The job on a connection of its own."""
+    try:
+        return job()
+    finally:
+        catalogue.engine.close_thread()
+
+
+def while_adding(catalogue: Catalogue, new: NewInstance, job: Callable[[], T]) -> T:
+    """What the job gives that begins when another node has added an instance and not yet committed."""
+    with ThreadPoolExecutor(1) as pool:
+        with catalogue.instances.alone_with([new.header.uids.study]):
+            catalogue.instances.add([new])
+            done = pool.submit(on_its_own, catalogue, job)
+            wait([done], 0.2)
+        return done.result(10)
+
+
+def test_what_is_added_to_an_expiring_study_keeps_its_row(catalogue: Catalogue) -> None:
+    catalogue.instances.add([instance(1)])
+    settled(catalogue, "E1", "1.2")
+    purge(catalogue, catalogue.purge.delivered(BEFORE, LATER, 10)[0])
+    after_audit = LATER + timedelta(days=2000)
+    while_adding(catalogue, instance(2, received=after_audit), lambda: catalogue.purge.expire(after_audit))
+    while catalogue.purge.expire(after_audit):
+        pass
+    assert [row.uids.sop for row in catalogue.instances.walk()] == ["1.2.1.2"]
+
+
+def test_a_study_that_an_exam_is_just_being_joined_to_stays(catalogue: Catalogue) -> None:
+    catalogue.instances.add([instance(1)])
+    (old,) = catalogue.purge.unmatched(BEFORE, 10)
+    with ThreadPoolExecutor(1) as pool:
+        with catalogue.engine.write():
+            exam(catalogue, "E1", "1.2")
+            done = pool.submit(on_its_own, catalogue, lambda: purge(catalogue, old))
+            wait([done], 0.2)
+        assert done.result(10) == []
+
+
+def test_an_exam_that_is_joined_to_what_is_just_being_added_sees_it_or_is_evaluated(catalogue: Catalogue) -> None:
+    number = exam(catalogue, "E1")
+    touched = catalogue.exams.case(number).touched
+
+    def join() -> bool:
+        catalogue.exams.link(number, ["1.2"], "listed", NOW)
+        return "1.2" in catalogue.exams.studies(["1.2"])
+
+    seen = while_adding(catalogue, instance(1), join)
+    assert seen or catalogue.exams.case(number).touched > touched
