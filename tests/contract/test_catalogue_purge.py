@@ -135,6 +135,16 @@ def test_a_study_without_an_exam_goes_with_its_rows(catalogue: Catalogue) -> Non
     assert [row.uids.study for row in catalogue.instances.walk()] == ["1.3"]
 
 
+def test_a_study_without_an_exam_that_comes_again_stays_its_time_once_more(catalogue: Catalogue) -> None:
+    """A PACS may send a study again when its report is approved, a month after the images."""
+    catalogue.instances.add([instance(1), instance(1, "1.3")])
+    settled(catalogue, "E1", "1.3")
+    for study in ("1.2", "1.3"):
+        catalogue.instances.again(study, LATER)
+    assert ready(catalogue) == ["1.3"], "what is delivered need not stay longer"
+    assert ready(catalogue, LATER + MINUTE) == ["1.3", "1.2"]
+
+
 def test_a_study_that_an_exam_names_meanwhile_stays(catalogue: Catalogue) -> None:
     catalogue.instances.add([instance(1)])
     (old,) = catalogue.purge.unmatched(BEFORE, 10)

@@ -14,6 +14,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
+from catalogue_rows import driver
 from desk import printed
 from hl7_messages import oru
 from router.alarms import Alarm
@@ -173,6 +174,26 @@ def test_missing_corrupt_and_unindexed_files_are_named(place: Place) -> None:
     assert found.missing == (f"{below}/1.2.3.4.0.dcm",)
     assert found.corrupt == (f"{below}/1.2.3.4.1.dcm",)
     assert found.unindexed == (f"{below}/1.2.3.4.9.dcm",)
+
+
+def test_a_file_that_is_gone_is_there_again_when_its_instance_comes_again(place: Place) -> None:
+    folder = place.config.node.data / "studies" / STUDY / "1.2.3.2"
+    (folder / "1.2.3.4.0.dcm").unlink()
+    for _ in range(2):
+        place.receive("1.2.3.4.0")
+    place.catalogue_all()
+    assert inventory(place).sound, "it was acknowledged, so the node must have it"
+
+
+def test_what_comes_again_and_has_no_exam_yet_is_not_purged_by_its_first_arrival(place: Place) -> None:
+    (exam,) = place.catalogue.exams.find(str(exam_document()["ExamId"]))
+    place.catalogue.exams.unlink(exam, [STUDY])
+    driver(place.catalogue).execute_sql("UPDATE study SET last_received = 0")
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    assert [old.uid for old in place.catalogue.purge.unmatched(yesterday, 9)] == [STUDY]
+    place.receive("1.2.3.4.0")
+    place.catalogue_all()
+    assert place.catalogue.purge.unmatched(yesterday, 9) == []
 
 
 def test_a_rebuild_changes_nothing_where_all_rows_are_there(place: Place) -> None:
