@@ -354,10 +354,11 @@ class Exams:
             self._engine.run(Exam.update(check_at=until).where(Exam.id == exam))
 
     def put_off_no_longer(self, now: datetime) -> None:
-        """Have every exam evaluated that is to be looked at later."""
+        """Have every exam evaluated that is to be looked at later; no study came in the future."""
         later = Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.check_at > now)
         with self._engine.write():
             self._engine.run(later)
+            self._engine.run(Study.update(last_received=now).where(Study.last_received > now))
 
     def mark_stale(self, documents: Sequence[int]) -> list[int]:
         """Mark older versions that came late; those that were not marked before are returned."""

@@ -112,7 +112,9 @@ class Cataloguer:
         try:
             with path.open("rb") as file:
                 header, digests = read_instance(file)
-            return _Arrival(path, header, digests, path.stat().st_size, arrival_of(path))
+            # A clock that was set back leaves names of the future, and what waits for that time would stall.
+            received = min(arrival_of(path), self._clock.now())
+            return _Arrival(path, header, digests, path.stat().st_size, received)
         except (OSError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001  # parsers raise anything; one file must not stop the others

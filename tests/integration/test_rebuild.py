@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -194,6 +195,16 @@ def test_what_comes_again_and_has_no_exam_yet_is_not_purged_by_its_first_arrival
     place.receive("1.2.3.4.0")
     place.catalogue_all()
     assert place.catalogue.purge.unmatched(yesterday, 9) == []
+
+
+def test_what_came_by_a_clock_that_was_ahead_is_evaluated_now_and_not_when_that_time_comes(place: Place) -> None:
+    place.receive("1.2.3.4.7")
+    (file,) = place.storage.incoming.files(9)
+    file.rename(file.with_name(f"{time.time_ns() + 86_400 * 10**9:020d}.dcm"))
+    place.catalogue_all()
+    now = datetime.now(UTC)
+    assert place.catalogue.exams.studies([STUDY])[STUDY].last_received <= now
+    assert len(place.catalogue.exams.to_check(now, 9)) == 1
 
 
 def test_a_rebuild_changes_nothing_where_all_rows_are_there(place: Place) -> None:

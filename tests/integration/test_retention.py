@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,31 @@ def test_files_folders_and_rows_go_when_their_time_is_over(house: House) -> None
     assert house.left() == {"1.4"}
     assert [path.name for path in (house.folder / "data" / "studies").iterdir()] == ["1.4"]
     assert house.catalogue.purge.removals() == []
+
+
+def test_a_clock_that_jumps_ahead_for_a_while_purges_nothing(house: House) -> None:
+    clock = house.clock = Jumping(NOW)
+    house.study("1.2", delivered=True)
+    house.study("1.3", delivered=False)
+    house.free[:] = [GIB]
+    retention = house.retention()
+    clock.wrong = timedelta(days=366)
+    run(retention)
+    clock.wrong = timedelta(0)
+    run(retention)
+    assert house.left() == {"1.2", "1.3"}
+    clock.advance(31 * DAY)
+    run(retention)
+    assert house.left() == set(), "it is purged again an hour later"
+
+
+class Jumping(FakeClock):
+    """Can be set wrong; the monotonic one goes on."""
+
+    wrong = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.wrong
 
 
 def test_a_crash_after_the_rows_is_made_good_at_the_next_start(house: House) -> None:
