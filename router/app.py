@@ -25,6 +25,7 @@ from router.alarms import Alarm
 from router.bandwidth import Window
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.backlog import Place
+from router.catalogue.backup import unfinished
 from router.catalogue.restore import has_database
 from router.clock import Clock
 from router.config import Config, Destination, DicomDestination, HttpDestination, Receive, differences, load
@@ -278,6 +279,10 @@ class Node:
 
     def _require_database(self) -> None:
         """A data folder whose database is gone would send everything again: that is a person's decision."""
+        if unfinished(self._config.node.data):
+            raise ConfigurationError(
+                "a rebuild of the database, or putting one back, was broken off", hint="run verify --rebuild"
+            )
         gone = not self._config.database.url and not has_database(self._config.node.data)
         if gone and (next(self._storage.studies.walk(), None) or next(self._storage.reports.walk(), None)):
             raise ConfigurationError(

@@ -67,11 +67,10 @@ class Audit:
             return
         try:
             self._trail.append(self._unwritten, now)
-        except (OSError, ValueError) as error:
-            _log.error("the audit trail cannot be written, it is tried again: %s", error)
-        else:
             self._unwritten.clear()
             self._trail.purge((now - self._keep).date())
+        except (OSError, ValueError) as error:
+            _log.error("the audit trail cannot be written, it is tried again: %s", error)
 
     def _run(self) -> None:
         while not self._stopping.wait(_MOMENT):

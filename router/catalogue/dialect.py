@@ -96,7 +96,8 @@ class Engine(ABC):
                 self.database.close()
                 self._connect()
             yield
-        except (peewee.OperationalError, peewee.InterfaceError) as error:
+        except (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError) as error:
+            # Internal to psycopg is also that a standby has answered, which takes nothing.
             raise TransientError("the database did not answer",
                                  hint="see [database] url, the server's log and the disk") from error  # fmt: skip
         except peewee.DatabaseError as error:
