@@ -66,6 +66,11 @@ class Console:
         self._local = is_loopback(behind.config.admin.host)
         self._style = (Path(__file__).parent / "console.css").read_bytes()
 
+    def go_by(self, config: Config, places: Sequence[Place]) -> None:
+        """Show what this configuration says, with the same sessions."""
+        self._behind = replace(self._behind, config=config, places=places)
+        self._traces = Traces(self._behind.catalogue, config)
+
     def routes(self) -> dict[str, Handle]:
         """The paths."""
         looks: dict[str, _Act] = {"/": self._overview, "/queue": self._queue, "/exam": self._exam}

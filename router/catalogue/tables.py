@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from peewee import (
+    SQL,
     AutoField,
     BigAutoField,
     BigIntegerField,
@@ -358,6 +359,11 @@ class EventRow(Model):
 
     class Meta:
         table_name = "event"
+
+
+EventRow.add_index(  # of millions of rows the few that say how a node was configured last
+    SQL("CREATE INDEX event_configuration ON event (subject, id) WHERE kind IN ('started', 'reloaded')")
+)
 
 
 class OpenAlarm(Model):

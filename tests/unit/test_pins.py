@@ -17,6 +17,7 @@ from router.config import load
 from router.crypto import keys
 from router.errors import ConfigurationError
 from router.events import Kind
+from router.flow.sending import ReportSender
 from router.storage.pins import Pins, strange
 
 CONFIG = """
@@ -100,13 +101,15 @@ def test_the_keys_seen_first_are_pinned_and_others_stop_the_start_until_they_are
 
 def test_another_platform_key_is_an_alarm_while_the_node_runs_until_it_is_pinned(config_file: Path) -> None:
     node = Node(load(config_file), SystemClock())
-    keys_in_use, alarms = node._keys["beijing"], node._catalogue.alarms
+    lane, alarms = node._lanes._fitted["beijing"].served[0][0], node._catalogue.alarms
+    assert isinstance(lane.sender, ReportSender)
+    keys_in_use = lane.sender.credentials
     former, new = swap(config_file)
-    assert keys_in_use.current().profile.pinned["signing"] == (former,)
+    assert keys_in_use().profile.pinned["signing"] == (former,)
     [standing] = alarms.standing()
     assert (standing.alarm, standing.subject, new in standing.text) == (Alarm.CRYPTO, "keys of beijing", True)
     assert pin(config_file, "--yes")[0] == 0
-    assert keys_in_use.current().profile.pinned["signing"] == (new,)
+    assert keys_in_use().profile.pinned["signing"] == (new,)
     assert not alarms.standing()
     node._catalogue.engine.close_thread()
     os.close(node._lock)
