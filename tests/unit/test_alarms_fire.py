@@ -1,4 +1,4 @@
-"""No alarm without a test in which its real cause raises it: such tests are marked `fires`, and conftest.py checks them."""
+"""No alarm without a test in which its real cause raises it: marked `fires`, and conftest.py checks the mark."""
 
 import ast
 from collections.abc import Iterator
