@@ -311,7 +311,7 @@ class Node:
         config = self._config
         file = config.admin.token_file or config.node.data / "console-token"
         behind = Behind(config, self._catalogue, self._journal, self._clock, lambda: self._rules.book,
-                        self._places(), self._free, file)  # fmt: skip
+                        self._places(), self._free, file, self._audit.seal)  # fmt: skip
         return Console(behind, token_in(file))
 
     def _make_admin(self) -> AdminServer:
