@@ -39,7 +39,7 @@ from router.dicom.server import StorageServer
 from router.dicom.store import Received, Refused
 from router.dicom.tls import server_context
 from router.dicom.wire import Limits
-from router.errors import ConfigurationError
+from router.errors import ConfigurationError, RouterError
 from router.events import Event, Journal, Kind, log_event
 from router.exam.mapping import RisMapping
 from router.flow.backing import Backing
@@ -190,15 +190,21 @@ class Node:
         by two threads at once.
         """
         try:
+            told = self._read_again(file)
+            self._rules.reload(self._config.series)
+            text = f"configuration read again; {told}"
+            self._journal.record(Event(self._clock.now(), Kind.RELOADED, text, subject=self._owner))
+        except RouterError as error:  # the database: the node goes on, as it does in everything else
+            _log.error("the configuration was not read again to the end, ask for it once more: %s", error)
+
+    def _read_again(self, file: Path) -> str:
+        try:
             told = self._take_up(load(file))
         except ConfigurationError as error:
             self._record_configuration(Kind.ALARM, f"the configuration has faults, the former stays in use: {error}")
-            told = f"it has faults and changes nothing: {' '.join(str(error).split())}"
-        else:
-            self._record_configuration(Kind.CLEARED, "the configuration can be read")
-        self._rules.reload(self._config.series)
-        text = f"configuration read again; {told}"
-        self._journal.record(Event(self._clock.now(), Kind.RELOADED, text, subject=self._owner))
+            return f"it has faults and changes nothing: {' '.join(str(error).split())}"
+        self._record_configuration(Kind.CLEARED, "the configuration can be read")
+        return told
 
     def _take_up(self, wanted: Config) -> str:
         """Everything is made ready before anything is used, so that a fault changes nothing. What was done, in words.
@@ -225,8 +231,7 @@ class Node:
         self._console.go_by(config, self._places())
         self._server.admit_by(_admission(config.receive))
         self._lanes.use(lanes)
-        if changes.taken or others:
-            self._look_again(changes)
+        self._look_again(changes)
         return _told(changes, others, self._stranded())
 
     def _look_again(self, changes: Changes) -> None:

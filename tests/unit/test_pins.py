@@ -15,7 +15,7 @@ from router.cli.keys import command
 from router.clock import SystemClock
 from router.config import load
 from router.crypto import keys
-from router.errors import ConfigurationError
+from router.errors import ConfigurationError, TransientError
 from router.events import Kind
 from router.flow.sending import ReportSender
 from router.storage.pins import Pins, strange
@@ -111,6 +111,21 @@ def test_another_platform_key_is_an_alarm_while_the_node_runs_until_it_is_pinned
     assert pin(config_file, "--yes")[0] == 0
     assert keys_in_use().profile.pinned["signing"] == (new,)
     assert not alarms.standing()
+    node._catalogue.engine.close_thread()
+    os.close(node._lock)
+
+
+def test_a_database_that_takes_nothing_while_the_configuration_is_read_again_does_not_end_the_node(
+    config_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = Node(load(config_file), SystemClock())
+
+    def busy(_: object) -> None:
+        raise TransientError("the database is busy")
+
+    monkeypatch.setattr(node._journal, "record", busy)
+    node.reload(config_file)
+    assert "not read again to the end, ask for it once more: the database is busy" in caplog.text
     node._catalogue.engine.close_thread()
     os.close(node._lock)
 
