@@ -129,6 +129,20 @@ def test_a_new_destination_gets_what_comes_and_what_is_open_for_one_that_is_gone
     node.reload(node.text)
 
 
+def test_reports_go_to_the_new_address_once_and_what_was_down_is_asked_at_once(node: Reloading) -> None:
+    site = node.site
+    platform = f"http://127.0.0.1:{site.platform.ports['http']}"
+    assert "destination cloud.http.url" in node.reload(node.text.replace(platform, f"http://127.0.0.1:{_free_port()}"))
+    exam = make_exam(site, 8, instances=1)
+    send_all(site.port, exam.study.files, node.tls)
+    site.report(exam)
+    site.wait_until(lambda: "no report to cloud" in site.log, "the breaker opens")
+    assert site.receipts(exam.id) == []
+    node.reload(node.text)
+    site.wait_for(State.DELIVERED, exam.id, seconds=5)
+    assert len(site.receipts(exam.id)) == 1
+
+
 def test_a_renewed_certificate_is_shown_to_senders_and_the_report_names_it(node: Reloading) -> None:
     before = node.certificate_shown()
     node.authority.issue("node")
