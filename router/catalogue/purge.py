@@ -13,8 +13,8 @@ from typing import Any
 from peewee import JOIN, fn
 
 from router.catalogue.dialect import Engine
-from router.catalogue.ledger import Fate
 from router.catalogue.tables import (
+    OPEN_IN_LEDGER,
     CommitmentItem,
     Delivery,
     EventRow,
@@ -104,7 +104,7 @@ class Purge:
         return _files(number, old.uid, files)
 
     def _has_ledger(self, study: int) -> bool:
-        query = Ledger.select(Ledger.id).join(Instance).where(Instance.study == study).limit(1)
+        query = Ledger.select(Ledger.id).where(Ledger.study == study).limit(1)
         return bool(self._engine.run(query.tuples()))
 
     def _finish(self, old: Old, now: datetime, *, keeps: bool) -> None:
@@ -184,10 +184,7 @@ def _done(before: datetime, now: datetime) -> Any:
         .join(Delivery, JOIN.LEFT_OUTER, on=Delivery.exam == ExamStudy.exam)
         .where((ExamStudy.study_uid == Study.uid) & (busy | (Exam.check_at <= now)))
     )
-    open_ = (
-        Ledger.select(Ledger.id).join(Instance)
-        .where((Instance.study == Study.id) & Ledger.state.in_([Fate.HELD, Fate.LATE, Fate.STORED]))
-    )  # fmt: skip
+    open_ = Ledger.select(Ledger.id).where((Ledger.study == Study.id) & OPEN_IN_LEDGER)
     return fn.EXISTS(_links()) & ~fn.EXISTS(undone) & ~fn.EXISTS(open_)
 
 
