@@ -8,7 +8,7 @@ import threading
 import time
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +29,10 @@ _SETUP_LOCK = _NAME_LOCK = 0x696372
 _T = TypeVar("_T")
 
 
+def _unsealed() -> None:
+    """Nothing has to be done before a commit."""
+
+
 class Engine(ABC):
     """An open database. Every thread gets a connection of its own, closed by `close_thread`."""
 
@@ -37,15 +41,29 @@ class Engine(ABC):
     def __init__(self, database: peewee.Database, steps: Sequence[Step]) -> None:
         self.database = database
         self._steps = steps
+        self._seal: Callable[[], None] = _unsealed
         try:
             self._make_tables()
         except BaseException:
             self.close_thread()
             raise
 
-    @abstractmethod
-    def write(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def write(self) -> Iterator[None]:
         """A transaction that writes; nested ones are part of the outer one."""
+        outermost = self.database.transaction_depth() == 0
+        with self._transaction():
+            yield
+            if outermost:
+                self._seal()
+
+    def sealed_by(self, seal: Callable[[], None]) -> None:
+        """Have this done before each commit from now on; what it raises takes the transaction back."""
+        self._seal = seal
+
+    @abstractmethod
+    def _transaction(self) -> AbstractContextManager[None]:
+        """As `write`."""
 
     @abstractmethod
     def alone_with(self, names: Iterable[str]) -> AbstractContextManager[None]:
@@ -171,7 +189,7 @@ class SqliteEngine(Engine):
         super().__init__(peewee.SqliteDatabase(str(path), pragmas=pragmas, timeout=_BUSY_SECONDS), steps)
 
     @contextmanager
-    def write(self) -> Iterator[None]:
+    def _transaction(self) -> Iterator[None]:
         # Threads queue at the lock: SQLite's own busy handler sleeps and lets late ones overtake.
         with self._writing, self._connected(), self.database.atomic("IMMEDIATE"):
             yield
@@ -220,7 +238,7 @@ class PostgresEngine(Engine):
             ) from error
 
     @contextmanager
-    def write(self) -> Iterator[None]:
+    def _transaction(self) -> Iterator[None]:
         with self._connected(), self.database.atomic():
             yield
 

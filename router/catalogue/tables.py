@@ -377,6 +377,11 @@ class EventRow(Model):
         table_name = "event"
 
 
+EventRow.add_index(  # of millions of rows the few that say how a node was configured last
+    SQL("CREATE INDEX event_configuration ON event (subject, id) WHERE kind IN ('started', 'reloaded')")
+)
+
+
 class OpenAlarm(Model):
     """An alarm that was told and is not cleared. `subject` is what it is about, in ids of ours."""
 

@@ -6,19 +6,22 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_PIPED_WIDTH = 200
+_PIPED_WIDTH = 10_000
 _WATCH_SECONDS = 2.0
 _COLOURS = {"delivered": "green", "held": "yellow", "deferred": "yellow", "failed": "red", "cancelled": "dim"}
 _HOME = "\x1b[H\x1b[2J"
 
 
 def console() -> Console:
-    """stdout; wide when it is no terminal, so that nothing is folded."""
-    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
+    """stdout; where it is no terminal without colour, whatever the environment says, and so wide that nothing folds."""
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(width=_PIPED_WIDTH, highlight=False, force_terminal=False)
 
 
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -28,7 +31,14 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> N
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell, _COLOURS.get(cell, "")) for cell in row))
-    console().print(table)
+    out = console()
+    if out.is_terminal:
+        out.print(table)
+        return
+    with out.capture() as aligned:
+        out.print(table)
+    for line in aligned.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def lines_here() -> int:
