@@ -13,6 +13,7 @@ import click
 from router.catalogue import Catalogue
 from router.catalogue.breakers import Tripped
 from router.catalogue.queue import Delivery
+from router.cli.compare import compare
 from router.cli.decide import COMMANDS
 from router.cli.many import preview, progress
 from router.cli.opened import opened
@@ -225,5 +226,6 @@ _action(
 _action("cancel", Review.cancel, (*_MOVABLE, State.HELD), "Never send these deliveries.")
 command.add_command(report)
 command.add_command(reconcile)
+command.add_command(compare)
 for _decision in COMMANDS:
     command.add_command(_decision)
