@@ -264,7 +264,8 @@ class Node:
         ids, pinned = found.profile.pinned, self._storage.pins.of(name)
         if pinned is None and ids:
             self._storage.pins.pin(name, ids)
-            text = f"keys of platform {name} seen first: {dict(ids)}"
+            held = "; ".join(f"{purpose} {', '.join(each)}" for purpose, each in ids.items())
+            text = f"keys of platform {name} seen first: {held}"
             self._journal.record(Event(self._clock.now(), Kind.PINNED, text, fields={"destination": name}))
         elif unknown := strange(ids, pinned or {}):
             raise ConfigurationError(

@@ -14,7 +14,7 @@ from router.admin.words import LANGUAGES, Say, alarm_words, words
 from router.catalogue.alarms import Standing
 from router.catalogue.backlog import Age, Heap, Place
 from router.catalogue.ledger import Entry
-from router.flow.examine import Line as SeriesLine
+from router.flow.breakdown import Line as SeriesLine
 from router.flow.review import Line, Story
 from router.flow.sides import Side
 from router.flow.traces import Background

@@ -27,7 +27,7 @@ _COLUMNS = (
 )
 
 
-@click.command("compare")
+@click.command("compare", short_help="The patient by the report and by the images.")
 @click.argument("name", metavar="ID")
 @config_option
 @json_option

@@ -98,6 +98,8 @@ def _tell(lines: list[Line], tripped: list[Tripped], config: Config, most: int |
         "Waits for / trouble",
     )
     show("", columns, [_cells(line, config) for line in lines])
+    if not lines:
+        click.echo("no delivery of that kind", err=True)
     for each in tripped:
         click.echo(f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}")
     if len(lines) == most:
@@ -145,7 +147,7 @@ def _iso(instant: datetime | None) -> str | None:
 
 
 def _story(name: str) -> Any:
-    @command.command(name)
+    @command.command(name, short_help="An exam's story: what came, waits, went, and why.")
     @click.argument("name", metavar="ID")
     @config_option
     @json_option

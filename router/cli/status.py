@@ -67,7 +67,7 @@ def _tell_places(found: Outlook, config: Config) -> None:
     columns = ("Destination", "Channel", "Waiting", "Ready", "Sending", "Deferred", "Delivered", "Late",
                *(f"Open {age}" for age in _AGES), "Last trouble")  # fmt: skip
     rows = [_row(place, config) for place in found.places]
-    show("\nDestinations (open: approved and not delivered, by the time since approval)", columns, rows)
+    show("Destinations (open: approved and not delivered, by the time since approval)", columns, rows)
     for each in found.tripped:
         text = f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}"
         console().print(text, style="red", markup=False)
@@ -92,7 +92,7 @@ def _tell_risk(found: Outlook, config: Config) -> None:
         for p in found.pressing
     ]  # fmt: skip
     columns = ("ID", "ExamId 检查记录ID", "Destination", "Channel", "State", "Due", "Left", "Waits for / trouble")
-    show(f"\nAt risk: {found.pressing_count} late or due within half an hour", columns, rows)
+    show(f"At risk: {found.pressing_count} late or due within half an hour", columns, rows)
 
 
 def _tell_person(found: Outlook, _: Config) -> None:
@@ -109,7 +109,7 @@ def _tell_alarms(found: Outlook, config: Config) -> None:
         console().print("Alarms: none")
         return
     rows = [(local(a.since, config.node.timezone), a.alarm, a.subject, a.text, REMEDY[a.alarm]) for a in found.alarms]
-    show(f"\nAlarms: {len(rows)} standing", ("Since", "Alarm", "About", "What", "What to do"), rows)
+    show(f"Alarms: {len(rows)} standing", ("Since", "Alarm", "About", "What", "What to do"), rows)
 
 
 _PARTS: tuple[Callable[[Outlook, Config], None], ...] = (

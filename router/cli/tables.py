@@ -1,5 +1,6 @@
 """Tables for people: aligned, with colour on a terminal, plain when piped."""
 
+import contextlib
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_PIPED_WIDTH = 200
+_PIPED_WIDTH = 10_000
 _WATCH_SECONDS = 2.0
 _COLOURS = {"delivered": "green", "held": "yellow", "deferred": "yellow", "failed": "red", "cancelled": "dim"}
 _HOME = "\x1b[H\x1b[2J"
@@ -22,13 +23,19 @@ def console() -> Console:
 
 
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table."""
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    """Print a table, below a blank line and its title where it has one; without rows the title says so."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell, _COLOURS.get(cell, "")) for cell in row))
-    console().print(table)
+    out = console()
+    if title:
+        out.print(Text(f"\n{title}" if table.rows else f"\n{title}: none", "bold"))
+    if table.rows:
+        with out.capture() as printed:
+            out.print(table)
+        sys.stdout.writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
 
 
 def lines_here() -> int:
@@ -38,16 +45,16 @@ def lines_here() -> int:
 
 def watching(tell: Callable[[], None], rest: Callable[[float], None], *, again: bool) -> None:
     """Tell once, or `again` and again until Ctrl-C, on a cleared screen where there is one."""
-    while True:
-        if again and sys.stdout.isatty():
-            sys.stdout.write(_HOME)
+    if not again:
         tell()
-        if not again:
-            return
-        try:
+        return
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            if sys.stdout.isatty():
+                sys.stdout.write(_HOME)
+            tell()
+            sys.stdout.flush()
             rest(_WATCH_SECONDS)
-        except KeyboardInterrupt:
-            return
 
 
 def local(instant: datetime | None, zone: ZoneInfo) -> str:
