@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from router.admin.plot import bars, legend
 from router.admin.session import Session
 from router.admin.words import LANGUAGES, Say, alarm_words, words
-from router.catalogue.alarms import Standing
+from router.catalogue.alarms import Standing, foremost
 from router.catalogue.backlog import Age, Heap, Place
 from router.catalogue.ledger import Entry
 from router.flow.breakdown import Line as SeriesLine
@@ -121,7 +121,7 @@ def overview(
     shown.append(_tile(say("Free space"), f"{free / 2**30:.1f} GiB", ""))
     picture = f'<div class="panel">{bars(heaps, places, say)}<p>{legend(say)}</p></div>'
     return frame(view, f'<div class="tiles">{"".join(shown)}</div><h2>{say("Backlog by age")}</h2>{picture}'
-                 f"<h2>{_counted(view, alarms, most)}</h2>{_alarms(view, alarms[:most])}"
+                 f"<h2>{_counted(view, alarms, most)}</h2>{_alarms(view, foremost(alarms, most))}"
                  f"<h2>{say('Due next')}</h2>{_queue(view, due)}",
                  refresh=True)  # fmt: skip
 

@@ -21,13 +21,13 @@ from router.cli.options import config_option, json_option, print_json, require_n
 from router.cli.punctuality import report
 from router.cli.reconcile import reconcile
 from router.cli.story import Teller
-from router.cli.tables import left, lines_here, local, show, watching
+from router.cli.tables import brief, left, lines_here, show, watching
 from router.clock import SystemClock
 from router.config import Config, load
 from router.flow.review import Line, Review, expected_of, will_miss
 from router.flow.rules import rulebook
 from router.flow.traces import Traces
-from router.states import State
+from router.states import PENDING, State
 
 _SHOWN = 200
 
@@ -109,8 +109,8 @@ def _tell(lines: list[Line], tripped: list[Tripped], config: Config, most: int |
 def _cells(line: Line, config: Config) -> list[str]:
     one = line.delivery
     return [
-        str(one.id), line.exam_id, one.destination, one.channel, one.state, local(one.due, config.node.timezone),
-        "-" if one.state == State.DELIVERED else left(line.slack_seconds), _expected(line, config),
+        str(one.id), line.exam_id, one.destination, one.channel, one.state, brief(one.due, config.node.timezone),
+        left(line.slack_seconds) if one.state in PENDING else "-", _expected(line, config),
         f"{line.sent}/{line.selected}", str(one.attempts), one.error or ", ".join(one.waiting_for),
     ]  # fmt: skip
 
