@@ -34,6 +34,7 @@ from router.quantities import (
     Pattern,
     Port,
     Size,
+    TimeOfDay,
     WrittenPath,
     Zone,
     is_loopback,
@@ -357,15 +358,9 @@ class HttpDestination(HttpPeer):
 
 
 class Bandwidth(_Section):
-    from_: time = Field(alias="from")
-    to: time
+    from_: TimeOfDay = Field(alias="from")
+    to: TimeOfDay
     limit: Annotated[Size, Field(ge=2**16)]
-
-    @model_validator(mode="after")
-    def _is_a_time_of_day(self) -> "Bandwidth":
-        if self.from_.tzinfo or self.to.tzinfo:
-            raise ValueError("from, to: expected times of the hospital's clock, like 08:00")
-        return self
 
 
 class Destination(_Section):
@@ -387,6 +382,10 @@ class Retention(_Section):
     unmatched: Duration = timedelta(days=30)
     done: Duration = timedelta(days=30)
     audit: Duration = timedelta(days=1095)
+
+
+class Daily(_Section):
+    at: TimeOfDay = time(6, 30)
 
 
 class Backup(_Section):
@@ -469,6 +468,7 @@ class Config(_Section):
     destination: tuple[Destination, ...] = ()
     retention: Retention = Retention()
     backup: Backup = Backup()
+    daily: Daily = Daily()
     alarms: Alarms = Alarms()
     audit: Audit = Audit()
     admin: Admin = Admin()

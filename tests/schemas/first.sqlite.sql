@@ -46,6 +46,7 @@ CREATE TABLE "event" ("id" INTEGER NOT NULL PRIMARY KEY, "at" INTEGER NOT NULL, 
 CREATE INDEX "eventrow_exam" ON "event" ("exam");
 CREATE INDEX "eventrow_delivery" ON "event" ("delivery");
 CREATE INDEX "eventrow_study_uid" ON "event" ("study_uid");
+CREATE INDEX event_configuration ON event (subject, id) WHERE kind IN ('started', 'reloaded');
 CREATE TABLE "open_alarm" ("alarm" TEXT NOT NULL, "subject" TEXT NOT NULL, "text" TEXT NOT NULL, "exam" INTEGER, "delivery" INTEGER, "since" INTEGER NOT NULL, PRIMARY KEY ("alarm", "subject"));
 CREATE TABLE "breaker" ("destination" TEXT NOT NULL, "channel" TEXT NOT NULL, "position" TEXT NOT NULL, "failures" INTEGER NOT NULL, "width" INTEGER NOT NULL, "since" INTEGER NOT NULL, "probe_at" INTEGER, "why" TEXT NOT NULL, PRIMARY KEY ("destination", "channel"));
 CREATE TABLE "pace" ("destination" TEXT NOT NULL, "channel" TEXT NOT NULL, "units" REAL NOT NULL, "seconds" REAL NOT NULL, PRIMARY KEY ("destination", "channel"));
@@ -60,7 +61,7 @@ CREATE INDEX "commitmentitem_commitment_id" ON "commitment_item" ("commitment_id
 CREATE UNIQUE INDEX "commitmentitem_ledger_id_commitment_id" ON "commitment_item" ("ledger_id", "commitment_id");
 CREATE TABLE "upload" ("id" INTEGER NOT NULL PRIMARY KEY, "delivery_id" INTEGER NOT NULL, "n" INTEGER NOT NULL, "idem" TEXT NOT NULL, "wanted" TEXT NOT NULL, "pdf_place" TEXT NOT NULL, "exam_place" TEXT NOT NULL, "refused" INTEGER NOT NULL, "receipt_place" TEXT NOT NULL, "receipt" TEXT NOT NULL, "frozen" INTEGER NOT NULL, "confirmed" INTEGER, FOREIGN KEY ("delivery_id") REFERENCES "delivery" ("id"));
 CREATE UNIQUE INDEX "upload_delivery_id_n" ON "upload" ("delivery_id", "n");
-CREATE TABLE "retrieval" ("exam_id" INTEGER NOT NULL PRIMARY KEY, "tries" INTEGER NOT NULL, "missing" TEXT NOT NULL, "said" TEXT NOT NULL, "at" INTEGER, "ask_at" INTEGER, FOREIGN KEY ("exam_id") REFERENCES "exam" ("id"));
+CREATE TABLE "retrieval" ("exam_id" INTEGER NOT NULL PRIMARY KEY, "tries" INTEGER NOT NULL, "missing" TEXT NOT NULL, "said" TEXT NOT NULL, "at" INTEGER, "ask_at" INTEGER, "down_until" INTEGER, FOREIGN KEY ("exam_id") REFERENCES "exam" ("id"));
 CREATE INDEX "retrieval_ask_at" ON "retrieval" ("ask_at");
 CREATE TABLE "pacs_count" ("study_uid" TEXT NOT NULL PRIMARY KEY, "instances" INTEGER NOT NULL);
 CREATE TABLE "node" ("name" TEXT NOT NULL PRIMARY KEY, "seen" INTEGER NOT NULL);
