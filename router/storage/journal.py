@@ -114,7 +114,7 @@ class Journal:
         return _Use(segment, segment.begin(secrets.token_bytes(16)))
 
     def _announce(self, arrived: int) -> bool:
-        """Before it is durable: while it is the oldest, nobody takes what came later. False when that cannot be told."""
+        """Before it is durable: while it is the oldest, nobody takes what came later. False if that cannot be told."""
         self._unfiled[arrived] = None
         try:
             if len(self._unfiled) == 1:
