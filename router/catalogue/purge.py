@@ -16,6 +16,7 @@ from peewee import JOIN, fn
 from router.catalogue.dialect import Engine
 from router.catalogue.ledger import Fate
 from router.catalogue.tables import (
+    OPEN_IN_LEDGER,
     CommitmentItem,
     Delivery,
     EventRow,
@@ -105,8 +106,8 @@ class Purge:
 
     def _was_sent(self, study: int) -> bool:
         """Whether a destination has any of it: then what comes again is known. Else it must be taken as new."""
-        sent = (Instance.study == study) & Ledger.state.in_([Fate.SENT, Fate.STORED])
-        query = Ledger.select(Ledger.id).join(Instance).where(sent).limit(1)
+        sent = (Ledger.study == study) & Ledger.state.in_([Fate.SENT, Fate.STORED])
+        query = Ledger.select(Ledger.id).where(sent).limit(1)
         return bool(self._engine.run(query.tuples()))
 
     def _finish(self, old: Old, now: datetime, *, keeps: bool) -> None:
@@ -198,10 +199,7 @@ def _done(before: datetime, now: datetime) -> Any:
         .join(Delivery, JOIN.LEFT_OUTER, on=Delivery.exam == ExamStudy.exam)
         .where((ExamStudy.study_uid == Study.uid) & (busy | (Exam.check_at <= now)))
     )
-    open_ = (
-        Ledger.select(Ledger.id).join(Instance)
-        .where((Instance.study == Study.id) & Ledger.state.in_([Fate.HELD, Fate.LATE, Fate.STORED]))
-    )  # fmt: skip
+    open_ = Ledger.select(Ledger.id).where((Ledger.study == Study.id) & OPEN_IN_LEDGER)
     return fn.EXISTS(_links()) & ~fn.EXISTS(undone) & ~fn.EXISTS(open_)
 
 

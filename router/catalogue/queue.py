@@ -1,13 +1,14 @@
 """Deliveries: the queue ordered by due time, claimed under leases, moved only by the table of states."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from peewee import SQL, fn
+from peewee import SQL, Field, fn
 
 from router.catalogue.dialect import Engine, portions
+from router.catalogue.statement import Statement
 from router.catalogue.tables import Delivery as Row
 from router.catalogue.tables import Exam, ExamStudy
 from router.events import Event, Journal, Kind
@@ -49,7 +50,7 @@ class Delivery:
 # A person may ask for any number; this is the largest that both engines compare.
 _LARGEST = 2**63 - 1
 _LAST = datetime.max.replace(tzinfo=UTC)
-_COLUMNS = [getattr(Row, f.name) for f in fields(Delivery)]
+_COLUMNS: Sequence[Any] = [getattr(Row, f.name) for f in fields(Delivery)]
 
 
 def _record(row: Any) -> Delivery:
@@ -58,6 +59,25 @@ def _record(row: Any) -> Delivery:
     record["channel"], record["state"] = Channel(row["channel"]), State(row["state"])
     record["waiting_for"] = tuple(Needs(word) for word in row["waiting_for"].split())
     return Delivery(**record)
+
+
+def _read(row: tuple[Any, ...]) -> Delivery:
+    values = (column.python_value(value) for column, value in zip(_COLUMNS, row, strict=True))
+    return _record(dict(zip((f.name for f in fields(Delivery)), values, strict=True)))
+
+
+def _first_statements(where: str, *given: Field) -> tuple[Statement, Statement]:
+    """With a due time, then without: the order of the index (state, due) either way."""
+    columns = ", ".join(f'"{column.column_name}"' for column in _COLUMNS)
+    texts = (f"SELECT {columns} FROM delivery WHERE {where} AND due {null} ORDER BY due, id LIMIT ?"  # noqa: S608 our own text
+             for null in ("IS NOT NULL", "IS NULL"))  # fmt: skip
+    first, then = (Statement(text, *given, Row.attempts) for text in texts)
+    return first, then
+
+
+# Asked once for each state there is: built anew, the queries would take longer than their answers.
+_FIRST = _first_statements("state = ?", Row.state)
+_FIRST_OF_PLACE = _first_statements("state = ? AND destination = ?", Row.state, Row.destination)
 
 
 class Queue:
@@ -85,7 +105,7 @@ class Queue:
         if limit is not None:
             # One state after the other, each in the order of its index: nothing that is not shown is read.
             for state in states:
-                found += self._first_of(state, destination, limit)
+                found += self._first_of(state, destination or None, limit)
             found.sort(key=lambda one: (one.due or _LAST, one.id))
             return found[:limit]
         condition = Row.state.in_(list(states))
@@ -107,13 +127,12 @@ class Queue:
                     self._engine.run(Row.update(expected=expected[number]).where(Row.id == number))
 
     def _first_of(self, state: State, destination: str | None, limit: int) -> list[Delivery]:
-        mine = Row.state == state
-        if destination:
-            mine &= Row.destination == destination
         found: list[Delivery] = []
-        for due in (Row.due.is_null(False), Row.due.is_null()):
-            query = Row.select(*_COLUMNS).where(mine & due).order_by(Row.due, Row.id).limit(limit - len(found))
-            found += [_record(row) for row in self._engine.run(query.dicts())] if len(found) < limit else []
+        for statement in _FIRST if destination is None else _FIRST_OF_PLACE:
+            if len(found) < limit:
+                place = () if destination is None else (destination,)
+                rows = statement.run(self._engine, state, *place, limit - len(found))
+                found += [_read(row) for row in rows]
         return found
 
     def _select(self, condition: Any) -> list[Delivery]:

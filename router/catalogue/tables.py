@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from peewee import (
+    SQL,
     AutoField,
     BigAutoField,
     BigIntegerField,
@@ -168,6 +169,9 @@ class Instance(Model):
 
     class Meta:
         indexes = ((("study", "sop_uid", "version"), True),)
+
+
+Instance.add_index(Instance.index(Instance.study, name="instance_older", where=~Instance.newest))
 
 
 class Removal(Model):
@@ -422,12 +426,14 @@ class Ledger(Model):
     """What became of an instance version at a destination.
 
     `tries` counts the associations that were lost with it under way, `reason` says why it is refused without a status;
-    `ask_at` is when its storage commitment is (next) asked for.
+    `ask_at` is when its storage commitment is (next) asked for. `study` is the instance's, so that an exam's rows are
+    found and counted without its instances.
     """
 
     id = BigAutoField()
     destination = CleanTextField()
     instance = ForeignKeyField(Instance, index=False)
+    study = IntegerField()
     state = CleanTextField()
     rule = CleanTextField()
     status = IntegerField(null=True)
@@ -438,7 +444,12 @@ class Ledger(Model):
     ask_at = InstantField(null=True)
 
     class Meta:
-        indexes = ((("instance", "destination"), True),)
+        indexes = ((("instance", "destination"), True), (("study", "destination"), False))
+
+
+# What keeps a study from being purged; few rows at a time. Its text must be the questions' own, to the letter.
+OPEN_IN_LEDGER = SQL("state IN ('held', 'late', 'stored')")
+Ledger.add_index(Ledger.index(Ledger.study, name="ledger_open", where=OPEN_IN_LEDGER))
 
 
 class Commitment(Model):
