@@ -21,9 +21,7 @@ from router.storage.studies import Studies
 @config_option
 @json_option
 @click.option("--rebuild", is_flag=True, help="First make rows for every file that has none; the node must be stopped.")
-@click.option(
-    "--restored", is_flag=True, help="With --rebuild: the database was put back by its own means."
-)
+@click.option("--restored", is_flag=True, help="With --rebuild: the database was put back by its own means.")
 def command(config_file: Path, as_json: bool, rebuild: bool, restored: bool) -> None:
     """Whether every acknowledged instance has its file, with the digest it came with, and its row.
 

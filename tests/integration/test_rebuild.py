@@ -23,7 +23,7 @@ from router.alarms import Alarm
 from router.app import Node
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.backup import Backup, Backups, mend, unfinished
-from router.cli.mending import rebuild_rows
+from router.cli.mending import rebuild_rows, stopped
 from router.cli.verify import command as verify
 from router.clock import SystemClock
 from router.config import Config, parse
@@ -45,6 +45,7 @@ from router.reports.settle import Seen
 from router.states import State
 from router.storage import Storage, open_storage
 from router.storage.incoming import IncomingFolder, waiting_in
+from router.storage.lock import lock
 from samples import exam_document
 
 STUDY = "1.2.3.1"
@@ -401,6 +402,17 @@ def test_a_database_that_was_put_back_by_its_own_means_releases_nothing_either(p
     place.reopen()
     place.correlator.run_due()
     assert place.states() == {State.HELD}
+
+
+def test_nothing_is_rebuilt_while_another_node_on_the_data_folder_runs(place: Place) -> None:
+    other = place.config.node.data / "incoming" / "other"
+    other.mkdir()
+    handle = lock(other, "other")
+    with pytest.raises(ConfigurationError, match="'other' already runs"), stopped(place.config):
+        pass
+    os.close(handle)
+    with stopped(place.config), pytest.raises(ConfigurationError):
+        lock(other, "other")
 
 
 def test_a_doubt_that_may_have_been_settled_after_the_backup_does_not_release_itself(place: Place) -> None:
