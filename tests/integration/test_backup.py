@@ -89,7 +89,7 @@ def test_a_copy_that_is_given_up_or_has_no_room_leaves_nothing(home: Path) -> No
 
 def test_a_copy_that_begins_while_another_is_made_does_not_spoil_it(home: Path) -> None:
     Database("", home / "data").open().engine.close_thread()
-    backups, refused = Backups(home / "data"), []
+    backups, refused = Backups(home / "data"), list[int]()
 
     def another() -> bool:
         if not refused:
