@@ -461,11 +461,6 @@ class Exams:
         query = Exam.select(Exam.id, Exam.exam_id).where(Exam.id.in_(list(exams))).tuples()
         return dict(self._engine.run(query))
 
-    def patient(self, exam: int) -> tuple[str, str, str]:
-        """Accession number, patient's number and name by the exam JSON; "" for what it does not say."""
-        query = Exam.select(Exam.accession_number, Exam.patient_id, Exam.patient_name).where(Exam.id == exam).tuples()
-        return next(iter(self._engine.run(query)), ("", "", ""))
-
     def find(self, text: str) -> list[int]:
         """Exams with this ExamId, study UID or file name."""
         linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == text)

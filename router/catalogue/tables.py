@@ -24,7 +24,7 @@ from peewee import (
 
 from router.clock import require_aware
 
-SCHEMA_VERSION = 1
+FIRST_SCHEMA = 1  # of the first release; those after it are made by `migrations`
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_KEY, _SHOWN_OF_KEY = 1000, 100  # bytes; characters
 
@@ -375,6 +375,11 @@ class EventRow(Model):
 
     class Meta:
         table_name = "event"
+
+
+EventRow.add_index(  # of millions of rows the few that say how a node was configured last
+    SQL("CREATE INDEX event_configuration ON event (subject, id) WHERE kind IN ('started', 'reloaded')")
+)
 
 
 class OpenAlarm(Model):

@@ -5,11 +5,14 @@ import socket
 import ssl
 import threading
 import time
+from dataclasses import replace
 
+from router.config import Tls
 from router.dicom import quiet
 from router.dicom.acceptor import Acceptor, Desk, Service
 from router.dicom.lobby import Guest, Lobby
 from router.dicom.store import Refused, Sink
+from router.dicom.tls import server_context
 from router.dicom.wire import Limits, Wire
 from router.errors import traceback_of
 
@@ -47,6 +50,11 @@ class Receiver:
     def take(self, connection: socket.socket, number: int, address: str) -> None:
         """Serve the connection; it is ours from now on."""
         self._lobby.enter(connection, number, address)
+
+    def renew(self, tls: Tls | None, *, reports: bool) -> None:
+        """As when it is made, from the next connection on; raises as `server_context`, and changes nothing then."""
+        self._lobby.renew(None if tls is None else server_context(tls))
+        self._service = replace(self._service, reports=reports)
 
     def stop(self, grace_seconds: float) -> None:
         """Let messages at hand be finished within the grace, abort the rest; returns when every thread has ended."""

@@ -85,7 +85,7 @@ class Dispatcher:
 
     def _confirm(self, delivery: Delivery, why: str, now: datetime) -> None:
         place: dict[str, object] = {"destination": delivery.destination, "channel": delivery.channel}
-        left = {"slack_seconds": slack(delivery.due, now).total_seconds()} if delivery.due else {}
+        left = {"slack_seconds": round(slack(delivery.due, now).total_seconds(), 1)} if delivery.due else {}
         event = Event(now, Kind.CONFIRMED, why, exam=delivery.exam, delivery=delivery.id, fields=place | left)
         self._journal.record(event)
 

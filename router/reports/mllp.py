@@ -69,6 +69,10 @@ class MllpServer:
         self._begin(lambda: self._accept(self._socket), "hl7 listener")
         return int(self._socket.getsockname()[1])
 
+    def renew(self, context: ssl.SSLContext | None) -> None:
+        """Show this certificate from the next connection on."""
+        self._context = context
+
     def stop(self, seconds: float) -> None:
         """Take nothing new; the message at hand is answered, within so many seconds."""
         self._stopping.set()

@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+import pytest
+
 from catalogue_rows import MINUTE, NOW, delivery, exam, instance
 from router.alarms import Alarm
 from router.catalogue import Catalogue
@@ -27,6 +29,7 @@ def deferred(catalogue: Catalogue, number: int, until: datetime) -> None:
     assert catalogue.queue.move(sending, State.DEFERRED, NOW, "busy", changes={"next_try": until})
 
 
+@pytest.mark.fires("clock")
 def test_what_a_clock_that_was_ahead_put_off_is_evaluated_and_tried_once_it_goes_right(catalogue: Catalogue) -> None:
     clock, told = Jumping(NOW), list[Event]()
     number = exam(catalogue)

@@ -293,6 +293,7 @@ LOSSES = pytest.mark.parametrize("how", ["cut short", "overwritten", "deleted", 
 
 
 @LOSSES
+@pytest.mark.fires("ledger")
 def test_without_a_backup_all_is_held_whatever_became_of_the_database(place: Place, how: str) -> None:
     lose(place, how)
     assert mend(place.config.node.data, datetime.now(UTC)) is None
