@@ -14,6 +14,7 @@ from typing import Any
 from peewee import JOIN, fn
 
 from router.catalogue.dialect import Engine
+from router.catalogue.ledger import Fate
 from router.catalogue.tables import (
     OPEN_IN_LEDGER,
     CommitmentItem,
@@ -90,12 +91,11 @@ class Purge:
         columns = (Instance.id, Instance.series_uid, Instance.sop_uid, Instance.version)
         rows = self._engine.run(Instance.select(*columns).where(here).order_by(Instance.id).limit(BATCH).tuples())
         keys = [row[0] for row in rows]
-        keeps = old.named or self._has_ledger(old.study)
+        keeps = old.named or self._was_sent(old.study)
         if keeps:
             self._engine.run(Instance.update(purged=now).where(Instance.id.in_(keys)))
         else:
-            self._engine.run(Reference.delete().where(Reference.instance.in_(keys)))
-            self._engine.run(Instance.delete().where(Instance.id.in_(keys)))
+            self._drop_instances(keys)
         if len(keys) < BATCH:
             self._finish(old, now, keeps=keeps)
         elif not old.named:
@@ -104,8 +104,10 @@ class Purge:
         number = self._engine.run(Removal.insert(study_uid=old.uid, files=files))
         return _files(number, old.uid, files)
 
-    def _has_ledger(self, study: int) -> bool:
-        query = Ledger.select(Ledger.id).where(Ledger.study == study).limit(1)
+    def _was_sent(self, study: int) -> bool:
+        """Whether a destination has any of it: then what comes again is known. Else it must be taken as new."""
+        sent = (Ledger.study == study) & Ledger.state.in_([Fate.SENT, Fate.STORED])
+        query = Ledger.select(Ledger.id).where(sent).limit(1)
         return bool(self._engine.run(query.tuples()))
 
     def _finish(self, old: Old, now: datetime, *, keeps: bool) -> None:

@@ -90,6 +90,23 @@ def test_a_copy_that_is_given_up_or_has_no_room_leaves_nothing(home: Path) -> No
     assert list((home / "data" / "backup").iterdir()) == []
 
 
+def test_a_copy_that_begins_while_another_is_made_does_not_spoil_it(home: Path) -> None:
+    Database("", home / "data").open().engine.close_thread()
+    backups, refused = Backups(home / "data"), list[int]()
+
+    def another() -> bool:
+        if not refused:
+            with pytest.raises(TransientError, match="just being made"):
+                backups.make(NOW + timedelta(seconds=1))
+            refused.append(1)
+        return False
+
+    made = backups.make(NOW, another)
+    assert refused
+    assert backups.newest_sound() is not None
+    assert [one.path for one in backups.listed()] == [made.path]
+
+
 def test_a_copy_is_made_every_hour_and_old_ones_go(home: Path) -> None:
     rows(home / "data")
     clock = FakeClock(NOW)

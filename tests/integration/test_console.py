@@ -4,9 +4,11 @@ import http.client
 import os
 import re
 import shutil
+import socket
 import ssl
 import stat
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from desk import E1, START
 from router.admin import pages
 from router.admin.console import Behind, Console
 from router.admin.pages import masked
-from router.admin.server import MAX_FORM, AdminServer
+from router.admin.server import MAX_FORM, AdminServer, Answer
 from router.admin.session import Sessions, token_in
 from router.admin.words import _ALARMS, _CHINESE, language_of
 from router.alarms import Alarm
@@ -393,3 +395,21 @@ def test_a_browser_shows_the_overview_in_both_languages(
     page = seen(site, f"/?lang={language}", tmp_path)
     assert [word for word in words if word not in page] == []
     assert "<rect" in page
+
+
+def test_requests_that_get_no_thread_use_up_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = AdminServer({"/": lambda _: Answer(200, b"here")}, lambda: None)
+    port = server.start("127.0.0.1", 0)
+
+    def none_left(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        for _ in range(40):
+            with socket.create_connection(("127.0.0.1", port), 5) as connection:
+                assert connection.recv(1) == b""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as asking:
+        asking.request("GET", "/")
+        assert asking.getresponse().read() == b"here"
+    server.stop()

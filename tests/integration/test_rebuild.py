@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
@@ -22,7 +23,8 @@ from router.alarms import Alarm
 from router.app import Node
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.backup import Backup, Backups, mend, unfinished
-from router.cli.mending import rebuild_rows
+from router.cli.mending import rebuild_rows, stopped
+from router.cli.verify import command as verify
 from router.clock import SystemClock
 from router.config import Config, parse
 from router.dicom.part10 import preamble_and_meta
@@ -43,6 +45,7 @@ from router.reports.settle import Seen
 from router.states import State
 from router.storage import Storage, open_storage
 from router.storage.incoming import IncomingFolder, waiting_in
+from router.storage.lock import lock
 from samples import exam_document
 
 STUDY = "1.2.3.1"
@@ -388,6 +391,29 @@ def test_a_node_does_not_start_on_a_backup_whose_rebuild_was_broken_off(place: P
     place.correlator.run_due()
     assert place.states() == {State.HELD}
     assert not unfinished(place.config.node.data)
+
+
+def test_a_database_that_was_put_back_by_its_own_means_releases_nothing_either(place: Place, tmp_path: Path) -> None:
+    """As PostgreSQL after a recovery to an earlier time: nothing came since, but something may have been sent."""
+    file = tmp_path / "router.toml"
+    file.write_text(CONFIG, encoding="utf-8")
+    place.catalogue.engine.close_thread()
+    told = CliRunner().invoke(verify, ["--config", str(file), "--rebuild", "--restored"], catch_exceptions=False)
+    assert told.exit_code == 0, told.output
+    place.reopen()
+    place.correlator.run_due()
+    assert place.states() == {State.HELD}
+
+
+def test_nothing_is_rebuilt_while_another_node_on_the_data_folder_runs(place: Place) -> None:
+    other = place.config.node.data / "incoming" / "other"
+    other.mkdir()
+    handle = lock(other, "other")
+    with pytest.raises(ConfigurationError, match="'other' already runs"), stopped(place.config):
+        pass
+    os.close(handle)
+    with stopped(place.config), pytest.raises(ConfigurationError):
+        lock(other, "other")
 
 
 def test_a_doubt_that_may_have_been_settled_after_the_backup_does_not_release_itself(place: Place) -> None:
