@@ -25,6 +25,7 @@ from router.admin.syslog import Syslog
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.backlog import Place
+from router.catalogue.backup import unfinished
 from router.catalogue.restore import has_database
 from router.changes import Changes, Stamps, compare, renewed, stamps
 from router.clock import Clock
@@ -45,6 +46,7 @@ from router.exam.mapping import RisMapping
 from router.flow.backing import Backing
 from router.flow.cataloguer import Cataloguer
 from router.flow.commitment import CommitmentReports
+from router.flow.conversion import bring_up_to_date
 from router.flow.correlator import Correlator, delivery_places
 from router.flow.dispatcher import Dispatcher
 from router.flow.gate import Lane
@@ -108,7 +110,10 @@ class Node:
             config.reports.folder.mkdir(parents=True, exist_ok=True)
         _require_private_tls_keys(config)
         self._require_database()
-        self._catalogue: Catalogue = open_catalogue(config.database.url, config.node.data, self._journal)
+        self._catalogue: Catalogue = open_catalogue(
+            config.database.url, config.node.data, self._journal,
+            lambda engine: bring_up_to_date(engine, config, self._journal, clock.now()),
+        )  # fmt: skip
         self._rules = SeriesRules(config, self._journal, clock)
         self._selection = Selection(config.identity, self._catalogue, lambda: self._rules.book, self._journal)
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
@@ -289,6 +294,10 @@ class Node:
 
     def _require_database(self) -> None:
         """A data folder whose database is gone would send everything again: that is a person's decision."""
+        if unfinished(self._config.node.data):
+            raise ConfigurationError(
+                "a rebuild of the database, or putting one back, was broken off", hint="run verify --rebuild"
+            )
         gone = not self._config.database.url and not has_database(self._config.node.data)
         if gone and (next(self._storage.studies.walk(), None) or next(self._storage.reports.walk(), None)):
             raise ConfigurationError(

@@ -9,13 +9,16 @@ import queue
 import threading
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from router.admin.messages import Entry, entry_of, message, transferred
 from router.clock import Clock
-from router.dicom.store import Received
 from router.errors import TransientError
 from router.events import Event
 from router.storage.trail import Trail
+
+if TYPE_CHECKING:  # every command that audits would load pydicom and numpy, a quarter of a second
+    from router.dicom.store import Received
 
 _MOMENT = 0.5  # seconds
 _ROUND = 60.0  # seconds over which received instances are counted together
@@ -45,7 +48,7 @@ class Audit:
         if entry is not None:
             self._waiting.put(entry)
 
-    def count(self, received: Received) -> None:
+    def count(self, received: "Received") -> None:
         """An instance was received; those of a study from a sender make one message a minute."""
         with self._lock:
             self._received[received.calling_ae, received.address, received.uids.study] += 1
@@ -74,11 +77,10 @@ class Audit:
             return
         try:
             self._trail.append(self._unwritten, now)
-        except (OSError, ValueError) as error:
-            _log.error("the audit trail cannot be written, it is tried again: %s", error)
-        else:
             self._unwritten.clear()
             self._trail.purge((now - self._keep).date())
+        except (OSError, ValueError) as error:
+            _log.error("the audit trail cannot be written, it is tried again: %s", error)
 
     def seal(self) -> None:
         """Write what waits, before the act that it tells of is committed; TransientError when that cannot be."""

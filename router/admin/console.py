@@ -21,11 +21,13 @@ from router.config import Config
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
 from router.flow.review import Review, Story
+from router.flow.sides import Sides
 from router.flow.traces import Traces
 from router.model import Channel
 from router.quantities import is_loopback
 from router.series.classify import Rulebook
 from router.states import State
+from router.storage.reports import Reports
 
 _LAST_PAGE = 19
 _FOUND = 200
@@ -67,6 +69,7 @@ class Console:
         self._sessions = Sessions(token, behind.clock)
         self._review = Review(behind.catalogue, behind.clock)
         self._traces = Traces(behind.catalogue, behind.config)
+        self._sides = Sides(behind.config, Reports(behind.config.node.data).read)
         self._local = is_loopback(behind.config.admin.host)
         self._style = (Path(__file__).parent / "console.css").read_bytes()
 
@@ -148,9 +151,9 @@ class Console:
     def _overview(self, view: View, _: Request) -> Answer:
         behind = self._behind
         heaps = behind.catalogue.backlog.heaps(behind.places, behind.clock.now())
-        alarms = behind.catalogue.alarms.standing()[:_ALARMS]
+        alarms = behind.catalogue.alarms.standing()
         due = self._review.listed(_OPEN, None, None, _DUE)
-        return _page(pages.overview(view, heaps, behind.places, alarms, due, behind.free()))
+        return _page(pages.overview(view, heaps, behind.places, alarms, _ALARMS, due, behind.free()))
 
     def _queue(self, view: View, request: Request) -> Answer:
         query = request.query
@@ -201,7 +204,7 @@ class Console:
             story, self._traces.background(case.exam, list(case.links)),
             {uid: self._review.series(uid, book) for uid in case.studies},
             {one.destination: self._review.ledger(one) for one in images},
-            self._behind.catalogue.exams.patient(case.exam) if shown else None, said,
+            self._sides.of(case) if shown else [], said,
         )  # fmt: skip
         return _page(pages.exam(view, told))
 

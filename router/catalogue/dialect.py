@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 import peewee
 
-from router.catalogue.tables import SCHEMA_VERSION, TABLES, Schema
+from router.catalogue.migrations import STEPS, Conversion, Step, missing, require_alone, version_of
+from router.catalogue.tables import TABLES, Schema
 from router.errors import ConfigurationError, IntegrityError, TransientError
 
 _BUSY_SECONDS = 30
@@ -37,8 +38,9 @@ class Engine(ABC):
 
     now: str  # the database's clock in SQL, as InstantField keeps it
 
-    def __init__(self, database: peewee.Database) -> None:
+    def __init__(self, database: peewee.Database, steps: Sequence[Step]) -> None:
         self.database = database
+        self._steps = steps
         self._seal: Callable[[], None] = _unsealed
         try:
             self._make_tables()
@@ -112,7 +114,8 @@ class Engine(ABC):
                 self.database.close()
                 self._connect()
             yield
-        except (peewee.OperationalError, peewee.InterfaceError) as error:
+        except (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError) as error:
+            # Internal to psycopg is also that a standby has answered, which takes nothing.
             raise TransientError("the database did not answer",
                                  hint="see [database] url, the server's log and the disk") from error  # fmt: skip
         except peewee.DatabaseError as error:
@@ -125,20 +128,44 @@ class Engine(ABC):
         with self.write():
             self._lock_setup()
             if self.database.table_exists("schema"):
-                self._require_version()
+                self.outdated()
                 return
             for table in TABLES:
                 peewee.SchemaManager(table, self.database).create_all()
-            self.run(Schema.insert(version=SCHEMA_VERSION))
+            self.run(Schema.insert(version=version_of(self._steps)))
 
     @abstractmethod
     def _lock_setup(self) -> None:
         """Let nobody else make tables until the end of the transaction."""
 
-    def _require_version(self) -> None:
-        found = [row[0] for row in self.run(Schema.select(Schema.version).tuples())]
-        if found != [SCHEMA_VERSION]:
-            raise ConfigurationError(f"the database has schema {found}, this version needs {SCHEMA_VERSION}")
+    def outdated(self) -> bool:
+        """Whether the tables are of a former version; ConfigurationError when they are of none that is known."""
+        return bool(missing(self._version(), self._steps))
+
+    def require_current(self) -> None:
+        """ConfigurationError while the tables are of a former version."""
+        if self.outdated():
+            raise ConfigurationError(
+                f"the database has schema {self._version()}, this version of the node needs {version_of(self._steps)}",
+                hint="start the node: it converts the database, after a copy of it where it is SQLite",
+            )
+
+    def convert(self, node: str) -> Conversion | None:
+        """Bring the tables to this version; None when they are. TransientError while another node is at work."""
+        with self.write():
+            self._lock_setup()
+            found = self._version()
+            steps = missing(found, self._steps)
+            if not steps:
+                return None
+            require_alone(self, node)
+            for step in steps:
+                step(self)
+            self.run(Schema.update(version=version_of(self._steps)))
+        return Conversion(found, version_of(self._steps))
+
+    def _version(self) -> int:
+        return int(self.run(Schema.select(Schema.version).tuples())[0][0])
 
 
 class SqliteEngine(Engine):
@@ -146,7 +173,7 @@ class SqliteEngine(Engine):
 
     now = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, steps: Sequence[Step]) -> None:
         self._writing = threading.RLock()
         try:
             path.touch(mode=0o600)  # SQLite gives its other files the mode of this one
@@ -159,7 +186,7 @@ class SqliteEngine(Engine):
             "cache_size": -64000,
             "journal_size_limit": LOG_BYTES,
         }
-        super().__init__(peewee.SqliteDatabase(str(path), pragmas=pragmas, timeout=_BUSY_SECONDS))
+        super().__init__(peewee.SqliteDatabase(str(path), pragmas=pragmas, timeout=_BUSY_SECONDS), steps)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -198,10 +225,10 @@ class PostgresEngine(Engine):
 
     now = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, steps: Sequence[Step]) -> None:
         url = url.replace("postgres://", "postgresql://", 1)
         try:
-            super().__init__(peewee.PostgresqlDatabase(url, prefer_psycopg3=True))
+            super().__init__(peewee.PostgresqlDatabase(url, prefer_psycopg3=True), steps)
         except peewee.ImproperlyConfigured as error:
             raise ConfigurationError(f"[database] url: {error}", hint="pip install '.[postgres]'") from error
         except peewee.ProgrammingError as error:
@@ -245,10 +272,10 @@ def portions(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
         yield values[start : start + _AT_ONCE]
 
 
-def open_engine(url: str, data: Path) -> Engine:
-    """The engine that `[database] url` names; without one, SQLite in the data folder."""
+def open_engine(url: str, data: Path, steps: Sequence[Step] = STEPS) -> Engine:
+    """The engine that `[database] url` names; without one, SQLite in the data folder. Its tables may be `outdated`."""
     if not url:
-        return SqliteEngine(data / "router.db")
+        return SqliteEngine(data / "router.db", steps)
     if url.startswith(("postgresql://", "postgres://")):
-        return PostgresEngine(url)
+        return PostgresEngine(url, steps)
     raise ConfigurationError("[database] url: expected postgresql://user@host/name")

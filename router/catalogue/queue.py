@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from peewee import Field, fn
+from peewee import SQL, Field, fn
 
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.statement import Statement
@@ -208,7 +208,7 @@ class Queue:
             )  # fmt: skip
             if delivery is None:
                 return None
-            lease = {"lease": delivery.lease + 1, "lease_owner": owner, "lease_until": now + lease_for}
+            lease = {"lease": delivery.lease + 1, "lease_owner": owner, "lease_until": self._in(lease_for)}
             changes = {"attempts": delivery.attempts + 1, **lease}
             self.move(delivery, State.SENDING, now, "claimed", changes=changes)
             return self.get(delivery.id)
@@ -245,12 +245,16 @@ class Queue:
         with self._engine.write():
             self._engine.run(Row.update(next_try=now).where((Row.state == State.DEFERRED) & (Row.next_try > now)))
 
-    def renew(self, owner: str, deliveries: Collection[int], now: datetime, lease_for: timedelta) -> None:
+    def renew(self, owner: str, deliveries: Collection[int], lease_for: timedelta) -> None:
         """Extend the leases of these deliveries, which the owner has in flight."""
         if deliveries:
             where = (Row.state == State.SENDING) & (Row.lease_owner == owner) & Row.id.in_(list(deliveries))
             with self._engine.write():
-                self._engine.run(Row.update(lease_until=now + lease_for).where(where))
+                self._engine.run(Row.update(lease_until=self._in(lease_for)).where(where))
+
+    def _in(self, time: timedelta) -> SQL:
+        """An instant by the database's clock: of two nodes whose clocks disagree none takes what the other sends."""
+        return SQL(f"({self._engine.now} + {time // timedelta(microseconds=1)})")
 
     def holds(self, delivery: Delivery) -> bool:
         """Whether the claim that gave us `delivery` still stands."""
@@ -259,7 +263,7 @@ class Queue:
 
     def take_back(self, owner: str | None, now: datetime) -> int:
         """Make ready again what nobody sends any more: leases that ran out, and at start all of the `owner`'s."""
-        stale = Row.lease_until < now
+        stale = Row.lease_until < self._in(timedelta(0))
         lost = self._select(
             (Row.state == State.SENDING) & (stale if owner is None else stale | (Row.lease_owner == owner))
         )

@@ -89,9 +89,9 @@ class Survey:
             Delivery.due,
         )
         self._first = Statement(
-            "SELECT d.id, e.exam_id, d.destination, d.channel, d.state, d.due, d.error, d.waiting_for FROM delivery d"  # noqa: S608 our own text
-            f" JOIN exam e ON e.id = d.exam_id WHERE d.state IN {_PENDING} AND d.due < ?"
-            " ORDER BY d.due, d.id LIMIT ?",
+            "SELECT d.id, e.exam_id, d.destination, d.channel, d.state, d.due, d.error, d.waiting_for FROM"  # noqa: S608 our own text
+            f" (SELECT * FROM delivery WHERE state IN {_PENDING} AND due < ? ORDER BY due, id LIMIT ?) d"
+            " JOIN exam e ON e.id = d.exam_id ORDER BY d.due, d.id",
             Delivery.due, Delivery.attempts,
         )  # fmt: skip
         self._nodes = Statement(f"SELECT name, {engine.now} - seen FROM node ORDER BY name")  # noqa: S608 our own text

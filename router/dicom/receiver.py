@@ -74,17 +74,24 @@ class Receiver:
 
     def _begin(self, guest: Guest) -> None:
         if len(self._open) >= _MOST_THREADS:
-            guest.connection.close()
-            self._service.desk.ended(guest.number)
+            self._send_away(guest)
             return
         wire = Wire(guest.connection, self._service.limits)
         acceptor = Acceptor(self._service, wire, guest.number, guest.address)
         thread = threading.Thread(
             target=self._serve, args=(acceptor, bytes(guest.request)), name="dicom-association", daemon=True
         )
-        with self._lock:
+        with self._lock:  # whoever stops us joins what is open: a thread that has begun
+            try:
+                thread.start()
+            except RuntimeError:  # the system gives none; the lobby goes on
+                self._send_away(guest)
+                return
             self._open[thread] = acceptor, wire
-        thread.start()
+
+    def _send_away(self, guest: Guest) -> None:
+        guest.connection.close()
+        self._service.desk.ended(guest.number)
 
     def _turned_out(self, guest: Guest, reason: str) -> None:
         if reason:

@@ -152,11 +152,16 @@ class Workers:
         self._selector.close()
 
     def _hire(self, command: Sequence[str]) -> None:
+        """OSError when the system gives no process or no descriptor."""
         channel, theirs = Channel.pair(_SEND_SECONDS)
         with theirs:
-            process = subprocess.Popen(  # noqa: S603 our own program
-                [*command, str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
-            )
+            try:
+                process = subprocess.Popen(  # noqa: S603 our own program
+                    [*command, str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+                )
+            except OSError:
+                channel.close()
+                raise
         worker = _Worker(command, process, channel)
         self._selector.register(channel, selectors.EVENT_READ, worker)
         with self._lock:
@@ -226,8 +231,12 @@ class Workers:
     def _fill_vacancies(self) -> None:
         vacant, self._vacant = self._vacant, []
         for command in vacant:
-            if not self._stopping:
-                self._hire(command)
+            try:
+                if not self._stopping:
+                    self._hire(command)
+            except OSError as error:
+                _log.error("a receive worker cannot be started yet: %s", error.strerror)
+                self._vacant.append(command)
 
     def _record(self) -> None:
         while (happened := self._outcomes.get()) is not None:

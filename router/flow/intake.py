@@ -271,7 +271,7 @@ class Intake:
                 self._exams.touch_those_naming(exam, now)
         if "study_uid" in self._groups:
             for uid in self._exams.link(exam, key.study_uids, JoinedBy.LISTED, now):
-                self._journal.record(Event(now, Kind.JOINED, f"joined: {JoinedBy.LISTED}", exam=exam, study_uid=uid))
+                self._journal.record(Event(now, Kind.JOINED, JoinedBy.LISTED, exam=exam, study_uid=uid))
         self._claim(exam, dropped.stem, key, copies, now)
 
     def _claim(self, exam: int, stem: str, key: ExamKey, copies: Copies, now: datetime) -> None:

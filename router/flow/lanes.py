@@ -89,7 +89,8 @@ class Outfitter:
         ids, pinned = found.profile.pinned, self.storage.pins.of(name)
         if pinned is None and ids:
             self.storage.pins.pin(name, ids)
-            text = f"keys of platform {name} seen first: {dict(ids)}"
+            held = "; ".join(f"{purpose} {', '.join(each)}" for purpose, each in ids.items())
+            text = f"keys of platform {name} seen first: {held}"
             self.journal.record(Event(self.clock.now(), Kind.PINNED, text, fields={"destination": name}))
         elif unknown := strange(ids, pinned or {}):
             raise ConfigurationError(

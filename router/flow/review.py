@@ -17,8 +17,8 @@ from router.correlate.renewal import LATE, NEWER_VERSION
 from router.correlate.versions import successive, to_confirm
 from router.errors import InvalidData
 from router.events import Event
-from router.flow.examine import Line as SeriesLine
-from router.flow.examine import lines_of
+from router.flow.breakdown import Line as SeriesLine
+from router.flow.breakdown import lines_of
 from router.model import Channel
 from router.series.classify import Rulebook
 from router.states import State

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from catalogue_rows import MINUTE, NOW, delivery, exam
+from catalogue_rows import MINUTE, NOW, delivery, exam, instance
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import FakeClock
@@ -61,3 +61,9 @@ def test_a_clock_that_is_slewed_has_not_jumped_and_puts_nothing_forward(catalogu
         timekeeper.look()
     assert told == []
     assert catalogue.queue.promote(clock.now()) == 0
+
+
+def test_a_study_that_came_while_the_clock_was_ahead_is_quiet_once_it_goes_right(catalogue: Catalogue) -> None:
+    catalogue.instances.add([instance(1, received=NOW + DAY)])
+    Timekeeper(catalogue, Journal(), FakeClock(NOW)).start_anew()
+    assert catalogue.exams.studies(["1.2"])["1.2"].last_received == NOW

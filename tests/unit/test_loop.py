@@ -55,6 +55,27 @@ def test_a_loop_that_rests_because_of_its_share_stops_at_once() -> None:
     assert time.monotonic() - began < 0.4
 
 
+def test_a_loop_goes_on_when_even_telling_of_its_trouble_is_a_defect(caplog: pytest.LogCaptureFixture) -> None:
+    done, went = threading.Event(), []
+
+    def step() -> float:
+        went.append(1)
+        if len(went) > 1:
+            done.set()
+            return 60.0
+        raise KeyError
+
+    def broken(_event: Event) -> None:
+        raise LookupError("a subscriber's defect")
+
+    loop = Loop("cataloguer", step, Journal(broken), FakeClock(NOW), wait=lambda _seconds: None)
+    loop.start()
+    assert done.wait(5)
+    loop.stop()
+    assert loop.join(5)
+    assert "cataloguer: a defect: KeyError" in caplog.text
+
+
 @pytest.mark.fires("defect")
 def test_a_defect_is_an_alarm_until_the_step_works_again() -> None:
     told: list[Event] = []
