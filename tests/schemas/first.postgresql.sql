@@ -46,6 +46,7 @@ CREATE TABLE "event" ("id" BIGSERIAL NOT NULL PRIMARY KEY, "at" BIGINT NOT NULL,
 CREATE INDEX "eventrow_exam" ON "event" ("exam");
 CREATE INDEX "eventrow_delivery" ON "event" ("delivery");
 CREATE INDEX "eventrow_study_uid" ON "event" ("study_uid");
+CREATE INDEX event_configuration ON event (subject, id) WHERE kind IN ('started', 'reloaded');
 CREATE TABLE "open_alarm" ("alarm" TEXT NOT NULL, "subject" TEXT NOT NULL, "text" TEXT NOT NULL, "exam" INTEGER, "delivery" INTEGER, "since" BIGINT NOT NULL, PRIMARY KEY ("alarm", "subject"));
 CREATE TABLE "breaker" ("destination" TEXT NOT NULL, "channel" TEXT NOT NULL, "position" TEXT NOT NULL, "failures" INTEGER NOT NULL, "width" INTEGER NOT NULL, "since" BIGINT NOT NULL, "probe_at" BIGINT, "why" TEXT NOT NULL, PRIMARY KEY ("destination", "channel"));
 CREATE TABLE "pace" ("destination" TEXT NOT NULL, "channel" TEXT NOT NULL, "units" DOUBLE PRECISION NOT NULL, "seconds" DOUBLE PRECISION NOT NULL, PRIMARY KEY ("destination", "channel"));
