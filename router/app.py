@@ -47,7 +47,7 @@ from router.flow.backing import Backing
 from router.flow.cataloguer import Cataloguer
 from router.flow.commitment import CommitmentReports
 from router.flow.conversion import bring_up_to_date
-from router.flow.correlator import Correlator
+from router.flow.correlator import Correlator, delivery_places
 from router.flow.daily import Daily
 from router.flow.dispatcher import Dispatcher
 from router.flow.gate import Lane
@@ -227,6 +227,7 @@ class Node:
         contexts = [_context(tls) for tls in _listening_with(config)]
         lanes = self._lanes.fit(config, lambda one: _files_of(one, files))
         self._server.renew(config.receive.tls, reports=_asks_for_commitment(config))
+        self._server.admit_by(_admission(config.receive))
         self._admin.renew(contexts[0])
         if self._hl7 is not None:
             self._hl7.renew(contexts[1])
@@ -237,7 +238,6 @@ class Node:
                 part.go_by(config)
             self._selection.go_by(config.identity)
         self._console.go_by(config, self._places())
-        self._server.admit_by(_admission(config.receive))
         self._lanes.use(lanes)
         self._look_again(changes)
         return _told(changes, others, self._stranded())
@@ -255,11 +255,13 @@ class Node:
         self._correlating.wake()
 
     def _stranded(self) -> int:
-        """Open deliveries to destinations that are not configured: they are kept, and nothing sends them."""
-        return sum(
-            self._config.destination_named(one.destination) is None
-            for one in self._catalogue.queue.in_state([*_OPEN, State.SENDING])
-        )
+        """How many open deliveries go where nothing is configured any more: they are kept, and nothing sends them."""
+        configured = set(delivery_places(self._config))
+        gone = [
+            place for place in self._catalogue.survey.places(self._clock.now())
+            if (place.destination, place.channel) not in configured
+        ]  # fmt: skip
+        return sum(place.states.get(state, 0) for place in gone for state in (*_OPEN, State.SENDING))
 
     def _record_configuration(self, kind: Kind, text: str) -> None:
         event = Event(self._clock.now(), kind, text, alarm=Alarm.SETTINGS, subject="configuration")

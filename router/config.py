@@ -23,7 +23,7 @@ from pydantic import (
 
 from router.alarms import Alarm
 from router.errors import ConfigurationError
-from router.model import SeriesClass
+from router.model import Channel, SeriesClass
 from router.quantities import (
     AeTitle,
     Budget,
@@ -375,6 +375,12 @@ class Destination(_Section):
     bandwidth: tuple[Bandwidth, ...] = ()
     dicom: DicomDestination | None = None
     http: HttpDestination | None = None
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """What it takes."""
+        ways = {Channel.REPORT: self.http, Channel.IMAGES: self.dicom}
+        return tuple(channel for channel, way in ways.items() if way is not None)
 
 
 class Retention(_Section):

@@ -61,8 +61,7 @@ def _may_be_mended(delivery: Delivery) -> bool:
 
 def delivery_places(config: Config) -> list[tuple[str, Channel]]:
     """Where an exam goes by this configuration: destinations and channels."""
-    reports = [(d.name, Channel.REPORT) for d in config.destination if d.http is not None]
-    return reports + [(d.name, Channel.IMAGES) for d in config.destination if d.dicom is not None]
+    return [(one.name, channel) for one in config.destination for channel in one.channels]
 
 
 class Correlator:
