@@ -341,14 +341,16 @@ class Node:
                 keys.current,
                 self._journal,
                 self._clock,
+                self._correlator.objection,
             )
             lanes.append(Lane(destination.name, Channel.REPORT, 1, report, agent.probe))
         if destination.dicom is not None:
             client = StorageClient(destination.dicom, paced=paced)
             asker = self._asker(destination.dicom, client)
             images = ImagesSender(
-                self._config, self._catalogue, self._storage, client, self._clock, asker, journal=self._journal
-            )
+                self._config, self._catalogue, self._storage, client, self._clock, asker, self._correlator.objection,
+                journal=self._journal,
+            )  # fmt: skip
             width = destination.dicom.associations
             lanes.append(Lane(destination.name, Channel.IMAGES, width, images, client.probe, client.narrow))
         return lanes
