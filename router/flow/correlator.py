@@ -37,7 +37,7 @@ from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
 from router.exam.key import ExamKey
 from router.exam.write import dump
-from router.flow.document import fill_for, json_faults
+from router.flow.document import fill_for, json_faults, listed
 from router.flow.joining import Joining, doubts, headers_of
 from router.flow.plan import Assessment, Plan, images_of, overdue_pdf, reason, share_policy, until_half
 from router.flow.references import References
@@ -359,7 +359,7 @@ class Correlator:
             stable_after=self._config.study.stable_after, half=due.half if due else None, now=found.now,
         )  # fmt: skip
         sources = f"json={found.version.document} pdf={pdf.document if pdf else '-'} images="
-        wanted = f"{sources}{'-' if count is None else count}"
+        wanted = f"{sources}{'-' if count is None else count} studies={listed(filled)}"
         # Late images change ImageCount once they are quiet: one revision, not one for each of them.
         quiet = not found.images.needs(self._config.study.stable_after, found.now)
         settled = quiet or not delivery.delivered.startswith(sources)

@@ -22,7 +22,7 @@ from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
 from router.exam.write import dump
 from router.flow.commitment import Asker
-from router.flow.document import fill_for, json_warnings
+from router.flow.document import fill_for, json_warnings, listed
 from router.flow.plan import images_of
 from router.flow.references import References
 from router.flow.suspects import Suspects
@@ -109,6 +109,8 @@ class ReportSender:
         pdf_place = case.places[int(wanted["pdf"])]
         given = self.references.read(self.storage.reports.read(case.places[int(wanted["json"])]))
         filled = fill_for(self.config, self.references.tables, case, given, count)
+        if listed(filled) != wanted["studies"]:
+            raise TransientError("the exam's studies have changed since it was evaluated")
         self._warn(delivery, filled)
         exam = dump(filled.document)
         place = self.storage.reports.sent_place(delivery.exam, delivery.destination, n, "exam.json")

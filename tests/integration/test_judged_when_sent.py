@@ -78,7 +78,7 @@ def test_a_study_that_was_linked_by_hand_a_moment_ago_does_not_go_before_its_pat
     node: Waiting,
 ) -> None:
     approved(node)
-    Decisions(node.config.identity, node.catalogue, Journal(), node.clock).link(E1, S2, WANG)
+    decisions(node).link(E1, S2, WANG)
     node.send_first()
     assert of_study(node, S2) == 0
     assert node.cloud.reports == []
@@ -116,6 +116,35 @@ def test_a_withdrawn_approval_counts_before_the_exam_is_evaluated_again(node: Wa
     assert (node.cloud.reports, node.cloud.images) == ([], [])
     settle()
     assert node.images() == State.HELD
+
+
+def decisions(node: Waiting) -> Decisions:
+    return Decisions(node.config.identity, node.catalogue, Journal(), node.clock)
+
+
+def test_the_report_does_not_name_a_study_that_a_person_keeps_apart_though_the_ris_lists_it(node: Waiting) -> None:
+    for number in (1, 2):
+        node.receive(slice_of(S2, number, OTHER, "A2"))
+    pacs(S1, 1, 2, 3)(node)
+    ris(E1, S1, S2)(node)
+    assert node.images() == State.HELD
+    decisions(node).unlink(E1, S2, WANG)
+    node.send()
+    node.wait(70)
+    node.send()
+    assert [report.listed for report in node.cloud.reports] == [[S1]]
+    assert of_study(node, S2) == 0
+
+
+def test_a_study_without_images_that_is_taken_from_a_delivered_exam_is_taken_from_its_report(node: Waiting) -> None:
+    pacs(S1, 1, 2, 3)(node)
+    ris(E1, S1, S2)(node)
+    node.wait(13 * 3600)
+    node.send()
+    assert [sorted(report.listed) for report in node.cloud.reports] == [[S1, S2]]
+    decisions(node).unlink(E1, S2, WANG)
+    node.send()
+    assert [sorted(report.listed) for report in node.cloud.reports] == [[S1, S2], [S1]]
 
 
 def test_nothing_speaks_against_what_is_evaluated_already(node: Waiting) -> None:
