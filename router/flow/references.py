@@ -48,8 +48,11 @@ class References:
         return key_of(document, zone=zone, default_branch=default_branch, sexes=sexes)
 
     def mapped(self, message: hl7v2.Message) -> dict[str, object]:
-        """What the HL7 message says, in the standard's structure."""
+        """What the HL7 message says, in the standard's structure; with a preliminary result it approves nothing."""
         document = self._hl7.apply(message.document(self._hl7_paths))
+        order = document.get("Order")
+        if isinstance(order, dict) and order.get("Status") == "Reported" and not message.is_final:
+            order["Status"] = "Submitted"
         return {key: value for key, value in document.items() if key not in self._hl7_sources}
 
     def refresh(self) -> bool:
