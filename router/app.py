@@ -153,8 +153,9 @@ class Node:
         self._correlating = self._loop("correlator", self._correlate, share=_CORRELATING)
         self._files = stamps(config)
         outfitter = Outfitter(
-            self._references, self._catalogue, self._storage, self._commitment_reports, self._journal, clock
-        )
+            self._references, self._catalogue, self._storage, self._commitment_reports, self._journal, clock,
+            self._correlator.objection,
+        )  # fmt: skip
         self._lanes = Lanes(outfitter, lambda name, lane: self._loop(name, lambda: self._send(lane)))
         self._lanes.use(self._lanes.fit(config, lambda one: _files_of(one, self._files)))
         self._loops = self._make_loops()

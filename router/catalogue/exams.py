@@ -17,6 +17,7 @@ from router.catalogue.tables import (
     Document,
     Exam,
     ExamStudy,
+    Parted,
     PdfWord,
     SeenFile,
     Study,
@@ -90,7 +91,7 @@ class Sibling:
 class Case:
     """All that is known of an exam when it is evaluated. `touched` tells whether it has changed since.
 
-    `approved` is what the last evaluation found.
+    `approved` is what the last evaluation found, `apart` the studies that a person keeps apart from it.
     """
 
     exam: int
@@ -105,6 +106,7 @@ class Case:
     studies: Mapping[str, StudyHere]
     siblings: tuple[Sibling, ...]
     approved: bool
+    apart: frozenset[str] = frozenset()
 
 
 class Exams:
@@ -422,8 +424,12 @@ class Exams:
                 tuple(_json(d) for d in documents if d.kind == "json"),
                 tuple(self._pdf(d, row) for d in documents if d.kind == "pdf"),
                 {d.id: d.place for d in documents}, links, self.studies(links), self._siblings(exam, links),
-                row.approved_at is not None,
+                row.approved_at is not None, self._apart(exam),
             )  # fmt: skip
+
+    def _apart(self, exam: int) -> frozenset[str]:
+        query = Parted.select(Parted.study_uid).where(Parted.exam == exam).tuples()
+        return frozenset(row[0] for row in self._engine.run(query))
 
     def _pdf(self, row: Any, exam: Any) -> PdfVersion:
         question, named = "", frozenset(row.named.splitlines())

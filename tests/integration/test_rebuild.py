@@ -468,3 +468,26 @@ def test_a_database_cut_to_nothing_is_no_new_one_and_its_log_is_set_aside_with_i
     assert mend(data, SystemClock().now()) is None
     assert [path.read_bytes() for path in data.glob("router.db-wal.damaged-*")] == [log]
     assert not (data / "router.db").exists()
+
+
+def test_exams_of_two_branches_with_one_exam_id_stay_two(tmp_path: Path) -> None:
+    branch = '[[hospital.branch]]\ncode = "02"\nfolder = "branch2/"\n'
+    config = parse(CONFIG + branch, base=tmp_path)
+    journal = Journal()
+    place = Place(
+        config, open_storage(config.node.data, "test"), open_catalogue("", config.node.data, journal), journal
+    )
+    (config.reports.folder / "branch2").mkdir(parents=True)
+    for folder, patient in (("", "张三"), ("branch2/", "李四")):
+        document = exam_document({"ExamId": "V1", "HospitalBranchCode": "", "Patient.Name": patient})
+        place.drop(f"{folder}V1.json", json.dumps(document, ensure_ascii=False).encode())
+    before = sorted(place.catalogue.exams.case(exam).branch for exam in place.catalogue.exams.find("V1"))
+    place.catalogue.engine.close_thread()
+    for file in config.node.data.glob("router.db*"):
+        file.unlink()
+    place.reopen()
+    assert place.rebuild().unreadable == ()
+    after = [place.catalogue.exams.case(exam) for exam in place.catalogue.exams.find("V1")]
+    place.catalogue.engine.close_thread()
+    assert sorted(case.branch for case in after) == before == ["01", "02"]
+    assert [len(case.jsons) for case in after] == [1, 1]
