@@ -74,7 +74,7 @@ def launched(arguments: list[str]) -> None:
 
 def _module(name: str) -> click.Command:
     command: click.Command = importlib.import_module(f"router.cli.{name}").command
-    command.context_settings |= _SETTINGS
+    command.context_settings.update(_SETTINGS)
     return command
 
 
