@@ -1,6 +1,7 @@
 """The audit: a subscriber of the journal that writes audit messages to the trail.
 
 Messages wait in memory for a moment and are made durable together; a node that is killed loses that moment at most.
+What a person does is durable here before it is done (`seal`).
 """
 
 import logging
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from router.admin.messages import Entry, entry_of, message, transferred
 from router.clock import Clock
+from router.errors import TransientError
 from router.events import Event
 from router.storage.trail import Trail
 
@@ -37,6 +39,7 @@ class Audit:
         self._flushed = clock.monotonic()
         self._stopping = threading.Event()
         self._unwritten: list[str] = []
+        self._writing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
 
     def take(self, event: Event) -> None:
@@ -63,6 +66,10 @@ class Audit:
 
     def write(self, *, flush: bool = False) -> None:
         """Write what waits; `flush` also what is still being counted."""
+        with self._writing:
+            self._write(flush=flush)
+
+    def _write(self, *, flush: bool) -> None:
         now = self._clock.now()
         entries = self._drained() + self._counted(now, flush=flush)
         self._unwritten += [message(entry, self._node) for entry in entries]
@@ -70,11 +77,17 @@ class Audit:
             return
         try:
             self._trail.append(self._unwritten, now)
-        except (OSError, ValueError) as error:
-            _log.error("the audit trail cannot be written, it is tried again: %s", error)
-        else:
             self._unwritten.clear()
             self._trail.purge((now - self._keep).date())
+        except (OSError, ValueError) as error:
+            _log.error("the audit trail cannot be written, it is tried again: %s", error)
+
+    def seal(self) -> None:
+        """Write what waits, before the act that it tells of is committed; TransientError when that cannot be."""
+        self.write()
+        with self._writing:
+            if self._unwritten:
+                raise TransientError("nothing is done that cannot be audited", hint="see data/audit: room and rights")
 
     def _run(self) -> None:
         while not self._stopping.wait(_MOMENT):

@@ -45,7 +45,10 @@ _Act = Callable[[View, Request], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """What the console reads and acts on. `token_file` is named on the login page, never shown."""
+    """What the console reads and acts on. `token_file` is named on the login page, never shown.
+
+    `seal` makes the audit of what a person does durable, before it is done; TransientError when it cannot.
+    """
 
     config: Config
     catalogue: Catalogue
@@ -55,6 +58,7 @@ class Behind:
     places: Sequence[Place]
     free: Callable[[], int]
     token_file: Path
+    seal: Callable[[], None]
 
 
 class Console:
@@ -68,6 +72,11 @@ class Console:
         self._sides = Sides(behind.config, Reports(behind.config.node.data).read)
         self._local = is_loopback(behind.config.admin.host)
         self._style = (Path(__file__).parent / "console.css").read_bytes()
+
+    def go_by(self, config: Config, places: Sequence[Place]) -> None:
+        """Show what this configuration says, with the same sessions."""
+        self._behind = replace(self._behind, config=config, places=places)
+        self._traces = Traces(self._behind.catalogue, config)
 
     def routes(self) -> dict[str, Handle]:
         """The paths."""
@@ -170,6 +179,7 @@ class Console:
         """Patient data unmasked, once, for the person who asks; told before it is shown."""
         story = self._story(request.form)
         self._tell(Kind.VIEWED, "patient data shown at the console", _who(view), exam=story.case.exam)
+        self._behind.seal()
         return self._told(view, story, "", shown=True)
 
     def _act(self, view: View, request: Request) -> Answer:
@@ -182,7 +192,9 @@ class Console:
         if line is None or act is None or not why:
             raise InvalidData("expected a delivery of this exam, what to do with it, and why")
         movable = form["what"] != "hold" or line.delivery.state in _OPEN
-        done = movable and act(line.delivery, why, _who(view))
+        with self._behind.catalogue.engine.write():
+            done = movable and act(line.delivery, why, _who(view))
+            self._behind.seal()
         return _to("/exam?" + urlencode({"id": story.case.exam, "done": int(done)}))
 
     def _told(self, view: View, story: Story, said: str, *, shown: bool) -> Answer:

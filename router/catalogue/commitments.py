@@ -188,7 +188,7 @@ def _columns() -> tuple[Any, ...]:
 
 def _stored(exam: int, destination: str, *columns: Any) -> Any:
     """Rows that are stored and not committed; an instance counts once, by its latest version that was not left out."""
-    query = Ledger.select(*columns).join(Instance).join(Study)
+    query = Ledger.select(*columns).join(Instance).join(Study, on=Ledger.study == Study.id)
     query = query.join(ExamStudy, on=(ExamStudy.study_uid == Study.uid) & (ExamStudy.exam == exam))
     stored = (Ledger.destination == destination) & (Ledger.state == Fate.STORED)
     return query.where(stored & (Instance.newest | ~fn.EXISTS(outdone())))

@@ -1,6 +1,6 @@
 """The ledger: what became of each instance version at each destination."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -143,20 +143,21 @@ class Accounts:
             self._engine.run(Ledger.update(released).where(held))
 
     def _enter(self, destination: str, fates: Iterable[tuple[int, Fate, str]], now: datetime) -> None:
-        rows = [
-            {"destination": destination, "instance": key, "state": fate, "rule": rule, "at": now}
-            for key, fate, rule in fates
-        ]
         with self._engine.write():
-            for batch in portions(rows):
-                self._engine.run(Ledger.insert_many(batch).on_conflict_ignore())
-                self._give_way(destination, [row["instance"] for row in batch])
+            for batch in portions(list(fates)):
+                about = Instance.select(Instance.id, Instance.study, Instance.version)
+                found: Any = self._engine.run(about.where(Instance.id.in_([key for key, _, _ in batch])).tuples())
+                studies = {key: study for key, study, _ in found}
+                rows = [
+                    {"destination": destination, "instance": key, "study": studies[key], "state": fate, "rule": rule,
+                     "at": now}
+                    for key, fate, rule in batch
+                ]  # fmt: skip
+                self._engine.run(Ledger.insert_many(rows).on_conflict_ignore())
+                if later := [key for key, _, version in found if version > 1]:
+                    self._give_way(destination, later)
 
-    def _give_way(self, destination: str, decided: Sequence[object]) -> None:
-        later = Instance.select(Instance.id).where(Instance.id.in_(decided) & (Instance.version > 1)).tuples()
-        newest = [row[0] for row in self._engine.run(later)]
-        if not newest:
-            return
+    def _give_way(self, destination: str, newest: Sequence[int]) -> None:
         newer, older = Instance.alias(), Instance.alias()
         replaced = (
             older.select(older.id)
@@ -213,20 +214,31 @@ class Accounts:
 
     def tallies(self, exams: Sequence[int]) -> dict[tuple[int, str], Tally]:
         """Per exam and destination; an instance counts once, by its latest version that was not left out."""
-        columns = (ExamStudy.exam, Ledger.destination, Ledger.state)
-        query = (
-            Ledger.select(*columns, fn.COUNT(Ledger.id))
-            .join(Instance)
-            .join(Study)
-            .join(ExamStudy, on=ExamStudy.study_uid == Study.uid)
-            .where(ExamStudy.exam.in_(list(exams)) & (Instance.newest | ~fn.EXISTS(outdone())))
-            .group_by(*columns)
-            .tuples()
-        )
-        found: dict[tuple[int, str], dict[str, int]] = {}
-        for exam, destination, state, n in self._engine.run(query):
-            found.setdefault((exam, destination), {})[state] = n
-        return {place: _tally(counts) for place, counts in found.items()}
+        mine = ExamStudy.select(ExamStudy.exam, Study.id).join(Study, on=ExamStudy.study_uid == Study.uid)
+        links: Any = self._engine.run(mine.where(ExamStudy.exam.in_(list(exams))).tuples())
+        found: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
+        studies = sorted({study for _, study in links})
+        counts: dict[int, list[tuple[str, str, int]]] = defaultdict(list)
+        for some in portions(studies):
+            for study, destination, state, n in self._counted(some):
+                counts[study].append((destination, state, n))
+        for exam, study in links:
+            for destination, state, n in counts[study]:
+                found[exam, destination][state] += n
+        return {place: _tally(states) for place, states in found.items()}
+
+    def _counted(self, studies: Sequence[int]) -> list[tuple[int, str, str, int]]:
+        """Study, destination, state and how many; what does not count is taken off in a row of its own."""
+        place = (Ledger.study, Ledger.destination, Ledger.state)
+        whole = Ledger.select(*place, fn.COUNT(Ledger.id)).where(Ledger.study.in_(studies)).group_by(*place)
+        rows = list(self._engine.run(whole.tuples()))
+        # Few instances come twice: those are looked at one by one, and not every row.
+        older = Instance.select(Instance.id).where(Instance.study.in_(studies) & ~Instance.newest).tuples()
+        for some in portions([row[0] for row in self._engine.run(older)]):
+            less = Ledger.select(*place, fn.COUNT(Ledger.id) * -1).join(Instance)
+            less = less.where(Ledger.instance.in_(some) & fn.EXISTS(outdone())).group_by(*place)
+            rows += self._engine.run(less.tuples())
+        return rows
 
     def entries(self, exam: int, destination: str) -> list[Entry]:
         """The exam's ledger at a destination."""
@@ -244,7 +256,7 @@ class Accounts:
         ]
 
     def _of(self, exam: int, *columns: Any) -> Any:
-        query = Ledger.select(*columns).join(Instance).join(Study)
+        query = Ledger.select(*columns).join(Instance).join(Study, on=Ledger.study == Study.id)
         return query.join(ExamStudy, on=(ExamStudy.study_uid == Study.uid) & (ExamStudy.exam == exam))
 
 
@@ -260,7 +272,7 @@ def outdone() -> Any:
     return row.select(row.id).join(newer, on=row.instance == newer.id).where(same & there)
 
 
-def _tally(counts: dict[str, int]) -> Tally:
+def _tally(counts: Mapping[str, int]) -> Tally:
     sent, refused, held, stored = (counts.get(fate, 0) for fate in (Fate.SENT, Fate.REFUSED, Fate.HELD, Fate.STORED))
     selected = counts.get(Fate.SELECTED, 0) + sent + refused + held + stored
     return Tally(selected, sent, refused, counts.get(Fate.FILTERED, 0), held, stored, counts.get(Fate.LATE, 0))

@@ -5,7 +5,8 @@ Each transaction is small, so that nobody waits for a purge. Rows change first a
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,8 +14,8 @@ from typing import Any
 from peewee import JOIN, fn
 
 from router.catalogue.dialect import Engine
-from router.catalogue.ledger import Fate
 from router.catalogue.tables import (
+    OPEN_IN_LEDGER,
     CommitmentItem,
     Delivery,
     EventRow,
@@ -77,7 +78,7 @@ class Purge:
     def take(self, old: Old, before: datetime, now: datetime) -> Files | None:
         """Strike the next files of the study from the rows; None when it is finished, or is not to go any more."""
         condition = _done(before, now) if old.named else ~fn.EXISTS(_links())
-        with self._engine.write():
+        with self._engine.alone_with([old.uid]), self._engine.write():
             mine = (Study.id == old.study) & Study.purged.is_null() & (Study.last_received < before)
             # An update that changes nothing locks the row: who adds to the study waits, or was first.
             if not self._engine.run(Study.update(last_received=Study.last_received).where(mine & condition)):
@@ -104,7 +105,7 @@ class Purge:
         return _files(number, old.uid, files)
 
     def _has_ledger(self, study: int) -> bool:
-        query = Ledger.select(Ledger.id).join(Instance).where(Instance.study == study).limit(1)
+        query = Ledger.select(Ledger.id).where(Ledger.study == study).limit(1)
         return bool(self._engine.run(query.tuples()))
 
     def _finish(self, old: Old, now: datetime, *, keeps: bool) -> None:
@@ -123,9 +124,21 @@ class Purge:
     # -- files
 
     def removals(self) -> list[Files]:
-        """What a former life did not come to remove. Files that have rows again since are left out."""
+        """What a former life did not come to remove."""
         rows = self._engine.run(Removal.select(Removal.id, Removal.study_uid, Removal.files).tuples())
-        return [self._unneeded(_files(*row)) for row in rows]
+        return [_files(*row) for row in rows]
+
+    @contextmanager
+    def removing(self, files: Files) -> Iterator[Files]:
+        """What of the files is still to go: none that has a row again, none where another node was first.
+
+        While they go no other node catalogues into their study; that they are gone is noted at the end.
+        """
+        with self._engine.alone_with({uids.study for uids, _ in files.instances}):
+            mine = Removal.select(Removal.id).where(Removal.id == files.number).tuples()
+            yield self._unneeded(files) if self._engine.run(mine) else Files(files.number, ())
+            with self._engine.write():
+                self._engine.run(Removal.delete().where(Removal.id == files.number))
 
     def _unneeded(self, files: Files) -> Files:
         sops = [uids.sop for uids, _ in files.instances]
@@ -134,11 +147,6 @@ class Purge:
         needed = set(self._engine.run(query.where(here).tuples()))
         left = [(uids, version) for uids, version in files.instances if (uids.study, uids.sop, version) not in needed]
         return Files(files.number, left)
-
-    def removed(self, files: Files) -> None:
-        """The files are gone."""
-        with self._engine.write():
-            self._engine.run(Removal.delete().where(Removal.id == files.number))
 
     # -- what is older than the audit
 
@@ -155,6 +163,11 @@ class Purge:
         with self._engine.write():
             oldest = Study.select(Study.id).where(Study.purged < before).order_by(Study.purged).limit(1).tuples()
             for (study,) in self._engine.run(oldest):
+                # As in `take`: what was added to it just now has made it a study that is here.
+                if not self._engine.run(
+                    Study.update(purged=Study.purged).where((Study.id == study) & (Study.purged < before))
+                ):
+                    return 1
                 mine = Instance.select(Instance.id).where(Instance.study == study).limit(BATCH).tuples()
                 keys = [row[0] for row in self._engine.run(mine)]
                 self._drop_instances(keys)
@@ -184,10 +197,7 @@ def _done(before: datetime, now: datetime) -> Any:
         .join(Delivery, JOIN.LEFT_OUTER, on=Delivery.exam == ExamStudy.exam)
         .where((ExamStudy.study_uid == Study.uid) & (busy | (Exam.check_at <= now)))
     )
-    open_ = (
-        Ledger.select(Ledger.id).join(Instance)
-        .where((Instance.study == Study.id) & Ledger.state.in_([Fate.HELD, Fate.LATE, Fate.STORED]))
-    )  # fmt: skip
+    open_ = Ledger.select(Ledger.id).where((Ledger.study == Study.id) & OPEN_IN_LEDGER)
     return fn.EXISTS(_links()) & ~fn.EXISTS(undone) & ~fn.EXISTS(open_)
 
 

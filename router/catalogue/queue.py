@@ -1,13 +1,14 @@
 """Deliveries: the queue ordered by due time, claimed under leases, moved only by the table of states."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from peewee import fn
+from peewee import SQL, Field, fn
 
 from router.catalogue.dialect import Engine, portions
+from router.catalogue.statement import Statement
 from router.catalogue.tables import Delivery as Row
 from router.catalogue.tables import Exam, ExamStudy
 from router.events import Event, Journal, Kind
@@ -49,7 +50,7 @@ class Delivery:
 # A person may ask for any number; this is the largest that both engines compare.
 _LARGEST = 2**63 - 1
 _LAST = datetime.max.replace(tzinfo=UTC)
-_COLUMNS = [getattr(Row, f.name) for f in fields(Delivery)]
+_COLUMNS: Sequence[Any] = [getattr(Row, f.name) for f in fields(Delivery)]
 
 
 def _record(row: Any) -> Delivery:
@@ -58,6 +59,25 @@ def _record(row: Any) -> Delivery:
     record["channel"], record["state"] = Channel(row["channel"]), State(row["state"])
     record["waiting_for"] = tuple(Needs(word) for word in row["waiting_for"].split())
     return Delivery(**record)
+
+
+def _read(row: tuple[Any, ...]) -> Delivery:
+    values = (column.python_value(value) for column, value in zip(_COLUMNS, row, strict=True))
+    return _record(dict(zip((f.name for f in fields(Delivery)), values, strict=True)))
+
+
+def _first_statements(where: str, *given: Field) -> tuple[Statement, Statement]:
+    """With a due time, then without: the order of the index (state, due) either way."""
+    columns = ", ".join(f'"{column.column_name}"' for column in _COLUMNS)
+    texts = (f"SELECT {columns} FROM delivery WHERE {where} AND due {null} ORDER BY due, id LIMIT ?"  # noqa: S608 our own text
+             for null in ("IS NOT NULL", "IS NULL"))  # fmt: skip
+    first, then = (Statement(text, *given, Row.attempts) for text in texts)
+    return first, then
+
+
+# Asked once for each state there is: built anew, the queries would take longer than their answers.
+_FIRST = _first_statements("state = ?", Row.state)
+_FIRST_OF_PLACE = _first_statements("state = ? AND destination = ?", Row.state, Row.destination)
 
 
 class Queue:
@@ -85,7 +105,7 @@ class Queue:
         if limit is not None:
             # One state after the other, each in the order of its index: nothing that is not shown is read.
             for state in states:
-                found += self._first_of(state, destination, limit)
+                found += self._first_of(state, destination or None, limit)
             found.sort(key=lambda one: (one.due or _LAST, one.id))
             return found[:limit]
         condition = Row.state.in_(list(states))
@@ -107,13 +127,12 @@ class Queue:
                     self._engine.run(Row.update(expected=expected[number]).where(Row.id == number))
 
     def _first_of(self, state: State, destination: str | None, limit: int) -> list[Delivery]:
-        mine = Row.state == state
-        if destination:
-            mine &= Row.destination == destination
         found: list[Delivery] = []
-        for due in (Row.due.is_null(False), Row.due.is_null()):
-            query = Row.select(*_COLUMNS).where(mine & due).order_by(Row.due, Row.id).limit(limit - len(found))
-            found += [_record(row) for row in self._engine.run(query.dicts())] if len(found) < limit else []
+        for statement in _FIRST if destination is None else _FIRST_OF_PLACE:
+            if len(found) < limit:
+                place = () if destination is None else (destination,)
+                rows = statement.run(self._engine, state, *place, limit - len(found))
+                found += [_read(row) for row in rows]
         return found
 
     def _select(self, condition: Any) -> list[Delivery]:
@@ -152,6 +171,15 @@ class Queue:
             self._journal.record(Event(now, Kind.MOVED, text, who, delivery.exam, delivery.id, fields=place))
         return True
 
+    def update_by(self, who: str, delivery: Delivery, now: datetime, text: str, **changes: object) -> bool:
+        """As `update`, by a person, which is told; False when somebody has moved it meanwhile."""
+        where = (Row.id == delivery.id) & (Row.state == delivery.state) & (Row.lease == delivery.lease)
+        with self._engine.write():
+            if not self._engine.run(Row.update(**changes).where(where)):
+                return False
+            self._journal.record(Event(now, Kind.DECIDED, text, who, delivery.exam, delivery.id))
+        return True
+
     def update(self, delivery: Delivery, **changes: object) -> None:
         """Change columns that are no move: what it waits for, its due time, its error."""
         where = (Row.id == delivery.id) & (Row.state == delivery.state) & (Row.lease == delivery.lease)
@@ -180,7 +208,7 @@ class Queue:
             )  # fmt: skip
             if delivery is None:
                 return None
-            lease = {"lease": delivery.lease + 1, "lease_owner": owner, "lease_until": now + lease_for}
+            lease = {"lease": delivery.lease + 1, "lease_owner": owner, "lease_until": self._in(lease_for)}
             changes = {"attempts": delivery.attempts + 1, **lease}
             self.move(delivery, State.SENDING, now, "claimed", changes=changes)
             return self.get(delivery.id)
@@ -217,12 +245,16 @@ class Queue:
         with self._engine.write():
             self._engine.run(Row.update(next_try=now).where((Row.state == State.DEFERRED) & (Row.next_try > now)))
 
-    def renew(self, owner: str, deliveries: Collection[int], now: datetime, lease_for: timedelta) -> None:
+    def renew(self, owner: str, deliveries: Collection[int], lease_for: timedelta) -> None:
         """Extend the leases of these deliveries, which the owner has in flight."""
         if deliveries:
             where = (Row.state == State.SENDING) & (Row.lease_owner == owner) & Row.id.in_(list(deliveries))
             with self._engine.write():
-                self._engine.run(Row.update(lease_until=now + lease_for).where(where))
+                self._engine.run(Row.update(lease_until=self._in(lease_for)).where(where))
+
+    def _in(self, time: timedelta) -> SQL:
+        """An instant by the database's clock: of two nodes whose clocks disagree none takes what the other sends."""
+        return SQL(f"({self._engine.now} + {time // timedelta(microseconds=1)})")
 
     def holds(self, delivery: Delivery) -> bool:
         """Whether the claim that gave us `delivery` still stands."""
@@ -231,7 +263,7 @@ class Queue:
 
     def take_back(self, owner: str | None, now: datetime) -> int:
         """Make ready again what nobody sends any more: leases that ran out, and at start all of the `owner`'s."""
-        stale = Row.lease_until < now
+        stale = Row.lease_until < self._in(timedelta(0))
         lost = self._select(
             (Row.state == State.SENDING) & (stale if owner is None else stale | (Row.lease_owner == owner))
         )

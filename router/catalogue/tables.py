@@ -4,10 +4,12 @@ Instants are stored as microseconds since 1970 in UTC, so that both engines orde
 A foreign key that leads a unique index has no second index of its own.
 """
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from peewee import (
+    SQL,
     AutoField,
     BigAutoField,
     BigIntegerField,
@@ -22,8 +24,9 @@ from peewee import (
 
 from router.clock import require_aware
 
-SCHEMA_VERSION = 1
+FIRST_SCHEMA = 1  # of the first release; those after it are made by `migrations`
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_KEY, _SHOWN_OF_KEY = 1000, 100  # bytes; characters
 
 
 class InstantField(BigIntegerField):
@@ -45,6 +48,17 @@ class CleanTextField(TextField):
         if not isinstance(value, str):
             return value
         return value.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+class KeyField(CleanTextField):
+    """Text that is looked up as a whole. PostgreSQL's index takes no row of more than 2,704 bytes, and what came from
+    outside may be of any length: of what is longer than any real one its beginning and its digest stand for it."""
+
+    def db_value(self, value: Any) -> Any:
+        text = super().db_value(value)
+        if not isinstance(text, str) or len(data := text.encode()) <= _LONGEST_KEY:
+            return text
+        return f"{text[:_SHOWN_OF_KEY]}~{hashlib.sha256(data).hexdigest()}"
 
 
 class Schema(Model):
@@ -104,7 +118,7 @@ class StudyAccession(Model):
     """Each accession number that the headers of a study name, as its own or in RequestAttributesSequence."""
 
     study = ForeignKeyField(Study, on_delete="CASCADE")
-    accession_number = CleanTextField()
+    accession_number = KeyField()
 
     class Meta:
         table_name = "study_accession"
@@ -157,6 +171,9 @@ class Instance(Model):
         indexes = ((("study", "sop_uid", "version"), True),)
 
 
+Instance.add_index(Instance.index(Instance.study, name="instance_older", where=~Instance.newest))
+
+
 class Removal(Model):
     """Files of a study that no row needs any more and that are about to be removed: JSON, [series, SOP, version]."""
 
@@ -170,16 +187,16 @@ class Reference(Model):
 
     instance = ForeignKeyField(Instance, on_delete="CASCADE")
     purpose = CleanTextField()
-    sop_uid = CleanTextField(index=True)
+    sop_uid = KeyField(index=True)
 
 
 class Exam(Model):
     """An exam (检查), one ExamId in one branch. `touched` counts what has happened to it since it was evaluated."""
 
     id = AutoField()
-    branch = CleanTextField()
-    exam_id = CleanTextField(index=True)
-    accession_number = CleanTextField(index=True, default="")
+    branch = KeyField()
+    exam_id = KeyField(index=True)
+    accession_number = KeyField(index=True, default="")
     patient_id = CleanTextField(default="")
     patient_name = CleanTextField(default="")
     touched = IntegerField(default=1)
@@ -252,7 +269,7 @@ class Document(Model):
 
     id = AutoField()
     kind = CleanTextField()
-    stem = CleanTextField(index=True)
+    stem = KeyField(index=True)
     digest = CleanTextField(index=True)
     place = CleanTextField()
     exam = ForeignKeyField(Exam, null=True)
@@ -273,7 +290,7 @@ class Document(Model):
 class ExamWord(Model):
     """A word by which a report's text names an exam: ExamId, accession number, patient's name."""
 
-    word = CleanTextField()
+    word = KeyField()
     exam = ForeignKeyField(Exam)
 
     class Meta:
@@ -285,7 +302,7 @@ class PdfWord(Model):
     """What a PDF that nothing vouches for says by its text (`kind` text) or by its name (the pattern's groups)."""
 
     kind = CleanTextField()
-    word = CleanTextField()
+    word = KeyField()
     document = ForeignKeyField(Document)
 
     class Meta:
@@ -296,7 +313,7 @@ class PdfWord(Model):
 class SeenFile(Model):
     """A file that was dealt with and stays in the drop folder. `file_time` in nanoseconds since 1970."""
 
-    path = CleanTextField()
+    path = KeyField()
     size = BigIntegerField()
     file_time = BigIntegerField()
     digest = CleanTextField()
@@ -360,6 +377,11 @@ class EventRow(Model):
         table_name = "event"
 
 
+EventRow.add_index(  # of millions of rows the few that say how a node was configured last
+    SQL("CREATE INDEX event_configuration ON event (subject, id) WHERE kind IN ('started', 'reloaded')")
+)
+
+
 class OpenAlarm(Model):
     """An alarm that was told and is not cleared. `subject` is what it is about, in ids of ours."""
 
@@ -409,12 +431,14 @@ class Ledger(Model):
     """What became of an instance version at a destination.
 
     `tries` counts the associations that were lost with it under way, `reason` says why it is refused without a status;
-    `ask_at` is when its storage commitment is (next) asked for.
+    `ask_at` is when its storage commitment is (next) asked for. `study` is the instance's, so that an exam's rows are
+    found and counted without its instances.
     """
 
     id = BigAutoField()
     destination = CleanTextField()
     instance = ForeignKeyField(Instance, index=False)
+    study = IntegerField()
     state = CleanTextField()
     rule = CleanTextField()
     status = IntegerField(null=True)
@@ -425,7 +449,12 @@ class Ledger(Model):
     ask_at = InstantField(null=True)
 
     class Meta:
-        indexes = ((("instance", "destination"), True),)
+        indexes = ((("instance", "destination"), True), (("study", "destination"), False))
+
+
+# What keeps a study from being purged; few rows at a time. Its text must be the questions' own, to the letter.
+OPEN_IN_LEDGER = SQL("state IN ('held', 'late', 'stored')")
+Ledger.add_index(Ledger.index(Ledger.study, name="ledger_open", where=OPEN_IN_LEDGER))
 
 
 class Commitment(Model):

@@ -59,6 +59,9 @@ def _tell_node(found: Outlook, config: Config) -> None:
     lease = config.node.lease
     signs = (f"{s.node} {_ago(s.ago)}" + ("" if s.ago <= lease else " [red]silent[/red]") for s in found.nodes)
     out.print(f"Nodes: {', '.join(signs) or '[red]none runs[/red]'}")
+    for each in found.reloads:
+        told = f"Reload: {each.node} {local(each.at, config.node.timezone)}: {each.text}"
+        out.print(told, markup=False, soft_wrap=True)
 
 
 def _listener(one: Listener) -> str:
@@ -154,6 +157,7 @@ def outlook_json(found: Outlook) -> dict[str, Any]:
              "remedy": REMEDY[a.alarm]}
             for a in found.alarms
         ],
+        "configuration": [{"node": one.node, "at": one.at.isoformat(), "text": one.text} for one in found.reloads],
         "nodes": [{"node": sign.node, "seconds_ago": sign.ago.total_seconds()} for sign in found.nodes],
     }  # fmt: skip
 

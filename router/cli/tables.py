@@ -21,8 +21,10 @@ _HOME = "\x1b[H\x1b[2J"
 
 
 def console() -> Console:
-    """stdout; wide when it is no terminal, so that nothing is folded."""
-    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
+    """stdout; where it is no terminal without colour, whatever the environment says, and so wide that nothing folds."""
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(width=_PIPED_WIDTH, highlight=False, force_terminal=False)
 
 
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

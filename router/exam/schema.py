@@ -20,6 +20,8 @@ _FORMS: Mapping[Kind, Schema] = {
     "boolean": {"type": "boolean"},
     "array": {"type": "array", "minItems": 1},
 }
+# Text that is not blank as values.is_empty has it: \S would mean something else to each reader of a schema.
+_SAID = r"[^ \t\r\n\u0000\u3000]"
 _UID = {"type": "string", "maxLength": 64, "pattern": r"^[0-9]+(\.[0-9]+)+$"}
 _FURTHER: Mapping[str, Schema] = {
     "USCI": {"pattern": "^[0-9A-HJ-NPQRTUWXY]{18}$"},
@@ -64,7 +66,7 @@ def _required(parent: str) -> list[str]:
 def _property(one: Field, tables: Tables) -> Schema:
     form: Schema = {"title": one.name, **_FORMS[one.kind], **_FURTHER.get(one.path, {})}
     if one.required == "always" and one.kind == "string":
-        form = {"pattern": r"\S", **form}
+        form = {"pattern": _SAID, **form}
     if one.path == "Order.Procedures":
         form["items"] = _object(PROCEDURE, tables)
     table = tables[one.table] if one.table else Table()
@@ -82,6 +84,6 @@ def describe(one: Field) -> str:
 
 def _visit_rule(one: Field, visits: Table) -> Schema:
     codes = [code for code, kind in visits.kinds.items() if kind in one.visits]
-    due = {"properties": {one.key: {"pattern": r"\S"}}}
+    due = {"properties": {one.key: {"pattern": _SAID}}}
     of_kind = {"properties": {"PatientType": {"enum": codes}}, "required": ["PatientType"]}
     return {"if": {"properties": {"Visit": of_kind}, "required": ["Visit"]}, "then": {"properties": {"Visit": due}}}

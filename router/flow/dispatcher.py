@@ -103,7 +103,7 @@ class Dispatcher:
         """Extend the leases of what is in flight here, take back what ran out, wake what was deferred until now."""
         now = self._clock.now()
         self._give_back(now)
-        self._catalogue.queue.renew(self._owner, list(self._in_flight), now, LEASE)
+        self._catalogue.queue.renew(self._owner, list(self._in_flight), LEASE)
         self._catalogue.queue.take_back(None, now)
         self._catalogue.queue.promote(now)
 

@@ -108,6 +108,10 @@ class Intake:
         self._filing = threading.Lock()  # the drop folder and the listener for HL7 file at the same time
         self._fence = fence
 
+    def go_by(self, config: Config) -> None:
+        """Check by this configuration from the next file on; folder and patterns stay."""
+        self._config = config
+
     def close(self) -> None:
         """End the programs that read PDFs."""
         self._readers.close()

@@ -30,8 +30,9 @@ _INSTANCES = f"""INSERT INTO instance (id, study_id, series_uid, sop_uid, versio
     '1.2.' || ((i - 1) / {{per}} + 1) || '.1.' || i, 1, {{true}}, '1.2.840.10008.5.1.4.1.1.2',
     '1.2.840.10008.1.2.1', 'd' || i, '', '', 1, 524288, 'CT', (i - 1) / {{per}} + 1, 'thin', 'thin slices', 'CT01',
     {_AT} FROM {{n}}"""
-_LEDGER = f"""INSERT INTO ledger (destination, instance_id, state, rule, status, association, tries, reason, at)
-    SELECT 'cloud', i, CASE WHEN i <= {_READY} * {{per}} THEN 'selected' ELSE 'sent' END, 'a rule', 0, 'a', 0, '',
+_LEDGER = f"""INSERT INTO ledger (destination, instance_id, study, state, rule, status, association, tries, reason, at)
+    SELECT 'cloud', i, (i - 1) / {{per}} + 1,
+    CASE WHEN i <= {_READY} * {{per}} THEN 'selected' ELSE 'sent' END, 'a rule', 0, 'a', 0, '',
     {_AT} FROM {{n}}"""
 _CHUNK = 250_000
 

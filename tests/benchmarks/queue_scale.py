@@ -90,11 +90,18 @@ def _questions(catalogue: Catalogue, exams: int) -> Mapping[str, Question]:
         if catalogue.queue.claim("cloud", Channel.IMAGES, "bench", now, _LEASE) is None:
             say("    nothing was left to claim")
 
+    def status(_: int) -> None:
+        with catalogue.engine.read():
+            catalogue.survey.places(now)
+            catalogue.survey.pressing(now, 10)
+            catalogue.survey.nodes()
+
     return {
         "claim": claim,
         "list of what is open": lambda _: review.listed(sorted(PENDING), None, None, limit=100),
         "list of everything": lambda _: review.listed(list(State), None, None, limit=100),
         "explain": explain,
+        "status": status,
         "alarms": lambda _: catalogue.alarms.standing(),
         "next to purge": lambda _: catalogue.purge.delivered(before, now, 20),
         "to evaluate": lambda _: catalogue.exams.next_check(),

@@ -31,7 +31,7 @@ from router.catalogue.ledger import Fate
 from router.clock import FakeClock
 from router.config import Admin
 from router.dicom.tls import server_context
-from router.errors import ConfigurationError
+from router.errors import ConfigurationError, TransientError
 from router.events import Event, Kind
 from router.flow.rules import rulebook
 from router.model import Channel, SeriesClass
@@ -64,11 +64,16 @@ class Site:
         ]
         behind = Behind(
             config, clinic.catalogue, clinic.journal, clinic.clock, lambda: rulebook(config.series), places,
-            lambda: 2**33, Path("console-token"),
+            lambda: 2**33, Path("console-token"), self.seal,
         )  # fmt: skip
+        self.sealing: Exception | None = None
         self.server = AdminServer(Console(behind, TOKEN).routes(), clinic.catalogue.engine.close_thread, context)
         self.port = self.server.start("127.0.0.1", 0)
         self.cookies: dict[str, str] = {}
+
+    def seal(self) -> None:
+        if self.sealing is not None:
+            raise self.sealing
 
     def ask(self, path: str, form: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None) -> Got:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
@@ -214,6 +219,17 @@ def test_hold_and_release_are_done_in_the_persons_name(site: Site) -> None:
     assert held(site) == State.HELD
     told = [(e.who, e.text) for e in site.clinic.events if e.kind == Kind.MOVED and e.who != "node"]
     assert told == [("wang", "held -> waiting: released: asked"), ("wang", "waiting -> held: held: wrong patient")]
+
+
+def test_what_cannot_be_audited_is_not_done_and_no_patient_data_is_shown(site: Site) -> None:
+    site.log_in()
+    before, csrf = held(site), site.csrf
+    site.sealing = TransientError("the trail cannot be written")
+    assert site.act("release", csrf=csrf).status == 503
+    assert held(site) == before
+    shown = site.ask("/patient", {"csrf": csrf, "id": site.exam})
+    assert shown.status == 503
+    assert "张三" not in shown.text
 
 
 @pytest.mark.parametrize("change", [{"why": " "}, {"what": "cancel"}, {"delivery": 99}, {"id": 99}, {"id": "x"}])

@@ -178,3 +178,9 @@ def test_written_text_is_utf_8_and_not_escaped() -> None:
 def test_what_the_standard_does_not_list_is_not_written() -> None:
     extra = exam_document({"Extra": 1, "Patient.Ward": 2, "Order.Procedures[0].Price": 3})
     assert dump(extra) == dump(exam_document())
+
+
+@pytest.mark.parametrize("text", ["\x85", "\xa0", " ", "\u3000\t", "", "A"])
+def test_the_schema_takes_the_same_text_for_blank_as_the_validator(text: str) -> None:
+    document = exam_document({**_SHELL, "HospitalCode": text})
+    assert fits(SCHEMA, document) == (validate(document, zone=ZONE, tables=TABLES).errors == ())
