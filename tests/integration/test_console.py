@@ -43,7 +43,16 @@ from router.states import Needs, State
 STUDY = "1.2.3"
 TOKEN = "a-token-for-the-test"  # it opens nothing but this test's console
 PERSONAL = (E1, "张三", "A0001", "P0001")
-OF_NO_EXAM = {Kind.STARTED, Kind.CONFIGURED, Kind.STOPPED, Kind.RELOADED, Kind.DUPLICATE, Kind.QUARANTINED, Kind.PINNED}
+OF_NO_EXAM = {
+    Kind.STARTED,
+    Kind.CONFIGURED,
+    Kind.STOPPED,
+    Kind.RELOADED,
+    Kind.DUPLICATE,
+    Kind.QUARANTINED,
+    Kind.PINNED,
+    Kind.REPORTED,
+}
 HIDDEN = '<script>alert("x")</script>'
 
 

@@ -22,9 +22,7 @@ def shown(out: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(sys, "stdout", out)
     show("Deliveries", COLUMNS, ROWS)
     console().print("[red]late[/red]")
-    blank, *lines = out.getvalue().splitlines()
-    assert blank.strip() == ""
-    return lines
+    return out.getvalue().splitlines()
 
 
 def test_a_piped_table_has_no_colour_no_padding_and_no_folded_cell(monkeypatch: pytest.MonkeyPatch) -> None:
