@@ -12,6 +12,9 @@
 Messages and fields hold UIDs and the node's own ids only, never patient data.
 """
 
+import logging
+import sys
+import threading
 import traceback
 from collections.abc import Mapping
 from pathlib import PurePath
@@ -79,3 +82,14 @@ def traceback_of(error: BaseException) -> str:
     """Where it was raised, innermost last, without the message, which may hold a value out of somebody's data."""
     frames = traceback.extract_tb(error.__traceback__)
     return " > ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames[-4:])
+
+
+def hide_messages() -> None:
+    """Have the process tell what nobody caught, in any thread, by kind and place: the message may hold a value."""
+    sys.excepthook = lambda kind, error, _: _tell(kind, error)
+    threading.excepthook = lambda found: _tell(found.exc_type, found.exc_value)
+
+
+def _tell(kind: type[BaseException], error: BaseException | None) -> None:
+    place = "" if error is None else traceback_of(error)
+    logging.getLogger("router").error("a defect that nobody caught: %s at %s", kind.__name__, place)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from router.dicom.workers import WorkerCommands, work
-from router.errors import ConfigurationError
+from router.errors import ConfigurationError, hide_messages
 from router.storage.incoming import Incoming, IncomingFolder
 from router.storage.lock import share
 
@@ -32,6 +32,7 @@ def main(folder: str, min_free: str, journal: str, descriptor: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    hide_messages()
     try:
         share(Path(folder).parent)
         sink = IncomingFolder(Path(folder), int(min_free), int(journal))

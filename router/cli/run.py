@@ -12,6 +12,7 @@ from router.app import Node
 from router.cli.options import config_option
 from router.clock import SystemClock
 from router.config import load
+from router.errors import hide_messages
 
 
 @click.command("run")
@@ -28,6 +29,7 @@ def command(config_file: Path, verbose: bool) -> None:
         stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", force=True
     )
     logging.getLogger("router").setLevel(logging.DEBUG if verbose else logging.INFO)
+    hide_messages()
     if not config.destination:
         logging.getLogger("router").warning("no destination is configured: studies are kept and go nowhere")
     told: queue.SimpleQueue[int] = queue.SimpleQueue()  # which a handler may fill at any time
