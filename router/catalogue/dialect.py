@@ -25,6 +25,7 @@ _CONNECT_TRIES = 500
 _AT_ONCE = 500
 # One number for every node that opens this product's database on the server: "icr" in ASCII.
 _SETUP_LOCK = _NAME_LOCK = 0x696372
+_NAME_LOCKS = 1024  # a server has room for some thousand locks in all, and an exam JSON may list any number of studies
 
 _T = TypeVar("_T")
 
@@ -245,8 +246,8 @@ class PostgresEngine(Engine):
     @contextmanager
     def alone_with(self, names: Iterable[str]) -> Iterator[None]:
         with self.write():
-            for number in sorted({zlib.crc32(name.encode()) for name in names}):
-                self.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_NAME_LOCK, number - 2**31])
+            for number in sorted({zlib.crc32(name.encode()) % _NAME_LOCKS for name in names}):
+                self.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_NAME_LOCK, number])
             yield
 
     def unclaimed(self, query: Any) -> Any:

@@ -40,6 +40,11 @@ def test_keys_of_any_length_are_kept_and_found_again_and_stop_nothing(catalogue:
     assert catalogue.exams.remembered(LONG) == {(1, 2): "d1"}
 
 
+def test_an_exam_that_lists_thousands_of_studies_is_joined_as_any_other(catalogue: Catalogue) -> None:
+    uids = [f"1.2.{n}" for n in range(16_000)]
+    assert catalogue.exams.link(exam(catalogue), uids, "listed", NOW) == uids
+
+
 def test_many_threads_that_meet_a_new_exam_agree_on_its_number(catalogue: Catalogue) -> None:
     jobs = [lambda: [catalogue.exams.number_of("01", f"E{n}", NOW) for n in range(5)] for _ in range(6)]
     answers = at_once(catalogue, jobs)
