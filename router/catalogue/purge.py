@@ -13,9 +13,9 @@ from typing import Any
 from peewee import JOIN, fn
 
 from router.catalogue.dialect import Engine
+from router.catalogue.ledger import fates_of
 from router.catalogue.tables import (
     OPEN_IN_LEDGER,
-    CommitmentItem,
     Delivery,
     EventRow,
     Exam,
@@ -29,6 +29,7 @@ from router.catalogue.tables import (
     StudyAccession,
     StudyIdentity,
 )
+from router.catalogue.tombstones import bury, drop_rows, forget, has_tombstone
 from router.events import Event, Journal, Kind
 from router.model import InstanceUids
 from router.states import CLOSED
@@ -84,34 +85,46 @@ class Purge:
                 return None
             return self._strike(old, now)
 
-    def _strike(self, old: Old, now: datetime) -> Files | None:
-        here = (Instance.study == old.study) & Instance.purged.is_null()
-        columns = (Instance.id, Instance.series_uid, Instance.sop_uid, Instance.version)
-        rows = self._engine.run(Instance.select(*columns).where(here).order_by(Instance.id).limit(BATCH).tuples())
+    def _strike(self, old: Old, now: datetime) -> Files:
+        columns = (Instance.id, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.purged)
+        query = Instance.select(*columns).where((Instance.study == old.study) & _unpacked()).order_by(Instance.id)
+        found = self._engine.run(query.limit(BATCH + 1).tuples())
+        rows, last = found[:BATCH], len(found) <= BATCH
         keys = [row[0] for row in rows]
         keeps = old.named or self._has_ledger(old.study)
         if keeps:
-            self._engine.run(Instance.update(purged=now).where(Instance.id.in_(keys)))
+            self._bury(old.study, keys, now)
         else:
             self._engine.run(Reference.delete().where(Reference.instance.in_(keys)))
             self._engine.run(Instance.delete().where(Instance.id.in_(keys)))
-        if len(keys) < BATCH:
-            self._finish(old, now, keeps=keeps)
+        gone = [row[1:4] for row in rows if row[4] is None]
+        if last:
+            self._finish(old, now, keeps=keeps, removes=bool(gone))
         elif not old.named:
             self._engine.run(Study.update(doubt=_PARTLY).where(Study.id == old.study))
-        files = json.dumps([row[1:] for row in rows])
+        files = json.dumps(gone)
         number = self._engine.run(Removal.insert(study_uid=old.uid, files=files))
         return _files(number, old.uid, files)
 
+    def _bury(self, study: int, keys: Sequence[int], now: datetime) -> None:
+        """Documents that refer to others keep their rows: what they say of those must be found without unpacking."""
+        self._engine.run(Instance.update(purged=now).where(Instance.id.in_(keys) & Instance.purged.is_null()))
+        packs = Instance.select(Instance.id).where(Instance.id.in_(keys) & ~fn.EXISTS(_referring())).tuples()
+        mine = [row[0] for row in self._engine.run(packs)]
+        if mine:
+            bury(self._engine, study, mine, fates_of(self._engine, mine), now)
+
     def _has_ledger(self, study: int) -> bool:
         query = Ledger.select(Ledger.id).where(Ledger.study == study).limit(1)
-        return bool(self._engine.run(query.tuples()))
+        return has_tombstone(self._engine, study) or bool(self._engine.run(query.tuples()))
 
-    def _finish(self, old: Old, now: datetime, *, keeps: bool) -> None:
+    def _finish(self, old: Old, now: datetime, *, keeps: bool, removes: bool) -> None:
         if keeps:
             self._engine.run(Study.update(purged=now).where(Study.id == old.study))
         else:
             self._drop_studies([old.study])
+        if not removes:  # its rows were only put back for a while; what came since would be among the last ones
+            return
         why = "everything of its exams is done" if old.named else "no exam named it"
         self._journal.record(Event(now, Kind.PURGED, f"the images are removed: {why}", study_uid=old.uid))
 
@@ -155,24 +168,32 @@ class Purge:
         with self._engine.write():
             oldest = Study.select(Study.id).where(Study.purged < before).order_by(Study.purged).limit(1).tuples()
             for (study,) in self._engine.run(oldest):
+                if packed := forget(self._engine, study):
+                    return packed
                 mine = Instance.select(Instance.id).where(Instance.study == study).limit(BATCH).tuples()
                 keys = [row[0] for row in self._engine.run(mine)]
-                self._drop_instances(keys)
+                self._engine.run(Reference.delete().where(Reference.instance.in_(keys)))
+                drop_rows(self._engine, keys)
                 if len(keys) < BATCH:
                     self._drop_studies([study])
                 return len(keys) + 1
         return 0
 
-    def _drop_instances(self, keys: Sequence[int]) -> None:
-        entries = Ledger.select(Ledger.id).where(Ledger.instance.in_(keys))
-        self._engine.run(CommitmentItem.delete().where(CommitmentItem.ledger.in_(entries)))
-        self._engine.run(Ledger.delete().where(Ledger.instance.in_(keys)))
-        self._engine.run(Reference.delete().where(Reference.instance.in_(keys)))
-        self._engine.run(Instance.delete().where(Instance.id.in_(keys)))
-
 
 def _links() -> Any:
     return ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == Study.uid)
+
+
+def _referring() -> Any:
+    """Versions of the outer query's instance that refer to others."""
+    document = Instance.alias()
+    same = (document.study == Instance.study) & (document.sop_uid == Instance.sop_uid)
+    return Reference.select(Reference.instance).join(document, on=Reference.instance == document.id).where(same)
+
+
+def _unpacked() -> Any:
+    """Rows that are still to be packed: with a file, or put back."""
+    return Instance.purged.is_null() | ~fn.EXISTS(_referring())
 
 
 def _done(before: datetime, now: datetime) -> Any:

@@ -12,6 +12,7 @@ from peewee import (
     AutoField,
     BigAutoField,
     BigIntegerField,
+    BlobField,
     BooleanField,
     CompositeKey,
     DoubleField,
@@ -127,7 +128,7 @@ class Facts(Model):
 class Instance(Model):
     """A version of a SOP instance. `digest`, `orientation` and `pixels` are its Digests.
 
-    One that is `purged` has no file any more; the row stays, so that it is known when it comes again.
+    One that is `purged` has no file any more: its row waits to be packed into a Tombstone, or was put back from one.
 
     `identity` numbers its row of StudyIdentity, without a constraint, which would cost an index as long as this table.
     """
@@ -159,6 +160,26 @@ class Instance(Model):
 
 
 Instance.add_index(Instance.index(Instance.study, name="instance_older", where=~Instance.newest))
+
+
+class Tombstone(Model):
+    """Instances whose files are gone, with their ledger rows, packed: `summary` is JSON, `body` JSON by zlib."""
+
+    id = AutoField()
+    study = ForeignKeyField(Study)
+    summary = CleanTextField()
+    body = BlobField()
+
+
+class TombstoneKey(Model):
+    """By which a study is found that has a tombstone of an instance: 64 bits of its UID."""
+
+    sop = BigIntegerField(index=True)
+    study = IntegerField()
+
+    class Meta:
+        table_name = "tombstone_key"
+        primary_key = False
 
 
 class Removal(Model):
@@ -521,7 +542,8 @@ class Duty(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Removal, Reference, Exam, ExamStudy, Parted,
+    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal,
+    Reference, Exam, ExamStudy, Parted,
     Disagreement, Alias, Document, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, BreakerRow, PaceRow,
     Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, Duty,
 )  # fmt: skip
