@@ -49,10 +49,14 @@ class Old:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Files to be removed, by instance and version; `number` is how to say that they are gone."""
+    """Files to be removed, by instance and version, and folders of reports (`places`, below the data folder).
+
+    `number` is how to say that they are gone.
+    """
 
     number: int
     instances: Sequence[tuple[InstanceUids, int]]
+    places: Sequence[str] = ()
 
 
 class Purge:
@@ -137,7 +141,7 @@ class Purge:
 
     def removals(self) -> list[Files]:
         """What a former life did not come to remove. Files that have rows again since are left out."""
-        rows = self._engine.run(Removal.select(Removal.id, Removal.study_uid, Removal.files).tuples())
+        rows = self._engine.run(Removal.select(Removal.id, Removal.study_uid, Removal.files, Removal.places).tuples())
         return [self._unneeded(_files(*row)) for row in rows]
 
     def _unneeded(self, files: Files) -> Files:
@@ -146,7 +150,7 @@ class Purge:
         here = Instance.sop_uid.in_(sops) & Instance.purged.is_null()
         needed = set(self._engine.run(query.where(here).tuples()))
         left = [(uids, version) for uids, version in files.instances if (uids.study, uids.sop, version) not in needed]
-        return Files(files.number, left)
+        return Files(files.number, left, files.places)
 
     def removed(self, files: Files) -> None:
         """The files are gone."""
@@ -209,5 +213,6 @@ def _done(before: datetime, now: datetime) -> Any:
     return fn.EXISTS(_links()) & ~fn.EXISTS(undone) & ~fn.EXISTS(open_)
 
 
-def _files(number: int, study: str, files: str) -> Files:
-    return Files(number, [(InstanceUids(study, series, sop), version) for series, sop, version in json.loads(files)])
+def _files(number: int, study: str, files: str, places: str = "[]") -> Files:
+    instances = [(InstanceUids(study, series, sop), version) for series, sop, version in json.loads(files)]
+    return Files(number, instances, json.loads(places))

@@ -183,11 +183,15 @@ class TombstoneKey(Model):
 
 
 class Removal(Model):
-    """Files of a study that no row needs any more and that are about to be removed: JSON, [series, SOP, version]."""
+    """What no row needs any more and is about to be removed, as JSON.
+
+    `files` of a study: [series, SOP, version]; `places`: of reports, folders below the data folder.
+    """
 
     id = AutoField()
     study_uid = CleanTextField()
     files = CleanTextField()
+    places = CleanTextField(default="[]")
 
 
 class Reference(Model):
@@ -216,6 +220,12 @@ class Exam(Model):
 
     class Meta:
         indexes = ((("branch", "exam_id"), True),)
+
+
+class Forgotten(Model):
+    """An exam that there was and whose records are removed: 64 bits of branch and ExamId."""
+
+    key = BigIntegerField(primary_key=True)
 
 
 class ExamStudy(Model):
@@ -273,6 +283,7 @@ class Document(Model):
 
     Of a PDF: `vouched` that its text names its exam, or that nobody asks; `named` the words, one a line, by which it
     does; `confirmed` the JSON (a document's id) that a person has said it belongs to. Of a JSON `named` is a digest.
+    One that is `purged` has no file any more.
     """
 
     id = AutoField()
@@ -293,6 +304,10 @@ class Document(Model):
     stale = BooleanField(default=False)
     vouched = BooleanField(default=False)
     confirmed = IntegerField(null=True)
+    purged = InstantField(null=True)
+
+    class Meta:
+        indexes = ((("kind", "purged", "arrived"), False),)
 
 
 class ExamWord(Model):
@@ -543,7 +558,7 @@ class Duty(Model):
 
 TABLES: tuple[type[Model], ...] = (
     Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal,
-    Reference, Exam, ExamStudy, Parted,
+    Reference, Exam, Forgotten, ExamStudy, Parted,
     Disagreement, Alias, Document, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, BreakerRow, PaceRow,
     Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, Duty,
 )  # fmt: skip
