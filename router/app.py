@@ -4,9 +4,10 @@ import logging
 import os
 import random
 import shutil
+import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,33 +23,35 @@ from router.admin.server import AdminServer
 from router.admin.session import token_in
 from router.admin.syslog import Syslog
 from router.alarms import Alarm
-from router.bandwidth import Window
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.backlog import Place
+from router.catalogue.backup import unfinished
 from router.catalogue.restore import has_database
+from router.changes import Changes, Stamps, compare, renewed, stamps
 from router.clock import Clock
-from router.config import Config, Destination, DicomDestination, HttpDestination, Receive, differences, load
+from router.config import Config, Destination, Receive, Tls, load
 from router.crypto import selftest
 from router.crypto.keys import read_secret
 from router.crypto.symmetric import sm3
 from router.dicom.admission import Admission
-from router.dicom.client import StorageClient
 from router.dicom.commitment import Report
 from router.dicom.query import QueryClient
 from router.dicom.server import StorageServer
 from router.dicom.store import Received, Refused
 from router.dicom.tls import server_context
 from router.dicom.wire import Limits
-from router.errors import ConfigurationError
+from router.errors import ConfigurationError, RouterError
 from router.events import Event, Journal, Kind, log_event
 from router.exam.mapping import RisMapping
 from router.flow.backing import Backing
 from router.flow.cataloguer import Cataloguer
-from router.flow.commitment import Asker, CommitmentReports
+from router.flow.commitment import CommitmentReports
+from router.flow.conversion import bring_up_to_date
 from router.flow.correlator import Correlator
 from router.flow.dispatcher import Dispatcher
 from router.flow.gate import Lane
 from router.flow.intake import Intake
+from router.flow.lanes import Lanes, Outfitter
 from router.flow.lookout import Lookout
 from router.flow.loop import Loop, Step
 from router.flow.membership import CORRELATOR, DROP_FOLDER, LOOKOUT, RETENTION, Membership
@@ -58,18 +61,13 @@ from router.flow.retention import Retention
 from router.flow.retrieval import Retrieval
 from router.flow.rules import SeriesRules
 from router.flow.selection import Selection
-from router.flow.sending import ImagesSender, ReportSender
-from router.flow.throttle import Throttle
 from router.flow.timekeeping import Timekeeper
-from router.forward.credentials import Credentials, KeyFiles
-from router.forward.report import ReportAgent
 from router.model import Channel
 from router.reports.mllp import MllpServer
 from router.states import State
 from router.storage import open_storage
 from router.storage.estate import Estate
 from router.storage.lock import lock
-from router.storage.pins import strange
 from router.storage.trail import Trail
 
 _GRACE_SECONDS = 25.0
@@ -78,10 +76,6 @@ _CORRELATING = 1 / 5  # of the time
 _PURGING = 1 / 4  # of the time
 _LEASE_ROUND_SECONDS = 10.0
 _OPEN = (State.WAITING, State.READY, State.DEFERRED, State.HELD, State.FAILED)
-_LIVE = frozenset({
-    "receive.senders", "receive.max_associations", "receive.max_associations_per_sender", "series.rules",
-    "series.own_rules", "series.thin",
-})  # fmt: skip
 _log = logging.getLogger("router")
 
 
@@ -99,7 +93,7 @@ class Node:
 
     def __init__(self, config: Config, clock: Clock) -> None:
         selftest.run()
-        self._config = self._loaded = config
+        self._config = config
         self._clock = clock
         self._owner = config.node.owner
         self._workers = config.receive.workers or len(os.sched_getaffinity(0))
@@ -108,17 +102,20 @@ class Node:
         self._syslog = Syslog(config.audit.syslog, trail, self._owner) if config.audit.syslog else None
         self._journal = Journal(log_event, self._audit.take)
         self._references = References(config)
-        self._read_by = RisMapping()
+        shipped = config.reports.hl7_mapping is None  # what was read by that one needs no second look at each start
+        self._read_by = RisMapping(), self._references.hl7.rules if shipped else RisMapping()
         self._storage = open_storage(config.node.data, self._owner)
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
         with suppress(OSError):  # a share that does not answer is an alarm of the scan; images go on without it
             config.reports.folder.mkdir(parents=True, exist_ok=True)
-        self._require_private_tls_keys()
+        _require_private_tls_keys(config)
         self._require_database()
-        self._catalogue: Catalogue = open_catalogue(config.database.url, config.node.data, self._journal)
+        self._catalogue: Catalogue = open_catalogue(
+            config.database.url, config.node.data, self._journal,
+            lambda engine: bring_up_to_date(engine, config, self._journal, clock.now()),
+        )  # fmt: skip
         self._rules = SeriesRules(config, self._journal, clock)
         self._selection = Selection(config.identity, self._catalogue, lambda: self._rules.book, self._journal)
-        self._keys = {d.name: self._key_files(d.name, d.http) for d in config.destination if d.http is not None}
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
         self._lookout = Lookout(config, self._catalogue, self._journal, clock)
         self._timekeeper = Timekeeper(self._catalogue, self._journal, clock)
@@ -134,8 +131,9 @@ class Node:
             self._free,
             self._filing,
         )
-        places = _places(config)
-        self._metrics = Metrics(Gauges(self._catalogue, places, self._owner, self._free, clock), places)
+        self._metrics = Metrics(
+            Gauges(self._catalogue, self._places, self._owner, self._free, clock), self._places
+        )  # fmt: skip
         self._journal.subscribe(self._metrics.heard)
         self._herald = Herald(config.alarms, self._owner, clock)
         self._journal.subscribe(self._herald.heard)
@@ -152,15 +150,17 @@ class Node:
         self._commitment_reports = CommitmentReports(self._catalogue, self._journal, clock, random.random)
         self._server = self._make_server()
         self._hl7 = self._make_hl7()
+        self._console = self._make_console()
         self._admin = self._make_admin()
-        self._lanes = [lane for destination in config.destination for lane in self._lanes_of(destination)]
+        self._evaluating = threading.Lock()
         # Each batch of a study's images touches its exam; that must not leave the sending without processor.
         self._correlating = self._loop("correlator", self._correlate, share=_CORRELATING)
-        self._sending = [
-            (lane, self._loop(f"{lane.channel} to {lane.destination} {n + 1}", lambda lane=lane: self._send(lane)))
-            for lane in self._lanes
-            for n in range(lane.width)
-        ]
+        self._files = stamps(config)
+        outfitter = Outfitter(
+            self._references, self._catalogue, self._storage, self._commitment_reports, self._journal, clock
+        )
+        self._lanes = Lanes(outfitter, lambda name, lane: self._loop(name, lambda: self._send(lane)))
+        self._lanes.use(self._lanes.fit(config, lambda one: _files_of(one, self._files)))
         self._loops = self._make_loops()
 
     def start(self) -> Ports:
@@ -181,6 +181,7 @@ class Node:
         self._pickup.watch.start()
         for loop in self._loops:
             loop.start()
+        self._lanes.start()
         receive, admin = self._config.receive, self._config.admin
         try:
             ports = Ports(
@@ -191,29 +192,78 @@ class Node:
         except ConfigurationError:
             self.stop()
             raise
-        self._journal.record(Event(self._clock.now(), Kind.STARTED, f"node {self._owner} listens"))
+        self._journal.record(Event(self._clock.now(), Kind.STARTED, f"node {self._owner} listens", subject=self._owner))
         return ports
 
     def reload(self, file: Path) -> None:
         """Take up from the configuration file what can be while the node runs, and tell what waits for a restart.
 
-        A file with faults changes nothing but is an alarm; the rule files are read again in any case.
+        A file with faults changes nothing but is an alarm; the rule files are read again in any case. Not to be called
+        by two threads at once.
         """
         try:
-            config = load(file)
+            told = self._read_again(file)
+            self._rules.reload(self._config.series)
+            text = f"configuration read again; {told}"
+            self._journal.record(Event(self._clock.now(), Kind.RELOADED, text, subject=self._owner))
+        except RouterError as error:  # the database: the node goes on, as it does in everything else
+            _log.error("the configuration was not read again to the end, ask for it once more: %s", error)
+
+    def _read_again(self, file: Path) -> str:
+        try:
+            told = self._take_up(load(file))
         except ConfigurationError as error:
-            text = f"the configuration has faults, the former stays in use: {error}"
-            self._record_configuration(Kind.ALARM, text)
-            self._rules.reload(self._loaded.series)
-            return
+            self._record_configuration(Kind.ALARM, f"the configuration has faults, the former stays in use: {error}")
+            return f"it has faults and changes nothing: {' '.join(str(error).split())}"
         self._record_configuration(Kind.CLEARED, "the configuration can be read")
-        taken = [key for key in differences(self._loaded, config) if key in _LIVE]
-        waiting = _waiting(self._config, config)
-        self._loaded = config
+        return told
+
+    def _take_up(self, wanted: Config) -> str:
+        """Everything is made ready before anything is used, so that a fault changes nothing. What was done, in words.
+
+        What is being sent goes on as it was begun.
+        """
+        changes = compare(self._config, wanted)
+        config, files = changes.config, stamps(changes.config)
+        others = renewed(self._files, files)
+        _require_private_tls_keys(config)
+        references = References(config)
+        contexts = [_context(tls) for tls in _listening_with(config)]
+        lanes = self._lanes.fit(config, lambda one: _files_of(one, files))
+        self._server.renew(config.receive.tls, reports=_asks_for_commitment(config))
+        self._admin.renew(contexts[0])
+        if self._hl7 is not None:
+            self._hl7.renew(contexts[1])
+        with self._evaluating:
+            self._config, self._files = config, files
+            self._references.adopt(references)
+            for part in (self._correlator, self._lookout, self._intake):
+                part.go_by(config)
+            self._selection.go_by(config.identity)
+        self._console.go_by(config, self._places())
         self._server.admit_by(_admission(config.receive))
-        self._rules.reload(config.series)
-        told = f"taken up: {', '.join(taken) or 'no change'}; wants a restart: {', '.join(waiting) or 'nothing'}"
-        self._journal.record(Event(self._clock.now(), Kind.RELOADED, f"configuration read again; {told}"))
+        self._lanes.use(lanes)
+        self._look_again(changes)
+        return _told(changes, others, self._stranded())
+
+    def _look_again(self, changes: Changes) -> None:
+        """What waits may go now, or be due at another time; a destination that was down may be elsewhere."""
+        queue, now = self._catalogue.queue, self._clock.now()
+        self._catalogue.breakers.probe_now(now)
+        concerned = [one for name in changes.added for one in queue.in_state(_OPEN, name)]
+        if any(key.endswith("_within") for key in changes.taken):
+            concerned += queue.with_due()
+        self._catalogue.exams.touch({one.exam for one in concerned}, now)
+        self._correlator.reconsider()
+        self._pickup.watch.wake()
+        self._correlating.wake()
+
+    def _stranded(self) -> int:
+        """Open deliveries to destinations that are not configured: they are kept, and nothing sends them."""
+        return sum(
+            self._config.destination_named(one.destination) is None
+            for one in self._catalogue.queue.in_state([*_OPEN, State.SENDING])
+        )
 
     def _record_configuration(self, kind: Kind, text: str) -> None:
         event = Event(self._clock.now(), kind, text, alarm=Alarm.SETTINGS, subject="configuration")
@@ -230,7 +280,9 @@ class Node:
             self._hl7.stop(_GRACE_SECONDS / 4)
         for loop in self._loops:
             loop.stop()
-        unfinished = [loop for loop in self._loops if not loop.join(max(until - time.monotonic(), 0.1))]
+        self._lanes.stop()
+        unfinished = sum(not loop.join(max(until - time.monotonic(), 0.1)) for loop in self._loops)
+        unfinished += self._lanes.unfinished(until)
         self._intake.close()
         self._admin.stop()
         self._membership.leave()
@@ -240,47 +292,17 @@ class Node:
         if self._syslog is not None:
             self._syslog.stop()
         if unfinished:
-            _log.warning("%d unfinished piece(s) of work are taken up at the next start", len(unfinished))
+            _log.warning("%d unfinished piece(s) of work are taken up at the next start", unfinished)
         self._catalogue.engine.close_thread()
 
     # -- parts
 
-    def _require_private_tls_keys(self) -> None:
-        """As every secret file; a certificate's file may hold the key too."""
-        destinations = [d.dicom.tls for d in self._config.destination if d.dicom is not None]
-        hl7 = self._config.reports.hl7
-        query = self._config.query
-        others = (self._config.admin.tls, None if hl7 is None else hl7.tls, None if query is None else query.tls)
-        for tls in (self._config.receive.tls, *others, *destinations):
-            if tls is not None and (secret := tls.key or tls.certificate):
-                read_secret(secret)
-
-    def _key_files(self, name: str, http: HttpDestination) -> KeyFiles:
-        def told(kind: Kind, text: str) -> None:
-            self._journal.record(Event(self._clock.now(), kind, text, alarm=Alarm.CRYPTO, subject=f"keys of {name}"))
-
-        def accept(found: Credentials) -> None:
-            self._require_pinned(name, found)
-            told(Kind.CLEARED, "the key files read, and the platform's keys are those that were pinned")
-
-        return KeyFiles(http, self._storage.pins.file, accept,
-                        lambda error: told(Kind.ALARM, f"the former keys stay in use: {error}"))  # fmt: skip
-
-    def _require_pinned(self, name: str, found: Credentials) -> None:
-        """The platform's keys are pinned when they are first seen; later ones only by `keys pin`."""
-        ids, pinned = found.profile.pinned, self._storage.pins.of(name)
-        if pinned is None and ids:
-            self._storage.pins.pin(name, ids)
-            text = f"keys of platform {name} seen first: {dict(ids)}"
-            self._journal.record(Event(self._clock.now(), Kind.PINNED, text, fields={"destination": name}))
-        elif unknown := strange(ids, pinned or {}):
-            raise ConfigurationError(
-                f"the platform keys of {name} are not those that were pinned: {', '.join(unknown)}",
-                hint=f"ask the platform for its key ids; if they are these: keys pin {name}",
-            )
-
     def _require_database(self) -> None:
         """A data folder whose database is gone would send everything again: that is a person's decision."""
+        if unfinished(self._config.node.data):
+            raise ConfigurationError(
+                "a rebuild of the database, or putting one back, was broken off", hint="run verify --rebuild"
+            )
         gone = not self._config.database.url and not has_database(self._config.node.data)
         if gone and (next(self._storage.studies.walk(), None) or next(self._storage.reports.walk(), None)):
             raise ConfigurationError(
@@ -302,69 +324,33 @@ class Node:
             record=self._note_received,
             limits=Limits(max_pdu=receive.max_pdu, proxies=receive.proxies),
             tls=receive.tls,
-            take_report=self._take_report if self._asks_for_commitment() else None,
+            take_report=self._take_report,
+            reports=_asks_for_commitment(self._config),
         )
 
-    def _make_admin(self) -> AdminServer:
-        config, admin = self._config, self._config.admin
-        file = admin.token_file or config.node.data / "console-token"
+    def _make_console(self) -> Console:
+        config = self._config
+        file = config.admin.token_file or config.node.data / "console-token"
         behind = Behind(config, self._catalogue, self._journal, self._clock, lambda: self._rules.book,
-                        _places(config), self._free, file)  # fmt: skip
-        console = Console(behind, token_in(file)).routes()
-        routes = {"/health": health(self._report), "/metrics": self._metrics.answer, **console}
-        context = None if admin.tls is None else server_context(admin.tls)
-        return AdminServer(routes, self._catalogue.engine.close_thread, context)
+                        self._places(), self._free, file, self._audit.seal)  # fmt: skip
+        return Console(behind, token_in(file))
+
+    def _make_admin(self) -> AdminServer:
+        routes = {"/health": health(self._report), "/metrics": self._metrics.answer, **self._console.routes()}
+        return AdminServer(routes, self._catalogue.engine.close_thread, _context(self._config.admin.tls))
 
     def _make_hl7(self) -> MllpServer | None:
         hl7 = self._config.reports.hl7
         if hl7 is None:
             return None
-        context = None if hl7.tls is None else server_context(hl7.tls)
         close = self._catalogue.engine.close_thread
-        return MllpServer(hl7, self._take_message, self._note_hl7, close, self._clock, context)
+        return MllpServer(hl7, self._take_message, self._note_hl7, close, self._clock, _context(hl7.tls))
 
     def _listen_for_hl7(self) -> int | None:
         hl7 = self._config.reports.hl7
         if hl7 is None or self._hl7 is None:
             return None
         return _listening("[reports.hl7]", hl7.host, hl7.port, self._hl7.start)
-
-    def _asks_for_commitment(self) -> bool:
-        return any(d.dicom is not None and d.dicom.commitment for d in self._config.destination)
-
-    def _lanes_of(self, destination: Destination) -> list[Lane]:
-        lanes = []
-        windows = [Window(one.from_, one.to, one.limit) for one in destination.bandwidth]
-        paced = Throttle(windows, self._config.node.timezone, self._clock)
-        if destination.http is not None:
-            keys = self._keys[destination.name]
-            agent = ReportAgent(destination.http, self._config.hospital.USCI, keys.current, self._clock, paced=paced)
-            report = ReportSender(
-                self._config,
-                self._references,
-                self._catalogue,
-                self._storage,
-                agent,
-                keys.current,
-                self._journal,
-                self._clock,
-            )
-            lanes.append(Lane(destination.name, Channel.REPORT, 1, report, agent.probe))
-        if destination.dicom is not None:
-            client = StorageClient(destination.dicom, paced=paced)
-            asker = self._asker(destination.dicom, client)
-            images = ImagesSender(
-                self._config, self._catalogue, self._storage, client, self._clock, asker, journal=self._journal
-            )
-            width = destination.dicom.associations
-            lanes.append(Lane(destination.name, Channel.IMAGES, width, images, client.probe, client.narrow))
-        return lanes
-
-    def _asker(self, destination: DicomDestination, client: StorageClient) -> Asker | None:
-        if not destination.commitment:
-            return None
-        reports = self._commitment_reports
-        return Asker(destination, self._catalogue, client, reports, self._journal, self._clock, os.urandom)
 
     def _make_loops(self) -> list[Loop]:
         incoming, watch = self._storage.incoming, self._pickup.watch
@@ -376,7 +362,6 @@ class Node:
             self._loop("cataloguer", self._catalogue_step, incoming.wait, incoming.wake),
             self._loop("drop folder", self._pick_up, watch.wait, watch.wake),
             self._correlating,
-            *(loop for _, loop in self._sending),
             self._loop("leases", self._keep_leases),
             self._loop("retention", self._purge, share=_PURGING),
             self._loop("lookout", self._look_ahead),
@@ -432,14 +417,17 @@ class Node:
         return rest
 
     def _reread(self) -> None:
-        """Where the mapping file has changed, what waits says something else.
+        """Where a mapping file has changed, what waits says something else.
 
         A step of the drop folder's own: what was read by the former one is entered by then.
         """
-        mapping = self._references.mapping
-        if mapping != self._read_by:
+        if self._mappings() != self._read_by:
+            read_by = self._mappings()
             self._intake.reread({delivery.exam for delivery in self._catalogue.queue.in_state(_OPEN)})
-            self._read_by = mapping
+            self._read_by = read_by
+
+    def _mappings(self) -> tuple[RisMapping, RisMapping]:
+        return self._references.mapping, self._references.hl7.rules
 
     def _purge(self) -> float:
         return self._retention.step() if self._membership.has(RETENTION) else _IDLE_SECONDS
@@ -448,11 +436,13 @@ class Node:
         return self._lookout.step() if self._membership.has(LOOKOUT) else _IDLE_SECONDS
 
     def _correlate(self) -> float:
-        self._refresh_references()
+        with self._evaluating:
+            self._refresh_references()
         if not self._membership.has(CORRELATOR):
             return _IDLE_SECONDS
-        if self._correlator.run_due():
-            return 0.0
+        with self._evaluating:
+            if self._correlator.run_due():
+                return 0.0
         following = self._catalogue.exams.next_check()
         now = self._clock.now()
         return _IDLE_SECONDS if following is None else min(max((following - now).total_seconds(), 0.01), _IDLE_SECONDS)
@@ -522,9 +512,10 @@ class Node:
     def _wake_lanes(self, event: Event) -> None:
         if event.kind == Kind.MOVED and event.fields.get("to") == State.READY:
             place = event.fields["destination"], event.fields["channel"]
-            for lane, loop in self._sending:
-                if (lane.destination, lane.channel) == place:
-                    loop.wake()
+            self._lanes.wake(*place)
+
+    def _places(self) -> list[Place]:
+        return _places(self._config)
 
     def _free(self) -> int:
         return shutil.disk_usage(self._config.node.data).free
@@ -545,11 +536,41 @@ def _admission(receive: Receive) -> Admission:
     return Admission(receive.ae_title, receive.senders, receive.max_associations, receive.max_associations_per_sender)
 
 
-def _waiting(running: Config, wanted: Config) -> list[str]:
-    """Keys that only a restart takes up; which senders are modalities is one of them."""
-    modalities = [{one.ae_title for one in config.receive.senders if one.modality} for config in (running, wanted)]
-    own = ["receive.senders.modality"] if modalities[0] != modalities[1] else []
-    return [key for key in differences(running, wanted) if key not in _LIVE] + own
+def _require_private_tls_keys(config: Config) -> None:
+    """As every secret file; a certificate's file may hold the key too."""
+    destinations = [d.dicom.tls for d in config.destination if d.dicom is not None]
+    query = config.query
+    for tls in (config.receive.tls, *_listening_with(config), None if query is None else query.tls, *destinations):
+        if tls is not None and (secret := tls.key or tls.certificate):
+            read_secret(secret)
+
+
+def _listening_with(config: Config) -> tuple[Tls | None, Tls | None]:
+    """What the listeners of the administrator and for HL7 show."""
+    hl7 = config.reports.hl7
+    return config.admin.tls, None if hl7 is None else hl7.tls
+
+
+def _context(tls: Tls | None) -> ssl.SSLContext | None:
+    return None if tls is None else server_context(tls)
+
+
+def _asks_for_commitment(config: Config) -> bool:
+    return any(d.dicom is not None and d.dicom.commitment for d in config.destination)
+
+
+def _files_of(destination: Destination, found: Stamps) -> object:
+    return {place: stamp for place, stamp in found.items() if place.startswith(f"destination {destination.name}.")}
+
+
+def _told(changes: Changes, others: Sequence[str], stranded: int) -> str:
+    """What a reload did, in words."""
+    text = f"taken up: {', '.join(changes.taken) or 'no change'}"
+    text += f"; renewed certificates: {', '.join(others)}" if others else ""
+    text += f"; wants a restart: {', '.join(changes.waiting) or 'nothing'}"
+    if stranded:
+        text += f"; {stranded} open deliveries to destinations that are gone are kept and not sent: `queue list`"
+    return text
 
 
 def _listening(section: str, host: str, port: int, start: Callable[[str, int], int]) -> int:

@@ -539,15 +539,3 @@ def _fault(error: Any) -> str:
     if isinstance(error["input"], dict) or not key:
         return f"{key}: {message}" if key else message
     return f"{key} = {error['input']!r}: {message}"
-
-
-def differences(before: Config, after: Config) -> tuple[str, ...]:
-    """The keys that differ, as `receive.senders`; of a list of tables, `destination`, the list's."""
-    found: list[str] = []
-    for section in Config.model_fields:
-        old, new = getattr(before, section), getattr(after, section)
-        if isinstance(old, _Section) and isinstance(new, _Section):
-            found += [f"{section}.{key}" for key in type(old).model_fields if getattr(old, key) != getattr(new, key)]
-        elif old != new:
-            found.append(section)
-    return tuple(found)

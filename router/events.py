@@ -114,6 +114,6 @@ def log_event(event: Event) -> None:
         **event.fields,
     }
     todo = f" ({REMEDY[event.alarm]})" if event.alarm and event.kind == Kind.ALARM else ""
-    tail = " ".join(f"{key}={value}" for key, value in names.items() if value is not None)
+    tail = "".join(f" {key}={value}" for key, value in names.items() if value is not None)
     level = _LEVELS.get(event.kind, logging.INFO)
-    logging.getLogger("router").log(level, "%s: %s%s %s", event.kind, event.text, todo, tail)
+    logging.getLogger("router").log(level, "%s: %s%s%s", event.kind, event.text, todo, tail)

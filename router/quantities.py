@@ -44,6 +44,8 @@ def _size(value: object) -> int:
 def _path(value: object, info: ValidationInfo) -> Path:
     if not isinstance(value, str | Path) or not str(value):
         raise ValueError("expected a path")
+    if re.match(r"\\\\|//|smb:|[A-Za-z]:[\\/]", str(value)):
+        raise ValueError("expected a path of this machine: mount the Windows share and name the folder that it is at")
     base: Path = (info.context or {}).get("base", Path.cwd())
     return Path(os.path.normpath(base / value))
 

@@ -6,6 +6,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -15,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import router
 from catalogue_rows import Database
 from desk import Desk, OpenDesk
+from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.tables import TABLES, Schema
+from router.events import Event, Journal, Kind
 from router.reports.reader import Readers
 
 if TYPE_CHECKING:
@@ -26,10 +30,31 @@ if TYPE_CHECKING:
 
 _ACCOUNT = "router"
 _START_SECONDS = 15.0
+_PRODUCT = Path(router.__file__).parent
 # The data is thrown away, so nothing needs to reach the disk.
 DURABLE = {"listen_addresses": "", "max_connections": "60"}
 _HASTE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "16MB",
           "listen_addresses": "", "max_connections": "60", "autovacuum": "off"}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _fires(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test marked `fires(alarm)` promises: that the product itself, not the test, raises the alarm in it."""
+    promised = {Alarm(name) for mark in request.node.iter_markers("fires") for name in mark.args}
+    if not promised:
+        yield
+        return
+    fired, record = set[Alarm](), Journal.record
+
+    def noted(journal: Journal, event: Event) -> None:
+        by_product = Path(sys._getframe(1).f_code.co_filename).is_relative_to(_PRODUCT)
+        if event.kind == Kind.ALARM and event.alarm is not None and by_product:
+            fired.add(event.alarm)
+        record(journal, event)
+
+    monkeypatch.setattr(Journal, "record", noted)
+    yield
+    assert fired >= promised, f"never raised: {', '.join(sorted(promised - fired))}"
 
 
 def _programs() -> Path | None:

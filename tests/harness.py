@@ -112,13 +112,16 @@ def command_here(*arguments: object) -> "subprocess.CompletedProcess[str]":
     return subprocess.CompletedProcess(list(map(str, arguments)), ended.value.code, out.getvalue(), err.getvalue())
 
 
+OURS = ("-m", "router.cli")
+
+
 class Process:
     """A command in the background; its stderr is added to `log`. It is up once this is built.
 
     `program` is what Python runs, with the arguments.
     """
 
-    def __init__(self, log: Path, *arguments: object, program: Sequence[str] = ("-m", "router.cli")) -> None:
+    def __init__(self, log: Path, *arguments: object, program: Sequence[str] = OURS) -> None:
         self.log = log
         with log.open("ab") as stderr:
             call = [sys.executable, *program, *map(str, arguments)]
@@ -198,7 +201,7 @@ class Site:
         self, folder: Path, *, stable_after: str = "1 s", dicom_port: int = 0, http_port: int = 0,
         accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None, dicom_settings: str = "",
         journal: str = "16 MiB", min_free: str = "50 MiB", settings: str = "",
-        program: Sequence[str] = ("-m", "router.cli"),
+        program: Sequence[str] = OURS,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.drop_folder = folder / "drop"
@@ -214,7 +217,7 @@ class Site:
             "dicom_settings": dicom_settings,
             "accept_empty": ", ".join(f'"{p}"' for p in accept_empty),
         }
-        self._program = program
+        self.program = program
         self._further = settings
         self._other_ports = {"dicom_port": dicom_port, "http_port": http_port}
         self._platform_ports = {"dicom": 0, "http": 0}
@@ -229,7 +232,7 @@ class Site:
     def node(self) -> Process:
         """The node, started when it is not running."""
         if self._node is None or not self._node.running:
-            self._node = Process(self.folder / "node.log", "run", "--config", self.config_file, program=self._program)
+            self._node = Process(self.folder / "node.log", "run", "--config", self.config_file, program=self.program)
         return self._node
 
     @property

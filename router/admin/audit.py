@@ -1,6 +1,7 @@
 """The audit: a subscriber of the journal that writes audit messages to the trail.
 
 Messages wait in memory for a moment and are made durable together; a node that is killed loses that moment at most.
+What a person does is durable here before it is done (`seal`).
 """
 
 import logging
@@ -8,12 +9,16 @@ import queue
 import threading
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from router.admin.messages import Entry, entry_of, message, transferred
 from router.clock import Clock
-from router.dicom.store import Received
+from router.errors import TransientError
 from router.events import Event
 from router.storage.trail import Trail
+
+if TYPE_CHECKING:  # every command that audits would load pydicom and numpy, a quarter of a second
+    from router.dicom.store import Received
 
 _MOMENT = 0.5  # seconds
 _ROUND = 60.0  # seconds over which received instances are counted together
@@ -34,6 +39,7 @@ class Audit:
         self._flushed = clock.monotonic()
         self._stopping = threading.Event()
         self._unwritten: list[str] = []
+        self._writing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
 
     def take(self, event: Event) -> None:
@@ -42,7 +48,7 @@ class Audit:
         if entry is not None:
             self._waiting.put(entry)
 
-    def count(self, received: Received) -> None:
+    def count(self, received: "Received") -> None:
         """An instance was received; those of a study from a sender make one message a minute."""
         with self._lock:
             self._received[received.calling_ae, received.address, received.uids.study] += 1
@@ -60,6 +66,10 @@ class Audit:
 
     def write(self, *, flush: bool = False) -> None:
         """Write what waits; `flush` also what is still being counted."""
+        with self._writing:
+            self._write(flush=flush)
+
+    def _write(self, *, flush: bool) -> None:
         now = self._clock.now()
         entries = self._drained() + self._counted(now, flush=flush)
         self._unwritten += [message(entry, self._node) for entry in entries]
@@ -67,11 +77,17 @@ class Audit:
             return
         try:
             self._trail.append(self._unwritten, now)
-        except (OSError, ValueError) as error:
-            _log.error("the audit trail cannot be written, it is tried again: %s", error)
-        else:
             self._unwritten.clear()
             self._trail.purge((now - self._keep).date())
+        except (OSError, ValueError) as error:
+            _log.error("the audit trail cannot be written, it is tried again: %s", error)
+
+    def seal(self) -> None:
+        """Write what waits, before the act that it tells of is committed; TransientError when that cannot be."""
+        self.write()
+        with self._writing:
+            if self._unwritten:
+                raise TransientError("nothing is done that cannot be audited", hint="see data/audit: room and rights")
 
     def _run(self) -> None:
         while not self._stopping.wait(_MOMENT):

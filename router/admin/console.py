@@ -21,11 +21,13 @@ from router.config import Config
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
 from router.flow.review import Review, Story
+from router.flow.sides import Sides
 from router.flow.traces import Traces
 from router.model import Channel
 from router.quantities import is_loopback
 from router.series.classify import Rulebook
 from router.states import State
+from router.storage.reports import Reports
 
 _LAST_PAGE = 19
 _FOUND = 200
@@ -43,7 +45,10 @@ _Act = Callable[[View, Request], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """What the console reads and acts on. `token_file` is named on the login page, never shown."""
+    """What the console reads and acts on. `token_file` is named on the login page, never shown.
+
+    `seal` makes the audit of what a person does durable, before it is done; TransientError when it cannot.
+    """
 
     config: Config
     catalogue: Catalogue
@@ -53,6 +58,7 @@ class Behind:
     places: Sequence[Place]
     free: Callable[[], int]
     token_file: Path
+    seal: Callable[[], None]
 
 
 class Console:
@@ -63,8 +69,14 @@ class Console:
         self._sessions = Sessions(token, behind.clock)
         self._review = Review(behind.catalogue, behind.clock)
         self._traces = Traces(behind.catalogue, behind.config)
+        self._sides = Sides(behind.config, Reports(behind.config.node.data).read)
         self._local = is_loopback(behind.config.admin.host)
         self._style = (Path(__file__).parent / "console.css").read_bytes()
+
+    def go_by(self, config: Config, places: Sequence[Place]) -> None:
+        """Show what this configuration says, with the same sessions."""
+        self._behind = replace(self._behind, config=config, places=places)
+        self._traces = Traces(self._behind.catalogue, config)
 
     def routes(self) -> dict[str, Handle]:
         """The paths."""
@@ -139,9 +151,9 @@ class Console:
     def _overview(self, view: View, _: Request) -> Answer:
         behind = self._behind
         heaps = behind.catalogue.backlog.heaps(behind.places, behind.clock.now())
-        alarms = behind.catalogue.alarms.standing()[:_ALARMS]
+        alarms = behind.catalogue.alarms.standing()
         due = self._review.listed(_OPEN, None, None, _DUE)
-        return _page(pages.overview(view, heaps, behind.places, alarms, due, behind.free()))
+        return _page(pages.overview(view, heaps, behind.places, alarms, _ALARMS, due, behind.free()))
 
     def _queue(self, view: View, request: Request) -> Answer:
         query = request.query
@@ -167,6 +179,7 @@ class Console:
         """Patient data unmasked, once, for the person who asks; told before it is shown."""
         story = self._story(request.form)
         self._tell(Kind.VIEWED, "patient data shown at the console", _who(view), exam=story.case.exam)
+        self._behind.seal()
         return self._told(view, story, "", shown=True)
 
     def _act(self, view: View, request: Request) -> Answer:
@@ -179,7 +192,9 @@ class Console:
         if line is None or act is None or not why:
             raise InvalidData("expected a delivery of this exam, what to do with it, and why")
         movable = form["what"] != "hold" or line.delivery.state in _OPEN
-        done = movable and act(line.delivery, why, _who(view))
+        with self._behind.catalogue.engine.write():
+            done = movable and act(line.delivery, why, _who(view))
+            self._behind.seal()
         return _to("/exam?" + urlencode({"id": story.case.exam, "done": int(done)}))
 
     def _told(self, view: View, story: Story, said: str, *, shown: bool) -> Answer:
@@ -189,7 +204,7 @@ class Console:
             story, self._traces.background(case.exam, list(case.links)),
             {uid: self._review.series(uid, book) for uid in case.studies},
             {one.destination: self._review.ledger(one) for one in images},
-            self._behind.catalogue.exams.patient(case.exam) if shown else None, said,
+            self._sides.of(case) if shown else [], said,
         )  # fmt: skip
         return _page(pages.exam(view, told))
 

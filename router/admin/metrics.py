@@ -27,13 +27,14 @@ _SENDING = (0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1800)
 _PLACE = ["destination", "channel"]
 _AT_RISK = (Age.LAST_FIFTH,)
 _MISSED = (Age.MISSED, Age.MISSED_A_DAY)
+Places = Callable[[], Sequence[Place]]  # as they are configured when it is called
 
 
 class Metrics:
     """What the journal and the receiving side tell, counted. `heard` subscribes to the journal."""
 
-    def __init__(self, gauges: Collector, places: Iterable[Place]) -> None:
-        self._within = {(p.destination, str(p.channel)): p.within.total_seconds() for p in places}
+    def __init__(self, gauges: Collector, places: Places) -> None:
+        self._places = places
         self._registry = registry = CollectorRegistry()
         registry.register(gauges)
         self._durable = _counter(registry, "instances_durable", "Instances made durable and acknowledged")
@@ -90,9 +91,10 @@ class Metrics:
             self._sending.labels(*_place(event), to).observe(seconds)
 
     def _heard_confirmed(self, event: Event) -> None:
-        within, slack = self._within.get(_place(event)), event.fields.get("slack_seconds")
+        within = next((p.within for p in self._places() if (p.destination, str(p.channel)) == _place(event)), None)
+        slack = event.fields.get("slack_seconds")
         if within is not None and isinstance(slack, float):
-            self._overall.labels(*_place(event)).observe(max(within - slack, 0.0))
+            self._overall.labels(*_place(event)).observe(max(within.total_seconds() - slack, 0.0))
 
     def _heard_counts(self, event: Event) -> None:
         counter = self._sent if event.kind == Kind.SENT else self._selected
@@ -117,9 +119,7 @@ _COUNTS: Mapping[Kind, Callable[[Metrics, Event], None]] = {
 class Gauges(Collector):
     """What stands now, read from the catalogue at each scrape, on the thread that asks."""
 
-    def __init__(
-        self, catalogue: Catalogue, places: Sequence[Place], owner: str, free: Callable[[], int], clock: Clock
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, places: Places, owner: str, free: Callable[[], int], clock: Clock) -> None:
         self._catalogue = catalogue
         self._places = places
         self._owner = owner
@@ -133,11 +133,12 @@ class Gauges(Collector):
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Every gauge."""
         now = self._clock.now()
-        heaps = self._catalogue.backlog.heaps(self._places, now)
+        places = self._places()
+        heaps = self._catalogue.backlog.heaps(places, now)
         yield self._backlog(heaps)
-        yield from self._slack(heaps, now)
-        yield self._leases(heaps)
-        yield self._breakers()
+        yield from self._slack(places, heaps, now)
+        yield self._leases(places, heaps)
+        yield self._breakers(places)
         yield self._alarms()
         yield self._duties()
         yield GaugeMetricFamily("router_disk_free_bytes", "Free on the data folder's volume", self._free())
@@ -148,11 +149,11 @@ class Gauges(Collector):
             family.add_metric([heap.destination, heap.channel, heap.state, heap.age], heap.deliveries)
         return family
 
-    def _slack(self, heaps: Sequence[Heap], now: datetime) -> Iterable[GaugeMetricFamily]:
+    def _slack(self, places: Iterable[Place], heaps: Sequence[Heap], now: datetime) -> Iterable[GaugeMetricFamily]:
         least = GaugeMetricFamily("router_slack_min_seconds", "Least time left of an open delivery", labels=_PLACE)
         risky = GaugeMetricFamily("router_at_risk", "In the last fifth of their time", labels=_PLACE)
         missed = GaugeMetricFamily("router_missed", "Open, and their time is over", labels=_PLACE)
-        for place in self._places:
+        for place in places:
             mine = [h for h in heaps if (h.destination, h.channel) == (place.destination, place.channel)]
             labels = [place.destination, str(place.channel)]
             first = min((heap.first_due for heap in mine if heap.first_due), default=None)
@@ -162,8 +163,8 @@ class Gauges(Collector):
             missed.add_metric(labels, sum(heap.deliveries for heap in mine if heap.age in _MISSED))
         return least, risky, missed
 
-    def _leases(self, heaps: Iterable[Heap]) -> GaugeMetricFamily:
-        held: Numbers[tuple[str, str]] = Numbers({(p.destination, str(p.channel)): 0 for p in self._places})
+    def _leases(self, places: Iterable[Place], heaps: Iterable[Heap]) -> GaugeMetricFamily:
+        held: Numbers[tuple[str, str]] = Numbers({(p.destination, str(p.channel)): 0 for p in places})
         for heap in heaps:
             if heap.state == State.SENDING:
                 held[heap.destination, str(heap.channel)] += heap.deliveries
@@ -172,11 +173,11 @@ class Gauges(Collector):
             family.add_metric(list(place), number)
         return family
 
-    def _breakers(self) -> GaugeMetricFamily:
+    def _breakers(self, places: Iterable[Place]) -> GaugeMetricFamily:
         tripped = {(t.destination, t.channel): t.breaker.position for t in self._catalogue.breakers.tripped()}
         labels = [*_PLACE, "position"]
         family = GaugeMetricFamily("router_breaker", "1: the breaker's position", labels=labels)
-        for place in self._places:
+        for place in places:
             found = tripped.get((place.destination, place.channel), Position.CLOSED)
             for position in Position:
                 family.add_metric([place.destination, str(place.channel), position], int(position == found))

@@ -11,17 +11,19 @@ from zoneinfo import ZoneInfo
 from router.admin.plot import bars, legend
 from router.admin.session import Session
 from router.admin.words import LANGUAGES, Say, alarm_words, words
-from router.catalogue.alarms import Standing
+from router.catalogue.alarms import Standing, foremost
 from router.catalogue.backlog import Age, Heap, Place
 from router.catalogue.ledger import Entry
-from router.flow.examine import Line as SeriesLine
+from router.flow.breakdown import Line as SeriesLine
 from router.flow.review import Line, Story
+from router.flow.sides import Side
 from router.flow.traces import Background
 from router.states import State
 
 PAGE = 50
 _MISSED = (Age.MISSED, Age.MISSED_A_DAY)
 _ENDED = (State.DELIVERED, State.CANCELLED, State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED)
+_SIDE_HEAD = ("Who says it", "Accession number", "Patient ID", "Patient's name", "Sex", "Birth date")
 _QUEUE_HEAD = ("Delivery", "ExamId", "Destination", "Channel", "State", "Due", "Left", "Sent", "Tries",
                "Waits for, or trouble")  # fmt: skip
 
@@ -43,21 +45,15 @@ class View:
 
     def at(self, instant: datetime | None) -> str:
         """An instant as the hospital's clock shows it, as a cell."""
-        return (
-            "-" if instant is None else f'<span class="time">{instant.astimezone(self.zone):%Y-%m-%d %H:%M:%S}</span>'
-        )
+        return "-" if instant is None else word(f"{instant.astimezone(self.zone):%Y-%m-%d %H:%M:%S}")
 
     def left(self, seconds: float | None) -> str:
         """Time left in words, as a cell."""
         if seconds is None:
             return "-"
-        size = abs(seconds)
-        text = f"{size / 3600:.1f} h" if size >= 3600 else f"{size / 60:.0f} min"
-        return (
-            f'<span class="time">{text}</span>'
-            if seconds >= 0
-            else f'<span class="late time">{text} {self.say("late")}</span>'
-        )
+        size, say = abs(seconds), self.say
+        text = f"{size / 3600:.1f} {say('h')}" if size >= 3600 else f"{size / 60:.0f} {say('min')}"
+        return word(text) if seconds >= 0 else f'<span class="late word">{text} {say("late")}</span>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +71,13 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An exam's story with all that the page shows of it. `patient` is empty while it is masked."""
+    """An exam's story with all that the page shows of it. `sides` are empty while patient data is masked."""
 
     story: Story
     behind: Background
     series: Mapping[str, Sequence[SeriesLine]]
     ledgers: Mapping[str, Sequence[Entry]]
-    patient: tuple[str, str, str] | None
+    sides: Sequence[Side]
     said: str
 
 
@@ -102,6 +98,7 @@ def frame(view: View, body: str, refresh: bool = False) -> bytes:
     title = say("Imaging cloud router")
     return (
         f'<!doctype html><html lang="{view.language}"><head><meta charset="utf-8"><title>{title}</title>{again}'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<link rel="stylesheet" href="/console.css"></head>'
         f'<body><header><h1>{title}: {escape(view.node)}</h1><a href="/">{say("Overview")}</a>'
         f'<a href="/queue">{say("Queue")}</a><span class="right">{others} {who}</span></header>'
@@ -110,10 +107,10 @@ def frame(view: View, body: str, refresh: bool = False) -> bytes:
 
 
 def overview(
-    view: View, heaps: Sequence[Heap], places: Sequence[Place], alarms: Sequence[Standing], due: Sequence[Line],
-    free: int,
+    view: View, heaps: Sequence[Heap], places: Sequence[Place], alarms: Sequence[Standing], most: int,
+    due: Sequence[Line], free: int,
 ) -> bytes:  # fmt: skip
-    """What is at risk, the backlog, the alarms, what is due next."""
+    """What is at risk, the backlog, the alarms (not more than `most`), what is due next."""
     say = view.say
     tiles = (
         ("Open", _sum(heaps), ""), ("At risk", _sum(h for h in heaps if h.age == Age.LAST_FIFTH), "warn"),
@@ -124,17 +121,25 @@ def overview(
     shown.append(_tile(say("Free space"), f"{free / 2**30:.1f} GiB", ""))
     picture = f'<div class="panel">{bars(heaps, places, say)}<p>{legend(say)}</p></div>'
     return frame(view, f'<div class="tiles">{"".join(shown)}</div><h2>{say("Backlog by age")}</h2>{picture}'
-                 f"<h2>{say('Alarms')}</h2>{_alarms(view, alarms)}<h2>{say('Due next')}</h2>{_queue(view, due)}",
+                 f"<h2>{_counted(view, alarms, most)}</h2>{_alarms(view, foremost(alarms, most))}"
+                 f"<h2>{say('Due next')}</h2>{_queue(view, due)}",
                  refresh=True)  # fmt: skip
+
+
+def _counted(view: View, alarms: Sequence[Standing], most: int) -> str:
+    """The heading of the alarms, with how many stand where not all are shown."""
+    name = view.say("Alarms")
+    return f"{name} ({most} / {len(alarms)})" if len(alarms) > most else name
 
 
 def queue(view: View, listed: Listed, destinations: Iterable[str]) -> bytes:
     """The queue with its filters."""
     say = view.say
-    states = _select("state", [state.value for state in State], listed.state, say)
-    places = _select("destination", list(destinations), listed.destination, say)
+    states = _select("State", [state.value for state in State], listed.state, say)
+    places = _select("Destination", list(destinations), listed.destination, say)
     filters = f'<form class="line" method="get" action="/queue">{states}{places}{_button(say("Show"))}</form>'
-    search = f'<input name="text" value="{escape(listed.text)}" aria-label="{say("Search")}">{_button(say("Search"))}'
+    hint = say("ExamId, accession number or study UID, or a part")
+    search = f'<label>{hint} <input name="text" value="{escape(listed.text)}"></label>{_button(say("Search"))}'
     note = f'<p class="note">{say("the first 1000 only; choose a state or a destination")}</p>' if listed.cut else ""
     finder = f'<form class="line" method="post" action="/queue">{search}</form>'  # an ExamId belongs into no address
     return frame(view, filters + finder + _queue(view, listed.lines) + _pager(view, listed) + note)
@@ -144,11 +149,12 @@ def exam(view: View, told: Told) -> bytes:
     """An exam's story."""
     say, story = view.say, told.story
     case = story.case
-    name = case.exam_id if told.patient else masked(case.exam_id)
+    open_ = bool(told.sides)
+    name = case.exam_id if open_ else masked(case.exam_id)
     said = f'<p class="said">{say(told.said)}</p>' if told.said else ""
     head = f"<h2>{say('Exam')} {cell(name)} ({say('number of this node')} {case.exam})</h2>"
     standing = _alarms(view, told.behind.alarms) if told.behind.alarms else ""
-    parts = [said, head, _patient(view, told), _queue(view, story.lines, unmasked=told.patient is not None),
+    parts = [said, head, _patient(view, told), _queue(view, story.lines, unmasked=open_),
              _actions(view, story), standing, *_came(view, told), *_studies(view, told),
              *_ledgers(view, told), _uploads(view, story), _events(view, story)]  # fmt: skip
     return frame(view, "".join(parts))
@@ -170,6 +176,11 @@ def login(view: View, token_file: str, wrong: bool) -> bytes:
 def cell(value: object) -> str:
     """Text as HTML."""
     return escape(str(value))
+
+
+def word(value: object) -> str:
+    """Text as HTML that is not broken into lines, as Chinese is between any two characters."""
+    return f'<span class="word">{cell(value)}</span>'
 
 
 def _joint(path: str) -> str:
@@ -200,8 +211,15 @@ def _table(view: View, head: Sequence[str], rows: Sequence[Sequence[str]], title
     top = f"<h2>{say(title)}</h2>" if title else ""
     if not rows:
         return "" if title else f'<p class="note">{say("Nothing here.")}</p>'
-    cells = "".join(f"<tr>{''.join(f'<td>{each}</td>' for each in row)}</tr>" for row in rows)
-    return f"{top}<table><tr>{''.join(f'<th>{cell(say(name))}</th>' for name in head)}</tr>{cells}</table>"
+    names = [cell(say(name)) for name in head]
+    cells = "".join(f"<tr>{''.join(_td(n, each) for n, each in zip(names, row, strict=True))}</tr>" for row in rows)
+    heads = "".join(f"<th>{name}</th>" for name in names)
+    return f'{top}<div class="wide"><table><tr>{heads}</tr>{cells}</table></div>'
+
+
+def _td(name: str, inside: str) -> str:
+    """A cell that knows its column's name, which a narrow screen shows beside it."""
+    return f'<td data-name="{name}">{inside}</td>'
 
 
 def _queue(view: View, lines: Sequence[Line], unmasked: bool = False) -> str:
@@ -214,16 +232,23 @@ def _line(view: View, line: Line, unmasked: bool) -> list[str]:
     trouble = cell(one.error) or ", ".join(cell(say(need)) for need in one.waiting_for)
     left = "-" if one.state in _ENDED else view.left(line.slack_seconds)
     return [
-        str(one.id), f'<a href="/exam?id={one.exam}">{cell(name)}</a>', cell(one.destination), cell(say(one.channel)),
-        cell(say(one.state)), view.at(one.due), left, f"{line.sent}/{line.selected}", str(one.attempts), trouble,
+        str(one.id), f'<a href="/exam?id={one.exam}">{word(name)}</a>', cell(one.destination), word(say(one.channel)),
+        word(say(one.state)), view.at(one.due), left, f"{line.sent}/{line.selected}", str(one.attempts),
+        _trouble(trouble),
     ]  # fmt: skip
+
+
+def _trouble(inside: str) -> str:
+    """A cell of long words, UIDs and field names, that may be broken anywhere."""
+    return f'<span class="trouble">{inside}</span>' if inside else ""
 
 
 def _select(name: str, values: Sequence[str], chosen: str, say: Say) -> str:
     options = "".join(
         f'<option value="{cell(v)}"{" selected" if v == chosen else ""}>{cell(say(v))}</option>' for v in values
     )
-    return f'<select name="{name}" aria-label="{name}"><option value="">{say("All")}</option>{options}</select>'
+    every = f'<option value="">{say("All")}</option>'
+    return f'<label>{say(name)} <select name="{name.lower()}">{every}{options}</select></label>'
 
 
 def _pager(view: View, listed: Listed) -> str:
@@ -243,20 +268,23 @@ def _alarms(view: View, alarms: Sequence[Standing]) -> str:
         name, todo = alarm_words(one.alarm, view.language)
         about = cell(one.subject)
         subject = f'<a href="/exam?id={one.exam}">{about}</a>' if one.exam is not None else about
-        rows.append([cell(name), subject, cell(one.text), cell(todo), view.at(one.since)])
+        rows.append([word(name), subject, _trouble(cell(one.text)), cell(todo), view.at(one.since)])
     return _table(view, ("Alarm", "Subject", "What", "What to do", "Since"), rows)
 
 
 def _patient(view: View, told: Told) -> str:
     say = view.say
-    if told.patient is not None:
-        return _table(
-            view, ("Accession number", "Patient ID", "Patient's name"), [[cell(each) for each in told.patient]]
-        )
+    if told.sides:
+        return _table(view, _SIDE_HEAD, [_side(view, side) for side in told.sides])
     if view.session is None:
         return f'<p class="note">{say("Log in to hold, release or retry, and to see patient data.")}</p>'
     number = f'<input type="hidden" name="id" value="{told.story.case.exam}">'
     return _form(view, "/patient", number + _button(say("Show patient data (this is recorded)")))
+
+
+def _side(view: View, side: Side) -> list[str]:
+    values = (side.accession_number, side.patient_id, side.name, side.sex, side.birth_date)
+    return [cell(view.say(side.study_uid or "exam JSON")), *(cell(each or "-") for each in values)]
 
 
 def _actions(view: View, story: Story) -> str:
@@ -277,8 +305,8 @@ def _actions(view: View, story: Story) -> str:
 
 
 def _came(view: View, told: Told) -> Iterable[str]:
-    behind, open_ = told.behind, told.patient is not None
-    files = [[cell(f.kind), cell(f.name if open_ else masked(f.name)), view.at(f.arrived)] for f in behind.files]
+    behind, open_, say = told.behind, bool(told.sides), view.say
+    files = [[cell(say(f.kind)), cell(f.name if open_ else masked(f.name)), view.at(f.arrived)] for f in behind.files]
     yield _table(view, ("What", "File", "Came"), files, "Files")
     arrivals = [[cell(a.study_uid), cell(a.sending_ae), str(a.instances), view.at(a.last)] for a in behind.arrivals]
     yield _table(view, ("Studies", "From AE", "Instances", "Came"), arrivals, "Images that came")
@@ -292,7 +320,7 @@ def _studies(view: View, told: Told) -> Iterable[str]:
     rows = [[cell(uid), cell(how), here.get(uid, none)] for uid, how in case.links.items()]
     yield _table(view, ("Studies", "Joined by", "Instances"), rows, "Studies")
     series = [
-        [cell(one.series_uid), cell(one.series_class), str(one.count), cell(one.rule)]
+        [cell(one.series_uid), cell(view.say(one.series_class)), str(one.count), cell(one.rule)]
         for lines in told.series.values()
         for one in lines
     ]
@@ -303,7 +331,7 @@ def _ledgers(view: View, told: Told) -> Iterable[str]:
     for destination, entries in told.ledgers.items():
         counts = Counter((e.uids.series, e.fate, e.rule, e.status) for e in entries)
         rows = [
-            [cell(series), cell(fate), cell(rule), "-" if status is None else f"{status:04X}", str(number)]
+            [cell(series), cell(view.say(fate)), cell(rule), "-" if status is None else f"{status:04X}", str(number)]
             for (series, fate, rule, status), number in counts.items()
         ]
         title = f"{view.say('Ledger')}: {cell(destination)}"
@@ -312,12 +340,18 @@ def _ledgers(view: View, told: Told) -> Iterable[str]:
 
 def _uploads(view: View, story: Story) -> str:
     rows = [[str(u.n), cell(u.receipt or "-"), view.at(u.frozen), view.at(u.confirmed)] for u in story.uploads]
-    return _table(view, ("Revision", "Receipt", "When", "Sent"), rows, "Uploads")
+    return _table(view, ("Revision", "Receipt", "Frozen", "Confirmed"), rows, "Uploads")
 
 
 def _events(view: View, story: Story) -> str:
     rows = [
-        [view.at(e.at), cell(e.kind), "" if e.delivery is None else str(e.delivery), cell(e.text), cell(e.who)]
+        [
+            view.at(e.at),
+            word(view.say(e.kind)),
+            "" if e.delivery is None else str(e.delivery),
+            cell(e.text),
+            cell(e.who),
+        ]
         for e in reversed(story.events)
     ]
-    return _table(view, ("When", "What", "Delivery", "", "Who"), rows, "Events")
+    return _table(view, ("When", "Event", "Delivery", "What", "Who"), rows, "Events")

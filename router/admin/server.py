@@ -57,7 +57,7 @@ class AdminServer:
         self._routes = routes
         self._after = after
         self._context = context
-        self._server: ThreadingHTTPServer | None = None
+        self._server: _Server | None = None
 
     def start(self, host: str, port: int) -> int:
         """Listen; the real port. Raises OSError when it is taken."""
@@ -65,6 +65,12 @@ class AdminServer:
         threading.Thread(target=server.serve_forever, args=(_POLL,), name="admin", daemon=True).start()
         self._server = server
         return int(server.server_address[1])
+
+    def renew(self, context: ssl.SSLContext | None) -> None:
+        """Show this certificate from the next connection on."""
+        self._context = context
+        if self._server is not None:
+            self._server.context = context
 
     def stop(self) -> None:
         """Stop listening."""
@@ -82,7 +88,7 @@ class _Server(ThreadingHTTPServer):
     ) -> None:  # fmt: skip
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.routes, self.after = routes, after
-        self._context = context
+        self.context = context
         self._places = threading.BoundedSemaphore(_AT_ONCE)
         super().__init__(address, _Handler)
 
@@ -96,9 +102,10 @@ class _Server(ThreadingHTTPServer):
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """The TLS handshake is the thread's, so that a silent client keeps nobody else waiting."""
         try:
-            if self._context is not None:
+            context = self.context
+            if context is not None:
                 request.settimeout(_TIMEOUT)
-                request = self._context.wrap_socket(request, server_side=True)
+                request = context.wrap_socket(request, server_side=True)
             super().process_request_thread(request, client_address)
         except OSError:
             self.shutdown_request(request)

@@ -1,5 +1,6 @@
 """The database: what came in, what was decided, what was sent. The only door to peewee."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,9 +57,19 @@ class Catalogue:
     backlog: Backlog
 
 
-def open_catalogue(url: str, data: Path, journal: Journal) -> Catalogue:
-    """Open the database, make what is missing, and keep the journal's events as rows from now on."""
+def open_catalogue(
+    url: str, data: Path, journal: Journal, prepare: Callable[[Engine], None] = Engine.require_current
+) -> Catalogue:
+    """Open the database, make what is missing, and keep the journal's events as rows from now on.
+
+    `prepare` sees the engine first, whose tables may be of a former version: without one that is a ConfigurationError.
+    """
     engine = open_engine(url, data)
+    try:
+        prepare(engine)
+    except BaseException:
+        engine.close_thread()
+        raise
     history, alarms = History(engine), Alarms(engine)
     journal.guard(alarms.is_news)
     journal.subscribe(history.keep)

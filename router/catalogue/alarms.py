@@ -25,6 +25,11 @@ class Standing:
     since: datetime
 
 
+def foremost(alarms: Sequence[Standing], most: int) -> list[Standing]:
+    """The first so many: those of the node and its destinations before those of exams, of which many may stand."""
+    return sorted(alarms, key=lambda one: (one.exam is not None, one.since))[:most]
+
+
 class Alarms:
     """Which alarms stand. The journal asks `is_news` before it tells of one."""
 

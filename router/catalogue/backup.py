@@ -17,6 +17,7 @@ from pathlib import Path
 from router.errors import IntegrityError, InvalidData, TransientError
 
 DATABASE = "router.db"
+_UNFINISHED = "rebuild-unfinished"
 _PAGES = 64
 _PAUSE_SECONDS = 0.001
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -96,6 +97,7 @@ class Backups:
         part = self._data / f"{DATABASE}.part"
         shutil.copyfile(backup, part)
         part.chmod(_MODES[1])
+        begin(self._data)
         set_aside(self._data, now, "before-restore")
         _settle(part, self._data / DATABASE)
 
@@ -117,11 +119,29 @@ def mend(data: Path, now: datetime) -> Backup | None:
     path = data / DATABASE
     if path.exists() and sound(path):
         return None
+    begin(data)
     set_aside(data, now, "damaged")  # its log, too: it belongs to no other file
     backup = Backups(data).newest_sound()
     if backup is not None:
         Backups(data).put_back(backup.path, now)
     return backup
+
+
+def begin(data: Path) -> None:
+    """Note durably that the database is about to be another than the files tell of, until `finish`."""
+    part = data / f"{_UNFINISHED}.part"
+    part.touch(mode=_MODES[1])
+    _settle(part, data / _UNFINISHED)
+
+
+def unfinished(data: Path) -> bool:
+    """Whether what began never came to its end: nothing may be sent by such a database."""
+    return (data / _UNFINISHED).exists()
+
+
+def finish(data: Path) -> None:
+    """The rows are the files' again, and what they cannot vouch for is held."""
+    (data / _UNFINISHED).unlink(missing_ok=True)
 
 
 def set_aside(data: Path, now: datetime, why: str) -> None:

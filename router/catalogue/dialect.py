@@ -8,14 +8,15 @@ import threading
 import time
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import peewee
 
-from router.catalogue.tables import SCHEMA_VERSION, TABLES, Schema
+from router.catalogue.migrations import STEPS, Conversion, Step, missing, require_alone, version_of
+from router.catalogue.tables import TABLES, Schema
 from router.errors import ConfigurationError, IntegrityError, TransientError
 
 _BUSY_SECONDS = 30
@@ -28,22 +29,41 @@ _SETUP_LOCK = _NAME_LOCK = 0x696372
 _T = TypeVar("_T")
 
 
+def _unsealed() -> None:
+    """Nothing has to be done before a commit."""
+
+
 class Engine(ABC):
     """An open database. Every thread gets a connection of its own, closed by `close_thread`."""
 
     now: str  # the database's clock in SQL, as InstantField keeps it
 
-    def __init__(self, database: peewee.Database) -> None:
+    def __init__(self, database: peewee.Database, steps: Sequence[Step]) -> None:
         self.database = database
+        self._steps = steps
+        self._seal: Callable[[], None] = _unsealed
         try:
             self._make_tables()
         except BaseException:
             self.close_thread()
             raise
 
-    @abstractmethod
-    def write(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def write(self) -> Iterator[None]:
         """A transaction that writes; nested ones are part of the outer one."""
+        outermost = self.database.transaction_depth() == 0
+        with self._transaction():
+            yield
+            if outermost:
+                self._seal()
+
+    def sealed_by(self, seal: Callable[[], None]) -> None:
+        """Have this done before each commit from now on; what it raises takes the transaction back."""
+        self._seal = seal
+
+    @abstractmethod
+    def _transaction(self) -> AbstractContextManager[None]:
+        """As `write`."""
 
     @abstractmethod
     def alone_with(self, names: Iterable[str]) -> AbstractContextManager[None]:
@@ -94,7 +114,8 @@ class Engine(ABC):
                 self.database.close()
                 self._connect()
             yield
-        except (peewee.OperationalError, peewee.InterfaceError) as error:
+        except (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError) as error:
+            # Internal to psycopg is also that a standby has answered, which takes nothing.
             raise TransientError("the database did not answer",
                                  hint="see [database] url, the server's log and the disk") from error  # fmt: skip
         except peewee.DatabaseError as error:
@@ -107,20 +128,44 @@ class Engine(ABC):
         with self.write():
             self._lock_setup()
             if self.database.table_exists("schema"):
-                self._require_version()
+                self.outdated()
                 return
             for table in TABLES:
                 peewee.SchemaManager(table, self.database).create_all()
-            self.run(Schema.insert(version=SCHEMA_VERSION))
+            self.run(Schema.insert(version=version_of(self._steps)))
 
     @abstractmethod
     def _lock_setup(self) -> None:
         """Let nobody else make tables until the end of the transaction."""
 
-    def _require_version(self) -> None:
-        found = [row[0] for row in self.run(Schema.select(Schema.version).tuples())]
-        if found != [SCHEMA_VERSION]:
-            raise ConfigurationError(f"the database has schema {found}, this version needs {SCHEMA_VERSION}")
+    def outdated(self) -> bool:
+        """Whether the tables are of a former version; ConfigurationError when they are of none that is known."""
+        return bool(missing(self._version(), self._steps))
+
+    def require_current(self) -> None:
+        """ConfigurationError while the tables are of a former version."""
+        if self.outdated():
+            raise ConfigurationError(
+                f"the database has schema {self._version()}, this version of the node needs {version_of(self._steps)}",
+                hint="start the node: it converts the database, after a copy of it where it is SQLite",
+            )
+
+    def convert(self, node: str) -> Conversion | None:
+        """Bring the tables to this version; None when they are. TransientError while another node is at work."""
+        with self.write():
+            self._lock_setup()
+            found = self._version()
+            steps = missing(found, self._steps)
+            if not steps:
+                return None
+            require_alone(self, node)
+            for step in steps:
+                step(self)
+            self.run(Schema.update(version=version_of(self._steps)))
+        return Conversion(found, version_of(self._steps))
+
+    def _version(self) -> int:
+        return int(self.run(Schema.select(Schema.version).tuples())[0][0])
 
 
 class SqliteEngine(Engine):
@@ -128,7 +173,7 @@ class SqliteEngine(Engine):
 
     now = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, steps: Sequence[Step]) -> None:
         self._writing = threading.RLock()
         try:
             path.touch(mode=0o600)  # SQLite gives its other files the mode of this one
@@ -141,10 +186,10 @@ class SqliteEngine(Engine):
             "cache_size": -64000,
             "journal_size_limit": LOG_BYTES,
         }
-        super().__init__(peewee.SqliteDatabase(str(path), pragmas=pragmas, timeout=_BUSY_SECONDS))
+        super().__init__(peewee.SqliteDatabase(str(path), pragmas=pragmas, timeout=_BUSY_SECONDS), steps)
 
     @contextmanager
-    def write(self) -> Iterator[None]:
+    def _transaction(self) -> Iterator[None]:
         # Threads queue at the lock: SQLite's own busy handler sleeps and lets late ones overtake.
         with self._writing, self._connected(), self.database.atomic("IMMEDIATE"):
             yield
@@ -180,10 +225,10 @@ class PostgresEngine(Engine):
 
     now = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, steps: Sequence[Step]) -> None:
         url = url.replace("postgres://", "postgresql://", 1)
         try:
-            super().__init__(peewee.PostgresqlDatabase(url, prefer_psycopg3=True))
+            super().__init__(peewee.PostgresqlDatabase(url, prefer_psycopg3=True), steps)
         except peewee.ImproperlyConfigured as error:
             raise ConfigurationError(f"[database] url: {error}", hint="pip install '.[postgres]'") from error
         except peewee.ProgrammingError as error:
@@ -193,7 +238,7 @@ class PostgresEngine(Engine):
             ) from error
 
     @contextmanager
-    def write(self) -> Iterator[None]:
+    def _transaction(self) -> Iterator[None]:
         with self._connected(), self.database.atomic():
             yield
 
@@ -227,10 +272,10 @@ def portions(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
         yield values[start : start + _AT_ONCE]
 
 
-def open_engine(url: str, data: Path) -> Engine:
-    """The engine that `[database] url` names; without one, SQLite in the data folder."""
+def open_engine(url: str, data: Path, steps: Sequence[Step] = STEPS) -> Engine:
+    """The engine that `[database] url` names; without one, SQLite in the data folder. Its tables may be `outdated`."""
     if not url:
-        return SqliteEngine(data / "router.db")
+        return SqliteEngine(data / "router.db", steps)
     if url.startswith(("postgresql://", "postgres://")):
-        return PostgresEngine(url)
+        return PostgresEngine(url, steps)
     raise ConfigurationError("[database] url: expected postgresql://user@host/name")

@@ -375,10 +375,11 @@ class Exams:
             self._engine.run(Exam.update(check_at=until).where(Exam.id == exam))
 
     def put_off_no_longer(self, now: datetime) -> None:
-        """Have every exam evaluated that is to be looked at later."""
+        """Have every exam evaluated that is to be looked at later; no study came in the future."""
         later = Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.check_at > now)
         with self._engine.write():
             self._engine.run(later)
+            self._engine.run(Study.update(last_received=now).where(Study.last_received > now))
 
     def mark_stale(self, documents: Sequence[int]) -> list[int]:
         """Mark older versions that came late; those that were not marked before are returned."""
@@ -392,8 +393,12 @@ class Exams:
         return fresh
 
     def link(self, exam: int, study_uids: Iterable[str], joined_by: str, now: datetime) -> list[str]:
-        """Join studies to an exam; the newly joined UIDs are returned. A key that joined before stays."""
-        with self._engine.write():
+        """Join studies to an exam; the newly joined UIDs are returned. A key that joined before stays.
+
+        Who catalogues into them, or purges them, has done so before, and is seen, or does it after, and sees the exam.
+        """
+        study_uids = list(study_uids)
+        with self._engine.alone_with(study_uids), self._engine.write():
             have = {r[0] for r in self._engine.run(
                 ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam).tuples())}  # fmt: skip
             new = [uid for uid in dict.fromkeys(study_uids) if uid not in have]
@@ -480,11 +485,6 @@ class Exams:
         """The ExamIds of these exams."""
         query = Exam.select(Exam.id, Exam.exam_id).where(Exam.id.in_(list(exams))).tuples()
         return dict(self._engine.run(query))
-
-    def patient(self, exam: int) -> tuple[str, str, str]:
-        """Accession number, patient's number and name by the exam JSON; "" for what it does not say."""
-        query = Exam.select(Exam.accession_number, Exam.patient_id, Exam.patient_name).where(Exam.id == exam).tuples()
-        return next(iter(self._engine.run(query)), ("", "", ""))
 
     def find(self, text: str) -> list[int]:
         """Exams with this ExamId, study UID or file name."""

@@ -10,6 +10,8 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
+from peewee import fn
+
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.members import facts_numbers
 from router.catalogue.notes import note_references
@@ -21,11 +23,12 @@ from router.model import NO_DEVICE, Digests, Header, InstanceUids, SeriesClass
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A version of an instance that has a row."""
+    """A version of an instance that has a row; `purged`: its file went by retention."""
 
     study_uid: str
     version: int
     digest: str
+    purged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,8 @@ class Recorded:
 _PAGE = 5000
 _NEW_INSTANCES = InsertMany(Instance)
 _KNOWN = Among(
-    "SELECT sop_uid, study.uid, version, digest FROM instance JOIN study ON study.id = study_id WHERE sop_uid IN (?)",
+    "SELECT sop_uid, study.uid, version, digest, instance.purged"
+    " FROM instance JOIN study ON study.id = study_id WHERE sop_uid IN (?)",
     Instance.sop_uid,
 )
 _VERSIONS = Among("SELECT sop_uid, version FROM instance WHERE study_id = ? AND sop_uid IN (?)", Instance.sop_uid)
@@ -71,8 +75,8 @@ class Instances:
         sops = list(set(sop_uids))
         revive(self._engine, of_instances(self._engine, sops))
         rows = _KNOWN.run(self._engine, sops)
-        for sop, study, version, digest in sorted(rows, key=itemgetter(2)):
-            found[sop].append(Known(study, version, digest))
+        for sop, study, version, digest, purged in sorted(rows, key=itemgetter(2)):
+            found[sop].append(Known(study, version, digest, purged is not None))
         return found
 
     def alone_with(self, study_uids: Iterable[str]) -> AbstractContextManager[None]:
@@ -92,6 +96,13 @@ class Instances:
                     self._rows(study, portion)
                 self._touch_exams(study, uid, news[-1].received)
             note_references(self._engine, batch)
+
+    def again(self, study_uid: str, received: datetime) -> None:
+        """Something of the study came once more: while no exam names it, it stays its full time from now on."""
+        here = (Study.uid == study_uid) & Study.purged.is_null() & (Study.last_received < received)
+        links = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == Study.uid)
+        with self._engine.write():
+            self._engine.run(Study.update(last_received=received).where(here & ~fn.EXISTS(links)))
 
     def doubt(self, study_uids: Iterable[str], text: str, now: datetime) -> None:
         """Mark studies as doubtful: every exam that has one of them is held."""

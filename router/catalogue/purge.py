@@ -5,7 +5,8 @@ Each transaction is small, so that nobody waits for a purge. Rows change first a
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -82,7 +83,7 @@ class Purge:
     def take(self, old: Old, before: datetime, now: datetime) -> Files | None:
         """Strike the next files of the study from the rows; None when it is finished, or is not to go any more."""
         condition = _done(before, now) if old.named else ~fn.EXISTS(_links())
-        with self._engine.write():
+        with self._engine.alone_with([old.uid]), self._engine.write():
             mine = (Study.id == old.study) & Study.purged.is_null() & (Study.last_received < before)
             # An update that changes nothing locks the row: who adds to the study waits, or was first.
             if not self._engine.run(Study.update(last_received=Study.last_received).where(mine & condition)):
@@ -140,9 +141,21 @@ class Purge:
     # -- files
 
     def removals(self) -> list[Files]:
-        """What a former life did not come to remove. Files that have rows again since are left out."""
+        """What a former life did not come to remove."""
         rows = self._engine.run(Removal.select(Removal.id, Removal.study_uid, Removal.files, Removal.places).tuples())
-        return [self._unneeded(_files(*row)) for row in rows]
+        return [_files(*row) for row in rows]
+
+    @contextmanager
+    def removing(self, files: Files) -> Iterator[Files]:
+        """What of the files is still to go: none that has a row again, none where another node was first.
+
+        While they go no other node catalogues into their study; that they are gone is noted at the end.
+        """
+        with self._engine.alone_with({uids.study for uids, _ in files.instances}):
+            mine = Removal.select(Removal.id).where(Removal.id == files.number).tuples()
+            yield self._unneeded(files) if self._engine.run(mine) else Files(files.number, ())
+            with self._engine.write():
+                self._engine.run(Removal.delete().where(Removal.id == files.number))
 
     def _unneeded(self, files: Files) -> Files:
         sops = [uids.sop for uids, _ in files.instances]
@@ -151,11 +164,6 @@ class Purge:
         needed = set(self._engine.run(query.where(here).tuples()))
         left = [(uids, version) for uids, version in files.instances if (uids.study, uids.sop, version) not in needed]
         return Files(files.number, left, files.places)
-
-    def removed(self, files: Files) -> None:
-        """The files are gone."""
-        with self._engine.write():
-            self._engine.run(Removal.delete().where(Removal.id == files.number))
 
     # -- what is older than the audit
 
@@ -172,6 +180,11 @@ class Purge:
         with self._engine.write():
             oldest = Study.select(Study.id).where(Study.purged < before).order_by(Study.purged).limit(1).tuples()
             for (study,) in self._engine.run(oldest):
+                # As in `take`: what was added to it just now has made it a study that is here.
+                if not self._engine.run(
+                    Study.update(purged=Study.purged).where((Study.id == study) & (Study.purged < before))
+                ):
+                    return 1
                 if packed := forget(self._engine, study):
                     return packed
                 mine = Instance.select(Instance.id).where(Instance.study == study).limit(BATCH).tuples()

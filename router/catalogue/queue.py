@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from peewee import Field, fn
+from peewee import SQL, Field, fn
 
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.statement import Statement
@@ -171,6 +171,15 @@ class Queue:
             self._journal.record(Event(now, Kind.MOVED, text, who, delivery.exam, delivery.id, fields=place))
         return True
 
+    def update_by(self, who: str, delivery: Delivery, now: datetime, text: str, **changes: object) -> bool:
+        """As `update`, by a person, which is told; False when somebody has moved it meanwhile."""
+        where = (Row.id == delivery.id) & (Row.state == delivery.state) & (Row.lease == delivery.lease)
+        with self._engine.write():
+            if not self._engine.run(Row.update(**changes).where(where)):
+                return False
+            self._journal.record(Event(now, Kind.DECIDED, text, who, delivery.exam, delivery.id))
+        return True
+
     def update(self, delivery: Delivery, **changes: object) -> None:
         """Change columns that are no move: what it waits for, its due time, its error."""
         where = (Row.id == delivery.id) & (Row.state == delivery.state) & (Row.lease == delivery.lease)
@@ -199,7 +208,7 @@ class Queue:
             )  # fmt: skip
             if delivery is None:
                 return None
-            lease = {"lease": delivery.lease + 1, "lease_owner": owner, "lease_until": now + lease_for}
+            lease = {"lease": delivery.lease + 1, "lease_owner": owner, "lease_until": self._in(lease_for)}
             changes = {"attempts": delivery.attempts + 1, **lease}
             self.move(delivery, State.SENDING, now, "claimed", changes=changes)
             return self.get(delivery.id)
@@ -236,12 +245,16 @@ class Queue:
         with self._engine.write():
             self._engine.run(Row.update(next_try=now).where((Row.state == State.DEFERRED) & (Row.next_try > now)))
 
-    def renew(self, owner: str, deliveries: Collection[int], now: datetime, lease_for: timedelta) -> None:
+    def renew(self, owner: str, deliveries: Collection[int], lease_for: timedelta) -> None:
         """Extend the leases of these deliveries, which the owner has in flight."""
         if deliveries:
             where = (Row.state == State.SENDING) & (Row.lease_owner == owner) & Row.id.in_(list(deliveries))
             with self._engine.write():
-                self._engine.run(Row.update(lease_until=now + lease_for).where(where))
+                self._engine.run(Row.update(lease_until=self._in(lease_for)).where(where))
+
+    def _in(self, time: timedelta) -> SQL:
+        """An instant by the database's clock: of two nodes whose clocks disagree none takes what the other sends."""
+        return SQL(f"({self._engine.now} + {time // timedelta(microseconds=1)})")
 
     def holds(self, delivery: Delivery) -> bool:
         """Whether the claim that gave us `delivery` still stands."""
@@ -250,7 +263,7 @@ class Queue:
 
     def take_back(self, owner: str | None, now: datetime) -> int:
         """Make ready again what nobody sends any more: leases that ran out, and at start all of the `owner`'s."""
-        stale = Row.lease_until < now
+        stale = Row.lease_until < self._in(timedelta(0))
         lost = self._select(
             (Row.state == State.SENDING) & (stale if owner is None else stale | (Row.lease_owner == owner))
         )

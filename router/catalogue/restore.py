@@ -9,6 +9,7 @@ from router.catalogue.namings import Namings
 from router.catalogue.queue import Delivery, Queue
 from router.catalogue.tables import Document, Exam, ExamStudy
 from router.correlate.naming import identifiers
+from router.correlate.readiness import PERSON
 from router.states import State
 
 LOST = "ledger lost: what was sent of it is not known any more; release it to send everything of it (again)"
@@ -54,11 +55,13 @@ class Restore:
         return found
 
     def under_way(self, queue: Queue) -> list[Delivery]:
-        """Deliveries that may have been sent since: on their way, or waiting for something else than approval."""
+        """Deliveries that may have been sent since: on their way, or waiting for something else than approval, be it
+        that the cause of a doubt goes."""
         going = queue.in_state([State.READY, State.SENDING, State.DEFERRED])
         approved = Exam.select(Exam.id).where(Exam.approved_at.is_null(False)).tuples()
         known = {row[0] for row in self._engine.run(approved)}
-        return going + [one for one in queue.in_state([State.WAITING]) if one.exam in known]
+        waiting = [one for one in queue.in_state([State.WAITING, State.HELD]) if one.held_by != PERSON]
+        return going + [one for one in waiting if one.exam in known]
 
 
 def has_database(data: Path) -> bool:

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from router.catalogue.dialect import Engine
 from router.catalogue.statement import Statement
-from router.catalogue.tables import Delivery
+from router.catalogue.tables import Delivery, EventRow
+from router.events import Kind
 from router.model import Channel
 from router.states import State
 
@@ -54,6 +55,15 @@ class Sign:
     ago: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """What a node made of its configuration when it last read it again."""
+
+    node: str
+    at: datetime
+    text: str
+
+
 class Survey:
     """Sums over the tables, none of which reads a row of what is long delivered one by one."""
 
@@ -79,12 +89,18 @@ class Survey:
             Delivery.due,
         )
         self._first = Statement(
-            "SELECT d.id, e.exam_id, d.destination, d.channel, d.state, d.due, d.error, d.waiting_for FROM delivery d"  # noqa: S608 our own text
-            f" JOIN exam e ON e.id = d.exam_id WHERE d.state IN {_PENDING} AND d.due < ?"
-            " ORDER BY d.due, d.id LIMIT ?",
+            "SELECT d.id, e.exam_id, d.destination, d.channel, d.state, d.due, d.error, d.waiting_for FROM"  # noqa: S608 our own text
+            f" (SELECT * FROM delivery WHERE state IN {_PENDING} AND due < ? ORDER BY due, id LIMIT ?) d"
+            " JOIN exam e ON e.id = d.exam_id ORDER BY d.due, d.id",
             Delivery.due, Delivery.attempts,
         )  # fmt: skip
         self._nodes = Statement(f"SELECT name, {engine.now} - seen FROM node ORDER BY name")  # noqa: S608 our own text
+
+        self._configured = Statement(
+            "SELECT at, kind, text FROM event WHERE kind IN ('started', 'reloaded') AND subject = ?"
+            " ORDER BY id DESC LIMIT 1",
+            EventRow.subject,
+        )
 
     def places(self, now: datetime) -> list[Place]:
         """Every destination and channel that has deliveries, by name."""
@@ -115,6 +131,12 @@ class Survey:
     def nodes(self) -> Sequence[Sign]:
         """Every node that has not left."""
         return [Sign(name, int(ago) * _MICROSECOND) for name, ago in self._nodes.run(self._engine)]
+
+    def reloads(self, nodes: Sequence[str]) -> list[Reload]:
+        """What each of these nodes said when it last read its configuration again, if it has since its start."""
+        found = ((node, *row) for node in nodes for row in self._configured.run(self._engine, node))
+        instant = EventRow.at.python_value
+        return [Reload(node, instant(at), text) for node, at, kind, text in found if kind == Kind.RELOADED]
 
 
 def _by_age(row: tuple[int, ...] | None) -> tuple[tuple[int, ...], int]:

@@ -4,6 +4,7 @@ Instants are stored as microseconds since 1970 in UTC, so that both engines orde
 A foreign key that leads a unique index has no second index of its own.
 """
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,8 +25,9 @@ from peewee import (
 
 from router.clock import require_aware
 
-SCHEMA_VERSION = 1
+FIRST_SCHEMA = 1  # of the first release; those after it are made by `migrations`
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_KEY, _SHOWN_OF_KEY = 1000, 100  # bytes; characters
 
 
 class InstantField(BigIntegerField):
@@ -47,6 +49,17 @@ class CleanTextField(TextField):
         if not isinstance(value, str):
             return value
         return value.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+class KeyField(CleanTextField):
+    """Text that is looked up as a whole. PostgreSQL's index takes no row of more than 2,704 bytes, and what came from
+    outside may be of any length: of what is longer than any real one its beginning and its digest stand for it."""
+
+    def db_value(self, value: Any) -> Any:
+        text = super().db_value(value)
+        if not isinstance(text, str) or len(data := text.encode()) <= _LONGEST_KEY:
+            return text
+        return f"{text[:_SHOWN_OF_KEY]}~{hashlib.sha256(data).hexdigest()}"
 
 
 class Schema(Model):
@@ -106,7 +119,7 @@ class StudyAccession(Model):
     """Each accession number that the headers of a study name, as its own or in RequestAttributesSequence."""
 
     study = ForeignKeyField(Study, on_delete="CASCADE")
-    accession_number = CleanTextField()
+    accession_number = KeyField()
 
     class Meta:
         table_name = "study_accession"
@@ -199,16 +212,16 @@ class Reference(Model):
 
     instance = ForeignKeyField(Instance, on_delete="CASCADE")
     purpose = CleanTextField()
-    sop_uid = CleanTextField(index=True)
+    sop_uid = KeyField(index=True)
 
 
 class Exam(Model):
     """An exam (检查), one ExamId in one branch. `touched` counts what has happened to it since it was evaluated."""
 
     id = AutoField()
-    branch = CleanTextField()
-    exam_id = CleanTextField(index=True)
-    accession_number = CleanTextField(index=True, default="")
+    branch = KeyField()
+    exam_id = KeyField(index=True)
+    accession_number = KeyField(index=True, default="")
     patient_id = CleanTextField(default="")
     patient_name = CleanTextField(default="")
     touched = IntegerField(default=1)
@@ -288,7 +301,7 @@ class Document(Model):
 
     id = AutoField()
     kind = CleanTextField()
-    stem = CleanTextField(index=True)
+    stem = KeyField(index=True)
     digest = CleanTextField(index=True)
     place = CleanTextField()
     exam = ForeignKeyField(Exam, null=True)
@@ -313,7 +326,7 @@ class Document(Model):
 class ExamWord(Model):
     """A word by which a report's text names an exam: ExamId, accession number, patient's name."""
 
-    word = CleanTextField()
+    word = KeyField()
     exam = ForeignKeyField(Exam)
 
     class Meta:
@@ -325,7 +338,7 @@ class PdfWord(Model):
     """What a PDF that nothing vouches for says by its text (`kind` text) or by its name (the pattern's groups)."""
 
     kind = CleanTextField()
-    word = CleanTextField()
+    word = KeyField()
     document = ForeignKeyField(Document)
 
     class Meta:
@@ -336,7 +349,7 @@ class PdfWord(Model):
 class SeenFile(Model):
     """A file that was dealt with and stays in the drop folder. `file_time` in nanoseconds since 1970."""
 
-    path = CleanTextField()
+    path = KeyField()
     size = BigIntegerField()
     file_time = BigIntegerField()
     digest = CleanTextField()
@@ -398,6 +411,11 @@ class EventRow(Model):
 
     class Meta:
         table_name = "event"
+
+
+EventRow.add_index(  # of millions of rows the few that say how a node was configured last
+    SQL("CREATE INDEX event_configuration ON event (subject, id) WHERE kind IN ('started', 'reloaded')")
+)
 
 
 class OpenAlarm(Model):

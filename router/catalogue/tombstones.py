@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from peewee import Model
+
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.statement import Among, InsertMany
 from router.catalogue.tables import CommitmentItem, Instance, InstantField, Ledger, Study, Tombstone, TombstoneKey
@@ -144,11 +146,16 @@ def _put_back(engine: Engine, instances: Sequence[Row], entries: Sequence[Row]) 
     if engine.run(taken):  # SQLite gives the largest numbers again once their rows are gone
         last = engine.run(Instance.select(Instance.id).order_by(Instance.id.desc()).limit(1).tuples())[0][0]
         instances = [row | {"id": last + n} for n, row in enumerate(instances, 1)]
-    _insert(engine, "instance", instances)
-    _insert(engine, "ledger", [row | {_KEY: instances[row[_KEY]]["id"]} for row in entries])
+    _insert(engine, Instance, instances)
+    _insert(engine, Ledger, [row | {_KEY: instances[row[_KEY]]["id"]} for row in entries])
 
 
-def _insert(engine: Engine, table: str, rows: Sequence[Row]) -> None:
+def _insert(engine: Engine, model: type[Model], rows: Sequence[Row]) -> None:
+    """The tables may have other columns by now than when the rows were packed."""
+    meta: Any = model._meta
+    table, fields = meta.table_name, {field.column_name: field for field in meta.sorted_fields}
+    names = [name for name in fields if rows and (name in rows[0] or fields[name] is not meta.primary_key)]
+    rows = [{name: row.get(name, fields[name].default) for name in names} for row in rows]
     for some in portions(rows):
         marks = f"({', '.join([engine.database.param] * len(some[0]))})"
         sql = f"INSERT INTO {table} ({', '.join(some[0])}) VALUES {', '.join([marks] * len(some))}"  # noqa: S608 our own names

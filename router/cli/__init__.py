@@ -5,7 +5,7 @@ Exit status: 0 done, 1 the answer is no, 2 wrong use or wrong configuration.
 
 import importlib
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -34,6 +34,9 @@ COMMANDS = {
 }
 
 
+_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+
+
 class _LazyGroup(click.Group):
     """Imports a command's module only when that command is used, so that each starts quickly."""
 
@@ -43,24 +46,40 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"router.cli.{cmd_name}").command
-        return command
+        return _module(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_LazyGroup)
 @click.version_option(__version__)
 def commands() -> None:
     """Store-and-forward node between a hospital's PACS and RIS and a regional imaging cloud."""
 
 
-def main(arguments: list[str] | None = None, program: str | None = None) -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit with its status."""
+    _run(commands, arguments, None)
+
+
+def launched(arguments: list[str]) -> None:
+    """The same for the launcher: help and faults name the command as scripts/NAME."""
+    name = arguments[0] if arguments else ""
+    if name in COMMANDS:
+        _run(_module(name), arguments[1:], f"scripts/{name}")
+    _run(commands, arguments, "scripts/")
+
+
+def _module(name: str) -> click.Command:
+    command: click.Command = importlib.import_module(f"router.cli.{name}").command
+    return command
+
+
+def _run(command: click.Command, arguments: list[str] | None, program: str | None) -> NoReturn:
     try:
-        status: Any = commands.main(args=arguments, prog_name=program, standalone_mode=False)
+        status: Any = command.main(arguments, program, standalone_mode=False, **_SETTINGS)
     except click.ClickException as error:
         error.show()
         status = error.exit_code

@@ -1,6 +1,8 @@
 """`python -m router.cli COMMAND ...`, as the launcher in scripts/ calls it."""
 
-from router.cli import main
+import sys
+
+from router.cli import launched
 
 if __name__ == "__main__":
-    main()
+    launched(sys.argv[1:])

@@ -12,7 +12,8 @@ import click
 from router.cli.options import json_option, print_json
 from router.cli.tables import show
 from router.config import Config, Destination, Series, load, shipped
-from router.flow.examine import Judged, examine, in_words, look
+from router.flow.breakdown import in_words
+from router.flow.examine import Judged, examine, look
 from router.flow.rules import rulebook
 from router.series.classify import Rulebook, classify, used
 from router.series.table import facts_of

@@ -1,6 +1,5 @@
 """`codes`: the code tables in use, and the values seen that none of them knows."""
 
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import click
 
 from router.cli.options import config_option, json_option, print_json
+from router.cli.tables import show
 from router.config import load
 from router.errors import InvalidData
 from router.exam.fields import TABLE_NAMES
@@ -28,7 +28,7 @@ def tables(config_file: Path, as_json: bool) -> None:
     """The tables in use: file, standard codes, own values, whether unknown codes are errors."""
     references = References(load(config_file))
     columns = ("table", "name", "file", "codes", "own", "complete")
-    rows: list[tuple[str, str, str, int, int, bool]] = []
+    rows: list[tuple[object, ...]] = []
     for name, known in references.tables.items():
         own = len(known.own_codes) + len(known.own_names)
         rows.append((name, TABLE_NAMES[name], str(references.file(name)), len(known.names), own, known.complete))
@@ -54,6 +54,8 @@ def unknown_values(folder: Path | None, config_file: Path, as_json: bool) -> int
     ranked = sorted(found.items(), key=lambda item: (item[0].table, -item[1], item[0]))
     rows = [(one.table, one.kind, one.code, one.name, count) for one, count in ranked]
     _print(("table", "kind", "code", "name", "count"), rows, as_json=as_json)
+    if not rows:
+        click.echo("every value is known", err=True)
     return 1 if rows else 0
 
 
@@ -75,15 +77,4 @@ def _print(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]], *, as_j
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
-    if not sys.stdout.isatty():
-        for row in rows:
-            click.echo("\t".join(map(str, row)))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    Console().print(table)
+    show("", columns, [[str(cell) for cell in row] for row in rows])

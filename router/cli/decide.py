@@ -32,7 +32,7 @@ def _verdict(who: str, why: str) -> Verdict:
     return Verdict(who, why)
 
 
-@click.command("resolve")
+@click.command("resolve", short_help="Settle an identity doubt: both are of one patient.")
 @click.argument("exam")
 @_why
 @_who
@@ -53,7 +53,7 @@ def resolve(exam: str, why: str, who: str, config_file: Path, as_json: bool) -> 
         click.echo(f"settled: {text}")
 
 
-@click.command("alias")
+@click.command("alias", short_help="Two patient numbers are of one patient.")
 @click.argument("old", required=False)
 @click.argument("new", required=False)
 @click.option("--list", "listing", is_flag=True, help="Show what is known.")
@@ -90,7 +90,7 @@ def _list(config_file: Path, as_json: bool) -> None:
     show("", ("Old", "New", "Why", "Who", "When"), [(a.old, a.new, a.why, a.who, local(a.at, zone)) for a in known])
 
 
-@click.command("link")
+@click.command("link", short_help="Join a study to an exam by hand.")
 @click.argument("exam")
 @click.argument("study")
 @_why
@@ -105,7 +105,7 @@ def link(exam: str, study: str, why: str, who: str, config_file: Path, as_json: 
     _answer("joined to", number, study, as_json)
 
 
-@click.command("unlink")
+@click.command("unlink", short_help="Keep a study apart from an exam.")
 @click.argument("exam")
 @click.argument("study")
 @_why

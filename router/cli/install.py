@@ -74,10 +74,11 @@ def command(**given: Any) -> None:
 
 
 def _tell(lines: list[str], calls: list[list[str]]) -> None:
+    """What was or would be written, then the commands that are not run here."""
     for line in lines:
         click.echo(line)
     for call in calls:
-        click.echo(f"run: {shlex.join(call)}")
+        click.echo(f"not run: {shlex.join(call)}")
 
 
 def _site(given: dict[str, Any]) -> Site:

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import track
 
+from router.catalogue.backup import finish, unfinished
 from router.cli.opened import opened
 from router.clock import SystemClock
 from router.config import Config
@@ -31,10 +32,14 @@ def stopped(config: Config) -> Iterator[None]:
 
 
 def rebuild_rows(config: Config, *, older: bool) -> Rebuilt:
-    """Give rows to every file that has none; `older`: the database is a backup."""
+    """Give rows to every file that has none; `older`: the database is a backup, as it is after a run that was broken
+    off."""
+    older = older or unfinished(config.node.data)
     storage, book = open_storage(config.node.data, config.node.owner), rulebook(config.series)
     with opened(config) as (catalogue, journal):
-        return Rebuild(config, catalogue, storage, book, journal, SystemClock(), older=older).run(progress)
+        rebuilt = Rebuild(config, catalogue, storage, book, journal, SystemClock(), older=older).run(progress)
+    finish(config.node.data)
+    return rebuilt
 
 
 def progress(paths: Iterable[Path]) -> Iterator[Path]:

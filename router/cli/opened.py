@@ -1,4 +1,4 @@
-"""The catalogue as a command opens it: what a person does is in the history and in the audit trail."""
+"""The catalogue as a command opens it: what a person does is in the audit trail and the history, or is not done."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +24,7 @@ def opened(config: Config, *subscribers: Subscriber) -> Iterator[tuple[Catalogue
     audit = Audit(trail_of(config, owner), owner, SystemClock(), config.retention.audit)
     journal = Journal(*subscribers, audit.take)
     catalogue = open_catalogue(config.database.url, config.node.data, journal)
+    catalogue.engine.sealed_by(audit.seal)
     try:
         yield catalogue, journal
     finally:

@@ -15,8 +15,8 @@ config_option = click.option(
     "config_file",
     type=click.Path(path_type=Path, dir_okay=False),
     default=lambda: shipped("router.toml"),
-    show_default="conf/router.toml",
-    help="The configuration file.",
+    envvar="ROUTER_CONFIG",
+    help="The configuration file; else the one that ROUTER_CONFIG names, else conf/router.toml.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")
 
@@ -29,5 +29,5 @@ def print_json(document: Any) -> None:
 def require_node(config: Config) -> None:
     """InvalidData unless a node has been at work with this configuration."""
     if not config.database.url and not has_database(config.node.data):
-        text = "there is no node here yet: its database does not exist, or is empty"
-        raise InvalidData(text, hint="start scripts/run first")
+        text = f"there is no node here yet: its database does not exist, or is empty ({config.node.data})"
+        raise InvalidData(text, hint="start scripts/run first, or name the node's own --config")

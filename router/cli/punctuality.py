@@ -31,7 +31,7 @@ def day_of(day: datetime | None, config: Config) -> tuple[datetime, datetime]:
     return (datetime.combine(date, time(), zone), datetime.combine(date + timedelta(days=1), time(), zone))
 
 
-@click.command("report")
+@click.command("report", short_help="What was due on a day: met, missed, late, pending.")
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="By the hospital's clock; today if it is left out.")
 @click.option("--csv", "csv_file", type=click.Path(dir_okay=False, path_type=Path), help="Write every delivery there.")
 @config_option
@@ -64,7 +64,8 @@ def report(day: datetime | None, csv_file: Path | None, config_file: Path, as_js
         "Delivered",
         "Why",
     )
-    show("", columns, [_cells(one, config) for one in late])
+    if late:
+        show("Not in time", columns, [_cells(one, config) for one in late])
 
 
 def _cells(one: Finding, config: Config) -> list[str]:

@@ -31,6 +31,8 @@ def listed(config_file: Path, as_json: bool) -> None:
     if as_json:
         print_json([{"name": one.name, "reason": one.reason, "bytes": one.size} for one in found])
         return
+    if not found:
+        click.echo("nothing is in quarantine", err=True)
     for one in found:
         click.echo(f"{one.name}  {one.size} bytes: {one.reason}")
 

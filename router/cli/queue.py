@@ -13,6 +13,7 @@ import click
 from router.catalogue import Catalogue
 from router.catalogue.breakers import Tripped
 from router.catalogue.queue import Delivery
+from router.cli.compare import compare
 from router.cli.decide import COMMANDS
 from router.cli.many import preview, progress
 from router.cli.opened import opened
@@ -20,13 +21,13 @@ from router.cli.options import config_option, json_option, print_json, require_n
 from router.cli.punctuality import report
 from router.cli.reconcile import reconcile
 from router.cli.story import Teller
-from router.cli.tables import left, lines_here, local, show, watching
+from router.cli.tables import brief, left, lines_here, show, watching
 from router.clock import SystemClock
 from router.config import Config, load
 from router.flow.review import Line, Review, expected_of, will_miss
 from router.flow.rules import rulebook
 from router.flow.traces import Traces
-from router.states import State
+from router.states import PENDING, State
 
 _SHOWN = 200
 
@@ -97,6 +98,8 @@ def _tell(lines: list[Line], tripped: list[Tripped], config: Config, most: int |
         "Waits for / trouble",
     )
     show("", columns, [_cells(line, config) for line in lines])
+    if not lines:
+        click.echo("no delivery of that kind", err=True)
     for each in tripped:
         click.echo(f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}")
     if len(lines) == most:
@@ -106,8 +109,8 @@ def _tell(lines: list[Line], tripped: list[Tripped], config: Config, most: int |
 def _cells(line: Line, config: Config) -> list[str]:
     one = line.delivery
     return [
-        str(one.id), line.exam_id, one.destination, one.channel, one.state, local(one.due, config.node.timezone),
-        "-" if one.state == State.DELIVERED else left(line.slack_seconds), _expected(line, config),
+        str(one.id), line.exam_id, one.destination, one.channel, one.state, brief(one.due, config.node.timezone),
+        left(line.slack_seconds) if one.state in PENDING else "-", _expected(line, config),
         f"{line.sent}/{line.selected}", str(one.attempts), one.error or ", ".join(one.waiting_for),
     ]  # fmt: skip
 
@@ -144,7 +147,7 @@ def _iso(instant: datetime | None) -> str | None:
 
 
 def _story(name: str) -> Any:
-    @command.command(name)
+    @command.command(name, short_help="An exam's story: what came, waits, went, and why.")
     @click.argument("name", metavar="ID")
     @config_option
     @json_option
@@ -225,5 +228,6 @@ _action(
 _action("cancel", Review.cancel, (*_MOVABLE, State.HELD), "Never send these deliveries.")
 command.add_command(report)
 command.add_command(reconcile)
+command.add_command(compare)
 for _decision in COMMANDS:
     command.add_command(_decision)

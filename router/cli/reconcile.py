@@ -17,7 +17,7 @@ from router.flow.references import References
 from router.storage import open_storage
 
 
-@click.command("reconcile")
+@click.command("reconcile", short_help="Expected, received, sent, confirmed; the gaps.")
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Of approval, by the hospital's clock; else today.")
 @config_option
 @json_option
@@ -37,7 +37,8 @@ def reconcile(day: datetime | None, config_file: Path, as_json: bool) -> None:
     else:
         click.echo(f"{len(found)} exam(s) at their destinations, {len(open_)} with gaps")
         columns = ("ExamId 检查记录ID", "Destination", "Expected", "Received", "Selected", "Sent", "Confirmed", "Gaps")
-        show("", columns, [_cells(one) for one in open_])
+        if open_:
+            show("Gaps", columns, [_cells(one) for one in open_])
     if open_:
         raise click.exceptions.Exit(1)
 

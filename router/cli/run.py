@@ -1,9 +1,9 @@
 """`run`: the node in the foreground."""
 
 import logging
+import queue
 import signal
 import sys
-import threading
 from pathlib import Path
 
 import click
@@ -30,15 +30,14 @@ def command(config_file: Path, verbose: bool) -> None:
     logging.getLogger("router").setLevel(logging.DEBUG if verbose else logging.INFO)
     if not config.destination:
         logging.getLogger("router").warning("no destination is configured: studies are kept and go nowhere")
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
+    told: queue.SimpleQueue[int] = queue.SimpleQueue()  # which a handler may fill at any time
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, _: told.put(number))
     node = Node(config, SystemClock())
     ports = node.start()
-    signal.signal(signal.SIGHUP, lambda *_: node.reload(config_file))
     try:
         click.echo(f"ready dicom={ports.dicom} admin={ports.admin}" + (f" hl7={ports.hl7}" if ports.hl7 else ""))
-        ended.wait()
+        while told.get() == signal.SIGHUP:
+            node.reload(config_file)
     finally:
         node.stop()

@@ -1,7 +1,7 @@
 """`status`: one screen that says how the node stands."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,10 @@ import click
 
 from router.alarms import REMEDY
 from router.catalogue import open_catalogue
+from router.catalogue.alarms import foremost
 from router.catalogue.survey import Place
 from router.cli.options import config_option, json_option, print_json, require_node
-from router.cli.tables import console, left, local, show, watching
+from router.cli.tables import brief, console, left, local, show, watching
 from router.clock import SystemClock
 from router.config import Config, load
 from router.events import Journal
@@ -20,6 +21,7 @@ from router.flow.outlook import Listener, Outlook, look
 from router.states import State
 
 _AGES = ("< 10 min", "< 1 h", "< 6 h", "older")
+_ALARMS = 20
 _MARKS = {True: "[green]listens[/green]", False: "[red]does not answer[/red]", None: "port picked at start"}
 
 
@@ -57,6 +59,9 @@ def _tell_node(found: Outlook, config: Config) -> None:
     lease = config.node.lease
     signs = (f"{s.node} {_ago(s.ago)}" + ("" if s.ago <= lease else " [red]silent[/red]") for s in found.nodes)
     out.print(f"Nodes: {', '.join(signs) or '[red]none runs[/red]'}")
+    for each in found.reloads:
+        told = f"Reload: {each.node} {local(each.at, config.node.timezone)}: {each.text}"
+        out.print(told, markup=False, soft_wrap=True)
 
 
 def _listener(one: Listener) -> str:
@@ -64,22 +69,26 @@ def _listener(one: Listener) -> str:
 
 
 def _tell_places(found: Outlook, config: Config) -> None:
-    columns = ("Destination", "Channel", "Waiting", "Ready", "Sending", "Deferred", "Delivered", "Late",
-               *(f"Open {age}" for age in _AGES), "Last trouble")  # fmt: skip
+    columns = ("Destination", "Channel", "Deliveries", "Late", "Open", "Last trouble")
     rows = [_row(place, config) for place in found.places]
-    show("\nDestinations (open: approved and not delivered, by the time since approval)", columns, rows)
+    show("Destinations (open: approved and not delivered, by the time since approval)", columns, rows)
     for each in found.tripped:
         text = f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}"
         console().print(text, style="red", markup=False)
 
 
 def _row(place: Place, config: Config) -> list[str]:
-    states = (State.WAITING, State.READY, State.SENDING, State.DEFERRED, State.DELIVERED)
     known = config.destination_named(place.destination) is not None
+    states = _counted((state, place.states.get(state, 0)) for state in State)
     return [
-        place.destination if known else f"{place.destination} (not configured)", place.channel,
-        *(str(place.states.get(state, 0)) for state in states), str(place.late), *map(str, place.ages), place.trouble,
+        place.destination if known else f"{place.destination} (not configured)", place.channel, states,
+        str(place.late), _counted(zip(_AGES, place.ages, strict=True)), place.trouble,
     ]  # fmt: skip
+
+
+def _counted(counts: Iterable[tuple[str, int]]) -> str:
+    """Those that there are: `waiting 12, delivered 30411`."""
+    return ", ".join(f"{name} {number}" for name, number in counts if number) or "-"
 
 
 def _tell_risk(found: Outlook, config: Config) -> None:
@@ -87,12 +96,12 @@ def _tell_risk(found: Outlook, config: Config) -> None:
         console().print("\nAt risk: nothing is late, or due within half an hour")
         return
     rows = [
-        (str(p.id), p.exam_id, p.destination, p.channel, p.state, local(p.due, config.node.timezone),
+        (str(p.id), p.exam_id, p.destination, p.channel, p.state, brief(p.due, config.node.timezone),
          left((p.due - found.at).total_seconds()), p.trouble)
         for p in found.pressing
     ]  # fmt: skip
     columns = ("ID", "ExamId 检查记录ID", "Destination", "Channel", "State", "Due", "Left", "Waits for / trouble")
-    show(f"\nAt risk: {found.pressing_count} late or due within half an hour", columns, rows)
+    show(f"At risk: {found.pressing_count} late or due within half an hour", columns, rows)
 
 
 def _tell_person(found: Outlook, _: Config) -> None:
@@ -108,8 +117,12 @@ def _tell_alarms(found: Outlook, config: Config) -> None:
     if not found.alarms:
         console().print("Alarms: none")
         return
-    rows = [(local(a.since, config.node.timezone), a.alarm, a.subject, a.text, REMEDY[a.alarm]) for a in found.alarms]
-    show(f"\nAlarms: {len(rows)} standing", ("Since", "Alarm", "About", "What", "What to do"), rows)
+    rows = [
+        (brief(a.since, config.node.timezone), a.alarm, a.subject, a.text, REMEDY[a.alarm])
+        for a in foremost(found.alarms, _ALARMS)
+    ]
+    rest = f"; {_ALARMS} of them, `--json` shows all" if len(found.alarms) > _ALARMS else ""
+    show(f"Alarms: {len(found.alarms)} standing{rest}", ("Since", "Alarm", "About", "What", "What to do"), rows)
 
 
 _PARTS: tuple[Callable[[Outlook, Config], None], ...] = (
@@ -144,6 +157,7 @@ def outlook_json(found: Outlook) -> dict[str, Any]:
              "remedy": REMEDY[a.alarm]}
             for a in found.alarms
         ],
+        "configuration": [{"node": one.node, "at": one.at.isoformat(), "text": one.text} for one in found.reloads],
         "nodes": [{"node": sign.node, "seconds_ago": sign.ago.total_seconds()} for sign in found.nodes],
     }  # fmt: skip
 
@@ -153,4 +167,4 @@ def _gib(size: int) -> str:
 
 
 def _ago(time_since: timedelta) -> str:
-    return f"{max(time_since.total_seconds(), 0):.0f} s ago"
+    return f"{left(max(time_since.total_seconds(), 0))} ago"

@@ -17,7 +17,7 @@ from router.flow.review import Line, Review, Story
 from router.flow.traces import Background, Stray, Traces
 from router.model import Channel
 from router.series.classify import Rulebook
-from router.states import Needs, State
+from router.states import PENDING, Needs, State
 
 _NEEDS = {
     "approval": "the report's approval (审核): Order.Status Reported and Report.ApproveTime",
@@ -99,7 +99,7 @@ def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node
 
 def _tell_delivery(line: Line, zone: ZoneInfo) -> None:
     one, out = line.delivery, console()
-    open_ = one.state != State.DELIVERED
+    open_ = one.state in PENDING
     due = f", due {local(one.due, zone)}" + (f" ({left(line.slack_seconds)})" if open_ else "") if one.due else ""
     since = f" since {local(one.changed, zone)}"
     out.print(f"  {one.id}: {one.channel} to {one.destination}: [bold]{one.state}[/bold]{since}{due}")

@@ -1,34 +1,47 @@
 """Tables for people: aligned, with colour on a terminal, plain when piped."""
 
+import contextlib
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_PIPED_WIDTH = 200
+_PIPED_WIDTH = 10_000
 _WATCH_SECONDS = 2.0
+_SHORT = 20  # a column of a time, a name or a number; it is not folded where the longer ones can be, to _LONG each
+_LONG = 12
 _COLOURS = {"delivered": "green", "held": "yellow", "deferred": "yellow", "failed": "red", "cancelled": "dim"}
 _HOME = "\x1b[H\x1b[2J"
 
 
 def console() -> Console:
-    """stdout; wide when it is no terminal, so that nothing is folded."""
-    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
+    """stdout; where it is no terminal without colour, whatever the environment says, and so wide that nothing folds."""
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(width=_PIPED_WIDTH, highlight=False, force_terminal=False)
 
 
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table."""
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
+    """Print a table, below a blank line and its title where it has one; without rows the title says so."""
+    out, table, cells = console(), Table(box=None, pad_edge=False, header_style="bold"), list(rows)
+    widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+    whole = sum(width if width <= _SHORT else _LONG for width in widths) + 2 * len(widths) <= out.width
+    for column, width in zip(columns, widths, strict=True):
+        table.add_column(column, overflow="fold", no_wrap=whole and width <= _SHORT)
+    for row in cells:
         table.add_row(*(Text(cell, _COLOURS.get(cell, "")) for cell in row))
-    console().print(table)
+    if title:
+        out.print(Text(f"\n{title}" if table.rows else f"\n{title}: none", "bold"))
+    if table.rows:
+        with out.capture() as printed:
+            out.print(table)
+        sys.stdout.writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
 
 
 def lines_here() -> int:
@@ -38,21 +51,26 @@ def lines_here() -> int:
 
 def watching(tell: Callable[[], None], rest: Callable[[float], None], *, again: bool) -> None:
     """Tell once, or `again` and again until Ctrl-C, on a cleared screen where there is one."""
-    while True:
-        if again and sys.stdout.isatty():
-            sys.stdout.write(_HOME)
+    if not again:
         tell()
-        if not again:
-            return
-        try:
+        return
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            if sys.stdout.isatty():
+                sys.stdout.write(_HOME)
+            tell()
+            sys.stdout.flush()
             rest(_WATCH_SECONDS)
-        except KeyboardInterrupt:
-            return
 
 
 def local(instant: datetime | None, zone: ZoneInfo) -> str:
     """An instant as the hospital's clock shows it; "-" for none."""
     return "-" if instant is None else f"{instant.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+
+
+def brief(instant: datetime | None, zone: ZoneInfo) -> str:
+    """The same without year and seconds, for wide tables."""
+    return "-" if instant is None else f"{instant.astimezone(zone):%m-%d %H:%M}"
 
 
 def left(seconds: float | None) -> str:

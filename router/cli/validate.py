@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from router.cli.options import config_option, json_option, print_json
+from router.cli.tables import show
 from router.clock import SystemClock
 from router.config import Config, load
 from router.errors import InvalidData
@@ -208,11 +209,8 @@ def _show_fields(*, as_json: bool) -> None:
     rows = [(f.path, f.name, f.kind, _due(f), describe(f)) for f in FIELDS]
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
-    elif sys.stdout.isatty():
-        _print_table(columns, rows)
     else:
-        for row in rows:
-            click.echo("\t".join(row))
+        show("", columns, rows)
 
 
 def _due(field: Field) -> str:
@@ -222,17 +220,4 @@ def _due(field: Field) -> str:
 
 def _show_table(rows: list[_Row], *, one_file: bool) -> None:
     shown = slice(1, None) if one_file else slice(None)
-    _print_table(_COLUMNS[shown], [row[shown] for row in rows])
-
-
-def _print_table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table()
-    for column in columns:
-        table.add_column(column, overflow="fold")  # a path cut short cannot be looked up
-    for row in rows:
-        table.add_row(*map(Text, row))  # as Text: [0] in a path is no markup
-    Console().print(table)
+    show("", _COLUMNS[shown], [row[shown] for row in rows])

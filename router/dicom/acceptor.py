@@ -88,9 +88,11 @@ class Acceptor:
             if self._service.stopping.is_set():
                 self._abort(AbortSource.SERVICE_USER)
         finally:
-            self._drop()
-            self._service.desk.ended(self._number)
-            self._wire.close()
+            try:
+                self._drop()
+            finally:  # whatever the disk says: an association that is counted for ever locks its sender out
+                self._service.desk.ended(self._number)
+                self._wire.close()
 
     def _establish(self, request_pdu: bytes) -> bool:
         request = negotiation.read_request(request_pdu)

@@ -21,7 +21,7 @@ _LARGEST = 2**16
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """To a worker, first of all."""
+    """To a worker, first of all; again when its certificate or `reports` change."""
 
     limits: Limits
     receiving_ae: str | None

@@ -109,6 +109,10 @@ class Lobby:
             self._arriving.append(guest)
         self._ring()
 
+    def renew(self, tls: ssl.SSLContext | None) -> None:
+        """Show this certificate, or none, from the next connection on."""
+        self._tls = tls
+
     def close(self) -> None:
         """Turn everybody out and end."""
         self._closing = True
@@ -157,9 +161,10 @@ class Lobby:
                 self._turn_out(self._guests[0])
 
     def _wrapped(self, connection: socket.socket) -> socket.socket:
-        if self._tls is None:
+        tls = self._tls
+        if tls is None:
             return connection
-        return self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
 
     def _attend(self, guest: Guest) -> None:
         if guest not in self._guests:

@@ -5,11 +5,14 @@ import socket
 import ssl
 import threading
 import time
+from dataclasses import replace
 
+from router.config import Tls
 from router.dicom import quiet
 from router.dicom.acceptor import Acceptor, Desk, Service
 from router.dicom.lobby import Guest, Lobby
 from router.dicom.store import Refused, Sink
+from router.dicom.tls import server_context
 from router.dicom.wire import Limits, Wire
 from router.errors import traceback_of
 
@@ -48,6 +51,11 @@ class Receiver:
         """Serve the connection; it is ours from now on."""
         self._lobby.enter(connection, number, address)
 
+    def renew(self, tls: Tls | None, *, reports: bool) -> None:
+        """As when it is made, from the next connection on; raises as `server_context`, and changes nothing then."""
+        self._lobby.renew(None if tls is None else server_context(tls))
+        self._service = replace(self._service, reports=reports)
+
     def stop(self, grace_seconds: float) -> None:
         """Let messages at hand be finished within the grace, abort the rest; returns when every thread has ended."""
         self._lobby.close()
@@ -66,17 +74,24 @@ class Receiver:
 
     def _begin(self, guest: Guest) -> None:
         if len(self._open) >= _MOST_THREADS:
-            guest.connection.close()
-            self._service.desk.ended(guest.number)
+            self._send_away(guest)
             return
         wire = Wire(guest.connection, self._service.limits)
         acceptor = Acceptor(self._service, wire, guest.number, guest.address)
         thread = threading.Thread(
             target=self._serve, args=(acceptor, bytes(guest.request)), name="dicom-association", daemon=True
         )
-        with self._lock:
+        with self._lock:  # whoever stops us joins what is open: a thread that has begun
+            try:
+                thread.start()
+            except RuntimeError:  # the system gives none; the lobby goes on
+                self._send_away(guest)
+                return
             self._open[thread] = acceptor, wire
-        thread.start()
+
+    def _send_away(self, guest: Guest) -> None:
+        guest.connection.close()
+        self._service.desk.ended(guest.number)
 
     def _turned_out(self, guest: Guest, reason: str) -> None:
         if reason:

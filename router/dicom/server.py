@@ -37,6 +37,8 @@ class _Hall(Protocol):
 
     def take(self, connection: socket.socket, number: int, address: str) -> None: ...
 
+    def renew(self, tls: Tls | None, *, reports: bool) -> None: ...
+
     def stop(self, grace_seconds: float) -> None: ...
 
 
@@ -45,7 +47,7 @@ class StorageServer:
 
     With a Sink the associations are served by threads of this process, with WorkerCommands by processes. With `tls`
     every connection must be TLS; ConfigurationError when its files do not serve. With `take_report` destinations may
-    report on storage commitment; it is called from several threads.
+    report on storage commitment, as long as `reports` says so; it is called from several threads.
     """
 
     def __init__(
@@ -57,9 +59,10 @@ class StorageServer:
         limits: Limits | None = None,
         tls: Tls | None = None,
         take_report: TakeReport | None = None,
+        reports: bool = True,
     ) -> None:
         self._sink = sink
-        self._reports = take_report is not None
+        self._reports = reports and take_report is not None
         self._register = _Register(admission, record, take_report or _not_asked)
         self._limits = limits or Limits()
         self._tls = tls
@@ -91,6 +94,13 @@ class StorageServer:
     def admit_by(self, admission: Admission) -> None:
         """Judge by these rules from the next association on, but for the called AE title: workers know that one."""
         self._register.admit_by(admission)
+
+    def renew(self, tls: Tls | None, *, reports: bool) -> None:
+        """Receive by these from the next connection on; raises as the constructor, and changes nothing then."""
+        self._context = None if tls is None else server_context(tls)
+        self._tls, self._reports = tls, reports
+        if self._hall is not None:
+            self._hall.renew(tls, reports=reports)
 
     def stop(self, grace_seconds: float) -> None:
         """Stop listening, let instances at hand be finished within the grace, then abort what is open."""

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from router.config import Tls
@@ -123,6 +123,13 @@ class Workers:
             self._desk.ended(number)
         connection.close()
 
+    def renew(self, tls: Tls | None, *, reports: bool) -> None:
+        """As when they are made; from the next connection on."""
+        with self._lock:
+            self._begin = replace(self._begin, tls=tls, reports=reports)
+            for worker in self._workers:
+                self._tell(worker, self._begin)
+
     def stop(self, grace_seconds: float) -> None:
         """As `Receiver.stop`, in every worker; afterwards none is left."""
         self._stopping = True
@@ -145,15 +152,20 @@ class Workers:
         self._selector.close()
 
     def _hire(self, command: Sequence[str]) -> None:
+        """OSError when the system gives no process or no descriptor."""
         channel, theirs = Channel.pair(_SEND_SECONDS)
         with theirs:
-            process = subprocess.Popen(  # noqa: S603 our own program
-                [*command, str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
-            )
+            try:
+                process = subprocess.Popen(  # noqa: S603 our own program
+                    [*command, str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+                )
+            except OSError:
+                channel.close()
+                raise
         worker = _Worker(command, process, channel)
-        self._tell(worker, self._begin)
         self._selector.register(channel, selectors.EVENT_READ, worker)
         with self._lock:
+            self._tell(worker, self._begin)
             self._workers.append(worker)
 
     def _tell(self, worker: _Worker, message: Message, connection: socket.socket | None = None) -> bool:
@@ -219,8 +231,12 @@ class Workers:
     def _fill_vacancies(self) -> None:
         vacant, self._vacant = self._vacant, []
         for command in vacant:
-            if not self._stopping:
-                self._hire(command)
+            try:
+                if not self._stopping:
+                    self._hire(command)
+            except OSError as error:
+                _log.error("a receive worker cannot be started yet: %s", error.strerror)
+                self._vacant.append(command)
 
     def _record(self) -> None:
         while (happened := self._outcomes.get()) is not None:
@@ -304,6 +320,13 @@ class _RemoteDesk:
             os._exit(1)  # the main process is gone: nothing that follows could be told
 
 
+def _renew(receiver: Receiver, begin: Begin) -> None:
+    try:
+        receiver.renew(begin.tls, reports=begin.reports)
+    except ConfigurationError as error:  # the main process could read it: it has changed once more meanwhile
+        _log.error("the former certificate stays in use: %s", error)
+
+
 def work(descriptor: int, sink: Sink) -> None:
     """A worker's life: serve what comes over the channel until told to stop, or until the main process is gone."""
     channel = Channel(socket.socket(fileno=descriptor))
@@ -319,6 +342,8 @@ def work(descriptor: int, sink: Sink) -> None:
         message, connection = received
         if isinstance(message, Take) and connection is not None:
             receiver.take(connection, message.number, message.address)
+        elif isinstance(message, Begin):
+            _renew(receiver, message)
         elif isinstance(message, Answer):
             desk.answered((Ask, message.number), message.rejection)
         elif isinstance(message, Taken):

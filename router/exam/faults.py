@@ -79,7 +79,7 @@ def mend_gap(one: Field) -> str:
     """Who can fill a field that nothing fills."""
     ways = [RIS]
     for source in one.sources:
-        if source in {"hospital", "device", "sender", "department"}:
+        if source in {"hospital", "device", "sender", "department", "study"}:
             ways.append(SOURCES[source])
         elif source == "table":
             ways.append(table_file(one))

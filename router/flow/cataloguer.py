@@ -63,8 +63,9 @@ class Cataloguer:
             with self._instances.alone_with({arrival.header.uids.study for arrival in arrivals}):
                 known = self._instances.known(arrival.header.uids.sop for arrival in arrivals)
                 filings = self._plan(arrivals, known)
-                self._studies.file([filing for filing, _ in filings])
+                self._studies.file([*self._lost(arrivals, known), *(filing for filing, _ in filings)])
                 self._instances.add([new for _, new in filings])
+                self._note_again(arrivals, known)
                 self._doubt_shared(arrivals, known)
             self._hand_documents(arrivals)
             self._studies.release([arrival.path for arrival in arrivals])
@@ -111,7 +112,9 @@ class Cataloguer:
         try:
             with path.open("rb") as file:
                 header, digests = read_instance(file)
-            return _Arrival(path, header, digests, path.stat().st_size, arrival_of(path))
+            # A clock that was set back leaves names of the future, and what waits for that time would stall.
+            received = min(arrival_of(path), self._clock.now())
+            return _Arrival(path, header, digests, path.stat().st_size, received)
         except (OSError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001  # parsers raise anything; one file must not stop the others
@@ -141,6 +144,25 @@ class Cataloguer:
             have[arrival.digests.data_set] = filing.version
             planned.append((filing, self._new(arrival, filing.version, rules[arrival.header.facts])))
         return planned
+
+    def _lost(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> list[Filing]:
+        """Where a file belongs that is gone, though its row is here, and has come again: this may be the last copy."""
+        rows = {(row.study_uid, sop, row.digest): row for sop, rows in known.items() for row in rows if not row.purged}
+        found = []
+        for arrival in arrivals:
+            uids = arrival.header.uids
+            row = rows.pop((uids.study, uids.sop, arrival.digests.data_set), None)
+            if row is not None and self._studies.lacks(filing := Filing(arrival.path, uids, row.version)):
+                self._record(Kind.RECEIVED, "its file was gone and has come again", uids.study, instance=uids.sop)
+                found.append(filing)
+        return found
+
+    def _note_again(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> None:
+        again = {
+            arrival.header.uids.study: arrival.received for arrival in arrivals if arrival.header.uids.sop in known
+        }
+        for study, received in again.items():
+            self._instances.again(study, received)
 
     def _free_place(self, arrival: _Arrival, version: int) -> Filing:
         filing = Filing(arrival.path, arrival.header.uids, version)

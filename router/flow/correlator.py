@@ -48,6 +48,7 @@ from router.states import Needs, State
 from router.storage import Storage
 
 _LATER = timedelta(minutes=1)
+_UNCONFIGURED = timedelta(hours=1)
 _NOTHING = ("", "instances=0")
 _WITHDRAWN = "approval: a later version of the exam is not approved"
 
@@ -83,6 +84,12 @@ class Correlator:
         self._joining = Joining(catalogue.exams, catalogue.decisions, config.identity, journal)
         self._alone = config.share.shared_study == "first"
         self._known = functools.lru_cache(256)(self._load)
+
+    def go_by(self, config: Config) -> None:
+        """Evaluate by this configuration from the next exam on; not while one is being evaluated."""
+        self._config = config
+        self._joining = Joining(self._catalogue.exams, self._catalogue.decisions, config.identity, self._journal)
+        self._alone = config.share.shared_study == "first"
 
     def reconsider(self) -> None:
         """Have the exams evaluated anew that what their JSONs are read and filled by may concern; it may have changed.
@@ -246,8 +253,8 @@ class Correlator:
     def _settle(self, delivery: Delivery, tally: Tally, found: Assessment) -> datetime | None:
         """Move the delivery as far as it goes now; when to look again."""
         destination = self._config.destination_named(delivery.destination)
-        if destination is None:
-            return None
+        if destination is None:  # it may be configured again, and this is still to be delivered then
+            return found.now + _UNCONFIGURED if delivery.state == State.WAITING else None
         found = replace(found, hold=found.hold or (CONTRADICTION if tally.held else ""))
         for _ in State:
             plan = self._plan(delivery, destination, tally, found)

@@ -52,18 +52,19 @@ class Decisions:
     def alias(self, old: str, new: str, verdict: Verdict) -> int:
         """Both numbers are of one patient; how many exams are evaluated anew."""
         old, new = self._number(old), self._number(new)
-        if old == new or not self._catalogue.decisions.alias(
-            Alias(old, new, verdict.why, verdict.who, self._clock.now())
-        ):
-            raise InvalidData("these two numbers count as one patient's already", hint="see `queue alias --list`")
-        return self._reconsider(old, new, "two numbers are of one patient", verdict)
+        said = Alias(old, new, verdict.why, verdict.who, self._clock.now())
+        with self._catalogue.engine.write():
+            if old == new or not self._catalogue.decisions.alias(said):
+                raise InvalidData("these two numbers count as one patient's already", hint="see `queue alias --list`")
+            return self._reconsider(old, new, "two numbers are of one patient", verdict)
 
     def unalias(self, old: str, new: str, verdict: Verdict) -> int:
         """Take that back; how many exams are evaluated anew."""
         old, new = self._number(old), self._number(new)
-        if not self._catalogue.decisions.unalias(old, new):
-            raise InvalidData("there is no alias of these two numbers", hint="see `queue alias --list`")
-        return self._reconsider(old, new, "two numbers are not of one patient any more", verdict)
+        with self._catalogue.engine.write():
+            if not self._catalogue.decisions.unalias(old, new):
+                raise InvalidData("there is no alias of these two numbers", hint="see `queue alias --list`")
+            return self._reconsider(old, new, "two numbers are not of one patient any more", verdict)
 
     def aliases(self) -> list[Alias]:
         """What people have said of merged patients."""

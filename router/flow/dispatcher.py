@@ -85,7 +85,7 @@ class Dispatcher:
 
     def _confirm(self, delivery: Delivery, why: str, now: datetime) -> None:
         place: dict[str, object] = {"destination": delivery.destination, "channel": delivery.channel}
-        left = {"slack_seconds": slack(delivery.due, now).total_seconds()} if delivery.due else {}
+        left = {"slack_seconds": round(slack(delivery.due, now).total_seconds(), 1)} if delivery.due else {}
         event = Event(now, Kind.CONFIRMED, why, exam=delivery.exam, delivery=delivery.id, fields=place | left)
         self._journal.record(event)
 
@@ -103,7 +103,7 @@ class Dispatcher:
         """Extend the leases of what is in flight here, take back what ran out, wake what was deferred until now."""
         now = self._clock.now()
         self._give_back(now)
-        self._catalogue.queue.renew(self._owner, list(self._in_flight), now, LEASE)
+        self._catalogue.queue.renew(self._owner, list(self._in_flight), LEASE)
         self._catalogue.queue.take_back(None, now)
         self._catalogue.queue.promote(now)
 

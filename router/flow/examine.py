@@ -1,11 +1,10 @@
-"""What the series rules make of files, and of a study that the node has, and why."""
+"""What the series rules make of files, and why."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from router.catalogue import Catalogue
 from router.config import Destination
 from router.dicom.header import Glimpse, read_glimpse
 from router.errors import InvalidData
@@ -34,34 +33,6 @@ class Judged:
     rule: str
     used: Mapping[str, object]
     forward: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Instances of a series that one rule decided by the same facts; `used` is in words, absent facts left out."""
-
-    series_uid: str
-    series_class: SeriesClass
-    rule: str
-    used: str
-    count: int
-
-
-def lines_of(catalogue: Catalogue, study_uid: str, book: Rulebook) -> list[Line]:
-    """What the rules of today make of a study that the node has; nothing is recorded."""
-    members = [one.member for one in catalogue.members.of_study(study_uid)]
-    verdicts = judge(members, catalogue.members.facts(one.facts for one in members), book)
-    marks = catalogue.notes.marks([study_uid])
-    judged = ((one, verdicts[one.series_uid, one.facts]) for one in members)
-    ruled = ((one.series_uid, outcome(one, verdict, marks), verdict.facts) for one, verdict in judged)
-    counts = Counter((uid, rule.series_class, rule.name, in_words(used(facts, rule))) for uid, rule, facts in ruled)
-    return [Line(*line, count) for line, count in counts.items()]
-
-
-def in_words(facts: Mapping[str, object]) -> str:
-    """Facts for a person; absent ones are left out, a long text is cut."""
-    said = ((name, "\\".join(value) if isinstance(value, tuple) else value) for name, value in facts.items())
-    return ", ".join(f"{name}={str(value)[:60]}" for name, value in said if value not in ("", None))
 
 
 def look(paths: Iterable[Path]) -> tuple[list[Seen], list[Path]]:

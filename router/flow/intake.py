@@ -108,6 +108,10 @@ class Intake:
         self._filing = threading.Lock()  # the drop folder and the listener for HL7 file at the same time
         self._fence = fence
 
+    def go_by(self, config: Config) -> None:
+        """Check by this configuration from the next file on; folder and patterns stay."""
+        self._config = config
+
     def close(self) -> None:
         """End the programs that read PDFs."""
         self._readers.close()
@@ -267,7 +271,7 @@ class Intake:
                 self._exams.touch_those_naming(exam, now)
         if "study_uid" in self._groups:
             for uid in self._exams.link(exam, key.study_uids, JoinedBy.LISTED, now):
-                self._journal.record(Event(now, Kind.JOINED, f"joined: {JoinedBy.LISTED}", exam=exam, study_uid=uid))
+                self._journal.record(Event(now, Kind.JOINED, JoinedBy.LISTED, exam=exam, study_uid=uid))
         self._claim(exam, dropped.stem, key, copies, now)
 
     def _claim(self, exam: int, stem: str, key: ExamKey, copies: Copies, now: datetime) -> None:

@@ -47,7 +47,7 @@ class Joining:
         matched = self._link(case.exam, [uid for uid in found if uid not in kept], JoinedBy.ACCESSION, now)
         for uids, how in ((listed, JoinedBy.LISTED), (matched, JoinedBy.ACCESSION)):
             for uid in uids:
-                self.journal.record(Event(now, Kind.JOINED, f"joined: {how}", exam=case.exam, study_uid=uid))
+                self.journal.record(Event(now, Kind.JOINED, how, exam=case.exam, study_uid=uid))
         return bool(gone or listed or matched)
 
     def _link(self, exam: int, uids: Sequence[str], how: JoinedBy, now: datetime) -> list[str]:

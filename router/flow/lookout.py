@@ -33,6 +33,10 @@ class Lookout:
         self._catalogue = catalogue
         self._journal = journal
         self._clock = clock
+        self.go_by(config)
+
+    def go_by(self, config: Config) -> None:
+        """Measure by the budgets of this configuration from the next step on."""
         self._budgets = {
             (d.name, channel): d.report_within if channel == Channel.REPORT else d.images_within
             for d in config.destination

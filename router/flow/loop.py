@@ -102,7 +102,8 @@ class Loop:
         event = Event(self._clock.now(), kind, f"{self._name}: {text}", alarm=Alarm.DEFECT, subject=subject)
         try:
             self._journal.record(event)
-        except RouterError:
-            _log.error("%s: %s (and the database does not answer)", self._name, text)
+        except Exception as error:  # noqa: BLE001  # as above: the thread goes on, whoever does not hear of it
+            why = "the database does not answer" if isinstance(error, RouterError) else traceback_of(error)
+            _log.error("%s: %s (and it cannot be told: %s)", self._name, text, why)
             return False
         return True

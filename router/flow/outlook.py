@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from router.catalogue import Catalogue
 from router.catalogue.alarms import Standing
 from router.catalogue.breakers import Tripped
-from router.catalogue.survey import Place, Pressing, Sign
+from router.catalogue.survey import Place, Pressing, Reload, Sign
 from router.config import Config
 from router.states import State
 from router.storage.quarantine import Quarantine
@@ -47,6 +47,7 @@ class Outlook:
     quarantined: int
     alarms: Sequence[Standing]
     nodes: Sequence[Sign]
+    reloads: Sequence[Reload]
 
     @property
     def receiving(self) -> bool:
@@ -60,12 +61,13 @@ def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
         places, tripped = catalogue.survey.places(now), catalogue.breakers.tripped()
         count, pressing = catalogue.survey.pressing(now + _SOON, _LISTED)
         alarms, nodes = catalogue.alarms.standing(), catalogue.survey.nodes()
+        reloads = catalogue.survey.reloads([sign.node for sign in nodes])
     disk = shutil.disk_usage(config.node.data)
     return Outlook(
         now, _listeners(config), disk.free, disk.total, config.receive.min_free, places, tripped,
         pressing, count,
         _counted(places, State.HELD), _counted(places, State.FAILED),
-        Quarantine(config.node.data / "quarantine").count(), alarms, nodes,
+        Quarantine(config.node.data / "quarantine").count(), alarms, nodes, reloads,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 Rows that are readable stay. Held are the deliveries that the ledger cannot vouch for: those of an exam that the
 database did not know, or that got a document or images back; and, where rows were lost at all, every one on its way.
+Each is held in the transaction that makes its rows, so a run that is broken off is taken up again by the next one.
 """
 
 import hashlib
@@ -35,6 +36,8 @@ from router.states import MOVES, State
 from router.storage import Storage
 
 _BATCH = 64
+# What came after a backup may have taken a delivery out of these, and had it sent.
+_MAY_COME_BACK = (State.DELIVERED, State.HELD, State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED)
 Progress = Callable[[Iterable[Path]], Iterable[Path]]
 
 
@@ -67,18 +70,19 @@ class Rebuild:
         self._readers = Readers(1)
         self._restore = Restore(catalogue.engine)
         self._unreadable: list[str] = []
-        self._exams: set[int] = set()
-        self._studies: set[str] = set()
+        self._held: set[int] = set()
+        self._lost = False
 
     def run(self, progress: Progress) -> Rebuilt:
         """Give rows to every file that has none."""
+        if self._older:
+            self._lose()
         instances = self._instances(progress)
         try:
             documents = self._documents()
         finally:
             self._readers.close()
-        lost = self._older or bool(instances or documents)
-        return Rebuilt(instances, documents, self._hold() if lost else 0, tuple(self._unreadable))
+        return Rebuilt(instances, documents, len(self._held), tuple(self._unreadable))
 
     # -- instances
 
@@ -98,8 +102,11 @@ class Rebuild:
 
     def _add(self, batch: list[NewInstance]) -> int:
         if batch:
-            self._catalogue.instances.add(batch)
-            self._studies |= {new.header.uids.study for new in batch}
+            self._lose()
+            with self._catalogue.engine.write():
+                self._catalogue.instances.add(batch)
+                for exam in self._restore.exams_of({new.header.uids.study for new in batch}):
+                    self._hold(self._catalogue.queue.of_exam(exam))
         return len(batch)
 
     def _instance(self, path: Path) -> NewInstance | None:
@@ -135,18 +142,23 @@ class Rebuild:
         except (InvalidData, OSError, ValueError):
             self._unreadable.append(place)
             return False
-        exam = self._exam(owner, key)
-        revision = number if exam else None
         taken = TakenDocument(
             "pdf" if key is None else "json", source["name"], self._digest(data, document),
             datetime.fromisoformat(source["file_time"]), _age(path), key, *reported(key),
             self._words(data) if key is None else None, study_named(source["name"]),
         )  # fmt: skip
-        self._catalogue.exams.add(taken, place, exam, revision, self._clock.now())
-        if exam:
-            self._exams.add(exam)
-            self._restore.revision(exam, number)
+        self._lose()
+        with self._catalogue.engine.write():
+            self._enter(taken, place, self._exam(owner, key), number)
         return True
+
+    def _enter(self, taken: TakenDocument, place: str, exam: int | None, revision: int) -> None:
+        now, queue = self._clock.now(), self._catalogue.queue
+        self._catalogue.exams.add(taken, place, exam, revision if exam else None, now)
+        if exam:
+            self._restore.revision(exam, revision)
+            queue.make(exam, delivery_places(self._config), now)
+            self._hold(queue.of_exam(exam))
 
     def _words(self, data: bytes) -> frozenset[str] | None:
         if not self._config.reports.pdf_text_check:
@@ -170,22 +182,26 @@ class Rebuild:
 
     # -- deliveries
 
-    def _hold(self) -> int:
-        now, queue = self._clock.now(), self._catalogue.queue
-        for exam in self._exams:
-            queue.make(exam, delivery_places(self._config), now)
-        changed = self._exams | self._restore.exams_of(self._studies)
-        doubtful = {one.id: one for exam in changed for one in queue.of_exam(exam)}
-        doubtful |= {one.id: one for one in self._restore.under_way(queue)}
-        held = sum(self._hold_one(one) for one in doubtful.values())
+    def _lose(self) -> None:
+        """Before the first row is made: nothing that is on its way may go by what is known now."""
+        if not self._lost:
+            self._lost = True
+            with self._catalogue.engine.write():
+                self._hold(self._restore.under_way(self._catalogue.queue))
+
+    def _hold(self, doubtful: Iterable[Delivery]) -> None:
+        held = [one for one in doubtful if one.id not in self._held and self._hold_one(one)]
         if held:
-            text = f"rows were lost: {held} delivery(s) are held, as what was sent of them is not known"
-            self._journal.record(Event(now, Kind.ALARM, text, alarm=Alarm.LEDGER, subject="ledger"))
-        return held
+            self._held |= {one.id for one in held}
+            text = "rows were lost: deliveries are held, as what was sent of them is not known"
+            event = Event(self._clock.now(), Kind.ALARM, text, alarm=Alarm.LEDGER, subject="ledger")
+            self._journal.record(event)
 
     def _hold_one(self, delivery: Delivery) -> bool:
         now, queue = self._clock.now(), self._catalogue.queue
-        if delivery.state == State.DELIVERED:
+        if delivery.held_by == PERSON and delivery.state == State.HELD:
+            return False
+        if delivery.state in _MAY_COME_BACK:
             queue.move(delivery, State.WAITING, now, "something came that its rows did not know")
             delivery = queue.get(delivery.id) or delivery
         if (delivery.state, State.HELD) not in MOVES:

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from router.config import Config, shipped
@@ -17,8 +18,20 @@ from router.reports import hl7v2
 _Stamp = tuple[int, int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Hl7Mapping:
+    """The mapping of HL7 messages, and what of a message it asks for."""
+
+    rules: RisMapping
+    sources: frozenset[str]
+
+
 class References:
     """Loaded when it is made; `refresh` takes up what has changed on disk. Threads may read while one refreshes."""
+
+    tables: Tables
+    mapping: RisMapping
+    hl7: Hl7Mapping
 
     def __init__(self, config: Config) -> None:
         """ConfigurationError names every fault of every file, and every `accept_empty` that is no field."""
@@ -31,9 +44,11 @@ class References:
             faults += error.faults
         if faults:
             raise ConfigurationError("the configuration of the exam JSON has faults:", faults=tuple(faults))
-        self._hl7 = _mapping(config.reports.hl7_mapping or shipped("hl7_mapping.toml"), of_hl7=True)
-        self._hl7_sources = {str(source[0]) for rule in self._hl7.rules for source in rule.sources}
-        self._hl7_paths = [hl7_paths.parse(source) for source in self._hl7_sources]
+
+    def adopt(self, fresh: "References") -> None:
+        """Go by another configuration and its files from now on."""
+        self._config, self._stamps = fresh._config, fresh._stamps
+        self.tables, self.mapping, self.hl7 = fresh.tables, fresh.mapping, fresh.hl7
 
     def read(self, data: bytes) -> dict[str, object]:
         """The exam JSON or HL7 message in `data` in the standard's structure; InvalidData when it is none."""
@@ -49,11 +64,12 @@ class References:
 
     def mapped(self, message: hl7v2.Message) -> dict[str, object]:
         """What the HL7 message says, in the standard's structure."""
-        document = self._hl7.apply(message.document(self._hl7_paths))
-        return {key: value for key, value in document.items() if key not in self._hl7_sources}
+        hl7 = self.hl7
+        document = hl7.rules.apply(message.document([hl7_paths.parse(source) for source in hl7.sources]))
+        return {key: value for key, value in document.items() if key not in hl7.sources}
 
     def refresh(self) -> bool:
-        """Take up code tables and a mapping file that have changed on disk; whether any has.
+        """Take up code tables and mapping files that have changed on disk; whether any has.
 
         ConfigurationError once for each change that leaves a file faulty: what was known before stays in use.
         """
@@ -80,18 +96,22 @@ class References:
                 tables[name] = codes.parse(_text(path), name, complete=complete)
             except ConfigurationError as error:
                 faults += [f"{path}: {fault}" for fault in error.faults or (str(error),)]
-        try:
-            found = _mapping(self._config.reports.mapping)
-        except ConfigurationError as error:
-            faults += [f"{self._config.reports.mapping}: {fault}" for fault in error.faults or (str(error),)]
+        of_json = _mapping(self._config.reports.mapping, faults)
+        of_hl7 = _mapping(self._hl7_file(), faults, of_hl7=True)
         if faults:
             raise ConfigurationError("the files of the exam JSON have faults:", faults=tuple(faults))
-        self.tables: Tables = tables
-        self.mapping: RisMapping = found
+        self.tables = tables
+        self.mapping = of_json
+        sources = frozenset(str(source[0]) for rule in of_hl7.rules for source in rule.sources)
+        self.hl7 = Hl7Mapping(of_hl7, sources)
+
+    def _hl7_file(self) -> Path:
+        return self._config.reports.hl7_mapping or shipped("hl7_mapping.toml")
 
     def _looked(self) -> list[_Stamp | None]:
         files = [self.file(name) for name in TABLE_NAMES]
-        return [_stamp(path) for path in (*files, self._config.reports.mapping) if path is not None]
+        mappings = (self._config.reports.mapping, self._hl7_file())
+        return [_stamp(path) for path in (*files, *mappings) if path is not None]
 
 
 def _stamp(path: Path) -> _Stamp | None:
@@ -116,14 +136,17 @@ def _text(path: Path) -> str:
     raise ConfigurationError("is neither UTF-8 nor GB18030")
 
 
-def _mapping(path: Path | None, *, of_hl7: bool = False) -> RisMapping:
-    """The mapping file's content; ConfigurationError with `faults`."""
+def _mapping(path: Path | None, faults: list[str], *, of_hl7: bool = False) -> RisMapping:
+    """The mapping file's content; what is wrong with it is added to `faults`."""
     if path is None:
         return RisMapping()
     try:
         return mapping.parse(tomllib.loads(_text(path)), source=str(path), of_hl7=of_hl7)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError("the mapping file has faults:", faults=(f"is not TOML: {error}",)) from error
+        faults.append(f"{path}: is not TOML: {error}")
+    except ConfigurationError as error:
+        faults += [f"{path}: {fault}" for fault in error.faults or (str(error),)]
+    return RisMapping()
 
 
 def _not_fields(config: Config) -> list[str]:

@@ -22,6 +22,8 @@ from router.storage import Storage
 
 LOOK_SECONDS = 60.0
 _SWEEP_EVERY = timedelta(hours=1)
+_STEADY_SECONDS = 3600.0  # after a jump of the clock: time to set it right
+_JUMP = timedelta(minutes=1)
 _NEAR = 1.5
 _AT_ONCE = 20
 _SHORTEST_DELIVERED = timedelta(hours=1)
@@ -86,10 +88,14 @@ class Retention:
         self._free = free
         self._filing = filing
         self._next_sweep: datetime | None = None
+        self._began, self._steady_from = self._beginning(), float("-inf")
 
     def step(self) -> float:
         """Purge a little; the seconds to rest, 0 when there may be more to do."""
         now = self._clock.now()
+        if not self._is_steady():
+            self._tell(now)
+            return LOOK_SECONDS
         if self._next_sweep is None:
             self.recover()
             self._next_sweep = now
@@ -103,10 +109,22 @@ class Retention:
         self._tell(now)
         return 0.0 if found else LOOK_SECONDS
 
+    def _is_steady(self) -> bool:
+        """Whether the clock has not jumped lately: by a wrong one what is new is old, and gone for good."""
+        began = self._beginning()
+        if abs(began - self._began) >= _JUMP:
+            self._began, self._steady_from = began, self._clock.monotonic() + _STEADY_SECONDS
+            self._next_sweep = None
+        return self._clock.monotonic() >= self._steady_from
+
+    def _beginning(self) -> datetime:
+        return self._clock.now() - timedelta(seconds=self._clock.monotonic())
+
     def recover(self) -> None:
         """Remove the files that a former life only came to strike from the rows."""
         for files in self._purge.removals():
-            self._remove(files)
+            with self._filing:
+                self._remove(files)
 
     def _sweep(self, ages: Ages, now: datetime) -> int:
         """Everything of these ages, a page at a time; how many studies went."""
@@ -165,9 +183,9 @@ class Retention:
         return files is not None
 
     def _remove(self, files: Files) -> None:
-        self._studies.remove(self._studies.path(uids, version) for uids, version in files.instances)
-        self._reports.remove(files.places)
-        self._purge.removed(files)
+        with self._purge.removing(files) as left:
+            self._studies.remove(self._studies.path(uids, version) for uids, version in left.instances)
+            self._reports.remove(left.places)
 
     def _tidy(self, now: datetime) -> None:
         """Originals of the drop folder."""

@@ -17,8 +17,8 @@ from router.correlate.renewal import LATE, NEWER_VERSION
 from router.correlate.versions import successive, to_confirm
 from router.errors import InvalidData
 from router.events import Event
-from router.flow.examine import Line as SeriesLine
-from router.flow.examine import lines_of
+from router.flow.breakdown import Line as SeriesLine
+from router.flow.breakdown import lines_of
 from router.model import Channel
 from router.series.classify import Rulebook
 from router.states import State
@@ -73,7 +73,7 @@ class Review:
     ) -> frozenset[int]:
         """Do something to many, so many in a transaction that not each waits for the disk; to which it was done.
 
-        `told` hears how many more are dealt with.
+        `told` hears how many more are dealt with. What the engine is sealed by comes before each commit.
         """
         done: set[int] = set()
         for portion in portions(chosen):
@@ -110,8 +110,8 @@ class Review:
         """Keep it from being sent until it is released; one that another cause holds is the person's from now on."""
         changes = {"held_by": PERSON, "error": f"held by {who}: {why}"}
         if delivery.state == State.HELD:
-            self._catalogue.queue.update(delivery, **changes)
-            return True
+            text = f"held by a person from now on: {why}"
+            return self._catalogue.queue.update_by(who, delivery, self._clock.now(), text, **changes)
         return self._move(delivery, State.HELD, f"held: {why}", who, changes)
 
     def release(self, delivery: Delivery, why: str, who: str) -> bool:
@@ -121,21 +121,23 @@ class Review:
         """
         if delivery.state != State.HELD:
             return False
-        if fate := _RELEASED.get(delivery.held_by):
-            self._catalogue.accounts.release(delivery.exam, delivery.destination, fate, self._clock.now())
-        changes = {"held_by": "", "error": ""}
-        return self._move(delivery, State.WAITING, f"released: {why}", who, changes)
+        with self._catalogue.engine.write():
+            if fate := _RELEASED.get(delivery.held_by):
+                self._catalogue.accounts.release(delivery.exam, delivery.destination, fate, self._clock.now())
+            changes = {"held_by": "", "error": ""}
+            return self._move(delivery, State.WAITING, f"released: {why}", who, changes)
 
     def confirm(self, delivery: Delivery, why: str, who: str) -> bool:
         """Release; where the report PDF was in question, the person says that the one that is here belongs to it."""
-        if delivery.held_by == PDF:
-            case = self._catalogue.exams.case(delivery.exam)
-            versions = successive(case.jsons)
-            found = to_confirm(versions, case.pdfs)
-            if found is not None:
-                self._catalogue.exams.confirm_pdf(found.document, versions[-1].document)
-                why = f"report PDF (document {found.document}) confirmed: {why}"
-        return self.release(delivery, why, who)
+        with self._catalogue.engine.write():
+            if delivery.held_by == PDF:
+                case = self._catalogue.exams.case(delivery.exam)
+                versions = successive(case.jsons)
+                found = to_confirm(versions, case.pdfs)
+                if found is not None:
+                    self._catalogue.exams.confirm_pdf(found.document, versions[-1].document)
+                    why = f"report PDF (document {found.document}) confirmed: {why}"
+            return self.release(delivery, why, who)
 
     def retry(self, delivery: Delivery, why: str, who: str) -> bool:
         """Try a failed or deferred delivery again now; take back a cancellation."""
@@ -143,10 +145,11 @@ class Review:
             return self._move(delivery, State.WAITING, f"taken back: {why}", who, {"attempts": 0})
         if delivery.state not in (State.FAILED, State.DEFERRED):
             return False
-        if delivery.state == State.FAILED and delivery.channel == Channel.IMAGES:
-            self._catalogue.accounts.reselect_refused(delivery.exam, delivery.destination, self._clock.now())
         changes = {"attempts": 0, "next_try": None, "error": ""}
-        return self._move(delivery, State.READY, f"retry: {why}", who, changes)
+        with self._catalogue.engine.write():
+            if delivery.state == State.FAILED and delivery.channel == Channel.IMAGES:
+                self._catalogue.accounts.reselect_refused(delivery.exam, delivery.destination, self._clock.now())
+            return self._move(delivery, State.READY, f"retry: {why}", who, changes)
 
     def cancel(self, delivery: Delivery, why: str, who: str) -> bool:
         """Never send it, unless a person takes that back by `retry`."""
@@ -156,8 +159,9 @@ class Review:
 
     def _move(self, delivery: Delivery, to: State, why: str, who: str, changes: Mapping[str, object]) -> bool:
         now = self._clock.now()
-        moved = self._catalogue.queue.move(delivery, to, now, why, who=who, changes=changes)
-        self._catalogue.exams.touch([delivery.exam], now)
+        with self._catalogue.engine.write():
+            moved = self._catalogue.queue.move(delivery, to, now, why, who=who, changes=changes)
+            self._catalogue.exams.touch([delivery.exam], now)
         return moved
 
     def series(self, study_uid: str, book: Rulebook) -> list[SeriesLine]:

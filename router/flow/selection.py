@@ -36,6 +36,10 @@ class Selection:
         self._book = book
         self._journal = journal
 
+    def go_by(self, identity: Identity) -> None:
+        """Compare patients by this from now on."""
+        self._identity = identity
+
     def settle(self, study_uid: str) -> tuple[list[Member], dict[int, SeriesFacts]]:
         """Judge the study's instances among each other and record their classes; they and their facts.
 

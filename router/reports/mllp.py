@@ -59,6 +59,7 @@ class MllpServer:
         self._free = threading.BoundedSemaphore(config.max_connections)
         self._socket: socket.socket | None = None
         self._threads: set[threading.Thread] = set()
+        self._changing = threading.Lock()
 
     def start(self, host: str, port: int) -> int:
         """Listen; the real port. OSError when that cannot be."""
@@ -68,25 +69,38 @@ class MllpServer:
         self._begin(lambda: self._accept(self._socket), "hl7 listener")
         return int(self._socket.getsockname()[1])
 
+    def renew(self, context: ssl.SSLContext | None) -> None:
+        """Show this certificate from the next connection on."""
+        self._context = context
+
     def stop(self, seconds: float) -> None:
         """Take nothing new; the message at hand is answered, within so many seconds."""
         self._stopping.set()
         until = time.monotonic() + seconds
-        for thread in list(self._threads):
-            thread.join(max(until - time.monotonic(), 0.01))
+        while (running := self._running()) and time.monotonic() < until:
+            running[0].join(max(until - time.monotonic(), 0.01))
         if self._socket is not None:
             self._socket.close()
 
     def _begin(self, work: Callable[[], None], name: str) -> None:
+        """RuntimeError when the system gives no thread; nothing is done then."""
+
         def run() -> None:
             try:
                 work()
             finally:
-                self._threads.discard(threading.current_thread())
+                with self._changing:
+                    self._threads.discard(threading.current_thread())
 
         thread = threading.Thread(target=run, name=name, daemon=True)
-        self._threads.add(thread)
-        thread.start()
+        with self._changing:
+            thread.start()
+            self._threads.add(thread)
+
+    def _running(self) -> list[threading.Thread]:
+        """Threads that can be joined: each began under the lock."""
+        with self._changing:
+            return list(self._threads)
 
     def _accept(self, listening: socket.socket | None) -> None:
         while listening is not None and not self._stopping.is_set():
@@ -102,7 +116,14 @@ class MllpServer:
             elif not self._free.acquire(blocking=False):
                 self._refuse(connection, address, "too many HL7 connections")
             else:
-                self._begin(lambda c=connection, a=address: self._serve(c, a), "hl7 sender")  # type: ignore[misc]  # mypy cannot infer a lambda's defaults
+                self._receive(connection, address)
+
+    def _receive(self, connection: socket.socket, address: str) -> None:
+        try:
+            self._begin(lambda: self._serve(connection, address), "hl7 sender")
+        except RuntimeError:
+            self._free.release()
+            self._refuse(connection, address, "the system gives no thread for a further HL7 connection")
 
     def _refuse(self, connection: socket.socket, address: str, why: str) -> None:
         connection.close()

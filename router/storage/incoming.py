@@ -223,9 +223,11 @@ class Incoming:
 
     def _list(self) -> list[Path]:
         folders = self._folders()
+        latest = max((name for name, _ in _files_in(folders)), default="")
         oldest = min((at for at in map(oldest_unfiled, folders) if at is not None), default=_NEVER)
-        found = sorted((name, folder) for name, folder in _files_in(folders) if name < name_of(oldest))
-        return [folder / name for name, folder in found]
+        # What came before `latest` has its file by the second look, or was in a journal in between.
+        found = (one for one in _files_in(folders) if one[0] <= latest and one[0] < name_of(oldest))
+        return [folder / name for name, folder in sorted(found)]
 
     def _folders(self) -> list[Path]:
         return _folders_in(self._folder)

@@ -131,7 +131,10 @@ class Journal:
     # -- the thread that files
 
     def _run(self) -> None:
-        self._prepare()
+        try:
+            self._prepare()
+        except OSError as error:
+            _log.error("the journal's segments cannot be put in order: %s", error.strerror)
         told = ""
         while not self._closing.is_set() or self._waiting:
             self._came.wait()

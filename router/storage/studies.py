@@ -37,6 +37,10 @@ class Studies:
         target = self.path(filing.uids, filing.version)
         return target.exists() and not target.samefile(filing.source)
 
+    def lacks(self, filing: Filing) -> bool:
+        """Whether nothing lies there."""
+        return not self.path(filing.uids, filing.version).exists()
+
     def file(self, batch: Sequence[Filing]) -> None:
         """Give every file its place, durably; the incoming names stay until `release`, so a crash only repeats this."""
         targets = [self.path(f.uids, f.version) for f in batch]

@@ -106,7 +106,7 @@ class Trail:
         """Remove the files of earlier days, but never the newest one; how many there were."""
         old = [path for path in self._files()[:-1] if path.name < before.isoformat()]
         for path in old:
-            path.unlink()
+            path.unlink(missing_ok=True)  # a command purges too
         return len(old)
 
     def _faults(self, record: Record, last: Record | None) -> Iterator[str]:

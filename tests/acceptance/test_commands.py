@@ -169,17 +169,17 @@ def test_sighup_reads_the_series_rules_again_and_the_node_goes_on(site: Site) ->
 
 def test_sighup_takes_up_senders_and_tells_what_wants_a_restart(site: Site) -> None:
     port, before = site.port, site.config_file.read_text(encoding="utf-8")
-    text = before.replace("[receive]", '[receive]\nsenders = [{ ae_title = "CT01" }]').replace("300 ms", "400 ms")
+    text = before.replace("[receive]", '[receive]\nsenders = [{ ae_title = "CT01" }]') + "[backup]\ndaily = 8\n"
     try:
         site.config_file.write_text(text, encoding="utf-8")
         site.node.hang_up()
-        site.wait_until(lambda: "taken up: receive.senders; wants a restart: study.stable_after" in site.log, "told")
+        site.wait_until(lambda: "taken up: receive.senders; wants a restart: backup.daily" in site.log, "told")
         exam = make_exam(site, 60, instances=1)
         with pytest.raises(TransientError):
             send_all(port, exam.study.files)
         site.config_file.write_text("[receive", encoding="utf-8")
         site.node.hang_up()
-        site.wait_until(lambda: "the former stays in use" in site.log, "the faults are told")
+        site.wait_until(lambda: "it has faults and changes nothing" in site.log, "the faults are told")
     finally:
         site.config_file.write_text(before, encoding="utf-8")
         site.node.hang_up()

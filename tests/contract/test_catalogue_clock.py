@@ -2,7 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from catalogue_rows import MINUTE, NOW, delivery, exam
+import pytest
+
+from catalogue_rows import MINUTE, NOW, delivery, exam, instance
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import FakeClock
@@ -27,6 +29,7 @@ def deferred(catalogue: Catalogue, number: int, until: datetime) -> None:
     assert catalogue.queue.move(sending, State.DEFERRED, NOW, "busy", changes={"next_try": until})
 
 
+@pytest.mark.fires("clock")
 def test_what_a_clock_that_was_ahead_put_off_is_evaluated_and_tried_once_it_goes_right(catalogue: Catalogue) -> None:
     clock, told = Jumping(NOW), list[Event]()
     number = exam(catalogue)
@@ -58,3 +61,9 @@ def test_a_clock_that_is_slewed_has_not_jumped_and_puts_nothing_forward(catalogu
         timekeeper.look()
     assert told == []
     assert catalogue.queue.promote(clock.now()) == 0
+
+
+def test_a_study_that_came_while_the_clock_was_ahead_is_quiet_once_it_goes_right(catalogue: Catalogue) -> None:
+    catalogue.instances.add([instance(1, received=NOW + DAY)])
+    Timekeeper(catalogue, Journal(), FakeClock(NOW)).start_anew()
+    assert catalogue.exams.studies(["1.2"])["1.2"].last_received == NOW

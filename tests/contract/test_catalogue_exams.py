@@ -1,5 +1,6 @@
 """The contract of exams, their documents and their studies."""
 
+import random
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,6 +19,25 @@ def test_an_exam_has_one_number_per_branch_and_exam_id(catalogue: Catalogue) -> 
     number = catalogue.exams.number_of("01", "E1", NOW)
     assert catalogue.exams.number_of("01", "E1", NOW + MINUTE) == number
     assert len({number, catalogue.exams.number_of("02", "E1", NOW), catalogue.exams.number_of("01", "e1", NOW)}) == 3
+
+
+LONG = "".join(random.Random(1).choices("0123456789abcdef", k=12_000))  # nothing that an index compresses
+
+
+def test_keys_of_any_length_are_kept_and_found_again_and_stop_nothing(catalogue: Catalogue) -> None:
+    """One that no index took would come again and again, and keep everything else waiting."""
+    number = catalogue.exams.number_of(LONG, LONG, NOW)
+    assert catalogue.exams.number_of(LONG, LONG, NOW) == number
+    assert catalogue.exams.number_of(LONG, f"{LONG}1", NOW) != number
+    assert catalogue.exams.describe(number, key(LONG))
+    referring = instance(1, accession=LONG, others=(f"{LONG}1",))
+    catalogue.instances.add([replace(referring, header=replace(referring.header, references=(LONG,)))])
+    assert [study.uid for study in catalogue.exams.candidates(LONG)] == ["1.2"]
+    taken = replace(document(stem=LONG), words=frozenset({LONG, "E1"}))
+    catalogue.exams.add(taken, "p", None, None, NOW)
+    assert catalogue.exams.seen("pdf", LONG, "d1", NOW)
+    catalogue.exams.remember(LONG, 1, 2, "d1")
+    assert catalogue.exams.remembered(LONG) == {(1, 2): "d1"}
 
 
 def test_many_threads_that_meet_a_new_exam_agree_on_its_number(catalogue: Catalogue) -> None:

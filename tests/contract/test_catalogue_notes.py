@@ -11,7 +11,7 @@ from router.catalogue.instances import NewInstance
 from router.catalogue.ledger import Fate, Outcome
 from router.config import Destination, Identity, Thin, shipped
 from router.events import Event, Journal, Kind
-from router.flow.examine import lines_of
+from router.flow.breakdown import lines_of
 from router.flow.selection import Selection
 from router.model import SeriesClass, SeriesFacts
 from router.series.classify import Rulebook, classify

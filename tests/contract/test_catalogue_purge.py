@@ -1,15 +1,20 @@
 """The contract of what may be purged."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import pytest
 
 from catalogue_rows import CLOUD, MINUTE, NOW, delivery, driver, exam, instance
 from router.catalogue import Catalogue
+from router.catalogue.instances import NewInstance
 from router.catalogue.ledger import Fate, Outcome
-from router.catalogue.purge import BATCH, Old
+from router.catalogue.purge import BATCH, Files, Old
 from router.states import State
 
+T = TypeVar("T")
 LATER = NOW + timedelta(days=31)
 BEFORE = LATER - timedelta(days=30)
 TO_DELIVERED = (State.READY, State.SENDING, State.DELIVERED)
@@ -40,8 +45,14 @@ def purge(catalogue: Catalogue, old: Old, before: datetime = BEFORE) -> list[str
     gone: list[str] = []
     while (files := catalogue.purge.take(old, before, LATER)) is not None:
         gone += [uids.sop for uids, _ in files.instances]
-        catalogue.purge.removed(files)
+        gone_now(catalogue, files)
     return gone
+
+
+def gone_now(catalogue: Catalogue, files: Files) -> list[tuple[str, int]]:
+    """Have the files be gone; which of them still had to go."""
+    with catalogue.purge.removing(files) as left:
+        return [(uids.sop, version) for uids, version in left.instances]
 
 
 def test_a_delivered_study_goes_when_its_time_is_over(catalogue: Catalogue) -> None:
@@ -124,6 +135,16 @@ def test_a_study_without_an_exam_goes_with_its_rows(catalogue: Catalogue) -> Non
     assert [row.uids.study for row in catalogue.instances.walk()] == ["1.3"]
 
 
+def test_a_study_without_an_exam_that_comes_again_stays_its_time_once_more(catalogue: Catalogue) -> None:
+    """A PACS may send a study again when its report is approved, a month after the images."""
+    catalogue.instances.add([instance(1), instance(1, "1.3")])
+    settled(catalogue, "E1", "1.3")
+    for study in ("1.2", "1.3"):
+        catalogue.instances.again(study, LATER)
+    assert ready(catalogue) == ["1.3"], "what is delivered need not stay longer"
+    assert ready(catalogue, LATER + MINUTE) == ["1.3", "1.2"]
+
+
 def test_a_study_that_an_exam_names_meanwhile_stays(catalogue: Catalogue) -> None:
     catalogue.instances.add([instance(1)])
     (old,) = catalogue.purge.unmatched(BEFORE, 10)
@@ -146,8 +167,8 @@ def test_files_that_a_crash_left_are_named_unless_they_have_rows_again(catalogue
     catalogue.purge.take(old, BEFORE, LATER)
     catalogue.instances.add([instance(2)])
     (left,) = catalogue.purge.removals()
-    assert [(uids.sop, version) for uids, version in left.instances] == [("1.2.1.1", 1)]
-    catalogue.purge.removed(left)
+    assert gone_now(catalogue, left) == [("1.2.1.1", 1)]
+    assert gone_now(catalogue, left) == [], "another node was first"
     assert catalogue.purge.removals() == []
 
 
@@ -170,3 +191,55 @@ def test_tombstones_and_events_end_with_the_audit(catalogue: Catalogue) -> None:
         pass
     assert catalogue.instances.known(["1.2.1.1"]) == {}
     assert catalogue.history.of([1], ["1.2"]) == []
+
+
+def on_its_own(catalogue: Catalogue, job: Callable[[], T]) -> T:
+    """The job on a connection of its own."""
+    try:
+        return job()
+    finally:
+        catalogue.engine.close_thread()
+
+
+def while_adding(catalogue: Catalogue, new: NewInstance, job: Callable[[], T]) -> T:
+    """What the job gives that begins when another node has added an instance and not yet committed."""
+    with ThreadPoolExecutor(1) as pool:
+        with catalogue.instances.alone_with([new.header.uids.study]):
+            catalogue.instances.add([new])
+            done = pool.submit(on_its_own, catalogue, job)
+            wait([done], 0.2)
+        return done.result(10)
+
+
+def test_what_is_added_to_an_expiring_study_keeps_its_row(catalogue: Catalogue) -> None:
+    catalogue.instances.add([instance(1)])
+    settled(catalogue, "E1", "1.2")
+    purge(catalogue, catalogue.purge.delivered(BEFORE, LATER, 10)[0])
+    after_audit = LATER + timedelta(days=2000)
+    while_adding(catalogue, instance(2, received=after_audit), lambda: catalogue.purge.expire(after_audit))
+    while catalogue.purge.expire(after_audit):
+        pass
+    assert [row.uids.sop for row in catalogue.instances.walk()] == ["1.2.1.2"]
+
+
+def test_a_study_that_an_exam_is_just_being_joined_to_stays(catalogue: Catalogue) -> None:
+    catalogue.instances.add([instance(1)])
+    (old,) = catalogue.purge.unmatched(BEFORE, 10)
+    with ThreadPoolExecutor(1) as pool:
+        with catalogue.engine.write():
+            exam(catalogue, "E1", "1.2")
+            done = pool.submit(on_its_own, catalogue, lambda: purge(catalogue, old))
+            wait([done], 0.2)
+        assert done.result(10) == []
+
+
+def test_an_exam_that_is_joined_to_what_is_just_being_added_sees_it_or_is_evaluated(catalogue: Catalogue) -> None:
+    number = exam(catalogue, "E1")
+    touched = catalogue.exams.case(number).touched
+
+    def join() -> bool:
+        catalogue.exams.link(number, ["1.2"], "listed", NOW)
+        return "1.2" in catalogue.exams.studies(["1.2"])
+
+    seen = while_adding(catalogue, instance(1), join)
+    assert seen or catalogue.exams.case(number).touched > touched

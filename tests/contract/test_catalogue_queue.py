@@ -1,12 +1,12 @@
 """The contract of the queue: moves, claims and leases."""
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 
-from catalogue_rows import CLOUD, MINUTE, NOW, Database, at_once, delivery, document, exam, key
+from catalogue_rows import CLOUD, MINUTE, NOW, Database, at_once, delivery, document, driver, exam, key
 from router.catalogue import Catalogue
 from router.catalogue.queue import Delivery
 from router.events import Event, Kind
@@ -187,10 +187,11 @@ def test_a_lease_that_is_renewed_does_not_run_out(catalogue: Catalogue) -> None:
     for n in range(3):
         delivery(catalogue, exam(catalogue, f"E{n}"), READY)
     kept, forgotten, foreign = claimed(catalogue), claimed(catalogue), claimed(catalogue, "node2")
-    catalogue.queue.renew("node1", [kept.id, foreign.id], NOW + LEASE, LEASE)
-    catalogue.queue.renew("node1", [], NOW + LEASE, LEASE)
-    assert catalogue.queue.take_back(None, NOW + LEASE) == 0
-    assert catalogue.queue.take_back(None, NOW + LEASE + MINUTE / 60) == 2
+    assert catalogue.queue.take_back(None, NOW) == 0
+    lapse(catalogue)
+    catalogue.queue.renew("node1", [kept.id, foreign.id], LEASE)
+    catalogue.queue.renew("node1", [], LEASE)
+    assert catalogue.queue.take_back(None, NOW) == 2
     assert [catalogue.queue.holds(d) for d in (kept, forgotten, foreign)] == [True, False, False]
 
 
@@ -200,9 +201,26 @@ def test_at_start_a_node_takes_back_its_own_leases_and_only_lapsed_ones_of_other
     mine, other = claimed(catalogue), claimed(catalogue, "node2")
     assert catalogue.queue.take_back("node1", NOW) == 1
     assert [catalogue.queue.holds(d) for d in (mine, other)] == [False, True]
-    assert catalogue.queue.take_back("node1", NOW + 2 * LEASE) == 1
+    lapse(catalogue)
+    assert catalogue.queue.take_back("node1", NOW) == 1
     assert {(d.state, d.lease_owner, d.lease) for d in catalogue.queue.in_state(list(State))} == {(READY, "", 2)}
-    assert catalogue.queue.take_back("node1", NOW + 2 * LEASE) == 0
+    assert catalogue.queue.take_back("node1", NOW) == 0
+
+
+@pytest.mark.parametrize("ahead", [-1, 1])
+def test_a_node_whose_clock_is_wrong_takes_back_only_what_has_lapsed(catalogue: Catalogue, ahead: int) -> None:
+    delivery(catalogue, exam(catalogue), READY)
+    theirs = claimed(catalogue, "node2")
+    wrong = datetime.now(UTC) + ahead * timedelta(days=900)
+    assert catalogue.queue.take_back(None, wrong) == 0
+    assert catalogue.queue.holds(theirs)
+    lapse(catalogue)
+    assert catalogue.queue.take_back(None, wrong) == 1
+
+
+def lapse(catalogue: Catalogue) -> None:
+    """Let every lease have run out, by the database's clock."""
+    driver(catalogue).execute_sql("UPDATE delivery SET lease_until = lease_until - 3600000000")
 
 
 def test_a_worker_that_lost_its_lease_cannot_settle_the_delivery(catalogue: Catalogue) -> None:

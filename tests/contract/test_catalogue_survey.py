@@ -4,6 +4,8 @@ from datetime import timedelta
 
 from catalogue_rows import CLOUD, MINUTE, NOW, delivery, driver, exam
 from router.catalogue import Catalogue
+from router.catalogue.survey import Reload
+from router.events import Event, Kind
 from router.model import Channel
 from router.states import State
 
@@ -67,3 +69,12 @@ def test_a_node_is_shown_with_its_last_sign_of_life(catalogue: Catalogue) -> Non
     (sign,) = catalogue.survey.nodes()
     assert sign.node == "node-1"
     assert abs(sign.ago) < timedelta(seconds=20)
+
+
+def test_what_a_node_said_when_it_was_configured_anew_counts_until_it_starts_again(catalogue: Catalogue) -> None:
+    for node, kind, text in (
+        ("n1", Kind.STARTED, "n1 listens"), ("n1", Kind.RELOADED, "first"), ("n1", Kind.RELOADED, "second"),
+        ("n2", Kind.RELOADED, "of a former life"), ("n2", Kind.STARTED, "n2 listens"), ("", Kind.RELOADED, "rules"),
+    ):  # fmt: skip
+        catalogue.history.keep(Event(NOW, kind, text, subject=node))
+    assert catalogue.survey.reloads(["n1", "n2", "n3"]) == [Reload("n1", NOW, "second")]

@@ -43,7 +43,8 @@ def test_copies_of_a_delivered_exam_s_pdfs_go_and_nothing_else_of_it(catalogue: 
     files = catalogue.records.take_copies(number, BEFORE, LATER)
     assert files is not None
     assert [list(one.places) for one in catalogue.purge.removals()] == [[f"reports/{number}/2"]] == [list(files.places)]
-    catalogue.purge.removed(files)
+    with catalogue.purge.removing(files) as left:
+        assert left.places == files.places
     assert catalogue.purge.removals() == []
     assert [pdf.here for pdf in catalogue.exams.case(number).pdfs] == [False]
     assert catalogue.records.with_copies(BEFORE, LATER, 10) == []

@@ -1,6 +1,8 @@
 """The contract of tombstones: instances whose files are gone take little room, and nothing is forgotten of them."""
 
 import dataclasses
+import json
+import zlib
 from datetime import timedelta
 
 import pytest
@@ -10,6 +12,7 @@ from router.catalogue import Catalogue
 from router.catalogue.instances import NewInstance
 from router.catalogue.ledger import Fate, Outcome
 from router.catalogue.purge import BATCH
+from router.catalogue.tables import Tombstone
 from router.events import Kind
 from router.model import SeriesClass
 from router.states import State
@@ -41,8 +44,8 @@ def purge(catalogue: Catalogue) -> list[str]:
     gone: list[str] = []
     for old in catalogue.purge.delivered(BEFORE, LATER, 10):
         while (files := catalogue.purge.take(old, BEFORE, LATER)) is not None:
-            gone += [uids.sop for uids, _ in files.instances]
-            catalogue.purge.removed(files)
+            with catalogue.purge.removing(files) as left:
+                gone += [uids.sop for uids, _ in left.instances]
     return gone
 
 
@@ -175,3 +178,17 @@ def test_a_tombstone_ends_with_the_audit(catalogue: Catalogue, again: bool) -> N
         pass
     for table in ("tombstone", "tombstone_key", "instance", "ledger", "study", "facts"):
         assert rows(catalogue, table) == 0, table
+
+
+def test_what_was_packed_before_a_column_was_added_or_dropped_is_put_back(catalogue: Catalogue) -> None:
+    number = sent(catalogue, instance(1))
+    before = catalogue.accounts.entries(number, CLOUD)
+    purge(catalogue)
+    ((body,),) = driver(catalogue).execute_sql("SELECT body FROM tombstone").fetchall()
+    instances, entries = json.loads(zlib.decompress(body))
+    del entries["tries"]
+    older = zlib.compress(json.dumps([instances | {"dropped": [1]}, entries]).encode())
+    catalogue.engine.run(Tombstone.update(body=older))
+    assert catalogue.instances.known(["1.2.1.1"])
+    assert catalogue.accounts.entries(number, CLOUD) == before
+    assert rows(catalogue, "ledger") == 1

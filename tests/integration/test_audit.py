@@ -108,6 +108,19 @@ def test_what_the_node_does_every_moment_is_no_audit_event(site: Site) -> None:
     assert site.messages() == []
 
 
+def test_an_old_day_that_cannot_be_removed_does_not_end_the_writing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_before: object) -> int:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(site.trail, "purge", refused)
+    for exam in (1, 2):
+        site.tell(Kind.DECIDED, "released", exam=exam)
+        site.audit.write()
+    assert [record.n for record in site.trail.records()] == [1, 2]
+
+
 def test_received_instances_are_counted_by_study_and_sender(site: Site) -> None:
     for n in range(5):
         uids = InstanceUids("1.2", "1.2.1", f"1.2.1.{n}")

@@ -195,6 +195,7 @@ def test_more_instances_than_a_request_may_hold_are_asked_for_in_several(
     assert hospital.tally == Tally(selected=5, sent=5)
 
 
+@pytest.mark.fires("commitment")
 def test_failures_are_sent_again_asked_for_again_or_refused_by_their_reason(hospital: Hospital) -> None:
     lost, busy, conflict, fine = hospital.receive(1, 2, 3, 4)
     with cloud(same=True) as peer:
@@ -297,6 +298,7 @@ def test_the_wait_on_our_association_ends_when_the_report_comes_over_another_one
         assert time.monotonic() - began < 5
 
 
+@pytest.mark.fires("commitment-silence")
 def test_a_report_that_never_comes_is_asked_for_again_and_a_late_one_still_counts(hospital: Hospital) -> None:
     hospital.receive(1, 2)
     with cloud() as peer:

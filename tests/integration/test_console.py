@@ -27,19 +27,21 @@ from router.admin.session import Sessions, token_in
 from router.admin.words import _ALARMS, _CHINESE, language_of
 from router.alarms import Alarm
 from router.catalogue.backlog import Place
+from router.catalogue.ledger import Fate
 from router.clock import FakeClock
 from router.config import Admin
 from router.dicom.tls import server_context
-from router.errors import ConfigurationError
+from router.errors import ConfigurationError, TransientError
 from router.events import Event, Kind
 from router.flow.rules import rulebook
-from router.model import Channel
+from router.model import Channel, SeriesClass
 from router.reports.reader import Readers
-from router.states import State
+from router.states import Needs, State
 
 STUDY = "1.2.3"
 TOKEN = "a-token-for-the-test"  # it opens nothing but this test's console
 PERSONAL = (E1, "张三", "A0001", "P0001")
+OF_NO_EXAM = {Kind.STARTED, Kind.CONFIGURED, Kind.STOPPED, Kind.RELOADED, Kind.DUPLICATE, Kind.QUARANTINED, Kind.PINNED}
 HIDDEN = '<script>alert("x")</script>'
 
 
@@ -62,11 +64,16 @@ class Site:
         ]
         behind = Behind(
             config, clinic.catalogue, clinic.journal, clinic.clock, lambda: rulebook(config.series), places,
-            lambda: 2**33, Path("console-token"),
+            lambda: 2**33, Path("console-token"), self.seal,
         )  # fmt: skip
+        self.sealing: Exception | None = None
         self.server = AdminServer(Console(behind, TOKEN).routes(), clinic.catalogue.engine.close_thread, context)
         self.port = self.server.start("127.0.0.1", 0)
         self.cookies: dict[str, str] = {}
+
+    def seal(self) -> None:
+        if self.sealing is not None:
+            raise self.sealing
 
     def ask(self, path: str, form: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None) -> Got:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
@@ -168,6 +175,24 @@ def test_patient_data_is_shown_to_who_asks_and_that_is_told(site: Site) -> None:
     assert E1 not in site.ask(f"/exam?id={site.exam}").text
 
 
+def test_who_asks_sees_both_sides_of_a_doubt(site: Site) -> None:
+    site.log_in()
+    text = site.ask("/patient", {"csrf": site.csrf, "id": site.exam}).text
+    rows = [re.sub("<[^>]+>", " ", row).split() for row in re.findall(r"<tr>(.*?)</tr>", text)]
+    report, images = (next(row for row in rows if name in row) for name in ("张三", "李^四"))
+    assert (report[:2], "P0001" in report) == (["exam", "JSON"], True)
+    assert images[0] == STUDY
+    assert "P9" in images
+
+
+def test_more_alarms_than_are_shown_are_counted(site: Site) -> None:
+    before = len(site.clinic.catalogue.alarms.standing())
+    for n in range(25):
+        event = Event(site.clinic.clock.now(), Kind.ALARM, "late", alarm=Alarm.MISSED, subject=f"exam {n}")
+        site.clinic.journal.record(event)
+    assert f"Alarms (20 / {before + 25})" in site.ask("/").text
+
+
 def test_without_a_login_nothing_is_done_and_nothing_is_shown(site: Site) -> None:
     site.ask("/")
     for path in ("/act", "/patient"):
@@ -194,6 +219,17 @@ def test_hold_and_release_are_done_in_the_persons_name(site: Site) -> None:
     assert held(site) == State.HELD
     told = [(e.who, e.text) for e in site.clinic.events if e.kind == Kind.MOVED and e.who != "node"]
     assert told == [("wang", "held -> waiting: released: asked"), ("wang", "waiting -> held: held: wrong patient")]
+
+
+def test_what_cannot_be_audited_is_not_done_and_no_patient_data_is_shown(site: Site) -> None:
+    site.log_in()
+    before, csrf = held(site), site.csrf
+    site.sealing = TransientError("the trail cannot be written")
+    assert site.act("release", csrf=csrf).status == 503
+    assert held(site) == before
+    shown = site.ask("/patient", {"csrf": csrf, "id": site.exam})
+    assert shown.status == 503
+    assert "张三" not in shown.text
 
 
 @pytest.mark.parametrize("change", [{"why": " "}, {"what": "cancel"}, {"delivery": 99}, {"id": 99}, {"id": "x"}])
@@ -259,7 +295,8 @@ def test_the_first_language_that_there_is_counts(asked: str, accepted: str, lang
 
 def test_every_alarm_state_and_need_has_chinese_words() -> None:
     assert set(_ALARMS) == set(Alarm)
-    assert {str(state) for state in State} <= set(_CHINESE)
+    for values in (State, Needs, Kind, Fate, SeriesClass):
+        assert {str(value) for value in values} - set(_CHINESE) <= OF_NO_EXAM
 
 
 def test_every_phrase_of_the_pages_has_chinese_words() -> None:
@@ -268,6 +305,7 @@ def test_every_phrase_of_the_pages_has_chinese_words() -> None:
     heads = {
         word for head in re.findall(r"_table\(view, \(([^)]*)\)", source) for word in re.findall(r'"(\w[^"]*)"', head)
     }
+    heads |= {*pages._QUEUE_HEAD, *pages._SIDE_HEAD}
     assert said | heads
     assert (said | heads) - set(_CHINESE) == set()
 

@@ -1,5 +1,6 @@
 """What a person decides: doubts settled, merged patients, studies joined or kept apart, with a real correlator."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -38,6 +39,7 @@ def doubtful(clinic: Clinic) -> Clinic:
     return clinic
 
 
+@pytest.mark.fires("doubt")
 def test_a_settled_doubt_lets_the_exam_go_and_is_told_with_name_and_reason(doubtful: Clinic) -> None:
     assert doubtful.decisions.resolve(E1, WANG) == [f"study {STUDY} differs from the exam in patient id, name"]
     doubtful.settle()
@@ -198,3 +200,18 @@ def call(*arguments: str) -> int:
         main(["queue", *arguments])
     assert isinstance(ended.value.code, int)
     return ended.value.code
+
+
+def test_both_sides_of_a_doubt_are_shown_to_who_asks_and_that_is_in_the_history(
+    doubtful: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "router.toml"
+    file.write_text(CONFIG + CLOUD)
+    assert call("compare", E1, "--config", str(file), "--json") == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert [(side["study_uid"], side["patient_id"], side["name"]) for side in told["sides"]] == [
+        ("", "P0001", "张三"), (STUDY, "P9", "李^四"),
+    ]  # fmt: skip
+    events = [event for _, event in doubtful.catalogue.history.of([told["number"]], [])]
+    assert [event.text for event in events if event.kind == Kind.VIEWED] == ["patient data shown by queue compare"]
+    assert call("compare", E2, "--config", str(file)) == 1

@@ -128,6 +128,7 @@ def test_a_refusal_fails_that_item_and_the_rest_goes_on(bench: Make) -> None:
     assert (desk.states(), desk.alarms()) == ([State.FAILED, State.DELIVERED], [])
 
 
+@pytest.mark.fires("breaker")
 def test_a_thousand_deliveries_to_a_dead_destination_are_one_try_and_one_alarm(bench: Make) -> None:
     desk = bench(Channel.IMAGES, 20)
     lane = Lane(CLOUD, Channel.IMAGES, 2, Scripted(DestinationDown("cannot connect")), _unreachable)

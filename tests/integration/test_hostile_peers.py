@@ -311,6 +311,39 @@ def test_a_release_is_answered_and_makes_room_at_once(tmp_path: Path) -> None:
         server.stop(2)
 
 
+def test_an_association_that_gets_no_thread_costs_itself_alone(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched, connected(node.port) as peer:
+        patched.setattr(threading.Thread, "start", none_left)
+        peer.sendall(REQUEST)
+        assert answer(peer) == (0, b"")
+    assert works(node)
+
+
+def test_a_file_that_cannot_be_discarded_does_not_count_its_association_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = IncomingFolder(tmp_path / "in", 0)
+    server = StorageServer(sink, admission=Admission(max_associations=1), record=lambda _: None)
+    port = server.start("127.0.0.1", 0)
+
+    def broken(_part: str) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(sink, "unlink", broken)
+    try:
+        before = set(threading.enumerate())
+        with associated(port) as peer:
+            peer.sendall(p_data(store_command(), COMMAND | LAST) + p_data(bytes(5000), DATA))
+        wait_until_gone(before)
+        with associated(port):
+            pass
+    finally:
+        server.stop(2)
+
+
 def good_seconds(port: int, count: int = 60) -> float:
     began = time.monotonic()
     with associated(port) as peer:

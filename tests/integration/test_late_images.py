@@ -128,6 +128,7 @@ def test_a_late_image_that_a_note_rejects_holds_nothing_any_more(node: Node) -> 
     assert images_of(node) == {S1: 2}
 
 
+@pytest.mark.fires("rejected-after-delivery")
 def test_an_image_that_is_rejected_after_its_delivery_is_an_alarm_until_it_is_seen_to(node: Node) -> None:
     node.wait(HOUR)
     node.receive(slice_of(S1, 9, PATIENT, "A1", references=(f"{S1}.1.2",)))

@@ -1,5 +1,6 @@
 """HL7 over MLLP on a real socket: framing, answers, limits, and what is durable when AA is said."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -168,6 +169,38 @@ def test_a_sender_that_waits_does_not_keep_the_node_from_stopping(desk: Desk) ->
         before = time.monotonic()
         server.stop(5)
     assert time.monotonic() - before < 3
+
+
+def test_the_node_stops_while_a_connection_is_just_being_taken(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = MllpServer(Hl7Listener(), desk.intake.take_message, print, lambda: None, desk.clock)
+    port = server.start("127.0.0.1", 0)
+    taking, start = threading.Event(), threading.Thread.start
+
+    def late(thread: threading.Thread) -> None:
+        taking.set()
+        time.sleep(0.1)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", late)
+    with closing(Sender(port).socket) as waiting:
+        assert taking.wait(5)
+        server.stop(5)
+        assert waiting.recv(1) == b""
+
+
+def test_a_connection_that_gets_no_thread_does_not_end_the_listener(
+    listen: Listen, refusals: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = listen(max_connections=1)
+
+    def none_left(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        assert _tried(port) == ""
+        _wait(lambda: bool(refusals))
+    assert "MSA|AA" in _tried(port)
 
 
 def _tried(port: int) -> str:

@@ -187,6 +187,7 @@ def test_a_pdf_that_tells_nothing_passes_unless_its_name_was_used_again(site: Si
     assert site.state() == State.READY
 
 
+@pytest.mark.fires("delivered-in-doubt")
 def test_a_doubt_about_what_was_delivered_is_an_alarm(site: Site) -> None:
     site.drop("r.json", site.exam())
     site.drop("r.pdf", TWO)

@@ -2,10 +2,12 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
@@ -13,17 +15,20 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
+from catalogue_rows import driver
 from desk import printed
 from hl7_messages import oru
 from router.alarms import Alarm
 from router.app import Node
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.backup import Backup, Backups, mend
+from router.catalogue.backup import Backup, Backups, mend, unfinished
+from router.cli.mending import rebuild_rows
 from router.clock import SystemClock
 from router.config import Config, parse
 from router.dicom.part10 import preamble_and_meta
 from router.errors import ConfigurationError, IntegrityError, InvalidData
 from router.events import Journal
+from router.exam.key import ExamKey
 from router.flow.cataloguer import Cataloguer
 from router.flow.correlator import Correlator
 from router.flow.intake import Intake
@@ -172,6 +177,36 @@ def test_missing_corrupt_and_unindexed_files_are_named(place: Place) -> None:
     assert found.unindexed == (f"{below}/1.2.3.4.9.dcm",)
 
 
+def test_a_file_that_is_gone_is_there_again_when_its_instance_comes_again(place: Place) -> None:
+    folder = place.config.node.data / "studies" / STUDY / "1.2.3.2"
+    (folder / "1.2.3.4.0.dcm").unlink()
+    for _ in range(2):
+        place.receive("1.2.3.4.0")
+    place.catalogue_all()
+    assert inventory(place).sound, "it was acknowledged, so the node must have it"
+
+
+def test_what_comes_again_and_has_no_exam_yet_is_not_purged_by_its_first_arrival(place: Place) -> None:
+    (exam,) = place.catalogue.exams.find(str(exam_document()["ExamId"]))
+    place.catalogue.exams.unlink(exam, [STUDY])
+    driver(place.catalogue).execute_sql("UPDATE study SET last_received = 0")
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    assert [old.uid for old in place.catalogue.purge.unmatched(yesterday, 9)] == [STUDY]
+    place.receive("1.2.3.4.0")
+    place.catalogue_all()
+    assert place.catalogue.purge.unmatched(yesterday, 9) == []
+
+
+def test_what_came_by_a_clock_that_was_ahead_is_evaluated_now_and_not_when_that_time_comes(place: Place) -> None:
+    place.receive("1.2.3.4.7")
+    (file,) = place.storage.incoming.files(9)
+    file.rename(file.with_name(f"{time.time_ns() + 86_400 * 10**9:020d}.dcm"))
+    place.catalogue_all()
+    now = datetime.now(UTC)
+    assert place.catalogue.exams.studies([STUDY])[STUDY].last_received <= now
+    assert len(place.catalogue.exams.to_check(now, 9)) == 1
+
+
 def test_a_rebuild_changes_nothing_where_all_rows_are_there(place: Place) -> None:
     before = place.review.listed([], None, None)
     assert place.rebuild() == Rebuilt(0, 0, 0, ())
@@ -255,6 +290,7 @@ LOSSES = pytest.mark.parametrize("how", ["cut short", "overwritten", "deleted", 
 
 
 @LOSSES
+@pytest.mark.fires("ledger")
 def test_without_a_backup_all_is_held_whatever_became_of_the_database(place: Place, how: str) -> None:
     lose(place, how)
     assert mend(place.config.node.data, datetime.now(UTC)) is None
@@ -312,6 +348,59 @@ def test_from_a_backup_an_exam_with_later_images_is_held(place: Place) -> None:
     place.correlator.run_due()
     assert place.states() == {State.HELD}
     assert inventory(place).sound
+
+
+def test_a_rebuild_that_was_killed_holds_everything_when_it_is_run_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two exams one is entered when the run ends; the next run finds rows for it, and nothing of what was sent."""
+    changes: dict[str, object] = {"ExamId": "V2", "Study.StudyInstanceUIDs": ["1.2.9"], "Order.AccessionNumber": ""}
+    place.drop("V2.json", json.dumps(exam_document(changes), ensure_ascii=False).encode())
+    for file in place.config.node.data.glob("router.db*"):
+        file.unlink()
+    place.reopen()
+    read, count = References.key, []
+
+    def killed(self: References, *args: Any) -> ExamKey:
+        count.append(1)
+        if len(count) == 2:
+            raise KeyboardInterrupt
+        return read(self, *args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(References, "key", killed)
+        with pytest.raises(KeyboardInterrupt):
+            place.rebuild()
+    place.reopen()
+    assert place.rebuild().documents == 1
+    place.correlator.run_due()
+    assert [line.delivery.state for line in place.review.listed([], None, None)] == [State.HELD, State.HELD]
+
+
+def test_a_node_does_not_start_on_a_backup_whose_rebuild_was_broken_off(place: Place) -> None:
+    made = Backups(place.config.node.data).make(datetime.now(UTC))
+    place.catalogue.engine.close_thread()
+    Backups(place.config.node.data).put_back(made.path, datetime.now(UTC))
+    with pytest.raises(ConfigurationError, match="broken off"):
+        Node(place.config, SystemClock())
+    assert rebuild_rows(place.config, older=False).held == 1, "the backup is older than what was sent"
+    place.reopen()
+    place.correlator.run_due()
+    assert place.states() == {State.HELD}
+    assert not unfinished(place.config.node.data)
+
+
+def test_a_doubt_that_may_have_been_settled_after_the_backup_does_not_release_itself(place: Place) -> None:
+    (line,) = place.review.listed([], None, None)
+    held = {"held_by": "identity", "error": "another patient"}
+    assert place.catalogue.queue.move(line.delivery, State.HELD, datetime.now(UTC), "a doubt", changes=held)
+    made = Backups(place.config.node.data).make(datetime.now(UTC))
+    place.catalogue.engine.close_thread()
+    Backups(place.config.node.data).put_back(made.path, datetime.now(UTC))
+    place.reopen()
+    assert place.rebuild(older=True).held == 1
+    place.correlator.run_due()
+    assert place.states() == {State.HELD}
 
 
 def test_a_damaged_backup_is_passed_over(place: Place) -> None:

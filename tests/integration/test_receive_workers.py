@@ -1,5 +1,6 @@
 """Receive workers as processes: shared out, counted together, replaced when they die, gone with the main process."""
 
+import errno
 import os
 import signal
 import socket
@@ -9,11 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from router import worker
-from router.dicom import pdu
+from router.dicom import pdu, workers
 from router.dicom.admission import Admission
 from router.dicom.server import StorageServer
 from router.dicom.store import Received, Refused
@@ -119,6 +121,26 @@ def test_a_worker_that_is_killed_is_started_anew_and_its_associations_no_longer_
     assert "started anew" in caplog.text
     for one in lost:
         one.__exit__(None, None, None)
+
+
+def test_a_worker_that_cannot_be_started_for_a_while_is_started_after_it(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, tried, start = children(os.getpid()), [], subprocess.Popen
+    monkeypatch.setattr(workers, "_RESTART_SECONDS", 0.05)
+
+    def refused_twice(*args: Any, **kwargs: Any) -> Any:
+        tried.append(1)
+        if len(tried) <= 2:
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        return start(*args, **kwargs)
+
+    monkeypatch.setattr(subprocess, "Popen", refused_twice)
+    for process in before:
+        os.kill(process, signal.SIGKILL)
+    wait_for(lambda: len(set(children(os.getpid())) - set(before)) == 2)
+    with associated(node.port) as peer:
+        assert store(peer) == 0
 
 
 def test_a_worker_leaves_signals_to_the_main_process(node: Node) -> None:

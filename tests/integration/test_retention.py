@@ -4,8 +4,9 @@ import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from catalogue_rows import CLOUD, NOW, delivery, driver, exam, instance
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.ledger import Fate, Outcome
+from router.catalogue.purge import Files, Purge
 from router.clock import FakeClock
 from router.config import parse
 from router.events import Event, Journal
@@ -112,6 +114,31 @@ def test_files_folders_and_rows_go_when_their_time_is_over(house: House) -> None
     assert house.catalogue.purge.removals() == []
 
 
+def test_a_clock_that_jumps_ahead_for_a_while_purges_nothing(house: House) -> None:
+    clock = house.clock = Jumping(NOW)
+    house.study("1.2", delivered=True)
+    house.study("1.3", delivered=False)
+    house.free[:] = [GIB]
+    retention = house.retention()
+    clock.wrong = timedelta(days=366)
+    run(retention)
+    clock.wrong = timedelta(0)
+    run(retention)
+    assert house.left() == {"1.2", "1.3"}
+    clock.advance(31 * DAY)
+    run(retention)
+    assert house.left() == set(), "it is purged again an hour later"
+
+
+class Jumping(FakeClock):
+    """Can be set wrong; the monotonic one goes on."""
+
+    wrong = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.wrong
+
+
 def test_a_crash_after_the_rows_is_made_good_at_the_next_start(house: House) -> None:
     house.study("1.3", delivered=False)
     house.clock.advance(31 * DAY)
@@ -122,6 +149,48 @@ def test_a_crash_after_the_rows_is_made_good_at_the_next_start(house: House) -> 
     run(house.retention())
     assert house.left() == set()
     assert house.catalogue.purge.removals() == []
+
+
+def test_an_instance_that_comes_again_while_a_former_removal_is_made_good_keeps_its_file(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The crash was between the file and its note, so the instance gets the very place that is still noted."""
+    house.study("1.3", delivered=False)
+    house.clock.advance(31 * DAY)
+    before = house.clock.now() - timedelta(days=30)
+    (old,) = house.catalogue.purge.unmatched(before, 1)
+    house.catalogue.purge.take(old, before, house.clock.now())
+    (path,) = house.storage.studies.walk()
+    path.unlink()
+    removals = Purge.removals
+
+    def then_it_comes(purge: Purge) -> list[Files]:
+        found = removals(purge)
+        house.study("1.3", delivered=False)
+        return found
+
+    monkeypatch.setattr(Purge, "removals", then_it_comes)
+    house.retention().recover()
+    assert house.left() == {"1.3"}
+
+
+def test_a_node_that_lost_its_duty_in_the_middle_of_a_removal_takes_nothing_that_came_again(house: House) -> None:
+    house.study("1.3", delivered=False)
+    house.clock.advance(31 * DAY)
+    before = house.clock.now() - timedelta(days=30)
+    (old,) = house.catalogue.purge.unmatched(before, 1)
+    late, taken = house.retention(), Purge.take
+
+    def then_it_stands_still(purge: Purge, *about: Any) -> Files | None:
+        found = taken(purge, *about)
+        house.retention().recover()
+        house.study("1.3", delivered=False)
+        return found
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Purge, "take", then_it_stands_still)
+        late._remove_batch(old, before)
+    assert house.left() == {"1.3"}
 
 
 def test_a_large_study_goes_in_small_batches(house: House) -> None:
@@ -146,6 +215,7 @@ def test_a_short_disk_takes_delivered_data_first_and_only_as_much_as_it_must(hou
     assert house.left() == {"1.1", "1.2"}
 
 
+@pytest.mark.fires("disk", "retention")
 def test_a_short_disk_takes_unnamed_data_last_and_none_that_is_young(house: House) -> None:
     house.study("1.1", delivered=False)
     house.clock.advance(8 * DAY)

@@ -64,6 +64,7 @@ def bench(tmp_path: Path) -> Bench:
 DONE = Ending(State.DELIVERED, "receipt for revision 1")
 
 
+@pytest.mark.fires("crypto")
 def test_answers_that_are_not_proved_are_one_alarm_of_the_destination_until_one_is(bench: Bench) -> None:
     bench.run(Unproven("the receipt's signature does not verify"), Unproven("another"))
     assert bench.standing() == [(Alarm.CRYPTO, f"destination {CLOUD}")]
@@ -73,6 +74,7 @@ def test_answers_that_are_not_proved_are_one_alarm_of_the_destination_until_one_
     assert [one.kind for one in bench.told if one.alarm] == [Kind.ALARM, Kind.CLEARED]
 
 
+@pytest.mark.fires("integrity")
 def test_a_file_that_is_gone_is_no_matter_of_cryptography(bench: Bench) -> None:
     bench.run(IntegrityError("the report file of the upload is gone"))
     assert [alarm for alarm, _ in bench.standing()] == [Alarm.INTEGRITY]

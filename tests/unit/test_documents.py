@@ -7,8 +7,12 @@ import pytest
 
 from router.alarms import REMEDY, Alarm
 from router.cli.reference import reference
+from router.clock import SystemClock
+from router.config import load, shipped
 from router.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from router.dicom.requestor import Waits
+from router.exam.validate import validate
+from router.flow.references import References
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "router" / "docs"
@@ -64,3 +68,21 @@ def test_the_reference_has_every_key_of_the_shipped_configuration_with_what_it_i
     assert '| `report_within` | `"1 h"` | DB11 5.3.2 |' in said
     assert '| `min_free` | `"5 GiB"` | below it: refuse with A700, go on forwarding |' in said
     assert "## [destination.http]" in said
+
+
+def test_the_example_of_an_exam_json_is_valid_and_nothing_in_it_is_worth_a_warning() -> None:
+    config = load(shipped("router.toml"))
+    references = References(config)
+    given = references.read(shipped("exam.json").read_bytes())
+    found = validate(
+        given, tables=references.tables, accept_empty=(), hospital=config.hospital, now=SystemClock().now(),
+        tolerance=config.reports.clock_tolerance, zone=config.node.timezone,
+    )  # fmt: skip
+    assert (found.errors, found.warnings) == ((), ())
+
+
+def test_the_readme_names_only_files_that_are_there() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:conf|router|tests|scripts)/[\w./-]+?)/?`", readme)) - {"conf/keys"}
+    assert named
+    assert {name for name in named if not (ROOT / name).exists()} == set()

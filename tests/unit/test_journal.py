@@ -366,3 +366,50 @@ def _no_room(*_: Any) -> None:
 
 
 _full = _no_room
+
+
+def test_a_later_version_is_not_taken_before_an_earlier_one_that_comes_while_the_folder_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, incoming = IncomingFolder(tmp_path / "1", 0, SEGMENT_BYTES), Incoming(tmp_path)
+    wait_for(lambda: len(folder._journal._free) == 1)  # type: ignore[union-attr]  # it has one
+    monkeypatch.setattr(folder._journal, "_await_quiet", lambda: time.sleep(0.2))
+    look = journal.oldest_unfiled
+
+    def then_both_come(path: Path) -> int | None:
+        found = look(path)
+        receive(folder, b"first")  # small: in the journal for now
+        receive(folder, b"second" * LARGEST)  # large: a file at once
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr("router.storage.incoming.oldest_unfiled", then_both_come)
+        taken = incoming.files(10)
+    assert taken == []
+    wait_for(lambda: len(incoming.files(10)) == 2)
+    assert [path.read_bytes()[:6] for path in incoming.files(10)] == [b"first", b"second"]
+    folder.close()
+
+
+def test_what_is_in_a_journal_is_filed_though_no_further_segment_can_be_made_or_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare, unlink = Segment.prepare, Path.unlink
+
+    def only_one(path: Path, size: int) -> Segment:
+        if path.name != "0.journal":
+            raise OSError(5, "Input/output error")
+        return prepare(path, size)
+
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix == ".journal":
+            raise OSError(30, "Read-only file system")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Segment, "prepare", only_one)
+    monkeypatch.setattr(Path, "unlink", refused)
+    folder = IncomingFolder(tmp_path / "1", 0, 2 * SEGMENT_BYTES)
+    wait_for(lambda: len(folder._journal._free) == 1)  # type: ignore[union-attr]  # it has one
+    receive(folder, b"small")
+    wait_for(lambda: len(Incoming(tmp_path).files(10)) == 1)
+    folder.close()

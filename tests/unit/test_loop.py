@@ -1,10 +1,14 @@
-"""A loop's thread: that it leaves time to others."""
+"""A loop's thread: that it leaves time to others, and outlives a defect."""
 
+import threading
 import time
 
+import pytest
+
 from catalogue_rows import NOW
+from router.alarms import Alarm
 from router.clock import FakeClock
-from router.events import Journal
+from router.events import Event, Journal, Kind
 from router.flow.loop import Loop
 
 _STEP_SECONDS = 0.02
@@ -49,3 +53,45 @@ def test_a_loop_that_rests_because_of_its_share_stops_at_once() -> None:
     loop.stop()
     assert loop.join(5)
     assert time.monotonic() - began < 0.4
+
+
+def test_a_loop_goes_on_when_even_telling_of_its_trouble_is_a_defect(caplog: pytest.LogCaptureFixture) -> None:
+    done, went = threading.Event(), []
+
+    def step() -> float:
+        went.append(1)
+        if len(went) > 1:
+            done.set()
+            return 60.0
+        raise KeyError
+
+    def broken(_event: Event) -> None:
+        raise LookupError("a subscriber's defect")
+
+    loop = Loop("cataloguer", step, Journal(broken), FakeClock(NOW), wait=lambda _seconds: None)
+    loop.start()
+    assert done.wait(5)
+    loop.stop()
+    assert loop.join(5)
+    assert "cataloguer: a defect: KeyError" in caplog.text
+
+
+@pytest.mark.fires("defect")
+def test_a_defect_is_an_alarm_until_the_step_works_again() -> None:
+    told: list[Event] = []
+    steps = iter([True, False])
+    over = threading.Event()
+
+    def step() -> float:
+        if next(steps, False):
+            raise ZeroDivisionError
+        over.set()
+        return 0.0
+
+    loop = Loop("busy", step, Journal(told.append), FakeClock(NOW), wait=lambda _: None)
+    loop.start()
+    assert over.wait(5)
+    loop.stop()
+    assert loop.join(5)
+    assert [(one.kind, one.alarm) for one in told] == [(Kind.ALARM, Alarm.DEFECT), (Kind.CLEARED, Alarm.DEFECT)]
+    assert "ZeroDivisionError" in told[0].text

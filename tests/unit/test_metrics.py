@@ -33,7 +33,9 @@ class Scraped:
         self.journal = Journal()
         self.catalogue: Catalogue = Database("", folder).open(self.journal.record)
         self.clock = FakeClock(NOW)
-        self.metrics = Metrics(Gauges(self.catalogue, [IMAGES], "n1", lambda: 7 * GIB, self.clock), [IMAGES])
+        self.metrics = Metrics(
+            Gauges(self.catalogue, lambda: [IMAGES], "n1", lambda: 7 * GIB, self.clock), lambda: [IMAGES]
+        )
         self.journal.subscribe(self.metrics.heard)
 
     def text(self) -> str:

@@ -15,8 +15,9 @@ from router.cli.keys import command
 from router.clock import SystemClock
 from router.config import load
 from router.crypto import keys
-from router.errors import ConfigurationError
+from router.errors import ConfigurationError, TransientError
 from router.events import Kind
+from router.flow.sending import ReportSender
 from router.storage.pins import Pins, strange
 
 CONFIG = """
@@ -100,14 +101,31 @@ def test_the_keys_seen_first_are_pinned_and_others_stop_the_start_until_they_are
 
 def test_another_platform_key_is_an_alarm_while_the_node_runs_until_it_is_pinned(config_file: Path) -> None:
     node = Node(load(config_file), SystemClock())
-    keys_in_use, alarms = node._keys["beijing"], node._catalogue.alarms
+    lane, alarms = node._lanes._fitted["beijing"].served[0][0], node._catalogue.alarms
+    assert isinstance(lane.sender, ReportSender)
+    keys_in_use = lane.sender.credentials
     former, new = swap(config_file)
-    assert keys_in_use.current().profile.pinned["signing"] == (former,)
+    assert keys_in_use().profile.pinned["signing"] == (former,)
     [standing] = alarms.standing()
     assert (standing.alarm, standing.subject, new in standing.text) == (Alarm.CRYPTO, "keys of beijing", True)
     assert pin(config_file, "--yes")[0] == 0
-    assert keys_in_use.current().profile.pinned["signing"] == (new,)
+    assert keys_in_use().profile.pinned["signing"] == (new,)
     assert not alarms.standing()
+    node._catalogue.engine.close_thread()
+    os.close(node._lock)
+
+
+def test_a_database_that_takes_nothing_while_the_configuration_is_read_again_does_not_end_the_node(
+    config_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = Node(load(config_file), SystemClock())
+
+    def busy(_: object) -> None:
+        raise TransientError("the database is busy")
+
+    monkeypatch.setattr(node._journal, "record", busy)
+    node.reload(config_file)
+    assert "not read again to the end, ask for it once more: the database is busy" in caplog.text
     node._catalogue.engine.close_thread()
     os.close(node._lock)
 

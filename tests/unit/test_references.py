@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hl7_messages import oru
 from router.config import Config, parse
 from router.errors import ConfigurationError
 from router.exam.codes import Entry
@@ -113,6 +114,29 @@ def test_a_changed_mapping_file_is_taken_up_and_a_faulty_one_is_told(tmp_path: P
         assert [told.startswith(f"{mapping}: ") for told in caught.value.faults] == [True]
         assert not references.refresh()
         assert references.read(b'{"number": "E1"}') == {"ExamId": "E1"}
+
+
+def test_a_changed_mapping_of_hl7_messages_is_taken_up_and_a_faulty_one_is_told(tmp_path: Path) -> None:
+    mapping = tmp_path / "hl7.toml"
+    mapping.write_text('[fields]\n"ORC-3" = "ExamId"\n')
+    references = References(config(tmp_path, '[reports]\nhl7_mapping = "hl7.toml"\n'))
+    assert references.read(oru(accession="A7").encode()) == {"ExamId": "E1"}
+    mapping.write_text('[fields]\n"OBR-18" = "ExamId"\n')
+    assert references.refresh()
+    assert references.read(oru(accession="A7").encode()) == {"ExamId": "A7"}
+    mapping.write_text("[fields")
+    with pytest.raises(ConfigurationError) as caught:
+        references.refresh()
+    assert caught.value.faults[0].startswith(f"{mapping}: ")
+    assert references.read(oru(accession="A7").encode()) == {"ExamId": "A7"}
+
+
+def test_another_configuration_is_adopted_with_its_files(tmp_path: Path) -> None:
+    (tmp_path / "ris.toml").write_text('[fields]\n"no" = "ExamId"\n')
+    references = References(config(tmp_path))
+    references.adopt(References(config(tmp_path, '[reports]\nmapping = "ris.toml"\n')))
+    assert references.read(b'{"no": "E1"}') == {"ExamId": "E1"}
+    assert not references.refresh()
 
 
 def test_the_sex_is_understood_by_the_hospitals_own_table(tmp_path: Path) -> None:

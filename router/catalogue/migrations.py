@@ -1,0 +1,57 @@
+"""The tables from each version to the next, when a newer program opens an older database.
+
+All steps that are needed happen in one transaction, which both engines undo as a whole when it is cut short: a
+database is of one version or of another, never between two. Of several nodes one does it, the others wait.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from router.catalogue.tables import FIRST_SCHEMA
+from router.errors import ConfigurationError, TransientError
+
+if TYPE_CHECKING:
+    from router.catalogue.dialect import Engine
+
+Step = Callable[["Engine"], None]
+# One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
+# is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
+STEPS: tuple[Step, ...] = ()
+_SILENT = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """From which version to which a database was brought."""
+
+    old: int
+    new: int
+
+
+def version_of(steps: Sequence[Step]) -> int:
+    """The version that the steps lead to."""
+    return FIRST_SCHEMA + len(steps)
+
+
+def missing(found: int, steps: Sequence[Step]) -> Sequence[Step]:
+    """What brings a database of that version to ours; ConfigurationError where nothing does."""
+    needed = version_of(steps)
+    if not FIRST_SCHEMA <= found <= needed:
+        raise ConfigurationError(
+            f"the database has schema {found}, this version of the node knows {FIRST_SCHEMA} to {needed}",
+            hint="install the version that wrote it, or put back the copy that was made before the upgrade",
+        )
+    return steps[found - FIRST_SCHEMA :]
+
+
+def require_alone(engine: "Engine", node: str) -> None:
+    """TransientError while another node gives signs of life: one of the former version would not know the tables."""
+    microseconds = _SILENT // timedelta(microseconds=1)
+    signs = f"SELECT name FROM node WHERE seen > {engine.now} - {microseconds} ORDER BY name"  # noqa: S608 our own text
+    if others := [name for (name,) in engine.execute(signs, ()) if name != node]:
+        raise TransientError(
+            f"the database is of a former version, and node {others[0]} still works with it",
+            hint="stop every node, then start those of the new version",
+        )

@@ -1,0 +1,125 @@
+"""What of a changed configuration a running node takes up, and what waits for its restart."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from router.config import Config, Destination, HttpPeer, Receive, Tls
+from router.errors import ConfigurationError
+
+_LIVE_SECTIONS = ("device", "department", "codes", "share", "identity", "series", "study", "destination")
+_LIVE_KEYS: Mapping[str, tuple[str, ...]] = {
+    "receive": ("senders", "max_associations", "max_associations_per_sender", "tls"),
+    "reports": ("mapping", "hl7_mapping", "approved_only", "pdf_text_check", "clock_tolerance"),
+}
+_Stamp = tuple[int, int, int]
+Stamps = Mapping[str, tuple[_Stamp | None, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """`config` is what the node runs with from now on; `taken` and `waiting` name keys, `destination cloud.dicom.port`.
+
+    A destination that came or went is named with that word; `added` has the names of those that came.
+    """
+
+    config: Config
+    taken: tuple[str, ...]
+    waiting: tuple[str, ...]
+    added: tuple[str, ...]
+
+
+def compare(running: Config, wanted: Config) -> Changes:
+    """ConfigurationError where what can be taken up does not go with what waits for the restart."""
+    parts: dict[str, Any] = {section: getattr(wanted, section) for section in _LIVE_SECTIONS}
+    for section, keys in _LIVE_KEYS.items():
+        former, new = getattr(running, section), getattr(wanted, section)
+        parts[section] = former.model_copy(update={key: getattr(new, key) for key in keys})
+    _require_closed(parts["receive"])
+    config = running.model_copy(update=parts)
+    added = tuple(one.name for one in config.destination if running.destination_named(one.name) is None)
+    return Changes(config, tuple(_differences(running, config)), tuple(_differences(config, wanted)), added)
+
+
+def stamps(config: Config) -> Stamps:
+    """What tells whether a certificate or its key was renewed, by the key of the configuration that names the files."""
+    return {place: tuple(map(_stamp, files)) for place, files in _tls_files(config)}
+
+
+def renewed(before: Stamps, after: Stamps) -> tuple[str, ...]:
+    """The places whose files are others now; one that is new, or gone, is no renewal."""
+    return tuple(place for place, found in after.items() if before.get(place, found) != found)
+
+
+def _require_closed(receive: Receive) -> None:
+    """A listener that stays where it is must not lose its senders or TLS because another address does without."""
+    try:
+        Receive.model_validate({name: getattr(receive, name) for name in Receive.model_fields})
+    except ValidationError as error:
+        faults = tuple(f"receive: {one['msg'].removeprefix('Value error, ')}" for one in error.errors())
+        raise ConfigurationError("[receive] can be taken up by a restart only:", faults=faults) from error
+
+
+def _differences(before: Config, after: Config) -> Iterator[str]:
+    for section in Config.model_fields:
+        old, new = getattr(before, section), getattr(after, section)
+        if section == "destination":
+            yield from _of_destinations(before, after)
+        elif isinstance(old, BaseModel) and type(old) is type(new):
+            yield from (f"{section}.{key}" for key in _keys(old, new))
+        elif old != new:
+            yield section
+
+
+def _of_destinations(before: Config, after: Config) -> Iterator[str]:
+    for new in after.destination:
+        old = before.destination_named(new.name)
+        if old is None:
+            yield f"destination {new.name} (new)"
+        else:
+            yield from (f"destination {new.name}.{key}" for key in _of_destination(old, new))
+    yield from (f"destination {d.name} (gone)" for d in before.destination if after.destination_named(d.name) is None)
+
+
+def _of_destination(old: Destination, new: Destination) -> Iterator[str]:
+    for key in _keys(old, new):
+        ours, theirs = getattr(old, key), getattr(new, key)
+        if isinstance(ours, BaseModel) and isinstance(theirs, BaseModel):
+            yield from (f"{key}.{inner}" for inner in _keys(ours, theirs))
+        else:
+            yield key
+
+
+def _keys(old: BaseModel, new: BaseModel) -> list[str]:
+    return [key.rstrip("_") for key in type(old).model_fields if getattr(old, key) != getattr(new, key)]
+
+
+def _tls_files(config: Config) -> Iterator[tuple[str, tuple[Path, ...]]]:
+    hl7 = config.reports.hl7
+    listeners = {"receive.tls": config.receive.tls, "admin.tls": config.admin.tls}
+    listeners["reports.hl7.tls"] = None if hl7 is None else hl7.tls
+    for place, tls in listeners.items():
+        yield place, _of_tls(tls)
+    for one in config.destination:
+        yield f"destination {one.name}.dicom.tls", _of_tls(None if one.dicom is None else one.dicom.tls)
+        yield f"destination {one.name}.http", _of_http(one.http)
+
+
+def _of_tls(tls: Tls | None) -> tuple[Path, ...]:
+    return () if tls is None else tuple(file for file in (tls.certificate, tls.key, tls.ca) if file is not None)
+
+
+def _of_http(http: HttpPeer | None) -> tuple[Path, ...]:
+    files = () if http is None else (http.ca_file, http.client_certificate_file, http.client_key_file)
+    return tuple(file for file in files if file is not None)
+
+
+def _stamp(file: Path) -> _Stamp | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,56 @@
+"""`queue compare`: the patient by the report and by the images, side by side."""
+
+import getpass
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from router.cli.opened import opened
+from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.tables import show
+from router.clock import SystemClock
+from router.config import load
+from router.errors import InvalidData
+from router.events import Event, Kind
+from router.flow.review import Review
+from router.flow.sides import Sides
+from router.storage.reports import Reports
+
+_COLUMNS = (
+    "Who says it",
+    "Accession number 检查号",
+    "Patient ID 受检者ID",
+    "Name 姓名",
+    "Sex 性别",
+    "Birth date 出生日期",
+)
+
+
+@click.command("compare", short_help="The patient by the report and by the images.")
+@click.argument("name", metavar="ID")
+@config_option
+@json_option
+def compare(name: str, config_file: Path, as_json: bool) -> None:
+    """Who the patient is by the report and by the images. It is recorded who looked.
+
+    ID is a delivery's id, an ExamId (检查记录ID), a study UID or a file name.
+    """
+    config = load(config_file)
+    require_node(config)
+    sides, clock = Sides(config, Reports(config.node.data).read), SystemClock()
+    with opened(config) as (catalogue, journal):
+        cases = [story.case for story in Review(catalogue, clock).stories(name)]
+        if not cases:
+            raise InvalidData("no exam of that name is known")
+        for case in cases:
+            text = "patient data shown by queue compare"
+            journal.record(Event(clock.now(), Kind.VIEWED, text, getpass.getuser(), exam=case.exam))
+        told = [(case.exam, sides.of(case)) for case in cases]
+    if as_json:
+        print_json([{"number": exam, "sides": [asdict(side) for side in found]} for exam, found in told])
+        return
+    for exam, found in told:
+        rows = [(one.study_uid or "exam JSON", one.accession_number, one.patient_id, one.name, one.sex, one.birth_date)
+                for one in found]  # fmt: skip
+        show(f"Exam {exam} of this node", _COLUMNS, rows)

@@ -1,0 +1,40 @@
+"""What the series rules make of a study that the node has, and why. Apart from `examine`, which reads DICOM files: what
+only tells of the queue starts twice as quickly without pydicom.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from router.catalogue import Catalogue
+from router.model import SeriesClass
+from router.series.classify import Rulebook, used
+from router.series.study import judge, outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Instances of a series that one rule decided by the same facts; `used` is in words, absent facts left out."""
+
+    series_uid: str
+    series_class: SeriesClass
+    rule: str
+    used: str
+    count: int
+
+
+def lines_of(catalogue: Catalogue, study_uid: str, book: Rulebook) -> list[Line]:
+    """What the rules of today make of a study that the node has; nothing is recorded."""
+    members = [one.member for one in catalogue.members.of_study(study_uid)]
+    verdicts = judge(members, catalogue.members.facts(one.facts for one in members), book)
+    marks = catalogue.notes.marks([study_uid])
+    judged = ((one, verdicts[one.series_uid, one.facts]) for one in members)
+    ruled = ((one.series_uid, outcome(one, verdict, marks), verdict.facts) for one, verdict in judged)
+    counts = Counter((uid, rule.series_class, rule.name, in_words(used(facts, rule))) for uid, rule, facts in ruled)
+    return [Line(*line, count) for line, count in counts.items()]
+
+
+def in_words(facts: Mapping[str, object]) -> str:
+    """Facts for a person; absent ones are left out, a long text is cut."""
+    said = ((name, "\\".join(value) if isinstance(value, tuple) else value) for name, value in facts.items())
+    return ", ".join(f"{name}={str(value)[:60]}" for name, value in said if value not in ("", None))

@@ -1,0 +1,23 @@
+"""An older database under a newer program: a copy, then the conversion, and what is told of it."""
+
+from datetime import datetime
+
+from router.catalogue.backup import Backups
+from router.catalogue.dialect import Engine
+from router.config import Config
+from router.events import Event, Journal, Kind
+
+
+def bring_up_to_date(engine: Engine, config: Config, journal: Journal, now: datetime) -> None:
+    """Convert the tables where they are of a former version; SQLite's file is copied to data/backup/ first.
+
+    TransientError when there is no room for the copy or another node is at work; ConfigurationError when the database
+    is of a version that this program does not know.
+    """
+    if not engine.outdated():
+        return
+    copy = None if config.database.url else Backups(config.node.data).make(now, spare=config.receive.min_free)
+    done = engine.convert(config.node.owner)
+    if done is not None:
+        kept = "" if copy is None else f"; as it was before it is in backup/{copy.path.name}"
+        journal.record(Event(now, Kind.CONFIGURED, f"database converted from schema {done.old} to {done.new}{kept}"))

@@ -1,0 +1,176 @@
+"""The lanes to every destination of the configuration in use, and the loops that serve them.
+
+What is under way when a destination changes is finished over the lane on which it was begun; whatever is claimed
+afterwards goes by the new one. Both claim from the same queue, so nothing is lost and nothing goes twice.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from router.alarms import Alarm
+from router.bandwidth import Window
+from router.catalogue import Catalogue
+from router.clock import Clock
+from router.config import Config, Destination, DicomDestination, HttpDestination
+from router.dicom.client import StorageClient
+from router.errors import ConfigurationError
+from router.events import Event, Journal, Kind
+from router.flow.commitment import Asker, CommitmentReports
+from router.flow.gate import Lane
+from router.flow.loop import Loop
+from router.flow.references import References
+from router.flow.sending import ImagesSender, ReportSender
+from router.flow.throttle import Throttle
+from router.forward.credentials import Credentials, KeyFiles
+from router.forward.report import ReportAgent
+from router.model import Channel
+from router.storage import Storage
+from router.storage.pins import strange
+
+
+@dataclass(frozen=True, slots=True)
+class Outfitter:
+    """Makes the lanes of a destination; what it makes them of is the same for all."""
+
+    references: References
+    catalogue: Catalogue
+    storage: Storage
+    commitment_reports: CommitmentReports
+    journal: Journal
+    clock: Clock
+
+    def lanes(self, config: Config, destination: Destination) -> list[Lane]:
+        """ConfigurationError when keys or certificates are not as they must be."""
+        windows = [Window(one.from_, one.to, one.limit) for one in destination.bandwidth]
+        paced = Throttle(windows, config.node.timezone, self.clock)
+        lanes = []
+        if destination.http is not None:
+            lanes.append(self._for_reports(config, destination.name, destination.http, paced))
+        if destination.dicom is not None:
+            lanes.append(self._for_images(config, destination.name, destination.dicom, paced))
+        return lanes
+
+    def _for_reports(self, config: Config, name: str, http: HttpDestination, paced: Throttle) -> Lane:
+        keys = self._key_files(name, http)
+        agent = ReportAgent(http, config.hospital.USCI, keys.current, self.clock, paced=paced)
+        sender = ReportSender(
+            config, self.references, self.catalogue, self.storage, agent, keys.current, self.journal, self.clock
+        )
+        return Lane(name, Channel.REPORT, 1, sender, agent.probe)
+
+    def _for_images(self, config: Config, name: str, dicom: DicomDestination, paced: Throttle) -> Lane:
+        client = StorageClient(dicom, paced=paced)
+        asker = self._asker(dicom, client)
+        sender = ImagesSender(
+            config, self.catalogue, self.storage, client, self.clock, asker, journal=self.journal
+        )  # fmt: skip
+        return Lane(name, Channel.IMAGES, dicom.associations, sender, client.probe, client.narrow)
+
+    def _asker(self, dicom: DicomDestination, client: StorageClient) -> Asker | None:
+        if not dicom.commitment:
+            return None
+        return Asker(dicom, self.catalogue, client, self.commitment_reports, self.journal, self.clock, os.urandom)
+
+    def _key_files(self, name: str, http: HttpDestination) -> KeyFiles:
+        def told(kind: Kind, text: str) -> None:
+            self.journal.record(Event(self.clock.now(), kind, text, alarm=Alarm.CRYPTO, subject=f"keys of {name}"))
+
+        def accept(found: Credentials) -> None:
+            self._require_pinned(name, found)
+            told(Kind.CLEARED, "the key files read, and the platform's keys are those that were pinned")
+
+        return KeyFiles(http, self.storage.pins.file, accept,
+                        lambda error: told(Kind.ALARM, f"the former keys stay in use: {error}"))  # fmt: skip
+
+    def _require_pinned(self, name: str, found: Credentials) -> None:
+        """The platform's keys are pinned when they are first seen; later ones only by `keys pin`."""
+        ids, pinned = found.profile.pinned, self.storage.pins.of(name)
+        if pinned is None and ids:
+            self.storage.pins.pin(name, ids)
+            held = "; ".join(f"{purpose} {', '.join(each)}" for purpose, each in ids.items())
+            text = f"keys of platform {name} seen first: {held}"
+            self.journal.record(Event(self.clock.now(), Kind.PINNED, text, fields={"destination": name}))
+        elif unknown := strange(ids, pinned or {}):
+            raise ConfigurationError(
+                f"the platform keys of {name} are not those that were pinned: {', '.join(unknown)}",
+                hint=f"ask the platform for its key ids; if they are these: keys pin {name}",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The lanes of a destination, each with its loops, and what they were made by."""
+
+    basis: object
+    served: tuple[tuple[Lane, Loop], ...]
+
+
+class Lanes:
+    """Those in use. `loop` makes the loop, of that name, of one place on a lane."""
+
+    def __init__(self, outfitter: Outfitter, loop: Callable[[str, Lane], Loop]) -> None:
+        self._outfitter = outfitter
+        self._loop = loop
+        self._fitted: Mapping[str, Fitted] = {}
+        self._leaving: list[Loop] = []
+        self._running = False
+
+    def fit(self, config: Config, files: Callable[[Destination], object]) -> Mapping[str, Fitted]:
+        """The lanes by this configuration, by destination; nothing is in use yet, and what stays as it is is kept.
+
+        `files` is another value when a file that the destination names was renewed. ConfigurationError as
+        `Outfitter.lanes`.
+        """
+        return {one.name: self._fit(config, one, files(one)) for one in config.destination}
+
+    def use(self, fitted: Mapping[str, Fitted]) -> None:
+        """Serve these from now on; the others end with what they have under way."""
+        former, self._fitted = self._fitted, fitted
+        if self._running:
+            self._end(one for name, one in former.items() if fitted.get(name) is not one)
+            self._begin(one for name, one in fitted.items() if former.get(name) is not one)
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._running = True
+        self._begin(self._fitted.values())
+
+    def wake(self, destination: object, channel: object) -> None:
+        """There is something to send."""
+        for fitted in self._fitted.values():
+            for lane, loop in fitted.served:
+                if (lane.destination, lane.channel) == (destination, channel):
+                    loop.wake()
+
+    def stop(self) -> None:
+        """Ask every loop to end after the step at hand."""
+        if self._running:
+            self._running = False
+            self._end(self._fitted.values())
+
+    def unfinished(self, until: float) -> int:
+        """After `stop`: how many loops are still at work at that time of time.monotonic()."""
+        return sum(not loop.join(max(until - time.monotonic(), 0.1)) for loop in self._leaving)
+
+    def _fit(self, config: Config, destination: Destination, files: object) -> Fitted:
+        basis = destination, files, config.model_copy(update={"destination": ()})
+        former = self._fitted.get(destination.name)
+        if former is not None and former.basis == basis:
+            return former
+        lanes = self._outfitter.lanes(config, destination)
+        places = [(lane, f"{lane.channel} to {lane.destination} {n + 1}") for lane in lanes for n in range(lane.width)]
+        return Fitted(basis, tuple((lane, self._loop(name, lane)) for lane, name in places))
+
+    @staticmethod
+    def _begin(fitted: Iterable[Fitted]) -> None:
+        for one in fitted:
+            for _, loop in one.served:
+                loop.start()
+
+    def _end(self, fitted: Iterable[Fitted]) -> None:
+        ending = [loop for one in fitted for _, loop in one.served]
+        for loop in ending:
+            loop.stop()
+        self._leaving = [*(loop for loop in self._leaving if not loop.join(0)), *ending]

@@ -1,0 +1,213 @@
+"""From one version of the tables to the next, on both engines, begun with those of the first release."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import first_schema
+from catalogue_rows import CLOUD, NOW, Database, at_once, exam
+from conftest import Server
+from router.catalogue import open_catalogue
+from router.catalogue.dialect import Engine, open_engine
+from router.catalogue.migrations import STEPS, Conversion, Step, version_of
+from router.catalogue.tables import FIRST_SCHEMA
+from router.errors import ConfigurationError, TransientError
+from router.events import Journal
+from router.model import Channel
+
+# As it is left in the middle of a step: the first statement done, the second one still to come.
+_CUT = """
+import sys, time
+from pathlib import Path
+from router.catalogue.dialect import open_engine
+
+def slow(engine):
+    engine.execute("ALTER TABLE exam ADD COLUMN ward TEXT", ())
+    engine.execute("UPDATE exam SET ward = 'W'", ())
+    print("half", flush=True)
+    time.sleep(60)
+
+open_engine(sys.argv[1], Path(sys.argv[2]), [slow]).convert("node")
+"""
+_SHAPES = {
+    "sqlite": """
+        SELECT m.name, c.name, c.type, c."notnull", c.pk FROM sqlite_master m, pragma_table_xinfo(m.name) c
+            WHERE m.type = 'table';
+        SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'index';
+        SELECT m.name, f."table", f."from", f."to", f.on_delete FROM sqlite_master m, pragma_foreign_key_list(m.name) f
+    """,
+    "postgresql": """
+        SELECT table_name, column_name, data_type, is_nullable, replace(coalesce(column_default, ''),
+            current_schema(), '') FROM information_schema.columns WHERE table_schema = current_schema();
+        SELECT indexname, replace(indexdef, current_schema(), '') FROM pg_indexes
+            WHERE schemaname = current_schema();
+        SELECT conname, replace(pg_get_constraintdef(oid), current_schema(), '') FROM pg_constraint
+            WHERE connamespace = current_schema()::regnamespace
+    """,
+}
+
+
+def _ward(engine: Engine) -> None:
+    engine.execute("ALTER TABLE exam ADD COLUMN ward TEXT NOT NULL DEFAULT ''", ())
+    engine.execute("UPDATE exam SET ward = 'ward of ' || exam_id", ())
+    engine.execute("CREATE INDEX exam_ward ON exam (ward)", ())
+
+
+def _breaks(engine: Engine) -> None:
+    engine.execute("CREATE TABLE beds (id INTEGER)", ())
+    raise OSError("a step that cannot be done")
+
+
+@pytest.fixture
+def old(bare_database: Database) -> Database:
+    """A database as the first release made it, with an exam and its delivery."""
+    script = first_schema.kept(_kind(bare_database))
+    if bare_database.url:
+        import psycopg
+
+        with psycopg.connect(bare_database.url, autocommit=True) as connection:
+            connection.execute(script.encode())
+    else:
+        with closing(sqlite3.connect(bare_database.data / "router.db")) as file:
+            file.executescript(script)
+    catalogue = open_catalogue(bare_database.url, bare_database.data, Journal(), lambda engine: None)
+    catalogue.queue.make(exam(catalogue), [(CLOUD, Channel.REPORT)], NOW)
+    catalogue.engine.close_thread()
+    return bare_database
+
+
+def test_the_first_releases_tables_and_all_steps_make_the_tables_of_today(
+    old: Database, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    with _Opened(old, STEPS) as engine:
+        engine.convert("node")
+        converted = _shape(engine, old)
+    with _Opened(_another(old, request, tmp_path), STEPS) as fresh:
+        assert converted == _shape(fresh, old), (
+            "tables.py has changed: before the first release run `python tests/first_schema.py`,"
+            " after it write a step in migrations.py"
+        )
+
+
+def test_a_database_of_the_former_version_is_brought_to_the_next_and_keeps_its_rows(old: Database) -> None:
+    with _Opened(old, [_ward]) as engine:
+        assert engine.outdated()
+        assert engine.convert("node") == Conversion(FIRST_SCHEMA, version_of([_ward]))
+        assert engine.execute("SELECT ward, exam_id FROM exam", ()) == [("ward of E1", "E1")]
+        assert engine.execute("SELECT state FROM delivery", ()) == [("waiting",)]
+        assert not engine.outdated()
+        assert engine.convert("node") is None
+
+
+def test_several_versions_are_taken_at_once(old: Database) -> None:
+    def bed(engine: Engine) -> None:
+        engine.execute("ALTER TABLE exam ADD COLUMN bed TEXT NOT NULL DEFAULT ''", ())
+        engine.execute("UPDATE exam SET bed = ward", ())
+
+    with _Opened(old, [_ward]) as engine:
+        engine.convert("node")
+    with _Opened(old, [_ward, bed]) as engine:
+        assert engine.convert("node") == Conversion(FIRST_SCHEMA + 1, FIRST_SCHEMA + 2)
+        assert engine.execute("SELECT bed FROM exam", ()) == [("ward of E1",)]
+
+
+def test_of_many_that_start_at_once_one_converts(old: Database) -> None:
+    def convert() -> Conversion | None:
+        with _Opened(old, [_ward]) as engine:
+            return engine.convert("node")
+
+    done = at_once(None, [convert] * 4)
+    assert [each for each in done if each] == [Conversion(FIRST_SCHEMA, FIRST_SCHEMA + 1)]
+
+
+def test_a_step_that_fails_leaves_the_former_version_whole(old: Database) -> None:
+    with _Opened(old, [_ward, _breaks]) as engine, pytest.raises(OSError, match="cannot be done"):
+        engine.convert("node")
+    _is_as_before(old)
+
+
+def test_a_node_that_is_killed_while_it_converts_leaves_the_former_version_whole(old: Database) -> None:
+    call = [sys.executable, "-W", "error", "-c", _CUT, old.url, str(old.data)]
+    with subprocess.Popen(call, stdout=subprocess.PIPE, text=True) as node:
+        assert node.stdout is not None
+        assert node.stdout.readline() == "half\n"
+        os.kill(node.pid, signal.SIGKILL)
+    _is_as_before(old)
+
+
+def test_nothing_is_converted_while_another_node_works_with_the_former_version(old: Database) -> None:
+    with _Opened(old, [_ward]) as engine:
+        _sign(engine, "south", timedelta(0))
+        with pytest.raises(TransientError, match="node south still works"):
+            engine.convert("north")
+        assert engine.convert("south") is not None  # its own former life
+
+
+def test_a_node_that_fell_silent_does_not_keep_the_others_from_converting(old: Database) -> None:
+    with _Opened(old, [_ward]) as engine:
+        _sign(engine, "south", timedelta(minutes=3))
+        assert engine.convert("north") is not None
+
+
+def test_a_command_says_that_the_node_converts(old: Database) -> None:
+    with _Opened(old, [_ward]) as engine, pytest.raises(ConfigurationError, match="needs 2") as refused:
+        engine.require_current()
+    assert "start the node" in str(refused.value.hint)
+
+
+def test_the_former_program_refuses_a_converted_database(old: Database) -> None:
+    with _Opened(old, [_ward]) as engine:
+        engine.convert("node")
+    with pytest.raises(ConfigurationError, match="schema 2") as refused:
+        open_engine(old.url, old.data, STEPS)
+    assert "before the upgrade" in str(refused.value.hint)
+
+
+class _Opened:
+    def __init__(self, database: Database, steps: Sequence[Step]) -> None:
+        self._engine = open_engine(database.url, database.data, steps)
+
+    def __enter__(self) -> Engine:
+        return self._engine
+
+    def __exit__(self, *_: object) -> None:
+        self._engine.close_thread()
+
+
+def _kind(database: Database) -> str:
+    return "postgresql" if database.url else "sqlite"
+
+
+def _another(database: Database, request: pytest.FixtureRequest, folder: Path) -> Database:
+    if not database.url:
+        (folder / "fresh").mkdir()
+        return Database("", folder / "fresh")
+    server: Server = request.getfixturevalue("server")
+    return Database(server.new_schema(), folder)
+
+
+def _shape(engine: Engine, database: Database) -> list[list[tuple[Any, ...]]]:
+    return [sorted(engine.execute(sql, ()), key=repr) for sql in _SHAPES[_kind(database)].split(";")]
+
+
+def _sign(engine: Engine, node: str, ago: timedelta) -> None:
+    microseconds = ago // timedelta(microseconds=1)
+    engine.execute(f"INSERT INTO node (name, seen) VALUES ('{node}', {engine.now} - {microseconds})", ())
+
+
+def _is_as_before(database: Database) -> None:
+    with _Opened(database, STEPS) as engine:
+        tables = engine.database.get_tables()
+        columns = [column.name for column in engine.database.get_columns("exam")]
+        assert "beds" not in tables
+        assert "ward" not in columns
+        assert engine.execute("SELECT exam_id FROM exam", ()) == [("E1",)]

@@ -1,0 +1,38 @@
+"""No alarm without a test in which its real cause raises it: marked `fires`, and conftest.py checks the mark."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from router.alarms import Alarm
+
+TESTS = Path(__file__).parents[1]
+
+
+def promised(source: str) -> Iterator[str]:
+    """The alarms that the tests of a module are marked to fire; those of the long runs do not count."""
+    for test in ast.walk(ast.parse(source)):
+        if isinstance(test, ast.FunctionDef) and test.name.startswith("test_"):
+            marks = {ast.unparse(mark.func): mark.args for mark in test.decorator_list if isinstance(mark, ast.Call)}
+            yield from (ast.literal_eval(name) for name in marks.get("pytest.mark.fires", ()))
+
+
+@pytest.fixture(scope="module")
+def fired() -> set[str]:
+    return {name for path in TESTS.rglob("test_*.py") for name in promised(path.read_text(encoding="utf-8"))}
+
+
+@pytest.mark.parametrize("alarm", Alarm)
+def test_every_alarm_is_raised_by_its_cause_in_some_test(alarm: Alarm, fired: set[str]) -> None:
+    assert alarm in fired
+
+
+def test_every_alarm_that_a_test_is_marked_with_exists(fired: set[str]) -> None:
+    assert fired <= set(Alarm)
+
+
+def test_a_mark_is_read_and_a_function_that_is_no_test_is_passed_by() -> None:
+    mark = '@pytest.mark.fires("disk", "clock")\n'
+    assert list(promised(f"{mark}def test_x(): ...\n{mark}def x(): ...\n")) == ["disk", "clock"]

@@ -1,0 +1,77 @@
+"""What commands print: tables, what they are called, where they find their configuration, how quickly they start."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from desk import CONFIG
+from router.alarms import Alarm
+from router.catalogue.alarms import Standing, foremost
+from router.cli import launched
+from router.cli.tables import show, watching
+
+NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+
+
+def test_a_piped_table_has_a_line_for_each_row_however_long(capsys: pytest.CaptureFixture[str]) -> None:
+    trouble = "identity: study " + "1.2.840." * 60
+    show("Held", ("ID", "检查记录ID", "Trouble"), [("1", "检查一", trouble), ("22", "E2", "-")])
+    printed = capsys.readouterr().out
+    assert printed == f"\nHeld\nID  检查记录ID  Trouble\n1   检查一      {trouble}\n22  E2          -\n"
+
+
+def test_a_table_without_rows_says_so_by_its_title(capsys: pytest.CaptureFixture[str]) -> None:
+    show("Studies", ("StudyInstanceUID",), [])
+    show("", ("ID",), [])
+    assert capsys.readouterr().out == "\nStudies: none\n"
+
+
+@pytest.mark.parametrize("stopped_in", ["telling", "resting"])
+def test_watching_ends_quietly_by_ctrl_c_wherever_it_is(stopped_in: str) -> None:
+    told: list[str] = []
+
+    def step(name: str) -> None:
+        told.append(name)
+        if name == stopped_in and len(told) > 2:
+            raise KeyboardInterrupt
+
+    watching(lambda: step("telling"), lambda _: step("resting"), again=True)
+    assert told[-1] == stopped_in
+
+
+@pytest.mark.parametrize(("arguments", "usage"), [
+    (["queue", "list", "-h"], "Usage: scripts/queue list [OPTIONS]"),
+    (["status", "--help"], "Usage: scripts/status [OPTIONS]"),
+])  # fmt: skip
+def test_a_command_is_named_in_its_help_as_it_is_called(
+    arguments: list[str], usage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        launched(arguments)
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(usage)
+
+
+def test_the_configuration_is_the_one_that_the_environment_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.toml").write_text(CONFIG, encoding="utf-8")
+    monkeypatch.setenv("ROUTER_CONFIG", str(tmp_path / "mine.toml"))
+    with pytest.raises(SystemExit) as ended:
+        launched(["status"])
+    assert ended.value.code == 1
+    assert f"no node here yet: its database does not exist, or is empty ({tmp_path}" in capsys.readouterr().err
+
+
+def test_commands_that_only_look_start_without_the_dicom_libraries() -> None:
+    code = "import sys, router.cli.queue, router.cli.status; print({'pydicom', 'pynetdicom'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_alarms_of_the_node_come_before_those_of_exams() -> None:
+    stand = [Standing(Alarm.MISSED, f"exam {n}", "late", n, n, NOW - timedelta(days=1)) for n in range(50)]
+    disk = Standing(Alarm.DISK, "disk", "full", None, None, NOW)
+    assert foremost([*stand, disk], 3) == [disk, *stand[:2]]
