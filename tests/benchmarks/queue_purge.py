@@ -14,7 +14,7 @@ import material
 import rivals
 import senders
 from material import SMALL_BYTES
-from measure import Run, become_quiet, say
+from measure import Run, say
 from processes import fresh
 from queue_rows import fill
 from receive import CORES
@@ -80,8 +80,6 @@ def measured(name: str, url: str, run: Run) -> list[list[str]]:
         stack.callback(there.close)
         say(f"  {name}: filled")
         peer = stack.enter_context(rivals.ours(CORES)(folder / "data" / "incoming" / "bench"))
-        if run.quiet:
-            become_quiet()
         stack.enter_context(there.cataloguing())
         seconds = run.duration() / 4
         began = time.monotonic()
