@@ -26,6 +26,8 @@ class Alarm(StrEnum):
     LEDGER = "ledger"
     RETENTION = "retention"
     CLOCK = "clock"
+    GAPS = "gaps"
+    BACKUP = "backup"
 
 
 REMEDY: dict[Alarm, str] = {
@@ -48,5 +50,7 @@ REMEDY: dict[Alarm, str] = {
     Alarm.CRYPTO: "see `keys show` and compare the key ids with those of the platform's operator",
     Alarm.LEDGER: "see `queue list --state held`, compare with the platform, then release or cancel",
     Alarm.RETENTION: "see the free space and what keeps data here: `queue list --state held`",
+    Alarm.GAPS: "see the day's text in daily/ of the data folder, or `queue reconcile`; then `queue explain`",
+    Alarm.BACKUP: "see the log and the room on the data folder's volume; `backup now` tells why it cannot be made",
     Alarm.CLOCK: "set the clock: see that time synchronisation runs",
 }

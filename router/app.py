@@ -47,15 +47,17 @@ from router.flow.backing import Backing
 from router.flow.cataloguer import Cataloguer
 from router.flow.commitment import CommitmentReports
 from router.flow.conversion import bring_up_to_date
-from router.flow.correlator import Correlator
+from router.flow.correlator import Correlator, delivery_places
+from router.flow.daily import Daily
 from router.flow.dispatcher import Dispatcher
 from router.flow.gate import Lane
 from router.flow.intake import Intake
 from router.flow.lanes import Lanes, Outfitter
 from router.flow.lookout import Lookout
 from router.flow.loop import Loop, Step
-from router.flow.membership import CORRELATOR, DROP_FOLDER, LOOKOUT, RETENTION, Membership
+from router.flow.membership import CORRELATOR, DAILY, DROP_FOLDER, LOOKOUT, RETENTION, Membership
 from router.flow.pickup import Pickup
+from router.flow.reconcile import Reconciliation
 from router.flow.references import References
 from router.flow.retention import Retention
 from router.flow.retrieval import Retrieval
@@ -118,6 +120,7 @@ class Node:
         self._selection = Selection(config.identity, self._catalogue, lambda: self._rules.book, self._journal)
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
         self._lookout = Lookout(config, self._catalogue, self._journal, clock)
+        self._daily = self._make_daily()
         self._timekeeper = Timekeeper(self._catalogue, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
         self._filing, self._stopping = threading.Lock(), threading.Event()
@@ -139,14 +142,14 @@ class Node:
         self._journal.subscribe(self._herald.heard)
         known = (self._catalogue, self._storage, self._selection, self._journal, clock)
         self._correlator = Correlator(config, self._references, *known)
-        exams = self._catalogue.exams
         estate = Estate(config.node.data / "incoming", self._owner)
         self._membership = Membership(self._catalogue, estate, self._owner, config.node.lease, self._journal, clock)
         self._intake = Intake(
-            config, self._references, exams, self._storage, self._journal, clock,
+            config, self._references, self._catalogue.exams, self._storage, self._journal, clock,
             fence=lambda: self._membership.fence(DROP_FOLDER),
         )  # fmt: skip
-        self._pickup = Pickup(config.reports, self._intake, self._journal, clock, known=exams.any_document())
+        self._pickup = Pickup(config.reports, self._intake, self._journal, clock,
+                              known=self._catalogue.exams.any_document())  # fmt: skip
         self._commitment_reports = CommitmentReports(self._catalogue, self._journal, clock, random.random)
         self._server = self._make_server()
         self._hl7 = self._make_hl7()
@@ -157,8 +160,9 @@ class Node:
         self._correlating = self._loop("correlator", self._correlate, share=_CORRELATING)
         self._files = stamps(config)
         outfitter = Outfitter(
-            self._references, self._catalogue, self._storage, self._commitment_reports, self._journal, clock
-        )
+            self._references, self._catalogue, self._storage, self._commitment_reports, self._journal, clock,
+            self._correlator.objection,
+        )  # fmt: skip
         self._lanes = Lanes(outfitter, lambda name, lane: self._loop(name, lambda: self._send(lane)))
         self._lanes.use(self._lanes.fit(config, lambda one: _files_of(one, self._files)))
         self._loops = self._make_loops()
@@ -231,17 +235,17 @@ class Node:
         contexts = [_context(tls) for tls in _listening_with(config)]
         lanes = self._lanes.fit(config, lambda one: _files_of(one, files))
         self._server.renew(config.receive.tls, reports=_asks_for_commitment(config))
+        self._server.admit_by(_admission(config.receive))
         self._admin.renew(contexts[0])
         if self._hl7 is not None:
             self._hl7.renew(contexts[1])
         with self._evaluating:
             self._config, self._files = config, files
             self._references.adopt(references)
-            for part in (self._correlator, self._lookout, self._intake):
+            for part in (self._correlator, self._lookout, self._intake, self._daily):
                 part.go_by(config)
             self._selection.go_by(config.identity)
         self._console.go_by(config, self._places())
-        self._server.admit_by(_admission(config.receive))
         self._lanes.use(lanes)
         self._look_again(changes)
         return _told(changes, others, self._stranded())
@@ -259,11 +263,13 @@ class Node:
         self._correlating.wake()
 
     def _stranded(self) -> int:
-        """Open deliveries to destinations that are not configured: they are kept, and nothing sends them."""
-        return sum(
-            self._config.destination_named(one.destination) is None
-            for one in self._catalogue.queue.in_state([*_OPEN, State.SENDING])
-        )
+        """How many open deliveries go where nothing is configured any more: they are kept, and nothing sends them."""
+        configured = set(delivery_places(self._config))
+        gone = [
+            place for place in self._catalogue.survey.places(self._clock.now())
+            if (place.destination, place.channel) not in configured
+        ]  # fmt: skip
+        return sum(place.states.get(state, 0) for place in gone for state in (*_OPEN, State.SENDING))
 
     def _record_configuration(self, kind: Kind, text: str) -> None:
         event = Event(self._clock.now(), kind, text, alarm=Alarm.SETTINGS, subject="configuration")
@@ -310,6 +316,10 @@ class Node:
                 hint="put router.db back from a backup, or run verify --rebuild",
             )
 
+    def _make_daily(self) -> Daily:
+        accounts = Reconciliation(self._catalogue, self._references, self._storage.reports.read)
+        return Daily(self._config, self._catalogue, accounts, self._storage.dailies, self._journal, self._clock)
+
     def _make_cataloguer(self) -> Cataloguer:
         return Cataloguer(
             self._storage, self._catalogue.instances, lambda: self._rules.book, self._selection.settle,
@@ -354,7 +364,7 @@ class Node:
 
     def _make_loops(self) -> list[Loop]:
         incoming, watch = self._storage.incoming, self._pickup.watch
-        backing = Backing(self._config, self._clock, self._stopping.is_set)
+        backing = Backing(self._config, self._journal, self._clock, self._stopping.is_set)
         backups = [] if self._config.database.url else [self._loop("backup", backing.step)]
         return [
             *backups,
@@ -365,6 +375,7 @@ class Node:
             self._loop("leases", self._keep_leases),
             self._loop("retention", self._purge, share=_PURGING),
             self._loop("lookout", self._look_ahead),
+            self._loop("daily report", self._report_day, share=_PURGING),
             self._loop("nodes", self._live),
         ]
 
@@ -431,6 +442,9 @@ class Node:
 
     def _purge(self) -> float:
         return self._retention.step() if self._membership.has(RETENTION) else _IDLE_SECONDS
+
+    def _report_day(self) -> float:
+        return self._daily.step() if self._membership.has(DAILY) else _IDLE_SECONDS
 
     def _look_ahead(self) -> float:
         return self._lookout.step() if self._membership.has(LOOKOUT) else _IDLE_SECONDS

@@ -23,7 +23,7 @@ from pydantic import (
 
 from router.alarms import Alarm
 from router.errors import ConfigurationError
-from router.model import SeriesClass
+from router.model import Channel, SeriesClass
 from router.quantities import (
     AeTitle,
     Budget,
@@ -34,6 +34,7 @@ from router.quantities import (
     Pattern,
     Port,
     Size,
+    TimeOfDay,
     WrittenPath,
     Zone,
     is_loopback,
@@ -357,15 +358,9 @@ class HttpDestination(HttpPeer):
 
 
 class Bandwidth(_Section):
-    from_: time = Field(alias="from")
-    to: time
+    from_: TimeOfDay = Field(alias="from")
+    to: TimeOfDay
     limit: Annotated[Size, Field(ge=2**16)]
-
-    @model_validator(mode="after")
-    def _is_a_time_of_day(self) -> "Bandwidth":
-        if self.from_.tzinfo or self.to.tzinfo:
-            raise ValueError("from, to: expected times of the hospital's clock, like 08:00")
-        return self
 
 
 class Destination(_Section):
@@ -381,6 +376,12 @@ class Destination(_Section):
     dicom: DicomDestination | None = None
     http: HttpDestination | None = None
 
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """What it takes."""
+        ways = {Channel.REPORT: self.http, Channel.IMAGES: self.dicom}
+        return tuple(channel for channel, way in ways.items() if way is not None)
+
 
 class Retention(_Section):
     delivered: Duration = timedelta(days=30)
@@ -394,6 +395,10 @@ class Retention(_Section):
         if self.records < max(self.audit, self.delivered):
             raise ValueError("records must not end before audit and delivered")
         return self
+
+
+class Daily(_Section):
+    at: TimeOfDay = time(6, 30)
 
 
 class Backup(_Section):
@@ -476,6 +481,7 @@ class Config(_Section):
     destination: tuple[Destination, ...] = ()
     retention: Retention = Retention()
     backup: Backup = Backup()
+    daily: Daily = Daily()
     alarms: Alarms = Alarms()
     audit: Audit = Audit()
     admin: Admin = Admin()

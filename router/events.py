@@ -37,6 +37,7 @@ class Kind(StrEnum):
     ASKED = "asked"
     PURGED = "purged"
     PINNED = "pinned"
+    REPORTED = "reported"
     ALARM = "alarm"
     CLEARED = "cleared"
 

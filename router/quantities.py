@@ -7,7 +7,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -89,6 +89,12 @@ def _positive(value: timedelta) -> timedelta:
     return value
 
 
+def _of_the_hospital(value: time) -> time:
+    if value.tzinfo:
+        raise ValueError("expected a time of the hospital's clock, like 08:00")
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Budget = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
 Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
@@ -99,6 +105,7 @@ Network = Annotated[str, AfterValidator(_network)]
 AeTitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+TimeOfDay = Annotated[time, AfterValidator(_of_the_hospital)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 
 

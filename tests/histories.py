@@ -170,8 +170,9 @@ class Node:
         self._dispatcher = Dispatcher(self.catalogue, "n", journal, clock)
         agent, client = cast(ReportAgent, self.cloud), cast(StorageClient, self.cloud)
         known = Credentials(b"k", cast(Profile, None))
-        report = ReportSender(config, references, self.catalogue, storage, agent, lambda: known, journal, clock)
-        images = ImagesSender(config, self.catalogue, storage, client, clock, None)
+        report = ReportSender(config, references, self.catalogue, storage, agent, lambda: known, journal, clock,
+                              self._correlator.objection)  # fmt: skip
+        images = ImagesSender(config, self.catalogue, storage, client, clock, None, self._correlator.objection)
         senders: dict[Channel, Sender] = {Channel.REPORT: report, Channel.IMAGES: images}
         self._lanes = [Lane("cloud", channel, 1, Watched(one, self.cloud)) for channel, one in senders.items()]
 

@@ -135,7 +135,8 @@ class Console:
         if request.method != "POST":
             return _page(pages.login(view, where, wrong=False))
         who = " ".join(request.form.get("who", "").split())[:64]
-        session = self._sessions.log_in(who, request.form.get("token", "").strip()) if who else None
+        own = who.casefold() in ("", "node", self._behind.config.node.owner.casefold())  # what the node does itself
+        session = None if own else self._sessions.log_in(who, request.form.get("token", "").strip())
         if session is None:
             self._tell(Kind.REFUSED, "a login at the console failed", "node", fields={"address": request.address})
             return replace(_page(pages.login(view, where, wrong=True)), status=403)
@@ -191,9 +192,10 @@ class Console:
         why = " ".join(form.get("why", "").split())[:200]
         if line is None or act is None or not why:
             raise InvalidData("expected a delivery of this exam, what to do with it, and why")
+        seen = form.get("seen") == pages.mark_of(story)
         movable = form["what"] != "hold" or line.delivery.state in _OPEN
         with self._behind.catalogue.engine.write():
-            done = movable and act(line.delivery, why, _who(view))
+            done = seen and movable and act(line.delivery, why, _who(view))
             self._behind.seal()
         return _to("/exam?" + urlencode({"id": story.case.exam, "done": int(done)}))
 

@@ -1,5 +1,6 @@
 """The console's pages as HTML: pure functions of what is shown. Everything from outside is escaped in `cell`."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from router.flow.breakdown import Line as SeriesLine
 from router.flow.review import Line, Story
 from router.flow.sides import Side
 from router.flow.traces import Background
+from router.model import Channel
 from router.states import State
 
 PAGE = 50
@@ -84,6 +86,18 @@ class Told:
 def masked(text: str) -> str:
     """So much of an identifier that a person who knows it recognises it."""
     return f"{text[:2]}…{text[-2:]}" if len(text) > 6 else "…"
+
+
+def masked_name(name: str) -> str:
+    """The same of a file's name, which may hold the patient's: its digits only."""
+    return masked("".join(c for c in name if c in "0123456789"))
+
+
+def mark_of(story: Story) -> str:
+    """What stands for all that a person decides by: another one, when something of it has changed."""
+    lines = [(one.delivery.id, one.delivery.state, one.delivery.held_by, one.delivery.error) for one in story.lines]
+    papers = [one.document for one in story.case.jsons] + [one.document for one in story.case.pdfs]
+    return hashlib.sha256(repr((lines, papers, sorted(story.case.links))).encode()).hexdigest()[:16]
 
 
 def frame(view: View, body: str, refresh: bool = False) -> bytes:
@@ -229,7 +243,10 @@ def _queue(view: View, lines: Sequence[Line], unmasked: bool = False) -> str:
 def _line(view: View, line: Line, unmasked: bool) -> list[str]:
     one, say = line.delivery, view.say
     name = line.exam_id if unmasked else masked(line.exam_id)
-    trouble = cell(one.error) or ", ".join(cell(say(need)) for need in one.waiting_for)
+    # What a platform says of a report that it refuses may name the patient.
+    refused = one.state == State.FAILED and one.channel == Channel.REPORT
+    error = one.error if unmasked or not refused else one.error.partition(": ")[0]
+    trouble = cell(error) or ", ".join(cell(say(need)) for need in one.waiting_for)
     left = "-" if one.state in _ENDED else view.left(line.slack_seconds)
     return [
         str(one.id), f'<a href="/exam?id={one.exam}">{word(name)}</a>', cell(one.destination), word(say(one.channel)),
@@ -301,12 +318,18 @@ def _actions(view: View, story: Story) -> str:
     )
     why = f'<label>{say("Why")} <input name="why" required maxlength="200" size="40"></label>'
     chosen = f'<select name="delivery" aria-label="{say("Delivery")}">{deliveries}</select>'
-    return _form(view, "/act", f'<input type="hidden" name="id" value="{story.case.exam}">{chosen}{why}{buttons}')
+    hidden = "".join(
+        f'<input type="hidden" name="{name}" value="{value}">'
+        for name, value in (("id", story.case.exam), ("seen", mark_of(story)))
+    )
+    return _form(view, "/act", f"{hidden}{chosen}{why}{buttons}")
 
 
 def _came(view: View, told: Told) -> Iterable[str]:
     behind, open_, say = told.behind, bool(told.sides), view.say
-    files = [[cell(say(f.kind)), cell(f.name if open_ else masked(f.name)), view.at(f.arrived)] for f in behind.files]
+    files = [
+        [cell(say(f.kind)), cell(f.name if open_ else masked_name(f.name)), view.at(f.arrived)] for f in behind.files
+    ]
     yield _table(view, ("What", "File", "Came"), files, "Files")
     arrivals = [[cell(a.study_uid), cell(a.sending_ae), str(a.instances), view.at(a.last)] for a in behind.arrivals]
     yield _table(view, ("Studies", "From AE", "Instances", "Came"), arrivals, "Images that came")

@@ -22,7 +22,7 @@ def bars(heaps: Sequence[Heap], places: Sequence[Place], say: Callable[[str], st
 
 def legend(say: Callable[[str], str]) -> str:
     """What the colours mean."""
-    return "".join(f'<span class="key {age}"></span>{escape(say(age))} ' for age in Age)
+    return "".join(f'<span class="word"><span class="key {age}"></span>{escape(say(age))}</span> ' for age in Age)
 
 
 def _row(n: int, place: Place, counts: "Counter[tuple[str, str, Age]]", most: int, say: Callable[[str], str]) -> str:

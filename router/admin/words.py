@@ -180,6 +180,8 @@ _ALARMS: Mapping[Alarm, tuple[str, str]] = {
     Alarm.CRYPTO: ("密码或密钥错误", "用 keys show 与平台运维人员核对密钥标识"),
     Alarm.LEDGER: ("台账不明", "查看已暂停的任务，与平台核对后放行或取消"),
     Alarm.RETENTION: ("保留期清理受阻", "查看剩余空间，以及哪些数据不能清理"),
+    Alarm.GAPS: ("对账有差异", "查看数据目录 daily/ 中当日的文本，或运行 queue reconcile，再用 queue explain 查看检查"),
+    Alarm.BACKUP: ("数据库备份缺失", "查看日志和数据目录所在卷的空间；backup now 会说明原因"),
     Alarm.CLOCK: ("时钟跳变", "校准时钟，确认时间同步正常"),
 }
 

@@ -4,12 +4,13 @@ A copy is one snapshot: a read transaction is held while it is made, so writers 
 It counts only after SQLite's own check has passed and it is durable.
 """
 
+import fcntl
 import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -56,24 +57,27 @@ class Backups:
         return sorted(found, key=lambda backup: backup.at, reverse=True)
 
     def make(self, now: datetime, stop: Callable[[], bool] = lambda: False, *, spare: int = 0) -> Backup:
-        """Copy the database. TransientError when that would leave less than `spare` bytes, IntegrityError when the copy
-        does not pass the check, Stopped when `stop` said so."""
+        """Copy the database. TransientError when that would leave less than `spare` bytes or another one is being made,
+        IntegrityError when the copy does not pass the check, Stopped when `stop` said so."""
         database = self._data / DATABASE
         size = database.stat().st_size
         if shutil.disk_usage(self._data).free - size < spare:
             raise TransientError("no room for a backup of the database", hint="make room on the data folder's volume")
         self._folder.mkdir(mode=_MODES[0], exist_ok=True)
-        part = self._folder / "router.db.part"
-        part.unlink(missing_ok=True)
-        part.touch(mode=_MODES[1])
-        try:
-            _copy(database, part, stop)
-            if not sound(part):
-                raise IntegrityError("the database's copy does not pass SQLite's check", hint="run verify --rebuild")
-            target = self._folder / f"router-{now:{_STAMP}}.db"
-            _settle(part, target)
-        finally:
+        with _alone(self._folder):
+            part = self._folder / "router.db.part"
             part.unlink(missing_ok=True)
+            part.touch(mode=_MODES[1])
+            try:
+                _copy(database, part, stop)
+                if not sound(part):
+                    raise IntegrityError(
+                        "the database's copy does not pass SQLite's check", hint="run verify --rebuild"
+                    )
+                target = self._folder / f"router-{now:{_STAMP}}.db"
+                _settle(part, target)
+            finally:
+                part.unlink(missing_ok=True)
         return Backup(target, now, target.stat().st_size)
 
     def prune(self, hourly: int, daily: int) -> int:
@@ -162,6 +166,20 @@ def sound(path: Path) -> bool:
             return checked == [("ok",)] and bool(connection.execute("SELECT version FROM schema").fetchall())
     except sqlite3.DatabaseError:
         return False
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two that write one copy would spoil it, and be told that the database is not sound."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TransientError("another copy of the database is just being made") from error
+        yield
+    finally:
+        os.close(handle)
 
 
 def _copy(source: Path, target: Path, stop: Callable[[], bool]) -> None:

@@ -20,6 +20,7 @@ from router.catalogue.tables import (
     Exam,
     ExamStudy,
     Forgotten,
+    Parted,
     PdfWord,
     SeenFile,
     Study,
@@ -95,7 +96,8 @@ class Sibling:
 class Case:
     """All that is known of an exam when it is evaluated. `touched` tells whether it has changed since.
 
-    `approved` is what the last evaluation found; `forgotten`: there was such an exam and its records are removed.
+    `approved` is what the last evaluation found, `apart` the studies that a person keeps apart from it.
+    `forgotten`: there was such an exam before, and its records are removed.
     """
 
     exam: int
@@ -110,6 +112,7 @@ class Case:
     studies: Mapping[str, StudyHere]
     siblings: tuple[Sibling, ...]
     approved: bool
+    apart: frozenset[str] = frozenset()
     forgotten: bool = False
 
 
@@ -443,8 +446,13 @@ class Exams:
                 tuple(_json(d) for d in documents if d.kind == "json"),
                 tuple(self._pdf(d, row) for d in documents if d.kind == "pdf"),
                 {d.id: d.place for d in documents}, links, self.studies(links), self._siblings(exam, links),
-                row.approved_at is not None, self._forgotten(row.branch, row.exam_id),
+                row.approved_at is not None, self._apart(exam),
+                self._forgotten(row.branch, row.exam_id),
             )  # fmt: skip
+
+    def _apart(self, exam: int) -> frozenset[str]:
+        query = Parted.select(Parted.study_uid).where(Parted.exam == exam).tuples()
+        return frozenset(row[0] for row in self._engine.run(query))
 
     def _forgotten(self, branch: str, exam_id: str) -> bool:
         query = Forgotten.select(Forgotten.key).where(Forgotten.key == forgotten_key(branch, exam_id))

@@ -83,6 +83,10 @@ class Instances:
         """While no other node catalogues instances of these studies: of two that find one new, one would be second."""
         return self._engine.alone_with(study_uids)
 
+    def together(self) -> AbstractContextManager[None]:
+        """One transaction for what is done within."""
+        return self._engine.write()
+
     def add(self, batch: Sequence[NewInstance]) -> None:
         """Give rows to a batch whose files have their places, and have every exam evaluated that it concerns."""
         by_study: dict[str, list[NewInstance]] = defaultdict(list)

@@ -14,7 +14,7 @@ from typing import Any
 from peewee import JOIN, fn
 
 from router.catalogue.dialect import Engine
-from router.catalogue.ledger import fates_of
+from router.catalogue.ledger import Fate, fates_of
 from router.catalogue.tables import (
     OPEN_IN_LEDGER,
     Delivery,
@@ -96,12 +96,12 @@ class Purge:
         found = self._engine.run(query.limit(BATCH + 1).tuples())
         rows, last = found[:BATCH], len(found) <= BATCH
         keys = [row[0] for row in rows]
-        keeps = old.named or self._has_ledger(old.study)
+        keeps = old.named or self._was_sent(old.study)
         if keeps:
             self._bury(old.study, keys, now)
         else:
             self._engine.run(Reference.delete().where(Reference.instance.in_(keys)))
-            self._engine.run(Instance.delete().where(Instance.id.in_(keys)))
+            drop_rows(self._engine, keys)
         gone = [row[1:4] for row in rows if row[4] is None]
         if last:
             self._finish(old, now, keeps=keeps, removes=bool(gone))
@@ -119,8 +119,10 @@ class Purge:
         if mine:
             bury(self._engine, study, mine, fates_of(self._engine, mine), now)
 
-    def _has_ledger(self, study: int) -> bool:
-        query = Ledger.select(Ledger.id).where(Ledger.study == study).limit(1)
+    def _was_sent(self, study: int) -> bool:
+        """Whether a destination has any of it: then what comes again is known. Else it must be taken as new."""
+        sent = (Ledger.study == study) & Ledger.state.in_([Fate.SENT, Fate.STORED])
+        query = Ledger.select(Ledger.id).where(sent).limit(1)
         return has_tombstone(self._engine, study) or bool(self._engine.run(query.tuples()))
 
     def _finish(self, old: Old, now: datetime, *, keeps: bool, removes: bool) -> None:

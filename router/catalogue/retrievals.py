@@ -13,7 +13,8 @@ from router.catalogue.tables import Exam, PacsCount, Retrieval
 class Asked:
     """How often the PACS was asked for an exam, last when, and what it said; `ask_at` is when it is asked next.
 
-    `missing` is what is missing in words, "" where only the number of images is asked for.
+    `missing` is what is missing in words, "" where only the number of images is asked for. `down_until` is not to be
+    asked before: the PACS was down.
     """
 
     exam: int
@@ -23,6 +24,7 @@ class Asked:
     said: str
     at: datetime | None
     ask_at: datetime | None
+    down_until: datetime | None = None
 
 
 class Retrievals:
@@ -54,9 +56,18 @@ class Retrievals:
         with self._engine.write():
             changes: dict[Any, Any] = {
                 Retrieval.tries: Retrieval.tries + 1, Retrieval.said: said, Retrieval.at: now, Retrieval.ask_at: None,
+                Retrieval.down_until: None,
             }  # fmt: skip
             self._engine.run(Retrieval.update(changes).where(mine))
             self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id == exam))
+
+    def put_off(self, exam: int, said: str, until: datetime) -> None:
+        """The PACS could not be asked, and is not asked for this exam before."""
+        changes: dict[Any, Any] = {Retrieval.said: said, Retrieval.ask_at: until, Retrieval.down_until: until}
+        with self._engine.write():
+            self._engine.run(
+                Retrieval.update(changes).where((Retrieval.exam == exam) & Retrieval.ask_at.is_null(False))
+            )
 
     def count(self, study_uid: str, instances: int) -> None:
         """The PACS says that a study has so many instances."""
@@ -75,6 +86,6 @@ class Retrievals:
 
     def _read(self, where: Any) -> list[Asked]:
         columns = (Exam.id, Exam.accession_number, Retrieval.tries, Retrieval.missing, Retrieval.said, Retrieval.at,
-                   Retrieval.ask_at)  # fmt: skip
+                   Retrieval.ask_at, Retrieval.down_until)  # fmt: skip
         query = Retrieval.select(*columns).join(Exam).where(where).order_by(Retrieval.ask_at).limit(1).tuples()
         return [Asked(*row) for row in self._engine.run(query)]

@@ -544,6 +544,7 @@ class Retrieval(Model):
     said = CleanTextField(default="")
     at = InstantField(null=True)
     ask_at = InstantField(null=True, index=True)
+    down_until = InstantField(null=True)
 
 
 class PacsCount(Model):

@@ -53,7 +53,7 @@ class _LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=_LazyGroup)
+@click.group(cls=_LazyGroup, context_settings=_SETTINGS)
 @click.version_option(__version__)
 def commands() -> None:
     """Store-and-forward node between a hospital's PACS and RIS and a regional imaging cloud."""
@@ -74,12 +74,13 @@ def launched(arguments: list[str]) -> None:
 
 def _module(name: str) -> click.Command:
     command: click.Command = importlib.import_module(f"router.cli.{name}").command
+    command.context_settings.update(_SETTINGS)
     return command
 
 
 def _run(command: click.Command, arguments: list[str] | None, program: str | None) -> NoReturn:
     try:
-        status: Any = command.main(arguments, program, standalone_mode=False, **_SETTINGS)
+        status: Any = command.main(arguments, program, standalone_mode=False)
     except click.ClickException as error:
         error.show()
         status = error.exit_code

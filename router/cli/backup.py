@@ -17,7 +17,7 @@ def command() -> None:
     """Copies of SQLite's database: now, listed, put back. A running node makes one every hour.
 
     A database on PostgreSQL is backed up with PostgreSQL's own means: pg_dump, or archiving for recovery to a point in
-    time; then `verify --rebuild`.
+    time; then `verify --rebuild --restored`.
     """
 
 

@@ -43,9 +43,10 @@ def compare(name: str, config_file: Path, as_json: bool) -> None:
         cases = [story.case for story in Review(catalogue, clock).stories(name)]
         if not cases:
             raise InvalidData("no exam of that name is known")
-        for case in cases:
-            text = "patient data shown by queue compare"
-            journal.record(Event(clock.now(), Kind.VIEWED, text, getpass.getuser(), exam=case.exam))
+        with catalogue.engine.write():  # it is in the audit trail before anything is shown
+            for case in cases:
+                text = "patient data shown by queue compare"
+                journal.record(Event(clock.now(), Kind.VIEWED, text, getpass.getuser(), exam=case.exam))
         told = [(case.exam, sides.of(case)) for case in cases]
     if as_json:
         print_json([{"number": exam, "sides": [asdict(side) for side in found]} for exam, found in told])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -35,10 +36,10 @@ def tell_uploads(uploads: Sequence[Frozen], data: Path, zone: ZoneInfo) -> None:
         show("Uploads", ("Revision", "idem", "Frozen", "Confirmed", "Receipt"), rows)
     for upload in uploads:
         if upload.receipt:
-            show(f"Evidence of {upload.idem}", ("", ""), _evidence(upload, data))
+            show(f"Evidence of {upload.idem}", ("", ""), _evidence(upload, data, zone))
 
 
-def _evidence(upload: Frozen, data: Path) -> list[tuple[str, str]]:
+def _evidence(upload: Frozen, data: Path, zone: ZoneInfo) -> list[tuple[str, str]]:
     kept = _kept(upload, data)
     if not kept:
         return [("receipt", f"{data / upload.receipt_place} is gone or does not read")]
@@ -49,7 +50,7 @@ def _evidence(upload: Frozen, data: Path) -> list[tuple[str, str]]:
         *made,
         ("receipt under key", kept["key_id"]),
         ("profile", kept["profile"]),
-        ("platform's time", kept["at"]),
+        ("platform's time", local(datetime.fromisoformat(kept["at"]), zone)),
         ("check it again", f"audit verify-receipt {data / upload.receipt_place} --key PLATFORM_SIGNING_KEY"),
     ]
 

@@ -2,10 +2,12 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 from rich.console import Console
+from rich.progress import Progress
 
 from router.catalogue.queue import Delivery
 
@@ -26,15 +28,10 @@ def preview(action: str, chosen: Sequence[Delivery]) -> bool:
     return not sys.stdin.isatty() or click.confirm(f"{action} these {len(chosen)}?", err=True)
 
 
-def progress(action: str) -> Callable[[int], None]:
-    """Hears how many more are dealt with, and counts on a terminal where they are many."""
-    console = Console(stderr=True)
-    done = 0
-
-    def told(more: int) -> None:
-        nonlocal done
-        done += more
-        if console.is_terminal and more >= _WORTH_A_BAR:
-            console.print(f"{action}: {done}", end="\r")
-
-    return told
+@contextmanager
+def progress(action: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Hears how many more are dealt with, and shows it on a terminal where they are many."""
+    quiet = total < _WORTH_A_BAR or not sys.stderr.isatty()
+    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task(action, total=total)
+        yield lambda more: bar.advance(task, more)

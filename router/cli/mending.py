@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
@@ -22,13 +22,12 @@ from router.storage.lock import lock
 
 @contextmanager
 def stopped(config: Config) -> Iterator[None]:
-    """Keep the node from starting; ConfigurationError when it runs."""
+    """Keep every node on the data folder from starting; ConfigurationError when one runs."""
     open_storage(config.node.data, config.node.owner)
-    held = lock(config.node.data / "incoming" / config.node.owner, config.node.owner)
-    try:
+    with ExitStack() as held:
+        for folder in sorted(path for path in (config.node.data / "incoming").iterdir() if path.is_dir()):
+            held.callback(os.close, lock(folder, folder.name))
         yield
-    finally:
-        os.close(held)
 
 
 def rebuild_rows(config: Config, *, older: bool) -> Rebuilt:

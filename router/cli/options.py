@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from router.catalogue.restore import has_database
-from router.config import Config, shipped
-from router.errors import InvalidData
+from router.config import Config, load, shipped
+from router.errors import InvalidData, RouterError
 
 config_option = click.option(
     "--config",
@@ -19,6 +19,15 @@ config_option = click.option(
     help="The configuration file; else the one that ROUTER_CONFIG names, else conf/router.toml.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")
+
+
+def destinations(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """For completion: the configured destinations that begin so."""
+    try:
+        config = load(ctx.params.get("config_file") or shipped("router.toml"))
+    except RouterError:
+        return []
+    return [one.name for one in config.destination if one.name.startswith(incomplete)]
 
 
 def print_json(document: Any) -> None:

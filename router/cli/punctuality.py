@@ -1,10 +1,7 @@
 """`queue report`: what was due on a day, what was in time, and why the rest was not."""
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -16,19 +13,13 @@ from router.clock import SystemClock
 from router.config import Config, load
 from router.deadlines import Punctuality
 from router.events import Journal
+from router.flow.daily import FINDING_COLUMNS, bounds, counted, finding_row, table_of
 from router.flow.punctuality import Finding, findings
-
-_COLUMNS = (
-    "id", "exam_id", "destination", "channel", "state", "verdict", "legal_due", "due", "complete", "delivered",
-    "reason",
-)  # fmt: skip
 
 
 def day_of(day: datetime | None, config: Config) -> tuple[datetime, datetime]:
     """Beginning and end of the day by the hospital's clock; today without one."""
-    zone = config.node.timezone
-    date = (day or SystemClock().now().astimezone(zone)).date()
-    return (datetime.combine(date, time(), zone), datetime.combine(date + timedelta(days=1), time(), zone))
+    return bounds((day or SystemClock().now().astimezone(config.node.timezone)).date(), config)
 
 
 @click.command("report", short_help="What was due on a day: met, missed, late, pending.")
@@ -46,12 +37,13 @@ def report(day: datetime | None, csv_file: Path | None, config_file: Path, as_js
     finally:
         catalogue.engine.close_thread()
     if csv_file is not None:
-        _write(csv_file, found)
+        csv_file.write_bytes(table_of(FINDING_COLUMNS, map(finding_row, found)))
     counts = Counter(one.punctuality for one in found)
     if as_json:
-        print_json({"counts": {each: counts[each] for each in Punctuality}, "deliveries": [_row(f) for f in found]})
+        rows = [finding_row(one) for one in found]
+        print_json({"counts": {each: counts[each] for each in Punctuality}, "deliveries": rows})
         return
-    click.echo(", ".join(f"{counts[each]} {each}" for each in Punctuality))
+    click.echo(counted(found))
     late = [one for one in found if one.punctuality in (Punctuality.MISSED, Punctuality.LATE)]
     columns = (
         "ID",
@@ -72,19 +64,3 @@ def _cells(one: Finding, config: Config) -> list[str]:
     zone, it = config.node.timezone, one.delivery
     times = [local(each, zone) for each in (it.legal_due, one.complete, one.delivered)]
     return [str(it.id), one.exam_id, it.destination, it.channel, one.punctuality, *times, one.reason]
-
-
-def _row(one: Finding) -> dict[str, str | None]:
-    it = one.delivery
-    times = [None if each is None else each.isoformat() for each in (it.legal_due, it.due, one.complete, one.delivered)]
-    values = [str(it.id), one.exam_id, it.destination, it.channel, it.state, one.punctuality, *times, one.reason]
-    return dict(zip(_COLUMNS, values, strict=True))
-
-
-def _write(path: Path, found: Sequence[Finding]) -> None:
-    """As spreadsheets read it: UTF-8 with BOM."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, _COLUMNS)
-    writer.writeheader()
-    writer.writerows(_row(one) for one in found)
-    path.write_text(text.getvalue(), encoding="utf-8-sig", newline="")

@@ -17,7 +17,7 @@ from router.cli.compare import compare
 from router.cli.decide import COMMANDS
 from router.cli.many import preview, progress
 from router.cli.opened import opened
-from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.options import config_option, destinations, json_option, print_json, require_node
 from router.cli.punctuality import report
 from router.cli.reconcile import reconcile
 from router.cli.story import Teller
@@ -57,7 +57,7 @@ _STATES = click.Choice([state.value for state in State])
 @config_option
 @json_option
 @click.option("--state", "states", type=_STATES, multiple=True, help="Only these states; may be given again.")
-@click.option("--destination", help="Only this destination.")
+@click.option("--destination", shell_complete=destinations, help="Only this destination.")
 @click.option("--text", help="Part of an ExamId, accession number or study UID.")
 @click.option("--limit", type=click.IntRange(1), help=f"Not more than so many; else all with --json, else {_SHOWN}.")
 @click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
@@ -99,7 +99,7 @@ def _tell(lines: list[Line], tripped: list[Tripped], config: Config, most: int |
     )
     show("", columns, [_cells(line, config) for line in lines])
     if not lines:
-        click.echo("no delivery of that kind", err=True)
+        click.echo("no such delivery", err=True)
     for each in tripped:
         click.echo(f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}")
     if len(lines) == most:
@@ -180,7 +180,7 @@ def _action(name: str, act: Act, states: tuple[State, ...], help_: str, one_by_o
     @command.command(name, help=help_)
     @click.argument("names", metavar="ID...", nargs=-1)
     @click.option("--all", "every", is_flag=True, help="Every delivery that this can be done to.")
-    @click.option("--destination", help="Every such delivery to this destination.")
+    @click.option("--destination", shell_complete=destinations, help="Every such delivery to this destination.")
     @click.option("--why", default="", help="The reason; it is kept in the events.")
     @click.option("--yes", is_flag=True, help="With --all or --destination: no preview, no question.")
     @config_option
@@ -193,17 +193,28 @@ def _action(name: str, act: Act, states: tuple[State, ...], help_: str, one_by_o
             raise click.UsageError("name deliveries, or use --all or --destination")
         if not why.strip():
             raise click.UsageError("--why: say why; it is kept in the events")
-        with _review(load(config_file)) as review:
+        config = load(config_file)
+        with _review(config) as review:
             chosen = review.named(names) if names else review.deliveries(states, destination)
+            if destination is not None and not chosen:
+                _require(destination, config)
             if not (names or yes or as_json or preview(name, chosen)):
                 raise click.Abort
             do, who = one_by_one if one_by_one and names else act, getpass.getuser()
             movable = [one for one in chosen if one.state in states]
-            done = review.each(movable, lambda one: do(review, one, why, who), progress(name))
+            with progress(name, len(movable)) as told:
+                done = review.each(movable, lambda one: do(review, one, why, who), told)
         left_out = [one for one in chosen if one.id not in done]
         _answer(name, [one for one in chosen if one.id in done], left_out, as_json)
         if left_out and names:
             raise click.exceptions.Exit(1)
+
+
+def _require(destination: str, config: Config) -> None:
+    """UsageError for the name of a destination that the configuration does not have."""
+    if config.destination_named(destination) is None:
+        known = ", ".join(one.name for one in config.destination) or "none"
+        raise click.UsageError(f"no destination is called {destination}; configured: {known}")
 
 
 def _answer(name: str, done: list[Delivery], left_out: list[Delivery], as_json: bool) -> None:

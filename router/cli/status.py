@@ -78,7 +78,8 @@ def _tell_places(found: Outlook, config: Config) -> None:
 
 
 def _row(place: Place, config: Config) -> list[str]:
-    known = config.destination_named(place.destination) is not None
+    destination = config.destination_named(place.destination)
+    known = destination is not None and place.channel in destination.channels
     states = _counted((state, place.states.get(state, 0)) for state in State)
     return [
         place.destination if known else f"{place.destination} (not configured)", place.channel, states,

@@ -29,7 +29,11 @@ def console() -> Console:
 
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table, below a blank line and its title where it has one; without rows the title says so."""
-    out, table, cells = console(), Table(box=None, pad_edge=False, header_style="bold"), list(rows)
+    out, table, cells = (
+        console(),
+        Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns)),
+        list(rows),
+    )
     widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
     whole = sum(width if width <= _SHORT else _LONG for width in widths) + 2 * len(widths) <= out.width
     for column, width in zip(columns, widths, strict=True):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from router.cli.options import config_option, json_option, print_json
+from router.cli.options import config_option, destinations, json_option, print_json
 from router.cli.tables import show
 from router.clock import SystemClock
 from router.config import Config, load
@@ -44,7 +44,10 @@ class _Answer:
 @click.command()
 @click.argument("target", metavar="FILE|FOLDER", type=click.Path(path_type=Path, exists=True), required=False)
 @click.option("--fill", "with_fill", is_flag=True, help="Show what the node would add without images; check that.")
-@click.option("--destination", "name", metavar="NAME", help="Take empty what this destination's accept_empty names.")
+@click.option(
+    "--destination", "name", metavar="NAME", shell_complete=destinations,
+    help="Take empty what this destination's accept_empty names.",
+)  # fmt: skip
 @click.option("--schema", "with_schema", is_flag=True, help="Print the JSON Schema (2020-12) of what is sent.")
 @click.option("--fields", "with_fields", is_flag=True, help="Print every field: name, type, code table, source.")
 @json_option

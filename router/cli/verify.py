@@ -21,14 +21,17 @@ from router.storage.studies import Studies
 @config_option
 @json_option
 @click.option("--rebuild", is_flag=True, help="First make rows for every file that has none; the node must be stopped.")
-def command(config_file: Path, as_json: bool, rebuild: bool) -> None:
+@click.option("--restored", is_flag=True, help="With --rebuild: the database was put back by its own means.")
+def command(config_file: Path, as_json: bool, rebuild: bool, restored: bool) -> None:
     """Whether every acknowledged instance has its file, with the digest it came with, and its row.
 
     Where --rebuild finds the database lost or damaged, it takes the newest sound backup, else makes a new one. It holds
     every delivery of which it is not known any more what was sent: a person releases what is to be sent again.
     """
     config = load(config_file)
-    rebuilt = _rebuild(config) if rebuild else None
+    if restored and not rebuild:
+        raise click.UsageError("--restored goes with --rebuild")
+    rebuilt = _rebuild(config, restored=restored) if rebuild else None
     require_node(config)
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     waiting = waiting_in(config.node.data / "incoming")
@@ -46,12 +49,12 @@ def command(config_file: Path, as_json: bool, rebuild: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _rebuild(config: Config) -> Rebuilt:
+def _rebuild(config: Config, *, restored: bool) -> Rebuilt:
     with stopped(config):
         taken = None if config.database.url else mend(config.node.data, SystemClock().now())
         if taken is not None:
             click.echo(f"the database is put back as it was at {taken.at:%Y-%m-%d %H:%M} UTC", err=True)
-        return rebuild_rows(config, older=taken is not None)
+        return rebuild_rows(config, older=restored or taken is not None)
 
 
 def _tell(found: Inventory, rebuilt: Rebuilt | None) -> None:

@@ -19,9 +19,9 @@ def document_of(path: Path) -> bytes:
         data = bytes(found.get("EncapsulatedDocument") or b"")
         length = int(found.get("EncapsulatedDocumentLength") or 0)
         kind = str(found.get("MIMETypeOfEncapsulatedDocument") or "application/pdf")
-    except OSError:
-        raise
     except Exception as error:  # a parser of foreign files may raise anything: whatever it is, there is no document
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's; the parser raises it without a number
+            raise
         raise InvalidData(f"the encapsulated document does not read ({type(error).__name__})") from error
     if not data or kind.strip().lower() != "application/pdf":
         raise InvalidData("the instance of class Encapsulated PDF holds no PDF")

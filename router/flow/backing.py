@@ -1,23 +1,28 @@
-"""The hourly copy of the database."""
+"""The hourly copy of the database, and the alarm when there has been none for long."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from router.catalogue.backup import Backups, Stopped
+from router.alarms import Alarm
+from router.catalogue.backup import Backup, Backups, Stopped
 from router.clock import Clock
 from router.config import Config
+from router.errors import RouterError
+from router.events import Event, Journal, Kind
 
 EVERY = timedelta(hours=1)
+_LONG = 3 * EVERY
 _LOOK_SECONDS = 60.0
 
 
 class Backing:
     """The work of a loop; `stopping` ends a copy that is being made."""
 
-    def __init__(self, config: Config, clock: Clock, stopping: Callable[[], bool]) -> None:
+    def __init__(self, config: Config, journal: Journal, clock: Clock, stopping: Callable[[], bool]) -> None:
         self._backups = Backups(config.node.data)
         self._kept = config.backup
         self._spare = config.receive.min_free
+        self._journal = journal
         self._clock = clock
         self._stopping = stopping
 
@@ -30,5 +35,18 @@ class Backing:
                 self._backups.make(now, self._stopping, spare=self._spare)
             except Stopped:
                 return _LOOK_SECONDS
+            except (RouterError, OSError):
+                self._miss(last, now)
+                raise
             self._backups.prune(self._kept.hourly, self._kept.daily)
+        self._record(Kind.CLEARED, "there is a copy of the database", now)
         return _LOOK_SECONDS
+
+    def _miss(self, last: Backup | None, now: datetime) -> None:
+        if last is None:
+            self._record(Kind.ALARM, "there is no copy of the database, and none can be made", now)
+        elif not timedelta(0) <= now - last.at < _LONG:
+            self._record(Kind.ALARM, f"the newest copy of the database is of {last.at:%Y-%m-%d %H:%M} UTC", now)
+
+    def _record(self, kind: Kind, text: str, now: datetime) -> None:
+        self._journal.record(Event(now, kind, text, alarm=Alarm.BACKUP, subject="database"))

@@ -64,9 +64,10 @@ class Cataloguer:
                 known = self._instances.known(arrival.header.uids.sop for arrival in arrivals)
                 filings = self._plan(arrivals, known)
                 self._studies.file([*self._lost(arrivals, known), *(filing for filing, _ in filings)])
-                self._instances.add([new for _, new in filings])
+                with self._instances.together():  # nobody sees the rows without the doubt
+                    self._instances.add([new for _, new in filings])
+                    self._doubt_shared(arrivals, known)
                 self._note_again(arrivals, known)
-                self._doubt_shared(arrivals, known)
             self._hand_documents(arrivals)
             self._studies.release([arrival.path for arrival in arrivals])
             self._note_unsettled(arrivals)
@@ -175,10 +176,13 @@ class Cataloguer:
         )
 
     def _doubt_shared(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> None:
-        """One SOP instance UID in two studies: both are held."""
+        """One SOP instance UID in two studies: both are held, also where they came together."""
+        studies = {sop: {row.study_uid for row in rows} for sop, rows in known.items()}
         for arrival in arrivals:
             uids = arrival.header.uids
-            others = {row.study_uid for row in known.get(uids.sop, ())} - {uids.study}
+            there = studies.setdefault(uids.sop, set())
+            others = there - {uids.study}
+            there.add(uids.study)
             if others:
                 text = f"instance {uids.sop} lies in two studies"
                 self._instances.doubt({uids.study, *others}, text, self._clock.now())

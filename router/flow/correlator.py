@@ -20,7 +20,7 @@ from router.correlate.missing import Expected, missing, told_at
 from router.correlate.naming import identifiers
 from router.correlate.readiness import PERSON, images_readiness, report_readiness, target
 from router.correlate.renewal import CONTRADICTION, late
-from router.correlate.share import aside
+from router.correlate.share import Aside, aside
 from router.correlate.versions import (
     JsonVersion,
     PdfVersion,
@@ -37,7 +37,7 @@ from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
 from router.exam.key import ExamKey
 from router.exam.write import dump
-from router.flow.document import fill_for, json_faults
+from router.flow.document import fill_for, json_faults, listed
 from router.flow.joining import Joining, doubts, forgotten, headers_of
 from router.flow.plan import Assessment, Plan, images_of, overdue_pdf, reason, share_policy, until_half
 from router.flow.references import References
@@ -61,8 +61,7 @@ def _may_be_mended(delivery: Delivery) -> bool:
 
 def delivery_places(config: Config) -> list[tuple[str, Channel]]:
     """Where an exam goes by this configuration: destinations and channels."""
-    reports = [(d.name, Channel.REPORT) for d in config.destination if d.http is not None]
-    return reports + [(d.name, Channel.IMAGES) for d in config.destination if d.dicom is not None]
+    return [(one.name, channel) for one in config.destination for channel in one.channels]
 
 
 class Correlator:
@@ -149,7 +148,33 @@ class Correlator:
         """The exam JSON that counts, as the RIS gave it."""
         return self._document(case, successive(case.jsons)[-1])[0]
 
+    def objection(self, delivery: Delivery) -> str:
+        """Why nothing of the delivery may go by what is known this instant; "" when nothing speaks against it.
+
+        Senders ask it after they have read what they are about to send: what came, or was decided, since the exam
+        was evaluated is judged before anything goes.
+        """
+        case, now = self._catalogue.exams.case(delivery.exam), self._clock.now()
+        versions = self._versions(case)
+        key, others = self._document(case, versions[-1])[1], self._others(case, versions[-1])
+        approved_at = self._approved_at(versions[-1], now)
+        if hold := self._hold(case, key, others, versions, approved_at, now):
+            return hold
+        if approved_at is None:
+            return "approval: the exam is not approved any more"
+        if away := self._aside(case, approved_at):
+            return away.why
+        if delivery.channel == Channel.REPORT:
+            pdf = pdf_for(successive(case.jsons), self._pdfs(case, key, others))
+            same = pdf is not None and f" pdf={pdf.document} " in delivery.wanted
+            return "" if same else "another report PDF belongs to it now, or none"
+        return "" if self._may_go_for_others(case) else "another exam of its studies is not approved"
+
     # -- what is known
+
+    def _aside(self, case: Case, approved_at: datetime | None) -> Aside | None:
+        modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
+        return aside(share_policy(self._config), headers_of(case.studies), modalities, approved_at)
 
     def _versions(self, case: Case) -> list[JsonVersion]:
         """The versions that counted; all approved where the RIS exports nothing else, but HL7, which says it itself."""
@@ -172,8 +197,7 @@ class Correlator:
         approved_at = self._approved_at(version, now)
         others = self._others(case, version)
         hold = self._hold(case, key, others, versions, approved_at, now)
-        modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
-        away = aside(share_policy(self._config), headers_of(case.studies), modalities, approved_at)
+        away = self._aside(case, approved_at)
         taken, pdfs = successive(case.jsons), self._pdfs(case, key, others)
         pdf, other = pdf_for(taken, pdfs), to_confirm(taken, pdfs)
         doubted = other if other and other.doubt else None
@@ -342,7 +366,7 @@ class Correlator:
             stable_after=self._config.study.stable_after, half=due.half if due else None, now=found.now,
         )  # fmt: skip
         sources = f"json={found.version.document} pdf={pdf.document if pdf else '-'} images="
-        wanted = f"{sources}{'-' if count is None else count}"
+        wanted = f"{sources}{'-' if count is None else count} studies={listed(filled)}"
         # Late images change ImageCount once they are quiet: one revision, not one for each of them.
         quiet = not found.images.needs(self._config.study.stable_after, found.now)
         settled = quiet or not delivery.delivered.startswith(sources)

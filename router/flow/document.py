@@ -1,5 +1,6 @@
 """The exam JSON as one destination gets it: filled from what the node knows, and what is still wrong with it."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from router.exam.faults import Fault, Findings, name_of
 from router.exam.fill import Filled, Sources, fill
 from router.exam.offers import StudyFacts
 from router.exam.validate import validate
+from router.exam.values import uids
 
 # An exam that is not approved yet lacks these by nature; it waits for its approval, not for its JSON.
 _OF_APPROVAL = ("Order.Status", "Report.")
@@ -19,9 +21,28 @@ _OF_APPROVAL = ("Order.Status", "Report.")
 def fill_for(
     config: Config, tables: Tables, case: Case, document: Mapping[str, object], image_count: int | None
 ) -> Filled:
-    """Fill the gaps of the RIS's document; `image_count` is what was selected, None without images."""
+    """Fill the gaps of the RIS's document; `image_count` is what was selected, None without images.
+
+    A study that a person keeps apart from the exam is not named, whatever the RIS lists.
+    """
+    document = _without(document, case.apart)
     studies = tuple(_facts(study) for study in case.studies.values())
     return fill(document, sources_of(config, tables, _branch(config, case), studies, image_count))
+
+
+def listed(filled: Filled) -> str:
+    """What stands for the studies that a filled document names: another one, where they are others."""
+    study = filled.document.get("Study")
+    named = uids(study.get("StudyInstanceUIDs")) if isinstance(study, Mapping) else []
+    return hashlib.sha256(" ".join(sorted(map(str, named))).encode()).hexdigest()[:8]
+
+
+def _without(document: Mapping[str, object], apart: frozenset[str]) -> Mapping[str, object]:
+    study = document.get("Study")
+    if not apart or not isinstance(study, Mapping):
+        return document
+    kept = [uid for uid in uids(study.get("StudyInstanceUIDs")) if uid not in apart]
+    return {**document, "Study": {**study, "StudyInstanceUIDs": kept}}
 
 
 def sources_of(

@@ -16,7 +16,7 @@ from pathlib import Path
 from router.alarms import Alarm
 from router.catalogue.exams import Exams, TakenDocument, Waiting
 from router.clock import Clock
-from router.config import Config
+from router.config import Config, Hospital
 from router.correlate.join import JoinedBy
 from router.correlate.naming import words
 from router.errors import InvalidData
@@ -169,7 +169,7 @@ class Intake:
         """The exam JSON that a file holds, then its PDF."""
         found, key = [], None
         if opened.document is not None:
-            key = self._references.key(opened.document, self._branch(stem))
+            key = self._references.key(opened.document, branch_named(self._config.hospital, stem))
             found.append(Dropped(seen, form, stem, data, digest_of(data, opened.document), at, key, None))
         if opened.pdf is not None:
             if isinstance(text, InvalidData):
@@ -187,7 +187,7 @@ class Intake:
         """
         opened = self._open("hl7", data)
         (text,) = self._readers.read([opened.pdf]) if opened.pdf is not None else ("",)
-        key = self._references.key(opened.document or {}, self._branch(""))
+        key = self._references.key(opened.document or {}, self._config.hospital.HospitalBranchCode)
         stem = f"mllp/{key.branch}/{key.exam_id}"
         self.file(self._documents(None, "hl7", stem, self._clock.now(), data, opened, text))
 
@@ -216,12 +216,6 @@ class Intake:
                         self._bind(waiting, chosen[0], copies, now, "the PDF that its study brought")
                 copies.close()
             copies.forget()
-
-    def _branch(self, stem: str) -> str:
-        for branch in self._config.hospital.branch:
-            if branch.folder and stem.startswith(branch.folder.strip("/") + "/"):
-                return branch.code
-        return self._config.hospital.HospitalBranchCode
 
     # -- copies
 
@@ -433,6 +427,14 @@ class Intake:
 
 
 _IN_CHINESE = "该文件无法读取或缺少检查记录ID（ExamId），未被接收；请更正后重新放入文件夹。"
+
+
+def branch_named(hospital: Hospital, stem: str) -> str:
+    """The branch (院区) of a JSON that names none: that whose folder it came in, else the hospital's own."""
+    for branch in hospital.branch:
+        if branch.folder and stem.startswith(branch.folder.strip("/") + "/"):
+            return branch.code
+    return hospital.HospitalBranchCode
 
 
 def study_named(stem: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ from router.flow.commitment import Asker, CommitmentReports
 from router.flow.gate import Lane
 from router.flow.loop import Loop
 from router.flow.references import References
-from router.flow.sending import ImagesSender, ReportSender
+from router.flow.sending import ImagesSender, Objection, ReportSender
 from router.flow.throttle import Throttle
 from router.forward.credentials import Credentials, KeyFiles
 from router.forward.report import ReportAgent
@@ -40,6 +40,7 @@ class Outfitter:
     commitment_reports: CommitmentReports
     journal: Journal
     clock: Clock
+    objection: Objection
 
     def lanes(self, config: Config, destination: Destination) -> list[Lane]:
         """ConfigurationError when keys or certificates are not as they must be."""
@@ -56,15 +57,16 @@ class Outfitter:
         keys = self._key_files(name, http)
         agent = ReportAgent(http, config.hospital.USCI, keys.current, self.clock, paced=paced)
         sender = ReportSender(
-            config, self.references, self.catalogue, self.storage, agent, keys.current, self.journal, self.clock
-        )
+            config, self.references, self.catalogue, self.storage, agent, keys.current, self.journal, self.clock,
+            self.objection,
+        )  # fmt: skip
         return Lane(name, Channel.REPORT, 1, sender, agent.probe)
 
     def _for_images(self, config: Config, name: str, dicom: DicomDestination, paced: Throttle) -> Lane:
         client = StorageClient(dicom, paced=paced)
         asker = self._asker(dicom, client)
         sender = ImagesSender(
-            config, self.catalogue, self.storage, client, self.clock, asker, journal=self.journal
+            config, self.catalogue, self.storage, client, self.clock, asker, self.objection, journal=self.journal
         )  # fmt: skip
         return Lane(name, Channel.IMAGES, dicom.associations, sender, client.probe, client.narrow)
 

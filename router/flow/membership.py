@@ -12,7 +12,8 @@ from router.events import Event, Journal, Kind
 from router.storage.estate import Estate
 
 DROP_FOLDER, CORRELATOR, RETENTION, LOOKOUT = "drop folder", "correlator", "retention", "lookout"
-DUTIES = (DROP_FOLDER, CORRELATOR, RETENTION, LOOKOUT)
+DAILY = "daily report"
+DUTIES = (DROP_FOLDER, CORRELATOR, RETENTION, LOOKOUT, DAILY)
 _BEATS = 4  # in a lease
 
 

@@ -28,7 +28,7 @@ from router.errors import InvalidData
 from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey
 from router.flow.correlator import delivery_places
-from router.flow.intake import digest_of, reported, study_named
+from router.flow.intake import branch_named, digest_of, reported, study_named
 from router.flow.references import References
 from router.reports.reader import Readers
 from router.series.classify import Rulebook, classify
@@ -138,7 +138,7 @@ class Rebuild:
         try:
             source: Mapping[str, Any] = json.loads(path.with_name("source.json").read_bytes())
             document = self._references.read(data) if path.suffix != ".pdf" else None
-            key = None if document is None else self._key(document)
+            key = None if document is None else self._key(document, source["name"])
         except (InvalidData, OSError, ValueError):
             self._unreadable.append(place)
             return False
@@ -169,8 +169,8 @@ class Rebuild:
     def _digest(self, data: bytes, document: Mapping[str, object] | None) -> str:
         return hashlib.sha256(data).hexdigest() if document is None else digest_of(data, document)
 
-    def _key(self, document: Mapping[str, object]) -> ExamKey:
-        return self._references.key(document, self._config.hospital.HospitalBranchCode)
+    def _key(self, document: Mapping[str, object], name: str) -> ExamKey:
+        return self._references.key(document, branch_named(self._config.hospital, name))
 
     def _exam(self, owner: str, key: ExamKey | None) -> int | None:
         if key is not None:

@@ -63,9 +63,12 @@ class References:
         return key_of(document, zone=zone, default_branch=default_branch, sexes=sexes)
 
     def mapped(self, message: hl7v2.Message) -> dict[str, object]:
-        """What the HL7 message says, in the standard's structure."""
+        """What the HL7 message says, in the standard's structure; with a preliminary result it approves nothing."""
         hl7 = self.hl7
         document = hl7.rules.apply(message.document([hl7_paths.parse(source) for source in hl7.sources]))
+        order = document.get("Order")
+        if isinstance(order, dict) and order.get("Status") == "Reported" and not message.is_final:
+            order["Status"] = "Submitted"
         return {key: value for key, value in document.items() if key not in hl7.sources}
 
     def refresh(self) -> bool:

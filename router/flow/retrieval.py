@@ -5,7 +5,7 @@ The correlator plans when to ask (`plan`); a loop asks (`Retrieval.step`), and t
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from router.catalogue import Catalogue
 from router.catalogue.exams import Case
@@ -16,10 +16,11 @@ from router.correlate.join import JoinedBy
 from router.correlate.missing import Expected, ask_again, missing, worth_pulling
 from router.dicom.query import Found, Held, QueryClient
 from router.dicom.status import queried
-from router.errors import TransientError
+from router.errors import DestinationDown, TransientError
 from router.events import Event, Journal, Kind
 
 _WILDCARDS = frozenset("*?\\")
+_DOWN = timedelta(minutes=5)
 
 
 def plan(retrievals: Retrievals, query: Query, exam: int, expected: Expected | None, first: datetime) -> None:
@@ -30,6 +31,8 @@ def plan(retrievals: Retrievals, query: Query, exam: int, expected: Expected | N
     # Where the RIS gives no ImageCount, the PACS is asked once how many images there are.
     wanted = expected is not None and (bool(text) or (expected.announced is None and tries == 0))
     at = ask_again(tries, asked, first, query.tries, query.pause) if wanted else None
+    if at is not None and known is not None and known.down_until is not None:
+        at = max(at, known.down_until)
     if (at, text) != ((known.ask_at, known.missing) if known else (None, "")):
         retrievals.plan(exam, text, at)
 
@@ -68,12 +71,23 @@ class Retrieval:
         try:
             self._ask(due, answer)
         except TransientError as error:
+            if isinstance(error, DestinationDown) and not answer.lines:
+                self._put_off(due, str(error))
+                return True
             answer.add(f"it cannot be asked: {error}")
         if not self.stop():  # a question that was cut short is asked again at the next start
             now, text = self.clock.now(), f"the PACS {self.query.ae_title} was asked: {answer}"
             self.journal.record(Event(now, Kind.ASKED, text, exam=due.exam))
             self.catalogue.retrievals.asked(due.exam, str(answer), now)
         return True
+
+    def _put_off(self, due: Asked, why: str) -> None:
+        """A PACS that is down was not asked: that is no try, and is told once."""
+        now, said = self.clock.now(), f"it cannot be asked: {why}"
+        if said != due.said:
+            text = f"the PACS {self.query.ae_title} is to be asked; {said}"
+            self.journal.record(Event(now, Kind.ASKED, text, exam=due.exam))
+        self.catalogue.retrievals.put_off(due.exam, said, now + min(self.query.pause, _DOWN))
 
     def _ask(self, due: Asked, answer: _Answer) -> None:
         case = self.catalogue.exams.case(due.exam)

@@ -22,7 +22,7 @@ from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
 from router.exam.write import dump
 from router.flow.commitment import Asker
-from router.flow.document import fill_for, json_warnings
+from router.flow.document import fill_for, json_warnings, listed
 from router.flow.plan import images_of
 from router.flow.references import References
 from router.flow.suspects import Suspects
@@ -36,7 +36,8 @@ from router.storage import Storage
 # A crash re-sends what the ledger does not know yet: so many, and up to 32 that the associations have under way or
 # hand in meanwhile.
 LEDGER_BATCH = 32
-_READ_AT_ONCE = 1000
+# As many are judged at a time: what comes meanwhile, or is decided, stops the next ones.
+_READ_AT_ONCE = 250
 _ASKED_FOR = (SeriesClass.THIN, SeriesClass.KEY, SeriesClass.SCOUT, SeriesClass.DOSE)
 
 
@@ -48,6 +49,15 @@ class Ending:
     why: str
     changes: Mapping[str, object] = field(default_factory=dict)
     units: int = field(default=0, compare=False)
+
+
+Objection = Callable[[Delivery], str]
+"""Why nothing of a delivery may go by what is known now; "" when nothing speaks against it."""
+
+
+def _objected(delivery: Delivery, why: str) -> Ending:
+    """The exam is evaluated anew, which finds the same."""
+    return Ending(State.WAITING, f"not sent: {why}", {"attempts": delivery.attempts - 1})
 
 
 class Sender(Protocol):
@@ -69,9 +79,12 @@ class ReportSender:
     credentials: Callable[[], Credentials]
     journal: Journal
     clock: Clock
+    objection: Objection
 
     def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
         """Upload what the delivery wants; done when the receipt is verified and kept. An upload is never stopped."""
+        if why := self.objection(delivery):
+            return _objected(delivery, why)
         upload = self._frozen(delivery)
         units = int(upload.confirmed is None)
         if units:
@@ -96,6 +109,8 @@ class ReportSender:
         pdf_place = case.places[int(wanted["pdf"])]
         given = self.references.read(self.storage.reports.read(case.places[int(wanted["json"])]))
         filled = fill_for(self.config, self.references.tables, case, given, count)
+        if listed(filled) != wanted["studies"]:
+            raise TransientError("the exam's studies have changed since it was evaluated")
         self._warn(delivery, filled)
         exam = dump(filled.document)
         place = self.storage.reports.sent_place(delivery.exam, delivery.destination, n, "exam.json")
@@ -147,16 +162,22 @@ class ImagesSender:
     client: StorageClient
     clock: Clock
     asker: Asker | None
+    objection: Objection
     suspects: Suspects = field(default_factory=Suspects)
     journal: Journal = field(default_factory=Journal)
 
     def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
-        """Send every selected instance once; what the destination takes later makes the whole delivery wait."""
+        """Send every selected instance once; what the destination takes later makes the whole delivery wait.
+
+        Each batch is read before it is judged, so that nothing goes that nobody has looked at.
+        """
         later: dict[int, str] = {}
         self._take_up(delivery)
         to_go = self._tally(delivery).unsent
         with self.client.session() as session:
             while not stop() and (batch := self._batch(delivery, later)):
+                if why := self.objection(delivery):
+                    return _objected(delivery, why)
                 later |= self._send_batch(session, delivery, batch, stop)
         if self.asker is not None and not stop():
             self.asker.ask(delivery, stop)

@@ -29,6 +29,7 @@ _ENCODINGS = (
 )
 _TRUST = frozenset({"gb18030", "big5hkscs", "latin-1"})
 _TAKEN_BACK = frozenset({"D", "W", "X"})  # OBX-11, table 0085: deleted, wrong patient, no result to be had
+_SETTLED = frozenset({"F", "C", "U", "V", "N", "O", ""})  # final, corrected, verified; or no result at all
 _TEXT_TYPES = frozenset({"ST", "TX", "FT"})
 _NULL = '""'
 
@@ -108,6 +109,16 @@ class Message:
         """Whether OBX-3 holds one of the codes, as code, text or suffix."""
         said = {part for repetition in _field(segment, 3) for component in _parts(repetition) for part in component}
         return not codes or bool(codes & set(map(self._plain, said)))
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no result in it is preliminary: by OBX-11 (table 0085), and its OBR-25 (0123) speak with one voice.
+
+        Results that are taken back do not count.
+        """
+        results = {self._text(s, parse("OBX-11")) for s in self._segments if self._name(s) == "OBX"}
+        orders = {self._text(s, parse("OBR-25")) for s in self._segments if self._name(s) == "OBR"} - {""}
+        return results <= _SETTLED | _TAKEN_BACK and (len(orders) < 2 or orders <= {"F", "C"})
 
     def _taken_back(self, segment: list[Any]) -> bool:
         return self._text(segment, parse("OBX-11")) in _TAKEN_BACK

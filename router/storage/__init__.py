@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from router.storage.dailies import Dailies
 from router.storage.durable import make_folder
 from router.storage.incoming import Incoming
 from router.storage.pins import Pins
@@ -20,6 +21,7 @@ class Storage:
     reports: Reports
     quarantine: Quarantine
     pins: Pins
+    dailies: Dailies
 
 
 def open_storage(data: Path, owner: str) -> Storage:
@@ -31,4 +33,5 @@ def open_storage(data: Path, owner: str) -> Storage:
         Reports(data),
         Quarantine(data / "quarantine"),
         Pins(data),
+        Dailies(data),
     )

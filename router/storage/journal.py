@@ -73,9 +73,9 @@ class Journal:
                 return False
             use, place = reserved
             arrived = clock()
-            self._unfiled[arrived] = None
-            if len(self._unfiled) == 1:
-                self._tell_oldest()
+            if not self._announce(arrived):
+                use.unfiled.discard(place)
+                return False
         try:
             record = use.segment.write(place, parts, arrived, checksum)
         except OSError as error:
@@ -112,6 +112,18 @@ class Journal:
             return None
         segment = self._free.pop()
         return _Use(segment, segment.begin(secrets.token_bytes(16)))
+
+    def _announce(self, arrived: int) -> bool:
+        """Before it is durable: while it is the oldest, nobody takes what came later. False if that cannot be told."""
+        self._unfiled[arrived] = None
+        try:
+            if len(self._unfiled) == 1:
+                self._tell_oldest()
+        except OSError as error:
+            _log.error("the journal cannot be written, a file is used instead: %s", error.strerror)
+            del self._unfiled[arrived]
+            return False
+        return True
 
     def _give_up(self, use: _Use, arrived: int, error: OSError) -> None:
         """A segment that cannot be written is not used again: the place stays taken, so it never becomes free."""

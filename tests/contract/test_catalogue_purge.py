@@ -145,6 +145,20 @@ def test_a_study_without_an_exam_that_comes_again_stays_its_time_once_more(catal
     assert ready(catalogue, LATER + MINUTE) == ["1.3", "1.2"]
 
 
+@pytest.mark.parametrize(("fate", "known"), [(Fate.SENT, 2), (Fate.FILTERED, 0), (Fate.REFUSED, 0), (Fate.SELECTED, 0)])
+def test_of_a_study_that_lost_its_exam_only_what_was_sent_is_known_when_it_comes_again(
+    catalogue: Catalogue, fate: Fate, known: int
+) -> None:
+    """The right exam may come after the purge; the PACS then sends again what nobody has."""
+    catalogue.instances.add([instance(1), instance(2)])
+    number = settled(catalogue, "E1", "1.2")
+    driver(catalogue).execute_sql(f"UPDATE ledger SET state = '{fate}'")
+    catalogue.exams.unlink(number, ["1.2"])
+    (old,) = catalogue.purge.unmatched(BEFORE, 10)
+    assert purge(catalogue, old) == ["1.2.1.1", "1.2.1.2"]
+    assert len(catalogue.instances.known(["1.2.1.1", "1.2.1.2"])) == known
+
+
 def test_a_study_that_an_exam_names_meanwhile_stays(catalogue: Catalogue) -> None:
     catalogue.instances.add([instance(1)])
     (old,) = catalogue.purge.unmatched(BEFORE, 10)

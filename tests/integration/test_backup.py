@@ -1,6 +1,7 @@
 """Copies of the database while it is written, and putting one back by the command."""
 
 import json
+import shutil
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,11 +10,13 @@ import pytest
 from click.testing import CliRunner
 
 from catalogue_rows import NOW, Database, instance
+from router.alarms import Alarm
 from router.catalogue.backup import Backups, Stopped, kept
 from router.cli.backup import command
 from router.clock import FakeClock
 from router.config import parse
 from router.errors import TransientError
+from router.events import Event, Journal, Kind
 from router.flow.backing import Backing
 from router.storage import open_storage
 from router.storage.lock import lock
@@ -87,10 +90,27 @@ def test_a_copy_that_is_given_up_or_has_no_room_leaves_nothing(home: Path) -> No
     assert list((home / "data" / "backup").iterdir()) == []
 
 
+def test_a_copy_that_begins_while_another_is_made_does_not_spoil_it(home: Path) -> None:
+    Database("", home / "data").open().engine.close_thread()
+    backups, refused = Backups(home / "data"), list[int]()
+
+    def another() -> bool:
+        if not refused:
+            with pytest.raises(TransientError, match="just being made"):
+                backups.make(NOW + timedelta(seconds=1))
+            refused.append(1)
+        return False
+
+    made = backups.make(NOW, another)
+    assert refused
+    assert backups.newest_sound() is not None
+    assert [one.path for one in backups.listed()] == [made.path]
+
+
 def test_a_copy_is_made_every_hour_and_old_ones_go(home: Path) -> None:
     rows(home / "data")
     clock = FakeClock(NOW)
-    backing = Backing(parse(CONFIG, base=home), clock, threading.Event().is_set)
+    backing = Backing(parse(CONFIG, base=home), Journal(), clock, threading.Event().is_set)
     for _ in range(8 * 24):
         backing.step()
         clock.advance(900)
@@ -99,6 +119,39 @@ def test_a_copy_is_made_every_hour_and_old_ones_go(home: Path) -> None:
     assert len(ages) == 3
     assert ages[1] < timedelta(hours=3)
     assert timedelta(hours=3) < ages[2] < timedelta(hours=24)
+
+
+@pytest.mark.fires("backup")
+def test_hours_without_a_copy_are_an_alarm_until_there_is_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows(home / "data")
+    told: list[Event] = []
+    clock = FakeClock(NOW)
+    backing = Backing(parse(CONFIG, base=home), Journal(told.append), clock, threading.Event().is_set)
+    backing.step()
+    room = shutil.disk_usage(home)._replace(free=0)
+    with monkeypatch.context() as full:
+        full.setattr(shutil, "disk_usage", lambda _: room)
+        for _ in range(4):
+            clock.advance(3600)
+            with pytest.raises(TransientError):
+                backing.step()
+    backing.step()
+    kinds = [(one.kind, one.alarm) for one in told]
+    assert kinds == [(Kind.CLEARED, Alarm.BACKUP), *[(Kind.ALARM, Alarm.BACKUP)] * 2, (Kind.CLEARED, Alarm.BACKUP)]
+    assert f"of {NOW:%Y-%m-%d %H:%M} UTC" in told[1].text
+
+
+def test_a_database_of_which_no_copy_can_be_made_is_an_alarm_at_once(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows(home / "data")
+    told: list[Event] = []
+    backing = Backing(parse(CONFIG, base=home), Journal(told.append), FakeClock(NOW), threading.Event().is_set)
+    room = shutil.disk_usage(home)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: room)
+    with pytest.raises(TransientError):
+        backing.step()
+    assert [(one.kind, one.alarm) for one in told] == [(Kind.ALARM, Alarm.BACKUP)]
 
 
 def test_the_newest_and_one_of_each_day_are_kept() -> None:

@@ -102,7 +102,7 @@ class Hospital:
         text = CONFIG.format(port=port, commitment=str(commitment).lower(), wait=wait)
         config = parse(text, base=self.folder)
         [destination] = config.destination
-        return ImagesSender(config, self.catalogue, self.storage, *self._client(destination))
+        return ImagesSender(config, self.catalogue, self.storage, *self._client(destination), lambda _: "")
 
     def _client(self, destination: Destination) -> tuple[StorageClient, FakeClock, Asker | None]:
         assert destination.dicom is not None

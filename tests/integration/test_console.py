@@ -4,9 +4,11 @@ import http.client
 import os
 import re
 import shutil
+import socket
 import ssl
 import stat
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,8 +23,8 @@ from clinic import Clinic
 from desk import E1, START
 from router.admin import pages
 from router.admin.console import Behind, Console
-from router.admin.pages import masked
-from router.admin.server import MAX_FORM, AdminServer
+from router.admin.pages import masked, masked_name
+from router.admin.server import MAX_FORM, AdminServer, Answer
 from router.admin.session import Sessions, token_in
 from router.admin.words import _ALARMS, _CHINESE, language_of
 from router.alarms import Alarm
@@ -41,7 +43,16 @@ from router.states import Needs, State
 STUDY = "1.2.3"
 TOKEN = "a-token-for-the-test"  # it opens nothing but this test's console
 PERSONAL = (E1, "张三", "A0001", "P0001")
-OF_NO_EXAM = {Kind.STARTED, Kind.CONFIGURED, Kind.STOPPED, Kind.RELOADED, Kind.DUPLICATE, Kind.QUARANTINED, Kind.PINNED}
+OF_NO_EXAM = {
+    Kind.STARTED,
+    Kind.CONFIGURED,
+    Kind.STOPPED,
+    Kind.RELOADED,
+    Kind.DUPLICATE,
+    Kind.QUARANTINED,
+    Kind.PINNED,
+    Kind.REPORTED,
+}
 HIDDEN = '<script>alert("x")</script>'
 
 
@@ -104,7 +115,14 @@ class Site:
 
     def act(self, verb: str, **changes: object) -> Got:
         form: dict[str, object] = {"csrf": self.csrf, "id": self.exam, "delivery": self.delivery, "what": verb}
+        form["seen"] = self.seen
         return self.ask("/act", form | {"why": "asked"} | changes)
+
+    @property
+    def seen(self) -> str:
+        """What the exam's page shows, as its form tells."""
+        found = re.search(r'name="seen" value="([^"]+)"', self.ask(f"/exam?id={self.exam}").text)
+        return "" if found is None else found[1]
 
     @property
     def delivery(self) -> int:
@@ -219,6 +237,48 @@ def test_hold_and_release_are_done_in_the_persons_name(site: Site) -> None:
     assert held(site) == State.HELD
     told = [(e.who, e.text) for e in site.clinic.events if e.kind == Kind.MOVED and e.who != "node"]
     assert told == [("wang", "held -> waiting: released: asked"), ("wang", "waiting -> held: held: wrong patient")]
+
+
+def test_what_has_changed_since_the_page_was_shown_is_not_decided_by_it(site: Site) -> None:
+    site.log_in()
+    shown = site.seen
+    site.clinic.drop("another.pdf", b"%PDF-1.4 of somebody else")  # refused: nothing of the exam has changed
+    assert site.seen == shown
+    site.clinic.ris(Study__StudyInstanceUIDs=[STUDY], Patient__Name="李四", Report__ApproveTime="2026-03-02 15:00:00")
+    assert site.act("release", seen=shown).headers["Location"].endswith("done=0")
+    assert site.act("release", seen="").headers["Location"].endswith("done=0")
+    assert [e for e in site.clinic.events if e.kind == Kind.MOVED and e.who == "wang"] == []
+    assert site.act("release").headers["Location"].endswith("done=1")
+
+
+@pytest.mark.parametrize("who", ["node", " Node ", "NODE"])
+def test_nobody_logs_in_under_the_nodes_own_name_by_which_the_audit_leaves_things_out(site: Site, who: str) -> None:
+    assert site.log_in(who).status == 403
+    assert site.log_in(site.clinic.config.node.owner).status == 403
+    assert "console" not in site.cookies
+
+
+@pytest.mark.parametrize(("name", "shown"), [
+    ("张三_20240506.pdf", "20…06"), ("LI_NA-CT1", "…"), ("王五", "…"), ("欧阳娜娜1234567890", "12…90"),
+])  # fmt: skip
+def test_the_name_of_a_file_shows_nothing_of_a_patients_name(name: str, shown: str) -> None:
+    assert masked_name(name) == shown
+
+
+def test_what_a_platform_says_of_a_patient_is_masked_until_the_patient_is_shown(site: Site) -> None:
+    words = "Patient.Name (患者姓名): 张三 is not the registered name"
+    error = f"the platform does not accept the exam JSON: {words}"
+    report, now = site.clinic.delivery(E1, Channel.REPORT), site.clinic.clock.now()
+    queue = site.clinic.catalogue.queue
+    for to in (State.WAITING, State.READY, State.SENDING, State.FAILED):
+        assert queue.move(report, to, now, "on the way", changes={"error": error})
+        report = site.clinic.delivery(E1, Channel.REPORT)
+    site.log_in()
+    for path in ("/queue", f"/exam?id={site.exam}", "/"):
+        page = site.ask(path).text
+        assert "张三" not in page
+        assert "the platform does not accept the exam JSON" in page
+    assert words in site.ask("/patient", {"csrf": site.csrf, "id": site.exam}).text
 
 
 def test_what_cannot_be_audited_is_not_done_and_no_patient_data_is_shown(site: Site) -> None:
@@ -393,3 +453,21 @@ def test_a_browser_shows_the_overview_in_both_languages(
     page = seen(site, f"/?lang={language}", tmp_path)
     assert [word for word in words if word not in page] == []
     assert "<rect" in page
+
+
+def test_requests_that_get_no_thread_use_up_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = AdminServer({"/": lambda _: Answer(200, b"here")}, lambda: None)
+    port = server.start("127.0.0.1", 0)
+
+    def none_left(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        for _ in range(40):
+            with socket.create_connection(("127.0.0.1", port), 5) as connection:
+                assert connection.recv(1) == b""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as asking:
+        asking.request("GET", "/")
+        assert asking.getresponse().read() == b"here"
+    server.stop()

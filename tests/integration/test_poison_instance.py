@@ -247,7 +247,7 @@ def desk(cloud: Cloud, tmp_path: Path) -> Iterator[Desk]:
     config = parse(CONFIG, base=tmp_path)
     storage = open_storage(config.node.data, "node-1")
     catalogue = open_catalogue("", config.node.data, Journal())
-    sender = ImagesSender(config, catalogue, storage, client(cloud.port), SystemClock(), None)
+    sender = ImagesSender(config, catalogue, storage, client(cloud.port), SystemClock(), None, lambda _: "")
     yield Desk(config, storage, catalogue, cloud, sender, tmp_path)
     catalogue.engine.close_thread()
 
@@ -331,7 +331,9 @@ def test_a_destination_that_goes_down_in_the_middle_has_nothing_refused(desk: De
         assert isinstance(desk.attempt(), DestinationDown)
     assert (len(died), desk.tally) == (4, Tally(selected=6, sent=3))
     with _cloud() as back:
-        desk.sender = ImagesSender(desk.config, desk.catalogue, desk.storage, client(back.port), SystemClock(), None)
+        desk.sender = ImagesSender(
+            desk.config, desk.catalogue, desk.storage, client(back.port), SystemClock(), None, lambda _: ""
+        )
         assert isinstance(desk.attempt(), Ending)
         assert back.came == ["4", "5", "3"]
 

@@ -194,8 +194,15 @@ class Asking:
         self.clinic = clinic
         query = clinic.config.query
         assert query is not None
-        known = (clinic.catalogue, client(query.port), clinic.journal, clinic.clock, never)
-        self._retrieval = Retrieval(query, "ROUTER", *known)
+        self.reach(query.port)
+
+    def reach(self, port: int) -> None:
+        """From now on the PACS is there."""
+        clinic, query = self.clinic, self.clinic.config.query
+        assert query is not None
+        self._retrieval = Retrieval(
+            query, "ROUTER", clinic.catalogue, client(port), clinic.journal, clinic.clock, never
+        )
 
     def asks(self) -> list[str]:
         """What it asked now, in words."""
@@ -223,8 +230,10 @@ def ris(clinic: Clinic, **changes: object) -> None:
     clinic.ris(E1, **given)
 
 
-def test_the_pacs_is_asked_so_often_with_growing_pauses(asking: Callable[[int], Asking]) -> None:
-    one = asking(free_port())
+def test_the_pacs_is_asked_so_often_with_growing_pauses(
+    asking: Callable[[int], Asking], real: tuple[int, Path]
+) -> None:
+    one = asking(real[0])
     ris(one.clinic)
     assert one.asks() == []
     minutes = []
@@ -232,7 +241,41 @@ def test_the_pacs_is_asked_so_often_with_growing_pauses(asking: Callable[[int], 
         minutes += [minute] * len(one.asks())
         one.clinic.later(minutes=5)
     assert minutes == [180, 190, 210]
-    assert "cannot connect" in one.clinic.told(Kind.ASKED)[0]
+
+
+def test_a_pacs_that_is_down_was_not_asked_and_is_asked_when_it_is_back(
+    asking: Callable[[int], Asking], real: tuple[int, Path]
+) -> None:
+    one = asking(free_port())
+    ris(one.clinic)
+    told = []
+    for _ in range(300, 600, 5):
+        one.clinic.later(minutes=5)
+        told += one.asks()
+    assert len(told) == 1, "a PACS that is down is told once"
+    assert "cannot connect" in told[0]
+    known = one.clinic.catalogue.retrievals.of(one.clinic.case().exam)
+    assert known is not None
+    assert (known.tries, known.at) == (0, None)
+    one.reach(real[0])
+    assert one.asks() == []
+    one.clinic.later(minutes=5)
+    assert "3 sent" in one.asks()[0]
+
+
+def test_each_node_that_finds_the_pacs_down_leaves_it_alone_for_minutes(asking: Callable[[int], Asking]) -> None:
+    one = asking(free_port())
+    ris(one.clinic)
+    one.clinic.later(hours=4)
+    one.asks()
+    exam = one.clinic.case().exam
+    one.clinic.catalogue.exams.touch([exam], one.clinic.clock.now())
+    one.clinic.settle()
+    known = one.clinic.catalogue.retrievals.of(exam)
+    assert known is not None
+    assert known.ask_at == known.down_until
+    assert known.ask_at is not None
+    assert known.ask_at > one.clinic.clock.now()
 
 
 def test_images_that_come_end_the_asking(asking: Callable[[int], Asking]) -> None:

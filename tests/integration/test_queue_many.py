@@ -69,6 +69,12 @@ def test_what_is_done_to_many_is_counted_on_stderr_first(config: Path) -> None:
     assert "images" not in again.stderr
 
 
+def test_a_destination_that_nobody_knows_is_wrong_use(config: Path) -> None:
+    answer = command_here("queue", "hold", "--destination", "distrct", "--why", "moved", "--config", config)
+    assert answer.returncode == 2
+    assert "no destination is called distrct" in answer.stderr
+
+
 def test_a_person_who_says_no_has_nothing_done(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Terminal())
     monkeypatch.setattr("click.confirm", lambda *_, **__: False)

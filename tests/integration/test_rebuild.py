@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
@@ -22,7 +23,8 @@ from router.alarms import Alarm
 from router.app import Node
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.backup import Backup, Backups, mend, unfinished
-from router.cli.mending import rebuild_rows
+from router.cli.mending import rebuild_rows, stopped
+from router.cli.verify import command as verify
 from router.clock import SystemClock
 from router.config import Config, parse
 from router.dicom.part10 import preamble_and_meta
@@ -43,6 +45,7 @@ from router.reports.settle import Seen
 from router.states import State
 from router.storage import Storage, open_storage
 from router.storage.incoming import IncomingFolder, waiting_in
+from router.storage.lock import lock
 from samples import exam_document
 
 STUDY = "1.2.3.1"
@@ -390,6 +393,29 @@ def test_a_node_does_not_start_on_a_backup_whose_rebuild_was_broken_off(place: P
     assert not unfinished(place.config.node.data)
 
 
+def test_a_database_that_was_put_back_by_its_own_means_releases_nothing_either(place: Place, tmp_path: Path) -> None:
+    """As PostgreSQL after a recovery to an earlier time: nothing came since, but something may have been sent."""
+    file = tmp_path / "router.toml"
+    file.write_text(CONFIG, encoding="utf-8")
+    place.catalogue.engine.close_thread()
+    told = CliRunner().invoke(verify, ["--config", str(file), "--rebuild", "--restored"], catch_exceptions=False)
+    assert told.exit_code == 0, told.output
+    place.reopen()
+    place.correlator.run_due()
+    assert place.states() == {State.HELD}
+
+
+def test_nothing_is_rebuilt_while_another_node_on_the_data_folder_runs(place: Place) -> None:
+    other = place.config.node.data / "incoming" / "other"
+    other.mkdir()
+    handle = lock(other, "other")
+    with pytest.raises(ConfigurationError, match="'other' already runs"), stopped(place.config):
+        pass
+    os.close(handle)
+    with stopped(place.config), pytest.raises(ConfigurationError):
+        lock(other, "other")
+
+
 def test_a_doubt_that_may_have_been_settled_after_the_backup_does_not_release_itself(place: Place) -> None:
     (line,) = place.review.listed([], None, None)
     held = {"held_by": "identity", "error": "another patient"}
@@ -442,3 +468,26 @@ def test_a_database_cut_to_nothing_is_no_new_one_and_its_log_is_set_aside_with_i
     assert mend(data, SystemClock().now()) is None
     assert [path.read_bytes() for path in data.glob("router.db-wal.damaged-*")] == [log]
     assert not (data / "router.db").exists()
+
+
+def test_exams_of_two_branches_with_one_exam_id_stay_two(tmp_path: Path) -> None:
+    branch = '[[hospital.branch]]\ncode = "02"\nfolder = "branch2/"\n'
+    config = parse(CONFIG + branch, base=tmp_path)
+    journal = Journal()
+    place = Place(
+        config, open_storage(config.node.data, "test"), open_catalogue("", config.node.data, journal), journal
+    )
+    (config.reports.folder / "branch2").mkdir(parents=True)
+    for folder, patient in (("", "张三"), ("branch2/", "李四")):
+        document = exam_document({"ExamId": "V1", "HospitalBranchCode": "", "Patient.Name": patient})
+        place.drop(f"{folder}V1.json", json.dumps(document, ensure_ascii=False).encode())
+    before = sorted(place.catalogue.exams.case(exam).branch for exam in place.catalogue.exams.find("V1"))
+    place.catalogue.engine.close_thread()
+    for file in config.node.data.glob("router.db*"):
+        file.unlink()
+    place.reopen()
+    assert place.rebuild().unreadable == ()
+    after = [place.catalogue.exams.case(exam) for exam in place.catalogue.exams.find("V1")]
+    place.catalogue.engine.close_thread()
+    assert sorted(case.branch for case in after) == before == ["01", "02"]
+    assert [len(case.jsons) for case in after] == [1, 1]

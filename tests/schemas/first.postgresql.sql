@@ -67,7 +67,7 @@ CREATE INDEX "commitmentitem_commitment_id" ON "commitment_item" ("commitment_id
 CREATE UNIQUE INDEX "commitmentitem_ledger_id_commitment_id" ON "commitment_item" ("ledger_id", "commitment_id");
 CREATE TABLE "upload" ("id" SERIAL NOT NULL PRIMARY KEY, "delivery_id" INTEGER NOT NULL, "n" INTEGER NOT NULL, "idem" TEXT NOT NULL, "wanted" TEXT NOT NULL, "pdf_place" TEXT NOT NULL, "exam_place" TEXT NOT NULL, "refused" BOOLEAN NOT NULL, "receipt_place" TEXT NOT NULL, "receipt" TEXT NOT NULL, "frozen" BIGINT NOT NULL, "confirmed" BIGINT, FOREIGN KEY ("delivery_id") REFERENCES "delivery" ("id"));
 CREATE UNIQUE INDEX "upload_delivery_id_n" ON "upload" ("delivery_id", "n");
-CREATE TABLE "retrieval" ("exam_id" INTEGER NOT NULL PRIMARY KEY, "tries" INTEGER NOT NULL, "missing" TEXT NOT NULL, "said" TEXT NOT NULL, "at" BIGINT, "ask_at" BIGINT, FOREIGN KEY ("exam_id") REFERENCES "exam" ("id"));
+CREATE TABLE "retrieval" ("exam_id" INTEGER NOT NULL PRIMARY KEY, "tries" INTEGER NOT NULL, "missing" TEXT NOT NULL, "said" TEXT NOT NULL, "at" BIGINT, "ask_at" BIGINT, "down_until" BIGINT, FOREIGN KEY ("exam_id") REFERENCES "exam" ("id"));
 CREATE INDEX "retrieval_ask_at" ON "retrieval" ("ask_at");
 CREATE TABLE "pacs_count" ("study_uid" TEXT NOT NULL PRIMARY KEY, "instances" INTEGER NOT NULL);
 CREATE TABLE "node" ("name" TEXT NOT NULL PRIMARY KEY, "seen" BIGINT NOT NULL);

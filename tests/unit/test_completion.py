@@ -17,6 +17,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
     (("scripts/queue", "list", "--wa"), ["--watch"]),
     (("imaging-cloud-router", "doc"), ["doctor"]),
     (("scripts/status", "--j"), ["--json"]),
+    (("scripts/queue", "list", "--destination", "bei"), ["beijing"]),
 ])  # fmt: skip
 def test_commands_options_and_values_are_offered(words: tuple[str, ...], offered: list[str]) -> None:
     answer = command_here("completion", "--word", len(words) - 1, "--", *words)

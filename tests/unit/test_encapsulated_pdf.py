@@ -1,5 +1,6 @@
 """A report that comes as a DICOM Encapsulated PDF: its document, and the exam that it goes with."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -144,3 +145,20 @@ def test_a_crash_between_cataloguing_and_taking_it_loses_nothing(desk: Desk, tmp
     link(desk)
     desk.intake.pair_studies()
     assert desk.pdf_of() == ONE
+
+
+def test_what_the_parser_calls_a_trouble_of_the_disk_is_no_document_and_the_disk_s_own_is_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raising(error: OSError) -> Callable[..., object]:
+        def read(*_: object, **__: object) -> object:
+            raise error
+
+        return read
+
+    monkeypatch.setattr("router.dicom.encapsulated.dcmread", raising(OSError("No tag to read at file position 1F4")))
+    with pytest.raises(InvalidData):
+        document_of(tmp_path)
+    monkeypatch.setattr("router.dicom.encapsulated.dcmread", raising(OSError(5, "Input/output error")))
+    with pytest.raises(OSError, match="Input"):
+        document_of(tmp_path)

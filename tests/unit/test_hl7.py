@@ -94,6 +94,25 @@ def test_another_kind_of_message_is_told_from_a_wrong_one() -> None:
         Message(oru().replace("ORU^R01", "ADT^A01").encode())
 
 
+@pytest.mark.parametrize(("more", "status"), [
+    ("", "Reported"),
+    ("OBX|7|TX|59776-5||第二行||||||C\r", "Reported"),
+    ("OBX|7|TX|59776-5||第二行||||||U\r", "Reported"),
+    ("OBX|7|TX|59776-5||第二行||||||\r", "Reported"),
+    ("OBX|7|TX|59776-5||gone||||||D\r", "Reported"),
+    ("OBX|7|TX|59776-5||第二行||||||P\r", "Submitted"),
+    ("OBX|7|TX|59776-5||第二行||||||R\r", "Submitted"),
+    ("OBX|7|ST|other||1||||||I\r", "Submitted"),
+    ("OBR|2|H1|E1|CT002^b|||||||||||||||||||||P\r", "Submitted"),
+    ("OBR|2|H1|E1|CT002^b|||||||||||||||||||||C\r", "Reported"),
+])  # fmt: skip
+def test_a_message_with_a_result_that_is_not_final_approves_nothing(more: str, status: str) -> None:
+    references = References(parse_config(HOSPITAL, base=Path()))
+    document = references.read(oru(more=more).encode())
+    assert isinstance(document["Order"], dict)
+    assert document["Order"]["Status"] == status
+
+
 @pytest.mark.parametrize("code", ["F", "C", "P", "I", "D", "W", "X"])
 def test_the_shipped_mapping_reads_status_times_and_report(code: str, tmp_path: Path) -> None:
     document = References(parse_config(HOSPITAL, base=tmp_path)).read(oru(status=code).encode())

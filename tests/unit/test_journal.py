@@ -413,3 +413,22 @@ def test_what_is_in_a_journal_is_filed_though_no_further_segment_can_be_made_or_
     receive(folder, b"small")
     wait_for(lambda: len(Incoming(tmp_path).files(10)) == 1)
     folder.close()
+
+
+def test_an_instance_that_cannot_be_announced_holds_nothing_up(
+    folder: IncomingFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.pwrite
+
+    def full(handle: int, data: bytes, offset: int) -> int:
+        if len(data) == 8:
+            raise OSError(28, "No space left on device")
+        return real(handle, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    receive(folder, b"first")
+    monkeypatch.undo()
+    receive(folder, b"second")
+    incoming = Incoming(tmp_path)
+    wait_for(lambda: len(incoming.files(10)) == 2)
+    assert [path.read_bytes() for path in incoming.files(10)] == [b"first", b"second"]

@@ -1,0 +1,128 @@
+"""Once a day: what was due the day before and whether it was in time, and where exams and destinations differ."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import date, datetime, time, timedelta
+
+from router.alarms import Alarm
+from router.catalogue import Catalogue
+from router.clock import Clock
+from router.config import Config
+from router.deadlines import Punctuality
+from router.events import Event, Journal, Kind
+from router.flow.punctuality import Finding, findings
+from router.flow.reconcile import Account, Reconciliation
+from router.storage.dailies import Dailies
+
+_LOOK_SECONDS = 60.0
+_DAYS = 7  # days that a node which was down makes up for, and whose gaps are looked for
+_DAY = timedelta(days=1)
+FINDING_COLUMNS = (
+    "id", "exam_id", "destination", "channel", "state", "verdict", "legal_due", "due", "complete", "delivered",
+    "reason",
+)  # fmt: skip
+_ACCOUNT_COLUMNS = tuple(each.name for each in fields(Account))
+
+
+class Daily:
+    """`step` is called by the one node that has the duty."""
+
+    def __init__(
+        self, config: Config, catalogue: Catalogue, reconciliation: Reconciliation, dailies: Dailies, journal: Journal,
+        clock: Clock,
+    ) -> None:  # fmt: skip
+        self._config = config
+        self._catalogue = catalogue
+        self._reconciliation = reconciliation
+        self._dailies = dailies
+        self._journal = journal
+        self._clock = clock
+
+    def go_by(self, config: Config) -> None:
+        """Another time of day, other budgets."""
+        self._config = config
+
+    def step(self) -> float:
+        """Report on the days that are over and not reported on; the seconds to rest."""
+        now = self._clock.now()
+        for day in outstanding(now.astimezone(self._config.node.timezone), self._config.daily.at, self._dailies.done()):
+            self._report(day, now)
+        return _LOOK_SECONDS
+
+    def _report(self, day: date, now: datetime) -> None:
+        start, end = bounds(day, self._config)
+        found = findings(self._config, self._catalogue, start, end, now)
+        accounts = self._reconciliation.accounts(start - (_DAYS - 1) * _DAY, end)
+        gaps = [one for one in accounts if one.gaps]
+        tables = {
+            "deliveries": table_of(FINDING_COLUMNS, map(finding_row, found)),
+            "gaps": table_of(_ACCOUNT_COLUMNS, map(_account_row, gaps)),
+        }
+        self._dailies.write(day, tables, _text(day, found, gaps, len(accounts)))
+        self._dailies.prune(day - self._config.retention.audit)
+        self._tell(now, gaps, f"report of {day}: {counted(found)}; {len(gaps)} exam(s) with gaps")
+
+    def _tell(self, now: datetime, gaps: Sequence[Account], text: str) -> None:
+        self._journal.record(Event(now, Kind.REPORTED, text))
+        kind, said = Kind.CLEARED, "no exam of the last days has gaps"
+        if gaps:
+            kind, said = Kind.ALARM, f"{len(gaps)} exam(s) of the last days have gaps"
+        self._journal.record(Event(now, kind, said, alarm=Alarm.GAPS, subject="reconciliation"))
+
+
+def outstanding(now: datetime, at: time, done: Sequence[date]) -> list[date]:
+    """Days to report on, by the hospital's clock: those over since the last one that is done, at the hour or after it.
+
+    Without any the day before; never more than a week of them. A clock that was wrong and went back gives none twice.
+    """
+    last = now.date() - (_DAY if now.time() >= at else 2 * _DAY)
+    first = max(last - (_DAYS - 1) * _DAY, done[-1] + _DAY) if done and done[-1] <= now.date() else last
+    return [day for n in range((last - first).days + 1) if (day := first + n * _DAY) not in done]
+
+
+def bounds(day: date, config: Config) -> tuple[datetime, datetime]:
+    """Beginning and end of the day by the hospital's clock."""
+    zone = config.node.timezone
+    return datetime.combine(day, time(), zone), datetime.combine(day + _DAY, time(), zone)
+
+
+def finding_row(one: Finding) -> dict[str, str | None]:
+    """As the table and `queue report --json` have it; times in ISO 8601."""
+    it = one.delivery
+    times = [None if each is None else each.isoformat() for each in (it.legal_due, it.due, one.complete, one.delivered)]
+    values = [str(it.id), one.exam_id, it.destination, it.channel, it.state, one.punctuality, *times, one.reason]
+    return dict(zip(FINDING_COLUMNS, values, strict=True))
+
+
+def table_of(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> bytes:
+    """CSV as spreadsheets read it: UTF-8 with BOM."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode("utf-8-sig")
+
+
+def _account_row(one: Account) -> dict[str, object]:
+    return asdict(one) | {"gaps": "; ".join(one.gaps)}
+
+
+def counted(found: Iterable[Finding]) -> str:
+    """How many were met, missed, late, and are pending, in words."""
+    counts = Counter(one.punctuality for one in found)
+    return ", ".join(f"{counts[each]} {each}" for each in Punctuality)
+
+
+def _text(day: date, found: Sequence[Finding], gaps: Sequence[Account], accounts: int) -> str:
+    late = [one for one in found if one.punctuality in (Punctuality.MISSED, Punctuality.LATE)]
+    lines = [
+        f"Deliveries that were due on {day}: {counted(found)}",
+        *(f"- {o.delivery.id} {o.exam_id} {o.delivery.channel} to {o.delivery.destination}: {o.punctuality}, {o.reason}"
+          for o in late),
+        f"Exams of the last {_DAYS} days at their destinations: {accounts}, {len(gaps)} with gaps",
+        *(f"- {one.exam_id} at {one.destination}: {'; '.join(one.gaps)}" for one in gaps),
+    ]  # fmt: skip
+    return "".join(f"{line}\n" for line in lines)
