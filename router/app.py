@@ -125,7 +125,14 @@ class Node:
         self._cataloguer = self._make_cataloguer()
         self._filing, self._stopping = threading.Lock(), threading.Event()
         self._retention = Retention(
-            config, self._catalogue.purge, self._storage.studies, self._journal, clock, self._free, self._filing
+            config,
+            self._catalogue.purge,
+            self._catalogue.records,
+            self._storage,
+            self._journal,
+            clock,
+            self._free,
+            self._filing,
         )
         self._metrics = Metrics(
             Gauges(self._catalogue, self._places, self._owner, self._free, clock), self._places

@@ -388,6 +388,13 @@ class Retention(_Section):
     unmatched: Duration = timedelta(days=30)
     done: Duration = timedelta(days=30)
     audit: Duration = timedelta(days=1095)
+    records: Duration = timedelta(days=1825)
+
+    @model_validator(mode="after")
+    def _records_last(self) -> Self:
+        if self.records < max(self.audit, self.delivered):
+            raise ValueError("records must not end before audit and delivered")
+        return self
 
 
 class Daily(_Section):

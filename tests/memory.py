@@ -161,6 +161,9 @@ class Memory:
     def waits(self, stem: str, digest: str) -> bool:
         return any(p.exam is None and (p.taken.stem, p.taken.digest) == (stem, digest) for p in self.papers)
 
+    def missed(self, digest: str) -> None:
+        """No copy is ever purged here."""
+
     def add(self, taken: TakenDocument, place: str, exam: int | None, revision: int | None, now: datetime) -> int:
         named = (taken.words or frozenset()) & (frozenset() if exam is None else self.entries[exam].words)
         vouched = taken.words is None or bool(named)

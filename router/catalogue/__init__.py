@@ -20,6 +20,7 @@ from router.catalogue.notes import Notes
 from router.catalogue.paces import Paces
 from router.catalogue.purge import Purge
 from router.catalogue.queue import Queue
+from router.catalogue.records import Records
 from router.catalogue.retrievals import Retrievals
 from router.catalogue.survey import Survey
 from router.catalogue.traces import Traces
@@ -47,6 +48,7 @@ class Catalogue:
     history: History
     alarms: Alarms
     purge: Purge
+    records: Records
     decisions: Decisions
     traces: Traces
     survey: Survey
@@ -76,6 +78,6 @@ def open_catalogue(
         Breakers(engine, journal),
         Paces(engine),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
-        Purge(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
+        Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
         Nodes(engine), Retrievals(engine), Backlog(engine),
     )  # fmt: skip

@@ -11,12 +11,15 @@ from peewee import fn
 
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.namings import Namings
+from router.catalogue.records import forgotten_key
 from router.catalogue.statement import Insert, Statement
 from router.catalogue.studies import StudyHere, studies_here
 from router.catalogue.tables import (
+    Delivery,
     Document,
     Exam,
     ExamStudy,
+    Forgotten,
     Parted,
     PdfWord,
     SeenFile,
@@ -28,6 +31,8 @@ from router.correlate.naming import doubt, identifiers
 from router.correlate.versions import JsonVersion, PdfVersion, successive
 from router.errors import IntegrityError
 from router.exam.key import ExamKey, approved
+from router.model import Channel
+from router.states import CLOSED
 
 _KNOWN = Statement("SELECT id FROM exam WHERE branch = ? AND exam_id = ?", Exam.branch, Exam.exam_id)
 _NEW_EXAM, _NEW_DOCUMENT = Insert(Exam), Insert(Document)
@@ -92,6 +97,7 @@ class Case:
     """All that is known of an exam when it is evaluated. `touched` tells whether it has changed since.
 
     `approved` is what the last evaluation found, `apart` the studies that a person keeps apart from it.
+    `forgotten`: there was such an exam before, and its records are removed.
     """
 
     exam: int
@@ -107,6 +113,7 @@ class Case:
     siblings: tuple[Sibling, ...]
     approved: bool
     apart: frozenset[str] = frozenset()
+    forgotten: bool = False
 
 
 class Exams:
@@ -275,6 +282,21 @@ class Exams:
                 self.namings.forget(document)
             self.touch({exam, row.exam_id or exam}, now)
 
+    def missed(self, digest: str) -> tuple[int, int] | None:
+        """A PDF of this content whose copy is gone and whose exam has something to do again, and the exam."""
+        mine = (Document.kind == "pdf") & (Document.digest == digest) & Document.purged.is_null(False)
+        query = Document.select(Document.id, Document.exam).join(Delivery, on=Delivery.exam == Document.exam)
+        busy = (Delivery.channel == Channel.REPORT) & Delivery.state.not_in(sorted(CLOSED))
+        rows: Any = self._engine.run(query.where(mine & busy).order_by(Document.id.desc()).limit(1).tuples())
+        return next(((int(document), int(exam)) for document, exam in rows), None)
+
+    def returned(self, document: int, exam: int, revision: int, place: str, now: datetime) -> None:
+        """The PDF has a copy again, durable at `place`; it is the same document."""
+        changes = {"purged": None, "revision": revision, "place": place}
+        with self._engine.write():
+            self._engine.run(Document.update(**changes).where(Document.id == document))
+            self.touch([exam], now)
+
     def confirm_pdf(self, document: int, version: int) -> None:
         """A person says that the PDF belongs to this version of the exam's JSON (a document's id)."""
         with self._engine.write():
@@ -425,11 +447,16 @@ class Exams:
                 tuple(self._pdf(d, row) for d in documents if d.kind == "pdf"),
                 {d.id: d.place for d in documents}, links, self.studies(links), self._siblings(exam, links),
                 row.approved_at is not None, self._apart(exam),
+                self._forgotten(row.branch, row.exam_id),
             )  # fmt: skip
 
     def _apart(self, exam: int) -> frozenset[str]:
         query = Parted.select(Parted.study_uid).where(Parted.exam == exam).tuples()
         return frozenset(row[0] for row in self._engine.run(query))
+
+    def _forgotten(self, branch: str, exam_id: str) -> bool:
+        query = Forgotten.select(Forgotten.key).where(Forgotten.key == forgotten_key(branch, exam_id))
+        return bool(self._engine.run(query.tuples()))
 
     def _pdf(self, row: Any, exam: Any) -> PdfVersion:
         question, named = "", frozenset(row.named.splitlines())
@@ -437,7 +464,7 @@ class Exams:
             said, reused = self.namings.said(row.id), self.namings.used_by_others(row.stem, exam.id)
             own = identifiers(exam.exam_id, exam.accession_number, exam.patient_name)
             question, named = doubt(said, own, self.namings.other(said, exam.id), reused=reused), said
-        return PdfVersion(row.id, row.arrived, row.file_time, question, row.confirmed, named)
+        return PdfVersion(row.id, row.arrived, row.file_time, question, row.confirmed, named, here=row.purged is None)
 
     def studies(self, uids: Iterable[str]) -> dict[str, StudyHere]:
         """Those of the studies that are here."""

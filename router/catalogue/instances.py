@@ -17,6 +17,7 @@ from router.catalogue.members import facts_numbers
 from router.catalogue.notes import note_references
 from router.catalogue.statement import Among, InsertMany
 from router.catalogue.tables import Exam, ExamStudy, Instance, Study, StudyAccession, StudyIdentity
+from router.catalogue.tombstones import of_instances, revive
 from router.model import NO_DEVICE, Digests, Header, InstanceUids, SeriesClass
 
 
@@ -69,9 +70,11 @@ class Instances:
         self._engine = engine
 
     def known(self, sop_uids: Iterable[str]) -> dict[str, list[Known]]:
-        """The versions that have rows, in order, by SOP instance UID, whatever the study."""
+        """The versions that have rows, in order, by SOP instance UID, whatever the study; tombstones' get them."""
         found: dict[str, list[Known]] = defaultdict(list)
-        rows = _KNOWN.run(self._engine, list(set(sop_uids)))
+        sops = list(set(sop_uids))
+        revive(self._engine, of_instances(self._engine, sops))
+        rows = _KNOWN.run(self._engine, sops)
         for sop, study, version, digest, purged in sorted(rows, key=itemgetter(2)):
             found[sop].append(Known(study, version, digest, purged is not None))
         return found
@@ -141,6 +144,7 @@ class Instances:
         number, purged = self._engine.run(Study.select(Study.id, Study.purged).where(Study.uid == uid).tuples())[0]
         if purged:
             self._engine.run(Study.update(purged=None).where(Study.id == number))
+        revive(self._engine, [number])
         return int(number)
 
     def _identities(self, study: int, news: Sequence[NewInstance]) -> list[int]:

@@ -1,7 +1,7 @@
 """The ledger: what became of each instance version at each destination."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -11,6 +11,7 @@ from peewee import fn
 
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.tables import ExamStudy, Instance, Ledger, Study
+from router.catalogue.tombstones import instant, packed, summaries
 from router.model import InstanceUids, SeriesClass
 
 
@@ -120,7 +121,9 @@ class Accounts:
         """The classes of what was selected, whatever came of it."""
         mine = (Ledger.destination == destination) & (Ledger.state != Fate.FILTERED)
         rows: Any = self._engine.run(self._of(exam, Instance.series_class).where(mine).distinct().tuples())
-        return frozenset(SeriesClass(row[0]) for row in rows)
+        gone = summaries(self._engine, list(self._numbers(exam)))
+        packed = {name for one in gone for place, name in one.classes if place == destination}
+        return frozenset(SeriesClass(name) for name in packed | {row[0] for row in rows})
 
     def decide(self, destination: str, choices: Iterable[tuple[int, bool, str]], now: datetime) -> None:
         """Record choices (instance, selected, rule). An older version that was not sent gives way to its newer one."""
@@ -238,6 +241,7 @@ class Accounts:
             less = Ledger.select(*place, fn.COUNT(Ledger.id) * -1).join(Instance)
             less = less.where(Ledger.instance.in_(some) & fn.EXISTS(outdone())).group_by(*place)
             rows += self._engine.run(less.tuples())
+        rows += [(one.study, *place, n) for one in summaries(self._engine, studies) for place, n in one.fates.items()]
         return rows
 
     def entries(self, exam: int, destination: str) -> list[Entry]:
@@ -250,10 +254,18 @@ class Accounts:
             .tuples()
         )  # fmt: skip
         rows: Any = self._engine.run(query)
-        return [
+        found = [
             Entry(InstanceUids(st, se, so), v, SeriesClass(c), cr, Fate(f), reason or rule, s, at)
             for st, se, so, v, c, cr, f, reason, rule, s, at in rows
         ]
+        for number, uid in self._numbers(exam).items():
+            found += _packed(self._engine, number, uid, destination)
+        return sorted(found, key=lambda entry: entry.uids.series)
+
+    def _numbers(self, exam: int) -> dict[int, str]:
+        """The exam's studies that are here, by their numbers."""
+        query = Study.select(Study.id, Study.uid).where(Study.uid.in_(_studies_of(exam))).order_by(Study.id)
+        return dict(self._engine.run(query.tuples()))
 
     def _of(self, exam: int, *columns: Any) -> Any:
         query = Ledger.select(*columns).join(Instance).join(Study, on=Ledger.study == Study.id)
@@ -262,6 +274,28 @@ class Accounts:
 
 def _studies_of(exam: int) -> Any:
     return ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam)
+
+
+def _packed(engine: Engine, number: int, uid: str, destination: str) -> Iterator[Entry]:
+    for instances, entries in packed(engine, [number]):
+        for row in entries:
+            if row["destination"] == destination:
+                one = instances[row["instance_id"]]
+                uids = InstanceUids(uid, one["series_uid"], one["sop_uid"])
+                series_class, fate, at = SeriesClass(one["series_class"]), Fate(row["state"]), instant(row["at"])
+                why = row["reason"] or row["rule"]
+                yield Entry(uids, one["version"], series_class, one["rule"], fate, why, row["status"], at)
+
+
+def fates_of(engine: Engine, keys: Sequence[int]) -> Mapping[tuple[str, str], int]:
+    """What these instances count in their exams' tallies, by destination and state."""
+    place, mine = (Ledger.destination, Ledger.state), Ledger.instance.in_(list(keys))
+    found: Counter[tuple[str, str]] = Counter()
+    for sign, which in ((1, mine), (-1, mine & ~Instance.newest & fn.EXISTS(outdone()))):
+        query = Ledger.select(*place, fn.COUNT(Ledger.id)).join(Instance).where(which).group_by(*place)
+        for destination, state, n in engine.run(query.tuples()):
+            found[destination, state] += sign * n
+    return found
 
 
 def outdone() -> Any:

@@ -9,6 +9,7 @@ from router.catalogue.dialect import Engine, portions
 from router.catalogue.ledger import Fate
 from router.catalogue.statement import Among
 from router.catalogue.tables import Exam, ExamStudy, Instance, Ledger, Reference, Study
+from router.catalogue.tombstones import of_instances, revive
 from router.series.study import Marks, marks_of, purpose_of
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def note_references(engine: Engine, batch: Sequence["NewInstance"]) -> None:
         return
     uids = {uid for new in batch for uid in (new.header.uids.sop, *new.header.references)}
     now = batch[-1].received
+    revive(engine, of_instances(engine, {uid for new in batch for uid in new.header.references}))
     found = sorted({row[0] for row in _REFERRED.run(engine, list(uids))})
     if found:
         _mark(engine, found, now)

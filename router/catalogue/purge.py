@@ -14,10 +14,9 @@ from typing import Any
 from peewee import JOIN, fn
 
 from router.catalogue.dialect import Engine
-from router.catalogue.ledger import Fate
+from router.catalogue.ledger import Fate, fates_of
 from router.catalogue.tables import (
     OPEN_IN_LEDGER,
-    CommitmentItem,
     Delivery,
     EventRow,
     Exam,
@@ -31,6 +30,7 @@ from router.catalogue.tables import (
     StudyAccession,
     StudyIdentity,
 )
+from router.catalogue.tombstones import bury, drop_rows, forget, has_tombstone
 from router.events import Event, Journal, Kind
 from router.model import InstanceUids
 from router.states import CLOSED
@@ -50,10 +50,14 @@ class Old:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Files to be removed, by instance and version; `number` is how to say that they are gone."""
+    """Files to be removed, by instance and version, and folders of reports (`places`, below the data folder).
+
+    `number` is how to say that they are gone.
+    """
 
     number: int
     instances: Sequence[tuple[InstanceUids, int]]
+    places: Sequence[str] = ()
 
 
 class Purge:
@@ -86,35 +90,48 @@ class Purge:
                 return None
             return self._strike(old, now)
 
-    def _strike(self, old: Old, now: datetime) -> Files | None:
-        here = (Instance.study == old.study) & Instance.purged.is_null()
-        columns = (Instance.id, Instance.series_uid, Instance.sop_uid, Instance.version)
-        rows = self._engine.run(Instance.select(*columns).where(here).order_by(Instance.id).limit(BATCH).tuples())
+    def _strike(self, old: Old, now: datetime) -> Files:
+        columns = (Instance.id, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.purged)
+        query = Instance.select(*columns).where((Instance.study == old.study) & _unpacked()).order_by(Instance.id)
+        found = self._engine.run(query.limit(BATCH + 1).tuples())
+        rows, last = found[:BATCH], len(found) <= BATCH
         keys = [row[0] for row in rows]
         keeps = old.named or self._was_sent(old.study)
         if keeps:
-            self._engine.run(Instance.update(purged=now).where(Instance.id.in_(keys)))
+            self._bury(old.study, keys, now)
         else:
-            self._drop_instances(keys)
-        if len(keys) < BATCH:
-            self._finish(old, now, keeps=keeps)
+            self._engine.run(Reference.delete().where(Reference.instance.in_(keys)))
+            drop_rows(self._engine, keys)
+        gone = [row[1:4] for row in rows if row[4] is None]
+        if last:
+            self._finish(old, now, keeps=keeps, removes=bool(gone))
         elif not old.named:
             self._engine.run(Study.update(doubt=_PARTLY).where(Study.id == old.study))
-        files = json.dumps([row[1:] for row in rows])
+        files = json.dumps(gone)
         number = self._engine.run(Removal.insert(study_uid=old.uid, files=files))
         return _files(number, old.uid, files)
+
+    def _bury(self, study: int, keys: Sequence[int], now: datetime) -> None:
+        """Documents that refer to others keep their rows: what they say of those must be found without unpacking."""
+        self._engine.run(Instance.update(purged=now).where(Instance.id.in_(keys) & Instance.purged.is_null()))
+        packs = Instance.select(Instance.id).where(Instance.id.in_(keys) & ~fn.EXISTS(_referring())).tuples()
+        mine = [row[0] for row in self._engine.run(packs)]
+        if mine:
+            bury(self._engine, study, mine, fates_of(self._engine, mine), now)
 
     def _was_sent(self, study: int) -> bool:
         """Whether a destination has any of it: then what comes again is known. Else it must be taken as new."""
         sent = (Ledger.study == study) & Ledger.state.in_([Fate.SENT, Fate.STORED])
         query = Ledger.select(Ledger.id).where(sent).limit(1)
-        return bool(self._engine.run(query.tuples()))
+        return has_tombstone(self._engine, study) or bool(self._engine.run(query.tuples()))
 
-    def _finish(self, old: Old, now: datetime, *, keeps: bool) -> None:
+    def _finish(self, old: Old, now: datetime, *, keeps: bool, removes: bool) -> None:
         if keeps:
             self._engine.run(Study.update(purged=now).where(Study.id == old.study))
         else:
             self._drop_studies([old.study])
+        if not removes:  # its rows were only put back for a while; what came since would be among the last ones
+            return
         why = "everything of its exams is done" if old.named else "no exam named it"
         self._journal.record(Event(now, Kind.PURGED, f"the images are removed: {why}", study_uid=old.uid))
 
@@ -127,7 +144,7 @@ class Purge:
 
     def removals(self) -> list[Files]:
         """What a former life did not come to remove."""
-        rows = self._engine.run(Removal.select(Removal.id, Removal.study_uid, Removal.files).tuples())
+        rows = self._engine.run(Removal.select(Removal.id, Removal.study_uid, Removal.files, Removal.places).tuples())
         return [_files(*row) for row in rows]
 
     @contextmanager
@@ -148,7 +165,7 @@ class Purge:
         here = Instance.sop_uid.in_(sops) & Instance.purged.is_null()
         needed = set(self._engine.run(query.where(here).tuples()))
         left = [(uids, version) for uids, version in files.instances if (uids.study, uids.sop, version) not in needed]
-        return Files(files.number, left)
+        return Files(files.number, left, files.places)
 
     # -- what is older than the audit
 
@@ -170,24 +187,32 @@ class Purge:
                     Study.update(purged=Study.purged).where((Study.id == study) & (Study.purged < before))
                 ):
                     return 1
+                if packed := forget(self._engine, study):
+                    return packed
                 mine = Instance.select(Instance.id).where(Instance.study == study).limit(BATCH).tuples()
                 keys = [row[0] for row in self._engine.run(mine)]
-                self._drop_instances(keys)
+                self._engine.run(Reference.delete().where(Reference.instance.in_(keys)))
+                drop_rows(self._engine, keys)
                 if len(keys) < BATCH:
                     self._drop_studies([study])
                 return len(keys) + 1
         return 0
 
-    def _drop_instances(self, keys: Sequence[int]) -> None:
-        entries = Ledger.select(Ledger.id).where(Ledger.instance.in_(keys))
-        self._engine.run(CommitmentItem.delete().where(CommitmentItem.ledger.in_(entries)))
-        self._engine.run(Ledger.delete().where(Ledger.instance.in_(keys)))
-        self._engine.run(Reference.delete().where(Reference.instance.in_(keys)))
-        self._engine.run(Instance.delete().where(Instance.id.in_(keys)))
-
 
 def _links() -> Any:
     return ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == Study.uid)
+
+
+def _referring() -> Any:
+    """Versions of the outer query's instance that refer to others."""
+    document = Instance.alias()
+    same = (document.study == Instance.study) & (document.sop_uid == Instance.sop_uid)
+    return Reference.select(Reference.instance).join(document, on=Reference.instance == document.id).where(same)
+
+
+def _unpacked() -> Any:
+    """Rows that are still to be packed: with a file, or put back."""
+    return Instance.purged.is_null() | ~fn.EXISTS(_referring())
 
 
 def _done(before: datetime, now: datetime) -> Any:
@@ -203,5 +228,6 @@ def _done(before: datetime, now: datetime) -> Any:
     return fn.EXISTS(_links()) & ~fn.EXISTS(undone) & ~fn.EXISTS(open_)
 
 
-def _files(number: int, study: str, files: str) -> Files:
-    return Files(number, [(InstanceUids(study, series, sop), version) for series, sop, version in json.loads(files)])
+def _files(number: int, study: str, files: str, places: str = "[]") -> Files:
+    instances = [(InstanceUids(study, series, sop), version) for series, sop, version in json.loads(files)]
+    return Files(number, instances, json.loads(places))

@@ -11,6 +11,7 @@ from peewee import fn
 
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.tables import Instance, Study, StudyIdentity
+from router.catalogue.tombstones import summaries
 from router.correlate.identity import StudyIdentity as Identity
 from router.model import Patient
 
@@ -54,6 +55,10 @@ def _portion(engine: Engine, uids: Sequence[str]) -> list[StudyHere]:
     for study, modality, identity, n in engine.run(query.group_by(*columns).tuples()):
         counts[study].append((modality, n))
         borne.add(identity)
+    for gone in summaries(engine, ids):
+        for (modality, identity), n in gone.newest.items():
+            counts[gone.study].append((modality, n))
+            borne.add(identity)
     identities: dict[int, list[Identity]] = defaultdict(list)
     mine = StudyIdentity.study.in_(ids)
     for i in engine.run(StudyIdentity.select().where(mine).order_by(StudyIdentity.id)):

@@ -13,6 +13,7 @@ from peewee import (
     AutoField,
     BigAutoField,
     BigIntegerField,
+    BlobField,
     BooleanField,
     CompositeKey,
     DoubleField,
@@ -140,7 +141,7 @@ class Facts(Model):
 class Instance(Model):
     """A version of a SOP instance. `digest`, `orientation` and `pixels` are its Digests.
 
-    One that is `purged` has no file any more; the row stays, so that it is known when it comes again.
+    One that is `purged` has no file any more: its row waits to be packed into a Tombstone, or was put back from one.
 
     `identity` numbers its row of StudyIdentity, without a constraint, which would cost an index as long as this table.
     """
@@ -174,12 +175,36 @@ class Instance(Model):
 Instance.add_index(Instance.index(Instance.study, name="instance_older", where=~Instance.newest))
 
 
+class Tombstone(Model):
+    """Instances whose files are gone, with their ledger rows, packed: `summary` is JSON, `body` JSON by zlib."""
+
+    id = AutoField()
+    study = ForeignKeyField(Study)
+    summary = CleanTextField()
+    body = BlobField()
+
+
+class TombstoneKey(Model):
+    """By which a study is found that has a tombstone of an instance: 64 bits of its UID."""
+
+    sop = BigIntegerField(index=True)
+    study = IntegerField()
+
+    class Meta:
+        table_name = "tombstone_key"
+        primary_key = False
+
+
 class Removal(Model):
-    """Files of a study that no row needs any more and that are about to be removed: JSON, [series, SOP, version]."""
+    """What no row needs any more and is about to be removed, as JSON.
+
+    `files` of a study: [series, SOP, version]; `places`: of reports, folders below the data folder.
+    """
 
     id = AutoField()
     study_uid = CleanTextField()
     files = CleanTextField()
+    places = CleanTextField(default="[]")
 
 
 class Reference(Model):
@@ -208,6 +233,12 @@ class Exam(Model):
 
     class Meta:
         indexes = ((("branch", "exam_id"), True),)
+
+
+class Forgotten(Model):
+    """An exam that there was and whose records are removed: 64 bits of branch and ExamId."""
+
+    key = BigIntegerField(primary_key=True)
 
 
 class ExamStudy(Model):
@@ -265,6 +296,7 @@ class Document(Model):
 
     Of a PDF: `vouched` that its text names its exam, or that nobody asks; `named` the words, one a line, by which it
     does; `confirmed` the JSON (a document's id) that a person has said it belongs to. Of a JSON `named` is a digest.
+    One that is `purged` has no file any more.
     """
 
     id = AutoField()
@@ -285,6 +317,10 @@ class Document(Model):
     stale = BooleanField(default=False)
     vouched = BooleanField(default=False)
     confirmed = IntegerField(null=True)
+    purged = InstantField(null=True)
+
+    class Meta:
+        indexes = ((("kind", "purged", "arrived"), False),)
 
 
 class ExamWord(Model):
@@ -540,7 +576,8 @@ class Duty(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Removal, Reference, Exam, ExamStudy, Parted,
+    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal,
+    Reference, Exam, Forgotten, ExamStudy, Parted,
     Disagreement, Alias, Document, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, BreakerRow, PaceRow,
     Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, Duty,
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """What came when and from where: for exams, for studies that no exam has, for files without an exam."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,6 +9,7 @@ from peewee import fn
 
 from router.catalogue.dialect import Engine
 from router.catalogue.tables import Document, Exam, ExamStudy, Instance, Study, StudyAccession, StudyIdentity
+from router.catalogue.tombstones import summaries
 
 _AT_MOST = 50_000
 
@@ -80,7 +82,18 @@ class Traces:
         columns = (Study.uid, Instance.sending_ae)
         times = (fn.COUNT(Instance.id), fn.MIN(Instance.received), fn.MAX(Instance.received))
         query = Instance.select(*columns, *times).join(Study).where(Study.uid.in_(uids)).group_by(*columns)
-        return sorted((Arrival(*row) for row in self._engine.run(query.tuples())), key=lambda a: (a.first, a.study_uid))
+        found = [Arrival(*row) for row in self._engine.run(query.tuples())]
+        names = dict(self._engine.run(Study.select(Study.id, Study.uid).where(Study.uid.in_(uids)).tuples()))
+        for gone in summaries(self._engine, list(names)):
+            found += [Arrival(names[gone.study], ae, *came) for ae, came in gone.arrivals.items()]
+        by_sender: dict[tuple[str, str], list[Arrival]] = defaultdict(list)
+        for one in found:
+            by_sender[one.study_uid, one.sending_ae].append(one)
+        whole = [
+            Arrival(*who, sum(a.instances for a in some), min(a.first for a in some), max(a.last for a in some))
+            for who, some in by_sender.items()
+        ]
+        return sorted(whole, key=lambda a: (a.first, a.study_uid))
 
     def exam(self, exam: int) -> Neighbour:
         """The exam as its neighbours see it."""

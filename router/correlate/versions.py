@@ -27,7 +27,7 @@ class PdfVersion:
     """A taken report PDF that is bound to the exam.
 
     `doubt` is why it may be another exam's; `confirmed` the version (its document) that a person said it belongs to;
-    `named` are the words by which its text named the exam when it was taken.
+    `named` are the words by which its text named the exam when it was taken; `here` whether its copy is still kept.
     """
 
     document: int
@@ -36,6 +36,7 @@ class PdfVersion:
     doubt: str = ""
     confirmed: int | None = None
     named: frozenset[str] = frozenset()
+    here: bool = True
 
 
 def is_later(new: JsonVersion, current: JsonVersion) -> bool:

@@ -38,7 +38,7 @@ from router.exam.fill import Filled
 from router.exam.key import ExamKey
 from router.exam.write import dump
 from router.flow.document import fill_for, json_faults, listed
-from router.flow.joining import Joining, doubts, headers_of
+from router.flow.joining import Joining, doubts, forgotten, headers_of
 from router.flow.plan import Assessment, Plan, images_of, overdue_pdf, reason, share_policy, until_half
 from router.flow.references import References
 from router.flow.retrieval import plan as plan_retrieval
@@ -232,7 +232,7 @@ class Correlator:
         self, case: Case, key: ExamKey, others: list[ExamKey], versions: list[JsonVersion],
         approved_at: datetime | None, now: datetime,
     ) -> str:  # fmt: skip
-        found = doubts(case, key, others, self._joining.policy())
+        found = doubts(case, key, others, self._joining.policy()) | forgotten(case)
         if unsettled := self._catalogue.decisions.unsettled(case.exam, found, now):
             return "identity: " + "; ".join(unsettled)
         if withdrawn(versions):
@@ -361,7 +361,8 @@ class Correlator:
         filled = fill_for(self._config, tables, found.case, found.document, count)
         faults = json_faults(destination, self._config, tables, filled, found.approved_at, found.now)
         readiness = report_readiness(
-            approved=found.approved_at is not None, json_ok=not faults, pdf=found.pdf is not None, images=found.images,
+            approved=found.approved_at is not None, json_ok=not faults,
+            pdf=found.pdf is not None and found.pdf.here, images=found.images,
             stable_after=self._config.study.stable_after, half=due.half if due else None, now=found.now,
         )  # fmt: skip
         sources = f"json={found.version.document} pdf={pdf.document if pdf else '-'} images="

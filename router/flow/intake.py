@@ -235,7 +235,7 @@ class Intake:
                 known = self._exams.seen(dropped.kind, dropped.stem, dropped.digest, dropped.file_time)
                 if dropped.key is not None:
                     self._take_json(dropped, dropped.key, copies, known=known)
-                elif not known:
+                elif not self._take_back(dropped, copies) and not known:
                     self._take_pdf(dropped, copies)
                 if self._keeps and dropped.seen is not None:
                     self._remember(dropped.seen, dropped.digest)
@@ -317,6 +317,18 @@ class Intake:
         if not known:
             self._enter(dropped, exam, copies, now)
 
+    def _take_back(self, dropped: Dropped, copies: Copies) -> bool:
+        """Whether this is a PDF whose copy was purged and that its exam needs again: it is no new one."""
+        found = self._exams.missed(dropped.digest)
+        if found is None:
+            return False
+        document, exam = found
+        revision, place = self._next_revision("pdf", exam)
+        copies.keep(place, dropped.data, _source(dropped))
+        self._exams.returned(document, exam, revision, place, self._clock.now())
+        self._record(Kind.DOCUMENT, f"revision {revision}: the report PDF whose copy had been removed", exam)
+        return True
+
     def _exam_of_pdf(self, dropped: Dropped) -> int | None:
         """The exam of the JSON with the same name, else the one that the configured pattern finds in the name.
 
@@ -345,8 +357,7 @@ class Intake:
             revision, place = None, self._reports.place(dropped.form, None, self._exams.next_document())
         else:
             revision, place = self._next_revision(dropped.form, exam)
-        source = {"name": dropped.stem, "digest": dropped.digest, "file_time": dropped.file_time.isoformat()}
-        copies.keep(place, dropped.data, source)
+        copies.keep(place, dropped.data, _source(dropped))
         taken = TakenDocument(
             dropped.kind, dropped.stem, dropped.digest, dropped.file_time, now, dropped.key, *reported(dropped.key),
             dropped.words, self._names(dropped.stem) if dropped.kind == "pdf" else {},
@@ -444,6 +455,10 @@ def digest_of(data: bytes, document: Mapping[str, object]) -> str:
     """Of an exam JSON as it came; of an HL7 message what it says, for each sending has another time and number."""
     said = json.dumps(document, sort_keys=True).encode() if hl7v2.is_message(data) else data
     return hashlib.sha256(said).hexdigest()
+
+
+def _source(dropped: Dropped) -> Mapping[str, object]:
+    return {"name": dropped.stem, "digest": dropped.digest, "file_time": dropped.file_time.isoformat()}
 
 
 def _form(seen: Seen) -> str:

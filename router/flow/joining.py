@@ -76,6 +76,12 @@ def doubts(case: Case, key: ExamKey, others: Sequence[ExamKey], policy: Identity
     return {_digest(both_sides): text for text, *both_sides in _doubts(case, key, others, policy)}
 
 
+def forgotten(case: Case) -> dict[str, str]:
+    """The doubt about an exam that was here before and whose records are removed: nobody knows what was sent of it."""
+    text = "there was an exam of this ExamId whose records are removed: whether it was sent is not known any more"
+    return {"forgotten": text} if case.forgotten else {}
+
+
 def _digest(both_sides: object) -> str:
     return hashlib.sha256(json.dumps(both_sides, ensure_ascii=False).encode("utf-8", "replace")).hexdigest()
 

@@ -64,8 +64,9 @@ def images_of(case: Case, behind: datetime | None) -> Images:
 
 
 def _waits_for_new_pdf(found: Assessment) -> bool:
-    """Whether the report was changed and only the PDF of an earlier version is here."""
-    return found.approved_at is not None and found.pdf is None and bool(found.case.pdfs) and not found.pdf_doubt
+    """Whether the report was changed and only the PDF of an earlier version is here, or its own is purged."""
+    absent = found.pdf is None or not found.pdf.here
+    return found.approved_at is not None and absent and bool(found.case.pdfs) and not found.pdf_doubt
 
 
 def overdue_pdf(found: Assessment, due: Deadline | None) -> str:

@@ -88,6 +88,8 @@ class Rebuild:
 
     def _instances(self, progress: Progress) -> int:
         known = {self._storage.studies.path(row.uids, row.version) for row in self._catalogue.instances.walk()}
+        for files in self._catalogue.purge.removals():  # the next start removes them: their rows are tombstones
+            known |= {self._storage.studies.path(uids, version) for uids, version in files.instances}
         batch: list[NewInstance] = []
         made = 0
         for path in progress(sorted(set(self._storage.studies.walk()) - known, key=_age)):

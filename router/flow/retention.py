@@ -12,12 +12,13 @@ from pathlib import Path
 
 from router.alarms import Alarm
 from router.catalogue.purge import Files, Old, Purge
+from router.catalogue.records import Records
 from router.clock import Clock
 from router.config import Config
 from router.config import Retention as Times
 from router.events import Event, Journal, Kind
 from router.reports.watch import SET_ASIDE
-from router.storage.studies import Studies
+from router.storage import Storage
 
 LOOK_SECONDS = 60.0
 _SWEEP_EVERY = timedelta(hours=1)
@@ -72,14 +73,16 @@ class Retention:
     """The work of a loop. `free` gives the bytes left on the data folder's volume; under `filing` nothing is filed."""
 
     def __init__(
-        self, config: Config, purge: Purge, studies: Studies, journal: Journal, clock: Clock,
+        self, config: Config, purge: Purge, records: Records, storage: Storage, journal: Journal, clock: Clock,
         free: Callable[[], int], filing: AbstractContextManager[object],
     ) -> None:  # fmt: skip
         self._times = config.retention
         self._floor = config.receive.min_free
         self._drop = config.reports.folder
         self._purge = purge
-        self._studies = studies
+        self._records = records
+        self._studies = storage.studies
+        self._reports = storage.reports
         self._journal = journal
         self._clock = clock
         self._free = free
@@ -97,7 +100,8 @@ class Retention:
             self.recover()
             self._next_sweep = now
         if now >= self._next_sweep:
-            if self._sweep(due(self._times, now), now) or self._purge.expire(now - self._times.audit):
+            found = self._sweep(due(self._times, now), now) or self._sweep_reports(now)
+            if found or self._purge.expire(now - self._times.audit):
                 return 0.0
             self._tidy(now)
             self._next_sweep = now + _SWEEP_EVERY
@@ -128,6 +132,18 @@ class Retention:
         return self._go(delivered, ages.delivered) or self._go(
             self._purge.unmatched(ages.unmatched, _AT_ONCE), ages.unmatched
         )
+
+    def _sweep_reports(self, now: datetime) -> int:
+        """Copies of PDFs, then exams whose records are over, a page at a time; how many exams it concerned."""
+        before, over = now - self._times.delivered, now - self._times.records
+        copies = self._records.with_copies(before, now, _AT_ONCE)
+        old = [] if copies else self._records.old(over, now, _AT_ONCE)
+        taken = [self._records.take_copies(exam, before, now) for exam in copies]
+        taken += [self._records.drop(exam, over, now) for exam in old]
+        found = [files for files in taken if files is not None]
+        for files in found:
+            self._remove(files)
+        return len(found)
 
     def _make_room(self, now: datetime) -> int:
         """When the disk is short, what can go early: delivered first, then unnamed, until there is room."""
@@ -169,6 +185,7 @@ class Retention:
     def _remove(self, files: Files) -> None:
         with self._purge.removing(files) as left:
             self._studies.remove(self._studies.path(uids, version) for uids, version in left.instances)
+            self._reports.remove(left.places)
 
     def _tidy(self, now: datetime) -> None:
         """Originals of the drop folder."""

@@ -6,11 +6,12 @@
 """
 
 import json
+import shutil
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from router.storage.durable import link, make_folder, make_tree, sync_tree, write, write_all
+from router.storage.durable import link, make_folder, make_tree, sync_folder, sync_tree, write, write_all
 
 NAMES = {"json": "exam.json", "hl7": "exam.hl7", "pdf": "report.pdf"}
 _SOURCE = "source.json"
@@ -53,6 +54,14 @@ class Reports:
     def write(self, place: str, data: bytes) -> None:
         """Keep a file that the node made itself, durably."""
         write(self._data / place, data)
+
+    def remove(self, places: Iterable[str]) -> None:
+        """Remove folders of documents that no row needs, durably; what is gone already is skipped."""
+        for place in places:
+            folder = self._data / place
+            if folder.exists():
+                shutil.rmtree(folder)
+                sync_folder(folder.parent)
 
     def walk(self) -> Iterator[Path]:
         """Every document as it was taken; what was sent is not among them."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+import queue_purge
 from measure import Run, markdown, say
 from queue_rows import fill
 from servers import postgresql
@@ -108,4 +109,12 @@ def _questions(catalogue: Catalogue, exams: int) -> Mapping[str, Question]:
     }
 
 
-SECTIONS: Mapping[str, Callable[[Run], str]] = {"small": small, "million": million, "large": large}
+def purge(run: Run) -> str:
+    """claims and receiving while a day of 10,000 instances is purged"""
+    with _engines() as engines:
+        taken = {name: url for name, url in engines.items() if run.has(name)}
+        rows = [row for name, url in taken.items() for row in queue_purge.measured(name, url, run)]
+    return markdown("A day is purged", queue_purge.HEADS, rows)
+
+
+SECTIONS: Mapping[str, Callable[[Run], str]] = {"purge": purge, "small": small, "million": million, "large": large}

@@ -54,7 +54,7 @@ class House:
         """As the node makes it. Of `free` each call takes the next one, the last stays."""
         config = parse(CONFIG, base=self.folder)
         return Retention(
-            config, self.catalogue.purge, self.storage.studies, self.journal, self.clock,
+            config, self.catalogue.purge, self.catalogue.records, self.storage, self.journal, self.clock,
             lambda: self.free.pop(0) if len(self.free) > 1 else self.free[0], threading.Lock(),
         )  # fmt: skip
 

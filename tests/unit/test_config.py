@@ -265,3 +265,8 @@ def test_a_file_that_is_not_there_not_toml_or_not_utf_8_is_refused(tmp_path: Pat
     file.write_bytes(HOSPITAL.encode("gb18030"))
     with pytest.raises(ConfigurationError, match="is not UTF-8"):
         load(file)
+
+
+def test_records_of_exams_must_last_as_long_as_the_audit() -> None:
+    text = HOSPITAL + '[retention]\nrecords = "1094 d"\n'
+    assert any("records must not end before" in fault for fault in faults(text))

@@ -1,0 +1,133 @@
+"""What ends of exams with which everything is done: first the copies of their PDFs, long after that all that is known.
+
+Each exam is a transaction of its own: rows change first and name what is to be removed, as with images (`purge`).
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from peewee import JOIN, fn
+
+from router.catalogue.dialect import Engine
+from router.catalogue.purge import Files
+from router.catalogue.tables import (
+    Delivery,
+    Disagreement,
+    Document,
+    EventRow,
+    Exam,
+    ExamStudy,
+    ExamWord,
+    Forgotten,
+    OpenAlarm,
+    PacsCount,
+    Parted,
+    PdfWord,
+    Removal,
+    Retrieval,
+    Study,
+    Upload,
+)
+from router.events import Event, Journal, Kind
+from router.states import CLOSED
+
+
+class Records:
+    """The rows' side of the retention of reports."""
+
+    def __init__(self, engine: Engine, journal: Journal) -> None:
+        self._engine = engine
+        self._journal = journal
+
+    # -- copies of reports
+
+    def with_copies(self, before: datetime, now: datetime, limit: int) -> list[int]:
+        """Exams that have copies of PDFs and nothing to do since before `before`."""
+        query = Document.select(Document.exam).join(Exam).where(_copies(before) & _done(before, now)).distinct()
+        return [row[0] for row in self._engine.run(query.order_by(Document.exam).limit(limit).tuples())]
+
+    def take_copies(self, exam: int, before: datetime, now: datetime) -> Files | None:
+        """Strike the exam's PDFs; None when it has something to do again. What they were stays known."""
+        with self._engine.write():
+            if not self._locked(exam, _done(before, now)):
+                return None
+            mine = Document.select(Document.id, Document.place).where((Document.exam == exam) & _copies(before))
+            found = self._engine.run(mine.tuples())
+            changed = Document.update(purged=now).where(Document.id.in_([number for number, _ in found]))
+            self._engine.run(changed)
+            text = f"exam {exam}: {len(found)} copy(s) of its report PDF are removed: everything of it is done"
+            self._journal.record(Event(now, Kind.PURGED, text, exam=exam))
+            return self._removal([place.rpartition("/")[0] for _, place in found])
+
+    # -- everything
+
+    def old(self, before: datetime, now: datetime, limit: int) -> list[int]:
+        """Exams with which everything was done before `before`, and of whose studies no file is here."""
+        query = Exam.select(Exam.id).where((Exam.created < before) & _over(before, now)).order_by(Exam.id)
+        return [row[0] for row in self._engine.run(query.limit(limit).tuples())]
+
+    def drop(self, exam: int, before: datetime, now: datetime) -> Files | None:
+        """Forget the exam but that there was one of its ExamId; None when it has something to do again."""
+        with self._engine.write():
+            if not self._locked(exam, _over(before, now)):
+                return None
+            (key,) = self._engine.run(Exam.select(Exam.branch, Exam.exam_id).where(Exam.id == exam).tuples())
+            self._engine.run(Forgotten.insert(key=forgotten_key(*key)).on_conflict_ignore())
+            self._drop(exam)
+            text = f"exam {exam}: its records, what was sent and the receipts are removed: [retention] records is over"
+            self._journal.record(Event(now, Kind.PURGED, text, exam=exam))
+            return self._removal([f"reports/{exam}"])
+
+    def _drop(self, exam: int) -> None:
+        deliveries = Delivery.select(Delivery.id).where(Delivery.exam == exam)
+        documents = Document.select(Document.id).where(Document.exam == exam)
+        studies = [row[0] for row in self._engine.run(
+            ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam).tuples())]  # fmt: skip
+        self._engine.run(Upload.delete().where(Upload.delivery.in_(deliveries)))
+        self._engine.run(EventRow.delete().where((EventRow.exam == exam) | EventRow.delivery.in_(deliveries)))
+        self._engine.run(PdfWord.delete().where(PdfWord.document.in_(documents)))
+        self._engine.run(PacsCount.delete().where(PacsCount.study_uid.in_(studies)))
+        tables: Sequence[Any] = (
+            Delivery, Document, ExamWord, ExamStudy, Parted, Disagreement, Retrieval, OpenAlarm,
+        )  # fmt: skip
+        for table in tables:
+            self._engine.run(table.delete().where(table.exam == exam))
+        self._engine.run(Exam.delete().where(Exam.id == exam))
+
+    def _locked(self, exam: int, condition: Any) -> bool:
+        """An update that changes nothing locks the row: who has the exam evaluated waits, or was first."""
+        return bool(self._engine.run(Exam.update(touched=Exam.touched).where((Exam.id == exam) & condition)))
+
+    def _removal(self, places: Sequence[str]) -> Files:
+        row = Removal.insert(study_uid="", files="[]", places=json.dumps(places))
+        return Files(self._engine.run(row), (), places)
+
+
+def forgotten_key(branch: str, exam_id: str) -> int:
+    """64 bits of what tells exams apart."""
+    digest = hashlib.sha256(f"{branch}\0{exam_id}".encode("utf-8", "replace")).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def _copies(before: datetime) -> Any:
+    return (Document.kind == "pdf") & Document.purged.is_null() & (Document.arrived < before)
+
+
+def _done(before: datetime, now: datetime) -> Any:
+    """Of an exam: all its deliveries, of which there are some, have been closed since before `before`."""
+    mine = Delivery.select(Delivery.id).where(Delivery.exam == Exam.id)
+    busy = Delivery.state.not_in(sorted(CLOSED)) | (Delivery.changed >= before)
+    idle = Exam.check_at.is_null() | (Exam.check_at > now)
+    return idle & fn.EXISTS(mine) & ~fn.EXISTS(mine.where(busy))
+
+
+def _over(before: datetime, now: datetime) -> Any:
+    here = ExamStudy.select(ExamStudy.exam).join(Study, JOIN.INNER, on=Study.uid == ExamStudy.study_uid)
+    unpurged = here.where((ExamStudy.exam == Exam.id) & Study.purged.is_null())
+    # SQLite would give the last exam's number, under which its files lie, to the next one.
+    later = Exam.alias()
+    last = fn.EXISTS(later.select(later.id).where(later.id > Exam.id))
+    return _done(before, now) & ~fn.EXISTS(unpurged) & last
