@@ -19,7 +19,7 @@ from router.catalogue.backlog import Age
 from router.catalogue.ledger import Fate
 from router.config import shipped
 from router.events import Kind
-from router.flow.membership import CORRELATOR, DROP_FOLDER, LOOKOUT, RETENTION
+from router.flow.membership import DUTIES
 from router.model import Channel
 from router.states import State
 
@@ -32,7 +32,7 @@ LABELS: Mapping[str, set[str]] = {
     "position": set(Position),
     "alarm": set(Alarm),
     "kind": set(Kind),
-    "duty": {CORRELATOR, DROP_FOLDER, LOOKOUT, RETENTION},
+    "duty": set(DUTIES),
     "outcome": {"new", "duplicate"} | set(Fate) | set(State),
 }
 DEAD = '\n[[destination]]\nname = "dead"\n[destination.dicom]\nport = 1\n'
