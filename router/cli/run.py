@@ -1,5 +1,6 @@
 """`run`: the node in the foreground."""
 
+import contextlib
 import logging
 import queue
 import signal
@@ -39,7 +40,14 @@ def command(config_file: Path, verbose: bool) -> None:
     ports = node.start()
     try:
         click.echo(f"ready dicom={ports.dicom} admin={ports.admin}" + (f" hl7={ports.hl7}" if ports.hl7 else ""))
-        while told.get() == signal.SIGHUP:
+        while _next(told) == signal.SIGHUP:
             node.reload(config_file)
     finally:
         node.stop()
+
+
+def _next(told: "queue.SimpleQueue[int]") -> int:
+    """The next signal. It looks up every second: one that the system gives to another thread wakes nobody here."""
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return told.get(timeout=1.0)
