@@ -359,7 +359,9 @@ class Correlator:
         count = tally.selected if found.images.present and destination.dicom is not None else None
         tables = self._references.tables
         filled = fill_for(self._config, tables, found.case, found.document, count)
-        faults = json_faults(destination, self._config, tables, filled, found.approved_at, found.now)
+        # An approval that had come when its JSON did has come, though the clock was put back since.
+        come = max(found.now, found.version.arrived)
+        faults = json_faults(destination, self._config, tables, filled, found.approved_at, come)
         readiness = report_readiness(
             approved=found.approved_at is not None, json_ok=not faults,
             pdf=found.pdf is not None and found.pdf.here, images=found.images,
