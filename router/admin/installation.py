@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from router.errors import ConfigurationError
 
 UNIT = "imaging-cloud-router.service"
 _UNITS = Path("/etc/systemd/system")
+_SYSTEMD = Path("/run/systemd/system")  # is there where systemd runs (sd_booted(3))
+_PYTHONS = ("python3.14", "python3.13", "python3.12", "python3.11")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,36 @@ def commands(site: Site, source: Path, python: str) -> list[list[str]]:
         *([[*pip, *pinned]] if pinned else []),
         [*pip, *(["--no-deps"] if pinned else []), str(source)],
         ["chown", "-R", f"{site.account}:{site.account}", *owned],
-        ["systemctl", "daemon-reload"],
+        *([["systemctl", "daemon-reload"]] if _SYSTEMD.is_dir() else []),
     ]
+
+
+def start(site: Site) -> str:
+    """How the node is started."""
+    if _SYSTEMD.is_dir():
+        return f"systemctl enable --now {UNIT}"
+    run = f"{site.program}/bin/imaging-cloud-router run --config {site.settings / 'router.toml'}"
+    return f"systemd does not run here; as {site.account}, with umask 077: {run}"
+
+
+def interpreter(own: Path) -> str:
+    """The Python that the program is made with: `own`, or the system's where an account of its own cannot run that.
+
+    ConfigurationError when there is none.
+    """
+    for python in (own.resolve(), *(path for name in _PYTHONS if (path := Path("/usr/bin") / name).exists())):
+        if reachable(python.resolve()):
+            return str(python)
+    raise ConfigurationError(
+        f"{own.resolve()} cannot be run by the node's account", hint="install Python 3.11 or newer for the whole system"
+    )
+
+
+def reachable(program: Path) -> bool:
+    """Whether every account may run it, under a unit that hides the home folders, too."""
+    hidden = any(program.is_relative_to(home) for home in ("/root", "/home", "/run/user"))
+    open_ = all(each.stat().st_mode & stat.S_IXOTH for each in (program, *program.parents))
+    return open_ and not hidden
 
 
 def write(site: Site, root: Path, *, trial_keys: bool) -> list[str]:

@@ -53,7 +53,7 @@ def command(**given: Any) -> None:
         return
     site = _site(given)
     source = Path(__file__).parents[2]
-    calls = installation.commands(site, source, sys.executable)
+    calls = installation.commands(site, source, installation.interpreter(Path(sys.executable)))
     if given["dry_run"]:
         lines = [f"folder {each.path} {each.mode:04o}" for each in installation.folders(site)]
         _tell([*lines, *(f"file {each.path} {each.mode:04o}" for each in installation.files(site))], calls)
@@ -70,7 +70,7 @@ def command(**given: Any) -> None:
             f"next: your keys into {site.settings}/keys, the destination into {config}; then, as {site.account},"
         )
         click.echo(f"{site.program}/bin/imaging-cloud-router doctor --config {config}")
-        click.echo(f"systemctl enable --now {installation.UNIT}")
+        click.echo(installation.start(site))
 
 
 def _tell(lines: list[str], calls: list[list[str]]) -> None:

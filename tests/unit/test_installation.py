@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness import command_here
+from router.admin import installation
+from router.admin.installation import Site
 from router.cli.install import constraints_of
 from router.cli.sbom import bill
 from router.config import load, shipped
@@ -122,3 +124,29 @@ def test_the_bill_of_materials_names_what_is_needed_and_not_what_tests_need() ->
     own = next(one for one in found["dependencies"] if one["ref"] == "imaging-cloud-router")
     assert "pydicom" in own["dependsOn"]
     assert bill() == found
+
+
+def test_the_program_is_made_with_a_python_that_the_account_can_run(tmp_path: Path) -> None:
+    closed, program = tmp_path / "closed", tmp_path / "closed" / "python"
+    closed.mkdir(mode=0o700)
+    program.touch(mode=0o755)
+    assert not installation.reachable(program)
+    assert not installation.reachable(Path("/root/python"))
+    assert installation.reachable(Path("/bin/sh").resolve())
+    assert installation.interpreter(Path("/bin/sh")) == str(Path("/bin/sh").resolve())
+
+
+def test_without_such_a_python_nothing_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installation, "reachable", lambda _: False)
+    with pytest.raises(ConfigurationError, match="cannot be run by the node's account"):
+        installation.interpreter(Path("/bin/sh"))
+
+
+def test_where_systemd_does_not_run_nobody_calls_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(tmp_path / "p", tmp_path / "s", tmp_path / "d", tmp_path / "r", "node", {})
+    monkeypatch.setattr(installation, "_SYSTEMD", tmp_path / "no")
+    assert not [call for call in installation.commands(site, tmp_path, "python3") if call[0] == "systemctl"]
+    assert "systemd does not run here" in installation.start(site)
+    monkeypatch.setattr(installation, "_SYSTEMD", tmp_path)
+    assert ["systemctl", "daemon-reload"] in installation.commands(site, tmp_path, "python3")
+    assert installation.start(site).startswith("systemctl enable")
