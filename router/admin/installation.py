@@ -86,16 +86,19 @@ def unit_for(text: str, site: Site) -> str:
     return text
 
 
-def commands(site: Site, source: Path, python: str) -> list[list[str]]:
-    """What root runs: account, program, owners. Each may be run again."""
+def commands(site: Site, source: Path, own: str, python: str) -> list[list[str]]:
+    """What root runs: account, program, owners. Each may be run again.
+
+    The program is made with `python`; pip is that of `own`, since Debian's Python comes without one for others.
+    """
     constraints = shipped("constraints.txt")
     pinned = ["--require-hashes", "--requirement", str(constraints)] if constraints.exists() else []
-    pip = [str(site.program / "bin" / "python"), "-m", "pip", "install", "--no-input"]
+    pip = [own, "-m", "pip", "--python", str(site.program / "bin" / "python"), "install", "--no-input"]
     account = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", str(site.data)]
     owned = [str(folder.path) for folder in folders(site)]
     return [
         [*account, "--shell", "/usr/sbin/nologin", site.account],
-        [python, "-m", "venv", str(site.program)],
+        [python, "-m", "venv", "--without-pip", str(site.program)],
         *([[*pip, *pinned]] if pinned else []),
         [*pip, *(["--no-deps"] if pinned else []), str(source)],
         ["chown", "-R", f"{site.account}:{site.account}", *owned],
@@ -126,9 +129,19 @@ def interpreter(own: Path) -> str:
 
 def reachable(program: Path) -> bool:
     """Whether every account may run it, under a unit that hides the home folders, too."""
-    hidden = any(program.is_relative_to(home) for home in ("/root", "/home", "/run/user"))
-    open_ = all(each.stat().st_mode & stat.S_IXOTH for each in (program, *program.parents))
-    return open_ and not hidden
+    if any(program.is_relative_to(home) for home in ("/root", "/home", "/run/user")):
+        return False
+    return all(each.stat().st_mode & stat.S_IXOTH for each in (program, *program.parents))
+
+
+def require_same(program: Path, python: str) -> None:
+    """ConfigurationError where the program is there and was made with another Python, which would stay in use."""
+    former = program / "bin" / "python"
+    if former.is_symlink() and former.resolve() != Path(python).resolve():
+        raise ConfigurationError(
+            f"{program} was made with {former.resolve()}, and {python} is to be used now",
+            hint=f"stop the node and remove {program}, which holds no data; then install again",
+        )
 
 
 def write(site: Site, root: Path, *, trial_keys: bool) -> list[str]:

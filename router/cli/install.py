@@ -53,7 +53,9 @@ def command(**given: Any) -> None:
         return
     site = _site(given)
     source = Path(__file__).parents[2]
-    calls = installation.commands(site, source, installation.interpreter(Path(sys.executable)))
+    python = installation.interpreter(Path(sys.executable))
+    installation.require_same(site.program, python)
+    calls = installation.commands(site, source, sys.executable, python)
     if given["dry_run"]:
         lines = [f"folder {each.path} {each.mode:04o}" for each in installation.folders(site)]
         _tell([*lines, *(f"file {each.path} {each.mode:04o}" for each in installation.files(site))], calls)

@@ -142,11 +142,20 @@ def test_without_such_a_python_nothing_is_installed(monkeypatch: pytest.MonkeyPa
         installation.interpreter(Path("/bin/sh"))
 
 
+def test_a_program_of_another_python_is_not_taken_over(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    installation.require_same(tmp_path, "/bin/sh")
+    (tmp_path / "bin" / "python").symlink_to("/bin/sh")
+    installation.require_same(tmp_path, "/bin/sh")
+    with pytest.raises(ConfigurationError, match="was made with"):
+        installation.require_same(tmp_path, "/bin/true")
+
+
 def test_where_systemd_does_not_run_nobody_calls_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site = Site(tmp_path / "p", tmp_path / "s", tmp_path / "d", tmp_path / "r", "node", {})
     monkeypatch.setattr(installation, "_SYSTEMD", tmp_path / "no")
-    assert not [call for call in installation.commands(site, tmp_path, "python3") if call[0] == "systemctl"]
+    assert not [call for call in installation.commands(site, tmp_path, "own", "python3") if call[0] == "systemctl"]
     assert "systemd does not run here" in installation.start(site)
     monkeypatch.setattr(installation, "_SYSTEMD", tmp_path)
-    assert ["systemctl", "daemon-reload"] in installation.commands(site, tmp_path, "python3")
+    assert ["systemctl", "daemon-reload"] in installation.commands(site, tmp_path, "own", "python3")
     assert installation.start(site).startswith("systemctl enable")
