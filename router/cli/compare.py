@@ -1,13 +1,12 @@
 """`queue compare`: the patient by the report and by the images, side by side."""
 
-import getpass
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from router.cli.opened import opened
-from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.options import config_option, json_option, person, print_json, require_node
 from router.cli.tables import show
 from router.clock import SystemClock
 from router.config import load
@@ -46,7 +45,7 @@ def compare(name: str, config_file: Path, as_json: bool) -> None:
         with catalogue.engine.write():  # it is in the audit trail before anything is shown
             for case in cases:
                 text = "patient data shown by queue compare"
-                journal.record(Event(clock.now(), Kind.VIEWED, text, getpass.getuser(), exam=case.exam))
+                journal.record(Event(clock.now(), Kind.VIEWED, text, person(), exam=case.exam))
         told = [(case.exam, sides.of(case)) for case in cases]
     if as_json:
         print_json([{"number": exam, "sides": [asdict(side) for side in found]} for exam, found in told])

@@ -1,6 +1,5 @@
 """`queue resolve`, `alias`, `link`, `unlink`: what a person decides about exams and their patients."""
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,14 +7,13 @@ from pathlib import Path
 import click
 
 from router.cli.opened import opened
-from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.options import config_option, json_option, print_json, require_node, who_option
 from router.cli.tables import local, show
 from router.clock import SystemClock
 from router.config import load
 from router.flow.decisions import Decisions, Verdict
 
 _why = click.option("--why", default="", help="The reason; it is kept in the events.")
-_who = click.option("--who", default=getpass.getuser, help="Who decides; the account's name if it is left out.")
 
 
 @contextmanager
@@ -35,7 +33,7 @@ def _verdict(who: str, why: str) -> Verdict:
 @click.command("resolve", short_help="Settle an identity doubt: both are of one patient.")
 @click.argument("exam")
 @_why
-@_who
+@who_option
 @config_option
 @json_option
 def resolve(exam: str, why: str, who: str, config_file: Path, as_json: bool) -> None:
@@ -59,7 +57,7 @@ def resolve(exam: str, why: str, who: str, config_file: Path, as_json: bool) -> 
 @click.option("--list", "listing", is_flag=True, help="Show what is known.")
 @click.option("--remove", is_flag=True, help="Take it back.")
 @_why
-@_who
+@who_option
 @config_option
 @json_option
 def alias(
@@ -94,7 +92,7 @@ def _list(config_file: Path, as_json: bool) -> None:
 @click.argument("exam")
 @click.argument("study")
 @_why
-@_who
+@who_option
 @config_option
 @json_option
 def link(exam: str, study: str, why: str, who: str, config_file: Path, as_json: bool) -> None:
@@ -109,7 +107,7 @@ def link(exam: str, study: str, why: str, who: str, config_file: Path, as_json: 
 @click.argument("exam")
 @click.argument("study")
 @_why
-@_who
+@who_option
 @config_option
 @json_option
 def unlink(exam: str, study: str, why: str, who: str, config_file: Path, as_json: bool) -> None:

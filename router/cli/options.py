@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import getpass
 import json
 from pathlib import Path
 from typing import Any
@@ -40,3 +41,24 @@ def require_node(config: Config) -> None:
     if not config.database.url and not has_database(config.node.data):
         text = f"there is no node here yet: its database does not exist, or is empty ({config.node.data})"
         raise InvalidData(text, hint="start scripts/run first, or name the node's own --config")
+
+
+def person() -> str:
+    """The account that runs the command, as events name it; "node" is what the node does by itself."""
+    name = getpass.getuser()
+    return f"account {name}" if _is_node(name) else name
+
+
+def _is_node(name: str) -> bool:
+    return name.strip().casefold() in ("", "node")
+
+
+def _named(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if _is_node(value):
+        raise click.UsageError("--who: name the person; by 'node' events mean what the node does by itself")
+    return value
+
+
+who_option = click.option(
+    "--who", default=person, callback=_named, help="Who decides; the account's name if it is left out."
+)

@@ -1,9 +1,9 @@
 """Changing which keys of a platform are pinned: what was, what would be, and the event that tells of it."""
 
-import getpass
 from dataclasses import dataclass
 
 from router.cli.opened import opened
+from router.cli.options import person
 from router.clock import SystemClock
 from router.config import Config
 from router.errors import ConfigurationError
@@ -47,7 +47,7 @@ class Change:
         text = f"{'; '.join(self.lines())}: {why}"
         now, fields = SystemClock().now(), {"destination": self.destination}
         with opened(self.config, log_event) as (_, journal):
-            journal.record(Event(now, Kind.PINNED, text, who=getpass.getuser(), fields=fields))
+            journal.record(Event(now, Kind.PINNED, text, who=person(), fields=fields))
             Pins(self.config.node.data).pin(self.destination, self.after)
 
     @staticmethod

@@ -1,12 +1,11 @@
 """`quarantine`: what was received and cannot be filed, until a person decides."""
 
-import getpass
 from pathlib import Path
 
 import click
 
 from router.cli.opened import opened
-from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.options import config_option, json_option, person, print_json, require_node
 from router.clock import SystemClock
 from router.config import Config, load
 from router.errors import InvalidData
@@ -62,7 +61,7 @@ def delete(config_file: Path, names: tuple[str, ...], why: str) -> None:
         for one in chosen:
             quarantine.delete(one)
             text = f"deleted from quarantine: {one.name}: {why}"
-            journal.record(Event(SystemClock().now(), Kind.PURGED, text, getpass.getuser()))
+            journal.record(Event(SystemClock().now(), Kind.PURGED, text, person()))
     click.echo(f"{len(chosen)} deleted")
 
 

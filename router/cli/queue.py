@@ -1,6 +1,5 @@
 """`queue`: deliveries to look at, and what a person may tell them."""
 
-import getpass
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from router.cli.compare import compare
 from router.cli.decide import COMMANDS
 from router.cli.many import preview, progress
 from router.cli.opened import opened
-from router.cli.options import config_option, destinations, json_option, print_json, require_node
+from router.cli.options import config_option, destinations, json_option, person, print_json, require_node
 from router.cli.punctuality import report
 from router.cli.reconcile import reconcile
 from router.cli.story import Teller
@@ -200,7 +199,7 @@ def _action(name: str, act: Act, states: tuple[State, ...], help_: str, one_by_o
                 _require(destination, config)
             if not (names or yes or as_json or preview(name, chosen)):
                 raise click.Abort
-            do, who = one_by_one if one_by_one and names else act, getpass.getuser()
+            do, who = one_by_one if one_by_one and names else act, person()
             movable = [one for one in chosen if one.state in states]
             with progress(name, len(movable)) as told:
                 done = review.each(movable, lambda one: do(review, one, why, who), told)
