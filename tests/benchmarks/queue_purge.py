@@ -16,11 +16,10 @@ import senders
 from material import SMALL_BYTES
 from measure import Run, say
 from processes import fresh
-from queue_rows import fill
+from queue_rows import arrivals, fill
 from receive import CORES
 
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.instances import NewInstance
 from router.catalogue.ledger import Fate, Outcome
 from router.catalogue.tables import Exam, Facts, Instance, Study
 from router.clock import SystemClock
@@ -30,7 +29,7 @@ from router.flow.cataloguer import Cataloguer
 from router.flow.loop import Loop
 from router.flow.retention import Retention
 from router.flow.rules import rulebook
-from router.model import Channel, Digests, Header, InstanceUids, Patient, SeriesClass, SeriesFacts
+from router.model import Channel
 from router.states import State
 from router.storage import Storage, open_storage
 
@@ -175,14 +174,9 @@ class _House:
             loop.join(30)
 
     def _delivered(self, study: str, at: datetime) -> None:
-        news = []
-        for n in range(_PER_STUDY):
-            uids = InstanceUids(study, f"{study}.1", f"{study}.1.{n}")
-            facts = SeriesFacts(modality="CT", slice_thickness=1.0)
-            header = Header(uids, material.CT.sop_class, "1.2.840.10008.1.2.1", Patient(study), study, facts=facts)
-            digests = Digests(f"{study}.{n}", "o", f"{n}")
-            news.append(NewInstance(header, 1, digests, _FILE_BYTES, SeriesClass.THIN, "thin slices", at))
-            path = self._storage.studies.path(uids, 1)
+        news = arrivals(study, _PER_STUDY, _FILE_BYTES, at)
+        for new in news:
+            path = self._storage.studies.path(new.header.uids, 1)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(bytes(_FILE_BYTES))
         self._catalogue.instances.add(news)

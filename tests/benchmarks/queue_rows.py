@@ -1,6 +1,12 @@
 """A database as it stands after months: rows by SQL in bulk, of both engines alike."""
 
+from datetime import datetime
+
+import material
+
 from router.catalogue import Catalogue
+from router.catalogue.instances import NewInstance
+from router.model import Digests, Header, InstanceUids, Patient, SeriesClass, SeriesFacts
 
 _PER_STUDY, _EXAMS_AT_LEAST = 250, 1000
 _READY = 1000
@@ -49,6 +55,18 @@ def fill(catalogue: Catalogue, ledger: int) -> int:
         _run(catalogue, sql, exams * per, per)
     catalogue.engine.execute("ANALYZE", ())
     return exams
+
+
+def arrivals(study: str, count: int, size: int, at: datetime) -> list[NewInstance]:
+    """A thin stack of the study, as the cataloguer enters it."""
+    news = []
+    for n in range(count):
+        uids = InstanceUids(study, f"{study}.1", f"{study}.1.{n}")
+        facts = SeriesFacts(modality="CT", slice_thickness=1.0)
+        header = Header(uids, material.CT.sop_class, "1.2.840.10008.1.2.1", Patient(study), study, facts=facts)
+        digests = Digests(f"{study}.{n}", "o", f"{n}")
+        news.append(NewInstance(header, 1, digests, size, SeriesClass.THIN, "thin slices", at))
+    return news
 
 
 def _run(catalogue: Catalogue, sql: str, count: int, per: int) -> None:

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 import queue_purge
 from measure import Run, markdown, say
-from queue_rows import fill
+from queue_rows import arrivals, fill
 from servers import postgresql
 
 from router.catalogue import Catalogue, open_catalogue
+from router.catalogue.tables import Facts, Instance, Study
 from router.clock import SystemClock
 from router.events import Journal
 from router.flow.review import Review
@@ -65,6 +66,8 @@ def _engines() -> Iterator[Mapping[str, str]]:
 def _of_engine(name: str, catalogue: Catalogue, count: int, run: Run) -> Iterator[list[str]]:
     began = time.monotonic()
     exams = fill(catalogue, count)
+    for table in (Study, Facts, Instance):
+        catalogue.engine.numbered(table)
     say(f"  {name}: filled in {time.monotonic() - began:.0f} s")
     for title, question in _questions(catalogue, exams).items():
         times = [_timed(question, n) for n in range(run.count(_TIMES))]
@@ -91,6 +94,9 @@ def _questions(catalogue: Catalogue, exams: int) -> Mapping[str, Question]:
         if catalogue.queue.claim("cloud", Channel.IMAGES, "bench", now, _LEASE) is None:
             say("    nothing was left to claim")
 
+    def catalogue_study(n: int) -> None:
+        catalogue.instances.add(arrivals(f"1.4.{n}", 250, 2**19, now))
+
     def status(_: int) -> None:
         with catalogue.engine.read():
             catalogue.survey.places(now)
@@ -101,6 +107,7 @@ def _questions(catalogue: Catalogue, exams: int) -> Mapping[str, Question]:
         "claim": claim,
         "list of what is open": lambda _: review.listed(sorted(PENDING), None, None, limit=100),
         "list of everything": lambda _: review.listed(list(State), None, None, limit=100),
+        "catalogue 250 instances": catalogue_study,
         "explain": explain,
         "status": status,
         "alarms": lambda _: catalogue.alarms.standing(),
