@@ -218,10 +218,18 @@ class Share(_Section):
 
 class Identity(_Section):
     patient_id: tuple[
-        Literal["Patient.PatientId", "Visit.ClinicalNumber", "Visit.InpatientNumber", "Visit.MedicalRecordNumber"], ...
-    ] = ("Patient.PatientId",)
+        Literal[
+            "Patient.PatientId", "Visit.ClinicalNumber", "Visit.InpatientNumber", "Visit.MedicalRecordNumber",
+            "Local.PatientId",
+        ], ...
+    ] = ("Patient.PatientId",)  # fmt: skip
     strip: Pattern = ""
+    ignore_case: bool = False
     blank: tuple[str, ...] = ("0", "UNKNOWN", "ANONYMOUS")
+    blank_names: tuple[Pattern, ...] = ("无名氏", "无名男", "无名女", "不详", r"急诊\d*", "UNKNOWN")
+    doubt: Literal["both", "images"] = "both"
+    checks: Literal[1, 2] | None = None
+    evidence: Annotated[int, Field(ge=0, le=3)] = 1
     study_date_within: Duration = timedelta(days=30)
 
 

@@ -3,16 +3,28 @@
 The texts name the field that differs and never the values.
 """
 
-import itertools
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from router.correlate.names import Likeness, likeness
+from router.correlate.pinyin import Spelling
 from router.exam.key import ExamPatient
 from router.model import Patient
+from router.text import is_readable
 
 _OWN = "PatientID"
+# What people and devices enter where there is no number: nothing, zeros, one digit, marks, a word for "unknown".
+_NO_NUMBER = re.compile(
+    r"0*|\d|[\W_]*|UNKNOWN|UNKNOW|ANONYMOUS|ANONYMIZED|NONE|NULL|NIL|N/?A|NO|UNDEFINED|NAN|无|不详|未知|暂无|没有|空",
+    re.IGNORECASE,
+)
+# Days that stand for "no date": the first of Unix time, and what is not after 1900-01-01.
+_NO_DATE = "19700101"
+_OLDEST = "19000101"
+_OF_SPELLING = 2  # the set of checks that compares Han with pinyin
+FIELDS = ("patient id", "accession number", "sex", "birth date", "name")
+NUMBERS = frozenset({"patient id", "accession number"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +32,19 @@ class IdentityPolicy:
     """Which JSON fields may equal PatientID, what is stripped from both, and which values say nothing.
 
     `aliases`: stripped numbers of patients with several, each with the one that stands for all of its patient's.
+    `blank_names` are regular expressions of names that say nothing. `ignore_case` is for patient ids and accession
+    numbers. `checks` is the set of checks that holds ([identity] checks), `evidence` how many of patient id, name with
+    sex or birth date, and accession number must agree besides the study UID.
     """
 
     patient_id_fields: tuple[str, ...] = ("Patient.PatientId",)
     strip: str = ""
     blank: frozenset[str] = frozenset({"0", "UNKNOWN", "ANONYMOUS"})
     aliases: Mapping[str, str] = field(default_factory=dict)
+    blank_names: tuple[str, ...] = ("无名氏", "无名男", "无名女", "不详", r"急诊\d*", "UNKNOWN")
+    ignore_case: bool = False
+    checks: int = 2
+    evidence: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +58,27 @@ class StudyIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Fields that agree and fields that contradict each other; a field blank on one side is in neither."""
+    """Fields that agree and fields that contradict each other; a field that cannot be compared is in neither.
+
+    `spelling` is how a Latin name relates to the Han name of the other side, None where nothing is to be said;
+    `readable` is False where a name has no certain reading.
+    """
 
     agree: frozenset[str]
     differ: tuple[str, ...]
+    spelling: Spelling | None = None
+    readable: bool = True
+
+    @property
+    def unlike(self) -> bool:
+        """Whether no reading of the Han name spells the Latin one, and nothing else in the names agrees."""
+        return self.spelling in {Spelling.NEAR, Spelling.FAR} and "name" not in self.agree
+
+    @property
+    def evidence(self) -> int:
+        """How many of patient id, accession number, and name with sex or birth date agree."""
+        named = "name" in self.agree and bool(self.agree & {"sex", "birth date"})
+        return len(self.agree & NUMBERS) + named
 
 
 def compare(
@@ -51,34 +87,54 @@ def compare(
     study: StudyIdentity,
     policy: IdentityPolicy,
     sibling_accessions: frozenset[str] = frozenset(),
+    vague_accessions: frozenset[str] = frozenset(),
 ) -> Comparison:
-    """Compare field by field. `sibling_accessions` are those of other exams of this patient that list the study."""
-    accessions = {study.accession_number, *study.other_accession_numbers} - {""}
+    """Compare field by field. `sibling_accessions` are those of other exams of this patient that list the study.
+
+    `vague_accessions` are those of exams that list it and do not say enough of their patient to be told from this one.
+    """
+    ours, mine = numbered(accession_number, policy), _accessions(study, policy)
+    siblings, vague = (
+        frozenset(numbered(number, policy) for number in some) for some in (sibling_accessions, vague_accessions)
+    )
+    names = likeness(exam.name, study.patient.name, policy.blank_names)
     answers = {
         "patient id": _same_id(exam, study.patient.patient_id, policy),
-        "accession number": _same_accession(accession_number, accessions, sibling_accessions),
+        "accession number": _same_accession(ours, mine, siblings, vague),
         "sex": _same_sex(exam.sex, study.patient.sex.strip().upper()),
-        "birth date": _same_birth_date(exam.birth_date.replace("-", ""), study.patient.birth_date.strip()),
-        "name": _same_name(exam.name, study.patient.name),
+        "birth date": _same_birth_date(_day(exam.birth_date), _day(study.patient.birth_date)),
+        "name": names.same,
     }
     agree = frozenset(field for field, same in answers.items() if same is True)
-    return Comparison(agree, tuple(field for field, same in answers.items() if same is False))
+    differ = tuple(field for field, same in answers.items() if same is False)
+    return Comparison(agree, differ, names.spelling, names.readable)
 
 
 def contradictions(one: StudyIdentity, other: StudyIdentity, policy: IdentityPolicy) -> tuple[str, ...]:
     """The fields in which two headers name different patients or orders, by the same rules as `compare`."""
     patient = one.patient
     named = ExamPatient({_OWN: patient.patient_id}, patient.name, patient.birth_date, patient.sex.strip().upper())
-    accessions = [number for number in (one.accession_number, *one.other_accession_numbers) if number]
     policy = replace(policy, patient_id_fields=(_OWN,))
-    return compare(named, next(iter(accessions), ""), other, policy, frozenset(accessions)).differ
+    accessions = sorted(_accessions(one, policy))
+    found = compare(named, next(iter(accessions), ""), other, policy, frozenset(accessions))
+    unlike = policy.checks >= _OF_SPELLING and found.unlike and not found.agree & NUMBERS
+    return (*found.differ, "name") if unlike else found.differ
 
 
 def stripped(value: str, policy: IdentityPolicy) -> str:
     """A patient number as it is compared, one for all of its patient's; "" for the values that say nothing."""
     value = value.strip(" \0")
     value = re.sub(policy.strip, "", value) if policy.strip else value
-    return "" if value.upper() in policy.blank else policy.aliases.get(value, value)
+    value = numbered(value, policy)
+    return policy.aliases.get(value, value)
+
+
+def numbered(value: str, policy: IdentityPolicy) -> str:
+    """A patient or accession number as it is compared; "" for those that say nothing."""
+    value = value.strip(" \0")
+    if value.upper() in policy.blank or not is_readable(value) or _NO_NUMBER.fullmatch(value):
+        return ""
+    return value.upper() if policy.ignore_case else value
 
 
 def compared(
@@ -97,8 +153,26 @@ def compared(
 
 def same_patient(one: ExamPatient, other: ExamPatient, policy: IdentityPolicy) -> bool:
     """Whether two versions of one exam, or two exams, name one patient as far as they say."""
-    ids = [stripped(patient.patient_ids.get("Patient.PatientId", ""), policy) for patient in (one, other)]
-    return not (all(ids) and ids[0] != ids[1]) and _same_name(one.name, other.name) is not False
+    return not _apart(*_ids(one, other, policy)) and _named(one, other, policy).same is not False
+
+
+def agreeing_patients(one: ExamPatient, other: ExamPatient, policy: IdentityPolicy) -> bool:
+    """Whether two exams name one patient: what cannot be compared does not count as agreeing."""
+    ids = _ids(one, other, policy)
+    return same_patient(one, other, policy) and (bool(ids[0] and ids[1]) or _named(one, other, policy).same is True)
+
+
+def _ids(one: ExamPatient, other: ExamPatient, policy: IdentityPolicy) -> tuple[str, str]:
+    first, second = (stripped(each.patient_ids.get("Patient.PatientId", ""), policy) for each in (one, other))
+    return first, second
+
+
+def _apart(one: str, other: str) -> bool:
+    return bool(one and other) and one != other
+
+
+def _named(one: ExamPatient, other: ExamPatient, policy: IdentityPolicy) -> Likeness:
+    return likeness(one.name, other.name, policy.blank_names)
 
 
 def _same_id(exam: ExamPatient, patient_id: str, policy: IdentityPolicy) -> bool | None:
@@ -107,52 +181,31 @@ def _same_id(exam: ExamPatient, patient_id: str, policy: IdentityPolicy) -> bool
     return theirs in ours if ours and theirs else None
 
 
-def _same_accession(ours: str, theirs: set[str], siblings: frozenset[str]) -> bool | None:
+def _accessions(study: StudyIdentity, policy: IdentityPolicy) -> set[str]:
+    given = (study.accession_number, *study.other_accession_numbers)
+    return {numbered(number, policy) for number in given} - {""}
+
+
+def _same_accession(ours: str, theirs: set[str], siblings: frozenset[str], vague: frozenset[str]) -> bool | None:
     if not ours or not theirs:
         return None
-    return ours in theirs or bool(theirs & siblings)
+    if ours in theirs or theirs & siblings:
+        return True
+    return None if theirs & vague else False
 
 
 def _same_sex(ours: str, theirs: str) -> bool | None:
     return ours == theirs if {ours, theirs} <= {"M", "F"} else None
 
 
+def _day(text: str) -> str:
+    return re.sub(r"[-./]", "", text.strip())
+
+
 def _same_birth_date(ours: str, theirs: str) -> bool | None:
-    if not re.fullmatch(r"\d{8}", ours) or not re.fullmatch(r"\d{8}", theirs):
+    if not all(re.fullmatch(r"\d{8}", day) and day > _OLDEST and day != _NO_DATE for day in (ours, theirs)):
         return None
     if ours == theirs:
         return True
     # 1 January stands for "only the year is known" in many systems.
     return None if ours[:4] == theirs[:4] and "0101" in (ours[4:], theirs[4:]) else False
-
-
-def _same_name(ours: str, theirs: str) -> bool | None:
-    """Script by script, where both names have it: one contradiction is enough. Numbers tell twins apart."""
-    ours, theirs = (unicodedata.normalize("NFKC", name) for name in (ours, theirs))
-    han = _overlap(frozenset({_han(ours)}) - {""}, frozenset({_han(theirs)}) - {""})
-    scripts = {han, _overlap(_latin(ours), _latin(theirs))}
-    if False in scripts or _overlap(_numbers(ours), _numbers(theirs)) is False:
-        return False
-    return True if True in scripts else None
-
-
-def _overlap(one: frozenset[str], other: frozenset[str]) -> bool | None:
-    return bool(one & other) if one and other else None
-
-
-def _numbers(name: str) -> frozenset[str]:
-    return frozenset(re.findall(r"\d+", name))
-
-
-def _han(name: str) -> str:
-    groups = ["".join(c for c in group if unicodedata.name(c, "").startswith("CJK ")) for group in name.split("=")]
-    return next((group for group in groups if group), "")
-
-
-def _latin(name: str) -> frozenset[str]:
-    """The ways to write a name's words in a row, without case and accents: ZHANG^SAN, San Zhang and ZhangSan meet."""
-    group = next((g for g in name.split("=") if re.search("[A-Za-z]", g)), "")
-    plain = unicodedata.normalize("NFKD", group).encode("ascii", "ignore").decode().upper()
-    words = re.findall("[A-Z]+", plain)
-    orders = itertools.permutations(words) if len(words) <= 4 else [tuple(words), tuple(sorted(words))]
-    return frozenset("".join(order) for order in orders if order)

@@ -10,16 +10,36 @@ from router.catalogue.decisions import Decisions
 from router.catalogue.exams import Case, Exams, Sibling
 from router.catalogue.studies import StudyHere
 from router.config import Identity
-from router.correlate.identity import IdentityPolicy, compare, compared, same_patient
+from router.correlate.doubt import Doubt
+from router.correlate.identity import (
+    FIELDS,
+    IdentityPolicy,
+    StudyIdentity,
+    agreeing_patients,
+    compare,
+    compared,
+    same_patient,
+)
 from router.correlate.join import Candidate, ExamSide, JoinedBy, by_accession
+from router.correlate.weighing import doubts_of
 from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey, ExamPatient
 
 
 def identity_policy(config: Identity, aliases: Mapping[str, str]) -> IdentityPolicy:
     """The [identity] section, with the numbers that people have said are of one patient."""
-    blank = frozenset(value.upper() for value in config.blank)
-    return IdentityPolicy(config.patient_id, config.strip, blank, aliases)
+    if config.ignore_case:
+        aliases = {number.upper(): of.upper() for number, of in aliases.items()}
+    return IdentityPolicy(
+        patient_id_fields=config.patient_id,
+        strip=config.strip,
+        blank=frozenset(value.upper() for value in config.blank),
+        aliases=aliases,
+        blank_names=config.blank_names,
+        ignore_case=config.ignore_case,
+        checks=config.checks or 2,
+        evidence=config.evidence,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +88,19 @@ def _outdated(uid: str, how: str, key: ExamKey, found: Sequence[str]) -> bool:
     return how == JoinedBy.ACCESSION and uid not in found and uid not in key.study_uids
 
 
-def doubts(case: Case, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy) -> dict[str, str]:
+def doubts(case: Case, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy) -> dict[str, Doubt]:
     """Every reason to doubt that exam and studies are of one patient, by the digest of what was compared.
 
-    `others` are the exam's other versions, whether they ever counted or not.
+    `others` are the exam's other versions, whether they ever counted or not. Those of a later set of checks than
+    the policy's are among them.
     """
-    return {_digest(both_sides): text for text, *both_sides in _doubts(case, key, others, policy)}
+    return {_digest(both_sides): doubt for doubt, *both_sides in _doubts(case, key, others, policy)}
 
 
-def forgotten(case: Case) -> dict[str, str]:
+def forgotten(case: Case) -> dict[str, Doubt]:
     """The doubt about an exam that was here before and whose records are removed: nobody knows what was sent of it."""
     text = "there was an exam of this ExamId whose records are removed: whether it was sent is not known any more"
-    return {"forgotten": text} if case.forgotten else {}
+    return {"forgotten": Doubt(rule="forgotten", text=text)} if case.forgotten else {}
 
 
 def _digest(both_sides: object) -> str:
@@ -88,26 +109,42 @@ def _digest(both_sides: object) -> str:
 
 def _doubts(
     case: Case, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy
-) -> Iterator[tuple[str, *tuple[object, ...]]]:
+) -> Iterator[tuple[Doubt, *tuple[object, ...]]]:
     own = (key.patient.patient_ids.get("Patient.PatientId"), key.patient.name)
     for study in case.studies.values():
         if study.doubt:
-            yield study.doubt, study.uid, study.doubt
+            yield Doubt(rule="study", text=study.doubt, study_uid=study.uid), study.uid, study.doubt
     for other in others:
         if not same_patient(other.patient, key.patient, policy) and not _corrected(case, key, other, policy):
-            text = "an earlier version of this exam names another patient"
-            yield text, "version", other.patient.patient_ids.get("Patient.PatientId"), other.patient.name, *own
-    siblings = [(s, same_patient(_patient(s), key.patient, policy)) for s in case.siblings]
-    for s, same in siblings:
-        if not same:
+            doubt = Doubt(rule="version", text="an earlier version of this exam names another patient")
+            yield doubt, "version", other.patient.patient_ids.get("Patient.PatientId"), other.patient.name, *own
+    for s in case.siblings:
+        if not same_patient(_patient(s), key.patient, policy):
             text = f"exam {s.exam} of another patient lists study {s.study_uid}"
-            yield text, "exam", s.exam, s.study_uid, s.patient_id, s.patient_name, *own
-    accessions = frozenset(s.accession_number for s, same in siblings if same and s.accession_number)
-    for study in case.studies.values():
-        for identity in study.identities:
-            differ = compare(key.patient, key.accession_number, identity, policy, accessions).differ
-            for difference in compared(key.patient, key.accession_number, identity, differ, policy):
-                yield f"study {study.uid} differs from the exam in {', '.join(differ)}", study.uid, difference
+            doubt = Doubt(rule="sibling", text=text, study_uid=s.study_uid)
+            yield doubt, "exam", s.exam, s.study_uid, s.patient_id, s.patient_name, *own
+    for uid, identity in ((study.uid, one) for study in case.studies.values() for one in study.identities):
+        yield from _of_identity(case, key, uid, identity, policy)
+
+
+def _of_identity(
+    case: Case, key: ExamKey, uid: str, identity: StudyIdentity, policy: IdentityPolicy
+) -> Iterator[tuple[Doubt, *tuple[object, ...]]]:
+    found = compare(key.patient, key.accession_number, identity, policy, *_accessions(case, key, policy))
+    for doubt in doubts_of(uid, found, policy, vouched=case.links.get(uid) == JoinedBy.PERSON):
+        if doubt.rule == "differs":  # each difference is settled by itself
+            for one in compared(key.patient, key.accession_number, identity, found.differ, policy):
+                yield doubt, uid, one
+        else:
+            yield doubt, doubt.rule, uid, compared(key.patient, key.accession_number, identity, FIELDS, policy)
+
+
+def _accessions(case: Case, key: ExamKey, policy: IdentityPolicy) -> tuple[frozenset[str], frozenset[str]]:
+    """The accession numbers of exams of this patient that list its studies, and those of exams that may be."""
+    patients = [(s.accession_number, _patient(s)) for s in case.siblings if s.accession_number]
+    agreeing = {number for number, patient in patients if agreeing_patients(patient, key.patient, policy)}
+    may_be = {number for number, patient in patients if same_patient(patient, key.patient, policy)}
+    return frozenset(agreeing), frozenset(may_be - agreeing)
 
 
 def _corrected(case: Case, key: ExamKey, first: ExamKey, policy: IdentityPolicy) -> bool:

@@ -1,0 +1,56 @@
+"""What a comparison of an exam with a study brings: doubts, and what is only odd.
+
+Two dangers are weighed in each rule: sending what is another's, and holding so much that people release without looking.
+A spelling that pinyin does not know is no other patient by itself: dialects, minorities and foreigners have their own.
+"""
+
+from collections.abc import Iterator
+
+from router.correlate.doubt import Doubt
+from router.correlate.identity import NUMBERS, Comparison, IdentityPolicy
+from router.correlate.pinyin import Spelling
+
+_SECOND = 2  # the set of checks that brought pinyin and evidence
+_UNSPELT = "no reading of the name's characters gives the Latin name"
+
+
+def doubts_of(study_uid: str, found: Comparison, policy: IdentityPolicy, *, vouched: bool = False) -> Iterator[Doubt]:
+    """The doubts about one study, in one of the things that its headers say.
+
+    `vouched`: a person has joined the study to the exam, which is evidence, and settles no contradiction.
+    """
+    if found.differ:
+        text = f"study {study_uid} differs from the exam in {', '.join(found.differ)}"
+        yield Doubt(rule="differs", text=text, study_uid=study_uid)
+    if why := _unlike(found):
+        text = f"study {study_uid}: {_UNSPELT}, and {why}"
+        yield Doubt(rule="spelling", text=text, since=_SECOND if found.readable else 1, study_uid=study_uid)
+    if found.evidence < policy.evidence and not vouched:
+        yield _unproved(study_uid, found, policy)
+
+
+def remarks(found: Comparison) -> tuple[str, ...]:
+    """What is odd about a comparison and holds nothing, in words without values."""
+    told = {
+        Spelling.CUT: "the Latin name is the beginning of the other name's pinyin, and may be somebody else's whole name",
+        Spelling.NEAR: f"{_UNSPELT}; one or two letters differ",
+        Spelling.FAR: f"{_UNSPELT}: a dialect's, a minority's or a foreign spelling, or another name",
+        Spelling.UNKNOWN: "the name has characters without a known reading: its Latin name is not compared",
+    }
+    unread = () if found.readable else ("a name has no certain reading: it agrees with nothing",)
+    return (*unread, *(text for spelling, text in told.items() if spelling == found.spelling))
+
+
+def _unlike(found: Comparison) -> str:
+    if found.unlike and not found.agree & NUMBERS:
+        return "neither patient id nor accession number agrees"
+    others = [field for field in ("sex", "birth date") if field in found.differ]
+    return f"{' and '.join(others)} differ, too" if found.unlike and found.spelling == Spelling.FAR and others else ""
+
+
+def _unproved(study_uid: str, found: Comparison, policy: IdentityPolicy) -> Doubt:
+    kinds = "patient id, accession number, and name with sex or birth date"
+    text = f"study {study_uid}: besides its UID, {found.evidence} of {kinds} agree; [identity] evidence = {policy.evidence}"
+    if found.readable:
+        return Doubt(rule="evidence", text=text, since=_SECOND, study_uid=study_uid)
+    return Doubt(rule="unreadable", text=f"{text}; the name has no certain reading", study_uid=study_uid)
