@@ -9,6 +9,7 @@ from router.catalogue.dialect import Engine
 from router.catalogue.tables import Alias as Row
 from router.catalogue.tables import Delivery, Disagreement, Exam, ExamStudy, Parted, Study, StudyIdentity
 from router.correlate.alias import classes
+from router.correlate.doubt import Doubt
 from router.states import State
 
 _OPEN = [state for state in State if state not in (State.DELIVERED, State.CANCELLED)]
@@ -33,19 +34,21 @@ class Decisions:
 
     # -- doubts
 
-    def unsettled(self, exam: int, found: Mapping[str, str], now: datetime) -> list[str]:
-        """Keep which disagreements stand (text by digest of what was compared); the texts nobody has settled."""
+    def unsettled(self, exam: int, found: Mapping[str, Doubt], now: datetime) -> list[Doubt]:
+        """Keep which disagreements stand (by the digest of what was compared); those that nobody has settled."""
         mine = Disagreement.exam == exam
         columns = (Disagreement.digest, Disagreement.who)
         known = dict(self._engine.run(Disagreement.select(*columns).where(mine).tuples()))
         gone = [digest for digest, who in known.items() if not who and digest not in found]
-        new = [{"exam": exam, "digest": d, "text": t, "at": now} for d, t in found.items() if d not in known]
+        new = [
+            {"exam": exam, "digest": d, "text": doubt.text, "at": now} for d, doubt in found.items() if d not in known
+        ]
         if gone or new:
             with self._engine.write():
                 self._engine.run(Disagreement.delete().where(mine & Disagreement.digest.in_(gone)))
                 if new:
                     self._engine.run(Disagreement.insert_many(new).on_conflict_ignore())
-        return list(dict.fromkeys(text for digest, text in found.items() if not known.get(digest)))
+        return list(dict.fromkeys(doubt for digest, doubt in found.items() if not known.get(digest)))
 
     def settle(self, exam: int, why: str, who: str, now: datetime) -> list[str]:
         """Settle the disagreements of the exam that stand; their texts."""

@@ -1,6 +1,6 @@
 """What a comparison of an exam with a study brings: doubts, and what is only odd.
 
-Two dangers are weighed in each rule: sending what is another's, and holding so much that people release without looking.
+Each rule weighs two dangers: sending what is another's, and holding so much that people release without looking.
 A spelling that pinyin does not know is no other patient by itself: dialects, minorities and foreigners have their own.
 """
 
@@ -19,20 +19,22 @@ def doubts_of(study_uid: str, found: Comparison, policy: IdentityPolicy, *, vouc
 
     `vouched`: a person has joined the study to the exam, which is evidence, and settles no contradiction.
     """
+    why = _unlike(found)
     if found.differ:
         text = f"study {study_uid} differs from the exam in {', '.join(found.differ)}"
         yield Doubt(rule="differs", text=text, study_uid=study_uid)
-    if why := _unlike(found):
+    if why:
         text = f"study {study_uid}: {_UNSPELT}, and {why}"
         yield Doubt(rule="spelling", text=text, since=_SECOND if found.readable else 1, study_uid=study_uid)
-    if found.evidence < policy.evidence and not vouched:
+    # A person who settles one of those has looked at all of it.
+    if found.evidence < policy.evidence and not (found.differ or why or vouched):
         yield _unproved(study_uid, found, policy)
 
 
 def remarks(found: Comparison) -> tuple[str, ...]:
     """What is odd about a comparison and holds nothing, in words without values."""
     told = {
-        Spelling.CUT: "the Latin name is the beginning of the other name's pinyin, and may be somebody else's whole name",
+        Spelling.CUT: "the Latin name is the beginning of the other's pinyin, and may be another person's whole name",
         Spelling.NEAR: f"{_UNSPELT}; one or two letters differ",
         Spelling.FAR: f"{_UNSPELT}: a dialect's, a minority's or a foreign spelling, or another name",
         Spelling.UNKNOWN: "the name has characters without a known reading: its Latin name is not compared",
@@ -50,7 +52,9 @@ def _unlike(found: Comparison) -> str:
 
 def _unproved(study_uid: str, found: Comparison, policy: IdentityPolicy) -> Doubt:
     kinds = "patient id, accession number, and name with sex or birth date"
-    text = f"study {study_uid}: besides its UID, {found.evidence} of {kinds} agree; [identity] evidence = {policy.evidence}"
+    agree = f"{found.evidence} of {kinds} agree" if found.evidence else f"none of {kinds} agrees"
+    asked = f"; [identity] evidence asks for {policy.evidence}" if policy.evidence > 1 else ""
+    text = f"study {study_uid}: besides its UID {agree}{asked}"
     if found.readable:
         return Doubt(rule="evidence", text=text, since=_SECOND, study_uid=study_uid)
     return Doubt(rule="unreadable", text=f"{text}; the name has no certain reading", study_uid=study_uid)

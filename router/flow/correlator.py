@@ -15,6 +15,7 @@ from router.catalogue.ledger import Tally
 from router.catalogue.queue import Delivery
 from router.clock import Clock
 from router.config import Config, Destination
+from router.correlate.doubt import holding
 from router.correlate.identity import same_patient
 from router.correlate.missing import Expected, missing, told_at
 from router.correlate.naming import identifiers
@@ -37,9 +38,21 @@ from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
 from router.exam.key import ExamKey
 from router.exam.write import dump
-from router.flow.document import fill_for, json_faults, listed
+from router.flow.document import fill_for, json_faults, keep_apart, listed
 from router.flow.joining import Joining, doubts, forgotten, headers_of
-from router.flow.plan import Assessment, Plan, images_of, overdue_pdf, reason, share_policy, until_half
+from router.flow.plan import (
+    Assessment,
+    Hold,
+    Plan,
+    held_for,
+    images_of,
+    overdue_pdf,
+    reason,
+    set_apart,
+    share_policy,
+    until_half,
+    without,
+)
 from router.flow.references import References
 from router.flow.retrieval import plan as plan_retrieval
 from router.flow.selection import Selection
@@ -158,8 +171,11 @@ class Correlator:
         versions = self._versions(case)
         key, others = self._document(case, versions[-1])[1], self._others(case, versions[-1])
         approved_at = self._approved_at(versions[-1], now)
-        if hold := self._hold(case, key, others, versions, approved_at, now):
-            return hold
+        hold = self._hold(case, key, others, versions, approved_at, now)
+        if hold.why and not (
+            delivery.channel == Channel.REPORT and self._goes_without(delivery, hold, case, key, others)
+        ):
+            return hold.why
         if approved_at is None:
             return "approval: the exam is not approved any more"
         if away := self._aside(case, approved_at):
@@ -170,7 +186,18 @@ class Correlator:
             return "" if same else "another report PDF belongs to it now, or none"
         return "" if self._may_go_for_others(case) else "another exam of its studies is not approved"
 
+    def _goes_without(
+        self, delivery: Delivery, hold: Hold, case: Case, key: ExamKey, others: Sequence[ExamKey]
+    ) -> bool:
+        """Whether a report goes without exactly the studies that are in doubt."""
+        pdf = pdf_for(successive(case.jsons), self._pdfs(case, key, others))
+        apart = self._apart(hold, case, key, pdf)
+        return bool(apart) and without(delivery.wanted) == apart
+
     # -- what is known
+
+    def _apart(self, hold: Hold, case: Case, key: ExamKey, pdf: PdfVersion | None) -> frozenset[str]:
+        return set_apart(hold, case, key, pdf) if self._config.identity.doubt == "images" else frozenset()
 
     def _aside(self, case: Case, approved_at: datetime | None) -> Aside | None:
         modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
@@ -202,7 +229,10 @@ class Correlator:
         pdf, other = pdf_for(taken, pdfs), to_confirm(taken, pdfs)
         doubted = other if other and other.doubt else None
         images = images_of(case, behind)
-        return Assessment(case, key, document, version, pdf, approved_at, hold, doubted, away, images, now)
+        apart = self._apart(hold, case, key, pdf)
+        return Assessment(
+            case, key, document, version, pdf, approved_at, hold.why, doubted, away, images, now, apart
+        )  # fmt: skip
 
     def _document(self, case: Case, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
         return self._known(case.places[version.document], case.branch)
@@ -231,15 +261,18 @@ class Correlator:
     def _hold(
         self, case: Case, key: ExamKey, others: list[ExamKey], versions: list[JsonVersion],
         approved_at: datetime | None, now: datetime,
-    ) -> str:  # fmt: skip
-        found = doubts(case, key, others, self._joining.policy()) | forgotten(case)
+    ) -> Hold:  # fmt: skip
+        policy = self._joining.policy()
+        found = doubts(case, key, others, policy) | forgotten(case)
+        hold = frozenset(holding(found.values(), policy.checks))
+        found = {digest: doubt for digest, doubt in found.items() if doubt in hold}
         if unsettled := self._catalogue.decisions.unsettled(case.exam, found, now):
-            return "identity: " + "; ".join(unsettled)
+            return held_for(unsettled)
         if withdrawn(versions):
-            return _WITHDRAWN
+            return Hold(_WITHDRAWN)
         if versions[-1].approved and approved_at is None:
-            return "approval: ApproveTime (审核时间) lies in the future; check the clock of the RIS"
-        return ""
+            return Hold("approval: ApproveTime (审核时间) lies in the future; check the clock of the RIS")
+        return Hold()
 
     def _select(self, found: Assessment, deliveries: Sequence[Delivery]) -> datetime | None:
         """Every destination's selection, before any delivery is looked at: ImageCount of the report depends on it.
@@ -279,7 +312,8 @@ class Correlator:
         destination = self._config.destination_named(delivery.destination)
         if destination is None:  # it may be configured again, and this is still to be delivered then
             return found.now + _UNCONFIGURED if delivery.state == State.WAITING else None
-        found = replace(found, hold=found.hold or (CONTRADICTION if tally.held else ""))
+        if tally.held:
+            found = replace(found, hold=found.hold or CONTRADICTION, apart=frozenset())
         for _ in State:
             plan = self._plan(delivery, destination, tally, found)
             moved = self._step(delivery, plan, found)
@@ -356,9 +390,11 @@ class Correlator:
         causes = [found.version.arrived, pdf.arrived if pdf else None, found.images.last_received]
         cause = max(c for c in causes if c is not None) if delivery.delivered else None
         due = deadline(found.approved_at, destination.report_within, cause) if found.approved_at else None
-        count = tally.selected if found.images.present and destination.dicom is not None else None
+        apart = found.apart if _leaves_a_study(found, destination) else frozenset()
+        goes = tally.sent + tally.stored if apart else tally.selected
+        count = goes if found.images.present and destination.dicom is not None else None
         tables = self._references.tables
-        filled = fill_for(self._config, tables, found.case, found.document, count)
+        filled = fill_for(self._config, tables, keep_apart(found.case, apart), found.document, count)
         # An approval that had come when its JSON did has come, though the clock was put back since.
         come = max(found.now, found.version.arrived)
         faults = json_faults(destination, self._config, tables, filled, found.approved_at, come)
@@ -369,13 +405,14 @@ class Correlator:
         )  # fmt: skip
         sources = f"json={found.version.document} pdf={pdf.document if pdf else '-'} images="
         wanted = f"{sources}{'-' if count is None else count} studies={listed(filled)}"
+        wanted += f" without={','.join(sorted(apart))}" if apart else ""
         # Late images change ImageCount once they are quiet: one revision, not one for each of them.
         quiet = not found.images.needs(self._config.study.stable_after, found.now)
         settled = quiet or not delivery.delivered.startswith(sources)
         last = delivery.delivered if delivery.state == State.DELIVERED else delivery.wanted
         error = "exam JSON: " + "; ".join(faults) if faults else ""
         news = settled and (wanted != last or self._mended(delivery, filled))
-        hold = found.hold or found.pdf_doubt or overdue_pdf(found, due)
+        hold = ("" if apart else found.hold) or found.pdf_doubt or overdue_pdf(found, due)
         readiness = until_half(readiness, found, due)
         return Plan(readiness, due, wanted, news and found.approved_at is not None, hold, error)
 
@@ -436,6 +473,12 @@ class Correlator:
 
     def _alarm(self, alarm: Alarm, exam: int, text: str, now: datetime) -> None:
         self._journal.record(Event(now, Kind.ALARM, text, exam=exam, alarm=alarm, subject=f"exam {exam}"))
+
+
+def _leaves_a_study(found: Assessment, destination: Destination) -> bool:
+    """Whether a report without the studies in doubt still names one, or need not."""
+    named = {*found.key.study_uids, *found.case.studies} - found.case.apart - found.apart
+    return bool(named) or "Study.StudyInstanceUIDs" in destination.accept_empty
 
 
 def _shown(delivery: Delivery, column: str) -> object:

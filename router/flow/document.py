@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from router.catalogue.exams import Case
@@ -28,6 +29,12 @@ def fill_for(
     document = _without(document, case.apart)
     studies = tuple(_facts(study) for study in case.studies.values())
     return fill(document, sources_of(config, tables, _branch(config, case), studies, image_count))
+
+
+def keep_apart(case: Case, study_uids: frozenset[str]) -> Case:
+    """The exam as if a person kept these studies apart from it, too."""
+    studies = {uid: study for uid, study in case.studies.items() if uid not in study_uids}
+    return replace(case, apart=case.apart | study_uids, studies=studies)
 
 
 def listed(filled: Filled) -> str:

@@ -13,6 +13,7 @@ from router.config import Identity
 from router.correlate.doubt import Doubt
 from router.correlate.identity import (
     FIELDS,
+    Comparison,
     IdentityPolicy,
     StudyIdentity,
     agreeing_patients,
@@ -123,14 +124,21 @@ def _doubts(
             text = f"exam {s.exam} of another patient lists study {s.study_uid}"
             doubt = Doubt(rule="sibling", text=text, study_uid=s.study_uid)
             yield doubt, "exam", s.exam, s.study_uid, s.patient_id, s.patient_name, *own
-    for uid, identity in ((study.uid, one) for study in case.studies.values() for one in study.identities):
-        yield from _of_identity(case, key, uid, identity, policy)
+    for uid, identity, found in comparisons(case, key, policy):
+        yield from _of_identity(case, key, uid, identity, found, policy)
+
+
+def comparisons(case: Case, key: ExamKey, policy: IdentityPolicy) -> Iterator[tuple[str, StudyIdentity, Comparison]]:
+    """Each study's UID, what its headers say, and how that compares with the exam."""
+    accessions = _accessions(case, key, policy)
+    for study in case.studies.values():
+        for identity in study.identities:
+            yield study.uid, identity, compare(key.patient, key.accession_number, identity, policy, *accessions)
 
 
 def _of_identity(
-    case: Case, key: ExamKey, uid: str, identity: StudyIdentity, policy: IdentityPolicy
+    case: Case, key: ExamKey, uid: str, identity: StudyIdentity, found: Comparison, policy: IdentityPolicy
 ) -> Iterator[tuple[Doubt, *tuple[object, ...]]]:
-    found = compare(key.patient, key.accession_number, identity, policy, *_accessions(case, key, policy))
     for doubt in doubts_of(uid, found, policy, vouched=case.links.get(uid) == JoinedBy.PERSON):
         if doubt.rule == "differs":  # each difference is settled by itself
             for one in compared(key.patient, key.accession_number, identity, found.differ, policy):

@@ -1,11 +1,13 @@
 """What was found about an exam and what follows from it for a delivery: the correlator's values, and pure decisions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from router.catalogue.exams import Case
 from router.config import Config
+from router.correlate.doubt import Doubt
+from router.correlate.naming import identifiers
 from router.correlate.readiness import PDF, Images, Readiness
 from router.correlate.share import Aside, ExcludeRule, SharePolicy
 from router.correlate.versions import JsonVersion, PdfVersion
@@ -17,10 +19,19 @@ _PDF_REMEDY = "drop this exam's PDF under its name, or `queue release` the deliv
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Why nothing of an exam may go, "" where nothing speaks against it; the studies that all of it is about, if so."""
+
+    why: str = ""
+    studies: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Assessment:
     """What was found about an exam, the same for every destination.
 
-    `hold` is why nothing of it may go; `doubted` is the PDF that is here where it may be another exam's.
+    `hold` is why nothing of it may go; `doubted` is the PDF that is here where it may be another exam's. `apart` are
+    the studies in doubt without which the report may go all the same ([identity] doubt = "images").
     """
 
     case: Case
@@ -34,6 +45,7 @@ class Assessment:
     aside: Aside | None
     images: Images
     now: datetime
+    apart: frozenset[str] = frozenset()
 
     @property
     def pdf_doubt(self) -> str:
@@ -63,6 +75,24 @@ def images_of(case: Case, behind: datetime | None) -> Images:
     return Images(len(set(case.links) - set(case.studies)), len(case.studies), last, behind)
 
 
+def held_for(unsettled: Sequence[Doubt]) -> Hold:
+    """The hold that identity doubts are."""
+    why = "identity: " + "; ".join(dict.fromkeys(doubt.text for doubt in unsettled))
+    studies = frozenset(doubt.study_uid for doubt in unsettled)
+    return Hold(why, studies if "" not in studies else frozenset())
+
+
+def set_apart(hold: Hold, case: Case, key: ExamKey, pdf: PdfVersion | None) -> frozenset[str]:
+    """The studies in doubt without which the report is certain; none where the doubt is not about studies alone.
+
+    The PDF must name the JSON's patient, and no other exam have one of the studies.
+    """
+    shared = {sibling.study_uid for sibling in case.siblings}
+    if pdf is None or pdf.doubt or shared & hold.studies:
+        return frozenset()
+    return hold.studies if pdf.named & identifiers("", "", key.patient.name) else frozenset()
+
+
 def _waits_for_new_pdf(found: Assessment) -> bool:
     """Whether the report was changed and only the PDF of an earlier version is here, or its own is purged."""
     absent = found.pdf is None or not found.pdf.here
@@ -90,10 +120,16 @@ def reason(to: State, plan: Plan, found: Assessment) -> str:
     if found.aside is not None and to == found.aside.state:
         return found.aside.why
     if to == State.READY:
-        return "everything is there"
+        return "everything is there" + ("; the studies in doubt are not named" if without(plan.wanted) else "")
     if plan.news:
         return "there is something new to deliver"
     return "waits for " + (", ".join(plan.readiness.needs) or "evaluation")
+
+
+def without(wanted: str) -> frozenset[str]:
+    """The studies that a report goes without, by what is wanted of its delivery."""
+    named = dict(part.split("=", 1) for part in wanted.split()).get("without", "")
+    return frozenset(named.split(",")) - {""}
 
 
 def share_policy(config: Config) -> SharePolicy:

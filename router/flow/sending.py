@@ -22,8 +22,8 @@ from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
 from router.exam.write import dump
 from router.flow.commitment import Asker
-from router.flow.document import fill_for, json_warnings, listed
-from router.flow.plan import images_of
+from router.flow.document import fill_for, json_warnings, keep_apart, listed
+from router.flow.plan import images_of, without
 from router.flow.references import References
 from router.flow.suspects import Suspects
 from router.forward.credentials import Credentials
@@ -104,7 +104,7 @@ class ReportSender:
 
     def _freeze(self, delivery: Delivery, n: int) -> None:
         wanted = dict(part.split("=") for part in delivery.wanted.split())
-        case = self.catalogue.exams.case(delivery.exam)
+        case = keep_apart(self.catalogue.exams.case(delivery.exam), without(delivery.wanted))
         count = None if wanted["images"] == "-" else int(wanted["images"])
         pdf_place = case.places[int(wanted["pdf"])]
         given = self.references.read(self.storage.reports.read(case.places[int(wanted["json"])]))
