@@ -69,7 +69,7 @@ class Console:
         self._sessions = Sessions(token, behind.clock)
         self._review = Review(behind.catalogue, behind.clock)
         self._traces = Traces(behind.catalogue, behind.config)
-        self._sides = Sides(behind.config, Reports(behind.config.node.data).read)
+        self._sides = Sides(behind.config, Reports(behind.config.node.data).read, behind.catalogue.decisions.classes)
         self._local = is_loopback(behind.config.admin.host)
         self._style = (Path(__file__).parent / "console.css").read_bytes()
 

@@ -10,10 +10,11 @@ from router.cli.options import config_option, json_option, person, print_json, r
 from router.cli.tables import show
 from router.clock import SystemClock
 from router.config import load
+from router.correlate.identity import FIELDS
 from router.errors import InvalidData
 from router.events import Event, Kind
 from router.flow.review import Review
-from router.flow.sides import Sides
+from router.flow.sides import Side, Sides
 from router.storage.reports import Reports
 
 _COLUMNS = (
@@ -24,6 +25,7 @@ _COLUMNS = (
     "Sex 性别",
     "Birth date 出生日期",
 )
+_COMPARED = ("Study", "Agree 一致", "Differ 不一致", "Cannot be compared 无法比较", "Remarks 备注")
 
 
 @click.command("compare", short_help="The patient by the report and by the images.")
@@ -31,14 +33,15 @@ _COLUMNS = (
 @config_option
 @json_option
 def compare(name: str, config_file: Path, as_json: bool) -> None:
-    """Who the patient is by the report and by the images. It is recorded who looked.
+    """Who the patient is by the report and by the images, and what of it agrees. It is recorded who looked.
 
     ID is a delivery's id, an ExamId (检查记录ID), a study UID or a file name.
     """
     config = load(config_file)
     require_node(config)
-    sides, clock = Sides(config, Reports(config.node.data).read), SystemClock()
+    clock = SystemClock()
     with opened(config) as (catalogue, journal):
+        sides = Sides(config, Reports(config.node.data).read, catalogue.decisions.classes)
         cases = [story.case for story in Review(catalogue, clock).stories(name)]
         if not cases:
             raise InvalidData("no exam of that name is known")
@@ -54,3 +57,10 @@ def compare(name: str, config_file: Path, as_json: bool) -> None:
         rows = [(one.study_uid or "exam JSON", one.accession_number, one.patient_id, one.name, one.sex, one.birth_date)
                 for one in found]  # fmt: skip
         show(f"Exam {exam} of this node", _COLUMNS, rows)
+        show("Compared with the exam JSON", _COMPARED, [_compared(one) for one in found if one.study_uid])
+
+
+def _compared(one: Side) -> tuple[str, ...]:
+    neither = [field for field in FIELDS if field not in (*one.agree, *one.differ)]
+    fields = (", ".join(some) or "-" for some in (one.agree, one.differ, neither))
+    return one.study_uid, *fields, "\n".join(one.remarks)

@@ -175,6 +175,9 @@ SECTION_NAMES: Mapping[str, str] = {
     "Study": "影像信息",
 }
 
+LOCAL: Mapping[str, frozenset[str]] = {"Local": frozenset({"PatientId"})}
+"""What a mapping may give besides the standard's fields: for comparing with the images only, never sent."""
+
 BY_PATH: Mapping[str, Field] = {field.path: field for field in FIELDS}
 
 FIELDS_OF: Mapping[str, tuple[Field, ...]] = {

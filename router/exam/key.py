@@ -17,6 +17,7 @@ PATIENT_ID_PATHS = (
     "Visit.ClinicalNumber",
     "Visit.InpatientNumber",
     "Visit.MedicalRecordNumber",
+    "Local.PatientId",
 )
 
 # GB/T 2261.1; and what is said so often that a sex table without it must not weaken the comparison with the images.

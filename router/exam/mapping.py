@@ -13,7 +13,8 @@
 A path is keys with dots between them, from the outermost object; a key that holds a dot is written ['a.b'], one
 element of an array [0], every element []. Several paths with + between them give one text, blanks between its parts.
 What a path leads to is taken to its fields, and wins over what is at the standard's own place; a path that leads
-nowhere changes nothing.
+nowhere changes nothing. Local.PatientId is a target that is no field of the standard: a number by which the patient is
+compared with the images ([identity] patient_id), and which is never sent.
 """
 
 import copy
@@ -24,7 +25,7 @@ from typing import Any
 
 from router.errors import ConfigurationError
 from router.exam import hl7_paths
-from router.exam.fields import BY_PATH, PROCEDURE, SECTION_NAMES
+from router.exam.fields import BY_PATH, LOCAL, PROCEDURE, SECTION_NAMES
 from router.exam.values import is_empty, text
 
 _PATH = re.compile(r"(?:\$\.?)?(?:\.?[^.\[\]'\"$]+|\['[^']+'\]|\[\d*\])+")
@@ -114,12 +115,17 @@ def _rule(path: str, given: object, sources: tuple[tuple[Step, ...], ...], fault
     targets = [str(target) for target in (given if isinstance(given, list) else [given])]
     wrong = [] if sources else [f"{path!r}: expected a path like {_EXAMPLES}"]
     for target in targets:
-        if target not in BY_PATH or target == _PROCEDURES:
+        if (target not in BY_PATH and not _is_local(target)) or target == _PROCEDURES:
             wrong.append(f"{path!r} = {target!r}: not a field of appendix B that holds a value")
         elif any(steps.count(_EVERY) > _takes_many(target) for steps in sources):
             wrong.append(f"{path!r} = {target!r}: [] leads to many values, and the field takes one")
     faults += wrong
     return None if wrong else FieldRule(sources, tuple(targets))
+
+
+def _is_local(target: str) -> bool:
+    section, _, key = target.partition(".")
+    return key in LOCAL.get(section, frozenset())
 
 
 def _takes_many(target: str) -> bool:

@@ -10,7 +10,7 @@ from router.config import Hospital
 from router.exam.codes import Tables
 from router.exam.conditions import Remark, Terms, remarks
 from router.exam.faults import Fault, Findings, mend_gap, noun, shape, show
-from router.exam.fields import BY_PATH, FIELDS_OF, PROCEDURE, SECTION_NAMES, Field, Kind
+from router.exam.fields import BY_PATH, FIELDS_OF, LOCAL, PROCEDURE, SECTION_NAMES, Field, Kind
 from router.exam.values import is_empty
 
 _DATETIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
@@ -61,9 +61,13 @@ def validate(
 def unlisted(given: Mapping[str, object], parent: str) -> Iterator[str]:
     """The keys of the object `parent` that the standard does not list; "?" for one that is no plain word."""
     listed = _KEYS_OF[parent]
-    for key in given:
-        if key not in listed:
+    for key, value in given.items():
+        if key not in listed and (parent or not _is_local(key, value)):
             yield key if _PLAIN_KEY.fullmatch(key) else "?"
+
+
+def _is_local(key: str, value: object) -> bool:
+    return isinstance(value, Mapping) and value.keys() <= LOCAL.get(key, frozenset())
 
 
 def _check_object(given: Mapping[str, object], parent: str, prefix: str, terms: Terms, found: _Collected) -> None:

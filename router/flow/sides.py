@@ -1,13 +1,16 @@
 """Who the patient is by the report and by the images, side by side: for a person who settles an identity doubt."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from router.catalogue.exams import Case
 from router.config import Config
-from router.correlate.identity import StudyIdentity
+from router.correlate.identity import FIELDS, Comparison, IdentityPolicy, StudyIdentity
 from router.correlate.versions import successive
+from router.correlate.weighing import doubts_of, remarks
 from router.errors import InvalidData
+from router.exam.key import ExamKey
+from router.flow.joining import comparisons, identity_policy
 from router.flow.references import References
 
 
@@ -15,6 +18,8 @@ from router.flow.references import References
 class Side:
     """What one of them says, "" where it says nothing. `study_uid` is "" for the report.
 
+    Of a study: the fields that `agree` with the report's and those that `differ`, and `remarks` in words without
+    values. The rest cannot be compared.
     Patient data: shown only to a person who asks, whose name is recorded.
     """
 
@@ -24,13 +29,19 @@ class Side:
     name: str
     sex: str
     birth_date: str
+    agree: tuple[str, ...] = ()
+    differ: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class Sides:
-    """Reads only. `read` gives a report file of the data folder."""
+    """Reads only. `read` gives a report file of the data folder, `aliases` the numbers that are of one patient."""
 
-    def __init__(self, config: Config, read: Callable[[str], bytes]) -> None:
+    def __init__(
+        self, config: Config, read: Callable[[str], bytes], aliases: Callable[[], Mapping[str, str]] = dict
+    ) -> None:
         self._config = config
+        self._aliases = aliases
         self._references = References(config)
         self._read = read
 
@@ -39,24 +50,32 @@ class Sides:
 
         InvalidData when the node's copy of the exam JSON does not read.
         """
-        return [self._report(case), *(_images(uid, i) for uid, s in case.studies.items() for i in s.identities)]
+        key, policy = self._key(case), identity_policy(self._config.identity, self._aliases())
+        return [self._report(key), *(_images(*each, policy) for each in comparisons(case, key, policy))]
 
-    def _report(self, case: Case) -> Side:
+    def _key(self, case: Case) -> ExamKey:
         place = case.places[successive(case.jsons)[-1].document]
         try:
-            key = self._references.key(self._references.read(self._read(place)), case.branch)
+            return self._references.key(self._references.read(self._read(place)), case.branch)
         except OSError as error:
             raise InvalidData("the node's copy of the exam JSON cannot be read", hint="run `verify`") from error
+
+    def _report(self, key: ExamKey) -> Side:
         patient = key.patient
         ids = [patient.patient_ids.get(path, "") for path in self._config.identity.patient_id]
         numbers = ", ".join(dict.fromkeys(number for number in ids if number))
         return Side("", key.accession_number, numbers, patient.name, patient.sex, patient.birth_date)
 
 
-def _images(uid: str, said: StudyIdentity) -> Side:
+def _images(uid: str, said: StudyIdentity, found: Comparison, policy: IdentityPolicy) -> Side:
     accessions = ", ".join(number for number in (said.accession_number, *said.other_accession_numbers) if number)
     patient = said.patient
-    return Side(uid, accessions, patient.patient_id, patient.name, patient.sex, _date(patient.birth_date))
+    agree = tuple(field for field in FIELDS if field in found.agree)
+    told = [doubt.text for doubt in doubts_of(uid, found, policy) if doubt.rule != "differs"]
+    return Side(
+        uid, accessions, patient.patient_id, patient.name, patient.sex, _date(patient.birth_date), agree, found.differ,
+        (*told, *remarks(found)),
+    )  # fmt: skip
 
 
 def _date(da: str) -> str:

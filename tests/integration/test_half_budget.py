@@ -79,7 +79,7 @@ class Place:
         facts = SeriesFacts("CT", CT, image_type=("ORIGINAL", "PRIMARY", image_type), slice_thickness=thickness)
         rule = classify(facts, self.book)
         plain = instance(number, accession="")
-        header = replace(plain.header, patient=replace(plain.header.patient, patient_id="", name=""), facts=facts)
+        header = replace(plain.header, patient=replace(plain.header.patient, patient_id="P0001", name=""), facts=facts)
         new: NewInstance = replace(
             plain, header=header, received=self.clock.now(), series_class=rule.series_class, rule=rule.name
         )

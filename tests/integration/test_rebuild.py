@@ -113,7 +113,7 @@ class Place:
         dataset = Dataset()
         dataset.SOPClassUID, dataset.SOPInstanceUID = CTImageStorage, sop
         dataset.StudyInstanceUID, dataset.SeriesInstanceUID = STUDY, "1.2.3.2"
-        dataset.Modality, dataset.PatientID, dataset.PatientName = "CT", "", ""
+        dataset.Modality, dataset.PatientID, dataset.PatientName = "CT", "P0001", ""
         buffer = DicomBytesIO()
         buffer.is_little_endian, buffer.is_implicit_VR = True, False
         write_dataset(buffer, dataset)
