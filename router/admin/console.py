@@ -77,6 +77,7 @@ class Console:
         """Show what this configuration says, with the same sessions."""
         self._behind = replace(self._behind, config=config, places=places)
         self._traces = Traces(self._behind.catalogue, config)
+        self._sides = _sides(self._behind)
 
     def routes(self) -> dict[str, Handle]:
         """The paths."""
@@ -219,6 +220,10 @@ class Console:
 
     def _tell(self, kind: Kind, text: str, who: str, **about: object) -> None:
         self._behind.journal.record(Event(self._behind.clock.now(), kind, text, who, **about))  # type: ignore[arg-type]  # names and types are this class's own
+
+
+def _sides(behind: Behind) -> Sides:
+    return Sides(behind.config, Reports(behind.config.node.data).read, behind.catalogue.decisions.classes)
 
 
 def _names_loopback(host: str) -> bool:

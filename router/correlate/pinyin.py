@@ -21,8 +21,12 @@ _SHORTEST_CUT = 8
 _NEAR = 2
 _KEPT = 20_000
 
-# Readings that characters have as a surname (or in one) and pypinyin's table lacks.
-_SURNAMES = {"谌": "SHEN", "黑": "HE", "费": "BI", "难": "NING", "厘": "XI"}
+# Readings that pypinyin's table lacks: those of surnames, and those that Taiwan and older dictionaries give.
+_MORE = {
+    "谌": "SHEN", "黑": "HE", "费": "BI", "难": "NING", "厘": "XI",
+    "粳": "GENG", "艘": "SAO", "烃": "JING", "蜕": "SHUI", "蜗": "GUA", "淆": "YAO", "携": "XI", "癣": "XIAN",
+    "腋": "YI", "锗": "DUO", "诌": "ZOU", "骤": "ZOU",
+}  # fmt: skip
 _COMPOUND = frozenset(
     re.findall(
         "..",
@@ -75,7 +79,7 @@ def readings(char: str) -> tuple[str, ...]:
     """The readings of a character in capitals without tones, ü as V, U and YU; () where none is known."""
     raw = _table().raw.get(ord(char), "")
     found = dict.fromkeys(form for reading in raw.split(",") if raw for form in _forms(reading))
-    return tuple(dict.fromkeys((*found, *_SURNAMES.get(char, "").split())))
+    return tuple(dict.fromkeys((*found, *_MORE.get(char, "").split())))
 
 
 @functools.cache

@@ -46,7 +46,10 @@ def test_a_listed_study_is_not_joined_a_second_time() -> None:
         (identity(patient_id=""), True),  # the name agrees
         (identity(name=""), True),  # the number agrees
         (identity(patient_id="", name=""), False),  # nothing says whose images these are
-        (identity(patient_id="UNKNOWN", name="Zhang^San"), False),  # another script: nothing to compare
+        (identity(patient_id="UNKNOWN", name="Zhang^San"), True),  # its pinyin
+        (identity(patient_id="UNKNOWN", name="Li^Si"), False),
+        (identity(patient_id="UNKNOWN", name="\ufffd\ufffd"), False),  # what cannot be read agrees with nothing
+        (identity(patient_id="000000", name="Zhang^San^^^F"), True),
         (replace(STUDY, identities=()), False),
         (replace(STUDY, identities=(SAME, SAME)), True),
         (replace(STUDY, identities=(SAME, StudyIdentity(Patient("P2"), "A1"))), False),  # one contradiction is enough

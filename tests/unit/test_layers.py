@@ -45,6 +45,7 @@ DOORS = {
     "watchdog": {"reports"},
     "pypdf": {"reports"},
     "hl7": {"reports"},
+    "pypinyin": {"correlate/pinyin.py"},
     "prometheus_client": {"admin/metrics.py"},
     "multipart": {"platform"},
     "reportlab": {"demo"},
