@@ -16,6 +16,7 @@ SURNAMES = (
 _AS_SURNAMES = {"曾": "zeng", "任": "ren", "单": "shan", "覃": "qin", "尹": "yin", "解": "xie"}
 
 
+@functools.cache
 def characters() -> list[str]:
     """The characters of GB2312's first level that the table has: all but three."""
     codes = [bytes((row, cell)) for row in range(0xB0, 0xD8) for cell in range(0xA1, 0xFF)]

@@ -60,13 +60,18 @@ def likeness(one: str, other: str, blank: tuple[str, ...] = ()) -> Likeness:
 
 def telling(name: str, blank: tuple[str, ...]) -> str:
     """A name without the groups that stand for no name; "" where its Han characters do. Numbers do not count."""
-    patterns = [re.compile(pattern, re.IGNORECASE) for pattern in blank]
+    patterns = _compiled(blank)
     groups = unicodedata.normalize("NFKC", name).split("=")
     kept = [group for group in groups if not _stands_for_none(group, patterns)]
     return "" if any(_HAN.search(group) for group in groups if group not in kept) else "=".join(kept)
 
 
-def _stands_for_none(group: str, patterns: list[re.Pattern[str]]) -> bool:
+@functools.cache
+def _compiled(blank: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(pattern, re.IGNORECASE) for pattern in blank)
+
+
+def _stands_for_none(group: str, patterns: tuple[re.Pattern[str], ...]) -> bool:
     words = re.findall(r"\w+", group)
     letters = [word.strip("0123456789") for word in words]
     forms = [[w] for w in ("".join(words), "".join(letters))] + [[word for word in letters if word]]

@@ -15,7 +15,7 @@ from spelled import SURNAMES, names, rows, spelt
 AS_SURNAMES = """
 单 SHAN, 解 XIE, 仇 QIU, 区 OU, 曾 ZENG, 查 ZHA, 朴 PIAO, 尉 YU, 万 MO, 俟 QI, 宓 FU, 乐 YUE, 缪 MIAO, 盖 GE, 员 YUN,
 种 CHONG, 冼 XIAN, 召 SHAO, 繁 PO, 覃 QIN, 谌 SHEN, 翟 ZHAI, 祭 ZHAI, 车 CHE, 牟 MU, 秘 BI, 俞 YU, 郗 CHI, 黑 HE,
-隗 WEI, 费 BI, 那 NA, 折 SHE, 任 REN, 纪 JI, 葛 GE, 应 YING, 华 HUA, 燕 YAN, 宁 NING, 薄 BO, 柏 BO, 过 GUO, 晟 CHENG, 莘 XIN
+隗 WEI, 费 BI, 那 NA, 折 SHE, 任 REN, 纪 JI, 葛 GE, 应 YING, 华 HUA, 燕 YAN, 宁 NING, 薄 BO, 柏 BO, 莘 XIN
 """
 
 
