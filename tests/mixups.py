@@ -1,14 +1,17 @@
 """Histories with mistakes in them, and whom each thing truly is of: nobody's data may go as another patient's.
 
 A history has mistakes of one kind: in identifiers (of JSONs and headers), or in file names. A JSON and a header each
-have at most one of patient id, name and birth date wrong or missing: two that are wrong alike pass for right.
+have at most one of patient id, name and birth date wrong, missing, or written so that it may not be compared (in
+pinyin, in bytes that the declared character set does not fit): two that are wrong alike pass for right.
 """
 
+import functools
 import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from header_bytes import name_as_read
 from histories import slice_of
 from router.model import Header, Patient
 from samples import exam_document
@@ -19,7 +22,10 @@ PEOPLE = (
     Patient("P1010", "张三丰", "19600214", "M"),
     Patient("P1011", "李四", "19810809", "F"),
     Patient("TEST11", "王五", "19701112", "M"),
+    Patient("P1001X", "章三", "19501231", "F"),
 )
+PINYIN = {"张三": "ZHANG^SAN", "张三丰": "ZHANG^SANFENG", "李四": "LI^SI", "王五": "WANG^WU", "章三": "ZHANG^SAN"}
+_CHARSETS = ("", "ISO_IR 100", "ISO_IR 192", "GB18030", "\\ISO 2022 IR 58")
 EXCLUDED = "\n[[share.exclude]]\nname = 'phantoms'\nPatientID = '^TEST'\n"
 _SEXES = {"M": "1", "F": "2"}
 
@@ -147,6 +153,19 @@ def _mistyped(chance: random.Random, person: int) -> Patient:
     ))  # fmt: skip
 
 
+@functools.cache
+def _written(name: str) -> tuple[str, ...]:
+    """The name as headers have it, and as the node reads it: Han, pinyin, both, in whatever bytes and declaration."""
+    pinyin = PINYIN[name]
+    read = tuple(
+        name_as_read(text.encode(codec), charset)
+        for text in (name, f"{pinyin}={name}")
+        for codec in ("gb18030", "utf-8")
+        for charset in _CHARSETS
+    )
+    return (*[name] * 8, *[pinyin] * 8, *[f"{pinyin}={name}"] * 4, *read)
+
+
 def _jsons(
     chance: random.Random, exam: Exam, exams: list[Exam], stems: dict[int, str], *, wrong: bool
 ) -> Iterator[Json]:
@@ -173,15 +192,21 @@ def _with_mistakes(chance: random.Random, right: Json, exams: list[Exam], stems:
 def _pdfs(chance: random.Random, exam: Exam, stems: dict[int, str], *, wrong: bool) -> Iterator[Pdf]:
     for version in range(chance.choice((1, 1, 2))):
         stem = chance.choice(list(stems.values())) if wrong and chance.random() < 0.3 else stems[exam.number]
-        named = chance.choice((f"No. {exam.accession}", f"No. {exam.accession} {PEOPLE[exam.person].name}"))
+        name = PEOPLE[exam.person].name
+        named = chance.choice((
+            f"No. {exam.accession}", f"No. {exam.accession} {name}", f"姓名：{name} 检查号：{exam.accession}",
+            f"姓名 性别 检查号\n{name} 女 {exam.accession}",
+        ))  # fmt: skip
         text = "" if not wrong and chance.random() < 0.2 else f"{named} p{version}"
         yield Pdf(stem, exam.person, f"{text}\n%of {exam.person}")
 
 
 def _images(chance: random.Random, exam: Exam, exams: list[Exam], *, wrong: bool) -> Iterator[Image]:
+    own = PEOPLE[exam.person]
     for study in exam.studies:
         for number in range(1, chance.choice((2, 3))):
-            right = Image(exam.person, slice_of(study, 10 * exam.number + number, PEOPLE[exam.person], exam.accession))
+            patient = replace(own, name=chance.choice(_written(own.name)))
+            right = Image(exam.person, slice_of(study, 10 * exam.number + number, patient, exam.accession))
             mistaken = wrong and chance.random() < 0.4
             yield _misfiled(chance, right, exams) if mistaken else right
             if mistaken and chance.random() < 0.5:  # the PACS sends it again, corrected
