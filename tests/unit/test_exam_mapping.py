@@ -3,12 +3,20 @@
 import copy
 import tomllib
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from router.config import Hospital
 from router.errors import ConfigurationError
+from router.exam.fill import Sources, fill
+from router.exam.key import key_of
 from router.exam.mapping import parse
-from samples import exam_document
+from router.exam.validate import validate
+from router.exam.write import dump
+from samples import exam_document, shipped_tables
+
+HOSPITAL = Hospital(USCI="121100004000000001", HospitalCode="H0001", HospitalName="示范医院", HospitalBranchCode="01")
 
 
 def mapped(toml: str, document: dict[str, Any]) -> dict[str, Any]:
@@ -153,3 +161,26 @@ def test_a_fault_of_the_file_is_told(toml: str, told: str) -> None:
 
 def test_every_fault_is_told_at_once() -> None:
     assert len(faults('x = 1\n[fields]\n"a" = "B"\n"a[].b" = "ExamId"\n[values.C]\n"a" = "b"')) == 4
+
+
+def test_a_number_for_the_comparison_only_is_taken_into_the_key_and_never_sent() -> None:
+    toml = '[fields]\n"data.imageNo" = "Local.PatientId"\n'
+    document = mapped(toml, exam_document() | {"data": {"imageNo": "I4711"}})
+    assert document["Local"] == {"PatientId": "I4711"}
+    key = key_of(document, zone=ZoneInfo("Asia/Shanghai"), default_branch="01", sexes=shipped_tables()["sex"])
+    assert key.patient.patient_ids["Local.PatientId"] == "I4711"
+    tables = shipped_tables()
+    plain = fill(exam_document(), Sources(HOSPITAL, "01", tables=tables))
+    filled = fill(document, Sources(HOSPITAL, "01", tables=tables))
+    assert filled == plain
+    assert dump(document) == dump(exam_document())
+    assert b"I4711" not in dump(filled.document)
+    checked = validate(document, tables=tables, zone=ZoneInfo("Asia/Shanghai"))
+    assert checked == validate(exam_document(), tables=tables, zone=ZoneInfo("Asia/Shanghai"))
+
+
+def test_of_what_is_no_field_only_that_number_is_a_target() -> None:
+    assert len(faults('[fields]\n"a" = "Local.Name"\n"b" = "Local"\n"c" = "Local."\n"d" = "PatientId"\n')) == 4
+    assert faults('[values."Local.PatientId"]\n"a" = "b"\n') == ("values.Local.PatientId: not a field of appendix B",)
+    taken = parse({"fields": {"PID-3.1": "Local.PatientId"}}, source="hl7.toml", of_hl7=True)
+    assert taken.apply({"PID-3.1": "I1"})["Local"] == {"PatientId": "I1"}

@@ -7,9 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.correlate.identity import IdentityPolicy, StudyIdentity, compare, same_patient, stripped
+from router.correlate.identity import (
+    IdentityPolicy,
+    StudyIdentity,
+    agreeing_patients,
+    compare,
+    contradictions,
+    same_patient,
+    stripped,
+)
 from router.exam.key import PATIENT_ID_PATHS, ExamPatient
 from router.model import Patient
+from router.text import UNREADABLE
 
 PLAIN = IdentityPolicy()
 ALL_FIELDS = frozenset({"patient id", "accession number", "sex", "birth date", "name"})
@@ -301,3 +310,70 @@ def test_versions_of_an_exam_name_one_patient_as_far_as_they_say(changes: dict[s
 def test_the_texts_never_hold_a_value() -> None:
     other = StudyIdentity(Patient("P9", "Li^Si=李^四", "19500505", "M"), "A9")
     assert set(differ(study=other)) == ALL_FIELDS
+
+
+# -- what says nothing, and what cannot be read
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["0", "000000", "0000000000", "1", "7", "UNKNOWN", "unknown", "None", "NULL", "N/A", "NA", "-", "--", "****", "?",
+     "无", "不详", "未知", "", " ", "\0", f"P000{UNREADABLE}", "ANONYMOUS"],
+)  # fmt: skip
+def test_a_number_that_says_nothing_neither_agrees_nor_contradicts(value: str) -> None:
+    for ours, theirs in ((value, "P0001"), ("P0001", value), (value, value)):
+        exam = ExamPatient({"Patient.PatientId": ours})
+        found = compare(exam, ours, StudyIdentity(Patient(theirs), theirs, (theirs,)), PLAIN)
+        assert (found.agree, found.differ) == (frozenset(), ())
+        assert same_patient(exam, ExamPatient({"Patient.PatientId": theirs}), PLAIN)
+
+
+@pytest.mark.parametrize("value", ["10", "01", "12", "P0", "0P", "A", "UNKNOWN1", "00001"])
+def test_a_short_number_is_a_number(value: str) -> None:
+    found = compare(ExamPatient({"Patient.PatientId": value}), value, StudyIdentity(Patient(value), value), PLAIN)
+    assert found.agree == {"patient id", "accession number"}
+
+
+@pytest.mark.parametrize("day", ["1900-01-01", "1970-01-01", "0001-01-01", "1899-12-30", "1753-01-01", "0000-00-00"])
+def test_a_birth_date_that_stands_for_none_is_no_evidence(day: str) -> None:
+    for ours, theirs in ((day, "1949-12-31"), ("1949-12-31", day), (day, day)):
+        for written in (theirs, theirs.replace("-", ""), theirs.replace("-", ".")):
+            found = compare(ExamPatient({}, birth_date=ours), "", StudyIdentity(Patient(birth_date=written)), PLAIN)
+            assert (found.agree, found.differ) == (frozenset(), ())
+
+
+@pytest.mark.parametrize(("ignore_case", "same"), [(False, False), (True, True)])
+def test_case_matters_unless_it_is_to_be_ignored(ignore_case: bool, same: bool) -> None:
+    policy = IdentityPolicy(ignore_case=ignore_case, aliases={"P9": "P0001"})
+    found = compare(EXAM, "A0001", replace(with_patient(patient_id="p0001"), accession_number="a0001"), policy)
+    assert ({"patient id", "accession number"} <= found.agree) is same
+    assert ({"patient id", "accession number"} <= set(found.differ)) is not same
+    assert ("patient id" in compare(EXAM, "", with_patient(patient_id="p9"), policy).agree) is same
+
+
+def test_versions_whose_names_cannot_be_read_or_stand_for_none_are_of_one_patient_as_far_as_they_say() -> None:
+    for name in (UNREADABLE, f"李{UNREADABLE}", "无名氏", "急诊12", "LI SI"):
+        other = ExamPatient({}, name)
+        assert same_patient(EXAM, other, PLAIN)
+        assert not agreeing_patients(EXAM, other, PLAIN)
+    assert agreeing_patients(EXAM, ExamPatient({}, "Zhang San"), PLAIN)
+    assert agreeing_patients(EXAM, ExamPatient({"Patient.PatientId": "P0001"}), PLAIN)
+    assert not agreeing_patients(EXAM, ExamPatient({"Patient.PatientId": "P0001"}, "李四"), PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("siblings", "vague", "same"), [({"A2"}, set(), True), (set(), {"A2"}, None), ({"A3"}, {"A4"}, False)]
+)
+def test_the_number_of_an_exam_that_may_be_of_this_patient_is_no_evidence_and_no_contradiction(
+    siblings: set[str], vague: set[str], same: bool | None
+) -> None:
+    other = StudyIdentity(Patient(), "A2")
+    found = compare(ExamPatient({}), "A1", other, PLAIN, frozenset(siblings), frozenset(vague))
+    assert ("accession number" in found.agree, "accession number" in found.differ) == (same is True, same is False)
+
+
+def test_another_version_of_an_image_whose_name_no_reading_spells_is_a_doubt_where_no_number_agrees() -> None:
+    one, other = StudyIdentity(Patient(name="张^三")), StudyIdentity(Patient(name="LI^SI"))
+    assert contradictions(one, other, PLAIN) == ("name",)
+    assert contradictions(one, other, replace(PLAIN, checks=1)) == ()
+    assert contradictions(replace(one, accession_number="A1"), replace(other, accession_number="A1"), PLAIN) == ()
