@@ -19,8 +19,9 @@ _HAN = re.compile(
 _DOTS = re.compile("[\u00b7\u2022\u2027\u2219\u22c5\u30fb\uff65]")
 _TONE_DIGITS = re.compile(r"(?:[A-Z']+[1-5][\s^,]*){2,}")
 _AGE = re.compile(r"\b\d+\s*[YMD]\b")
-# Words beside a name: sex, forms of address.
+# Words beside a name: sex, forms of address. A, E and O are syllables, too.
 _BESIDE = frozenset({"F", "M", "FEMALE", "MALE", "MR", "MRS", "MS", "MISS", "DR"})
+_SYLLABLES = frozenset("AEO")
 _FEW = 4
 _KEPT = 10_000
 
@@ -100,9 +101,14 @@ def _like(one: _Name, other: _Name) -> Likeness:
 
 def _spelt(one: _Name, other: _Name) -> Spelling | None:
     """How the words of one name spell the Han of the other: the best of the ways to take them."""
-    ways = [(one.han, form) for form in _forms(other.words)] + [(other.han, form) for form in _forms(one.words)]
-    found = {spelling(han, "".join(form)) for han, form in ways if han}
+    ways = ((named, words) for named, words in ((one, other.words), (other, one.words)) if named.han and words)
+    found = {spelling(n.han, "".join(form)) for n, words in ways for form in (*_forms(words), *_marked(n, words))}
     return min(found, key=list(Spelling).index, default=None)
+
+
+def _marked(named: _Name, words: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The words without the letter by which a twin's Han name is marked, too."""
+    return [words[:-1]] if len(words) > 1 and words[-1] in named.marks else []
 
 
 def _twins(one: _Name, other: _Name) -> bool:
@@ -117,7 +123,8 @@ def _twins(one: _Name, other: _Name) -> bool:
 def _forms(words: tuple[str, ...]) -> list[tuple[str, ...]]:
     """The words of a name, and without those beside it or a single letter at its end."""
     kept = tuple(word for word in words if word not in _BESIDE)
-    cut = kept[:-1] if len(kept) > 2 and len(kept[-1]) == 1 else kept
+    initial = len(kept) > 2 and len(kept[-1]) == 1 and kept[-1] not in _SYLLABLES
+    cut = kept[:-1] if initial else kept
     return list(dict.fromkeys(form for form in (words, kept, cut) if form))
 
 

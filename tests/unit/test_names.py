@@ -41,6 +41,8 @@ def test_a_latin_name_that_no_reading_gives_does_not_agree_and_is_no_contradicti
         ("张三之子A", "ZHANG^SAN^ZHIZI A", True),
         ("张三之子A", "ZHANG^SAN^ZHIZI B", False),  # twins
         ("张三之子A", "张三之子B", False),
+        ("王小娥", "WANG^XIAO E", True),
+        ("王小", "WANG^XIAO E", None),  # E is a syllable, not an initial
         ("张三之子1", "ZHANGSANZHIZI2", False),
         ("张三之子1", "ZHANG^SAN^ZHI ZI 1", True),
         ("张三之女", "ZHANG SAN ZHI NV", True),
