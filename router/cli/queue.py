@@ -25,8 +25,10 @@ from router.clock import SystemClock
 from router.config import Config, load
 from router.flow.review import Line, Review, expected_of, will_miss
 from router.flow.rules import rulebook
+from router.flow.sides import Sides
 from router.flow.traces import Traces
 from router.states import PENDING, State
+from router.storage.reports import Reports
 
 _SHOWN = 200
 
@@ -158,7 +160,8 @@ def _story(name: str) -> Any:
         config = load(config_file)
         with _catalogue(config) as catalogue:
             review, traces = Review(catalogue, SystemClock()), Traces(catalogue, config)
-            teller = Teller(review, traces, rulebook(config.series), config.node)
+            sides = Sides(config, Reports(config.node.data).read, catalogue.decisions.classes)
+            teller = Teller(review, traces, rulebook(config.series), config.node, sides)
             if as_json:
                 print_json(teller.as_json(name))
             else:

@@ -1,6 +1,7 @@
 """An exam's story in words, and as JSON."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from router.config import Node
 from router.correlate.renewal import LATE
 from router.errors import InvalidData
 from router.flow.review import Line, Review, Story
+from router.flow.sides import Sides
 from router.flow.traces import Background, Stray, Traces
 from router.model import Channel
 from router.series.classify import Rulebook
@@ -40,12 +42,13 @@ class Teller:
     traces: Traces
     book: Rulebook
     node: Node
+    sides: Sides
 
     def tell(self, name: str) -> None:
         """Print it; InvalidData when nothing is known under that name."""
         stories, stray, files = self._known(name)
         for story in stories:
-            _tell(story, self._background(story), self.review, self.book, self.node)
+            _tell(story, self._background(story), self.review, self.book, self.node, self.sides.remarks(story.case))
         if stray is not None:
             tell_stray(stray, self.node.timezone)
         for file in files:
@@ -55,7 +58,9 @@ class Teller:
         """One object an exam, a study or a file; InvalidData as above."""
         stories, stray, files = self._known(name)
         found = [
-            _json(story, self.review, self.book, self.node) | background_json(self._background(story))
+            _json(story, self.review, self.book, self.node)
+            | {"patient_remarks": list(self.sides.remarks(story.case))}
+            | background_json(self._background(story))
             for story in stories
         ]
         return [*found, *([stray_json(stray)] if stray else []), *(file_json(file) for file in files)]
@@ -71,7 +76,7 @@ class Teller:
         return self.traces.background(story.case.exam, list(story.case.links))
 
 
-def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node: Node) -> None:
+def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node: Node, remarks: Sequence[str]) -> None:
     zone = node.timezone
     case, out = story.case, console()
     out.print(f"[bold]Exam {case.exam_id}[/bold] (branch {case.branch}, number {case.exam} of this node)")
@@ -84,6 +89,8 @@ def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node
         for uid, how in case.links.items()
     ]
     show("Studies", ("StudyInstanceUID", "Joined by", "Instances"), rows)
+    for remark in remarks:
+        out.print(f"  {remark}; see `queue compare`", markup=False)
     for uid in case.studies:
         found = review.series(uid, book)
         told = [(one.series_uid, str(one.series_class), str(one.count), one.rule, one.used) for one in found]

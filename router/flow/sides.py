@@ -53,6 +53,14 @@ class Sides:
         key, policy = self._key(case), identity_policy(self._config.identity, self._aliases())
         return [self._report(key), *(_images(*each, policy) for each in comparisons(case, key, policy))]
 
+    def remarks(self, case: Case) -> tuple[str, ...]:
+        """What is odd about the studies' patients, in words without values; nothing where the report does not read."""
+        try:
+            sides = self.of(case) if case.jsons else []
+        except InvalidData:
+            return ()
+        return tuple(dict.fromkeys(_of_study(one.study_uid, text) for one in sides for text in one.remarks))
+
     def _key(self, case: Case) -> ExamKey:
         place = case.places[successive(case.jsons)[-1].document]
         try:
@@ -76,6 +84,10 @@ def _images(uid: str, said: StudyIdentity, found: Comparison, policy: IdentityPo
         uid, accessions, patient.patient_id, patient.name, patient.sex, _date(patient.birth_date), agree, found.differ,
         (*told, *remarks(found)),
     )  # fmt: skip
+
+
+def _of_study(uid: str, text: str) -> str:
+    return text if uid in text else f"study {uid}: {text}"
 
 
 def _date(da: str) -> str:

@@ -61,11 +61,11 @@ def hospital(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hospit
     made.close()
 
 
-def two_studies(hospital: Hospital, **changes: object) -> None:
+def two_studies(hospital: Hospital, text: str | None = None) -> None:
     hospital.pacs(S1, ZHANG)
     hospital.pacs(S2, LI, 1)
     hospital.pacs(S2, LI, 2)
-    hospital.ris(E1, S1, S2, **changes)
+    hospital.ris(E1, S1, S2, text=text)
     hospital.wait(DAY)
 
 

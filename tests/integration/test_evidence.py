@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,8 @@ from router.states import State
 from router.text import UNREADABLE
 
 STUDY = "1.2.1"
-LISTS = {"Study__StudyInstanceUIDs": [STUDY]}
-NOTHING = {"patient_id": "", "name": "", "birth_date": "", "sex": "", "accession": ""}
+LISTS: dict[str, object] = {"Study__StudyInstanceUIDs": [STUDY]}
+NOTHING: dict[str, Any] = {"patient_id": "", "name": "", "birth_date": "", "sex": "", "accession": ""}
 OpenClinic = Callable[[str], Clinic]
 
 
@@ -130,11 +131,11 @@ def test_every_doubt_has_a_rule_and_the_set_of_checks_that_brought_it(opened: Op
     }  # fmt: skip
 
 
-def compared(tmp_path: Path, capsys: pytest.CaptureFixture[str], *more: str) -> str:
+def compared(tmp_path: Path, capsys: pytest.CaptureFixture[str], *more: str, command: str = "compare") -> str:
     file = tmp_path / "router.toml"
     file.write_text(CONFIG + CLOUD)
     with pytest.raises(SystemExit) as ended:
-        main(["queue", "compare", E1, "--config", str(file), *more])
+        main(["queue", command, E1, "--config", str(file), *more])
     assert ended.value.code == 0
     return capsys.readouterr().out
 
@@ -159,3 +160,16 @@ def test_compare_tells_that_a_name_has_no_certain_reading(
     shown(opened(""), patient_id="P0001", name=UNREADABLE)
     (told,) = json.loads(compared(tmp_path, capsys, "--json"))
     assert "no certain reading" in " ".join(told["sides"][1]["remarks"])
+
+
+def test_explain_tells_what_is_odd_without_a_value(
+    opened: OpenClinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown(opened(""), patient_id="P0001", name="CHEUNG^SAM", sex="F")
+    (told,) = json.loads(compared(tmp_path, capsys, "--json", command="explain"))
+    (remark,) = told["patient_remarks"]
+    assert remark.startswith(f"study {STUDY}: no reading")
+    text = compared(tmp_path, capsys, command="explain")
+    assert "see `queue compare`" in " ".join(text.split())
+    assert "CHEUNG" not in text
+    assert "P0001" not in text
