@@ -19,6 +19,7 @@ from router.catalogue.statement import Among, InsertMany
 from router.catalogue.tables import Exam, ExamStudy, Instance, Study, StudyAccession, StudyIdentity
 from router.catalogue.tombstones import of_instances, revive
 from router.model import NO_DEVICE, Digests, Header, InstanceUids, SeriesClass
+from router.text import is_readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,8 @@ def _device(header: Header) -> dict[str, str]:
 
 
 def _accession_numbers(header: Header) -> list[str]:
-    return [number for number in (header.accession_number, *header.other_accession_numbers) if number]
+    numbers = (header.accession_number, *header.other_accession_numbers)
+    return [number for number in numbers if number and is_readable(number)]
 
 
 def _identity(study: int, header: Header) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from router.exam.key import ExamPatient
 from router.model import Patient
+from router.text import is_readable
 
 _OWN = "PatientID"
 
@@ -53,7 +54,7 @@ def compare(
     sibling_accessions: frozenset[str] = frozenset(),
 ) -> Comparison:
     """Compare field by field. `sibling_accessions` are those of other exams of this patient that list the study."""
-    accessions = {study.accession_number, *study.other_accession_numbers} - {""}
+    accessions = {n for n in (study.accession_number, *study.other_accession_numbers) if n and is_readable(n)}
     answers = {
         "patient id": _same_id(exam, study.patient.patient_id, policy),
         "accession number": _same_accession(accession_number, accessions, sibling_accessions),
@@ -76,6 +77,8 @@ def contradictions(one: StudyIdentity, other: StudyIdentity, policy: IdentityPol
 
 def stripped(value: str, policy: IdentityPolicy) -> str:
     """A patient number as it is compared, one for all of its patient's; "" for the values that say nothing."""
+    if not is_readable(value):
+        return ""
     value = value.strip(" \0")
     value = re.sub(policy.strip, "", value) if policy.strip else value
     return "" if value.upper() in policy.blank else policy.aliases.get(value, value)
@@ -128,6 +131,8 @@ def _same_birth_date(ours: str, theirs: str) -> bool | None:
 
 def _same_name(ours: str, theirs: str) -> bool | None:
     """Script by script, where both names have it: one contradiction is enough. Numbers tell twins apart."""
+    if not (is_readable(ours) and is_readable(theirs)):
+        return None
     ours, theirs = (unicodedata.normalize("NFKC", name) for name in (ours, theirs))
     han = _overlap(frozenset({_han(ours)}) - {""}, frozenset({_han(theirs)}) - {""})
     scripts = {han, _overlap(_latin(ours), _latin(theirs))}

@@ -1,6 +1,6 @@
 """Who the patient is by the report and by the images, side by side: for a person who settles an identity doubt."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from router.catalogue.exams import Case
@@ -9,6 +9,10 @@ from router.correlate.identity import StudyIdentity
 from router.correlate.versions import successive
 from router.errors import InvalidData
 from router.flow.references import References
+from router.text import is_readable
+
+NO_READING = "(no certain reading 文字无法确认)"
+"""Stands for a text whose bytes can be read in several ways, or in none: a guess is not shown as somebody's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +53,30 @@ class Sides:
             raise InvalidData("the node's copy of the exam JSON cannot be read", hint="run `verify`") from error
         patient = key.patient
         ids = [patient.patient_ids.get(path, "") for path in self._config.identity.patient_id]
-        numbers = ", ".join(dict.fromkeys(number for number in ids if number))
-        return Side("", key.accession_number, numbers, patient.name, patient.sex, patient.birth_date)
+        numbers = ", ".join(dict.fromkeys(_certain(number) for number in ids if number))
+        accession, name = _certain(key.accession_number), _certain(patient.name)
+        return Side("", accession, numbers, name, patient.sex, patient.birth_date)
+
+
+def unreadable(identities: Iterable[StudyIdentity]) -> list[str]:
+    """The fields of these whose text has no certain reading, which therefore agree with nothing."""
+    texts: dict[str, list[str]] = {"patient id": [], "name": [], "accession number": []}
+    for one in identities:
+        texts["patient id"].append(one.patient.patient_id)
+        texts["name"].append(one.patient.name)
+        texts["accession number"] += [one.accession_number, *one.other_accession_numbers]
+    return [name for name, said in texts.items() if not all(map(is_readable, said))]
 
 
 def _images(uid: str, said: StudyIdentity) -> Side:
-    accessions = ", ".join(number for number in (said.accession_number, *said.other_accession_numbers) if number)
+    numbers = (number for number in (said.accession_number, *said.other_accession_numbers) if number)
     patient = said.patient
-    return Side(uid, accessions, patient.patient_id, patient.name, patient.sex, _date(patient.birth_date))
+    accessions, number, name = ", ".join(map(_certain, numbers)), _certain(patient.patient_id), _certain(patient.name)
+    return Side(uid, accessions, number, name, patient.sex, _date(patient.birth_date))
+
+
+def _certain(text: str) -> str:
+    return text if is_readable(text) else NO_READING
 
 
 def _date(da: str) -> str:
