@@ -20,7 +20,10 @@ Sent = tuple[list[str], int]
 """Of a report: the studies that it lists, and its ImageCount."""
 
 
-def ris(exam: str = E1, *studies: str, accession: str = "A1", minute: int = 0, status: str = "Reported") -> Step:
+def ris(
+    exam: str = E1, *studies: str, accession: str = "A1", minute: int = 0, status: str = "Reported",
+    patient: str = PATIENT.name,
+) -> Step:  # fmt: skip
     """The RIS drops JSON and PDF of an exam; of two the later by `minute` counts."""
 
     def step(node: Node) -> None:
@@ -29,7 +32,7 @@ def ris(exam: str = E1, *studies: str, accession: str = "A1", minute: int = 0, s
             "ExamId": exam, "Order.Status": status, "Order.AccessionNumber": accession,
             "Report.ApproveTime": approved, "Report.SubmitTime": f"2026-03-02 10:{minute:02}:00",
             "Study.StudyInstanceUIDs": list(studies), "Study.StudyDate": "2026-03-02 09:00:00",
-            "Study.ImageCount": None,
+            "Study.ImageCount": None, "Patient.Name": patient,
         })  # fmt: skip
         node.drop(f"{exam}.json", json.dumps(document, ensure_ascii=False).encode())
         node.drop(f"{exam}.pdf", f"{exam} {minute}".encode())

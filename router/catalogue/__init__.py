@@ -20,6 +20,7 @@ from router.catalogue.notes import Notes
 from router.catalogue.paces import Paces
 from router.catalogue.purge import Purge
 from router.catalogue.queue import Queue
+from router.catalogue.readings import Readings
 from router.catalogue.records import Records
 from router.catalogue.retrievals import Retrievals
 from router.catalogue.survey import Survey
@@ -55,6 +56,7 @@ class Catalogue:
     nodes: Nodes
     retrievals: Retrievals
     backlog: Backlog
+    readings: Readings
 
 
 def open_catalogue(
@@ -79,5 +81,5 @@ def open_catalogue(
         Paces(engine),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
-        Nodes(engine), Retrievals(engine), Backlog(engine),
+        Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine),
     )  # fmt: skip

@@ -16,9 +16,10 @@ from router.catalogue.dialect import Engine, portions
 from router.catalogue.members import facts_numbers
 from router.catalogue.notes import note_references
 from router.catalogue.statement import Among, InsertMany
-from router.catalogue.tables import Exam, ExamStudy, Instance, Study, StudyAccession, StudyIdentity
+from router.catalogue.tables import READING, Exam, ExamStudy, Instance, Study, StudyAccession, StudyIdentity
 from router.catalogue.tombstones import of_instances, revive
 from router.model import NO_DEVICE, Digests, Header, InstanceUids, SeriesClass
+from router.text import is_readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +150,14 @@ class Instances:
 
     def _identities(self, study: int, news: Sequence[NewInstance]) -> list[int]:
         """The number of each new one's identity."""
-        rows = [_identity(study, new.header) for new in news]
+        rows = [identity_row(study, new.header) for new in news]
         numbers: dict[str, int] = {}
         for portion in portions(list({row["digest"]: row for row in rows}.values())):
             self._engine.run(StudyIdentity.insert_many(portion).on_conflict_ignore())
             mine = (StudyIdentity.study == study) & StudyIdentity.digest.in_([row["digest"] for row in portion])
             query = StudyIdentity.select(StudyIdentity.digest, StudyIdentity.id).where(mine)
             numbers.update(self._engine.run(query.tuples()))
-        accessions = {number: None for new in news for number in _accession_numbers(new.header)}
+        accessions = {number: None for new in news for number in accession_numbers(new.header)}
         for portion in portions([{"study": study, "accession_number": number} for number in accessions]):
             self._engine.run(StudyAccession.insert_many(portion).on_conflict_ignore())
         return [numbers[row["digest"]] for row in rows]
@@ -195,11 +196,14 @@ def _device(header: Header) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _accession_numbers(header: Header) -> list[str]:
-    return [number for number in (header.accession_number, *header.other_accession_numbers) if number]
+def accession_numbers(header: Header) -> list[str]:
+    """Those by which an exam can find its study."""
+    numbers = (header.accession_number, *header.other_accession_numbers)
+    return [number for number in numbers if number and is_readable(number)]
 
 
-def _identity(study: int, header: Header) -> dict[str, Any]:
+def identity_row(study: int, header: Header) -> dict[str, Any]:
+    """The row of StudyIdentity for what the header names."""
     patient = header.patient
     values = {
         "patient_id": patient.patient_id, "name": patient.name, "birth_date": patient.birth_date, "sex": patient.sex,
@@ -207,7 +211,7 @@ def _identity(study: int, header: Header) -> dict[str, Any]:
         "other_accession_numbers": json.dumps(sorted(header.other_accession_numbers)),
     }  # fmt: skip
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-    return {"study": study, "digest": digest, **values}
+    return {"study": study, "digest": digest, **values, "reading": READING}
 
 
 def _row(study: int, new: NewInstance, identity: int, facts: int, newest: bool) -> Mapping[str, Any]:

@@ -16,9 +16,16 @@ if TYPE_CHECKING:
     from router.catalogue.dialect import Engine
 
 Step = Callable[["Engine"], None]
+
+
+def _readings(engine: "Engine") -> None:
+    """By which rules the texts of an identity were read: those of before are read again when they are needed."""
+    engine.execute("ALTER TABLE study_identity ADD COLUMN reading INTEGER DEFAULT 0 NOT NULL", ())
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[Step, ...] = (_readings,)
 _SILENT = timedelta(minutes=2)
 
 

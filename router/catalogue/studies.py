@@ -10,7 +10,7 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.dialect import Engine, portions
-from router.catalogue.tables import Instance, Study, StudyIdentity
+from router.catalogue.tables import READING, Instance, Study, StudyIdentity
 from router.catalogue.tombstones import summaries
 from router.correlate.identity import StudyIdentity as Identity
 from router.model import Patient
@@ -20,7 +20,8 @@ from router.model import Patient
 class StudyHere:
     """A study of which at least one instance is here. `study_date` is DA, `study_time` TM.
 
-    `identities` are what the newest versions of its instances say, each once.
+    `identities` are what the newest versions of its instances say, each once; `outdated` whether some of their texts
+    were read by former rules and may read otherwise.
     """
 
     uid: str
@@ -38,6 +39,7 @@ class StudyHere:
     instances: int
     doubt: str
     last_received: datetime
+    outdated: bool = False
 
 
 def studies_here(engine: Engine, uids: Iterable[str]) -> dict[str, StudyHere]:
@@ -60,11 +62,13 @@ def _portion(engine: Engine, uids: Sequence[str]) -> list[StudyHere]:
             counts[gone.study].append((modality, n))
             borne.add(identity)
     identities: dict[int, list[Identity]] = defaultdict(list)
+    outdated: set[int] = set()
     mine = StudyIdentity.study.in_(ids)
     for i in engine.run(StudyIdentity.select().where(mine).order_by(StudyIdentity.id)):
         if i.id in borne:
             identities[i.study_id].append(identity_of(i))
-    return [_study(row, identities[row.id], counts[row.id]) for row in rows]
+            outdated |= {i.study_id} if is_outdated(i) else set()
+    return [_study(row, identities[row.id], counts[row.id], row.id in outdated) for row in rows]
 
 
 def identity_of(row: Any) -> Identity:
@@ -73,9 +77,15 @@ def identity_of(row: Any) -> Identity:
     return Identity(patient, row.accession_number, tuple(json.loads(row.other_accession_numbers)))
 
 
-def _study(row: Any, identities: Sequence[Identity], counts: Sequence[tuple[str, int]]) -> StudyHere:
+def is_outdated(row: Any) -> bool:
+    """Whether a row of StudyIdentity was read by former rules, and not all of it is ASCII, which reads one way."""
+    texts = row.name + row.patient_id + row.accession_number + row.other_accession_numbers
+    return row.reading < READING and not (texts.isascii() and "\\u" not in row.other_accession_numbers)
+
+
+def _study(row: Any, identities: Sequence[Identity], counts: Sequence[tuple[str, int]], outdated: bool) -> StudyHere:
     return StudyHere(
         row.uid, tuple(identities), row.accession_number, row.study_date, row.study_time, row.description,
         row.manufacturer, row.model, row.station_name, row.serial_number, row.sending_ae,
-        tuple(sorted({m for m, _ in counts if m})), sum(n for _, n in counts), row.doubt, row.last_received,
+        tuple(sorted({m for m, _ in counts if m})), sum(n for _, n in counts), row.doubt, row.last_received, outdated,
     )  # fmt: skip

@@ -97,8 +97,14 @@ class Study(Model):
         indexes = ((("purged", "last_received"), False),)
 
 
+READING = 1  # of the rules by which the texts of a header are read
+
+
 class StudyIdentity(Model):
-    """Each different patient and order that the headers of a study name, in whatever version of an instance."""
+    """Each different patient and order that the headers of a study name, in whatever version of an instance.
+
+    `reading` is by which rules its texts were read: 0 of rows from before there were any but the declared set.
+    """
 
     id = AutoField()
     study = ForeignKeyField(Study, on_delete="CASCADE", index=False)
@@ -109,6 +115,7 @@ class StudyIdentity(Model):
     sex = CleanTextField()
     accession_number = CleanTextField()
     other_accession_numbers = CleanTextField()
+    reading = IntegerField(default=READING, constraints=[SQL("DEFAULT 0")])
 
     class Meta:
         table_name = "study_identity"

@@ -15,7 +15,7 @@ from router.config import Node
 from router.correlate.renewal import LATE
 from router.errors import InvalidData
 from router.flow.review import Line, Review, Story
-from router.flow.sides import Sides
+from router.flow.sides import Sides, unreadable
 from router.flow.traces import Background, Stray, Traces
 from router.model import Channel
 from router.series.classify import Rulebook
@@ -91,6 +91,10 @@ def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node
     show("Studies", ("StudyInstanceUID", "Joined by", "Instances"), rows)
     for remark in remarks:
         out.print(f"  {remark}; see `queue compare`", markup=False)
+    for uid, study in case.studies.items():
+        if fields := unreadable(study.identities):
+            out.print(f"  study {uid}: no certain reading of {', '.join(fields)}, so it agrees with nothing")
+            out.print("      the bytes are not of the declared character set; have the modality's setting corrected")
     for uid in case.studies:
         found = review.series(uid, book)
         told = [(one.series_uid, str(one.series_class), str(one.count), one.rule, one.used) for one in found]
@@ -152,7 +156,12 @@ def _json(story: Story, review: Review, book: Rulebook, node: Node) -> dict[str,
         "number": case.exam,
         "deliveries": [_delivery_json(line, review) for line in story.lines],
         "studies": [
-            {"study": uid, "joined_by": how, "instances": case.studies[uid].instances if uid in case.studies else 0}
+            {
+                "study": uid,
+                "joined_by": how,
+                "instances": case.studies[uid].instances if uid in case.studies else 0,
+                "unreadable": unreadable(case.studies[uid].identities) if uid in case.studies else [],
+            }
             for uid, how in case.links.items()
         ],
         "series": [

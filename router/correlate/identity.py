@@ -123,6 +123,8 @@ def contradictions(one: StudyIdentity, other: StudyIdentity, policy: IdentityPol
 
 def stripped(value: str, policy: IdentityPolicy) -> str:
     """A patient number as it is compared, one for all of its patient's; "" for the values that say nothing."""
+    if not is_readable(value):
+        return ""
     value = value.strip(" \0")
     value = re.sub(policy.strip, "", value) if policy.strip else value
     value = numbered(value, policy)

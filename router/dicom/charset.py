@@ -5,26 +5,21 @@ from collections.abc import Sequence
 
 from pydicom.charset import CODES_TO_ENCODINGS, python_encoding
 
+from router import text
+
 _ESCAPE = re.compile(rb"\x1b\$?[()-]?[A-Z]")
+_ESCAPED_ASCII = "iso8859"  # pydicom's name for it
 _WITHIN_ITS_ESCAPE = frozenset({"iso2022_jp", "iso2022_jp_2"})  # Python's codec wants to see the escape
 
 
 def decode(value: bytes, charsets: Sequence[str]) -> str:
-    """The text of `value` under the declared defined terms of Specific Character Set.
+    """The text of a whole `value` under the declared defined terms of Specific Character Set.
 
-    Bytes beyond ASCII without a declaration that fits are read as UTF-8 or, as Chinese devices write them, GB18030.
+    Bytes that are something else than what is declared are read as what they are; UNREADABLE stands for those that
+    have no certain reading.
     """
-    if b"\x1b" in value:
-        return _with_escapes(value, _codec(charsets[0]) if charsets else "ascii")
-    if value.isascii():
-        return value.decode("ascii")
     declared = _codec(charsets[0]) if charsets else "ascii"
-    for codec in (declared, "utf-8", "gb18030"):
-        try:
-            return value.decode(codec)
-        except UnicodeError:
-            continue
-    return value.decode(declared, "replace")
+    return _with_escapes(value, declared) if b"\x1b" in value else text.decode(value, declared)
 
 
 def _codec(term: str) -> str:
@@ -41,17 +36,17 @@ def _with_escapes(value: bytes, first: str) -> str:
     The standard sets back to the first set at delimiters; devices that forget to escape again are read rightly too,
     since the sets that may follow an escape hold ASCII as well.
     """
-    text, codec, start, escape = [], first, 0, b""
+    parts, codec, start, escape = [], first, 0, b""
     for match in [*_ESCAPE.finditer(value), None]:
         end = match.start() if match else len(value)
-        text.append(_fragment(value[start:end], codec, escape))
+        parts.append(_fragment(value[start:end], codec, escape))
         if match:
             escape, start = match.group(), match.end()
             codec = CODES_TO_ENCODINGS.get(escape, first)
-    return "".join(text)
+    return "".join(parts)
 
 
 def _fragment(fragment: bytes, codec: str, escape: bytes) -> str:
     if codec in _WITHIN_ITS_ESCAPE:
-        fragment = escape + fragment
-    return fragment.decode("gb2312" if codec == "iso_ir_58" else codec, "replace")
+        return (escape + fragment).decode(codec, "replace")
+    return text.decode(fragment, "ascii" if codec == _ESCAPED_ASCII else codec)

@@ -8,14 +8,15 @@ from io import BytesIO
 
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
-from pydicom.filereader import read_dataset
 
 from router.config import DicomDestination
 from router.dicom import commands, quiet
 from router.dicom.commands import Response
 from router.dicom.connection import connect
 from router.dicom.contexts import Context
+from router.dicom.dataset import read_elements
 from router.dicom.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from router.dicom.part10 import preamble_and_meta
 from router.dicom.requestor import Requestor, Waits
 from router.dicom.status import PENDING
 from router.dicom.tls import client_context
@@ -27,6 +28,7 @@ MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 MOST = 100  # studies in one answer: more is not what was asked for
 
 _SYNTAXES = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
+_ACCESSION, _STUDY, _INSTANCES = 0x00080050, 0x0020000D, 0x00201208
 _LARGEST = 2**16  # bytes of an identifier
 _LOOK_SECONDS = 0.2
 _CANCEL_SECONDS = 3.0
@@ -157,12 +159,12 @@ def _understood(association: Requestor, command: bytes) -> Response:
 def _held(association: Requestor, data: bytes, context: Context, accession: str) -> Held | None:
     """What a pending response names; None when it is of another accession number than was asked for."""
     try:
-        found = read_dataset(BytesIO(data), context[1] == IMPLICIT_LITTLE_ENDIAN, is_little_endian=True)
-        named = str(found.get("AccessionNumber") or "").strip()
-        uid, count = valid(str(found.get("StudyInstanceUID") or "")), found.get("NumberOfStudyRelatedInstances")
-        instances = None if count in (None, "") else int(count)
-    except Exception as error:  # pydicom raises whatever it stumbles over
-        raise association.broken(f"an identifier that cannot be read ({type(error).__name__})") from error
+        found = read_elements(BytesIO(preamble_and_meta(FIND, "", context[1], "", "") + data))
+        named, uid = found.text(_ACCESSION), valid(found.text(_STUDY))
+        count = found.text(_INSTANCES)
+        instances = int(count) if count else None
+    except (InvalidData, ValueError) as error:
+        raise association.broken("an identifier that cannot be read") from error
     if accession and named != accession:
         return None
     return Held(uid, instances if instances is None or 0 <= instances <= _MOST_COUNTED else None)

@@ -1,11 +1,13 @@
 """Bytes of a `NAME.json` to a document, or InvalidData that never quotes them."""
 
+import codecs
 import json
 import math
 from typing import NoReturn
 
 from router.errors import InvalidData
 from router.exam.fields import BY_PATH, SECTION_NAMES
+from router.text import reading
 
 MAX_BYTES = 8 * 2**20
 
@@ -42,12 +44,10 @@ def read(data: bytes) -> dict[str, object]:
 
 
 def _decoded(data: bytes) -> str:
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            return data.decode(encoding).removeprefix("\ufeff")
-        except UnicodeDecodeError:
-            continue
-    raise InvalidData("neither UTF-8 nor GB18030 text", hint="export the JSON in UTF-8")
+    given = reading(data, "utf-8" if data.startswith(codecs.BOM_UTF8) else "")
+    if given is None:
+        raise InvalidData("text that is neither UTF-8 nor GB18030 for certain", hint="export the JSON in UTF-8")
+    return given.removeprefix("\ufeff")
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -54,6 +54,7 @@ from router.flow.plan import (
     without,
 )
 from router.flow.references import References
+from router.flow.rereading import Rereading
 from router.flow.retrieval import plan as plan_retrieval
 from router.flow.selection import Selection
 from router.model import Channel
@@ -93,15 +94,20 @@ class Correlator:
         self._incoming = storage.incoming
         self._journal = journal
         self._clock = clock
-        self._joining = Joining(catalogue.exams, catalogue.decisions, config.identity, journal)
+        self._rereading = Rereading(catalogue, storage)
+        self._joining = self._join_by(config)
         self._alone = config.share.shared_study == "first"
         self._known = functools.lru_cache(256)(self._load)
 
     def go_by(self, config: Config) -> None:
         """Evaluate by this configuration from the next exam on; not while one is being evaluated."""
         self._config = config
-        self._joining = Joining(self._catalogue.exams, self._catalogue.decisions, config.identity, self._journal)
+        self._joining = self._join_by(config)
         self._alone = config.share.shared_study == "first"
+
+    def _join_by(self, config: Config) -> Joining:
+        exams, decisions = self._catalogue.exams, self._catalogue.decisions
+        return Joining(exams, decisions, config.identity, self._journal, self._rereading.renew)
 
     def reconsider(self) -> None:
         """Have the exams evaluated anew that what their JSONs are read and filled by may concern; it may have changed.
@@ -134,7 +140,7 @@ class Correlator:
     def evaluate(self, exam: int) -> None:
         """Bring the exam's links, selection and deliveries in line with what is known now."""
         now, behind = self._clock.now(), self._incoming.oldest()
-        case = self._catalogue.exams.case(exam)
+        case = self._case(exam)
         versions = self._versions(case)
         if not versions:
             self._catalogue.exams.checked(case, None, None, "")
@@ -167,7 +173,7 @@ class Correlator:
         Senders ask it after they have read what they are about to send: what came, or was decided, since the exam
         was evaluated is judged before anything goes.
         """
-        case, now = self._catalogue.exams.case(delivery.exam), self._clock.now()
+        case, now = self._case(delivery.exam), self._clock.now()
         versions = self._versions(case)
         key, others = self._document(case, versions[-1])[1], self._others(case, versions[-1])
         approved_at = self._approved_at(versions[-1], now)
@@ -199,6 +205,10 @@ class Correlator:
     def _apart(self, hold: Hold, case: Case, key: ExamKey, pdf: PdfVersion | None) -> frozenset[str]:
         return set_apart(hold, case, key, pdf) if self._config.identity.doubt == "images" else frozenset()
 
+    def _case(self, exam: int) -> Case:
+        case = self._catalogue.exams.case(exam)
+        return self._catalogue.exams.case(exam) if self._rereading.renew(case.studies.values()) else case
+
     def _aside(self, case: Case, approved_at: datetime | None) -> Aside | None:
         modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
         return aside(share_policy(self._config), headers_of(case.studies), modalities, approved_at)
@@ -217,7 +227,7 @@ class Correlator:
         described = self._catalogue.exams.describe(case.exam, key)
         if self._joining.join(case, key, now) or described:
             # The links are ours to change, so the case stays the one that was opened, with new links.
-            fresh = self._catalogue.exams.case(case.exam)
+            fresh = self._case(case.exam)
             # Exams that share a study are judged by each other's patient, so they are looked at again.
             self._catalogue.exams.touch({s.exam for s in (*case.siblings, *fresh.siblings)}, now)
             case = replace(case, links=fresh.links, studies=fresh.studies, siblings=fresh.siblings)

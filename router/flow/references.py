@@ -14,6 +14,7 @@ from router.exam.key import ExamKey, key_of
 from router.exam.mapping import RisMapping
 from router.exam.read import read
 from router.reports import hl7v2
+from router.text import reading
 
 _Stamp = tuple[int, int, int]
 
@@ -131,12 +132,10 @@ def _text(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"cannot be read: {error.strerror}") from error
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise ConfigurationError("is neither UTF-8 nor GB18030")
+    text = reading(data)
+    if text is None:
+        raise ConfigurationError("is neither UTF-8 nor GB18030 for certain", hint="save it as UTF-8")
+    return text.removeprefix("\ufeff")
 
 
 def _mapping(path: Path | None, faults: list[str], *, of_hl7: bool = False) -> RisMapping:

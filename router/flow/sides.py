@@ -1,6 +1,6 @@
 """Who the patient is by the report and by the images, side by side: for a person who settles an identity doubt."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from router.catalogue.exams import Case
@@ -12,6 +12,10 @@ from router.errors import InvalidData
 from router.exam.key import ExamKey
 from router.flow.joining import comparisons, identity_policy
 from router.flow.references import References
+from router.text import is_readable
+
+NO_READING = "(no certain reading 文字无法确认)"
+"""Stands for a text whose bytes can be read in several ways, or in none: a guess is not shown as somebody's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +75,39 @@ class Sides:
     def _report(self, key: ExamKey) -> Side:
         patient = key.patient
         ids = [patient.patient_ids.get(path, "") for path in self._config.identity.patient_id]
-        numbers = ", ".join(dict.fromkeys(number for number in ids if number))
-        return Side("", key.accession_number, numbers, patient.name, patient.sex, patient.birth_date)
+        numbers = ", ".join(dict.fromkeys(_certain(number) for number in ids if number))
+        accession, name = _certain(key.accession_number), _certain(patient.name)
+        return Side("", accession, numbers, name, patient.sex, patient.birth_date)
+
+
+def unreadable(identities: Iterable[StudyIdentity]) -> list[str]:
+    """The fields of these whose text has no certain reading, which therefore agree with nothing."""
+    texts: dict[str, list[str]] = {"patient id": [], "name": [], "accession number": []}
+    for one in identities:
+        texts["patient id"].append(one.patient.patient_id)
+        texts["name"].append(one.patient.name)
+        texts["accession number"] += [one.accession_number, *one.other_accession_numbers]
+    return [name for name, said in texts.items() if not all(map(is_readable, said))]
 
 
 def _images(uid: str, said: StudyIdentity, found: Comparison, policy: IdentityPolicy) -> Side:
-    accessions = ", ".join(number for number in (said.accession_number, *said.other_accession_numbers) if number)
+    numbers = (number for number in (said.accession_number, *said.other_accession_numbers) if number)
     patient = said.patient
+    accessions, number, name = ", ".join(map(_certain, numbers)), _certain(patient.patient_id), _certain(patient.name)
     agree = tuple(field for field in FIELDS if field in found.agree)
     told = [doubt.text for doubt in doubts_of(uid, found, policy) if doubt.rule != "differs"]
     return Side(
-        uid, accessions, patient.patient_id, patient.name, patient.sex, _date(patient.birth_date), agree, found.differ,
+        uid, accessions, number, name, patient.sex, _date(patient.birth_date), agree, found.differ,
         (*told, *remarks(found)),
     )  # fmt: skip
 
 
 def _of_study(uid: str, text: str) -> str:
     return text if uid in text else f"study {uid}: {text}"
+
+
+def _certain(text: str) -> str:
+    return text if is_readable(text) else NO_READING
 
 
 def _date(da: str) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from router.reports.settle import Seen
 from router.reports.watch import SET_ASIDE
+from router.text import reading
 
 DONE, REJECTED = SET_ASIDE
 
@@ -15,10 +16,8 @@ def stem_of(folder: Path, path: Path) -> str:
     Shares of older systems may hold names in GB18030, which are bytes that are no UTF-8.
     """
     name = os.fsencode(path.relative_to(folder).with_suffix("").as_posix())
-    try:
-        return name.decode()
-    except UnicodeDecodeError:
-        return name.decode("gb18030", "backslashreplace")
+    certain = reading(name)
+    return name.decode("gb18030", "backslashreplace") if certain is None else certain
 
 
 def read_still(seen: Seen) -> bytes | None:

@@ -10,7 +10,9 @@ import pytest
 from clinic import CLOUD, Clinic
 from desk import CONFIG, E1, printed
 from router.cli import main
+from router.flow.sides import NO_READING
 from router.reports.reader import Readers
+from router.text import UNREADABLE
 
 
 @pytest.fixture
@@ -87,3 +89,17 @@ def test_a_pdf_without_an_exam_says_which_json_it_waits_for(clinic: Clinic, told
 
 def test_a_name_that_nothing_bears_is_an_error(told: Told) -> None:
     assert "no delivery, exam, study or file" in told("nothing")
+
+
+def test_a_text_without_a_certain_reading_is_named_and_no_guess_is_shown(
+    clinic: Clinic, told: Told, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clinic.ris(Study__StudyInstanceUIDs=["5.5"])
+    clinic.pacs("5.5", name=f"Jos{UNREADABLE}")
+    assert "study 5.5: no certain reading of name, so it agrees with nothing" in told(E1)
+    (story,) = told.json(E1)
+    assert story["studies"][0]["unreadable"] == ["name"]
+    with pytest.raises(SystemExit):
+        main(["queue", "compare", E1, "--json", "--config", str(tmp_path / "router.toml")])
+    _, images = json.loads(capsys.readouterr().out)[0]["sides"]
+    assert images["name"] == NO_READING

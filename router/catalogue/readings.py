@@ -1,0 +1,54 @@
+"""Identities whose texts were read by the rules of an older version, and what they read now."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from router.catalogue.dialect import Engine
+from router.catalogue.instances import accession_numbers, identity_row
+from router.catalogue.studies import is_outdated
+from router.catalogue.tables import READING, Instance, Study, StudyAccession, StudyIdentity
+from router.model import Header, InstanceUids
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """A row of StudyIdentity, and an instance whose file says what it should be."""
+
+    identity: int
+    uids: InstanceUids
+    version: int
+
+
+class Readings:
+    """The identities of a study, as far as they are to be read again."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def outdated(self, study_uid: str) -> list[Outdated]:
+        """Those of which a file is left, each with the latest."""
+        rows = self._engine.run(StudyIdentity.select().join(Study).where(Study.uid == study_uid))
+        return [one for row in rows if is_outdated(row) for one in self._of(study_uid, row)]
+
+    def _of(self, study_uid: str, row: Any) -> Iterator[Outdated]:
+        mine = (Instance.study == row.study_id) & (Instance.identity == row.id) & Instance.purged.is_null()
+        query = Instance.select(Instance.series_uid, Instance.sop_uid, Instance.version).where(mine)
+        for series, sop, version in self._engine.run(query.order_by(Instance.id.desc()).limit(1).tuples()):
+            yield Outdated(row.id, InstanceUids(study_uid, series, sop), version)
+
+    def renew(self, identity: int, header: Header) -> None:
+        """Have the row say what the header says by today's rules; one that says so already takes its instances."""
+        with self._engine.write():
+            study = self._engine.run(StudyIdentity.select().where(StudyIdentity.id == identity))[0].study_id
+            now = identity_row(study, header)
+            same = (StudyIdentity.study == study) & (StudyIdentity.digest == now["digest"])
+            others = [row.id for row in self._engine.run(StudyIdentity.select().where(same)) if row.id != identity]
+            if others:
+                mine = (Instance.study == study) & (Instance.identity == identity)
+                self._engine.run(Instance.update(identity=others[0]).where(mine))
+                now = {"reading": READING}
+            self._engine.run(StudyIdentity.update(now).where(StudyIdentity.id == identity))
+            for number in accession_numbers(header):
+                row = StudyAccession.insert(study=study, accession_number=number)
+                self._engine.run(row.on_conflict_ignore())

@@ -1,0 +1,38 @@
+"""Headers that were read by the rules of an older version, read again from their files when they are needed.
+
+So a node that is upgraded starts at once, and no exam is judged by a text that says something else by today's rules.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from router.catalogue import Catalogue
+from router.catalogue.studies import StudyHere
+from router.dicom.header import read_instance
+from router.errors import InvalidData
+from router.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Rereading:
+    """Reads one file for each outdated identity of a study, once."""
+
+    catalogue: Catalogue
+    storage: Storage
+
+    def renew(self, found: Iterable[StudyHere]) -> bool:
+        """Read what is outdated again; whether anything was. A file that does not read leaves its row as it is."""
+        renewed = [self._study(study.uid) for study in found if study.outdated]
+        return any(renewed)
+
+    def _study(self, uid: str) -> bool:
+        renewed = False
+        for one in self.catalogue.readings.outdated(uid):
+            try:
+                with self.storage.studies.path(one.uids, one.version).open("rb") as file:
+                    header, _ = read_instance(file)
+            except (InvalidData, OSError):
+                continue
+            self.catalogue.readings.renew(one.identity, header)
+            renewed = True
+        return renewed
