@@ -172,6 +172,7 @@ class Reports(_Section):
     name_pattern: Pattern | None = None
     mapping: WrittenPath | None = None
     hl7_mapping: WrittenPath | None = None
+    hl7_repeat: Literal["auto", "line", "text"] = "auto"
     hl7: Hl7Listener | None = None
     encapsulated_pdf: bool = False
     pdf_text_check: bool = True

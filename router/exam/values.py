@@ -90,9 +90,10 @@ def date_text(value: object) -> str | None:
 
 
 def uids(value: object) -> list[object]:
-    """The elements of an array of UIDs, or of one text that holds several; blanks around them and empty ones go."""
-    listed = value if isinstance(value, list) else _BETWEEN_UIDS.split(value) if isinstance(value, str) else [value]
-    return [stripped(uid) if isinstance(uid, str) else uid for uid in listed if not is_empty(uid)]
+    """The UIDs of an array, or of a text, each of which may hold several; blanks around them and empty ones go."""
+    listed = value if isinstance(value, list) else [value]
+    single = [uid for one in listed for uid in (_BETWEEN_UIDS.split(one) if isinstance(one, str) else [one])]
+    return [stripped(uid) if isinstance(uid, str) else uid for uid in single if not is_empty(uid)]
 
 
 def converted(value: object, kind: Kind, zone: ZoneInfo) -> object:

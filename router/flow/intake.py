@@ -154,7 +154,7 @@ class Intake:
         if form == "pdf":
             return Opened(None, data)
         if form == "hl7":
-            message = hl7v2.Message(data)
+            message = self._references.message(data)
             return Opened(self._references.mapped(message), message.pdf())
         return Opened(self._references.read(data), None)
 

@@ -53,7 +53,7 @@ class References:
     def read(self, data: bytes) -> dict[str, object]:
         """The exam JSON or HL7 message in `data` in the standard's structure; InvalidData when it is none."""
         if hl7v2.is_message(data):
-            return self.mapped(hl7v2.Message(data))
+            return self.mapped(self.message(data))
         document = read(data)
         return self.mapping.apply(document) if self._config.reports.mapping else document
 
@@ -61,6 +61,10 @@ class References:
         """The key of a document that `read` gave; InvalidData when there is no ExamId."""
         zone, sexes = self._config.node.timezone, self.tables["sex"]
         return key_of(document, zone=zone, default_branch=default_branch, sexes=sexes)
+
+    def message(self, data: bytes) -> hl7v2.Message:
+        """The HL7 message in `data`, opened as [reports] hl7_repeat says; InvalidData when it is none."""
+        return hl7v2.Message(data, self._config.reports.hl7_repeat)
 
     def mapped(self, message: hl7v2.Message) -> dict[str, object]:
         """What the HL7 message says, in the standard's structure; with a preliminary result it approves nothing."""

@@ -44,7 +44,6 @@ DOORS = {
     "cryptography": {"crypto"},
     "watchdog": {"reports"},
     "pypdf": {"reports"},
-    "hl7": {"reports"},
     "prometheus_client": {"admin/metrics.py"},
     "multipart": {"platform"},
     "reportlab": {"demo"},
