@@ -52,6 +52,8 @@ _UNCONFIGURED = timedelta(hours=1)
 _NOTHING = ("", "instances=0")
 _WITHDRAWN = "approval: a later version of the exam is not approved"
 
+_UNREAD = "the report is approved, and its ApproveTime (审核时间) cannot be read for certain: it waits for another JSON"
+
 
 def _may_be_mended(delivery: Delivery) -> bool:
     if delivery.state == State.HELD:
@@ -137,6 +139,7 @@ class Correlator:
         hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
         there = any(tally.sent + tally.stored for tally in tallies.values())
         self._note_doubt(case, hold, assessment.pdf_doubt, there, now)
+        self._note_unread(assessment)
         expected = self._expected(assessment, approval_arrived(versions))
         looks.append(self._note_missing(expected, assessment))
         self._clear_alarms(assessment, hold or assessment.pdf_doubt, complete=not (expected and missing(expected)))
@@ -405,6 +408,11 @@ class Correlator:
             text = f"something of this exam was already delivered, and now: {doubt}"
             self._alarm(Alarm.DELIVERED_IN_DOUBT, case.exam, text, now)
 
+    def _note_unread(self, found: Assessment) -> None:
+        """Tell of an approved report that waits for a readable ApproveTime: without one it has no due time to miss."""
+        if found.unread_approval:
+            self._alarm(Alarm.EXAM_JSON, found.case.exam, _UNREAD, found.now)
+
     def _note_missing(self, expected: Expected | None, found: Assessment) -> datetime | None:
         """Tell that images are missing once that is overdue; when it will be."""
         text = missing(expected) if expected else ""
@@ -426,6 +434,7 @@ class Correlator:
 
     def _clear_alarms(self, found: Assessment, doubt: str, *, complete: bool) -> None:
         gone = {Alarm.DEFECT} | ({Alarm.IMAGES_MISSING} if complete else set())
+        gone |= set() if found.unread_approval else {Alarm.EXAM_JSON}
         if not doubt:
             gone |= {Alarm.DOUBT, Alarm.DELIVERED_IN_DOUBT}
         exam, subject = found.case.exam, f"exam {found.case.exam}"

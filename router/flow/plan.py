@@ -10,7 +10,7 @@ from router.correlate.readiness import PDF, Images, Readiness
 from router.correlate.share import Aside, ExcludeRule, SharePolicy
 from router.correlate.versions import JsonVersion, PdfVersion
 from router.deadlines import Deadline
-from router.exam.key import ExamKey
+from router.exam.key import REPORTED, ExamKey
 from router.states import State
 
 _PDF_REMEDY = "drop this exam's PDF under its name, or `queue release` the delivery to send the PDF that is here"
@@ -34,6 +34,12 @@ class Assessment:
     aside: Aside | None
     images: Images
     now: datetime
+
+    @property
+    def unread_approval(self) -> bool:
+        """Whether the RIS says that it is approved, at a time that cannot be read."""
+        reported = self.key.status == REPORTED and self.key.unread_approval
+        return reported and self.approved_at is None and self.aside is None
 
     @property
     def pdf_doubt(self) -> str:
