@@ -39,7 +39,7 @@ class ExamKey:
     """One exam JSON's identity and times. Absent or unreadable is "", None or (); times are aware.
 
     `reported` is findings and impression: a new revision that changes them needs a new PDF. `unread_approval`: there is
-    an ApproveTime, and it cannot be read for certain.
+    an ApproveTime, and it cannot be read for certain. `institution` is USCI and HospitalCode.
     """
 
     branch: str
@@ -56,6 +56,7 @@ class ExamKey:
     reported: tuple[str, str]
     modality: str
     unread_approval: bool = False
+    institution: tuple[str, str] = ("", "")
 
 
 def approved(key: ExamKey) -> bool:
@@ -88,6 +89,7 @@ def key_of(document: Mapping[str, object], *, zone: ZoneInfo, default_branch: st
         study_date=instant(study.get("StudyDate"), zone),
         reported=(stripped(report.get("Findings")), stripped(report.get("Impression"))),
         modality=stripped(order.get("ModalityCode")),
+        institution=(stripped(document.get("USCI")), stripped(document.get("HospitalCode"))),
         unread_approval=approve_time is None and not is_absent(given, "datetime", zone),
     )
 

@@ -16,6 +16,7 @@ from router.catalogue.queue import Delivery
 from router.clock import Clock
 from router.config import Config, Destination
 from router.correlate.identity import same_patient
+from router.correlate.institution import another_hospital
 from router.correlate.missing import Expected, missing, told_at
 from router.correlate.naming import identifiers
 from router.correlate.readiness import PERSON, images_readiness, report_readiness, target
@@ -235,6 +236,8 @@ class Correlator:
         self, case: Case, key: ExamKey, others: list[ExamKey], versions: list[JsonVersion],
         approved_at: datetime | None, now: datetime,
     ) -> str:  # fmt: skip
+        if foreign := another_hospital(key, self._config.hospital):
+            return foreign.text
         found = doubts(case, key, others, self._joining.policy()) | forgotten(case)
         if unsettled := self._catalogue.decisions.unsettled(case.exam, found, now):
             return "identity: " + "; ".join(unsettled)
