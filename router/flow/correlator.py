@@ -86,6 +86,7 @@ class Correlator:
         self._joining = Joining(catalogue.exams, catalogue.decisions, config.identity, journal)
         self._alone = config.share.shared_study == "first"
         self._known = functools.lru_cache(256)(self._load)
+        self._said = functools.lru_cache(256)(self._look_up)
 
     def go_by(self, config: Config) -> None:
         """Evaluate by this configuration from the next exam on; not while one is being evaluated."""
@@ -99,6 +100,7 @@ class Correlator:
         They are those whose report waits for its JSON or was refused, and those that a doubt holds.
         """
         self._known.cache_clear()
+        self._said.cache_clear()
         stuck = self._catalogue.queue.in_state([State.WAITING, State.FAILED, State.HELD])
         self._catalogue.exams.touch({d.exam for d in stuck if _may_be_mended(d)}, self._clock.now())
 
@@ -166,7 +168,7 @@ class Correlator:
             return hold
         if approved_at is None:
             return "approval: the exam is not approved any more"
-        if away := self._aside(case, approved_at):
+        if away := self._aside(case, versions[-1], approved_at):
             return away.why
         if delivery.channel == Channel.REPORT:
             pdf = pdf_for(successive(case.jsons), self._pdfs(case, key, others))
@@ -176,9 +178,12 @@ class Correlator:
 
     # -- what is known
 
-    def _aside(self, case: Case, approved_at: datetime | None) -> Aside | None:
+    def _aside(self, case: Case, version: JsonVersion, approved_at: datetime | None) -> Aside | None:
+        policy = share_policy(self._config)
         modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
-        return aside(share_policy(self._config), headers_of(case.studies), modalities, approved_at)
+        names = frozenset(name for rule in policy.exclude for name in rule.sayings)
+        said = self._said(case.places[version.document], names) if names else {}
+        return aside(policy, headers_of(case.studies), modalities, approved_at, said)
 
     def _versions(self, case: Case) -> list[JsonVersion]:
         """The versions that counted; all approved where the RIS exports nothing else, but HL7, which says it itself."""
@@ -201,7 +206,7 @@ class Correlator:
         approved_at = self._approved_at(version, now)
         others = self._others(case, version)
         hold = self._hold(case, key, others, versions, approved_at, now)
-        away = self._aside(case, approved_at)
+        away = self._aside(case, version, approved_at)
         taken, pdfs = successive(case.jsons), self._pdfs(case, key, others)
         pdf, other = pdf_for(taken, pdfs), to_confirm(taken, pdfs)
         doubted = other if other and other.doubt else None
@@ -214,6 +219,9 @@ class Correlator:
     def _load(self, place: str, branch: str) -> tuple[dict[str, object], ExamKey]:
         document = self._references.read(self._reports.read(place))
         return document, self._references.key(document, branch)
+
+    def _look_up(self, place: str, names: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
+        return self._references.said(self._reports.read(place), names)
 
     def _others(self, case: Case, version: JsonVersion) -> list[ExamKey]:
         """All other versions, stale ones too: an ExamId that came with another patient is a doubt in any order."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from router.catalogue.exams import Case
-from router.config import Config
+from router.config import EXCLUDE_FIELDS, Config, Exclude
 from router.correlate.readiness import PDF, Images, Readiness
 from router.correlate.share import Aside, ExcludeRule, SharePolicy
 from router.correlate.versions import JsonVersion, PdfVersion
@@ -105,8 +105,14 @@ def reason(to: State, plan: Plan, found: Assessment) -> str:
 def share_policy(config: Config) -> SharePolicy:
     """The [share] section."""
     share = config.share
-    rules = tuple(ExcludeRule(rule.name, dict(rule.model_extra or {})) for rule in share.exclude)
+    rules = tuple(map(_exclude_rule, share.exclude))
     start = share.from_
     if start is not None and start.tzinfo is None:
         start = start.replace(tzinfo=config.node.timezone)
     return SharePolicy(frozenset(share.modalities), start, rules)
+
+
+def _exclude_rule(rule: Exclude) -> ExcludeRule:
+    named = rule.model_extra or {}
+    header = {name: expression for name, expression in named.items() if name in EXCLUDE_FIELDS}
+    return ExcludeRule(rule.name, header, {name: e for name, e in named.items() if name not in header})
