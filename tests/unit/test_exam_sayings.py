@@ -39,7 +39,8 @@ def said(name: str, **changes: object) -> tuple[str, ...]:
 
 @pytest.mark.parametrize(("name", "expected"), [
     ("Patient.Name", ("张三",)), ("Visit.VisitType", ("体检",)), ("拒绝共享", ("是",)),
-    ("$.VIP", ("true",)), ("VIP", ("true",)), ("vip", ("1",)), ("$.data.vip", ("1",)), ("data.vip", ("1",)), ("data.tags[]", ("体检", "职工")),
+    ("$.VIP", ("true",)), ("VIP", ("true",)), ("vip", ("1",)),
+    ("$.data.vip", ("1",)), ("data.vip", ("1",)), ("data.tags[]", ("体检", "职工")),
     ("tags", ("体检", "职工")),
     ("$.data['a.b']", ("dot",)), ("ExamId", ("V20240001_CT001",)), ("$.nowhere", ()), ("无", ()),
     ("Order.Procedures[].CheckItemCode", ("CT001",)),
