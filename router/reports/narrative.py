@@ -75,7 +75,7 @@ def _of_bytes(written: str, escape: str, encoding: str) -> str:
     data = bytes.fromhex("".join(part[1:] for part in written.split(escape) if part))
     for one in dict.fromkeys((encoding, "utf-8", "gb18030")):
         try:
-            return data.decode(one)
+            return data.decode(one).replace("\r\n", "\n").replace("\r", "\n")
         except UnicodeDecodeError:
             continue
     raise InvalidData("an HL7 escape sequence of bytes that are no text", hint="send the text itself")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from router.errors import InvalidData
 
 _AROUND = "\ufeff\x0b\x1c \r\n\0"
-_LINE_END = re.compile(r"\r\n|\r|\n")
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _NAMES = {"GB": "gb18030", "BIG5": "big5hkscs", "UTF8": "utf-8", "UNICODEUTF8": "utf-8"}
 # The segments of HL7 v2.3 to v2.8; a line of text may begin with any other three letters: MRA, DWI, DSA.
@@ -58,9 +57,13 @@ def cut(data: bytes) -> Segments:
     return Segments(encoding, _marks(rows[0]), rows)
 
 
+def _split(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
 def _is_wrapper(text: str) -> bool:
     """Whether only the headers of a file or batch stand there (2.10.3)."""
-    return all(line[:3] in ("FHS", "BHS", "") for line in _LINE_END.split(text))
+    return all(line[:3] in ("FHS", "BHS", "") for line in _split(text))
 
 
 def _marks(msh: list[str]) -> Marks:
@@ -79,11 +82,12 @@ def _fields(line: str, between: str) -> list[str]:
 
 def _lines(text: str, between: str) -> list[str]:
     """The segments. A line that does not begin as one, of text or Base64, goes on with the one before; so does ADD."""
-    end = re.escape(between)
-    text = re.sub(rf"(?:[\r\n]+(?:BTS|FTS)(?:{end}[^\r\n]*)?)+\s*\Z", "", text)
-    begins = re.compile(rf"([A-Z][A-Z0-9]{{2}}){end}")
+    begins = re.compile(rf"([A-Z][A-Z0-9]{{2}}){re.escape(between)}")
+    lines = _split(text)
+    while lines and (not lines[-1].strip() or re.fullmatch(rf"[BF]TS(?:{re.escape(between)}.*)?", lines[-1])):
+        del lines[-1]
     found: list[list[str]] = []
-    for line in _LINE_END.split(text):
+    for line in lines:
         match = begins.match(line)
         known = match is not None and (match[1] in _KNOWN or match[1].startswith("Z"))
         if known and line.startswith("ADD") and found:
@@ -145,9 +149,10 @@ def _plausible(text: str, encoding: str, data: bytes, *, named: str, single: boo
 
 
 def _of_one_script(text: str, *, latin: bool) -> bool:
-    beyond = [character for character in text if character.isalpha() and not character.isascii()]
-    expected = [c for c in beyond if _HAN.match(c) or (latin and unicodedata.name(c, "").startswith("LATIN"))]
-    return len(expected) * 2 >= len(beyond)
+    others = re.findall(r"[^\x00-\x7f]", text)
+    letters = [character for character in others if character.isalpha()]
+    expected = [c for c in letters if _HAN.match(c) or (latin and unicodedata.name(c, "").startswith("LATIN"))]
+    return len(expected) * 2 >= len(letters) and (latin or bool(expected) or not others)
 
 
 def _in_pairs(data: bytes, text: str) -> bool:

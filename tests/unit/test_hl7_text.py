@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -125,6 +126,7 @@ _TEXTS = st.lists(
     min_size=1,
     max_size=14,
 ).map("".join)
+_SEQUENCE = re.compile(r"\\(?:[A-Z]|X[0-9A-F]+|\.[a-z]+)\\")
 _ESCAPED = str.maketrans({"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"})
 _LINE = str.maketrans({"\r": "\\X0D\\", "\n": "\\.br\\"})
 
@@ -145,8 +147,8 @@ def test_escaped_text_arrives_character_by_character(
 def test_raw_text_arrives_whole_or_the_message_is_refused(
     text: str, repeat: Literal["auto", "line", "text"], ends: str
 ) -> None:
-    if "\\" in text.replace("L4\\5", "").replace("\\.br\\", "").replace("\\T\\", "") or text.strip() == '""':
-        return  # raw backslashes that stand by chance around a letter are an escape sequence
+    if _SEQUENCE.search(text.replace("\\.br\\", "").replace("\\T\\", "")) or text.strip() == '""':
+        return  # by chance an escape sequence, or HL7's null
     message = oru(findings=text).replace("\r\n", "\n").replace("\r", ends)
     try:
         found = findings(message, repeat)
@@ -314,6 +316,13 @@ def test_the_declared_set_is_checked_against_the_bytes(declared: str, encoding: 
         assert Message(message.encode("big5hkscs")).value(hl7_paths.parse("OBX[影像所見]-5")) == text
     else:
         assert findings(message.encode(encoding)) == text
+
+
+def test_a_short_name_in_gb18030_is_not_taken_for_utf_8() -> None:
+    message = oru(name="@", findings="ok", impression="ok", charset="GB 18030-2000")
+    other = message.encode("ascii", "ignore")
+    for name in ("路", "郑伟"):
+        assert Message(other.replace(b"@", name.encode("gb18030"))).value(hl7_paths.parse("PID-5.1")) == name
 
 
 def test_latin_1_that_is_latin_1_stays_so() -> None:
