@@ -9,6 +9,7 @@ from router.errors import InvalidData
 _AROUND = "\ufeff\x0b\x1c \r\n\0"
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _NAMES = {"GB": "gb18030", "BIG5": "big5hkscs", "UTF8": "utf-8", "UNICODEUTF8": "utf-8"}
+_SINGLE = re.compile(r"(?:ISO)?8859([1-9]|1[013-6])|ISOIR100|LATIN1|(?:CP|WINDOWS)1252")  # one byte a character
 # The segments of HL7 v2.3 to v2.8; a line of text may begin with any other three letters: MRA, DWI, DSA.
 _NAMES_OF_SEGMENTS = """
     ABS ACC ADD ADJ AFF AIG AIL AIP AIS AL1 APR ARQ ARV AUT BHS BLC BLG BPO BPX BTS BTX BUI CDM CDO CER CM0 CM1
@@ -108,9 +109,10 @@ def decoded(data: bytes) -> tuple[str, str]:
     InvalidData where they have no certain reading.
     """
     declared = _declared(data)
-    single = re.fullmatch(r"8859([1-9]|1[0-6])", declared)
+    single = _SINGLE.fullmatch(declared)
     named = next((encoding for name, encoding in _NAMES.items() if declared.startswith(name)), "")
-    for encoding in dict.fromkeys(("utf-8", named or "gb18030", "gb18030", f"iso8859-{single[1]}" if single else "")):
+    last = [f"iso8859-{single[1] or 1}"] if single else []
+    for encoding in dict.fromkeys(["utf-8", named or "gb18030", "gb18030", *last]):
         text = _strict(data, encoding)
         if text is not None and _plausible(text, encoding, data, named=named, single=single is not None):
             return encoding, text.removeprefix("\ufeff")
@@ -127,11 +129,12 @@ def _declared(data: bytes) -> str:
 
 
 def _strict(data: bytes, encoding: str) -> str | None:
+    """The text; None where it cannot be that, or changes its character set on the way (ISO 2022)."""
     try:
-        text = data.decode(encoding) if encoding else None
+        text = data.decode(encoding)
     except UnicodeDecodeError:
         return None
-    return None if text is None or "\x1b" in text else text
+    return None if "\x1b" in text else text
 
 
 def _plausible(text: str, encoding: str, data: bytes, *, named: str, single: bool) -> bool:

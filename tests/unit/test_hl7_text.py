@@ -297,6 +297,10 @@ def test_wrappers_of_a_batch_are_left_out_and_a_batch_of_two_is_refused() -> Non
         ("8859/1", "gb18030"),
         ("8859/1", "utf-8"),
         ("8859/15", "gb18030"),
+        ("ISO-8859-1", "gb18030"),
+        ("ISO_IR 100", "utf-8"),
+        ("8859/12", "gb18030"),
+        ("WINDOWS-1252", "gb18030"),
         ("ASCII", "gb18030"),
         ("GB 18030-2000", "utf-8"),
         ("GB2312", "utf-8"),
@@ -325,11 +329,17 @@ def test_a_short_name_in_gb18030_is_not_taken_for_utf_8() -> None:
         assert Message(other.replace(b"@", name.encode("gb18030"))).value(hl7_paths.parse("PID-5.1")) == name
 
 
-def test_latin_1_that_is_latin_1_stays_so() -> None:
-    message = "MSH|^~\\&|A|B|C|D|20240506||ORU^R01|1|P|2.5.1||||||8859/1\rPID|1||P1||Müller^Jürgen\rOBR|1||E1\r"
+@pytest.mark.parametrize("declared", ["8859/1", "ISO-8859-1", "ISO_IR 100", "WINDOWS-1252"])
+def test_latin_1_that_is_latin_1_stays_so(declared: str) -> None:
+    message = f"MSH|^~\\&|A|B|C|D|20240506||ORU^R01|1|P|2.5.1||||||{declared}\rPID|1||P1||Müller^Jürgen\rOBR|1||E1\r"
     message += "OBX|1|TX|F||Größe für créée naïve||||||F\r"
     assert Message(message.encode("latin-1")).value(hl7_paths.parse("OBX[F]-5")) == "Größe für créée naïve"
     assert Message(message.encode()).value(hl7_paths.parse("PID-5.1")) == "Müller"
+
+
+def test_a_message_that_changes_its_character_set_on_the_way_is_refused() -> None:
+    with pytest.raises(InvalidData, match="UTF-8"):
+        Message(oru(findings="\x1b$B4A;z\x1b(B", charset="ISO IR87").encode())
 
 
 @pytest.mark.parametrize("declared", ["", "UNICODE UTF-8", "8859/1", "GB 18030-2000"])
