@@ -15,6 +15,7 @@ class Alarm(StrEnum):
     DROPPED_FILE = "dropped-file"
     DOUBT = "doubt"
     DELIVERED_IN_DOUBT = "delivered-in-doubt"
+    EXAM_JSON = "exam-json"
     IMAGES_MISSING = "images-missing"
     REJECTED_AFTER_DELIVERY = "rejected-after-delivery"
     COMMITMENT = "commitment"
@@ -40,6 +41,7 @@ REMEDY: dict[Alarm, str] = {
     Alarm.DROPPED_FILE: "see the rights of the files and folders below the drop folder",
     Alarm.DOUBT: "compare both sides with `queue compare`, then `queue resolve`, or have the data corrected",
     Alarm.DELIVERED_IN_DOUBT: "tell the platform's operator; `queue explain` shows what was delivered and when",
+    Alarm.EXAM_JSON: "see `queue explain` for the field; correct the RIS export or its mapping file",
     Alarm.IMAGES_MISSING: "see in the PACS whether the study was routed to this node, and send it again",
     Alarm.REJECTED_AFTER_DELIVERY: "tell the platform's operator which instances were rejected",
     Alarm.COMMITMENT: "ask the destination's operator why it does not commit to keeping what it took",

@@ -42,7 +42,6 @@ from router.dicom.tls import server_context
 from router.dicom.wire import Limits
 from router.errors import ConfigurationError, RouterError
 from router.events import Event, Journal, Kind, log_event
-from router.exam.mapping import RisMapping
 from router.flow.backing import Backing
 from router.flow.cataloguer import Cataloguer
 from router.flow.commitment import CommitmentReports
@@ -104,8 +103,7 @@ class Node:
         self._syslog = Syslog(config.audit.syslog, trail, self._owner) if config.audit.syslog else None
         self._journal = Journal(log_event, self._audit.take)
         self._references = References(config)
-        shipped = config.reports.hl7_mapping is None  # what was read by that one needs no second look at each start
-        self._read_by = RisMapping(), self._references.hl7.rules if shipped else RisMapping()
+        self._read_by: tuple[object, ...] = ()  # what waits may have been read by another version of this program
         self._storage = open_storage(config.node.data, self._owner)
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
         with suppress(OSError):  # a share that does not answer is an alarm of the scan; images go on without it
@@ -428,7 +426,7 @@ class Node:
         return rest
 
     def _reread(self) -> None:
-        """Where a mapping file has changed, what waits says something else.
+        """At the start, and where a mapping file or [reports] hl7_repeat has changed, what waits says something else.
 
         A step of the drop folder's own: what was read by the former one is entered by then.
         """
@@ -437,8 +435,8 @@ class Node:
             self._intake.reread({delivery.exam for delivery in self._catalogue.queue.in_state(_OPEN)})
             self._read_by = read_by
 
-    def _mappings(self) -> tuple[RisMapping, RisMapping]:
-        return self._references.mapping, self._references.hl7.rules
+    def _mappings(self) -> tuple[object, ...]:
+        return self._references.mapping, self._references.hl7.rules, self._config.reports.hl7_repeat
 
     def _purge(self) -> float:
         return self._retention.step() if self._membership.has(RETENTION) else _IDLE_SECONDS

@@ -172,6 +172,7 @@ class Reports(_Section):
     name_pattern: Pattern | None = None
     mapping: WrittenPath | None = None
     hl7_mapping: WrittenPath | None = None
+    hl7_repeat: Literal["auto", "line", "text"] = "auto"
     hl7: Hl7Listener | None = None
     encapsulated_pdf: bool = False
     pdf_text_check: bool = True
@@ -185,21 +186,45 @@ EXCLUDE_FIELDS = frozenset({
 })  # fmt: skip
 
 
+_OF_EXAM = frozenset({"ExamId", "USCI", "HospitalCode", "HospitalName", "HospitalBranchCode"})
+_KEYWORD = re.compile("[A-Z][a-z][A-Za-z]*")  # as DICOM's and the standard's names are written
+_EXCLUDE_EXPECTED = (
+    f"expected at least one of {', '.join(sorted(EXCLUDE_FIELDS))}, a field of the exam JSON such as"
+    ' "Visit.PatientType", or a key of the RIS such as "$.Vip"'
+)
+
+
 class Exclude(BaseModel):
-    """A rule that keeps exams from being shared: every header field named must match its expression."""
+    """A rule that keeps exams from being shared: every field named must match its expression.
+
+    Fields are those of the DICOM header, and of the exam JSON by their path.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, Pattern]
     name: str
     why: str = ""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_paths(cls, given: Any) -> Any:
+        """Visit.PatientType without quotes is a table in TOML."""
+        return _flat(given) if isinstance(given, dict) else given
+
     @model_validator(mode="after")
     def _knows_its_fields(self) -> "Exclude":
         named = set(self.model_extra or {})
-        if not named or named - EXCLUDE_FIELDS:
-            unknown = ", ".join(sorted(named - EXCLUDE_FIELDS)) or "no field"
-            raise ValueError(f"{unknown}: expected at least one of {', '.join(sorted(EXCLUDE_FIELDS))}")
+        wrong = {one for one in named - EXCLUDE_FIELDS - _OF_EXAM if _KEYWORD.fullmatch(one)}
+        if not named or wrong:
+            raise ValueError(f"{', '.join(sorted(wrong)) or 'no field'}: {_EXCLUDE_EXPECTED}")
         return self
+
+
+def _flat(given: dict[str, Any], before: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        found |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
+    return found
 
 
 def _aware_day(value: object) -> datetime | None:

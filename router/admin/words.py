@@ -170,6 +170,7 @@ _ALARMS: Mapping[Alarm, tuple[str, str]] = {
     Alarm.DROPPED_FILE: ("文件无法读取", "检查报告文件夹下文件和目录的权限"),
     Alarm.DOUBT: ("患者身份存疑", "用 queue compare 或在检查页面核对两侧信息，然后 queue resolve，或更正数据"),
     Alarm.DELIVERED_IN_DOUBT: ("已送达后存疑", "告知平台运维人员已送达的内容和时间"),
+    Alarm.EXAM_JSON: ("检查JSON有误", "用 queue explain 查看字段；更正RIS导出或其映射文件"),
     Alarm.IMAGES_MISSING: ("缺少影像", "在PACS中确认该检查是否已路由到本节点，并重新发送"),
     Alarm.REJECTED_AFTER_DELIVERY: ("送达后被拒绝", "告知平台运维人员哪些影像被拒绝"),
     Alarm.COMMITMENT: ("未作存储承诺", "询问目的地运维人员为何不承诺保存"),

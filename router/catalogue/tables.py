@@ -27,19 +27,25 @@ from router.clock import require_aware
 
 FIRST_SCHEMA = 1  # of the first release; those after it are made by `migrations`
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# What every zone can show; beyond it the nearest is kept, for a value that cannot be read back stops whatever reads it.
+_FIRST, _LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _LONGEST_KEY, _SHOWN_OF_KEY = 1000, 100  # bytes; characters
 
 
 class InstantField(BigIntegerField):
-    """An aware datetime."""
+    """An aware datetime of the years 2 to 9998."""
 
     def db_value(self, value: Any) -> Any:
         if not isinstance(value, datetime):
             return value
-        return (require_aware(value) - _EPOCH) // timedelta(microseconds=1)
+        return (min(max(require_aware(value), _FIRST), _LAST) - _EPOCH) // _MICROSECOND
 
     def python_value(self, value: Any) -> Any:
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+        if value is None:
+            return None
+        first, last = ((bound - _EPOCH) // _MICROSECOND for bound in (_FIRST, _LAST))
+        return _EPOCH + timedelta(microseconds=min(max(value, first), last))
 
 
 class CleanTextField(TextField):

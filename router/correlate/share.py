@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from router.states import State
@@ -13,10 +13,11 @@ _ACCOMPANYING = frozenset({"SR", "KO", "PR", "DOC", "SEG", "REG", "OT", ""})
 
 @dataclass(frozen=True, slots=True)
 class ExcludeRule:
-    """Every named header field must match its regular expression."""
+    """Every named field must match its regular expression: `fields` of the header, `sayings` of the exam JSON."""
 
     name: str
     fields: Mapping[str, str]
+    sayings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +38,16 @@ class Aside:
 
 
 def aside(
-    policy: SharePolicy, headers: Sequence[Mapping[str, str]], modalities: frozenset[str], approved_at: datetime | None
-) -> Aside | None:
+    policy: SharePolicy, headers: Sequence[Mapping[str, str]], modalities: frozenset[str],
+    approved_at: datetime | None, said: Mapping[str, Sequence[str]] | None = None,
+) -> Aside | None:  # fmt: skip
     """Why the exam is not shared; None when it is, or when nothing can be said yet.
 
-    `headers` are the header fields, by DICOM keyword, of each study that is here.
+    `headers` are the header fields, by DICOM keyword, of each study that is here; `said` the texts of the exam JSON, by
+    the names that the rules ask for.
     """
     for rule in policy.exclude:
-        if any(_matches(rule, header) for header in headers):
+        if _says(rule, said or {}) and any(_matches(rule, header) for header in (headers if rule.fields else [{}])):
             return Aside(State.EXCLUDED, f"rule {rule.name!r} of [[share.exclude]]")
     kinds = modalities - _ACCOMPANYING
     if kinds and not kinds & policy.modalities:
@@ -52,6 +55,13 @@ def aside(
     if policy.start is not None and approved_at is not None and approved_at < policy.start:
         return Aside(State.NOT_SHARED, "approved before [share] from")
     return None
+
+
+def _says(rule: ExcludeRule, said: Mapping[str, Sequence[str]]) -> bool:
+    return all(
+        any(re.search(expression, text) for text in said.get(name) or ("",))
+        for name, expression in rule.sayings.items()
+    )
 
 
 def _matches(rule: ExcludeRule, header: Mapping[str, str]) -> bool:

@@ -23,7 +23,8 @@ from router.exam.identifiers import (
     usci_ok,
 )  # fmt: skip
 from router.exam.key import REPORTED
-from router.exam.values import instant, stripped
+from router.exam.times import instant
+from router.exam.values import stripped
 
 _IDENTITY_CARD = "01"  # CV02.01.101
 _AGE = re.compile(r"(?=.)(?:[0-9]+岁)?(?:[0-9]+月)?(?:[0-9]+周)?(?:[0-9]+天)?(?:[0-9]+小时)?")

@@ -62,11 +62,13 @@ def show(one: Field, value: object) -> str:
     return shape(value)
 
 
-def shape(value: object) -> str:
-    """Every digit as 9 and every letter as x: enough to mend a format, nothing of the patient."""
+def shape(value: object, why: str = "") -> str:
+    """Every digit as 9 and every letter as x: enough to mend a format, nothing of the patient; `why` it is no good."""
     if not isinstance(value, str):
         return noun(value)
     shown = "".join("9" if c.isdigit() else "x" if c.isalpha() else c if c in " -/.:+" else "?" for c in value[:30])
+    if why:
+        return f'"{shown}", {why}'
     return f'"{shown}"' if shown not in _TIME_SHAPES else f'"{shown}" that is on no calendar'
 
 

@@ -23,7 +23,7 @@ from router.exam.offers import (
     study_offers,
 )  # fmt: skip
 from router.exam.validate import unlisted
-from router.exam.values import converted, is_empty, stripped, uids
+from router.exam.values import converted, is_absent, is_empty, stripped, uids
 from router.exam.write import ordered
 
 _CHINA = ZoneInfo("Asia/Shanghai")
@@ -76,7 +76,7 @@ class _Draft:
         """Fill the gaps that FIELDS lets `source` fill; note where it says otherwise than the RIS."""
         for path, offered in offers.items():
             one = BY_PATH[path]
-            if source not in one.sources or is_empty(offered):
+            if source not in one.sources or is_absent(offered, one.kind, self.zone):
                 continue
             given = self.values.setdefault(path, offered)
             if path in self.given and path not in _FREE_TEXT and _contradict(one, given, offered):
@@ -142,8 +142,10 @@ def _read(draft: _Draft, document: Mapping[str, object]) -> None:
 def _read_object(draft: _Draft, given: Mapping[str, object], parent: str, prefix: str) -> None:
     _note_unlisted(draft, given, parent, prefix)
     for one in FIELDS_OF[parent]:
-        if not is_empty(value := given.get(one.key)):
+        if not is_absent(value := given.get(one.key), one.kind, draft.zone):
             draft.values[one.path] = _typed(one, value, draft.zone)
+        elif not is_empty(value):
+            draft.note(one.path, "what programs write for no time; left out")
 
 
 def _procedure(draft: _Draft, index: int, given: object) -> object:

@@ -1,6 +1,7 @@
 """Paths into an HL7 v2 message, as a mapping file has them in place of JSON paths. Pure.
 
 PID-3.1                the first component of the field's first repetition
+OBR-13                 the whole field where it is text; the first component of any other
 PID-3[NI|NNCHN].1      of the repetition one of whose other components is NI or NNCHN
 PID-5.1-2              components 1 to 2 as one text, with blanks between them if it is Latin
 OBR-32.1.2             a subcomponent
@@ -20,7 +21,10 @@ _FORM = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A path, read. `every`: of all such segments; `codes`: of OBX-3; `types`: of the repetition; `sub` 0: none."""
+    """A path, read. `every`: of all such segments; `codes`: of OBX-3; `types`: of the repetition; `sub` 0: none.
+
+    `whole`: it names no component.
+    """
 
     written: str
     segment: str
@@ -31,6 +35,7 @@ class Path:
     first: int
     last: int
     sub: int
+    whole: bool
 
 
 @functools.cache
@@ -42,7 +47,7 @@ def parse(written: str) -> Path:
     segment, codes, field, types, first, last, sub = match.groups()
     return Path(
         written, segment, codes == "", _choice(codes), int(field), _choice(types), int(first or 1),
-        int(last or first or 1), int(sub or 0),
+        int(last or first or 1), int(sub or 0), first is None and types is None,
     )  # fmt: skip
 
 

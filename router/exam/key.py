@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 from router.errors import InvalidData
 from router.exam.codes import Table
 from router.exam.identifiers import uid_ok
-from router.exam.values import date_text, instant, integer, stripped, uids
+from router.exam.times import instant
+from router.exam.values import date_text, integer, is_absent, stripped, uids
 
 REPORTED = "Reported"
 
@@ -38,7 +39,8 @@ class ExamPatient:
 class ExamKey:
     """One exam JSON's identity and times. Absent or unreadable is "", None or (); times are aware.
 
-    `reported` is findings and impression: a new revision that changes them needs a new PDF.
+    `reported` is findings and impression: a new revision that changes them needs a new PDF. `unread_approval`: there is
+    an ApproveTime, and it cannot be read for certain. `institution` is USCI and HospitalCode.
     """
 
     branch: str
@@ -54,6 +56,8 @@ class ExamKey:
     study_date: datetime | None
     reported: tuple[str, str]
     modality: str
+    unread_approval: bool = False
+    institution: tuple[str, str] = ("", "")
 
 
 def approved(key: ExamKey) -> bool:
@@ -70,6 +74,7 @@ def key_of(document: Mapping[str, object], *, zone: ZoneInfo, default_branch: st
     if not exam_id:
         raise InvalidData("no ExamId (检查记录ID)", hint="without it the RIS's exam cannot be told from others")
     order, report, study = (_section(document, name) for name in ("Order", "Report", "Study"))
+    approve_time, given = instant(report.get("ApproveTime"), zone), report.get("ApproveTime")
     listed = _uids(study.get("StudyInstanceUIDs"))
     return ExamKey(
         branch=stripped(document.get("HospitalBranchCode")) or default_branch,
@@ -79,12 +84,14 @@ def key_of(document: Mapping[str, object], *, zone: ZoneInfo, default_branch: st
         bad_uids=tuple(uid for uid in listed if not uid_ok(uid)),
         patient=_patient(document, sexes),
         status=stripped(order.get("Status")),
-        approve_time=instant(report.get("ApproveTime"), zone),
+        approve_time=approve_time,
         submit_time=instant(report.get("SubmitTime"), zone),
         image_count=integer(study.get("ImageCount")),
         study_date=instant(study.get("StudyDate"), zone),
         reported=(stripped(report.get("Findings")), stripped(report.get("Impression"))),
         modality=stripped(order.get("ModalityCode")),
+        institution=(stripped(document.get("USCI")), stripped(document.get("HospitalCode"))),
+        unread_approval=approve_time is None and not is_absent(given, "datetime", zone),
     )
 
 

@@ -85,6 +85,16 @@ def parse(raw: Mapping[str, object], *, source: str, of_hl7: bool = False) -> Ri
     return RisMapping(tuple(rule for rule in rules if rule), {p: dict(t) for p, t in values.items()})
 
 
+def is_path(written: str) -> bool:
+    """Whether it is a JSON path."""
+    return _PATH.fullmatch(written) is not None
+
+
+def values_at(document: Mapping[str, object], written: str) -> list[object]:
+    """What a JSON path leads to in a document; nothing where it ends early."""
+    return list(_values(document, tuple(_steps(written))))
+
+
 _TABLES = ("fields", "values")
 _EXAMPLES = "data.items[].code, or of HL7 PID-3.1 or OBX[59776-5]-5"
 

@@ -11,7 +11,8 @@ from router.exam.codes import Tables
 from router.exam.conditions import Remark, Terms, remarks
 from router.exam.faults import Fault, Findings, mend_gap, noun, shape, show
 from router.exam.fields import BY_PATH, FIELDS_OF, LOCAL, PROCEDURE, SECTION_NAMES, Field, Kind
-from router.exam.values import is_empty
+from router.exam.times import EARLIEST, LATEST, obscure
+from router.exam.values import is_absent, is_empty
 
 _DATETIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -91,7 +92,7 @@ def _check_procedures(given: list[object], terms: Terms, found: _Collected) -> N
 
 
 def _remarks(one: Field, value: object, holder: Mapping[str, object], terms: Terms) -> Iterator[Remark]:
-    if is_empty(value):
+    if is_absent(value, one.kind, terms.zone):
         yield from _absence(one, holder, terms)
     elif wrong := _type_fault(one.kind, value):
         yield wrong
@@ -117,11 +118,14 @@ def _absence(one: Field, holder: Mapping[str, object], terms: Terms) -> Iterator
 def _type_fault(kind: Kind, value: object) -> Remark | None:
     if _OF_KIND[kind](value):
         return None
-    return Remark(f"expected {_EXPECTED[kind]}", found=shape(value) if kind in {"datetime", "date"} else noun(value))
+    found = shape(value, obscure(value) if kind == "datetime" else "") if kind in _DAYS else noun(value)
+    return Remark(f"expected {_EXPECTED[kind]}", found=found)
 
 
 def _is_datetime(value: object) -> bool:
-    return isinstance(value, str) and _DATETIME.fullmatch(value) is not None and _parses(datetime.fromisoformat, value)
+    if not isinstance(value, str) or _DATETIME.fullmatch(value) is None or not _parses(datetime.fromisoformat, value):
+        return False
+    return EARLIEST <= int(value[:4]) <= LATEST
 
 
 def _is_date(value: object) -> bool:
@@ -144,6 +148,7 @@ _OF_KIND: Mapping[Kind, Callable[[object], bool]] = {
     "boolean": lambda value: type(value) is bool,
     "array": lambda value: type(value) is list,
 }
+_DAYS = frozenset({"datetime", "date"})
 _EXPECTED: Mapping[Kind, str] = {
     "string": "text",
     "datetime": "yyyy-MM-dd HH:mm:ss",

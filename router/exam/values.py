@@ -1,17 +1,13 @@
 """Single values as a RIS may write them, turned into what appendix B wants. None: it cannot be read as that."""
 
 import re
-from datetime import date, datetime
+from datetime import date
 from zoneinfo import ZoneInfo
 
 from router.exam.fields import Kind
+from router.exam.times import instant, is_no_time
 
 _BLANK = " \t\r\n\0\u3000"
-_TIME_TAIL = r"(?:[.,][0-9]{1,9})? ?(Z|[+-][0-9]{2}:?[0-9]{2})?"
-_SEPARATED_TIME = re.compile(
-    r"([0-9]{4})[-/]([0-9]{1,2})[-/]([0-9]{1,2})[ T]([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?" + _TIME_TAIL
-)
-_COMPACT_TIME = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})[ T]?([0-9]{2})([0-9]{2})([0-9]{2})?" + _TIME_TAIL)
 _MIDNIGHT = r"(?:[ T]00:00(?::00(?:\.0+)?)?)?"
 _SEPARATED_DATE = re.compile(r"([0-9]{4})[-/]([0-9]{1,2})[-/]([0-9]{1,2})" + _MIDNIGHT)
 _COMPACT_DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
@@ -25,6 +21,11 @@ def is_empty(value: object) -> bool:
     if isinstance(value, str):
         return not value.strip(_BLANK)
     return value is None or value in ([], {})
+
+
+def is_absent(value: object, kind: Kind, zone: ZoneInfo) -> bool:
+    """Empty, or of a time what programs write for none (`is_no_time`); a date is what it says."""
+    return is_empty(value) or (kind == "datetime" and is_no_time(value, zone))
 
 
 def text(value: object) -> str | None:
@@ -54,25 +55,6 @@ def boolean(value: object) -> bool | None:
     return value if isinstance(value, bool) else _BOOLEANS.get(stripped(value).lower())
 
 
-def instant(value: object, zone: ZoneInfo) -> datetime | None:
-    """The aware time of yyyy-MM-dd HH:mm:ss, ISO 8601, yyyyMMddHHmmss, or a DICOM DA and TM; in `zone` unless it says.
-
-    A day alone is not a time: midnight would be invented.
-    """
-    given = stripped(value)
-    match = _SEPARATED_TIME.fullmatch(given) or _COMPACT_TIME.fullmatch(given)
-    if match is None:
-        return None
-    *parts, offset = match.groups(default="0")
-    try:
-        naive = datetime(*map(int, parts))  # type: ignore[arg-type]  # noqa: DTZ001 - six numbers; the zone follows
-        if offset == "0":
-            return naive.replace(tzinfo=zone)
-        return datetime.fromisoformat(f"{naive.isoformat()}{offset}").astimezone(zone)
-    except (ValueError, OverflowError):
-        return None
-
-
 def datetime_text(value: object, zone: ZoneInfo) -> str | None:
     """`instant` as yyyy-MM-dd HH:mm:ss of `zone`."""
     moment = instant(value, zone)
@@ -90,9 +72,10 @@ def date_text(value: object) -> str | None:
 
 
 def uids(value: object) -> list[object]:
-    """The elements of an array of UIDs, or of one text that holds several; blanks around them and empty ones go."""
-    listed = value if isinstance(value, list) else _BETWEEN_UIDS.split(value) if isinstance(value, str) else [value]
-    return [stripped(uid) if isinstance(uid, str) else uid for uid in listed if not is_empty(uid)]
+    """The UIDs of an array, or of a text, each of which may hold several; blanks around them and empty ones go."""
+    listed = value if isinstance(value, list) else [value]
+    single = [uid for one in listed for uid in (_BETWEEN_UIDS.split(one) if isinstance(one, str) else [one])]
+    return [stripped(uid) if isinstance(uid, str) else uid for uid in single if not is_empty(uid)]
 
 
 def converted(value: object, kind: Kind, zone: ZoneInfo) -> object:

@@ -17,6 +17,7 @@ from router.clock import Clock
 from router.config import Config, Destination
 from router.correlate.doubt import holding
 from router.correlate.identity import same_patient
+from router.correlate.institution import another_hospital
 from router.correlate.missing import Expected, missing, told_at
 from router.correlate.naming import identifiers
 from router.correlate.readiness import PERSON, images_readiness, report_readiness, target
@@ -66,6 +67,8 @@ _UNCONFIGURED = timedelta(hours=1)
 _NOTHING = ("", "instances=0")
 _WITHDRAWN = "approval: a later version of the exam is not approved"
 
+_UNREAD = "the report is approved, and its ApproveTime (审核时间) cannot be read for certain: it waits for another JSON"
+
 
 def _may_be_mended(delivery: Delivery) -> bool:
     if delivery.state == State.HELD:
@@ -98,6 +101,7 @@ class Correlator:
         self._joining = self._join_by(config)
         self._alone = config.share.shared_study == "first"
         self._known = functools.lru_cache(256)(self._load)
+        self._said = functools.lru_cache(256)(self._look_up)
 
     def go_by(self, config: Config) -> None:
         """Evaluate by this configuration from the next exam on; not while one is being evaluated."""
@@ -115,6 +119,7 @@ class Correlator:
         They are those whose report waits for its JSON or was refused, and those that a doubt holds.
         """
         self._known.cache_clear()
+        self._said.cache_clear()
         stuck = self._catalogue.queue.in_state([State.WAITING, State.FAILED, State.HELD])
         self._catalogue.exams.touch({d.exam for d in stuck if _may_be_mended(d)}, self._clock.now())
 
@@ -156,6 +161,7 @@ class Correlator:
         hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
         there = any(tally.sent + tally.stored for tally in tallies.values())
         self._note_doubt(case, hold, assessment.pdf_doubt, there, now)
+        self._note_unread(assessment)
         expected = self._expected(assessment, approval_arrived(versions))
         looks.append(self._note_missing(expected, assessment))
         self._clear_alarms(assessment, hold or assessment.pdf_doubt, complete=not (expected and missing(expected)))
@@ -184,7 +190,7 @@ class Correlator:
             return hold.why
         if approved_at is None:
             return "approval: the exam is not approved any more"
-        if away := self._aside(case, approved_at):
+        if away := self._aside(case, versions[-1], approved_at):
             return away.why
         if delivery.channel == Channel.REPORT:
             pdf = pdf_for(successive(case.jsons), self._pdfs(case, key, others))
@@ -209,9 +215,12 @@ class Correlator:
         case = self._catalogue.exams.case(exam)
         return self._catalogue.exams.case(exam) if self._rereading.renew(case.studies.values()) else case
 
-    def _aside(self, case: Case, approved_at: datetime | None) -> Aside | None:
+    def _aside(self, case: Case, version: JsonVersion, approved_at: datetime | None) -> Aside | None:
+        policy = share_policy(self._config)
         modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
-        return aside(share_policy(self._config), headers_of(case.studies), modalities, approved_at)
+        names = frozenset(name for rule in policy.exclude for name in rule.sayings)
+        said = self._said(case.places[version.document], names) if names else {}
+        return aside(policy, headers_of(case.studies), modalities, approved_at, said)
 
     def _versions(self, case: Case) -> list[JsonVersion]:
         """The versions that counted; all approved where the RIS exports nothing else, but HL7, which says it itself."""
@@ -234,7 +243,7 @@ class Correlator:
         approved_at = self._approved_at(version, now)
         others = self._others(case, version)
         hold = self._hold(case, key, others, versions, approved_at, now)
-        away = self._aside(case, approved_at)
+        away = self._aside(case, version, approved_at)
         taken, pdfs = successive(case.jsons), self._pdfs(case, key, others)
         pdf, other = pdf_for(taken, pdfs), to_confirm(taken, pdfs)
         doubted = other if other and other.doubt else None
@@ -250,6 +259,9 @@ class Correlator:
     def _load(self, place: str, branch: str) -> tuple[dict[str, object], ExamKey]:
         document = self._references.read(self._reports.read(place))
         return document, self._references.key(document, branch)
+
+    def _look_up(self, place: str, names: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
+        return self._references.said(self._reports.read(place), names)
 
     def _others(self, case: Case, version: JsonVersion) -> list[ExamKey]:
         """All other versions, stale ones too: an ExamId that came with another patient is a doubt in any order."""
@@ -272,6 +284,8 @@ class Correlator:
         self, case: Case, key: ExamKey, others: list[ExamKey], versions: list[JsonVersion],
         approved_at: datetime | None, now: datetime,
     ) -> Hold:  # fmt: skip
+        if foreign := another_hospital(key, self._config.hospital):
+            return Hold(foreign.text)
         policy = self._joining.policy()
         found = doubts(case, key, others, policy) | forgotten(case)
         hold = frozenset(holding(found.values(), policy.checks))
@@ -452,6 +466,11 @@ class Correlator:
             text = f"something of this exam was already delivered, and now: {doubt}"
             self._alarm(Alarm.DELIVERED_IN_DOUBT, case.exam, text, now)
 
+    def _note_unread(self, found: Assessment) -> None:
+        """Tell of an approved report that waits for a readable ApproveTime: without one it has no due time to miss."""
+        if found.unread_approval:
+            self._alarm(Alarm.EXAM_JSON, found.case.exam, _UNREAD, found.now)
+
     def _note_missing(self, expected: Expected | None, found: Assessment) -> datetime | None:
         """Tell that images are missing once that is overdue; when it will be."""
         text = missing(expected) if expected else ""
@@ -473,6 +492,7 @@ class Correlator:
 
     def _clear_alarms(self, found: Assessment, doubt: str, *, complete: bool) -> None:
         gone = {Alarm.DEFECT} | ({Alarm.IMAGES_MISSING} if complete else set())
+        gone |= set() if found.unread_approval else {Alarm.EXAM_JSON}
         if not doubt:
             gone |= {Alarm.DOUBT, Alarm.DELIVERED_IN_DOUBT}
         exam, subject = found.case.exam, f"exam {found.case.exam}"

@@ -11,12 +11,14 @@ from router.config import Config, Destination
 from router.exam.codes import Tables
 from router.exam.faults import Fault, Findings, name_of
 from router.exam.fill import Filled, Sources, fill
+from router.exam.key import REPORTED
 from router.exam.offers import StudyFacts
 from router.exam.validate import validate
-from router.exam.values import uids
+from router.exam.values import is_empty, uids
 
 # An exam that is not approved yet lacks these by nature; it waits for its approval, not for its JSON.
 _OF_APPROVAL = ("Order.Status", "Report.")
+_APPROVE_TIME = "Report.ApproveTime"
 
 
 def fill_for(
@@ -70,8 +72,17 @@ def json_faults(
 ) -> list[str]:  # fmt: skip
     """What keeps the filled document from being sent, as `path (name): message`, values masked."""
     findings = _findings(config, tables, filled, now=now, accept_empty=frozenset(destination.accept_empty))
-    errors = (f for f in findings.errors if approved_at is not None or not f.path.startswith(_OF_APPROVAL))
+    later = () if approved_at is not None else _OF_APPROVAL
+    unread = _is_reported(filled)
+    errors = (f for f in findings.errors if not f.path.startswith(later) or (unread and f.path == _APPROVE_TIME))
     return [told(fault) for fault in errors]
+
+
+def _is_reported(filled: Filled) -> bool:
+    """Whether the RIS says that the exam is approved, and since when, whether that can be read or not."""
+    order, report = filled.document.get("Order"), filled.document.get("Report")
+    reported = isinstance(order, Mapping) and order.get("Status") == REPORTED
+    return reported and isinstance(report, Mapping) and not is_empty(report.get("ApproveTime"))
 
 
 def json_warnings(config: Config, tables: Tables, filled: Filled) -> list[str]:

@@ -143,7 +143,7 @@ class Intake:
         texts = self._texts(opened)
         documents: list[Dropped] = []
         for seen, found in opened.items():
-            stem, at = pickup.stem_of(self._folder, seen.path), datetime.fromtimestamp(seen.mtime / 1e9, UTC)
+            stem, at = pickup.stem_of(self._folder, seen.path), _written(seen)
             try:
                 documents += self._documents(seen, _form(seen), stem, at, data[seen], found, texts.get(seen, ""))
             except InvalidData as error:
@@ -154,7 +154,7 @@ class Intake:
         if form == "pdf":
             return Opened(None, data)
         if form == "hl7":
-            message = hl7v2.Message(data)
+            message = self._references.message(data)
             return Opened(self._references.mapped(message), message.pdf())
         return Opened(self._references.read(data), None)
 
@@ -459,6 +459,14 @@ def digest_of(data: bytes, document: Mapping[str, object]) -> str:
 
 def _source(dropped: Dropped) -> Mapping[str, object]:
     return {"name": dropped.stem, "digest": dropped.digest, "file_time": dropped.file_time.isoformat()}
+
+
+def _written(seen: Seen) -> datetime:
+    """When the file was written; one whose time is on no calendar tells nothing."""
+    try:
+        return datetime.fromtimestamp(seen.mtime / 1e9, UTC)
+    except (ValueError, OverflowError, OSError):
+        return _EVER
 
 
 def _form(seen: Seen) -> str:

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from router.catalogue.exams import Case
-from router.config import Config
+from router.config import EXCLUDE_FIELDS, Config, Exclude
 from router.correlate.doubt import Doubt
 from router.correlate.naming import identifiers
 from router.correlate.readiness import PDF, Images, Readiness
 from router.correlate.share import Aside, ExcludeRule, SharePolicy
 from router.correlate.versions import JsonVersion, PdfVersion
 from router.deadlines import Deadline
-from router.exam.key import ExamKey
+from router.exam.key import REPORTED, ExamKey
 from router.states import State
 
 _PDF_REMEDY = "drop this exam's PDF under its name, or `queue release` the delivery to send the PDF that is here"
@@ -46,6 +46,12 @@ class Assessment:
     images: Images
     now: datetime
     apart: frozenset[str] = frozenset()
+
+    @property
+    def unread_approval(self) -> bool:
+        """Whether the RIS says that it is approved, at a time that cannot be read."""
+        reported = self.key.status == REPORTED and self.key.unread_approval
+        return reported and self.approved_at is None and self.aside is None
 
     @property
     def pdf_doubt(self) -> str:
@@ -135,8 +141,14 @@ def without(wanted: str) -> frozenset[str]:
 def share_policy(config: Config) -> SharePolicy:
     """The [share] section."""
     share = config.share
-    rules = tuple(ExcludeRule(rule.name, dict(rule.model_extra or {})) for rule in share.exclude)
+    rules = tuple(map(_exclude_rule, share.exclude))
     start = share.from_
     if start is not None and start.tzinfo is None:
         start = start.replace(tzinfo=config.node.timezone)
     return SharePolicy(frozenset(share.modalities), start, rules)
+
+
+def _exclude_rule(rule: Exclude) -> ExcludeRule:
+    named = rule.model_extra or {}
+    header = {name: expression for name, expression in named.items() if name in EXCLUDE_FIELDS}
+    return ExcludeRule(rule.name, header, {name: e for name, e in named.items() if name not in header})

@@ -1,11 +1,11 @@
 """What exam JSONs are read and filled by, beside the configuration: the RIS's mapping files and the code tables."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from router.config import Config, shipped
+from router.config import EXCLUDE_FIELDS, Config, shipped
 from router.errors import ConfigurationError
 from router.exam import codes, hl7_paths, mapping
 from router.exam.codes import Table, Tables
@@ -13,6 +13,7 @@ from router.exam.fields import BY_PATH, TABLE_NAMES
 from router.exam.key import ExamKey, key_of
 from router.exam.mapping import RisMapping
 from router.exam.read import read
+from router.exam.sayings import misnamed, sayings
 from router.reports import hl7v2
 from router.text import reading
 
@@ -35,10 +36,10 @@ class References:
     hl7: Hl7Mapping
 
     def __init__(self, config: Config) -> None:
-        """ConfigurationError names every fault of every file, and every `accept_empty` that is no field."""
+        """ConfigurationError names every fault of every file, and every field of the exam that `config` misnames."""
         self._config = config
         self._stamps = self._looked()
-        faults = _not_fields(config)
+        faults = [*_not_fields(config), *_misnamed(config)]
         try:
             self._load()
         except ConfigurationError as error:
@@ -54,7 +55,7 @@ class References:
     def read(self, data: bytes) -> dict[str, object]:
         """The exam JSON or HL7 message in `data` in the standard's structure; InvalidData when it is none."""
         if hl7v2.is_message(data):
-            return self.mapped(hl7v2.Message(data))
+            return self.mapped(self.message(data))
         document = read(data)
         return self.mapping.apply(document) if self._config.reports.mapping else document
 
@@ -62,6 +63,16 @@ class References:
         """The key of a document that `read` gave; InvalidData when there is no ExamId."""
         zone, sexes = self._config.node.timezone, self.tables["sex"]
         return key_of(document, zone=zone, default_branch=default_branch, sexes=sexes)
+
+    def said(self, data: bytes, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """What the exam JSON in `data` says under the names, as the RIS writes it and as it is mapped."""
+        given = {} if hl7v2.is_message(data) else read(data)
+        document = self.read(data)
+        return {name: sayings(name, document, given, self.tables) for name in names}
+
+    def message(self, data: bytes) -> hl7v2.Message:
+        """The HL7 message in `data`, opened as [reports] hl7_repeat says; InvalidData when it is none."""
+        return hl7v2.Message(data, self._config.reports.hl7_repeat)
 
     def mapped(self, message: hl7v2.Message) -> dict[str, object]:
         """What the HL7 message says, in the standard's structure; with a preliminary result it approves nothing."""
@@ -157,4 +168,13 @@ def _not_fields(config: Config) -> list[str]:
         for destination in config.destination
         for path in destination.accept_empty
         if path not in BY_PATH
+    ]
+
+
+def _misnamed(config: Config) -> list[str]:
+    return [
+        f"share.exclude {rule.name!r}: {name!r}: {why}"
+        for rule in config.share.exclude
+        for name in (rule.model_extra or {}).keys() - EXCLUDE_FIELDS
+        if (why := misnamed(name))
     ]

@@ -1,37 +1,35 @@
 """An HL7 v2 ORU^R01 message: what its mapping file asks for, the report PDF in it, and its acknowledgement.
 
-The only door to python-hl7. Chapters are those of HL7 v2.5.1.
+Chapters are those of HL7 v2.5.1.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-import hl7
 
 from router.errors import InvalidData
 from router.exam.hl7_paths import Path, parse
+from router.reports import narrative, segments
+from router.reports.attachment import Part, joined, without_breaks
+from router.reports.narrative import Repeat, unescaped
 
-_START = re.compile(rb"(?:\xef\xbb\xbf)?[\s\x0b]*MSH")
-_SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}(?![A-Za-z0-9])")
-_BREAKS = re.compile(r"\\(?:\.br|X[0-9A-Fa-f]+)\\|\s")
-_ESCAPE = re.compile(r"\\([^\\\n]{0,200})\\")
-_ENCODINGS = (
-    ("GB", "gb18030"),
-    ("BIG5", "big5hkscs"),
-    ("88591", "latin-1"),
-    ("UTF8", "utf-8"),
-    ("UNICODEUTF8", "utf-8"),
-)
-_TRUST = frozenset({"gb18030", "big5hkscs", "latin-1"})
+_START = re.compile(rb"(?:\xef\xbb\xbf)?[\s\x0b]*(?:MSH|FHS|BHS)")
 _TAKEN_BACK = frozenset({"D", "W", "X"})  # OBX-11, table 0085: deleted, wrong patient, no result to be had
 _SETTLED = frozenset({"F", "C", "U", "V", "N", "O", ""})  # final, corrected, verified; or no result at all
-_TEXT_TYPES = frozenset({"ST", "TX", "FT"})
+_STATUSES = _TAKEN_BACK | _SETTLED | frozenset({"A", "B", "I", "P", "R", "S"})
+_TEXT_TYPES = frozenset({"ST", "TX", "FT", ""})
+_CODED = frozenset({"CE", "CF", "CNE", "CWE"})
+_OF_COMPONENTS = """
+    AD CK CN CP CX DLN DR ED EI FN HD JCC MO MOC NA NR PL PN PPN PT RI RP SN TN TQ TS XAD XCN XON XPN
+    XTN
+"""
+_COMPOSITE = _CODED | frozenset(_OF_COMPONENTS.split())
+# Fields that are text, beside OBX-5 of a type without components: comments, clinical information, a diagnosis.
+_TEXT_FIELDS = frozenset({("NTE", 3), ("OBR", 13), ("DG1", 4), ("PID", 19)})
+_UID = re.compile(r"[0-2](?:\.\d+)+")
 _NULL = '""'
+_CODE = parse("OBX-3.1")
 
 
 class Unsupported(InvalidData):
@@ -48,27 +46,23 @@ class Reply:
 
 
 def is_message(data: bytes) -> bool:
-    """Whether these bytes are HL7 v2, not an exam JSON."""
+    """Whether these bytes are HL7 v2, alone or in a batch's wrappers, not an exam JSON."""
     return _START.match(data) is not None
 
 
 class Message:
-    """One ORU^R01 message, opened."""
+    """One ORU^R01 message, opened. `repeat` says what the repetition mark is within text."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, repeat: Repeat = "auto") -> None:
         """InvalidData unless it is one message of one exam of one patient; Unsupported for another kind."""
-        self.encoding, text = _decoded(data)
-        lines = _lines(text)
-        try:
-            parsed: Any = hl7.parse("\r".join(lines))
-            self._segments = [[list(field) for field in segment] for segment in parsed]
-            kind = self.value(parse("MSH-9.1")), self.value(parse("MSH-9.2"))
-        except (hl7.HL7Exception, LookupError, ValueError) as error:
-            raise InvalidData("not an HL7 v2 message") from error
-        self._require_one(kind)
+        self._repeat = repeat
+        found = segments.cut(data)
+        self.encoding, self._marks = found.encoding, found.marks
+        self._segments = list(_with_codes(found.rows))
+        self._require_one((self.value(parse("MSH-9.1")), self.value(parse("MSH-9.2"))))
 
     def _require_one(self, kind: tuple[str, str]) -> None:
-        count = [self._name(segment) for segment in self._segments].count
+        count = [segment[0] for segment in self._segments].count
         if count("MSH") != 1:
             raise InvalidData("holds several HL7 messages", hint="one file for each")
         if kind[0] != "ORU" or kind[1] not in ("", "R01"):
@@ -83,32 +77,61 @@ class Message:
     # -- values
 
     def value(self, path: Path) -> str:
-        """The text that the path leads to, one line for each where there are several; "" where there is none."""
-        return "\n".join(filter(None, self._found(path)))
+        """The text that the path leads to, one line for each where there are several; "" where there is none.
+
+        InvalidData where a text cannot be read whole.
+        """
+        return _lines(self._found(path, notes=True))
 
     def document(self, paths: Iterable[Path]) -> dict[str, object]:
-        """What the paths lead to, by the path as it is written; empty ones are left out. A list where it says []."""
+        """What the paths lead to, by the path as it is written; empty ones are left out. A list where it says [].
+
+        Notes (NTE) after an observation belong to its text, unless a path asks for them. InvalidData as `value`.
+        """
+        paths = list(paths)
+        notes = all(path.segment != "NTE" for path in paths)
         found: dict[str, object] = {}
         for path in paths:
-            values = list(self._found(path))
+            values = list(self._found(path, notes=notes))
             if path.every and any(values):
                 found[path.written] = values
-            elif text := "\n".join(filter(None, values)):
+            elif text := _lines(values):
                 found[path.written] = text
         return found
 
-    def _found(self, path: Path) -> Iterator[str]:
-        """One text for each segment that fits: all where there is a choice, else the first."""
-        fitting = [s for s in self._segments if self._name(s) == path.segment and self._fits(s, path.codes)]
+    def _found(self, path: Path, *, notes: bool = False) -> Iterator[str]:
+        """One text for each segment that fits: all where there is a choice or the text goes on, else the first."""
+        places = [i for i, s in enumerate(self._segments) if s[0] == path.segment and self._fits(s, path.codes)]
         if path.segment == "OBX":
-            fitting = [s for s in fitting if not self._taken_back(s)]
-        for segment in fitting if path.every or path.codes else fitting[:1]:
-            yield self._text(segment, path)
+            places = [i for i in places if not self._taken_back(self._segments[i])]
+        for place in places if path.every or path.codes else self._first(places, path):
+            segment = self._segments[place]
+            text = self._text(segment, path)
+            yield text
+            if notes and text and self._is_observed_text(segment, path) and not _UID.match(text):
+                yield from self._notes(place)
 
-    def _fits(self, segment: list[Any], codes: frozenset[str]) -> bool:
+    def _first(self, places: Sequence[int], path: Path) -> Sequence[int]:
+        """The first of the segments; with text that goes on over several, those too."""
+        rows = [self._segments[place] for place in places[:1]]
+        if rows and path.segment == "OBX" and self._is_text(rows[0], path):
+            code = self._text(rows[0], _CODE)
+            return [place for place in places if self._text(self._segments[place], _CODE) == code]
+        return places if rows and path.segment == "NTE" and self._is_text(rows[0], path) else places[:1]
+
+    def _notes(self, place: int) -> Iterator[str]:
+        for segment in self._segments[place + 1 :]:
+            if segment[0] != "NTE":
+                return
+            yield self._read(_field(segment, 3))
+
+    def _fits(self, segment: list[str], codes: frozenset[str]) -> bool:
         """Whether OBX-3 holds one of the codes, as code, text or suffix."""
-        said = {part for repetition in _field(segment, 3) for component in _parts(repetition) for part in component}
-        return not codes or bool(codes & set(map(self._plain, said)))
+        return not codes or bool(codes & set(self._said(segment)))
+
+    def _said(self, segment: list[str]) -> Iterator[str]:
+        for repetition in self._repetitions(_field(segment, _CODE.field)):
+            yield from (self._plain(part) for component in repetition for part in component)
 
     @property
     def is_final(self) -> bool:
@@ -116,20 +139,49 @@ class Message:
 
         Results that are taken back do not count.
         """
-        results = {self._text(s, parse("OBX-11")) for s in self._segments if self._name(s) == "OBX"}
-        orders = {self._text(s, parse("OBR-25")) for s in self._segments if self._name(s) == "OBR"} - {""}
+        results = {self._text(s, parse("OBX-11")) for s in self._segments if s[0] == "OBX"}
+        orders = {self._text(s, parse("OBR-25")) for s in self._segments if s[0] == "OBR"} - {""}
         return results <= _SETTLED | _TAKEN_BACK and (len(orders) < 2 or orders <= {"F", "C"})
 
-    def _taken_back(self, segment: list[Any]) -> bool:
+    def _taken_back(self, segment: list[str]) -> bool:
         return self._text(segment, parse("OBX-11")) in _TAKEN_BACK
 
-    def _text(self, segment: list[Any], path: Path) -> str:
-        repetitions = [_parts(repetition) for repetition in _field(segment, path.field)]
+    def _text(self, segment: list[str], path: Path) -> str:
+        if self._is_text(segment, path):
+            _require_whole(segment)
+            return self._read(_field(segment, path.field))
+        repetitions = list(self._repetitions(_field(segment, path.field)))
         if path.types:
             repetitions = [r for r in repetitions if path.types & {self._plain(c[0]) for c in r[1:] if c}]
         lines = (path.segment, path.field) == ("OBX", 5)
-        texts = [self._component(repetition, path) for repetition in (repetitions if lines else repetitions[:1])]
+        coded = lines and path.whole and _type(segment) in _CODED
+        read = self._name if coded else lambda components: self._component(components, path)
+        texts = map(read, repetitions if lines else repetitions[:1])
         return "\n".join(filter(None, texts))
+
+    def _is_text(self, segment: list[str], path: Path) -> bool:
+        """Whether the path leads to text, which has no components whatever marks are in it (2.A)."""
+        if (path.segment, path.field) == ("OBX", 5):
+            first = (path.first, path.last, path.sub) == (1, 1, 0)
+            return first and not path.types and _type(segment) not in _COMPOSITE
+        own = path.segment.startswith("Z") and path.segment != "ZDS"
+        return path.whole and (own or (path.segment, path.field) in _TEXT_FIELDS)
+
+    def _is_observed_text(self, segment: list[str], path: Path) -> bool:
+        return path.segment == "OBX" and _type(segment) in _TEXT_TYPES and self._is_text(segment, path)
+
+    def _read(self, written: str) -> str:
+        if written.strip() == _NULL:
+            return ""
+        return narrative.read(written, self._marks, self._repeat, self.encoding).strip()
+
+    def _name(self, components: Sequence[Sequence[str]]) -> str:
+        """What a coded value says (2.A.13): its text, else the original text, else the code."""
+        for place in (1, 8, 0):
+            text = self._marks.subcomponent.join(components[place]) if len(components) > place else ""
+            if text not in ("", _NULL):
+                return self._plain(text).strip()
+        return ""
 
     def _component(self, components: Sequence[Sequence[str]], path: Path) -> str:
         chosen = components[path.first - 1 : path.last]
@@ -141,103 +193,91 @@ class Message:
         return (" " if all(text.isascii() for text in read) else "").join(read)
 
     def _plain(self, text: str) -> str:
-        return _ESCAPE.sub(lambda match: self._unescaped(match[1]), text) if "\\" in text else text
+        return unescaped(text, self._marks, self.encoding)
 
-    def _unescaped(self, sequence: str) -> str:
-        """An escape sequence (2.7) as text; what only asks for another print goes."""
-        if sequence in _DELIMITERS:
-            return _DELIMITERS[sequence]
-        if sequence.startswith("X"):
-            try:
-                return bytes.fromhex(sequence[1:]).decode(self.encoding, "replace")
-            except ValueError:
-                return ""
-        return "\n" if re.fullmatch(r"\.(?:br|sp\d*|ce)", sequence) else ""
-
-    @staticmethod
-    def _name(segment: list[Any]) -> str:
-        return str(segment[0][0])
+    def _repetitions(self, written: str) -> Iterator[list[list[str]]]:
+        """The repetitions of a field, each as components, each a list of subcomponents."""
+        marks = self._marks
+        for repetition in _split(written, marks.repetition):
+            components = _split(repetition, marks.component)
+            yield [_split(component, marks.subcomponent) for component in components]
 
     # -- the report
 
     def pdf(self) -> bytes | None:
-        """The PDF in an OBX-5; None when there is none. InvalidData when it does not decode or several differ."""
-        results = [s for s in self._segments if self._name(s) == "OBX" and not self._taken_back(s)]
-        found = {data for segment in results for data in _pdfs(segment)}
+        """The PDF in OBX-5, over one or several of them; None when there is none.
+
+        InvalidData when it does not decode, is not whole, or several differ.
+        """
+        parts = [part for s in self._segments if s[0] == "OBX" and not self._taken_back(s) for part in self._parts(s)]
+        found = set(joined(parts))
         if len(found) > 1:
             raise InvalidData("an HL7 message with several PDFs")
         return next(iter(found), None)
 
-
-_DELIMITERS = {"F": "|", "S": "^", "T": "&", "R": "~", "E": "\\"}
-
-
-def _decoded(data: bytes) -> tuple[str, str]:
-    """The encoding and the text: by MSH-18 (2.15.9.18, table 0211); undeclared: UTF-8, else GB18030."""
-    head = re.split(rb"[\r\n]", data.strip(b"\xef\xbb\xbf\x0b \r\n"), maxsplit=1)[0]
-    fields = head.split(head[3:4] or b"|")
-    declared = re.sub(r"[^A-Z0-9]", "", fields[17].split(b"~")[0].decode("ascii", "replace").upper()) if len(
-        fields) > 17 else ""  # fmt: skip
-    named = next((encoding for name, encoding in _ENCODINGS if declared.startswith(name)), "")
-    for encoding in ([named] if named in _TRUST else []) + ["utf-8", "gb18030"]:
-        try:
-            return encoding, data.decode(encoding).removeprefix("\ufeff")
-        except UnicodeDecodeError:
-            continue
-    raise InvalidData("neither UTF-8 nor GB18030 text", hint="name the character set in MSH-18")
+    def _parts(self, segment: list[str]) -> Iterator[Part]:
+        kind, code, number = _type(segment), _field(segment, 3), _field(segment, 4).strip()
+        if kind != "ED" and kind not in _TEXT_TYPES:
+            return
+        for repetition in self._repetitions(_field(segment, 5)):
+            texts = ["".join(component) for component in repetition]
+            told = frozenset(" ".join(texts[:-1]).upper().replace("/", " ").split()) if kind == "ED" else frozenset()
+            yield Part(kind=kind, code=code, number=number, told=told, data=without_breaks(texts[-1]))
 
 
-def _lines(text: str) -> list[str]:
-    """The segments. What does not begin as one, such as Base64 in lines, goes on with the one before."""
-    lines: list[str] = []
-    for line in re.split(r"\r\n|\r|\n", text.strip("\x0b\x1c \r\n\0")):
-        if _SEGMENT.match(line) or not lines:
-            lines.append(line)
-        else:
-            lines[-1] += f"\n{line}"
-    return [line for line in lines if not line.startswith(("FHS", "BHS", "BTS", "FTS"))]
+def _with_codes(rows: Iterable[list[str]]) -> Iterator[list[str]]:
+    """The segments; text without a code of its own (OBX-3) goes on with the one before."""
+    last: list[str] = []
+    for given in rows:
+        row = given
+        if row[0] == "OBX" and len(row) > 5:
+            texts = {_type(row), _type(last)} <= _TEXT_TYPES
+            row = [*row[:3], last[3], *row[4:]] if texts and last and not row[3].strip() else row
+            last = row
+        elif row[0] in ("OBX", "OBR"):
+            last = []
+        yield row
 
 
-def _field(segment: list[Any], number: int) -> list[Any]:
-    return segment[number] if len(segment) > number else []
+def _require_whole(segment: list[str]) -> None:
+    """InvalidData where text that holds an unescaped field separator has moved the fields behind it.
+
+    Then OBX-11 is no status (table 0085), or the status is found in a later field, or units stand behind text.
+    """
+    if segment[0] != "OBX":
+        return
+    status = _field(segment, 11).strip()
+    moved = status not in _STATUSES or any(field.strip() in ("F", "C", "P", "R") for field in segment[12:])
+    units = _field(segment, 6).strip()
+    if moved or (units and not status and (_type(segment) != "ST" or not units.isascii())):
+        raise InvalidData("an OBX whose text holds a field separator", hint="the sender must write it as \\F\\")
 
 
-def _parts(repetition: Any) -> list[list[str]]:
-    """Its components, each a list of subcomponents."""
-    if isinstance(repetition, str):
-        return [[repetition]]
-    return [[str(component)] if isinstance(component, str) else [str(s) for s in component] for component in repetition]
+def _field(segment: list[str], number: int) -> str:
+    return segment[number] if len(segment) > number else ""
 
 
-def _pdfs(segment: list[Any]) -> Iterator[bytes]:
-    """PDFs of an OBX: of type ED (2.A.24) with type, subtype, encoding and data; or Base64 as plain text."""
-    kind = "".join("".join(c) for r in _field(segment, 2) for c in _parts(r))
-    for repetition in _field(segment, 5):
-        texts = ["".join(component) for component in _parts(repetition)]
-        # Lines within Base64 come as \.br\, \X0D\ or as they are.
-        data = _BREAKS.sub("", "".join(texts[-1:]))
-        if kind == "ED":
-            told = " ".join(texts[:-1]).upper()
-            if "PDF" in told or data.startswith("JVBERi"):
-                yield _decode(data, hexadecimal="HEX" in told.split())
-        elif kind in _TEXT_TYPES and data.startswith("JVBERi0"):
-            yield _decode(data, hexadecimal=False)
+def _type(segment: list[str]) -> str:
+    return _field(segment, 2).strip().upper()
 
 
-def _decode(data: str, *, hexadecimal: bool) -> bytes:
-    try:
-        return bytes.fromhex(data) if hexadecimal else base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidData("the PDF in OBX-5 is not Base64") from error
+def _split(written: str, mark: str) -> list[str]:
+    return written.split(mark) if mark else [written]
+
+
+def _lines(texts: Iterable[str]) -> str:
+    """The texts as lines; empty ones part paragraphs."""
+    return "\n".join(texts).strip("\n")
 
 
 def acknowledgement(data: bytes, reply: Reply, now: datetime) -> bytes:
     """The ACK for a message, whatever it is: MSH, MSA, and ERR unless the code is AA (2.9.2, 2.15.1, 2.15.5)."""
     try:
-        encoding, text = _decoded(data)
+        encoding, text = segments.decoded(data)
     except InvalidData:
         encoding, text = "latin-1", data.decode("latin-1")
-    head = re.split(r"[\r\n]", text.strip("\x0b \r\n"), maxsplit=1)[0][:2000]
+    lines = re.split(r"[\r\n]", text[:20000].strip("\x0b \r\n"))
+    head = next((line for line in lines if line.startswith("MSH")), lines[0])[:2000]
     between = head[3:4] if head.startswith("MSH") and head[3:4] else "|"
     given = (head.split(between) if head.startswith("MSH") else []) + [""] * 18
     marks = given[1] if len(given[1]) >= 4 else "^~\\&"
@@ -247,7 +287,7 @@ def acknowledgement(data: bytes, reply: Reply, now: datetime) -> bytes:
            f"ACK{now:%Y%m%d%H%M%S%f}", given[10] or "P", given[11] or "2.5.1",
            "", "", "", "", "", given[17]]  # fmt: skip
     said = re.sub(f"[{re.escape(between + marks)}\\r\\n]", " ", reply.text)
-    segments = [msh, ["MSA", reply.code, given[9], said]]
+    rows = [msh, ["MSA", reply.code, given[9], said]]
     if reply.code != "AA":
-        segments.append(["ERR", "", "", f"{reply.error}{part}{part}HL70357", "E", "", "", "", said])
-    return "".join(between.join(segment).rstrip(between) + "\r" for segment in segments).encode(encoding, "replace")
+        rows.append(["ERR", "", "", f"{reply.error}{part}{part}HL70357", "E", "", "", "", said])
+    return "".join(between.join(row).rstrip(between) + "\r" for row in rows).encode(encoding, "replace")

@@ -1,5 +1,6 @@
 """HL7 over MLLP on a real socket: framing, answers, limits, and what is durable when AA is said."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from router.reports.mllp import MllpServer
 
 ONE = printed(f"report of {E1}")
 MESSAGE = oru(exam_id=E1, pdf=ONE).encode()
+CASES = Path(__file__).parents[1] / "cases" / "field" / "reports"
 Listen = Callable[..., int]
 
 
@@ -92,6 +94,20 @@ def test_what_is_wrong_is_answered_ae_and_what_is_of_another_kind_ar_and_the_con
     assert "MSA|AA|M1" in sender.send(MESSAGE)
     assert len(refusals) == 4
     assert not [text for text in refusals if "张三" in text or "P0001" in text or E1 in text]
+
+
+@pytest.mark.parametrize("case", ["04-ampersand", "05-backslash", "07-linefeed", "09-batch-of-one"])
+def test_messages_of_the_field_are_answered_aa_under_their_own_number(connect: Connect, case: str) -> None:
+    data = (CASES / f"{case}.hl7").read_bytes()
+    assert re.search(r"MSA\|AA\|M\d+190\d+", connect().send(data))
+
+
+@pytest.mark.parametrize("findings", ["右|左", "MRA|左侧\n中动脉", "\\XFF\\"])
+def test_a_text_that_cannot_be_read_whole_is_answered_ae_and_leaves_nothing(
+    desk: Desk, connect: Connect, findings: str
+) -> None:
+    assert "MSA|AE|M1" in connect().send(oru(exam_id=E1, findings=findings).encode())
+    assert desk.exams.find(E1) == []
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), TransientError("locked"), KeyError("x")])

@@ -46,7 +46,9 @@ _OF_KIND: dict[str, st.SearchStrategy[Any]] = {
     "string": st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12).filter(
         lambda text: text.strip(" \t\r\n\u3000")
     ),
-    "datetime": st.datetimes().map(lambda moment: moment.replace(microsecond=0).isoformat(sep=" ")),
+    "datetime": st.datetimes(*map(datetime.fromisoformat, ("1971-01-01", "2199-12-31"))).map(
+        lambda moment: moment.replace(microsecond=0).isoformat(sep=" ")
+    ),
     "date": st.dates().map(str),
     "integer": st.integers(0, 2**31),
     "boolean": st.booleans(),

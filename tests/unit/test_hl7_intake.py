@@ -1,5 +1,7 @@
 """HL7 messages in the drop folder: JSON part and PDF part of one message, versions, withdrawal, what is refused."""
 
+import pytest
+
 from desk import E1, E2, Desk, OpenDesk, another, printed
 from hl7_messages import oru
 from router.correlate.versions import successive, withdrawn
@@ -64,6 +66,14 @@ def test_what_cannot_be_read_goes_to_rejected_whole(desk: Desk) -> None:
     desk.drop("m.hl7", hl7(pdf=b"%PDF-1.4 cut off"))
     desk.drop("n.hl7", hl7().replace(b"ORU^R01", b"ADT^A01"))
     assert desk.left() == {"rejected/m.hl7", "rejected/m.reason.txt", "rejected/n.hl7", "rejected/n.reason.txt"}
+    assert desk.exams.find(E1) == []
+
+
+@pytest.mark.parametrize("findings", ["右|左", "MRA|左侧\n中动脉", "\\XFF\\"])
+def test_a_message_whose_text_cannot_be_read_whole_goes_to_rejected_with_the_reason(desk: Desk, findings: str) -> None:
+    desk.drop("m.hl7", hl7(findings=findings))
+    assert desk.left() == {"rejected/m.hl7", "rejected/m.reason.txt"}
+    assert findings not in (desk.inbox / "rejected" / "m.reason.txt").read_text(encoding="utf-8")
     assert desk.exams.find(E1) == []
 
 

@@ -44,7 +44,6 @@ DOORS = {
     "cryptography": {"crypto"},
     "watchdog": {"reports"},
     "pypdf": {"reports"},
-    "hl7": {"reports"},
     "pypinyin": {"correlate/pinyin.py"},
     "prometheus_client": {"admin/metrics.py"},
     "multipart": {"platform"},

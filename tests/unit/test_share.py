@@ -89,3 +89,28 @@ def test_the_reason_names_the_rule_and_never_the_patient() -> None:
     )
     found = aside(POLICY, [REAL], frozenset({"US", "ES", "SR"}), BEFORE)
     assert found == Aside(State.OUT_OF_SCOPE, "modality ES, US is not in [share] modalities")
+
+
+VIPS = ExcludeRule("vip", {}, {"$.vip": "^true$", "Visit.PatientType": "4"})
+MIXED = ExcludeRule("mixed", {"StationName": "CT"}, {"Patient.Name": "测试"})
+
+
+@pytest.mark.parametrize(
+    ("rule", "headers", "said", "excluded"),
+    [
+        (VIPS, [], {"$.vip": ("true",), "Visit.PatientType": ("体检", "4")}, True),  # before any image has come
+        (VIPS, [REAL], {"$.vip": ("true",), "Visit.PatientType": ("4",)}, True),
+        (VIPS, [REAL], {"$.vip": ("true",), "Visit.PatientType": ("1",)}, False),  # every field of a rule must match
+        (VIPS, [REAL], {"Visit.PatientType": ("4",)}, False),  # an absent field matches no text
+        (VIPS, [REAL], {}, False),
+        (MIXED, [REAL], {"Patient.Name": ("测试一",)}, True),
+        (MIXED, [], {"Patient.Name": ("测试一",)}, False),  # nothing can be said of a header that is not here
+        (MIXED, [REAL], {"Patient.Name": ("张三",)}, False),
+        (ExcludeRule("blank", {}, {"Order.Note": "^$"}), [REAL], {"Order.Note": ()}, True),
+    ],
+)
+def test_a_rule_may_name_fields_of_the_exam_json(
+    rule: ExcludeRule, headers: list[dict[str, str]], said: dict[str, tuple[str, ...]], excluded: bool
+) -> None:
+    found = aside(SharePolicy(frozenset({"CT"}), None, (rule,)), headers, frozenset({"CT"}), AFTER, said)
+    assert (found is not None and found.state == State.EXCLUDED) == excluded

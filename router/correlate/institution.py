@@ -1,0 +1,35 @@
+"""Whose hospital an exam is: one of another is held, and never sent as this hospital's."""
+
+import unicodedata
+from collections.abc import Collection
+
+from router.config import Hospital
+from router.correlate.doubt import Doubt
+from router.exam.fields import BY_PATH
+from router.exam.key import ExamKey
+
+_RULE = "another hospital"
+
+
+def another_hospital(key: ExamKey, hospital: Hospital) -> Doubt | None:
+    """Why the exam is not of `hospital`; None where USCI and HospitalCode name it, or say nothing.
+
+    An export that gives a branch's code (院区) as HospitalCode means the same hospital.
+    """
+    branches = {hospital.HospitalBranchCode, *(branch.code for branch in hospital.branch)}
+    ours = {"USCI": {hospital.USCI}, "HospitalCode": {hospital.HospitalCode, *branches}}
+    said = dict(zip(ours, key.institution, strict=True))
+    differ = [f"{path} ({BY_PATH[path].name})" for path, value in said.items() if not _is_ours(value, ours[path])]
+    if not differ:
+        return None
+    text = f"hospital: {' and '.join(differ)} in the exam JSON is not that of [hospital]: it is another hospital's exam"
+    return Doubt(rule=_RULE, text=text)
+
+
+def _is_ours(value: str, ours: Collection[str]) -> bool:
+    return not value or _plain(value) in map(_plain, ours)
+
+
+def _plain(code: str) -> str:
+    """A code as it is compared: however wide its characters are, in capitals."""
+    return unicodedata.normalize("NFKC", code).strip().upper()

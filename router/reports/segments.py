@@ -1,0 +1,165 @@
+"""The segments of an HL7 v2 message: its bytes as text, cut into lines and fields. Chapters are those of HL7 v2.5.1."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from router.errors import InvalidData
+
+_AROUND = "\ufeff\x0b\x1c \r\n\0"
+_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_NAMES = {"GB": "gb18030", "BIG5": "big5hkscs", "UTF8": "utf-8", "UNICODEUTF8": "utf-8"}
+_SINGLE = re.compile(r"(?:ISO)?8859([1-9]|1[013-6])|ISOIR100|LATIN1|(?:CP|WINDOWS)1252")  # one byte a character
+# The segments of HL7 v2.3 to v2.8; a line of text may begin with any other three letters: MRA, DWI, DSA.
+_NAMES_OF_SEGMENTS = """
+    ABS ACC ADD ADJ AFF AIG AIL AIP AIS AL1 APR ARQ ARV AUT BHS BLC BLG BPO BPX BTS BTX BUI CDM CDO CER CM0 CM1
+    CM2 CNS CON CSP CSR CSS CTD CTI DB1 DEV DG1 DMI DON DPS DRG DSC DSP ECD ECR EDU EQL EQP EQU ERQ ERR EVN FAC
+    FHS FT1 FTS GOL GP1 GP2 GT1 IAM IAR IIM ILT IN1 IN2 IN3 INV IPC IPR ISD ITM IVC IVT LAN LCC LCH LDP LOC LRL
+    MCP MFA MFE MFI MRG MSA MSH NCK NDS NK1 NPU NSC NST NTE OBR OBX ODS ODT OH1 OH2 OH3 OH4 OM1 OM2 OM3 OM4 OM5
+    OM6 OM7 ORC ORG OVR PAC PCE PCR PD1 PDA PDC PEO PES PID PKG PM1 PMT PR1 PRA PRB PRC PRD PRT PSG PSH PSL PSS
+    PTH PV1 PV2 PYE QAK QID QPD QRD QRF QRI RCP RDF RDT REL RF1 RFI RGS RMI ROL RQ1 RQD RXA RXC RXD RXE RXG RXO
+    RXR RXV SAC SCD SCH SCP SDD SFT SGH SGT SHP SID SLT SPM STF STZ TCC TCD TQ1 TQ2 TXA UAC UB1 UB2 URD URS VAR
+    VND VTQ
+"""
+_KNOWN = frozenset(_NAMES_OF_SEGMENTS.split())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """The delimiters of a message (2.5.4); "" where MSH-2 has none."""
+
+    field: str
+    component: str
+    repetition: str
+    escape: str
+    subcomponent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """A message, cut: `rows` are its segments, each a list of fields as written, the name first; MSH-1 is a field."""
+
+    encoding: str
+    marks: Marks
+    rows: tuple[list[str], ...]
+
+
+def cut(data: bytes) -> Segments:
+    """The segments of one message, a batch's wrappers left out. InvalidData where it is none, or not whole."""
+    encoding, text = decoded(data)
+    begin = re.search(r"(?:\A|[\r\n])MSH([^A-Za-z0-9\s])", text)
+    if begin is None or not _is_wrapper(text[: begin.start()]):
+        raise InvalidData("not an HL7 v2 message")
+    between = begin[1]
+    lines = _lines(text[begin.start() :].strip(_AROUND), between)
+    rows = tuple(_fields(line, between) for line in lines)
+    if any(row[0] == "DSC" and any(field.strip() for field in row[1:2]) for row in rows):
+        raise InvalidData("an HL7 message that goes on in another one (DSC)", hint="send it whole")
+    return Segments(encoding, _marks(rows[0]), rows)
+
+
+def _split(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _is_wrapper(text: str) -> bool:
+    """Whether only the headers of a file or batch stand there (2.10.3)."""
+    return all(line[:3] in ("FHS", "BHS", "") for line in _split(text))
+
+
+def _marks(msh: list[str]) -> Marks:
+    if len(msh) < 3 or not msh[2].strip():
+        raise InvalidData("not an HL7 v2 message")
+    component, repetition, escape, subcomponent = [*msh[2], "", "", ""][:4]
+    return Marks(
+        field=msh[1], component=component, repetition=repetition, escape=escape, subcomponent=subcomponent
+    )  # fmt: skip
+
+
+def _fields(line: str, between: str) -> list[str]:
+    fields = line.split(between)
+    return ["MSH", between, *fields[1:]] if fields[0] == "MSH" else fields
+
+
+def _lines(text: str, between: str) -> list[str]:
+    """The segments. A line that does not begin as one, of text or Base64, goes on with the one before; so does ADD."""
+    begins = re.compile(rf"([A-Z][A-Z0-9]{{2}}){re.escape(between)}")
+    lines = _split(text)
+    while lines and (not lines[-1].strip() or re.fullmatch(rf"[BF]TS(?:{re.escape(between)}.*)?", lines[-1])):
+        del lines[-1]
+    found: list[list[str]] = []
+    for line in lines:
+        match = begins.match(line)
+        known = match is not None and (match[1] in _KNOWN or match[1].startswith("Z"))
+        if known and line.startswith("ADD") and found:
+            found[-1].append(line[4:])
+        elif known or not found:
+            found.append([line])
+        else:
+            found[-1] += ["\n", line]
+    return ["".join(parts) for parts in found]
+
+
+# -- the character set
+
+
+def decoded(data: bytes) -> tuple[str, str]:
+    """The encoding and the text: what the bytes are, whatever MSH-18 says (2.15.9.18, table 0211).
+
+    InvalidData where they have no certain reading.
+    """
+    declared = _declared(data)
+    single = _SINGLE.fullmatch(declared)
+    named = next((encoding for name, encoding in _NAMES.items() if declared.startswith(name)), "")
+    last = [f"iso8859-{single[1] or 1}"] if single else []
+    for encoding in dict.fromkeys(["utf-8", named or "gb18030", "gb18030", *last]):
+        text = _strict(data, encoding)
+        if text is not None and _plausible(text, encoding, data, named=named, single=single is not None):
+            return encoding, text.removeprefix("\ufeff")
+    if (text := _strict(data, "utf-8")) is not None:
+        return "utf-8", text.removeprefix("\ufeff")
+    raise InvalidData("neither UTF-8 nor GB18030 text", hint="name the character set in MSH-18")
+
+
+def _declared(data: bytes) -> str:
+    found = re.search(rb"(?:\A|[\r\n\x0b]|\xef\xbb\xbf)[ ]*MSH([^\r\n])([^\r\n]*)", data)
+    fields = found[2].split(found[1]) if found else []
+    written = fields[16].split(b"~")[0] if len(fields) > 16 else b""  # the first of found[2] is MSH-2
+    return re.sub(r"[^A-Z0-9]", "", written.decode("ascii", "replace").upper())
+
+
+def _strict(data: bytes, encoding: str) -> str | None:
+    """The text; None where it cannot be that, or changes its character set on the way (ISO 2022)."""
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+    return None if "\x1b" in text else text
+
+
+def _plausible(text: str, encoding: str, data: bytes, *, named: str, single: bool) -> bool:
+    """Whether a reading that succeeds is likely.
+
+    UTF-8 that is not declared has Han or Latin letters, under the name of another set Han; GB18030 is no damaged UTF-8,
+    and under a single-byte name it is written in pairs of high bytes, not as accented letters among Latin ones.
+    """
+    if encoding == "utf-8":
+        return named == "utf-8" or _of_one_script(text, latin=not named)
+    if encoding.startswith("iso8859"):
+        return re.search(rb"[\xa0-\xff]{4}", data) is None
+    damaged = data.decode("utf-8", "replace")
+    return len(_HAN.findall(damaged)) <= damaged.count("\ufffd") and (not single or _in_pairs(data, text))
+
+
+def _of_one_script(text: str, *, latin: bool) -> bool:
+    others = re.findall(r"[^\x00-\x7f]", text)
+    letters = [character for character in others if character.isalpha()]
+    expected = [c for c in letters if _HAN.match(c) or (latin and unicodedata.name(c, "").startswith("LATIN"))]
+    return len(expected) * 2 >= len(letters) and (latin or bool(expected) or not others)
+
+
+def _in_pairs(data: bytes, text: str) -> bool:
+    found = re.findall(rb"[\x81-\xfe]([\x40-\xfe])", data)
+    runs = re.findall(r"[^\x00-\x7f]+", text)
+    alone = re.findall(r"(?<=[A-Za-z])[^\x00-\x7f](?=[A-Za-z])", text)
+    return sum(second >= b"\x80" for second in found) * 2 > len(found) and len(alone) * 2 <= len(runs)
