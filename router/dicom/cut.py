@@ -21,6 +21,7 @@ _ITEM_HEAD = {"<": b"\xfe\xff\x00\xe0", ">": b"\xff\xfe\xe0\x00"}
 _LENGTH = {"<": struct.Struct("<L").unpack_from, ">": struct.Struct(">L").unpack_from}
 _LONGEST_HEAD = 12
 _NOWHERE = b"", 0, 0
+_USUAL = (b"\xe0\x7f\x10\0OW\0\0", b"\xe0\x7f\x10\0OB\0\0")
 _DELIMITERS, _SIGNATURES = 0xFFFE, 0xFFFA  # groups
 _FIRST_PIXELS = 0x7FE00000
 _PIXEL_DATA, _FLOAT_PIXELS, _DOUBLE_PIXELS = 0x7FE00010, 0x7FE00008, 0x7FE00009
@@ -64,7 +65,8 @@ def cut_off(read: DataSet, file: BinaryIO) -> str:
     window = _in_memory(read.data) if deflated else _window(file)
     try:
         _require_items(read, end - start)
-        _Following(read, window, end).run(start)
+        if not _ends_with_pixels(read):
+            _Following(read, window, end).run(start)
     except _Unclear:
         return ""
     except _Cut as error:
@@ -82,6 +84,17 @@ def pixel_bytes(read: Elements, tag: int = _PIXEL_DATA) -> int:
     total = (read.unsigned(_ROWS) or 0) * (read.unsigned(_COLUMNS) or 0) * samples * bits * int(frames)
     parts = _SUBSAMPLED.get(read.text(_PHOTOMETRIC), 6) if samples == 3 else 6
     return (total * parts // 6 + 7) // 8
+
+
+def _ends_with_pixels(read: DataSet) -> bool:
+    """Whether it is the usual image: native pixel data in explicit VR little endian, long enough, and the end of it."""
+    head_at = read.stopped
+    if not read.encoding.explicit or read.meta.transfer_syntax != EXPLICIT_LITTLE_ENDIAN:
+        return False
+    if len(read.data) < head_at + _LONGEST_HEAD or not read.data.startswith(_USUAL, head_at):
+        return False
+    length = int.from_bytes(read.data[head_at + 8 : head_at + _LONGEST_HEAD], "little")
+    return read.meta.offset + head_at + _LONGEST_HEAD + length == read.end and pixel_bytes(read) <= length
 
 
 def _window(file: BinaryIO) -> _Window:

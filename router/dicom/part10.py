@@ -22,6 +22,7 @@ IMPLEMENTATION_VERSION = f"IMGCLOUD_{__version__}"[:16]
 _PREAMBLE = bytes(128) + b"DICM"
 _LARGEST_META = 2**20
 _LARGEST_STRAYS = 2**12
+_GROUP_2 = (b"\2\0", b"\0\2")  # little and big endian
 _GROUP_LENGTH, _TRANSFER_SYNTAX = 0x0000, 0x0010
 _FOUR_BYTE_LENGTH = frozenset({b"OB", b"OW", b"UN", b"UT", b"UC", b"UR", b"SQ"})
 
@@ -77,11 +78,15 @@ def dataset_offset(file: BinaryIO) -> FileMeta:
     values, offset = _group_2(file, start)
     syntax = values.get(_TRANSFER_SYNTAX, "")
     file.seek(offset)
-    strays, length = ([], 0) if syntax in DEFLATED else leading_group_2(file.read(_LARGEST_STRAYS), syntax)
-    file.seek(offset + length)
     first = file.read(8)
+    strays: list[int] = []
+    if first[:2] in _GROUP_2 and syntax not in DEFLATED:
+        strays, length = leading_group_2(first + file.read(_LARGEST_STRAYS), syntax)
+        offset += length
+        file.seek(offset)
+        first = file.read(8)
     return FileMeta(
-        offset + length,
+        offset,
         syntax or _guessed_syntax(first, known=bool(start or values)),
         values.get(0x0002, ""),
         values.get(0x0003, ""),

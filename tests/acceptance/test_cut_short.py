@@ -141,8 +141,9 @@ def test_another_instance_or_class_than_the_commands_is_refused(site: Site, wron
 def test_what_is_cut_off_is_refused_where_that_is_configured(tmp_path: Path) -> None:
     site = Site(tmp_path, stable_after="300 ms")
     try:
-        config = site.configure() and site.config_file
-        config.write_text(config.read_text().replace("[receive]", '[receive]\nirregular = "refuse"'))
+        site.configure()
+        text = site.config_file.read_text(encoding="utf-8")
+        site.config_file.write_text(text.replace("[receive]", '[receive]\nirregular = "refuse"'))
         for number in ("420", "422"):
             assert store(site.port, case(number), number) == 0xC000
         assert store(site.port, case("46"), "46") == 0
