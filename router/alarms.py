@@ -21,6 +21,7 @@ class Alarm(StrEnum):
     COMMITMENT = "commitment"
     COMMITMENT_SILENCE = "commitment-silence"
     INTEGRITY = "integrity"
+    CUT_OFF = "cut-off"
     SETTINGS = "settings"
     DEFECT = "defect"
     CRYPTO = "crypto"
@@ -47,6 +48,7 @@ REMEDY: dict[Alarm, str] = {
     Alarm.COMMITMENT: "ask the destination's operator why it does not commit to keeping what it took",
     Alarm.COMMITMENT_SILENCE: "ask the destination's operator to report on storage commitment; it is asked again",
     Alarm.INTEGRITY: "run `verify`; a file on disk is not what was received",
+    Alarm.CUT_OFF: "have the sender send it again whole, or `queue release` the delivery, which sends it as it is",
     Alarm.SETTINGS: "correct the file that is named; the former settings stay in use",
     Alarm.DEFECT: "report it with the log's lines; the work is tried again",
     Alarm.CRYPTO: "see `keys show` and compare the key ids with those of the platform's operator",

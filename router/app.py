@@ -115,7 +115,10 @@ class Node:
             lambda engine: bring_up_to_date(engine, config, self._journal, clock.now()),
         )  # fmt: skip
         self._rules = SeriesRules(config, self._journal, clock)
-        self._selection = Selection(config.identity, self._catalogue, lambda: self._rules.book, self._journal)
+        self._selection = Selection(
+            config.identity, self._catalogue, lambda: self._rules.book, self._journal,
+            cut_off_goes=config.receive.irregular == "send",
+        )  # fmt: skip
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
         self._lookout = Lookout(config, self._catalogue, self._journal, clock)
         self._daily = self._make_daily()
@@ -322,12 +325,19 @@ class Node:
         return Cataloguer(
             self._storage, self._catalogue.instances, lambda: self._rules.book, self._selection.settle,
             self._journal, self._clock, self._take_pdf if self._config.reports.encapsulated_pdf else None,
+            cut_off_goes=self._config.receive.irregular == "send",
         )  # fmt: skip
 
     def _make_server(self) -> StorageServer:
         receive = self._config.receive
         return StorageServer(
-            worker.commands(self._storage.incoming, self._workers, receive.min_free, receive.journal // self._workers),
+            worker.commands(
+                self._storage.incoming,
+                self._workers,
+                receive.min_free,
+                receive.journal // self._workers,
+                whole_only=receive.irregular == "refuse",
+            ),
             admission=_admission(receive),
             record=self._note_received,
             limits=Limits(max_pdu=receive.max_pdu, proxies=receive.proxies),

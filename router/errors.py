@@ -3,6 +3,7 @@
     RouterError
     +-- ConfigurationError   the installation is wrong: nothing starts until a person mends it
     +-- InvalidData          what came in is not what it should be: refused or set aside with a reason
+    |   +-- CutOff           it breaks off before its end
     +-- TransientError       a peer or a resource is not available now: tried again by the queue
     |   +-- DestinationDown  nothing can go to this destination now, not only this item
     +-- PermanentError       a peer refused this item for good: failed until a person or new data mends it
@@ -46,6 +47,10 @@ class ConfigurationError(RouterError):
 
 class InvalidData(RouterError):
     """Data from outside does not read as what it claims to be."""
+
+
+class CutOff(InvalidData):
+    """A data set is shorter than it says, or than its pixels need."""
 
 
 class TransientError(RouterError):

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     DUPLICATE = "duplicate"
     REFUSED = "refused"
     QUARANTINED = "quarantined"
+    IRREGULAR = "irregular"
     DOCUMENT = "document"
     STALE = "stale"
     JOINED = "joined"
@@ -99,7 +100,7 @@ class Journal:
 
 _LEVELS = {
     Kind.ALARM: logging.ERROR,
-    **dict.fromkeys((Kind.CLEARED, Kind.DOUBT, Kind.REFUSED, Kind.QUARANTINED), logging.WARNING),
+    **dict.fromkeys((Kind.CLEARED, Kind.DOUBT, Kind.REFUSED, Kind.QUARANTINED, Kind.IRREGULAR), logging.WARNING),
     **dict.fromkeys((Kind.RECEIVED, Kind.DUPLICATE, Kind.SELECTED, Kind.SENT), logging.DEBUG),
 }
 

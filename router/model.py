@@ -113,7 +113,8 @@ class Header:
     """What the node reads of one instance, once, when it is catalogued. Times are DICOM DA and TM without zone.
 
     `position` is where the slice lies along the normal of its plane, in mm; `references` are the SOP instances that
-    a key object selection or a presentation state refers to.
+    a key object selection or a presentation state refers to. `cut` says where the data set breaks off, "" where it is
+    whole; `strays` are elements of group 0002 at the beginning of the data set, where none belongs.
     """
 
     uids: InstanceUids
@@ -131,6 +132,8 @@ class Header:
     facts: SeriesFacts = SeriesFacts()
     position: float | None = None
     references: tuple[str, ...] = ()
+    cut: str = ""
+    strays: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,13 @@ import signal
 import sys
 from pathlib import Path
 
+from router.dicom.whole import WholeOnly
 from router.dicom.workers import WorkerCommands, work
 from router.errors import ConfigurationError, hide_messages
 from router.storage.incoming import Incoming, IncomingFolder
 from router.storage.lock import share
 
+_WHOLE, _ANY = "whole", "any"
 # the modules of the process that starts it, wherever it was started from
 _PROGRAM = """
 import os, sys
@@ -20,14 +22,19 @@ main(*sys.argv[1:])
 """
 
 
-def commands(incoming: Incoming, count: int, min_free: int, journal: int) -> WorkerCommands:
-    """How to start `count` workers, each with a folder of `incoming`; `min_free` and each one's `journal` in bytes."""
+def commands(
+    incoming: Incoming, count: int, min_free: int, journal: int, *, whole_only: bool = False
+) -> WorkerCommands:
+    """How to start `count` workers, each with a folder of `incoming`; `min_free` and each one's `journal` in bytes.
+
+    `whole_only`: they refuse what is cut off.
+    """
     program = (sys.executable, "-P", "-c", _PROGRAM, os.pathsep.join(sys.path))
-    sizes = str(min_free), str(journal)
-    return WorkerCommands(tuple((*program, str(incoming.worker_folder(n + 1)), *sizes) for n in range(count)))
+    settings = str(min_free), str(journal), _WHOLE if whole_only else _ANY
+    return WorkerCommands(tuple((*program, str(incoming.worker_folder(n + 1)), *settings) for n in range(count)))
 
 
-def main(folder: str, min_free: str, journal: str, descriptor: str) -> None:
+def main(folder: str, min_free: str, journal: str, takes: str, descriptor: str) -> None:
     """Signals are the main process's business: it stops its workers in order, and they end when it dies."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -36,7 +43,7 @@ def main(folder: str, min_free: str, journal: str, descriptor: str) -> None:
     try:
         share(Path(folder).parent)
         sink = IncomingFolder(Path(folder), int(min_free), int(journal))
-        work(int(descriptor), sink)
+        work(int(descriptor), WholeOnly(sink) if takes == _WHOLE else sink)
     except ConfigurationError as error:
         sys.exit(f"a receive worker cannot serve: {error}")
     except OSError as error:  # a full disk: it is started anew until there is room

@@ -164,7 +164,8 @@ class Node:
         self.catalogue: Catalogue = open_catalogue("", config.node.data, journal)
         driver(self.catalogue).execute_sql("PRAGMA synchronous=OFF")  # memory is lost here, power is not
         references = References(config)
-        selection = Selection(config.identity, self.catalogue, lambda: self._book, journal)
+        goes = config.receive.irregular == "send"
+        selection = Selection(config.identity, self.catalogue, lambda: self._book, journal, cut_off_goes=goes)
         self._intake = Intake(config, references, self.catalogue.exams, storage, journal, clock, PlainReaders(1))
         self._correlator = Correlator(config, references, self.catalogue, storage, selection, journal, clock)
         self._dispatcher = Dispatcher(self.catalogue, "n", journal, clock)

@@ -50,6 +50,10 @@ class Alarms:
         rows: Any = self._engine.run(query if exam is None else query.where(OpenAlarm.exam == exam))
         return [Standing(Alarm(r.alarm), r.subject, r.text, r.exam, r.delivery, r.since) for r in rows]
 
+    def stands(self, alarm: Alarm, subject: str) -> bool:
+        """Whether this one does."""
+        return self._text(alarm, subject) is not None
+
     def counts(self) -> dict[Alarm, int]:
         """How many of each stand; those of which none does are left out."""
         query = OpenAlarm.select(OpenAlarm.alarm, fn.COUNT(OpenAlarm.subject)).group_by(OpenAlarm.alarm).tuples()

@@ -16,7 +16,7 @@ from router.catalogue.dialect import Engine, portions
 from router.catalogue.members import facts_numbers
 from router.catalogue.notes import note_references
 from router.catalogue.statement import Among, InsertMany
-from router.catalogue.tables import READING, Exam, ExamStudy, Instance, Study, StudyAccession, StudyIdentity
+from router.catalogue.tables import READING, Exam, ExamStudy, Instance, Ledger, Study, StudyAccession, StudyIdentity
 from router.catalogue.tombstones import of_instances, revive
 from router.model import NO_DEVICE, Digests, Header, InstanceUids, SeriesClass
 from router.text import is_readable
@@ -24,12 +24,13 @@ from router.text import is_readable
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A version of an instance that has a row; `purged`: its file went by retention."""
+    """A version of an instance that has a row; `purged`: its file went by retention; `cut`: it is not whole."""
 
     study_uid: str
     version: int
     digest: str
     purged: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,15 @@ class Recorded:
 
 
 _PAGE = 5000
+_Rank = tuple[bool, int]  # of the versions of an instance: whole, number
+_NONE: _Rank = False, 0
 _NEW_INSTANCES = InsertMany(Instance)
 _KNOWN = Among(
-    "SELECT sop_uid, study.uid, version, digest, instance.purged"
+    "SELECT sop_uid, study.uid, version, digest, instance.purged, cut"
     " FROM instance JOIN study ON study.id = study_id WHERE sop_uid IN (?)",
     Instance.sop_uid,
 )
-_VERSIONS = Among("SELECT sop_uid, version FROM instance WHERE study_id = ? AND sop_uid IN (?)", Instance.sop_uid)
+_VERSIONS = Among("SELECT sop_uid, version, cut FROM instance WHERE study_id = ? AND sop_uid IN (?)", Instance.sop_uid)
 
 
 class Instances:
@@ -76,8 +79,8 @@ class Instances:
         sops = list(set(sop_uids))
         revive(self._engine, of_instances(self._engine, sops))
         rows = _KNOWN.run(self._engine, sops)
-        for sop, study, version, digest, purged in sorted(rows, key=itemgetter(2)):
-            found[sop].append(Known(study, version, digest, purged is not None))
+        for sop, study, version, digest, purged, cut in sorted(rows, key=itemgetter(2)):
+            found[sop].append(Known(study, version, digest, purged is not None, cut != ""))
         return found
 
     def alone_with(self, study_uids: Iterable[str]) -> AbstractContextManager[None]:
@@ -115,6 +118,14 @@ class Instances:
             self._engine.run(Study.update(doubt=text).where(Study.uid.in_(list(study_uids))))
             linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(list(study_uids)))
             self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id.in_(linked)))
+
+    def has_cut(self, study_uid: str, *, undecided: bool = False) -> bool:
+        """Whether of an instance of the study no version is whole; `undecided`: of one without a ledger row."""
+        mine = (Study.uid == study_uid) & Instance.newest & (Instance.cut != "") & Instance.purged.is_null()
+        if undecided:
+            mine &= ~fn.EXISTS(Ledger.select(Ledger.id).where(Ledger.instance == Instance.id))
+        query = Instance.select(Instance.id).join(Study).where(mine).limit(1)
+        return bool(self._engine.run(query.tuples()))
 
     def walk(self) -> Iterable[Recorded]:
         """Every row that has its file, page by page: there are millions, and no transaction stays open in between."""
@@ -164,19 +175,20 @@ class Instances:
 
     def _rows(self, study: int, entries: Sequence[tuple[NewInstance, int]]) -> None:
         news = [new for new, _ in entries]
-        have: dict[str, int] = {}
-        for sop, version in _VERSIONS.run(self._engine, list({new.header.uids.sop for new in news}), study):
-            have[sop] = max(version, have.get(sop, 0))
+        have: dict[str, _Rank] = {}
+        for sop, version, cut in _VERSIONS.run(self._engine, list({new.header.uids.sop for new in news}), study):
+            have[sop] = max((not cut, version), have.get(sop, _NONE))
         newest = dict(have)
         for new in news:
-            newest[new.header.uids.sop] = max(new.version, newest.get(new.header.uids.sop, 0))
-        replaced = [sop for sop, version in have.items() if version < newest[sop]]
+            sop = new.header.uids.sop
+            newest[sop] = max((not new.header.cut, new.version), newest.get(sop, _NONE))
+        replaced = [sop for sop, rank in have.items() if rank < newest[sop]]
         if replaced:
             older = (Instance.study == study) & Instance.sop_uid.in_(replaced)
             self._engine.run(Instance.update(newest=False).where(older))
         facts = facts_numbers(self._engine, study, [new.header.facts for new, _ in entries])
         rows = [
-            _row(study, new, identity, facts[new.header.facts], newest[new.header.uids.sop] == new.version)
+            _row(study, new, identity, facts[new.header.facts], newest[new.header.uids.sop][1] == new.version)
             for new, identity in entries
         ]
         _NEW_INSTANCES.run(self._engine, rows)
@@ -221,6 +233,6 @@ def _row(study: int, new: NewInstance, identity: int, facts: int, newest: bool) 
         "newest": newest, "sop_class": head.sop_class, "transfer_syntax": head.transfer_syntax,
         "digest": digests.data_set, "orientation": digests.orientation, "pixels": digests.pixels, "identity": identity,
         "size": new.size, "modality": head.facts.modality, "facts": facts, "position": head.position,
-        "series_class": new.series_class, "rule": new.rule, "sending_ae": head.sending_ae, "received": new.received,
-        "purged": None,
+        "series_class": new.series_class, "rule": new.rule, "cut": head.cut, "sending_ae": head.sending_ae,
+        "received": new.received, "purged": None,
     }  # fmt: skip

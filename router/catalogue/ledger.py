@@ -14,14 +14,18 @@ from router.catalogue.tables import ExamStudy, Instance, Ledger, Study
 from router.catalogue.tombstones import instant, packed, summaries
 from router.model import InstanceUids, SeriesClass
 
+CUT_OFF = "cut off"
+
 
 class Fate(StrEnum):
     """`selected` is still to be sent, `held` too once a person has released it, `stored` was taken and is not committed
-    yet; the others are final. `late` came too long after the delivery: it counts once a person has released it."""
+    yet; the others are final. `late` came too long after the delivery, and `cut` is not whole: these count once a
+    person has released them."""
 
     SELECTED = "selected"
     HELD = "held"
     LATE = "late"
+    CUT = "cut"
     FILTERED = "filtered"
     STORED = "stored"
     SENT = "sent"
@@ -30,7 +34,10 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """The newest version of an instance that has no row for a destination yet; `key` is the instance's."""
+    """The newest version of an instance that has no row for a destination yet; `key` is the instance's.
+
+    `cut` says where its data set breaks off, "" where it is whole.
+    """
 
     key: int
     study_uid: str
@@ -39,6 +46,7 @@ class Undecided:
     facts: int
     version: int
     received: datetime
+    cut: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Instances of an exam at a destination. `selected` counts all that were chosen, but for those that are `late`."""
+    """Instances of an exam at a destination. `selected` counts all that were chosen but those that are `late` or `cut`,
+    which are set aside."""
 
     selected: int = 0
     sent: int = 0
@@ -78,6 +87,7 @@ class Tally:
     held: int = 0
     stored: int = 0
     late: int = 0
+    cut: int = 0
 
     @property
     def unsent(self) -> int:
@@ -111,7 +121,7 @@ class Accounts:
             (Ledger.instance == Instance.id) & (Ledger.destination == destination)
         )
         columns = (Instance.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.facts, Instance.version,
-                   Instance.received)  # fmt: skip
+                   Instance.received, Instance.cut)  # fmt: skip
         here = Instance.newest & Instance.purged.is_null()
         mine = Study.uid.in_(_studies_of(exam)) & here & ~fn.EXISTS(decided)
         rows: Any = self._engine.run(Instance.select(*columns).join(Study).where(mine).order_by(Instance.id).tuples())
@@ -133,17 +143,31 @@ class Accounts:
     def hold(self, destination: str, fate: Fate, doubts: Mapping[int, str], now: datetime) -> None:
         """Record that instances are to be sent once a person has released them, each with the rule that says so.
 
-        `fate` is HELD or LATE.
+        `fate` is HELD, LATE or CUT.
         """
         self._enter(destination, ((key, fate, rule) for key, rule in doubts.items()), now)
 
     def release(self, exam: int, destination: str, fate: Fate, now: datetime) -> None:
-        """Have sent what was held of the exam, as HELD or as LATE: a person has asked for it."""
+        """Have sent what was held of the exam, as HELD, LATE or CUT: a person has asked for it.
+
+        What is cut off, too, and was held for another reason, is released once more.
+        """
         mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)))
-        held = (Ledger.destination == destination) & (Ledger.state == fate) & Ledger.instance.in_(mine)
-        released = {"state": Fate.SELECTED, "rule": Ledger.rule.concat("; released by a person"), "at": now}
+        held = (Ledger.destination == destination) & (Ledger.state == fate)
+        rule = Ledger.rule.concat("; released by a person")
         with self._engine.write():
-            self._engine.run(Ledger.update(released).where(held))
+            if fate is not Fate.CUT:
+                broken = mine.where(Instance.cut != "")
+                cut = Ledger.update(state=Fate.CUT, rule=rule.concat(f"; {CUT_OFF}"), at=now)
+                self._engine.run(cut.where(held & Ledger.instance.in_(broken)))
+            released = Ledger.update(state=Fate.SELECTED, rule=rule, at=now)
+            self._engine.run(released.where(held & Ledger.instance.in_(mine)))
+
+    def set_aside(self, study_uids: Iterable[str]) -> frozenset[str]:
+        """The studies of which an instance is set aside somewhere, as CUT."""
+        cut = (Study.uid.in_(list(study_uids))) & (Ledger.state == Fate.CUT)
+        query = Ledger.select(Study.uid).join(Study, on=Ledger.study == Study.id).where(cut).distinct()
+        return frozenset(row[0] for row in self._engine.run(query.tuples()))
 
     def _enter(self, destination: str, fates: Iterable[tuple[int, Fate, str]], now: datetime) -> None:
         with self._engine.write():
@@ -167,7 +191,7 @@ class Accounts:
             .join(newer, on=(older.study == newer.study) & (older.sop_uid == newer.sop_uid))
             .where(newer.id.in_(newest) & (older.version < newer.version))
         )
-        unsent = Ledger.state.in_([Fate.SELECTED, Fate.HELD, Fate.LATE, Fate.REFUSED])
+        unsent = Ledger.state.in_([Fate.SELECTED, Fate.HELD, Fate.LATE, Fate.CUT, Fate.REFUSED])
         mine = (Ledger.destination == destination) & unsent & Ledger.instance.in_(replaced)
         self._engine.run(Ledger.update(state=Fate.FILTERED, rule="replaced by a newer version").where(mine))
 
@@ -302,11 +326,12 @@ def outdone() -> Any:
     """A row for a later version of the outer query's instance, at the same destination, that was not left out."""
     newer, row = Instance.alias(), Ledger.alias()
     same = (newer.study == Instance.study) & (newer.sop_uid == Instance.sop_uid) & (newer.version > Instance.version)
-    there = (row.destination == Ledger.destination) & row.state.not_in([Fate.FILTERED, Fate.LATE])
+    there = (row.destination == Ledger.destination) & row.state.not_in([Fate.FILTERED, Fate.LATE, Fate.CUT])
     return row.select(row.id).join(newer, on=row.instance == newer.id).where(same & there)
 
 
 def _tally(counts: Mapping[str, int]) -> Tally:
     sent, refused, held, stored = (counts.get(fate, 0) for fate in (Fate.SENT, Fate.REFUSED, Fate.HELD, Fate.STORED))
     selected = counts.get(Fate.SELECTED, 0) + sent + refused + held + stored
-    return Tally(selected, sent, refused, counts.get(Fate.FILTERED, 0), held, stored, counts.get(Fate.LATE, 0))
+    filtered, late, cut = (counts.get(fate, 0) for fate in (Fate.FILTERED, Fate.LATE, Fate.CUT))
+    return Tally(selected, sent, refused, filtered, held, stored, late, cut)

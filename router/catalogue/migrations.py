@@ -23,9 +23,21 @@ def _readings(engine: "Engine") -> None:
     engine.execute("ALTER TABLE study_identity ADD COLUMN reading INTEGER DEFAULT 0 NOT NULL", ())
 
 
+def _cut(engine: "Engine") -> None:
+    """Instances say where their data set breaks off; those of before were taken for whole."""
+    engine.execute("ALTER TABLE instance ADD COLUMN cut TEXT NOT NULL DEFAULT ''", ())
+    _without_default(engine, "instance", "cut")
+
+
+def _without_default(engine: "Engine", table: str, column: str) -> None:
+    """The default was for the rows of before; SQLite keeps it, where it does no harm."""
+    if engine.database.param == "%s":
+        engine.execute(f"ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT", ())
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
-STEPS: tuple[Step, ...] = (_readings,)
+STEPS: tuple[Step, ...] = (_readings, _cut)
 _SILENT = timedelta(minutes=2)
 
 

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A ledger row of the newest version of an instance; `key` is the row's."""
+    """A ledger row of the newest version of an instance; `key` is the row's, `cut` says where it breaks off."""
 
     key: int
     sop_uid: str
     fate: Fate
     rule: str
+    cut: str
 
 
 class Notes:
@@ -52,7 +53,7 @@ class Notes:
         """The exam's ledger rows at the destination of these instances' newest versions."""
         studies = ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam)
         query = (
-            Ledger.select(Ledger.id, Instance.sop_uid, Ledger.state, Ledger.rule)
+            Ledger.select(Ledger.id, Instance.sop_uid, Ledger.state, Ledger.rule, Instance.cut)
             .join(Instance)
             .join(Study)
             .where(Study.uid.in_(studies) & (Ledger.destination == destination) & Instance.newest)
@@ -61,7 +62,7 @@ class Notes:
         rows: Any = [
             row for some in portions(sop_uids) for row in self._engine.run(query.where(Instance.sop_uid.in_(some)))
         ]
-        return [Decided(key, uid, Fate(state), rule) for key, uid, state, rule in rows]
+        return [Decided(key, uid, Fate(state), rule, cut) for key, uid, state, rule, cut in rows]
 
     def revise(self, keys: Sequence[int], before: Fate, after: Fate, rule: str, now: datetime) -> None:
         """Change ledger rows that are still as they were read."""

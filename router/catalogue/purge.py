@@ -13,6 +13,7 @@ from typing import Any
 
 from peewee import JOIN, fn
 
+from router.alarms import Alarm
 from router.catalogue.dialect import Engine
 from router.catalogue.ledger import Fate, fates_of
 from router.catalogue.tables import (
@@ -130,6 +131,8 @@ class Purge:
             self._engine.run(Study.update(purged=now).where(Study.id == old.study))
         else:
             self._drop_studies([old.study])
+        text = "the study is removed"
+        self._journal.record(Event(now, Kind.CLEARED, text, alarm=Alarm.CUT_OFF, subject=f"study {old.uid}"))
         if not removes:  # its rows were only put back for a while; what came since would be among the last ones
             return
         why = "everything of its exams is done" if old.named else "no exam named it"

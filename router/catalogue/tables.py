@@ -154,6 +154,9 @@ class Facts(Model):
 class Instance(Model):
     """A version of a SOP instance. `digest`, `orientation` and `pixels` are its Digests.
 
+    `cut` says where its data set breaks off, "" where it is whole. The `newest` is the last one that is whole; where
+    none is, the last one.
+
     One that is `purged` has no file any more: its row waits to be packed into a Tombstone, or was put back from one.
 
     `identity` numbers its row of StudyIdentity, without a constraint, which would cost an index as long as this table.
@@ -177,6 +180,7 @@ class Instance(Model):
     position = DoubleField(null=True)
     series_class = CleanTextField()
     rule = CleanTextField()
+    cut = CleanTextField(default="")
     sending_ae = CleanTextField()
     received = InstantField()
     purged = InstantField(null=True)

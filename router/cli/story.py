@@ -12,7 +12,7 @@ from router.cli.background import background_json, file_json, stray_json, tell_b
 from router.cli.evidence import tell_uploads, upload_json
 from router.cli.tables import console, left, local, show
 from router.config import Node
-from router.correlate.renewal import LATE
+from router.correlate.renewal import CUT_OFF, LATE
 from router.errors import InvalidData
 from router.flow.review import Line, Review, Story
 from router.flow.sides import Sides, unreadable
@@ -31,7 +31,11 @@ _NEEDS = {
     "others": "the approval of every other exam that has one of its studies ([share] shared_study)",
 }
 
-_RELEASES = {"identity": "says that report and images are of one patient", LATE: "sends them"}
+_RELEASES = {
+    "identity": "says that report and images are of one patient",
+    LATE: "sends them",
+    CUT_OFF: "sends them as they are",
+}
 
 
 @dataclass(frozen=True, slots=True)

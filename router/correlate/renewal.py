@@ -7,6 +7,7 @@ from router.correlate.identity import IdentityPolicy, StudyIdentity, contradicti
 AS_SENT = "as sent: differs in nothing that matters"
 NEWER_VERSION = "newer version"  # the cause of a hold
 LATE = "late images"  # another
+CUT_OFF = "cut-off images"  # another
 CONTRADICTION = (
     f"{NEWER_VERSION}: an image names another patient or order than its version that was sent; "
     "it goes when a person releases it"
@@ -57,6 +58,20 @@ def renewal(sent: Fingerprint, newer: Fingerprint, policy: IdentityPolicy) -> Re
 
 def _accessions(identity: StudyIdentity) -> tuple[str, frozenset[str]]:
     return identity.accession_number, frozenset(identity.other_accession_numbers)
+
+
+def cut_off(instances: int, of: int, refused: int) -> str:
+    """Why instances that are not whole do not go, of so many that were chosen; "" when there is none."""
+    if not instances:
+        return ""
+    others = f", {refused} refused" if refused else ""
+    remedy = "`queue release` sends as it is what is cut off; a whole version takes its place"
+    return f"{CUT_OFF}: {set_aside(instances, of)}{others}; {remedy}"
+
+
+def set_aside(instances: int, of: int) -> str:
+    """The same in short."""
+    return f"{instances} of {of} set aside: cut off"
 
 
 def late(instances: int) -> str:

@@ -4,48 +4,48 @@ Lenient on purpose: a wrong value is absent, and what follows an element that do
 """
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from io import SEEK_END
 from typing import BinaryIO
 
 from router.dicom.charset import decode
-from router.dicom.elements import DEFLATED, LONG_VRS, VRS, Encoding, encoding_of, inflate
+from router.dicom.elements import DEFLATED, LONG_VRS, VRS, Encoding, encoding_of, inflated
 from router.dicom.part10 import FileMeta, dataset_offset
-from router.errors import InvalidData
 
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PIXELS = 0x7FE00000
 _SPECIFIC_CHARACTER_SET = 0x00080005
-_FIRST_READ, _LONGEST_HEADER = 2**16, 2**28
+_FIRST_READ, LONGEST_HEADER = 2**16, 2**28  # bytes
 _SHORT = {"<": struct.Struct("<HH2sH").unpack_from, ">": struct.Struct(">HH2sH").unpack_from}
 _LONG = {"<": struct.Struct("<L").unpack_from, ">": struct.Struct(">L").unpack_from}
 _UN_ENCODING = Encoding(explicit=False, order="<")  # PS3.5 6.2.2 note 2
 
-_Span = tuple[bytes, int, int]
+Span = tuple[bytes, int, int]
 
 
-def read_elements(file: BinaryIO, *, torn: bool = False) -> "DataSet":
+def read_elements(file: BinaryIO) -> "DataSet":
     """The elements before the pixel data. Reads as little of the file as it takes.
 
-    Raises InvalidData when it is no DICOM, or ends inside a sequence, unless it may be `torn`; OSError when it cannot
-    be read.
+    Raises InvalidData when it is no DICOM, OSError when it cannot be read.
     """
     meta = dataset_offset(file)
-    limit = _LONGEST_HEADER if meta.transfer_syntax in DEFLATED else _FIRST_READ
+    limit = LONGEST_HEADER if meta.transfer_syntax in DEFLATED else _FIRST_READ
     while True:
         file.seek(meta.offset)
         stored = file.read(limit)
-        whole = len(stored) < limit or limit >= _LONGEST_HEADER
-        data = inflate(stored, meta.transfer_syntax, _LONGEST_HEADER)
+        whole = len(stored) < limit or limit >= LONGEST_HEADER
+        deflated = meta.transfer_syntax in DEFLATED
+        data, breaks_off = inflated(stored, LONGEST_HEADER) if deflated else (stored, False)
         encoding = encoding_of(data, meta.transfer_syntax)
-        found, position = _index(data, 0, len(data), encoding, top=True)
-        if whole and position > len(data) and not torn:
-            raise InvalidData("the data set ends inside a sequence")
+        sequences: list[int] = []
+        found, position = _index(data, 0, len(data), encoding, sequences)
         if whole or position < len(data):
-            here = position < len(data) and meta.transfer_syntax not in DEFLATED
-            return DataSet(data, encoding, found, meta, meta.offset + position if here else file.seek(0, SEEK_END))
+            return DataSet(
+                data, encoding, found, meta=meta, stopped=min(position, len(data)), end=file.seek(0, SEEK_END),
+                breaks_off=breaks_off, sequences=sequences,
+            )  # fmt: skip
         limit *= 16
 
 
@@ -54,7 +54,7 @@ class Elements:
 
     __slots__ = ("_charsets", "_data", "_encoding", "_found")
 
-    def __init__(self, data: bytes, encoding: Encoding, found: dict[int, _Span], charsets: Sequence[str] = ()) -> None:
+    def __init__(self, data: bytes, encoding: Encoding, found: dict[int, Span], charsets: Sequence[str] = ()) -> None:
         self._data = data
         self._encoding = encoding
         self._found = found
@@ -109,16 +109,45 @@ class Elements:
 
 
 class DataSet(Elements):
-    """The elements of a whole data set; `pixels_at` is where in the file its pixel data begins, the end without any."""
+    """The elements of a whole data set.
 
-    __slots__ = ("meta", "pixels_at")
+    `stopped` is where in `data` the reading ended: at the pixel data, or at the end; `end` is the file's. `breaks_off`:
+    it is deflated, and what there is of it does not inflate to an end. `sequences` are the tags of those with VR SQ.
+    """
+
+    __slots__ = ("breaks_off", "end", "meta", "sequences", "stopped")
 
     def __init__(
-        self, data: bytes, encoding: Encoding, found: dict[int, _Span], meta: FileMeta, pixels_at: int
-    ) -> None:
+        self, data: bytes, encoding: Encoding, found: dict[int, Span], *, meta: FileMeta, stopped: int, end: int,
+        breaks_off: bool, sequences: Sequence[int],
+    ) -> None:  # fmt: skip
         super().__init__(data, encoding, found)
         self.meta = meta
-        self.pixels_at = pixels_at
+        self.stopped = stopped
+        self.end = end
+        self.breaks_off = breaks_off
+        self.sequences = sequences
+
+    @property
+    def pixels_at(self) -> int:
+        """Where in the file its pixel data begins; the end without any, and of a deflated one."""
+        here = self.stopped < len(self._data) and self.meta.transfer_syntax not in DEFLATED
+        return self.meta.offset + self.stopped if here else self.end
+
+    @property
+    def data(self) -> bytes:
+        """Its bytes, inflated, from its beginning on; of a long one perhaps only these."""
+        return self._data
+
+    @property
+    def encoding(self) -> Encoding:
+        """How it is written."""
+        return self._encoding
+
+    @property
+    def spans(self) -> Mapping[int, Span]:
+        """VR (b"" where it is left out) of each element, where its value begins in `data` and where that ends."""
+        return self._found
 
 
 @lru_cache(64)
@@ -132,15 +161,16 @@ def _tag_and_length(data: bytes, position: int, order: str) -> tuple[int, int]:
 
 
 def _index(
-    data: bytes, position: int, end: int, encoding: Encoding, *, top: bool = False
-) -> tuple[dict[int, _Span], int]:
+    data: bytes, position: int, end: int, encoding: Encoding, sequences: list[int] | None = None
+) -> tuple[dict[int, Span], int]:
     """VR and place of each element from `position`, and where it stopped: `end`, or behind the item's delimiter.
 
     Beyond `end` where a sequence of undefined length does not end.
-    At the top it stops at the pixel data, so `end` there means that there may be more. One tight loop: it sees every
-    element of every instance.
+    At the top, with `sequences` to enter tags of VR SQ in, it stops at the pixel data, so `end` there means that there
+    may be more. One tight loop: it sees every element of every instance.
     """
-    found: dict[int, _Span] = {}
+    top = sequences is not None
+    found: dict[int, Span] = {}
     explicit, order = encoding.explicit, encoding.order
     short, long = _SHORT[order], _LONG[order]
     while position + 8 <= end:
@@ -156,6 +186,8 @@ def _index(
                 break
             length = long(data, position)[0]
             position += 4
+            if sequences is not None and vr == b"SQ":
+                sequences.append(tag)
         if tag == _ITEM_END:
             return found, position
         if length == _UNDEFINED:

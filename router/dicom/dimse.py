@@ -20,6 +20,7 @@ NO_SUCH_SOP_CLASS = 0x0122
 UNRECOGNIZED_OPERATION = 0x0211
 RESOURCE_LIMITATION = 0x0213
 OUT_OF_RESOURCES = 0xA700  # PS3.4 Table B.2-1: the sender tries again
+CANNOT_UNDERSTAND = 0xC000  # PS3.4 Table B.2-1
 NOT_THIS_INSTANCE = 0xA900  # PS3.4 Table B.2-1: data set does not match SOP class
 
 _IMPLICIT_LITTLE = Encoding(explicit=False, order="<")

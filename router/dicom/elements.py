@@ -14,6 +14,7 @@ DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.8
 
 _UNDEFINED = 0xFFFFFFFF
 _ITEM = 0xFFFEE000
+_GROUP_2 = {"<": b"\2\0", ">": b"\0\2"}
 LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 _SHORT = frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS",
@@ -39,14 +40,40 @@ def encoding_of(data: bytes, transfer_syntax: str) -> Encoding:
     return Encoding(data[4:6] in VRS, order)
 
 
+def leading_group_2(data: bytes, transfer_syntax: str) -> tuple[list[int], int]:
+    """The numbers of the elements of group 0002 with which a data set begins, and how many bytes they are.
+
+    They may be copied from a file, so in explicit VR little endian, whatever the data set is in. Of one that is
+    deflated nothing is known.
+    """
+    found: list[int] = []
+    position = 0
+    orders = "<>" if transfer_syntax == EXPLICIT_BIG_ENDIAN else "<"
+    while order := next((one for one in orders if data[position : position + 2] == _GROUP_2[one]), ""):
+        try:
+            tag, _, length, value = head(data, position, order, explicit=True)
+        except InvalidData:
+            break
+        if length > len(data) - value:
+            break
+        found.append(tag & 0xFFFF)
+        position = value + length
+    return found, position
+
+
 def inflate(data: bytes, transfer_syntax: str, limit: int) -> bytes:
     """The first `limit` bytes of a deflated data set (PS3.5 A.5); of any other the data itself. Raises InvalidData."""
-    if transfer_syntax not in DEFLATED:
-        return data
+    return inflated(data, limit)[0] if transfer_syntax in DEFLATED else data
+
+
+def inflated(data: bytes, limit: int) -> tuple[bytes, bool]:
+    """The first `limit` bytes of a deflated data set, and whether it breaks off before them. Raises InvalidData."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, limit)
+        found = inflater.decompress(data, limit)
     except zlib.error as error:
         raise InvalidData("the deflated data set does not inflate") from error
+    return found, not inflater.eof and len(found) < limit
 
 
 def top_level(data: bytes, encoding: Encoding) -> Iterator[tuple[int, bytes]]:
@@ -57,7 +84,7 @@ def top_level(data: bytes, encoding: Encoding) -> Iterator[tuple[int, bytes]]:
     nested = [encoding.explicit]
     position = 0
     while position < len(data):
-        tag, vr, length, position = _head(data, position, encoding.order, explicit=nested[-1])
+        tag, vr, length, position = head(data, position, encoding.order, explicit=nested[-1])
         if tag >> 16 == 0xFFFE:
             position = _delimiter(tag, length, position, nested)
         elif length == _UNDEFINED:
@@ -71,7 +98,11 @@ def top_level(data: bytes, encoding: Encoding) -> Iterator[tuple[int, bytes]]:
             position = end
 
 
-def _head(data: bytes, position: int, order: str, *, explicit: bool) -> tuple[int, bytes, int, int]:
+def head(data: bytes, position: int, order: str, *, explicit: bool) -> tuple[int, bytes, int, int]:
+    """Tag, VR (b"" where it is left out), length, and where the value begins. InvalidData where the bytes end before.
+
+    An element whose VR is none is read as one without.
+    """
     try:
         group, element = struct.unpack_from(order + "HH", data, position)
         tag = group << 16 | element

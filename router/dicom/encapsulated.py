@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from pydicom import dcmread
-
-from router.dicom import quiet
+from router.dicom.parsed import parsed
 from router.errors import InvalidData
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"
@@ -13,9 +11,8 @@ _TAGS = ["EncapsulatedDocument", "EncapsulatedDocumentLength", "MIMETypeOfEncaps
 
 def document_of(path: Path) -> bytes:
     """Its bytes without padding. InvalidData when there is none or it is no PDF, OSError when it cannot be read."""
-    quiet.settle()
     try:
-        found = dcmread(path, specific_tags=_TAGS)
+        found = parsed(path, _TAGS)
         data = bytes(found.get("EncapsulatedDocument") or b"")
         length = int(found.get("EncapsulatedDocumentLength") or 0)
         kind = str(found.get("MIMETypeOfEncapsulatedDocument") or "application/pdf")

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from router.dicom.cut import cut_off
 from router.dicom.dataset import DataSet, Elements, read_elements
-from router.dicom.elements import encoding_of, inflate, top_level
+from router.dicom.elements import DEFLATED, encoding_of, inflate, leading_group_2, top_level
 from router.dicom.facts import facts_of, position_of, references_of
 from router.dicom.part10 import dataset_offset
 from router.dicom.uid import clean, valid
@@ -50,6 +51,8 @@ def uids_of(data: bytes, transfer_syntax: str) -> tuple[InstanceUids, str]:
 
 def _found(data: bytes, transfer_syntax: str) -> dict[int, str]:
     found: dict[int, str] = {}
+    if transfer_syntax not in DEFLATED:
+        data = data[leading_group_2(data, transfer_syntax)[1] :]
     for tag, value in top_level(data, encoding_of(data, transfer_syntax)):
         if tag in _WANTED:
             found[tag] = valid(value.decode("ascii", "replace"))
@@ -86,7 +89,7 @@ class Glimpse:
 def read_glimpse(path: Path) -> Glimpse:
     """What the series rules want to know, also of a file that is no proper instance. Errors as `read_header`'s."""
     with path.open("rb") as file:
-        read = read_elements(file, torn=True)
+        read = read_elements(file)
     study, series, sop = (clean(read.text(tag)) for tag in (_STUDY, _SERIES, _SOP_INSTANCE))
     return Glimpse(study, series, sop, facts_of(read), position_of(read), references_of(read))
 
@@ -95,8 +98,8 @@ def read_instance(file: BinaryIO) -> tuple[Header, Digests]:
     """Everything the node wants to know of an instance, from its whole file, which is read once.
 
     A wrong value is read as absent. Of an instance without pixel data, or with a deflated data set, every difference
-    counts as one of the pixels. Raises InvalidData when the file is no DICOM or a UID is missing, OSError when it
-    cannot be read.
+    counts as one of the pixels. One that is cut off is read as far as it goes. Raises InvalidData when the file is no
+    DICOM or a UID is missing, OSError when it cannot be read.
     """
     if file.seek(0, io.SEEK_END) <= _IN_MEMORY:
         file.seek(0)
@@ -104,7 +107,9 @@ def read_instance(file: BinaryIO) -> tuple[Header, Digests]:
     read = read_elements(file)
     orientation, seen = read.stored(_ORIENTATION), read.stored(_seen(read))
     whole, pixels = _hash(file, read.meta.offset, read.pixels_at, seen)
-    return _header(read), Digests(whole, hashlib.sha256(orientation).hexdigest()[:_HALF], pixels[:_HALF])
+    return _header(read, cut_off(read, file)), Digests(
+        whole, hashlib.sha256(orientation).hexdigest()[:_HALF], pixels[:_HALF]
+    )
 
 
 def _hash(file: BinaryIO, start: int, pixels_at: int, seen: bytes) -> tuple[str, str]:
@@ -134,7 +139,7 @@ def _seen(read: Elements) -> list[int]:
     return [tag for tag in read.tags if tag >> 16 == 0x0028 or 0x6000 <= tag >> 16 <= 0x60FF]
 
 
-def _header(read: DataSet) -> Header:
+def _header(read: DataSet, cut: str) -> Header:
     uids = InstanceUids(valid(read.text(_STUDY)), valid(read.text(_SERIES)), valid(read.text(_SOP_INSTANCE)))
     own = read.text(_ACCESSION)
     others = (item.text(_ACCESSION) for item in read.items(_REQUEST_ATTRIBUTES))
@@ -159,6 +164,8 @@ def _header(read: DataSet) -> Header:
         facts=facts_of(read),
         position=position_of(read),
         references=references_of(read),
+        cut=cut,
+        strays=read.meta.strays,
     )
 
 

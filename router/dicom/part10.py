@@ -6,10 +6,12 @@ from typing import BinaryIO
 
 from router import __version__
 from router.dicom.elements import (
+    DEFLATED,
     EXPLICIT_BIG_ENDIAN,
     EXPLICIT_LITTLE_ENDIAN,
     IMPLICIT_LITTLE_ENDIAN,
     encoding_of,
+    leading_group_2,
 )
 from router.dicom.uid import clean
 from router.errors import InvalidData
@@ -19,18 +21,26 @@ IMPLEMENTATION_VERSION = f"IMGCLOUD_{__version__}"[:16]
 
 _PREAMBLE = bytes(128) + b"DICM"
 _LARGEST_META = 2**20
+_LARGEST_STRAYS = 2**12
+_GROUP_2 = (b"\2\0", b"\0\2")  # little and big endian
+_GROUP_LENGTH, _TRANSFER_SYNTAX = 0x0000, 0x0010
 _FOUR_BYTE_LENGTH = frozenset({b"OB", b"OW", b"UN", b"UT", b"UC", b"UR", b"SQ"})
 
 
 @dataclass(frozen=True, slots=True)
 class FileMeta:
-    """What group 0002 says and where the data set begins; absent values are ""."""
+    """What group 0002 says and where the data set begins; absent values are "".
+
+    `strays` are the elements of group 0002 that stand at the beginning of the data set itself, where none belongs
+    (PS3.10 7.1). They say nothing of it, and it begins behind them.
+    """
 
     offset: int
     transfer_syntax: str
     sop_class: str = ""
     sop_instance: str = ""
     sending_ae: str = ""
+    strays: tuple[int, ...] = ()
 
 
 def preamble_and_meta(
@@ -66,14 +76,22 @@ def dataset_offset(file: BinaryIO) -> FileMeta:
     start = 132 if head[128:] == b"DICM" else 0
     file.seek(start)
     values, offset = _group_2(file, start)
+    syntax = values.get(_TRANSFER_SYNTAX, "")
     file.seek(offset)
     first = file.read(8)
+    strays: list[int] = []
+    if first[:2] in _GROUP_2 and syntax not in DEFLATED:
+        strays, length = leading_group_2(first + file.read(_LARGEST_STRAYS), syntax)
+        offset += length
+        file.seek(offset)
+        first = file.read(8)
     return FileMeta(
         offset,
-        values.get(0x0010) or _guessed_syntax(first, known=bool(start or values)),
+        syntax or _guessed_syntax(first, known=bool(start or values)),
         values.get(0x0002, ""),
         values.get(0x0003, ""),
         values.get(0x0017) or values.get(0x0016, ""),
+        tuple(strays),
     )
 
 
@@ -85,9 +103,12 @@ def _element(number: int, vr: bytes, value: str) -> bytes:
 
 
 def _group_2(file: BinaryIO, offset: int) -> tuple[dict[int, str], int]:
+    """The values, and where the group ends: by its length where that is true, else where another group begins."""
     values: dict[int, str] = {}
-    start = offset
+    start, end = offset, -1
     while offset - start < _LARGEST_META:
+        if offset == end and _TRANSFER_SYNTAX in values:
+            return values, offset
         head = file.read(8)
         if len(head) < 8 or head[:2] != b"\2\0":
             return values, offset
@@ -100,6 +121,8 @@ def _group_2(file: BinaryIO, offset: int) -> tuple[dict[int, str], int]:
             raise InvalidData("the file ends inside group 0002")
         values[number] = clean(value.decode("ascii", "replace"))
         offset += size + length
+        if number == _GROUP_LENGTH and length == 4:
+            end = offset + int.from_bytes(value, "little")
     raise InvalidData("group 0002 is longer than any real one")
 
 

@@ -10,7 +10,7 @@ from router.dicom import dimse
 from router.dicom.header import uids_of
 from router.dicom.part10 import preamble_and_meta
 from router.dicom.uid import clean, valid
-from router.errors import InvalidData, TransientError, traceback_of
+from router.errors import CutOff, InvalidData, TransientError, traceback_of
 from router.model import InstanceUids
 
 _FIRST_LOOK = 2**13  # bytes; the series UID is among the first two thousand of nearly every data set
@@ -146,6 +146,8 @@ class Storing:
     def _remembering(self) -> Iterator[None]:
         try:
             yield
+        except CutOff as error:
+            self._fail(dimse.CANNOT_UNDERSTAND, str(error))
         except InvalidData as error:
             self._fail(dimse.NOT_THIS_INSTANCE, str(error))
         except TransientError as error:

@@ -16,13 +16,13 @@ from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
 
-from pydicom import dcmread
 from pydicom.datadict import dictionary_VR
 from pydicom.pixels import get_decoder  # type: ignore[attr-defined]  # its documented place
 from pydicom.uid import UID
 
 from router.dicom import quiet
 from router.dicom.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from router.dicom.parsed import parsed
 from router.dicom.pdata import DataSet
 from router.errors import ConfigurationError, InvalidData
 
@@ -260,7 +260,7 @@ def _decompress(path: Path, source: DataSet, target: BinaryIO, *, explicit: bool
 def _decoded(path: Path, pixels: BinaryIO) -> tuple[dict[int, bytes | None], str]:
     """Writes the decoded frames; what changes in the header with them, and the pixel data's VR (PS3.5 8.1.1)."""
     try:
-        dataset = dcmread(path)
+        dataset = parsed(path)
         frames = 0
         properties: dict[str, str | int] = {}
         decoder = get_decoder(dataset.file_meta.TransferSyntaxUID)

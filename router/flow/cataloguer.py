@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from router.alarms import Alarm
 from router.catalogue.instances import Instances, Known, NewInstance
 from router.clock import Clock
 from router.dicom import encapsulated
 from router.dicom.header import read_instance
 from router.errors import InvalidData, traceback_of
 from router.events import Event, Journal, Kind
-from router.model import Digests, Header
+from router.model import Digests, Header, InstanceUids
 from router.series.classify import Rulebook, classify
 from router.series.rules import Rule
 from router.storage import Storage
@@ -43,8 +44,10 @@ class Cataloguer:
 
     def __init__(
         self, storage: Storage, instances: Instances, book: Callable[[], Rulebook], settle: Callable[[str], object],
-        journal: Journal, clock: Clock, take_pdf: TakePdf | None = None,
+        journal: Journal, clock: Clock, take_pdf: TakePdf | None = None, *, cut_off_goes: bool = False,
     ) -> None:  # fmt: skip
+        """`cut_off_goes`: what is not whole is sent without being asked about."""
+        self._cut_off_goes = cut_off_goes
         self._take_pdf = take_pdf
         self._incoming = storage.incoming
         self._studies = storage.studies
@@ -68,6 +71,8 @@ class Cataloguer:
                     self._instances.add([new for _, new in filings])
                     self._doubt_shared(arrivals, known)
                 self._note_again(arrivals, known)
+                self._note_cut(arrivals, known)
+                self._note_strays(arrivals)
             self._hand_documents(arrivals)
             self._studies.release([arrival.path for arrival in arrivals])
             self._note_unsettled(arrivals)
@@ -93,7 +98,7 @@ class Cataloguer:
             if self._take_pdf is not None and arrival.header.sop_class == encapsulated.SOP_CLASS:
                 uids = arrival.header.uids
                 try:
-                    self._take_pdf(uids.study, encapsulated.document_of(arrival.path), arrival.received)
+                    self._take_pdf(uids.study, _document_of(arrival), arrival.received)
                 except InvalidData as error:
                     text = f"an encapsulated PDF is no report: {error.message}"
                     self._record(Kind.REFUSED, text, uids.study, instance=uids.sop)
@@ -165,6 +170,48 @@ class Cataloguer:
         for study, received in again.items():
             self._instances.again(study, received)
 
+    def _note_cut(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> None:
+        """Tell of each instance that is not whole; an alarm stands while the study has one that nothing takes the
+        place of."""
+        concerned: dict[str, bool] = {}
+        for arrival in arrivals:
+            uids, cut = arrival.header.uids, arrival.header.cut
+            if cut:
+                text = f"instance {uids.sop} is cut off: {cut}; {self._of_cut(uids, known, arrivals)}"
+                self._record(Kind.IRREGULAR, text, uids.study)
+            if cut or uids.sop in known:
+                concerned[uids.study] = concerned.get(uids.study, False) or bool(cut)
+        for study, came in concerned.items():
+            if not self._instances.has_cut(study):
+                self._cut_alarm(Kind.CLEARED, "every instance of the study is here whole", study)
+            elif came and not self._cut_off_goes:
+                self._cut_alarm(Kind.ALARM, "images of the study are cut off and set aside", study)
+
+    def _of_cut(self, uids: InstanceUids, known: dict[str, list[Known]], arrivals: Sequence[_Arrival]) -> str:
+        """What becomes of a version that is cut off."""
+        here = any(row.study_uid == uids.study and not row.cut for row in known.get(uids.sop, ()))
+        if here or any(one.header.uids == uids and not one.header.cut for one in arrivals):
+            return "a whole version of it is here, and goes"
+        return "it goes as it is" if self._cut_off_goes else "it is set aside where it was chosen to go"
+
+    def _cut_alarm(self, kind: Kind, text: str, study: str) -> None:
+        subject = f"study {study}"
+        event = Event(self._clock.now(), kind, text, study_uid=study, alarm=Alarm.CUT_OFF, subject=subject)
+        self._journal.record(event)
+
+    def _note_strays(self, arrivals: Sequence[_Arrival]) -> None:
+        """Once a study and batch: a sender that does so does it in every instance."""
+        found: dict[str, set[int]] = defaultdict(set)
+        counts: dict[str, int] = defaultdict(int)
+        for arrival in arrivals:
+            if arrival.header.strays:
+                found[arrival.header.uids.study] |= set(arrival.header.strays)
+                counts[arrival.header.uids.study] += 1
+        for study, numbers in found.items():
+            named = ", ".join(f"(0002,{number:04X})" for number in sorted(numbers))
+            text = f"the data sets of {counts[study]} instance(s) begin with elements of a file's header"
+            self._record(Kind.IRREGULAR, f"{text} ({named}): kept, and left out when sent", study)
+
     def _free_place(self, arrival: _Arrival, version: int) -> Filing:
         filing = Filing(arrival.path, arrival.header.uids, version)
         return self._free_place(arrival, version + 1) if self._studies.taken(filing) else filing
@@ -190,3 +237,10 @@ class Cataloguer:
 
     def _record(self, kind: Kind, text: str, study: str | None = None, **fields: object) -> None:
         self._journal.record(Event(self._clock.now(), kind, text, study_uid=study, fields=fields))
+
+
+def _document_of(arrival: _Arrival) -> bytes:
+    """The PDF in it; InvalidData where there is none, or not the whole of it."""
+    if arrival.header.cut:
+        raise InvalidData(f"it is cut off: {arrival.header.cut}")
+    return encapsulated.document_of(arrival.path)

@@ -21,7 +21,7 @@ from router.correlate.institution import another_hospital
 from router.correlate.missing import Expected, missing, told_at
 from router.correlate.naming import identifiers
 from router.correlate.readiness import PERSON, images_readiness, report_readiness, target
-from router.correlate.renewal import CONTRADICTION, late
+from router.correlate.renewal import CONTRADICTION, cut_off, late
 from router.correlate.share import Aside, aside
 from router.correlate.versions import (
     JsonVersion,
@@ -59,12 +59,13 @@ from router.flow.rereading import Rereading
 from router.flow.retrieval import plan as plan_retrieval
 from router.flow.selection import Selection
 from router.model import Channel
-from router.states import Needs, State
+from router.states import CLOSED, Needs, State
 from router.storage import Storage
 
 _LATER = timedelta(minutes=1)
 _UNCONFIGURED = timedelta(hours=1)
 _NOTHING = ("", "instances=0")
+_GIVEN_UP = CLOSED - {State.DELIVERED}
 _WITHDRAWN = "approval: a later version of the exam is not approved"
 
 _UNREAD = "the report is approved, and its ApproveTime (审核时间) cannot be read for certain: it waits for another JSON"
@@ -158,6 +159,7 @@ class Correlator:
         looks = [self._select(assessment, deliveries)]
         tallies = {place[1]: tally for place, tally in self._catalogue.accounts.tallies([exam]).items()}
         looks += [self._settle(one, tallies.get(one.destination, Tally()), assessment) for one in deliveries]
+        self._note_cut(case, tallies, deliveries, now)
         hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
         there = any(tally.sent + tally.stored for tally in tallies.values())
         self._note_doubt(case, hold, assessment.pdf_doubt, there, now)
@@ -402,8 +404,12 @@ class Correlator:
         )  # fmt: skip
         cause = found.images.last_received if delivery.delivered else None
         due = deadline(found.approved_at, destination.images_within, cause) if found.approved_at else None
-        news = tally.unsent + tally.stored + tally.late > 0
-        return Plan(readiness, due, f"instances={tally.selected}", news, found.hold or late(tally.late))
+        rest = tally.unsent + tally.stored
+        news = rest + tally.late + tally.cut > 0
+        # What is whole goes first, so that it does not wait for a person.
+        done = readiness.ready and not rest and found.aside is None
+        broken = cut_off(tally.cut, tally.selected + tally.cut, tally.refused) if done else ""
+        return Plan(readiness, due, f"instances={tally.selected}", news, found.hold or late(tally.late) or broken)
 
     def _may_go_for_others(self, case: Case) -> bool:
         """Whether the other exams of its studies let an exam's images go."""
@@ -470,6 +476,24 @@ class Correlator:
         """Tell of an approved report that waits for a readable ApproveTime: without one it has no due time to miss."""
         if found.unread_approval:
             self._alarm(Alarm.EXAM_JSON, found.case.exam, _UNREAD, found.now)
+
+    def _note_cut(
+        self, case: Case, tallies: Mapping[str, Tally], deliveries: Sequence[Delivery], now: datetime
+    ) -> None:
+        """Keep the alarm about each study in line with what of it is set aside, being cut off."""
+        catalogue = self._catalogue
+        wanted = any(one.channel == Channel.IMAGES and one.state not in _GIVEN_UP for one in deliveries)
+        aside = any(tally.cut for tally in tallies.values()) and (wanted or bool(case.siblings))
+        still = catalogue.accounts.set_aside(case.studies) if aside else frozenset[str]()
+        for study in case.studies:
+            subject = f"study {study}"
+            event = functools.partial(Event, now, exam=case.exam, study_uid=study, alarm=Alarm.CUT_OFF, subject=subject)
+            if study in still:
+                self._journal.record(event(Kind.ALARM, "images of the study are cut off and set aside"))
+            elif catalogue.alarms.stands(Alarm.CUT_OFF, subject) and not (
+                wanted and catalogue.instances.has_cut(study, undecided=True)
+            ):
+                self._journal.record(event(Kind.CLEARED, "nothing of the study is set aside for being cut off"))
 
     def _note_missing(self, expected: Expected | None, found: Assessment) -> datetime | None:
         """Tell that images are missing once that is overdue; when it will be."""

@@ -85,8 +85,9 @@ def _account(
 ) -> Account:  # fmt: skip
     states = {one.channel: one.state for one in deliveries}
     gaps = (*common, *_instances(tally), *(f"{one.channel} {_standing(one)}" for one in deliveries if _open(one)))
+    chosen = tally.selected + tally.cut
     return Account(
-        case.exam, case.exam_id, name, announced, received, tally.selected, tally.sent + tally.stored, tally.sent,
+        case.exam, case.exam_id, name, announced, received, chosen, tally.sent + tally.stored, tally.sent,
         states.get(Channel.REPORT), states.get(Channel.IMAGES), gaps,
     )  # fmt: skip
 
@@ -95,6 +96,7 @@ def _instances(tally: Tally) -> list[str]:
     counts = {
         "selected, not sent": tally.unsent - tally.held,
         "held": tally.held,
+        "set aside, being cut off": tally.cut,
         "sent, not confirmed": tally.stored,
         "refused": tally.refused,
     }

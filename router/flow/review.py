@@ -13,7 +13,7 @@ from router.catalogue.queue import Delivery
 from router.catalogue.uploads import Frozen
 from router.clock import Clock
 from router.correlate.readiness import PDF, PERSON
-from router.correlate.renewal import LATE, NEWER_VERSION
+from router.correlate.renewal import CUT_OFF, LATE, NEWER_VERSION
 from router.correlate.versions import successive, to_confirm
 from router.errors import InvalidData
 from router.events import Event
@@ -23,7 +23,7 @@ from router.model import Channel
 from router.series.classify import Rulebook
 from router.states import State
 
-_RELEASED = {NEWER_VERSION: Fate.HELD, LATE: Fate.LATE}
+_RELEASED = {NEWER_VERSION: Fate.HELD, LATE: Fate.LATE, CUT_OFF: Fate.CUT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class Review:
     def release(self, delivery: Delivery, why: str, who: str) -> bool:
         """Let a held delivery be evaluated anew; a cause that still stands holds it again.
 
-        Versions that contradict what was sent, and late images, are no cause any more: they go.
+        Versions that contradict what was sent, late images and cut-off ones are no cause any more: they go.
         """
         if delivery.state != State.HELD:
             return False
@@ -212,5 +212,5 @@ _ON_THE_WAY = frozenset({State.READY, State.SENDING, State.DEFERRED})
 def _line(delivery: Delivery, exam_id: str, tally: Tally, now: datetime) -> Line:
     slack = None if delivery.due is None else (delivery.due - now).total_seconds()
     if delivery.channel == Channel.IMAGES:
-        return Line(delivery, exam_id, tally.selected, tally.sent, slack)
+        return Line(delivery, exam_id, tally.selected + tally.cut, tally.sent, slack)
     return Line(delivery, exam_id, 1, int(delivery.state == State.DELIVERED), slack)

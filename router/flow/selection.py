@@ -7,7 +7,7 @@ from datetime import datetime
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.exams import Case
-from router.catalogue.ledger import Fate, Undecided
+from router.catalogue.ledger import CUT_OFF, Fate, Undecided
 from router.catalogue.members import changes_of
 from router.config import Destination, Identity
 from router.correlate.identity import IdentityPolicy
@@ -29,12 +29,15 @@ class Selection:
     """Classes in the light of the whole study, and what follows from them for destinations."""
 
     def __init__(
-        self, identity: Identity, catalogue: Catalogue, book: Callable[[], Rulebook], journal: Journal
-    ) -> None:
+        self, identity: Identity, catalogue: Catalogue, book: Callable[[], Rulebook], journal: Journal, *,
+        cut_off_goes: bool = False,
+    ) -> None:  # fmt: skip
+        """`cut_off_goes`: what is not whole is sent without being asked about."""
         self._identity = identity
         self._catalogue = catalogue
         self._book = book
         self._journal = journal
+        self._cut_off_goes = cut_off_goes
 
     def go_by(self, identity: Identity) -> None:
         """Compare patients by this from now on."""
@@ -73,12 +76,13 @@ class Selection:
         wanted = frozenset(destination.classes)
         choices = [choice for pool in pools for choice in select(pool, wanted, complete=complete) if choice.key in keys]
         late = {one.key for one in undecided if late_after is not None and one.received > late_after}
-        self._enter(destination, choices, self._renewals(destination, undecided), late, now)
+        cut = {one.key: one.cut for one in undecided if one.cut and not self._cut_off_goes}
+        self._enter(destination, choices, self._renewals(destination, undecided), late, cut, now)
         return len(choices) < len(keys)
 
     def _enter(
         self, destination: Destination, choices: Sequence[Choice], renewals: Mapping[int, Renewal],
-        late: AbstractSet[int], now: datetime,
+        late: AbstractSet[int], cut: Mapping[int, str], now: datetime,
     ) -> None:  # fmt: skip
         doubts = {
             one.key: renewals[one.key].why
@@ -86,11 +90,13 @@ class Selection:
             if one.selected and one.key in renewals and renewals[one.key].doubt
         }
         decisions = [_decision(one, renewals.get(one.key)) for one in choices if one.key not in doubts]
-        after = {key: f"{rule}; {_LATE}" for key, selected, rule in decisions if selected and key in late}
-        for fate, some in ((Fate.HELD, doubts), (Fate.LATE, after)):
+        goes = {key: rule for key, selected, rule in decisions if selected}
+        broken = {key: f"{rule}; {CUT_OFF}: {cut[key]}" for key, rule in goes.items() if key in cut}
+        after = {key: f"{rule}; {_LATE}" for key, rule in goes.items() if key in late and key not in cut}
+        for fate, some in ((Fate.HELD, doubts), (Fate.CUT, broken), (Fate.LATE, after)):
             if some:
                 self._catalogue.accounts.hold(destination.name, fate, some, now)
-        decisions = [one for one in decisions if one[0] not in after]
+        decisions = [one for one in decisions if one[0] not in after and one[0] not in broken]
         self._catalogue.accounts.decide(destination.name, decisions, now)
         if decisions:
             selected = sum(chosen for _, chosen, _ in decisions)
@@ -133,15 +139,20 @@ class Selection:
         rejected = [one for one in rows if one.sop_uid in marks.rejected]
         unsent = [one.key for one in rejected if one.fate is Fate.SELECTED]
         late = [one.key for one in rejected if one.fate is Fate.LATE]
+        cut = [one.key for one in rejected if one.fate is Fate.CUT]
         sent = [one.key for one in rejected if one.fate in _THERE and one.rule != _SENT_AND_REJECTED]
-        key = [one.key for one in rows if one.fate is Fate.FILTERED and one.sop_uid not in marks.rejected]
+        chosen = [one for one in rows if one.fate is Fate.FILTERED and one.sop_uid not in marks.rejected]
+        broken = [one.key for one in chosen if one.cut and not self._cut_off_goes]
+        key = [one.key for one in chosen if one.key not in broken]
         notes = self._catalogue.notes
         with self._catalogue.engine.write():
             notes.revise(unsent, Fate.SELECTED, Fate.FILTERED, REJECTED, now)
             notes.revise(late, Fate.LATE, Fate.FILTERED, REJECTED, now)
+            notes.revise(cut, Fate.CUT, Fate.FILTERED, REJECTED, now)
             notes.remark(sent, _SENT_AND_REJECTED)
             if SeriesClass.KEY in destination.classes:
                 notes.revise(key, Fate.FILTERED, Fate.SELECTED, REFERRED.name, now)
+                notes.revise(broken, Fate.FILTERED, Fate.CUT, f"{REFERRED.name}; {CUT_OFF}", now)
             if sent:
                 text = f"a note rejects {len(sent)} instance(s) that {destination.name} already has"
                 subject = f"exam {case.exam}"

@@ -12,6 +12,7 @@ from router.catalogue.queue import Delivery
 from router.catalogue.uploads import Frozen
 from router.clock import Clock
 from router.config import Config
+from router.correlate.renewal import set_aside
 from router.crypto.envelope import idem
 from router.crypto.symmetric import sm3_of
 from router.dicom.client import Outgoing, Result, StorageClient
@@ -254,6 +255,9 @@ class ImagesSender:
             return Ending(State.WAITING, f"{tally.sent} of {tally.selected} sent; more may come", {"attempts": 0})
         if tally.stored:
             return Ending(State.WAITING, f"{tally.stored} of {tally.selected} stored, not committed", {"attempts": 0})
+        if tally.cut:
+            aside = set_aside(tally.cut, tally.selected + tally.cut)
+            return Ending(State.WAITING, f"{tally.sent} instances sent; {aside}", {"attempts": 0})
         if tally.refused:
             refused = f"{tally.refused} of {tally.selected} refused"
             return Ending(State.FAILED, refused, {"error": refused})

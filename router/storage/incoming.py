@@ -17,7 +17,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from router.model import InstanceUids
 from router.storage.durable import FILE_MODE, make_folder
@@ -52,6 +54,10 @@ class IncomingFile:
                 return
             self._open()
         self._write(parts)
+
+    def written(self) -> BinaryIO:
+        """What has been written, to be read before `commit`."""
+        return BytesIO(b"".join(self._held)) if self._handle < 0 else self._folder.reader(self._part)
 
     def commit(self, uids: InstanceUids) -> None:
         """Return when bytes and name survive power loss. `uids` are not part of the name: the cataloguer reads them."""
@@ -127,6 +133,10 @@ class IncomingFolder:
     def open(self, part: str) -> int:
         """A descriptor to write a new file with."""
         return os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE, dir_fd=self._handle)
+
+    def reader(self, part: str) -> BinaryIO:
+        """A file that has no name yet, to be read."""
+        return open(part, "rb", opener=lambda name, flags: os.open(name, flags, dir_fd=self._handle))
 
     def rename(self, part: str) -> None:
         """Give a file whose bytes are durable its name, durably."""

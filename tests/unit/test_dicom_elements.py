@@ -17,6 +17,7 @@ from pydicom.sequence import Sequence
 from peers import read_header
 from router.dicom.charset import decode
 from router.dicom.header import digest, uids_of
+from router.dicom.parsed import parsed
 from router.dicom.part10 import FileMeta, dataset_offset, preamble_and_meta
 from router.dicom.uid import clean, valid
 from router.errors import InvalidData
@@ -165,6 +166,60 @@ def test_a_bare_data_set_is_understood(transfer_syntax: str) -> None:
 def test_group_0002_without_preamble_is_understood() -> None:
     header = preamble_and_meta(CT_CLASS, "1.2.3.5", BIG, "CT01", "ROUTER")[132:]
     assert dataset_offset(io.BytesIO(header)) == FileMeta(len(header), BIG, CT_CLASS, "1.2.3.5", "CT01")
+
+
+def strays(syntax: str) -> bytes:
+    """Elements of group 0002 that say other things than the file's own, as a data set in that syntax would begin."""
+    order, values = "<>"[syntax == BIG], ((0x0003, b"UI", b"1.9\0"), (0x0010, b"UI", b"1.2.840.10008.1.2\0"))
+    if syntax == IMPLICIT:
+        return b"".join(struct.pack("<HHL", 2, number, len(value)) + value for number, _, value in values)
+    return b"".join(struct.pack(order + "HH2sH", 2, number, vr, len(value)) + value for number, vr, value in values)
+
+
+@pytest.mark.parametrize(("syntax", "written"), [
+    (EXPLICIT, EXPLICIT), (IMPLICIT, IMPLICIT), (BIG, BIG), (IMPLICIT, EXPLICIT), (BIG, EXPLICIT),
+    ("1.2.840.10008.1.2.4.50", EXPLICIT),
+])  # fmt: skip
+def test_group_0002_inside_a_data_set_overrides_nothing(syntax: str, written: str, tmp_path: Path) -> None:
+    header = preamble_and_meta(CT_CLASS, "1.2.3.5", syntax, "CT01", "ROUTER")
+    plain = encoded(instance(PatientID="P1"), syntax)
+    data = strays(written) + plain
+    meta = dataset_offset(io.BytesIO(header + data))
+    assert meta == FileMeta(
+        len(header) + len(strays(written)), syntax, CT_CLASS, "1.2.3.5", "CT01", strays=(0x0003, 0x0010)
+    )
+    assert uids_of(data, syntax) == uids_of(plain, syntax)
+    read = header_of(tmp_path, data, syntax)
+    assert (read.transfer_syntax, read.sending_ae, read.patient.patient_id) == (syntax, "CT01", "P1")
+    assert read.strays == (0x0003, 0x0010)
+    (tmp_path / "plain").write_bytes(header + plain)
+    assert digest(tmp_path / "one.dcm") == digest(tmp_path / "plain")
+    assert parsed(tmp_path / "one.dcm").PatientID == "P1"
+
+
+def test_a_deflated_data_set_that_happens_to_begin_like_group_0002_is_left_alone() -> None:
+    header = preamble_and_meta(CT_CLASS, "1.2.3.5", DEFLATED, "CT01", "ROUTER")
+    meta = dataset_offset(io.BytesIO(header + b"\2\0\x10\0UI\2\0" + bytes(50)))
+    assert (meta.offset, meta.strays) == (len(header), ())
+
+
+def test_a_group_length_that_is_wrong_is_passed_over() -> None:
+    """Some writers count it wrongly; then the group ends where another one begins."""
+    header = bytearray(preamble_and_meta(CT_CLASS, "1.2.3.5", EXPLICIT, "CT01", "ROUTER"))
+    for wrong in (0, 7, 90, 5000):
+        header[140:144] = struct.pack("<L", wrong)
+        meta = dataset_offset(io.BytesIO(bytes(header) + encoded(instance())))
+        assert meta == FileMeta(len(header), EXPLICIT, CT_CLASS, "1.2.3.5", "CT01")
+
+
+@pytest.mark.parametrize("case", ["45", "46", "404", "461"])
+def test_the_cases_with_group_0002_inside_are_read_by_what_was_negotiated(case: str, tmp_path: Path) -> None:
+    data = (Path(__file__).parents[1] / "cases" / "dicom" / f"{case}.dcmds").read_bytes()
+    read = header_of(tmp_path, data)
+    assert read.uids.sop == f"1.2.826.0.1.3680043.9.7777.{case}.1.1"
+    assert (read.transfer_syntax, read.sending_ae, read.accession_number) == (EXPLICIT, "CT01", f"A{case}")
+    assert read.strays
+    assert parsed(tmp_path / "one.dcm").PatientID == f"P{case}"
 
 
 @pytest.mark.parametrize("data", [b"", b"%PDF-1.7 and so on", b"\0" * 200])

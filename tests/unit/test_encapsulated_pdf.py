@@ -156,9 +156,9 @@ def test_what_the_parser_calls_a_trouble_of_the_disk_is_no_document_and_the_disk
 
         return read
 
-    monkeypatch.setattr("router.dicom.encapsulated.dcmread", raising(OSError("No tag to read at file position 1F4")))
+    monkeypatch.setattr("router.dicom.encapsulated.parsed", raising(OSError("No tag to read at file position 1F4")))
     with pytest.raises(InvalidData):
         document_of(tmp_path)
-    monkeypatch.setattr("router.dicom.encapsulated.dcmread", raising(OSError(5, "Input/output error")))
+    monkeypatch.setattr("router.dicom.encapsulated.parsed", raising(OSError(5, "Input/output error")))
     with pytest.raises(OSError, match="Input"):
         document_of(tmp_path)

@@ -1,0 +1,247 @@
+"""Where a data set breaks off. Only what is shorter than it must be is a fault (PS3.5 7, 8.1.1, 8.2, A.4).
+
+Lengths decide: of the pixel data nothing is read but its head and, where it is encapsulated, those of its fragments.
+What cannot be followed, being written wrongly, is not called cut off.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import BinaryIO
+
+from router.dicom.dataset import LONGEST_HEADER, DataSet, Elements
+from router.dicom.elements import DEFLATED, EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, head
+from router.errors import InvalidData
+
+_UNDEFINED = 0xFFFFFFFF
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_END = {"<": b"\xfe\xff\xdd\xe0\0\0\0\0", ">": b"\xff\xfe\xe0\xdd\0\0\0\0"}
+_ITEM_HEAD = {"<": b"\xfe\xff\x00\xe0", ">": b"\xff\xfe\xe0\x00"}
+_LENGTH = {"<": struct.Struct("<L").unpack_from, ">": struct.Struct(">L").unpack_from}
+_LONGEST_HEAD = 12
+_NOWHERE = b"", 0, 0
+_USUAL = (b"\xe0\x7f\x10\0OW\0\0", b"\xe0\x7f\x10\0OB\0\0")
+_DELIMITERS, _SIGNATURES = 0xFFFE, 0xFFFA  # groups
+_FIRST_PIXELS = 0x7FE00000
+_PIXEL_DATA, _FLOAT_PIXELS, _DOUBLE_PIXELS = 0x7FE00010, 0x7FE00008, 0x7FE00009
+_PIXELS = frozenset({_PIXEL_DATA, _FLOAT_PIXELS, _DOUBLE_PIXELS})
+_PADDING = 0xFFFCFFFC
+_SAMPLES, _PHOTOMETRIC, _FRAMES, _ROWS, _COLUMNS, _BITS = (
+    0x00280002, 0x00280004, 0x00280008, 0x00280010, 0x00280011, 0x00280100,
+)  # fmt: skip
+_PROVIDER_URL = 0x00287FE0  # the pixel data is elsewhere (PS3.3 C.7.6.3.1)
+_NATIVE = (
+    frozenset({EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, "1.2.840.113619.5.2"}) | DEFLATED
+)
+# Of the pixels that colour is stored of, in parts of 6: two or four pixels share their chroma (PS3.3 C.7.6.3.1.2).
+_SUBSAMPLED = {"YBR_FULL_422": 4, "YBR_PARTIAL_422": 4, "YBR_PARTIAL_420": 3}
+# Each frame has a fragment of its own, or several: JPEG, JPEG-LS, JPEG 2000, JPEG XL, HTJ2K, RLE (PS3.5 A.4).
+_FRAMEWISE = frozenset(
+    {f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70, 80, 81, 90, 91, 110, 111, 112, 201, 202, 203)}
+    | {"1.2.840.10008.1.2.5"}
+)
+_LOOKED_THROUGH = 2**12  # bytes at the end of fragments that cannot be followed
+
+_Window = Callable[[int, int], bytes]
+
+
+class _Unclear(Exception):
+    """It is written so that nobody can say where an element ends."""
+
+
+class _Cut(Exception):
+    """It breaks off; the message says where."""
+
+
+def cut_off(read: DataSet, file: BinaryIO) -> str:
+    """Where the data set breaks off, by tags and lengths only; "" when it is whole, or when that cannot be told."""
+    if read.breaks_off:
+        return "the deflated data set breaks off"
+    deflated = read.meta.transfer_syntax in DEFLATED
+    if deflated and len(read.data) >= LONGEST_HEADER:
+        return ""
+    start, end = (0, len(read.data)) if deflated else (read.meta.offset, read.end)
+    window = _in_memory(read.data) if deflated else _window(file)
+    try:
+        _require_items(read, end - start)
+        if not _ends_with_pixels(read):
+            _Following(read, window, end).run(start)
+    except _Unclear:
+        return ""
+    except _Cut as error:
+        return str(error)
+    return ""
+
+
+def pixel_bytes(read: Elements, tag: int = _PIXEL_DATA) -> int:
+    """How many bytes the native pixel data must have at least; 0 when the header does not say (PS3.5 8.1.1, 8.2)."""
+    frames = read.text(_FRAMES) or "1"
+    if read.text(_PROVIDER_URL) or not frames.isdecimal():
+        return 0
+    bits = {_FLOAT_PIXELS: 32, _DOUBLE_PIXELS: 64}.get(tag) or read.unsigned(_BITS) or 0
+    samples = read.unsigned(_SAMPLES) or 1
+    total = (read.unsigned(_ROWS) or 0) * (read.unsigned(_COLUMNS) or 0) * samples * bits * int(frames)
+    parts = _SUBSAMPLED.get(read.text(_PHOTOMETRIC), 6) if samples == 3 else 6
+    return (total * parts // 6 + 7) // 8
+
+
+def _ends_with_pixels(read: DataSet) -> bool:
+    """Whether it is the usual image: native pixel data in explicit VR little endian, long enough, and the end of it."""
+    head_at = read.stopped
+    if not read.encoding.explicit or read.meta.transfer_syntax != EXPLICIT_LITTLE_ENDIAN:
+        return False
+    if len(read.data) < head_at + _LONGEST_HEAD or not read.data.startswith(_USUAL, head_at):
+        return False
+    length = int.from_bytes(read.data[head_at + 8 : head_at + _LONGEST_HEAD], "little")
+    return read.meta.offset + head_at + _LONGEST_HEAD + length == read.end and pixel_bytes(read) <= length
+
+
+def _window(file: BinaryIO) -> _Window:
+    if isinstance(file, BytesIO):
+        return _in_memory(file.getbuffer())
+
+    def window(position: int, size: int) -> bytes:
+        file.seek(position)
+        return file.read(size)
+
+    return window
+
+
+def _in_memory(data: bytes | memoryview) -> _Window:
+    return lambda position, size: bytes(data[position : position + size])
+
+
+def _require_items(read: DataSet, size: int) -> None:
+    """A sequence of defined length lies whole before the pixel data; its items may not reach beyond the data set."""
+    data, item, end = read.data, _ITEM_HEAD[read.encoding.order], _END[read.encoding.order]
+    length_at = _LENGTH[read.encoding.order]
+    for tag in read.sequences if read.encoding.explicit else read.spans:
+        _, start, stop = read.spans.get(tag, _NOWHERE)
+        if not data.startswith(item, start, stop) or data.startswith(end, stop):
+            continue  # one of undefined length was followed to its end
+        place = start
+        while place + 8 <= stop and data.startswith(item, place):
+            (length,) = length_at(data, place + 4)
+            if length == _UNDEFINED:
+                break
+            place += 8 + length
+            if place > size:
+                raise _Cut(f"an item of the sequence {_named(tag)} is longer than the rest of the data set")
+
+
+@dataclass(frozen=True, slots=True)
+class _Following:
+    """Follows elements to the end of the data set. Raises _Cut where one of them breaks off."""
+
+    read: DataSet
+    window: _Window
+    end: int
+
+    def run(self, start: int) -> None:
+        """From where the reading stopped, in a data set that begins at `start`."""
+        position, before = self._stopped(start)
+        pixels = False
+        while position + 8 <= self.end:
+            tag, vr, length, value = self._head(position, explicit=self.read.encoding.explicit)
+            if tag >> 16 == _DELIMITERS:
+                position = value
+                continue
+            if not self._goes_on(tag, vr, before, position):
+                break
+            pixels = pixels or tag in _PIXELS
+            position = self._past_pixels(tag, length, value) if tag in _PIXELS else self._past(tag, vr, length, value)
+            before = tag
+        if not pixels and position + 8 > self.end and self.window(position, self.end - position).strip(b"\0"):
+            raise _Cut("it ends inside the head of an element")
+
+    def _stopped(self, start: int) -> tuple[int, int]:
+        """Where what is not known to be whole begins, and the tag before it."""
+        read = self.read
+        if read.stopped < len(read.data):
+            return start + read.stopped, -1
+        stop, tag = max(((stop, tag) for tag, (_, _, stop) in read.spans.items()), default=(0, -1))
+        return start + stop + (8 if read.data.startswith(_END[read.encoding.order], stop) else 0), tag
+
+    def _head(self, position: int, *, explicit: bool) -> tuple[int, bytes, int, int]:
+        """As `elements.head`, with the value's place in the whole."""
+        try:
+            found = head(self.window(position, _LONGEST_HEAD), 0, self.read.encoding.order, explicit=explicit)
+        except InvalidData as error:
+            raise _Cut("it ends inside the head of an element") from error
+        tag, vr, length, size = found
+        return tag, vr, length, position + size
+
+    def _goes_on(self, tag: int, vr: bytes, before: int, position: int) -> bool:
+        """Whether this is the next element; what follows pixels, or fills up with zeros, may be anything."""
+        if tag > before and tag >> 16 != 0xFFFF and (vr or not self.read.encoding.explicit):
+            return before < _FIRST_PIXELS or bool(tag >> 16 & 1) or tag >> 16 == _SIGNATURES or tag in _PIXELS
+        if before < _FIRST_PIXELS and self.window(position, 8).strip(b"\0"):
+            raise _Unclear
+        return False
+
+    def _past(self, tag: int, vr: bytes, length: int, value: int) -> int:
+        if tag == _PADDING:
+            return self.end
+        if length == _UNDEFINED:
+            return self._past_nested(tag, value, explicit=self.read.encoding.explicit and vr != b"UN")
+        if length > self.end - value:
+            raise _Cut(f"element {_named(tag)} says {length} bytes, and {self.end - value} are there")
+        return value + length
+
+    def _past_nested(self, of: int, position: int, *, explicit: bool) -> int:
+        nested = [explicit]
+        while position + 8 <= self.end:
+            tag, vr, length, position = self._head(position, explicit=nested[-1])
+            if tag in (_ITEM_END, _SEQUENCE_END):
+                nested.pop()
+                if not nested:
+                    return position
+            elif length == _UNDEFINED:
+                nested.append(nested[-1] and vr != b"UN")
+            elif nested[-1] and not vr and tag != _ITEM:
+                raise _Unclear
+            else:
+                position += length
+        raise _Cut(f"the sequence {_named(of)} does not end")
+
+    def _past_pixels(self, tag: int, length: int, value: int) -> int:
+        if length == _UNDEFINED:
+            return self._past_fragments(value)
+        left = self.end - value
+        needed = pixel_bytes(self.read, tag) if self.read.meta.transfer_syntax in _NATIVE else 0
+        if needed > min(length, left):
+            raise _Cut(f"the pixel data has {min(length, left)} of {needed} bytes")
+        if length > left + 1:  # the byte that makes it even is no loss
+            raise _Cut(f"the pixel data says {length} bytes, and {left} are there")
+        return value + length
+
+    def _past_fragments(self, position: int) -> int:
+        fragments = -1  # the first item is the offset table
+        while position + 8 <= self.end:
+            tag, _, length, value = self._head(position, explicit=False)
+            if tag == _SEQUENCE_END:
+                self._require_frames(fragments)
+                return value
+            if tag != _ITEM:
+                return self._past_muddle(position)
+            fragments += 1
+            position = value + length
+        left = "a fragment is longer than the rest" if position > self.end else "its delimiter is missing"
+        raise _Cut(f"the pixel data does not end: {left}")
+
+    def _past_muddle(self, position: int) -> int:
+        """Fragments that cannot be followed are ended where the delimiter is among the last bytes."""
+        tail = max(position, self.end - _LOOKED_THROUGH)
+        if _END[self.read.encoding.order] in self.window(tail, self.end - tail):
+            raise _Unclear
+        raise _Cut("the pixel data does not end: its delimiter is missing")
+
+    def _require_frames(self, fragments: int) -> None:
+        frames = self.read.text(_FRAMES) or "1"
+        if self.read.meta.transfer_syntax in _FRAMEWISE and frames.isdecimal() and fragments < int(frames):
+            raise _Cut(f"the pixel data has {max(fragments, 0)} of {int(frames)} frames")
+
+
+def _named(tag: int) -> str:
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
