@@ -20,6 +20,7 @@ class Alarm(StrEnum):
     COMMITMENT = "commitment"
     COMMITMENT_SILENCE = "commitment-silence"
     INTEGRITY = "integrity"
+    DAMAGED = "damaged"
     SETTINGS = "settings"
     DEFECT = "defect"
     CRYPTO = "crypto"
@@ -45,6 +46,7 @@ REMEDY: dict[Alarm, str] = {
     Alarm.COMMITMENT: "ask the destination's operator why it does not commit to keeping what it took",
     Alarm.COMMITMENT_SILENCE: "ask the destination's operator to report on storage commitment; it is asked again",
     Alarm.INTEGRITY: "run `verify`; a file on disk is not what was received",
+    Alarm.DAMAGED: "send the study, or drop the report, once more; run `verify`, and look at the disk",
     Alarm.SETTINGS: "correct the file that is named; the former settings stay in use",
     Alarm.DEFECT: "report it with the log's lines; the work is tried again",
     Alarm.CRYPTO: "see `keys show` and compare the key ids with those of the platform's operator",

@@ -12,6 +12,7 @@ from typing import Any
 
 from peewee import fn
 
+from router.catalogue.damages import mend
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.members import facts_numbers
 from router.catalogue.notes import note_references
@@ -23,12 +24,13 @@ from router.model import NO_DEVICE, Digests, Header, InstanceUids, SeriesClass
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A version of an instance that has a row; `purged`: its file went by retention."""
+    """A version of an instance that has a row; `purged`: its file went by retention; `damaged`: it is not what came."""
 
     study_uid: str
     version: int
     digest: str
     purged: bool = False
+    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Recorded:
 _PAGE = 5000
 _NEW_INSTANCES = InsertMany(Instance)
 _KNOWN = Among(
-    "SELECT sop_uid, study.uid, version, digest, instance.purged"
+    "SELECT sop_uid, study.uid, version, digest, instance.purged, damaged"
     " FROM instance JOIN study ON study.id = study_id WHERE sop_uid IN (?)",
     Instance.sop_uid,
 )
@@ -75,8 +77,8 @@ class Instances:
         sops = list(set(sop_uids))
         revive(self._engine, of_instances(self._engine, sops))
         rows = _KNOWN.run(self._engine, sops)
-        for sop, study, version, digest, purged in sorted(rows, key=itemgetter(2)):
-            found[sop].append(Known(study, version, digest, purged is not None))
+        for sop, study, version, digest, purged, damaged in sorted(rows, key=itemgetter(2)):
+            found[sop].append(Known(study, version, digest, purged is not None, damaged is not None))
         return found
 
     def alone_with(self, study_uids: Iterable[str]) -> AbstractContextManager[None]:
@@ -100,6 +102,10 @@ class Instances:
                     self._rows(study, portion)
                 self._touch_exams(study, uid, news[-1].received)
             note_references(self._engine, batch)
+
+    def mend(self, versions: Iterable[tuple[InstanceUids, int]], now: datetime) -> None:
+        """The damaged files of these versions are replaced by what came again."""
+        mend(self._engine, versions, now)
 
     def again(self, study_uid: str, received: datetime) -> None:
         """Something of the study came once more: while no exam names it, it stays its full time from now on."""
@@ -218,5 +224,5 @@ def _row(study: int, new: NewInstance, identity: int, facts: int, newest: bool) 
         "digest": digests.data_set, "orientation": digests.orientation, "pixels": digests.pixels, "identity": identity,
         "size": new.size, "modality": head.facts.modality, "facts": facts, "position": head.position,
         "series_class": new.series_class, "rule": new.rule, "sending_ae": head.sending_ae, "received": new.received,
-        "purged": None,
+        "purged": None, "checksum": digests.checksum or None, "damaged": None,
     }  # fmt: skip

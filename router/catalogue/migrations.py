@@ -16,9 +16,22 @@ if TYPE_CHECKING:
     from router.catalogue.dialect import Engine
 
 Step = Callable[["Engine"], None]
+
+
+def _checksums(engine: "Engine") -> None:
+    """What stored files are compared with before they leave, and why one is set aside."""
+    for table, column in (
+        ("instance", "checksum"), ("instance", "damaged"), ("document", "checksum"), ("document", "damaged"),
+        ("upload", "exam_checksum"), ("upload", "pdf_checksum"),
+    ):  # fmt: skip
+        engine.execute(f'ALTER TABLE "{table}" ADD COLUMN "{column}" TEXT', ())
+    damaged = 'CREATE INDEX "instance_damaged" ON "instance" ("study_id") WHERE ("damaged" IS NOT NULL)'
+    engine.execute(damaged, ())
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[Step, ...] = (_checksums,)
 _SILENT = timedelta(minutes=2)
 
 

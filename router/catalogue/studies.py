@@ -20,7 +20,7 @@ from router.model import Patient
 class StudyHere:
     """A study of which at least one instance is here. `study_date` is DA, `study_time` TM.
 
-    `identities` are what the newest versions of its instances say, each once.
+    `identities` are what the newest versions of its instances say, each once; `damaged` of these have no sound file.
     """
 
     uid: str
@@ -38,6 +38,7 @@ class StudyHere:
     instances: int
     doubt: str
     last_received: datetime
+    damaged: int = 0
 
 
 def studies_here(engine: Engine, uids: Iterable[str]) -> dict[str, StudyHere]:
@@ -59,12 +60,15 @@ def _portion(engine: Engine, uids: Sequence[str]) -> list[StudyHere]:
         for (modality, identity), n in gone.newest.items():
             counts[gone.study].append((modality, n))
             borne.add(identity)
+    broken = (Instance.study.in_(ids) & Instance.newest) & Instance.damaged.is_null(False) & Instance.purged.is_null()
+    lost = Instance.select(Instance.study, fn.COUNT(Instance.id)).where(broken).group_by(Instance.study)
+    damaged: dict[int, int] = dict(engine.run(lost.tuples()))
     identities: dict[int, list[Identity]] = defaultdict(list)
     mine = StudyIdentity.study.in_(ids)
     for i in engine.run(StudyIdentity.select().where(mine).order_by(StudyIdentity.id)):
         if i.id in borne:
             identities[i.study_id].append(identity_of(i))
-    return [_study(row, identities[row.id], counts[row.id]) for row in rows]
+    return [_study(row, identities[row.id], counts[row.id], damaged.get(row.id, 0)) for row in rows]
 
 
 def identity_of(row: Any) -> Identity:
@@ -73,9 +77,10 @@ def identity_of(row: Any) -> Identity:
     return Identity(patient, row.accession_number, tuple(json.loads(row.other_accession_numbers)))
 
 
-def _study(row: Any, identities: Sequence[Identity], counts: Sequence[tuple[str, int]]) -> StudyHere:
+def _study(row: Any, identities: Sequence[Identity], counts: Sequence[tuple[str, int]], damaged: int) -> StudyHere:
     return StudyHere(
         row.uid, tuple(identities), row.accession_number, row.study_date, row.study_time, row.description,
         row.manufacturer, row.model, row.station_name, row.serial_number, row.sending_ae,
         tuple(sorted({m for m, _ in counts if m})), sum(n for _, n in counts), row.doubt, row.last_received,
+        damaged,
     )  # fmt: skip

@@ -412,7 +412,8 @@ class Correlator:
         if text and at <= found.now:
             self._alarm(Alarm.IMAGES_MISSING, found.case.exam, text, found.now)
         if self._config.query is not None:
-            plan_retrieval(self._catalogue.retrievals, self._config.query, found.case.exam, expected, at)
+            first = found.now if expected and expected.damaged else at
+            plan_retrieval(self._catalogue.retrievals, self._config.query, found.case.exam, expected, first)
         return at if text else None
 
     def _expected(self, found: Assessment, arrived: datetime) -> Expected | None:
@@ -422,7 +423,9 @@ class Correlator:
         links, here = found.case.links, sum(study.instances for study in found.case.studies.values())
         counts = self._catalogue.retrievals.counts(links) if self._config.query is not None else {}
         in_pacs = sum(counts.values()) if links and links.keys() == counts.keys() else None
-        return Expected(max(found.approved_at, arrived), found.key.image_count, here, found.images.missing, in_pacs)
+        damaged = sum(study.damaged for study in found.case.studies.values())
+        approved = max(found.approved_at, arrived)
+        return Expected(approved, found.key.image_count, here, found.images.missing, in_pacs, damaged)
 
     def _clear_alarms(self, found: Assessment, doubt: str, *, complete: bool) -> None:
         gone = {Alarm.DEFECT} | ({Alarm.IMAGES_MISSING} if complete else set())

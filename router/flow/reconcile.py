@@ -97,6 +97,7 @@ def _instances(tally: Tally) -> list[str]:
         "held": tally.held,
         "sent, not confirmed": tally.stored,
         "refused": tally.refused,
+        "damaged": tally.damaged,
     }
     return [f"{n} {what}" for what, n in counts.items() if n]
 

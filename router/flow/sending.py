@@ -22,6 +22,7 @@ from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
 from router.exam.write import dump
 from router.flow.commitment import Asker
+from router.flow.damage import Damage
 from router.flow.document import fill_for, json_warnings, listed
 from router.flow.plan import images_of
 from router.flow.references import References
@@ -205,7 +206,7 @@ class ImagesSender:
         """Send a batch; what is to be tried again later, and why."""
         outgoing = [
             Outgoing(one.key, self.storage.studies.path(one.uids, one.version), one.sop_class, one.uids.sop,
-                     one.transfer_syntax)
+                     one.transfer_syntax, one.checksum)
             for one in batch
         ]  # fmt: skip
         later: dict[int, str] = {}
@@ -219,9 +220,10 @@ class ImagesSender:
                 elif result.verdict == Verdict.LATER or not self._set_aside(delivery, result, book):
                     later[result.key] = result.why
         except IntegrityError as error:
-            # The file of this one is gone or damaged: the rest goes on.
-            outcome = Outcome(_key(error), Fate.REFUSED, None, "", "its file is missing, or is not what came")
-            self.catalogue.accounts.record([outcome], self.clock.now())
+            key = _key(error)
+            (damaged,) = (one for one in batch if one.key == key)
+            damage = Damage(damages=self.catalogue.damages, journal=self.journal, clock=self.clock)
+            damage.found(damaged.instance, damaged.uids, error.message)
         finally:
             book.close()
         return later
@@ -254,9 +256,12 @@ class ImagesSender:
             return Ending(State.WAITING, f"{tally.sent} of {tally.selected} sent; more may come", {"attempts": 0})
         if tally.stored:
             return Ending(State.WAITING, f"{tally.stored} of {tally.selected} stored, not committed", {"attempts": 0})
-        if tally.refused:
-            refused = f"{tally.refused} of {tally.selected} refused"
-            return Ending(State.FAILED, refused, {"error": refused})
+        if failed := [
+            f"{n} of {tally.selected} {what}"
+            for n, what in ((tally.damaged, "damaged"), (tally.refused, "refused"))
+            if n
+        ]:
+            return Ending(State.FAILED, ", ".join(failed), {"error": ", ".join(failed)})
         why = f"{tally.sent} instances sent{self._absent(delivery)}"
         return Ending(State.DELIVERED, why, {"delivered": f"instances={tally.sent}"})
 
