@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.exams import Case
+from router.catalogue.exams import Case, Proof, named
 from router.catalogue.ledger import Tally
 from router.catalogue.queue import Delivery
 from router.clock import Clock
@@ -18,7 +18,7 @@ from router.config import Config, Destination
 from router.correlate.identity import same_patient
 from router.correlate.missing import Expected, missing, told_at
 from router.correlate.naming import identifiers
-from router.correlate.readiness import PERSON, images_readiness, report_readiness, target
+from router.correlate.readiness import DAMAGED, PERSON, images_readiness, report_readiness, target
 from router.correlate.renewal import CONTRADICTION, late
 from router.correlate.share import Aside, aside
 from router.correlate.versions import (
@@ -32,23 +32,35 @@ from router.correlate.versions import (
     withdrawn,
 )
 from router.deadlines import approval_instant, deadline
-from router.errors import TransientError, traceback_of
+from router.errors import Damaged, InvalidData, TransientError, traceback_of
 from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
 from router.exam.key import ExamKey
 from router.exam.write import dump
 from router.flow.document import fill_for, json_faults, listed
+from router.flow.intake import intact
 from router.flow.joining import Joining, doubts, forgotten, headers_of
-from router.flow.plan import Assessment, Plan, images_of, overdue_pdf, reason, share_policy, until_half
+from router.flow.plan import (
+    Assessment,
+    Plan,
+    damage_of,
+    damaged_hold,
+    images_of,
+    overdue_pdf,
+    reason,
+    share_policy,
+    until_half,
+)
 from router.flow.references import References
 from router.flow.retrieval import plan as plan_retrieval
 from router.flow.selection import Selection
 from router.model import Channel
-from router.states import Needs, State
+from router.states import OPEN, Needs, State
 from router.storage import Storage
 
 _LATER = timedelta(minutes=1)
 _UNCONFIGURED = timedelta(hours=1)
+_NOT_AS_IT_CAME = "the stored exam JSON is not what came"
 _NOTHING = ("", "instances=0")
 _WITHDRAWN = "approval: a later version of the exam is not approved"
 
@@ -112,11 +124,26 @@ class Correlator:
             self.evaluate(exam)
         except TransientError:
             raise
+        except Damaged as damaged:
+            self._hold_unknown(exam, damaged)
         except Exception as error:  # noqa: BLE001  # whatever is wrong with one exam must not stop all of them
             now = self._clock.now()
             text = f"the exam cannot be evaluated: {type(error).__name__} at {traceback_of(error)}"
             self._alarm(Alarm.DEFECT, exam, text, now)
             self._catalogue.exams.postpone(exam, now + _LATER)
+
+    def _hold_unknown(self, exam: int, damaged: Damaged) -> None:
+        """Nothing says for certain any more whose exam it is: nothing of it goes until its JSON comes again."""
+        now, why = self._clock.now(), f"{damaged.message} (document {damaged.fields['document']})"
+        case = self._catalogue.exams.case(exam)
+        self._catalogue.exams.damage(int(str(damaged.fields["document"])), damaged.message, now)
+        self._alarm(Alarm.DAMAGED, exam, f"an exam is held: {why}", now)
+        for delivery in self._catalogue.queue.of_exam(exam):
+            if delivery.state in OPEN:
+                changes = {"held_by": DAMAGED, "error": damaged_hold(why)}
+                self._catalogue.queue.move(delivery, State.HELD, now, damaged_hold(why), changes=changes)
+        approved_at = self._catalogue.exams.approved_at(exam)
+        self._catalogue.exams.checked(case, None, approved_at, damaged_hold(why))
 
     def evaluate(self, exam: int) -> None:
         """Bring the exam's links, selection and deliveries in line with what is known now."""
@@ -156,7 +183,10 @@ class Correlator:
         """
         case, now = self._catalogue.exams.case(delivery.exam), self._clock.now()
         versions = self._versions(case)
-        key, others = self._document(case, versions[-1])[1], self._others(case, versions[-1])
+        try:
+            key, others = self._document(case, versions[-1])[1], self._others(case, versions[-1])
+        except Damaged as damaged:  # the evaluation that follows holds it
+            return damaged_hold(damaged.message)
         approved_at = self._approved_at(versions[-1], now)
         if hold := self._hold(case, key, others, versions, approved_at, now):
             return hold
@@ -205,11 +235,36 @@ class Correlator:
         return Assessment(case, key, document, version, pdf, approved_at, hold, doubted, away, images, now)
 
     def _document(self, case: Case, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
-        return self._known(case.places[version.document], case.branch)
+        proof = case.proofs.get(version.document, Proof())
+        document, key, sound = self._known(
+            case.places[version.document], case.branch, replace(proof, damaged=""), version.document
+        )
+        if not sound and not proof.damaged:
+            self._catalogue.exams.damage(version.document, _NOT_AS_IT_CAME, self._clock.now())
+        return document, key
 
-    def _load(self, place: str, branch: str) -> tuple[dict[str, object], ExamKey]:
-        document = self._references.read(self._reports.read(place))
-        return document, self._references.key(document, branch)
+    def _load(
+        self, place: str, branch: str, proof: Proof, document: int
+    ) -> tuple[dict[str, object], ExamKey, bool]:  # fmt: skip
+        """The JSON, its key, and whether it is what came.
+
+        One that is not still tells whose exam it is, while all that it is joined by reads as it did; else Damaged.
+        """
+        try:
+            data = self._reports.read(place)
+        except FileNotFoundError as error:
+            raise Damaged("the stored exam JSON is gone", document=document) from error
+        sound = intact(data, proof)
+        try:
+            given = self._references.read(data)
+            key = self._references.key(given, branch)
+        except InvalidData as error:
+            if sound:
+                raise
+            raise Damaged(_NOT_AS_IT_CAME, document=document) from error
+        if not sound and named(key) != proof.named:
+            raise Damaged(_NOT_AS_IT_CAME, document=document)
+        return given, key, sound
 
     def _others(self, case: Case, version: JsonVersion) -> list[ExamKey]:
         """All other versions, stale ones too: an ExamId that came with another patient is a doubt in any order."""
@@ -375,7 +430,7 @@ class Correlator:
         last = delivery.delivered if delivery.state == State.DELIVERED else delivery.wanted
         error = "exam JSON: " + "; ".join(faults) if faults else ""
         news = settled and (wanted != last or self._mended(delivery, filled))
-        hold = found.hold or found.pdf_doubt or overdue_pdf(found, due)
+        hold = found.hold or found.pdf_doubt or damage_of(found, pdf) or overdue_pdf(found, due)
         readiness = until_half(readiness, found, due)
         return Plan(readiness, due, wanted, news and found.approved_at is not None, hold, error)
 
@@ -431,6 +486,8 @@ class Correlator:
         gone = {Alarm.DEFECT} | ({Alarm.IMAGES_MISSING} if complete else set())
         if not doubt:
             gone |= {Alarm.DOUBT, Alarm.DELIVERED_IN_DOUBT}
+        if not any(proof.damaged for proof in found.case.proofs.values()):
+            gone.add(Alarm.DAMAGED)
         exam, subject = found.case.exam, f"exam {found.case.exam}"
         for one in self._catalogue.alarms.standing(exam):
             if one.alarm in gone and one.subject == subject:
