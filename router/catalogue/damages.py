@@ -53,6 +53,11 @@ class Damages:
         query = Instance.select(Study.uid).join(Study).where(here).distinct()
         return frozenset(row[0] for row in self._engine.run(query.tuples()))
 
+    def is_here(self, instance: int) -> bool:
+        """Whether the version still has its file, as far as the rows say."""
+        query = Instance.select(Instance.id).where((Instance.id == instance) & Instance.purged.is_null())
+        return bool(self._engine.run(query.tuples()))
+
     def last(self) -> int:
         """The largest number of an instance; 0 without one."""
         return int(self._engine.run(Instance.select(fn.COALESCE(fn.MAX(Instance.id), 0)).tuples())[0][0])

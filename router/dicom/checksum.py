@@ -11,6 +11,7 @@ from typing import BinaryIO, Protocol
 
 import xxhash
 
+from router.bandwidth import Paced, unbounded
 from router.errors import IntegrityError, TransientError
 
 NOT_AS_IT_CAME = "its file is not what came"
@@ -78,8 +79,11 @@ def _after(parts: Sequence[memoryview], done: int) -> list[memoryview]:
     return [part for part in left if len(part)]
 
 
-def compare(file: BinaryIO, offset: int, size: int, expected: str) -> None:
-    """Read a data set of `size` bytes and compare it. Raises as `read` does, and when it is not what came."""
+def compare(file: BinaryIO, offset: int, size: int, expected: str, paced: Paced = unbounded) -> None:
+    """Read a data set of `size` bytes and compare it; `paced` is called after each piece, with its size.
+
+    Raises as `read` does, and when it is not what came.
+    """
     if not expected:
         return
     comparison, room = Comparison(expected), memoryview(bytearray(min(size, _WINDOW)))
@@ -87,6 +91,7 @@ def compare(file: BinaryIO, offset: int, size: int, expected: str) -> None:
         part = room[: size - start]
         read(file, [part], offset + start)
         comparison.add(part)
+        paced(len(part))
     comparison.close()
 
 
