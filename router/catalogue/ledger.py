@@ -222,6 +222,8 @@ class Accounts:
         ended = Ledger.state.in_([Fate.REFUSED, Fate.DAMAGED])
         refused = (Ledger.destination == destination) & ended & Ledger.instance.in_(mine)
         with self._engine.write():
+            sound = Instance.update(damaged=None).where(Instance.id.in_(mine) & Instance.damaged.is_null(False))
+            self._engine.run(sound)
             self._engine.run(Ledger.update(state=Fate.SELECTED, tries=0, reason="", at=now).where(refused))
 
     def tallies(self, exams: Sequence[int]) -> dict[tuple[int, str], Tally]:
