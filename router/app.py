@@ -54,13 +54,14 @@ from router.flow.intake import Intake
 from router.flow.lanes import Lanes, Outfitter
 from router.flow.lookout import Lookout
 from router.flow.loop import Loop, Step
-from router.flow.membership import CORRELATOR, DAILY, DROP_FOLDER, LOOKOUT, RETENTION, Membership
+from router.flow.membership import CORRELATOR, DAILY, DROP_FOLDER, LOOKOUT, RETENTION, SCRUB, Membership
 from router.flow.pickup import Pickup
 from router.flow.reconcile import Reconciliation
 from router.flow.references import References
 from router.flow.retention import Retention
 from router.flow.retrieval import Retrieval
 from router.flow.rules import SeriesRules
+from router.flow.scrub import Quiet, Scrub
 from router.flow.selection import Selection
 from router.flow.timekeeping import Timekeeper
 from router.model import Channel
@@ -384,6 +385,7 @@ class Node:
             self._loop("retention", self._purge, share=_PURGING),
             self._loop("lookout", self._look_ahead),
             self._loop("daily report", self._report_day, share=_PURGING),
+            self._scrubbing(),
             self._loop("nodes", self._live),
         ]
 
@@ -404,6 +406,17 @@ class Node:
             return 0.0
 
         return [self._loop("query/retrieve", step)]
+
+    def _scrubbing(self) -> Loop:
+        """The loop that reads what no destination has confirmed yet."""
+        quiet = Quiet(busy=lambda: self._dispatcher.busy, wait=self._stopping.wait)
+        every = self._config.retention.scrub
+        scrub = Scrub(every, self._catalogue, self._storage, self._journal, self._clock, quiet)
+
+        def step() -> float:
+            return scrub.step() if self._membership.has(SCRUB) else _IDLE_SECONDS
+
+        return self._loop("scrub", step, share=_PURGING)
 
     def _loop(
         self, name: str, step: Step, wait: Callable[[float], None] | None = None,

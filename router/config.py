@@ -18,6 +18,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
@@ -423,6 +424,12 @@ class Retention(_Section):
     done: Duration = timedelta(days=30)
     audit: Duration = timedelta(days=1095)
     records: Duration = timedelta(days=1825)
+    scrub: Duration = timedelta(days=1)
+
+    @field_validator("scrub", mode="before")
+    @classmethod
+    def _never(cls, value: object) -> object:
+        return timedelta(0) if type(value) is int and value == 0 else value
 
     @model_validator(mode="after")
     def _records_last(self) -> Self:

@@ -8,6 +8,7 @@
     |   +-- DestinationDown  nothing can go to this destination now, not only this item
     +-- PermanentError       a peer refused this item for good: failed until a person or new data mends it
     +-- IntegrityError       what was stored or received does not match its digest or signature
+    |   +-- Damaged          a stored report document is not what came: the report is held
     |   +-- Unproven         an answer is not proved to be the platform's, for this message
 
 Messages and fields hold UIDs and the node's own ids only, never patient data.
@@ -77,6 +78,10 @@ class PermanentError(RouterError):
 
 class IntegrityError(RouterError):
     """A digest, a tag or a signature does not match."""
+
+
+class Damaged(IntegrityError):
+    """A stored report document is gone or is not what came; the field `part` says which: exam or report."""
 
 
 class Unproven(IntegrityError):

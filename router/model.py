@@ -140,10 +140,12 @@ class Header:
 class Digests:
     """What tells the versions of an instance apart, as hex digits.
 
-    `data_set` is SHA-256 of the data set's bytes as stored, without group 0002. `orientation` stands for laterality,
-    orientation and position, `pixels` for the pixel data and how they are to be read; each the first half of a SHA-256.
+    `data_set` is SHA-256 of the data set's bytes as stored, without group 0002, `checksum` their XXH3-128.
+    `orientation` stands for laterality, orientation and position, `pixels` for the pixel data and how they are to be
+    read; each the first half of a SHA-256.
     """
 
     data_set: str
     orientation: str
     pixels: str
+    checksum: str = ""

@@ -161,6 +161,9 @@ class Memory:
     def waits(self, stem: str, digest: str) -> bool:
         return any(p.exam is None and (p.taken.stem, p.taken.digest) == (stem, digest) for p in self.papers)
 
+    def damaged(self, kind: str, digest: str) -> None:
+        del kind, digest
+
     def missed(self, digest: str) -> None:
         """No copy is ever purged here."""
 

@@ -40,8 +40,9 @@ def read_header(path: Path) -> Header:
 
 
 def stored(path: Path, key: int = 0) -> Outgoing:
-    header = read_header(path)
-    return Outgoing(key, path, header.sop_class, header.uids.sop, header.transfer_syntax)
+    with path.open("rb") as file:
+        header, digests = read_instance(file)
+    return Outgoing(key, path, header.sop_class, header.uids.sop, header.transfer_syntax, digests.checksum)
 
 
 def everything_shipped(folder: Path) -> list[Outgoing]:

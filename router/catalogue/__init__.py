@@ -8,6 +8,7 @@ from router.catalogue.alarms import Alarms
 from router.catalogue.backlog import Backlog
 from router.catalogue.breakers import Breakers
 from router.catalogue.commitments import Commitments
+from router.catalogue.damages import Damages
 from router.catalogue.decisions import Decisions
 from router.catalogue.dialect import Engine, open_engine
 from router.catalogue.exams import Exams
@@ -57,6 +58,7 @@ class Catalogue:
     retrievals: Retrievals
     backlog: Backlog
     readings: Readings
+    damages: Damages
 
 
 def open_catalogue(
@@ -81,5 +83,5 @@ def open_catalogue(
         Paces(engine),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
-        Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine),
+        Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine), Damages(engine),
     )  # fmt: skip

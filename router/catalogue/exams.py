@@ -56,6 +56,7 @@ _CLAIMABLE = Statement(
 class TakenDocument:
     """A file of the drop folder as it is entered. `key` is None for a PDF; `content`, `reported` are digests.
 
+    `checksum` is SHA-256 of the copy, "" where only `digest` is known, which is the same but for an HL7 message.
     Of a PDF: `words` of its text, None where nobody asks whose it is, and `names`, what the pattern found in its name.
     """
 
@@ -69,6 +70,7 @@ class TakenDocument:
     reported: str = ""
     words: frozenset[str] | None = None
     names: Mapping[str, str] = field(default_factory=dict)
+    checksum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,18 @@ class Sibling:
     patient_name: str
     study_uid: str
     approved: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What is known of a document's copy: its SHA-256 ("" where nobody knows), and why it is damaged ("" while not).
+
+    `named` is a digest of all that a JSON is joined to studies by.
+    """
+
+    checksum: str = ""
+    damaged: str = ""
+    named: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +128,7 @@ class Case:
     approved: bool
     apart: frozenset[str] = frozenset()
     forgotten: bool = False
+    proofs: Mapping[int, Proof] = field(default_factory=dict)
 
 
 class Exams:
@@ -237,11 +252,11 @@ class Exams:
             "kind": document.kind, "stem": document.stem, "digest": document.digest, "place": place, "exam": exam,
             "revision": revision, "file_time": document.file_time, "arrived": document.arrived,
             "content": document.content, "reported": document.reported, "vouched": vouched,
-            "named": naming,
+            "named": naming, "checksum": document.checksum or None,
         }  # fmt: skip
         if document.key is not None:
             times = {"submit_time": document.key.submit_time, "approve_time": document.key.approve_time}
-            row |= {"approved": approved(document.key), "named": _named(document.key), **times}
+            row |= {"approved": approved(document.key), "named": named(document.key), **times}
         with self._engine.write():
             number = _NEW_DOCUMENT.run(self._engine, **row)
             if number is None:
@@ -260,7 +275,7 @@ class Exams:
         """Replace what a JSON is known to say of approval, times, report, patient and studies; whether that is new."""
         values: dict[str, Any] = {
             "approved": approved(key), "submit_time": key.submit_time, "approve_time": key.approve_time,
-            "content": content, "reported": reported, "named": _named(key),
+            "content": content, "reported": reported, "named": named(key),
         }  # fmt: skip
         columns = [getattr(Document, column) for column in values]
         with self._engine.write():
@@ -290,12 +305,50 @@ class Exams:
         rows: Any = self._engine.run(query.where(mine & busy).order_by(Document.id.desc()).limit(1).tuples())
         return next(((int(document), int(exam)) for document, exam in rows), None)
 
-    def returned(self, document: int, exam: int, revision: int, place: str, now: datetime) -> None:
-        """The PDF has a copy again, durable at `place`; it is the same document."""
-        changes = {"purged": None, "revision": revision, "place": place}
+    def returned(
+        self, document: int, exam: int, revision: int, place: str, now: datetime, checksum: str = ""
+    ) -> None:  # fmt: skip
+        """The document has a copy again, durable at `place`; it is the same document.
+
+        What was frozen with the former copy and has no receipt is filled anew.
+        """
+        changes = {"purged": None, "revision": revision, "place": place, "checksum": checksum or None, "damaged": None}
+        former = Document.select(Document.place).where(Document.id == document)
         with self._engine.write():
+            stale = Upload.pdf_place.in_(former) & Upload.confirmed.is_null()
+            self._engine.run(Upload.update(refused=True).where(stale))
             self._engine.run(Document.update(**changes).where(Document.id == document))
             self.touch([exam], now)
+
+    # -- copies that are not what came
+
+    def damage(self, document: int, why: str, now: datetime) -> None:
+        """The document's copy, or what was frozen of it, is not what came: its report is held until it comes again.
+
+        Where the original stays in the drop folder, it is taken once more.
+        """
+        with self._engine.write():
+            marked = Document.update(damaged=why).where((Document.id == document) & Document.damaged.is_null())
+            if not self._engine.run(marked):
+                return
+            digest = Document.select(Document.digest).where(Document.id == document)
+            paths = [row[0] for row in self._engine.run(
+                SeenFile.select(SeenFile.path).where(SeenFile.digest.in_(digest)).tuples())]  # fmt: skip
+            self._engine.run(SeenFile.delete().where(SeenFile.path.in_(paths)))
+            exams = Document.select(Document.exam).where((Document.id == document) & Document.exam.is_null(False))
+            self.touch([row[0] for row in self._engine.run(exams.tuples())], now)
+
+    def damaged(self, kind: str, digest: str) -> tuple[int, int, str] | None:
+        """A document of this content whose copy is damaged, its exam, and where the copy lies."""
+        mine = (Document.kind == kind) & (Document.digest == digest) & Document.damaged.is_null(False)
+        columns = (Document.id, Document.exam, Document.place)
+        query = Document.select(*columns).where(mine & Document.exam.is_null(False)).order_by(Document.id.desc())
+        return next((tuple(row) for row in self._engine.run(query.limit(1).tuples())), None)
+
+    def look_again(self, exam: int) -> None:
+        """Damage of the exam's documents is to be found anew: a person has put files back."""
+        with self._engine.write():
+            self._engine.run(Document.update(damaged=None).where(Document.exam == exam))
 
     def confirm_pdf(self, document: int, version: int) -> None:
         """A person says that the PDF belongs to this version of the exam's JSON (a document's id)."""
@@ -447,7 +500,7 @@ class Exams:
                 tuple(self._pdf(d, row) for d in documents if d.kind == "pdf"),
                 {d.id: d.place for d in documents}, links, self.studies(links), self._siblings(exam, links),
                 row.approved_at is not None, self._apart(exam),
-                self._forgotten(row.branch, row.exam_id),
+                self._forgotten(row.branch, row.exam_id), {d.id: _proof(d) for d in documents},
             )  # fmt: skip
 
     def _apart(self, exam: int) -> frozenset[str]:
@@ -503,7 +556,7 @@ class Exams:
         return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(where).tuples())]
 
 
-def _named(key: ExamKey) -> str:
+def named(key: ExamKey) -> str:
     """A digest of all that a JSON is joined to studies by."""
     return hashlib.sha256(repr((key.accession_number, key.study_uids, key.patient)).encode()).hexdigest()
 
@@ -512,6 +565,14 @@ def _described(key: ExamKey) -> dict[str, str]:
     patient = key.patient
     ids = {"accession_number": key.accession_number, "patient_name": patient.name}
     return ids | {"patient_id": patient.patient_ids.get("Patient.PatientId", "")}
+
+
+def _proof(row: Any) -> Proof:
+    hl7 = row.place.endswith(".hl7")  # its digest is of what it says
+    return Proof(
+        checksum=row.checksum or ("" if hl7 else row.digest), damaged=row.damaged or "",
+        named=row.named if row.kind == "json" else "",
+    )  # fmt: skip
 
 
 def _json(row: Any) -> JsonVersion:

@@ -12,6 +12,7 @@ from typing import Any
 
 from peewee import fn
 
+from router.catalogue.damages import mend
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.members import facts_numbers
 from router.catalogue.notes import note_references
@@ -24,13 +25,17 @@ from router.text import is_readable
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A version of an instance that has a row; `purged`: its file went by retention; `cut`: it is not whole."""
+    """A version of an instance that has a row.
+
+    `purged`: its file went by retention; `cut`: it is not whole; `damaged`: its file is not what came.
+    """
 
     study_uid: str
     version: int
     digest: str
     purged: bool = False
     cut: bool = False
+    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ _Rank = tuple[bool, int]  # of the versions of an instance: whole, number
 _NONE: _Rank = False, 0
 _NEW_INSTANCES = InsertMany(Instance)
 _KNOWN = Among(
-    "SELECT sop_uid, study.uid, version, digest, instance.purged, cut"
+    "SELECT sop_uid, study.uid, version, digest, instance.purged, cut, damaged"
     " FROM instance JOIN study ON study.id = study_id WHERE sop_uid IN (?)",
     Instance.sop_uid,
 )
@@ -79,8 +84,8 @@ class Instances:
         sops = list(set(sop_uids))
         revive(self._engine, of_instances(self._engine, sops))
         rows = _KNOWN.run(self._engine, sops)
-        for sop, study, version, digest, purged, cut in sorted(rows, key=itemgetter(2)):
-            found[sop].append(Known(study, version, digest, purged is not None, cut != ""))
+        for sop, study, version, digest, purged, cut, damaged in sorted(rows, key=itemgetter(2)):
+            found[sop].append(Known(study, version, digest, purged is not None, cut != "", damaged is not None))
         return found
 
     def alone_with(self, study_uids: Iterable[str]) -> AbstractContextManager[None]:
@@ -104,6 +109,10 @@ class Instances:
                     self._rows(study, portion)
                 self._touch_exams(study, uid, news[-1].received)
             note_references(self._engine, batch)
+
+    def mend(self, versions: Iterable[tuple[InstanceUids, int]], now: datetime) -> None:
+        """The damaged files of these versions are replaced by what came again."""
+        mend(self._engine, versions, now)
 
     def again(self, study_uid: str, received: datetime) -> None:
         """Something of the study came once more: while no exam names it, it stays its full time from now on."""
@@ -234,5 +243,5 @@ def _row(study: int, new: NewInstance, identity: int, facts: int, newest: bool) 
         "digest": digests.data_set, "orientation": digests.orientation, "pixels": digests.pixels, "identity": identity,
         "size": new.size, "modality": head.facts.modality, "facts": facts, "position": head.position,
         "series_class": new.series_class, "rule": new.rule, "cut": head.cut, "sending_ae": head.sending_ae,
-        "received": new.received, "purged": None,
+        "received": new.received, "purged": None, "checksum": digests.checksum or None, "damaged": None,
     }  # fmt: skip

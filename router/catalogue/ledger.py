@@ -19,8 +19,8 @@ CUT_OFF = "cut off"
 
 class Fate(StrEnum):
     """`selected` is still to be sent, `held` too once a person has released it, `stored` was taken and is not committed
-    yet; the others are final. `late` came too long after the delivery, and `cut` is not whole: these count once a
-    person has released them."""
+    yet, `damaged` waits for a sound file; the others are final. `late` came too long after the delivery, and `cut` is
+    not whole: these count once a person has released them."""
 
     SELECTED = "selected"
     HELD = "held"
@@ -30,6 +30,7 @@ class Fate(StrEnum):
     STORED = "stored"
     SENT = "sent"
     REFUSED = "refused"
+    DAMAGED = "damaged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,15 @@ class Undecided:
 
 @dataclass(frozen=True, slots=True)
 class ToSend:
-    """A selected instance; `key` is the ledger row's."""
+    """A selected instance; `key` is the ledger row's. `checksum` is its XXH3-128, of one without it its SHA-256."""
 
     key: int
     uids: InstanceUids
     version: int
     sop_class: str
     transfer_syntax: str
+    instance: int
+    checksum: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +91,12 @@ class Tally:
     stored: int = 0
     late: int = 0
     cut: int = 0
+    damaged: int = 0
 
     @property
     def unsent(self) -> int:
         """Still to be sent, at once or once a person has released it."""
-        return self.selected - self.sent - self.refused - self.stored
+        return self.selected - self.sent - self.refused - self.stored - self.damaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +195,7 @@ class Accounts:
             .join(newer, on=(older.study == newer.study) & (older.sop_uid == newer.sop_uid))
             .where(newer.id.in_(newest) & (older.version < newer.version))
         )
-        unsent = Ledger.state.in_([Fate.SELECTED, Fate.HELD, Fate.LATE, Fate.CUT, Fate.REFUSED])
+        unsent = Ledger.state.in_([Fate.SELECTED, Fate.HELD, Fate.LATE, Fate.CUT, Fate.REFUSED, Fate.DAMAGED])
         mine = (Ledger.destination == destination) & unsent & Ledger.instance.in_(replaced)
         self._engine.run(Ledger.update(state=Fate.FILTERED, rule="replaced by a newer version").where(mine))
 
@@ -199,14 +203,14 @@ class Accounts:
         """Selected instances of the exam, in the order in which they came; those that lost associations come last."""
         query = (
             self._of(exam, Ledger.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version,
-                     Instance.sop_class, Instance.transfer_syntax)
+                     Instance.sop_class, Instance.transfer_syntax, Instance.id, Instance.checksum, Instance.digest)
             .where((Ledger.destination == destination) & (Ledger.state == Fate.SELECTED))
             .order_by(Ledger.tries, Instance.id)
             .limit(limit)
             .tuples()
         )  # fmt: skip
         rows: Any = self._engine.run(query)
-        return [ToSend(k, InstanceUids(st, se, so), v, c, t) for k, st, se, so, v, c, t in rows]
+        return [ToSend(k, InstanceUids(st, se, so), v, c, t, i, x or d) for k, st, se, so, v, c, t, i, x, d in rows]
 
     def record(self, outcomes: Sequence[Outcome], now: datetime) -> None:
         """Write down what the destination said, in one transaction; each row once."""
@@ -233,10 +237,16 @@ class Accounts:
             return int(self._engine.run(Ledger.select(Ledger.tries).where(mine).tuples())[0][0])
 
     def reselect_refused(self, exam: int, destination: str, now: datetime) -> None:
-        """Send again what the destination refused, each in its newest version: a person has asked for it."""
+        """Send again what the destination refused, each in its newest version: a person has asked for it.
+
+        What was damaged, too: a file may have been put back, and is compared again.
+        """
         mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)) & Instance.newest)
-        refused = (Ledger.destination == destination) & (Ledger.state == Fate.REFUSED) & Ledger.instance.in_(mine)
+        ended = Ledger.state.in_([Fate.REFUSED, Fate.DAMAGED])
+        refused = (Ledger.destination == destination) & ended & Ledger.instance.in_(mine)
         with self._engine.write():
+            sound = Instance.update(damaged=None).where(Instance.id.in_(mine) & Instance.damaged.is_null(False))
+            self._engine.run(sound)
             self._engine.run(Ledger.update(state=Fate.SELECTED, tries=0, reason="", at=now).where(refused))
 
     def tallies(self, exams: Sequence[int]) -> dict[tuple[int, str], Tally]:
@@ -332,6 +342,6 @@ def outdone() -> Any:
 
 def _tally(counts: Mapping[str, int]) -> Tally:
     sent, refused, held, stored = (counts.get(fate, 0) for fate in (Fate.SENT, Fate.REFUSED, Fate.HELD, Fate.STORED))
-    selected = counts.get(Fate.SELECTED, 0) + sent + refused + held + stored
-    filtered, late, cut = (counts.get(fate, 0) for fate in (Fate.FILTERED, Fate.LATE, Fate.CUT))
-    return Tally(selected, sent, refused, filtered, held, stored, late, cut)
+    filtered, late, cut, damaged = (counts.get(fate, 0) for fate in (Fate.FILTERED, Fate.LATE, Fate.CUT, Fate.DAMAGED))
+    selected = counts.get(Fate.SELECTED, 0) + sent + refused + held + stored + damaged
+    return Tally(selected, sent, refused, filtered, held, stored, late, cut, damaged)

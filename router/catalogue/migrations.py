@@ -35,9 +35,20 @@ def _without_default(engine: "Engine", table: str, column: str) -> None:
         engine.execute(f"ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT", ())
 
 
+def _checksums(engine: "Engine") -> None:
+    """What stored files are compared with before they leave, and why one is set aside."""
+    for table, column in (
+        ("instance", "checksum"), ("instance", "damaged"), ("document", "checksum"), ("document", "damaged"),
+        ("upload", "exam_checksum"), ("upload", "pdf_checksum"),
+    ):  # fmt: skip
+        engine.execute(f'ALTER TABLE "{table}" ADD COLUMN "{column}" TEXT', ())
+    damaged = 'CREATE INDEX "instance_damaged" ON "instance" ("study_id") WHERE ("damaged" IS NOT NULL)'
+    engine.execute(damaged, ())
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
-STEPS: tuple[Step, ...] = (_readings, _cut)
+STEPS: tuple[Step, ...] = (_readings, _cut, _checksums)
 _SILENT = timedelta(minutes=2)
 
 

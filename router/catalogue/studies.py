@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ class StudyHere:
     """A study of which at least one instance is here. `study_date` is DA, `study_time` TM.
 
     `identities` are what the newest versions of its instances say, each once; `outdated` whether some of their texts
-    were read by former rules and may read otherwise.
+    were read by former rules and may read otherwise; `damaged` of the newest versions have no sound file.
     """
 
     uid: str
@@ -40,6 +40,7 @@ class StudyHere:
     doubt: str
     last_received: datetime
     outdated: bool = False
+    damaged: int = 0
 
 
 def studies_here(engine: Engine, uids: Iterable[str]) -> dict[str, StudyHere]:
@@ -61,6 +62,9 @@ def _portion(engine: Engine, uids: Sequence[str]) -> list[StudyHere]:
         for (modality, identity), n in gone.newest.items():
             counts[gone.study].append((modality, n))
             borne.add(identity)
+    broken = (Instance.study.in_(ids) & Instance.newest) & Instance.damaged.is_null(False) & Instance.purged.is_null()
+    lost = Instance.select(Instance.study, fn.COUNT(Instance.id)).where(broken).group_by(Instance.study)
+    damaged: dict[int, int] = dict(engine.run(lost.tuples()))
     identities: dict[int, list[Identity]] = defaultdict(list)
     outdated: set[int] = set()
     mine = StudyIdentity.study.in_(ids)
@@ -68,7 +72,12 @@ def _portion(engine: Engine, uids: Sequence[str]) -> list[StudyHere]:
         if i.id in borne:
             identities[i.study_id].append(identity_of(i))
             outdated |= {i.study_id} if is_outdated(i) else set()
-    return [_study(row, identities[row.id], counts[row.id], row.id in outdated) for row in rows]
+    return [
+        replace(
+            _study(row, identities[row.id], counts[row.id]), outdated=row.id in outdated, damaged=damaged.get(row.id, 0)
+        )
+        for row in rows
+    ]
 
 
 def identity_of(row: Any) -> Identity:
@@ -83,9 +92,9 @@ def is_outdated(row: Any) -> bool:
     return row.reading < READING and not (texts.isascii() and "\\u" not in row.other_accession_numbers)
 
 
-def _study(row: Any, identities: Sequence[Identity], counts: Sequence[tuple[str, int]], outdated: bool) -> StudyHere:
+def _study(row: Any, identities: Sequence[Identity], counts: Sequence[tuple[str, int]]) -> StudyHere:
     return StudyHere(
         row.uid, tuple(identities), row.accession_number, row.study_date, row.study_time, row.description,
         row.manufacturer, row.model, row.station_name, row.serial_number, row.sending_ae,
-        tuple(sorted({m for m, _ in counts if m})), sum(n for _, n in counts), row.doubt, row.last_received, outdated,
+        tuple(sorted({m for m, _ in counts if m})), sum(n for _, n in counts), row.doubt, row.last_received,
     )  # fmt: skip

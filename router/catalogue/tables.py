@@ -152,7 +152,7 @@ class Facts(Model):
 
 
 class Instance(Model):
-    """A version of a SOP instance. `digest`, `orientation` and `pixels` are its Digests.
+    """A version of a SOP instance. `digest`, `orientation`, `pixels` and `checksum` are its Digests.
 
     `cut` says where its data set breaks off, "" where it is whole. The `newest` is the last one that is whole; where
     none is, the last one.
@@ -160,6 +160,7 @@ class Instance(Model):
     One that is `purged` has no file any more: its row waits to be packed into a Tombstone, or was put back from one.
 
     `identity` numbers its row of StudyIdentity, without a constraint, which would cost an index as long as this table.
+    `checksum` is null where it was not taken yet; `damaged` says why the file is not what came, null while it is.
     """
 
     id = BigAutoField()
@@ -184,12 +185,15 @@ class Instance(Model):
     sending_ae = CleanTextField()
     received = InstantField()
     purged = InstantField(null=True)
+    checksum = CleanTextField(null=True)
+    damaged = CleanTextField(null=True)
 
     class Meta:
         indexes = ((("study", "sop_uid", "version"), True),)
 
 
 Instance.add_index(Instance.index(Instance.study, name="instance_older", where=~Instance.newest))
+Instance.add_index(Instance.index(Instance.study, name="instance_damaged", where=Instance.damaged.is_null(False)))
 
 
 class Tombstone(Model):
@@ -313,7 +317,8 @@ class Document(Model):
 
     Of a PDF: `vouched` that its text names its exam, or that nobody asks; `named` the words, one a line, by which it
     does; `confirmed` the JSON (a document's id) that a person has said it belongs to. Of a JSON `named` is a digest.
-    One that is `purged` has no file any more.
+    One that is `purged` has no file any more. `checksum` is SHA-256 of its file, null where only `digest` is known,
+    which is another thing for an HL7 message; `damaged` says why the file is not what came, null while it is.
     """
 
     id = AutoField()
@@ -335,6 +340,8 @@ class Document(Model):
     vouched = BooleanField(default=False)
     confirmed = IntegerField(null=True)
     purged = InstantField(null=True)
+    checksum = CleanTextField(null=True)
+    damaged = CleanTextField(null=True)
 
     class Meta:
         indexes = ((("kind", "purged", "arrived"), False),)
@@ -533,7 +540,10 @@ class CommitmentItem(Model):
 
 
 class Upload(Model):
-    """A frozen revision of an exam for a destination: what was or will be sent, and its receipt."""
+    """A frozen revision of an exam for a destination: what was or will be sent, and its receipt.
+
+    The checksums are SHA-256 of the two files, null where they were not taken yet.
+    """
 
     id = AutoField()
     delivery = ForeignKeyField(Delivery, index=False)
@@ -547,6 +557,8 @@ class Upload(Model):
     receipt = CleanTextField(default="")
     frozen = InstantField()
     confirmed = InstantField(null=True)
+    exam_checksum = CleanTextField(null=True)
+    pdf_checksum = CleanTextField(null=True)
 
     class Meta:
         indexes = ((("delivery", "n"), True),)

@@ -10,7 +10,10 @@ from router.catalogue.tables import Upload as Row
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """What is sent of a delivery, unchanged over every retry. `n` counts the uploads of the delivery."""
+    """What is sent of a delivery, unchanged over every retry. `n` counts the uploads of the delivery.
+
+    The checksums are SHA-256 of the two files, "" where they were not taken yet.
+    """
 
     id: int
     n: int
@@ -23,6 +26,8 @@ class Frozen:
     receipt_place: str
     frozen: datetime
     confirmed: datetime | None
+    exam_checksum: str = ""
+    pdf_checksum: str = ""
 
 
 class Uploads:
@@ -37,15 +42,17 @@ class Uploads:
         return [_frozen(row) for row in rows]
 
     def freeze(
-        self, delivery: int, n: int, idem: str, wanted: str, *, exam_place: str, pdf_place: str, now: datetime
-    ) -> None:
+        self, delivery: int, n: int, idem: str, wanted: str, *, exam_place: str, pdf_place: str, now: datetime,
+        exam_checksum: str = "", pdf_checksum: str = "",
+    ) -> None:  # fmt: skip
         """Enter an upload whose exam JSON is durable at `exam_place`."""
-        places = {"exam_place": exam_place, "pdf_place": pdf_place}
+        places = {"exam_place": exam_place, "pdf_place": pdf_place, "exam_checksum": exam_checksum or None,
+                  "pdf_checksum": pdf_checksum or None}  # fmt: skip
         with self._engine.write():
             self._engine.run(Row.insert(delivery=delivery, n=n, idem=idem, wanted=wanted, frozen=now, **places))
 
     def refuse(self, upload: int) -> None:
-        """Note that the destination will not take this one: what is sent next is filled anew."""
+        """Note that this one is not to be sent (again): what is sent next is filled anew."""
         with self._engine.write():
             self._engine.run(Row.update(refused=True).where(Row.id == upload))
 
@@ -69,4 +76,6 @@ def _frozen(row: Any) -> Frozen:
         receipt_place=row.receipt_place,
         frozen=row.frozen,
         confirmed=row.confirmed,
+        exam_checksum=row.exam_checksum or "",
+        pdf_checksum=row.pdf_checksum or "",
     )

@@ -9,7 +9,8 @@ class Expected:
     """What is known of an approved exam's images. `announced` is the RIS's ImageCount, None where it gives none.
 
     `approved_at` is the approval's time, or its arrival where that is later. `in_pacs` is what the PACS has said, None
-    where it has not of every study. `absent` is the number of joined studies of which nothing is here.
+    where it has not of every study. `absent` is the number of joined studies of which nothing is here, `damaged` of
+    images here that are set aside because their files are not what came.
     """
 
     approved_at: datetime
@@ -17,6 +18,7 @@ class Expected:
     here: int
     absent: int
     in_pacs: int | None = None
+    damaged: int = 0
 
 
 def missing(expected: Expected) -> str:
@@ -30,6 +32,12 @@ def missing(expected: Expected) -> str:
     if expected.announced is None and expected.in_pacs is not None and expected.here < expected.in_pacs:
         return f"{expected.here} images have come, the PACS has {expected.in_pacs}"
     return ""
+
+
+def wanted(expected: Expected) -> str:
+    """What the PACS is to be asked for, in words: what is missing, and images whose files are not what came."""
+    damaged = f"{expected.damaged} image(s) here are damaged" if expected.damaged else ""
+    return "; ".join(text for text in (missing(expected), damaged) if text)
 
 
 def told_at(expected: Expected, after: timedelta) -> datetime:

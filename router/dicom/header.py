@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from router.dicom.checksum import new_checksum
 from router.dicom.cut import cut_off
 from router.dicom.dataset import DataSet, Elements, read_elements
 from router.dicom.elements import DEFLATED, encoding_of, inflate, leading_group_2, top_level
@@ -106,22 +107,24 @@ def read_instance(file: BinaryIO) -> tuple[Header, Digests]:
         file = io.BytesIO(file.read())
     read = read_elements(file)
     orientation, seen = read.stored(_ORIENTATION), read.stored(_seen(read))
-    whole, pixels = _hash(file, read.meta.offset, read.pixels_at, seen)
-    return _header(read, cut_off(read, file)), Digests(
-        whole, hashlib.sha256(orientation).hexdigest()[:_HALF], pixels[:_HALF]
-    )
+    whole, pixels, checksum = _hash(file, read.meta.offset, read.pixels_at, seen)
+    digests = Digests(whole, hashlib.sha256(orientation).hexdigest()[:_HALF], pixels[:_HALF], checksum)
+    return _header(read, cut_off(read, file)), digests
 
 
-def _hash(file: BinaryIO, start: int, pixels_at: int, seen: bytes) -> tuple[str, str]:
-    """Of the data set that begins at `start`, and of its pixels: what says how they look, and all from `pixels_at`."""
-    whole, pixels = hashlib.sha256(), hashlib.sha256(seen)
+def _hash(file: BinaryIO, start: int, pixels_at: int, seen: bytes) -> tuple[str, str, str]:
+    """Of the data set that begins at `start`; of its pixels: what says how they look, and all from `pixels_at`; the
+    data set's checksum."""
+    whole, pixels, checksum = hashlib.sha256(), hashlib.sha256(seen), new_checksum()
     end = file.seek(0, io.SEEK_END)
     for chunk in _chunks(file, start, pixels_at):
         whole.update(chunk)
+        checksum.update(chunk)
     for chunk in _chunks(file, pixels_at, end):
         whole.update(chunk)
         pixels.update(chunk)
-    return whole.hexdigest(), (whole if pixels_at == end else pixels).hexdigest()
+        checksum.update(chunk)
+    return whole.hexdigest(), (whole if pixels_at == end else pixels).hexdigest(), checksum.hexdigest()
 
 
 def _chunks(file: BinaryIO, start: int, end: int) -> Iterator[bytes | memoryview]:

@@ -1,35 +1,48 @@
-"""Writing P-DATA-TF PDUs (PS3.8 9.3.5): a command from memory, a data set from its file to the socket.
+"""Writing P-DATA-TF PDUs (PS3.8 9.3.5): a command from memory, a data set from its file.
 
-Each PDU holds one presentation data value. On a plain connection the kernel moves the data set from file to socket;
-under TLS it passes through memory, a PDU at a time.
+Each PDU holds one presentation data value. A data set is read into its PDUs, some at a time, and compared with what
+came before the last of them goes. That costs less than to have the kernel move it from file to socket, and to map its
+pages for the comparison.
 """
 
-import os
-import select
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from router.bandwidth import Paced, unbounded
-from router.errors import IntegrityError
+from router.dicom.checksum import Comparison, read
 
 P_DATA_TF = 0x04
 COMMAND, LAST = 1, 2  # message control header (PS3.8 E.2)
+ROOM = 5 * 2**17  # bytes of PDUs that are read and handed over at once: in the processor's cache, a CT slice as a whole
 
+_MOST = 1000  # the kernel reads into no more than 1024 places at once
 _HEADER = struct.Struct(">BxLLBB")  # PDU type, its length; PDV length, context id, message control header
 _PDV_OVERHEAD = 6
 
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """The bytes of a data set in an open file."""
+    """The bytes of a data set in an open file.
+
+    `checksum`, or their SHA-256, is what they are compared with while they are read; "" where nobody knows.
+    """
 
     file: BinaryIO
     offset: int
     size: int
+    checksum: str = ""
+
+
+class _Fragment(NamedTuple):
+    """A part of a message; `last` is LAST or 0."""
+
+    start: int
+    size: int
+    last: int
 
 
 def write_command(
@@ -50,66 +63,78 @@ def write_from_memory(connection: socket.socket, context_id: int, data: bytes, l
 
 
 def write_data_set(
-    connection: socket.socket, context_id: int, data_set: DataSet, longest: int, paced: Paced = unbounded
+    connection: socket.socket,
+    context_id: int,
+    data_set: DataSet,
+    longest: int,
+    room: bytearray,
+    paced: Paced = unbounded,
 ) -> None:
     """Writes a data set; the connection's time-out bounds the wait for a peer that does not read.
 
-    `paced` waits before each PDU until it may go.
+    `room` has ROOM bytes, for this connection only. `paced` waits before each PDU until it may go.
 
     Raises OSError when the connection is lost (TimeoutError: not written to in time), IntegrityError when the file
-    ends before `size`; then the PDU is torn and the association can only be aborted.
+    is not what came, TransientError when it cannot be read now; then the message is torn, its end is held back, and
+    the association can only be aborted.
     """
-    write = _through_memory if isinstance(connection, ssl.SSLSocket) else _in_kernel(connection)
-    for start, size, last in _fragments(data_set.size, longest):
+    comparison, view = Comparison(data_set.checksum), memoryview(room)
+    for batch in _batches(_fragments(data_set.size, longest)):
+        end = _fill(view, context_id, data_set, batch, comparison)
+        if paced is unbounded:
+            connection.sendall(view[:end])
+        else:
+            _write_paced(connection, view, batch, paced)
+
+
+def _batches(fragments: Iterable[_Fragment]) -> Iterator[list[_Fragment]]:
+    """Fragments whose PDUs fit into the room."""
+    batch: list[_Fragment] = []
+    size = 0
+    for fragment in fragments:
+        size += _HEADER.size + fragment.size
+        if size > ROOM or len(batch) == _MOST:
+            yield batch
+            batch, size = [], _HEADER.size + fragment.size
+        batch.append(fragment)
+    yield batch
+
+
+def _fill(room: memoryview, context_id: int, data_set: DataSet, batch: list[_Fragment], comparison: Comparison) -> int:
+    """Makes the PDUs of a batch and compares what they hold; where they end."""
+    end, values = 0, []
+    for _, size, last in batch:
+        _HEADER.pack_into(room, end, *_fields(context_id, last, size))
+        values.append(room[end + _HEADER.size : (end := end + _HEADER.size + size)])
+    read(data_set.file, values, data_set.offset + batch[0].start)
+    for value in values:
+        comparison.add(value)
+    if batch[-1].last:
+        comparison.close()
+    return end
+
+
+def _write_paced(connection: socket.socket, room: memoryview, batch: list[_Fragment], paced: Paced) -> None:
+    start = 0
+    for _, size, _ in batch:
         paced(size)
-        write(connection, _header(context_id, last, size), data_set.file, data_set.offset + start, size)
+        connection.sendall(room[start : (start := start + _HEADER.size + size)])
 
 
-_Write = Callable[[socket.socket, bytes, BinaryIO, int, int], None]
-
-
-def _fragments(size: int, longest: int) -> Iterator[tuple[int, int, int]]:
-    """(start, size, LAST or 0) of each fragment; sizes are even but for an odd end."""
+def _fragments(size: int, longest: int) -> Iterator[_Fragment]:
+    """The fragments of so many bytes; sizes are even but for an odd end."""
     most = (longest - _PDV_OVERHEAD) & ~1
     for start in range(0, size, most):
-        yield start, min(most, size - start), LAST if start + most >= size else 0
+        yield _Fragment(start, min(most, size - start), LAST if start + most >= size else 0)
 
 
 def _header(context_id: int, control: int, size: int) -> bytes:
-    return _HEADER.pack(P_DATA_TF, size + _PDV_OVERHEAD, size + 2, context_id, control)
+    return _HEADER.pack(*_fields(context_id, control, size))
+
+
+def _fields(context_id: int, control: int, size: int) -> tuple[int, int, int, int, int]:
+    return P_DATA_TF, size + _PDV_OVERHEAD, size + 2, context_id, control
 
 
 def _more(connection: socket.socket) -> int:
     return 0 if isinstance(connection, ssl.SSLSocket) else socket.MSG_MORE
-
-
-def _in_kernel(connection: socket.socket) -> _Write:
-    ready = select.poll()
-    ready.register(connection, select.POLLOUT)
-
-    def write(connection: socket.socket, header: bytes, file: BinaryIO, offset: int, size: int) -> None:
-        connection.sendall(header, socket.MSG_MORE)
-        target, source = connection.fileno(), file.fileno()
-        while size:
-            try:
-                sent = os.sendfile(target, source, offset, size)
-            except BlockingIOError:
-                _wait(ready, connection)
-                continue
-            if not sent:
-                raise IntegrityError("the file ended while it was sent")
-            offset, size = offset + sent, size - sent
-
-    return write
-
-
-def _wait(ready: select.poll, connection: socket.socket) -> None:
-    if not ready.poll((connection.gettimeout() or 0) * 1000):
-        raise TimeoutError("the peer does not read")
-
-
-def _through_memory(connection: socket.socket, header: bytes, file: BinaryIO, offset: int, size: int) -> None:
-    data = os.pread(file.fileno(), size, offset)
-    if len(data) != size:
-        raise IntegrityError("the file ended while it was sent")
-    connection.sendall(header + data)

@@ -88,6 +88,7 @@ class Requestor:
         self._paced = paced
         self._longest = _SHORTEST_PDU
         self._read = bytearray()
+        self._room = bytearray(pdata.ROOM)
         self._message_id = 0
 
     def request(self, contexts: Sequence[Context]) -> None:
@@ -121,8 +122,8 @@ class Requestor:
         try:
             self._connection.settimeout(self._waits.write)
             pdata.write_command(self._connection, context_id, command, self._longest, data_set_follows=True)
-            pdata.write_data_set(self._connection, context_id, data_set, self._longest, self._paced)
-        except IntegrityError:
+            pdata.write_data_set(self._connection, context_id, data_set, self._longest, self._room, self._paced)
+        except (IntegrityError, TransientError):
             self.abort()
             raise
         except OSError as error:

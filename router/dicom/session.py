@@ -10,6 +10,7 @@ from pathlib import Path
 from queue import Queue
 from typing import BinaryIO
 
+from router.dicom import checksum
 from router.dicom.contexts import Context, Offers, Proposal, propose
 from router.dicom.part10 import dataset_offset
 from router.dicom.pdata import DataSet
@@ -28,13 +29,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One stored instance to send; `key` is the ledger's."""
+    """One stored instance to send; `key` is the ledger's, `checksum` (or SHA-256) what its data set must have."""
 
     key: int
     path: Path
     sop_class: str
     sop_instance: str
     transfer_syntax: str
+    checksum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,9 +287,19 @@ def _store(association: Requestor, item: Outgoing, syntax: str) -> int:
             data_set = _data_set(item, file)
             if syntax == item.transfer_syntax:
                 return association.store(context, item.sop_instance, data_set)
+            checksum.compare(file, data_set.offset, data_set.size, item.checksum)
             return _store_transcoded(association, item, data_set, context)
-    except (OSError, InvalidData, IntegrityError) as error:
-        raise IntegrityError("a stored file is missing or is not what the ledger says", key=item.key) from error
+    except OSError as error:
+        raise _keyed(checksum.unreadable(error), item) from error
+    except InvalidData as error:
+        raise _keyed(IntegrityError(checksum.NOT_AS_IT_CAME), item) from error
+    except IntegrityError as error:
+        raise _keyed(error, item) from error
+
+
+def _keyed(error: IntegrityError | TransientError, item: Outgoing) -> RouterError:
+    """Of what is wrong with a file its instance is told."""
+    return type(error)(error.message, key=item.key)
 
 
 def _store_transcoded(association: Requestor, item: Outgoing, source: DataSet, context: Context) -> int:
@@ -307,4 +319,4 @@ def _data_set(item: Outgoing, file: BinaryIO) -> DataSet:
     size = os.fstat(file.fileno()).st_size - meta.offset
     if written != (item.sop_class, item.sop_instance, item.transfer_syntax) or size <= 0:
         raise InvalidData("the file is another one or has no data set")
-    return DataSet(file, meta.offset, size)
+    return DataSet(file, meta.offset, size, item.checksum)

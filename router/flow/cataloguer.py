@@ -66,7 +66,10 @@ class Cataloguer:
             with self._instances.alone_with({arrival.header.uids.study for arrival in arrivals}):
                 known = self._instances.known(arrival.header.uids.sop for arrival in arrivals)
                 filings = self._plan(arrivals, known)
-                self._studies.file([*self._lost(arrivals, known), *(filing for filing, _ in filings)])
+                lost, damaged = self._lost(arrivals, known), self._damaged(arrivals, known)
+                self._studies.file([*lost, *(filing for filing, _ in filings)])
+                self._studies.replace(damaged)
+                self._mend(damaged)
                 with self._instances.together():  # nobody sees the rows without the doubt
                     self._instances.add([new for _, new in filings])
                     self._doubt_shared(arrivals, known)
@@ -153,7 +156,10 @@ class Cataloguer:
 
     def _lost(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> list[Filing]:
         """Where a file belongs that is gone, though its row is here, and has come again: this may be the last copy."""
-        rows = {(row.study_uid, sop, row.digest): row for sop, rows in known.items() for row in rows if not row.purged}
+        rows = {
+            (row.study_uid, sop, row.digest): row
+            for sop, rows in known.items() for row in rows if not (row.purged or row.damaged)
+        }  # fmt: skip
         found = []
         for arrival in arrivals:
             uids = arrival.header.uids
@@ -162,6 +168,22 @@ class Cataloguer:
                 self._record(Kind.RECEIVED, "its file was gone and has come again", uids.study, instance=uids.sop)
                 found.append(filing)
         return found
+
+    def _damaged(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> list[Filing]:
+        """Where a damaged file lies that has come again as it was recorded."""
+        rows = {(row.study_uid, sop, row.digest): row for sop, rows in known.items() for row in rows if row.damaged}
+        return [
+            Filing(arrival.path, uids, row.version)
+            for arrival in arrivals
+            if (row := rows.pop(((uids := arrival.header.uids).study, uids.sop, arrival.digests.data_set), None))
+        ]
+
+    def _mend(self, damaged: Sequence[Filing]) -> None:
+        if damaged:
+            self._instances.mend([(one.uids, one.version) for one in damaged], self._clock.now())
+        for one in damaged:
+            text = "its file was damaged and has come again"
+            self._record(Kind.RECEIVED, text, one.uids.study, instance=one.uids.sop)
 
     def _note_again(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> None:
         again = {

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.exams import Case
+from router.catalogue.exams import Case, Proof, named
 from router.catalogue.ledger import Tally
 from router.catalogue.queue import Delivery
 from router.clock import Clock
@@ -20,7 +20,7 @@ from router.correlate.identity import same_patient
 from router.correlate.institution import another_hospital
 from router.correlate.missing import Expected, missing, told_at
 from router.correlate.naming import identifiers
-from router.correlate.readiness import PERSON, images_readiness, report_readiness, target
+from router.correlate.readiness import DAMAGED, PERSON, images_readiness, report_readiness, target
 from router.correlate.renewal import CONTRADICTION, cut_off, late
 from router.correlate.share import Aside, aside
 from router.correlate.versions import (
@@ -34,17 +34,20 @@ from router.correlate.versions import (
     withdrawn,
 )
 from router.deadlines import approval_instant, deadline
-from router.errors import TransientError, traceback_of
+from router.errors import Damaged, InvalidData, TransientError, traceback_of
 from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
 from router.exam.key import ExamKey
 from router.exam.write import dump
 from router.flow.document import fill_for, json_faults, keep_apart, listed
+from router.flow.intake import intact
 from router.flow.joining import Joining, doubts, forgotten, headers_of
 from router.flow.plan import (
     Assessment,
     Hold,
     Plan,
+    damage_of,
+    damaged_hold,
     held_for,
     images_of,
     overdue_pdf,
@@ -59,11 +62,12 @@ from router.flow.rereading import Rereading
 from router.flow.retrieval import plan as plan_retrieval
 from router.flow.selection import Selection
 from router.model import Channel
-from router.states import CLOSED, Needs, State
+from router.states import CLOSED, OPEN, Needs, State
 from router.storage import Storage
 
 _LATER = timedelta(minutes=1)
 _UNCONFIGURED = timedelta(hours=1)
+_NOT_AS_IT_CAME = "the stored exam JSON is not what came"
 _NOTHING = ("", "instances=0")
 _GIVEN_UP = CLOSED - {State.DELIVERED}
 _WITHDRAWN = "approval: a later version of the exam is not approved"
@@ -137,11 +141,26 @@ class Correlator:
             self.evaluate(exam)
         except TransientError:
             raise
+        except Damaged as damaged:
+            self._hold_unknown(exam, damaged)
         except Exception as error:  # noqa: BLE001  # whatever is wrong with one exam must not stop all of them
             now = self._clock.now()
             text = f"the exam cannot be evaluated: {type(error).__name__} at {traceback_of(error)}"
             self._alarm(Alarm.DEFECT, exam, text, now)
             self._catalogue.exams.postpone(exam, now + _LATER)
+
+    def _hold_unknown(self, exam: int, damaged: Damaged) -> None:
+        """Nothing says for certain any more whose exam it is: nothing of it goes until its JSON comes again."""
+        now, why = self._clock.now(), f"{damaged.message} (document {damaged.fields['document']})"
+        case = self._catalogue.exams.case(exam)
+        self._catalogue.exams.damage(int(str(damaged.fields["document"])), damaged.message, now)
+        self._alarm(Alarm.DAMAGED, exam, f"an exam is held: {why}", now)
+        for delivery in self._catalogue.queue.of_exam(exam):
+            if delivery.state in OPEN:
+                changes = {"held_by": DAMAGED, "error": damaged_hold(why)}
+                self._catalogue.queue.move(delivery, State.HELD, now, damaged_hold(why), changes=changes)
+        approved_at = self._catalogue.exams.approved_at(exam)
+        self._catalogue.exams.checked(case, None, approved_at, damaged_hold(why))
 
     def evaluate(self, exam: int) -> None:
         """Bring the exam's links, selection and deliveries in line with what is known now."""
@@ -183,7 +202,10 @@ class Correlator:
         """
         case, now = self._case(delivery.exam), self._clock.now()
         versions = self._versions(case)
-        key, others = self._document(case, versions[-1])[1], self._others(case, versions[-1])
+        try:
+            key, others = self._document(case, versions[-1])[1], self._others(case, versions[-1])
+        except Damaged as damaged:  # the evaluation that follows holds it
+            return damaged_hold(damaged.message)
         approved_at = self._approved_at(versions[-1], now)
         hold = self._hold(case, key, others, versions, approved_at, now)
         if hold.why and not (
@@ -256,11 +278,36 @@ class Correlator:
         )  # fmt: skip
 
     def _document(self, case: Case, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
-        return self._known(case.places[version.document], case.branch)
+        proof = case.proofs.get(version.document, Proof())
+        document, key, sound = self._known(
+            case.places[version.document], case.branch, replace(proof, damaged=""), version.document
+        )
+        if not sound and not proof.damaged:
+            self._catalogue.exams.damage(version.document, _NOT_AS_IT_CAME, self._clock.now())
+        return document, key
 
-    def _load(self, place: str, branch: str) -> tuple[dict[str, object], ExamKey]:
-        document = self._references.read(self._reports.read(place))
-        return document, self._references.key(document, branch)
+    def _load(
+        self, place: str, branch: str, proof: Proof, document: int
+    ) -> tuple[dict[str, object], ExamKey, bool]:  # fmt: skip
+        """The JSON, its key, and whether it is what came.
+
+        One that is not still tells whose exam it is, while all that it is joined by reads as it did; else Damaged.
+        """
+        try:
+            data = self._reports.read(place)
+        except FileNotFoundError as error:
+            raise Damaged("the stored exam JSON is gone", document=document) from error
+        sound = intact(data, proof)
+        try:
+            given = self._references.read(data)
+            key = self._references.key(given, branch)
+        except InvalidData as error:
+            if sound:
+                raise
+            raise Damaged(_NOT_AS_IT_CAME, document=document) from error
+        if not sound and named(key) != proof.named:
+            raise Damaged(_NOT_AS_IT_CAME, document=document)
+        return given, key, sound
 
     def _look_up(self, place: str, names: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
         return self._references.said(self._reports.read(place), names)
@@ -442,7 +489,7 @@ class Correlator:
         last = delivery.delivered if delivery.state == State.DELIVERED else delivery.wanted
         error = "exam JSON: " + "; ".join(faults) if faults else ""
         news = settled and (wanted != last or self._mended(delivery, filled))
-        hold = ("" if apart else found.hold) or found.pdf_doubt or overdue_pdf(found, due)
+        hold = ("" if apart else found.hold) or found.pdf_doubt or damage_of(found, pdf) or overdue_pdf(found, due)
         readiness = until_half(readiness, found, due)
         return Plan(readiness, due, wanted, news and found.approved_at is not None, hold, error)
 
@@ -502,7 +549,8 @@ class Correlator:
         if text and at <= found.now:
             self._alarm(Alarm.IMAGES_MISSING, found.case.exam, text, found.now)
         if self._config.query is not None:
-            plan_retrieval(self._catalogue.retrievals, self._config.query, found.case.exam, expected, at)
+            first = found.now if expected and expected.damaged else at
+            plan_retrieval(self._catalogue.retrievals, self._config.query, found.case.exam, expected, first)
         return at if text else None
 
     def _expected(self, found: Assessment, arrived: datetime) -> Expected | None:
@@ -512,13 +560,17 @@ class Correlator:
         links, here = found.case.links, sum(study.instances for study in found.case.studies.values())
         counts = self._catalogue.retrievals.counts(links) if self._config.query is not None else {}
         in_pacs = sum(counts.values()) if links and links.keys() == counts.keys() else None
-        return Expected(max(found.approved_at, arrived), found.key.image_count, here, found.images.missing, in_pacs)
+        damaged = sum(study.damaged for study in found.case.studies.values())
+        approved = max(found.approved_at, arrived)
+        return Expected(approved, found.key.image_count, here, found.images.missing, in_pacs, damaged)
 
     def _clear_alarms(self, found: Assessment, doubt: str, *, complete: bool) -> None:
         gone = {Alarm.DEFECT} | ({Alarm.IMAGES_MISSING} if complete else set())
         gone |= set() if found.unread_approval else {Alarm.EXAM_JSON}
         if not doubt:
             gone |= {Alarm.DOUBT, Alarm.DELIVERED_IN_DOUBT}
+        if not any(proof.damaged for proof in found.case.proofs.values()):
+            gone.add(Alarm.DAMAGED)
         exam, subject = found.case.exam, f"exam {found.case.exam}"
         for one in self._catalogue.alarms.standing(exam):
             if one.alarm in gone and one.subject == subject:

@@ -55,6 +55,11 @@ class Dispatcher:
         """Finish what is in flight, claim nothing more."""
         self._stopping.set()
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is being sent."""
+        return bool(self._in_flight)
+
     def run_one(self, lane: Lane) -> bool:
         """Claim and send one delivery; False when there was none."""
         if self._stopping.is_set():

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from router.alarms import Alarm
-from router.catalogue.exams import Exams, TakenDocument, Waiting
+from router.catalogue.exams import Exams, Proof, TakenDocument, Waiting
 from router.clock import Clock
 from router.config import Config, Hospital
 from router.correlate.join import JoinedBy
@@ -233,9 +233,10 @@ class Intake:
                 self._fence()
             for dropped in found:
                 known = self._exams.seen(dropped.kind, dropped.stem, dropped.digest, dropped.file_time)
+                replaced = self._replace(dropped, copies)
                 if dropped.key is not None:
-                    self._take_json(dropped, dropped.key, copies, known=known)
-                elif not self._take_back(dropped, copies) and not known:
+                    self._take_json(dropped, dropped.key, copies, known=known or replaced)
+                elif not (replaced or self._take_back(dropped, copies) or known):
                     self._take_pdf(dropped, copies)
                 if self._keeps and dropped.seen is not None:
                     self._remember(dropped.seen, dropped.digest)
@@ -317,6 +318,20 @@ class Intake:
         if not known:
             self._enter(dropped, exam, copies, now)
 
+    def _replace(self, dropped: Dropped, copies: Copies) -> bool:
+        """Whether this is a document whose copy is damaged: it takes the copy's place and is no new one."""
+        found = self._exams.damaged(dropped.kind, dropped.digest)
+        if found is None:
+            return False
+        document, exam, former = found
+        revision, place = self._next_revision(dropped.form, exam)
+        copies.keep(place, dropped.data, _source(dropped))
+        copies.drop(former)
+        checksum = hashlib.sha256(dropped.data).hexdigest()
+        self._exams.returned(document, exam, revision, place, self._clock.now(), checksum)
+        self._record(Kind.DOCUMENT, f"revision {revision}: document {document}, whose copy was damaged, again", exam)
+        return True
+
     def _take_back(self, dropped: Dropped, copies: Copies) -> bool:
         """Whether this is a PDF whose copy was purged and that its exam needs again: it is no new one."""
         found = self._exams.missed(dropped.digest)
@@ -361,6 +376,7 @@ class Intake:
         taken = TakenDocument(
             dropped.kind, dropped.stem, dropped.digest, dropped.file_time, now, dropped.key, *reported(dropped.key),
             dropped.words, self._names(dropped.stem) if dropped.kind == "pdf" else {},
+            hashlib.sha256(dropped.data).hexdigest(),
         )  # fmt: skip
         self._exams.add(taken, place, exam, revision, now)
         what = {"json": "exam JSON", "hl7": "HL7 message", "pdf": "report PDF"}[dropped.form]
@@ -383,7 +399,10 @@ class Intake:
             case = self._exams.case(exam)
             for version in case.jsons:
                 try:
-                    document = self._references.read(self._reports.read(case.places[version.document]))
+                    data = self._reports.read(case.places[version.document])
+                    if not intact(data, case.proofs.get(version.document, Proof())):
+                        continue
+                    document = self._references.read(data)
                     key = self._references.key(document, case.branch)
                 except (InvalidData, OSError):
                     continue  # evaluating the exam tells of it; the others must not wait for it
@@ -457,8 +476,15 @@ def digest_of(data: bytes, document: Mapping[str, object]) -> str:
     return hashlib.sha256(said).hexdigest()
 
 
+def intact(data: bytes, proof: Proof) -> bool:
+    """Whether a document's copy is what came, as far as anybody knows."""
+    return not proof.checksum or hashlib.sha256(data).hexdigest() == proof.checksum
+
+
 def _source(dropped: Dropped) -> Mapping[str, object]:
-    return {"name": dropped.stem, "digest": dropped.digest, "file_time": dropped.file_time.isoformat()}
+    checksum = hashlib.sha256(dropped.data).hexdigest()
+    return {"name": dropped.stem, "digest": dropped.digest, "file_time": dropped.file_time.isoformat(),
+            "checksum": checksum}  # fmt: skip
 
 
 def _written(seen: Seen) -> datetime:

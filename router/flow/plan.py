@@ -8,13 +8,14 @@ from router.catalogue.exams import Case
 from router.config import EXCLUDE_FIELDS, Config, Exclude
 from router.correlate.doubt import Doubt
 from router.correlate.naming import identifiers
-from router.correlate.readiness import PDF, Images, Readiness
+from router.correlate.readiness import DAMAGED, PDF, Images, Readiness
 from router.correlate.share import Aside, ExcludeRule, SharePolicy
 from router.correlate.versions import JsonVersion, PdfVersion
 from router.deadlines import Deadline
 from router.exam.key import REPORTED, ExamKey
 from router.states import State
 
+_DAMAGE_REMEDY = "drop the same file again, or put it back from a backup and `queue release` the delivery"
 _PDF_REMEDY = "drop this exam's PDF under its name, or `queue release` the delivery to send the PDF that is here"
 
 
@@ -103,6 +104,18 @@ def _waits_for_new_pdf(found: Assessment) -> bool:
     """Whether the report was changed and only the PDF of an earlier version is here, or its own is purged."""
     absent = found.pdf is None or not found.pdf.here
     return found.approved_at is not None and absent and bool(found.case.pdfs) and not found.pdf_doubt
+
+
+def damage_of(found: Assessment, pdf: PdfVersion | None) -> str:
+    """Why a report is held whose stored documents are not what came; "" when nothing is known against them."""
+    documents = [found.version.document, *([pdf.document] if pdf else [])]
+    said = [found.case.proofs[one].damaged for one in documents if one in found.case.proofs]
+    return next((damaged_hold(why) for why in said if why), "")
+
+
+def damaged_hold(why: str) -> str:
+    """The reason to hold, in words."""
+    return f"{DAMAGED}: {why}; {_DAMAGE_REMEDY}"
 
 
 def overdue_pdf(found: Assessment, due: Deadline | None) -> str:

@@ -143,9 +143,9 @@ class Rebuild:
             self._unreadable.append(place)
             return False
         taken = TakenDocument(
-            "pdf" if key is None else "json", source["name"], self._digest(data, document),
+            "pdf" if key is None else "json", source["name"], self._digest(data, document, source),
             datetime.fromisoformat(source["file_time"]), _age(path), key, *reported(key),
-            self._words(data) if key is None else None, study_named(source["name"]),
+            self._words(data) if key is None else None, study_named(source["name"]), source.get("checksum", ""),
         )  # fmt: skip
         self._lose()
         with self._catalogue.engine.write():
@@ -166,8 +166,11 @@ class Rebuild:
         (text,) = self._readers.read([data])
         return frozenset() if isinstance(text, InvalidData) else words(text)
 
-    def _digest(self, data: bytes, document: Mapping[str, object] | None) -> str:
-        return hashlib.sha256(data).hexdigest() if document is None else digest_of(data, document)
+    def _digest(self, data: bytes, document: Mapping[str, object] | None, source: Mapping[str, Any]) -> str:
+        """As it came where its copy is as it came; of a damaged one what was noted beside it."""
+        found = hashlib.sha256(data).hexdigest() if document is None else digest_of(data, document)
+        changed = source.get("checksum") not in (None, hashlib.sha256(data).hexdigest())
+        return str(source["digest"]) if changed else found
 
     def _key(self, document: Mapping[str, object], name: str) -> ExamKey:
         return self._references.key(document, branch_named(self._config.hospital, name))

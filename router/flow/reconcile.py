@@ -99,6 +99,7 @@ def _instances(tally: Tally) -> list[str]:
         "set aside, being cut off": tally.cut,
         "sent, not confirmed": tally.stored,
         "refused": tally.refused,
+        "damaged": tally.damaged,
     }
     return [f"{n} {what}" for what, n in counts.items() if n]
 

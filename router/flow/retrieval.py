@@ -13,7 +13,7 @@ from router.catalogue.retrievals import Asked, Retrievals
 from router.clock import Clock
 from router.config import Query
 from router.correlate.join import JoinedBy
-from router.correlate.missing import Expected, ask_again, missing, worth_pulling
+from router.correlate.missing import Expected, ask_again, wanted, worth_pulling
 from router.dicom.query import Found, Held, QueryClient
 from router.dicom.status import queried
 from router.errors import DestinationDown, TransientError
@@ -27,10 +27,13 @@ def plan(retrievals: Retrievals, query: Query, exam: int, expected: Expected | N
     """Say when the PACS is to be asked for the exam; `first` is when for the first time."""
     known = retrievals.of(exam)
     tries, asked = (known.tries, known.at) if known else (0, None)
-    text = missing(expected) if expected else ""
+    text = wanted(expected) if expected else ""
     # Where the RIS gives no ImageCount, the PACS is asked once how many images there are.
-    wanted = expected is not None and (bool(text) or (expected.announced is None and tries == 0))
-    at = ask_again(tries, asked, first, query.tries, query.pause) if wanted else None
+    needed = expected is not None and (bool(text) or (expected.announced is None and tries == 0))
+    at = ask_again(tries, asked, first, query.tries, query.pause) if needed else None
+    if expected is not None and expected.damaged:
+        # Damage is a reason of its own to ask once, however often the PACS was asked for what is missing.
+        at = first if known is None or known.missing != text else known.ask_at or at
     if at is not None and known is not None and known.down_until is not None:
         at = max(at, known.down_until)
     if (at, text) != ((known.ask_at, known.missing) if known else (None, "")):
@@ -97,7 +100,8 @@ class Retrieval:
                 continue
             if held.instances is not None:
                 self.catalogue.retrievals.count(held.study_uid, held.instances)
-            here = case.studies[held.study_uid].instances if held.study_uid in case.studies else 0
+            study = case.studies.get(held.study_uid)
+            here = study.instances - study.damaged if study else 0
             has = "an unknown number of" if held.instances is None else held.instances
             answer.add(f"study {held.study_uid}: it has {has} instances, {here} are here")
             if worth_pulling(held.instances, here, lacking=bool(due.missing)):

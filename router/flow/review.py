@@ -12,7 +12,7 @@ from router.catalogue.ledger import Entry, Fate, Tally
 from router.catalogue.queue import Delivery
 from router.catalogue.uploads import Frozen
 from router.clock import Clock
-from router.correlate.readiness import PDF, PERSON
+from router.correlate.readiness import DAMAGED, PDF, PERSON
 from router.correlate.renewal import CUT_OFF, LATE, NEWER_VERSION
 from router.correlate.versions import successive, to_confirm
 from router.errors import InvalidData
@@ -117,13 +117,16 @@ class Review:
     def release(self, delivery: Delivery, why: str, who: str) -> bool:
         """Let a held delivery be evaluated anew; a cause that still stands holds it again.
 
-        Versions that contradict what was sent, late images and cut-off ones are no cause any more: they go.
+        Versions that contradict what was sent, late images and cut-off ones are no cause any more: they go. Stored
+        documents that were damaged are read again.
         """
         if delivery.state != State.HELD:
             return False
         with self._catalogue.engine.write():
             if fate := _RELEASED.get(delivery.held_by):
                 self._catalogue.accounts.release(delivery.exam, delivery.destination, fate, self._clock.now())
+            if delivery.held_by == DAMAGED:
+                self._catalogue.exams.look_again(delivery.exam)
             changes = {"held_by": "", "error": ""}
             return self._move(delivery, State.WAITING, f"released: {why}", who, changes)
 

@@ -1,30 +1,36 @@
 """Carrying out one claimed delivery: freeze and upload a report, or send the images that are selected."""
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from router.alarms import Alarm
 from router.catalogue import Catalogue
+from router.catalogue.exams import Case, Proof
 from router.catalogue.ledger import Accounts, Fate, Outcome, Tally, ToSend
 from router.catalogue.queue import Delivery
 from router.catalogue.uploads import Frozen
 from router.clock import Clock
 from router.config import Config
+from router.correlate.readiness import DAMAGED
 from router.correlate.renewal import set_aside
 from router.crypto.envelope import idem
-from router.crypto.symmetric import sm3_of
+from router.crypto.symmetric import sm3, sm3_of
 from router.dicom.client import Outgoing, Result, StorageClient
 from router.dicom.session import Session
 from router.dicom.status import Verdict
-from router.errors import IntegrityError, PermanentError, TransientError
+from router.errors import Damaged, IntegrityError, PermanentError, TransientError
 from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
 from router.exam.write import dump
 from router.flow.commitment import Asker
+from router.flow.damage import Damage
 from router.flow.document import fill_for, json_warnings, keep_apart, listed
-from router.flow.plan import images_of, without
+from router.flow.intake import intact
+from router.flow.plan import damaged_hold, images_of, without
 from router.flow.references import References
 from router.flow.suspects import Suspects
 from router.forward.credentials import Credentials
@@ -86,11 +92,28 @@ class ReportSender:
         """Upload what the delivery wants; done when the receipt is verified and kept. An upload is never stopped."""
         if why := self.objection(delivery):
             return _objected(delivery, why)
-        upload = self._frozen(delivery)
-        units = int(upload.confirmed is None)
-        if units:
-            self._upload(delivery, upload)
+        try:
+            upload = self._frozen(delivery)
+            units = int(upload.confirmed is None)
+            if units:
+                self._upload(delivery, upload)
+        except Damaged as damaged:
+            return self._hold(delivery, damaged)
         return Ending(State.DELIVERED, f"receipt for revision {upload.n}", {"delivered": upload.wanted}, units)
+
+    def _hold(self, delivery: Delivery, damaged: Damaged) -> Ending:
+        """Until the document comes again: what was frozen with it is not to be sent."""
+        kind = _KINDS[str(damaged.fields["part"])]
+        document, now = int(_sources(delivery)[kind]), self.clock.now()
+        why = f"{damaged.message} ({kind}, document {document})"
+        self.catalogue.exams.damage(document, why, now)
+        for upload in self.catalogue.uploads.of(delivery.id)[-1:]:
+            if upload.confirmed is None:
+                self.catalogue.uploads.refuse(upload.id)
+        text, subject = f"a report is held, its stored documents are damaged: {why}", f"exam {delivery.exam}"
+        event = Event(now, Kind.ALARM, text, exam=delivery.exam, alarm=Alarm.DAMAGED, subject=subject)
+        self.journal.record(event)
+        return Ending(State.HELD, damaged_hold(why), {"held_by": DAMAGED, "error": damaged_hold(why)})
 
     def _frozen(self, delivery: Delivery) -> Frozen:
         """The upload of what is wanted: the one that was begun, or a new one, frozen before its first attempt.
@@ -104,11 +127,11 @@ class ReportSender:
         return self.catalogue.uploads.of(delivery.id)[-1]
 
     def _freeze(self, delivery: Delivery, n: int) -> None:
-        wanted = dict(part.split("=") for part in delivery.wanted.split())
+        wanted = _sources(delivery)
         case = keep_apart(self.catalogue.exams.case(delivery.exam), without(delivery.wanted))
         count = None if wanted["images"] == "-" else int(wanted["images"])
-        pdf_place = case.places[int(wanted["pdf"])]
-        given = self.references.read(self.storage.reports.read(case.places[int(wanted["json"])]))
+        given = self.references.read(self._stored(case, int(wanted["json"]), "exam"))
+        pdf, pdf_place = self._stored(case, int(wanted["pdf"]), "report"), case.places[int(wanted["pdf"])]
         filled = fill_for(self.config, self.references.tables, case, given, count)
         if listed(filled) != wanted["studies"]:
             raise TransientError("the exam's studies have changed since it was evaluated")
@@ -116,11 +139,22 @@ class ReportSender:
         exam = dump(filled.document)
         place = self.storage.reports.sent_place(delivery.exam, delivery.destination, n, "exam.json")
         self.storage.reports.write(place, exam)
-        digests = [self._sm3(each) for each in (place, pdf_place)]
+        digests = [sm3(exam), sm3(pdf)]
         name = idem(self.credentials().api_key, delivery.destination, case.exam_id, *digests)
         self.catalogue.uploads.freeze(
-            delivery.id, n, name, delivery.wanted, exam_place=place, pdf_place=pdf_place, now=self.clock.now()
-        )
+            delivery.id, n, name, delivery.wanted, exam_place=place, pdf_place=pdf_place, now=self.clock.now(),
+            exam_checksum=hashlib.sha256(exam).hexdigest(), pdf_checksum=hashlib.sha256(pdf).hexdigest(),
+        )  # fmt: skip
+
+    def _stored(self, case: Case, document: int, part: str) -> bytes:
+        """A document's copy; Damaged when it is gone or is not what came."""
+        try:
+            data = self.storage.reports.read(case.places[document])
+        except FileNotFoundError as error:
+            raise Damaged(f"the stored {part} file is gone", part=part) from error
+        if not intact(data, case.proofs.get(document, Proof())):
+            raise Damaged(f"the stored {part} file is not what came", part=part)
+        return data
 
     def _warn(self, delivery: Delivery, filled: Filled) -> None:
         """Warnings do not stop a report; the exam's story keeps them, by field and without values."""
@@ -133,7 +167,10 @@ class ReportSender:
     def _upload(self, delivery: Delivery, upload: Frozen) -> None:
         path = self.storage.reports.path
         try:
-            receipt = self.agent.send(Upload(upload.idem, upload.n, path(upload.exam_place), path(upload.pdf_place)))
+            receipt = self.agent.send(
+                Upload(upload.idem, upload.n, path(upload.exam_place), path(upload.pdf_place), upload.exam_checksum,
+                       upload.pdf_checksum)
+            )  # fmt: skip
         except PermanentError:
             self.catalogue.uploads.refuse(upload.id)
             raise
@@ -206,7 +243,7 @@ class ImagesSender:
         """Send a batch; what is to be tried again later, and why."""
         outgoing = [
             Outgoing(one.key, self.storage.studies.path(one.uids, one.version), one.sop_class, one.uids.sop,
-                     one.transfer_syntax)
+                     one.transfer_syntax, one.checksum)
             for one in batch
         ]  # fmt: skip
         later: dict[int, str] = {}
@@ -220,9 +257,10 @@ class ImagesSender:
                 elif result.verdict == Verdict.LATER or not self._set_aside(delivery, result, book):
                     later[result.key] = result.why
         except IntegrityError as error:
-            # The file of this one is gone or damaged: the rest goes on.
-            outcome = Outcome(_key(error), Fate.REFUSED, None, "", "its file is missing, or is not what came")
-            self.catalogue.accounts.record([outcome], self.clock.now())
+            key = _key(error)
+            (damaged,) = (one for one in batch if one.key == key)
+            damage = Damage(damages=self.catalogue.damages, journal=self.journal, clock=self.clock)
+            damage.found(damaged.instance, damaged.uids, error.message)
         finally:
             book.close()
         return later
@@ -255,12 +293,15 @@ class ImagesSender:
             return Ending(State.WAITING, f"{tally.sent} of {tally.selected} sent; more may come", {"attempts": 0})
         if tally.stored:
             return Ending(State.WAITING, f"{tally.stored} of {tally.selected} stored, not committed", {"attempts": 0})
+        if failed := [
+            f"{n} of {tally.selected} {what}"
+            for n, what in ((tally.damaged, "damaged"), (tally.refused, "refused"))
+            if n
+        ]:
+            return Ending(State.FAILED, ", ".join(failed), {"error": ", ".join(failed)})
         if tally.cut:
             aside = set_aside(tally.cut, tally.selected + tally.cut)
             return Ending(State.WAITING, f"{tally.sent} instances sent; {aside}", {"attempts": 0})
-        if tally.refused:
-            refused = f"{tally.refused} of {tally.selected} refused"
-            return Ending(State.FAILED, refused, {"error": refused})
         why = f"{tally.sent} instances sent{self._absent(delivery)}"
         return Ending(State.DELIVERED, why, {"delivered": f"instances={tally.sent}"})
 
@@ -275,6 +316,14 @@ class ImagesSender:
     def _tally(self, delivery: Delivery) -> Tally:
         tallies = self.catalogue.accounts.tallies([delivery.exam])
         return tallies.get((delivery.exam, delivery.destination), Tally())
+
+
+_KINDS = {"exam": "json", "report": "pdf"}
+
+
+def _sources(delivery: Delivery) -> dict[str, str]:
+    """What a report delivery is made of, by kind: json and pdf (documents), images, studies."""
+    return dict(part.split("=") for part in delivery.wanted.split())
 
 
 def _key(error: IntegrityError) -> int:

@@ -1,5 +1,6 @@
 """The report agent: exam JSON and PDF to a destination's HTTP interface, by any profile."""
 
+import hashlib
 import json
 import secrets
 import tempfile
@@ -13,7 +14,7 @@ from router.bandwidth import Paced, unbounded
 from router.clock import Clock
 from router.config import HttpDestination
 from router.crypto import envelope
-from router.errors import IntegrityError, TransientError
+from router.errors import Damaged, TransientError
 from router.forward.answer import Answer, Receipt, challenge, date_of, granted, refusal
 from router.forward.credentials import Credentials
 from router.forward.http import DEFAULT_LIMITS, Limits, Multipart, Part, Session
@@ -26,12 +27,17 @@ _EXPIRY_MARGIN = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One revision of one exam for one destination: the frozen exam JSON and the PDF."""
+    """One revision of one exam for one destination: the frozen exam JSON and the PDF.
+
+    The checksums are SHA-256 of the files as they came, "" where nobody knows.
+    """
 
     idem: str
     revision: int
     exam_file: Path
     report_file: Path
+    exam_checksum: str = ""
+    report_checksum: str = ""
 
 
 class ReportAgent:
@@ -75,7 +81,7 @@ class ReportAgent:
         DestinationDown: no connection, redirected, or our keys are refused. TransientError: try again later.
         PermanentError: the platform will not take this upload; `faults` holds its words, which may name the patient.
         Unproven: the answer's signature, idem or nonce does not match, so nothing is known to be delivered.
-        IntegrityError: a file of the upload is gone.
+        Damaged: a file of the upload is gone, or is not what came; nothing of it goes.
         A refused token, and a refused time or nonce, are each tried anew once.
         """
         renewable = {"token", "stale"}
@@ -154,19 +160,26 @@ class _Token:
 
 
 def _pack(exchange: Exchange, upload: Upload, folder: Path, paced: Paced) -> tuple[bytes, Multipart]:
-    sources = {"exam": upload.exam_file, "report": upload.report_file}
-    sealed = tuple(_seal(exchange, upload.idem, name, source, folder / name) for name, source in sources.items())
+    sources = {
+        "exam": (upload.exam_file, upload.exam_checksum), "report": (upload.report_file, upload.report_checksum)
+    }  # fmt: skip
+    sealed = tuple(_seal(exchange, upload.idem, name, *source, folder / name) for name, source in sources.items())
     meta = exchange.meta(sealed)
     parts = [Part(name, "application/octet-stream", folder / name) for name in sources]
     return meta, Multipart([Part("meta", "application/json", meta), *parts], paced)
 
 
-def _seal(exchange: Exchange, idem: str, name: str, source: Path, sink: Path) -> envelope.SealedPart:
+def _seal(
+    exchange: Exchange, idem: str, name: str, source: Path, checksum: str, sink: Path
+) -> envelope.SealedPart:  # fmt: skip
     try:
         with source.open("rb") as plain, sink.open("wb") as encrypted:
+            if checksum and hashlib.file_digest(plain, "sha256").hexdigest() != checksum:
+                raise Damaged(f"the {name} file of the upload is not what came", idem=idem, part=name)
+            plain.seek(0)
             return exchange.seal(name, plain, encrypted)
     except FileNotFoundError as error:
-        raise IntegrityError(f"the {name} file of the upload is gone", idem=idem) from error
+        raise Damaged(f"the {name} file of the upload is gone", idem=idem, part=name) from error
     except OSError as error:
         raise TransientError(f"cannot encrypt the {name}: {error.strerror}", hint="check the disk") from error
 

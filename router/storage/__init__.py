@@ -9,6 +9,7 @@ from router.storage.incoming import Incoming
 from router.storage.pins import Pins
 from router.storage.quarantine import Quarantine
 from router.storage.reports import Reports
+from router.storage.scrubbed import Scrubbed
 from router.storage.studies import Studies
 
 
@@ -22,6 +23,7 @@ class Storage:
     quarantine: Quarantine
     pins: Pins
     dailies: Dailies
+    scrubbed: Scrubbed
 
 
 def open_storage(data: Path, owner: str) -> Storage:
@@ -34,4 +36,5 @@ def open_storage(data: Path, owner: str) -> Storage:
         Quarantine(data / "quarantine"),
         Pins(data),
         Dailies(data),
+        Scrubbed(data),
     )

@@ -82,6 +82,7 @@ class Copies:
         self._files: dict[Path, bytes] = {}
         self._links: dict[Path, Path] = {}
         self._stay: set[Path] = set()
+        self._dropped: set[Path] = set()
 
     def keep(self, place: str, data: bytes, source: Mapping[str, object]) -> None:
         """A new document."""
@@ -100,6 +101,10 @@ class Copies:
             else:
                 self._links[target] = self._links.pop(source, source)
 
+    def drop(self, place: str) -> None:
+        """A copy that another one replaces."""
+        self._dropped.add((self._data / place).parent)
+
     def close(self) -> None:
         """Make everything durable."""
         write_all(self._files)
@@ -109,7 +114,9 @@ class Copies:
         sync_tree({path.parent for path in (*self._files, *self._links)}, self._data / "reports")
 
     def forget(self) -> None:
-        """Remove the former places of what was moved."""
+        """Remove the former places of what was moved or replaced."""
+        for folder in self._dropped:
+            shutil.rmtree(folder, ignore_errors=True)
         for source in self._links.values():
             if source.parent not in self._stay:
                 source.unlink(missing_ok=True)

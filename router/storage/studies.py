@@ -51,6 +51,17 @@ class Studies:
             link(filing.source, target)
         sync_folders(folders)
 
+    def replace(self, batch: Sequence[Filing]) -> None:
+        """As `file`, where another file lies there that is damaged."""
+        for filing in batch:
+            target = self.path(filing.uids, filing.version)
+            if not (target.exists() and target.samefile(filing.source)):
+                fresh = target.with_name(f"{target.name}.fresh")
+                fresh.unlink(missing_ok=True)
+                link(filing.source, fresh)
+                fresh.replace(target)
+        sync_folders({self.path(filing.uids, filing.version).parent for filing in batch})
+
     def release(self, sources: Sequence[Path]) -> None:
         """Drop the incoming names of files whose place is recorded."""
         for source in sources:

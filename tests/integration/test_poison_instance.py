@@ -346,9 +346,9 @@ def test_an_instance_that_is_all_there_is_gets_more_tries(desk: Desk) -> None:
     assert desk.tally == Tally(selected=1, refused=1)
 
 
-def test_a_damaged_file_is_refused_with_its_reason_and_the_rest_goes(desk: Desk) -> None:
+def test_a_damaged_file_is_set_aside_with_its_reason_and_the_rest_goes(desk: Desk) -> None:
     desk.file(0, 1)
     next(desk.storage.studies.walk()).write_bytes(b"")
-    assert desk.attempt() == Ending(State.FAILED, "1 of 2 refused", {"error": "1 of 2 refused"})
-    [entry] = desk.refused()
-    assert (entry.status, entry.rule) == (None, "its file is missing, or is not what came")
+    assert desk.attempt() == Ending(State.FAILED, "1 of 2 damaged", {"error": "1 of 2 damaged"})
+    [entry] = [e for e in desk.catalogue.accounts.entries(desk.exam, "cloud") if e.fate is Fate.DAMAGED]
+    assert (entry.status, entry.rule) == (None, "its file is not what came")

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import hashlib
 import io
 import json
 import shutil
@@ -12,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,8 +29,8 @@ from router.crypto.sm2 import PrivateKey
 from router.crypto.symmetric import hmac_sm3, sm3, unseal
 from router.errors import (
     ConfigurationError,
+    Damaged,
     DestinationDown,
-    IntegrityError,
     PermanentError,
     RouterError,
     TransientError,
@@ -587,7 +588,22 @@ def test_a_closed_port_and_an_unknown_name_are_the_destinations_trouble(site: Si
 
 def test_an_upload_whose_file_is_gone_is_not_sent(bench: Bench) -> None:
     bench.upload.report_file.unlink()
-    assert bench.refused(IntegrityError).fields["idem"] == IDEM
+    error = bench.refused(Damaged)
+    assert (error.fields["idem"], error.fields["part"]) == (IDEM, "report")
+
+
+@pytest.mark.parametrize("part", ["exam", "report"])
+def test_an_upload_of_which_a_file_was_changed_is_not_sent(bench: Bench, part: str) -> None:
+    files = {"exam": bench.upload.exam_file, "report": bench.upload.report_file}
+    exam, report = (hashlib.sha256(path.read_bytes()).hexdigest() for path in files.values())
+    bench.upload = replace(bench.upload, exam_checksum=exam, report_checksum=report)
+    bench.agent.send(bench.upload)
+    seen = len(bench.platform.seen)
+    data = bytearray(files[part].read_bytes())
+    data[-1] ^= 1
+    files[part].write_bytes(data)
+    assert bench.refused(Damaged).fields["part"] == part
+    assert len(bench.platform.seen) == seen
 
 
 def test_proxies_and_cookies_of_the_environment_are_left_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,7 @@ DOORS = {
     "gmssl_pyx": {"crypto/sm2_gmssl_pyx.py"},
     "cryptography": {"crypto"},
     "watchdog": {"reports"},
+    "xxhash": {"dicom/checksum.py"},
     "pypdf": {"reports"},
     "pypinyin": {"correlate/pinyin.py"},
     "prometheus_client": {"admin/metrics.py"},

@@ -1,0 +1,100 @@
+"""Stored instances whose files are not what came: set aside at every destination until a sound copy is there."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from peewee import fn
+
+from router.catalogue.dialect import Engine
+from router.catalogue.ledger import Fate
+from router.catalogue.tables import Exam, ExamStudy, Instance, Ledger, Study
+from router.model import InstanceUids
+
+_RANGE = 5000  # rows that a question looks at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A stored instance version to be read; `checksum` is its XXH3-128, or its SHA-256 where that is all there is.
+
+    `damaged` says why it is set aside, "" when it is not.
+    """
+
+    key: int
+    uids: InstanceUids
+    version: int
+    size: int
+    checksum: str
+    damaged: str
+
+
+class Damages:
+    """What is set aside as damaged, and what is to be read for it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def set_aside(self, instance: int, why: str, now: datetime) -> None:
+        """The file of this version is not what came: it goes nowhere from now on, and its exams are evaluated."""
+        selected = (Ledger.instance == instance) & (Ledger.state == Fate.SELECTED)
+        with self._engine.write():
+            self._engine.run(Instance.update(damaged=why).where(Instance.id == instance))
+            self._engine.run(Ledger.update(state=Fate.DAMAGED, reason=why, at=now).where(selected))
+            _touch(self._engine, instance, now)
+
+    def mend(self, uids: InstanceUids, version: int, now: datetime) -> None:
+        """The file of this version is what came, after all."""
+        mend(self._engine, [(uids, version)], now)
+
+    def studies(self) -> frozenset[str]:
+        """The studies of which a damaged instance is still wanted: here, and not replaced by a newer version."""
+        here = Instance.damaged.is_null(False) & Instance.purged.is_null() & Instance.newest
+        query = Instance.select(Study.uid).join(Study).where(here).distinct()
+        return frozenset(row[0] for row in self._engine.run(query.tuples()))
+
+    def is_here(self, instance: int) -> bool:
+        """Whether the version still has its file, as far as the rows say."""
+        query = Instance.select(Instance.id).where((Instance.id == instance) & Instance.purged.is_null())
+        return bool(self._engine.run(query.tuples()))
+
+    def last(self) -> int:
+        """The largest number of an instance; 0 without one."""
+        return int(self._engine.run(Instance.select(fn.COALESCE(fn.MAX(Instance.id), 0)).tuples())[0][0])
+
+    def unconfirmed(self, after: int, before: datetime) -> tuple[Sequence[Stored], int]:
+        """Of the instances that came before `before` the next ones, by number, that a destination may still be sent;
+        and the number up to which all were looked at."""
+        until = after + _RANGE
+        rows = Ledger.select(Ledger.id).where(Ledger.instance == Instance.id)
+        open_ = Ledger.state.not_in([Fate.SENT, Fate.FILTERED])
+        wanted = fn.EXISTS(rows.where(open_)) | (Instance.newest & ~fn.EXISTS(rows))
+        columns = (Instance.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.size,
+                   Instance.checksum, Instance.digest, Instance.damaged)  # fmt: skip
+        here = (Instance.id > after) & (Instance.id <= until) & Instance.purged.is_null() & (Instance.received < before)
+        query = Instance.select(*columns).join(Study).where(here & wanted).order_by(Instance.id)
+        found = [
+            Stored(key=key, uids=InstanceUids(study, series, sop), version=version, size=size,
+                   checksum=checksum or digest, damaged=damaged or "")
+            for key, study, series, sop, version, size, checksum, digest, damaged in self._engine.run(query.tuples())
+        ]  # fmt: skip
+        return found, until
+
+
+def mend(engine: Engine, versions: Iterable[tuple[InstanceUids, int]], now: datetime) -> None:
+    """The files of these versions are what came: they go wherever they are still to go."""
+    with engine.write():
+        for uids, version in versions:
+            mine = (Instance.sop_uid == uids.sop) & (Instance.version == version) & (Study.uid == uids.study)
+            for (instance,) in engine.run(Instance.select(Instance.id).join(Study).where(mine).tuples()):
+                damaged = (Ledger.instance == instance) & (Ledger.state == Fate.DAMAGED)
+                engine.run(Instance.update(damaged=None).where(Instance.id == instance))
+                engine.run(Ledger.update(state=Fate.SELECTED, tries=0, reason="", at=now).where(damaged))
+                _touch(engine, instance, now)
+
+
+def _touch(engine: Engine, instance: int, now: datetime) -> None:
+    """Have the exams of its study evaluated."""
+    studies = Instance.select(Study.uid).join(Study).where(Instance.id == instance)
+    linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(studies))
+    engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id.in_(linked)))

@@ -1,0 +1,102 @@
+"""Whether a stored data set is still what came, told while it is read for sending.
+
+XXH3-128 finds any accident in a fraction of the time of SHA-256, by which files are compared that have no checksum.
+"""
+
+import errno
+import hashlib
+import os
+from collections.abc import Sequence
+from typing import BinaryIO, Protocol
+
+import xxhash
+
+from router.bandwidth import Paced, unbounded
+from router.errors import IntegrityError, TransientError
+
+NOT_AS_IT_CAME = "its file is not what came"
+_SHA256 = 64  # digits
+_WINDOW = 2**19
+# What the machine or the share lacks at the moment; every other error is the file's.
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT, errno.EINTR})
+
+
+class Hash(Protocol):
+    """As hashlib has it."""
+
+    def update(self, data: bytes | bytearray | memoryview, /) -> None:
+        """Go on with more bytes."""
+
+    def hexdigest(self) -> str:
+        """Of all bytes so far."""
+
+
+def new_checksum() -> Hash:
+    """The checksum that is kept of a data set: XXH3-128, as 32 hex digits."""
+    return xxhash.xxh3_128()
+
+
+class Comparison:
+    """Compares a data set with its checksum or SHA-256 while its bytes pass, in order; "" agrees with everything."""
+
+    def __init__(self, expected: str) -> None:
+        self._expected = expected
+        self._hash: Hash = hashlib.sha256() if len(expected) == _SHA256 else new_checksum()
+
+    def add(self, data: memoryview) -> None:
+        """The next bytes."""
+        if self._expected:
+            self._hash.update(data)
+
+    def close(self) -> None:
+        """Raise IntegrityError when the bytes were not those that came."""
+        if self._expected and self._hash.hexdigest() != self._expected:
+            raise IntegrityError(NOT_AS_IT_CAME)
+
+
+def read(file: BinaryIO, parts: Sequence[memoryview], offset: int) -> None:
+    """Fill the parts, one after the other, from a place of the file.
+
+    Raises IntegrityError when the file ends before, or cannot be read; TransientError when it cannot be read now.
+    """
+    done, wanted = 0, sum(map(len, parts))
+    while done < wanted:
+        try:
+            got = os.preadv(file.fileno(), _after(parts, done) if done else parts, offset + done)
+        except OSError as error:
+            raise unreadable(error) from error
+        if not got:
+            raise IntegrityError("its file is shorter than it was")
+        done += got
+
+
+def _after(parts: Sequence[memoryview], done: int) -> list[memoryview]:
+    """The parts without their first bytes."""
+    left = []
+    for part in parts:
+        left.append(part[done:])
+        done = max(done - len(part), 0)
+    return [part for part in left if len(part)]
+
+
+def compare(file: BinaryIO, offset: int, size: int, expected: str, paced: Paced = unbounded) -> None:
+    """Read a data set of `size` bytes and compare it; `paced` is called after each piece, with its size.
+
+    Raises as `read` does, and when it is not what came.
+    """
+    if not expected:
+        return
+    comparison, room = Comparison(expected), memoryview(bytearray(min(size, _WINDOW)))
+    for start in range(0, size, _WINDOW):
+        part = room[: size - start]
+        read(file, [part], offset + start)
+        comparison.add(part)
+        paced(len(part))
+    comparison.close()
+
+
+def unreadable(error: OSError) -> IntegrityError | TransientError:
+    """What it means that a stored file cannot be read."""
+    if error.errno in _PASSING:
+        return TransientError(f"a stored file cannot be read now: {error.strerror}")
+    return IntegrityError("its file is missing or cannot be read")

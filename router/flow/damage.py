@@ -1,0 +1,53 @@
+"""Stored images that are not what came: found while they are sent or by the scrub, set aside, and taken back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from router.alarms import Alarm
+from router.catalogue.damages import Damages
+from router.clock import Clock
+from router.events import Event, Journal, Kind
+from router.model import InstanceUids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damage:
+    """Sets single instances aside; one alarm stands for each study that has any."""
+
+    damages: Damages
+    journal: Journal
+    clock: Clock
+
+    def found(self, instance: int, uids: InstanceUids, why: str) -> None:
+        """The file of a version (`instance` numbers its row) is not what came: the rest of its study goes on."""
+        now = self.clock.now()
+        self.damages.set_aside(instance, why, now)
+        text = f"stored images are damaged and set aside, the first of them {uids.sop}: {why}"
+        alarm, fields = Alarm.DAMAGED, {"instance": uids.sop}
+        self.journal.record(
+            Event(now, Kind.ALARM, text, study_uid=uids.study, fields=fields, alarm=alarm, subject=_subject(uids.study))
+        )
+
+    def sound(self, uids: InstanceUids, version: int) -> None:
+        """The file of a version that was set aside is what came: it was put back, or could not be read for a while."""
+        now = self.clock.now()
+        self.damages.mend(uids, version, now)
+        text, fields = "its file was damaged and is what came again", {"instance": uids.sop}
+        self.journal.record(Event(now, Kind.RECEIVED, text, study_uid=uids.study, fields=fields))
+
+    def clear(self, standing: Sequence[str]) -> None:
+        """End the alarms, given by their subjects, of studies in which nothing damaged is wanted any more."""
+        left = {_subject(study) for study in self.damages.studies()}
+        for subject in standing:
+            if subject.startswith(_STUDY) and subject not in left:
+                now, study = self.clock.now(), subject.removeprefix(_STUDY)
+                text = "nothing of the study is damaged any more"
+                event = Event(now, Kind.CLEARED, text, study_uid=study, alarm=Alarm.DAMAGED, subject=subject)
+                self.journal.record(event)
+
+
+_STUDY = "study "
+
+
+def _subject(study_uid: str) -> str:
+    return f"{_STUDY}{study_uid}"
