@@ -29,6 +29,7 @@ _WORD = re.compile(
 _GREEK = re.compile("[\u0370-\u03ff]{2}")
 _MEASURE = re.compile("(?<=[0-9 ])[°²µ](?![\x80-\U0010ffff])|±(?=[0-9])")  # 45°, 5µm
 _SURNAMES = frozenset("濮宓妫姒琚璩")  # not common ones, of which GB18030 may be UTF-8 as well
+_DOCUMENT = 256  # characters
 _LONG_WORD = 5  # letters that are no chance
 
 _CJK = "CJK"
@@ -239,7 +240,14 @@ def _alone(chinese: _Look | None, *, strict: bool) -> str | None:
     if chinese is None:
         return None
     plausible = chinese.is_cased or (chinese.is_cjk and not (chinese.level == 1 and chinese.touching))
-    return chinese.text if strict or plausible or _mostly_cjk(chinese) else None
+    return chinese.text if strict or plausible or _mostly_cjk(chinese) or _is_document(chinese) else None
+
+
+def _is_document(look: _Look) -> bool:
+    """Whether it is longer than a value and has Chinese of the sets that are no chance."""
+    return len(look.text) > _DOCUMENT and any(
+        _script(c) == _CJK and _level(c) > 1 for c in look.text if not c.isascii()
+    )
 
 
 def _mostly_cjk(look: _Look) -> bool:
@@ -264,26 +272,30 @@ def _han_beside_han(utf_8: _Look, chinese: _Look, codec: str) -> str | None:
 def _han_beside_others(utf_8: _Look, chinese: _Look, codec: str) -> str | None:
     """Han wins over Greek, Cyrillic, Hebrew, Arabic and mixtures; not over words that chance does not make."""
     if utf_8.scripts <= {"LATIN"}:
-        return _latin_or_han(utf_8, chinese)
+        return _latin_or_han(utf_8, chinese, declared=codec == _UTF_8)
     if not utf_8.is_cased:
         other = utf_8.text if codec == _UTF_8 else None
         return chinese.text if chinese.level > 1 or codec == _CHINESE else other
     if chinese.level == 1 or utf_8.is_long or chinese.touching:
         return utf_8.text if codec != _CHINESE or (chinese.level == 1 and utf_8.is_long) else None
-    return None if codec == _UTF_8 and utf_8.text[:1].isupper() else chinese.text
+    if codec == _UTF_8 and not utf_8.text[:1].islower():
+        first = next(c for c in chinese.text if not c.isascii())
+        return None if _level(first) == 3 else utf_8.text
+    return chinese.text
 
 
-def _latin_or_han(latin: _Look, han: _Look) -> str | None:
+def _latin_or_han(latin: _Look, han: _Look, *, declared: bool) -> str | None:
     """Between José and Jos茅, CTÄÔ and CT脑: letters beyond ASCII stand in words of others, and keep their case."""
     if not latin.scripts and (han.touching or _MEASURE.sub("", latin.text).isascii()):
         return latin.text
     if not latin.scripts or not latin.is_cased or not _is_spelt(latin.text):
         return han.text if han.level > 1 or not latin.scripts else None
-    if han.level == 1 or han.touching or han.inside:
+    if han.level <= 1 or han.touching or han.inside:
         return latin.text
-    if han.level == 3:
-        return han.text
-    return None if latin.text.isupper() else latin.text
+    name = all(sum(map(str.isascii, word)) >= _LONG_WORD - 1 for word in _words(latin.text))
+    if declared or han.level < 3:
+        return latin.text if (name and declared) or not latin.text.isupper() else None
+    return None if name else han.text
 
 
 def _beside_latin(data: bytes, own: _Look | None, utf_8: _Look | None, chinese: _Look | None) -> str | None:
@@ -297,7 +309,7 @@ def _beside_latin(data: bytes, own: _Look | None, utf_8: _Look | None, chinese: 
         return other
     if chinese is None or other != chinese.text:
         return other
-    return _latin_or_han(own, chinese) if own.scripts else own.text
+    return _latin_or_han(own, chinese, declared=False) if own.scripts else own.text
 
 
 def _is_latin(data: bytes, own: _Look, enough: Callable[[Iterable[bool]], bool]) -> bool:

@@ -123,6 +123,7 @@ class Message:
         for segment in self._segments[place + 1 :]:
             if segment[0] != "NTE":
                 return
+            _require_whole(segment)
             yield self._read(_field(segment, 3))
 
     def _fits(self, segment: list[str], codes: frozenset[str]) -> bool:
@@ -240,17 +241,23 @@ def _with_codes(rows: Iterable[list[str]]) -> Iterator[list[str]]:
 
 
 def _require_whole(segment: list[str]) -> None:
-    """InvalidData where text that holds an unescaped field separator has moved the fields behind it.
+    """InvalidData where text that holds an unescaped field separator has moved the fields behind it."""
+    moved = _is_moved(segment) if segment[0] == "OBX" else segment[0] == "NTE" and not "".join(segment[4:]).isascii()
+    if moved:
+        raise InvalidData(
+            f"an {segment[0]} whose text holds a field separator", hint="the sender must write it as \\F\\"
+        )
 
-    Then OBX-11 is no status (table 0085), or the status is found in a later field, or units stand behind text.
-    """
-    if segment[0] != "OBX":
-        return
-    status = _field(segment, 11).strip()
-    moved = status not in _STATUSES or any(field.strip() in ("F", "C", "P", "R") for field in segment[12:])
-    units = _field(segment, 6).strip()
-    if moved or (units and not status and (_type(segment) != "ST" or not units.isascii())):
-        raise InvalidData("an OBX whose text holds a field separator", hint="the sender must write it as \\F\\")
+
+def _is_moved(segment: list[str]) -> bool:
+    """Whether the status (OBX-11) stands in a later field, or what is before it is not what the standard says."""
+    status, units = _field(segment, 11).strip(), _field(segment, 6).strip()
+    if any(field.strip() in ("F", "C", "P", "R") for field in segment[12:]):
+        return True
+    if status and status not in _STATUSES:
+        return not _field(segment, 5).strip() or any(field.strip() for field in segment[6:11])
+    kind = _type(segment)
+    return bool(units and not status and kind in _TEXT_TYPES and (kind != "ST" or not units.isascii()))
 
 
 def _field(segment: list[str], number: int) -> str:

@@ -225,15 +225,33 @@ def test_other_delimiters_are_those_of_the_message() -> None:
     assert findings(oru(findings="a\\F\\b").replace("|^~\\&|", "|^~|")) == "a\\F\\b"
 
 
-@pytest.mark.parametrize("more", ["右|左", "右|左|上", "MRA|左侧", "x" + "|" * 6 + "F", "a||b", "a" + "|" * 7 + "b"])
+@pytest.mark.parametrize(
+    "more", ["右|左", "右|左|上", "MRA|左侧", "x" + "|" * 6 + "F", "a||b", "a" + "|" * 7 + "b", "a|b|c|d|e|f|g"]
+)
 def test_a_field_separator_within_text_refuses_the_message(more: str) -> None:
     with pytest.raises(InvalidData, match="separator"):
         report(oru(findings=more).encode())
 
 
+def test_a_field_separator_within_a_note_refuses_the_message() -> None:
+    message = oru(impression="").replace("OBX|2", "NTE|1|L|附注|其余\rOBX|2")
+    with pytest.raises(InvalidData, match="NTE"):
+        report(message.encode())
+    assert report(message.replace("|其余", "|RE^Remark").encode())[0] == "双肺清晰。\n附注"
+
+
 def test_units_behind_a_value_are_no_reason_to_refuse_it() -> None:
     assert findings(oru(more="OBX|7|NM|影像所见||72|bpm|60-90|N|||F\r")).endswith("72")
     assert findings(oru(more="OBX|7|ST|影像所见||72|bpm\r")).endswith("72")
+    assert findings(oru(more="OBX|7|NM|影像所见||72|次/分\r")).endswith("72")
+
+
+@pytest.mark.parametrize("status", ["Final", "已审核", "1"])
+def test_a_status_of_the_sites_own_is_no_reason_to_refuse_a_message_and_approves_nothing(status: str) -> None:
+    document = references().read(oru().replace("||||||F|||", f"||||||{status}|||").encode())
+    assert (document["Order"], document["Report"]) != ({}, {})
+    assert isinstance(document["Order"], dict)
+    assert document["Order"]["Status"] == "Submitted"
 
 
 @pytest.mark.parametrize(
