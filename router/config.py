@@ -176,6 +176,7 @@ class Reports(_Section):
     encapsulated_pdf: bool = False
     pdf_text_check: bool = True
     approved_only: bool = False
+    pair_within: Duration = timedelta(minutes=10)
     clock_tolerance: Duration = timedelta(minutes=10)
 
 
@@ -223,6 +224,7 @@ class Identity(_Section):
     strip: Pattern = ""
     blank: tuple[str, ...] = ("0", "UNKNOWN", "ANONYMOUS")
     study_date_within: Duration = timedelta(days=30)
+    checks: Literal[1, 2] | None = None
 
 
 class Thin(_Section):

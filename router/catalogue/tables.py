@@ -27,19 +27,27 @@ from router.clock import require_aware
 
 FIRST_SCHEMA = 1  # of the first release; those after it are made by `migrations`
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# A day within the calendar of datetime, so that each is one in every zone; in microseconds.
+_FIRST = (datetime(1, 1, 2, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+_LAST = (datetime(9999, 12, 30, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 _LONGEST_KEY, _SHOWN_OF_KEY = 1000, 100  # bytes; characters
 
 
 class InstantField(BigIntegerField):
-    """An aware datetime."""
+    """An aware datetime. One that cannot be given back is the nearest that can."""
 
     def db_value(self, value: Any) -> Any:
         if not isinstance(value, datetime):
             return value
-        return (require_aware(value) - _EPOCH) // timedelta(microseconds=1)
+        return min(max((require_aware(value) - _EPOCH) // timedelta(microseconds=1), _FIRST), _LAST)
 
     def python_value(self, value: Any) -> Any:
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+        return None if value is None else _EPOCH + timedelta(microseconds=min(max(value, _FIRST), _LAST))
+
+
+def storable(value: datetime | None) -> bool:
+    """Whether a time that came from outside can be kept: every zone's clock can show what is."""
+    return value is not None and _FIRST < (value - _EPOCH) // timedelta(microseconds=1) < _LAST
 
 
 class CleanTextField(TextField):
@@ -216,19 +224,27 @@ class Reference(Model):
 
 
 class Exam(Model):
-    """An exam (检查), one ExamId in one branch. `touched` counts what has happened to it since it was evaluated."""
+    """An exam (检查), one ExamId in one branch. `touched` counts what has happened to it since it was evaluated.
+
+    `evidence` says how its report PDF was chosen, `pdf` is that document, `candidate` one that a person may confirm or
+    choose, and `weighed` the last document that was known then.
+    """
 
     id = AutoField()
     branch = KeyField()
     exam_id = KeyField(index=True)
     accession_number = KeyField(index=True, default="")
-    patient_id = CleanTextField(default="")
+    patient_id = KeyField(default="", index=True)
     patient_name = CleanTextField(default="")
     touched = IntegerField(default=1)
     check_at = InstantField(null=True, index=True)
     revisions = IntegerField(default=0)
     approved_at = InstantField(null=True)
     doubt = CleanTextField(default="")
+    evidence = CleanTextField(null=True)
+    pdf = IntegerField(null=True)
+    candidate = IntegerField(null=True)
+    weighed = IntegerField(null=True)
     created = InstantField()
 
     class Meta:
@@ -295,8 +311,10 @@ class Document(Model):
     """A file taken from the drop folder. `revision` is its intake revision in the exam; null while unpaired.
 
     Of a PDF: `vouched` that its text names its exam, or that nobody asks; `named` the words, one a line, by which it
-    does; `confirmed` the JSON (a document's id) that a person has said it belongs to. Of a JSON `named` is a digest.
-    One that is `purged` has no file any more.
+    does; `confirmed` the JSON (a document's id) that a person has said it belongs to; `message` the JSON that came in
+    one message with it; `unread` how often its text could not be read in its processor time; `learnt` that its source
+    is calibrated by it. Of a JSON `named` is a digest, and `confirmed` its own id where a person has said that it
+    counts. One that is `purged` has no file any more.
     """
 
     id = AutoField()
@@ -317,10 +335,28 @@ class Document(Model):
     stale = BooleanField(default=False)
     vouched = BooleanField(default=False)
     confirmed = IntegerField(null=True)
+    message = IntegerField(null=True)
+    unread = IntegerField(null=True)
+    learnt = IntegerField(null=True)
     purged = InstantField(null=True)
 
     class Meta:
         indexes = ((("kind", "purged", "arrived"), False),)
+
+
+Document.add_index(Document.index(Document.arrived, name="document_unread", where=SQL("unread = 1")))
+
+
+class PdfSource(Model):
+    """How far the PDFs of a source (a folder, HL7, DICOM) can be told by text, time and labels; see `Calibration`."""
+
+    name = KeyField(primary_key=True)
+    agreed = CleanTextField()
+    offsets = CleanTextField()
+    labels = CleanTextField()
+
+    class Meta:
+        table_name = "pdf_source"
 
 
 class ExamWord(Model):
@@ -578,6 +614,7 @@ class Duty(Model):
 TABLES: tuple[type[Model], ...] = (
     Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal,
     Reference, Exam, Forgotten, ExamStudy, Parted,
-    Disagreement, Alias, Document, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, BreakerRow, PaceRow,
+    Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, BreakerRow,
+    PaceRow,
     Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, Duty,
 )  # fmt: skip

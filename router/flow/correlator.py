@@ -18,17 +18,17 @@ from router.config import Config, Destination
 from router.correlate.identity import same_patient
 from router.correlate.missing import Expected, missing, told_at
 from router.correlate.naming import identifiers
-from router.correlate.readiness import PERSON, images_readiness, report_readiness, target
+from router.correlate.readiness import PERSON, VERSIONS, images_readiness, report_readiness, target
 from router.correlate.renewal import CONTRADICTION, late
 from router.correlate.share import Aside, aside
 from router.correlate.versions import (
     JsonVersion,
     PdfVersion,
     approval_arrived,
+    contradicted,
     of_patient,
-    pdf_for,
     successive,
-    to_confirm,
+    unapproved,
     withdrawn,
 )
 from router.deadlines import approval_instant, deadline
@@ -39,6 +39,7 @@ from router.exam.key import ExamKey
 from router.exam.write import dump
 from router.flow.document import fill_for, json_faults, listed
 from router.flow.joining import Joining, doubts, forgotten, headers_of
+from router.flow.papers import PaperReader
 from router.flow.plan import Assessment, Plan, images_of, overdue_pdf, reason, share_policy, until_half
 from router.flow.references import References
 from router.flow.retrieval import plan as plan_retrieval
@@ -50,7 +51,11 @@ from router.storage import Storage
 _LATER = timedelta(minutes=1)
 _UNCONFIGURED = timedelta(hours=1)
 _NOTHING = ("", "instances=0")
-_WITHDRAWN = "approval: a later version of the exam is not approved"
+_WITHDRAWN = "approval: nothing of the exam goes any more: of its last version, "
+_CONTRADICTED = (
+    "the version that came last is the older one by one of its times and the later one by another: a clock is wrong;"
+    " drop the exam's JSON with its right times, or `queue release` the delivery to have the last version count"
+)
 
 
 def _may_be_mended(delivery: Delivery) -> bool:
@@ -83,10 +88,12 @@ class Correlator:
         self._joining = Joining(catalogue.exams, catalogue.decisions, config.identity, journal)
         self._alone = config.share.shared_study == "first"
         self._known = functools.lru_cache(256)(self._load)
+        self._papers = PaperReader(config, catalogue.exams, storage.reports, self._document)
 
     def go_by(self, config: Config) -> None:
         """Evaluate by this configuration from the next exam on; not while one is being evaluated."""
         self._config = config
+        self._papers.go_by(config)
         self._joining = Joining(self._catalogue.exams, self._catalogue.decisions, config.identity, self._journal)
         self._alone = config.share.shared_study == "first"
 
@@ -141,8 +148,12 @@ class Correlator:
         looks.append(self._note_missing(expected, assessment))
         self._clear_alarms(assessment, hold or assessment.pdf_doubt, complete=not (expected and missing(expected)))
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
+        looks.append(assessment.weighed.choice.look_again)
+        if lesson := assessment.weighed.lesson:
+            self._papers.learn(lesson)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
-        self._catalogue.exams.checked(case, look_again, assessment.approved_at, hold or assessment.pdf_doubt)
+        doubt, chosen = hold or assessment.pdf_doubt, assessment.weighed.kept
+        self._catalogue.exams.checked(case, look_again, assessment.approved_at, doubt, chosen)
 
     def document(self, case: Case) -> Mapping[str, object]:
         """The exam JSON that counts, as the RIS gave it."""
@@ -165,7 +176,7 @@ class Correlator:
         if away := self._aside(case, approved_at):
             return away.why
         if delivery.channel == Channel.REPORT:
-            pdf = pdf_for(successive(case.jsons), self._pdfs(case, key, others))
+            pdf = self._papers.weigh(case, self._taken(case), self._pdfs(case, key, others), now).choice.pdf
             same = pdf is not None and f" pdf={pdf.document} " in delivery.wanted
             return "" if same else "another report PDF belongs to it now, or none"
         return "" if self._may_go_for_others(case) else "another exam of its studies is not approved"
@@ -177,8 +188,12 @@ class Correlator:
         return aside(share_policy(self._config), headers_of(case.studies), modalities, approved_at)
 
     def _versions(self, case: Case) -> list[JsonVersion]:
-        """The versions that counted; all approved where the RIS exports nothing else, but HL7, which says it itself."""
-        versions = successive(case.jsons)
+        """The versions that counted."""
+        return successive(self._taken(case))
+
+    def _taken(self, case: Case) -> list[JsonVersion]:
+        """All versions; all approved where the RIS exports nothing else, but HL7, which says it itself."""
+        versions = list(case.jsons)
         if self._config.reports.approved_only:
             hl7 = {document for document, place in case.places.items() if place.endswith(".hl7")}
             return [v if v.document in hl7 else replace(v, approved=True) for v in versions]
@@ -198,11 +213,8 @@ class Correlator:
         others = self._others(case, version)
         hold = self._hold(case, key, others, versions, approved_at, now)
         away = self._aside(case, approved_at)
-        taken, pdfs = successive(case.jsons), self._pdfs(case, key, others)
-        pdf, other = pdf_for(taken, pdfs), to_confirm(taken, pdfs)
-        doubted = other if other and other.doubt else None
-        images = images_of(case, behind)
-        return Assessment(case, key, document, version, pdf, approved_at, hold, doubted, away, images, now)
+        weighed = self._papers.weigh(case, self._taken(case), self._pdfs(case, key, others), now)
+        return Assessment(case, key, document, version, weighed, approved_at, hold, away, images_of(case, behind), now)
 
     def _document(self, case: Case, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
         return self._known(case.places[version.document], case.branch)
@@ -236,7 +248,10 @@ class Correlator:
         if unsettled := self._catalogue.decisions.unsettled(case.exam, found, now):
             return "identity: " + "; ".join(unsettled)
         if withdrawn(versions):
-            return _WITHDRAWN
+            return f"{_WITHDRAWN}{unapproved(key.status)}"
+        late = contradicted(self._taken(case))
+        if late is not None and self._papers.checks > 1:
+            return f"{VERSIONS}: {_CONTRADICTED}"
         if versions[-1].approved and approved_at is None:
             return "approval: ApproveTime (审核时间) lies in the future; check the clock of the RIS"
         return ""
@@ -397,7 +412,7 @@ class Correlator:
         if doubt == case.doubt:
             return
         self._journal.record(Event(now, Kind.DOUBT, doubt or "the doubt is gone", exam=case.exam))
-        if doubt and doubt != _WITHDRAWN:  # which is in order, unless something was delivered
+        if doubt and not doubt.startswith(_WITHDRAWN):  # which is in order, unless something was delivered
             self._alarm(Alarm.DOUBT, case.exam, doubt, now)
         deliveries = self._catalogue.queue.of_exam(case.exam)
         given = any(d.delivered not in _NOTHING for d in deliveries if hold or d.channel == Channel.REPORT)

@@ -11,6 +11,7 @@ from router.correlate.share import Aside, ExcludeRule, SharePolicy
 from router.correlate.versions import JsonVersion, PdfVersion
 from router.deadlines import Deadline
 from router.exam.key import ExamKey
+from router.flow.papers import Weighed
 from router.states import State
 
 _PDF_REMEDY = "drop this exam's PDF under its name, or `queue release` the delivery to send the PDF that is here"
@@ -20,25 +21,34 @@ _PDF_REMEDY = "drop this exam's PDF under its name, or `queue release` the deliv
 class Assessment:
     """What was found about an exam, the same for every destination.
 
-    `hold` is why nothing of it may go; `doubted` is the PDF that is here where it may be another exam's.
+    `hold` is why nothing of it may go; `weighed` is which report PDF goes with the version that counts, if any.
     """
 
     case: Case
     key: ExamKey
     document: Mapping[str, object]
     version: JsonVersion
-    pdf: PdfVersion | None
+    weighed: Weighed
     approved_at: datetime | None
     hold: str
-    doubted: PdfVersion | None
     aside: Aside | None
     images: Images
     now: datetime
 
     @property
+    def pdf(self) -> PdfVersion | None:
+        """The PDF that goes with the version that counts."""
+        return self.weighed.choice.pdf
+
+    @property
+    def doubted(self) -> PdfVersion | None:
+        """The PDF that is here where it may be another exam's, or another version's."""
+        return self.weighed.choice.in_question if self.weighed.choice.doubt else None
+
+    @property
     def pdf_doubt(self) -> str:
         """Why the report may not go; "" when nothing speaks against it."""
-        return f"{PDF}: {self.doubted.doubt}; {_PDF_REMEDY}" if self.doubted else ""
+        return f"{PDF}: {self.weighed.choice.doubt}; {_PDF_REMEDY}" if self.doubted else ""
 
 
 @dataclass(frozen=True, slots=True)
