@@ -99,7 +99,7 @@ def choose(papers: Papers, now: datetime) -> Choice:
     sound = [claim for claim in mine if not claim.pdf.doubt]
     pairs = [claim for claim in sound if claim.pair]
     if not pairs:
-        return _none(papers, mine, sound)
+        return _none(papers, mine)
     rank = {document: at for at, document in enumerate(group)}
     base = max(pairs, key=lambda one: (one.kind == Kind.PERSON, rank[one.version.document], _came(one.pdf)))
     return _replaced(papers, base, sound, now)
@@ -115,14 +115,12 @@ def _unchanged(counting: Sequence[JsonVersion]) -> list[JsonVersion]:
     return found
 
 
-def _none(papers: Papers, mine: Sequence[_Claim], sound: Sequence[_Claim]) -> Choice:
+def _none(papers: Papers, mine: Sequence[_Claim]) -> Choice:
     """Nothing may go: what a person may confirm is the last one in doubt, else the last one of an earlier version."""
-    doubted = max((claim.pdf for claim in mine if claim.pdf.doubt), key=_came, default=None)
-    if doubted is not None:
-        return Choice(in_question=doubted, doubt=doubted.doubt, why=papers.of(doubted).why)
-    here = [pdf for pdf in papers.pdfs if not pdf.doubt and pdf.unread != Unread.ONCE]
-    last = max(here, key=_came, default=None)
-    return Choice(in_question=last, why=papers.of(last).why if last else "")
+    own = [claim.pdf for claim in mine if claim.pdf.doubt]
+    read = [pdf for pdf in papers.pdfs if pdf.unread != Unread.ONCE]
+    last = max(own or [pdf for pdf in read if not pdf.doubt] or read, key=_came, default=None)
+    return Choice() if last is None else Choice(in_question=last, doubt=last.doubt, why=papers.of(last).why)
 
 
 def _replaced(papers: Papers, base: _Claim, sound: Sequence[_Claim], now: datetime) -> Choice:
