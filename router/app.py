@@ -445,6 +445,7 @@ class Node:
         rest = self._pickup.step()
         if self._config.reports.encapsulated_pdf:
             self._intake.pair_studies()
+        self._intake.read_again()
         self._correlating.wake()
         return rest
 

@@ -13,7 +13,15 @@ from router.errors import ConfigurationError
 _LIVE_SECTIONS = ("device", "department", "codes", "share", "identity", "series", "study", "destination", "daily")
 _LIVE_KEYS: Mapping[str, tuple[str, ...]] = {
     "receive": ("senders", "max_associations", "max_associations_per_sender", "tls"),
-    "reports": ("mapping", "hl7_mapping", "hl7_repeat", "approved_only", "pdf_text_check", "clock_tolerance"),
+    "reports": (
+        "mapping",
+        "hl7_mapping",
+        "hl7_repeat",
+        "approved_only",
+        "pdf_text_check",
+        "pair_within",
+        "clock_tolerance",
+    ),
 }
 _Stamp = tuple[int, int, int]
 Stamps = Mapping[str, tuple[_Stamp | None, ...]]

@@ -179,6 +179,7 @@ class Reports(_Section):
     encapsulated_pdf: bool = False
     pdf_text_check: bool = True
     approved_only: bool = False
+    pair_within: Duration = timedelta(minutes=10)
     clock_tolerance: Duration = timedelta(minutes=10)
 
 

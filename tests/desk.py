@@ -14,7 +14,8 @@ from router.catalogue import open_catalogue
 from router.catalogue.exams import Case, Exams
 from router.clock import FakeClock
 from router.config import parse
-from router.correlate.versions import PdfVersion, pdf_for, successive
+from router.correlate.evidence import Papers, choose
+from router.correlate.versions import successive
 from router.events import Event, Journal, Kind
 from router.flow.intake import Intake
 from router.flow.pickup import Pickup
@@ -131,7 +132,7 @@ class Desk:
     def pdf_of(self, exam_id: str = E1) -> bytes | None:
         """The PDF that would go with the version that counts."""
         case = self.case(exam_id)
-        found: PdfVersion | None = pdf_for(successive(case.jsons), case.pdfs)
+        found = choose(Papers(taken=case.jsons, pdfs=case.pdfs), self.clock.now()).pdf
         return self.storage.reports.read(case.places[found.document]) if found else None
 
     def document_of(self, exam_id: str = E1) -> Any:

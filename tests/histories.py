@@ -38,7 +38,7 @@ from router.forward.credentials import Credentials
 from router.forward.profiles import Profile
 from router.forward.report import ReportAgent, Upload
 from router.model import Channel, Digests, Header, InstanceUids, Patient, SeriesFacts
-from router.reports.reader import Readers
+from router.reports.reader import PdfText, Readers
 from router.reports.settle import Seen
 from router.series.classify import classify
 from router.storage import open_storage
@@ -138,8 +138,8 @@ class Watched:
 class PlainReaders(Readers):
     """The text of a PDF is its bytes here."""
 
-    def read(self, pdfs: Sequence[bytes]) -> list[str | InvalidData]:
-        return [pdf.decode() for pdf in pdfs]
+    def read(self, pdfs: Sequence[bytes]) -> list[PdfText | InvalidData]:
+        return [PdfText(text=pdf.decode()) for pdf in pdfs]
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from router.catalogue.queue import Delivery
 from router.catalogue.studies import StudyHere
 from router.clock import FakeClock
 from router.config import Config, Destination
+from router.correlate.calibration import Calibration
 from router.correlate.identity import IdentityPolicy, StudyIdentity
 from router.correlate.naming import doubt, identifiers, words
 from router.correlate.renewal import Fingerprint, renewal
@@ -31,6 +32,7 @@ from router.flow.intake import Dropped, Intake
 from router.flow.plan import images_of
 from router.flow.references import References
 from router.model import Channel, Header
+from router.reports.reader import PdfText
 from router.reports.settle import Seen
 from router.states import State, require_move
 
@@ -97,6 +99,7 @@ class Memory:
         self.instances: dict[tuple[str, str], list[Version]] = {}
         self.deliveries: dict[int, Delivery] = {}
         self.namings = SimpleNamespace(said=self._said, names_of=lambda _: {})
+        self.calibrations = SimpleNamespace(of=lambda _: Calibration(), learn=lambda *_, **__: None)
         self.exams = self.queue = self.accounts = self.alarms = self
         self.commitments = SimpleNamespace(next_ask=None)
         self.decisions = SimpleNamespace(  # nobody decides anything
@@ -203,7 +206,14 @@ class Memory:
         self.entries[exam].described = _described(key)
         return changed
 
-    def checked(self, case: Case, check_at: datetime | None, approved_at: datetime | None, doubt: str) -> bool:
+    def checked(
+        self,
+        case: Case,
+        check_at: datetime | None,
+        approved_at: datetime | None,
+        doubt: str,
+        chosen: object = None,
+    ) -> bool:
         self.entries[case.exam].doubt = doubt
         self.looks.pop(case.exam, None)
         if check_at is not None:
@@ -250,7 +260,13 @@ class Memory:
             others = (e.number for e in self.entries.values() if e is not entry and e.words & paper.said)
             reused = any(exam != entry.number for exam in self.exams_of_stem(taken.stem))
             question = doubt(paper.said, entry.words, next(others, None), reused=reused)
-        return PdfVersion(paper.number, taken.arrived, taken.file_time, question, named=paper.named or paper.said)
+        vouched = paper.vouched or bool(paper.said & entry.words)
+        named = paper.named or paper.said
+        return PdfVersion(paper.number, taken.arrived, taken.file_time, question, named=named, stem=taken.stem,
+                          vouched=vouched)  # fmt: skip
+
+    def known_number(self, number: str, exam: int) -> bool:
+        return any(number in (*e.words, e.described[2]) for e in self.entries.values() if e.number != exam)
 
     # -- instances
 
@@ -350,7 +366,7 @@ def _json(paper: Paper) -> JsonVersion:
     assert taken.key is not None
     times = taken.key.submit_time, taken.key.approve_time
     return JsonVersion(paper.number, taken.arrived, taken.file_time, *times, approved(taken.key), taken.content,
-                       taken.reported)  # fmt: skip
+                       taken.reported, taken.stem)  # fmt: skip
 
 
 class Folder:
@@ -359,6 +375,7 @@ class Folder:
     def __init__(self) -> None:
         self.reports = self.incoming = self.quarantine = self
         self._files: dict[str, bytes] = {}
+        self._sources: dict[str, Mapping[str, object]] = {}
 
     def copies(self) -> "Folder":
         return self
@@ -374,11 +391,14 @@ class Folder:
     def taken(self, place: str) -> bool:
         return False
 
-    def keep(self, place: str, data: bytes, source: object) -> None:
-        self._files[place] = data
+    def keep(self, place: str, data: bytes, source: Mapping[str, object]) -> None:
+        self._files[place], self._sources[place] = data, source
 
     def move(self, old: str, new: str, *, stays: bool) -> None:
-        self._files[new] = self._files[old]
+        self._files[new], self._sources[new] = self._files[old], self._sources[old]
+
+    def source(self, place: str) -> Mapping[str, object]:
+        return self._sources[place]
 
     def read(self, place: str) -> bytes:
         return self._files[place]
@@ -402,14 +422,26 @@ class NodeInMemory:
 
     def drop(self, name: str, data: bytes) -> None:
         stem, kind = name.split(".")
-        key, said = None, None
+        key, said, read = None, None, None
         if kind == "json":
             key = self._references.key(self._references.read(data), "01")
         else:
-            said = words(data.decode())
+            said, read = words(data.decode()), PdfText(text=data.decode())
         digest, now = hashlib.sha256(data).hexdigest(), self.clock.now()
         self._intake.file(
-            [Dropped(Seen(self.config.reports.folder / name, len(data), 0), kind, stem, data, digest, now, key, said)]
+            [
+                Dropped(
+                    Seen(self.config.reports.folder / name, len(data), 0),
+                    kind,
+                    stem,
+                    data,
+                    digest,
+                    now,
+                    key,
+                    said,
+                    said=read,
+                )
+            ]
         )
 
     def receive(self, header: Header) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from peewee import fn
 
+from router.catalogue.calibrations import Calibrations
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.namings import Namings
 from router.catalogue.records import forgotten_key
@@ -26,9 +27,10 @@ from router.catalogue.tables import (
     Study,
     StudyAccession,
     Upload,
+    storable,
 )
 from router.correlate.naming import doubt, identifiers
-from router.correlate.versions import JsonVersion, PdfVersion, successive
+from router.correlate.versions import JsonVersion, PdfVersion, Unread, successive
 from router.errors import IntegrityError
 from router.exam.key import ExamKey, approved
 from router.model import Channel
@@ -57,7 +59,8 @@ class TakenDocument:
     """A file of the drop folder as it is entered. `key` is None for a PDF; `content`, `reported` are digests.
 
     `checksum` is SHA-256 of the copy, "" where only `digest` is known, which is the same but for an HL7 message.
-    Of a PDF: `words` of its text, None where nobody asks whose it is, and `names`, what the pattern found in its name.
+    Of a PDF: `words` of its text, None where nobody asks whose it is, `names`, what the pattern found in its name,
+    `message`, the JSON (a document's id) that came in one message with it, and whether its text is still `unread`.
     """
 
     kind: str
@@ -71,6 +74,21 @@ class TakenDocument:
     words: frozenset[str] | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     checksum: str = ""
+    message: int | None = None
+    unread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """How an exam's report PDF was chosen, in words; the document; the one that a person may confirm or choose instead.
+
+    `weighed` is the last document of the exam that was known then.
+    """
+
+    evidence: str = ""
+    pdf: int | None = None
+    candidate: int | None = None
+    weighed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +147,7 @@ class Case:
     apart: frozenset[str] = frozenset()
     forgotten: bool = False
     proofs: Mapping[int, Proof] = field(default_factory=dict)
+    chosen: Chosen = Chosen()
 
 
 class Exams:
@@ -137,6 +156,7 @@ class Exams:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.namings = Namings(engine)
+        self.calibrations = Calibrations(engine)
 
     # -- intake
 
@@ -182,6 +202,12 @@ class Exams:
     def latest(self, exam: int, kind: str) -> str | None:
         """The digest of the exam's last document of a kind; None when it has none."""
         return next((row[0] for row in _LATEST.run(self._engine, exam, kind)), None)
+
+    def json_of(self, exam: int, digest: str) -> int | None:
+        """The exam's last JSON of that digest."""
+        mine = (Document.exam == exam) & (Document.kind == "json") & (Document.digest == digest)
+        query = Document.select(Document.id).where(mine).order_by(Document.id.desc()).limit(1).tuples()
+        return next((int(row[0]) for row in self._engine.run(query)), None)
 
     def current_jsons(self, exam: int) -> set[str]:
         """The digests of the exam's last JSON and of the one that counts, which may be an earlier one."""
@@ -252,11 +278,11 @@ class Exams:
             "kind": document.kind, "stem": document.stem, "digest": document.digest, "place": place, "exam": exam,
             "revision": revision, "file_time": document.file_time, "arrived": document.arrived,
             "content": document.content, "reported": document.reported, "vouched": vouched,
-            "named": naming, "checksum": document.checksum or None,
+            "named": naming, "message": document.message, "unread": Unread.ONCE if document.unread else None,
+            "checksum": document.checksum or None,
         }  # fmt: skip
         if document.key is not None:
-            times = {"submit_time": document.key.submit_time, "approve_time": document.key.approve_time}
-            row |= {"approved": approved(document.key), "named": named(document.key), **times}
+            row |= {"named": named(document.key), **_approval(document.key)}
         with self._engine.write():
             number = _NEW_DOCUMENT.run(self._engine, **row)
             if number is None:
@@ -274,8 +300,7 @@ class Exams:
     def restate(self, document: int, key: ExamKey, content: str, reported: str) -> bool:
         """Replace what a JSON is known to say of approval, times, report, patient and studies; whether that is new."""
         values: dict[str, Any] = {
-            "approved": approved(key), "submit_time": key.submit_time, "approve_time": key.approve_time,
-            "content": content, "reported": reported, "named": named(key),
+            **_approval(key), "content": content, "reported": reported, "named": named(key),
         }  # fmt: skip
         columns = [getattr(Document, column) for column in values]
         with self._engine.write():
@@ -320,6 +345,31 @@ class Exams:
             self._engine.run(Document.update(**changes).where(Document.id == document))
             self.touch([exam], now)
 
+    def unread(self, before: datetime) -> list[tuple[int, str]]:
+        """PDFs taken before then whose text was not read in its processor time at the first try; their places."""
+        mine = (Document.unread == int(Unread.ONCE)) & (Document.arrived <= before) & Document.purged.is_null()
+        query = Document.select(Document.id, Document.place).where(mine).order_by(Document.id)
+        return [(int(number), str(place)) for number, place in self._engine.run(query.tuples())]
+
+    def reread(self, document: int, words: frozenset[str], now: datetime, *, read: bool) -> None:
+        """The second try to read a PDF's text: these are its words; or it was not read, for good."""
+        with self._engine.write():
+            (row,) = self._engine.run(Document.select().where(Document.id == document))
+            naming = self._naming(words, row.exam_id)
+            fate = None if read else Unread.FOR_GOOD
+            changes = {"unread": fate, "vouched": row.vouched or bool(naming), "named": naming or row.named}
+            self._engine.run(Document.update(**changes).where(Document.id == document))
+            if not changes["vouched"] or row.exam_id is None:
+                self.namings.say(document, words, {})
+            if row.exam_id is not None:
+                self.touch([row.exam_id], now)
+
+    def known_number(self, number: str, exam: int) -> bool:
+        """Whether it is the ExamId, accession number or patient number of another exam."""
+        named = self.namings.other([number], exam) is not None
+        theirs = Exam.select(Exam.id).where((Exam.patient_id == number) & (Exam.id != exam)).limit(1)
+        return named or bool(self._engine.run(theirs.tuples()))
+
     # -- copies that are not what came
 
     def damage(self, document: int, why: str, now: datetime) -> None:
@@ -351,7 +401,10 @@ class Exams:
             self._engine.run(Document.update(damaged=None).where(Document.exam == exam))
 
     def confirm_pdf(self, document: int, version: int) -> None:
-        """A person says that the PDF belongs to this version of the exam's JSON (a document's id)."""
+        """A person says that the PDF belongs to this version of the exam's JSON (a document's id).
+
+        Of a JSON, named with itself: that it is the version that counts.
+        """
         with self._engine.write():
             self._engine.run(Document.update(confirmed=version).where(Document.id == document))
 
@@ -396,10 +449,14 @@ class Exams:
         query = Exam.select(Exam.check_at).where(Exam.check_at.is_null(False)).order_by(Exam.check_at).limit(1)
         return next((row[0] for row in self._engine.run(query.tuples())), None)
 
-    def checked(self, case: Case, check_at: datetime | None, approved_at: datetime | None, doubt: str) -> bool:
+    def checked(
+        self, case: Case, check_at: datetime | None, approved_at: datetime | None, doubt: str, chosen: Chosen = Chosen()
+    ) -> bool:
         """Close an evaluation; False when the exam was touched meanwhile and must be evaluated again."""
         where = (Exam.id == case.exam) & (Exam.touched == case.touched)
-        changes = {"check_at": check_at, "approved_at": approved_at, "doubt": doubt}
+        changes: dict[str, Any] = {"check_at": check_at, "approved_at": approved_at, "doubt": doubt}
+        changes |= {"evidence": chosen.evidence, "pdf": chosen.pdf, "candidate": chosen.candidate,
+                    "weighed": chosen.weighed}  # fmt: skip
         with self._engine.write():
             return bool(self._engine.run(Exam.update(**changes).where(where)))
 
@@ -501,6 +558,7 @@ class Exams:
                 {d.id: d.place for d in documents}, links, self.studies(links), self._siblings(exam, links),
                 row.approved_at is not None, self._apart(exam),
                 self._forgotten(row.branch, row.exam_id), {d.id: _proof(d) for d in documents},
+                Chosen(row.evidence or "", row.pdf, row.candidate, row.weighed),
             )  # fmt: skip
 
     def _apart(self, exam: int) -> frozenset[str]:
@@ -512,12 +570,16 @@ class Exams:
         return bool(self._engine.run(query.tuples()))
 
     def _pdf(self, row: Any, exam: Any) -> PdfVersion:
-        question, named = "", frozenset(row.named.splitlines())
+        question, named, vouched = "", frozenset(row.named.splitlines()), row.vouched
         if not row.vouched and row.confirmed is None:
             said, reused = self.namings.said(row.id), self.namings.used_by_others(row.stem, exam.id)
             own = identifiers(exam.exam_id, exam.accession_number, exam.patient_name)
             question, named = doubt(said, own, self.namings.other(said, exam.id), reused=reused), said
-        return PdfVersion(row.id, row.arrived, row.file_time, question, row.confirmed, named, here=row.purged is None)
+            vouched = bool(said & own)
+        return PdfVersion(
+            row.id, row.arrived, row.file_time, question, row.confirmed, named, row.purged is None, row.stem,
+            row.message, vouched, None if row.unread is None else Unread(row.unread), row.learnt is not None,
+        )  # fmt: skip
 
     def studies(self, uids: Iterable[str]) -> dict[str, StudyHere]:
         """Those of the studies that are here."""
@@ -577,5 +639,14 @@ def _proof(row: Any) -> Proof:
 
 def _json(row: Any) -> JsonVersion:
     return JsonVersion(
-        row.id, row.arrived, row.file_time, row.submit_time, row.approve_time, row.approved, row.content, row.reported
-    )
+        row.id, row.arrived, row.file_time, row.submit_time, row.approve_time, row.approved, row.content, row.reported,
+        row.stem, (), row.confirmed == row.id,
+    )  # fmt: skip
+
+
+def _approval(key: ExamKey) -> dict[str, Any]:
+    """Times that the database cannot give back are none."""
+    approve_time = key.approve_time if storable(key.approve_time) else None
+    submit_time = key.submit_time if storable(key.submit_time) else None
+    return {"approved": approved(key) and approve_time is not None, "submit_time": submit_time,
+            "approve_time": approve_time}  # fmt: skip

@@ -46,9 +46,22 @@ def _checksums(engine: "Engine") -> None:
     engine.execute(damaged, ())
 
 
+def _evidence_of_pdfs(engine: "Engine") -> None:
+    """What chooses a report PDF, and how far each source's PDFs can be told by text, time and labels."""
+    for column in ("evidence TEXT", "pdf INTEGER", "candidate INTEGER", "weighed INTEGER"):
+        engine.execute(f"ALTER TABLE exam ADD COLUMN {column}", ())
+    for column in ("message", "unread", "learnt"):
+        engine.execute(f"ALTER TABLE document ADD COLUMN {column} INTEGER", ())
+    engine.execute("UPDATE exam SET patient_id = substr(patient_id, 1, 500) WHERE length(patient_id) > 500", ())
+    engine.execute('CREATE INDEX "exam_patient_id" ON "exam" ("patient_id")', ())
+    engine.execute('CREATE INDEX "document_unread" ON "document" ("arrived") WHERE unread = 1', ())
+    columns = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("agreed", "offsets", "labels"))
+    engine.execute(f'CREATE TABLE "pdf_source" ("name" TEXT NOT NULL PRIMARY KEY, {columns})', ())
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
-STEPS: tuple[Step, ...] = (_readings, _cut, _checksums)
+STEPS: tuple[Step, ...] = (_readings, _cut, _checksums, _evidence_of_pdfs)
 _SILENT = timedelta(minutes=2)
 
 

@@ -48,6 +48,11 @@ class InstantField(BigIntegerField):
         return _EPOCH + timedelta(microseconds=min(max(value, first), last))
 
 
+def storable(value: datetime | None) -> bool:
+    """Whether a time that came from outside can be kept as it is."""
+    return value is not None and _FIRST < value < _LAST
+
+
 class CleanTextField(TextField):
     """Text that both engines take: PostgreSQL stores no NUL, neither stores half of a surrogate pair."""
 
@@ -237,19 +242,27 @@ class Reference(Model):
 
 
 class Exam(Model):
-    """An exam (检查), one ExamId in one branch. `touched` counts what has happened to it since it was evaluated."""
+    """An exam (检查), one ExamId in one branch. `touched` counts what has happened to it since it was evaluated.
+
+    `evidence` says how its report PDF was chosen, `pdf` is that document, `candidate` one that a person may confirm or
+    choose, and `weighed` the last document that was known then.
+    """
 
     id = AutoField()
     branch = KeyField()
     exam_id = KeyField(index=True)
     accession_number = KeyField(index=True, default="")
-    patient_id = CleanTextField(default="")
+    patient_id = KeyField(default="", index=True)
     patient_name = CleanTextField(default="")
     touched = IntegerField(default=1)
     check_at = InstantField(null=True, index=True)
     revisions = IntegerField(default=0)
     approved_at = InstantField(null=True)
     doubt = CleanTextField(default="")
+    evidence = CleanTextField(null=True)
+    pdf = IntegerField(null=True)
+    candidate = IntegerField(null=True)
+    weighed = IntegerField(null=True)
     created = InstantField()
 
     class Meta:
@@ -316,9 +329,11 @@ class Document(Model):
     """A file taken from the drop folder. `revision` is its intake revision in the exam; null while unpaired.
 
     Of a PDF: `vouched` that its text names its exam, or that nobody asks; `named` the words, one a line, by which it
-    does; `confirmed` the JSON (a document's id) that a person has said it belongs to. Of a JSON `named` is a digest.
-    One that is `purged` has no file any more. `checksum` is SHA-256 of its file, null where only `digest` is known,
-    which is another thing for an HL7 message; `damaged` says why the file is not what came, null while it is.
+    does; `confirmed` the JSON (a document's id) that a person has said it belongs to; `message` the JSON that came in
+    one message with it; `unread` how often its text could not be read in its processor time; `learnt` that its source
+    is calibrated by it. Of a JSON `named` is a digest, and `confirmed` its own id where a person has said that it
+    counts. One that is `purged` has no file any more. `checksum` is SHA-256 of its file, null where only `digest` is
+    known, which is another thing for an HL7 message; `damaged` says why the file is not what came, null while it is.
     """
 
     id = AutoField()
@@ -339,12 +354,30 @@ class Document(Model):
     stale = BooleanField(default=False)
     vouched = BooleanField(default=False)
     confirmed = IntegerField(null=True)
+    message = IntegerField(null=True)
+    unread = IntegerField(null=True)
+    learnt = IntegerField(null=True)
     purged = InstantField(null=True)
     checksum = CleanTextField(null=True)
     damaged = CleanTextField(null=True)
 
     class Meta:
         indexes = ((("kind", "purged", "arrived"), False),)
+
+
+Document.add_index(Document.index(Document.arrived, name="document_unread", where=SQL("unread = 1")))
+
+
+class PdfSource(Model):
+    """How far the PDFs of a source (a folder, HL7, DICOM) can be told by text, time and labels; see `Calibration`."""
+
+    name = KeyField(primary_key=True)
+    agreed = CleanTextField()
+    offsets = CleanTextField()
+    labels = CleanTextField()
+
+    class Meta:
+        table_name = "pdf_source"
 
 
 class ExamWord(Model):
@@ -607,6 +640,7 @@ class Duty(Model):
 TABLES: tuple[type[Model], ...] = (
     Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal,
     Reference, Exam, Forgotten, ExamStudy, Parted,
-    Disagreement, Alias, Document, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, BreakerRow, PaceRow,
+    Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, BreakerRow,
+    PaceRow,
     Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, Duty,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from router.states import Needs, State
 PERSON = "person"
 PDF = "pdf"
 DAMAGED = "damaged"
+VERSIONS = "versions"
 _CATCHING_UP = timedelta(seconds=0.5)
 _ASIDE = frozenset({State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED})
 

@@ -1,16 +1,19 @@
-"""Which version of an exam JSON counts, and which PDF belongs to it (design: Reports)."""
+"""The versions of an exam's JSON and which of them counts; the PDFs that came for it (design: Reports)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import pairwise
+from enum import IntEnum, StrEnum
 
 _OF_ANOTHER = "a version of this exam names another patient, and the report PDF does not name the one that counts"
 
 
 @dataclass(frozen=True, slots=True)
 class JsonVersion:
-    """A taken exam JSON. `content` is a digest of findings and impression, `reported` also of the two times."""
+    """A taken exam JSON. `content` is a digest of findings and impression, `reported` also of the two times.
+
+    `text` is findings and impression where they were read, `chosen` whether a person has said that this one counts.
+    """
 
     document: int
     arrived: datetime
@@ -20,6 +23,16 @@ class JsonVersion:
     approved: bool
     content: str
     reported: str
+    stem: str = ""
+    text: tuple[str, ...] = ()
+    chosen: bool = False
+
+
+class Unread(IntEnum):
+    """How often a PDF's text could not be read in its processor time."""
+
+    ONCE = 1
+    FOR_GOOD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +41,9 @@ class PdfVersion:
 
     `doubt` is why it may be another exam's; `confirmed` the version (its document) that a person said it belongs to;
     `named` are the words by which its text named the exam when it was taken; `here` whether its copy is still kept.
+    `vouched`: its text names the exam, or nobody asks. `message` is the version that came in one message with it, and
+    `unread` whether its text could not be read in its processor time: at the first try, or for good. `learnt`: its
+    source is calibrated by it.
     """
 
     document: int
@@ -37,15 +53,49 @@ class PdfVersion:
     confirmed: int | None = None
     named: frozenset[str] = frozenset()
     here: bool = True
+    stem: str = ""
+    message: int | None = None
+    vouched: bool = False
+    unread: Unread | None = None
+    learnt: bool = False
 
 
 def is_later(new: JsonVersion, current: JsonVersion) -> bool:
     """Whether `new`, which arrived after `current`, replaces it: by ApproveTime, else SubmitTime, else file time."""
-    pairs = ((new.approve_time, current.approve_time), (new.submit_time, current.submit_time))
-    for mine, theirs in pairs:
+    if new.chosen:
+        return True
+    for mine, theirs in _pairs(new, current):
         if mine is not None and theirs is not None and mine != theirs:
             return mine > theirs
     return new.file_time >= current.file_time
+
+
+def contradicted(taken: Sequence[JsonVersion]) -> JsonVersion | None:
+    """The stale version that came last and may yet be the later one, as its times contradict each other.
+
+    A workstation's clock may be wrong: it is the later one by SubmitTime, or, where that says nothing, an approved one
+    that reports something else and was written later. A version that came before, and comes again, is no news.
+    """
+    counting = successive(taken)[-1:]
+    for current in counting:
+        since = taken.index(current) + 1
+        known = {version.reported for version in taken[:since]}
+        for late in reversed(taken[since:]):
+            if late.reported not in known and _contradicts(late, current):
+                return late
+    return None
+
+
+def _contradicts(late: JsonVersion, current: JsonVersion) -> bool:
+    said = [mine > theirs for mine, theirs in _pairs(late, current) if mine and theirs and mine != theirs]
+    if len(said) > 1:
+        return True in said  # it is stale by the other one
+    changed = late.approved and current.approved and late.content != current.content
+    return changed and late.file_time > current.file_time
+
+
+def _pairs(one: JsonVersion, other: JsonVersion) -> tuple[tuple[datetime | None, datetime | None], ...]:
+    return (one.approve_time, other.approve_time), (one.submit_time, other.submit_time)
 
 
 def successive(taken: Sequence[JsonVersion]) -> list[JsonVersion]:
@@ -70,17 +120,6 @@ def approval_arrived(versions: Sequence[JsonVersion]) -> datetime:
     return found
 
 
-def pdf_for(versions: Sequence[JsonVersion], pdfs: Sequence[PdfVersion]) -> PdfVersion | None:
-    """The PDF that belongs to the last of `versions` (as `successive` gives them); None while it is still to come.
-
-    A version that reports something else than the one before needs a PDF that came after the one which
-    first served that version; otherwise, and where none had come for that version, what there is serves. So does one
-    that a person has confirmed. One in doubt serves nothing.
-    """
-    found = usable(versions, pdfs)
-    return _latest([pdf for pdf in found if not pdf.doubt])
-
-
 def of_patient(pdfs: Sequence[PdfVersion], own: frozenset[str]) -> list[PdfVersion]:
     """The PDFs of an exam whose versions name different patients: those are in doubt that do not name the right one.
 
@@ -92,40 +131,37 @@ def of_patient(pdfs: Sequence[PdfVersion], own: frozenset[str]) -> list[PdfVersi
     ]
 
 
-def usable(versions: Sequence[JsonVersion], pdfs: Sequence[PdfVersion]) -> list[PdfVersion]:
-    """The PDFs that are new enough for the last of `versions`, those in doubt among them."""
-    found = list(pdfs)
-    for before, version in pairwise(versions):
-        if _reports_otherwise(before, version):
-            here = [pdf for pdf in found if pdf.arrived <= version.arrived and not pdf.doubt]
-            first = _first_serving(before, here)
-            found = [pdf for pdf in found if first is None or pdf.arrived > first.arrived]
-        found += [pdf for pdf in pdfs if pdf.confirmed == version.document and pdf not in found]
-    return found if versions else []
-
-
-def to_confirm(versions: Sequence[JsonVersion], pdfs: Sequence[PdfVersion]) -> PdfVersion | None:
-    """The PDF that a person may confirm: the last one in doubt that is new enough, else the last that served before."""
-    if not versions or pdf_for(versions, pdfs) is not None:
-        return None
-    return _latest(usable(versions, pdfs)) or _latest([pdf for pdf in pdfs if not pdf.doubt])
-
-
-def _latest(pdfs: Sequence[PdfVersion]) -> PdfVersion | None:
-    return max(pdfs, key=lambda pdf: (pdf.arrived, pdf.document), default=None)
-
-
 def withdrawn(versions: Sequence[JsonVersion]) -> bool:
     """Whether an earlier version was approved and the one that counts now is not."""
     return bool(versions) and not versions[-1].approved and any(v.approved for v in versions[:-1])
 
 
-def _reports_otherwise(before: JsonVersion, version: JsonVersion) -> bool:
-    return before.reported != version.reported if before.approved else before.content != version.content
+class Approval(StrEnum):
+    """What a version that is not approved says of its approval; only the explicit word may take anything back."""
+
+    WITHDRAWN = "it is withdrawn or cancelled by an explicit word (Order.Status)"
+    OPEN = "it is not approved"
+    UNREADABLE = "its approval cannot be read (Order.Status or Report.ApproveTime)"
 
 
-def _first_serving(version: JsonVersion, pdfs: Sequence[PdfVersion]) -> PdfVersion | None:
-    earlier = [pdf for pdf in pdfs if pdf.arrived <= version.arrived]
-    if earlier:
-        return max(earlier, key=lambda pdf: pdf.arrived)
-    return min(pdfs, key=lambda pdf: pdf.arrived, default=None)
+def unapproved(status: str) -> Approval:
+    """How a version that does not count as approved is not, by its Order.Status in the standard's words.
+
+    Reported without a time that can be read is one whose approval cannot be read, as is a status of other words.
+    """
+    if status in _TAKEN_BACK:
+        return Approval.WITHDRAWN
+    return Approval.OPEN if status in _OPEN else Approval.UNREADABLE
+
+
+_TAKEN_BACK = frozenset({"Withdrawn", "Cancelled", "Canceled"})
+_OPEN = frozenset({"Registered", "CheckedIn", "Scheduled", "InProgress", "Completed", "Submitted", "Preliminary"})
+
+
+def reports_otherwise(before: JsonVersion, version: JsonVersion) -> bool:
+    """Whether a version says something else than the one before, so that its PDF is another one.
+
+    Times count from an approval on: a draft's PDF, and that of one that lacked its time, is good while nothing changes.
+    """
+    timed = before.approved and before.approve_time is not None
+    return before.reported != version.reported if timed else before.content != version.content

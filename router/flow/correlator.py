@@ -20,17 +20,17 @@ from router.correlate.identity import same_patient
 from router.correlate.institution import another_hospital
 from router.correlate.missing import Expected, missing, told_at
 from router.correlate.naming import identifiers
-from router.correlate.readiness import DAMAGED, PERSON, images_readiness, report_readiness, target
+from router.correlate.readiness import DAMAGED, PERSON, VERSIONS, images_readiness, report_readiness, target
 from router.correlate.renewal import CONTRADICTION, cut_off, late
 from router.correlate.share import Aside, aside
 from router.correlate.versions import (
     JsonVersion,
     PdfVersion,
     approval_arrived,
+    contradicted,
     of_patient,
-    pdf_for,
     successive,
-    to_confirm,
+    unapproved,
     withdrawn,
 )
 from router.deadlines import approval_instant, deadline
@@ -42,6 +42,7 @@ from router.exam.write import dump
 from router.flow.document import fill_for, json_faults, keep_apart, listed
 from router.flow.intake import intact
 from router.flow.joining import Joining, doubts, forgotten, headers_of
+from router.flow.papers import PaperReader
 from router.flow.plan import (
     Assessment,
     Hold,
@@ -70,7 +71,11 @@ _UNCONFIGURED = timedelta(hours=1)
 _NOT_AS_IT_CAME = "the stored exam JSON is not what came"
 _NOTHING = ("", "instances=0")
 _GIVEN_UP = CLOSED - {State.DELIVERED}
-_WITHDRAWN = "approval: a later version of the exam is not approved"
+_WITHDRAWN = "approval: nothing of the exam goes any more: of its last version, "
+_CONTRADICTED = (
+    "the version that came last is the older one by one of its times and the later one by another: a clock is wrong;"
+    " drop the exam's JSON with its right times, or `queue release` the delivery to have the last version count"
+)
 
 _UNREAD = "the report is approved, and its ApproveTime (审核时间) cannot be read for certain: it waits for another JSON"
 
@@ -107,10 +112,12 @@ class Correlator:
         self._alone = config.share.shared_study == "first"
         self._known = functools.lru_cache(256)(self._load)
         self._said = functools.lru_cache(256)(self._look_up)
+        self._papers = PaperReader(config, catalogue.exams, storage.reports, self._document)
 
     def go_by(self, config: Config) -> None:
         """Evaluate by this configuration from the next exam on; not while one is being evaluated."""
         self._config = config
+        self._papers.go_by(config)
         self._joining = self._join_by(config)
         self._alone = config.share.shared_study == "first"
 
@@ -187,8 +194,12 @@ class Correlator:
         looks.append(self._note_missing(expected, assessment))
         self._clear_alarms(assessment, hold or assessment.pdf_doubt, complete=not (expected and missing(expected)))
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
+        looks.append(assessment.weighed.choice.look_again)
+        if lesson := assessment.weighed.lesson:
+            self._papers.learn(lesson)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
-        self._catalogue.exams.checked(case, look_again, assessment.approved_at, hold or assessment.pdf_doubt)
+        doubt, chosen = hold or assessment.pdf_doubt, assessment.weighed.kept
+        self._catalogue.exams.checked(case, look_again, assessment.approved_at, doubt, chosen)
 
     def document(self, case: Case) -> Mapping[str, object]:
         """The exam JSON that counts, as the RIS gave it."""
@@ -217,7 +228,7 @@ class Correlator:
         if away := self._aside(case, versions[-1], approved_at):
             return away.why
         if delivery.channel == Channel.REPORT:
-            pdf = pdf_for(successive(case.jsons), self._pdfs(case, key, others))
+            pdf = self._papers.weigh(case, self._taken(case), self._pdfs(case, key, others), now).choice.pdf
             same = pdf is not None and f" pdf={pdf.document} " in delivery.wanted
             return "" if same else "another report PDF belongs to it now, or none"
         return "" if self._may_go_for_others(case) else "another exam of its studies is not approved"
@@ -226,7 +237,7 @@ class Correlator:
         self, delivery: Delivery, hold: Hold, case: Case, key: ExamKey, others: Sequence[ExamKey]
     ) -> bool:
         """Whether a report goes without exactly the studies that are in doubt."""
-        pdf = pdf_for(successive(case.jsons), self._pdfs(case, key, others))
+        pdf = self._papers.weigh(case, self._taken(case), self._pdfs(case, key, others), self._clock.now()).choice.pdf
         apart = self._apart(hold, case, key, pdf)
         return bool(apart) and without(delivery.wanted) == apart
 
@@ -247,8 +258,12 @@ class Correlator:
         return aside(policy, headers_of(case.studies), modalities, approved_at, said)
 
     def _versions(self, case: Case) -> list[JsonVersion]:
-        """The versions that counted; all approved where the RIS exports nothing else, but HL7, which says it itself."""
-        versions = successive(case.jsons)
+        """The versions that counted."""
+        return successive(self._taken(case))
+
+    def _taken(self, case: Case) -> list[JsonVersion]:
+        """All versions; all approved where the RIS exports nothing else, but HL7, which says it itself."""
+        versions = list(case.jsons)
         if self._config.reports.approved_only:
             hl7 = {document for document, place in case.places.items() if place.endswith(".hl7")}
             return [v if v.document in hl7 else replace(v, approved=True) for v in versions]
@@ -268,13 +283,10 @@ class Correlator:
         others = self._others(case, version)
         hold = self._hold(case, key, others, versions, approved_at, now)
         away = self._aside(case, version, approved_at)
-        taken, pdfs = successive(case.jsons), self._pdfs(case, key, others)
-        pdf, other = pdf_for(taken, pdfs), to_confirm(taken, pdfs)
-        doubted = other if other and other.doubt else None
-        images = images_of(case, behind)
-        apart = self._apart(hold, case, key, pdf)
+        weighed = self._papers.weigh(case, self._taken(case), self._pdfs(case, key, others), now)
+        apart = self._apart(hold, case, key, weighed.choice.pdf)
         return Assessment(
-            case, key, document, version, pdf, approved_at, hold.why, doubted, away, images, now, apart
+            case, key, document, version, weighed, approved_at, hold.why, away, images_of(case, behind), now, apart
         )  # fmt: skip
 
     def _document(self, case: Case, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
@@ -342,7 +354,10 @@ class Correlator:
         if unsettled := self._catalogue.decisions.unsettled(case.exam, found, now):
             return held_for(unsettled)
         if withdrawn(versions):
-            return Hold(_WITHDRAWN)
+            return Hold(f"{_WITHDRAWN}{unapproved(key.status)}")
+        late = contradicted(self._taken(case))
+        if late is not None and self._papers.checks > 1:
+            return Hold(f"{VERSIONS}: {_CONTRADICTED}")
         if versions[-1].approved and approved_at is None:
             return Hold("approval: ApproveTime (审核时间) lies in the future; check the clock of the RIS")
         return Hold()
@@ -511,7 +526,7 @@ class Correlator:
         if doubt == case.doubt:
             return
         self._journal.record(Event(now, Kind.DOUBT, doubt or "the doubt is gone", exam=case.exam))
-        if doubt and doubt != _WITHDRAWN:  # which is in order, unless something was delivered
+        if doubt and not doubt.startswith(_WITHDRAWN):  # which is in order, unless something was delivered
             self._alarm(Alarm.DOUBT, case.exam, doubt, now)
         deliveries = self._catalogue.queue.of_exam(case.exam)
         given = any(d.delivered not in _NOTHING for d in deliveries if hold or d.channel == Channel.REPORT)

@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from router.alarms import Alarm
@@ -24,14 +24,16 @@ from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey
 from router.flow.references import References
 from router.reports import hl7v2, pdf, pickup
-from router.reports.reader import Readers
+from router.reports.reader import PdfText, Readers
 from router.reports.settle import Seen
 from router.storage import Storage
-from router.storage.reports import Copies
+from router.storage.reports import Copies, made_at, note
 
 OF_STUDY = "dicom:"
 """Begins the name of a PDF that came as a DICOM instance; its study's UID follows."""
 _EVER = datetime.fromtimestamp(0, UTC)
+_BEFORE_SECOND_TRY = timedelta(minutes=1)
+_LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 _GROUPS = frozenset({"exam_id", "accession", "study_uid"})
 
 
@@ -40,7 +42,7 @@ class Dropped:
     """A document, read: a file of the drop folder, or a part of an HL7 message; `seen` is None for what is no file.
 
     `key` is None for a PDF, `words` is None where its text was not asked for; `owner` is the exam of the message that
-    a PDF came in.
+    a PDF came in, `said` what the PDF says.
     """
 
     seen: Seen | None
@@ -52,6 +54,7 @@ class Dropped:
     key: ExamKey | None
     words: frozenset[str] | None
     owner: ExamKey | None = None
+    said: PdfText | None = None
 
     @property
     def kind(self) -> str:
@@ -143,9 +146,10 @@ class Intake:
         texts = self._texts(opened)
         documents: list[Dropped] = []
         for seen, found in opened.items():
-            stem, at = pickup.stem_of(self._folder, seen.path), _written(seen)
+            stem, at = pickup.stem_of(self._folder, seen.path), _file_time(seen)
             try:
-                documents += self._documents(seen, _form(seen), stem, at, data[seen], found, texts.get(seen, ""))
+                text = texts.get(seen, PdfText())
+                documents += self._documents(seen, _form(seen), stem, at, data[seen], found, text)
             except InvalidData as error:
                 invalid[seen] = error
         return Found(tuple(documents), invalid, unreadable, changed)
@@ -158,13 +162,13 @@ class Intake:
             return Opened(self._references.mapped(message), message.pdf())
         return Opened(self._references.read(data), None)
 
-    def _texts(self, opened: Mapping[Seen, Opened]) -> dict[Seen, str | InvalidData]:
+    def _texts(self, opened: Mapping[Seen, Opened]) -> dict[Seen, PdfText | InvalidData]:
         pdfs = {seen: found.pdf for seen, found in opened.items() if found.pdf is not None}
         return dict(zip(pdfs, self._readers.read(list(pdfs.values())), strict=True)) if pdfs else {}
 
     def _documents(
         self, seen: Seen | None, form: str, stem: str, at: datetime, data: bytes, opened: Opened,
-        text: str | InvalidData,
+        text: PdfText | InvalidData,
     ) -> list[Dropped]:  # fmt: skip
         """The exam JSON that a file holds, then its PDF."""
         found, key = [], None
@@ -174,9 +178,9 @@ class Intake:
         if opened.pdf is not None:
             if isinstance(text, InvalidData):
                 raise text
-            said = words(text) if self._config.reports.pdf_text_check else None
+            said = words(text.text) if self._config.reports.pdf_text_check else None
             digest = hashlib.sha256(opened.pdf).hexdigest()
-            found.append(Dropped(seen, "pdf", stem, opened.pdf, digest, at, None, said, key))
+            found.append(Dropped(seen, "pdf", stem, opened.pdf, digest, at, None, said, key, text))
         return found
 
     def take_message(self, data: bytes) -> None:
@@ -186,7 +190,7 @@ class Intake:
         changes nothing, so a sender that got no answer sends it again.
         """
         opened = self._open("hl7", data)
-        (text,) = self._readers.read([opened.pdf]) if opened.pdf is not None else ("",)
+        (text,) = self._readers.read([opened.pdf]) if opened.pdf is not None else (PdfText(),)
         key = self._references.key(opened.document or {}, self._config.hospital.HospitalBranchCode)
         stem = f"mllp/{key.branch}/{key.exam_id}"
         self.file(self._documents(None, "hl7", stem, self._clock.now(), data, opened, text))
@@ -231,13 +235,14 @@ class Intake:
         with self._exams.together():
             if any(dropped.seen is not None for dropped in found):  # a message is its receiver's, whoever it is
                 self._fence()
+            message = None
             for dropped in found:
                 known = self._exams.seen(dropped.kind, dropped.stem, dropped.digest, dropped.file_time)
                 replaced = self._replace(dropped, copies)
                 if dropped.key is not None:
-                    self._take_json(dropped, dropped.key, copies, known=known or replaced)
+                    message = self._take_json(dropped, dropped.key, copies, known=known or replaced)
                 elif not (replaced or self._take_back(dropped, copies) or known):
-                    self._take_pdf(dropped, copies)
+                    self._take_pdf(dropped, copies, message if dropped.owner is not None else None)
                 if self._keeps and dropped.seen is not None:
                     self._remember(dropped.seen, dropped.digest)
             copies.close()
@@ -252,15 +257,16 @@ class Intake:
                 failed[seen] = error
         return failed
 
-    def _take_json(self, dropped: Dropped, key: ExamKey, copies: Copies, *, known: bool) -> None:
-        now = self._clock.now()
+    def _take_json(self, dropped: Dropped, key: ExamKey, copies: Copies, *, known: bool) -> int | None:
+        """Enter it unless it is known; its document, where one was entered or it is an HL7 message."""
+        now, document = self._clock.now(), None
         exam = self._exams.known(key.branch, key.exam_id)
         if exam is None:
             exam = self._exams.new(key, now)
-            self._enter(dropped, exam, copies, now)
+            document = self._enter(dropped, exam, copies, now)
             self._exams.touch_those_naming(exam, now)
         elif not (known or dropped.digest in self._exams.current_jsons(exam)):
-            self._enter(dropped, exam, copies, now)
+            document = self._enter(dropped, exam, copies, now)
             # An older version must not vouch for a PDF: the exam may have been another patient's then.
             if self._exams.last_counts(exam) and self._exams.describe(exam, key):
                 self._exams.touch_those_naming(exam, now)
@@ -268,6 +274,9 @@ class Intake:
             for uid in self._exams.link(exam, key.study_uids, JoinedBy.LISTED, now):
                 self._journal.record(Event(now, Kind.JOINED, JoinedBy.LISTED, exam=exam, study_uid=uid))
         self._claim(exam, dropped.stem, key, copies, now)
+        if document is None and dropped.form == "hl7":
+            return self._exams.json_of(exam, dropped.digest)
+        return document
 
     def _claim(self, exam: int, stem: str, key: ExamKey, copies: Copies, now: datetime) -> None:
         """Give the exam the PDFs that waited for its JSON, and those that another exam has by mistake."""
@@ -306,7 +315,7 @@ class Intake:
             text = "a report PDF was handed to a destination and belongs to another exam; the exam needs its own PDF"
             self._record(Kind.ALARM, text, waiting.owner, Alarm.DELIVERED_IN_DOUBT)
 
-    def _take_pdf(self, dropped: Dropped, copies: Copies) -> None:
+    def _take_pdf(self, dropped: Dropped, copies: Copies, message: int | None) -> None:
         now = self._clock.now()
         exam = self._exam_of_pdf(dropped)
         if dropped.stem.startswith(OF_STUDY):
@@ -316,7 +325,7 @@ class Intake:
         else:
             known = self._exams.waits(dropped.stem, dropped.digest)
         if not known:
-            self._enter(dropped, exam, copies, now)
+            self._enter(dropped, exam, copies, now, message)
 
     def _replace(self, dropped: Dropped, copies: Copies) -> bool:
         """Whether this is a document whose copy is damaged: it takes the copy's place and is no new one."""
@@ -367,7 +376,9 @@ class Intake:
         found = self._pattern.search(Path(stem).name) if self._pattern else None
         return {group: found[group] for group in self._groups if found[group]} if found else {}
 
-    def _enter(self, dropped: Dropped, exam: int | None, copies: Copies, now: datetime) -> None:
+    def _enter(
+        self, dropped: Dropped, exam: int | None, copies: Copies, now: datetime, message: int | None = None
+    ) -> int:
         if exam is None:
             revision, place = None, self._reports.place(dropped.form, None, self._exams.next_document())
         else:
@@ -375,13 +386,15 @@ class Intake:
         copies.keep(place, dropped.data, _source(dropped))
         taken = TakenDocument(
             dropped.kind, dropped.stem, dropped.digest, dropped.file_time, now, dropped.key, *reported(dropped.key),
-            dropped.words, self._names(dropped.stem) if dropped.kind == "pdf" else {},
-            hashlib.sha256(dropped.data).hexdigest(),
+            dropped.words, self._names(dropped.stem) if dropped.kind == "pdf" else {}, message,
+            unread=dropped.said is not None and dropped.said.unread and dropped.words is not None,
+            checksum=hashlib.sha256(dropped.data).hexdigest(),
         )  # fmt: skip
-        self._exams.add(taken, place, exam, revision, now)
+        document = self._exams.add(taken, place, exam, revision, now)
         what = {"json": "exam JSON", "hl7": "HL7 message", "pdf": "report PDF"}[dropped.form]
         where = f"revision {revision}: {what}" if exam else f"{what} that no exam is known for: it waits for its JSON"
         self._record(Kind.DOCUMENT, where, exam)
+        return document
 
     def _next_revision(self, form: str, exam: int) -> tuple[int, str]:
         """The next revision of the exam, and its place, where nothing lies: a crash may leave what no row names."""
@@ -408,6 +421,26 @@ class Intake:
                     continue  # evaluating the exam tells of it; the others must not wait for it
                 if self._exams.restate(version.document, key, *reported(key)):
                     self._exams.touch([exam], self._clock.now())
+
+    def read_again(self) -> None:
+        """Read the PDFs a second time whose text could not be read in its processor time a minute ago or before."""
+        for document, place in self._exams.unread(self._clock.now() - _BEFORE_SECOND_TRY):
+            try:
+                (said,) = self._readers.read([self._reports.read(place)])
+            except OSError:
+                continue  # it was moved or removed just now
+            read = isinstance(said, PdfText) and not said.unread
+            if read and isinstance(said, PdfText):
+                source = self._reports.source(place)
+                file_time = datetime.fromisoformat(source["file_time"])
+                made = said.made or made_at(source)
+                self._reports.note(place, note(
+                    source["name"], source["digest"], file_time,
+                    checksum=source.get("checksum", ""), text=said.text, made=made,
+                ))  # fmt: skip
+            with self._filing:
+                told = words(said.text) if isinstance(said, PdfText) else frozenset()
+                self._exams.reread(document, told, self._clock.now(), read=read)
 
     # -- refusing
 
@@ -482,17 +515,16 @@ def intact(data: bytes, proof: Proof) -> bool:
 
 
 def _source(dropped: Dropped) -> Mapping[str, object]:
+    said = dropped.said if dropped.words is not None and dropped.said is not None else PdfText(unread=True)
+    text = None if said.unread else said.text
     checksum = hashlib.sha256(dropped.data).hexdigest()
-    return {"name": dropped.stem, "digest": dropped.digest, "file_time": dropped.file_time.isoformat(),
-            "checksum": checksum}  # fmt: skip
+    return note(dropped.stem, dropped.digest, dropped.file_time, checksum=checksum, text=text, made=said.made)
 
 
-def _written(seen: Seen) -> datetime:
-    """When the file was written; one whose time is on no calendar tells nothing."""
-    try:
-        return datetime.fromtimestamp(seen.mtime / 1e9, UTC)
-    except (ValueError, OverflowError, OSError):
-        return _EVER
+def _file_time(seen: Seen) -> datetime:
+    """When the file was written; of a time that no calendar has, the nearest that has one."""
+    at = min(max(seen.mtime, 0), int(_LATEST.timestamp()) * 10**9)
+    return datetime.fromtimestamp(at / 1e9, UTC)
 
 
 def _form(seen: Seen) -> str:

@@ -13,6 +13,7 @@ from router.correlate.share import Aside, ExcludeRule, SharePolicy
 from router.correlate.versions import JsonVersion, PdfVersion
 from router.deadlines import Deadline
 from router.exam.key import REPORTED, ExamKey
+from router.flow.papers import Weighed
 from router.states import State
 
 _DAMAGE_REMEDY = "drop the same file again, or put it back from a backup and `queue release` the delivery"
@@ -31,18 +32,17 @@ class Hold:
 class Assessment:
     """What was found about an exam, the same for every destination.
 
-    `hold` is why nothing of it may go; `doubted` is the PDF that is here where it may be another exam's. `apart` are
-    the studies in doubt without which the report may go all the same ([identity] doubt = "images").
+    `hold` is why nothing of it may go; `weighed` is which report PDF goes with the version that counts, if any. `apart`
+    are the studies in doubt without which the report may go all the same ([identity] doubt = "images").
     """
 
     case: Case
     key: ExamKey
     document: Mapping[str, object]
     version: JsonVersion
-    pdf: PdfVersion | None
+    weighed: Weighed
     approved_at: datetime | None
     hold: str
-    doubted: PdfVersion | None
     aside: Aside | None
     images: Images
     now: datetime
@@ -55,9 +55,19 @@ class Assessment:
         return reported and self.approved_at is None and self.aside is None
 
     @property
+    def pdf(self) -> PdfVersion | None:
+        """The PDF that goes with the version that counts."""
+        return self.weighed.choice.pdf
+
+    @property
+    def doubted(self) -> PdfVersion | None:
+        """The PDF that is here where it may be another exam's, or another version's."""
+        return self.weighed.choice.in_question if self.weighed.choice.doubt else None
+
+    @property
     def pdf_doubt(self) -> str:
         """Why the report may not go; "" when nothing speaks against it."""
-        return f"{PDF}: {self.doubted.doubt}; {_PDF_REMEDY}" if self.doubted else ""
+        return f"{PDF}: {self.weighed.choice.doubt}; {_PDF_REMEDY}" if self.doubted else ""
 
 
 @dataclass(frozen=True, slots=True)

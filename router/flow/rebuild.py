@@ -164,7 +164,7 @@ class Rebuild:
         if not self._config.reports.pdf_text_check:
             return None
         (text,) = self._readers.read([data])
-        return frozenset() if isinstance(text, InvalidData) else words(text)
+        return frozenset() if isinstance(text, InvalidData) else words(text.text)
 
     def _digest(self, data: bytes, document: Mapping[str, object] | None, source: Mapping[str, Any]) -> str:
         """As it came where its copy is as it came; of a damaged one what was noted beside it."""

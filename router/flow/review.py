@@ -12,9 +12,9 @@ from router.catalogue.ledger import Entry, Fate, Tally
 from router.catalogue.queue import Delivery
 from router.catalogue.uploads import Frozen
 from router.clock import Clock
-from router.correlate.readiness import DAMAGED, PDF, PERSON
+from router.correlate.readiness import DAMAGED, PDF, PERSON, VERSIONS
 from router.correlate.renewal import CUT_OFF, LATE, NEWER_VERSION
-from router.correlate.versions import successive, to_confirm
+from router.correlate.versions import successive
 from router.errors import InvalidData
 from router.events import Event
 from router.flow.breakdown import Line as SeriesLine
@@ -131,15 +131,20 @@ class Review:
             return self._move(delivery, State.WAITING, f"released: {why}", who, changes)
 
     def confirm(self, delivery: Delivery, why: str, who: str) -> bool:
-        """Release; where the report PDF was in question, the person says that the one that is here belongs to it."""
+        """Release; where the report PDF was in question, the person says that the one that is here belongs to it.
+
+        Where times contradict each other, the person says that the version that came last counts.
+        """
         with self._catalogue.engine.write():
             if delivery.held_by == PDF:
                 case = self._catalogue.exams.case(delivery.exam)
-                versions = successive(case.jsons)
-                found = to_confirm(versions, case.pdfs)
-                if found is not None:
-                    self._catalogue.exams.confirm_pdf(found.document, versions[-1].document)
-                    why = f"report PDF (document {found.document}) confirmed: {why}"
+                if (found := case.chosen.candidate) is not None:
+                    self._catalogue.exams.confirm_pdf(found, successive(case.jsons)[-1].document)
+                    why = f"report PDF (document {found}) confirmed: {why}"
+            if delivery.held_by == VERSIONS:
+                last = self._catalogue.exams.case(delivery.exam).jsons[-1].document
+                self._catalogue.exams.confirm_pdf(last, last)
+                why = f"the version that came last (document {last}) counts: {why}"
             return self.release(delivery, why, who)
 
     def retry(self, delivery: Delivery, why: str, who: str) -> bool:

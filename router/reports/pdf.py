@@ -1,7 +1,9 @@
-"""Whether a file is a PDF that a person can open, and what its text says (DB11 6.3)."""
+"""Whether a file is a PDF that a person can open, what its text says and when it was made (DB11 6.3)."""
 
 import io
 import logging
+import re
+from datetime import UTC, datetime
 
 from pypdf import PdfReader
 
@@ -10,6 +12,12 @@ from router.errors import InvalidData
 MAX_SIZE = 64 * 2**20
 _TEXT_PAGES = 5
 _LONGEST_TEXT = 200_000
+PAGE = "\f"
+"""Stands between the texts of two pages."""
+_END, _FILLING = b"%%EOF", b"\0\t\n\f\r "
+# What follows an end is filling or a mail program's line; another update of the file begins with an object.
+_UPDATE = re.compile(rb"^\s*\d|\d+\s+\d+\s+obj|xref|trailer|stream")
+_EARLIEST, _LATEST = 1990, 2200
 # pypdf reports every oddity of a file at length; ours are the errors below.
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)
 
@@ -19,8 +27,7 @@ def check(data: bytes) -> PdfReader:
     require_size(len(data))
     if b"%PDF-" not in data[:1024]:
         raise InvalidData("the file does not begin as a PDF does")
-    if b"%%EOF" not in data[-2048:]:
-        raise InvalidData("the PDF is cut off: its end is missing")
+    _require_end(data)
     try:
         reader = PdfReader(io.BytesIO(data))
         encrypted, pages = reader.is_encrypted, 0 if reader.is_encrypted else len(reader.pages)
@@ -33,6 +40,19 @@ def check(data: bytes) -> PdfReader:
     return reader
 
 
+def _require_end(data: bytes) -> None:
+    """InvalidData where the end is missing, or that of the last update: a former state of the report must not go.
+
+    NULs and blanks after the end are filling, however many there are.
+    """
+    whole = data.rstrip(_FILLING)
+    end = whole.rfind(_END, max(0, len(whole) - 2048))
+    if end < 0:
+        raise InvalidData("the PDF is cut off: its end is missing")
+    if _UPDATE.search(whole[end + len(_END) :]):
+        raise InvalidData("the PDF is cut off: the end of its last update is missing")
+
+
 def require_size(size: int) -> None:
     """InvalidData for more bytes than a report has."""
     if size > MAX_SIZE:
@@ -40,8 +60,26 @@ def require_size(size: int) -> None:
 
 
 def text(reader: PdfReader) -> str:
-    """The text of the first pages, one after the other; "" where there is none or it cannot be read."""
+    """The text of the first pages, a form feed between two; "" where there is none or it is faulty.
+
+    Raises MemoryError where the memory does not suffice.
+    """
     try:
-        return "\n".join(page.extract_text() for page in reader.pages[:_TEXT_PAGES])[:_LONGEST_TEXT]
+        return PAGE.join(page.extract_text() for page in reader.pages[:_TEXT_PAGES])[:_LONGEST_TEXT]
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001  # as above: then there is no text to go by
         return ""
+
+
+def made(reader: PdfReader) -> datetime | None:
+    """When its program says that it was made, by the clock of that; without a zone as if in UTC.
+
+    None where it says nothing that can be a time of a report.
+    """
+    try:
+        at = reader.metadata.creation_date if reader.metadata else None
+        at = at if at is None or at.tzinfo else at.replace(tzinfo=UTC)
+        return at.astimezone(UTC) if at and _EARLIEST < at.year < _LATEST else None
+    except Exception:  # noqa: BLE001  # as above
+        return None

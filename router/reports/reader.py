@@ -1,9 +1,11 @@
 """Reading PDFs in programs of their own, within limits of time and memory: a hostile file costs that program only.
 
 To the program: the length of a PDF (8 bytes), the PDF. From it: why the PDF is refused, or nothing; then, unless it is
-refused, its text. Both have their length (8 bytes) before them and are UTF-8.
+refused, what it says, as JSON: `text`, `made`, or that it was not read in its processor time. Both have their length (8
+bytes) before them and are UTF-8.
 """
 
+import json
 import os
 import queue
 import resource
@@ -15,25 +17,47 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from router.errors import InvalidData
 from router.reports import pdf
 
 _TRIES = 2
+# Other programs may have the processors: how much longer than its processor time a text may take.
+_WALL = 12.0
 _LENGTH = struct.Struct(">Q")
 _PROGRAM = """
 import os, sys
 sys.path[:] = sys.argv.pop(1).split(os.pathsep)
 from router.reports.reader import main
-main(int(sys.argv[1]))
+main(int(sys.argv[1]), float(sys.argv[2]))
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PdfText:
+    """What a PDF says: its text ("" where it has none), when it was made, where it says that.
+
+    `unread`: there may be a text, which could not be read in its processor time or memory.
+    """
+
+    text: str = ""
+    made: datetime | None = None
+    unread: bool = False
+
+
+class _OutOfTime(BaseException):
+    """The processor time for a text is over; no handler of the reading library takes it."""
 
 
 class _Program:
     """One program, started when it is first needed and anew after it was lost; OSError from an answer when it is."""
 
-    def __init__(self, memory: int) -> None:
-        self._command = (sys.executable, "-P", "-W", "ignore", "-c", _PROGRAM, os.pathsep.join(sys.path), str(memory))
+    def __init__(self, memory: int, seconds: float) -> None:
+        limits = (str(memory), str(seconds))
+        self._command = (sys.executable, "-P", "-W", "ignore", "-c", _PROGRAM, os.pathsep.join(sys.path), *limits)
         self._running: tuple[subprocess.Popen[bytes], socket.socket] | None = None
 
     def ask(self, data: bytes, seconds: float) -> str:
@@ -82,21 +106,24 @@ def _receive(channel: socket.socket, count: int) -> bytes:
 
 
 class Readers:
-    """Several programs side by side. `patience` is in seconds: for opening a PDF, for its text; `memory` in bytes."""
+    """Several programs side by side.
+
+    `patience` is in seconds: for opening a PDF; of processor time for its text. `memory` is in bytes.
+    """
 
     def __init__(self, count: int = 0, patience: tuple[float, float] = (30.0, 10.0), memory: int = 2**30) -> None:
         self._patience = patience
-        self._programs = [_Program(memory) for _ in range(count or len(os.sched_getaffinity(0)))]
+        self._programs = [_Program(memory, patience[1]) for _ in range(count or len(os.sched_getaffinity(0)))]
         self._free: queue.LifoQueue[_Program] = queue.LifoQueue()
         for program in self._programs:
             self._free.put(program)
 
-    def read(self, pdfs: Sequence[bytes]) -> list[str | InvalidData]:
-        """The text of each PDF, "" where it takes too long, or why the PDF is refused."""
+    def read(self, pdfs: Sequence[bytes]) -> list[PdfText | InvalidData]:
+        """What each PDF says, or why it is refused."""
         with ThreadPoolExecutor(len(self._programs)) as pool:
             return list(pool.map(self._read, pdfs))
 
-    def _read(self, data: bytes) -> str | InvalidData:
+    def _read(self, data: bytes) -> PdfText | InvalidData:
         program = self._free.get()
         try:
             reason = self._check(program, data)
@@ -113,12 +140,12 @@ class Readers:
                 program.end()
         return "the PDF does not open within the limits of time and memory"
 
-    def _text(self, program: _Program) -> str:
+    def _text(self, program: _Program) -> PdfText:
         try:
-            return program.answer(self._patience[1])
+            return _loaded(program.answer(self._patience[1] * _WALL))
         except OSError:
             program.end()
-            return ""
+            return PdfText(unread=True)
 
     def close(self) -> None:
         """End the programs."""
@@ -126,15 +153,16 @@ class Readers:
             program.end()
 
 
-def main(memory: int) -> None:
+def main(memory: int, seconds: float) -> None:
     """The program: reads PDFs until its input ends. Signals are the main process's business."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGPROF, _end_of_time)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     given = sys.stdin.buffer
     with suppress(ConnectionResetError):  # the main process was killed
         while len(head := given.read(_LENGTH.size)) == _LENGTH.size:
-            for answer in _answers(given.read(_LENGTH.unpack(head)[0])):
+            for answer in _answers(given.read(_LENGTH.unpack(head)[0]), seconds):
                 _say(answer.encode("utf-8", "replace"))
 
 
@@ -146,11 +174,34 @@ def _say(said: bytes) -> None:
         os._exit(0)  # the main process is gone: nobody is to be told
 
 
-def _answers(data: bytes) -> Iterator[str]:
+def _answers(data: bytes, seconds: float) -> Iterator[str]:
     try:
         opened = pdf.check(data)
     except InvalidData as error:
         yield error.message
         return
     yield ""
-    yield pdf.text(opened)
+    try:
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        said = {"text": pdf.text(opened), "made": _written(pdf.made(opened)), "unread": False}
+    except (_OutOfTime, MemoryError):
+        said = {"unread": True}
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+    yield json.dumps(said)
+
+
+def _end_of_time(*_: object) -> None:
+    raise _OutOfTime
+
+
+def _written(at: datetime | None) -> str:
+    return at.isoformat() if at else ""
+
+
+def _loaded(said: str) -> PdfText:
+    found: dict[str, Any] = json.loads(said)
+    made = found.get("made")
+    return PdfText(
+        text=found.get("text", ""), made=datetime.fromisoformat(made) if made else None, unread=found["unread"]
+    )

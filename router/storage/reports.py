@@ -1,20 +1,56 @@
 """reports/: the node's own copies of what the RIS dropped, and what was sent of it.
 
-`reports/<exam number>/<revision>/exam.json`, `exam.hl7` or `report.pdf`, each with `source.json` (where it came from);
+`reports/<exam number>/<revision>/exam.json`, `exam.hl7` or `report.pdf`, each with `source.json` (where it came from,
+and of a PDF what its text says);
 `reports/unpaired/<document number>/report.pdf` while no exam is known for it;
 `reports/<exam number>/sent/<destination>/<n>/exam.json`, `receipt.json`.
 """
 
+import base64
 import json
 import shutil
+import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from router.storage.durable import link, make_folder, make_tree, sync_folder, sync_tree, write, write_all
 
 NAMES = {"json": "exam.json", "hl7": "exam.hl7", "pdf": "report.pdf"}
 _SOURCE = "source.json"
+
+
+def note(
+    name: str, digest: str, file_time: datetime, *, checksum: str, text: str | None = None,
+    made: datetime | None = None,
+) -> dict[str, object]:  # fmt: skip
+    """The note kept beside a document: where it came from; of a PDF its text, compressed, and when it was made.
+
+    `checksum` is SHA-256 of the document, "" where it is not known. `text` is None where none was read: of a JSON, and
+    of a PDF whose text could not be read in time.
+    """
+    source: dict[str, object] = {"name": name, "digest": digest, "file_time": file_time.isoformat()}
+    if checksum:
+        source["checksum"] = checksum
+    if text is not None:
+        source["text"] = base64.b64encode(zlib.compress(text.encode("utf-8", "replace"))).decode()
+    if made is not None:
+        source["made"] = made.isoformat()
+    return source
+
+
+def text_of(source: Mapping[str, Any]) -> str | None:
+    """The text that is kept in a note; None where there is none, as in those of before."""
+    packed = source.get("text")
+    return None if packed is None else zlib.decompress(base64.b64decode(packed)).decode()
+
+
+def made_at(source: Mapping[str, Any]) -> datetime | None:
+    """When the PDF of a note was made; None where it does not say so."""
+    made = source.get("made")
+    return None if made is None else datetime.fromisoformat(made)
 
 
 class Reports:
@@ -46,6 +82,18 @@ class Reports:
     def read(self, place: str) -> bytes:
         """The document's bytes."""
         return (self._data / place).read_bytes()
+
+    def source(self, place: str) -> Mapping[str, Any]:
+        """The note beside a document; empty where it is gone or cannot be read."""
+        try:
+            found = json.loads((self._data / place).with_name(_SOURCE).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def note(self, place: str, source: Mapping[str, object]) -> None:
+        """Replace the note beside a document, durably."""
+        write((self._data / place).with_name(_SOURCE), json.dumps(source, ensure_ascii=False).encode())
 
     def sent_place(self, exam: int, destination: str, n: int, name: str) -> str:
         """Where the n-th upload of an exam to a destination keeps `exam.json` or `receipt.json`."""

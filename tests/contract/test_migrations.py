@@ -14,15 +14,12 @@ from typing import Any
 import pytest
 
 import first_schema
-from catalogue_rows import CLOUD, NOW, Database, at_once, exam
+from catalogue_rows import Database, at_once
 from conftest import Server
-from router.catalogue import open_catalogue
 from router.catalogue.dialect import Engine, open_engine
 from router.catalogue.migrations import STEPS, Conversion, Step, version_of
 from router.catalogue.tables import FIRST_SCHEMA
 from router.errors import ConfigurationError, TransientError
-from router.events import Journal
-from router.model import Channel
 
 # As it is left in the middle of a step: the first statement done, the second one still to come.
 _CUT = """
@@ -37,6 +34,16 @@ def slow(engine):
     time.sleep(60)
 
 open_engine(sys.argv[1], Path(sys.argv[2]), [slow]).convert("node")
+"""
+# As the first release wrote them.
+_EXAM = """
+    INSERT INTO exam (branch, exam_id, accession_number, patient_id, patient_name, touched, revisions, doubt, created)
+    VALUES ('01', 'E1', '', '', '', 1, 0, '', 0)
+"""
+_DELIVERY = """
+    INSERT INTO delivery (exam_id, destination, channel, state, waiting_for, attempts, error, held_by, lease,
+        lease_owner, wanted, delivered, created, changed)
+    VALUES (1, 'cloud', 'report', 'waiting', '', 0, '', '', 0, '', '', '', 0, 0)
 """
 _SHAPES = {
     "sqlite": """
@@ -79,9 +86,9 @@ def old(bare_database: Database) -> Database:
     else:
         with closing(sqlite3.connect(bare_database.data / "router.db")) as file:
             file.executescript(script)
-    catalogue = open_catalogue(bare_database.url, bare_database.data, Journal(), lambda engine: None)
-    catalogue.queue.make(exam(catalogue), [(CLOUD, Channel.REPORT)], NOW)
-    catalogue.engine.close_thread()
+    with _Opened(bare_database, []) as engine:
+        for statement in (_EXAM, _DELIVERY):
+            engine.execute(statement, ())
     return bare_database
 
 

@@ -9,12 +9,13 @@ import os
 import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from histories import START, Node, slice_of
+from router.correlate.evidence import Choice, Papers, choose
+from router.correlate.versions import JsonVersion, PdfVersion
 from router.model import Channel, Patient
 from router.states import State
 from samples import exam_document
@@ -57,7 +58,11 @@ class Model:
 
     def wait(self, seconds: float) -> None:
         until = self.now + timedelta(seconds=seconds)
-        while instants := [at for at in (self._quiet_at, self._half) if at is not None and self.now < at <= until]:
+        while instants := [
+            at
+            for at in (self._quiet_at, self._half, self.choice.look_again)
+            if at is not None and self.now < at <= until
+        ]:
             self.now = min(instants)
             self._deliver()
         self.now = until
@@ -81,20 +86,17 @@ class Model:
         return self.versions[-1:] == [WITHDRAWN] and not APPROVE_TIMES.keys().isdisjoint(self.versions)
 
     @property
-    def pdf(self) -> str:
-        """The last PDF, unless the report was changed and it is still the former one's."""
-        pdfs = [event for event in self.came if event in PDFS]
-        for before, after in pairwise(self.versions):
-            if before in APPROVE_TIMES or FINDINGS[before] != FINDINGS[after]:
-                pdfs = [pdf for pdf in pdfs if not self._belongs(pdf, before, after)]
-        return pdfs[-1] if pdfs else ""
+    def choice(self) -> Choice:
+        """As the decision has it, whose answers are a table of their own; every PDF's text names the exam."""
+        events = list(self.came)
+        pdfs = [PdfVersion(events.index(e), at, at, vouched=True) for e, at in self.came.items() if e in PDFS]
+        taken = [_version(events.index(e), e, at) for e, at in self.came.items() if e in VERSIONS]
+        return choose(Papers(taken=taken, pdfs=pdfs), self.now)
 
-    def _belongs(self, pdf: str, before: str, after: str) -> bool:
-        """Whether the version `before` had this PDF when `after` came, or an even later one at its own arrival."""
-        order = list(self.came)
-        came = [one for one in order if one in PDFS and order.index(one) < order.index(after)]
-        with_it = [one for one in came if order.index(one) < order.index(before)] or came[:1]
-        return pdf in with_it
+    @property
+    def pdf(self) -> str:
+        found = self.choice.pdf
+        return list(self.came)[found.document] if found else ""
 
     @property
     def selected(self) -> set[int]:
@@ -119,6 +121,10 @@ class Model:
         """Whether the destination lacks something of the report. Late images count once they are quiet."""
         last, wanted = self.reports[-1:], self.wanted
         return not last or last[0][:2] != wanted[:2] or (self.quiet and last[0] != wanted)
+
+    @property
+    def _instants(self) -> tuple[datetime | None, ...]:
+        return self._quiet_at, self._half, self.choice.look_again
 
     @property
     def _quiet_at(self) -> datetime | None:
@@ -154,6 +160,13 @@ class Model:
         if self.withdrawn:
             return {State.HELD} if self.came.keys().isdisjoint(FROM_PACS) else {State.HELD, State.DELIVERED}
         return {State.DELIVERED if self.images_complete else State.WAITING}
+
+
+def _version(number: int, event: str, came: datetime) -> JsonVersion:
+    approved, findings = APPROVE_TIMES.get(event), FINDINGS[event]
+    submitted = datetime.fromisoformat(f"2026-03-02T{SUBMIT_TIMES[event]}:00+08:00")
+    whole = f"{findings} {submitted} {approved}"
+    return JsonVersion(number, came, came, submitted, approved, approved is not None, findings, whole)
 
 
 # -- the node

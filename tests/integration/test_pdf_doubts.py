@@ -13,7 +13,6 @@ from router.catalogue import open_catalogue
 from router.catalogue.queue import Delivery
 from router.clock import FakeClock
 from router.config import parse
-from router.correlate.versions import pdf_for, successive
 from router.events import Event, Journal, Kind
 from router.flow.correlator import Correlator
 from router.flow.intake import Intake
@@ -103,8 +102,7 @@ class Site:
         """What would go with the exam."""
         (exam,) = self.catalogue.exams.find(exam_id)
         case = self.catalogue.exams.case(exam)
-        found = pdf_for(successive(case.jsons), case.pdfs)
-        return self.storage.reports.read(case.places[found.document]) if found else None
+        return self.storage.reports.read(case.places[case.chosen.pdf]) if case.chosen.pdf else None
 
     def release(self, exam_id: str = E1) -> None:
         assert self.review.confirm(self.delivery(exam_id), "looked at it", "wang")
@@ -217,10 +215,11 @@ def test_a_correction_waits_for_its_pdf_until_half_of_its_time_and_is_held_then(
     draft = {"Order__Status": "Registered", "Report__Impression": "draft"}
     site.drop("r.json", site.exam(age=0, **draft))
     site.drop("r.pdf", ONE)
+    site.clock.advance(15 * 60)
     site.drop("r.json", site.exam(age=0))
     assert (site.state(), site.pdf()) == (State.WAITING, None)
     assert Needs.PDF in site.delivery().waiting_for
-    site.clock.advance(29 * 60)
+    site.clock.advance(14 * 60)
     site.settle()
     assert site.state() == State.WAITING
     site.clock.advance(60)
@@ -236,6 +235,7 @@ def test_a_correction_waits_for_its_pdf_until_half_of_its_time_and_is_held_then(
 def test_a_person_may_send_a_correction_with_the_former_pdf(site: Site) -> None:
     site.drop("r.json", site.exam(Order__Status="Registered", Report__Impression="draft"))
     site.drop("r.pdf", ONE)
+    site.clock.advance(15 * 60)
     site.drop("r.json", site.exam())
     assert site.state() == State.HELD
     site.release()

@@ -183,14 +183,14 @@ STRANGER = person(0, 0, exam_id="V1", studies=("1.2.1",), minute=1)
 RIGHT = person(1, 1, minute=2)
 
 
-@pytest.mark.parametrize("happenings", [
-    (STRANGER, Pdf("r1", 1, "A1001\n%of 1"), Pdf("r0", 0, "A1000 V1\n%of 0"), RIGHT),
-    (RIGHT, STRANGER, Pdf("r0", 0, "\n%of 0")),
-])  # fmt: skip
-def test_images_that_say_whose_the_exam_is_do_not_say_whose_the_pdf_is(
-    tmp_path: Path, happenings: tuple[Happening, ...]
-) -> None:
+def test_of_two_patients_pdfs_the_one_under_the_name_of_the_right_version_goes(tmp_path: Path) -> None:
+    happenings = STRANGER, Pdf("r1", 1, "A1001\n%of 1"), Pdf("r0", 0, "A1000 V1\n%of 0"), RIGHT
     node, _ = bring(tmp_path, picture(1, 1), *happenings)
+    assert [report.pdf for report in node.cloud.reports] == ["A1001\n%of 1"]
+
+
+def test_images_that_say_whose_the_exam_is_do_not_say_whose_the_pdf_is(tmp_path: Path) -> None:
+    node, _ = bring(tmp_path, picture(1, 1), RIGHT, STRANGER, Pdf("r0", 0, "\n%of 0"))
     assert not node.cloud.reports
     found = node.delivery("V1", Channel.REPORT)
     assert found is not None

@@ -223,6 +223,8 @@ def _without_pages() -> bytes:
 def test_a_whole_pdf_passes_also_with_a_few_bytes_around_it() -> None:
     pdf.check(printed())
     pdf.check(b"\xef\xbb\xbf" + printed() + b"\r\n")
+    pdf.check(printed() + b"\0" * 3000)
+    pdf.check(printed() + b"\r\n<!-- sent by the gateway -->")
 
 
 @pytest.mark.parametrize(
@@ -233,7 +235,10 @@ def test_a_whole_pdf_passes_also_with_a_few_bytes_around_it() -> None:
         (b"\0" * 2000 + printed(), "does not begin"),
         (printed()[:-40], "cut off"),
         (printed()[: len(printed()) // 2], "cut off"),
-        (printed() + b"\0" * 3000, "cut off"),
+        (printed() + b"\n12 0 obj\n<</Type /XRef /W [1 2 2]", "cut off"),
+        (printed() + b"\n12 0 ob", "cut off"),
+        (printed() + b"\nxref\n0 1\n", "cut off"),
+        (printed() + b"\n12 0 obj\n<<" + b"\0" * 3000, "cut off"),
         (b"%PDF-1.4\n%%EOF\n", "does not open"),
         (b"%PDF-1.4\n" + os.urandom(200) + b"\nstartxref\n99999\n%%EOF\n", "does not open"),
         (_encrypted(), "encrypted"),

@@ -79,6 +79,8 @@ def test_it_goes_with_the_exam_of_its_study_whichever_comes_first(desk: Desk) ->
     assert desk.pdf_of() == ONE
     corrected = printed(f"corrected report of {E1}")
     take(desk, corrected)
+    assert desk.pdf_of() == ONE
+    desk.clock.advance(600)
     assert desk.pdf_of() == corrected
 
 

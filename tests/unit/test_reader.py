@@ -51,7 +51,7 @@ def shown(text: str) -> bytes:
 
 def answers(readers: Readers, *pdfs: bytes) -> list[str]:
     found = readers.read(pdfs)
-    return [answer.message if isinstance(answer, InvalidData) else answer.strip() for answer in found]
+    return [answer.message if isinstance(answer, InvalidData) else answer.text.strip() for answer in found]
 
 
 def test_each_pdf_gets_its_own_answer_in_order(readers: Readers) -> None:
@@ -126,7 +126,7 @@ def test_a_program_that_was_ended_from_outside_costs_no_pdf_its_place() -> None:
 
 
 def test_a_program_whose_node_was_killed_before_it_took_the_answer_ends_quietly() -> None:
-    program = (sys.executable, "-P", "-c", _PROGRAM, os.pathsep.join(sys.path), str(2**30))
+    program = (sys.executable, "-P", "-c", _PROGRAM, os.pathsep.join(sys.path), str(2**30), "10")
     ours, theirs = socket.socketpair()
     end = theirs.fileno()
     with theirs, subprocess.Popen(program, stdin=end, stdout=end, stderr=subprocess.PIPE) as process:

@@ -5,10 +5,20 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.correlate.versions import JsonVersion, PdfVersion, is_later, of_patient, pdf_for, successive, withdrawn
+from router.correlate.versions import (
+    Approval,
+    JsonVersion,
+    PdfVersion,
+    contradicted,
+    is_later,
+    of_patient,
+    successive,
+    unapproved,
+    withdrawn,
+)
 
 T = datetime(2026, 3, 2, 8, tzinfo=UTC)
 
@@ -73,9 +83,9 @@ def test_a_stale_version_does_not_stand_in_the_way_of_the_next() -> None:
     assert successive([final, draft, corrected]) == [final, corrected]
 
 
-def test_nothing_taken_is_no_version_and_no_pdf() -> None:
+def test_nothing_taken_is_no_version() -> None:
     assert successive([]) == []
-    assert pdf_for([], [pdf(1)]) is None
+    assert contradicted([]) is None
     assert not withdrawn([])
 
 
@@ -94,99 +104,6 @@ def test_nothing_taken_is_no_version_and_no_pdf() -> None:
 )
 def test_a_later_version_that_is_not_approved_withdraws(versions: list[JsonVersion], gone: bool) -> None:
     assert withdrawn(versions) == gone
-
-
-# The versions that counted, the PDFs by arrival, and the PDF that belongs to the last version.
-_PDFS = [
-    # one version
-    ([json(1, approve=1)], [], None),
-    ([json(1, approve=1)], [0], 0),  # PDF first
-    ([json(1, approve=1)], [2], 2),  # JSON first
-    ([json(1, approve=1)], [0, 2], 2),  # the PDF alone was corrected
-    # from draft to approved: the PDF stays unless findings or impression differ
-    ([json(1), json(2, approve=2)], [0], 0),
-    ([json(1, submit=1), json(2, submit=2, approve=2)], [0], 0),
-    ([json(1, text="a"), json(2, approve=2, text="b")], [0], None),
-    ([json(1, text="a"), json(2, approve=2, text="b")], [0, 3], 3),
-    # the draft never had a PDF: the one that comes with the final report is the final report's
-    ([json(1, text="a"), json(2, approve=2, text="b")], [3], 3),
-    ([json(1, text=""), json(2, text="a"), json(3, approve=3, text="b")], [4], 4),
-    # a revision of an approved report: findings, impression, submit or approve time
-    ([json(1, approve=1), json(3, approve=3)], [2], None),
-    ([json(1, approve=1, submit=0), json(3, approve=1, submit=2)], [2], None),
-    ([json(1, approve=1, text="a"), json(3, approve=1, text="b")], [2], None),
-    ([json(1, approve=1), json(3, approve=3)], [2, 4], 4),
-    ([json(1, approve=1), json(4, approve=3)], [2, 3], 3),  # its PDF came before its JSON
-    ([json(1, approve=1), json(3, approve=1)], [2], 2),  # something else was corrected: the PDF stays
-    # a revision before any PDF came
-    ([json(1, approve=1), json(2, approve=2)], [3], 3),
-    ([json(1, approve=1), json(3, approve=3), json(4, approve=4)], [2, 5], 5),  # two in a row, printed once
-    ([json(1, approve=1), json(3, approve=3), json(5, approve=5)], [2, 4], None),
-    ([json(1, approve=1), json(3, approve=3), json(5, approve=5)], [2, 4, 6], 6),
-    # withdrawn and approved again
-    ([json(1, approve=1), json(3), json(4, approve=4)], [2], None),
-    ([json(1, approve=1), json(3), json(4, approve=4)], [2, 5], 5),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("versions", "arrivals", "expected"), _PDFS)
-def test_the_pdf_that_belongs_to_the_version_that_counts(
-    versions: list[JsonVersion], arrivals: list[int], expected: int | None
-) -> None:
-    found = pdf_for(versions, [pdf(minute) for minute in arrivals])
-    assert (found.document if found else None) == expected
-    assert pdf_for(versions, [pdf(minute) for minute in reversed(arrivals)]) == found
-
-
-@st.composite
-def _stories(draw: st.DrawFn) -> tuple[list[JsonVersion], list[PdfVersion]]:
-    """Versions and PDFs at different minutes; texts and times repeat, so that some revisions change nothing."""
-    minutes = draw(st.lists(st.integers(0, 30), unique=True, max_size=8))
-    kinds = draw(st.lists(st.booleans(), min_size=len(minutes), max_size=len(minutes)))
-    versions = [
-        json(minute, approve=draw(st.sampled_from([None, 100, 101])), text=draw(st.sampled_from("ab")))
-        for minute, is_json in sorted(zip(minutes, kinds, strict=True))
-        if is_json
-    ]
-    return versions, [pdf(minute) for minute, is_json in zip(minutes, kinds, strict=True) if not is_json]
-
-
-def _changes(before: JsonVersion, after: JsonVersion) -> bool:
-    return before.reported != after.reported if before.approved else before.content != after.content
-
-
-@settings(max_examples=60, deadline=None)
-@given(_stories())
-def test_a_changed_revision_never_gets_a_pdf_as_old_as_its_former_one(
-    story: tuple[list[JsonVersion], list[PdfVersion]],
-) -> None:
-    versions, pdfs = story
-    found = pdf_for(versions, pdfs)
-    for before, after in pairwise(versions):
-        former = max((p.arrived for p in pdfs if p.arrived <= before.arrived), default=None)
-        if found is not None and former is not None and _changes(before, after):
-            assert found.arrived > former
-
-
-@settings(max_examples=60, deadline=None)
-@given(_stories())
-def test_a_pdf_that_comes_after_everything_serves_whatever_came_before(
-    story: tuple[list[JsonVersion], list[PdfVersion]],
-) -> None:
-    versions, pdfs = story
-    assume(versions)
-    newest = pdf(99)
-    assert pdf_for(versions, [*pdfs, newest]) == newest
-
-
-@settings(max_examples=60, deadline=None)
-@given(_stories())
-def test_while_no_revision_changes_what_is_reported_the_latest_pdf_serves(
-    story: tuple[list[JsonVersion], list[PdfVersion]],
-) -> None:
-    versions, pdfs = story
-    assume(versions and not any(_changes(a, b) for a, b in pairwise(versions)))
-    assert pdf_for(versions, pdfs) == max(pdfs, key=lambda p: p.arrived, default=None)
 
 
 _VERSIONS = st.builds(
@@ -220,3 +137,49 @@ def test_of_an_exam_with_versions_of_two_patients_only_pdfs_that_name_the_right_
     )
     found = of_patient([named, other, silent, replace(said, confirmed=7)], frozenset({"A1", "张三"}))
     assert [bool(one.doubt) for one in found] == [False, True, True, False]
+
+
+# What counts, what came after it and is older by its ApproveTime, and whether its times contradict each other.
+_CONTRADICTED = [
+    (json(0, approve=20, submit=0), json(30, approve=15, submit=14, text="y"), True),  # the second approver's clock
+    (json(0, approve=20, submit=0), json(30, approve=15, submit=0, text="y"), True),  # written later, changed
+    (json(0, approve=20, submit=0), json(30, approve=15, submit=-1, text="y"), False),  # older by both
+    (json(0, approve=20, submit=0), json(30, file=-5, approve=15, submit=-1, text="y"), False),  # older by everything
+    (json(30, approve=20), json(31, file=29, approve=15, text="y"), False),
+    (json(0, approve=20), json(30, approve=15), False),  # reports the same
+    (json(0, approve=20, submit=3), json(30, submit=2, text="y"), False),  # an old draft, written late by the export
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("current", "late", "odd"), _CONTRADICTED)
+def test_a_version_that_is_older_by_one_time_and_later_by_another_contradicts(
+    current: JsonVersion, late: JsonVersion, odd: bool
+) -> None:
+    assert successive([current, late]) == [current]
+    assert contradicted([current, late]) == (late if odd else None)
+
+
+def test_a_contradiction_ends_with_a_later_version_or_a_persons_word_and_does_not_begin_with_a_copy() -> None:
+    first, late = json(0, approve=20, submit=0), json(30, approve=15, submit=14, text="y")
+    assert contradicted([first, late, json(40, approve=35, submit=34, text="y")]) is None
+    chosen = replace(late, chosen=True)
+    assert contradicted([first, chosen]) is None
+    assert successive([first, chosen]) == [first, chosen]
+    draft, final = json(0, submit=0), json(5, approve=5, submit=4)
+    assert contradicted([draft, final, replace(draft, document=90, file_time=at(900))]) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "found"),
+    [
+        ("Withdrawn", Approval.WITHDRAWN),
+        ("Cancelled", Approval.WITHDRAWN),
+        ("Submitted", Approval.OPEN),
+        ("Registered", Approval.OPEN),
+        ("Reported", Approval.UNREADABLE),  # its ApproveTime does not read
+        ("已审核", Approval.UNREADABLE),
+        ("", Approval.UNREADABLE),
+    ],
+)
+def test_only_an_explicit_word_withdraws(status: str, found: Approval) -> None:
+    assert unapproved(status) == found

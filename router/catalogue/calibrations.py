@@ -1,0 +1,37 @@
+"""How far the PDFs of each source can be told by their text, time and labels."""
+
+import json
+from collections.abc import Iterable
+
+from router.catalogue.dialect import Engine
+from router.catalogue.tables import Document, PdfSource
+from router.correlate.calibration import Calibration, learnt
+
+
+class Calibrations:
+    """The calibrations, by the name of the source."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def of(self, origin: str) -> Calibration:
+        """What is known of a source."""
+        rows = self._engine.run(PdfSource.select().where(PdfSource.name == origin))
+        return next((_loaded(row) for row in rows), Calibration())
+
+    def learn(self, document: int, origin: str, *, agreed: bool, offset: int | None, labels: Iterable[str]) -> None:
+        """Count a PDF that was paired with its JSON; each once. `offset` is in seconds from approval to making."""
+        with self._engine.write():
+            mine = (Document.id == document) & Document.learnt.is_null()
+            if not self._engine.run(Document.update(learnt=1).where(mine)):
+                return
+            known = learnt(self.of(origin), agreed=agreed, offset=offset, labels=labels)
+            row = {"agreed": known.agreed, "offsets": json.dumps(known.offsets), "labels": json.dumps(known.labels)}
+            kept = PdfSource.insert(name=origin, **row)
+            fresh = {getattr(PdfSource, column): value for column, value in row.items()}
+            self._engine.run(kept.on_conflict(conflict_target=[PdfSource.name], update=fresh))
+
+
+def _loaded(row: PdfSource) -> Calibration:
+    offsets, labels = json.loads(str(row.offsets)), json.loads(str(row.labels))
+    return Calibration(agreed=str(row.agreed), offsets=tuple(offsets), labels=labels)

@@ -1,0 +1,129 @@
+"""What the text of a report PDF says of the versions of an exam's findings (design: Reports, the first evidence).
+
+Texts are compared by their runs: every eight characters in a row, in one width and without white space. Signs stay:
+1.5cm and 15cm have other runs, as have 左 and 右.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+RUN = 8
+"""Characters of a run: a difference is known by so many around it."""
+AGREES = 0.6
+"""The share of a text's runs that a PDF of it has at least."""
+_PAGE = "\f"
+_LACKS = 0.2
+_LONGEST = 100_000
+_LEGIBLE = 0.5
+_INVISIBLE = re.compile("[\\s\u00ad\u200b-\u200f\u2028-\u202f\u2060\ufeff\0]+")
+_COUNTS_PAGES = re.compile(r"(?:第?\d+页?[/,共]*)?\d*页?|page\d+(?:(?:of|/)\d+)?", re.IGNORECASE)
+
+Runs = frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a PDF's text says.
+
+    `of` are the texts, by their key, of which it may be; None where it says nothing of that. `share` is how much of
+    the best agreeing one it has, from 0 to 1; `why` says in words what spoke, or why nothing does.
+    """
+
+    of: frozenset[str] | None
+    share: float
+    why: str
+
+
+def is_text(text: str) -> bool:
+    """Whether a person could read it: fonts without a mapping to characters give signs of all kinds."""
+    seen = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text[:_LONGEST]))
+    known = sum(_is_legible(character) for character in seen)
+    return bool(seen) and known >= len(seen) * _LEGIBLE
+
+
+def runs_of_pdf(text: str) -> Runs:
+    """The runs of a PDF's text, pages after a form feed; what is printed on several pages is left out.
+
+    Findings go on from one page to the next, and so do the runs. None where it is no text.
+    """
+    if not is_text(text):
+        return frozenset()
+    return _runs(_plain(_body(text[:_LONGEST])))
+
+
+def runs_of_report(parts: Iterable[str]) -> Runs:
+    """The runs of findings and impression, each by itself: a PDF may print anything between them."""
+    return frozenset().union(*(_runs(_plain(part[:_LONGEST])) for part in parts))
+
+
+def reading(pdf: Runs, texts: Mapping[str, Runs], others: Mapping[str, Runs] = {}) -> Reading:
+    """Of which of `texts`, the versions of an exam by a key, the PDF is; `others` are the texts of other exams.
+
+    Of several it is the one whose differences from each other it has, and whose others it lacks.
+    """
+    shares = {key: _share(runs, pdf) for key, runs in texts.items() if runs}
+    best = max(shares.values(), default=0.0)
+    if not pdf or not shares:
+        return Reading(of=None, share=best, why="the PDF has no text that can be read" if not pdf else _NO_FINDINGS)
+    if best < AGREES:
+        return _of_none(pdf, best, others)
+    of = frozenset(key for key in shares if shares[key] >= AGREES and _differs(key, texts, pdf))
+    if not of or len({texts[key] for key in of}) > 1:
+        return Reading(of=None, share=best, why=_CANNOT_TELL)
+    share = max(shares[key] for key in of)
+    return Reading(of=of, share=share, why=f"the PDF has {share:.0%} of the findings and impression")
+
+
+_NO_FINDINGS = "findings and impression are too short to be found in a PDF"
+_CANNOT_TELL = "the PDF does not tell the versions apart"
+
+
+def _of_none(pdf: Runs, best: float, others: Mapping[str, Runs]) -> Reading:
+    """Little agreement is no evidence, unless the PDF has the text of another exam."""
+    foreign = [key for key, runs in others.items() if runs and _share(runs, pdf) >= AGREES]
+    if foreign:
+        return Reading(of=frozenset(), share=best, why="the PDF has the findings of another exam")
+    return Reading(of=None, share=best, why=f"the PDF has only {best:.0%} of the findings and impression")
+
+
+def _differs(key: str, texts: Mapping[str, Runs], pdf: Runs) -> bool:
+    """Whether the PDF has what this text has and each other one has not, and lacks what only the other one has."""
+    mine = texts[key]
+    for other, theirs in texts.items():
+        if other == key or mine == theirs:
+            continue
+        has, lacks = mine - theirs, theirs - mine
+        if (has and _share(has, pdf) < AGREES) or (lacks and _share(lacks, pdf) > _LACKS) or not (has or lacks):
+            return False
+    return True
+
+
+def _share(runs: Runs, pdf: Runs) -> float:
+    return len(runs & pdf) / len(runs) if runs else 0.0
+
+
+def _runs(text: str) -> Runs:
+    return frozenset(text[start : start + RUN] for start in range(len(text) - RUN + 1))
+
+
+def _plain(text: str) -> str:
+    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
+
+
+def _body(text: str) -> str:
+    """The text without what stands on several of its pages: heads, patient's data, page numbers."""
+    pages = [[_plain(line) for line in page.splitlines()] for page in text.split(_PAGE)]
+    if len(pages) == 1:
+        return text
+    on = Counter(line for page in pages for line in set(page))
+    return "".join(line for page in pages for line in page if on[line] == 1 and not _COUNTS_PAGES.fullmatch(line))
+
+
+def _is_legible(character: str) -> bool:
+    if character.isascii():
+        return character.isalnum()
+    name = unicodedata.name(character, "")
+    return name.startswith(("CJK UNIFIED", "LATIN ", "CJK COMPAT"))

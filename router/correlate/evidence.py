@@ -1,0 +1,254 @@
+"""Which report PDF goes with the version of an exam that counts (design: Reports).
+
+The strongest evidence that says anything decides: a person, what the PDF's text has of the versions, when it was made,
+the order in which things came. What a weaker kind says only tells apart what the stronger ones leave open.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from router.correlate.times import is_older
+from router.correlate.versions import JsonVersion, PdfVersion, Unread, reports_otherwise, successive
+
+_AT_ONCE = timedelta(minutes=1)
+
+
+class Kind(StrEnum):
+    """What chose a PDF, the strongest first."""
+
+    PERSON = "a person"
+    CONTENT = "content"
+    TIMES = "times"
+    ORDER = "order"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known of one PDF beside when it came.
+
+    `contents` are the digests of the findings that its text may be of, `times` the approved versions (their documents)
+    that it was made for; None where that says nothing. `made` is by its source's own clock; `why` is what spoke.
+    """
+
+    contents: frozenset[str] | None = None
+    times: frozenset[int] | None = None
+    made: datetime | None = None
+    origin: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The PDF of the version that counts, and by what.
+
+    `pdf` is None while there is none that may go. `in_question` is what a person may confirm then, `doubt` why it may
+    not go by itself ("" where it is only an earlier version's). `look_again` is when time alone changes the answer.
+    """
+
+    pdf: PdfVersion | None = None
+    kind: Kind | None = None
+    why: str = ""
+    in_question: PdfVersion | None = None
+    doubt: str = ""
+    look_again: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Papers:
+    """All that came for an exam: every JSON in order of arrival, every PDF, and what is known of each of those.
+
+    `window` is how long a RIS takes to write JSON and PDF of one report, in any order.
+    """
+
+    taken: Sequence[JsonVersion]
+    pdfs: Sequence[PdfVersion]
+    evidence: Mapping[int, Evidence] = field(default_factory=dict)
+    window: timedelta = timedelta(minutes=10)
+    lone_is_doubt: bool = True
+
+    def of(self, pdf: PdfVersion) -> Evidence:
+        """What is known of a PDF."""
+        return self.evidence.get(pdf.document, Evidence())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claim:
+    """A PDF, the version that it is of, and by what.
+
+    A `pair` came with its version; otherwise it came alone for a version that has its PDF. It is `sure` unless a draft
+    came so shortly before it that it may be the draft's.
+    """
+
+    pdf: PdfVersion
+    version: JsonVersion
+    kind: Kind
+    pair: bool
+    sure: bool = True
+
+
+def choose(papers: Papers, now: datetime) -> Choice:
+    """The PDF that goes with the version that counts."""
+    counting = successive(papers.taken)
+    if not counting:
+        return Choice()
+    claims = _claims(papers)
+    group = [version.document for version in _unchanged(counting)]
+    mine = [claim for claim in claims if claim.version.document in group and claim.pdf.unread != Unread.ONCE]
+    sound = [claim for claim in mine if not claim.pdf.doubt]
+    pairs = [claim for claim in sound if claim.pair]
+    if not pairs:
+        return _none(papers, mine)
+    rank = {document: at for at, document in enumerate(group)}
+    base = max(pairs, key=lambda one: (one.kind == Kind.PERSON, rank[one.version.document], _came(one.pdf)))
+    return _replaced(papers, base, sound, now)
+
+
+def _unchanged(counting: Sequence[JsonVersion]) -> list[JsonVersion]:
+    """The last versions that report the same, oldest first: one PDF serves them."""
+    found = [counting[-1]]
+    for before in reversed(counting[:-1]):
+        if reports_otherwise(before, found[0]):
+            break
+        found.insert(0, before)
+    return found
+
+
+def _none(papers: Papers, mine: Sequence[_Claim]) -> Choice:
+    """Nothing may go: what a person may confirm is the last one in doubt, else the last one of an earlier version."""
+    own = [claim.pdf for claim in mine if claim.pdf.doubt]
+    read = [pdf for pdf in papers.pdfs if pdf.unread != Unread.ONCE]
+    last = max(own or [pdf for pdf in read if not pdf.doubt] or read, key=_came, default=None)
+    return Choice() if last is None else Choice(in_question=last, doubt=last.doubt, why=papers.of(last).why)
+
+
+def _replaced(papers: Papers, base: _Claim, sound: Sequence[_Claim], now: datetime) -> Choice:
+    """The PDF that came with its version, unless one that came alone later takes its place.
+
+    It does so once no JSON came for it within the window, if its text names the exam.
+    """
+    later = [one for one in sound if _came(one.pdf) > _came(base.pdf) and not _is_older(papers, one.pdf, base.pdf)]
+    ripe = [claim for claim in later if claim.pair or claim.pdf.arrived + papers.window <= now]
+    waits = min((claim.pdf.arrived + papers.window for claim in later if claim not in ripe), default=None)
+    last = max(ripe, key=lambda claim: _came(claim.pdf), default=base)
+    named = last.pair or last.pdf.vouched or not papers.lone_is_doubt
+    if not named:
+        return Choice(in_question=last.pdf, doubt=_ALONE, why=papers.of(last.pdf).why, look_again=waits)
+    return Choice(pdf=last.pdf, kind=last.kind, why=papers.of(last.pdf).why, look_again=waits)
+
+
+def _is_older(papers: Papers, pdf: PdfVersion, base: PdfVersion) -> bool:
+    one, other = papers.of(pdf), papers.of(base)
+    return one.origin == other.origin and is_older(one.made, other.made)
+
+
+_ALONE = "another report PDF came without a JSON, and its text does not name the exam"
+
+
+# -- of which version each PDF is
+
+
+def _claims(papers: Papers) -> list[_Claim]:
+    found: list[_Claim] = []
+    for pdf in sorted(papers.pdfs, key=_came):
+        claim = _claim(papers, pdf, found)
+        found += [claim] if claim else []
+    return found
+
+
+def _claim(papers: Papers, pdf: PdfVersion, before: Sequence[_Claim]) -> _Claim | None:
+    versions = _claimants(papers.taken)
+    said = next((version for version in papers.taken if version.document == pdf.confirmed), None)
+    if said is not None:
+        return _Claim(pdf=pdf, version=said, kind=Kind.PERSON, pair=True)
+    open_, kind = _left_open(versions, papers.of(pdf))
+    with_it = [version for version in open_ if version.document == pdf.message]
+    if with_it:
+        return _Claim(pdf=pdf, version=with_it[0], kind=kind, pair=True)
+    taken = [one for one in before if not one.pdf.doubt and one.pdf.unread is None]
+    has = frozenset(one.version.document for one in taken)
+    version = _by_order(_of_name(open_, pdf, papers.window), pdf, has, papers.window)
+    if version is None:
+        return None
+    near = _near(version, pdf, papers.window)
+    first = not _is_served(version, versions, has) or (near and version.document not in has)
+    replaces = all(not one.sure for one in taken if one.version == version) and _near(version, pdf, _AT_ONCE)
+    pair = kind == Kind.CONTENT or pdf.arrived <= version.arrived or first or replaces
+    sure = kind != Kind.ORDER or not _may_be_of_draft(version, open_, pdf, papers)
+    return _Claim(pdf=pdf, version=version, kind=kind, pair=pair, sure=sure)
+
+
+def _may_be_of_draft(version: JsonVersion, versions: Sequence[JsonVersion], pdf: PdfVersion, papers: Papers) -> bool:
+    drafts = (one for one in versions if not one.approved and one.arrived < version.arrived)
+    return any(_near(draft, pdf, papers.window) for draft in drafts)
+
+
+def _claimants(taken: Sequence[JsonVersion]) -> list[JsonVersion]:
+    """The versions that a PDF may be of: those that counted, and approved ones that came too late to count."""
+    counted = {version.document for version in successive(taken)}
+    return [version for version in taken if version.document in counted or version.approved]
+
+
+def _left_open(versions: Sequence[JsonVersion], said: Evidence) -> tuple[list[JsonVersion], Kind]:
+    """The versions that content and times leave open, and the kind that has told them apart."""
+    found, kind = list(versions), Kind.ORDER
+    if said.contents is not None:
+        found, kind = [version for version in found if version.content in said.contents], Kind.CONTENT
+    if said.times is not None:
+        made = [version for version in found if version.document in said.times or not version.approved]
+        if made and len(made) < len(found):
+            found, kind = made, Kind.CONTENT if kind == Kind.CONTENT else Kind.TIMES
+    return found, kind
+
+
+def _of_name(versions: Sequence[JsonVersion], pdf: PdfVersion, window: timedelta) -> list[JsonVersion]:
+    """Those that came under the PDF's name, where each version has its own.
+
+    A draft's name does not bind a PDF that came long after it.
+    """
+    named = [version for version in versions if version.stem == pdf.stem]
+    bound = any(version.approved or _near(version, pdf, window) for version in named)
+    return named if bound and len(named) < len(versions) else list(versions)
+
+
+def _by_order(
+    versions: Sequence[JsonVersion], pdf: PdfVersion, has: frozenset[int], window: timedelta
+) -> JsonVersion | None:
+    """The version that a PDF is of by when it came; `has` are those that have a PDF.
+
+    An approved version without one takes it within the window after it. Else it goes with the approval that comes
+    within the window after it, be there a draft before or a version that has its own; else with the version that it
+    follows; a draft, however, takes only what came within the window. One that came before everything is the first's.
+    """
+    before = [version for version in versions if version.arrived <= pdf.arrived]
+    after = [version for version in versions if version.arrived > pdf.arrived]
+    if not before:
+        return after[0] if after else None
+    last, approval = before[-1], next((version for version in after if version.approved), None)
+    near = _near(last, pdf, window)
+    if approval is None or (last.approved and near and not _is_served(last, versions, has)):
+        return last
+    if approval.arrived - pdf.arrived <= window:
+        return last if near and not last.approved and _follows(last, pdf, approval) else approval
+    return last if last.approved or near else approval
+
+
+def _follows(draft: JsonVersion, pdf: PdfVersion, approval: JsonVersion) -> bool:
+    """Whether a PDF between the two, and near to both, rather came with the draft."""
+    wait = approval.arrived - pdf.arrived
+    return wait > _AT_ONCE and pdf.arrived - draft.arrived < wait
+
+
+def _is_served(version: JsonVersion, versions: Sequence[JsonVersion], has: frozenset[int]) -> bool:
+    """Whether the version, or one before it that reports the same, has a PDF."""
+    until = [other for other in versions if other.arrived <= version.arrived]
+    return any(other.document in has for other in _unchanged(until[: until.index(version) + 1]))
+
+
+def _near(version: JsonVersion, pdf: PdfVersion, window: timedelta) -> bool:
+    return timedelta(0) <= pdf.arrived - version.arrived <= window
+
+
+def _came(pdf: PdfVersion) -> tuple[datetime, int]:
+    return pdf.arrived, pdf.document

@@ -1,0 +1,50 @@
+"""When a report PDF was made, and what that says of whose version it is (design: Reports, the second evidence).
+
+Clocks of workstations differ, by minutes or by the hours of a zone; each source has a usual offset from the approvals.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from statistics import median
+
+PAIRS = 50
+"""Pairs by which a source's offset is known."""
+SILENT = timedelta(minutes=5)
+"""A difference that says nothing."""
+_ZONE = timedelta(hours=8)
+_USUAL = 0.8
+
+
+def offset(seconds: Sequence[int]) -> timedelta | None:
+    """The usual offset of a source's PDFs from their approvals, by the last pairs; None while it is not known.
+
+    Nor is it where they scatter: a template's date is no time at which a report was made.
+    """
+    if len(seconds) < PAIRS:
+        return None
+    middle = median(seconds)
+    near = sum(abs(one - middle) <= SILENT.total_seconds() for one in seconds)
+    return timedelta(seconds=middle) if near >= len(seconds) * _USUAL else None
+
+
+def of(made: datetime, arrived: datetime, versions: Mapping[int, datetime]) -> frozenset[int] | None:
+    """The approved versions, by number, that a PDF made then (its source's offset removed) may be of; None: no word.
+
+    Each version has the time of its approval. A PDF is made after that, before the next version is approved, and before
+    it comes: one that was not, or by the hours of a zone, had a clock of its own.
+    """
+    a_zone_off = abs(abs(arrived - made) - _ZONE) < 2 * SILENT
+    if a_zone_off or made > arrived + SILENT:
+        return None
+    over = [at for at in versions.values() if at <= made - SILENT]
+    found = frozenset(
+        number
+        for number, at in versions.items()
+        if at <= made + SILENT and not any(other - at >= SILENT for other in over)
+    )
+    return found if 0 < len(found) < len(versions) else None
+
+
+def is_older(made: datetime | None, other: datetime | None) -> bool:
+    """Whether a PDF was made before another one of its source, by more than says nothing."""
+    return made is not None and other is not None and made < other - SILENT

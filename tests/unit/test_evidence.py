@@ -1,0 +1,170 @@
+"""Which PDF goes with the version that counts: every way in which the parts of a report come, each with its answer.
+
+The answers were written down by the design's rules, before there was a program to ask.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from router.correlate import times
+from router.correlate.evidence import Choice, Evidence, Papers, choose
+from router.correlate.versions import JsonVersion, PdfVersion, successive
+
+T = datetime(2026, 3, 2, 8, tzinfo=UTC)
+WINDOW = timedelta(minutes=10)
+NONE = "-"
+
+# A story: D draft, W withdrawn, A approved (JSONs), P PDF, each with the minute of its coming and a letter for what it
+# reports or shows. Answers: the minute of the PDF that goes, "-" for none, "?" and the minute for one in doubt.
+# At once, and when the window is over; by order of PDFs whose text names the exam, of scans, and where content speaks.
+STORIES = [
+    # one version
+    ("a JSON alone", "A0x", "-", "-", "-", "-", "-"),
+    ("a PDF alone", "P0x", "-", "-", "-", "-", "-"),
+    ("JSON, then PDF", "A0x P0.1x", "0.1", "0.1", "0.1", "0.1", "0.1"),
+    ("PDF, then JSON", "P0x A0.1x", "0", "0", "0", "0", "0"),
+    ("both at once", "A0x P0x", "0", "0", "0", "0", "0"),
+    ("the PDF hours before its JSON", "P0x A600x", "0", "0", "0", "0", "0"),
+    ("the PDF late by a signature", "A0x P120x", "120", "120", "120", "120", "120"),
+    # a draft, then its approval
+    ("a draft and no PDF", "D0x A120y", "-", "-", "-", "-", "-"),
+    ("the most usual order", "D0x P119.9y A120y", "119.9", "119.9", "119.9", "119.9", "119.9"),
+    ("the most usual order, nothing changed", "D0x P119.9x A120x", "119.9", "119.9", "119.9", "119.9", "119.9"),
+    ("the most usual order, in a minute", "D0x P0.1y A0.2y", "0.1", "0.1", "0.1", "0.1", "0.1"),
+    ("the most usual order, a quick doctor", "D0x P4.9y A5y", "4.9", "4.9", "4.9", "4.9", "4.9"),
+    ("a draft, then both at once", "D0x A120y P120y", "120", "120", "120", "120", "120"),
+    ("a draft, then both at once, unchanged", "D0x A120x P120x", "120", "120", "120", "120", "120"),
+    ("a draft, then JSON and PDF", "D0x A120y P120.1y", "120.1", "120.1", "120.1", "120.1", "120.1"),
+    ("a PDF long after the draft, long before approval", "D0x P60y A120y", "60", "60", "60", "60", "60"),
+    ("two drafts, then PDF and JSON", "D0x D60y P119.9z A120z", "119.9", "119.9", "119.9", "119.9", "119.9"),
+    ("a draft, the approval late by a signature", "D0x A120y P240y", "240", "240", "240", "240", "240"),
+    # a draft that has its own PDF
+    ("a draft with its PDF, changed", "D0x P0.1x A120y", "-", "-", "-", "-", "-"),
+    ("a draft with its PDF before it, changed", "P0x D0.1x A120y", "-", "-", "-", "-", "-"),
+    ("a draft and its PDF at once, changed", "D0x P0x A120y", "-", "-", "-", "-", "-"),
+    ("a draft with its PDF, unchanged", "D0x P0.1x A120x", "0.1", "0.1", "0.1", "0.1", "0.1"),
+    ("a draft with its PDF, the approval too", "D0x P0.1x A120y P120.1y", "120.1", "120.1", "120.1", "120.1", "120.1"),
+    ("the same, unchanged", "D0x P0.1x A120x P120.1x", "120.1", "120.1", "120.1", "120.1", "120.1"),
+    ("the same, the PDF first", "D0x P0.1x P119.9y A120y", "119.9", "119.9", "119.9", "119.9", "119.9"),
+    ("a draft with its PDF, a quick doctor", "D0x P0.1x A5y", "-", "-", "-", "-", "-"),
+    ("the same, and the approval's PDF", "D0x P0.1x A5y P5.1y", "5.1", "5.1", "5.1", "5.1", "5.1"),
+    ("a draft's PDF that looks like the approval's", "D0x P0.1x A0.2y", "0.1", "0.1", "0.1", "-", "-"),
+    ("the same, and the approval's PDF at once", "D0x P0.1x A0.2y P0.3y", "0.3", "0.3", "0.3", "0.3", "0.3"),
+    # corrected after it was approved
+    ("a correction without a PDF", "A0x P0.1x A60y", "-", "-", "-", "-", "-"),
+    ("a correction with its PDF at once", "A0x P0.1x A60y P60y", "60", "60", "60", "60", "60"),
+    ("a correction's JSON, then PDF", "A0x P0.1x A60y P60.1y", "60.1", "60.1", "60.1", "60.1", "60.1"),
+    ("a correction's PDF, then JSON", "A0x P0.1x P59.9y A60y", "59.9", "59.9", "59.9", "59.9", "59.9"),
+    ("a correction's PDF, a signature late", "A0x P0.1x A60y P180y", "180", "180", "180", "180", "180"),
+    ("a correction's PDF whose JSON is to come", "A0x P0.1x P59.9y", "0.1", "59.9", "?59.9", "0.1", "59.9"),
+    ("the report printed again", "A0x P0.1x P59.9x", "0.1", "59.9", "?59.9", "59.9", "59.9"),
+    ("signed at once after it was sent", "A0x P0.1x P2x", "0.1", "2", "?2", "2", "2"),
+    ("approved again, nothing changed, no PDF", "A0x P0.1x A60x", "-", "-", "-", "-", "-"),
+    ("approved again, nothing changed, a PDF", "A0x P0.1x A60x P60.1x", "60.1", "60.1", "60.1", "60.1", "60.1"),
+    ("two corrections, one PDF", "A0x P0.1x A60y A61z P61.1z", "61.1", "61.1", "61.1", "61.1", "61.1"),
+    ("a correction before any PDF", "A0x A1y P2y", "2", "2", "2", "2", "2"),
+    ("two corrections in minutes", "A0x P0.1x A3y P3.1y A6z", "-", "-", "-", "-", "-"),
+    ("the first PDF follows its own JSON", "A0x P1x A3y", "-", "-", "-", "-", "-"),
+    ("a correction and its PDF before the first PDF", "A0x A60y P60.1y P61x", "60.1", "61", "?61", "60.1", "60.1"),
+    ("the first PDF after the correction", "A0x A60y P61x", "61", "61", "61", "-", "-"),
+    ("a first PDF that never came, and a correction", "A0x P119.9y A120y", "119.9", "119.9", "119.9", "119.9", "119.9"),
+    # withdrawn (撤销审核), and approved again
+    ("withdrawn, PDF, approved again", "A0x P0.1x W60x P119.9x A120x", "119.9", "119.9", "119.9", "119.9", "119.9"),
+    ("the same, changed", "A0x P0.1x W60x P119.9y A120y", "119.9", "119.9", "119.9", "119.9", "119.9"),
+    ("withdrawn, approved again, PDF", "A0x P0.1x W60x A120y P120.1y", "120.1", "120.1", "120.1", "120.1", "120.1"),
+    ("withdrawn, both at once", "A0x P0.1x W60x A120x P120x", "120", "120", "120", "120", "120"),
+    ("withdrawn, approved again, no PDF", "A0x P0.1x W60x A120x", "-", "-", "-", "-", "-"),
+    ("the same, changed, no PDF", "A0x P0.1x W60x A120y", "-", "-", "-", "-", "-"),
+    ("approved again in a minute", "A0x P0.1x W60x P60.2y A60.3y", "60.2", "60.2", "60.2", "60.2", "60.2"),
+    ("withdrawn twice", "A0x P0.1x W9x A60y P60y W70y P119.9z A120z", "119.9", "119.9", "119.9", "119.9", "119.9"),
+]  # fmt: skip
+
+NAMED, SCAN, CONTENT = "text that names the exam", "scan", "content"
+
+
+@dataclass(frozen=True)
+class Way:
+    """How it came: under one name, each revision under its own, by HL7 with the PDF apart, or in one message."""
+
+    name: str
+
+    def stem(self, kind: str, at: str, text: str) -> str:
+        if self.name == "own names":
+            return f"r-{text}"
+        return {"HL7 and files": f"mllp/{kind != 'P'}", "HL7 with PDF": "mllp/01/E"}.get(self.name, "r")
+
+
+def of_story(story: str, means: str, way: str = "files", made: timedelta | None = None) -> Papers:
+    """The papers of a story; the PDFs' clock is `made` off, after the source's usual offset is removed."""
+    taken: list[JsonVersion] = []
+    pdfs: list[PdfVersion] = []
+    said: dict[int, Evidence] = {}
+    tokens = re.findall(r"([DAWP])([0-9.]+)([a-z])", story)
+    for number, (kind, at, text) in enumerate(tokens):
+        came, stem = T + timedelta(minutes=float(at)), Way(way).stem(kind, at, text)
+        if kind == "P":
+            with_it = [n for n, (k, a, _) in enumerate(tokens) if k != "P" and a == at] if way == "HL7 with PDF" else []
+            message = with_it[0] if with_it else None
+            pdfs.append(PdfVersion(number, came, came, stem=stem, message=message, vouched=means != SCAN))
+            said[number] = Evidence(contents=frozenset({text}) if means == CONTENT else None, made=came, origin="r")
+        else:
+            approved = came if kind == "A" else None
+            whole = f"{text}{approved}"
+            taken.append(JsonVersion(number, came, came, came, approved, kind == "A", text, whole, stem))
+    said = {n: _known(one, taken) for n, one in said.items()} if means == CONTENT else said
+    if made is not None:
+        approvals = {v.document: v.approve_time for v in taken if v.approve_time is not None}
+        said = {n: _timed(one, pdfs, n, approvals, made) for n, one in said.items()}
+    return Papers(taken=taken, pdfs=pdfs, evidence=said, window=WINDOW)
+
+
+def _known(one: Evidence, taken: Iterable[JsonVersion]) -> Evidence:
+    """Content says nothing of what no JSON has."""
+    contents = {version.content for version in taken}
+    return one if one.contents and one.contents <= contents else replace(one, contents=None)
+
+
+def _timed(one: Evidence, pdfs: list[PdfVersion], number: int, at: dict[int, datetime], off: timedelta) -> Evidence:
+    came = next(pdf.arrived for pdf in pdfs if pdf.document == number)
+    return replace(one, times=times.of(came + off, came, at), made=came + off)
+
+
+def answer(choice: Choice) -> str:
+    if choice.pdf is not None:
+        return f"{(choice.pdf.arrived - T).total_seconds() / 60:g}"
+    if choice.doubt:
+        assert choice.in_question is not None
+        return f"?{(choice.in_question.arrived - T).total_seconds() / 60:g}"
+    return NONE
+
+
+def after(papers: Papers, minutes: float) -> datetime:
+    arrivals = [one.arrived for one in papers.taken] + [one.arrived for one in papers.pdfs]
+    return max(arrivals) + timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize("off", [None, 0, 4, -4, 480, -480], ids=lambda off: f"clock {off}")
+@pytest.mark.parametrize("way", ["files", "HL7 and files", "HL7 with PDF"])
+@pytest.mark.parametrize(("name", "story", "once", "later", "scan", "by_text", "text_later"), STORIES, ids=lambda s: s)
+def test_each_story_of_a_report_has_its_pdf(
+    name: str, story: str, once: str, later: str, scan: str, by_text: str, text_later: str, way: str, off: int | None
+) -> None:
+    shift = None if off is None else timedelta(minutes=off)
+    for means, first, then in ((NAMED, once, later), (SCAN, once, scan), (CONTENT, by_text, text_later)):
+        papers = of_story(story, means, way, shift)
+        assert answer(choose(papers, after(papers, 0.01))) == first, means
+        assert answer(choose(papers, after(papers, 11))) == then, means
+
+
+@pytest.mark.parametrize("name_and_story", [(one[0], one[1]) for one in STORIES], ids=lambda s: s[0])
+def test_a_pdf_never_goes_with_what_its_text_is_not_of(name_and_story: tuple[str, str]) -> None:
+    papers = of_story(name_and_story[1], CONTENT)
+    texts = {number: one.contents for number, one in papers.evidence.items()}
+    for minutes in (0.01, 11, 600):
+        found = choose(papers, after(papers, minutes)).pdf
+        if found is not None and texts[found.document] is not None:
+            assert successive(papers.taken)[-1].content in (texts[found.document] or ())
