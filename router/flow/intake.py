@@ -386,7 +386,7 @@ class Intake:
         copies.keep(place, dropped.data, _source(dropped))
         taken = TakenDocument(
             dropped.kind, dropped.stem, dropped.digest, dropped.file_time, now, dropped.key, *reported(dropped.key),
-            dropped.words, self._names(dropped.stem) if dropped.kind == "pdf" else {}, message,
+            dropped.words, self._names(dropped.stem) if dropped.kind == "pdf" else {}, message=message,
             unread=dropped.said is not None and dropped.said.unread and dropped.words is not None,
             checksum=hashlib.sha256(dropped.data).hexdigest(),
         )  # fmt: skip
