@@ -44,10 +44,11 @@ class Alarms:
             return stands is not None and self._remove(event)
         return stands is None and self._enter(event, subject)
 
-    def standing(self, exam: int | None = None) -> Sequence[Standing]:
-        """What stands, of one exam or of everything, the oldest first."""
+    def standing(self, exam: int | None = None, subjects: Sequence[str] = ()) -> Sequence[Standing]:
+        """What stands, of one exam and about these subjects or of everything, the oldest first."""
         query = OpenAlarm.select().order_by(OpenAlarm.since)
-        rows: Any = self._engine.run(query if exam is None else query.where(OpenAlarm.exam == exam))
+        mine = (OpenAlarm.exam == exam) | OpenAlarm.subject.in_(list(subjects))
+        rows: Any = self._engine.run(query if exam is None else query.where(mine))
         return [Standing(Alarm(r.alarm), r.subject, r.text, r.exam, r.delivery, r.since) for r in rows]
 
     def stands(self, alarm: Alarm, subject: str) -> bool:

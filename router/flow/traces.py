@@ -60,7 +60,8 @@ class Traces:
         traces = self._catalogue.traces
         own = traces.exam(exam)
         near_ = self._near(own, traces.strays_about(own.came - _ABOUT, own.came + _ABOUT))
-        files, alarms = tuple(traces.files(exam)), tuple(self._catalogue.alarms.standing(exam))
+        files = tuple(traces.files(exam))
+        alarms = tuple(self._catalogue.alarms.standing(exam, [f"study {uid}" for uid in links]))
         asked = self._catalogue.retrievals.of(exam)
         return Background(files, tuple(traces.arrivals(links)), near_, alarms, traces.next_look(exam), asked)
 

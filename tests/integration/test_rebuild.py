@@ -109,7 +109,7 @@ class Place:
         self.journal = Journal()
         self.catalogue = open_catalogue("", self.config.node.data, self.journal)
 
-    def receive(self, sop: str) -> None:
+    def receive(self, sop: str, more: bytes = b"") -> None:
         dataset = Dataset()
         dataset.SOPClassUID, dataset.SOPInstanceUID = CTImageStorage, sop
         dataset.StudyInstanceUID, dataset.SeriesInstanceUID = STUDY, "1.2.3.2"
@@ -119,7 +119,7 @@ class Place:
         write_dataset(buffer, dataset)
         file = IncomingFolder(self.storage.incoming.worker_folder(1), 0).create()
         file.write(
-            [preamble_and_meta(CTImageStorage, sop, ExplicitVRLittleEndian, "CT01", "ROUTER"), buffer.getvalue()]
+            [preamble_and_meta(CTImageStorage, sop, ExplicitVRLittleEndian, "CT01", "ROUTER"), buffer.getvalue() + more]
         )
         file.commit(InstanceUids(STUDY, "1.2.3.2", sop))
 
@@ -230,6 +230,22 @@ def test_after_a_lost_database_everything_is_indexed_and_held_until_a_person_rel
     place.correlator.run_due()
     assert place.states() == {State.READY}
     assert place.review.listed([], None, None)[0].selected == 3
+
+
+def test_what_is_cut_off_is_known_to_be_after_a_rebuild_and_is_never_the_version_that_goes(place: Place) -> None:
+    breaks_off = b"\x41\0\x10\x10UN\0\0\xff\0\0\0"
+    place.receive("1.2.3.4.9", breaks_off)
+    place.receive("1.2.3.4.0", breaks_off)
+    place.catalogue_all()
+    place.catalogue.engine.close_thread()
+    for file in place.config.node.data.glob("router.db*"):
+        file.unlink()
+    place.reopen()
+    assert place.rebuild().instances == 5
+    rows = driver(place.catalogue).execute_sql("SELECT sop_uid, version, newest, cut <> '' FROM instance").fetchall()
+    assert ("1.2.3.4.9", 1, True, True) in rows
+    assert [row[1:] for row in sorted(rows) if row[0] == "1.2.3.4.0"] == [(1, True, False), (2, False, True)]
+    assert inventory(place).sound
 
 
 def test_the_same_report_again_after_a_lost_database_is_still_held(place: Place) -> None:
