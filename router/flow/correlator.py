@@ -134,9 +134,9 @@ class Correlator:
 
     def _hold_unknown(self, exam: int, damaged: Damaged) -> None:
         """Nothing says for certain any more whose exam it is: nothing of it goes until its JSON comes again."""
-        now, why = self._clock.now(), f"{damaged.message} (document {damaged.fields['document']})"
+        now, why = self._clock.now(), f"{damaged.message} (json, document {damaged.fields['document']})"
         case = self._catalogue.exams.case(exam)
-        self._catalogue.exams.damage(int(str(damaged.fields["document"])), damaged.message, now)
+        self._catalogue.exams.damage(int(str(damaged.fields["document"])), why, now)
         self._alarm(Alarm.DAMAGED, exam, f"an exam is held: {why}", now)
         for delivery in self._catalogue.queue.of_exam(exam):
             if delivery.state in OPEN:
@@ -240,7 +240,8 @@ class Correlator:
             case.places[version.document], case.branch, replace(proof, damaged=""), version.document
         )
         if not sound and not proof.damaged:
-            self._catalogue.exams.damage(version.document, _NOT_AS_IT_CAME, self._clock.now())
+            why = f"{_NOT_AS_IT_CAME} (json, document {version.document})"
+            self._catalogue.exams.damage(version.document, why, self._clock.now())  # and the exam is evaluated anew
         return document, key
 
     def _load(
@@ -486,7 +487,10 @@ class Correlator:
         gone = {Alarm.DEFECT} | ({Alarm.IMAGES_MISSING} if complete else set())
         if not doubt:
             gone |= {Alarm.DOUBT, Alarm.DELIVERED_IN_DOUBT}
-        if not any(proof.damaged for proof in found.case.proofs.values()):
+        damaged = [proof.damaged for proof in found.case.proofs.values() if proof.damaged]
+        if damaged:
+            self._alarm(Alarm.DAMAGED, found.case.exam, f"a stored document is damaged: {damaged[0]}", found.now)
+        else:
             gone.add(Alarm.DAMAGED)
         exam, subject = found.case.exam, f"exam {found.case.exam}"
         for one in self._catalogue.alarms.standing(exam):
