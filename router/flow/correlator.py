@@ -136,7 +136,7 @@ class Correlator:
         """Nothing says for certain any more whose exam it is: nothing of it goes until its JSON comes again."""
         now, why = self._clock.now(), f"{damaged.message} (json, document {damaged.fields['document']})"
         case = self._catalogue.exams.case(exam)
-        self._catalogue.exams.damage(int(str(damaged.fields["document"])), why, now)
+        self._catalogue.exams.damage(int(str(damaged.fields["document"])), str(damaged.fields["place"]), why, now)
         self._alarm(Alarm.DAMAGED, exam, f"an exam is held: {why}", now)
         for delivery in self._catalogue.queue.of_exam(exam):
             if delivery.state in OPEN:
@@ -241,7 +241,8 @@ class Correlator:
         )
         if not sound and not proof.damaged:
             why = f"{_NOT_AS_IT_CAME} (json, document {version.document})"
-            self._catalogue.exams.damage(version.document, why, self._clock.now())  # and the exam is evaluated anew
+            # The exam is evaluated anew, which holds the report.
+            self._catalogue.exams.damage(version.document, case.places[version.document], why, self._clock.now())
         return document, key
 
     def _load(
@@ -254,7 +255,7 @@ class Correlator:
         try:
             data = self._reports.read(place)
         except FileNotFoundError as error:
-            raise Damaged("the stored exam JSON is gone", document=document) from error
+            raise Damaged("the stored exam JSON is gone", document=document, place=place) from error
         sound = intact(data, proof)
         try:
             given = self._references.read(data)
@@ -262,9 +263,9 @@ class Correlator:
         except InvalidData as error:
             if sound:
                 raise
-            raise Damaged(_NOT_AS_IT_CAME, document=document) from error
+            raise Damaged(_NOT_AS_IT_CAME, document=document, place=place) from error
         if not sound and named(key) != proof.named:
-            raise Damaged(_NOT_AS_IT_CAME, document=document)
+            raise Damaged(_NOT_AS_IT_CAME, document=document, place=place)
         return given, key, sound
 
     def _others(self, case: Case, version: JsonVersion) -> list[ExamKey]:

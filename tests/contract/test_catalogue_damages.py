@@ -131,9 +131,9 @@ def test_a_purged_row_that_is_put_back_keeps_its_checksum(catalogue: Catalogue) 
 def test_a_damaged_document_is_told_with_its_exam_until_it_comes_again(catalogue: Catalogue) -> None:
     number, exams = exam(catalogue), catalogue.exams
     one = exams.add(replace(document("pdf"), checksum="c1"), "reports/1/1/report.pdf", number, 1, NOW)
-    exams.damage(one, "why", NOW)
+    exams.damage(one, "reports/1/1/report.pdf", "why", NOW)
     touched = exams.case(number).touched
-    exams.damage(one, "why", NOW)
+    exams.damage(one, "reports/1/1/report.pdf", "why", NOW)
     assert exams.case(number).touched == touched, "no news"
     assert exams.case(number).proofs[one].damaged == "why"
     assert exams.damaged("pdf", "d1") == (one, number, "reports/1/1/report.pdf")
@@ -142,6 +142,8 @@ def test_a_damaged_document_is_told_with_its_exam_until_it_comes_again(catalogue
     proof = exams.case(number).proofs[one]
     assert (proof.checksum, proof.damaged) == ("c2", "")
     assert exams.damaged("pdf", "d1") is None
+    exams.damage(one, "reports/1/1/report.pdf", "why", NOW)
+    assert exams.damaged("pdf", "d1") is None, "the copy that was read is not the one that counts"
 
 
 def test_what_was_frozen_with_a_damaged_pdf_is_filled_anew(catalogue: Catalogue) -> None:
@@ -155,7 +157,7 @@ def test_what_was_frozen_with_a_damaged_pdf_is_filled_anew(catalogue: Catalogue)
     first, _, _ = catalogue.uploads.of(report.id)
     assert (first.exam_checksum, first.pdf_checksum) == ("e", "p")
     catalogue.uploads.confirm(first.id, "R1", "place", NOW)
-    exams.damage(one, "why", NOW)
+    exams.damage(one, "reports/1/1/report.pdf", "why", NOW)
     exams.returned(one, number, 2, "reports/1/2/report.pdf", NOW, "c2")
     assert [upload.refused for upload in catalogue.uploads.of(report.id)] == [False, False, True]
 
@@ -174,6 +176,6 @@ def test_the_original_of_a_damaged_document_is_taken_once_more_where_it_stays(ca
     one = exams.add(document("pdf"), "p", number, 1, NOW)
     exams.remember("in/e1.pdf", 10, 20, "d1")
     exams.remember("in/e2.pdf", 10, 20, "d2")
-    exams.damage(one, "why", NOW)
+    exams.damage(one, "p", "why", NOW)
     assert exams.remembered("in/e1.pdf") == {}
     assert exams.remembered("in/e2.pdf") == {(10, 20): "d2"}
