@@ -372,13 +372,15 @@ class Exams:
 
     # -- copies that are not what came
 
-    def damage(self, document: int, why: str, now: datetime) -> None:
+    def damage(self, document: int, place: str, why: str, now: datetime) -> None:
         """The document's copy, or what was frozen of it, is not what came: its report is held until it comes again.
 
-        Where the original stays in the drop folder, it is taken once more.
+        A copy at another place than the one that was read has come meanwhile. Where the original stays in the drop
+        folder, it is taken once more.
         """
         with self._engine.write():
-            marked = Document.update(damaged=why).where((Document.id == document) & Document.damaged.is_null())
+            mine = (Document.id == document) & (Document.place == place)
+            marked = Document.update(damaged=why).where(mine & Document.damaged.is_null())
             if not self._engine.run(marked):
                 return
             digest = Document.select(Document.digest).where(Document.id == document)

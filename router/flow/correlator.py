@@ -158,9 +158,9 @@ class Correlator:
 
     def _hold_unknown(self, exam: int, damaged: Damaged) -> None:
         """Nothing says for certain any more whose exam it is: nothing of it goes until its JSON comes again."""
-        now, why = self._clock.now(), f"{damaged.message} (document {damaged.fields['document']})"
+        now, why = self._clock.now(), f"{damaged.message} (json, document {damaged.fields['document']})"
         case = self._catalogue.exams.case(exam)
-        self._catalogue.exams.damage(int(str(damaged.fields["document"])), damaged.message, now)
+        self._catalogue.exams.damage(int(str(damaged.fields["document"])), str(damaged.fields["place"]), why, now)
         self._alarm(Alarm.DAMAGED, exam, f"an exam is held: {why}", now)
         for delivery in self._catalogue.queue.of_exam(exam):
             if delivery.state in OPEN:
@@ -295,7 +295,9 @@ class Correlator:
             case.places[version.document], case.branch, replace(proof, damaged=""), version.document
         )
         if not sound and not proof.damaged:
-            self._catalogue.exams.damage(version.document, _NOT_AS_IT_CAME, self._clock.now())
+            why = f"{_NOT_AS_IT_CAME} (json, document {version.document})"
+            # The exam is evaluated anew, which holds the report.
+            self._catalogue.exams.damage(version.document, case.places[version.document], why, self._clock.now())
         return document, key
 
     def _load(
@@ -308,7 +310,7 @@ class Correlator:
         try:
             data = self._reports.read(place)
         except FileNotFoundError as error:
-            raise Damaged("the stored exam JSON is gone", document=document) from error
+            raise Damaged("the stored exam JSON is gone", document=document, place=place) from error
         sound = intact(data, proof)
         try:
             given = self._references.read(data)
@@ -316,9 +318,9 @@ class Correlator:
         except InvalidData as error:
             if sound:
                 raise
-            raise Damaged(_NOT_AS_IT_CAME, document=document) from error
+            raise Damaged(_NOT_AS_IT_CAME, document=document, place=place) from error
         if not sound and named(key) != proof.named:
-            raise Damaged(_NOT_AS_IT_CAME, document=document)
+            raise Damaged(_NOT_AS_IT_CAME, document=document, place=place)
         return given, key, sound
 
     def _look_up(self, place: str, names: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
@@ -584,7 +586,10 @@ class Correlator:
         gone |= set() if found.unread_approval else {Alarm.EXAM_JSON}
         if not doubt:
             gone |= {Alarm.DOUBT, Alarm.DELIVERED_IN_DOUBT}
-        if not any(proof.damaged for proof in found.case.proofs.values()):
+        damaged = [proof.damaged for proof in found.case.proofs.values() if proof.damaged]
+        if damaged:
+            self._alarm(Alarm.DAMAGED, found.case.exam, f"a stored document is damaged: {damaged[0]}", found.now)
+        else:
             gone.add(Alarm.DAMAGED)
         exam, subject = found.case.exam, f"exam {found.case.exam}"
         for one in self._catalogue.alarms.standing(exam):

@@ -106,7 +106,8 @@ class ReportSender:
         kind = _KINDS[str(damaged.fields["part"])]
         document, now = int(_sources(delivery)[kind]), self.clock.now()
         why = f"{damaged.message} ({kind}, document {document})"
-        self.catalogue.exams.damage(document, why, now)
+        place = self.catalogue.exams.case(delivery.exam).places[document]
+        self.catalogue.exams.damage(document, str(damaged.fields.get("place", place)), why, now)
         for upload in self.catalogue.uploads.of(delivery.id)[-1:]:
             if upload.confirmed is None:
                 self.catalogue.uploads.refuse(upload.id)
@@ -151,9 +152,9 @@ class ReportSender:
         try:
             data = self.storage.reports.read(case.places[document])
         except FileNotFoundError as error:
-            raise Damaged(f"the stored {part} file is gone", part=part) from error
+            raise Damaged(f"the stored {part} file is gone", part=part, place=case.places[document]) from error
         if not intact(data, case.proofs.get(document, Proof())):
-            raise Damaged(f"the stored {part} file is not what came", part=part)
+            raise Damaged(f"the stored {part} file is not what came", part=part, place=case.places[document])
         return data
 
     def _warn(self, delivery: Delivery, filled: Filled) -> None:
@@ -165,12 +166,16 @@ class ReportSender:
             self.journal.record(event)
 
     def _upload(self, delivery: Delivery, upload: Frozen) -> None:
-        path = self.storage.reports.path
+        path, pdf = self.storage.reports.path, int(_sources(delivery)["pdf"])
+        # One that was frozen before there were checksums is compared with what came.
+        known = upload.pdf_checksum or self.catalogue.exams.case(delivery.exam).proofs[pdf].checksum
+        files = path(upload.exam_place), path(upload.pdf_place), upload.exam_checksum, known
         try:
-            receipt = self.agent.send(
-                Upload(upload.idem, upload.n, path(upload.exam_place), path(upload.pdf_place), upload.exam_checksum,
-                       upload.pdf_checksum)
-            )  # fmt: skip
+            receipt = self.agent.send(Upload(upload.idem, upload.n, *files))
+        except Damaged as damaged:
+            if damaged.fields["part"] == "exam":
+                raise
+            raise Damaged(damaged.message, part="report", place=upload.pdf_place) from damaged
         except PermanentError:
             self.catalogue.uploads.refuse(upload.id)
             raise

@@ -260,6 +260,7 @@ def test_damage_and_refusal_are_told_apart(node: Node) -> None:
     assert node.damaged() == []
 
 
+@pytest.mark.fires("damaged")
 def test_many_damaged_files_do_not_keep_the_others(node: Node) -> None:
     node.receive(*range(1, 41))
     for number in range(1, 41, 2):

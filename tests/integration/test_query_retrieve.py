@@ -22,6 +22,7 @@ from router.dicom.requestor import Waits
 from router.errors import DestinationDown, TransientError
 from router.events import Kind
 from router.flow.retrieval import Retrieval
+from router.model import InstanceUids
 from router.reports.reader import Readers
 
 FIND_RSP, MOVE_RSP = 0x8020, 0x8021
@@ -350,3 +351,69 @@ def test_an_exam_that_lists_no_study_is_asked_for_by_accession_number(asking: Ca
         (told,) = one.asks()
     assert "study 1.2.7: it has 2 instances, 0 are here" in told
     assert "A801 refused: it does not know the move destination" in told
+
+
+# -- images that are damaged
+
+
+def damage(clinic: Clinic, *sops: str) -> None:
+    rows = clinic.catalogue.engine.execute("SELECT id, sop_uid FROM instance ORDER BY id", ())
+    for number, sop in rows:
+        if sop in sops:
+            clinic.catalogue.damages.set_aside(number, "its file is not what came", clinic.clock.now())
+    clinic.settle()
+
+
+def complete(clinic: Clinic) -> None:
+    """An exam of which all images are here."""
+    ris(clinic, Study__ImageCount=2)
+    clinic.pacs("1.2.3", number=1)
+    clinic.pacs("1.2.3", number=2)
+
+
+def test_a_damaged_image_is_asked_for_at_once_though_as_many_are_here(asking: Callable[[int], Asking]) -> None:
+    whole = identifier(StudyInstanceUID="1.2.3", NumberOfStudyRelatedInstances=2)
+    found = answering(pending(FIND_RSP, whole), pdata(1, 3, command_of(1, field=FIND_RSP)))
+    moved = answering(pdata(1, 3, command_of(1, 0, MOVE_RSP) + element(0x1021, 2)))
+    with acceptor(scripted(found, moved)) as port:
+        one = asking(port)
+        complete(one.clinic)
+        assert one.asks() == []
+        damage(one.clinic, "1.2.3.1.2")
+        (told,) = one.asks()
+        assert "it has 2 instances, 1 are here" in told
+        assert "told to send it to ROUTER" in told
+    standing = [alarm.alarm for alarm in one.clinic.catalogue.alarms.standing()]
+    assert Alarm.IMAGES_MISSING not in standing, "nothing is missing"
+
+
+def test_it_is_asked_for_also_where_the_pacs_was_asked_often_enough_for_what_is_missing(
+    asking: Callable[[int], Asking], real: tuple[int, Path]
+) -> None:
+    one = asking(real[0])
+    ris(one.clinic, Study__ImageCount=9)
+    one.clinic.pacs("1.2.3", number=1)
+    for _ in range(100):
+        one.clinic.later(minutes=10)
+        one.asks()
+    one.clinic.later(hours=9)
+    assert one.asks() == []
+    damage(one.clinic, "1.2.3.1.1")
+    one.clinic.catalogue.exams.touch([one.clinic.case().exam], one.clinic.clock.now())
+    one.clinic.settle()
+    assert len(one.asks()) == 1
+    one.clinic.later(hours=9)
+    assert one.asks() == []
+
+
+def test_once_a_sound_copy_is_there_nobody_is_asked(asking: Callable[[int], Asking]) -> None:
+    one = asking(free_port())
+    complete(one.clinic)
+    damage(one.clinic, "1.2.3.1.1")
+    known = one.clinic.catalogue.instances.known(["1.2.3.1.1"])["1.2.3.1.1"]
+    assert known[0].damaged
+    uids = InstanceUids("1.2.3", "1.2.3.1", "1.2.3.1.1")
+    one.clinic.catalogue.instances.mend([(uids, 1)], one.clinic.clock.now())
+    one.clinic.settle()
+    one.clinic.later(hours=4)
+    assert one.asks() == []
