@@ -34,6 +34,9 @@ rescan = "2 s"
 [share]
 modalities = [{modalities}]
 
+[identity]
+evidence = 0    # some of the shipped studies name neither patient nor order
+
 [study]
 stable_after = "3 s"
 

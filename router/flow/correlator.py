@@ -484,7 +484,7 @@ class Correlator:
         causes = [found.version.arrived, pdf.arrived if pdf else None, found.images.last_received]
         cause = max(c for c in causes if c is not None) if delivery.delivered else None
         due = deadline(found.approved_at, destination.report_within, cause) if found.approved_at else None
-        apart = found.apart if _leaves_a_study(found, destination) else frozenset()
+        apart = found.apart if _may_go_without(found, delivery, destination) else frozenset()
         goes = tally.sent + tally.stored if apart else tally.selected
         count = goes if found.images.present and destination.dicom is not None else None
         tables = self._references.tables
@@ -601,10 +601,14 @@ class Correlator:
         self._journal.record(Event(now, Kind.ALARM, text, exam=exam, alarm=alarm, subject=f"exam {exam}"))
 
 
-def _leaves_a_study(found: Assessment, destination: Destination) -> bool:
-    """Whether a report without the studies in doubt still names one, or need not."""
+def _may_go_without(found: Assessment, delivery: Delivery, destination: Destination) -> bool:
+    """Whether the report may go without the studies in doubt: it names another, or need not, and none was given.
+
+    What was delivered with them stays until a person has decided.
+    """
     named = {*found.key.study_uids, *found.case.studies} - found.case.apart - found.apart
-    return bool(named) or "Study.StudyInstanceUIDs" in destination.accept_empty
+    given = bool(delivery.delivered) and not found.apart <= without(delivery.delivered)
+    return not given and (bool(named) or "Study.StudyInstanceUIDs" in destination.accept_empty)
 
 
 def _shown(delivery: Delivery, column: str) -> object:

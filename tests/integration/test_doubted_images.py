@@ -160,6 +160,21 @@ def replace_destination(hospital: Hospital) -> object:
     return hospital.config.destination[0].model_copy(update={"accept_empty": ("Study.StudyInstanceUIDs",)})
 
 
+def test_what_was_delivered_with_a_study_stays_when_that_comes_into_doubt(hospital: Hospital) -> None:
+    hospital.pacs(S1, ZHANG)
+    hospital.pacs(S2, ZHANG)
+    hospital.ris(E1, S1, S2)
+    hospital.wait(DAY)
+    hospital.pacs(S2, LI, 2)
+    hospital.wait(DAY)
+    assert hospital.sent() == [([S1, S2], 2)]
+    assert hospital.states() == (State.HELD, State.HELD)  # no revision takes the study out, and none counts it
+    assert hospital.alarmed("already delivered")
+    hospital.resolve()
+    hospital.wait(DAY)
+    assert hospital.sent()[1:] == [([S1, S2], 3)]
+
+
 def test_by_default_a_doubt_holds_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)
     hospital = Hospital(tmp_path)
