@@ -25,7 +25,7 @@ from router.text import is_readable
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A version of an instance that has a row.
+    """A version of an instance that has a row. `pixels` is of its Digests.
 
     `purged`: its file went by retention; `cut`: it is not whole; `damaged`: its file is not what came.
     """
@@ -36,6 +36,8 @@ class Known:
     purged: bool = False
     cut: bool = False
     damaged: bool = False
+    series_uid: str = ""
+    pixels: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +63,12 @@ class Recorded:
 
 
 _PAGE = 5000
+_BETWEEN, _MOST_DOUBTS = "; ", 20
 _Rank = tuple[bool, int]  # of the versions of an instance: whole, number
 _NONE: _Rank = False, 0
 _NEW_INSTANCES = InsertMany(Instance)
 _KNOWN = Among(
-    "SELECT sop_uid, study.uid, version, digest, instance.purged, cut, damaged"
+    "SELECT sop_uid, study.uid, version, digest, instance.purged, cut, damaged, series_uid, pixels"
     " FROM instance JOIN study ON study.id = study_id WHERE sop_uid IN (?)",
     Instance.sop_uid,
 )
@@ -84,8 +87,9 @@ class Instances:
         sops = list(set(sop_uids))
         revive(self._engine, of_instances(self._engine, sops))
         rows = _KNOWN.run(self._engine, sops)
-        for sop, study, version, digest, purged, cut, damaged in sorted(rows, key=itemgetter(2)):
-            found[sop].append(Known(study, version, digest, purged is not None, cut != "", damaged is not None))
+        for sop, study, version, digest, purged, cut, damaged, series, pixels in sorted(rows, key=itemgetter(2)):
+            gone, broken = purged is not None, damaged is not None
+            found[sop].append(Known(study, version, digest, gone, cut != "", broken, series, pixels))
         return found
 
     def alone_with(self, study_uids: Iterable[str]) -> AbstractContextManager[None]:
@@ -122,9 +126,13 @@ class Instances:
             self._engine.run(Study.update(last_received=received).where(here & ~fn.EXISTS(links)))
 
     def doubt(self, study_uids: Iterable[str], text: str, now: datetime) -> None:
-        """Mark studies as doubtful: every exam that has one of them is held."""
+        """Mark studies as doubtful: every exam that has one of them is held. What was doubted before stays so."""
         with self._engine.write():
-            self._engine.run(Study.update(doubt=text).where(Study.uid.in_(list(study_uids))))
+            for uid, said in self._engine.run(
+                Study.select(Study.uid, Study.doubt).where(Study.uid.in_(list(study_uids))).tuples()
+            ):
+                doubts = list(dict.fromkeys([*parts_of(said), text]))[-_MOST_DOUBTS:]
+                self._engine.run(Study.update(doubt=_BETWEEN.join(doubts)).where(Study.uid == uid))
             linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(list(study_uids)))
             self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id.in_(linked)))
 
@@ -207,6 +215,11 @@ class Instances:
         accessions = StudyAccession.select(StudyAccession.accession_number).where(StudyAccession.study == study)
         concerned = Exam.id.in_(linked) | Exam.accession_number.in_(accessions)
         self._engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(concerned))
+
+
+def parts_of(doubt: str) -> list[str]:
+    """The doubts about a study, each by itself."""
+    return doubt.split(_BETWEEN) if doubt else []
 
 
 def _device(header: Header) -> dict[str, str]:

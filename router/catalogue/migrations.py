@@ -21,6 +21,15 @@ Step = Callable[["Engine"], None]
 def _readings(engine: "Engine") -> None:
     """By which rules the texts of an identity were read: those of before are read again when they are needed."""
     engine.execute("ALTER TABLE study_identity ADD COLUMN reading INTEGER DEFAULT 0 NOT NULL", ())
+    forget_expired(engine)
+
+
+def forget_expired(engine: "Engine") -> None:
+    """Notes of expired retention (113039) reject nothing; part of the step above."""
+    told = "SELECT 1 FROM instance JOIN facts ON facts.id = instance.facts_id WHERE instance.id = reference.instance_id"
+    like = f"facts.body LIKE {engine.database.param}"
+    sql = f"DELETE FROM reference WHERE purpose = 'rejection' AND EXISTS ({told} AND {like})"  # noqa: S608 our own text
+    engine.execute(sql, ('%"113039|%',))
 
 
 def _cut(engine: "Engine") -> None:

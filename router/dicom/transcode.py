@@ -54,7 +54,7 @@ def offers(stored: str, *, decompress: bool) -> tuple[str, ...]:
     """The transfer syntaxes that a data set stored as `stored` can be sent in, the best first."""
     if stored in _UNCOMPRESSED:
         return (stored, *(other for other in _UNCOMPRESSED if other != stored))
-    return (stored, *_UNCOMPRESSED) if decompress and _decodable(stored) else (stored,)
+    return (stored, *_UNCOMPRESSED) if decompress and decodable(stored) else (stored,)
 
 
 @contextmanager
@@ -75,7 +75,8 @@ def transcoded(path: Path, source: DataSet, stored: str, wanted: str) -> Iterato
         yield DataSet(target, 0, target.tell())
 
 
-def _decodable(syntax: str) -> bool:
+def decodable(syntax: str) -> bool:
+    """Whether compressed pixel data in this transfer syntax can be decoded here."""
     try:
         return bool(UID(syntax).is_encapsulated and get_decoder(UID(syntax)).is_available)
     except (NotImplementedError, ValueError):
@@ -236,7 +237,7 @@ class _Rewriting:
 
 _PHOTOMETRIC, _PLANAR, _FRAMES = 0x00280004, 0x00280006, 0x00280008
 _OFFSETS = {0x7FE00001: None, 0x7FE00002: None}
-_UNDECODABLE = (
+UNDECODABLE = (
     RuntimeError, ValueError, AttributeError, NotImplementedError, LookupError, TypeError, EOFError, struct.error,
     AssertionError,
 )  # fmt: skip  # what pydicom and its plugins raise on broken or unusual pixel data
@@ -275,7 +276,7 @@ def _decoded(path: Path, pixels: BinaryIO) -> tuple[dict[int, bytes | None], str
         if int(properties["samples_per_pixel"]) > 1:
             changes[_PLANAR] = struct.pack("<H", int(properties["planar_configuration"]))
         vr = "OB" if dataset.BitsAllocated <= 8 else "OW"
-    except _UNDECODABLE as error:
+    except UNDECODABLE as error:
         raise InvalidData("the pixel data cannot be decoded", kind=type(error).__name__) from error
     if pixels.tell() % 2:
         pixels.write(b"\0")

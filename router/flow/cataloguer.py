@@ -5,7 +5,7 @@ Idempotent: an incoming name goes only after the row is committed, so a crash at
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,8 +14,10 @@ from router.catalogue.instances import Instances, Known, NewInstance
 from router.clock import Clock
 from router.dicom import encapsulated
 from router.dicom.header import read_instance
+from router.dicom.sameness import Likeness
 from router.errors import InvalidData, traceback_of
 from router.events import Event, Journal, Kind
+from router.flow.former import Former, versioned
 from router.model import Digests, Header, InstanceUids
 from router.series.classify import Rulebook, classify
 from router.series.rules import Rule
@@ -56,6 +58,7 @@ class Cataloguer:
         self._book = book
         self._settle = settle
         self._unsettled: dict[str, float] = {}
+        self._doubts: list[tuple[str, str]] = []
         self._journal = journal
         self._clock = clock
 
@@ -63,6 +66,7 @@ class Cataloguer:
         """Catalogue up to BATCH files; how many there were."""
         count, arrivals = self._read_batch()
         if arrivals:
+            self._doubts.clear()
             with self._instances.alone_with({arrival.header.uids.study for arrival in arrivals}):
                 known = self._instances.known(arrival.header.uids.sop for arrival in arrivals)
                 filings = self._plan(arrivals, known)
@@ -73,6 +77,7 @@ class Cataloguer:
                 with self._instances.together():  # nobody sees the rows without the doubt
                     self._instances.add([new for _, new in filings])
                     self._doubt_shared(arrivals, known)
+                    self._doubt_others()
                 self._note_again(arrivals, known)
                 self._note_cut(arrivals, known)
                 self._note_strays(arrivals)
@@ -139,9 +144,12 @@ class Cataloguer:
         # Most instances of a batch share their facts, so each different one is classified once.
         rules = {facts: classify(facts, self._book()) for facts in {arrival.header.facts for arrival in arrivals}}
         versions: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+        latest: dict[tuple[str, str], Former] = {}
         for sop, rows in known.items():
             for row in rows:
                 versions[row.study_uid, sop][row.digest] = row.version
+                if not (row.cut or row.damaged):
+                    latest[row.study_uid, sop] = self._former(sop, row)
         planned = []
         for arrival in arrivals:
             uids = arrival.header.uids
@@ -151,8 +159,28 @@ class Cataloguer:
                 continue
             filing = self._free_place(arrival, max(have.values(), default=0) + 1)
             have[arrival.digests.data_set] = filing.version
-            planned.append((filing, self._new(arrival, filing.version, rules[arrival.header.facts])))
+            seen = arrival
+            if not arrival.header.cut:  # one that is cut off is set aside by that, and says nothing about the other
+                seen = self._compared(latest.get((uids.study, uids.sop)), arrival)
+                latest[uids.study, uids.sop] = Former(seen.path, uids, seen.digests.pixels)
+            planned.append((filing, self._new(seen, filing.version, rules[arrival.header.facts])))
         return planned
+
+    def _former(self, sop: str, row: Known) -> Former:
+        uids = InstanceUids(row.study_uid, row.series_uid, sop)
+        return Former(self._studies.path(uids, row.version), uids, row.pixels)
+
+    def _compared(self, former: Former | None, arrival: _Arrival) -> _Arrival:
+        """Whatever came under a known UID: an encoding of the same image has its pixels, another image is a doubt."""
+        if former is None:
+            return arrival
+        uids = arrival.header.uids
+        found = versioned(former, arrival.path, arrival.header, arrival.digests)
+        if found.doubt:
+            self._doubts.append((uids.study, found.doubt))
+        if found.alike in (Likeness.SAME, Likeness.ASSUMED):
+            self._record(Kind.DUPLICATE, found.alike, uids.study, instance=uids.sop)
+        return replace(arrival, digests=found.digests)
 
     def _lost(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> list[Filing]:
         """Where a file belongs that is gone, though its row is here, and has come again: this may be the last copy."""
@@ -256,6 +284,12 @@ class Cataloguer:
                 text = f"instance {uids.sop} lies in two studies"
                 self._instances.doubt({uids.study, *others}, text, self._clock.now())
                 self._record(Kind.DOUBT, text, uids.study)
+
+    def _doubt_others(self) -> None:
+        """Another image under a UID that is known: both are kept, and the study is held."""
+        for study, text in self._doubts:
+            self._instances.doubt([study], text, self._clock.now())
+            self._record(Kind.DOUBT, text, study)
 
     def _record(self, kind: Kind, text: str, study: str | None = None, **fields: object) -> None:
         self._journal.record(Event(self._clock.now(), kind, text, study_uid=study, fields=fields))

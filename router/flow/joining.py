@@ -8,6 +8,7 @@ from datetime import datetime
 
 from router.catalogue.decisions import Decisions
 from router.catalogue.exams import Case, Exams, Sibling
+from router.catalogue.instances import parts_of
 from router.catalogue.studies import StudyHere
 from router.config import Identity
 from router.correlate.doubt import Doubt
@@ -116,8 +117,8 @@ def _doubts(
 ) -> Iterator[tuple[Doubt, *tuple[object, ...]]]:
     own = (key.patient.patient_ids.get("Patient.PatientId"), key.patient.name)
     for study in case.studies.values():
-        if study.doubt:
-            yield Doubt(rule="study", text=study.doubt, study_uid=study.uid), study.uid, study.doubt
+        for doubt in parts_of(study.doubt):
+            yield Doubt(rule="study", text=doubt, study_uid=study.uid), study.uid, doubt
     for other in others:
         if not same_patient(other.patient, key.patient, policy) and not _corrected(case, key, other, policy):
             doubt = Doubt(rule="version", text="an earlier version of this exam names another patient")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from router.model import SeriesClass, SeriesFacts, ThinLimit
 from router.series.classify import limit_for
-from router.series.study import REFERRED, Marks, Verdict, rejects
+from router.series.study import REFERRED, Marks, Verdict, is_note
 
 REJECTED = "a rejection note refers to it"
 _NOTE = "a rejection note is not sent"
@@ -50,7 +50,7 @@ def candidate(
         key, series_uid, verdict.rule.series_class,
         (facts.modality, facts.body_part.casefold(), "contrast" if facts.contrast_agent else ""),
         (verdict.rule.kind, facts.orientation), extent(facts), limit_for(facts, limits) is not None,
-        rejects(facts), sop_uid in marks.key, sop_uid in marks.rejected,
+        is_note(facts), sop_uid in marks.key, sop_uid in marks.rejected,
     )  # fmt: skip
 
 

@@ -11,8 +11,10 @@ from router.series.stack import distance_of
 
 REFERRED = Rule("a key object refers to it", SeriesClass.KEY)
 KEY, REJECTION = "key", "rejection"
-# PS3.16 CID 7011, Rejected for Quality Reasons, for Patient Safety, Incorrect Modality Worklist Entry, Expired.
-_REJECTIONS = ("113001|", "113037|", "113038|", "113039|")
+# PS3.16 CID 7011, Rejected for Quality Reasons, for Patient Safety, Incorrect Modality Worklist Entry.
+_REJECTIONS = ("113001|", "113037|", "113038|")
+# Data Retention Policy Expired: the PACS makes room, and the images are as good as before.
+_EXPIRED = "113039|"
 _KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
 
 
@@ -41,6 +43,11 @@ Verdicts = Mapping[tuple[str, int], Verdict]
 def rejects(facts: SeriesFacts) -> bool:
     """Whether this is a note that rejects what it refers to (IHE Imaging Object Change Management)."""
     return facts.sop_class_uid == _KEY_OBJECT_SELECTION and facts.concept_name.startswith(_REJECTIONS)
+
+
+def is_note(facts: SeriesFacts) -> bool:
+    """Whether this is between the PACS and its archives, and never sent: what rejects, and what tells of expiry."""
+    return rejects(facts) or (facts.sop_class_uid == _KEY_OBJECT_SELECTION and facts.concept_name.startswith(_EXPIRED))
 
 
 def judge(members: Sequence[Member], facts: Mapping[int, SeriesFacts], book: Rulebook) -> Verdicts:

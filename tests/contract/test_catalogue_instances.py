@@ -21,7 +21,10 @@ def _checked(catalogue: Catalogue, *exams: int) -> None:
 def test_what_was_added_is_known_by_its_sop_instance_uid(catalogue: Catalogue) -> None:
     catalogue.instances.add([instance(1), instance(2), instance(1, "1.3")])
     found = catalogue.instances.known(["1.2.1.1", "1.3.1.1", "1.2.1.9"])
-    assert found == {"1.2.1.1": [Known("1.2", 1, "1.2/1/1")], "1.3.1.1": [Known("1.3", 1, "1.3/1/1")]}
+    assert found == {
+        "1.2.1.1": [Known("1.2", 1, "1.2/1/1", series_uid="1.2.1", pixels="p")],
+        "1.3.1.1": [Known("1.3", 1, "1.3/1/1", series_uid="1.3.1", pixels="p")],
+    }
 
 
 def test_more_uids_are_asked_for_than_a_statement_has_variables(catalogue: Catalogue) -> None:

@@ -9,6 +9,7 @@ from catalogue_rows import CLOUD, MINUTE, NOW, exam, instance
 from router.catalogue import Catalogue
 from router.catalogue.instances import NewInstance
 from router.catalogue.ledger import Fate, Outcome
+from router.catalogue.migrations import forget_expired
 from router.config import Destination, Identity, Thin, shipped
 from router.events import Event, Journal, Kind
 from router.flow.breakdown import lines_of
@@ -145,7 +146,7 @@ def test_a_document_of_another_study_counts_and_has_the_exam_evaluated(scene: Sc
     assert scene.catalogue.notes.marks(["1.9"]) == Marks()
 
 
-@pytest.mark.parametrize("code", [113001, 113037, 113038, 113039])
+@pytest.mark.parametrize("code", [113001, 113037, 113038])
 @pytest.mark.parametrize("note_first", [True, False])
 def test_a_rejection_note_keeps_back_what_it_refers_to_in_any_order(scene: Scene, code: int, note_first: bool) -> None:
     batches = [[document(50, code, "1.2.1.1")], slices(3, 1.0, 1.0)]
@@ -155,6 +156,35 @@ def test_a_rejection_note_keeps_back_what_it_refers_to_in_any_order(scene: Scene
     assert scene.going() == {"0", "2"}
     assert scene.fates()["1"][1] == "a rejection note refers to it"
     assert scene.fates()["50"][1] == "a rejection note is not sent"
+    assert [event for event in scene.events if event.kind == Kind.ALARM] == []
+
+
+@pytest.mark.parametrize("note_first", [True, False])
+def test_a_note_of_expired_retention_keeps_nothing_back_and_is_not_sent(scene: Scene, note_first: bool) -> None:
+    batches = [[document(50, 113039, "1.2.1.1")], slices(3, 1.0, 1.0)]
+    for batch in batches if note_first else reversed(batches):
+        scene.catalogue.instances.add(batch)
+        scene.select(*SeriesClass, complete=False)
+    assert scene.going() == {"0", "1", "2"}
+    assert scene.fates()["50"] == (Fate.FILTERED, "a rejection note is not sent")
+
+
+def test_what_a_note_of_expired_retention_rejected_before_is_rejected_no_more(scene: Scene) -> None:
+    scene.catalogue.instances.add(
+        [*slices(3, 1.0, 1.0), document(50, 113001, "1.2.1.1"), document(51, 113001, "1.2.1.2")]
+    )
+    changed = "UPDATE facts SET body = replace(body, '113001|', '113039|') WHERE id = (SELECT facts_id FROM instance"
+    scene.catalogue.engine.execute(f"{changed} WHERE sop_uid = '1.2.1.50')", ())
+    forget_expired(scene.catalogue.engine)
+    assert "1.2.1.1" not in scene.catalogue.notes.marks(["1.2"]).rejected
+
+
+def test_a_note_of_expired_retention_is_no_news_of_what_was_sent(scene: Scene) -> None:
+    scene.catalogue.instances.add(slices(3, 1.0, 1.0))
+    scene.select()
+    scene.send_all()
+    scene.catalogue.instances.add([document(50, 113039, "1.2.1.0")])
+    scene.select()
     assert [event for event in scene.events if event.kind == Kind.ALARM] == []
 
 

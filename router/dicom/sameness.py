@@ -1,0 +1,132 @@
+"""Two data sets under one SOP Instance UID: the same image in another encoding, a re-processed one, or another one.
+
+Compared from their files, and only where the same UID comes again. Two lossless encodings are compared by their
+samples; that needs a decoder where one is compressed ([decompress]).
+"""
+
+import hashlib
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+
+from pydicom import dcmread
+from pydicom.dataset import FileDataset
+from pydicom.pixels import get_decoder  # type: ignore[attr-defined]  # its documented place
+
+from router.dicom import quiet
+from router.dicom.dataset import DataSet, Elements, read_elements
+from router.dicom.elements import EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from router.dicom.transcode import UNDECODABLE, decodable
+from router.errors import InvalidData
+
+_NATIVE = frozenset({IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, "1.2.840.10008.1.2.1.99"})
+# RLE, JPEG Lossless, JPEG-LS Lossless, JPEG 2000 Lossless, HTJ2K Lossless, JPEG XL Lossless.
+_LOSSLESS = _NATIVE | {
+    f"1.2.840.10008.1.2.{rest}" for rest in ("5", "4.57", "4.70", "4.80", "4.90", "4.201", "4.202", "4.110")
+}
+_LARGEST = 512 * 2**20  # bytes of a file; beyond it samples are not compared
+# What re-processing writes: Image Type, Instance Creation, Acquisition and Content Date and Time, Derivation
+# Description, Lossy Image Compression.
+_REPROCESSED = (
+    0x00080008, 0x00080012, 0x00080013, 0x00080022, 0x0008002A, 0x00080032, 0x00080023, 0x00080033, 0x00082111,
+    0x00282110,
+)  # fmt: skip
+_IDENTITY = (0x00100010, 0x00100020, 0x00080050)  # compared by rules of its own
+# Samples per Pixel, Rows, Columns, Bits Allocated, Bits Stored, Pixel Representation; and Number of Frames.
+_SHAPE = (0x00280002, 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280103)
+_FRAMES, _PHOTOMETRIC, _PLANAR = 0x00280008, 0x00280004, 0x00280006
+
+
+class Likeness(StrEnum):
+    """What a data set is beside an earlier one of its SOP Instance UID."""
+
+    SAME = "another encoding of the same image"
+    ASSUMED = "another encoding under the same header; its samples cannot be compared here (install [decompress])"
+    REPROCESSED = "re-processed"
+    UNEXPLAINED = "other samples, and nothing in the header says why"
+    OTHER = "another version"
+
+
+def likeness(earlier: Path, later: Path) -> Likeness:
+    """Compare two files of one instance. One that cannot be read, or is no image, is another version."""
+    try:
+        one, other = _read(earlier), _read(later)
+    except (InvalidData, OSError):
+        return Likeness.OTHER
+    if _differ(one, other, _REPROCESSED):
+        return Likeness.REPROCESSED
+    if _differ(one, other, _IDENTITY) or not {one.meta.transfer_syntax, other.meta.transfer_syntax} <= _LOSSLESS:
+        return Likeness.OTHER
+    if _shape(one) != _shape(other):
+        return Likeness.UNEXPLAINED
+    same = _same_samples(earlier, later)
+    if same is None:
+        return Likeness.ASSUMED if _content(one) == _content(other) else Likeness.OTHER
+    return Likeness.SAME if same else Likeness.UNEXPLAINED
+
+
+def _read(path: Path) -> DataSet:
+    """The elements of an image; InvalidData where it is none."""
+    with path.open("rb") as file:
+        read = read_elements(file)
+    if read.unsigned(0x00280010) is None:
+        raise InvalidData("no image")
+    return read
+
+
+def _differ(one: Elements, other: Elements, tags: tuple[int, ...]) -> bool:
+    return any(one.text(tag) != other.text(tag) for tag in tags)
+
+
+def _shape(read: Elements) -> tuple[object, ...]:
+    return (*(read.unsigned(tag) for tag in _SHAPE), read.text(_FRAMES) or "1")
+
+
+def _same_samples(earlier: Path, later: Path) -> bool | None:
+    """None where that cannot be told."""
+    if max(path.stat().st_size for path in (earlier, later)) > _LARGEST:
+        return None
+    quiet.settle()
+    try:
+        one, other = dcmread(earlier), dcmread(later)
+        if _is_native(one) and _is_native(other) and _layout(one) == _layout(other):
+            return _padded(one.PixelData) == _padded(other.PixelData)
+        return _samples(one) == _samples(other)
+    except (*UNDECODABLE, InvalidData):
+        return None
+
+
+def _is_native(dataset: FileDataset) -> bool:
+    return dataset.file_meta.TransferSyntaxUID in _NATIVE
+
+
+def _layout(dataset: FileDataset) -> tuple[object, ...]:
+    """How native samples are written."""
+    big = dataset.file_meta.TransferSyntaxUID == EXPLICIT_BIG_ENDIAN
+    return big, dataset.get("PhotometricInterpretation"), dataset.get("PlanarConfiguration")
+
+
+def _padded(data: bytes) -> bytes:
+    return data + b"\0" * (len(data) % 2)
+
+
+def _samples(dataset: FileDataset) -> str:
+    """A digest of the decoded frames. InvalidData where nothing here decodes them."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if find_spec("numpy") is None or not (syntax in _NATIVE or decodable(syntax)):
+        raise InvalidData("nothing here decodes the pixel data")
+    total = hashlib.sha256()
+    for array, _ in get_decoder(syntax).iter_array(dataset):
+        total.update(f"{array.shape} {array.dtype.kind}{array.dtype.itemsize}".encode())
+        total.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
+    return total.hexdigest()
+
+
+def _content(read: Elements) -> dict[int, object]:
+    """The values, apart from how the pixel data are encoded, in any encoding of the data set."""
+    return {tag: _value(read, tag) for tag in read.tags if tag not in {_PHOTOMETRIC, _PLANAR} and tag & 0xFFFF}
+
+
+def _value(read: Elements, tag: int) -> object:
+    items = read.items(tag)
+    return tuple(map(_content, items)) if items else read.stored([tag])[8:].rstrip(b"\0 ")
