@@ -12,6 +12,7 @@ from router.cli.background import background_json, file_json, stray_json, tell_b
 from router.cli.evidence import tell_uploads, upload_json
 from router.cli.tables import console, left, local, show
 from router.config import Node
+from router.correlate.readiness import PDF, VERSIONS
 from router.correlate.renewal import CUT_OFF, LATE
 from router.errors import InvalidData
 from router.flow.review import Line, Review, Story
@@ -35,6 +36,8 @@ _RELEASES = {
     "identity": "says that report and images are of one patient",
     LATE: "sends them",
     CUT_OFF: "sends them as they are",
+    PDF: "says that the report PDF that is here belongs to it",
+    VERSIONS: "says that the version that came last counts",
 }
 
 
@@ -86,6 +89,8 @@ def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node
     out.print(f"[bold]Exam {case.exam_id}[/bold] (branch {case.branch}, number {case.exam} of this node)")
     for line in story.lines:
         _tell_delivery(line, zone)
+    if case.chosen.evidence:
+        out.print(f"  {case.chosen.evidence}", markup=False)
     waits = any(Needs.IMAGES in line.delivery.waiting_for for line in story.lines)
     tell_background(behind, waits_for_images=waits, zone=zone)
     rows = [
@@ -158,6 +163,11 @@ def _json(story: Story, review: Review, book: Rulebook, node: Node) -> dict[str,
         "exam_id": case.exam_id,
         "branch": case.branch,
         "number": case.exam,
+        "report_pdf": {
+            "document": case.chosen.pdf,
+            "in_question": case.chosen.candidate,
+            "evidence": case.chosen.evidence,
+        },
         "deliveries": [_delivery_json(line, review) for line in story.lines],
         "studies": [
             {

@@ -94,7 +94,7 @@ def choose(papers: Papers, now: datetime) -> Choice:
     if not counting:
         return Choice()
     claims = _claims(papers)
-    group = [version.document for version in _unchanged(counting)]
+    group = _served_alike(papers.taken, counting)
     mine = [claim for claim in claims if claim.version.document in group and claim.pdf.unread != Unread.ONCE]
     sound = [claim for claim in mine if not claim.pdf.doubt]
     pairs = [claim for claim in sound if claim.pair]
@@ -103,6 +103,17 @@ def choose(papers: Papers, now: datetime) -> Choice:
     rank = {document: at for at, document in enumerate(group)}
     base = max(pairs, key=lambda one: (one.kind == Kind.PERSON, rank[one.version.document], _came(one.pdf)))
     return _replaced(papers, base, sound, now)
+
+
+def _served_alike(taken: Sequence[JsonVersion], counting: Sequence[JsonVersion]) -> list[int]:
+    """The documents that one PDF serves, the version that counts last.
+
+    Among them are versions that came too late to count and report the same: one may have come again with its times
+    corrected.
+    """
+    counted = {version.document for version in counting}
+    stale = [one.document for one in taken if one.document not in counted and one.content == counting[-1].content]
+    return [*stale, *(version.document for version in _unchanged(counting))]
 
 
 def _unchanged(counting: Sequence[JsonVersion]) -> list[JsonVersion]:

@@ -30,11 +30,11 @@ _NOT_THE_PATIENTS = re.compile(
     "(?:医生|医师|技师|护士|联系人|申请|家属|亲属|家长|监护人|父亲|母亲|送检|报告|审核|检查者|操作|记录|签字|签名|录入|打印|经治|主治)[者人员的]*$"
 )
 _GAP = r"[ \t]*"
-_HEAD = r"(?:患者|病人|受检者|病员|检查者)?"
+_HEAD = rf"(?:(?:患者|病人|受检者|病员|检查者){_GAP})?"
 _LABELS = sorted((*_NUMBER_LABELS, *_OTHER_LABELS, _NAME_LABEL), key=len, reverse=True)
 _LABEL = "|".join(_GAP.join(map(re.escape, word)) for word in _LABELS)
 _ANY_LABEL = re.compile(
-    rf"(?P<name>{_HEAD}{_GAP}姓{_GAP}名|(?<![A-Z])(?:PATIENT'?S?{_GAP})?NAME(?![A-Z]))"
+    rf"(?P<name>{_HEAD}姓{_GAP}名|(?<![A-Z])(?:PATIENT'?S?{_GAP})?NAME(?![A-Z]))"
     rf"|(?<![A-Z])(?P<label>{_LABEL})(?![A-Z])"
 )
 _SEPARATOR = re.compile(r"[ \t]*(?:[(\[][A-Z' ]*[)\]])?[ \t]*[:;=]?[ \t]*")
@@ -120,7 +120,7 @@ def _tokens(text: str) -> Iterator[_Token]:
     for number, line in enumerate(text.splitlines()):
         at = 0
         for match in _ANY_LABEL.finditer(line):
-            alone = not match["label"] or _stands_alone(line, match.start("label"), match.end())
+            alone = _stands_alone(line, match) if match["label"] else not _is_part(line, match)
             if match.start() < at or not alone:
                 continue
             begin = match.start("name") if match["name"] else match.start()
@@ -137,8 +137,15 @@ def _label(line: int, match: re.Match[str], before: str) -> _Token:
     return _Token(line, match["label"], re.sub(r"[ \t]", "", match["label"]))
 
 
-def _stands_alone(line: str, start: int, end: int) -> bool:
+def _is_part(line: str, match: re.Match[str]) -> bool:
+    """Whether the word for a name is a part of a sentence: Han characters stand close to it on both sides."""
+    around = line[max(0, match.start() - 1) : match.start()], line[match.end() : match.end() + 1]
+    return all(re.match(f"[{_HAN}]", sign) for sign in around)
+
+
+def _stands_alone(line: str, match: re.Match[str]) -> bool:
     """Whether a word is a label and not a part of a sentence: it begins a column, or is followed by a colon."""
+    start, end = match.span("label")
     follows = line[end:].lstrip(" \t")
     begins = start == 0 or line[start - 1] in " \t:;,/" or not re.match(rf"[{_HAN}]", line[start - 1])
     return follows[:1] in (":", "") or (begins and (end == len(line) or line[end] in " \t([")) or begins
@@ -198,7 +205,7 @@ def _person(value: str) -> str:
     found = _PERSON.match(value)
     if found is None:
         return ""
-    name = re.sub(r"[男女][0-9]+$", "", re.split(_LABEL, found[0])[0])
+    name = re.sub(r"(?<!之)[男女][0-9]+$", "", re.split(_LABEL, found[0])[0])
     longest = _LONGEST_WITH_DOT if "·" in name else _LONGEST_NAME
     han = re.sub("[A-Z0-9]", "", name)
     if not 2 <= len(han) <= longest or not re.search(rf"[{_HAN}]", name.replace("某", "")):

@@ -112,12 +112,12 @@ class Correlator:
         self._alone = config.share.shared_study == "first"
         self._known = functools.lru_cache(256)(self._load)
         self._said = functools.lru_cache(256)(self._look_up)
-        self._papers = PaperReader(config, catalogue.exams, storage.reports, self._document)
+        self.papers = PaperReader(config, catalogue.exams, storage.reports, self._document)
 
     def go_by(self, config: Config) -> None:
         """Evaluate by this configuration from the next exam on; not while one is being evaluated."""
         self._config = config
-        self._papers.go_by(config)
+        self.papers.go_by(config)
         self._joining = self._join_by(config)
         self._alone = config.share.shared_study == "first"
 
@@ -196,7 +196,7 @@ class Correlator:
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
         looks.append(assessment.weighed.choice.look_again)
         if lesson := assessment.weighed.lesson:
-            self._papers.learn(lesson)
+            self.papers.learn(lesson)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
         doubt, chosen = hold or assessment.pdf_doubt, assessment.weighed.kept
         self._catalogue.exams.checked(case, look_again, assessment.approved_at, doubt, chosen)
@@ -228,7 +228,7 @@ class Correlator:
         if away := self._aside(case, versions[-1], approved_at):
             return away.why
         if delivery.channel == Channel.REPORT:
-            pdf = self._papers.weigh(case, self._taken(case), self._pdfs(case, key, others), now).choice.pdf
+            pdf = self.papers.weigh(case, self._taken(case), self._pdfs(case, key, others), now).choice.pdf
             same = pdf is not None and f" pdf={pdf.document} " in delivery.wanted
             return "" if same else "another report PDF belongs to it now, or none"
         return "" if self._may_go_for_others(case) else "another exam of its studies is not approved"
@@ -237,7 +237,7 @@ class Correlator:
         self, delivery: Delivery, hold: Hold, case: Case, key: ExamKey, others: Sequence[ExamKey]
     ) -> bool:
         """Whether a report goes without exactly the studies that are in doubt."""
-        pdf = self._papers.weigh(case, self._taken(case), self._pdfs(case, key, others), self._clock.now()).choice.pdf
+        pdf = self.papers.weigh(case, self._taken(case), self._pdfs(case, key, others), self._clock.now()).choice.pdf
         apart = self._apart(hold, case, key, pdf)
         return bool(apart) and without(delivery.wanted) == apart
 
@@ -283,7 +283,7 @@ class Correlator:
         others = self._others(case, version)
         hold = self._hold(case, key, others, versions, approved_at, now)
         away = self._aside(case, version, approved_at)
-        weighed = self._papers.weigh(case, self._taken(case), self._pdfs(case, key, others), now)
+        weighed = self.papers.weigh(case, self._taken(case), self._pdfs(case, key, others), now)
         apart = self._apart(hold, case, key, weighed.choice.pdf)
         return Assessment(
             case, key, document, version, weighed, approved_at, hold.why, away, images_of(case, behind), now, apart
@@ -358,7 +358,7 @@ class Correlator:
         if withdrawn(versions):
             return Hold(f"{_WITHDRAWN}{unapproved(key.status)}")
         late = contradicted(self._taken(case))
-        if late is not None and self._papers.checks > 1:
+        if late is not None and self.papers.checks > 1:
             return Hold(f"{VERSIONS}: {_CONTRADICTED}")
         if versions[-1].approved and approved_at is None:
             return Hold("approval: ApproveTime (审核时间) lies in the future; check the clock of the RIS")

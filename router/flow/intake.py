@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from router.alarms import Alarm
 from router.catalogue.exams import Exams, Proof, TakenDocument, Waiting
@@ -19,7 +20,7 @@ from router.clock import Clock
 from router.config import Config, Hospital
 from router.correlate.join import JoinedBy
 from router.correlate.naming import words
-from router.errors import InvalidData
+from router.errors import InvalidData, RouterError
 from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey
 from router.flow.references import References
@@ -29,11 +30,14 @@ from router.reports.settle import Seen
 from router.storage import Storage
 from router.storage.reports import Copies, made_at, note
 
+P = ParamSpec("P")
+T = TypeVar("T")
 OF_STUDY = "dicom:"
 """Begins the name of a PDF that came as a DICOM instance; its study's UID follows."""
 _EVER = datetime.fromtimestamp(0, UTC)
 _BEFORE_SECOND_TRY = timedelta(minutes=1)
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+_LONGEST = 2**63 - 1  # nanoseconds that a database takes
 _GROUPS = frozenset({"exam_id", "accession", "study_uid"})
 
 
@@ -139,19 +143,20 @@ class Intake:
         changed = tuple(seen for seen in batch if not (seen in data or seen in invalid or seen in unreadable))
         opened: dict[Seen, Opened] = {}
         for seen, content in data.items():
-            try:
-                opened[seen] = self._open(_form(seen), content)
-            except InvalidData as error:
-                invalid[seen] = error
+            found = _or_fault(self._open, _form(seen), content)
+            if isinstance(found, InvalidData):
+                invalid[seen] = found
+            else:
+                opened[seen] = found
         texts = self._texts(opened)
         documents: list[Dropped] = []
-        for seen, found in opened.items():
-            stem, at = pickup.stem_of(self._folder, seen.path), _file_time(seen)
-            try:
-                text = texts.get(seen, PdfText())
-                documents += self._documents(seen, _form(seen), stem, at, data[seen], found, text)
-            except InvalidData as error:
-                invalid[seen] = error
+        for seen, one in opened.items():
+            stem, text = pickup.stem_of(self._folder, seen.path), texts.get(seen, PdfText())
+            told = _or_fault(self._documents, seen, _form(seen), stem, _file_time(seen), data[seen], one, text)
+            if isinstance(told, InvalidData):
+                invalid[seen] = told
+            else:
+                documents += told
         return Found(tuple(documents), invalid, unreadable, changed)
 
     def _open(self, form: str, data: bytes) -> Opened:
@@ -226,9 +231,40 @@ class Intake:
     def file(self, found: Sequence[Dropped]) -> dict[Seen, OSError]:
         """Enter what was read and set the originals aside; those that could not be, and why."""
         with self._filing:
-            self._enter_all(found)
+            poisonous = self._enter_safely(found)
         files = dict.fromkeys(dropped.seen for dropped in found if dropped.seen is not None)
-        return {} if self._keeps else self._set_aside(files)
+        failed = {} if self._keeps else self._set_aside(seen for seen in files if seen not in poisonous)
+        for seen, error in poisonous.items():
+            self.refuse(seen, error)
+        return failed
+
+    def _enter_safely(self, found: Sequence[Dropped]) -> dict[Seen, InvalidData]:
+        """Enter all; where that cannot be done, one file after the other. What cannot be entered stops no other file.
+
+        RouterError and OSError are no file's fault; nor is anything that a message raises, whose sender gets it.
+        """
+        try:
+            self._enter_all(found)
+        except (RouterError, OSError):
+            raise
+        except Exception as error:  # whatever a value from outside raises
+            by_file: dict[Seen | None, list[Dropped]] = {}
+            for dropped in found:
+                by_file.setdefault(dropped.seen, []).append(dropped)
+            if None in by_file:
+                raise InvalidData(f"it has a value that cannot be kept ({type(error).__name__})") from error
+            return {seen: fault for seen, one in by_file.items() if seen and (fault := self._fault_of(one))}
+        return {}
+
+    def _fault_of(self, one: Sequence[Dropped]) -> InvalidData | None:
+        """Enter what one file holds; why that cannot be done."""
+        try:
+            self._enter_all(one)
+        except (RouterError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001  # as above; the file is refused with this reason
+            return InvalidData(f"the file has a value that cannot be kept ({type(error).__name__})")
+        return None
 
     def _enter_all(self, found: Sequence[Dropped]) -> None:
         copies = self._reports.copies()
@@ -465,10 +501,10 @@ class Intake:
 
     def dealt_with(self, seen: Seen) -> bool:
         """Whether this very file, which stays in the folder, was taken or refused before."""
-        return self._keeps and (seen.size, seen.mtime) in self._exams.remembered(self._name(seen))
+        return self._keeps and (seen.size, min(seen.mtime, _LONGEST)) in self._exams.remembered(self._name(seen))
 
     def _remember(self, seen: Seen, digest: str) -> None:
-        self._exams.remember(self._name(seen), seen.size, seen.mtime, digest)
+        self._exams.remember(self._name(seen), seen.size, min(seen.mtime, _LONGEST), digest)
 
     def _name(self, seen: Seen) -> str:
         return f"{pickup.stem_of(self._folder, seen.path)}{seen.path.suffix}"
@@ -512,6 +548,16 @@ def digest_of(data: bytes, document: Mapping[str, object]) -> str:
 def intact(data: bytes, proof: Proof) -> bool:
     """Whether a document's copy is what came, as far as anybody knows."""
     return not proof.checksum or hashlib.sha256(data).hexdigest() == proof.checksum
+
+
+def _or_fault(read: Callable[P, T], *given: P.args, **named: P.kwargs) -> T | InvalidData:
+    """What reading a file gives, or why it cannot be read: whatever is in it costs that file only."""
+    try:
+        return read(*given, **named)
+    except InvalidData as error:
+        return error
+    except Exception as error:  # noqa: BLE001  # the file is refused with this reason
+        return InvalidData(f"the file has a value that cannot be read ({type(error).__name__})")
 
 
 def _source(dropped: Dropped) -> Mapping[str, object]:

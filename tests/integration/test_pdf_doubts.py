@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from router.clock import FakeClock
 from router.config import parse
 from router.events import Event, Journal, Kind
 from router.flow.correlator import Correlator
-from router.flow.intake import Intake
+from router.flow.intake import Found, Intake
 from router.flow.references import References
 from router.flow.review import Review
 from router.flow.rules import rulebook
@@ -69,12 +70,16 @@ class Site:
 
     def drop(self, name: str, data: bytes) -> None:
         """A file comes, is taken, and every exam is evaluated."""
+        self._intake.file(self.read(name, data).documents)
+        self.settle()
+
+    def read(self, name: str, data: bytes) -> Found:
+        """A file comes and is read."""
         path = self.config.reports.folder / name
         path.write_bytes(data)
         self.clock.advance(1)
         os.utime(path, (self.clock.now().timestamp(),) * 2)
-        self._intake.file(self._intake.read(scan(self.config.reports.folder).files).documents)
-        self.settle()
+        return self._intake.read(scan(self.config.reports.folder).files)
 
     def settle(self) -> None:
         while self.correlator.run_due():
@@ -103,6 +108,16 @@ class Site:
         (exam,) = self.catalogue.exams.find(exam_id)
         case = self.catalogue.exams.case(exam)
         return self.storage.reports.read(case.places[case.chosen.pdf]) if case.chosen.pdf else None
+
+    def document(self, exam_id: str) -> Any:
+        """The exam JSON that counts."""
+        (exam,) = self.catalogue.exams.find(exam_id)
+        return self.correlator.document(self.catalogue.exams.case(exam))
+
+    def evidence(self, exam_id: str) -> str:
+        """How its PDF was chosen, as `explain` says it."""
+        (exam,) = self.catalogue.exams.find(exam_id)
+        return self.catalogue.exams.case(exam).chosen.evidence
 
     def release(self, exam_id: str = E1) -> None:
         assert self.review.confirm(self.delivery(exam_id), "looked at it", "wang")

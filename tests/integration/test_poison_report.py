@@ -1,0 +1,116 @@
+"""Values in reports that nobody has thought of: whatever one file holds, the others are taken and go."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from clinic import Clinic
+from desk import E1, E2, another, printed
+from router.model import Channel
+from router.reports.reader import Readers
+from router.reports.watch import scan
+from router.states import State
+from samples import exam_document
+
+_TIMES = st.sampled_from([
+    "0001-01-01T00:00:00", "0001-01-01 00:00:00", "9999-12-31 23:59:59", "9999-12-31T23:59:59-12:00", "1899-12-30", "",
+    "2026-02-30 10:00:00", "2026-03-02 10:00:00", "00010101000000", "0000-00-00 00:00:00", "1.7e12", "-1",
+])  # fmt: skip
+_SCALARS = (
+    _TIMES | st.none() | st.booleans() | st.integers(-(10**40), 10**40) | st.floats() | st.text(max_size=8)
+    | st.sampled_from(["\0", "\ud800", "\uffff", "张\0三", "x" * 5000, "'); DROP TABLE exam; --", "1" * 5000])
+)  # fmt: skip
+_VALUES = _SCALARS | st.lists(_SCALARS, max_size=3) | st.dictionaries(st.text(max_size=4), _SCALARS, max_size=2)
+_PATHS = st.sampled_from([
+    "Report.ApproveTime", "Report.SubmitTime", "Order.Status", "Order.AccessionNumber", "Patient.Name",
+    "Patient.PatientId", "Report.Findings", "Report.Impression", "Study.StudyInstanceUIDs", "Study.StudyDate",
+    "Study.ImageCount", "HospitalBranchCode", "Patient.DateOfBirth", "Patient.Gender", "Order", "Report", "Patient",
+    "Study", "ExamId",
+])  # fmt: skip
+_MTIMES = st.sampled_from([None, 0, -1, 2**33, 253402300800, -(2**31)])
+HERE: dict[str, Any] = {"Report__ApproveTime": "2026-03-02 17:00:00", "Study__StudyDate": "2026-03-01 09:00:00",
+        "Study__StudyInstanceUIDs": ["1.2.99"]}  # fmt: skip
+
+
+@pytest.fixture
+def clinics(tmp_path: Path, readers: Readers) -> Iterator[Any]:
+    made: list[Clinic] = []
+
+    def make(settings: str = "") -> Clinic:
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        made.append(Clinic(folder, readers))
+        return made[-1]
+
+    yield make
+    for clinic in made:
+        clinic.catalogue.engine.close_thread()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(_PATHS, _VALUES, min_size=1, max_size=4), _MTIMES)
+def test_no_value_of_one_report_stops_another_one(clinics: Any, changes: dict[str, object], mtime: int | None) -> None:
+    clinic: Clinic = clinics()
+    document = exam_document({"ExamId": E1})
+    for path, value in changes.items():
+        _put(document, path.split("."), value)
+    poison = clinic.put("a.json", json.dumps(document).encode())
+    if mtime is not None:
+        _written(poison, mtime)
+    clinic.put("b.json", another(**HERE))
+    clinic.put("b.pdf", printed("report of A0002"))
+    clinic.clock.advance(1)
+    found = clinic.intake.read(sorted(scan(clinic.inbox).files, key=lambda seen: str(seen.path)))
+    clinic.intake.file(found.documents)
+    for seen, error in found.invalid.items():
+        clinic.intake.refuse(seen, error)
+    clinic.settle()
+    clinic.later(hours=1)
+    assert clinic.delivery(E2, Channel.REPORT).state == State.READY
+    assert clinic.pdf_of(E2) is not None
+    clinic.restart()
+    clinic.settle()
+    assert clinic.delivery(E2, Channel.REPORT).state == State.READY
+
+
+def _put(document: dict[str, Any], path: list[str], value: object) -> None:
+    *parents, last = path
+    for name in parents:
+        inner = document.setdefault(name, {})
+        document = inner if isinstance(inner, dict) else document
+    document[last] = value
+
+
+def _written(path: Path, seconds: int) -> None:
+    try:
+        os.utime(path, (seconds, seconds))
+    except (OSError, OverflowError):
+        return  # a file system that has no such time
+
+
+def test_a_file_whose_rows_cannot_be_entered_is_refused_and_the_others_are_taken(
+    clinics: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic: Clinic = clinics()
+    add = clinic.exams.add
+
+    def fails(document: Any, *rest: Any) -> int:
+        if document.stem == "a":
+            raise OverflowError("nobody has thought of it")
+        return add(document, *rest)
+
+    monkeypatch.setattr(clinic.exams, "add", fails)
+    clinic.put("a.json", another(E1))
+    clinic.put("b.json", another(**HERE))
+    found = clinic.intake.read(sorted(scan(clinic.inbox).files, key=lambda seen: str(seen.path)))
+    assert clinic.intake.file(found.documents) == {}
+    assert {name for name in clinic.left() if not name.endswith("/.gitkeep")} == {
+        "rejected/a.json", "rejected/a.reason.txt", "done/b.json",
+    }  # fmt: skip
+    assert clinic.counts(E2) == (1, 0)

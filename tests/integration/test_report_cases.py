@@ -1,0 +1,162 @@
+"""Cases from the field (tests/cases/reports), dropped into a node's folder: which PDF goes with which JSON."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from test_pdf_doubts import START, Site
+
+from desk import printed
+from router.events import Kind
+from router.flow.papers import Lesson, origin_of
+from router.reports.reader import Readers
+from router.states import Needs, State
+
+CASES = Path(__file__).parents[1] / "cases" / "reports"
+LATER = datetime(2026, 11, 29, 19, 45, tzinfo=UTC)  # half of the time is over for each of them
+FIRST, CORRECTED = "10-v1", "10-v2"
+E01, E02, E10 = "202611291190327", "E2190917", "E15190645"
+
+
+@pytest.fixture
+def site(tmp_path: Path, readers: Readers, request: pytest.FixtureRequest) -> Iterator[Site]:
+    made = Site(tmp_path, readers, getattr(request, "param", ""))
+    made.clock.advance((LATER - START).total_seconds())
+    yield made
+    made.catalogue.engine.close_thread()
+
+
+def case(name: str) -> bytes:
+    return (CASES / name).read_bytes()
+
+
+@pytest.mark.parametrize("site", ["", "[identity]\nchecks = 1\n"], indirect=True)
+@pytest.mark.parametrize("names", [("01-exam.json", "01-other-patient.pdf"), ("01-other-patient.pdf", "01-exam.json")])
+def test_01_a_pdf_that_names_somebody_else_is_held(site: Site, names: tuple[str, str]) -> None:
+    for name in names:
+        site.drop(f"r{Path(name).suffix}", case(name))
+    held = site.delivery(E01)
+    assert (held.state, held.held_by) == (State.HELD, "pdf")
+    assert "names another patient (under 姓名)" in held.error
+    assert "李四" not in " ".join(event.text for event in site.events)
+    site.release(E01)
+    assert site.state(E01) == State.READY
+
+
+def test_02_no_time_of_approval_is_none_and_holds_nobody_up(site: Site) -> None:
+    site.drop("r.json", case("02-draft.json"))
+    assert Needs.APPROVAL in site.delivery(E02).waiting_for
+    site.drop("s.json", case("10-v1.json"))
+    site.drop("s.pdf", case("10-v1.pdf"))
+    assert site.state(E10) == State.READY
+    site.drop("r.pdf", printed("A2190917"))
+    site.drop("r.json", case("02-approved.json"))
+    assert site.state(E02) == State.READY
+
+
+@pytest.mark.parametrize("stems", [("r", "r"), ("r1", "r2")], ids=["one name", "own names"])
+@pytest.mark.parametrize("last", [("json", "pdf"), ("pdf", "json")], ids=["JSON first", "PDF first"])
+def test_10_the_first_version_never_goes_with_the_corrected_pdf(
+    site: Site, stems: tuple[str, str], last: tuple[str, str]
+) -> None:
+    site.drop(f"{stems[0]}.json", case(f"{FIRST}.json"))
+    site.drop(f"{stems[0]}.pdf", case(f"{FIRST}.pdf"))
+    assert (site.state(E10), site.pdf(E10)) == (State.READY, case(f"{FIRST}.pdf"))
+    for form in last:
+        site.drop(f"{stems[1]}.{form}", case(f"{CORRECTED}.{form}"))
+        assert site.pdf(E10) != case(f"{CORRECTED}.pdf")
+    held = site.delivery(E10)
+    assert (held.state, held.held_by) == (State.HELD, "versions")
+    site.clock.advance(3600)
+    site.settle()
+    assert site.state(E10) == State.HELD
+    site.release(E10)
+    assert (site.state(E10), site.pdf(E10)) == (State.READY, case(f"{CORRECTED}.pdf"))
+    assert site.document(E10)["Report"]["Findings"].startswith("更正")
+
+
+def test_10_a_correction_whose_json_has_its_right_time_goes_by_itself(site: Site) -> None:
+    for name in (FIRST, CORRECTED):
+        for form in ("json", "pdf"):
+            site.drop(f"r.{form}", case(f"{name}.{form}"))
+    assert site.state(E10) == State.HELD
+    mended = case(f"{CORRECTED}.json").replace(b"2026-11-30 02:51:45", b"2026-11-30 03:01:45")
+    site.drop("r.json", mended)
+    assert (site.state(E10), site.pdf(E10)) == (State.READY, case(f"{CORRECTED}.pdf"))
+
+
+def test_15_filling_after_the_end_is_taken_and_16_a_cut_off_update_is_not(site: Site) -> None:
+    site.drop("r.pdf", case("15-nul-after-eof.pdf"))
+    assert [text for text in site.told(Kind.DOCUMENT) if "report PDF" in text]
+    found = site.read("s.pdf", case("16-cut-increment.pdf"))
+    (error,) = found.invalid.values()
+    assert "cut off: the end of its last update is missing" in error.message
+
+
+# -- where the source is known, text decides
+
+
+def known(site: Site) -> None:
+    """The drop folder's PDFs have had the text of their JSON fifty times."""
+    for number in range(50):
+        site.drop(f"k{number}.pdf", printed(f"k{number}"))
+    for number in range(1, 51):
+        site.correlator.papers.learn(
+            Lesson(document=number, origin=origin_of(site.config.hospital, "r"), agreed=True, offset=5, labels=())
+        )
+
+
+def test_text_tells_a_drafts_pdf_from_the_approvals(site: Site) -> None:
+    known(site)
+    draft = case(f"{FIRST}.json").replace(b"Reported", b"Submitted").replace(b"2026-11-30 02:56:45", b"")
+    site.drop("r.json", draft)
+    site.drop("r.pdf", case(f"{FIRST}.pdf"))
+    right = case(f"{CORRECTED}.json")
+    site.drop("r.json", right)
+    assert (site.state(E10), site.pdf(E10)) == (State.WAITING, None) or site.state(E10) == State.HELD
+    site.drop("r.pdf", case(f"{CORRECTED}.pdf"))
+    assert (site.state(E10), site.pdf(E10)) == (State.READY, case(f"{CORRECTED}.pdf"))
+    assert "chosen by content" in site.evidence(E10)
+
+
+def test_the_former_text_that_comes_again_does_not_take_the_place_of_the_corrected(site: Site) -> None:
+    known(site)
+    mended = case(f"{CORRECTED}.json").replace(b"2026-11-30 02:51:45", b"2026-11-30 03:01:45")
+    site.drop("r.json", case(f"{FIRST}.json"))
+    site.drop("r.json", mended)
+    site.drop("r.pdf", case(f"{CORRECTED}.pdf"))
+    site.drop("r.pdf", case(f"{FIRST}.pdf"))
+    site.clock.advance(3600)
+    site.settle()
+    assert (site.state(E10), site.pdf(E10)) == (State.READY, case(f"{CORRECTED}.pdf"))
+
+
+def test_until_the_source_is_known_explain_says_that_content_says_nothing(site: Site) -> None:
+    site.drop("r.json", case(f"{FIRST}.json"))
+    site.drop("r.pdf", case(f"{FIRST}.pdf"))
+    assert "chosen by order" in site.evidence(E10)
+    assert "content says nothing until 50 of the last 60 PDFs" in site.evidence(E10)
+
+
+# -- withdrawal
+
+
+@pytest.mark.parametrize(
+    ("status", "approved", "word"),
+    [
+        ("Submitted", "", "it is not approved"),
+        ("Withdrawn", "2026-11-30 02:56:45", "explicit word"),
+        ("已审核", "2026-11-30 03:26:45", "cannot be read"),
+        ("Reported", "gestern", "cannot be read"),
+    ],
+)
+def test_nothing_goes_while_the_last_version_is_not_approved(site: Site, status: str, approved: str, word: str) -> None:
+    site.drop("r.json", case(f"{FIRST}.json"))
+    site.drop("r.pdf", case(f"{FIRST}.pdf"))
+    later = case(f"{FIRST}.json").replace(b'"Reported"', f'"{status}"'.encode())
+    later = later.replace(b"2026-11-30 02:56:45", approved.encode()).replace(b"02:36:45", b"03:10:45")
+    site.drop("r.json", later)
+    held = site.delivery(E10)
+    assert (held.state, held.held_by) == (State.HELD, "approval")
+    assert word in held.error
