@@ -213,6 +213,8 @@ class Share(_Section):
     from_: Annotated[datetime | None, BeforeValidator(_aware_day)] = Field(None, alias="from")
     late_window: Duration = timedelta(days=7)
     shared_study: Literal["first", "all"] = "first"
+    shared_study_then: Literal["send", "hold"] = "send"
+    count_revisions: bool = True
     exclude: tuple[Exclude, ...] = ()
 
 
@@ -222,6 +224,7 @@ class Identity(_Section):
     ] = ("Patient.PatientId",)
     strip: Pattern = ""
     blank: tuple[str, ...] = ("0", "UNKNOWN", "ANONYMOUS")
+    checks: Literal[1, 2] | None = None
     study_date_within: Duration = timedelta(days=30)
 
 

@@ -25,6 +25,7 @@ from router.dicom.client import Outgoing, Result, StorageClient
 from router.dicom.status import Verdict
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
+from router.flow.checks import resolved
 from router.flow.correlator import Correlator
 from router.flow.dispatcher import Dispatcher
 from router.flow.gate import Lane
@@ -159,9 +160,10 @@ class Node:
         self._open()
 
     def _open(self) -> None:
-        config, journal, clock = self.config, Journal(self.events.append), self.clock
-        storage = open_storage(config.node.data, "n")
-        self.catalogue: Catalogue = open_catalogue("", config.node.data, journal)
+        journal, clock = Journal(self.events.append), self.clock
+        storage = open_storage(self.config.node.data, "n")
+        self.catalogue: Catalogue = open_catalogue("", self.config.node.data, journal)
+        self.config = config = resolved(self.config, self.catalogue.settings)
         driver(self.catalogue).execute_sql("PRAGMA synchronous=OFF")  # memory is lost here, power is not
         references = References(config)
         selection = Selection(config.identity, self.catalogue, lambda: self._book, journal)

@@ -22,6 +22,7 @@ from router.catalogue.purge import Purge
 from router.catalogue.queue import Queue
 from router.catalogue.records import Records
 from router.catalogue.retrievals import Retrievals
+from router.catalogue.settings import Settings
 from router.catalogue.survey import Survey
 from router.catalogue.traces import Traces
 from router.catalogue.uploads import Uploads
@@ -55,6 +56,7 @@ class Catalogue:
     nodes: Nodes
     retrievals: Retrievals
     backlog: Backlog
+    settings: Settings
 
 
 def open_catalogue(
@@ -79,5 +81,5 @@ def open_catalogue(
         Paces(engine),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
-        Nodes(engine), Retrievals(engine), Backlog(engine),
+        Nodes(engine), Retrievals(engine), Backlog(engine), Settings(engine),
     )  # fmt: skip

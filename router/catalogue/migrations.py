@@ -16,9 +16,17 @@ if TYPE_CHECKING:
     from router.catalogue.dialect import Engine
 
 Step = Callable[["Engine"], None]
+
+
+def _settings(engine: "Engine") -> None:
+    """A data folder of before these goes by the first set of checks until a person says otherwise."""
+    engine.execute('CREATE TABLE "setting" ("name" TEXT NOT NULL PRIMARY KEY, "value" TEXT NOT NULL)', ())
+    engine.execute("INSERT INTO setting (name, value) VALUES ('checks', '1')", ())
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[Step, ...] = (_settings,)
 _SILENT = timedelta(minutes=2)
 
 

@@ -68,6 +68,17 @@ class Schema(Model):
     version = IntegerField()
 
 
+class Setting(Model):
+    """What the data folder itself is set to: the set of checks that it began with."""
+
+    name = CleanTextField(primary_key=True)
+    value = CleanTextField()
+
+
+CHECKS = "checks"
+BEGINS_WITH = {CHECKS: "2"}  # a database that is made
+
+
 class Study(Model):
     """A study that has at least one instance here; texts are those of the first instance.
 
@@ -576,7 +587,7 @@ class Duty(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal,
+    Schema, Setting, Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal,
     Reference, Exam, Forgotten, ExamStudy, Parted,
     Disagreement, Alias, Document, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, BreakerRow, PaceRow,
     Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, Duty,

@@ -33,6 +33,7 @@ rescan = "2 s"
 
 [share]
 modalities = [{modalities}]
+shared_study = "all"
 
 [study]
 stable_after = "3 s"

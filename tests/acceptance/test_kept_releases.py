@@ -73,6 +73,7 @@ def test_todays_node_finds_everything_that_a_release_left_and_sends_nothing_agai
     assert fresh.waiting_for
     assert {exam: _states(site, exam) for exam in _STATES} == _STATES
     assert _changes(rows, _rows(site)) == []
+    assert _ask(site, "SELECT value FROM setting WHERE name = 'checks'") == [("1",)]
     assert files.items() <= _files(site).items()
     assert _trail(site).startswith(trail)
     assert not site.stored_requests()

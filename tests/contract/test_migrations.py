@@ -2,11 +2,9 @@
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -70,15 +68,7 @@ def _breaks(engine: Engine) -> None:
 @pytest.fixture
 def old(bare_database: Database) -> Database:
     """A database as the first release made it, with an exam and its delivery."""
-    script = first_schema.kept(_kind(bare_database))
-    if bare_database.url:
-        import psycopg
-
-        with psycopg.connect(bare_database.url, autocommit=True) as connection:
-            connection.execute(script.encode())
-    else:
-        with closing(sqlite3.connect(bare_database.data / "router.db")) as file:
-            file.executescript(script)
+    first_schema.make(bare_database.url, bare_database.data)
     catalogue = open_catalogue(bare_database.url, bare_database.data, Journal(), lambda engine: None)
     catalogue.queue.make(exam(catalogue), [(CLOUD, Channel.REPORT)], NOW)
     catalogue.engine.close_thread()
@@ -165,9 +155,9 @@ def test_a_command_says_that_the_node_converts(old: Database) -> None:
 
 
 def test_the_former_program_refuses_a_converted_database(old: Database) -> None:
-    with _Opened(old, [_ward]) as engine:
+    with _Opened(old, [*STEPS, _ward]) as engine:
         engine.convert("node")
-    with pytest.raises(ConfigurationError, match="schema 2") as refused:
+    with pytest.raises(ConfigurationError, match=f"schema {version_of(STEPS) + 1}") as refused:
         open_engine(old.url, old.data, STEPS)
     assert "before the upgrade" in str(refused.value.hint)
 
