@@ -9,6 +9,7 @@ from router.catalogue.backlog import Backlog
 from router.catalogue.breakers import Breakers
 from router.catalogue.commitments import Commitments
 from router.catalogue.decisions import Decisions
+from router.catalogue.delivered import Delivered
 from router.catalogue.dialect import Engine, open_engine
 from router.catalogue.exams import Exams
 from router.catalogue.history import History
@@ -57,6 +58,7 @@ class Catalogue:
     retrievals: Retrievals
     backlog: Backlog
     settings: Settings
+    delivered: Delivered
 
 
 def open_catalogue(
@@ -81,5 +83,5 @@ def open_catalogue(
         Paces(engine),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
-        Nodes(engine), Retrievals(engine), Backlog(engine), Settings(engine),
+        Nodes(engine), Retrievals(engine), Backlog(engine), Settings(engine), Delivered(engine),
     )  # fmt: skip

@@ -91,6 +91,12 @@ def read_glimpse(path: Path) -> Glimpse:
     return Glimpse(study, series, sop, facts_of(read), position_of(read), references_of(read))
 
 
+def read_head(path: Path) -> Header:
+    """The header alone: the pixels are not read, and nothing is digested. Errors as `read_instance`'s."""
+    with path.open("rb") as file:
+        return _header(read_elements(file))
+
+
 def read_instance(file: BinaryIO) -> tuple[Header, Digests]:
     """Everything the node wants to know of an instance, from its whole file, which is read once.
 
