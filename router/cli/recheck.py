@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from router.catalogue import open_catalogue
+from router.catalogue import Catalogue, open_catalogue
 from router.cli.options import config_option, json_option, print_json, require_node
 from router.cli.tables import local, show
 from router.clock import SystemClock
@@ -61,16 +61,20 @@ def recheck(since: datetime, config_file: Path, as_json: bool) -> None:
 
 
 def _judge(config: Config, since: datetime) -> list[Judged]:
-    references = References(config)
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     try:
         delivered = catalogue.delivered.since(since)
-        studies, reports = Studies(config.node.data / "studies"), Reports(config.node.data)
-        found = Recheck(config, references, catalogue, studies, reports).judged(delivered)
+        found = recheck_of(config, catalogue).judged(delivered)
         quiet = not sys.stderr.isatty()
         return list(track(found, "Judging", len(delivered), console=Console(stderr=True), disable=quiet))
     finally:
         catalogue.engine.close_thread()
+
+
+def recheck_of(config: Config, catalogue: Catalogue) -> Recheck:
+    """A recheck on this data folder, whose node may run."""
+    studies, reports = Studies(config.node.data / "studies"), Reports(config.node.data)
+    return Recheck(config, References(config), catalogue, studies, reports)
 
 
 def as_document(judged: Sequence[Judged]) -> dict[str, Any]:

@@ -83,6 +83,8 @@ def test_todays_node_finds_everything_that_a_release_left_and_sends_nothing_agai
         assert _answer(site, *call.split()).returncode == 0
     listed = json.loads(_answer(site, "queue", "list", "--json").stdout)
     assert {one["exam_id"] for one in listed} >= {"EXM7183-0003", "EXM7183-0005", "EXM7183-0006"}
+    judged = json.loads(_answer(site, "queue", "recheck", "--since", "36500d", "--json").stdout)
+    assert (judged["exams"], judged["held"], judged["not_judged"]) == (6, 0, [])
     told = _answer(site, "queue", "explain", "EXM7183-0004").stdout
     assert "the number was typed wrong at the scanner" in told
 

@@ -38,7 +38,7 @@ HospitalCode = "H0001"
 HospitalName = "示范医院"
 HospitalBranchCode = "01"
 """
-MONTH, TEN_DAYS = 2000, timedelta(days=10)
+MONTH, TEN_DAYS = 1000, timedelta(days=10)
 
 
 class Place:
@@ -228,4 +228,57 @@ def test_of_a_months_ordinary_exams_at_most_one_in_a_thousand_would_be_held(sqli
     place.fill(*ordinary(MONTH))
     held = [one for one in place.judged() if one.doubts]
     assert len(held) * 1000 <= MONTH, [one.doubts for one in held[:5]]
+    place.catalogue.engine.close_thread()
+
+
+# -- what `doctor` says of it
+
+
+def _doctor(place: Place, subject: str) -> list[tuple[str, str, str]]:
+    answer = command_here("doctor", "--json", "--config", place.file)
+    found = [one for one in json.loads(answer.stdout) if one["subject"] == subject]
+    return [(one["verdict"], one["text"], one["remedy"]) for one in found]
+
+
+def _delivered_now(place: Place) -> None:
+    at = int(SystemClock().now().timestamp()) * 10**6
+    driver(place.catalogue).execute_sql(f"UPDATE delivery SET delivered_at = {at}")
+
+
+def test_doctor_reminds_a_data_folder_of_before_with_the_figures(place: Place) -> None:
+    right, wrong = ordinary(2)
+    place.fill(right, named(wrong, "钱^七"))
+    _delivered_now(place)
+    assert [verdict for verdict, *_ in _doctor(place, "checks")] == ["ok"]
+    driver(place.catalogue).execute_sql("UPDATE setting SET value = '1'")
+    [(verdict, text, remedy)] = _doctor(place, "checks")
+    assert verdict == "warn"
+    assert "Of 2 exam(s) delivered in the last 30 d checks = 2 would hold 1: " in text
+    assert "queue recheck" in remedy
+    place.file.write_text(place.file.read_text("utf-8") + "[identity]\nchecks = 2\n", encoding="utf-8")
+    assert [verdict for verdict, *_ in _doctor(place, "checks")] == ["ok"]
+
+
+def test_doctor_judges_the_last_ones_only_where_all_of_them_take_too_long(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.fill(*ordinary(3))
+    _delivered_now(place)
+    driver(place.catalogue).execute_sql("UPDATE setting SET value = '1'")
+    monkeypatch.setattr("router.cli.doctor._PATIENCE_SECONDS", 0)
+    [(_, text, _)] = _doctor(place, "checks")
+    assert "Of 1 exam(s) delivered in the last 30 d (the last ones of 3)" in text
+
+
+@pytest.mark.parametrize(
+    ("setting", "verdict"),
+    [("", "warn"), ('[share]\nshared_study = "first"\n', "ok"), ('[share]\nshared_study = "all"\n', "ok")],
+)
+def test_doctor_says_that_a_configuration_without_the_key_keeps_first(
+    sqlite: Database, setting: str, verdict: str
+) -> None:
+    place = Place(sqlite)
+    place.file.write_text(CONFIG + setting, encoding="utf-8")
+    [(found, text, _)] = _doctor(place, "shared studies")
+    assert (found, "shared_study" in text) == (verdict, True)
     place.catalogue.engine.close_thread()
