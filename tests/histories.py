@@ -94,7 +94,7 @@ class Cloud:
     """The destination, behind both clients: it takes everything and forgets nothing.
 
     `exam` is the node's number of the exam that is being sent; `files` are the instances' places below studies/,
-    which tell their versions.
+    which tell their versions. It refuses the instances that are in `refuses`, and takes those in `puts_off` later.
     """
 
     reports: list[Report] = field(default_factory=list)
@@ -102,6 +102,8 @@ class Cloud:
     files: list[tuple[int, str]] = field(default_factory=list)
     idems: list[str] = field(default_factory=list)
     exam: int = 0
+    refuses: set[str] = field(default_factory=set)
+    puts_off: set[str] = field(default_factory=set)
 
     @contextmanager
     def session(self) -> Iterator["Cloud"]:
@@ -113,6 +115,12 @@ class Cloud:
 
     def _store(self, items: Sequence[Outgoing]) -> Iterator[Result]:
         for item in items:
+            if item.sop_instance in self.refuses:
+                yield Result(item.key, 0xC000, Verdict.REFUSED, "a1")
+                continue
+            if item.sop_instance in self.puts_off:
+                yield Result(item.key, 0xA700, Verdict.LATER, "a1")
+                continue
             self.images.append(item.sop_instance)
             self.files.append((self.exam, "/".join(item.path.parts[-3:])))
             yield Result(item.key, 0, Verdict.STORED, "a1")

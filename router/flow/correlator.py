@@ -18,7 +18,8 @@ from router.config import Config, Destination
 from router.correlate.identity import same_patient
 from router.correlate.missing import Expected, missing, told_at
 from router.correlate.naming import identifiers
-from router.correlate.readiness import PERSON, images_readiness, report_readiness, target
+from router.correlate.readiness import PERSON, images_readiness, looking_again, report_readiness, target
+from router.correlate.recount import Ending, corrected, count_alone
 from router.correlate.renewal import CONTRADICTION, late
 from router.correlate.share import Aside, aside
 from router.correlate.versions import (
@@ -356,7 +357,7 @@ class Correlator:
         causes = [found.version.arrived, pdf.arrived if pdf else None, found.images.last_received]
         cause = max(c for c in causes if c is not None) if delivery.delivered else None
         due = deadline(found.approved_at, destination.report_within, cause) if found.approved_at else None
-        count = tally.selected if found.images.present and destination.dicom is not None else None
+        count = tally.selected - tally.refused if found.images.present and destination.dicom is not None else None
         tables = self._references.tables
         filled = fill_for(self._config, tables, found.case, found.document, count)
         # An approval that had come when its JSON did has come, though the clock was put back since.
@@ -369,15 +370,36 @@ class Correlator:
         )  # fmt: skip
         sources = f"json={found.version.document} pdf={pdf.document if pdf else '-'} images="
         wanted = f"{sources}{'-' if count is None else count} studies={listed(filled)}"
-        # Late images change ImageCount once they are quiet: one revision, not one for each of them.
+        # Late images change what is listed once they are quiet: one revision, not one for each of them.
         quiet = not found.images.needs(self._config.study.stable_after, found.now)
         settled = quiet or not delivery.delivered.startswith(sources)
         last = delivery.delivered if delivery.state == State.DELIVERED else delivery.wanted
         error = "exam JSON: " + "; ".join(faults) if faults else ""
-        news = settled and (wanted != last or self._mended(delivery, filled))
-        hold = found.hold or found.pdf_doubt or overdue_pdf(found, due)
         readiness = until_half(readiness, found, due)
+        if delivery.state == State.DELIVERED and count_alone(wanted, last):
+            images = self._images_ending(delivery, tally, found)
+            news = self._recounts(delivery, images, found, quiet=quiet)
+            readiness = looking_again(readiness, images.due, found.now)
+        else:
+            news = settled and (wanted != last or self._mended(delivery, filled))
+        hold = found.hold or found.pdf_doubt or overdue_pdf(found, due)
         return Plan(readiness, due, wanted, news and found.approved_at is not None, hold, error)
+
+    def _images_ending(self, report: Delivery, tally: Tally, found: Assessment) -> Ending:
+        """How the delivery of the images that the report counts stands."""
+        there = self._catalogue.queue.of_exam(report.exam)
+        mine = [one for one in there if (one.destination, one.channel) == (report.destination, Channel.IMAGES)]
+        causes = [found.images.last_received, *(one.delivered_at for one in mine)]
+        cause = max((each for each in causes if each is not None), default=None)
+        state, due = (mine[0].state, mine[0].due) if mine else (State.DELIVERED, None)
+        return Ending(state=state, open=tally.unsent + tally.stored > 0, due=due, cause=cause)
+
+    def _recounts(self, report: Delivery, images: Ending, found: Assessment, *, quiet: bool) -> bool:
+        """Whether the report goes again for its ImageCount alone."""
+        if not self._config.share.count_revisions or not images.over(found.now, quiet=quiet):
+            return False
+        uploads = self._catalogue.uploads.of(report.id)
+        return not corrected([(upload.wanted, upload.frozen) for upload in uploads], images.cause)
 
     def _mended(self, delivery: Delivery, filled: Filled) -> bool:
         """Whether what a platform refused would be another document now: a table or the configuration has changed."""
