@@ -121,6 +121,7 @@ _CHINESE: Mapping[str, str] = {
     "image": "普通影像",
     "other": "其他",
     "selected": "待发送",
+    "withheld": "待其他检查审核",
     "filtered": "不发送",
     "stored": "已接收，待承诺",
     "sent": "已发送",

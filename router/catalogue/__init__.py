@@ -28,6 +28,7 @@ from router.catalogue.survey import Survey
 from router.catalogue.traces import Traces
 from router.catalogue.uploads import Uploads
 from router.catalogue.versions import Versions
+from router.catalogue.withheld import Withheld
 from router.events import Journal
 
 
@@ -59,6 +60,7 @@ class Catalogue:
     backlog: Backlog
     settings: Settings
     delivered: Delivered
+    withheld: Withheld
 
 
 def open_catalogue(
@@ -83,5 +85,5 @@ def open_catalogue(
         Paces(engine),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
-        Nodes(engine), Retrievals(engine), Backlog(engine), Settings(engine), Delivered(engine),
+        Nodes(engine), Retrievals(engine), Backlog(engine), Settings(engine), Delivered(engine), Withheld(engine),
     )  # fmt: skip

@@ -196,7 +196,8 @@ def _device(header: Header) -> dict[str, str]:
 
 
 def _accession_numbers(header: Header) -> list[str]:
-    return [number for number in (header.accession_number, *header.other_accession_numbers) if number]
+    named = dict.fromkeys((header.accession_number, *header.other_accession_numbers))
+    return [number for number in named if number]
 
 
 def _identity(study: int, header: Header) -> dict[str, Any]:

@@ -17,11 +17,13 @@ from router.model import InstanceUids, SeriesClass
 
 class Fate(StrEnum):
     """`selected` is still to be sent, `held` too once a person has released it, `stored` was taken and is not committed
-    yet; the others are final. `late` came too long after the delivery: it counts once a person has released it."""
+    yet; the others are final. `late` came too long after the delivery: it counts once a person has released it.
+    `withheld` names another exam alone, which is not approved: it is decided anew when that is."""
 
     SELECTED = "selected"
     HELD = "held"
     LATE = "late"
+    WITHHELD = "withheld"
     FILTERED = "filtered"
     STORED = "stored"
     SENT = "sent"
@@ -69,7 +71,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Instances of an exam at a destination. `selected` counts all that were chosen, but for those that are `late`."""
+    """Instances of an exam at a destination. `selected` counts all that were chosen, but for those that are `late` or
+    `withheld`."""
 
     selected: int = 0
     sent: int = 0
@@ -78,6 +81,7 @@ class Tally:
     held: int = 0
     stored: int = 0
     late: int = 0
+    withheld: int = 0
 
     @property
     def unsent(self) -> int:
@@ -167,7 +171,7 @@ class Accounts:
             .join(newer, on=(older.study == newer.study) & (older.sop_uid == newer.sop_uid))
             .where(newer.id.in_(newest) & (older.version < newer.version))
         )
-        unsent = Ledger.state.in_([Fate.SELECTED, Fate.HELD, Fate.LATE, Fate.REFUSED])
+        unsent = Ledger.state.in_([Fate.SELECTED, Fate.HELD, Fate.LATE, Fate.WITHHELD, Fate.REFUSED])
         mine = (Ledger.destination == destination) & unsent & Ledger.instance.in_(replaced)
         self._engine.run(Ledger.update(state=Fate.FILTERED, rule="replaced by a newer version").where(mine))
 
@@ -302,11 +306,12 @@ def outdone() -> Any:
     """A row for a later version of the outer query's instance, at the same destination, that was not left out."""
     newer, row = Instance.alias(), Ledger.alias()
     same = (newer.study == Instance.study) & (newer.sop_uid == Instance.sop_uid) & (newer.version > Instance.version)
-    there = (row.destination == Ledger.destination) & row.state.not_in([Fate.FILTERED, Fate.LATE])
+    there = (row.destination == Ledger.destination) & row.state.not_in([Fate.FILTERED, Fate.LATE, Fate.WITHHELD])
     return row.select(row.id).join(newer, on=row.instance == newer.id).where(same & there)
 
 
 def _tally(counts: Mapping[str, int]) -> Tally:
     sent, refused, held, stored = (counts.get(fate, 0) for fate in (Fate.SENT, Fate.REFUSED, Fate.HELD, Fate.STORED))
     selected = counts.get(Fate.SELECTED, 0) + sent + refused + held + stored
-    return Tally(selected, sent, refused, counts.get(Fate.FILTERED, 0), held, stored, counts.get(Fate.LATE, 0))
+    filtered, late, withheld = (counts.get(fate, 0) for fate in (Fate.FILTERED, Fate.LATE, Fate.WITHHELD))
+    return Tally(selected, sent, refused, filtered, held, stored, late, withheld)

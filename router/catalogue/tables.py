@@ -502,6 +502,9 @@ class Ledger(Model):
 # What keeps a study from being purged; few rows at a time. Its text must be the questions' own, to the letter.
 OPEN_IN_LEDGER = SQL("state IN ('held', 'late', 'stored')")
 Ledger.add_index(Ledger.index(Ledger.study, name="ledger_open", where=OPEN_IN_LEDGER))
+# What waits for another exam's approval; as few.
+WITHHELD_IN_LEDGER = SQL("state = 'withheld'")
+Ledger.add_index(Ledger.index(Ledger.study, name="ledger_withheld", where=WITHHELD_IN_LEDGER))
 
 
 class Commitment(Model):

@@ -56,7 +56,8 @@ def renewal(sent: Fingerprint, newer: Fingerprint, policy: IdentityPolicy) -> Re
 
 
 def _accessions(identity: StudyIdentity) -> tuple[str, frozenset[str]]:
-    return identity.accession_number, frozenset(identity.other_accession_numbers)
+    own = identity.accession_number
+    return own, frozenset(identity.other_accession_numbers) - {own}
 
 
 def late(instances: int) -> str:

@@ -155,7 +155,7 @@ def _header(read: DataSet) -> Header:
             sex=read.text(0x00100040),
         ),
         accession_number=own,
-        other_accession_numbers=tuple(dict.fromkeys(number for number in others if number and number != own)),
+        other_accession_numbers=tuple(dict.fromkeys(number for number in others if number)),
         study_date=_date(read.text(0x00080020)),
         study_time=_time(read.text(0x00080030)),
         study_description=read.text(0x00081030),

@@ -38,6 +38,7 @@ from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
 from router.exam.key import ExamKey
 from router.exam.write import dump
+from router.flow.companions import Companions
 from router.flow.document import fill_for, json_faults, listed
 from router.flow.joining import Joining, doubts, forgotten, headers_of
 from router.flow.plan import Assessment, Plan, images_of, overdue_pdf, reason, share_policy, until_half
@@ -82,14 +83,14 @@ class Correlator:
         self._journal = journal
         self._clock = clock
         self._joining = Joining(catalogue.exams, catalogue.decisions, config.identity, journal)
-        self._alone = config.share.shared_study == "first"
+        self._companions = Companions(config, catalogue)
         self._known = functools.lru_cache(256)(self._load)
 
     def go_by(self, config: Config) -> None:
         """Evaluate by this configuration from the next exam on; not while one is being evaluated."""
         self._config = config
         self._joining = Joining(self._catalogue.exams, self._catalogue.decisions, config.identity, self._journal)
-        self._alone = config.share.shared_study == "first"
+        self._companions = Companions(config, self._catalogue)
 
     def reconsider(self) -> None:
         """Have the exams evaluated anew that what their JSONs are read and filled by may concern; it may have changed.
@@ -129,9 +130,10 @@ class Correlator:
             return
         self._note_stale(case, versions, now)
         assessment = self._assess(case, versions, behind, now)
-        if not self._alone and case.approved != (assessment.approved_at is not None):
+        if case.siblings and case.approved != (assessment.approved_at is not None):
             self._catalogue.exams.approve(assessment.case, assessment.approved_at, now)
         deliveries = self._deliveries(exam, now)
+        self._companions.withhold(assessment)
         looks = [self._select(assessment, deliveries)]
         tallies = {place[1]: tally for place, tally in self._catalogue.accounts.tallies([exam]).items()}
         looks += [self._settle(one, tallies.get(one.destination, Tally()), assessment) for one in deliveries]
@@ -140,7 +142,10 @@ class Correlator:
         self._note_doubt(case, hold, assessment.pdf_doubt, there, now)
         expected = self._expected(assessment, approval_arrived(versions))
         looks.append(self._note_missing(expected, assessment))
-        self._clear_alarms(assessment, hold or assessment.pdf_doubt, complete=not (expected and missing(expected)))
+        waits = self._note_others(assessment, deliveries, tallies)
+        complete = not (expected and missing(expected))
+        self._clear_alarms(assessment, hold or assessment.pdf_doubt, complete=complete, together=not waits)
+        self._companions.tell(assessment)
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
         self._catalogue.exams.checked(case, look_again, assessment.approved_at, hold or assessment.pdf_doubt)
@@ -169,7 +174,7 @@ class Correlator:
             pdf = pdf_for(successive(case.jsons), self._pdfs(case, key, others))
             same = pdf is not None and f" pdf={pdf.document} " in delivery.wanted
             return "" if same else "another report PDF belongs to it now, or none"
-        return "" if self._may_go_for_others(case) else "another exam of its studies is not approved"
+        return self._companions.objection(case, key.accession_number, delivery, now)
 
     # -- what is known
 
@@ -336,21 +341,20 @@ class Correlator:
         return self._plan_report(delivery, destination, tally, found)
 
     def _plan_images(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
-        next_ask = self._catalogue.commitments.next_ask
+        next_ask, companions = self._catalogue.commitments.next_ask, self._companions
+        cause = found.images.last_received if delivery.delivered else None
+        due = deadline(found.approved_at, destination.images_within, cause) if found.approved_at else None
+        others = companions.awaited(found.case, found.now)
         readiness = images_readiness(
-            approved=found.approved_at is not None, others=self._may_go_for_others(found.case), unsent=tally.unsent,
-            images=found.images,
+            approved=found.approved_at is not None, others=companions.let_go(others, tally, due, found.now),
+            unsent=tally.unsent, images=found.images,
             ask_at=next_ask(delivery.exam, delivery.destination) if tally.stored else None,
             stable_after=self._config.study.stable_after, now=found.now,
         )  # fmt: skip
-        cause = found.images.last_received if delivery.delivered else None
-        due = deadline(found.approved_at, destination.images_within, cause) if found.approved_at else None
+        readiness = companions.looks(readiness, others, due, found.now)
         news = tally.unsent + tally.stored + tally.late > 0
-        return Plan(readiness, due, f"instances={tally.selected}", news, found.hold or late(tally.late))
-
-    def _may_go_for_others(self, case: Case) -> bool:
-        """Whether the other exams of its studies let an exam's images go."""
-        return self._alone or all(sibling.approved for sibling in case.siblings)
+        hold = found.hold or late(tally.late) or (companions.hold(others, due, found.now) if tally.unsent else "")
+        return Plan(readiness, due, f"instances={tally.selected}", news, hold)
 
     def _plan_report(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
         pdf = found.pdf or found.doubted  # a doubt about what was delivered is nothing new to deliver
@@ -446,8 +450,16 @@ class Correlator:
         in_pacs = sum(counts.values()) if links and links.keys() == counts.keys() else None
         return Expected(max(found.approved_at, arrived), found.key.image_count, here, found.images.missing, in_pacs)
 
-    def _clear_alarms(self, found: Assessment, doubt: str, *, complete: bool) -> None:
+    def _note_others(self, found: Assessment, deliveries: Sequence[Delivery], tallies: Mapping[str, Tally]) -> bool:
+        """Tell that images wait for another exam's approval once that is overdue; whether it is."""
+        text = self._companions.overdue(found, deliveries, tallies)
+        if text:
+            self._alarm(Alarm.SHARED_STUDY, found.case.exam, text, found.now)
+        return bool(text)
+
+    def _clear_alarms(self, found: Assessment, doubt: str, *, complete: bool, together: bool) -> None:
         gone = {Alarm.DEFECT} | ({Alarm.IMAGES_MISSING} if complete else set())
+        gone |= {Alarm.SHARED_STUDY} if together else set()
         if not doubt:
             gone |= {Alarm.DOUBT, Alarm.DELIVERED_IN_DOUBT}
         exam, subject = found.case.exam, f"exam {found.case.exam}"

@@ -54,7 +54,8 @@ class Sides:
 
 
 def _images(uid: str, said: StudyIdentity) -> Side:
-    accessions = ", ".join(number for number in (said.accession_number, *said.other_accession_numbers) if number)
+    named = dict.fromkeys((said.accession_number, *said.other_accession_numbers))
+    accessions = ", ".join(number for number in named if number)
     patient = said.patient
     return Side(uid, accessions, patient.patient_id, patient.name, patient.sex, _date(patient.birth_date))
 
