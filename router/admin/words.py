@@ -172,6 +172,7 @@ _ALARMS: Mapping[Alarm, tuple[str, str]] = {
     Alarm.DOUBT: ("患者身份存疑", "用 queue compare 或在检查页面核对两侧信息，然后 queue resolve，或更正数据"),
     Alarm.DELIVERED_IN_DOUBT: ("已送达后存疑", "告知平台运维人员已送达的内容和时间"),
     Alarm.IMAGES_MISSING: ("缺少影像", "在PACS中确认该检查是否已路由到本节点，并重新发送"),
+    Alarm.SHARED_STUDY: ("等待同一影像的其他检查审核", "请审核另一检查，或用所列命令取消其发送"),
     Alarm.REJECTED_AFTER_DELIVERY: ("送达后被拒绝", "告知平台运维人员哪些影像被拒绝"),
     Alarm.COMMITMENT: ("未作存储承诺", "询问目的地运维人员为何不承诺保存"),
     Alarm.COMMITMENT_SILENCE: ("存储承诺无回音", "请目的地运维人员返回存储承诺结果；节点会再次请求"),

@@ -17,7 +17,6 @@ from router.correlate.doubt import Doubt
 from router.correlate.identity import IdentityPolicy, StudyIdentity, same_patient
 from router.correlate.naming import identifiers
 from router.correlate.versions import of_patient, successive, to_confirm
-from router.dicom.header import read_head
 from router.errors import InvalidData
 from router.exam.key import ExamKey
 from router.flow.joining import doubts, forgotten, identity_policy
@@ -102,6 +101,8 @@ class Recheck:
 
     def _identity_in(self, files: Files, known: StudyIdentity) -> StudyIdentity:
         """What the file says; what is known where there is none, or none that can be read."""
+        from router.dicom.header import read_head  # commands that only look start without the DICOM libraries
+
         if known not in files:
             return known
         try:
