@@ -44,6 +44,7 @@ from router.errors import ConfigurationError, RouterError
 from router.events import Event, Journal, Kind, log_event
 from router.flow.backing import Backing
 from router.flow.cataloguer import Cataloguer
+from router.flow.checks import resolved
 from router.flow.commitment import CommitmentReports
 from router.flow.conversion import bring_up_to_date
 from router.flow.correlator import Correlator, delivery_places
@@ -110,11 +111,8 @@ class Node:
         with suppress(OSError):  # a share that does not answer is an alarm of the scan; images go on without it
             config.reports.folder.mkdir(parents=True, exist_ok=True)
         _require_private_tls_keys(config)
-        self._require_database()
-        self._catalogue: Catalogue = open_catalogue(
-            config.database.url, config.node.data, self._journal,
-            lambda engine: bring_up_to_date(engine, config, self._journal, clock.now()),
-        )  # fmt: skip
+        self._catalogue: Catalogue = self._open_catalogue()
+        self._config = config = resolved(config, self._catalogue.settings)
         self._rules = SeriesRules(config, self._journal, clock)
         self._selection = Selection(
             config.identity, self._catalogue, lambda: self._rules.book, self._journal,
@@ -217,7 +215,7 @@ class Node:
 
     def _read_again(self, file: Path) -> str:
         try:
-            told = self._take_up(load(file))
+            told = self._take_up(resolved(load(file), self._catalogue.settings))
         except ConfigurationError as error:
             self._record_configuration(Kind.ALARM, f"the configuration has faults, the former stays in use: {error}")
             return f"it has faults and changes nothing: {' '.join(str(error).split())}"
@@ -304,6 +302,13 @@ class Node:
         self._catalogue.engine.close_thread()
 
     # -- parts
+
+    def _open_catalogue(self) -> Catalogue:
+        self._require_database()
+        return open_catalogue(
+            self._config.database.url, self._config.node.data, self._journal,
+            lambda engine: bring_up_to_date(engine, self._config, self._journal, self._clock.now()),
+        )  # fmt: skip
 
     def _require_database(self) -> None:
         """A data folder whose database is gone would send everything again: that is a person's decision."""

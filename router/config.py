@@ -241,6 +241,8 @@ class Share(_Section):
     from_: Annotated[datetime | None, BeforeValidator(_aware_day)] = Field(None, alias="from")
     late_window: Duration = timedelta(days=7)
     shared_study: Literal["first", "all"] = "first"
+    shared_study_then: Literal["send", "hold"] = "send"
+    count_revisions: bool = True
     exclude: tuple[Exclude, ...] = ()
 
 

@@ -21,6 +21,11 @@ class Deadline:
         """The instant at which half of the budget is used up: waiting for more ends here."""
         return self.working - self.budget / 2
 
+    @property
+    def four_fifths(self) -> datetime:
+        """The instant from which little time is left."""
+        return self.working - self.budget / 5
+
 
 def approval_instant(approve_time: datetime, arrived: datetime, tolerance: timedelta, now: datetime) -> datetime | None:
     """When the approval counts from: its own time, or its arrival where that lies a little ahead.

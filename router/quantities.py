@@ -7,7 +7,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Sequence
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -107,6 +107,14 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 TimeOfDay = Annotated[time, AfterValidator(_of_the_hospital)]
 Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
+
+
+def ago(text: str, now: datetime) -> datetime:
+    """The instant so long before `now`; `text` as in the configuration, like "30 d" or "30d". ValueError else."""
+    try:
+        return now - _duration(text)
+    except OverflowError as error:
+        raise ValueError("expected a time that a calendar goes back") from error
 
 
 def is_loopback(host: str) -> bool:

@@ -4,6 +4,8 @@ Until that release `python tests/first_schema.py` writes them anew; afterwards t
 `catalogue/tables.py` wants a step in `catalogue/migrations.py`.
 """
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,18 @@ _DATABASES = {"sqlite": peewee.SqliteDatabase, "postgresql": peewee.PostgresqlDa
 def kept(engine: str) -> str:
     """The first release's tables, and the row that says so."""
     return (FOLDER / f"first.{engine}.sql").read_text()
+
+
+def make(url: str, data: Path) -> None:
+    """A database with them: at `url`, or SQLite's below `data`."""
+    if url:
+        import psycopg
+
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(kept("postgresql").encode())
+        return
+    with closing(sqlite3.connect(data / "router.db")) as file:
+        file.executescript(kept("sqlite"))
 
 
 def written(engine: str) -> str:

@@ -25,6 +25,7 @@ from router.dicom.client import Outgoing, Result, StorageClient
 from router.dicom.status import Verdict
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
+from router.flow.checks import resolved
 from router.flow.correlator import Correlator
 from router.flow.dispatcher import Dispatcher
 from router.flow.gate import Lane
@@ -93,7 +94,7 @@ class Cloud:
     """The destination, behind both clients: it takes everything and forgets nothing.
 
     `exam` is the node's number of the exam that is being sent; `files` are the instances' places below studies/,
-    which tell their versions.
+    which tell their versions. It refuses the instances that are in `refuses`, and takes those in `puts_off` later.
     """
 
     reports: list[Report] = field(default_factory=list)
@@ -101,6 +102,8 @@ class Cloud:
     files: list[tuple[int, str]] = field(default_factory=list)
     idems: list[str] = field(default_factory=list)
     exam: int = 0
+    refuses: set[str] = field(default_factory=set)
+    puts_off: set[str] = field(default_factory=set)
 
     @contextmanager
     def session(self) -> Iterator["Cloud"]:
@@ -112,6 +115,12 @@ class Cloud:
 
     def _store(self, items: Sequence[Outgoing]) -> Iterator[Result]:
         for item in items:
+            if item.sop_instance in self.refuses:
+                yield Result(item.key, 0xC000, Verdict.REFUSED, "a1")
+                continue
+            if item.sop_instance in self.puts_off:
+                yield Result(item.key, 0xA700, Verdict.LATER, "a1")
+                continue
             self.images.append(item.sop_instance)
             self.files.append((self.exam, "/".join(item.path.parts[-3:])))
             yield Result(item.key, 0, Verdict.STORED, "a1")
@@ -159,9 +168,10 @@ class Node:
         self._open()
 
     def _open(self) -> None:
-        config, journal, clock = self.config, Journal(self.events.append), self.clock
-        storage = open_storage(config.node.data, "n")
-        self.catalogue: Catalogue = open_catalogue("", config.node.data, journal)
+        journal, clock = Journal(self.events.append), self.clock
+        storage = open_storage(self.config.node.data, "n")
+        self.catalogue: Catalogue = open_catalogue("", self.config.node.data, journal)
+        self.config = config = resolved(self.config, self.catalogue.settings)
         driver(self.catalogue).execute_sql("PRAGMA synchronous=OFF")  # memory is lost here, power is not
         references = References(config)
         goes = config.receive.irregular == "send"

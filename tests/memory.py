@@ -63,6 +63,7 @@ class Entry:
     described: tuple[str, str, str] = ("", "", "")
     doubt: str = ""
     revisions: int = 0
+    approved: bool = False
     links: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -102,6 +103,10 @@ class Memory:
         self.calibrations = SimpleNamespace(of=lambda _: Calibration(), learn=lambda *_, **__: None)
         self.exams = self.queue = self.accounts = self.alarms = self
         self.commitments = SimpleNamespace(next_ask=None)
+        self.uploads = SimpleNamespace(of=lambda _: ())  # a count is corrected as often as it changes
+        self.withheld = SimpleNamespace(  # no header names a request
+            any=lambda _: False, requests=lambda _: [], wanted=lambda *_: False, withhold=lambda *_: None
+        )
         self.decisions = SimpleNamespace(  # nobody decides anything
             classes=dict, parted=lambda _: frozenset(), unsettled=lambda exam, found, now: list(found.values())
         )
@@ -214,11 +219,15 @@ class Memory:
         doubt: str,
         chosen: object = None,
     ) -> bool:
-        self.entries[case.exam].doubt = doubt
+        self.entries[case.exam].doubt, self.entries[case.exam].approved = doubt, approved_at is not None
         self.looks.pop(case.exam, None)
         if check_at is not None:
             self.looks[case.exam] = check_at
         return True
+
+    def approve(self, case: Case, approved_at: datetime | None, now: datetime) -> None:
+        self.entries[case.exam].approved = approved_at is not None
+        self.touched |= {sibling.exam for sibling in case.siblings}
 
     def mark_stale(self, documents: Sequence[int]) -> list[int]:
         return []
@@ -245,13 +254,13 @@ class Memory:
         entry = self.entries[exam]
         jsons, pdfs = self._of(exam, "json"), self._of(exam, "pdf")
         siblings = tuple(
-            Sibling(e.number, e.described[0], e.described[2], e.described[1], uid, approved=False)
+            Sibling(e.number, e.described[0], e.described[2], e.described[1], uid, e.approved)
             for e in self.entries.values() for uid in e.links if e.number != exam and uid in entry.links
         )  # fmt: skip
         return Case(
             exam, entry.branch, entry.exam_id, 0, entry.doubt, tuple(map(_json, jsons)),
             tuple(self._pdf(p, entry) for p in pdfs), {p.number: p.place for p in (*jsons, *pdfs)}, dict(entry.links),
-            self._studies(entry.links), siblings, approved=False,
+            self._studies(entry.links), siblings, entry.approved,
         )  # fmt: skip
 
     def _pdf(self, paper: Paper, entry: Entry) -> PdfVersion:

@@ -10,6 +10,7 @@ from router.catalogue.breakers import Breakers
 from router.catalogue.commitments import Commitments
 from router.catalogue.damages import Damages
 from router.catalogue.decisions import Decisions
+from router.catalogue.delivered import Delivered
 from router.catalogue.dialect import Engine, open_engine
 from router.catalogue.exams import Exams
 from router.catalogue.history import History
@@ -24,10 +25,12 @@ from router.catalogue.queue import Queue
 from router.catalogue.readings import Readings
 from router.catalogue.records import Records
 from router.catalogue.retrievals import Retrievals
+from router.catalogue.settings import Settings
 from router.catalogue.survey import Survey
 from router.catalogue.traces import Traces
 from router.catalogue.uploads import Uploads
 from router.catalogue.versions import Versions
+from router.catalogue.withheld import Withheld
 from router.events import Journal
 
 
@@ -59,6 +62,9 @@ class Catalogue:
     backlog: Backlog
     readings: Readings
     damages: Damages
+    settings: Settings
+    delivered: Delivered
+    withheld: Withheld
 
 
 def open_catalogue(
@@ -83,5 +89,6 @@ def open_catalogue(
         Paces(engine),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
-        Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine), Damages(engine),
+        Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine), Damages(engine), Settings(engine),
+        Delivered(engine), Withheld(engine),
     )  # fmt: skip

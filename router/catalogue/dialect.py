@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import peewee
 
 from router.catalogue.migrations import STEPS, Conversion, Step, missing, require_alone, version_of
-from router.catalogue.tables import TABLES, Schema
+from router.catalogue.tables import BEGINS_WITH, TABLES, Schema, Setting
 from router.errors import ConfigurationError, IntegrityError, TransientError
 
 _BUSY_SECONDS = 30
@@ -134,6 +134,8 @@ class Engine(ABC):
             for table in TABLES:
                 peewee.SchemaManager(table, self.database).create_all()
             self.run(Schema.insert(version=version_of(self._steps)))
+            for name, value in BEGINS_WITH.items():
+                self.run(Setting.insert(name=name, value=value))
 
     @abstractmethod
     def _lock_setup(self) -> None:

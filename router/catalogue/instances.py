@@ -232,8 +232,8 @@ def _device(header: Header) -> dict[str, str]:
 
 def accession_numbers(header: Header) -> list[str]:
     """Those by which an exam can find its study."""
-    numbers = (header.accession_number, *header.other_accession_numbers)
-    return [number for number in numbers if number and is_readable(number)]
+    named = dict.fromkeys((header.accession_number, *header.other_accession_numbers))
+    return [number for number in named if number and is_readable(number)]
 
 
 def identity_row(study: int, header: Header) -> dict[str, Any]:

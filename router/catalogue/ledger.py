@@ -20,12 +20,14 @@ CUT_OFF = "cut off"
 class Fate(StrEnum):
     """`selected` is still to be sent, `held` too once a person has released it, `stored` was taken and is not committed
     yet, `damaged` waits for a sound file; the others are final. `late` came too long after the delivery, and `cut` is
-    not whole: these count once a person has released them."""
+    not whole: these count once a person has released them. `withheld` names another exam alone, which is not approved:
+    it is decided anew when that is."""
 
     SELECTED = "selected"
     HELD = "held"
     LATE = "late"
     CUT = "cut"
+    WITHHELD = "withheld"
     FILTERED = "filtered"
     STORED = "stored"
     SENT = "sent"
@@ -80,8 +82,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Instances of an exam at a destination. `selected` counts all that were chosen but those that are `late` or `cut`,
-    which are set aside."""
+    """Instances of an exam at a destination. `selected` counts all that were chosen but those that are `late`, `cut` or
+    `withheld`, which are set aside."""
 
     selected: int = 0
     sent: int = 0
@@ -92,6 +94,7 @@ class Tally:
     late: int = 0
     cut: int = 0
     damaged: int = 0
+    withheld: int = 0
 
     @property
     def unsent(self) -> int:
@@ -195,7 +198,9 @@ class Accounts:
             .join(newer, on=(older.study == newer.study) & (older.sop_uid == newer.sop_uid))
             .where(newer.id.in_(newest) & (older.version < newer.version))
         )
-        unsent = Ledger.state.in_([Fate.SELECTED, Fate.HELD, Fate.LATE, Fate.CUT, Fate.REFUSED, Fate.DAMAGED])
+        unsent = Ledger.state.in_(
+            [Fate.SELECTED, Fate.HELD, Fate.LATE, Fate.CUT, Fate.WITHHELD, Fate.REFUSED, Fate.DAMAGED]
+        )
         mine = (Ledger.destination == destination) & unsent & Ledger.instance.in_(replaced)
         self._engine.run(Ledger.update(state=Fate.FILTERED, rule="replaced by a newer version").where(mine))
 
@@ -336,12 +341,14 @@ def outdone() -> Any:
     """A row for a later version of the outer query's instance, at the same destination, that was not left out."""
     newer, row = Instance.alias(), Ledger.alias()
     same = (newer.study == Instance.study) & (newer.sop_uid == Instance.sop_uid) & (newer.version > Instance.version)
-    there = (row.destination == Ledger.destination) & row.state.not_in([Fate.FILTERED, Fate.LATE, Fate.CUT])
+    idle = [Fate.FILTERED, Fate.LATE, Fate.CUT, Fate.WITHHELD]
+    there = (row.destination == Ledger.destination) & row.state.not_in(idle)
     return row.select(row.id).join(newer, on=row.instance == newer.id).where(same & there)
 
 
 def _tally(counts: Mapping[str, int]) -> Tally:
     sent, refused, held, stored = (counts.get(fate, 0) for fate in (Fate.SENT, Fate.REFUSED, Fate.HELD, Fate.STORED))
-    filtered, late, cut, damaged = (counts.get(fate, 0) for fate in (Fate.FILTERED, Fate.LATE, Fate.CUT, Fate.DAMAGED))
-    selected = counts.get(Fate.SELECTED, 0) + sent + refused + held + stored + damaged
-    return Tally(selected, sent, refused, filtered, held, stored, late, cut, damaged)
+    selected = counts.get(Fate.SELECTED, 0) + sent + refused + held + stored + counts.get(Fate.DAMAGED, 0)
+    aside = (counts.get(fate, 0) for fate in (Fate.FILTERED, Fate.LATE, Fate.CUT, Fate.DAMAGED, Fate.WITHHELD))
+    filtered, late, cut, damaged, withheld = aside
+    return Tally(selected, sent, refused, filtered, held, stored, late, cut, damaged, withheld)

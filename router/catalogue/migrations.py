@@ -68,9 +68,20 @@ def _evidence_of_pdfs(engine: "Engine") -> None:
     engine.execute(f'CREATE TABLE "pdf_source" ("name" TEXT NOT NULL PRIMARY KEY, {columns})', ())
 
 
+def _settings(engine: "Engine") -> None:
+    """A data folder of before these goes by the first set of checks until a person says otherwise."""
+    engine.execute('CREATE TABLE "setting" ("name" TEXT NOT NULL PRIMARY KEY, "value" TEXT NOT NULL)', ())
+    engine.execute("INSERT INTO setting (name, value) VALUES ('checks', '1')", ())
+
+
+def _withheld(engine: "Engine") -> None:
+    """Instances that wait for another exam's approval are found without reading all of their study's."""
+    engine.execute("""CREATE INDEX "ledger_withheld" ON "ledger" ("study") WHERE state = 'withheld'""", ())
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
-STEPS: tuple[Step, ...] = (_readings, _cut, _checksums, _evidence_of_pdfs)
+STEPS: tuple[Step, ...] = (_readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld)
 _SILENT = timedelta(minutes=2)
 
 

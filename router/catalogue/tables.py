@@ -79,6 +79,17 @@ class Schema(Model):
     version = IntegerField()
 
 
+class Setting(Model):
+    """What the data folder itself is set to: the set of checks that it began with."""
+
+    name = CleanTextField(primary_key=True)
+    value = CleanTextField()
+
+
+CHECKS = "checks"
+BEGINS_WITH = {CHECKS: "2"}  # a database that is made
+
+
 class Study(Model):
     """A study that has at least one instance here; texts are those of the first instance.
 
@@ -548,6 +559,9 @@ class Ledger(Model):
 # What keeps a study from being purged; few rows at a time. Its text must be the questions' own, to the letter.
 OPEN_IN_LEDGER = SQL("state IN ('held', 'late', 'stored')")
 Ledger.add_index(Ledger.index(Ledger.study, name="ledger_open", where=OPEN_IN_LEDGER))
+# What waits for another exam's approval; as few.
+WITHHELD_IN_LEDGER = SQL("state = 'withheld'")
+Ledger.add_index(Ledger.index(Ledger.study, name="ledger_withheld", where=WITHHELD_IN_LEDGER))
 
 
 class Commitment(Model):
@@ -638,7 +652,7 @@ class Duty(Model):
 
 
 TABLES: tuple[type[Model], ...] = (
-    Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal,
+    Schema, Setting, Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal,
     Reference, Exam, Forgotten, ExamStudy, Parted,
     Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, BreakerRow,
     PaceRow,

@@ -11,6 +11,7 @@ from router.cli.options import config_option, json_option, print_json, require_n
 from router.cli.tables import local, show
 from router.clock import SystemClock
 from router.config import load
+from router.flow.checks import resolved
 from router.flow.decisions import Decisions, Verdict
 
 _why = click.option("--why", default="", help="The reason; it is kept in the events.")
@@ -21,7 +22,8 @@ def _decisions(config_file: Path) -> Iterator[Decisions]:
     config = load(config_file)
     require_node(config)
     with opened(config) as (catalogue, journal):
-        yield Decisions(config.identity, catalogue, journal, SystemClock())
+        identity = resolved(config, catalogue.settings).identity
+        yield Decisions(identity, catalogue, journal, SystemClock())
 
 
 def _verdict(who: str, why: str) -> Verdict:

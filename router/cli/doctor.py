@@ -1,7 +1,9 @@
 """`doctor`: everything that the node needs, looked at, each with what to do about it."""
 
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -11,15 +13,22 @@ from router.admin.findings import Finding, Verdict, attempt, good
 from router.catalogue import open_catalogue
 from router.catalogue.restore import has_database
 from router.cli.options import config_option, json_option, print_json
+from router.cli.recheck import recheck_of
 from router.cli.tables import console
 from router.clock import Clock, SystemClock
 from router.config import Config, load
 from router.crypto import selftest
 from router.events import Journal
+from router.flow.checks import resolved
+from router.flow.recheck import CHECKS, Judged, by_rule
 from router.flow.references import References
 from router.flow.rules import rulebook
 
 _COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+
+_LOOKED_BACK = timedelta(days=30)
+_PATIENCE_SECONDS = 10.0
+_TAKE_UP = f"see `queue recheck` for the exams, then set [identity] checks = {CHECKS}"
 
 Look = Callable[[], Iterator[Finding]]
 
@@ -64,6 +73,8 @@ def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Look]]:
     yield "data folder", lambda: premises.data_folder(config)
     yield "drop folder", lambda: premises.drop_folder(config)
     yield "database", lambda: _database(config)
+    yield "checks", lambda: _checks(config, clock)
+    yield "shared studies", lambda: _shared_studies(config)
     yield "certificates", lambda: premises.certificates(config, clock.now())
     if not config.destination:
         yield "destinations", _nowhere
@@ -96,6 +107,49 @@ def _database(config: Config) -> Iterator[Finding]:
     yield good("database", "PostgreSQL answers" if config.database.url else "router.db opens")
     if standing:
         yield Finding("alarms", Verdict.WARN, f"{standing} standing", "see `status`")
+
+
+def _checks(config: Config, clock: Clock) -> Iterator[Finding]:
+    """A reminder where the first set of checks is in use, with what the newest would have held."""
+    if not config.database.url and not has_database(config.node.data):
+        return
+    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    try:
+        if resolved(config, catalogue.settings).identity.checks == CHECKS:
+            yield good("checks", f"[identity] checks = {CHECKS}")
+            return
+        delivered = catalogue.delivered.since(clock.now() - _LOOKED_BACK)
+        judged = list(_in_time(recheck_of(config, catalogue).judged(delivered, SystemClock().now())))
+    finally:
+        catalogue.engine.close_thread()
+    yield Finding("checks", Verdict.WARN, _reminder(judged, len(delivered)), _TAKE_UP)
+
+
+def _in_time(judged: Iterable[Judged]) -> Iterator[Judged]:
+    """Those that are judged before people begin to wonder."""
+    until = time.monotonic() + _PATIENCE_SECONDS
+    for one in judged:
+        yield one
+        if time.monotonic() > until:
+            return
+
+
+def _reminder(judged: Sequence[Judged], delivered: int) -> str:
+    held = sum(bool(one.doubts) for one in judged)
+    rules = "; ".join(f"{rule} {n}" for (_, rule), n in by_rule(judged).most_common())
+    which = "" if len(judged) == delivered else f" (the last ones of {delivered})"
+    return (
+        f"[identity] checks = 1: newer kinds of doubt are warnings. Of {len(judged)} exam(s) delivered in the last"
+        f" {_LOOKED_BACK.days} d{which} checks = {CHECKS} would hold {held}" + (f": {rules}" if rules else "")
+    )
+
+
+def _shared_studies(config: Config) -> Iterator[Finding]:
+    if "shared_study" in config.share.model_fields_set:
+        yield good("shared studies", f'[share] shared_study = "{config.share.shared_study}"')
+        return
+    text = "[share] shared_study is not set: a study of several exams goes at its first approval, before the others'"
+    yield Finding("shared studies", Verdict.WARN, text, 'set it to "all" (DB11 5.3.1), or to "first" if that is meant')
 
 
 def _nowhere() -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from router.cli.many import preview, progress
 from router.cli.opened import opened
 from router.cli.options import config_option, destinations, json_option, person, print_json, require_node
 from router.cli.punctuality import report
+from router.cli.recheck import recheck
 from router.cli.reconcile import reconcile
 from router.cli.story import Teller
 from router.cli.tables import brief, left, lines_here, show, watching
@@ -241,6 +242,7 @@ _action(
 _action("cancel", Review.cancel, (*_MOVABLE, State.HELD), "Never send these deliveries.")
 command.add_command(report)
 command.add_command(reconcile)
+command.add_command(recheck)
 command.add_command(compare)
 for _decision in COMMANDS:
     command.add_command(_decision)

@@ -1,6 +1,6 @@
 """What a delivery waits for, and the state it should be in: the correlator applies it, the table of moves bounds it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from router.states import Needs, State
@@ -44,6 +44,12 @@ class Readiness:
     needs: tuple[Needs, ...]
     ready: bool
     look_again: datetime | None = None
+
+
+def looking_again(readiness: Readiness, at: datetime | None, now: datetime) -> Readiness:
+    """The same, looked at again `at` that instant too where it is still to come."""
+    coming = at if at is not None and at > now else None
+    return replace(readiness, look_again=_earliest(readiness.look_again, coming))
 
 
 def report_readiness(

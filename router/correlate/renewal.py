@@ -57,7 +57,8 @@ def renewal(sent: Fingerprint, newer: Fingerprint, policy: IdentityPolicy) -> Re
 
 
 def _accessions(identity: StudyIdentity) -> tuple[str, frozenset[str]]:
-    return identity.accession_number, frozenset(identity.other_accession_numbers)
+    own = identity.accession_number
+    return own, frozenset(identity.other_accession_numbers) - {own}
 
 
 def cut_off(instances: int, of: int, refused: int) -> str:

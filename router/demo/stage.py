@@ -33,6 +33,7 @@ rescan = "2 s"
 
 [share]
 modalities = [{modalities}]
+shared_study = "all"
 
 [identity]
 evidence = 0    # some of the shipped studies name neither patient nor order

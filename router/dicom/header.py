@@ -95,6 +95,13 @@ def read_glimpse(path: Path) -> Glimpse:
     return Glimpse(study, series, sop, facts_of(read), position_of(read), references_of(read))
 
 
+def read_head(path: Path) -> Header:
+    """The header alone: the pixels are not read, and nothing is digested. Errors as `read_instance`'s."""
+    with path.open("rb") as file:
+        read = read_elements(file)
+        return _header(read, cut_off(read, file))
+
+
 def read_instance(file: BinaryIO) -> tuple[Header, Digests]:
     """Everything the node wants to know of an instance, from its whole file, which is read once.
 
@@ -157,7 +164,7 @@ def _header(read: DataSet, cut: str) -> Header:
             sex=read.text(0x00100040),
         ),
         accession_number=own,
-        other_accession_numbers=tuple(dict.fromkeys(number for number in others if number and number != own)),
+        other_accession_numbers=tuple(dict.fromkeys(number for number in others if number)),
         study_date=_date(read.text(0x00080020)),
         study_time=_time(read.text(0x00080030)),
         study_description=read.text(0x00081030),

@@ -20,7 +20,16 @@ from router.correlate.identity import same_patient
 from router.correlate.institution import another_hospital
 from router.correlate.missing import Expected, missing, told_at
 from router.correlate.naming import identifiers
-from router.correlate.readiness import DAMAGED, PERSON, VERSIONS, images_readiness, report_readiness, target
+from router.correlate.readiness import (
+    DAMAGED,
+    PERSON,
+    VERSIONS,
+    images_readiness,
+    looking_again,
+    report_readiness,
+    target,
+)
+from router.correlate.recount import Ending, corrected, count_alone
 from router.correlate.renewal import CONTRADICTION, cut_off, late
 from router.correlate.share import Aside, aside
 from router.correlate.versions import (
@@ -39,6 +48,7 @@ from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
 from router.exam.key import ExamKey
 from router.exam.write import dump
+from router.flow.companions import Companions
 from router.flow.document import fill_for, json_faults, keep_apart, listed
 from router.flow.intake import intact
 from router.flow.joining import Joining, doubts, forgotten, headers_of
@@ -109,7 +119,7 @@ class Correlator:
         self._clock = clock
         self._rereading = Rereading(catalogue, storage)
         self._joining = self._join_by(config)
-        self._alone = config.share.shared_study == "first"
+        self._companions = Companions(config, catalogue)
         self._known = functools.lru_cache(256)(self._load)
         self._said = functools.lru_cache(256)(self._look_up)
         self.papers = PaperReader(config, catalogue.exams, storage.reports, self._document)
@@ -119,7 +129,7 @@ class Correlator:
         self._config = config
         self.papers.go_by(config)
         self._joining = self._join_by(config)
-        self._alone = config.share.shared_study == "first"
+        self._companions = Companions(config, self._catalogue)
 
     def _join_by(self, config: Config) -> Joining:
         exams, decisions = self._catalogue.exams, self._catalogue.decisions
@@ -179,9 +189,10 @@ class Correlator:
             return
         self._note_stale(case, versions, now)
         assessment = self._assess(case, versions, behind, now)
-        if not self._alone and case.approved != (assessment.approved_at is not None):
+        if case.siblings and case.approved != (assessment.approved_at is not None):
             self._catalogue.exams.approve(assessment.case, assessment.approved_at, now)
         deliveries = self._deliveries(exam, now)
+        self._companions.withhold(assessment)
         looks = [self._select(assessment, deliveries)]
         tallies = {place[1]: tally for place, tally in self._catalogue.accounts.tallies([exam]).items()}
         looks += [self._settle(one, tallies.get(one.destination, Tally()), assessment) for one in deliveries]
@@ -192,7 +203,10 @@ class Correlator:
         self._note_unread(assessment)
         expected = self._expected(assessment, approval_arrived(versions))
         looks.append(self._note_missing(expected, assessment))
-        self._clear_alarms(assessment, hold or assessment.pdf_doubt, complete=not (expected and missing(expected)))
+        waits = self._note_others(assessment, deliveries, tallies)
+        complete = not (expected and missing(expected))
+        self._clear_alarms(assessment, hold or assessment.pdf_doubt, complete=complete, together=not waits)
+        self._companions.tell(assessment)
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
         looks.append(assessment.weighed.choice.look_again)
         if lesson := assessment.weighed.lesson:
@@ -231,7 +245,7 @@ class Correlator:
             pdf = self.papers.weigh(case, self._taken(case), self._pdfs(case, key, others), now).choice.pdf
             same = pdf is not None and f" pdf={pdf.document} " in delivery.wanted
             return "" if same else "another report PDF belongs to it now, or none"
-        return "" if self._may_go_for_others(case) else "another exam of its studies is not approved"
+        return self._companions.objection(case, key.accession_number, delivery, now)
 
     def _goes_without(
         self, delivery: Delivery, hold: Hold, case: Case, key: ExamKey, others: Sequence[ExamKey]
@@ -459,25 +473,25 @@ class Correlator:
         return self._plan_report(delivery, destination, tally, found)
 
     def _plan_images(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
-        next_ask = self._catalogue.commitments.next_ask
+        next_ask, companions = self._catalogue.commitments.next_ask, self._companions
+        cause = found.images.last_received if delivery.delivered else None
+        due = deadline(found.approved_at, destination.images_within, cause) if found.approved_at else None
+        others = companions.awaited(found.case, found.now)
         readiness = images_readiness(
-            approved=found.approved_at is not None, others=self._may_go_for_others(found.case), unsent=tally.unsent,
-            images=found.images,
+            approved=found.approved_at is not None, others=companions.let_go(others, tally, due, found.now),
+            unsent=tally.unsent, images=found.images,
             ask_at=next_ask(delivery.exam, delivery.destination) if tally.stored else None,
             stable_after=self._config.study.stable_after, now=found.now,
         )  # fmt: skip
-        cause = found.images.last_received if delivery.delivered else None
-        due = deadline(found.approved_at, destination.images_within, cause) if found.approved_at else None
+        readiness = companions.looks(readiness, others, due, found.now)
         rest = tally.unsent + tally.stored
         news = rest + tally.late + tally.cut > 0
         # What is whole goes first, so that it does not wait for a person.
         done = readiness.ready and not rest and found.aside is None
         broken = cut_off(tally.cut, tally.selected + tally.cut, tally.refused) if done else ""
-        return Plan(readiness, due, f"instances={tally.selected}", news, found.hold or late(tally.late) or broken)
-
-    def _may_go_for_others(self, case: Case) -> bool:
-        """Whether the other exams of its studies let an exam's images go."""
-        return self._alone or all(sibling.approved for sibling in case.siblings)
+        waits = companions.hold(others, due, found.now) if tally.unsent else ""
+        hold = found.hold or late(tally.late) or broken or waits
+        return Plan(readiness, due, f"instances={tally.selected}", news, hold)
 
     def _plan_report(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
         pdf = found.pdf or found.doubted  # a doubt about what was delivered is nothing new to deliver
@@ -485,7 +499,7 @@ class Correlator:
         cause = max(c for c in causes if c is not None) if delivery.delivered else None
         due = deadline(found.approved_at, destination.report_within, cause) if found.approved_at else None
         apart = found.apart if _may_go_without(found, delivery, destination) else frozenset()
-        goes = tally.sent + tally.stored if apart else tally.selected
+        goes = tally.sent + tally.stored if apart else tally.selected - tally.refused - tally.damaged
         count = goes if found.images.present and destination.dicom is not None else None
         tables = self._references.tables
         filled = fill_for(self._config, tables, keep_apart(found.case, apart), found.document, count)
@@ -500,15 +514,36 @@ class Correlator:
         sources = f"json={found.version.document} pdf={pdf.document if pdf else '-'} images="
         wanted = f"{sources}{'-' if count is None else count} studies={listed(filled)}"
         wanted += f" without={','.join(sorted(apart))}" if apart else ""
-        # Late images change ImageCount once they are quiet: one revision, not one for each of them.
+        # Late images change what is listed once they are quiet: one revision, not one for each of them.
         quiet = not found.images.needs(self._config.study.stable_after, found.now)
         settled = quiet or not delivery.delivered.startswith(sources)
         last = delivery.delivered if delivery.state == State.DELIVERED else delivery.wanted
         error = "exam JSON: " + "; ".join(faults) if faults else ""
-        news = settled and (wanted != last or self._mended(delivery, filled))
-        hold = ("" if apart else found.hold) or found.pdf_doubt or damage_of(found, pdf) or overdue_pdf(found, due)
         readiness = until_half(readiness, found, due)
+        if delivery.state == State.DELIVERED and count_alone(wanted, last):
+            images = self._images_ending(delivery, tally, found)
+            news = self._recounts(delivery, images, found, quiet=quiet)
+            readiness = looking_again(readiness, images.due, found.now)
+        else:
+            news = settled and (wanted != last or self._mended(delivery, filled))
+        hold = ("" if apart else found.hold) or found.pdf_doubt or damage_of(found, pdf) or overdue_pdf(found, due)
         return Plan(readiness, due, wanted, news and found.approved_at is not None, hold, error)
+
+    def _images_ending(self, report: Delivery, tally: Tally, found: Assessment) -> Ending:
+        """How the delivery of the images that the report counts stands."""
+        there = self._catalogue.queue.of_exam(report.exam)
+        mine = [one for one in there if (one.destination, one.channel) == (report.destination, Channel.IMAGES)]
+        causes = [found.images.last_received, *(one.delivered_at for one in mine)]
+        cause = max((each for each in causes if each is not None), default=None)
+        state, due = (mine[0].state, mine[0].due) if mine else (State.DELIVERED, None)
+        return Ending(state=state, open=tally.unsent + tally.stored > 0, due=due, cause=cause)
+
+    def _recounts(self, report: Delivery, images: Ending, found: Assessment, *, quiet: bool) -> bool:
+        """Whether the report goes again for its ImageCount alone."""
+        if not self._config.share.count_revisions or not images.over(found.now, quiet=quiet):
+            return False
+        uploads = self._catalogue.uploads.of(report.id)
+        return not corrected([(upload.wanted, upload.frozen) for upload in uploads], images.cause)
 
     def _mended(self, delivery: Delivery, filled: Filled) -> bool:
         """Whether what a platform refused would be another document now: a table or the configuration has changed."""
@@ -581,9 +616,17 @@ class Correlator:
         approved = max(found.approved_at, arrived)
         return Expected(approved, found.key.image_count, here, found.images.missing, in_pacs, damaged)
 
-    def _clear_alarms(self, found: Assessment, doubt: str, *, complete: bool) -> None:
+    def _note_others(self, found: Assessment, deliveries: Sequence[Delivery], tallies: Mapping[str, Tally]) -> bool:
+        """Tell that images wait for another exam's approval once that is overdue; whether it is."""
+        text = self._companions.overdue(found, deliveries, tallies)
+        if text:
+            self._alarm(Alarm.SHARED_STUDY, found.case.exam, text, found.now)
+        return bool(text)
+
+    def _clear_alarms(self, found: Assessment, doubt: str, *, complete: bool, together: bool) -> None:
         gone = {Alarm.DEFECT} | ({Alarm.IMAGES_MISSING} if complete else set())
         gone |= set() if found.unread_approval else {Alarm.EXAM_JSON}
+        gone |= {Alarm.SHARED_STUDY} if together else set()
         if not doubt:
             gone |= {Alarm.DOUBT, Alarm.DELIVERED_IN_DOUBT}
         damaged = [proof.damaged for proof in found.case.proofs.values() if proof.damaged]

@@ -117,8 +117,8 @@ def _doubts(
 ) -> Iterator[tuple[Doubt, *tuple[object, ...]]]:
     own = (key.patient.patient_ids.get("Patient.PatientId"), key.patient.name)
     for study in case.studies.values():
-        for doubt in parts_of(study.doubt):
-            yield Doubt(rule="study", text=doubt, study_uid=study.uid), study.uid, doubt
+        for text in parts_of(study.doubt):
+            yield Doubt(rule="study", text=text, study_uid=study.uid), study.uid, text
     for other in others:
         if not same_patient(other.patient, key.patient, policy) and not _corrected(case, key, other, policy):
             doubt = Doubt(rule="version", text="an earlier version of this exam names another patient")

@@ -5,7 +5,7 @@ Files are read here, a pure decision weighs what they say (`correlate.evidence`)
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from router.catalogue.exams import Case, Chosen, Exams
@@ -38,11 +38,15 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighed:
-    """The choice of an exam's PDF, what is kept of it, and what of it calibrates its source."""
+    """The choice of an exam's PDF, what is kept of it, and what of it calibrates its source.
+
+    `doubts` are those that hold, by the PDF's document.
+    """
 
     choice: Choice
     kept: Chosen
     lesson: "Lesson | None" = None
+    doubts: Mapping[int, Sequence[Doubt]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,16 @@ class Lesson:
     agreed: bool
     offset: int | None
     labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """A PDF, what it says of the versions, the doubts about it that hold, and those that are warnings only."""
+
+    pdf: PdfVersion
+    evidence: Evidence
+    held: Sequence[Doubt]
+    warnings: Sequence[Doubt]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,14 +108,15 @@ class PaperReader:
         calibrations = {origin: self._exams.calibrations.of(origin) for origin in {self._origin(pdf) for pdf in pdfs}}
         judged = [self._judge(matter, pdf, calibrations[self._origin(pdf)]) for pdf in pdfs]
         papers = Papers(
-            taken=matter.versions, pdfs=[one for one, _, _ in judged],
-            evidence={pdf.document: evidence for pdf, evidence, _ in judged},
+            taken=matter.versions, pdfs=[one.pdf for one in judged],
+            evidence={one.pdf.document: one.evidence for one in judged},
             window=self._config.reports.pair_within, lone_is_doubt=self.checks > 1,
         )  # fmt: skip
         choice = choose(papers, now)
-        warnings = [text for _, _, texts in judged for text in texts]
+        warnings = [f"warning ({doubt.rule}): {doubt.text}" for one in judged for doubt in one.warnings]
         lesson = self._lesson(matter, choice, calibrations) if choice.pdf else None
-        return Weighed(choice=choice, kept=_to_keep(case, choice, warnings), lesson=lesson)
+        doubts = {one.pdf.document: one.held for one in judged}
+        return Weighed(choice=choice, kept=_to_keep(case, choice, warnings), lesson=lesson, doubts=doubts)
 
     def learn(self, lesson: Lesson) -> None:
         """Calibrate a source by a pair."""
@@ -139,21 +154,19 @@ class PaperReader:
 
     # -- what it says
 
-    def _judge(
-        self, matter: _Matter, pdf: PdfVersion, calibration: Calibration
-    ) -> tuple[PdfVersion, Evidence, list[str]]:
-        """The PDF with what speaks against it, what it says of the versions, and doubts that are warnings only."""
+    def _judge(self, matter: _Matter, pdf: PdfVersion, calibration: Calibration) -> _Judged:
         sheet = self._sheet(matter.case.places[pdf.document], pdf.unread)
         said = self._reading(matter, pdf, sheet, calibration)
         doubts = [] if pdf.confirmed is not None else list(self._doubts(matter, pdf, sheet, said, calibration))
         held = holding(doubts, self.checks)
-        warnings = [f"warning ({doubt.rule}): {doubt.text}" for doubt in doubts if doubt not in held]
         clock = self._origin(pdf) + ("" if sheet.made else ", by its file time")
         evidence = Evidence(
             contents=said.of or None, times=_times(matter, pdf, sheet, calibration), made=sheet.made or pdf.file_time,
             origin=clock, why=said.why,
         )  # fmt: skip
-        return replace(pdf, doubt="; ".join(dict.fromkeys(doubt.text for doubt in held))), evidence, warnings
+        judged = replace(pdf, doubt="; ".join(dict.fromkeys(doubt.text for doubt in held)))
+        warnings = [doubt for doubt in doubts if doubt not in held]
+        return _Judged(pdf=judged, evidence=evidence, held=held, warnings=warnings)
 
     def _reading(self, matter: _Matter, pdf: PdfVersion, sheet: Sheet, calibration: Calibration) -> Reading:
         if not self._config.reports.pdf_text_check:

@@ -91,7 +91,8 @@ def unreadable(identities: Iterable[StudyIdentity]) -> list[str]:
 
 
 def _images(uid: str, said: StudyIdentity, found: Comparison, policy: IdentityPolicy) -> Side:
-    numbers = (number for number in (said.accession_number, *said.other_accession_numbers) if number)
+    named = dict.fromkeys((said.accession_number, *said.other_accession_numbers))
+    numbers = (number for number in named if number)
     patient = said.patient
     accessions, number, name = ", ".join(map(_certain, numbers)), _certain(patient.patient_id), _certain(patient.name)
     agree = tuple(field for field in FIELDS if field in found.agree)

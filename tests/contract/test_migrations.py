@@ -2,11 +2,9 @@
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -77,15 +75,7 @@ def _breaks(engine: Engine) -> None:
 @pytest.fixture
 def old(bare_database: Database) -> Database:
     """A database as the first release made it, with an exam and its delivery."""
-    script = first_schema.kept(_kind(bare_database))
-    if bare_database.url:
-        import psycopg
-
-        with psycopg.connect(bare_database.url, autocommit=True) as connection:
-            connection.execute(script.encode())
-    else:
-        with closing(sqlite3.connect(bare_database.data / "router.db")) as file:
-            file.executescript(script)
+    first_schema.make(bare_database.url, bare_database.data)
     with _Opened(bare_database, []) as engine:
         for statement in (_EXAM, _DELIVERY):
             engine.execute(statement, ())

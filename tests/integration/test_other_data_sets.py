@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
+    UID,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -56,7 +57,7 @@ def image(syntax: str = ExplicitVRLittleEndian, pixels: bytes = RAMP, **values: 
         dataset.compress(RLELossless, generate_instance_uid=False)
     if syntax == ExplicitVRBigEndian:
         dataset.PixelData = struct.pack(">64H", *struct.unpack("<64H", pixels))
-    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.file_meta.TransferSyntaxUID = UID(syntax)
     return dataset
 
 
@@ -181,7 +182,7 @@ def test_without_a_decoder_an_encoding_under_the_same_header_is_assumed_to_be_th
     place: Place, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], alike: Likeness
 ) -> None:
     monkeypatch.setattr(sameness, "find_spec", lambda _: None)
-    place.receive(image(), image(RLELossless, **change))
+    place.receive(image(), image(str(RLELossless), RAMP, **change))
     assert place.doubt == ""
     assert (len(set(place.pixels())) == 1) == (alike is Likeness.ASSUMED)
     told = [event.text for event in place.events if event.kind == Kind.DUPLICATE]

@@ -59,9 +59,10 @@ def test_the_hospital_alone_is_a_whole_configuration() -> None:
     assert found.destination == ()
 
 
-def test_the_shipped_file_is_the_defaults_and_one_destination() -> None:
+def test_the_shipped_file_is_the_defaults_what_new_installations_begin_with_and_one_destination() -> None:
     found = load(shipped("router.toml"))
-    bare = parse(HOSPITAL, base=shipped("router.toml").resolve().parent)
+    begun_with = '[share]\nshared_study = "all"\n[identity]\nchecks = 2\n'
+    bare = parse(HOSPITAL + begun_with, base=shipped("router.toml").resolve().parent)
     (destination,) = found.destination
     assert found.model_copy(update={"destination": ()}) == bare
     assert (destination.report_within, destination.images_within) == (timedelta(hours=1), timedelta(hours=6))

@@ -257,7 +257,7 @@ def test_every_field_of_the_header_is_read(tmp_path: Path) -> None:
     assert header.uids == InstanceUids("1.2.3", "1.2.3.4", "1.2.3.5")
     assert (header.patient.patient_id, header.patient.name) == ("P1", "Zhang^San")
     assert (header.patient.birth_date, header.patient.sex) == ("19700102", "M")
-    assert (header.accession_number, header.other_accession_numbers) == ("A1", ("A2",))
+    assert (header.accession_number, header.other_accession_numbers) == ("A1", ("A2", "A1"))
     assert (header.study_date, header.study_time, header.study_description) == ("20260102", "101112.5", "Chest")
     assert (header.station_name, header.device_serial_number, header.sending_ae) == ("CT-1", "77", "CT01")
     facts = header.facts

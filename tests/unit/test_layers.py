@@ -24,6 +24,7 @@ LAYERS: list[set[str]] = [
 WITHIN = {
     ("correlate", "exam"),
     ("correlate", "states"),
+    ("correlate", "deadlines"),
     ("breaker", "retry"),
     ("turns", "forecast"),
     ("forward", "dicom"),

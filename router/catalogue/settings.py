@@ -1,0 +1,16 @@
+"""What the data folder itself is set to, whatever the configuration file says."""
+
+from router.catalogue.dialect import Engine
+from router.catalogue.tables import BEGINS_WITH, CHECKS, Setting
+
+
+class Settings:
+    """Written when the database is made or converted, and read afterwards."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def checks(self) -> int:
+        """The set of checks ([identity] checks) of a configuration that names none."""
+        rows = self._engine.run(Setting.select(Setting.value).where(Setting.name == CHECKS).tuples())
+        return int(rows[0][0] if rows else BEGINS_WITH[CHECKS])

@@ -1,0 +1,118 @@
+"""Other exams of an exam's studies, and the instances that wait for the approval of one of them."""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from peewee import fn
+
+from router.catalogue.dialect import Engine, portions
+from router.catalogue.ledger import Fate
+from router.catalogue.tables import WITHHELD_IN_LEDGER, Delivery, Document, Exam, Instance, Ledger, Study, StudyIdentity
+from router.correlate.requests import Companion
+from router.states import State
+
+_CLOSED = frozenset({State.CANCELLED, State.EXCLUDED, State.OUT_OF_SCOPE, State.NOT_SHARED})
+_RULE = "its RequestAttributesSequence names another exam alone, which is not approved"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the instances of a study name that have the identity of this number: accession numbers of requests."""
+
+    identity: int
+    study_uid: str
+    named: frozenset[str]
+
+
+class Withheld:
+    """Instances that are not to be sent before the one exam is approved that they name."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def companions(self, exams: Collection[int]) -> list[Companion]:
+        """How these exams stand, by number."""
+        deliveries: dict[int, dict[int, str]] = {exam: {} for exam in exams}
+        of_them = Delivery.select(Delivery.exam, Delivery.id, Delivery.state).where(Delivery.exam.in_(sorted(exams)))
+        for exam, number, state in self._engine.run(of_them.order_by(Delivery.id).tuples()):
+            deliveries[exam][number] = state
+        query = (
+            Exam.select(Exam.id, Exam.approved_at.is_null(False), Exam.created, fn.MAX(Document.arrived))
+            .join(Document, "LEFT JOIN", on=Document.exam == Exam.id)
+            .where(Exam.id.in_(sorted(exams)))
+            .group_by(Exam.id, Exam.approved_at, Exam.created)
+            .order_by(Exam.id)
+        )
+        return [
+            Companion(
+                exam=exam, deliveries=tuple(deliveries[exam]), approved=bool(approved),
+                closed=bool(deliveries[exam]) and _CLOSED.issuperset(deliveries[exam].values()),
+                changed=max(created, arrived or created),
+            )
+            for exam, approved, created, arrived in self._engine.run(query.tuples())
+        ]  # fmt: skip
+
+    def requests(self, studies: Iterable[str]) -> list[Request]:
+        """What the instances of the studies name, by identity; those that name nothing are left out."""
+        found: list[Request] = []
+        columns = (StudyIdentity.id, Study.uid, StudyIdentity.other_accession_numbers)
+        for some in portions(list(studies)):
+            naming = Study.uid.in_(some) & (StudyIdentity.other_accession_numbers != "[]")
+            rows = self._engine.run(StudyIdentity.select(*columns).join(Study).where(naming).tuples())
+            found += [Request(number, uid, frozenset(json.loads(named))) for number, uid, named in rows]
+        return found
+
+    def any(self, studies: Iterable[str]) -> bool:
+        """Whether anything of these studies is withheld."""
+        for some in portions(list(studies)):
+            mine = Ledger.study.in_(_numbers(some)) & WITHHELD_IN_LEDGER
+            if self._engine.run(Ledger.select(Ledger.id).where(mine).limit(1).tuples()):
+                return True
+        return False
+
+    def wanted(self, destination: str, requests: Sequence[Request]) -> bool:
+        """Whether something that names these requests is selected for the destination."""
+        mine = (Ledger.destination == destination) & (Ledger.state == Fate.SELECTED)
+        return bool(requests) and bool(
+            self._engine.run(Ledger.select(Ledger.id).where(mine & _naming(requests)).limit(1).tuples())
+        )
+
+    def withhold(self, destination: str, requests: Sequence[Request], now: datetime) -> None:
+        """Withhold what names these requests: what is not decided yet, and what is selected and not sent."""
+        if not requests:
+            return
+        decided = Ledger.select(Ledger.id).where((Ledger.instance == Instance.id) & (Ledger.destination == destination))
+        mine = Instance.study.in_(_numbers([one.study_uid for one in requests]))
+        new = mine & Instance.identity.in_([one.identity for one in requests]) & Instance.newest
+        new &= Instance.purged.is_null() & ~fn.EXISTS(decided)
+        selected = (Ledger.destination == destination) & (Ledger.state == Fate.SELECTED) & _naming(requests)
+        with self._engine.write():
+            rows = [
+                {"destination": destination, "instance": key, "study": study, "state": Fate.WITHHELD, "rule": _RULE,
+                 "at": now}
+                for key, study in self._engine.run(Instance.select(Instance.id, Instance.study).where(new).tuples())
+            ]  # fmt: skip
+            for some in portions(rows):
+                self._engine.run(Ledger.insert_many(some).on_conflict_ignore())
+            self._engine.run(Ledger.update(state=Fate.WITHHELD, rule=_RULE, at=now).where(selected))
+
+    def give_back(self, destination: str, studies: Iterable[str], kept: Sequence[Request]) -> None:
+        """Have it decided anew what is withheld of these studies, but for what names `kept`."""
+        for some in portions(list(studies)):
+            mine = Ledger.study.in_(_numbers(some)) & WITHHELD_IN_LEDGER & (Ledger.destination == destination)
+            mine = mine & ~_naming(kept) if kept else mine
+            with self._engine.write():
+                self._engine.run(Ledger.delete().where(mine))
+
+
+def _numbers(studies: Sequence[str]) -> Any:
+    return Study.select(Study.id).where(Study.uid.in_(studies))
+
+
+def _naming(requests: Sequence[Request]) -> Any:
+    mine = Instance.study.in_(_numbers([one.study_uid for one in requests]))
+    naming = mine & Instance.identity.in_([one.identity for one in requests])
+    return Ledger.instance.in_(Instance.select(Instance.id).where(naming))

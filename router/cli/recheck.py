@@ -1,0 +1,126 @@
+"""`queue recheck`: what of that which was delivered the rules of now would hold."""
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import track
+
+from router.catalogue import Catalogue, open_catalogue
+from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.tables import local, show
+from router.clock import SystemClock
+from router.config import Config, load
+from router.events import Journal
+from router.flow.recheck import CHECKS, Judged, Recheck, by_rule
+from router.flow.references import References
+from router.quantities import ago
+from router.storage.reports import Reports
+from router.storage.studies import Studies
+
+_EXAMS_SHOWN = 200
+
+
+def _since(_context: click.Context, _parameter: click.Parameter, value: str) -> datetime:
+    try:
+        return ago(value, SystemClock().now())
+    except ValueError as error:
+        raise click.UsageError(f"--since {value}: {error}") from error
+
+
+@click.command("recheck", short_help="What the rules of now would hold of what was delivered.")
+@click.option("--since", default="30d", show_default=True, callback=_since, help="Delivered so long ago or later.")
+@config_option
+@json_option
+def recheck(since: datetime, config_file: Path, as_json: bool) -> None:
+    """What of that which was delivered the newest checks would hold, by rule. It reads, and changes nothing.
+
+    Every exam of which a delivery is `delivered` since then is judged by [identity] checks = 2, whatever the node goes
+    by; what a person has settled counts as settled. Headers are read again from the files that are still here.
+
+    \b
+    --json:
+      since, checks   from when, and by which set of checks
+      exams           how many were judged
+      held            how many of them would be held
+      rules           [{rule, checks, exams}]: by rule, and the set of checks that brought it
+      found           [{exam: "e17", deliveries: ["d33"], doubts: [{rule, checks, text, study_uid}]}]
+      not_judged      [{exam: "e18", deliveries: ["d35"], why}]
+    """
+    config = load(config_file)
+    require_node(config)
+    judged = _judge(config, since)
+    if as_json:
+        print_json({"since": since.isoformat(), "checks": CHECKS, **as_document(judged)})
+    else:
+        _tell(judged, since, config)
+
+
+def _judge(config: Config, since: datetime) -> list[Judged]:
+    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    try:
+        delivered = catalogue.delivered.since(since)
+        found = recheck_of(config, catalogue).judged(delivered, SystemClock().now())
+        quiet = not sys.stderr.isatty()
+        return list(track(found, "Judging", len(delivered), console=Console(stderr=True), disable=quiet))
+    finally:
+        catalogue.engine.close_thread()
+
+
+def recheck_of(config: Config, catalogue: Catalogue) -> Recheck:
+    """A recheck on this data folder, whose node may run."""
+    studies, reports = Studies(config.node.data / "studies"), Reports(config.node.data)
+    return Recheck(config, References(config), catalogue, studies, reports)
+
+
+def as_document(judged: Sequence[Judged]) -> dict[str, Any]:
+    """The findings for a program, as --help describes them."""
+    held = [one for one in judged if one.doubts]
+    return {
+        "exams": sum(not one.unread for one in judged),
+        "held": len(held),
+        "rules": [{"rule": rule, "checks": checks, "exams": n} for (checks, rule), n in _most_first(judged)],
+        "found": [{**_named(one), "doubts": [
+            {"rule": doubt.rule, "checks": doubt.since, "text": doubt.text, "study_uid": doubt.study_uid}
+            for doubt in one.doubts
+        ]} for one in held],
+        "not_judged": [{**_named(one), "why": one.unread} for one in judged if one.unread],
+    }  # fmt: skip
+
+
+def _named(one: Judged) -> dict[str, Any]:
+    return {"exam": f"e{one.exam}", "deliveries": [f"d{number}" for number in one.deliveries]}
+
+
+def _most_first(judged: Sequence[Judged]) -> list[tuple[tuple[int, str], int]]:
+    return sorted(by_rule(judged).items(), key=lambda item: (-item[1], item[0]))
+
+
+def _tell(judged: Sequence[Judged], since: datetime, config: Config) -> None:
+    held, unread = [one for one in judged if one.doubts], [one for one in judged if one.unread]
+    click.echo(
+        f"{len(judged) - len(unread)} exam(s) delivered since {local(since, config.node.timezone)} are judged by"
+        f" [identity] checks = {CHECKS}: {len(held)} would be held"
+    )
+    if unread:
+        click.echo(f"{len(unread)} cannot be judged: {unread[0].unread}")
+    if held:
+        rows = [(rule, str(checks), str(n)) for (checks, rule), n in _most_first(judged)]
+        show("By rule", ("Rule", "Since checks", "Exams"), rows)
+        show(f"Exams{_some(held)}", ("Exam", "Deliveries", "Rule", "Why"), _cells(held[:_EXAMS_SHOWN]))
+
+
+def _some(held: Sequence[Judged]) -> str:
+    return f": the first {_EXAMS_SHOWN} of {len(held)}; `--json` shows all" if len(held) > _EXAMS_SHOWN else ""
+
+
+def _cells(held: Sequence[Judged]) -> list[tuple[str, ...]]:
+    return [
+        (f"e{one.exam}", " ".join(f"d{number}" for number in one.deliveries), doubt.rule, doubt.text)
+        for one in held
+        for doubt in one.doubts
+    ]

@@ -1,0 +1,15 @@
+"""By which set of checks the node goes: the configuration's, else the data folder's."""
+
+from router.catalogue.settings import Settings
+from router.config import Config
+
+
+def resolved(config: Config, settings: Settings) -> Config:
+    """The configuration whose `identity.checks` is 1 or 2, for everything that is behind the opened database.
+
+    A data folder that an earlier version began stays with the first set until a person writes `[identity] checks = 2`.
+    """
+    if config.identity.checks is not None:
+        return config
+    identity = config.identity.model_copy(update={"checks": settings.checks()})
+    return config.model_copy(update={"identity": identity})

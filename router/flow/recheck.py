@@ -1,0 +1,135 @@
+"""What was delivered, judged by the rules of now. It reads, and changes nothing.
+
+The text in a header is read again from a file where one is still here: the database has it as it was read then.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from router.catalogue import Catalogue
+from router.catalogue.delivered import Files
+from router.catalogue.exams import Case
+from router.catalogue.studies import StudyHere
+from router.config import Config
+from router.correlate.doubt import Doubt
+from router.correlate.identity import IdentityPolicy, StudyIdentity, same_patient
+from router.correlate.naming import identifiers
+from router.correlate.versions import JsonVersion, PdfVersion, of_patient, successive
+from router.errors import InvalidData
+from router.exam.key import ExamKey
+from router.flow.joining import doubts, forgotten, identity_policy
+from router.flow.papers import PaperReader
+from router.flow.references import References
+from router.model import Channel
+from router.storage.reports import Reports
+from router.storage.studies import Studies
+
+CHECKS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """An exam and those of its deliveries that were delivered; `unread` is why it cannot be judged, else ""."""
+
+    exam: int
+    deliveries: tuple[int, ...]
+    doubts: tuple[Doubt, ...] = ()
+    unread: str = ""
+
+
+class Recheck:
+    """Evaluates delivered exams by the newest set of checks, whatever set the node goes by."""
+
+    def __init__(
+        self, config: Config, references: References, catalogue: Catalogue, studies: Studies, reports: Reports
+    ) -> None:
+        self._identity = config.identity.model_copy(update={"checks": CHECKS})
+        newest = config.model_copy(update={"identity": self._identity})
+        self._papers = PaperReader(newest, catalogue.exams, reports, self._load)
+        self._references = references
+        self._catalogue = catalogue
+        self._studies = studies
+        self._reports = reports
+
+    def judged(self, delivered: Mapping[int, Mapping[int, Channel]], now: datetime) -> Iterator[Judged]:
+        """Each of these exams (as `Delivered.since` gives them) with the doubts that nobody has settled."""
+        policy = identity_policy(self._identity, self._catalogue.decisions.classes())
+        for exam, deliveries in delivered.items():
+            numbers = tuple(sorted(deliveries))
+            try:
+                found = self._found(exam, frozenset(deliveries.values()), policy, now)
+            except (InvalidData, OSError):
+                yield Judged(exam=exam, deliveries=numbers, unread="its exam JSON is gone or cannot be read any more")
+            else:
+                yield Judged(exam=exam, deliveries=numbers, doubts=tuple(found))
+
+    def _found(self, exam: int, channels: frozenset[Channel], policy: IdentityPolicy, now: datetime) -> list[Doubt]:
+        known = self._catalogue.exams.case(exam)
+        key, *others = [self._load(known, version)[1] for version in _counting_first(known)]
+        case = replace(known, studies=self._read_again(known.studies))
+        settled = self._settled(known, doubts(known, key, others, policy) | forgotten(known))
+        identity = doubts(case, key, others, policy) | forgotten(case)
+        found = [doubt for doubt in identity.values() if doubt not in settled]
+        if Channel.REPORT in channels:
+            found += self._of_pdf(case, _of_one_patient(case, key, others, policy), now)
+        return list(dict.fromkeys(found))
+
+    def _of_pdf(self, case: Case, pdfs: Sequence[PdfVersion], now: datetime) -> Sequence[Doubt]:
+        weighed = self._papers.weigh(case, case.jsons, pdfs, now)
+        if not weighed.choice.doubt:
+            return ()
+        document = weighed.choice.in_question.document if weighed.choice.in_question else None
+        of_rules = weighed.doubts.get(document, ()) if document is not None else ()
+        return of_rules or [Doubt(rule="pdf", text=weighed.choice.doubt, since=CHECKS)]
+
+    def _settled(self, case: Case, found: Mapping[str, Doubt]) -> frozenset[Doubt]:
+        """What a person has settled was found in the text as it is known, which may read otherwise in the file."""
+        digests = self._catalogue.delivered.settled(case.exam)
+        return frozenset(doubt for digest, doubt in found.items() if digest in digests)
+
+    def _load(self, case: Case, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
+        given = self._references.read(self._reports.read(case.places[version.document]))
+        return given, self._references.key(given, case.branch)
+
+    def _read_again(self, studies: Mapping[str, StudyHere]) -> dict[str, StudyHere]:
+        files = self._catalogue.delivered.files(studies)
+        return {uid: self._as_written(study, files.get(uid, {})) for uid, study in studies.items()}
+
+    def _as_written(self, study: StudyHere, files: Files) -> StudyHere:
+        identities = [self._identity_in(files, each) for each in study.identities]
+        return replace(study, identities=tuple(dict.fromkeys(identities)))
+
+    def _identity_in(self, files: Files, known: StudyIdentity) -> StudyIdentity:
+        """What the file says; what is known where there is none, or none that can be read."""
+        from router.dicom.header import read_head  # commands that only look start without the DICOM libraries
+
+        if known not in files:
+            return known
+        try:
+            head = read_head(self._studies.path(*files[known]))
+        except (InvalidData, OSError):
+            return known
+        return StudyIdentity(head.patient, head.accession_number, head.other_accession_numbers)
+
+
+def by_rule(judged: Iterable[Judged]) -> Counter[tuple[int, str]]:
+    """How many exams each rule would hold, by the set of checks that brought it and its name."""
+    return Counter(rule for one in judged for rule in {(doubt.since, doubt.rule) for doubt in one.doubts})
+
+
+def _counting_first(case: Case) -> list[JsonVersion]:
+    """The exam's JSONs: the one that counts, then all others."""
+    if not case.jsons:
+        raise InvalidData("the exam has no JSON")
+    counting = successive(case.jsons)[-1]
+    return [counting, *(version for version in case.jsons if version.document != counting.document)]
+
+
+def _of_one_patient(
+    case: Case, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy
+) -> Sequence[PdfVersion]:
+    """The exam's PDFs; where its versions name several patients, in doubt unless they name the right one."""
+    one = all(same_patient(other.patient, key.patient, policy) for other in others)
+    return case.pdfs if one else of_patient(case.pdfs, identifiers("", key.accession_number, key.patient.name))
