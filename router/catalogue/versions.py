@@ -1,16 +1,31 @@
 """Newer versions of what a destination has already."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.ledger import Fate
 from router.catalogue.studies import identity_of
-from router.catalogue.tables import Instance, Ledger, StudyIdentity
+from router.catalogue.tables import Instance, Ledger, Study, StudyIdentity
 from router.correlate.identity import StudyIdentity as Identity
 from router.correlate.renewal import Fingerprint
 
 _THERE = (Fate.SENT, Fate.STORED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Several:
+    """A version of an instance that came in several; `differs` is what matters in it beside the one before."""
+
+    study_uid: str
+    series_uid: str
+    sop_uid: str
+    version: int
+    newest: bool
+    received: datetime
+    differs: tuple[str, ...]
 
 
 class Versions:
@@ -35,9 +50,38 @@ class Versions:
         names = self._identities({number for row in rows for number in (row[1], row[4])})
         return {row[0]: (Fingerprint(names[row[1]], *row[2:4]), Fingerprint(names[row[4]], *row[5:])) for row in rows}
 
+    def several(self, study_uids: Iterable[str]) -> list[Several]:
+        """Every version of the studies' instances that came in several, by instance."""
+        again = Instance.alias()
+        sops = again.select(again.sop_uid).where((again.study == Instance.study) & (again.version > 1))
+        query = Instance.select(Instance, Study.uid).join(Study)
+        mine = Study.uid.in_(list(study_uids)) & Instance.sop_uid.in_(sops)
+        rows: Any = self._engine.run(query.where(mine).order_by(Study.uid, Instance.sop_uid, Instance.version))
+        found: list[Several] = []
+        before: Any = None
+        for row in rows:
+            differs = _differs(before, row) if before is not None and before.sop_uid == row.sop_uid else ()
+            found.append(
+                Several(
+                    study_uid=row.study.uid, series_uid=row.series_uid, sop_uid=row.sop_uid, version=row.version,
+                    newest=row.newest, received=row.received, differs=differs,
+                )
+            )  # fmt: skip
+            before = row
+        return found
+
     def _identities(self, numbers: set[int]) -> dict[int, Identity]:
         found: dict[int, Identity] = {}
         for some in portions(sorted(numbers)):
             rows: Any = self._engine.run(StudyIdentity.select().where(StudyIdentity.id.in_(some)))
             found |= {row.id: identity_of(row) for row in rows}
         return found
+
+
+def _differs(before: Any, row: Any) -> tuple[str, ...]:
+    same = {
+        "series": before.series_uid == row.series_uid, "patient or order": before.identity == row.identity,
+        "laterality, orientation or position": before.orientation == row.orientation,
+        "pixel data": before.pixels == row.pixels,
+    }  # fmt: skip
+    return tuple(name for name, equal in same.items() if not equal)

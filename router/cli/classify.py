@@ -1,6 +1,7 @@
 """`classify`: what the series rules make of files or of a table of headers, and why; what other rules would change."""
 
 import csv
+import io
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ from router.flow.examine import Judged, examine, look
 from router.flow.rules import rulebook
 from router.series.classify import Rulebook, classify, used
 from router.series.table import facts_of
+from router.text import decode
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _ANYWHERE = (Destination(name="any"),)
@@ -122,8 +124,8 @@ def _line(one: Judged) -> str:
 
 
 def _tell_table(table: Path, book: Rulebook, as_json: bool) -> None:
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        rows = [(row.get("row_id") or str(n), facts_of(row)) for n, row in enumerate(csv.DictReader(file), 1)]
+    lines = io.StringIO(decode(table.read_bytes()).removeprefix("\ufeff"), newline="")
+    rows = [(row.get("row_id") or str(n), facts_of(row)) for n, row in enumerate(csv.DictReader(lines), 1)]
     found = [(row_id, facts, classify(facts, book)) for row_id, facts in rows]
     if as_json:
         print_json([{"row_id": r, "class": rule.series_class, "rule": rule.name} for r, _, rule in found])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from router.catalogue.exams import Case
 from router.catalogue.queue import Delivery
 from router.catalogue.traces import File
 from router.cli.background import background_json, file_json, stray_json, tell_background, tell_stray, tell_unpaired
@@ -108,6 +109,7 @@ def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node
         found = review.series(uid, book)
         told = [(one.series_uid, str(one.series_class), str(one.count), one.rule, one.used) for one in found]
         show(f"Series of {uid}", ("SeriesInstanceUID", "Class", "Instances", "Rule", "Facts"), told)
+    _tell_versions(case, review, zone)
     for line in story.lines:
         if line.delivery.channel == Channel.IMAGES:
             _tell_ledger(line.delivery, review)
@@ -137,6 +139,17 @@ def _tell_delivery(line: Line, zone: ZoneInfo) -> None:
         out.print(f"      `queue retry {one.id} --why ...` tries again; new data does, too")
     if one.state == State.CANCELLED:
         out.print(f"      `queue retry {one.id} --why ...` takes that back")
+
+
+def _tell_versions(case: Case, review: Review, zone: ZoneInfo) -> None:
+    rows = [
+        (one.sop_uid, one.series_uid, f"{one.version}{'' if one.newest else ' (kept)'}", local(one.received, zone),
+         ("differs in " + ", ".join(one.differs)) if one.differs else "" if one.version == 1 else "header or encoding")
+        for one in review.versions(case)
+    ]  # fmt: skip
+    if rows:
+        columns = ("SOPInstanceUID", "SeriesInstanceUID", "Version", "Came", "")
+        show("Instances that came in several versions", columns, rows)
 
 
 def _tell_ledger(one: Delivery, review: Review) -> None:
@@ -189,6 +202,18 @@ def _json(story: Story, review: Review, book: Rulebook, node: Node) -> dict[str,
             }
             for uid in case.studies
             for one in review.series(uid, book)
+        ],
+        "versions": [
+            {
+                "study": one.study_uid,
+                "series": one.series_uid,
+                "instance": one.sop_uid,
+                "version": one.version,
+                "newest": one.newest,
+                "came": one.received.isoformat(),
+                "differs": list(one.differs),
+            }
+            for one in review.versions(case)
         ],
         "uploads": [upload_json(upload, node.data) for upload in story.uploads],
         "events": [

@@ -26,15 +26,15 @@ _LOSSLESS = _NATIVE | {
 }
 _LARGEST = 512 * 2**20  # bytes of a file; beyond it samples are not compared
 # What re-processing writes: Image Type, Instance Creation, Acquisition and Content Date and Time, Derivation
-# Description, Lossy Image Compression.
+# Description; and Lossy Image Compression.
 _REPROCESSED = (
     0x00080008, 0x00080012, 0x00080013, 0x00080022, 0x0008002A, 0x00080032, 0x00080023, 0x00080033, 0x00082111,
-    0x00282110,
 )  # fmt: skip
 _IDENTITY = (0x00100010, 0x00100020, 0x00080050)  # compared by rules of its own
 # Samples per Pixel, Rows, Columns, Bits Allocated, Bits Stored, Pixel Representation; and Number of Frames.
 _SHAPE = (0x00280002, 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280103)
-_FRAMES, _PHOTOMETRIC, _PLANAR = 0x00280008, 0x00280004, 0x00280006
+_FRAMES, _PHOTOMETRIC, _PLANAR, _LOSSY = 0x00280008, 0x00280004, 0x00280006, 0x00282110
+_ENCODING = frozenset({_PHOTOMETRIC, _PLANAR, _LOSSY})
 
 
 class Likeness(StrEnum):
@@ -53,16 +53,37 @@ def likeness(earlier: Path, later: Path) -> Likeness:
         one, other = _read(earlier), _read(later)
     except (InvalidData, OSError):
         return Likeness.OTHER
-    if _differ(one, other, _REPROCESSED):
+    if _differ(one, other, _REPROCESSED) or _is_lossy(one) != _is_lossy(other):
         return Likeness.REPROCESSED
     if _differ(one, other, _IDENTITY) or not {one.meta.transfer_syntax, other.meta.transfer_syntax} <= _LOSSLESS:
         return Likeness.OTHER
-    if _shape(one) != _shape(other):
-        return Likeness.UNEXPLAINED
-    same = _same_samples(earlier, later)
+    return _by_samples(earlier, later, one, other) if _shape(one) == _shape(other) else Likeness.UNEXPLAINED
+
+
+def _by_samples(earlier: Path, later: Path, one: DataSet, other: DataSet) -> Likeness:
+    try:
+        same = _same_samples(earlier, later)
+    except UNDECODABLE:
+        return Likeness.OTHER
     if same is None:
         return Likeness.ASSUMED if _content(one) == _content(other) else Likeness.OTHER
-    return Likeness.SAME if same else Likeness.UNEXPLAINED
+    if not same:
+        return Likeness.UNEXPLAINED
+    return Likeness.SAME if _looks(one) == _looks(other) else Likeness.OTHER
+
+
+def _looks(read: Elements) -> dict[int, object]:
+    """How the same samples look: group 0028, apart from how they are encoded, and the overlays."""
+    tags = [tag for tag in read.tags if tag >> 16 == 0x0028 or 0x6000 <= tag >> 16 <= 0x60FF]
+    found = {tag: _number(read, tag) for tag in tags if tag not in _ENCODING}
+    photometric = read.text(_PHOTOMETRIC)
+    return found | {_PHOTOMETRIC: photometric if photometric.startswith(("MONO", "PALETTE")) else "colour"}
+
+
+def _number(read: Elements, tag: int) -> object:
+    """A value of one number in any byte order, else as it is stored."""
+    stored = _value(read, tag)
+    return read.unsigned(tag) if isinstance(stored, bytes) and len(read.stored([tag])) == 10 else stored
 
 
 def _read(path: Path) -> DataSet:
@@ -74,6 +95,10 @@ def _read(path: Path) -> DataSet:
     return read
 
 
+def _is_lossy(read: Elements) -> bool:
+    return read.text(_LOSSY) == "01"
+
+
 def _differ(one: Elements, other: Elements, tags: tuple[int, ...]) -> bool:
     return any(one.text(tag) != other.text(tag) for tag in tags)
 
@@ -83,7 +108,7 @@ def _shape(read: Elements) -> tuple[object, ...]:
 
 
 def _same_samples(earlier: Path, later: Path) -> bool | None:
-    """None where that cannot be told."""
+    """None where nothing here tells. Raises what UNDECODABLE names where pixel data are broken."""
     if max(path.stat().st_size for path in (earlier, later)) > _LARGEST:
         return None
     quiet.settle()
@@ -92,7 +117,7 @@ def _same_samples(earlier: Path, later: Path) -> bool | None:
         if _is_native(one) and _is_native(other) and _layout(one) == _layout(other):
             return _padded(one.PixelData) == _padded(other.PixelData)
         return _samples(one) == _samples(other)
-    except (*UNDECODABLE, InvalidData):
+    except InvalidData:
         return None
 
 
@@ -124,7 +149,7 @@ def _samples(dataset: FileDataset) -> str:
 
 def _content(read: Elements) -> dict[int, object]:
     """The values, apart from how the pixel data are encoded, in any encoding of the data set."""
-    return {tag: _value(read, tag) for tag in read.tags if tag not in {_PHOTOMETRIC, _PLANAR} and tag & 0xFFFF}
+    return {tag: _value(read, tag) for tag in read.tags if tag not in _ENCODING and tag & 0xFFFF}
 
 
 def _value(read: Elements, tag: int) -> object:

@@ -11,6 +11,7 @@ from router.catalogue.exams import Case
 from router.catalogue.ledger import Entry, Fate, Tally
 from router.catalogue.queue import Delivery
 from router.catalogue.uploads import Frozen
+from router.catalogue.versions import Several
 from router.clock import Clock
 from router.correlate.readiness import DAMAGED, PDF, PERSON, VERSIONS
 from router.correlate.renewal import CUT_OFF, LATE, NEWER_VERSION
@@ -101,6 +102,10 @@ class Review:
     def ledger(self, delivery: Delivery) -> list[Entry]:
         """The instances of an images delivery, and what became of each."""
         return self._catalogue.accounts.entries(delivery.exam, delivery.destination)
+
+    def versions(self, case: Case) -> list[Several]:
+        """Instances of the exam that came again with another data set: re-processed, corrected, in doubt."""
+        return self._catalogue.versions.several(case.studies)
 
     def requests(self, delivery: Delivery) -> list[Request]:
         """The requests for storage commitment that an images delivery waits for."""

@@ -91,7 +91,7 @@ def test_what_matters_is_sent_again_and_the_rest_is_not(site: Site, tmp_path: Pa
     assert AS_SENT in " ".join(command_here("queue", "explain", exam.id, "--config", site.config_file).stdout.split())
     assert site.is_in(State.DELIVERED, exam.id)
 
-    [newer] = changed(tmp_path, [second], PixelData=dcmread(second.path).PixelData[::-1])
+    [newer] = changed(tmp_path, [second], PixelData=dcmread(second.path).PixelData[::-1], ContentTime="235959")
     send_all(site.port, [newer])
     site.wait_until(lambda: requests(site, exam) == [1, 2, 1], "the changed pixels are sent again")
     site.wait_for(State.DELIVERED, exam.id, IMAGES)
@@ -118,7 +118,8 @@ def test_a_version_that_names_another_patient_is_held_and_goes_when_a_person_rel
     assert {row["rule"] for row in wait_for_version(site, exam, 2, "held", 2)} == {"contradicts what was sent in name"}
     assert requests(site, exam) == [1, 1, 1]
     assert site.log.count("was already delivered, and now: newer version") == 1
-    [latest] = changed(tmp_path, [first], PatientName="Qian^Wu", PixelData=bytes(range(200)) * 100)
+    pixels = bytes(range(200)) * 100
+    [latest] = changed(tmp_path, [first], PatientName="Qian^Wu", PixelData=pixels, ContentTime="235959")
     send_all(site.port, [latest])
     wait_for_version(site, exam, 3, "held")
     release(site, exam)

@@ -83,6 +83,14 @@ def test_a_table_for_people_names_the_facts_that_decided(study: Path) -> None:
     assert "notes.txt" in done.stderr
 
 
+@pytest.mark.parametrize("codec", ["utf-8-sig", "gb18030"])
+def test_a_table_is_read_by_its_bytes(tmp_path: Path, codec: str) -> None:
+    table = tmp_path / "headers.csv"
+    sop_class = "1.2.840.10008.5.1.4.1.1.7"
+    table.write_bytes(f"modality,sop_class_uid,series_description\nCT,{sop_class},剂量报告\n".encode(codec))
+    assert [row["class"] for row in answer("--headers", table)] == ["dose"]
+
+
 def test_a_table_of_headers_is_classified_row_by_row() -> None:
     found = answer("--headers", TABLE)
     with TABLE.open(encoding="utf-8", newline="") as file:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from clinic import CLOUD, Clinic
+from catalogue_rows import instance
+from clinic import CLOUD, HERE, Clinic
 from desk import CONFIG, E1, printed
 from router.cli import main
 from router.flow.sides import NO_READING
@@ -89,6 +90,22 @@ def test_a_pdf_without_an_exam_says_which_json_it_waits_for(clinic: Clinic, told
 
 def test_a_name_that_nothing_bears_is_an_error(told: Told) -> None:
     assert "no delivery, exam, study or file" in told("nothing")
+
+
+def test_an_instance_that_came_in_several_versions_is_listed_with_what_differs(clinic: Clinic, told: Told) -> None:
+    clinic.ris(Study__StudyInstanceUIDs=["5.5"])
+    clinic.pacs("5.5")
+    new = instance(1, "5.5", version=2, pixels="re-processed", patient=HERE, accession="A0001")
+    clinic.catalogue.instances.add([new])
+    clinic.catalogue.instances.doubt(["5.5"], "instance 5.5.1.1 came again with other samples", clinic.clock.now())
+    clinic.settle()
+    (story,) = told.json(E1)
+    assert [(one["instance"], one["version"], one["newest"], one["differs"]) for one in story["versions"]] == [
+        ("5.5.1.1", 1, False, []),
+        ("5.5.1.1", 2, True, ["pixel data"]),
+    ]
+    assert "Instances that came in several versions" in told(E1)
+    assert "identity: instance 5.5.1.1 came again with other samples" in " ".join(told(E1).split())
 
 
 def test_a_text_without_a_certain_reading_is_named_and_no_guess_is_shown(

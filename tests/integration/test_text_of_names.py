@@ -48,11 +48,11 @@ def test_a_name_in_gbk_under_latin_1_is_another_patients(node: Node, number: int
     assert (state(node), node.cloud.images) == (State.HELD, [])
 
 
-@pytest.mark.parametrize("number", [71, 407])
-def test_a_name_in_gbk_under_latin_1_is_its_own_patients(node: Node, number: int) -> None:
+@pytest.mark.parametrize(("number", "name"), [(71, "张三"), (407, "张三"), (72, "王喆")])
+def test_a_name_in_other_bytes_than_declared_is_its_own_patients(node: Node, number: int, name: str) -> None:
     header = case(number)
-    node.receive(replace(header, patient=replace(header.patient, sex="F")))
-    ris(E1, header.uids.study, accession="A71", patient="张三")(node)
+    node.receive(replace(header, patient=replace(header.patient, patient_id="", birth_date="", sex="F")))
+    ris(E1, header.uids.study, accession=header.accession_number, patient=name)(node)
     node.wait(QUIET)
     assert state(node) == State.DELIVERED
 
