@@ -8,7 +8,7 @@ from router.catalogue.exams import Case
 from router.config import Config
 from router.correlate.readiness import PDF, Images, Readiness
 from router.correlate.share import Aside, ExcludeRule, SharePolicy
-from router.correlate.versions import JsonVersion, PdfVersion
+from router.correlate.versions import JsonVersion, PdfVersion, Unread
 from router.deadlines import Deadline
 from router.exam.key import ExamKey
 from router.flow.papers import Weighed
@@ -76,7 +76,8 @@ def images_of(case: Case, behind: datetime | None) -> Images:
 def _waits_for_new_pdf(found: Assessment) -> bool:
     """Whether the report was changed and only the PDF of an earlier version is here, or its own is purged."""
     absent = found.pdf is None or not found.pdf.here
-    return found.approved_at is not None and absent and bool(found.case.pdfs) and not found.pdf_doubt
+    read = all(pdf.unread != Unread.ONCE for pdf in found.case.pdfs)  # else it is read again in a minute
+    return found.approved_at is not None and absent and bool(found.case.pdfs) and read and not found.pdf_doubt
 
 
 def overdue_pdf(found: Assessment, due: Deadline | None) -> str:
