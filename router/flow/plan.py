@@ -10,7 +10,7 @@ from router.correlate.doubt import Doubt
 from router.correlate.naming import identifiers
 from router.correlate.readiness import DAMAGED, PDF, Images, Readiness
 from router.correlate.share import Aside, ExcludeRule, SharePolicy
-from router.correlate.versions import JsonVersion, PdfVersion
+from router.correlate.versions import JsonVersion, PdfVersion, Unread
 from router.deadlines import Deadline
 from router.exam.key import REPORTED, ExamKey
 from router.flow.papers import Weighed
@@ -113,7 +113,8 @@ def set_apart(hold: Hold, case: Case, key: ExamKey, pdf: PdfVersion | None) -> f
 def _waits_for_new_pdf(found: Assessment) -> bool:
     """Whether the report was changed and only the PDF of an earlier version is here, or its own is purged."""
     absent = found.pdf is None or not found.pdf.here
-    return found.approved_at is not None and absent and bool(found.case.pdfs) and not found.pdf_doubt
+    read = all(pdf.unread != Unread.ONCE for pdf in found.case.pdfs)  # else it is read again in a minute
+    return found.approved_at is not None and absent and bool(found.case.pdfs) and read and not found.pdf_doubt
 
 
 def damage_of(found: Assessment, pdf: PdfVersion | None) -> str:

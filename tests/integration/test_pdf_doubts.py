@@ -61,7 +61,7 @@ class Site:
         self.storage = open_storage(data, "node-1")
         self.catalogue = open_catalogue("", data, journal)
         references, exams = References(self.config), self.catalogue.exams
-        self._intake = Intake(self.config, references, exams, self.storage, journal, self.clock, readers)
+        self.intake = Intake(self.config, references, exams, self.storage, journal, self.clock, readers)
         selection = Selection(self.config.identity, self.catalogue, lambda: rulebook(self.config.series), journal)
         known = (self.catalogue, self.storage, selection, journal, self.clock)
         self.correlator = Correlator(self.config, references, *known)
@@ -70,7 +70,7 @@ class Site:
 
     def drop(self, name: str, data: bytes) -> None:
         """A file comes, is taken, and every exam is evaluated."""
-        self._intake.file(self.read(name, data).documents)
+        self.intake.file(self.read(name, data).documents)
         self.settle()
 
     def read(self, name: str, data: bytes) -> Found:
@@ -79,7 +79,7 @@ class Site:
         path.write_bytes(data)
         self.clock.advance(1)
         os.utime(path, (self.clock.now().timestamp(),) * 2)
-        return self._intake.read(scan(self.config.reports.folder).files)
+        return self.intake.read(scan(self.config.reports.folder).files)
 
     def settle(self) -> None:
         while self.correlator.run_due():

@@ -1,16 +1,21 @@
 """Cases from the field (tests/cases/reports), dropped into a node's folder: which PDF goes with which JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+from reportlab.pdfgen.canvas import Canvas
 from test_pdf_doubts import START, Site
 
 from desk import printed
+from router.errors import InvalidData
 from router.events import Kind
 from router.flow.papers import Lesson, origin_of
-from router.reports.reader import Readers
+from router.reports.reader import PdfText, Readers
 from router.states import Needs, State
 
 CASES = Path(__file__).parents[1] / "cases" / "reports"
@@ -160,3 +165,87 @@ def test_nothing_goes_while_the_last_version_is_not_approved(site: Site, status:
     held = site.delivery(E10)
     assert (held.state, held.held_by) == (State.HELD, "approval")
     assert word in held.error
+
+
+# -- text that takes too long
+
+
+class Tired(Readers):
+    """Reads no text in its time, for the first `tries` times."""
+
+    def __init__(self, tries: int) -> None:
+        super().__init__(1)
+        self._left = tries
+
+    def read(self, pdfs: Sequence[bytes]) -> list[PdfText | InvalidData]:
+        self._left -= 1
+        return [PdfText(unread=True) if self._left >= 0 else PdfText(text="A15190645") for _ in pdfs]
+
+
+@pytest.mark.parametrize(
+    ("tries", "settings", "state"),
+    [
+        (1, "", State.READY),
+        (9, "", State.HELD),
+        (9, "[identity]\nchecks = 1\n", State.READY),
+        (9, "pdf_text_check = false\n", State.READY),
+    ],
+)
+def test_text_that_takes_too_long_is_tried_again_a_minute_later_and_is_a_doubt_then(
+    tmp_path: Path, tries: int, settings: str, state: State
+) -> None:
+    site = Site(tmp_path, Tired(tries), settings)
+    site.clock.advance((LATER - START).total_seconds())
+    site.drop("r.json", case(f"{FIRST}.json"))
+    site.drop("r.pdf", case(f"{FIRST}.pdf"))
+    if "pdf_text_check" not in settings:
+        assert site.state(E10) == State.WAITING
+        site.intake.read_again()
+        assert site.state(E10) == State.WAITING
+        site.clock.advance(60)
+        site.intake.read_again()
+        site.settle()
+    assert site.state(E10) == state, site.delivery(E10).error
+    assert ("processor time" in site.evidence(E10) + site.delivery(E10).error) == (tries > 1 and "text" not in settings)
+    if state == State.HELD:
+        assert site.delivery(E10).held_by == "pdf"
+        site.release(E10)
+        assert (site.state(E10), site.pdf(E10)) == (State.READY, case(f"{FIRST}.pdf"))
+    site.catalogue.engine.close_thread()
+
+
+def test_a_number_of_another_patient_under_a_label_is_a_doubt_by_the_second_set_of_checks(site: Site) -> None:
+    site.drop("s.json", case("01-exam.json"))  # 检查号 1001190327
+    site.drop("r.json", case(f"{FIRST}.json"))
+    site.drop("r.pdf", chinese("姓名：张三", "住院号：P1190327"))
+    held = site.delivery(E10)
+    assert (held.state, held.held_by) == (State.HELD, "pdf")
+    assert "under 住院号" in held.error
+
+
+def test_a_number_that_nobody_knows_is_none_until_its_label_has_carried_the_exams_numbers(site: Site) -> None:
+    site.drop("r.json", case(f"{FIRST}.json"))
+    site.drop("r.pdf", chinese("姓名：张三", "影像号：778899"))
+    assert site.state(E10) == State.READY
+    for number in range(1, 21):
+        site.drop(f"k{number}.pdf", printed(f"k{number}"))
+    for number in range(1, 23):
+        origin = origin_of(site.config.hospital, "r")
+        site.correlator.papers.learn(
+            Lesson(document=number, origin=origin, agreed=False, offset=None, labels=("影像号",))
+        )
+    site.drop("r.pdf", case(f"{FIRST}.pdf"))  # has the exam evaluated
+    assert site.state(E10) == State.READY
+    assert site.pdf(E10) == case(f"{FIRST}.pdf")
+
+
+def chinese(*lines: str) -> bytes:
+    """A PDF with these lines."""
+    pdfmetrics.registerFont(UnicodeCIDFont("STSong-Light"))
+    buffer = BytesIO()
+    page = Canvas(buffer, invariant=True)
+    page.setFont("STSong-Light", 12)
+    for number, line in enumerate(lines):
+        page.drawString(60, 740 - 20 * number, line)
+    page.save()
+    return buffer.getvalue()

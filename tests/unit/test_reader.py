@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import zlib
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from desk import printed
 from router.correlate.naming import identifiers, words
 from router.errors import InvalidData
-from router.reports.reader import _PROGRAM, Readers
+from router.reports.reader import _PROGRAM, PdfText, Readers
 
 
 def with_content(stream: bytes) -> bytes:
@@ -146,3 +147,30 @@ def _children() -> set[int]:
         except (FileNotFoundError, ProcessLookupError):
             continue
     return found
+
+
+def test_a_text_that_takes_more_than_its_processor_time_is_unread_and_costs_nobody_else_his() -> None:
+    readers = Readers(1, patience=(30.0, 0.3))
+    try:
+        slow = with_content(b"BT /F1 12 Tf " + b"1 0 0 1 60 740 Tm (a) Tj\n" * 400_000 + b"ET")
+        found = readers.read([slow, printed("next")])
+    finally:
+        readers.close()
+    assert found[0] == PdfText(unread=True)
+    assert isinstance(found[1], PdfText)
+    assert found[1].text.strip() == "next"
+
+
+def test_a_pdf_says_when_it_was_made(readers: Readers) -> None:
+    dated = printed("x").replace(b"D:20000101000000+00'00'", b"D:20261129103000+08'00'")
+    told = [
+        one.made for one in readers.read([dated, printed("x"), with_content(shown("x"))]) if isinstance(one, PdfText)
+    ]
+    assert told == [datetime(2026, 11, 29, 2, 30, tzinfo=UTC), datetime(2000, 1, 1, tzinfo=UTC), None]
+
+
+def test_a_time_that_no_report_was_made_at_is_none(readers: Readers) -> None:
+    for wrong in (b"D:00010101000000+00'00'", b"D:99991231235959-23'00'", b"D:20261332000000+00'00'"):
+        (found,) = readers.read([printed("x").replace(b"D:20000101000000+00'00'", wrong)])
+        assert isinstance(found, PdfText)
+        assert (found.text.strip(), found.made) == ("x", None)
