@@ -168,7 +168,8 @@ class ReportSender:
     def _upload(self, delivery: Delivery, upload: Frozen) -> None:
         path, pdf = self.storage.reports.path, int(_sources(delivery)["pdf"])
         # One that was frozen before there were checksums is compared with what came.
-        known = upload.pdf_checksum or self.catalogue.exams.case(delivery.exam).proofs[pdf].checksum
+        proofs = self.catalogue.exams.case(delivery.exam).proofs
+        known = upload.pdf_checksum or proofs.get(pdf, Proof()).checksum
         files = path(upload.exam_place), path(upload.pdf_place), upload.exam_checksum, known
         try:
             receipt = self.agent.send(Upload(upload.idem, upload.n, *files))

@@ -10,6 +10,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from router.dicom.checksum import new_checksum
 from router.dicom.client import Outgoing
 from router.dicom.part10 import dataset_offset, preamble_and_meta
 
@@ -110,7 +111,17 @@ class Stream:
 def _outgoing(key: int, path: Path) -> Outgoing:
     with path.open("rb") as file:
         meta = dataset_offset(file)
-    return Outgoing(key, path, meta.sop_class, meta.sop_instance, meta.transfer_syntax)
+    return Outgoing(key, path, meta.sop_class, meta.sop_instance, meta.transfer_syntax, _checksum(path, meta.offset))
+
+
+def _checksum(path: Path, offset: int) -> str:
+    """As the ledger has it: the sender compares every data set."""
+    found = new_checksum()
+    with path.open("rb") as file:
+        file.seek(offset)
+        while chunk := file.read(_CHUNK):
+            found.update(chunk)
+    return found.hexdigest()
 
 
 def _write(path: Path, kind: Kind, names: Names, place: int = 0) -> None:
