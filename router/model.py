@@ -144,3 +144,17 @@ class Digests:
     data_set: str
     orientation: str
     pixels: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """A file below done/ or rejected/ of the drop folder that the node put there, and how it is known again.
+
+    `home` and `place` in the file system's own bytes: the folder that holds done/ and rejected/, by its path below the
+    drop folder, and the file's path below that. `size` in bytes.
+    """
+
+    home: bytes
+    place: bytes
+    inode: int
+    size: int

@@ -11,6 +11,7 @@ from peewee import fn
 
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.namings import Namings
+from router.catalogue.originals import Originals
 from router.catalogue.records import forgotten_key
 from router.catalogue.statement import Insert, Statement
 from router.catalogue.studies import StudyHere, studies_here
@@ -122,6 +123,7 @@ class Exams:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.namings = Namings(engine)
+        self.originals = Originals(engine)
 
     # -- intake
 

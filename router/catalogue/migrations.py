@@ -16,9 +16,18 @@ if TYPE_CHECKING:
     from router.catalogue.dialect import Engine
 
 Step = Callable[["Engine"], None]
+
+
+def _set_aside(engine: "Engine") -> None:
+    """Retention removes from done/ and rejected/ only what is noted here; what lies there is noted when it looks."""
+    columns = '"key" TEXT NOT NULL PRIMARY KEY, "home" TEXT NOT NULL, "place" TEXT NOT NULL, "mark" TEXT NOT NULL'
+    engine.execute(f'CREATE TABLE "set_aside" ({columns}, "at" {engine.whole} NOT NULL)', ())
+    engine.execute('CREATE INDEX "setasiderow_at" ON "set_aside" ("at")', ())
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[Step, ...] = (_set_aside,)
 _SILENT = timedelta(minutes=2)
 
 

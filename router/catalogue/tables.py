@@ -359,6 +359,22 @@ class SeenFile(Model):
         primary_key = CompositeKey("path", "digest")
 
 
+class SetAsideRow(Model):
+    """A file that the node put below done/ or rejected/ of the drop folder: a SetAside, its paths percent-encoded.
+
+    `key` is their digest; `mark` the inode and the size, by which the file is known again. One row stands for no file.
+    """
+
+    key = CleanTextField(primary_key=True)
+    home = CleanTextField()
+    place = CleanTextField()
+    mark = CleanTextField()
+    at = InstantField(index=True)
+
+    class Meta:
+        table_name = "set_aside"
+
+
 class Delivery(Model):
     """One exam to one destination by one channel, for ever. `due` orders the queue; `legal_due` is the standard's.
 
@@ -578,6 +594,7 @@ class Duty(Model):
 TABLES: tuple[type[Model], ...] = (
     Schema, Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal,
     Reference, Exam, Forgotten, ExamStudy, Parted,
-    Disagreement, Alias, Document, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, BreakerRow, PaceRow,
+    Disagreement, Alias, Document, ExamWord, PdfWord, SeenFile, SetAsideRow,
+    Delivery, EventRow, OpenAlarm, BreakerRow, PaceRow,
     Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, Duty,
 )  # fmt: skip

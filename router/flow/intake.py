@@ -23,6 +23,7 @@ from router.errors import InvalidData
 from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey
 from router.flow.references import References
+from router.model import SetAside
 from router.reports import hl7v2, pdf, pickup
 from router.reports.reader import Readers
 from router.reports.settle import Seen
@@ -126,7 +127,7 @@ class Intake:
         for seen in batch:
             try:
                 pdf.require_size(seen.size)
-                content = pickup.read_still(seen)
+                content = pickup.read_still(self._folder, seen)
             except InvalidData as error:
                 invalid[seen] = error
             except OSError as error:
@@ -143,7 +144,7 @@ class Intake:
         texts = self._texts(opened)
         documents: list[Dropped] = []
         for seen, found in opened.items():
-            stem, at = pickup.stem_of(self._folder, seen.path), datetime.fromtimestamp(seen.mtime / 1e9, UTC)
+            stem, at = pickup.stem_of(self._folder, seen.path), pickup.file_time(seen, self._clock.now())
             try:
                 documents += self._documents(seen, _form(seen), stem, at, data[seen], found, texts.get(seen, ""))
             except InvalidData as error:
@@ -243,13 +244,21 @@ class Intake:
         copies.forget()
 
     def _set_aside(self, files: Iterable[Seen]) -> dict[Seen, OSError]:
-        failed = {}
+        failed, moved = {}, []
         for seen in files:
             try:
-                pickup.set_aside(self._folder, seen, pickup.DONE)
+                lying = pickup.set_aside(self._folder, seen, pickup.DONE)
             except OSError as error:
                 failed[seen] = error
+            else:
+                moved += [] if lying is None else [lying]
+        self._note(moved)
         return failed
+
+    def _note(self, lying: Iterable[SetAside]) -> None:
+        """Of what lies below done/ or rejected/, only what was noted is ever removed there."""
+        now = self._clock.now()
+        self._exams.originals.note((one, now) for one in lying)
 
     def _take_json(self, dropped: Dropped, key: ExamKey, copies: Copies, *, known: bool) -> None:
         now = self._clock.now()
@@ -392,31 +401,40 @@ class Intake:
 
     # -- refusing
 
-    def refuse(self, seen: Seen, error: InvalidData) -> None:
-        """Set a file that does not read aside with the reason; OSError when that cannot be done."""
+    def refuse(self, seen: Seen, error: InvalidData) -> bool:
+        """Set a file that does not read aside with the reason; OSError when that cannot be done.
+
+        False where it has changed since it was read: it is to be read again.
+        """
         reason = f"{error.message}\n{_IN_CHINESE}\n"
+        text = f"a file of the drop folder was refused: {error.message}"
         if self._keeps:
-            data = pickup.read_still(seen) if seen.size <= pdf.MAX_SIZE else b""
+            data = pickup.read_still(self._folder, seen) if seen.size <= pdf.MAX_SIZE else b""
             if data is None:
-                return
-            digest = hashlib.sha256(data).hexdigest()
+                return False
+            digest = hashlib.sha256(data or f"{seen.size} {seen.mtime}".encode()).hexdigest()
             if digest in self._exams.remembered(self._name(seen)).values():
                 self._remember(seen, digest)
-                return
+                return True
             self._quarantine.keep(f"file{seen.path.suffix.lower()}", data, self._clock.now(), "report", reason)
             self._remember(seen, digest)
         else:
-            pickup.reject(self._folder, seen, reason)
-        self._record(Kind.REFUSED, f"a file of the drop folder was refused: {error.message}", None)
+            lying = pickup.reject(self._folder, seen, reason)
+            if not lying:
+                return False
+            self._note(lying)
+            text += "" if len(lying) > 1 else " (its reason could not be written beside it)"
+        self._record(Kind.REFUSED, text, None)
+        return True
 
     # -- files that stay
 
     def dealt_with(self, seen: Seen) -> bool:
         """Whether this very file, which stays in the folder, was taken or refused before."""
-        return self._keeps and (seen.size, seen.mtime) in self._exams.remembered(self._name(seen))
+        return self._keeps and (seen.size, _kept_time(seen)) in self._exams.remembered(self._name(seen))
 
     def _remember(self, seen: Seen, digest: str) -> None:
-        self._exams.remember(self._name(seen), seen.size, seen.mtime, digest)
+        self._exams.remember(self._name(seen), seen.size, _kept_time(seen), digest)
 
     def _name(self, seen: Seen) -> str:
         return f"{pickup.stem_of(self._folder, seen.path)}{seen.path.suffix}"
@@ -459,6 +477,11 @@ def digest_of(data: bytes, document: Mapping[str, object]) -> str:
 
 def _source(dropped: Dropped) -> Mapping[str, object]:
     return {"name": dropped.stem, "digest": dropped.digest, "file_time": dropped.file_time.isoformat()}
+
+
+def _kept_time(seen: Seen) -> int:
+    """The file's time as a database keeps it, in 64 bits: a share may give one of the year 30828."""
+    return max(-(2**63), min(seen.mtime, 2**63 - 1))
 
 
 def _form(seen: Seen) -> str:

@@ -165,9 +165,9 @@ def test_a_command_says_that_the_node_converts(old: Database) -> None:
 
 
 def test_the_former_program_refuses_a_converted_database(old: Database) -> None:
-    with _Opened(old, [_ward]) as engine:
+    with _Opened(old, [*STEPS, _ward]) as engine:
         engine.convert("node")
-    with pytest.raises(ConfigurationError, match="schema 2") as refused:
+    with pytest.raises(ConfigurationError, match=f"schema {version_of(STEPS) + 1}") as refused:
         open_engine(old.url, old.data, STEPS)
     assert "before the upgrade" in str(refused.value.hint)
 
