@@ -20,14 +20,15 @@ class Originals:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def note(self, lying: Iterable[tuple[SetAside, datetime]]) -> None:
-        """Remember files and since when each lies there; one noted before at the same place is replaced."""
-        rows = [_row(one, at) for one, at in lying]
-        values = [SetAsideRow.mark, SetAsideRow.at]
+    def note(self, lying: Sequence[SetAside], at: datetime) -> None:
+        """Remember files that were put there at this time; one noted before at the same place is replaced."""
+        self._insert([_row(one, at) for one in lying], preserve=[SetAsideRow.mark, SetAsideRow.at])
+
+    def _insert(self, rows: Sequence[dict[str, Any]], **conflict: Any) -> None:
         for begin in range(0, len(rows), _AT_ONCE):
             adding = SetAsideRow.insert_many(rows[begin : begin + _AT_ONCE])
             with self._engine.write():
-                self._engine.run(adding.on_conflict(conflict_target=[SetAsideRow.key], preserve=values))
+                self._engine.run(adding.on_conflict(conflict_target=[SetAsideRow.key], **conflict))
 
     def begun(self) -> bool:
         """Whether what lay there before this database noted anything is noted."""
@@ -35,8 +36,8 @@ class Originals:
         return bool(self._engine.run(found.tuples()))
 
     def begin(self, lying: Iterable[tuple[SetAside, datetime]], now: datetime) -> None:
-        """Note what lies there, once: a former version noted nothing, and a database that was lost noted it."""
-        self.note(lying)
+        """Note what lies there, once: a former version noted nothing, and a database may be lost."""
+        self._insert([_row(one, at) for one, at in lying], action="IGNORE")
         with self._engine.write():
             self._engine.run(SetAsideRow.insert(key=_BEGUN, home="", place="", mark="", at=now))
 

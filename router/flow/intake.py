@@ -255,10 +255,9 @@ class Intake:
         self._note(moved)
         return failed
 
-    def _note(self, lying: Iterable[SetAside]) -> None:
+    def _note(self, lying: Sequence[SetAside]) -> None:
         """Of what lies below done/ or rejected/, only what was noted is ever removed there."""
-        now = self._clock.now()
-        self._exams.originals.note((one, now) for one in lying)
+        self._exams.originals.note(lying, self._clock.now())
 
     def _take_json(self, dropped: Dropped, key: ExamKey, copies: Copies, *, known: bool) -> None:
         now = self._clock.now()

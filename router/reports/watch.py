@@ -10,6 +10,7 @@ from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
 
 from router.reports.directory import DEEPEST, device, inside, opened
 from router.reports.settle import Seen
@@ -97,16 +98,19 @@ class Watch:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._ring = threading.Event()
-        self._observer = Observer()
+        self._observer: BaseObserver | None = None
 
     def start(self) -> None:
-        """Begin to listen for events; a folder that cannot be watched is only rescanned."""
-        self._observer = Observer()
+        """Begin to listen for events; a folder that cannot be watched is only rescanned.
+
+        The system may have no watches left, or somebody may have nested folders by the thousand.
+        """
         try:
+            self._observer = Observer()  # takes one of the system's few inotify instances
             self._observer.schedule(_Bell(self._ring), str(self._folder), recursive=True)
             self._observer.start()
-        except OSError:
-            self._observer.unschedule_all()
+        except (OSError, RecursionError):
+            self._end()
 
     def again(self) -> None:
         """Listen anew: the folder is another one than before, a share that was mounted again for instance."""
@@ -128,6 +132,8 @@ class Watch:
         self._end()
 
     def _end(self) -> None:
-        if self._observer.is_alive():
-            self._observer.stop()
-            self._observer.join()
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            observer.stop()
+            if observer.is_alive():
+                observer.join()
