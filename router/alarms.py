@@ -37,7 +37,8 @@ REMEDY: dict[Alarm, str] = {
     Alarm.BREAKER: "see `doctor`; nothing is lost, sending goes on by itself once the destination answers",
     Alarm.DISK: "make room on the data folder's volume, or shorten [retention]; images are refused until then",
     Alarm.DROP_FOLDER: "see that the share is mounted and that the node's account may read and write it",
-    Alarm.DROPPED_FILE: "see the rights of the files and folders below the drop folder",
+    Alarm.DROPPED_FILE: "see the rights of the files and folders below the drop folder, and that done/ and rejected/ "
+    "are folders, not links",
     Alarm.DOUBT: "compare both sides with `queue compare`, then `queue resolve`, or have the data corrected",
     Alarm.DELIVERED_IN_DOUBT: "tell the platform's operator; `queue explain` shows what was delivered and when",
     Alarm.IMAGES_MISSING: "see in the PACS whether the study was routed to this node, and send it again",
