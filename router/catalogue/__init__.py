@@ -11,6 +11,7 @@ from router.catalogue.commitments import Commitments
 from router.catalogue.decisions import Decisions
 from router.catalogue.dialect import Engine, open_engine
 from router.catalogue.exams import Exams
+from router.catalogue.heads import Heads
 from router.catalogue.history import History
 from router.catalogue.instances import Instances
 from router.catalogue.ledger import Accounts
@@ -55,6 +56,7 @@ class Catalogue:
     nodes: Nodes
     retrievals: Retrievals
     backlog: Backlog
+    heads: Heads
 
 
 def open_catalogue(
@@ -79,5 +81,5 @@ def open_catalogue(
         Paces(engine),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
-        Nodes(engine), Retrievals(engine), Backlog(engine),
+        Nodes(engine), Retrievals(engine), Backlog(engine), Heads(engine),
     )  # fmt: skip

@@ -25,9 +25,18 @@ def _set_aside(engine: "Engine") -> None:
     engine.execute('CREATE INDEX "setasiderow_at" ON "set_aside" ("at")', ())
 
 
+def _heads(engine: "Engine") -> None:
+    """Of an audit trail of before nothing was signed."""
+    texts = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("seal", "at", "chain", "key", "signature", "accepted"))
+    numbers = f'"number" INTEGER NOT NULL, "n" {engine.whole} NOT NULL'
+    engine.execute(
+        f'CREATE TABLE "audit_head" ("node" TEXT NOT NULL, {numbers}, {texts}, PRIMARY KEY ("node", "number"))', ()
+    )
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
-STEPS: tuple[Step, ...] = (_set_aside,)
+STEPS: tuple[Step, ...] = (_set_aside, _heads)
 _SILENT = timedelta(minutes=2)
 
 

@@ -583,6 +583,24 @@ class NodeRow(Model):
         table_name = "node"
 
 
+class HeadRow(Model):
+    """A signed head of a node's audit trail (model.Head); `number` counts those of the node."""
+
+    node = CleanTextField()
+    number = IntegerField()
+    n = BigIntegerField()
+    seal = CleanTextField()
+    at = CleanTextField()
+    chain = CleanTextField()
+    key = CleanTextField()
+    signature = CleanTextField()
+    accepted = CleanTextField()
+
+    class Meta:
+        table_name = "audit_head"
+        primary_key = CompositeKey("node", "number")
+
+
 class Duty(Model):
     """What only one node does at a time, and which; until then no other may, by the database's clock."""
 
@@ -596,5 +614,5 @@ TABLES: tuple[type[Model], ...] = (
     Reference, Exam, Forgotten, ExamStudy, Parted,
     Disagreement, Alias, Document, ExamWord, PdfWord, SeenFile, SetAsideRow,
     Delivery, EventRow, OpenAlarm, BreakerRow, PaceRow,
-    Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, Duty,
+    Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow, Duty,
 )  # fmt: skip
