@@ -6,7 +6,9 @@ not against those who may read the keys: root, and whatever runs under the node'
 
 import base64
 import secrets
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from router.config import Config
@@ -55,6 +57,24 @@ def is_signed(head: Head, key: PublicKey) -> bool:
         return key.verify(signed_text(head), base64.b64decode(head.signature, validate=True))
     except ValueError:
         return False
+
+
+def head_faults(heads: Sequence[Head], trail: Trail, seals: Seals | None, oldest: datetime) -> Iterator[str]:
+    """What does not hold of the heads since the last one that a person took as it was, in words.
+
+    Records of before `oldest` may be purged.
+    """
+    accepted = max((i for i, head in enumerate(heads) if head.accepted), default=0)
+    for head in heads[accepted:]:
+        record = trail.at(head.n)
+        if record is None and datetime.fromisoformat(head.at) >= oldest:
+            yield f"record {head.n}, which was signed at {head.at}, is not there any more"
+        elif record is not None and record.seal != head.seal:
+            yield f"record {head.n} is not the one that was signed at {head.at}"
+        if seals is None or head.key != seals.id:
+            yield f"the head of record {head.n} was signed by key {head.key}, which is not here"
+        elif not is_signed(head, seals.signing.public):
+            yield f"the head of record {head.n} is not signed by key {head.key}"
 
 
 def seals_of(data: Path, node: str) -> Seals:

@@ -122,7 +122,7 @@ class Trail:
             n = int(number)
         except (FileNotFoundError, ValueError):
             return 0
-        return n if self._is_mark(n, mac) else 0
+        return n if n >= 0 and self._is_mark(n, mac) else 0
 
     def note_sent(self, n: int) -> None:
         """Everything up to record `n` was sent on."""
@@ -137,9 +137,12 @@ class Trail:
         record = self.at(n)  # of before the trail had a key
         return record is None or not record.key
 
-    def verify(self) -> Verified:
-        """Go along the chain. What retention removed before the first record cannot be judged."""
-        walk = _Walk(self._digest, self._key)
+    def verify(self, accepted: int = 0) -> Verified:
+        """Go along the chain. What retention removed before the first record cannot be judged.
+
+        A person has taken the records up to number `accepted` as they are, though their key is lost.
+        """
+        walk = _Walk(self._digest, self._key, accepted)
         for path in self._files():
             for number, line in enumerate(_lines(path), 1):
                 walk.add(line, path, number)
@@ -187,9 +190,10 @@ class Trail:
 class _Walk:
     """Goes along the chain, a line at a time."""
 
-    def __init__(self, digest: Digest, key: Key | None) -> None:
+    def __init__(self, digest: Digest, key: Key | None, accepted: int) -> None:
         self._digest = digest
         self._key = key
+        self._accepted = accepted
         self._first: Record | None = None
         self._last: Record | None = None
         self._vouched: Record | None = None
@@ -222,6 +226,8 @@ class _Walk:
 
     def _wrong(self, record: Record) -> Iterator[str]:
         kind = self._kind(record)
+        if kind == "foreign" and record.n > self._accepted:
+            yield f"record {record.n} is sealed under a key that is not here"
         if kind == "own" and self._key:
             self._vouched = self._vouched or record
             if not compare_digest(record.seal, _seal(record, self._key.mac)):
