@@ -41,24 +41,36 @@ class Guard:
     close: Callable[[], None]
 
 
-def doubts(last: Record | None, sent: int, head: Head | None, signed: Record | None, seals: Seals) -> Iterator[str]:
-    """Why the trail is not what it was; nothing when nothing speaks against it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """A trail by a short look at it: its last record and whether that is `sealed`, the number that it begins with, the
+    number up to which it was sent on; the newest head that was signed, and the record of that number."""
 
-    `last` is its last record, `sent` the number up to which it was sent on, `head` the newest head that was signed and
-    `signed` the record of that number.
-    """
+    last: Record | None
+    sealed: bool
+    begins: int
+    sent: int
+    head: Head | None
+    signed: Record | None
+
+
+def doubts(state: State, seals: Seals) -> Iterator[str]:
+    """Why the trail is not what it was; nothing when nothing speaks against it."""
+    last, sent, head, signed = state.last, state.sent, state.head, state.signed
     end = last.n if last else 0
     if sent > end:
         yield f"the trail ends with record {end}, and record {sent} was sent on"
     if last is not None and last.key not in ("", seals.key.id):
         yield f"record {end} is sealed under key {last.key}, which is not here"
+    elif not state.sealed:
+        yield f"record {end} was changed"
     if head is None:
         return
     if head.key != seals.id:
         yield f"the last head was signed by key {head.key}, which is not here"
     if end < head.n:
         yield f"the trail ends with record {end}, and record {head.n} was signed"
-    elif signed is None or signed.seal != head.seal:
+    elif head.n >= state.begins and (signed is None or signed.seal != head.seal):
         yield f"record {head.n} is not the one that was signed"
     elif last is not None and head.chain and not last.key:
         yield f"record {end} is sealed under no key"
@@ -161,15 +173,23 @@ class Audit:
         try:
             # What may only lie behind the end is read before it: others write meanwhile.
             head, sent = guard.heads.newest(self._node), self._trail.sent()
-            last = self._trail.last()
-            signed = self._trail.at(head.n) if head is not None else None
+            state = self._state(head, sent)
         except (OSError, ValueError) as error:
             return (
                 f"the trail cannot be read: {error.strerror if isinstance(error, OSError) else 'a line is no record'}"
             )
         if head is not None and head.accepted and head != self._accepted:
             self._accepted, self._cut, self._highest = head, "", head.n
-        return next(doubts(last, sent, head, signed, guard.seals), self._cut)
+        found = next(doubts(state, guard.seals), self._cut)
+        self._cut = self._cut if state.sealed else found  # our own records will follow the forged one
+        return found
+
+    def _state(self, head: Head | None, sent: int) -> State:
+        last = self._trail.last()
+        return State(
+            last=last, sealed=last is None or self._trail.is_sealed(last), begins=self._trail.begins(), sent=sent,
+            head=head, signed=self._trail.at(head.n) if head is not None else None,
+        )  # fmt: skip
 
     def sign(self, guard: Guard, accepted: str = "") -> None:
         """Sign the trail's end, keep that head, and add it to the trail itself, which goes on to syslog."""

@@ -112,6 +112,17 @@ class Trail:
         record = None if line is None else _record(line)
         return record if record is not None and record.n == n else None
 
+    def begins(self) -> int:
+        """The number of the first record that retention has left."""
+        return next((_first(path) for path in self._files()), 1)
+
+    def is_sealed(self, record: Record) -> bool:
+        """Whether the record's seal is of its content: under our key, or of before there was one."""
+        if not record.key:
+            return compare_digest(record.seal, _seal(record, self._digest))
+        key = self._key
+        return key is not None and key.id == record.key and compare_digest(record.seal, _seal(record, key.mac))
+
     def sent(self) -> int:
         """The number of the last record that was sent on; 0 before any was, or where the mark is not the node's own.
 

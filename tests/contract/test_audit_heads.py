@@ -15,11 +15,11 @@ from router.admin.seals import Seals, head_faults, is_signed, seals_of
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import FakeClock
-from router.crypto.symmetric import sm3
+from router.crypto.symmetric import hmac_sm3, sm3
 from router.errors import TransientError
 from router.events import Event, Journal, Kind
 from router.model import Head
-from router.storage.trail import Trail
+from router.storage.trail import Key, Trail
 
 NODE = "node-1"
 DAY = timedelta(days=1)
@@ -175,10 +175,17 @@ def _garbage(house: House) -> None:
     path.write_bytes(b"x\n" * 20)
 
 
+def _forged(house: House) -> None:
+    """A last record that bears the key's id, by somebody who has not the key."""
+    forger = Key(house.seals.key.id, lambda data: hmac_sm3(b"another key", data))
+    Trail(house.trail.folder, sm3, forger).append(["forged"], NOW)
+
+
 DONE: dict[str, tuple[Callable[[House], None], str]] = {
     "cut": (lambda house: house.cut(3), "and record 5 was signed"),
     "removed": (_removed, "and record 5 was signed"),
     "written again without a key": (_unkeyed, "record 5 is not the one that was signed"),
+    "a record forged": (_forged, "was changed"),
     "its keys removed": (_without_keys, "which is not here"),
     "a mark beyond the end": (_marked, "record 10000 was sent on"),
     "a mark beyond the end by hand": (_marked_by_hand, "record 10000 was sent on"),
@@ -273,6 +280,18 @@ def test_another_process_sees_that_a_person_has_taken_the_trail(house: House) ->
     house.start()
     house.audit.accept(house.guarding, "wang", "cut by hand")
     assert running.fault(house.guarding) == ""
+
+
+def test_a_head_whose_record_retention_has_removed_is_no_doubt(house: House) -> None:
+    house.tell(2)
+    house.sign()
+    house.clock.advance(KEEP.total_seconds() + 86400)  # the clock was set wrong, or the node was off for years
+    house.tell()
+    house.tell()
+    assert house.trail.at(2) is None
+    assert house.look() == ""
+    assert house.trail.verify().faults == ()
+    assert list(head_faults(house.catalogue.heads.of(NODE), house.trail, house.seals, NOW + DAY)) == []
 
 
 def test_heads_that_do_not_hold_are_named(house: House) -> None:
