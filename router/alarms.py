@@ -32,6 +32,7 @@ class Alarm(StrEnum):
     CLOCK = "clock"
     GAPS = "gaps"
     BACKUP = "backup"
+    AUDIT = "audit"
 
 
 REMEDY: dict[Alarm, str] = {
@@ -41,7 +42,8 @@ REMEDY: dict[Alarm, str] = {
     Alarm.BREAKER: "see `doctor`; nothing is lost, sending goes on by itself once the destination answers",
     Alarm.DISK: "make room on the data folder's volume, or shorten [retention]; images are refused until then",
     Alarm.DROP_FOLDER: "see that the share is mounted and that the node's account may read and write it",
-    Alarm.DROPPED_FILE: "see the rights of the files and folders below the drop folder",
+    Alarm.DROPPED_FILE: "see the rights of the files and folders below the drop folder, and that done/ and rejected/ "
+    "are folders, not links",
     Alarm.DOUBT: "compare both sides with `queue compare`, then `queue resolve`, or have the data corrected",
     Alarm.DELIVERED_IN_DOUBT: "tell the platform's operator; `queue explain` shows what was delivered and when",
     Alarm.EXAM_JSON: "see `queue explain` for the field; correct the RIS export or its mapping file",
@@ -60,5 +62,7 @@ REMEDY: dict[Alarm, str] = {
     Alarm.RETENTION: "see the free space and what keeps data here: `queue list --state held`",
     Alarm.GAPS: "see the day's text in daily/ of the data folder, or `queue reconcile`; then `queue explain`",
     Alarm.BACKUP: "see the log and the room on the data folder's volume; `backup now` tells why it cannot be made",
+    Alarm.AUDIT: "see `audit verify`, and room and rights of audit/ in the data folder; put the trail back, or take it "
+    "as it is with `audit accept`; until then nothing is done that a person asks for",
     Alarm.CLOCK: "set the clock: see that time synchronisation runs",
 }

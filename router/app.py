@@ -14,11 +14,12 @@ from datetime import datetime
 from pathlib import Path
 
 from router import worker
-from router.admin.audit import Audit
+from router.admin.audit import Audit, Guard
 from router.admin.console import Behind, Console
 from router.admin.health import health
 from router.admin.herald import Herald
 from router.admin.metrics import Gauges, Metrics
+from router.admin.seals import Seals, seals_of, trail_of
 from router.admin.server import AdminServer
 from router.admin.session import token_in
 from router.admin.syslog import Syslog
@@ -32,7 +33,6 @@ from router.clock import Clock
 from router.config import Config, Destination, Receive, Tls, load
 from router.crypto import selftest
 from router.crypto.keys import read_secret
-from router.crypto.symmetric import sm3
 from router.dicom.admission import Admission
 from router.dicom.commitment import Report
 from router.dicom.query import QueryClient
@@ -71,7 +71,6 @@ from router.states import State
 from router.storage import open_storage
 from router.storage.estate import Estate
 from router.storage.lock import lock
-from router.storage.trail import Trail
 
 _GRACE_SECONDS = 25.0
 _IDLE_SECONDS = 1.0
@@ -100,9 +99,7 @@ class Node:
         self._clock = clock
         self._owner = config.node.owner
         self._workers = config.receive.workers or len(os.sched_getaffinity(0))
-        trail = Trail(config.node.data / "audit" / self._owner, sm3)
-        self._audit = Audit(trail, self._owner, clock, config.retention.audit)
-        self._syslog = Syslog(config.audit.syslog, trail, self._owner) if config.audit.syslog else None
+        seals, self._audit, self._syslog = self._make_audit()
         self._journal = Journal(log_event, self._audit.take)
         self._references = References(config)
         self._read_by: tuple[object, ...] = ()  # what waits may have been read by another version of this program
@@ -112,6 +109,10 @@ class Node:
             config.reports.folder.mkdir(parents=True, exist_ok=True)
         _require_private_tls_keys(config)
         self._catalogue: Catalogue = self._open_catalogue()
+        guard = Guard(
+            seals=seals, heads=self._catalogue.heads, journal=self._journal, close=self._catalogue.engine.close_thread
+        )  # fmt: skip
+        self._audit.guard(guard)
         self._config = config = resolved(config, self._catalogue.settings)
         self._rules = SeriesRules(config, self._journal, clock)
         self._selection = Selection(
@@ -322,6 +323,13 @@ class Node:
                 "the data folder holds studies or reports, and its database is missing or empty",
                 hint="put router.db back from a backup, or run verify --rebuild",
             )
+
+    def _make_audit(self) -> tuple[Seals, Audit, Syslog | None]:
+        config = self._config
+        seals = seals_of(config.node.data, self._owner)
+        trail = trail_of(config, self._owner, seals)
+        audit = Audit(trail, self._owner, self._clock, config.retention.audit)
+        return seals, audit, Syslog(config.audit.syslog, trail, self._owner) if config.audit.syslog else None
 
     def _make_daily(self) -> Daily:
         accounts = Reconciliation(self._catalogue, self._references, self._storage.reports.read)

@@ -149,3 +149,39 @@ class Digests:
     orientation: str
     pixels: str
     checksum: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """A file below done/ or rejected/ of the drop folder that the node put there, and how it is known again.
+
+    `home` and `place` in the file system's own bytes: the folder that holds done/ and rejected/, by its path below the
+    drop folder, and the file's path below that. `size` in bytes.
+    """
+
+    home: bytes
+    place: bytes
+    inode: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The end of a node's audit trail as the node signed it: record `n` with its `seal`, at `at` (ISO 8601).
+
+    `chain` is the id of the key that the record is sealed under, `key` that of the SM2 key that signed; `signature` is
+    its DER in Base64. `accepted`: the person who took the trail as it was then, and why; "" for the node's own heads.
+    """
+
+    node: str
+    n: int
+    seal: str
+    at: str
+    chain: str
+    key: str
+    signature: str
+    accepted: str = ""
+
+    def __str__(self) -> str:
+        """As it is shown, mailed and noted elsewhere."""
+        return f"{self.node}:{self.n}:{self.seal}"

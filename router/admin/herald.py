@@ -11,7 +11,7 @@ import smtplib
 import ssl
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -31,12 +31,16 @@ _LIMITS = Limits(connect=5.0, answer=10.0)
 _MAIL_SECONDS = 10.0
 _NO_HURRY = timedelta(0)
 _LAST_SECONDS = 2.0
+_MAIL = "mail server"
 _log = logging.getLogger("router")
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """An alarm as receivers see it. `state` is "standing" or "cleared", `at` ISO 8601; ids are the node's own."""
+    """An alarm as receivers see it. `state` is "standing" or "cleared", `at` ISO 8601; ids are the node's own.
+
+    The daily report, which goes by mail only, has the state "report".
+    """
 
     node: str
     alarm: str
@@ -58,6 +62,15 @@ def notice_of(event: Event, node: str) -> Notice | None:
         node, event.alarm, "standing" if standing else "cleared", event.subject, event.text,
         REMEDY[event.alarm] if standing else "", event.at.isoformat(), event.exam, event.delivery,
     )  # fmt: skip
+
+
+def report_of(event: Event, node: str) -> Notice | None:
+    """The daily report as it is mailed, with the heads of the audit trails; None when the event is none."""
+    if event.kind != Kind.REPORTED:
+        return None
+    heads = event.fields.get("heads", ())
+    text = "\n".join([event.text, *(str(head) for head in heads)] if isinstance(heads, Sequence) else [event.text])
+    return Notice(node, "daily", "report", "daily report", text, "", event.at.isoformat(), None, None)
 
 
 Send = Callable[[Notice], None]
@@ -148,8 +161,9 @@ class Herald:
         if settings.webhook is not None:
             sends["webhook"] = to_webhook(settings.webhook, clock)
         if settings.mail is not None:
-            sends["mail server"] = to_mail(settings.mail)
+            sends[_MAIL] = to_mail(settings.mail)
         self._outboxes = [Outbox(name, send) for name, send in sends.items()]
+        self._by_mail = [outbox for name, outbox in zip(sends, self._outboxes, strict=True) if name == _MAIL]
 
     def heard(self, event: Event) -> None:
         """The journal's subscriber."""
@@ -157,6 +171,10 @@ class Herald:
         if notice is not None and (not self._only or notice.alarm in self._only):
             for outbox in self._outboxes:
                 outbox.put(notice)
+        report = report_of(event, self._node)
+        if report is not None:
+            for outbox in self._by_mail:
+                outbox.put(report)
 
     def start(self) -> None:
         """Begin to send."""
@@ -227,7 +245,8 @@ def _message(mail: Mail, notice: Notice) -> EmailMessage:
     message = EmailMessage()
     message["From"], message["To"] = mail.from_, ", ".join(mail.to)
     message["Subject"] = " ".join(f"[{notice.node}] {notice.alarm} {notice.state}: {notice.subject}".split())
-    lines = [notice.text, "", f"What to do: {notice.remedy}" if notice.remedy else "It is over.", "",
+    told = {"standing": [f"What to do: {notice.remedy}", ""], "cleared": ["It is over.", ""]}.get(notice.state, [])
+    lines = [notice.text, "", *told,
              f"Node {notice.node}, {notice.subject}, {notice.at}"]  # fmt: skip
     message.set_content("\n".join(lines) + "\n")
     return message

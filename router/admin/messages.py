@@ -10,7 +10,7 @@ from enum import Enum
 from xml.sax.saxutils import quoteattr
 
 from router.events import Event, Kind
-from router.model import Channel
+from router.model import Channel, Head
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Code:
 
 
 class What(Enum):
-    """Event identifiers (PS3.16 CID 400)."""
+    """Event identifiers (PS3.16 CID 400), and one of our own."""
 
     ACTIVITY = Code("110100", "Application Activity")
     TRANSFERRED = Code("110104", "DICOM Instances Transferred")
@@ -36,6 +36,7 @@ class What(Enum):
     EXPORT = Code("110106", "Export")
     ORDER = Code("110109", "Order Record")
     SECURITY = Code("110113", "Security Alert")
+    HEAD = Code("head", "Head of the audit trail", "99ROUTER")
 
 
 class How(Enum):
@@ -141,6 +142,13 @@ def transferred(received: Mapping[tuple[str, str, str], int], node: str, at: dat
               [Participant(title, Role.SOURCE, True, address), node_side], "C", studies=(study,))
         for (title, address, study), count in received.items()
     ]  # fmt: skip
+
+
+def of_head(head: Head, at: datetime) -> Entry:
+    """Of a head that the node has signed, so that whoever has the records has it, too."""
+    text = f"head {head} sealed under {head.chain}, signed by {head.key}: {head.signature}"
+    text += f", accepted by {head.accepted}" if head.accepted else ""
+    return Entry(at, What.HEAD, text, [Participant(head.node, Role.APPLICATION, requestor=True)], "C")
 
 
 def entry_of(event: Event, node: str) -> Entry | None:

@@ -171,7 +171,10 @@ _ALARMS: Mapping[Alarm, tuple[str, str]] = {
     Alarm.BREAKER: ("目的地不可用", "数据不会丢失，目的地恢复后自动继续发送"),
     Alarm.DISK: ("磁盘空间不足", "清理数据文件夹所在的卷，或缩短 [retention]；此前拒收影像"),
     Alarm.DROP_FOLDER: ("报告文件夹不可用", "确认共享已挂载，节点账户可读写"),
-    Alarm.DROPPED_FILE: ("文件无法读取", "检查报告文件夹下文件和目录的权限"),
+    Alarm.DROPPED_FILE: (
+        "文件无法读取",
+        "检查报告文件夹下文件和目录的权限；done/ 和 rejected/ 必须是真正的目录，不能是链接",
+    ),
     Alarm.DOUBT: ("患者身份存疑", "用 queue compare 或在检查页面核对两侧信息，然后 queue resolve，或更正数据"),
     Alarm.DELIVERED_IN_DOUBT: ("已送达后存疑", "告知平台运维人员已送达的内容和时间"),
     Alarm.EXAM_JSON: ("检查JSON有误", "用 queue explain 查看字段；更正RIS导出或其映射文件"),
@@ -190,6 +193,7 @@ _ALARMS: Mapping[Alarm, tuple[str, str]] = {
     Alarm.RETENTION: ("保留期清理受阻", "查看剩余空间，以及哪些数据不能清理"),
     Alarm.GAPS: ("对账有差异", "查看数据目录 daily/ 中当日的文本，或运行 queue reconcile，再用 queue explain 查看检查"),
     Alarm.BACKUP: ("数据库备份缺失", "查看日志和数据目录所在卷的空间；backup now 会说明原因"),
+    Alarm.AUDIT: ("审计记录存疑", "运行 audit verify；恢复审计记录，或用 audit accept 认可现状；此前不执行人工操作"),
     Alarm.CLOCK: ("时钟跳变", "校准时钟，确认时间同步正常"),
 }
 

@@ -13,6 +13,7 @@ from router.catalogue.decisions import Decisions
 from router.catalogue.delivered import Delivered
 from router.catalogue.dialect import Engine, open_engine
 from router.catalogue.exams import Exams
+from router.catalogue.heads import Heads
 from router.catalogue.history import History
 from router.catalogue.instances import Instances
 from router.catalogue.ledger import Accounts
@@ -65,6 +66,7 @@ class Catalogue:
     settings: Settings
     delivered: Delivered
     withheld: Withheld
+    heads: Heads
 
 
 def open_catalogue(
@@ -90,5 +92,5 @@ def open_catalogue(
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
         Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine), Damages(engine), Settings(engine),
-        Delivered(engine), Withheld(engine),
+        Delivered(engine), Withheld(engine), Heads(engine),
     )  # fmt: skip

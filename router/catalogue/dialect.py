@@ -38,6 +38,7 @@ class Engine(ABC):
     """An open database. Every thread gets a connection of its own, closed by `close_thread`."""
 
     now: str  # the database's clock in SQL, as InstantField keeps it
+    whole: str  # the type of a number of 64 bits, for steps that make a table
 
     def __init__(self, database: peewee.Database, steps: Sequence[Step]) -> None:
         self.database = database
@@ -175,6 +176,7 @@ class SqliteEngine(Engine):
     """A file in the data folder."""
 
     now = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
+    whole = "INTEGER"
 
     def __init__(self, path: Path, steps: Sequence[Step]) -> None:
         self._writing = threading.RLock()
@@ -227,6 +229,7 @@ class PostgresEngine(Engine):
     """A server, shared by several nodes. `url` is what libpq takes, with psycopg 3 as the driver."""
 
     now = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
+    whole = "BIGINT"
 
     def __init__(self, url: str, steps: Sequence[Step]) -> None:
         url = url.replace("postgres://", "postgresql://", 1)

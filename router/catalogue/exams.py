@@ -12,6 +12,7 @@ from peewee import fn
 from router.catalogue.calibrations import Calibrations
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.namings import Namings
+from router.catalogue.originals import Originals
 from router.catalogue.records import forgotten_key
 from router.catalogue.statement import Insert, Statement
 from router.catalogue.studies import StudyHere, studies_here
@@ -157,6 +158,7 @@ class Exams:
         self._engine = engine
         self.namings = Namings(engine)
         self.calibrations = Calibrations(engine)
+        self.originals = Originals(engine)
 
     # -- intake
 

@@ -79,9 +79,27 @@ def _withheld(engine: "Engine") -> None:
     engine.execute("""CREATE INDEX "ledger_withheld" ON "ledger" ("study") WHERE state = 'withheld'""", ())
 
 
+def _set_aside(engine: "Engine") -> None:
+    """Retention removes from done/ and rejected/ only what is noted here; what lies there is noted when it looks."""
+    columns = '"key" TEXT NOT NULL PRIMARY KEY, "home" TEXT NOT NULL, "place" TEXT NOT NULL, "mark" TEXT NOT NULL'
+    engine.execute(f'CREATE TABLE "set_aside" ({columns}, "at" {engine.whole} NOT NULL)', ())
+    engine.execute('CREATE INDEX "setasiderow_at" ON "set_aside" ("at")', ())
+
+
+def _heads(engine: "Engine") -> None:
+    """Of an audit trail of before nothing was signed."""
+    texts = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("seal", "at", "chain", "key", "signature", "accepted"))
+    numbers = f'"number" INTEGER NOT NULL, "n" {engine.whole} NOT NULL'
+    engine.execute(
+        f'CREATE TABLE "audit_head" ("node" TEXT NOT NULL, {numbers}, {texts}, PRIMARY KEY ("node", "number"))', ()
+    )
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
-STEPS: tuple[Step, ...] = (_readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld)
+STEPS: tuple[Step, ...] = (
+    _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
+)  # fmt: skip
 _SILENT = timedelta(minutes=2)
 
 

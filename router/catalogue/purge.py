@@ -16,6 +16,7 @@ from peewee import JOIN, fn
 from router.alarms import Alarm
 from router.catalogue.dialect import Engine
 from router.catalogue.ledger import Fate, fates_of
+from router.catalogue.originals import Originals
 from router.catalogue.tables import (
     OPEN_IN_LEDGER,
     Delivery,
@@ -66,6 +67,7 @@ class Purge:
 
     def __init__(self, engine: Engine, journal: Journal) -> None:
         self._engine = engine
+        self.originals = Originals(engine)
         self._journal = journal
 
     def delivered(self, before: datetime, now: datetime, limit: int) -> list[Old]:

@@ -427,6 +427,22 @@ class SeenFile(Model):
         primary_key = CompositeKey("path", "digest")
 
 
+class SetAsideRow(Model):
+    """A file that the node put below done/ or rejected/ of the drop folder: a SetAside, its paths percent-encoded.
+
+    `key` is their digest; `mark` the inode and the size, by which the file is known again. One row stands for no file.
+    """
+
+    key = CleanTextField(primary_key=True)
+    home = CleanTextField()
+    place = CleanTextField()
+    mark = CleanTextField()
+    at = InstantField(index=True)
+
+    class Meta:
+        table_name = "set_aside"
+
+
 class Delivery(Model):
     """One exam to one destination by one channel, for ever. `due` orders the queue; `legal_due` is the standard's.
 
@@ -643,6 +659,24 @@ class NodeRow(Model):
         table_name = "node"
 
 
+class HeadRow(Model):
+    """A signed head of a node's audit trail (model.Head); `number` counts those of the node."""
+
+    node = CleanTextField()
+    number = IntegerField()
+    n = BigIntegerField()
+    seal = CleanTextField()
+    at = CleanTextField()
+    chain = CleanTextField()
+    key = CleanTextField()
+    signature = CleanTextField()
+    accepted = CleanTextField()
+
+    class Meta:
+        table_name = "audit_head"
+        primary_key = CompositeKey("node", "number")
+
+
 class Duty(Model):
     """What only one node does at a time, and which; until then no other may, by the database's clock."""
 
@@ -654,7 +688,6 @@ class Duty(Model):
 TABLES: tuple[type[Model], ...] = (
     Schema, Setting, Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal,
     Reference, Exam, Forgotten, ExamStudy, Parted,
-    Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord, SeenFile, Delivery, EventRow, OpenAlarm, BreakerRow,
-    PaceRow,
-    Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, Duty,
+    Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord, SeenFile, SetAsideRow, Delivery, EventRow, OpenAlarm,
+    BreakerRow, PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow, Duty,
 )  # fmt: skip

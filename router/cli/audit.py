@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from router.cli.trail import export, verify
+from router.cli.trail import accept, export, verify
 from router.crypto.envelope import idem
 from router.crypto.keys import load_api_key, load_public
 from router.crypto.symmetric import sm3_of
@@ -22,6 +22,7 @@ def command() -> None:
 
 
 command.add_command(verify)
+command.add_command(accept)
 command.add_command(export)
 
 

@@ -49,7 +49,7 @@ def unknown_values(folder: Path | None, config_file: Path, as_json: bool) -> int
     """
     config = load(config_file)
     references = References(config)
-    files = folder.rglob("*.json") if folder else _taken(config.node.data)
+    files = _below(folder) if folder else _taken(config.node.data)
     found = _count(files, references)
     ranked = sorted(found.items(), key=lambda item: (item[0].table, -item[1], item[0]))
     rows = [(one.table, one.kind, one.code, one.name, count) for one, count in ranked]
@@ -57,6 +57,11 @@ def unknown_values(folder: Path | None, config_file: Path, as_json: bool) -> int
     if not rows:
         click.echo("every value is known", err=True)
     return 1 if rows else 0
+
+
+def _below(folder: Path) -> Iterable[Path]:
+    """The folder may be one that others write to: a pipe in it would be waited for, a link leads elsewhere."""
+    return (path for path in folder.rglob("*.json") if path.is_file() and not path.is_symlink())
 
 
 def _taken(data: Path) -> Iterable[Path]:

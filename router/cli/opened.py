@@ -3,30 +3,36 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from router.admin.audit import Audit
+from router.admin.audit import Audit, Guard
+from router.admin.seals import seals_of, trail_of
 from router.catalogue import Catalogue, open_catalogue
 from router.clock import SystemClock
 from router.config import Config
-from router.crypto.symmetric import sm3
 from router.events import Journal, Subscriber
-from router.storage.trail import Trail
 
-
-def trail_of(config: Config, node: str) -> Trail:
-    """The audit trail of a node on this data folder."""
-    return Trail(config.node.data / "audit" / node, sm3)
+__all__ = ["audited", "opened", "trail_of"]
 
 
 @contextmanager
 def opened(config: Config, *subscribers: Subscriber) -> Iterator[tuple[Catalogue, Journal]]:
     """The catalogue and its journal, until the end of the block."""
+    with audited(config, *subscribers) as (catalogue, audit, guard):
+        catalogue.engine.sealed_by(audit.seal)
+        yield catalogue, guard.journal
+
+
+@contextmanager
+def audited(config: Config, *subscribers: Subscriber) -> Iterator[tuple[Catalogue, Audit, Guard]]:
+    """The catalogue, and the audit of what is done in the block, without a doubt about the trail stopping it."""
     owner = config.node.owner
-    audit = Audit(trail_of(config, owner), owner, SystemClock(), config.retention.audit)
+    seals = seals_of(config.node.data, owner)
+    audit = Audit(trail_of(config, owner, seals), owner, SystemClock(), config.retention.audit)
     journal = Journal(*subscribers, audit.take)
     catalogue = open_catalogue(config.database.url, config.node.data, journal)
-    catalogue.engine.sealed_by(audit.seal)
+    guard = Guard(seals=seals, heads=catalogue.heads, journal=journal, close=catalogue.engine.close_thread)
+    audit.guard(guard)
     try:
-        yield catalogue, journal
+        yield catalogue, audit, guard
     finally:
         audit.stop()
         catalogue.engine.close_thread()

@@ -1,18 +1,26 @@
-"""`audit verify` and `audit export`: the audit trail, checked and taken elsewhere."""
+"""`audit verify`, `audit accept` and `audit export`: the audit trail, checked, taken as it is, and taken elsewhere."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
-from router.cli.opened import trail_of
-from router.cli.options import config_option, json_option, print_json
+from router.admin.seals import head_faults, seals_here
+from router.catalogue import open_catalogue
+from router.catalogue.restore import has_database
+from router.cli.opened import audited, trail_of
+from router.cli.options import config_option, json_option, print_json, require_node, who_option
 from router.config import Config, load
-from router.errors import InvalidData
+from router.errors import InvalidData, RouterError
+from router.events import Event, Journal, Kind
+from router.model import Head
 from router.storage.trail import Record, Trail, Verified
+
+# A record is older than its head, and a day goes as a whole.
+_SURELY_KEPT = timedelta(days=3)
 
 
 def _trails(config: Config) -> dict[str, Trail]:
@@ -24,42 +32,147 @@ def _trails(config: Config) -> dict[str, Trail]:
     return {name: trail_of(config, name) for name in names}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What can be said of a node's trail and of its heads; `faults` of both. `heads` is None without a database."""
+
+    trail: Verified
+    heads: Sequence[Head] | None
+    faults: tuple[str, ...]
+
+
 @click.command("verify")
 @config_option
 @json_option
 @click.option("--head", help="A head that was noted before: NODE:NUMBER:SEAL. The trail must still hold it.")
 def verify(config_file: Path, as_json: bool, head: str | None) -> None:
-    """Whether the trail of each node is unbroken. Status 1 when it is not.
+    """Whether the trail of each node is unbroken, from when to when, and against whom. Status 1 when it is not.
 
-    What was cut off at the end is seen only by a head that was noted elsewhere, or by the syslog server.
+    Its end is compared with the heads that the node has signed: those in the database, and the one that --head names,
+    which may come from the syslog server or from a daily report.
     """
-    trails = _trails(load(config_file))
-    found = {name: trail.verify() for name, trail in trails.items()}
+    config = load(config_file)
+    trails = _trails(config)
+    heads = _heads(config)
+    found = {name: _judged(config, name, trail, heads) for name, trail in trails.items()}
     missing = [] if head is None else _missing(trails, head)
+    gone = [f"{name}: its trail is gone, and it has signed heads" for name in heads or () if name not in trails]
     if as_json:
-        print_json({"faults": missing, "nodes": {name: _document(one) for name, one in found.items()}})
+        print_json({"faults": missing + gone, "nodes": {name: _document(one) for name, one in found.items()}})
     else:
+        for fault in missing + gone:
+            click.echo(f"wrong: {fault}")
         for name, one in found.items():
             _tell(name, one)
-        for fault in missing:
-            click.echo(f"wrong: {fault}")
-    raise SystemExit(1 if missing or any(one.faults for one in found.values()) else 0)
+    raise SystemExit(1 if missing or gone or any(one.faults for one in found.values()) else 0)
 
 
-def _tell(name: str, found: Verified) -> None:
+def _heads(config: Config) -> Mapping[str, Sequence[Head]] | None:
+    """The heads of each node; None where the database does not answer, which says nothing against the trail."""
+    if not (config.database.url or has_database(config.node.data)):
+        return None
+    try:
+        catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    except RouterError:
+        return None
+    try:
+        return {node: catalogue.heads.of(node) for node in catalogue.heads.nodes()}
+    except RouterError:
+        return None
+    finally:
+        catalogue.engine.close_thread()
+
+
+def _judged(config: Config, name: str, trail: Trail, heads: Mapping[str, Sequence[Head]] | None) -> Found:
+    mine = (heads or {}).get(name, ())
+    verified = trail.verify(max((head.n for head in mine if head.accepted), default=0))
+    if heads is None:
+        return Found(trail=verified, heads=None, faults=verified.faults)
+    oldest = datetime.now(UTC) - config.retention.audit + _SURELY_KEPT
+    faults = verified.faults + tuple(head_faults(mine, trail, seals_here(config.node.data, name), oldest))
+    return Found(trail=verified, heads=mine, faults=faults)
+
+
+def _tell(name: str, found: Found) -> None:
     for fault in found.faults:
         click.echo(f"wrong: {name}: {fault}")
+    trail = found.trail
     if not found.faults:
-        click.echo(f"right: {name}: {found.count} record(s), head {_head(name, found.last)}")
+        click.echo(f"right: {name}: {trail.count} record(s)")
+    for line in _vouching(trail):
+        click.echo(f"  {line}")
+    click.echo(f"  {_signed(found.heads)}")
+    for head in found.heads or ():
+        if head.accepted:
+            click.echo(f"  at record {head.n}, {head.at}, the trail was taken as it was by {head.accepted}")
+    if not found.faults:
+        click.echo(f"  head {_head(name, trail.last)}")
+
+
+def _vouching(trail: Verified) -> Iterator[str]:
+    """From when to when the seals say something, and against whom."""
+    if trail.unkeyed and trail.first is not None:
+        yield (
+            f"{trail.unkeyed} record(s) from {trail.first.at} on are of before the trail had a key: they are chained, "
+            "and whoever could write the files could have written them"
+        )
+    if trail.foreign:
+        yield f"{trail.foreign} record(s) are sealed under a key that is not here: nothing vouches for what they say"
+    if trail.vouched is not None and trail.last is not None:
+        yield (
+            f"vouched for by key {trail.vouched.key}: records {trail.vouched.n} to {trail.last.n}, "
+            f"{trail.vouched.at} to {trail.last.at}, against whoever can write these files and cannot read the key; "
+            "not against root or the node's own account"
+        )
+
+
+def _signed(heads: Sequence[Head] | None) -> str:
+    if heads is None:
+        return "signed heads: the database does not answer, so the trail's end is not compared with them"
+    if not heads:
+        return "signed heads: none, so nothing tells whether records were cut off at the end"
+    last = heads[-1]
+    return f"signed heads: {len(heads)}, the last one of record {last.n}, {last.at}, by key {last.key}"
 
 
 def _head(name: str, last: Record | None) -> str:
     return f"{name}:{last.n}:{last.seal}" if last else "none"
 
 
-def _document(found: Verified) -> dict[str, object]:
-    last = None if found.last is None else {"n": found.last.n, "at": found.last.at, "seal": found.last.seal}
-    return {"records": found.count, "head": last, "faults": list(found.faults)}
+def _document(found: Found) -> dict[str, object]:
+    trail = found.trail
+    last = None if trail.last is None else {"n": trail.last.n, "at": trail.last.at, "seal": trail.last.seal}
+    vouched = trail.vouched and {"n": trail.vouched.n, "at": trail.vouched.at, "key": trail.vouched.key}
+    heads = None if found.heads is None else [asdict(head) for head in found.heads]
+    return {
+        "records": trail.count, "head": last, "vouched_from": vouched, "unkeyed": trail.unkeyed,
+        "foreign": trail.foreign, "heads": heads, "faults": list(found.faults),
+    }  # fmt: skip
+
+
+@click.command("accept")
+@config_option
+@who_option
+@click.option("--why", required=True, help="What happened to the trail. It is kept in the trail, and in its head.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def accept(config_file: Path, who: str, why: str, yes: bool) -> None:
+    """Take this node's audit trail as it is, where it was cut, replaced or lost its key and cannot be put back.
+
+    Until then nothing is done that a person asks for. `audit verify` goes on to say what was taken, by whom and why.
+    """
+    config = load(config_file)
+    require_node(config)
+    with audited(config) as (_, audit, guard):
+        fault = audit.fault(guard)
+        if not fault:
+            click.echo("nothing speaks against the audit trail")
+            return
+        click.echo(fault)
+        if not yes:
+            click.confirm("Take the trail as it is from now on?", abort=True)
+        text = f"the audit trail is taken as it is, though {fault}: {why}"
+        guard.journal.record(Event(datetime.now(UTC), Kind.DECIDED, text, who=who))
+        audit.accept(guard, who, why)
 
 
 def _missing(trails: dict[str, Trail], head: str) -> list[str]:

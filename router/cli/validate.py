@@ -97,7 +97,8 @@ def _accepted_empty(config: Config, name: str | None) -> frozenset[str]:
 def _files(target: Path) -> list[Path]:
     if target.is_file():
         return [target]
-    found = sorted(path for path in target.rglob("*") if path.suffix.lower() == ".json" and path.is_file())
+    named = (path for path in target.rglob("*") if path.suffix.lower() == ".json")
+    found = sorted(path for path in named if path.is_file() and not path.is_symlink())
     if not found:
         raise click.UsageError(f"no *.json in {click.format_filename(target)}")
     return found

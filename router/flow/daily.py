@@ -61,12 +61,21 @@ class Daily:
             "deliveries": table_of(FINDING_COLUMNS, map(finding_row, found)),
             "gaps": table_of(_ACCOUNT_COLUMNS, map(_account_row, gaps)),
         }
-        self._dailies.write(day, tables, _text(day, found, gaps, len(accounts)))
+        heads = self._signed_heads()
+        self._dailies.write(
+            day, tables, _text(day, found, gaps, len(accounts)) + "".join(f"{head}\n" for head in heads)
+        )
         self._dailies.prune(day - self._config.retention.audit)
-        self._tell(now, gaps, f"report of {day}: {counted(found)}; {len(gaps)} exam(s) with gaps")
+        self._tell(now, gaps, f"report of {day}: {counted(found)}; {len(gaps)} exam(s) with gaps", heads)
 
-    def _tell(self, now: datetime, gaps: Sequence[Account], text: str) -> None:
-        self._journal.record(Event(now, Kind.REPORTED, text))
+    def _signed_heads(self) -> Sequence[str]:
+        """The last head of each node's audit trail, to be kept where the node cannot reach it."""
+        kept = self._catalogue.heads
+        newest = [head for node in kept.nodes() if (head := kept.newest(node)) is not None]
+        return [f"Audit head {head} of {head.at}, signed by {head.key}: {head.signature}" for head in newest]
+
+    def _tell(self, now: datetime, gaps: Sequence[Account], text: str, heads: Sequence[str]) -> None:
+        self._journal.record(Event(now, Kind.REPORTED, text, fields={"heads": heads}))
         kind, said = Kind.CLEARED, "no exam of the last days has gaps"
         if gaps:
             kind, said = Kind.ALARM, f"{len(gaps)} exam(s) of the last days have gaps"

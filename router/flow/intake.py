@@ -24,6 +24,7 @@ from router.errors import InvalidData, RouterError
 from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey
 from router.flow.references import References
+from router.model import SetAside
 from router.reports import hl7v2, pdf, pickup
 from router.reports.reader import PdfText, Readers
 from router.reports.settle import Seen
@@ -36,8 +37,6 @@ OF_STUDY = "dicom:"
 """Begins the name of a PDF that came as a DICOM instance; its study's UID follows."""
 _EVER = datetime.fromtimestamp(0, UTC)
 _BEFORE_SECOND_TRY = timedelta(minutes=1)
-_LATEST = datetime(9999, 1, 1, tzinfo=UTC)
-_LONGEST = 2**63 - 1  # nanoseconds that a database takes
 _GROUPS = frozenset({"exam_id", "accession", "study_uid"})
 
 
@@ -133,7 +132,7 @@ class Intake:
         for seen in batch:
             try:
                 pdf.require_size(seen.size)
-                content = pickup.read_still(seen)
+                content = pickup.read_still(self._folder, seen)
             except InvalidData as error:
                 invalid[seen] = error
             except OSError as error:
@@ -152,7 +151,8 @@ class Intake:
         documents: list[Dropped] = []
         for seen, one in opened.items():
             stem, text = pickup.stem_of(self._folder, seen.path), texts.get(seen, PdfText())
-            told = _or_fault(self._documents, seen, _form(seen), stem, _file_time(seen), data[seen], one, text)
+            at = pickup.file_time(seen, self._clock.now())
+            told = _or_fault(self._documents, seen, _form(seen), stem, at, data[seen], one, text)
             if isinstance(told, InvalidData):
                 invalid[seen] = told
             else:
@@ -285,13 +285,20 @@ class Intake:
         copies.forget()
 
     def _set_aside(self, files: Iterable[Seen]) -> dict[Seen, OSError]:
-        failed = {}
+        failed, moved = {}, []
         for seen in files:
             try:
-                pickup.set_aside(self._folder, seen, pickup.DONE)
+                lying = pickup.set_aside(self._folder, seen, pickup.DONE)
             except OSError as error:
                 failed[seen] = error
+            else:
+                moved += [] if lying is None else [lying]
+        self._note(moved)
         return failed
+
+    def _note(self, lying: Sequence[SetAside]) -> None:
+        """Of what lies below done/ or rejected/, only what was noted is ever removed there."""
+        self._exams.originals.note(lying, self._clock.now())
 
     def _take_json(self, dropped: Dropped, key: ExamKey, copies: Copies, *, known: bool) -> int | None:
         """Enter it unless it is known; its document, where one was entered or it is an HL7 message."""
@@ -480,31 +487,40 @@ class Intake:
 
     # -- refusing
 
-    def refuse(self, seen: Seen, error: InvalidData) -> None:
-        """Set a file that does not read aside with the reason; OSError when that cannot be done."""
+    def refuse(self, seen: Seen, error: InvalidData) -> bool:
+        """Set a file that does not read aside with the reason; OSError when that cannot be done.
+
+        False where it has changed since it was read: it is to be read again.
+        """
         reason = f"{error.message}\n{_IN_CHINESE}\n"
+        text = f"a file of the drop folder was refused: {error.message}"
         if self._keeps:
-            data = pickup.read_still(seen) if seen.size <= pdf.MAX_SIZE else b""
+            data = pickup.read_still(self._folder, seen) if seen.size <= pdf.MAX_SIZE else b""
             if data is None:
-                return
-            digest = hashlib.sha256(data).hexdigest()
+                return False
+            digest = hashlib.sha256(data or f"{seen.size} {seen.mtime}".encode()).hexdigest()
             if digest in self._exams.remembered(self._name(seen)).values():
                 self._remember(seen, digest)
-                return
+                return True
             self._quarantine.keep(f"file{seen.path.suffix.lower()}", data, self._clock.now(), "report", reason)
             self._remember(seen, digest)
         else:
-            pickup.reject(self._folder, seen, reason)
-        self._record(Kind.REFUSED, f"a file of the drop folder was refused: {error.message}", None)
+            lying = pickup.reject(self._folder, seen, reason)
+            if not lying:
+                return False
+            self._note(lying)
+            text += "" if len(lying) > 1 else " (its reason could not be written beside it)"
+        self._record(Kind.REFUSED, text, None)
+        return True
 
     # -- files that stay
 
     def dealt_with(self, seen: Seen) -> bool:
         """Whether this very file, which stays in the folder, was taken or refused before."""
-        return self._keeps and (seen.size, min(seen.mtime, _LONGEST)) in self._exams.remembered(self._name(seen))
+        return self._keeps and (seen.size, _kept_time(seen)) in self._exams.remembered(self._name(seen))
 
     def _remember(self, seen: Seen, digest: str) -> None:
-        self._exams.remember(self._name(seen), seen.size, min(seen.mtime, _LONGEST), digest)
+        self._exams.remember(self._name(seen), seen.size, _kept_time(seen), digest)
 
     def _name(self, seen: Seen) -> str:
         return f"{pickup.stem_of(self._folder, seen.path)}{seen.path.suffix}"
@@ -567,10 +583,9 @@ def _source(dropped: Dropped) -> Mapping[str, object]:
     return note(dropped.stem, dropped.digest, dropped.file_time, checksum=checksum, text=text, made=said.made)
 
 
-def _file_time(seen: Seen) -> datetime:
-    """When the file was written; of a time that no calendar has, the nearest that has one."""
-    at = min(max(seen.mtime, 0), int(_LATEST.timestamp()) * 10**9)
-    return datetime.fromtimestamp(at / 1e9, UTC)
+def _kept_time(seen: Seen) -> int:
+    """The file's time as a database keeps it, in 64 bits: a share may give one of the year 30828."""
+    return max(-(2**63), min(seen.mtime, 2**63 - 1))
 
 
 def _form(seen: Seen) -> str:

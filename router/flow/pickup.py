@@ -89,7 +89,8 @@ class Pickup:
     def _say_unreadable(self, unreadable: frozenset[Path]) -> None:
         # Names of folders may hold patients' names, so they are counted.
         if unreadable - self._unreadable:
-            text = f"{len(unreadable)} folder(s) or file(s) below the drop folder cannot be read: look at their rights"
+            what = f"{len(unreadable)} folder(s) or file(s) below the drop folder"
+            text = f"{what} cannot be read: look at their rights, and at folders that lie too deep"
             self._alarm(Alarm.DROPPED_FILE, text)
         self._unreadable = unreadable
 
@@ -122,24 +123,27 @@ class Pickup:
         now = self._clock.monotonic()
         hasty = {seen for seen in found.invalid if self._settling.still_for(seen, now) < _REFUSE_SECONDS}
         invalid = {seen: error for seen, error in found.invalid.items() if seen not in hasty}
-        failed = {**found.unreadable, **self._intake.file(found.documents), **self._refuse(invalid)}
+        unrefused, changed = self._refuse(invalid)
+        failed = {**found.unreadable, **self._intake.file(found.documents), **unrefused}
         for seen, error in failed.items():
             self._say_failed(seen, error)
-        for seen in found.changed:
+        for seen in (*found.changed, *changed):
             self._settling.anew(seen)
-        for seen in {*found.files, *invalid} - set(failed):
+        for seen in {*found.files, *invalid} - {*failed, *changed}:
             self._failing.discard(seen)
             # What was moved away is gone: whatever has its name later is another file, whatever it looks like.
             (self._settling.done if self._keeps else self._settling.anew)(seen)
 
-    def _refuse(self, invalid: Mapping[Seen, InvalidData]) -> dict[Seen, OSError]:
-        failed = {}
+    def _refuse(self, invalid: Mapping[Seen, InvalidData]) -> tuple[dict[Seen, OSError], list[Seen]]:
+        """Those that could not be refused, and those that have changed since they were read."""
+        failed, changed = {}, []
         for seen, error in invalid.items():
             try:
-                self._intake.refuse(seen, error)
+                if not self._intake.refuse(seen, error):
+                    changed.append(seen)
             except OSError as trouble:
                 failed[seen] = trouble
-        return failed
+        return failed, changed
 
     def _say_failed(self, seen: Seen, error: OSError) -> None:
         # Tried again at every rescan, told once; a file name may hold a patient's name, so it is not told.

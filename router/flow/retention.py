@@ -3,12 +3,12 @@
 Nothing goes that is waiting, held, deferred, failed or being sent; quarantine waits for a person.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from pathlib import Path
 
 from router.alarms import Alarm
 from router.catalogue.purge import Files, Old, Purge
@@ -17,7 +17,8 @@ from router.clock import Clock
 from router.config import Config
 from router.config import Retention as Times
 from router.events import Event, Journal, Kind
-from router.reports.watch import SET_ASIDE
+from router.reports import pickup
+from router.reports.directory import opened
 from router.storage import Storage
 
 LOOK_SECONDS = 60.0
@@ -28,7 +29,8 @@ _NEAR = 1.5
 _AT_ONCE = 20
 _SHORTEST_DELIVERED = timedelta(hours=1)
 _SHARE_UNMATCHED = 4
-_DATA = "data folder"
+_DATA, _DROP = "data folder", "drop folder"
+_ORIGINALS = 500
 
 
 class Room(Enum):
@@ -188,11 +190,41 @@ class Retention:
             self._reports.remove(left.places)
 
     def _tidy(self, now: datetime) -> None:
-        """Originals of the drop folder."""
-        removed = sum(_remove_old(self._drop / name, now - self._times.done) for name in SET_ASIDE)
-        if removed:
-            text = f"{removed} original(s) removed from done/ and rejected/"
+        """Originals of the drop folder: those that the node put below done/ and rejected/ itself, and no others."""
+        with ExitStack() as stack:
+            try:
+                top = stack.enter_context(opened(self._drop))
+            except OSError:
+                return  # the drop folder's own alarm tells of a share that is gone
+            if not self._purge.originals.begun():
+                self._purge.originals.begin(pickup.lying(top), now)
+            found, trouble = self._remove_originals(top, now - self._times.done)
+        if found[True] or found[False]:
+            text = f"{found[True]} original(s) removed from done/ and rejected/"
+            text += f"; {found[False]} are other files by now and stay" if found[False] else ""
             self._journal.record(Event(now, Kind.PURGED, text))
+        kind = Kind.ALARM if trouble else Kind.CLEARED
+        self._record(kind, Alarm.RETENTION, trouble or "what was set aside there can be removed", now, _DROP)
+
+    def _remove_originals(self, top: int, before: datetime) -> tuple[Counter[bool | None], str]:
+        """How many are removed (True), are other files by now (False), or gone (None); and why some cannot be reached.
+
+        Those are tried again. A done/ or rejected/ that is not there may be that of a share that is away.
+        """
+        found: Counter[bool | None] = Counter()
+        trouble, after = "", ""
+        while page := self._purge.originals.before(before, after, _ORIGINALS):
+            gone = []
+            for after, lying in page:  # the next page begins after the last key of this one
+                try:
+                    found[pickup.remove(top, lying)] += 1
+                    gone.append(after)
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    trouble = f"what was set aside there cannot be removed: {error.strerror}"
+            self._purge.originals.forget(gone)
+        return found, trouble
 
     def _room(self) -> Room:
         return room(self._free(), self._floor)
@@ -206,18 +238,5 @@ class Retention:
         if found is Room.ENOUGH:
             self._record(Kind.CLEARED, Alarm.RETENTION, "nothing is removed before its time", now)
 
-    def _record(self, kind: Kind, alarm: Alarm, text: str, now: datetime) -> None:
-        self._journal.record(Event(now, kind, text, alarm=alarm, subject=_DATA))
-
-
-def _remove_old(folder: Path, before: datetime) -> int:
-    """Remove files that were put there before; their own time is the RIS's, the change of name is the move."""
-    removed = 0
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_dir() and not path.is_symlink():
-            continue
-        state = path.lstat()
-        if max(state.st_mtime, state.st_ctime) < before.timestamp():
-            path.unlink(missing_ok=True)
-            removed += 1
-    return removed
+    def _record(self, kind: Kind, alarm: Alarm, text: str, now: datetime, subject: str = _DATA) -> None:
+        self._journal.record(Event(now, kind, text, alarm=alarm, subject=subject))

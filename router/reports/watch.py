@@ -3,13 +3,16 @@
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from errno import ENAMETOOLONG
 from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
 
+from router.reports.directory import DEEPEST, device, inside, opened
 from router.reports.settle import Seen
 
 # At the end its threads tell of each other as of errors; what matters, a folder that is gone, the rescan tells.
@@ -32,41 +35,52 @@ def scan(folder: Path) -> Listing:
 
     OSError when the folder itself cannot be read: the share has vanished.
     """
-    unreadable: set[Path] = set()
-    entries = list(os.scandir(folder))
-    return Listing(tuple(_walk(entries, unreadable, top=True)), frozenset(unreadable), not entries)
+    with opened(folder) as top:
+        walk = _Walk(top)
+        entries = walk.listed(top)
+        files = tuple(walk.files(folder, top, entries, depth=0))
+    return Listing(files, frozenset(walk.unreadable), not entries)
 
 
-def _walk(entries: "list[os.DirEntry[str]]", unreadable: set[Path], *, top: bool = False) -> Iterator[Seen]:
-    for entry in entries:
-        if entry.name.startswith((".", "~")):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            if not (top and entry.name in SET_ASIDE):
-                yield from _walk(_listed(entry.path, unreadable), unreadable)
-        elif Path(entry.name).suffix.lower() in ENDINGS:
-            yield from _seen(entry, unreadable)
+class _Walk:
+    """One scan. `unreadable` gathers what could not be looked at; the rest is found all the same."""
 
+    def __init__(self, top: int) -> None:
+        self._device = device(top)
+        self.unreadable: set[Path] = set()
 
-def _listed(folder: str, unreadable: set[Path]) -> "list[os.DirEntry[str]]":
-    try:
-        return list(os.scandir(folder))
-    except FileNotFoundError:
-        return []
-    except OSError:
-        unreadable.add(Path(folder))
-        return []
+    def listed(self, handle: int) -> "list[os.DirEntry[str]]":
+        with os.scandir(handle) as entries:
+            return list(entries)
 
+    def files(
+        self, folder: Path, handle: int, entries: "Sequence[os.DirEntry[str]]", *, depth: int, home: bool = True
+    ) -> Iterator[Seen]:
+        """Of the folder's entries and below; `home`: the folder has a done/ and a rejected/ of its own."""
+        for entry in entries:
+            if entry.name.startswith((".", "~")):
+                continue
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    # A share may tell apart no upper and lower case, and give back `Done` where `done` was made.
+                    if not (home and entry.name.lower() in SET_ASIDE):
+                        yield from self._below(folder / entry.name, handle, depth + 1)
+                elif Path(entry.name).suffix.lower() in ENDINGS and entry.is_file(follow_symlinks=False):
+                    state = entry.stat(follow_symlinks=False)
+                    yield Seen(folder / entry.name, state.st_size, state.st_mtime_ns)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                self.unreadable.add(folder / entry.name)
 
-def _seen(entry: "os.DirEntry[str]", unreadable: set[Path]) -> Iterator[Seen]:
-    try:
-        if entry.is_file(follow_symlinks=False):
-            state = entry.stat(follow_symlinks=False)
-            yield Seen(Path(entry.path), state.st_size, state.st_mtime_ns)
-    except FileNotFoundError:
-        return
-    except OSError:
-        unreadable.add(Path(entry.path))
+    def _below(self, folder: Path, parent: int, depth: int) -> Iterator[Seen]:
+        """OSError when the folder cannot be read, or when it lies deeper than any export does."""
+        if depth > DEEPEST:
+            raise OSError(ENAMETOOLONG, "too many folders, one in the other")
+        with inside(parent, folder.name) as handle:
+            yield from self.files(
+                folder, handle, self.listed(handle), depth=depth, home=device(handle) != device(parent)
+            )
 
 
 class _Bell(FileSystemEventHandler):
@@ -84,16 +98,19 @@ class Watch:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._ring = threading.Event()
-        self._observer = Observer()
+        self._observer: BaseObserver | None = None
 
     def start(self) -> None:
-        """Begin to listen for events; a folder that cannot be watched is only rescanned."""
-        self._observer = Observer()
+        """Begin to listen for events; a folder that cannot be watched is only rescanned.
+
+        The system may have no watches left, or somebody may have nested folders by the thousand.
+        """
         try:
+            self._observer = Observer()  # takes one of the system's few inotify instances
             self._observer.schedule(_Bell(self._ring), str(self._folder), recursive=True)
             self._observer.start()
-        except OSError:
-            self._observer.unschedule_all()
+        except (OSError, RecursionError):
+            self._end()
 
     def again(self) -> None:
         """Listen anew: the folder is another one than before, a share that was mounted again for instance."""
@@ -115,6 +132,8 @@ class Watch:
         self._end()
 
     def _end(self) -> None:
-        if self._observer.is_alive():
-            self._observer.stop()
-            self._observer.join()
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            observer.stop()
+            if observer.is_alive():
+                observer.join()

@@ -1,15 +1,18 @@
 """The audit trail: lines that are only ever added, each sealed together with the seal of the one before.
 
-A line that is changed, moved, put in or taken out breaks the chain from there on. One file a day, named by the day in
-UTC and the number of its first record; the chain runs through all of them. Several processes may write, one at a time.
+A line that is changed, moved, put in or taken out breaks the chain from there on, which nobody can close again without
+the key. One file a day, named by the day in UTC and the number of its first record; the chain runs through all of them.
+Several processes may write, one at a time.
 """
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
+from hmac import compare_digest
+from itertools import islice
 from pathlib import Path
 
 from router.storage.durable import FILE_MODE, make_folder, sync_folder, write
@@ -24,45 +27,65 @@ Digest = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """What records are sealed under: `mac` needs the key, `id` tells keys apart."""
+
+    id: str
+    mac: Digest
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
-    """One line. `n` counts from 1; `previous` and `seal` are hex digits."""
+    """One line. `n` counts from 1; `previous` and `seal` are hex digits; `key` is the key's id, "" for none."""
 
     n: int
     at: str
     message: str
     previous: str
     seal: str
+    key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What `verify` found: how many records, the last one, and where the chain breaks."""
+    """What `verify` found: how many records, the first and the last one, and where the chain breaks.
+
+    The key vouches for the records from `vouched` on. Before them lie `unkeyed` ones, which anybody who may write the
+    files could have made, and `foreign` ones, sealed under a key that is not here.
+    """
 
     count: int
+    first: Record | None
     last: Record | None
+    vouched: Record | None
+    unkeyed: int
+    foreign: int
     faults: tuple[str, ...]
 
 
 class Trail:
-    """The files below `folder`. `digest` makes the seals."""
+    """The files below `folder`. Seals are made under `key`; `digest` makes those of records without one."""
 
-    def __init__(self, folder: Path, digest: Digest) -> None:
+    def __init__(self, folder: Path, digest: Digest, key: Key | None = None) -> None:
         self.folder = folder
         self._digest = digest
+        self._key = key
 
-    def append(self, messages: Sequence[str], at: datetime) -> None:
-        """Add the messages durably. OSError when they cannot be written, or another process does not let us."""
+    def append(self, messages: Sequence[str], at: datetime) -> list[Record]:
+        """Add the messages durably; their records. OSError when they cannot be written, or another process does not
+        let us."""
         make_folder(self.folder)
         with take(self.folder / _LOCK, _PATIENCE) as alone:
             if not alone:
                 raise TimeoutError("the audit trail is locked")
             last = self._last()
             path = self._current(at, last)
-            lines = []
+            records: list[Record] = []
             for message in messages:
                 last = self._sealed(message, at, last)
-                lines.append(_line(last))
-            self._write(path, b"".join(lines))
+                records.append(last)
+            self._write(path, b"".join(map(_line, records)))
+        return records
 
     def records(self) -> Iterator[Record]:
         """Every record, the oldest first; ValueError at a line that is none."""
@@ -76,31 +99,65 @@ class Trail:
         for path in files[begin:]:
             yield from (record for record in map(_record, _lines(path)) if record.n > n)
 
+    def last(self) -> Record | None:
+        """The newest record; None where there is none. ValueError where it is none of ours."""
+        return next((_record(line) for path in reversed(self._files()) if (line := _end(path)) is not None), None)
+
+    def at(self, n: int) -> Record | None:
+        """Record number `n`; None where it is not there."""
+        path = next((path for path in reversed(self._files()) if _first(path) <= n), None)
+        if path is None:
+            return None
+        line = next(islice(_lines(path), n - _first(path), None), None)
+        record = None if line is None else _record(line)
+        return record if record is not None and record.n == n else None
+
+    def begins(self) -> int:
+        """The number of the first record that retention has left."""
+        return next((_first(path) for path in self._files()), 1)
+
+    def is_sealed(self, record: Record) -> bool:
+        """Whether the record's seal is of its content: under our key, or of before there was one."""
+        if not record.key:
+            return compare_digest(record.seal, _seal(record, self._digest))
+        key = self._key
+        return key is not None and key.id == record.key and compare_digest(record.seal, _seal(record, key.mac))
+
     def sent(self) -> int:
-        """The number of the last record that was sent on; 0 before any was."""
-        with suppress(FileNotFoundError, ValueError):
-            return int((self.folder / _SENT).read_text(encoding="ascii"))
-        return 0
+        """The number of the last record that was sent on; 0 before any was, or where the mark is not the node's own.
+
+        Then everything is sent again: nobody can have records left out by writing a mark.
+        """
+        try:
+            number, _, mac = (self.folder / _SENT).read_text(encoding="ascii").partition(" ")
+            n = int(number)
+        except (FileNotFoundError, ValueError):
+            return 0
+        return n if n >= 0 and self._is_mark(n, mac) else 0
 
     def note_sent(self, n: int) -> None:
         """Everything up to record `n` was sent on."""
-        write(self.folder / _SENT, str(n).encode())
+        write(self.folder / _SENT, f"{n} {self._mark(n)}".strip().encode())
 
-    def verify(self) -> Verified:
-        """Go along the chain. What retention removed before the first record cannot be judged."""
-        faults: list[str] = []
-        count, last = 0, None
+    def _mark(self, n: int) -> str:
+        return self._key.mac(f"sent {n}".encode()).hex() if self._key else ""
+
+    def _is_mark(self, n: int, mac: str) -> bool:
+        if mac or not self._key:
+            return mac == self._mark(n)
+        record = self.at(n)  # of before the trail had a key
+        return record is None or not record.key
+
+    def verify(self, accepted: int = 0) -> Verified:
+        """Go along the chain. What retention removed before the first record cannot be judged.
+
+        A person has taken the records up to number `accepted` as they are, though their key is lost.
+        """
+        walk = _Walk(self._digest, self._key, accepted)
         for path in self._files():
             for number, line in enumerate(_lines(path), 1):
-                try:
-                    record = _record(line)
-                except ValueError:
-                    faults.append(f"{path.name} line {number}: is no record")
-                    continue
-                found = [*self._faults(record, last), *_out_of_place(record, path, number)]
-                faults += [f"{path.name} line {number}: {fault}" for fault in found]
-                count, last = count + 1, record
-        return Verified(count, last, tuple(faults))
+                walk.add(line, path, number)
+        return walk.found()
 
     def purge(self, before: date) -> int:
         """Remove the files of earlier days, but never the newest one; how many there were."""
@@ -108,14 +165,6 @@ class Trail:
         for path in old:
             path.unlink(missing_ok=True)  # a command purges too
         return len(old)
-
-    def _faults(self, record: Record, last: Record | None) -> Iterator[str]:
-        if record.seal != self._seal(record.n, record.at, record.message, record.previous):
-            yield f"record {record.n} was changed"
-        if last is None and record.n == 1 and record.previous != FIRST:
-            yield "the first record does not begin the chain"
-        if last is not None and (record.n, record.previous) != (last.n + 1, last.seal):
-            yield f"record {record.n} does not follow record {last.n}"
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.*.jsonl"))
@@ -135,10 +184,8 @@ class Trail:
 
     def _sealed(self, message: str, at: datetime, last: Record | None) -> Record:
         n, previous = (last.n + 1, last.seal) if last else (1, FIRST)
-        return Record(n, at.isoformat(), message, previous, self._seal(n, at.isoformat(), message, previous))
-
-    def _seal(self, n: int, at: str, message: str, previous: str) -> str:
-        return self._digest(json.dumps([n, at, message, previous]).encode()).hex()
+        bare = Record(n, at.isoformat(), message, previous, "", self._key.id if self._key else "")
+        return replace(bare, seal=_seal(bare, self._key.mac if self._key else self._digest))
 
     def _write(self, path: Path, lines: bytes) -> None:
         new = not path.exists()
@@ -151,15 +198,88 @@ class Trail:
             sync_folder(self.folder)
 
 
+class _Walk:
+    """Goes along the chain, a line at a time."""
+
+    def __init__(self, digest: Digest, key: Key | None, accepted: int) -> None:
+        self._digest = digest
+        self._key = key
+        self._accepted = accepted
+        self._first: Record | None = None
+        self._last: Record | None = None
+        self._vouched: Record | None = None
+        self._kinds: Counter[str] = Counter()
+        self._faults: list[str] = []
+
+    def add(self, line: bytes, path: Path, number: int) -> None:
+        """The next line."""
+        try:
+            record = _record(line)
+        except ValueError:
+            self._faults.append(f"{path.name} line {number}: is no record")
+            return
+        found = [*self._wrong(record), *self._unchained(record), *_out_of_place(record, path, number)]
+        self._faults += [f"{path.name} line {number}: {fault}" for fault in found]
+        self._first, self._last = self._first or record, record
+        self._kinds[self._kind(record)] += 1
+
+    def found(self) -> Verified:
+        """What was found so far."""
+        return Verified(
+            count=self._kinds.total(), first=self._first, last=self._last, vouched=self._vouched,
+            unkeyed=self._kinds["unkeyed"], foreign=self._kinds["foreign"], faults=tuple(self._faults),
+        )  # fmt: skip
+
+    def _kind(self, record: Record) -> str:
+        if not record.key:
+            return "unkeyed"
+        return "own" if self._key and record.key == self._key.id else "foreign"
+
+    def _wrong(self, record: Record) -> Iterator[str]:
+        kind = self._kind(record)
+        if kind == "foreign" and record.n > self._accepted:
+            yield f"record {record.n} is sealed under a key that is not here"
+        if kind == "own" and self._key:
+            self._vouched = self._vouched or record
+            if not compare_digest(record.seal, _seal(record, self._key.mac)):
+                yield f"record {record.n} was changed"
+        elif self._vouched is not None:
+            yield f"record {record.n} is not sealed under the key of those before it"
+        elif kind == "unkeyed":
+            if self._kinds["foreign"]:
+                yield f"record {record.n} is sealed under no key after those that were"
+            if record.seal != _seal(record, self._digest):
+                yield f"record {record.n} was changed"
+
+    def _unchained(self, record: Record) -> Iterator[str]:
+        last = self._last
+        if last is None and record.n == 1 and record.previous != FIRST:
+            yield "the first record does not begin the chain"
+        if last is not None and (record.n, record.previous) != (last.n + 1, last.seal):
+            yield f"record {record.n} does not follow record {last.n}"
+
+
+def _seal(record: Record, digest: Digest) -> str:
+    content: list[object] = [record.n, record.at, record.message, record.previous]
+    return digest(json.dumps(content + ([record.key] if record.key else [])).encode()).hex()
+
+
 def _line(record: Record) -> bytes:
-    return json.dumps(asdict(record), ensure_ascii=False).encode() + b"\n"
+    content = {name: value for name, value in asdict(record).items() if value or name != "key"}
+    return json.dumps(content, ensure_ascii=False).encode() + b"\n"
 
 
 def _record(line: bytes) -> Record:
     try:
-        return Record(**json.loads(line))
-    except TypeError as error:
+        record = Record(**json.loads(line))
+    except (TypeError, RecursionError) as error:
         raise ValueError("not a record") from error
+    texts = (record.at, record.message, record.previous, record.seal, record.key)
+    if type(record.n) is not int or not all(isinstance(text, str) and text.isascii() for text in texts[2:]):
+        raise ValueError("not a record")
+    if not all(isinstance(text, str) for text in texts[:2]):
+        raise ValueError("not a record")
+    return record
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -176,6 +296,14 @@ def _first(path: Path) -> int:
 def _out_of_place(record: Record, path: Path, line: int) -> Iterator[str]:
     if record.n != _first(path) + line - 1:
         yield f"record {record.n} is not where it belongs"
+
+
+def _end(path: Path) -> bytes | None:
+    """The last whole line; a further one may be in the making."""
+    with path.open("rb") as file:
+        file.seek(max(file.seek(0, os.SEEK_END) - _LONGEST, 0))
+        lines = file.read().split(b"\n")
+    return lines[-2] if len(lines) > 1 else None
 
 
 def _last_line(path: Path) -> bytes | None:

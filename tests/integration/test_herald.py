@@ -242,6 +242,21 @@ def test_a_mail_goes_under_tls_with_subject_text_and_what_to_do(mail_server: Mai
     assert "cleared" in last["Subject"]
 
 
+def test_the_daily_report_is_mailed_with_the_heads_of_the_audit_trails_and_is_no_alarm(
+    mail_server: MailServer,
+) -> None:
+    heads = ["Audit head n1:7:ab of today, signed by 12: c2ln", "Audit head n2:9:cd of today, signed by 34: bmF0"]
+    with hooked() as hook, telling(Alarms(webhook=hook.peer, mail=mail_server.settings(), only=["disk"])) as told:
+        told.heard(Event(NOW, Kind.REPORTED, "report of 2026-03-01: 1 met", fields={"heads": heads}))
+        wait(lambda: len(mail_server.mails) == 1)
+    mail, _ = mail_server.mails[0]
+    assert mail["Subject"] == "[n1] daily report: daily report"
+    text = mail.get_content()
+    assert all(line in text for line in ("report of 2026-03-01: 1 met", *heads))
+    assert "It is over" not in text
+    assert hook.told == []
+
+
 def test_a_mail_server_that_wants_a_passphrase_gets_it_from_a_private_file(
     mail_server: MailServer, tmp_path: Path
 ) -> None:

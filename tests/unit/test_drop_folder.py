@@ -11,6 +11,7 @@ from pypdf import PdfReader, PdfWriter
 from reportlab.pdfgen.canvas import Canvas
 
 from router.errors import InvalidData
+from router.model import SetAside
 from router.reports import pdf, pickup
 from router.reports.settle import Seen
 from router.reports.watch import Listing, Watch, scan
@@ -138,7 +139,7 @@ def test_json_and_pdf_pair_by_their_path_without_ending(tmp_path: Path, name: by
 
 def test_a_still_file_is_read(tmp_path: Path) -> None:
     path = put(tmp_path, "a.json", b"one")
-    assert pickup.read_still(seen(path)) == b"one"
+    assert pickup.read_still(tmp_path, seen(path)) == b"one"
 
 
 @pytest.mark.parametrize("change", ["grown", "touched", "gone"])
@@ -151,7 +152,7 @@ def test_a_file_that_is_not_as_it_was_seen_is_not_read(tmp_path: Path, change: s
         os.utime(path, ns=(0, found.mtime + 1))
     else:
         path.unlink()
-    assert pickup.read_still(found) is None
+    assert pickup.read_still(tmp_path, found) is None
 
 
 # -- setting aside
@@ -159,7 +160,9 @@ def test_a_file_that_is_not_as_it_was_seen_is_not_read(tmp_path: Path, change: s
 
 def test_an_original_moves_below_done_with_its_subfolder(tmp_path: Path) -> None:
     path = put(tmp_path, "sub/a.json", b"one")
-    assert pickup.set_aside(tmp_path, seen(path), pickup.DONE) == tmp_path / "done/sub/a.json"
+    inode = path.stat().st_ino
+    lies = SetAside(home=b"", place=b"done/sub/a.json", inode=inode, size=3)
+    assert pickup.set_aside(tmp_path, seen(path), pickup.DONE) == lies
     assert not path.exists()
     assert (tmp_path / "done/sub/a.json").read_bytes() == b"one"
 
@@ -196,9 +199,10 @@ def test_a_rejected_file_has_its_reason_beside_it(tmp_path: Path) -> None:
     aside = tmp_path / "rejected"
     found = {p.relative_to(aside).as_posix(): p.read_text() for p in aside.rglob("*.txt")}
     assert found == {
-        "r.reason.txt": "r.json 无法读取\nr.pdf 无法读取\n",
+        "r.reason.txt": "r.json 无法读取\n",
+        "r~2.reason.txt": "r.pdf: r.pdf 无法读取\n",
         "sub/r.reason.txt": "sub/r.json 无法读取\n",
-        "r~2.reason.txt": "r.json 无法读取\n",
+        "r~2~2.reason.txt": "r~2.json: r.json 无法读取\n",
     }
     assert scan(tmp_path).files == ()
 

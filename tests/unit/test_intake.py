@@ -12,6 +12,7 @@ from desk import E1, E2, Desk, OpenDesk, another, exam, printed
 from router.catalogue.exams import Exams
 from router.correlate.versions import successive
 from router.events import Kind
+from router.model import SetAside
 from router.reports import pdf, pickup
 from router.reports.settle import Seen
 from router.storage.reports import Copies
@@ -407,7 +408,7 @@ def test_a_file_overwritten_while_it_is_taken_stays_and_both_versions_are_known(
 ) -> None:
     real = pickup.set_aside
 
-    def ris_is_quicker(folder: Path, seen: Seen, into: str) -> Path | None:
+    def ris_is_quicker(folder: Path, seen: Seen, into: str) -> SetAside | None:
         monkeypatch.setattr(pickup, "set_aside", real)
         desk.put("r.json", exam(Order__Note="the next"))
         return real(folder, seen, into)

@@ -3,7 +3,7 @@
 import errno
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -53,10 +53,10 @@ def test_a_file_that_cannot_be_read_is_told_once_and_does_not_hold_up_the_others
     desk.put("r.json", exam())
     real = pickup.read_still
 
-    def refused(seen: Seen) -> bytes | None:
+    def refused(folder: Path, seen: Seen) -> bytes | None:
         if seen.path == locked:
             raise PermissionError(13, "Permission denied", str(seen.path))
-        return real(seen)
+        return real(folder, seen)
 
     monkeypatch.setattr(pickup, "read_still", refused)
     loop.step()
@@ -243,10 +243,10 @@ def test_a_share_that_goes_away_between_scan_and_reading_loses_nothing(
     loop.step()
     real = pickup.read_still
 
-    def flapping(seen: Seen) -> bytes | None:
+    def flapping(folder: Path, seen: Seen) -> bytes | None:
         away = desk.inbox.rename(desk.inbox.with_name("away"))
         try:
-            return real(seen)
+            return real(folder, seen)
         finally:
             away.rename(desk.inbox)
 
@@ -265,15 +265,15 @@ def test_a_subfolder_that_cannot_be_read_is_an_alarm_once_and_the_rest_is_taken(
     loop = desk.pickup()
     locked = desk.put("张三/r.json", exam()).parent
     desk.put("s.json", another())
-    real = os.scandir
+    real = os.open
 
-    def scandir(path: str | Path) -> "Iterator[os.DirEntry[str]]":
-        if Path(path) == locked:
-            raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return real(path)
+    def closed(path: str, flags: int, *given: int, **named: int) -> int:
+        if path == locked.name:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path, flags, *given, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "scandir", scandir)
+        patch.setattr(os, "open", closed)
         steps(desk, loop, count=4)
     (alarm,) = desk.told(Kind.ALARM)
     assert alarm.startswith("1 folder(s) or file(s) below the drop folder cannot be read")
