@@ -5,7 +5,7 @@ What cannot be followed, being written wrongly, is not called cut off.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
@@ -21,6 +21,7 @@ _ITEM_HEAD = {"<": b"\xfe\xff\x00\xe0", ">": b"\xff\xfe\xe0\x00"}
 _LENGTH = {"<": struct.Struct("<L").unpack_from, ">": struct.Struct(">L").unpack_from}
 _LONGEST_HEAD = 12
 _NOWHERE = b"", 0, 0
+_USUAL_IMPLICIT = b"\xe0\x7f\x10\0"
 _USUAL = (b"\xe0\x7f\x10\0OW\0\0", b"\xe0\x7f\x10\0OB\0\0")
 _DELIMITERS, _SIGNATURES = 0xFFFE, 0xFFFA  # groups
 _FIRST_PIXELS = 0x7FE00000
@@ -87,14 +88,15 @@ def pixel_bytes(read: Elements, tag: int = _PIXEL_DATA) -> int:
 
 
 def _ends_with_pixels(read: DataSet) -> bool:
-    """Whether it is the usual image: native pixel data in explicit VR little endian, long enough, and the end of it."""
-    head_at = read.stopped
-    if not read.encoding.explicit or read.meta.transfer_syntax != EXPLICIT_LITTLE_ENDIAN:
+    """Whether it is the usual image: native pixel data in little endian, long enough, and the end of the data set."""
+    explicit = read.encoding.explicit
+    if read.meta.transfer_syntax != (EXPLICIT_LITTLE_ENDIAN if explicit else IMPLICIT_LITTLE_ENDIAN):
         return False
-    if len(read.data) < head_at + _LONGEST_HEAD or not read.data.startswith(_USUAL, head_at):
+    if not read.data.startswith(_USUAL if explicit else _USUAL_IMPLICIT, read.stopped):
         return False
-    length = int.from_bytes(read.data[head_at + 8 : head_at + _LONGEST_HEAD], "little")
-    return read.meta.offset + head_at + _LONGEST_HEAD + length == read.end and pixel_bytes(read) <= length
+    value_at = read.stopped + (_LONGEST_HEAD if explicit else 8)
+    length = int.from_bytes(read.data[value_at - 4 : value_at], "little")
+    return read.meta.offset + value_at + length == read.end and pixel_bytes(read) <= length
 
 
 def _window(file: BinaryIO) -> _Window:
@@ -116,7 +118,7 @@ def _require_items(read: DataSet, size: int) -> None:
     """A sequence of defined length lies whole before the pixel data; its items may not reach beyond the data set."""
     data, item, end = read.data, _ITEM_HEAD[read.encoding.order], _END[read.encoding.order]
     length_at = _LENGTH[read.encoding.order]
-    for tag in read.sequences if read.encoding.explicit else read.spans:
+    for tag in read.sequences if read.encoding.explicit else _perhaps_sequences(read, size):
         _, start, stop = read.spans.get(tag, _NOWHERE)
         if not data.startswith(item, start, stop) or data.startswith(end, stop):
             continue  # one of undefined length was followed to its end
@@ -128,6 +130,17 @@ def _require_items(read: DataSet, size: int) -> None:
             place += 8 + length
             if place > size:
                 raise _Cut(f"an item of the sequence {_named(tag)} is longer than the rest of the data set")
+
+
+def _perhaps_sequences(read: DataSet, size: int) -> Iterable[int]:
+    """Without VRs any element may be one; but most data sets hold nothing that looks like an item too long."""
+    data, item, length_at = read.data, _ITEM_HEAD[read.encoding.order], _LENGTH[read.encoding.order]
+    place = data.find(item, 0, read.stopped)
+    while 0 <= place <= len(data) - 8:
+        if size < place + 8 + length_at(data, place + 4)[0] < _UNDEFINED:
+            return read.spans
+        place = data.find(item, place + 4, read.stopped)
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
