@@ -30,7 +30,7 @@ _NEEDS = {
     "images": "images of every study that belongs to the exam",
     "stable": "the study to be quiet, so that no more images are on their way",
     "commitment": "the destination's word that it keeps what it has taken (storage commitment)",
-    "others": "the approval of every other exam that has one of its studies ([share] shared_study)",
+    "others": "the approval of other exams of its studies that can still be approved ([share] shared_study)",
 }
 
 _RELEASES = {

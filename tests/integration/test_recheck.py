@@ -16,9 +16,11 @@ import delivered_month
 from catalogue_rows import NOW, Database, driver
 from delivered_month import Ordinary, ordinary
 from harness import command_here
+from router.catalogue.exams import TakenDocument
 from router.catalogue.tables import TABLES
 from router.clock import SystemClock
 from router.config import Config, load
+from router.correlate.doubt import Doubt
 from router.events import Journal
 from router.flow.decisions import Decisions, Verdict
 from router.flow.recheck import Judged, Recheck
@@ -200,21 +202,28 @@ def test_a_study_of_another_patients_exam_is_found_in_both(place: Place) -> None
     assert [bool(rules) for rules in place.rules()] == [True, True]
 
 
-def test_a_pdf_in_question_counts_where_the_report_was_delivered(place: Place) -> None:
-    [exam] = place.fill(*ordinary(1))
-    engine = driver(place.catalogue)
-    engine.execute_sql(
-        "INSERT INTO document (kind, stem, digest, place, exam_id, revision, file_time, arrived, approved, content,"
-        f" reported, named, stale, vouched) VALUES ('pdf', 'x', 'd', 'p', {exam}, 2, 0, 0, false, '', '', '', false,"
-        " false)"
-    )
-    document = place.catalogue.exams.case(exam).pdfs[0].document
-    engine.execute_sql(f"INSERT INTO pdf_word (kind, word, document_id) VALUES ('text', 'A000777', {document})")
-    doubted = place.catalogue.exams.case(exam).pdfs[0].doubt
-    assert place.rules() == [["pdf"] if doubted else []]
+def test_a_pdf_that_names_another_exam_counts_where_the_report_was_delivered(place: Place) -> None:
+    exam, _ = place.fill(*ordinary(2))
+    pdf = TakenDocument("pdf", "E000001", "pdf", NOW, NOW, words=frozenset({"A000002"}))
+    place.catalogue.exams.add(pdf, "nowhere", exam, 2, NOW)
+    assert sorted(place.rules()) == [[], ["pdf"]]
     report = next(one for one in place.catalogue.queue.of_exam(exam) if one.channel == Channel.REPORT)
-    engine.execute_sql(f"UPDATE delivery SET state = 'held' WHERE id = {report.id}")
-    assert place.rules() == [[]]
+    driver(place.catalogue).execute_sql(f"UPDATE delivery SET state = 'held' WHERE id = {report.id}")
+    assert place.rules() == [[], []]
+
+
+def test_doubts_are_counted_under_the_names_and_the_set_of_checks_of_their_rules(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [exam] = place.fill(*ordinary(1))
+    doubt = Doubt(rule="name-by-its-bytes", text="the name is another's", since=2, study_uid="1.2.3.1")
+    monkeypatch.setattr("router.flow.recheck.doubts", lambda *_: {"d": doubt})
+    answer = place.told("--json")
+    assert answer["rules"] == [{"rule": "name-by-its-bytes", "checks": 2, "exams": 1}]
+    assert answer["found"][0]["exam"] == f"e{exam}"
+    assert answer["found"][0]["doubts"] == [
+        {"rule": "name-by-its-bytes", "checks": 2, "text": doubt.text, "study_uid": "1.2.3.1"}
+    ]
 
 
 def test_a_span_that_is_none_is_wrong_use(place: Place) -> None:
