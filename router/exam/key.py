@@ -28,7 +28,10 @@ _SEXES = {"1": "M", "2": "F", "M": "M", "F": "F", "O": "O", "男": "M", "女": "
 
 @dataclass(frozen=True, slots=True)
 class ExamPatient:
-    """The patient as the RIS names it. `patient_ids` by JSON path, "" where absent (a local one is not there); `sex` as DICOM M, F, O or ""."""
+    """The patient as the RIS names it. `patient_ids` by JSON path, "" where absent; `sex` as DICOM M, F, O or "".
+
+    Local.PatientId is there only where a mapping gives it.
+    """
 
     patient_ids: Mapping[str, str]
     name: str = ""
