@@ -21,13 +21,18 @@ PATIENT_ID_PATHS = (
     "Local.PatientId",
 )
 
+_LOCAL = "Local."  # not the standard's: there only where a mapping gives it
+
 # GB/T 2261.1; and what is said so often that a sex table without it must not weaken the comparison with the images.
 _SEXES = {"1": "M", "2": "F", "M": "M", "F": "F", "O": "O", "男": "M", "女": "F"}
 
 
 @dataclass(frozen=True, slots=True)
 class ExamPatient:
-    """The patient as the RIS names it. `patient_ids` by JSON path, "" where absent; `sex` as DICOM M, F, O or ""."""
+    """The patient as the RIS names it. `patient_ids` by JSON path, "" where absent; `sex` as DICOM M, F, O or "".
+
+    Local.PatientId is there only where a mapping gives it.
+    """
 
     patient_ids: Mapping[str, str]
     name: str = ""
@@ -108,7 +113,7 @@ def _patient(document: Mapping[str, object], sexes: Table) -> ExamPatient:
     given = _section(document, "Patient")
     ids = {path: stripped(_section(document, path.split(".")[0]).get(path.split(".")[1])) for path in PATIENT_ID_PATHS}
     return ExamPatient(
-        patient_ids=ids,
+        patient_ids={path: number for path, number in ids.items() if number or not path.startswith(_LOCAL)},
         name=stripped(given.get("Name")),
         birth_date=date_text(given.get("DateOfBirth")) or "",
         sex=_sex(stripped(given.get("Gender")), sexes),
