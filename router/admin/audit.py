@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # every command that audits would load pydicom and numpy, a q
 
 _MOMENT = 0.5  # seconds
 _ROUND = 60.0  # seconds over which received instances are counted together
+_NOT_LOOKED: tuple[Head | None, Record | None, float] = (None, None, float("-inf"))
 _log = logging.getLogger("router")
 
 
@@ -90,6 +91,7 @@ class Audit:
         self._guard: Guard | None = None
         self._highest, self._cut = 0, ""
         self._accepted: Head | None = None
+        self._known = _NOT_LOOKED
         self._looked = float("-inf")
         self._signed: date | None = None
         self._waiting: queue.SimpleQueue[Entry] = queue.SimpleQueue()
@@ -188,8 +190,17 @@ class Audit:
         last = self._trail.last()
         return State(
             last=last, sealed=last is None or self._trail.is_sealed(last), begins=self._trail.begins(), sent=sent,
-            head=head, signed=self._trail.at(head.n) if head is not None else None,
+            head=head, signed=self._record_of(head),
         )  # fmt: skip
+
+    def _record_of(self, head: Head | None) -> Record | None:
+        """The record that was signed; of the same head looked for once a minute, as many acts may follow each other."""
+        now = self._clock.monotonic()
+        known, record, at = self._known
+        if head is None or head != known or now - at >= _ROUND:
+            record = self._trail.at(head.n) if head is not None else None
+            self._known = head, record, now
+        return record
 
     def sign(self, guard: Guard, accepted: str = "") -> None:
         """Sign the trail's end, keep that head, and add it to the trail itself, which goes on to syslog."""
@@ -224,6 +235,7 @@ class Audit:
     def _look(self, guard: Guard, *, sign: bool) -> None:
         """Tell whether the trail is what it was. Only then sign its head: the last one is what speaks against it."""
         try:
+            self._known = _NOT_LOOKED
             fault = self.fault(guard)
             kind, text = (Kind.ALARM, fault) if fault else (Kind.CLEARED, "the audit trail is what it was")
             subject = f"audit of {self._node}"

@@ -21,7 +21,7 @@ from router.storage.lock import take
 FIRST = "0" * 64
 _LOCK, _SENT = ".lock", "sent"
 _PATIENCE = 10.0
-_LONGEST = 2**20  # bytes of a line
+_USUAL, _LONGEST = 2**14, 2**20  # bytes of a line
 
 Digest = Callable[[bytes], bytes]
 
@@ -301,8 +301,12 @@ def _out_of_place(record: Record, path: Path, line: int) -> Iterator[str]:
 def _end(path: Path) -> bytes | None:
     """The last whole line; a further one may be in the making."""
     with path.open("rb") as file:
-        file.seek(max(file.seek(0, os.SEEK_END) - _LONGEST, 0))
-        lines = file.read().split(b"\n")
+        size = file.seek(0, os.SEEK_END)
+        for reach in (_USUAL, _LONGEST):
+            file.seek(max(size - reach, 0))
+            lines = file.read(reach).split(b"\n")
+            if len(lines) > 2:
+                break
     return lines[-2] if len(lines) > 1 else None
 
 
