@@ -92,3 +92,29 @@ def test_a_message_from_the_listener_is_durable_and_changes_nothing_when_it_come
     assert desk.pdf_of() == ONE
     (kept,) = (desk.config.node.data / "reports").glob("*/*/exam.hl7")
     assert kept.read_bytes() == hl7(pdf=ONE)
+
+
+def test_a_pdf_that_comes_again_in_its_message_is_that_versions_at_once(desk: Desk) -> None:
+    signed = printed("signed")
+    desk.intake.take_message(hl7(pdf=ONE))
+    desk.intake.take_message(hl7(pdf=signed, control="M2"))
+    assert desk.counts() == (1, 2)
+    assert desk.pdf_of() == signed
+
+
+def test_the_pdf_of_a_preliminary_message_does_not_go_with_a_final_one_that_says_something_else(desk: Desk) -> None:
+    desk.intake.take_message(hl7(status="P", pdf=ONE))
+    desk.intake.take_message(hl7(findings="右肺见结节。", control="M2"))
+    assert desk.pdf_of() is None
+    desk.intake.take_message(hl7(findings="右肺见结节。", control="M3", pdf=printed("final")))
+    assert desk.pdf_of() == printed("final")
+
+
+@pytest.mark.parametrize("order", [("pdf", "hl7"), ("hl7", "pdf")])
+def test_a_pdf_apart_from_its_messages_is_the_final_ones_in_any_order(desk: Desk, order: tuple[str, str]) -> None:
+    draft, final = hl7(status="P"), hl7(findings="右肺见结节。", control="M2")
+    desk.drop("r.hl7", draft)
+    for form in order:
+        desk.clock.advance(5)
+        desk.drop(f"r.{form}", ONE if form == "pdf" else final)
+    assert desk.pdf_of() == ONE
