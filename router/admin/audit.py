@@ -170,16 +170,17 @@ class Audit:
 
     def fault(self, guard: Guard) -> str:
         """Why the trail cannot be trusted to hold what is done; "" when it can."""
-        if self._unwritten:
-            return "the trail cannot be written"
+        with self._writing:  # what is just being written is no fault
+            if self._unwritten:
+                return "the trail cannot be written"
         try:
             # What may only lie behind the end is read before it: others write meanwhile.
             head, sent = guard.heads.newest(self._node), self._trail.sent()
             state = self._state(head, sent)
-        except (OSError, ValueError) as error:
-            return (
-                f"the trail cannot be read: {error.strerror if isinstance(error, OSError) else 'a line is no record'}"
-            )
+        except OSError as error:
+            return f"the trail cannot be read: {error.strerror}"
+        except ValueError:
+            return "the trail cannot be read: a line is no record"
         if head is not None and head.accepted and head != self._accepted:
             self._accepted, self._cut, self._highest = head, "", head.n
         found = next(doubts(state, guard.seals), self._cut)

@@ -1,9 +1,10 @@
 """The contract of signed heads: they outlive the files that they vouch for, and speak against a trail that was cut."""
 
 import base64
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from router.crypto.symmetric import hmac_sm3, sm3
 from router.errors import TransientError
 from router.events import Event, Journal, Kind
 from router.model import Head
-from router.storage.trail import Key, Trail
+from router.storage.trail import Key, Record, Trail
 
 NODE = "node-1"
 DAY = timedelta(days=1)
@@ -231,6 +232,25 @@ def test_a_trail_cut_since_the_last_head_is_noticed_by_the_process_that_wrote_it
     assert "the trail was shorter after that" in house.look()
     with pytest.raises(TransientError, match="in doubt"):
         house.audit.seal()
+
+
+def test_what_another_thread_is_just_writing_is_no_fault(house: House) -> None:
+    house.tell()
+    begun, go_on = threading.Event(), threading.Event()
+    real = house.trail.append
+
+    def slow(messages: Sequence[str], at: datetime) -> list[Record]:
+        begun.set()
+        go_on.wait(5)
+        return real(messages, at)
+
+    house.trail.append = slow  # type: ignore[method-assign]  # a disk that takes its time
+    writing = threading.Thread(target=house.tell)
+    writing.start()
+    begun.wait(5)
+    threading.Timer(0.05, go_on.set).start()
+    assert house.audit.fault(house.guarding) == ""
+    writing.join()
 
 
 def test_a_trail_that_another_process_adds_to_is_no_doubt(house: House) -> None:
