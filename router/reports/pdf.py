@@ -3,7 +3,7 @@
 import io
 import logging
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pypdf import PdfReader
 
@@ -17,6 +17,8 @@ PAGE = "\f"
 _END, _FILLING = b"%%EOF", b"\0\t\n\f\r "
 # What follows an end is filling or a mail program's line; another update of the file begins with an object.
 _UPDATE = re.compile(rb"^\s*\d|\d+\s+\d+\s+obj|xref|trailer|stream")
+# PDF 7.9.4
+_DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(?:Z|([+-])(\d\d)'?(\d\d)?'?)?")
 _EARLIEST, _LATEST = 1990, 2200
 # pypdf reports every oddity of a file at length; ours are the errors below.
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)
@@ -78,8 +80,13 @@ def made(reader: PdfReader) -> datetime | None:
     None where it says nothing that can be a time of a report.
     """
     try:
-        at = reader.metadata.creation_date if reader.metadata else None
-        at = at if at is None or at.tzinfo else at.replace(tzinfo=UTC)
-        return at.astimezone(UTC) if at and _EARLIEST < at.year < _LATEST else None
+        said = _DATE.match(str(reader.trailer["/Info"]["/CreationDate"]))  # type: ignore[index]  # else as below
+        if said is None or not _EARLIEST < int(said[1]) < _LATEST:
+            return None
+        *parts, sign, hours, minutes = said.groups(default="")
+        year, month, day, hour, minute, second = (int(part or 0) for part in parts)
+        at = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+        zone = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+        return at + zone if sign == "-" else at - zone
     except Exception:  # noqa: BLE001  # as above
         return None

@@ -74,11 +74,8 @@ class Site:
         self.settle()
 
     def read(self, name: str, data: bytes) -> Found:
-        """A file comes and is read."""
-        path = self.config.reports.folder / name
-        path.write_bytes(data)
-        self.clock.advance(1)
-        os.utime(path, (self.clock.now().timestamp(),) * 2)
+        """A file comes, and all that lie there are read."""
+        self.put(name, data)
         return self.intake.read(scan(self.config.reports.folder).files)
 
     def settle(self) -> None:
@@ -108,6 +105,13 @@ class Site:
         (exam,) = self.catalogue.exams.find(exam_id)
         case = self.catalogue.exams.case(exam)
         return self.storage.reports.read(case.places[case.chosen.pdf]) if case.chosen.pdf else None
+
+    def put(self, name: str, data: bytes) -> None:
+        """A file is written."""
+        path = self.config.reports.folder / name
+        path.write_bytes(data)
+        self.clock.advance(1)
+        os.utime(path, (self.clock.now().timestamp(),) * 2)
 
     def document(self, exam_id: str) -> Any:
         """The exam JSON that counts."""
@@ -279,3 +283,64 @@ def test_elsewhere_a_report_without_its_time_of_approval_is_not_approved(site: S
     site.drop("r.pdf", ONE)
     assert Needs.APPROVAL in site.delivery().waiting_for
     assert site.delivery().legal_due is None
+
+
+# -- the orders in which a RIS writes
+
+
+DRAFT: dict[str, Any] = {"Order__Status": "Submitted", "Report__Impression": "draft", "Report__ApproveTime": ""}
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["PDF, then JSON", "both at once"])
+@pytest.mark.parametrize("hours", [0, 3])
+def test_the_most_usual_order_goes(site: Site, hours: int, together: bool) -> None:
+    site.drop("r.json", site.exam(**DRAFT))
+    site.clock.advance(hours * 3600)
+    approved = site.exam(age=30 - hours * 60)
+    if together:
+        site.put("r.pdf", ONE)
+    else:
+        site.drop("r.pdf", ONE)
+    site.drop("r.json", approved)
+    assert (site.state(), site.pdf()) == (State.READY, ONE)
+
+
+def test_withdrawn_and_approved_again_it_goes_with_the_pdf_of_then(site: Site) -> None:
+    site.drop("r.json", site.exam())
+    site.drop("r.pdf", ONE)
+    site.drop("r.json", site.exam(**DRAFT, Report__SubmitTime="2026-03-02 17:45:00"))
+    assert (site.state(), site.delivery().held_by) == (State.HELD, "approval")
+    again = printed(f"again 9{E1}")
+    site.drop("r.pdf", again)
+    assert site.state() == State.HELD
+    site.drop("r.json", site.exam(age=5, Report__SubmitTime="2026-03-02 17:50:00"))
+    assert (site.state(), site.pdf()) == (State.WAITING, again)
+    site.clock.advance(1800)
+    site.settle()
+    assert (site.state(), site.pdf()) == (State.READY, again)
+
+
+def test_a_second_pdf_waits_for_its_json_and_goes_then_as_it_names_the_exam(site: Site) -> None:
+    site.drop("r.json", site.exam())
+    site.drop("r.pdf", ONE)
+    again = printed(f"again 9{E1}")
+    site.drop("r.pdf", again)
+    assert (site.state(), site.pdf()) == (State.READY, ONE)
+    site.clock.advance(600)
+    site.settle()
+    assert (site.state(), site.pdf()) == (State.READY, again)
+
+
+@pytest.mark.parametrize("site", ["", "[identity]\nchecks = 1\n"], indirect=True)
+def test_a_second_pdf_that_names_nobody_is_a_doubt_by_the_second_set_of_checks(site: Site) -> None:
+    site.drop("r.json", site.exam())
+    site.drop("r.pdf", ONE)
+    site.drop("r.pdf", NOBODY)
+    site.clock.advance(600)
+    site.settle()
+    if site.config.identity.checks == 1:
+        assert (site.state(), site.pdf()) == (State.READY, NOBODY)
+        return
+    assert "came without a JSON" in site.delivery().error
+    site.release()
+    assert (site.state(), site.pdf()) == (State.READY, NOBODY)

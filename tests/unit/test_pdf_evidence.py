@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from router.correlate import times
-from router.correlate.evidence import Choice, Evidence, Papers, choose
-from router.correlate.versions import JsonVersion, PdfVersion, successive
+from router.correlate.evidence import Choice, Evidence, Kind, Papers, choose
+from router.correlate.versions import JsonVersion, PdfVersion, Unread, successive
 
 T = datetime(2026, 3, 2, 8, tzinfo=UTC)
 WINDOW = timedelta(minutes=10)
@@ -168,3 +168,74 @@ def test_a_pdf_never_goes_with_what_its_text_is_not_of(name_and_story: tuple[str
         found = choose(papers, after(papers, minutes)).pdf
         if found is not None and texts[found.document] is not None:
             assert successive(papers.taken)[-1].content in (texts[found.document] or ())
+
+
+# What other words than arrival say, where order alone would have said something else.
+
+
+def test_under_names_of_their_own_a_drafts_pdf_is_the_drafts() -> None:
+    story = "D0x P0.1x A0.2y"
+    assert answer(choose(of_story(story, NAMED), after(of_story(story, NAMED), 0))) == "0.1"
+    papers = of_story(story, NAMED, "own names")
+    assert answer(choose(papers, after(papers, 11))) == NONE
+    papers = of_story("D0x P0.1x A0.2y P0.3y A1z", NAMED, "own names")
+    assert answer(choose(papers, after(papers, 11))) == NONE
+
+
+def test_a_pdf_is_of_the_message_that_it_came_in() -> None:
+    for way, found in (("files", "0"), ("HL7 with PDF", NONE)):
+        papers = of_story("D0x P0x A0.2y", NAMED, way)
+        assert answer(choose(papers, after(papers, 0))) == found
+
+
+def test_times_keep_a_late_pdf_of_the_former_version_from_the_corrected_one() -> None:
+    papers = of_story("A0x A60y P61x", NAMED)
+    approvals = {v.document: v.approve_time for v in papers.taken if v.approve_time}
+    said = Evidence(times=times.of(T, T + timedelta(minutes=61), approvals), made=T)
+    late = replace(papers, evidence={papers.pdfs[0].document: said})
+    assert answer(choose(late, after(late, 11))) == NONE
+    content = replace(said, contents=frozenset({"y"}))
+    both = replace(papers, evidence={papers.pdfs[0].document: content})
+    assert answer(choose(both, after(both, 11))) == "61"
+    assert choose(both, after(both, 11)).kind == Kind.CONTENT
+
+
+def test_of_two_pdfs_of_one_source_the_older_one_does_not_take_the_place_of_the_newer() -> None:
+    papers = of_story("A0x A60y P60.1y P61x", NAMED)
+    made = {pdf.document: pdf.arrived for pdf in papers.pdfs}
+    late = papers.pdfs[1].document
+    said = {n: Evidence(made=T if n == late else at, origin="folder") for n, at in made.items()}
+    known = replace(papers, evidence=said)
+    assert answer(choose(known, after(known, 11))) == "60.1"
+    elsewhere = replace(papers, evidence={**said, late: replace(said[late], origin="mllp")})
+    assert answer(choose(elsewhere, after(elsewhere, 11))) == "61"
+
+
+def test_a_persons_word_is_above_all_until_a_pdf_of_the_next_version() -> None:
+    papers = of_story("A0x P0x A60y", CONTENT)
+    said = replace(papers, pdfs=[replace(papers.pdfs[0], confirmed=papers.taken[1].document)])
+    found = choose(said, after(said, 0))
+    assert (answer(found), found.kind) == ("0", Kind.PERSON)
+    next_ = of_story("A0x P0x A60y A90z", CONTENT)
+    said = replace(next_, pdfs=[replace(next_.pdfs[0], confirmed=next_.taken[1].document)])
+    assert answer(choose(said, after(said, 0))) == NONE
+
+
+def test_what_is_in_doubt_or_not_read_yet_does_not_go_and_claims_nothing() -> None:
+    papers = of_story("A0x P0x", NAMED)
+    doubted = replace(papers, pdfs=[replace(papers.pdfs[0], doubt="names another patient")])
+    assert answer(choose(doubted, after(doubted, 0))) == "?0"
+    unread = replace(papers, pdfs=[replace(papers.pdfs[0], unread=Unread.ONCE)])
+    assert choose(unread, after(unread, 0)) == Choice()
+    other = of_story("A0x P1x P2x", NAMED)
+    first = replace(other, pdfs=[replace(other.pdfs[0], doubt="names another patient"), other.pdfs[1]])
+    assert answer(choose(first, after(first, 0))) == "2"
+
+
+def test_on_a_data_folder_of_before_a_scan_that_came_alone_goes_as_it_did() -> None:
+    papers = replace(of_story("A0x P0.1x P59.9y", SCAN), lone_is_doubt=False)
+    assert answer(choose(papers, after(papers, 11))) == "59.9"
+
+
+def test_nothing_that_came_is_no_choice() -> None:
+    assert choose(Papers(taken=[], pdfs=[]), T) == Choice()
