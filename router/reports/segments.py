@@ -1,13 +1,14 @@
 """The segments of an HL7 v2 message: its bytes as text, cut into lines and fields. Chapters are those of HL7 v2.5.1."""
 
 import re
-import unicodedata
 from dataclasses import dataclass
 
 from router.errors import InvalidData
+from router.text import reading
 
 _AROUND = "\ufeff\x0b\x1c \r\n\0"
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_UTF_8, _CHINESE = "utf-8", "gb18030"
 _NAMES = {"GB": "gb18030", "BIG5": "big5hkscs", "UTF8": "utf-8", "UNICODEUTF8": "utf-8"}
 _SINGLE = re.compile(r"(?:ISO)?8859([1-9]|1[013-6])|ISOIR100|LATIN1|(?:CP|WINDOWS)1252")  # one byte a character
 # The segments of HL7 v2.3 to v2.8; a line of text may begin with any other three letters: MRA, DWI, DSA.
@@ -108,17 +109,28 @@ def decoded(data: bytes) -> tuple[str, str]:
 
     InvalidData where they have no certain reading.
     """
-    declared = _declared(data)
+    declared = _codec(_declared(data))
+    spoken = b"\n".join(line for line in re.split(rb"[\r\n]", data) if not line.isascii())
+    text = reading(spoken, declared)
+    if text is None or "\x1b" in text:  # which changes its character set on the way (ISO 2022)
+        raise InvalidData("neither UTF-8 nor GB18030 text for certain", hint="name the character set in MSH-18")
+    encoding = next(each for each in (_UTF_8, declared, _CHINESE) if each and _is(text, spoken, each))
+    return encoding, data.decode(encoding).removeprefix("\ufeff")
+
+
+def _codec(declared: str) -> str:
+    """The Python codec that a name in MSH-18 stands for, "" for one that is not known."""
     single = _SINGLE.fullmatch(declared)
-    named = next((encoding for name, encoding in _NAMES.items() if declared.startswith(name)), "")
-    last = [f"iso8859-{single[1] or 1}"] if single else []
-    for encoding in dict.fromkeys(["utf-8", named or "gb18030", "gb18030", *last]):
-        text = _strict(data, encoding)
-        if text is not None and _plausible(text, encoding, data, named=named, single=single is not None):
-            return encoding, text.removeprefix("\ufeff")
-    if (text := _strict(data, "utf-8")) is not None:
-        return "utf-8", text.removeprefix("\ufeff")
-    raise InvalidData("neither UTF-8 nor GB18030 text", hint="name the character set in MSH-18")
+    if single:
+        return f"iso8859-{single[1] or 1}"
+    return next((encoding for name, encoding in _NAMES.items() if declared.startswith(name)), "")
+
+
+def _is(text: str, data: bytes, encoding: str) -> bool:
+    try:
+        return data.decode(encoding) == text
+    except UnicodeDecodeError:
+        return False
 
 
 def _declared(data: bytes) -> str:
@@ -126,40 +138,3 @@ def _declared(data: bytes) -> str:
     fields = found[2].split(found[1]) if found else []
     written = fields[16].split(b"~")[0] if len(fields) > 16 else b""  # the first of found[2] is MSH-2
     return re.sub(r"[^A-Z0-9]", "", written.decode("ascii", "replace").upper())
-
-
-def _strict(data: bytes, encoding: str) -> str | None:
-    """The text; None where it cannot be that, or changes its character set on the way (ISO 2022)."""
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError:
-        return None
-    return None if "\x1b" in text else text
-
-
-def _plausible(text: str, encoding: str, data: bytes, *, named: str, single: bool) -> bool:
-    """Whether a reading that succeeds is likely.
-
-    UTF-8 that is not declared has Han or Latin letters, under the name of another set Han; GB18030 is no damaged UTF-8,
-    and under a single-byte name it is written in pairs of high bytes, not as accented letters among Latin ones.
-    """
-    if encoding == "utf-8":
-        return named == "utf-8" or _of_one_script(text, latin=not named)
-    if encoding.startswith("iso8859"):
-        return re.search(rb"[\xa0-\xff]{4}", data) is None
-    damaged = data.decode("utf-8", "replace")
-    return len(_HAN.findall(damaged)) <= damaged.count("\ufffd") and (not single or _in_pairs(data, text))
-
-
-def _of_one_script(text: str, *, latin: bool) -> bool:
-    others = re.findall(r"[^\x00-\x7f]", text)
-    letters = [character for character in others if character.isalpha()]
-    expected = [c for c in letters if _HAN.match(c) or (latin and unicodedata.name(c, "").startswith("LATIN"))]
-    return len(expected) * 2 >= len(letters) and (latin or bool(expected) or not others)
-
-
-def _in_pairs(data: bytes, text: str) -> bool:
-    found = re.findall(rb"[\x81-\xfe]([\x40-\xfe])", data)
-    runs = re.findall(r"[^\x00-\x7f]+", text)
-    alone = re.findall(r"(?<=[A-Za-z])[^\x00-\x7f](?=[A-Za-z])", text)
-    return sum(second >= b"\x80" for second in found) * 2 > len(found) and len(alone) * 2 <= len(runs)
