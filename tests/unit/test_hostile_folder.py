@@ -578,6 +578,8 @@ _MADE = iter(range(10**9))
 def _make(desk: Desk, folder: Path, kind: str, name: bytes) -> None:
     """One entry; a name that the file system does not take, or that is taken, is passed by."""
     path = folder / os.fsdecode(name)
+    if os.path.lexists(path):  # writing into a pipe would wait for ever, and into a link change what it leads to
+        return
     if kind == "valid":
         path.write_bytes(exam(f"X{next(_MADE)}"))
     elif kind in ("invalid", "closed"):
