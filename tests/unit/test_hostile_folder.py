@@ -576,10 +576,8 @@ _MADE = iter(range(10**9))
 
 
 def _make(desk: Desk, folder: Path, kind: str, name: bytes) -> None:
-    """One entry; a name that the file system does not take, or that is taken, is passed by."""
+    """One entry; a name that the file system does not take is passed by."""
     path = folder / os.fsdecode(name)
-    if os.path.lexists(path):  # writing into a pipe would wait for ever, and into a link change what it leads to
-        return
     if kind == "valid":
         path.write_bytes(exam(f"X{next(_MADE)}"))
     elif kind in ("invalid", "closed"):
@@ -620,7 +618,9 @@ def test_whatever_lies_in_the_folder_the_reports_beside_it_are_taken_and_nothing
             folder = desk.inbox.joinpath(*map(os.fsdecode, folders))
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                _make(desk, folder, kind, last)
+                # Writing into a pipe would wait for ever, and into a link change what it leads to.
+                if not os.path.lexists(folder / os.fsdecode(last)):
+                    _make(desk, folder, kind, last)
             except (OSError, ValueError):
                 continue
             shut |= {os.fsdecode(last)} if kind in ("closed", "unreadable") else set()
