@@ -293,6 +293,7 @@ class Node:
         self._intake.close()
         self._admin.stop()
         self._membership.leave()
+        self._journal.tell_counted(self._clock.now(), all_of_them=True)
         self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
         self._herald.stop()
         self._audit.stop()
@@ -400,6 +401,7 @@ class Node:
             self._loop("daily report", self._report_day, share=_PURGING),
             self._scrubbing(),
             self._loop("nodes", self._live),
+            self._loop("refusals", self._tell_counted),
         ]
 
     def _asking(self) -> list[Loop]:
@@ -445,6 +447,10 @@ class Node:
         if found:
             self._correlating.wake()
         return 0.0 if found else _IDLE_SECONDS
+
+    def _tell_counted(self) -> float:
+        self._journal.tell_counted(self._clock.now())
+        return _IDLE_SECONDS
 
     def _live(self) -> float:
         if self._membership.beat():

@@ -137,7 +137,7 @@ class Console:
             return _page(pages.login(view, where, wrong=False))
         who = " ".join(request.form.get("who", "").split())[:64]
         own = who.casefold() in ("", "node", self._behind.config.node.owner.casefold())  # what the node does itself
-        session = None if own else self._sessions.log_in(who, request.form.get("token", "").strip())
+        session = None if own else self._sessions.log_in(who, request.form.get("token", "").strip(), request.address)
         if session is None:
             self._tell(Kind.REFUSED, "a login at the console failed", "node", fields={"address": request.address})
             return replace(_page(pages.login(view, where, wrong=True)), status=403)
