@@ -18,6 +18,7 @@ from router.admin.audit import Audit, Guard
 from router.admin.console import Behind, Console
 from router.admin.health import health
 from router.admin.herald import Herald
+from router.admin.hosts import names_of
 from router.admin.metrics import Gauges, Metrics
 from router.admin.seals import Seals, seals_of, trail_of
 from router.admin.server import AdminServer
@@ -233,11 +234,11 @@ class Node:
         others = renewed(self._files, files)
         _require_private_tls_keys(config)
         references = References(config)
-        contexts = [_context(tls) for tls in _listening_with(config)]
+        contexts, names = [_context(tls) for tls in _listening_with(config)], names_of(config.admin)
         lanes = self._lanes.fit(config, lambda one: _files_of(one, files))
         self._server.renew(config.receive.tls, reports=_asks_for_commitment(config))
         self._server.admit_by(_admission(config.receive))
-        self._admin.renew(contexts[0])
+        self._admin.renew(contexts[0], names)
         if self._hl7 is not None:
             self._hl7.renew(contexts[1])
         with self._evaluating:
@@ -370,7 +371,8 @@ class Node:
 
     def _make_admin(self) -> AdminServer:
         routes = {"/health": health(self._report), "/metrics": self._metrics.answer, **self._console.routes()}
-        return AdminServer(routes, self._catalogue.engine.close_thread, _context(self._config.admin.tls))
+        admin = self._config.admin
+        return AdminServer(routes, self._catalogue.engine.close_thread, _context(admin.tls), names_of(admin))
 
     def _make_hl7(self) -> MllpServer | None:
         hl7 = self._config.reports.hl7
