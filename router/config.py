@@ -498,6 +498,7 @@ class Audit(_Section):
 class Admin(_Section):
     host: str = "127.0.0.1"
     port: Port = 8080
+    names: tuple[str, ...] = ()
     token_file: ConfigPath | None = None
     tls: Tls | None = None
 

@@ -18,20 +18,22 @@ def names_of(admin: Admin) -> IsOurs:
     """Whether a Host header is one of ours; ConfigurationError where the certificate cannot be read.
 
     On loopback: a name or address of loopback. Beyond: an address, which is no name that somebody could have resolve
-    to here, the machine's own name, or a name in the certificate. No Host at all is no browser.
+    to here, the machine's own name, or a name in the certificate. Everywhere the names that are configured. No Host at
+    all is no browser.
     """
+    given = {name.lower() for name in admin.names}
     if is_loopback(admin.host):
-        return lambda host: not host or is_loopback(_name(host))
+        return lambda host: not host or is_loopback(_name(host)) or _name(host) in given
     certificate = admin.tls.certificate if admin.tls is not None else None
     machine = socket.gethostname().lower()
-    names = {"localhost", machine, machine.partition(".")[0], *(names_in(certificate) if certificate else ())}
+    names = {*given, "localhost", machine, machine.partition(".")[0], *(names_in(certificate) if certificate else ())}
     return lambda host: not host or _is_address(_name(host)) or _is_among(_name(host), names)
 
 
 def _name(host: str) -> str:
-    """A Host header without its port."""
+    """A Host header without its port, in small letters."""
     if host.startswith("["):
-        return host.partition("]")[0].lstrip("[")
+        return host.partition("]")[0].lstrip("[").lower()
     return host.partition(":")[0].lower().removesuffix(".")
 
 

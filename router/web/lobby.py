@@ -4,6 +4,7 @@ A request goes on to a thread when its head is whole, and its form where it is o
 an address has a limited number; whoever comes when there is none pushes out the one that has been waiting for longest.
 """
 
+import logging
 import re
 import selectors
 import socket
@@ -16,12 +17,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from router.errors import traceback_of
 from router.web.stream import Stream
 
 _LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,9})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _CHUNKED = re.compile(rb"^transfer-encoding:", re.IGNORECASE | re.MULTILINE)
 _LINGER_SECONDS = 2.0
 _LOOK_SECONDS = 0.25
+_log = logging.getLogger("router")
 _WANTING = (BlockingIOError, ssl.SSLWantReadError)
 
 
@@ -116,6 +119,10 @@ class Lobby:
         self._thread.join()
         for guest in [*self._waiting, *self._arriving]:
             guest.close()
+        self.discard()
+
+    def discard(self) -> None:
+        """Give back what it holds, where it never began."""
         for end in (self._bell, self._ear, self._selector):
             end.close()
 
@@ -181,6 +188,9 @@ class Lobby:
         except ssl.SSLWantWriteError:
             more, events = True, selectors.EVENT_WRITE
         except OSError:
+            more = False
+        except Exception as error:  # noqa: BLE001  # a defect costs this connection, not the thread of all
+            _log.error("a defect before an HTTP request: %s", traceback_of(error))
             more = False
         if not more:
             self._dismiss(guest)

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import socket
 import ssl
 import sys
@@ -121,18 +122,39 @@ class _Server(HTTPServer):
         )  # fmt: skip
         self.ConnectionClass = _Connection
         self.max_request_header_size = limits.largest_head
+        self._failure: OSError | None = None
         self.lobby = Lobby(limits, self.requests.put, self._needs_threads)
 
     def run(self, listening: "Future[int]") -> None:
         """Serve until `stop`; tell the real port, or why there is none."""
+        os.environ.pop("LISTEN_PID", None)  # cheroot would take descriptor 3 for its listener
         try:
             self.prepare()
             self.lobby.open()
         except OSError as error:
-            listening.set_exception(error.__cause__ if isinstance(error.__cause__, OSError) else error)
+            self.lobby.discard()
+            listening.set_exception(self._failure or error)
             return
         listening.set_result(int(self.bind_addr[1]))
         self.serve()
+
+    def bind(self, family: int, type: int, proto: int = 0) -> socket.socket:  # noqa: A002  # cheroot's name
+        """As cheroot does; why it failed is kept, of which cheroot tells the words only."""
+        try:
+            return super().bind(family, type, proto)  # type: ignore[no-any-return]  # cheroot's stub leaves it open
+        except OSError as error:
+            self._failure = error
+            raise
+
+    @staticmethod
+    def bind_socket(socket_: socket.socket, bind_addr: tuple[str, int]) -> socket.socket:
+        """As cheroot does, and nothing is left where it fails."""
+        try:
+            socket_.bind(bind_addr)
+        except OSError:
+            socket_.close()
+            raise
+        return socket_
 
     def stop(self) -> None:
         if self.ready:

@@ -352,6 +352,12 @@ def test_beyond_loopback_an_address_the_machine_and_the_certificates_names_are_o
     assert [host for host in ("evil.example", "10.1.2.3.evil.example:8080", "x.", "*", ":1") if is_ours(host)] == []
 
 
+def test_names_that_are_configured_are_ours() -> None:
+    is_ours = names_of(Admin(names=("Console.Hospital.cn",)))
+    assert is_ours("console.hospital.cn:8443")
+    assert not is_ours("evil.hospital.cn")
+
+
 def test_a_login_lock_is_of_one_address() -> None:
     sessions = Sessions(TOKEN, FakeClock(START))
     for _ in range(20):

@@ -273,6 +273,16 @@ def test_the_listener_stops_soon_whatever_clients_do() -> None:
             house.connect()
 
 
+def test_a_port_that_is_taken_is_said_and_leaves_nothing(house: House) -> None:
+    before = _descriptors()
+    for _ in range(3):
+        with pytest.raises(OSError, match="in use") as said:
+            AdminServer({}, lambda: None).start("127.0.0.1", house.port)
+        assert said.value.strerror
+    assert _descriptors() == before
+    assert house.health() < 1
+
+
 def test_neither_threads_nor_descriptors_grow(house: House) -> None:
     house.health()
     before = threading.active_count(), _descriptors()
