@@ -18,6 +18,7 @@ from router.admin.audit import Audit, Guard
 from router.admin.console import Behind, Console
 from router.admin.health import health
 from router.admin.herald import Herald
+from router.admin.hosts import names_of
 from router.admin.metrics import Gauges, Metrics
 from router.admin.seals import Seals, seals_of, trail_of
 from router.admin.server import AdminServer
@@ -233,11 +234,11 @@ class Node:
         others = renewed(self._files, files)
         _require_private_tls_keys(config)
         references = References(config)
-        contexts = [_context(tls) for tls in _listening_with(config)]
+        contexts, names = [_context(tls) for tls in _listening_with(config)], names_of(config.admin)
         lanes = self._lanes.fit(config, lambda one: _files_of(one, files))
         self._server.renew(config.receive.tls, reports=_asks_for_commitment(config))
         self._server.admit_by(_admission(config.receive))
-        self._admin.renew(contexts[0])
+        self._admin.renew(contexts[0], names)
         if self._hl7 is not None:
             self._hl7.renew(contexts[1])
         with self._evaluating:
@@ -293,6 +294,7 @@ class Node:
         self._intake.close()
         self._admin.stop()
         self._membership.leave()
+        self._journal.tell_counted(self._clock.now(), all_of_them=True)
         self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
         self._herald.stop()
         self._audit.stop()
@@ -369,7 +371,8 @@ class Node:
 
     def _make_admin(self) -> AdminServer:
         routes = {"/health": health(self._report), "/metrics": self._metrics.answer, **self._console.routes()}
-        return AdminServer(routes, self._catalogue.engine.close_thread, _context(self._config.admin.tls))
+        admin = self._config.admin
+        return AdminServer(routes, self._catalogue.engine.close_thread, _context(admin.tls), names_of(admin))
 
     def _make_hl7(self) -> MllpServer | None:
         hl7 = self._config.reports.hl7
@@ -400,6 +403,7 @@ class Node:
             self._loop("daily report", self._report_day, share=_PURGING),
             self._scrubbing(),
             self._loop("nodes", self._live),
+            self._loop("refusals", self._tell_counted),
         ]
 
     def _asking(self) -> list[Loop]:
@@ -445,6 +449,10 @@ class Node:
         if found:
             self._correlating.wake()
         return 0.0 if found else _IDLE_SECONDS
+
+    def _tell_counted(self) -> float:
+        self._journal.tell_counted(self._clock.now())
+        return _IDLE_SECONDS
 
     def _live(self) -> float:
         if self._membership.beat():

@@ -151,6 +151,8 @@ class Hl7Listener(_Section):
     port: Port = 2575
     senders: tuple[Network, ...] = ()
     max_connections: Annotated[int, Field(ge=1, le=256)] = 8
+    max_connections_per_sender: Annotated[int, Field(ge=1, le=256)] = 4
+    idle: Budget = timedelta(hours=1)
     max_message: Annotated[Size, Field(ge=1024, le=2**27)] = 2**25
     message_within: Budget = timedelta(seconds=30)
     allow_plain: bool = False
@@ -496,6 +498,7 @@ class Audit(_Section):
 class Admin(_Section):
     host: str = "127.0.0.1"
     port: Port = 8080
+    names: tuple[str, ...] = ()
     token_file: ConfigPath | None = None
     tls: Tls | None = None
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from router.alarms import REMEDY, Alarm
 from router.clock import require_aware
+from router.refusals import Flood, Refusal, Refusals
 
 
 class Kind(StrEnum):
@@ -75,12 +76,14 @@ Subscriber = Callable[[Event], None]
 class Journal:
     """Hands each event to every subscriber, in the order of subscription, where the gate lets it through.
 
-    So an alarm may be recorded as often as its cause is seen: it is told once, until it is cleared.
+    So an alarm may be recorded as often as its cause is seen: it is told once, until it is cleared. What a peer is
+    refused is told once, and then counted: `tell_counted` tells the counts, once a minute.
     """
 
     def __init__(self, *subscribers: Subscriber) -> None:
         self._subscribers = list(subscribers)
         self._gate: Gate | None = None
+        self._refusals = Refusals()
 
     def guard(self, gate: Gate) -> None:
         """Let the gate decide from now on whether an alarm, or what clears it, is news."""
@@ -94,8 +97,31 @@ class Journal:
         """Tell everybody."""
         if event.alarm is not None and self._gate is not None and not self._gate(event):
             return
+        refusal = _refusal(event)
+        if refusal is None or self._refusals.is_news(refusal, event.at):
+            self._tell(event)
+
+    def tell_counted(self, now: datetime, *, all_of_them: bool = False) -> None:
+        """Tell how often each peer was refused in the minute that is over, or so far."""
+        for flood in self._refusals.over(now, all_of_them=all_of_them):
+            self._tell(_counted(flood, now))
+
+    def _tell(self, event: Event) -> None:
         for subscriber in self._subscribers:
             subscriber(event)
+
+
+def _refusal(event: Event) -> Refusal | None:
+    """What a peer was refused; None for everything else, such as a file of the drop folder."""
+    address = event.fields.get("address")
+    if event.kind != Kind.REFUSED or not address:
+        return None
+    return Refusal(str(address), str(event.fields.get("calling_ae", "")), event.text)
+
+
+def _counted(flood: Flood, now: datetime) -> Event:
+    fields: dict[str, object] = {"calling_ae": flood.name} if flood.name else {}
+    return Event(now, Kind.REFUSED, str(flood), fields={**fields, "address": flood.address, "count": flood.count})
 
 
 _LEVELS = {

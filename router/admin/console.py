@@ -94,8 +94,6 @@ class Console:
 
     def _guarded(self, page: _Act, refusal: Callable[[View, Request], Answer | None]) -> Handle:
         def handle(request: Request) -> Answer:
-            if self._local and not _names_loopback(request.headers.get("Host", "")):
-                return Answer(403, b"the console is on loopback only\n")  # another name that resolves to here
             view = self._view(request)
             answer = refusal(view, request) or page(view, request)
             return replace(answer, headers={**_POLICY, **self._language(request), **answer.headers})
@@ -137,7 +135,7 @@ class Console:
             return _page(pages.login(view, where, wrong=False))
         who = " ".join(request.form.get("who", "").split())[:64]
         own = who.casefold() in ("", "node", self._behind.config.node.owner.casefold())  # what the node does itself
-        session = None if own else self._sessions.log_in(who, request.form.get("token", "").strip())
+        session = None if own else self._sessions.log_in(who, request.form.get("token", "").strip(), request.address)
         if session is None:
             self._tell(Kind.REFUSED, "a login at the console failed", "node", fields={"address": request.address})
             return replace(_page(pages.login(view, where, wrong=True)), status=403)
@@ -224,12 +222,6 @@ class Console:
 
 def _sides(behind: Behind) -> Sides:
     return Sides(behind.config, Reports(behind.config.node.data).read, behind.catalogue.decisions.classes)
-
-
-def _names_loopback(host: str) -> bool:
-    """Whether a Host header names this machine's loopback, with or without a port."""
-    name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
-    return is_loopback(name)
 
 
 def _who(view: View) -> str:

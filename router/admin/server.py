@@ -1,24 +1,22 @@
-"""The administrator's HTTP listener: bounded requests, one thread each, routes by path."""
+"""The administrator's HTTP listener: bounded requests, routes by path, and only under names of this machine."""
 
 import logging
-import socket
 import ssl
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from http.cookies import CookieError, SimpleCookie
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from router.errors import InvalidData, RouterError, traceback_of
+from router.web.lobby import Limits
+from router.web.server import Exchange, WebServer
 
 MAX_FORM = 16384
+LIMITS = Limits(form=MAX_FORM)
 _MAX_FIELDS = 1200
-_TIMEOUT = 10.0
-_POLL = 0.1  # seconds that stopping takes at most
-_AT_ONCE = 32
+_METHODS = ("GET", "HEAD", "POST")
+_FIXED = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _log = logging.getLogger("router")
 
 
@@ -49,128 +47,89 @@ Handle = Callable[[Request], Answer]
 
 
 class AdminServer:
-    """Answers each path by its route. `after` runs on the thread of a request when it is answered."""
+    """Answers each path by its route. `after` runs on the thread of a request when it is answered.
+
+    `is_ours` says whether a Host header names this node: another name that resolves to here is somebody's web page
+    that has a browser ask on its behalf.
+    """
 
     def __init__(
-        self, routes: Mapping[str, Handle], after: Callable[[], None], context: ssl.SSLContext | None = None
-    ) -> None:
+        self, routes: Mapping[str, Handle], after: Callable[[], None], context: ssl.SSLContext | None = None,
+        is_ours: Callable[[str], bool] = lambda _: True,
+        limits: Limits = LIMITS,
+    ) -> None:  # fmt: skip
         self._routes = routes
         self._after = after
-        self._context = context
-        self._server: _Server | None = None
+        self._is_ours = is_ours
+        self._server = WebServer("router", self._respond, limits, context)
 
     def start(self, host: str, port: int) -> int:
         """Listen; the real port. Raises OSError when it is taken."""
-        server = _Server((host, port), self._routes, self._after, self._context)
-        threading.Thread(target=server.serve_forever, args=(_POLL,), name="admin", daemon=True).start()
-        self._server = server
-        return int(server.server_address[1])
+        return self._server.start(host, port)
 
-    def renew(self, context: ssl.SSLContext | None) -> None:
-        """Show this certificate from the next connection on."""
-        self._context = context
-        if self._server is not None:
-            self._server.context = context
+    def renew(self, context: ssl.SSLContext | None, is_ours: Callable[[str], bool]) -> None:
+        """Show this certificate from the next connection on, and answer under these names."""
+        self._is_ours = is_ours
+        self._server.renew(context)
 
     def stop(self) -> None:
         """Stop listening."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
+        self._server.stop()
 
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(
-        self, address: tuple[str, int], routes: Mapping[str, Handle], after: Callable[[], None],
-        context: ssl.SSLContext | None,
-    ) -> None:  # fmt: skip
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self.routes, self.after = routes, after
-        self.context = context
-        self._places = threading.BoundedSemaphore(_AT_ONCE)
-        super().__init__(address, _Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """A connection too many is closed, so that nobody can use up the node's threads."""
-        if not self._places.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
+    def _respond(self, exchange: Exchange) -> None:
         try:
-            super().process_request(request, client_address)
-        except RuntimeError:  # the system gives no thread
-            self._places.release()
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """The TLS handshake is the thread's, so that a silent client keeps nobody else waiting."""
-        try:
-            context = self.context
-            if context is not None:
-                request.settimeout(_TIMEOUT)
-                request = context.wrap_socket(request, server_side=True)
-            super().process_request_thread(request, client_address)
-        except OSError:
-            self.shutdown_request(request)
+            answer = self._answer(exchange)
         finally:
-            self._places.release()
+            self._after()
+        unread = exchange.body.has_data() or (answer.status == 400 and exchange.method == "POST")
+        given = {"Content-Type": answer.content_type, **_FIXED, **answer.headers}
+        exchange.answer(answer.status, given, answer.body, unread=unread)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away in the middle is no news."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: "_Server"
-    timeout = _TIMEOUT
-    server_version = "router"
-    sys_version = ""
-
-    def do_GET(self) -> None:
-        self._answer(lambda: b"")
-
-    def do_POST(self) -> None:
-        self._answer(self._body)
-
-    def _answer(self, body: Callable[[], bytes]) -> None:
-        handle = self.server.routes.get(urlsplit(self.path).path)
+    def _answer(self, exchange: Exchange) -> Answer:
+        path = urlsplit(exchange.target).path
         try:
-            answer = Answer(404, b"not found\n") if handle is None else handle(self._request(body()))
+            if not self._is_ours(exchange.headers.get("Host", "")):
+                return Answer(403, b"this is another name than the node's own\n")
+            if exchange.method not in _METHODS:
+                return Answer(405, b"GET or POST only\n")
+            handle = self._routes.get(path)
+            return Answer(404, b"not found\n") if handle is None else handle(_request(exchange))
         except InvalidData as error:
-            answer = Answer(400, f"{error.message}\n".encode())
+            return Answer(400, f"{error.message}\n".encode())
         except RouterError as error:
-            answer = Answer(503, f"{error.message}\n".encode())
+            return Answer(503, f"{error.message}\n".encode())
+        except (TimeoutError, ConnectionError):
+            raise
         except Exception as error:  # noqa: BLE001  # the top of a request's thread: answered, and told
-            _log.error("a defect in %s: %s", urlsplit(self.path).path, traceback_of(error))
-            answer = Answer(500, b"a defect; see the log\n")
-        finally:
-            self.server.after()
-        self._write(answer)
+            _log.error("a defect in %s: %s", path, traceback_of(error))
+            return Answer(500, b"a defect; see the log\n")
 
-    def _write(self, answer: Answer) -> None:
-        self.send_response(answer.status)
-        fixed = {"Content-Type": answer.content_type, "Content-Length": str(len(answer.body)),
-                 "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}  # fmt: skip
-        for name, value in {**fixed, **answer.headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(answer.body)
 
-    def _body(self) -> bytes:
-        length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > MAX_FORM:
-            raise InvalidData(f"expected a form of at most {MAX_FORM} bytes")
-        return self.rfile.read(int(length))
+def _request(exchange: Exchange) -> Request:
+    url = urlsplit(exchange.target)
+    body = _body(exchange) if exchange.method == "POST" else b""
+    return Request(
+        exchange.method, url.path, _fields(url.query), _fields(body.decode("utf-8", "replace")),
+        _cookies(exchange.headers.get("Cookie", "")), exchange.headers, exchange.address,
+    )  # fmt: skip
 
-    def _request(self, body: bytes) -> Request:
-        url = urlsplit(self.path)
-        return Request(
-            self.command, url.path, _fields(url.query), _fields(body.decode("utf-8", "replace")),
-            _cookies(self.headers.get("Cookie", "")), self.headers, str(self.client_address[0]),
-        )  # fmt: skip
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
-        """Probes come every few seconds; they are not logged."""
+def _body(exchange: Exchange) -> bytes:
+    lengths = exchange.headers.get_all("Content-Length", [])
+    length = lengths[0].strip() if len(lengths) == 1 else ""
+    if (
+        not (length.isascii() and length.isdecimal())
+        or int(length) > MAX_FORM
+        or "Transfer-Encoding" in exchange.headers
+    ):
+        raise InvalidData(f"expected a form of at most {MAX_FORM} bytes")
+    body = b""
+    while len(body) < int(length):
+        part = exchange.body.read(int(length) - len(body))
+        if not part:
+            raise InvalidData("the form ends early")
+        body += part
+    return body
 
 
 def _fields(text: str) -> dict[str, str]:

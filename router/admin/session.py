@@ -15,8 +15,9 @@ from router.errors import ConfigurationError
 COOKIE = "console"
 _IDLE_SECONDS = 1800.0
 _LONGEST_SECONDS = 8 * 3600.0
-_FAILURES = 10  # within _FAILURE_SECONDS, by whomever; then nobody logs in until they are over
+_FAILURES = 10  # within _FAILURE_SECONDS, from one address; then nobody logs in from there until they are over
 _FAILURE_SECONDS = 60.0
+_MOST_ADDRESSES = 1000  # whose failures are remembered
 _MOST = 100
 
 
@@ -59,23 +60,29 @@ class Sessions:
         self._clock = clock
         self._lock = threading.Lock()
         self._open: dict[str, tuple[Session, float]] = {}
-        self._failures: list[float] = []
+        self._failures: dict[str, list[float]] = {}  # by address, the one that failed last at the end
 
-    def log_in(self, who: str, token: str) -> Session | None:
-        """A new session; None for a wrong token, or after too many of them."""
+    def log_in(self, who: str, token: str, address: str = "") -> Session | None:
+        """A new session; None for a wrong token, or after too many of them from this address."""
         now = self._clock.monotonic()
         with self._lock:
-            self._failures = [at for at in self._failures if now - at < _FAILURE_SECONDS]
-            if len(self._failures) >= _FAILURES:
+            failures = [at for at in self._failures.pop(address, ()) if now - at < _FAILURE_SECONDS]
+            if len(failures) >= _FAILURES:
+                self._remember(address, failures)
                 return None
             if not (self._token and hmac.compare_digest(token.encode(), self._token)):
-                self._failures.append(now)
+                self._remember(address, [*failures, now])
                 return None
             session = Session(secrets.token_urlsafe(32), who, secrets.token_urlsafe(32), now)
             while len(self._open) >= _MOST:
                 del self._open[next(iter(self._open))]
             self._open[session.key] = session, now
             return session
+
+    def _remember(self, address: str, failures: list[float]) -> None:
+        self._failures[address] = failures
+        while len(self._failures) > _MOST_ADDRESSES:
+            del self._failures[next(iter(self._failures))]
 
     def of(self, key: str) -> Session | None:
         """The session of a cookie, if it still lasts."""

@@ -2,11 +2,21 @@
 
 import re
 from email.message import Message
-from io import BufferedIOBase
+from typing import Protocol
 
 from router.platform.answers import Refusal, too_large
 
 _LONGEST_LINE = 1024
+
+
+class Stream(Protocol):
+    """What a connection brings."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to so many bytes as soon as there are any; b"" at the end."""
+
+    def readline(self, size: int, /) -> bytes:
+        """A line with its end, cut at so many bytes."""
 
 
 class Body:
@@ -15,7 +25,7 @@ class Body:
     Refusal 413 when it is, or says that it will be, larger than `largest` bytes; 400 when it is not well formed.
     """
 
-    def __init__(self, stream: BufferedIOBase, headers: Message, largest: int) -> None:
+    def __init__(self, stream: Stream, headers: Message, largest: int) -> None:
         self._stream = stream
         self._allowance = largest
         self._chunked = _is_chunked(headers)

@@ -2,14 +2,10 @@
 
 import json
 import logging
-import socket
-import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 from router.clock import Clock
 from router.platform.access import Tokens
@@ -19,9 +15,12 @@ from router.platform.envelope import read_object
 from router.platform.faults import Fault, Faults
 from router.platform.parts import receive
 from router.platform.uploads import Confirmation, Signed, Uploads
+from router.web.lobby import Limits
+from router.web.server import Exchange, WebServer
 
 _LARGEST_TOKEN_REQUEST = 4096
-_LINGER_SECONDS = 2.0
+# An upload of 256 MiB may come over a slow line.
+_LIMITS = Limits(threads=32, request=600.0, idle=60.0, patience=10.0)
 _PATHS = ("/v1/token", "/v1/exams")
 _log = logging.getLogger(__name__)
 
@@ -38,50 +37,49 @@ class Interface:
     faults: Faults
 
 
-class HttpServer(ThreadingHTTPServer):
-    """Listens from construction; OSError when the port is taken. `stop` leaves nothing running."""
+class HttpServer:
+    """Answers from the interface, from `start` to `stop`."""
 
-    daemon_threads = True
+    def __init__(self, interface: Interface) -> None:
+        self._interface = interface
+        self._server = WebServer("reference-platform", self._handle, _LIMITS)
 
-    def __init__(self, host: str, port: int, interface: Interface) -> None:
-        self.interface = interface
-        super().__init__((host, port), _Handler)
+    def start(self, host: str, port: int) -> int:
+        """Listen; the real port. OSError when it is taken."""
+        return self._server.start(host, port)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A peer that goes away is worth one line, a fault of ours the whole story."""
-        error = sys.exception()
-        _log.warning(
-            "http connection ended", exc_info=None if isinstance(error, TimeoutError | ConnectionError) else error
-        )
+    def stop(self) -> None:
+        """Stop listening."""
+        self._server.stop()
+
+    def _handle(self, exchange: Exchange) -> None:
+        _Request(self._interface, exchange).answer()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: HttpServer
-    protocol_version = "HTTP/1.1"
-    server_version = "reference-platform"
-    sys_version = ""
-    timeout = 60
-    disable_nagle_algorithm = True
-    error_content_type = "application/json"
-    error_message_format = '{"error": "%(message)s"}'
+class _Request:
+    """One request, from its head to its answer."""
 
-    def do_POST(self) -> None:
-        arrived = self.server.interface.clock.now().timestamp()
-        began = self.server.interface.clock.monotonic()
+    def __init__(self, interface: Interface, exchange: Exchange) -> None:
+        self._interface = interface
+        self._exchange = exchange
+        self._path = exchange.target
+
+    def answer(self) -> None:
+        """Answer it, and log what is known of it: the path is the sender's text."""
+        if self._exchange.method != "POST":
+            self._refuse(Refusal(405, {"error": "only POST"}), finished=False)
+            return
+        clock = self._interface.clock
+        arrived = clock.now().timestamp() - round(self._exchange.waited)
+        began = clock.monotonic()
         try:
-            body = Body(self.rfile, self.headers, self.server.interface.largest_body)
+            body = Body(self._exchange.body, self._exchange.headers, self._interface.largest_body)
         except Refusal as refusal:
             status, note = self._refuse(refusal, finished=False), ""
         else:
             status, note = self._respond(body, arrived)
-        seconds = self.server.interface.clock.monotonic() - began
-        _log.info("POST %s %d %.3f s %s", self.path if self.path in _PATHS else "?", status, seconds, note)
-
-    def do_GET(self) -> None:
-        self._refuse(Refusal(405, {"error": "only POST"}), finished=False)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Nothing: a request's path is the sender's text. do_POST logs what is known."""
+        seconds = clock.monotonic() - began
+        _log.info("POST %s %d %.3f s %s", self._path if self._path in _PATHS else "?", status, seconds, note)
 
     def _respond(self, body: Body, arrived: float) -> tuple[int, str]:
         try:
@@ -98,9 +96,9 @@ class _Handler(BaseHTTPRequestHandler):
         return 200, note
 
     def _answer(self, body: Body, arrived: float) -> str:
-        if self.path == "/v1/token":
+        if self._path == "/v1/token":
             return self._token(body, arrived)
-        if self.path == "/v1/exams":
+        if self._path == "/v1/exams":
             return self._exams(body, arrived)
         raise Refusal(404, {"error": "no such path"})
 
@@ -109,21 +107,21 @@ class _Handler(BaseHTTPRequestHandler):
             asked = read_object(body.read_all(_LARGEST_TOKEN_REQUEST))
         except (ValueError, RecursionError) as error:
             raise wrong("not a JSON object") from error
-        self._send(200, json.dumps(self.server.interface.tokens.issue(asked, arrived)).encode())
+        self._send(200, json.dumps(self._interface.tokens.issue(asked, arrived)).encode(), {})
         return ""
 
     def _exams(self, body: Body, arrived: float) -> str:
-        interface = self.server.interface
+        interface = self._interface
         fault = interface.faults.next()
         if fault is not None:
             fault.refuse()
-        interface.tokens.check(self.headers.get("Authorization", ""))
-        profile = interface.uploads.profile(self.headers.get("X-GM-Key-Id", ""))
-        request = Signed(self.path, self.headers, arrived)
-        with receive(body, self.headers, interface.spool) as parts:
+        interface.tokens.check(self._exchange.headers.get("Authorization", ""))
+        profile = interface.uploads.profile(self._exchange.headers.get("X-GM-Key-Id", ""))
+        request = Signed(self._path, self._exchange.headers, arrived)
+        with receive(body, self._exchange.headers, interface.spool) as parts:
             done = interface.uploads.accept(profile, request, parts)
         if fault is None:
-            self._send(200, done.body, **done.proof(done.body))
+            self._send(200, done.body, done.proof(done.body))
         else:
             self._misbehave(fault, done)
         return f"idem={done.idem}"
@@ -131,40 +129,19 @@ class _Handler(BaseHTTPRequestHandler):
     def _misbehave(self, fault: Fault, done: Confirmation) -> None:
         """What was received is stored; only the answer is not what it should be."""
         if fault.name == "drop":
-            self.close_connection = True
+            self._exchange.hang_up()
             return
         threading.Event().wait(fault.seconds)
         body = done.body if fault.name != "receipt" else done.body.replace(done.idem.encode(), b"another")
         proof = done.proof(body)
-        self._send(200, body if fault.name != "signature" else body + b" ", **proof)
+        self._send(200, body if fault.name != "signature" else body + b" ", proof)
 
     def _refuse(self, refusal: Refusal, *, finished: bool) -> int:
-        unread, headers = refusal.close or not finished, refusal.headers
-        if unread:
-            headers["Connection"] = "close"
-        self._send(refusal.status, json.dumps(refusal.body, ensure_ascii=False).encode(), **headers)
-        if unread:
-            self._linger()
+        unread = refusal.close or not finished
+        body = json.dumps(refusal.body, ensure_ascii=False).encode()
+        self._send(refusal.status, body, refusal.headers, unread=unread)
         return refusal.status
 
-    def _send(self, status: int, body: bytes, **headers: str) -> None:
-        self.send_response(HTTPStatus(status))
-        self.send_header("Content-Type", "application/json; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _linger(self) -> None:
-        """Take in for a moment what the peer still sends: closing at once would lose the answer (RFC 9112 9.6)."""
-        clock, connection = self.server.interface.clock, self.connection
-        end = clock.monotonic() + _LINGER_SECONDS
-        try:
-            connection.shutdown(socket.SHUT_WR)
-            while (left := end - clock.monotonic()) > 0:
-                connection.settimeout(left)
-                if not connection.recv(65536):
-                    return
-        except OSError:
-            return
+    def _send(self, status: int, body: bytes, headers: Mapping[str, str], *, unread: bool = False) -> None:
+        kind = {"Content-Type": "application/json; charset=utf-8"}
+        self._exchange.answer(status, {**kind, **headers}, body, unread=unread)

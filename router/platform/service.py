@@ -5,7 +5,6 @@ It shares no code with the sending side beyond the cryptographic primitives and 
 
 import logging
 import shutil
-import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,34 +61,28 @@ class ReferencePlatform:
             make_folder(folder)
         tokens = Tokens(app, keyring.api_key, clock, token_seconds)
         uploads = Uploads(keyring, ExamFolder(data, spool), clock, app=app, org=org, accept_empty=accept_empty)
-        self._interface = Interface(tokens, uploads, clock, spool, largest_body, Faults(faults))
+        interface = Interface(tokens, uploads, clock, spool, largest_body, Faults(faults))
         self._dicom = StorageServer(
             ImageFolder(data / "dicom", spool),
             admission=Admission(max_associations=_MAX_ASSOCIATIONS, max_associations_per_sender=_MAX_ASSOCIATIONS),
             record=_log_instance,
         )
-        self._http: HttpServer | None = None
-        self._serving: threading.Thread | None = None
+        self._http = HttpServer(interface)
 
     def start(self, dicom_port: int = 0, http_port: int = 0) -> Ports:
         """Listen; port 0: the system picks. OSError when a port is taken."""
-        self._http = HttpServer(_HOST, http_port, self._interface)
-        self._serving = threading.Thread(target=self._http.serve_forever, args=(0.02,), name="platform-http")
-        self._serving.start()
+        http = self._http.start(_HOST, http_port)
         try:
             dicom = self._dicom.start(_HOST, dicom_port)
         except OSError:
             self.stop()
             raise
-        return Ports(dicom, self._http.server_address[1])
+        return Ports(dicom, http)
 
     def stop(self) -> None:
         """Stop listening; an instance at hand is finished."""
         self._dicom.stop(5.0)
-        if self._http is not None and self._serving is not None:
-            self._http.shutdown()
-            self._serving.join()
-            self._http.server_close()
+        self._http.stop()
 
 
 def _log_instance(outcome: Received | Refused) -> None:

@@ -277,8 +277,27 @@ def _lines(texts: Iterable[str]) -> str:
     return "\n".join(texts).strip("\n")
 
 
-def acknowledgement(data: bytes, reply: Reply, now: datetime) -> bytes:
-    """The ACK for a message, whatever it is: MSH, MSA, and ERR unless the code is AA (2.9.2, 2.15.1, 2.15.5)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """MSH of a message, whatever it is: its encoding, field separator, MSH-2, and the fields from MSH-1 on."""
+
+    encoding: str
+    between: str
+    marks: str
+    fields: tuple[str, ...]
+
+    @property
+    def component(self) -> str:
+        """The component separator."""
+        return self.marks[0]
+
+    def field(self, number: int) -> str:
+        """MSH-number; "" where it ends before."""
+        return self.fields[number - 1] if len(self.fields) >= number else ""
+
+
+def header(data: bytes) -> Header:
+    """The MSH of a message; without fields when it has none."""
     try:
         encoding, text = segments.decoded(data)
     except InvalidData:
@@ -286,15 +305,21 @@ def acknowledgement(data: bytes, reply: Reply, now: datetime) -> bytes:
     lines = re.split(r"[\r\n]", text[:20000].strip("\x0b \r\n"))
     head = next((line for line in lines if line.startswith("MSH")), lines[0])[:2000]
     between = head[3:4] if head.startswith("MSH") and head[3:4] else "|"
-    given = (head.split(between) if head.startswith("MSH") else []) + [""] * 18
-    marks = given[1] if len(given[1]) >= 4 else "^~\\&"
-    part = marks[0]
+    fields = tuple(head.split(between)) if head.startswith("MSH") else ()
+    marks = fields[1] if len(fields) > 1 and len(fields[1]) >= 4 else "^~\\&"
+    return Header(encoding=encoding, between=between, marks=marks, fields=(between, *fields[1:]) if fields else ())
+
+
+def acknowledgement(data: bytes, reply: Reply, now: datetime) -> bytes:
+    """The ACK for a message, whatever it is: MSH, MSA, and ERR unless all is well (2.9.2, 2.15.1, 2.15.5)."""
+    head = header(data)
+    part = head.component
     at = now.strftime("%Y%m%d%H%M%S%z")
-    msh = ["MSH", marks, given[4], given[5], given[2], given[3], at, "", part.join(("ACK", "R01", "ACK")),
-           f"ACK{now:%Y%m%d%H%M%S%f}", given[10] or "P", given[11] or "2.5.1",
-           "", "", "", "", "", given[17]]  # fmt: skip
-    said = re.sub(f"[{re.escape(between + marks)}\\r\\n]", " ", reply.text)
-    rows = [msh, ["MSA", reply.code, given[9], said]]
-    if reply.code != "AA":
+    msh = ["MSH", head.marks, head.field(5), head.field(6), head.field(3), head.field(4), at, "",
+           part.join(("ACK", "R01", "ACK")), f"ACK{now:%Y%m%d%H%M%S%f}", head.field(11) or "P",
+           head.field(12) or "2.5.1", "", "", "", "", "", head.field(18)]  # fmt: skip
+    said = re.sub(f"[{re.escape(head.between + head.marks)}\\r\\n]", " ", reply.text)
+    rows = [msh, ["MSA", reply.code, head.field(10), said]]
+    if reply.code not in ("AA", "CA"):
         rows.append(["ERR", "", "", f"{reply.error}{part}{part}HL70357", "E", "", "", "", said])
-    return "".join(between.join(row).rstrip(between) + "\r" for row in rows).encode(encoding, "replace")
+    return "".join(head.between.join(row).rstrip(head.between) + "\r" for row in rows).encode(head.encoding, "replace")

@@ -1,25 +1,35 @@
 """HL7 over MLLP (Minimal Lower Layer Protocol, release 1): a message between <VT> and <FS><CR>, each answered in turn.
 
 A message is answered AA only when `take` has returned; AE when it is wrong, AR when it is of another kind or cannot be
-kept now. A connection holds the place of one sender; what is wrong with the framing ends it.
+kept now; as CA, CE, CR, both, or not at all where its MSH-15 and MSH-16 say so. A connection holds the place of one
+sender; what is wrong with the framing ends it, and so do silence (`idle`) and a peer that answers no probe.
 """
 
+import re
+import select
 import socket
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from router.clock import Clock
 from router.config import Hl7Listener
 from router.errors import InvalidData, TransientError, traceback_of
 from router.quantities import is_within
 from router.reports.hl7v2 import Reply, Unsupported, acknowledgement
+from router.reports.receipts import codes, is_answer
 
 START, END = b"\x0b", b"\x1c\r"
+_LAST = re.compile(rb"\x1c(?P<certain>\r|(?=[\0\r\n\t ]{0,64}\x0b))?(?(certain)|(?=[\0\r\n\t ]{0,64}\Z))")
 _CHUNK = 2**16
-_BETWEEN = 64  # bytes that may lie between two messages: line ends of those who write some
+_FILLING = b"\0\r\n\t "  # what some senders write between messages: line ends, NULs to keep the line open
+_LAST_SECONDS = 0.2  # within which <CR> follows <FS> where a sender writes it
+# Probes of a silent line (RFC 1122 4.2.3.6): a peer that is gone is noticed within two minutes.
+_PROBES = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
 _LOOK_SECONDS = 0.5
 _SEND_SECONDS = 10.0
 _DRAIN_SECONDS = 2.0
@@ -56,7 +66,7 @@ class MllpServer:
         self._clock = clock
         self._context = context
         self._stopping = threading.Event()
-        self._free = threading.BoundedSemaphore(config.max_connections)
+        self._places = _Places(config.max_connections, config.max_connections_per_sender)
         self._socket: socket.socket | None = None
         self._threads: set[threading.Thread] = set()
         self._changing = threading.Lock()
@@ -113,8 +123,8 @@ class MllpServer:
                 continue
             if self._config.senders and not is_within(address, self._config.senders):
                 self._refuse(connection, address, "the sender's address is not among [reports.hl7] senders")
-            elif not self._free.acquire(blocking=False):
-                self._refuse(connection, address, "too many HL7 connections")
+            elif why := self._places.take(address):
+                self._refuse(connection, address, why)
             else:
                 self._receive(connection, address)
 
@@ -122,7 +132,7 @@ class MllpServer:
         try:
             self._begin(lambda: self._serve(connection, address), "hl7 sender")
         except RuntimeError:
-            self._free.release()
+            self._places.free(address)
             self._refuse(connection, address, "the system gives no thread for a further HL7 connection")
 
     def _refuse(self, connection: socket.socket, address: str, why: str) -> None:
@@ -134,8 +144,7 @@ class MllpServer:
     def _serve(self, connection: socket.socket, address: str) -> None:
         try:
             with connection:
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-                connection.settimeout(_SEND_SECONDS)
+                _probe(connection)
                 with self._secured(connection) as channel:
                     self._converse(channel, address)
         except _Broken as broken:
@@ -145,16 +154,27 @@ class MllpServer:
         except OSError:
             pass  # the sender is gone; what it got no answer for it sends again
         finally:
-            self._free.release()
+            self._places.free(address)
             self._ended()
 
     def _secured(self, connection: socket.socket) -> socket.socket:
-        return connection if self._context is None else self._context.wrap_socket(connection, server_side=True)
+        context = self._context
+        if context is None:
+            return connection
+        secured = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        try:
+            _shake_hands(secured, time.monotonic() + _SEND_SECONDS)
+        except OSError:
+            secured.close()
+            raise
+        return secured
 
     def _converse(self, channel: socket.socket, address: str) -> None:
         stream = _Stream(channel, self._config, self._stopping)
         try:
             while (message := stream.message()) is not None:
+                if is_answer(message):
+                    continue
                 reply = self._answer(message)
                 self._reply(channel, message, reply)
                 if reply.code != "AA":
@@ -167,7 +187,9 @@ class MllpServer:
 
     def _reply(self, channel: socket.socket, message: bytes, reply: Reply) -> None:
         channel.settimeout(_SEND_SECONDS)
-        channel.sendall(START + acknowledgement(message, reply, self._clock.now()) + END)
+        for code in codes(message, reply.code):
+            answer = acknowledgement(message, replace(reply, code=code), self._clock.now())
+            channel.sendall(START + answer + END)
 
     def _answer(self, message: bytes) -> Reply:
         """Error codes of table 0357."""
@@ -185,6 +207,52 @@ class MllpServer:
         return Reply("AA")
 
 
+class _Places:
+    """Who holds how many connections."""
+
+    def __init__(self, most: int, most_of_one: int) -> None:
+        self._most, self._most_of_one = most, most_of_one
+        self._held: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def take(self, address: str) -> str:
+        """Why there is no place for a further one; "" when it has one."""
+        with self._lock:
+            if self._held.total() >= self._most:
+                return "too many HL7 connections (max_connections)"
+            if self._held[address] >= self._most_of_one:
+                return "too many HL7 connections of this sender (max_connections_per_sender)"
+            self._held[address] += 1
+            return ""
+
+    def free(self, address: str) -> None:
+        """One of them is over."""
+        with self._lock:
+            self._held -= Counter((address,))
+
+
+def _probe(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _PROBES:
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _shake_hands(secured: ssl.SSLSocket, until: float) -> None:
+    """The TLS handshake as a whole within its time; OSError as the handshake's, TimeoutError after it."""
+    secured.setblocking(False)
+    while True:
+        try:
+            secured.do_handshake()
+        except ssl.SSLWantReadError:
+            ready = select.select([secured], [], [], max(until - time.monotonic(), 0))[0]
+        except ssl.SSLWantWriteError:
+            ready = select.select([], [secured], [], max(until - time.monotonic(), 0))[1]
+        else:
+            return
+        if not ready:
+            raise TimeoutError
+
+
 def _drain(channel: socket.socket) -> None:
     """Read on for a moment: closing on unread bytes would take the answer back (RFC 1122 4.2.2.13)."""
     until = time.monotonic() + _DRAIN_SECONDS
@@ -200,43 +268,84 @@ class _Stream:
         self._channel = channel
         self._largest = config.max_message
         self._within = config.message_within.total_seconds()
+        self._idle = config.idle.total_seconds()
         self._stopping = stopping
         self._held = bytearray()
 
     def message(self) -> bytes | None:
-        """The next one; None at the connection's end, or when the node stops. _Broken when it cannot be one."""
+        """The next one; None at the connection's end, after a long silence, or when the node stops.
+
+        _Broken when it cannot be one.
+        """
         if not self._begin():
             return None
         until, looked = time.monotonic() + self._within, 0
-        while (end := self._held.find(END, looked)) < 0:
+        while True:
+            end, certain = _end(self._held, looked)
+            if certain or (end >= 0 and self._is_silent()):
+                break
             if len(self._held) > self._largest:
                 why = f"an HL7 message larger than {self._largest} bytes (max_message)"
                 raise _Broken(why, bytes(self._held[:_HEAD]))
-            looked = max(len(self._held) - 1, 0)
-            if not self._more(until):
+            looked = end if end >= 0 else len(self._held)
+            _require_in_time(until)
+            if end < 0 and not self._more(until):
                 raise _Broken("the connection ended within an HL7 message")
         message = bytes(self._held[:end])
-        del self._held[: end + len(END)]
+        del self._held[: end + 1]
         return message
 
     def _begin(self) -> bool:
-        """Pass to behind the next <VT>; a sender may take any time between two messages."""
-        while (start := self._held.find(START)) < 0 and len(self._held) <= _BETWEEN:
-            if not self._more(None):
+        """Pass to behind the next <VT>. What lies between messages only fills the time."""
+        until = time.monotonic() + self._idle
+        while not self._skip():
+            if time.monotonic() > until or not self._more(None, until):
                 return False
-        if not 0 <= start <= _BETWEEN or self._held[:start].strip():
+        if self._held[:1] != START:
             raise _Broken("what came is not HL7 over MLLP")
-        del self._held[: start + 1]
+        del self._held[:1]
         return True
 
-    def _more(self, until: float | None) -> bool:
-        """Read on; False at the connection's end, or when the node stops."""
+    def _skip(self) -> bool:
+        """Whether anything is left when the filling is gone."""
+        self._held = self._held.lstrip(_FILLING)
+        return bool(self._held)
+
+    def _is_silent(self) -> bool:
+        """Whether nothing follows for a moment, or for good."""
+        self._channel.settimeout(_LAST_SECONDS)
+        try:
+            part = self._channel.recv(_CHUNK)
+        except TimeoutError:
+            return True
+        self._held += part
+        return not part
+
+    def _more(self, until: float | None, idle_until: float | None = None) -> bool:
+        """Read on; False at the connection's end, after too long a silence, or when the node stops."""
         while not self._stopping.is_set():
             self._channel.settimeout(_LOOK_SECONDS)
             with suppress(TimeoutError):
                 part = self._channel.recv(_CHUNK)
                 self._held += part
                 return bool(part)
-            if until is not None and time.monotonic() > until:
-                raise _Broken("an HL7 message did not come to its end in time (message_within)")
+            if until is not None:
+                _require_in_time(until)
+            if idle_until is not None and time.monotonic() > idle_until:
+                return False
         return False
+
+
+def _end(held: bytearray, looked: int) -> tuple[int, bool]:
+    """Where a <FS> from `looked` on ends the message, -1 for nowhere, and whether that is certain.
+
+    It does when <CR> or a further message follows, and when nothing does: else it is a character of the text, at which
+    a finding would be cut.
+    """
+    found = _LAST.search(held, looked)
+    return (-1, False) if found is None else (found.start(), found["certain"] is not None)
+
+
+def _require_in_time(until: float) -> None:
+    if time.monotonic() > until:
+        raise _Broken("an HL7 message did not come to its end in time (message_within)")

@@ -23,6 +23,7 @@ from clinic import Clinic
 from desk import E1, START
 from router.admin import pages
 from router.admin.console import Behind, Console
+from router.admin.hosts import names_of
 from router.admin.pages import masked, masked_name
 from router.admin.server import MAX_FORM, AdminServer, Answer
 from router.admin.session import Sessions, token_in
@@ -32,6 +33,7 @@ from router.catalogue.backlog import Place
 from router.catalogue.ledger import Fate
 from router.clock import FakeClock
 from router.config import Admin
+from router.crypto.certificates import names_in
 from router.dicom.tls import server_context
 from router.errors import ConfigurationError, TransientError
 from router.events import Event, Kind
@@ -78,7 +80,9 @@ class Site:
             lambda: 2**33, Path("console-token"), self.seal,
         )  # fmt: skip
         self.sealing: Exception | None = None
-        self.server = AdminServer(Console(behind, TOKEN).routes(), clinic.catalogue.engine.close_thread, context)
+        routes, close = Console(behind, TOKEN).routes(), clinic.catalogue.engine.close_thread
+        routes["/health"] = lambda _: Answer(200, b"well")
+        self.server = AdminServer(routes, close, context, names_of(admin))
         self.port = self.server.start("127.0.0.1", 0)
         self.cookies: dict[str, str] = {}
 
@@ -330,10 +334,40 @@ def test_what_is_not_there_is_said(site: Site, path: str) -> None:
     assert site.ask(path).status == 400
 
 
-def test_another_name_for_this_machine_gets_nothing(site: Site) -> None:
-    assert site.ask("/", headers={"Host": "evil.example:8080"}).status == 403
-    assert site.ask("/", headers={"Host": "localhost:8080"}).status == 200
-    assert site.ask("/", headers={"Host": "[::1]:8080"}).status == 200
+@pytest.mark.parametrize("path", ["/", "/queue", "/login", "/console.css", "/health", "/nothing"])
+def test_another_name_for_this_machine_gets_nothing(site: Site, path: str) -> None:
+    for host in ("evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example", "[evil]", "10.0.0.1"):
+        assert site.ask(path, headers={"Host": host}).status == 403
+    for host in ("localhost:8080", "[::1]:8080", "127.0.0.1", "LOCALHOST", "localhost."):
+        assert site.ask(path, headers={"Host": host}).status != 403
+
+
+def test_beyond_loopback_an_address_the_machine_and_the_certificates_names_are_ours(tmp_path: Path) -> None:
+    tls = Authority(tmp_path).issue("node")
+    assert tls.certificate is not None
+    is_ours = names_of(Admin(host="0.0.0.0", token_file=tmp_path / "t", tls=tls))
+    assert [host for host in ("", "10.1.2.3:8080", "[fe80::1]:8080", socket.gethostname()) if not is_ours(host)] == []
+    assert all(is_ours(f"{name.upper()}:8080") for name in names_in(tls.certificate))
+    assert names_in(tls.certificate)
+    assert [host for host in ("evil.example", "10.1.2.3.evil.example:8080", "x.", "*", ":1") if is_ours(host)] == []
+
+
+def test_names_that_are_configured_are_ours() -> None:
+    is_ours = names_of(Admin(names=("Console.Hospital.cn",)))
+    assert is_ours("console.hospital.cn:8443")
+    assert not is_ours("evil.hospital.cn")
+
+
+def test_a_login_lock_is_of_one_address() -> None:
+    sessions = Sessions(TOKEN, FakeClock(START))
+    for _ in range(20):
+        assert sessions.log_in("eve", "guess", "10.9.9.9") is None
+    assert sessions.log_in("wang", TOKEN, "10.9.9.9") is None
+    assert sessions.log_in("wang", TOKEN, "10.1.1.1") is not None
+    for n in range(5000):
+        sessions.log_in("eve", "guess", f"10.8.{n >> 8}.{n & 255}")
+    assert len(sessions._failures) <= 1000
+    assert sessions.log_in("wang", TOKEN, "10.1.1.1") is not None
 
 
 def test_a_form_that_is_too_long_is_refused(site: Site) -> None:
@@ -455,7 +489,7 @@ def test_a_browser_shows_the_overview_in_both_languages(
     assert "<rect" in page
 
 
-def test_requests_that_get_no_thread_use_up_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_are_answered_when_the_system_gives_no_further_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     server = AdminServer({"/": lambda _: Answer(200, b"here")}, lambda: None)
     port = server.start("127.0.0.1", 0)
 
@@ -465,9 +499,7 @@ def test_requests_that_get_no_thread_use_up_no_place(monkeypatch: pytest.MonkeyP
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", none_left)
         for _ in range(40):
-            with socket.create_connection(("127.0.0.1", port), 5) as connection:
-                assert connection.recv(1) == b""
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as asking:
-        asking.request("GET", "/")
-        assert asking.getresponse().read() == b"here"
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as asking:
+                asking.request("GET", "/")
+                assert asking.getresponse().read() == b"here"
     server.stop()

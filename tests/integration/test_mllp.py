@@ -1,6 +1,7 @@
 """HL7 over MLLP on a real socket: framing, answers, limits, and what is durable when AA is said."""
 
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -217,6 +218,166 @@ def test_a_connection_that_gets_no_thread_does_not_end_the_listener(
         assert _tried(port) == ""
         _wait(lambda: bool(refusals))
     assert "MSA|AA" in _tried(port)
+
+
+def asking(accept: str, application: str, message: bytes = MESSAGE) -> bytes:
+    """The message with MSH-15 and MSH-16."""
+    head, _, rest = message.partition(b"\r")
+    fields = (head.split(b"|") + [b""] * 20)[:20]
+    fields[14:16] = accept.encode(), application.encode()  # MSH-1 is the first separator itself
+    return b"|".join(fields) + b"\r" + rest
+
+
+def answers(sender: Sender, message: bytes) -> list[str]:
+    """The codes of all answers; a message in original mode ends them."""
+    sender.socket.sendall(b"\x0b" + message + b"\x1c\r\x0b" + oru(exam_id=E2, control="LAST").encode() + b"\x1c\r")
+    codes: list[str] = []
+    while "|LAST" not in (answer := sender.answer()):
+        found = re.search(r"MSA\|(\w\w)\|M1", answer)
+        codes.append(found[1] if found else answer)
+    return codes
+
+
+@pytest.mark.parametrize(("accept", "application", "well", "wrong"), [
+    ("AL", "NE", ["CA"], ["CE"]), ("AL", "AL", ["CA", "AA"], ["CE"]), ("NE", "AL", ["AA"], ["AE"]),
+    ("NE", "NE", [], []), ("ER", "NE", [], ["CE"]), ("SU", "ER", ["CA"], ["AE"]), ("ER", "SU", ["AA"], ["CE"]),
+    ("", "", ["AA"], ["AE"]), ('""', '""', ["AA"], ["AE"]), ("Y", "2.5", ["AA"], ["AE"]),
+    ("", "al", ["AA"], ["AE"]), ("AL", "", ["CA"], ["CE"]), ("", "ER", [], ["AE"]),
+])  # fmt: skip
+def test_the_sender_says_which_answers_it_wants(
+    connect: Connect, refusals: list[str], accept: str, application: str, well: list[str], wrong: list[str]
+) -> None:
+    sender = connect()
+    assert answers(sender, asking(accept, application)) == well
+    assert refusals == []
+    assert answers(sender, asking(accept, application, oru(exam_id="").encode())) == wrong
+    assert len(refusals) == 1, "what nobody is told is journaled all the same"
+
+
+def test_an_accept_acknowledgement_says_why_a_message_of_another_kind_is_rejected(connect: Connect) -> None:
+    answer = connect().send(asking("AL", "NE", MESSAGE.replace(b"ORU^R01", b"ADT^A01")))
+    assert "MSA|CR|M1" in answer
+    assert "ERR|||200^^HL70357|E" in answer
+
+
+def test_a_separator_within_a_chinese_name_of_the_header_moves_no_field(connect: Connect) -> None:
+    name = "竱"
+    assert name.encode("gb18030").endswith(b"|"), "its second byte is the separator's"
+    written = asking("AL", "NE", MESSAGE.replace(b"|RIS|", b"|%s|")).decode().replace("%s", name)
+    sender = connect()
+    sender.socket.sendall(b"\x0b" + written.encode("gb18030") + b"\x1c\r")
+    assert b"\rMSA|CA|M1\r" in sender.socket.recv(4096)
+
+
+@pytest.mark.parametrize("kind", [b"ACK^R01^ACK", b"ACK", b"MCF"])
+def test_an_answer_is_not_answered(connect: Connect, refusals: list[str], kind: bytes) -> None:
+    ack = b"MSH|^~\\&|RIS|H|NODE|C|20240506||" + kind + b"|M1|P|2.5.1\rMSA|AA|X\r"
+    assert answers(connect(), ack) == []
+    assert refusals == []
+
+
+@pytest.mark.parametrize("end", [b"\x1c", b"\x1c\n", b"\x1c\0", b"\x1c\r\r\n", b"\x1c\r"])
+def test_a_message_may_end_without_a_carriage_return(desk: Desk, connect: Connect, end: bytes) -> None:
+    sender = connect()
+    for control in ("M1", "M2"):
+        sender.socket.sendall(b"\x0b" + oru(exam_id=E1, pdf=ONE, control=control).encode() + end)
+        assert f"MSA|AA|{control}" in sender.answer()
+    assert desk.pdf_of() == ONE
+
+
+def test_messages_that_end_without_a_carriage_return_may_come_at_once(connect: Connect) -> None:
+    sender = connect()
+    frames = [b"\x0b" + oru(exam_id=E1, control=f"M{n}").encode() + b"\x1c" for n in range(3)]
+    sender.socket.sendall(b"\0\r\n".join(frames))
+    assert [f"MSA|AA|M{n}" in sender.answer() for n in range(3)] == [True] * 3
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.05])
+def test_a_file_separator_within_a_text_cuts_no_finding(desk: Desk, connect: Connect, pause: float) -> None:
+    sender = connect()
+    data = b"\x0b" + oru(exam_id=E1, findings="左肺\x1c右肺结节。").encode() + b"\x1c\r"
+    cut = data.index(b"\x1c") + 1
+    for piece in (data[:cut], data[cut:]):
+        sender.socket.sendall(piece)
+        time.sleep(pause)
+    assert "MSA|AA|M1" in sender.answer()
+    (kept,) = (desk.config.node.data / "reports").glob("*/*/exam.hl7")
+    assert kept.read_bytes() == data[1:-2]
+
+
+def test_nuls_and_line_ends_between_messages_are_passed_over_however_many(connect: Connect) -> None:
+    sender = connect()
+    assert "MSA|AA|M1" in sender.send(MESSAGE)
+    for _ in range(50):
+        sender.socket.sendall(b"\0" * 1000 + b"\r\n")
+    assert "MSA|AA|M1" in sender.send(MESSAGE)
+
+
+@pytest.mark.parametrize("said", [b"", b"\0"])
+def test_a_connection_that_sends_no_message_is_closed(connect: Connect, said: bytes) -> None:
+    sender = connect(idle="1 s")
+    began = time.monotonic()
+    assert "MSA|AA|M1" in sender.send(MESSAGE)
+    sender.socket.settimeout(0.1)
+    while time.monotonic() - began < 8:
+        try:
+            sender.socket.sendall(said)
+            if sender.socket.recv(1) == b"":
+                break
+        except TimeoutError:
+            continue
+        except OSError:
+            break
+    assert 0.9 < time.monotonic() - began < 4
+
+
+def test_a_sender_that_is_gone_is_noticed_by_probes(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    options: list[tuple[int, int]] = []
+
+    class Watched(socket.socket):
+        def setsockopt(self, level: int, option: int, value: object, *rest: object) -> None:
+            options.append((option, int(str(value))))
+            super().setsockopt(level, option, int(str(value)))
+
+    monkeypatch.setattr(socket, "socket", Watched)
+    assert "MSA|AA|M1" in connect().send(MESSAGE)
+    asked = dict(options)
+    assert asked[socket.SO_KEEPALIVE] == 1
+    assert asked[socket.TCP_KEEPIDLE] + asked[socket.TCP_KEEPINTVL] * asked[socket.TCP_KEEPCNT] <= 120
+
+
+def test_one_sender_does_not_hold_every_place(listen: Listen, connect: Connect, refusals: list[str]) -> None:
+    port = listen(max_connections=3, max_connections_per_sender=2)
+    held = [connect(port), connect(port)]
+    assert ["MSA|AA" in sender.send(MESSAGE) for sender in held] == [True, True]
+    assert connect(port).answer() == ""
+    _wait(lambda: any("max_connections_per_sender" in why for why in refusals))
+    other = socket.create_connection(("127.0.0.1", port), timeout=5, source_address=("127.0.0.2", 0))
+    with closing(other):
+        other.sendall(b"\x0b" + MESSAGE + b"\x1c\r")
+        assert b"MSA|AA" in other.recv(4096)
+    held[0].socket.close()
+    _wait(lambda: "MSA|AA" in _tried(port))
+
+
+def test_a_tls_handshake_that_dribbles_does_not_hold_a_place(
+    listen: Listen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.reports.mllp._SEND_SECONDS", 1.0)
+    port = listen(tls=Authority(tmp_path).issue("node"))
+    began = time.monotonic()
+    with closing(Sender(port).socket) as slow:
+        slow.settimeout(0.2)
+        for byte in b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 40:
+            try:
+                slow.sendall(bytes([byte]))
+                if slow.recv(100) == b"":
+                    break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+    assert time.monotonic() - began < 4
 
 
 def _tried(port: int) -> str:

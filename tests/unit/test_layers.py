@@ -11,9 +11,9 @@ PACKAGE = ROOT / "router"
 
 # From the ground up. A module may import its own layer's own package and every layer below.
 LAYERS: list[set[str]] = [
-    {"errors", "clock", "model", "text", "alarms", "events", "quantities", "config", "changes", "__init__"},
+    {"errors", "clock", "model", "text", "alarms", "events", "quantities", "config", "changes", "refusals", "__init__"},
     {"states", "deadlines", "retry", "breaker", "forecast", "turns", "bandwidth", "exam", "series", "correlate"},
-    {"storage", "catalogue", "dicom", "reports", "crypto"},
+    {"storage", "catalogue", "dicom", "reports", "crypto", "web"},
     {"forward"},
     {"flow", "admin"},
     {"worker", "platform", "demo"},
@@ -32,7 +32,19 @@ WITHIN = {
     ("admin", "flow"),
 }
 # The receiving side shares nothing with the sending side but primitives and the DICOM layer.
-PLATFORM_MAY = {"errors", "clock", "model", "alarms", "events", "config", "crypto", "dicom", "platform", "__init__"}
+PLATFORM_MAY = {
+    "errors",
+    "clock",
+    "model",
+    "alarms",
+    "events",
+    "config",
+    "crypto",
+    "dicom",
+    "web",
+    "platform",
+    "__init__",
+}
 DOORS = {
     "peewee": {"catalogue"},
     "playhouse": {"catalogue"},
@@ -49,6 +61,7 @@ DOORS = {
     "pypinyin": {"correlate/pinyin.py"},
     "prometheus_client": {"admin/metrics.py"},
     "multipart": {"platform"},
+    "cheroot": {"web/server.py"},
     "reportlab": {"demo"},
     "click": {"cli"},
     "rich": {"cli", "demo"},

@@ -1,0 +1,1 @@
+"""The one HTTP server of the node, under limits: of the administrator and of the reference platform."""
