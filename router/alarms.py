@@ -27,6 +27,7 @@ class Alarm(StrEnum):
     SETTINGS = "settings"
     DEFECT = "defect"
     CRYPTO = "crypto"
+    UNPROVED = "unproved"
     LEDGER = "ledger"
     RETENTION = "retention"
     CLOCK = "clock"
@@ -58,6 +59,8 @@ REMEDY: dict[Alarm, str] = {
     Alarm.SETTINGS: "correct the file that is named; the former settings stay in use",
     Alarm.DEFECT: "report it with the log's lines; the work is tried again",
     Alarm.CRYPTO: "see `keys show` and compare the key ids with those of the platform's operator",
+    Alarm.UNPROVED: "see `queue explain` for what the answer says, and ask the platform's operator whether it is "
+    "theirs; if so, `queue fail` the delivery; it is tried again every hour until then",
     Alarm.LEDGER: "see `queue list --state held`, compare with the platform, then release or cancel",
     Alarm.RETENTION: "see the free space and what keeps data here: `queue list --state held`",
     Alarm.GAPS: "see the day's text in daily/ of the data folder, or `queue reconcile`; then `queue explain`",

@@ -189,6 +189,10 @@ _ALARMS: Mapping[Alarm, tuple[str, str]] = {
     Alarm.SETTINGS: ("配置错误", "更正所指的文件；此前继续使用原配置"),
     Alarm.DEFECT: ("程序缺陷", "连同日志一起上报；任务会再次尝试"),
     Alarm.CRYPTO: ("密码或密钥错误", "用 keys show 与平台运维人员核对密钥标识"),
+    Alarm.UNPROVED: (
+        "拒绝应答未经证实",
+        "用 queue explain 查看应答内容，向平台运维人员核实；若属实，用 queue fail 结束该任务；此前每小时重试一次",
+    ),
     Alarm.LEDGER: ("台账不明", "查看已暂停的任务，与平台核对后放行或取消"),
     Alarm.RETENTION: ("保留期清理受阻", "查看剩余空间，以及哪些数据不能清理"),
     Alarm.GAPS: ("对账有差异", "查看数据目录 daily/ 中当日的文本，或运行 queue reconcile，再用 queue explain 查看检查"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from router.alarms import REMEDY
+from router.alarms import REMEDY, Alarm
 from router.catalogue import open_catalogue
 from router.catalogue.alarms import foremost
 from router.catalogue.survey import Place
@@ -109,9 +109,14 @@ def _tell_person(found: Outlook, _: Config) -> None:
     waiting = {
         f"{found.held} held (`queue list --state held`)": found.held,
         f"{found.failed} failed (`queue list --state failed`)": found.failed,
+        f"{_unproved(found)} refused by an answer that is not proved (`queue list --state deferred`)": _unproved(found),
         f"{found.quarantined} in quarantine (`quarantine list`)": found.quarantined,
     }
     console().print("\nWaits for a person: " + ("; ".join(text for text, n in waiting.items() if n) or "nothing"))
+
+
+def _unproved(found: Outlook) -> int:
+    return sum(one.alarm == Alarm.UNPROVED for one in found.alarms)
 
 
 def _tell_alarms(found: Outlook, config: Config) -> None:
@@ -152,7 +157,9 @@ def outlook_json(found: Outlook) -> dict[str, Any]:
              "state": p.state, "due": p.due.isoformat(), "trouble": p.trouble or None}
             for p in found.pressing
         ],
-        "for_a_person": {"held": found.held, "failed": found.failed, "quarantine": found.quarantined},
+        "for_a_person": {
+            "held": found.held, "failed": found.failed, "unproved": _unproved(found), "quarantine": found.quarantined,
+        },
         "alarms": [
             {"alarm": a.alarm, "about": a.subject, "text": a.text, "since": a.since.isoformat(),
              "remedy": REMEDY[a.alarm]}

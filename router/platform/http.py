@@ -13,7 +13,7 @@ from typing import Any
 
 from router.clock import Clock
 from router.platform.access import Tokens
-from router.platform.answers import Refusal, wrong
+from router.platform.answers import Refusal, unavailable, wrong
 from router.platform.body import Body
 from router.platform.envelope import read_object
 from router.platform.faults import Fault, Faults
@@ -93,8 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise
         except OSError as error:
             _log.error("cannot store: %s", error.strerror)
-            busy = Refusal(503, {"error": "cannot store now"}, headers={"Retry-After": "5"})
-            return self._refuse(busy, finished=body.finished), "cannot store"
+            return self._refuse(unavailable(), finished=body.finished), "cannot store"
         return 200, note
 
     def _answer(self, body: Body, arrived: float) -> str:
@@ -115,15 +114,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _exams(self, body: Body, arrived: float) -> str:
         interface = self.server.interface
         fault = interface.faults.next()
-        if fault is not None:
-            fault.refuse()
         interface.tokens.check(self.headers.get("Authorization", ""))
         profile = interface.uploads.profile(self.headers.get("X-GM-Key-Id", ""))
         request = Signed(self.path, self.headers, arrived)
         with receive(body, self.headers, interface.spool) as parts:
-            done = interface.uploads.accept(profile, request, parts)
+            done = interface.uploads.accept(profile, request, parts, fault.refuse if fault else _nothing)
         if fault is None:
-            self._send(200, done.body, **done.proof(done.body))
+            self._send(200, done.body, **done.proof(200, done.body))
         else:
             self._misbehave(fault, done)
         return f"idem={done.idem}"
@@ -135,14 +132,16 @@ class _Handler(BaseHTTPRequestHandler):
             return
         threading.Event().wait(fault.seconds)
         body = done.body if fault.name != "receipt" else done.body.replace(done.idem.encode(), b"another")
-        proof = done.proof(body)
+        proof = done.proof(200, body)
         self._send(200, body if fault.name != "signature" else body + b" ", **proof)
 
     def _refuse(self, refusal: Refusal, *, finished: bool) -> int:
         unread, headers = refusal.close or not finished, refusal.headers
         if unread:
             headers["Connection"] = "close"
-        self._send(refusal.status, json.dumps(refusal.body, ensure_ascii=False).encode(), **headers)
+        body = json.dumps(refusal.body, ensure_ascii=False).encode()
+        signed = refusal.proof(refusal.status, body) if refusal.proof else {}
+        self._send(refusal.status, body, **headers, **signed)
         if unread:
             self._linger()
         return refusal.status
@@ -168,3 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
                     return
         except OSError:
             return
+
+
+def _nothing() -> None:
+    """No fault on purpose."""
