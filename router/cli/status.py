@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.markup import escape
 
 from router.alarms import REMEDY, Alarm
 from router.catalogue import open_catalogue
@@ -53,7 +54,7 @@ def _show(found: Outlook, config: Config, as_json: bool) -> None:
 def _tell_node(found: Outlook, config: Config) -> None:
     out = console()
     listeners = ", ".join(_listener(one) for one in found.listeners)
-    out.print(f"[bold]Node {config.node.owner}[/bold], {local(found.at, config.node.timezone)}: {listeners}")
+    out.print(f"[bold]Node {escape(config.node.owner)}[/bold], {local(found.at, config.node.timezone)}: {listeners}")
     room = "receiving" if found.receiving else "[red]below min_free: images are refused[/red]"
     out.print(f"Disk: {_gib(found.free)} of {_gib(found.size)} free ({room}; min_free {_gib(found.min_free)})")
     lease = config.node.lease

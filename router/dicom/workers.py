@@ -38,6 +38,7 @@ from router.dicom.store import Received, Refused, Sink
 from router.dicom.tls import server_context
 from router.dicom.wire import Limits
 from router.errors import ConfigurationError, traceback_of
+from router.inheritance import inherited
 
 _SEND_SECONDS = 5.0  # a worker that takes no message for so long is broken
 _RESTART_SECONDS = 1.0
@@ -157,7 +158,10 @@ class Workers:
         with theirs:
             try:
                 process = subprocess.Popen(  # noqa: S603 our own program
-                    [*command, str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+                    [*command, str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    env=inherited(os.environ),
                 )
             except OSError:
                 channel.close()
