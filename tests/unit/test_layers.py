@@ -23,7 +23,7 @@ LAYERS: list[set[str]] = [
         "changes",
         "inheritance",
         "__init__",
-    },  # fmt: skip
+    },
     {"states", "deadlines", "retry", "breaker", "forecast", "turns", "bandwidth", "exam", "series", "correlate"},
     {"storage", "catalogue", "dicom", "reports", "crypto"},
     {"forward"},
