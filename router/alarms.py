@@ -33,6 +33,7 @@ class Alarm(StrEnum):
     CLOCK = "clock"
     GAPS = "gaps"
     BACKUP = "backup"
+    DATABASE = "database"
     AUDIT = "audit"
 
 
@@ -65,6 +66,8 @@ REMEDY: dict[Alarm, str] = {
     Alarm.RETENTION: "see the free space and what keeps data here: `queue list --state held`",
     Alarm.GAPS: "see the day's text in daily/ of the data folder, or `queue reconcile`; then `queue explain`",
     Alarm.BACKUP: "see the log and the room on the data folder's volume; `backup now` tells why it cannot be made",
+    Alarm.DATABASE: "find out who touches router.db in the data folder; then stop the node and put the copy back that "
+    "the alarm names: `backup restore`",
     Alarm.AUDIT: "see `audit verify`, and room and rights of audit/ in the data folder; put the trail back, or take it "
     "as it is with `audit accept`; until then nothing is done that a person asks for",
     Alarm.CLOCK: "set the clock: see that time synchronisation runs",

@@ -118,6 +118,7 @@ class Sender(_Section):
     ae_title: AeTitle
     address: Network = ""
     modality: bool = False
+    certificate: str = ""
 
 
 class Receive(_Section):
@@ -143,6 +144,12 @@ class Receive(_Section):
                 raise ValueError(f"senders: anyone may send on loopback only; host is {self.host!r}: name the senders")
             if self.tls is None and not self.allow_plain:
                 raise ValueError(f"host {self.host!r} is beyond loopback: set tls, or allow_plain = true")
+        return self
+
+    @model_validator(mode="after")
+    def _certificates_are_checked(self) -> Self:
+        if any(sender.certificate for sender in self.senders) and (self.tls is None or self.tls.ca is None):
+            raise ValueError("senders: certificate: only tls with ca asks senders for one")
         return self
 
 

@@ -197,6 +197,10 @@ _ALARMS: Mapping[Alarm, tuple[str, str]] = {
     Alarm.RETENTION: ("保留期清理受阻", "查看剩余空间，以及哪些数据不能清理"),
     Alarm.GAPS: ("对账有差异", "查看数据目录 daily/ 中当日的文本，或运行 queue reconcile，再用 queue explain 查看检查"),
     Alarm.BACKUP: ("数据库备份缺失", "查看日志和数据目录所在卷的空间；backup now 会说明原因"),
+    Alarm.DATABASE: (
+        "数据库文件丢失或被替换",
+        "查明谁动了数据目录中的 router.db；然后停止节点，用 backup restore 恢复告警所列的副本",
+    ),
     Alarm.AUDIT: ("审计记录存疑", "运行 audit verify；恢复审计记录，或用 audit accept 认可现状；此前不执行人工操作"),
     Alarm.CLOCK: ("时钟跳变", "校准时钟，确认时间同步正常"),
 }

@@ -136,7 +136,12 @@ def test_the_pinned_files_are_installed_by_their_hashes_where_the_platform_is_th
     line = launch.platform_line() if same else launch.platform_line() + "64"
     (launch.ROOT / "conf/constraints.txt").write_text(f"# made\n{line}\nclick==8 --hash=sha256:00\n")
     called: list[list[str]] = []
-    monkeypatch.setattr(launch, "run", lambda command, **_: called.append(command) or 0)
+
+    def run(command: list[str]) -> int:
+        called.append(command)
+        return 0
+
+    monkeypatch.setattr(launch, "run", run)
     launch.install("base")
     hashed = [command for command in called if "--require-hashes" in command]
     assert len(hashed) == same
