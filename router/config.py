@@ -250,6 +250,7 @@ class Share(_Section):
     shared_study: Literal["first", "all"] = "first"
     shared_study_then: Literal["send", "hold"] = "send"
     count_revisions: bool = True
+    level: Annotated[int, Field(ge=1, le=5)] = 4
     exclude: tuple[Exclude, ...] = ()
 
 
@@ -426,6 +427,8 @@ class Bandwidth(_Section):
 
 class Destination(_Section):
     name: Name
+    agreement: str = ""
+    purpose: str = ""
     report_within: Budget = timedelta(hours=1)
     images_within: Budget = timedelta(hours=6)
     classes: tuple[SeriesClass, ...] = (
