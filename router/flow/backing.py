@@ -40,7 +40,7 @@ class Backing:
         """Make a copy when the last one is an hour old; the seconds to rest."""
         now = self._clock.now()
         if self._original is None:
-            self._original = Original(self._data)
+            self._original = self._open()
         if fate := self._original.fate:
             self._save(self._original, fate, now)
             return _LOOK_SECONDS
@@ -57,6 +57,12 @@ class Backing:
             self._backups.prune(self._kept.hourly, self._kept.daily)
         self._record(Kind.CLEARED, "there is a copy of the database", now)
         return _LOOK_SECONDS
+
+    def _open(self) -> Original:
+        try:
+            return Original(self._data)
+        except (OSError, sqlite3.Error) as error:
+            raise TransientError("the database's file cannot be opened for its copy") from error
 
     def _save(self, original: Original, fate: str, now: datetime) -> None:
         """Tell it and copy what the node still reads and writes, at once and then hourly: it ends with the process."""
