@@ -114,16 +114,21 @@ class _Handler(BaseHTTPRequestHandler):
     def _exams(self, body: Body, arrived: float) -> str:
         interface = self.server.interface
         fault = interface.faults.next()
-        interface.tokens.check(self.headers.get("Authorization", ""))
         profile = interface.uploads.profile(self.headers.get("X-GM-Key-Id", ""))
         request = Signed(self.path, self.headers, arrived)
         with receive(body, self.headers, interface.spool) as parts:
-            done = interface.uploads.accept(profile, request, parts, fault.refuse if fault else _nothing)
+            done = interface.uploads.accept(profile, request, parts, lambda: self._check(fault))
         if fault is None:
             self._send(200, done.body, **done.proof(200, done.body))
         else:
             self._misbehave(fault, done)
         return f"idem={done.idem}"
+
+    def _check(self, fault: Fault | None) -> None:
+        """What is refused by a signed answer, since the request's own signature verifies."""
+        self.server.interface.tokens.check(self.headers.get("Authorization", ""))
+        if fault is not None:
+            fault.refuse()
 
     def _misbehave(self, fault: Fault, done: Confirmation) -> None:
         """What was received is stored; only the answer is not what it should be."""
@@ -167,7 +172,3 @@ class _Handler(BaseHTTPRequestHandler):
                     return
         except OSError:
             return
-
-
-def _nothing() -> None:
-    """No fault on purpose."""

@@ -111,7 +111,7 @@ def sealed(exchange: Exchange, document: object = None) -> tuple[Parts, bytes]:
     return parts, exchange.meta(described)
 
 
-def post(site: Site, meta: bytes, parts: Parts, proof: dict[str, str]) -> Answer:
+def post(site: Site, meta: bytes, parts: Parts, proof: dict[str, str], token: str = "") -> Answer:
     """One upload over the wire, byte by byte as given."""
     body = b"".join(
         f'--x\r\nContent-Disposition: form-data; name="{name}"\r\nContent-Type: {kind}\r\n\r\n'.encode()
@@ -122,7 +122,7 @@ def post(site: Site, meta: bytes, parts: Parts, proof: dict[str, str]) -> Answer
             *((name, "application/octet-stream", data) for name, data in parts.items()),
         )
     )
-    token = site.agent()._token.current()
+    token = token or site.agent()._token.current()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "multipart/form-data; boundary=x", **proof}
     connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=10)
     connection.request("POST", "/v1/exams", body + b"--x--\r\n", headers)
@@ -252,6 +252,11 @@ def test_every_refusal_of_a_request_whose_signature_holds_is_proved(site: Site) 
     assert [answer.status for _, answer in answers] == [403, 400, 200, 401, 409, 422]
     for exchange, answer in answers:
         assert exchange.proved(answer) is not None
+    unknown = site.exchange("t")
+    parts, meta = sealed(unknown)
+    answer = post(site, meta, parts, dict(unknown.headers("/v1/exams", meta)), token="unknown")
+    assert (answer.status, json.loads(answer.body)) == (401, {"error": "token"})
+    assert unknown.proved(answer) is not None
 
 
 def test_a_refusal_of_a_request_whose_signature_does_not_hold_carries_none(site: Site) -> None:
