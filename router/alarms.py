@@ -27,11 +27,13 @@ class Alarm(StrEnum):
     SETTINGS = "settings"
     DEFECT = "defect"
     CRYPTO = "crypto"
+    UNPROVED = "unproved"
     LEDGER = "ledger"
     RETENTION = "retention"
     CLOCK = "clock"
     GAPS = "gaps"
     BACKUP = "backup"
+    DATABASE = "database"
     AUDIT = "audit"
 
 
@@ -58,10 +60,14 @@ REMEDY: dict[Alarm, str] = {
     Alarm.SETTINGS: "correct the file that is named; the former settings stay in use",
     Alarm.DEFECT: "report it with the log's lines; the work is tried again",
     Alarm.CRYPTO: "see `keys show` and compare the key ids with those of the platform's operator",
+    Alarm.UNPROVED: "see `queue explain` for what the answer says, and ask the platform's operator whether it is "
+    "theirs; if so, `queue fail` the delivery; it is tried again every hour until then",
     Alarm.LEDGER: "see `queue list --state held`, compare with the platform, then release or cancel",
     Alarm.RETENTION: "see the free space and what keeps data here: `queue list --state held`",
     Alarm.GAPS: "see the day's text in daily/ of the data folder, or `queue reconcile`; then `queue explain`",
     Alarm.BACKUP: "see the log and the room on the data folder's volume; `backup now` tells why it cannot be made",
+    Alarm.DATABASE: "find out who touches router.db in the data folder; then stop the node and put the copy back that "
+    "the alarm names: `backup restore`",
     Alarm.AUDIT: "see `audit verify`, and room and rights of audit/ in the data folder; put the trail back, or take it "
     "as it is with `audit accept`; until then nothing is done that a person asks for",
     Alarm.CLOCK: "set the clock: see that time synchronisation runs",

@@ -292,6 +292,7 @@ class Node:
         unfinished = sum(not loop.join(max(until - time.monotonic(), 0.1)) for loop in self._loops)
         unfinished += self._lanes.unfinished(until)
         self._intake.close()
+        self._backing.close()
         self._admin.stop()
         self._membership.leave()
         self._journal.tell_counted(self._clock.now(), all_of_them=True)
@@ -389,7 +390,7 @@ class Node:
 
     def _make_loops(self) -> list[Loop]:
         incoming, watch = self._storage.incoming, self._pickup.watch
-        backing = Backing(self._config, self._journal, self._clock, self._stopping.is_set)
+        backing = self._backing = Backing(self._config, self._journal, self._clock, self._stopping.is_set)
         backups = [] if self._config.database.url else [self._loop("backup", backing.step)]
         return [
             *backups,

@@ -118,6 +118,7 @@ class Sender(_Section):
     ae_title: AeTitle
     address: Network = ""
     modality: bool = False
+    certificate: str = ""
 
 
 class Receive(_Section):
@@ -143,6 +144,12 @@ class Receive(_Section):
                 raise ValueError(f"senders: anyone may send on loopback only; host is {self.host!r}: name the senders")
             if self.tls is None and not self.allow_plain:
                 raise ValueError(f"host {self.host!r} is beyond loopback: set tls, or allow_plain = true")
+        return self
+
+    @model_validator(mode="after")
+    def _certificates_are_checked(self) -> Self:
+        if any(sender.certificate for sender in self.senders) and (self.tls is None or self.tls.ca is None):
+            raise ValueError("senders: certificate: only tls with ca asks senders for one")
         return self
 
 
@@ -245,6 +252,7 @@ class Share(_Section):
     shared_study: Literal["first", "all"] = "first"
     shared_study_then: Literal["send", "hold"] = "send"
     count_revisions: bool = True
+    level: Annotated[int, Field(ge=1, le=5)] = 4
     exclude: tuple[Exclude, ...] = ()
 
 
@@ -349,6 +357,11 @@ def _profile(value: str) -> str:
     return value
 
 
+def _host(url: str) -> str:
+    """The host's name or address, without the brackets of IPv6."""
+    return re.sub(r"^https?://(?:[^/@]*@)?(\[[^\]]*\]|[^:/]*).*$", r"\1", url).strip("[]")
+
+
 class HttpPeer(_Section):
     """An address that is POSTed to, and by which way."""
 
@@ -363,14 +376,14 @@ class HttpPeer(_Section):
 
     @model_validator(mode="after")
     def _plain_only_on_loopback(self) -> Self:
-        host = re.sub(r"^https?://(?:[^/@]*@)?(\[[^\]]*\]|[^:/]*).*$", r"\1", self.url).strip("[]")
-        if self.url.startswith("http://") and not self.allow_plain and not is_loopback(host):
+        if self.url.startswith("http://") and not self.allow_plain and not is_loopback(_host(self.url)):
             raise ValueError(f"url {self.url!r} is plain http beyond loopback: use https, or allow_plain = true")
         return self
 
 
 class HttpDestination(HttpPeer):
     profile: Annotated[str, AfterValidator(_profile)] = "gm-envelope/1"
+    gateway: bool = False
     app: Name = "hospital-1"
     api_key_file: ConfigPath
     signing_key_file: ConfigPath | None = None
@@ -380,6 +393,17 @@ class HttpDestination(HttpPeer):
     platform_signing_key_file: ConfigPath | None = None
     platform_encryption_key_file: ConfigPath | None = None
     psk_file: ConfigPath | None = None
+
+    @property
+    def vouched(self) -> bool:
+        """Whether the connection proves who answers: TLS to the configured ca_file, or a gateway on loopback."""
+        return self.gateway or (self.ca_file is not None and self.url.startswith("https://"))
+
+    @model_validator(mode="after")
+    def _gateway_only_on_loopback(self) -> Self:
+        if self.gateway and (self.proxy or not is_loopback(_host(self.url))):
+            raise ValueError("gateway = true: the gateway's url is on loopback (127.0.0.1, ::1), without a proxy")
+        return self
 
     @model_validator(mode="after")
     def _names_the_keys_of_its_profile(self) -> "HttpDestination":
@@ -405,6 +429,8 @@ class Bandwidth(_Section):
 
 class Destination(_Section):
     name: Name
+    agreement: str = ""
+    purpose: str = ""
     report_within: Budget = timedelta(hours=1)
     images_within: Budget = timedelta(hours=6)
     classes: tuple[SeriesClass, ...] = (

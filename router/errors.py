@@ -6,6 +6,7 @@
     |   +-- CutOff           it breaks off before its end
     +-- TransientError       a peer or a resource is not available now: tried again by the queue
     |   +-- DestinationDown  nothing can go to this destination now, not only this item
+    |   +-- UnprovedRefusal  a refusal for good that nothing proves to be the platform's: a person decides
     +-- PermanentError       a peer refused this item for good: failed until a person or new data mends it
     +-- IntegrityError       what was stored or received does not match its digest or signature
     |   +-- Damaged          a stored report document is not what came: the report is held
@@ -64,6 +65,16 @@ class TransientError(RouterError):
 
 class DestinationDown(TransientError):
     """The destination as a whole takes nothing now: no connection, or our account is refused."""
+
+
+class UnprovedRefusal(TransientError):
+    """An answer refuses this item for good, and nothing proves that it is the platform's. `faults` are its words."""
+
+    def __init__(
+        self, message: str, *, faults: tuple[tuple[str, str], ...] = (), hint: str = "", **fields: object
+    ) -> None:
+        super().__init__(message, retry_after=None, hint=hint, **fields)
+        self.faults = faults
 
 
 class PermanentError(RouterError):

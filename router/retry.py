@@ -4,6 +4,8 @@ from datetime import timedelta
 
 FIRST = timedelta(seconds=5)
 CAP = timedelta(minutes=5)
+# The pause after a refusal that nothing proves to be the platform's.
+UNPROVED = timedelta(hours=1)
 LOSSES = 3
 LOSSES_ALONE = 10
 

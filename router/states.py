@@ -51,6 +51,8 @@ MOVES: dict[tuple[State, State], str] = {
     (_S.SENDING, _S.FAILED): "refused for good",
     (_S.DEFERRED, _S.READY): "the time of the next try has come, or a person asked for it",
     (_S.DEFERRED, _S.WAITING): "something it needs is gone or was replaced",
+    (_S.READY, _S.FAILED): "a person says that an unproved refusal stands",
+    (_S.DEFERRED, _S.FAILED): "a person says that an unproved refusal stands",
     (_S.DELIVERED, _S.WAITING): "a new revision or late images",
     (_S.FAILED, _S.READY): "a person asked for another try",
     (_S.FAILED, _S.WAITING): "new data came",

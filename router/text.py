@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+_OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 """Stands in a text for bytes that have no certain reading."""
 
@@ -42,6 +43,19 @@ _FIRST_LEVEL, _LAST_LEVEL = 0xB0, 0xD7  # rows of GB 2312 whose characters are t
 def is_readable(text: str) -> bool:
     """Whether every character of the text is certain."""
     return UNREADABLE not in text
+
+
+def shown(text: str, *, lines: bool = False) -> str:
+    """The text with every character written out (`\\x1b`) that a terminal or a browser would obey, not show.
+
+    Control characters, and those that turn the direction of writing or end a line. `lines`: line feeds and tabs stay.
+    """
+    return _OBEYED.sub(lambda found: found[0] if lines and found[0] in "\n\t" else _written_out(found[0]), text)
+
+
+def _written_out(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def decode(data: bytes, declared: str = "") -> str:

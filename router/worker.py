@@ -4,6 +4,8 @@ import logging
 import os
 import signal
 import sys
+import tempfile
+from functools import partial
 from pathlib import Path
 
 from router.dicom.whole import WholeOnly
@@ -31,7 +33,16 @@ def commands(
     """
     program = (sys.executable, "-P", "-c", _PROGRAM, os.pathsep.join(sys.path))
     settings = str(min_free), str(journal), _WHOLE if whole_only else _ANY
-    return WorkerCommands(tuple((*program, str(incoming.worker_folder(n + 1)), *settings) for n in range(count)))
+    calls = tuple((*program, str(incoming.worker_folder(n + 1)), *settings) for n in range(count))
+    return WorkerCommands(calls, partial(_write, incoming.worker_folder(1).parent))
+
+
+def _write(folder: Path) -> None:
+    """A few durable bytes in a file without a name; OSError when the disk does not take them."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(4096))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def main(folder: str, min_free: str, journal: str, takes: str, descriptor: str) -> None:

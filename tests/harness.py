@@ -78,6 +78,8 @@ port = {admin_port}
 
 [[destination]]
 name = "cloud"
+agreement = "A-2026-17"
+purpose = "regional sharing"
 accept_empty = [{accept_empty}]
 
 [destination.dicom]

@@ -81,10 +81,11 @@ class Console:
 
     def routes(self) -> dict[str, Handle]:
         """The paths."""
-        looks: dict[str, _Act] = {"/": self._overview, "/queue": self._queue, "/exam": self._exam}
+        looks: dict[str, _Act] = {"/": self._overview, "/exam": self._exam}
         acts: dict[str, _Act] = {"/act": self._act, "/patient": self._patient, "/logout": self._log_out}
         return {
             "/console.css": lambda _: Answer(200, self._style, "text/css; charset=utf-8"),
+            "/queue": self._guarded(self._queue, self._may_search),
             "/login": self._guarded(self._log_in, lambda _, __: None),
             **{path: self._guarded(page, self._may_look) for path, page in looks.items()},
             **{path: self._guarded(page, self._may_act) for path, page in acts.items()},
@@ -155,6 +156,10 @@ class Console:
         due = self._review.listed(_OPEN, None, None, _DUE)
         return _page(pages.overview(view, heaps, behind.places, alarms, _ALARMS, due, behind.free()))
 
+    def _may_search(self, view: View, request: Request) -> Answer | None:
+        """A search answers whether an identifier is here, and so reads one letter by letter: patient data."""
+        return (self._may_act if request.method == "POST" else self._may_look)(view, request)
+
     def _queue(self, view: View, request: Request) -> Answer:
         query = request.query
         state, destination = query.get("state", ""), query.get("destination", "")
@@ -163,6 +168,9 @@ class Console:
         page = int(query["page"]) if query.get("page", "").isdecimal() and len(query["page"]) < 4 else 0
         page = min(page, _LAST_PAGE)
         text = request.form.get("text", "").strip()
+        if text:
+            self._tell(Kind.VIEWED, "the queue searched at the console", _who(view))
+            self._behind.seal()
         last = (page + 1) * PAGE
         states = [State(state)] if state else list(State)
         lines = self._review.listed(states, destination or None, text or None, _FOUND if text else last + 1)

@@ -21,6 +21,7 @@ from router.flow.sides import Side
 from router.flow.traces import Background
 from router.model import Channel
 from router.states import State
+from router.text import shown
 
 PAGE = 50
 _MISSED = (Age.MISSED, Age.MISSED_A_DAY)
@@ -153,9 +154,10 @@ def queue(view: View, listed: Listed, destinations: Iterable[str]) -> bytes:
     places = _select("Destination", list(destinations), listed.destination, say)
     filters = f'<form class="line" method="get" action="/queue">{states}{places}{_button(say("Show"))}</form>'
     hint = say("ExamId, accession number or study UID, or a part")
-    search = f'<label>{hint} <input name="text" value="{escape(listed.text)}"></label>{_button(say("Search"))}'
+    search = f'<label>{hint} <input name="text" value="{cell(listed.text)}"></label>{_button(say("Search"))}'
     note = f'<p class="note">{say("the first 1000 only; choose a state or a destination")}</p>' if listed.cut else ""
-    finder = f'<form class="line" method="post" action="/queue">{search}</form>'  # an ExamId belongs into no address
+    # By a form, since an ExamId belongs into no address; only for a person whose name is known.
+    finder = _form(view, "/queue", search) if view.session is not None else ""
     return frame(view, filters + finder + _queue(view, listed.lines) + _pager(view, listed) + note)
 
 
@@ -188,8 +190,8 @@ def login(view: View, token_file: str, wrong: bool) -> bytes:
 
 
 def cell(value: object) -> str:
-    """Text as HTML."""
-    return escape(str(value))
+    """Text as HTML; what would be no visible character is written out."""
+    return escape(shown(str(value)))
 
 
 def word(value: object) -> str:

@@ -189,10 +189,18 @@ _ALARMS: Mapping[Alarm, tuple[str, str]] = {
     Alarm.SETTINGS: ("配置错误", "更正所指的文件；此前继续使用原配置"),
     Alarm.DEFECT: ("程序缺陷", "连同日志一起上报；任务会再次尝试"),
     Alarm.CRYPTO: ("密码或密钥错误", "用 keys show 与平台运维人员核对密钥标识"),
+    Alarm.UNPROVED: (
+        "拒绝应答未经证实",
+        "用 queue explain 查看应答内容，向平台运维人员核实；若属实，用 queue fail 结束该任务；此前每小时重试一次",
+    ),
     Alarm.LEDGER: ("台账不明", "查看已暂停的任务，与平台核对后放行或取消"),
     Alarm.RETENTION: ("保留期清理受阻", "查看剩余空间，以及哪些数据不能清理"),
     Alarm.GAPS: ("对账有差异", "查看数据目录 daily/ 中当日的文本，或运行 queue reconcile，再用 queue explain 查看检查"),
     Alarm.BACKUP: ("数据库备份缺失", "查看日志和数据目录所在卷的空间；backup now 会说明原因"),
+    Alarm.DATABASE: (
+        "数据库文件丢失或被替换",
+        "查明谁动了数据目录中的 router.db；然后停止节点，用 backup restore 恢复告警所列的副本",
+    ),
     Alarm.AUDIT: ("审计记录存疑", "运行 audit verify；恢复审计记录，或用 audit accept 认可现状；此前不执行人工操作"),
     Alarm.CLOCK: ("时钟跳变", "校准时钟，确认时间同步正常"),
 }

@@ -56,11 +56,14 @@ class Backups:
             found.append(Backup(path, at, path.stat().st_size))
         return sorted(found, key=lambda backup: backup.at, reverse=True)
 
-    def make(self, now: datetime, stop: Callable[[], bool] = lambda: False, *, spare: int = 0) -> Backup:
+    def make(
+        self, now: datetime, stop: Callable[[], bool] = lambda: False, *, spare: int = 0,
+        source: "Original | None" = None,
+    ) -> Backup:  # fmt: skip
         """Copy the database. TransientError when that would leave less than `spare` bytes or another one is being made,
         IntegrityError when the copy does not pass the check, Stopped when `stop` said so."""
         database = self._data / DATABASE
-        size = database.stat().st_size
+        size = database.stat().st_size if source is None else source.size
         if shutil.disk_usage(self._data).free - size < spare:
             raise TransientError("no room for a backup of the database", hint="make room on the data folder's volume")
         self._folder.mkdir(mode=_MODES[0], exist_ok=True)
@@ -69,7 +72,11 @@ class Backups:
             part.unlink(missing_ok=True)
             part.touch(mode=_MODES[1])
             try:
-                _copy(database, part, stop)
+                if source is None:
+                    with closing(sqlite3.connect(database, isolation_level=None)) as opened:
+                        _copy(opened, part, stop)
+                else:
+                    _copy(source.connection, part, stop)
                 if not sound(part):
                     raise IntegrityError(
                         "the database's copy does not pass SQLite's check", hint="run verify --rebuild"
@@ -104,6 +111,45 @@ class Backups:
         begin(self._data)
         set_aside(self._data, now, "before-restore")
         _settle(part, self._data / DATABASE)
+
+
+class Original:
+    """The database's file as it was opened: this connection reads it also when its name is gone, or another's.
+
+    `connection` may be used by any thread, one at a time.
+    """
+
+    def __init__(self, data: Path) -> None:
+        """OSError or sqlite3.Error when there is no database."""
+        self._path = data / DATABASE
+        self._mark = _mark_of(self._path)
+        self.connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        self.connection.execute("SELECT version FROM schema").fetchall()  # opens its log, too
+
+    @property
+    def fate(self) -> str:
+        """What became of the file under its name; "" while it is there."""
+        try:
+            return "" if _mark_of(self._path) == self._mark else "was replaced"
+        except FileNotFoundError:
+            return "has vanished"
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        [(pages,)], [(bytes_,)] = (
+            self.connection.execute(f"PRAGMA page_{name}").fetchall() for name in ("count", "size")
+        )
+        return int(pages) * int(bytes_)
+
+    def close(self) -> None:
+        """Close it."""
+        self.connection.close()
+
+
+def _mark_of(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def kept(times: Collection[datetime], hourly: int, daily: int) -> frozenset[datetime]:
@@ -182,17 +228,20 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _copy(source: Path, target: Path, stop: Callable[[], bool]) -> None:
+def _copy(old: sqlite3.Connection, target: Path, stop: Callable[[], bool]) -> None:
     def breathe(_status: int, _remaining: int, _total: int) -> None:
         if stop():
             raise Stopped
         time.sleep(_PAUSE_SECONDS)
 
-    with closing(sqlite3.connect(source, isolation_level=None)) as old, closing(sqlite3.connect(target)) as new:
+    with closing(sqlite3.connect(target)) as new:
         new.execute("PRAGMA synchronous = OFF")  # it is made durable as a whole
         old.execute("BEGIN")
-        old.execute("SELECT version FROM schema").fetchall()
-        old.backup(new, pages=_PAGES, progress=breathe)
+        try:
+            old.execute("SELECT version FROM schema").fetchall()
+            old.backup(new, pages=_PAGES, progress=breathe)
+        finally:
+            old.rollback()
 
 
 def _settle(part: Path, target: Path) -> None:

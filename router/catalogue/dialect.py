@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import peewee
 
@@ -191,7 +192,9 @@ class SqliteEngine(Engine):
             "cache_size": -64000,
             "journal_size_limit": LOG_BYTES,
         }
-        super().__init__(peewee.SqliteDatabase(str(path), pragmas=pragmas, timeout=_BUSY_SECONDS), steps)
+        super().__init__(
+            peewee.SqliteDatabase(_existing(path), uri=True, pragmas=pragmas, timeout=_BUSY_SECONDS), steps
+        )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -223,6 +226,11 @@ class SqliteEngine(Engine):
 
     def _lock_setup(self) -> None:
         """BEGIN IMMEDIATE has done it."""
+
+
+def _existing(path: Path) -> str:
+    """For SQLite: where the file is gone later, no thread makes an empty one in its place."""
+    return f"file:{quote(str(path.absolute()))}?mode=rw"
 
 
 class PostgresEngine(Engine):

@@ -7,12 +7,14 @@ from typing import Any
 
 from peewee import SQL, Field, fn
 
+from router.alarms import Alarm
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.statement import Statement
 from router.catalogue.tables import Delivery as Row
-from router.catalogue.tables import Exam, ExamStudy
+from router.catalogue.tables import Exam, ExamStudy, OpenAlarm
 from router.events import Event, Journal, Kind
 from router.model import Channel
+from router.retry import UNPROVED
 from router.states import PENDING, Needs, State, require_move
 
 
@@ -241,9 +243,12 @@ class Queue:
         return self._make_ready(due, now, "time of the next try", {"next_try": None})
 
     def put_off_no_longer(self, now: datetime) -> None:
-        """Let everything that is deferred be tried."""
-        with self._engine.write():
-            self._engine.run(Row.update(next_try=now).where((Row.state == State.DEFERRED) & (Row.next_try > now)))
+        """Let everything that is deferred be tried; what an unproved answer refused within its pause from now."""
+        refused = OpenAlarm.select(OpenAlarm.delivery).where(OpenAlarm.alarm == Alarm.UNPROVED)
+        for those, until in ((Row.id.not_in(refused), now), (Row.id.in_(refused), now + UNPROVED)):
+            later = (Row.state == State.DEFERRED) & (Row.next_try > until)
+            with self._engine.write():
+                self._engine.run(Row.update(next_try=until).where(later & those))
 
     def renew(self, owner: str, deliveries: Collection[int], lease_for: timedelta) -> None:
         """Extend the leases of these deliveries, which the owner has in flight."""

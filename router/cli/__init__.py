@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from router import __version__
+from router.cli.tables import plain_output
 from router.errors import ConfigurationError, RouterError
 
 COMMANDS = {
@@ -79,6 +80,12 @@ def _module(name: str) -> click.Command:
 
 
 def _run(command: click.Command, arguments: list[str] | None, program: str | None) -> NoReturn:
+    with plain_output():
+        status = _status(command, arguments, program)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _status(command: click.Command, arguments: list[str] | None, program: str | None) -> Any:
     try:
         status: Any = command.main(arguments, program, standalone_mode=False)
     except click.ClickException as error:
@@ -92,4 +99,4 @@ def _run(command: click.Command, arguments: list[str] | None, program: str | Non
     except RouterError as error:
         click.echo(f"error: {error}", err=True)
         status = 1
-    sys.exit(status if isinstance(status, int) else 0)
+    return status

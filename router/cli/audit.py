@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from router.cli.incident import incident
 from router.cli.trail import accept, export, verify
 from router.crypto.envelope import idem
 from router.crypto.keys import load_api_key, load_public
@@ -24,6 +25,7 @@ def command() -> None:
 command.add_command(verify)
 command.add_command(accept)
 command.add_command(export)
+command.add_command(incident)
 
 
 @command.command("verify-receipt")

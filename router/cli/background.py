@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from rich.markup import escape
+
 from router.alarms import REMEDY
 from router.catalogue.retrievals import Asked
 from router.catalogue.traces import Arrival, File
@@ -38,7 +40,9 @@ def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo
 def tell_stray(stray: Stray, zone: ZoneInfo) -> None:
     """Print the story of a study that no exam has."""
     out = console()
-    out.print(f"[bold]Study {stray.study_uid}[/bold]: no exam lists it, and none has its accession number and patient")
+    out.print(
+        f"[bold]Study {escape(stray.study_uid)}[/bold]: no exam lists it, and none has its accession number and patient"
+    )
     _tell_arrivals(stray.arrivals, zone)
     out.print("  it is kept and not sent: it waits for the exam JSON that lists it")
     if stray.near:
@@ -52,7 +56,9 @@ def tell_stray(stray: Stray, zone: ZoneInfo) -> None:
 def tell_unpaired(file: File, zone: ZoneInfo) -> None:
     """Print the story of a file without an exam."""
     out = console()
-    out.print(f"[bold]File {file.name}.{file.kind}[/bold]: taken {local(file.arrived, zone)}, it has no exam yet")
+    out.print(
+        f"[bold]File {escape(file.name)}.{file.kind}[/bold]: taken {local(file.arrived, zone)}, it has no exam yet"
+    )
     out.print(
         f"  it waits for the exam JSON of the same name ({file.name}.json), or one that `name_pattern` finds in it"
     )

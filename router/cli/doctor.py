@@ -16,7 +16,7 @@ from router.cli.options import config_option, json_option, print_json
 from router.cli.recheck import recheck_of
 from router.cli.tables import console
 from router.clock import Clock, SystemClock
-from router.config import Config, load
+from router.config import Config, Destination, load
 from router.crypto import selftest
 from router.events import Journal
 from router.flow.checks import resolved
@@ -79,6 +79,7 @@ def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Look]]:
     if not config.destination:
         yield "destinations", _nowhere
     for one in config.destination:
+        yield f"agreement of {one.name}", lambda one=one: _agreement(one)  # type: ignore[misc] # bound now
         if one.http is not None:
             yield f"keys of {one.name}", lambda one=one, http=one.http: premises.keys(config, one, http)  # type: ignore[misc] # bound now
         yield one.name, lambda one=one: peers.destination(config, one, clock)  # type: ignore[misc] # bound now
@@ -150,6 +151,15 @@ def _shared_studies(config: Config) -> Iterator[Finding]:
         return
     text = "[share] shared_study is not set: a study of several exams goes at its first approval, before the others'"
     yield Finding("shared studies", Verdict.WARN, text, 'set it to "all" (DB11 5.3.1), or to "first" if that is meant')
+
+
+def _agreement(one: Destination) -> Iterator[Finding]:
+    subject, missing = f"agreement of {one.name}", [name for name in ("agreement", "purpose") if not getattr(one, name)]
+    if not missing:
+        yield good(subject, f"{one.agreement}: {one.purpose}")
+        return
+    text = f"{' and '.join(missing)} not named: no receipt says under what data went there (GB/T 39725)"
+    yield Finding(subject, Verdict.WARN, text, "set agreement and purpose in [[destination]]")
 
 
 def _nowhere() -> Iterator[Finding]:

@@ -15,6 +15,10 @@ _KEPT = (
 )  # fmt: skip
 
 
+# Receipts of before these were kept have none.
+_SHARED = {"data_level": "data level (GB/T 39725)", "agreement": "agreement", "purpose": "purpose"}
+
+
 def upload_json(upload: Frozen, data: Path) -> dict[str, Any]:
     """An upload and what its receipt.json tells; `data` is the node's data folder."""
     kept = _kept(upload, data)
@@ -25,7 +29,7 @@ def upload_json(upload: Frozen, data: Path) -> dict[str, Any]:
         "frozen": upload.frozen.isoformat(),
         "confirmed": upload.confirmed.isoformat() if upload.confirmed else None,
         "receipt_file": str(data / upload.receipt_place) if upload.receipt_place else None,
-        "evidence": {name: kept[name] for name in _KEPT if name in kept} if kept else None,
+        "evidence": {name: kept[name] for name in (*_KEPT, *_SHARED) if name in kept} if kept else None,
     }
 
 
@@ -51,6 +55,7 @@ def _evidence(upload: Frozen, data: Path, zone: ZoneInfo) -> list[tuple[str, str
         ("receipt under key", kept["key_id"]),
         ("profile", kept["profile"]),
         ("platform's time", local(datetime.fromisoformat(kept["at"]), zone)),
+        *((words, str(kept[name])) for name, words in _SHARED.items() if kept.get(name)),
         ("check it again", f"audit verify-receipt {data / upload.receipt_place} --key PLATFORM_SIGNING_KEY"),
     ]
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import shlex
 import subprocess
@@ -122,9 +123,16 @@ def make_constraints() -> int:
         if subprocess.run(call, check=False, stdout=sys.stderr).returncode:  # noqa: S603 our own command
             raise ConfigurationError("pip could not resolve what is needed", hint="the lines above say why")
         pinned = constraints_of(json.loads(report.read_text(encoding="utf-8")))
-    head = "# What the node was tested with; made by scripts/install --constraints. Hashes: this platform's wheels.\n"
-    shipped("router.toml").with_name("constraints.txt").write_text(head + "\n".join(pinned) + "\n", encoding="utf-8")
+    head = "# What the node was tested with; made by scripts/install --constraints. Hashes: this platform's wheels."
+    lines = "\n".join([head, platform_line(), *pinned])
+    shipped("router.toml").with_name("constraints.txt").write_text(f"{lines}\n", encoding="utf-8")
     return len(pinned)
+
+
+def platform_line() -> str:
+    """The kind of Python and machine that the hashes are of; `scripts/*` take them where theirs is the same."""
+    version = f"{sys.implementation.name}-{sys.version_info[0]}.{sys.version_info[1]}"
+    return f"# Platform: {version} {sys.platform} {platform.machine()} {platform.libc_ver()[0] or '-'}"
 
 
 def constraints_of(report: dict[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from router.catalogue.queue import Delivery
+from router.cli.tables import raw
 
 _EXAMPLES = 5
 _WORTH_A_BAR = 500
@@ -32,6 +33,6 @@ def preview(action: str, chosen: Sequence[Delivery]) -> bool:
 def progress(action: str, total: int) -> Iterator[Callable[[int], None]]:
     """Hears how many more are dealt with, and shows it on a terminal where they are many."""
     quiet = total < _WORTH_A_BAR or not sys.stderr.isatty()
-    with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
+    with Progress(console=Console(file=raw(sys.stderr)), transient=True, disable=quiet) as bar:
         task = bar.add_task(action, total=total)
         yield lambda more: bar.advance(task, more)

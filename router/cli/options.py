@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import click
 from router.catalogue.restore import has_database
 from router.config import Config, load, shipped
 from router.errors import InvalidData, RouterError
+
+# What JSON lets stand and a terminal obeys, or would not show: within JSON it is always in a string.
+_UNSHOWN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 config_option = click.option(
     "--config",
@@ -33,7 +37,9 @@ def destinations(ctx: click.Context, _: click.Parameter, incomplete: str) -> lis
 
 def print_json(document: Any) -> None:
     """The one JSON document of a command called with --json."""
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    click.echo(
+        _UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(document, ensure_ascii=False, indent=2))
+    )
 
 
 def require_node(config: Config) -> None:

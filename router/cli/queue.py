@@ -24,7 +24,7 @@ from router.cli.story import Teller
 from router.cli.tables import brief, left, lines_here, show, watching
 from router.clock import SystemClock
 from router.config import Config, load
-from router.flow.review import Line, Review, expected_of, will_miss
+from router.flow.review import ENDED_BY_HAND, Line, Review, expected_of, will_miss
 from router.flow.rules import rulebook
 from router.flow.sides import Sides
 from router.flow.traces import Traces
@@ -239,6 +239,10 @@ _action(
 _action(
     "retry", Review.retry, (State.FAILED, State.DEFERRED, State.CANCELLED), "Try again now; take a cancellation back."
 )
+_action(
+    "fail", Review.fail, ENDED_BY_HAND,
+    "End deliveries that were refused by an answer which nothing proves to be the platform's (alarm unproved).",
+)  # fmt: skip
 _action("cancel", Review.cancel, (*_MOVABLE, State.HELD), "Never send these deliveries.")
 command.add_command(report)
 command.add_command(reconcile)

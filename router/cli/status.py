@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.markup import escape
 
-from router.alarms import REMEDY
+from router.alarms import REMEDY, Alarm
 from router.catalogue import open_catalogue
 from router.catalogue.alarms import foremost
 from router.catalogue.survey import Place
@@ -53,7 +54,7 @@ def _show(found: Outlook, config: Config, as_json: bool) -> None:
 def _tell_node(found: Outlook, config: Config) -> None:
     out = console()
     listeners = ", ".join(_listener(one) for one in found.listeners)
-    out.print(f"[bold]Node {config.node.owner}[/bold], {local(found.at, config.node.timezone)}: {listeners}")
+    out.print(f"[bold]Node {escape(config.node.owner)}[/bold], {local(found.at, config.node.timezone)}: {listeners}")
     room = "receiving" if found.receiving else "[red]below min_free: images are refused[/red]"
     out.print(f"Disk: {_gib(found.free)} of {_gib(found.size)} free ({room}; min_free {_gib(found.min_free)})")
     lease = config.node.lease
@@ -109,9 +110,14 @@ def _tell_person(found: Outlook, _: Config) -> None:
     waiting = {
         f"{found.held} held (`queue list --state held`)": found.held,
         f"{found.failed} failed (`queue list --state failed`)": found.failed,
+        f"{_unproved(found)} refused by an answer that is not proved (`queue list --state deferred`)": _unproved(found),
         f"{found.quarantined} in quarantine (`quarantine list`)": found.quarantined,
     }
     console().print("\nWaits for a person: " + ("; ".join(text for text, n in waiting.items() if n) or "nothing"))
+
+
+def _unproved(found: Outlook) -> int:
+    return sum(one.alarm == Alarm.UNPROVED for one in found.alarms)
 
 
 def _tell_alarms(found: Outlook, config: Config) -> None:
@@ -152,7 +158,9 @@ def outlook_json(found: Outlook) -> dict[str, Any]:
              "state": p.state, "due": p.due.isoformat(), "trouble": p.trouble or None}
             for p in found.pressing
         ],
-        "for_a_person": {"held": found.held, "failed": found.failed, "quarantine": found.quarantined},
+        "for_a_person": {
+            "held": found.held, "failed": found.failed, "unproved": _unproved(found), "quarantine": found.quarantined,
+        },
         "alarms": [
             {"alarm": a.alarm, "about": a.subject, "text": a.text, "since": a.since.isoformat(),
              "remedy": REMEDY[a.alarm]}

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from rich.markup import escape
+
 from router.catalogue.exams import Case
 from router.catalogue.queue import Delivery
 from router.catalogue.traces import File
@@ -87,7 +89,9 @@ class Teller:
 def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node: Node, remarks: Sequence[str]) -> None:
     zone = node.timezone
     case, out = story.case, console()
-    out.print(f"[bold]Exam {case.exam_id}[/bold] (branch {case.branch}, number {case.exam} of this node)")
+    out.print(
+        f"[bold]Exam {escape(case.exam_id)}[/bold] (branch {escape(case.branch)}, number {case.exam} of this node)"
+    )
     for line in story.lines:
         _tell_delivery(line, zone)
     if case.chosen.evidence:

@@ -3,14 +3,17 @@
 import contextlib
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import Any, TextIO, cast
 from zoneinfo import ZoneInfo
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from router.text import shown
 
 _PIPED_WIDTH = 10_000
 _WATCH_SECONDS = 2.0
@@ -20,11 +23,52 @@ _COLOURS = {"delivered": "green", "held": "yellow", "deferred": "yellow", "faile
 _HOME = "\x1b[H\x1b[2J"
 
 
+class _Plain:
+    """A stream to which only text goes: what a terminal would obey is written out. `raw` is the stream itself."""
+
+    def __init__(self, raw: TextIO) -> None:
+        self.raw = raw
+
+    def write(self, text: str) -> int:
+        self.raw.write(shown(text, lines=True))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.raw, name)
+
+
+@contextlib.contextmanager
+def plain_output() -> Iterator[None]:
+    """Have stdout and stderr show what comes from outside, whoever prints it, and never obey it."""
+    out, err = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = cast("TextIO", _Plain(out)), cast("TextIO", _Plain(err))
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = out, err
+
+
+def raw(stream: TextIO) -> TextIO:
+    """The stream to which a terminal's own sequences, of colours and progress bars, may go."""
+    return stream.raw if isinstance(stream, _Plain) else stream
+
+
+class _Console(Console):
+    """Shows the texts that it prints, also where a terminal's sequences go."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(shown(each, lines=True) if isinstance(each, str) else each for each in objects), **options)
+
+
 def console() -> Console:
     """stdout; where it is no terminal without colour, whatever the environment says, and so wide that nothing folds."""
     if sys.stdout.isatty():
-        return Console(highlight=False)
-    return Console(width=_PIPED_WIDTH, highlight=False, force_terminal=False)
+        return _Console(highlight=False, file=raw(sys.stdout))
+    return _Console(width=_PIPED_WIDTH, highlight=False, force_terminal=False, file=raw(sys.stdout))
 
 
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -32,7 +76,7 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> N
     out, table, cells = (
         console(),
         Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns)),
-        list(rows),
+        [[shown(cell) for cell in row] for row in rows],
     )
     widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
     whole = sum(width if width <= _SHORT else _LONG for width in widths) + 2 * len(widths) <= out.width
@@ -41,11 +85,11 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> N
     for row in cells:
         table.add_row(*(Text(cell, _COLOURS.get(cell, "")) for cell in row))
     if title:
-        out.print(Text(f"\n{title}" if table.rows else f"\n{title}: none", "bold"))
+        out.print(Text(f"\n{shown(title)}" if table.rows else f"\n{shown(title)}: none", "bold"))
     if table.rows:
         with out.capture() as printed:
             out.print(table)
-        sys.stdout.writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
+        raw(sys.stdout).writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
 
 
 def lines_here() -> int:
@@ -61,7 +105,7 @@ def watching(tell: Callable[[], None], rest: Callable[[float], None], *, again: 
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             if sys.stdout.isatty():
-                sys.stdout.write(_HOME)
+                raw(sys.stdout).write(_HOME)
             tell()
             sys.stdout.flush()
             rest(_WATCH_SECONDS)

@@ -189,12 +189,15 @@ def _missing(trails: dict[str, Trail], head: str) -> list[str]:
 @click.command("export")
 @config_option
 @click.option("--since", type=click.DateTime(), help="Only records of this local time and later.")
-def export(config_file: Path, since: datetime | None) -> None:
+@click.option("--until", type=click.DateTime(), help="Only records of before this local time.")
+def export(config_file: Path, since: datetime | None, until: datetime | None) -> None:
     """Every record as one line of JSON, in order, with the node's name; `message` is the DICOM audit message in XML."""
     config = load(config_file)
-    begin = since.replace(tzinfo=config.node.timezone) if since else None
+    begin, end = (each.replace(tzinfo=config.node.timezone) if each else None for each in (since, until))
     for name, trail in _trails(config).items():
         for record in _later(trail, begin):
+            if end is not None and datetime.fromisoformat(record.at) >= end:
+                continue
             click.echo(json.dumps({"node": name, **asdict(record)}, ensure_ascii=False))
 
 

@@ -23,8 +23,13 @@ _PDU_TOLERANCE = 64  # some devices take the maximum length for that of the PDV
 class Desk(Protocol):
     """Who may enter, and who is told what happened. Called from several threads; must not raise."""
 
-    def admit(self, number: int, called: str, calling: str, address: str) -> Rejection | None:
-        """May the connection, which comes from `address`, be an association? Counted until `ended` when it may."""
+    def admit(
+        self, number: int, called: str, calling: str, address: str, certificate: tuple[str, ...]
+    ) -> Rejection | None:
+        """May the connection, which comes from `address`, be an association? Counted until `ended` when it may.
+
+        `certificate` are the names in the peer's TLS certificate.
+        """
 
     def ended(self, number: int) -> None:
         """The association of that number is over; also for one that never was."""
@@ -54,11 +59,14 @@ class Service:
 class Acceptor:
     """Serves one connection whose A-ASSOCIATE-RQ has come, until it is over."""
 
-    def __init__(self, service: Service, wire: Wire, number: int, address: str) -> None:
+    def __init__(
+        self, service: Service, wire: Wire, number: int, address: str, certificate: tuple[str, ...] = ()
+    ) -> None:
         self._service = service
         self._wire = wire
         self._number = number
         self._address = address
+        self._certificate = certificate
         self._parties = Parties("", address, "")
         self._contexts: dict[int, tuple[str, str]] = {}
         self._peer_max_pdu = 0
@@ -98,7 +106,7 @@ class Acceptor:
         request = negotiation.read_request(request_pdu)
         self._parties = Parties(request.calling, self._address, self._service.receiving_ae or request.called)
         rejection = request.rejection or self._service.desk.admit(
-            self._number, request.called, request.calling, self._address
+            self._number, request.called, request.calling, self._address, self._certificate
         )
         if rejection is not None:
             self._wire.send(pdu.reject(rejection.result, rejection.source, rejection.reason))

@@ -1,5 +1,6 @@
 """Who may open an association, and how many. Pure: the service loop asks, this answers."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 from router.config import Sender
@@ -8,7 +9,10 @@ from router.quantities import is_within
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The rules. A sender is a calling AE title and its address; no `ae_title`: any called AE; no `senders`: anyone."""
+    """The rules. No `ae_title`: any called AE; no `senders`: anyone.
+
+    A sender is a calling AE title, its address and, where one is named, a name in its TLS certificate.
+    """
 
     ae_title: str | None = None
     senders: tuple[Sender, ...] = ()
@@ -28,16 +32,24 @@ class Rejection:
 
 CALLED_AE = Rejection(1, 1, 7, "called AE title not recognised")
 CALLING_AE = Rejection(1, 1, 3, "calling AE title and address are not among the senders")
+CERTIFICATE = Rejection(1, 1, 3, "the TLS certificate is not the one of the calling AE title")
 FULL = Rejection(2, 3, 2, "too many associations")
 SENDER_FULL = Rejection(2, 3, 2, "too many associations from this sender")
 
 
 def judge(
-    rules: Admission, *, called: str, calling: str, address: str, in_all: int, from_sender: int
-) -> Rejection | None:
-    """The rejection that a request deserves, or None. The counts are of associations open before this one."""
-    if rules.senders and not any(_is(sender, calling, address) for sender in rules.senders):
+    rules: Admission, *, called: str, calling: str, address: str, in_all: int, from_sender: int,
+    certificate: Set[str] = frozenset(),
+) -> Rejection | None:  # fmt: skip
+    """The rejection that a request deserves, or None. The counts are of associations open before this one.
+
+    `certificate` are the names in the sender's TLS certificate.
+    """
+    known = [sender for sender in rules.senders if _is(sender, calling, address)]
+    if rules.senders and not known:
         return CALLING_AE
+    if known and not any(_shows(sender, certificate) for sender in known):
+        return CERTIFICATE
     if rules.ae_title is not None and called != rules.ae_title:
         return CALLED_AE
     if in_all >= rules.max_associations:
@@ -49,3 +61,7 @@ def judge(
 
 def _is(sender: Sender, calling: str, address: str) -> bool:
     return sender.ae_title == calling and is_within(address, (sender.address,) if sender.address else ())
+
+
+def _shows(sender: Sender, certificate: Set[str]) -> bool:
+    return not sender.certificate or sender.certificate.casefold() in {name.casefold() for name in certificate}

@@ -50,6 +50,7 @@ class Ask:
     called: str
     calling: str
     address: str
+    certificate: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +92,20 @@ class Outcomes:
 
 
 @dataclass(frozen=True, slots=True)
+class Beat:
+    """To a worker, every few seconds, and back from it: it lives."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """To a worker: finish what is at hand within the grace, then end."""
 
     grace_seconds: float
 
 
-Message = Begin | Ready | Take | Ask | Answer | Ended | Reported | Taken | Outcomes | Stop
+Message = Begin | Ready | Take | Ask | Answer | Ended | Reported | Taken | Outcomes | Beat | Stop
 _KINDS: dict[str, type[Message]] = {
-    kind.__name__: kind for kind in (Begin, Ready, Take, Ask, Answer, Ended, Reported, Taken, Outcomes, Stop)
+    kind.__name__: kind for kind in (Begin, Ready, Take, Ask, Answer, Ended, Reported, Taken, Outcomes, Beat, Stop)
 }
 
 
@@ -159,6 +165,8 @@ def _parts(values: dict[str, Any]) -> dict[str, Any]:
         return values | {"rejection": Rejection(**values["rejection"])}
     if "report" in values:
         return values | {"report": _report(**values["report"])}
+    if "certificate" in values:
+        return values | {"certificate": tuple(values["certificate"])}
     if "happened" in values:
         return {"happened": tuple(_outcome(**each) for each in values["happened"])}
     return values

@@ -12,7 +12,7 @@ from router.dicom import quiet
 from router.dicom.acceptor import Acceptor, Desk, Service
 from router.dicom.lobby import Guest, Lobby
 from router.dicom.store import Refused, Sink
-from router.dicom.tls import server_context
+from router.dicom.tls import names_of, server_context
 from router.dicom.wire import Limits, Wire
 from router.errors import traceback_of
 
@@ -77,7 +77,8 @@ class Receiver:
             self._send_away(guest)
             return
         wire = Wire(guest.connection, self._service.limits)
-        acceptor = Acceptor(self._service, wire, guest.number, guest.address)
+        shown = names_of(guest.connection)
+        acceptor = Acceptor(self._service, wire, guest.number, guest.address, shown)
         thread = threading.Thread(
             target=self._serve, args=(acceptor, bytes(guest.request)), name="dicom-association", daemon=True
         )

@@ -151,7 +151,9 @@ class _Register:
         with self._lock:
             self._admission = replace(admission, ae_title=self._admission.ae_title)
 
-    def admit(self, number: int, called: str, calling: str, address: str) -> Rejection | None:
+    def admit(
+        self, number: int, called: str, calling: str, address: str, certificate: tuple[str, ...]
+    ) -> Rejection | None:
         with self._lock:
             sender = calling, address
             others = list(self._senders.values())
@@ -162,6 +164,7 @@ class _Register:
                 address=sender[1],
                 in_all=len(others),
                 from_sender=others.count(sender),
+                certificate=frozenset(certificate),
             )
             if rejection is None:
                 self._senders[number] = sender

@@ -3,6 +3,7 @@
 import socket
 import ssl
 from contextlib import suppress
+from typing import Any
 
 from router.config import Tls
 from router.errors import ConfigurationError
@@ -55,6 +56,15 @@ def refusal(error: ssl.SSLError) -> str:
         reason = error.reason or ""
         why = _REFUSALS.get(reason, reason.replace("_", " ").lower())
     return f"no TLS connection: {why}"
+
+
+def names_of(connection: socket.socket) -> tuple[str, ...]:
+    """The common name and the alternative names in the peer's certificate that was verified; none without one."""
+    shown = (connection.getpeercert() or {}) if isinstance(connection, ssl.SSLSocket) else {}
+    subject: Any = shown.get("subject", ())
+    others: Any = shown.get("subjectAltName", ())
+    common = [value for group in subject for kind, value in group if kind == "commonName"]
+    return tuple(dict.fromkeys([*common, *(value for _, value in others)]))
 
 
 def close_notify(connection: socket.socket) -> None:

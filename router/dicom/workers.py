@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from router.dicom.admission import Rejection
 from router.dicom.channel import (
     Answer,
     Ask,
+    Beat,
     Begin,
     Channel,
     Ended,
@@ -38,12 +39,16 @@ from router.dicom.store import Received, Refused, Sink
 from router.dicom.tls import server_context
 from router.dicom.wire import Limits
 from router.errors import ConfigurationError, traceback_of
+from router.inheritance import inherited
 
 _SEND_SECONDS = 5.0  # a worker that takes no message for so long is broken
 _RESTART_SECONDS = 1.0
 _END_SECONDS = 5.0
 _READY_SECONDS = 20.0
 _REPORT_SECONDS = 30.0  # the peer is then told to report again
+_BEAT_SECONDS = 10.0
+_BEATS = 6  # a minute without an answer
+_TRIAL_SECONDS = 2.0
 _GATHER_SECONDS = 0.02  # what happens within this time is told together
 _MOST_TOLD = 100  # in one message
 _UNSAID = Rejection(2, 3, 1, "the node is stopping")
@@ -60,6 +65,8 @@ class WorkerCommands:
     """
 
     commands: tuple[tuple[str, ...], ...]
+    trial: Callable[[], None] = field(default=lambda: None, compare=False)
+    """Write where the workers write; OSError when the disk takes nothing."""
 
 
 @dataclass(eq=False, slots=True)
@@ -68,6 +75,7 @@ class _Worker:
     process: subprocess.Popen[bytes]
     channel: Channel
     numbers: set[int] = field(default_factory=set)
+    unanswered: int = 0  # beats, since the last one that was answered
 
 
 class Workers:
@@ -84,6 +92,8 @@ class Workers:
         reports: bool,
     ) -> None:
         self._commands = commands.commands
+        self._trial = _Trial(commands.trial)
+        self._beaten = time.monotonic()
         self._desk = desk
         self._begin = Begin(limits, receiving_ae, tls, reports)
         self._workers: list[_Worker] = []
@@ -157,7 +167,10 @@ class Workers:
         with theirs:
             try:
                 process = subprocess.Popen(  # noqa: S603 our own program
-                    [*command, str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+                    [*command, str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    env=inherited(os.environ),
                 )
             except OSError:
                 channel.close()
@@ -184,6 +197,24 @@ class Workers:
             if not ready:
                 self._answer()
                 self._fill_vacancies()
+            if time.monotonic() - self._beaten >= _BEAT_SECONDS:
+                self._beat()
+
+    def _beat(self) -> None:
+        """Ask every worker whether it lives, and end those that are long silent though the disk takes what is written.
+
+        Beats are counted, not seconds: while this process itself stood still no worker was silent.
+        """
+        self._beaten = time.monotonic()
+        silent = [worker for worker in self._workers if worker.unanswered >= _BEATS]
+        if silent and not self._stopping and self._trial.passes():
+            for worker in silent:
+                _log.error("a receive worker gives no sign of life, while the disk can be written, and is replaced")
+                worker.process.kill()
+        for worker in list(self._workers):
+            if worker not in silent:
+                worker.unanswered += 1
+                self._tell(worker, Beat())
 
     def _hear(self, worker: _Worker) -> None:
         try:
@@ -202,6 +233,8 @@ class Workers:
             self._reported.put((worker, message))
         elif isinstance(message, Outcomes):
             self._outcomes.put(message.happened)
+        elif isinstance(message, Beat):
+            worker.unanswered = 0
         elif isinstance(message, Ready):
             self._ready.release()
 
@@ -209,7 +242,8 @@ class Workers:
         """Once every message before them is heard: the end of one association may make room for the next."""
         asked, self._asked = self._asked, []
         for worker, ask in asked:
-            self._tell(worker, Answer(ask.number, self._desk.admit(ask.number, ask.called, ask.calling, ask.address)))
+            rejection = self._desk.admit(ask.number, ask.called, ask.calling, ask.address, ask.certificate)
+            self._tell(worker, Answer(ask.number, rejection))
 
     def _forget(self, worker: _Worker, number: int) -> None:
         with self._lock:
@@ -256,6 +290,35 @@ class Workers:
             return dimse.PROCESSING_FAILURE
 
 
+class _Trial:
+    """A test write in a thread of its own, since a disk that hangs holds whoever writes."""
+
+    def __init__(self, write: Callable[[], None]) -> None:
+        self._write = write
+        self._thread: threading.Thread | None = None
+        self._passed = False
+
+    def passes(self) -> bool:
+        """Begin one, or the verdict of the one that was begun; False while there is none."""
+        if self._thread is None:
+            self._passed = False
+            self._thread = threading.Thread(target=self._run, name="dicom-trial", daemon=True)
+            self._thread.start()
+            self._thread.join(_TRIAL_SECONDS)
+        if self._thread.is_alive():
+            return False
+        self._thread = None
+        return self._passed
+
+    def _run(self) -> None:
+        try:
+            self._write()
+        except OSError as error:
+            _log.error("a test write to incoming/ fails: %s", error.strerror)
+        else:
+            self._passed = True
+
+
 class _RemoteDesk:
     """The desk of the main process, as a worker sees it."""
 
@@ -268,8 +331,11 @@ class _RemoteDesk:
         self._telling = threading.Lock()
         threading.Thread(target=self._keep_telling, name="dicom-telling", daemon=True).start()
 
-    def admit(self, number: int, called: str, calling: str, address: str) -> Rejection | None:
-        rejection: Rejection | None = self._ask(Ask(number, called, calling, address), _SEND_SECONDS, _UNSAID)
+    def admit(
+        self, number: int, called: str, calling: str, address: str, certificate: tuple[str, ...]
+    ) -> Rejection | None:
+        question = Ask(number, called, calling, address, certificate)
+        rejection: Rejection | None = self._ask(question, _SEND_SECONDS, _UNSAID)
         return rejection
 
     def report(self, report: Report) -> int:
@@ -348,6 +414,8 @@ def work(descriptor: int, sink: Sink) -> None:
             desk.answered((Ask, message.number), message.rejection)
         elif isinstance(message, Taken):
             desk.answered((Reported, message.number), message.status)
+        elif isinstance(message, Beat):
+            channel.send(Beat())
         elif isinstance(message, Stop):
             receiver.stop(message.grace_seconds)
             desk.tell()

@@ -1,18 +1,19 @@
 """The hourly copy of the database, and the alarm when there has been none for long."""
 
+import sqlite3
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
-from router.catalogue.backup import Backup, Backups, Stopped
+from router.catalogue.backup import Backup, Backups, Original, Stopped
 from router.clock import Clock
 from router.config import Config
-from router.errors import RouterError
+from router.errors import RouterError, TransientError
 from router.events import Event, Journal, Kind
 
 EVERY = timedelta(hours=1)
 _LONG = 3 * EVERY
-_LOOK_SECONDS = 60.0
+_LOOK_SECONDS = 20.0
 
 
 class Backing:
@@ -25,10 +26,25 @@ class Backing:
         self._journal = journal
         self._clock = clock
         self._stopping = stopping
+        self._data = config.node.data
+        self._original: Original | None = None
+        self._saved = ""
+
+    def close(self) -> None:
+        """Let go of the database's file."""
+        if self._original is not None:
+            self._original.close()
+            self._original = None
 
     def step(self) -> float:
         """Make a copy when the last one is an hour old; the seconds to rest."""
         now = self._clock.now()
+        if self._original is None:
+            self._original = self._open()
+        if fate := self._original.fate:
+            self._save(self._original, fate, now)
+            return _LOOK_SECONDS
+        self._record(Kind.CLEARED, "the database's file is the one that was opened", now, Alarm.DATABASE)
         last = next(iter(self._backups.listed()), None)
         if last is None or not timedelta(0) <= now - last.at < EVERY:
             try:
@@ -42,11 +58,32 @@ class Backing:
         self._record(Kind.CLEARED, "there is a copy of the database", now)
         return _LOOK_SECONDS
 
+    def _open(self) -> Original:
+        try:
+            return Original(self._data)
+        except (OSError, sqlite3.Error) as error:
+            raise TransientError("the database's file cannot be opened for its copy") from error
+
+    def _save(self, original: Original, fate: str, now: datetime) -> None:
+        """Tell it and copy what the node still reads and writes, at once and then hourly: it ends with the process."""
+        last = next(iter(self._backups.listed()), None)
+        if self._saved != fate or last is None or not timedelta(0) <= now - last.at < EVERY:
+            try:
+                copy = self._backups.make(now, self._stopping, source=original)
+            except Stopped:
+                return
+            except (RouterError, OSError, sqlite3.Error) as error:
+                self._record(Kind.ALARM, f"the database's file {fate}, and no copy can be made", now, Alarm.DATABASE)
+                raise TransientError("the database's file cannot be copied") from error
+            self._saved = fate
+            text = f"the database's file {fate}; what was in it is copied to {copy.path.name}"
+            self._record(Kind.ALARM, text, now, Alarm.DATABASE)
+
     def _miss(self, last: Backup | None, now: datetime) -> None:
         if last is None:
             self._record(Kind.ALARM, "there is no copy of the database, and none can be made", now)
         elif not timedelta(0) <= now - last.at < _LONG:
             self._record(Kind.ALARM, f"the newest copy of the database is of {last.at:%Y-%m-%d %H:%M} UTC", now)
 
-    def _record(self, kind: Kind, text: str, now: datetime) -> None:
-        self._journal.record(Event(now, kind, text, alarm=Alarm.BACKUP, subject="database"))
+    def _record(self, kind: Kind, text: str, now: datetime, alarm: Alarm = Alarm.BACKUP) -> None:
+        self._journal.record(Event(now, kind, text, alarm=alarm, subject="database"))

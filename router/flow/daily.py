@@ -111,8 +111,14 @@ def table_of(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> by
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns)
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _quoted(value) for name, value in row.items()} for row in rows)
     return text.getvalue().encode("utf-8-sig")
+
+
+def _quoted(value: object) -> object:
+    """Text that a spreadsheet would calculate, marked as text."""
+    begins = isinstance(value, str) and value.lstrip().startswith(("=", "+", "-", "@"))
+    return f"'{value}" if begins or (isinstance(value, str) and value.startswith(("\t", "\r"))) else value
 
 
 def _account_row(one: Account) -> dict[str, object]:

@@ -21,6 +21,7 @@ from router.errors import (
     PermanentError,
     RouterError,
     TransientError,
+    UnprovedRefusal,
     Unproven,
     traceback_of,
 )
@@ -30,7 +31,7 @@ from router.flow.gate import Gate, Lane
 from router.flow.meter import Meter, Start
 from router.flow.sending import Ending
 from router.model import Channel
-from router.retry import next_pause
+from router.retry import UNPROVED, next_pause
 from router.states import State
 from router.turns import QUANTUM
 
@@ -151,8 +152,9 @@ class Dispatcher:
 
     def _troubled(self, delivery: Delivery, error: Exception) -> Ending:
         if isinstance(error, PermanentError):
-            words = told_by_platform(error.faults)
-            return Ending(State.FAILED, error.message, {"error": f"{error}: {words}" if words else str(error)})
+            return Ending(State.FAILED, error.message, {"error": _in_full(error)})
+        if isinstance(error, UnprovedRefusal):
+            return self._unproved(delivery, error)
         if isinstance(error, IntegrityError):
             self._distrust(delivery, error)
             error = TransientError(str(error))
@@ -162,6 +164,13 @@ class Dispatcher:
             error = TransientError(f"a defect: {type(error).__name__} at {traceback_of(error)}")
             self._record(Kind.ALARM, delivery, error.message, Alarm.DEFECT)
         return self._deferred(delivery, error)
+
+    def _unproved(self, delivery: Delivery, error: UnprovedRefusal) -> Ending:
+        """Anybody on the line could have written it: a person is told at once, and it is rarely tried again."""
+        said = f"{error.message}; the answer is not proved to be the platform's"
+        self._record(Kind.ALARM, delivery, said, Alarm.UNPROVED)
+        changes = {"next_try": self._clock.now() + UNPROVED, "error": _in_full(error)}
+        return Ending(State.DEFERRED, error.message, changes)
 
     def _deferred(self, delivery: Delivery, error: TransientError) -> Ending:
         now = self._clock.now()
@@ -203,6 +212,12 @@ class Dispatcher:
         """Whether a platform's answers are its own concerns the destination, not one exam."""
         subject = f"destination {delivery.destination}"
         self._journal.record(Event(self._clock.now(), kind, text, alarm=Alarm.CRYPTO, subject=subject))
+
+
+def _in_full(error: PermanentError | UnprovedRefusal) -> str:
+    """The error with the platform's words, field by field."""
+    words = told_by_platform(error.faults)
+    return f"{error}: {words}" if words else str(error)
 
 
 _COMMITMENT = (Alarm.COMMITMENT, Alarm.COMMITMENT_SILENCE)

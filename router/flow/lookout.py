@@ -1,7 +1,7 @@
 """Looks ahead: which deliveries will miss their time, and the alarms at half, at four fifths and at the miss."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
@@ -89,10 +89,17 @@ class Lookout:
             alarm = stage(one.due, budget, expected.get(one.id), now)
             if alarm is not None and (alarm, one.id) not in known:
                 self._record(Kind.ALARM, alarm, one.exam, one.id, f"{one.channel}: {_SAYS[alarm]}")
+        self._clear_unproved({one.id for one in deliveries if one.state in _GOES})
         still = {one.id for one in deliveries}
         for gone in standing:
             if gone.delivery not in still:
                 self._record(Kind.CLEARED, gone.alarm, gone.exam, gone.delivery, "it is not to be delivered any more")
+
+    def _clear_unproved(self, going: Set[int]) -> None:
+        """A refusal of doubtful origin is nobody's question any more once its delivery does not go by itself."""
+        for gone in self._catalogue.alarms.standing():
+            if gone.alarm == Alarm.UNPROVED and gone.delivery not in going:
+                self._record(Kind.CLEARED, gone.alarm, gone.exam, gone.delivery, "it waits for the answer no longer")
 
     def _record(self, kind: Kind, alarm: Alarm, exam: int | None, delivery: int | None, text: str) -> None:
         subject = f"delivery {delivery}"

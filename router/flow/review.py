@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.commitments import Request
 from router.catalogue.dialect import portions
@@ -24,6 +25,7 @@ from router.model import Channel
 from router.series.classify import Rulebook
 from router.states import State
 
+ENDED_BY_HAND = (State.READY, State.DEFERRED)
 _RELEASED = {NEWER_VERSION: Fate.HELD, LATE: Fate.LATE, CUT_OFF: Fate.CUT}
 
 
@@ -163,6 +165,17 @@ class Review:
             if delivery.state == State.FAILED and delivery.channel == Channel.IMAGES:
                 self._catalogue.accounts.reselect_refused(delivery.exam, delivery.destination, self._clock.now())
             return self._move(delivery, State.READY, f"retry: {why}", who, changes)
+
+    def fail(self, delivery: Delivery, why: str, who: str) -> bool:
+        """End a delivery that an unproved refusal keeps open; a later `retry` fills its document anew."""
+        subject = f"delivery {delivery.id}"
+        if delivery.state not in ENDED_BY_HAND or not self._catalogue.alarms.stands(Alarm.UNPROVED, subject):
+            return False
+        with self._catalogue.engine.write():
+            for upload in self._catalogue.uploads.of(delivery.id)[-1:]:
+                self._catalogue.uploads.refuse(upload.id)
+            changes = {"error": f"failed by {who}: {why}; {delivery.error}".removesuffix("; "), "next_try": None}
+            return self._move(delivery, State.FAILED, f"the refusal stands: {why}", who, changes)
 
     def cancel(self, delivery: Delivery, why: str, who: str) -> bool:
         """Never send it, unless a person takes that back by `retry`."""

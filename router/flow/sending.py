@@ -186,10 +186,17 @@ class ReportSender:
             "revision": upload.n,
             "exam_sm3": self._sm3(upload.exam_place).hex(),
             "report_sm3": self._sm3(upload.pdf_place).hex(),
+            **self._shared(delivery.destination),
         }
         document = json.dumps({**receipt.to_document(), **sent}, ensure_ascii=False, indent=2)
         self.storage.reports.write(place, document.encode())
         self.catalogue.uploads.confirm(upload.id, receipt.receipt, place, self.clock.now())
+
+    def _shared(self, name: str) -> dict[str, object]:
+        """Of which level the data is, under which agreement and what for it went (GB/T 39725)."""
+        destination = self.config.destination_named(name)
+        agreement, purpose = (destination.agreement, destination.purpose) if destination else ("", "")
+        return {"data_level": self.config.share.level, "agreement": agreement, "purpose": purpose}
 
     def _sm3(self, place: str) -> bytes:
         with self.storage.reports.path(place).open("rb") as file:

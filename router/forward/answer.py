@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from router.crypto import envelope
-from router.errors import DestinationDown, PermanentError, RouterError, TransientError, Unproven
+from router.errors import DestinationDown, PermanentError, RouterError, TransientError, UnprovedRefusal, Unproven
 
 _LONGEST_WAIT = 86400.0
 _LONGEST_TOKEN = 30 * 86400.0
@@ -137,6 +137,14 @@ def refusal(answer: Answer, now: datetime) -> RouterError:
     return _not_the_profile(answer)
 
 
+def unproved(meaning: RouterError) -> RouterError:
+    """What an answer that nothing proves to be the platform's means: nothing of it is for good."""
+    if isinstance(meaning, PermanentError):
+        hint = "ask the platform's operator; the answer is not signed, and neither ca_file nor gateway vouches for it"
+        return UnprovedRefusal(f"unproved: {meaning.message}", faults=meaning.faults, hint=hint, **meaning.fields)
+    return meaning
+
+
 _REFUSALS = {
     400: "the platform finds the envelope wrong",
     409: "the platform has other content under this idem",
@@ -150,8 +158,13 @@ def _not_the_profile(answer: Answer) -> DestinationDown:
     return DestinationDown(f"the destination {what} (status {answer.status})", hint=_PROFILE_HINT, status=answer.status)
 
 
-def proof_of(answer: Answer, header: str) -> tuple[str, bytes]:
-    """The key id and the signature or MAC that an answer carries in `header`; b"" for what is not base64."""
+def proof_of(answer: Answer, header: str) -> tuple[str, bytes] | None:
+    """The key id and the signature or MAC that an answer carries in `header`; b"" for what is not base64.
+
+    None where the answer has no such header.
+    """
+    if header not in answer.headers:
+        return None
     try:
         raw = base64.b64decode(answer.headers.get(header, ""), validate=True)
     except (binascii.Error, ValueError):
@@ -159,8 +172,10 @@ def proof_of(answer: Answer, header: str) -> tuple[str, bytes]:
     return answer.headers.get("X-GM-Key-Id", ""), raw
 
 
-def receipt_in(answer: Answer, message: envelope.Message, proof: Proof) -> Receipt:
-    """The receipt in a 200 that is proved to be the platform's; Unproven unless it is for this message."""
+def receipt_in(answer: Answer, message: envelope.Message, proof: Proof | None) -> Receipt:
+    """The receipt in a 200; Unproven unless it is proved to be the platform's, and for this message."""
+    if proof is None:
+        raise Unproven("the receipt is not signed", idem=message.idem)
     document = _json(answer)
     if (document.get("idem"), document.get("nonce")) != (message.idem, message.nonce):
         raise Unproven("the receipt is for another upload", idem=message.idem)

@@ -28,6 +28,8 @@ from router.quantities import is_within
 
 MAX_ANSWER = 1024 * 1024
 _CHUNK = 256 * 1024
+# Without a version: which faults a library has is nobody's business.
+_USER_AGENT = "imaging-cloud-router"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ class Session:
         return connections
 
     def _prepare(self, endpoint: str, headers: Mapping[str, str], body: bytes | Multipart) -> requests.PreparedRequest:
-        fixed = {"Accept-Encoding": "identity", "Connection": "close"}
+        fixed = {"Accept-Encoding": "identity", "Connection": "close", "User-Agent": _USER_AGENT}
         return requests.Request("POST", self._base + endpoint, headers={**fixed, **headers}, data=body).prepare()
 
     def _read(self, response: requests.Response) -> bytes:

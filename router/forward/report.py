@@ -15,7 +15,7 @@ from router.clock import Clock
 from router.config import HttpDestination
 from router.crypto import envelope
 from router.errors import Damaged, TransientError
-from router.forward.answer import Answer, Receipt, challenge, date_of, granted, refusal
+from router.forward.answer import Answer, Receipt, challenge, date_of, granted, refusal, unproved
 from router.forward.credentials import Credentials
 from router.forward.http import DEFAULT_LIMITS, Limits, Multipart, Part, Session
 from router.forward.profiles import Exchange
@@ -61,6 +61,7 @@ class ReportAgent:
     ) -> None:
         self._paced = paced
         self._app = destination.app
+        self._vouched = destination.vouched
         self._org = org
         self._credentials = credentials
         self._clock = clock
@@ -80,6 +81,7 @@ class ReportAgent:
 
         DestinationDown: no connection, redirected, or our keys are refused. TransientError: try again later.
         PermanentError: the platform will not take this upload; `faults` holds its words, which may name the patient.
+        UnprovedRefusal: an answer says so, and nothing proves that it is the platform's.
         Unproven: the answer's signature, idem or nonce does not match, so nothing is known to be delivered.
         Damaged: a file of the upload is gone, or is not what came; nothing of it goes.
         A refused token, and a refused time or nonce, are each tried anew once.
@@ -88,6 +90,7 @@ class ReportAgent:
         while True:
             token = self._token.current()
             exchange, answer = self._exchange(upload, token)
+            proved = exchange.proved(answer) is not None or self._vouched
             demand = challenge(answer)
             if demand not in renewable:
                 break
@@ -95,7 +98,8 @@ class ReportAgent:
             if demand == "token":
                 self._token.forget(token)
         if answer.status != 200:
-            raise refusal(answer, self._clock.now())
+            meaning = refusal(answer, self._clock.now())
+            raise meaning if proved else unproved(meaning)
         return exchange.verified(answer)
 
     def _exchange(self, upload: Upload, token: str) -> tuple[Exchange, Answer]:

@@ -1,10 +1,17 @@
 """How the platform says no: an HTTP status with a JSON body (profile gm-envelope/1, section 3)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+Proof = Callable[[int, bytes], Mapping[str, str]]
+"""The headers that make an answer of this status and body the platform's."""
 
 
 class Refusal(Exception):
-    """A request that is not accepted. `close`: the rest of the body was not read, so the connection cannot go on."""
+    """A request that is not accepted. `close`: the rest of the body was not read, so the connection cannot go on.
+
+    `proof` signs it; None while the request is not known to be the hospital's.
+    """
 
     def __init__(
         self, status: int, body: dict[str, object], *, close: bool = False, headers: Mapping[str, str] | None = None
@@ -14,6 +21,26 @@ class Refusal(Exception):
         self.body = body
         self.close = close
         self.headers = dict(headers or {})
+        self.proof: Proof | None = None
+
+
+@contextmanager
+def proved_by(proof: Proof) -> Iterator[None]:
+    """Have every Refusal of the block signed; OSError is one, too: the disk takes nothing now."""
+    try:
+        yield
+    except Refusal as refusal:
+        refusal.proof = refusal.proof or proof
+        raise
+    except OSError as error:
+        busy = unavailable()
+        busy.proof = proof
+        raise busy from error
+
+
+def unavailable() -> Refusal:
+    """503: nothing can be stored now."""
+    return Refusal(503, {"error": "cannot store now"}, headers={"Retry-After": "5"})
 
 
 def wrong(what: str) -> Refusal:

@@ -66,6 +66,15 @@ def read_object(data: bytes) -> dict[str, Any]:
     return document
 
 
+def nonce_in(data: bytes) -> str:
+    """The nonce of a meta part that may be wrong otherwise; "" when it has none."""
+    try:
+        nonce = read_object(data).get("nonce")
+    except (ValueError, RecursionError):
+        return ""
+    return nonce if isinstance(nonce, str) and is_nonce(nonce) else ""
+
+
 def read_meta(data: bytes, shape: Shape) -> Meta:
     """The meta part's bytes, read; Refusal 400 names the first field that is wrong."""
     try:

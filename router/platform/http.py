@@ -9,7 +9,7 @@ from pathlib import Path
 
 from router.clock import Clock
 from router.platform.access import Tokens
-from router.platform.answers import Refusal, wrong
+from router.platform.answers import Refusal, unavailable, wrong
 from router.platform.body import Body
 from router.platform.envelope import read_object
 from router.platform.faults import Fault, Faults
@@ -91,8 +91,7 @@ class _Request:
             raise
         except OSError as error:
             _log.error("cannot store: %s", error.strerror)
-            busy = Refusal(503, {"error": "cannot store now"}, headers={"Retry-After": "5"})
-            return self._refuse(busy, finished=body.finished), "cannot store"
+            return self._refuse(unavailable(), finished=body.finished), "cannot store"
         return 200, note
 
     def _answer(self, body: Body, arrived: float) -> str:
@@ -113,18 +112,21 @@ class _Request:
     def _exams(self, body: Body, arrived: float) -> str:
         interface = self._interface
         fault = interface.faults.next()
-        if fault is not None:
-            fault.refuse()
-        interface.tokens.check(self._exchange.headers.get("Authorization", ""))
         profile = interface.uploads.profile(self._exchange.headers.get("X-GM-Key-Id", ""))
         request = Signed(self._path, self._exchange.headers, arrived)
         with receive(body, self._exchange.headers, interface.spool) as parts:
-            done = interface.uploads.accept(profile, request, parts)
+            done = interface.uploads.accept(profile, request, parts, lambda: self._check(fault))
         if fault is None:
-            self._send(200, done.body, done.proof(done.body))
+            self._send(200, done.body, done.proof(200, done.body))
         else:
             self._misbehave(fault, done)
         return f"idem={done.idem}"
+
+    def _check(self, fault: Fault | None) -> None:
+        """What is refused by a signed answer, since the request's own signature verifies."""
+        self._interface.tokens.check(self._exchange.headers.get("Authorization", ""))
+        if fault is not None:
+            fault.refuse()
 
     def _misbehave(self, fault: Fault, done: Confirmation) -> None:
         """What was received is stored; only the answer is not what it should be."""
@@ -133,13 +135,14 @@ class _Request:
             return
         threading.Event().wait(fault.seconds)
         body = done.body if fault.name != "receipt" else done.body.replace(done.idem.encode(), b"another")
-        proof = done.proof(body)
+        proof = done.proof(200, body)
         self._send(200, body if fault.name != "signature" else body + b" ", proof)
 
     def _refuse(self, refusal: Refusal, *, finished: bool) -> int:
         unread = refusal.close or not finished
         body = json.dumps(refusal.body, ensure_ascii=False).encode()
-        self._send(refusal.status, body, refusal.headers, unread=unread)
+        signed = refusal.proof(refusal.status, body) if refusal.proof else {}
+        self._send(refusal.status, body, {**refusal.headers, **signed}, unread=unread)
         return refusal.status
 
     def _send(self, status: int, body: bytes, headers: Mapping[str, str], *, unread: bool = False) -> None:

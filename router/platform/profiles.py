@@ -5,13 +5,14 @@ import binascii
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import Message
+from functools import partial
 from typing import BinaryIO, Protocol
 
 from router.crypto.keys import key_id, psk_id
 from router.crypto.symmetric import equal, hkdf_sm3, hmac_sm3, sm3, unseal, unseal_cbc
 from router.errors import IntegrityError, InvalidData
-from router.platform.answers import not_allowed, wrong
-from router.platform.envelope import Meta, Part, Shape, read_bytes, read_key_id, read_meta
+from router.platform.answers import not_allowed, proved_by, wrong
+from router.platform.envelope import Meta, Part, Shape, nonce_in, read_bytes, read_key_id, read_meta
 from router.platform.keyring import Keyring
 
 
@@ -34,8 +35,8 @@ class PlatformProfile(Protocol):
     def opener(self, meta: Meta) -> Opener:
         """What opens the message's parts; Refusal when its key cannot be come by."""
 
-    def proof(self, meta: Meta, body: bytes) -> dict[str, str]:
-        """The headers that make a 200 with this body ours."""
+    def proof(self, meta: Meta, status: int, body: bytes) -> dict[str, str]:
+        """The headers that make an answer of this status and body ours."""
 
 
 def profiles(keyring: Keyring) -> dict[str, PlatformProfile]:
@@ -62,7 +63,8 @@ class GmEnvelope:
         signed = f"GM1\nPOST\n{path}\n{sm3(data).hex()}\n".encode()
         if not self._hospital.verify(signed, _proof(proof, "X-GM-Signature")):
             raise wrong("signature does not match")
-        return read_meta(data, self._SHAPE)
+        with proved_by(partial(self._proof, nonce_in(data))):
+            return read_meta(data, self._SHAPE)
 
     def opener(self, meta: Meta) -> Opener:
         """Refusal 403 for a key that is not ours, 400 for a session key that does not unwrap."""
@@ -81,9 +83,12 @@ class GmEnvelope:
 
         return open_part
 
-    def proof(self, meta: Meta, body: bytes) -> dict[str, str]:
+    def proof(self, meta: Meta, status: int, body: bytes) -> dict[str, str]:
         """Signed with the platform's signing key."""
-        signature = self._sign.sign(f"GM1-RESP\n200\n{meta.nonce}\n{sm3(body).hex()}\n".encode())
+        return self._proof(meta.nonce, status, body)
+
+    def _proof(self, nonce: str, status: int, body: bytes) -> dict[str, str]:
+        signature = self._sign.sign(f"GM1-RESP\n{status}\n{nonce}\n{sm3(body).hex()}\n".encode())
         return {"X-GM-Key-Id": self._sign_kid, "X-GM-Signature": base64.b64encode(signature).decode()}
 
 
@@ -116,9 +121,9 @@ class GmPsk:
 
         return open_part
 
-    def proof(self, meta: Meta, body: bytes) -> dict[str, str]:
+    def proof(self, meta: Meta, status: int, body: bytes) -> dict[str, str]:
         """HMAC-SM3 under the answer's key of this message."""
-        text = f"PSK1-RESP\n200\n{meta.nonce}\n{sm3(body).hex()}\n".encode()
+        text = f"PSK1-RESP\n{status}\n{meta.nonce}\n{sm3(body).hex()}\n".encode()
         mac = hmac_sm3(self._key(meta, "answer", 32), text)
         return {"X-GM-Key-Id": self.sender, "X-GM-Mac": base64.b64encode(mac).decode()}
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from router.clock import Clock
 from router.crypto.symmetric import sm3, sm3_of
 from router.platform.access import Replays, within_window
-from router.platform.answers import Refusal, not_allowed, unauthorised, wrong
+from router.platform.answers import Proof, Refusal, not_allowed, proved_by, unauthorised, wrong
 from router.platform.durable import sync
 from router.platform.envelope import Meta, Part, read_object
 from router.platform.exams import ExamFolder, Receipt, folder_name, new_receipt_id
@@ -33,11 +33,11 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A 200: the body's bytes, and what gives the headers that show that such a body is the platform's."""
+    """A 200: the body's bytes, and what gives the headers that show that such an answer is the platform's."""
 
     idem: str
     body: bytes
-    proof: Callable[[bytes], Mapping[str, str]]
+    proof: Proof
 
 
 class Uploads:
@@ -62,9 +62,22 @@ class Uploads:
             raise not_allowed("unknown signing key")
         return found
 
-    def accept(self, profile: PlatformProfile, request: Signed, parts: Mapping[str, Spooled]) -> Confirmation:
-        """The confirmation once everything is durable; a Refusal for what is not as it must be."""
-        meta = self._authenticated(profile, request, parts["meta"].file.read())
+    def accept(
+        self, profile: PlatformProfile, request: Signed, parts: Mapping[str, Spooled], checked: Callable[[], None]
+    ) -> Confirmation:
+        """The confirmation once everything is durable; a Refusal for what is not as it must be.
+
+        A Refusal is signed where the request's own signature verifies; `checked` is called then.
+        """
+        meta = profile.authentic(request.path, request.headers, parts["meta"].file.read())
+        proof = partial(profile.proof, meta)
+        with proved_by(proof):
+            checked()
+            return Confirmation(meta.idem, self._accepted(profile, request, meta, parts), proof)
+
+    def _accepted(self, profile: PlatformProfile, request: Signed, meta: Meta, parts: Mapping[str, Spooled]) -> bytes:
+        """The answer's body."""
+        self._admit(request, meta)
         for part in meta.parts:
             _check_digest(part, parts[part.name])
         open_part = profile.opener(meta)
@@ -78,16 +91,14 @@ class Uploads:
             finally:
                 Path(report.name).unlink(missing_ok=True)
         answer = {"receipt": receipt.receipt, "idem": receipt.idem, "nonce": meta.nonce, "ts": self._now_ms()}
-        body = json.dumps(answer).encode()
-        return Confirmation(receipt.idem, body, partial(profile.proof, meta))
+        return json.dumps(answer).encode()
 
-    def _authenticated(self, profile: PlatformProfile, request: Signed, data: bytes) -> Meta:
-        meta = profile.authentic(request.path, request.headers, data)
+    def _admit(self, request: Signed, meta: Meta) -> None:
+        """Refusal of another sender's message, and of one that is old or comes again."""
         if meta.app != self._app or self._org not in (None, meta.org):
             raise not_allowed("unknown app or org")
         if not within_window(meta.ts, request.arrived) or not self._replays.first_use(meta.nonce):
             raise unauthorised("stale")
-        return meta
 
     def _stored(self, meta: Meta, exam: bytes, report: Path, report_sm3: str) -> Receipt:
         content = (sm3(exam).hex(), report_sm3)

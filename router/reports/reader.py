@@ -22,6 +22,7 @@ from datetime import datetime
 from typing import Any
 
 from router.errors import InvalidData
+from router.inheritance import inherited
 from router.reports import pdf
 
 _TRIES = 2
@@ -77,7 +78,9 @@ class _Program:
             ours, theirs = socket.socketpair()
             with theirs:
                 end = theirs.fileno()
-                process = subprocess.Popen(self._command, stdin=end, stdout=end)  # noqa: S603 our own program
+                process = subprocess.Popen(  # noqa: S603 our own program
+                    self._command, stdin=end, stdout=end, env=inherited(os.environ)
+                )
             self._running = process, ours
 
     def _channel(self, seconds: float) -> socket.socket:

@@ -160,6 +160,18 @@ def test_explain_shows_what_proves_the_upload_and_audit_checks_it_again(site: Si
         assert (checked.returncode, f"right: receipt {given['receipt']}" in checked.stdout) == (code, code == 0)
 
 
+def test_a_receipt_says_of_which_level_the_data_is_under_which_agreement_and_what_for(site: Site, exam: Exam) -> None:
+    answer = command_here("queue", "explain", exam.id, "--json", "--config", site.config_file)
+    [upload] = json.loads(answer.stdout)[0]["uploads"]
+    kept = json.loads(Path(upload["receipt_file"]).read_bytes())
+    expected = {"data_level": 4, "agreement": "A-2026-17", "purpose": "regional sharing"}
+    assert {name: kept[name] for name in expected} == expected
+    assert {name: upload["evidence"][name] for name in expected} == expected
+    told = command_here("queue", "explain", exam.id, "--config", site.config_file).stdout
+    assert "A-2026-17" in told
+    assert "regional sharing" in told
+
+
 def test_verify_finds_every_instance_as_it_came(site: Site, exam: Exam) -> None:
     answer = command_here("verify", "--json", "--config", site.config_file)
     found = json.loads(answer.stdout)

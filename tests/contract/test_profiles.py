@@ -101,17 +101,17 @@ def test_what_the_agent_sends_arrives_and_the_receipt_proves_it(site: Site, uplo
     assert site.agent().send(upload).receipt == receipt.receipt
 
 
-def sealed(exchange: Exchange) -> tuple[Parts, bytes]:
+def sealed(exchange: Exchange, document: object = None) -> tuple[Parts, bytes]:
     """The encrypted parts and the bytes of meta."""
     parts, described = {}, []
-    for name, plain in (("exam", json.dumps(exam_document()).encode()), ("report", PDF)):
+    for name, plain in (("exam", json.dumps(document or exam_document()).encode()), ("report", PDF)):
         sink = io.BytesIO()
         described.append(exchange.seal(name, io.BytesIO(plain), sink))
         parts[name] = sink.getvalue()
     return parts, exchange.meta(described)
 
 
-def post(site: Site, meta: bytes, parts: Parts, proof: dict[str, str]) -> Answer:
+def post(site: Site, meta: bytes, parts: Parts, proof: dict[str, str], token: str = "") -> Answer:
     """One upload over the wire, byte by byte as given."""
     body = b"".join(
         f'--x\r\nContent-Disposition: form-data; name="{name}"\r\nContent-Type: {kind}\r\n\r\n'.encode()
@@ -122,7 +122,7 @@ def post(site: Site, meta: bytes, parts: Parts, proof: dict[str, str]) -> Answer
             *((name, "application/octet-stream", data) for name, data in parts.items()),
         )
     )
-    token = site.agent()._token.current()
+    token = token or site.agent()._token.current()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "multipart/form-data; boundary=x", **proof}
     connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=10)
     connection.request("POST", "/v1/exams", body + b"--x--\r\n", headers)
@@ -235,6 +235,43 @@ def test_an_unknown_app_and_a_nonce_seen_before_are_refused(site: Site) -> None:
     parts, meta = sealed(exchange)
     proof = dict(exchange.headers("/v1/exams", meta))
     assert [post(site, meta, parts, proof).status for _ in range(2)] == [200, 401]
+
+
+def test_every_refusal_of_a_request_whose_signature_holds_is_proved(site: Site) -> None:
+    """What is wrong with it, of another app, seen before, of other content; the exam JSON itself."""
+    names = (("p", "hospital-2"), ("q", APP), ("r", APP), ("r", APP), ("s", APP))
+    stranger, torn, seen, taken, bare = (site.exchange(name, app) for name, app in names)
+    answers: list[tuple[Exchange, Answer]] = []
+    for exchange in (stranger, torn, seen, seen, taken, bare):
+        parts, meta = sealed(exchange, {"ExamId": ""} if exchange in (taken, bare) else None)
+        if exchange is torn:
+            parts["exam"] = parts["exam"][:-1]
+        if exchange is not seen or not answers[2:]:
+            kept = (meta, parts, dict(exchange.headers("/v1/exams", meta)))
+        answers.append((exchange, post(site, *kept)))
+    assert [answer.status for _, answer in answers] == [403, 400, 200, 401, 409, 422]
+    for exchange, answer in answers:
+        assert exchange.proved(answer) is not None
+    unknown = site.exchange("t")
+    parts, meta = sealed(unknown)
+    answer = post(site, meta, parts, dict(unknown.headers("/v1/exams", meta)), token="unknown")
+    assert (answer.status, json.loads(answer.body)) == (401, {"error": "token"})
+    assert unknown.proved(answer) is not None
+
+
+def test_a_refusal_of_a_request_whose_signature_does_not_hold_carries_none(site: Site) -> None:
+    exchange = site.exchange("unsigned")
+    parts, meta = sealed(exchange)
+    answer = post(site, meta, parts, dict(exchange.headers("/v1/other", meta)))
+    assert (answer.status, exchange.proved(answer)) == (400, None)
+
+
+def test_a_proof_of_one_status_is_none_of_another(site: Site) -> None:
+    exchange = site.exchange("app", app="hospital-2")
+    parts, meta = sealed(exchange)
+    answer = post(site, meta, parts, dict(exchange.headers("/v1/exams", meta)))
+    with pytest.raises(Unproven):
+        exchange.proved(Answer(422, answer.headers, answer.body))
 
 
 @pytest.mark.parametrize("part", ["exam", "report"])

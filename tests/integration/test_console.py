@@ -312,14 +312,28 @@ def test_the_queue_is_filtered_and_paged(site: Site, asked: str, lines: int) -> 
 
 
 def test_the_queue_is_searched_by_a_form_so_that_no_address_names_an_exam(site: Site) -> None:
-    assert site.ask("/queue", {"text": E1[:9]}).text.count("/exam?id=") == 2
-    assert site.ask("/queue", {"text": "nobody"}).text.count("/exam?id=") == 0
+    site.log_in()
+    assert site.ask("/queue", {"csrf": site.csrf, "text": E1[:9]}).text.count("/exam?id=") == 2
+    assert site.ask("/queue", {"csrf": site.csrf, "text": "nobody"}).text.count("/exam?id=") == 0
+    [first, _] = [event for event in site.clinic.events if "searched" in event.text]
+    assert (first.kind, first.who, E1[:9] in first.text) == (Kind.VIEWED, "wang", False)
+
+
+def test_the_queue_tells_nobody_without_a_login_whether_an_identifier_is_here(site: Site) -> None:
+    answers = [site.ask("/queue", {"text": text}) for text in (E1, E1[:3], "nobody", "")]
+    assert {(got.status, got.text) for got in answers} == {(303, "")}
+    assert 'name="text"' not in site.ask("/queue").text
+    assert E1 not in site.ask(f"/queue?text={E1}").text
+    assert site.ask(f"/queue?text={E1}").text == site.ask("/queue?text=nobody").text
+    site.log_in()
+    assert site.ask("/queue", {"csrf": "of another", "text": E1}).status == 403
 
 
 def test_what_comes_from_outside_is_escaped(site: Site) -> None:
-    got = site.ask("/queue", {"text": HIDDEN})
-    assert "<script" not in got.text
     site.log_in(HIDDEN)
+    got = site.ask("/queue", {"csrf": site.csrf, "text": HIDDEN})
+    assert "&lt;script&gt;" in got.text
+    assert "<script" not in got.text
     assert "&lt;script&gt;" in site.ask("/").text
     assert "<script" not in site.ask("/").text
     site.act("hold", why=HIDDEN)

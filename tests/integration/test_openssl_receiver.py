@@ -21,7 +21,7 @@ import pytest
 from router.clock import FakeClock
 from router.config import HttpDestination
 from router.crypto.keys import new_folder
-from router.errors import PermanentError
+from router.errors import UnprovedRefusal
 from router.forward.credentials import load_credentials
 from router.forward.report import ReportAgent, Upload
 
@@ -237,6 +237,6 @@ def test_a_receiver_on_openssl_takes_a_real_upload_and_its_receipt_is_believed(
     new_folder(tmp_path / "other", psk=True)
     server.receiver.psk = bytes(32)
     (tmp_path / "other/hospital-sign.pub.pem").replace(keys / "hospital-sign.pub.pem")
-    with pytest.raises(PermanentError):
+    with pytest.raises(UnprovedRefusal):
         agent.send(upload)
     assert len(server.refused) == 1

@@ -17,7 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from certificates import Authority, as_given
 from peers import CT, CT_CLASS, data_set, send, stored, tool, wait_until
 from router import worker
-from router.config import Tls
+from router.config import Sender, Tls
 from router.dicom import pdu
 from router.dicom.admission import Admission
 from router.dicom.lobby import MOST
@@ -51,11 +51,13 @@ RELEASE = struct.pack(">BxL", pdu.PduType.RELEASE_RQ, 4) + bytes(4)
 class Node:
     """A server of ours that wants TLS and writes to real folders; with worker processes or without."""
 
-    def __init__(self, folder: Path, tls: Tls, limits: Limits = QUICK, workers: int = 0) -> None:
+    def __init__(self, folder: Path, tls: Tls, limits: Limits = QUICK, workers: int = 0, bound: str = "") -> None:
         self.incoming = Incoming(folder)
         self.outcomes: list[Received | Refused] = []
         sink = worker.commands(self.incoming, workers, 0, 2**23) if workers else IncomingFolder(folder / "1", 0)
-        self.server = StorageServer(sink, admission=Admission(), record=self.outcomes.append, limits=limits, tls=tls)
+        senders = (Sender(ae_title="HOSTILE", certificate=bound),) if bound else ()
+        rules, tell = Admission(senders=senders), self.outcomes.append
+        self.server = StorageServer(sink, admission=rules, record=tell, limits=limits, tls=tls)
         self.port = self.server.start("127.0.0.1", 0)
 
     def files(self) -> list[Path]:
@@ -487,5 +489,22 @@ def test_spoilt_handshakes_and_records_break_and_leak_nothing(
         wait_until(lambda: set(threading.enumerate()) <= threads)
         assert "defect" not in caplog.text
         assert len(list(Path("/proc/self/fd").iterdir())) <= handles
+    finally:
+        node.server.stop(2)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(("bound", "served"), [("sender", True), ("SENDER", True), ("another", False)])
+def test_a_sender_shows_the_certificate_that_its_title_is_bound_to(
+    tmp_path: Path, ours: Tls, theirs: Tls, workers: int, bound: str, served: bool
+) -> None:
+    node = Node(tmp_path / "incoming", ours, workers=workers, bound=bound)
+    try:
+        with secured(node.port, client_context(theirs)) as peer:
+            peer.sendall(REQUEST)
+            kind, _ = answer(peer)
+        assert kind == (pdu.PduType.ASSOCIATE_AC if served else pdu.PduType.ASSOCIATE_RJ)
+        wait_until(lambda: served or bool(node.outcomes))
+        assert served or "certificate" in str(node.outcomes[0])
     finally:
         node.server.stop(2)

@@ -191,3 +191,45 @@ def test_the_cataloguer_reads_every_folder_in_order_of_arrival_also_of_workers_t
     Incoming(tmp_path).sweep(1)
     assert not list(tmp_path.glob("*/*.part"))
     unfinished.discard()
+
+
+def test_a_worker_that_gives_no_sign_of_life_is_replaced_while_the_disk_takes_what_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(workers, "_BEAT_SECONDS", 0.2)
+    node = Node(tmp_path / "incoming", Admission())
+    before = children(os.getpid())
+    os.kill(before[0], signal.SIGSTOP)
+    wait_for(lambda: before[0] not in children(os.getpid()), 15)
+    wait_for(lambda: len(children(os.getpid())) == 2, 15)
+    assert before[1] in children(os.getpid())
+    assert "no sign of life" in caplog.text
+    with associated(node.port) as peer:
+        assert store(peer) == 0
+    node.server.stop(3)
+
+
+def test_a_silent_worker_is_left_alone_while_the_disk_takes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(workers, "_BEAT_SECONDS", 0.1)
+    tried = threading.Event()
+
+    def full(_: Path) -> None:
+        tried.set()
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(worker, "_write", full)
+    node = Node(tmp_path / "incoming", Admission())
+    before = children(os.getpid())
+    os.kill(before[0], signal.SIGSTOP)
+    assert tried.wait(15)
+    time.sleep(1.5)
+    assert children(os.getpid()) == before
+    assert "Input/output error" in caplog.text
+    os.kill(before[0], signal.SIGCONT)
+    node.server.stop(3)
+
+
+def test_a_minute_without_an_answer_is_what_counts() -> None:
+    assert workers._BEAT_SECONDS * workers._BEATS == 60

@@ -56,7 +56,7 @@ def test_it_says_what_is_late_what_waits_for_a_person_and_which_alarms_stand(con
     found = json.loads(command_here("status", "--json", "--config", config).stdout)
     assert found["at_risk"] == OPEN
     assert len(found["pressing"]) == 10
-    assert found["for_a_person"] == {"held": 20, "failed": 0, "quarantine": 1}
+    assert found["for_a_person"] == {"held": 20, "failed": 0, "unproved": 0, "quarantine": 1}
     assert [alarm["remedy"] for alarm in found["alarms"]] == [REMEDY[Alarm.DISK]]
     assert {place["open_by_age"]["< 6 h"] for place in found["destinations"]} == {OPEN}
     assert found["listeners"][0] == {"name": "DICOM", "host": "127.0.0.1", "port": 1, "up": False}

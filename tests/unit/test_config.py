@@ -274,3 +274,10 @@ def test_a_file_that_is_not_there_not_toml_or_not_utf_8_is_refused(tmp_path: Pat
 def test_records_of_exams_must_last_as_long_as_the_audit() -> None:
     text = HOSPITAL + '[retention]\nrecords = "1094 d"\n'
     assert any("records must not end before" in fault for fault in faults(text))
+
+
+def test_a_senders_certificate_is_named_only_where_certificates_are_asked_for() -> None:
+    named = '\n[receive]\nsenders = [{ ae_title = "CT01", certificate = "ct01" }]\n'
+    with pytest.raises(ConfigurationError) as caught:
+        parse(HOSPITAL + named, base=BASE)
+    assert "certificate" in str(caught.value)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from router.config import Sender
-from router.dicom.admission import CALLED_AE, CALLING_AE, FULL, SENDER_FULL, Admission, Rejection, judge
+from router.dicom.admission import CALLED_AE, CALLING_AE, CERTIFICATE, FULL, SENDER_FULL, Admission, Rejection, judge
 from router.dicom.contexts import MOST, propose
 from router.dicom.status import Cause, Verdict, classify, hint, rejection
 
@@ -38,6 +38,17 @@ def test_a_sender_is_its_title_and_its_address() -> None:
     assert asked(rules, address="fe80::1%eth0") is CALLING_AE
     assert asked(rules, calling="CT02") is CALLING_AE
     assert (CALLING_AE.result, CALLING_AE.source, CALLING_AE.reason) == (1, 1, 3)
+
+
+def test_a_certificate_is_bound_to_the_title_where_the_senders_say_so() -> None:
+    bound = Sender(ae_title="CT01", certificate="ct01.hospital")
+    rules = Admission(senders=(bound, Sender(ae_title="MR01"), Sender(ae_title="CT02", certificate="ct02.hospital")))
+    assert asked(rules, certificate=frozenset({"x", "CT01.hospital"})) is None
+    assert asked(rules, certificate=frozenset({"ct02.hospital"})) is CERTIFICATE
+    assert asked(rules, certificate=frozenset()) is CERTIFICATE
+    assert asked(rules, calling="MR01") is None
+    assert asked(rules, calling="CT03", certificate=frozenset({"ct01.hospital"})) is CALLING_AE
+    assert (CERTIFICATE.result, CERTIFICATE.source, CERTIFICATE.reason) == (1, 1, 3)
 
 
 def test_another_called_title_is_not_recognised() -> None:

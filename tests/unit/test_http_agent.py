@@ -34,6 +34,7 @@ from router.errors import (
     PermanentError,
     RouterError,
     TransientError,
+    UnprovedRefusal,
     Unproven,
 )
 from router.forward import http
@@ -126,6 +127,18 @@ def _receipt(handler: Handler, *, signer: PrivateKey | None = None, status: int 
 
 def plain(status: int, body: object = None, **headers: str) -> Reply:
     return lambda handler: handler.answer(status, b"" if body is None else json.dumps(body).encode(), **headers)
+
+
+def signed(status: int, document: object, *, text: int | None = None) -> Reply:
+    """Signed by the platform; `text` is the status under the signature, where that is another."""
+
+    def reply(handler: Handler) -> None:
+        body, key = json.dumps(document).encode(), handler.server.signing
+        proof = key.sign(gm_envelope_1.signed_response(text or status, handler.meta()["nonce"], sm3(body)))
+        kid = keys.key_id(key.public)
+        handler.answer(status, body, X_GM_Key_Id=kid, X_GM_Signature=base64.b64encode(proof).decode())
+
+    return reply
 
 
 def raw(*pieces: bytes, pause: float = 0.0) -> Reply:
@@ -388,11 +401,58 @@ def test_a_forbidden_app_is_the_destinations_trouble(bench: Bench) -> None:
 
 @pytest.mark.parametrize("status", [400, 409, 413])
 def test_a_refused_envelope_fails_for_good_with_the_platforms_words_apart(bench: Bench, status: int) -> None:
-    error = bench.refused(PermanentError, plain(status, {"error": "no, 张三"}))
+    error = bench.refused(PermanentError, signed(status, {"error": "no, 张三"}))
     assert isinstance(error, PermanentError)
     assert error.faults == (("", "no, 张三"),)
     assert "张三" not in str(error)
     assert bench.platform.asked("/v1/exams") == 1
+
+
+@pytest.mark.parametrize("status", [400, 409, 410, 413, 422])
+def test_a_refusal_that_nothing_proves_is_not_for_good_and_shows_the_words(bench: Bench, status: int) -> None:
+    words = {"error": "no, 张三", "errors": [{"path": "Order.Status", "message": "no, 张三"}]}
+    error = bench.refused(UnprovedRefusal, plain(status, words))
+    assert isinstance(error, UnprovedRefusal)
+    assert error.faults == (("Order.Status" if status == 422 else "", "no, 张三"),)
+    assert error.message.startswith("unproved: ")
+    assert "张三" not in str(error)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 422, 429, 500, 503])
+def test_a_signature_that_is_there_and_wrong_is_an_integrity_error_whatever_the_status(
+    bench: Bench, site: Site, status: int
+) -> None:
+    bench.refused(Unproven, signed(status, {"error": "stale"}, text=200))
+    gateway = site.agent(at(bench.platform), spool=bench.spool, gateway=True)
+    bench.refused(Unproven, signed(status, {"error": "stale"}, text=200), agent=gateway)
+
+
+def test_a_gateway_on_loopback_vouches_for_a_refusal_but_not_for_a_receipt(bench: Bench, site: Site) -> None:
+    gateway = site.agent(at(bench.platform), spool=bench.spool, gateway=True)
+    bench.refused(PermanentError, plain(422, {"errors": []}), agent=gateway)
+    bench.refused(Unproven, plain(200, {"receipt": "R1", "idem": IDEM}), agent=gateway)
+
+
+@pytest.mark.parametrize(
+    ("url", "settings"),
+    [
+        ("http://10.1.1.1:8443", {"allow_plain": True}),
+        ("https://platform.example", {}),
+        ("http://127.0.0.1.example:80", {"allow_plain": True}),
+        ("http://127.0.0.1:8443", {"proxy": "http://10.1.1.1:3128"}),
+    ],
+)
+def test_a_gateway_is_on_loopback_or_the_configuration_is_wrong(
+    folder: Path, url: str, settings: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match="gateway"):
+        destination(folder, url, gateway=True, **settings)
+    assert not destination(folder, url, **settings).vouched
+
+
+def test_a_certificate_file_vouches_only_where_there_is_tls(folder: Path, tmp_path: Path) -> None:
+    assert destination(folder, "https://platform.example", ca_file=tmp_path / "ca.pem").vouched
+    assert not destination(folder, "http://127.0.0.1:8443", ca_file=tmp_path / "ca.pem").vouched
 
 
 def test_a_refused_exam_json_is_shown_field_by_field(bench: Bench) -> None:
@@ -401,7 +461,7 @@ def test_a_refused_exam_json_is_shown_field_by_field(bench: Bench) -> None:
         {"path": "张三", "message": 5},
         "odd",
     ]
-    error = bench.refused(PermanentError, plain(422, {"errors": told}))
+    error = bench.refused(PermanentError, signed(422, {"errors": told}))
     assert isinstance(error, PermanentError)
     assert error.faults == (("Order.Procedures[0].CheckItemCode", "unknown 张三"), ("", "5"))
     assert "张三" not in str(error)
@@ -410,7 +470,7 @@ def test_a_refused_exam_json_is_shown_field_by_field(bench: Bench) -> None:
 
 def test_a_422_with_a_flood_of_faults_is_cut(bench: Bench) -> None:
     told = [{"path": "Order.Status", "message": "x" * 5000}] * 201
-    error = bench.refused(PermanentError, plain(422, {"errors": told}))
+    error = bench.refused(PermanentError, signed(422, {"errors": told}))
     assert isinstance(error, PermanentError)
     assert len(error.faults) == 200
     assert all(len(message) == 500 for _, message in error.faults)
@@ -738,6 +798,9 @@ def test_an_upload_goes_over_tls_with_a_client_certificate(
         "allowed_networks": ("127.0.0.0/8",),
     }
     assert site.agent(url, **settings).send(bench.upload).receipt == "R1"
+    secure.scripts["exams"] = [plain(422, {"errors": []})]
+    with pytest.raises(PermanentError):
+        site.agent(url, **settings).send(bench.upload)
 
 
 def test_a_certificate_that_is_not_trusted_is_the_destinations_trouble(site: Site, secure: Platform) -> None:

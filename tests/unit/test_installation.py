@@ -81,6 +81,7 @@ def test_without_a_person_what_is_missing_is_named() -> None:
 def test_the_unit_is_as_systemd_wants_it(tmp_path: Path) -> None:
     text = shipped("imaging-cloud-router.service").read_text(encoding="utf-8")
     for line in (
+        "LimitCORE=0",
         "NoNewPrivileges=yes",
         "ProtectSystem=strict",
         "CapabilityBoundingSet=",
@@ -89,7 +90,7 @@ def test_the_unit_is_as_systemd_wants_it(tmp_path: Path) -> None:
     ):
         assert f"\n{line}\n" in text
     try:
-        call = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", "--no-pager"]
+        call = ["systemd-analyze", "security", "--offline=yes", "--threshold=12", "--no-pager"]
         subprocess.run(
             [*call, str(shipped("imaging-cloud-router.service"))], capture_output=True, timeout=20, check=True
         )

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from importlib.machinery import SourceFileLoader
@@ -9,6 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from router.cli.install import platform_line
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -123,3 +126,41 @@ def test_help_of_test_and_check_needs_no_set_up() -> None:
         done = subprocess.run([SCRIPTS / name, "--help"], check=False, capture_output=True, text=True)
         assert done.returncode == 0
         assert done.stdout.startswith(f"Usage: scripts/{name}")
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_the_pinned_files_are_installed_by_their_hashes_where_the_platform_is_theirs(
+    launch: ModuleType, monkeypatch: pytest.MonkeyPatch, same: bool
+) -> None:
+    (launch.ROOT / "conf").mkdir()
+    line = launch.platform_line() if same else launch.platform_line() + "64"
+    (launch.ROOT / "conf/constraints.txt").write_text(f"# made\n{line}\nclick==8 --hash=sha256:00\n")
+    called: list[list[str]] = []
+
+    def run(command: list[str]) -> int:
+        called.append(command)
+        return 0
+
+    monkeypatch.setattr(launch, "run", run)
+    launch.install("base")
+    hashed = [command for command in called if "--require-hashes" in command]
+    assert len(hashed) == same
+    assert all(command[-1] == str(launch.ROOT / "conf/constraints.txt") for command in hashed)
+    assert called[-1][-2:] == ["--editable", str(launch.ROOT)]
+
+
+def test_a_file_that_is_not_the_pinned_one_ends_the_installation(
+    launch: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (launch.ROOT / "conf").mkdir()
+    (launch.ROOT / "conf/constraints.txt").write_text(f"{launch.platform_line()}\n")
+    monkeypatch.setattr(launch, "run", lambda command, **_: int("--require-hashes" in command))
+    with pytest.raises(launch.SetUpFailed):
+        launch.install("base")
+    assert not launch.is_ready("base")
+
+
+def test_the_pinned_files_name_the_platform_that_they_are_of(launch: ModuleType) -> None:
+    shipped = (SCRIPTS.parent / "conf/constraints.txt").read_text(encoding="utf-8")
+    assert re.search(r"^# Platform: cpython-3\.\d+ linux \w+ \w+$", shipped, re.MULTILINE)
+    assert launch.platform_line() == platform_line()

@@ -11,7 +11,20 @@ PACKAGE = ROOT / "router"
 
 # From the ground up. A module may import its own layer's own package and every layer below.
 LAYERS: list[set[str]] = [
-    {"errors", "clock", "model", "text", "alarms", "events", "quantities", "config", "changes", "refusals", "__init__"},
+    {
+        "errors",
+        "clock",
+        "model",
+        "text",
+        "alarms",
+        "events",
+        "quantities",
+        "config",
+        "changes",
+        "refusals",
+        "inheritance",
+        "__init__",
+    },  # fmt: skip
     {"states", "deadlines", "retry", "breaker", "forecast", "turns", "bandwidth", "exam", "series", "correlate"},
     {"storage", "catalogue", "dicom", "reports", "crypto", "web"},
     {"forward"},

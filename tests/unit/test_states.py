@@ -14,9 +14,9 @@ _COLUMNS = [
 _TABLE = {
     #               w r s d D f h c o e n
     "waiting":      ". x . . . . x x x x x",  # everything is there; aside by [share]
-    "ready":        "x . x . . . x x . . .",  # claimed, or its JSON was replaced
+    "ready":        "x . x . . x x x . . .",  # claimed, its JSON was replaced, or a person ends it
     "sending":      "x x . x x x x x . . .",  # confirmed, deferred, lease lost, refused, more to come
-    "deferred":     "x x . . . . x x . . .",  # the next try, or its JSON was replaced
+    "deferred":     "x x . . . x x x . . .",  # the next try, its JSON was replaced, or a person ends it
     "delivered":    "x . . . . . . . . . .",  # only a new revision or late images
     "failed":       "x x . . . . x x . . .",  # retry, or new data
     "held":         "x . . . . . . x . . .",  # never straight to ready: evaluated anew

@@ -11,7 +11,7 @@ from typing import BinaryIO, Protocol
 
 from router.config import HttpDestination
 from router.crypto.envelope import Message, SealedPart
-from router.forward.answer import Answer, Receipt
+from router.forward.answer import Answer, Proof, Receipt
 
 
 class Exchange(Protocol):
@@ -25,6 +25,9 @@ class Exchange(Protocol):
 
     def headers(self, path: str, meta: bytes) -> Mapping[str, str]:
         """The headers that authenticate the request: its path as sent, and meta's bytes."""
+
+    def proved(self, answer: Answer) -> Proof | None:
+        """The proof that any answer to this message carries; None without one, Unproven when it is wrong."""
 
     def verified(self, answer: Answer) -> Receipt:
         """The receipt in a 200; Unproven unless the platform made it for this message."""

@@ -77,21 +77,27 @@ class _Exchange:
         signature = self.signing.key.sign(signed_request(path, symmetric.sm3(meta)))
         return {"X-GM-Key-Id": self.signing.id, "X-GM-Signature": envelope.encode64(signature)}
 
-    def verified(self, answer: Answer) -> Receipt:
-        signer, signature = proof_of(answer, "X-GM-Signature")
+    def proved(self, answer: Answer) -> Proof | None:
+        found = proof_of(answer, "X-GM-Signature")
+        if found is None:
+            return None
+        signer, signature = found
         text = signed_response(answer.status, self.message.nonce, symmetric.sm3(answer.body))
         now = datetime.fromtimestamp(self.message.ts / 1000, UTC)
         known = self.platform_signing.good(signer, now)
         if known is None:
             raise Unproven(
-                "the receipt is not signed with a platform key that we know",
+                "the answer is not signed with a platform key that we know",
                 hint="compare platform_signing_key_file (keys show) with the platform's",
                 expected=", ".join(self.platform_signing.ids()),
             )
         if not known.key.verify(text, signature):
-            raise Unproven("the receipt's signature does not verify", key_id=signer)
+            raise Unproven("the answer's signature does not verify", key_id=signer)
         ours = {"signing": self.signing.id, "platform_encryption": self.encryption.id}
-        return receipt_in(answer, self.message, Proof(NAME, signer, signature, text, ours))
+        return Proof(NAME, signer, signature, text, ours)
+
+    def verified(self, answer: Answer) -> Receipt:
+        return receipt_in(answer, self.message, self.proved(answer))
 
 
 def load(destination: HttpDestination) -> GmEnvelope:

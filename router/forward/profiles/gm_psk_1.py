@@ -67,16 +67,22 @@ class _Exchange:
         mac = symmetric.hmac_sm3(self._key("request"), text.encode())
         return {"X-GM-Key-Id": self.shared.id, "X-GM-Mac": envelope.encode64(mac)}
 
-    def verified(self, answer: Answer) -> Receipt:
-        shared, mac = proof_of(answer, "X-GM-Mac")
+    def proved(self, answer: Answer) -> Proof | None:
+        found = proof_of(answer, "X-GM-Mac")
+        if found is None:
+            return None
+        shared, mac = found
         text = f"PSK1-RESP\n{answer.status}\n{self.message.nonce}\n{symmetric.sm3(answer.body).hex()}\n".encode()
         if shared != self.shared.id or not symmetric.equal(symmetric.hmac_sm3(self._key("answer"), text), mac):
             raise Unproven(
-                "the receipt's HMAC does not verify",
+                "the answer's HMAC does not verify",
                 hint="compare psk_file (keys show) with the platform's",
                 key_id=self.shared.id,
             )
-        return receipt_in(answer, self.message, Proof(NAME, shared, mac, text, {"pre_shared": shared}))
+        return Proof(NAME, shared, mac, text, {"pre_shared": shared})
+
+    def verified(self, answer: Answer) -> Receipt:
+        return receipt_in(answer, self.message, self.proved(answer))
 
     def _key(self, purpose: str) -> bytes:
         """A key for one purpose of this message only."""

@@ -1,0 +1,92 @@
+"""`audit incident`: all that is recorded about an exam or a study, in one document, for whoever examines a case."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import click
+
+from router.catalogue import Catalogue
+from router.cli.opened import opened, trail_of
+from router.cli.options import config_option, person, print_json, require_node
+from router.cli.story import Teller
+from router.clock import SystemClock
+from router.config import Config, load
+from router.events import Event, Kind
+from router.flow.review import Review
+from router.flow.rules import rulebook
+from router.flow.sides import Sides
+from router.flow.traces import Traces
+from router.storage.reports import Reports
+
+
+@click.command("incident")
+@click.argument("name", metavar="ID")
+@click.option("--why", required=True, help="What it is for; that it was exported, and why, is in the audit trail.")
+@config_option
+def incident(name: str, why: str, config_file: Path) -> None:
+    """One JSON document on stdout: story, ledger, events, receipts as they were kept, audit records.
+
+    ID is a delivery's id, an ExamId, a study UID or a file name. It holds identifiers of the patient.
+    """
+    config = load(config_file)
+    require_node(config)
+    with opened(config) as (catalogue, journal):
+        stories = _teller(catalogue, config).as_json(name)
+        exams = [one["number"] for one in stories if "number" in one]
+        with catalogue.engine.write():  # in the audit trail before anything is shown
+            for exam in exams or [None]:
+                text = f"the records of an incident are exported: {why}"
+                journal.record(Event(datetime.now(UTC), Kind.VIEWED, text, person(), exam))
+        about = {str(exam) for exam in exams} | {uid for one in stories for uid in _studies(one)}
+        print_json({
+            "at": datetime.now(UTC).isoformat(),
+            "node": config.node.owner,
+            "asked_by": person(),
+            "why": why,
+            "records": stories,
+            "receipts": [document for one in stories for document in _receipts(one)],
+            "audit": list(_audit(config, about)),
+        })  # fmt: skip
+
+
+def _teller(catalogue: Catalogue, config: Config) -> Teller:
+    sides = Sides(config, Reports(config.node.data).read, catalogue.decisions.classes)
+    review, traces = Review(catalogue, SystemClock()), Traces(catalogue, config)
+    return Teller(review, traces, rulebook(config.series), config.node, sides)
+
+
+def _studies(story: Mapping[str, Any]) -> Sequence[str]:
+    own = story.get("study")
+    return [one["study"] for one in story.get("studies", ())] + ([own] if isinstance(own, str) else [])
+
+
+def _receipts(story: Mapping[str, Any]) -> Iterator[Any]:
+    """Whole, so that each can be checked again; the name of one that is gone or does not read."""
+    for upload in story.get("uploads", ()):
+        if upload["receipt_file"]:
+            try:
+                yield json.loads(Path(upload["receipt_file"]).read_bytes())
+            except (OSError, ValueError):
+                yield {"gone": upload["receipt_file"]}
+
+
+def _audit(config: Config, about: set[str]) -> Iterator[dict[str, Any]]:
+    """The audit records, of every node, that name one of these exams or studies."""
+    for folder in sorted((config.node.data / "audit").iterdir()):
+        if folder.is_dir():
+            for record in trail_of(config, folder.name).records():
+                if about & _named(record.message):
+                    yield {"node": folder.name, **asdict(record)}
+
+
+def _named(message: str) -> set[str]:
+    try:
+        found = ElementTree.fromstring(message)  # noqa: S314 written by the node itself, read under its seal
+    except ElementTree.ParseError:
+        return set()
+    return {one.get("ParticipantObjectID", "") for one in found.iter("ParticipantObjectIdentification")}

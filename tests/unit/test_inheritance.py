@@ -1,0 +1,50 @@
+"""The environment of child programs: what they need to run, and nothing that is secret."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from router.dicom.wire import Limits
+from router.dicom.workers import WorkerCommands, Workers
+from router.inheritance import inherited
+from router.reports.reader import _Program
+
+SECRET = {"ROUTER_PASSPHRASE": "open sesame", "PGPASSWORD": "pg", "CREDENTIALS_DIRECTORY": "/run/c", "AWS_KEY": "k"}
+
+
+def test_what_a_program_needs_is_inherited_and_nothing_else() -> None:
+    needed = {"PATH": "/usr/bin", "LANG": "C.UTF-8", "LC_CTYPE": "C", "TZ": "UTC", "PYTHONUTF8": "1", "TMPDIR": "/t"}
+    assert inherited(needed | SECRET) == needed
+
+
+def test_the_program_that_reads_pdfs_has_no_passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SECRET.items():
+        monkeypatch.setenv(name, value)
+    program = _Program(2**30, 10.0)
+    program.start()
+    try:
+        assert program._running is not None
+        environment = Path(f"/proc/{program._running[0].pid}/environ").read_bytes()
+    finally:
+        program.end()
+    assert b"PATH=" in environment
+    assert not [value for value in SECRET.values() if value.encode() in environment]
+
+
+class Nobody:
+    """A desk that nobody asks."""
+
+
+def test_a_receive_worker_has_no_passphrase(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in SECRET.items():
+        monkeypatch.setenv(name, value)
+    told = tmp_path / "told"
+    program = (sys.executable, "-c", f"import os; open({str(told)!r}, 'w').write(repr(dict(os.environ)))")
+    workers = Workers(WorkerCommands((program,)), Nobody(), Limits(), None, None, reports=False)  # type: ignore[arg-type]
+    workers._hire(program)
+    workers._workers[0].process.wait(20)
+    workers._workers[0].channel.close()
+    environment = told.read_text()
+    assert "PATH" in environment
+    assert not [value for value in SECRET.values() if value in environment]
