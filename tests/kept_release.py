@@ -47,8 +47,8 @@ class Kept(Site):
         for packed in folder.rglob("*.db.gz"):
             packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
             packed.unlink()
-        for key in (folder / "keys").iterdir():
-            key.chmod(0o600)
+        for secret in (*(folder / "keys").iterdir(), *(folder / "node").glob("*-token")):  # git keeps no such modes
+            secret.chmod(0o600)
 
     def configure(self, **_: int) -> Any:
         """The configuration as it was kept, with the ports of the platform and the database of the test."""

@@ -24,7 +24,7 @@ LAYERS: list[set[str]] = [
         "refusals",
         "inheritance",
         "__init__",
-    },  # fmt: skip
+    },
     {"states", "deadlines", "retry", "breaker", "forecast", "turns", "bandwidth", "exam", "series", "correlate"},
     {"storage", "catalogue", "dicom", "reports", "crypto", "web"},
     {"forward"},
