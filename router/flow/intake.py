@@ -196,7 +196,9 @@ class Intake:
         changes nothing, so a sender that got no answer sends it again.
         """
         with self._opening:
-            opened = self._open("hl7", data)
+            opened = _or_fault(self._open, "hl7", data)
+        if isinstance(opened, InvalidData):
+            raise opened
         (text,) = self._readers.read([opened.pdf]) if opened.pdf is not None else (PdfText(),)
         key = self._references.key(opened.document or {}, self._config.hospital.HospitalBranchCode)
         stem = f"mllp/{key.branch}/{key.exam_id}"
