@@ -24,6 +24,7 @@ class Alarm(StrEnum):
     INTEGRITY = "integrity"
     CUT_OFF = "cut-off"
     DAMAGED = "damaged"
+    POISON = "poison"
     SETTINGS = "settings"
     DEFECT = "defect"
     CRYPTO = "crypto"
@@ -57,6 +58,7 @@ REMEDY: dict[Alarm, str] = {
     Alarm.INTEGRITY: "run `verify`; a file on disk is not what was received",
     Alarm.CUT_OFF: "have the sender send it again whole, or `queue release` the delivery, which sends it as it is",
     Alarm.DAMAGED: "send the study, or drop the report, once more; run `verify`, and look at the disk",
+    Alarm.POISON: "see `quarantine show`, ask the sender's maker, then `quarantine delete`; the rest goes on",
     Alarm.SETTINGS: "correct the file that is named; the former settings stay in use",
     Alarm.DEFECT: "report it with the log's lines; the work is tried again",
     Alarm.CRYPTO: "see `keys show` and compare the key ids with those of the platform's operator",

@@ -536,8 +536,9 @@ class Node:
 
     def _drain_incoming(self) -> None:
         """What was acknowledged in a former life is catalogued before anything new comes."""
-        while self._cataloguer.run_batch():
-            pass
+        with suppress(MemoryError):  # its loop tries again, and sets apart what cannot be read
+            while self._cataloguer.run_batch():
+                pass
 
     def _note_received(self, outcome: Received | Refused) -> None:
         if isinstance(outcome, Received):

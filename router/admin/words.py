@@ -186,6 +186,7 @@ _ALARMS: Mapping[Alarm, tuple[str, str]] = {
     Alarm.INTEGRITY: ("完整性错误", "运行 verify；磁盘上的文件与收到的不一致"),
     Alarm.CUT_OFF: ("影像数据不完整", "请发送方重新完整发送，或用 queue release 放行，按原样发送"),
     Alarm.DAMAGED: ("存储文件已损坏", "让PACS重新发送该检查，或让RIS重新放入报告；运行 verify 并检查磁盘"),
+    Alarm.POISON: ("文件无法安全读取", "用 quarantine show 查看，联系发送方，再用 quarantine delete 删除；其余照常"),
     Alarm.SETTINGS: ("配置错误", "更正所指的文件；此前继续使用原配置"),
     Alarm.DEFECT: ("程序缺陷", "连同日志一起上报；任务会再次尝试"),
     Alarm.CRYPTO: ("密码或密钥错误", "用 keys show 与平台运维人员核对密钥标识"),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from router.alarms import Alarm
 from router.cli.opened import opened
 from router.cli.options import config_option, json_option, person, print_json, require_node
 from router.clock import SystemClock
@@ -62,6 +63,9 @@ def delete(config_file: Path, names: tuple[str, ...], why: str) -> None:
             quarantine.delete(one)
             text = f"deleted from quarantine: {one.name}: {why}"
             journal.record(Event(SystemClock().now(), Kind.PURGED, text, person()))
+            if one.name.partition("-")[2].startswith("poison"):
+                subject = f"quarantine {one.name}"
+                journal.record(Event(SystemClock().now(), Kind.CLEARED, text, alarm=Alarm.POISON, subject=subject))
     click.echo(f"{len(chosen)} deleted")
 
 

@@ -40,7 +40,8 @@ def by_accession(
     exam: ExamSide, candidates: Sequence[Candidate], policy: IdentityPolicy, within: timedelta
 ) -> list[str]:
     """UIDs of the candidates that join by accession number: patient agrees, nothing differs, dates are near."""
-    return [c.uid for c in candidates if c.uid not in exam.listed and _joins(exam, c, policy, within)]
+    listed = frozenset(exam.listed)
+    return [c.uid for c in candidates if c.uid not in listed and _joins(exam, c, policy, within)]
 
 
 def _joins(exam: ExamSide, candidate: Candidate, policy: IdentityPolicy, within: timedelta) -> bool:

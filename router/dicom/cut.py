@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
-from router.dicom.dataset import LONGEST_HEADER, DataSet, Elements
+from router.dicom.dataset import LONGEST_INFLATED, DataSet, Elements
 from router.dicom.elements import DEFLATED, EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, head
 from router.errors import InvalidData
 
@@ -60,7 +60,7 @@ def cut_off(read: DataSet, file: BinaryIO) -> str:
     if read.breaks_off:
         return "the deflated data set breaks off"
     deflated = read.meta.transfer_syntax in DEFLATED
-    if deflated and len(read.data) >= LONGEST_HEADER:
+    if deflated and len(read.data) >= LONGEST_INFLATED:
         return ""
     start, end = (0, len(read.data)) if deflated else (read.meta.offset, read.end)
     window = _in_memory(read.data) if deflated else _window(file)

@@ -1,6 +1,7 @@
 """A data set's elements where they lie in its bytes, decoded only when they are asked for (PS3.5 7).
 
-Lenient on purpose: a wrong value is absent, and what follows an element that does not end is not there.
+Lenient on purpose: a wrong value is absent, also a text longer than any, and what follows an element that does not end
+is not there.
 """
 
 import struct
@@ -10,14 +11,18 @@ from io import SEEK_END
 from typing import BinaryIO
 
 from router.dicom.charset import decode
-from router.dicom.elements import DEFLATED, LONG_VRS, VRS, Encoding, encoding_of, inflated
+from router.dicom.elements import DEFLATED, LONG_VRS, VRS, Encoding, encoding_of, inflated_through
 from router.dicom.part10 import FileMeta, dataset_offset
+from router.errors import InvalidData
 
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PIXELS = 0x7FE00000
 _SPECIFIC_CHARACTER_SET = 0x00080005
-_FIRST_READ, LONGEST_HEADER = 2**16, 2**28  # bytes
+_FIRST_READ, LONGEST_HEADER, LONGEST_INFLATED = 2**16, 2**28, 2**26  # bytes
+_LONGEST_TEXT = 2**16  # bytes; the longest that is read, an LT, has 10,240 characters
+_MOST_ELEMENTS = 2**14  # of a data set or an item; the standard knows 5,000
+_MOST_ITEMS = 2**16
 _SHORT = {"<": struct.Struct("<HH2sH").unpack_from, ">": struct.Struct(">HH2sH").unpack_from}
 _LONG = {"<": struct.Struct("<L").unpack_from, ">": struct.Struct(">L").unpack_from}
 _UN_ENCODING = Encoding(explicit=False, order="<")  # PS3.5 6.2.2 note 2
@@ -28,7 +33,7 @@ Span = tuple[bytes, int, int]
 def read_elements(file: BinaryIO) -> "DataSet":
     """The elements before the pixel data. Reads as little of the file as it takes.
 
-    Raises InvalidData when it is no DICOM, OSError when it cannot be read.
+    Raises InvalidData when it is no DICOM, or has more elements than any real one, OSError when it cannot be read.
     """
     meta = dataset_offset(file)
     limit = LONGEST_HEADER if meta.transfer_syntax in DEFLATED else _FIRST_READ
@@ -37,14 +42,14 @@ def read_elements(file: BinaryIO) -> "DataSet":
         stored = file.read(limit)
         whole = len(stored) < limit or limit >= LONGEST_HEADER
         deflated = meta.transfer_syntax in DEFLATED
-        data, breaks_off = inflated(stored, LONGEST_HEADER) if deflated else (stored, False)
+        data, breaks_off = inflated_through(stored, LONGEST_INFLATED) if deflated else (stored, False)
         encoding = encoding_of(data, meta.transfer_syntax)
         sequences: list[int] = []
         found, position = _index(data, 0, len(data), encoding, sequences)
         if whole or position < len(data):
             return DataSet(
                 data, encoding, found, meta=meta, stopped=min(position, len(data)), end=file.seek(0, SEEK_END),
-                breaks_off=breaks_off, sequences=sequences,
+                breaks_off=breaks_off and len(stored) < limit, sequences=sequences,
             )  # fmt: skip
         limit *= 16
 
@@ -65,7 +70,7 @@ class Elements:
     def text(self, tag: int) -> str:
         """The decoded value without padding, its values joined by backslash; "" when absent."""
         span = self._found.get(tag)
-        if span is None:
+        if span is None or span[2] - span[1] > _LONGEST_TEXT:
             return ""
         value = self._data[span[1] : span[2]]
         if value.isascii() and b"\x1b" not in value:
@@ -90,7 +95,10 @@ class Elements:
         return int.from_bytes(self._data[span[1] : span[1] + 2], "little" if self._encoding.order == "<" else "big")
 
     def items(self, tag: int, limit: int | None = None) -> list["Elements"]:
-        """The items of a sequence, or the first `limit` of them; none when it is absent or is not one."""
+        """The items of a sequence, or the first `limit` of them; none when it is absent or is not one.
+
+        InvalidData for more than any real one has.
+        """
         span = self._found.get(tag)
         items: list[Elements] = []
         if span is None:
@@ -101,6 +109,8 @@ class Elements:
             item, length = _tag_and_length(self._data, position, encoding.order)
             if item != _ITEM:
                 break
+            if len(items) >= _MOST_ITEMS:
+                raise InvalidData("a sequence of more items than any real one", tag=f"{tag:08X}")
             stop = end if length == _UNDEFINED else min(position + 8 + length, end)
             found, after = _index(self._data, position + 8, stop, encoding)
             items.append(Elements(self._data, encoding, found, self._charsets))
@@ -160,7 +170,7 @@ def _tag_and_length(data: bytes, position: int, order: str) -> tuple[int, int]:
     return group << 16 | number, _LONG[order](data, position + 4)[0]
 
 
-def _index(
+def _index(  # noqa: C901  # one loop on purpose
     data: bytes, position: int, end: int, encoding: Encoding, sequences: list[int] | None = None
 ) -> tuple[dict[int, Span], int]:
     """VR and place of each element from `position`, and where it stopped: `end`, or behind the item's delimiter.
@@ -197,6 +207,8 @@ def _index(
         if after > end:
             return found, end + (length == _UNDEFINED)
         found[tag] = vr, position, stop
+        if len(found) > _MOST_ELEMENTS:
+            raise InvalidData("a data set of more elements than any real one")
         position = after
     return found, end
 

@@ -12,6 +12,7 @@ EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 
+_PIECE, _LARGEST_PIECE, _LARGEST_INFLATED = 2**14, 2**20, 2**30  # bytes
 _UNDEFINED = 0xFFFFFFFF
 _ITEM = 0xFFFEE000
 _GROUP_2 = {"<": b"\2\0", ">": b"\0\2"}
@@ -74,6 +75,26 @@ def inflated(data: bytes, limit: int) -> tuple[bytes, bool]:
     except zlib.error as error:
         raise InvalidData("the deflated data set does not inflate") from error
     return found, not inflater.eof and len(found) < limit
+
+
+def inflated_through(data: bytes, limit: int) -> tuple[bytes, bool]:
+    """As `inflated`, whether it breaks off anywhere, as far as _LARGEST_INFLATED. Memory holds no more than `limit`."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    kept, size = bytearray(), 0
+    try:
+        for at in range(0, len(data), _PIECE):
+            piece, found = data[at : at + _PIECE], b""
+            # What fills its room may have more to come, also when all of the piece is taken.
+            while (piece or len(found) == _LARGEST_PIECE) and not inflater.eof and size <= _LARGEST_INFLATED:
+                found = inflater.decompress(piece, _LARGEST_PIECE)
+                piece = inflater.unconsumed_tail
+                size += len(found)
+                kept += found[: limit - len(kept)]
+    except zlib.error as error:
+        if not kept:
+            raise InvalidData("the deflated data set does not inflate") from error
+        return bytes(kept), True
+    return bytes(kept), not inflater.eof and size <= _LARGEST_INFLATED
 
 
 def top_level(data: bytes, encoding: Encoding) -> Iterator[tuple[int, bytes]]:

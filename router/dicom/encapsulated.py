@@ -6,11 +6,14 @@ from router.dicom.parsed import parsed
 from router.errors import InvalidData
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"
+_LARGEST = 2**27  # bytes; a report may have half of it
 _TAGS = ["EncapsulatedDocument", "EncapsulatedDocumentLength", "MIMETypeOfEncapsulatedDocument"]
 
 
 def document_of(path: Path) -> bytes:
     """Its bytes without padding. InvalidData when there is none or it is no PDF, OSError when it cannot be read."""
+    if path.stat().st_size > _LARGEST:
+        raise InvalidData("the instance is larger than any report")
     try:
         found = parsed(path, _TAGS)
         data = bytes(found.get("EncapsulatedDocument") or b"")

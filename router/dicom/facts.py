@@ -3,9 +3,11 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 from router.dicom.dataset import Elements
 from router.dicom.uid import clean
+from router.errors import InvalidData
 from router.model import SeriesFacts
 from router.series.describe import described_thickness
 from router.series.read import length, number, numbers, values, whole
@@ -24,6 +26,8 @@ _FRAME_TYPES = (0x00189329, 0x00189226, 0x00189751, 0x00189504)  # CT, MR, PET, 
 _POSITION, _ORIENTATION = 0x00200032, 0x00200037
 _THICKNESS, _SPACING = 0x00180050, 0x00180088
 _DEEPEST_TREE = 16
+_MOST_FRAMES = 2**14  # whose places are looked at
+_MOST_REFERENCES = 2**17
 
 
 def facts_of(read: Elements) -> SeriesFacts:
@@ -88,7 +92,9 @@ def references_of(read: Elements) -> tuple[str, ...]:
         found = (
             _instance(image) for series in read.items(_REFERENCED_SERIES) for image in series.items(_REFERENCED_IMAGE)
         )
-    uids = tuple(dict.fromkeys(uid for uid in found if uid))
+    uids = tuple(dict.fromkeys(uid for uid in islice(found, _MOST_REFERENCES) if uid))
+    if next(found, None) is not None:
+        raise InvalidData("more references than any real instance has")
     return uids or (_in_evidence(read) if sop_class == KEY_OBJECT_SELECTION else ())
 
 
@@ -126,7 +132,7 @@ def _concept_name(read: Elements) -> str:
 
 def _with_frames(facts: SeriesFacts, read: Elements) -> SeriesFacts:
     shared = read.items(_SHARED_GROUPS, 1)
-    frames = read.items(_PER_FRAME_GROUPS)
+    frames = read.items(_PER_FRAME_GROUPS, _MOST_FRAMES)
     if not shared and not frames:
         return facts
     groups = [*shared, *frames[:1]]

@@ -13,7 +13,7 @@ from router.dicom import quiet
 from router.dicom.elements import DEFLATED, EXPLICIT_BIG_ENDIAN, IMPLICIT_LITTLE_ENDIAN, inflate
 from router.dicom.part10 import dataset_offset
 
-_LARGEST_INFLATED = 2**30  # bytes
+_LARGEST_INFLATED = 2**28  # bytes
 
 
 def parsed(path: Path, keywords: Sequence[str] | None = None) -> Dataset:

@@ -9,14 +9,13 @@ from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 
-from pydicom import dcmread
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset
 from pydicom.pixels import get_decoder  # type: ignore[attr-defined]  # its documented place
 
-from router.dicom import quiet
 from router.dicom.dataset import DataSet, Elements, read_elements
 from router.dicom.elements import EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
-from router.dicom.transcode import UNDECODABLE, decodable
+from router.dicom.parsed import parsed
+from router.dicom.transcode import decodable
 from router.errors import InvalidData
 
 _NATIVE = frozenset({IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, "1.2.840.10008.1.2.1.99"})
@@ -34,6 +33,7 @@ _IDENTITY = (0x00100010, 0x00100020, 0x00080050)  # compared by rules of its own
 # Samples per Pixel, Rows, Columns, Bits Allocated, Bits Stored, Pixel Representation; and Number of Frames.
 _SHAPE = (0x00280002, 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280103)
 _FRAMES, _PHOTOMETRIC, _PLANAR, _LOSSY = 0x00280008, 0x00280004, 0x00280006, 0x00282110
+_DEEPEST = 32  # sequences, one in the other; what is deeper is compared as it is stored
 _ENCODING = frozenset({_PHOTOMETRIC, _PLANAR, _LOSSY})
 
 
@@ -63,7 +63,9 @@ def likeness(earlier: Path, later: Path) -> Likeness:
 def _by_samples(earlier: Path, later: Path, one: DataSet, other: DataSet) -> Likeness:
     try:
         same = _same_samples(earlier, later)
-    except UNDECODABLE:
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001  # a parser of foreign files may raise anything: then nothing says that it is the same
         return Likeness.OTHER
     if same is None:
         return Likeness.ASSUMED if _content(one) == _content(other) else Likeness.OTHER
@@ -111,9 +113,8 @@ def _same_samples(earlier: Path, later: Path) -> bool | None:
     """None where nothing here tells. Raises what UNDECODABLE names where pixel data are broken."""
     if max(path.stat().st_size for path in (earlier, later)) > _LARGEST:
         return None
-    quiet.settle()
     try:
-        one, other = dcmread(earlier), dcmread(later)
+        one, other = parsed(earlier), parsed(later)
         if _is_native(one) and _is_native(other) and _layout(one) == _layout(other):
             return _padded(one.PixelData) == _padded(other.PixelData)
         return _samples(one) == _samples(other)
@@ -121,11 +122,11 @@ def _same_samples(earlier: Path, later: Path) -> bool | None:
         return None
 
 
-def _is_native(dataset: FileDataset) -> bool:
+def _is_native(dataset: Dataset) -> bool:
     return dataset.file_meta.TransferSyntaxUID in _NATIVE
 
 
-def _layout(dataset: FileDataset) -> tuple[object, ...]:
+def _layout(dataset: Dataset) -> tuple[object, ...]:
     """How native samples are written."""
     big = dataset.file_meta.TransferSyntaxUID == EXPLICIT_BIG_ENDIAN
     return big, dataset.get("PhotometricInterpretation"), dataset.get("PlanarConfiguration")
@@ -135,7 +136,7 @@ def _padded(data: bytes) -> bytes:
     return data + b"\0" * (len(data) % 2)
 
 
-def _samples(dataset: FileDataset) -> str:
+def _samples(dataset: Dataset) -> str:
     """A digest of the decoded frames. InvalidData where nothing here decodes them."""
     syntax = dataset.file_meta.TransferSyntaxUID
     if find_spec("numpy") is None or not (syntax in _NATIVE or decodable(syntax)):
@@ -147,11 +148,11 @@ def _samples(dataset: FileDataset) -> str:
     return total.hexdigest()
 
 
-def _content(read: Elements) -> dict[int, object]:
+def _content(read: Elements, depth: int = _DEEPEST) -> dict[int, object]:
     """The values, apart from how the pixel data are encoded, in any encoding of the data set."""
-    return {tag: _value(read, tag) for tag in read.tags if tag not in _ENCODING and tag & 0xFFFF}
+    return {tag: _value(read, tag, depth) for tag in read.tags if tag not in _ENCODING and tag & 0xFFFF}
 
 
-def _value(read: Elements, tag: int) -> object:
-    items = read.items(tag)
-    return tuple(map(_content, items)) if items else read.stored([tag])[8:].rstrip(b"\0 ")
+def _value(read: Elements, tag: int, depth: int = 1) -> object:
+    items = read.items(tag) if depth else []
+    return tuple(_content(item, depth - 1) for item in items) if items else read.stored([tag])[8:].rstrip(b"\0 ")

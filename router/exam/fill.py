@@ -214,13 +214,13 @@ def _same(own: Entry, code: str, name: str) -> bool:
 def _list_studies(draft: _Draft, studies: tuple[StudyFacts, ...]) -> None:
     path = "Study.StudyInstanceUIDs"
     given = uids(draft.values.get(path, []))
-    listed = list(given)
+    listed = {uid if isinstance(uid, str) else repr(uid): uid for uid in given}
     for study in earliest_first(studies, draft.zone):
         if study.uid not in listed:
             if given:
                 draft.note(path, f"the RIS does not list {study.uid}, which is joined to this exam")
-            listed.append(study.uid)
-    draft.values[path] = [uid for i, uid in enumerate(listed) if uid not in listed[:i]]
+            listed[study.uid] = study.uid
+    draft.values[path] = list(listed.values())
 
 
 def _compute(draft: _Draft) -> None:

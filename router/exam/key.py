@@ -12,6 +12,8 @@ from router.exam.times import instant
 from router.exam.values import date_text, integer, is_absent, stripped, uids
 
 REPORTED = "Reported"
+MOST_STUDIES = 1000
+"""As many as one exam may list."""
 
 PATIENT_ID_PATHS = (
     "Patient.PatientId",
@@ -71,7 +73,7 @@ def approved(key: ExamKey) -> bool:
 
 
 def key_of(document: Mapping[str, object], *, zone: ZoneInfo, default_branch: str, sexes: Table) -> ExamKey:
-    """The key of a document as `read` gives it; InvalidData only when there is no ExamId.
+    """The key of a document as `read` gives it; InvalidData only without an ExamId, or with too many studies.
 
     `sexes` is the code table of Gender (性别), by which the hospital's own values are understood.
     """
@@ -106,7 +108,12 @@ def _section(document: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 
 def _uids(given: object) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(uid for uid in map(stripped, uids(given)) if uid))
+    listed = tuple(dict.fromkeys(uid for uid in map(stripped, uids(given)) if uid))
+    if len(listed) > MOST_STUDIES:
+        raise InvalidData(
+            f"more than {MOST_STUDIES} studies in StudyInstanceUIDs", hint="one exam lists its own studies only"
+        )
+    return listed
 
 
 def _patient(document: Mapping[str, object], sexes: Table) -> ExamPatient:

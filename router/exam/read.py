@@ -10,6 +10,11 @@ from router.exam.fields import BY_PATH, SECTION_NAMES
 from router.text import reading
 
 MAX_BYTES = 8 * 2**20
+_MOST_MARKS = 100_000  # commas, colons and opening brackets, within text too
+_MOST_TEXT = 2**20  # bytes that are not ASCII
+_ASCII = bytes(range(0x80))
+_LONGEST_LIST = 20_000  # the largest study has 10,000 instances, which an export may list one by one
+_DEEPEST = 32
 
 _KEYS = {field.key for field in BY_PATH.values()} | set(SECTION_NAMES)
 
@@ -19,11 +24,16 @@ def read(data: bytes) -> dict[str, object]:
 
     A key given twice in one object with different values is refused: which one is meant nobody knows, and a wrong
     guess may name the wrong patient (RFC 8259 4). The same value twice does no harm.
-    Raises InvalidData for this and for anything that is not a JSON object: NaN, endless nesting, half a surrogate pair.
+    Raises InvalidData for this and for anything that is not a JSON object: NaN, endless nesting, half a surrogate pair;
+    and for more values than an exam has, which are counted before they are read.
     """
     if len(data) > MAX_BYTES:
         raise InvalidData(f"larger than {MAX_BYTES} bytes", size=len(data))
+    if len(data.translate(None, _ASCII)) > _MOST_TEXT:
+        raise InvalidData("more text than an exam JSON has")
     given = _decoded(data)
+    if sum(map(given.count, ",:[{")) > _MOST_MARKS:
+        raise InvalidData("more values than an exam JSON has")
     try:
         document = json.loads(given, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite)
         _require_unicode(given, document)
@@ -40,7 +50,24 @@ def read(data: bytes) -> dict[str, object]:
         raise InvalidData("holds a number or text that JSON does not allow") from None
     if not isinstance(document, dict):
         raise InvalidData("JSON, but not an object")
+    _require_bounds(document)
     return document
+
+
+def _require_bounds(document: object) -> None:
+    """InvalidData where it is nested deeper, or a list is longer, than what reads on can be asked to follow."""
+    level = [document]
+    for _ in range(_DEEPEST):
+        if any(isinstance(one, list) and len(one) > _LONGEST_LIST for one in level):
+            raise InvalidData(f"a list of more than {_LONGEST_LIST} values")
+        level = [
+            inner
+            for one in level if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]  # fmt: skip
+        if not level:
+            return
+    raise InvalidData("nested too deeply for an exam JSON")
 
 
 def _decoded(data: bytes) -> str:

@@ -28,6 +28,7 @@ from router.storage.studies import Filing
 BATCH = 256
 _BATCH_BYTES = 2**28  # a batch of large instances ends earlier, so that none waits long for its row
 _QUIET_SECONDS = 2.0
+_MOST_ENDED = 2  # attempts at a file that ended the process or its memory
 TakePdf = Callable[[str, bytes, datetime], None]
 """Takes the document of an encapsulated PDF: the study, its bytes, when it came. InvalidData: it is none."""
 
@@ -106,7 +107,8 @@ class Cataloguer:
             if self._take_pdf is not None and arrival.header.sop_class == encapsulated.SOP_CLASS:
                 uids = arrival.header.uids
                 try:
-                    self._take_pdf(uids.study, _document_of(arrival), arrival.received)
+                    with self._incoming.attempts.at(arrival.path):
+                        self._take_pdf(uids.study, _document_of(arrival), arrival.received)
                 except InvalidData as error:
                     text = f"an encapsulated PDF is no report: {error.message}"
                     self._record(Kind.REFUSED, text, uids.study, instance=uids.sop)
@@ -123,8 +125,11 @@ class Cataloguer:
             del self._unsettled[study]
 
     def _read(self, path: Path) -> _Arrival | None:
+        if (ended := self._incoming.attempts.ended(path)) >= _MOST_ENDED:
+            self._set_apart(path, f"reading it has ended the program or taken all its memory {ended} times")
+            return None
         try:
-            with path.open("rb") as file:
+            with path.open("rb") as file, self._incoming.attempts.at(path):
                 header, digests = read_instance(file)
             # A clock that was set back leaves names of the future, and what waits for that time would stall.
             received = min(arrival_of(path), self._clock.now())
@@ -138,6 +143,13 @@ class Cataloguer:
             folder = self._quarantine.take(path, self._clock.now(), "unreadable", reason)
             self._record(Kind.QUARANTINED, f"an instance cannot be read: {reason}", folder=folder.name)
             return None
+
+    def _set_apart(self, path: Path, reason: str) -> None:
+        """Put a file in quarantine that must never be tried again; the alarm stands until a person deletes it."""
+        folder = self._quarantine.take(path, self._clock.now(), "poison", reason)
+        self._record(Kind.QUARANTINED, f"an instance is set apart: {reason}", folder=folder.name)
+        text, subject = f"an instance is in quarantine: {reason}", f"quarantine {folder.name}"
+        self._journal.record(Event(self._clock.now(), Kind.ALARM, text, alarm=Alarm.POISON, subject=subject))
 
     def _plan(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> list[tuple[Filing, NewInstance]]:
         """What is new, each with the version it becomes; the same data set again is no second copy."""
@@ -175,7 +187,8 @@ class Cataloguer:
         if former is None:
             return arrival
         uids = arrival.header.uids
-        found = versioned(former, arrival.path, arrival.header, arrival.digests)
+        with self._incoming.attempts.at(arrival.path):
+            found = versioned(former, arrival.path, arrival.header, arrival.digests)
         if found.doubt:
             self._doubts.append((uids.study, found.doubt))
         if found.alike in (Likeness.SAME, Likeness.ASSUMED):
@@ -299,4 +312,7 @@ def _document_of(arrival: _Arrival) -> bytes:
     """The PDF in it; InvalidData where there is none, or not the whole of it."""
     if arrival.header.cut:
         raise InvalidData(f"it is cut off: {arrival.header.cut}")
-    return encapsulated.document_of(arrival.path)
+    try:
+        return encapsulated.document_of(arrival.path)
+    except MemoryError as error:
+        raise InvalidData("reading it takes too much memory") from error

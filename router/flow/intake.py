@@ -111,6 +111,7 @@ class Intake:
         self._journal = journal
         self._clock = clock
         self._readers = readers or Readers()
+        self._opening = threading.Lock()  # senders of HL7 messages share the memory that one takes
         self._filing = threading.Lock()  # the drop folder and the listener for HL7 file at the same time
         self._fence = fence
 
@@ -194,7 +195,10 @@ class Intake:
         Raises InvalidData when it is none, OSError and TransientError when it cannot be kept now. The same one again
         changes nothing, so a sender that got no answer sends it again.
         """
-        opened = self._open("hl7", data)
+        with self._opening:
+            opened = _or_fault(self._open, "hl7", data)
+        if isinstance(opened, InvalidData):
+            raise opened
         (text,) = self._readers.read([opened.pdf]) if opened.pdf is not None else (PdfText(),)
         key = self._references.key(opened.document or {}, self._config.hospital.HospitalBranchCode)
         stem = f"mllp/{key.branch}/{key.exam_id}"

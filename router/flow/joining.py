@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -62,7 +62,8 @@ class Joining:
         """Link what belongs to the exam and unlink what the JSON no longer names; whether anything changed."""
         apart = self.decisions.parted(case.exam)
         found = [uid for uid in self._by_accession(key, case.studies) if uid not in apart]
-        gone = [uid for uid, how in case.links.items() if uid in apart or _outdated(uid, how, key, found)]
+        listed_now, found_now = frozenset(key.study_uids), frozenset(found)
+        gone = [u for u, how in case.links.items() if u in apart or _outdated(u, how, listed_now, found_now)]
         if gone:
             self.exams.unlink(case.exam, gone)
         kept = (case.links.keys() - gone) | apart
@@ -87,10 +88,10 @@ class Joining:
         return by_accession(side, here, self.policy(), self.config.study_date_within)
 
 
-def _outdated(uid: str, how: str, key: ExamKey, found: Sequence[str]) -> bool:
+def _outdated(uid: str, how: str, listed: Set[str], found: Set[str]) -> bool:
     if how == JoinedBy.LISTED:
-        return uid not in key.study_uids
-    return how == JoinedBy.ACCESSION and uid not in found and uid not in key.study_uids
+        return uid not in listed
+    return how == JoinedBy.ACCESSION and uid not in found and uid not in listed
 
 
 def doubts(case: Case, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy) -> dict[str, Doubt]:

@@ -28,6 +28,7 @@ _COMPOSITE = _CODED | frozenset(_OF_COMPONENTS.split())
 # Fields that are text, beside OBX-5 of a type without components: comments, clinical information, a diagnosis.
 _TEXT_FIELDS = frozenset({("NTE", 3), ("OBR", 13), ("DG1", 4), ("PID", 19)})
 _UID = re.compile(r"[0-2](?:\.\d+)+")
+_HEAD = 20_000  # bytes
 _NULL = '""'
 _CODE = parse("OBX-3.1")
 
@@ -120,7 +121,8 @@ class Message:
         return places if rows and path.segment == "NTE" and self._is_text(rows[0], path) else places[:1]
 
     def _notes(self, place: int) -> Iterator[str]:
-        for segment in self._segments[place + 1 :]:
+        for number in range(place + 1, len(self._segments)):
+            segment = self._segments[number]
             if segment[0] != "NTE":
                 return
             _require_whole(segment)
@@ -299,10 +301,10 @@ class Header:
 def header(data: bytes) -> Header:
     """The MSH of a message; without fields when it has none."""
     try:
-        encoding, text = segments.decoded(data)
+        encoding, text = segments.decoded(_beginning(data))
     except InvalidData:
-        encoding, text = "latin-1", data.decode("latin-1")
-    lines = re.split(r"[\r\n]", text[:20000].strip("\x0b \r\n"))
+        encoding, text = "latin-1", data[:_HEAD].decode("latin-1")
+    lines = re.split(r"[\r\n]", text.strip("\x0b \r\n"))
     head = next((line for line in lines if line.startswith("MSH")), lines[0])[:2000]
     between = head[3:4] if head.startswith("MSH") and head[3:4] else "|"
     fields = tuple(head.split(between)) if head.startswith("MSH") else ()
@@ -323,3 +325,11 @@ def acknowledgement(data: bytes, reply: Reply, now: datetime) -> bytes:
     if reply.code not in ("AA", "CA"):
         rows.append(["ERR", "", "", f"{reply.error}{part}{part}HL70357", "E", "", "", "", said])
     return "".join(head.between.join(row).rstrip(head.between) + "\r" for row in rows).encode(head.encoding, "replace")
+
+
+def _beginning(data: bytes) -> bytes:
+    """Its first lines, whole: enough to answer it."""
+    if len(data) <= _HEAD:
+        return data
+    lines = re.match(rb"[\s\S]*[\r\n]", data[:_HEAD])
+    return lines[0] if lines else data[:_HEAD]

@@ -35,6 +35,8 @@ _SEND_SECONDS = 10.0
 _DRAIN_SECONDS = 2.0
 _HEAD = 4096
 _BACKLOG = 16
+_SMALL = 2**18  # bytes that each connection may hold
+_LARGE_AT_ONCE = 2  # connections that may hold more, up to a whole message each
 
 Take = Callable[[bytes], None]
 Refuse = Callable[[str, str], None]
@@ -66,7 +68,12 @@ class MllpServer:
         self._clock = clock
         self._context = context
         self._stopping = threading.Event()
+<<<<<<< HEAD
         self._places = _Places(config.max_connections, config.max_connections_per_sender)
+=======
+        self._free = threading.BoundedSemaphore(config.max_connections)
+        self._large = threading.BoundedSemaphore(_LARGE_AT_ONCE)
+>>>>>>> parsers
         self._socket: socket.socket | None = None
         self._threads: set[threading.Thread] = set()
         self._changing = threading.Lock()
@@ -170,7 +177,7 @@ class MllpServer:
         return secured
 
     def _converse(self, channel: socket.socket, address: str) -> None:
-        stream = _Stream(channel, self._config, self._stopping)
+        stream = _Stream(channel, self._config, self._stopping, self._large)
         try:
             while (message := stream.message()) is not None:
                 if is_answer(message):
@@ -184,6 +191,8 @@ class MllpServer:
                 self._reply(channel, broken.head, Reply("AR", 207, str(broken)))
                 _drain(channel)
             raise
+        finally:
+            stream.release()
 
     def _reply(self, channel: socket.socket, message: bytes, reply: Reply) -> None:
         channel.settimeout(_SEND_SECONDS)
@@ -262,21 +271,36 @@ def _drain(channel: socket.socket) -> None:
 
 
 class _Stream:
-    """Cuts what comes into messages."""
+    """Cuts what comes into messages. Only a holder of `large` keeps a large one, from its reading to its answer."""
 
-    def __init__(self, channel: socket.socket, config: Hl7Listener, stopping: threading.Event) -> None:
+    def __init__(
+        self, channel: socket.socket, config: Hl7Listener, stopping: threading.Event, large: threading.Semaphore
+    ) -> None:
         self._channel = channel
         self._largest = config.max_message
         self._within = config.message_within.total_seconds()
         self._idle = config.idle.total_seconds()
         self._stopping = stopping
         self._held = bytearray()
+        self._large = large
+        self._is_large = False
+
+    def release(self) -> None:
+        """The message at hand is answered: let another connection have a large one."""
+        if self._is_large:
+            self._is_large = False
+            self._large.release()
 
     def message(self) -> bytes | None:
+<<<<<<< HEAD
         """The next one; None at the connection's end, after a long silence, or when the node stops.
 
         _Broken when it cannot be one.
         """
+=======
+        """The next one; None at the connection's end, or when the node stops. _Broken when it cannot be one."""
+        self.release()
+>>>>>>> parsers
         if not self._begin():
             return None
         until, looked = time.monotonic() + self._within, 0
@@ -287,13 +311,29 @@ class _Stream:
             if len(self._held) > self._largest:
                 why = f"an HL7 message larger than {self._largest} bytes (max_message)"
                 raise _Broken(why, bytes(self._held[:_HEAD]))
+<<<<<<< HEAD
             looked = end if end >= 0 else len(self._held)
             _require_in_time(until)
             if end < 0 and not self._more(until):
                 raise _Broken("the connection ended within an HL7 message")
         message = bytes(self._held[:end])
         del self._held[: end + 1]
+=======
+            self._wait_for_room(until)
+            looked = max(len(self._held) - 1, 0)
+            if not self._more(until):
+                raise _Broken("the connection ended within an HL7 message")
+        with memoryview(self._held) as held:
+            message = bytes(held[:end])
+        del self._held[: end + len(END)]
+>>>>>>> parsers
         return message
+
+    def _wait_for_room(self, until: float) -> None:
+        while len(self._held) > _SMALL and not (self._is_large or self._stopping.is_set()):
+            self._is_large = self._large.acquire(timeout=_LOOK_SECONDS)
+            if not self._is_large and time.monotonic() > until:
+                raise _Broken("too many large HL7 messages at once, send it again", bytes(self._held[:_HEAD]))
 
     def _begin(self) -> bool:
         """Pass to behind the next <VT>. What lies between messages only fills the time."""

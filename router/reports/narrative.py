@@ -19,6 +19,8 @@ _ENDS_IN_NUMBER = re.compile(r"[0-9０-９]\s*\Z")
 _BEGINS_WITH_NUMBER = re.compile(r"\s*[约<>＜＞≤≥+±-]?\s*[0-9０-９]")
 _ENDS_IN_LEVEL, _BEGINS_WITH_LEVEL = re.compile(r"[A-Za-z]\d+(?:/\d+)?\s*\Z"), re.compile(r"\s*[A-Za-z]\d")
 _UID = re.compile(r"\s*[0-2](?:\.\d+){4,}\s*")
+_LOOKED_BACK = 200  # characters; a UID has 64, a number and its unit have fewer
+_MOST_ESCAPES = 40_000  # marks; a sequence has two
 _FORMATS = {"br": "\n", "sp": "\n", "ce": "\n"}
 
 
@@ -35,7 +37,7 @@ def read(written: str, marks: Marks, repeat: Repeat, encoding: str) -> str:
 
 def _is_text(before: str, after: str, repeat: Repeat) -> bool:
     """Whether the mark between these two belongs to the text: 3~5mm, 3mm~5mm, C3~C5. Several UIDs are a list."""
-    before = before.rpartition("\n")[2]
+    before = before[-_LOOKED_BACK:].rpartition("\n")[2]
     if _UID.fullmatch(before) or _UID.fullmatch(after):
         return False
     if repeat != "auto":
@@ -46,13 +48,18 @@ def _is_text(before: str, after: str, repeat: Repeat) -> bool:
 
 
 def unescaped(text: str, marks: Marks, encoding: str) -> str:
-    """Text with its escape sequences read; what is no sequence of the standard stays as it is: C4\\5."""
+    """Text with its escape sequences read; what is no sequence of the standard stays as it is: C4\\5.
+
+    InvalidData where there are more than any report has.
+    """
     if not marks.escape or marks.escape not in text:
         return text
+    if text.count(marks.escape) > _MOST_ESCAPES:
+        raise InvalidData(f"an HL7 text with more than {_MOST_ESCAPES // 2} escape sequences")
     return _sequences(marks.escape).sub(lambda match: _meaning(match, marks, encoding), text)
 
 
-@functools.cache
+@functools.lru_cache(16)
 def _sequences(escape: str) -> re.Pattern[str]:
     mark = re.escape(escape)
     return re.compile(

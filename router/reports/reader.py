@@ -1,4 +1,4 @@
-"""Reading PDFs in programs of their own, within limits of time and memory: a hostile file costs that program only.
+"""Reading PDFs in programs of their own, which have little time, memory and rights: a hostile file costs that one only.
 
 To the program: the length of a PDF (8 bytes), the PDF. From it: why the PDF is refused, or nothing; then, unless it is
 refused, what it says, as JSON: `text`, `made`, or that it was not read in its processor time. Both have their length (8
@@ -14,26 +14,30 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil
 from typing import Any
 
 from router.errors import InvalidData
 from router.inheritance import inherited
 from router.reports import pdf
+from router.reports.confinement import confine
 
 _TRIES = 2
-# Other programs may have the processors: how much longer than its processor time a text may take.
+# Other programs may have the processors: how much longer than its processor time a PDF may take.
 _WALL = 12.0
+_OVERTIME = 2  # seconds of processor time until the system ends what does not end by itself
 _LENGTH = struct.Struct(">Q")
 _PROGRAM = """
 import os, sys
 sys.path[:] = sys.argv.pop(1).split(os.pathsep)
 from router.reports.reader import main
-main(int(sys.argv[1]), float(sys.argv[2]))
+main(int(sys.argv[1]), *map(float, sys.argv[2:]))
 """
 
 
@@ -56,8 +60,8 @@ class _OutOfTime(BaseException):
 class _Program:
     """One program, started when it is first needed and anew after it was lost; OSError from an answer when it is."""
 
-    def __init__(self, memory: int, seconds: float) -> None:
-        limits = (str(memory), str(seconds))
+    def __init__(self, memory: int, patience: tuple[float, float]) -> None:
+        limits = (str(memory), str(patience[1]), str(patience[0]))
         self._command = (sys.executable, "-P", "-W", "ignore", "-c", _PROGRAM, os.pathsep.join(sys.path), *limits)
         self._running: tuple[subprocess.Popen[bytes], socket.socket] | None = None
 
@@ -78,8 +82,13 @@ class _Program:
             ours, theirs = socket.socketpair()
             with theirs:
                 end = theirs.fileno()
+<<<<<<< HEAD
                 process = subprocess.Popen(  # noqa: S603 our own program
                     self._command, stdin=end, stdout=end, env=inherited(os.environ)
+=======
+                process = subprocess.Popen(  # noqa: S603  # our own program
+                    self._command, stdin=end, stdout=end, stderr=subprocess.DEVNULL, close_fds=True
+>>>>>>> parsers
                 )
             self._running = process, ours
 
@@ -111,12 +120,12 @@ def _receive(channel: socket.socket, count: int) -> bytes:
 class Readers:
     """Several programs side by side.
 
-    `patience` is in seconds: for opening a PDF; of processor time for its text. `memory` is in bytes.
+    `patience` is in seconds of processor time: for opening a PDF, for its text. `memory` is in bytes.
     """
 
     def __init__(self, count: int = 0, patience: tuple[float, float] = (30.0, 10.0), memory: int = 2**30) -> None:
         self._patience = patience
-        self._programs = [_Program(memory, patience[1]) for _ in range(count or len(os.sched_getaffinity(0)))]
+        self._programs = [_Program(memory, patience) for _ in range(count or len(os.sched_getaffinity(0)))]
         self._free: queue.LifoQueue[_Program] = queue.LifoQueue()
         for program in self._programs:
             self._free.put(program)
@@ -138,7 +147,7 @@ class Readers:
         for _ in range(_TRIES):  # what ended the program need not have been this PDF
             program.start()
             try:
-                return program.ask(data, self._patience[0])
+                return program.ask(data, self._patience[0] * _WALL)
             except OSError:
                 program.end()
         return "the PDF does not open within the limits of time and memory"
@@ -156,16 +165,18 @@ class Readers:
             program.end()
 
 
-def main(memory: int, seconds: float) -> None:
+def main(memory: int, seconds: float, opening: float = 10.0) -> None:
     """The program: reads PDFs until its input ends. Signals are the main process's business."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, _end_of_time)
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    confine(memory)
     given = sys.stdin.buffer
     with suppress(ConnectionResetError):  # the main process was killed
         while len(head := given.read(_LENGTH.size)) == _LENGTH.size:
-            for answer in _answers(given.read(_LENGTH.unpack(head)[0]), seconds):
+            data = given.read(_LENGTH.unpack(head)[0])
+            _end_at(time.process_time() + opening + seconds + _OVERTIME)
+            for answer in _answers(data, seconds, opening):
                 _say(answer.encode("utf-8", "replace"))
 
 
@@ -177,12 +188,23 @@ def _say(said: bytes) -> None:
         os._exit(0)  # the main process is gone: nobody is to be told
 
 
-def _answers(data: bytes, seconds: float) -> Iterator[str]:
+def _end_at(seconds: float) -> None:
+    """Have the system end this program when it has had so much processor time: a library may not come back."""
+    resource.setrlimit(resource.RLIMIT_CPU, (ceil(seconds), resource.RLIM_INFINITY))
+
+
+def _answers(data: bytes, seconds: float, opening: float) -> Iterator[str]:
     try:
+        signal.setitimer(signal.ITIMER_PROF, opening)
         opened = pdf.check(data)
     except InvalidData as error:
         yield error.message
         return
+    except _OutOfTime:
+        yield "the PDF does not open within its processor time"
+        return
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
     yield ""
     try:
         signal.setitimer(signal.ITIMER_PROF, seconds)

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from router.errors import InvalidData
 from router.text import reading
 
+_MOST_MARKS = 20_000  # separators of a message; the largest reports have some hundreds
+_MOST_TEXT = 2**20  # bytes that are not ASCII
+_MOST_TRAILERS = 100
+_ASCII = bytes(range(0x80))
 _AROUND = "\ufeff\x0b\x1c \r\n\0"
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _UTF_8, _CHINESE = "utf-8", "gb18030"
@@ -46,26 +50,36 @@ class Segments:
 
 
 def cut(data: bytes) -> Segments:
-    """The segments of one message, a batch's wrappers left out. InvalidData where it is none, or not whole."""
+    """The segments of one message, a batch's wrappers left out. InvalidData where it is none, or not whole.
+
+    What it may cost is known before it is cut: its text and its separators are counted first.
+    """
+    if len(data.translate(None, _ASCII)) > _MOST_TEXT:
+        raise InvalidData("an HL7 message with more text than any report has")
     encoding, text = decoded(data)
     begin = re.search(r"(?:\A|[\r\n])MSH([^A-Za-z0-9\s])", text)
     if begin is None or not _is_wrapper(text[: begin.start()]):
         raise InvalidData("not an HL7 v2 message")
     between = begin[1]
-    lines = _lines(text[begin.start() :].strip(_AROUND), between)
-    rows = tuple(_fields(line, between) for line in lines)
+    text = text[begin.start() :].strip(_AROUND)
+    _require_few(text)
+    rows = tuple(_fields(line, between) for line in _lines(text, between))
     if any(row[0] == "DSC" and any(field.strip() for field in row[1:2]) for row in rows):
         raise InvalidData("an HL7 message that goes on in another one (DSC)", hint="send it whole")
     return Segments(encoding, _marks(rows[0]), rows)
 
 
-def _split(text: str) -> list[str]:
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+def _require_few(text: str) -> None:
+    """InvalidData for more separators than any report has. Base64 may have as many escape sequences as lines."""
+    between, given = text[3:4], text[4:9].partition(text[3:4])[0]
+    marks = {between, *given[:2], *given[3:4]} - set(_AROUND)
+    if sum(map(text.count, marks)) > _MOST_MARKS:
+        raise InvalidData(f"an HL7 message with more than {_MOST_MARKS} separators")
 
 
 def _is_wrapper(text: str) -> bool:
     """Whether only the headers of a file or batch stand there (2.10.3)."""
-    return all(line[:3] in ("FHS", "BHS", "") for line in _split(text))
+    return all(line[1] in ("FHS", "BHS") for line in re.finditer(r"([^\r\n]{1,3})[^\r\n]*", text))
 
 
 def _marks(msh: list[str]) -> Marks:
@@ -84,21 +98,29 @@ def _fields(line: str, between: str) -> list[str]:
 
 def _lines(text: str, between: str) -> list[str]:
     """The segments. A line that does not begin as one, of text or Base64, goes on with the one before; so does ADD."""
-    begins = re.compile(rf"([A-Z][A-Z0-9]{{2}}){re.escape(between)}")
-    lines = _split(text)
-    while lines and (not lines[-1].strip() or re.fullmatch(rf"[BF]TS(?:{re.escape(between)}.*)?", lines[-1])):
-        del lines[-1]
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    end = _end(text, between)
+    begins = re.compile(rf"^([A-Z][A-Z0-9]{{2}}){re.escape(between)}", re.MULTILINE)
+    starts = [m.start() for m in begins.finditer(text, 0, end) if m[1] in _KNOWN or m[1].startswith("Z")]
     found: list[list[str]] = []
-    for line in lines:
-        match = begins.match(line)
-        known = match is not None and (match[1] in _KNOWN or match[1].startswith("Z"))
-        if known and line.startswith("ADD") and found:
-            found[-1].append(line[4:])
-        elif known or not found:
-            found.append([line])
+    for start, after in zip(starts, [*starts[1:], end + 1], strict=True):
+        if text.startswith("ADD", start):
+            found[-1].append(text[start + 4 : after - 1])
         else:
-            found[-1] += ["\n", line]
+            found.append([text[start : after - 1]])
     return ["".join(parts) for parts in found]
+
+
+def _end(text: str, between: str) -> int:
+    """Where the text ends without blank lines and the trailers of a batch or file (2.10.3)."""
+    trailer = re.compile(rf"[BF]TS(?:{re.escape(between)}.*)?|\s*")
+    end = len(text)
+    for _ in range(_MOST_TRAILERS):
+        start = text.rfind("\n", 0, end) + 1
+        if not start or trailer.fullmatch(text, start, end) is None:
+            break
+        end = start - 1
+    return end
 
 
 # -- the character set
@@ -135,6 +157,6 @@ def _is(text: str, data: bytes, encoding: str) -> bool:
 
 def _declared(data: bytes) -> str:
     found = re.search(rb"(?:\A|[\r\n\x0b]|\xef\xbb\xbf)[ ]*MSH([^\r\n])([^\r\n]*)", data)
-    fields = found[2].split(found[1]) if found else []
-    written = fields[16].split(b"~")[0] if len(fields) > 16 else b""  # the first of found[2] is MSH-2
+    fields = found[2].split(found[1], 17) if found else []
+    written = fields[16].split(b"~", 1)[0] if len(fields) > 16 else b""  # the first of found[2] is MSH-2
     return re.sub(r"[^A-Z0-9]", "", written.decode("ascii", "replace").upper())

@@ -7,6 +7,7 @@ the cataloguer reads them all, also those of workers that are no more.
 A small instance is kept in memory until it is whole, made durable in the worker's journal, and gets its file after.
 """
 
+import functools
 import itertools
 import os
 import shutil
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from router.model import InstanceUids
+from router.storage.attempts import Attempts
 from router.storage.durable import FILE_MODE, make_folder
 from router.storage.journal import LARGEST, SEGMENT_BYTES, Journal, discard, oldest_unfiled, recover
 from router.storage.lock import no_workers
@@ -172,6 +174,11 @@ class Incoming:
         self._woken = 0.0
         self._listed: deque[Path] = deque()
         make_folder(folder)
+
+    @functools.cached_property
+    def attempts(self) -> Attempts:
+        """At its files; for the cataloguer alone."""
+        return Attempts(self._folder / "attempt")
 
     def worker_folder(self, worker: int) -> Path:
         """Where the worker of that number writes, counted from 1."""

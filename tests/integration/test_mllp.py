@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from certificates import Authority
+from costs import cost
 from desk import E1, E2, Desk, printed
 from hl7_messages import Sender, oru
 from router.config import Hl7Listener, Tls
@@ -161,6 +162,51 @@ def test_no_more_connections_than_allowed_and_none_from_elsewhere(
     _wait(lambda: "MSA|AA" in _tried(port))
     assert connect(senders=["10.1.2.3"]).answer() == ""
     _wait(lambda: "senders" in refusals[-1])
+
+
+def test_large_messages_take_turns_and_small_ones_wait_for_nobody(connect: Connect, listen: Listen) -> None:
+    large = oru(control="M2", more=f"OBX|9|ED|PDF||^^^^{'A' * 2**20}\r").encode()
+    port = listen(message_within="3 s", take=lambda _: None)
+    slow = [connect(port) for _ in range(2)]
+    for sender in slow:
+        sender.socket.sendall(b"\x0b" + large)
+    time.sleep(0.2)
+    third = connect(port)
+    third.socket.sendall(b"\x0b" + large + b"\x1c\r")
+    assert "MSA|AA|M1" in connect(port).send(MESSAGE)
+    third.socket.settimeout(1)
+    with pytest.raises(TimeoutError):
+        third.answer()
+    slow[0].socket.close()
+    third.socket.settimeout(10)
+    assert "MSA|AA|M2" in third.answer()
+    assert "MSA|AA|M2" in third.send(large)
+
+
+def test_eight_connections_together_hold_a_few_messages_only() -> None:
+    found = cost("""
+        import threading
+        from hl7_messages import Sender, oru
+        from router.clock import SystemClock
+        from router.config import Hl7Listener
+        from router.reports.hl7v2 import Message
+        from router.reports.mllp import MllpServer
+        message = oru(more="OBX|9|ED|PDF||^^^^" + "A" * (30 * 2**20)).encode()
+        server = MllpServer(Hl7Listener(), lambda data: None, print, lambda: None, SystemClock())
+        port = server.start("127.0.0.1", 0)
+        def send():
+            sender = Sender(port)
+            for part in (b"\\x0b", message, b"\\x1c\\r"):
+                sender.socket.sendall(part)
+            assert "MSA|AA" in sender.answer()
+        def work():
+            threads = [threading.Thread(target=send) for _ in range(8)]
+            for thread in threads: thread.start()
+            for thread in threads: thread.join()
+            server.stop(5)
+    """)
+    assert found.said == "done"
+    assert found.memory < 300, found
 
 
 def test_tls_is_spoken_where_it_is_set(listen: Listen, desk: Desk, tmp_path: Path, refusals: list[str]) -> None:
