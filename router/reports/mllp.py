@@ -68,12 +68,8 @@ class MllpServer:
         self._clock = clock
         self._context = context
         self._stopping = threading.Event()
-<<<<<<< HEAD
         self._places = _Places(config.max_connections, config.max_connections_per_sender)
-=======
-        self._free = threading.BoundedSemaphore(config.max_connections)
         self._large = threading.BoundedSemaphore(_LARGE_AT_ONCE)
->>>>>>> parsers
         self._socket: socket.socket | None = None
         self._threads: set[threading.Thread] = set()
         self._changing = threading.Lock()
@@ -292,15 +288,11 @@ class _Stream:
             self._large.release()
 
     def message(self) -> bytes | None:
-<<<<<<< HEAD
         """The next one; None at the connection's end, after a long silence, or when the node stops.
 
         _Broken when it cannot be one.
         """
-=======
-        """The next one; None at the connection's end, or when the node stops. _Broken when it cannot be one."""
         self.release()
->>>>>>> parsers
         if not self._begin():
             return None
         until, looked = time.monotonic() + self._within, 0
@@ -311,22 +303,14 @@ class _Stream:
             if len(self._held) > self._largest:
                 why = f"an HL7 message larger than {self._largest} bytes (max_message)"
                 raise _Broken(why, bytes(self._held[:_HEAD]))
-<<<<<<< HEAD
+            self._wait_for_room(until)
             looked = end if end >= 0 else len(self._held)
             _require_in_time(until)
             if end < 0 and not self._more(until):
                 raise _Broken("the connection ended within an HL7 message")
-        message = bytes(self._held[:end])
-        del self._held[: end + 1]
-=======
-            self._wait_for_room(until)
-            looked = max(len(self._held) - 1, 0)
-            if not self._more(until):
-                raise _Broken("the connection ended within an HL7 message")
         with memoryview(self._held) as held:
             message = bytes(held[:end])
-        del self._held[: end + len(END)]
->>>>>>> parsers
+        del self._held[: end + 1]
         return message
 
     def _wait_for_room(self, until: float) -> None:

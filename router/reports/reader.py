@@ -82,13 +82,13 @@ class _Program:
             ours, theirs = socket.socketpair()
             with theirs:
                 end = theirs.fileno()
-<<<<<<< HEAD
-                process = subprocess.Popen(  # noqa: S603 our own program
-                    self._command, stdin=end, stdout=end, env=inherited(os.environ)
-=======
                 process = subprocess.Popen(  # noqa: S603  # our own program
-                    self._command, stdin=end, stdout=end, stderr=subprocess.DEVNULL, close_fds=True
->>>>>>> parsers
+                    self._command,
+                    stdin=end,
+                    stdout=end,
+                    stderr=subprocess.DEVNULL,
+                    close_fds=True,
+                    env=inherited(os.environ),
                 )
             self._running = process, ours
 
