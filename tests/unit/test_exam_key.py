@@ -34,7 +34,6 @@ def test_the_key_of_a_whole_exam() -> None:
         "Visit.ClinicalNumber": "C0001",
         "Visit.InpatientNumber": "",
         "Visit.MedicalRecordNumber": "M0001",
-        "Local.PatientId": "",
     }
     assert approved(got)
 
