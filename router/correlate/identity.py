@@ -4,6 +4,7 @@ The texts name the field that differs and never the values.
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -14,11 +15,17 @@ from router.model import Patient
 from router.text import is_readable
 
 _OWN = "PatientID"
-# What people and devices enter where there is no number: nothing, zeros, one digit, marks, a word for "unknown".
+# What people and devices enter where there is no number, marks left out: nothing, zeros, one digit, a word for
+# "unknown" or "for the time being".
 _NO_NUMBER = re.compile(
-    r"0*|\d|[\W_]*|UNKNOWN|UNKNOW|ANONYMOUS|ANONYMIZED|NONE|NULL|NIL|N/?A|NO|UNDEFINED|NAN|无|不详|未知|暂无|没有|空",
+    r"0*|\d|X*|UNKNOWN|UNKNOW|ANONYMOUS|ANONYMIZED|NONE|NULL|NIL|NA|NO|UNDEFINED|NAN|TEMP|TMP|TEST|DEMO|无|不详|未知|暂无|没有|"
+    r"空|临时|臨時|临时号|测试|測試|待定|待补",
     re.IGNORECASE,
 )
+# One character again and again, and digits in a row up from 0 or 1 or down to 1 or 0.
+_AGAIN = re.compile(r"(\w)\1{4,}")
+_UP, _DOWN = ("12345678901234567890", "0123456789"), ("987654321", "9876543210")
+_SHORTEST_ROW = 5
 # Days that stand for "no date": the first of Unix time, and what is not after 1900-01-01.
 _NO_DATE = "19700101"
 _OLDEST = "19000101"
@@ -125,18 +132,32 @@ def stripped(value: str, policy: IdentityPolicy) -> str:
     """A patient number as it is compared, one for all of its patient's; "" for the values that say nothing."""
     if not is_readable(value):
         return ""
-    value = value.strip(" \0")
-    value = re.sub(policy.strip, "", value) if policy.strip else value
-    value = numbered(value, policy)
+    value = numbered(_cut(value.strip(" \0"), policy), policy)
     return policy.aliases.get(value, value)
 
 
+def _cut(value: str, policy: IdentityPolicy) -> str:
+    """Without what [identity] strip names, which may be written as the value is or in its usual width."""
+    cut = re.sub(policy.strip, "", value) if policy.strip else value
+    return cut if cut != value or not policy.strip else re.sub(policy.strip, "", _usual(value))
+
+
 def numbered(value: str, policy: IdentityPolicy) -> str:
-    """A patient or accession number as it is compared; "" for those that say nothing."""
-    value = value.strip(" \0")
-    if value.upper() in policy.blank or not is_readable(value) or _NO_NUMBER.fullmatch(value):
+    """A patient or accession number as it is compared, in its usual width; "" for those that say nothing."""
+    value = _usual(value)
+    if value.upper() in policy.blank or not is_readable(value) or _says_nothing(value):
         return ""
     return value.upper() if policy.ignore_case else value
+
+
+def _usual(value: str) -> str:
+    return unicodedata.normalize("NFKC", value).strip(" \0")
+
+
+def _says_nothing(value: str) -> bool:
+    plain = re.sub(r"[\W_]", "", value)
+    row = any(up.startswith(value) for up in _UP) or any(down.endswith(value) for down in _DOWN)
+    return (row and len(value) >= _SHORTEST_ROW) or bool(_NO_NUMBER.fullmatch(plain) or _AGAIN.fullmatch(plain))
 
 
 def compared(

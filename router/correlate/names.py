@@ -9,6 +9,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from router.correlate.notes import known_removed, others_removed
 from router.correlate.pinyin import Spelling, spelling
 from router.text import is_readable
 
@@ -19,8 +20,12 @@ _HAN = re.compile(
 _DOTS = re.compile("[\u00b7\u2022\u2027\u2219\u22c5\u30fb\uff65]")
 _TONE_DIGITS = re.compile(r"(?:[A-Z']+[1-5][\s^,]*){2,}")
 _AGE = re.compile(r"\b\d+\s*[YMD]\b")
-# Words beside a name: sex, forms of address. A, E and O are syllables, too.
-_BESIDE = frozenset({"F", "M", "FEMALE", "MALE", "MR", "MRS", "MS", "MISS", "DR"})
+# Words beside a name: sex, forms of address, devices. A, E and O are syllables, too.
+_BESIDE = frozenset({"F", "M", "FEMALE", "MALE", "MR", "MRS", "MS", "MISS", "DR", "CT", "MRI"})
+# A single letter of any script, or a Roman numeral: twins are told apart by them. The first of each mean one another.
+_MARK = re.compile(r"\w|I{2,3}|IV|VI{1,3}|IX")
+_ORDINALS = {mark: str(n) for row in ("A B C D", "I II III IV") for n, mark in enumerate(row.split(), 1)}
+_GREEK = str.maketrans("ΑΒΓΔαβγδ", "ABCDABCD")
 _SYLLABLES = frozenset("AEO")
 _FEW = 4
 _KEPT = 10_000
@@ -41,13 +46,17 @@ class Likeness:
 
 @dataclass(frozen=True, slots=True)
 class _Name:
-    """A name's parts. `marks` are letters after a Han name, by which twins are told apart; numbers do so, too."""
+    """A name's parts. `marks` are letters or Roman numerals after a Han name, by which twins are told apart.
+
+    Numbers tell them apart, too; a mark has its place in its row as a number. `notes` are what else stands in brackets.
+    """
 
     han: str
     words: tuple[str, ...]
     other: str
     marks: frozenset[str]
     numbers: frozenset[str]
+    notes: frozenset[str]
 
 
 @functools.lru_cache(_KEPT)
@@ -63,7 +72,7 @@ def telling(name: str, blank: tuple[str, ...]) -> str:
     """A name without the groups that stand for no name; "" where its Han characters do. Numbers do not count."""
     patterns = _compiled(blank)
     groups = unicodedata.normalize("NFKC", name).split("=")
-    kept = [group for group in groups if not _stands_for_none(group, patterns)]
+    kept = [g for g in groups if not any(_stands_for_none(form, patterns) for form in (g, known_removed(g)[0]))]
     return "" if any(_HAN.search(group) for group in groups if group not in kept) else "=".join(kept)
 
 
@@ -90,7 +99,8 @@ def _like(one: _Name, other: _Name) -> Likeness:
     han = _plain(one.han) == _plain(other.han) if one.han and other.han else None
     scripts = {han, _overlap(_rows(one.words), _rows(other.words))}
     apart = _overlap(one.numbers, other.numbers) is False or _overlap(one.marks, other.marks) is False
-    if False in scripts or apart or _twins(one, other):
+    noted = one.notes <= other.notes or other.notes <= one.notes
+    if False in scripts or apart or not noted or _twins(one, other):
         return Likeness(False, found)
     foreign = one.other == other.other if one.other and other.other else None
     if True in scripts or foreign or found == Spelling.AGREES:
@@ -112,18 +122,27 @@ def _marked(named: _Name, words: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def _twins(one: _Name, other: _Name) -> bool:
-    """Whether a Han name with a letter meets its own spelling with another letter."""
+    """Whether a Han name with a mark or a number, or a Latin name with a mark, meets its spelling with another mark."""
+    ends = {words[-1] for words in (one.words, other.words) if len(words) > 1}
+    if len(ends) > 1 and all(_MARK.fullmatch(end) and end not in _BESIDE for end in ends):
+        return sorted("".join(one.words[:-1])) == sorted("".join(other.words[:-1]))
     for named, spelt in ((one, other), (other, one)):
         *words, last = spelt.words or ("",)
-        if named.marks and words and len(last) == 1 and last not in named.marks | _BESIDE:
+        if words and _MARK.fullmatch(last) and last not in _BESIDE and _marked_otherwise(named, last):
             return spelling(named.han, "".join(words)) == Spelling.AGREES
     return False
 
 
+def _marked_otherwise(named: _Name, mark: str) -> bool:
+    if named.marks:
+        return mark not in named.marks
+    return bool(named.han and named.numbers and mark in _ORDINALS) and _ORDINALS[mark] not in named.numbers
+
+
 def _forms(words: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The words of a name, and without those beside it or a single letter at its end."""
+    """The words of a name, and without those beside it or a mark at its end."""
     kept = tuple(word for word in words if word not in _BESIDE)
-    initial = len(kept) > 2 and len(kept[-1]) == 1 and kept[-1] not in _SYLLABLES
+    initial = len(kept) > 2 and bool(_MARK.fullmatch(kept[-1])) and kept[-1] not in _SYLLABLES
     cut = kept[:-1] if initial else kept
     return list(dict.fromkeys(form for form in (words, kept, cut) if form))
 
@@ -134,15 +153,38 @@ def _overlap(one: frozenset[str], other: frozenset[str]) -> bool | None:
 
 @functools.lru_cache(_KEPT)
 def _read(name: str) -> _Name:
-    name = _DOTS.sub("·", unicodedata.normalize("NFKC", name))
-    groups = name.split("=")
+    groups, notes = _noted(_DOTS.sub("·", _digits(unicodedata.normalize("NFKC", name))).split("="))
     han_group = next((group for group in groups if _HAN.search(group)), "")
     latin_group = next((group for group in groups if re.search("[A-Za-z]", _ascii(group))), "")
-    words = _words(latin_group)
-    marks = frozenset(words) if han_group == latin_group and all(len(word) == 1 for word in words) else frozenset()
-    numbers = frozenset() if _toned(latin_group) else frozenset(re.findall(r"\d+", name))
+    words, marks = _words(latin_group), _marks(han_group)
+    numbers = frozenset() if _toned(latin_group) else frozenset(re.findall(r"\d+", "=".join(groups)))
+    places = frozenset(_ORDINALS[mark] for mark in marks if mark in _ORDINALS)
     han = "".join(c for c in han_group if c == "·" or _HAN.match(c)).strip("·")
-    return _Name(han, () if marks else words, _other_letters(name), marks, numbers)
+    marked = bool(marks) and han_group == latin_group
+    return _Name(han, () if marked else words, _other_letters("=".join(groups)), marks, numbers or places, notes)
+
+
+def _noted(groups: list[str]) -> tuple[list[str], frozenset[str]]:
+    """The groups without what stands beside a Han name, and the notes of it that may tell people apart."""
+    kept, notes = [], frozenset[str]()
+    for group in groups:
+        bare, first = known_removed(group)
+        bare, second = others_removed(bare)
+        kept.append(bare)
+        notes |= first | second
+    return kept, notes
+
+
+def _digits(name: str) -> str:
+    """Digits in circles of every kind as digits: not all have a compatibility form."""
+    return "".join(str(unicodedata.digit(c)) if "\u2776" <= c <= "\u2792" and c.isdigit() else c for c in name)
+
+
+def _marks(group: str) -> frozenset[str]:
+    """The marks behind the Han characters of a group; nothing where other words stand there."""
+    letters = "".join(" " if _HAN.match(c) or not c.isalpha() else c for c in group.upper().translate(_GREEK))
+    found = letters.split()
+    return frozenset(found) if all(_MARK.fullmatch(word) for word in found) and _HAN.search(group) else frozenset()
 
 
 def _ascii(text: str) -> str:

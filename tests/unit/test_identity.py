@@ -80,6 +80,11 @@ def test_a_field_that_one_side_leaves_blank_is_neither(field: str) -> None:
     [
         ("P0001 ", PLAIN, True),  # padding of LO
         ("P0001\0", PLAIN, True),
+        ("Ｐ０００１", PLAIN, True),  # full width
+        ("P0001\u3000", PLAIN, True),
+        ("Ｐ０００２", PLAIN, False),
+        ("Ｈ0001－Ｐ0001", IdentityPolicy(strip="^H0001-"), True),
+        ("（门）P0001", IdentityPolicy(strip="^（门）"), True),  # stripped as the policy writes it
         ("UNKNOWN", PLAIN, None),
         ("unknown", PLAIN, None),
         ("0", PLAIN, None),
@@ -318,7 +323,9 @@ def test_the_texts_never_hold_a_value() -> None:
 @pytest.mark.parametrize(
     "value",
     ["0", "000000", "0000000000", "1", "7", "UNKNOWN", "unknown", "None", "NULL", "N/A", "NA", "-", "--", "****", "?",
-     "无", "不详", "未知", "", " ", "\0", f"P000{UNREADABLE}", "ANONYMOUS"],
+     "无", "不详", "未知", "", " ", "\0", f"P000{UNREADABLE}", "ANONYMOUS", "9999999", "111111", "88888", "AAAAA",
+     "12345", "123456", "1234567890", "0123456", "654321", "9876543210", "x", "xxx", "XXX-XXX", "TEMP", "temp", "TEST",
+     "Test.", "临时", "测试", "0.0", "00000-0", "０００", "-1", "１２３４５６", "ＴＥＳＴ", "\u3000"],
 )  # fmt: skip
 def test_a_number_that_says_nothing_neither_agrees_nor_contradicts(value: str) -> None:
     for ours, theirs in ((value, "P0001"), ("P0001", value), (value, value)):
@@ -328,7 +335,10 @@ def test_a_number_that_says_nothing_neither_agrees_nor_contradicts(value: str) -
         assert same_patient(exam, ExamPatient({"Patient.PatientId": theirs}), PLAIN)
 
 
-@pytest.mark.parametrize("value", ["10", "01", "12", "P0", "0P", "A", "UNKNOWN1", "00001"])
+@pytest.mark.parametrize("value", [
+    "10", "01", "12", "P0", "0P", "A", "UNKNOWN1", "00001", "1111", "1234", "4321", "34567", "10000000", "112233",
+    "1212121", "12-345", "P123456", "1111112", "TEST11", "TEMP20261129", "临时12",
+])  # fmt: skip
 def test_a_short_number_is_a_number(value: str) -> None:
     found = compare(ExamPatient({"Patient.PatientId": value}), value, StudyIdentity(Patient(value), value), PLAIN)
     assert found.agree == {"patient id", "accession number"}

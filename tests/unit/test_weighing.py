@@ -104,6 +104,13 @@ def test_a_name_far_from_every_reading_is_a_doubt_where_sex_or_birth_date_differ
     assert rules(study("P0001", "ZHANG^SI", sex="M")) == [("differs", 1)]
 
 
+def test_a_latin_group_beside_the_same_characters_that_spells_another_name_is_remarked_and_holds_nothing() -> None:
+    for name in ("Li^Si=张^三", "Zhang^Si=张^三", "张三(Li Si)"):
+        assert rules(study("", name, sex="F")) == rules(study("P0001", name)) == []
+        assert "no reading" in " ".join(remarks(compare(EXAM, "A0001", study("P0001", name), PLAIN)))
+    assert remarks(compare(EXAM, "A0001", study("P0001", "Zhang^San=张^三"), PLAIN)) == ()
+
+
 def test_a_cut_off_name_is_no_other_patient_and_no_evidence_where_it_may_be_a_whole_name() -> None:
     exam = replace(EXAM, name="张晓明")
     for name, agrees in (("ZHANG^XIAOM", True), ("ZHANG^XIAO", False), ("ZHANGXIA", False)):
