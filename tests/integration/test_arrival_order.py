@@ -151,6 +151,8 @@ class Model:
             return {State.HELD, State.DELIVERED} if self.reports else {State.HELD}
         if not self.approved:
             return {State.WAITING}
+        if self.choice.doubt:
+            return {State.HELD}
         if not self.news:
             return {State.DELIVERED}
         overdue = not self.pdf and self.late and not self.came.keys().isdisjoint(PDFS)
