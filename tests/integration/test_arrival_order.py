@@ -149,10 +149,10 @@ class Model:
         """What the report's delivery may show."""
         if self.withdrawn:
             return {State.HELD, State.DELIVERED} if self.reports else {State.HELD}
-        if not self.approved:
-            return {State.WAITING}
         if self.choice.doubt:
             return {State.HELD}
+        if not self.approved:
+            return {State.WAITING}
         if not self.news:
             return {State.DELIVERED}
         overdue = not self.pdf and self.late and not self.came.keys().isdisjoint(PDFS)

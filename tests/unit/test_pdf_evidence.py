@@ -69,7 +69,8 @@ STORIES = [
     ("a correction before any PDF", "A0x A1y P2y", "?2", "?2", "?2", "2", "2"),
     ("two corrections in minutes", "A0x P0.1x A3y P3.1y A6z", "-", "-", "-", "-", "-"),
     ("the first PDF follows its own JSON", "A0x P1x A3y", "-", "-", "-", "-", "-"),
-    ("a correction and its PDF before the first PDF", "A0x A60y P60.1y P60.9x", "60.1", "?60.9", "?60.9", "60.1", "60.1"),
+    ("a correction and its PDF before the first PDF", "A0x A60y P60.1y P60.9x", "60.1", "?60.9", "?60.9", "60.1",
+     "60.1"),
     ("the first PDF after the correction", "A0x A60y P61x", "61", "61", "61", "-", "-"),
     ("a first PDF that never came, and a correction", "A0x P119.9y A120y", "119.9", "119.9", "119.9", "119.9", "119.9"),
     # two approved versions that lack a PDF: nothing but content tells of which of them one is
