@@ -136,8 +136,10 @@ def _none(papers: Papers, mine: Sequence[_Claim]) -> Choice:
     own = [claim.pdf for claim in mine if claim.pdf.doubt]
     read = [pdf for pdf in papers.pdfs if pdf.unread != Unread.ONCE]
     last = max(own or [pdf for pdf in read if not pdf.doubt] or read, key=_came, default=None)
-    doubt = last.doubt or (_OPEN if any(claim.open for claim in mine if claim.pdf == last) else "") if last else ""
-    return Choice() if last is None else Choice(in_question=last, doubt=doubt, why=papers.of(last).why)
+    if last is None:
+        return Choice()
+    either = any(claim.open and claim.pdf == last for claim in mine)
+    return Choice(in_question=last, doubt=last.doubt or (_OPEN if either else ""), why=papers.of(last).why)
 
 
 def _replaced(papers: Papers, base: _Claim, sound: Sequence[_Claim], now: datetime) -> Choice:
