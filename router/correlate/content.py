@@ -77,6 +77,11 @@ def reading(pdf: Runs, texts: Mapping[str, Runs], others: Mapping[str, Runs] = {
     return Reading(of=of, share=share, why=f"the PDF has {share:.0%} of the findings and impression")
 
 
+def lacking(pdf: Runs, texts: Mapping[str, Runs]) -> frozenset[str]:
+    """The texts, by their key, of which a PDF that has text has next to nothing."""
+    return frozenset(key for key, runs in texts.items() if pdf and runs and _share(runs, pdf) <= _LACKS)
+
+
 _NO_FINDINGS = "findings and impression are too short to be found in a PDF"
 _CANNOT_TELL = "the PDF does not tell the versions apart"
 

@@ -29,10 +29,12 @@ class Evidence:
     """What is known of one PDF beside when it came.
 
     `contents` are the digests of the findings that its text may be of, `times` the approved versions (their documents)
-    that it was made for; None where that says nothing. `made` is by its source's own clock; `why` is what spoke.
+    that it was made for; None where that says nothing. `lacks` are the digests of findings of which its text has next
+    to nothing. `made` is by its source's own clock; `why` is what spoke.
     """
 
     contents: frozenset[str] | None = None
+    lacks: frozenset[str] = frozenset()
     times: frozenset[int] | None = None
     made: datetime | None = None
     origin: str = ""
@@ -59,14 +61,15 @@ class Choice:
 class Papers:
     """All that came for an exam: every JSON in order of arrival, every PDF, and what is known of each of those.
 
-    `window` is how long a RIS takes to write JSON and PDF of one report, in any order.
+    `window` is how long a RIS takes to write JSON and PDF of one report, in any order. `strict`: where nothing tells of
+    which version a PDF is, or whether one that came alone may replace another, a person decides.
     """
 
     taken: Sequence[JsonVersion]
     pdfs: Sequence[PdfVersion]
     evidence: Mapping[int, Evidence] = field(default_factory=dict)
     window: timedelta = timedelta(minutes=10)
-    lone_is_doubt: bool = True
+    strict: bool = True
 
     def of(self, pdf: PdfVersion) -> Evidence:
         """What is known of a PDF."""
@@ -78,7 +81,8 @@ class _Claim:
     """A PDF, the version that it is of, and by what.
 
     A `pair` came with its version; otherwise it came alone for a version that has its PDF. It is `sure` unless a draft
-    came so shortly before it that it may be the draft's.
+    came so shortly before it that it may be the draft's. `open`: it may as well be another approved version's, which
+    has no PDF and reports something else.
     """
 
     pdf: PdfVersion
@@ -86,6 +90,7 @@ class _Claim:
     kind: Kind
     pair: bool
     sure: bool = True
+    open: bool = False
 
 
 def choose(papers: Papers, now: datetime) -> Choice:
@@ -97,7 +102,7 @@ def choose(papers: Papers, now: datetime) -> Choice:
     group = _served_alike(papers.taken, counting)
     mine = [claim for claim in claims if claim.version.document in group and claim.pdf.unread != Unread.ONCE]
     sound = [claim for claim in mine if not claim.pdf.doubt]
-    pairs = [claim for claim in sound if claim.pair]
+    pairs = [claim for claim in sound if claim.pair and not claim.open]
     if not pairs:
         return _none(papers, mine)
     rank = {document: at for at, document in enumerate(group)}
@@ -131,21 +136,24 @@ def _none(papers: Papers, mine: Sequence[_Claim]) -> Choice:
     own = [claim.pdf for claim in mine if claim.pdf.doubt]
     read = [pdf for pdf in papers.pdfs if pdf.unread != Unread.ONCE]
     last = max(own or [pdf for pdf in read if not pdf.doubt] or read, key=_came, default=None)
-    return Choice() if last is None else Choice(in_question=last, doubt=last.doubt, why=papers.of(last).why)
+    if last is None:
+        return Choice()
+    either = any(claim.open and claim.pdf == last for claim in mine)
+    return Choice(in_question=last, doubt=last.doubt or (_OPEN if either else ""), why=papers.of(last).why)
 
 
 def _replaced(papers: Papers, base: _Claim, sound: Sequence[_Claim], now: datetime) -> Choice:
     """The PDF that came with its version, unless one that came alone later takes its place.
 
-    It does so once no JSON came for it within the window, if its text names the exam.
+    It does so once no JSON came for it within the window, if its text names the exam, has something of the version's
+    findings where it can be read, and no other version lacks a PDF.
     """
     later = [one for one in sound if _came(one.pdf) > _came(base.pdf) and not _is_older(papers, one.pdf, base.pdf)]
     ripe = [claim for claim in later if claim.pair or claim.pdf.arrived + papers.window <= now]
     waits = min((claim.pdf.arrived + papers.window for claim in later if claim not in ripe), default=None)
     last = max(ripe, key=lambda claim: _came(claim.pdf), default=base)
-    named = last.pair or last.pdf.vouched or not papers.lone_is_doubt
-    if not named:
-        return Choice(in_question=last.pdf, doubt=_ALONE, why=papers.of(last.pdf).why, look_again=waits)
+    if doubt := _doubt(papers, last):
+        return Choice(in_question=last.pdf, doubt=doubt, why=papers.of(last.pdf).why, look_again=waits)
     return Choice(pdf=last.pdf, kind=last.kind, why=papers.of(last.pdf).why, look_again=waits)
 
 
@@ -154,7 +162,20 @@ def _is_older(papers: Papers, pdf: PdfVersion, base: PdfVersion) -> bool:
     return one.origin == other.origin and is_older(one.made, other.made)
 
 
+def _doubt(papers: Papers, claim: _Claim) -> str:
+    """Why a PDF that came alone, or is as well another version's, may not go by itself; "" where it may."""
+    if not papers.strict or (claim.pair and not claim.open):
+        return ""
+    if claim.open:
+        return _OPEN
+    if claim.version.content in papers.of(claim.pdf).lacks:
+        return _STRANGE
+    return "" if claim.pdf.vouched else _ALONE
+
+
 _ALONE = "another report PDF came without a JSON, and its text does not name the exam"
+_STRANGE = "another report PDF came without a JSON, and its text has nothing of the findings and impression"
+_OPEN = "two approved versions report differently and lack a PDF, and nothing tells of which of them the report PDF is"
 
 
 # -- of which version each PDF is
@@ -177,9 +198,10 @@ def _claim(papers: Papers, pdf: PdfVersion, before: Sequence[_Claim]) -> _Claim 
     with_it = [version for version in open_ if version.document == pdf.message]
     if with_it:
         return _Claim(pdf=pdf, version=with_it[0], kind=kind, pair=True)
-    taken = [one for one in before if not one.pdf.doubt and one.pdf.unread is None]
+    taken = [one for one in before if not one.pdf.doubt and one.pdf.unread is None and not one.open]
     has = frozenset(one.version.document for one in taken)
-    version = _by_order(_of_name(open_, pdf, papers.window), pdf, has, papers.window)
+    named = _of_name(open_, pdf, papers.window)
+    version = _by_order(named, pdf, has, papers.window)
     if version is None:
         return None
     near = _near(version, pdf, papers.window)
@@ -187,7 +209,21 @@ def _claim(papers: Papers, pdf: PdfVersion, before: Sequence[_Claim]) -> _Claim 
     replaces = all(not one.sure for one in taken if one.version == version) and _near(version, pdf, _AT_ONCE)
     pair = kind == Kind.CONTENT or pdf.arrived <= version.arrived or first or replaces
     sure = kind != Kind.ORDER or not _may_be_of_draft(version, open_, pdf, papers)
-    return _Claim(pdf=pdf, version=version, kind=kind, pair=pair, sure=sure)
+    lacking = [one for one in named if not _is_served(one, versions, has)]
+    as_well = papers.strict and _may_be_of_another(version, lacking, pdf, papers.window)
+    return _Claim(pdf=pdf, version=version, kind=kind, pair=pair, sure=sure, open=as_well)
+
+
+def _may_be_of_another(
+    version: JsonVersion, lacking: Sequence[JsonVersion], pdf: PdfVersion, window: timedelta
+) -> bool:
+    """Whether the PDF may be of another approved version among `lacking`, those that have none, as well.
+
+    One that lacks its PDF and came within the window goes before those that came long ago.
+    """
+    own = version in lacking and abs(pdf.arrived - version.arrived) <= window
+    others = (one for one in lacking if one.approved and one.content != version.content and one.arrived <= pdf.arrived)
+    return any(not own or _near(one, pdf, window) for one in others)
 
 
 def _may_be_of_draft(version: JsonVersion, versions: Sequence[JsonVersion], pdf: PdfVersion, papers: Papers) -> bool:

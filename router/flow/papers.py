@@ -11,7 +11,7 @@ from datetime import datetime
 from router.catalogue.exams import Case, Chosen, Exams
 from router.config import Config, Hospital
 from router.correlate.calibration import CARRIED, Calibration
-from router.correlate.content import AGREES, Reading, Runs, reading, runs_of_pdf, runs_of_report
+from router.correlate.content import AGREES, Reading, Runs, lacking, reading, runs_of_pdf, runs_of_report
 from router.correlate.doubt import Doubt, holding
 from router.correlate.evidence import Choice, Evidence, Papers, choose
 from router.correlate.labels import Labelled, han_name, labelled, may_be, normal_number
@@ -110,7 +110,7 @@ class PaperReader:
         papers = Papers(
             taken=matter.versions, pdfs=[one.pdf for one in judged],
             evidence={one.pdf.document: one.evidence for one in judged},
-            window=self._config.reports.pair_within, lone_is_doubt=self.checks > 1,
+            window=self._config.reports.pair_within, strict=self.checks > 1,
         )  # fmt: skip
         choice = choose(papers, now)
         warnings = [f"warning ({doubt.rule}): {doubt.text}" for one in judged for doubt in one.warnings]
@@ -160,8 +160,10 @@ class PaperReader:
         doubts = [] if pdf.confirmed is not None else list(self._doubts(matter, pdf, sheet, said, calibration))
         held = holding(doubts, self.checks)
         clock = self._origin(pdf) + ("" if sheet.made else ", by its file time")
+        legible = self._config.reports.pdf_text_check and calibration.content_speaks
         evidence = Evidence(
-            contents=said.of or None, times=_times(matter, pdf, sheet, calibration), made=sheet.made or pdf.file_time,
+            contents=said.of or None, lacks=lacking(sheet.runs, matter.texts) if legible else frozenset(),
+            times=_times(matter, pdf, sheet, calibration), made=sheet.made or pdf.file_time,
             origin=clock, why=said.why,
         )  # fmt: skip
         judged = replace(pdf, doubt="; ".join(dict.fromkeys(doubt.text for doubt in held)))

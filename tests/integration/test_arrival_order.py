@@ -149,6 +149,8 @@ class Model:
         """What the report's delivery may show."""
         if self.withdrawn:
             return {State.HELD, State.DELIVERED} if self.reports else {State.HELD}
+        if self.choice.doubt:
+            return {State.HELD}
         if not self.approved:
             return {State.WAITING}
         if not self.news:

@@ -320,6 +320,22 @@ def test_withdrawn_and_approved_again_it_goes_with_the_pdf_of_then(site: Site) -
     assert (site.state(), site.pdf()) == (State.READY, again)
 
 
+@pytest.mark.parametrize("site", ["", "[identity]\nchecks = 1\n"], indirect=True)
+def test_a_scan_that_may_be_of_either_of_two_approved_versions_is_a_doubt(site: Site) -> None:
+    site.drop("r.json", site.exam())
+    site.drop("r.json", site.exam(age=35, Report__Findings="右肺上叶见一枚小结节，直径约五毫米。"))
+    site.drop("r.pdf", NOBODY)
+    if site.config.identity.checks == 1:
+        assert (site.state(), site.pdf()) == (State.READY, NOBODY)
+        return
+    assert (site.state(), site.pdf()) == (State.HELD, None)
+    assert "two approved versions report differently" in site.delivery().error
+    site.drop("r.pdf", printed("another scan"))
+    assert (site.state(), site.pdf()) == (State.HELD, None)
+    site.release()
+    assert (site.state(), site.pdf()) == (State.READY, printed("another scan"))
+
+
 def test_a_second_pdf_waits_for_its_json_and_goes_then_as_it_names_the_exam(site: Site) -> None:
     site.drop("r.json", site.exam())
     site.drop("r.pdf", ONE)

@@ -1,5 +1,6 @@
 """Cases from the field (tests/cases/reports), dropped into a node's folder: which PDF goes with which JSON."""
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from io import BytesIO
@@ -135,6 +136,27 @@ def test_the_former_text_that_comes_again_does_not_take_the_place_of_the_correct
     site.clock.advance(3600)
     site.settle()
     assert (site.state(E10), site.pdf(E10)) == (State.READY, case(f"{CORRECTED}.pdf"))
+
+
+@pytest.mark.parametrize("calibrated", [True, False])
+def test_a_pdf_alone_that_has_nothing_of_the_findings_is_a_doubt_where_the_source_is_known(
+    site: Site, calibrated: bool
+) -> None:
+    if calibrated:
+        known(site)
+    given = json.loads(case(f"{FIRST}.json"))
+    site.drop("r.json", case(f"{FIRST}.json"))
+    site.drop("r.pdf", case(f"{FIRST}.pdf"))
+    strange = printed(f"{E10} {given['Order']['AccessionNumber']} of quite another story")
+    site.drop("r.pdf", strange)
+    assert site.pdf(E10) == case(f"{FIRST}.pdf")
+    site.clock.advance(660)
+    site.settle()
+    if not calibrated:
+        assert site.pdf(E10) == strange
+        return
+    assert site.state(E10) == State.HELD
+    assert "nothing of the findings" in site.delivery(E10).error
 
 
 def test_until_the_source_is_known_explain_says_that_content_says_nothing(site: Site) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from router.correlate.content import Runs, is_text, reading, runs_of_pdf, runs_of_report
+from router.correlate.content import Runs, is_text, lacking, reading, runs_of_pdf, runs_of_report
 
 LUNGS = "双肺纹理清晰，右肺上叶见结节影，大小约1.5cm，边缘光滑，未见毛刺。纵隔居中，心影不大。"
 CALM = "胸部CT平扫示右肺上叶结节，建议三个月后复查。"
@@ -28,6 +28,15 @@ def test_little_agreement_is_no_evidence() -> None:
     found = reading(pdf("胸部未见明显异常。"), texts(LUNGS))
     assert found.of is None
     assert found.share < 0.6
+
+
+def test_a_text_lacks_the_findings_of_which_it_has_next_to_nothing() -> None:
+    corrected = LUNGS.replace("右肺上叶", "左肺下叶")
+    assert lacking(pdf(OTHER), texts(LUNGS, OTHER)) == frozenset({"0"})
+    assert lacking(pdf(corrected, CALM), texts(LUNGS)) == frozenset()
+    assert lacking(pdf(), texts(LUNGS)) == frozenset({"0"})
+    assert lacking(runs_of_pdf(""), texts(LUNGS)) == frozenset()  # a scan
+    assert lacking(pdf(OTHER), {"0": runs_of_report(("正常", ""))}) == frozenset()
 
 
 def test_the_findings_of_another_exam_speak_against_it() -> None:
