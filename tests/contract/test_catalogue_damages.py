@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from catalogue_rows import CLOUD, MINUTE, NOW, delivery, document, driver, exam, instance, key
 from router.catalogue import Catalogue
-from router.catalogue.instances import Known, NewInstance
+from router.catalogue.instances import NewInstance
 from router.catalogue.ledger import Fate, Outcome, Tally
 from router.model import Channel, InstanceUids
 from router.states import State
@@ -55,7 +55,7 @@ def test_a_sound_copy_makes_it_go_again(catalogue: Catalogue) -> None:
     first, _ = catalogue.accounts.to_send(number, CLOUD, 9)
     catalogue.damages.set_aside(first.instance, "why", NOW)
     [known] = catalogue.instances.known([first.uids.sop])[first.uids.sop]
-    assert known == Known("1.2", 1, "1.2/1/1", damaged=True)
+    assert (known.study_uid, known.version, known.digest, known.damaged) == ("1.2", 1, "1.2/1/1", True)
     catalogue.instances.mend([(first.uids, 1)], NOW)
     assert len(catalogue.accounts.to_send(number, CLOUD, 9)) == 2
     assert catalogue.damages.studies() == frozenset()

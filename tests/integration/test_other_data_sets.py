@@ -24,7 +24,7 @@ from router.catalogue import Catalogue, open_catalogue
 from router.clock import SystemClock
 from router.config import Series
 from router.dicom import sameness
-from router.dicom.part10 import preamble_and_meta
+from router.dicom.part10 import dataset_offset, preamble_and_meta
 from router.dicom.sameness import Likeness
 from router.events import Event, Journal, Kind
 from router.flow.cataloguer import Cataloguer
@@ -75,8 +75,8 @@ class Place:
             buffer = io.BytesIO()
             dcmwrite(buffer, dataset, enforce_file_format=False)
             data = buffer.getvalue()
-            data = data[data.index(b"DICM") + 4 :] if b"DICM" in data[:132] else data
-            length = 12 + struct.unpack("<L", data[8:12])[0] if data[:4] == b"\2\0\0\0" else 0
+            data = data if b"DICM" in data[:132] else bytes(128) + b"DICM" + data
+            length = dataset_offset(io.BytesIO(data)).offset
             head = preamble_and_meta(CTImageStorage, SOP, syntax, "CT01", "ROUTER")
             file = IncomingFolder(self.storage.incoming.worker_folder(1), 0).create()
             file.write([head, data[length:]])

@@ -206,7 +206,7 @@ def test_a_pdf_that_names_another_exam_counts_where_the_report_was_delivered(pla
     exam, _ = place.fill(*ordinary(2))
     pdf = TakenDocument("pdf", "E000001", "pdf", NOW, NOW, words=frozenset({"A000002"}))
     place.catalogue.exams.add(pdf, "nowhere", exam, 2, NOW)
-    assert sorted(place.rules()) == [[], ["pdf"]]
+    assert sorted(place.rules()) == [[], ["pdf-other"]]
     report = next(one for one in place.catalogue.queue.of_exam(exam) if one.channel == Channel.REPORT)
     driver(place.catalogue).execute_sql(f"UPDATE delivery SET state = 'held' WHERE id = {report.id}")
     assert place.rules() == [[], []]
