@@ -11,7 +11,7 @@ PACKAGE = ROOT / "router"
 
 # From the ground up. A module may import its own layer's own package and every layer below.
 LAYERS: list[set[str]] = [
-    {"errors", "clock", "model", "text", "alarms", "events", "quantities", "config", "changes", "__init__"},
+    {"errors", "clock", "model", "text", "words", "alarms", "events", "quantities", "config", "changes", "__init__"},
     {"states", "deadlines", "retry", "breaker", "forecast", "turns", "bandwidth", "exam", "series", "correlate"},
     {"storage", "catalogue", "dicom", "reports", "crypto"},
     {"forward"},
@@ -22,6 +22,7 @@ LAYERS: list[set[str]] = [
 ]
 # The core may use itself in one direction; doors do not know each other.
 WITHIN = {
+    ("text", "words"),
     ("correlate", "exam"),
     ("correlate", "states"),
     ("correlate", "deadlines"),
