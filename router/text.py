@@ -12,6 +12,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from router.words import is_chinese_name, is_like_chinese_name, likeness
+
 _OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 """Stands in a text for bytes that have no certain reading."""
@@ -32,6 +34,8 @@ _MEASURE = re.compile("(?<=[0-9 ])[°²µ](?![\x80-\U0010ffff])|±(?=[0-9])")  #
 _SURNAMES = frozenset("濮宓妫姒琚璩")  # not common ones, of which GB18030 may be UTF-8 as well
 _DOCUMENT = 256  # characters
 _LONG_WORD = 5  # letters that are no chance
+_COMMON = 3  # level of Han
+_CERTAIN = 2  # likeness of words that chance does not make
 
 _CJK = "CJK"
 _CJK_NAMES = frozenset({"HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC", "HALFWIDTH"})
@@ -275,9 +279,10 @@ def _han_beside_han(utf_8: _Look, chinese: _Look, codec: str) -> str | None:
     if not chinese.is_cjk:
         return utf_8.text
     if chinese.level > 1:
-        certain = utf_8.level == 3 and not _SURNAMES & set(chinese.text)
+        named = is_chinese_name(utf_8.text)
+        certain = (utf_8.level == 3 or (named and codec != _CHINESE)) and not _SURNAMES & set(chinese.text)
         fits = (utf_8 if utf_8.level > 1 else None) if codec == _UTF_8 else None
-        fits = chinese if codec == _CHINESE and utf_8.level == 1 else fits
+        fits = chinese if codec == _CHINESE and utf_8.level == 1 and not named else fits
         return utf_8.text if certain else fits.text if fits else None
     rarer = codec == _CHINESE and utf_8.level == 1 and utf_8.rare >= chinese.rare
     return None if rarer else utf_8.text
@@ -304,12 +309,19 @@ def _latin_or_han(latin: _Look, han: _Look, *, declared: bool) -> str | None:
         return latin.text
     if not latin.scripts or not latin.is_cased or not _is_spelt(latin.text):
         return han.text if han.level > 1 or not latin.scripts else None
+    if is_like_chinese_name(han.text) and not declared and not _mostly_ascii(latin):
+        return han.text if is_chinese_name(han.text) else None
     if han.level <= 1 or han.touching or han.inside:
         return latin.text
     name = all(sum(map(str.isascii, word)) >= _LONG_WORD - 1 for word in _words(latin.text))
     if declared or han.level < 3:
         return latin.text if (name and declared) or not latin.text.isupper() else None
     return None if name else han.text
+
+
+def _mostly_ascii(latin: _Look) -> bool:
+    """Whether each word has as many letters of ASCII as others, as Latin words have."""
+    return all(2 * sum(map(str.isascii, word)) >= len(word) for word in _words(latin.text))
 
 
 def _beside_latin(data: bytes, own: _Look | None, utf_8: _Look | None, chinese: _Look | None) -> str | None:
@@ -340,9 +352,27 @@ def _beside_own(own: _Look | None, utf_8: _Look | None, chinese: _Look | None, c
         return other
     if utf_8 is not None and other == utf_8.text and (utf_8.is_cjk or not _fits(own, codec)):
         return other
+    if chinese is not None and chinese.is_cjk and other in {None, chinese.text} and _fits(own, codec):
+        return _own_or_han(own, chinese, likeness(own.text))
     if _fits(own, codec) or other is None:
         return own.text if len(own.scripts) == 1 and not own.broken else other
     return other
+
+
+def _own_or_han(own: _Look, han: _Look, likeness: int) -> str | None:
+    """A Chinese name wins over what chance makes of its bytes; words that chance does not make win over other Han."""
+    if is_chinese_name(han.text):
+        return None if likeness == _CERTAIN else han.text
+    if likeness == _CERTAIN:
+        return own.text
+    if likeness and (han.level < _COMMON or not _may_stand(han.text)):
+        return own.text
+    return han.text if han.level == _COMMON and not likeness else None
+
+
+def _may_stand(han: str) -> bool:
+    """Whether it is of the form of a name, or has more than one character where it has no components."""
+    return is_like_chinese_name(han) or ("^" not in han and sum(not c.isascii() for c in han) > 1)
 
 
 def _fits(own: _Look, codec: str) -> bool:

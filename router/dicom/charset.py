@@ -9,6 +9,7 @@ from router import text
 
 _ESCAPE = re.compile(rb"\x1b\$?[()-]?[A-Z]")
 _ESCAPED_ASCII = "iso8859"  # pydicom's name for it
+_KOREAN = b"\x1b$)C"  # no device writes it before Chinese
 _WITHIN_ITS_ESCAPE = frozenset({"iso2022_jp", "iso2022_jp_2"})  # Python's codec wants to see the escape
 
 
@@ -49,4 +50,6 @@ def _with_escapes(value: bytes, first: str) -> str:
 def _fragment(fragment: bytes, codec: str, escape: bytes) -> str:
     if codec in _WITHIN_ITS_ESCAPE:
         return (escape + fragment).decode(codec, "replace")
+    if escape == _KOREAN:
+        return fragment.decode(codec, "replace")
     return text.decode(fragment, "ascii" if codec == _ESCAPED_ASCII else codec)

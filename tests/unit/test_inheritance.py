@@ -21,7 +21,7 @@ def test_what_a_program_needs_is_inherited_and_nothing_else() -> None:
 def test_the_program_that_reads_pdfs_has_no_passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SECRET.items():
         monkeypatch.setenv(name, value)
-    program = _Program(2**30, 10.0)
+    program = _Program(2**30, (30.0, 10.0))
     program.start()
     try:
         assert program._running is not None

@@ -16,6 +16,7 @@ LAYERS: list[set[str]] = [
         "clock",
         "model",
         "text",
+        "words",
         "alarms",
         "events",
         "quantities",
@@ -35,6 +36,7 @@ LAYERS: list[set[str]] = [
 ]
 # The core may use itself in one direction; doors do not know each other.
 WITHIN = {
+    ("text", "words"),
     ("correlate", "exam"),
     ("correlate", "states"),
     ("correlate", "deadlines"),

@@ -64,6 +64,39 @@ def test_no_chinese_name_is_misread_under_any_declaration() -> None:
     assert lost < count / 100
 
 
+# A set that another script has, under which devices send GBK: a Chinese name may be words of it by chance.
+OTHER_TERMS = (*(f"ISO_IR {number}" for number in (13, 126, 127, 138, 144, 166)), "ISO 2022 IR 149")
+
+
+@pytest.mark.parametrize("term", OTHER_TERMS)
+def test_no_chinese_name_is_misread_under_a_set_of_another_script(term: str) -> None:
+    step = int(os.environ.get("NAMES_STEP", "97")) * len(OTHER_TERMS)
+    misread, lost, count = misread_and_unreadable(names(step), (term,))
+    assert not misread
+    assert lost < count / 20
+
+
+@pytest.mark.parametrize("term", OTHER_TERMS)
+@pytest.mark.parametrize("name", ["李伟", "王燕", "陈川撂", "张^九拥", "张登鄙", "王啊啊", "王欢布", "欧阳娜娜"])
+def test_names_that_chance_makes_words_of_another_script_stay_chinese(name: str, term: str) -> None:
+    found = decode_dicom(name.encode("gbk"), [term])
+    assert found == name or not is_readable(found)
+
+
+@pytest.mark.parametrize("term", [*TERMS, *OTHER_TERMS])
+@pytest.mark.parametrize("name", ["赵翾", "赵彧", "赵赟", "赵芃", "李翾伟", "赵^赟", "昝赟", "王昇", "袁翾", "李子赟"])
+@pytest.mark.parametrize("codec", ["gb18030", "utf-8"])
+def test_characters_that_gb_2312_lacks_are_never_misread(name: str, codec: str, term: str) -> None:
+    found = decode_dicom(name.encode(codec), [term])
+    assert found == name or not is_readable(found)
+
+
+@pytest.mark.parametrize("name", ["赵翾", "赵彧", "赵赟", "赵芃", "李翾伟"])
+@pytest.mark.parametrize("term", ["", "ISO_IR 100", "ISO_IR 192"])
+def test_names_whose_characters_gb_2312_lacks_are_read_in_utf_8(name: str, term: str) -> None:
+    assert decode_dicom(name.encode(), [term]) == name
+
+
 def test_names_that_are_utf_8_in_their_gbk_bytes_are_read_as_the_chinese_that_they_are() -> None:
     trouble = [f"{surname}伟" for surname in "郑叶袁魏姚谭石肖"]
     assert all(name.encode("gbk").decode("utf-8") for name in trouble), "the case itself is wrong"
@@ -100,6 +133,12 @@ DECLARED_RIGHTLY = [
 def test_text_that_is_declared_rightly_stays_what_it_is(term: str, codec: str, texts: str) -> None:
     for text in texts.split():
         assert decode_dicom(text.encode(codec), [term]) == text
+
+
+def test_korean_after_its_escape_is_korean() -> None:
+    escape = b"\x1b$)C"
+    value = b"Hong^Gildong=" + escape + "洪".encode("euc_kr") + b"^" + escape + "吉洞".encode("euc_kr")
+    assert decode_dicom(value, ["", "ISO 2022 IR 149"]) == "Hong^Gildong=洪^吉洞"
 
 
 @pytest.mark.parametrize("text", OTHERS)
