@@ -192,7 +192,8 @@ def test_eight_connections_together_hold_a_few_messages_only() -> None:
         from router.reports.hl7v2 import Message
         from router.reports.mllp import MllpServer
         message = oru(more="OBX|9|ED|PDF||^^^^" + "A" * (30 * 2**20)).encode()
-        server = MllpServer(Hl7Listener(max_connections_per_sender=8), lambda data: None, print, lambda: None, SystemClock())
+        config = Hl7Listener(max_connections_per_sender=8)
+        server = MllpServer(config, lambda data: None, print, lambda: None, SystemClock())
         port = server.start("127.0.0.1", 0)
         def send():
             sender = Sender(port)
