@@ -1,6 +1,7 @@
 """The segments of an HL7 v2 message: its bytes as text, cut into lines and fields. Chapters are those of HL7 v2.5.1."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from router.errors import InvalidData
@@ -23,6 +24,19 @@ _NAMES_OF_SEGMENTS = """
     VND VTQ
 """
 _KNOWN = frozenset(_NAMES_OF_SEGMENTS.split())
+# The segments of ORU^R01 (7.3.1) and of the patient's, by what their first field is behind text: most number
+# themselves, and the others do not fill it.
+_FIRST_FIELD = {
+    **dict.fromkeys("OBX NTE OBR PID PV1 NK1 DG1 AL1 PR1 GT1 IN1 SPM FT1 TQ1 TQ2 ARV".split(), "[0-9.]*"),
+    **dict.fromkeys("PD1 PV2 CTD CTI PRT DEV SAC ROL IN2 IN3 ACC DRG UB1 UB2 BLG DSC".split(), ""),
+    "ORC": "(?:[A-Z]{2})?",
+    "IPC": "[ -~]*",
+}
+_TEXT_UNTIL = {
+    "OBX": 11,
+    "NTE": 4,
+    "OBR": 14,
+}  # the first field that is certainly behind the text (OBX-5, NTE-3, OBR-13)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,22 +97,46 @@ def _fields(line: str, between: str) -> list[str]:
 
 
 def _lines(text: str, between: str) -> list[str]:
-    """The segments. A line that does not begin as one, of text or Base64, goes on with the one before; so does ADD."""
-    begins = re.compile(rf"([A-Z][A-Z0-9]{{2}}){re.escape(between)}")
+    """The segments. A line that does not begin as one, of text or Base64, goes on with the one before; so does ADD.
+
+    InvalidData where text stands behind an observation that is complete, and so belongs to none for certain.
+    """
     lines = _split(text)
     while lines and (not lines[-1].strip() or re.fullmatch(rf"[BF]TS(?:{re.escape(between)}.*)?", lines[-1])):
         del lines[-1]
     found: list[list[str]] = []
     for line in lines:
-        match = begins.match(line)
-        known = match is not None and (match[1] in _KNOWN or match[1].startswith("Z"))
-        if known and line.startswith("ADD") and found:
+        begins = not found or _begins(line, found[-1], between)
+        if begins and line.startswith("ADD") and found:
             found[-1].append(line[4:])
-        elif known or not found:
+        elif begins:
             found.append([line])
+        elif line.strip() and found[-1][0].startswith("OBX") and _ended(found[-1], between):
+            raise InvalidData("an HL7 message with text behind an observation", hint="write a line break as \\.br\\")
         else:
             found[-1] += ["\n", line]
     return ["".join(parts) for parts in found]
+
+
+def _begins(line: str, before: Sequence[str], between: str) -> bool:
+    """Whether the line begins a segment, and is not text that goes on in a segment whose text may not have ended yet.
+
+    There it must be one that ORU^R01 has in this place, and begin as that does: IVC is a vessel, too.
+    """
+    name, mark, rest = line[:3], line[3:4], line[4:]
+    if mark != between or not (name in _KNOWN or re.fullmatch("Z[A-Z0-9]{2}", name)):
+        return False
+    of_text = before[0][:3] in _TEXT_UNTIL
+    if name.startswith("Z") or name in ("ADD", "MSH") or not of_text:
+        return True
+    if _ended(before, between):
+        return name in _FIRST_FIELD or not before[0].startswith("OBX")
+    return name in _FIRST_FIELD and re.fullmatch(_FIRST_FIELD[name], rest.split(between)[0].strip()) is not None
+
+
+def _ended(row: Sequence[str], between: str) -> bool:
+    """Whether the fields of a segment in which text may stand have gone beyond it."""
+    return sum(part.count(between) for part in row) >= _TEXT_UNTIL[row[0][:3]]
 
 
 # -- the character set
