@@ -10,19 +10,23 @@ _BLANK = " \t\r\n\0\u3000"
 EARLIEST, LATEST = 1901, 2199  # years of an exam
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_WEEKDAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,?\s+)?"
+# Left out wherever it stands: before the date, behind it or behind the clock.
+_WEEKDAY = re.compile(
+    r"\s*(?:[(\[]?(?:星期|周|礼拜)[一二三四五六日天][)\]]?|(?<![A-Z])[(\[]?(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?"
+    r"|Sun)(?:day)?(?![A-Z])[)\].]?),?\s*",
+    re.IGNORECASE,
+)
 _MONTHS = {
     name: i
     for i, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)
 }
 _MONTH = r"(?P<name>[A-Za-z]{3,9})\.?"
-_CHINESE_WEEKDAY = r"(?:\s*\(?(?:星期|周)[一二三四五六日天]\)?)?"
 _DATES = (
-    rf"(?P<year>\d{{4}})(?:[-/.]|年\s*)(?P<month>\d{{1,2}})(?:[-/.]|月\s*)(?P<day>\d{{1,2}})[日号]?{_CHINESE_WEEKDAY}",
+    rf"(?P<year>\d{{4}})(?:[-/.]|年\s*)(?P<month>\d{{1,2}})(?:[-/.]|月\s*)(?P<day>\d{{1,2}})[日号]?",
     r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})",
     r"(?P<one>\d{1,2})(?P<between>[-/.])(?P<other>\d{1,2})(?P=between)(?P<year>\d{4})",
-    rf"{_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}}),?\s+(?P<year>\d{{4}})",
-    rf"{_WEEKDAY}(?P<day>\d{{1,2}})[-\s]{_MONTH}[-\s](?P<year>\d{{4}})",
+    rf"{_MONTH}\s+(?P<day>\d{{1,2}}),?\s+(?P<year>\d{{4}})",
+    rf"(?P<day>\d{{1,2}})[-\s]{_MONTH}[-\s](?P<year>\d{{4}})",
 )
 _BEFORE_NOON, _AFTER_NOON = ("AM", "上午", "凌晨", "早上"), ("PM", "下午", "晚上")
 _HALF = "|".join((*_BEFORE_NOON, *_AFTER_NOON, "中午", r"A\.M\.", r"P\.M\."))
@@ -43,6 +47,12 @@ _FORMS = tuple(
         (_DATES[0], _CLOCKS[1], _AFTER_DATE),
         (_DATES[1], _CLOCKS[2], _AFTER_DIGITS),
     )
+) + (
+    re.compile(  # as asctime and Java write it
+        rf"{_MONTH}\s+(?P<day>\d{{1,2}})\s+(?P<half>){_COLONS}(?P<after>)"
+        r"(?:\s+(?P<zone>GMT|UTC|[+-]\d{2}:?\d{2}))?\s+(?P<year>\d{4})",
+        re.IGNORECASE,
+    ),
 )
 _DOTNET = re.compile(r"/Date\((-?\d{1,15})([+-]\d{4})?\)/")
 _UNIX = re.compile(r"(-?\d{1,15})(?:\.\d{1,9})?")
@@ -63,7 +73,7 @@ def instant(value: object, zone: ZoneInfo) -> datetime | None:
 
     Read are: year, month and day with -, /, . or 年月日; 12/31/2026 where one number is over 12; Dec 31 2026; DICOM DA
     and TM; each with a time of day, of 12 hours where it says which half; /Date(...)/; seconds or milliseconds since
-    1970. A day alone is not a time: midnight would be invented.
+    1970; a day of the week is passed over. A day alone is not a time: midnight would be invented.
     """
     given = _given(value)
     if is_no_time(given, zone):
@@ -101,7 +111,9 @@ def obscure(value: object) -> str:
 
 def _given(value: object) -> str:
     text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-    return unicodedata.normalize("NFKC", text).strip(_BLANK) if isinstance(text, str) and len(text) <= 80 else ""
+    if not isinstance(text, str) or len(text) > 80:
+        return ""
+    return _WEEKDAY.sub(" ", unicodedata.normalize("NFKC", text), count=1).strip(_BLANK)
 
 
 def _is_no_number(number: int, zone: ZoneInfo) -> bool:
