@@ -222,7 +222,7 @@ class _Following:
             if length == _UNDEFINED:
                 if _ITEM_HEAD[order].startswith(written[size : size + 4]):
                     yield length, found + size
-            elif explicit or 0 < pixel_bytes(self.read):
+            elif explicit or pixel_bytes(self.read) > 0:
                 yield length, found + size
 
     def _places(self, pattern: bytes, start: int) -> Iterator[int]:

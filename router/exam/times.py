@@ -22,7 +22,7 @@ _MONTHS = {
 }
 _MONTH = r"(?P<name>[A-Za-z]{3,9})\.?"
 _DATES = (
-    rf"(?P<year>\d{{4}})(?:[-/.]|年\s*)(?P<month>\d{{1,2}})(?:[-/.]|月\s*)(?P<day>\d{{1,2}})[日号]?",
+    r"(?P<year>\d{4})(?:[-/.]|年\s*)(?P<month>\d{1,2})(?:[-/.]|月\s*)(?P<day>\d{1,2})[日号]?",
     r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})",
     r"(?P<one>\d{1,2})(?P<between>[-/.])(?P<other>\d{1,2})(?P=between)(?P<year>\d{4})",
     rf"{_MONTH}\s+(?P<day>\d{{1,2}}),?\s+(?P<year>\d{{4}})",
@@ -38,22 +38,20 @@ _CLOCKS = (
 )
 _ZONE = r"\s*(?P<zone>Z|GMT|UTC|[+-]\d{2}(?::?\d{2})?)?"
 _AFTER_DATE, _AFTER_DAY, _AFTER_DIGITS = r"[T\s]\s*", r"(?<=[日号])\s*", r"[T\s]?"
-# A date goes with a clock written alike: 20240506 with 101112, 2024-05-06 with 10:11:12.
-_FORMS = tuple(
-    re.compile(rf"{date}(?:{between}{clock}{_ZONE})?", re.IGNORECASE)
-    for date, clock, between in (
-        *((date, _CLOCKS[0], _AFTER_DATE) for date in _DATES),
-        *((_DATES[0], clock, _AFTER_DAY) for clock in _CLOCKS[:2]),
-        (_DATES[0], _CLOCKS[1], _AFTER_DATE),
-        (_DATES[1], _CLOCKS[2], _AFTER_DIGITS),
-    )
-) + (
-    re.compile(  # as asctime and Java write it
-        rf"{_MONTH}\s+(?P<day>\d{{1,2}})\s+(?P<half>){_COLONS}(?P<after>)"
-        r"(?:\s+(?P<zone>GMT|UTC|[+-]\d{2}:?\d{2}))?\s+(?P<year>\d{4})",
-        re.IGNORECASE,
-    ),
+# As asctime and Java write it.
+_ASCTIME = (
+    rf"{_MONTH}\s+(?P<day>\d{{1,2}})\s+(?P<half>){_COLONS}(?P<after>)"
+    r"(?:\s+(?P<zone>GMT|UTC|[+-]\d{2}:?\d{2}))?\s+(?P<year>\d{4})"
 )
+# A date goes with a clock written alike: 20240506 with 101112, 2024-05-06 with 10:11:12.
+_WITH_CLOCKS = (
+    *((date, _CLOCKS[0], _AFTER_DATE) for date in _DATES),
+    *((_DATES[0], clock, _AFTER_DAY) for clock in _CLOCKS[:2]),
+    (_DATES[0], _CLOCKS[1], _AFTER_DATE),
+    (_DATES[1], _CLOCKS[2], _AFTER_DIGITS),
+)
+_WRITTEN = (*(rf"{date}(?:{between}{clock}{_ZONE})?" for date, clock, between in _WITH_CLOCKS), _ASCTIME)
+_FORMS = tuple(re.compile(form, re.IGNORECASE) for form in _WRITTEN)
 _DOTNET = re.compile(r"/Date\((-?\d{1,15})([+-]\d{4})?\)/")
 _UNIX = re.compile(r"(-?\d{1,15})(?:\.\d{1,9})?")
 _SECONDS, _MILLISECONDS = (10**9, 4_102_444_800), (10**12, 4_102_444_800_000)  # 2001 to 2100

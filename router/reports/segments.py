@@ -24,19 +24,18 @@ _NAMES_OF_SEGMENTS = """
     VND VTQ
 """
 _KNOWN = frozenset(_NAMES_OF_SEGMENTS.split())
+_NUMBERED = "OBX NTE OBR PID PV1 NK1 DG1 AL1 PR1 GT1 IN1 SPM FT1 TQ1 TQ2 ARV"
+_BEGUN_EMPTY = "PD1 PV2 CTD CTI PRT DEV SAC ROL IN2 IN3 ACC DRG UB1 UB2 BLG DSC"
 # The segments of ORU^R01 (7.3.1) and of the patient's, by what their first field is behind text: most number
 # themselves, and the others do not fill it.
 _FIRST_FIELD = {
-    **dict.fromkeys("OBX NTE OBR PID PV1 NK1 DG1 AL1 PR1 GT1 IN1 SPM FT1 TQ1 TQ2 ARV".split(), "[0-9.]*"),
-    **dict.fromkeys("PD1 PV2 CTD CTI PRT DEV SAC ROL IN2 IN3 ACC DRG UB1 UB2 BLG DSC".split(), ""),
+    **dict.fromkeys(_NUMBERED.split(), "[0-9.]*"),
+    **dict.fromkeys(_BEGUN_EMPTY.split(), ""),
     "ORC": "(?:[A-Z]{2})?",
     "IPC": "[ -~]*",
 }
-_TEXT_UNTIL = {
-    "OBX": 11,
-    "NTE": 4,
-    "OBR": 14,
-}  # the first field that is certainly behind the text (OBX-5, NTE-3, OBR-13)
+# The first field that is certainly behind the text: of OBX-5, NTE-3, OBR-13.
+_TEXT_UNTIL = {"OBX": 11, "NTE": 4, "OBR": 14}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
