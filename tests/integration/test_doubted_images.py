@@ -178,7 +178,7 @@ def test_what_was_delivered_with_a_study_stays_when_that_comes_into_doubt(hospit
     hospital.pacs(S2, LI, 2)
     hospital.wait(DAY)
     assert hospital.sent() == [([S1, S2], 2)]
-    assert hospital.states() == (State.HELD, State.HELD)  # no revision takes the study out, and none counts it
+    assert hospital.states() == (State.DELIVERED, State.HELD)  # no revision takes the study out, and none counts it
     assert hospital.alarmed("already delivered")
     hospital.resolve()
     hospital.wait(DAY)
