@@ -269,6 +269,15 @@ class Accounts:
                 found[exam, destination][state] += n
         return {place: _tally(states) for place, states in found.items()}
 
+    def tally_of(self, study_uids: Iterable[str], destination: str) -> Tally:
+        """Of these studies alone at a destination, counted alike."""
+        states: Counter[str] = Counter()
+        for uids in portions(sorted(study_uids)):
+            studies = [row[0] for row in self._engine.run(Study.select(Study.id).where(Study.uid.in_(uids)).tuples())]
+            for _, place, state, n in self._counted(studies):
+                states[state] += n if place == destination else 0
+        return _tally(states)
+
     def _counted(self, studies: Sequence[int]) -> list[tuple[int, str, str, int]]:
         """Study, destination, state and how many; what does not count is taken off in a row of its own."""
         place = (Ledger.study, Ledger.destination, Ledger.state)

@@ -1,5 +1,6 @@
 """The versions of an exam's JSON and which of them counts; the PDFs that came for it (design: Reports)."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -154,7 +155,26 @@ def unapproved(status: str) -> Approval:
     return Approval.OPEN if status in _OPEN else Approval.UNREADABLE
 
 
+def given_up(status: str) -> bool:
+    """Whether an Order.Status says that the exam will not be reported, in the standard's words or a RIS's own.
+
+    Its images then need not be waited for; taking back what was delivered needs a word of the mapping.
+    """
+    return status.casefold() in _GIVEN_UP or _NO_EXAM.fullmatch(status) is not None
+
+
 _TAKEN_BACK = frozenset({"Withdrawn", "Cancelled", "Canceled"})
+_GIVEN_UP = frozenset(word.casefold() for word in _TAKEN_BACK) | {
+    "discontinued",
+    "void",
+    "voided",
+    "deleted",
+    "revoked",
+}
+_NO_EXAM = re.compile(
+    "(?:已|被)?(?:取消|作废|撤销|撤消|撤回|撤单|退费|退单|退检|弃检|删除|废弃|注销|终止)"
+    "(?:登记|检查|申请|申请单|预约|医嘱)?|(?:检查|申请|申请单|预约|医嘱|登记)(?:已|被)?(?:取消|作废|撤销|撤消|撤回|删除|终止)"
+)
 _OPEN = frozenset({"Registered", "CheckedIn", "Scheduled", "InProgress", "Completed", "Submitted", "Preliminary"})
 
 

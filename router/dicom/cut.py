@@ -1,11 +1,12 @@
 """Where a data set breaks off. Only what is shorter than it must be is a fault (PS3.5 7, 8.1.1, 8.2, A.4).
 
 Lengths decide: of the pixel data nothing is read but its head and, where it is encapsulated, those of its fragments.
-What cannot be followed, being written wrongly, is not called cut off.
+Behind an element that is written wrongly, so that it cannot be followed, the pixel data is looked for by its head.
+What cannot be followed at all is not called cut off.
 """
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
@@ -23,6 +24,8 @@ _LONGEST_HEAD = 12
 _NOWHERE = b"", 0, 0
 _USUAL_IMPLICIT = b"\xe0\x7f\x10\0"
 _USUAL = (b"\xe0\x7f\x10\0OW\0\0", b"\xe0\x7f\x10\0OB\0\0")
+_PIXEL_HEAD = {"<": b"\xe0\x7f\x10\0", ">": b"\x7f\xe0\0\x10"}
+_PIXEL_VRS = frozenset({b"OW\0\0", b"OB\0\0", b"UN\0\0"})
 _DELIMITERS, _SIGNATURES = 0xFFFE, 0xFFFA  # groups
 _FIRST_PIXELS = 0x7FE00000
 _PIXEL_DATA, _FLOAT_PIXELS, _DOUBLE_PIXELS = 0x7FE00010, 0x7FE00008, 0x7FE00009
@@ -43,6 +46,7 @@ _FRAMEWISE = frozenset(
     | {"1.2.840.10008.1.2.5"}
 )
 _LOOKED_THROUGH = 2**12  # bytes at the end of fragments that cannot be followed
+_SEARCHED = 2**20  # bytes at a time
 
 _Window = Callable[[int, int], bytes]
 
@@ -160,8 +164,10 @@ class _Following:
             if tag >> 16 == _DELIMITERS:
                 position = value
                 continue
-            if not self._goes_on(tag, vr, before, position):
-                break
+            if not self._goes_on(tag, vr, before):
+                if not pixels:
+                    self._require_pixels(position)
+                return
             pixels = pixels or tag in _PIXELS
             position = self._past_pixels(tag, length, value) if tag in _PIXELS else self._past(tag, vr, length, value)
             before = tag
@@ -185,13 +191,47 @@ class _Following:
         tag, vr, length, size = found
         return tag, vr, length, position + size
 
-    def _goes_on(self, tag: int, vr: bytes, before: int, position: int) -> bool:
+    def _goes_on(self, tag: int, vr: bytes, before: int) -> bool:
         """Whether this is the next element; what follows pixels, or fills up with zeros, may be anything."""
         if tag > before and tag >> 16 != 0xFFFF and (vr or not self.read.encoding.explicit):
             return before < _FIRST_PIXELS or bool(tag >> 16 & 1) or tag >> 16 == _SIGNATURES or tag in _PIXELS
-        if before < _FIRST_PIXELS and self.window(position, 8).strip(b"\0"):
-            raise _Unclear
         return False
+
+    def _require_pixels(self, start: int) -> None:
+        """One of the heads of pixel data from `start` on begins what is whole; where there is none nothing is known."""
+        cut = None
+        for length, value in self._perhaps_pixels(start):
+            try:
+                self._past_pixels(_PIXEL_DATA, length, value)
+            except _Cut as error:
+                cut = error
+            else:
+                return
+        if cut is not None:
+            raise cut
+
+    def _perhaps_pixels(self, start: int) -> Iterator[tuple[int, int]]:
+        """Length and place of each value that has the head of pixel data, though it be an icon's or other bytes."""
+        order, explicit = self.read.encoding.order, self.read.encoding.explicit
+        size = _LONGEST_HEAD if explicit else 8
+        for found in self._places(_PIXEL_HEAD[order], start):
+            written = self.window(found, size + 8)
+            if len(written) < size or (explicit and written[4:8] not in _PIXEL_VRS):
+                continue
+            (length,) = _LENGTH[order](written, size - 4)
+            if length == _UNDEFINED:
+                if _ITEM_HEAD[order].startswith(written[size : size + 4]):
+                    yield length, found + size
+            elif explicit or pixel_bytes(self.read) > 0:
+                yield length, found + size
+
+    def _places(self, pattern: bytes, start: int) -> Iterator[int]:
+        for begin in range(start, self.end, _SEARCHED):
+            part = self.window(begin, min(_SEARCHED + len(pattern) - 1, self.end - begin))
+            place = part.find(pattern)
+            while place >= 0:
+                yield begin + place
+                place = part.find(pattern, place + 1)
 
     def _past(self, tag: int, vr: bytes, length: int, value: int) -> int:
         if tag == _PADDING:
@@ -213,6 +253,7 @@ class _Following:
             elif length == _UNDEFINED:
                 nested.append(nested[-1] and vr != b"UN")
             elif nested[-1] and not vr and tag != _ITEM:
+                self._require_pixels(position)
                 raise _Unclear
             else:
                 position += length

@@ -170,7 +170,12 @@ def _typed(one: Field, value: object, zone: ZoneInfo) -> object:
 
 
 def _translate(draft: _Draft, tables: Tables) -> None:
-    """What the hospital writes in a field that has no second one for the standard's code, as the standard's code."""
+    """What the hospital writes in a field that has no second one for the standard's code, as the standard's code.
+
+    So it is with the status, a word of the standard's, which counts without the blanks around it.
+    """
+    if status := draft.text("Order.Status"):
+        draft.values["Order.Status"] = status
     for one in FIELDS:
         if one.table and not one.own and (value := draft.text(one.path)):
             entry = tables[one.table].translated(value)

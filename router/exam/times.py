@@ -10,19 +10,23 @@ _BLANK = " \t\r\n\0\u3000"
 EARLIEST, LATEST = 1901, 2199  # years of an exam
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_WEEKDAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,?\s+)?"
+# Left out wherever it stands: before the date, behind it or behind the clock.
+_WEEKDAY = re.compile(
+    r"\s*(?:[(\[]?(?:星期|周|礼拜)[一二三四五六日天][)\]]?|(?<![A-Z])[(\[]?(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?"
+    r"|Sun)(?:day)?(?![A-Z])[)\].]?),?\s*",
+    re.IGNORECASE,
+)
 _MONTHS = {
     name: i
     for i, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)
 }
 _MONTH = r"(?P<name>[A-Za-z]{3,9})\.?"
-_CHINESE_WEEKDAY = r"(?:\s*\(?(?:星期|周)[一二三四五六日天]\)?)?"
 _DATES = (
-    rf"(?P<year>\d{{4}})(?:[-/.]|年\s*)(?P<month>\d{{1,2}})(?:[-/.]|月\s*)(?P<day>\d{{1,2}})[日号]?{_CHINESE_WEEKDAY}",
+    r"(?P<year>\d{4})(?:[-/.]|年\s*)(?P<month>\d{1,2})(?:[-/.]|月\s*)(?P<day>\d{1,2})[日号]?",
     r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})",
     r"(?P<one>\d{1,2})(?P<between>[-/.])(?P<other>\d{1,2})(?P=between)(?P<year>\d{4})",
-    rf"{_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}}),?\s+(?P<year>\d{{4}})",
-    rf"{_WEEKDAY}(?P<day>\d{{1,2}})[-\s]{_MONTH}[-\s](?P<year>\d{{4}})",
+    rf"{_MONTH}\s+(?P<day>\d{{1,2}}),?\s+(?P<year>\d{{4}})",
+    rf"(?P<day>\d{{1,2}})[-\s]{_MONTH}[-\s](?P<year>\d{{4}})",
 )
 _BEFORE_NOON, _AFTER_NOON = ("AM", "上午", "凌晨", "早上"), ("PM", "下午", "晚上")
 _HALF = "|".join((*_BEFORE_NOON, *_AFTER_NOON, "中午", r"A\.M\.", r"P\.M\."))
@@ -34,16 +38,20 @@ _CLOCKS = (
 )
 _ZONE = r"\s*(?P<zone>Z|GMT|UTC|[+-]\d{2}(?::?\d{2})?)?"
 _AFTER_DATE, _AFTER_DAY, _AFTER_DIGITS = r"[T\s]\s*", r"(?<=[日号])\s*", r"[T\s]?"
-# A date goes with a clock written alike: 20240506 with 101112, 2024-05-06 with 10:11:12.
-_FORMS = tuple(
-    re.compile(rf"{date}(?:{between}{clock}{_ZONE})?", re.IGNORECASE)
-    for date, clock, between in (
-        *((date, _CLOCKS[0], _AFTER_DATE) for date in _DATES),
-        *((_DATES[0], clock, _AFTER_DAY) for clock in _CLOCKS[:2]),
-        (_DATES[0], _CLOCKS[1], _AFTER_DATE),
-        (_DATES[1], _CLOCKS[2], _AFTER_DIGITS),
-    )
+# As asctime and Java write it.
+_ASCTIME = (
+    rf"{_MONTH}\s+(?P<day>\d{{1,2}})\s+(?P<half>){_COLONS}(?P<after>)"
+    r"(?:\s+(?P<zone>GMT|UTC|[+-]\d{2}:?\d{2}))?\s+(?P<year>\d{4})"
 )
+# A date goes with a clock written alike: 20240506 with 101112, 2024-05-06 with 10:11:12.
+_WITH_CLOCKS = (
+    *((date, _CLOCKS[0], _AFTER_DATE) for date in _DATES),
+    *((_DATES[0], clock, _AFTER_DAY) for clock in _CLOCKS[:2]),
+    (_DATES[0], _CLOCKS[1], _AFTER_DATE),
+    (_DATES[1], _CLOCKS[2], _AFTER_DIGITS),
+)
+_WRITTEN = (*(rf"{date}(?:{between}{clock}{_ZONE})?" for date, clock, between in _WITH_CLOCKS), _ASCTIME)
+_FORMS = tuple(re.compile(form, re.IGNORECASE) for form in _WRITTEN)
 _DOTNET = re.compile(r"/Date\((-?\d{1,15})([+-]\d{4})?\)/")
 _UNIX = re.compile(r"(-?\d{1,15})(?:\.\d{1,9})?")
 _SECONDS, _MILLISECONDS = (10**9, 4_102_444_800), (10**12, 4_102_444_800_000)  # 2001 to 2100
@@ -63,7 +71,7 @@ def instant(value: object, zone: ZoneInfo) -> datetime | None:
 
     Read are: year, month and day with -, /, . or 年月日; 12/31/2026 where one number is over 12; Dec 31 2026; DICOM DA
     and TM; each with a time of day, of 12 hours where it says which half; /Date(...)/; seconds or milliseconds since
-    1970. A day alone is not a time: midnight would be invented.
+    1970; a day of the week is passed over. A day alone is not a time: midnight would be invented.
     """
     given = _given(value)
     if is_no_time(given, zone):
@@ -101,7 +109,9 @@ def obscure(value: object) -> str:
 
 def _given(value: object) -> str:
     text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-    return unicodedata.normalize("NFKC", text).strip(_BLANK) if isinstance(text, str) and len(text) <= 80 else ""
+    if not isinstance(text, str) or len(text) > 80:
+        return ""
+    return _WEEKDAY.sub(" ", unicodedata.normalize("NFKC", text), count=1).strip(_BLANK)
 
 
 def _is_no_number(number: int, zone: ZoneInfo) -> bool:

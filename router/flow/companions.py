@@ -1,6 +1,6 @@
 """Other exams of an exam's studies: what of it waits until they are approved, and what goes without them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from router.catalogue import Catalogue
@@ -19,14 +19,15 @@ _NOT_APPROVED = "another exam of its studies is not approved"
 
 
 class Companions:
-    """By [share] shared_study, shared_study_then."""
+    """By [share] shared_study, shared_study_then. `given_up` says of an exam whether it is cancelled or withdrawn."""
 
-    def __init__(self, config: Config, catalogue: Catalogue) -> None:
+    def __init__(self, config: Config, catalogue: Catalogue, given_up: Callable[[int], bool]) -> None:
         self._share = config.share
         self._destinations: Mapping[str, Destination] = {
             one.name: one for one in config.destination if one.dicom is not None
         }
         self._catalogue = catalogue
+        self._given_up = given_up
 
     # -- series that name another exam alone
 
@@ -58,7 +59,8 @@ class Companions:
         unapproved = {sibling.exam for sibling in case.siblings if not sibling.approved}
         if self._share.shared_study == "first" or not unapproved:
             return []
-        return awaited(self._catalogue.withheld.companions(unapproved), now)
+        still = awaited(self._catalogue.withheld.companions(unapproved), now)
+        return [one for one in still if not self._given_up(one.exam)]
 
     def let_go(self, others: Sequence[Companion], tally: Tally, due: Deadline | None, now: datetime) -> bool:
         """Whether the exam's images need not wait for these exams, nor for one that everything here names.

@@ -37,6 +37,7 @@ from router.correlate.versions import (
     PdfVersion,
     approval_arrived,
     contradicted,
+    given_up,
     of_patient,
     successive,
     unapproved,
@@ -119,7 +120,7 @@ class Correlator:
         self._clock = clock
         self._rereading = Rereading(catalogue, storage)
         self._joining = self._join_by(config)
-        self._companions = Companions(config, catalogue)
+        self._companions = Companions(config, catalogue, self._is_given_up)
         self._known = functools.lru_cache(256)(self._load)
         self._said = functools.lru_cache(256)(self._look_up)
         self.papers = PaperReader(config, catalogue.exams, storage.reports, self._document)
@@ -129,7 +130,7 @@ class Correlator:
         self._config = config
         self.papers.go_by(config)
         self._joining = self._join_by(config)
-        self._companions = Companions(config, self._catalogue)
+        self._companions = Companions(config, self._catalogue, self._is_given_up)
 
     def _join_by(self, config: Config) -> Joining:
         exams, decisions = self._catalogue.exams, self._catalogue.decisions
@@ -199,20 +200,23 @@ class Correlator:
         self._note_cut(case, tallies, deliveries, now)
         hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
         there = any(tally.sent + tally.stored for tally in tallies.values())
-        self._note_doubt(case, hold, assessment.pdf_doubt, there, now)
+        given = there or any(one.delivered not in _NOTHING for one in deliveries)
+        # Of an exam of which nothing goes, and nothing went, no doubt is told.
+        hold, of_pdf = ("", "") if assessment.closed and not given else (hold, assessment.pdf_doubt)
+        self._note_doubt(case, hold, of_pdf, there, now)
         self._note_unread(assessment)
         expected = self._expected(assessment, approval_arrived(versions))
         looks.append(self._note_missing(expected, assessment))
         waits = self._note_others(assessment, deliveries, tallies)
         complete = not (expected and missing(expected))
-        self._clear_alarms(assessment, hold or assessment.pdf_doubt, complete=complete, together=not waits)
+        self._clear_alarms(assessment, hold or of_pdf, complete=complete, together=not waits)
         self._companions.tell(assessment)
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
         looks.append(assessment.weighed.choice.look_again)
         if lesson := assessment.weighed.lesson:
             self.papers.learn(lesson)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
-        doubt, chosen = hold or assessment.pdf_doubt, assessment.weighed.kept
+        doubt, chosen = hold or of_pdf, assessment.weighed.kept
         self._catalogue.exams.checked(case, look_again, assessment.approved_at, doubt, chosen)
 
     def document(self, case: Case) -> Mapping[str, object]:
@@ -271,6 +275,16 @@ class Correlator:
         said = self._said(case.places[version.document], names) if names else {}
         return aside(policy, headers_of(case.studies), modalities, approved_at, said)
 
+    def _is_closed(self, hold: Hold, case: Case, version: JsonVersion) -> bool:
+        """Whether a rule excludes the exam by what is certain: its JSON, and the studies that are not in doubt.
+
+        A hold for another cause than a study's identity, or one of all that the JSON says, comes first.
+        """
+        if hold.why and not hold.studies:
+            return False
+        away = self._aside(keep_apart(case, hold.studies), version, None)
+        return away is not None and away.state == State.EXCLUDED
+
     def _versions(self, case: Case) -> list[JsonVersion]:
         """The versions that counted."""
         return successive(self._taken(case))
@@ -297,10 +311,12 @@ class Correlator:
         others = self._others(case, version)
         hold = self._hold(case, key, others, versions, approved_at, now)
         away = self._aside(case, version, approved_at)
+        closed = self._is_closed(hold, case, version)
         weighed = self.papers.weigh(case, self._taken(case), self._pdfs(case, key, others), now)
         apart = self._apart(hold, case, key, weighed.choice.pdf)
         return Assessment(
-            case, key, document, version, weighed, approved_at, hold.why, away, images_of(case, behind), now, apart
+            case, key, document, version, weighed, approved_at, hold.why, away, images_of(case, behind), now, apart,
+            closed,
         )  # fmt: skip
 
     def _document(self, case: Case, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
@@ -313,6 +329,15 @@ class Correlator:
             # The exam is evaluated anew, which holds the report.
             self._catalogue.exams.damage(version.document, case.places[version.document], why, self._clock.now())
         return document, key
+
+    def _is_given_up(self, exam: int) -> bool:
+        """Whether the newest version of an exam says that it is cancelled or withdrawn."""
+        case = self._catalogue.exams.case(exam)
+        counting = self._versions(case)[-1:]
+        try:
+            return any(given_up(self._document(case, version)[1].status) for version in counting)
+        except Damaged:
+            return False
 
     def _load(
         self, place: str, branch: str, proof: Proof, document: int
@@ -468,9 +493,9 @@ class Correlator:
         }
 
     def _plan(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
-        if delivery.channel == Channel.IMAGES:
-            return self._plan_images(delivery, destination, tally, found)
-        return self._plan_report(delivery, destination, tally, found)
+        of_channel = self._plan_images if delivery.channel == Channel.IMAGES else self._plan_report
+        plan = of_channel(delivery, destination, tally, found)
+        return replace(plan, hold="") if found.closed else plan
 
     def _plan_images(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
         next_ask, companions = self._catalogue.commitments.next_ask, self._companions
@@ -499,7 +524,9 @@ class Correlator:
         cause = max(c for c in causes if c is not None) if delivery.delivered else None
         due = deadline(found.approved_at, destination.report_within, cause) if found.approved_at else None
         apart = found.apart if _may_go_without(found, delivery, destination) else frozenset()
-        goes = tally.sent + tally.stored if apart else tally.selected - tally.refused - tally.damaged
+        if apart:  # those of the other studies go when the doubt is settled
+            tally = self._catalogue.accounts.tally_of(found.case.studies.keys() - apart, destination.name)
+        goes = tally.selected - tally.refused - tally.damaged
         count = goes if found.images.present and destination.dicom is not None else None
         tables = self._references.tables
         filled = fill_for(self._config, tables, keep_apart(found.case, apart), found.document, count)

@@ -33,7 +33,8 @@ class Assessment:
     """What was found about an exam, the same for every destination.
 
     `hold` is why nothing of it may go; `weighed` is which report PDF goes with the version that counts, if any. `apart`
-    are the studies in doubt without which the report may go all the same ([identity] doubt = "images").
+    are the studies in doubt without which the report may go all the same ([identity] doubt = "images"). `closed`: a
+    rule excludes the exam by what is certain, so that nothing of it is held for a doubt.
     """
 
     case: Case
@@ -47,6 +48,7 @@ class Assessment:
     images: Images
     now: datetime
     apart: frozenset[str] = frozenset()
+    closed: bool = False
 
     @property
     def unread_approval(self) -> bool:

@@ -258,8 +258,8 @@ def _is_moved(segment: list[str]) -> bool:
         return True
     if status and status not in _STATUSES:
         return not _field(segment, 5).strip() or any(field.strip() for field in segment[6:11])
-    kind = _type(segment)
-    return bool(units and not status and kind in _TEXT_TYPES and (kind != "ST" or not units.isascii()))
+    kind, broken = _type(segment), "\n" in _field(segment, 5).strip()
+    return bool(units and not status and kind in _TEXT_TYPES and (kind != "ST" or not units.isascii() or broken))
 
 
 def _field(segment: list[str], number: int) -> str:

@@ -27,6 +27,18 @@ _NAMES_OF_SEGMENTS = """
     VND VTQ
 """
 _KNOWN = frozenset(_NAMES_OF_SEGMENTS.split())
+_NUMBERED = "OBX NTE OBR PID PV1 NK1 DG1 AL1 PR1 GT1 IN1 SPM FT1 TQ1 TQ2 ARV"
+_BEGUN_EMPTY = "PD1 PV2 CTD CTI PRT DEV SAC ROL IN2 IN3 ACC DRG UB1 UB2 BLG DSC"
+# The segments of ORU^R01 (7.3.1) and of the patient's, by what their first field is behind text: most number
+# themselves, and the others do not fill it.
+_FIRST_FIELD = {
+    **dict.fromkeys(_NUMBERED.split(), "[0-9.]*"),
+    **dict.fromkeys(_BEGUN_EMPTY.split(), ""),
+    "ORC": "(?:[A-Z]{2})?",
+    "IPC": "[ -~]*",
+}
+# The first field that is certainly behind the text: of OBX-5, NTE-3, OBR-13.
+_TEXT_UNTIL = {"OBX": 11, "NTE": 4, "OBR": 14}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,18 +109,23 @@ def _fields(line: str, between: str) -> list[str]:
 
 
 def _lines(text: str, between: str) -> list[str]:
-    """The segments. A line that does not begin as one, of text or Base64, goes on with the one before; so does ADD."""
+    """The segments. A line that does not begin as one, of text or Base64, goes on with the one before; so does ADD.
+
+    InvalidData where text stands behind an observation that is complete, and so belongs to none for certain.
+    """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     end = _end(text, between)
-    begins = re.compile(rf"^([A-Z][A-Z0-9]{{2}}){re.escape(between)}", re.MULTILINE)
-    starts = [m.start() for m in begins.finditer(text, 0, end) if m[1] in _KNOWN or m[1].startswith("Z")]
+    starts = _starts(text, between, end)
     found: list[list[str]] = []
     for start, after in zip(starts, [*starts[1:], end + 1], strict=True):
-        if text.startswith("ADD", start):
+        if found and text.startswith("ADD", start):
             found[-1].append(text[start + 4 : after - 1])
         else:
             found.append([text[start : after - 1]])
-    return ["".join(parts) for parts in found]
+    rows = ["".join(parts) for parts in found]
+    if any(row.startswith("OBX") and _goes_on_behind(row, between) for row in rows):
+        raise InvalidData("an HL7 message with text behind an observation", hint="write a line break as \\.br\\")
+    return rows
 
 
 def _end(text: str, between: str) -> int:
@@ -121,6 +138,49 @@ def _end(text: str, between: str) -> int:
             break
         end = start - 1
     return end
+
+
+def _starts(text: str, between: str, end: int) -> list[int]:
+    """Where segments begin, in text that ends there; each character is looked at once."""
+    begins = re.compile(rf"^([A-Z][A-Z0-9]{{2}}){re.escape(between)}([^{re.escape(between)}\n]*)", re.MULTILINE)
+    found: list[int] = []
+    before, fields, counted = "", 0, 0
+    for match in begins.finditer(text, 0, end):
+        name, start = match[1], match.start()
+        fields += text.count(between, counted, start)
+        counted = start
+        if found and not _begins(name, match[2].strip(), before, ended=fields >= _TEXT_UNTIL.get(before, 0)):
+            continue
+        found.append(start)
+        if name != "ADD":
+            before, fields = name, 0
+    return found
+
+
+def _begins(name: str, first: str, before: str, *, ended: bool) -> bool:
+    """Whether a line begins a segment, and is not text that goes on in a segment whose text may not have ended yet.
+
+    `first` is its first field, `before` the segment before it, `ended` whether the fields of that have gone beyond its
+    text. There it must be one that ORU^R01 has in this place, and begin as that does: IVC is a vessel, too.
+    """
+    if not (name in _KNOWN or name.startswith("Z")):
+        return False
+    if name.startswith("Z") or name in ("ADD", "MSH") or before not in _TEXT_UNTIL:
+        return True
+    if ended:
+        return name in _FIRST_FIELD or before != "OBX"
+    return name in _FIRST_FIELD and re.fullmatch(_FIRST_FIELD[name], first) is not None
+
+
+def _goes_on_behind(row: str, between: str) -> bool:
+    """Whether lines of text follow the one in which an observation is complete."""
+    at = -1
+    for _ in range(_TEXT_UNTIL[row[:3]]):
+        at = row.find(between, at + 1)
+        if at < 0:
+            return False
+    behind = row.find("\n", at)
+    return behind >= 0 and bool(row[behind:].strip())
 
 
 # -- the character set

@@ -73,7 +73,7 @@ def test_the_report_goes_without_the_study_in_doubt_and_a_revision_lists_it_when
     hospital: Hospital,
 ) -> None:
     two_studies(hospital)
-    assert hospital.sent() == [([S1], 0)]
+    assert hospital.sent() == [([S1], 1)]
     assert hospital.states() == (State.DELIVERED, State.HELD)
     assert hospital.cloud.images == []
     assert hospital.alarmed(f"study {S2} differs from the exam")
@@ -84,11 +84,21 @@ def test_the_report_goes_without_the_study_in_doubt_and_a_revision_lists_it_when
     assert len(hospital.cloud.images) == 3
 
 
+def test_the_report_counts_the_images_of_the_sound_study_that_will_be_sent(hospital: Hospital) -> None:
+    for number in (1, 2, 3):
+        hospital.pacs(S1, ZHANG, number)
+    two_studies(hospital)
+    assert hospital.sent() == [([S1], 3)]
+    hospital.resolve()
+    hospital.wait(DAY)
+    assert hospital.sent()[1:] == [([S1, S2], 5)]
+
+
 def test_a_restart_between_changes_nothing(hospital: Hospital) -> None:
     two_studies(hospital)
     hospital.restart()
     hospital.wait(DAY)
-    assert hospital.sent() == [([S1], 0)]
+    assert hospital.sent() == [([S1], 1)]
     assert hospital.states() == (State.DELIVERED, State.HELD)
 
 
@@ -106,7 +116,7 @@ def test_a_study_without_evidence_is_in_doubt_like_one_that_contradicts(hospital
     hospital.pacs(S2, Patient(), accession="")
     hospital.ris(E1, S1, S2)
     hospital.wait(DAY)
-    assert hospital.sent() == [([S1], 0)]
+    assert hospital.sent() == [([S1], 1)]
     assert hospital.states() == (State.DELIVERED, State.HELD)
 
 

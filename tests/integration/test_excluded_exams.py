@@ -9,6 +9,7 @@ import pytest
 
 from clinic import Clinic
 from desk import E1, START, exam
+from router.alarms import Alarm
 from router.model import Channel
 from router.reports.reader import Readers
 from router.states import State
@@ -78,3 +79,29 @@ def test_a_rule_that_names_header_and_json_wants_both(clinic: Clinic) -> None:
     clinic.pacs(STUDY)
     clinic.later(minutes=2)
     assert clinic.delivery().state == State.READY
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "by a later version"])
+def test_what_the_json_says_excludes_an_exam_though_the_identity_of_its_study_is_in_doubt(
+    clinic: Clinic, *, later: bool
+) -> None:
+    clinic.pacs(STUDY)
+    ris(clinic, **({"Patient__Name": "李四"} | ({} if later else {"拒绝共享": "是"})))
+    clinic.later(minutes=2)
+    if later:
+        assert {clinic.delivery(channel=channel).state for channel in Channel} == {State.HELD}
+        ris(clinic, Patient__Name="李四", 拒绝共享="是")
+        clinic.later(minutes=2)
+    assert {clinic.delivery(channel=channel).state for channel in Channel} == {State.EXCLUDED}
+    assert [alarm for alarm in clinic.catalogue.alarms.standing() if alarm.alarm is Alarm.DOUBT] == []
+    clinic.later(minutes=1)
+    ris(clinic, Patient__Name="李四", Order__Note="changed")
+    clinic.later(minutes=2)
+    assert {clinic.delivery(channel=channel).state for channel in Channel} == {State.HELD}, "the RIS took it back"
+
+
+def test_the_header_of_a_study_in_doubt_excludes_no_exam(clinic: Clinic) -> None:
+    clinic.pacs(STUDY)
+    ris(clinic, Patient__Name="李四", Patient__Note="本院职工")
+    clinic.later(minutes=2)
+    assert {clinic.delivery(channel=channel).state for channel in Channel} == {State.HELD}

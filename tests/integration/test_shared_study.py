@@ -84,6 +84,25 @@ def test_one_of_its_deliveries_that_is_cancelled_does_not_end_the_waiting(togeth
     assert images_of(together) == {}
 
 
+@pytest.mark.parametrize(
+    "status", ["Cancelled", "Withdrawn", "canceled", "取消", "已取消", "作废", "已撤销", "检查取消"]
+)
+def test_an_exam_that_its_ris_gives_up_is_not_waited_for(together: Node, status: str) -> None:
+    shared(together)
+    assert images_of(together) == {}
+    ris(E2, S1, accession="A2", status=status, minute=5)(together)
+    together.settle()
+    assert images_of(together) == {S1: 2}
+
+
+@pytest.mark.parametrize("status", ["Scheduled", "取消审核", "撤回报告", "待取消", "未取消", "Preliminary"])
+def test_an_exam_that_can_still_be_approved_is_waited_for(together: Node, status: str) -> None:
+    shared(together)
+    ris(E2, S1, accession="A2", status=status, minute=5)(together)
+    together.settle()
+    assert images_of(together) == {}
+
+
 @pytest.mark.parametrize("state", [State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED])
 def test_an_exam_that_is_not_shared_is_not_waited_for(together: Node, state: State) -> None:
     shared(together)

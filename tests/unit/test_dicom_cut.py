@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 
-from router.dicom import header
+from router.dicom import cut, header
 from router.dicom.cut import cut_off
 from router.dicom.dataset import read_elements
 from router.dicom.header import read_instance
@@ -240,10 +240,62 @@ def test_an_item_longer_than_its_sequence_alone_is_not_cut_off() -> None:
     assert said(encoded(image()) + sequence + _pixels(bytes(32))) == ""
 
 
-@pytest.mark.parametrize("vr", [b"  ", b"??", b"RE"])
-def test_an_element_without_a_vr_is_written_wrongly_and_not_called_cut_off(vr: bytes) -> None:
-    strange = struct.pack("<HH2sH", 0x0040, 0x0244, vr, 8) + b"20261129"
-    assert said(encoded(image()) + strange + _pixels(bytes(32))) == ""
+# Elements that nobody can follow: a VR that is none, a group that is none, one of before again, an item outside.
+STRANGE = {
+    **{f"VR {vr!r}": struct.pack("<HH2sH", 0x0040, 0x0244, vr, 8) + b"20261129" for vr in (b"  ", b"??", b"RE", b"lo")},
+    "group FFFF": struct.pack("<HH2sH", 0xFFFF, 0x0010, b"LO", 2) + b"ab",
+    "descending": struct.pack("<HH2sH", 0x0008, 0x1030, b"LO", 2) + b"ab",
+    "zeros": bytes(12),
+    "in a sequence": struct.pack("<HH2sHLLL", 0x0040, 0x0275, b"SQ", 0, 0xFFFFFFFF, 0xE000FFFE, 0xFFFFFFFF)
+    + struct.pack("<HH2sH", 0x0040, 0x0007, b"??", 2) + b"ab" + struct.pack("<LLLL", 0xE00DFFFE, 0, 0xE0DDFFFE, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("strange", STRANGE.values(), ids=STRANGE)
+def test_pixels_behind_an_element_that_cannot_be_followed_are_found_by_their_head(strange: bytes) -> None:
+    head = encoded(image()) + strange
+    assert said(head) == ""
+    assert said(head + _pixels(bytes(32))) == ""
+    assert said(head + _pixels(bytes(32)) + bytes(500)) == ""
+    assert said(head + _pixels(bytes(30))) == "the pixel data has 30 of 32 bytes"
+    assert said(head + _pixels(bytes(16), said=32)) == "the pixel data has 16 of 32 bytes"
+    assert said(head + _pixels(bytes(40), said=60)) == "the pixel data says 60 bytes, and 40 are there"
+
+
+@pytest.mark.parametrize("strange", STRANGE.values(), ids=STRANGE)
+def test_fragments_behind_an_element_that_cannot_be_followed_end_at_their_delimiter(strange: bytes) -> None:
+    whole = compressed(b"\xff\xd8\xff\xd9", b"\xff\xd8\xff\xd9")
+    start = whole.index(b"\xe0\x7f\x10\0")
+    whole = whole[:start] + strange + whole[start:]
+    assert said(whole, JPEG) == ""
+    assert said(whole + bytes(8), JPEG) == ""
+    for size in range(start + len(strange) + 12, len(whole)):
+        assert said(whole[:size], JPEG), size
+
+
+def test_an_icon_behind_an_element_that_cannot_be_followed_is_not_the_image() -> None:
+    head = encoded(image()) + STRANGE["group FFFF"] + _pixels(b"\1\2")
+    assert said(head + _pixels(bytes(32))) == ""
+    assert said(head + _pixels(bytes(9))) == "the pixel data has 9 of 32 bytes"
+
+
+def test_pixels_without_vr_behind_an_element_that_cannot_be_followed_are_found_too() -> None:
+    data = encoded(image(), IMPLICIT) + struct.pack("<HHL", 0xFFFF, 0x10, 2) + b"ab"
+    pixels = struct.pack("<HHL", 0x7FE0, 0x10, 32) + bytes(32)
+    assert said(data + pixels, IMPLICIT) == ""
+    assert said(data + pixels[:-9], IMPLICIT) == "the pixel data has 23 of 32 bytes"
+    big = encoded(image(), BIG) + struct.pack(">HH2sH", 0xFFFF, 0x10, b"LO", 2) + b"ab"
+    pixels = struct.pack(">HH2sHL", 0x7FE0, 0x10, b"OW", 0, 32) + bytes(32)
+    assert said(big + pixels, BIG) == ""
+    assert said(big + pixels[:-9], BIG) == "the pixel data has 23 of 32 bytes"
+
+
+def test_a_head_of_pixels_on_the_border_of_what_is_searched_at_a_time_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(image()) + STRANGE["group FFFF"] + _pixels(bytes(32))
+    for size in (1, 5, 11, 12, 13):
+        monkeypatch.setattr(cut, "_SEARCHED", size)
+        assert said(data) == ""
+        assert said(data[:-1])
 
 
 @pytest.mark.parametrize(("case", "reason"), [

@@ -132,6 +132,12 @@ def test_register_and_check_in_time_fill_each_other_with_a_note(gap: str, source
     assert [note.path for note in result.notes] == [gap]
 
 
+@pytest.mark.parametrize("written", [" Reported ", "Reported\r\n", "\u3000Reported", "Reported\0"])
+def test_blanks_around_the_status_are_left_out_as_where_it_is_judged(written: str) -> None:
+    document = exam_document({"Order.Status": written})
+    assert at(filled(document), "Order.Status") == "Reported"
+
+
 def test_an_absent_positive_status_is_unknown_with_a_note() -> None:
     result = filled(without("Report.PositiveStatus"))
     assert at(result, "Report.PositiveStatus") == -1

@@ -147,7 +147,7 @@ def test_escaped_text_arrives_character_by_character(
 def test_raw_text_arrives_whole_or_the_message_is_refused(
     text: str, repeat: Literal["auto", "line", "text"], ends: str
 ) -> None:
-    if _SEQUENCE.search(text.replace("\\.br\\", "").replace("\\T\\", "")) or text.strip() == '""':
+    if _SEQUENCE.search(text.replace("\\.br\\", "\\").replace("\\T\\", "")) or text.strip() == '""':
         return  # by chance an escape sequence, or HL7's null
     message = oru(findings=text).replace("\r\n", "\n").replace("\r", ends)
     try:
@@ -231,6 +231,49 @@ def test_other_delimiters_are_those_of_the_message() -> None:
 def test_a_field_separator_within_text_refuses_the_message(more: str) -> None:
     with pytest.raises(InvalidData, match="separator"):
         report(oru(findings=more).encode())
+
+
+# Names of segments that words of radiology are as well: vessels, sinuses, bones, scores.
+_WORDS = ["IVC", "PES", "PAC", "LAN", "SCD", "FAC", "NTE", "OBX", "ORC", "DG1", "CTI", "PRT", "PID", "SAC", "RF1"]
+
+
+@pytest.mark.parametrize("word", _WORDS)
+@pytest.mark.parametrize("kind", ["TX", "FT", "ST", ""])
+@pytest.mark.parametrize("rest", ["||||||F", "||||||P", "", "|||||"])
+def test_a_line_of_text_that_begins_like_a_segment_is_text_or_refuses_the_message(
+    word: str, kind: str, rest: str
+) -> None:
+    message = oru(findings="@", impression="").replace("OBX|1|TX", f"OBX|1|{kind}")
+    start, end = message.index("@"), message.index("\r", message.index("@"))
+    for more in ("直径20mm，增宽", "阴性", "20mm", "约20mm|其余"):
+        written = f"双肺清晰。\r{word}|{more}"
+        try:
+            found = findings(message[:start] + written + rest + message[end:])
+        except InvalidData:
+            continue
+        assert solid(found) == solid(written).rstrip("|") + ("|" if found.endswith("|") else "")
+
+
+@pytest.mark.parametrize("line", ["右肺下叶见结节。", "  续", "MRA：血管狭窄", "IVC|直径20mm", "DWI|高信号", "20mm"])
+def test_text_behind_a_complete_observation_refuses_the_message(line: str) -> None:
+    message = oru(impression="")
+    end = message.index("\r", message.index("双肺清晰。"))
+    with pytest.raises(InvalidData, match="behind an observation"):
+        Message((message[:end] + "\r" + line + message[end:]).encode())
+    assert findings(message[:end] + "\r\r \r" + message[end:]) == "双肺清晰。"
+
+
+@pytest.mark.parametrize("segment", [
+    "NTE|1|L|附注", "NTE||L|附注", "DG1|1||R91", "PV1|1|O", "SPM|1|^S1", "ORC|RE|1", "FT1|1", "CTI||S-1", "ZXX|甲",
+    "DSC|", "PRT||UC", "TQ1|1", "AL1|1|DA",
+])  # fmt: skip
+@pytest.mark.parametrize("rest", ["||||||F", ""])
+def test_segments_that_follow_an_observation_are_no_text_of_it(segment: str, rest: str) -> None:
+    message = oru(impression="")
+    start = message.index("双肺清晰。") + len("双肺清晰。")
+    end = message.index("\r", start)
+    read = findings(message[:start] + rest + "\r" + segment + message[end:])
+    assert read.removesuffix("\n附注") == "双肺清晰。"
 
 
 def test_a_field_separator_within_a_note_refuses_the_message() -> None:

@@ -13,6 +13,7 @@ from router.correlate.versions import (
     JsonVersion,
     PdfVersion,
     contradicted,
+    given_up,
     is_later,
     of_patient,
     successive,
@@ -183,3 +184,12 @@ def test_a_contradiction_ends_with_a_later_version_or_a_persons_word_and_does_no
 )
 def test_only_an_explicit_word_withdraws(status: str, found: Approval) -> None:
     assert unapproved(status) == found
+
+
+@pytest.mark.parametrize(("status", "found"), [
+    ("Cancelled", True), ("CANCELED", True), ("Withdrawn", True), ("取消", True), ("已作废", True), ("撤销申请", True),
+    ("检查已取消", True), ("已退费", True), ("Reported", False), ("Registered", False), ("", False),
+    ("取消审核", False), ("已撤回报告", False), ("待取消", False), ("未取消", False), ("取消审核中", False),
+])  # fmt: skip
+def test_an_exam_is_given_up_by_its_own_word_and_not_by_that_of_its_approval(status: str, *, found: bool) -> None:
+    assert given_up(status) == found
