@@ -1,4 +1,4 @@
-"""How far the PDFs of each source can be told by their text, time and labels."""
+"""Each source of report PDFs, and how far its PDFs can be told by text, time and labels."""
 
 import json
 from collections.abc import Iterable

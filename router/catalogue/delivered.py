@@ -1,4 +1,4 @@
-"""What was delivered, for looking at it again: nothing here writes."""
+"""Deliveries that ended, read for another look at them: nothing here writes."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

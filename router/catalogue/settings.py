@@ -1,4 +1,4 @@
-"""What the data folder itself is set to, whatever the configuration file says."""
+"""Settings of the data folder itself, whatever the configuration file says."""
 
 from router.catalogue.dialect import Engine
 from router.catalogue.tables import BEGINS_WITH, CHECKS, Setting

@@ -1,4 +1,4 @@
-"""What is known of a source of report PDFs by those that came from it: how far their text, times and labels help."""
+"""Knowledge of a source of report PDFs from those that came from it: how far their text, times and labels help."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What the text of a report PDF says of the versions of an exam's findings (design: Reports, the first evidence).
+"""The text of a report PDF as evidence for a version of an exam's findings (design: Reports, the first evidence).
 
 Texts are compared by their runs: every eight characters in a row, in one width and without white space. Signs stay:
 1.5cm and 15cm have other runs, as have 左 and 右.

@@ -1,4 +1,4 @@
-"""Which report PDF goes with the version of an exam that counts (design: Reports).
+"""The choice of the report PDF for the version of an exam that counts (design: Reports).
 
 The strongest evidence that says anything decides: a person, what the PDF's text has of the versions, when it was made,
 the order in which things came. What a weaker kind says only tells apart what the stronger ones leave open.

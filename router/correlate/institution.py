@@ -1,4 +1,4 @@
-"""Whose hospital an exam is: one of another is held, and never sent as this hospital's."""
+"""The hospital that an exam belongs to: one of another is held, and never sent as this hospital's."""
 
 import unicodedata
 from collections.abc import Collection

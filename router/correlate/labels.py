@@ -1,4 +1,4 @@
-"""What a report's text prints under its labels: the patient's name, and numbers (检查号, 住院号, ...).
+"""Values that a report prints under its labels: the patient's name, and numbers (检查号, 住院号, ...).
 
 A label's value stands on its line, or a header table comes out as all labels, then all values.
 """

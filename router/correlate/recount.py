@@ -1,4 +1,4 @@
-"""Whether a delivered report goes again because its ImageCount (影像数量) alone has changed."""
+"""The decision whether a delivered report goes again because its ImageCount (影像数量) alone has changed."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What a comparison of an exam with a study brings: doubts, and what is only odd.
+"""Doubts that a comparison of an exam with a study brings, and remarks on what is only odd.
 
 Each rule weighs two dangers: sending what is another's, and holding so much that people release without looking.
 A spelling that pinyin does not know is no other patient by itself: dialects, minorities and foreigners have their own.

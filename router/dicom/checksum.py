@@ -1,4 +1,4 @@
-"""Whether a stored data set is still what came, told while it is read for sending.
+"""The check that a stored data set is still what came, made while it is read for sending.
 
 XXH3-128 finds any accident in a fraction of the time of SHA-256, by which files are compared that have no checksum.
 """

@@ -1,4 +1,4 @@
-"""What was delivered, judged by the rules of now. It reads, and changes nothing.
+"""Delivered exams, judged by the newest rules. It reads, and changes nothing.
 
 The text in a header is read again from a file where one is still here: the database has it as it was read then.
 """
