@@ -1,4 +1,4 @@
-"""The answers that a sender wants to a message: HL7 v2.9 2.9.2 (original mode) and 2.9.3 (enhanced mode), table 0155."""
+"""Answers that a sender wants to a message: HL7 v2.9 2.9.2 (original mode) and 2.9.3 (enhanced mode), table 0155."""
 
 import re
 from collections.abc import Iterator
