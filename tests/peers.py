@@ -131,7 +131,7 @@ def orthanc(folder: Path, **settings: object) -> Iterator[tuple[int, str]]:
     }))  # fmt: skip
     with subprocess.Popen([program, str(configuration)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as peer:
         try:
-            wait_until(lambda: listens(dicom), 15)
+            wait_until(lambda: listens(dicom), 40)
             yield dicom, f"http://127.0.0.1:{http}"
         finally:
             peer.kill()

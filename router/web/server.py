@@ -148,12 +148,16 @@ class _Server(HTTPServer):
 
     @staticmethod
     def bind_socket(socket_: socket.socket, bind_addr: tuple[str, int]) -> socket.socket:
-        """As cheroot does, and nothing is left where it fails."""
+        """As cheroot does, and nothing is left where it fails.
+
+        A port that the system picked is free again for the next start, whatever state its connections are left in.
+        """
         try:
             socket_.bind(bind_addr)
         except OSError:
             socket_.close()
             raise
+        socket_.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         return socket_
 
     def stop(self) -> None:
