@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from socketserver import BaseServer
 from typing import Any
 
 import pytest
@@ -74,6 +75,8 @@ class Cloud:
         self.aborts_on = lambda uid: uid in wrong
 
     def stop_listening(self) -> None:
+        # A loop over a descriptor that is closed would look at whatever gets its number next.
+        BaseServer.shutdown(self._server)
         self._server.server_close()
 
     def stop(self) -> None:
