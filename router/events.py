@@ -112,7 +112,7 @@ class Journal:
 
 
 def _refusal(event: Event) -> Refusal | None:
-    """What a peer was refused; None for everything else, such as a file of the drop folder."""
+    """Refusal of a peer; None for everything else, such as a file of the drop folder."""
     address = event.fields.get("address")
     if event.kind != Kind.REFUSED or not address:
         return None

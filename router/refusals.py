@@ -23,7 +23,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """What a peer was refused within a minute after the first time; `name` where it was always the same."""
+    """Refusals of a peer within a minute after the first; `name` where it was always the same."""
 
     address: str
     name: str

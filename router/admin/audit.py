@@ -34,7 +34,7 @@ _log = logging.getLogger("router")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """What the trail is guarded with: the node's keys and the heads that it has signed. `close` ends a thread's use."""
+    """Guard of the trail: the node's keys and the heads that it has signed. `close` ends a thread's use."""
 
     seals: Seals
     heads: Heads

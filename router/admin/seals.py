@@ -60,7 +60,7 @@ def is_signed(head: Head, key: PublicKey) -> bool:
 
 
 def head_faults(heads: Sequence[Head], trail: Trail, seals: Seals | None, oldest: datetime) -> Iterator[str]:
-    """What does not hold of the heads since the last one that a person took as it was, in words.
+    """Faults of the heads since the last one that a person accepted, in words.
 
     Records of before `oldest` may be purged.
     """

@@ -128,7 +128,7 @@ class Original:
 
     @property
     def fate(self) -> str:
-        """What became of the file under its name; "" while it is there."""
+        """Change of the file under its name, in words; "" while it is there."""
         try:
             return "" if _mark_of(self._path) == self._mark else "was replaced"
         except FileNotFoundError:

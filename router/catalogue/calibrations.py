@@ -15,7 +15,7 @@ class Calibrations:
         self._engine = engine
 
     def of(self, origin: str) -> Calibration:
-        """What is known of a source."""
+        """Calibration of a source."""
         rows = self._engine.run(PdfSource.select().where(PdfSource.name == origin))
         return next((_loaded(row) for row in rows), Calibration())
 

@@ -30,7 +30,7 @@ class Stored:
 
 
 class Damages:
-    """What is set aside as damaged, and what is to be read for it."""
+    """Instances set aside as damaged, and those to read again for it."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -115,7 +115,7 @@ class Sibling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What is known of a document's copy: its SHA-256 ("" where nobody knows), and why it is damaged ("" while not).
+    """Knowledge of a document's copy: its SHA-256 ("" where nobody knows), and why it is damaged ("" while not).
 
     `named` is a digest of all that a JSON is joined to studies by.
     """

@@ -45,7 +45,7 @@ def _without_default(engine: "Engine", table: str, column: str) -> None:
 
 
 def _checksums(engine: "Engine") -> None:
-    """What stored files are compared with before they leave, and why one is set aside."""
+    """Checksums that stored files are compared with before they leave, and why one is set aside."""
     for table, column in (
         ("instance", "checksum"), ("instance", "damaged"), ("document", "checksum"), ("document", "damaged"),
         ("upload", "exam_checksum"), ("upload", "pdf_checksum"),
@@ -56,7 +56,7 @@ def _checksums(engine: "Engine") -> None:
 
 
 def _evidence_of_pdfs(engine: "Engine") -> None:
-    """What chooses a report PDF, and how far each source's PDFs can be told by text, time and labels."""
+    """Evidence that chose a report PDF, and how far each source's PDFs can be told by text, time and labels."""
     for column in ("evidence TEXT", "pdf INTEGER", "candidate INTEGER", "weighed INTEGER"):
         engine.execute(f"ALTER TABLE exam ADD COLUMN {column}", ())
     for column in ("message", "unread", "learnt"):

@@ -80,7 +80,7 @@ class Schema(Model):
 
 
 class Setting(Model):
-    """What the data folder itself is set to: the set of checks that it began with."""
+    """Settings of the data folder itself: the set of checks that it began with."""
 
     name = CleanTextField(primary_key=True)
     value = CleanTextField()

@@ -20,7 +20,7 @@ _RULE = "its RequestAttributesSequence names another exam alone, which is not ap
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the instances of a study name that have the identity of this number: accession numbers of requests."""
+    """Accession numbers of requests in a study's instances that have the identity of this number."""
 
     identity: int
     study_uid: str
@@ -56,7 +56,7 @@ class Withheld:
         ]  # fmt: skip
 
     def requests(self, studies: Iterable[str]) -> list[Request]:
-        """What the instances of the studies name, by identity; those that name nothing are left out."""
+        """Requests that the instances of the studies name, by identity; those without any are left out."""
         found: list[Request] = []
         columns = (StudyIdentity.id, Study.uid, StudyIdentity.other_accession_numbers)
         for some in portions(list(studies)):

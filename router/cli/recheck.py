@@ -37,7 +37,7 @@ def _since(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 @config_option
 @json_option
 def recheck(since: datetime, config_file: Path, as_json: bool) -> None:
-    """What of that which was delivered the newest checks would hold, by rule. It reads, and changes nothing.
+    """Judge delivered exams by the newest checks: how many would be held, by rule. Nothing is changed.
 
     Every exam of which a delivery is `delivered` since then is judged by [identity] checks = 2, whatever the node goes
     by; what a person has settled counts as settled. Headers are read again from the files that are still here.

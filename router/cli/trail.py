@@ -34,7 +34,7 @@ def _trails(config: Config) -> dict[str, Trail]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What can be said of a node's trail and of its heads; `faults` of both. `heads` is None without a database."""
+    """Findings about a node's trail and its heads; `faults` of both. `heads` is None without a database."""
 
     trail: Verified
     heads: Sequence[Head] | None

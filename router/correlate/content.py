@@ -26,7 +26,7 @@ Runs = frozenset[str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a PDF's text says.
+    """Reading of a PDF's text.
 
     `of` are the texts, by their key, of which it may be; None where it says nothing of that. `share` is how much of
     the best agreeing one it has, from 0 to 1; `why` says in words what spoke, or why nothing does.

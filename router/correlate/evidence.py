@@ -16,7 +16,7 @@ _AT_ONCE = timedelta(minutes=1)
 
 
 class Kind(StrEnum):
-    """What chose a PDF, the strongest first."""
+    """Kind of evidence that chose a PDF, the strongest first."""
 
     PERSON = "a person"
     CONTENT = "content"

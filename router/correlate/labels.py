@@ -100,7 +100,7 @@ _LONGEST_PART, _LONGEST_VALUE = 12, 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
-    """What stands under labels: patients' names as printed, and numbers, each with its label."""
+    """Values under labels: patients' names as printed, and numbers, each with its label."""
 
     names: tuple[str, ...]
     numbers: tuple[tuple[str, str], ...]

@@ -138,7 +138,7 @@ def withdrawn(versions: Sequence[JsonVersion]) -> bool:
 
 
 class Approval(StrEnum):
-    """What a version that is not approved says of its approval; only the explicit word may take anything back."""
+    """Words on the approval of a version that is not approved; only the explicit word may take anything back."""
 
     WITHDRAWN = "it is withdrawn or cancelled by an explicit word (Order.Status)"
     OPEN = "it is not approved"

@@ -32,7 +32,7 @@ def doubts_of(study_uid: str, found: Comparison, policy: IdentityPolicy, *, vouc
 
 
 def remarks(found: Comparison) -> tuple[str, ...]:
-    """What is odd about a comparison and holds nothing, in words without values."""
+    """Remarks on what is odd about a comparison and holds nothing, in words without values."""
     told = {
         Spelling.CUT: "the Latin name is the beginning of the other's pinyin, and may be another person's whole name",
         Spelling.NEAR: f"{_UNSPELT}; one or two letters differ",

@@ -38,7 +38,7 @@ _ENCODING = frozenset({_PHOTOMETRIC, _PLANAR, _LOSSY})
 
 
 class Likeness(StrEnum):
-    """What a data set is beside an earlier one of its SOP Instance UID."""
+    """Relation of a data set to an earlier one of its SOP Instance UID."""
 
     SAME = "another encoding of the same image"
     ASSUMED = "another encoding under the same header; its samples cannot be compared here (install [decompress])"

@@ -14,7 +14,7 @@ class LegibleFile(IncomingFile, Protocol):
     """One whose bytes can be read before it is durable."""
 
     def written(self) -> BinaryIO:
-        """What has been written, to be read before `commit`; the reader closes it."""
+        """Bytes written so far, to be read before `commit`; the reader closes it."""
 
 
 class LegibleSink(Protocol):

@@ -176,7 +176,7 @@ SECTION_NAMES: Mapping[str, str] = {
 }
 
 LOCAL: Mapping[str, frozenset[str]] = {"Local": frozenset({"PatientId"})}
-"""What a mapping may give besides the standard's fields: for comparing with the images only, never sent."""
+"""Fields that a mapping may give besides the standard's: compared with the images, never sent."""
 
 BY_PATH: Mapping[str, Field] = {field.path: field for field in FIELDS}
 

@@ -91,7 +91,7 @@ def is_path(written: str) -> bool:
 
 
 def values_at(document: Mapping[str, object], written: str) -> list[object]:
-    """What a JSON path leads to in a document; nothing where it ends early."""
+    """Values that a JSON path leads to in a document; nothing where it ends early."""
     return list(_values(document, tuple(_steps(written))))
 
 

@@ -251,7 +251,7 @@ class Cataloguer:
                 self._cut_alarm(Kind.ALARM, "images of the study are cut off and set aside", study)
 
     def _of_cut(self, uids: InstanceUids, known: dict[str, list[Known]], arrivals: Sequence[_Arrival]) -> str:
-        """What becomes of a version that is cut off."""
+        """Fate of a version that is cut off."""
         here = any(row.study_uid == uids.study and not row.cut for row in known.get(uids.sop, ()))
         if here or any(one.header.uids == uids and not one.header.cut for one in arrivals):
             return "a whole version of it is here, and goes"

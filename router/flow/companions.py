@@ -83,7 +83,7 @@ class Companions:
         return readiness
 
     def overdue(self, found: Assessment, deliveries: Iterable[Delivery], tallies: Mapping[str, Tally]) -> str:
-        """What is told once images have waited for other exams for half of their time; "" while there is nothing."""
+        """Alarm text once images have waited for other exams for half of their time; "" before."""
         approved_at, others = found.approved_at, self.awaited(found.case, found.now)
         if approved_at is None or found.aside is not None or not others:
             return ""

@@ -18,7 +18,7 @@ class Former:
 
 @dataclass(frozen=True, slots=True)
 class Versioned:
-    """What the newer one is; `doubt` is "" or why a person is asked. `digests` name the same pixels alike."""
+    """Nature of the newer one; `doubt` is "" or why a person is asked. `digests` name the same pixels alike."""
 
     alike: Likeness
     doubt: str

@@ -571,7 +571,7 @@ def intact(data: bytes, proof: Proof) -> bool:
 
 
 def _or_fault(read: Callable[P, T], *given: P.args, **named: P.kwargs) -> T | InvalidData:
-    """What reading a file gives, or why it cannot be read: whatever is in it costs that file only."""
+    """Result of reading a file, or why it cannot be read: whatever is in it costs that file only."""
     try:
         return read(*given, **named)
     except InvalidData as error:

@@ -51,7 +51,7 @@ class Weighed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lesson:
-    """What a PDF that was paired with its JSON tells of its source; see `Calibrations.learn`."""
+    """Lesson about a source from a PDF that was paired with its JSON; see `Calibrations.learn`."""
 
     document: int
     origin: str
@@ -237,7 +237,7 @@ class PaperReader:
     # -- what it teaches
 
     def _lesson(self, matter: _Matter, choice: Choice, calibrations: Mapping[str, Calibration]) -> Lesson | None:
-        """What a PDF that goes with an approved version tells of its source, once."""
+        """Lesson from a PDF that goes with an approved version, once."""
         pdf, version = choice.pdf, successive(matter.versions)[-1]
         if pdf is None or pdf.learnt or not version.approved or not self._config.reports.pdf_text_check:
             return None

@@ -85,7 +85,7 @@ class Recheck:
         return of_rules or [Doubt(rule="pdf", text=weighed.choice.doubt, since=CHECKS)]
 
     def _settled(self, case: Case, found: Mapping[str, Doubt]) -> frozenset[Doubt]:
-        """What a person has settled was found in the text as it is known, which may read otherwise in the file."""
+        """Doubts that a person has settled: found in the text as it is known, which may read otherwise in the file."""
         digests = self._catalogue.delivered.settled(case.exam)
         return frozenset(doubt for digest, doubt in found.items() if digest in digests)
 
@@ -102,7 +102,7 @@ class Recheck:
         return replace(study, identities=tuple(dict.fromkeys(identities)))
 
     def _identity_in(self, files: Files, known: StudyIdentity) -> StudyIdentity:
-        """What the file says; what is known where there is none, or none that can be read."""
+        """Identity in the file; the known one where there is no file, or none that can be read."""
         from router.dicom.header import read_head  # commands that only look start without the DICOM libraries
 
         if known not in files:

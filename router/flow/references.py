@@ -65,7 +65,7 @@ class References:
         return key_of(document, zone=zone, default_branch=default_branch, sexes=sexes)
 
     def said(self, data: bytes, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """What the exam JSON in `data` says under the names, as the RIS writes it and as it is mapped."""
+        """Values of the exam JSON in `data` under the names, as the RIS writes them and as they are mapped."""
         given = {} if hl7v2.is_message(data) else read(data)
         document = self.read(data)
         return {name: sayings(name, document, given, self.tables) for name in names}

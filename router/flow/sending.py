@@ -335,7 +335,7 @@ _KINDS = {"exam": "json", "report": "pdf"}
 
 
 def _sources(delivery: Delivery) -> dict[str, str]:
-    """What a report delivery is made of, by kind: json and pdf (documents), images, studies."""
+    """Sources of a report delivery, by kind: json and pdf (documents), images, studies."""
     return dict(part.split("=") for part in delivery.wanted.split())
 
 

@@ -58,7 +58,7 @@ class Sides:
         return [self._report(key), *(_images(*each, policy) for each in comparisons(case, key, policy))]
 
     def remarks(self, case: Case) -> tuple[str, ...]:
-        """What is odd about the studies' patients, in words without values; nothing where the report does not read."""
+        """Remarks on the studies' patients, in words without values; none where the report does not read."""
         try:
             sides = self.of(case) if case.jsons else []
         except InvalidData:

@@ -138,7 +138,7 @@ def refusal(answer: Answer, now: datetime) -> RouterError:
 
 
 def unproved(meaning: RouterError) -> RouterError:
-    """What an answer that nothing proves to be the platform's means: nothing of it is for good."""
+    """Error for an answer that nothing proves to be the platform's: nothing of it is for good."""
     if isinstance(meaning, PermanentError):
         hint = "ask the platform's operator; the answer is not signed, and neither ca_file nor gateway vouches for it"
         return UnprovedRefusal(f"unproved: {meaning.message}", faults=meaning.faults, hint=hint, **meaning.fields)

@@ -123,7 +123,7 @@ class _Request:
         return f"idem={done.idem}"
 
     def _check(self, fault: Fault | None) -> None:
-        """What is refused by a signed answer, since the request's own signature verifies."""
+        """Refuse by a signed answer, since the request's own signature verifies."""
         self._interface.tokens.check(self._exchange.headers.get("Authorization", ""))
         if fault is not None:
             fault.refuse()

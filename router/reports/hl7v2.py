@@ -179,7 +179,7 @@ class Message:
         return narrative.read(written, self._marks, self._repeat, self.encoding).strip()
 
     def _name(self, components: Sequence[Sequence[str]]) -> str:
-        """What a coded value says (2.A.13): its text, else the original text, else the code."""
+        """Text of a coded value (2.A.13): its text, else the original text, else the code."""
         for place in (1, 8, 0):
             text = self._marks.subcomponent.join(components[place]) if len(components) > place else ""
             if text not in ("", _NULL):

@@ -213,7 +213,7 @@ class MllpServer:
 
 
 class _Places:
-    """Who holds how many connections."""
+    """Connections held, by address."""
 
     def __init__(self, most: int, most_of_one: int) -> None:
         self._most, self._most_of_one = most, most_of_one

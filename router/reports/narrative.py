@@ -8,7 +8,7 @@ from router.errors import InvalidData
 from router.reports.segments import Marks
 
 Repeat = Literal["auto", "line", "text"]
-"""What the repetition mark is within text: a new line, itself, or itself only between numbers and after a unit."""
+"""Meaning of the repetition mark within text: a new line, itself, or itself only between numbers and after a unit."""
 
 _UNIT = (
     r"(?:[mcdkuµμn]?m|[mµμdc]?l|cc|[mkuµμn]?g|HU|[kM]?Hz|m?s|min|h|mSv|m?Gy|kV|mAs?|T|[%％‰℃°度]|mmHg|bpm"

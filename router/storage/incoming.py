@@ -58,7 +58,7 @@ class IncomingFile:
         self._write(parts)
 
     def written(self) -> BinaryIO:
-        """What has been written, to be read before `commit`."""
+        """Bytes written so far, to be read before `commit`."""
         return BytesIO(b"".join(self._held)) if self._handle < 0 else self._folder.reader(self._part)
 
     def commit(self, uids: InstanceUids) -> None:

@@ -28,7 +28,7 @@ Digest = Callable[[bytes], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What records are sealed under: `mac` needs the key, `id` tells keys apart."""
+    """Key that records are sealed under: `mac` needs it, `id` tells keys apart."""
 
     id: str
     mac: Digest

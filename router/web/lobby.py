@@ -217,7 +217,7 @@ class Lobby:
         self._ready(guest)
 
     def _turn_out(self) -> None:
-        """Who is late; and where requests wait for a thread, who keeps one waiting."""
+        """Late connections; where requests wait for a thread, also those that keep one waiting."""
         now = time.monotonic()
         for guest in [guest for guest, until in self._waiting.items() if until <= now]:
             self._dismiss(guest)
