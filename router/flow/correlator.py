@@ -74,7 +74,7 @@ from router.flow.rereading import Rereading
 from router.flow.retrieval import plan as plan_retrieval
 from router.flow.selection import Selection
 from router.model import Channel
-from router.states import CLOSED, OPEN, Needs, State
+from router.states import CLOSED, OPEN, PENDING, Needs, State
 from router.storage import Storage
 
 _LATER = timedelta(minutes=1)
@@ -216,6 +216,8 @@ class Correlator:
         if lesson := assessment.weighed.lesson:
             self.papers.learn(lesson)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
+        if len(deliveries) < len(delivery_places(self._config)) and len(self._deliveries(exam, now)) > len(deliveries):
+            look_again = now  # it goes on after all, and to a new destination, too
         doubt, chosen = hold or of_pdf, assessment.weighed.kept
         self._catalogue.exams.checked(case, look_again, assessment.approved_at, doubt, chosen)
 
@@ -428,10 +430,11 @@ class Correlator:
     # -- what follows for a delivery
 
     def _deliveries(self, exam: int, now: datetime) -> list[Delivery]:
-        """Those of the exam, made where this configuration has new places."""
+        """Those of the exam, made where this configuration has new places and the exam is not at an end."""
         queue, places = self._catalogue.queue, delivery_places(self._config)
         found = queue.of_exam(exam)
-        if {(one.destination, one.channel) for one in found}.issuperset(places):
+        at_end = bool(found) and not any(one.state in PENDING for one in found)
+        if at_end or {(one.destination, one.channel) for one in found}.issuperset(places):
             return found
         queue.make(exam, places, now)
         return queue.of_exam(exam)

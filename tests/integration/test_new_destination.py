@@ -1,0 +1,82 @@
+"""A destination that is configured while exams are here: which of them it gets."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from clinic import Clinic
+from desk import E1, START
+from router.catalogue.ledger import Fate, Outcome
+from router.model import Channel
+from router.reports.reader import Readers
+from router.states import OPEN, State
+
+STUDY = "1.2.3"
+APPROVED = f"{START + timedelta(hours=7, minutes=59):%Y-%m-%d %H:%M:%S}"  # a minute ago, in Beijing
+
+
+@pytest.fixture
+def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
+    made = Clinic(tmp_path, readers)
+    yield made
+    made.catalogue.engine.close_thread()
+
+
+def ris(clinic: Clinic, **changes: object) -> None:
+    clinic.ris(E1, Study__StudyInstanceUIDs=[STUDY], Report__ApproveTime=APPROVED, **changes)
+
+
+def deliver_all(clinic: Clinic) -> None:
+    """The destination confirms what there is."""
+    clinic.later(minutes=31)
+    queue, now, exam = clinic.catalogue.queue, clinic.clock.now(), clinic.case().exam
+    rows = clinic.catalogue.accounts.to_send(exam, "cloud", 9)
+    assert rows
+    clinic.catalogue.accounts.record([Outcome(one.key, Fate.SENT, 0, "a") for one in rows], now)
+    for one in queue.of_exam(exam):
+        for to in (State.READY, State.SENDING, State.DELIVERED):
+            found = queue.get(one.id)
+            assert found is not None
+            if found.state != to:
+                assert queue.move(found, to, now, "said by the test", changes={"delivered": found.wanted})
+
+
+def add_second(clinic: Clinic) -> None:
+    first = clinic.config.destination[0]
+    more = clinic.config.model_copy(update={"destination": (first, first.model_copy(update={"name": "second"}))})
+    clinic.correlator.go_by(more)
+
+
+def destinations(clinic: Clinic) -> set[str]:
+    return {one.destination for one in clinic.catalogue.queue.of_exam(clinic.case().exam)}
+
+
+def test_it_gets_an_exam_that_is_on_its_way(clinic: Clinic) -> None:
+    ris(clinic)
+    add_second(clinic)
+    clinic.later(minutes=31)
+    assert destinations(clinic) == {"cloud", "second"}
+
+
+def test_it_does_not_get_an_exam_that_was_delivered_whenever_that_is_evaluated_again(clinic: Clinic) -> None:
+    ris(clinic)
+    clinic.pacs(STUDY)
+    deliver_all(clinic)
+    add_second(clinic)
+    clinic.exams.touch([clinic.case().exam], clinic.clock.now())
+    clinic.later(hours=2)
+    assert destinations(clinic) == {"cloud"}
+
+
+def test_it_gets_a_delivered_exam_that_changes(clinic: Clinic) -> None:
+    ris(clinic)
+    clinic.pacs(STUDY)
+    deliver_all(clinic)
+    add_second(clinic)
+    clinic.pacs(STUDY, number=2)
+    assert destinations(clinic) == {"cloud", "second"}
+    second = [o for o in clinic.catalogue.queue.of_exam(clinic.case().exam) if o.destination == "second"]
+    assert {one.channel for one in second} == set(Channel)
+    assert all(one.state in OPEN for one in second)
