@@ -76,6 +76,14 @@ def mutated(data: bytes, dice: random.Random) -> bytes:
     return bytes(found)
 
 
+def require_no_growth(kind: str, first: Held, last: Held) -> None:
+    """Grown, when more is held at the end than after the warm-up."""
+    if last.memory - first.memory > _MOST_MEMORY:
+        raise Grown(f"{kind}: memory {first.memory >> 20} MiB, then {last.memory >> 20} MiB")
+    if max(last.descriptors - first.descriptors, last.threads - first.threads) > _MOST_OTHERS:
+        raise Grown(f"{kind}: {first}, then {last}")
+
+
 class Fuzz:
     """A site and the inputs that are made for it."""
 
@@ -162,10 +170,7 @@ class Fuzz:
             raise Grown(f"{kind}: the node has ended")
         if "a defect" in (log := self.site.log):
             raise Grown(f"{kind}: {next(line for line in log.splitlines() if 'a defect' in line)}")
-        if last.memory - first.memory > _MOST_MEMORY:
-            raise Grown(f"{kind}: memory {first.memory >> 20} MiB, then {last.memory >> 20} MiB")
-        if max(last.descriptors - first.descriptors, last.threads - first.threads) > _MOST_OTHERS:
-            raise Grown(f"{kind}: {first}, then {last}")
+        require_no_growth(kind, first, last)
         return self.count - before, first, last
 
     def _mixed(self) -> None:
@@ -181,7 +186,7 @@ class Fuzz:
         """What is held once everything that came is dealt with."""
         self._until(lambda: not self._left(), "files are left")
         time.sleep(self._rest)
-        return self._held()
+        return held_by(self.site.node.number)
 
     def _left(self) -> list[Path]:
         """Files that are to be dealt with, or that nobody will."""
@@ -195,12 +200,14 @@ class Fuzz:
                 raise Grown(f"{what} after {_REST_SECONDS} s")
             time.sleep(0.1)
 
-    def _held(self) -> Held:
-        found = [_of(number) for number in _family(self.site.node.number)]
-        return Held(
-            memory=sum(one.memory for one in found), descriptors=sum(one.descriptors for one in found),
-            threads=sum(one.threads for one in found),
-        )  # fmt: skip
+
+def held_by(number: int) -> Held:
+    """What a process and those below it hold together."""
+    found = [_of(each) for each in _family(number)]
+    return Held(
+        memory=sum(one.memory for one in found), descriptors=sum(one.descriptors for one in found),
+        threads=sum(one.threads for one in found),
+    )  # fmt: skip
 
 
 def _family(number: int) -> list[int]:

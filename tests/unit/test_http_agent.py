@@ -270,6 +270,7 @@ def test_an_upload_arrives_as_the_profile_says_and_brings_a_receipt(bench: Bench
     signed = f"GM1\nPOST\n/v1/exams\n{sm3(parts['meta']).hex()}\n".encode()
     assert hospital.verify(signed, base64.b64decode(call.headers["X-GM-Signature"]))
     assert call.headers["X-GM-Key-Id"] == keys.key_id(hospital)
+    assert {one.headers["User-Agent"] for one in bench.platform.seen} == {"imaging-cloud-router"}  # of no library
     assert (meta["profile"], meta["org"], meta["app"]) == ("gm-envelope/1", ORG, "hospital-1")
     assert (meta["idem"], meta["revision"]) == (IDEM, 2)
     assert meta["key"]["platform_kid"] == keys.key_id(bench.platform.decryption.public)
