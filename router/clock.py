@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 
 class Clock(Protocol):
@@ -41,6 +42,11 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         """Move forward by `seconds`."""
         self._elapsed += seconds
+
+
+def zoned(instant: datetime, zone: ZoneInfo) -> str:
+    """An instant to the second with the zone's name, as people read it alone: `2026-03-02 18:00:00 Asia/Shanghai`."""
+    return f"{instant.astimezone(zone):%Y-%m-%d %H:%M:%S} {zone.key}"
 
 
 def require_aware(instant: datetime) -> datetime:

@@ -3,12 +3,14 @@
 Relative paths are relative to the file.
 """
 
+import functools
 import re
 import socket
 import tomllib
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -40,6 +42,7 @@ from router.quantities import (
     Zone,
     is_loopback,
 )
+from router.spelling import did_you_mean
 
 CodeTable = Literal[
     "branches", "departments", "visit_types", "device_types", "items", "body_parts", "sex", "identity_types"
@@ -608,13 +611,49 @@ def parse(text: str, *, base: Path, source: str = "configuration") -> Config:
         raise ConfigurationError(f"{source} has {len(faults)} fault(s):", faults=faults) from error
 
 
+def _hint(place: Sequence[str | int]) -> str:
+    """The key that was meant: one of the same table that is spelled alike, else the table that has this key."""
+    name = str(place[-1])
+    if meant := did_you_mean(name, _tables().get(_table_of(place[:-1]), ())):
+        return meant
+    elsewhere = [table for table, keys in _tables().items() if name in keys and table]
+    return f"; it belongs to [{elsewhere[0]}]" if len(elsewhere) == 1 else ""
+
+
+def _table_of(place: Sequence[str | int]) -> str:
+    return ".".join(part for part in place if isinstance(part, str))
+
+
+@functools.cache
+def _tables() -> Mapping[str, frozenset[str]]:
+    """The keys of every table of the file by its name, `destination.http`; "" for the names of the tables."""
+    found: dict[str, frozenset[str]] = {}
+    waiting: list[tuple[str, type[BaseModel]]] = [("", Config)]
+    for name, section in waiting:
+        fields = {field.alias or key: field for key, field in section.model_fields.items()}
+        found[name] = frozenset(fields)
+        waiting += [
+            (f"{name}.{key}".lstrip("."), below)
+            for key, field in fields.items()
+            if (below := _section_in(field.annotation)) is not None
+        ]
+    return found
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    """The kind of table that a key holds, alone, in a list or as one choice of several; None when it holds a value."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for each in get_args(annotation) if (found := _section_in(each)) is not None), None)
+
+
 def _fault(error: Any) -> str:
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
     message = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "missing":
         return f"{key}: missing; it has no default"
     if error["type"] == "extra_forbidden":
-        return f"{key}: unknown key"
+        return f"{key}: unknown key{_hint(error['loc'])}"
     if isinstance(error["input"], dict) or not key:
         return f"{key}: {message}" if key else message
     return f"{key} = {error['input']!r}: {message}"

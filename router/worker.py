@@ -1,6 +1,5 @@
 """A receive worker as a program of its own: it serves the connections that come over a descriptor, into its folder."""
 
-import logging
 import os
 import signal
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from router.dicom.whole import WholeOnly
 from router.dicom.workers import WorkerCommands, work
 from router.errors import ConfigurationError, hide_messages
+from router.logs import log_to_stderr
 from router.storage.incoming import Incoming, IncomingFolder
 from router.storage.lock import share
 
@@ -49,7 +49,7 @@ def main(folder: str, min_free: str, journal: str, takes: str, descriptor: str) 
     """Signals are the main process's business: it stops its workers in order, and they end when it dies."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr()
     hide_messages()
     try:
         share(Path(folder).parent)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import stat
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,8 @@ from router.crypto.keys import new_folder
 from router.errors import ConfigurationError
 
 UNIT = "imaging-cloud-router.service"
+COMMAND = "imaging-cloud-router"
+ON_PATH = Path("/usr/local/bin", COMMAND)
 _UNITS = Path("/etc/systemd/system")
 _SYSTEMD = Path("/run/systemd/system")  # is there where systemd runs (sd_booted(3))
 _PYTHONS = ("python3.14", "python3.13", "python3.12", "python3.11")
@@ -59,7 +62,26 @@ def files(site: Site) -> list[File]:
     text = configured(shipped("router.toml").read_text(encoding="utf-8"), site)
     parse(text, base=site.settings, source="the configuration from these answers")
     unit = unit_for(shipped(UNIT).read_text(encoding="utf-8"), site)
-    return [File(site.settings / "router.toml", text, 0o640), File(_UNITS / UNIT, unit, 0o644, renew=True)]
+    return [
+        File(site.settings / "router.toml", text, 0o640),
+        File(_UNITS / UNIT, unit, 0o644, renew=True),
+        File(ON_PATH, _caller(site), 0o755, renew=True),
+    ]
+
+
+def _caller(site: Site) -> str:
+    """The command on PATH: the program with the node's configuration, under the node's account when root calls it.
+
+    What root would write into the data folder, the node could not.
+    """
+    program, config = shlex.quote(str(site.program / "bin" / COMMAND)), shlex.quote(str(site.settings / "router.toml"))
+    return f"""#!/bin/sh
+# The node's commands, by its configuration and its account.
+[ -n "$ROUTER_CONFIG" ] || ROUTER_CONFIG={config}
+export ROUTER_CONFIG
+[ "$(id -u)" = 0 ] && exec runuser -u {shlex.quote(site.account)} -- {program} "$@"
+exec {program} "$@"
+"""
 
 
 def configured(text: str, site: Site) -> str:

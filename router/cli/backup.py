@@ -7,7 +7,7 @@ import click
 from router.catalogue.backup import Backups
 from router.cli.mending import rebuild_rows, stopped, tell_rebuilt
 from router.cli.options import config_option, json_option, print_json, require_node
-from router.clock import SystemClock
+from router.clock import SystemClock, zoned
 from router.config import Config, load
 from router.errors import InvalidData
 
@@ -36,12 +36,13 @@ def now(config_file: Path) -> None:
 @json_option
 def listed(config_file: Path, as_json: bool) -> None:
     """The copies, the newest first."""
-    found = Backups(_sqlite(config_file).node.data).listed()
+    config = _sqlite(config_file)
+    found, zone = Backups(config.node.data).listed(), config.node.timezone
     if as_json:
         print_json([{"file": str(one.path), "at": one.at.isoformat(), "bytes": one.size} for one in found])
         return
     for one in found:
-        click.echo(f"{one.at:%Y-%m-%d %H:%M:%S} UTC  {one.size:>14}  {one.path}")
+        click.echo(f"{zoned(one.at, zone)}  {one.size:>14}  {one.path}")
 
 
 @command.command("restore")

@@ -69,10 +69,8 @@ def command(**given: Any) -> None:
         installation.run(calls)
         _tell(done, [])
         config = site.settings / "router.toml"
-        click.echo(
-            f"next: your keys into {site.settings}/keys, the destination into {config}; then, as {site.account},"
-        )
-        click.echo(f"{site.program}/bin/imaging-cloud-router doctor --config {config}")
+        click.echo(f"next: your keys into {site.settings}/keys, the destination into {config}; then")
+        click.echo(f"{installation.COMMAND} doctor")
         click.echo(installation.start(site))
 
 

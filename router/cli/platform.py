@@ -32,11 +32,12 @@ def command(
     slow (slow:90 for 90 s), drop, signature, receipt (a receipt for another upload).
     """
     from router.clock import SystemClock
+    from router.logs import log_to_stderr
     from router.platform.keyring import read_keyring
     from router.platform.service import ReferencePlatform
 
     faults = [name for name in fault.split(",") if name]
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log_to_stderr(logging.INFO)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

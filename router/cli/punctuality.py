@@ -31,16 +31,17 @@ def report(day: datetime | None, csv_file: Path | None, config_file: Path, as_js
     """What was due on a day: met, missed by us, arrived late, pending; with the reasons."""
     config = load(config_file)
     require_node(config)
+    zone = config.node.timezone
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     try:
         found = findings(config, catalogue, *day_of(day, config), SystemClock().now())
     finally:
         catalogue.engine.close_thread()
     if csv_file is not None:
-        csv_file.write_bytes(table_of(FINDING_COLUMNS, map(finding_row, found)))
+        csv_file.write_bytes(table_of(FINDING_COLUMNS, (finding_row(one, zone) for one in found)))
     counts = Counter(one.punctuality for one in found)
     if as_json:
-        rows = [finding_row(one) for one in found]
+        rows = [finding_row(one, zone) for one in found]
         print_json({"counts": {each: counts[each] for each in Punctuality}, "deliveries": rows})
         return
     click.echo(counted(found))
@@ -57,7 +58,7 @@ def report(day: datetime | None, csv_file: Path | None, config_file: Path, as_js
         "Why",
     )
     if late:
-        show("Not in time", columns, [_cells(one, config) for one in late])
+        show(f"Not in time ({zone.key})", columns, [_cells(one, config) for one in late])
 
 
 def _cells(one: Finding, config: Config) -> list[str]:

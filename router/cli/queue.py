@@ -28,6 +28,7 @@ from router.flow.review import ENDED_BY_HAND, Line, Review, expected_of, will_mi
 from router.flow.rules import rulebook
 from router.flow.sides import Sides
 from router.flow.traces import Traces
+from router.spelling import did_you_mean
 from router.states import PENDING, State
 from router.storage.reports import Reports
 
@@ -217,7 +218,8 @@ def _require(destination: str, config: Config) -> None:
     """UsageError for the name of a destination that the configuration does not have."""
     if config.destination_named(destination) is None:
         known = ", ".join(one.name for one in config.destination) or "none"
-        raise click.UsageError(f"no destination is called {destination}; configured: {known}")
+        meant = did_you_mean(destination, [one.name for one in config.destination])
+        raise click.UsageError(f"no destination is called {destination}; configured: {known}{meant}")
 
 
 def _answer(name: str, done: list[Delivery], left_out: list[Delivery], as_json: bool) -> None:

@@ -12,7 +12,7 @@ from router.cli.punctuality import day_of
 from router.cli.tables import show
 from router.config import load
 from router.events import Journal
-from router.flow.reconcile import Account, Reconciliation
+from router.flow.reconcile import Account, Reconciliation, summed
 from router.flow.references import References
 from router.storage import open_storage
 
@@ -35,7 +35,7 @@ def reconcile(day: datetime | None, config_file: Path, as_json: bool) -> None:
     if as_json:
         print_json({"accounts": [asdict(one) for one in found], "gaps": len(open_)})
     else:
-        click.echo(f"{len(found)} exam(s) at their destinations, {len(open_)} with gaps")
+        click.echo(summed(found))
         columns = ("ExamId 检查记录ID", "Destination", "Expected", "Received", "Selected", "Sent", "Confirmed", "Gaps")
         if open_:
             show("Gaps", columns, [_cells(one) for one in open_])

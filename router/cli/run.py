@@ -4,7 +4,6 @@ import contextlib
 import logging
 import queue
 import signal
-import sys
 from pathlib import Path
 
 import click
@@ -14,6 +13,7 @@ from router.cli.options import config_option
 from router.clock import SystemClock
 from router.config import load
 from router.errors import hide_messages
+from router.logs import log_to_stderr
 
 
 @click.command("run")
@@ -26,9 +26,7 @@ def command(config_file: Path, verbose: bool) -> None:
     the configuration and the series rules again, and says what it took up and what wants a restart.
     """
     config = load(config_file)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", force=True
-    )
+    log_to_stderr(zone=config.node.timezone.key)
     logging.getLogger("router").setLevel(logging.DEBUG if verbose else logging.INFO)
     hide_messages()
     if not config.destination:

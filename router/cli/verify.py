@@ -8,13 +8,19 @@ from router.catalogue import open_catalogue
 from router.catalogue.backup import mend
 from router.cli.mending import progress, rebuild_rows, stopped, tell_rebuilt
 from router.cli.options import config_option, json_option, print_json, require_node
-from router.clock import SystemClock
+from router.clock import SystemClock, zoned
 from router.config import Config, load
 from router.events import Journal
 from router.flow.inventory import Inventory, take
 from router.flow.rebuild import Rebuilt
 from router.storage.incoming import waiting_in
 from router.storage.studies import Studies
+
+_NEXT = (
+    "have the PACS send the studies of the missing files again; nothing that was delivered is lost by it",
+    "look at the disk (dmesg, smartctl), then have the PACS send the studies of the corrupt files again",
+    "stop the node and run `scripts/verify --rebuild`, which makes the rows that are missing",
+)
 
 
 @click.command("verify")
@@ -53,7 +59,7 @@ def _rebuild(config: Config, *, restored: bool) -> Rebuilt:
     with stopped(config):
         taken = None if config.database.url else mend(config.node.data, SystemClock().now())
         if taken is not None:
-            click.echo(f"the database is put back as it was at {taken.at:%Y-%m-%d %H:%M} UTC", err=True)
+            click.echo(f"the database is put back as it was at {zoned(taken.at, config.node.timezone)}", err=True)
         return rebuild_rows(config, older=restored or taken is not None)
 
 
@@ -70,3 +76,6 @@ def _tell(found: Inventory, rebuilt: Rebuilt | None) -> None:
             click.echo(f"{title}: {name}")
     if found.sound:
         click.echo("every file is there and as it came")
+    for names, next_ in zip((found.missing, found.corrupt, found.unindexed), _NEXT, strict=True):
+        if names:
+            click.echo(f"next: {next_}")

@@ -27,6 +27,7 @@ from router.errors import ConfigurationError
 from router.exam import hl7_paths
 from router.exam.fields import BY_PATH, LOCAL, PROCEDURE, SECTION_NAMES
 from router.exam.values import is_empty, text
+from router.spelling import did_you_mean
 
 _PATH = re.compile(r"(?:\$\.?)?(?:\.?[^.\[\]'\"$]+|\['[^']+'\]|\[\d*\])+")
 _STEP = re.compile(r"\.?([^.\[\]'\"$]+)|\['([^']+)'\]|\[(\d*)\]")
@@ -77,7 +78,7 @@ def parse(raw: Mapping[str, object], *, source: str, of_hl7: bool = False) -> Ri
     rules = [_rule(path, given, read(path), faults) for path, given in fields.items()]
     for path, table in values.items():
         if path not in BY_PATH:
-            faults.append(f"values.{path}: not a field of appendix B")
+            faults.append(f"values.{path}: not a field of appendix B{did_you_mean(path, BY_PATH)}")
         elif not isinstance(table, Mapping) or not all(isinstance(v, str | int | bool) for v in table.values()):
             faults.append(f'values.{path}: expected values like "已审核" = "Reported"')
     if faults:
@@ -126,7 +127,8 @@ def _rule(path: str, given: object, sources: tuple[tuple[Step, ...], ...], fault
     wrong = [] if sources else [f"{path!r}: expected a path like {_EXAMPLES}"]
     for target in targets:
         if (target not in BY_PATH and not _is_local(target)) or target == _PROCEDURES:
-            wrong.append(f"{path!r} = {target!r}: not a field of appendix B that holds a value")
+            meant = did_you_mean(target, BY_PATH)
+            wrong.append(f"{path!r} = {target!r}: not a field of appendix B that holds a value{meant}")
         elif any(steps.count(_EVERY) > _takes_many(target) for steps in sources):
             wrong.append(f"{path!r} = {target!r}: [] leads to many values, and the field takes one")
     faults += wrong

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from router.alarms import Alarm
 from router.catalogue.backup import Backup, Backups, Original, Stopped
-from router.clock import Clock
+from router.clock import Clock, zoned
 from router.config import Config
 from router.errors import RouterError, TransientError
 from router.events import Event, Journal, Kind
@@ -27,6 +27,7 @@ class Backing:
         self._clock = clock
         self._stopping = stopping
         self._data = config.node.data
+        self._zone = config.node.timezone
         self._original: Original | None = None
         self._saved = ""
 
@@ -83,7 +84,7 @@ class Backing:
         if last is None:
             self._record(Kind.ALARM, "there is no copy of the database, and none can be made", now)
         elif not timedelta(0) <= now - last.at < _LONG:
-            self._record(Kind.ALARM, f"the newest copy of the database is of {last.at:%Y-%m-%d %H:%M} UTC", now)
+            self._record(Kind.ALARM, f"the newest copy of the database is of {zoned(last.at, self._zone)}", now)
 
     def _record(self, kind: Kind, text: str, now: datetime, alarm: Alarm = Alarm.BACKUP) -> None:
         self._journal.record(Event(now, kind, text, alarm=alarm, subject="database"))

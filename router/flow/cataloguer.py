@@ -79,9 +79,10 @@ class Cataloguer:
                     self._instances.add([new for _, new in filings])
                     self._doubt_shared(arrivals, known)
                     self._doubt_others()
-                self._note_again(arrivals, known)
-                self._note_cut(arrivals, known)
-                self._note_strays(arrivals)
+                with self._instances.together():  # not that each event waits for the disk
+                    self._note_again(arrivals, known)
+                    self._note_cut(arrivals, known)
+                    self._note_strays(arrivals)
             self._hand_documents(arrivals)
             self._studies.release([arrival.path for arrival in arrivals])
             self._note_unsettled(arrivals)

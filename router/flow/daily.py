@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
@@ -14,7 +15,7 @@ from router.config import Config
 from router.deadlines import Punctuality
 from router.events import Event, Journal, Kind
 from router.flow.punctuality import Finding, findings
-from router.flow.reconcile import Account, Reconciliation
+from router.flow.reconcile import Account, Reconciliation, summed
 from router.storage.dailies import Dailies
 
 _LOOK_SECONDS = 60.0
@@ -57,16 +58,15 @@ class Daily:
         found = findings(self._config, self._catalogue, start, end, now)
         accounts = self._reconciliation.accounts(start - (_DAYS - 1) * _DAY, end)
         gaps = [one for one in accounts if one.gaps]
+        rows = (finding_row(one, self._config.node.timezone) for one in found)
         tables = {
-            "deliveries": table_of(FINDING_COLUMNS, map(finding_row, found)),
+            "deliveries": table_of(FINDING_COLUMNS, rows),
             "gaps": table_of(_ACCOUNT_COLUMNS, map(_account_row, gaps)),
         }
         heads = self._signed_heads()
-        self._dailies.write(
-            day, tables, _text(day, found, gaps, len(accounts)) + "".join(f"{head}\n" for head in heads)
-        )
+        self._dailies.write(day, tables, _text(day, found, accounts) + "".join(f"{head}\n" for head in heads))
         self._dailies.prune(day - self._config.retention.audit)
-        self._tell(now, gaps, f"report of {day}: {counted(found)}; {len(gaps)} exam(s) with gaps", heads)
+        self._tell(now, len({one.exam for one in gaps}), f"report of {day}: {counted(found)}", heads)
 
     def _signed_heads(self) -> Sequence[str]:
         """The last head of each node's audit trail, to be kept where the node cannot reach it."""
@@ -74,11 +74,13 @@ class Daily:
         newest = [head for node in kept.nodes() if (head := kept.newest(node)) is not None]
         return [f"Audit head {head} of {head.at}, signed by {head.key}: {head.signature}" for head in newest]
 
-    def _tell(self, now: datetime, gaps: Sequence[Account], text: str, heads: Sequence[str]) -> None:
+    def _tell(self, now: datetime, gaps: int, text: str, heads: Sequence[str]) -> None:
+        """`gaps` is how many exams have some."""
+        text = f"{text}; {gaps} exam(s) with gaps"
         self._journal.record(Event(now, Kind.REPORTED, text, fields={"heads": heads}))
         kind, said = Kind.CLEARED, "no exam of the last days has gaps"
         if gaps:
-            kind, said = Kind.ALARM, f"{len(gaps)} exam(s) of the last days have gaps"
+            kind, said = Kind.ALARM, f"{gaps} exam(s) of the last days have gaps"
         self._journal.record(Event(now, kind, said, alarm=Alarm.GAPS, subject="reconciliation"))
 
 
@@ -98,10 +100,11 @@ def bounds(day: date, config: Config) -> tuple[datetime, datetime]:
     return datetime.combine(day, time(), zone), datetime.combine(day + _DAY, time(), zone)
 
 
-def finding_row(one: Finding) -> dict[str, str | None]:
-    """As the table and `queue report --json` have it; times in ISO 8601."""
+def finding_row(one: Finding, zone: ZoneInfo) -> dict[str, str | None]:
+    """As the table and `queue report --json` have it; times in ISO 8601 as the hospital's clock shows them."""
     it = one.delivery
-    times = [None if each is None else each.isoformat() for each in (it.legal_due, it.due, one.complete, one.delivered)]
+    instants = (it.legal_due, it.due, one.complete, one.delivered)
+    times = [None if each is None else each.astimezone(zone).isoformat() for each in instants]
     values = [str(it.id), one.exam_id, it.destination, it.channel, it.state, one.punctuality, *times, one.reason]
     return dict(zip(FINDING_COLUMNS, values, strict=True))
 
@@ -131,13 +134,13 @@ def counted(found: Iterable[Finding]) -> str:
     return ", ".join(f"{counts[each]} {each}" for each in Punctuality)
 
 
-def _text(day: date, found: Sequence[Finding], gaps: Sequence[Account], accounts: int) -> str:
+def _text(day: date, found: Sequence[Finding], accounts: Sequence[Account]) -> str:
     late = [one for one in found if one.punctuality in (Punctuality.MISSED, Punctuality.LATE)]
     lines = [
         f"Deliveries that were due on {day}: {counted(found)}",
         *(f"- {o.delivery.id} {o.exam_id} {o.delivery.channel} to {o.delivery.destination}: {o.punctuality}, {o.reason}"
           for o in late),
-        f"Exams of the last {_DAYS} days at their destinations: {accounts}, {len(gaps)} with gaps",
-        *(f"- {one.exam_id} at {one.destination}: {'; '.join(one.gaps)}" for one in gaps),
+        f"Approved in the last {_DAYS} days: {summed(accounts)}",
+        *(f"- {one.exam_id} at {one.destination}: {'; '.join(one.gaps)}" for one in accounts if one.gaps),
     ]  # fmt: skip
     return "".join(f"{line}\n" for line in lines)

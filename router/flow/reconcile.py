@@ -111,3 +111,10 @@ def _open(one: Delivery) -> bool:
 def _standing(one: Delivery) -> str:
     why = one.error or ", ".join(one.waiting_for)
     return f"{one.state}: {why}" if why else one.state
+
+
+def summed(accounts: Sequence[Account]) -> str:
+    """How many exams there are, at how many destinations, and how many of them have gaps, in words."""
+    exams, places = {one.exam for one in accounts}, {one.destination for one in accounts}
+    gaps = {one.exam for one in accounts if one.gaps}
+    return f"{len(exams)} exam(s) at {len(places)} destination(s), {len(gaps)} exam(s) with gaps"

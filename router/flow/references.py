@@ -15,6 +15,7 @@ from router.exam.mapping import RisMapping
 from router.exam.read import read
 from router.exam.sayings import misnamed, sayings
 from router.reports import hl7v2
+from router.spelling import did_you_mean
 from router.text import reading
 
 _Stamp = tuple[int, int, int]
@@ -165,6 +166,7 @@ def _mapping(path: Path | None, faults: list[str], *, of_hl7: bool = False) -> R
 def _not_fields(config: Config) -> list[str]:
     return [
         f"destination {destination.name}: accept_empty: {path!r} is not a field of appendix B"
+        + did_you_mean(path, BY_PATH)
         for destination in config.destination
         for path in destination.accept_empty
         if path not in BY_PATH

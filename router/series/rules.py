@@ -27,6 +27,7 @@ from typing import Any, get_type_hints
 
 from router.errors import ConfigurationError
 from router.model import SeriesClass, SeriesFacts
+from router.spelling import did_you_mean
 
 TEXT_TESTS = ("equals", "one_of", "contains", "matches", "present")
 RANGE_TESTS = ("min", "max", "above", "below")
@@ -116,7 +117,7 @@ def _rule(table: Mapping[str, Any], rules: list[Rule]) -> list[str]:
 
 def _conditions(field: str, tests: object, conditions: list[Condition]) -> list[str]:
     if field not in _NUMERIC:
-        return [f"{field}: unknown field; expected one of {', '.join(_NUMERIC)}"]
+        return [f"{field}: unknown field; expected one of {', '.join(_NUMERIC)}{did_you_mean(field, _NUMERIC)}"]
     if not isinstance(tests, dict) or not tests:
         return [f'{field} = {tests!r}: expected a condition like {{ equals = "..." }}']
     faults: list[str] = []

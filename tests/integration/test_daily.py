@@ -91,7 +91,7 @@ def test_a_day_with_a_gap_is_written_down_and_an_alarm_until_there_is_none(clini
     ]
     text = (folder / f"{day}.txt").read_text()
     assert f"due on {day}: 0 met, 0 pending, 0 missed by us" in text
-    assert "1, 1 with gaps" in text
+    assert "1 exam(s) at 1 destination(s), 1 exam(s) with gaps" in text
     with io.StringIO((folder / f"{day}-gaps.csv").read_text("utf-8-sig"), newline="") as table:
         (row,) = csv.DictReader(table)
     assert (row["destination"], row["received"]) == ("cloud", "0")

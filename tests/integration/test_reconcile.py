@@ -77,7 +77,7 @@ def test_every_gap_is_named(clinic: Clinic, tmp_path: Path) -> None:
     assert any(gap.startswith("report waiting") for gap in account["gaps"])
     shown = command_here("queue", "reconcile", "--config", tmp_path / "router.toml", "--day", "2026-03-02")
     assert shown.returncode == 1
-    assert "1 exam(s) at their destinations, 1 with gaps" in shown.stdout
+    assert "1 exam(s) at 1 destination(s), 1 exam(s) with gaps" in shown.stdout
 
 
 def test_only_exams_approved_on_the_day_count_and_none_that_is_not_shared(clinic: Clinic, tmp_path: Path) -> None:

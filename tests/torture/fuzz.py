@@ -35,6 +35,7 @@ _PIECES = (
 )  # fmt: skip
 _MOST_MEMORY, _MOST_OTHERS = 64 * 2**20, 12  # bytes; descriptors or threads more than after the warm-up
 _REST_SECONDS = 60
+_MOST_WAITING = 500  # files in incoming/: a flood is another test's
 _HTTP = (
     b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"GET /?lang=zh HTTP/1.1\r\nHost: localhost\r\nCookie: session=x\r\n\r\n",
@@ -146,6 +147,7 @@ class Fuzz:
         self._send("admin", b"", [self._made(_HTTP)])
 
     def _send(self, port: str, first: bytes, rest: Sequence[bytes]) -> None:
+        self._until(lambda: len(self._uncatalogued()) < _MOST_WAITING, "incoming/ is not emptied")
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.site.node.ports[port]), 5) as peer:
             peer.settimeout(0.3)
             if first:
@@ -191,7 +193,10 @@ class Fuzz:
     def _left(self) -> list[Path]:
         """Files that are to be dealt with, or that nobody will."""
         waiting = [path for path in self.site.drop_folder.iterdir() if path.is_file()]
-        return [*waiting, *(self.site.data / "incoming").rglob("*.dcm"), *self.site.data.rglob("*.part")]
+        return [*waiting, *self._uncatalogued(), *self.site.data.rglob("*.part")]
+
+    def _uncatalogued(self) -> list[Path]:
+        return list((self.site.data / "incoming").rglob("*.dcm"))
 
     def _until(self, condition: Callable[[], bool], what: str) -> None:
         until = time.monotonic() + _REST_SECONDS

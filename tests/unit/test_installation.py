@@ -1,6 +1,8 @@
 """`install` below a folder of its own: what it writes, with which modes, and what it would run."""
 
+import getpass
 import json
+import os
 import stat
 import subprocess
 from pathlib import Path
@@ -56,6 +58,23 @@ def test_a_configuration_that_is_there_is_kept_and_the_unit_is_renewed(tmp_path:
     assert "kept /etc/imaging-cloud-router/router.toml" in answer.stdout
     assert own.read_text(encoding="utf-8") == "# mine"
     assert "User=icr\n" in unit.read_text(encoding="utf-8")
+
+
+def test_the_command_on_path_goes_by_the_node_s_configuration_and_account(tmp_path: Path) -> None:
+    program, settings = tmp_path / "its program", tmp_path / "its settings"
+    command_here("install", *ANSWERS, "--program", program, "--settings", settings, "--root", tmp_path / "root")
+    on_path = tmp_path / "root/usr/local/bin/imaging-cloud-router"
+    (program / "bin").mkdir(parents=True)
+    (program / "bin" / "imaging-cloud-router").write_text('#!/bin/sh\necho "$(id -un) $ROUTER_CONFIG $1"\n')
+    for each in (program / "bin" / "imaging-cloud-router", on_path):
+        each.chmod(0o755)
+    on_path.write_text(on_path.read_text().replace("imaging-router -- ", f"{getpass.getuser()} -- "))
+    told = subprocess.run([on_path, "status"], capture_output=True, text=True, check=True)
+    assert told.stdout == f"{getpass.getuser()} {settings}/router.toml status\n"
+    other = subprocess.run(
+        [on_path, "status"], capture_output=True, text=True, check=True, env=os.environ | {"ROUTER_CONFIG": "x"}
+    )
+    assert other.stdout.split()[1] == "x"
 
 
 def test_a_dry_run_touches_nothing_and_names_the_commands(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ LAYERS: list[set[str]] = [
         "alarms",
         "events",
         "quantities",
+        "spelling",
+        "logs",
         "config",
         "changes",
         "refusals",
