@@ -74,6 +74,7 @@ from router.storage.estate import Estate
 from router.storage.lock import lock
 
 _GRACE_SECONDS = 25.0
+_DRAIN_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
 _CORRELATING = 1 / 5  # of the time
 _PURGING = 1 / 4  # of the time
@@ -535,9 +536,10 @@ class Node:
     # -- listening
 
     def _drain_incoming(self) -> None:
-        """What was acknowledged in a former life is catalogued before anything new comes."""
+        """What was acknowledged in a former life is catalogued first; senders do not wait long for the rest of it."""
+        until = time.monotonic() + _DRAIN_SECONDS
         with suppress(MemoryError):  # its loop tries again, and sets apart what cannot be read
-            while self._cataloguer.run_batch():
+            while time.monotonic() < until and self._cataloguer.run_batch():
                 pass
 
     def _note_received(self, outcome: Received | Refused) -> None:
