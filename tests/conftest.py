@@ -28,6 +28,8 @@ from router.reports.reader import Readers
 if TYPE_CHECKING:
     import psycopg
 
+# Programs that tests start by the hundred need not be compiled by each.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 _ACCOUNT = "router"
 _START_SECONDS = 15.0
 _PRODUCT = Path(router.__file__).parent
