@@ -51,6 +51,10 @@ class InvalidData(RouterError):
     """Data from outside does not read as what it claims to be."""
 
 
+class WrongUse(InvalidData):
+    """A command may mean several things, or nothing that can be done."""
+
+
 class CutOff(InvalidData):
     """A data set is shorter than it says, or than its pixels need."""
 

@@ -613,8 +613,10 @@ class Exams:
         query = Exam.select(Exam.id, Exam.exam_id).where(Exam.id.in_(list(exams))).tuples()
         return dict(self._engine.run(query))
 
-    def find(self, text: str) -> list[int]:
-        """Exams with this ExamId, study UID or file name."""
+    def find(self, text: str, *, exam_id: bool = False) -> list[int]:
+        """Exams with this ExamId, study UID or file name; with `exam_id` by the ExamId as it is."""
+        if exam_id:
+            return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(Exam.exam_id == text).tuples())]
         linked = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid == text)
         stem = text.rsplit(".", 1)[0] if text.lower().endswith((".json", ".pdf", ".hl7")) else text
         named = Document.select(Document.exam).where((Document.stem == stem) | Document.stem.endswith("/" + stem))

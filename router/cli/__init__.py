@@ -11,7 +11,7 @@ import click
 
 from router import __version__
 from router.cli.tables import plain_output
-from router.errors import ConfigurationError, RouterError
+from router.errors import ConfigurationError, RouterError, WrongUse
 
 COMMANDS = {
     "demo": "The main job on real input, from nothing.",
@@ -93,7 +93,7 @@ def _status(command: click.Command, arguments: list[str] | None, program: str | 
         status = error.exit_code
     except click.Abort:
         status = 1
-    except ConfigurationError as error:
+    except (ConfigurationError, WrongUse) as error:
         click.echo(f"error: {error}", err=True)
         status = 2
     except RouterError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from router.cli.opened import opened
-from router.cli.options import config_option, json_option, person, print_json, require_node
+from router.cli.options import config_option, exam_id_option, json_option, person, print_json, require_node, the_name
 from router.cli.tables import show
 from router.clock import SystemClock
 from router.config import load
@@ -29,20 +29,21 @@ _COMPARED = ("Study", "Agree 一致", "Differ 不一致", "Cannot be compared �
 
 
 @click.command("compare", short_help="The patient by the report and by the images.")
-@click.argument("name", metavar="ID")
+@click.argument("name", metavar="ID", required=False)
+@exam_id_option
 @config_option
 @json_option
-def compare(name: str, config_file: Path, as_json: bool) -> None:
+def compare(name: str | None, exam_ids: tuple[str, ...], config_file: Path, as_json: bool) -> None:
     """Who the patient is by the report and by the images, and what of it agrees. It is recorded who looked.
 
-    ID is a delivery's id, an ExamId (检查记录ID), a study UID or a file name.
+    ID is e17, d85, an ExamId (检查记录ID), a study UID or a file name.
     """
-    config = load(config_file)
+    word, config = the_name(name, exam_ids), load(config_file)
     require_node(config)
     clock = SystemClock()
     with opened(config) as (catalogue, journal):
         sides = Sides(config, Reports(config.node.data).read, catalogue.decisions.classes)
-        cases = [story.case for story in Review(catalogue, clock).stories(name)]
+        cases = [story.case for story in Review(catalogue, clock).stories(word)]
         if not cases:
             raise InvalidData("no exam of that name is known")
         with catalogue.engine.write():  # it is in the audit trail before anything is shown
@@ -56,7 +57,7 @@ def compare(name: str, config_file: Path, as_json: bool) -> None:
     for exam, found in told:
         rows = [(one.study_uid or "exam JSON", one.accession_number, one.patient_id, one.name, one.sex, one.birth_date)
                 for one in found]  # fmt: skip
-        show(f"Exam {exam} of this node", _COLUMNS, rows)
+        show(f"Exam e{exam}", _COLUMNS, rows)
         show("Compared with the exam JSON", _COMPARED, [_compared(one) for one in found if one.study_uid])
 
 

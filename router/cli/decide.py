@@ -7,7 +7,15 @@ from pathlib import Path
 import click
 
 from router.cli.opened import opened
-from router.cli.options import config_option, json_option, print_json, require_node, who_option
+from router.cli.options import (
+    config_option,
+    exam_id_option,
+    json_option,
+    print_json,
+    require_node,
+    the_name,
+    who_option,
+)
 from router.cli.tables import local, show
 from router.clock import SystemClock
 from router.config import load
@@ -33,19 +41,20 @@ def _verdict(who: str, why: str) -> Verdict:
 
 
 @click.command("resolve", short_help="Settle an identity doubt: both are of one patient.")
-@click.argument("exam")
+@click.argument("exam", required=False)
+@exam_id_option
 @_why
 @who_option
 @config_option
 @json_option
-def resolve(exam: str, why: str, who: str, config_file: Path, as_json: bool) -> None:
-    """Settle an identity doubt: report and images of EXAM (an ExamId or a delivery's id) are of one patient.
+def resolve(exam: str | None, exam_ids: tuple[str, ...], why: str, who: str, config_file: Path, as_json: bool) -> None:
+    """Settle an identity doubt: report and images of EXAM (e17, d85 or an ExamId) are of one patient.
 
     What differs now is settled for ever; what contradicts later in another way is a doubt again.
     """
-    verdict = _verdict(who, why)
+    word, verdict = the_name(exam, exam_ids), _verdict(who, why)
     with _decisions(config_file) as decisions:
-        settled = decisions.resolve(exam, verdict)
+        settled = decisions.resolve(word, verdict)
     if as_json:
         print_json({"settled": settled})
         return
@@ -124,7 +133,7 @@ def _answer(done: str, exam: int, study: str, as_json: bool) -> None:
     if as_json:
         print_json({"exam": exam, "study": study})
         return
-    click.echo(f"study {study} {done} exam {exam}")
+    click.echo(f"study {study} {done} exam e{exam}")
 
 
 COMMANDS = (resolve, alias, link, unlink)

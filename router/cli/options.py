@@ -3,6 +3,7 @@
 import getpass
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import click
 from router.catalogue.restore import has_database
 from router.config import Config, load, shipped
 from router.errors import InvalidData, RouterError
+from router.flow.lookup import ExamId
 
 # What JSON lets stand and a terminal obeys, or would not show: within JSON it is always in a string.
 _UNSHOWN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
@@ -63,6 +65,23 @@ def _named(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     if _is_node(value):
         raise click.UsageError("--who: name the person; by 'node' events mean what the node does by itself")
     return value
+
+
+exam_id_option = click.option(
+    "--exam-id",
+    "exam_ids",
+    multiple=True,
+    metavar="EXAMID",
+    help="An ExamId (检查记录ID), where that looks like an ID.",
+)
+
+
+def the_name(name: str | None, exam_ids: Sequence[str]) -> str:
+    """The one exam or delivery that a command is about; UsageError where none or several are named."""
+    names = [*([name] if name else []), *map(ExamId, exam_ids)]
+    if len(names) != 1:
+        raise click.UsageError("name one exam: e17, its ExamId, or --exam-id")
+    return names[0]
 
 
 who_option = click.option(

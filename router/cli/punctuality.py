@@ -64,4 +64,4 @@ def report(day: datetime | None, csv_file: Path | None, config_file: Path, as_js
 def _cells(one: Finding, config: Config) -> list[str]:
     zone, it = config.node.timezone, one.delivery
     times = [local(each, zone) for each in (it.legal_due, one.complete, one.delivered)]
-    return [str(it.id), one.exam_id, it.destination, it.channel, one.punctuality, *times, one.reason]
+    return [f"d{it.id}", one.exam_id, it.destination, it.channel, one.punctuality, *times, one.reason]

@@ -16,7 +16,16 @@ from router.cli.compare import compare
 from router.cli.decide import COMMANDS
 from router.cli.many import preview, progress
 from router.cli.opened import opened
-from router.cli.options import config_option, destinations, json_option, person, print_json, require_node
+from router.cli.options import (
+    config_option,
+    destinations,
+    exam_id_option,
+    json_option,
+    person,
+    print_json,
+    require_node,
+    the_name,
+)
 from router.cli.punctuality import report
 from router.cli.recheck import recheck
 from router.cli.reconcile import reconcile
@@ -24,6 +33,7 @@ from router.cli.story import Teller
 from router.cli.tables import brief, left, lines_here, show, watching
 from router.clock import SystemClock
 from router.config import Config, load
+from router.flow.lookup import ExamId
 from router.flow.review import ENDED_BY_HAND, Line, Review, expected_of, will_miss
 from router.flow.rules import rulebook
 from router.flow.sides import Sides
@@ -112,7 +122,7 @@ def _tell(lines: list[Line], tripped: list[Tripped], config: Config, most: int |
 def _cells(line: Line, config: Config) -> list[str]:
     one = line.delivery
     return [
-        str(one.id), line.exam_id, one.destination, one.channel, one.state, brief(one.due, config.node.timezone),
+        f"d{one.id}", line.exam_id, one.destination, one.channel, one.state, brief(one.due, config.node.timezone),
         left(line.slack_seconds) if one.state in PENDING else "-", _expected(line, config),
         f"{line.sent}/{line.selected}", str(one.attempts), one.error or ", ".join(one.waiting_for),
     ]  # fmt: skip
@@ -142,6 +152,8 @@ def line_json(line: Line) -> dict[str, Any]:
         "sent": line.sent,
         "waiting_for": list(one.waiting_for),
         "error": one.error or None,
+        "name": f"d{one.id}",
+        "exam": f"e{one.exam}",
     }
 
 
@@ -151,23 +163,25 @@ def _iso(instant: datetime | None) -> str | None:
 
 def _story(name: str) -> Any:
     @command.command(name, short_help="An exam's story: what came, waits, went, and why.")
-    @click.argument("name", metavar="ID")
+    @click.argument("name", metavar="ID", required=False)
+    @exam_id_option
     @config_option
     @json_option
-    def tell_story(name: str, config_file: Path, as_json: bool) -> None:
+    def tell_story(name: str | None, exam_ids: tuple[str, ...], config_file: Path, as_json: bool) -> None:
         """What came and from where, what it waits for, which key joined it or what nearly fits, what went where.
 
-        ID is a delivery's id, an ExamId (检查记录ID), a study UID or a file name.
+        ID is e17, d85, an ExamId (检查记录ID), a study UID or a file name.
         """
+        word = the_name(name, exam_ids)
         config = load(config_file)
         with _catalogue(config) as catalogue:
             review, traces = Review(catalogue, SystemClock()), Traces(catalogue, config)
             sides = Sides(config, Reports(config.node.data).read, catalogue.decisions.classes)
             teller = Teller(review, traces, rulebook(config.series), config.node, sides)
             if as_json:
-                print_json(teller.as_json(name))
+                print_json(teller.as_json(word))
             else:
-                teller.tell(name)
+                teller.tell(word)
 
     return tell_story
 
@@ -183,6 +197,7 @@ def _action(name: str, act: Act, states: tuple[State, ...], help_: str, one_by_o
 
     @command.command(name, help=help_)
     @click.argument("names", metavar="ID...", nargs=-1)
+    @exam_id_option
     @click.option("--all", "every", is_flag=True, help="Every delivery that this can be done to.")
     @click.option("--destination", shell_complete=destinations, help="Every such delivery to this destination.")
     @click.option("--why", default="", help="The reason; it is kept in the events.")
@@ -190,9 +205,10 @@ def _action(name: str, act: Act, states: tuple[State, ...], help_: str, one_by_o
     @config_option
     @json_option
     def run(
-        names: tuple[str, ...], every: bool, destination: str | None, why: str, yes: bool, config_file: Path,
-        as_json: bool,
+        names: tuple[str, ...], exam_ids: tuple[str, ...], every: bool, destination: str | None, why: str, yes: bool,
+        config_file: Path, as_json: bool,
     ) -> None:  # fmt: skip
+        names += tuple(map(ExamId, exam_ids))
         if bool(names) == (every or destination is not None):
             raise click.UsageError("name deliveries, or use --all or --destination")
         if not why.strip():
@@ -228,7 +244,7 @@ def _answer(name: str, done: list[Delivery], left_out: list[Delivery], as_json: 
         return
     click.echo(f"{name}: {len(done)} delivery(s)")
     for one in left_out:
-        click.echo(f"  {one.id} is {one.state}: nothing to {name}", err=True)
+        click.echo(f"  d{one.id} is {one.state}: nothing to {name}", err=True)
 
 
 _MOVABLE = (State.WAITING, State.READY, State.SENDING, State.DEFERRED, State.FAILED)

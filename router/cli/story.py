@@ -128,21 +128,21 @@ def _tell_delivery(line: Line, zone: ZoneInfo) -> None:
     open_ = one.state in PENDING
     due = f", due {local(one.due, zone)}" + (f" ({left(line.slack_seconds)})" if open_ else "") if one.due else ""
     since = f" since {local(one.changed, zone)}"
-    out.print(f"  {one.id}: {one.channel} to {one.destination}: [bold]{one.state}[/bold]{since}{due}")
+    out.print(f"  d{one.id}: {one.channel} to {one.destination}: [bold]{one.state}[/bold]{since}{due}")
     for need in one.waiting_for:
         out.print(f"      waits for {_NEEDS[need]}")
     if one.error:
         out.print(f"      {one.error}", markup=False)
     if one.next_try and one.state == State.DEFERRED:
-        out.print(f"      next try {local(one.next_try, zone)}; `queue retry {one.id}` tries now")
+        out.print(f"      next try {local(one.next_try, zone)}; `queue retry d{one.id}` tries now")
     if one.state == State.HELD:
         remedy = "resolve" if one.held_by == "identity" else "release"
         what = _RELEASES.get(one.held_by, "has it evaluated anew")
-        out.print(f"      `queue {remedy} {one.id} --why ...` {what}")
+        out.print(f"      `queue {remedy} d{one.id} --why ...` {what}")
     if one.state == State.FAILED:
-        out.print(f"      `queue retry {one.id} --why ...` tries again; new data does, too")
+        out.print(f"      `queue retry d{one.id} --why ...` tries again; new data does, too")
     if one.state == State.CANCELLED:
-        out.print(f"      `queue retry {one.id} --why ...` takes that back")
+        out.print(f"      `queue retry d{one.id} --why ...` takes that back")
 
 
 def _tell_versions(case: Case, review: Review, zone: ZoneInfo) -> None:

@@ -54,8 +54,8 @@ def held_for(others: Sequence[Companion], due: Deadline | None, now: datetime) -
 
 def told_of(others: Sequence[Companion]) -> str:
     """That images wait for these exams, with the command for those that will never be approved."""
-    exams = ", ".join(f"exam {one.exam}" for one in others)
-    deliveries = " ".join(str(number) for one in others for number in one.deliveries)
+    exams = ", ".join(f"exam e{one.exam}" for one in others)
+    deliveries = " ".join(f"d{number}" for one in others for number in one.deliveries)
     return (
         f"the images wait for the approval of {exams} of the same study; they go when it is approved,"
         f" or after `queue cancel {deliveries} --why ...` where it will not be"

@@ -16,6 +16,7 @@ from router.errors import InvalidData
 from router.events import Event, Journal, Kind
 from router.exam.identifiers import uid_ok
 from router.flow.joining import identity_policy
+from router.flow.lookup import Lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,11 @@ class Decisions:
         self._catalogue = catalogue
         self._journal = journal
         self._clock = clock
+        self._lookup = Lookup(catalogue)
 
     def resolve(self, name: str, verdict: Verdict) -> list[str]:
         """Report and images are of one patient, whatever differs now; what was settled."""
-        exam, now = self._exam(name), self._clock.now()
+        exam, now = self._lookup.exam(name), self._clock.now()
         with self._catalogue.engine.write():
             settled = self._catalogue.decisions.settle(exam, verdict.why, verdict.who, now)
             if settled:
@@ -72,7 +74,7 @@ class Decisions:
 
     def link(self, name: str, study_uid: str, verdict: Verdict) -> int:
         """Join a study to an exam by hand, also one that is still to come; the exam's number. Identity is checked."""
-        exam, now = self._exam(name), self._clock.now()
+        exam, now = self._lookup.exam(name), self._clock.now()
         if not uid_ok(study_uid):
             raise InvalidData("this is no StudyInstanceUID", hint="digits and dots, at most 64 characters")
         with self._catalogue.engine.write():
@@ -87,7 +89,7 @@ class Decisions:
 
     def unlink(self, name: str, study_uid: str, verdict: Verdict) -> int:
         """Take a study from an exam and keep it apart, whatever names it, until it is linked; the exam's number."""
-        exam = self._exam(name)
+        exam = self._lookup.exam(name)
         case = self._catalogue.exams.case(exam)
         if study_uid not in case.links:
             raise InvalidData("the study is not joined to this exam", hint="see `queue explain`", exam=exam)
@@ -117,14 +119,6 @@ class Decisions:
         if not number:
             raise InvalidData("this patient number says nothing by [identity] strip and blank")
         return number
-
-    def _exam(self, name: str) -> int:
-        delivery = self._catalogue.queue.get(int(name)) if name.isdecimal() else None
-        found = {*self._catalogue.exams.find(name), *([delivery.exam] if delivery else [])}
-        if len(found) != 1:
-            text = "several exams have that name" if found else "no exam of that name is known"
-            raise InvalidData(text, hint="name the ExamId, or the number of one of its deliveries")
-        return found.pop()
 
     def _tell(
         self, touched: Iterable[int], text: str, verdict: Verdict, *, exam: int | None = None,

@@ -17,10 +17,10 @@ from router.clock import Clock
 from router.correlate.readiness import DAMAGED, PDF, PERSON, VERSIONS
 from router.correlate.renewal import CUT_OFF, LATE, NEWER_VERSION
 from router.correlate.versions import successive
-from router.errors import InvalidData
 from router.events import Event
 from router.flow.breakdown import Line as SeriesLine
 from router.flow.breakdown import lines_of
+from router.flow.lookup import Lookup
 from router.model import Channel
 from router.series.classify import Rulebook
 from router.states import State
@@ -56,6 +56,7 @@ class Review:
     def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
         self._catalogue = catalogue
         self._clock = clock
+        self._lookup = Lookup(catalogue)
 
     def listed(
         self, states: Iterable[State], destination: str | None, text: str | None, limit: int | None = None
@@ -86,20 +87,12 @@ class Review:
         return frozenset(done)
 
     def stories(self, name: str) -> list[Story]:
-        """The exams known under a delivery's id, an ExamId, a study UID or a file name."""
-        return [self._story(exam) for exam in self._exams_named(name)]
+        """The exams called so: e17, d85, an ExamId, a study UID or a file name. WrongUse: it may mean two things."""
+        return [self._story(exam) for exam in self._lookup.exams(name)]
 
     def named(self, names: Iterable[str]) -> list[Delivery]:
-        """The deliveries of these ids or exams; InvalidData when a name fits none."""
-        found: dict[int, Delivery] = {}
-        for name in names:
-            one = self._catalogue.queue.get(int(name)) if name.isdecimal() else None
-            exams = self._catalogue.exams.find(name) if one is None else []
-            these = [one] if one else [d for exam in exams for d in self._catalogue.queue.of_exam(exam)]
-            if not these:
-                raise InvalidData("no delivery of that name is known", name_given=len(name))
-            found |= {delivery.id: delivery for delivery in these}
-        return list(found.values())
+        """The deliveries of these names; InvalidData when a name fits none, WrongUse when it fits several exams."""
+        return self._lookup.deliveries(names)
 
     def ledger(self, delivery: Delivery) -> list[Entry]:
         """The instances of an images delivery, and what became of each."""
@@ -197,11 +190,6 @@ class Review:
     def story(self, exam: int) -> Story | None:
         """The story of the exam of that number; None when there is none."""
         return self._story(exam) if self._catalogue.exams.names([exam]) else None
-
-    def _exams_named(self, name: str) -> list[int]:
-        delivery = self._catalogue.queue.get(int(name)) if name.isdecimal() else None
-        found = self._catalogue.exams.find(name)
-        return list(dict.fromkeys(([delivery.exam] if delivery else []) + found))
 
     def _story(self, exam: int) -> Story:
         case = self._catalogue.exams.case(exam)

@@ -95,7 +95,9 @@ def test_without_a_report_the_node_asks_again_and_what_is_refused_waits_for_a_pe
     line = site.line(exam.id, Channel.IMAGES)
     assert (line.delivery.error, line.sent) == ("1 of 3 refused", 2)
 
-    retry = command_here("queue", "retry", line.delivery.id, "--why", "mended there", "--config", site.config_file)
+    retry = command_here(
+        "queue", "retry", f"d{line.delivery.id}", "--why", "mended there", "--config", site.config_file
+    )
     assert retry.returncode == 0
     site.wait_until(lambda: asked_for(peer, exam)[-1].items == first.items[:1], "what was sent again is asked for")
     assert peer.report(asked_for(peer, exam)[-1], site.port) == 0

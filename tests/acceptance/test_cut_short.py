@@ -94,9 +94,9 @@ def test_what_is_cut_off_is_taken_and_set_aside_until_a_person_releases_it(site:
     assert any(e["kind"] == "irregular" and f"{ROOT}.{number}.1.1 is cut off" in e["text"] for e in story["events"])
     assert "cut-off" in [one["alarm"] for one in story["alarms"]]
     answer = command("queue", "explain", exam, "--config", site.config_file)
-    assert f"`queue release {line.delivery.id} --why ...` sends them as they are" in answer.stdout
+    assert f"`queue release d{line.delivery.id} --why ...` sends them as they are" in answer.stdout
     why = ["--why", "seen on the console", "--config", site.config_file]
-    assert command_here("queue", "release", str(line.delivery.id), *why).returncode == 0
+    assert command_here("queue", "release", f"d{line.delivery.id}", *why).returncode == 0
     site.wait_for(State.DELIVERED, exam, IMAGES)
     sent = at_platform(site, number)
     assert sent.read_bytes().endswith(case(number))

@@ -20,7 +20,7 @@ from router.states import State
 LINE: dict[str, Any] = {
     "id": str, "exam_id": str, "destination": str, "channel": str, "state": str, "due": (str, type(None)),
     "slack_seconds": (float, int, type(None)), "attempts": int, "selected": int, "sent": int, "waiting_for": list,
-    "error": (str, type(None)),
+    "error": (str, type(None)), "name": str, "exam": str,
 }  # fmt: skip
 
 
@@ -113,7 +113,7 @@ def test_queue_list_filters(options: list[str], channels: list[str], site: Site,
 
 
 def names_of(site: Site, exam: Exam) -> dict[str, str]:
-    delivery = str(site.lines(exam.id)[0].delivery.id)
+    delivery = f"d{site.lines(exam.id)[0].delivery.id}"
     return {"ExamId": exam.id, "study": exam.study.uid, "file": f"{exam.id}.pdf", "delivery": delivery}
 
 
@@ -188,12 +188,13 @@ UNKNOWN_KEY = (
     ("arguments", "status", "says"),
     [
         (["queue", "explain", "nobody"], 1, "known"),
-        (["queue", "show", "999999"], 1, "known"),
+        (["queue", "show", "d999999"], 1, "known"),
+        (["queue", "show", "1"], 2, "say which: e1, d1"),
         (["queue", "hold", "nobody", "--why", "a test"], 1, "known"),
-        (["queue", "release", "1", "--why", "it is not held"], 1, "nothing to release"),
-        (["queue", "retry", "1", "--why", "it is delivered"], 1, "nothing to retry"),
-        (["queue", "hold", "1"], 2, "--why"),
-        (["queue", "release", "1", "--why", " "], 2, "--why"),
+        (["queue", "release", "d1", "--why", "it is not held"], 1, "nothing to release"),
+        (["queue", "retry", "d1", "--why", "it is delivered"], 1, "nothing to retry"),
+        (["queue", "hold", "d1"], 2, "--why"),
+        (["queue", "release", "d1", "--why", " "], 2, "--why"),
         (["queue", "cancel", "--why", "nothing named"], 2, "name deliveries"),
         (["queue", "list", "--no-such-option"], 2, "no-such-option"),
         (["queue", "list", "--state", "lost"], 2, "lost"),

@@ -76,7 +76,7 @@ def there(site: Site, exam: Exam, file: DemoFile) -> str:
 
 
 def release(site: Site, exam: Exam) -> None:
-    images = str(site.line(exam.id, Channel.IMAGES).delivery.id)
+    images = f"d{site.line(exam.id, Channel.IMAGES).delivery.id}"
     why = ["--why", "the patient was registered again", "--config", site.config_file]
     assert command_here("queue", "release", images, *why).returncode == 0
 

@@ -95,7 +95,7 @@ def test_there_is_nothing_to_settle_twice_nor_in_an_exam_that_nobody_knows(doubt
     doubtful.decisions.resolve(E1, WANG)
     with pytest.raises(InvalidData, match="no identity doubt"):
         doubtful.decisions.resolve(E1, WANG)
-    with pytest.raises(InvalidData, match="no exam of that name"):
+    with pytest.raises(InvalidData, match="no exam or delivery of that name"):
         doubtful.decisions.resolve(E2, WANG)
 
 

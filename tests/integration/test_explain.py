@@ -66,7 +66,7 @@ def test_an_exam_says_who_sent_its_images_when_and_which_command_settles_its_dou
     assert [(f["kind"], f["approved"]) for f in story["files"]] == [("json", True)]
     assert "doubt" in [alarm["alarm"] for alarm in story["alarms"]]
     text = told(E1)
-    assert "`queue resolve 1 --why ...`" in text
+    assert "`queue resolve d1 --why ...`" in text
     assert "compare both sides" in text
 
 

@@ -156,8 +156,8 @@ def test_at_half_of_the_time_an_alarm_names_the_command_that_ends_the_waiting(to
     assert standing(together) == []
     together.wait(3 * HOUR)
     (text,) = standing(together)
-    numbers = [one.id for one in together.catalogue.queue.of_exam(images(together, E2).exam)]
-    assert f"`queue cancel {' '.join(map(str, numbers))} --why ...`" in text
+    names = " ".join(f"d{one.id}" for one in together.catalogue.queue.of_exam(images(together, E2).exam))
+    assert f"`queue cancel {names} --why ...`" in text
     assert E2 not in text
     cancel(together, E2)
     assert images_of(together) == {S1: 2}

@@ -79,5 +79,5 @@ def test_it_is_looked_at_again_when_time_changes_something() -> None:
 
 def test_what_holds_it_is_said_with_the_command_and_without_patient_data() -> None:
     text = held_for([companion()], DUE, NOW + 9 * HOUR)
-    assert text.startswith("others: the images wait for the approval of exam 7")
-    assert "`queue cancel 13 14 --why ...`" in text
+    assert text.startswith("others: the images wait for the approval of exam e7")
+    assert "`queue cancel d13 d14 --why ...`" in text
