@@ -103,7 +103,7 @@ def _live(site: Site) -> None:
     for exam in (doubted, settled):
         site.report(exam, **other)
         site.wait_for(State.HELD, exam.id)
-    _tell(site, "resolve", settled.id, "--why", "the number was typed wrong at the scanner")
+    _tell(site, "resolve", settled.id, "--yes", "--why", "the number was typed wrong at the scanner")
     site.wait_for(State.DELIVERED, settled.id)
     site.report(refused, Patient__IdNo="")
     site.wait_for(State.FAILED, refused.id, (Channel.REPORT,))

@@ -50,13 +50,17 @@ class Decisions:
                     self._engine.run(Disagreement.insert_many(new).on_conflict_ignore())
         return list(dict.fromkeys(doubt for digest, doubt in found.items() if not known.get(digest)))
 
-    def settle(self, exam: int, why: str, who: str, now: datetime) -> list[str]:
-        """Settle the disagreements of the exam that stand; their texts."""
+    def standing(self, exam: int) -> Mapping[str, str]:
+        """The disagreements of the exam that nobody has settled: texts by digest."""
         mine = (Disagreement.exam == exam) & (Disagreement.who == "")
+        query = Disagreement.select(Disagreement.digest, Disagreement.text).where(mine).order_by(Disagreement.digest)
+        return dict(self._engine.run(query.tuples()))
+
+    def settle(self, exam: int, digests: Iterable[str], why: str, who: str, now: datetime) -> None:
+        """Settle these of them, and no other that came meanwhile."""
+        mine = (Disagreement.exam == exam) & (Disagreement.who == "") & Disagreement.digest.in_(list(digests))
         with self._engine.write():
-            texts = [row[0] for row in self._engine.run(Disagreement.select(Disagreement.text).where(mine).tuples())]
             self._engine.run(Disagreement.update(who=who, why=why, at=now).where(mine))
-        return list(dict.fromkeys(texts))
 
     # -- numbers of one patient
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from router.cli.many import agreed
 from router.cli.opened import opened
 from router.cli.options import (
     config_option,
@@ -19,9 +20,11 @@ from router.cli.options import (
 from router.cli.tables import local, show
 from router.clock import SystemClock
 from router.config import load
+from router.errors import InvalidData
 from router.flow.checks import resolved
 from router.flow.decisions import Decisions, Verdict
 
+_yes = click.option("--yes", is_flag=True, help="Do not ask; needed where no terminal is there.")
 _why = click.option("--why", default="", help="The reason; it is kept in the events.")
 
 
@@ -44,17 +47,27 @@ def _verdict(who: str, why: str) -> Verdict:
 @click.argument("exam", required=False)
 @exam_id_option
 @_why
+@click.option("--seen", default="", metavar="MARK", help="Settle what this mark stands for, and only that.")
+@_yes
 @who_option
 @config_option
 @json_option
-def resolve(exam: str | None, exam_ids: tuple[str, ...], why: str, who: str, config_file: Path, as_json: bool) -> None:
+def resolve(
+    exam: str | None, exam_ids: tuple[str, ...], why: str, seen: str, yes: bool, who: str, config_file: Path,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Settle an identity doubt: report and images of EXAM (e17, d85 or an ExamId) are of one patient.
 
-    What differs now is settled for ever; what contradicts later in another way is a doubt again.
+    It prints what differs, and settles exactly that; what contradicts later in another way is a doubt again.
     """
     word, verdict = the_name(exam, exam_ids), _verdict(who, why)
     with _decisions(config_file) as decisions:
-        settled = decisions.resolve(word, verdict)
+        found = decisions.differences(word)
+        if seen not in ("", found.mark):
+            raise InvalidData("what differs is not what was seen", hint=f"now it is --seen {found.mark}: look again")
+        lines = [f"  {text}" for text in found.texts]
+        agreed(f"resolve e{found.exam} ({found.exam_id}); --seen {found.mark}", lines, yes=yes or bool(seen))
+        settled = decisions.resolve(word, verdict, found)
     if as_json:
         print_json({"settled": settled})
         return
@@ -68,12 +81,14 @@ def resolve(exam: str | None, exam_ids: tuple[str, ...], why: str, who: str, con
 @click.option("--list", "listing", is_flag=True, help="Show what is known.")
 @click.option("--remove", is_flag=True, help="Take it back.")
 @_why
+@_yes
 @who_option
 @config_option
 @json_option
 def alias(
-    old: str | None, new: str | None, listing: bool, remove: bool, why: str, who: str, config_file: Path, as_json: bool
-) -> None:
+    old: str | None, new: str | None, listing: bool, remove: bool, why: str, yes: bool, who: str, config_file: Path,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Two patient numbers are of one patient (merged patients): OLD and NEW agree from now on, in every exam."""
     if listing:
         _list(config_file, as_json)
@@ -82,6 +97,8 @@ def alias(
         raise click.UsageError("name two patient numbers, or use --list")
     verdict = _verdict(who, why)
     with _decisions(config_file) as decisions:
+        said = "are not of one patient any more" if remove else "are of one patient, in every exam"
+        agreed(f"alias: {old} and {new} {said}", [], yes=yes)
         exams = (decisions.unalias if remove else decisions.alias)(old, new, verdict)
     if as_json:
         print_json({"exams": exams})
@@ -103,13 +120,16 @@ def _list(config_file: Path, as_json: bool) -> None:
 @click.argument("exam")
 @click.argument("study")
 @_why
+@_yes
 @who_option
 @config_option
 @json_option
-def link(exam: str, study: str, why: str, who: str, config_file: Path, as_json: bool) -> None:
+def link(exam: str, study: str, why: str, yes: bool, who: str, config_file: Path, as_json: bool) -> None:
     """Join STUDY (a StudyInstanceUID, here or still to come) to EXAM by hand; identity is still checked."""
     verdict = _verdict(who, why)
     with _decisions(config_file) as decisions:
+        found = decisions.exam(exam)
+        agreed(f"link study {study} to e{found.number} ({found.exam_id})", [], yes=yes)
         number = decisions.link(exam, study, verdict)
     _answer("joined to", number, study, as_json)
 
@@ -118,13 +138,16 @@ def link(exam: str, study: str, why: str, who: str, config_file: Path, as_json: 
 @click.argument("exam")
 @click.argument("study")
 @_why
+@_yes
 @who_option
 @config_option
 @json_option
-def unlink(exam: str, study: str, why: str, who: str, config_file: Path, as_json: bool) -> None:
+def unlink(exam: str, study: str, why: str, yes: bool, who: str, config_file: Path, as_json: bool) -> None:
     """Keep STUDY apart from EXAM, whatever names it, until it is linked again."""
     verdict = _verdict(who, why)
     with _decisions(config_file) as decisions:
+        found = decisions.exam(exam)
+        agreed(f"keep study {study} apart from e{found.number} ({found.exam_id})", [], yes=yes)
         number = decisions.unlink(exam, study, verdict)
     _answer("kept apart from", number, study, as_json)
 

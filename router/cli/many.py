@@ -16,17 +16,37 @@ _EXAMPLES = 5
 _WORTH_A_BAR = 500
 
 
-def preview(action: str, chosen: Sequence[Delivery]) -> bool:
-    """Tell on stderr what will be done to what, and ask where a person is there to answer; False when that is no."""
+def preview(action: str, chosen: Sequence[Delivery], *, asks: bool = False) -> bool:
+    """Tell on stderr what will be done to what, and ask where a person is there to answer; False when that is no.
+
+    `asks`: UsageError where nobody is.
+    """
     counts = Counter((one.destination, one.channel, one.state) for one in chosen)
     click.echo(f"{action}: {len(chosen)} delivery(s)", err=True)
     for (destination, channel, state), count in sorted(counts.items()):
         click.echo(f"  {count:>7} {state:9} {channel:7} to {destination}", err=True)
     if not chosen:
         return True
-    first = ", ".join(str(one.id) for one in chosen[:_EXAMPLES])
+    first = ", ".join(f"d{one.id}" for one in chosen[:_EXAMPLES])
     click.echo(f"  the first by due time: {first}{', ...' if len(chosen) > _EXAMPLES else ''}", err=True)
+    if asks and not sys.stdin.isatty():
+        raise click.UsageError("nobody is here to be asked: say --yes")
     return not sys.stdin.isatty() or click.confirm(f"{action} these {len(chosen)}?", err=True)
+
+
+def agreed(what: str, lines: Sequence[str], *, yes: bool) -> None:
+    """Tell on stderr what is about to be done, and go on only when a person agrees, or `yes` was said before.
+
+    UsageError where nobody is there to ask.
+    """
+    click.echo(what, err=True)
+    for line in lines:
+        click.echo(line, err=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("nobody is here to be asked: say --yes")
+    click.confirm("Do it?", abort=True, err=True)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from router.catalogue.breakers import Tripped
 from router.catalogue.queue import Delivery
 from router.cli.compare import compare
 from router.cli.decide import COMMANDS
-from router.cli.many import preview, progress
+from router.cli.many import agreed, preview, progress
 from router.cli.opened import opened
 from router.cli.options import (
     config_option,
@@ -43,6 +43,7 @@ from router.states import PENDING, State
 from router.storage.reports import Reports
 
 _SHOWN = 200
+_ASKED = 20
 
 
 @click.group("queue")
@@ -192,8 +193,13 @@ _story("explain")
 Act = Callable[[Review, Delivery, str, str], bool]
 
 
-def _action(name: str, act: Act, states: tuple[State, ...], help_: str, one_by_one: Act | None = None) -> None:
-    """A command; `one_by_one` is what it does to deliveries that are named, where that is more than to many at once."""
+def _action(
+    name: str, act: Act, states: tuple[State, ...], help_: str, one_by_one: Act | None = None, *, asks: bool = False
+) -> None:
+    """A command; `one_by_one` is what it does to deliveries that are named, where that is more than to many at once.
+
+    `asks`: it prints what it will do and asks first, also about those that are named.
+    """
 
     @command.command(name, help=help_)
     @click.argument("names", metavar="ID...", nargs=-1)
@@ -201,7 +207,7 @@ def _action(name: str, act: Act, states: tuple[State, ...], help_: str, one_by_o
     @click.option("--all", "every", is_flag=True, help="Every delivery that this can be done to.")
     @click.option("--destination", shell_complete=destinations, help="Every such delivery to this destination.")
     @click.option("--why", default="", help="The reason; it is kept in the events.")
-    @click.option("--yes", is_flag=True, help="With --all or --destination: no preview, no question.")
+    @click.option("--yes", is_flag=True, help="No preview, no question.")
     @config_option
     @json_option
     def run(
@@ -218,7 +224,9 @@ def _action(name: str, act: Act, states: tuple[State, ...], help_: str, one_by_o
             chosen = review.named(names) if names else review.deliveries(states, destination)
             if destination is not None and not chosen:
                 _require(destination, config)
-            if not (names or yes or as_json or preview(name, chosen)):
+            if asks and names:
+                agreed(f"{name} {len(chosen)} delivery(s)", list(map(_line_of, chosen[:_ASKED])), yes=yes)
+            elif not (names or yes or as_json or preview(name, chosen, asks=asks)):
                 raise click.Abort
             do, who = one_by_one if one_by_one and names else act, person()
             movable = [one for one in chosen if one.state in states]
@@ -228,6 +236,11 @@ def _action(name: str, act: Act, states: tuple[State, ...], help_: str, one_by_o
         _answer(name, [one for one in chosen if one.id in done], left_out, as_json)
         if left_out and names:
             raise click.exceptions.Exit(1)
+
+
+def _line_of(one: Delivery) -> str:
+    held = " (an identity doubt: release does not settle it, `queue resolve` does)" if one.held_by == "identity" else ""
+    return f"  d{one.id}: {one.channel} of e{one.exam} to {one.destination}, {one.state}{held}: {one.error or '-'}"
 
 
 def _require(destination: str, config: Config) -> None:
@@ -243,6 +256,9 @@ def _answer(name: str, done: list[Delivery], left_out: list[Delivery], as_json: 
         print_json({"done": [str(one.id) for one in done], "not_done": [str(one.id) for one in left_out]})
         return
     click.echo(f"{name}: {len(done)} delivery(s)")
+    if doubted := [one for one in done if one.held_by == "identity" and name == "release"]:
+        exams = ", ".join(dict.fromkeys(f"e{one.exam}" for one in doubted))
+        click.echo(f"  an identity doubt is not settled by this and holds again: `queue resolve` {exams}", err=True)
     for one in left_out:
         click.echo(f"  d{one.id} is {one.state}: nothing to {name}", err=True)
 
@@ -252,7 +268,7 @@ _action("hold", Review.hold, (*_MOVABLE, State.HELD), "Keep deliveries from bein
 _action(
     "release", Review.release, (State.HELD,),
     "Let held deliveries be evaluated anew. One that is held for its report PDF and is named by its ID goes with the "
-    "PDF that is here.", Review.confirm,
+    "PDF that is here.", Review.confirm, asks=True,
 )  # fmt: skip
 _action(
     "retry", Review.retry, (State.FAILED, State.DEFERRED, State.CANCELLED), "Try again now; take a cancellation back."

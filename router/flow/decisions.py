@@ -3,7 +3,8 @@
 Each is an event with name and reason, and has the exams evaluated at once. InvalidData when there is nothing to decide.
 """
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from router.catalogue import Catalogue
@@ -27,6 +28,33 @@ class Verdict:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An exam by the node's number of it and its ExamId."""
+
+    number: int
+    exam_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """What of an exam differs and is not settled, as a person is shown it: texts by digest, without values."""
+
+    exam: int
+    exam_id: str
+    standing: Mapping[str, str]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Each once."""
+        return tuple(dict.fromkeys(self.standing.values()))
+
+    @property
+    def mark(self) -> str:
+        """A short word for exactly these."""
+        return hashlib.sha256(" ".join(sorted(self.standing)).encode()).hexdigest()[:12]
+
+
 class Decisions:
     """The decisions, as the command line asks for them."""
 
@@ -37,19 +65,34 @@ class Decisions:
         self._clock = clock
         self._lookup = Lookup(catalogue)
 
-    def resolve(self, name: str, verdict: Verdict) -> list[str]:
-        """Report and images are of one patient, whatever differs now; what was settled."""
-        exam, now = self._lookup.exam(name), self._clock.now()
-        with self._catalogue.engine.write():
-            settled = self._catalogue.decisions.settle(exam, verdict.why, verdict.who, now)
-            if settled:
-                self._tell([exam], f"identity settled: {verdict.why} ({'; '.join(settled)})", verdict, exam=exam)
-        if not settled:
+    def exam(self, name: str) -> Named:
+        """The exam that a word means."""
+        number = self._lookup.exam(name)
+        return Named(number, self._catalogue.exams.names([number])[number])
+
+    def differences(self, name: str) -> Differences:
+        """What differs in the exam and is not settled; InvalidData where nothing does."""
+        exam = self._lookup.exam(name)
+        standing = self._catalogue.decisions.standing(exam)
+        if not standing:
             doubt = self._catalogue.exams.case(exam).doubt
             other = doubt and not doubt.startswith("identity")
             hint = f"it is held for another reason: {doubt}" if other else "nothing contradicts that is not settled"
             raise InvalidData("there is no identity doubt to settle", hint=hint, exam=exam)
-        return settled
+        return Differences(exam, self._catalogue.exams.names([exam])[exam], standing)
+
+    def resolve(self, name: str, verdict: Verdict, seen: Differences | None = None) -> list[str]:
+        """Report and images are of one patient, whatever differs by what was seen, else now; what was settled.
+
+        A difference that came after the person looked stays.
+        """
+        found, now = seen or self.differences(name), self._clock.now()
+        texts = list(found.texts)
+        with self._catalogue.engine.write():
+            self._catalogue.decisions.settle(found.exam, found.standing, verdict.why, verdict.who, now)
+            text = f"identity settled: {verdict.why} ({'; '.join(texts)})"
+            self._tell([found.exam], text, verdict, exam=found.exam)
+        return texts
 
     def alias(self, old: str, new: str, verdict: Verdict) -> int:
         """Both numbers are of one patient; how many exams are evaluated anew."""

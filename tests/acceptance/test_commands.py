@@ -65,7 +65,7 @@ def test_what_a_person_holds_stays_although_it_is_approved_and_goes_when_it_is_r
     site.wait_until(lambda: site.line(exam.id, Channel.IMAGES).selected == 2, "the approved exam is evaluated")
     assert site.is_in(State.HELD, exam.id)
     assert site.has_nothing_of(exam)
-    tell(site, "release", exam.id, "--why", "the objection is withdrawn")
+    tell(site, "release", exam.id, "--yes", "--why", "the objection is withdrawn")
     site.wait_for(State.DELIVERED, exam.id)
     told = [(text, who) for text, who in events(site, exam) if "the patient objects" in text or "withdrawn" in text]
     assert len(told) == 4
@@ -74,12 +74,12 @@ def test_what_a_person_holds_stays_although_it_is_approved_and_goes_when_it_is_r
 
 def test_one_delivery_is_held_by_its_id_and_the_other_channel_goes(site: Site) -> None:
     exam = draft(site, 2)
-    tell(site, "hold", site.line(exam.id, Channel.REPORT).delivery.id, "--why", "the report is being corrected")
+    tell(site, "hold", f"d{site.line(exam.id, Channel.REPORT).delivery.id}", "--why", "the report is being corrected")
     approve(site, exam)
     site.wait_for(State.DELIVERED, exam.id, IMAGES)
     assert site.is_in(State.HELD, exam.id, REPORT)
     assert site.receipts(exam.id) == []
-    tell(site, "release", exam.id, "--why", "corrected", status=1)
+    tell(site, "release", exam.id, "--yes", "--why", "corrected", status=1)
     site.wait_for(State.DELIVERED, exam.id)
 
 
@@ -89,7 +89,7 @@ def test_what_is_cancelled_is_never_sent_until_a_person_takes_it_back(site: Site
     approve(site, exam)
     send_all(site.port, exam.study.files)
     assert site.is_in(State.CANCELLED, exam.id)
-    assert tell(site, "release", exam.id, "--why", "not how", status=1)["done"] == []
+    assert tell(site, "release", exam.id, "--yes", "--why", "not how", status=1)["done"] == []
     assert site.has_nothing_of(exam)
     tell(site, "retry", exam.id, "--why", "no phantom after all")
     site.wait_for(State.DELIVERED, exam.id)

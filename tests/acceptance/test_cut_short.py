@@ -96,7 +96,7 @@ def test_what_is_cut_off_is_taken_and_set_aside_until_a_person_releases_it(site:
     answer = command("queue", "explain", exam, "--config", site.config_file)
     assert f"`queue release d{line.delivery.id} --why ...` sends them as they are" in answer.stdout
     why = ["--why", "seen on the console", "--config", site.config_file]
-    assert command_here("queue", "release", f"d{line.delivery.id}", *why).returncode == 0
+    assert command_here("queue", "release", f"d{line.delivery.id}", "--yes", *why).returncode == 0
     site.wait_for(State.DELIVERED, exam, IMAGES)
     sent = at_platform(site, number)
     assert sent.read_bytes().endswith(case(number))

@@ -191,7 +191,7 @@ UNKNOWN_KEY = (
         (["queue", "show", "d999999"], 1, "known"),
         (["queue", "show", "1"], 2, "say which: e1, d1"),
         (["queue", "hold", "nobody", "--why", "a test"], 1, "known"),
-        (["queue", "release", "d1", "--why", "it is not held"], 1, "nothing to release"),
+        (["queue", "release", "d1", "--yes", "--why", "it is not held"], 1, "nothing to release"),
         (["queue", "retry", "d1", "--why", "it is delivered"], 1, "nothing to retry"),
         (["queue", "hold", "d1"], 2, "--why"),
         (["queue", "release", "d1", "--why", " "], 2, "--why"),

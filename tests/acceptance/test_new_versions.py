@@ -78,7 +78,7 @@ def there(site: Site, exam: Exam, file: DemoFile) -> str:
 def release(site: Site, exam: Exam) -> None:
     images = f"d{site.line(exam.id, Channel.IMAGES).delivery.id}"
     why = ["--why", "the patient was registered again", "--config", site.config_file]
-    assert command_here("queue", "release", images, *why).returncode == 0
+    assert command_here("queue", "release", images, "--yes", *why).returncode == 0
 
 
 def test_what_matters_is_sent_again_and_the_rest_is_not(site: Site, tmp_path: Path) -> None:

@@ -185,8 +185,8 @@ def trouble(site: Site, life: Life) -> None:
     site.wait_until(lambda: "delivered-in-doubt" in site.log, "it is told that something was delivered")
     site.wait_until(lambda: site.log.count("a file of the drop folder was refused") >= 4, "the files are refused")
     queue = ("--config", site.config_file, "--why", "asked the ward")
-    assert command_here("queue", "resolve", held.id, *queue).returncode == 0
-    assert command_here("queue", "alias", "OUTSIDER-77", "PAT7183-0001", *queue).returncode == 0
+    assert command_here("queue", "resolve", held.id, "--yes", *queue).returncode == 0
+    assert command_here("queue", "alias", "OUTSIDER-77", "PAT7183-0001", "--yes", *queue).returncode == 0
     time.sleep(1.2)  # a round of the audit and of its way to the syslog server
 
 

@@ -202,7 +202,7 @@ def test_another_patients_id_holds_both_channels_and_release_without_its_cause_g
         "identity" in line.delivery.error and "patient id" in line.delivery.error for line in site.lines(exam.id)
     } == {True}
     why = ["--why", "I looked at the wrong worklist", "--config", site.config_file]
-    assert command_here("queue", "release", exam.id, *why).returncode == 0
+    assert command_here("queue", "release", exam.id, "--yes", *why).returncode == 0
     site.wait_for(State.HELD, exam.id)
     shown = command_here("queue", "explain", exam.id, "--config", site.config_file).stdout
     assert shown.count("differs from the exam in patient id") >= 2

@@ -173,7 +173,48 @@ def test_a_study_that_is_kept_apart_stays_so_though_the_json_lists_it_until_it_i
         clinic.decisions.link(E1, "study one", WANG)
 
 
+def test_a_difference_that_came_after_the_person_looked_stays(doubtful: Clinic) -> None:
+    seen = doubtful.decisions.differences("e1")
+    doubtful.pacs(STUDY, number=2, patient_id="P0009", sex="M")
+    now = doubtful.decisions.differences("e1")
+    assert set(seen.standing) < set(now.standing)
+    assert seen.mark != now.mark
+    assert doubtful.decisions.resolve("e1", WANG, seen) == list(seen.texts)
+    doubtful.settle()
+    assert doubtful.delivery().state == State.HELD
+    assert set(doubtful.decisions.differences("e1").standing) == set(now.standing) - set(seen.standing)
+
+
 # -- as commands
+
+
+def test_resolve_prints_what_differs_and_settles_it_by_its_mark(
+    doubtful: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "router.toml"
+    file.write_text(CONFIG + CLOUD)
+    assert call("resolve", "e1", "--why", "asked the ward", "--config", str(file)) == 2
+    told = capsys.readouterr().err
+    assert f"resolve e1 ({E1}); --seen " in told
+    assert f"study {STUDY} differs from the exam in patient id, name" in told
+    mark = told.partition("--seen ")[2].split()[0]
+    assert call("resolve", "e1", "--why", "asked the ward", "--seen", mark, "--config", str(file)) == 0
+    doubtful.later(days=3650)  # the commands go by the real clock
+    assert doubtful.delivery().state != State.HELD
+
+
+def test_release_says_that_it_settles_no_identity_doubt(
+    doubtful: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "router.toml"
+    file.write_text(CONFIG + CLOUD)
+    why = ["--why", "let it go", "--config", str(file)]
+    assert call("release", "e1", *why) == 2
+    assert "an identity doubt: release does not settle it" in capsys.readouterr().err
+    assert call("release", "e1", "--yes", *why) == 0
+    assert "is not settled by this and holds again: `queue resolve` e1" in capsys.readouterr().err
+    doubtful.later(days=3650)  # the commands go by the real clock
+    assert doubtful.delivery().state == State.HELD
 
 
 def test_the_commands_answer_with_the_exit_status_of_the_contract(doubtful: Clinic, tmp_path: Path) -> None:
@@ -181,14 +222,18 @@ def test_the_commands_answer_with_the_exit_status_of_the_contract(doubtful: Clin
     file.write_text(CONFIG + CLOUD)
     why = ["--why", "asked the ward", "--who", "wang", "--config", str(file)]
     assert call("resolve", E1, "--config", str(file)) == 2  # without a reason
-    assert call("resolve", E1, *why) == 0
-    assert call("resolve", E1, *why) == 1
-    assert call("alias", "P9", *why) == 2
-    assert call("alias", "P9", "P0001", *why) == 0
+    assert call("resolve", E1, *why) == 2  # nobody is there to be asked
+    assert call("resolve", E1, "--seen", "0" * 12, *why) == 1  # something else differed when somebody looked
+    assert call("resolve", E1, "--yes", *why) == 0
+    assert call("resolve", E1, "--yes", *why) == 1
+    assert call("alias", "P9", "--yes", *why) == 2
+    assert call("alias", "P9", "P0001", *why) == 2
+    assert call("alias", "P9", "P0001", "--yes", *why) == 0
     assert call("alias", "--list", "--json", "--config", str(file)) == 0
-    assert call("alias", "P9", "P0001", "--remove", *why) == 0
-    assert call("link", E1, "7.1", *why) == 0
-    assert call("unlink", E1, "7.1", "--json", *why) == 0
+    assert call("alias", "P9", "P0001", "--remove", "--yes", *why) == 0
+    assert call("link", E1, "7.1", *why) == 2
+    assert call("link", E1, "7.1", "--yes", *why) == 0
+    assert call("unlink", E1, "7.1", "--json", "--yes", *why) == 0
     doubtful.clock.advance(timedelta(days=3650).total_seconds())  # the commands go by the real clock
     doubtful.settle()
     assert doubtful.delivery().state == State.READY

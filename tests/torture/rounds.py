@@ -206,7 +206,7 @@ def cut_database(scene: Scene, first: int) -> None:
     load_.join()
     site.wait_until(lambda: not _undelivered(site, held=False), "all but what is held is delivered", _DRAIN)
     if _undelivered(site):
-        command_here("queue", "release", "--all", "--why", "the ledger was lost", "--config", site.config_file)
+        command_here("queue", "release", "--all", "--yes", "--why", "the ledger was lost", "--config", site.config_file)
     _drain(scene, load_)
     scene.count.acknowledged += len(load_.acknowledged)
     _check_kept(scene, load_)
