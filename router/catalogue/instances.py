@@ -67,12 +67,19 @@ _BETWEEN, _MOST_DOUBTS = "; ", 20
 _Rank = tuple[bool, int]  # of the versions of an instance: whole, number
 _NONE: _Rank = False, 0
 _NEW_INSTANCES = InsertMany(Instance)
-_KNOWN = Among(
-    "SELECT sop_uid, study.uid, version, digest, instance.purged, cut, damaged, series_uid, pixels"
-    " FROM instance JOIN study ON study.id = study_id WHERE sop_uid IN (?)",
+# Of an instance that came a thousand times, few rows are read: the newest, the last, and those of given data sets.
+_KNOWN = (
+    "SELECT sop_uid, study.uid, version, digest, i.purged, cut, damaged, series_uid, pixels"
+    " FROM instance i JOIN study ON study.id = study_id WHERE sop_uid IN ({}) AND (newest OR digest IN ({})"
+    " OR version = (SELECT MAX(m.version) FROM instance m WHERE m.study_id = i.study_id AND m.sop_uid = i.sop_uid)"
+    " OR damaged IS NULL AND cut = '' AND version = (SELECT MAX(m.version) FROM instance m WHERE m.study_id ="
+    " i.study_id AND m.sop_uid = i.sop_uid AND m.cut = '' AND m.damaged IS NULL))"
+)
+_RANKS = Among(
+    "SELECT sop_uid, MAX(CASE WHEN cut = '' THEN version END), MAX(version) FROM instance"
+    " WHERE study_id = ? AND sop_uid IN (?) GROUP BY sop_uid",
     Instance.sop_uid,
 )
-_VERSIONS = Among("SELECT sop_uid, version, cut FROM instance WHERE study_id = ? AND sop_uid IN (?)", Instance.sop_uid)
 
 
 class Instances:
@@ -81,16 +88,25 @@ class Instances:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def known(self, sop_uids: Iterable[str]) -> dict[str, list[Known]]:
-        """The versions that have rows, in order, by SOP instance UID, whatever the study; tombstones' get them."""
+    def known(self, sop_uids: Iterable[str], digests: Iterable[str] = ()) -> dict[str, list[Known]]:
+        """Versions that have rows, in order, by SOP instance UID, whatever the study; tombstones' get them.
+
+        Of each instance and study the last one, the last that is sound, and those with these data sets (`digests`).
+        """
         found: dict[str, list[Known]] = defaultdict(list)
         sops = list(set(sop_uids))
         revive(self._engine, of_instances(self._engine, sops))
-        rows = _KNOWN.run(self._engine, sops)
+        same = list(set(digests))
+        rows = [row for portion in portions(sops) for row in self._known(portion, same)]
         for sop, study, version, digest, purged, cut, damaged, series, pixels in sorted(rows, key=itemgetter(2)):
             gone, broken = purged is not None, damaged is not None
             found[sop].append(Known(study, version, digest, gone, cut != "", broken, series, pixels))
         return found
+
+    def _known(self, sops: Sequence[str], digests: Sequence[str]) -> list[tuple[Any, ...]]:
+        param = self._engine.database.param
+        marks = [", ".join([param] * len(values)) or "NULL" for values in (sops, digests)]
+        return self._engine.execute(_KNOWN.format(*marks), [*sops, *digests])
 
     def alone_with(self, study_uids: Iterable[str]) -> AbstractContextManager[None]:
         """While no other node catalogues instances of these studies: of two that find one new, one would be second."""
@@ -193,8 +209,8 @@ class Instances:
     def _rows(self, study: int, entries: Sequence[tuple[NewInstance, int]]) -> None:
         news = [new for new, _ in entries]
         have: dict[str, _Rank] = {}
-        for sop, version, cut in _VERSIONS.run(self._engine, list({new.header.uids.sop for new in news}), study):
-            have[sop] = max((not cut, version), have.get(sop, _NONE))
+        for sop, whole, last in _RANKS.run(self._engine, list({new.header.uids.sop for new in news}), study):
+            have[sop] = (True, whole) if whole is not None else (False, last)
         newest = dict(have)
         for new in news:
             sop = new.header.uids.sop

@@ -69,7 +69,8 @@ class Cataloguer:
         if arrivals:
             self._doubts.clear()
             with self._instances.alone_with({arrival.header.uids.study for arrival in arrivals}):
-                known = self._instances.known(arrival.header.uids.sop for arrival in arrivals)
+                sops = [arrival.header.uids.sop for arrival in arrivals]
+                known = self._instances.known(sops, [arrival.digests.data_set for arrival in arrivals])
                 filings = self._plan(arrivals, known)
                 lost, damaged = self._lost(arrivals, known), self._damaged(arrivals, known)
                 self._studies.file([*lost, *(filing for filing, _ in filings)])

@@ -164,7 +164,9 @@ def test_what_was_frozen_and_changed_afterwards_does_not_go(site: Site, number: 
     site.wait_for(State.HELD, exam.id, REPORT, seconds=60)
     assert not site.exam_at_platform(exam.id).exists()
     if name == "exam.json":
-        command_here("queue", "release", exam.id, "--yes", "--why", "the disk was replaced", "--config", site.config_file)
+        command_here(
+            "queue", "release", exam.id, "--yes", "--why", "the disk was replaced", "--config", site.config_file
+        )
     else:
         site.drop(f"{exam.id}.pdf", pdf_as_dropped(site, exam))
     site.wait_for(State.DELIVERED, exam.id, REPORT)

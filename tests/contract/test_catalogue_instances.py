@@ -48,7 +48,18 @@ def test_only_the_newest_version_counts_in_whatever_order_they_are_added(catalog
     versions = {"1.2.1.1": 2, "1.2.1.2": 2, "1.2.1.3": 2}
     catalogue.accounts.decide("cloud", [(key, True, "all") for key in newest], NOW)
     assert {one.uids.sop: one.version for one in catalogue.accounts.to_send(number, "cloud", 9)} == versions
-    assert [known.version for known in catalogue.instances.known(["1.2.1.2"])["1.2.1.2"]] == [1, 2]
+    assert [known.version for known in catalogue.instances.known(["1.2.1.2"])["1.2.1.2"]] == [2]
+
+
+def test_of_an_instance_that_came_a_thousand_times_only_what_decides_is_read(catalogue: Catalogue) -> None:
+    catalogue.instances.add([instance(1, version=n) for n in range(1, 1001)])
+    elsewhere = instance(1, "1.3", version=2)
+    uids = replace(elsewhere.header.uids, sop="1.2.1.1")
+    catalogue.instances.add([replace(elsewhere, header=replace(elsewhere.header, uids=uids))])
+    found = catalogue.instances.known(["1.2.1.1"])["1.2.1.1"]
+    assert [(one.study_uid, one.version) for one in found] == [("1.3", 2), ("1.2", 1000)]
+    again = catalogue.instances.known(["1.2.1.1"], ["1.2/1/7", "other"])
+    assert [(one.study_uid, one.version) for one in again["1.2.1.1"]] == [("1.3", 2), ("1.2", 7), ("1.2", 1000)]
 
 
 def test_a_study_is_described_by_its_first_instance_and_counted_by_its_newest(catalogue: Catalogue) -> None:

@@ -21,6 +21,7 @@ from pydicom.uid import (
 )
 
 from router.catalogue import Catalogue, open_catalogue
+from router.catalogue.tables import Instance
 from router.clock import SystemClock
 from router.config import Series
 from router.dicom import sameness
@@ -91,10 +92,11 @@ class Place:
 
     def pixels(self) -> list[str]:
         """Of each version that is here with its file."""
-        known = self.catalogue.instances.known([SOP])[SOP]
-        for row in known:
+        mine = Instance.select().where(Instance.sop_uid == SOP).order_by(Instance.version)
+        rows = list(self.catalogue.engine.run(mine))
+        for row in rows:
             assert self.storage.studies.path(InstanceUids(STUDY, row.series_uid, SOP), row.version).exists()
-        return [row.pixels for row in known]
+        return [row.pixels for row in rows]
 
 
 @pytest.fixture
