@@ -27,7 +27,7 @@ from router.folding import AlarmNews, Fold, Folded, fold
 
 _IDLE_SECONDS = 1.0
 _ROUND_SECONDS = 10.0  # causes are looked at again so often without news
-_AT_ONCE = 2000
+_AT_ONCE = 10_000
 _FOLDING_SHARE = 1 / 4  # of the time
 _log = logging.getLogger("router")
 

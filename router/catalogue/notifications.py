@@ -127,7 +127,7 @@ class Notifications:
     def _counts(self) -> dict[str, tuple[int, datetime]]:
         """Of each way how many wait, and since when the oldest does."""
         query = Row.select(Row.way, fn.COUNT(Row.id), fn.MIN(Row.at)).group_by(Row.way).tuples()
-        return {way: (int(count), Row.at.python_value(oldest)) for way, count, oldest in self._engine.run(query)}
+        return {way: (int(count), oldest) for way, count, oldest in self._engine.run(query)}
 
     def _count(self, way: str) -> int:
         return int(self._engine.run(Row.select(fn.COUNT(Row.id)).where(Row.way == way).tuples())[0][0])
