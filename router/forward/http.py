@@ -230,7 +230,8 @@ def _reason(error: requests.exceptions.RequestException) -> str:
         (a for a in (getattr(cause, "reason", None), *cause.args) if isinstance(a, BaseException)), None
     ):
         cause = inner
-    return re.sub(r"^<?[^\s]*(?:Connection|Guard|Pool).*?(object at 0x\w+>|\)): ", "", str(cause)) or type(cause).__name__
+    where = r"^<?[^\s]*(?:Connection|Guard|Pool).*?(object at 0x\w+>|\)): "
+    return re.sub(where, "", str(cause)) or type(cause).__name__
 
 
 def _read_some(response: requests.Response) -> bytes:
