@@ -15,7 +15,10 @@ _log = logging.getLogger("router")
 
 
 class Heartbeat:
-    """Calls while `able` says that the node takes images and every part of it works."""
+    """Calls while `able` says that the node takes images and every part of it works.
+
+    `error` says why the last call did not arrive, "" when it did.
+    """
 
     def __init__(
         self, settings: Settings, node: str, kept: Notifications, clock: Clock, able: Callable[[], bool]
@@ -26,20 +29,19 @@ class Heartbeat:
         self._kept = kept
         self._clock = clock
         self._able = able
-        self._well = True
+        self.error = ""
 
     def step(self) -> float:
         """Call once; the seconds to rest."""
         if not self._able():
             return min(self._every, _SOON_SECONDS)
-        error = self._call()
+        error, former = self._call(), self.error
+        self.error = error
         if error:
-            if self._well:
+            if not former:
                 _log.warning("the heartbeat does not arrive: %s", error)
-            self._well = False
             self._kept.note_down(self.name, error, self._clock.now())
             return min(self._every, _SOON_SECONDS)
-        self._well = True
         self._kept.note_up(self.name, self._clock.now())
         return self._every
 

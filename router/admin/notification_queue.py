@@ -25,13 +25,17 @@ def _pause(attempt: int) -> timedelta:
 
 
 class NotificationQueue:
-    """Sends what waits on a way, while `mine` says that this node does. `send` may be replaced at any time."""
+    """Sends what waits on a way, while `mine` says that this node does. `send` may be replaced at any time.
+
+    `error` says why nothing arrives now, "" while it does.
+    """
 
     def __init__(
         self, name: str, send: Send, kept: Notifications, clock: Clock, mine: Callable[[], bool], pause: Pause = _pause
     ) -> None:
         self.name = name
         self.send = send
+        self.error = ""
         self._kept = kept
         self._clock = clock
         self._mine = mine
@@ -53,12 +57,13 @@ class NotificationQueue:
             return _IDLE_SECONDS
         error = self._try(waiting[0])
         if error is None or self._is_the_message(waiting, error):
-            self._tries = 0
+            self._tries, self.error = 0, ""
             return 0.0
         return self._wait(error)
 
     def _wait(self, error: TransientError) -> float:
         self._tries += 1
+        self.error = error.message
         self._kept.note_down(self.name, error.message, self._clock.now())
         if self._tries == 1:
             _log.warning("alarms wait, %s does not take them: %s", self.name, error)

@@ -128,9 +128,11 @@ class AlarmNotifier:
         return sum(not loop.join(max(until - self._clock.monotonic(), 0.0)) for loop in self._leaving)
 
     def degraded(self) -> Sequence[str]:
-        """The ways on which nothing arrives now, in words."""
-        found = self._catalogue.notifications.undelivered(self._clock.now())
-        return [f"alarms cannot be delivered: {one.way}: {one}" for one in found if one.down]
+        """The ways on which nothing arrives from this node now, in words; the database is not asked."""
+        heartbeat = self._fitting.heartbeat
+        errors = {served.queue.name: served.queue.error for served in self._served.values()}
+        errors |= {heartbeat.name: heartbeat.error} if heartbeat else {}
+        return [f"alarms cannot be delivered: {name}: {error}" for name, error in errors.items() if error]
 
     def step(self) -> float:
         """Fold what has come into messages; the seconds to rest."""
