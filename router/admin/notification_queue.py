@@ -56,7 +56,7 @@ class NotificationQueue:
         if not waiting:
             return _IDLE_SECONDS
         error = self._try(waiting[0])
-        if error is None or self._is_the_message(waiting, error):
+        if error is None or self._is_the_message(waiting):
             self._tries, self.error = 0, ""
             return 0.0
         return self._wait(error)
@@ -71,11 +71,12 @@ class NotificationQueue:
         self._again = self._clock.monotonic() + rest
         return rest
 
-    def _is_the_message(self, waiting: Sequence[Waiting], error: TransientError) -> bool:
-        """Whether another goes where the first did not, ever so often: then the first is given up."""
+    def _is_the_message(self, waiting: Sequence[Waiting]) -> bool:
+        """Whether another goes where the first often did not: then that has a last try, and is given up."""
         if self._tries < _SUSPECT or len(waiting) < 2 or self._try(waiting[1]) is not None:
             return False
-        self._refuse(waiting[0], error)
+        if (error := self._try(waiting[0])) is not None:
+            self._refuse(waiting[0], error)
         return True
 
     def _try(self, waiting: Waiting) -> TransientError | None:

@@ -1,23 +1,29 @@
 """Alarms from the journal to people: folded, kept through restarts, each way by itself, sent by one node."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from catalogue_rows import Database
 from receivers import TAKEN, Answer, Hook, hooked, mail_served, never, status
 from router.admin import notification_queue, ways
+from router.admin.notification import Notification, Style, trial_of
+from router.admin.notification_queue import NotificationQueue
 from router.admin.notifier import AlarmNotifier
 from router.alarms import REMEDY, Alarm
 from router.catalogue import open_catalogue
 from router.catalogue.notifications import Undelivered
 from router.clock import SystemClock
 from router.config import Config, parse
+from router.errors import TransientError
 from router.events import Event, Journal, Kind
 from router.flow.loop import Loop
 from router.flow.membership import Membership
@@ -228,6 +234,27 @@ def test_a_message_that_alone_is_never_taken_silences_nothing(sqlite: Database, 
         (found,) = life.undelivered()
     assert titles(hook) == [("clock", "standing"), ("audit", "standing")]
     assert found.refused == 1
+
+
+def test_an_outage_that_ends_between_two_tries_costs_no_message(sqlite: Database) -> None:
+    """After ten tries of the first message the next one is tried, too; here it is the first that is taken."""
+    tries, sent = itertools.count(1), list[str]()
+
+    def send(notification: Notification) -> None:
+        if next(tries) <= 11:
+            raise TransientError("it is down")
+        sent.append(notification.subject)
+
+    catalogue, now = sqlite.open(), datetime.now(UTC)
+    kept = catalogue.notifications
+    queue = NotificationQueue("a", send, kept, SystemClock(), lambda: True, lambda _: timedelta(0))
+    style = Style(node="n1", language="en", zone=ZoneInfo("Asia/Shanghai"))
+    for number in ("1", "2"):
+        kept.add("a", replace(trial_of(style, now, number), subject=number).to_json(), now)
+    for _ in range(12):
+        queue.step()
+    assert (sent, kept.undelivered(now), queue.error) == (["2", "1"], [], "")
+    catalogue.engine.close_thread()
 
 
 def test_a_receiver_that_is_stuck_delays_no_other(sqlite: Database, tmp_path: Path) -> None:

@@ -84,7 +84,10 @@ def test_what_is_said_of_this_message_is_for_good(code: int) -> None:
         to_webhook(peer(hook), SystemClock())(MESSAGE)
 
 
-@pytest.mark.parametrize("answer", [never, drip, b"SSH-2.0-OpenSSH_9.2 x\r\n", b"HTTP/1.1 abc x\r\n\r\n"], ids=str)
+@pytest.mark.parametrize(
+    "answer", [never, drip, b"SSH-2.0-OpenSSH_9.2 x\r\n", b"HTTP/1.1 abc x\r\n\r\n"],
+    ids=["never", "byte by byte", "SSH", "no status"],
+)  # fmt: skip
 def test_a_server_that_does_not_answer_in_time_or_in_http_is_tried_again(answer: Answer) -> None:
     began = time.monotonic()
     with hooked(answer) as hook, pytest.raises(TransientError) as failed:
