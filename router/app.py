@@ -17,9 +17,9 @@ from router import worker
 from router.admin.audit import Audit, Guard
 from router.admin.console import Behind, Console
 from router.admin.health import health
-from router.admin.herald import Herald
 from router.admin.hosts import names_of
 from router.admin.metrics import Gauges, Metrics
+from router.admin.notifier import AlarmNotifier
 from router.admin.seals import Seals, seals_of, trail_of
 from router.admin.server import AdminServer
 from router.admin.session import token_in
@@ -78,6 +78,7 @@ _DRAIN_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
 _CORRELATING = 1 / 5  # of the time
 _PURGING = 1 / 4  # of the time
+_LAST_SECONDS = 2.0
 _LEASE_ROUND_SECONDS = 10.0
 _OPEN = (State.WAITING, State.READY, State.DEFERRED, State.HELD, State.FAILED)
 _log = logging.getLogger("router")
@@ -141,12 +142,12 @@ class Node:
             Gauges(self._catalogue, self._places, self._owner, self._free, clock), self._places
         )  # fmt: skip
         self._journal.subscribe(self._metrics.heard)
-        self._herald = Herald(config.alarms, self._owner, clock)
-        self._journal.subscribe(self._herald.heard)
         known = (self._catalogue, self._storage, self._selection, self._journal, clock)
         self._correlator = Correlator(config, self._references, *known)
         estate = Estate(config.node.data / "incoming", self._owner)
         self._membership = Membership(self._catalogue, estate, self._owner, config.node.lease, self._journal, clock)
+        self._notifier = self._make_notifier()
+        self._journal.subscribe(self._notifier.heard)
         self._intake = Intake(
             config, self._references, self._catalogue.exams, self._storage, self._journal, clock,
             fence=lambda: self._membership.fence(DROP_FOLDER),
@@ -181,7 +182,7 @@ class Node:
         self._correlator.reconsider()
         self._drain_incoming()
         self._journal.subscribe(self._wake_lanes)
-        self._herald.start()
+        self._notifier.start()
         self._audit.start()
         if self._syslog is not None:
             self._syslog.start()
@@ -237,6 +238,7 @@ class Node:
         references = References(config)
         contexts, names = [_context(tls) for tls in _listening_with(config)], names_of(config.admin)
         lanes = self._lanes.fit(config, lambda one: _files_of(one, files))
+        notifying = self._notifier.fit(config)
         self._server.renew(config.receive.tls, reports=_asks_for_commitment(config))
         self._server.admit_by(_admission(config.receive))
         self._admin.renew(contexts[0], names)
@@ -250,6 +252,7 @@ class Node:
             self._selection.go_by(config.identity)
         self._console.go_by(config, self._places())
         self._lanes.use(lanes)
+        self._notifier.use(notifying)
         self._look_again(changes)
         return _told(changes, others, self._stranded())
 
@@ -298,7 +301,8 @@ class Node:
         self._membership.leave()
         self._journal.tell_counted(self._clock.now(), all_of_them=True)
         self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
-        self._herald.stop()
+        self._notifier.stop()
+        unfinished += self._notifier.unfinished(_LAST_SECONDS)
         self._audit.stop()
         if self._syslog is not None:
             self._syslog.stop()
@@ -345,6 +349,17 @@ class Node:
             self._journal, self._clock, self._take_pdf if self._config.reports.encapsulated_pdf else None,
             cut_off_goes=self._config.receive.irregular == "send",
         )  # fmt: skip
+
+    def _make_notifier(self) -> AlarmNotifier:
+        return AlarmNotifier(
+            self._config, self._catalogue, self._membership, self._clock,
+            lambda name, step, share: self._loop(name, step, share=share), self._is_able,
+        )  # fmt: skip
+
+    def _is_able(self) -> bool:
+        """Whether images are taken and every part works, as an outside watcher wants to know."""
+        room = self._free() > self._config.receive.min_free
+        return room and not self._stopping.is_set() and all(loop.works for loop in self._loops)
 
     def _make_server(self) -> StorageServer:
         receive = self._config.receive

@@ -10,7 +10,9 @@ from pydantic import BaseModel, ValidationError
 from router.config import Config, Destination, HttpPeer, Receive, Tls
 from router.errors import ConfigurationError
 
-_LIVE_SECTIONS = ("device", "department", "codes", "share", "identity", "series", "study", "destination", "daily")
+_LIVE_SECTIONS = (
+    "device", "department", "codes", "share", "identity", "series", "study", "destination", "daily", "alarms",
+)  # fmt: skip
 _LIVE_KEYS: Mapping[str, tuple[str, ...]] = {
     "receive": ("senders", "max_associations", "max_associations_per_sender", "tls"),
     "reports": (

@@ -19,6 +19,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     ValidationError,
     field_validator,
     model_validator,
@@ -62,6 +63,7 @@ class Tls(_Section):
 class Node(_Section):
     data: ConfigPath = Field(Path("../data"), validate_default=True)
     name: str = ""
+    language: Literal["zh_CN", "en"] = "zh_CN"
     timezone: Zone = Field(ZoneInfo("Asia/Shanghai"))
     lease: Budget = timedelta(seconds=30)
 
@@ -380,7 +382,9 @@ class HttpPeer(_Section):
     @model_validator(mode="after")
     def _plain_only_on_loopback(self) -> Self:
         if self.url.startswith("http://") and not self.allow_plain and not is_loopback(_host(self.url)):
-            raise ValueError(f"url {self.url!r} is plain http beyond loopback: use https, or allow_plain = true")
+            # Its path may be a secret, such as a webhook's token.
+            host = _host(self.url)
+            raise ValueError(f"url to {host!r} is plain http beyond loopback: use https, or allow_plain = true")
         return self
 
 
@@ -501,10 +505,38 @@ class Mail(_Section):
         return self
 
 
+class Heartbeat(HttpPeer):
+    """An outside watcher that raises an alarm of its own where no call comes."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^/]+")]
+    every: Budget = timedelta(minutes=5)
+
+
+def _target(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", value.get_secret_value()):
+        raise ValueError('expected an address that apprise reads, like "wecombot://KEY" (the value is not shown)')
+    return value
+
+
+Target = Annotated[SecretStr, AfterValidator(_target)]
+
+
 class Alarms(_Section):
     only: tuple[Alarm, ...] = ()
+    targets: tuple[Target, ...] = ()
+    targets_file: ConfigPath | None = None
+    proxy: Annotated[str, Field(pattern=r"^(http://[^/@]+)?$")] = ""
+    program: tuple[str, ...] = ()
     webhook: HttpPeer | None = None
     mail: Mail | None = None
+    heartbeat: Heartbeat | None = None
+
+    @field_validator("program")
+    @classmethod
+    def _found_without_a_search(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value and not value[0].startswith("/"):
+            raise ValueError("expected the program's whole path, and then its arguments")
+        return value
 
 
 class Syslog(_Section):
@@ -528,6 +560,7 @@ class Admin(_Section):
     host: str = "127.0.0.1"
     port: Port = 8080
     names: tuple[str, ...] = ()
+    link: Annotated[str, Field(pattern=r"^(https?://[^\s/]+\S*)?$")] = ""
     token_file: ConfigPath | None = None
     tls: Tls | None = None
 
@@ -654,6 +687,11 @@ def _fault(error: Any) -> str:
         return f"{key}: missing; it has no default"
     if error["type"] == "extra_forbidden":
         return f"{key}: unknown key{_hint(error['loc'])}"
-    if isinstance(error["input"], dict) or not key:
+    if isinstance(error["input"], dict) or not key or _is_secret(error["loc"]):
         return f"{key}: {message}" if key else message
     return f"{key} = {error['input']!r}: {message}"
+
+
+def _is_secret(place: tuple[int | str, ...]) -> bool:
+    """Whether the value may hold a secret: the addresses that alarms go to do."""
+    return place[0] == "alarms" and not {"url", "targets"}.isdisjoint(place)

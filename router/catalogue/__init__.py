@@ -18,8 +18,10 @@ from router.catalogue.history import History
 from router.catalogue.instances import Instances
 from router.catalogue.ledger import Accounts
 from router.catalogue.members import Members
+from router.catalogue.news import News
 from router.catalogue.nodes import Nodes
 from router.catalogue.notes import Notes
+from router.catalogue.notifications import Notifications
 from router.catalogue.paces import Paces
 from router.catalogue.purge import Purge
 from router.catalogue.queue import Queue
@@ -67,6 +69,8 @@ class Catalogue:
     delivered: Delivered
     withheld: Withheld
     heads: Heads
+    news: News
+    notifications: Notifications
 
 
 def open_catalogue(
@@ -93,4 +97,5 @@ def open_catalogue(
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
         Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine), Damages(engine), Settings(engine),
         Delivered(engine), Withheld(engine), Heads(engine),
+        News(engine), Notifications(engine),
     )  # fmt: skip

@@ -9,6 +9,7 @@ from peewee import fn
 
 from router.alarms import Alarm
 from router.catalogue.dialect import Engine
+from router.catalogue.news import News
 from router.catalogue.tables import OpenAlarm
 from router.events import Event, Kind
 
@@ -31,10 +32,14 @@ def foremost(alarms: Sequence[Standing], most: int) -> list[Standing]:
 
 
 class Alarms:
-    """Which alarms stand. The journal asks `is_news` before it tells of one."""
+    """Which alarms stand. The journal asks `is_news` before it tells of one.
+
+    What is news is also kept for the messages to people, in the same transaction: by every node and every command.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._news = News(engine)
 
     def is_news(self, event: Event) -> bool:
         """Whether an alarm did not stand, or what clears it clears one; it stands, or is gone, afterwards."""
@@ -65,15 +70,24 @@ class Alarms:
         return str(rows[0][0]) if rows else None
 
     def _enter(self, event: Event, subject: str) -> bool:
-        row = {"alarm": event.alarm, "subject": subject, "text": event.text, "exam": event.exam,
-               "delivery": event.delivery, "since": event.at}  # fmt: skip
+        destination = str(event.fields.get("destination", ""))
+        row = {"alarm": event.alarm, "subject": subject, "destination": destination, "text": event.text,
+               "exam": event.exam, "delivery": event.delivery, "since": event.at}  # fmt: skip
         insert = OpenAlarm.insert(row).on_conflict_ignore().returning(OpenAlarm.alarm)
         with self._engine.write():
-            return bool(self._engine.run(insert))
+            entered = bool(self._engine.run(insert))
+            if entered:
+                self._news.add(event, destination)
+            return entered
 
     def _remove(self, event: Event) -> bool:
+        """The end is told of the destination at which the alarm was raised, whatever its end names."""
+        gone = OpenAlarm.delete().where(_is(event.alarm, event.subject)).returning(OpenAlarm.destination)
         with self._engine.write():
-            return bool(self._engine.run(OpenAlarm.delete().where(_is(event.alarm, event.subject))))
+            removed = self._engine.run(gone)
+            if removed:
+                self._news.add(event, removed[0].destination)
+            return bool(removed)
 
 
 def _is(alarm: Alarm | None, subject: str) -> Any:

@@ -95,10 +95,35 @@ def _heads(engine: "Engine") -> None:
     )
 
 
+def _destinations_of_alarms(engine: "Engine") -> None:
+    """Alarms say at which destination they are; those of before say none."""
+    engine.execute("ALTER TABLE open_alarm ADD COLUMN destination TEXT NOT NULL DEFAULT ''", ())
+    _without_default(engine, "open_alarm", "destination")
+
+
+def _notifications(engine: "Engine") -> None:
+    """Messages about alarms are kept until they have arrived. What stands was told by the former version."""
+    number = "BIGSERIAL" if engine.database.param == "%s" else "INTEGER"
+    truth = "BOOLEAN" if engine.database.param == "%s" else "INTEGER"
+    cause = '"alarm" TEXT NOT NULL, "destination" TEXT NOT NULL'
+    about = f'"subject" TEXT NOT NULL, "text" TEXT NOT NULL, "exam" INTEGER, "delivery" INTEGER, "at" {engine.whole}'
+    key = f'"id" {number} NOT NULL PRIMARY KEY'
+    engine.execute(f'CREATE TABLE "alarm_news" ({key}, {cause}, "raised" {truth} NOT NULL, {about} NOT NULL)', ())
+    once = 'PRIMARY KEY ("alarm", "destination")'
+    engine.execute(f'CREATE TABLE "alarm_cause" ({cause}, "fold" TEXT NOT NULL, {once})', ())
+    message = f'"way" TEXT NOT NULL, "at" {engine.whole} NOT NULL, "body" TEXT NOT NULL'
+    engine.execute(f'CREATE TABLE "notification" ({key}, {message})', ())
+    engine.execute('CREATE INDEX "notificationrow_way_id" ON "notification" ("way", "id")', ())
+    columns = f'"since" {engine.whole} NOT NULL, "error" TEXT NOT NULL, "down" {truth} NOT NULL'
+    name = '"name" TEXT NOT NULL PRIMARY KEY'
+    engine.execute(f'CREATE TABLE "notification_way" ({name}, {columns}, "refused" INTEGER NOT NULL)', ())
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
+    _destinations_of_alarms, _notifications,
 )  # fmt: skip
 _SILENT = timedelta(minutes=2)
 

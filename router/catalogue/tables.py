@@ -507,6 +507,7 @@ class OpenAlarm(Model):
 
     alarm = CleanTextField()
     subject = CleanTextField()
+    destination = CleanTextField(default="")
     text = CleanTextField()
     exam = IntegerField(null=True)
     delivery = IntegerField(null=True)
@@ -515,6 +516,61 @@ class OpenAlarm(Model):
     class Meta:
         table_name = "open_alarm"
         primary_key = CompositeKey("alarm", "subject")
+
+
+class AlarmNewsRow(Model):
+    """An alarm that was raised or cleared, for as long as it is not folded into a message."""
+
+    id = BigAutoField()
+    alarm = CleanTextField()
+    destination = CleanTextField()
+    raised = BooleanField()
+    subject = CleanTextField()
+    text = CleanTextField()
+    exam = IntegerField(null=True)
+    delivery = IntegerField(null=True)
+    at = InstantField()
+
+    class Meta:
+        table_name = "alarm_news"
+
+
+class AlarmCause(Model):
+    """A cause of alarms as people know it: `fold` is a Fold as JSON."""
+
+    alarm = CleanTextField()
+    destination = CleanTextField()
+    fold = CleanTextField()
+
+    class Meta:
+        table_name = "alarm_cause"
+        primary_key = CompositeKey("alarm", "destination")
+
+
+class NotificationRow(Model):
+    """A message on its way to people, by one way: `body` is the Notification as JSON."""
+
+    id = BigAutoField()
+    way = CleanTextField()
+    at = InstantField()
+    body = CleanTextField()
+
+    class Meta:
+        table_name = "notification"
+        indexes = ((("way", "id"), False),)
+
+
+class WayRow(Model):
+    """A way on which messages do not arrive (`down`), or on which some never will (`refused` is how many)."""
+
+    name = CleanTextField(primary_key=True)
+    since = InstantField()
+    error = CleanTextField()
+    down = BooleanField()
+    refused = IntegerField()
+
+    class Meta:
+        table_name = "notification_way"
 
 
 class BreakerRow(Model):
@@ -689,5 +745,6 @@ TABLES: tuple[type[Model], ...] = (
     Schema, Setting, Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal,
     Reference, Exam, Forgotten, ExamStudy, Parted,
     Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord, SeenFile, SetAsideRow, Delivery, EventRow, OpenAlarm,
+    AlarmNewsRow, AlarmCause, NotificationRow, WayRow,
     BreakerRow, PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow, Duty,
 )  # fmt: skip

@@ -9,12 +9,13 @@ from pathlib import Path
 import click
 
 from router.admin import peers, premises
+from router.admin.alarm_trial import tried, ways_found
 from router.admin.findings import Finding, Verdict, attempt, good
 from router.catalogue import open_catalogue
 from router.catalogue.restore import has_database
 from router.cli.options import config_option, json_option, print_json
 from router.cli.recheck import recheck_of
-from router.cli.tables import console
+from router.cli.tables import console, local
 from router.clock import Clock, SystemClock
 from router.config import Config, Destination, load
 from router.crypto import selftest
@@ -36,13 +37,16 @@ Look = Callable[[], Iterator[Finding]]
 @click.command("doctor")
 @config_option
 @json_option
-def command(config_file: Path, as_json: bool) -> None:
+@click.option("--alarm", is_flag=True, help="Only send a test alarm on every configured way, and say which arrived.")
+def command(config_file: Path, as_json: bool, alarm: bool) -> None:
     """Configuration, keys, disk, clock, database, certificates, and whether each destination answers.
 
     Run it as the account that the node runs as; the node may run meanwhile. 1 when something fails.
     """
     config = load(config_file)
-    found = [good("configuration", f"{config_file} reads"), *_examine(config, SystemClock())]
+    found = tried(config, SystemClock()) if alarm else [good("configuration", f"{config_file} reads")]
+    if not alarm:
+        found += _examine(config, SystemClock())
     if as_json:
         print_json([{"subject": f.subject, "verdict": f.verdict, "text": f.text, "remedy": f.remedy} for f in found])
     else:
@@ -73,6 +77,7 @@ def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Look]]:
     yield "data folder", lambda: premises.data_folder(config)
     yield "drop folder", lambda: premises.drop_folder(config)
     yield "database", lambda: _database(config)
+    yield "alarms out", lambda: _alarms_out(config, clock)
     yield "checks", lambda: _checks(config, clock)
     yield "shared studies", lambda: _shared_studies(config)
     yield "certificates", lambda: premises.certificates(config, clock.now())
@@ -108,6 +113,21 @@ def _database(config: Config) -> Iterator[Finding]:
     yield good("database", "PostgreSQL answers" if config.database.url else "router.db opens")
     if standing:
         yield Finding("alarms", Verdict.WARN, f"{standing} standing", "see `status`")
+
+
+def _alarms_out(config: Config, clock: Clock) -> Iterator[Finding]:
+    """Whether alarms can leave, by the files that [alarms] names, and whether they did."""
+    yield from ways_found(config, clock)
+    if not config.database.url and not has_database(config.node.data):
+        return
+    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    try:
+        undelivered = catalogue.notifications.undelivered(clock.now())
+    finally:
+        catalogue.engine.close_thread()
+    for one in undelivered:
+        text = f"{one.way} since {local(one.since, config.node.timezone)}: {one}"
+        yield Finding("alarms out", Verdict.WARN, text, "see [alarms]; `scripts/doctor --alarm` tries every way")
 
 
 def _checks(config: Config, clock: Clock) -> Iterator[Finding]:

@@ -112,12 +112,15 @@ def _quoted(text: str) -> str:
 
 
 def make_constraints() -> int:
-    """Pin what pip would install for the node with PostgreSQL, each with the hash that the index gives; how many."""
+    """Pin what pip would install for the node with PostgreSQL and chat services; how many packages.
+
+    Each has the hash that the index gives.
+    """
     source = Path(__file__).parents[2]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         call = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--no-input",
-                "--report", str(report), f"{source}[postgres,fast]"]  # fmt: skip
+                "--report", str(report), f"{source}[postgres,fast,notify]"]  # fmt: skip
         if subprocess.run(call, check=False, stdout=sys.stderr).returncode:  # noqa: S603 our own command
             raise ConfigurationError("pip could not resolve what is needed", hint="the lines above say why")
         pinned = constraints_of(json.loads(report.read_text(encoding="utf-8")))

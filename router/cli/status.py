@@ -132,8 +132,14 @@ def _tell_alarms(found: Outlook, config: Config) -> None:
     show(f"Alarms: {len(found.alarms)} standing{rest}", ("Since", "Alarm", "About", "What", "What to do"), rows)
 
 
+def _tell_undelivered(found: Outlook, config: Config) -> None:
+    for one in found.undelivered:
+        text = f"Alarms cannot be delivered: {one.way} since {local(one.since, config.node.timezone)}: {one}"
+        console().print(text, style="red", markup=False, soft_wrap=True)
+
+
 _PARTS: tuple[Callable[[Outlook, Config], None], ...] = (
-    _tell_node, _tell_places, _tell_risk, _tell_person, _tell_alarms,
+    _tell_node, _tell_places, _tell_risk, _tell_person, _tell_alarms, _tell_undelivered,
 )  # fmt: skip
 
 
@@ -165,6 +171,11 @@ def outlook_json(found: Outlook) -> dict[str, Any]:
             {"alarm": a.alarm, "about": a.subject, "text": a.text, "since": a.since.isoformat(),
              "remedy": REMEDY[a.alarm]}
             for a in found.alarms
+        ],
+        "undelivered": [
+            {"way": one.way, "since": one.since.isoformat(), "error": one.error, "waiting": one.waiting,
+             "refused": one.refused, "down": one.down}
+            for one in found.undelivered
         ],
         "configuration": [{"node": one.node, "at": one.at.isoformat(), "text": one.text} for one in found.reloads],
         "nodes": [{"node": sign.node, "seconds_ago": sign.ago.total_seconds()} for sign in found.nodes],

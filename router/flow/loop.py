@@ -43,8 +43,13 @@ class Loop:
         self._close = close
         self._breath = 1 / share - 1
         self._stopping = threading.Event()
-        self._well = False
+        self._well = self._failing = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    @property
+    def works(self) -> bool:
+        """Whether it runs and its last step did what it should."""
+        return self._thread.is_alive() and not self._failing
 
     def start(self) -> None:
         """Begin."""
@@ -89,11 +94,12 @@ class Loop:
         self._bell.clear()
 
     def _tell(self, text: str) -> None:
-        self._well = False
+        self._well, self._failing = False, True
         self._record(Kind.ALARM, text)
 
     def _tell_well(self) -> None:
         """An alarm may stand from a former life."""
+        self._failing = False
         if not self._well:
             self._well = self._record(Kind.CLEARED, "works again")
 

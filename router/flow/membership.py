@@ -12,8 +12,8 @@ from router.events import Event, Journal, Kind
 from router.storage.estate import Estate
 
 DROP_FOLDER, CORRELATOR, RETENTION, LOOKOUT = "drop folder", "correlator", "retention", "lookout"
-DAILY, SCRUB = "daily report", "scrub"
-DUTIES = (DROP_FOLDER, CORRELATOR, RETENTION, LOOKOUT, DAILY, SCRUB)
+DAILY, SCRUB, ALARMS = "daily report", "scrub", "alarms"
+DUTIES = (DROP_FOLDER, CORRELATOR, RETENTION, LOOKOUT, DAILY, SCRUB, ALARMS)
 _BEATS = 4  # in a lease
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from router.catalogue import Catalogue
 from router.catalogue.alarms import Standing
 from router.catalogue.breakers import Tripped
+from router.catalogue.notifications import Undelivered
 from router.catalogue.survey import Place, Pressing, Reload, Sign
 from router.config import Config
 from router.states import State
@@ -48,6 +49,7 @@ class Outlook:
     alarms: Sequence[Standing]
     nodes: Sequence[Sign]
     reloads: Sequence[Reload]
+    undelivered: Sequence[Undelivered]
 
     @property
     def receiving(self) -> bool:
@@ -62,12 +64,14 @@ def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
         count, pressing = catalogue.survey.pressing(now + _SOON, _LISTED)
         alarms, nodes = catalogue.alarms.standing(), catalogue.survey.nodes()
         reloads = catalogue.survey.reloads([sign.node for sign in nodes])
+        undelivered = catalogue.notifications.undelivered(now)
     disk = shutil.disk_usage(config.node.data)
     return Outlook(
         now, _listeners(config), disk.free, disk.total, config.receive.min_free, places, tripped,
         pressing, count,
         _counted(places, State.HELD), _counted(places, State.FAILED),
         Quarantine(config.node.data / "quarantine").count(), alarms, nodes, reloads,
+        undelivered,
     )  # fmt: skip
 
 

@@ -1,10 +1,11 @@
-"""The one HTTP door: POST to a destination; no proxy but the configured one, no redirect, bounded time and memory."""
+"""The one HTTP door: no proxy but the configured one, no redirect, bounded time and memory."""
 
 import re
 import secrets
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPException
@@ -113,13 +114,15 @@ class Session:
 
     def _check_url(self, url: str) -> None:
         try:
-            self._prepare("", {}, b"")
+            self._prepare("POST", "", {}, b"")
         except requests.exceptions.RequestException as error:
-            raise ConfigurationError(f"url = {url!r} is not a URL: {error}") from error
+            # Its path may be a secret, such as a webhook's token.
+            begin = "/".join(url.split("/", 3)[:3]).rpartition("@")[2]
+            raise ConfigurationError(f"url that begins {begin!r} is not a URL: {type(error).__name__}") from error
 
     def path(self, endpoint: str) -> str:
         """The request's path as it is sent to `endpoint`, which begins with "/"."""
-        return self._prepare(endpoint, {}, b"").path_url
+        return self._prepare("POST", endpoint, {}, b"").path_url
 
     def post(self, endpoint: str, headers: Mapping[str, str], body: bytes | Multipart) -> Answer:
         """Send and read the whole answer, whatever its status; a redirect is an answer like any other.
@@ -127,11 +130,26 @@ class Session:
         DestinationDown when no connection comes about (name, network, TLS), TransientError when it breaks later, is
         too slow, or the answer is longer than MAX_ANSWER bytes or cut short.
         """
-        request = self._prepare(endpoint, headers, body)
+        with self._opened("POST", endpoint, headers, body) as response:
+            return Answer(response.status_code, response.headers, self._read(response))
+
+    def status(self, method: str, headers: Mapping[str, str], body: bytes = b"") -> int:
+        """Send to the URL itself; the status of the answer, whose body is not read, however it ends.
+
+        DestinationDown and TransientError as `post`.
+        """
+        with self._opened(method, "", headers, body) as response:
+            return response.status_code
+
+    @contextmanager
+    def _opened(
+        self, method: str, endpoint: str, headers: Mapping[str, str], body: bytes | Multipart
+    ) -> Iterator[requests.Response]:
+        request = self._prepare(method, endpoint, headers, body)
         url = urllib3.util.parse_url(self._proxy or request.url or "")
         resolve((url.host or "").strip("[]"), url.port or (443 if url.scheme == "https" else 80), self._allowed)
         with self._connections() as connections, _send(connections, request, self._limits) as response:
-            return Answer(response.status_code, response.headers, self._read(response))
+            yield response
 
     def _connections(self) -> requests.Session:
         """Made for one request and closed with it: a peer that closes an idle connection would fail the next upload."""
@@ -145,9 +163,11 @@ class Session:
         connections.mount("http://", adapter)
         return connections
 
-    def _prepare(self, endpoint: str, headers: Mapping[str, str], body: bytes | Multipart) -> requests.PreparedRequest:
+    def _prepare(
+        self, method: str, endpoint: str, headers: Mapping[str, str], body: bytes | Multipart
+    ) -> requests.PreparedRequest:
         fixed = {"Accept-Encoding": "identity", "Connection": "close", "User-Agent": _USER_AGENT}
-        return requests.Request("POST", self._base + endpoint, headers={**fixed, **headers}, data=body).prepare()
+        return requests.Request(method, self._base + endpoint, headers={**fixed, **headers}, data=body).prepare()
 
     def _read(self, response: requests.Response) -> bytes:
         headers = response.headers
@@ -210,7 +230,8 @@ def _reason(error: requests.exceptions.RequestException) -> str:
         (a for a in (getattr(cause, "reason", None), *cause.args) if isinstance(a, BaseException)), None
     ):
         cause = inner
-    return re.sub(r"^<?[^\s]*(?:Connection|Guard).*?(object at 0x\w+>|\)): ", "", str(cause)) or type(cause).__name__
+    where = r"^<?[^\s]*(?:Connection|Guard|Pool).*?(object at 0x\w+>|\)): "
+    return re.sub(where, "", str(cause)) or type(cause).__name__
 
 
 def _read_some(response: requests.Response) -> bytes:
@@ -300,3 +321,18 @@ class _Adapter(HTTPAdapter):
             "http": partial(_Pool, allowed_networks=self._allowed),
             "https": partial(_TlsPool, allowed_networks=self._allowed),
         }
+
+
+def overhear(note: Callable[[int, bytes], None]) -> None:
+    """Have `note` called with status and body of each answer that a library gets by requests in this process.
+
+    For programs of their own only: it changes requests itself.
+    """
+    send = requests.Session.send
+
+    def heard(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        response = send(session, request, **options)
+        note(response.status_code, response.content)
+        return response
+
+    requests.Session.send = heard  # type: ignore[method-assign,assignment]

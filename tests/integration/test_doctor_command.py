@@ -10,11 +10,14 @@ import pytest
 from certificates import Authority
 from harness import Site, command_here
 from peers import free_port
+from receivers import hooked, status
 from router.admin import peers, premises
 from router.admin.findings import Finding, Verdict
+from router.catalogue import open_catalogue
 from router.clock import FakeClock, SystemClock
 from router.config import Config, load
 from router.crypto.keys import new_folder
+from router.events import Journal
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +126,63 @@ def test_too_little_room_is_a_failure(config: Config) -> None:
     receive = config.receive.model_copy(update={"min_free": 2**60})
     found = {one.subject: one.verdict for one in premises.data_folder(config.model_copy(update={"receive": receive}))}
     assert found["disk"] == Verdict.FAIL
+
+
+def _with_alarms(site: Site, text: str) -> Path:
+    file = site.folder / "alarms.toml"
+    file.write_text(site.config_file.read_text(encoding="utf-8") + text, encoding="utf-8")
+    return file
+
+
+def test_a_test_alarm_goes_by_every_way_and_each_says_whether_it_was_taken(site: Site, tmp_path: Path) -> None:
+    program, out = tmp_path / "sms", tmp_path / "out"
+    program.write_text(f"#!/bin/sh\ncat > {out}\n")
+    program.chmod(0o700)
+    with hooked(status(503)) as hook, hooked() as chat:
+        target = f"json://127.0.0.1:{chat.port}/s3cret"
+        file = _with_alarms(
+            site, f'\n[alarms]\nprogram = ["{program}"]\ntargets = ["{target}"]\n[alarms.webhook]\nurl = "{hook.url}"\n'
+        )
+        answer = command_here("doctor", "--alarm", "--json", "--config", file)
+        answer_by_then = command_here("doctor", "--alarm", "--config", file)
+    found = {one["subject"]: one["verdict"] for one in json.loads(answer.stdout)}
+    assert answer.returncode == 1
+    assert found == {
+        "test alarm to webhook": "fail", "test alarm to program": "ok", "test alarm to target 1 (json)": "ok"
+    }  # fmt: skip
+    assert answer_by_then.returncode == 0, "the webhook has recovered"
+    assert json.loads(out.read_text(encoding="utf-8"))["title"] == "[acceptance] 测试告警"
+    assert chat.told[0]["title"] == "[acceptance] 测试告警"
+    assert "s3cret" not in answer.stdout + answer.stderr
+
+
+def test_a_test_alarm_without_any_way_fails(site: Site) -> None:
+    answer = command_here("doctor", "--alarm", "--config", site.config_file)
+    assert answer.returncode == 1
+    assert "nobody is told" in answer.stdout
+
+
+def test_it_says_which_ways_there_are_and_on_which_alarms_do_not_arrive(site: Site) -> None:
+    with hooked() as hook:
+        file = _with_alarms(site, f'\n[alarms.webhook]\nurl = "{hook.url}"\n')
+        config = load(file)
+        config.node.data.mkdir(parents=True, exist_ok=True)
+        catalogue = open_catalogue("", config.node.data, Journal())
+        catalogue.notifications.note_down("webhook", "it answers 503", datetime.now(UTC))
+        found = json.loads(command_here("doctor", "--json", "--config", file).stdout)
+        catalogue.notifications.retain([])
+        catalogue.engine.close_thread()
+    told = [(one["verdict"], one["text"]) for one in found if one["subject"] == "alarms out"]
+    assert told[0] == ("ok", "webhook")
+    assert told[1][0] == "warn"
+    assert "it answers 503" in told[1][1]
+    assert hook.asked == 0
+
+
+def test_a_program_that_others_may_change_fails(site: Site, tmp_path: Path) -> None:
+    program = tmp_path / "sms"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o777)
+    file = _with_alarms(site, f'\n[alarms]\nprogram = ["{program}"]\n')
+    found = json.loads(command_here("doctor", "--json", "--config", file).stdout)
+    assert worst(found, "alarms out") == "fail"

@@ -63,6 +63,25 @@ def test_it_says_what_is_late_what_waits_for_a_person_and_which_alarms_stand(con
     assert found["nodes"][0]["node"] == "node"
 
 
+def test_it_says_which_alarms_reach_nobody_since_when_and_why(config: Path, tmp_path: Path) -> None:
+    catalogue = open_catalogue("", config.parent / "data", Journal())
+    try:
+        for way, body in (("webhook", "1"), ("webhook", "2"), ("mail", "3")):
+            catalogue.notifications.add(way, body, NOW)
+        catalogue.notifications.note_down("webhook", "it answers 503", NOW)
+        shown = command_here("status", "--config", config).stdout
+        found = json.loads(command_here("status", "--json", "--config", config).stdout)["undelivered"]
+        catalogue.notifications.retain([])
+        assert json.loads(command_here("status", "--json", "--config", config).stdout)["undelivered"] == []
+    finally:
+        catalogue.engine.close_thread()
+    assert "Alarms cannot be delivered: webhook since 2026-03-01 17:30:15: it answers 503 (2 wait)\n" in shown
+    assert "Alarms cannot be delivered: mail since 2026-03-01 17:30:15: not sent yet" in shown
+    assert found[1] == {
+        "way": "webhook", "since": NOW.isoformat(), "error": "it answers 503", "waiting": 2, "refused": 0, "down": True
+    }  # fmt: skip
+
+
 def test_piped_it_is_plain_and_text_in_brackets_is_kept(config: Path) -> None:
     shown = command_here("status", "--config", config).stdout
     assert "\x1b" not in shown

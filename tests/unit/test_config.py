@@ -134,7 +134,12 @@ _FAULTS = [
     ('[admin]\nhost = "0.0.0.0"\ntoken_file = "t"', "beyond loopback: set tls and token_file"),
     ('[admin]\nhost = "0.0.0.0"\ntls = { certificate = "c", key = "k" }', "beyond loopback: set tls and token_file"),
     ('[alarms]\nonly = ["fire"]', "alarms.only[0] = 'fire'"),
-    ('[alarms.webhook]\nurl = "http://10.0.0.1/"', "alarms.webhook: url 'http://10.0.0.1/' is plain http"),
+    ('[alarms.webhook]\nurl = "http://10.0.0.1/"', "alarms.webhook: url to '10.0.0.1' is plain http"),
+    ('[alarms]\nprogram = ["sms"]', "alarms.program = ['sms']: expected the program's whole path"),
+    ('[alarms]\ntargets = ["no address"]', "alarms.targets[0]: expected an address that apprise reads"),
+    ("[alarms.heartbeat]\nevery = '1 min'", "alarms.heartbeat.url: missing"),
+    ('[node]\nlanguage = "fr"', "node.language = 'fr'"),
+    ('[admin]\nlink = "router"', "admin.link = 'router'"),
     ('[alarms.mail]\nhost = "m"\nfrom = "a@b"\nto = []', "alarms.mail.to"),
     ('[alarms.mail]\nhost = "m"\nfrom = "a@b"\nto = ["a@b"]\nstarttls = false', "only with allow_plain"),
     ('[alarms.mail]\nhost = "m"\nfrom = "a@b"\nto = ["a@b"]\nuser = "u"', "user and passphrase_file go together"),
@@ -284,3 +289,22 @@ def test_a_senders_certificate_is_named_only_where_certificates_are_asked_for() 
     with pytest.raises(ConfigurationError) as caught:
         parse(HOSPITAL + named, base=BASE)
     assert "certificate" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[alarms]\ntargets = ["s3cret"]',
+        '[alarms]\ntargets = ["wecombot://s3cret with blank"]',
+        '[alarms]\ntargets = "wecombot://s3cret"',
+        '[alarms.webhook]\nurl = "ftp://hook/s3cret"',
+        '[alarms.webhook]\nurl = "http://hook/s3cret"',
+        '[alarms.heartbeat]\nurl = "http://user:s3cret@hook/s3cret"',
+    ],
+)
+def test_no_fault_shows_a_secret_of_an_address_that_alarms_go_to(text: str) -> None:
+    assert "s3cret" not in the_fault(text)
+
+
+def test_the_addresses_that_alarms_go_to_are_not_shown_with_the_configuration() -> None:
+    assert "s3cret" not in repr(config('[alarms]\ntargets = ["wecombot://s3cret"]'))

@@ -131,7 +131,7 @@ def test_constraints_pin_name_version_and_hash_and_leave_out_the_checkout() -> N
 
 def test_every_requirement_of_the_node_is_pinned() -> None:
     pinned = {line.partition("==")[0] for line in shipped("constraints.txt").read_text(encoding="utf-8").splitlines()}
-    assert {"pydicom", "pynetdicom", "cryptography", "gmssl", "psycopg", "pydantic-core"} <= pinned
+    assert {"pydicom", "pynetdicom", "cryptography", "gmssl", "psycopg", "pydantic-core", "apprise"} <= pinned
 
 
 def test_the_bill_of_materials_names_what_is_needed_and_not_what_tests_need() -> None:

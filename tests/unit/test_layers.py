@@ -28,7 +28,8 @@ LAYERS: list[set[str]] = [
         "inheritance",
         "__init__",
     },
-    {"states", "deadlines", "retry", "breaker", "forecast", "turns", "bandwidth", "exam", "series", "correlate"},
+    {"states", "deadlines", "retry", "breaker", "forecast", "turns", "bandwidth", "exam", "series", "correlate"}
+    | {"folding"},
     {"storage", "catalogue", "dicom", "reports", "crypto", "web"},
     {"forward"},
     {"flow", "admin"},
@@ -69,6 +70,7 @@ DOORS = {
     "pydicom": {"dicom", "demo"},
     "requests": {"forward/http.py"},
     "urllib3": {"forward/http.py"},
+    "apprise": {"forward/chat.py"},
     "gmssl": {"crypto/sm2_gmssl.py"},
     "gmssl_pyx": {"crypto/sm2_gmssl_pyx.py"},
     "cryptography": {"crypto"},

@@ -1,0 +1,54 @@
+"""Heartbeat: a call to an outside watcher at an interval, which raises an alarm of its own when none comes."""
+
+import logging
+from collections.abc import Callable
+
+from router.admin.ways import LIMITS
+from router.catalogue.notifications import Notifications
+from router.clock import Clock
+from router.config import Heartbeat as Settings
+from router.errors import TransientError
+from router.forward.http import Session
+
+_SOON_SECONDS = 15.0
+_log = logging.getLogger("router")
+
+
+class Heartbeat:
+    """Calls while `able` says that the node takes images and every part of it works.
+
+    `error` says why the last call did not arrive, "" when it did.
+    """
+
+    def __init__(
+        self, settings: Settings, node: str, kept: Notifications, clock: Clock, able: Callable[[], bool]
+    ) -> None:
+        self.name = f"heartbeat of {node}"
+        self._every = settings.every.total_seconds()
+        self._session = Session(settings, clock, LIMITS)
+        self._kept = kept
+        self._clock = clock
+        self._able = able
+        self.error = ""
+
+    def step(self) -> float:
+        """Call once; the seconds to rest."""
+        if not self._able():
+            return min(self._every, _SOON_SECONDS)
+        error, former = self._call(), self.error
+        self.error = error
+        if error:
+            if not former:
+                _log.warning("the heartbeat does not arrive: %s", error)
+            self._kept.note_down(self.name, error, self._clock.now())
+            return min(self._every, _SOON_SECONDS)
+        self._kept.note_up(self.name, self._clock.now())
+        return self._every
+
+    def _call(self) -> str:
+        """Why it did not arrive; "" when it did."""
+        try:
+            status = self._session.status("GET", {})
+        except TransientError as error:
+            return error.message
+        return "" if 200 <= status < 300 else f"it answers {status}"

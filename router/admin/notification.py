@@ -1,0 +1,187 @@
+"""Notification: a message about alarms for people and for programs, in the language of [node] language.
+
+It holds the node's own ids, UIDs and configured names, never patient data.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from router.admin.words import alarm_words
+from router.alarms import REMEDY, Alarm
+from router.events import Event, Kind
+from router.folding import Folded, State
+
+# Commands that want the name of an exam or a delivery behind them.
+_OF_ONE = frozenset({"compare", "explain", "fail", "release", "resolve", "retry", "show"})
+
+_CHINESE: Mapping[str, str] = {
+    "standing": "[{node}] 告警：{name}（{about}）",
+    "more": "[{node}] 告警新增 {count} 条：{name}（{about}）",
+    "cleared": "[{node}] 告警解除：{name}（{about}）",
+    "test": "[{node}] 测试告警",
+    "told": "{text}",
+    "among": "本条包括 {count} 条同类告警，其中：{names}",
+    "stand": "目前共有 {standing} 条未解除",
+    "over": "同类告警共 {count} 条，已全部解除",
+    "remedy": "处理方法：{remedy}",
+    "command": "命令：{command}",
+    "link": "控制台：{link}",
+    "from": "节点 {node}，{about}，{at}",
+    "try": "这是 doctor --alarm 发出的测试告警，收到即表示该方式可用。",
+}
+_ENGLISH: Mapping[str, str] = {
+    "standing": "[{node}] alarm: {name} ({about})",
+    "more": "[{node}] {count} more: {name} ({about})",
+    "cleared": "[{node}] over: {name} ({about})",
+    "test": "[{node}] test of the alarms",
+    "told": "{text}",
+    "among": "This is about {count} alarms of one kind, among them: {names}",
+    "stand": "{standing} of them stand now",
+    "over": "There were {count} of them, and all are over",
+    "remedy": "What to do: {remedy}",
+    "command": "Command: {command}",
+    "link": "Console: {link}",
+    "from": "Node {node}, {about}, {at}",
+    "try": "This is a test by doctor --alarm: whoever reads it is reached by alarms.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """A message. `state` is "standing", "cleared", "report" (daily, by mail only) or "test"; `at` is ISO 8601.
+
+    `count` is the number of alarms that it stands for, `standing` how many of its cause stand now. `commands` are whole
+    ones, to be copied. `id` is the same when a message comes twice.
+    """
+
+    id: str
+    node: str
+    alarm: str
+    state: str
+    subject: str
+    text: str
+    at: str
+    title: str
+    body: str
+    remedy: str = ""
+    commands: tuple[str, ...] = ()
+    exam: int | None = None
+    delivery: int | None = None
+    destination: str = ""
+    count: int = 1
+    standing: int = 0
+    link: str = ""
+
+    def to_json(self) -> str:
+        """As one JSON object."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+def from_json(text: str) -> Notification:
+    """The notification that `to_json` wrote."""
+    found = json.loads(text)
+    return Notification(**{**found, "commands": tuple(found["commands"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """How messages are written: by which node, in which language and zone. `link` is the console's address, or ""."""
+
+    node: str
+    language: str
+    zone: ZoneInfo
+    link: str = ""
+
+    def say(self, key: str, /, **values: object) -> str:
+        """One of the texts above."""
+        return (_CHINESE if self.language == "zh_CN" else _ENGLISH)[key].format(**values)
+
+    def clock(self, at: datetime) -> str:
+        """An instant by the hospital's clock, with the zone's name."""
+        return f"{at.astimezone(self.zone):%Y-%m-%d %H:%M:%S} {self.zone.key}"
+
+
+def in_language(alarm: Alarm, language: str) -> tuple[str, str]:
+    """The name of an alarm, and what to do about it, in the language of [node] language."""
+    return alarm_words(alarm, "zh" if language == "zh_CN" else "en")
+
+
+def notification_of(folded: Folded, style: Style, number: str) -> Notification:
+    """The message about a cause; `number` is its id."""
+    news, alarm, over = folded.news, folded.cause.alarm, folded.state == State.CLEARED
+    name, remedy = in_language(alarm, style.language)
+    about = folded.cause.destination or news.name
+    commands = () if over else commands_of(REMEDY[alarm], news.exam, news.delivery)
+    link = _link(style.link, news.exam)
+    lines = [
+        *([news.text] if news.text else []),
+        *_counts(folded, style),
+        *([] if over else [style.say("remedy", remedy=remedy)]),
+        *(style.say("command", command=command) for command in commands),
+        *([style.say("link", link=link)] if link else []),
+        style.say("from", node=style.node, about=_whole(about, news.name), at=style.clock(news.at)),
+    ]
+    return Notification(
+        id=number, node=style.node, alarm=alarm, state="cleared" if over else "standing", subject=news.subject,
+        text=news.text, at=news.at.isoformat(), remedy="" if over else remedy, commands=commands,
+        exam=news.exam, delivery=news.delivery, destination=folded.cause.destination,
+        count=folded.count, standing=folded.standing, link=link,
+        title=style.say(folded.state, node=style.node, name=name, about=about, count=folded.count),
+        body="\n".join(lines),
+    )  # fmt: skip
+
+
+def _counts(folded: Folded, style: Style) -> list[str]:
+    if folded.state == State.CLEARED:
+        return [style.say("over", count=folded.count)] if folded.count > 1 else []
+    lines = [style.say("among", count=folded.count, names=", ".join(folded.names))] if folded.count > 1 else []
+    return [*lines, *([style.say("stand", standing=folded.standing)] if folded.standing > 1 else [])]
+
+
+def _whole(about: str, name: str) -> str:
+    return about if name in ("", about) else f"{about}, {name}"
+
+
+def _link(console: str, exam: int | None) -> str:
+    if not console:
+        return ""
+    return console.rstrip("/") + ("/" if exam is None else f"/exam?id={exam}")
+
+
+def commands_of(remedy: str, exam: int | None, delivery: int | None) -> tuple[str, ...]:
+    """The commands that stand in backquotes in a remedy, whole: `scripts/queue explain e17`."""
+    name = f"e{exam}" if exam is not None else f"d{delivery}" if delivery is not None else ""
+    return tuple(_whole_command(words, name) for words in re.findall(r"`([^`]+)`", remedy))
+
+
+def _whole_command(words: str, name: str) -> str:
+    command = words if words.startswith("scripts/") else f"scripts/{words}"
+    wants_name = command.split()[-1] in _OF_ONE and command.startswith("scripts/queue ")
+    return f"{command} {name}" if name and wants_name else command
+
+
+def report_of(event: Event, node: str, number: str) -> Notification | None:
+    """The daily report as it is mailed, with the heads of the audit trails; None when the event is none."""
+    if event.kind != Kind.REPORTED:
+        return None
+    heads = event.fields.get("heads", ())
+    text = "\n".join([event.text, *(str(head) for head in heads)] if isinstance(heads, Sequence) else [event.text])
+    at = event.at.isoformat()
+    return Notification(
+        id=number, node=node, alarm="daily", state="report", subject="daily report", text=text, at=at, count=0,
+        title=f"[{node}] daily report: daily report", body=f"{text}\n\nNode {node}, daily report, {at}",
+    )  # fmt: skip
+
+
+def trial_of(style: Style, at: datetime, number: str) -> Notification:
+    """The message by which a person tries out whether alarms arrive."""
+    text = style.say("try")
+    last = style.say("from", node=style.node, about="doctor --alarm", at=style.clock(at))
+    return Notification(
+        id=number, node=style.node, alarm="test", state="test", subject="doctor --alarm", text=text,
+        at=at.isoformat(), title=style.say("test", node=style.node), body=f"{text}\n{last}", count=0,
+    )  # fmt: skip

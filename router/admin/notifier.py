@@ -1,0 +1,203 @@
+"""AlarmNotifier: alarms out of the journal, folded, into the queue of every way.
+
+What is raised and cleared is kept in the database with the alarm itself, by every node and every command. One node has
+the duty to fold it and to send the messages. Both go on after a restart where they were.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from router.admin.heartbeat import Heartbeat
+from router.admin.notification import Style, notification_of, report_of
+from router.admin.notification_queue import NotificationQueue
+from router.admin.ways import MAIL, Way, ways_of
+from router.alarms import Alarm
+from router.catalogue import Catalogue
+from router.clock import Clock
+from router.config import Config
+from router.config import Heartbeat as HeartbeatSettings
+from router.errors import RouterError
+from router.events import Event
+from router.flow.loop import Loop, Step
+from router.flow.membership import ALARMS, Membership
+from router.folding import AlarmNews, Fold, Folded, fold
+
+_IDLE_SECONDS = 1.0
+_ROUND_SECONDS = 10.0  # causes are looked at again so often without news
+_AT_ONCE = 10_000
+_FOLDING_SHARE = 1 / 4  # of the time
+_log = logging.getLogger("router")
+
+MakeLoop = Callable[[str, Step, float], Loop]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitting:
+    """Everything that `[alarms]` asks for, made ready."""
+
+    ways: tuple[Way, ...]
+    only: frozenset[Alarm]
+    style: Style
+    heartbeat: Heartbeat | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A way in use."""
+
+    queue: NotificationQueue
+    loop: Loop
+
+
+class AlarmNotifier:
+    """`heard` subscribes to the journal. `loop` makes a loop; `able` says whether the node takes images and works."""
+
+    def __init__(
+        self, config: Config, catalogue: Catalogue, membership: Membership, clock: Clock, loop: MakeLoop,
+        able: Callable[[], bool],
+    ) -> None:  # fmt: skip
+        self._catalogue = catalogue
+        self._membership = membership
+        self._clock = clock
+        self._make_loop = loop
+        self._able = able
+        self._served: Mapping[str, _Served] = {}
+        self._beating: Loop | None = None
+        self._leaving: list[Loop] = []
+        self._running = False
+        self._looked = float("-inf")
+        self._retained: tuple[str, ...] | None = None
+        self._folding = loop("alarms", self.step, _FOLDING_SHARE)
+        self.use(self.fit(config))
+
+    def fit(self, config: Config) -> Fitting:
+        """The ways of this configuration. ConfigurationError when a file that `[alarms]` names is not as it must be."""
+        alarms, node = config.alarms, config.node
+        style = Style(node=node.owner, language=node.language, zone=node.timezone, link=config.admin.link)
+        return Fitting(
+            ways=ways_of(alarms, self._clock), only=frozenset(alarms.only), style=style,
+            heartbeat=None if alarms.heartbeat is None else self._heartbeat(alarms.heartbeat, node.owner),
+        )  # fmt: skip
+
+    def use(self, fitting: Fitting) -> None:
+        """Go by this from now on. A way of the same name keeps its queue; that of one that is gone is forgotten."""
+        former, self._fitting = self._served, fitting
+        self._served = {way.name: self._serve(way, former.get(way.name)) for way in fitting.ways}
+        gone = [one.loop for name, one in former.items() if name not in self._served]
+        fresh = [one.loop for name, one in self._served.items() if name not in former]
+        gone += [self._beating] if self._beating else []
+        beat = fitting.heartbeat
+        self._beating = None if beat is None else self._make_loop("heartbeat", beat.step, 1.0)
+        fresh += [self._beating] if self._beating else []
+        if self._running:
+            self._end(gone)
+            for loop in fresh:
+                loop.start()
+
+    def heard(self, event: Event) -> None:
+        """The journal's subscriber."""
+        if event.alarm is not None:
+            self._folding.wake()
+        report = report_of(event, self._fitting.style.node, str(uuid.uuid4()))
+        by_mail = self._served.get(MAIL)
+        if report is not None and by_mail is not None:
+            try:
+                self._catalogue.notifications.add(MAIL, report.to_json(), self._clock.now())
+                by_mail.loop.wake()
+            except RouterError as error:
+                _log.error("the daily report is not mailed: %s", error)
+
+    def start(self) -> None:
+        """Begin to fold and to send."""
+        self._running = True
+        for loop in self._loops():
+            loop.start()
+
+    def stop(self) -> None:
+        """Ask every loop to end after the step at hand; what waits is sent after the next start."""
+        if self._running:
+            self._running = False
+            self._end(self._loops())
+
+    def unfinished(self, seconds: float) -> int:
+        """After `stop`: how many loops are still at work after so many seconds."""
+        until = self._clock.monotonic() + seconds
+        return sum(not loop.join(max(until - self._clock.monotonic(), 0.0)) for loop in self._leaving)
+
+    def degraded(self) -> Sequence[str]:
+        """The ways on which nothing arrives from this node now, in words; the database is not asked."""
+        heartbeat = self._fitting.heartbeat
+        errors = {served.queue.name: served.queue.error for served in self._served.values()}
+        errors |= {heartbeat.name: heartbeat.error} if heartbeat else {}
+        return [f"alarms cannot be delivered: {name}: {error}" for name, error in errors.items() if error]
+
+    def step(self) -> float:
+        """Fold what has come into messages; the seconds to rest."""
+        if not self._membership.has(ALARMS):
+            return _IDLE_SECONDS
+        self._retain()
+        came = self._catalogue.news.waits()
+        if not came and self._clock.monotonic() - self._looked < _ROUND_SECONDS:
+            return _IDLE_SECONDS
+        self._looked = self._clock.monotonic()
+        if self._fold():
+            for served in self._served.values():
+                served.loop.wake()
+        return 0.0 if came else _IDLE_SECONDS
+
+    def _retain(self) -> None:
+        heartbeat = self._fitting.heartbeat
+        names = (*self._served, *([heartbeat.name] if heartbeat else []))
+        if names != self._retained:
+            self._catalogue.notifications.retain(names)
+            self._retained = names
+
+    def _fold(self) -> int:
+        """Make news into messages in one transaction, or leave everything as it is: how many messages."""
+        now, fitting, ways = self._clock.now(), self._fitting, tuple(self._served)
+        with self._catalogue.engine.write():
+            self._membership.fence(ALARMS)
+            news, known = self._catalogue.news.take(_AT_ONCE), self._catalogue.news.folds()
+            standing = self._catalogue.news.standing() if news or known else {}
+            told: list[Folded] = []
+            for cause in dict.fromkeys([*known, *news]):
+                if not fitting.only or cause.alarm in fitting.only:
+                    former = known.get(cause, Fold(cause=cause))
+                    told += self._refold(former, news.get(cause, ()), standing.get(cause, 0), now)
+            for one in told:
+                message = notification_of(one, fitting.style, str(uuid.uuid4())).to_json()
+                for way in ways:
+                    self._catalogue.notifications.add(way, message, now)
+        return len(told)
+
+    def _refold(self, former: Fold, news: Sequence[AlarmNews], standing: int, now: datetime) -> Sequence[Folded]:
+        after, messages = fold(former, news, standing, now)
+        if after != former or after.is_over(now):
+            self._catalogue.news.keep(after, now)
+        return messages
+
+    def _serve(self, way: Way, former: _Served | None) -> _Served:
+        if former is not None:
+            former.queue.send = way.send
+            former.queue.hurry()
+            former.loop.wake()
+            return former
+        queue = NotificationQueue(
+            way.name, way.send, self._catalogue.notifications, self._clock, lambda: self._membership.has(ALARMS)
+        )  # fmt: skip
+        return _Served(queue, self._make_loop(f"alarms to {way.name}", queue.step, 1.0))
+
+    def _heartbeat(self, settings: HeartbeatSettings, node: str) -> Heartbeat:
+        return Heartbeat(settings, node, self._catalogue.notifications, self._clock, self._able)
+
+    def _loops(self) -> list[Loop]:
+        ways = [served.loop for served in self._served.values()]
+        return [self._folding, *ways, *([self._beating] if self._beating else [])]
+
+    def _end(self, loops: Sequence[Loop]) -> None:
+        for loop in loops:
+            loop.stop()
+        self._leaving = [*(loop for loop in self._leaving if not loop.join(0)), *loops]

@@ -1,0 +1,95 @@
+"""News of alarms that are to be folded into messages, and the causes as people know them."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from peewee import fn
+
+from router.alarms import Alarm
+from router.catalogue.dialect import Engine, portions
+from router.catalogue.statement import Insert
+from router.catalogue.tables import AlarmCause, AlarmNewsRow, OpenAlarm
+from router.events import Event, Kind
+from router.folding import AlarmNews, Cause, Fold
+
+_INSERT = Insert(AlarmNewsRow)
+
+
+class News:
+    """What was raised and cleared, in order. `take` and `keep` belong into one `Engine.write()`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(self, event: Event, destination: str) -> None:
+        """Keep an alarm's event for the messages; part of the transaction around it."""
+        _INSERT.run(
+            self._engine, alarm=event.alarm, destination=destination, raised=event.kind == Kind.ALARM,
+            subject=event.subject, text=event.text, exam=event.exam, delivery=event.delivery, at=event.at,
+        )  # fmt: skip
+
+    def take(self, limit: int) -> Mapping[Cause, Sequence[AlarmNews]]:
+        """The oldest news by cause, `limit` of them at most; they are not kept any more."""
+        rows: Any = self._engine.run(AlarmNewsRow.select().order_by(AlarmNewsRow.id).limit(limit))
+        found: dict[Cause, list[AlarmNews]] = defaultdict(list)
+        for row in rows:
+            found[Cause(Alarm(row.alarm), row.destination)].append(
+                AlarmNews(raised=row.raised, subject=row.subject, text=row.text, at=row.at,
+                          exam=row.exam, delivery=row.delivery)
+            )  # fmt: skip
+        for portion in portions([row.id for row in rows]):
+            self._engine.run(AlarmNewsRow.delete().where(AlarmNewsRow.id.in_(portion)))
+        return found
+
+    def waits(self) -> bool:
+        """Whether there are news."""
+        return bool(self._engine.run(AlarmNewsRow.select(AlarmNewsRow.id).limit(1).tuples()))
+
+    def standing(self) -> Mapping[Cause, int]:
+        """How many alarms of each cause stand; a cause of which none does is left out."""
+        columns = OpenAlarm.alarm, OpenAlarm.destination
+        query = OpenAlarm.select(*columns, fn.COUNT(OpenAlarm.subject)).group_by(*columns).tuples()
+        return {Cause(Alarm(alarm), destination): int(count) for alarm, destination, count in self._engine.run(query)}
+
+    def folds(self) -> Mapping[Cause, Fold]:
+        """Every cause that is remembered."""
+        rows: Any = self._engine.run(AlarmCause.select())
+        found = [_fold(Cause(Alarm(row.alarm), row.destination), json.loads(row.fold)) for row in rows]
+        return {fold.cause: fold for fold in found}
+
+    def keep(self, fold: Fold, now: datetime) -> None:
+        """Remember the cause so; one that is over is forgotten."""
+        mine = (AlarmCause.alarm == fold.cause.alarm) & (AlarmCause.destination == fold.cause.destination)
+        with self._engine.write():
+            self._engine.run(AlarmCause.delete().where(mine))
+            if not fold.is_over(now):
+                alarm, destination = fold.cause.alarm, fold.cause.destination
+                self._engine.run(AlarmCause.insert(alarm=alarm, destination=destination, fold=_written(fold)))
+
+
+def _written(fold: Fold) -> str:
+    return json.dumps({name: value for name, value in asdict(fold).items() if name != "cause"}, default=_instant)
+
+
+def _instant(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(type(value).__name__)
+
+
+def _fold(cause: Cause, body: Mapping[str, Any]) -> Fold:
+    first, last = body["first"], body["last"]
+    return Fold(
+        cause=cause,
+        told=body["told"],
+        came=body["came"],
+        untold=body["untold"],
+        first=None if first is None else AlarmNews(**{**first, "at": datetime.fromisoformat(first["at"])}),
+        names=tuple(body["names"]),
+        last=None if last is None else datetime.fromisoformat(last),
+        changes=tuple(map(datetime.fromisoformat, body["changes"])),
+    )

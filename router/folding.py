@@ -1,0 +1,151 @@
+"""Folding of alarms into messages for people: one a cause, whatever number of alarms it raises.
+
+The first alarm of a cause is a message at once. More of them are one message with their count, at most every ten
+minutes. The end of all of them is one message. A cause that comes and goes is told so twice within ten minutes; after
+that it waits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from router.alarms import Alarm
+
+EVERY = timedelta(minutes=10)
+_CHANGES = 4  # beginnings and ends that are told within EVERY
+_NAMES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A kind of alarm, at one destination or ("") at none."""
+
+    alarm: Alarm
+    destination: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmNews:
+    """An alarm that was raised, or else cleared, about `subject`."""
+
+    raised: bool
+    subject: str
+    text: str
+    at: datetime
+    exam: int | None = None
+    delivery: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The short name of what it is about: `e17`, `d85`, else its subject."""
+        if self.exam is not None:
+            return f"e{self.exam}"
+        return self.subject if self.delivery is None else f"d{self.delivery}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fold:
+    """A cause as people know it.
+
+    `told` says whether they know that it stands, `came` counts its alarms since it began. `untold` counts those that no
+    message has counted; `first` is the earliest of these and `names` are of the first few. `last` is the time of the
+    last message, `changes` are the times of the last beginnings and ends that were told.
+    """
+
+    cause: Cause
+    told: bool = False
+    came: int = 0
+    untold: int = 0
+    first: AlarmNews | None = None
+    names: tuple[str, ...] = ()
+    last: datetime | None = None
+    changes: tuple[datetime, ...] = ()
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether nothing of it has to be remembered."""
+        return not self.told and not self.untold and not _recent(self.changes, now)
+
+
+class State(StrEnum):
+    """Kind of a message; `more` follows a `standing` of the same cause."""
+
+    STANDING = "standing"
+    MORE = "more"
+    CLEARED = "cleared"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """A message. `count` is the number of alarms that it stands for: of a `cleared` one all that came."""
+
+    cause: Cause
+    state: State
+    count: int
+    standing: int
+    news: AlarmNews
+    names: tuple[str, ...]
+
+
+def fold(known: Fold, news: Sequence[AlarmNews], standing: int, now: datetime) -> tuple[Fold, tuple[Folded, ...]]:
+    """The cause after this news, in the order in which it came, and what is told of it now.
+
+    `standing` is how many of its alarms stand after the news. To be called again, without news, as time passes.
+    """
+    state = _counted(known, [one for one in news if one.raised])
+    messages = []
+    if state.untold and (_may_change(state, now) if not state.told else standing and _has_waited(state, now)):
+        kind = State.MORE if state.told else State.STANDING
+        messages.append(_message(state, kind, state.untold, standing))
+        state = _told(state, kind, now)
+    if not standing and (_ended_unknown(state, news) or (state.told and _may_change(state, now))):
+        messages.append(_message(replace(state, first=_end_of(state, news, now)), State.CLEARED, state.came, 0))
+        state = replace(_told(state, State.CLEARED, now), came=0)
+    return state, tuple(messages)
+
+
+def _counted(known: Fold, raised: Sequence[AlarmNews]) -> Fold:
+    if not raised:
+        return known
+    names = dict.fromkeys([*known.names, *(one.name for one in raised[:_NAMES])])
+    return replace(
+        known, came=known.came + len(raised), untold=known.untold + len(raised),
+        first=known.first or raised[0], names=tuple(names)[:_NAMES],
+    )  # fmt: skip
+
+
+def _told(state: Fold, kind: State, now: datetime) -> Fold:
+    changes = state.changes if kind == State.MORE else (*_recent(state.changes, now), now)
+    return replace(state, told=kind != State.CLEARED, untold=0, first=None, names=(), last=now, changes=changes)
+
+
+def _message(state: Fold, kind: State, count: int, standing: int) -> Folded:
+    if state.first is None:
+        raise ValueError("a message about nothing")
+    return Folded(
+        cause=state.cause, state=kind, count=count, standing=standing, news=state.first, names=state.names
+    )  # fmt: skip
+
+
+def _end_of(state: Fold, news: Sequence[AlarmNews], now: datetime) -> AlarmNews:
+    """The last word on it; an alarm may also go with the records of what it was about, without one."""
+    ends = [one for one in news if not one.raised]
+    return ends[-1] if ends else AlarmNews(raised=False, subject=state.cause.destination, text="", at=now)
+
+
+def _ended_unknown(state: Fold, news: Sequence[AlarmNews]) -> bool:
+    """Whether it stood before causes were remembered: its end is told all the same."""
+    return not state.told and not state.came and not state.changes and any(not one.raised for one in news)
+
+
+def _may_change(state: Fold, now: datetime) -> bool:
+    return len(_recent(state.changes, now)) < _CHANGES
+
+
+def _has_waited(state: Fold, now: datetime) -> bool:
+    return state.last is None or not timedelta(0) <= now - state.last < EVERY
+
+
+def _recent(changes: Sequence[datetime], now: datetime) -> tuple[datetime, ...]:
+    """Those of the last ten minutes; a clock that was put back makes none of them last longer."""
+    return tuple(at for at in changes if timedelta(0) <= now - at < EVERY)
