@@ -108,6 +108,7 @@ class Study(Model):
     station_name = CleanTextField()
     serial_number = CleanTextField()
     sending_ae = CleanTextField()
+    sending_address = CleanTextField(default="")
     device_modality = CleanTextField()
     doubt = CleanTextField(default="")
     referred = BooleanField(default=False)
@@ -677,6 +678,28 @@ class HeadRow(Model):
         primary_key = CompositeKey("node", "number")
 
 
+class UnreportedDay(Model):
+    """How many studies lacked their report at the end of a day; `day` is the hospital's, ISO."""
+
+    day = CleanTextField(primary_key=True)
+    number = IntegerField()
+
+    class Meta:
+        table_name = "unreported_day"
+
+
+class DismissedSender(Model):
+    """A sender (an AE title) whose studies get no report, as a person says: they raise no alarm until one gets its."""
+
+    sender = CleanTextField(primary_key=True)
+    why = CleanTextField()
+    who = CleanTextField()
+    at = InstantField()
+
+    class Meta:
+        table_name = "dismissed_sender"
+
+
 class Duty(Model):
     """What only one node does at a time, and which; until then no other may, by the database's clock."""
 
@@ -690,4 +713,5 @@ TABLES: tuple[type[Model], ...] = (
     Reference, Exam, Forgotten, ExamStudy, Parted,
     Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord, SeenFile, SetAsideRow, Delivery, EventRow, OpenAlarm,
     BreakerRow, PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow, Duty,
+    UnreportedDay, DismissedSender,
 )  # fmt: skip
