@@ -89,6 +89,10 @@ class WorkClock:
         last = _time_of(end) if self.days.has(end.date()) else timedelta(0)
         return first + self._whole(begin.date(), end.date()) * _DAY + last
 
+    def until(self, end: datetime) -> "WorkClock":
+        """The same at another instant."""
+        return WorkClock(days=self.days, zone=self.zone, now=end)
+
     def local(self, instant: datetime) -> datetime:
         """The instant by the hospital's clock."""
         return instant.astimezone(self.zone)

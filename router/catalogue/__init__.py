@@ -29,6 +29,7 @@ from router.catalogue.retrievals import Retrievals
 from router.catalogue.settings import Settings
 from router.catalogue.survey import Survey
 from router.catalogue.traces import Traces
+from router.catalogue.unreported import Unreported
 from router.catalogue.uploads import Uploads
 from router.catalogue.versions import Versions
 from router.catalogue.withheld import Withheld
@@ -67,6 +68,7 @@ class Catalogue:
     delivered: Delivered
     withheld: Withheld
     heads: Heads
+    unreported: Unreported
 
 
 def open_catalogue(
@@ -92,5 +94,5 @@ def open_catalogue(
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
         Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine), Damages(engine), Settings(engine),
-        Delivered(engine), Withheld(engine), Heads(engine),
+        Delivered(engine), Withheld(engine), Heads(engine), Unreported(engine),
     )  # fmt: skip

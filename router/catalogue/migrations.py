@@ -101,7 +101,9 @@ def _unreported(engine: "Engine") -> None:
     _without_default(engine, "study", "sending_address")
     engine.execute('CREATE TABLE "unreported_day" ("day" TEXT NOT NULL PRIMARY KEY, "number" INTEGER NOT NULL)', ())
     texts = '"sender" TEXT NOT NULL PRIMARY KEY, "why" TEXT NOT NULL, "who" TEXT NOT NULL'
-    engine.execute(f'CREATE TABLE "dismissed_sender" ({texts}, "at" {engine.whole} NOT NULL)', ())
+    engine.execute(
+        f'CREATE TABLE "dismissed_sender" ({texts}, "at" {engine.whole} NOT NULL, "until" {engine.whole})', ()
+    )
 
 
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released

@@ -689,12 +689,16 @@ class UnreportedDay(Model):
 
 
 class DismissedSender(Model):
-    """A sender (an AE title) whose studies get no report, as a person says: they raise no alarm until one gets its."""
+    """A sender (an AE title) of whose studies a person says that they need no report.
 
-    sender = CleanTextField(primary_key=True)
+    It holds for what came until `until`, which is when one of the sender's studies got its report; null until then.
+    """
+
+    sender = KeyField(primary_key=True)
     why = CleanTextField()
     who = CleanTextField()
     at = InstantField()
+    until = InstantField(null=True)
 
     class Meta:
         table_name = "dismissed_sender"

@@ -40,8 +40,8 @@ class FileMeta:
     sop_class: str = ""
     sop_instance: str = ""
     sending_ae: str = ""
-    sending_address: str = ""
     strays: tuple[int, ...] = ()
+    sending_address: str = ""
 
 
 def preamble_and_meta(
@@ -94,8 +94,8 @@ def dataset_offset(file: BinaryIO) -> FileMeta:
         values.get(0x0002, ""),
         values.get(0x0003, ""),
         values.get(0x0017) or values.get(0x0016, ""),
-        values.get(_SENDING_ADDRESS, ""),
         tuple(strays),
+        values.get(_SENDING_ADDRESS, ""),
     )
 
 
