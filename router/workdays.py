@@ -38,7 +38,7 @@ class Workdays:
 class Reading:
     """Dates of a text; `faults` are the numbers of the lines that are none, counted from 1 and left out."""
 
-    days: Workdays
+    days: Workdays = Workdays()
     faults: tuple[int, ...] = ()
 
 
