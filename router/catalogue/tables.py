@@ -30,6 +30,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What every zone can show; beyond it the nearest is kept, for a value that cannot be read back stops whatever reads it.
 _FIRST, _LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_LEAST, _MOST = ((bound - _EPOCH) // _MICROSECOND for bound in (_FIRST, _LAST))  # as they are stored
 _LONGEST_KEY, _SHOWN_OF_KEY = 1000, 100  # bytes; characters
 
 
@@ -44,8 +45,7 @@ class InstantField(BigIntegerField):
     def python_value(self, value: Any) -> Any:
         if value is None:
             return None
-        first, last = ((bound - _EPOCH) // _MICROSECOND for bound in (_FIRST, _LAST))
-        return _EPOCH + timedelta(microseconds=min(max(value, first), last))
+        return _EPOCH + timedelta(microseconds=min(max(value, _LEAST), _MOST))
 
 
 def storable(value: datetime | None) -> bool:

@@ -15,7 +15,8 @@ from router.catalogue.tables import DismissedSender, Facts, Instance, Study, Unr
 from router.correlate.unreported import Reported, Waiting
 
 _HOUR = 3_600_000_000  # in an instant's microseconds
-_UNNAMED = "s.purged IS NULL AND NOT EXISTS (SELECT 1 FROM exam_study e WHERE e.study_uid = s.uid)"
+# A probe of the index for each study, never a join, for which PostgreSQL would read all of exam_study: years of exams.
+_UNNAMED = "s.purged IS NULL AND (SELECT 1 FROM exam_study e WHERE e.study_uid = s.uid LIMIT 1) IS NULL"
 _COLUMNS = "s.uid, s.sending_ae, s.sending_address, s.device_modality, s.study_date, s.first_received, s.last_received"
 
 
@@ -44,12 +45,16 @@ class Unreported:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.waiting_query = f"SELECT {_COLUMNS} FROM study s WHERE {_UNNAMED}"  # noqa: S608 our own text
-        inner = (
-            "SELECT s.sending_ae AS ae, s.study_date AS day, s.first_received AS came, MIN(e.since) AS since"
-            " FROM study s JOIN exam_study e ON e.study_uid = s.uid WHERE s.last_received >= ? GROUP BY s.id"
+        named = "(SELECT MIN(e.since) FROM exam_study e WHERE e.study_uid = s.uid)"
+        found = (
+            f"SELECT s.sending_ae AS ae, s.study_date AS day, s.first_received AS came, {named} AS since"  # noqa: S608 our own text
+            " FROM study s WHERE s.last_received >= ?"
         )
         both = f"(CASE WHEN since < came THEN came ELSE since END) / {_HOUR}"
-        self.reported_query = f"SELECT ae, day, {both}, MIN(came) FROM ({inner}) found GROUP BY ae, day, {both}"  # noqa: S608 our own text
+        self.reported_query = (
+            f"WITH found AS MATERIALIZED ({found}) SELECT ae, day, {both}, MIN(came) FROM found"  # noqa: S608 our own text
+            f" WHERE since IS NOT NULL GROUP BY ae, day, {both}"
+        )
         self._waiting = Statement(f"{self.waiting_query} ORDER BY s.first_received, s.id")
         self._one = Statement(f"{self.waiting_query} AND s.uid = ?", Study.uid)
         self._reported = Statement(self.reported_query, Study.last_received)

@@ -1,4 +1,4 @@
-"""Images that no exam JSON names, through the running node: seen wherever one looks, and an alarm until one is named."""
+"""Images that no exam JSON names, through the running node: seen wherever one looks; an alarm until one is named."""
 
 import json
 import sqlite3
