@@ -14,6 +14,10 @@ from router.catalogue.statement import Statement
 from router.catalogue.tables import DismissedSender, Facts, Instance, Study, UnreportedDay
 from router.correlate.unreported import Reported, Waiting
 
+_KEYWORDS = (
+    "PatientID", "PatientName", "AccessionNumber", "StudyDescription", "StationName", "Manufacturer",
+    "ManufacturerModelName", "StudyDate",
+)  # fmt: skip
 _HOUR = 3_600_000_000  # in an instant's microseconds
 # A probe of the index for each study, never a join, for which PostgreSQL would read all of exam_study: years of exams.
 _UNNAMED = "s.purged IS NULL AND (SELECT 1 FROM exam_study e WHERE e.study_uid = s.uid LIMIT 1) IS NULL"
@@ -57,6 +61,10 @@ class Unreported:
         )
         self._waiting = Statement(f"{self.waiting_query} ORDER BY s.first_received, s.id")
         self._one = Statement(f"{self.waiting_query} AND s.uid = ?", Study.uid)
+        self._headers = Statement(
+            "SELECT s.uid, i.patient_id, i.name, i.accession_number, s.description, s.station_name, s.manufacturer,"  # noqa: S608 our own text
+            f" s.model, s.study_date FROM study s JOIN study_identity i ON i.study_id = s.id WHERE {_UNNAMED}"
+        )
         self._reported = Statement(self.reported_query, Study.last_received)
 
     def waiting(self) -> list[Waiting]:
@@ -66,6 +74,14 @@ class Unreported:
     def waiting_of(self, study_uid: str) -> Waiting | None:
         """The study; None where it is not here, or an exam names it."""
         return next(map(_waiting, self._one.run(self._engine, study_uid)), None)
+
+    def headers(self) -> dict[str, list[dict[str, str]]]:
+        """Of each study that no exam names, by its UID, what its headers say under the keywords of [[share.exclude]],
+        once for each patient and order in it."""
+        found: dict[str, list[dict[str, str]]] = defaultdict(list)
+        for uid, *values in self._headers.run(self._engine):
+            found[uid].append(dict(zip(_KEYWORDS, values, strict=True)))
+        return found
 
     def reported(self, since: datetime) -> list[Reported]:
         """Studies of which something came since then and that exams name, by sender, study date and hour."""

@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from itertools import islice
 from statistics import median
@@ -53,13 +53,14 @@ class Reported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """[share] modalities and from, [study] unreported_after, and until when what came of a sender is dismissed; None
-    while that has no end."""
+    """[share] modalities and from, [study] unreported_after; until when what came of a sender is dismissed, None while
+    that has no end; the studies that a rule of [[share.exclude]] keeps back, and which."""
 
     modalities: frozenset[str]
     start: date | None
     after: timedelta
     dismissed: Mapping[str, datetime | None]
+    excluded: Mapping[str, str] = field(default_factory=dict)
 
     def dismisses(self, one: Waiting) -> bool:
         """Whether a person has said that the study needs no report."""
@@ -78,6 +79,8 @@ def passed_over(one: Waiting, scope: Scope, clock: WorkClock) -> str:
         return f"it has no images, only {one.modality}"
     if one.modality and one.modality not in scope.modalities:
         return f"modality {one.modality} is not in [share] modalities"
+    if one.study_uid in scope.excluded:
+        return scope.excluded[one.study_uid]
     if scope.start is not None and day < scope.start:
         return "its study date is before [share] from"
     if abs(came - day) > _PRIOR_AFTER:

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import Clock
 from router.config import Config
+from router.correlate.share import SharePolicy, aside
 from router.correlate.unreported import Scope, Waiting, passed_over
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
@@ -49,8 +50,19 @@ def scope_of(config: Config, catalogue: Catalogue) -> Scope:
     start = policy.start.astimezone(config.node.timezone).date() if policy.start else None
     dismissed = {one.sender: one.until for one in catalogue.unreported.dismissals()}
     return Scope(
-        modalities=policy.modalities, start=start, after=config.study.unreported_after, dismissed=dismissed
+        modalities=policy.modalities, start=start, after=config.study.unreported_after, dismissed=dismissed,
+        excluded=_excluded(policy, catalogue),
     )  # fmt: skip
+
+
+def _excluded(policy: SharePolicy, catalogue: Catalogue) -> dict[str, str]:
+    """By rules that ask for nothing but the header, which is all that such a study has: phantoms, test patients."""
+    rules = tuple(rule for rule in policy.exclude if rule.fields and not rule.sayings)
+    if not rules:
+        return {}
+    by_header = replace(policy, start=None, exclude=rules)
+    found = {uid: aside(by_header, some, frozenset(), None) for uid, some in catalogue.unreported.headers().items()}
+    return {uid: away.why for uid, away in found.items() if away is not None}
 
 
 def work_clock(config: Config, days: Workdays, now: datetime) -> WorkClock:

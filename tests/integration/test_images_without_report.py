@@ -186,6 +186,21 @@ def test_priors_other_modalities_and_studies_of_before_the_start_raise_nothing(w
     assert (found.count, found.recent) == (90, 0)
 
 
+def test_phantoms_that_a_rule_keeps_back_raise_nothing(wards: Callable[..., Ward], tmp_path: Path) -> None:
+    rules = (
+        '[[share.exclude]]\nname = "phantoms"\nAccessionNumber = "^A1[.]1"\n'
+        '[[share.exclude]]\nname = "staff"\nAccessionNumber = "A"\n"Visit.PatientType" = "^$"\n'
+    )
+    ward = wards(rules)
+    unmapped(ward)
+    for n in range(30):
+        ward.comes(f"1.1.9{n}", f"QA{n}")
+    assert look(ward.config, ward.catalogue, ward.clock.now()).unreported.recent == 3
+    ward.till("2026-03-06 12:00")
+    assert ward.standing() == {"sender CT2"}
+    assert "raises no alarm: rule 'phantoms'" in told(tmp_path, "queue", "explain", "1.1.91")
+
+
 def test_a_holiday_of_the_file_beside_the_configuration_counts_as_soon_as_it_is_there(
     ward: Ward, tmp_path: Path
 ) -> None:
