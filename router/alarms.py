@@ -17,6 +17,7 @@ class Alarm(StrEnum):
     DELIVERED_IN_DOUBT = "delivered-in-doubt"
     EXAM_JSON = "exam-json"
     IMAGES_MISSING = "images-missing"
+    UNREPORTED = "unreported"
     SHARED_STUDY = "shared-study"
     REJECTED_AFTER_DELIVERY = "rejected-after-delivery"
     COMMITMENT = "commitment"
@@ -51,6 +52,8 @@ REMEDY: dict[Alarm, str] = {
     Alarm.DELIVERED_IN_DOUBT: "tell the platform's operator; `queue explain` shows what was delivered and when",
     Alarm.EXAM_JSON: "see `queue explain` for the field; correct the RIS export or its mapping file",
     Alarm.IMAGES_MISSING: "see in the PACS whether the study was routed to this node, and send it again",
+    Alarm.UNREPORTED: "see `scripts/queue unreported`, and have the RIS export what is missing; of a sender whose "
+    "studies get no report: `scripts/queue unreported --dismiss AE --why ...`",
     Alarm.SHARED_STUDY: "have the other exam approved, or cancel its deliveries with the command that is named",
     Alarm.REJECTED_AFTER_DELIVERY: "tell the platform's operator which instances were rejected",
     Alarm.COMMITMENT: "ask the destination's operator why it does not commit to keeping what it took",

@@ -65,6 +65,7 @@ from router.flow.retrieval import Retrieval
 from router.flow.rules import SeriesRules
 from router.flow.scrub import Quiet, Scrub
 from router.flow.selection import Selection
+from router.flow.silence import SilenceWatch
 from router.flow.timekeeping import Timekeeper
 from router.model import Channel
 from router.reports.mllp import MllpServer
@@ -76,6 +77,7 @@ from router.storage.lock import lock
 _GRACE_SECONDS = 25.0
 _DRAIN_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
+_CATCHING_UP_SECONDS = 900.0  # at most, until images without a report are looked at
 _CORRELATING = 1 / 5  # of the time
 _PURGING = 1 / 4  # of the time
 _LAST_SECONDS = 2.0
@@ -99,7 +101,7 @@ class Node:
     def __init__(self, config: Config, clock: Clock) -> None:
         selftest.run()
         self._config = config
-        self._clock = clock
+        self._clock, self._began = clock, clock.monotonic()
         self._owner = config.node.owner
         self._workers = config.receive.workers or len(os.sched_getaffinity(0))
         seals, self._audit, self._syslog = self._make_audit()
@@ -247,7 +249,7 @@ class Node:
         with self._evaluating:
             self._config, self._files = config, files
             self._references.adopt(references)
-            for part in (self._correlator, self._lookout, self._intake, self._daily):
+            for part in (self._correlator, self._lookout, self._intake, self._daily, self._silence):
                 part.go_by(config)
             self._selection.go_by(config.identity)
         self._console.go_by(config, self._places())
@@ -407,6 +409,7 @@ class Node:
     def _make_loops(self) -> list[Loop]:
         incoming, watch = self._storage.incoming, self._pickup.watch
         backing = self._backing = Backing(self._config, self._journal, self._clock, self._stopping.is_set)
+        self._silence = SilenceWatch(self._config, self._catalogue, self._journal, self._clock)
         backups = [] if self._config.database.url else [self._loop("backup", backing.step)]
         return [
             *backups,
@@ -417,6 +420,7 @@ class Node:
             self._loop("leases", self._keep_leases),
             self._loop("retention", self._purge, share=_PURGING),
             self._loop("lookout", self._look_ahead),
+            self._loop("images without a report", self._look_for_silence, share=_PURGING),
             self._loop("daily report", self._report_day, share=_PURGING),
             self._scrubbing(),
             self._loop("nodes", self._live),
@@ -508,6 +512,17 @@ class Node:
 
     def _look_ahead(self) -> float:
         return self._lookout.step() if self._membership.has(LOOKOUT) else _IDLE_SECONDS
+
+    def _look_for_silence(self) -> float:
+        """Not before what came while the node was down is taken: its reports may lie in the drop folder."""
+        if not self._membership.has(LOOKOUT):
+            return _IDLE_SECONDS
+        return self._silence.step() if self._caught_up() else _IDLE_SECONDS
+
+    def _caught_up(self) -> bool:
+        following = self._catalogue.exams.next_check()
+        idle = self._pickup.idle and (following is None or following > self._clock.now())
+        return idle or self._clock.monotonic() - self._began > _CATCHING_UP_SECONDS
 
     def _correlate(self) -> float:
         with self._evaluating:

@@ -293,6 +293,8 @@ class Series(_Section):
 class Study(_Section):
     stable_after: Duration = timedelta(seconds=60)
     missing_after: Duration = timedelta(hours=3)
+    unreported_after: Budget = timedelta(days=3)
+    holidays: ConfigPath = Field(Path("holidays.txt"), validate_default=True)
 
 
 class Database(_Section):
@@ -584,7 +586,7 @@ class Config(_Section):
     share: Share = Share()
     identity: Identity = Identity()
     series: Series = Series()
-    study: Study = Study()
+    study: Study = Field(default_factory=dict, validate_default=True)
     query: Query | None = None
     database: Database = Database()
     destination: tuple[Destination, ...] = ()

@@ -129,6 +129,7 @@ class Header:
     station_name: str = ""
     device_serial_number: str = ""
     sending_ae: str = ""
+    sending_address: str = ""
     facts: SeriesFacts = SeriesFacts()
     position: float | None = None
     references: tuple[str, ...] = ()

@@ -27,6 +27,8 @@ _SENDING = (0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1800)
 _PLACE = ["destination", "channel"]
 _AT_RISK = (Age.LAST_FIFTH,)
 _MISSED = (Age.MISSED, Age.MISSED_A_DAY)
+_MOST_SENDERS, _OTHER = 50, "other"
+_SHARE = 100.0  # of the time, counting studies takes one part at most
 Places = Callable[[], Sequence[Place]]  # as they are configured when it is called
 
 
@@ -125,6 +127,8 @@ class Gauges(Collector):
         self._owner = owner
         self._free = free
         self._clock = clock
+        self._senders: list[tuple[str, int]] = []
+        self._counted_again = float("-inf")
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Nothing is read before the first scrape."""
@@ -141,6 +145,7 @@ class Gauges(Collector):
         yield self._breakers(places)
         yield self._alarms()
         yield self._duties()
+        yield self._unreported()
         yield GaugeMetricFamily("router_disk_free_bytes", "Free on the data folder's volume", self._free())
 
     def _backlog(self, heaps: Iterable[Heap]) -> GaugeMetricFamily:
@@ -188,6 +193,22 @@ class Gauges(Collector):
         family = GaugeMetricFamily("router_alarms_standing", "Alarms that are not cleared", labels=["alarm"])
         for alarm in Alarm:
             family.add_metric([alarm], counts.get(alarm, 0))
+        return family
+
+    def _unreported(self) -> GaugeMetricFamily:
+        """Titles are what peers call themselves, so only those of most studies are told by name."""
+        began = self._clock.monotonic()
+        if began >= self._counted_again:
+            senders = Numbers(one.sender for one in self._catalogue.unreported.waiting())
+            self._senders = sorted(senders.items(), key=lambda item: (-item[1], item[0]))
+            self._counted_again = began + (self._clock.monotonic() - began) * _SHARE
+        text = "Studies here that no exam names, by calling AE title"
+        family = GaugeMetricFamily("router_unreported_studies", text, labels=["sender"])
+        named = Numbers(dict(self._senders[:_MOST_SENDERS]))
+        for _, number in self._senders[_MOST_SENDERS:]:
+            named[_OTHER] += number
+        for sender, number in named.items():
+            family.add_metric([sender], number)
         return family
 
     def _duties(self) -> GaugeMetricFamily:

@@ -179,6 +179,10 @@ _ALARMS: Mapping[Alarm, tuple[str, str]] = {
     Alarm.DELIVERED_IN_DOUBT: ("已送达后存疑", "告知平台运维人员已送达的内容和时间"),
     Alarm.EXAM_JSON: ("检查JSON有误", "用 queue explain 查看字段；更正RIS导出或其映射文件"),
     Alarm.IMAGES_MISSING: ("缺少影像", "在PACS中确认该检查是否已路由到本节点，并重新发送"),
+    Alarm.UNREPORTED: (
+        "影像没有报告",
+        "用 scripts/queue unreported 查看，请RIS补发；不出报告的来源：scripts/queue unreported --dismiss AE --why ...",
+    ),
     Alarm.SHARED_STUDY: ("等待同一影像的其他检查审核", "请审核另一检查，或用所列命令取消其发送"),
     Alarm.REJECTED_AFTER_DELIVERY: ("送达后被拒绝", "告知平台运维人员哪些影像被拒绝"),
     Alarm.COMMITMENT: ("未作存储承诺", "询问目的地运维人员为何不承诺保存"),

@@ -31,6 +31,7 @@ from router.catalogue.retrievals import Retrievals
 from router.catalogue.settings import Settings
 from router.catalogue.survey import Survey
 from router.catalogue.traces import Traces
+from router.catalogue.unreported import Unreported
 from router.catalogue.uploads import Uploads
 from router.catalogue.versions import Versions
 from router.catalogue.withheld import Withheld
@@ -71,6 +72,7 @@ class Catalogue:
     heads: Heads
     news: News
     notifications: Notifications
+    unreported: Unreported
 
 
 def open_catalogue(
@@ -96,6 +98,5 @@ def open_catalogue(
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
         Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine), Damages(engine), Settings(engine),
-        Delivered(engine), Withheld(engine), Heads(engine),
-        News(engine), Notifications(engine),
+        Delivered(engine), Withheld(engine), Heads(engine), News(engine), Notifications(engine), Unreported(engine),
     )  # fmt: skip

@@ -242,7 +242,8 @@ def _device(header: Header) -> dict[str, str]:
     return {
         "manufacturer": header.facts.manufacturer, "model": header.facts.manufacturer_model,
         "station_name": header.station_name, "serial_number": header.device_serial_number,
-        "sending_ae": header.sending_ae, "device_modality": header.facts.modality,
+        "sending_ae": header.sending_ae, "sending_address": header.sending_address,
+        "device_modality": header.facts.modality,
     }  # fmt: skip
 
 

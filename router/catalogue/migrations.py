@@ -119,11 +119,22 @@ def _notifications(engine: "Engine") -> None:
     engine.execute(f'CREATE TABLE "notification_way" ({name}, {columns}, "refused" INTEGER NOT NULL)', ())
 
 
+def _unreported(engine: "Engine") -> None:
+    """Where studies came from, how many lacked a report day by day, and whose lack a person has dismissed."""
+    engine.execute("ALTER TABLE study ADD COLUMN sending_address TEXT NOT NULL DEFAULT ''", ())
+    _without_default(engine, "study", "sending_address")
+    engine.execute('CREATE TABLE "unreported_day" ("day" TEXT NOT NULL PRIMARY KEY, "number" INTEGER NOT NULL)', ())
+    texts = '"sender" TEXT NOT NULL PRIMARY KEY, "why" TEXT NOT NULL, "who" TEXT NOT NULL'
+    engine.execute(
+        f'CREATE TABLE "dismissed_sender" ({texts}, "at" {engine.whole} NOT NULL, "until" {engine.whole})', ()
+    )
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
-    _destinations_of_alarms, _notifications,
+    _destinations_of_alarms, _notifications, _unreported,
 )  # fmt: skip
 _SILENT = timedelta(minutes=2)
 

@@ -30,6 +30,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What every zone can show; beyond it the nearest is kept, for a value that cannot be read back stops whatever reads it.
 _FIRST, _LAST = datetime(2, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_LEAST, _MOST = ((bound - _EPOCH) // _MICROSECOND for bound in (_FIRST, _LAST))  # as they are stored
 _LONGEST_KEY, _SHOWN_OF_KEY = 1000, 100  # bytes; characters
 
 
@@ -44,8 +45,7 @@ class InstantField(BigIntegerField):
     def python_value(self, value: Any) -> Any:
         if value is None:
             return None
-        first, last = ((bound - _EPOCH) // _MICROSECOND for bound in (_FIRST, _LAST))
-        return _EPOCH + timedelta(microseconds=min(max(value, first), last))
+        return _EPOCH + timedelta(microseconds=min(max(value, _LEAST), _MOST))
 
 
 def storable(value: datetime | None) -> bool:
@@ -108,6 +108,7 @@ class Study(Model):
     station_name = CleanTextField()
     serial_number = CleanTextField()
     sending_ae = CleanTextField()
+    sending_address = CleanTextField(default="")
     device_modality = CleanTextField()
     doubt = CleanTextField(default="")
     referred = BooleanField(default=False)
@@ -733,6 +734,32 @@ class HeadRow(Model):
         primary_key = CompositeKey("node", "number")
 
 
+class UnreportedDay(Model):
+    """How many studies lacked their report at the end of a day; `day` is the hospital's, ISO."""
+
+    day = CleanTextField(primary_key=True)
+    number = IntegerField()
+
+    class Meta:
+        table_name = "unreported_day"
+
+
+class DismissedSender(Model):
+    """A sender (an AE title) of whose studies a person says that they need no report.
+
+    It holds for what came until `until`, which is when one of the sender's studies got its report; null until then.
+    """
+
+    sender = KeyField(primary_key=True)
+    why = CleanTextField()
+    who = CleanTextField()
+    at = InstantField()
+    until = InstantField(null=True)
+
+    class Meta:
+        table_name = "dismissed_sender"
+
+
 class Duty(Model):
     """What only one node does at a time, and which; until then no other may, by the database's clock."""
 
@@ -747,4 +774,5 @@ TABLES: tuple[type[Model], ...] = (
     Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord, SeenFile, SetAsideRow, Delivery, EventRow, OpenAlarm,
     AlarmNewsRow, AlarmCause, NotificationRow, WayRow,
     BreakerRow, PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow, Duty,
+    UnreportedDay, DismissedSender,
 )  # fmt: skip

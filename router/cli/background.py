@@ -10,7 +10,9 @@ from router.alarms import REMEDY
 from router.catalogue.retrievals import Asked
 from router.catalogue.traces import Arrival, File
 from router.cli.tables import console, local, show
+from router.cli.unreported import unreported_json
 from router.flow.traces import Background, Candidate, Stray
+from router.flow.unreported import Listed
 
 
 def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo) -> None:
@@ -44,6 +46,8 @@ def tell_stray(stray: Stray, zone: ZoneInfo) -> None:
         f"[bold]Study {escape(stray.study_uid)}[/bold]: no exam lists it, and none has its accession number and patient"
     )
     _tell_arrivals(stray.arrivals, zone)
+    if stray.unreported is not None:
+        _tell_unreported(stray.unreported, zone)
     out.print("  it is kept and not sent: it waits for the exam JSON that lists it")
     if stray.near:
         show("Exams that nearly fit", ("ExamId 检查记录ID", "Why"), [(c.name, c.why) for c in stray.near])
@@ -51,6 +55,19 @@ def tell_stray(stray: Stray, zone: ZoneInfo) -> None:
     else:
         out.print("  no exam comes near it; a prior or an unreported study stays so")
     show("Events", ("When", "What", "", "Who"), [(local(e.at, zone), str(e.kind), e.text, e.who) for e in stray.events])
+
+
+def _tell_unreported(one: Listed, zone: ZoneInfo) -> None:
+    out, study = console(), one.study
+    source = f"{study.sender or '-'} ({study.address or 'address not kept'})"
+    since = f"since {local(study.came, zone)}, {one.working_days:g} working days"
+    out.print(f"  no report {since}; it came from {source}", markup=False)
+    if one.passed_over:
+        out.print(f"  it is listed by `scripts/queue unreported`, and raises no alarm: {one.passed_over}", markup=False)
+    elif one.dismissed:
+        out.print("  it is listed by `scripts/queue unreported`, and raises no alarm: its sender is dismissed")
+    else:
+        out.print("  it counts as unreported: `scripts/queue unreported`, alarm `unreported`")
 
 
 def tell_unpaired(file: File, zone: ZoneInfo) -> None:
@@ -78,7 +95,8 @@ def background_json(found: Background) -> dict[str, Any]:
 
 def stray_json(stray: Stray) -> dict[str, Any]:
     """A study that no exam has."""
-    return {"study": stray.study_uid, "arrivals": _arrivals_json(stray.arrivals), "near": _near_json(stray.near)}
+    found = {"study": stray.study_uid, "arrivals": _arrivals_json(stray.arrivals), "near": _near_json(stray.near)}
+    return found | {"unreported": unreported_json(stray.unreported) if stray.unreported else None}
 
 
 def file_json(file: File) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from router.cli.recheck import recheck
 from router.cli.reconcile import reconcile
 from router.cli.story import Teller
 from router.cli.tables import brief, left, lines_here, show, watching
+from router.cli.unreported import unreported
 from router.clock import SystemClock
 from router.config import Config, load
 from router.flow.lookup import ExamId
@@ -282,5 +283,6 @@ command.add_command(report)
 command.add_command(reconcile)
 command.add_command(recheck)
 command.add_command(compare)
+command.add_command(unreported)
 for _decision in COMMANDS:
     command.add_command(_decision)

@@ -116,6 +116,17 @@ def _tell_person(found: Outlook, _: Config) -> None:
     console().print("\nWaits for a person: " + ("; ".join(text for text, n in waiting.items() if n) or "nothing"))
 
 
+def _tell_unreported(found: Outlook, config: Config) -> None:
+    one, out = found.unreported, console()
+    if not one.count:
+        out.print("Without a report: no study")
+        return
+    since = brief(one.oldest, config.node.timezone)
+    out.print(
+        f"Without a report: {one.count} ({one.recent} recent), the oldest since {since}: `scripts/queue unreported`"
+    )
+
+
 def _unproved(found: Outlook) -> int:
     return sum(one.alarm == Alarm.UNPROVED for one in found.alarms)
 
@@ -139,7 +150,7 @@ def _tell_undelivered(found: Outlook, config: Config) -> None:
 
 
 _PARTS: tuple[Callable[[Outlook, Config], None], ...] = (
-    _tell_node, _tell_places, _tell_risk, _tell_person, _tell_alarms, _tell_undelivered,
+    _tell_node, _tell_places, _tell_risk, _tell_person, _tell_unreported, _tell_alarms, _tell_undelivered,
 )  # fmt: skip
 
 
@@ -166,6 +177,10 @@ def outlook_json(found: Outlook) -> dict[str, Any]:
         ],
         "for_a_person": {
             "held": found.held, "failed": found.failed, "unproved": _unproved(found), "quarantine": found.quarantined,
+        },
+        "unreported": {
+            "count": found.unreported.count, "recent": found.unreported.recent,
+            "oldest": found.unreported.oldest.isoformat() if found.unreported.oldest else None,
         },
         "alarms": [
             {"alarm": a.alarm, "about": a.subject, "text": a.text, "since": a.since.isoformat(),

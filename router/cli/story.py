@@ -14,6 +14,7 @@ from router.catalogue.traces import File
 from router.cli.background import background_json, file_json, stray_json, tell_background, tell_stray, tell_unpaired
 from router.cli.evidence import tell_uploads, upload_json
 from router.cli.tables import console, left, local, show
+from router.clock import SystemClock
 from router.config import Node
 from router.correlate.readiness import PDF, VERSIONS
 from router.correlate.renewal import CUT_OFF, LATE
@@ -77,7 +78,7 @@ class Teller:
 
     def _known(self, name: str) -> tuple[list[Story], Stray | None, list[File]]:
         stories, files = self.review.stories(name), self.traces.unpaired(name)
-        stray = None if stories else self.traces.stray(name)
+        stray = None if stories else self.traces.stray(name, SystemClock().now())
         if not (stories or stray or files):
             raise InvalidData("no delivery, exam, study or file of that name is known")
         return stories, stray, files

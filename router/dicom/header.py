@@ -174,6 +174,7 @@ def _header(read: DataSet, cut: str) -> Header:
         station_name=read.text(0x00081010),
         device_serial_number=read.text(0x00181000),
         sending_ae=read.meta.sending_ae,
+        sending_address=read.meta.sending_address,
         facts=facts_of(read),
         position=position_of(read),
         references=references_of(read),

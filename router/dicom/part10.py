@@ -23,7 +23,7 @@ _PREAMBLE = bytes(128) + b"DICM"
 _LARGEST_META = 2**20
 _LARGEST_STRAYS = 2**12
 _GROUP_2 = (b"\2\0", b"\0\2")  # little and big endian
-_GROUP_LENGTH, _TRANSFER_SYNTAX = 0x0000, 0x0010
+_GROUP_LENGTH, _TRANSFER_SYNTAX, _SENDING_ADDRESS = 0x0000, 0x0010, 0x0027
 _FOUR_BYTE_LENGTH = frozenset({b"OB", b"OW", b"UN", b"UT", b"UC", b"UR", b"SQ"})
 
 
@@ -41,14 +41,16 @@ class FileMeta:
     sop_instance: str = ""
     sending_ae: str = ""
     strays: tuple[int, ...] = ()
+    sending_address: str = ""
 
 
 def preamble_and_meta(
-    sop_class: str, sop_instance: str, transfer_syntax: str, source_ae: str, receiving_ae: str
+    sop_class: str, sop_instance: str, transfer_syntax: str, source_ae: str, receiving_ae: str, address: str = ""
 ) -> bytes:
     """The bytes before the data set: preamble, DICM and group 0002 in explicit VR little endian.
 
-    `source_ae` is the AE that sent the instance: Source (0002,0016) and Sending AE Title (0002,0017).
+    `source_ae` is the AE that sent the instance: Source (0002,0016) and Sending AE Title (0002,0017); `address` its IP
+    address, as Sending Presentation Address (0002,0027), which is left out where it is "".
     """
     elements = b"".join(
         (
@@ -61,6 +63,7 @@ def preamble_and_meta(
             _element(0x0016, b"AE", source_ae),
             _element(0x0017, b"AE", source_ae),
             _element(0x0018, b"AE", receiving_ae),
+            _long_element(_SENDING_ADDRESS, b"UR", address) if address else b"",
         )
     )
     return _PREAMBLE + struct.pack("<HH2sHL", 2, 0, b"UL", 4, len(elements)) + elements
@@ -92,6 +95,7 @@ def dataset_offset(file: BinaryIO) -> FileMeta:
         values.get(0x0003, ""),
         values.get(0x0017) or values.get(0x0016, ""),
         tuple(strays),
+        values.get(_SENDING_ADDRESS, ""),
     )
 
 
@@ -100,6 +104,12 @@ def _element(number: int, vr: bytes, value: str) -> bytes:
     if len(encoded) % 2:
         encoded += b"\0" if vr == b"UI" else b" "
     return struct.pack("<HH2sH", 2, number, vr, len(encoded)) + encoded
+
+
+def _long_element(number: int, vr: bytes, value: str) -> bytes:
+    encoded = value.encode("ascii", "replace")
+    encoded += b" " * (len(encoded) % 2)
+    return struct.pack("<HH2s2xL", 2, number, vr, len(encoded)) + encoded
 
 
 def _group_2(file: BinaryIO, offset: int) -> tuple[dict[int, str], int]:

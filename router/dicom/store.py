@@ -124,8 +124,8 @@ class Storing:
             raise InvalidData("a C-STORE request without a data set")
         self._need_room()
         self._file = self._sink.create()
-        sender, receiver = self._parties.calling_ae, self._parties.receiving_ae
-        self._header = [preamble_and_meta(sop_class, sop_instance, self._syntax, sender, receiver)]
+        sender, receiver, address = self._parties.calling_ae, self._parties.receiving_ae, self._parties.address
+        self._header = [preamble_and_meta(sop_class, sop_instance, self._syntax, sender, receiver, address)]
 
     def _need_room(self) -> None:
         if not self._sink.has_room():

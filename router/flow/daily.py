@@ -16,11 +16,13 @@ from router.deadlines import Punctuality
 from router.events import Event, Journal, Kind
 from router.flow.punctuality import Finding, findings
 from router.flow.reconcile import Account, Reconciliation, summed
+from router.flow.unreported import counted as without_report
 from router.storage.dailies import Dailies
 
 _LOOK_SECONDS = 60.0
 _DAYS = 7  # days that a node which was down makes up for, and whose gaps are looked for
 _DAY = timedelta(days=1)
+_SENDERS = 20
 FINDING_COLUMNS = (
     "id", "exam_id", "destination", "channel", "state", "verdict", "legal_due", "due", "complete", "delivered",
     "reason",
@@ -64,9 +66,16 @@ class Daily:
             "gaps": table_of(_ACCOUNT_COLUMNS, map(_account_row, gaps)),
         }
         heads = self._signed_heads()
-        self._dailies.write(day, tables, _text(day, found, accounts) + "".join(f"{head}\n" for head in heads))
+        text = _text(day, found, accounts) + self._unreported(now) + "".join(f"{head}\n" for head in heads)
+        self._dailies.write(day, tables, text)
         self._dailies.prune(day - self._config.retention.audit)
         self._tell(now, len({one.exam for one in gaps}), f"report of {day}: {counted(found)}", heads)
+
+    def _unreported(self, now: datetime) -> str:
+        found = without_report(self._config, self._catalogue, now)
+        lines = [f"Studies that no exam names: {found.count}, of which {found.recent} should get their report"]
+        lines += [f"- {number} sent by {sender or '-'}" for sender, number in found.by_sender[:_SENDERS]]
+        return "".join(f"{line}\n" for line in lines)
 
     def _signed_heads(self) -> Sequence[str]:
         """The last head of each node's audit trail, to be kept where the node cannot reach it."""

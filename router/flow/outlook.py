@@ -12,6 +12,7 @@ from router.catalogue.breakers import Tripped
 from router.catalogue.notifications import Undelivered
 from router.catalogue.survey import Place, Pressing, Reload, Sign
 from router.config import Config
+from router.flow.unreported import Counted, counted
 from router.states import State
 from router.storage.quarantine import Quarantine
 
@@ -50,6 +51,7 @@ class Outlook:
     nodes: Sequence[Sign]
     reloads: Sequence[Reload]
     undelivered: Sequence[Undelivered]
+    unreported: Counted
 
     @property
     def receiving(self) -> bool:
@@ -65,6 +67,7 @@ def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
         alarms, nodes = catalogue.alarms.standing(), catalogue.survey.nodes()
         reloads = catalogue.survey.reloads([sign.node for sign in nodes])
         undelivered = catalogue.notifications.undelivered(now)
+        unreported = counted(config, catalogue, now)
     disk = shutil.disk_usage(config.node.data)
     return Outlook(
         now, _listeners(config), disk.free, disk.total, config.receive.min_free, places, tripped,
@@ -72,6 +75,7 @@ def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
         _counted(places, State.HELD), _counted(places, State.FAILED),
         Quarantine(config.node.data / "quarantine").count(), alarms, nodes, reloads,
         undelivered,
+        unreported,
     )  # fmt: skip
 
 

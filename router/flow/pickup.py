@@ -39,6 +39,7 @@ class Pickup:
         self._standing = {Alarm.DROP_FOLDER, Alarm.DROPPED_FILE}  # perhaps, from a former life
         self._filled = known
         self._stopping = False
+        self.idle = False  # all that lies there was dealt with when it was last looked at
         self.watch = Watch(config.folder)
 
     def stop(self) -> None:
@@ -54,6 +55,7 @@ class Pickup:
         ripe = self._settling.settled(found.files, self._clock.monotonic())
         self._take([seen for seen in ripe if not self._left_alone(seen)])
         waiting = self._settling.pending - self._failing
+        self.idle = not waiting
         return max(min(self._settle, self._rescan), _SHORTEST_REST) if waiting else self._rescan
 
     # -- the share

@@ -13,6 +13,7 @@ from router.correlate.identity import IdentityPolicy, stripped
 from router.correlate.near import Side, near
 from router.events import Event
 from router.flow.joining import identity_policy
+from router.flow.unreported import Listed, listed_study
 
 _ABOUT = timedelta(days=7)
 _SHOWN = 10
@@ -40,12 +41,13 @@ class Background:
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """A study that no exam has, and the exams that it nearly fits."""
+    """A study that no exam has, and the exams that it nearly fits. `unreported` is None where its files are gone."""
 
     study_uid: str
     arrivals: tuple[Arrival, ...]
     near: tuple[Candidate, ...]
     events: tuple[Event, ...]
+    unreported: Listed | None = None
 
 
 class Traces:
@@ -65,7 +67,7 @@ class Traces:
         asked = self._catalogue.retrievals.of(exam)
         return Background(files, tuple(traces.arrivals(links)), near_, alarms, traces.next_look(exam), asked)
 
-    def stray(self, study_uid: str) -> Stray | None:
+    def stray(self, study_uid: str, now: datetime) -> Stray | None:
         """The story of a study that no exam has; None when it is not here."""
         traces = self._catalogue.traces
         own = traces.study(study_uid)
@@ -73,7 +75,8 @@ class Traces:
             return None
         near_ = self._near(own, traces.exams_about(own.came - _ABOUT, own.came + _ABOUT))
         events = tuple(event for _, event in self._catalogue.history.of([], [study_uid]))
-        return Stray(study_uid, tuple(traces.arrivals([study_uid])), near_, events)
+        unreported = listed_study(self._config, self._catalogue, study_uid, now)
+        return Stray(study_uid, tuple(traces.arrivals([study_uid])), near_, events, unreported)
 
     def unpaired(self, name: str) -> list[File]:
         """Files of that name without an exam."""

@@ -33,6 +33,7 @@ LABELS: Mapping[str, set[str]] = {
     "alarm": set(Alarm),
     "kind": set(Kind),
     "duty": set(DUTIES),
+    "sender": {"PACS"},
     "outcome": {"new", "duplicate"} | set(Fate) | set(State),
 }
 DEAD = '\n[[destination]]\nname = "dead"\n[destination.dicom]\nport = 1\n'
@@ -91,6 +92,7 @@ def _lived(watched: Watched) -> Watched:
     good, risky, late = (make_exam(site, number, instances=12) for number in (1, 2, 3))
     watched.exams += [good, risky, late]
     send_all(site.port, good.study.files)
+    watched.wait_for("router_unreported_studies")
     site.report(good)
     watched.wait_for("router_leases")
     _refused(site.port)

@@ -15,8 +15,9 @@ _STEP = 60_000_000
 
 # {n}: the numbers from 1 to the count, as a table with the column i.
 _STUDIES = f"""INSERT INTO study (id, uid, accession_number, study_date, study_time, description, manufacturer, model,
-    station_name, serial_number, sending_ae, device_modality, doubt, referred, first_received, last_received)
-    SELECT i, '1.2.' || i, 'A' || i, '20260301', '0930', '', '', '', '', '', 'CT01', 'CT', '', {{false}},
+    station_name, serial_number, sending_ae, sending_address, device_modality, doubt, referred, first_received,
+    last_received)
+    SELECT i, '1.2.' || i, 'A' || i, '20260301', '0930', '', '', '', '', '', 'CT01', '', 'CT', '', {{false}},
     {_AT} + i * {_STEP}, {_AT} + i * {_STEP} FROM {{n}}"""
 _FACTS = "INSERT INTO facts (id, study_id, digest, body) SELECT i, i, 'd', '{{}}' FROM {n}"
 _EXAMS = f"""INSERT INTO exam (id, branch, exam_id, accession_number, patient_id, patient_name, touched, revisions,

@@ -38,6 +38,7 @@ def test_the_configuration_and_the_rules_travel_inside(wheel: Path) -> None:
         "router/admin/console.css",
         "router/conf/grafana.json",
         "router/conf/alert_rules.yml",
+        "router/conf/holidays.txt",
         "router/conf/codes/visit_types.csv",
         "router/cli/__init__.py",
     } <= set(names)

@@ -157,6 +157,16 @@ def test_the_part_10_header_is_what_pydicom_reads() -> None:
     assert read == FileMeta(len(header), EXPLICIT, CT_CLASS, "1.2.3.5", "CT01")
 
 
+@pytest.mark.parametrize("address", ["10.1.2.3", "192.168.1.10", "2001:db8::1"])
+def test_the_address_of_the_sender_stands_in_the_file_and_is_read_from_it(address: str) -> None:
+    header = preamble_and_meta(CT_CLASS, "1.2.3.5", EXPLICIT, "CT01", "ROUTER", address)
+    meta = pydicom.dcmread(io.BytesIO(header)).file_meta
+    assert meta.FileMetaInformationGroupLength == len(header) - 144
+    assert meta["SendingPresentationAddress"].value == address
+    read = dataset_offset(io.BytesIO(header + b"rest"))
+    assert (read.offset, read.sending_ae, read.sending_address) == (len(header), "CT01", address)
+
+
 @pytest.mark.parametrize("transfer_syntax", [IMPLICIT, EXPLICIT, BIG])
 def test_a_bare_data_set_is_understood(transfer_syntax: str) -> None:
     meta = dataset_offset(io.BytesIO(encoded(instance(), transfer_syntax)))

@@ -29,7 +29,7 @@ LAYERS: list[set[str]] = [
         "__init__",
     },
     {"states", "deadlines", "retry", "breaker", "forecast", "turns", "bandwidth", "exam", "series", "correlate"}
-    | {"folding"},
+    | {"folding", "workdays"},
     {"storage", "catalogue", "dicom", "reports", "crypto", "web"},
     {"forward"},
     {"flow", "admin"},
@@ -43,6 +43,7 @@ WITHIN = {
     ("correlate", "exam"),
     ("correlate", "states"),
     ("correlate", "deadlines"),
+    ("correlate", "workdays"),
     ("breaker", "retry"),
     ("turns", "forecast"),
     ("forward", "dicom"),

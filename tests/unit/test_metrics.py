@@ -4,13 +4,14 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from catalogue_rows import CLOUD, MINUTE, NOW, Database, delivery, exam
+from catalogue_rows import CLOUD, MINUTE, NOW, Database, delivery, exam, instance
 from router.admin.metrics import Gauges, Metrics
 from router.alarms import Alarm
 from router.breaker import down
@@ -133,6 +134,22 @@ def test_disk_and_duties_are_told(node: Scraped) -> None:
     node.catalogue.nodes.hold("retention", "n2", MINUTE)
     assert node.value("router_disk_free_bytes") == 7 * GIB
     assert (node.value("router_duty", duty="drop folder"), node.value("router_duty", duty="retention")) == (1, 0)
+
+
+def test_studies_without_an_exam_are_told_by_sender_and_only_so_many_by_name(node: Scraped) -> None:
+    for number in range(53):
+        new = instance(1, f"1.2.{number}")
+        header = replace(new.header, sending_ae=f"AE{number:02}" if number else "other")
+        node.catalogue.instances.add([replace(new, header=header)])
+    for number in range(3):
+        new = instance(1, f"1.3.{number}")
+        node.catalogue.instances.add([replace(new, header=replace(new.header, sending_ae="CT1"))])
+    assert node.value("router_unreported_studies", sender="CT1") == 3
+    assert node.value("router_unreported_studies", sender="AE49") == 1
+    assert node.value("router_unreported_studies", sender="AE50") is None
+    assert node.value("router_unreported_studies", sender="other") == 4, "one calls itself so"
+    exam(node.catalogue, "E1", "1.3.1")
+    assert node.value("router_unreported_studies", sender="CT1") == 2
 
 
 def test_no_label_names_an_exam_a_study_or_a_text(node: Scraped) -> None:

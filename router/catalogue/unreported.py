@@ -1,0 +1,157 @@
+"""Studies that no exam names, reports that have come, and what is kept of them: a number a day, dismissed senders."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from peewee import fn
+
+from router.catalogue.dialect import Engine, portions
+from router.catalogue.statement import Statement
+from router.catalogue.tables import DismissedSender, Facts, Instance, Study, UnreportedDay
+from router.correlate.unreported import Reported, Waiting
+
+_KEYWORDS = (
+    "PatientID", "PatientName", "AccessionNumber", "StudyDescription", "StationName", "Manufacturer",
+    "ManufacturerModelName", "StudyDate",
+)  # fmt: skip
+_HOUR = 3_600_000_000  # in an instant's microseconds
+# A probe of the index for each study, never a join, for which PostgreSQL would read all of exam_study: years of exams.
+_UNNAMED = "s.purged IS NULL AND (SELECT 1 FROM exam_study e WHERE e.study_uid = s.uid LIMIT 1) IS NULL"
+_COLUMNS = "s.uid, s.sending_ae, s.sending_address, s.device_modality, s.study_date, s.first_received, s.last_received"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """Instances of a study, and their modalities in order."""
+
+    instances: int
+    modalities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dismissal:
+    """Studies of a sender need no report, as a person says: those that came until `until`, None while it has no end."""
+
+    sender: str
+    why: str
+    who: str
+    at: datetime
+    until: datetime | None
+
+
+class Unreported:
+    """Counts by rows of studies; no instance is read for it but by `contents`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.waiting_query = f"SELECT {_COLUMNS} FROM study s WHERE {_UNNAMED}"  # noqa: S608 our own text
+        named = "(SELECT MIN(e.since) FROM exam_study e WHERE e.study_uid = s.uid)"
+        found = (
+            f"SELECT s.sending_ae AS ae, s.study_date AS day, s.first_received AS came, {named} AS since"  # noqa: S608 our own text
+            " FROM study s WHERE s.last_received >= ?"
+        )
+        both = f"(CASE WHEN since < came THEN came ELSE since END) / {_HOUR}"
+        self.reported_query = (
+            f"WITH found AS MATERIALIZED ({found}) SELECT ae, day, {both}, MIN(came) FROM found"  # noqa: S608 our own text
+            f" WHERE since IS NOT NULL GROUP BY ae, day, {both}"
+        )
+        self._waiting = Statement(f"{self.waiting_query} ORDER BY s.first_received, s.id")
+        self._one = Statement(f"{self.waiting_query} AND s.uid = ?", Study.uid)
+        self._headers = Statement(
+            "SELECT s.uid, i.patient_id, i.name, i.accession_number, s.description, s.station_name, s.manufacturer,"  # noqa: S608 our own text
+            f" s.model, s.study_date FROM study s JOIN study_identity i ON i.study_id = s.id WHERE {_UNNAMED}"
+        )
+        self._reported = Statement(self.reported_query, Study.last_received)
+
+    def waiting(self) -> list[Waiting]:
+        """Every study here that no exam names, the oldest first."""
+        return [_waiting(row) for row in self._waiting.run(self._engine)]
+
+    def waiting_of(self, study_uid: str) -> Waiting | None:
+        """The study; None where it is not here, or an exam names it."""
+        return next(map(_waiting, self._one.run(self._engine, study_uid)), None)
+
+    def headers(self) -> dict[str, list[dict[str, str]]]:
+        """Of each study that no exam names, by its UID, what its headers say under the keywords of [[share.exclude]],
+        once for each patient and order in it."""
+        found: dict[str, list[dict[str, str]]] = defaultdict(list)
+        for uid, *values in self._headers.run(self._engine):
+            found[uid].append(dict(zip(_KEYWORDS, values, strict=True)))
+        return found
+
+    def reported(self, since: datetime) -> list[Reported]:
+        """Studies of which something came since then and that exams name, by sender, study date and hour."""
+        instant = Study.first_received.python_value
+        return [
+            Reported(sender=sender, study_date=day, came=instant(int(came)), at=instant(int(hour) * _HOUR))
+            for sender, day, hour, came in self._reported.run(self._engine, since)
+        ]
+
+    def contents(self, study_uids: Sequence[str]) -> dict[str, Contents]:
+        """How many instances these studies have, and of which modalities."""
+        return {uid: one for portion in portions(study_uids) for uid, one in self._contents(portion).items()}
+
+    def _contents(self, study_uids: Sequence[str]) -> dict[str, Contents]:
+        names = dict(self._engine.run(Study.select(Study.id, Study.uid).where(Study.uid.in_(study_uids)).tuples()))
+        mine = Instance.study.in_(list(names))
+        query = Instance.select(Instance.study, fn.COUNT(fn.DISTINCT(Instance.sop_uid))).where(mine)
+        counts: dict[int, int] = dict(self._engine.run(query.group_by(Instance.study).tuples()))
+        modalities: dict[int, set[str]] = defaultdict(set)
+        facts = Facts.select(Facts.study, Facts.body).where(Facts.study.in_(list(names)))
+        for study, body in self._engine.run(facts.tuples()):
+            modalities[study].add(json.loads(body).get("modality", ""))
+        return {
+            uid: Contents(instances=counts.get(number, 0), modalities=tuple(sorted(modalities[number] - {""})))
+            for number, uid in names.items()
+        }
+
+    # -- day by day
+
+    def note(self, day: str, number: int) -> None:
+        """The number of the day, an ISO date, as it is by now."""
+        row = UnreportedDay.insert(day=day, number=number)
+        with self._engine.write():
+            self._engine.run(
+                row.on_conflict(conflict_target=[UnreportedDay.day], update={UnreportedDay.number: number})
+            )
+
+    def numbers(self, first: str, end: str) -> list[int]:
+        """The numbers of the days from `first` to before `end`; those of before are forgotten."""
+        with self._engine.write():
+            self._engine.run(UnreportedDay.delete().where(UnreportedDay.day < first))
+        query = UnreportedDay.select(UnreportedDay.number).where(UnreportedDay.day < end).order_by(UnreportedDay.day)
+        return [int(number) for (number,) in self._engine.run(query.tuples())]
+
+    # -- dismissed
+
+    def dismissals(self) -> list[Dismissal]:
+        """What people have dismissed."""
+        rows: Any = self._engine.run(DismissedSender.select().order_by(DismissedSender.at))
+        return [Dismissal(sender=r.sender, why=r.why, who=r.who, at=r.at, until=r.until) for r in rows]
+
+    def dismiss(self, sender: str, why: str, who: str, at: datetime) -> None:
+        """A person says that the sender's studies need no report, from now on and until one gets its."""
+        row = DismissedSender.insert(sender=sender, why=why, who=who, at=at)
+        values = {DismissedSender.why: why, DismissedSender.who: who, DismissedSender.at: at}
+        update = {**values, DismissedSender.until: None}
+        with self._engine.write():
+            self._engine.run(row.on_conflict(conflict_target=[DismissedSender.sender], update=update))
+
+    def end(self, sender: str, until: datetime) -> None:
+        """A report of the sender came: what comes from then on counts again."""
+        with self._engine.write():
+            mine = DismissedSender.sender == sender
+            self._engine.run(DismissedSender.update(until=until).where(mine))
+
+
+def _waiting(row: tuple[Any, ...]) -> Waiting:
+    uid, sender, address, modality, study_date, came, last = row
+    instant = Study.first_received.python_value
+    return Waiting(
+        study_uid=uid, sender=sender, address=address, modality=modality, study_date=study_date, came=instant(came),
+        last=instant(last),
+    )  # fmt: skip

@@ -1,0 +1,164 @@
+"""`queue unreported`: studies here that no exam names, with where they came from; a sender dismissed."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+from rich.cells import cell_len
+
+from router.catalogue import open_catalogue
+from router.cli.opened import opened
+from router.cli.options import config_option, json_option, print_json, require_node, who_option
+from router.cli.tables import console, show
+from router.clock import SystemClock
+from router.config import Config, load
+from router.events import Journal
+from router.flow.decisions import Verdict
+from router.flow.unreported import Listed, dismiss, listed
+from router.quantities import ago
+
+_COLUMNS = ("Study", "From", "Address", "Mod", "Date", "Inst", "Last", "Days")
+_SUMS = ("From", "Address", "Studies", "Recent", "Inst", "Oldest", "")
+_WIDTH, _GAPS, _LEAST_UID, _LONGEST_ADDRESS = 80, 2 * (len(_COLUMNS) - 1), 10, 15
+_NOTE = "Days: working days since it came; * raises no alarm: a prior, or out of [share]"
+
+
+@click.command("unreported", short_help="Studies here that no exam names, by age; a sender dismissed.")
+@click.option("--older", default="0 s", help="Only those here for so much working time, like 3d.")
+@click.option("--sender", help="Only those that this AE title sent.")
+@click.option("--dismiss", "dismissed", metavar="AE", help="Its studies get no report: no alarm until one does.")
+@click.option("--why", default="", help="With --dismiss: the reason; it is kept in the events.")
+@who_option
+@config_option
+@json_option
+def unreported(
+    older: str, sender: str | None, dismissed: str | None, why: str, who: str, config_file: Path, as_json: bool
+) -> None:
+    """Studies here that no exam names, the oldest first: from which AE title and address, how many working days old.
+
+    Those that should have their report count for the alarm `unreported`; priors, and what is out of [share], do not.
+    """
+    config = load(config_file)
+    require_node(config)
+    if dismissed is not None:
+        _dismiss(config, dismissed.strip(), Verdict(who, _said(why)), as_json)
+        return
+    found = _listed(config, sender, _span(older))
+    if as_json:
+        print_json([unreported_json(one) for one in found])
+    else:
+        _tell(found, config.node.timezone)
+
+
+def _said(why: str) -> str:
+    if not why.strip():
+        raise click.UsageError("--why: say why; it is kept in the events")
+    return why
+
+
+def _span(text: str) -> timedelta:
+    now = SystemClock().now()
+    try:
+        return now - ago(text, now)
+    except ValueError as error:
+        raise click.UsageError(f"--older: {error}") from error
+
+
+def _listed(config: Config, sender: str | None, older: timedelta) -> list[Listed]:
+    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    try:
+        title = None if sender is None else sender.strip()
+        return listed(config, catalogue, SystemClock().now(), sender=title, older=older)
+    finally:
+        catalogue.engine.close_thread()
+
+
+def _dismiss(config: Config, sender: str, verdict: Verdict, as_json: bool) -> None:
+    with opened(config) as (catalogue, journal):
+        number = dismiss(catalogue, journal, SystemClock(), sender, verdict)
+    if as_json:
+        print_json({"dismissed": sender, "studies": number})
+        return
+    click.echo(f"dismissed: {number} studies of {sender}, and later ones until one gets its report")
+
+
+def unreported_json(one: Listed) -> dict[str, Any]:
+    """A study in the shape of the contract; times ISO 8601 with zone, `study_date` as DICOM writes it."""
+    study = one.study
+    return {
+        "study": study.study_uid, "sender": study.sender, "address": study.address, "modalities": list(one.modalities),
+        "study_date": study.study_date, "instances": one.instances, "came": study.came.isoformat(),
+        "last": study.last.isoformat(), "working_days": one.working_days, "recent": not one.passed_over,
+    }  # fmt: skip
+
+
+def _tell(found: Sequence[Listed], zone: ZoneInfo) -> None:
+    if not found:
+        click.echo("no study lacks its report")
+        return
+    show("", _COLUMNS, _fitting([_cells(one, zone) for one in found]))
+    show("By sender", _SUMS, _sums(found))
+    click.echo(_NOTE)
+
+
+def _cells(one: Listed, zone: ZoneInfo) -> list[str]:
+    study = one.study
+    return [
+        study.study_uid, study.sender or "-", shortened(study.address or "-", _LONGEST_ADDRESS),
+        _kinds(one.modalities), study.study_date or "-", str(one.instances), _day(study.last, zone),
+        _days(one.working_days) + ("*" if one.passed_over else ""),
+    ]  # fmt: skip
+
+
+def _kinds(modalities: Sequence[str]) -> str:
+    """The first, and that there are others."""
+    return "-" if not modalities else modalities[0] + ("+" if modalities[1:] else "")
+
+
+def _days(number: float) -> str:
+    return f"{number:g}" if number < 10 else f"{number:.0f}"
+
+
+def _day(instant: datetime, zone: ZoneInfo) -> str:
+    return f"{instant.astimezone(zone):%m-%d}"
+
+
+def _fitting(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The UIDs get what the other columns leave of the line."""
+    out = console()
+    line = out.width if out.is_terminal else _WIDTH
+    widths = [max(map(cell_len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+    room = max(line - _GAPS - sum(widths[1:]), _LEAST_UID)
+    return [[shortened(uid, room), *others] for uid, *others in rows]
+
+
+def shortened(text: str, width: int) -> str:
+    """The text, without its middle where it is longer than `width`."""
+    if len(text) <= width:
+        return text
+    end = (width - 1) * 2 // 3
+    return f"{text[: width - 1 - end]}…{text[-end:]}"
+
+
+def _sums(found: Sequence[Listed]) -> list[list[str]]:
+    """By sender, the most studies first."""
+    senders: dict[str, list[Listed]] = defaultdict(list)
+    for one in found:
+        senders[one.study.sender].append(one)
+    return [
+        [
+            sender or "-", _addresses(some), str(len(some)), str(sum(not one.passed_over for one in some)),
+            str(sum(one.instances for one in some)), _days(max(one.working_days for one in some)),
+            "dismissed" if all(one.dismissed for one in some) else "",
+        ]
+        for sender, some in sorted(senders.items(), key=lambda item: (-len(item[1]), item[0]))
+    ]  # fmt: skip
+
+
+def _addresses(some: Sequence[Listed]) -> str:
+    known = {one.study.address or "-" for one in some}
+    return f"{len(known)} addresses" if len(known) > 1 else shortened(known.pop(), _LONGEST_ADDRESS)

@@ -1,0 +1,100 @@
+"""Alarms about images without a report: unusually many, a sender none of whose studies gets one, a silent RIS."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from router.alarms import Alarm
+from router.catalogue import Catalogue
+from router.clock import Clock
+from router.config import Config
+from router.correlate.unreported import HISTORY_DAYS, Scope, SilentDay, Waiting, overdue, silence, too_many
+from router.events import Event, Journal, Kind
+from router.flow.holidays import Holidays
+from router.flow.unreported import scope_of, subject_of, work_clock
+from router.workdays import WorkClock
+
+_EVERY, _SHARE = 600.0, 100.0
+_REPORTS_OF = timedelta(days=35)
+_STUDIES, _FOLDER, _FILE = "studies", "reports folder", "holidays"
+
+
+class SilenceWatch:
+    """`step` is called by the one node that has the duty, once what lay in the drop folder at its start is taken."""
+
+    def __init__(self, config: Config, catalogue: Catalogue, journal: Journal, clock: Clock) -> None:
+        self._config = config
+        self._catalogue = catalogue
+        self._journal = journal
+        self._clock = clock
+        self._holidays = Holidays(config.study.holidays)
+
+    def go_by(self, config: Config) -> None:
+        """Another [share], another [study] unreported_after or holidays."""
+        self._config = config
+        self._holidays.go_by(config.study.holidays)
+
+    def step(self) -> float:
+        """Look at every study that no exam names; the seconds to rest."""
+        began = self._clock.monotonic()
+        self._look(self._clock.now())
+        return max(_EVERY, (self._clock.monotonic() - began) * _SHARE)
+
+    def _look(self, now: datetime) -> None:
+        reading = self._holidays.reading()
+        self._tell_faults(reading.faults, now)
+        waiting, reported = self._catalogue.unreported.waiting(), self._catalogue.unreported.reported(now - _REPORTS_OF)
+        latest: dict[str, datetime] = {}
+        for one in reported:
+            latest[one.sender] = max(one.at, latest.get(one.sender, one.at))
+        self._end_dismissals(latest, now)
+        clock, scope = work_clock(self._config, reading.days, now), scope_of(self._config, self._catalogue)
+        found = silence(waiting, reported, scope, clock)
+        wanted = {subject_of(sender): _of_sender(one) for sender, one in found.senders.items()}
+        wanted |= {_FOLDER: _of_ris(found.ris)} if found.ris else {}
+        wanted |= self._too_many(waiting, scope, clock)
+        self._tell(wanted, now)
+
+    def _end_dismissals(self, latest: Mapping[str, datetime], now: datetime) -> None:
+        """A sender of which a report came is one whose studies are reported: what it sends from then on counts."""
+        for one in self._catalogue.unreported.dismissals():
+            came = latest.get(one.sender)
+            if one.until is None and came is not None and came > one.at:
+                self._catalogue.unreported.end(one.sender, came)
+                text = f"studies of {one.sender} count again: a report of it came"
+                self._journal.record(Event(now, Kind.DECIDED, text, subject=subject_of(one.sender)))
+
+    def _too_many(self, waiting: list[Waiting], scope: Scope, clock: WorkClock) -> dict[str, str]:
+        """The number of the day is kept, and compared with those of four weeks."""
+        today = clock.local(clock.now).date()
+        number = overdue(waiting, scope, clock)
+        self._catalogue.unreported.note(today.isoformat(), number)
+        first = today - timedelta(days=HISTORY_DAYS)
+        why = too_many(number, self._catalogue.unreported.numbers(first.isoformat(), today.isoformat()))
+        days = scope.after / timedelta(days=1)
+        return {_STUDIES: f"{number} studies lack their report after {days:g} working days, {why}"} if why else {}
+
+    def _tell(self, wanted: Mapping[str, str], now: datetime) -> None:
+        for subject, text in wanted.items():
+            self._record(Kind.ALARM, Alarm.UNREPORTED, subject, text, now)
+        for one in self._catalogue.alarms.standing():
+            if one.alarm == Alarm.UNREPORTED and one.subject not in wanted:
+                self._record(Kind.CLEARED, one.alarm, one.subject, "reports came, or the studies are gone", now)
+
+    def _tell_faults(self, faults: tuple[int, ...], now: datetime) -> None:
+        if faults:
+            lines = ", ".join(map(str, faults[:5]))
+            text = f"[study] holidays: these lines are no date and are left out: {lines}"
+            self._record(Kind.ALARM, Alarm.SETTINGS, _FILE, text, now)
+        else:
+            self._record(Kind.CLEARED, Alarm.SETTINGS, _FILE, "[study] holidays can be read", now)
+
+    def _record(self, kind: Kind, alarm: Alarm, subject: str, text: str, now: datetime) -> None:
+        self._journal.record(Event(now, kind, text, alarm=alarm, subject=subject))
+
+
+def _of_sender(one: SilentDay) -> str:
+    return f"none of the {one.studies} studies of {one.day} that {one.sender} sent has its report; others' reports came"
+
+
+def _of_ris(one: SilentDay) -> str:
+    return f"no study of {one.day} has its report: the RIS exports none, or none that can be joined"

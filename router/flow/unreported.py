@@ -1,0 +1,135 @@
+"""Images without a report, as people see them: counted, listed with where they came from, and dismissed."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from router.alarms import Alarm
+from router.catalogue import Catalogue
+from router.clock import Clock
+from router.config import Config
+from router.correlate.share import SharePolicy, aside
+from router.correlate.unreported import Scope, Waiting, passed_over
+from router.errors import InvalidData
+from router.events import Event, Journal, Kind
+from router.flow.decisions import Verdict
+from router.flow.holidays import Holidays
+from router.flow.plan import share_policy
+from router.workdays import WorkClock, Workdays
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """How many studies here no exam names, how many of them should have their report by and by (`recent`), when the
+    oldest came, and how many each sender has, the most first."""
+
+    count: int
+    recent: int
+    oldest: datetime | None
+    by_sender: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A study that no exam names. `working_days` is its age; `passed_over` why it is not recent, "" where it is."""
+
+    study: Waiting
+    modalities: tuple[str, ...]
+    instances: int
+    working_days: float
+    passed_over: str
+    dismissed: bool
+
+
+def scope_of(config: Config, catalogue: Catalogue) -> Scope:
+    """Which studies count."""
+    policy = share_policy(config)
+    start = policy.start.astimezone(config.node.timezone).date() if policy.start else None
+    dismissed = {one.sender: one.until for one in catalogue.unreported.dismissals()}
+    return Scope(
+        modalities=policy.modalities, start=start, after=config.study.unreported_after, dismissed=dismissed,
+        excluded=_excluded(policy, catalogue),
+    )  # fmt: skip
+
+
+def _excluded(policy: SharePolicy, catalogue: Catalogue) -> dict[str, str]:
+    """By rules that ask for nothing but the header, which is all that such a study has: phantoms, test patients."""
+    rules = tuple(rule for rule in policy.exclude if rule.fields and not rule.sayings)
+    if not rules:
+        return {}
+    by_header = replace(policy, start=None, exclude=rules)
+    found = {uid: aside(by_header, some, frozenset(), None) for uid, some in catalogue.unreported.headers().items()}
+    return {uid: away.why for uid, away in found.items() if away is not None}
+
+
+def work_clock(config: Config, days: Workdays, now: datetime) -> WorkClock:
+    """Working time by the hospital's clock."""
+    return WorkClock(days=days, zone=config.node.timezone, now=now)
+
+
+def counted(config: Config, catalogue: Catalogue, now: datetime) -> Counted:
+    """Count them by the rows of the studies alone."""
+    waiting, scope = catalogue.unreported.waiting(), scope_of(config, catalogue)
+    clock = work_clock(config, Workdays(), now)
+    senders = Counter(one.sender for one in waiting)
+    return Counted(
+        count=len(waiting), recent=sum(not passed_over(one, scope, clock) for one in waiting),
+        oldest=waiting[0].came if waiting else None,
+        by_sender=tuple(sorted(senders.items(), key=lambda item: (-item[1], item[0]))),
+    )  # fmt: skip
+
+
+def listed(
+    config: Config, catalogue: Catalogue, now: datetime, *, sender: str | None = None, older: timedelta = timedelta(0)
+) -> list[Listed]:
+    """Those of the sender that have been here for so much working time, the oldest first."""
+    clock = work_clock(config, Holidays(config.study.holidays).reading().days, now)
+    found = [
+        one for one in catalogue.unreported.waiting()
+        if sender in (None, one.sender) and clock.since(one.came) >= older
+    ]  # fmt: skip
+    return _listed(config, catalogue, found, clock)
+
+
+def listed_study(config: Config, catalogue: Catalogue, study_uid: str, now: datetime) -> Listed | None:
+    """One study; None where it is not here, or an exam names it."""
+    found = catalogue.unreported.waiting_of(study_uid)
+    clock = work_clock(config, Holidays(config.study.holidays).reading().days, now)
+    return _listed(config, catalogue, [found], clock)[0] if found else None
+
+
+def _listed(config: Config, catalogue: Catalogue, found: Sequence[Waiting], clock: WorkClock) -> list[Listed]:
+    contents = catalogue.unreported.contents([one.study_uid for one in found])
+    scope = scope_of(config, catalogue)
+    return [
+        Listed(
+            study=one, modalities=holds.modalities, instances=holds.instances,
+            working_days=round(clock.since(one.came) / _DAY, 1), passed_over=passed_over(one, scope, clock),
+            dismissed=scope.dismisses(one),
+        )
+        for one in found if (holds := contents.get(one.study_uid)) is not None
+    ]  # fmt: skip
+
+
+def subject_of(sender: str) -> str:
+    """As alarms name a sender."""
+    return f"sender {sender}"
+
+
+def dismiss(catalogue: Catalogue, journal: Journal, clock: Clock, sender: str, verdict: Verdict) -> int:
+    """The sender's studies need no report: they raise no alarm, nor do later ones until one gets its report. How many
+    are here; InvalidData when there is none."""
+    now = clock.now()
+    here = sum(one.sender == sender for one in catalogue.unreported.waiting())
+    if not here:
+        raise InvalidData("no study of this sender lacks its report", hint="see `scripts/queue unreported`")
+    with catalogue.engine.write():
+        catalogue.unreported.dismiss(sender, verdict.why, verdict.who, now)
+        text = f"studies of {sender} need no report: {verdict.why}"
+        journal.record(Event(now, Kind.DECIDED, text, verdict.who, subject=subject_of(sender)))
+        over = f"dismissed by {verdict.who}"
+        journal.record(Event(now, Kind.CLEARED, over, alarm=Alarm.UNREPORTED, subject=subject_of(sender)))
+    return here

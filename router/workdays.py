@@ -1,0 +1,112 @@
+"""Working time: which days are worked, and how much of the time between two instants lies in such days.
+
+Weekends are free. Public holidays, and weekends that are worked in exchange (调休), come from a text of dates.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+_DAY = timedelta(days=1)
+_SATURDAY = 5
+_LONGEST = timedelta(days=3650)  # looked back; what is older is as old as that
+_LOOKED_AHEAD = 60  # days in which one is worked, whatever the text says
+_LINE = re.compile(r"(\+?)\s*(\d{4})[-/.年]?(\d{1,2})[-/.月]?(\d{1,2})日?(?!\d)(?:[\s,;，；].*)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workdays:
+    """`free` are days off beside the weekends, `worked` the weekend days that are worked."""
+
+    free: frozenset[date] = frozenset()
+    worked: frozenset[date] = frozenset()
+
+    def has(self, day: date) -> bool:
+        """Whether the day is worked."""
+        return day in self.worked or (day.weekday() < _SATURDAY and day not in self.free)
+
+    def from_(self, day: date) -> date:
+        """The day itself where it is worked, else the next one that is."""
+        ahead = (day + n * _DAY for n in range(_LOOKED_AHEAD))
+        return next((one for one in ahead if self.has(one)), day)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Dates of a text; `faults` are the numbers of the lines that are none, counted from 1 and left out."""
+
+    days: Workdays = Workdays()
+    faults: tuple[int, ...] = ()
+
+
+def read(text: str) -> Reading:
+    """One ISO date a line, `+` before a weekend day that is worked, anything behind `#`; the last word on a day counts.
+
+    Read as people write them: full-width digits, 2026/10/1, 2026年10月1日, a word behind the date.
+    """
+    said: dict[date, bool] = {}
+    faults = []
+    for number, line in enumerate(text.splitlines(), 1):
+        bare = unicodedata.normalize("NFKC", line).partition("#")[0].strip("\ufeff\0 \t")
+        found = _LINE.fullmatch(bare)
+        day = _date(found) if found else None
+        if found and day:
+            said[day] = bool(found[1])
+        elif bare:
+            faults.append(number)
+    worked = frozenset(day for day, works in said.items() if works)
+    return Reading(days=Workdays(free=frozenset(said) - worked, worked=worked), faults=tuple(faults))
+
+
+def _date(found: re.Match[str]) -> date | None:
+    try:
+        return date(int(found[2]), int(found[3]), int(found[4]))
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkClock:
+    """Working time by the hospital's clock up to `now`: of a worked day all 24 hours count, of another none."""
+
+    days: Workdays
+    zone: ZoneInfo
+    now: datetime
+    _between: dict[date, int] = field(default_factory=dict, compare=False, repr=False)
+
+    def since(self, start: datetime) -> timedelta:
+        """Working time from `start` to now; nothing where `start` is later."""
+        end = self.now.astimezone(self.zone)
+        begin = max(start, self.now - _LONGEST).astimezone(self.zone)
+        if begin >= end:
+            return timedelta(0)
+        if begin.date() == end.date():
+            return end - begin if self.days.has(end.date()) else timedelta(0)
+        first = _DAY - _time_of(begin) if self.days.has(begin.date()) else timedelta(0)
+        last = _time_of(end) if self.days.has(end.date()) else timedelta(0)
+        return first + self._whole(begin.date(), end.date()) * _DAY + last
+
+    def until(self, end: datetime) -> "WorkClock":
+        """The same at another instant."""
+        return WorkClock(days=self.days, zone=self.zone, now=end)
+
+    def local(self, instant: datetime) -> datetime:
+        """The instant by the hospital's clock."""
+        return instant.astimezone(self.zone)
+
+    def _whole(self, first: date, last: date) -> int:
+        """Worked days between the two, neither counted."""
+        if first not in self._between:
+            self._between[first] = sum(map(self.days.has, _days(first + _DAY, last)))
+        return self._between[first]
+
+
+def _days(first: date, end: date) -> Iterator[date]:
+    return (first + n * _DAY for n in range((end - first).days))
+
+
+def _time_of(local: datetime) -> timedelta:
+    return timedelta(hours=local.hour, minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
