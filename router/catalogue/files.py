@@ -141,6 +141,9 @@ class FolderFiles:
         return 1
 
     def _count(self, kind: FileKind, number: int) -> None:
+        here = FolderCount.select(FolderCount.number).where(FolderCount.name == kind)
+        if [number] == [row[0] for row in self._engine.run(here.tuples())]:
+            return
         same = {"conflict_target": [FolderCount.name], "update": {FolderCount.number: number}}
         self._engine.run(FolderCount.insert(name=kind, number=number).on_conflict(**same))
 
@@ -178,14 +181,19 @@ class FolderFiles:
             one for some in portions(sorted(paths)) for one in self._read(mine & FolderFileRow.path.in_(list(some)))
         ]
 
+    def of_path(self, path: str) -> list[FolderFile]:
+        """Those of this path, one a kind."""
+        return self._read(FolderFileRow.path == path)
+
     def named(self, name: str) -> list[FolderFile]:
         """Those of this number (f12), path or file name; without one, those of nearly this name."""
-        if name[:1] in "fF" and name[1:].isdecimal() and len(name) < 10:
-            return self._read(FolderFileRow.id == int(name[1:]))
-        exact = (FolderFileRow.path == name) | FolderFileRow.path.endswith("/" + name)
+        numbered = name[:1] in "fF" and name[1:].isdecimal() and len(name) < 10
+        if numbered and (found := self._read(FolderFileRow.id == int(name[1:]))):
+            return found
         key = near_key(name)
-        nearly = (FolderFileRow.near_key == key) | FolderFileRow.near_key.endswith("/" + key)
-        return self._read(exact) or self._read(nearly)
+        alike = (FolderFileRow.near_key == key) | FolderFileRow.near_key.endswith("/" + key)
+        found = self._read(alike)
+        return [one for one in found if f"/{one.found.path}".endswith(f"/{name}")] or found
 
     def of_exam(self, exam: int) -> list[FolderFile]:
         """Those that seem to be of an exam, and those whose name is nearly that of one of its documents."""

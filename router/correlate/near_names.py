@@ -61,7 +61,8 @@ def _without(one: Difference) -> Sequence[Difference]:
 
 
 def _reduced(path: str, by: Sequence[Difference]) -> str:
-    return "/".join(_part(part, by, last=number == 0) for number, part in enumerate(reversed(path.split("/"))))
+    *folders, last = path.split("/")
+    return "/".join([*(_part(folder, by, last=False) for folder in folders), _part(last, by, last=True)])
 
 
 def _part(part: str, by: Sequence[Difference], *, last: bool) -> str:
