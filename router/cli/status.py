@@ -13,6 +13,7 @@ from router.alarms import REMEDY, Alarm
 from router.catalogue import open_catalogue
 from router.catalogue.alarms import foremost
 from router.catalogue.survey import Place
+from router.cli.files import COMMAND, counted
 from router.cli.options import config_option, json_option, print_json, require_node
 from router.cli.tables import brief, console, left, local, show, watching
 from router.clock import SystemClock
@@ -116,6 +117,11 @@ def _tell_person(found: Outlook, _: Config) -> None:
     console().print("\nWaits for a person: " + ("; ".join(text for text, n in waiting.items() if n) or "nothing"))
 
 
+def _tell_files(found: Outlook, _: Config) -> None:
+    text = counted(found.files)
+    console().print(f"Drop folder: {text} (`{COMMAND}`)" if text else "Drop folder: nothing waits there")
+
+
 def _unproved(found: Outlook) -> int:
     return sum(one.alarm == Alarm.UNPROVED for one in found.alarms)
 
@@ -133,7 +139,7 @@ def _tell_alarms(found: Outlook, config: Config) -> None:
 
 
 _PARTS: tuple[Callable[[Outlook, Config], None], ...] = (
-    _tell_node, _tell_places, _tell_risk, _tell_person, _tell_alarms,
+    _tell_node, _tell_places, _tell_risk, _tell_person, _tell_files, _tell_alarms,
 )  # fmt: skip
 
 
@@ -161,6 +167,7 @@ def outlook_json(found: Outlook) -> dict[str, Any]:
         "for_a_person": {
             "held": found.held, "failed": found.failed, "unproved": _unproved(found), "quarantine": found.quarantined,
         },
+        "files": dict(found.files),
         "alarms": [
             {"alarm": a.alarm, "about": a.subject, "text": a.text, "since": a.since.isoformat(),
              "remedy": REMEDY[a.alarm]}

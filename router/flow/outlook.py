@@ -2,13 +2,14 @@
 
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from router.catalogue import Catalogue
 from router.catalogue.alarms import Standing
 from router.catalogue.breakers import Tripped
+from router.catalogue.files import FileKind
 from router.catalogue.survey import Place, Pressing, Reload, Sign
 from router.config import Config
 from router.states import State
@@ -48,6 +49,7 @@ class Outlook:
     alarms: Sequence[Standing]
     nodes: Sequence[Sign]
     reloads: Sequence[Reload]
+    files: Mapping[FileKind, int]
 
     @property
     def receiving(self) -> bool:
@@ -61,13 +63,14 @@ def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
         places, tripped = catalogue.survey.places(now), catalogue.breakers.tripped()
         count, pressing = catalogue.survey.pressing(now + _SOON, _LISTED)
         alarms, nodes = catalogue.alarms.standing(), catalogue.survey.nodes()
-        reloads = catalogue.survey.reloads([sign.node for sign in nodes])
+        reloads, files = catalogue.survey.reloads([sign.node for sign in nodes]), catalogue.exams.files.counts()
     disk = shutil.disk_usage(config.node.data)
     return Outlook(
         now, _listeners(config), disk.free, disk.total, config.receive.min_free, places, tripped,
         pressing, count,
         _counted(places, State.HELD), _counted(places, State.FAILED),
         Quarantine(config.node.data / "quarantine").count(), alarms, nodes, reloads,
+        files,
     )  # fmt: skip
 
 
