@@ -43,7 +43,7 @@ class Counter:
     def explained(self, name: str) -> str:
         answer = self.run("queue", "explain", name)
         assert answer.returncode == 0, answer.stderr
-        return answer.stdout
+        return str(answer.stdout)
 
 
 @pytest.fixture
