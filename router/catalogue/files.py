@@ -157,7 +157,8 @@ class FolderFiles:
         """Let these lie, until they change."""
         changes: dict[str, Any] = {"dismissed": now, "who": who, "because": why}
         with self._engine.write():
-            self._engine.run(FolderFileRow.update(changes).where(FolderFileRow.id.in_(sorted(ids))))
+            for portion in portions(sorted(ids)):
+                self._engine.run(FolderFileRow.update(changes).where(FolderFileRow.id.in_(list(portion))))
 
     # -- reading
 
@@ -215,17 +216,20 @@ class FolderFiles:
 
     # -- what documents say of them
 
-    def unclaimed(self, before: datetime, of_study: datetime, limit: int) -> list[tuple[int, str]]:
+    def unclaimed(self, oldest: datetime, before: datetime, of_study: datetime, limit: int) -> list[tuple[int, str]]:
         """PDFs without an exam that came before `before` and are not listed: the newest of each name, and the name.
 
-        One of a DICOM instance came with its images; its exam JSON has until `of_study`.
+        One of a DICOM instance came with its images; its exam JSON has until `of_study`. Those that came before
+        `oldest` are left out.
         """
         newer, waits = Document.alias(), (Document.kind == "pdf") & Document.exam.is_null()
         superseded = newer.select(newer.id).where(
             (newer.stem == Document.stem) & (newer.kind == "pdf") & newer.exam.is_null() & (newer.id > Document.id)
         )
         mine = (FolderFileRow.kind == FileKind.UNCLAIMED) & (FolderFileRow.document == Document.id)
-        late = (Document.arrived <= before) & (~Document.stem.startswith(OF_STUDY) | (Document.arrived <= of_study))
+        late = Document.arrived.between(oldest, before) & (
+            ~Document.stem.startswith(OF_STUDY) | (Document.arrived <= of_study)
+        )
         where = waits & late & ~fn.EXISTS(superseded) & ~fn.EXISTS(FolderFileRow.select(FolderFileRow.id).where(mine))
         query = Document.select(Document.id, Document.stem).where(where).order_by(Document.id).limit(limit)
         return [(int(number), str(stem)) for number, stem in self._engine.run(query.tuples())]
@@ -235,6 +239,11 @@ class FolderFiles:
         waits = (Document.id == FolderFileRow.document) & (Document.kind == "pdf") & Document.exam.is_null()
         still = Document.select(Document.id).where(waits)
         return self._read((FolderFileRow.kind == FileKind.UNCLAIMED) & ~fn.EXISTS(still))
+
+    def outlasted(self, oldest: datetime) -> list[FolderFile]:
+        """Listed PDFs that came before `oldest`."""
+        old = Document.select(Document.id).where((Document.id == FolderFileRow.document) & (Document.arrived < oldest))
+        return self._read((FolderFileRow.kind == FileKind.UNCLAIMED) & fn.EXISTS(old))
 
     def near_pdfs(self, limit: int) -> list[tuple[int, str, Partner]]:
         """The newest PDFs without an exam (document, stem) with each exam JSON whose name is near and not equal."""

@@ -154,23 +154,31 @@ def folded(text: str, width: int) -> Sequence[str]:
 
 
 @click.command("dismiss", short_help="A file of the drop folder may lie as it is: ends its alarm.")
-@click.argument("file")
+@click.argument("file", required=False)
+@click.option(
+    "--kind", type=click.Choice([kind.value for kind in FileKind]), help="Every file of this kind that is listed now."
+)
 @click.option("--why", default="", help="The reason; it is kept in the events.")
 @who_option
 @config_option
 @json_option
-def dismiss(file: str, why: str, who: str, config_file: Path, as_json: bool) -> None:
+def dismiss(file: str | None, kind: str | None, why: str, who: str, config_file: Path, as_json: bool) -> None:
     """End the alarm of FILE, a file's number (f12), path or name, and show it no longer. The file stays where it is.
 
     It comes back when the file changes, or when another one of that name is refused.
     """
+    if (file is None) == (kind is None):
+        raise click.UsageError("name one file, or use --kind")
     if not why.strip():
         raise click.UsageError("--why: say why; it is kept in the events")
     config = load(config_file)
     require_node(config)
     with opened(config) as (catalogue, journal):
+        dismissals, verdict = Dismissals(catalogue, journal, SystemClock()), Verdict(who, why)
         try:
-            found = Dismissals(catalogue, journal, SystemClock()).dismiss(file, Verdict(who, why))
+            found = (
+                dismissals.dismiss_kind(FileKind(kind), verdict) if kind else dismissals.dismiss(file or "", verdict)
+            )
         except Ambiguous as error:
             named = "; ".join(f"{one.name} is {one.found.path}" for one in error.files)
             raise click.UsageError(f"several files have that name: {named}") from error

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from router.catalogue import Catalogue
-from router.catalogue.files import ALARMS, FolderFile
+from router.catalogue.files import ALARMS, FileKind, FolderFile
 from router.clock import Clock
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
@@ -40,10 +40,20 @@ class Dismissals:
                 self._tell(one, verdict)
         return found
 
+    def dismiss_kind(self, kind: FileKind, verdict: Verdict) -> list[FolderFile]:
+        """The same for every file of a kind that is listed now."""
+        files, now = self._catalogue.exams.files, self._clock.now()
+        with self._catalogue.engine.write():
+            found = [one for one in files.listed(kind) if one.dismissed is None]
+            files.dismiss([one.id for one in found], verdict.who, verdict.why, now)
+            for one in found:
+                self._tell(one, verdict)
+        return found
+
     def _of_one_path(self, name: str) -> list[FolderFile]:
-        """The file, with all kinds that it is listed under."""
+        """The file, with all kinds that it is listed under. A near name is no name here."""
         files = self._catalogue.exams.files
-        named = [one for one in files.named(name) if one.dismissed is None]
+        named = [one for one in files.named(name) if one.dismissed is None and _is_named(one, name)]
         if not named:
             raise InvalidData("no file of that name waits", hint="see `scripts/queue files`")
         if len({one.found.path for one in named}) > 1:
@@ -58,3 +68,13 @@ class Dismissals:
         if alarm is not None:
             text = f"file {one.name} is dismissed by {verdict.who}"
             self._journal.record(Event(now, Kind.CLEARED, text, exam=exam, alarm=alarm, subject=one.subject))
+
+
+def _is_named(one: FolderFile, name: str) -> bool:
+    """By its number, or exactly by path or file name; of its ending nobody keeps the case."""
+    return one.name == name.lower() or f"/{_written(one.found.path)}".endswith(f"/{_written(name)}")
+
+
+def _written(path: str) -> str:
+    stem, dot, ending = path.rpartition(".")
+    return f"{stem}{dot}{ending.lower()}"

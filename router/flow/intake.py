@@ -547,8 +547,11 @@ class Intake:
             self._remember(seen, digest)
             return True
         name = f"file{seen.path.suffix.lower()}"
+        try:
+            where = pickup.where(self._folder, seen)
+        except FileNotFoundError:
+            return False
         folder = self._quarantine.keep(name, data, self._clock.now(), "report", _reason(lying))
-        where = pickup.where(self._folder, seen)
         with self._exams.together():
             self.leftovers.refused(replace(lying, kept=folder.name, mark=digest, place=where))
             self._remember(seen, digest)
@@ -556,17 +559,28 @@ class Intake:
 
     def _reject(self, seen: Seen, lying: Lying) -> Sequence[SetAside]:
         begun = self.leftovers.begin(lying)
-        moved: Sequence[SetAside] = ()
         try:
             moved = pickup.reject(self._folder, seen, _reason(lying))
-        finally:
-            if begun is not None and not moved:
+        except OSError:
+            if begun is not None and self._is_there(seen):
                 self.leftovers.take_back(begun)
+            raise
+        if begun is not None and not moved:
+            self.leftovers.take_back(begun)
         if moved:
             with self._exams.together():
                 self._note(moved)
                 self.leftovers.refused(replace(lying, place=moved[0]))
         return moved
+
+    def _is_there(self, seen: Seen) -> bool:
+        try:
+            pickup.where(self._folder, seen)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return True
 
     def _lying(self, seen: Seen, error: InvalidData) -> Lying:
         name, stem = self._name(seen), pickup.stem_of(self._folder, seen.path)

@@ -187,8 +187,10 @@ class Leftovers:
 
     def _look_for_unclaimed(self) -> None:
         now, within = self._clock.now(), self._config.reports.pair_within
+        oldest = now - self._config.retention.unmatched
         self._end(self._exams.files.claimed(), "has its exam, or is no longer here")
-        late = self._exams.files.unclaimed(now - within, now - max(within, _OF_STUDY_WITHIN), _AT_ONCE)
+        self._end(self._exams.files.outlasted(oldest), "has waited as long as [retention] unmatched says")
+        late = self._exams.files.unclaimed(oldest, now - within, now - max(within, _OF_STUDY_WITHIN), _AT_ONCE)
         for document, stem in late:
             path = pdf_name(stem)
             lying = Lying(

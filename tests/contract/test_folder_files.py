@@ -104,12 +104,14 @@ def test_a_pdf_without_an_exam_is_unclaimed_once_its_time_is_over_and_until_an_e
     newest = taken(catalogue, "a", digest="2")
     taken(catalogue, "paired", number=number)
     taken(catalogue, "dicom:1.2.3")
-    assert files.unclaimed(NOW - MINUTE, NOW - DAY, 9) == []
-    assert files.unclaimed(NOW, NOW - DAY, 9) == [(newest, "a")]
-    assert [stem for _, stem in files.unclaimed(NOW, NOW, 9)] == ["a", "dicom:1.2.3"]
+    assert files.unclaimed(NOW - DAY, NOW - MINUTE, NOW - DAY, 9) == []
+    assert files.unclaimed(NOW + MINUTE, NOW + DAY, NOW + DAY, 9) == []
+    assert files.unclaimed(NOW - DAY, NOW, NOW - DAY, 9) == [(newest, "a")]
+    assert [stem for _, stem in files.unclaimed(NOW - DAY, NOW, NOW, 9)] == ["a", "dicom:1.2.3"]
     files.enter(lying("a.pdf", FileKind.UNCLAIMED, document=newest), NOW)
-    assert files.unclaimed(NOW, NOW - DAY, 9) == []
-    assert files.claimed() == []
+    assert files.unclaimed(NOW - DAY, NOW, NOW - DAY, 9) == []
+    assert files.claimed() == files.outlasted(NOW) == []
+    assert names(files.outlasted(NOW + MINUTE)) == ["a.pdf"]
     catalogue.exams.bind(newest, number, 2, "reports/1/2/report.pdf", NOW)
     assert names(files.claimed()) == ["a.pdf"]
 

@@ -165,6 +165,19 @@ def test_a_name_that_fits_no_file_or_several_is_said_with_their_numbers(counter:
         assert (answer.returncode, "no file of that name waits" in answer.stderr) == (1, True)
 
 
+def test_every_file_of_a_kind_is_dismissed_at_once_and_a_near_name_dismisses_none(counter: Counter) -> None:
+    for name in ("one", "two", "three"):
+        counter.clinic.put(f"{name}.json", b"{")
+    counter.scan()
+    assert counter.run("queue", "dismiss", "ONE.json", "--why", "known").returncode == 1
+    assert counter.run("queue", "dismiss", "one - 副本.json", "--why", "known").returncode == 1
+    assert counter.json("queue", "dismiss", "F1", "--why", "known") == {"dismissed": ["f1"]}
+    assert counter.run("queue", "dismiss", "f2", "--kind", "rejected", "--why", "known").returncode == 2
+    assert counter.run("queue", "dismiss", "--why", "known").returncode == 2
+    assert counter.json("queue", "dismiss", "--kind", "rejected", "--why", "known") == {"dismissed": ["f2", "f3"]}
+    assert counter.json("status")["alarms"] == []
+
+
 def test_a_name_in_another_unicode_form_is_found_by_the_one_that_a_person_types(counter: Counter) -> None:
     counter.clinic.put("José.json", exam())
     counter.clinic.put(f"{NFD}.pdf", printed("report"))

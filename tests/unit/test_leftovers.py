@@ -245,6 +245,22 @@ def test_a_crash_between_the_move_and_its_row_leaves_an_alarm(desk: Desk, monkey
     assert standing(desk) == [(Alarm.REJECTED_FILE, "file f1")]
 
 
+def test_a_trouble_right_after_the_move_leaves_an_alarm(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = pickup.reject
+
+    def fails(*given: Any) -> Any:
+        real(*given)
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(pickup, "reject", fails)
+    loop = desk.pickup()
+    desk.put("a.json", BROKEN)
+    steps(desk, loop, 3)
+    monkeypatch.undo()
+    steps(desk, loop)
+    assert standing(desk) == [(Alarm.REJECTED_FILE, "file f1")]
+
+
 def test_a_file_that_cannot_be_moved_is_not_listed_as_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def closed(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -310,6 +326,19 @@ def test_a_dismissed_pdf_stays_so_until_another_one_comes_under_its_name(desk: D
     desk.put("a.pdf", printed("two"))
     steps(desk, loop, 400, 4)
     assert standing(desk) == [(Alarm.UNCLAIMED_PDF, "file f1")]
+
+
+def test_the_alarm_of_a_pdf_ends_with_the_time_for_which_what_nobody_names_is_kept(desk: Desk) -> None:
+    loop = desk.pickup()
+    desk.put("a.pdf", printed("one"))
+    steps(desk, loop, 86400, 29)
+    assert len(standing(desk)) == 1
+    steps(desk, loop, 86400, 5)
+    assert (standing(desk), listed(desk)) == ([], [])
+    assert len(desk.told(Kind.ALARM)) == 1
+    desk.put("a.json", exam())
+    steps(desk, loop, 3)
+    assert desk.counts() == (1, 1)
 
 
 def test_a_pdf_that_a_dicom_instance_brought_has_three_days(desk: Desk) -> None:
