@@ -23,6 +23,7 @@ from router.text import shown
 
 COMMAND = "scripts/queue files"
 _WIDTH, _INDENT = 80, 6
+_KINDS = click.Choice([kind.value for kind in FileKind])
 _WHERE = {
     FileKind.REJECTED: "rejected",
     FileKind.UNCLAIMED: "PDF without exam JSON",
