@@ -1,6 +1,7 @@
 """The drop folder as hostile ground: whoever may write there swaps what he likes, and gains and stops nothing."""
 
 import errno
+import gc
 import os
 import shutil
 import socket
@@ -505,6 +506,7 @@ def test_without_watches_the_folder_is_only_rescanned(
         raise error
 
     assert desk.storage.incoming.dropped  # open from the first file on
+    gc.collect()  # those of former tests
     handles, threads = len(os.listdir("/proc/self/fd")), threading.active_count()  # noqa: PTH208
     monkeypatch.setattr(InotifyObserver, call, exhausted)
     loop = desk.pickup()
