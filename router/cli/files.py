@@ -125,7 +125,8 @@ def files(every: bool, config_file: Path, as_json: bool) -> None:
     if as_json:
         print_json(files_json(found))
         return
-    click.echo(f"Drop folder: {counted(counts) or 'no file waits, and none lies there to no purpose'}")
+    for line in folded(f"Drop folder: {counted(counts) or 'no file waits, and none lies there to no purpose'}", _WIDTH):
+        click.echo(line)
     for one in found:
         _tell_row(one, config.node.timezone)
 

@@ -69,10 +69,9 @@ def full(counter: Counter) -> Counter:
 
 def test_each_file_is_listed_with_its_reason_in_80_columns(full: Counter) -> None:
     answer = full.run("queue", "files")
-    lines = answer.stdout.splitlines()
-    assert lines[0] == "Drop folder: 1 rejected, 1 PDF without exam JSON, 1 name that nearly pairs, 1 other file"
-    assert all(cell_len(line) <= 80 or line == lines[0] for line in lines)
+    assert all(cell_len(line) <= 80 for line in answer.stdout.splitlines())
     text = " ".join(answer.stdout.split())
+    assert "Drop folder: 1 rejected, 1 PDF without exam JSON, 1 name that nearly pairs, 1 other file f" in text
     assert "\x1b" not in answer.stdout
     assert "张三/bad\\x1b[2J.json" in text
     assert "nearly a1.json; the difference: upper and lower case" in text
