@@ -13,6 +13,8 @@ class Alarm(StrEnum):
     DISK = "disk"
     DROP_FOLDER = "drop-folder"
     DROPPED_FILE = "dropped-file"
+    REJECTED_FILE = "rejected-file"
+    UNCLAIMED_PDF = "unclaimed-pdf"
     DOUBT = "doubt"
     DELIVERED_IN_DOUBT = "delivered-in-doubt"
     EXAM_JSON = "exam-json"
@@ -48,6 +50,10 @@ REMEDY: dict[Alarm, str] = {
     Alarm.DROP_FOLDER: "see that the share is mounted and that the node's account may read and write it",
     Alarm.DROPPED_FILE: "see the rights of the files and folders below the drop folder, and that done/ and rejected/ "
     "are folders, not links",
+    Alarm.REJECTED_FILE: "see `scripts/queue files` for name and reason; have the RIS write the file again, corrected, "
+    "or end the alarm: `scripts/queue dismiss FILE --why ...`",
+    Alarm.UNCLAIMED_PDF: "see `scripts/queue files` for its name and a JSON whose name is near; have the RIS write "
+    "both under one name, or end the alarm: `scripts/queue dismiss FILE --why ...`",
     Alarm.DOUBT: "compare both sides with `queue compare`, then `queue resolve`, or have the data corrected",
     Alarm.DELIVERED_IN_DOUBT: "tell the platform's operator; `queue explain` shows what was delivered and when",
     Alarm.EXAM_JSON: "see `queue explain` for the field; correct the RIS export or its mapping file",

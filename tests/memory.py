@@ -100,6 +100,7 @@ class Memory:
         self.instances: dict[tuple[str, str], list[Version]] = {}
         self.deliveries: dict[int, Delivery] = {}
         self.namings = SimpleNamespace(said=self._said, names_of=lambda _: {})
+        self.files = SimpleNamespace(of_paths=lambda *_: [])
         self.calibrations = SimpleNamespace(of=lambda _: Calibration(), learn=lambda *_, **__: None)
         self.exams = self.queue = self.accounts = self.alarms = self
         self.commitments = SimpleNamespace(next_ask=None)

@@ -175,6 +175,14 @@ _ALARMS: Mapping[Alarm, tuple[str, str]] = {
         "文件无法读取",
         "检查报告文件夹下文件和目录的权限；done/ 和 rejected/ 必须是真正的目录，不能是链接",
     ),
+    Alarm.REJECTED_FILE: (
+        "报告文件被拒收",
+        "用 scripts/queue files 查看原因；请RIS更正后重新写入，或用 scripts/queue dismiss FILE --why ... 结束告警",
+    ),
+    Alarm.UNCLAIMED_PDF: (
+        "报告PDF没有检查JSON",
+        "用 scripts/queue files 查看相近的文件名；请RIS以同名写入，或用 scripts/queue dismiss FILE --why ... 结束告警",
+    ),
     Alarm.DOUBT: ("患者身份存疑", "用 queue compare 或在检查页面核对两侧信息，然后 queue resolve，或更正数据"),
     Alarm.DELIVERED_IN_DOUBT: ("已送达后存疑", "告知平台运维人员已送达的内容和时间"),
     Alarm.EXAM_JSON: ("检查JSON有误", "用 queue explain 查看字段；更正RIS导出或其映射文件"),

@@ -11,6 +11,7 @@ from peewee import fn
 
 from router.catalogue.calibrations import Calibrations
 from router.catalogue.dialect import Engine, portions
+from router.catalogue.files import FolderFiles
 from router.catalogue.namings import Namings
 from router.catalogue.originals import Originals
 from router.catalogue.records import forgotten_key
@@ -31,6 +32,7 @@ from router.catalogue.tables import (
     storable,
 )
 from router.correlate.naming import doubt, identifiers
+from router.correlate.near_names import near_key
 from router.correlate.versions import JsonVersion, PdfVersion, Unread, successive
 from router.errors import IntegrityError
 from router.exam.key import ExamKey, approved
@@ -159,6 +161,7 @@ class Exams:
         self.namings = Namings(engine)
         self.calibrations = Calibrations(engine)
         self.originals = Originals(engine)
+        self.files = FolderFiles(engine)
 
     # -- intake
 
@@ -281,7 +284,7 @@ class Exams:
             "revision": revision, "file_time": document.file_time, "arrived": document.arrived,
             "content": document.content, "reported": document.reported, "vouched": vouched,
             "named": naming, "message": document.message, "unread": Unread.ONCE if document.unread else None,
-            "checksum": document.checksum or None,
+            "checksum": document.checksum or None, "near": near_key(document.stem),
         }  # fmt: skip
         if document.key is not None:
             row |= {"named": named(document.key), **_approval(document.key)}
@@ -426,6 +429,11 @@ class Exams:
         """The digests of what was dealt with under this path, by size and time."""
         query = SeenFile.select(SeenFile.size, SeenFile.file_time, SeenFile.digest).where(SeenFile.path == path)
         return {(size, at): digest for size, at, digest in self._engine.run(query.tuples())}
+
+    def forget_seen(self, path: str, digest: str) -> None:
+        """Content that was refused under this path is refused anew when it comes again."""
+        with self._engine.write():
+            self._engine.run(SeenFile.delete().where((SeenFile.path == path) & (SeenFile.digest == digest)))
 
     def uploaded(self, place: str) -> bool:
         """Whether the PDF at this place was handed to a destination."""

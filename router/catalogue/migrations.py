@@ -130,11 +130,30 @@ def _unreported(engine: "Engine") -> None:
     )
 
 
+def _folder_files(engine: "Engine") -> None:
+    """Files of the drop folder that wait for a person; names of documents of before are not compared for nearness."""
+    engine.execute('ALTER TABLE "document" ADD COLUMN "near" TEXT', ())
+    engine.execute('CREATE INDEX "document_near" ON "document" ("near")', ())
+    texts = ", ".join(
+        f'"{name}" TEXT NOT NULL' for name in ("kind", "path", "near_key", "why", "text", "near", "branch")
+    )
+    numbers = '"exam" INTEGER, "document" INTEGER, "home" TEXT, "place" TEXT, "lies" TEXT'
+    rest = f"""
+        "kept" TEXT NOT NULL, "mark" TEXT NOT NULL, "since" {engine.whole} NOT NULL, "dismissed" {engine.whole},
+        "who" TEXT NOT NULL, "because" TEXT NOT NULL
+    """
+    engine.execute(f'CREATE TABLE "folder_file" ("id" INTEGER NOT NULL PRIMARY KEY, {texts}, {numbers}, {rest})', ())
+    for column in ("near_key", "exam", "document"):
+        engine.execute(f'CREATE INDEX "folderfilerow_{column}" ON "folder_file" ("{column}")', ())
+    engine.execute('CREATE UNIQUE INDEX "folderfilerow_path_kind" ON "folder_file" ("path", "kind")', ())
+    engine.execute('CREATE TABLE "folder_count" ("name" TEXT NOT NULL PRIMARY KEY, "number" INTEGER NOT NULL)', ())
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
-    _destinations_of_alarms, _notifications, _unreported,
+    _destinations_of_alarms, _notifications, _unreported, _folder_files,
 )  # fmt: skip
 _SILENT = timedelta(minutes=2)
 

@@ -346,6 +346,7 @@ class Document(Model):
     is calibrated by it. Of a JSON `named` is a digest, and `confirmed` its own id where a person has said that it
     counts. One that is `purged` has no file any more. `checksum` is SHA-256 of its file, null where only `digest` is
     known, which is another thing for an HL7 message; `damaged` says why the file is not what came, null while it is.
+    `near` is `near_key` of the stem, null where the document came before there was one.
     """
 
     id = AutoField()
@@ -372,6 +373,7 @@ class Document(Model):
     purged = InstantField(null=True)
     checksum = CleanTextField(null=True)
     damaged = CleanTextField(null=True)
+    near = KeyField(null=True, index=True)
 
     class Meta:
         indexes = ((("kind", "purged", "arrived"), False),)
@@ -442,6 +444,49 @@ class SetAsideRow(Model):
 
     class Meta:
         table_name = "set_aside"
+
+
+class FolderFileRow(Model):
+    """A file of the drop folder that waits for a person, or that lies there to no purpose; see `files.FolderFile`.
+
+    `near_key` is that of its path. `home`, `place` and `lies` (inode and size) say where a refused file lies, as in
+    SetAsideRow, null while that is not known; `kept` is its folder in quarantine. `mark` changes when the file does,
+    which takes back that a person has dismissed it.
+    """
+
+    id = IntegerField(primary_key=True)
+    kind = CleanTextField()
+    path = KeyField()
+    near_key = KeyField(index=True)
+    why = CleanTextField()
+    text = CleanTextField()
+    near = CleanTextField()
+    branch = CleanTextField()
+    exam = IntegerField(null=True, index=True)
+    document = IntegerField(null=True, index=True)
+    home = CleanTextField(null=True)
+    place = CleanTextField(null=True)
+    lies = CleanTextField(null=True)
+    kept = CleanTextField()
+    mark = CleanTextField()
+    since = InstantField()
+    dismissed = InstantField(null=True)
+    who = CleanTextField(default="")
+    because = CleanTextField(default="")
+
+    class Meta:
+        table_name = "folder_file"
+        indexes = ((("path", "kind"), True),)
+
+
+class FolderCount(Model):
+    """How many files of a kind the last scan found; of the name `last` the last number that a file was given."""
+
+    name = CleanTextField(primary_key=True)
+    number = IntegerField()
+
+    class Meta:
+        table_name = "folder_count"
 
 
 class Delivery(Model):
@@ -771,8 +816,8 @@ class Duty(Model):
 TABLES: tuple[type[Model], ...] = (
     Schema, Setting, Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal,
     Reference, Exam, Forgotten, ExamStudy, Parted,
-    Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord, SeenFile, SetAsideRow, Delivery, EventRow, OpenAlarm,
-    AlarmNewsRow, AlarmCause, NotificationRow, WayRow,
+    Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord, SeenFile, SetAsideRow, FolderFileRow, FolderCount,
+    Delivery, EventRow, OpenAlarm, AlarmNewsRow, AlarmCause, NotificationRow, WayRow,
     BreakerRow, PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow, Duty,
     UnreportedDay, DismissedSender,
 )  # fmt: skip

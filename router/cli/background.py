@@ -9,6 +9,7 @@ from rich.markup import escape
 from router.alarms import REMEDY
 from router.catalogue.retrievals import Asked
 from router.catalogue.traces import Arrival, File
+from router.cli.files import files_json, tell_files
 from router.cli.tables import console, local, show
 from router.cli.unreported import unreported_json
 from router.flow.traces import Background, Candidate, Stray
@@ -27,6 +28,9 @@ def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo
         _tell_asked(found.asked, zone)
     files = [(f.kind, f.name, local(f.arrived, zone), _file(f)) for f in found.files]
     show("Files", ("Kind", "Name", "Came", ""), files)
+    if found.lying:
+        out.print("Files of the drop folder that seem to be meant for it", style="bold")
+        tell_files(found.lying, zone)
     _tell_arrivals(found.arrivals, zone)
     if found.near:
         show(
@@ -90,6 +94,7 @@ def background_json(found: Background) -> dict[str, Any]:
         "files": [file_json(f) for f in found.files],
         "arrivals": _arrivals_json(found.arrivals),
         "near": _near_json(found.near),
+        "lying": files_json(found.lying),
     }
 
 

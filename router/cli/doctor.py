@@ -13,6 +13,7 @@ from router.admin.alarm_trial import tried, ways_found
 from router.admin.findings import Finding, Verdict, attempt, good
 from router.catalogue import open_catalogue
 from router.catalogue.restore import has_database
+from router.cli import files
 from router.cli.options import config_option, json_option, print_json
 from router.cli.recheck import recheck_of
 from router.cli.tables import console, local
@@ -76,6 +77,7 @@ def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Look]]:
     yield "tables and rules", lambda: _tables(config)
     yield "data folder", lambda: premises.data_folder(config)
     yield "drop folder", lambda: premises.drop_folder(config)
+    yield "files of the drop folder", lambda: _files(config)
     yield "database", lambda: _database(config)
     yield "alarms out", lambda: _alarms_out(config, clock)
     yield "checks", lambda: _checks(config, clock)
@@ -128,6 +130,23 @@ def _alarms_out(config: Config, clock: Clock) -> Iterator[Finding]:
     for one in undelivered:
         text = f"{one.way} since {local(one.since, config.node.timezone)}: {one}"
         yield Finding("alarms out", Verdict.WARN, text, "see [alarms]; `scripts/doctor --alarm` tries every way")
+
+
+def _files(config: Config) -> Iterator[Finding]:
+    """Files that wait for a person, or lie there to no purpose, as the node's last scan found them."""
+    if not config.database.url and not has_database(config.node.data):
+        return
+    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    try:
+        found = catalogue.exams.files.counts()
+    finally:
+        catalogue.engine.close_thread()
+    subject = "files of the drop folder"
+    if not any(found.values()):
+        yield good(subject, "none waits, and none lies there to no purpose")
+    for kind, number in found.items():
+        if number:
+            yield Finding(subject, Verdict.WARN, files.counted({kind: number}), files.REMEDY[kind])
 
 
 def _checks(config: Config, clock: Clock) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ import click
 from router.catalogue import Catalogue
 from router.catalogue.breakers import Tripped
 from router.catalogue.queue import Delivery
+from router.cli import files
 from router.cli.compare import compare
 from router.cli.decide import COMMANDS
 from router.cli.many import agreed, preview, progress
@@ -284,5 +285,5 @@ command.add_command(reconcile)
 command.add_command(recheck)
 command.add_command(compare)
 command.add_command(unreported)
-for _decision in COMMANDS:
+for _decision in (*COMMANDS, *files.COMMANDS):
     command.add_command(_decision)

@@ -13,6 +13,7 @@ from router.alarms import REMEDY, Alarm
 from router.catalogue import open_catalogue
 from router.catalogue.alarms import foremost
 from router.catalogue.survey import Place
+from router.cli.files import COMMAND, counted
 from router.cli.options import config_option, json_option, print_json, require_node
 from router.cli.tables import brief, console, left, local, show, watching
 from router.clock import SystemClock
@@ -127,6 +128,11 @@ def _tell_unreported(found: Outlook, config: Config) -> None:
     )
 
 
+def _tell_files(found: Outlook, _: Config) -> None:
+    text = counted(found.files)
+    console().print(f"Drop folder: {text} (`{COMMAND}`)" if text else "Drop folder: nothing waits there")
+
+
 def _unproved(found: Outlook) -> int:
     return sum(one.alarm == Alarm.UNPROVED for one in found.alarms)
 
@@ -150,7 +156,7 @@ def _tell_undelivered(found: Outlook, config: Config) -> None:
 
 
 _PARTS: tuple[Callable[[Outlook, Config], None], ...] = (
-    _tell_node, _tell_places, _tell_risk, _tell_person, _tell_unreported, _tell_alarms, _tell_undelivered,
+    _tell_node, _tell_places, _tell_risk, _tell_person, _tell_files, _tell_unreported, _tell_alarms, _tell_undelivered,
 )  # fmt: skip
 
 
@@ -182,6 +188,7 @@ def outlook_json(found: Outlook) -> dict[str, Any]:
             "count": found.unreported.count, "recent": found.unreported.recent,
             "oldest": found.unreported.oldest.isoformat() if found.unreported.oldest else None,
         },
+        "files": dict(found.files),
         "alarms": [
             {"alarm": a.alarm, "about": a.subject, "text": a.text, "since": a.since.isoformat(),
              "remedy": REMEDY[a.alarm]}

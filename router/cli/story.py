@@ -9,10 +9,12 @@ from zoneinfo import ZoneInfo
 from rich.markup import escape
 
 from router.catalogue.exams import Case
+from router.catalogue.files import FolderFile
 from router.catalogue.queue import Delivery
 from router.catalogue.traces import File
 from router.cli.background import background_json, file_json, stray_json, tell_background, tell_stray, tell_unpaired
 from router.cli.evidence import tell_uploads, upload_json
+from router.cli.files import files_json, tell_files
 from router.cli.tables import console, left, local, show
 from router.clock import SystemClock
 from router.config import Node
@@ -57,31 +59,39 @@ class Teller:
 
     def tell(self, name: str) -> None:
         """Print it; InvalidData when nothing is known under that name."""
-        stories, stray, files = self._known(name)
+        stories, stray, files, lying = self._known(name)
         for story in stories:
             _tell(story, self._background(story), self.review, self.book, self.node, self.sides.remarks(story.case))
         if stray is not None:
             tell_stray(stray, self.node.timezone)
         for file in files:
             tell_unpaired(file, self.node.timezone)
+        tell_files(lying, self.node.timezone)
 
     def as_json(self, name: str) -> list[dict[str, Any]]:
         """One object an exam, a study or a file; InvalidData as above."""
-        stories, stray, files = self._known(name)
+        stories, stray, files, lying = self._known(name)
         found = [
             _json(story, self.review, self.book, self.node)
             | {"patient_remarks": list(self.sides.remarks(story.case))}
             | background_json(self._background(story))
             for story in stories
         ]
-        return [*found, *([stray_json(stray)] if stray else []), *(file_json(file) for file in files)]
+        others = [*(file_json(file) for file in files), *files_json(lying)]
+        return [*found, *([stray_json(stray)] if stray else []), *others]
 
-    def _known(self, name: str) -> tuple[list[Story], Stray | None, list[File]]:
+    def _known(self, name: str) -> tuple[list[Story], Stray | None, list[File], list[FolderFile]]:
         stories, files = self.review.stories(name), self.traces.unpaired(name)
         stray = None if stories else self.traces.stray(name, SystemClock().now())
-        if not (stories or stray or files):
+        lying = self._lying(name, stories)
+        if not (stories or stray or files or lying):
             raise InvalidData("no delivery, exam, study or file of that name is known")
-        return stories, stray, files
+        return stories, stray, files, lying
+
+    def _lying(self, name: str, stories: Sequence[Story]) -> list[FolderFile]:
+        """Files of the drop folder under that name, but for those that are told with their exam."""
+        told = {one.id for story in stories for one in self._background(story).lying}
+        return [one for one in self.traces.lying(name) if one.id not in told]
 
     def _background(self, story: Story) -> Background:
         return self.traces.background(story.case.exam, list(story.case.links))

@@ -79,7 +79,8 @@ def key_of(document: Mapping[str, object], *, zone: ZoneInfo, default_branch: st
     """
     exam_id = stripped(document.get("ExamId"))
     if not exam_id:
-        raise InvalidData("no ExamId (检查记录ID)", hint="without it the RIS's exam cannot be told from others")
+        hint = "without it the RIS's exam cannot be told from others"
+        raise InvalidData("no ExamId (检查记录ID)", hint=hint, why="exam-id")
     order, report, study = (_section(document, name) for name in ("Order", "Report", "Study"))
     approve_time, given = instant(report.get("ApproveTime"), zone), report.get("ApproveTime")
     listed = _uids(study.get("StudyInstanceUIDs"))

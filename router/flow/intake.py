@@ -6,16 +6,18 @@ crash before the original is moved finds the same file again, which is known by 
 
 import hashlib
 import json
+import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from router.alarms import Alarm
 from router.catalogue.exams import Exams, Proof, TakenDocument, Waiting
+from router.catalogue.files import FileKind, Lying
 from router.clock import Clock
 from router.config import Config, Hospital
 from router.correlate.join import JoinedBy
@@ -23,6 +25,8 @@ from router.correlate.naming import words
 from router.errors import InvalidData, RouterError
 from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey
+from router.flow import refused
+from router.flow.leftovers import Leftovers
 from router.flow.references import References
 from router.model import SetAside
 from router.reports import hl7v2, pdf, pickup
@@ -36,6 +40,8 @@ T = TypeVar("T")
 OF_STUDY = "dicom:"
 """Begins the name of a PDF that came as a DICOM instance; its study's UID follows."""
 _EVER = datetime.fromtimestamp(0, UTC)
+_MOST_ENDED = 2  # as with instances
+_POISON = "poison"
 _BEFORE_SECOND_TRY = timedelta(minutes=1)
 _GROUPS = frozenset({"exam_id", "accession", "study_uid"})
 
@@ -108,16 +114,22 @@ class Intake:
         self._exams = exams
         self._reports = storage.reports
         self._quarantine = storage.quarantine
+        self._incoming = storage.incoming
         self._journal = journal
         self._clock = clock
         self._readers = readers or Readers()
         self._opening = threading.Lock()  # senders of HL7 messages share the memory that one takes
         self._filing = threading.Lock()  # the drop folder and the listener for HL7 file at the same time
         self._fence = fence
+        self.leftovers = Leftovers(
+            config, exams, storage.quarantine, journal, clock, lambda path: branch_named(self._config.hospital, path),
+            fence,
+        )  # fmt: skip
 
     def go_by(self, config: Config) -> None:
         """Check by this configuration from the next file on; folder and patterns stay."""
         self._config = config
+        self.leftovers.go_by(config)
 
     def close(self) -> None:
         """End the programs that read PDFs."""
@@ -132,6 +144,7 @@ class Intake:
         unreadable: dict[Seen, OSError] = {}
         for seen in batch:
             try:
+                self._require_sound(seen)
                 pdf.require_size(seen.size)
                 content = pickup.read_still(self._folder, seen)
             except InvalidData as error:
@@ -143,7 +156,8 @@ class Intake:
         changed = tuple(seen for seen in batch if not (seen in data or seen in invalid or seen in unreadable))
         opened: dict[Seen, Opened] = {}
         for seen, content in data.items():
-            found = _or_fault(self._open, _form(seen), content)
+            with self._incoming.dropped.at(self._attempt(seen)):
+                found = _or_fault(self._open, _form(seen), content)
             if isinstance(found, InvalidData):
                 invalid[seen] = found
             else:
@@ -153,12 +167,23 @@ class Intake:
         for seen, one in opened.items():
             stem, text = pickup.stem_of(self._folder, seen.path), texts.get(seen, PdfText())
             at = pickup.file_time(seen, self._clock.now())
-            told = _or_fault(self._documents, seen, _form(seen), stem, at, data[seen], one, text)
+            with self._incoming.dropped.at(self._attempt(seen)):
+                told = _or_fault(self._documents, seen, _form(seen), stem, at, data[seen], one, text)
             if isinstance(told, InvalidData):
                 invalid[seen] = told
             else:
                 documents += told
         return Found(tuple(documents), invalid, unreadable, changed)
+
+    def _require_sound(self, seen: Seen) -> None:
+        """InvalidData for a file that was being read, each time anew, when the program ended."""
+        if (ended := self._incoming.dropped.ended(self._attempt(seen))) >= _MOST_ENDED:
+            raise InvalidData(f"reading it has ended the program {ended} times", why=_POISON)
+
+    def _attempt(self, seen: Seen) -> Path:
+        """What stands for the file, as it is, where attempts are counted; its name may be long, and a patient's."""
+        path = os.fsencode(seen.path.relative_to(self._folder))
+        return Path(hashlib.sha256(path + f"\0{seen.size}\0{seen.mtime}".encode()).hexdigest()[:32])
 
     def _open(self, form: str, data: bytes) -> Opened:
         if form == "pdf":
@@ -240,6 +265,7 @@ class Intake:
         failed = {} if self._keeps else self._set_aside(seen for seen in files if seen not in poisonous)
         for seen, error in poisonous.items():
             self.refuse(seen, error)
+        self.leftovers.look_soon()
         return failed
 
     def _enter_safely(self, found: Sequence[Dropped]) -> dict[Seen, InvalidData]:
@@ -267,7 +293,7 @@ class Intake:
         except (RouterError, OSError):
             raise
         except Exception as error:  # noqa: BLE001  # as above; the file is refused with this reason
-            return InvalidData(f"the file has a value that cannot be kept ({type(error).__name__})")
+            return InvalidData(f"the file has a value that cannot be kept ({type(error).__name__})", why="value")
         return None
 
     def _enter_all(self, found: Sequence[Dropped]) -> None:
@@ -285,6 +311,7 @@ class Intake:
                     self._take_pdf(dropped, copies, message if dropped.owner is not None else None)
                 if self._keeps and dropped.seen is not None:
                     self._remember(dropped.seen, dropped.digest)
+            self.leftovers.replaced({self._name(dropped.seen) for dropped in found if dropped.seen is not None})
             copies.close()
         copies.forget()
 
@@ -496,26 +523,74 @@ class Intake:
 
         False where it has changed since it was read: it is to be read again.
         """
-        reason = f"{error.message}\n{_IN_CHINESE}\n"
         text = f"a file of the drop folder was refused: {error.message}"
+        lying = self._lying(seen, error)
         if self._keeps:
-            data = pickup.read_still(self._folder, seen) if seen.size <= pdf.MAX_SIZE else b""
-            if data is None:
-                return False
-            digest = hashlib.sha256(data or f"{seen.size} {seen.mtime}".encode()).hexdigest()
-            if digest in self._exams.remembered(self._name(seen)).values():
-                self._remember(seen, digest)
-                return True
-            self._quarantine.keep(f"file{seen.path.suffix.lower()}", data, self._clock.now(), "report", reason)
-            self._remember(seen, digest)
+            if (again := self._refuse_kept(seen, lying)) is not None:
+                return again
         else:
-            lying = pickup.reject(self._folder, seen, reason)
-            if not lying:
+            moved = self._reject(seen, lying)
+            if not moved:
                 return False
-            self._note(lying)
-            text += "" if len(lying) > 1 else " (its reason could not be written beside it)"
-        self._record(Kind.REFUSED, text, None)
+            text += "" if len(moved) > 1 else " (its reason could not be written beside it)"
+        self._record(Kind.REFUSED, text, lying.exam)
+        self.leftovers.look_soon()
         return True
+
+    def _refuse_kept(self, seen: Seen, lying: Lying) -> bool | None:
+        """Keep a copy in quarantine; whether that is done where it was refused before, or has changed."""
+        data = pickup.read_still(self._folder, seen) if seen.size <= pdf.MAX_SIZE else b""
+        if data is None:
+            return False
+        digest = hashlib.sha256(data or f"{seen.size} {seen.mtime}".encode()).hexdigest()
+        if digest in self._exams.remembered(self._name(seen)).values():
+            self._remember(seen, digest)
+            return True
+        name = f"file{seen.path.suffix.lower()}"
+        try:
+            where = pickup.where(self._folder, seen)
+        except FileNotFoundError:
+            return False
+        folder = self._quarantine.keep(name, data, self._clock.now(), "report", _reason(lying))
+        with self._exams.together():
+            self.leftovers.refused(replace(lying, kept=folder.name, mark=digest, place=where))
+            self._remember(seen, digest)
+        return None
+
+    def _reject(self, seen: Seen, lying: Lying) -> Sequence[SetAside]:
+        begun = self.leftovers.begin(lying)
+        try:
+            moved = pickup.reject(self._folder, seen, _reason(lying))
+        except OSError:
+            if begun is not None and self._is_there(seen):
+                self.leftovers.take_back(begun)
+            raise
+        if begun is not None and not moved:
+            self.leftovers.take_back(begun)
+        if moved:
+            with self._exams.together():
+                self._note(moved)
+                self.leftovers.refused(replace(lying, place=moved[0]))
+        return moved
+
+    def _is_there(self, seen: Seen) -> bool:
+        try:
+            pickup.where(self._folder, seen)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return True
+
+    def _lying(self, seen: Seen, error: InvalidData) -> Lying:
+        name, stem = self._name(seen), pickup.stem_of(self._folder, seen.path)
+        why = str(error.fields.get("why", _form(seen)))
+        said = "" if why == _POISON else refused.beginning(self._folder, seen)
+        exam = refused.exam_of(self._exams.files, stem, self._exams.exam_named(**self._names(stem)), said)
+        return Lying(
+            kind=FileKind.REJECTED, path=name, why=why, text=error.message, exam=exam,
+            branch=branch_named(self._config.hospital, name), mark=self._clock.now().isoformat(),
+        )  # fmt: skip
 
     # -- files that stay
 
@@ -527,7 +602,7 @@ class Intake:
         self._exams.remember(self._name(seen), seen.size, _kept_time(seen), digest)
 
     def _name(self, seen: Seen) -> str:
-        return f"{pickup.stem_of(self._folder, seen.path)}{seen.path.suffix}"
+        return pickup.name_of(self._folder, seen.path)
 
     def _record(self, kind: Kind, text: str, exam: int | None, alarm: Alarm | None = None) -> None:
         subject = f"exam {exam}" if alarm else ""
@@ -535,6 +610,10 @@ class Intake:
 
 
 _IN_CHINESE = "该文件无法读取或缺少检查记录ID（ExamId），未被接收；请更正后重新放入文件夹。"
+
+
+def _reason(lying: Lying) -> str:
+    return f"{lying.text}\n{_IN_CHINESE}\n"
 
 
 def branch_named(hospital: Hospital, stem: str) -> str:
@@ -577,7 +656,7 @@ def _or_fault(read: Callable[P, T], *given: P.args, **named: P.kwargs) -> T | In
     except InvalidData as error:
         return error
     except Exception as error:  # noqa: BLE001  # the file is refused with this reason
-        return InvalidData(f"the file has a value that cannot be read ({type(error).__name__})")
+        return InvalidData(f"the file has a value that cannot be read ({type(error).__name__})", why="value")
 
 
 def _source(dropped: Dropped) -> Mapping[str, object]:

@@ -2,13 +2,14 @@
 
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from router.catalogue import Catalogue
 from router.catalogue.alarms import Standing
 from router.catalogue.breakers import Tripped
+from router.catalogue.files import FileKind
 from router.catalogue.notifications import Undelivered
 from router.catalogue.survey import Place, Pressing, Reload, Sign
 from router.config import Config
@@ -52,6 +53,7 @@ class Outlook:
     reloads: Sequence[Reload]
     undelivered: Sequence[Undelivered]
     unreported: Counted
+    files: Mapping[FileKind, int]
 
     @property
     def receiving(self) -> bool:
@@ -68,6 +70,7 @@ def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
         reloads = catalogue.survey.reloads([sign.node for sign in nodes])
         undelivered = catalogue.notifications.undelivered(now)
         unreported = counted(config, catalogue, now)
+        files = catalogue.exams.files.counts()
     disk = shutil.disk_usage(config.node.data)
     return Outlook(
         now, _listeners(config), disk.free, disk.total, config.receive.min_free, places, tripped,
@@ -76,6 +79,7 @@ def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
         Quarantine(config.node.data / "quarantine").count(), alarms, nodes, reloads,
         undelivered,
         unreported,
+        files,
     )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ class Pickup:
         self._unreadable: frozenset[Path] = frozenset()
         self._gone = False
         self._standing = {Alarm.DROP_FOLDER, Alarm.DROPPED_FILE}  # perhaps, from a former life
-        self._filled = known
+        self._filled = known or intake.leftovers.any()
         self._stopping = False
         self.idle = False  # all that lies there was dealt with when it was last looked at
         self.watch = Watch(config.folder)
@@ -51,9 +51,11 @@ class Pickup:
         """Scan once and take what has settled; seconds until the next scan."""
         found = self._look()
         if found is None:
+            self._intake.leftovers.look(None)
             return self._rescan
         ripe = self._settling.settled(found.files, self._clock.monotonic())
         self._take([seen for seen in ripe if not self._left_alone(seen)])
+        self._intake.leftovers.look(found, self._failing)
         waiting = self._settling.pending - self._failing
         self.idle = not waiting
         return max(min(self._settle, self._rescan), _SHORTEST_REST) if waiting else self._rescan

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from router.catalogue import Catalogue
 from router.catalogue.alarms import Standing
+from router.catalogue.files import FolderFile
 from router.catalogue.retrievals import Asked
 from router.catalogue.traces import Arrival, File, Neighbour
 from router.config import Config
@@ -29,7 +30,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What stands behind an exam's deliveries; `near` are studies that no exam has."""
+    """What stands behind an exam's deliveries; `near` are studies that no exam has.
+
+    `lying` are files of the drop folder that are not its documents, and seem to be meant for it.
+    """
 
     files: tuple[File, ...]
     arrivals: tuple[Arrival, ...]
@@ -37,6 +41,7 @@ class Background:
     alarms: tuple[Standing, ...]
     next_look: datetime | None
     asked: Asked | None
+    lying: tuple[FolderFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,8 @@ class Traces:
         files = tuple(traces.files(exam))
         alarms = tuple(self._catalogue.alarms.standing(exam, [f"study {uid}" for uid in links]))
         asked = self._catalogue.retrievals.of(exam)
-        return Background(files, tuple(traces.arrivals(links)), near_, alarms, traces.next_look(exam), asked)
+        lying = tuple(self._catalogue.exams.files.of_exam(exam))
+        return Background(files, tuple(traces.arrivals(links)), near_, alarms, traces.next_look(exam), asked, lying)
 
     def stray(self, study_uid: str, now: datetime) -> Stray | None:
         """The story of a study that no exam has; None when it is not here."""
@@ -81,6 +87,10 @@ class Traces:
     def unpaired(self, name: str) -> list[File]:
         """Files of that name without an exam."""
         return self._catalogue.traces.unpaired(name)
+
+    def lying(self, name: str) -> list[FolderFile]:
+        """Files of the drop folder of this name, or nearly this name, that wait or lie there to no purpose."""
+        return self._catalogue.exams.files.named(name)
 
     def _near(self, own: Neighbour, others: list[Neighbour]) -> tuple[Candidate, ...]:
         policy, zone = identity_policy(self._config.identity, self._catalogue.decisions.classes()), self._zone

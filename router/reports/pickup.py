@@ -35,6 +35,11 @@ def stem_of(folder: Path, path: Path) -> str:
     return name.decode("gb18030", "backslashreplace") if certain is None else certain
 
 
+def name_of(folder: Path, path: Path) -> str:
+    """The path below the folder as people see it, whatever bytes it has."""
+    return stem_of(folder, path) + os.fsencode(path.suffix).decode("utf-8", "backslashreplace")
+
+
 def file_time(seen: Seen, arrived: datetime) -> datetime:
     """When the file was written; its arrival where its time cannot be one (before 1970, after the year 9000)."""
     seconds = seen.mtime / 1e9
@@ -156,6 +161,33 @@ def remove(top: int, lying: SetAside) -> bool | None:
             if error.errno in _SWAPPED:
                 return None
             raise
+
+
+def where(folder: Path, seen: Seen) -> SetAside:
+    """The place of a file in the drop folder, as `lies` asks for it; OSError when it cannot be reached."""
+    *parents, name = _parts(folder, seen)
+    with opened(folder) as top, spot(top, parents) as at:
+        state = _look(at.parent, name)
+        home, place = (os.fsencode("/".join(parts)) for parts in (at.lead, (*at.below, name)))
+    return SetAside(home=home, place=place, inode=state.st_ino, size=state.st_size)
+
+
+def lies(top: int, lying: SetAside) -> bool | None:
+    """Whether a file lies at that place below the open drop folder; None where nobody can tell.
+
+    Any regular file counts: inodes of a share change when it is mounted again. A folder that was a mount of its own
+    and is none now says nothing of the files in it.
+    """
+    *parents, name = os.fsdecode(lying.place).split("/")
+    home = tuple(part for part in os.fsdecode(lying.home).split("/") if part)
+    try:
+        with spot(top, home) as at:
+            if at.lead != home:
+                return None
+            with spot(at.parent, parents) as below:
+                return stat.S_ISREG(_look(below.parent, name).st_mode)
+    except OSError as error:
+        return False if error.errno in _SWAPPED else None
 
 
 def _unlinked(parent: int, name: str, lying: SetAside) -> bool:

@@ -3,8 +3,11 @@
 import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
 from errno import ENAMETOOLONG
 from pathlib import Path
 
@@ -19,15 +22,44 @@ from router.reports.settle import Seen
 logging.getLogger("watchdog").setLevel(logging.CRITICAL)
 ENDINGS = frozenset({".json", ".pdf", ".hl7"})
 SET_ASIDE = ("done", "rejected")
+MOST_OTHERS = 1000
+"""Files of each kind that a scan names; further ones are counted."""
+_TEMPORARY = (".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".swp", ".lock")
+_OF_THE_SYSTEM = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db"})
+
+
+class OtherKind(StrEnum):
+    """Reason why a scan leaves a file alone."""
+
+    ENDING = "ending"
+    TEMPORARY = "temporary"
+    LINK = "link"
+    SPECIAL = "special"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A file that is no document, and lies there. `mtime` in nanoseconds since 1970; as `size`, 0 where unknown."""
+
+    path: Path
+    kind: OtherKind
+    size: int
+    mtime: int
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a scan found. `empty`: nothing at all lies in the folder, not even what was set aside."""
+    """What a scan found. `empty`: nothing at all lies in the folder, not even what was set aside.
+
+    `others` are at most MOST_OTHERS of each kind, `counted` is how many there are.
+    """
 
     files: tuple[Seen, ...]
     unreadable: frozenset[Path]
     empty: bool
+    others: tuple[Other, ...] = ()
+    counted: Mapping[OtherKind, int] = field(default_factory=dict)
 
 
 def scan(folder: Path) -> Listing:
@@ -39,7 +71,7 @@ def scan(folder: Path) -> Listing:
         walk = _Walk(top)
         entries = walk.listed(top)
         files = tuple(walk.files(folder, top, entries, depth=0))
-    return Listing(files, frozenset(walk.unreadable), not entries)
+    return Listing(files, frozenset(walk.unreadable), not entries, tuple(walk.others), dict(walk.counted))
 
 
 class _Walk:
@@ -48,6 +80,8 @@ class _Walk:
     def __init__(self, top: int) -> None:
         self._device = device(top)
         self.unreadable: set[Path] = set()
+        self.others: list[Other] = []
+        self.counted: Counter[OtherKind] = Counter()
 
     def listed(self, handle: int) -> "list[os.DirEntry[str]]":
         with os.scandir(handle) as entries:
@@ -58,20 +92,46 @@ class _Walk:
     ) -> Iterator[Seen]:
         """Of the folder's entries and below; `home`: the folder has a done/ and a rejected/ of its own."""
         for entry in entries:
-            if entry.name.startswith((".", "~")):
-                continue
             try:
-                if entry.is_dir(follow_symlinks=False):
+                if entry.name.startswith((".", "~")):
+                    self._note_hidden(folder, entry)
+                elif entry.is_dir(follow_symlinks=False):
                     # A share may tell apart no upper and lower case, and give back `Done` where `done` was made.
                     if not (home and entry.name.lower() in SET_ASIDE):
                         yield from self._below(folder / entry.name, handle, depth + 1)
                 elif Path(entry.name).suffix.lower() in ENDINGS and entry.is_file(follow_symlinks=False):
                     state = entry.stat(follow_symlinks=False)
                     yield Seen(folder / entry.name, state.st_size, state.st_mtime_ns)
+                else:
+                    self._note(folder, entry, _kind(entry))
             except FileNotFoundError:
                 continue
             except OSError:
-                self.unreadable.add(folder / entry.name)
+                self._note_unreadable(folder / entry.name)
+
+    def _note_hidden(self, folder: Path, entry: "os.DirEntry[str]") -> None:
+        """Hidden files are nobody's business, but for a document that somebody is writing, or has ceased to write."""
+        if any(ending in entry.name.lower() for ending in ENDINGS):
+            with suppress(OSError):
+                if entry.is_file(follow_symlinks=False):
+                    self._note(folder, entry, OtherKind.TEMPORARY)
+
+    def _note(self, folder: Path, entry: "os.DirEntry[str]", kind: OtherKind) -> None:
+        if entry.name.lower() in _OF_THE_SYSTEM:
+            return
+        self.counted[kind] += 1
+        if self.counted[kind] <= MOST_OTHERS:
+            size = time = 0
+            with suppress(OSError):
+                state = entry.stat(follow_symlinks=False)
+                size, time = state.st_size, state.st_mtime_ns
+            self.others.append(Other(folder / entry.name, kind, size, time))
+
+    def _note_unreadable(self, path: Path) -> None:
+        self.unreadable.add(path)
+        self.counted[OtherKind.UNREADABLE] += 1
+        if self.counted[OtherKind.UNREADABLE] <= MOST_OTHERS:
+            self.others.append(Other(path, OtherKind.UNREADABLE, 0, 0))
 
     def _below(self, folder: Path, parent: int, depth: int) -> Iterator[Seen]:
         """OSError when the folder cannot be read, or when it lies deeper than any export does."""
@@ -81,6 +141,14 @@ class _Walk:
             yield from self.files(
                 folder, handle, self.listed(handle), depth=depth, home=device(handle) != device(parent)
             )
+
+
+def _kind(entry: "os.DirEntry[str]") -> OtherKind:
+    if entry.is_symlink():
+        return OtherKind.LINK
+    if not entry.is_file(follow_symlinks=False):
+        return OtherKind.SPECIAL
+    return OtherKind.TEMPORARY if entry.name.lower().endswith(_TEMPORARY) else OtherKind.ENDING
 
 
 class _Bell(FileSystemEventHandler):

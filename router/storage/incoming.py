@@ -180,6 +180,11 @@ class Incoming:
         """At its files; for the cataloguer alone."""
         return Attempts(self._folder / "attempt")
 
+    @functools.cached_property
+    def dropped(self) -> Attempts:
+        """At files of the drop folder, by keys of theirs; for the one thread that reads them."""
+        return Attempts(self._folder / "dropped")
+
     def worker_folder(self, worker: int) -> Path:
         """Where the worker of that number writes, counted from 1."""
         return self._folder / str(worker)

@@ -52,6 +52,10 @@ class Quarantine:
         """How many folders it holds, without looking into them."""
         return sum(1 for folder in self._folder.iterdir() if folder.is_dir())
 
+    def has(self, name: str) -> bool:
+        """Whether the folder of that name is in it."""
+        return (self._folder / name).is_dir()
+
     def delete(self, kept: Kept) -> None:
         """Remove it for good: a person has decided."""
         shutil.rmtree(self._folder / kept.name)

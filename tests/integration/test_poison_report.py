@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clinic import Clinic
-from desk import E1, E2, another, printed
+from desk import E1, E2, Desk, OpenDesk, another, printed
+from router.alarms import Alarm
+from router.flow.pickup import Pickup
+from router.flow.references import References
 from router.model import Channel
 from router.reports.reader import Readers
 from router.reports.watch import scan
@@ -114,3 +118,65 @@ def test_a_file_whose_rows_cannot_be_entered_is_refused_and_the_others_are_taken
         "rejected/a.json", "rejected/a.reason.txt", "done/b.json",
     }  # fmt: skip
     assert clinic.counts(E2) == (1, 0)
+
+
+@pytest.mark.parametrize("keep", ["", 'on_pickup = "keep"\n'], ids=["move", "keep"])
+@pytest.mark.parametrize("stage", ["read", "key"])
+def test_a_file_that_was_being_read_at_two_ends_of_the_program_is_refused_and_the_others_are_taken(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch, keep: str, stage: str
+) -> None:
+    desk = open_desk(keep)
+    desk.put("a.json", another(E1))
+    desk.put("b.json", another(**HERE))
+    real = getattr(References, stage)
+
+    class Ended(BaseException):
+        """The process is gone: nothing after this point happens."""
+
+    def dies(references: References, given: Any, *rest: Any) -> Any:
+        if E1 in (given.decode() if isinstance(given, bytes) else given["ExamId"]):
+            raise Ended
+        return real(references, given, *rest)
+
+    monkeypatch.setattr(References, stage, dies)
+    monkeypatch.setattr(os, "pwrite", _but_for_the_end(os.pwrite))
+    for _ in range(2):
+        loop = desk.pickup()
+        with pytest.raises(Ended):
+            _steps(desk, loop)
+        desk.restart()
+    _steps(desk, desk.pickup())
+    (one,) = desk.exams.files.open()
+    assert (one.found.path, one.found.why) == ("a.json", "poison")
+    assert one.found.exam is None  # it is not read again, for that either
+    assert [alarm.alarm for alarm in desk.catalogue.alarms.standing()] == [Alarm.REJECTED_FILE]
+    assert desk.exams.find(E2)
+
+
+def _steps(desk: Desk, loop: Pickup) -> None:
+    for _ in range(4):
+        loop.step()
+        desk.clock.advance(3)
+
+
+def _but_for_the_end(pwrite: Any) -> Any:
+    """As it is where the process is killed: that an attempt ended is never written."""
+
+    def write(handle: int, data: bytes, offset: int) -> int:
+        return int(pwrite(handle, data, offset)) if data.strip() or sys.exc_info()[0] is None else len(data)
+
+    return write
+
+
+def test_a_file_that_changed_since_is_not_the_one_that_ended_the_program(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = open_desk()
+    path = desk.put("a.json", another(E1))
+    (seen,) = scan(desk.inbox).files
+    ended = {desk.intake._attempt(seen).name: 2}
+    monkeypatch.setattr(desk.storage.incoming.dropped, "_ended", ended)
+    assert [error.fields["why"] for error in desk.intake.read([seen]).invalid.values()] == ["poison"]
+    path.write_bytes(another(E1, Order__Note="corrected"))
+    (seen,) = scan(desk.inbox).files
+    assert not desk.intake.read([seen]).invalid

@@ -1,5 +1,6 @@
 """The edge of the drop folder: what is looked at, what is read, what is set aside, what is a PDF."""
 
+import errno
 import os
 import threading
 import time
@@ -12,9 +13,9 @@ from reportlab.pdfgen.canvas import Canvas
 
 from router.errors import InvalidData
 from router.model import SetAside
-from router.reports import pdf, pickup
+from router.reports import directory, pdf, pickup
 from router.reports.settle import Seen
-from router.reports.watch import Listing, Watch, scan
+from router.reports.watch import MOST_OTHERS, Listing, Other, OtherKind, Watch, scan
 
 
 def put(folder: Path, name: str, data: bytes = b"{}") -> Path:
@@ -83,7 +84,50 @@ def test_links_folders_and_pipes_are_left_alone(tmp_path: Path) -> None:
     (folder / "linked").symlink_to(outside.parent)
     (folder / "linked.json").symlink_to(outside.parent)
     os.mkfifo(folder / "pipe.pdf")
-    assert scan(folder).files == ()
+    found = scan(folder)
+    assert found.files == ()
+    kinds = {one.path.name: one.kind for one in found.others}
+    assert kinds.pop("pipe.pdf") == OtherKind.SPECIAL
+    assert kinds == dict.fromkeys(("link.json", "dangling.pdf", "linked", "linked.json"), OtherKind.LINK)
+
+
+_OTHERS = [
+    ("a.xml", OtherKind.ENDING),
+    ("a.json.txt", OtherKind.ENDING),
+    ("json", OtherKind.ENDING),
+    ("sub/README", OtherKind.ENDING),
+    ("a.json.tmp", OtherKind.TEMPORARY),
+    ("a.PART", OtherKind.TEMPORARY),
+    ("~a.json", OtherKind.TEMPORARY),
+    (".a.pdf.Xy12", OtherKind.TEMPORARY),
+    ("~$a.docx", None),
+    (".DS_Store", None),
+    (".gitkeep", None),
+    ("Thumbs.db", None),
+    ("DESKTOP.INI", None),
+    (".hidden/a.xml", None),
+    ("done/a.xml", None),
+    ("rejected/a.reason.txt", None),
+    ("a.json", None),
+]
+
+
+@pytest.mark.parametrize(("name", "kind"), _OTHERS)
+def test_what_a_scan_leaves_alone_is_told_with_its_kind(tmp_path: Path, name: str, kind: OtherKind | None) -> None:
+    path = put(tmp_path, name)
+    state, found = path.stat(), scan(tmp_path)
+    expected = () if kind is None else (Other(path, kind, state.st_size, state.st_mtime_ns),)
+    assert found.others == expected
+    assert found.counted == ({} if kind is None else {kind: 1})
+
+
+def test_a_scan_names_a_thousand_of_each_kind_and_counts_the_rest(tmp_path: Path) -> None:
+    for number in range(MOST_OTHERS + 5):
+        put(tmp_path, f"{number}.xml", b"")
+    put(tmp_path, "a.tmp")
+    found = scan(tmp_path)
+    assert len(found.others) == MOST_OTHERS + 1
+    assert found.counted == {OtherKind.ENDING: MOST_OTHERS + 5, OtherKind.TEMPORARY: 1}
 
 
 def test_a_folder_that_has_vanished_is_an_error_and_an_empty_one_is_empty(tmp_path: Path) -> None:
@@ -132,6 +176,52 @@ def test_json_and_pdf_pair_by_their_path_without_ending(tmp_path: Path, name: by
     found = pickup.stem_of(tmp_path, tmp_path / os.fsdecode(name))
     assert found == stem
     found.encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [(b"sub/a.JSON", "sub/a.JSON"), ("报告.doc".encode("gb18030"), "报告.doc"), (b"a.\xff", "a.\\xff")],
+)
+def test_a_file_is_shown_by_its_path_below_the_folder(tmp_path: Path, name: bytes, shown: str) -> None:
+    assert pickup.name_of(tmp_path, tmp_path / os.fsdecode(name)) == shown
+
+
+# -- whether a file still lies there
+
+
+def test_a_file_lies_at_its_place_until_it_is_gone_or_no_file(tmp_path: Path) -> None:
+    path = put(tmp_path, "sub/a.json")
+    place = pickup.where(tmp_path, seen(path))
+    assert (place.home, place.place) == (b"", b"sub/a.json")
+    with directory.opened(tmp_path) as top:
+        assert pickup.lies(top, place) is True
+        path.write_bytes(b"another")  # a share that was mounted again has other inodes
+        assert pickup.lies(top, place) is True
+        path.unlink()
+        assert pickup.lies(top, place) is False
+        path.symlink_to(put(tmp_path, "b.json"))
+        assert pickup.lies(top, place) is False
+        path.unlink()
+        path.mkdir()
+        assert pickup.lies(top, place) is False
+        path.rmdir()
+        path.parent.rmdir()
+        (tmp_path / "sub").symlink_to(tmp_path)
+        assert pickup.lies(top, place) is False
+
+
+@pytest.mark.parametrize("trouble", [errno.EIO, errno.EACCES, errno.ESTALE])
+def test_of_a_place_that_cannot_be_reached_nobody_can_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: int
+) -> None:
+    place = pickup.where(tmp_path, seen(put(tmp_path, "a.json")))
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(trouble, "a share")
+
+    with directory.opened(tmp_path) as top:
+        monkeypatch.setattr(pickup, "_look", fails)
+        assert pickup.lies(top, place) is None
 
 
 # -- reading

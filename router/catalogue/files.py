@@ -1,0 +1,323 @@
+"""Files of the drop folder that wait for a person, or lie there to no purpose: refused, unclaimed, near, others."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from itertools import islice
+from typing import Any
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from peewee import fn
+
+from router.alarms import Alarm
+from router.catalogue.dialect import Engine, portions
+from router.catalogue.tables import Document, ExamWord, FolderCount, FolderFileRow
+from router.correlate.near_names import near_key
+from router.model import SetAside
+
+MOST = 1000
+"""Names of a kind that are kept of a scan."""
+OF_STUDY = "dicom:"  # begins the stem of a PDF that came as a DICOM instance
+_LAST = "last"
+_PATH: Any = FolderFileRow.path
+
+
+class FileKind(StrEnum):
+    """Reason why a file is listed: refused; a PDF that no exam claims; a name that nearly pairs; anything else."""
+
+    REJECTED = "rejected"
+    UNCLAIMED = "unclaimed"
+    NEAR = "near"
+    OTHER = "other"
+
+
+ALARMS = {FileKind.REJECTED: Alarm.REJECTED_FILE, FileKind.UNCLAIMED: Alarm.UNCLAIMED_PDF}
+"""Kinds of which each file is an alarm until its cause ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lying:
+    """A file as it was found: by its path below the drop folder, as people see it.
+
+    `why` is a code and `text` the reason in words, without patient data. `near` is the name that it nearly pairs with,
+    and `exam` that one's exam, or the exam that a refused file seems to be of. `document` is a PDF's that waits.
+    `place` says where a refused file lies, None while that is not known, `kept` its folder in quarantine. `mark`
+    changes when the file does.
+    """
+
+    kind: FileKind
+    path: str
+    why: str
+    text: str = ""
+    near: str = ""
+    branch: str = ""
+    exam: int | None = None
+    document: int | None = None
+    place: SetAside | None = None
+    kept: str = ""
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderFile:
+    """A file that is listed, under a number that is never given twice. `dismissed` when `who` said that it may stay."""
+
+    id: int
+    found: Lying
+    since: datetime
+    dismissed: datetime | None
+    who: str
+    because: str
+
+    @property
+    def name(self) -> str:
+        """The node's own name of it, which alarms and events use."""
+        return f"f{self.id}"
+
+    @property
+    def subject(self) -> str:
+        """The subject of its alarm."""
+        return f"file {self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partner:
+    """A document whose name is near: its key, kind, name with ending, exam (None for a PDF that waits).
+
+    `lacks`: the exam has no PDF yet.
+    """
+
+    key: str
+    kind: str
+    name: str
+    stem: str
+    exam: int | None
+    lacks: bool
+
+
+class FolderFiles:
+    """The rows. Those of one path and one kind are one row."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    # -- entering
+
+    def enter(self, found: Lying, now: datetime) -> tuple[FolderFile, bool]:
+        """List a file; whether that is news: it was not listed, or has changed since, and is not dismissed any more."""
+        with self._engine.write():
+            mine = (FolderFileRow.path == found.path) & (FolderFileRow.kind == found.kind)
+            former = next(iter(self._read(mine)), None)
+            if former is None:
+                row = {**_row(found), "id": self._next(), "since": now}
+                self._engine.run(FolderFileRow.insert(row))
+                return _listed(row), True
+            changes = _row(found)
+            if new := former.found.mark != found.mark:
+                changes |= {"since": now, "dismissed": None, "who": "", "because": ""}
+            self._engine.run(FolderFileRow.update(changes).where(FolderFileRow.id == former.id))
+            return next(iter(self._read(FolderFileRow.id == former.id))), new
+
+    def keep(self, kind: FileKind, found: Iterable[Lying], counted: int, now: datetime) -> None:
+        """List these files of a kind and no others, `counted` of them in all."""
+        kept = (replace(one, path=_PATH.db_value(one.path)) for one in islice(found, MOST))
+        wanted = {one.path: one for one in kept}
+        with self._engine.write():
+            known = {one.found.path: one for one in self.listed(kind)}
+            self.end([one.id for path, one in known.items() if path not in wanted])
+            for path, one in wanted.items():
+                if path not in known or known[path].found != one:
+                    self.enter(one, now)
+            self._count(kind, counted)
+
+    def _next(self) -> int:
+        """A number that no file had before: an alarm that is read late must not name another one."""
+        last = FolderCount.name == _LAST
+        counted = FolderCount.update(number=FolderCount.number + 1).where(last).returning(FolderCount.number)
+        for row in self._engine.run(counted):
+            return int(row.number)
+        self._engine.run(FolderCount.insert(name=_LAST, number=1))
+        return 1
+
+    def _count(self, kind: FileKind, number: int) -> None:
+        here = FolderCount.select(FolderCount.number).where(FolderCount.name == kind)
+        if [number] == [row[0] for row in self._engine.run(here.tuples())]:
+            return
+        same = {"conflict_target": [FolderCount.name], "update": {FolderCount.number: number}}
+        self._engine.run(FolderCount.insert(name=kind, number=number).on_conflict(**same))
+
+    def end(self, ids: Collection[int]) -> None:
+        """List these no longer."""
+        with self._engine.write():
+            for portion in portions(sorted(ids)):
+                self._engine.run(FolderFileRow.delete().where(FolderFileRow.id.in_(portion)))
+
+    def dismiss(self, ids: Collection[int], who: str, why: str, now: datetime) -> None:
+        """Let these lie, until they change."""
+        changes: dict[str, Any] = {"dismissed": now, "who": who, "because": why}
+        with self._engine.write():
+            for portion in portions(sorted(ids)):
+                self._engine.run(FolderFileRow.update(changes).where(FolderFileRow.id.in_(list(portion))))
+
+    # -- reading
+
+    def any(self) -> bool:
+        """Whether any file is listed."""
+        return bool(self._engine.run(FolderFileRow.select(FolderFileRow.id).limit(1).tuples()))
+
+    def listed(self, kind: FileKind, after: int = 0, limit: int | None = None) -> list[FolderFile]:
+        """Those of a kind by number, of a higher number than `after`."""
+        return self._read((FolderFileRow.kind == kind) & (FolderFileRow.id > after), limit)
+
+    def open(self, *, dismissed: bool = False) -> list[FolderFile]:
+        """Every file that is not dismissed, by kind and number; with `dismissed` every file."""
+        found = self._read((FolderFileRow.id > 0) if dismissed else FolderFileRow.dismissed.is_null())
+        return sorted(found, key=lambda one: (list(FileKind).index(one.found.kind), one.id))
+
+    def of_paths(self, kind: FileKind, paths: Collection[str]) -> list[FolderFile]:
+        """Those of a kind with one of these paths."""
+        mine = FolderFileRow.kind == kind
+        return [
+            one for some in portions(sorted(paths)) for one in self._read(mine & FolderFileRow.path.in_(list(some)))
+        ]
+
+    def of_path(self, path: str) -> list[FolderFile]:
+        """Those of this path, one a kind."""
+        return self._read(FolderFileRow.path == path)
+
+    def named(self, name: str) -> list[FolderFile]:
+        """Those of this number (f12), path or file name; without one, those of nearly this name."""
+        numbered = name[:1] in "fF" and name[1:].isdecimal() and len(name) < 10
+        if numbered and (found := self._read(FolderFileRow.id == int(name[1:]))):
+            return found
+        key = near_key(name)
+        alike = (FolderFileRow.near_key == key) | FolderFileRow.near_key.endswith("/" + key)
+        found = self._read(alike)
+        return [one for one in found if f"/{one.found.path}".endswith(f"/{name}")] or found
+
+    def of_exam(self, exam: int) -> list[FolderFile]:
+        """Those that seem to be of an exam, and those whose name is nearly that of one of its documents."""
+        keys = Document.select(Document.near).where((Document.exam == exam) & Document.near.is_null(False))
+        return self._read((FolderFileRow.exam == exam) | FolderFileRow.near_key.in_(keys))
+
+    def counts(self) -> dict[FileKind, int]:
+        """How many of each kind are not dismissed, those beyond MOST of a scan counted."""
+        open_ = FolderFileRow.dismissed.is_null()
+        columns = (FolderFileRow.kind, fn.COUNT(FolderFileRow.id))
+        here = dict(self._engine.run(FolderFileRow.select(*columns).group_by(FolderFileRow.kind).tuples()))
+        left = dict(self._engine.run(FolderFileRow.select(*columns).where(open_).group_by(FolderFileRow.kind).tuples()))
+        counted = dict(self._engine.run(FolderCount.select(FolderCount.name, FolderCount.number).tuples()))
+        return {kind: left.get(kind, 0) + max(counted.get(kind, 0) - here.get(kind, 0), 0) for kind in FileKind}
+
+    def _read(self, where: Any, limit: int | None = None) -> list[FolderFile]:
+        query = FolderFileRow.select().where(where).order_by(FolderFileRow.id)
+        return [_listed(row) for row in self._engine.run(query.limit(limit).dicts())]
+
+    # -- what documents say of them
+
+    def unclaimed(self, oldest: datetime, before: datetime, of_study: datetime, limit: int) -> list[tuple[int, str]]:
+        """PDFs without an exam that came before `before` and are not listed: the newest of each name, and the name.
+
+        One of a DICOM instance came with its images; its exam JSON has until `of_study`. Those that came before
+        `oldest` are left out.
+        """
+        newer, waits = Document.alias(), (Document.kind == "pdf") & Document.exam.is_null()
+        superseded = newer.select(newer.id).where(
+            (newer.stem == Document.stem) & (newer.kind == "pdf") & newer.exam.is_null() & (newer.id > Document.id)
+        )
+        mine = (FolderFileRow.kind == FileKind.UNCLAIMED) & (FolderFileRow.document == Document.id)
+        late = Document.arrived.between(oldest, before) & (
+            ~Document.stem.startswith(OF_STUDY) | (Document.arrived <= of_study)
+        )
+        where = waits & late & ~fn.EXISTS(superseded) & ~fn.EXISTS(FolderFileRow.select(FolderFileRow.id).where(mine))
+        query = Document.select(Document.id, Document.stem).where(where).order_by(Document.id).limit(limit)
+        return [(int(number), str(stem)) for number, stem in self._engine.run(query.tuples())]
+
+    def claimed(self) -> list[FolderFile]:
+        """Listed PDFs that have an exam by now, or are no more."""
+        waits = (Document.id == FolderFileRow.document) & (Document.kind == "pdf") & Document.exam.is_null()
+        still = Document.select(Document.id).where(waits)
+        return self._read((FolderFileRow.kind == FileKind.UNCLAIMED) & ~fn.EXISTS(still))
+
+    def outlasted(self, oldest: datetime) -> list[FolderFile]:
+        """Listed PDFs that came before `oldest`."""
+        old = Document.select(Document.id).where((Document.id == FolderFileRow.document) & (Document.arrived < oldest))
+        return self._read((FolderFileRow.kind == FileKind.UNCLAIMED) & fn.EXISTS(old))
+
+    def near_pdfs(self, limit: int) -> list[tuple[int, str, Partner]]:
+        """The newest PDFs without an exam (document, stem) with each exam JSON whose name is near and not equal."""
+        other = Document.alias()
+        waits = (Document.kind == "pdf") & Document.exam.is_null() & Document.near.is_null(False)
+        newest = Document.select(Document.id).where(waits).order_by(Document.id.desc()).limit(limit)
+        near = (other.near == Document.near) & (other.stem != Document.stem) & (other.kind == "json")
+        columns = (Document.id, Document.stem, *_partner_columns(other))
+        query = Document.select(*columns).join(other, on=near).where(Document.id.in_(newest)).limit(2 * limit)
+        rows = self._engine.run(query.order_by(Document.id, other.id).tuples())
+        return [(int(row[0]), str(row[1]), _partner(row[2:])) for row in rows]
+
+    def lacking(self, keys: Collection[str]) -> list[Partner]:
+        """Documents with one of these near keys that miss their partner: PDFs without an exam, exams without a PDF."""
+        waits = (Document.kind == "pdf") & Document.exam.is_null()
+        found: list[Partner] = []
+        for portion in portions(sorted(keys)):
+            near = Document.near.in_(list(portion))
+            query = Document.select(*_partner_columns(Document)).where(near & (waits | (Document.kind == "json")))
+            found += [_partner(row) for row in self._engine.run(query.order_by(Document.id).tuples())]
+        return [one for one in found if one.exam is None or one.lacks]
+
+    def exams_of(self, stem: str, *, nearly: bool = False) -> list[int]:
+        """Exams with a document of this name, or of nearly this name."""
+        where = Document.near == near_key(stem) if nearly else Document.stem == stem
+        query = Document.select(Document.exam).where(where & Document.exam.is_null(False)).distinct().limit(MOST)
+        return sorted(int(row[0]) for row in self._engine.run(query.tuples()))
+
+    def exams_named(self, words: Collection[str]) -> list[int]:
+        """Exams that one of these words names, by ExamId or accession number."""
+        found: set[int] = set()
+        for portion in portions(sorted(words)):
+            query = ExamWord.select(ExamWord.exam).where(ExamWord.word.in_(list(portion))).distinct().limit(MOST)
+            found |= {int(row[0]) for row in self._engine.run(query.tuples())}
+        return sorted(found)
+
+
+def _partner_columns(one: Any) -> Sequence[Any]:
+    own = Document.alias()
+    has = own.select(own.id).where((own.exam == one.exam) & (own.kind == "pdf"))
+    return one.near, one.kind, one.place, one.stem, one.exam, ~fn.EXISTS(has)
+
+
+def _partner(row: Sequence[Any]) -> Partner:
+    near, kind, place, stem, exam, lacks = row
+    name = f"{stem}{'.hl7' if place.endswith('.hl7') else '.' + kind}"
+    return Partner(key=near, kind=kind, name=name, stem=stem, exam=exam, lacks=exam is not None and bool(lacks))
+
+
+def _row(found: Lying) -> dict[str, Any]:
+    place = found.place
+    where = {"home": None, "place": None, "lies": None} if place is None else {
+        "home": quote_from_bytes(place.home), "place": quote_from_bytes(place.place),
+        "lies": f"{place.inode} {place.size}",
+    }  # fmt: skip
+    return {
+        "kind": found.kind, "path": found.path, "near_key": near_key(found.path), "why": found.why, "text": found.text,
+        "near": found.near, "branch": found.branch, "exam": found.exam, "document": found.document, **where,
+        "kept": found.kept, "mark": found.mark,
+    }  # fmt: skip
+
+
+def _listed(row: Mapping[str, Any]) -> FolderFile:
+    place = None
+    if row["place"] is not None:
+        inode, size = map(int, row["lies"].split())
+        home, at = unquote_to_bytes(row["home"]), unquote_to_bytes(row["place"])
+        place = SetAside(home=home, place=at, inode=inode, size=size)
+    found = Lying(
+        kind=FileKind(row["kind"]), path=row["path"], why=row["why"], text=row["text"], near=row["near"],
+        branch=row["branch"], exam=row["exam"], document=row["document"], place=place, kept=row["kept"],
+        mark=row["mark"],
+    )  # fmt: skip
+    return FolderFile(
+        id=row["id"], found=found, since=row["since"], dismissed=row.get("dismissed"), who=row.get("who", ""),
+        because=row.get("because", ""),
+    )  # fmt: skip

@@ -1,0 +1,116 @@
+"""File names that a person takes for one name: JSON and PDF pair by equal paths only, and these nearly do.
+
+Nothing pairs by nearness. Also the two Unicode forms of one name (NFC, NFD) are two paths: a file system keeps both
+side by side, and which of two files a RIS means is not the node's to guess.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+_NAMES = r"副本|复件|拷贝|copy|快捷方式|shortcut"
+_NUMBER = r"(?:[ _]*[(\[]\d{1,3}[)\]]|[ _]?\d{1,2})"
+# What Windows, macOS, Linux and browsers add to the name of a copy, and what the node itself adds below done/.
+_COPIES = (
+    re.compile(rf"[ _]*[-\u2013\u2014_ ][ _]*(?:{_NAMES}){_NUMBER}?$"),
+    re.compile(rf"(?<=.)(?:的副本|副本|复件){_NUMBER}?$"),
+    re.compile(rf"^(?:copy{_NUMBER}? of |复件{_NUMBER}? )"),
+    re.compile(r"(?<=.)[ _]*[(\[](?:\d{1,3}|副本|copy)[)\]]$"),
+    re.compile(r"(?<=.)~\d{1,3}$"),
+)
+_ENDINGS = re.compile(
+    r"(?<=.)\.(?:json|pdf|hl7|xml|txt|te?mp|part|partial|filepart|crdownload|bak|old|lnk|docx?|wps|ofd|rtf|xps|html?"
+    r"|jpe?g|png|tiff?|zip|rar|7z|gz)$"
+)
+_INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+_UNSEEN = re.compile(f"[\x00-\x1f\x7f-\x9f{_INVISIBLE}]")
+_BLANKS = re.compile(r"\s+")
+_MOST_ROUNDS = 8
+
+
+class Difference(StrEnum):
+    """How two names differ that are nearly one, in words."""
+
+    FORM = "the same characters in another Unicode form (NFC, NFD)"
+    WIDTH = "full-width characters"
+    CASE = "upper and lower case"
+    BLANK = "a blank, a dot or an invisible character"
+    COPY = "the mark of a copy"
+    ENDING = "a second or another ending"
+
+
+def near_key(path: str) -> str:
+    """The form in which nearly equal names are equal: of a path below the drop folder, with or without ending."""
+    return _reduced(path, tuple(Difference))
+
+
+def differences(one: str, other: str) -> Sequence[Difference]:
+    """By what two paths differ that are nearly equal; nothing where they are equal, or not nearly so."""
+    if one == other or near_key(one) != near_key(other):
+        return ()
+    needed = [
+        each for each in Difference
+        if _reduced(one, _without(each)) != _reduced(other, _without(each))
+    ]  # fmt: skip
+    return needed or [each for each in Difference if _reduced(one, (each,)) != one or _reduced(other, (each,)) != other]
+
+
+def _without(one: Difference) -> Sequence[Difference]:
+    return tuple(each for each in Difference if each != one)
+
+
+def _reduced(path: str, by: Sequence[Difference]) -> str:
+    *folders, last = path.split("/")
+    return "/".join([*(_part(folder, by, last=False) for folder in folders), _part(last, by, last=True)])
+
+
+def _part(part: str, by: Sequence[Difference], *, last: bool) -> str:
+    """A folder's name keeps its endings and marks: they tell one folder from another."""
+    for each, change in _SPELLING.items():
+        part = change(part) if each in by else part
+    for _ in range(_MOST_ROUNDS if last else 1):
+        former = part
+        for each, change in _REST.items():
+            if each in by and (last or each is Difference.BLANK):
+                part = change(part) or part
+        if part == former:
+            break
+    return part
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _narrow(text: str) -> str:
+    """Full-width and half-width characters as the ordinary ones."""
+    return "".join(
+        unicodedata.normalize("NFKC", sign) if unicodedata.east_asian_width(sign) in "FH" else sign for sign in text
+    )
+
+
+def _stripped(text: str) -> str:
+    return _BLANKS.sub(" ", _UNSEEN.sub("", text)).strip(" .")
+
+
+def _no_copy(text: str) -> str:
+    for mark in _COPIES:
+        text = mark.sub("", text) or text
+    return text
+
+
+def _no_ending(text: str) -> str:
+    return _ENDINGS.sub("", text)
+
+
+_SPELLING: dict[Difference, Callable[[str], str]] = {
+    Difference.FORM: _composed,
+    Difference.WIDTH: _narrow,
+    Difference.CASE: str.casefold,
+}
+_REST: dict[Difference, Callable[[str], str]] = {
+    Difference.BLANK: _stripped,
+    Difference.COPY: _no_copy,
+    Difference.ENDING: _no_ending,
+}

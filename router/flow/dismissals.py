@@ -1,0 +1,80 @@
+"""A person's word that a file of the drop folder may lie as it is."""
+
+from collections.abc import Sequence
+
+from router.catalogue import Catalogue
+from router.catalogue.files import ALARMS, FileKind, FolderFile
+from router.clock import Clock
+from router.errors import InvalidData
+from router.events import Event, Journal, Kind
+from router.flow.decisions import Verdict
+
+
+class Ambiguous(InvalidData):
+    """A name fits several files; `files` are those."""
+
+    def __init__(self, files: Sequence[FolderFile]) -> None:
+        names = ", ".join(one.name for one in files)
+        super().__init__("several files have that name", hint=f"name one of them by its number: {names}")
+        self.files = files
+
+
+class Dismissals:
+    """The dismissals, as the command line asks for them."""
+
+    def __init__(self, catalogue: Catalogue, journal: Journal, clock: Clock) -> None:
+        self._catalogue = catalogue
+        self._journal = journal
+        self._clock = clock
+
+    def dismiss(self, name: str, verdict: Verdict) -> list[FolderFile]:
+        """End the alarm of a file, by its number (f12), path or name, and show it no longer until it changes.
+
+        The file stays where it is. Raises InvalidData when there is none, Ambiguous when several have the name.
+        """
+        files, now = self._catalogue.exams.files, self._clock.now()
+        with self._catalogue.engine.write():
+            found = self._of_one_path(name)
+            files.dismiss([one.id for one in found], verdict.who, verdict.why, now)
+            for one in found:
+                self._tell(one, verdict)
+        return found
+
+    def dismiss_kind(self, kind: FileKind, verdict: Verdict) -> list[FolderFile]:
+        """The same for every file of a kind that is listed now."""
+        files, now = self._catalogue.exams.files, self._clock.now()
+        with self._catalogue.engine.write():
+            found = [one for one in files.listed(kind) if one.dismissed is None]
+            files.dismiss([one.id for one in found], verdict.who, verdict.why, now)
+            for one in found:
+                self._tell(one, verdict)
+        return found
+
+    def _of_one_path(self, name: str) -> list[FolderFile]:
+        """The file, with all kinds that it is listed under. A near name is no name here."""
+        files = self._catalogue.exams.files
+        named = [one for one in files.named(name) if one.dismissed is None and _is_named(one, name)]
+        if not named:
+            raise InvalidData("no file of that name waits", hint="see `scripts/queue files`")
+        if len({one.found.path for one in named}) > 1:
+            raise Ambiguous(named)
+        path = named[0].found.path
+        return [one for one in files.of_path(path) if one.dismissed is None]
+
+    def _tell(self, one: FolderFile, verdict: Verdict) -> None:
+        now, exam, alarm = self._clock.now(), one.found.exam, ALARMS.get(one.found.kind)
+        text = f"file {one.name} of the drop folder ({one.found.kind}) is dismissed: {verdict.why}"
+        self._journal.record(Event(now, Kind.DECIDED, text, verdict.who, exam))
+        if alarm is not None:
+            text = f"file {one.name} is dismissed by {verdict.who}"
+            self._journal.record(Event(now, Kind.CLEARED, text, exam=exam, alarm=alarm, subject=one.subject))
+
+
+def _is_named(one: FolderFile, name: str) -> bool:
+    """By its number, or exactly by path or file name; of its ending nobody keeps the case."""
+    return one.name == name.lower() or f"/{_written(one.found.path)}".endswith(f"/{_written(name)}")
+
+
+def _written(path: str) -> str:
+    stem, dot, ending = path.rpartition(".")
+    return f"{stem}{dot}{ending.lower()}"

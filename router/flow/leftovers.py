@@ -1,0 +1,261 @@
+"""Files of the drop folder that no exam comes of: each is listed until its cause ends, those that a person must see to
+with an alarm.
+
+Refused files and PDFs that no exam claims are alarms, one a file. Names that nearly pair, and other files that stay
+lying there, are shown where people look for them. Nothing pairs by a near name.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from router.alarms import Alarm
+from router.catalogue.exams import Exams
+from router.catalogue.files import ALARMS, MOST, OF_STUDY, FileKind, FolderFile, Lying, Partner
+from router.clock import Clock
+from router.config import Config
+from router.correlate.near_names import Difference, differences, near_key
+from router.events import Event, Journal, Kind
+from router.reports import pickup
+from router.reports.directory import opened
+from router.reports.settle import Seen
+from router.reports.watch import Listing, Other, OtherKind
+from router.storage.quarantine import Quarantine
+
+_UNFINISHED = timedelta(hours=1)  # after which nobody goes on writing
+_OF_STUDY_WITHIN = timedelta(days=3)
+_AT_ONCE = 500
+_ENDED = {
+    Alarm.REJECTED_FILE: "a file that had been refused",
+    Alarm.UNCLAIMED_PDF: "a report PDF that no exam had claimed",
+}
+
+
+class Leftovers:
+    """Called by the one thread that takes files. `branch` gives the branch of a path below the drop folder.
+
+    `fence` raises where another node takes files by now.
+    """
+
+    def __init__(
+        self, config: Config, exams: Exams, quarantine: Quarantine, journal: Journal, clock: Clock,
+        branch: Callable[[str], str], fence: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._config = config
+        self._folder = config.reports.folder
+        self._exams = exams
+        self._quarantine = quarantine
+        self._journal = journal
+        self._clock = clock
+        self._branch = branch
+        self._fence = fence
+        self._since: dict[Other, float] = {}
+        self._others: frozenset[Other] | None = None
+        self._look_at = float("-inf")
+        self._after = 0
+        self._alarmed: set[int] = set()
+
+    def go_by(self, config: Config) -> None:
+        """Look by this configuration from now on; the folder stays."""
+        self._config = config
+
+    def any(self) -> bool:
+        """Whether any file is listed: then something lay in the folder."""
+        return self._exams.files.any()
+
+    # -- refused files
+
+    def begin(self, refused: Lying) -> int | None:
+        """List a file that is about to be moved to rejected/; its number, None where it was listed before.
+
+        A crash in between leaves its row: without it the file would lie there and nobody would know.
+        """
+        if self._exams.files.of_paths(FileKind.REJECTED, [refused.path]):
+            return None
+        return self._exams.files.enter(refused, self._clock.now())[0].id
+
+    def take_back(self, number: int) -> None:
+        """It was not moved after all: it has changed, and is read again."""
+        self._exams.files.end([number])
+
+    def refused(self, refused: Lying) -> FolderFile:
+        """A file lies in rejected/, or a copy of it in quarantine: raise its alarm."""
+        now = self._clock.now()
+        with self._exams.together():
+            former = self._exams.files.of_paths(FileKind.REJECTED, [refused.path])
+            listed, _ = self._exams.files.enter(refused, now)
+            if former and former[0].found.text != refused.text:
+                self._clear(listed, "was refused again, for another reason")
+            self._raise(listed)
+        return listed
+
+    def replaced(self, paths: Collection[str]) -> None:
+        """Files of these paths were taken. In a transaction."""
+        ended = self._exams.files.of_paths(FileKind.REJECTED, paths)
+        for one in ended:
+            if one.found.kept:
+                self._exams.forget_seen(one.found.path, one.found.mark)
+        self._end(ended, "was replaced by one that is taken")
+
+    # -- what lies there
+
+    def look(self, found: Listing | None, failing: Collection[Seen] = ()) -> None:
+        """Compare what is listed with what lies there by this scan; None while the folder does not answer."""
+        now = self._clock.monotonic()
+        others = self._others if found is None else frozenset(self._staying(found, failing))
+        if others == self._others and now < self._look_at:
+            return
+        with self._exams.together():
+            self._fence()
+            self._look_for_unclaimed()
+            if found is not None:
+                self._keep(found, others or frozenset())
+        if found is not None:
+            self._look_for_refused(found)
+        self._others, self._look_at = others, now + self._config.reports.rescan.total_seconds()
+
+    def look_soon(self) -> None:
+        """Something was taken or refused: do not wait for the time of the next look."""
+        self._look_at = float("-inf")
+
+    def _staying(self, found: Listing, failing: Collection[Seen]) -> Iterator[Other]:
+        """Those that were there for long enough, by their own time or since they were first seen."""
+        here = [*found.others, *(Other(one.path, OtherKind.UNREADABLE, one.size, one.mtime) for one in failing)]
+        now, at = self._clock.monotonic(), self._clock.now().timestamp()
+        self._since = {one: self._since.get(one, now) for one in here}
+        for one, since in self._since.items():
+            patience = _UNFINISHED if one.kind is OtherKind.TEMPORARY else self._config.reports.settle
+            if max(now - since, at - one.mtime / 1e9) >= patience.total_seconds():
+                yield one
+
+    def _keep(self, found: Listing, others: Collection[Other]) -> None:
+        now = self._clock.now()
+        lying = [self._lying(one) for one in sorted(others, key=lambda one: str(one.path))]
+        partners = self._partners(lying)
+        near, counted = self._near(lying, partners)
+        paths = {one.path for one in near}
+        rest = [
+            replace(one, exam=partners[near_key(one.path)].exam) if near_key(one.path) in partners else one
+            for one in lying if one.path not in paths
+        ]  # fmt: skip
+        beyond = sum(found.counted.values()) - len(found.others)
+        self._exams.files.keep(FileKind.NEAR, near, counted, now)
+        self._exams.files.keep(FileKind.OTHER, rest, len(rest) + beyond, now)
+
+    def _lying(self, one: Other) -> Lying:
+        path = pickup.name_of(self._folder, one.path)
+        return Lying(
+            kind=FileKind.OTHER, path=path, why=one.kind, branch=self._branch(path), mark=f"{one.size} {one.mtime}"
+        )
+
+    # -- names that nearly pair
+
+    def _near(self, lying: Sequence[Lying], partners: Mapping[str, Partner]) -> tuple[list[Lying], int]:
+        """PDFs that wait, and other files, each with the document that it nearly pairs with; how many there are."""
+        found = [*self._near_pdfs(), *self._near_others(lying, partners)]
+        return found[:MOST], len(found)
+
+    def _near_pdfs(self) -> Iterator[Lying]:
+        best: dict[int, tuple[str, Partner]] = {}
+        for document, stem, partner in self._exams.files.near_pdfs(MOST):
+            former = best.get(document)
+            if former is None or (partner.lacks and not former[1].lacks):
+                best[document] = stem, partner
+        for document, (stem, partner) in best.items():
+            path, found = pdf_name(stem), differences(stem, partner.stem)
+            yield Lying(
+                kind=FileKind.NEAR, path=path, why=_codes(found), text=", ".join(found), near=partner.name,
+                branch=self._branch(path), exam=partner.exam, document=document, mark=str(document),
+            )  # fmt: skip
+
+    def _near_others(self, lying: Iterable[Lying], partners: Mapping[str, Partner]) -> Iterator[Lying]:
+        for one in lying:
+            partner = partners.get(near_key(one.path))
+            if partner is None or one.why not in (OtherKind.ENDING, OtherKind.TEMPORARY):
+                continue
+            found = differences(one.path, partner.stem)
+            yield replace(
+                one, kind=FileKind.NEAR, why=_codes(found), text=", ".join(found), near=partner.name, exam=partner.exam
+            )
+
+    def _partners(self, lying: Iterable[Lying]) -> dict[str, Partner]:
+        """By near key the document that misses its partner: a JSON without PDF before a PDF without JSON."""
+        found = self._exams.files.lacking({near_key(one.path) for one in lying})
+        return {one.key: one for one in sorted(found, key=lambda one: one.exam is not None)}
+
+    # -- PDFs that no exam claims
+
+    def _look_for_unclaimed(self) -> None:
+        now, within = self._clock.now(), self._config.reports.pair_within
+        oldest = now - self._config.retention.unmatched
+        self._end(self._exams.files.claimed(), "has its exam, or is no longer here")
+        self._end(self._exams.files.outlasted(oldest), "has waited as long as [retention] unmatched says")
+        late = self._exams.files.unclaimed(oldest, now - within, now - max(within, _OF_STUDY_WITHIN), _AT_ONCE)
+        for document, stem in late:
+            path = pdf_name(stem)
+            lying = Lying(
+                kind=FileKind.UNCLAIMED, path=path, why="no-json", text="no exam JSON has claimed it",
+                branch=self._branch(path), document=document, mark=str(document),
+            )  # fmt: skip
+            listed, _ = self._exams.files.enter(lying, now)
+            self._raise(listed)
+
+    # -- refused files that are gone
+
+    def _look_for_refused(self, found: Listing) -> None:
+        """A page of them at each look, so that a folder full of them costs no time."""
+        page = self._exams.files.listed(FileKind.REJECTED, self._after, _AT_ONCE)
+        self._after = page[-1].id if len(page) == _AT_ONCE else 0
+        if not page:
+            return
+        gone = self._gone(page, found)
+        here = [one for one in page if one not in gone and one.id not in self._alarmed and one.dismissed is None]
+        with self._exams.together():
+            self._end(gone, "was removed")
+            for one in here:
+                self._raise(one)
+        self._alarmed |= {one.id for one in here}
+
+    def _gone(self, page: Sequence[FolderFile], found: Listing) -> list[FolderFile]:
+        try:
+            with opened(self._folder) as top:
+                return [one for one in page if self._is_gone(top, one)]
+        except OSError:
+            return []
+
+    def _is_gone(self, top: int, one: FolderFile) -> bool:
+        if one.found.kept and not self._quarantine.has(one.found.kept):
+            return True
+        return one.found.place is not None and pickup.lies(top, one.found.place) is False
+
+    # -- alarms
+
+    def _raise(self, one: FolderFile) -> None:
+        if one.dismissed is not None:
+            return
+        text = f"file {one.name} of the drop folder is refused ({one.found.why}): {one.found.text}"
+        if one.found.kind is FileKind.UNCLAIMED:
+            text = f"file {one.name}: no exam JSON has claimed the report PDF within [reports] pair_within"
+        self._record(Kind.ALARM, one, text)
+
+    def _clear(self, one: FolderFile, how: str) -> None:
+        self._record(Kind.CLEARED, one, f"file {one.name}, {_ENDED[ALARMS[one.found.kind]]}, {how}")
+
+    def _record(self, kind: Kind, one: FolderFile, text: str) -> None:
+        alarm, exam = ALARMS[one.found.kind], one.found.exam
+        self._journal.record(Event(self._clock.now(), kind, text, exam=exam, alarm=alarm, subject=one.subject))
+
+    def _end(self, ended: Sequence[FolderFile], how: str) -> None:
+        if ended:
+            self._exams.files.end([one.id for one in ended])
+        for one in ended:
+            self._clear(one, how)
+
+
+def pdf_name(stem: str) -> str:
+    """The name of a PDF's file; of one that came as a DICOM instance its study's UID stands for it."""
+    return stem if stem.startswith(OF_STUDY) else f"{stem}.pdf"
+
+
+def _codes(found: Sequence[Difference]) -> str:
+    return " ".join(each.name.lower() for each in found)
