@@ -168,7 +168,7 @@ _ALARMS: Mapping[Alarm, tuple[str, str]] = {
     Alarm.HALF_TIME: ("时间过半", "时间已过一半仍有内容未到，见该检查的说明"),
     Alarm.AT_RISK: ("有超时风险", "见该检查在等待什么，并确认目的地是否接收数据"),
     Alarm.MISSED: ("已超时", "告知平台；发送会继续进行"),
-    Alarm.BREAKER: ("目的地不可用", "数据不会丢失，目的地恢复后自动继续发送"),
+    Alarm.BREAKER: ("目的地不可用", "运行 scripts/doctor，查看由谁处理：密钥或证书被拒需要人工处理；数据不会丢失"),
     Alarm.DISK: ("磁盘空间不足", "清理数据文件夹所在的卷，或缩短 [retention]；此前拒收影像"),
     Alarm.DROP_FOLDER: ("报告文件夹不可用", "确认共享已挂载，节点账户可读写"),
     Alarm.DROPPED_FILE: (
@@ -203,6 +203,7 @@ _ALARMS: Mapping[Alarm, tuple[str, str]] = {
         "查明谁动了数据目录中的 router.db；然后停止节点，用 backup restore 恢复告警所列的副本",
     ),
     Alarm.AUDIT: ("审计记录存疑", "运行 audit verify；恢复审计记录，或用 audit accept 认可现状；此前不执行人工操作"),
+    Alarm.PAUSED: ("已停止发送", "原因消除后运行 scripts/queue resume；scripts/status 显示由谁、为何停止"),
     Alarm.CLOCK: ("时钟跳变", "校准时钟，确认时间同步正常"),
 }
 

@@ -21,6 +21,7 @@ from router.catalogue.members import Members
 from router.catalogue.nodes import Nodes
 from router.catalogue.notes import Notes
 from router.catalogue.paces import Paces
+from router.catalogue.pauses import Pauses
 from router.catalogue.purge import Purge
 from router.catalogue.queue import Queue
 from router.catalogue.readings import Readings
@@ -46,6 +47,7 @@ class Catalogue:
     exams: Exams
     queue: Queue
     breakers: Breakers
+    pauses: Pauses
     paces: Paces
     accounts: Accounts
     versions: Versions
@@ -88,6 +90,7 @@ def open_catalogue(
     return Catalogue(
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
         Breakers(engine, journal),
+        Pauses(engine, journal),
         Paces(engine),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),

@@ -528,10 +528,26 @@ class BreakerRow(Model):
     since = InstantField()
     probe_at = InstantField(null=True)
     why = CleanTextField()
+    outage = CleanTextField()
 
     class Meta:
         table_name = "breaker"
         primary_key = CompositeKey("destination", "channel")
+
+
+class PauseRow(Model):
+    """A pause of all sending to a destination, "" for every one, for ever; it stands while `until` is null."""
+
+    destination = CleanTextField()
+    since = InstantField()
+    who = CleanTextField()
+    why = CleanTextField()
+    until = InstantField(null=True)
+    ended_by = CleanTextField()
+
+    class Meta:
+        table_name = "pause"
+        primary_key = CompositeKey("destination", "since")
 
 
 class PaceRow(Model):
@@ -689,5 +705,5 @@ TABLES: tuple[type[Model], ...] = (
     Schema, Setting, Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal,
     Reference, Exam, Forgotten, ExamStudy, Parted,
     Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord, SeenFile, SetAsideRow, Delivery, EventRow, OpenAlarm,
-    BreakerRow, PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow, Duty,
+    BreakerRow, PauseRow, PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow, Duty,
 )  # fmt: skip
