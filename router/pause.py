@@ -23,6 +23,11 @@ class Pause:
         """What it concerns, in words."""
         return self.destination or EVERYWHERE
 
+    @property
+    def ends(self) -> str:
+        """The command that ends it."""
+        return f"scripts/queue resume --destination {self.destination}" if self.destination else "scripts/queue resume"
+
     def concerns(self, destination: str) -> bool:
         """Whether nothing goes to this destination while it stands."""
         return self.destination in (EVERY, destination)

@@ -11,7 +11,7 @@ from router.alarms import Alarm
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.statement import Statement
 from router.catalogue.tables import Delivery as Row
-from router.catalogue.tables import Exam, ExamStudy, OpenAlarm, PauseRow
+from router.catalogue.tables import Exam, ExamStudy, OpenAlarm
 from router.events import Event, Journal, Kind
 from router.model import Channel
 from router.pause import EVERY
@@ -78,15 +78,11 @@ def _first_statements(where: str, *given: Field) -> tuple[Statement, Statement]:
     return first, then
 
 
+# Part of the claim itself, which both engines ask once a statement: no column is of the claim's own table.
+_NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM pause WHERE until IS NULL AND pause.destination IN (?, ?))"
 # Asked once for each state there is: built anew, the queries would take longer than their answers.
 _FIRST = _first_statements("state = ?", Row.state)
 _FIRST_OF_PLACE = _first_statements("state = ? AND destination = ?", Row.state, Row.destination)
-
-
-def _pauses_of(destination: str) -> Any:
-    """Those that keep everything from it; no column is of the claim's own table, so both engines ask this once."""
-    mine = PauseRow.until.is_null() & PauseRow.destination.in_([EVERY, destination])
-    return PauseRow.select(PauseRow.since).where(mine)
 
 
 class Queue:
@@ -208,7 +204,7 @@ class Queue:
         due at one time the one goes that has waited longest.
         """
         ready = (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.READY)
-        ready &= ~fn.EXISTS(_pauses_of(destination))
+        ready &= SQL(_NOT_PAUSED.replace("?", self._engine.database.param), [EVERY, destination])
         with self._engine.write():
             if at_most is not None and self.under_way(destination, channel) >= at_most:
                 return None

@@ -49,6 +49,13 @@ def require_node(config: Config) -> None:
         raise InvalidData(text, hint="start scripts/run first, or name the node's own --config")
 
 
+def require_destination(name: str | None, config: Config) -> None:
+    """UsageError for the name of a destination that the configuration does not have."""
+    if name is not None and config.destination_named(name) is None:
+        known = ", ".join(one.name for one in config.destination) or "none"
+        raise click.UsageError(f"no destination is called {name}; configured: {known}")
+
+
 def person() -> str:
     """The account that runs the command, as events name it; "node" is what the node does by itself."""
     name = getpass.getuser()

@@ -16,7 +16,16 @@ from router.cli.compare import compare
 from router.cli.decide import COMMANDS
 from router.cli.many import preview, progress
 from router.cli.opened import opened
-from router.cli.options import config_option, destinations, json_option, person, print_json, require_node
+from router.cli.options import (
+    config_option,
+    destinations,
+    json_option,
+    person,
+    print_json,
+    require_destination,
+    require_node,
+)
+from router.cli.pause import pause, resume, tell_paused
 from router.cli.punctuality import report
 from router.cli.recheck import recheck
 from router.cli.reconcile import reconcile
@@ -80,6 +89,7 @@ def list_(
             return
 
         def tell() -> None:
+            tell_paused(catalogue.pauses.standing(), config)
             _tell(review.listed(wanted, destination, text, most), catalogue.breakers.tripped(), config, most)
 
         watching(tell, time.sleep, again=watch)
@@ -200,7 +210,7 @@ def _action(name: str, act: Act, states: tuple[State, ...], help_: str, one_by_o
         with _review(config) as review:
             chosen = review.named(names) if names else review.deliveries(states, destination)
             if destination is not None and not chosen:
-                _require(destination, config)
+                require_destination(destination, config)
             if not (names or yes or as_json or preview(name, chosen)):
                 raise click.Abort
             do, who = one_by_one if one_by_one and names else act, person()
@@ -213,13 +223,6 @@ def _action(name: str, act: Act, states: tuple[State, ...], help_: str, one_by_o
             raise click.exceptions.Exit(1)
 
 
-def _require(destination: str, config: Config) -> None:
-    """UsageError for the name of a destination that the configuration does not have."""
-    if config.destination_named(destination) is None:
-        known = ", ".join(one.name for one in config.destination) or "none"
-        raise click.UsageError(f"no destination is called {destination}; configured: {known}")
-
-
 def _answer(name: str, done: list[Delivery], left_out: list[Delivery], as_json: bool) -> None:
     if as_json:
         print_json({"done": [str(one.id) for one in done], "not_done": [str(one.id) for one in left_out]})
@@ -230,7 +233,11 @@ def _answer(name: str, done: list[Delivery], left_out: list[Delivery], as_json: 
 
 
 _MOVABLE = (State.WAITING, State.READY, State.SENDING, State.DEFERRED, State.FAILED)
-_action("hold", Review.hold, (*_MOVABLE, State.HELD), "Keep deliveries from being sent until they are released.")
+_action(
+    "hold", Review.hold, (*_MOVABLE, State.HELD),
+    "Keep deliveries from being sent until they are released: those that are here, also with --all. An exam that comes"
+    " later is sent; `queue pause` stops all sending, of those too.",
+)  # fmt: skip
 _action(
     "release", Review.release, (State.HELD,),
     "Let held deliveries be evaluated anew. One that is held for its report PDF and is named by its ID goes with the "
@@ -248,5 +255,7 @@ command.add_command(report)
 command.add_command(reconcile)
 command.add_command(recheck)
 command.add_command(compare)
+command.add_command(pause)
+command.add_command(resume)
 for _decision in COMMANDS:
     command.add_command(_decision)

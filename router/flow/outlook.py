@@ -11,6 +11,7 @@ from router.catalogue.alarms import Standing
 from router.catalogue.breakers import Tripped
 from router.catalogue.survey import Place, Pressing, Reload, Sign
 from router.config import Config
+from router.pause import Pause
 from router.states import State
 from router.storage.quarantine import Quarantine
 
@@ -48,6 +49,7 @@ class Outlook:
     alarms: Sequence[Standing]
     nodes: Sequence[Sign]
     reloads: Sequence[Reload]
+    pauses: Sequence[Pause] = ()
 
     @property
     def receiving(self) -> bool:
@@ -62,12 +64,14 @@ def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
         count, pressing = catalogue.survey.pressing(now + _SOON, _LISTED)
         alarms, nodes = catalogue.alarms.standing(), catalogue.survey.nodes()
         reloads = catalogue.survey.reloads([sign.node for sign in nodes])
+        pauses = catalogue.pauses.standing()
     disk = shutil.disk_usage(config.node.data)
     return Outlook(
         now, _listeners(config), disk.free, disk.total, config.receive.min_free, places, tripped,
         pressing, count,
         _counted(places, State.HELD), _counted(places, State.FAILED),
         Quarantine(config.node.data / "quarantine").count(), alarms, nodes, reloads,
+        pauses,
     )  # fmt: skip
 
 
