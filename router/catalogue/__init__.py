@@ -22,6 +22,7 @@ from router.catalogue.nodes import Nodes
 from router.catalogue.notes import Notes
 from router.catalogue.paces import Paces
 from router.catalogue.pauses import Pauses
+from router.catalogue.prospects import Prospects
 from router.catalogue.purge import Purge
 from router.catalogue.queue import Queue
 from router.catalogue.readings import Readings
@@ -48,6 +49,7 @@ class Catalogue:
     queue: Queue
     breakers: Breakers
     pauses: Pauses
+    prospects: Prospects
     paces: Paces
     accounts: Accounts
     versions: Versions
@@ -91,6 +93,7 @@ def open_catalogue(
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
         Breakers(engine, journal),
         Pauses(engine, journal),
+        Prospects(engine),
         Paces(engine),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),

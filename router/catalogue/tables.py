@@ -705,5 +705,6 @@ TABLES: tuple[type[Model], ...] = (
     Schema, Setting, Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal,
     Reference, Exam, Forgotten, ExamStudy, Parted,
     Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord, SeenFile, SetAsideRow, Delivery, EventRow, OpenAlarm,
-    BreakerRow, PauseRow, PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow, Duty,
+    BreakerRow, PauseRow, PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow,
+    HeadRow, Duty,
 )  # fmt: skip
