@@ -81,10 +81,9 @@ class Facts:
     unproven: bool = False
 
     @property
-    def can_go(self) -> bool:
-        """Whether anything goes to its destination now; while nothing does, nobody knows when it will be there."""
-        stopped = self.pause is not None or self.breaker.position == Position.OPEN
-        return self.configured and self.running and not stopped
+    def stopped(self) -> bool:
+        """Whether its destination is sent nothing; until that ends nobody knows when the delivery will be there."""
+        return self.pause is not None or self.breaker.position == Position.OPEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,11 +29,12 @@ from router.cli.pause import pause, resume, tell_paused
 from router.cli.punctuality import report
 from router.cli.recheck import recheck
 from router.cli.reconcile import reconcile
-from router.cli.story import Teller
+from router.cli.story import Teller, named_json
 from router.cli.tables import brief, left, lines_here, show, watching
 from router.clock import SystemClock
 from router.config import Config, load
-from router.flow.review import ENDED_BY_HAND, Line, Review, expected_of, will_miss
+from router.flow.answers import Answers, Explained
+from router.flow.review import ENDED_BY_HAND, Line, Review
 from router.flow.rules import rulebook
 from router.flow.sides import Sides
 from router.flow.traces import Traces
@@ -83,19 +84,21 @@ def list_(
     most = limit or (None if as_json else lines_here() if watch else _SHOWN)
     wanted = [State(state) for state in states]
     with _catalogue(config) as catalogue:
-        review = Review(catalogue, SystemClock())
+        review, answers = Review(catalogue, SystemClock()), Answers(catalogue, config, SystemClock())
         if as_json:
-            print_json([line_json(line) for line in review.listed(wanted, destination, text, most)])
+            explained = answers.of(review.listed(wanted, destination, text, most))
+            print_json([line_json(one.line) | named_json(one) for one in explained])
             return
 
         def tell() -> None:
             tell_paused(catalogue.pauses.standing(), config)
-            _tell(review.listed(wanted, destination, text, most), catalogue.breakers.tripped(), config, most)
+            explained = answers.of(review.listed(wanted, destination, text, most))
+            _tell(explained, catalogue.breakers.tripped(), config, most)
 
         watching(tell, time.sleep, again=watch)
 
 
-def _tell(lines: list[Line], tripped: list[Tripped], config: Config, most: int | None) -> None:
+def _tell(lines: list[Explained], tripped: list[Tripped], config: Config, most: int | None) -> None:
     columns = (
         "ID",
         "ExamId 检查记录ID",
@@ -107,7 +110,7 @@ def _tell(lines: list[Line], tripped: list[Tripped], config: Config, most: int |
         "Expected",
         "Sent",
         "Tries",
-        "Waits for / trouble",
+        "Why",
     )
     show("", columns, [_cells(line, config) for line in lines])
     if not lines:
@@ -118,21 +121,22 @@ def _tell(lines: list[Line], tripped: list[Tripped], config: Config, most: int |
         click.echo(f"the first {most}; --limit shows more, --state fewer kinds", err=True)
 
 
-def _cells(line: Line, config: Config) -> list[str]:
+def _cells(explained: Explained, config: Config) -> list[str]:
+    line = explained.line
     one = line.delivery
     return [
         str(one.id), line.exam_id, one.destination, one.channel, one.state, brief(one.due, config.node.timezone),
-        left(line.slack_seconds) if one.state in PENDING else "-", _expected(line, config),
-        f"{line.sent}/{line.selected}", str(one.attempts), one.error or ", ".join(one.waiting_for),
+        left(line.slack_seconds) if one.state in PENDING else "-", _expected(explained, config),
+        f"{line.sent}/{line.selected}", str(one.attempts), str(explained.answer.what),
     ]  # fmt: skip
 
 
-def _expected(line: Line, config: Config) -> str:
-    expected = expected_of(line.delivery)
+def _expected(explained: Explained, config: Config) -> str:
+    expected, due = explained.expected, explained.line.delivery.due
     if expected is None:
         return "-"
     time = f"{expected.astimezone(config.node.timezone):%H:%M}"
-    return f"{time} LATE" if will_miss(line.delivery) else time
+    return f"{time} LATE" if due is not None and expected > due else time
 
 
 def line_json(line: Line) -> dict[str, Any]:
@@ -166,13 +170,15 @@ def _story(name: str) -> Any:
     def tell_story(name: str, config_file: Path, as_json: bool) -> None:
         """What came and from where, what it waits for, which key joined it or what nearly fits, what went where.
 
-        ID is a delivery's id, an ExamId (检查记录ID), a study UID or a file name.
+        ID is a delivery (d85), an exam (e17), an ExamId (检查记录ID), a study UID or a file name. The first lines say why
+        each delivery has not gone: since when, who must act, and the command for it.
         """
         config = load(config_file)
         with _catalogue(config) as catalogue:
             review, traces = Review(catalogue, SystemClock()), Traces(catalogue, config)
             sides = Sides(config, Reports(config.node.data).read, catalogue.decisions.classes)
-            teller = Teller(review, traces, rulebook(config.series), config.node, sides)
+            answers = Answers(catalogue, config, SystemClock())
+            teller = Teller(review, traces, rulebook(config.series), config.node, sides, answers)
             if as_json:
                 print_json(teller.as_json(name))
             else:

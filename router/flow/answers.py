@@ -83,7 +83,7 @@ class Answers:
             unproved=f"delivery {one.id}" in common.unproved,
             unproven=one.channel == Channel.REPORT and f"destination {one.destination}" in common.unproven,
         )  # fmt: skip
-        return replace(facts, expected=expected_of(one)) if facts.can_go else facts
+        return facts if facts.stopped else replace(facts, expected=expected_of(one))
 
     def _common(self, deliveries: Sequence[Delivery]) -> _Common:
         catalogue, now = self._catalogue, self._clock.now()

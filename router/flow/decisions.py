@@ -16,6 +16,7 @@ from router.errors import InvalidData
 from router.events import Event, Journal, Kind
 from router.exam.identifiers import uid_ok
 from router.flow.joining import identity_policy
+from router.flow.names import exams_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,7 @@ class Decisions:
         return number
 
     def _exam(self, name: str) -> int:
-        delivery = self._catalogue.queue.get(int(name)) if name.isdecimal() else None
-        found = {*self._catalogue.exams.find(name), *([delivery.exam] if delivery else [])}
+        found = set(exams_named(self._catalogue, name))
         if len(found) != 1:
             text = "several exams have that name" if found else "no exam of that name is known"
             raise InvalidData(text, hint="name the ExamId, or the number of one of its deliveries")

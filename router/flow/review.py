@@ -21,6 +21,7 @@ from router.errors import InvalidData
 from router.events import Event
 from router.flow.breakdown import Line as SeriesLine
 from router.flow.breakdown import lines_of
+from router.flow.names import delivery_named, exams_named
 from router.model import Channel
 from router.series.classify import Rulebook
 from router.states import State
@@ -87,14 +88,14 @@ class Review:
 
     def stories(self, name: str) -> list[Story]:
         """The exams known under a delivery's id, an ExamId, a study UID or a file name."""
-        return [self._story(exam) for exam in self._exams_named(name)]
+        return [self._story(exam) for exam in exams_named(self._catalogue, name)]
 
     def named(self, names: Iterable[str]) -> list[Delivery]:
         """The deliveries of these ids or exams; InvalidData when a name fits none."""
         found: dict[int, Delivery] = {}
         for name in names:
-            one = self._catalogue.queue.get(int(name)) if name.isdecimal() else None
-            exams = self._catalogue.exams.find(name) if one is None else []
+            exams = exams_named(self._catalogue, name)
+            one = delivery_named(self._catalogue, name)
             these = [one] if one else [d for exam in exams for d in self._catalogue.queue.of_exam(exam)]
             if not these:
                 raise InvalidData("no delivery of that name is known", name_given=len(name))
@@ -197,11 +198,6 @@ class Review:
     def story(self, exam: int) -> Story | None:
         """The story of the exam of that number; None when there is none."""
         return self._story(exam) if self._catalogue.exams.names([exam]) else None
-
-    def _exams_named(self, name: str) -> list[int]:
-        delivery = self._catalogue.queue.get(int(name)) if name.isdecimal() else None
-        found = self._catalogue.exams.find(name)
-        return list(dict.fromkeys(([delivery.exam] if delivery else []) + found))
 
     def _story(self, exam: int) -> Story:
         case = self._catalogue.exams.case(exam)
