@@ -170,8 +170,8 @@ def _story(name: str) -> Any:
     def tell_story(name: str, config_file: Path, as_json: bool) -> None:
         """What came and from where, what it waits for, which key joined it or what nearly fits, what went where.
 
-        ID is a delivery (d85), an exam (e17), an ExamId (检查记录ID), a study UID or a file name. The first lines say why
-        each delivery has not gone: since when, who must act, and the command for it.
+        ID is a delivery (d85), an exam (e17), an ExamId (检查记录ID), a study UID or a file name. The first lines say
+        why each delivery has not gone: since when, who must act, and the command for it.
         """
         config = load(config_file)
         with _catalogue(config) as catalogue:
