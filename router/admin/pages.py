@@ -161,9 +161,8 @@ def queue(view: View, listed: Listed, sending: Sending) -> bytes:
     note = f'<p class="note">{say("the first 1000 only; choose a state or a destination")}</p>' if listed.cut else ""
     # By a form, since an ExamId belongs into no address; only for a person whose name is known.
     finder = _form(view, "/queue", search) if view.session is not None else ""
-    return frame(
-        view, _pauses(view, sending) + filters + finder + _queue(view, listed.lines) + _pager(view, listed) + note
-    )
+    above = paused(sending, say, view.at) + filters + finder
+    return frame(view, above + _queue(view, listed.lines) + _pager(view, listed) + note)
 
 
 def exam(view: View, told: Told) -> bytes:
@@ -175,8 +174,8 @@ def exam(view: View, told: Told) -> bytes:
     said = f'<p class="said">{say(told.said)}</p>' if told.said else ""
     head = f"<h2>{say('Exam')} {cell(name)} ({say('number of this node')} {case.exam})</h2>"
     standing = _alarms(view, told.behind.alarms) if told.behind.alarms else ""
-    parts = [answers(told.lines, say, view.at), said, head, _patient(view, told), _queue(view, told.lines, unmasked=open_),
-             _actions(view, story), standing, *_came(view, told), *_studies(view, told),
+    parts = [answers(told.lines, say, view.at), said, head, _patient(view, told),
+             _queue(view, told.lines, unmasked=open_), _actions(view, story), standing, *_came(view, told), *_studies(view, told),
              *_ledgers(view, told), _uploads(view, story), _events(view, story)]  # fmt: skip
     return frame(view, "".join(parts))
 
