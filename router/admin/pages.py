@@ -175,8 +175,9 @@ def exam(view: View, told: Told) -> bytes:
     head = f"<h2>{say('Exam')} {cell(name)} ({say('number of this node')} {case.exam})</h2>"
     standing = _alarms(view, told.behind.alarms) if told.behind.alarms else ""
     parts = [answers(told.lines, say, view.at), said, head, _patient(view, told),
-             _queue(view, told.lines, unmasked=open_), _actions(view, story), standing, *_came(view, told), *_studies(view, told),
-             *_ledgers(view, told), _uploads(view, story), _events(view, story)]  # fmt: skip
+             _queue(view, told.lines, unmasked=open_), _actions(view, story), standing,
+             *_came(view, told), *_studies(view, told), *_ledgers(view, told), _uploads(view, story),
+             _events(view, story)]  # fmt: skip
     return frame(view, "".join(parts))
 
 
