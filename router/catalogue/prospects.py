@@ -57,5 +57,5 @@ class Prospects:
                 .group_by(ExamStudy.exam)
                 .tuples()
             )
-            found |= {int(exam): Study.last_received.python_value(last) for exam, last in self._engine.run(query)}
+            found |= {int(exam): last for exam, last in self._engine.run(query)}
         return found
