@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from router.alarms import Alarm
 from router.answer import Answer, Facts, answer
 from router.bandwidth import Window, limited
-from router.breaker import CLOSED, Breaker
+from router.breaker import CLOSED as ANSWERS
+from router.breaker import Breaker
 from router.catalogue import Catalogue
 from router.catalogue.prospects import Queued
 from router.catalogue.queue import Delivery
@@ -16,7 +18,7 @@ from router.config import Config, Destination
 from router.flow.review import Line, expected_of
 from router.model import Channel
 from router.pause import Pause, pause_of
-from router.states import Needs, State
+from router.states import CLOSED, Needs, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,7 @@ class _Common:
     """What concerns many deliveries alike."""
 
     now: datetime
+    zone: ZoneInfo
     running: bool
     seen: datetime | None
     pauses: Sequence[Pause]
@@ -60,7 +63,7 @@ class Answers:
         return [self._explained(line, common, plain=plain) for line in lines]
 
     def _explained(self, line: Line, common: _Common, *, plain: bool) -> Explained:
-        facts = self._facts(line, common)
+        facts = _ended(line.delivery, common) if line.delivery.state in CLOSED else self._facts(line, common)
         if plain and line.delivery.state == State.FAILED and line.delivery.channel == Channel.REPORT:
             facts = replace(facts, error=facts.error.partition(": ")[0])
         return Explained(line=line, answer=answer(facts), expected=facts.expected)
@@ -71,12 +74,12 @@ class Answers:
         limit, limit_until = common.limits.get(one.destination, (None, None))
         queued, last = common.queues.get(place, Queued({}, 0)), common.last_images.get(one.exam)
         facts = Facts(
-            now=common.now, zone=self._config.node.timezone, delivery=one.id, exam=one.exam,
+            now=common.now, zone=common.zone, delivery=one.id, exam=one.exam,
             destination=one.destination, channel=one.channel, state=one.state, changed=one.changed,
             waiting_for=one.waiting_for, held_by=one.held_by, error=one.error, due=one.due, next_try=one.next_try,
             sent=line.sent, selected=line.selected,
             configured=destination is not None and one.channel in destination.channels,
-            running=common.running, seen=common.seen, breaker=common.breakers.get(place, CLOSED),
+            running=common.running, seen=common.seen, breaker=common.breakers.get(place, ANSWERS),
             pause=pause_of(common.pauses, one.destination), limit=limit, limit_until=limit_until,
             half=_half(one, destination), quiet_at=None if last is None else last + self._config.study.stable_after,
             asked=common.asked.get(one.id), place=queued.places.get(one.id), queued=queued.count,
@@ -92,7 +95,8 @@ class Answers:
         running, seen = self._running(now)
         quiet = sorted({one.exam for one in deliveries if Needs.STABLE in one.waiting_for})
         return _Common(
-            now=now, running=running, seen=seen, pauses=catalogue.pauses.standing(), breakers=tripped,
+            now=now, zone=self._config.node.timezone, running=running, seen=seen,
+            pauses=catalogue.pauses.standing(), breakers=tripped,
             limits=dict(self._limits(now)),
             queues={place: catalogue.prospects.queued(*place, now) for place in sorted(ready)},
             last_images=catalogue.prospects.last_images(quiet), asked=self._asked(deliveries),
@@ -120,6 +124,14 @@ class Answers:
                 requests = self._catalogue.commitments.requests(one.exam, one.destination)
                 found |= {one.id: requests[-1].asked} if requests else {}
         return found
+
+
+def _ended(one: Delivery, common: _Common) -> Facts:
+    """Of what is over, which most deliveries are, nothing else matters."""
+    return Facts(
+        now=common.now, zone=common.zone, delivery=one.id, exam=one.exam, destination=one.destination,
+        channel=one.channel, state=one.state, changed=one.changed,
+    )  # fmt: skip
 
 
 def _half(one: Delivery, destination: Destination | None) -> datetime | None:
