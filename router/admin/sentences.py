@@ -41,7 +41,7 @@ def answers(lines: Sequence[Explained], say: Say, at: At) -> str:
         who = f"{say('Who must act')}: {_cell(say(answer.who))}"
         since = f"{say('Since')}: {at(answer.since)}"
         command = f"<code>{_cell(answer.command)}</code>"
-        told.append(f'<p class="answer"><b>{name}</b> {what(one, say)}; {since}; {who}; {command}</p>')
+        told.append(f'<p class="answer"><b>{name}</b>: {what(one, say)}; {since}; {who}; {command}</p>')
     return "".join(told)
 
 

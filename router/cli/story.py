@@ -98,7 +98,7 @@ def _tell_answers(lines: Sequence[Explained], zone: ZoneInfo) -> None:
     for one in lines:
         delivery, answer, out = one.line.delivery, one.answer, console()
         since = f", since {local(answer.since, zone)}" if answer.since else ""
-        name = f"d{delivery.id} {delivery.channel} to {delivery.destination}"
+        name = f"d{delivery.id} {delivery.channel} to {delivery.destination}:"
         acts = _ACTS.get(answer.who, f"; {answer.who} must act")
         out.print(f"{name} {answer.what}{since}{acts}: `{answer.command}`", markup=False, soft_wrap=True)
 
