@@ -95,7 +95,7 @@ def test_a_wrong_key_waits_for_an_administrator_and_a_dead_line_says_when_it_is_
         shown = run(site, "status") + run(site, "queue", "list") + run(site, "queue", "explain", exam.id)
         assert "by itself once" not in shown
         (line,) = [
-            line for line in run(site, "queue", "explain", exam.id).splitlines() if " report to cloud cloud" in line
+            line for line in run(site, "queue", "explain", exam.id).splitlines() if " report to cloud: cloud" in line
         ]
         assert "an administrator must act: `scripts/doctor`" in line
     finally:
