@@ -35,6 +35,7 @@ class Alarm(StrEnum):
     LEDGER = "ledger"
     RETENTION = "retention"
     CLOCK = "clock"
+    PAUSED = "paused"
     GAPS = "gaps"
     BACKUP = "backup"
     DATABASE = "database"
@@ -45,7 +46,8 @@ REMEDY: dict[Alarm, str] = {
     Alarm.HALF_TIME: "see `queue explain`: half of the time is over and something is still to come",
     Alarm.AT_RISK: "see `queue explain` for what it waits for; `status` shows whether the destination takes data",
     Alarm.MISSED: "tell the platform; the delivery goes on, and the daily report has the reason",
-    Alarm.BREAKER: "see `doctor`; nothing is lost, sending goes on by itself once the destination answers",
+    Alarm.BREAKER: "run `scripts/doctor`, which says who must act: a refused key or certificate is for a person; "
+    "nothing is lost, and what was sent is not sent again",
     Alarm.DISK: "make room on the data folder's volume, or shorten [retention]; images are refused until then",
     Alarm.DROP_FOLDER: "see that the share is mounted and that the node's account may read and write it",
     Alarm.DROPPED_FILE: "see the rights of the files and folders below the drop folder, and that done/ and rejected/ "
@@ -81,5 +83,6 @@ REMEDY: dict[Alarm, str] = {
     "the alarm names: `backup restore`",
     Alarm.AUDIT: "see `audit verify`, and room and rights of audit/ in the data folder; put the trail back, or take it "
     "as it is with `audit accept`; until then nothing is done that a person asks for",
+    Alarm.PAUSED: "run `scripts/queue resume` when the reason is gone; `scripts/status` says who paused it and why",
     Alarm.CLOCK: "set the clock: see that time synchronisation runs",
 }

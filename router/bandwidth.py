@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import time
+from datetime import datetime, time, timedelta
 
 _BURST = 0.25  # seconds of the rate that may go at once after a rest
 
@@ -32,6 +32,16 @@ class Window:
 def rate_at(windows: Sequence[Window], at: time) -> int | None:
     """The smallest rate in force; None without a limit."""
     return min((window.rate for window in windows if window.holds(at)), default=None)
+
+
+def limited(windows: Sequence[Window], now: datetime) -> tuple[int, datetime] | None:
+    """That rate, and when the window that says so ends next, in the zone of `now`; None without a limit."""
+    in_force = [window for window in windows if window.holds(now.time())]
+    if not in_force:
+        return None
+    slowest = min(in_force, key=lambda window: window.rate)
+    end = datetime.combine(now.date(), slowest.end, now.tzinfo)
+    return slowest.rate, end if end > now else end + timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)

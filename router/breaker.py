@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from router.errors import Outage
 from router.retry import backoff
 
 LONGEST = timedelta(minutes=1)
@@ -24,7 +25,7 @@ class Position(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Breaker:
     """`failures` counts the findings in a row that the destination is down, `width` the deliveries that may be under
-    way while half-open; `since` is when it left `closed`, `why` what was found last.
+    way while half-open; `since` is when it left `closed`, `why` what was found last, of which kind is `outage`.
     """
 
     position: Position = Position.CLOSED
@@ -33,6 +34,7 @@ class Breaker:
     since: datetime | None = None
     probe_at: datetime | None = None
     why: str = ""
+    outage: Outage = Outage.TROUBLE
 
 
 CLOSED = Breaker()
@@ -43,17 +45,19 @@ def pause(failures: int, jitter: float) -> timedelta:
     return min(backoff(failures, timedelta(0), jitter), LONGEST)
 
 
-def down(breaker: Breaker, now: datetime, why: str, jitter: float) -> Breaker:
+def down(breaker: Breaker, now: datetime, why: str, jitter: float, outage: Outage = Outage.TROUBLE) -> Breaker:
     """A delivery found that the destination is down; while it is open already, that is no news."""
     if breaker.position == Position.OPEN:
         return breaker
-    return probed_in_vain(breaker, now, why, jitter)
+    return probed_in_vain(breaker, now, why, jitter, outage)
 
 
-def probed_in_vain(breaker: Breaker, now: datetime, why: str, jitter: float) -> Breaker:
+def probed_in_vain(
+    breaker: Breaker, now: datetime, why: str, jitter: float, outage: Outage = Outage.TROUBLE
+) -> Breaker:
     """It is still down; asked again later than the last time."""
     failures = breaker.failures + 1
-    return Breaker(Position.OPEN, failures, 0, breaker.since or now, now + pause(failures, jitter), why)
+    return Breaker(Position.OPEN, failures, 0, breaker.since or now, now + pause(failures, jitter), why, outage)
 
 
 def probe_due(breaker: Breaker, now: datetime) -> bool:

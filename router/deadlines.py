@@ -69,19 +69,27 @@ class Punctuality(StrEnum):
     PENDING = "pending"
     MISSED = "missed by us"
     LATE = "arrived late"
+    PAUSED = "missed while paused"
 
 
-def punctuality(due: Deadline, *, complete: datetime | None, delivered: datetime | None, now: datetime) -> Punctuality:
+def punctuality(
+    due: Deadline, *, complete: datetime | None, delivered: datetime | None, now: datetime,
+    paused: timedelta = timedelta(0),
+) -> Punctuality:  # fmt: skip
     """Whether it was in time, and if not whose fault it was.
 
     `complete` is when everything that had to be sent was here last, None while it is not. What comes so late that
-    less than a tenth of the budget is left, or after the legal due time, has arrived late.
+    less than a tenth of the budget is left, or after the legal due time, has arrived late. `paused` is how long people
+    kept it from being sent since it was complete: what is in time without that is missed by the pause.
     """
     if delivered is not None and delivered <= due.legal:
         return Punctuality.MET
     if delivered is None and now < due.legal:
         return Punctuality.PENDING
-    if complete is None or complete > due.legal - due.budget / 10:
-        in_time = complete is not None and (delivered or now) <= complete + due.budget
-        return Punctuality.LATE if complete is None or in_time else Punctuality.MISSED
-    return Punctuality.MISSED
+    if complete is None:
+        return Punctuality.LATE
+    late, end = complete > due.legal - due.budget / 10, delivered or now
+    until = complete + due.budget if late else due.legal
+    if late and end <= until:
+        return Punctuality.LATE
+    return Punctuality.PAUSED if end - paused <= until else Punctuality.MISSED

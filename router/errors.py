@@ -20,7 +20,22 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import PurePath
+
+
+class Outage(StrEnum):
+    """Why a destination takes nothing, as far as it decides who can change that; `trouble` passes by itself."""
+
+    TROUBLE = "trouble"
+    CONNECTION = "connection"
+    ADDRESS = "address"
+    CERTIFICATE = "certificate"
+    CREDENTIALS = "credentials"
+    KEYS = "keys"
+    ASSOCIATION = "association"
+    SERVICE = "service"
+    PROTOCOL = "protocol"
 
 
 class RouterError(Exception):
@@ -68,7 +83,11 @@ class TransientError(RouterError):
 
 
 class DestinationDown(TransientError):
-    """The destination as a whole takes nothing now: no connection, or our account is refused."""
+    """The destination as a whole takes nothing now: no connection, or our account is refused. `outage` says which."""
+
+    def __init__(self, message: str, *, outage: Outage = Outage.TROUBLE, hint: str = "", **fields: object) -> None:
+        super().__init__(message, retry_after=None, hint=hint, **fields)
+        self.outage = outage
 
 
 class UnprovedRefusal(TransientError):

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from router.admin import pages
 from router.admin.pages import PAGE, Listed, Told, View
+from router.admin.sentences import Sending
 from router.admin.server import Answer, Handle, Request
 from router.admin.session import COOKIE, Session, Sessions, is_genuine
 from router.admin.words import LANGUAGES, language_of
@@ -20,10 +21,12 @@ from router.clock import Clock
 from router.config import Config
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
-from router.flow.review import Review, Story
+from router.flow.answers import Answers, Explained
+from router.flow.review import Line, Review, Story
 from router.flow.sides import Sides
 from router.flow.traces import Traces
 from router.model import Channel
+from router.pause import EVERY
 from router.quantities import is_loopback
 from router.series.classify import Rulebook
 from router.states import State
@@ -69,6 +72,7 @@ class Console:
         self._sessions = Sessions(token, behind.clock)
         self._review = Review(behind.catalogue, behind.clock)
         self._traces = Traces(behind.catalogue, behind.config)
+        self._answers = Answers(behind.catalogue, behind.config, behind.clock)
         self._sides = Sides(behind.config, Reports(behind.config.node.data).read, behind.catalogue.decisions.classes)
         self._local = is_loopback(behind.config.admin.host)
         self._style = (Path(__file__).parent / "console.css").read_bytes()
@@ -77,12 +81,18 @@ class Console:
         """Show what this configuration says, with the same sessions."""
         self._behind = replace(self._behind, config=config, places=places)
         self._traces = Traces(self._behind.catalogue, config)
+        self._answers = Answers(self._behind.catalogue, config, self._behind.clock)
         self._sides = _sides(self._behind)
 
     def routes(self) -> dict[str, Handle]:
         """The paths."""
         looks: dict[str, _Act] = {"/": self._overview, "/exam": self._exam}
-        acts: dict[str, _Act] = {"/act": self._act, "/patient": self._patient, "/logout": self._log_out}
+        acts: dict[str, _Act] = {
+            "/act": self._act,
+            "/patient": self._patient,
+            "/pause": self._pause,
+            "/logout": self._log_out,
+        }
         return {
             "/console.css": lambda _: Answer(200, self._style, "text/css; charset=utf-8"),
             "/queue": self._guarded(self._queue, self._may_search),
@@ -153,8 +163,9 @@ class Console:
         behind = self._behind
         heaps = behind.catalogue.backlog.heaps(behind.places, behind.clock.now())
         alarms = behind.catalogue.alarms.standing()
-        due = self._review.listed(_OPEN, None, None, _DUE)
-        return _page(pages.overview(view, heaps, behind.places, alarms, _ALARMS, due, behind.free()))
+        due = self._explained(self._review.listed(_OPEN, None, None, _DUE))
+        free, sending = behind.free(), self._sending()
+        return _page(pages.overview(view, heaps, behind.places, alarms, _ALARMS, due, free, sending))
 
     def _may_search(self, view: View, request: Request) -> Answer | None:
         """A search answers whether an identifier is here, and so reads one letter by letter: patient data."""
@@ -174,10 +185,18 @@ class Console:
         last = (page + 1) * PAGE
         states = [State(state)] if state else list(State)
         lines = self._review.listed(states, destination or None, text or None, _FOUND if text else last + 1)
-        shown = lines if text else lines[last - PAGE : last]
+        shown = self._explained(lines if text else lines[last - PAGE : last])
         more = not text and len(lines) > last
         listed = Listed(shown, state, destination, text, page, more and page < _LAST_PAGE, more and page == _LAST_PAGE)
-        return _page(pages.queue(view, listed, [d.name for d in self._behind.config.destination]))
+        return _page(pages.queue(view, listed, self._sending()))
+
+    def _sending(self) -> Sending:
+        names = [one.name for one in self._behind.config.destination]
+        return Sending(self._behind.catalogue.pauses.standing(), names)
+
+    def _explained(self, lines: Sequence[Line]) -> list[Explained]:
+        """For a page on which patient data is masked."""
+        return self._answers.of(lines, plain=True)
 
     def _exam(self, view: View, request: Request) -> Answer:
         said = {"1": "Done.", "0": "That could not be done: it has moved on."}.get(request.query.get("done", ""), "")
@@ -206,11 +225,24 @@ class Console:
             self._behind.seal()
         return _to("/exam?" + urlencode({"id": story.case.exam, "done": int(done)}))
 
+    def _pause(self, view: View, request: Request) -> Answer:
+        """Stop or start all sending, by the same rules as a hold; where it is so already, the page shows that."""
+        form, pauses, sending = request.form, self._behind.catalogue.pauses, self._sending()
+        place, why = form.get("destination", ""), " ".join(form.get("why", "").split())[:200]
+        act = {"pause": pauses.begin, "resume": pauses.end}.get(form.get("what", ""))
+        known = {EVERY, *sending.destinations, *(one.destination for one in sending.pauses)}
+        if act is None or not why or place not in known:
+            raise InvalidData("expected a destination or all of them, whether to pause or to resume, and why")
+        with self._behind.catalogue.engine.write():
+            act(place, _who(view), why, self._behind.clock.now())
+            self._behind.seal()
+        return _to("/")
+
     def _told(self, view: View, story: Story, said: str, *, shown: bool) -> Answer:
         case, book = story.case, self._behind.book()
         images = [line.delivery for line in story.lines if line.delivery.channel == Channel.IMAGES]
         told = Told(
-            story, self._traces.background(case.exam, list(case.links)),
+            story, self._answers.of(story.lines, plain=not shown), self._traces.background(case.exam, list(case.links)),
             {uid: self._review.series(uid, book) for uid in case.studies},
             {one.destination: self._review.ledger(one) for one in images},
             self._sides.of(case) if shown else [], said,

@@ -19,6 +19,7 @@ from router.catalogue import Catalogue
 from router.catalogue.backlog import Age, Heap, Place
 from router.clock import Clock
 from router.events import Event, Kind
+from router.pause import pause_of
 from router.states import State
 
 _TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -143,6 +144,7 @@ class Gauges(Collector):
         yield from self._slack(places, heaps, now)
         yield self._leases(places, heaps)
         yield self._breakers(places)
+        yield self._paused(places)
         yield self._alarms()
         yield self._duties()
         yield self._unreported()
@@ -186,6 +188,13 @@ class Gauges(Collector):
             found = tripped.get((place.destination, place.channel), Position.CLOSED)
             for position in Position:
                 family.add_metric([place.destination, str(place.channel), position], int(position == found))
+        return family
+
+    def _paused(self, places: Iterable[Place]) -> GaugeMetricFamily:
+        pauses = self._catalogue.pauses.standing()
+        family = GaugeMetricFamily("router_paused", "1: a person has stopped all sending there", labels=["destination"])
+        for name in sorted({place.destination for place in places}):
+            family.add_metric([name], int(pause_of(pauses, name) is not None))
         return family
 
     def _alarms(self) -> GaugeMetricFamily:

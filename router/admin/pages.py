@@ -10,16 +10,17 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from router.admin.plot import bars, legend
+from router.admin.sentences import Sending, answers, paused, what
 from router.admin.session import Session
 from router.admin.words import LANGUAGES, Say, alarm_words, words
 from router.catalogue.alarms import Standing, foremost
 from router.catalogue.backlog import Age, Heap, Place
 from router.catalogue.ledger import Entry
+from router.flow.answers import Explained
 from router.flow.breakdown import Line as SeriesLine
-from router.flow.review import Line, Story
+from router.flow.review import Story
 from router.flow.sides import Side
 from router.flow.traces import Background
-from router.model import Channel
 from router.states import State
 from router.text import shown
 
@@ -63,7 +64,7 @@ class View:
 class Listed:
     """A page of the queue: which lines, and what was asked for."""
 
-    lines: Sequence[Line]
+    lines: Sequence[Explained]
     state: str
     destination: str
     text: str
@@ -77,6 +78,7 @@ class Told:
     """An exam's story with all that the page shows of it. `sides` are empty while patient data is masked."""
 
     story: Story
+    lines: Sequence[Explained]
     behind: Background
     series: Mapping[str, Sequence[SeriesLine]]
     ledgers: Mapping[str, Sequence[Entry]]
@@ -123,7 +125,7 @@ def frame(view: View, body: str, refresh: bool = False) -> bytes:
 
 def overview(
     view: View, heaps: Sequence[Heap], places: Sequence[Place], alarms: Sequence[Standing], most: int,
-    due: Sequence[Line], free: int,
+    due: Sequence[Explained], free: int, sending: Sending,
 ) -> bytes:  # fmt: skip
     """What is at risk, the backlog, the alarms (not more than `most`), what is due next."""
     say = view.say
@@ -135,7 +137,8 @@ def overview(
     shown = [_tile(say(name), str(number), style if number else "") for name, number, style in tiles]
     shown.append(_tile(say("Free space"), f"{free / 2**30:.1f} GiB", ""))
     picture = f'<div class="panel">{bars(heaps, places, say)}<p>{legend(say)}</p></div>'
-    return frame(view, f'<div class="tiles">{"".join(shown)}</div><h2>{say("Backlog by age")}</h2>{picture}'
+    return frame(view, f'{paused(sending, view.say, view.at)}<div class="tiles">{"".join(shown)}</div>'
+                 f'{_pausing(view, sending)}<h2>{say("Backlog by age")}</h2>{picture}'
                  f"<h2>{_counted(view, alarms, most)}</h2>{_alarms(view, foremost(alarms, most))}"
                  f"<h2>{say('Due next')}</h2>{_queue(view, due)}",
                  refresh=True)  # fmt: skip
@@ -147,18 +150,19 @@ def _counted(view: View, alarms: Sequence[Standing], most: int) -> str:
     return f"{name} ({most} / {len(alarms)})" if len(alarms) > most else name
 
 
-def queue(view: View, listed: Listed, destinations: Iterable[str]) -> bytes:
+def queue(view: View, listed: Listed, sending: Sending) -> bytes:
     """The queue with its filters."""
     say = view.say
     states = _select("State", [state.value for state in State], listed.state, say)
-    places = _select("Destination", list(destinations), listed.destination, say)
+    places = _select("Destination", sending.destinations, listed.destination, say)
     filters = f'<form class="line" method="get" action="/queue">{states}{places}{_button(say("Show"))}</form>'
     hint = say("ExamId, accession number or study UID, or a part")
     search = f'<label>{hint} <input name="text" value="{cell(listed.text)}"></label>{_button(say("Search"))}'
     note = f'<p class="note">{say("the first 1000 only; choose a state or a destination")}</p>' if listed.cut else ""
     # By a form, since an ExamId belongs into no address; only for a person whose name is known.
     finder = _form(view, "/queue", search) if view.session is not None else ""
-    return frame(view, filters + finder + _queue(view, listed.lines) + _pager(view, listed) + note)
+    above = paused(sending, say, view.at) + filters + finder
+    return frame(view, above + _queue(view, listed.lines) + _pager(view, listed) + note)
 
 
 def exam(view: View, told: Told) -> bytes:
@@ -170,9 +174,10 @@ def exam(view: View, told: Told) -> bytes:
     said = f'<p class="said">{say(told.said)}</p>' if told.said else ""
     head = f"<h2>{say('Exam')} {cell(name)} ({say('number of this node')} {case.exam})</h2>"
     standing = _alarms(view, told.behind.alarms) if told.behind.alarms else ""
-    parts = [said, head, _patient(view, told), _queue(view, story.lines, unmasked=open_),
-             _actions(view, story), standing, *_came(view, told), *_studies(view, told),
-             *_ledgers(view, told), _uploads(view, story), _events(view, story)]  # fmt: skip
+    parts = [answers(told.lines, say, view.at), said, head, _patient(view, told),
+             _queue(view, told.lines, unmasked=open_), _actions(view, story), standing,
+             *_came(view, told), *_studies(view, told), *_ledgers(view, told), _uploads(view, story),
+             _events(view, story)]  # fmt: skip
     return frame(view, "".join(parts))
 
 
@@ -238,22 +243,34 @@ def _td(name: str, inside: str) -> str:
     return f'<td data-name="{name}">{inside}</td>'
 
 
-def _queue(view: View, lines: Sequence[Line], unmasked: bool = False) -> str:
+def _pausing(view: View, sending: Sending) -> str:
+    """The form that stops and starts all sending."""
+    if view.session is None:
+        return ""
+    say = view.say
+    names = dict.fromkeys([*sending.destinations, *(one.destination for one in sending.pauses if one.destination)])
+    places = _select("Destination", list(names), "", say)
+    why = f'<label>{say("Why")} <input name="why" required maxlength="200" size="40"></label>'
+    buttons = "".join(
+        f'<button name="what" value="{what}">{say(text)}</button>'
+        for what, text in (("pause", "Pause sending"), ("resume", "Resume sending"))
+    )
+    return _form(view, "/pause", f"{places}{why}{buttons}")
+
+
+def _queue(view: View, lines: Sequence[Explained], unmasked: bool = False) -> str:
     return _table(view, _QUEUE_HEAD, [_line(view, line, unmasked) for line in lines])
 
 
-def _line(view: View, line: Line, unmasked: bool) -> list[str]:
+def _line(view: View, explained: Explained, unmasked: bool) -> list[str]:
+    line = explained.line
     one, say = line.delivery, view.say
     name = line.exam_id if unmasked else masked(line.exam_id)
-    # What a platform says of a report that it refuses may name the patient.
-    refused = one.state == State.FAILED and one.channel == Channel.REPORT
-    error = one.error if unmasked or not refused else one.error.partition(": ")[0]
-    trouble = cell(error) or ", ".join(cell(say(need)) for need in one.waiting_for)
     left = "-" if one.state in _ENDED else view.left(line.slack_seconds)
     return [
         str(one.id), f'<a href="/exam?id={one.exam}">{word(name)}</a>', cell(one.destination), word(say(one.channel)),
         word(say(one.state)), view.at(one.due), left, f"{line.sent}/{line.selected}", str(one.attempts),
-        _trouble(trouble),
+        _trouble(what(explained, say)),
     ]  # fmt: skip
 
 

@@ -150,6 +150,70 @@ _CHINESE: Mapping[str, str] = {
     "last-fifth": "最后五分之一",
     "missed": "已超时",
     "missed-a-day": "超时一天以上",
+    "Pause sending": "停止发送",
+    "Resume sending": "恢复发送",
+    "Sending to {place} is paused since {since} by {who}: {why}": "{who} 自 {since} 起停止了向{place}的发送：{why}",
+    "all destinations": "所有目的地",
+    "Who must act": "处理人",
+    "the node itself": "节点自行处理",
+    "the RIS": "RIS",
+    "the PACS": "PACS",
+    "the platform's operator": "平台运维人员",
+    "an administrator": "管理员",
+    "nobody": "无需处理",
+    "is delivered": "已送达",
+    "is not sent: a person has cancelled it": "不发送：已由人工取消",
+    "is not sent: the exam has no modality of [share] modalities": "不发送：该检查没有 [share] modalities 中的设备类型",
+    "is not sent: a rule of [[share.exclude]] excludes the exam": "不发送：该检查被 [[share.exclude]] 的规则排除",
+    "is not sent: the exam was approved before [share] from": "不发送：该检查的审核时间早于 [share] from",
+    "the configuration has no destination {destination} for it any more": "配置中已没有接收它的目的地 {destination}",
+    "is held: {error}": "已暂停：{error}",
+    "has failed: {error}": "失败：{error}",
+    "no node runs: nothing is taken, evaluated or sent": "没有节点在运行：不接收、不处理、不发送",
+    "its approval cannot be read: {error}": "无法读取审核状态：{error}",
+    "waits for the approval (审核) of its report": "等待报告审核",
+    "waits for a complete exam JSON": "等待完整的检查JSON",
+    "its exam JSON has {count} fault(s), the first: {fault}": "检查JSON有 {count} 处错误，第一处：{fault}",
+    "waits for the report PDF": "等待报告PDF",
+    "waits for the approval of other exams of its studies": "等待同一影像的其他检查审核",
+    "waits for images, and goes without them at {half}": "等待影像，到 {half} 仍无影像则直接发送",
+    "waits for images of its studies": "等待影像",
+    "waits for its study to be quiet": "等待影像到齐",
+    "waits for its study to be quiet, until {until}": "等待影像到齐，到 {until}",
+    "sending to {place} is paused by {who}: {why}": "{who} 停止了向 {place} 的发送：{why}",
+    "{destination} does not answer: {why}; asked again {probe}": "{destination} 没有应答：{why}；下次探测 {probe}",
+    "{destination} takes nothing until this is corrected: {why}; asked again {probe}": (
+        "{destination} 在纠正前不接收数据：{why}；下次探测 {probe}"
+    ),
+    "was refused, and nothing proves that the platform has said so: {error}; tried again {at}": (
+        "被拒绝，但无法证实该应答来自平台：{error}；下次重试 {at}"
+    ),
+    "the answer is not proved to be the platform's: {error}; tried again {at}": (
+        "无法证实应答来自平台：{error}；下次重试 {at}"
+    ),
+    "{error}; tried again {at}": "{error}；下次重试 {at}",
+    "is being sent": "正在发送",
+    "is being sent, {sent} of {selected}": "正在发送，{selected} 个中已发 {sent} 个",
+    "is being sent, {sent} of {selected}, at {rate} MiB/s at most until {until}": (
+        "正在发送，{selected} 个中已发 {sent} 个；{until} 前限速 {rate} MiB/s"
+    ),
+    "its storage commitment is asked for soon": "即将请求存储承诺",
+    "{destination} has not said that it keeps the images (storage commitment)": (
+        "{destination} 尚未承诺保存影像（存储承诺）"
+    ),
+    "{destination} answers again, and takes one after the other at first": "{destination} 已恢复应答，先逐个发送",
+    "is in the queue": "在队列中",
+    "is number {place} of {queued} in the queue": "在队列中排第 {place} 位，共 {queued} 个",
+    "is number {place} of {queued} in the queue, expected there by {expected}": (
+        "在队列中排第 {place} 位，共 {queued} 个，预计 {expected} 送达"
+    ),
+    "is number {place} of {queued} in the queue, expected there by {expected}, too late": (
+        "在队列中排第 {place} 位，共 {queued} 个，预计 {expected} 送达，将超时"
+    ),
+    "is number {place} of {queued} in the queue, which goes at {rate} MiB/s at most until {until}": (
+        "在队列中排第 {place} 位，共 {queued} 个；{until} 前限速 {rate} MiB/s"
+    ),
+    "is evaluated in a moment": "即将处理",
 }
 
 _ENGLISH: Mapping[str, str] = {
@@ -168,7 +232,7 @@ _ALARMS: Mapping[Alarm, tuple[str, str]] = {
     Alarm.HALF_TIME: ("时间过半", "时间已过一半仍有内容未到，见该检查的说明"),
     Alarm.AT_RISK: ("有超时风险", "见该检查在等待什么，并确认目的地是否接收数据"),
     Alarm.MISSED: ("已超时", "告知平台；发送会继续进行"),
-    Alarm.BREAKER: ("目的地不可用", "数据不会丢失，目的地恢复后自动继续发送"),
+    Alarm.BREAKER: ("目的地不可用", "运行 scripts/doctor，查看由谁处理：密钥或证书被拒需要人工处理；数据不会丢失"),
     Alarm.DISK: ("磁盘空间不足", "清理数据文件夹所在的卷，或缩短 [retention]；此前拒收影像"),
     Alarm.DROP_FOLDER: ("报告文件夹不可用", "确认共享已挂载，节点账户可读写"),
     Alarm.DROPPED_FILE: (
@@ -215,6 +279,7 @@ _ALARMS: Mapping[Alarm, tuple[str, str]] = {
         "查明谁动了数据目录中的 router.db；然后停止节点，用 backup restore 恢复告警所列的副本",
     ),
     Alarm.AUDIT: ("审计记录存疑", "运行 audit verify；恢复审计记录，或用 audit accept 认可现状；此前不执行人工操作"),
+    Alarm.PAUSED: ("已停止发送", "原因消除后运行 scripts/queue resume；scripts/status 显示由谁、为何停止"),
     Alarm.CLOCK: ("时钟跳变", "校准时钟，确认时间同步正常"),
 }
 

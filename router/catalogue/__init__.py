@@ -23,6 +23,8 @@ from router.catalogue.nodes import Nodes
 from router.catalogue.notes import Notes
 from router.catalogue.notifications import Notifications
 from router.catalogue.paces import Paces
+from router.catalogue.pauses import Pauses
+from router.catalogue.prospects import Prospects
 from router.catalogue.purge import Purge
 from router.catalogue.queue import Queue
 from router.catalogue.readings import Readings
@@ -49,6 +51,8 @@ class Catalogue:
     exams: Exams
     queue: Queue
     breakers: Breakers
+    pauses: Pauses
+    prospects: Prospects
     paces: Paces
     accounts: Accounts
     versions: Versions
@@ -94,6 +98,8 @@ def open_catalogue(
     return Catalogue(
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
         Breakers(engine, journal),
+        Pauses(engine, journal),
+        Prospects(engine),
         Paces(engine),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),

@@ -60,6 +60,11 @@ class Alarms:
         """Whether this one does."""
         return self._text(alarm, subject) is not None
 
+    def subjects(self, alarm: Alarm) -> frozenset[str]:
+        """What this alarm stands about."""
+        rows = self._engine.run(OpenAlarm.select(OpenAlarm.subject).where(OpenAlarm.alarm == alarm).tuples())
+        return frozenset(str(row[0]) for row in rows)
+
     def counts(self) -> dict[Alarm, int]:
         """How many of each stand; those of which none does are left out."""
         query = OpenAlarm.select(OpenAlarm.alarm, fn.COUNT(OpenAlarm.subject)).group_by(OpenAlarm.alarm).tuples()

@@ -9,6 +9,7 @@ from router.alarms import Alarm
 from router.breaker import CLOSED, Breaker, Position
 from router.catalogue.dialect import Engine
 from router.catalogue.tables import BreakerRow as Row
+from router.errors import Outage
 from router.events import Event, Journal, Kind
 from router.model import Channel
 
@@ -66,7 +67,7 @@ class Breakers:
             values = {
                 "destination": destination, "channel": channel, "position": breaker.position,
                 "failures": breaker.failures, "width": breaker.width, "since": breaker.since,
-                "probe_at": breaker.probe_at, "why": breaker.why,
+                "probe_at": breaker.probe_at, "why": breaker.why, "outage": breaker.outage,
             }  # fmt: skip
             self._engine.run(Row.insert(values))
 
@@ -83,7 +84,8 @@ class Breakers:
 
 
 def _breaker(row: Any) -> Breaker:
-    return Breaker(Position(row.position), row.failures, row.width, row.since, row.probe_at, row.why)
+    outage = Outage(row.outage)
+    return Breaker(Position(row.position), row.failures, row.width, row.since, row.probe_at, row.why, outage)
 
 
 def _is(destination: str, channel: Channel) -> Any:

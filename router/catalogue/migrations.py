@@ -149,11 +149,21 @@ def _folder_files(engine: "Engine") -> None:
     engine.execute('CREATE TABLE "folder_count" ("name" TEXT NOT NULL PRIMARY KEY, "number" INTEGER NOT NULL)', ())
 
 
+def _pauses(engine: "Engine") -> None:
+    """Pauses of sending, and of which kind an outage is; of one that stands nobody knows until the next probe."""
+    columns = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("who", "why", "ended_by"))
+    instants = f'"since" {engine.whole} NOT NULL, "until" {engine.whole}'
+    key = 'PRIMARY KEY ("destination", "since")'
+    engine.execute(f'CREATE TABLE "pause" ("destination" TEXT NOT NULL, {columns}, {instants}, {key})', ())
+    engine.execute("ALTER TABLE breaker ADD COLUMN outage TEXT NOT NULL DEFAULT 'trouble'", ())
+    _without_default(engine, "breaker", "outage")
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
-    _destinations_of_alarms, _notifications, _unreported, _folder_files,
+    _destinations_of_alarms, _notifications, _unreported, _folder_files, _pauses,
 )  # fmt: skip
 _SILENT = timedelta(minutes=2)
 

@@ -14,6 +14,7 @@ from router.catalogue.tables import Delivery as Row
 from router.catalogue.tables import Exam, ExamStudy, OpenAlarm
 from router.events import Event, Journal, Kind
 from router.model import Channel
+from router.pause import EVERY
 from router.retry import UNPROVED
 from router.states import PENDING, Needs, State, require_move
 
@@ -77,6 +78,8 @@ def _first_statements(where: str, *given: Field) -> tuple[Statement, Statement]:
     return first, then
 
 
+# Part of the claim itself, which both engines ask once a statement: no column is of the claim's own table.
+_NOT_PAUSED = "NOT EXISTS (SELECT 1 FROM pause WHERE until IS NULL AND pause.destination IN (?, ?))"
 # Asked once for each state there is: built anew, the queries would take longer than their answers.
 _FIRST = _first_statements("state = ?", Row.state)
 _FIRST_OF_PLACE = _first_statements("state = ? AND destination = ?", Row.state, Row.destination)
@@ -194,12 +197,14 @@ class Queue:
         self, destination: str, channel: Channel, owner: str, now: datetime, lease_for: timedelta,
         at_most: int | None = None, *, missed_first: bool = False,
     ) -> Delivery | None:  # fmt: skip
-        """Take the ready delivery that is due first; None when there is none, or `at_most` so many are under way.
+        """Take the ready delivery that is due first; None when there is none, or `at_most` so many are under way, or
+        sending there is paused: who has paused it sees nothing claimed afterwards, on any node.
 
         What is missed already comes after all that can still make it, or before it where it is its turn. Of several
         due at one time the one goes that has waited longest.
         """
         ready = (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.READY)
+        ready &= SQL(_NOT_PAUSED.replace("?", self._engine.database.param), [EVERY, destination])
         with self._engine.write():
             if at_most is not None and self.under_way(destination, channel) >= at_most:
                 return None

@@ -630,10 +630,26 @@ class BreakerRow(Model):
     since = InstantField()
     probe_at = InstantField(null=True)
     why = CleanTextField()
+    outage = CleanTextField()
 
     class Meta:
         table_name = "breaker"
         primary_key = CompositeKey("destination", "channel")
+
+
+class PauseRow(Model):
+    """A pause of all sending to a destination, "" for every one, for ever; it stands while `until` is null."""
+
+    destination = CleanTextField()
+    since = InstantField()
+    who = CleanTextField()
+    why = CleanTextField()
+    until = InstantField(null=True)
+    ended_by = CleanTextField()
+
+    class Meta:
+        table_name = "pause"
+        primary_key = CompositeKey("destination", "since")
 
 
 class PaceRow(Model):
@@ -818,6 +834,6 @@ TABLES: tuple[type[Model], ...] = (
     Reference, Exam, Forgotten, ExamStudy, Parted,
     Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord, SeenFile, SetAsideRow, FolderFileRow, FolderCount,
     Delivery, EventRow, OpenAlarm, AlarmNewsRow, AlarmCause, NotificationRow, WayRow,
-    BreakerRow, PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow, Duty,
-    UnreportedDay, DismissedSender,
+    BreakerRow, PauseRow, PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow,
+    Duty, UnreportedDay, DismissedSender,
 )  # fmt: skip

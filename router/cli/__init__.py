@@ -18,7 +18,7 @@ COMMANDS = {
     "run": "The node in the foreground.",
     "status": "One screen: listeners, disk, destinations, what is at risk, what waits for a person.",
     "doctor": "Whether everything that the node needs is there and answers, and what to do about it.",
-    "queue": "Deliveries: list, show, explain, hold, release, retry, cancel.",
+    "queue": "Deliveries: list, show, explain, hold, release, retry, cancel; all sending: pause, resume.",
     "validate": "An exam JSON against the standard, field by field.",
     "classify": "What the series rules make of files, and why; what other rules would change.",
     "codes": "The code tables of the exam JSON, and the values that none of them knows.",

@@ -17,6 +17,7 @@ from router.cli.story import Teller
 from router.clock import SystemClock
 from router.config import Config, load
 from router.events import Event, Kind
+from router.flow.answers import Answers
 from router.flow.review import Review
 from router.flow.rules import rulebook
 from router.flow.sides import Sides
@@ -57,7 +58,9 @@ def incident(name: str, why: str, config_file: Path) -> None:
 def _teller(catalogue: Catalogue, config: Config) -> Teller:
     sides = Sides(config, Reports(config.node.data).read, catalogue.decisions.classes)
     review, traces = Review(catalogue, SystemClock()), Traces(catalogue, config)
-    return Teller(review, traces, rulebook(config.series), config.node, sides)
+    return Teller(
+        review, traces, rulebook(config.series), config.node, sides, Answers(catalogue, config, SystemClock())
+    )
 
 
 def _studies(story: Mapping[str, Any]) -> Sequence[str]:

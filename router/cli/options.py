@@ -13,6 +13,7 @@ from router.catalogue.restore import has_database
 from router.config import Config, load, shipped
 from router.errors import InvalidData, RouterError
 from router.flow.lookup import ExamId
+from router.spelling import did_you_mean
 
 # What JSON lets stand and a terminal obeys, or would not show: within JSON it is always in a string.
 _UNSHOWN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
@@ -49,6 +50,14 @@ def require_node(config: Config) -> None:
     if not config.database.url and not has_database(config.node.data):
         text = f"there is no node here yet: its database does not exist, or is empty ({config.node.data})"
         raise InvalidData(text, hint="start scripts/run first, or name the node's own --config")
+
+
+def require_destination(name: str | None, config: Config) -> None:
+    """UsageError for the name of a destination that the configuration does not have."""
+    if name is not None and config.destination_named(name) is None:
+        known = [one.name for one in config.destination]
+        meant = did_you_mean(name, known)
+        raise click.UsageError(f"no destination is called {name}; configured: {', '.join(known) or 'none'}{meant}")
 
 
 def person() -> str:

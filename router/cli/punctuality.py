@@ -1,6 +1,5 @@
 """`queue report`: what was due on a day, what was in time, and why the rest was not."""
 
-from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
@@ -11,9 +10,8 @@ from router.cli.options import config_option, json_option, print_json, require_n
 from router.cli.tables import local, show
 from router.clock import SystemClock
 from router.config import Config, load
-from router.deadlines import Punctuality
 from router.events import Journal
-from router.flow.daily import FINDING_COLUMNS, bounds, counted, finding_row, table_of
+from router.flow.daily import FINDING_COLUMNS, OVERDUE, bounds, counted, counts, finding_row, table_of
 from router.flow.punctuality import Finding, findings
 
 
@@ -28,7 +26,8 @@ def day_of(day: datetime | None, config: Config) -> tuple[datetime, datetime]:
 @config_option
 @json_option
 def report(day: datetime | None, csv_file: Path | None, config_file: Path, as_json: bool) -> None:
-    """What was due on a day: met, missed by us, arrived late, pending; with the reasons."""
+    """What was due on a day: met, missed by us, missed while sending was paused, arrived late, pending; with the
+    reasons."""
     config = load(config_file)
     require_node(config)
     zone = config.node.timezone
@@ -39,13 +38,12 @@ def report(day: datetime | None, csv_file: Path | None, config_file: Path, as_js
         catalogue.engine.close_thread()
     if csv_file is not None:
         csv_file.write_bytes(table_of(FINDING_COLUMNS, (finding_row(one, zone) for one in found)))
-    counts = Counter(one.punctuality for one in found)
     if as_json:
         rows = [finding_row(one, zone) for one in found]
-        print_json({"counts": {each: counts[each] for each in Punctuality}, "deliveries": rows})
+        print_json({"counts": counts(found), "deliveries": rows})
         return
     click.echo(counted(found))
-    late = [one for one in found if one.punctuality in (Punctuality.MISSED, Punctuality.LATE)]
+    late = [one for one in found if one.punctuality in OVERDUE]
     columns = (
         "ID",
         "ExamId 检查记录ID",

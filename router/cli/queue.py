@@ -24,23 +24,25 @@ from router.cli.options import (
     json_option,
     person,
     print_json,
+    require_destination,
     require_node,
     the_name,
 )
+from router.cli.pause import pause, resume, tell_paused
 from router.cli.punctuality import report
 from router.cli.recheck import recheck
 from router.cli.reconcile import reconcile
-from router.cli.story import Teller
+from router.cli.story import Teller, named_json
 from router.cli.tables import brief, left, lines_here, show, watching
 from router.cli.unreported import unreported
 from router.clock import SystemClock
 from router.config import Config, load
+from router.flow.answers import Answers, Explained
 from router.flow.lookup import ExamId
-from router.flow.review import ENDED_BY_HAND, Line, Review, expected_of, will_miss
+from router.flow.review import ENDED_BY_HAND, Line, Review
 from router.flow.rules import rulebook
 from router.flow.sides import Sides
 from router.flow.traces import Traces
-from router.spelling import did_you_mean
 from router.states import PENDING, State
 from router.storage.reports import Reports
 
@@ -88,18 +90,21 @@ def list_(
     most = limit or (None if as_json else lines_here() if watch else _SHOWN)
     wanted = [State(state) for state in states]
     with _catalogue(config) as catalogue:
-        review = Review(catalogue, SystemClock())
+        review, answers = Review(catalogue, SystemClock()), Answers(catalogue, config, SystemClock())
         if as_json:
-            print_json([line_json(line) for line in review.listed(wanted, destination, text, most)])
+            explained = answers.of(review.listed(wanted, destination, text, most))
+            print_json([line_json(one.line) | named_json(one) for one in explained])
             return
 
         def tell() -> None:
-            _tell(review.listed(wanted, destination, text, most), catalogue.breakers.tripped(), config, most)
+            tell_paused(catalogue.pauses.standing(), config)
+            explained = answers.of(review.listed(wanted, destination, text, most))
+            _tell(explained, catalogue.breakers.tripped(), config, most)
 
         watching(tell, time.sleep, again=watch)
 
 
-def _tell(lines: list[Line], tripped: list[Tripped], config: Config, most: int | None) -> None:
+def _tell(lines: list[Explained], tripped: list[Tripped], config: Config, most: int | None) -> None:
     columns = (
         "ID",
         "ExamId 检查记录ID",
@@ -111,7 +116,7 @@ def _tell(lines: list[Line], tripped: list[Tripped], config: Config, most: int |
         "Expected",
         "Sent",
         "Tries",
-        "Waits for / trouble",
+        "Why",
     )
     show("", columns, [_cells(line, config) for line in lines])
     if not lines:
@@ -122,21 +127,22 @@ def _tell(lines: list[Line], tripped: list[Tripped], config: Config, most: int |
         click.echo(f"the first {most}; --limit shows more, --state fewer kinds", err=True)
 
 
-def _cells(line: Line, config: Config) -> list[str]:
+def _cells(explained: Explained, config: Config) -> list[str]:
+    line = explained.line
     one = line.delivery
     return [
         f"d{one.id}", line.exam_id, one.destination, one.channel, one.state, brief(one.due, config.node.timezone),
-        left(line.slack_seconds) if one.state in PENDING else "-", _expected(line, config),
-        f"{line.sent}/{line.selected}", str(one.attempts), one.error or ", ".join(one.waiting_for),
+        left(line.slack_seconds) if one.state in PENDING else "-", _expected(explained, config),
+        f"{line.sent}/{line.selected}", str(one.attempts), str(explained.answer.what),
     ]  # fmt: skip
 
 
-def _expected(line: Line, config: Config) -> str:
-    expected = expected_of(line.delivery)
+def _expected(explained: Explained, config: Config) -> str:
+    expected, due = explained.expected, explained.line.delivery.due
     if expected is None:
         return "-"
     time = f"{expected.astimezone(config.node.timezone):%H:%M}"
-    return f"{time} LATE" if will_miss(line.delivery) else time
+    return f"{time} LATE" if due is not None and expected > due else time
 
 
 def line_json(line: Line) -> dict[str, Any]:
@@ -155,8 +161,6 @@ def line_json(line: Line) -> dict[str, Any]:
         "sent": line.sent,
         "waiting_for": list(one.waiting_for),
         "error": one.error or None,
-        "name": f"d{one.id}",
-        "exam": f"e{one.exam}",
     }
 
 
@@ -173,14 +177,16 @@ def _story(name: str) -> Any:
     def tell_story(name: str | None, exam_ids: tuple[str, ...], config_file: Path, as_json: bool) -> None:
         """What came and from where, what it waits for, which key joined it or what nearly fits, what went where.
 
-        ID is e17, d85, an ExamId (检查记录ID), a study UID or a file name.
+        ID is e17, d85, an ExamId (检查记录ID), a study UID or a file name. The first lines say why each delivery has
+        not gone: since when, who must act, and the command for it.
         """
         word = the_name(name, exam_ids)
         config = load(config_file)
         with _catalogue(config) as catalogue:
             review, traces = Review(catalogue, SystemClock()), Traces(catalogue, config)
             sides = Sides(config, Reports(config.node.data).read, catalogue.decisions.classes)
-            teller = Teller(review, traces, rulebook(config.series), config.node, sides)
+            answers = Answers(catalogue, config, SystemClock())
+            teller = Teller(review, traces, rulebook(config.series), config.node, sides, answers)
             if as_json:
                 print_json(teller.as_json(word))
             else:
@@ -225,7 +231,7 @@ def _action(
         with _review(config) as review:
             chosen = review.named(names) if names else review.deliveries(states, destination)
             if destination is not None and not chosen:
-                _require(destination, config)
+                require_destination(destination, config)
             if asks and names:
                 agreed(f"{name} {len(chosen)} delivery(s)", list(map(_line_of, chosen[:_ASKED])), yes=yes)
             elif not (names or yes or as_json or preview(name, chosen, asks=asks)):
@@ -245,14 +251,6 @@ def _line_of(one: Delivery) -> str:
     return f"  d{one.id}: {one.channel} of e{one.exam} to {one.destination}, {one.state}{held}: {one.error or '-'}"
 
 
-def _require(destination: str, config: Config) -> None:
-    """UsageError for the name of a destination that the configuration does not have."""
-    if config.destination_named(destination) is None:
-        known = ", ".join(one.name for one in config.destination) or "none"
-        meant = did_you_mean(destination, [one.name for one in config.destination])
-        raise click.UsageError(f"no destination is called {destination}; configured: {known}{meant}")
-
-
 def _answer(name: str, done: list[Delivery], left_out: list[Delivery], as_json: bool) -> None:
     if as_json:
         print_json({"done": [str(one.id) for one in done], "not_done": [str(one.id) for one in left_out]})
@@ -266,7 +264,11 @@ def _answer(name: str, done: list[Delivery], left_out: list[Delivery], as_json: 
 
 
 _MOVABLE = (State.WAITING, State.READY, State.SENDING, State.DEFERRED, State.FAILED)
-_action("hold", Review.hold, (*_MOVABLE, State.HELD), "Keep deliveries from being sent until they are released.")
+_action(
+    "hold", Review.hold, (*_MOVABLE, State.HELD),
+    "Keep deliveries from being sent until they are released: those that are here, also with --all. An exam that comes"
+    " later is sent; `queue pause` stops all sending, of those too.",
+)  # fmt: skip
 _action(
     "release", Review.release, (State.HELD,),
     "Let held deliveries be evaluated anew. One that is held for its report PDF and is named by its ID goes with the "
@@ -285,5 +287,7 @@ command.add_command(reconcile)
 command.add_command(recheck)
 command.add_command(compare)
 command.add_command(unreported)
+command.add_command(pause)
+command.add_command(resume)
 for _decision in (*COMMANDS, *files.COMMANDS):
     command.add_command(_decision)

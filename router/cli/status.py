@@ -15,6 +15,7 @@ from router.catalogue.alarms import foremost
 from router.catalogue.survey import Place
 from router.cli.files import COMMAND, counted
 from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.pause import paused_json, tell_paused
 from router.cli.tables import brief, console, left, local, show, watching
 from router.clock import SystemClock
 from router.config import Config, load
@@ -68,6 +69,10 @@ def _tell_node(found: Outlook, config: Config) -> None:
 
 def _listener(one: Listener) -> str:
     return f"{one.name} {one.host}:{one.port} {_MARKS[one.up]}" if one.port else f"{one.name} {_MARKS[None]}"
+
+
+def _tell_pauses(found: Outlook, config: Config) -> None:
+    tell_paused(found.pauses, config)
 
 
 def _tell_places(found: Outlook, config: Config) -> None:
@@ -156,7 +161,8 @@ def _tell_undelivered(found: Outlook, config: Config) -> None:
 
 
 _PARTS: tuple[Callable[[Outlook, Config], None], ...] = (
-    _tell_node, _tell_places, _tell_risk, _tell_person, _tell_files, _tell_unreported, _tell_alarms, _tell_undelivered,
+    _tell_node, _tell_pauses, _tell_places, _tell_risk, _tell_person, _tell_files, _tell_unreported, _tell_alarms,
+    _tell_undelivered,
 )  # fmt: skip
 
 
@@ -165,6 +171,7 @@ def outlook_json(found: Outlook) -> dict[str, Any]:
     return {
         "at": found.at.isoformat(),
         "listeners": [{"name": n.name, "host": n.host, "port": n.port, "up": n.up} for n in found.listeners],
+        "paused": paused_json(found.pauses),
         "disk": {"free": found.free, "size": found.size, "min_free": found.min_free, "receiving": found.receiving},
         "destinations": [
             {"destination": p.destination, "channel": p.channel, "states": p.states, "late": p.late,

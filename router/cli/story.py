@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 
+from router.answer import Actor
 from router.catalogue.exams import Case
 from router.catalogue.files import FolderFile
 from router.catalogue.queue import Delivery
@@ -21,6 +22,7 @@ from router.config import Node
 from router.correlate.readiness import PDF, VERSIONS
 from router.correlate.renewal import CUT_OFF, LATE
 from router.errors import InvalidData
+from router.flow.answers import Answers, Explained
 from router.flow.review import Line, Review, Story
 from router.flow.sides import Sides, unreadable
 from router.flow.traces import Background, Stray, Traces
@@ -47,6 +49,9 @@ _RELEASES = {
 }
 
 
+_ACTS = {Actor.NOBODY: "", Actor.NODE: "; the node goes on by itself"}
+
+
 @dataclass(frozen=True, slots=True)
 class Teller:
     """Tells what is known under a name: exams, a study that no exam has, files without an exam."""
@@ -56,11 +61,13 @@ class Teller:
     book: Rulebook
     node: Node
     sides: Sides
+    answers: Answers
 
     def tell(self, name: str) -> None:
         """Print it; InvalidData when nothing is known under that name."""
         stories, stray, files, lying = self._known(name)
         for story in stories:
+            _tell_answers(self.answers.of(story.lines), self.node.timezone)
             _tell(story, self._background(story), self.review, self.book, self.node, self.sides.remarks(story.case))
         if stray is not None:
             tell_stray(stray, self.node.timezone)
@@ -72,7 +79,7 @@ class Teller:
         """One object an exam, a study or a file; InvalidData as above."""
         stories, stray, files, lying = self._known(name)
         found = [
-            _json(story, self.review, self.book, self.node)
+            _json(story, self.review, self.book, self.node, self.answers.of(story.lines))
             | {"patient_remarks": list(self.sides.remarks(story.case))}
             | background_json(self._background(story))
             for story in stories
@@ -95,6 +102,31 @@ class Teller:
 
     def _background(self, story: Story) -> Background:
         return self.traces.background(story.case.exam, list(story.case.links))
+
+
+def _tell_answers(lines: Sequence[Explained], zone: ZoneInfo) -> None:
+    """The answer to why each delivery is not there: whose it is, what is in the way, since when, who acts and how."""
+    for one in lines:
+        delivery, answer, out = one.line.delivery, one.answer, console()
+        since = f", since {local(answer.since, zone)}" if answer.since else ""
+        name = f"d{delivery.id} {delivery.channel} to {delivery.destination}:"
+        acts = _ACTS.get(answer.who, f"; {answer.who} must act")
+        out.print(f"{name} {answer.what}{since}{acts}: `{answer.command}`", markup=False, soft_wrap=True)
+
+
+def named_json(one: Explained) -> dict[str, Any]:
+    """What each delivery's JSON has besides: the names that people use, and the answer."""
+    delivery, answer = one.line.delivery, one.answer
+    return {
+        "name": f"d{delivery.id}",
+        "exam": f"e{delivery.exam}",
+        "answer": {
+            "what": str(answer.what),
+            "since": answer.since.isoformat() if answer.since else None,
+            "who": answer.who,
+            "command": answer.command,
+        },
+    }
 
 
 def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node: Node, remarks: Sequence[str]) -> None:
@@ -185,7 +217,9 @@ def _tell_requests(one: Delivery, review: Review, zone: ZoneInfo) -> None:
         show(f"Storage commitment asked of {one.destination}, no report yet", columns, rows)
 
 
-def _json(story: Story, review: Review, book: Rulebook, node: Node) -> dict[str, Any]:
+def _json(
+    story: Story, review: Review, book: Rulebook, node: Node, explained: Sequence[Explained]
+) -> dict[str, Any]:  # fmt: skip
     case = story.case
     return {
         "exam_id": case.exam_id,
@@ -196,7 +230,7 @@ def _json(story: Story, review: Review, book: Rulebook, node: Node) -> dict[str,
             "in_question": case.chosen.candidate,
             "evidence": case.chosen.evidence,
         },
-        "deliveries": [_delivery_json(line, review) for line in story.lines],
+        "deliveries": [_delivery_json(one.line, review) | named_json(one) for one in explained],
         "studies": [
             {
                 "study": uid,

@@ -19,7 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from router.errors import ConfigurationError, DestinationDown
+from router.errors import ConfigurationError, DestinationDown, Outage
 
 _FIELDS = {"file", "state", "since", "until", "id"}
 _EVER = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
@@ -73,7 +73,8 @@ class Ring(Generic[Key]):
         """The key to use now, of several the one that began last; DestinationDown when none is in force."""
         able = [entry for entry in self.entries if entry.makes(at)]
         if not able:
-            raise DestinationDown(f"no {self.purpose} is in force now", hint=f"see the dates in {self.files[0]}")
+            text, hint = f"no {self.purpose} is in force now", f"see the dates in {self.files[0]}"
+            raise DestinationDown(text, outage=Outage.KEYS, hint=hint)
         return max(able, key=lambda entry: (entry.since, entry.state == State.NEXT))
 
     def good(self, key_id: str, at: datetime) -> Entry[Key] | None:

@@ -8,7 +8,7 @@ from router.dicom import commands, commitment, dimse
 from router.dicom.commitment import Reference, TakeReport
 from router.dicom.contexts import Context
 from router.dicom.requestor import Message, Requestor
-from router.errors import DestinationDown, InvalidData, TransientError
+from router.errors import DestinationDown, InvalidData, Outage, TransientError
 
 _REQUEST = 1  # Action Type ID, PS3.4 J.3.2
 _LOOK_SECONDS = 0.2
@@ -87,6 +87,7 @@ def _accepted(association: Requestor) -> Context:
             return context
     raise DestinationDown(
         "the destination does not accept storage commitment",
+        outage=Outage.SERVICE,
         hint="ask its operator to allow it for our calling_ae_title, or set commitment = false in [destination.dicom]",
         association=association.name,
     )

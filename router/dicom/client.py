@@ -21,7 +21,7 @@ from router.dicom.session import Outgoing, Result, Session
 from router.dicom.slots import Slots
 from router.dicom.tls import client_context
 from router.dicom.transcode import can_decompress, offers
-from router.errors import DestinationDown
+from router.errors import DestinationDown, Outage
 
 _ECHO: Context = (VERIFICATION, IMPLICIT_LITTLE_ENDIAN)
 
@@ -101,9 +101,11 @@ class StorageClient:
         association = self._associate((_ECHO,))
         try:
             if _ECHO not in association.accepted:
-                raise DestinationDown("the destination does not accept C-ECHO", association=association.name)
+                text = "the destination does not accept C-ECHO"
+                raise DestinationDown(text, outage=Outage.SERVICE, association=association.name)
             if status := association.echo(_ECHO):
-                raise DestinationDown(f"C-ECHO answered {status:04X}", association=association.name)
+                text = f"C-ECHO answered {status:04X}"
+                raise DestinationDown(text, outage=Outage.SERVICE, association=association.name)
         finally:
             association.release()
 

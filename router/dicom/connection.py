@@ -4,7 +4,7 @@ import socket
 import ssl
 
 from router.config import DicomDestination
-from router.errors import DestinationDown
+from router.errors import DestinationDown, Outage
 from router.quantities import is_within
 
 
@@ -18,6 +18,7 @@ def connect(destination: DicomDestination, tls: ssl.SSLContext | None, seconds: 
     except OSError as error:
         raise DestinationDown(
             f"cannot connect to {destination.host}:{destination.port}",
+            outage=Outage.CONNECTION,
             hint="check the address, the line and the firewall",
         ) from error
     # Nothing that we write should wait for more: where more follows, the writer says so.
@@ -34,10 +35,13 @@ def _secured(connection: socket.socket, destination: DicomDestination, tls: ssl.
         if isinstance(error, ssl.SSLCertVerificationError):
             raise DestinationDown(
                 f"the certificate of {where} is not accepted: {error.verify_message}",
+                outage=Outage.CERTIFICATE,
                 hint="check tls.ca, and that the certificate names the host as configured",
             ) from error
         raise DestinationDown(
-            f"{where} connects but no TLS connection can be made", hint="check the port and tls.certificate"
+            f"{where} connects but no TLS connection can be made",
+            outage=Outage.CERTIFICATE,
+            hint="check the port and tls.certificate",
         ) from error
 
 
@@ -46,7 +50,9 @@ def _address(destination: DicomDestination) -> str:
     try:
         address = str(socket.getaddrinfo(host, destination.port, type=socket.SOCK_STREAM)[0][4][0])
     except OSError as error:
-        raise DestinationDown(f"cannot resolve {host}", hint="check the name and the DNS server") from error
+        text, hint = f"cannot resolve {host}", "check the name and the DNS server"
+        raise DestinationDown(text, outage=Outage.ADDRESS, hint=hint) from error
     if not is_within(address, destination.allowed_networks):
-        raise DestinationDown(f"{host} resolves to {address}, outside allowed_networks", hint="check the DNS server")
+        text = f"{host} resolves to {address}, outside allowed_networks"
+        raise DestinationDown(text, outage=Outage.ADDRESS, hint="check the DNS server")
     return address

@@ -21,7 +21,7 @@ from router.dicom.requestor import Requestor, Waits
 from router.dicom.status import PENDING
 from router.dicom.tls import client_context
 from router.dicom.uid import valid
-from router.errors import DestinationDown, InvalidData, TransientError
+from router.errors import DestinationDown, InvalidData, Outage, TransientError
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
@@ -182,6 +182,7 @@ def _accepted(association: Requestor, contexts: list[Context]) -> Context:
             return context
     raise DestinationDown(
         "the PACS does not accept query/retrieve of the study root",
+        outage=Outage.SERVICE,
         hint="ask its administrator to allow it for the calling_ae_title of [query]",
         association=association.name,
     )

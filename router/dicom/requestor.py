@@ -27,7 +27,7 @@ from router.dicom.contexts import MOST, Context
 from router.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from router.dicom.pdata import DataSet
 from router.dicom.status import Cause, hint, rejection
-from router.errors import DestinationDown, IntegrityError, InvalidData, TransientError
+from router.errors import DestinationDown, IntegrityError, InvalidData, Outage, TransientError
 
 _APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 _ACCEPT, _REJECT, _RELEASE_RQ, _RELEASE_RP, _ABORT = 0x02, 0x03, 0x05, 0x06, 0x07
@@ -101,13 +101,15 @@ class Requestor:
             self._write(_association_request(self._destination, proposal))
             kind, body = self._pdu(time.monotonic() + self._waits.association)
         except TransientError as error:
-            raise DestinationDown(f"{where} connects but does not answer as DICOM", hint="check the port") from error
+            text = f"{where} connects but does not answer as DICOM"
+            raise DestinationDown(text, outage=Outage.PROTOCOL, hint="check the port") from error
         if kind == _REJECT:
             self.close()
             raise self._rejected(where, *body[1:4])
         if kind != _ACCEPT:
             self.abort()
-            raise DestinationDown(f"{where} does not take the association", hint="see the destination's log")
+            text = f"{where} does not take the association"
+            raise DestinationDown(text, outage=Outage.ASSOCIATION, hint="see the destination's log")
         self._longest, accepted = self._understood(kind, body, proposal)
         self.proposed = frozenset(contexts)
         self.accepted = {context: number for context, number in accepted.items() if context in self.proposed}
@@ -240,7 +242,8 @@ class Requestor:
 
     def _rejected(self, where: str, result: int, source: int, reason: int) -> TransientError:
         if rejection(result, source, reason) is Cause.CONFIGURATION:
-            return DestinationDown(f"{where} rejected the association", hint=hint(source, reason))
+            text = f"{where} rejected the association"
+            return DestinationDown(text, outage=Outage.ASSOCIATION, hint=hint(source, reason))
         return TransientError(f"{where} is too busy for another association", source=source, reason=reason)
 
     def _response(self, context_id: int, field: int) -> int:

@@ -19,7 +19,7 @@ from router.dicom.client import StorageClient
 from router.dicom.commitment import MOST, Reference, Report
 from router.dicom.status import NO_SUCH_INSTANCE, Verdict, classify, failure_reason, uncommitted
 from router.dicom.uid import random_uid
-from router.errors import DestinationDown, RouterError, TransientError
+from router.errors import DestinationDown, Outage, RouterError, TransientError
 from router.events import Event, Journal, Kind
 from router.retry import backoff
 
@@ -140,5 +140,6 @@ def _alarm(alarm: Alarm, exam: int, text: str, now: datetime) -> Event:
 def _refused(status: int) -> TransientError:
     text = f"the destination refuses to be asked for storage commitment, status {status:04X}"
     if classify(status) is Verdict.REFUSED:
-        return DestinationDown(text, hint="ask its operator, or set commitment = false in [destination.dicom]")
+        hint = "ask its operator, or set commitment = false in [destination.dicom]"
+        return DestinationDown(text, outage=Outage.SERVICE, hint=hint)
     return TransientError(text)

@@ -27,6 +27,7 @@ FINDING_COLUMNS = (
     "id", "exam_id", "destination", "channel", "state", "verdict", "legal_due", "due", "complete", "delivered",
     "reason",
 )  # fmt: skip
+OVERDUE = (Punctuality.MISSED, Punctuality.LATE, Punctuality.PAUSED)
 _ACCOUNT_COLUMNS = tuple(each.name for each in fields(Account))
 
 
@@ -139,12 +140,17 @@ def _account_row(one: Account) -> dict[str, object]:
 
 def counted(found: Iterable[Finding]) -> str:
     """How many were met, missed, late, and are pending, in words."""
-    counts = Counter(one.punctuality for one in found)
-    return ", ".join(f"{counts[each]} {each}" for each in Punctuality)
+    return ", ".join(f"{count} {each}" for each, count in counts(found).items())
+
+
+def counts(found: Iterable[Finding]) -> dict[Punctuality, int]:
+    """How many of each; missed while paused is left out where nothing was."""
+    numbers = Counter(one.punctuality for one in found)
+    return {each: numbers[each] for each in Punctuality if each != Punctuality.PAUSED or numbers[each]}
 
 
 def _text(day: date, found: Sequence[Finding], accounts: Sequence[Account]) -> str:
-    late = [one for one in found if one.punctuality in (Punctuality.MISSED, Punctuality.LATE)]
+    late = [one for one in found if one.punctuality in OVERDUE]
     lines = [
         f"Deliveries that were due on {day}: {counted(found)}",
         *(f"- {o.delivery.id} {o.exam_id} {o.delivery.channel} to {o.delivery.destination}: {o.punctuality}, {o.reason}"

@@ -29,6 +29,7 @@ from router.events import Event, Journal, Kind
 from router.flow.document import told_by_platform
 from router.flow.gate import Gate, Lane
 from router.flow.meter import Meter, Start
+from router.flow.pausing import Pausing
 from router.flow.sending import Ending
 from router.model import Channel
 from router.retry import UNPROVED, next_pause
@@ -47,6 +48,7 @@ class Dispatcher:
         self._journal = journal
         self._clock = clock
         self._gate = Gate(catalogue, clock)
+        self._pausing = Pausing(catalogue, clock)
         self._stopping = threading.Event()
         self._in_flight: set[int] = set()
         self._unsettled: list[Delivery] = []
@@ -62,8 +64,8 @@ class Dispatcher:
         return bool(self._in_flight)
 
     def run_one(self, lane: Lane) -> bool:
-        """Claim and send one delivery; False when there was none."""
-        if self._stopping.is_set():
+        """Claim and send one delivery; False when there was none, or sending there is paused: nothing is asked then."""
+        if self._stopping.is_set() or self._pausing.of(lane.destination):
             return False
         start = self._meter.start(lane)
         delivery = self._claim(lane, start)
@@ -140,7 +142,7 @@ class Dispatcher:
         try:
             ending = lane.sender.send(delivery, self._stop_of(delivery))
         except DestinationDown as error:
-            self._gate.down(lane, str(error))
+            self._gate.down(lane, error)
             return Ending(State.READY, error.message, {"attempts": delivery.attempts - 1, "error": str(error)})
         except Exception as error:  # noqa: BLE001  # a claim must end in a state, whatever happened to it
             ending = self._troubled(delivery, error)
@@ -179,8 +181,8 @@ class Dispatcher:
         return Ending(State.DEFERRED, error.message, {"next_try": now + pause, "error": str(error)})
 
     def _stop_of(self, delivery: Delivery) -> Callable[[], bool]:
-        """Whether to stop: the node is stopping, the delivery was taken from us, or others are as urgent and it has
-        had its time. Asked often, so it looks rarely.
+        """Whether to stop: the node is stopping, sending there is paused, the delivery was taken from us, or others are
+        as urgent and it has had its time. Asked often, so it looks rarely.
         """
         began = self._clock.monotonic()
         state = {"looked": began, "stop": False}
@@ -190,7 +192,9 @@ class Dispatcher:
             if not state["stop"] and now - state["looked"] >= 1:
                 state["looked"] = now
                 queue, over = self._catalogue.queue, now - began >= QUANTUM
-                state["stop"] = not queue.holds(delivery) or (over and queue.as_urgent(delivery, self._clock.now()))
+                paused = self._pausing.of(delivery.destination) is not None
+                taken = paused or not queue.holds(delivery)
+                state["stop"] = taken or (over and queue.as_urgent(delivery, self._clock.now()))
             return bool(state["stop"]) or self._stopping.is_set()
 
         return stop

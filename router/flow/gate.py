@@ -8,7 +8,7 @@ from router import breaker
 from router.breaker import Breaker
 from router.catalogue import Catalogue
 from router.clock import Clock
-from router.errors import RouterError
+from router.errors import DestinationDown, Outage, RouterError
 from router.flow.sending import Sender
 from router.model import Channel
 
@@ -56,10 +56,10 @@ class Gate:
         if self._breakers.of(lane.destination, lane.channel) != breaker.CLOSED:
             self._change(lane, lambda found: breaker.went(found, lane.width))
 
-    def down(self, lane: Lane, why: str) -> None:
+    def down(self, lane: Lane, error: DestinationDown) -> None:
         """A delivery found that the destination is down."""
-        now = self._clock.now()
-        self._change(lane, lambda found: breaker.down(found, now, why, _jitter()))
+        now, why = self._clock.now(), str(error)
+        self._change(lane, lambda found: breaker.down(found, now, why, _jitter(), error.outage))
 
     def _may_probe(self, lane: Lane) -> bool:
         """Of several lanes and nodes one asks."""
@@ -74,12 +74,16 @@ class Gate:
         try:
             lane.probe()
         except RouterError as error:
-            now, why = self._clock.now(), str(error)
-            return self._change(lane, lambda found: breaker.probed_in_vain(found, now, why, _jitter()))
+            now, why, outage = self._clock.now(), str(error), _outage(error)
+            return self._change(lane, lambda found: breaker.probed_in_vain(found, now, why, _jitter(), outage))
         return self._change(lane, breaker.answered)
 
     def _change(self, lane: Lane, decide: Callable[[Breaker], Breaker]) -> Breaker:
         return self._breakers.change(lane.destination, lane.channel, self._clock.now(), decide)[1]
+
+
+def _outage(error: RouterError) -> Outage:
+    return error.outage if isinstance(error, DestinationDown) else Outage.TROUBLE
 
 
 def _jitter() -> float:

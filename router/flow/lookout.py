@@ -5,14 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
+from router.breaker import Position
 from router.catalogue import Catalogue
 from router.catalogue.queue import Delivery
 from router.clock import Clock
 from router.config import Config
 from router.deadlines import stage
 from router.events import Event, Journal, Kind
+from router.flow.pausing import remind
 from router.forecast import Job, finish
 from router.model import Channel
+from router.pause import Pause, pause_of
 from router.states import State
 
 _ALARMS = (Alarm.HALF_TIME, Alarm.AT_RISK, Alarm.MISSED)
@@ -47,15 +50,19 @@ class Lookout:
         """Look at everything that is due some time; the seconds to rest."""
         began, now = self._clock.monotonic(), self._clock.now()
         deliveries = self._catalogue.queue.with_due()
-        expected = self._forecast(deliveries, now)
+        pauses = remind(self._catalogue, self._journal, now)
+        expected = self._forecast([one for one in deliveries if pause_of(pauses, one.destination) is None], now)
         self._note(deliveries, expected)
-        self._tell(deliveries, expected, now)
+        self._tell(deliveries, expected, pauses, now)
         return max(_PAUSE, (self._clock.monotonic() - began) * _SHARE)
 
     def _forecast(self, deliveries: Sequence[Delivery], now: datetime) -> dict[int, datetime]:
+        """Of what may go: nobody knows when a destination takes something again that is down."""
+        tripped = self._catalogue.breakers.tripped()
+        down = {(one.destination, one.channel) for one in tripped if one.breaker.position == Position.OPEN}
         queues: dict[tuple[str, Channel], list[Delivery]] = defaultdict(list)
         for one in deliveries:
-            if one.state in _GOES:
+            if one.state in _GOES and (one.destination, one.channel) not in down:
                 queues[one.destination, one.channel].append(one)
         found: dict[int, datetime] = {}
         for place, queue in queues.items():
@@ -79,7 +86,9 @@ class Lookout:
             one.id: expected.get(one.id) for one in deliveries if _differ(one.expected, expected.get(one.id))
         })  # fmt: skip
 
-    def _tell(self, deliveries: Sequence[Delivery], expected: Mapping[int, datetime], now: datetime) -> None:
+    def _tell(
+        self, deliveries: Sequence[Delivery], expected: Mapping[int, datetime], pauses: Sequence[Pause], now: datetime
+    ) -> None:
         standing = [one for one in self._catalogue.alarms.standing() if one.alarm in _ALARMS]
         known = {(one.alarm, one.delivery) for one in standing}
         for one in deliveries:
@@ -88,7 +97,7 @@ class Lookout:
                 continue
             alarm = stage(one.due, budget, expected.get(one.id), now)
             if alarm is not None and (alarm, one.id) not in known:
-                self._record(Kind.ALARM, alarm, one.exam, one.id, f"{one.channel}: {_SAYS[alarm]}")
+                self._record(Kind.ALARM, alarm, one.exam, one.id, _said(one, alarm, pause_of(pauses, one.destination)))
         self._clear_unproved({one.id for one in deliveries if one.state in _GOES})
         still = {one.id for one in deliveries}
         for gone in standing:
@@ -105,6 +114,12 @@ class Lookout:
         subject = f"delivery {delivery}"
         now = self._clock.now()
         self._journal.record(Event(now, kind, text, exam=exam, delivery=delivery, alarm=alarm, subject=subject))
+
+
+def _said(one: Delivery, alarm: Alarm, pause: Pause | None) -> str:
+    if pause is None:
+        return f"{one.channel}: {_SAYS[alarm]}"
+    return f"{one.channel}: {_SAYS[alarm]}; sending to {pause.place} is paused by {pause.who}: {pause.why}"
 
 
 def _differ(before: datetime | None, after: datetime | None) -> bool:

@@ -14,6 +14,7 @@ from router.catalogue.notifications import Undelivered
 from router.catalogue.survey import Place, Pressing, Reload, Sign
 from router.config import Config
 from router.flow.unreported import Counted, counted
+from router.pause import Pause
 from router.states import State
 from router.storage.quarantine import Quarantine
 
@@ -54,6 +55,7 @@ class Outlook:
     undelivered: Sequence[Undelivered]
     unreported: Counted
     files: Mapping[FileKind, int]
+    pauses: Sequence[Pause] = ()
 
     @property
     def receiving(self) -> bool:
@@ -71,6 +73,7 @@ def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
         undelivered = catalogue.notifications.undelivered(now)
         unreported = counted(config, catalogue, now)
         files = catalogue.exams.files.counts()
+        pauses = catalogue.pauses.standing()
     disk = shutil.disk_usage(config.node.data)
     return Outlook(
         now, _listeners(config), disk.free, disk.total, config.receive.min_free, places, tripped,
@@ -80,6 +83,7 @@ def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
         undelivered,
         unreported,
         files,
+        pauses,
     )  # fmt: skip
 
 

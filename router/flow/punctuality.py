@@ -11,8 +11,10 @@ from router.correlate.readiness import PERSON
 from router.deadlines import Deadline, Punctuality, punctuality
 from router.events import Event, Kind
 from router.model import Channel
+from router.pause import Pause, taken, within
 from router.states import PENDING, Needs, State
 
+_LONGEST = timedelta(days=31)  # a budget: what was due on a day may have been kept from going long before
 # What others have to bring; a destination that does not commit is no matter of theirs.
 _OTHERS = frozenset({Needs.APPROVAL, Needs.JSON, Needs.PDF, Needs.IMAGES, Needs.STABLE, Needs.OTHERS})
 
@@ -36,13 +38,16 @@ def findings(config: Config, catalogue: Catalogue, start: datetime, end: datetim
         for one in catalogue.queue.due_between(start, end)
         if one.state == State.DELIVERED or one.state in PENDING
     ]  # fmt: skip
+    pauses = catalogue.pauses.since(start - _LONGEST)
     names: dict[int, str] = {}
     for at in range(0, len(due), 500):
         names |= catalogue.exams.names([one.exam for one in due[at : at + 500]])
-    return [_finding(config, catalogue, one, names[one.exam], now) for one in due]
+    return [_finding(config, catalogue, pauses, one, names[one.exam], now) for one in due]
 
 
-def _finding(config: Config, catalogue: Catalogue, one: Delivery, exam_id: str, now: datetime) -> Finding:
+def _finding(
+    config: Config, catalogue: Catalogue, pauses: Sequence[Pause], one: Delivery, exam_id: str, now: datetime
+) -> Finding:
     delivered = one.changed if one.state == State.DELIVERED else None
     working = one.due or now
     destination = config.destination_named(one.destination)
@@ -55,9 +60,14 @@ def _finding(config: Config, catalogue: Catalogue, one: Delivery, exam_id: str, 
         return Finding(one, exam_id, found, None, delivered, "")
     moves = [event for _, event in catalogue.history.of([one.exam], []) if event.delivery == one.id]
     complete = None if set(one.waiting_for) & _OTHERS else _complete(moves)
-    found = punctuality(due, complete=complete, delivered=delivered, now=now)
+    end = delivered or now
+    mine = within(pauses, one.destination, complete, end) if complete is not None else []
+    paused = taken(mine, complete, end) if complete is not None else timedelta(0)
+    found = punctuality(due, complete=complete, delivered=delivered, now=now, paused=paused)
     late = found == Punctuality.LATE and complete is not None
     reason = "its last part came too late" if late else _reason(one, moves)
+    if found == Punctuality.PAUSED:
+        reason = "; ".join(dict.fromkeys(f"paused by {each.who}: {each.why}" for each in mine))
     return Finding(one, exam_id, found, complete, delivered, reason)
 
 

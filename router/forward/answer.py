@@ -11,7 +11,15 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from router.crypto import envelope
-from router.errors import DestinationDown, PermanentError, RouterError, TransientError, UnprovedRefusal, Unproven
+from router.errors import (
+    DestinationDown,
+    Outage,
+    PermanentError,
+    RouterError,
+    TransientError,
+    UnprovedRefusal,
+    Unproven,
+)
 
 _LONGEST_WAIT = 86400.0
 _LONGEST_TOKEN = 30 * 86400.0
@@ -81,6 +89,7 @@ def granted(answer: Answer, now: datetime) -> tuple[str, float]:
     if answer.status in (401, 403):
         raise DestinationDown(
             "the platform refuses the interface key (API key) or the app name",
+            outage=Outage.CREDENTIALS,
             hint=f"compare api_key_file and app with what the platform has; {_CLOCK_HINT}",
             status=answer.status,
         )
@@ -123,6 +132,7 @@ def refusal(answer: Answer, now: datetime) -> RouterError:
     if status in (401, 403):
         return DestinationDown(
             "the platform refuses the interface key (API key), the app name or the signing key",
+            outage=Outage.CREDENTIALS,
             hint="compare app, api_key_file and the signing key's id (keys show) with what the platform has",
             status=status,
         )
@@ -155,7 +165,8 @@ _REFUSALS = {
 def _not_the_profile(answer: Answer) -> DestinationDown:
     """A redirect, a wrong page or a gateway: the address is wrong for every upload, so none must fail for it."""
     what = "redirects" if 300 <= answer.status < 400 else "does not answer as the profile says"
-    return DestinationDown(f"the destination {what} (status {answer.status})", hint=_PROFILE_HINT, status=answer.status)
+    text = f"the destination {what} (status {answer.status})"
+    return DestinationDown(text, outage=Outage.PROTOCOL, hint=_PROFILE_HINT, status=answer.status)
 
 
 def proof_of(answer: Answer, header: str) -> tuple[str, bytes] | None:

@@ -22,7 +22,7 @@ from router.bandwidth import Paced, unbounded
 from router.clock import Clock
 from router.config import HttpPeer
 from router.crypto.keys import read_secret
-from router.errors import ConfigurationError, DestinationDown, TransientError
+from router.errors import ConfigurationError, DestinationDown, Outage, TransientError
 from router.forward.answer import Answer
 from router.forward.route import resolve
 from router.quantities import is_within
@@ -31,6 +31,7 @@ MAX_ANSWER = 1024 * 1024
 _CHUNK = 256 * 1024
 # Without a version: which faults a library has is nobody's business.
 _USER_AGENT = "imaging-cloud-router"
+_LINE = "check address, port and line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,13 +209,17 @@ def _send(session: requests.Session, request: requests.PreparedRequest, limits: 
         return session.send(request, allow_redirects=False, timeout=times, **settings)
     except requests.exceptions.SSLError as error:
         raise DestinationDown(
-            "no TLS connection", hint=f"check ca_file and the client certificate: {_reason(error)}"
+            "no TLS connection",
+            outage=Outage.CERTIFICATE,
+            hint=f"check ca_file and the client certificate: {_reason(error)}",
         ) from error
     except requests.exceptions.ConnectTimeout as error:
-        raise DestinationDown("cannot connect: no answer in time", hint="check address, port and line") from error
+        text = "cannot connect: no answer in time"
+        raise DestinationDown(text, outage=Outage.CONNECTION, hint=_LINE) from error
     except requests.exceptions.RequestException as error:
         if _never_connected(error):
-            raise DestinationDown(f"cannot connect: {_reason(error)}", hint="check address, port and line") from error
+            text = f"cannot connect: {_reason(error)}"
+            raise DestinationDown(text, outage=Outage.CONNECTION, hint=_LINE) from error
         raise TransientError(f"the connection broke: {_reason(error)}") from error
 
 

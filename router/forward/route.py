@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Sequence
 
-from router.errors import DestinationDown
+from router.errors import DestinationDown, Outage
 from router.quantities import is_within
 
 
@@ -17,7 +17,8 @@ def resolve(host: str, port: int, allowed_networks: Sequence[str]) -> tuple[str,
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise DestinationDown(f"the name {host} does not resolve", hint="check DNS or the host", host=host) from error
+        text = f"the name {host} does not resolve"
+        raise DestinationDown(text, outage=Outage.ADDRESS, hint="check DNS or the host", host=host) from error
     addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
     for address in addresses:
         if not is_within(address, allowed_networks):
@@ -29,6 +30,7 @@ def outside(host: str, address: str) -> DestinationDown:
     """The refusal of a peer beyond the allowed networks."""
     return DestinationDown(
         f"{host} leads to {address}, outside allowed_networks",
+        outage=Outage.ADDRESS,
         hint="check DNS and the dedicated line; nothing was sent",
         host=host,
         address=address,

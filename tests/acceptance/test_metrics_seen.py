@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from pynetdicom import AE
 
-from harness import Exam, Site, SlowCloud, make_exam, send_all
+from harness import Exam, Site, SlowCloud, command_here, make_exam, send_all
 from router.alarms import Alarm
 from router.breaker import Position
 from router.catalogue.backlog import Age
@@ -103,6 +103,9 @@ def _lived(watched: Watched) -> Watched:
     watched.wait_for("router_breaker", lambda s: s.value == 1 and s.labels["position"] != Position.CLOSED)
     for family in ("router_at_risk", "router_missed", "router_refused", "router_delivery_seconds"):
         watched.wait_for(family)
+    pause = command_here("queue", "pause", "--destination", "dead", "--why", "x", "--yes", "--config", site.config_file)
+    assert pause.returncode == 0, pause.stderr
+    watched.wait_for("router_paused")
     return watched
 
 

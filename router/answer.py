@@ -1,0 +1,358 @@
+"""The one answer to "why is it not going?": what a delivery waits for, since when, who must act, and the command.
+
+A pure function of what is known. Texts are templates with named values, so that each can be said in another language.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
+from enum import StrEnum
+
+from router.breaker import CLOSED, Breaker, Position
+from router.correlate.readiness import DAMAGED, PDF, PERSON, VERSIONS
+from router.correlate.renewal import CUT_OFF, LATE, NEWER_VERSION
+from router.correlate.requests import OTHERS
+from router.errors import Outage
+from router.model import Channel
+from router.pause import Pause
+from router.states import CLOSED as ENDED
+from router.states import Needs, State
+
+IDENTITY, APPROVAL, HOSPITAL = "identity", "approval", "hospital"  # causes of a hold
+EXAM_JSON = "exam JSON: "
+# So long an outage of the line may pass by itself before a person is to look at it.
+_PATIENCE = timedelta(minutes=10)
+# Each fault begins with the path of a field, with its Chinese name or without.
+_FAULT = re.compile(r"(?:^|; )(?=[A-Z][A-Za-z0-9]*(?:\[\d*\])?(?:\.[A-Za-z0-9]+(?:\[\d*\])?)*(?: \([^)]*\))?: )")
+
+
+class Actor(StrEnum):
+    """Who must act."""
+
+    NODE = "the node itself"
+    RIS = "the RIS"
+    PACS = "the PACS"
+    PLATFORM = "the platform's operator"
+    ADMINISTRATOR = "an administrator"
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of a delivery at `now`; `zone` is the one that people read times in.
+
+    `configured`: the destination takes this channel. `running`: some node gave a sign of life, `seen` when the last one
+    did. `limit` is what a bandwidth window allows in bytes a second until `limit_until`. `half` is when a report goes
+    without images, `quiet_at` when the study will be stable, `asked` when the storage commitment was asked for last.
+    `place` is its number of `queued` in the queue, None where nobody counted so far. `unproved`: a refusal that nothing
+    proves to be the platform's stands against it; `unproven`: so does an answer of its destination.
+    """
+
+    now: datetime
+    zone: tzinfo
+    delivery: int
+    exam: int
+    destination: str
+    channel: Channel
+    state: State
+    changed: datetime
+    waiting_for: tuple[Needs, ...] = ()
+    held_by: str = ""
+    error: str = ""
+    due: datetime | None = None
+    next_try: datetime | None = None
+    sent: int = 0
+    selected: int = 0
+    configured: bool = True
+    running: bool = True
+    seen: datetime | None = None
+    breaker: Breaker = CLOSED
+    pause: Pause | None = None
+    limit: int | None = None
+    limit_until: datetime | None = None
+    half: datetime | None = None
+    quiet_at: datetime | None = None
+    asked: datetime | None = None
+    place: int | None = None
+    queued: int = 0
+    expected: datetime | None = None
+    unproved: bool = False
+    unproven: bool = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether its destination is sent nothing; until that ends nobody knows when the delivery will be there."""
+        return self.pause is not None or self.breaker.position == Position.OPEN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saying:
+    """A sentence: its `template` is said in the language of who reads, and then filled with the values."""
+
+    template: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.template.format(**self.values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a delivery waits for, since when, who must act, and the command to copy."""
+
+    what: Saying
+    since: datetime | None
+    who: Actor
+    command: str
+
+
+def answer(found: Facts) -> Answer:
+    """The answer: of several reasons the one that must go first."""
+    return next(said for rule in _RULES if (said := rule(found)) is not None)
+
+
+def _say(
+    found: Facts, template: str, who: Actor, command: str, values: Mapping[str, str] | None = None,
+    since: datetime | None = None,
+) -> Answer:  # fmt: skip
+    names = {"delivery": f"d{found.delivery}", "exam": f"e{found.exam}", "destination": found.destination}
+    saying = Saying(template=template, values={**(values or {}), "destination": found.destination})
+    return Answer(what=saying, since=since or found.changed, who=who, command=command.format(**names))
+
+
+_EXPLAIN = "scripts/queue explain {exam}"
+_COMPARE = "scripts/queue compare {exam}"
+_QUEUE = "scripts/queue list --destination {destination}"
+_RELEASE = 'scripts/queue release {delivery} --why "..."'
+_RETRY = 'scripts/queue retry {delivery} --why "..."'
+_FAIL = 'scripts/queue fail {delivery} --why "..."'
+_CANCEL = 'scripts/queue cancel {delivery} --why "..."'
+_UNKNOWN = "scripts/codes unknown"
+_DOCTOR = "scripts/doctor"
+_START = "systemctl start imaging-cloud-router"
+
+_ENDED_AS = {
+    State.DELIVERED: ("is delivered", "scripts/queue show {exam}"),
+    State.CANCELLED: ("is not sent: a person has cancelled it", _RETRY),
+    State.OUT_OF_SCOPE: ("is not sent: the exam has no modality of [share] modalities", _EXPLAIN),
+    State.EXCLUDED: ("is not sent: a rule of [[share.exclude]] excludes the exam", _EXPLAIN),
+    State.NOT_SHARED: ("is not sent: the exam was approved before [share] from", _EXPLAIN),
+}
+_HELD_FOR: Mapping[str, tuple[Actor, str]] = {
+    PERSON: (Actor.ADMINISTRATOR, _RELEASE),
+    IDENTITY: (Actor.ADMINISTRATOR, _COMPARE),
+    NEWER_VERSION: (Actor.ADMINISTRATOR, _COMPARE),
+    LATE: (Actor.ADMINISTRATOR, _RELEASE),
+    HOSPITAL: (Actor.ADMINISTRATOR, _EXPLAIN),
+    CUT_OFF: (Actor.PACS, _RELEASE),
+    PDF: (Actor.RIS, _RELEASE),
+    DAMAGED: (Actor.RIS, _RELEASE),
+    VERSIONS: (Actor.RIS, _RELEASE),
+    APPROVAL: (Actor.RIS, _EXPLAIN),
+    OTHERS: (Actor.RIS, _EXPLAIN),
+}
+
+
+def _ended(found: Facts) -> Answer | None:
+    if found.state not in ENDED:
+        return None
+    template, command = _ENDED_AS[found.state]
+    return _say(found, template, Actor.NOBODY, command)
+
+
+def _unconfigured(found: Facts) -> Answer | None:
+    if found.configured:
+        return None
+    template = "the configuration has no destination {destination} for it any more"
+    return _say(found, template, Actor.ADMINISTRATOR, _CANCEL)
+
+
+def _held(found: Facts) -> Answer | None:
+    if found.state != State.HELD:
+        return None
+    who, command = _HELD_FOR.get(found.held_by, (Actor.ADMINISTRATOR, _RELEASE))
+    return _say(found, "is held: {error}", who, command, {"error": found.error or found.held_by or "nobody says why"})
+
+
+def _failed(found: Facts) -> Answer | None:
+    if found.state != State.FAILED:
+        return None
+    who = Actor.PLATFORM
+    if found.channel == Channel.REPORT and "exam JSON" in found.error:
+        who = Actor.RIS
+    elif found.channel == Channel.IMAGES and "damaged" in found.error:
+        who = Actor.PACS
+    return _say(found, "has failed: {error}", who, _RETRY, {"error": found.error or "nobody says why"})
+
+
+def _not_running(found: Facts) -> Answer | None:
+    if found.running:
+        return None
+    template = "no node runs: nothing is taken, evaluated or sent"
+    return _say(found, template, Actor.ADMINISTRATOR, _START, since=found.seen)
+
+
+def _waiting(found: Facts) -> Answer | None:
+    """For what others have to bring, the first thing first."""
+    if found.state != State.WAITING:
+        return None
+    return next((_NEEDED[need](found) for need in _NEEDED if need in found.waiting_for), None)
+
+
+def _approval(found: Facts) -> Answer:
+    if found.error.startswith(f"{APPROVAL}: "):
+        error = found.error.removeprefix(f"{APPROVAL}: ")
+        return _say(found, "its approval cannot be read: {error}", Actor.ADMINISTRATOR, _UNKNOWN, {"error": error})
+    return _say(found, "waits for the approval (审核) of its report", Actor.RIS, _EXPLAIN)
+
+
+def _json(found: Facts) -> Answer:
+    faults = [each for each in _FAULT.split(found.error.removeprefix(EXAM_JSON)) if each]
+    if not found.error.startswith(EXAM_JSON) or not faults:
+        return _say(found, "waits for a complete exam JSON", Actor.RIS, _EXPLAIN)
+    template = "its exam JSON has {count} fault(s), the first: {fault}"
+    return _say(found, template, Actor.RIS, _EXPLAIN, {"count": str(len(faults)), "fault": faults[0]})
+
+
+def _pdf(found: Facts) -> Answer:
+    return _say(found, "waits for the report PDF", Actor.RIS, _EXPLAIN)
+
+
+def _others(found: Facts) -> Answer:
+    return _say(found, "waits for the approval of other exams of its studies", Actor.RIS, _EXPLAIN)
+
+
+def _images(found: Facts) -> Answer:
+    if found.channel == Channel.REPORT and found.half is not None:
+        template = "waits for images, and goes without them at {half}"
+        return _say(found, template, Actor.PACS, _EXPLAIN, {"half": _at(found.half, found)})
+    return _say(found, "waits for images of its studies", Actor.PACS, _EXPLAIN)
+
+
+def _stable(found: Facts) -> Answer:
+    until = min((at for at in (found.quiet_at, _half(found)) if at is not None), default=None)
+    if until is None or until <= found.now:
+        return _say(found, "waits for its study to be quiet", Actor.NODE, _EXPLAIN)
+    template = "waits for its study to be quiet, until {until}"
+    return _say(found, template, Actor.NODE, _EXPLAIN, {"until": _at(until, found)})
+
+
+def _half(found: Facts) -> datetime | None:
+    return found.half if found.channel == Channel.REPORT else None
+
+
+_NEEDED: Mapping[Needs, Callable[[Facts], Answer]] = {
+    Needs.APPROVAL: _approval,
+    Needs.JSON: _json,
+    Needs.PDF: _pdf,
+    Needs.OTHERS: _others,
+    Needs.IMAGES: _images,
+    Needs.STABLE: _stable,
+}
+
+
+def _paused(found: Facts) -> Answer | None:
+    one = found.pause
+    if one is None:
+        return None
+    template = "sending to {place} is paused by {who}: {why}"
+    told = {"place": one.place, "who": one.who, "why": one.why}
+    return _say(found, template, Actor.ADMINISTRATOR, one.ends, told, one.since)
+
+
+def _down(found: Facts) -> Answer | None:
+    """An outage: only the line and the platform's own trouble may pass by themselves."""
+    one = found.breaker
+    if one.position != Position.OPEN or found.state == State.SENDING:
+        return None
+    asked = {"why": one.why, "probe": _at(one.probe_at, found)}
+    if one.outage in (Outage.CONNECTION, Outage.TROUBLE):
+        lasts = one.since is not None and found.now - one.since > _PATIENCE
+        lasting = Actor.ADMINISTRATOR if one.outage == Outage.CONNECTION else Actor.PLATFORM
+        template = "{destination} does not answer: {why}; asked again {probe}"
+        return _say(found, template, lasting if lasts else Actor.NODE, _DOCTOR, asked, one.since)
+    template = "{destination} takes nothing until this is corrected: {why}; asked again {probe}"
+    return _say(found, template, Actor.ADMINISTRATOR, _DOCTOR, asked, one.since)
+
+
+def _deferred(found: Facts) -> Answer | None:
+    if found.state != State.DEFERRED:
+        return None
+    told = {"error": found.error or "nobody says why", "at": _at(found.next_try, found)}
+    if found.unproved:
+        template = "was refused, and nothing proves that the platform has said so: {error}; tried again {at}"
+        return _say(found, template, Actor.PLATFORM, _FAIL, told)
+    if found.unproven:
+        template = "the answer is not proved to be the platform's: {error}; tried again {at}"
+        return _say(found, template, Actor.ADMINISTRATOR, _DOCTOR, told)
+    missed = found.due is not None and found.now >= found.due
+    return _say(found, "{error}; tried again {at}", Actor.PLATFORM if missed else Actor.NODE, _RETRY, told)
+
+
+def _sending(found: Facts) -> Answer | None:
+    if found.state != State.SENDING:
+        return None
+    told = {"sent": str(found.sent), "selected": str(found.selected)}
+    if found.channel == Channel.REPORT:
+        return _say(found, "is being sent", Actor.NODE, _EXPLAIN)
+    if found.limit is not None:
+        template = "is being sent, {sent} of {selected}, at {rate} MiB/s at most until {until}"
+        return _say(found, template, Actor.NODE, _EXPLAIN, told | _limits(found))
+    return _say(found, "is being sent, {sent} of {selected}", Actor.NODE, _EXPLAIN, told)
+
+
+def _uncommitted(found: Facts) -> Answer | None:
+    if found.state != State.WAITING or Needs.COMMITMENT not in found.waiting_for:
+        return None
+    if found.asked is None:
+        return _say(found, "its storage commitment is asked for soon", Actor.NODE, _EXPLAIN)
+    template = "{destination} has not said that it keeps the images (storage commitment)"
+    return _say(found, template, Actor.PLATFORM, _EXPLAIN, since=found.asked)
+
+
+def _starting(found: Facts) -> Answer | None:
+    if found.state != State.READY or found.breaker.position != Position.HALF_OPEN:
+        return None
+    template = "{destination} answers again, and takes one after the other at first"
+    return _say(found, template, Actor.NODE, _QUEUE, since=found.breaker.since)
+
+
+def _queued(found: Facts) -> Answer | None:
+    if found.state != State.READY:
+        return None
+    if found.place is None:
+        return _say(found, "is in the queue", Actor.NODE, _QUEUE)
+    told = {"place": str(found.place), "queued": str(found.queued)}
+    if found.limit is not None:
+        template = "is number {place} of {queued} in the queue, which goes at {rate} MiB/s at most until {until}"
+        return _say(found, template, Actor.NODE, _QUEUE, told | _limits(found))
+    if found.expected is None:
+        return _say(found, "is number {place} of {queued} in the queue", Actor.NODE, _QUEUE, told)
+    late = found.due is not None and found.expected > found.due
+    template = "is number {place} of {queued} in the queue, expected there by {expected}"
+    if late:
+        template = "is number {place} of {queued} in the queue, expected there by {expected}, too late"
+    return _say(found, template, Actor.NODE, _QUEUE, told | {"expected": _at(found.expected, found)})
+
+
+def _evaluated(found: Facts) -> Answer:
+    return _say(found, "is evaluated in a moment", Actor.NODE, _EXPLAIN)
+
+
+def _limits(found: Facts) -> dict[str, str]:
+    return {"rate": f"{(found.limit or 0) / 2**20:.2g}", "until": _at(found.limit_until, found)}
+
+
+def _at(instant: datetime | None, found: Facts) -> str:
+    """A time as the hospital's clock shows it, with the day where it is another one."""
+    if instant is None or instant <= found.now:
+        return "in a moment"
+    local, today = instant.astimezone(found.zone), found.now.astimezone(found.zone)
+    return f"{local:%H:%M:%S}" if local.date() == today.date() else f"{local:%m-%d %H:%M}"
+
+
+_RULES: tuple[Callable[[Facts], Answer | None], ...] = (
+    _ended, _unconfigured, _held, _failed, _not_running, _waiting, _paused, _down, _deferred, _sending, _uncommitted,
+    _starting, _queued, _evaluated,
+)  # fmt: skip

@@ -1,0 +1,65 @@
+"""The pauses of sending: kept here, so that every node and every restart knows of them, and for ever, so that what was
+late by one of them is told as that."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from router.catalogue.dialect import Engine
+from router.catalogue.tables import PauseRow as Row
+from router.events import Event, Journal, Kind
+from router.pause import EVERYWHERE, Pause
+
+
+class Pauses:
+    """At most one stands for each destination, and one for all of them."""
+
+    def __init__(self, engine: Engine, journal: Journal) -> None:
+        self._engine = engine
+        self._journal = journal
+
+    def standing(self) -> Sequence[Pause]:
+        """Those that stand, the one of all destinations first."""
+        return self._select(Row.until.is_null())
+
+    def since(self, start: datetime) -> Sequence[Pause]:
+        """Those that stood at some time after `start`, also where they have ended."""
+        return self._select(Row.until.is_null() | (Row.until > start))
+
+    def begin(self, destination: str, who: str, why: str, now: datetime) -> bool:
+        """Send nothing to the destination, EVERY for all, from now on; False where such a pause stands already."""
+        with self._engine.alone_with(["pause"]), self._engine.write():
+            if self._engine.run(Row.select(Row.since).where(_stands(destination)).tuples()):
+                return False
+            row = {"destination": destination, "since": now, "who": who, "why": why, "ended_by": ""}
+            self._engine.run(Row.insert(row))
+            self._tell(destination, f"sending is paused to {_place(destination)}: {why}", who, now)
+        return True
+
+    def end(self, destination: str, who: str, why: str, now: datetime) -> bool:
+        """Send again what that pause kept; False where none stands."""
+        with self._engine.write():
+            ended = self._engine.run(Row.update(until=now, ended_by=who).where(_stands(destination)))
+            if ended:
+                text = f"sending goes on to {_place(destination)}{f': {why}' if why else ''}"
+                self._tell(destination, text, who, now)
+        return bool(ended)
+
+    def _tell(self, destination: str, text: str, who: str, now: datetime) -> None:
+        fields = {"destination": destination} if destination else {}
+        self._journal.record(Event(now, Kind.DECIDED, text, who, fields=fields))
+
+    def _select(self, condition: Any) -> Sequence[Pause]:
+        rows: Any = self._engine.run(Row.select().where(condition).order_by(Row.destination, Row.since))
+        return [
+            Pause(destination=row.destination, since=row.since, who=row.who, why=row.why, until=row.until)
+            for row in rows
+        ]
+
+
+def _stands(destination: str) -> Any:
+    return (Row.destination == destination) & Row.until.is_null()
+
+
+def _place(destination: str) -> str:
+    return destination or EVERYWHERE

@@ -1,0 +1,61 @@
+"""What lies before a delivery that waits: its place in the queue, and when images of its exam came last."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from peewee import fn
+
+from router.catalogue.dialect import Engine, portions
+from router.catalogue.statement import Statement
+from router.catalogue.tables import Delivery, ExamStudy, Study
+from router.model import Channel
+
+_MOST = 1000  # places are counted of so many that can still make it, and of as many that cannot
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The places in the queue of the first ones, by delivery, from 1; `count` is how many are in it."""
+
+    places: dict[int, int]
+    count: int
+
+
+class Prospects:
+    """Reads the queue's index, and the studies of the exams that are asked for."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        mine = "FROM delivery WHERE destination = ? AND channel = ? AND state = 'ready'"
+        place = Delivery.destination, Delivery.channel
+        self._count = Statement(f"SELECT COUNT(*) {mine}", *place)
+        texts = [f"SELECT id {mine} AND due {sign} ? ORDER BY due, changed, id LIMIT {_MOST}" for sign in (">", "<=")]
+        self._timely, self._missed = (Statement(text, *place, Delivery.due) for text in texts)
+        self._can = Statement(f"SELECT COUNT(*) {mine} AND due > ?", *place, Delivery.due)
+
+    def queued(self, destination: str, channel: Channel, now: datetime) -> Queued:
+        """In the order in which they are claimed: what is missed already comes after all that can still make it."""
+        place = destination, channel
+        count = int(self._count.run(self._engine, *place)[0][0])
+        if not count:
+            return Queued({}, 0)
+        timely = [int(row[0]) for row in self._timely.run(self._engine, *place, now)]
+        missed = [int(row[0]) for row in self._missed.run(self._engine, *place, now)]
+        before = int(self._can.run(self._engine, *place, now)[0][0]) if len(timely) == _MOST else len(timely)
+        places = {number: n + 1 for n, number in enumerate(timely)}
+        return Queued(places | {number: before + n + 1 for n, number in enumerate(missed)}, count)
+
+    def last_images(self, exams: Sequence[int]) -> dict[int, datetime]:
+        """When the last image of any study of each exam came; exams without images are left out."""
+        found: dict[int, datetime] = {}
+        for portion in portions(exams):
+            query = (
+                ExamStudy.select(ExamStudy.exam, fn.MAX(Study.last_received))
+                .join(Study, on=ExamStudy.study_uid == Study.uid)
+                .where(ExamStudy.exam.in_(list(portion)))
+                .group_by(ExamStudy.exam)
+                .tuples()
+            )
+            found |= {int(exam): last for exam, last in self._engine.run(query)}
+        return found

@@ -1,0 +1,122 @@
+"""`queue pause` and `resume`: all sending stopped and started, to one destination or to every one."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from router.catalogue import Catalogue
+from router.cli.opened import opened
+from router.cli.options import (
+    config_option,
+    destinations,
+    json_option,
+    person,
+    print_json,
+    require_destination,
+    require_node,
+)
+from router.cli.tables import local
+from router.clock import SystemClock
+from router.config import Config, load
+from router.errors import InvalidData
+from router.pause import EVERY, EVERYWHERE, Pause, pause_of
+from router.states import State
+
+_ON_THE_WAY = (State.READY, State.SENDING, State.DEFERRED)
+_to = click.option("--destination", shell_complete=destinations, help="Only this destination; else every one.")
+
+
+@click.command("pause", short_help="Stop all sending, also of exams that come later.")
+@_to
+@click.option("--why", default="", help="The reason; it is kept in the events, and shown until sending goes on.")
+@click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
+@config_option
+@json_option
+def pause(destination: str | None, why: str, yes: bool, config_file: Path, as_json: bool) -> None:
+    """Stop all sending, of reports and images, to a destination or to every one, until `queue resume`.
+
+    It holds for exams that come later, over restarts and for every node of the database. What is under way ends with
+    the image or report at hand. Receiving and evaluating go on, and so do the due times.
+    """
+    if not why.strip():
+        raise click.UsageError("--why: say why; it is kept in the events")
+    config = load(config_file)
+    require_node(config)
+    require_destination(destination, config)
+    place, who, now = destination or EVERY, person(), SystemClock().now()
+    with opened(config) as (catalogue, _):
+        _ask(catalogue, destination, yes=yes)
+        if not catalogue.pauses.begin(place, who, why.strip(), now):
+            raise InvalidData(f"sending to {place or EVERYWHERE} is paused already", hint="see `scripts/status`")
+        _answer(catalogue.pauses.standing(), config, as_json)
+
+
+@click.command("resume", short_help="Start sending again.")
+@_to
+@click.option("--why", default="", help="The reason; it is kept in the events.")
+@config_option
+@json_option
+def resume(destination: str | None, why: str, config_file: Path, as_json: bool) -> None:
+    """Start sending again to a destination, or, without one, to all that are paused."""
+    config = load(config_file)
+    require_node(config)
+    who, now = person(), SystemClock().now()
+    with opened(config) as (catalogue, _):
+        stood = catalogue.pauses.standing()
+        mine = [one for one in stood if destination in (None, one.destination)]
+        _require(mine, stood, destination, config)
+        with catalogue.engine.write():
+            ended = [one for one in mine if catalogue.pauses.end(one.destination, who, why.strip(), now)]
+        if not as_json:
+            for one in ended:
+                click.echo(f"sending to {one.place} goes on; {one.who} had paused it: {one.why}")
+        _answer(catalogue.pauses.standing(), config, as_json)
+
+
+def _ask(catalogue: Catalogue, destination: str | None, *, yes: bool) -> None:
+    """Tell on stderr what will stop, and ask a person; UsageError where there is none and nobody has said yes."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("without a terminal nobody can be asked: say --yes")
+    count = len(catalogue.queue.in_state(_ON_THE_WAY, destination))
+    click.echo(f"pause: all sending to {destination or EVERYWHERE} stops; {count} delivery(s) are on the way", err=True)
+    if not click.confirm("stop it, also for exams that come later?", err=True):
+        raise click.Abort
+
+
+def _require(mine: Sequence[Pause], stood: Sequence[Pause], destination: str | None, config: Config) -> None:
+    """InvalidData where there is no pause to end."""
+    if mine:
+        return
+    if destination is None:
+        raise InvalidData("nothing is paused")
+    if pause_of(stood, destination) is not None:
+        raise InvalidData("not this destination alone is paused, but all of them", hint="run `scripts/queue resume`")
+    require_destination(destination, config)
+    raise InvalidData(f"sending to {destination} is not paused")
+
+
+def _answer(pauses: Sequence[Pause], config: Config, as_json: bool) -> None:
+    if as_json:
+        print_json({"paused": paused_json(pauses)})
+    else:
+        tell_paused(pauses, config)
+
+
+def tell_paused(pauses: Sequence[Pause], config: Config) -> None:
+    """One line each, with the command that ends it; nothing where none stands."""
+    for one in pauses:
+        since = local(one.since, config.node.timezone)
+        click.echo(f"PAUSED: sending to {one.place}, since {since} by {one.who}: {one.why}; `{one.ends}` ends it")
+
+
+def paused_json(pauses: Sequence[Pause]) -> list[dict[str, Any]]:
+    """The same for programs; `destination` null: all of them."""
+    return [
+        {"destination": one.destination or None, "since": one.since.isoformat(), "who": one.who, "why": one.why}
+        for one in pauses
+    ]

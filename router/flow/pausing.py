@@ -1,0 +1,47 @@
+"""Pauses as those who send see them, and the alarm that stands while one does."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from router.alarms import Alarm
+from router.catalogue import Catalogue
+from router.clock import Clock
+from router.events import Event, Journal, Kind
+from router.pause import EVERYWHERE, Pause, pause_of
+
+_FRESH_SECONDS = 1.0
+_ABOUT = "sending to "
+
+
+class Pausing:
+    """The pauses that stand, as they were at most a second ago: everybody who sends asks often."""
+
+    def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
+        self._pauses = catalogue.pauses
+        self._clock = clock
+        self._known: tuple[float, Sequence[Pause]] | None = None
+
+    def of(self, destination: str) -> Pause | None:
+        """The pause that keeps everything from this destination."""
+        now, known = self._clock.monotonic(), self._known
+        if known is None or now - known[0] >= _FRESH_SECONDS:
+            self._known = known = (now, self._pauses.standing())
+        return pause_of(known[1], destination)
+
+
+def remind(catalogue: Catalogue, journal: Journal, now: datetime) -> Sequence[Pause]:
+    """Have an alarm stand for each pause that stands, and for no other; those that do."""
+    pauses = catalogue.pauses.standing()
+    about = {f"{_ABOUT}{one.place}" for one in pauses}
+    for one in pauses:
+        journal.record(_event(Kind.ALARM, one.place, f"{_ABOUT}{one.place} is paused by {one.who}: {one.why}", now))
+    for gone in catalogue.alarms.standing():
+        if gone.alarm == Alarm.PAUSED and gone.subject not in about:
+            destination = gone.subject.removeprefix(_ABOUT)
+            journal.record(_event(Kind.CLEARED, destination, "sending goes on", now))
+    return pauses
+
+
+def _event(kind: Kind, place: str, text: str, now: datetime) -> Event:
+    fields = {} if place == EVERYWHERE else {"destination": place}
+    return Event(now, kind, text, fields=fields, alarm=Alarm.PAUSED, subject=f"{_ABOUT}{place}")
