@@ -21,6 +21,7 @@ LAYERS: list[set[str]] = [
         "events",
         "quantities",
         "config",
+        "salvage",
         "changes",
         "refusals",
         "inheritance",
@@ -80,7 +81,7 @@ DOORS = {
     "reportlab": {"demo"},
     "click": {"cli"},
     "rich": {"cli", "demo"},
-    "pydantic": {"config.py", "quantities.py", "changes.py"},
+    "pydantic": {"config.py", "quantities.py", "changes.py", "salvage.py"},
 }
 
 
