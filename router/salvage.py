@@ -27,7 +27,7 @@ def salvage(path: Path) -> Config:
 
 def salvaged(text: str, *, base: Path) -> Config:
     """As `salvage`, of the file's text; relative paths are relative to `base`."""
-    raw = _tables(text)
+    raw = _tables(text.removeprefix("\ufeff"))
     for _ in range(_ROUNDS):
         try:
             return Config.model_validate(raw, context={"base": base})

@@ -14,9 +14,9 @@ from router.web.lobby import Limits
 from router.web.server import Exchange, WebServer
 
 MAX_FORM = 16384
-LIMITS = Limits(form=MAX_FORM)
 _MAX_FIELDS = 1200
-_SPARE_THREADS = 4  # for routes that wait for nothing, whatever the others wait for
+SPARE_THREADS = 4  # for routes that wait for nothing, whatever the others wait for
+LIMITS = Limits(form=MAX_FORM, threads=12 + SPARE_THREADS)
 _METHODS = ("GET", "HEAD", "POST")
 _FIXED = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _log = logging.getLogger("router")
@@ -64,7 +64,7 @@ class AdminServer:
     ) -> None:  # fmt: skip
         self._routes = routes
         self._prompt = frozenset(prompt)
-        self._waiting = threading.Semaphore(max(limits.threads - _SPARE_THREADS, 1))
+        self._waiting = threading.Semaphore(max(limits.threads - SPARE_THREADS, 1))
         self._after = after
         self._is_ours = is_ours
         self._server = WebServer("router", self._respond, limits, context)
