@@ -250,7 +250,7 @@ class Workers:
         elif isinstance(message, Beat):
             worker.unanswered = 0
         elif isinstance(message, Ready):
-            worker.ready = True
+            worker.ready, worker.unanswered = True, 0
             self._ready.release()
 
     def _answer(self) -> None:

@@ -4,6 +4,7 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,7 @@ def test_a_destination_that_is_no_longer_configured_is_told_so(config: Path) -> 
     [({}, False), ({"held": 1}, True), ({"failed": 1}, True), ({"quarantined": 1}, True), (None, True)],
 )
 def test_something_waits_for_a_person_or_may_where_the_database_does_not_tell(
-    config: Path, changes: dict[str, int] | None, waits: bool
+    config: Path, changes: dict[str, Any] | None, waits: bool
 ) -> None:
     found = node_status(read_configuration(config), NOW)
     assert found.outlook is not None

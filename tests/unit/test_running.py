@@ -15,7 +15,7 @@ LISTENERS = (Listener("DICOM", "0.0.0.0", 104), Listener("admin", "::1", 8080))
 
 def running(node: str = "a", **changes: str) -> Running:
     texts = {
-        "started": "2026-03-02T09:00:00+00:00",
+        "started": "2026-03-02T09:00:00Z",
         "scheme": "http",
         "configuration": "/etc/路由.toml",
         "digest": "00",
