@@ -7,7 +7,7 @@ import shutil
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,12 +18,23 @@ from router.admin.audit import Audit, Guard
 from router.admin.console import Behind, Console
 from router.admin.health import health
 from router.admin.hosts import names_of
+from router.admin.life import Life
 from router.admin.metrics import Gauges, Metrics
 from router.admin.notifier import AlarmNotifier
 from router.admin.seals import Seals, seals_of, trail_of
 from router.admin.server import AdminServer
 from router.admin.session import token_in
 from router.admin.syslog import Syslog
+from router.admin.vitals import (
+    ALARMS_OUT,
+    Degradation,
+    Degradations,
+    DiskLook,
+    DiskProbe,
+    Vitals,
+    of_reception,
+    of_work,
+)
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.backlog import Place
@@ -31,7 +42,7 @@ from router.catalogue.backup import unfinished
 from router.catalogue.restore import has_database
 from router.changes import Changes, Stamps, compare, renewed, stamps
 from router.clock import Clock
-from router.config import Config, Destination, Receive, Tls, load
+from router.config import Config, ConfigFile, Destination, Receive, Tls, load
 from router.crypto import selftest
 from router.crypto.keys import read_secret
 from router.dicom.admission import Admission
@@ -73,6 +84,7 @@ from router.states import State
 from router.storage import open_storage
 from router.storage.estate import Estate
 from router.storage.lock import lock
+from router.storage.running import ADMIN, Listener
 
 _GRACE_SECONDS = 25.0
 _DRAIN_SECONDS = 10.0
@@ -82,6 +94,7 @@ _CORRELATING = 1 / 5  # of the time
 _PURGING = 1 / 4  # of the time
 _LAST_SECONDS = 2.0
 _LEASE_ROUND_SECONDS = 10.0
+_SHORT_STEP, _LONG_STEP = 20.0, 300.0  # seconds, after which a loop stands still
 _OPEN = (State.WAITING, State.READY, State.DEFERRED, State.HELD, State.FAILED)
 _log = logging.getLogger("router")
 
@@ -96,9 +109,12 @@ class Ports:
 
 
 class Node:
-    """One node. ConfigurationError on building it when keys, rules or folders are not as they must be."""
+    """One node. ConfigurationError on building it when keys, rules or folders are not as they must be.
 
-    def __init__(self, config: Config, clock: Clock) -> None:
+    `file` is where the configuration comes from, for those who compare.
+    """
+
+    def __init__(self, config: Config, clock: Clock, file: ConfigFile | None = None) -> None:
         selftest.run()
         self._config = config
         self._clock, self._began = clock, clock.monotonic()
@@ -110,6 +126,7 @@ class Node:
         self._read_by: tuple[object, ...] = ()  # what waits may have been read by another version of this program
         self._storage = open_storage(config.node.data, self._owner)
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
+        self._life = Life(config, clock.now(), file)
         with suppress(OSError):  # a share that does not answer is an alarm of the scan; images go on without it
             config.reports.folder.mkdir(parents=True, exist_ok=True)
         _require_private_tls_keys(config)
@@ -163,7 +180,7 @@ class Node:
         self._admin = self._make_admin()
         self._evaluating = threading.Lock()
         # Each batch of a study's images touches its exam; that must not leave the sending without processor.
-        self._correlating = self._loop("correlator", self._correlate, share=_CORRELATING)
+        self._correlating = self._loop("correlator", self._correlate, share=_CORRELATING, patience=_LONG_STEP)
         self._files = stamps(config)
         outfitter = Outfitter(
             self._references, self._catalogue, self._storage, self._commitment_reports, self._journal, clock,
@@ -202,6 +219,7 @@ class Node:
         except ConfigurationError:
             self.stop()
             raise
+        self._life.listens(self._listeners(ports))
         self._journal.record(Event(self._clock.now(), Kind.STARTED, f"node {self._owner} listens", subject=self._owner))
         return ports
 
@@ -221,11 +239,13 @@ class Node:
 
     def _read_again(self, file: Path) -> str:
         try:
+            read = ConfigFile.of(file)
             told = self._take_up(resolved(load(file), self._catalogue.settings))
         except ConfigurationError as error:
             self._record_configuration(Kind.ALARM, f"the configuration has faults, the former stays in use: {error}")
             return f"it has faults and changes nothing: {' '.join(str(error).split())}"
         self._record_configuration(Kind.CLEARED, "the configuration can be read")
+        self._life.read(read)
         return told
 
     def _take_up(self, wanted: Config) -> str:
@@ -299,6 +319,7 @@ class Node:
         unfinished += self._lanes.unfinished(until)
         self._intake.close()
         self._backing.close()
+        self._life.end()
         self._admin.stop()
         self._membership.leave()
         self._journal.tell_counted(self._clock.now(), all_of_them=True)
@@ -359,9 +380,9 @@ class Node:
         )  # fmt: skip
 
     def _is_able(self) -> bool:
-        """Whether images are taken and every part works, as an outside watcher wants to know."""
-        room = self._free() > self._config.receive.min_free
-        return room and not self._stopping.is_set() and all(loop.works for loop in self._loops)
+        """Whether images are taken and every part works but the ways that alarms take, which the watcher is one of."""
+        found = self._vitals.report()["degraded"]
+        return isinstance(found, list) and all(one["what"] == ALARMS_OUT for one in found)
 
     def _make_server(self) -> StorageServer:
         receive = self._config.receive
@@ -389,9 +410,27 @@ class Node:
         return Console(behind, token_in(file))
 
     def _make_admin(self) -> AdminServer:
-        routes = {"/health": health(self._report), "/metrics": self._metrics.answer, **self._console.routes()}
+        self._vitals = self._make_vitals()
+        routes = {"/health": health(self._vitals.report), "/metrics": self._metrics.answer, **self._console.routes()}
         admin = self._config.admin
-        return AdminServer(routes, self._catalogue.engine.close_thread, _context(admin.tls), names_of(admin))
+        return AdminServer(
+            routes, self._catalogue.engine.close_thread, _context(admin.tls), names_of(admin), prompt=("/health",)
+        )
+
+    def _make_vitals(self) -> Vitals:
+        """Whoever knows of a further part that may fail adds it to `sources`."""
+        receive, incoming = self._config.receive, self._storage.incoming
+        look = DiskLook(
+            data=self._config.node.data, min_free=receive.min_free, audit=self._audit.folder,
+            workers=[incoming.worker_folder(n + 1) for n in range(self._workers)], fate=lambda: self._backing.fate,
+        )  # fmt: skip
+        sources: list[Degradations] = [
+            lambda: of_reception(self._server.accepts, *self._server.workers),
+            lambda: of_work([*self._loops, *self._lanes.loops()]), self._of_audit, self._of_drop_folder,
+            self._of_alarms,
+        ]  # fmt: skip
+        return Vitals(life=self._life.identity, min_free=receive.min_free, probe=DiskProbe(look),
+                      stopping=self._stopping.is_set, sources=sources)  # fmt: skip
 
     def _make_hl7(self) -> MllpServer | None:
         hl7 = self._config.reports.hl7
@@ -399,6 +438,11 @@ class Node:
             return None
         close = self._catalogue.engine.close_thread
         return MllpServer(hl7, self._take_message, self._note_hl7, close, self._clock, _context(hl7.tls))
+
+    def _listeners(self, ports: Ports) -> list[Listener]:
+        receive, admin, hl7 = self._config.receive, self._config.admin, self._config.reports.hl7
+        found = [Listener("DICOM", receive.host, ports.dicom), Listener(ADMIN, admin.host, ports.admin)]
+        return found if hl7 is None or ports.hl7 is None else [*found, Listener("HL7", hl7.host, ports.hl7)]
 
     def _listen_for_hl7(self) -> int | None:
         hl7 = self._config.reports.hl7
@@ -414,16 +458,16 @@ class Node:
         return [
             *backups,
             *self._asking(),
-            self._loop("cataloguer", self._catalogue_step, incoming.wait, incoming.wake),
+            self._loop("cataloguer", self._catalogue_step, incoming.wait, incoming.wake, patience=_LONG_STEP),
             self._loop("drop folder", self._pick_up, watch.wait, watch.wake),
             self._correlating,
-            self._loop("leases", self._keep_leases),
+            self._loop("leases", self._keep_leases, patience=_SHORT_STEP),
             self._loop("retention", self._purge, share=_PURGING),
-            self._loop("lookout", self._look_ahead),
+            self._loop("lookout", self._look_ahead, patience=_LONG_STEP),
             self._loop("images without a report", self._look_for_silence, share=_PURGING),
             self._loop("daily report", self._report_day, share=_PURGING),
             self._scrubbing(),
-            self._loop("nodes", self._live),
+            self._loop("nodes", self._live, patience=_LONG_STEP),
             self._loop("refusals", self._tell_counted),
         ]
 
@@ -458,9 +502,10 @@ class Node:
 
     def _loop(
         self, name: str, step: Step, wait: Callable[[float], None] | None = None,
-        wake: Callable[[], None] | None = None, share: float = 1.0,
+        wake: Callable[[], None] | None = None, share: float = 1.0, patience: float | None = None,
     ) -> Loop:  # fmt: skip
-        return Loop(name, step, self._journal, self._clock, wait, wake, self._catalogue.engine.close_thread, share)
+        close = self._catalogue.engine.close_thread
+        return Loop(name, step, self._journal, self._clock, wait, wake, close, share, patience)
 
     # -- steps: each returns the seconds to rest
 
@@ -611,10 +656,17 @@ class Node:
     def _free(self) -> int:
         return shutil.disk_usage(self._config.node.data).free
 
-    def _report(self) -> Mapping[str, object]:
-        free = self._free()
-        room = free > self._config.receive.min_free
-        return {"ok": room, "node": self._owner, "free_bytes": free, "receiving": room}
+    def _of_audit(self) -> Iterator[Degradation]:
+        if trouble := self._audit.trouble:
+            yield Degradation(what="audit", text=f"nothing that a person asks for is done: {trouble}")
+
+    def _of_alarms(self) -> Iterator[Degradation]:
+        yield from (Degradation(what=ALARMS_OUT, text=text) for text in self._notifier.degraded())
+
+    def _of_drop_folder(self) -> Iterator[Degradation]:
+        """Of the one node that takes reports from there."""
+        if (trouble := self._pickup.trouble) and self._membership.has(DROP_FOLDER):
+            yield Degradation(what="drop-folder", text=trouble)
 
 
 def _places(config: Config) -> list[Place]:

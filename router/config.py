@@ -4,10 +4,12 @@ Relative paths are relative to the file.
 """
 
 import functools
+import hashlib
 import re
 import socket
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -614,6 +616,23 @@ class Config(_Section):
     def destination_named(self, name: str) -> Destination | None:
         """The destination of that name; None when it is no longer configured."""
         return next((d for d in self.destination if d.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """A configuration file as it was read: `digest` of its bytes, SHA-256 in hex digits."""
+
+    path: Path
+    digest: str
+
+    @classmethod
+    def of(cls, path: Path) -> "ConfigFile":
+        """The file as it is; the digest is "" where it cannot be read."""
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return cls(path.absolute(), "")
+        return cls(path.absolute(), hashlib.sha256(data).hexdigest())
 
 
 def shipped(name: str) -> Path:

@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from router.dicom.whole import WholeOnly
 from router.dicom.workers import WorkerCommands, work
 from router.errors import ConfigurationError, hide_messages
 from router.logs import log_to_stderr
+from router.storage.durable import try_write
 from router.storage.incoming import Incoming, IncomingFolder
 from router.storage.lock import share
 
@@ -39,10 +39,7 @@ def commands(
 
 def _write(folder: Path) -> None:
     """A few durable bytes in a file without a name; OSError when the disk does not take them."""
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(bytes(4096))
-        file.flush()
-        os.fsync(file.fileno())
+    try_write(folder, durable=True)
 
 
 def main(folder: str, min_free: str, journal: str, takes: str, descriptor: str) -> None:

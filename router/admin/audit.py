@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from router.admin.messages import Entry, entry_of, message, of_head, transferred
@@ -100,8 +101,19 @@ class Audit:
         self._flushed = clock.monotonic()
         self._stopping = threading.Event()
         self._unwritten: list[str] = []
+        self._failed = self._doubted = ""
         self._writing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
+
+    @property
+    def folder(self) -> Path:
+        """Where the trail lies."""
+        return self._trail.folder
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be audited, as far as it is known; "" while it can. Waits for nothing."""
+        return self._failed or self._doubted
 
     def guard(self, guard: Guard) -> None:
         """Guard the trail from now on."""
@@ -148,11 +160,13 @@ class Audit:
         try:
             records = self._trail.append(self._unwritten, now)
             self._unwritten.clear()
+            self._failed = ""
             if records[0].n <= self._highest:
                 self._cut = f"record {self._highest} was written, and the trail was shorter after that"
             self._highest = max(records[-1].n, self._highest)
             self._trail.purge((now - self._keep).date())
         except (OSError, ValueError) as error:
+            self._failed = "the trail cannot be written"
             _log.error("the audit trail cannot be written, it is tried again: %s", error)
 
     def seal(self) -> None:
@@ -237,7 +251,7 @@ class Audit:
         """Tell whether the trail is what it was. Only then sign its head: the last one is what speaks against it."""
         try:
             self._known = _NOT_LOOKED
-            fault = self.fault(guard)
+            fault = self._doubted = self.fault(guard)
             kind, text = (Kind.ALARM, fault) if fault else (Kind.CLEARED, "the audit trail is what it was")
             subject = f"audit of {self._node}"
             guard.journal.record(Event(self._clock.now(), kind, text, alarm=Alarm.AUDIT, subject=subject))

@@ -1,18 +1,23 @@
-"""GET /health: whether the node works, for a load balancer or a monitor."""
+"""GET /health: whether images can be taken, for a load balancer; `?strict=1`: whether all works, for a monitor."""
 
 import json
 from collections.abc import Callable, Mapping
 
-from router.admin.server import Answer, Handle
+from router.admin.server import Answer, Handle, Request
 
 Report = Callable[[], Mapping[str, object]]
 
 
 def health(report: Report) -> Handle:
-    """Answers 200 while `report()["ok"]` is true, else 503; the body is the report as JSON."""
+    """Answers 200 while `report()["ok"]` is true, else 503; the body is the report as JSON.
 
-    def handle(_: object) -> Answer:
+    Asked with `strict=1` it answers 503 also when `report()["degraded"]` lists anything.
+    """
+
+    def handle(request: Request) -> Answer:
         state = report()
-        return Answer(200 if state["ok"] else 503, json.dumps(state).encode(), "application/json")
+        strict = request.query.get("strict", "0") != "0"
+        well = state["ok"] and not (strict and state.get("degraded"))
+        return Answer(200 if well else 503, json.dumps(state).encode(), "application/json")
 
     return handle

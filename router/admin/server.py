@@ -2,7 +2,8 @@
 
 import logging
 import ssl
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from http.cookies import CookieError, SimpleCookie
@@ -13,8 +14,9 @@ from router.web.lobby import Limits
 from router.web.server import Exchange, WebServer
 
 MAX_FORM = 16384
-LIMITS = Limits(form=MAX_FORM)
 _MAX_FIELDS = 1200
+SPARE_THREADS = 4  # for routes that wait for nothing, whatever the others wait for
+LIMITS = Limits(form=MAX_FORM, threads=12 + SPARE_THREADS)
 _METHODS = ("GET", "HEAD", "POST")
 _FIXED = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _log = logging.getLogger("router")
@@ -50,15 +52,19 @@ class AdminServer:
     """Answers each path by its route. `after` runs on the thread of a request when it is answered.
 
     `is_ours` says whether a Host header names this node: another name that resolves to here is somebody's web page
-    that has a browser ask on its behalf.
+    that has a browser ask on its behalf. Routes named in `prompt` wait for nothing, and are answered also while as many
+    of the others wait, for the database say, as may at once.
     """
 
     def __init__(
         self, routes: Mapping[str, Handle], after: Callable[[], None], context: ssl.SSLContext | None = None,
         is_ours: Callable[[str], bool] = lambda _: True,
         limits: Limits = LIMITS,
+        prompt: Collection[str] = (),
     ) -> None:  # fmt: skip
         self._routes = routes
+        self._prompt = frozenset(prompt)
+        self._waiting = threading.Semaphore(max(limits.threads - SPARE_THREADS, 1))
         self._after = after
         self._is_ours = is_ours
         self._server = WebServer("router", self._respond, limits, context)
@@ -93,7 +99,7 @@ class AdminServer:
             if exchange.method not in _METHODS:
                 return Answer(405, b"GET or POST only\n")
             handle = self._routes.get(path)
-            return Answer(404, b"not found\n") if handle is None else handle(_request(exchange))
+            return Answer(404, b"not found\n") if handle is None else self._handled(handle, _request(exchange))
         except InvalidData as error:
             return Answer(400, f"{error.message}\n".encode())
         except RouterError as error:
@@ -103,6 +109,16 @@ class AdminServer:
         except Exception as error:  # noqa: BLE001  # the top of a request's thread: answered, and told
             _log.error("a defect in %s: %s", path, traceback_of(error))
             return Answer(500, b"a defect; see the log\n")
+
+    def _handled(self, handle: Handle, request: Request) -> Answer:
+        if request.path in self._prompt:
+            return handle(request)
+        if not self._waiting.acquire(blocking=False):
+            return Answer(503, b"too many requests wait: the database does not answer, or slowly\n")
+        try:
+            return handle(request)
+        finally:
+            self._waiting.release()
 
 
 def _request(exchange: Exchange) -> Request:

@@ -100,8 +100,9 @@ class Engine(ABC):
             return list(cursor.fetchall()) if cursor.description else []
 
     def close_thread(self) -> None:
-        """Close this thread's connection."""
-        self.database.close()
+        """Close this thread's connection, if it has one: only then is a thread waited for that is just opening one."""
+        if not self.database.is_closed():
+            self.database.close()
 
     def _snapshot(self) -> Any:
         return self.database.atomic()
@@ -128,6 +129,9 @@ class Engine(ABC):
             raise IntegrityError("the database is damaged", hint="stop the node and run verify --rebuild") from error
 
     def _make_tables(self) -> None:
+        if self._made():
+            self.outdated()
+            return
         with self.write():
             self._lock_setup()
             if self.database.table_exists("schema"):
@@ -138,6 +142,11 @@ class Engine(ABC):
             self.run(Schema.insert(version=version_of(self._steps)))
             for name, value in BEGINS_WITH.items():
                 self.run(Setting.insert(name=name, value=value))
+
+    def _made(self) -> bool:
+        """Whether there are tables; asked without the lock of a writer, for whom a reader need not wait."""
+        with self._connected():
+            return bool(self.database.table_exists("schema"))
 
     @abstractmethod
     def _lock_setup(self) -> None:

@@ -16,7 +16,7 @@ from router.errors import ConfigurationError, RouterError, WrongUse
 COMMANDS = {
     "demo": "The main job on real input, from nothing.",
     "run": "The node in the foreground.",
-    "status": "One screen: listeners, disk, destinations, what is at risk, what waits for a person.",
+    "status": "One screen: whether the node receives, disk, destinations, what is at risk, what waits for a person.",
     "doctor": "Whether everything that the node needs is there and answers, and what to do about it.",
     "queue": "Deliveries: list, show, explain, hold, release, retry, cancel; all sending: pause, resume.",
     "validate": "An exam JSON against the standard, field by field.",

@@ -10,6 +10,7 @@ import click
 
 from router.admin import peers, premises
 from router.admin.alarm_trial import tried, ways_found
+from router.admin.finder import Presence, find_node
 from router.admin.findings import Finding, Verdict, attempt, good
 from router.catalogue import open_catalogue
 from router.catalogue.restore import has_database
@@ -73,6 +74,7 @@ def _examine(config: Config, clock: Clock) -> list[Finding]:
 
 
 def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Look]]:
+    yield "node", lambda: _node(config)
     yield "cryptography", _cryptography
     yield "tables and rules", lambda: _tables(config)
     yield "data folder", lambda: premises.data_folder(config)
@@ -90,6 +92,21 @@ def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Look]]:
         if one.http is not None:
             yield f"keys of {one.name}", lambda one=one, http=one.http: premises.keys(config, one, http)  # type: ignore[misc] # bound now
         yield one.name, lambda one=one: peers.destination(config, one, clock)  # type: ignore[misc] # bound now
+
+
+def _node(config: Config) -> Iterator[Finding]:
+    found = find_node(config)
+    if found.presence in (Presence.STOPPED, Presence.CRASHED):
+        text = f"{found.name} does not run"
+        yield Finding("node", Verdict.WARN, text, "`systemctl start imaging-cloud-router`, or scripts/run")
+    elif found.receives:
+        yield good("node", f"{found.name} runs and receives")
+    else:
+        why = "; ".join(found.why_not) or "it does not answer"
+        yield Finding("node", Verdict.FAIL, f"{found.name} runs and does not receive: {why}", "see `status`")
+    for one in found.degraded:
+        if not one.get("stops_images"):
+            yield Finding("node", Verdict.WARN, str(one.get("text", "")), "see `status`, and the node's log")
 
 
 def _cryptography() -> Iterator[Finding]:

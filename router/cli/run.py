@@ -11,7 +11,7 @@ import click
 from router.app import Node
 from router.cli.options import config_option
 from router.clock import SystemClock
-from router.config import load
+from router.config import ConfigFile, load
 from router.errors import hide_messages
 from router.logs import log_to_stderr
 
@@ -25,7 +25,7 @@ def command(config_file: Path, verbose: bool) -> None:
     Prints one line on stdout that begins with `ready ` once every listener is up; the log goes to stderr. SIGHUP reads
     the configuration and the series rules again, and says what it took up and what wants a restart.
     """
-    config = load(config_file)
+    read, config = ConfigFile.of(config_file), load(config_file)
     log_to_stderr(zone=config.node.timezone.key)
     logging.getLogger("router").setLevel(logging.DEBUG if verbose else logging.INFO)
     hide_messages()
@@ -34,7 +34,7 @@ def command(config_file: Path, verbose: bool) -> None:
     told: queue.SimpleQueue[int] = queue.SimpleQueue()  # which a handler may fill at any time
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, _: told.put(number))
-    node = Node(config, SystemClock())
+    node = Node(config, SystemClock(), read)
     ports = node.start()
     try:
         click.echo(f"ready dicom={ports.dicom} admin={ports.admin}" + (f" hl7={ports.hl7}" if ports.hl7 else ""))

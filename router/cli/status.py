@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,66 +10,128 @@ from typing import Any
 import click
 from rich.markup import escape
 
+from router.admin.finder import FoundNode, Presence
+from router.admin.node_status import Listening, NodeStatus, node_status, read_configuration, waits_for_a_person
 from router.alarms import REMEDY, Alarm
-from router.catalogue import open_catalogue
 from router.catalogue.alarms import foremost
 from router.catalogue.survey import Place
 from router.cli.files import COMMAND, counted
-from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.options import config_option, json_option, print_json
 from router.cli.pause import paused_json, tell_paused
 from router.cli.tables import brief, console, left, local, show, watching
 from router.clock import SystemClock
 from router.config import Config, load
-from router.events import Journal
-from router.flow.outlook import Listener, Outlook, look
+from router.flow.outlook import Outlook
 from router.states import State
 
 _AGES = ("< 10 min", "< 1 h", "< 6 h", "older")
 _ALARMS = 20
 _MARKS = {True: "[green]listens[/green]", False: "[red]does not answer[/red]", None: "port picked at start"}
+_PRESENCE = {
+    Presence.SILENT: "runs and does NOT receive: it does not answer",
+    Presence.STARTS: "runs and does NOT receive: it does not listen yet",
+    Presence.STOPPED: "does not run",
+    Presence.CRASHED: "does not run: it ended without being stopped",
+    Presence.UNKNOWN: "does not answer, and its data folder cannot be read: whether it runs is not known",
+}
+_REMEDIES = {
+    Presence.SILENT: "see its log, `journalctl -u imaging-cloud-router`; then `systemctl restart imaging-cloud-router`",
+    Presence.STARTS: "it catalogues what came before it listens; see its log, `journalctl -u imaging-cloud-router`",
+    Presence.STOPPED: "`systemctl start imaging-cloud-router`, or scripts/run",
+    Presence.CRASHED: "see its log, `journalctl -u imaging-cloud-router`; then `systemctl start imaging-cloud-router`",
+    Presence.UNKNOWN: "see the disk of the data folder",
+}
 
 
 @click.command("status")
 @config_option
 @json_option
 @click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
-def command(config_file: Path, as_json: bool, watch: bool) -> None:
-    """Listeners, disk, destinations, what is at risk, what waits for a person, alarms and what to do about them."""
+@click.option("--attention", is_flag=True, help="Exit status 1 also when something waits for a person.")
+def command(config_file: Path, as_json: bool, watch: bool, attention: bool) -> None:
+    """Listeners, disk, destinations, what is at risk, what waits for a person, alarms and what to do about them.
+
+    Whether the node runs and receives is asked of the node itself: 1 when it does not run, or does not receive.
+    Without a running node it shows what the data folder tells.
+    """
     if watch and as_json:
         raise click.UsageError("--watch is for people, --json for programs: use one of them")
-    config = load(config_file)
-    require_node(config)
-    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
-    try:
-        watching(lambda: _show(look(config, catalogue, SystemClock().now()), config, as_json), time.sleep, again=watch)
-    finally:
-        catalogue.engine.close_thread()
+    if not config_file.exists():
+        load(config_file)  # says so
+    well = True
+
+    def tell() -> None:
+        nonlocal well
+        asked = read_configuration(config_file)
+        found = node_status(asked, SystemClock().now())
+        _show(found, asked.config, as_json)
+        well = found.node.receives and not (attention and waits_for_a_person(found))
+
+    watching(tell, time.sleep, again=watch)
+    if not well:
+        raise click.exceptions.Exit(1)
 
 
-def _show(found: Outlook, config: Config, as_json: bool) -> None:
+def _show(found: NodeStatus, config: Config, as_json: bool) -> None:
     if as_json:
-        print_json(outlook_json(found))
-    else:
+        print_json(status_json(found))
+        return
+    _tell_node(found, config)
+    if found.outlook is not None:
         for part in _PARTS:
-            part(found, config)
+            part(found.outlook, config)
 
 
-def _tell_node(found: Outlook, config: Config) -> None:
-    out = console()
+def _tell_node(found: NodeStatus, config: Config) -> None:
+    out, node = console(), found.node
+    style = "bold" if node.receives else "bold red"
+    out.print(f"Node {node.name} {_stands(node)}", style=style, markup=False, soft_wrap=True)
+    if remedy := _REMEDIES.get(node.presence):
+        out.print(f"  -> {remedy}", markup=False, soft_wrap=True)
+    for one in node.degraded:
+        if not one.get("stops_images"):
+            out.print(f"Degraded: {one.get('text', '')}", style="yellow", markup=False, soft_wrap=True)
+    for note in found.notes:
+        out.print(note, style="yellow", markup=False, soft_wrap=True)
+    if not node.runs:
+        text = f"What follows is what the data folder {config.node.data} tells, not the node"
+        out.print(text, markup=False, soft_wrap=True)
     listeners = ", ".join(_listener(one) for one in found.listeners)
-    out.print(f"[bold]Node {escape(config.node.owner)}[/bold], {local(found.at, config.node.timezone)}: {listeners}")
-    room = "receiving" if found.receiving else "[red]below min_free: images are refused[/red]"
-    out.print(f"Disk: {_gib(found.free)} of {_gib(found.size)} free ({room}; min_free {_gib(found.min_free)})")
-    lease = config.node.lease
+    out.print(f"{local(found.at, config.node.timezone)}: {listeners}")
+    _tell_folder(found)
+
+
+def _stands(node: FoundNode) -> str:
+    if node.presence != Presence.RUNS:
+        return _PRESENCE[node.presence]
+    return "runs and receives" if node.receives else f"runs and does NOT receive: {'; '.join(node.why_not)}"
+
+
+def _tell_folder(found: NodeStatus) -> None:
+    folder, out = found.folder, console()
+    if folder is None:
+        return
+    room = "enough" if folder.free > found.min_free else "[red]below min_free: images are refused[/red]"
+    out.print(
+        f"Disk: {_gib(folder.free)} of {_gib(folder.size)} free ({room}; min_free {_gib(found.min_free)});"
+        f" {folder.incoming} instance(s) in incoming/"
+    )
+    if found.outlook is None and folder.quarantined:
+        out.print(f"Quarantine: {folder.quarantined} (`quarantine list`)")
+
+
+def _listener(one: Listening) -> str:
+    where = f"{one.name} {one.host}:{one.port}" if one.port else one.name
+    return f"{escape(where)} {_MARKS[one.up]}"
+
+
+def _tell_nodes(found: Outlook, config: Config) -> None:
+    out, lease = console(), config.node.lease
     signs = (f"{s.node} {_ago(s.ago)}" + ("" if s.ago <= lease else " [red]silent[/red]") for s in found.nodes)
-    out.print(f"Nodes: {', '.join(signs) or '[red]none runs[/red]'}")
+    out.print(f"Nodes: {', '.join(signs) or '[red]none gives a sign of life[/red]'}")
     for each in found.reloads:
         told = f"Reload: {each.node} {local(each.at, config.node.timezone)}: {each.text}"
         out.print(told, markup=False, soft_wrap=True)
-
-
-def _listener(one: Listener) -> str:
-    return f"{one.name} {one.host}:{one.port} {_MARKS[one.up]}" if one.port else f"{one.name} {_MARKS[None]}"
 
 
 def _tell_pauses(found: Outlook, config: Config) -> None:
@@ -161,18 +224,45 @@ def _tell_undelivered(found: Outlook, config: Config) -> None:
 
 
 _PARTS: tuple[Callable[[Outlook, Config], None], ...] = (
-    _tell_node, _tell_pauses, _tell_places, _tell_risk, _tell_person, _tell_files, _tell_unreported, _tell_alarms,
+    _tell_nodes, _tell_pauses, _tell_places, _tell_risk, _tell_person, _tell_files, _tell_unreported, _tell_alarms,
     _tell_undelivered,
 )  # fmt: skip
 
 
-def outlook_json(found: Outlook) -> dict[str, Any]:
-    """The same for programs; times ISO 8601 with zone."""
+def status_json(found: NodeStatus) -> dict[str, Any]:
+    """The same for programs; times ISO 8601 with zone. Null is what cannot be told, for a reason in `notes`."""
+    node, folder = found.node, found.folder
     return {
+        "running": node.runs,
+        "receiving": node.receives,
+        "node": {
+            "name": node.name, "presence": node.presence, "pid": node.health.get("pid"),
+            "started": node.health.get("started"),
+        },
+        "degraded": list(node.degraded),
+        "notes": list(found.notes),
         "at": found.at.isoformat(),
-        "listeners": [{"name": n.name, "host": n.host, "port": n.port, "up": n.up} for n in found.listeners],
+        "listeners": [asdict(one) for one in found.listeners],
+        "disk": folder and {
+            "free": folder.free, "size": folder.size, "min_free": found.min_free,
+            "receiving": folder.free > found.min_free,
+        },
+        "incoming": folder and folder.incoming,
+        "quarantine": folder and folder.quarantined,
+        **(dict.fromkeys(_OF_THE_DATABASE) if found.outlook is None else outlook_json(found.outlook)),
+    }  # fmt: skip
+
+
+_OF_THE_DATABASE = (
+    "destinations", "breakers", "at_risk", "pressing", "for_a_person", "alarms", "configuration", "nodes",
+    "paused", "files", "unreported", "undelivered",
+)  # fmt: skip
+
+
+def outlook_json(found: Outlook) -> dict[str, Any]:
+    """The part of the database."""
+    return {
         "paused": paused_json(found.pauses),
-        "disk": {"free": found.free, "size": found.size, "min_free": found.min_free, "receiving": found.receiving},
         "destinations": [
             {"destination": p.destination, "channel": p.channel, "states": p.states, "late": p.late,
              "open_by_age": dict(zip(_AGES, p.ages, strict=True)), "trouble": p.trouble or None}

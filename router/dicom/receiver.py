@@ -51,6 +51,10 @@ class Receiver:
         """Serve the connection; it is ours from now on."""
         self._lobby.enter(connection, number, address)
 
+    def serving(self) -> int:
+        """One: this process itself."""
+        return 1
+
     def renew(self, tls: Tls | None, *, reports: bool) -> None:
         """As when it is made, from the next connection on; raises as `server_context`, and changes nothing then."""
         self._lobby.renew(None if tls is None else server_context(tls))

@@ -7,6 +7,7 @@ import itertools
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -26,6 +27,7 @@ from router.errors import ConfigurationError
 
 _BACKLOG = 256
 _PAUSE = 0.2  # seconds, when the system has no descriptor left
+_LATELY = 1.0  # seconds: a failure to accept so long ago may be over, and is seen again at once where it is not
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +38,8 @@ class _Hall(Protocol):
     def start(self) -> None: ...
 
     def take(self, connection: socket.socket, number: int, address: str) -> None: ...
+
+    def serving(self) -> int: ...
 
     def renew(self, tls: Tls | None, *, reports: bool) -> None: ...
 
@@ -73,6 +77,22 @@ class StorageServer:
         self._listener: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
+        self._failed = float("-inf")
+
+    @property
+    def accepts(self) -> bool:
+        """Whether connections are accepted."""
+        thread = self._thread
+        if thread is None or not thread.is_alive() or self._stopping.is_set():
+            return False
+        return time.monotonic() - self._failed >= _LATELY
+
+    @property
+    def workers(self) -> tuple[int, int]:
+        """How many serve associations and answer, and how many there should be."""
+        hall = self._hall
+        whole = len(self._sink.commands) if isinstance(self._sink, WorkerCommands) else 1
+        return (0 if hall is None else hall.serving()), whole
 
     def start(self, host: str, port: int) -> int:
         """Listen; returns the real port once connections are answered. Raises OSError when the port is taken,
@@ -124,6 +144,7 @@ class StorageServer:
             try:
                 connection, address = listener.accept()
             except OSError as error:
+                self._failed = time.monotonic()
                 if not self._stopping.wait(_PAUSE):
                     _log.error("cannot accept a connection: %s", error.strerror)
                 continue

@@ -46,8 +46,10 @@ _RESTART_SECONDS = 1.0
 _END_SECONDS = 5.0
 _READY_SECONDS = 20.0
 _REPORT_SECONDS = 30.0  # the peer is then told to report again
-_BEAT_SECONDS = 10.0
-_BEATS = 6  # a minute without an answer
+_BEAT_SECONDS = 2.0
+_BEATS = 30  # a minute without an answer
+_SILENT_BEATS = 3  # so many without an answer: others get the connections
+_STILL_SECONDS = 15.0  # without a beat this process admits nobody
 _TRIAL_SECONDS = 2.0
 _GATHER_SECONDS = 0.02  # what happens within this time is told together
 _MOST_TOLD = 100  # in one message
@@ -76,6 +78,12 @@ class _Worker:
     channel: Channel
     numbers: set[int] = field(default_factory=set)
     unanswered: int = 0  # beats, since the last one that was answered
+    ready: bool = False
+
+    @property
+    def serves(self) -> bool:
+        """Whether it is up and answers."""
+        return self.ready and self.unanswered < _SILENT_BEATS
 
 
 class Workers:
@@ -124,14 +132,20 @@ class Workers:
                 raise ConfigurationError("the receive workers do not start", hint="what they say is above")
 
     def take(self, connection: socket.socket, number: int, address: str) -> None:
-        """To the worker with the fewest connections; refused by closing it when there is none."""
+        """To the worker with the fewest connections, of those that answer; refused by closing it when there is none."""
         with self._lock:
-            worker = min(self._workers, key=lambda worker: len(worker.numbers), default=None)
+            worker = min(self._workers, key=lambda worker: (not worker.serves, len(worker.numbers)), default=None)
             if worker is not None:
                 worker.numbers.add(number)
         if worker is None or not self._tell(worker, Take(number, address), connection):
             self._desk.ended(number)
         connection.close()
+
+    def serving(self) -> int:
+        """How many workers are up and answer; 0 while this process admits nobody to them. Waits for nothing."""
+        if not self._listening.is_alive() or time.monotonic() - self._beaten >= _STILL_SECONDS:
+            return 0
+        return sum(worker.serves for worker in list(self._workers))
 
     def renew(self, tls: Tls | None, *, reports: bool) -> None:
         """As when they are made; from the next connection on."""
@@ -236,6 +250,7 @@ class Workers:
         elif isinstance(message, Beat):
             worker.unanswered = 0
         elif isinstance(message, Ready):
+            worker.ready, worker.unanswered = True, 0
             self._ready.release()
 
     def _answer(self) -> None:

@@ -31,6 +31,11 @@ class Backing:
         self._original: Original | None = None
         self._saved = ""
 
+    @property
+    def fate(self) -> str:
+        """Change of the database's file since the node opened it, in words; "" while it is there."""
+        return "" if self._original is None else self._original.fate
+
     def close(self) -> None:
         """Let go of the database's file."""
         if self._original is not None:

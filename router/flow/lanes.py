@@ -139,6 +139,10 @@ class Lanes:
         self._running = True
         self._begin(self._fitted.values())
 
+    def loops(self) -> list[Loop]:
+        """The loops of the lanes in use."""
+        return [loop for fitted in self._fitted.values() for _, loop in fitted.served]
+
     def wake(self, destination: object, channel: object) -> None:
         """There is something to send."""
         for fitted in self._fitted.values():

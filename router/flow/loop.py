@@ -25,13 +25,13 @@ class Loop:
     """Repeats `step` in a thread of its own. `wait(seconds)` is how it pauses; `wake` ends a pause early.
 
     After each step it rests, for half a second at most, until its steps have had no more than `share` of the time:
-    so others have theirs however often it is woken.
+    so others have theirs however often it is woken. A step that takes longer than `patience` seconds stands still.
     """
 
     def __init__(
         self, name: str, step: Step, journal: Journal, clock: Clock,
         wait: Callable[[float], object] | None = None, wake: Callable[[], object] | None = None,
-        close: Callable[[], object] | None = None, share: float = 1.0,
+        close: Callable[[], object] | None = None, share: float = 1.0, patience: float | None = None,
     ) -> None:  # fmt: skip
         self._bell = threading.Event()
         self._name = name
@@ -43,13 +43,28 @@ class Loop:
         self._close = close
         self._breath = 1 / share - 1
         self._stopping = threading.Event()
-        self._well = self._failing = False
+        self._well = False
+        self._patience = patience
+        self._began: float | None = None  # the step at hand
+        self._fault = ""
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
-    def works(self) -> bool:
-        """Whether it runs and its last step did what it should."""
-        return self._thread.is_alive() and not self._failing
+    def name(self) -> str:
+        """Its work, in a word or two."""
+        return self._name
+
+    @property
+    def trouble(self) -> str:
+        """Why the last step failed, or how long the one at hand has been standing still; "" while it works."""
+        if self._thread.ident is not None and not self._thread.is_alive() and not self._stopping.is_set():
+            return "has ended"
+        began = self._began
+        if self._patience is not None and began is not None:
+            seconds = self._clock.monotonic() - began
+            if seconds >= self._patience:
+                return f"has been standing still for {seconds:.0f} s"
+        return self._fault
 
     def start(self) -> None:
         """Begin."""
@@ -72,10 +87,10 @@ class Loop:
     def _run(self) -> None:
         pause = _FIRST_PAUSE
         while not self._stopping.is_set():
-            began = self._clock.monotonic()
+            began = self._began = self._clock.monotonic()
             try:
                 rest = self._step()
-                pause = _FIRST_PAUSE
+                pause, self._fault = _FIRST_PAUSE, ""
                 self._tell_well()
             except (RouterError, OSError) as error:
                 self._tell(str(error) if isinstance(error, RouterError) else f"{error.strerror}")
@@ -83,6 +98,7 @@ class Loop:
             except Exception as error:  # noqa: BLE001  # the thread's top: a defect must not end it in silence
                 self._tell(f"a defect: {type(error).__name__} at {traceback_of(error)}")
                 rest, pause = pause, min(pause * 2, _LONGEST_PAUSE)
+            self._began = None
             self._stopping.wait(min((self._clock.monotonic() - began) * self._breath, _LONGEST_BREATH))
             if rest and not self._stopping.is_set():
                 self._wait(rest)
@@ -94,12 +110,11 @@ class Loop:
         self._bell.clear()
 
     def _tell(self, text: str) -> None:
-        self._well, self._failing = False, True
+        self._well, self._fault = False, text
         self._record(Kind.ALARM, text)
 
     def _tell_well(self) -> None:
         """An alarm may stand from a former life."""
-        self._failing = False
         if not self._well:
             self._well = self._record(Kind.CLEARED, "works again")
 

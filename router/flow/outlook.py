@@ -1,7 +1,5 @@
-"""How the node stands, as one value: what `status` shows."""
+"""The part of `status` that the database tells, as one value."""
 
-import shutil
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,32 +14,18 @@ from router.config import Config
 from router.flow.unreported import Counted, counted
 from router.pause import Pause
 from router.states import State
-from router.storage.quarantine import Quarantine
+from router.storage.quarantine import count_in
 
 _SOON = timedelta(minutes=30)  # half of the report's budget (DB11 5.3.2)
 _LISTED = 10
-_LISTEN_SECONDS = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """A listener of the configuration; `up` is None where the system picks the port, which only the node knows."""
-
-    name: str
-    host: str
-    port: int
-    up: bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Everything that `status` shows. `pressing` holds the first of `pressing_count`, by due time."""
+    """Destinations, what is at risk, what waits for a person, alarms. `pressing` holds the first of `pressing_count`,
+    by due time."""
 
     at: datetime
-    listeners: Sequence[Listener]
-    free: int
-    size: int
-    min_free: int
     places: Sequence[Place]
     tripped: Sequence[Tripped]
     pressing: Sequence[Pressing]
@@ -57,14 +41,9 @@ class Outlook:
     files: Mapping[FileKind, int]
     pauses: Sequence[Pause] = ()
 
-    @property
-    def receiving(self) -> bool:
-        """Whether there is room for images."""
-        return self.free > self.min_free
-
 
 def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
-    """Ask the database, the disk and the listeners."""
+    """Ask the database."""
     with catalogue.engine.read():
         places, tripped = catalogue.survey.places(now), catalogue.breakers.tripped()
         count, pressing = catalogue.survey.pressing(now + _SOON, _LISTED)
@@ -74,35 +53,12 @@ def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
         unreported = counted(config, catalogue, now)
         files = catalogue.exams.files.counts()
         pauses = catalogue.pauses.standing()
-    disk = shutil.disk_usage(config.node.data)
     return Outlook(
-        now, _listeners(config), disk.free, disk.total, config.receive.min_free, places, tripped,
-        pressing, count,
+        now, places, tripped, pressing, count,
         _counted(places, State.HELD), _counted(places, State.FAILED),
-        Quarantine(config.node.data / "quarantine").count(), alarms, nodes, reloads,
-        undelivered,
-        unreported,
-        files,
-        pauses,
+        count_in(config.node.data / "quarantine"), alarms, nodes, reloads, undelivered, unreported, files, pauses,
     )  # fmt: skip
 
 
 def _counted(places: Sequence[Place], state: State) -> int:
     return sum(place.states.get(state, 0) for place in places)
-
-
-def _listeners(config: Config) -> list[Listener]:
-    receive, admin, hl7 = config.receive, config.admin, config.reports.hl7
-    found = [("DICOM", receive.host, receive.port), ("admin", admin.host, admin.port)]
-    found += [("HL7", hl7.host, hl7.port)] if hl7 else []
-    return [Listener(name, host, port, _listens(host, port) if port else None) for name, host, port in found]
-
-
-def _listens(host: str, port: int) -> bool:
-    """A connection to the wildcard address is one to this machine."""
-    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 compared, not bound
-    try:
-        socket.create_connection((address, port), _LISTEN_SECONDS).close()
-    except OSError:
-        return False
-    return True

@@ -19,6 +19,7 @@ _PROGRESS_SECONDS = 10.0
 # A file that does not read may still be in the making, whatever `settle` says.
 _REFUSE_SECONDS = 2.0
 _SHORTEST_REST = 0.2
+_LONGEST_LOOK = 120.0  # seconds; a share over a slow line lists some ten thousand names in that time
 
 
 class Pickup:
@@ -35,12 +36,21 @@ class Pickup:
         self._settling = Settling(self._settle)
         self._failing: set[Seen] = set()
         self._unreadable: frozenset[Path] = frozenset()
-        self._gone = False
+        self._gone = ""  # why
+        self._looking: float | None = None  # since when
         self._standing = {Alarm.DROP_FOLDER, Alarm.DROPPED_FILE}  # perhaps, from a former life
         self._filled = known or intake.leftovers.any()
         self._stopping = False
         self.idle = False  # all that lies there was dealt with when it was last looked at
         self.watch = Watch(config.folder)
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be taken from the drop folder; "" while it can."""
+        looking = self._looking
+        if looking is not None and self._clock.monotonic() - looking >= _LONGEST_LOOK:
+            return "the drop folder does not answer"
+        return self._gone
 
     def stop(self) -> None:
         """End after the batch at hand."""
@@ -64,17 +74,20 @@ class Pickup:
 
     def _look(self) -> Listing | None:
         """What lies there; None while the share is gone. An empty folder that was filled before is one without it."""
+        self._looking = self._clock.monotonic()
         try:
             found = scan(self._folder)
         except OSError as error:
             self._say_gone(f"the drop folder does not answer: {error.strerror}")
             return None
+        finally:
+            self._looking = None
         if found.empty and self._filled:
             self._say_gone("the drop folder is empty, and was not before: look whether its share is mounted")
             return None
         self._filled = self._filled or not found.empty
         if self._gone:
-            self._gone = False
+            self._gone = ""
             for seen in self._settling.pending:
                 self._settling.anew(seen)
             self.watch.again()
@@ -87,7 +100,7 @@ class Pickup:
 
     def _say_gone(self, text: str) -> None:
         if not self._gone:
-            self._gone = True
+            self._gone = text
             self._alarm(Alarm.DROP_FOLDER, text)
 
     def _say_unreadable(self, unreadable: frozenset[Path]) -> None:

@@ -1,6 +1,7 @@
 """Writing so that bytes and names survive power loss: temporary name, fsync, rename, fsync of the folder."""
 
 import os
+import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +50,15 @@ def write(path: Path, data: bytes) -> None:
     make_folder(path.parent)
     _write_part(path, data).replace(path)
     sync_folder(path.parent)
+
+
+def try_write(folder: Path, *, durable: bool = False) -> None:
+    """Write a few bytes to a file without a name, `durable` through to the disk; OSError when they are not taken."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(4096))
+        file.flush()
+        if durable:
+            os.fsync(file.fileno())
 
 
 def write_all(files: Mapping[Path, bytes]) -> None:

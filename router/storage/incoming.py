@@ -261,6 +261,11 @@ def waiting_in(incoming: Path) -> Callable[[Path], bool]:
     return lambda path: path.stat().st_ino in known
 
 
+def count_in(incoming: Path) -> int:
+    """How many acknowledged files lie below `incoming`, the folder of all nodes."""
+    return sum(1 for _ in incoming.glob("*/*/*.dcm"))
+
+
 def sweep(folder: Path) -> None:
     """Remove what was never acknowledged, and give a file to whatever was acknowledged without one."""
     for part in folder.glob("*.part"):

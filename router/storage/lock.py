@@ -33,6 +33,21 @@ def lock(folder: Path, owner: str) -> int:
     return handle
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a process holds the node's lock now; nothing is made where there is none.
+
+    OSError where this account may not look.
+    """
+    try:
+        handle = os.open(folder / NODE, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _locked(handle, fcntl.LOCK_SH, 0.0)
+    finally:
+        os.close(handle)
+
+
 def share(folder: Path) -> int:
     """A worker's part of the lock in its node's folder, until the process ends."""
     handle = _open(folder / WORKERS)

@@ -50,7 +50,7 @@ class Quarantine:
 
     def count(self) -> int:
         """How many folders it holds, without looking into them."""
-        return sum(1 for folder in self._folder.iterdir() if folder.is_dir())
+        return count_in(self._folder)
 
     def has(self, name: str) -> bool:
         """Whether the folder of that name is in it."""
@@ -68,6 +68,11 @@ class Quarantine:
             folder = self._folder / f"{name}~{n}"
         make_folder(folder)
         return folder
+
+
+def count_in(quarantine: Path) -> int:
+    """As `Quarantine.count`, without making the folder; 0 where there is none."""
+    return sum(1 for folder in quarantine.iterdir() if folder.is_dir()) if quarantine.is_dir() else 0
 
 
 def _kept(folder: Path) -> Kept:

@@ -3,7 +3,9 @@
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+import threading
+import time
+from contextlib import closing, suppress
 from datetime import timedelta, timezone
 from pathlib import Path
 
@@ -241,3 +243,47 @@ def test_a_standby_that_takes_nothing_is_trouble_that_passes(postgresql: Databas
     driver(catalogue).execute_sql("SET default_transaction_read_only = off")
     assert catalogue.exams.number_of("01", "E1", NOW)
     catalogue.engine.close_thread()
+
+
+def test_a_database_that_is_made_is_opened_while_somebody_writes(tmp_path: Path) -> None:
+    open_engine("", tmp_path).close_thread()
+    with closing(sqlite3.connect(tmp_path / "router.db", isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        engine = open_engine("", tmp_path)
+        assert engine.execute("SELECT COUNT(*) FROM exam", []) == [(0,)]
+        assert time.monotonic() - began < 5
+        engine.close_thread()
+
+
+def test_a_thread_without_a_connection_does_not_wait_for_one_that_is_being_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_engine("", tmp_path)
+    engine.close_thread()
+    opening, going, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def connect() -> sqlite3.Connection:
+        opening.set()
+        going.wait(20)
+        raise sqlite3.OperationalError("not now")
+
+    monkeypatch.setattr(engine.database, "_connect", connect)
+
+    def open_slowly() -> None:
+        with suppress(peewee.OperationalError):
+            engine.database.connect()
+
+    def close() -> None:
+        engine.close_thread()
+        ended.set()
+
+    threads = [threading.Thread(target=each) for each in (open_slowly, close)]
+    threads[0].start()
+    assert opening.wait(10)
+    threads[1].start()
+    in_time = ended.wait(3)
+    going.set()
+    for thread in threads:
+        thread.join(10)
+    assert in_time

@@ -197,6 +197,7 @@ def test_a_worker_that_gives_no_sign_of_life_is_replaced_while_the_disk_takes_wh
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(workers, "_BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(workers, "_BEATS", 6)
     node = Node(tmp_path / "incoming", Admission())
     before = children(os.getpid())
     os.kill(before[0], signal.SIGSTOP)
@@ -209,10 +210,33 @@ def test_a_worker_that_gives_no_sign_of_life_is_replaced_while_the_disk_takes_wh
     node.server.stop(3)
 
 
+def test_a_worker_that_is_not_up_or_does_not_answer_does_not_count_and_gets_no_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_BEAT_SECONDS", 0.2)
+    node = Node(tmp_path / "incoming", Admission())
+    assert (node.server.accepts, node.server.workers) == (True, (2, 2))
+    halted = children(os.getpid())[0]
+    os.kill(halted, signal.SIGSTOP)
+    wait_for(lambda: node.server.workers == (1, 2), 15)
+    for _ in range(4):
+        with associated(node.port) as peer:
+            assert store(peer) == 0
+    os.kill(halted, signal.SIGCONT)
+    wait_for(lambda: node.server.workers == (2, 2), 15)
+    for each in children(os.getpid()):
+        os.kill(each, signal.SIGKILL)
+    wait_for(lambda: node.server.workers == (0, 2), 15)
+    wait_for(lambda: node.server.workers == (2, 2), 15)
+    node.server.stop(3)
+    assert (node.server.accepts, node.server.workers) == (False, (0, 2))
+
+
 def test_a_silent_worker_is_left_alone_while_the_disk_takes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(workers, "_BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(workers, "_BEATS", 6)
     tried = threading.Event()
 
     def full(_: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from certificates import Authority
-from router.admin.server import LIMITS, MAX_FORM, AdminServer, Answer, Request
+from router.admin.server import LIMITS, MAX_FORM, SPARE_THREADS, AdminServer, Answer, Request
 from router.dicom.tls import server_context
 from router.web.lobby import Limits, is_whole
 
@@ -32,7 +32,7 @@ class House:
             "/health": lambda _: Answer(200, b"well"), "/large": lambda _: Answer(200, LARGE),
             "/echo": self._echo, "/long": self._long,
         }  # fmt: skip
-        self._server = AdminServer(routes, lambda: None, context, limits=limits)
+        self._server = AdminServer(routes, lambda: None, context, limits=limits, prompt=("/health",))
         self.port = self._server.start("127.0.0.1", 0)
 
     def stop(self) -> None:
@@ -158,12 +158,29 @@ def test_who_asks_for_long_work_is_not_taken_for_slow(house: House) -> None:
     with ExitStack() as stack:
         asking = [
             stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", house.port, timeout=20)))
-            for _ in range(LIMITS.threads)
+            for _ in range(LIMITS.threads - SPARE_THREADS)
         ]
         for one in asking:
             one.request("GET", "/long")
         threading.Timer(2.5, house.going.set).start()
         assert [one.getresponse().read() for one in asking] == [b"at last"] * len(asking)
+
+
+def test_while_as_many_wait_as_may_health_is_answered_and_further_ones_are_refused(house: House) -> None:
+    with ExitStack() as stack:
+        asking = [
+            stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", house.port, timeout=20)))
+            for _ in range(2 * LIMITS.threads)
+        ]
+        for one in asking:
+            one.request("GET", "/long")
+        time.sleep(0.5)
+        for _ in range(5):
+            assert house.health() < 1
+        house.going.set()
+        answers = [one.getresponse() for one in asking]
+        assert sorted({answer.status for answer in answers}) == [200, 503]
+        assert sum(answer.status == 200 for answer in answers) == LIMITS.threads - SPARE_THREADS
 
 
 def test_a_silent_tls_client_keeps_nobody_waiting(tmp_path: Path) -> None:

@@ -2,12 +2,15 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from catalogue_rows import NOW
 from harness import command_here
+from router.admin.node_status import node_status, read_configuration, waits_for_a_person
 from router.alarms import REMEDY, Alarm
 from router.breaker import Breaker, Position
 from router.catalogue import open_catalogue
@@ -49,7 +52,8 @@ def test_with_a_hundred_thousand_deliveries_it_answers_at_once(config: Path) -> 
     began = time.monotonic()
     answer = command_here("status", "--config", config)
     assert time.monotonic() - began < 1
-    assert answer.returncode == 0, answer.stderr
+    assert (answer.returncode, answer.stderr) == (1, ""), "no node runs here"
+    assert answer.stdout.startswith("Node node does not run\n")
 
 
 def test_it_says_what_is_late_what_waits_for_a_person_and_which_alarms_stand(config: Path) -> None:
@@ -82,6 +86,12 @@ def test_it_says_which_alarms_reach_nobody_since_when_and_why(config: Path, tmp_
     }  # fmt: skip
 
 
+def test_without_a_node_it_says_so_to_programs_too(config: Path) -> None:
+    found = json.loads(command_here("status", "--json", "--config", config).stdout)
+    assert (found["running"], found["receiving"], found["quarantine"]) == (False, False, 1)
+    assert found["node"] == {"name": "node", "presence": "stopped", "pid": None, "started": None}
+
+
 def test_piped_it_is_plain_and_text_in_brackets_is_kept(config: Path) -> None:
     shown = command_here("status", "--config", config).stdout
     assert "\x1b" not in shown
@@ -92,6 +102,20 @@ def test_piped_it_is_plain_and_text_in_brackets_is_kept(config: Path) -> None:
 
 def test_a_destination_that_is_no_longer_configured_is_told_so(config: Path) -> None:
     assert "cloud (not configured)" in command_here("status", "--config", config).stdout
+
+
+@pytest.mark.parametrize(
+    ("changes", "waits"),
+    [({}, False), ({"held": 1}, True), ({"failed": 1}, True), ({"quarantined": 1}, True), (None, True)],
+)
+def test_something_waits_for_a_person_or_may_where_the_database_does_not_tell(
+    config: Path, changes: dict[str, Any] | None, waits: bool
+) -> None:
+    found = node_status(read_configuration(config), NOW)
+    assert found.outlook is not None
+    nothing = replace(found.outlook, held=0, failed=0, quarantined=0)
+    outlook = None if changes is None else replace(nothing, **changes)
+    assert waits_for_a_person(replace(found, outlook=outlook)) == waits
 
 
 def test_watching_is_for_people_only(config: Path) -> None:

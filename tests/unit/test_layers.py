@@ -23,6 +23,7 @@ LAYERS: list[set[str]] = [
         "spelling",
         "logs",
         "config",
+        "salvage",
         "changes",
         "refusals",
         "inheritance",
@@ -89,7 +90,7 @@ DOORS = {
     "reportlab": {"demo"},
     "click": {"cli"},
     "rich": {"cli", "demo"},
-    "pydantic": {"config.py", "quantities.py", "changes.py"},
+    "pydantic": {"config.py", "quantities.py", "changes.py", "salvage.py"},
 }
 
 

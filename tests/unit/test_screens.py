@@ -63,7 +63,7 @@ def test_the_configuration_is_the_one_that_the_environment_names(
     with pytest.raises(SystemExit) as ended:
         launched(["status"])
     assert ended.value.code == 1
-    assert f"no node here yet: its database does not exist, or is empty ({tmp_path}" in capsys.readouterr().err
+    assert f"the database is missing: {tmp_path}" in capsys.readouterr().out
 
 
 def test_commands_that_only_look_start_without_the_dicom_libraries() -> None:

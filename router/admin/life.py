@@ -1,0 +1,59 @@
+"""The life of a node, from start to end: its name and process, and the file in the data folder that tells of both."""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from router.config import Config, ConfigFile
+from router.storage.running import Listener, Running, RunningFiles
+
+_log = logging.getLogger("router")
+
+
+class Life:
+    """Of the process that holds the node's lock: what a former one left behind is taken away.
+
+    `file` is the configuration file as it was read; None where the configuration comes from none.
+    """
+
+    def __init__(self, config: Config, started: datetime, file: ConfigFile | None) -> None:
+        self._files = RunningFiles(config.node.data)
+        self._node = config.node.owner
+        self._scheme = "http" if config.admin.tls is None else "https"
+        self._started = started.isoformat()
+        self._file = file
+        self._listeners: Sequence[Listener] = ()
+        self._files.remove(self._node)
+
+    def identity(self) -> Mapping[str, object]:
+        """The name, and two values that no other life of the node has together."""
+        return {"node": self._node, "pid": os.getpid(), "started": self._started}
+
+    def listens(self, listeners: Sequence[Listener]) -> None:
+        """Leave word of where the node listens."""
+        self._listeners = listeners
+        self._leave_word()
+
+    def read(self, file: ConfigFile) -> None:
+        """Leave word that this configuration file was read, and what can be applied is."""
+        self._file = file
+        self._leave_word()
+
+    def end(self) -> None:
+        """Take the file away."""
+        with suppress(OSError):  # a reader asks the node all the same
+            self._files.remove(self._node)
+
+    def _leave_word(self) -> None:
+        """Without the file commands look for the node where the configuration says."""
+        path, digest = ("", "") if self._file is None else (str(self._file.path), self._file.digest)
+        running = Running(
+            node=self._node, pid=os.getpid(), started=self._started, listeners=self._listeners, scheme=self._scheme,
+            configuration=path, digest=digest,
+        )  # fmt: skip
+        try:
+            self._files.write(running)
+        except OSError as error:
+            _log.warning("where the node listens cannot be written to the data folder: %s", error.strerror)

@@ -1,0 +1,186 @@
+"""How the node stands, as one value: the node's own answer, what its data folder tells, and what the database tells."""
+
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from router.admin.finder import FoundNode, Presence, find_node
+from router.catalogue import open_catalogue
+from router.catalogue.restore import has_database
+from router.config import Config, ConfigFile, load
+from router.errors import ConfigurationError, RouterError, TransientError
+from router.events import Journal
+from router.flow.outlook import Outlook, look
+from router.salvage import salvage
+from router.storage.incoming import count_in as incoming_in
+from router.storage.quarantine import count_in as quarantined_in
+from router.storage.running import Listener
+
+_LISTEN_SECONDS = 0.2
+_DATABASE_SECONDS = 5.0
+_FOLDER_SECONDS = 2.0
+_NODE_SECONDS = 8.0
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A listener; `up` is None where the system picks the port and no node says which."""
+
+    name: str
+    host: str
+    port: int
+    up: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """The data folder: `free` and `size` of its volume in bytes, and how much waits in incoming/ and quarantine/."""
+
+    free: int
+    size: int
+    incoming: int
+    quarantined: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A configuration file as a command reads it: as far as it can be where it has faults."""
+
+    file: ConfigFile
+    config: Config
+    faults: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStatus:
+    """Everything that `status` shows. `folder` and `outlook` are None where `notes` say why."""
+
+    at: datetime
+    node: FoundNode
+    listeners: Sequence[Listening]
+    min_free: int
+    folder: Folder | None
+    outlook: Outlook | None
+    notes: Sequence[str]
+
+
+def read_configuration(path: Path) -> Asked:
+    """The file as it is, faults or not."""
+    file = ConfigFile.of(path)
+    try:
+        return Asked(file=file, config=load(path))
+    except ConfigurationError as error:
+        return Asked(file=file, config=salvage(path), faults=" ".join(str(error).split()))
+
+
+def node_status(asked: Asked, now: datetime) -> NodeStatus:
+    """Ask the node, its data folder and the database, each within some seconds."""
+    config = asked.config
+    notes: list[str] = []
+    node = _noted(notes, lambda: _within(_NODE_SECONDS, "the node", lambda: find_node(config, asked.file.path)))
+    node = node or FoundNode(name=config.node.owner, presence=Presence.UNKNOWN)
+    notes += _on_the_file(asked, node)
+    folder = _noted(notes, lambda: _within(_FOLDER_SECONDS, "the data folder", lambda: _folder(config.node.data)))
+    outlook = _noted(notes, lambda: _within(_DATABASE_SECONDS, "the database", lambda: _outlook(config, now)))
+    given = node.health.get("min_free_bytes")
+    return NodeStatus(
+        at=now, node=node, listeners=_listeners(config, node), folder=folder, outlook=outlook, notes=notes,
+        min_free=given if isinstance(given, int) else config.receive.min_free,
+    )  # fmt: skip
+
+
+def waits_for_a_person(found: NodeStatus) -> bool:
+    """Whether something waits that only a person can settle; so it may be where the database does not tell."""
+    outlook = found.outlook
+    return outlook is None or bool(outlook.held or outlook.failed or outlook.quarantined)
+
+
+def _on_the_file(asked: Asked, node: FoundNode) -> list[str]:
+    if asked.faults and node.runs:
+        return [f"The configuration has faults; the node goes on with what it read before: {asked.faults}"]
+    if asked.faults:
+        return [f"The configuration has faults; the node cannot start with it: {asked.faults}"]
+    read_by = node.running if node.presence == Presence.RUNS else None
+    if read_by is None or not read_by.digest or read_by.digest == asked.file.digest:
+        return []
+    if Path(read_by.configuration).resolve() != asked.file.path.resolve():
+        return [f"The node reads another configuration file: {read_by.configuration}"]
+    text = "The configuration file was changed since the node read it: `systemctl reload imaging-cloud-router` applies"
+    return [f"{text} what can be applied while the node runs"]
+
+
+def _noted(notes: list[str], ask: Callable[[], _T]) -> _T | None:
+    """What was asked for; None where it cannot be had, with the reason in the notes."""
+    try:
+        return ask()
+    except RouterError as error:
+        notes.append(" ".join(str(error).split()))
+    return None
+
+
+def _within(seconds: float, what: str, ask: Callable[[], _T]) -> _T:
+    """The answer, asked for in a thread of its own: a lock or a disk that hangs holds whoever asks.
+
+    TransientError when it does not come in time, and for a fault of the system.
+    """
+    answer: Future[_T] = Future()
+    threading.Thread(target=_give, args=(answer, ask), daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except TimeoutError as error:
+        raise TransientError(f"{what} does not answer within {seconds:.0f} s") from error
+    except OSError as error:
+        raise TransientError(f"{what} cannot be read: {error.strerror}") from error
+
+
+def _give(answer: "Future[_T]", ask: Callable[[], _T]) -> None:
+    try:
+        answer.set_result(ask())
+    except BaseException as error:  # noqa: BLE001  # raised again where the answer is waited for
+        answer.set_exception(error)
+
+
+def _outlook(config: Config, now: datetime) -> Outlook:
+    if not config.database.url and not has_database(config.node.data):
+        raise TransientError(f"the database is missing: {config.node.data / 'router.db'} is not there, or is empty")
+    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    try:
+        return look(config, catalogue, now)
+    finally:
+        catalogue.engine.close_thread()
+
+
+def _folder(data: Path) -> Folder:
+    disk = shutil.disk_usage(data)
+    return Folder(
+        free=disk.free, size=disk.total, incoming=incoming_in(data / "incoming"),
+        quarantined=quarantined_in(data / "quarantine"),
+    )  # fmt: skip
+
+
+def _listeners(config: Config, node: FoundNode) -> list[Listening]:
+    found = _configured(config) if node.running is None else node.running.listeners
+    return [Listening(n.name, n.host, n.port, _listens(n.host, n.port) if n.port else None) for n in found]
+
+
+def _configured(config: Config) -> list[Listener]:
+    receive, admin, hl7 = config.receive, config.admin, config.reports.hl7
+    found = [Listener("DICOM", receive.host, receive.port), Listener("admin", admin.host, admin.port)]
+    return found + ([Listener("HL7", hl7.host, hl7.port)] if hl7 else [])
+
+
+def _listens(host: str, port: int) -> bool:
+    """A connection to the wildcard address is one to this machine."""
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 compared, not bound
+    try:
+        socket.create_connection((address, port), _LISTEN_SECONDS).close()
+    except OSError:
+        return False
+    return True

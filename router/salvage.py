@@ -1,0 +1,111 @@
+"""A configuration file with faults, read as far as it can be: for commands that only look."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from router.config import Config, Hospital
+
+_HEADER = re.compile(r"^[ \t]*\[[^\]=]+\]+[ \t]*(#.*)?$")
+_ROUNDS = 100  # each takes away at least one thing that has a fault
+_OF_A_NODE = ("node", "database", "receive", "reports", "admin", "hospital")
+_NOBODY = Hospital.model_construct(USCI="", HospitalCode="", HospitalName="", HospitalBranchCode="")
+
+
+def salvage(path: Path) -> Config:
+    """What of the file can be read, and the defaults for the rest. Not to run a node by: the hospital may be empty."""
+    try:
+        text = path.read_bytes().decode("utf-8", "replace")
+    except OSError:
+        text = ""
+    return salvaged(text, base=path.resolve().parent)
+
+
+def salvaged(text: str, *, base: Path) -> Config:
+    """As `salvage`, of the file's text; relative paths are relative to `base`."""
+    raw = _tables(text.removeprefix("\ufeff"))
+    for _ in range(_ROUNDS):
+        try:
+            return Config.model_validate(raw, context={"base": base})
+        except ValidationError as error:
+            for fault in error.errors(include_url=False, include_context=False, include_input=False):
+                _take_away(raw, fault["loc"])
+    return Config.model_validate({"hospital": _NOBODY}, context={"base": base})
+
+
+def _take_away(raw: dict[str, Any], place: Sequence[int | str]) -> None:
+    """Remove the value at fault, or where one is missing the table that it is missing from; an empty hospital stands
+    for none."""
+    if not place:  # parts that do not go together
+        for section in set(raw) - set(_OF_A_NODE):
+            del raw[section]
+        return
+    holder: Any = raw
+    trail: list[tuple[Any, int | str]] = []
+    for step in place:
+        if not _has(holder, step):
+            break
+        trail.append((holder, step))
+        holder = holder[step]
+    if place[:1] == ("hospital",) or not trail:
+        raw["hospital"] = _NOBODY
+    elif isinstance(trail[-1][0], list):
+        del trail[0][0][trail[0][1]]  # a list is taken away whole: the places of the others would change
+    else:
+        del trail[-1][0][trail[-1][1]]
+
+
+def _has(holder: Any, step: int | str) -> bool:
+    if isinstance(holder, dict):
+        return step in holder
+    return isinstance(holder, list) and isinstance(step, int) and step < len(holder)
+
+
+def _tables(text: str) -> dict[str, Any]:
+    """As TOML; where it is none, those tables, and of a table those lines, that are."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        kept = [part for table in _split(text) for part in _sound(table)]
+    while kept:
+        try:
+            return tomllib.loads("\n".join(kept))
+        except tomllib.TOMLDecodeError:  # a table twice, say
+            kept.pop()
+    return {}
+
+
+def _split(text: str) -> Iterator[list[str]]:
+    table: list[str] = []
+    for line in text.splitlines():
+        if _HEADER.match(line) and table:
+            yield table
+            table = []
+        table.append(line)
+    yield table
+
+
+def _sound(table: Sequence[str]) -> Iterator[str]:
+    if _reads("\n".join(table)):
+        yield "\n".join(table)
+        return
+    header = table[0] if table and _HEADER.match(table[0]) else ""
+    if header and not _reads(header):
+        return
+    kept = [header]
+    for line in table[1:] if header else table:
+        if _reads("\n".join([*kept, line])):
+            kept.append(line)
+    yield "\n".join(kept)
+
+
+def _reads(text: str) -> bool:
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
