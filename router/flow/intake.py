@@ -25,7 +25,6 @@ from router.correlate.naming import words
 from router.errors import InvalidData, RouterError
 from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey
-from router.flow import refused
 from router.flow.leftovers import Leftovers
 from router.flow.references import References
 from router.model import SetAside
