@@ -6,10 +6,12 @@ from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 
-from router.alarms import REMEDY
+from router.alarms import REMEDY, Alarm
 from router.catalogue.retrievals import Asked
 from router.catalogue.traces import Arrival, File
+from router.cli.refused import refusal_json, tell_hints, tell_refused
 from router.cli.tables import console, local, show
+from router.flow.refused import RefusalSum
 from router.flow.traces import Background, Candidate, Stray
 
 
@@ -26,6 +28,10 @@ def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo
     files = [(f.kind, f.name, local(f.arrived, zone), _file(f)) for f in found.files]
     show("Files", ("Kind", "Name", "Came", ""), files)
     _tell_arrivals(found.arrivals, zone)
+    tell_refused(found.refused, found.arrivals, zone)
+    missing = waits_for_images or any(alarm.alarm == Alarm.IMAGES_MISSING for alarm in found.alarms)
+    hints = found.hints if missing and not found.refused else ()
+    tell_hints(hints, zone)
     if found.near:
         show(
             "Studies without an exam that nearly fit",
@@ -33,8 +39,9 @@ def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo
             [(c.name, c.why) for c in found.near],
         )
         out.print("  `queue link EXAM STUDY --why ...` joins one of them by hand")
-    elif waits_for_images:
-        out.print("  no study without an exam comes near it: see in the PACS whether it was routed to this node")
+    elif waits_for_images and not (found.refused or hints):
+        out.print("  no study without an exam comes near it, and this node refused nothing in that time:")
+        out.print("      see in the PACS whether it was routed to this node")
 
 
 def tell_stray(stray: Stray, zone: ZoneInfo) -> None:
@@ -44,6 +51,7 @@ def tell_stray(stray: Stray, zone: ZoneInfo) -> None:
         f"[bold]Study {escape(stray.study_uid)}[/bold]: no exam lists it, and none has its accession number and patient"
     )
     _tell_arrivals(stray.arrivals, zone)
+    tell_refused(stray.refused, stray.arrivals, zone)
     out.print("  it is kept and not sent: it waits for the exam JSON that lists it")
     if stray.near:
         show("Exams that nearly fit", ("ExamId 检查记录ID", "Why"), [(c.name, c.why) for c in stray.near])
@@ -51,6 +59,12 @@ def tell_stray(stray: Stray, zone: ZoneInfo) -> None:
     else:
         out.print("  no exam comes near it; a prior or an unreported study stays so")
     show("Events", ("When", "What", "", "Who"), [(local(e.at, zone), str(e.kind), e.text, e.who) for e in stray.events])
+
+
+def tell_unseen(study_uid: str, refused: Sequence[RefusalSum], zone: ZoneInfo) -> None:
+    """Print the story of a study of which nothing is here, because it was refused."""
+    console().print(f"[bold]Study {escape(study_uid)}[/bold]: nothing of it is here, and no exam lists it")
+    tell_refused(refused, (), zone)
 
 
 def tell_unpaired(file: File, zone: ZoneInfo) -> None:
@@ -73,12 +87,22 @@ def background_json(found: Background) -> dict[str, Any]:
         "files": [file_json(f) for f in found.files],
         "arrivals": _arrivals_json(found.arrivals),
         "near": _near_json(found.near),
+        "refused": [refusal_json(one) for one in found.refused],
+        "refused_meanwhile": [refusal_json(one) for one in found.hints],
     }
 
 
 def stray_json(stray: Stray) -> dict[str, Any]:
     """A study that no exam has."""
-    return {"study": stray.study_uid, "arrivals": _arrivals_json(stray.arrivals), "near": _near_json(stray.near)}
+    return {
+        "study": stray.study_uid, "arrivals": _arrivals_json(stray.arrivals), "near": _near_json(stray.near),
+        "refused": [refusal_json(one) for one in stray.refused],
+    }  # fmt: skip
+
+
+def unseen_json(study_uid: str, refused: Sequence[RefusalSum]) -> dict[str, Any]:
+    """A study of which nothing is here."""
+    return {"study": study_uid, "arrivals": [], "near": [], "refused": [refusal_json(one) for one in refused]}
 
 
 def file_json(file: File) -> dict[str, Any]:

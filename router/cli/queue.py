@@ -20,6 +20,7 @@ from router.cli.options import config_option, destinations, json_option, person,
 from router.cli.punctuality import report
 from router.cli.recheck import recheck
 from router.cli.reconcile import reconcile
+from router.cli.refused import refused
 from router.cli.story import Teller
 from router.cli.tables import brief, left, lines_here, show, watching
 from router.clock import SystemClock
@@ -156,7 +157,8 @@ def _story(name: str) -> Any:
     def tell_story(name: str, config_file: Path, as_json: bool) -> None:
         """What came and from where, what it waits for, which key joined it or what nearly fits, what went where.
 
-        ID is a delivery's id, an ExamId (检查记录ID), a study UID or a file name.
+        ID is a delivery's id (also d85), an ExamId (检查记录ID) or the node's number of an exam (e17), a study UID or a
+        file name. Also told is what this node refused of it.
         """
         config = load(config_file)
         with _catalogue(config) as catalogue:
@@ -248,5 +250,6 @@ command.add_command(report)
 command.add_command(reconcile)
 command.add_command(recheck)
 command.add_command(compare)
+command.add_command(refused)
 for _decision in COMMANDS:
     command.add_command(_decision)

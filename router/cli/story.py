@@ -11,13 +11,23 @@ from rich.markup import escape
 from router.catalogue.exams import Case
 from router.catalogue.queue import Delivery
 from router.catalogue.traces import File
-from router.cli.background import background_json, file_json, stray_json, tell_background, tell_stray, tell_unpaired
+from router.cli.background import (
+    background_json,
+    file_json,
+    stray_json,
+    tell_background,
+    tell_stray,
+    tell_unpaired,
+    tell_unseen,
+    unseen_json,
+)
 from router.cli.evidence import tell_uploads, upload_json
 from router.cli.tables import console, left, local, show
 from router.config import Node
 from router.correlate.readiness import PDF, VERSIONS
 from router.correlate.renewal import CUT_OFF, LATE
 from router.errors import InvalidData
+from router.flow.refused import RefusalSum
 from router.flow.review import Line, Review, Story
 from router.flow.sides import Sides, unreadable
 from router.flow.traces import Background, Stray, Traces
@@ -56,7 +66,9 @@ class Teller:
 
     def tell(self, name: str) -> None:
         """Print it; InvalidData when nothing is known under that name."""
-        stories, stray, files = self._known(name)
+        stories, stray, files, unseen = self._known(name)
+        if unseen:
+            tell_unseen(name, unseen, self.node.timezone)
         for story in stories:
             _tell(story, self._background(story), self.review, self.book, self.node, self.sides.remarks(story.case))
         if stray is not None:
@@ -66,21 +78,26 @@ class Teller:
 
     def as_json(self, name: str) -> list[dict[str, Any]]:
         """One object an exam, a study or a file; InvalidData as above."""
-        stories, stray, files = self._known(name)
+        stories, stray, files, unseen = self._known(name)
         found = [
             _json(story, self.review, self.book, self.node)
             | {"patient_remarks": list(self.sides.remarks(story.case))}
             | background_json(self._background(story))
             for story in stories
         ]
-        return [*found, *([stray_json(stray)] if stray else []), *(file_json(file) for file in files)]
+        found += [stray_json(stray)] if stray else []
+        found += [unseen_json(name, unseen)] if unseen else []
+        return [*found, *(file_json(file) for file in files)]
 
-    def _known(self, name: str) -> tuple[list[Story], Stray | None, list[File]]:
+    def _known(self, name: str) -> tuple[list[Story], Stray | None, list[File], Sequence[RefusalSum]]:
+        """What is known under a name; the last are refusals of a study of which nothing is here."""
         stories, files = self.review.stories(name), self.traces.unpaired(name)
         stray = None if stories else self.traces.stray(name)
-        if not (stories or stray or files):
-            raise InvalidData("no delivery, exam, study or file of that name is known")
-        return stories, stray, files
+        unseen = () if stories or stray else self.traces.refused([name])
+        if not (stories or stray or files or unseen):
+            hint = "this node refuses senders, see `scripts/queue refused`" if self.traces.refuses() else ""
+            raise InvalidData("no delivery, exam, study or file of that name is known", hint=hint)
+        return stories, stray, files, unseen
 
     def _background(self, story: Story) -> Background:
         return self.traces.background(story.case.exam, list(story.case.links))

@@ -1,5 +1,6 @@
 """What a person asks of the queue and tells it: lists, stories, hold, release, retry, cancel."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,7 @@ from router.model import Channel
 from router.series.classify import Rulebook
 from router.states import State
 
+_OURS = re.compile(r"([ed]?)([0-9]{1,9})")
 ENDED_BY_HAND = (State.READY, State.DEFERRED)
 _RELEASED = {NEWER_VERSION: Fate.HELD, LATE: Fate.LATE, CUT_OFF: Fate.CUT}
 
@@ -199,9 +201,10 @@ class Review:
         return self._story(exam) if self._catalogue.exams.names([exam]) else None
 
     def _exams_named(self, name: str) -> list[int]:
-        delivery = self._catalogue.queue.get(int(name)) if name.isdecimal() else None
-        found = self._catalogue.exams.find(name)
-        return list(dict.fromkeys(([delivery.exam] if delivery else []) + found))
+        kind, number = _numbered(name)
+        delivery = self._catalogue.queue.get(number) if kind in ("", "d") and number else None
+        found = [number] if kind == "e" and self._catalogue.exams.names([number]) else []
+        return list(dict.fromkeys(([delivery.exam] if delivery else []) + found + self._catalogue.exams.find(name)))
 
     def _story(self, exam: int) -> Story:
         case = self._catalogue.exams.case(exam)
@@ -219,6 +222,12 @@ class Review:
             tallies |= self._catalogue.accounts.tallies(exams[start : start + 500])
         now = self._clock.now()
         return [_line(d, names[d.exam], tallies.get((d.exam, d.destination), Tally()), now) for d in deliveries]
+
+
+def _numbered(name: str) -> tuple[str, int]:
+    """Kind and number of a name of ours: `e17` is an exam, `d85` or 85 a delivery; 0 where it is none."""
+    found = _OURS.fullmatch(name)
+    return (found[1], int(found[2])) if found else ("", 0)
 
 
 def expected_of(delivery: Delivery) -> datetime | None:

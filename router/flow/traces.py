@@ -13,6 +13,7 @@ from router.correlate.identity import IdentityPolicy, stripped
 from router.correlate.near import Side, near
 from router.events import Event
 from router.flow.joining import identity_policy
+from router.flow.refused import BEFORE, RefusalSum, by_study, worth_a_hint
 
 _ABOUT = timedelta(days=7)
 _SHOWN = 10
@@ -28,7 +29,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What stands behind an exam's deliveries; `near` are studies that no exam has."""
+    """What stands behind an exam's deliveries; `near` are studies that no exam has.
+
+    `refused` is of its studies, `hints` are refusals of its time of which nobody knows the study.
+    """
 
     files: tuple[File, ...]
     arrivals: tuple[Arrival, ...]
@@ -36,6 +40,8 @@ class Background:
     alarms: tuple[Standing, ...]
     next_look: datetime | None
     asked: Asked | None
+    refused: tuple[RefusalSum, ...] = ()
+    hints: tuple[RefusalSum, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ class Stray:
     arrivals: tuple[Arrival, ...]
     near: tuple[Candidate, ...]
     events: tuple[Event, ...]
+    refused: tuple[RefusalSum, ...] = ()
 
 
 class Traces:
@@ -63,7 +70,10 @@ class Traces:
         files = tuple(traces.files(exam))
         alarms = tuple(self._catalogue.alarms.standing(exam, [f"study {uid}" for uid in links]))
         asked = self._catalogue.retrievals.of(exam)
-        return Background(files, tuple(traces.arrivals(links)), near_, alarms, traces.next_look(exam), asked)
+        return Background(
+            files, tuple(traces.arrivals(links)), near_, alarms, traces.next_look(exam), asked,
+            self.refused(links), self._hints(own.came),
+        )  # fmt: skip
 
     def stray(self, study_uid: str) -> Stray | None:
         """The story of a study that no exam has; None when it is not here."""
@@ -73,7 +83,18 @@ class Traces:
             return None
         near_ = self._near(own, traces.exams_about(own.came - _ABOUT, own.came + _ABOUT))
         events = tuple(event for _, event in self._catalogue.history.of([], [study_uid]))
-        return Stray(study_uid, tuple(traces.arrivals([study_uid])), near_, events)
+        return Stray(study_uid, tuple(traces.arrivals([study_uid])), near_, events, self.refused([study_uid]))
+
+    def refused(self, studies: list[str]) -> tuple[RefusalSum, ...]:
+        """What this node refused of the studies, and what of them lies in quarantine."""
+        return tuple(by_study(self._catalogue.refusals.of_studies(studies)))
+
+    def refuses(self) -> bool:
+        """Whether a sender is being refused."""
+        return bool(self._catalogue.refusals.senders())
+
+    def _hints(self, came: datetime) -> tuple[RefusalSum, ...]:
+        return tuple(worth_a_hint(self._catalogue.refusals.without_study(came - BEFORE)))[:_SHOWN]
 
     def unpaired(self, name: str) -> list[File]:
         """Files of that name without an exam."""
