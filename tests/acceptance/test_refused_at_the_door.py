@@ -24,9 +24,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(tmp_path_factory.mktemp("refused"), stable_after="300 ms")
     try:
         site.configure()
-        settings = (
-            'irregular = "refuse"\nsenders = [{ ae_title = "CT01" }, { ae_title = "CT02" }, { ae_title = "PACS" }]'
-        )
+        senders = ", ".join(f'{{ ae_title = "{title}" }}' for title in ("CT01", "CT02", "PACS"))
         configure(site, "[receive]", f'[receive]\nirregular = "refuse"\nsenders = [{senders}]')
         assert site.node.running
         yield site
