@@ -225,7 +225,8 @@ class Acceptor:
         self._request = self._serving = None
 
     def _record(self, reason: str, why: Why) -> None:
-        """Tell the desk that the association, and the instance at hand, is refused."""
+        """Tell the desk that the association, and the instance at hand, is refused; no file of it is open any more."""
+        self._flush()
         uids = ("", "") if self._serving is None else self._serving.named()
         self._service.desk.record(self._parties.refused(reason, why=why, uids=uids))
 
