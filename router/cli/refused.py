@@ -154,11 +154,10 @@ def tell_refused(found: Sequence[RefusalSum], arrivals: Sequence[Arrival], zone:
     """Print what the node refused of studies, and what of them it has set aside."""
     out = console()
     for one in found:
-        span = f"between {local(one.first, zone)} and {local(one.last, zone)}"
         if one.place:
             _tell_set_aside(one, f"study {one.study_uid}", zone)
             continue
-        text = f"{one.who} offered images of study {one.study_uid} {one.count} time(s) {span}; refused"
+        text = f"{one.who} offered images of study {one.study_uid} {one.count} time(s) {_span(one, zone)}; refused"
         out.print(f"  {text}: {one.means}", markup=False)
         if _came_after(one, arrivals):
             out.print("      images of it came after that")
@@ -174,9 +173,14 @@ def tell_hints(hints: Sequence[RefusalSum], zone: ZoneInfo) -> None:
             _tell_set_aside(one, "a study that cannot be read", zone)
             continue
         what = "associations" if one.why in set(Why) else "images"
-        span = f"between {local(one.first, zone)} and {local(one.last, zone)}"
-        out.print(f"  in that time this node refused {one.count} {what} of {one.who} {span}: {one.means}", markup=False)
+        text = f"in that time this node refused {one.count} {what} of {one.who} {_span(one, zone)}"
+        out.print(f"  {text}: {one.means}", markup=False)
         out.print(f"      whether images of this exam were among them is not known; {remedy(one.why)}", markup=False)
+
+
+def _span(one: RefusalSum, zone: ZoneInfo) -> str:
+    first, last = local(one.first, zone), local(one.last, zone)
+    return f"at {first}" if first == last else f"between {first} and {last}"
 
 
 def _tell_set_aside(one: RefusalSum, study: str, zone: ZoneInfo) -> None:

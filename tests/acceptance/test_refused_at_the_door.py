@@ -131,7 +131,7 @@ def test_refused_images_are_an_alarm_and_told_by_explain_until_each_came_whole(s
     report(site, exam)
     uid = exam.study.uid
     for text in (explained(site, exam.id), explained(site, uid)):
-        assert f"CT02 (127.0.0.1) offered images of study {uid} 1 time(s) between 20" in text
+        assert f"CT02 (127.0.0.1) offered images of study {uid} 1 time(s) at 20" in text
         assert "refused: C000, the data set is cut off: the pixel data has" in text
         assert "whether it was routed" not in text
     assert {(row["why"], row["study"]) for row in rows(site) if row["ae_title"] == "CT02"} == {

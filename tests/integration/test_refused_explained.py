@@ -45,9 +45,10 @@ def told(clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 def refuse(clinic: Clinic, *found: Refused, times: int = 1) -> Batch:
     gathering = Gathering(clinic.config.node.timezone)
-    for _ in range(times):
+    for second in range(times):
         for n, one in enumerate(found):
-            gathering.refused(replace(one, sop=one.sop or f"{STUDY}.{n}"), clinic.clock.now())
+            at = clinic.clock.now() + timedelta(seconds=second)
+            gathering.refused(replace(one, sop=one.sop or f"{STUDY}.{n}"), at)
     batch = gathering.batch()
     clinic.catalogue.refusals.write(batch)
     clinic.settle()
@@ -227,7 +228,7 @@ def test_the_command_lists_senders_with_their_causes_within_eighty_columns(
     monkeypatch.setattr("router.cli.refused.SystemClock", lambda: clinic.clock)
     assert "nothing was refused since" in command(tmp_path, capsys)[1]
     refuse(clinic, replace(NO_ROOM, calling_ae="A" * 16, address="100.100.100.100"), times=120)
-    clinic.clock.advance(60)
+    clinic.clock.advance(600)
     refuse(clinic, replace(NOT_A_SENDER, calling_ae="EVIL\x1b[2J", why=Why.CALLED, called_ae="ROUTR"))
     _, text = command(tmp_path, capsys)
     table, causes = text.split("\n\n")
