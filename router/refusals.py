@@ -36,6 +36,7 @@ class Why(StrEnum):
     QUARANTINE = "quarantine"
 
 
+WHYS: frozenset[str] = frozenset(Why)
 NO_ROOM = "A700"
 _MEANS: Mapping[str, str] = {
     Why.SENDER: "its AE title and address are not in [receive] senders",
@@ -62,7 +63,7 @@ def meaning(why: str, reason: str, called: str) -> str:
     """A refusal's cause in words; `reason` is what the refusing part said, `called` the AE title that was called."""
     if why == Why.CALLED:
         return f"it calls {shown(called)}, which is not [receive] ae_title"
-    return _MEANS.get(why) or (shown(reason) if why in set(Why) else f"{why}, {shown(reason)}")
+    return _MEANS.get(why) or (shown(reason) if why in WHYS else f"{why}, {shown(reason)}")
 
 
 def remedy(why: str) -> str:

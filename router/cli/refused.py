@@ -21,7 +21,7 @@ from router.errors import InvalidData
 from router.events import Event, Kind
 from router.flow.refused import RefusalSum, by_sender
 from router.quantities import ago
-from router.refusals import Why, remedy, sender
+from router.refusals import WHYS, remedy, sender
 from router.text import shown
 
 _SHOWN = 200
@@ -172,7 +172,7 @@ def tell_hints(hints: Sequence[RefusalSum], zone: ZoneInfo) -> None:
         if one.place:
             _tell_set_aside(one, "a study that cannot be read", zone)
             continue
-        what = "associations" if one.why in set(Why) else "images"
+        what = "associations" if one.why in WHYS else "images"
         text = f"in that time this node refused {one.count} {what} of {one.who} {_span(one, zone)}"
         out.print(f"  {text}: {one.means}", markup=False)
         out.print(f"      whether images of this exam were among them is not known; {remedy(one.why)}", markup=False)

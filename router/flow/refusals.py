@@ -25,7 +25,7 @@ from router.clock import Clock
 from router.config import Config
 from router.dicom.store import Received, Refused
 from router.events import Event, Journal, Kind
-from router.refusals import NO_ROOM, Why, meaning, sender
+from router.refusals import NO_ROOM, WHYS, Why, meaning, sender
 
 MOST_KEYS, MOST_INSTANCES = 2000, 5000  # in one batch
 MOST_ALARMS = 50  # of a kind; further senders are one alarm
@@ -42,7 +42,7 @@ _OTHERS = "other senders"
 
 def kind_of(code: str) -> str:
     """Which kind of RefusedSender a refusal makes; "" for none: lack of room is the alarm `disk`."""
-    if code in set(Why):
+    if code in WHYS:
         return ASSOCIATIONS if code in _ALARMING else ""
     return "" if code == NO_ROOM else IMAGES
 
