@@ -280,6 +280,17 @@ def test_a_sender_that_is_refused_and_let_in_by_turns_is_no_flutter(node: Node) 
     assert [event.kind for event in node.told] == [Kind.ALARM, Kind.CLEARED]
 
 
+def test_a_peer_whose_name_tls_kept_from_us_is_known_by_its_address(node: Node) -> None:
+    node.refuse(Refused("", "10.1.2.4", "no TLS connection: the sender does not speak TLS", why=Why.TLS))
+    assert node.alarms() == {
+        "sender 10.1.2.4": "10.1.2.4 is refused: no TLS connection: the sender does not speak TLS (1 so far)"
+    }
+    node.store(who=("PACS2", "10.1.2.5"))
+    assert len(node.alarms()) == 1
+    node.store()
+    assert node.alarms() == {}
+
+
 def test_too_many_associations_are_an_alarm_only_where_nothing_is_stored_for_ten_minutes(node: Node) -> None:
     full = Refused(*PACS2, "too many associations", why=Why.FULL)
     for _ in range(60):
