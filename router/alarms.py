@@ -28,6 +28,8 @@ class Alarm(StrEnum):
     CUT_OFF = "cut-off"
     DAMAGED = "damaged"
     POISON = "poison"
+    REFUSED_SENDER = "refused-sender"
+    REFUSED_IMAGES = "refused-images"
     SETTINGS = "settings"
     DEFECT = "defect"
     CRYPTO = "crypto"
@@ -59,7 +61,8 @@ REMEDY: dict[Alarm, str] = {
     Alarm.DOUBT: "compare both sides with `queue compare`, then `queue resolve`, or have the data corrected",
     Alarm.DELIVERED_IN_DOUBT: "tell the platform's operator; `queue explain` shows what was delivered and when",
     Alarm.EXAM_JSON: "see `queue explain` for the field; correct the RIS export or its mapping file",
-    Alarm.IMAGES_MISSING: "see in the PACS whether the study was routed to this node, and send it again",
+    Alarm.IMAGES_MISSING: "`scripts/queue explain` says what came of the exam and what this node refused; then have "
+    "the PACS send the study again",
     Alarm.UNREPORTED: "see `scripts/queue unreported`, and have the RIS export what is missing; of a sender whose "
     "studies get no report: `scripts/queue unreported --dismiss AE --why ...`",
     Alarm.SHARED_STUDY: "have the other exam approved, or cancel its deliveries with the command that is named",
@@ -70,6 +73,10 @@ REMEDY: dict[Alarm, str] = {
     Alarm.CUT_OFF: "have the sender send it again whole, or `queue release` the delivery, which sends it as it is",
     Alarm.DAMAGED: "send the study, or drop the report, once more; run `verify`, and look at the disk",
     Alarm.POISON: "see `quarantine show`, ask the sender's maker, then `quarantine delete`; the rest goes on",
+    Alarm.REFUSED_SENDER: "`scripts/queue refused` says why: correct the sender, or [receive] senders; what is not to "
+    "send here ends by `scripts/queue refused --dismiss AE --why ...`",
+    Alarm.REFUSED_IMAGES: "`scripts/queue refused` says why: have the sender send these images again whole; what "
+    "cannot come ends by `scripts/queue refused --dismiss AE --why ...`",
     Alarm.SETTINGS: "correct the file that is named; the former settings stay in use",
     Alarm.DEFECT: "report it with the log's lines; the work is tried again",
     Alarm.CRYPTO: "see `keys show` and compare the key ids with those of the platform's operator",

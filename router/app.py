@@ -71,6 +71,7 @@ from router.flow.membership import CORRELATOR, DAILY, DROP_FOLDER, LOOKOUT, RETE
 from router.flow.pickup import Pickup
 from router.flow.reconcile import Reconciliation
 from router.flow.references import References
+from router.flow.refusals import RefusalRecorder, RefusalWatch
 from router.flow.retention import Retention
 from router.flow.retrieval import Retrieval
 from router.flow.rules import SeriesRules
@@ -127,8 +128,7 @@ class Node:
         self._storage = open_storage(config.node.data, self._owner)
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
         self._life = Life(config, clock.now(), file)
-        with suppress(OSError):  # a share that does not answer is an alarm of the scan; images go on without it
-            config.reports.folder.mkdir(parents=True, exist_ok=True)
+        _make_drop_folder(config)
         _require_private_tls_keys(config)
         self._catalogue: Catalogue = self._open_catalogue()
         guard = Guard(
@@ -143,6 +143,10 @@ class Node:
         )  # fmt: skip
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
         self._lookout = Lookout(config, self._catalogue, self._journal, clock)
+        self._recorder, self._refusal_watch = (
+            RefusalRecorder(self._catalogue.refusals, config.node.timezone, clock),
+            RefusalWatch(config, self._catalogue, self._journal, clock),
+        )
         self._daily = self._make_daily()
         self._timekeeper = Timekeeper(self._catalogue, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
@@ -269,7 +273,8 @@ class Node:
         with self._evaluating:
             self._config, self._files = config, files
             self._references.adopt(references)
-            for part in (self._correlator, self._lookout, self._intake, self._daily, self._silence):
+            parts = (self._correlator, self._lookout, self._refusal_watch, self._intake, self._daily, self._silence)
+            for part in parts:
                 part.go_by(config)
             self._selection.go_by(config.identity)
         self._console.go_by(config, self._places())
@@ -323,6 +328,8 @@ class Node:
         self._admin.stop()
         self._membership.leave()
         self._journal.tell_counted(self._clock.now(), all_of_them=True)
+        with suppress(RouterError):  # the last seconds of refusals, where the database answers
+            self._recorder.write()
         self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
         self._notifier.stop()
         unfinished += self._notifier.unfinished(_LAST_SECONDS)
@@ -469,6 +476,7 @@ class Node:
             self._scrubbing(),
             self._loop("nodes", self._live, patience=_LONG_STEP),
             self._loop("refusals", self._tell_counted),
+            self._loop("refused senders", self._keep_refusals),
         ]
 
     def _asking(self) -> list[Loop]:
@@ -519,6 +527,10 @@ class Node:
     def _tell_counted(self) -> float:
         self._journal.tell_counted(self._clock.now())
         return _IDLE_SECONDS
+
+    def _keep_refusals(self) -> float:
+        news = self._recorder.write()
+        return self._refusal_watch.step(news=news) if self._membership.has(LOOKOUT) else _IDLE_SECONDS
 
     def _live(self) -> float:
         if self._membership.beat():
@@ -622,10 +634,13 @@ class Node:
             self._audit.count(outcome)
             self._storage.incoming.wake()
             self._metrics.note_durable(outcome.size)
+            self._recorder.stored(outcome)
         else:
             self._metrics.note_refused(outcome.status)
+            self._recorder.refused(outcome)
             fields = {"calling_ae": outcome.calling_ae, "address": outcome.address}
-            self._journal.record(Event(self._clock.now(), Kind.REFUSED, outcome.reason, fields=fields))
+            study = outcome.study or None
+            self._journal.record(Event(self._clock.now(), Kind.REFUSED, outcome.reason, study_uid=study, fields=fields))
 
     def _take_pdf(self, study_uid: str, data: bytes, received: datetime) -> None:
         self._intake.take_encapsulated(study_uid, data, received)
@@ -677,6 +692,11 @@ def _places(config: Config) -> list[Place]:
 
 def _admission(receive: Receive) -> Admission:
     return Admission(receive.ae_title, receive.senders, receive.max_associations, receive.max_associations_per_sender)
+
+
+def _make_drop_folder(config: Config) -> None:
+    with suppress(OSError):  # a share that does not answer is an alarm of the scan; images go on without it
+        config.reports.folder.mkdir(parents=True, exist_ok=True)
 
 
 def _require_private_tls_keys(config: Config) -> None:

@@ -1,15 +1,83 @@
-"""Counts what is refused by peer and minute, so that nobody fills the log and the audit by knocking."""
+"""Refusals at the node's door: their causes in words, and their count by peer and minute, so that nobody fills the log
+and the audit by knocking."""
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
+
+from router.text import shown
 
 MINUTE = timedelta(minutes=1)
 MOST_PEERS = 128  # further addresses are counted together
 _MOST_REASONS = 5
 OTHERS = "other addresses"
+
+
+class Why(StrEnum):
+    """Causes for which the node refuses an association, or sets aside what it took.
+
+    Of a refused instance the cause is the status of its C-STORE response (PS3.4 B.2.3) in hexadecimal: A700.
+    """
+
+    SENDER = "not-a-sender"
+    CALLED = "called-title"
+    CERTIFICATE = "certificate"
+    TLS = "tls"
+    PROTOCOL = "protocol"
+    FULL = "too-many"
+    SENDER_FULL = "too-many-of-it"
+    SLOW = "too-slow"
+    IDLE = "idle"
+    STOPPING = "stopping"
+    COMMITMENT = "commitment"
+    QUARANTINE = "quarantine"
+
+
+WHYS: frozenset[str] = frozenset(Why)
+NO_ROOM = "A700"
+_MEANS: Mapping[str, str] = {
+    Why.SENDER: "its AE title and address are not in [receive] senders",
+    Why.CERTIFICATE: "its TLS certificate is not the one that [receive] senders names",
+    Why.FULL: "too many associations are open ([receive] max_associations)",
+    Why.SENDER_FULL: "it has too many associations open ([receive] max_associations_per_sender)",
+    Why.STOPPING: "the node was stopping",
+}
+_REMEDIES: Mapping[str, str] = {
+    Why.SENDER: "enter it in [receive] senders, then `systemctl reload imaging-cloud-router`; or correct the sender",
+    Why.CALLED: "correct the called AE title at the sender, or [receive] ae_title",
+    Why.CERTIFICATE: "correct [receive] senders, or the certificate at the sender",
+    Why.TLS: "correct TLS at the sender, or [receive] tls",
+    Why.PROTOCOL: "find out which device this is, and whether it is to send here",
+    Why.FULL: "the sender tries again; if this goes on, see what holds the associations open",
+    Why.SENDER_FULL: "the sender tries again; if this goes on, raise the limit, or lower it at the sender",
+    Why.SLOW: "look at the network between the sender and this node",
+    NO_ROOM: "make room on the data folder's volume, then have the images sent again",
+}
+_ANOTHER_REMEDY = "have the sender send these images again whole"
+
+
+def meaning(why: str, reason: str, called: str) -> str:
+    """A refusal's cause in words; `reason` is what the refusing part said, `called` the AE title that was called."""
+    if why == Why.CALLED:
+        return f"it calls {shown(called)}, which is not [receive] ae_title"
+    return _MEANS.get(why) or (shown(reason) if why in WHYS else f"{why}, {shown(reason)}")
+
+
+def remedy(why: str) -> str:
+    """Advice for a person about a refusal; "" where there is nothing to do."""
+    if why in (Why.IDLE, Why.STOPPING, Why.COMMITMENT, Why.QUARANTINE):
+        return ""
+    return _REMEDIES.get(why, _ANOTHER_REMEDY)
+
+
+def sender(calling: str, address: str) -> str:
+    """A sender as people read it: `CT01 (10.1.2.3)`, without what a terminal would obey."""
+    if not (calling and address):
+        return shown(calling or address)
+    return f"{shown(calling)} ({shown(address)})"
 
 
 @dataclass(frozen=True, slots=True)

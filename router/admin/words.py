@@ -250,7 +250,7 @@ _ALARMS: Mapping[Alarm, tuple[str, str]] = {
     Alarm.DOUBT: ("患者身份存疑", "用 queue compare 或在检查页面核对两侧信息，然后 queue resolve，或更正数据"),
     Alarm.DELIVERED_IN_DOUBT: ("已送达后存疑", "告知平台运维人员已送达的内容和时间"),
     Alarm.EXAM_JSON: ("检查JSON有误", "用 queue explain 查看字段；更正RIS导出或其映射文件"),
-    Alarm.IMAGES_MISSING: ("缺少影像", "在PACS中确认该检查是否已路由到本节点，并重新发送"),
+    Alarm.IMAGES_MISSING: ("缺少影像", "用 scripts/queue explain 查看已收到的和被本节点拒收的影像，再请PACS重新发送"),
     Alarm.UNREPORTED: (
         "影像没有报告",
         "用 scripts/queue unreported 查看，请RIS补发；不出报告的来源：scripts/queue unreported --dismiss AE --why ...",
@@ -262,6 +262,14 @@ _ALARMS: Mapping[Alarm, tuple[str, str]] = {
     Alarm.INTEGRITY: ("完整性错误", "运行 verify；磁盘上的文件与收到的不一致"),
     Alarm.CUT_OFF: ("影像数据不完整", "请发送方重新完整发送，或用 queue release 放行，按原样发送"),
     Alarm.DAMAGED: ("存储文件已损坏", "让PACS重新发送该检查，或让RIS重新放入报告；运行 verify 并检查磁盘"),
+    Alarm.REFUSED_SENDER: (
+        "发送方被拒绝",
+        "用 scripts/queue refused 查看原因并更正；不应发送的设备用 scripts/queue refused --dismiss AE --why ... 关闭",
+    ),
+    Alarm.REFUSED_IMAGES: (
+        "影像被拒收",
+        "用 scripts/queue refused 查看原因，请发送方重发；无法重发的用 scripts/queue refused --dismiss 关闭",
+    ),
     Alarm.POISON: ("文件无法安全读取", "用 quarantine show 查看，联系发送方，再用 quarantine delete 删除；其余照常"),
     Alarm.SETTINGS: ("配置错误", "更正所指的文件；此前继续使用原配置"),
     Alarm.DEFECT: ("程序缺陷", "连同日志一起上报；任务会再次尝试"),

@@ -29,6 +29,7 @@ from router.catalogue.purge import Purge
 from router.catalogue.queue import Queue
 from router.catalogue.readings import Readings
 from router.catalogue.records import Records
+from router.catalogue.refusals import Refusals
 from router.catalogue.retrievals import Retrievals
 from router.catalogue.settings import Settings
 from router.catalogue.survey import Survey
@@ -77,6 +78,7 @@ class Catalogue:
     news: News
     notifications: Notifications
     unreported: Unreported
+    refusals: Refusals
 
 
 def open_catalogue(
@@ -95,6 +97,8 @@ def open_catalogue(
     history, alarms = History(engine), Alarms(engine)
     journal.guard(alarms.is_news)
     journal.subscribe(history.keep)
+    refusals = Refusals(engine)
+    journal.subscribe(refusals.keep)
     return Catalogue(
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
         Breakers(engine, journal),
@@ -105,4 +109,5 @@ def open_catalogue(
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
         Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine), Damages(engine), Settings(engine),
         Delivered(engine), Withheld(engine), Heads(engine), News(engine), Notifications(engine), Unreported(engine),
+        refusals,
     )  # fmt: skip

@@ -65,6 +65,12 @@ class Alarms:
         rows = self._engine.run(OpenAlarm.select(OpenAlarm.subject).where(OpenAlarm.alarm == alarm).tuples())
         return frozenset(str(row[0]) for row in rows)
 
+    def reword(self, alarm: Alarm, subject: str, text: str) -> None:
+        """Change the text of an alarm that stands; nobody is told."""
+        if self._text(alarm, subject) not in (None, text):
+            with self._engine.write():
+                self._engine.run(OpenAlarm.update(text=text).where(_is(alarm, subject)))
+
     def counts(self) -> dict[Alarm, int]:
         """How many of each stand; those of which none does are left out."""
         query = OpenAlarm.select(OpenAlarm.alarm, fn.COUNT(OpenAlarm.subject)).group_by(OpenAlarm.alarm).tuples()

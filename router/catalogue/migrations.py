@@ -159,11 +159,30 @@ def _pauses(engine: "Engine") -> None:
     _without_default(engine, "breaker", "outage")
 
 
+def _refused_at_the_door(engine: "Engine") -> None:
+    """Refusals of before are in log and audit only."""
+    text, whole = "TEXT NOT NULL", f"{engine.whole} NOT NULL"
+    names = ("day", "calling", "address", "called", "why", "study_uid", "place")
+    key, columns = ", ".join(f'"{name}"' for name in names), ", ".join(f'"{name}" {text}' for name in names)
+    numbers = f'"count" INTEGER NOT NULL, "first" {whole}, "last" {whole}'
+    engine.execute(f'CREATE TABLE "refusal" ({columns}, "reason" {text}, {numbers}, PRIMARY KEY ({key}))', ())
+    engine.execute('CREATE INDEX "refusalrow_study_uid" ON "refusal" ("study_uid")', ())
+    engine.execute('CREATE INDEX "refusalrow_last" ON "refusal" ("last")', ())
+    columns = ", ".join(f'"{name}" {text}' for name in ("kind", "calling", "address", "called", "why", "reason"))
+    numbers = f'"count" INTEGER NOT NULL, "untracked" INTEGER NOT NULL, "first" {whole}, "last" {whole}'
+    numbers += f', "stored" {engine.whole}, "dismissed" {engine.whole}, "dismissal" {text}'
+    engine.execute(
+        f'CREATE TABLE "refused_sender" ({columns}, {numbers}, PRIMARY KEY ("kind", "calling", "address"))', ()
+    )
+    columns = f'"sop_uid" {text}, "calling" {text}, "address" {text}, "at" {whole}, "came" {engine.whole}'
+    engine.execute(f'CREATE TABLE "refused_instance" ({columns}, PRIMARY KEY ("sop_uid", "calling", "address"))', ())
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
-    _destinations_of_alarms, _notifications, _unreported, _folder_files, _pauses,
+    _destinations_of_alarms, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door,
 )  # fmt: skip
 _SILENT = timedelta(minutes=2)
 

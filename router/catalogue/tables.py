@@ -829,6 +829,65 @@ class Duty(Model):
     until = InstantField()
 
 
+class RefusalRow(Model):
+    """Refusals alike in all that is known of them, on one day by the hospital's clock: a RefusalCount.
+
+    `place` names the folder in quarantine of what was taken and set aside, "" where nothing was.
+    """
+
+    day = CleanTextField()
+    calling = KeyField()
+    address = KeyField()
+    called = KeyField()
+    why = CleanTextField()
+    study_uid = CleanTextField(index=True)
+    place = CleanTextField()
+    reason = CleanTextField()
+    count = IntegerField()
+    first = InstantField()
+    last = InstantField(index=True)
+
+    class Meta:
+        table_name = "refusal"
+        primary_key = CompositeKey("day", "calling", "address", "called", "why", "study_uid", "place")
+
+
+class RefusedSenderRow(Model):
+    """A sender that is being refused: a RefusedSender. It goes when that is over."""
+
+    kind = CleanTextField()
+    calling = KeyField()
+    address = KeyField()
+    called = KeyField()
+    why = CleanTextField()
+    reason = CleanTextField()
+    count = IntegerField()
+    untracked = IntegerField()
+    first = InstantField()
+    last = InstantField()
+    stored = InstantField(null=True)
+    dismissed = InstantField(null=True)
+    dismissal = CleanTextField()
+
+    class Meta:
+        table_name = "refused_sender"
+        primary_key = CompositeKey("kind", "calling", "address")
+
+
+class RefusedInstanceRow(Model):
+    """An instance that was refused and has not come whole since; `came` says when it was stored later, whole or not."""
+
+    sop_uid = CleanTextField()
+    calling = KeyField()
+    address = KeyField()
+    at = InstantField()
+    came = InstantField(null=True)
+
+    class Meta:
+        table_name = "refused_instance"
+        primary_key = CompositeKey("sop_uid", "calling", "address")
+
+
 TABLES: tuple[type[Model], ...] = (
     Schema, Setting, Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal,
     Reference, Exam, Forgotten, ExamStudy, Parted,
@@ -836,4 +895,5 @@ TABLES: tuple[type[Model], ...] = (
     Delivery, EventRow, OpenAlarm, AlarmNewsRow, AlarmCause, NotificationRow, WayRow,
     BreakerRow, PauseRow, PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow,
     Duty, UnreportedDay, DismissedSender,
+    RefusalRow, RefusedSenderRow, RefusedInstanceRow,
 )  # fmt: skip

@@ -6,12 +6,14 @@ from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 
-from router.alarms import REMEDY
+from router.alarms import REMEDY, Alarm
 from router.catalogue.retrievals import Asked
 from router.catalogue.traces import Arrival, File
 from router.cli.files import files_json, tell_files
+from router.cli.refused import refusal_json, tell_hints, tell_refused
 from router.cli.tables import console, local, show
 from router.cli.unreported import unreported_json
+from router.flow.refused import RefusalSum
 from router.flow.traces import Background, Candidate, Stray
 from router.flow.unreported import Listed
 
@@ -32,6 +34,10 @@ def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo
         out.print("Files of the drop folder that seem to be meant for it", style="bold")
         tell_files(found.lying, zone)
     _tell_arrivals(found.arrivals, zone)
+    tell_refused(found.refused, found.arrivals, zone)
+    missing = waits_for_images or any(alarm.alarm == Alarm.IMAGES_MISSING for alarm in found.alarms)
+    hints = found.hints if missing and not found.refused else ()
+    tell_hints(hints, zone)
     if found.near:
         show(
             "Studies without an exam that nearly fit",
@@ -39,8 +45,9 @@ def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo
             [(c.name, c.why) for c in found.near],
         )
         out.print("  `queue link EXAM STUDY --why ...` joins one of them by hand")
-    elif waits_for_images:
-        out.print("  no study without an exam comes near it: see in the PACS whether it was routed to this node")
+    elif waits_for_images and not (found.refused or hints):
+        out.print("  no study without an exam comes near it, and this node refused nothing in that time:")
+        out.print("      see in the PACS whether it was routed to this node")
 
 
 def tell_stray(stray: Stray, zone: ZoneInfo) -> None:
@@ -52,6 +59,7 @@ def tell_stray(stray: Stray, zone: ZoneInfo) -> None:
     _tell_arrivals(stray.arrivals, zone)
     if stray.unreported is not None:
         _tell_unreported(stray.unreported, zone)
+    tell_refused(stray.refused, stray.arrivals, zone)
     out.print("  it is kept and not sent: it waits for the exam JSON that lists it")
     if stray.near:
         show("Exams that nearly fit", ("ExamId 检查记录ID", "Why"), [(c.name, c.why) for c in stray.near])
@@ -72,6 +80,12 @@ def _tell_unreported(one: Listed, zone: ZoneInfo) -> None:
         out.print("  it is listed by `scripts/queue unreported`, and raises no alarm: its sender is dismissed")
     else:
         out.print("  it counts as unreported: `scripts/queue unreported`, alarm `unreported`")
+
+
+def tell_unseen(study_uid: str, refused: Sequence[RefusalSum], zone: ZoneInfo) -> None:
+    """Print the story of a study of which nothing is here, because it was refused."""
+    console().print(f"[bold]Study {escape(study_uid)}[/bold]: nothing of it is here, and no exam lists it")
+    tell_refused(refused, (), zone)
 
 
 def tell_unpaired(file: File, zone: ZoneInfo) -> None:
@@ -95,13 +109,21 @@ def background_json(found: Background) -> dict[str, Any]:
         "arrivals": _arrivals_json(found.arrivals),
         "near": _near_json(found.near),
         "lying": files_json(found.lying),
+        "refused": [refusal_json(one) for one in found.refused],
+        "refused_meanwhile": [refusal_json(one) for one in found.hints],
     }
 
 
 def stray_json(stray: Stray) -> dict[str, Any]:
     """A study that no exam has."""
     found = {"study": stray.study_uid, "arrivals": _arrivals_json(stray.arrivals), "near": _near_json(stray.near)}
+    found |= {"refused": [refusal_json(one) for one in stray.refused]}
     return found | {"unreported": unreported_json(stray.unreported) if stray.unreported else None}
+
+
+def unseen_json(study_uid: str, refused: Sequence[RefusalSum]) -> dict[str, Any]:
+    """A study of which nothing is here."""
+    return {"study": study_uid, "arrivals": [], "near": [], "refused": [refusal_json(one) for one in refused]}
 
 
 def file_json(file: File) -> dict[str, Any]:

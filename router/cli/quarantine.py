@@ -62,7 +62,7 @@ def delete(config_file: Path, names: tuple[str, ...], why: str) -> None:
         for one in chosen:
             quarantine.delete(one)
             text = f"deleted from quarantine: {one.name}: {why}"
-            journal.record(Event(SystemClock().now(), Kind.PURGED, text, person()))
+            journal.record(Event(SystemClock().now(), Kind.PURGED, text, person(), fields={"folder": one.name}))
             if one.name.partition("-")[2].startswith("poison"):
                 subject = f"quarantine {one.name}"
                 journal.record(Event(SystemClock().now(), Kind.CLEARED, text, alarm=Alarm.POISON, subject=subject))

@@ -32,6 +32,7 @@ from router.cli.pause import pause, resume, tell_paused
 from router.cli.punctuality import report
 from router.cli.recheck import recheck
 from router.cli.reconcile import reconcile
+from router.cli.refused import refused
 from router.cli.story import Teller, named_json
 from router.cli.tables import brief, left, lines_here, show, watching
 from router.cli.unreported import unreported
@@ -178,7 +179,7 @@ def _story(name: str) -> Any:
         """What came and from where, what it waits for, which key joined it or what nearly fits, what went where.
 
         ID is e17, d85, an ExamId (检查记录ID), a study UID or a file name. The first lines say why each delivery has
-        not gone: since when, who must act, and the command for it.
+        not gone: since when, who must act, and the command for it. Also told is what this node refused of it.
         """
         word = the_name(name, exam_ids)
         config = load(config_file)
@@ -287,6 +288,7 @@ command.add_command(reconcile)
 command.add_command(recheck)
 command.add_command(compare)
 command.add_command(unreported)
+command.add_command(refused)
 command.add_command(pause)
 command.add_command(resume)
 for _decision in (*COMMANDS, *files.COMMANDS):

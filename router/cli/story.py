@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from rich.markup import escape
@@ -13,7 +13,16 @@ from router.catalogue.exams import Case
 from router.catalogue.files import FolderFile
 from router.catalogue.queue import Delivery
 from router.catalogue.traces import File
-from router.cli.background import background_json, file_json, stray_json, tell_background, tell_stray, tell_unpaired
+from router.cli.background import (
+    background_json,
+    file_json,
+    stray_json,
+    tell_background,
+    tell_stray,
+    tell_unpaired,
+    tell_unseen,
+    unseen_json,
+)
 from router.cli.evidence import tell_uploads, upload_json
 from router.cli.files import files_json, tell_files
 from router.cli.tables import console, left, local, show
@@ -23,6 +32,7 @@ from router.correlate.readiness import PDF, VERSIONS
 from router.correlate.renewal import CUT_OFF, LATE
 from router.errors import InvalidData
 from router.flow.answers import Answers, Explained
+from router.flow.refused import RefusalSum
 from router.flow.review import Line, Review, Story
 from router.flow.sides import Sides, unreadable
 from router.flow.traces import Background, Stray, Traces
@@ -52,6 +62,16 @@ _RELEASES = {
 _ACTS = {Actor.NOBODY: "", Actor.NODE: "; the node goes on by itself"}
 
 
+class _Known(NamedTuple):
+    """What goes by a name; `unseen` are refusals of a study of which nothing is here."""
+
+    stories: list[Story]
+    stray: Stray | None
+    files: list[File]
+    lying: list[FolderFile]
+    unseen: Sequence[RefusalSum]
+
+
 @dataclass(frozen=True, slots=True)
 class Teller:
     """Tells what is known under a name: exams, a study that no exam has, files without an exam."""
@@ -65,7 +85,9 @@ class Teller:
 
     def tell(self, name: str) -> None:
         """Print it; InvalidData when nothing is known under that name."""
-        stories, stray, files, lying = self._known(name)
+        stories, stray, files, lying, unseen = self._known(name)
+        if unseen:
+            tell_unseen(name, unseen, self.node.timezone)
         for story in stories:
             _tell_answers(self.answers.of(story.lines), self.node.timezone)
             _tell(story, self._background(story), self.review, self.book, self.node, self.sides.remarks(story.case))
@@ -77,23 +99,26 @@ class Teller:
 
     def as_json(self, name: str) -> list[dict[str, Any]]:
         """One object an exam, a study or a file; InvalidData as above."""
-        stories, stray, files, lying = self._known(name)
+        stories, stray, files, lying, unseen = self._known(name)
         found = [
             _json(story, self.review, self.book, self.node, self.answers.of(story.lines))
             | {"patient_remarks": list(self.sides.remarks(story.case))}
             | background_json(self._background(story))
             for story in stories
         ]
-        others = [*(file_json(file) for file in files), *files_json(lying)]
-        return [*found, *([stray_json(stray)] if stray else []), *others]
+        found += [stray_json(stray)] if stray else []
+        found += [unseen_json(name, unseen)] if unseen else []
+        return [*found, *(file_json(file) for file in files), *files_json(lying)]
 
-    def _known(self, name: str) -> tuple[list[Story], Stray | None, list[File], list[FolderFile]]:
+    def _known(self, name: str) -> _Known:
         stories, files = self.review.stories(name), self.traces.unpaired(name)
         stray = None if stories else self.traces.stray(name, SystemClock().now())
         lying = self._lying(name, stories)
-        if not (stories or stray or files or lying):
-            raise InvalidData("no delivery, exam, study or file of that name is known")
-        return stories, stray, files, lying
+        unseen = () if stories or stray else self.traces.refused([name])
+        if not (stories or stray or files or lying or unseen):
+            hint = "this node refuses senders, see `scripts/queue refused`" if self.traces.refuses() else ""
+            raise InvalidData("no delivery, exam, study or file of that name is known", hint=hint)
+        return _Known(stories, stray, files, lying, unseen)
 
     def _lying(self, name: str, stories: Sequence[Story]) -> list[FolderFile]:
         """Files of the drop folder under that name, but for those that are told with their exam."""

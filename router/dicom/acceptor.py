@@ -5,7 +5,7 @@ We never ask for release, so a release collision (Sta9 to Sta12) cannot be: an A
 
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from router.dicom import dimse, negotiation, pdu
@@ -16,6 +16,7 @@ from router.dicom.serving import Serving, serve
 from router.dicom.store import Parties, Received, Refused, Sink
 from router.dicom.wire import ConnectionLost, Limits, TooSlow, Wire
 from router.errors import InvalidData
+from router.refusals import Why
 
 _PDU_TOLERANCE = 64  # some devices take the maximum length for that of the PDV
 
@@ -88,10 +89,10 @@ class Acceptor:
                 self._established()
         except Violation as error:
             self._abort(AbortSource.SERVICE_PROVIDER, error.reason)
-            self._service.desk.record(Refused(self._parties.calling_ae, self._address, f"aborted: {error}"))
+            self._record(f"aborted: {error}", Why.PROTOCOL)
         except TooSlow as error:
             self._abort(AbortSource.SERVICE_PROVIDER)
-            self._service.desk.record(Refused(self._parties.calling_ae, self._address, f"aborted: {error}"))
+            self._record(f"aborted: {error}", Why.SLOW if self.at_hand else Why.IDLE)
         except ConnectionLost:
             if self._service.stopping.is_set():
                 self._abort(AbortSource.SERVICE_USER)
@@ -110,7 +111,8 @@ class Acceptor:
         )
         if rejection is not None:
             self._wire.send(pdu.reject(rejection.result, rejection.source, rejection.reason))
-            self._service.desk.record(Refused(request.calling, self._address, rejection.text))
+            self._parties = replace(self._parties, receiving_ae=request.called)
+            self._record(rejection.text, rejection.why)
             return False
         accepted = negotiation.accept(request, self._service.limits.max_pdu, reports=self._service.reports)
         self._contexts, self._peer_max_pdu = accepted.contexts, request.peer_max_pdu
@@ -221,6 +223,12 @@ class Acceptor:
             for part in pdu.command_pdus(self._context, dimse.response(request, status), self._peer_max_pdu):
                 self._wire.send(part)
         self._request = self._serving = None
+
+    def _record(self, reason: str, why: Why) -> None:
+        """Tell the desk that the association, and the instance at hand, is refused; no file of it is open any more."""
+        self._flush()
+        uids = ("", "") if self._serving is None else self._serving.named()
+        self._service.desk.record(self._parties.refused(reason, why=why, uids=uids))
 
     def _drop(self) -> None:
         """No file of a message that is not whole."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from router.config import Sender
 from router.quantities import is_within
+from router.refusals import Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +29,14 @@ class Rejection:
     source: int
     reason: int
     text: str
+    why: Why = Why.PROTOCOL
 
 
-CALLED_AE = Rejection(1, 1, 7, "called AE title not recognised")
-CALLING_AE = Rejection(1, 1, 3, "calling AE title and address are not among the senders")
-CERTIFICATE = Rejection(1, 1, 3, "the TLS certificate is not the one of the calling AE title")
-FULL = Rejection(2, 3, 2, "too many associations")
-SENDER_FULL = Rejection(2, 3, 2, "too many associations from this sender")
+CALLED_AE = Rejection(1, 1, 7, "called AE title not recognised", Why.CALLED)
+CALLING_AE = Rejection(1, 1, 3, "calling AE title and address are not among the senders", Why.SENDER)
+CERTIFICATE = Rejection(1, 1, 3, "the TLS certificate is not the one of the calling AE title", Why.CERTIFICATE)
+FULL = Rejection(2, 3, 2, "too many associations", Why.FULL)
+SENDER_FULL = Rejection(2, 3, 2, "too many associations from this sender", Why.SENDER_FULL)
 
 
 def judge(

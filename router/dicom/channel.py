@@ -15,6 +15,7 @@ from router.dicom.commitment import Report
 from router.dicom.store import Received, Refused
 from router.dicom.wire import Limits
 from router.model import InstanceUids
+from router.refusals import Why
 
 _LARGEST = 2**16
 
@@ -162,7 +163,8 @@ def _parts(values: dict[str, Any]) -> dict[str, Any]:
         limits = values["limits"] | {"proxies": tuple(values["limits"]["proxies"])}
         return values | {"limits": Limits(**limits), "tls": Tls(**tls) if tls else None}
     if values.get("rejection"):
-        return values | {"rejection": Rejection(**values["rejection"])}
+        rejection = values["rejection"]
+        return values | {"rejection": Rejection(**rejection | {"why": Why(rejection["why"])})}
     if "report" in values:
         return values | {"report": _report(**values["report"])}
     if "certificate" in values:
@@ -173,7 +175,9 @@ def _parts(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _outcome(*, uids: dict[str, str] | None = None, **values: Any) -> Received | Refused:
-    return Refused(**values) if uids is None else Received(uids=InstanceUids(**uids), **values)
+    if uids is not None:
+        return Received(uids=InstanceUids(**uids), **values)
+    return Refused(**values | {"why": None if values["why"] is None else Why(values["why"])})
 
 
 def _report(*, transaction: str, committed: list[str], failed: list[tuple[str, int]]) -> Report:

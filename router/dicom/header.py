@@ -21,6 +21,7 @@ from router.model import Digests, Header, InstanceUids, Patient, SeriesFacts
 _SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
 _WANTED = (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES)
 _HEAD_LIMIT = 2**20
+_LOOK_FOR_STUDY = 2**16  # bytes
 _CHUNK = 2**18
 _PIECE = 2**17
 _IN_MEMORY = 2**23  # up to here a file is read at once
@@ -51,11 +52,42 @@ def uids_of(data: bytes, transfer_syntax: str) -> tuple[InstanceUids, str]:
     return InstanceUids(found[_STUDY], found[_SERIES], found[_SOP_INSTANCE]), found[_SOP_CLASS]
 
 
-def _found(data: bytes, transfer_syntax: str) -> dict[int, str]:
-    found: dict[int, str] = {}
+def study_of(data: bytes, transfer_syntax: str) -> str:
+    """The Study Instance UID in a data set's beginning, of which the rest may not read; "" without one that is valid.
+
+    For telling people about an instance that the node did not keep; no more than so many bytes are looked at.
+    """
+    try:
+        data = inflate(data[:_LOOK_FOR_STUDY], transfer_syntax, _LOOK_FOR_STUDY)
+        return next((valid(value.decode("ascii", "replace")) for tag, value in _top(data, transfer_syntax)
+                     if tag == _STUDY), "")  # fmt: skip
+    except InvalidData:
+        return ""
+
+
+def owner_of(path: Path) -> tuple[str, str]:
+    """Study Instance UID and sending AE title of a file that may be no proper instance; "" for each that is not found.
+
+    OSError when it cannot be read.
+    """
+    with path.open("rb") as file:
+        try:
+            meta = dataset_offset(file)
+        except InvalidData:
+            return "", ""
+        file.seek(meta.offset)
+        return study_of(file.read(_LOOK_FOR_STUDY), meta.transfer_syntax), meta.sending_ae
+
+
+def _top(data: bytes, transfer_syntax: str) -> Iterator[tuple[int, bytes]]:
     if transfer_syntax not in DEFLATED:
         data = data[leading_group_2(data, transfer_syntax)[1] :]
-    for tag, value in top_level(data, encoding_of(data, transfer_syntax)):
+    return top_level(data, encoding_of(data, transfer_syntax))
+
+
+def _found(data: bytes, transfer_syntax: str) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for tag, value in _top(data, transfer_syntax):
         if tag in _WANTED:
             found[tag] = valid(value.decode("ascii", "replace"))
         if tag >= _SERIES:

@@ -12,9 +12,10 @@ from router.dicom import quiet
 from router.dicom.acceptor import Acceptor, Desk, Service
 from router.dicom.lobby import Guest, Lobby
 from router.dicom.store import Refused, Sink
-from router.dicom.tls import names_of, server_context
+from router.dicom.tls import NO_TLS, names_of, server_context
 from router.dicom.wire import Limits, Wire
 from router.errors import traceback_of
+from router.refusals import Why
 
 _MOST_THREADS = 512  # also rejected peers keep one until they close, or for Limits.linger
 
@@ -100,7 +101,8 @@ class Receiver:
 
     def _turned_out(self, guest: Guest, reason: str) -> None:
         if reason:
-            self._service.desk.record(Refused("", guest.address, reason))
+            why = Why.TLS if reason.startswith(NO_TLS) else Why.PROTOCOL
+            self._service.desk.record(Refused("", guest.address, reason, why=why))
         self._service.desk.ended(guest.number)
 
     def _serve(self, acceptor: Acceptor, request_pdu: bytes) -> None:

@@ -7,7 +7,8 @@ from router.dicom import commitment, dimse
 from router.dicom.commitment import TakeReport
 from router.dicom.dimse import Operation
 from router.dicom.negotiation import VERIFICATION
-from router.dicom.store import Parties, Received, Refused, Sink, Storing
+from router.dicom.store import Parties, Received, Refused, Sink, Storing, named_in
+from router.refusals import Why
 
 _NOT_STORAGE = frozenset({VERIFICATION, commitment.SOP_CLASS})
 
@@ -21,21 +22,28 @@ class Serving(Protocol):
     def finish(self) -> tuple[int, Received | Refused | None]:
         """The message is whole: the status to answer with, and what to record."""
 
+    def named(self) -> tuple[str, str]:
+        """UIDs of the study and the instance that it is about, as far as they are known by now, "" where not."""
+
     def drop(self) -> None:
         """The rest will not come."""
 
 
 class Answering:
-    """A message whose status does not depend on its data set."""
+    """A message whose status does not depend on its data set, and what to record of it."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, outcome: Refused | None = None) -> None:
         self._status = status
+        self._outcome = outcome
 
     def write(self, parts: Sequence[memoryview]) -> None:
         """Passed by."""
 
-    def finish(self) -> tuple[int, None]:
-        return self._status, None
+    def finish(self) -> tuple[int, Refused | None]:
+        return self._status, self._outcome
+
+    def named(self) -> tuple[str, str]:
+        return "", "" if self._outcome is None else self._outcome.sop
 
     def drop(self) -> None:
         """There is nothing."""
@@ -63,8 +71,10 @@ class Reporting:
             status, wrong = dimse.RESOURCE_LIMITATION, "a storage commitment report longer than any real one"
         else:
             status, wrong = commitment.answer(self._request, bytes(self._data), self._syntax, self._take)
-        refused = Refused(self._parties.calling_ae, self._parties.address, wrong, status)
-        return status, refused if wrong else None
+        return status, self._parties.refused(wrong, status, Why.COMMITMENT) if wrong else None
+
+    def named(self) -> tuple[str, str]:
+        return "", ""
 
     def drop(self) -> None:
         self._data.clear()
@@ -76,7 +86,9 @@ def serve(
     """Begin with a request that came over a context of that SOP class and transfer syntax."""
     if request.operation == Operation.C_STORE:
         if sop_class in _NOT_STORAGE:
-            return Answering(dimse.NO_SUCH_SOP_CLASS)
+            status = dimse.NO_SUCH_SOP_CLASS
+            wrong = "the instance is sent over a context that is not one of storage"
+            return Answering(status, parties.refused(wrong, status, uids=("", named_in(request))))
         return Storing(sink, request, transfer_syntax, parties)
     if request.operation == Operation.N_EVENT_REPORT and sop_class == commitment.SOP_CLASS:
         return Reporting(request, transfer_syntax, parties, take)

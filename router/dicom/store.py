@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from router.dicom import dimse
-from router.dicom.header import uids_of
+from router.dicom.header import study_of, uids_of
 from router.dicom.part10 import preamble_and_meta
 from router.dicom.uid import clean, valid
 from router.errors import CutOff, InvalidData, TransientError, traceback_of
 from router.model import InstanceUids
+from router.refusals import Why
 
 _FIRST_LOOK = 2**13  # bytes; the series UID is among the first two thousand of nearly every data set
 _LAST_LOOK = 2**20
+_LONGEST = 200  # characters of a reason
 _ROOM_CHECK = 2**26  # bytes of one data set between two looks at the free space
 
 _log = logging.getLogger(__name__)
@@ -56,12 +58,24 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An instance (`status` as in the response) or an association (`status` None) was refused."""
+    """An instance (`status` as in the response) or an association (`status` None) was refused.
+
+    `why` is the cause where the status does not say it. UIDs of the instance at hand are "" where they are not known.
+    """
 
     calling_ae: str
     address: str
     reason: str
     status: int | None = None
+    why: Why | None = None
+    called_ae: str = ""
+    study: str = ""
+    sop: str = ""
+
+    @property
+    def code(self) -> str:
+        """The cause as it is counted: a Why, or the status in hexadecimal."""
+        return self.why or (Why.PROTOCOL if self.status is None else f"{self.status:04X}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +86,26 @@ class Parties:
     address: str
     receiving_ae: str
 
+    def refused(
+        self, reason: str, status: int | None = None, why: Why | None = None, uids: tuple[str, str] = ("", "")
+    ) -> Refused:
+        """A refusal of theirs; `uids` of study and instance, "" where not known."""
+        return Refused(self.calling_ae, self.address, reason[:_LONGEST], status, why, self.receiving_ae, *uids)
+
+
+def named_in(request: dimse.Request) -> str:
+    """The Affected SOP Instance UID of a request; "" where it is none that is valid."""
+    try:
+        return valid(request.sop_instance.decode("ascii", "replace"))
+    except InvalidData:
+        return ""
+
 
 class Storing:
-    """One C-STORE request from its command to its status. A fault is remembered, and the rest of the data passed by."""
+    """One C-STORE request from its command to its status. A fault is remembered, and the rest of the data passed by.
+
+    But for the study's UID, by which people are told what was refused.
+    """
 
     def __init__(self, sink: Sink, request: dimse.Request, transfer_syntax: str, parties: Parties) -> None:
         self._sink = sink
@@ -92,6 +123,7 @@ class Storing:
     def write(self, parts: Sequence[memoryview]) -> None:
         """The next bytes of the data set."""
         if self._fault is not None or self._file is None:
+            self._beginning.add(parts)
             return
         with self._remembering():
             before, self._size = self._size, self._size + sum(map(len, parts))
@@ -110,7 +142,11 @@ class Storing:
                 self._file = None
                 return dimse.SUCCESS, outcome
         status, reason = self._fault or (dimse.OUT_OF_RESOURCES, "no file")
-        return status, Refused(self._parties.calling_ae, self._parties.address, reason, status)
+        return status, self._parties.refused(reason, status, uids=self.named())
+
+    def named(self) -> tuple[str, str]:
+        """UIDs of the study and the instance as far as they are known by now, "" where not."""
+        return self._beginning.study(), named_in(self._request)
 
     def drop(self) -> None:
         """The rest will not come: no file stays."""
@@ -129,7 +165,7 @@ class Storing:
 
     def _need_room(self) -> None:
         if not self._sink.has_room():
-            raise TransientError("free space is below the floor")
+            raise TransientError("no room: less than [receive] min_free is left")
 
     def _announced(self) -> tuple[str, str]:
         words = self._request.sop_class, self._request.sop_instance
@@ -183,6 +219,10 @@ class _Beginning:
     def uids(self) -> tuple[InstanceUids, str]:
         """UIDs and SOP class; InvalidData when the data set has none that are valid."""
         return self._found or uids_of(bytes(self._bytes), self._syntax)
+
+    def study(self) -> str:
+        """The study's UID, also where the rest does not read; "" while it is not known."""
+        return self._found[0].study if self._found else study_of(bytes(self._bytes), self._syntax)
 
     def _look(self) -> None:
         self._next_look = 8 * len(self._bytes)

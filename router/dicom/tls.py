@@ -9,6 +9,7 @@ from router.config import Tls
 from router.errors import ConfigurationError
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+NO_TLS = "no TLS connection"
 _REFUSALS = {
     "WRONG_VERSION_NUMBER": "the sender does not speak TLS",
     "HTTP_REQUEST": "the sender does not speak TLS",
@@ -55,7 +56,7 @@ def refusal(error: ssl.SSLError) -> str:
     else:
         reason = error.reason or ""
         why = _REFUSALS.get(reason, reason.replace("_", " ").lower())
-    return f"no TLS connection: {why}"
+    return f"{NO_TLS}: {why}"
 
 
 def names_of(connection: socket.socket) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ from router.dicom.tls import server_context
 from router.dicom.wire import Limits
 from router.errors import ConfigurationError, traceback_of
 from router.inheritance import inherited
+from router.refusals import Why
 
 _SEND_SECONDS = 5.0  # a worker that takes no message for so long is broken
 _RESTART_SECONDS = 1.0
@@ -52,8 +53,8 @@ _SILENT_BEATS = 3  # so many without an answer: others get the connections
 _STILL_SECONDS = 15.0  # without a beat this process admits nobody
 _TRIAL_SECONDS = 2.0
 _GATHER_SECONDS = 0.02  # what happens within this time is told together
-_MOST_TOLD = 100  # in one message
-_UNSAID = Rejection(2, 3, 1, "the node is stopping")
+_MOST_TOLD = 64  # in one message; a thousand bytes each at most, its longest texts from hostile peers
+_UNSAID = Rejection(2, 3, 1, "the node is stopping", Why.STOPPING)
 
 _Question = tuple[type[Ask | Reported], int]
 _log = logging.getLogger(__name__)

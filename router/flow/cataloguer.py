@@ -5,6 +5,7 @@ Idempotent: an incoming name goes only after the row is committed, so a crash at
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from router.alarms import Alarm
 from router.catalogue.instances import Instances, Known, NewInstance
 from router.clock import Clock
 from router.dicom import encapsulated
-from router.dicom.header import read_instance
+from router.dicom.header import owner_of, read_instance
 from router.dicom.sameness import Likeness
 from router.errors import InvalidData, traceback_of
 from router.events import Event, Journal, Kind
@@ -142,16 +143,24 @@ class Cataloguer:
             reason = (
                 error.message if isinstance(error, InvalidData) else f"{type(error).__name__} {traceback_of(error)}"
             )
-            folder = self._quarantine.take(path, self._clock.now(), "unreadable", reason)
-            self._record(Kind.QUARANTINED, f"an instance cannot be read: {reason}", folder=folder.name)
+            self._put_away(path, "unreadable", "an instance cannot be read", reason)
             return None
 
     def _set_apart(self, path: Path, reason: str) -> None:
         """Put a file in quarantine that must never be tried again; the alarm stands until a person deletes it."""
-        folder = self._quarantine.take(path, self._clock.now(), "poison", reason)
-        self._record(Kind.QUARANTINED, f"an instance is set apart: {reason}", folder=folder.name)
-        text, subject = f"an instance is in quarantine: {reason}", f"quarantine {folder.name}"
-        self._journal.record(Event(self._clock.now(), Kind.ALARM, text, alarm=Alarm.POISON, subject=subject))
+        study, folder = self._put_away(path, "poison", "an instance is set apart", reason)
+        text, subject = f"an instance is in quarantine: {reason}", f"quarantine {folder}"
+        event = Event(self._clock.now(), Kind.ALARM, text, study_uid=study, alarm=Alarm.POISON, subject=subject)
+        self._journal.record(event)
+
+    def _put_away(self, path: Path, why: str, text: str, reason: str) -> tuple[str | None, str]:
+        """Move a file into quarantine, and tell whose it is as far as that can be read; its study and the folder."""
+        study = sending_ae = ""
+        with suppress(OSError):
+            study, sending_ae = owner_of(path)
+        folder = self._quarantine.take(path, self._clock.now(), why, reason).name
+        self._record(Kind.QUARANTINED, f"{text}: {reason}", study or None, folder=folder, calling_ae=sending_ae)
+        return study or None, folder
 
     def _plan(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> list[tuple[Filing, NewInstance]]:
         """What is new, each with the version it becomes; the same data set again is no second copy."""

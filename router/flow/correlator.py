@@ -71,6 +71,7 @@ from router.flow.plan import (
     without,
 )
 from router.flow.references import References
+from router.flow.refused import BEFORE, by_study, with_refusals, worth_a_hint
 from router.flow.rereading import Rereading
 from router.flow.retrieval import plan as plan_retrieval
 from router.flow.selection import Selection
@@ -469,8 +470,7 @@ class Correlator:
             columns["attempts"] = 0
         moved = self._catalogue.queue.move(delivery, to, found.now, why, changes=columns)
         if moved and to == State.READY and delivery.channel == Channel.REPORT and not found.images.present:
-            text = "the report goes without any image having come"
-            self._alarm(Alarm.IMAGES_MISSING, delivery.exam, text, found.now)
+            self._alarm_missing("the report goes without any image having come", found)
         return self._catalogue.queue.get(delivery.id) if moved else None
 
     def _show(self, delivery: Delivery, plan: Plan, found: Assessment) -> None:
@@ -632,11 +632,22 @@ class Correlator:
         text = missing(expected) if expected else ""
         at = told_at(expected, self._config.study.missing_after) if expected else found.now
         if text and at <= found.now:
-            self._alarm(Alarm.IMAGES_MISSING, found.case.exam, text, found.now)
+            self._alarm_missing(text, found)
         if self._config.query is not None:
             first = found.now if expected and expected.damaged else at
             plan_retrieval(self._catalogue.retrievals, self._config.query, found.case.exam, expected, first)
         return at if text else None
+
+    def _alarm_missing(self, text: str, found: Assessment) -> None:
+        """Tell that images are missing, and what this node refused of them or meanwhile, also where it stands."""
+        catalogue, exam = self._catalogue, found.case.exam
+        own = by_study(catalogue.refusals.of_studies(found.case.links))
+        since = catalogue.traces.exam(exam).came - BEFORE
+        hints = [] if own else worth_a_hint(catalogue.refusals.without_study(since))
+        said = with_refusals(text, own, hints)
+        self._alarm(Alarm.IMAGES_MISSING, exam, said, found.now)
+        if said != text:
+            catalogue.alarms.reword(Alarm.IMAGES_MISSING, f"exam {exam}", said)
 
     def _expected(self, found: Assessment, arrived: datetime) -> Expected | None:
         """What images an exam that is shared and approved should have; None of another one."""

@@ -25,6 +25,7 @@ from router.correlate.naming import words
 from router.errors import InvalidData, RouterError
 from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey
+from router.flow import refused_files
 from router.flow.leftovers import Leftovers
 from router.flow.references import References
 from router.model import SetAside
@@ -584,8 +585,8 @@ class Intake:
     def _lying(self, seen: Seen, error: InvalidData) -> Lying:
         name, stem = self._name(seen), pickup.stem_of(self._folder, seen.path)
         why = str(error.fields.get("why", _form(seen)))
-        said = "" if why == _POISON else refused.beginning(self._folder, seen)
-        exam = refused.exam_of(self._exams.files, stem, self._exams.exam_named(**self._names(stem)), said)
+        said = "" if why == _POISON else refused_files.beginning(self._folder, seen)
+        exam = refused_files.exam_of(self._exams.files, stem, self._exams.exam_named(**self._names(stem)), said)
         return Lying(
             kind=FileKind.REJECTED, path=name, why=why, text=error.message, exam=exam,
             branch=branch_named(self._config.hospital, name), mark=self._clock.now().isoformat(),

@@ -1,5 +1,6 @@
 """What a person asks of the queue and tells it: lists, stories, hold, release, retry, cancel."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,7 @@ from router.model import Channel
 from router.series.classify import Rulebook
 from router.states import State
 
+_OURS = re.compile(r"([ed]?)([0-9]{1,9})")
 ENDED_BY_HAND = (State.READY, State.DEFERRED)
 _RELEASED = {NEWER_VERSION: Fate.HELD, LATE: Fate.LATE, CUT_OFF: Fate.CUT}
 

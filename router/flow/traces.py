@@ -14,6 +14,7 @@ from router.correlate.identity import IdentityPolicy, stripped
 from router.correlate.near import Side, near
 from router.events import Event
 from router.flow.joining import identity_policy
+from router.flow.refused import BEFORE, RefusalSum, by_study, worth_a_hint
 from router.flow.unreported import Listed, listed_study
 
 _ABOUT = timedelta(days=7)
@@ -33,6 +34,7 @@ class Background:
     """What stands behind an exam's deliveries; `near` are studies that no exam has.
 
     `lying` are files of the drop folder that are not its documents, and seem to be meant for it.
+    `refused` is of its studies, `hints` are refusals of its time of which nobody knows the study.
     """
 
     files: tuple[File, ...]
@@ -42,6 +44,8 @@ class Background:
     next_look: datetime | None
     asked: Asked | None
     lying: tuple[FolderFile, ...] = ()
+    refused: tuple[RefusalSum, ...] = ()
+    hints: tuple[RefusalSum, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Stray:
     near: tuple[Candidate, ...]
     events: tuple[Event, ...]
     unreported: Listed | None = None
+    refused: tuple[RefusalSum, ...] = ()
 
 
 class Traces:
@@ -71,7 +76,10 @@ class Traces:
         alarms = tuple(self._catalogue.alarms.standing(exam, [f"study {uid}" for uid in links]))
         asked = self._catalogue.retrievals.of(exam)
         lying = tuple(self._catalogue.exams.files.of_exam(exam))
-        return Background(files, tuple(traces.arrivals(links)), near_, alarms, traces.next_look(exam), asked, lying)
+        return Background(
+            files, tuple(traces.arrivals(links)), near_, alarms, traces.next_look(exam), asked, lying,
+            self.refused(links), self._hints(own.came),
+        )  # fmt: skip
 
     def stray(self, study_uid: str, now: datetime) -> Stray | None:
         """The story of a study that no exam has; None when it is not here."""
@@ -82,7 +90,19 @@ class Traces:
         near_ = self._near(own, traces.exams_about(own.came - _ABOUT, own.came + _ABOUT))
         events = tuple(event for _, event in self._catalogue.history.of([], [study_uid]))
         unreported = listed_study(self._config, self._catalogue, study_uid, now)
-        return Stray(study_uid, tuple(traces.arrivals([study_uid])), near_, events, unreported)
+        arrivals, refused = tuple(traces.arrivals([study_uid])), self.refused([study_uid])
+        return Stray(study_uid, arrivals, near_, events, unreported, refused)
+
+    def refused(self, studies: list[str]) -> tuple[RefusalSum, ...]:
+        """What this node refused of the studies, and what of them lies in quarantine."""
+        return tuple(by_study(self._catalogue.refusals.of_studies(studies)))
+
+    def refuses(self) -> bool:
+        """Whether a sender is being refused."""
+        return bool(self._catalogue.refusals.senders())
+
+    def _hints(self, came: datetime) -> tuple[RefusalSum, ...]:
+        return tuple(worth_a_hint(self._catalogue.refusals.without_study(came - BEFORE)))[:_SHOWN]
 
     def unpaired(self, name: str) -> list[File]:
         """Files of that name without an exam."""

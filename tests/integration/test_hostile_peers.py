@@ -19,6 +19,7 @@ from router.dicom.lobby import MOST
 from router.dicom.server import StorageServer
 from router.dicom.store import Received, Refused
 from router.dicom.wire import Limits
+from router.refusals import Why
 from router.storage.incoming import IncomingFolder
 from wire import (
     COMMAND,
@@ -433,3 +434,45 @@ def test_two_seconds_of_mutated_conversations_break_and_leak_nothing(
         assert len(list(Path("/proc/self/fd").iterdir())) <= handles, f"seed {seed}"
     finally:
         node.server.stop(2)
+
+
+def refused(node: Node) -> tuple[str, str, str, str]:
+    """Cause, called AE, study and instance of the one refusal so far."""
+    until = time.monotonic() + 5
+    while not (found := [outcome for outcome in node.outcomes if isinstance(outcome, Refused)]):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    [one] = found
+    return one.code, one.called_ae, one.study, one.sop
+
+
+BEGUN = p_data(store_command(), COMMAND | LAST) + p_data(data_set(pixels=20_000)[:10_000], DATA)
+
+
+def test_an_instance_that_is_cut_short_by_a_violation_is_named(node: Node) -> None:
+    with associated(node.port) as peer:
+        peer.sendall(BEGUN + b"\x01\0\0\0\0\4abcd")
+        assert aborted(peer)[0] == 2
+    assert refused(node) == (Why.PROTOCOL, "ROUTER", "1.2.3", "1.2.3.4.5")
+
+
+def test_an_instance_that_comes_too_slowly_is_named(node: Node) -> None:
+    with associated(node.port) as peer:
+        peer.sendall(BEGUN)
+        assert aborted(peer)[0] == 2
+    assert refused(node) == (Why.SLOW, "ROUTER", "1.2.3", "1.2.3.4.5")
+
+
+def test_an_association_that_is_idle_too_long_is_told_apart_from_one_that_is_slow(node: Node) -> None:
+    with associated(node.port) as peer:
+        peer.sendall(GOOD)
+        assert status(peer) == 0
+        assert aborted(peer)[0] == 2
+    assert refused(node) == (Why.IDLE, "ROUTER", "", "")
+
+
+def test_a_peer_that_speaks_something_else_is_known_by_its_address_alone(node: Node) -> None:
+    with connected(node.port) as peer:
+        peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        answer(peer)
+    assert refused(node) == (Why.PROTOCOL, "", "", "")

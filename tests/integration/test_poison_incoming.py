@@ -22,6 +22,7 @@ from router.dicom.header import read_instance
 from router.errors import InvalidData
 from router.events import Kind
 from router.flow import cataloguer
+from router.refusals import Why
 from router.storage.incoming import IncomingFolder
 
 POISON, SOUND = "1.9", "1.8"
@@ -91,12 +92,15 @@ def test_what_takes_all_the_memory_twice_is_set_apart_with_an_alarm_and_the_rest
     assert "taken all its memory 2 times" in kept.reason
     assert kept.files[0].read_bytes() == file(POISON, data_set(POISON))
     assert ward.catalogue.alarms.stands(Alarm.POISON, f"quarantine {kept.name}")
+    (row,) = ward.catalogue.refusals.of_studies(["1.2.3"])
+    assert (row.calling, row.why, row.place) == ("CT01", Why.QUARANTINE, kept.name)
     (tmp_path / "router.toml").write_text(CONFIG, encoding="utf-8")
     done = CliRunner().invoke(
         command, ["delete", "--config", str(tmp_path / "router.toml"), kept.name, "--why", "seen by its maker"]
     )
     assert done.exit_code == 0, done.output
     assert not ward.catalogue.alarms.stands(Alarm.POISON, f"quarantine {kept.name}")
+    assert not ward.catalogue.refusals.of_studies(["1.2.3"])
 
 
 def test_a_shortage_of_memory_that_passes_costs_no_instance_its_place(

@@ -28,6 +28,7 @@ from router.dicom.store import Received, Refused
 from router.dicom.tls import client_context
 from router.dicom.wire import Limits
 from router.errors import ConfigurationError
+from router.refusals import Why
 from router.storage.incoming import Incoming, IncomingFolder
 from wire import (
     COMMAND,
@@ -72,7 +73,7 @@ class Node:
         wait_until(lambda: bool(self.outcomes))
         [refused] = self.outcomes
         assert isinstance(refused, Refused)
-        assert (refused.calling_ae, refused.address, refused.status) == ("", "127.0.0.1", None)
+        assert (refused.calling_ae, refused.address, refused.status, refused.why) == ("", "127.0.0.1", None, Why.TLS)
         return refused.reason
 
 
@@ -271,7 +272,7 @@ def test_tls_to_a_node_without_it_is_aborted_and_told_of(tmp_path: Path, theirs:
         with pytest.raises((ssl.SSLError, ConnectionResetError)), secured(port, client_context(theirs)):
             pass
         wait_until(lambda: bool(outcomes))
-        assert outcomes == [Refused("", "127.0.0.1", "aborted: PDU of unknown type 16")]
+        assert outcomes == [Refused("", "127.0.0.1", "aborted: PDU of unknown type 16", why=Why.PROTOCOL)]
     finally:
         server.stop(2)
 

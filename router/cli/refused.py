@@ -1,0 +1,193 @@
+"""`queue refused`: senders and images that the node refused at its door; and what `explain` says of them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from router.alarms import Alarm
+from router.catalogue import Catalogue
+from router.catalogue.refusals import IMAGES, RefusalCount, RefusedSender
+from router.catalogue.traces import Arrival
+from router.cli.opened import opened
+from router.cli.options import config_option, json_option, print_json, require_node, who_option
+from router.cli.tables import brief, console, local, show
+from router.clock import SystemClock
+from router.config import Config, load
+from router.errors import InvalidData
+from router.events import Event, Kind
+from router.flow.refused import RefusalSum, by_sender
+from router.quantities import ago
+from router.refusals import WHYS, remedy, sender
+from router.text import shown
+
+_SHOWN = 200
+
+
+def _since(_context: click.Context, _parameter: click.Parameter, value: str) -> datetime:
+    try:
+        return ago(value, SystemClock().now())
+    except ValueError as error:
+        raise click.UsageError(f"--since {value}: {error}") from error
+
+
+@click.command("refused", short_help="Senders and images that this node refused, and why.")
+@click.option("--since", default="7d", show_default=True, callback=_since, help="Refused so long ago or later.")
+@click.option("--dismiss", metavar="AE", help="End the alarms of this sender: its AE title, or its address.")
+@click.option("--why", default="", help="With --dismiss: the reason; it is kept in the events.")
+@who_option
+@config_option
+@json_option
+def refused(since: datetime, dismiss: str | None, why: str, who: str, config_file: Path, as_json: bool) -> None:
+    """Associations and images that were refused, and images in quarantine, the latest first.
+
+    A sender that is dismissed and goes on to be refused for the same cause is no alarm for seven days. Images that are
+    dismissed are no alarm any more; further ones are.
+
+    \b
+    --json: an array of {ae_title, address, called, why, meaning, remedy, study, times, first, last, quarantine},
+    one for each study; study and quarantine may be null.
+    """
+    config = load(config_file)
+    require_node(config)
+    with opened(config) as (catalogue, journal):
+        if dismiss is None:
+            _tell(catalogue, since, config, as_json)
+            return
+        if not why.strip():
+            raise click.UsageError("--why: say why; it is kept in the events")
+        chosen = _named(dismiss, catalogue.refusals.senders())
+        with catalogue.engine.write():
+            for one in chosen:
+                for event in _dismissal(one, who, why):
+                    journal.record(event)
+                catalogue.refusals.dismiss(one, f"{who}: {why}", SystemClock().now())
+    names = list(dict.fromkeys(sender(one.calling, one.address) for one in chosen))
+    if as_json:
+        print_json({"dismissed": names})
+    else:
+        click.echo(f"dismissed: {', '.join(names)}")
+
+
+def _named(name: str, senders: Sequence[RefusedSender]) -> list[RefusedSender]:
+    found = [one for one in senders if name in (one.calling, shown(one.calling), one.address)]
+    if not found:
+        raise InvalidData("no sender of that AE title or address is refused", hint="see `scripts/queue refused`")
+    return found
+
+
+def _dismissal(one: RefusedSender, who: str, why: str) -> list[Event]:
+    """What is recorded: the decision, and the end of the alarm where it stands."""
+    now, name = SystemClock().now(), sender(one.calling, one.address)
+    alarm = Alarm.REFUSED_IMAGES if one.kind == IMAGES else Alarm.REFUSED_SENDER
+    text = f"refused {one.kind} of {name} are dismissed: {why}"
+    return [
+        Event(now, Kind.DECIDED, text, who),
+        Event(now, Kind.CLEARED, text, who, alarm=alarm, subject=f"sender {name}"),
+    ]
+
+
+def _tell(catalogue: Catalogue, since: datetime, config: Config, as_json: bool) -> None:
+    rows = catalogue.refusals.since(since)
+    if as_json:
+        print_json([_json(row) for row in rows])
+        return
+    zone = config.node.timezone
+    if not rows:
+        click.echo(f"nothing was refused since {local(since, zone)}")
+        return
+    sums = by_sender(rows)
+    columns = ("From", "Address", "Why", "Times", "Studies", "Last")
+    show("", columns, [_cells(one, zone) for one in sums[:_SHOWN]])
+    if len(sums) > _SHOWN:
+        click.echo(f"the first {_SHOWN} of {len(sums)}; `--json` shows all", err=True)
+    click.echo("")
+    for means, todo in _causes(sums[:_SHOWN]).items():
+        click.echo(means + (f"\n    {todo}" if todo else ""))
+    for each in catalogue.refusals.senders():
+        if each.dismissed is not None:
+            name = sender(each.calling, each.address)
+            click.echo(f"{name}: dismissed {local(each.dismissed, zone)} by {each.dismissal}")
+
+
+def _cells(one: RefusalSum, zone: ZoneInfo) -> tuple[str, ...]:
+    return one.calling or "-", one.address or "-", one.why, str(one.count), str(one.studies), brief(one.last, zone)
+
+
+def _causes(sums: Sequence[RefusalSum]) -> Mapping[str, str]:
+    """Each cause that occurs, and what to do about it."""
+    found = {}
+    for one in sums:
+        if one.place:
+            found[f"{one.why}: {one.reason}"] = _show(one.place)
+        else:
+            found[one.means if one.means.startswith(one.why) else f"{one.why}: {one.means}"] = remedy(one.why)
+    return found
+
+
+def _show(place: str) -> str:
+    return f"`scripts/quarantine show {place}`"
+
+
+def _json(row: RefusalCount) -> dict[str, Any]:
+    (one,) = by_sender([row])
+    return refusal_json(one)
+
+
+# -- in `explain`
+
+
+def refusal_json(one: RefusalSum) -> dict[str, Any]:
+    """A refusal for a program."""
+    return {
+        "ae_title": one.calling, "address": one.address, "called": one.called, "why": one.why, "meaning": one.means,
+        "remedy": _show(one.place) if one.place else remedy(one.why), "study": one.study_uid or None,
+        "times": one.count, "first": one.first.isoformat(), "last": one.last.isoformat(),
+        "quarantine": one.place or None,
+    }  # fmt: skip
+
+
+def tell_refused(found: Sequence[RefusalSum], arrivals: Sequence[Arrival], zone: ZoneInfo) -> None:
+    """Print what the node refused of studies, and what of them it has set aside."""
+    out = console()
+    for one in found:
+        if one.place:
+            _tell_set_aside(one, f"study {one.study_uid}", zone)
+            continue
+        text = f"{one.who} offered images of study {one.study_uid} {one.count} time(s) {_span(one, zone)}; refused"
+        out.print(f"  {text}: {one.means}", markup=False)
+        if _came_after(one, arrivals):
+            out.print("      images of it came after that")
+        elif todo := remedy(one.why):
+            out.print(f"      {todo}", markup=False)
+
+
+def tell_hints(hints: Sequence[RefusalSum], zone: ZoneInfo) -> None:
+    """Print what the node refused in that time without knowing the study."""
+    out = console()
+    for one in hints:
+        if one.place:
+            _tell_set_aside(one, "a study that cannot be read", zone)
+            continue
+        what = "associations" if one.why in WHYS else "images"
+        text = f"in that time this node refused {one.count} {what} of {one.who} {_span(one, zone)}"
+        out.print(f"  {text}: {one.means}", markup=False)
+        out.print(f"      whether images of this exam were among them is not known; {remedy(one.why)}", markup=False)
+
+
+def _span(one: RefusalSum, zone: ZoneInfo) -> str:
+    first, last = local(one.first, zone), local(one.last, zone)
+    return f"at {first}" if first == last else f"between {first} and {last}"
+
+
+def _tell_set_aside(one: RefusalSum, study: str, zone: ZoneInfo) -> None:
+    out = console()
+    out.print(f"  an image of {study} from {one.who} lies in quarantine since {local(one.first, zone)}:", markup=False)
+    out.print(f"      {one.reason}; {_show(one.place)}", markup=False)
+
+
+def _came_after(one: RefusalSum, arrivals: Sequence[Arrival]) -> bool:
+    return any(a.study_uid == one.study_uid and a.sending_ae == one.calling and a.last > one.last for a in arrivals)

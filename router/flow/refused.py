@@ -1,0 +1,86 @@
+"""Refusals as people are told of them: added up over days, and named beside images that are missing."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from router.catalogue.refusals import OTHERS, RefusalCount
+from router.refusals import Why, meaning, sender
+
+BEFORE = timedelta(days=1)  # an exam's images may have been offered so long before its report was known
+_MOST_NAMED = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalSum:
+    """Refusals of a sender for one cause; texts as in RefusalCount, `studies` is how many are known to be concerned."""
+
+    calling: str
+    address: str
+    called: str
+    why: str
+    study_uid: str
+    place: str
+    reason: str
+    count: int
+    studies: int
+    first: datetime
+    last: datetime
+
+    @property
+    def who(self) -> str:
+        """The sender."""
+        return sender(self.calling, self.address) or "an unknown sender"
+
+    @property
+    def means(self) -> str:
+        """The cause in words."""
+        return meaning(self.why, self.reason, self.called)
+
+
+def by_study(rows: Iterable[RefusalCount]) -> list[RefusalSum]:
+    """Refusals of all days added up by sender, cause and study, the latest first."""
+    found: dict[tuple[str, ...], RefusalSum] = {}
+    for row in rows:
+        key = row.calling, row.address, row.called, row.why, row.study_uid, row.place
+        one = RefusalSum(
+            calling=row.calling, address=row.address, called=row.called, why=row.why, study_uid=row.study_uid,
+            place=row.place, reason=row.reason, count=row.count, studies=int(bool(row.study_uid)),
+            first=row.first, last=row.last,
+        )  # fmt: skip
+        found[key] = _together(found[key], one) if key in found else one
+    return sorted(found.values(), key=lambda one: one.last, reverse=True)
+
+
+def by_sender(rows: Iterable[RefusalCount]) -> list[RefusalSum]:
+    """The same, whatever the study."""
+    found: dict[tuple[str, ...], RefusalSum] = {}
+    for one in by_study(rows):
+        key = one.calling, one.address, one.called, one.why, one.place
+        if key not in found:
+            found[key] = one
+        else:
+            found[key] = replace(_together(found[key], one), study_uid="", studies=found[key].studies + one.studies)
+    return sorted(found.values(), key=lambda one: one.last, reverse=True)
+
+
+def _together(one: RefusalSum, other: RefusalSum) -> RefusalSum:
+    later = max(one, other, key=lambda each: each.last)
+    return replace(
+        one, count=one.count + other.count, first=min(one.first, other.first), last=later.last, reason=later.reason
+    )
+
+
+def worth_a_hint(rows: Iterable[RefusalCount]) -> list[RefusalSum]:
+    """Refusals of senders with a name, of which nobody knows the study: some images of an exam may be among them."""
+    named = (row for row in rows if (row.calling and row.calling != OTHERS) or row.why == Why.TLS)
+    return [one for one in by_sender(named) if one.why not in (Why.STOPPING, Why.COMMITMENT)]
+
+
+def with_refusals(text: str, own: Sequence[RefusalSum], hints: Sequence[RefusalSum]) -> str:
+    """The text of missing images with what this node refused: of these studies, or else in that time."""
+    said = [f"this node refused images of it from {one.who}: {one.means}" for one in own if not one.place]
+    said += [f"an image of it is in quarantine: {one.reason}" for one in own if one.place]
+    if not own:
+        said = [f"this node refused {one.who} in that time: {one.means}" for one in hints if not one.place]
+    return "; ".join([text, *dict.fromkeys(said[:_MOST_NAMED])])

@@ -1,0 +1,42 @@
+"""What goes between main process and worker arrives as it was, in one packet, whatever peers have written into it."""
+
+from router.dicom.admission import CALLED_AE, Rejection
+from router.dicom.channel import Answer, Channel, Message, Outcomes
+from router.dicom.store import Parties, Received, Refused
+from router.dicom.workers import _MOST_TOLD
+from router.model import InstanceUids
+from router.refusals import Why
+
+UID = "1." * 31 + "23"  # the longest: 64 characters
+WILD = Parties("\x00" * 16, "2001:db8:1234:5678:9abc:def0:1234:5678%interface0", "名" * 16)
+
+
+def through(message: Message) -> object:
+    ours, theirs = Channel.pair(5)
+    other = Channel(theirs)
+    try:
+        other.send(message)
+        received = ours.receive()
+        return None if received is None else received[0]
+    finally:
+        ours.close()
+        other.close()
+
+
+def test_as_many_outcomes_as_are_told_together_fit_into_a_packet_at_their_longest() -> None:
+    refused = WILD.refused("x" * 1000, 0xC000, None, (UID, UID))
+    stored = Received(InstanceUids(UID, UID, UID), UID, WILD.calling_ae, WILD.address, 2**40)
+    for one in (refused, stored):
+        message = Outcomes((one,) * _MOST_TOLD)
+        assert through(message) == message
+
+
+def test_a_refusal_and_a_rejection_keep_their_cause() -> None:
+    told = Outcomes((Refused("A", "10.1.2.3", "no", why=Why.TLS), Refused("A", "10.1.2.3", "no", 0xA900)))
+    assert through(told) == told
+    answer = through(Answer(7, CALLED_AE))
+    assert answer == Answer(7, CALLED_AE)
+    assert isinstance(answer, Answer)
+    assert isinstance(answer.rejection, Rejection)
+    assert isinstance(answer.rejection.why, Why)
+    assert through(Answer(7, None)) == Answer(7, None)
