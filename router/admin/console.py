@@ -14,7 +14,9 @@ from router.admin.pages import PAGE, Listed, Told, View
 from router.admin.server import Answer, Handle, Request
 from router.admin.session import COOKIE, Session, Sessions, is_genuine
 from router.admin.words import LANGUAGES, language_of
+from router.attention import Attention
 from router.catalogue import Catalogue
+from router.catalogue.alarms import folded
 from router.catalogue.backlog import Place
 from router.clock import Clock
 from router.config import Config
@@ -47,7 +49,8 @@ _Act = Callable[[View, Request], Answer]
 class Behind:
     """What the console reads and acts on. `token_file` is named on the login page, never shown.
 
-    `seal` makes the audit of what a person does durable, before it is done; TransientError when it cannot.
+    `seal` makes the audit of what a person does durable, before it is done; TransientError when it cannot. `attention`
+    is what waits for a person.
     """
 
     config: Config
@@ -59,6 +62,7 @@ class Behind:
     free: Callable[[], int]
     token_file: Path
     seal: Callable[[], None]
+    attention: Callable[[], Sequence[Attention]]
 
 
 class Console:
@@ -154,7 +158,9 @@ class Console:
         heaps = behind.catalogue.backlog.heaps(behind.places, behind.clock.now())
         alarms = behind.catalogue.alarms.standing()
         due = self._review.listed(_OPEN, None, None, _DUE)
-        return _page(pages.overview(view, heaps, behind.places, alarms, _ALARMS, due, behind.free()))
+        return _page(
+            pages.overview(view, heaps, behind.places, behind.attention(), folded(alarms), _ALARMS, due, behind.free())
+        )
 
     def _may_search(self, view: View, request: Request) -> Answer | None:
         """A search answers whether an identifier is here, and so reads one letter by letter: patient data."""

@@ -14,11 +14,13 @@ from prometheus_client.registry import Collector
 
 from router.admin.server import Answer
 from router.alarms import Alarm
+from router.attention import Attention
 from router.breaker import Position
 from router.catalogue import Catalogue
 from router.catalogue.backlog import Age, Heap, Place
 from router.clock import Clock
 from router.events import Event, Kind
+from router.flow.attention import tallied
 from router.states import State
 
 _TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -119,12 +121,16 @@ _COUNTS: Mapping[Kind, Callable[[Metrics, Event], None]] = {
 class Gauges(Collector):
     """What stands now, read from the catalogue at each scrape, on the thread that asks."""
 
-    def __init__(self, catalogue: Catalogue, places: Places, owner: str, free: Callable[[], int], clock: Clock) -> None:
+    def __init__(
+        self, catalogue: Catalogue, places: Places, owner: str, free: Callable[[], int], clock: Clock,
+        attention: Callable[[], Sequence[Attention]],
+    ) -> None:  # fmt: skip
         self._catalogue = catalogue
         self._places = places
         self._owner = owner
         self._free = free
         self._clock = clock
+        self._attention = attention
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Nothing is read before the first scrape."""
@@ -140,6 +146,7 @@ class Gauges(Collector):
         yield self._leases(places, heaps)
         yield self._breakers(places)
         yield self._alarms()
+        yield self._waiting()
         yield self._duties()
         yield GaugeMetricFamily("router_disk_free_bytes", "Free on the data folder's volume", self._free())
 
@@ -188,6 +195,13 @@ class Gauges(Collector):
         family = GaugeMetricFamily("router_alarms_standing", "Alarms that are not cleared", labels=["alarm"])
         for alarm in Alarm:
             family.add_metric([alarm], counts.get(alarm, 0))
+        return family
+
+    def _waiting(self) -> GaugeMetricFamily:
+        labels = ["what", "destination"]
+        family = GaugeMetricFamily("router_attention", "What waits for a person, by cause", labels=labels)
+        for place, number in tallied(self._attention()).items():
+            family.add_metric(list(place), number)
         return family
 
     def _duties(self) -> GaugeMetricFamily:

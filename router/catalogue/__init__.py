@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from router.catalogue.alarms import Alarms
+from router.catalogue.attention import Open
 from router.catalogue.backlog import Backlog
 from router.catalogue.breakers import Breakers
 from router.catalogue.commitments import Commitments
@@ -67,6 +68,7 @@ class Catalogue:
     delivered: Delivered
     withheld: Withheld
     heads: Heads
+    open: Open
 
 
 def open_catalogue(
@@ -92,5 +94,5 @@ def open_catalogue(
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
         Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine), Damages(engine), Settings(engine),
-        Delivered(engine), Withheld(engine), Heads(engine),
+        Delivered(engine), Withheld(engine), Heads(engine), Open(engine),
     )  # fmt: skip

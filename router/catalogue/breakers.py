@@ -74,7 +74,8 @@ class Breakers:
         closed = breaker.position == Position.CLOSED
         text = f"{destination} takes {channel} again" if closed else f"no {channel} to {destination}: {breaker.why}"
         kind = Kind.CLEARED if closed else Kind.ALARM
-        self._journal.record(Event(now, kind, text, alarm=Alarm.BREAKER, subject=f"{channel} to {destination}"))
+        fields, subject = {"destination": destination}, f"{channel} to {destination}"
+        self._journal.record(Event(now, kind, text, fields=fields, alarm=Alarm.BREAKER, subject=subject))
 
     def _select(self, condition: Any) -> list[Tripped]:
         rows: Any = self._engine.run(Row.select().where(condition).order_by(Row.destination, Row.channel))

@@ -95,10 +95,27 @@ def _heads(engine: "Engine") -> None:
     )
 
 
+def _attention(engine: "Engine") -> None:
+    """Alarms say which destination they concern; exams whose approval cannot be read are known, and looked for."""
+    engine.execute("ALTER TABLE open_alarm ADD COLUMN destination TEXT NOT NULL DEFAULT ''", ())
+    of_delivery = "(SELECT destination FROM delivery WHERE delivery.id = open_alarm.delivery)"
+    sql = f"UPDATE open_alarm SET destination = COALESCE({of_delivery}, '')"  # noqa: S608 our own text
+    engine.execute(sql, ())
+    _without_default(engine, "open_alarm", "destination")
+    texts = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("source", "part", "word"))
+    exam = '"exam_id" INTEGER NOT NULL PRIMARY KEY'
+    refers = 'FOREIGN KEY ("exam_id") REFERENCES "exam" ("id")'
+    engine.execute(f'CREATE TABLE "unread_approval" ({exam}, {texts}, "since" {engine.whole} NOT NULL, {refers})', ())
+    timed = "SELECT exam_id FROM document WHERE kind = 'json' AND approve_time IS NOT NULL AND NOT approved"
+    sql = f"UPDATE exam SET touched = touched + 1, check_at = {engine.now} WHERE id IN ({timed})"  # noqa: S608 our own text
+    engine.execute(sql, ())
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
+    _attention,
 )  # fmt: skip
 _SILENT = timedelta(minutes=2)
 

@@ -503,10 +503,14 @@ EventRow.add_index(  # of millions of rows the few that say how a node was confi
 
 
 class OpenAlarm(Model):
-    """An alarm that was told and is not cleared. `subject` is what it is about, in ids of ours."""
+    """An alarm that was told and is not cleared. `subject` is what it is about, in ids of ours.
+
+    `destination` is the one that it concerns, "" where it concerns none alone.
+    """
 
     alarm = CleanTextField()
     subject = CleanTextField()
+    destination = CleanTextField(default="")
     text = CleanTextField()
     exam = IntegerField(null=True)
     delivery = IntegerField(null=True)
@@ -515,6 +519,19 @@ class OpenAlarm(Model):
     class Meta:
         table_name = "open_alarm"
         primary_key = CompositeKey("alarm", "subject")
+
+
+class UnreadRow(Model):
+    """An exam whose approval cannot be read: `part` of it, `word` for it, and where its JSON came from."""
+
+    exam = ForeignKeyField(Exam, primary_key=True)
+    source = CleanTextField()
+    part = CleanTextField()
+    word = CleanTextField()
+    since = InstantField()
+
+    class Meta:
+        table_name = "unread_approval"
 
 
 class BreakerRow(Model):
@@ -689,5 +706,6 @@ TABLES: tuple[type[Model], ...] = (
     Schema, Setting, Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal,
     Reference, Exam, Forgotten, ExamStudy, Parted,
     Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord, SeenFile, SetAsideRow, Delivery, EventRow, OpenAlarm,
-    BreakerRow, PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow, Duty,
+    UnreadRow, BreakerRow, PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow,
+    Duty,
 )  # fmt: skip

@@ -10,8 +10,9 @@ import click
 from rich.markup import escape
 
 from router.alarms import REMEDY, Alarm
+from router.attention import Attention, names
 from router.catalogue import open_catalogue
-from router.catalogue.alarms import foremost
+from router.catalogue.alarms import folded
 from router.catalogue.survey import Place
 from router.cli.options import config_option, json_option, print_json, require_node
 from router.cli.tables import brief, console, left, local, show, watching
@@ -23,6 +24,7 @@ from router.states import State
 
 _AGES = ("< 10 min", "< 1 h", "< 6 h", "older")
 _ALARMS = 20
+_EXAMS = 20  # named in --json; `queue list --attention --json` has all
 _MARKS = {True: "[green]listens[/green]", False: "[red]does not answer[/red]", None: "port picked at start"}
 
 
@@ -106,14 +108,20 @@ def _tell_risk(found: Outlook, config: Config) -> None:
     show(f"At risk: {found.pressing_count} late or due within half an hour", columns, rows)
 
 
-def _tell_person(found: Outlook, _: Config) -> None:
-    waiting = {
-        f"{found.held} held (`queue list --state held`)": found.held,
-        f"{found.failed} failed (`queue list --state failed`)": found.failed,
-        f"{_unproved(found)} refused by an answer that is not proved (`queue list --state deferred`)": _unproved(found),
-        f"{found.quarantined} in quarantine (`quarantine list`)": found.quarantined,
-    }
-    console().print("\nWaits for a person: " + ("; ".join(text for text, n in waiting.items() if n) or "nothing"))
+def _tell_person(found: Outlook, config: Config) -> None:
+    total = sum(one.count for one in found.attention)
+    console().print(f"\nWaits for a person: {total or 'nothing'}")
+    for one in found.attention:
+        console().print(attention_line(one, config), markup=False, soft_wrap=True)
+        console().print(f"      {one.command}", markup=False, soft_wrap=True)
+
+
+def attention_line(one: Attention, config: Config) -> str:
+    """An entry of what waits for a person, without its command, which has a line of its own."""
+    where = f" ({one.about or one.destination})" if one.about or one.destination else ""
+    since = f", since {brief(one.since, config.node.timezone)}" if one.since else ""
+    exams = f": {names(one.exams)}" if one.exams else ""
+    return f"  {one.count} x {one.says}{where}{since}{exams}"
 
 
 def _unproved(found: Outlook) -> int:
@@ -122,14 +130,17 @@ def _unproved(found: Outlook) -> int:
 
 def _tell_alarms(found: Outlook, config: Config) -> None:
     if not found.alarms:
-        console().print("Alarms: none")
+        console().print("Alarms: see what waits for a person" if found.attention else "Alarms: none")
         return
+    active = folded(found.alarms)
     rows = [
-        (brief(a.since, config.node.timezone), a.alarm, a.subject, a.text, REMEDY[a.alarm])
-        for a in foremost(found.alarms, _ALARMS)
-    ]
-    rest = f"; {_ALARMS} of them, `--json` shows all" if len(found.alarms) > _ALARMS else ""
-    show(f"Alarms: {len(found.alarms)} standing{rest}", ("Since", "Alarm", "About", "What", "What to do"), rows)
+        (brief(a.since, config.node.timezone), a.alarm, str(a.count), names(a.exams) or a.subject or a.destination,
+         a.text, REMEDY[a.alarm])
+        for a in active[:_ALARMS]
+    ]  # fmt: skip
+    rest = f"; {_ALARMS} of {len(active)} kinds, `--json` shows all" if len(active) > _ALARMS else ""
+    columns = ("Since", "Alarm", "Count", "About", "What", "What to do")
+    show(f"Alarms: {len(found.alarms)} standing{rest}", columns, rows)
 
 
 _PARTS: tuple[Callable[[Outlook, Config], None], ...] = (
@@ -161,13 +172,23 @@ def outlook_json(found: Outlook) -> dict[str, Any]:
         "for_a_person": {
             "held": found.held, "failed": found.failed, "unproved": _unproved(found), "quarantine": found.quarantined,
         },
+        "attention": [attention_json(one) for one in found.attention],
         "alarms": [
-            {"alarm": a.alarm, "about": a.subject, "text": a.text, "since": a.since.isoformat(),
-             "remedy": REMEDY[a.alarm]}
+            {"alarm": a.alarm, "about": a.subject, "destination": a.destination or None, "text": a.text,
+             "since": a.since.isoformat(), "remedy": REMEDY[a.alarm]}
             for a in found.alarms
         ],
         "configuration": [{"node": one.node, "at": one.at.isoformat(), "text": one.text} for one in found.reloads],
         "nodes": [{"node": sign.node, "seconds_ago": sign.ago.total_seconds()} for sign in found.nodes],
+    }  # fmt: skip
+
+
+def attention_json(one: Attention) -> dict[str, Any]:
+    """An entry of what waits for a person; `text` says `what` in words."""
+    return {
+        "what": one.what, "count": one.count, "command": one.command, "destination": one.destination or None,
+        "since": one.since.isoformat() if one.since else None, "text": one.says, "about": one.about or None,
+        "exams": [f"e{number}" for number in one.exams[:_EXAMS]],
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 
+from router.catalogue.attention import Unread
 from router.catalogue.exams import Case
 from router.catalogue.queue import Delivery
 from router.catalogue.traces import File
@@ -15,6 +16,7 @@ from router.cli.background import background_json, file_json, stray_json, tell_b
 from router.cli.evidence import tell_uploads, upload_json
 from router.cli.tables import console, left, local, show
 from router.config import Node
+from router.correlate.approval import Part
 from router.correlate.readiness import PDF, VERSIONS
 from router.correlate.renewal import CUT_OFF, LATE
 from router.errors import InvalidData
@@ -94,6 +96,8 @@ def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node
     )
     for line in story.lines:
         _tell_delivery(line, zone)
+    for unread in review.unread(case.exam):
+        out.print(f"  {_unread(unread)}, since {local(unread.since, zone)}", markup=False)
     if case.chosen.evidence:
         out.print(f"  {case.chosen.evidence}", markup=False)
     waits = any(Needs.IMAGES in line.delivery.waiting_for for line in story.lines)
@@ -143,6 +147,14 @@ def _tell_delivery(line: Line, zone: ZoneInfo) -> None:
         out.print(f"      `queue retry {one.id} --why ...` tries again; new data does, too")
     if one.state == State.CANCELLED:
         out.print(f"      `queue retry {one.id} --why ...` takes that back")
+
+
+def _unread(unread: Unread) -> str:
+    """Why an exam waits whose approval cannot be read, with the command; the RIS's word is for a person to see."""
+    if unread.approval.part == Part.TIME:
+        return "the approval cannot be read: Report.ApproveTime (审核时间); see the exam JSON fault above"
+    word = f"Order.Status {unread.approval.word!r}" if unread.approval.word else "no Order.Status"
+    return f"the approval cannot be read: ApproveTime with {word}; `scripts/codes unknown` prints the line to paste"
 
 
 def _tell_versions(case: Case, review: Review, zone: ZoneInfo) -> None:
@@ -218,6 +230,10 @@ def _json(story: Story, review: Review, book: Rulebook, node: Node) -> dict[str,
                 "differs": list(one.differs),
             }
             for one in review.versions(case)
+        ],
+        "unread_approval": [
+            {"part": one.approval.part, "word": one.approval.word, "source": one.source, "since": one.since.isoformat()}
+            for one in review.unread(case.exam)
         ],
         "uploads": [upload_json(upload, node.data) for upload in story.uploads],
         "events": [

@@ -13,6 +13,7 @@ from router.clock import Clock
 from router.config import Config
 from router.deadlines import Punctuality
 from router.events import Event, Journal, Kind
+from router.flow.attention import look, places_of, tallied
 from router.flow.punctuality import Finding, findings
 from router.flow.reconcile import Account, Reconciliation
 from router.storage.dailies import Dailies
@@ -61,12 +62,18 @@ class Daily:
             "deliveries": table_of(FINDING_COLUMNS, map(finding_row, found)),
             "gaps": table_of(_ACCOUNT_COLUMNS, map(_account_row, gaps)),
         }
-        heads = self._signed_heads()
+        heads, waiting = self._signed_heads(), self._waiting(now)
         self._dailies.write(
-            day, tables, _text(day, found, gaps, len(accounts)) + "".join(f"{head}\n" for head in heads)
+            day, tables, _text(day, found, gaps, len(accounts), waiting) + "".join(f"{head}\n" for head in heads)
         )
         self._dailies.prune(day - self._config.retention.audit)
         self._tell(now, gaps, f"report of {day}: {counted(found)}; {len(gaps)} exam(s) with gaps", heads)
+
+    def _waiting(self, now: datetime) -> str:
+        quarantine = self._config.node.data / "quarantine"
+        counts = tallied(look(self._catalogue, places_of(self._config), quarantine, now))
+        named = (f"{n} {what}{f' at {place}' if place else ''}" for (what, place), n in counts.items())
+        return f"Waits for a person: {', '.join(named) or 'nothing'}"
 
     def _signed_heads(self) -> Sequence[str]:
         """The last head of each node's audit trail, to be kept where the node cannot reach it."""
@@ -131,7 +138,7 @@ def counted(found: Iterable[Finding]) -> str:
     return ", ".join(f"{counts[each]} {each}" for each in Punctuality)
 
 
-def _text(day: date, found: Sequence[Finding], gaps: Sequence[Account], accounts: int) -> str:
+def _text(day: date, found: Sequence[Finding], gaps: Sequence[Account], accounts: int, waiting: str) -> str:
     late = [one for one in found if one.punctuality in (Punctuality.MISSED, Punctuality.LATE)]
     lines = [
         f"Deliveries that were due on {day}: {counted(found)}",
@@ -139,5 +146,6 @@ def _text(day: date, found: Sequence[Finding], gaps: Sequence[Account], accounts
           for o in late),
         f"Exams of the last {_DAYS} days at their destinations: {accounts}, {len(gaps)} with gaps",
         *(f"- {one.exam_id} at {one.destination}: {'; '.join(one.gaps)}" for one in gaps),
+        waiting,
     ]  # fmt: skip
     return "".join(f"{line}\n" for line in lines)

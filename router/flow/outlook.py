@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from router.attention import Attention
 from router.catalogue import Catalogue
 from router.catalogue.alarms import Standing
 from router.catalogue.breakers import Tripped
 from router.catalogue.survey import Place, Pressing, Reload, Sign
 from router.config import Config
+from router.flow.attention import look as attention_of
+from router.flow.attention import places_of, quarantined
 from router.states import State
-from router.storage.quarantine import Quarantine
 
 _SOON = timedelta(minutes=30)  # half of the report's budget (DB11 5.3.2)
 _LISTED = 10
@@ -48,6 +50,7 @@ class Outlook:
     alarms: Sequence[Standing]
     nodes: Sequence[Sign]
     reloads: Sequence[Reload]
+    attention: Sequence[Attention] = ()
 
     @property
     def receiving(self) -> bool:
@@ -60,14 +63,15 @@ def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
     with catalogue.engine.read():
         places, tripped = catalogue.survey.places(now), catalogue.breakers.tripped()
         count, pressing = catalogue.survey.pressing(now + _SOON, _LISTED)
+        attention = attention_of(catalogue, places_of(config), config.node.data / "quarantine", now)
         alarms, nodes = catalogue.alarms.standing(), catalogue.survey.nodes()
         reloads = catalogue.survey.reloads([sign.node for sign in nodes])
-    disk = shutil.disk_usage(config.node.data)
+    disk, quarantine = shutil.disk_usage(config.node.data), config.node.data / "quarantine"
     return Outlook(
         now, _listeners(config), disk.free, disk.total, config.receive.min_free, places, tripped,
         pressing, count,
         _counted(places, State.HELD), _counted(places, State.FAILED),
-        Quarantine(config.node.data / "quarantine").count(), alarms, nodes, reloads,
+        len(quarantined(quarantine)), alarms, nodes, reloads, attention,
     )  # fmt: skip
 
 

@@ -1,11 +1,13 @@
 """What a person asks of the queue and tells it: lists, stories, hold, release, retry, cancel."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
+from router.catalogue.attention import Unread
 from router.catalogue.commitments import Request
 from router.catalogue.dialect import portions
 from router.catalogue.exams import Case
@@ -26,7 +28,8 @@ from router.series.classify import Rulebook
 from router.states import State
 
 ENDED_BY_HAND = (State.READY, State.DEFERRED)
-_RELEASED = {NEWER_VERSION: Fate.HELD, LATE: Fate.LATE, CUT_OFF: Fate.CUT}
+_NUMBERED = re.compile("([ed])([1-9][0-9]{0,8})")
+_RELEASED: Mapping[str, Fate] = {NEWER_VERSION: Fate.HELD, LATE: Fate.LATE, CUT_OFF: Fate.CUT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,10 @@ class Review:
         found = [one for one in self._catalogue.queue.find(text) if one.state in wanted]
         return self._lines([one for one in found if destination in (None, one.destination)][:limit])
 
+    def lines_of(self, numbers: Iterable[int]) -> list[Line]:
+        """The deliveries of these numbers, by due time."""
+        return self._lines(self._catalogue.queue.these(numbers))
+
     def deliveries(self, states: Iterable[State], destination: str | None) -> list[Delivery]:
         """As `listed`, without what a list tells besides."""
         return self._catalogue.queue.in_state(list(states), destination)
@@ -86,15 +93,18 @@ class Review:
         return frozenset(done)
 
     def stories(self, name: str) -> list[Story]:
-        """The exams known under a delivery's id, an ExamId, a study UID or a file name."""
+        """The exams known under `e17`, `d85`, a delivery's id, an ExamId, a study UID or a file name."""
         return [self._story(exam) for exam in self._exams_named(name)]
 
     def named(self, names: Iterable[str]) -> list[Delivery]:
-        """The deliveries of these ids or exams; InvalidData when a name fits none."""
+        """The deliveries of these ids or exams; InvalidData when a name fits none, or both an ExamId and a number."""
         found: dict[int, Delivery] = {}
         for name in names:
-            one = self._catalogue.queue.get(int(name)) if name.isdecimal() else None
-            exams = self._catalogue.exams.find(name) if one is None else []
+            one = self._delivery_named(name)
+            exams = self._catalogue.exams.find(name) if one is None or not name.isdecimal() else []
+            exams = list(dict.fromkeys([*exams, *self._exam_numbered(name)]))
+            if len(exams) + (one is not None) > 1 and _NUMBERED.fullmatch(name):
+                raise InvalidData("the name fits a number of this node and an ExamId", hint="give the delivery's id")
             these = [one] if one else [d for exam in exams for d in self._catalogue.queue.of_exam(exam)]
             if not these:
                 raise InvalidData("no delivery of that name is known", name_given=len(name))
@@ -112,6 +122,10 @@ class Review:
     def requests(self, delivery: Delivery) -> list[Request]:
         """The requests for storage commitment that an images delivery waits for."""
         return self._catalogue.commitments.requests(delivery.exam, delivery.destination)
+
+    def unread(self, exam: int) -> list[Unread]:
+        """Why the exam's approval cannot be read; nothing where it reads, or there is none."""
+        return self._catalogue.open.unread([exam])
 
     def hold(self, delivery: Delivery, why: str, who: str) -> bool:
         """Keep it from being sent until it is released; one that another cause holds is the person's from now on."""
@@ -199,9 +213,20 @@ class Review:
         return self._story(exam) if self._catalogue.exams.names([exam]) else None
 
     def _exams_named(self, name: str) -> list[int]:
-        delivery = self._catalogue.queue.get(int(name)) if name.isdecimal() else None
-        found = self._catalogue.exams.find(name)
+        delivery = self._delivery_named(name)
+        found = [*self._exam_numbered(name), *self._catalogue.exams.find(name)]
         return list(dict.fromkeys(([delivery.exam] if delivery else []) + found))
+
+    def _delivery_named(self, name: str) -> Delivery | None:
+        numbered = _NUMBERED.fullmatch(name)
+        number = numbered[2] if numbered and numbered[1] == "d" else name
+        return self._catalogue.queue.get(int(number)) if number.isdecimal() else None
+
+    def _exam_numbered(self, name: str) -> list[int]:
+        """The exam of a name like `e17`, if there is one."""
+        numbered = _NUMBERED.fullmatch(name)
+        number = int(numbered[2]) if numbered and numbered[1] == "e" else 0
+        return [number] if number and self._catalogue.exams.names([number]) else []
 
     def _story(self, exam: int) -> Story:
         case = self._catalogue.exams.case(exam)
