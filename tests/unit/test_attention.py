@@ -249,10 +249,13 @@ def test_every_cause_has_its_words_in_both_languages_and_its_alarm(cause: Cause)
     assert cause in ALARM_OF
 
 
-@pytest.mark.parametrize("command", {
+COMMANDS = {
     *(command_of(cause, "cloud", exams) for cause in Cause for exams in ((), (17,), (17, 18))),
     *(command_for(alarm, exams) for alarm in Alarm for exams in ((), (17,), (17, 18))),
-})  # fmt: skip
+}
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_every_command_of_the_list_is_whole_and_there_is_one(command: str) -> None:
     words_ = command.split()
     assert words_[0].startswith("scripts/")
