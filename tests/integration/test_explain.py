@@ -147,7 +147,7 @@ def test_an_exam_id_that_reads_like_a_name_of_the_nodes_is_told_too_and_never_ac
 
 
 @pytest.mark.parametrize(("changes", "says"), [
-    ({"Order__Status": "已审核"}, "ApproveTime with Order.Status '已审核'; `scripts/codes unknown` prints the line to paste"),
+    ({"Order__Status": "已审核"}, "ApproveTime with Order.Status '已审核'; `scripts/codes unknown` prints the line"),
     ({"Order__Status": ""}, "ApproveTime with no Order.Status; `scripts/codes unknown`"),
     ({"Report__ApproveTime": "05/06/2026"}, "Report.ApproveTime (审核时间); see the exam JSON fault above"),
 ])  # fmt: skip
