@@ -16,12 +16,12 @@ from router.admin.session import COOKIE, Session, Sessions, is_genuine
 from router.admin.words import LANGUAGES, language_of
 from router.attention import Attention
 from router.catalogue import Catalogue
-from router.catalogue.alarms import folded
 from router.catalogue.backlog import Place
 from router.clock import Clock
 from router.config import Config
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
+from router.flow.attention import active
 from router.flow.review import Review, Story
 from router.flow.sides import Sides
 from router.flow.traces import Traces
@@ -158,9 +158,9 @@ class Console:
         heaps = behind.catalogue.backlog.heaps(behind.places, behind.clock.now())
         alarms = behind.catalogue.alarms.standing()
         due = self._review.listed(_OPEN, None, None, _DUE)
-        return _page(
-            pages.overview(view, heaps, behind.places, behind.attention(), folded(alarms), _ALARMS, due, behind.free())
-        )
+        entries = behind.attention()
+        folded = active(alarms, entries)
+        return _page(pages.overview(view, heaps, behind.places, entries, folded, _ALARMS, due, behind.free()))
 
     def _may_search(self, view: View, request: Request) -> Answer | None:
         """A search answers whether an identifier is here, and so reads one letter by letter: patient data."""

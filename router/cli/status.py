@@ -12,13 +12,13 @@ from rich.markup import escape
 from router.alarms import REMEDY, Alarm
 from router.attention import Attention, names
 from router.catalogue import open_catalogue
-from router.catalogue.alarms import folded
 from router.catalogue.survey import Place
 from router.cli.options import config_option, json_option, print_json, require_node
 from router.cli.tables import brief, console, left, local, show, watching
 from router.clock import SystemClock
 from router.config import Config, load
 from router.events import Journal
+from router.flow.attention import active
 from router.flow.outlook import Listener, Outlook, look
 from router.states import State
 
@@ -132,13 +132,13 @@ def _tell_alarms(found: Outlook, config: Config) -> None:
     if not found.alarms:
         console().print("Alarms: see what waits for a person" if found.attention else "Alarms: none")
         return
-    active = folded(found.alarms)
+    standing = active(found.alarms, found.attention)
     rows = [
         (brief(a.since, config.node.timezone), a.alarm, str(a.count), names(a.exams) or a.subject or a.destination,
          a.text, REMEDY[a.alarm])
-        for a in active[:_ALARMS]
+        for a in standing[:_ALARMS]
     ]  # fmt: skip
-    rest = f"; {_ALARMS} of {len(active)} kinds, `--json` shows all" if len(active) > _ALARMS else ""
+    rest = f"; {_ALARMS} of {len(standing)} kinds, `--json` shows all" if len(standing) > _ALARMS else ""
     columns = ("Since", "Alarm", "Count", "About", "What", "What to do")
     show(f"Alarms: {len(found.alarms)} standing{rest}", columns, rows)
 

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from router.alarms import REMEDY, Alarm, waits_for_a_person
 from router.attention import ACCOUNT_REFUSED, ALARM_OF, SAYS, Attention, Cause, Stuck, command_of, judge
 from router.catalogue import Catalogue
-from router.catalogue.alarms import Standing
+from router.catalogue.alarms import ActiveAlarm, Standing, folded
 from router.catalogue.attention import Unread
 from router.catalogue.backlog import Place
 from router.catalogue.breakers import Tripped
@@ -31,7 +31,7 @@ _COMMANDS: Mapping[Alarm, str] = {
     Alarm.DISK: "scripts/status",
     Alarm.DROP_FOLDER: "scripts/doctor",
     Alarm.DROPPED_FILE: "scripts/doctor",
-    Alarm.IMAGES_MISSING: "scripts/queue list --attention",
+    Alarm.IMAGES_MISSING: "scripts/queue explain",
     Alarm.SETTINGS: "scripts/doctor",
     Alarm.CRYPTO: "scripts/doctor",
     Alarm.CLOCK: "scripts/doctor",
@@ -203,6 +203,21 @@ def command_for(alarm: Alarm, exams: Sequence[int]) -> str:
 
 
 # -- alarms
+
+
+def active(alarms: Iterable[Standing], entries: Sequence[Attention]) -> list[ActiveAlarm]:
+    """The alarms folded; one that tells of entries of the list counts what they count, and names their exams."""
+    return [_counting(one, entries) for one in folded(alarms)]
+
+
+def _counting(one: ActiveAlarm, entries: Sequence[Attention]) -> ActiveAlarm:
+    mine = [
+        entry for entry in entries
+        if entry.what in _CAUSES and (ALARM_OF[Cause(entry.what)], entry.destination) == (one.alarm, one.destination)
+    ]  # fmt: skip
+    exams = tuple(dict.fromkeys([*one.exams, *(exam for entry in mine for exam in entry.exams)]))
+    count = max(one.count, len(exams), sum(entry.count for entry in mine))
+    return replace(one, count=count, exams=exams)
 
 
 def is_told_here(one: Standing) -> bool:

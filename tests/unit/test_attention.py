@@ -22,7 +22,7 @@ from router.correlate.approval import ANOTHER_WORD, NO_WORD, Part, UnreadApprova
 from router.errors import DestinationDown
 from router.events import Event, Kind
 from router.exam.key import ExamKey, ExamPatient
-from router.flow.attention import Facts, alarms_of, command_for, listed, tallied
+from router.flow.attention import Facts, active, alarms_of, command_for, listed, tallied
 from router.forward.answer import Answer, granted, refusal
 from router.model import Channel
 from router.states import CLOSED, HeldBy, Needs, State
@@ -210,6 +210,13 @@ def test_an_alarm_that_the_list_raised_is_no_entry_of_it() -> None:
     entries = listed(facts(deliveries=[held(HeldBy.PDF)]), NOW)
     again = facts(deliveries=[held(HeldBy.PDF)], alarms=_standing(alarms_of(entries, [], NOW)))
     assert listed(again, NOW) == entries
+
+
+def test_an_alarm_of_the_list_counts_and_names_what_the_list_does() -> None:
+    entries = listed(facts(deliveries=[held(HeldBy.LATE, exam=n) for n in range(1, 34)], quarantined=["a", "b"]), NOW)
+    folded = {one.alarm: one for one in active(_standing(alarms_of(entries, [], NOW)), entries)}
+    assert (folded[Alarm.HELD].count, names(folded[Alarm.HELD].exams)) == (33, "e1, e2, e3 and 30 more")
+    assert (folded[Alarm.QUARANTINE].count, folded[Alarm.QUARANTINE].exams) == (2, ())
 
 
 def test_a_lost_ledger_is_over_when_nothing_is_held_for_it() -> None:
