@@ -17,6 +17,7 @@ class Alarm(StrEnum):
     UNCLAIMED_PDF = "unclaimed-pdf"
     DOUBT = "doubt"
     DELIVERED_IN_DOUBT = "delivered-in-doubt"
+    APPROVAL = "approval"
     EXAM_JSON = "exam-json"
     IMAGES_MISSING = "images-missing"
     UNREPORTED = "unreported"
@@ -42,6 +43,10 @@ class Alarm(StrEnum):
     BACKUP = "backup"
     DATABASE = "database"
     AUDIT = "audit"
+    HELD = "held"
+    FAILED = "failed"
+    NOT_CONFIGURED = "not-configured"
+    QUARANTINE = "quarantine"
 
 
 REMEDY: dict[Alarm, str] = {
@@ -60,7 +65,10 @@ REMEDY: dict[Alarm, str] = {
     "both under one name, or end the alarm: `scripts/queue dismiss FILE --why ...`",
     Alarm.DOUBT: "compare both sides with `queue compare`, then `queue resolve`, or have the data corrected",
     Alarm.DELIVERED_IN_DOUBT: "tell the platform's operator; `queue explain` shows what was delivered and when",
-    Alarm.EXAM_JSON: "see `queue explain` for the field; correct the RIS export or its mapping file",
+    Alarm.APPROVAL: "run `scripts/codes unknown`: it prints the line for the mapping file; or have the RIS export "
+    "Reported and a whole ApproveTime",
+    Alarm.EXAM_JSON: "run `scripts/queue list --attention`; its exams' `queue explain` names the field; correct the "
+    "RIS export or its mapping file",
     Alarm.IMAGES_MISSING: "`scripts/queue explain` says what came of the exam and what this node refused; then have "
     "the PACS send the study again",
     Alarm.UNREPORTED: "see `scripts/queue unreported`, and have the RIS export what is missing; of a sender whose "
@@ -92,4 +100,43 @@ REMEDY: dict[Alarm, str] = {
     "as it is with `audit accept`; until then nothing is done that a person asks for",
     Alarm.PAUSED: "run `scripts/queue resume` when the reason is gone; `scripts/status` says who paused it and why",
     Alarm.CLOCK: "set the clock: see that time synchronisation runs",
+    Alarm.HELD: "run `scripts/queue list --attention`; `queue explain` of the exam names the command that lets it go",
+    Alarm.FAILED: "run `scripts/queue list --attention`; put right what was refused, then `queue retry` the deliveries",
+    Alarm.NOT_CONFIGURED: "configure the destination again, or `queue cancel` what will never go there",
+    Alarm.QUARANTINE: "run `scripts/quarantine list`; have the sender send it again whole, then `quarantine delete`",
 }
+
+
+class EndsBy(StrEnum):
+    """Who ends an alarm: a person, or the node or a peer without anybody's doing."""
+
+    PERSON = "a person"
+    ITSELF = "itself"
+
+
+# Every alarm is in it: one that a person ends is in the list of what waits for a person.
+ENDS_BY: dict[Alarm, EndsBy] = {
+    **dict.fromkeys(
+        (
+            Alarm.HALF_TIME, Alarm.AT_RISK, Alarm.MISSED, Alarm.BREAKER, Alarm.COMMITMENT, Alarm.COMMITMENT_SILENCE,
+            Alarm.GAPS,
+        ),
+        EndsBy.ITSELF,
+    ),
+    **dict.fromkeys(
+        (
+            Alarm.DISK, Alarm.DROP_FOLDER, Alarm.DROPPED_FILE, Alarm.DOUBT, Alarm.DELIVERED_IN_DOUBT, Alarm.APPROVAL,
+            Alarm.EXAM_JSON, Alarm.IMAGES_MISSING, Alarm.SHARED_STUDY, Alarm.REJECTED_AFTER_DELIVERY, Alarm.INTEGRITY,
+            Alarm.CUT_OFF, Alarm.DAMAGED, Alarm.POISON, Alarm.SETTINGS, Alarm.DEFECT, Alarm.CRYPTO, Alarm.UNPROVED,
+            Alarm.LEDGER, Alarm.RETENTION, Alarm.CLOCK, Alarm.BACKUP, Alarm.DATABASE, Alarm.AUDIT, Alarm.HELD,
+            Alarm.FAILED, Alarm.NOT_CONFIGURED, Alarm.QUARANTINE, Alarm.UNREPORTED, Alarm.REFUSED_SENDER,
+            Alarm.REFUSED_IMAGES, Alarm.REJECTED_FILE, Alarm.UNCLAIMED_PDF, Alarm.PAUSED,
+        ),
+        EndsBy.PERSON,
+    ),
+}  # fmt: skip
+
+
+def waits_for_a_person(alarm: Alarm) -> bool:
+    """Whether only a person ends it; so it is of one that is in no class."""
+    return ENDS_BY.get(alarm, EndsBy.PERSON) == EndsBy.PERSON

@@ -13,7 +13,7 @@ from router.breaker import CLOSED, Breaker, Position
 from router.correlate.readiness import DAMAGED, PDF, PERSON, VERSIONS
 from router.correlate.renewal import CUT_OFF, LATE, NEWER_VERSION
 from router.correlate.requests import OTHERS
-from router.errors import Outage
+from router.errors import PASSING, Outage
 from router.model import Channel
 from router.pause import Pause
 from router.states import CLOSED as ENDED
@@ -267,7 +267,7 @@ def _down(found: Facts) -> Answer | None:
     if one.position != Position.OPEN or found.state == State.SENDING:
         return None
     asked = {"why": one.why, "probe": _at(one.probe_at, found)}
-    if one.outage in (Outage.CONNECTION, Outage.TROUBLE):
+    if one.outage in PASSING:
         lasts = one.since is not None and found.now - one.since > _PATIENCE
         lasting = Actor.ADMINISTRATOR if one.outage == Outage.CONNECTION else Actor.PLATFORM
         template = "{destination} does not answer: {why}; asked again {probe}"

@@ -36,6 +36,7 @@ from router.admin.vitals import (
     of_work,
 )
 from router.alarms import Alarm
+from router.attention import Attention
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.backlog import Place
 from router.catalogue.backup import unfinished
@@ -54,6 +55,7 @@ from router.dicom.tls import server_context
 from router.dicom.wire import Limits
 from router.errors import ConfigurationError, RouterError
 from router.events import Event, Journal, Kind, log_event
+from router.flow.attention import look, places_of
 from router.flow.backing import Backing
 from router.flow.cataloguer import Cataloguer
 from router.flow.checks import resolved
@@ -162,7 +164,7 @@ class Node:
             self._filing,
         )
         self._metrics = Metrics(
-            Gauges(self._catalogue, self._places, self._owner, self._free, clock), self._places
+            Gauges(self._catalogue, self._places, self._owner, self._free, clock, self._waiting), self._places
         )  # fmt: skip
         self._journal.subscribe(self._metrics.heard)
         known = (self._catalogue, self._storage, self._selection, self._journal, clock)
@@ -225,6 +227,7 @@ class Node:
             raise
         self._life.listens(self._listeners(ports))
         self._journal.record(Event(self._clock.now(), Kind.STARTED, f"node {self._owner} listens", subject=self._owner))
+        self._settings_read()
         return ports
 
     def reload(self, file: Path) -> None:
@@ -303,6 +306,12 @@ class Node:
             if (place.destination, place.channel) not in configured
         ]  # fmt: skip
         return sum(place.states.get(state, 0) for place in gone for state in (*_OPEN, State.SENDING))
+
+    def _settings_read(self) -> None:
+        """End the alarms about files that were faulty in a former life: no node starts with one that is."""
+        self._record_configuration(Kind.CLEARED, "the configuration can be read")
+        self._record_references(Kind.CLEARED, "code tables and mapping file can be read")
+        self._rules.told_read()
 
     def _record_configuration(self, kind: Kind, text: str) -> None:
         event = Event(self._clock.now(), kind, text, alarm=Alarm.SETTINGS, subject="configuration")
@@ -413,7 +422,7 @@ class Node:
         config = self._config
         file = config.admin.token_file or config.node.data / "console-token"
         behind = Behind(config, self._catalogue, self._journal, self._clock, lambda: self._rules.book,
-                        self._places(), self._free, file, self._audit.seal)  # fmt: skip
+                        self._places(), self._free, file, self._audit.seal, self._waiting)  # fmt: skip
         return Console(behind, token_in(file))
 
     def _make_admin(self) -> AdminServer:
@@ -667,6 +676,11 @@ class Node:
 
     def _places(self) -> list[Place]:
         return _places(self._config)
+
+    def _waiting(self) -> Sequence[Attention]:
+        """What waits for a person."""
+        quarantine = self._config.node.data / "quarantine"
+        return look(self._catalogue, places_of(self._config), quarantine, self._clock.now())
 
     def _free(self) -> int:
         return shutil.disk_usage(self._config.node.data).free

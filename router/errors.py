@@ -38,6 +38,10 @@ class Outage(StrEnum):
     PROTOCOL = "protocol"
 
 
+# Outages that may pass without anybody's doing.
+PASSING = frozenset({Outage.TROUBLE, Outage.CONNECTION})
+
+
 class RouterError(Exception):
     """Root of the tree. `hint` tells the operator what to do, `fields` holds the data."""
 

@@ -37,6 +37,22 @@ class Needs(StrEnum):
     OTHERS = "others"
 
 
+class HeldBy(StrEnum):
+    """Cause of a hold: the first word or words of its reason, up to the colon."""
+
+    PERSON = "person"
+    IDENTITY = "identity"
+    HOSPITAL = "hospital"
+    APPROVAL = "approval"
+    PDF = "pdf"
+    VERSIONS = "versions"
+    DAMAGED = "damaged"
+    NEWER_VERSION = "newer version"
+    LATE = "late images"
+    CUT_OFF = "cut-off images"
+    OTHERS = "others"
+
+
 _S = State
 
 # (from, to): what it takes.

@@ -6,9 +6,12 @@ from pathlib import Path
 
 from catalogue_rows import instance
 from desk import E1, Desk, exam
+from router.attention import Attention
 from router.catalogue.queue import Delivery
+from router.flow.attention import look, places_of
 from router.flow.correlator import Correlator
 from router.flow.decisions import Decisions, Verdict
+from router.flow.lookout import Lookout
 from router.flow.references import References
 from router.flow.rules import rulebook
 from router.flow.selection import Selection
@@ -43,6 +46,7 @@ class Clinic(Desk):
         known = (self.catalogue, self.storage, selection, self.journal, self.clock)
         self.correlator = Correlator(self.config, References(self.config), *known)
         self.decisions = Decisions(self.config.identity, self.catalogue, self.journal, self.clock)
+        self.lookout = Lookout(self.config, self.catalogue, self.journal, self.clock)
 
     def settle(self) -> None:
         while self.correlator.run_due():
@@ -65,6 +69,11 @@ class Clinic(Desk):
         new = instance(number, study, patient=replace(HERE, **patient), accession=accession, received=self.clock.now())
         self.catalogue.instances.add([replace(new, header=replace(new.header, sending_ae=ae))])
         self.settle()
+
+    def attention(self) -> list[Attention]:
+        """What waits for a person, with the alarms brought in line with it."""
+        self.lookout.step()
+        return look(self.catalogue, places_of(self.config), self.config.node.data / "quarantine", self.clock.now())
 
     def delivery(self, exam_id: str = E1, channel: Channel = Channel.IMAGES) -> Delivery:
         deliveries = self.catalogue.queue.of_exam(self.case(exam_id).exam)

@@ -105,6 +105,7 @@ class Memory:
         self.exams = self.queue = self.accounts = self.alarms = self
         self.commitments = SimpleNamespace(next_ask=None)
         self.uploads = SimpleNamespace(of=lambda _: ())  # a count is corrected as often as it changes
+        self.open = SimpleNamespace(note=lambda *_: None)  # what waits for a person is nobody's question here
         self.withheld = SimpleNamespace(  # no header names a request
             any=lambda _: False, requests=lambda _: [], wanted=lambda *_: False, withhold=lambda *_: None
         )

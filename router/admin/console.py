@@ -15,6 +15,7 @@ from router.admin.sentences import Sending
 from router.admin.server import Answer, Handle, Request
 from router.admin.session import COOKIE, Session, Sessions, is_genuine
 from router.admin.words import LANGUAGES, language_of
+from router.attention import Attention
 from router.catalogue import Catalogue
 from router.catalogue.backlog import Place
 from router.clock import Clock
@@ -22,6 +23,7 @@ from router.config import Config
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
 from router.flow.answers import Answers, Explained
+from router.flow.attention import active
 from router.flow.review import Line, Review, Story
 from router.flow.sides import Sides
 from router.flow.traces import Traces
@@ -50,7 +52,8 @@ _Act = Callable[[View, Request], Answer]
 class Behind:
     """What the console reads and acts on. `token_file` is named on the login page, never shown.
 
-    `seal` makes the audit of what a person does durable, before it is done; TransientError when it cannot.
+    `seal` makes the audit of what a person does durable, before it is done; TransientError when it cannot. `attention`
+    is what waits for a person.
     """
 
     config: Config
@@ -62,6 +65,7 @@ class Behind:
     free: Callable[[], int]
     token_file: Path
     seal: Callable[[], None]
+    attention: Callable[[], Sequence[Attention]]
 
 
 class Console:
@@ -164,8 +168,9 @@ class Console:
         heaps = behind.catalogue.backlog.heaps(behind.places, behind.clock.now())
         alarms = behind.catalogue.alarms.standing()
         due = self._explained(self._review.listed(_OPEN, None, None, _DUE))
-        free, sending = behind.free(), self._sending()
-        return _page(pages.overview(view, heaps, behind.places, alarms, _ALARMS, due, free, sending))
+        free, sending, entries = behind.free(), self._sending(), behind.attention()
+        folded = active(alarms, entries)
+        return _page(pages.overview(view, heaps, behind.places, entries, folded, _ALARMS, due, free, sending))
 
     def _may_search(self, view: View, request: Request) -> Answer | None:
         """A search answers whether an identifier is here, and so reads one letter by letter: patient data."""

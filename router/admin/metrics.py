@@ -14,11 +14,13 @@ from prometheus_client.registry import Collector
 
 from router.admin.server import Answer
 from router.alarms import Alarm
+from router.attention import Attention
 from router.breaker import Position
 from router.catalogue import Catalogue
 from router.catalogue.backlog import Age, Heap, Place
 from router.clock import Clock
 from router.events import Event, Kind
+from router.flow.attention import tallied
 from router.pause import pause_of
 from router.states import State
 
@@ -122,7 +124,10 @@ _COUNTS: Mapping[Kind, Callable[[Metrics, Event], None]] = {
 class Gauges(Collector):
     """What stands now, read from the catalogue at each scrape, on the thread that asks."""
 
-    def __init__(self, catalogue: Catalogue, places: Places, owner: str, free: Callable[[], int], clock: Clock) -> None:
+    def __init__(
+        self, catalogue: Catalogue, places: Places, owner: str, free: Callable[[], int], clock: Clock,
+        attention: Callable[[], Sequence[Attention]],
+    ) -> None:  # fmt: skip
         self._catalogue = catalogue
         self._places = places
         self._owner = owner
@@ -130,6 +135,7 @@ class Gauges(Collector):
         self._clock = clock
         self._senders: list[tuple[str, int]] = []
         self._counted_again = float("-inf")
+        self._attention = attention
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Nothing is read before the first scrape."""
@@ -146,6 +152,7 @@ class Gauges(Collector):
         yield self._breakers(places)
         yield self._paused(places)
         yield self._alarms()
+        yield self._waiting()
         yield self._duties()
         yield self._unreported()
         yield GaugeMetricFamily("router_disk_free_bytes", "Free on the data folder's volume", self._free())
@@ -218,6 +225,13 @@ class Gauges(Collector):
             named[_OTHER] += number
         for sender, number in named.items():
             family.add_metric([sender], number)
+        return family
+
+    def _waiting(self) -> GaugeMetricFamily:
+        labels = ["what", "destination"]
+        family = GaugeMetricFamily("router_attention", "What waits for a person, by cause", labels=labels)
+        for place, number in tallied(self._attention()).items():
+            family.add_metric(list(place), number)
         return family
 
     def _duties(self) -> GaugeMetricFamily:

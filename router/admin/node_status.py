@@ -99,7 +99,7 @@ def node_status(asked: Asked, now: datetime) -> NodeStatus:
 def waits_for_a_person(found: NodeStatus) -> bool:
     """Whether something waits that only a person can settle; so it may be where the database does not tell."""
     outlook = found.outlook
-    return outlook is None or bool(outlook.held or outlook.failed or outlook.quarantined)
+    return outlook is None or bool(outlook.attention)
 
 
 def _on_the_file(asked: Asked, node: FoundNode) -> list[str]:

@@ -13,7 +13,8 @@ from router.admin.plot import bars, legend
 from router.admin.sentences import Sending, answers, paused, what
 from router.admin.session import Session
 from router.admin.words import LANGUAGES, Say, alarm_words, words
-from router.catalogue.alarms import Standing, foremost
+from router.attention import Attention
+from router.catalogue.alarms import ActiveAlarm, Standing
 from router.catalogue.backlog import Age, Heap, Place
 from router.catalogue.ledger import Entry
 from router.flow.answers import Explained
@@ -25,6 +26,7 @@ from router.states import State
 from router.text import shown
 
 PAGE = 50
+_LINKS = 3
 _MISSED = (Age.MISSED, Age.MISSED_A_DAY)
 _ENDED = (State.DELIVERED, State.CANCELLED, State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED)
 _SIDE_HEAD = ("Who says it", "Accession number", "Patient ID", "Patient's name", "Sex", "Birth date")
@@ -124,27 +126,28 @@ def frame(view: View, body: str, refresh: bool = False) -> bytes:
 
 
 def overview(
-    view: View, heaps: Sequence[Heap], places: Sequence[Place], alarms: Sequence[Standing], most: int,
-    due: Sequence[Explained], free: int, sending: Sending,
+    view: View, heaps: Sequence[Heap], places: Sequence[Place], attention: Sequence[Attention],
+    alarms: Sequence[ActiveAlarm], most: int, due: Sequence[Explained], free: int, sending: Sending,
 ) -> bytes:  # fmt: skip
-    """What is at risk, the backlog, the alarms (not more than `most`), what is due next."""
+    """What is at risk, what waits for a person, the alarms (not more than `most`), the backlog, what is due next."""
     say = view.say
     tiles = (
         ("Open", _sum(heaps), ""), ("At risk", _sum(h for h in heaps if h.age == Age.LAST_FIFTH), "warn"),
         ("Missed", _sum(h for h in heaps if h.age in _MISSED), "bad"),
-        ("Waits for a person", _sum(h for h in heaps if h.state in (State.HELD, State.FAILED)), "warn"),
+        ("Waits for a person", sum(one.count for one in attention), "warn"),
     )  # fmt: skip
     shown = [_tile(say(name), str(number), style if number else "") for name, number, style in tiles]
     shown.append(_tile(say("Free space"), f"{free / 2**30:.1f} GiB", ""))
     picture = f'<div class="panel">{bars(heaps, places, say)}<p>{legend(say)}</p></div>'
     return frame(view, f'{paused(sending, view.say, view.at)}<div class="tiles">{"".join(shown)}</div>'
-                 f'{_pausing(view, sending)}<h2>{say("Backlog by age")}</h2>{picture}'
-                 f"<h2>{_counted(view, alarms, most)}</h2>{_alarms(view, foremost(alarms, most))}"
+                 f'{_attention(view, attention)}{_pausing(view, sending)}'
+                 f'<h2>{say("Backlog by age")}</h2>{picture}'
+                 f"<h2>{_counted(view, alarms, most)}</h2>{_active(view, alarms[:most], attention)}"
                  f"<h2>{say('Due next')}</h2>{_queue(view, due)}",
                  refresh=True)  # fmt: skip
 
 
-def _counted(view: View, alarms: Sequence[Standing], most: int) -> str:
+def _counted(view: View, alarms: Sequence[ActiveAlarm], most: int) -> str:
     """The heading of the alarms, with how many stand where not all are shown."""
     name = view.say("Alarms")
     return f"{name} ({most} / {len(alarms)})" if len(alarms) > most else name
@@ -306,6 +309,36 @@ def _alarms(view: View, alarms: Sequence[Standing]) -> str:
         subject = f'<a href="/exam?id={one.exam}">{about}</a>' if one.exam is not None else about
         rows.append([word(name), subject, _trouble(cell(one.text)), cell(todo), view.at(one.since)])
     return _table(view, ("Alarm", "Subject", "What", "What to do", "Since"), rows)
+
+
+def _attention(view: View, attention: Sequence[Attention]) -> str:
+    """What waits for a person, one row a cause and destination."""
+    rows = [
+        [word(one.count), _trouble(cell(view.say(one.says))), cell(one.about or one.destination),
+         _exams(one.exams), cell(one.command), view.at(one.since)]
+        for one in attention
+    ]  # fmt: skip
+    head = ("Count", "What", "Destination", "Exams", "Command", "Since")
+    return _table(view, head, rows, "Waits for a person")
+
+
+def _exams(exams: Sequence[int]) -> str:
+    """The first of them, each with its page."""
+    links = [f'<a href="/exam?id={number}">e{number}</a>' for number in exams[:_LINKS]]
+    more = f" +{len(exams) - _LINKS}" if len(exams) > _LINKS else ""
+    return " ".join(links) + more
+
+
+def _active(view: View, alarms: Sequence[ActiveAlarm], attention: Sequence[Attention]) -> str:
+    """Alarms folded; that there is none is said only where nothing waits for a person."""
+    if not alarms:
+        return "" if attention else f'<p class="note">{view.say("No alarm stands.")}</p>'
+    rows = []
+    for one in alarms:
+        name, todo = alarm_words(one.alarm, view.language)
+        about = _exams(one.exams) or cell(one.subject or one.destination)
+        rows.append([word(name), word(one.count), about, _trouble(cell(one.text)), cell(todo), view.at(one.since)])
+    return _table(view, ("Alarm", "Count", "Subject", "What", "What to do", "Since"), rows)
 
 
 def _patient(view: View, told: Told) -> str:

@@ -22,6 +22,9 @@ _CHINESE: Mapping[str, str] = {
     "Alarms": "告警",
     "Alarm": "告警",
     "No alarm stands.": "没有告警。",
+    "Count": "数量",
+    "Exams": "检查",
+    "Command": "命令",
     "At risk": "有超时风险",
     "Missed": "已超时",
     "Open": "未完成",
@@ -214,6 +217,32 @@ _CHINESE: Mapping[str, str] = {
         "在队列中排第 {place} 位，共 {queued} 个；{until} 前限速 {rate} MiB/s"
     ),
     "is evaluated in a moment": "即将处理",
+    "held: report and images may be of different patients": "已暂停：报告与影像可能不是同一患者",
+    "held: the exam JSON names another hospital": "已暂停：检查JSON中是其他医院",
+    "held: the report PDF is in question, or a new one is overdue": "已暂停：报告PDF存疑，或新的PDF迟迟未到",
+    "held: the times of its versions contradict each other": "已暂停：各版本的时间互相矛盾",
+    "held: the approval was withdrawn, cannot be read or lies in the future": (
+        "已暂停：审核被撤回、无法识别或在未来时间"
+    ),
+    "stored files are not what came": "存储的文件与收到的不一致",
+    "held: an image came again and names another patient or order": "已暂停：重新收到的影像换了患者或检查号",
+    "held: images came long after the delivery": "已暂停：送达很久之后又收到影像",
+    "held: images are cut off": "已暂停：影像数据不完整",
+    "images wait for the approval of another exam of the same study": "影像等待同一检查影像的另一检查审核",
+    "held by a person": "被人工暂停",
+    "held: what was sent of it is not known any more": "已暂停：已发送了什么已无从得知",
+    "failed: refused for good": "失败：被对方拒绝",
+    "failed: the destination refuses some of the images": "失败：目的地拒绝部分影像",
+    "the approval cannot be read": "审核状态或审核时间无法识别",
+    "approved, and the exam JSON has faults": "已审核，但检查JSON有误",
+    "approved, half of the time is over, and no report PDF has come": "已审核，时间过半，报告PDF仍未到",
+    "approved, and images are missing": "已审核，但缺少影像",
+    "approved, and the destination is not configured any more": "已审核，但目的地已不在配置中",
+    "stands still, and nothing will look at it again: a defect of the node": "停滞不前，不会再被处理：程序缺陷",
+    "the destination takes nothing until its key, certificate or address is corrected": (
+        "密钥、证书或地址纠正前，目的地不接收任何数据"
+    ),
+    "received files are in quarantine": "收到的文件被隔离",
 }
 
 _ENGLISH: Mapping[str, str] = {
@@ -249,6 +278,10 @@ _ALARMS: Mapping[Alarm, tuple[str, str]] = {
     ),
     Alarm.DOUBT: ("患者身份存疑", "用 queue compare 或在检查页面核对两侧信息，然后 queue resolve，或更正数据"),
     Alarm.DELIVERED_IN_DOUBT: ("已送达后存疑", "告知平台运维人员已送达的内容和时间"),
+    Alarm.APPROVAL: (
+        "审核状态无法识别",
+        "运行 scripts/codes unknown，按提示在映射文件中添加一行；或让RIS导出规范的状态和审核时间",
+    ),
     Alarm.EXAM_JSON: ("检查JSON有误", "用 queue explain 查看字段；更正RIS导出或其映射文件"),
     Alarm.IMAGES_MISSING: ("缺少影像", "用 scripts/queue explain 查看已收到的和被本节点拒收的影像，再请PACS重新发送"),
     Alarm.UNREPORTED: (
@@ -289,6 +322,10 @@ _ALARMS: Mapping[Alarm, tuple[str, str]] = {
     Alarm.AUDIT: ("审计记录存疑", "运行 audit verify；恢复审计记录，或用 audit accept 认可现状；此前不执行人工操作"),
     Alarm.PAUSED: ("已停止发送", "原因消除后运行 scripts/queue resume；scripts/status 显示由谁、为何停止"),
     Alarm.CLOCK: ("时钟跳变", "校准时钟，确认时间同步正常"),
+    Alarm.HELD: ("任务已暂停", "运行 scripts/queue list --attention；用 queue explain 查看放行的命令"),
+    Alarm.FAILED: ("发送失败", "运行 scripts/queue list --attention；排除原因后用 queue retry 重新发送"),
+    Alarm.NOT_CONFIGURED: ("目的地未配置", "重新配置该目的地，或用 queue cancel 取消不再发送的任务"),
+    Alarm.QUARANTINE: ("有隔离文件", "运行 scripts/quarantine list；让发送方重新完整发送，再用 quarantine delete 删除"),
 }
 
 Say = Callable[[str], str]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from router.catalogue.alarms import Alarms
+from router.catalogue.attention import Open
 from router.catalogue.backlog import Backlog
 from router.catalogue.breakers import Breakers
 from router.catalogue.commitments import Commitments
@@ -79,6 +80,7 @@ class Catalogue:
     notifications: Notifications
     unreported: Unreported
     refusals: Refusals
+    open: Open
 
 
 def open_catalogue(
@@ -109,5 +111,5 @@ def open_catalogue(
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
         Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine), Damages(engine), Settings(engine),
         Delivered(engine), Withheld(engine), Heads(engine), News(engine), Notifications(engine), Unreported(engine),
-        refusals,
+        refusals, Open(engine),
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """The alarms that stand: told once, and kept until they are cleared, through every restart and for every node."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from router.events import Event, Kind
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An alarm that is not cleared."""
+    """An alarm that is not cleared. `destination` is the one that it concerns, "" where it concerns none alone."""
 
     alarm: Alarm
     subject: str
@@ -24,11 +24,40 @@ class Standing:
     exam: int | None
     delivery: int | None
     since: datetime
+    destination: str = ""
 
 
-def foremost(alarms: Sequence[Standing], most: int) -> list[Standing]:
-    """The first so many: those of the node and its destinations before those of exams, of which many may stand."""
-    return sorted(alarms, key=lambda one: (one.exam is not None, one.since))[:most]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActiveAlarm:
+    """Alarms of one kind about one destination, as people see them: how many, and the first of them.
+
+    `exams` are those that they are about, by number; `subject` is what a single one is about.
+    """
+
+    alarm: Alarm
+    destination: str
+    count: int
+    since: datetime
+    text: str
+    subject: str
+    exams: tuple[int, ...]
+
+
+def folded(alarms: Iterable[Standing]) -> list[ActiveAlarm]:
+    """One for each kind and destination, the node's and the destinations' before those of exams, the oldest first."""
+    groups: dict[tuple[Alarm, str], list[Standing]] = {}
+    for one in sorted(alarms, key=lambda one: one.since):
+        groups.setdefault((one.alarm, one.destination), []).append(one)
+    found = [_active(group) for group in groups.values()]
+    return sorted(found, key=lambda one: (bool(one.exams), one.since))
+
+
+def _active(group: Sequence[Standing]) -> ActiveAlarm:
+    first, exams = group[0], dict.fromkeys(one.exam for one in group if one.exam is not None)
+    return ActiveAlarm(
+        alarm=first.alarm, destination=first.destination, count=len(group), since=first.since, text=first.text,
+        subject=first.subject if len(group) == 1 else "", exams=tuple(exams),
+    )  # fmt: skip
 
 
 class Alarms:
@@ -54,7 +83,7 @@ class Alarms:
         query = OpenAlarm.select().order_by(OpenAlarm.since)
         mine = (OpenAlarm.exam == exam) | OpenAlarm.subject.in_(list(subjects))
         rows: Any = self._engine.run(query if exam is None else query.where(mine))
-        return [Standing(Alarm(r.alarm), r.subject, r.text, r.exam, r.delivery, r.since) for r in rows]
+        return [Standing(Alarm(r.alarm), r.subject, r.text, r.exam, r.delivery, r.since, r.destination) for r in rows]
 
     def stands(self, alarm: Alarm, subject: str) -> bool:
         """Whether this one does."""

@@ -95,10 +95,20 @@ def _heads(engine: "Engine") -> None:
     )
 
 
-def _destinations_of_alarms(engine: "Engine") -> None:
-    """Alarms say at which destination they are; those of before say none."""
+def _attention(engine: "Engine") -> None:
+    """Alarms say which destination they concern; exams whose approval cannot be read are known, and looked for."""
     engine.execute("ALTER TABLE open_alarm ADD COLUMN destination TEXT NOT NULL DEFAULT ''", ())
+    of_delivery = "(SELECT destination FROM delivery WHERE delivery.id = open_alarm.delivery)"
+    sql = f"UPDATE open_alarm SET destination = COALESCE({of_delivery}, '')"  # noqa: S608 our own text
+    engine.execute(sql, ())
     _without_default(engine, "open_alarm", "destination")
+    texts = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("source", "part", "word"))
+    exam = '"exam_id" INTEGER NOT NULL PRIMARY KEY'
+    refers = 'FOREIGN KEY ("exam_id") REFERENCES "exam" ("id")'
+    engine.execute(f'CREATE TABLE "unread_approval" ({exam}, {texts}, "since" {engine.whole} NOT NULL, {refers})', ())
+    timed = "SELECT exam_id FROM document WHERE kind = 'json' AND approve_time IS NOT NULL AND NOT approved"
+    sql = f"UPDATE exam SET touched = touched + 1, check_at = {engine.now} WHERE id IN ({timed})"  # noqa: S608 our own text
+    engine.execute(sql, ())
 
 
 def _notifications(engine: "Engine") -> None:
@@ -182,7 +192,7 @@ def _refused_at_the_door(engine: "Engine") -> None:
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
-    _destinations_of_alarms, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door,
+    _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door,
 )  # fmt: skip
 _SILENT = timedelta(minutes=2)
 

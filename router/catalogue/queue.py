@@ -116,6 +116,11 @@ class Queue:
         condition = Row.state.in_(list(states))
         return self._select(condition & (Row.destination == destination) if destination else condition)
 
+    def these(self, numbers: Iterable[int]) -> list[Delivery]:
+        """Those of these numbers, by due time."""
+        found = [one for some in portions(list(numbers)) for one in self._select(Row.id.in_(some))]
+        return sorted(found, key=lambda one: (one.due or _LAST, one.id))
+
     def with_due(self) -> list[Delivery]:
         """What is still to be delivered and has a due time, by it."""
         return self._select(Row.state.in_(list(PENDING)) & Row.due.is_null(False))

@@ -29,6 +29,7 @@ from router.catalogue.tables import (
     Removal,
     Retrieval,
     Study,
+    UnreadRow,
     Upload,
 )
 from router.events import Event, Journal, Kind
@@ -91,7 +92,7 @@ class Records:
         self._engine.run(PdfWord.delete().where(PdfWord.document.in_(documents)))
         self._engine.run(PacsCount.delete().where(PacsCount.study_uid.in_(studies)))
         tables: Sequence[Any] = (
-            Delivery, Document, ExamWord, ExamStudy, Parted, Disagreement, Retrieval, OpenAlarm,
+            Delivery, Document, ExamWord, ExamStudy, Parted, Disagreement, Retrieval, OpenAlarm, UnreadRow,
         )  # fmt: skip
         for table in tables:
             self._engine.run(table.delete().where(table.exam == exam))

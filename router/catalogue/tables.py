@@ -549,7 +549,10 @@ EventRow.add_index(  # of millions of rows the few that say how a node was confi
 
 
 class OpenAlarm(Model):
-    """An alarm that was told and is not cleared. `subject` is what it is about, in ids of ours."""
+    """An alarm that was told and is not cleared. `subject` is what it is about, in ids of ours.
+
+    `destination` is the one that it concerns, "" where it concerns none alone.
+    """
 
     alarm = CleanTextField()
     subject = CleanTextField()
@@ -617,6 +620,19 @@ class WayRow(Model):
 
     class Meta:
         table_name = "notification_way"
+
+
+class UnreadRow(Model):
+    """An exam whose approval cannot be read: `part` of it, `word` for it, and where its JSON came from."""
+
+    exam = ForeignKeyField(Exam, primary_key=True)
+    source = CleanTextField()
+    part = CleanTextField()
+    word = CleanTextField()
+    since = InstantField()
+
+    class Meta:
+        table_name = "unread_approval"
 
 
 class BreakerRow(Model):
@@ -892,7 +908,7 @@ TABLES: tuple[type[Model], ...] = (
     Schema, Setting, Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal,
     Reference, Exam, Forgotten, ExamStudy, Parted,
     Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord, SeenFile, SetAsideRow, FolderFileRow, FolderCount,
-    Delivery, EventRow, OpenAlarm, AlarmNewsRow, AlarmCause, NotificationRow, WayRow,
+    Delivery, EventRow, OpenAlarm, UnreadRow, AlarmNewsRow, AlarmCause, NotificationRow, WayRow,
     BreakerRow, PauseRow, PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow,
     Duty, UnreportedDay, DismissedSender,
     RefusalRow, RefusedSenderRow, RefusedInstanceRow,

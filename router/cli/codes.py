@@ -1,19 +1,26 @@
 """`codes`: the code tables in use, and the values seen that none of them knows."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 
 from router.cli.options import config_option, json_option, print_json
 from router.cli.tables import show
-from router.config import load
+from router.config import Config, load, shipped
+from router.correlate.approval import Part, unread_approval
 from router.errors import InvalidData
 from router.exam.fields import TABLE_NAMES
+from router.exam.key import REPORTED
+from router.exam.mapping import RisMapping, value_line
 from router.exam.unknown import Unknown, unknown
 from router.flow.references import References
+from router.reports.hl7v2 import is_message
 from router.storage.reports import Reports
+
+_STATUS = "Order.Status"
 
 
 @click.group("codes")
@@ -43,7 +50,9 @@ def unknown_values(folder: Path | None, config_file: Path, as_json: bool) -> int
     """The values that no table knows, with counts, the most frequent first.
 
     They are looked for in every exam JSON that the node has taken, or in those of FOLDER. `own` is the hospital's
-    code or name without a row, `standard` a standard code that the RIS gives and the table lacks.
+    code or name without a row, `standard` a standard code that the RIS gives and the table lacks. `status` is an
+    Order.Status beside an ApproveTime that is no word of the standard: its exam waits until the mapping file has it.
+    The lines to paste are printed.
 
     Exit status: 0 every value is known; 1 some are not.
     """
@@ -51,9 +60,13 @@ def unknown_values(folder: Path | None, config_file: Path, as_json: bool) -> int
     references = References(config)
     files = _below(folder) if folder else _taken(config.node.data)
     found = _count(files, references)
-    ranked = sorted(found.items(), key=lambda item: (item[0].table, -item[1], item[0]))
-    rows = [(one.table, one.kind, one.code, one.name, count) for one, count in ranked]
+    ranked = sorted(found.values.items(), key=lambda item: (item[0].table, -item[1], item[0]))
+    rows: list[tuple[object, ...]] = [(one.table, one.kind, one.code, one.name, count) for one, count in ranked]
+    rows += [(_STATUS, "status", word, "", count) for (_, word), count in found.statuses.most_common()]
     _print(("table", "kind", "code", "name", "count"), rows, as_json=as_json)
+    if not as_json:
+        for line in _to_paste(found.statuses, config, references):
+            click.echo(line)
     if not rows:
         click.echo("every value is known", err=True)
     return 1 if rows else 0
@@ -68,14 +81,55 @@ def _taken(data: Path) -> Iterable[Path]:
     return (path for path in Reports(data).walk() if path.suffix != ".pdf") if data.exists() else ()
 
 
-def _count(files: Iterable[Path], references: References) -> Counter[Unknown]:
-    found: Counter[Unknown] = Counter()
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Values that no table knows, and words of Order.Status that no mapping knows (of HL7, word), with counts."""
+
+    values: Counter[Unknown] = field(default_factory=Counter)
+    statuses: Counter[tuple[bool, str]] = field(default_factory=Counter)
+
+
+def _count(files: Iterable[Path], references: References) -> _Found:
+    found = _Found()
     for path in files:
         try:
-            found.update(unknown(references.read(path.read_bytes()), references.tables))
+            data = path.read_bytes()
+            document = references.read(data)
+            found.values.update(unknown(document, references.tables))
+            unread = unread_approval(references.key(document, ""))
         except (InvalidData, OSError):
             continue  # `validate` says what is wrong with such a file
+        if unread is not None and unread.part == Part.STATUS:
+            found.statuses[is_message(data), unread.word] += 1
     return found
+
+
+def _to_paste(statuses: Iterable[tuple[bool, str]], config: Config, references: References) -> Iterator[str]:
+    """What to paste for these words, and where."""
+    words = sorted(statuses)
+    of_json, of_hl7 = ([word for hl7, word in words if word and hl7 == kind] for kind in (False, True))
+    reports = config.reports
+    if of_json:
+        where = reports.mapping or 'a file of its own, which [reports] mapping = "..." names'
+        yield from _lines(of_json, references.mapping, str(where))
+    if of_hl7:
+        copy = f'a copy of {shipped("hl7_mapping.toml")}, which [reports] hl7_mapping = "..." names'
+        yield from _lines(of_hl7, references.hl7.rules, str(reports.hl7_mapping or copy))
+    if any(not word for _, word in words):
+        yield f"\nWhere {_STATUS} is empty or not there, name the RIS's own field for it below [fields] of the mapping"
+        yield "file; or set [reports] approved_only = true, where the RIS exports approved reports only."
+
+
+def _lines(words: Iterable[str], rules: RisMapping, where: str) -> Iterator[str]:
+    """A table that the file has already cannot be written twice."""
+    yield "\nWhere such a word says that the report is approved (审核), paste its line into"
+    table = f'[values."{_STATUS}"]'
+    if _STATUS in rules.values:
+        yield f"{where}, below its {table}:\n"
+    else:
+        yield f"{where}:\n\n{table}"
+    yield from (value_line(word, REPORTED) for word in words)
+    yield "\nFor a word that says something else, write Submitted, Cancelled or Withdrawn in place of Reported."
 
 
 def _print(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]], *, as_json: bool) -> None:

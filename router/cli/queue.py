@@ -1,14 +1,16 @@
 """`queue`: deliveries to look at, and what a person may tell them."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from router.attention import Attention
 from router.catalogue import Catalogue
 from router.catalogue.breakers import Tripped
 from router.catalogue.queue import Delivery
@@ -33,12 +35,14 @@ from router.cli.punctuality import report
 from router.cli.recheck import recheck
 from router.cli.reconcile import reconcile
 from router.cli.refused import refused
+from router.cli.status import attention_json, attention_line
 from router.cli.story import Teller, named_json
 from router.cli.tables import brief, left, lines_here, show, watching
 from router.cli.unreported import unreported
 from router.clock import SystemClock
 from router.config import Config, load
 from router.flow.answers import Answers, Explained
+from router.flow.attention import look, places_of
 from router.flow.lookup import ExamId
 from router.flow.review import ENDED_BY_HAND, Line, Review
 from router.flow.rules import rulebook
@@ -78,11 +82,12 @@ _STATES = click.Choice([state.value for state in State])
 @click.option("--state", "states", type=_STATES, multiple=True, help="Only these states; may be given again.")
 @click.option("--destination", shell_complete=destinations, help="Only this destination.")
 @click.option("--text", help="Part of an ExamId, accession number or study UID.")
+@click.option("--attention", is_flag=True, help="Only what waits for a person, also what is no delivery.")
 @click.option("--limit", type=click.IntRange(1), help=f"Not more than so many; else all with --json, else {_SHOWN}.")
 @click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
 def list_(
     config_file: Path, as_json: bool, states: tuple[str, ...], destination: str | None, text: str | None,
-    limit: int | None, watch: bool,
+    attention: bool, limit: int | None, watch: bool,
 ) -> None:  # fmt: skip
     """Deliveries by due time."""
     if watch and as_json:
@@ -92,6 +97,10 @@ def list_(
     wanted = [State(state) for state in states]
     with _catalogue(config) as catalogue:
         review, answers = Review(catalogue, SystemClock()), Answers(catalogue, config, SystemClock())
+        chosen = _Chosen(states=wanted, destination=destination, text=text, most=most)
+        if as_json and attention:
+            print_json(attention_lines(review, answers, waiting(catalogue, config), chosen))
+            return
         if as_json:
             explained = answers.of(review.listed(wanted, destination, text, most))
             print_json([line_json(one.line) | named_json(one) for one in explained])
@@ -99,10 +108,78 @@ def list_(
 
         def tell() -> None:
             tell_paused(catalogue.pauses.standing(), config)
+            if attention:
+                _tell_attention(review, answers, waiting(catalogue, config), chosen, config)
+                return
             explained = answers.of(review.listed(wanted, destination, text, most))
             _tell(explained, catalogue.breakers.tripped(), config, most)
 
         watching(tell, time.sleep, again=watch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chosen:
+    """What of the list is wanted; `most` deliveries at most, None for all."""
+
+    states: Sequence[State]
+    destination: str | None
+    text: str | None
+    most: int | None
+
+    def of(self, review: Review, entries: Sequence[Attention]) -> list[Line]:
+        """The deliveries that wait for a person, by due time."""
+        numbers = {number for one in entries for number in one.deliveries}
+        if self.text:
+            numbers &= {line.delivery.id for line in review.listed([], None, self.text)}
+        lines = [line for line in review.lines_of(sorted(numbers)) if self._has(line.delivery)]
+        return lines[: self.most]
+
+    def without_delivery(self, entries: Sequence[Attention]) -> list[Attention]:
+        """Entries that are no deliveries; none where only some deliveries are asked for."""
+        if self.states or self.text:
+            return []
+        return [one for one in entries if not one.deliveries and self.destination in (None, "", one.destination)]
+
+    def _has(self, one: Delivery) -> bool:
+        return (not self.states or one.state in self.states) and self.destination in (None, "", one.destination)
+
+
+def waiting(catalogue: Catalogue, config: Config) -> list[Attention]:
+    """What waits for a person."""
+    return look(catalogue, places_of(config), config.node.data / "quarantine", SystemClock().now())
+
+
+def _tell_attention(
+    review: Review, answers: Answers, entries: list[Attention], chosen: _Chosen, config: Config
+) -> None:
+    lines, others = chosen.of(review, entries), chosen.without_delivery(entries)
+    if lines:
+        _tell(answers.of(lines), [], config, chosen.most)
+    for one in others:
+        click.echo(attention_line(one, config))
+        click.echo(f"      {one.command}")
+    if not lines and not others:
+        click.echo("nothing waits for a person", err=True)
+
+
+def attention_lines(
+    review: Review, answers: Answers, entries: list[Attention], chosen: _Chosen
+) -> list[dict[str, Any]]:
+    """Deliveries in the shape of the contract, each with its cause; then what is no delivery in the same shape."""
+    causes = {number: one for one in reversed(entries) for number in one.deliveries}
+    found = [
+        {**line_json(one.line), **named_json(one), "attention": causes[one.line.delivery.id].what, "count": 1,
+         "command": f"scripts/queue explain e{one.line.delivery.exam}"}
+        for one in answers.of(chosen.of(review, entries))
+    ]  # fmt: skip
+    return found + [{**_NO_DELIVERY, **attention_json(one), "attention": one.what, "error": one.says}
+                    for one in chosen.without_delivery(entries)]  # fmt: skip
+
+
+_NO_DELIVERY: dict[str, Any] = {
+    "id": None, "exam_id": None, "channel": None, "state": None, "due": None, "slack_seconds": None, "attempts": 0,
+    "selected": 0, "sent": 0, "waiting_for": [],
+}  # fmt: skip
 
 
 def _tell(lines: list[Explained], tripped: list[Tripped], config: Config, most: int | None) -> None:

@@ -13,7 +13,7 @@ from rich.markup import escape
 from router.admin.finder import FoundNode, Presence
 from router.admin.node_status import Listening, NodeStatus, node_status, read_configuration, waits_for_a_person
 from router.alarms import REMEDY, Alarm
-from router.catalogue.alarms import foremost
+from router.attention import Attention, names
 from router.catalogue.survey import Place
 from router.cli.files import COMMAND, counted
 from router.cli.options import config_option, json_option, print_json
@@ -21,11 +21,13 @@ from router.cli.pause import paused_json, tell_paused
 from router.cli.tables import brief, console, left, local, show, watching
 from router.clock import SystemClock
 from router.config import Config, load
+from router.flow.attention import active
 from router.flow.outlook import Outlook
 from router.states import State
 
 _AGES = ("< 10 min", "< 1 h", "< 6 h", "older")
 _ALARMS = 20
+_EXAMS = 20  # named in --json; `queue list --attention --json` has all
 _MARKS = {True: "[green]listens[/green]", False: "[red]does not answer[/red]", None: "port picked at start"}
 _PRESENCE = {
     Presence.SILENT: "runs and does NOT receive: it does not answer",
@@ -175,14 +177,20 @@ def _tell_risk(found: Outlook, config: Config) -> None:
     show(f"At risk: {found.pressing_count} late or due within half an hour", columns, rows)
 
 
-def _tell_person(found: Outlook, _: Config) -> None:
-    waiting = {
-        f"{found.held} held (`queue list --state held`)": found.held,
-        f"{found.failed} failed (`queue list --state failed`)": found.failed,
-        f"{_unproved(found)} refused by an answer that is not proved (`queue list --state deferred`)": _unproved(found),
-        f"{found.quarantined} in quarantine (`quarantine list`)": found.quarantined,
-    }
-    console().print("\nWaits for a person: " + ("; ".join(text for text, n in waiting.items() if n) or "nothing"))
+def _tell_person(found: Outlook, config: Config) -> None:
+    total = sum(one.count for one in found.attention)
+    console().print(f"\nWaits for a person: {total or 'nothing'}")
+    for one in found.attention:
+        console().print(attention_line(one, config), markup=False, soft_wrap=True)
+        console().print(f"      {one.command}", markup=False, soft_wrap=True)
+
+
+def attention_line(one: Attention, config: Config) -> str:
+    """An entry of what waits for a person, without its command, which has a line of its own."""
+    where = f" ({one.about or one.destination})" if one.about or one.destination else ""
+    since = f", since {brief(one.since, config.node.timezone)}" if one.since else ""
+    exams = f": {names(one.exams)}" if one.exams else ""
+    return f"  {one.count} x {one.says}{where}{since}{exams}"
 
 
 def _tell_unreported(found: Outlook, config: Config) -> None:
@@ -207,14 +215,17 @@ def _unproved(found: Outlook) -> int:
 
 def _tell_alarms(found: Outlook, config: Config) -> None:
     if not found.alarms:
-        console().print("Alarms: none")
+        console().print("Alarms: see what waits for a person" if found.attention else "Alarms: none")
         return
+    standing = active(found.alarms, found.attention)
     rows = [
-        (brief(a.since, config.node.timezone), a.alarm, a.subject, a.text, REMEDY[a.alarm])
-        for a in foremost(found.alarms, _ALARMS)
-    ]
-    rest = f"; {_ALARMS} of them, `--json` shows all" if len(found.alarms) > _ALARMS else ""
-    show(f"Alarms: {len(found.alarms)} standing{rest}", ("Since", "Alarm", "About", "What", "What to do"), rows)
+        (brief(a.since, config.node.timezone), a.alarm, str(a.count), names(a.exams) or a.subject or a.destination,
+         a.text, REMEDY[a.alarm])
+        for a in standing[:_ALARMS]
+    ]  # fmt: skip
+    rest = f"; {_ALARMS} of {len(standing)} kinds, `--json` shows all" if len(standing) > _ALARMS else ""
+    columns = ("Since", "Alarm", "Count", "About", "What", "What to do")
+    show(f"Alarms: {len(found.alarms)} standing{rest}", columns, rows)
 
 
 def _tell_undelivered(found: Outlook, config: Config) -> None:
@@ -281,14 +292,15 @@ def outlook_json(found: Outlook) -> dict[str, Any]:
         "for_a_person": {
             "held": found.held, "failed": found.failed, "unproved": _unproved(found), "quarantine": found.quarantined,
         },
+        "attention": [attention_json(one) for one in found.attention],
         "unreported": {
             "count": found.unreported.count, "recent": found.unreported.recent,
             "oldest": found.unreported.oldest.isoformat() if found.unreported.oldest else None,
         },
         "files": dict(found.files),
         "alarms": [
-            {"alarm": a.alarm, "about": a.subject, "text": a.text, "since": a.since.isoformat(),
-             "remedy": REMEDY[a.alarm]}
+            {"alarm": a.alarm, "about": a.subject, "destination": a.destination or None, "text": a.text,
+             "since": a.since.isoformat(), "remedy": REMEDY[a.alarm]}
             for a in found.alarms
         ],
         "undelivered": [
@@ -298,6 +310,15 @@ def outlook_json(found: Outlook) -> dict[str, Any]:
         ],
         "configuration": [{"node": one.node, "at": one.at.isoformat(), "text": one.text} for one in found.reloads],
         "nodes": [{"node": sign.node, "seconds_ago": sign.ago.total_seconds()} for sign in found.nodes],
+    }  # fmt: skip
+
+
+def attention_json(one: Attention) -> dict[str, Any]:
+    """An entry of what waits for a person; `text` says `what` in words."""
+    return {
+        "what": one.what, "count": one.count, "command": one.command, "destination": one.destination or None,
+        "since": one.since.isoformat() if one.since else None, "text": one.says, "about": one.about or None,
+        "exams": [f"e{number}" for number in one.exams[:_EXAMS]],
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from rich.markup import escape
 
 from router.answer import Actor
+from router.catalogue.attention import Unread
 from router.catalogue.exams import Case
 from router.catalogue.files import FolderFile
 from router.catalogue.queue import Delivery
@@ -28,6 +29,7 @@ from router.cli.files import files_json, tell_files
 from router.cli.tables import console, left, local, show
 from router.clock import SystemClock
 from router.config import Node
+from router.correlate.approval import Part
 from router.correlate.readiness import PDF, VERSIONS
 from router.correlate.renewal import CUT_OFF, LATE
 from router.errors import InvalidData
@@ -162,6 +164,8 @@ def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node
     )
     for line in story.lines:
         _tell_delivery(line, zone)
+    for unread in review.unread(case.exam):
+        out.print(f"  {_unread(unread)}, since {local(unread.since, zone)}", markup=False)
     if case.chosen.evidence:
         out.print(f"  {case.chosen.evidence}", markup=False)
     waits = any(Needs.IMAGES in line.delivery.waiting_for for line in story.lines)
@@ -211,6 +215,14 @@ def _tell_delivery(line: Line, zone: ZoneInfo) -> None:
         out.print(f"      `queue retry d{one.id} --why ...` tries again; new data does, too")
     if one.state == State.CANCELLED:
         out.print(f"      `queue retry d{one.id} --why ...` takes that back")
+
+
+def _unread(unread: Unread) -> str:
+    """Why an exam waits whose approval cannot be read, with the command; the RIS's word is for a person to see."""
+    if unread.approval.part == Part.TIME:
+        return "the approval cannot be read: Report.ApproveTime (审核时间); see the exam JSON fault above"
+    word = f"Order.Status {unread.approval.word!r}" if unread.approval.word else "no Order.Status"
+    return f"the approval cannot be read: ApproveTime with {word}; `scripts/codes unknown` prints the line to paste"
 
 
 def _tell_versions(case: Case, review: Review, zone: ZoneInfo) -> None:
@@ -288,6 +300,10 @@ def _json(
                 "differs": list(one.differs),
             }
             for one in review.versions(case)
+        ],
+        "unread_approval": [
+            {"part": one.approval.part, "word": one.approval.word, "source": one.source, "since": one.since.isoformat()}
+            for one in review.unread(case.exam)
         ],
         "uploads": [upload_json(upload, node.data) for upload in story.uploads],
         "events": [

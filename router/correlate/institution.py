@@ -7,6 +7,7 @@ from router.config import Hospital
 from router.correlate.doubt import Doubt
 from router.exam.fields import BY_PATH
 from router.exam.key import ExamKey
+from router.states import HeldBy
 
 _RULE = "another hospital"
 
@@ -22,7 +23,8 @@ def another_hospital(key: ExamKey, hospital: Hospital) -> Doubt | None:
     differ = [f"{path} ({BY_PATH[path].name})" for path, value in said.items() if not _is_ours(value, ours[path])]
     if not differ:
         return None
-    text = f"hospital: {' and '.join(differ)} in the exam JSON is not that of [hospital]: it is another hospital's exam"
+    named = f"{' and '.join(differ)} in the exam JSON"
+    text = f"{HeldBy.HOSPITAL}: {named} is not that of [hospital]: it is another hospital's exam"
     return Doubt(rule=_RULE, text=text)
 
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from router.states import Needs, State
+from router.states import HeldBy, Needs, State
 
-PERSON = "person"
-PDF = "pdf"
-DAMAGED = "damaged"
-VERSIONS = "versions"
+PERSON = HeldBy.PERSON
+PDF = HeldBy.PDF
+DAMAGED = HeldBy.DAMAGED
+VERSIONS = HeldBy.VERSIONS
 _CATCHING_UP = timedelta(seconds=0.5)
 _ASIDE = frozenset({State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED})
 

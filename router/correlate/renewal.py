@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from router.correlate.identity import IdentityPolicy, StudyIdentity, contradictions
+from router.states import HeldBy
 
 AS_SENT = "as sent: differs in nothing that matters"
-NEWER_VERSION = "newer version"  # the cause of a hold
-LATE = "late images"  # another
-CUT_OFF = "cut-off images"  # another
+NEWER_VERSION = HeldBy.NEWER_VERSION
+LATE = HeldBy.LATE
+CUT_OFF = HeldBy.CUT_OFF
 CONTRADICTION = (
     f"{NEWER_VERSION}: an image names another patient or order than its version that was sent; "
     "it goes when a person releases it"

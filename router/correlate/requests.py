@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from router.deadlines import Deadline
+from router.states import HeldBy
 
-OTHERS = "others"  # the cause of a hold
+OTHERS = HeldBy.OTHERS
 _PATIENCE = timedelta(days=7)
 
 

@@ -18,6 +18,7 @@ compared with the images ([identity] patient_id), and which is never sent.
 """
 
 import copy
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -84,6 +85,16 @@ def parse(raw: Mapping[str, object], *, source: str, of_hl7: bool = False) -> Ri
     if faults:
         raise ConfigurationError(f"the mapping file {source} has {len(faults)} fault(s):", faults=tuple(faults))
     return RisMapping(tuple(rule for rule in rules if rule), {p: dict(t) for p, t in values.items()})
+
+
+def value_line(word: str, value: str) -> str:
+    """The line of a [values.FIELD] table that gives a RIS's word the standard's value."""
+    return f"{_quoted(word)} = {_quoted(value)}"
+
+
+def _quoted(text: str) -> str:
+    """A basic string of TOML 1.0: what JSON writes is one, but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def is_path(written: str) -> bool:

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
@@ -130,7 +130,8 @@ class Asker:
         silent = sum(1 for one in batch if one.unanswered)
         if silent:
             text = f"no report on the storage commitment of {silent} instance(s): it is asked for again"
-            self.journal.record(_alarm(Alarm.COMMITMENT_SILENCE, delivery.exam, text, now))
+            event = _alarm(Alarm.COMMITMENT_SILENCE, delivery.exam, text, now)
+            self.journal.record(replace(event, fields={"destination": delivery.destination}))
 
 
 def _alarm(alarm: Alarm, exam: int, text: str, now: datetime) -> Event:

@@ -76,7 +76,7 @@ from router.flow.rereading import Rereading
 from router.flow.retrieval import plan as plan_retrieval
 from router.flow.selection import Selection
 from router.model import Channel
-from router.states import CLOSED, OPEN, PENDING, Needs, State
+from router.states import CLOSED, OPEN, PENDING, HeldBy, Needs, State
 from router.storage import Storage
 
 _LATER = timedelta(minutes=1)
@@ -84,13 +84,11 @@ _UNCONFIGURED = timedelta(hours=1)
 _NOT_AS_IT_CAME = "the stored exam JSON is not what came"
 _NOTHING = ("", "instances=0")
 _GIVEN_UP = CLOSED - {State.DELIVERED}
-_WITHDRAWN = "approval: nothing of the exam goes any more: of its last version, "
+_WITHDRAWN = f"{HeldBy.APPROVAL}: nothing of the exam goes any more: of its last version, "
 _CONTRADICTED = (
     "the version that came last is the older one by one of its times and the later one by another: a clock is wrong;"
     " drop the exam's JSON with its right times, or `queue release` the delivery to have the last version count"
 )
-
-_UNREAD = "the report is approved, and its ApproveTime (审核时间) cannot be read for certain: it waits for another JSON"
 
 
 def _may_be_mended(delivery: Delivery) -> bool:
@@ -206,7 +204,7 @@ class Correlator:
         # Of an exam of which nothing goes, and nothing went, no doubt is told.
         hold, of_pdf = ("", "") if assessment.closed and not given else (hold, assessment.pdf_doubt)
         self._note_doubt(case, hold, of_pdf, there, now)
-        self._note_unread(assessment)
+        self._note_unread(assessment, deliveries)
         expected = self._expected(assessment, approval_arrived(versions))
         looks.append(self._note_missing(expected, assessment))
         waits = self._note_others(assessment, deliveries, tallies)
@@ -404,7 +402,7 @@ class Correlator:
         if late is not None and self.papers.checks > 1:
             return Hold(f"{VERSIONS}: {_CONTRADICTED}")
         if versions[-1].approved and approved_at is None:
-            return Hold("approval: ApproveTime (审核时间) lies in the future; check the clock of the RIS")
+            return Hold(f"{HeldBy.APPROVAL}: ApproveTime (审核时间) lies in the future; check the clock of the RIS")
         return Hold()
 
     def _select(self, found: Assessment, deliveries: Sequence[Delivery]) -> datetime | None:
@@ -499,8 +497,8 @@ class Correlator:
     def _plan(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
         of_channel = self._plan_images if delivery.channel == Channel.IMAGES else self._plan_report
         plan = of_channel(delivery, destination, tally, found)
-        if found.unread_approval:
-            plan = replace(plan, error="; ".join(filter(None, (f"{APPROVAL}: {_UNREAD}", plan.error))))
+        if (unread := found.unread_approval) is not None:
+            plan = replace(plan, error="; ".join(filter(None, (f"{APPROVAL}: {unread.says}", plan.error))))
         return replace(plan, hold="") if found.closed else plan
 
     def _plan_images(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
@@ -604,10 +602,22 @@ class Correlator:
             text = f"something of this exam was already delivered, and now: {doubt}"
             self._alarm(Alarm.DELIVERED_IN_DOUBT, case.exam, text, now)
 
-    def _note_unread(self, found: Assessment) -> None:
-        """Tell of an approved report that waits for a readable ApproveTime: without one it has no due time to miss."""
-        if found.unread_approval:
-            self._alarm(Alarm.EXAM_JSON, found.case.exam, _UNREAD, found.now)
+    def _note_unread(self, found: Assessment, deliveries: Sequence[Delivery]) -> None:
+        """Keep that the approval cannot be read: without one the exam has no due time to miss.
+
+        One whose deliveries a person has all cancelled is nobody's question any more.
+        """
+        wanted = any(one.state not in _GIVEN_UP for one in deliveries)
+        unread = found.unread_approval if wanted else None
+        self._catalogue.open.note(found.case.exam, unread, self._source(found), found.now)
+
+    def _source(self, found: Assessment) -> str:
+        """Where the version that counts came from, without what only the RIS has said."""
+        if found.case.places[found.version.document].endswith(".hl7"):
+            return "HL7"
+        hospital, branch = self._config.hospital, found.case.branch
+        known = {hospital.HospitalBranchCode, *(one.code for one in hospital.branch)}
+        return f"branch {branch}" if branch in known else "another branch"
 
     def _note_cut(
         self, case: Case, tallies: Mapping[str, Tally], deliveries: Sequence[Delivery], now: datetime
@@ -669,7 +679,6 @@ class Correlator:
 
     def _clear_alarms(self, found: Assessment, doubt: str, *, complete: bool, together: bool) -> None:
         gone = {Alarm.DEFECT} | ({Alarm.IMAGES_MISSING} if complete else set())
-        gone |= set() if found.unread_approval else {Alarm.EXAM_JSON}
         gone |= {Alarm.SHARED_STUDY} if together else set()
         if not doubt:
             gone |= {Alarm.DOUBT, Alarm.DELIVERED_IN_DOUBT}

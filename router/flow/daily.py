@@ -14,6 +14,7 @@ from router.clock import Clock
 from router.config import Config
 from router.deadlines import Punctuality
 from router.events import Event, Journal, Kind
+from router.flow.attention import look, places_of, tallied
 from router.flow.punctuality import Finding, findings
 from router.flow.reconcile import Account, Reconciliation, summed
 from router.flow.unreported import counted as without_report
@@ -67,8 +68,8 @@ class Daily:
             "gaps": table_of(_ACCOUNT_COLUMNS, map(_account_row, gaps)),
         }
         heads = self._signed_heads()
-        text = _text(day, found, accounts) + self._unreported(now) + "".join(f"{head}\n" for head in heads)
-        self._dailies.write(day, tables, text)
+        text = _text(day, found, accounts, self._waiting(now)) + self._unreported(now)
+        self._dailies.write(day, tables, text + "".join(f"{head}\n" for head in heads))
         self._dailies.prune(day - self._config.retention.audit)
         self._tell(now, len({one.exam for one in gaps}), f"report of {day}: {counted(found)}", heads)
 
@@ -77,6 +78,12 @@ class Daily:
         lines = [f"Studies that no exam names: {found.count}, of which {found.recent} should get their report"]
         lines += [f"- {number} sent by {sender or '-'}" for sender, number in found.by_sender[:_SENDERS]]
         return "".join(f"{line}\n" for line in lines)
+
+    def _waiting(self, now: datetime) -> str:
+        quarantine = self._config.node.data / "quarantine"
+        counts = tallied(look(self._catalogue, places_of(self._config), quarantine, now))
+        named = (f"{n} {what}{f' at {place}' if place else ''}" for (what, place), n in counts.items())
+        return f"Waits for a person: {', '.join(named) or 'nothing'}"
 
     def _signed_heads(self) -> Sequence[str]:
         """The last head of each node's audit trail, to be kept where the node cannot reach it."""
@@ -149,7 +156,7 @@ def counts(found: Iterable[Finding]) -> dict[Punctuality, int]:
     return {each: numbers[each] for each in Punctuality if each != Punctuality.PAUSED or numbers[each]}
 
 
-def _text(day: date, found: Sequence[Finding], accounts: Sequence[Account]) -> str:
+def _text(day: date, found: Sequence[Finding], accounts: Sequence[Account], waiting: str) -> str:
     late = [one for one in found if one.punctuality in OVERDUE]
     lines = [
         f"Deliveries that were due on {day}: {counted(found)}",
@@ -157,5 +164,6 @@ def _text(day: date, found: Sequence[Finding], accounts: Sequence[Account]) -> s
           for o in late),
         f"Approved in the last {_DAYS} days: {summed(accounts)}",
         *(f"- {one.exam_id} at {one.destination}: {'; '.join(one.gaps)}" for one in accounts if one.gaps),
+        waiting,
     ]  # fmt: skip
     return "".join(f"{line}\n" for line in lines)

@@ -215,7 +215,8 @@ class Dispatcher:
     def _record_proof(self, kind: Kind, delivery: Delivery, text: str) -> None:
         """Whether a platform's answers are its own concerns the destination, not one exam."""
         subject = f"destination {delivery.destination}"
-        self._journal.record(Event(self._clock.now(), kind, text, alarm=Alarm.CRYPTO, subject=subject))
+        fields, now = {"destination": delivery.destination}, self._clock.now()
+        self._journal.record(Event(now, kind, text, fields=fields, alarm=Alarm.CRYPTO, subject=subject))
 
 
 def _in_full(error: PermanentError | UnprovedRefusal) -> str:

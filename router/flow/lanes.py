@@ -77,7 +77,9 @@ class Outfitter:
 
     def _key_files(self, name: str, http: HttpDestination) -> KeyFiles:
         def told(kind: Kind, text: str) -> None:
-            self.journal.record(Event(self.clock.now(), kind, text, alarm=Alarm.CRYPTO, subject=f"keys of {name}"))
+            fields, subject = {"destination": name}, f"keys of {name}"
+            event = Event(self.clock.now(), kind, text, fields=fields, alarm=Alarm.CRYPTO, subject=subject)
+            self.journal.record(event)
 
         def accept(found: Credentials) -> None:
             self._require_pinned(name, found)

@@ -1,4 +1,4 @@
-"""Looks ahead: which deliveries will miss their time, and the alarms at half, at four fifths and at the miss."""
+"""Looks ahead: which deliveries will miss their time, the alarms of it, and those of what waits for a person."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from router.alarms import Alarm
 from router.breaker import Position
 from router.catalogue import Catalogue
+from router.catalogue.alarms import Standing
 from router.catalogue.queue import Delivery
 from router.clock import Clock
 from router.config import Config
 from router.deadlines import stage
 from router.events import Event, Journal, Kind
+from router.flow.attention import AttentionAlarms, look, places_of
 from router.flow.pausing import remind
 from router.forecast import Job, finish
 from router.model import Channel
@@ -36,10 +38,14 @@ class Lookout:
         self._catalogue = catalogue
         self._journal = journal
         self._clock = clock
+        self._persons = AttentionAlarms(
+            catalogue, journal, clock, lambda now: look(catalogue, self._places, self._quarantine, now)
+        )  # fmt: skip
         self.go_by(config)
 
     def go_by(self, config: Config) -> None:
         """Measure by the budgets of this configuration from the next step on."""
+        self._places, self._quarantine = places_of(config), config.node.data / "quarantine"
         self._budgets = {
             (d.name, channel): d.report_within if channel == Channel.REPORT else d.images_within
             for d in config.destination
@@ -54,6 +60,7 @@ class Lookout:
         expected = self._forecast([one for one in deliveries if pause_of(pauses, one.destination) is None], now)
         self._note(deliveries, expected)
         self._tell(deliveries, expected, pauses, now)
+        self._persons.step()
         return max(_PAUSE, (self._clock.monotonic() - began) * _SHARE)
 
     def _forecast(self, deliveries: Sequence[Delivery], now: datetime) -> dict[int, datetime]:
@@ -97,23 +104,34 @@ class Lookout:
                 continue
             alarm = stage(one.due, budget, expected.get(one.id), now)
             if alarm is not None and (alarm, one.id) not in known:
-                self._record(Kind.ALARM, alarm, one.exam, one.id, _said(one, alarm, pause_of(pauses, one.destination)))
+                self._record(Kind.ALARM, alarm, one, _said(one, alarm, pause_of(pauses, one.destination)))
         self._clear_unproved({one.id for one in deliveries if one.state in _GOES})
         still = {one.id for one in deliveries}
         for gone in standing:
             if gone.delivery not in still:
-                self._record(Kind.CLEARED, gone.alarm, gone.exam, gone.delivery, "it is not to be delivered any more")
+                self._clear(gone, "it is not to be delivered any more")
 
     def _clear_unproved(self, going: Set[int]) -> None:
         """A refusal of doubtful origin is nobody's question any more once its delivery does not go by itself."""
         for gone in self._catalogue.alarms.standing():
             if gone.alarm == Alarm.UNPROVED and gone.delivery not in going:
-                self._record(Kind.CLEARED, gone.alarm, gone.exam, gone.delivery, "it waits for the answer no longer")
+                self._clear(gone, "it waits for the answer no longer")
 
-    def _record(self, kind: Kind, alarm: Alarm, exam: int | None, delivery: int | None, text: str) -> None:
-        subject = f"delivery {delivery}"
+    def _record(self, kind: Kind, alarm: Alarm, one: Delivery, text: str) -> None:
+        fields, subject = {"destination": one.destination}, f"delivery {one.id}"
         now = self._clock.now()
-        self._journal.record(Event(now, kind, text, exam=exam, delivery=delivery, alarm=alarm, subject=subject))
+        event = Event(
+            now, kind, text, exam=one.exam, delivery=one.id, fields=fields, alarm=alarm, subject=subject
+        )  # fmt: skip
+        self._journal.record(event)
+
+    def _clear(self, gone: Standing, text: str) -> None:
+        fields = {"destination": gone.destination} if gone.destination else {}
+        event = Event(
+            self._clock.now(), Kind.CLEARED, text, exam=gone.exam, delivery=gone.delivery, fields=fields,
+            alarm=gone.alarm, subject=gone.subject,
+        )  # fmt: skip
+        self._journal.record(event)
 
 
 def _said(one: Delivery, alarm: Alarm, pause: Pause | None) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from router.attention import Attention
 from router.catalogue import Catalogue
 from router.catalogue.alarms import Standing
 from router.catalogue.breakers import Tripped
@@ -11,10 +12,11 @@ from router.catalogue.files import FileKind
 from router.catalogue.notifications import Undelivered
 from router.catalogue.survey import Place, Pressing, Reload, Sign
 from router.config import Config
+from router.flow.attention import look as attention_of
+from router.flow.attention import places_of, quarantined
 from router.flow.unreported import Counted, counted
 from router.pause import Pause
 from router.states import State
-from router.storage.quarantine import count_in
 
 _SOON = timedelta(minutes=30)  # half of the report's budget (DB11 5.3.2)
 _LISTED = 10
@@ -40,6 +42,7 @@ class Outlook:
     unreported: Counted
     files: Mapping[FileKind, int]
     pauses: Sequence[Pause] = ()
+    attention: Sequence[Attention] = ()
 
 
 def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
@@ -47,16 +50,18 @@ def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
     with catalogue.engine.read():
         places, tripped = catalogue.survey.places(now), catalogue.breakers.tripped()
         count, pressing = catalogue.survey.pressing(now + _SOON, _LISTED)
+        attention = attention_of(catalogue, places_of(config), config.node.data / "quarantine", now)
         alarms, nodes = catalogue.alarms.standing(), catalogue.survey.nodes()
         reloads = catalogue.survey.reloads([sign.node for sign in nodes])
         undelivered = catalogue.notifications.undelivered(now)
         unreported = counted(config, catalogue, now)
         files = catalogue.exams.files.counts()
         pauses = catalogue.pauses.standing()
+    quarantine = config.node.data / "quarantine"
     return Outlook(
         now, places, tripped, pressing, count,
         _counted(places, State.HELD), _counted(places, State.FAILED),
-        count_in(config.node.data / "quarantine"), alarms, nodes, reloads, undelivered, unreported, files, pauses,
+        len(quarantined(quarantine)), alarms, nodes, reloads, undelivered, unreported, files, pauses, attention,
     )  # fmt: skip
 
 

@@ -6,15 +6,16 @@ from datetime import datetime
 
 from router.catalogue.exams import Case
 from router.config import EXCLUDE_FIELDS, Config, Exclude
+from router.correlate.approval import UnreadApproval, unread_approval
 from router.correlate.doubt import Doubt
 from router.correlate.naming import identifiers
 from router.correlate.readiness import DAMAGED, PDF, Images, Readiness
 from router.correlate.share import Aside, ExcludeRule, SharePolicy
 from router.correlate.versions import JsonVersion, PdfVersion, Unread
 from router.deadlines import Deadline
-from router.exam.key import REPORTED, ExamKey
+from router.exam.key import ExamKey
 from router.flow.papers import Weighed
-from router.states import State
+from router.states import HeldBy, State
 
 _DAMAGE_REMEDY = "drop the same file again, or put it back from a backup and `queue release` the delivery"
 _PDF_REMEDY = "drop this exam's PDF under its name, or `queue release` the delivery to send the PDF that is here"
@@ -51,10 +52,10 @@ class Assessment:
     closed: bool = False
 
     @property
-    def unread_approval(self) -> bool:
-        """Whether the RIS says that it is approved, at a time that cannot be read."""
-        reported = self.key.status == REPORTED and self.key.unread_approval
-        return reported and self.approved_at is None and self.aside is None
+    def unread_approval(self) -> UnreadApproval | None:
+        """What of the approval cannot be read, where that is why it does not go."""
+        away = self.approved_at is not None or self.aside is not None or self.closed
+        return None if away else unread_approval(self.key)
 
     @property
     def pdf(self) -> PdfVersion | None:
@@ -96,7 +97,7 @@ def images_of(case: Case, behind: datetime | None) -> Images:
 
 def held_for(unsettled: Sequence[Doubt]) -> Hold:
     """The hold that identity doubts are."""
-    why = "identity: " + "; ".join(dict.fromkeys(doubt.text for doubt in unsettled))
+    why = f"{HeldBy.IDENTITY}: " + "; ".join(dict.fromkeys(doubt.text for doubt in unsettled))
     studies = frozenset(doubt.study_uid for doubt in unsettled)
     return Hold(why, studies if "" not in studies else frozenset())
 

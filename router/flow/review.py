@@ -7,6 +7,7 @@ from datetime import datetime
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
+from router.catalogue.attention import Unread
 from router.catalogue.commitments import Request
 from router.catalogue.dialect import portions
 from router.catalogue.exams import Case
@@ -28,7 +29,8 @@ from router.states import State
 
 _OURS = re.compile(r"([ed]?)([0-9]{1,9})")
 ENDED_BY_HAND = (State.READY, State.DEFERRED)
-_RELEASED = {NEWER_VERSION: Fate.HELD, LATE: Fate.LATE, CUT_OFF: Fate.CUT}
+_NUMBERED = re.compile("([ed])([1-9][0-9]{0,8})")
+_RELEASED: Mapping[str, Fate] = {NEWER_VERSION: Fate.HELD, LATE: Fate.LATE, CUT_OFF: Fate.CUT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,10 @@ class Review:
         found = [one for one in self._catalogue.queue.find(text) if one.state in wanted]
         return self._lines([one for one in found if destination in (None, one.destination)][:limit])
 
+    def lines_of(self, numbers: Iterable[int]) -> list[Line]:
+        """The deliveries of these numbers, by due time."""
+        return self._lines(self._catalogue.queue.these(numbers))
+
     def deliveries(self, states: Iterable[State], destination: str | None) -> list[Delivery]:
         """As `listed`, without what a list tells besides."""
         return self._catalogue.queue.in_state(list(states), destination)
@@ -107,6 +113,10 @@ class Review:
     def requests(self, delivery: Delivery) -> list[Request]:
         """The requests for storage commitment that an images delivery waits for."""
         return self._catalogue.commitments.requests(delivery.exam, delivery.destination)
+
+    def unread(self, exam: int) -> list[Unread]:
+        """Why the exam's approval cannot be read; nothing where it reads, or there is none."""
+        return self._catalogue.open.unread([exam])
 
     def hold(self, delivery: Delivery, why: str, who: str) -> bool:
         """Keep it from being sent until it is released; one that another cause holds is the person's from now on."""

@@ -55,8 +55,12 @@ class SeriesRules:
         except ConfigurationError as error:
             self._record(Kind.ALARM, f"the series rules stay as they were: {error}", Alarm.SETTINGS)
             return
-        self._record(Kind.CLEARED, "the series rules can be read", Alarm.SETTINGS)
+        self.told_read()
         self._record(Kind.RELOADED, f"{len(self.book.rules)} series rules read again")
+
+    def told_read(self) -> None:
+        """End the alarm about faulty rules: those in use were read."""
+        self._record(Kind.CLEARED, "the series rules can be read", Alarm.SETTINGS)
 
     def _record(self, kind: Kind, text: str, alarm: Alarm | None = None) -> None:
         subject = "series rules" if alarm else ""

@@ -157,7 +157,9 @@ class Selection:
                 text = f"a note rejects {len(sent)} instance(s) that {destination.name} already has"
                 subject = f"exam {case.exam}"
                 alarm = Alarm.REJECTED_AFTER_DELIVERY
-                self._journal.record(Event(now, Kind.ALARM, text, exam=case.exam, alarm=alarm, subject=subject))
+                fields = {"destination": destination.name}
+                event = Event(now, Kind.ALARM, text, exam=case.exam, fields=fields, alarm=alarm, subject=subject)
+                self._journal.record(event)
 
 
 def _decision(choice: Choice, renewal: Renewal | None) -> tuple[int, bool, str]:

@@ -14,6 +14,7 @@ from pynetdicom import AE
 
 from harness import Exam, Site, SlowCloud, command_here, make_exam, send_all
 from router.alarms import Alarm
+from router.attention import Cause
 from router.breaker import Position
 from router.catalogue.backlog import Age
 from router.catalogue.ledger import Fate
@@ -25,12 +26,13 @@ from router.states import State
 
 STATUS = re.compile(r"association|[0-9A-F]{4}")
 LABELS: Mapping[str, set[str]] = {
-    "destination": {"cloud", "dead"},
+    "destination": {"cloud", "dead", ""},
     "channel": set(Channel),
     "state": set(State),
     "age": set(Age),
     "position": set(Position),
     "alarm": set(Alarm),
+    "what": set(Cause) | set(Alarm),
     "kind": set(Kind),
     "duty": set(DUTIES),
     "sender": {"PACS"},

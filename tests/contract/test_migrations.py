@@ -105,6 +105,27 @@ def test_a_database_of_the_former_version_is_brought_to_the_next_and_keeps_its_r
         assert engine.convert("node") is None
 
 
+def test_exams_whose_approval_may_not_read_are_looked_at_again_and_alarms_learn_their_destination(
+    old: Database,
+) -> None:
+    document = """INSERT INTO document (kind, stem, digest, place, exam_id, file_time, arrived, approve_time, approved,
+        content, reported, named, stale, vouched)
+        VALUES ('json', 's', 'd', 'p', {}, 0, 0, {}, {}, '', '', '', {no}, {no})"""
+    yes, no = ("true", "false") if old.url else ("1", "0")
+    alarm = "INSERT INTO open_alarm (alarm, subject, text, exam, delivery, since) VALUES ('missed', '{}', '', 1, {}, 0)"
+    with _Opened(old, STEPS) as engine:
+        engine.execute(_EXAM.replace("E1", "E2"), ())
+        for exam, approve_time, approved in ((1, "5", no), (2, "NULL", no), (2, "5", yes)):
+            engine.execute(document.format(exam, approve_time, approved, no=no), ())
+        for subject, delivery in (("delivery 1", "1"), ("exam 1", "NULL")):
+            engine.execute(alarm.format(subject, delivery), ())
+        engine.convert("node")
+        touched = "SELECT exam_id, touched, check_at IS NOT NULL FROM exam ORDER BY id"
+        assert [tuple(row) for row in engine.execute(touched, ())] == [("E1", 2, True), ("E2", 1, False)]
+        found = engine.execute("SELECT subject, destination FROM open_alarm ORDER BY subject", ())
+        assert [tuple(row) for row in found] == [("delivery 1", "cloud"), ("exam 1", "")]
+
+
 def test_several_versions_are_taken_at_once(old: Database) -> None:
     def bed(engine: Engine) -> None:
         engine.execute("ALTER TABLE exam ADD COLUMN bed TEXT NOT NULL DEFAULT ''", ())

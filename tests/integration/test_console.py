@@ -29,6 +29,7 @@ from router.admin.server import MAX_FORM, AdminServer, Answer
 from router.admin.session import Sessions, token_in
 from router.admin.words import _ALARMS, _CHINESE, language_of
 from router.alarms import Alarm
+from router.catalogue.alarms import folded
 from router.catalogue.backlog import Place
 from router.catalogue.ledger import Fate
 from router.clock import FakeClock
@@ -37,6 +38,7 @@ from router.crypto.certificates import names_in
 from router.dicom.tls import server_context
 from router.errors import ConfigurationError, TransientError
 from router.events import Event, Kind
+from router.flow.attention import look
 from router.flow.rules import rulebook
 from router.model import Channel, SeriesClass
 from router.reports.reader import Readers
@@ -78,6 +80,7 @@ class Site:
         behind = Behind(
             config, clinic.catalogue, clinic.journal, clinic.clock, lambda: rulebook(config.series), places,
             lambda: 2**33, Path("console-token"), self.seal,
+            lambda: look(clinic.catalogue, places, clinic.config.node.data / "quarantine", clinic.clock.now()),
         )  # fmt: skip
         self.sealing: Exception | None = None
         routes, close = Console(behind, TOKEN).routes(), clinic.catalogue.engine.close_thread
@@ -207,12 +210,35 @@ def test_who_asks_sees_both_sides_of_a_doubt(site: Site) -> None:
     assert "P9" in images
 
 
+def missed(site: Site, number: int, destination: str) -> None:
+    subject, fields = f"delivery {number}", {"destination": destination}
+    now = site.clinic.clock.now()
+    site.clinic.journal.record(
+        Event(now, Kind.ALARM, "late", exam=number, fields=fields, alarm=Alarm.MISSED, subject=subject)
+    )
+
+
 def test_more_alarms_than_are_shown_are_counted(site: Site) -> None:
-    before = len(site.clinic.catalogue.alarms.standing())
+    before = len(folded(site.clinic.catalogue.alarms.standing()))
     for n in range(25):
-        event = Event(site.clinic.clock.now(), Kind.ALARM, "late", alarm=Alarm.MISSED, subject=f"exam {n}")
-        site.clinic.journal.record(event)
+        missed(site, n, f"cloud {n}")
     assert f"Alarms (20 / {before + 25})" in site.ask("/").text
+
+
+def test_alarms_of_one_kind_and_destination_are_one_line_with_their_count_and_exams(site: Site) -> None:
+    for n in range(101, 135):
+        missed(site, n, "cloud")
+    text = site.ask("/").text
+    assert text.count('<span class="word">missed</span>') == 1
+    assert ">34</span>" in text
+    assert '<a href="/exam?id=101">e101</a> <a href="/exam?id=102">e102</a> <a href="/exam?id=103">e103</a> +31' in text
+
+
+def test_what_waits_for_a_person_is_shown_with_its_exam_and_the_command(site: Site) -> None:
+    text = site.ask("/").text
+    assert "<h2>Waits for a person</h2>" in text
+    assert "scripts/queue explain e1" in text
+    assert "可能不是同一患者" in site.ask("/?lang=zh").text
 
 
 def test_without_a_login_nothing_is_done_and_nothing_is_shown(site: Site) -> None:

@@ -1,6 +1,7 @@
 """`queue explain`: what came, what it waits for, what nearly fits; for exams, studies and files."""
 
 import json
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from catalogue_rows import instance
 from clinic import CLOUD, HERE, Clinic
 from desk import CONFIG, E1, printed
+from harness import command_here
+from hl7_messages import oru
 from router.cli import main
 from router.flow.sides import NO_READING
 from router.reports.reader import Readers
@@ -120,3 +123,74 @@ def test_a_text_without_a_certain_reading_is_named_and_no_guess_is_shown(
         main(["queue", "compare", E1, "--json", "--config", str(tmp_path / "router.toml")])
     _, images = json.loads(capsys.readouterr().out)[0]["sides"]
     assert images["name"] == NO_READING
+
+
+def test_an_exam_and_a_delivery_are_known_by_the_nodes_own_names(clinic: Clinic, told: Told) -> None:
+    clinic.ris()
+    exam = clinic.case().exam
+    delivery = clinic.delivery().id
+    assert told.json(f"e{exam}") == told.json(f"d{delivery}") == told.json(E1)
+    for unknown in (f"e{exam + 1}", f"d{delivery + 9}", "e0", "e01"):
+        assert "no delivery, exam, study or file of that name" in told(unknown)
+
+
+def test_an_exam_id_that_reads_like_a_name_of_the_nodes_is_told_too_and_never_acted_on(
+    clinic: Clinic, told: Told, tmp_path: Path
+) -> None:
+    clinic.ris()
+    name = f"e{clinic.case().exam}"
+    clinic.ris(name, Study__StudyInstanceUIDs=["5.9"], Order__AccessionNumber="A9")
+    assert [story["exam_id"] for story in told.json(name)] == [E1, name]
+    answer = command_here("queue", "hold", name, "--why", "x", "--config", tmp_path / "router.toml")
+    assert answer.returncode != 0
+    assert "fits a number of this node and an ExamId" in answer.stderr
+
+
+@pytest.mark.parametrize(("changes", "says"), [
+    ({"Order__Status": "已审核"}, "ApproveTime with Order.Status '已审核'; `scripts/codes unknown` prints the line"),
+    ({"Order__Status": ""}, "ApproveTime with no Order.Status; `scripts/codes unknown`"),
+    ({"Report__ApproveTime": "05/06/2026"}, "Report.ApproveTime (审核时间); see the exam JSON fault above"),
+])  # fmt: skip
+def test_an_approval_that_cannot_be_read_is_told(
+    clinic: Clinic, told: Told, changes: dict[str, str], says: str
+) -> None:
+    clinic.ris(**changes)
+    assert says in told(E1)
+    ((unread,),) = ([one["unread_approval"] for one in told.json(E1)],)
+    assert unread[0]["source"] == "branch 01"
+    clinic.later(minutes=1)
+    clinic.ris(Report__SubmitTime="2026-03-02 17:59:00", Report__ApproveTime="2026-03-02 18:00:00")
+    assert "cannot be read" not in told(E1)
+
+
+def test_a_message_whose_status_is_no_word_is_told_as_of_hl7(clinic: Clinic, told: Told) -> None:
+    clinic.drop("m.hl7", oru(exam_id="E1", status="Q").encode())
+    clinic.settle()
+    (story,) = told.json("E1")
+    assert [(one["source"], one["word"]) for one in story["unread_approval"]] == [("HL7", "Q")]
+    assert clinic.attention()[0].about == "HL7: Order.Status another word"
+
+
+@pytest.mark.parametrize("status", ["P", "R", "A", "O", "X"])
+def test_a_message_that_is_no_final_result_waits_for_nobody(clinic: Clinic, status: str) -> None:
+    clinic.drop("m.hl7", oru(exam_id="E1", status=status).encode())
+    clinic.settle()
+    assert not clinic.attention()
+
+
+def test_the_lines_to_paste_go_below_a_table_that_the_file_has_already(clinic: Clinic, tmp_path: Path) -> None:
+    mapping = '[values."Order.Status"]\n"草稿" = "Submitted"\n'
+    (tmp_path / "ris.toml").write_text(mapping, encoding="utf-8")
+    config = (CONFIG + CLOUD).replace('folder = "in"', 'folder = "in"\nmapping = "ris.toml"')
+    (tmp_path / "router.toml").write_text(config, encoding="utf-8")
+    clinic.ris(Order__Status="已审核")
+    clinic.ris("E5", Order__Status="", Study__StudyInstanceUIDs=["5.5"], Order__AccessionNumber="A5")
+    clinic.drop("m.hl7", oru(exam_id="E6", status="Q").encode())
+    printed = command_here("codes", "unknown", "--config", tmp_path / "router.toml")
+    assert printed.returncode == 1
+    paste = printed.stdout.split(f'{tmp_path / "ris.toml"}, below its [values."Order.Status"]:\n\n')[1].split("\n\n")[0]
+    assert tomllib.loads(mapping + paste)["values"]["Order.Status"] == {"草稿": "Submitted", "已审核": "Reported"}
+    assert '"Q" = "Reported"' in printed.stdout.split("hl7_mapping.toml")[1]
+    assert "approved_only = true" in printed.stdout
+    found = json.loads(command_here("codes", "unknown", "--json", "--config", tmp_path / "router.toml").stdout)
+    assert {"table": "Order.Status", "kind": "status", "code": "已审核", "name": "", "count": 1} in found

@@ -448,7 +448,7 @@ def test_the_pages_open_with_the_answer(site: Site, language: str, what: str) ->
 
 def test_a_metric_tells_of_a_pause(clinic: Clinic) -> None:
     places = [Place(name, Channel.IMAGES, HOUR) for name in ("cloud", "other")]
-    gauges = Gauges(clinic.catalogue, lambda: places, "n1", lambda: 0, clinic.clock)
+    gauges = Gauges(clinic.catalogue, lambda: places, "n1", lambda: 0, clinic.clock, list)
     metrics = Metrics(gauges, lambda: places)
     clinic.catalogue.pauses.begin("cloud", "wang", "x", clinic.clock.now())
     text = metrics.answer(None).body.decode()

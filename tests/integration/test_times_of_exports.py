@@ -25,7 +25,8 @@ def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
 
 
 def alarms(clinic: Clinic) -> list[str]:
-    return [one.text for one in clinic.catalogue.alarms.standing() if one.alarm == Alarm.EXAM_JSON]
+    clinic.attention()
+    return [one.text for one in clinic.catalogue.alarms.standing() if one.alarm == Alarm.APPROVAL]
 
 
 def drop(clinic: Clinic, case: str) -> str:
@@ -58,7 +59,7 @@ def test_an_approval_in_a_form_that_is_certain_has_a_due_time(clinic: Clinic, ca
     assert not alarms(clinic)
 
 
-@pytest.mark.fires("exam-json")
+@pytest.mark.fires("approval")
 @pytest.mark.parametrize("written", ["2026-03-02", "05/06/2026 10:00:00 AM", "9999-12-31 23:59:59"])
 def test_an_approval_whose_time_does_not_read_is_an_alarm_until_it_does(clinic: Clinic, written: str) -> None:
     clinic.ris(Report__ApproveTime=written)

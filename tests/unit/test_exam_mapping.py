@@ -11,7 +11,7 @@ from router.config import Hospital
 from router.errors import ConfigurationError
 from router.exam.fill import Sources, fill
 from router.exam.key import key_of
-from router.exam.mapping import parse
+from router.exam.mapping import parse, value_line
 from router.exam.validate import validate
 from router.exam.write import dump
 from samples import exam_document, shipped_tables
@@ -30,6 +30,14 @@ def faults(toml: str) -> tuple[str, ...]:
     with pytest.raises(ConfigurationError) as caught:
         parse(tomllib.loads(toml), source="ris.toml")
     return caught.value.faults
+
+
+@pytest.mark.parametrize(
+    "word", ["已审核", 'a "quoted" word', "back\\slash", "tab\there", "3", "a.b", "\x7f", "\u0001", "=#[]"]
+)
+def test_the_line_for_a_word_reads_back_as_that_word(word: str) -> None:
+    toml = f'[values."Order.Status"]\n{value_line(word, "Reported")}'
+    assert mapped(toml, exam_document({"Order.Status": f" {word} "}))["Order"]["Status"] == "Reported"
 
 
 def test_a_foreign_export_becomes_the_standards_document() -> None:

@@ -30,7 +30,7 @@ LAYERS: list[set[str]] = [
         "__init__",
     },
     {"states", "deadlines", "retry", "breaker", "forecast", "turns", "bandwidth", "exam", "series", "correlate"}
-    | {"folding", "workdays", "pause", "answer"},
+    | {"folding", "workdays", "pause", "answer", "attention"},
     {"storage", "catalogue", "dicom", "reports", "crypto", "web"},
     {"forward"},
     {"flow", "admin"},
@@ -50,6 +50,7 @@ WITHIN = {
     ("answer", "correlate"),
     ("answer", "pause"),
     ("answer", "states"),
+    ("attention", "states"),
     ("turns", "forecast"),
     ("forward", "dicom"),
     ("forward", "crypto"),

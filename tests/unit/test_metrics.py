@@ -14,12 +14,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from catalogue_rows import CLOUD, MINUTE, NOW, Database, delivery, exam, instance
 from router.admin.metrics import Gauges, Metrics
 from router.alarms import Alarm
+from router.attention import Attention
 from router.breaker import down
 from router.catalogue import Catalogue
 from router.catalogue.backlog import Age, Place
 from router.clock import FakeClock
 from router.config import shipped
 from router.events import Event, Journal, Kind
+from router.flow.attention import look
 from router.model import Channel
 from router.states import State
 
@@ -31,13 +33,17 @@ class Scraped:
     """A catalogue with its metrics, and what a scrape says of it."""
 
     def __init__(self, folder: Path) -> None:
-        self.journal = Journal()
+        self.folder, self.journal = folder, Journal()
         self.catalogue: Catalogue = Database("", folder).open(self.journal.record)
         self.clock = FakeClock(NOW)
         self.metrics = Metrics(
-            Gauges(self.catalogue, lambda: [IMAGES], "n1", lambda: 7 * GIB, self.clock), lambda: [IMAGES]
+            Gauges(self.catalogue, lambda: [IMAGES], "n1", lambda: 7 * GIB, self.clock, self.waiting),
+            lambda: [IMAGES],
         )
         self.journal.subscribe(self.metrics.heard)
+
+    def waiting(self) -> list[Attention]:
+        return look(self.catalogue, [IMAGES], self.folder / "quarantine", self.clock.now())
 
     def text(self) -> str:
         return self.metrics.answer(None).body.decode()

@@ -1,0 +1,121 @@
+"""Deliveries that are not done with, as they are judged, and the exams whose approval cannot be read."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from router.attention import Stuck
+from router.catalogue.dialect import Engine
+from router.catalogue.statement import Statement
+from router.catalogue.tables import Delivery, Exam, UnreadRow
+from router.clock import require_aware
+from router.correlate.approval import Part, UnreadApproval
+from router.model import Channel
+from router.states import PENDING, Needs, State
+
+_ERROR = 60  # characters of a reason by which it is judged
+_COLUMNS = (
+    f"SELECT d.id, d.exam_id, d.destination, d.channel, d.state, d.changed, d.waiting_for, d.held_by,"  # noqa: S608 our own text
+    f" substr(d.error, 1, {_ERROR}), d.due, d.next_try, d.lease_until, e.approved_at, e.check_at"
+    " FROM delivery d JOIN exam e ON e.id = d.exam_id WHERE "
+)
+_KEPT = Statement("SELECT 1 FROM unread_approval WHERE exam_id = ?", Exam.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """An exam whose approval cannot be read. `source` is "HL7" or "branch 01"; `deliveries` are its, by number."""
+
+    exam: int
+    source: str
+    approval: UnreadApproval
+    since: datetime
+    deliveries: tuple[int, ...] = ()
+
+
+class Open:
+    """What is not done with. Of the exams that wait for their approval, which are many, nothing is read."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        # An approved one that waits has a due time, which the index (state, due) knows.
+        self._still = [
+            Statement(f"{_COLUMNS}{where}")
+            for where in (
+                "d.state IN ('held', 'failed')",
+                "d.state = 'waiting' AND d.due IS NOT NULL",
+                "d.state = 'deferred' AND d.next_try IS NULL",
+                "d.state = 'sending' AND d.lease_until IS NULL",
+            )
+        ]
+        self._place = Statement(
+            f"{_COLUMNS}d.destination = ? AND d.channel = ? AND e.approved_at IS NOT NULL"
+            " AND d.state IN ('waiting', 'ready', 'sending', 'deferred')",
+            Delivery.destination, Delivery.channel,
+        )  # fmt: skip
+        self._next = Statement("SELECT MIN(destination) FROM delivery WHERE destination > ?", Delivery.destination)
+
+    def deliveries(self, configured: Collection[tuple[str, Channel]]) -> list[Stuck]:
+        """Those that may wait for a person: all but what waits for its approval or goes to one of these places."""
+        rows = [row for statement in self._still for row in statement.run(self._engine)]
+        for place in self._destinations():
+            for channel in Channel:
+                if (place, channel) not in configured:
+                    rows += self._place.run(self._engine, place, channel)
+        return [_stuck(row) for row in {row[0]: row for row in rows}.values()]
+
+    def _destinations(self) -> Iterator[str]:
+        """Every destination that there are deliveries to, each found by its index alone."""
+        name = ""
+        while (name := self._next.run(self._engine, name)[0][0]) is not None:
+            yield name
+
+    # -- approvals that cannot be read
+
+    def note(self, exam: int, found: UnreadApproval | None, source: str, now: datetime) -> None:
+        """Keep that the exam's approval cannot be read, since `now` where it is news; or forget it."""
+        if found is None and not _KEPT.run(self._engine, exam):
+            return
+        mine = UnreadRow.exam == exam
+        with self._engine.write():
+            kept = next(iter(self._unread(mine)), None)
+            if kept is not None and (kept.approval, kept.source) == (found, source):
+                return
+            self._engine.run(UnreadRow.delete().where(mine))
+            if found is not None:
+                values = {"exam": exam, "source": source, "part": found.part, "word": found.word}
+                self._engine.run(UnreadRow.insert({**values, "since": require_aware(now)}))
+
+    def unread(self, exams: Collection[int] | None = None) -> list[Unread]:
+        """The exams whose approval cannot be read, or those of these, the oldest first; with their open deliveries."""
+        return self._unread(True if exams is None else UnreadRow.exam.in_(sorted(exams)))
+
+    def _unread(self, condition: Any) -> list[Unread]:
+        mine = (Delivery.exam == UnreadRow.exam) & Delivery.state.in_(sorted(PENDING))
+        columns = (UnreadRow.exam, UnreadRow.source, UnreadRow.part, UnreadRow.word, UnreadRow.since, Delivery.id)
+        query = UnreadRow.select(*columns).join(Delivery, "LEFT JOIN", on=mine).where(condition)
+        found: dict[int, Unread] = {}
+        deliveries: dict[int, list[int]] = {}
+        for exam, source, part, word, since, delivery in self._engine.run(
+            query.order_by(UnreadRow.since, UnreadRow.exam, Delivery.id).tuples()
+        ):
+            approval = UnreadApproval(part=Part(part), word=word)
+            found[exam] = Unread(exam=exam, source=source, approval=approval, since=since)
+            deliveries.setdefault(exam, []).extend([] if delivery is None else [delivery])
+        return [
+            Unread(exam=one.exam, source=one.source, approval=one.approval, since=one.since,
+                   deliveries=tuple(deliveries[one.exam]))
+            for one in found.values()
+        ]  # fmt: skip
+
+
+def _stuck(row: tuple[Any, ...]) -> Stuck:
+    number, exam, destination, channel, state, changed, needs, held_by, error, *instants = row
+    at = Delivery.changed.python_value
+    due, next_try, lease_until, approved_at, check_at = map(at, instants)
+    return Stuck(
+        id=number, exam=exam, destination=destination, channel=Channel(channel), state=State(state),
+        changed=at(changed), needs=tuple(map(Needs, needs.split())), held_by=held_by, error=error, due=due,
+        next_try=next_try, lease_until=lease_until, approved_at=approved_at, check_at=check_at,
+    )  # fmt: skip

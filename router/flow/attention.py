@@ -1,0 +1,281 @@
+"""The list of what waits for a person, from all that is known, and the alarms that tell of it."""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from router.alarms import REMEDY, Alarm, waits_for_a_person
+from router.attention import ALARM_OF, SAYS, Attention, Cause, Stuck, command_of, judge
+from router.catalogue import Catalogue
+from router.catalogue.alarms import ActiveAlarm, Standing, folded
+from router.catalogue.attention import Unread
+from router.catalogue.backlog import Place
+from router.catalogue.breakers import Tripped
+from router.clock import Clock
+from router.config import Config
+from router.correlate.approval import Part, shown_word
+from router.errors import PASSING
+from router.events import Event, Journal, Kind
+from router.model import Channel
+
+_COMMAND = re.compile(r"`((?:scripts/)?[a-z]+(?: [^`]*)?)`")
+_POISON = "quarantine "  # the beginning of the subject of what is set apart as poison
+_LEDGER = "ledger"
+# Told by the list alone, so that whatever stands of them and is not in it is over.
+_TOLD_HERE = frozenset(
+    {Alarm.APPROVAL, Alarm.EXAM_JSON, Alarm.HELD, Alarm.FAILED, Alarm.NOT_CONFIGURED, Alarm.QUARANTINE, Alarm.LEDGER}
+)
+# Whole commands for remedies that name none, or one for another place.
+_COMMANDS: Mapping[Alarm, str] = {
+    Alarm.DISK: "scripts/status",
+    Alarm.DROP_FOLDER: "scripts/doctor",
+    Alarm.DROPPED_FILE: "scripts/doctor",
+    Alarm.IMAGES_MISSING: "scripts/queue explain",
+    Alarm.SETTINGS: "scripts/doctor",
+    Alarm.CRYPTO: "scripts/doctor",
+    Alarm.CLOCK: "scripts/doctor",
+    Alarm.DEFECT: "scripts/doctor",
+    Alarm.DATABASE: "scripts/backup list",
+    Alarm.POISON: "scripts/quarantine list",
+}
+_OF_AN_EXAM = frozenset({"scripts/queue explain", "scripts/queue compare"})
+_LIST = "scripts/queue list --attention"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All that the list is made of. `quarantined` are the names of the folders of quarantine/."""
+
+    places: Sequence[Place]
+    deliveries: Sequence[Stuck]
+    unread: Sequence[Unread]
+    alarms: Sequence[Standing]
+    tripped: Sequence[Tripped]
+    quarantined: Sequence[str]
+
+
+@dataclass(slots=True)
+class _Group:
+    """What is counted for one entry; `about` says more of it where all of it says the same."""
+
+    since: datetime
+    about: str = ""
+    exams: dict[int, None] = field(default_factory=dict)
+    deliveries: dict[int, None] = field(default_factory=dict)
+
+    def add(self, exam: int, deliveries: Iterable[int], since: datetime) -> None:
+        self.since = min(self.since, since)
+        self.exams[exam] = None
+        self.deliveries.update(dict.fromkeys(deliveries))
+
+
+def look(catalogue: Catalogue, places: Sequence[Place], quarantine: Path, now: datetime) -> list[Attention]:
+    """The list as it stands. `places` are the configured ones, `quarantine` the node's own folder."""
+    with catalogue.engine.read():
+        facts = Facts(
+            places=places,
+            deliveries=catalogue.open.deliveries({(one.destination, one.channel) for one in places}),
+            unread=catalogue.open.unread(),
+            alarms=catalogue.alarms.standing(),
+            tripped=catalogue.breakers.tripped(),
+            quarantined=quarantined(quarantine),
+        )
+    return listed(facts, now)
+
+
+def places_of(config: Config) -> list[Place]:
+    """Every destination and channel that is configured, with its budget."""
+    return [
+        Place(one.name, channel, one.report_within if channel == Channel.REPORT else one.images_within)
+        for one in config.destination
+        for channel in one.channels
+    ]
+
+
+def quarantined(folder: Path) -> list[str]:
+    """The names of the folders there, the oldest first."""
+    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def listed(facts: Facts, now: datetime) -> list[Attention]:
+    """One entry for each cause and destination, and for each alarm that a person ends, the oldest first."""
+    found = [*_of_approvals(facts.unread), *_of_deliveries(facts, now), *_of_accounts(facts.tripped)]
+    poison = {one.subject for one in facts.alarms if one.alarm == Alarm.POISON}
+    kept = [name for name in facts.quarantined if f"{_POISON}{name}" not in poison]
+    if kept:
+        found.append(_entry(Cause.QUARANTINE, "", count=len(kept)))
+    found += _of_alarms(facts.alarms, found)
+    return sorted(found, key=lambda one: (one.since is None, one.since or now))
+
+
+def tallied(entries: Iterable[Attention]) -> dict[tuple[str, str], int]:
+    """How many wait, by cause and destination."""
+    counts: dict[tuple[str, str], int] = {}
+    for one in entries:
+        counts[one.what, one.destination] = counts.get((one.what, one.destination), 0) + one.count
+    return counts
+
+
+def _of_deliveries(facts: Facts, now: datetime) -> list[Attention]:
+    within = {(one.destination, one.channel): one.within for one in facts.places}
+    unread = {one.exam for one in facts.unread}
+    groups: dict[tuple[Cause, str], _Group] = {}
+    for one in facts.deliveries:
+        cause = judge(one, within.get((one.destination, one.channel)), now)
+        # A hold for an approval that cannot be read is told by the approval's own entry.
+        if isinstance(cause, Cause) and not (cause == Cause.WITHDRAWN and one.exam in unread):
+            since = max(one.changed, one.approved_at or one.changed)
+            groups.setdefault((cause, one.destination), _Group(since)).add(one.exam, [one.id], since)
+    return [_entry(cause, destination, group) for (cause, destination), group in groups.items()]
+
+
+def _of_approvals(unread: Iterable[Unread]) -> list[Attention]:
+    groups: dict[str, _Group] = {}
+    for one in unread:
+        about = approval_told(one)
+        groups.setdefault(about, _Group(one.since, about)).add(one.exam, one.deliveries, one.since)
+    return [_entry(Cause.APPROVAL, "", group) for group in groups.values()]
+
+
+def approval_told(one: Unread) -> str:
+    """Source and word of an approval that cannot be read, without patient data: `branch 01: Order.Status 已审核`."""
+    if one.approval.part == Part.TIME:
+        return f"{one.source}: Report.ApproveTime"
+    return f"{one.source}: Order.Status {shown_word(one.approval.word)}"
+
+
+def _of_accounts(tripped: Iterable[Tripped]) -> list[Attention]:
+    refused = [one for one in tripped if one.breaker.outage not in PASSING]
+    return [
+        _entry(Cause.ACCOUNT, one.destination, _Group(one.breaker.since) if one.breaker.since else None, count=1)
+        for one in refused
+    ]
+
+
+def _entry(cause: Cause, destination: str, group: _Group | None = None, *, count: int = 0) -> Attention:
+    exams = tuple(group.exams) if group else ()
+    return Attention(
+        what=cause, says=SAYS[cause], count=count or len(exams), command=command_of(cause, destination, exams),
+        destination=destination, since=group.since if group else None, exams=exams,
+        deliveries=tuple(group.deliveries) if group else (), about=group.about if group else "",
+    )  # fmt: skip
+
+
+def _of_alarms(alarms: Iterable[Standing], counted: Iterable[Attention]) -> list[Attention]:
+    """Alarms that a person ends, but for what is counted already."""
+    covered = _covered(counted)
+    groups: dict[tuple[Alarm, str], list[Standing]] = {}
+    for one in alarms:
+        counted_already = is_told_here(one) or one.exam in covered.get(one.alarm, ())
+        if waits_for_a_person(one.alarm) and not counted_already:
+            groups.setdefault((one.alarm, one.destination), []).append(one)
+    return [_of_alarm(group) for group in groups.values()]
+
+
+def _covered(entries: Iterable[Attention]) -> dict[Alarm, set[int]]:
+    """The exams that are counted under the causes of each alarm."""
+    found: dict[Alarm, set[int]] = {}
+    for one in entries:
+        alarm = ALARM_OF[Cause(one.what)]
+        if alarm is not None:
+            found.setdefault(alarm, set()).update(one.exams)
+    return found
+
+
+def _of_alarm(group: Sequence[Standing]) -> Attention:
+    first = group[0]
+    exams = tuple(dict.fromkeys(one.exam for one in group if one.exam is not None))
+    deliveries = tuple(dict.fromkeys(one.delivery for one in group if one.delivery is not None))
+    return Attention(
+        what=first.alarm, says=first.text, count=len(group), command=command_for(first.alarm, exams),
+        destination=first.destination, since=min(one.since for one in group), exams=exams, deliveries=deliveries,
+    )  # fmt: skip
+
+
+def command_for(alarm: Alarm, exams: Sequence[int]) -> str:
+    """The whole command that an alarm's remedy names; of one exam with its name."""
+    named = _COMMAND.search(REMEDY[alarm])
+    command = _COMMANDS.get(alarm) or (f"scripts/{named[1].removeprefix('scripts/')}" if named else "scripts/status")
+    if command in _OF_AN_EXAM:
+        return f"{command} e{exams[0]}" if len(exams) == 1 else _LIST
+    return command
+
+
+# -- alarms
+
+
+def active(alarms: Iterable[Standing], entries: Sequence[Attention]) -> list[ActiveAlarm]:
+    """The alarms folded; one that tells of entries of the list counts what they count, and names their exams."""
+    return [_counting(one, entries) for one in folded(alarms)]
+
+
+def _counting(one: ActiveAlarm, entries: Sequence[Attention]) -> ActiveAlarm:
+    mine = [
+        entry for entry in entries
+        if entry.what in _CAUSES and (ALARM_OF[Cause(entry.what)], entry.destination) == (one.alarm, one.destination)
+    ]  # fmt: skip
+    exams = tuple(dict.fromkeys([*one.exams, *(exam for entry in mine for exam in entry.exams)]))
+    count = max(one.count, len(exams), sum(entry.count for entry in mine))
+    return replace(one, count=count, exams=exams)
+
+
+def is_told_here(one: Standing) -> bool:
+    """Whether it is an alarm that the list itself has raised, or would."""
+    return one.alarm in _TOLD_HERE or one.subject.partition(" at ")[0] in _CAUSES
+
+
+_CAUSES = frozenset(map(str, Cause))
+
+
+def alarms_of(entries: Iterable[Attention], standing: Collection[Standing], now: datetime) -> list[Event]:
+    """The alarms to raise for the list, one a cause and destination, and those that are over."""
+    told = {(one.alarm, one.exam) for one in standing if one.exam is not None}
+    wanted: dict[tuple[Alarm, str], Event] = {}
+    due: set[tuple[Alarm, str]] = set()
+    for one in entries:
+        alarm = ALARM_OF[Cause(one.what)] if one.what in _CAUSES else None
+        if alarm is not None:
+            place = (alarm, _subject(one))
+            due.add(place)
+            if not any((alarm, exam) in told for exam in one.exams):
+                wanted[place] = _raised(one, alarm, now)
+    stands = {(one.alarm, one.subject): one for one in standing}
+    over = [one for place, one in stands.items() if is_told_here(one) and place not in due]
+    return [event for place, event in wanted.items() if place not in stands] + [_over(one, now) for one in over]
+
+
+def _subject(one: Attention) -> str:
+    if one.what == Cause.LEDGER:
+        return _LEDGER
+    return f"{one.what} at {one.about or one.destination or 'node'}"
+
+
+def _raised(one: Attention, alarm: Alarm, now: datetime) -> Event:
+    text = f"{one.says} ({one.about})" if one.about else one.says
+    fields = {"destination": one.destination} if one.destination else {}
+    return Event(now, Kind.ALARM, text, alarm=alarm, subject=_subject(one), fields=fields)
+
+
+def _over(one: Standing, now: datetime) -> Event:
+    fields = {"destination": one.destination} if one.destination else {}
+    text = "nothing waits for a person any more for this cause"
+    return Event(now, Kind.CLEARED, text, exam=one.exam, alarm=one.alarm, subject=one.subject, fields=fields)
+
+
+@dataclass(slots=True)
+class AttentionAlarms:
+    """Keeps the alarms in line with the list; `step` is called by the one node that has the duty."""
+
+    catalogue: Catalogue
+    journal: Journal
+    clock: Clock
+    look: Callable[[datetime], Sequence[Attention]]
+
+    def step(self) -> None:
+        """Raise what is new, and end what is over."""
+        now = self.clock.now()
+        entries = self.look(now)
+        for event in alarms_of(entries, self.catalogue.alarms.standing(), now):
+            self.journal.record(event)

@@ -1,0 +1,297 @@
+"""What waits for a person, through a running node: one exam a cause, all of them in one list, with its command."""
+
+import json
+import re
+import secrets
+import urllib.request
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+
+from harness import Exam, Site, SlowCloud, command_here, make_exam, send_all
+from router.demo.report import report_pdf
+from router.demo.studies import DemoFile, read_studies
+from router.model import Channel
+from router.states import State
+
+REPORT, IMAGES = (Channel.REPORT,), (Channel.IMAGES,)
+REFUSING, WRONG = "refusing", "wrong"
+SETTINGS = """
+[share]
+shared_study = "all"
+shared_study_then = "hold"
+late_window = "1 s"
+[[destination]]
+name = "wrong"
+[destination.http]
+url = "http://127.0.0.1:{http}"
+api_key_file = "wrong.key"
+signing_key_file = "keys/hospital-sign.pem"
+platform_signing_key_file = "keys/platform-sign.pub.pem"
+platform_encryption_key_file = "keys/platform-encrypt.pub.pem"
+"""
+SECOND = '\n[[destination]]\nname = "refusing"\n[destination.dicom]\nport = {}\n'
+
+
+class Refusing(SlowCloud):
+    """A destination that refuses every image."""
+
+    def _store(self, event: Any) -> int:
+        super()._store(event)
+        return 0xC001
+
+
+class Ward:
+    """A hospital in which everything has gone wrong that only a person can put right."""
+
+    def __init__(self, folder: Path) -> None:
+        self.cloud = Refusing()
+        self.site = site = Site(folder, stable_after="300 ms", accept_empty=["Patient.Telephone"])
+        self.exams: dict[str, Exam] = {}
+        (folder / "wrong.key").write_text(secrets.token_hex(32))
+        (folder / "wrong.key").chmod(0o600)
+        self.mapping = folder / "ris.toml"
+        self.mapping.write_text("", encoding="utf-8")
+        site.configure()
+        text = site.config_file.read_text(encoding="utf-8").replace(
+            'folder = "drop"', 'folder = "drop"\nmapping = "ris.toml"'
+        )
+        self.text = text + SETTINGS.format(http=site.platform.ports["http"])
+        site.config_file.write_text(self.text + SECOND.format(self.cloud.port), encoding="utf-8")
+        kept = site.data / "quarantine" / "20260301T000000-unreadable"
+        kept.mkdir(parents=True)
+        (kept / "reason.txt").write_text("no DICOM\n")
+        assert site.node.running
+
+    def stop(self) -> None:
+        self.site.stop()
+        self.cloud.stop()
+
+    # -- what goes wrong
+
+    def make(self, name: str, *, images: bool = True, report: bool = True, **changes: Any) -> Exam:
+        exam = self.exams[name] = make_exam(self.site, len(self.exams) + 1, instances=2)
+        if images:
+            send_all(self.site.port, exam.study.files)
+        if report:
+            self.site.report(exam, **changes)
+        return exam
+
+    def drop(self, exam: Exam, *, approved: float | None, submitted: float, **changes: Any) -> None:
+        """The JSON alone; minutes before now."""
+        at = None if approved is None else exam.made - timedelta(minutes=approved)
+        document = exam.document(approved=at, submitted=exam.made - timedelta(minutes=submitted), **changes)
+        taken = self.taken(exam)
+        self.site.drop(f"{exam.id}.json", json.dumps(document, ensure_ascii=False).encode())
+        self.site.wait_until(lambda: self.taken(exam) > taken, "the JSON is taken")
+
+    def taken(self, exam: Exam) -> int:
+        """How many JSONs of the exam the node has."""
+        kept = (self.site.data / "reports").rglob("exam.json")
+        return sum(exam.id in path.read_text(encoding="utf-8") for path in kept)
+
+    def another(self, name: str, file: DemoFile, **changes: Any) -> None:
+        """An image as it comes again with other values."""
+        dataset = dcmread(file.path)
+        for keyword, value in changes.items():
+            setattr(dataset, keyword, value)
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+        path = self.site.folder / f"{name}.dcm"
+        dataset.save_as(path)
+        send_all(self.site.port, read_studies([path])[0].files)
+
+    def go_wrong(self) -> None:
+        site, make = self.site, self.make
+        late = make("late-images")
+        make("approval", Order__Status="已审核")
+        make("exam-json", Report__ApproveDoctorName=None)
+        make("identity", Patient__PatientId="P9", Patient__Name="李四")
+        make("hospital", USCI="911100000000000001")
+        make("failed", Patient__Telephone="")
+        make("images-missing", images=False, report=False)
+        site.drop("m.json", self.exams["images-missing"].json(minutes_ago=400))
+        pdf = make("pdf", report=False)
+        site.drop(f"{pdf.id}.json", pdf.json())
+        other = site.folder / "other.pdf"
+        report_pdf(other, hospital="示范医院", patient_name="王五", exam_id="EXM-OTHER", accession_number="ACC-OTHER")
+        site.drop(f"{pdf.id}.pdf", other.read_bytes())
+        held = make("person", report=False)
+        self.drop(held, approved=None, submitted=30)
+        damaged = make("damaged", report=False)
+        self.drop(damaged, approved=None, submitted=30)
+        folder = site.data / "studies" / damaged.study.uid
+        site.wait_until(lambda: len(list(folder.rglob("*.dcm"))) == len(damaged.study.files), "they are stored")
+        stored = next(folder.rglob("*.dcm"))
+        data = bytearray(stored.read_bytes())
+        data[-9] ^= 1
+        stored.write_bytes(data)
+        site.report(damaged)
+        site.wait_until(lambda: bool(site.lines(held.id)), "it is known")
+        assert self.tell("hold", held.id, "--why", "the patient objects").returncode == 0
+        versions = make("versions", report=False)
+        self.drop(versions, approved=20, submitted=30)
+        self.drop(versions, approved=21, submitted=15, Report__Findings="another finding")
+        gone = make("withdrawn", images=False, report=False)
+        self.drop(gone, approved=20, submitted=30)
+        self.drop(gone, approved=None, submitted=10)
+        shared = make("others", report=False)
+        site.drop("draft.json", make("draft", images=False, report=False).json(
+            approved=False, Study__StudyInstanceUIDs=[shared.study.uid],
+            Order__AccessionNumber=shared.study.accession_number, Patient__PatientId=shared.study.patient.patient_id,
+        ))  # fmt: skip
+        site.wait_until(lambda: bool(site.lines(self.exams["draft"].id)), "the draft is taken")
+        site.drop("shared.json", shared.json(minutes_ago=340))
+        site.wait_until(lambda: self.delivered(late), "delivered")
+        self.another("late", late.study.files[0], SOPInstanceUID=f"{late.study.uid}.1.99")
+
+    def delivered(self, exam: Exam) -> bool:
+        mine = [line.delivery for line in self.site.lines(exam.id) if line.delivery.destination == "cloud"]
+        return {one.state for one in mine} == {State.DELIVERED}
+
+    # -- what is told
+
+    def tell(self, *arguments: str) -> Any:
+        return command_here("queue", *arguments, "--config", self.site.config_file)
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(command_here("status", "--json", "--config", self.site.config_file).stdout)
+        return found
+
+    def attention(self) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = self.status()["attention"]
+        return entries
+
+    def entry(self, what: str, destination: str | None = "cloud") -> dict[str, Any]:
+        self.site.wait_until(lambda: bool(self.entries(what, destination)), f"{what} is in the list")
+        (found,) = self.entries(what, destination)
+        return found
+
+    def entries(self, what: str, destination: str | None) -> list[dict[str, Any]]:
+        return [one for one in self.attention() if (one["what"], one["destination"]) == (what, destination)]
+
+    def number(self, name: str) -> str:
+        return f"e{self.site.lines(self.exams[name].id)[0].delivery.exam}"
+
+    def alarms(self) -> set[str]:
+        return {one["alarm"] for one in self.status()["alarms"]}
+
+    @cached_property
+    def admin(self) -> str:
+        return f"http://127.0.0.1:{self.site.node.ports['admin']}"
+
+    def asked(self, path: str) -> str:
+        with urllib.request.urlopen(f"{self.admin}{path}", timeout=5) as answer:
+            return str(answer.read().decode())
+
+
+@pytest.fixture(scope="module")
+def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
+    ward = Ward(tmp_path_factory.mktemp("attention"))
+    try:
+        ward.go_wrong()
+        yield ward
+    finally:
+        ward.stop()
+
+
+@pytest.mark.parametrize(("what", "destination", "name"), [
+    ("identity", "cloud", "identity"), ("hospital", "cloud", "hospital"), ("pdf", "cloud", "pdf"),
+    ("versions", "cloud", "versions"), ("withdrawn", "cloud", "withdrawn"), ("damaged", "cloud", "damaged"),
+    ("late-images", "cloud", "late-images"), ("others", "cloud", "others"), ("person", "cloud", "person"),
+    ("failed", "cloud", "failed"), ("exam-json", "cloud", "exam-json"), ("images-missing", "cloud", "images-missing"),
+])  # fmt: skip
+def test_an_exam_that_only_a_person_can_move_is_in_the_list_with_the_command_that_explains_it(
+    ward: Ward, what: str, destination: str, name: str
+) -> None:
+    found = ward.entry(what, destination)
+    assert (found["count"], found["exams"]) == (1, [ward.number(name)])
+    assert found["command"] == f"scripts/queue explain {ward.number(name)}"
+    story = ward.tell(*found["command"].split()[1:])
+    assert story.returncode == 0
+    assert f"Exam {ward.exams[name].id}" in story.stdout
+
+
+def test_what_is_no_single_exam_is_in_the_list_too(ward: Ward) -> None:
+    assert ward.entry("quarantine", None)["command"] == "scripts/quarantine list"
+    assert ward.entry("account", WRONG)["command"] == "scripts/doctor"
+    refused = ward.entry("refused", REFUSING)
+    assert refused["count"] > 1
+    assert refused["command"] == "scripts/queue list --attention"
+    assert ward.entry("pdf-missing")["count"] >= 1
+
+
+def test_status_queue_list_console_and_metrics_show_the_same(ward: Ward) -> None:
+    total = sum(one["count"] for one in ward.attention())
+    shown = command_here("status", "--config", ward.site.config_file).stdout
+    assert f"Waits for a person: {total}\n" in shown
+    assert "Alarms: none" not in shown
+    assert "1 x held by a person (cloud), since" in shown
+    assert f'<div class="tile warn">Waits for a person<b>{total}</b></div>' in ward.asked("/")
+    page = ward.asked("/metrics")
+    metric = dict(re.findall(r'router_attention\{destination="cloud",what="([a-z-]+)"\} ([0-9.]+)', page))
+    assert (metric["identity"], metric["person"]) == ("1.0", "1.0")
+    listed = json.loads(ward.tell("list", "--attention", "--json").stdout)
+    assert {one["attention"] for one in listed} >= {one["what"] for one in ward.attention()} - {"account"}
+    deliveries = {one["id"]: one["attention"] for one in listed if one["id"]}
+    held = {str(line.delivery.id) for line in ward.site.lines() if line.delivery.state in (State.HELD, State.FAILED)}
+    assert held <= deliveries.keys()
+    assert all(set(one) >= {"id", "exam_id", "state", "due", "waiting_for", "error", "command"} for one in listed)
+    text = ward.tell("list", "--attention").stdout
+    assert "received files are in quarantine" in text
+    assert ward.exams["person"].id in text
+
+
+def test_every_cause_has_its_alarm_within_a_minute(ward: Ward) -> None:
+    wanted = {"doubt", "damaged", "shared-study", "failed", "held", "exam-json", "approval", "quarantine", "breaker"}
+    ward.site.wait_until(lambda: ward.alarms() >= wanted, "the alarms stand", 30)
+    alarms = [one for one in ward.status()["alarms"] if one["alarm"] == "failed"]
+    assert {one["destination"] for one in alarms} == {"cloud", REFUSING}
+    assert len(alarms) == 2  # one a destination, not one an exam
+    told = json.dumps(ward.status()["alarms"], ensure_ascii=False)
+    assert not [secret for exam in ward.exams.values() for secret in exam.secrets() if secret in told]
+
+
+def test_a_status_that_no_table_knows_is_an_alarm_by_its_word_and_goes_when_its_line_is_pasted(ward: Ward) -> None:
+    found = ward.entry("approval", None)
+    assert (found["count"], found["about"]) == (1, "branch 01: Order.Status 已审核")
+    assert found["exams"] == [ward.number("approval")]
+    exam = ward.exams["approval"]
+    story = ward.tell("explain", exam.id).stdout
+    assert "ApproveTime with Order.Status '已审核'; `scripts/codes unknown` prints the line to paste" in story
+    printed = command_here("codes", "unknown", "--config", ward.site.config_file).stdout
+    paste = printed.split(f"{ward.mapping}:\n\n")[1].split("\n\n")[0]
+    assert paste == '[values."Order.Status"]\n"已审核" = "Reported"'
+    ward.mapping.write_text(paste, encoding="utf-8")
+    ward.site.wait_until(lambda: ward.delivered(exam), "the exam goes")
+    ward.site.wait_until(lambda: not ward.entries("approval", None), "it is not in the list any more")
+    assert "已审核" not in command_here("codes", "unknown", "--config", ward.site.config_file).stdout
+
+
+def test_what_goes_to_a_destination_that_is_gone_and_a_faulty_file_wait_for_a_person_and_end_with_a_restart(
+    ward: Ward,
+) -> None:
+    site = ward.site
+    first = site.node.number
+    site.config_file.write_text(f"{ward.text}\n[faulty]\n", encoding="utf-8")
+    site.node.hang_up()
+    site.wait_until(lambda: "alarm: the configuration has faults" in site.log, "the faulty file is told")
+    site.config_file.write_text(ward.text, encoding="utf-8")
+    assert ward.entry("settings", None)["command"] == "scripts/doctor"
+    site.node.stop()
+    assert site.node.number != first
+    site.wait_until(lambda: not ward.entries("settings", None), "the file is read at the start")
+    assert ward.entry("not-configured", REFUSING)["command"] == f"scripts/queue list --destination {REFUSING}"
+    site.config_file.write_text(ward.text + SECOND.format(ward.cloud.port), encoding="utf-8")
+    site.node.hang_up()
+    site.wait_until(lambda: not ward.entries("not-configured", REFUSING), "it is configured again")
+
+
+def test_what_a_person_has_put_right_is_not_in_the_list_any_more(ward: Ward) -> None:
+    assert ward.tell("release", ward.number("person"), "--why", "done").returncode == 0
+    assert "cancel: " in ward.tell("cancel", ward.number("failed"), "--why", "done").stdout
+    ward.site.wait_until(lambda: not (ward.entries("person", "cloud") or ward.entries("failed", "cloud")), "it is over")
