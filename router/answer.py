@@ -10,16 +10,12 @@ from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 
 from router.breaker import CLOSED, Breaker, Position
-from router.correlate.readiness import DAMAGED, PDF, PERSON, VERSIONS
-from router.correlate.renewal import CUT_OFF, LATE, NEWER_VERSION
-from router.correlate.requests import OTHERS
 from router.errors import PASSING, Outage
 from router.model import Channel
 from router.pause import Pause
 from router.states import CLOSED as ENDED
-from router.states import Needs, State
+from router.states import HeldBy, Needs, State
 
-IDENTITY, APPROVAL, HOSPITAL = "identity", "approval", "hospital"  # causes of a hold
 EXAM_JSON = "exam JSON: "
 # So long an outage of the line may pass by itself before a person is to look at it.
 _PATIENCE = timedelta(minutes=10)
@@ -140,17 +136,17 @@ _ENDED_AS = {
     State.NOT_SHARED: ("is not sent: the exam was approved before [share] from", _EXPLAIN),
 }
 _HELD_FOR: Mapping[str, tuple[Actor, str]] = {
-    PERSON: (Actor.ADMINISTRATOR, _RELEASE),
-    IDENTITY: (Actor.ADMINISTRATOR, _COMPARE),
-    NEWER_VERSION: (Actor.ADMINISTRATOR, _COMPARE),
-    LATE: (Actor.ADMINISTRATOR, _RELEASE),
-    HOSPITAL: (Actor.ADMINISTRATOR, _EXPLAIN),
-    CUT_OFF: (Actor.PACS, _RELEASE),
-    PDF: (Actor.RIS, _RELEASE),
-    DAMAGED: (Actor.RIS, _RELEASE),
-    VERSIONS: (Actor.RIS, _RELEASE),
-    APPROVAL: (Actor.RIS, _EXPLAIN),
-    OTHERS: (Actor.RIS, _EXPLAIN),
+    HeldBy.PERSON: (Actor.ADMINISTRATOR, _RELEASE),
+    HeldBy.IDENTITY: (Actor.ADMINISTRATOR, _COMPARE),
+    HeldBy.NEWER_VERSION: (Actor.ADMINISTRATOR, _COMPARE),
+    HeldBy.LATE: (Actor.ADMINISTRATOR, _RELEASE),
+    HeldBy.HOSPITAL: (Actor.ADMINISTRATOR, _EXPLAIN),
+    HeldBy.CUT_OFF: (Actor.PACS, _RELEASE),
+    HeldBy.PDF: (Actor.RIS, _RELEASE),
+    HeldBy.DAMAGED: (Actor.RIS, _RELEASE),
+    HeldBy.VERSIONS: (Actor.RIS, _RELEASE),
+    HeldBy.APPROVAL: (Actor.RIS, _EXPLAIN),
+    HeldBy.OTHERS: (Actor.RIS, _EXPLAIN),
 }
 
 
@@ -201,8 +197,8 @@ def _waiting(found: Facts) -> Answer | None:
 
 
 def _approval(found: Facts) -> Answer:
-    if found.error.startswith(f"{APPROVAL}: "):
-        error = found.error.removeprefix(f"{APPROVAL}: ")
+    if found.error.startswith(f"{HeldBy.APPROVAL}: "):
+        error = found.error.removeprefix(f"{HeldBy.APPROVAL}: ")
         return _say(found, "its approval cannot be read: {error}", Actor.ADMINISTRATOR, _UNKNOWN, {"error": error})
     return _say(found, "waits for the approval (审核) of its report", Actor.RIS, _EXPLAIN)
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
-from router.answer import APPROVAL
 from router.catalogue import Catalogue
 from router.catalogue.exams import Case, Proof, named
 from router.catalogue.ledger import Tally
@@ -498,7 +497,7 @@ class Correlator:
         of_channel = self._plan_images if delivery.channel == Channel.IMAGES else self._plan_report
         plan = of_channel(delivery, destination, tally, found)
         if (unread := found.unread_approval) is not None:
-            plan = replace(plan, error="; ".join(filter(None, (f"{APPROVAL}: {unread.says}", plan.error))))
+            plan = replace(plan, error="; ".join(filter(None, (f"{HeldBy.APPROVAL}: {unread.says}", plan.error))))
         return replace(plan, hold="") if found.closed else plan
 
     def _plan_images(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:

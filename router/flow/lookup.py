@@ -8,7 +8,7 @@ from router.catalogue import Catalogue
 from router.catalogue.queue import Delivery
 from router.errors import InvalidData, WrongUse
 
-_FORM = re.compile(r"(?P<kind>[ed])(?P<only>:?)(?P<number>[0-9]{1,15})", re.IGNORECASE)
+_FORM = re.compile(r"(?P<kind>[ed])(?P<only>:?)(?P<number>[1-9][0-9]{0,14})", re.IGNORECASE)
 _MOST = 10
 
 

@@ -247,7 +247,7 @@ def test_without_a_file_the_shipped_one_counts_and_one_that_cannot_be_read_chang
 
 def told(folder: Path, *arguments: str) -> str:
     answer = command_here(*arguments, "--config", folder / "router.toml")
-    assert answer.returncode == 0, answer.stderr
+    assert answer.returncode == (1 if arguments[0] == "status" else 0), answer.stderr  # no node runs here
     return answer.stdout
 
 

@@ -71,7 +71,7 @@ def command(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> tu
 # -- explain
 
 
-@pytest.mark.parametrize("name", [E1, "e1", STUDY, "d2", "2"])
+@pytest.mark.parametrize("name", [E1, "e1", STUDY, "d2"])
 def test_an_exam_whose_images_were_refused_says_by_whom_they_were_offered_how_often_and_why(
     clinic: Clinic, told: Told, name: str
 ) -> None:

@@ -178,13 +178,15 @@ def test_a_platform_that_refuses_our_account_waits_for_a_person(
     status: int, meaning: Callable[[Answer, datetime], object]
 ) -> None:
     try:
-        why = str(meaning(Answer(status, {}, b""), NOW))
+        found = meaning(Answer(status, {}, b""), NOW)
+        assert isinstance(found, DestinationDown)
     except DestinationDown as error:
-        why = str(error)
-    tripped = Tripped("cloud", Channel.REPORT, Breaker(Position.OPEN, 1, 0, NOW, NOW, why))
+        found = error
+    breaker = Breaker(Position.OPEN, 1, 0, NOW, NOW, str(found), found.outage)
+    tripped = Tripped("cloud", Channel.REPORT, breaker)
     down = Tripped("other", Channel.REPORT, Breaker(Position.OPEN, 1, 0, NOW, NOW, "no answer"))
-    (found,) = listed(facts(tripped=[tripped, down]), NOW)
-    assert (found.what, found.destination, found.since) == ("account", "cloud", NOW)
+    (entry,) = listed(facts(tripped=[tripped, down]), NOW)
+    assert (entry.what, entry.destination, entry.since) == ("account", "cloud", NOW)
 
 
 # -- alarms of the list

@@ -47,7 +47,6 @@ WITHIN = {
     ("correlate", "workdays"),
     ("breaker", "retry"),
     ("answer", "breaker"),
-    ("answer", "correlate"),
     ("answer", "pause"),
     ("answer", "states"),
     ("attention", "states"),
