@@ -66,6 +66,7 @@ from router.flow.rules import SeriesRules
 from router.flow.scrub import Quiet, Scrub
 from router.flow.selection import Selection
 from router.flow.timekeeping import Timekeeper
+from router.language import Tongue
 from router.model import Channel
 from router.reports.mllp import MllpServer
 from router.states import State
@@ -140,7 +141,7 @@ class Node:
             Gauges(self._catalogue, self._places, self._owner, self._free, clock), self._places
         )  # fmt: skip
         self._journal.subscribe(self._metrics.heard)
-        self._herald = Herald(config.alarms, self._owner, clock)
+        self._herald = Herald(config.alarms, self._owner, clock, Tongue(config.node.language))
         self._journal.subscribe(self._herald.heard)
         known = (self._catalogue, self._storage, self._selection, self._journal, clock)
         self._correlator = Correlator(config, self._references, *known)

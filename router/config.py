@@ -59,6 +59,7 @@ class Tls(_Section):
 class Node(_Section):
     data: ConfigPath = Field(Path("../data"), validate_default=True)
     name: str = ""
+    language: Literal["zh_CN", "en"] = "zh_CN"
     timezone: Zone = Field(ZoneInfo("Asia/Shanghai"))
     lease: Budget = timedelta(seconds=30)
 

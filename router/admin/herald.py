@@ -17,13 +17,13 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from email.message import EmailMessage
 
-from router.alarms import REMEDY
 from router.clock import Clock
 from router.config import Alarms, HttpPeer, Mail
 from router.crypto.keys import load_passphrase
 from router.errors import ConfigurationError, PermanentError, RouterError, TransientError, traceback_of
 from router.events import Event, Kind
 from router.forward.http import Limits, Session
+from router.language import Tongue
 from router.retry import backoff
 
 MOST_WAITING = 1000
@@ -39,7 +39,8 @@ _log = logging.getLogger("router")
 class Notice:
     """An alarm as receivers see it. `state` is "standing" or "cleared", `at` ISO 8601; ids are the node's own.
 
-    The daily report, which goes by mail only, has the state "report".
+    `subject`, `text` and `remedy` are in the node's language, `alarm` and `state` names for programs. The daily report,
+    which goes by mail only, has the state "report".
     """
 
     node: str
@@ -53,14 +54,14 @@ class Notice:
     delivery: int | None
 
 
-def notice_of(event: Event, node: str) -> Notice | None:
+def notice_of(event: Event, node: str, tongue: Tongue) -> Notice | None:
     """The notice of an event; None when it is no alarm's."""
     if event.alarm is None:
         return None
     standing = event.kind == Kind.ALARM
     return Notice(
-        node, event.alarm, "standing" if standing else "cleared", event.subject, event.text,
-        REMEDY[event.alarm] if standing else "", event.at.isoformat(), event.exam, event.delivery,
+        node, event.alarm, "standing" if standing else "cleared", tongue.told(event.subject), tongue.told(event.text),
+        tongue.alarm(event.alarm)[1] if standing else "", event.at.isoformat(), event.exam, event.delivery,
     )  # fmt: skip
 
 
@@ -154,20 +155,21 @@ class Outbox:
 class Herald:
     """Tells every receiver of `[alarms]`. ConfigurationError when a file that it names is not as it must be."""
 
-    def __init__(self, settings: Alarms, node: str, clock: Clock) -> None:
+    def __init__(self, settings: Alarms, node: str, clock: Clock, tongue: Tongue) -> None:
         self._node = node
+        self._tongue = tongue
         self._only = frozenset(settings.only)
         sends: dict[str, Send] = {}
         if settings.webhook is not None:
             sends["webhook"] = to_webhook(settings.webhook, clock)
         if settings.mail is not None:
-            sends[_MAIL] = to_mail(settings.mail)
+            sends[_MAIL] = to_mail(settings.mail, tongue)
         self._outboxes = [Outbox(name, send) for name, send in sends.items()]
         self._by_mail = [outbox for name, outbox in zip(sends, self._outboxes, strict=True) if name == _MAIL]
 
     def heard(self, event: Event) -> None:
         """The journal's subscriber."""
-        notice = notice_of(event, self._node)
+        notice = notice_of(event, self._node, self._tongue)
         if notice is not None and (not self._only or notice.alarm in self._only):
             for outbox in self._outboxes:
                 outbox.put(notice)
@@ -202,7 +204,7 @@ def to_webhook(peer: HttpPeer, clock: Clock) -> Send:
     return send
 
 
-def to_mail(mail: Mail) -> Send:
+def to_mail(mail: Mail, tongue: Tongue) -> Send:
     """One message a notice by SMTP (RFC 5321), after STARTTLS (RFC 3207) where that is on."""
     passphrase = load_passphrase(mail.passphrase_file).decode() if mail.passphrase_file else ""
     context = _trusting(mail) if mail.starttls else None
@@ -214,7 +216,7 @@ def to_mail(mail: Mail) -> Send:
                     server.starttls(context=context)
                 if mail.user:
                     server.login(mail.user, passphrase)
-                server.send_message(_message(mail, notice))
+                server.send_message(_message(mail, notice, tongue))
                 with suppress(OSError):  # it is taken, however the server says good-bye
                     server.quit()
         except smtplib.SMTPRecipientsRefused as error:
@@ -241,12 +243,14 @@ def _trusting(mail: Mail) -> ssl.SSLContext:
         raise ConfigurationError(f"[alarms.mail] ca_file: {error.strerror or 'is no certificate'}") from error
 
 
-def _message(mail: Mail, notice: Notice) -> EmailMessage:
+def _message(mail: Mail, notice: Notice, tongue: Tongue) -> EmailMessage:
+    say = tongue.say
     message = EmailMessage()
     message["From"], message["To"] = mail.from_, ", ".join(mail.to)
-    message["Subject"] = " ".join(f"[{notice.node}] {notice.alarm} {notice.state}: {notice.subject}".split())
-    told = {"standing": [f"What to do: {notice.remedy}", ""], "cleared": ["It is over.", ""]}.get(notice.state, [])
+    message["Subject"] = " ".join(f"[{notice.node}] {say(notice.alarm)} {say(notice.state)}: {notice.subject}".split())
+    todo = say("What to do: {remedy}", remedy=notice.remedy)
+    told = {"standing": [todo, ""], "cleared": [say("It is over."), ""]}.get(notice.state, [])
     lines = [notice.text, "", *told,
-             f"Node {notice.node}, {notice.subject}, {notice.at}"]  # fmt: skip
+             say("Node {node}, {subject}, {at}", node=notice.node, subject=notice.subject, at=notice.at)]  # fmt: skip
     message.set_content("\n".join(lines) + "\n")
     return message

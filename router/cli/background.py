@@ -9,8 +9,9 @@ from rich.markup import escape
 from router.alarms import REMEDY
 from router.catalogue.retrievals import Asked
 from router.catalogue.traces import Arrival, File
-from router.cli.tables import console, local, show
+from router.cli.tables import console, local, say, show
 from router.flow.traces import Background, Candidate, Stray
+from router.language import N_
 
 
 def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo) -> None:
@@ -23,14 +24,14 @@ def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo
         out.print(f"      {REMEDY[alarm.alarm]}", markup=False)
     if found.asked is not None:
         _tell_asked(found.asked, zone)
-    files = [(f.kind, f.name, local(f.arrived, zone), _file(f)) for f in found.files]
+    files = [(say(f.kind), f.name, local(f.arrived, zone), _file(f)) for f in found.files]
     show("Files", ("Kind", "Name", "Came", ""), files)
     _tell_arrivals(found.arrivals, zone)
     if found.near:
         show(
             "Studies without an exam that nearly fit",
             ("StudyInstanceUID", "Why"),
-            [(c.name, c.why) for c in found.near],
+            [(c.name, say(c.why)) for c in found.near],
         )
         out.print("  `queue link EXAM STUDY --why ...` joins one of them by hand")
     elif waits_for_images:
@@ -46,11 +47,12 @@ def tell_stray(stray: Stray, zone: ZoneInfo) -> None:
     _tell_arrivals(stray.arrivals, zone)
     out.print("  it is kept and not sent: it waits for the exam JSON that lists it")
     if stray.near:
-        show("Exams that nearly fit", ("ExamId 检查记录ID", "Why"), [(c.name, c.why) for c in stray.near])
+        show("Exams that nearly fit", ("ExamId 检查记录ID", "Why"), [(c.name, say(c.why)) for c in stray.near])
         out.print(f"  `queue link EXAM {stray.study_uid} --why ...` joins it by hand; or have the data corrected")
     else:
         out.print("  no exam comes near it; a prior or an unreported study stays so")
-    show("Events", ("When", "What", "", "Who"), [(local(e.at, zone), str(e.kind), e.text, e.who) for e in stray.events])
+    events = [(local(e.at, zone), say(e.kind), say(e.text), e.who) for e in stray.events]
+    show("Events", ("When", "What", "", "Who"), events)
 
 
 def tell_unpaired(file: File, zone: ZoneInfo) -> None:
@@ -106,7 +108,7 @@ def _tell_asked(asked: Asked, zone: ZoneInfo) -> None:
             f"  the PACS was asked {asked.tries} time(s), last {local(asked.at, zone)}: {asked.said}", markup=False
         )
     if asked.ask_at is not None:
-        what = asked.missing or "how many images it has"
+        what = asked.missing or N_("how many images it has")
         out.print(f"  the PACS is asked {local(asked.ask_at, zone)}: {what}", markup=False)
 
 
@@ -124,5 +126,5 @@ def _tell_arrivals(found: Sequence[Arrival], zone: ZoneInfo) -> None:
 
 def _file(file: File) -> str:
     if file.stale:
-        return "older than what was known: changes nothing"
-    return "approved" if file.approved else "not approved" if file.kind == "json" else ""
+        return say("older than what was known: changes nothing")
+    return say("approved") if file.approved else say("not approved") if file.kind == "json" else ""

@@ -7,16 +7,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import click
+from rich.cells import set_cell_size
 
 from router.admin import peers, premises
 from router.admin.findings import Finding, Verdict, attempt, good
 from router.catalogue import open_catalogue
 from router.catalogue.restore import has_database
-from router.cli.options import config_option, json_option, print_json
+from router.cli.options import config_option, configured, json_option, print_json
 from router.cli.recheck import recheck_of
-from router.cli.tables import console
+from router.cli.tables import console, say
 from router.clock import Clock, SystemClock
-from router.config import Config, Destination, load
+from router.config import Config, Destination
 from router.crypto import selftest
 from router.events import Journal
 from router.flow.checks import resolved
@@ -41,7 +42,7 @@ def command(config_file: Path, as_json: bool) -> None:
 
     Run it as the account that the node runs as; the node may run meanwhile. 1 when something fails.
     """
-    config = load(config_file)
+    config = configured(config_file)
     found = [good("configuration", f"{config_file} reads"), *_examine(config, SystemClock())]
     if as_json:
         print_json([{"subject": f.subject, "verdict": f.verdict, "text": f.text, "remedy": f.remedy} for f in found])
@@ -54,10 +55,10 @@ def command(config_file: Path, as_json: bool) -> None:
 def _tell(found: Iterable[Finding]) -> None:
     out = console()
     for one in found:
-        out.print(f"[{_COLOURS[one.verdict]}]{one.verdict:4}[/]  ", end="")
-        out.print(f"{one.subject}: {one.text}", markup=False)
+        out.print(f"[{_COLOURS[one.verdict]}]{set_cell_size(say(one.verdict), 4)}[/]  ", end="")
+        out.print(f"{say(one.subject)}: {say(one.text)}", markup=False)
         if one.remedy and one.verdict != Verdict.OK:
-            out.print(f"      -> {one.remedy}", markup=False)
+            out.print(f"      -> {say(one.remedy)}", markup=False)
 
 
 def _examine(config: Config, clock: Clock) -> list[Finding]:

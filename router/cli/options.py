@@ -11,6 +11,7 @@ import click
 from router.catalogue.restore import has_database
 from router.config import Config, load, shipped
 from router.errors import InvalidData, RouterError
+from router.language import Tongue
 
 # What JSON lets stand and a terminal obeys, or would not show: within JSON it is always in a string.
 _UNSHOWN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
@@ -33,6 +34,15 @@ def destinations(ctx: click.Context, _: click.Parameter, incomplete: str) -> lis
     except RouterError:
         return []
     return [one.name for one in config.destination if one.name.startswith(incomplete)]
+
+
+def configured(config_file: Path) -> Config:
+    """The configuration; from here on the command speaks its language."""
+    config = load(config_file)
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.obj = Tongue(config.node.language)
+    return config
 
 
 def print_json(document: Any) -> None:

@@ -16,12 +16,12 @@ from router.cli.compare import compare
 from router.cli.decide import COMMANDS
 from router.cli.many import preview, progress
 from router.cli.opened import opened
-from router.cli.options import config_option, destinations, json_option, person, print_json, require_node
+from router.cli.options import config_option, configured, destinations, json_option, person, print_json, require_node
 from router.cli.punctuality import report
 from router.cli.recheck import recheck
 from router.cli.reconcile import reconcile
 from router.cli.story import Teller
-from router.cli.tables import brief, left, lines_here, show, watching
+from router.cli.tables import brief, left, lines_here, say, show, tongue, watching
 from router.clock import SystemClock
 from router.config import Config, load
 from router.flow.review import ENDED_BY_HAND, Line, Review, expected_of, will_miss
@@ -70,7 +70,7 @@ def list_(
     """Deliveries by due time."""
     if watch and as_json:
         raise click.UsageError("--watch is for people, --json for programs: use one of them")
-    config = load(config_file)
+    config = configured(config_file)
     most = limit or (None if as_json else lines_here() if watch else _SHOWN)
     wanted = [State(state) for state in states]
     with _catalogue(config) as catalogue:
@@ -101,19 +101,20 @@ def _tell(lines: list[Line], tripped: list[Tripped], config: Config, most: int |
     )
     show("", columns, [_cells(line, config) for line in lines])
     if not lines:
-        click.echo("no such delivery", err=True)
+        click.echo(say("no such delivery"), err=True)
     for each in tripped:
-        click.echo(f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}")
+        click.echo(say(f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}"))
     if len(lines) == most:
-        click.echo(f"the first {most}; --limit shows more, --state fewer kinds", err=True)
+        click.echo(say(f"the first {most}; --limit shows more, --state fewer kinds"), err=True)
 
 
 def _cells(line: Line, config: Config) -> list[str]:
     one = line.delivery
     return [
-        str(one.id), line.exam_id, one.destination, one.channel, one.state, brief(one.due, config.node.timezone),
+        str(one.id), line.exam_id, one.destination, say(one.channel), say(one.state),
+        brief(one.due, config.node.timezone),
         left(line.slack_seconds) if one.state in PENDING else "-", _expected(line, config),
-        f"{line.sent}/{line.selected}", str(one.attempts), one.error or ", ".join(one.waiting_for),
+        f"{line.sent}/{line.selected}", str(one.attempts), say(one.error or ", ".join(one.waiting_for)),
     ]  # fmt: skip
 
 
@@ -122,7 +123,7 @@ def _expected(line: Line, config: Config) -> str:
     if expected is None:
         return "-"
     time = f"{expected.astimezone(config.node.timezone):%H:%M}"
-    return f"{time} LATE" if will_miss(line.delivery) else time
+    return tongue().say("{time} LATE", time=time) if will_miss(line.delivery) else time
 
 
 def line_json(line: Line) -> dict[str, Any]:
@@ -158,7 +159,7 @@ def _story(name: str) -> Any:
 
         ID is a delivery's id, an ExamId (检查记录ID), a study UID or a file name.
         """
-        config = load(config_file)
+        config = configured(config_file)
         with _catalogue(config) as catalogue:
             review, traces = Review(catalogue, SystemClock()), Traces(catalogue, config)
             sides = Sides(config, Reports(config.node.data).read, catalogue.decisions.classes)

@@ -13,17 +13,18 @@ from router.alarms import REMEDY, Alarm
 from router.catalogue import open_catalogue
 from router.catalogue.alarms import foremost
 from router.catalogue.survey import Place
-from router.cli.options import config_option, json_option, print_json, require_node
-from router.cli.tables import brief, console, left, local, show, watching
+from router.cli.options import config_option, configured, json_option, print_json, require_node
+from router.cli.tables import brief, console, left, local, say, show, tongue, watching
 from router.clock import SystemClock
-from router.config import Config, load
+from router.config import Config
 from router.events import Journal
 from router.flow.outlook import Listener, Outlook, look
+from router.language import N_
 from router.states import State
 
-_AGES = ("< 10 min", "< 1 h", "< 6 h", "older")
+_AGES = N_(("< 10 min", "< 1 h", "< 6 h", "older"))
 _ALARMS = 20
-_MARKS = {True: "[green]listens[/green]", False: "[red]does not answer[/red]", None: "port picked at start"}
+_MARKS = N_({True: "[green]listens[/green]", False: "[red]does not answer[/red]", None: "port picked at start"})
 
 
 @click.command("status")
@@ -34,7 +35,7 @@ def command(config_file: Path, as_json: bool, watch: bool) -> None:
     """Listeners, disk, destinations, what is at risk, what waits for a person, alarms and what to do about them."""
     if watch and as_json:
         raise click.UsageError("--watch is for people, --json for programs: use one of them")
-    config = load(config_file)
+    config = configured(config_file)
     require_node(config)
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     try:
@@ -55,18 +56,20 @@ def _tell_node(found: Outlook, config: Config) -> None:
     out = console()
     listeners = ", ".join(_listener(one) for one in found.listeners)
     out.print(f"[bold]Node {escape(config.node.owner)}[/bold], {local(found.at, config.node.timezone)}: {listeners}")
-    room = "receiving" if found.receiving else "[red]below min_free: images are refused[/red]"
+    room = N_("receiving" if found.receiving else "[red]below min_free: images are refused[/red]")
     out.print(f"Disk: {_gib(found.free)} of {_gib(found.size)} free ({room}; min_free {_gib(found.min_free)})")
     lease = config.node.lease
-    signs = (f"{s.node} {_ago(s.ago)}" + ("" if s.ago <= lease else " [red]silent[/red]") for s in found.nodes)
-    out.print(f"Nodes: {', '.join(signs) or '[red]none runs[/red]'}")
+    silent = say("[red]silent[/red]")
+    signs = (f"{s.node} {_ago(s.ago)}" + ("" if s.ago <= lease else f" {silent}") for s in found.nodes)
+    out.print(f"Nodes: {', '.join(signs) or N_('[red]none runs[/red]')}")
     for each in found.reloads:
         told = f"Reload: {each.node} {local(each.at, config.node.timezone)}: {each.text}"
         out.print(told, markup=False, soft_wrap=True)
 
 
 def _listener(one: Listener) -> str:
-    return f"{one.name} {one.host}:{one.port} {_MARKS[one.up]}" if one.port else f"{one.name} {_MARKS[None]}"
+    where = f"{one.name} {one.host}:{one.port}" if one.port else one.name
+    return f"{where} {say(_MARKS[one.up if one.port else None])}"
 
 
 def _tell_places(found: Outlook, config: Config) -> None:
@@ -83,23 +86,24 @@ def _row(place: Place, config: Config) -> list[str]:
     known = destination is not None and place.channel in destination.channels
     states = _counted((state, place.states.get(state, 0)) for state in State)
     return [
-        place.destination if known else f"{place.destination} (not configured)", place.channel, states,
-        str(place.late), _counted(zip(_AGES, place.ages, strict=True)), place.trouble,
+        place.destination if known else tongue().say("{name} (not configured)", name=place.destination),
+        say(place.channel), states, str(place.late), _counted(zip(_AGES, place.ages, strict=True)), say(place.trouble),
     ]  # fmt: skip
 
 
 def _counted(counts: Iterable[tuple[str, int]]) -> str:
     """Those that there are: `waiting 12, delivered 30411`."""
-    return ", ".join(f"{name} {number}" for name, number in counts if number) or "-"
+    return ", ".join(f"{say(name)} {number}" for name, number in counts if number) or "-"
 
 
 def _tell_risk(found: Outlook, config: Config) -> None:
     if not found.pressing_count:
-        console().print("\nAt risk: nothing is late, or due within half an hour")
+        console().print()
+        console().print("At risk: nothing is late, or due within half an hour")
         return
     rows = [
-        (str(p.id), p.exam_id, p.destination, p.channel, p.state, brief(p.due, config.node.timezone),
-         left((p.due - found.at).total_seconds()), p.trouble)
+        (str(p.id), p.exam_id, p.destination, say(p.channel), say(p.state), brief(p.due, config.node.timezone),
+         left((p.due - found.at).total_seconds()), say(p.trouble))
         for p in found.pressing
     ]  # fmt: skip
     columns = ("ID", "ExamId 检查记录ID", "Destination", "Channel", "State", "Due", "Left", "Waits for / trouble")
@@ -107,13 +111,14 @@ def _tell_risk(found: Outlook, config: Config) -> None:
 
 
 def _tell_person(found: Outlook, _: Config) -> None:
-    waiting = {
+    waiting = N_({
         f"{found.held} held (`queue list --state held`)": found.held,
         f"{found.failed} failed (`queue list --state failed`)": found.failed,
         f"{_unproved(found)} refused by an answer that is not proved (`queue list --state deferred`)": _unproved(found),
         f"{found.quarantined} in quarantine (`quarantine list`)": found.quarantined,
-    }
-    console().print("\nWaits for a person: " + ("; ".join(text for text, n in waiting.items() if n) or "nothing"))
+    })  # fmt: skip
+    console().print()
+    console().print(f"Waits for a person: {'; '.join(text for text, n in waiting.items() if n) or N_('nothing')}")
 
 
 def _unproved(found: Outlook) -> int:
@@ -125,10 +130,10 @@ def _tell_alarms(found: Outlook, config: Config) -> None:
         console().print("Alarms: none")
         return
     rows = [
-        (brief(a.since, config.node.timezone), a.alarm, a.subject, a.text, REMEDY[a.alarm])
+        (brief(a.since, config.node.timezone), say(a.alarm), say(a.subject), say(a.text), say(REMEDY[a.alarm]))
         for a in foremost(found.alarms, _ALARMS)
     ]
-    rest = f"; {_ALARMS} of them, `--json` shows all" if len(found.alarms) > _ALARMS else ""
+    rest = N_(f"; {_ALARMS} of them, `--json` shows all") if len(found.alarms) > _ALARMS else ""
     show(f"Alarms: {len(found.alarms)} standing{rest}", ("Since", "Alarm", "About", "What", "What to do"), rows)
 
 
@@ -176,4 +181,4 @@ def _gib(size: int) -> str:
 
 
 def _ago(time_since: timedelta) -> str:
-    return f"{left(max(time_since.total_seconds(), 0))} ago"
+    return tongue().say("{time} ago", time=left(max(time_since.total_seconds(), 0)))

@@ -25,8 +25,10 @@ from router.clock import SystemClock
 from router.config import Alarms, HttpPeer, Mail
 from router.errors import PermanentError, TransientError
 from router.events import Event, Journal, Kind
+from router.language import Tongue
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
+ENGLISH = Tongue("en")
 NOTICE = Notice("n1", "disk", "standing", "disk", "full", "make room", NOW.isoformat(), None, None)
 SOON = timedelta(milliseconds=5)
 
@@ -164,7 +166,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def telling(settings: Alarms) -> Iterator[Herald]:
-    made = Herald(settings, "n1", SystemClock())
+    made = Herald(settings, "n1", SystemClock(), ENGLISH)
     made.start()
     try:
         yield made
@@ -263,7 +265,7 @@ def test_a_mail_server_that_wants_a_passphrase_gets_it_from_a_private_file(
     secret = tmp_path / "passphrase"
     secret.write_text("open sesame\n")
     secret.chmod(0o600)
-    herald.to_mail(mail_server.settings(user="router", passphrase_file=secret))(NOTICE)
+    herald.to_mail(mail_server.settings(user="router", passphrase_file=secret), ENGLISH)(NOTICE)
     assert any(line.startswith("AUTH PLAIN") for line in mail_server.said)
     assert len(mail_server.mails) == 1
 
@@ -271,7 +273,7 @@ def test_a_mail_server_that_wants_a_passphrase_gets_it_from_a_private_file(
 def test_a_mail_server_without_a_trusted_certificate_gets_nothing(mail_server: MailServer, tmp_path: Path) -> None:
     other = Authority(tmp_path, "other")
     with pytest.raises(TransientError):
-        herald.to_mail(mail_server.settings(ca_file=other.certificate))(NOTICE)
+        herald.to_mail(mail_server.settings(ca_file=other.certificate), ENGLISH)(NOTICE)
     assert mail_server.mails == []
 
 
@@ -281,7 +283,7 @@ def test_what_a_mail_server_says_decides_whether_it_is_tried_again(
 ) -> None:
     mail_server.refusals = [code]
     with pytest.raises(error):
-        herald.to_mail(mail_server.settings())(NOTICE)
+        herald.to_mail(mail_server.settings(), ENGLISH)(NOTICE)
 
 
 def test_beyond_the_bound_the_oldest_is_given_up(
@@ -300,6 +302,6 @@ def test_beyond_the_bound_the_oldest_is_given_up(
 
 def test_a_subject_with_line_breaks_makes_no_header_of_its_own(mail_server: MailServer) -> None:
     notice = Notice("n1", "disk", "standing", "x\r\nBcc: thief@x.cn", "t", "", "", None, None)
-    herald.to_mail(mail_server.settings())(notice)
+    herald.to_mail(mail_server.settings(), ENGLISH)(notice)
     ((mail, _),) = mail_server.mails
     assert mail["Bcc"] is None

@@ -1,0 +1,117 @@
+"""Languages: what is said in which words, and that a stored text is known again by its template."""
+
+import pytest
+
+from router.alarms import REMEDY, Alarm
+from router.language import LANGUAGES, Tongue, chosen_language, places
+from router.states import Needs, State
+
+CHINESE, ENGLISH = Tongue("zh_CN"), Tongue("en")
+
+
+def test_a_word_of_the_node_is_said_in_both_languages() -> None:
+    assert [CHINESE.say(State.HELD), ENGLISH.say(State.HELD)] == ["已挂起", "held"]
+    assert [CHINESE.say(Needs.PDF), ENGLISH.say(Needs.PDF)] == ["报告PDF", "report PDF"]
+
+
+def test_values_stand_at_their_places() -> None:
+    assert CHINESE.say("{time} ago", time="3") == "3前"
+
+
+def test_a_text_without_translation_stays_english() -> None:
+    assert CHINESE.say("what nobody has translated") == "what nobody has translated"
+    assert CHINESE.told("what nobody has translated: at all") == "what nobody has translated: at all"
+    assert CHINESE.told("") == ""
+
+
+@pytest.mark.parametrize(("stored", "said"), [
+    ("approval, json", "审核、检查JSON"),
+    ("waits for images, stable", "等待：影像、影像到齐"),
+    ("exam 12", "检查 12"),
+    (
+        "identity: study 1.2.3 differs from the exam in patient id, birth date",
+        "身份：检查影像 1.2.3 与检查在以下方面不同：患者ID、出生日期",
+    ),
+    (
+        "identity: exam 7 of another patient lists study 1.2.3; an earlier version of this exam names another patient",
+        "身份：另一患者的检查 7 列出了影像 1.2.3；该检查的早先版本是另一患者的",
+    ),
+    (
+        "pdf: the text of the report PDF names exam 9 and not this one; drop this exam's PDF under its name, or `queue "
+        "release` the delivery to send the PDF that is here",
+        "报告PDF：报告PDF的文本指明检查 9，而不是本检查；按其名称放入本检查的PDF，或用 `queue release` 放行该任务，"
+        "发送现有的PDF",
+    ),
+    (
+        "late images: 3 new image(s) came more than [share] late_window after the delivery; `queue release` sends them",
+        "晚到的影像：3 幅新影像晚于 [share] late_window 到达；`queue release` 将其发送",
+    ),
+    (
+        "newer version: an image names another patient or order than its version that was sent; it goes when a person "
+        "releases it",
+        "较新版本：一幅影像的患者或检查单与已发送的版本不同；由人工放行后发送",
+    ),
+    (
+        "cut-off images: 2 of 40 set aside: cut off, 1 refused; `queue release` sends as it is what is cut off; a whole "
+        "version takes its place",
+        "不完整的影像：40 幅中 2 幅不完整，已搁置，1 个被拒绝；`queue release` 按原样发送不完整的影像；收到完整版本后会取代它",
+    ),
+    (
+        "approval: nothing of the exam goes any more: of its last version, it is not approved",
+        "审核：该检查停止发送：其最新版本尚未审核",
+    ),
+    (
+        "ledger lost: what was sent of it is not known any more; release it to send everything of it (again)",
+        "台账丢失：已发送的内容不明；放行后将全部（重新）发送",
+    ),
+    (
+        "images: no association: cannot connect to 10.0.0.1:104 (check the address, the line and the firewall)",
+        "影像：no association：无法连接 10.0.0.1:104（检查地址、线路和防火墙）",
+    ),
+    ("everything is there; the studies in doubt are not named", "所需内容已齐；存疑的影像未列入"),
+    ("  everything is there\n", "  所需内容已齐\n"),
+    ("held by a person: the scanner's clock was wrong", "由人工挂起：the scanner's clock was wrong"),
+    ("sending, but not as anybody would say it", "sending, but not as anybody would say it"),
+    ("something else; the doubt is gone; nobody knows", "something else；存疑已解除；nobody knows"),
+])  # fmt: skip
+def test_a_stored_reason_is_known_by_its_template(stored: str, said: str) -> None:
+    assert CHINESE.told(stored) == said
+    assert ENGLISH.told(stored) == stored
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "}", "x" * 5000, "a {b} c", "{0}", "%s", "exam {exam}", "; ", ": ", ", ", "()", " ()"]
+)
+def test_no_text_breaks_the_search_for_its_template(text: str) -> None:
+    assert ENGLISH.told(text) == text
+    assert CHINESE.told(text)
+
+
+def test_a_long_text_of_many_pieces_is_told_quickly() -> None:
+    text = "; ".join(f"study 1.2.{n} differs from the exam in patient id" for n in range(50))
+    assert CHINESE.told(text).count("患者ID") == 50
+
+
+@pytest.mark.parametrize("alarm", Alarm)
+def test_every_alarm_has_a_name_and_a_remedy_in_both_languages(alarm: Alarm) -> None:
+    name, remedy = CHINESE.alarm(alarm)
+    assert not name.isascii()
+    assert not remedy.isascii()
+    assert ENGLISH.alarm(alarm) == (str(alarm), REMEDY[alarm])
+
+
+@pytest.mark.parametrize(("asked", "accepted", "language"), [
+    ("zh_CN", "en", "zh_CN"), ("", "de,zh;q=0.5,en;q=0.1", "zh_CN"), ("", "", "en"), ("xx", "fr", "en"),
+    ("", "en-US,en;q=0.9", "en"), ("", "zh-CN,zh;q=0.9", "zh_CN"),
+])  # fmt: skip
+def test_the_first_language_that_there_is_counts(asked: str, accepted: str, language: str) -> None:
+    assert chosen_language(asked, accepted, "en") == language
+
+
+def test_the_node_s_language_counts_where_a_browser_names_none() -> None:
+    assert [chosen_language("", "fr", language) for language in LANGUAGES] == list(LANGUAGES)
+
+
+def test_the_places_of_a_text_are_found_and_braces_that_are_none_passed_by() -> None:
+    assert places("exam {exam} of {{x}} lists {study}") == ["exam", "study"]
+    assert places("{ not a place") == []
