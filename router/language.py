@@ -19,7 +19,7 @@ LANGUAGES: Mapping[str, str] = {"en": "English", "zh_CN": "中文"}
 DEFAULT, SOURCE = "zh_CN", "en"
 LOCALE = Path(__file__).parent / "locale"
 
-_PLAIN = 4  # letters of a template's own; with fewer it has nothing to translate
+_PLAIN = 3  # letters of a template's own; with fewer it has nothing to translate
 _CERTAIN = 12  # letters of a template's own by which it is known whatever its values are
 _LONGEST = 4000  # of a text whose template is looked for
 _JOINTS = {"; ": "；", ": ": "：", ", ": "、"}
@@ -43,7 +43,7 @@ class _Template:
         self.letters = sum(map(str.isalpha, "".join(literal for literal, _ in parts)))
         self.longest = max((literal for literal, _ in parts), key=len)
         self.text = text
-        certain = self.letters >= _CERTAIN or any(": " in literal for literal, _ in parts)
+        certain = self.letters >= _CERTAIN or any(": " in literal or "`" in literal for literal, _ in parts)
         value = "(.*?)" if certain else r"(\S+?)"
         self._names = [name for _, name in parts if name]
         self._found = re.compile("".join(re.escape(a) + (value if b else "") for a, b in parts), re.DOTALL)
@@ -84,7 +84,7 @@ class Tongue:
 
     def alarm(self, alarm: Alarm) -> tuple[str, str]:
         """An alarm's name and what to do about it."""
-        return self.say(alarm.value), self.say(REMEDY[alarm])
+        return self._catalogue.pgettext("alarm", alarm.value), self.say(REMEDY[alarm])
 
     def _tell(self, text: str) -> str:
         bare = text.strip()
@@ -107,17 +107,21 @@ class Tongue:
         cuts = list(_JOINT.finditer(text))
         for cut in reversed(cuts):
             begun = text[: cut.end()].rstrip()
-            if (said := self._catalogue.gettext(begun)) != begun:
-                return said + self.told(text[cut.end() :])
-        for cut in sorted(cuts, key=lambda each: list(_JOINTS).index(each[0])):
-            before, after, joint = text[: cut.start()], text[cut.end() :], cut[0]
-            if said := self._whole(joint + after):
-                return self.told(before) + said
-            if (said := self._whole(after)) and (joint != ", " or self.told(before) != before):
-                return self.told(before) + _JOINTS[joint] + said
-            if (said := self._whole(before)) and (joint != ", " or self.told(after) != after):
-                return said + _JOINTS[joint] + self.told(after)
-        return self._parts(text)
+            if (start := self._catalogue.gettext(begun)) != begun:
+                return start + self.told(text[cut.end() :])
+        by_weight = sorted(cuts, key=lambda each: list(_JOINTS).index(each[0]))
+        joined = (self._joined(text[: cut.start()], cut[0], text[cut.end() :]) for cut in by_weight)
+        return next((said for said in joined if said is not None), None) or self._parts(text)
+
+    def _joined(self, before: str, joint: str, after: str) -> str | None:
+        """Two texts that were put together; of a list both must be known."""
+        if said := self._whole(joint + after):
+            return self.told(before) + said
+        if (said := self._whole(after)) and (joint != ", " or self.told(before) != before):
+            return self.told(before) + _JOINTS[joint] + said
+        if (said := self._whole(before)) and (joint != ", " or self.told(after) != after):
+            return said + _JOINTS[joint] + self.told(after)
+        return None
 
     def _parts(self, text: str) -> str | None:
         """Sentences, or a sentence with a hint in brackets, of which some are known."""

@@ -41,7 +41,8 @@ SHOWN: dict[str, tuple[int | str, ...]] = {
 }
 # Tables and words of the node's own of which each is shown.
 TABLES = ("REMEDY",)
-WORDS = ("Alarm", "State", "Needs", "Channel", "Kind", "Age", "Fate", "SeriesClass", "Verdict", "Position")
+NAMES = ("Alarm",)  # said in a context of their own: `disk` is an alarm, and what it is about
+WORDS = ("State", "Needs", "Channel", "Kind", "Age", "Fate", "SeriesClass", "Verdict", "Position")
 # Nobody but a developer meets what these say.
 _INTERNAL = re.compile(r"(\w*_log|logging|re|click)\..*|ValueError|TypeError|RuntimeError|getattr|statement|Field")
 _PEOPLE = (
@@ -57,7 +58,8 @@ _SQL = re.compile(
     r"\b(SELECT|UPDATE|INSERT|DELETE FROM|CREATE|ALTER|WHERE|CAST|TEXT|INTEGER|AND|LIKE|IN|PRAGMA|RETURNING) |"
     r"= \?|\w=\{|^\('|state = '|\(CASE |Content-|Bearer |CAST\("
 )
-_FEWEST = 4  # letters of its own in a text that has values
+_FEWEST = 3  # letters of its own in a text that has values
+CONTEXT = "\4"  # between a context and its text, as gettext has it
 _TITLE = "Texts of the imaging cloud router"
 _HEADERS = ("MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Language", "Plural-Forms")
 
@@ -81,13 +83,14 @@ class Reader:
         self._values = _assignments(self._nodes)
 
     def texts(self) -> Iterator[tuple[int, str]]:
-        """Line and text, where each is found; a text may be found more than once."""
+        """Line and text, behind its context where it has one; a text may be found more than once."""
         for node in self._nodes:
             if isinstance(node, ast.Call):
                 yield from self._of_call(node)
-            elif isinstance(node, ast.ClassDef) and node.name in WORDS:
+            elif isinstance(node, ast.ClassDef) and node.name in WORDS + NAMES:
+                context = f"{node.name.lower()}{CONTEXT}" if node.name in NAMES else ""
                 for value in (each.value for each in node.body if isinstance(each, ast.Assign)):
-                    yield from self._every(value)
+                    yield from ((line, context + text) for line, text in self._every(value))
             elif isinstance(node, ast.AnnAssign | ast.Assign) and node.value is not None:
                 names = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
                 if any(isinstance(name, ast.Name) and name.id in TABLES for name in names):
@@ -260,11 +263,12 @@ def _assignments(nodes: Iterable[ast.AST]) -> dict[str, list[ast.expr]]:
 
 def extract(
     file: IO[bytes], _keywords: object, _comments: object, options: object
-) -> Iterator[tuple[int, None, str, list[str]]]:
+) -> Iterator[tuple[int, str, tuple[str, ...], list[str]]]:
     """Babel's way to ask for the texts of a module."""
     place = Path(file.name).relative_to(PACKAGE).as_posix()
     for line, text in Reader(file.read().decode(), place).texts():
-        yield line, None, text, []
+        named = tuple(text.split(CONTEXT))
+        yield line, "pgettext" if len(named) > 1 else "gettext", named, []
 
 
 @functools.cache
@@ -272,9 +276,9 @@ def extracted() -> Catalog:
     """Every text of the code, with the modules that have it."""
     catalogue = Catalog()
     method: list[tuple[str, Any]] = [("**.py", extract)]
-    for name, _, text, _, _ in extract_from_dir(PACKAGE, method, keywords={}):
-        assert isinstance(text, str)
-        catalogue.add(text, locations=[(f"router/{name}", 0)])
+    keywords = {"gettext": None, "pgettext": ((1, "c"), 2)}
+    for name, _, text, _, context in extract_from_dir(PACKAGE, method, keywords=keywords):
+        catalogue.add(text[-1] if isinstance(text, tuple) else text, locations=[(f"router/{name}", 0)], context=context)
     return catalogue
 
 
@@ -288,11 +292,12 @@ def renewed(language: str) -> Catalog:
     """The catalogue of a language with exactly the texts of the code; the English one with those said otherwise."""
     catalogue, own = extracted(), kept(language)
     fresh = _Lean(locale=language, header_comment=f"# {_TITLE}: {LANGUAGES[language]}", fuzzy=False)
-    for message in sorted(catalogue, key=lambda each: str(each.id)):
-        known = own.get(message.id) if message.id else None
+    for message in sorted(catalogue, key=lambda each: (str(each.id), each.context or "")):
+        known = own.get(message.id, message.context) if message.id else None
         said = str(known.string) if known is not None else ""
         if message.id and (said or language != "en"):
-            fresh.add(message.id, said, locations=sorted(set(message.locations)))
+            places = sorted(set(message.locations))
+            fresh.add(message.id, said, locations=places, context=message.context)
     return fresh
 
 

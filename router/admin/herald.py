@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from email.message import EmailMessage
 
+from router.alarms import Alarm
 from router.clock import Clock
 from router.config import Alarms, HttpPeer, Mail
 from router.crypto.keys import load_passphrase
@@ -243,11 +244,18 @@ def _trusting(mail: Mail) -> ssl.SSLContext:
         raise ConfigurationError(f"[alarms.mail] ca_file: {error.strerror or 'is no certificate'}") from error
 
 
+def _name(notice: Notice, tongue: Tongue) -> str:
+    """Alarm that a notice is about, in words; that of the daily report is its own."""
+    return tongue.alarm(Alarm(notice.alarm))[0] if notice.alarm in list(Alarm) else notice.alarm
+
+
 def _message(mail: Mail, notice: Notice, tongue: Tongue) -> EmailMessage:
     say = tongue.say
     message = EmailMessage()
     message["From"], message["To"] = mail.from_, ", ".join(mail.to)
-    message["Subject"] = " ".join(f"[{notice.node}] {say(notice.alarm)} {say(notice.state)}: {notice.subject}".split())
+    message["Subject"] = " ".join(
+        f"[{notice.node}] {_name(notice, tongue)} {say(notice.state)}: {notice.subject}".split()
+    )
     todo = say("What to do: {remedy}", remedy=notice.remedy)
     told = {"standing": [todo, ""], "cleared": [say("It is over."), ""]}.get(notice.state, [])
     lines = [notice.text, "", *told,

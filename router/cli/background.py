@@ -6,10 +6,9 @@ from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 
-from router.alarms import REMEDY
 from router.catalogue.retrievals import Asked
 from router.catalogue.traces import Arrival, File
-from router.cli.tables import console, local, say, show
+from router.cli.tables import console, local, say, show, tongue
 from router.flow.traces import Background, Candidate, Stray
 from router.language import N_
 
@@ -20,8 +19,9 @@ def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo
     if found.next_look is not None:
         out.print(f"  looked at again {local(found.next_look, zone)}, and at once when something comes")
     for alarm in found.alarms:
-        out.print(f"  alarm {alarm.alarm} since {local(alarm.since, zone)}: {alarm.text}", markup=False)
-        out.print(f"      {REMEDY[alarm.alarm]}", markup=False)
+        name, todo = tongue().alarm(alarm.alarm)
+        out.print(f"  alarm {name} since {local(alarm.since, zone)}: {alarm.text}", markup=False)
+        out.print(f"      {todo}", markup=False)
     if found.asked is not None:
         _tell_asked(found.asked, zone)
     files = [(say(f.kind), f.name, local(f.arrived, zone), _file(f)) for f in found.files]

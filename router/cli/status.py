@@ -111,14 +111,15 @@ def _tell_risk(found: Outlook, config: Config) -> None:
 
 
 def _tell_person(found: Outlook, _: Config) -> None:
-    waiting = N_({
-        f"{found.held} held (`queue list --state held`)": found.held,
-        f"{found.failed} failed (`queue list --state failed`)": found.failed,
-        f"{_unproved(found)} refused by an answer that is not proved (`queue list --state deferred`)": _unproved(found),
-        f"{found.quarantined} in quarantine (`quarantine list`)": found.quarantined,
-    })  # fmt: skip
+    unproved = _unproved(found)
+    waiting = (
+        (say(f"{found.held} held (`queue list --state held`)"), found.held),
+        (say(f"{found.failed} failed (`queue list --state failed`)"), found.failed),
+        (say(f"{unproved} refused by an answer that is not proved (`queue list --state deferred`)"), unproved),
+        (say(f"{found.quarantined} in quarantine (`quarantine list`)"), found.quarantined),
+    )
     console().print()
-    console().print(f"Waits for a person: {'; '.join(text for text, n in waiting.items() if n) or N_('nothing')}")
+    console().print(f"Waits for a person: {'; '.join(text for text, n in waiting if n) or N_('nothing')}")
 
 
 def _unproved(found: Outlook) -> int:
@@ -130,8 +131,9 @@ def _tell_alarms(found: Outlook, config: Config) -> None:
         console().print("Alarms: none")
         return
     rows = [
-        (brief(a.since, config.node.timezone), say(a.alarm), say(a.subject), say(a.text), say(REMEDY[a.alarm]))
+        (brief(a.since, config.node.timezone), name, say(a.subject), say(a.text), todo)
         for a in foremost(found.alarms, _ALARMS)
+        for name, todo in [tongue().alarm(a.alarm)]
     ]
     rest = N_(f"; {_ALARMS} of them, `--json` shows all") if len(found.alarms) > _ALARMS else ""
     show(f"Alarms: {len(found.alarms)} standing{rest}", ("Since", "Alarm", "About", "What", "What to do"), rows)

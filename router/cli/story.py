@@ -14,7 +14,7 @@ from router.catalogue.traces import File
 from router.catalogue.versions import Several
 from router.cli.background import background_json, file_json, stray_json, tell_background, tell_stray, tell_unpaired
 from router.cli.evidence import tell_uploads, upload_json
-from router.cli.tables import console, left, local, say, show
+from router.cli.tables import console, left, local, say, show, tongue
 from router.config import Node
 from router.correlate.readiness import PDF, VERSIONS
 from router.correlate.renewal import CUT_OFF, LATE
@@ -129,18 +129,18 @@ def _tell_delivery(line: Line, zone: ZoneInfo) -> None:
     one, out = line.delivery, console()
     open_ = one.state in PENDING
     slack = f" ({left(line.slack_seconds)})" if open_ else ""
-    due = N_(f", due {local(one.due, zone)}{slack}") if one.due else ""
+    due = tongue().say(", due {due}{slack}", due=local(one.due, zone), slack=slack) if one.due else ""
     since = local(one.changed, zone)
     out.print(f"  {one.id}: {one.channel} to {one.destination}: [bold]{one.state}[/bold] since {since}{due}")
     for need in one.waiting_for:
-        out.print(f"      waits for {_NEEDS[need]}")
+        out.print(f"      waits for {_NEEDS[need]}", markup=False)
     if one.error:
         out.print(f"      {one.error}", markup=False)
     if one.next_try and one.state == State.DEFERRED:
         out.print(f"      next try {local(one.next_try, zone)}; `queue retry {one.id}` tries now")
     if one.state == State.HELD:
         remedy = "resolve" if one.held_by == "identity" else "release"
-        what = _RELEASES.get(one.held_by, "has it evaluated anew")
+        what = _RELEASES.get(one.held_by, N_("has it evaluated anew"))
         out.print(f"      `queue {remedy} {one.id} --why ...` {what}")
     if one.state == State.FAILED:
         out.print(f"      `queue retry {one.id} --why ...` tries again; new data does, too")

@@ -1,6 +1,7 @@
 """Tables for people: aligned, with colour on a terminal, plain when piped."""
 
 import contextlib
+import io
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -51,11 +52,24 @@ class _Plain:
 def plain_output() -> Iterator[None]:
     """Have stdout and stderr show what comes from outside, whoever prints it, and never obey it."""
     out, err = sys.stdout, sys.stderr
+    for stream in (out, err):
+        _write_han(stream)
     sys.stdout, sys.stderr = cast("TextIO", _Plain(out)), cast("TextIO", _Plain(err))
     try:
         yield
     finally:
         sys.stdout, sys.stderr = out, err
+
+
+def _write_han(stream: TextIO) -> None:
+    """Have a stream write Chinese: as UTF-8 where the terminal's locale has none, and never fail at a character."""
+    if not isinstance(stream, io.TextIOWrapper):
+        return
+    try:
+        "中".encode(stream.encoding)
+    except UnicodeEncodeError:
+        stream.reconfigure(encoding="utf-8")
+    stream.reconfigure(errors="backslashreplace")
 
 
 def raw(stream: TextIO) -> TextIO:

@@ -3,10 +3,13 @@
 import pytest
 
 from router.alarms import REMEDY, Alarm
+from router.correlate.renewal import CONTRADICTION, cut_off, late
+from router.flow.plan import _PDF_REMEDY
 from router.language import LANGUAGES, Tongue, chosen_language, places
 from router.states import Needs, State
 
 CHINESE, ENGLISH = Tongue("zh_CN"), Tongue("en")
+_CUT_REMEDY = "`queue release` sends as it is what is cut off; a whole version takes its place"
 
 
 def test_a_word_of_the_node_is_said_in_both_languages() -> None:
@@ -37,24 +40,17 @@ def test_a_text_without_translation_stays_english() -> None:
         "身份：另一患者的检查 7 列出了影像 1.2.3；该检查的早先版本是另一患者的",
     ),
     (
-        "pdf: the text of the report PDF names exam 9 and not this one; drop this exam's PDF under its name, or `queue "
-        "release` the delivery to send the PDF that is here",
-        "报告PDF：报告PDF的文本指明检查 9，而不是本检查；按其名称放入本检查的PDF，或用 `queue release` 放行该任务，"
-        "发送现有的PDF",
+        f"pdf: the text of the report PDF names exam 9 and not this one; {_PDF_REMEDY}",
+        f"报告PDF：报告PDF的文本指明检查 9，而不是本检查；{CHINESE.say(_PDF_REMEDY)}",
     ),
     (
-        "late images: 3 new image(s) came more than [share] late_window after the delivery; `queue release` sends them",
+        late(3),
         "晚到的影像：3 幅新影像晚于 [share] late_window 到达；`queue release` 将其发送",
     ),
+    (CONTRADICTION, "较新版本：一幅影像的患者或检查单与已发送的版本不同；由人工放行后发送"),
     (
-        "newer version: an image names another patient or order than its version that was sent; it goes when a person "
-        "releases it",
-        "较新版本：一幅影像的患者或检查单与已发送的版本不同；由人工放行后发送",
-    ),
-    (
-        "cut-off images: 2 of 40 set aside: cut off, 1 refused; `queue release` sends as it is what is cut off; a whole "
-        "version takes its place",
-        "不完整的影像：40 幅中 2 幅不完整，已搁置，1 个被拒绝；`queue release` 按原样发送不完整的影像；收到完整版本后会取代它",
+        cut_off(2, 40, 1),
+        f"不完整的影像：40 幅中 2 幅不完整，已搁置，1 个被拒绝；{CHINESE.say(_CUT_REMEDY)}",
     ),
     (
         "approval: nothing of the exam goes any more: of its last version, it is not approved",

@@ -12,17 +12,17 @@ from router.language import LANGUAGES, LOCALE, places
 REMEDY = "say it in router/locale/zh_CN/LC_MESSAGES/router.po: run `python tests/texts.py`, fill it, run it again"
 MESSAGES = [message for message in texts.kept("zh_CN") if message.id]
 # The texts as they stand in the code, without running Babel for each test.
-FOUND = {str(message.id) for message in texts.extracted() if message.id}
+FOUND = {(message.context, str(message.id)) for message in texts.extracted() if message.id}
 
 
 def test_the_catalogue_has_exactly_the_texts_of_the_code() -> None:
-    kept = {str(message.id) for message in MESSAGES}
-    assert sorted(FOUND - kept) == [], REMEDY
-    assert sorted(kept - FOUND) == [], "no code says that any more: run `python tests/texts.py`"
+    kept = {(message.context, str(message.id)) for message in MESSAGES}
+    assert sorted(map(str, FOUND - kept)) == [], REMEDY
+    assert sorted(map(str, kept - FOUND)) == [], "no code says that any more: run `python tests/texts.py`"
 
 
 def test_the_english_catalogue_has_texts_of_the_code_alone() -> None:
-    assert {str(message.id) for message in texts.kept("en") if message.id} <= FOUND
+    assert {(message.context, str(message.id)) for message in texts.kept("en") if message.id} <= FOUND
 
 
 def test_every_text_has_its_translation() -> None:
@@ -72,16 +72,12 @@ def test_what_is_put_together_with_plus_is_one_text() -> None:
 
 
 def test_an_alarm_s_text_is_found_through_its_variable() -> None:
-    source = (
-        'def f():\n    kind, text = A, "it is full" if x else f"{n} left of it"\n    Event(now, kind, text)'
-    )
+    source = 'def f():\n    kind, text = A, "it is full" if x else f"{n} left of it"\n    Event(now, kind, text)'
     assert found(source) == ["it is full", "{n} left of it"]
 
 
 def test_a_reason_is_found_without_a_mark_and_the_log_and_statements_are_not() -> None:
-    source = (
-        '"""Doc of it."""\n_log.info("not for people")\nQ = "SELECT a FROM b"\nWHY = "the doubt is gone"\n'
-    )
+    source = '"""Doc of it."""\n_log.info("not for people")\nQ = "SELECT a FROM b"\nWHY = "the doubt is gone"\n'
     assert found(source, "flow/x.py") == ["the doubt is gone"]
     assert found(source, "storage/x.py") == []
 
