@@ -24,10 +24,14 @@ from router.language import LANGUAGES, LOCALE
 
 PACKAGE = LOCALE.parent
 REASONS = (
-    "flow/*.py", "correlate/*.py", "catalogue/*.py", "forward/*.py", "refusals.py", "deadlines.py", "breaker.py",
+    "flow/*.py", "correlate/*.py", "catalogue/*.py", "forward/*.py", "exam/*.py", "reports/*.py", "refusals.py",
+    "deadlines.py", "breaker.py", "admin/peers.py", "admin/premises.py", "cli/doctor.py",
     "dicom/status.py", "dicom/cut.py", "dicom/requestor.py", "dicom/session.py", "dicom/client.py", "dicom/tls.py",
-    "dicom/transcode.py", "dicom/connection.py", "dicom/proxy.py", "dicom/asking.py", "admin/peers.py",
-    "admin/premises.py", "cli/doctor.py",
+    "dicom/transcode.py", "dicom/connection.py", "dicom/proxy.py", "dicom/asking.py", "dicom/admission.py",
+    "dicom/acceptor.py", "dicom/negotiation.py", "dicom/store.py", "dicom/part10.py", "dicom/header.py",
+    "dicom/dataset.py", "dicom/facts.py", "dicom/whole.py", "dicom/pdu.py", "dicom/wire.py", "dicom/sameness.py",
+    "dicom/encapsulated.py", "dicom/uid.py", "crypto/keys.py", "crypto/certificates.py", "crypto/ring.py",
+    "crypto/pkcs8.py", "storage/lock.py", "storage/pins.py", "storage/trail.py",
 )  # fmt: skip
 # Calls, and which of their arguments people read.
 SHOWN: dict[str, tuple[int | str, ...]] = {
@@ -56,7 +60,7 @@ RAISED = (
 _SENTENCE = re.compile(r"[A-Za-z]{2,}\S* .*[a-z]{2,}|[a-z]{2,}: $|^[a-z]{3,} (?=$|\{)|[a-z]{2,} [a-z]", re.DOTALL)
 _SQL = re.compile(
     r"\b(SELECT|UPDATE|INSERT|DELETE FROM|CREATE|ALTER|WHERE|CAST|TEXT|INTEGER|AND|LIKE|IN|PRAGMA|RETURNING) |"
-    r"= \?|\w=\{|^\('|state = '|\(CASE |Content-|Bearer |CAST\("
+    r"= \?|\w=\{|^\('|state = '|\(CASE |Content-|Bearer |CAST\(|^-----|^\s*import |^[A-Z]\w+\(\{"
 )
 _FEWEST = 3  # letters of its own in a text that has values
 CONTEXT = "\4"  # between a context and its text, as gettext has it
@@ -219,9 +223,14 @@ def _within(node: ast.expr) -> Iterator[ast.expr]:
 def _worded(node: ast.expr, text: str, fewest: int = 0) -> Iterator[tuple[int, str]]:
     """The text without blanks at its ends, where it has letters of its own."""
     bare = text.strip(" \n") if isinstance(node, ast.Constant) else text.strip("\n")
-    own = re.sub(r"\{\w*\}", "", bare)
-    if sum(c.isascii() and c.isalpha() for c in own) >= (fewest or (2 if own == bare else _FEWEST)):
+    least = fewest or (2 if own(bare) == bare else _FEWEST)
+    if sum(c.isascii() and c.isalpha() for c in own(bare)) >= least:
         yield node.lineno, bare.strip()
+
+
+def own(text: str) -> str:
+    """The text without the places for its values."""
+    return re.sub(r"\{\w*\}", "", text)
 
 
 def _internal(node: ast.AST) -> Iterator[ast.AST]:
@@ -290,10 +299,10 @@ def kept(language: str) -> Catalog:
 
 def renewed(language: str) -> Catalog:
     """The catalogue of a language with exactly the texts of the code; the English one with those said otherwise."""
-    catalogue, own = extracted(), kept(language)
+    catalogue, before = extracted(), kept(language)
     fresh = _Lean(locale=language, header_comment=f"# {_TITLE}: {LANGUAGES[language]}", fuzzy=False)
     for message in sorted(catalogue, key=lambda each: (str(each.id), each.context or "")):
-        known = own.get(message.id, message.context) if message.id else None
+        known = before.get(message.id, message.context) if message.id else None
         said = str(known.string) if known is not None else ""
         if message.id and (said or language != "en"):
             places = sorted(set(message.locations))

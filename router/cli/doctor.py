@@ -140,10 +140,11 @@ def _reminder(judged: Sequence[Judged], delivered: int) -> str:
     held = sum(bool(one.doubts) for one in judged)
     rules = "; ".join(f"{rule} {n}" for (_, rule), n in by_rule(judged).most_common())
     which = "" if len(judged) == delivered else f" (the last ones of {delivered})"
-    return (
+    told = (
         f"[identity] checks = 1: newer kinds of doubt are warnings. Of {len(judged)} exam(s) delivered in the last"
-        f" {_LOOKED_BACK.days} d{which} checks = {CHECKS} would hold {held}" + (f": {rules}" if rules else "")
+        f" {_LOOKED_BACK.days} d{which} checks = {CHECKS} would hold {held}"
     )
+    return told + (f": {rules}" if rules else "")
 
 
 def _shared_studies(config: Config) -> Iterator[Finding]:

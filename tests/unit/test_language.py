@@ -2,6 +2,7 @@
 
 import pytest
 
+import texts
 from router.alarms import REMEDY, Alarm
 from router.correlate.renewal import CONTRADICTION, cut_off, late
 from router.flow.plan import _PDF_REMEDY
@@ -111,3 +112,13 @@ def test_the_node_s_language_counts_where_a_browser_names_none() -> None:
 def test_the_places_of_a_text_are_found_and_braces_that_are_none_passed_by() -> None:
     assert places("exam {exam} of {{x}} lists {study}") == ["exam", "study"]
     assert places("{ not a place") == []
+
+
+TEMPLATES = sorted({str(message.id) for message in texts.kept("zh_CN") if places(str(message.id))})
+
+
+@pytest.mark.parametrize("text", TEMPLATES, ids=lambda text: text[:40])
+def test_a_text_with_values_in_it_is_known_again(text: str) -> None:
+    values = {name: f"v{number}" for number, name in enumerate(places(text))}
+    if sum(map(str.isalpha, "".join(texts.own(text)))) >= 3:
+        assert CHINESE.told(text.format(**values)) == CHINESE.say(text, **values)
