@@ -7,8 +7,9 @@ reason that was stored, is found again by its template: `exam {exam} of another 
 
 import functools
 import gettext
+import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from string import Formatter
 from typing import TypeVar
@@ -21,10 +22,18 @@ LOCALE = Path(__file__).parent / "locale"
 
 _PLAIN = 3  # letters of a template's own; with fewer it has nothing to translate
 _CERTAIN = 12  # letters of a template's own by which it is known whatever its values are
-_LONGEST = 4000  # of a text whose template is looked for
-_JOINTS = {"; ": "；", ": ": "：", ", ": "、"}
-_JOINT = re.compile("[;:,] ")
-_HINT = re.compile(r"(.+) \((.+)\)", re.DOTALL)
+_LONGEST = 1000  # of a text whose template is looked for
+_MOST_TEMPLATES, _MOST_JOINTS = 4, 20  # tried for one text; a longer one is told sentence by sentence
+_JOINTS = {"; ": "；", ": ": "：", ", ": "、", " or ": "或", " and ": "和"}
+_WEIGHTS = list(_JOINTS)
+_OF_LISTS = (", ", " or ", " and ")
+_JOINT = re.compile("|".join(_JOINTS))
+_BRACKET = re.compile(r" \(")
+_TYPED = re.compile(r"`[^`]*`|\[[^\]]*\]")
+# Texts of hardly a letter of their own: a delivery's move, what a channel's breaker is about, an answer's status.
+_MOVE = re.compile(r"(\w+) -> (\w+): (.*)", re.DOTALL)
+_PLACE = re.compile(r"(report|images) to (\S+)")
+_STATUS = re.compile(r"([0-9A-F]{4}) (.+)", re.DOTALL)
 
 Say = Callable[[str], str]
 _T = TypeVar("_T")
@@ -44,7 +53,7 @@ class _Template:
         self.longest = max((literal for literal, _ in parts), key=len)
         self.text = text
         certain = self.letters >= _CERTAIN or any(": " in literal or "`" in literal for literal, _ in parts)
-        value = "(.*?)" if certain else r"(\S+?)"
+        value = "(.*?)" if certain else "((?:(?![;:,] ).)+?)"
         self._names = [name for _, name in parts if name]
         self._found = re.compile("".join(re.escape(a) + (value if b else "") for a, b in parts), re.DOTALL)
 
@@ -71,7 +80,7 @@ class Tongue:
     def __init__(self, language: str = DEFAULT) -> None:
         self.language = language
         self._catalogue = _catalogue(language)
-        self._told = functools.lru_cache(maxsize=1024)(self._tell)
+        self._told = functools.lru_cache(maxsize=8192)(self._tell)
 
     def say(self, text: str, /, **values: object) -> str:
         """The text in this language, with `values` at its places; English where it has no translation."""
@@ -80,59 +89,62 @@ class Tongue:
 
     def told(self, text: str) -> str:
         """A text that was made in English with its values already in it; what no template explains stays English."""
-        return text if len(text) > _LONGEST else self._told(text)
+        if len(text) <= _LONGEST and sum(1 for _ in _JOINT.finditer(text)) <= _MOST_JOINTS:
+            return self._told(text)
+        parts = text.split("; ")
+        return _JOINTS["; "].join(map(self.told, parts)) if len(parts) > 1 and self.language != SOURCE else text
 
     def alarm(self, alarm: Alarm) -> tuple[str, str]:
         """An alarm's name and what to do about it."""
         return self._catalogue.pgettext("alarm", alarm.value), self.say(REMEDY[alarm])
 
     def _tell(self, text: str) -> str:
+        """The reading of a text that leaves the least of it in English."""
         bare = text.strip()
-        said = self._whole(bare) or self._pieces(bare)
-        return text if said is None or not bare else text.replace(bare, said, 1)
+        said = self._known(bare)
+        if said is None and self.language != SOURCE:
+            said = min([*self._readings(bare), bare], key=_letters)
+        return text if said is None else text.replace(bare, said, 1)
 
-    def _whole(self, text: str) -> str | None:
-        """A text of the catalogue, or one made by a template of it."""
-        if text and (said := self._catalogue.gettext(text)) != text:
-            return said
+    def _readings(self, text: str) -> Iterator[str]:
+        """The text as it may have been made: by a form of the node's own, by a template, or out of several texts."""
+        if found := _MOVE.fullmatch(text):
+            yield f"{self.told(found[1])} -> {self.told(found[2])}：{self.told(found[3])}"
+        elif found := _PLACE.fullmatch(text):
+            yield self.say("{channel} to {destination}", channel=self.told(found[1]), destination=found[2])
+        elif found := _STATUS.fullmatch(text):
+            yield f"{found[1]} {self.told(found[2])}"
+        yield from itertools.islice(self._by_template(text), _MOST_TEMPLATES)
+        yield from self._joined(text)
+
+    def _by_template(self, text: str) -> Iterator[str]:
         for each in self._catalogue.templates:
             if (values := each.values(text)) is not None:
-                return self.say(each.text, **{name: self.told(value) for name, value in values.items()})
-        return None
+                yield self.say(each.text, **{name: self.told(value) for name, value in values.items()})
 
-    def _pieces(self, text: str) -> str | None:
-        """Texts of the catalogue that were put together, one of them at the beginning or the end."""
-        if self.language == SOURCE:
-            return None
-        cuts = list(_JOINT.finditer(text))
-        for cut in reversed(cuts):
-            begun = text[: cut.end()].rstrip()
-            if (start := self._catalogue.gettext(begun)) != begun:
-                return start + self.told(text[cut.end() :])
-        by_weight = sorted(cuts, key=lambda each: list(_JOINTS).index(each[0]))
-        joined = (self._joined(text[: cut.start()], cut[0], text[cut.end() :]) for cut in by_weight)
-        return next((said for said in joined if said is not None), None) or self._parts(text)
+    def _joined(self, text: str) -> Iterator[str]:
+        """Texts that were put together, by marks that stay or by a hint in brackets; of a list all must be known."""
+        for cut in sorted(_JOINT.finditer(text), key=lambda each: _WEIGHTS.index(each[0])):
+            before, after, joint = text[: cut.start()], text[cut.end() :], cut[0]
+            first, second = self.told(before), self.told(after)
+            if (start := self._known(before + joint.rstrip())) is not None:
+                yield start + second
+            known = (first != before, second != after)
+            if all(known) if joint in _OF_LISTS and before else any(known):
+                item = joint != ", " or self._known(after.partition(joint)[0]) is not None
+                yield first + (_JOINTS[joint] if item else "，") + second
+        for cut in _BRACKET.finditer(text) if text.endswith(")") else ():
+            yield f"{self.told(text[: cut.start()])}（{self.told(text[cut.end() : -1])}）"
 
-    def _joined(self, before: str, joint: str, after: str) -> str | None:
-        """Two texts that were put together; of a list both must be known."""
-        if said := self._whole(joint + after):
-            return self.told(before) + said
-        if (said := self._whole(after)) and (joint != ", " or self.told(before) != before):
-            return self.told(before) + _JOINTS[joint] + said
-        if (said := self._whole(before)) and (joint != ", " or self.told(after) != after):
-            return said + _JOINTS[joint] + self.told(after)
-        return None
+    def _known(self, text: str) -> str | None:
+        """The translation of a whole text of the catalogue."""
+        said = self._catalogue.gettext(text) if text else ""
+        return said if said != text else None
 
-    def _parts(self, text: str) -> str | None:
-        """Sentences, or a sentence with a hint in brackets, of which some are known."""
-        parts = text.split("; ")
-        said = [self.told(part) for part in parts] if len(parts) > 1 else parts
-        if said != parts:
-            return _JOINTS["; "].join(said)
-        if (hinted := _HINT.fullmatch(text)) is None:
-            return None
-        before, hint = map(self.told, hinted.groups())
-        return f"{before}（{hint}）" if (before, hint) != hinted.groups() else None
+
+def _letters(text: str) -> int:
+    """How much of a text is in English: what stands in backticks or square brackets is typed so in any language."""
+    return sum(c.isascii() and c.isalpha() for c in _TYPED.sub("", text))
 
 
 def places(text: str) -> list[str]:

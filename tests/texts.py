@@ -106,7 +106,9 @@ class Reader:
         name = call.func.attr if isinstance(call.func, ast.Attribute) else ast.unparse(call.func)
         if name in ("N_", "say") and call.args:
             yield from self._every(call.args[0])
-        places: tuple[int | str, ...] = SHOWN.get(name, ()) if self._place.startswith(_PEOPLE) or self._reasons else ()
+        places: tuple[int | str, ...] = ()
+        if name == "Event" or self._reasons or self._place.startswith(_PEOPLE):
+            places = SHOWN.get(name, ())
         if name in RAISED:
             places = (0, "hint")
         for key in places:
@@ -221,11 +223,11 @@ def _within(node: ast.expr) -> Iterator[ast.expr]:
 
 
 def _worded(node: ast.expr, text: str, fewest: int = 0) -> Iterator[tuple[int, str]]:
-    """The text without blanks at its ends, where it has letters of its own."""
-    bare = text.strip(" \n") if isinstance(node, ast.Constant) else text.strip("\n")
+    """The text where it has letters of its own, without blanks at its ends; a sentence without the mark before it."""
+    bare = text.strip(" \n") if fewest else text.strip(" \n").removeprefix("; ").removeprefix(", ")
     least = fewest or (2 if own(bare) == bare else _FEWEST)
     if sum(c.isascii() and c.isalpha() for c in own(bare)) >= least:
-        yield node.lineno, bare.strip()
+        yield node.lineno, bare
 
 
 def own(text: str) -> str:

@@ -5,11 +5,16 @@ import pytest
 import texts
 from router.alarms import REMEDY, Alarm
 from router.correlate.renewal import CONTRADICTION, cut_off, late
+from router.exam.faults import Fault
 from router.flow.plan import _PDF_REMEDY
 from router.language import LANGUAGES, Tongue, chosen_language, places
 from router.states import Needs, State
 
 CHINESE, ENGLISH = Tongue("zh_CN"), Tongue("en")
+MISSING = Fault("", "", "missing: the standard requires it", mend="the RIS export")
+NEGATIVE = Fault("", "", "expected 0 or more", found='"-1"', mend="the RIS export or the joined studies")
+MISSING_SAID = "缺少：标准要求必填；更正处：RIS导出"
+NEGATIVE_SAID = '应为0或更大，实际是"-1"；更正处：RIS导出或已关联的检查影像'
 _CUT_REMEDY = "`queue release` sends as it is what is cut off; a whole version takes its place"
 
 
@@ -30,6 +35,18 @@ def test_a_text_without_translation_stays_english() -> None:
 
 @pytest.mark.parametrize(("stored", "said"), [
     ("approval, json", "审核、检查JSON"),
+    ("waiting -> held: identity: instance 1 lies in two studies", "等待 -> 已挂起：身份：影像 1 出现在两个检查影像中"),
+    ("images to beijing", "影像到 beijing"),
+    ("0112 no such object instance", "0112 没有该对象实例"),
+    ("the stored exam JSON is gone (json, document 7)", "存储的检查JSON已不存在（JSON，文件 7）"),
+    (
+        "identity: study 1.2.3 differs from the exam in sex, name; study 1.2.4 differs from the exam in birth date",
+        "身份：检查影像 1.2.3 与检查在以下方面不同：性别、姓名；检查影像 1.2.4 与检查在以下方面不同：出生日期",
+    ),
+    (
+        f"exam JSON: Patient.Gender (性别): {MISSING.message}; Study.ImageCount (影像数量): {NEGATIVE.message}",
+        f"检查JSON：Patient.Gender（性别）：{MISSING_SAID}；Study.ImageCount（影像数量）：{NEGATIVE_SAID}",
+     "影像不能发往 cloud：无法连接：未及时应答（检查地址、端口和线路）"),
     ("waits for images, stable", "等待：影像、影像到齐"),
     ("exam 12", "检查 12"),
     (
