@@ -46,7 +46,11 @@ def test_a_text_without_translation_stays_english() -> None:
     (
         f"exam JSON: Patient.Gender (性别): {MISSING.message}; Study.ImageCount (影像数量): {NEGATIVE.message}",
         f"检查JSON：Patient.Gender（性别）：{MISSING_SAID}；Study.ImageCount（影像数量）：{NEGATIVE_SAID}",
-     "影像不能发往 cloud：无法连接：未及时应答（检查地址、端口和线路）"),
+    ),
+    (
+        "no images to cloud: cannot connect: no answer in time (check address, port and line)",
+        "影像不能发往 cloud：无法连接：未及时应答（检查地址、端口和线路）",
+    ),
     ("waits for images, stable", "等待：影像、影像到齐"),
     ("exam 12", "检查 12"),
     (
