@@ -194,6 +194,16 @@ def test_every_alarm_and_its_end_reach_the_webhook_once_with_what_to_do(alarm: A
     assert (last["alarm"], last["state"], last["remedy"]) == (alarm, "cleared", "")
 
 
+def test_an_alarm_is_told_in_the_node_s_language_and_named_for_programs_in_english() -> None:
+    told = Event(NOW, Kind.ALARM, "no report to beijing: timed out", alarm=Alarm.BREAKER, subject="report to beijing")
+    notice = herald.notice_of(told, "n1", Tongue("zh_CN"))
+    assert notice is not None
+    assert (notice.alarm, notice.state) == ("breaker", "standing")
+    assert (notice.text, notice.subject) == ("报告不能发往 beijing：超时", "报告到 beijing")
+    assert "doctor" in notice.remedy
+    assert not notice.remedy.isascii()
+
+
 def test_what_is_no_alarm_and_what_was_not_asked_for_is_not_told() -> None:
     with hooked() as hook, telling(Alarms(webhook=hook.peer, only=(Alarm.DISK,))) as told:
         told.heard(event(Alarm.BREAKER))
