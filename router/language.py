@@ -24,6 +24,7 @@ _PLAIN = 3  # letters of a template's own; with fewer it has nothing to translat
 _CERTAIN = 12  # letters of a template's own by which it is known whatever its values are
 _LONGEST = 1000  # of a text whose template is looked for
 _MOST_TEMPLATES, _MOST_JOINTS = 4, 20  # tried for one text; a longer one is told sentence by sentence
+_DEEPEST = 10  # texts within texts
 _JOINTS = {"; ": "；", ": ": "：", ", ": "、", " or ": "或", " and ": "和"}
 _WEIGHTS = list(_JOINTS)
 _OF_LISTS = (", ", " or ", " and ")
@@ -90,7 +91,7 @@ class Tongue:
     def told(self, text: str) -> str:
         """A text that was made in English with its values already in it; what no template explains stays English."""
         if len(text) <= _LONGEST and sum(1 for _ in _JOINT.finditer(text)) <= _MOST_JOINTS:
-            return self._told(text)
+            return self._told(text, _DEEPEST)
         parts = text.split("; ")
         return _JOINTS["; "].join(map(self.told, parts)) if len(parts) > 1 and self.language != SOURCE else text
 
@@ -98,43 +99,44 @@ class Tongue:
         """An alarm's name and what to do about it."""
         return self._catalogue.pgettext("alarm", alarm.value), self.say(REMEDY[alarm])
 
-    def _tell(self, text: str) -> str:
-        """The reading of a text that leaves the least of it in English."""
+    def _tell(self, text: str, depth: int) -> str:
+        """The reading of a text that leaves the least of it in English; `depth` bounds texts within texts."""
         bare = text.strip()
         said = self._known(bare)
-        if said is None and self.language != SOURCE:
-            said = min([*self._readings(bare), bare], key=_letters)
+        if said is None and self.language != SOURCE and depth:
+            tell = functools.partial(self._told, depth=depth - 1)
+            said = min([*self._readings(bare, tell), bare], key=_letters)
         return text if said is None else text.replace(bare, said, 1)
 
-    def _readings(self, text: str) -> Iterator[str]:
+    def _readings(self, text: str, tell: Say) -> Iterator[str]:
         """The text as it may have been made: by a form of the node's own, by a template, or out of several texts."""
         if found := _MOVE.fullmatch(text):
-            yield f"{self.told(found[1])} -> {self.told(found[2])}：{self.told(found[3])}"
+            yield f"{tell(found[1])} -> {tell(found[2])}：{tell(found[3])}"
         elif found := _PLACE.fullmatch(text):
-            yield self.say("{channel} to {destination}", channel=self.told(found[1]), destination=found[2])
+            yield self.say("{channel} to {destination}", channel=tell(found[1]), destination=found[2])
         elif found := _STATUS.fullmatch(text):
-            yield f"{found[1]} {self.told(found[2])}"
-        yield from itertools.islice(self._by_template(text), _MOST_TEMPLATES)
-        yield from self._joined(text)
+            yield f"{found[1]} {tell(found[2])}"
+        yield from itertools.islice(self._by_template(text, tell), _MOST_TEMPLATES)
+        yield from self._joined(text, tell)
+        for cut in _BRACKET.finditer(text) if text.endswith(")") else ():
+            yield f"{tell(text[: cut.start()])}（{tell(text[cut.end() : -1])}）"
 
-    def _by_template(self, text: str) -> Iterator[str]:
+    def _by_template(self, text: str, tell: Say) -> Iterator[str]:
         for each in self._catalogue.templates:
             if (values := each.values(text)) is not None:
-                yield self.say(each.text, **{name: self.told(value) for name, value in values.items()})
+                yield self.say(each.text, **{name: tell(value) for name, value in values.items()})
 
-    def _joined(self, text: str) -> Iterator[str]:
-        """Texts that were put together, by marks that stay or by a hint in brackets; of a list all must be known."""
+    def _joined(self, text: str, tell: Say) -> Iterator[str]:
+        """Texts that were put together by marks that stay; of a list all must be known."""
         for cut in sorted(_JOINT.finditer(text), key=lambda each: _WEIGHTS.index(each[0])):
             before, after, joint = text[: cut.start()], text[cut.end() :], cut[0]
-            first, second = self.told(before), self.told(after)
+            first, second = tell(before), tell(after)
             if (start := self._known(before + joint.rstrip())) is not None:
                 yield start + second
             known = (first != before, second != after)
             if all(known) if joint in _OF_LISTS and before else any(known):
                 item = joint != ", " or self._known(after.partition(joint)[0]) is not None
                 yield first + (_JOINTS[joint] if item else "，") + second
-        for cut in _BRACKET.finditer(text) if text.endswith(")") else ():
-            yield f"{self.told(text[: cut.start()])}（{self.told(text[cut.end() : -1])}）"
 
     def _known(self, text: str) -> str | None:
         """The translation of a whole text of the catalogue."""
