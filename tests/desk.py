@@ -38,6 +38,7 @@ HospitalBranchCode = "01"
 code = "02"
 folder = "branch2/"
 [node]
+language = "en"
 data = "data"
 [reports]
 folder = "in"

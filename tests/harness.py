@@ -49,6 +49,7 @@ _START_SECONDS = 20.0
 _TAIL_LINES = 25
 _CONFIGURATION = """
 [node]
+language = "en"
 data = "node"
 name = "acceptance"
 

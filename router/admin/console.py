@@ -14,7 +14,6 @@ from router.admin.pages import PAGE, Listed, Told, View
 from router.admin.sentences import Sending
 from router.admin.server import Answer, Handle, Request
 from router.admin.session import COOKIE, Session, Sessions, is_genuine
-from router.admin.words import LANGUAGES, language_of
 from router.attention import Attention
 from router.catalogue import Catalogue
 from router.catalogue.backlog import Place
@@ -27,6 +26,7 @@ from router.flow.attention import active
 from router.flow.review import Line, Review, Story
 from router.flow.sides import Sides
 from router.flow.traces import Traces
+from router.language import LANGUAGES, N_, Tongue, chosen_language
 from router.model import Channel
 from router.pause import EVERY
 from router.quantities import is_loopback
@@ -74,6 +74,7 @@ class Console:
     def __init__(self, behind: Behind, token: str) -> None:
         self._behind = behind
         self._sessions = Sessions(token, behind.clock)
+        self._tongues = {language: Tongue(language) for language in LANGUAGES}
         self._review = Review(behind.catalogue, behind.clock)
         self._traces = Traces(behind.catalogue, behind.config)
         self._answers = Answers(behind.catalogue, behind.config, behind.clock)
@@ -129,12 +130,13 @@ class Console:
 
     def _view(self, request: Request) -> View:
         asked = request.query.get("lang") or request.cookies.get("lang", "")
-        language = language_of(asked, request.headers.get("Accept-Language", ""))
+        node = self._behind.config.node
+        language = chosen_language(asked, request.headers.get("Accept-Language", ""), node.language)
         number = request.query.get("id", "")
         path = f"/exam?id={number}" if request.path == "/exam" and number.isdecimal() else request.path
         path = path if path in ("/", "/queue", "/login") or path.startswith("/exam?") else "/"
-        node = self._behind.config.node
-        return View(node.owner, language, node.timezone, self._sessions.of(request.cookies.get(COOKIE, "")), path)
+        tongue = self._tongues[language]
+        return View(node.owner, tongue, node.timezone, self._sessions.of(request.cookies.get(COOKIE, "")), path)
 
     def _language(self, request: Request) -> Mapping[str, str]:
         asked = request.query.get("lang", "")
@@ -204,7 +206,8 @@ class Console:
         return self._answers.of(lines, plain=True)
 
     def _exam(self, view: View, request: Request) -> Answer:
-        said = {"1": "Done.", "0": "That could not be done: it has moved on."}.get(request.query.get("done", ""), "")
+        answers = N_({"1": "Done.", "0": "That could not be done: it has moved on."})
+        said = answers.get(request.query.get("done", ""), "")
         return self._told(view, self._story(request.query), said, shown=False)
 
     def _patient(self, view: View, request: Request) -> Answer:

@@ -5,49 +5,24 @@ It holds the node's own ids, UIDs and configured names, never patient data.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from router.admin.words import alarm_words
-from router.alarms import REMEDY, Alarm
+from router.alarms import REMEDY
 from router.events import Event, Kind
 from router.folding import Folded, State
+from router.language import N_, Tongue, tongue_of
 
 # Commands that want the name of an exam or a delivery behind them.
 _OF_ONE = frozenset({"compare", "explain", "fail", "release", "resolve", "retry", "show"})
 
-_CHINESE: Mapping[str, str] = {
-    "standing": "[{node}] 告警：{name}（{about}）",
-    "more": "[{node}] 告警新增 {count} 条：{name}（{about}）",
-    "cleared": "[{node}] 告警解除：{name}（{about}）",
-    "test": "[{node}] 测试告警",
-    "told": "{text}",
-    "among": "本条包括 {count} 条同类告警，其中：{names}",
-    "stand": "目前共有 {standing} 条未解除",
-    "over": "同类告警共 {count} 条，已全部解除",
-    "remedy": "处理方法：{remedy}",
-    "command": "命令：{command}",
-    "link": "控制台：{link}",
-    "from": "节点 {node}，{about}，{at}",
-    "try": "这是 doctor --alarm 发出的测试告警，收到即表示该方式可用。",
-}
-_ENGLISH: Mapping[str, str] = {
-    "standing": "[{node}] alarm: {name} ({about})",
-    "more": "[{node}] {count} more: {name} ({about})",
-    "cleared": "[{node}] over: {name} ({about})",
-    "test": "[{node}] test of the alarms",
-    "told": "{text}",
-    "among": "This is about {count} alarms of one kind, among them: {names}",
-    "stand": "{standing} of them stand now",
-    "over": "There were {count} of them, and all are over",
-    "remedy": "What to do: {remedy}",
-    "command": "Command: {command}",
-    "link": "Console: {link}",
-    "from": "Node {node}, {about}, {at}",
-    "try": "This is a test by doctor --alarm: whoever reads it is reached by alarms.",
-}
+_TITLES = N_({
+    State.STANDING: "[{node}] alarm: {name} ({about})",
+    State.MORE: "[{node}] {count} more: {name} ({about})",
+    State.CLEARED: "[{node}] over: {name} ({about})",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,50 +71,61 @@ class Style:
     zone: ZoneInfo
     link: str = ""
 
-    def say(self, key: str, /, **values: object) -> str:
-        """One of the texts above."""
-        return (_CHINESE if self.language == "zh_CN" else _ENGLISH)[key].format(**values)
+    @property
+    def tongue(self) -> Tongue:
+        """Its language."""
+        return tongue_of(self.language)
+
+    def say(self, text: str, /, **values: object) -> str:
+        """A text with values at its places."""
+        return self.tongue.say(text, **values)
 
     def clock(self, at: datetime) -> str:
         """An instant by the hospital's clock, with the zone's name."""
         return f"{at.astimezone(self.zone):%Y-%m-%d %H:%M:%S} {self.zone.key}"
 
 
-def in_language(alarm: Alarm, language: str) -> tuple[str, str]:
-    """The name of an alarm, and what to do about it, in the language of [node] language."""
-    return alarm_words(alarm, "zh" if language == "zh_CN" else "en")
-
-
 def notification_of(folded: Folded, style: Style, number: str) -> Notification:
     """The message about a cause; `number` is its id."""
     news, alarm, over = folded.news, folded.cause.alarm, folded.state == State.CLEARED
-    name, remedy = in_language(alarm, style.language)
+    name, remedy = style.tongue.alarm(alarm)
     about = folded.cause.destination or news.name
     commands = () if over else commands_of(REMEDY[alarm], news.exam, news.delivery)
     link = _link(style.link, news.exam)
     lines = [
-        *([news.text] if news.text else []),
+        *([style.tongue.told(news.text)] if news.text else []),
         *_counts(folded, style),
-        *([] if over else [style.say("remedy", remedy=remedy)]),
-        *(style.say("command", command=command) for command in commands),
-        *([style.say("link", link=link)] if link else []),
-        style.say("from", node=style.node, about=_whole(about, news.name), at=style.clock(news.at)),
+        *([] if over else [style.say("What to do: {remedy}", remedy=remedy)]),
+        *(style.say("Command: {command}", command=command) for command in commands),
+        *([style.say("Console: {link}", link=link)] if link else []),
+        _from(style, _whole(about, news.name), news.at),
     ]
     return Notification(
         id=number, node=style.node, alarm=alarm, state="cleared" if over else "standing", subject=news.subject,
         text=news.text, at=news.at.isoformat(), remedy="" if over else remedy, commands=commands,
         exam=news.exam, delivery=news.delivery, destination=folded.cause.destination,
         count=folded.count, standing=folded.standing, link=link,
-        title=style.say(folded.state, node=style.node, name=name, about=about, count=folded.count),
+        title=style.say(_TITLES[folded.state], node=style.node, name=name, about=about, count=folded.count),
         body="\n".join(lines),
     )  # fmt: skip
 
 
 def _counts(folded: Folded, style: Style) -> list[str]:
-    if folded.state == State.CLEARED:
-        return [style.say("over", count=folded.count)] if folded.count > 1 else []
-    lines = [style.say("among", count=folded.count, names=", ".join(folded.names))] if folded.count > 1 else []
-    return [*lines, *([style.say("stand", standing=folded.standing)] if folded.standing > 1 else [])]
+    count, names, over = folded.count, ", ".join(folded.names), folded.state == State.CLEARED
+    lines = []
+    if count > 1 and over:
+        lines.append(style.say("There were {count} of them, and all are over", count=count))
+    elif count > 1:
+        lines.append(
+            style.say("This is about {count} alarms of one kind, among them: {names}", count=count, names=names)
+        )
+    if folded.standing > 1 and not over:
+        lines.append(style.say("{standing} of them stand now", standing=folded.standing))
+    return lines
+
+
+def _from(style: Style, about: str, at: datetime) -> str:
+    return style.say("Node {node}, {about}, {at}", node=style.node, about=about, at=style.clock(at))
 
 
 def _whole(about: str, name: str) -> str:
@@ -179,9 +165,9 @@ def report_of(event: Event, node: str, number: str) -> Notification | None:
 
 def trial_of(style: Style, at: datetime, number: str) -> Notification:
     """The message by which a person tries out whether alarms arrive."""
-    text = style.say("try")
-    last = style.say("from", node=style.node, about="doctor --alarm", at=style.clock(at))
+    text = style.say("This is a test by doctor --alarm: whoever reads it is reached by alarms.")
+    last, title = _from(style, "doctor --alarm", at), style.say("[{node}] test of the alarms", node=style.node)
     return Notification(
         id=number, node=style.node, alarm="test", state="test", subject="doctor --alarm", text=text,
-        at=at.isoformat(), title=style.say("test", node=style.node), body=f"{text}\n{last}", count=0,
+        at=at.isoformat(), title=title, body=f"{text}\n{last}", count=0,
     )  # fmt: skip

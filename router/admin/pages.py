@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 from router.admin.plot import bars, legend
 from router.admin.sentences import Sending, answers, paused, what
 from router.admin.session import Session
-from router.admin.words import LANGUAGES, Say, alarm_words, words
 from router.attention import Attention
 from router.catalogue.alarms import ActiveAlarm, Standing
 from router.catalogue.backlog import Age, Heap, Place
@@ -22,6 +21,7 @@ from router.flow.breakdown import Line as SeriesLine
 from router.flow.review import Story
 from router.flow.sides import Side
 from router.flow.traces import Background
+from router.language import LANGUAGES, N_, Say, Tongue
 from router.states import State
 from router.text import shown
 
@@ -29,9 +29,9 @@ PAGE = 50
 _LINKS = 3
 _MISSED = (Age.MISSED, Age.MISSED_A_DAY)
 _ENDED = (State.DELIVERED, State.CANCELLED, State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED)
-_SIDE_HEAD = ("Who says it", "Accession number", "Patient ID", "Patient's name", "Sex", "Birth date")
-_QUEUE_HEAD = ("Delivery", "ExamId", "Destination", "Channel", "State", "Due", "Left", "Sent", "Tries",
-               "Waits for, or trouble")  # fmt: skip
+_SIDE_HEAD = N_(("Who says it", "Accession number", "Patient ID", "Patient's name", "Sex", "Birth date"))
+_QUEUE_HEAD = N_(("Delivery", "ExamId", "Destination", "Channel", "State", "Due", "Left", "Sent", "Tries",
+                  "Waits for, or trouble"))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +39,20 @@ class View:
     """Who looks, in which language, by which clock. `node` is the node's name, `path` where the page is."""
 
     node: str
-    language: str
+    tongue: Tongue
     zone: ZoneInfo
     session: Session | None
     path: str
 
     @property
+    def tag(self) -> str:
+        """The language as browsers name it (BCP 47)."""
+        return self.tongue.language.replace("_", "-")
+
+    @property
     def say(self) -> Say:
-        """The words."""
-        return words(self.language)
+        """A text, also one with its values in it, in this language."""
+        return self.tongue.told
 
     def at(self, instant: datetime | None) -> str:
         """An instant as the hospital's clock shows it, as a cell."""
@@ -57,9 +62,12 @@ class View:
         """Time left in words, as a cell."""
         if seconds is None:
             return "-"
-        size, say = abs(seconds), self.say
-        text = f"{size / 3600:.1f} {say('h')}" if size >= 3600 else f"{size / 60:.0f} {say('min')}"
-        return word(text) if seconds >= 0 else f'<span class="late word">{text} {say("late")}</span>'
+        size, say = abs(seconds), self.tongue.say
+        if size >= 3600:
+            text = say("{hours} h", hours=f"{size / 3600:.1f}")
+        else:
+            text = say("{minutes} min", minutes=f"{size / 60:.0f}")
+        return word(text) if seconds >= 0 else f'<span class="late word">{say("{time} late", time=text)}</span>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +117,14 @@ def frame(view: View, body: str, refresh: bool = False) -> bytes:
     """A whole page."""
     say = view.say
     others = " ".join(f'<a href="{view.path}{_joint(view.path)}lang={code}">{name}</a>'
-                      for code, name in LANGUAGES.items() if code != view.language)  # fmt: skip
+                      for code, name in LANGUAGES.items() if code != view.tongue.language)  # fmt: skip
     who = f'<a href="/login">{say("Log in")}</a>'
     if view.session is not None:
         who = f"{escape(view.session.who)} {_form(view, '/logout', _button(say('Log out')))}"
     again = '<meta http-equiv="refresh" content="30">' if refresh else ""
     title = say("Imaging cloud router")
     return (
-        f'<!doctype html><html lang="{view.language}"><head><meta charset="utf-8"><title>{title}</title>{again}'
+        f'<!doctype html><html lang="{view.tag}"><head><meta charset="utf-8"><title>{title}</title>{again}'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<link rel="stylesheet" href="/console.css"></head>'
         f'<body><header><h1>{title}: {escape(view.node)}</h1><a href="/">{say("Overview")}</a>'
@@ -131,11 +139,11 @@ def overview(
 ) -> bytes:  # fmt: skip
     """What is at risk, what waits for a person, the alarms (not more than `most`), the backlog, what is due next."""
     say = view.say
-    tiles = (
+    tiles = N_((
         ("Open", _sum(heaps), ""), ("At risk", _sum(h for h in heaps if h.age == Age.LAST_FIFTH), "warn"),
         ("Missed", _sum(h for h in heaps if h.age in _MISSED), "bad"),
         ("Waits for a person", sum(one.count for one in attention), "warn"),
-    )  # fmt: skip
+    ))  # fmt: skip
     shown = [_tile(say(name), str(number), style if number else "") for name, number, style in tiles]
     shown.append(_tile(say("Free space"), f"{free / 2**30:.1f} GiB", ""))
     picture = f'<div class="panel">{bars(heaps, places, say)}<p>{legend(say)}</p></div>'
@@ -292,7 +300,8 @@ def _select(name: str, values: Sequence[str], chosen: str, say: Say) -> str:
 
 def _pager(view: View, listed: Listed) -> str:
     links = []
-    for number, text, there in ((listed.page - 1, "Previous", listed.page > 0), (listed.page + 1, "Next", listed.more)):
+    ways = N_(((listed.page - 1, "Previous", listed.page > 0), (listed.page + 1, "Next", listed.more)))
+    for number, text, there in ways:
         if there:
             asked = urlencode({"state": listed.state, "destination": listed.destination, "page": number})
             links.append(f'<a href="/queue?{escape(asked)}">{view.say(text)}</a>')
@@ -304,10 +313,10 @@ def _alarms(view: View, alarms: Sequence[Standing]) -> str:
         return f'<p class="note">{view.say("No alarm stands.")}</p>'
     rows = []
     for one in alarms:
-        name, todo = alarm_words(one.alarm, view.language)
-        about = cell(one.subject)
+        name, todo = view.tongue.alarm(one.alarm)
+        about = cell(view.say(one.subject))
         subject = f'<a href="/exam?id={one.exam}">{about}</a>' if one.exam is not None else about
-        rows.append([word(name), subject, _trouble(cell(one.text)), cell(todo), view.at(one.since)])
+        rows.append([word(name), subject, _trouble(cell(view.say(one.text))), cell(todo), view.at(one.since)])
     return _table(view, ("Alarm", "Subject", "What", "What to do", "Since"), rows)
 
 
@@ -335,9 +344,10 @@ def _active(view: View, alarms: Sequence[ActiveAlarm], attention: Sequence[Atten
         return "" if attention else f'<p class="note">{view.say("No alarm stands.")}</p>'
     rows = []
     for one in alarms:
-        name, todo = alarm_words(one.alarm, view.language)
-        about = _exams(one.exams) or cell(one.subject or one.destination)
-        rows.append([word(name), word(one.count), about, _trouble(cell(one.text)), cell(todo), view.at(one.since)])
+        name, todo = view.tongue.alarm(one.alarm)
+        about = _exams(one.exams) or cell(view.say(one.subject or one.destination))
+        text = _trouble(cell(view.say(one.text)))
+        rows.append([word(name), word(one.count), about, text, cell(todo), view.at(one.since)])
     return _table(view, ("Alarm", "Count", "Subject", "What", "What to do", "Since"), rows)
 
 
@@ -353,7 +363,7 @@ def _patient(view: View, told: Told) -> str:
 
 def _side(view: View, side: Side) -> list[str]:
     values = (side.accession_number, side.patient_id, side.name, side.sex, side.birth_date)
-    return [cell(view.say(side.study_uid or "exam JSON")), *(cell(each or "-") for each in values)]
+    return [cell(side.study_uid or view.say("exam JSON")), *(cell(each or "-") for each in values)]
 
 
 def _actions(view: View, story: Story) -> str:
@@ -366,7 +376,7 @@ def _actions(view: View, story: Story) -> str:
         for line in story.lines
     )
     buttons = "".join(
-        f'<button name="what" value="{name.lower()}">{say(name)}</button>' for name in ("Hold", "Release", "Retry")
+        f'<button name="what" value="{name.lower()}">{say(name)}</button>' for name in N_(("Hold", "Release", "Retry"))
     )
     why = f'<label>{say("Why")} <input name="why" required maxlength="200" size="40"></label>'
     chosen = f'<select name="delivery" aria-label="{say("Delivery")}">{deliveries}</select>'
@@ -385,14 +395,15 @@ def _came(view: View, told: Told) -> Iterable[str]:
     yield _table(view, ("What", "File", "Came"), files, "Files")
     arrivals = [[cell(a.study_uid), cell(a.sending_ae), str(a.instances), view.at(a.last)] for a in behind.arrivals]
     yield _table(view, ("Studies", "From AE", "Instances", "Came"), arrivals, "Images that came")
-    yield _table(view, ("Studies", "Because"), [[cell(c.name), cell(c.why)] for c in behind.near], "What nearly fits")
+    near = [[cell(c.name), cell(say(c.why))] for c in behind.near]
+    yield _table(view, ("Studies", "Because"), near, "What nearly fits")
 
 
 def _studies(view: View, told: Told) -> Iterable[str]:
     case = told.story.case
     here = {uid: str(study.instances) for uid, study in case.studies.items()}
     none = view.say("none here yet")
-    rows = [[cell(uid), cell(how), here.get(uid, none)] for uid, how in case.links.items()]
+    rows = [[cell(uid), cell(view.say(how)), here.get(uid, none)] for uid, how in case.links.items()]
     yield _table(view, ("Studies", "Joined by", "Instances"), rows, "Studies")
     series = [
         [cell(one.series_uid), cell(view.say(one.series_class)), str(one.count), cell(one.rule)]
@@ -404,9 +415,9 @@ def _studies(view: View, told: Told) -> Iterable[str]:
 
 def _ledgers(view: View, told: Told) -> Iterable[str]:
     for destination, entries in told.ledgers.items():
-        counts = Counter((e.uids.series, e.fate, e.rule, e.status) for e in entries)
+        counts, say = Counter((e.uids.series, e.fate, e.rule, e.status) for e in entries), view.say
         rows = [
-            [cell(series), cell(view.say(fate)), cell(rule), "-" if status is None else f"{status:04X}", str(number)]
+            [cell(series), cell(say(fate)), cell(say(rule)), "-" if status is None else f"{status:04X}", str(number)]
             for (series, fate, rule, status), number in counts.items()
         ]
         title = f"{view.say('Ledger')}: {cell(destination)}"
@@ -424,7 +435,7 @@ def _events(view: View, story: Story) -> str:
             view.at(e.at),
             word(view.say(e.kind)),
             "" if e.delivery is None else str(e.delivery),
-            cell(e.text),
+            cell(view.say(e.text)),
             cell(e.who),
         ]
         for e in reversed(story.events)

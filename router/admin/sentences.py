@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
-from router.admin.words import Say
 from router.flow.answers import Explained
+from router.language import Say
 from router.pause import Pause
 from router.text import shown
 
@@ -47,8 +47,7 @@ def answers(lines: Sequence[Explained], say: Say, at: At) -> str:
 
 def what(one: Explained, say: Say) -> str:
     """The first part of it: what is waited for."""
-    saying = one.answer.what
-    return _cell(say(saying.template).format(**saying.values))
+    return _cell(say(str(one.answer.what)))
 
 
 def _cell(value: object) -> str:

@@ -6,16 +6,17 @@ from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 
-from router.alarms import REMEDY, Alarm
+from router.alarms import Alarm
 from router.catalogue.retrievals import Asked
 from router.catalogue.traces import Arrival, File
 from router.cli.files import files_json, tell_files
 from router.cli.refused import refusal_json, tell_hints, tell_refused
-from router.cli.tables import console, local, show
+from router.cli.tables import console, local, say, show, tongue
 from router.cli.unreported import unreported_json
 from router.flow.refused import RefusalSum
 from router.flow.traces import Background, Candidate, Stray
 from router.flow.unreported import Listed
+from router.language import N_
 
 
 def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo) -> None:
@@ -24,11 +25,12 @@ def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo
     if found.next_look is not None:
         out.print(f"  looked at again {local(found.next_look, zone)}, and at once when something comes")
     for alarm in found.alarms:
-        out.print(f"  alarm {alarm.alarm} since {local(alarm.since, zone)}: {alarm.text}", markup=False)
-        out.print(f"      {REMEDY[alarm.alarm]}", markup=False)
+        name, todo = tongue().alarm(alarm.alarm)
+        out.print(f"  alarm {name} since {local(alarm.since, zone)}: {alarm.text}", markup=False)
+        out.print(f"      {todo}", markup=False)
     if found.asked is not None:
         _tell_asked(found.asked, zone)
-    files = [(f.kind, f.name, local(f.arrived, zone), _file(f)) for f in found.files]
+    files = [(say(f.kind), f.name, local(f.arrived, zone), _file(f)) for f in found.files]
     show("Files", ("Kind", "Name", "Came", ""), files)
     if found.lying:
         out.print("Files of the drop folder that seem to be meant for it", style="bold")
@@ -42,7 +44,7 @@ def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo
         show(
             "Studies without an exam that nearly fit",
             ("StudyInstanceUID", "Why"),
-            [(c.name, c.why) for c in found.near],
+            [(c.name, say(c.why)) for c in found.near],
         )
         out.print("  `queue link EXAM STUDY --why ...` joins one of them by hand")
     elif waits_for_images and not (found.refused or hints):
@@ -62,11 +64,12 @@ def tell_stray(stray: Stray, zone: ZoneInfo) -> None:
     tell_refused(stray.refused, stray.arrivals, zone)
     out.print("  it is kept and not sent: it waits for the exam JSON that lists it")
     if stray.near:
-        show("Exams that nearly fit", ("ExamId 检查记录ID", "Why"), [(c.name, c.why) for c in stray.near])
+        show("Exams that nearly fit", ("ExamId 检查记录ID", "Why"), [(c.name, say(c.why)) for c in stray.near])
         out.print(f"  `queue link EXAM {stray.study_uid} --why ...` joins it by hand; or have the data corrected")
     else:
         out.print("  no exam comes near it; a prior or an unreported study stays so")
-    show("Events", ("When", "What", "", "Who"), [(local(e.at, zone), str(e.kind), e.text, e.who) for e in stray.events])
+    events = [(local(e.at, zone), say(e.kind), say(e.text), e.who) for e in stray.events]
+    show("Events", ("When", "What", "", "Who"), events)
 
 
 def _tell_unreported(one: Listed, zone: ZoneInfo) -> None:
@@ -151,7 +154,7 @@ def _tell_asked(asked: Asked, zone: ZoneInfo) -> None:
             f"  the PACS was asked {asked.tries} time(s), last {local(asked.at, zone)}: {asked.said}", markup=False
         )
     if asked.ask_at is not None:
-        what = asked.missing or "how many images it has"
+        what = asked.missing or N_("how many images it has")
         out.print(f"  the PACS is asked {local(asked.ask_at, zone)}: {what}", markup=False)
 
 
@@ -169,5 +172,5 @@ def _tell_arrivals(found: Sequence[Arrival], zone: ZoneInfo) -> None:
 
 def _file(file: File) -> str:
     if file.stale:
-        return "older than what was known: changes nothing"
-    return "approved" if file.approved else "not approved" if file.kind == "json" else ""
+        return say("older than what was known: changes nothing")
+    return say("approved") if file.approved else say("not approved") if file.kind == "json" else ""

@@ -6,9 +6,9 @@ import click
 
 from router.catalogue.backup import Backups
 from router.cli.mending import rebuild_rows, stopped, tell_rebuilt
-from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.options import config_option, configured, json_option, print_json, require_node
 from router.clock import SystemClock, zoned
-from router.config import Config, load
+from router.config import Config
 from router.errors import InvalidData
 
 
@@ -60,7 +60,7 @@ def restore(config_file: Path, file: Path) -> None:
 
 
 def _sqlite(config_file: Path) -> Config:
-    config = load(config_file)
+    config = configured(config_file)
     if config.database.url:
         raise InvalidData("the database is on PostgreSQL", hint="use pg_dump or point-in-time recovery, see README")
     return config

@@ -6,10 +6,18 @@ from pathlib import Path
 import click
 
 from router.cli.opened import opened
-from router.cli.options import config_option, exam_id_option, json_option, person, print_json, require_node, the_name
+from router.cli.options import (
+    config_option,
+    configured,
+    exam_id_option,
+    json_option,
+    person,
+    print_json,
+    require_node,
+    the_name,
+)
 from router.cli.tables import show
 from router.clock import SystemClock
-from router.config import load
 from router.correlate.identity import FIELDS
 from router.errors import InvalidData
 from router.events import Event, Kind
@@ -38,7 +46,7 @@ def compare(name: str | None, exam_ids: tuple[str, ...], config_file: Path, as_j
 
     ID is e17, d85, an ExamId (检查记录ID), a study UID or a file name.
     """
-    word, config = the_name(name, exam_ids), load(config_file)
+    word, config = the_name(name, exam_ids), configured(config_file)
     require_node(config)
     clock = SystemClock()
     with opened(config) as (catalogue, journal):

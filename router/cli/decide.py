@@ -10,6 +10,7 @@ from router.cli.many import agreed
 from router.cli.opened import opened
 from router.cli.options import (
     config_option,
+    configured,
     exam_id_option,
     json_option,
     print_json,
@@ -19,7 +20,6 @@ from router.cli.options import (
 )
 from router.cli.tables import local, show
 from router.clock import SystemClock
-from router.config import load
 from router.errors import InvalidData
 from router.flow.checks import resolved
 from router.flow.decisions import Decisions, Verdict
@@ -30,7 +30,7 @@ _why = click.option("--why", default="", help="The reason; it is kept in the eve
 
 @contextmanager
 def _decisions(config_file: Path) -> Iterator[Decisions]:
-    config = load(config_file)
+    config = configured(config_file)
     require_node(config)
     with opened(config) as (catalogue, journal):
         identity = resolved(config, catalogue.settings).identity
@@ -112,7 +112,7 @@ def _list(config_file: Path, as_json: bool) -> None:
     if as_json:
         print_json([{"old": a.old, "new": a.new, "why": a.why, "who": a.who, "at": a.at.isoformat()} for a in known])
         return
-    zone = load(config_file).node.timezone
+    zone = configured(config_file).node.timezone
     show("", ("Old", "New", "Why", "Who", "When"), [(a.old, a.new, a.why, a.who, local(a.at, zone)) for a in known])
 
 

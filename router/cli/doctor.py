@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import click
+from rich.cells import set_cell_size
 
 from router.admin import peers, premises
 from router.admin.alarm_trial import tried, ways_found
@@ -15,11 +16,11 @@ from router.admin.findings import Finding, Verdict, attempt, good
 from router.catalogue import open_catalogue
 from router.catalogue.restore import has_database
 from router.cli import files
-from router.cli.options import config_option, json_option, print_json
+from router.cli.options import config_option, configured, json_option, print_json
 from router.cli.recheck import recheck_of
-from router.cli.tables import console, local
+from router.cli.tables import console, local, say
 from router.clock import Clock, SystemClock
-from router.config import Config, Destination, load
+from router.config import Config, Destination
 from router.crypto import selftest
 from router.events import Journal
 from router.flow.checks import resolved
@@ -45,7 +46,7 @@ def command(config_file: Path, as_json: bool, alarm: bool) -> None:
 
     Run it as the account that the node runs as; the node may run meanwhile. 1 when something fails.
     """
-    config = load(config_file)
+    config = configured(config_file)
     found = tried(config, SystemClock()) if alarm else [good("configuration", f"{config_file} reads")]
     if not alarm:
         found += _examine(config, SystemClock())
@@ -60,10 +61,10 @@ def command(config_file: Path, as_json: bool, alarm: bool) -> None:
 def _tell(found: Iterable[Finding]) -> None:
     out = console()
     for one in found:
-        out.print(f"[{_COLOURS[one.verdict]}]{one.verdict:4}[/]  ", end="")
-        out.print(f"{one.subject}: {one.text}", markup=False)
+        out.print(f"[{_COLOURS[one.verdict]}]{set_cell_size(say(one.verdict), 4)}[/]  ", end="")
+        out.print(f"{say(one.subject)}: {say(one.text)}", markup=False)
         if one.remedy and one.verdict != Verdict.OK:
-            out.print(f"      -> {one.remedy}", markup=False)
+            out.print(f"      -> {say(one.remedy)}", markup=False)
 
 
 def _examine(config: Config, clock: Clock) -> list[Finding]:
@@ -195,10 +196,11 @@ def _reminder(judged: Sequence[Judged], delivered: int) -> str:
     held = sum(bool(one.doubts) for one in judged)
     rules = "; ".join(f"{rule} {n}" for (_, rule), n in by_rule(judged).most_common())
     which = "" if len(judged) == delivered else f" (the last ones of {delivered})"
-    return (
+    told = (
         f"[identity] checks = 1: newer kinds of doubt are warnings. Of {len(judged)} exam(s) delivered in the last"
-        f" {_LOOKED_BACK.days} d{which} checks = {CHECKS} would hold {held}" + (f": {rules}" if rules else "")
+        f" {_LOOKED_BACK.days} d{which} checks = {CHECKS} would hold {held}"
     )
+    return told + (f": {rules}" if rules else "")
 
 
 def _shared_studies(config: Config) -> Iterator[Finding]:

@@ -8,7 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from router.catalogue.uploads import Frozen
-from router.cli.tables import local, show
+from router.cli.tables import local, say, show
+from router.language import N_
 
 _KEPT = (
     "destination", "at", "profile", "key_id", "request_keys", "exam_sm3", "report_sm3", "nonce", "signature",
@@ -16,7 +17,7 @@ _KEPT = (
 
 
 # Receipts of before these were kept have none.
-_SHARED = {"data_level": "data level (GB/T 39725)", "agreement": "agreement", "purpose": "purpose"}
+_SHARED = N_({"data_level": "data level (GB/T 39725)", "agreement": "agreement", "purpose": "purpose"})
 
 
 def upload_json(upload: Frozen, data: Path) -> dict[str, Any]:
@@ -46,17 +47,18 @@ def tell_uploads(uploads: Sequence[Frozen], data: Path, zone: ZoneInfo) -> None:
 def _evidence(upload: Frozen, data: Path, zone: ZoneInfo) -> list[tuple[str, str]]:
     kept = _kept(upload, data)
     if not kept:
-        return [("receipt", f"{data / upload.receipt_place} is gone or does not read")]
-    made = [(f"made with key, {purpose.replace('_', ' ')}", each) for purpose, each in kept["request_keys"].items()]
+        return [(say("receipt"), say(f"{data / upload.receipt_place} is gone or does not read"))]
+    used = kept["request_keys"].items()
+    made = [(say(f"made with key, {purpose.replace('_', ' ')}"), each) for purpose, each in used]
     return [
-        ("SM3 of the exam JSON", kept["exam_sm3"]),
-        ("SM3 of the report PDF", kept["report_sm3"]),
+        (say("SM3 of the exam JSON"), kept["exam_sm3"]),
+        (say("SM3 of the report PDF"), kept["report_sm3"]),
         *made,
-        ("receipt under key", kept["key_id"]),
-        ("profile", kept["profile"]),
-        ("platform's time", local(datetime.fromisoformat(kept["at"]), zone)),
-        *((words, str(kept[name])) for name, words in _SHARED.items() if kept.get(name)),
-        ("check it again", f"audit verify-receipt {data / upload.receipt_place} --key PLATFORM_SIGNING_KEY"),
+        (say("receipt under key"), kept["key_id"]),
+        (say("profile"), kept["profile"]),
+        (say("platform's time"), local(datetime.fromisoformat(kept["at"]), zone)),
+        *((say(words), str(kept[name])) for name, words in _SHARED.items() if kept.get(name)),
+        (say("check it again"), f"audit verify-receipt {data / upload.receipt_place} --key PLATFORM_SIGNING_KEY"),
     ]
 
 

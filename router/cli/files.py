@@ -12,10 +12,9 @@ from rich.text import Text
 
 from router.catalogue.files import ALARMS, FileKind, FolderFile
 from router.cli.opened import opened
-from router.cli.options import config_option, json_option, print_json, require_node, who_option
+from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
 from router.cli.tables import brief, console, local
 from router.clock import SystemClock
-from router.config import load
 from router.flow.decisions import Verdict
 from router.flow.dismissals import Ambiguous, Dismissals
 from router.reports.watch import OtherKind
@@ -118,7 +117,7 @@ def files(every: bool, config_file: Path, as_json: bool) -> None:
 
     As the node's last scan found them. File names may hold patients' names.
     """
-    config = load(config_file)
+    config = configured(config_file)
     require_node(config)
     with opened(config) as (catalogue, _):
         found, counts = catalogue.exams.files.open(dismissed=every), catalogue.exams.files.counts()
@@ -173,7 +172,7 @@ def dismiss(file: str | None, kind: str | None, why: str, who: str, config_file:
         raise click.UsageError("name one file, or use --kind")
     if not why.strip():
         raise click.UsageError("--why: say why; it is kept in the events")
-    config = load(config_file)
+    config = configured(config_file)
     require_node(config)
     with opened(config) as (catalogue, journal):
         dismissals, verdict = Dismissals(catalogue, journal, SystemClock()), Verdict(who, why)

@@ -13,6 +13,7 @@ from router.catalogue.restore import has_database
 from router.config import Config, load, shipped
 from router.errors import InvalidData, RouterError
 from router.flow.lookup import ExamId
+from router.language import Tongue
 from router.spelling import did_you_mean
 
 # What JSON lets stand and a terminal obeys, or would not show: within JSON it is always in a string.
@@ -36,6 +37,20 @@ def destinations(ctx: click.Context, _: click.Parameter, incomplete: str) -> lis
     except RouterError:
         return []
     return [one.name for one in config.destination if one.name.startswith(incomplete)]
+
+
+def configured(config_file: Path) -> Config:
+    """The configuration; from here on the command speaks its language."""
+    config = load(config_file)
+    speak(config)
+    return config
+
+
+def speak(config: Config) -> None:
+    """Have the command that runs speak the language of a configuration."""
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.obj = Tongue(config.node.language)
 
 
 def print_json(document: Any) -> None:

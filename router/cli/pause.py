@@ -11,6 +11,7 @@ from router.catalogue import Catalogue
 from router.cli.opened import opened
 from router.cli.options import (
     config_option,
+    configured,
     destinations,
     json_option,
     person,
@@ -20,7 +21,7 @@ from router.cli.options import (
 )
 from router.cli.tables import local
 from router.clock import SystemClock
-from router.config import Config, load
+from router.config import Config
 from router.errors import InvalidData
 from router.pause import EVERY, EVERYWHERE, Pause, pause_of
 from router.states import State
@@ -43,7 +44,7 @@ def pause(destination: str | None, why: str, yes: bool, config_file: Path, as_js
     """
     if not why.strip():
         raise click.UsageError("--why: say why; it is kept in the events")
-    config = load(config_file)
+    config = configured(config_file)
     require_node(config)
     require_destination(destination, config)
     place, who, now = destination or EVERY, person(), SystemClock().now()
@@ -61,7 +62,7 @@ def pause(destination: str | None, why: str, yes: bool, config_file: Path, as_js
 @json_option
 def resume(destination: str | None, why: str, config_file: Path, as_json: bool) -> None:
     """Start sending again to a destination, or, without one, to all that are paused."""
-    config = load(config_file)
+    config = configured(config_file)
     require_node(config)
     who, now = person(), SystemClock().now()
     with opened(config) as (catalogue, _):

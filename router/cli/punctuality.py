@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 
 from router.catalogue import open_catalogue
-from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.options import config_option, configured, json_option, print_json, require_node
 from router.cli.tables import local, show
 from router.clock import SystemClock
-from router.config import Config, load
+from router.config import Config
 from router.events import Journal
 from router.flow.daily import FINDING_COLUMNS, OVERDUE, bounds, counted, counts, finding_row, table_of
 from router.flow.punctuality import Finding, findings
@@ -28,7 +28,7 @@ def day_of(day: datetime | None, config: Config) -> tuple[datetime, datetime]:
 def report(day: datetime | None, csv_file: Path | None, config_file: Path, as_json: bool) -> None:
     """What was due on a day: met, missed by us, missed while sending was paused, arrived late, pending; with the
     reasons."""
-    config = load(config_file)
+    config = configured(config_file)
     require_node(config)
     zone = config.node.timezone
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())

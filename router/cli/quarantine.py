@@ -6,9 +6,9 @@ import click
 
 from router.alarms import Alarm
 from router.cli.opened import opened
-from router.cli.options import config_option, json_option, person, print_json, require_node
+from router.cli.options import config_option, configured, json_option, person, print_json, require_node
 from router.clock import SystemClock
-from router.config import Config, load
+from router.config import Config
 from router.errors import InvalidData
 from router.events import Event, Kind
 from router.storage.quarantine import Kept, Quarantine
@@ -27,7 +27,7 @@ def command() -> None:
 @json_option
 def listed(config_file: Path, as_json: bool) -> None:
     """Everything in it, the oldest first."""
-    found = _quarantine(load(config_file)).listed()
+    found = _quarantine(configured(config_file)).listed()
     if as_json:
         print_json([{"name": one.name, "reason": one.reason, "bytes": one.size} for one in found])
         return
@@ -42,7 +42,7 @@ def listed(config_file: Path, as_json: bool) -> None:
 @click.argument("name")
 def show(config_file: Path, name: str) -> None:
     """Why it is there, and its files."""
-    one = _named(_quarantine(load(config_file)), name)
+    one = _named(_quarantine(configured(config_file)), name)
     click.echo(one.reason)
     for path in one.files:
         click.echo(str(path))
@@ -54,7 +54,7 @@ def show(config_file: Path, name: str) -> None:
 @click.option("--why", required=True, help="The reason, for the history.")
 def delete(config_file: Path, names: tuple[str, ...], why: str) -> None:
     """Remove it for good."""
-    config = load(config_file)
+    config = configured(config_file)
     require_node(config)
     quarantine = _quarantine(config)
     chosen = [_named(quarantine, name) for name in names]

@@ -21,6 +21,7 @@ from router.cli.many import agreed, preview, progress
 from router.cli.opened import opened
 from router.cli.options import (
     config_option,
+    configured,
     destinations,
     exam_id_option,
     json_option,
@@ -37,7 +38,7 @@ from router.cli.reconcile import reconcile
 from router.cli.refused import refused
 from router.cli.status import attention_json, attention_line
 from router.cli.story import Teller, named_json
-from router.cli.tables import brief, left, lines_here, show, watching
+from router.cli.tables import brief, left, lines_here, say, show, tongue, watching
 from router.cli.unreported import unreported
 from router.clock import SystemClock
 from router.config import Config, load
@@ -92,7 +93,7 @@ def list_(
     """Deliveries by due time."""
     if watch and as_json:
         raise click.UsageError("--watch is for people, --json for programs: use one of them")
-    config = load(config_file)
+    config = configured(config_file)
     most = limit or (None if as_json else lines_here() if watch else _SHOWN)
     wanted = [State(state) for state in states]
     with _catalogue(config) as catalogue:
@@ -198,20 +199,21 @@ def _tell(lines: list[Explained], tripped: list[Tripped], config: Config, most: 
     )
     show("", columns, [_cells(line, config) for line in lines])
     if not lines:
-        click.echo("no such delivery", err=True)
+        click.echo(say("no such delivery"), err=True)
     for each in tripped:
-        click.echo(f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}")
+        click.echo(say(f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}"))
     if len(lines) == most:
-        click.echo(f"the first {most}; --limit shows more, --state fewer kinds", err=True)
+        click.echo(say(f"the first {most}; --limit shows more, --state fewer kinds"), err=True)
 
 
 def _cells(explained: Explained, config: Config) -> list[str]:
     line = explained.line
     one = line.delivery
     return [
-        f"d{one.id}", line.exam_id, one.destination, one.channel, one.state, brief(one.due, config.node.timezone),
+        f"d{one.id}", line.exam_id, one.destination, say(one.channel), say(one.state),
+        brief(one.due, config.node.timezone),
         left(line.slack_seconds) if one.state in PENDING else "-", _expected(explained, config),
-        f"{line.sent}/{line.selected}", str(one.attempts), str(explained.answer.what),
+        f"{line.sent}/{line.selected}", str(one.attempts), say(str(explained.answer.what)),
     ]  # fmt: skip
 
 
@@ -220,7 +222,7 @@ def _expected(explained: Explained, config: Config) -> str:
     if expected is None:
         return "-"
     time = f"{expected.astimezone(config.node.timezone):%H:%M}"
-    return f"{time} LATE" if due is not None and expected > due else time
+    return tongue().say("{time} LATE", time=time) if due is not None and expected > due else time
 
 
 def line_json(line: Line) -> dict[str, Any]:
@@ -259,7 +261,7 @@ def _story(name: str) -> Any:
         not gone: since when, who must act, and the command for it. Also told is what this node refused of it.
         """
         word = the_name(name, exam_ids)
-        config = load(config_file)
+        config = configured(config_file)
         with _catalogue(config) as catalogue:
             review, traces = Review(catalogue, SystemClock()), Traces(catalogue, config)
             sides = Sides(config, Reports(config.node.data).read, catalogue.decisions.classes)

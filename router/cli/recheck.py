@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.progress import track
 
 from router.catalogue import Catalogue, open_catalogue
-from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.options import config_option, configured, json_option, print_json, require_node
 from router.cli.tables import local, show
 from router.clock import SystemClock
-from router.config import Config, load
+from router.config import Config
 from router.events import Journal
 from router.flow.recheck import CHECKS, Judged, Recheck, by_rule
 from router.flow.references import References
@@ -51,7 +51,7 @@ def recheck(since: datetime, config_file: Path, as_json: bool) -> None:
       found           [{exam: "e17", deliveries: ["d33"], doubts: [{rule, checks, text, study_uid}]}]
       not_judged      [{exam: "e18", deliveries: ["d35"], why}]
     """
-    config = load(config_file)
+    config = configured(config_file)
     require_node(config)
     judged = _judge(config, since)
     if as_json:

@@ -7,10 +7,9 @@ from pathlib import Path
 import click
 
 from router.catalogue import open_catalogue
-from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.options import config_option, configured, json_option, print_json, require_node
 from router.cli.punctuality import day_of
 from router.cli.tables import show
-from router.config import load
 from router.events import Journal
 from router.flow.reconcile import Account, Reconciliation, summed
 from router.flow.references import References
@@ -23,7 +22,7 @@ from router.storage import open_storage
 @json_option
 def reconcile(day: datetime | None, config_file: Path, as_json: bool) -> None:
     """What each exam approved on a day should have, and what became of it; status 1 when there are gaps."""
-    config = load(config_file)
+    config = configured(config_file)
     require_node(config)
     reports = open_storage(config.node.data, config.node.owner).reports
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())

@@ -13,10 +13,10 @@ from router.catalogue import Catalogue
 from router.catalogue.refusals import IMAGES, RefusalCount, RefusedSender
 from router.catalogue.traces import Arrival
 from router.cli.opened import opened
-from router.cli.options import config_option, json_option, print_json, require_node, who_option
+from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
 from router.cli.tables import brief, console, local, show
 from router.clock import SystemClock
-from router.config import Config, load
+from router.config import Config
 from router.errors import InvalidData
 from router.events import Event, Kind
 from router.flow.refused import RefusalSum, by_sender
@@ -51,7 +51,7 @@ def refused(since: datetime, dismiss: str | None, why: str, who: str, config_fil
     --json: an array of {ae_title, address, called, why, meaning, remedy, study, times, first, last, quarantine},
     one for each study; study and quarantine may be null.
     """
-    config = load(config_file)
+    config = configured(config_file)
     require_node(config)
     with opened(config) as (catalogue, journal):
         if dismiss is None:

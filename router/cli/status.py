@@ -16,33 +16,38 @@ from router.alarms import REMEDY, Alarm
 from router.attention import Attention, names
 from router.catalogue.survey import Place
 from router.cli.files import COMMAND, counted
-from router.cli.options import config_option, json_option, print_json
+from router.cli.options import config_option, json_option, print_json, speak
 from router.cli.pause import paused_json, tell_paused
-from router.cli.tables import brief, console, left, local, show, watching
+from router.cli.tables import brief, console, left, local, say, show, tongue, watching
 from router.clock import SystemClock
 from router.config import Config, load
 from router.flow.attention import active
 from router.flow.outlook import Outlook
+from router.language import N_
 from router.states import State
 
-_AGES = ("< 10 min", "< 1 h", "< 6 h", "older")
+_AGES = N_(("< 10 min", "< 1 h", "< 6 h", "older"))
 _ALARMS = 20
 _EXAMS = 20  # named in --json; `queue list --attention --json` has all
-_MARKS = {True: "[green]listens[/green]", False: "[red]does not answer[/red]", None: "port picked at start"}
-_PRESENCE = {
-    Presence.SILENT: "runs and does NOT receive: it does not answer",
-    Presence.STARTS: "runs and does NOT receive: it does not listen yet",
-    Presence.STOPPED: "does not run",
-    Presence.CRASHED: "does not run: it ended without being stopped",
-    Presence.UNKNOWN: "does not answer, and its data folder cannot be read: whether it runs is not known",
-}
-_REMEDIES = {
-    Presence.SILENT: "see its log, `journalctl -u imaging-cloud-router`; then `systemctl restart imaging-cloud-router`",
-    Presence.STARTS: "it catalogues what came before it listens; see its log, `journalctl -u imaging-cloud-router`",
-    Presence.STOPPED: "`systemctl start imaging-cloud-router`, or scripts/run",
-    Presence.CRASHED: "see its log, `journalctl -u imaging-cloud-router`; then `systemctl start imaging-cloud-router`",
-    Presence.UNKNOWN: "see the disk of the data folder",
-}
+_MARKS = N_({True: "[green]listens[/green]", False: "[red]does not answer[/red]", None: "port picked at start"})
+_PRESENCE = N_(
+    {
+        Presence.SILENT: "runs and does NOT receive: it does not answer",
+        Presence.STARTS: "runs and does NOT receive: it does not listen yet",
+        Presence.STOPPED: "does not run",
+        Presence.CRASHED: "does not run: it ended without being stopped",
+        Presence.UNKNOWN: "does not answer, and its data folder cannot be read: whether it runs is not known",
+    }
+)
+_REMEDIES = N_(
+    {
+        Presence.SILENT: "see `journalctl -u imaging-cloud-router`; then `systemctl restart imaging-cloud-router`",
+        Presence.STARTS: "it catalogues what came before it listens; see its log, `journalctl -u imaging-cloud-router`",
+        Presence.STOPPED: "`systemctl start imaging-cloud-router`, or scripts/run",
+        Presence.CRASHED: "see `journalctl -u imaging-cloud-router`; then `systemctl start imaging-cloud-router`",
+        Presence.UNKNOWN: "see the disk of the data folder",
+    }
+)
 
 
 @click.command("status")
@@ -65,6 +70,7 @@ def command(config_file: Path, as_json: bool, watch: bool, attention: bool) -> N
     def tell() -> None:
         nonlocal well
         asked = read_configuration(config_file)
+        speak(asked.config)
         found = node_status(asked, SystemClock().now())
         _show(found, asked.config, as_json)
         well = found.node.receives and not (attention and waits_for_a_person(found))
@@ -154,23 +160,24 @@ def _row(place: Place, config: Config) -> list[str]:
     known = destination is not None and place.channel in destination.channels
     states = _counted((state, place.states.get(state, 0)) for state in State)
     return [
-        place.destination if known else f"{place.destination} (not configured)", place.channel, states,
-        str(place.late), _counted(zip(_AGES, place.ages, strict=True)), place.trouble,
+        place.destination if known else tongue().say("{name} (not configured)", name=place.destination),
+        say(place.channel), states, str(place.late), _counted(zip(_AGES, place.ages, strict=True)), say(place.trouble),
     ]  # fmt: skip
 
 
 def _counted(counts: Iterable[tuple[str, int]]) -> str:
     """Those that there are: `waiting 12, delivered 30411`."""
-    return ", ".join(f"{name} {number}" for name, number in counts if number) or "-"
+    return ", ".join(f"{say(name)} {number}" for name, number in counts if number) or "-"
 
 
 def _tell_risk(found: Outlook, config: Config) -> None:
     if not found.pressing_count:
-        console().print("\nAt risk: nothing is late, or due within half an hour")
+        console().print()
+        console().print("At risk: nothing is late, or due within half an hour")
         return
     rows = [
-        (str(p.id), p.exam_id, p.destination, p.channel, p.state, brief(p.due, config.node.timezone),
-         left((p.due - found.at).total_seconds()), p.trouble)
+        (str(p.id), p.exam_id, p.destination, say(p.channel), say(p.state), brief(p.due, config.node.timezone),
+         left((p.due - found.at).total_seconds()), say(p.trouble))
         for p in found.pressing
     ]  # fmt: skip
     columns = ("ID", "ExamId 检查记录ID", "Destination", "Channel", "State", "Due", "Left", "Waits for / trouble")
@@ -219,9 +226,10 @@ def _tell_alarms(found: Outlook, config: Config) -> None:
         return
     standing = active(found.alarms, found.attention)
     rows = [
-        (brief(a.since, config.node.timezone), a.alarm, str(a.count), names(a.exams) or a.subject or a.destination,
-         a.text, REMEDY[a.alarm])
+        (brief(a.since, config.node.timezone), name, str(a.count), names(a.exams) or say(a.subject) or a.destination,
+         say(a.text), todo)
         for a in standing[:_ALARMS]
+        for name, todo in [tongue().alarm(a.alarm)]
     ]  # fmt: skip
     rest = f"; {_ALARMS} of {len(standing)} kinds, `--json` shows all" if len(standing) > _ALARMS else ""
     columns = ("Since", "Alarm", "Count", "About", "What", "What to do")
@@ -327,4 +335,4 @@ def _gib(size: int) -> str:
 
 
 def _ago(time_since: timedelta) -> str:
-    return f"{left(max(time_since.total_seconds(), 0))} ago"
+    return tongue().say("{time} ago", time=left(max(time_since.total_seconds(), 0)))

@@ -14,6 +14,7 @@ from router.catalogue.exams import Case
 from router.catalogue.files import FolderFile
 from router.catalogue.queue import Delivery
 from router.catalogue.traces import File
+from router.catalogue.versions import Several
 from router.cli.background import (
     background_json,
     file_json,
@@ -26,7 +27,7 @@ from router.cli.background import (
 )
 from router.cli.evidence import tell_uploads, upload_json
 from router.cli.files import files_json, tell_files
-from router.cli.tables import console, left, local, show
+from router.cli.tables import console, left, local, say, show, tongue
 from router.clock import SystemClock
 from router.config import Node
 from router.correlate.approval import Part
@@ -38,11 +39,12 @@ from router.flow.refused import RefusalSum
 from router.flow.review import Line, Review, Story
 from router.flow.sides import Sides, unreadable
 from router.flow.traces import Background, Stray, Traces
+from router.language import N_
 from router.model import Channel
 from router.series.classify import Rulebook
 from router.states import PENDING, Needs, State
 
-_NEEDS = {
+_NEEDS = N_({
     "approval": "the report's approval (审核): Order.Status Reported and Report.ApproveTime",
     "json": "a complete exam JSON",
     "pdf": "the report PDF",
@@ -50,15 +52,15 @@ _NEEDS = {
     "stable": "the study to be quiet, so that no more images are on their way",
     "commitment": "the destination's word that it keeps what it has taken (storage commitment)",
     "others": "the approval of other exams of its studies that can still be approved ([share] shared_study)",
-}
+})  # fmt: skip
 
-_RELEASES = {
+_RELEASES = N_({
     "identity": "says that report and images are of one patient",
     LATE: "sends them",
     CUT_OFF: "sends them as they are",
     PDF: "says that the report PDF that is here belongs to it",
     VERSIONS: "says that the version that came last counts",
-}
+})  # fmt: skip
 
 
 _ACTS = {Actor.NOBODY: "", Actor.NODE: "; the node goes on by itself"}
@@ -171,7 +173,7 @@ def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node
     waits = any(Needs.IMAGES in line.delivery.waiting_for for line in story.lines)
     tell_background(behind, waits_for_images=waits, zone=zone)
     rows = [
-        (uid, how, str(case.studies[uid].instances) if uid in case.studies else "none here yet")
+        (uid, say(how), str(case.studies[uid].instances) if uid in case.studies else say("none here yet"))
         for uid, how in case.links.items()
     ]
     show("Studies", ("StudyInstanceUID", "Joined by", "Instances"), rows)
@@ -183,7 +185,7 @@ def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node
             out.print("      the bytes are not of the declared character set; have the modality's setting corrected")
     for uid in case.studies:
         found = review.series(uid, book)
-        told = [(one.series_uid, str(one.series_class), str(one.count), one.rule, one.used) for one in found]
+        told = [(one.series_uid, say(one.series_class), str(one.count), one.rule, one.used) for one in found]
         show(f"Series of {uid}", ("SeriesInstanceUID", "Class", "Instances", "Rule", "Facts"), told)
     _tell_versions(case, review, zone)
     for line in story.lines:
@@ -191,25 +193,26 @@ def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node
             _tell_ledger(line.delivery, review)
             _tell_requests(line.delivery, review, zone)
     tell_uploads(story.uploads, node.data, zone)
-    events = [(local(e.at, zone), str(e.kind), str(e.delivery or ""), e.text, e.who) for e in story.events]
+    events = [(local(e.at, zone), say(e.kind), str(e.delivery or ""), say(e.text), e.who) for e in story.events]
     show("Events", ("When", "What", "Delivery", "", "Who"), events)
 
 
 def _tell_delivery(line: Line, zone: ZoneInfo) -> None:
     one, out = line.delivery, console()
     open_ = one.state in PENDING
-    due = f", due {local(one.due, zone)}" + (f" ({left(line.slack_seconds)})" if open_ else "") if one.due else ""
-    since = f" since {local(one.changed, zone)}"
-    out.print(f"  d{one.id}: {one.channel} to {one.destination}: [bold]{one.state}[/bold]{since}{due}")
+    slack = f" ({left(line.slack_seconds)})" if open_ else ""
+    due = tongue().say(", due {due}{slack}", due=local(one.due, zone), slack=slack) if one.due else ""
+    since = local(one.changed, zone)
+    out.print(f"  d{one.id}: {one.channel} to {one.destination}: [bold]{one.state}[/bold] since {since}{due}")
     for need in one.waiting_for:
-        out.print(f"      waits for {_NEEDS[need]}")
+        out.print(f"      waits for {_NEEDS[need]}", markup=False)
     if one.error:
         out.print(f"      {one.error}", markup=False)
     if one.next_try and one.state == State.DEFERRED:
         out.print(f"      next try {local(one.next_try, zone)}; `queue retry d{one.id}` tries now")
     if one.state == State.HELD:
         remedy = "resolve" if one.held_by == "identity" else "release"
-        what = _RELEASES.get(one.held_by, "has it evaluated anew")
+        what = _RELEASES.get(one.held_by, N_("has it evaluated anew"))
         out.print(f"      `queue {remedy} d{one.id} --why ...` {what}")
     if one.state == State.FAILED:
         out.print(f"      `queue retry d{one.id} --why ...` tries again; new data does, too")
@@ -227,8 +230,8 @@ def _unread(unread: Unread) -> str:
 
 def _tell_versions(case: Case, review: Review, zone: ZoneInfo) -> None:
     rows = [
-        (one.sop_uid, one.series_uid, f"{one.version}{'' if one.newest else ' (kept)'}", local(one.received, zone),
-         ("differs in " + ", ".join(one.differs)) if one.differs else "" if one.version == 1 else "header or encoding")
+        (one.sop_uid, one.series_uid, str(one.version) if one.newest else say(f"{one.version} (kept)"),
+         local(one.received, zone), _difference(one))
         for one in review.versions(case)
     ]  # fmt: skip
     if rows:
@@ -236,11 +239,17 @@ def _tell_versions(case: Case, review: Review, zone: ZoneInfo) -> None:
         show("Instances that came in several versions", columns, rows)
 
 
+def _difference(one: Several) -> str:
+    if one.differs:
+        return say(f"differs in {', '.join(one.differs)}")
+    return "" if one.version == 1 else say("header or encoding")
+
+
 def _tell_ledger(one: Delivery, review: Review) -> None:
     entries = review.ledger(one)
     counts = Counter((e.uids.series, e.series_class, e.class_rule, e.fate, e.rule, e.status) for e in entries)
     rows = [
-        (series, str(kind), class_rule, str(fate), rule, "-" if status is None else f"{status:04X}", str(n))
+        (series, say(kind), class_rule, say(fate), say(rule), "-" if status is None else f"{status:04X}", str(n))
         for (series, kind, class_rule, fate, rule, status), n in counts.items()
     ]
     columns = ("SeriesInstanceUID", "Class", "by rule", "Fate", "because", "Status", "Instances")

@@ -1,6 +1,7 @@
 """Tables for people: aligned, with colour on a terminal, plain when piped."""
 
 import contextlib
+import io
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,18 +9,24 @@ from datetime import datetime
 from typing import Any, TextIO, cast
 from zoneinfo import ZoneInfo
 
+import click
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from router.language import Tongue
+from router.states import State
 from router.text import shown
 
 _PIPED_WIDTH = 10_000
 _WATCH_SECONDS = 2.0
 _SHORT = 20  # a column of a time, a name or a number; it is not folded where the longer ones can be, to _LONG each
 _LONG = 12
-_COLOURS = {"delivered": "green", "held": "yellow", "deferred": "yellow", "failed": "red", "cancelled": "dim"}
+_COLOURS = {
+    State.DELIVERED: "green", State.HELD: "yellow", State.DEFERRED: "yellow", State.FAILED: "red",
+    State.CANCELLED: "dim",
+}  # fmt: skip
 _HOME = "\x1b[H\x1b[2J"
 
 
@@ -45,11 +52,24 @@ class _Plain:
 def plain_output() -> Iterator[None]:
     """Have stdout and stderr show what comes from outside, whoever prints it, and never obey it."""
     out, err = sys.stdout, sys.stderr
+    for stream in (out, err):
+        _write_han(stream)
     sys.stdout, sys.stderr = cast("TextIO", _Plain(out)), cast("TextIO", _Plain(err))
     try:
         yield
     finally:
         sys.stdout, sys.stderr = out, err
+
+
+def _write_han(stream: TextIO) -> None:
+    """Have a stream write Chinese: as UTF-8 where the terminal's locale has none, and never fail at a character."""
+    if not isinstance(stream, io.TextIOWrapper):
+        return
+    try:
+        "中".encode(stream.encoding)
+    except UnicodeEncodeError:
+        stream.reconfigure(encoding="utf-8")
+    stream.reconfigure(errors="backslashreplace")
 
 
 def raw(stream: TextIO) -> TextIO:
@@ -58,10 +78,22 @@ def raw(stream: TextIO) -> TextIO:
 
 
 class _Console(Console):
-    """Shows the texts that it prints, also where a terminal's sequences go."""
+    """Shows the texts that it prints in the command's language, also where a terminal's sequences go."""
 
     def print(self, *objects: Any, **options: Any) -> None:
-        super().print(*(shown(each, lines=True) if isinstance(each, str) else each for each in objects), **options)
+        texts = (shown(say(each), lines=True) if isinstance(each, str) else each for each in objects)
+        super().print(*texts, **options)
+
+
+def tongue() -> Tongue:
+    """The language of the command that runs, `[node] language`; English before its configuration is read."""
+    context = click.get_current_context(silent=True)
+    return (context.find_object(Tongue) if context else None) or Tongue("en")
+
+
+def say(text: str) -> str:
+    """A text, also one with its values in it, in the command's language."""
+    return tongue().told(text)
 
 
 def console() -> Console:
@@ -72,7 +104,12 @@ def console() -> Console:
 
 
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table, below a blank line and its title where it has one; without rows the title says so."""
+    """Print a table, below a blank line and its title where it has one; without rows the title says so.
+
+    Title and columns are said in the command's language, rows are shown as they are.
+    """
+    title, columns = say(title), [say(column) for column in columns]
+    colours = {say(state): colour for state, colour in _COLOURS.items()}
     out, table, cells = (
         console(),
         Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns)),
@@ -83,9 +120,9 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> N
     for column, width in zip(columns, widths, strict=True):
         table.add_column(column, overflow="fold", no_wrap=whole and width <= _SHORT)
     for row in cells:
-        table.add_row(*(Text(cell, _COLOURS.get(cell, "")) for cell in row))
+        table.add_row(*(Text(cell, colours.get(cell, "")) for cell in row))
     if title:
-        out.print(Text(f"\n{shown(title)}" if table.rows else f"\n{shown(title)}: none", "bold"))
+        out.print(Text(f"\n{shown(title)}" if table.rows else f"\n{shown(title)}{tongue().say(': none')}", "bold"))
     if table.rows:
         with out.capture() as printed:
             out.print(table)
@@ -125,6 +162,11 @@ def left(seconds: float | None) -> str:
     """Time left in words: `41 min`, `3.2 h late`."""
     if seconds is None:
         return "-"
-    size = abs(seconds)
-    text = f"{size / 3600:.1f} h" if size >= 3600 else f"{size / 60:.0f} min" if size >= 60 else f"{size:.0f} s"
-    return text if seconds >= 0 else f"{text} late"
+    size, our = abs(seconds), tongue()
+    if size >= 3600:
+        text = our.say("{hours} h", hours=f"{size / 3600:.1f}")
+    elif size >= 60:
+        text = our.say("{minutes} min", minutes=f"{size / 60:.0f}")
+    else:
+        text = our.say("{seconds} s", seconds=f"{size:.0f}")
+    return text if seconds >= 0 else our.say("{time} late", time=text)

@@ -12,10 +12,10 @@ from rich.cells import cell_len
 
 from router.catalogue import open_catalogue
 from router.cli.opened import opened
-from router.cli.options import config_option, json_option, print_json, require_node, who_option
+from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
 from router.cli.tables import console, show
 from router.clock import SystemClock
-from router.config import Config, load
+from router.config import Config
 from router.events import Journal
 from router.flow.decisions import Verdict
 from router.flow.unreported import Listed, dismiss, listed
@@ -42,7 +42,7 @@ def unreported(
 
     Those that should have their report count for the alarm `unreported`; priors, and what is out of [share], do not.
     """
-    config = load(config_file)
+    config = configured(config_file)
     require_node(config)
     if dismissed is not None:
         _dismiss(config, dismissed.strip(), Verdict(who, _said(why)), as_json)

@@ -7,9 +7,9 @@ import click
 from router.catalogue import open_catalogue
 from router.catalogue.backup import mend
 from router.cli.mending import progress, rebuild_rows, stopped, tell_rebuilt
-from router.cli.options import config_option, json_option, print_json, require_node
+from router.cli.options import config_option, configured, json_option, print_json, require_node
 from router.clock import SystemClock, zoned
-from router.config import Config, load
+from router.config import Config
 from router.events import Journal
 from router.flow.inventory import Inventory, take
 from router.flow.rebuild import Rebuilt
@@ -34,7 +34,7 @@ def command(config_file: Path, as_json: bool, rebuild: bool, restored: bool) -> 
     Where --rebuild finds the database lost or damaged, it takes the newest sound backup, else makes a new one. It holds
     every delivery of which it is not known any more what was sent: a person releases what is to be sent again.
     """
-    config = load(config_file)
+    config = configured(config_file)
     if restored and not rebuild:
         raise click.UsageError("--restored goes with --rebuild")
     rebuilt = _rebuild(config, restored=restored) if rebuild else None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from router.correlate.names import Likeness, likeness
 from router.correlate.pinyin import Spelling
 from router.exam.key import ExamPatient
+from router.language import N_
 from router.model import Patient
 from router.text import is_readable
 
@@ -30,7 +31,7 @@ _SHORTEST_ROW = 5
 _NO_DATE = "19700101"
 _OLDEST = "19000101"
 _OF_SPELLING = 2  # the set of checks that compares Han with pinyin
-FIELDS = ("patient id", "accession number", "sex", "birth date", "name")
+FIELDS = N_(("patient id", "accession number", "sex", "birth date", "name"))
 NUMBERS = frozenset({"patient id", "accession number"})
 
 

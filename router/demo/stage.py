@@ -13,6 +13,7 @@ from router.errors import TransientError
 _STOP_SECONDS = 40
 _CONFIGURATION = """
 [node]
+language = "en"
 data = "node"
 name = "demo"
 

@@ -4,20 +4,22 @@ the failure reason of a storage commitment (PS3.3 C.14.1.1).
 
 from enum import StrEnum
 
+from router.language import N_
+
 PENDING = frozenset({0xFF00, 0xFF01})  # PS3.4 C.4.1.1.4
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 NO_SUCH_INSTANCE = 0x0112
 _CLASS_CONFLICT = 0x0119
-_FAILURE_REASONS = {
+_FAILURE_REASONS = N_({
     0x0110: "processing failure",
     NO_SUCH_INSTANCE: "no such object instance",
     0x0213: "resource limitation",
     SOP_CLASS_NOT_SUPPORTED: "referenced SOP class not supported",
     _CLASS_CONFLICT: "class/instance conflict",
     0x0131: "duplicate transaction UID",
-}
+})  # fmt: skip
 
-_QUERY_WORDS = {
+_QUERY_WORDS = N_({
     0x0000: "success",
     SOP_CLASS_NOT_SUPPORTED: "SOP class not supported",
     0x0124: "not authorised",
@@ -26,7 +28,7 @@ _QUERY_WORDS = {
     0xA801: "refused: it does not know the move destination",
     0xB000: "some of the images could not be sent",
     0xFE00: "cancelled",
-}
+})  # fmt: skip
 _QUERY_RANGES = (
     (0xA700, 0xA7FF, "refused: out of resources"),
     (0xA900, 0xA9FF, "the identifier does not match the SOP class"),

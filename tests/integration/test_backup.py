@@ -27,6 +27,7 @@ from router.storage.lock import lock
 
 CONFIG = """
 [node]
+language = "en"
 data = "data"
 name = "test"
 [hospital]

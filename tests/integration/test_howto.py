@@ -35,6 +35,7 @@ HospitalCode = "H0001"
 HospitalName = "示范医院"
 HospitalBranchCode = "01"
 [node]
+language = "en"
 data = "node"
 [[destination]]
 name = "cloud"

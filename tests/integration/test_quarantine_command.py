@@ -12,6 +12,7 @@ from router.storage import open_storage
 
 CONFIG = """
 [node]
+language = "en"
 data = "data"
 [reports]
 folder = "drop"

@@ -51,6 +51,7 @@ from samples import exam_document
 STUDY = "1.2.3.1"
 CONFIG = """
 [node]
+language = "en"
 data = "data"
 name = "test"
 [hospital]

@@ -31,6 +31,7 @@ from router.storage.studies import Studies
 
 CONFIG = """
 [node]
+language = "en"
 data = "."
 [reports]
 folder = "in"

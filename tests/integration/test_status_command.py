@@ -20,6 +20,7 @@ from rows_of_months import OPEN, fill
 
 CONFIGURATION = """
 [node]
+language = "en"
 data = "data"
 name = "node"
 [hospital]

@@ -27,6 +27,7 @@ LAYERS: list[set[str]] = [
         "changes",
         "refusals",
         "inheritance",
+        "language",
         "__init__",
     },
     {"states", "deadlines", "retry", "breaker", "forecast", "turns", "bandwidth", "exam", "series", "correlate"}

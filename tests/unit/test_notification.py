@@ -5,9 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from router.admin.notification import Style, commands_of, from_json, in_language, notification_of, trial_of
+from router.admin.notification import Style, commands_of, from_json, notification_of, trial_of
 from router.alarms import REMEDY, Alarm
 from router.folding import AlarmNews, Cause, Folded, State
+from router.language import tongue_of
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 
@@ -42,7 +43,7 @@ def test_commands_are_whole(remedy: str, exam: int | None, delivery: int | None,
 @pytest.mark.parametrize("alarm", Alarm)
 @pytest.mark.parametrize("language", ["zh_CN", "en"])
 def test_every_alarm_has_a_name_and_a_remedy_in_every_language(alarm: Alarm, language: str) -> None:
-    name, remedy = in_language(alarm, language)
+    name, remedy = tongue_of(language).alarm(alarm)
     assert name
     assert (remedy == REMEDY[alarm]) == (language == "en")
 

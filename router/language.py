@@ -1,0 +1,179 @@
+"""Languages: texts for people from gettext catalogues (`router/locale`), with their English as the key.
+
+The log, the audit trail, the database and every `--json` keep the English text. A text with values in it, such as a
+reason that was stored, is found again by its template: `exam {exam} of another patient lists study {study_uid}`.
+`tests/texts.py` says which texts the catalogues hold and brings them up to date.
+"""
+
+import functools
+import gettext
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from string import Formatter
+from typing import TypeVar
+
+from router.alarms import REMEDY, Alarm
+
+LANGUAGES: Mapping[str, str] = {"en": "English", "zh_CN": "中文"}
+DEFAULT, SOURCE = "zh_CN", "en"
+LOCALE = Path(__file__).parent / "locale"
+
+_PLAIN = 3  # letters of a template's own; with fewer it has nothing to translate
+_CERTAIN = 12  # letters of a template's own by which it is known whatever its values are
+_LONGEST = 1000  # of a text whose template is looked for
+_MOST_TEMPLATES, _MOST_JOINTS = 4, 20  # tried for one text; a longer one is told sentence by sentence
+_DEEPEST = 10  # texts within texts
+_JOINTS = {"; ": "；", ": ": "：", ", ": "、", " or ": "或", " and ": "和"}
+_WEIGHTS = list(_JOINTS)
+_OF_LISTS = (", ", " or ", " and ")
+_JOINT = re.compile("|".join(_JOINTS))
+_BRACKET = re.compile(r" \(")
+_TYPED = re.compile(r"`[^`]*`|\[[^\]]*\]")
+# Texts of hardly a letter of their own: a delivery's move, what a channel's breaker is about, an answer's status.
+_MOVE = re.compile(r"(\w+) -> (\w+): (.*)", re.DOTALL)
+_PLACE = re.compile(r"(report|images) to (\S+)")
+_STATUS = re.compile(r"([0-9A-F]{4}) (.+)", re.DOTALL)
+
+Say = Callable[[str], str]
+_T = TypeVar("_T")
+
+
+def N_(texts: _T) -> _T:  # noqa: N802  # gettext's name for it
+    """Mark a text, or all texts of a table, as translated where it is shown; returns it as it is."""
+    return texts
+
+
+class _Template:
+    """A text with places for values, `{exam}`, and the expression that finds these in a text made by it."""
+
+    def __init__(self, text: str) -> None:
+        parts = [(literal, name) for literal, name, _, _ in Formatter().parse(text)]
+        self.letters = sum(map(str.isalpha, "".join(literal for literal, _ in parts)))
+        self.longest = max((literal for literal, _ in parts), key=len)
+        self.text = text
+        certain = self.letters >= _CERTAIN or any(": " in literal or "`" in literal for literal, _ in parts)
+        value = "(.*?)" if certain else "((?:(?![;:,] ).)+?)"
+        self._names = [name for _, name in parts if name]
+        self._found = re.compile("".join(re.escape(a) + (value if b else "") for a, b in parts), re.DOTALL)
+
+    def values(self, text: str) -> dict[str, str] | None:
+        """The values in a text; None where another template made it."""
+        found = self._found.fullmatch(text) if self.longest in text else None
+        return None if found is None else dict(zip(self._names, found.groups(), strict=True))
+
+
+class _Catalogue(gettext.GNUTranslations):
+    """A compiled catalogue, and those of its texts that have places for values, the most certain first."""
+
+    @functools.cached_property
+    def templates(self) -> list[_Template]:
+        """Those that are certain enough to be found in a text."""
+        texts = self._catalog  # type: ignore[attr-defined]  # gettext offers no other way to list them
+        found = [_Template(text) for text in texts if isinstance(text, str) and text and places(text)]
+        return sorted((each for each in found if each.letters >= _PLAIN), key=lambda each: -each.letters)
+
+
+class Tongue:
+    """Says texts in one language of LANGUAGES."""
+
+    def __init__(self, language: str = DEFAULT) -> None:
+        self.language = language
+        self._catalogue = _catalogue(language)
+        self._told = functools.lru_cache(maxsize=8192)(self._tell)
+
+    def say(self, text: str, /, **values: object) -> str:
+        """The text in this language, with `values` at its places; English where it has no translation."""
+        said = self._catalogue.gettext(text) if text else ""
+        return said.format(**values) if values else said
+
+    def told(self, text: str) -> str:
+        """A text that was made in English with its values already in it; what no template explains stays English."""
+        if len(text) <= _LONGEST and sum(1 for _ in _JOINT.finditer(text)) <= _MOST_JOINTS:
+            return self._told(text, _DEEPEST)
+        parts = text.split("; ")
+        return _JOINTS["; "].join(map(self.told, parts)) if len(parts) > 1 and self.language != SOURCE else text
+
+    def alarm(self, alarm: Alarm) -> tuple[str, str]:
+        """An alarm's name and what to do about it."""
+        return self._catalogue.pgettext("alarm", alarm.value), self.say(REMEDY[alarm])
+
+    def _tell(self, text: str, depth: int) -> str:
+        """The reading of a text that leaves the least of it in English; `depth` bounds texts within texts."""
+        bare = text.strip()
+        said = self._known(bare)
+        if said is None and self.language != SOURCE and depth:
+            tell = functools.partial(self._told, depth=depth - 1)
+            said = min([*self._readings(bare, tell), bare], key=_letters)
+        return text if said is None else text.replace(bare, said, 1)
+
+    def _readings(self, text: str, tell: Say) -> Iterator[str]:
+        """The text as it may have been made: by a form of the node's own, by a template, or out of several texts."""
+        if found := _MOVE.fullmatch(text):
+            yield f"{tell(found[1])} -> {tell(found[2])}：{tell(found[3])}"
+        elif found := _PLACE.fullmatch(text):
+            yield self.say("{channel} to {destination}", channel=tell(found[1]), destination=found[2])
+        elif found := _STATUS.fullmatch(text):
+            yield f"{found[1]} {tell(found[2])}"
+        yield from itertools.islice(self._by_template(text, tell), _MOST_TEMPLATES)
+        yield from self._joined(text, tell)
+        for cut in _BRACKET.finditer(text) if text.endswith(")") else ():
+            yield f"{tell(text[: cut.start()])}（{tell(text[cut.end() : -1])}）"
+
+    def _by_template(self, text: str, tell: Say) -> Iterator[str]:
+        for each in self._catalogue.templates:
+            if (values := each.values(text)) is not None:
+                yield self.say(each.text, **{name: tell(value) for name, value in values.items()})
+
+    def _joined(self, text: str, tell: Say) -> Iterator[str]:
+        """Texts that were put together by marks that stay; of a list all must be known."""
+        for cut in sorted(_JOINT.finditer(text), key=lambda each: _WEIGHTS.index(each[0])):
+            before, after, joint = text[: cut.start()], text[cut.end() :], cut[0]
+            first, second = tell(before), tell(after)
+            if (start := self._known(before + joint.rstrip())) is not None:
+                yield start + second
+            known = (first != before, second != after)
+            if all(known) if joint in _OF_LISTS and before else any(known):
+                item = joint != ", " or self._known(after.partition(joint)[0]) is not None
+                yield first + (_JOINTS[joint] if item else "，") + second
+
+    def _known(self, text: str) -> str | None:
+        """The translation of a whole text of the catalogue."""
+        said = self._catalogue.gettext(text) if text else ""
+        return said if said != text else None
+
+
+@functools.cache
+def tongue_of(language: str) -> Tongue:
+    """The one of a language, which remembers what it has told."""
+    return Tongue(language)
+
+
+def _letters(text: str) -> int:
+    """How much of a text is in English: what stands in backticks or square brackets is typed so in any language."""
+    return sum(c.isascii() and c.isalpha() for c in _TYPED.sub("", text))
+
+
+def places(text: str) -> list[str]:
+    """The names of a text's places for values, in order; none of a text whose braces are no places."""
+    try:
+        return [name for _, name, _, _ in Formatter().parse(text) if name]
+    except ValueError:
+        return []
+
+
+def chosen_language(asked: str, accepted: str, otherwise: str) -> str:
+    """The language to answer a browser in: the one asked for, else the first that it accepts, else another."""
+    if asked in LANGUAGES:
+        return asked
+    ours = {language[:2]: language for language in LANGUAGES}
+    wishes = (wish.partition(";")[0].strip()[:2].lower() for wish in accepted.split(","))
+    return next((ours[wish] for wish in wishes if wish in ours), otherwise)
+
+
+@functools.cache
+def _catalogue(language: str) -> _Catalogue:
+    file = LOCALE / language / "LC_MESSAGES" / "router.mo"
+    with file.open("rb") as opened:
+        return _Catalogue(opened)
