@@ -38,7 +38,7 @@ from router.cli.reconcile import reconcile
 from router.cli.refused import refused
 from router.cli.status import attention_json, attention_line
 from router.cli.story import Teller, named_json
-from router.cli.tables import brief, left, lines_here, say, show, tongue, watching
+from router.cli.tables import brief, is_narrow, left, lines_here, say, shortened, show, tongue, watching
 from router.cli.unreported import unreported
 from router.clock import SystemClock
 from router.config import Config, load
@@ -49,6 +49,7 @@ from router.flow.review import ENDED_BY_HAND, Line, Review
 from router.flow.rules import rulebook
 from router.flow.sides import Sides
 from router.flow.traces import Traces
+from router.language import N_
 from router.states import PENDING, State
 from router.storage.reports import Reports
 
@@ -84,18 +85,21 @@ _STATES = click.Choice([state.value for state in State])
 @click.option("--destination", shell_complete=destinations, help="Only this destination.")
 @click.option("--text", help="Part of an ExamId, accession number or study UID.")
 @click.option("--attention", is_flag=True, help="Only what waits for a person, also what is no delivery.")
+@click.option("--all", "every", is_flag=True, help="Delivered ones, too; so does --state, --text or --json.")
 @click.option("--limit", type=click.IntRange(1), help=f"Not more than so many; else all with --json, else {_SHOWN}.")
 @click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
 def list_(
     config_file: Path, as_json: bool, states: tuple[str, ...], destination: str | None, text: str | None,
-    attention: bool, limit: int | None, watch: bool,
+    attention: bool, every: bool, limit: int | None, watch: bool,
 ) -> None:  # fmt: skip
-    """Deliveries by due time."""
+    """Deliveries by due time that are not delivered yet."""
     if watch and as_json:
         raise click.UsageError("--watch is for people, --json for programs: use one of them")
     config = configured(config_file)
     most = limit or (None if as_json else lines_here() if watch else _SHOWN)
     wanted = [State(state) for state in states]
+    if not (wanted or every or text or as_json):
+        wanted = [state for state in State if state != State.DELIVERED]
     with _catalogue(config) as catalogue:
         review, answers = Review(catalogue, SystemClock()), Answers(catalogue, config, SystemClock())
         chosen = _Chosen(states=wanted, destination=destination, text=text, most=most)
@@ -114,8 +118,19 @@ def list_(
                 return
             explained = answers.of(review.listed(wanted, destination, text, most))
             _tell(explained, catalogue.breakers.tripped(), config, most)
+            if not explained:
+                click.echo(say(_nothing(review, asked=bool(states or text or destination))), err=True)
 
         watching(tell, time.sleep, again=watch)
+
+
+def _nothing(review: Review, *, asked: bool) -> str:
+    """Why the list is empty."""
+    if asked:
+        return N_("no delivery is like that")
+    if review.listed([], None, None, 1):
+        return N_("the queue is empty: everything that came is delivered; --all shows it")
+    return N_("the queue is empty: no exam has come yet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,35 +199,40 @@ _NO_DELIVERY: dict[str, Any] = {
 
 
 def _tell(lines: list[Explained], tripped: list[Tripped], config: Config, most: int | None) -> None:
-    columns = (
-        "ID",
-        "ExamId 检查记录ID",
-        "Destination",
-        "Channel",
-        "State",
-        "Due",
-        "Left",
-        "Expected",
-        "Sent",
-        "Tries",
-        "Why",
-    )
-    show("", columns, [_cells(line, config) for line in lines])
-    if not lines:
-        click.echo(say("no such delivery"), err=True)
+    if is_narrow():
+        below = [say(str(one.answer.what)) for one in lines]
+        show("", _NARROW, [_narrow_cells(one, config) for one in lines], below)
+    else:
+        show("", _COLUMNS, [_cells(one, config) for one in lines])
     for each in tripped:
         click.echo(say(f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}"))
+    if lines:
+        click.echo(tongue().say("times: {zone}", zone=config.node.timezone.key), err=True)
     if len(lines) == most:
         click.echo(say(f"the first {most}; --limit shows more, --state fewer kinds"), err=True)
+
+
+_NARROW = ("ID", "ExamId 检查记录ID", "Destination", "Channel", "State", "Due", "Left")
+_COLUMNS = (*_NARROW, "Expected", "Sent", "Tries", "Why")
+_EXAM_ID, _NAME = 17, 11  # characters
+
+
+def _narrow_cells(explained: Explained, config: Config) -> list[str]:
+    line = explained.line
+    one = line.delivery
+    return [
+        f"d{one.id}", shortened(line.exam_id, _EXAM_ID), shortened(one.destination, _NAME), say(one.channel),
+        say(one.state), brief(one.due, config.node.timezone),
+        left(line.slack_seconds) if one.state in PENDING else "-",
+    ]  # fmt: skip
 
 
 def _cells(explained: Explained, config: Config) -> list[str]:
     line = explained.line
     one = line.delivery
+    first = _narrow_cells(explained, config)
     return [
-        f"d{one.id}", line.exam_id, one.destination, say(one.channel), say(one.state),
-        brief(one.due, config.node.timezone),
-        left(line.slack_seconds) if one.state in PENDING else "-", _expected(explained, config),
+        first[0], line.exam_id, one.destination, *first[3:], _expected(explained, config),
         f"{line.sent}/{line.selected}", str(one.attempts), say(str(explained.answer.what)),
     ]  # fmt: skip
 

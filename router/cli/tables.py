@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ from router.states import State
 from router.text import shown
 
 _PIPED_WIDTH = 10_000
+_WIDE = 140
 _WATCH_SECONDS = 2.0
 _SHORT = 20  # a column of a time, a name or a number; it is not folded where the longer ones can be, to _LONG each
 _LONG = 12
@@ -103,10 +105,11 @@ def console() -> Console:
     return _Console(width=_PIPED_WIDTH, highlight=False, force_terminal=False, file=raw(sys.stdout))
 
 
-def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], below: Sequence[str] | None = None) -> None:
     """Print a table, below a blank line and its title where it has one; without rows the title says so.
 
-    Title and columns are said in the command's language, rows are shown as they are.
+    Title and columns are said in the command's language, rows are shown as they are. `below` has a line for each row,
+    which is printed under it, cut where the screen ends.
     """
     title, columns = say(title), [say(column) for column in columns]
     colours = {say(state): colour for state, colour in _COLOURS.items()}
@@ -126,7 +129,29 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> N
     if table.rows:
         with out.capture() as printed:
             out.print(table)
-        raw(sys.stdout).writelines(f"{line.rstrip()}\n" for line in printed.get().splitlines())
+        lines = printed.get().splitlines()
+        if below is not None:
+            lines = [*lines[:1], *itertools.chain(*zip(lines[1:], _cut(below, out.width), strict=True))]
+        raw(sys.stdout).writelines(f"{line.rstrip()}\n" for line in lines)
+
+
+def _cut(lines: Iterable[str], width: int) -> Iterator[str]:
+    for line in lines:
+        text = Text(f"     {shown(line)}", no_wrap=True)
+        text.truncate(width, overflow="ellipsis")
+        yield text.plain
+
+
+def shortened(identifier: str, most: int) -> str:
+    """An identifier that may be too long for its column, without its middle."""
+    if len(identifier) <= most:
+        return identifier
+    return f"{identifier[: (most - 1) // 2]}…{identifier[-(most // 2) :]}"
+
+
+def is_narrow() -> bool:
+    """Whether the screen has no room for a table of many columns."""
+    return console().width < _WIDE
 
 
 def lines_here() -> int:
