@@ -50,7 +50,7 @@ TABLES = ("REMEDY",)
 NAMES = ("Alarm",)  # said in a context of their own: `disk` is an alarm, and what it is about
 WORDS = (
     "State", "Needs", "Channel", "Kind", "Age", "Fate", "SeriesClass", "Verdict", "Position", "Actor", "Punctuality",
-    "Why", "FileKind",
+    "Why", "FileKind", "HeldBy",
 )  # fmt: skip
 # Nobody but a developer meets what these say.
 _INTERNAL = re.compile(r"(\w*_log|logging|re|click)\..*|ValueError|TypeError|RuntimeError|getattr|statement|Field")
@@ -65,7 +65,9 @@ RAISED = (
 _SENTENCE = re.compile(r"[A-Za-z]{2,}\S* .*[a-z]{2,}|[a-z]{2,}: $|^[a-z]{3,} (?=$|\{)|[a-z]{2,} [a-z]", re.DOTALL)
 _SQL = re.compile(
     r"\b(SELECT|UPDATE|INSERT|DELETE FROM|CREATE|ALTER|WHERE|CAST|TEXT|INTEGER|AND|LIKE|IN|PRAGMA|RETURNING) |"
-    r"= \?|\w=\{|^\('|state = '|\(CASE |Content-|Bearer |CAST\(|^-----|^\s*import |^[A-Z]\w+\(\{"
+    r"= \?|\w=\{|^\('|state = '|\(CASE |Content-|Bearer |CAST\(|^-----|^\s*import |^[A-Z]\w+\(\{|"
+    r"(PRIMARY|FOREIGN) KEY|excluded\.|ORDER BY |^\"[a-z_]+\" (INTEGER|TEXT|\{)|^s\.uid|^\^<\?|"
+    r"^(scripts/|systemctl |chown )\S[^;]*$"
 )
 _FEWEST = 3  # letters of its own in a text that has values
 CONTEXT = "\4"  # between a context and its text, as gettext has it

@@ -83,7 +83,8 @@ _UNCONFIGURED = timedelta(hours=1)
 _NOT_AS_IT_CAME = "the stored exam JSON is not what came"
 _NOTHING = ("", "instances=0")
 _GIVEN_UP = CLOSED - {State.DELIVERED}
-_WITHDRAWN = f"{HeldBy.APPROVAL}: nothing of the exam goes any more: of its last version, "
+_GOES_NOT = "nothing of the exam goes any more: of its last version, "
+_WITHDRAWN = f"{HeldBy.APPROVAL}: {_GOES_NOT}"
 _CONTRADICTED = (
     "the version that came last is the older one by one of its times and the later one by another: a clock is wrong;"
     " drop the exam's JSON with its right times, or `queue release` the delivery to have the last version count"
