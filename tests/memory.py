@@ -101,6 +101,8 @@ class Memory:
         self.deliveries: dict[int, Delivery] = {}
         self.namings = SimpleNamespace(said=self._said, names_of=lambda _: {})
         self.files = SimpleNamespace(of_paths=lambda *_: [])
+        self.traces = SimpleNamespace(exam=lambda _: SimpleNamespace(came=START))
+        self.refusals = SimpleNamespace(of_studies=lambda _: [], without_study=lambda _: [])  # nothing is refused
         self.calibrations = SimpleNamespace(of=lambda _: Calibration(), learn=lambda *_, **__: None)
         self.exams = self.queue = self.accounts = self.alarms = self
         self.commitments = SimpleNamespace(next_ask=None)

@@ -102,7 +102,7 @@ def list_(
         wanted = [state for state in State if state != State.DELIVERED]
     with _catalogue(config) as catalogue:
         review, answers = Review(catalogue, SystemClock()), Answers(catalogue, config, SystemClock())
-        chosen = _Chosen(states=wanted, destination=destination, text=text, most=most)
+        chosen = _Chosen(states=[State(state) for state in states], destination=destination, text=text, most=most)
         if as_json and attention:
             print_json(attention_lines(review, answers, waiting(catalogue, config), chosen))
             return

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 from rich.markup import escape
+from rich.text import Text
 
 from router.admin.finder import FoundNode, Presence
 from router.admin.node_status import Listening, NodeStatus, node_status, read_configuration, waits_for_a_person
@@ -93,7 +94,8 @@ def _show(found: NodeStatus, config: Config, as_json: bool) -> None:
 def _tell_node(found: NodeStatus, config: Config) -> None:
     out, node = console(), found.node
     style = "bold" if node.receives else "bold red"
-    out.print(f"Node {node.name} {_stands(node)}", style=style, markup=False, soft_wrap=True)
+    text = tongue().say("Node {name} {stands}", name=node.name, stands=say(_stands(node)))
+    out.print(Text(text, style), soft_wrap=True)
     if remedy := _REMEDIES.get(node.presence):
         out.print(f"  -> {remedy}", markup=False, soft_wrap=True)
     for one in node.degraded:

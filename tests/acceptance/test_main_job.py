@@ -20,7 +20,7 @@ from router.states import State
 LINE: dict[str, Any] = {
     "id": str, "exam_id": str, "destination": str, "channel": str, "state": str, "due": (str, type(None)),
     "slack_seconds": (float, int, type(None)), "attempts": int, "selected": int, "sent": int, "waiting_for": list,
-    "error": (str, type(None)), "name": str, "exam": str,
+    "error": (str, type(None)), "name": str, "exam": str, "answer": dict,
 }  # fmt: skip
 
 

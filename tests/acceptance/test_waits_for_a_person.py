@@ -292,6 +292,6 @@ def test_what_goes_to_a_destination_that_is_gone_and_a_faulty_file_wait_for_a_pe
 
 
 def test_what_a_person_has_put_right_is_not_in_the_list_any_more(ward: Ward) -> None:
-    assert ward.tell("release", ward.number("person"), "--why", "done").returncode == 0
+    assert ward.tell("release", ward.number("person"), "--yes", "--why", "done").returncode == 0
     assert "cancel: " in ward.tell("cancel", ward.number("failed"), "--why", "done").stdout
     ward.site.wait_until(lambda: not (ward.entries("person", "cloud") or ward.entries("failed", "cloud")), "it is over")

@@ -52,7 +52,7 @@ def said(config: Path, *words: str) -> str:
 
 def test_status_is_chinese_unless_another_language_is_set(config: Path) -> None:
     shown = said(config, "status")
-    for word in ("节点 node", "磁盘：", "等待人工处理：", "告警：当前 1 条", "待发送", "患者身份存疑", "检查 5"):
+    for word in ("节点 node", "磁盘：", "等待人工处理：", "告警：当前 1 条", "待发送", "患者身份存疑", "e5"):
         assert word in shown, word
     assert "身份：检查影像 1.2.3 与检查在以下方面不同：患者ID" in shown
     assert "`queue resolve`" in shown, "commands are what is typed"
@@ -76,7 +76,7 @@ def test_the_queue_s_columns_stand_below_one_another_in_chinese(config: Path) ->
 
 
 def test_an_exam_s_story_is_chinese(config: Path) -> None:
-    shown = said(config, "queue", "explain", "5")
+    shown = said(config, "queue", "explain", "e5")
     for word in ("检查 E5（分院 01，本节点编号 5）", "影像到 cloud：已挂起", "告警 患者身份存疑", "事件", "将重新评估"):
         assert word in shown, word
     assert "since" not in shown
@@ -103,6 +103,6 @@ def test_english_is_a_setting(config: Path) -> None:
     english.write_text(CONFIGURATION.replace("[node]", '[node]\nlanguage = "en"'), encoding="utf-8")
     assert "Waits for a person: " in said(english, "status")
     english.write_text(CONFIGURATION.replace("[node]", '[node]\nlanguage = "de"'), encoding="utf-8")
-    answer = command_here("status", "--config", english)
+    answer = command_here("queue", "list", "--config", english)
     assert answer.returncode == 2
     assert "node.language" in answer.stderr

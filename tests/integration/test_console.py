@@ -225,7 +225,7 @@ def test_what_waits_for_a_person_is_shown_with_its_exam_and_the_command(site: Si
     text = site.ask("/").text
     assert "<h2>Waits for a person</h2>" in text
     assert "scripts/queue explain e1" in text
-    assert "可能不是同一患者" in site.ask("/?lang=zh").text
+    assert "可能不是同一患者" in site.ask("/?lang=zh_CN").text
 
 
 def test_without_a_login_nothing_is_done_and_nothing_is_shown(site: Site) -> None:

@@ -151,8 +151,8 @@ def test_a_test_alarm_goes_by_every_way_and_each_says_whether_it_was_taken(site:
         "test alarm to webhook": "fail", "test alarm to program": "ok", "test alarm to target 1 (json)": "ok"
     }  # fmt: skip
     assert answer_by_then.returncode == 0, "the webhook has recovered"
-    assert json.loads(out.read_text(encoding="utf-8"))["title"] == "[acceptance] 测试告警"
-    assert chat.told[0]["title"] == "[acceptance] 测试告警"
+    assert json.loads(out.read_text(encoding="utf-8"))["title"] == "[acceptance] test of the alarms"
+    assert chat.told[0]["title"] == "[acceptance] test of the alarms"
     assert "s3cret" not in answer.stdout + answer.stderr
 
 

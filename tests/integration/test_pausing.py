@@ -437,7 +437,7 @@ def test_the_console_pauses_nothing_without_session_form_reason_and_destination(
 
 
 @pytest.mark.parametrize(
-    ("language", "what"), [("en", "is number 1 of 1 in the queue"), ("zh", "在队列中排第 1 位，共 1 个")]
+    ("language", "what"), [("en", "is number 1 of 1 in the queue"), ("zh_CN", "在队列中排第 1 位，共 1 个")]
 )
 def test_the_pages_open_with_the_answer(site: Site, language: str, what: str) -> None:
     site.clinic.catalogue.nodes.beat("node-1")
