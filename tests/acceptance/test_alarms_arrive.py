@@ -32,7 +32,7 @@ def test_an_alarm_arrives_after_the_node_was_killed_while_its_receiver_was_down(
             shutil.move(tmp_path / "gone", site.drop_folder)
             site.wait_until(lambda: len(hook.told) == 2, "its end arrives")
             assert _kinds(hook.told) == [("drop-folder", "standing"), ("drop-folder", "cleared")]
-            assert hook.told[0]["title"] == "[acceptance] 告警：报告文件夹不可用（drop folder）"
+            assert hook.told[0]["title"] == "[acceptance] alarm: drop-folder (drop folder)"
             found = json.loads(command_here("status", "--json", "--config", site.config_file).stdout)
             assert found["undelivered"] == []
         finally:

@@ -102,7 +102,7 @@ def test_what_the_platform_refuses_fails_with_the_field_named_and_can_be_tried_a
     site.wait_for(State.FAILED, exam.id, REPORT)
     failed = site.line(exam.id, Channel.REPORT).delivery
     assert "Patient.IdNo" in failed.error
-    tell(site, "retry", failed.id, "--why", "the platform says it is mended")
+    tell(site, "retry", f"d{failed.id}", "--why", "the platform says it is mended")
     site.wait_until(lambda: site.log.count("sending -> failed") >= 2, "the platform refuses it again")
     site.wait_for(State.FAILED, exam.id, REPORT)
     assert site.receipts(exam.id) == []
