@@ -7,6 +7,7 @@ from enum import StrEnum
 PENDING = frozenset({0xFF00, 0xFF01})  # PS3.4 C.4.1.1.4
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 NO_SUCH_INSTANCE = 0x0112
+DUPLICATE = 0x0111
 _CLASS_CONFLICT = 0x0119
 _FAILURE_REASONS = {
     0x0110: "processing failure",
@@ -36,7 +37,7 @@ _STORED = frozenset(
     {0x0000, 0x0001, 0x0107, 0x0116}
 )  # success and the general warnings of PS3.7 C.4: kept, with a remark
 _REFUSED = frozenset(
-    {0x0105, 0x0106, 0x0111, 0x0112, 0x0115, 0x0117, 0x0118, 0x0119, 0x0120, 0x0121, 0x0122, 0x0124, 0x0211, 0x0212}
+    {0x0105, 0x0106, DUPLICATE, 0x0112, 0x0115, 0x0117, 0x0118, 0x0119, 0x0120, 0x0121, 0x0122, 0x0124, 0x0211, 0x0212}
 )
 
 
@@ -56,14 +57,15 @@ class Cause(StrEnum):
     CONFIGURATION = "configuration"
 
 
-def classify(status: int) -> Verdict:
-    """The verdict on one instance.
+def classify(status: int, *, again: bool = False) -> Verdict:
+    """The verdict on one instance; `again`: the same bytes, and no others under their UID, were sent before.
 
-    A duplicate SOP instance (0111) is refused, not stored: the peer keeps what it had, which may be an older version.
+    A duplicate SOP instance (0111) is stored when the peer can only mean these bytes. Otherwise it is refused: the
+    peer keeps what it had, which may be an older version.
     A code that no table knows is `later`: a retry costs little and the due time makes it visible, while a refusal
     taken from a misread code would keep an image from the cloud.
     """
-    if status in _STORED or 0xB000 <= status <= 0xBFFF:
+    if status in _STORED or 0xB000 <= status <= 0xBFFF or (again and status == DUPLICATE):
         return Verdict.STORED
     if status in _REFUSED or 0xA900 <= status <= 0xA9FF or 0xC000 <= status <= 0xCFFF:
         return Verdict.REFUSED

@@ -264,9 +264,10 @@ def test_a_poison_instance_comes_last_and_is_refused_after_three_losses_until_a_
 
     desk.file(6)
     assert isinstance(desk.attempt(), TransientError)
-    assert (desk.cloud.came, desk.tally.sent) == (["6", "0"], 6)
+    assert (desk.cloud.came, desk.tally.sent) == (["6", "0", "0"], 6), "it is to blame as the first of one alone"
 
-    assert desk.attempt() == Ending(State.FAILED, "1 of 7 refused", {"error": "1 of 7 refused"})
+    why = "1 of 7 refused; 1 instance(s): the destination aborts on it: 3 associations were lost with it under way"
+    assert desk.attempt() == Ending(State.FAILED, why, {"error": why})
     [entry] = desk.refused()
     assert (entry.uids.sop, entry.status) == (f"{ROOT}.0", None)
     assert entry.rule == "the destination aborts on it: 3 associations were lost with it under way"
