@@ -414,8 +414,8 @@ class Node:
         if query is None:
             return []
         retrieval = Retrieval(
-            query, query.move_destination or own, self._catalogue, QueryClient(query.peer(own)), self._journal,
-            self._clock, self._stopping.is_set,
+            query, query.move_destination or own, self._config.receive.port, self._catalogue,
+            QueryClient(query.peer(own)), self._journal, self._clock, self._stopping.is_set,
         )  # fmt: skip
 
         def step() -> float:

@@ -37,7 +37,7 @@ Look = Callable[[], Iterator[Finding]]
 @config_option
 @json_option
 def command(config_file: Path, as_json: bool) -> None:
-    """Configuration, keys, disk, clock, database, certificates, and whether each destination answers.
+    """Configuration, keys, disk, clock, database, certificates, and whether each destination and the PACS answer.
 
     Run it as the account that the node runs as; the node may run meanwhile. 1 when something fails.
     """
@@ -83,6 +83,8 @@ def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Look]]:
         if one.http is not None:
             yield f"keys of {one.name}", lambda one=one, http=one.http: premises.keys(config, one, http)  # type: ignore[misc] # bound now
         yield one.name, lambda one=one: peers.destination(config, one, clock)  # type: ignore[misc] # bound now
+    if (query := config.query) is not None:
+        yield peers.PACS, lambda: peers.pacs(query, config.receive.ae_title)
 
 
 def _cryptography() -> Iterator[Finding]:

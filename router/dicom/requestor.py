@@ -15,9 +15,10 @@ from router.bandwidth import Paced, unbounded
 from router.config import DicomDestination
 from router.dicom import commands, dimse, items, pdata
 from router.dicom.contexts import MOST, Context
+from router.dicom.elements import IMPLICIT_LITTLE_ENDIAN
 from router.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from router.dicom.pdata import DataSet
-from router.dicom.status import Cause, hint, rejection
+from router.dicom.status import DESTINATION, Cause, Peer, hint, rejection
 from router.errors import DestinationDown, IntegrityError, InvalidData, TransientError
 
 _REQUEST, _ACCEPT, _REJECT, _RELEASE_RQ, _RELEASE_RP, _ABORT = 0x01, 0x02, 0x03, 0x05, 0x06, 0x07
@@ -32,6 +33,7 @@ _LENGTHS = {
     _ABORT: (4, 4),
 }
 _LONGEST_COMMAND = 16384
+VERIFY: Context = (commands.VERIFICATION, IMPLICIT_LITTLE_ENDIAN)
 # A peer without a limit (0) gets PDUs of this length, and one with a higher limit no longer ones.
 _LONGEST_PDU = 262144
 _SHORTEST_PDU = 128
@@ -68,13 +70,15 @@ class Requestor:
     """
 
     def __init__(
-        self, connection: socket.socket, destination: DicomDestination, waits: Waits, paced: Paced = unbounded
-    ) -> None:
+        self, connection: socket.socket, destination: DicomDestination, waits: Waits, paced: Paced = unbounded,
+        peer: Peer = DESTINATION,
+    ) -> None:  # fmt: skip
         self.name = f"{destination.ae_title} from port {connection.getsockname()[1]}"
         self.proposed: frozenset[Context] = frozenset()
         self.accepted: Mapping[Context, int] = {}
         self._connection = connection
         self._destination = destination
+        self._peer = peer
         self._waits = waits
         self._paced = paced
         self._longest = _SHORTEST_PDU
@@ -96,7 +100,7 @@ class Requestor:
             raise self._rejected(where, *body[1:4])
         if kind != _ACCEPT:
             self.abort()
-            raise DestinationDown(f"{where} does not take the association", hint="see the destination's log")
+            raise DestinationDown(f"{where} does not take the association", hint=f"see the log of {self._peer.name}")
         self._longest, self.accepted = self._understood(body, proposal)
         self.proposed = frozenset(contexts)
 
@@ -123,6 +127,13 @@ class Requestor:
         context_id = self.accepted[context]
         self.send(context_id, commands.c_echo_rq(self.next_message()))
         return self._response(context_id, commands.C_ECHO_RSP)
+
+    def verify(self) -> None:
+        """C-ECHO over the context VERIFY; DestinationDown when that is not accepted or the answer is no success."""
+        if VERIFY not in self.accepted:
+            raise DestinationDown(f"{self._peer.name} does not accept C-ECHO", association=self.name)
+        if status := self.echo(VERIFY):
+            raise DestinationDown(f"C-ECHO answered {status:04X}", association=self.name)
 
     def send(self, context_id: int, command: bytes, data_set: bytes = b"") -> None:
         """A message from memory."""
@@ -176,7 +187,7 @@ class Requestor:
     def broken(self, what: str) -> TransientError:
         """What to raise when the acceptor breaks the protocol; the association is aborted."""
         self.abort()
-        return TransientError(f"the destination breaks the protocol: {what}", association=self.name)
+        return TransientError(f"{self._peer.name} breaks the protocol: {what}", association=self.name)
 
     def release(self) -> None:
         """A-RELEASE, in order if the acceptor cooperates. Everything was answered before, so nothing is raised."""
@@ -221,7 +232,8 @@ class Requestor:
 
     def _rejected(self, where: str, result: int, source: int, reason: int) -> TransientError:
         if rejection(result, source, reason) is Cause.CONFIGURATION:
-            return DestinationDown(f"{where} rejected the association", hint=hint(source, reason))
+            told = hint(source, reason, self._peer, self._destination.calling_ae_title)
+            return DestinationDown(f"{where} rejected the association", hint=told)
         return TransientError(f"{where} is too busy for another association", source=source, reason=reason)
 
     def _response(self, context_id: int, field: int) -> int:
@@ -274,7 +286,7 @@ class Requestor:
             self._write(_fixed(_RELEASE_RP))
         self.close()
         how = {_ABORT: "aborted", _RELEASE_RQ: "released"}.get(kind, "left")
-        return TransientError(f"the association was {how} by the destination", association=self.name)
+        return TransientError(f"the association was {how} by {self._peer.name}", association=self.name)
 
     def _pdu(self, until: float) -> tuple[int, bytes]:
         kind, length = struct.unpack(">BxL", self._bytes(6, until))
@@ -311,7 +323,7 @@ class Requestor:
     def _lost(self, error: OSError | None) -> TransientError:
         if isinstance(error, TimeoutError):
             self.abort()
-            return TransientError("the destination does not answer or read in time", association=self.name)
+            return TransientError(f"{self._peer.name} does not answer or read in time", association=self.name)
         self.close()
         return TransientError("the association was lost", association=self.name)
 

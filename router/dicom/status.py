@@ -2,6 +2,7 @@
 the failure reason of a storage commitment (PS3.3 C.14.1.1).
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 PENDING = frozenset({0xFF00, 0xFF01})  # PS3.4 C.4.1.1.4
@@ -39,6 +40,18 @@ _STORED = frozenset(
 _REFUSED = frozenset(
     {0x0105, 0x0106, DUPLICATE, 0x0112, 0x0115, 0x0117, 0x0118, 0x0119, 0x0120, 0x0121, 0x0122, 0x0124, 0x0211, 0x0212}
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What people call an acceptor, and the section of the configuration that says where it is."""
+
+    name: str
+    section: str
+
+
+DESTINATION = Peer("the destination", "[destination.dicom]")
+PACS = Peer("the PACS", "[query]")
 
 
 class Verdict(StrEnum):
@@ -114,10 +127,12 @@ def rejection(result: int, source: int, reason: int) -> Cause:
     return Cause.CONFIGURATION if result == 1 else Cause.LATER
 
 
-def hint(source: int, reason: int) -> str:
-    """What the operator can do about a rejection for configuration."""
+def hint(source: int, reason: int, peer: Peer = DESTINATION, calling: str = "") -> str:
+    """What the operator can do about a rejection for configuration; `calling` is our AE title."""
+    if (source, reason) == (1, 3) and peer == PACS:
+        return f"does the PACS know our AE title {calling}, our address and port? Ask its administrator"
     if (source, reason) == (1, 3):
         return "the destination does not know our calling_ae_title: ask it to add the title, or correct ours"
     if (source, reason) == (1, 7):
-        return "the destination does not answer to this ae_title: correct it in [destination.dicom]"
-    return f"the destination rejects associations for good (source {source}, reason {reason}): ask its operator"
+        return f"{peer.name} does not answer to this ae_title: correct it in {peer.section}"
+    return f"{peer.name} rejects associations for good (source {source}, reason {reason}): ask its operator"

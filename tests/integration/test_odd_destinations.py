@@ -15,6 +15,7 @@ from picky import Context, Picky
 from router.dicom.client import Outgoing, Result
 from router.dicom.part10 import preamble_and_meta
 from router.dicom.status import Verdict
+from router.dicom.unaccepted import others
 from router.errors import DestinationDown, TransientError
 
 CR, MR, SR = (f"1.2.840.10008.5.1.4.1.1.{number}" for number in ("1", "4", "88.11"))
@@ -103,6 +104,23 @@ def test_a_class_that_is_never_accepted_is_named(tmp_path: Path, takes: Context)
     assert [result.why for result in results] == [
         f"the destination does not accept Basic Text SR Storage ({SR}) in any transfer syntax"
     ]
+
+
+def test_a_destination_that_takes_another_syntax_alone_is_not_down(tmp_path: Path) -> None:
+    lossless = "1.2.840.10008.1.2.4.70"
+    with acceptor(Picky(only((SR, lossless)))) as port:
+        [result] = send(port, mixed(tmp_path, SR))
+    assert result.why == (
+        "the destination does not accept transfer syntax Implicit VR Little Endian (1.2.840.10008.1.2) or"
+        " Explicit VR Little Endian (1.2.840.10008.1.2.1)"
+    )
+
+
+@pytest.mark.parametrize("classes", [1, 19, 20, 58, 128])
+def test_what_is_asked_to_learn_why_fits_into_one_association(classes: int) -> None:
+    asked = others(f"1.2.3.4.{number}" for number in range(classes))
+    assert len(set(asked)) == len(asked) <= 128
+    assert IMPLICIT_CT in asked
 
 
 def test_a_private_class_that_is_never_accepted_is_named_by_its_uid(tmp_path: Path) -> None:
