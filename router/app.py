@@ -34,6 +34,7 @@ from router.clock import Clock
 from router.config import Config, Destination, Receive, Tls, load
 from router.crypto import selftest
 from router.crypto.keys import read_secret
+from router.dicom import decoders
 from router.dicom.admission import Admission
 from router.dicom.commitment import Report
 from router.dicom.query import QueryClient
@@ -218,6 +219,7 @@ class Node:
 
     def _read_again(self, file: Path) -> str:
         try:
+            decoders.look_again()
             told = self._take_up(resolved(load(file), self._catalogue.settings))
         except ConfigurationError as error:
             self._record_configuration(Kind.ALARM, f"the configuration has faults, the former stays in use: {error}")
