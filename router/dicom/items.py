@@ -26,7 +26,9 @@ def items(data: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
     while at < len(data):
         if at + _ITEM.size > len(data):
-            raise InvalidData("an item ends inside its head")
+            if data[at:].strip(b"\0"):
+                raise InvalidData("an item ends inside its head")
+            return  # padding
         kind, size = _ITEM.unpack_from(data, at)
         at += _ITEM.size
         if at + size > len(data):

@@ -17,7 +17,6 @@ from router.dicom.admission import Rejection
 from router.dicom.elements import DEFLATED, EXPLICIT_BIG_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from router.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from router.dicom.pdu import AbortReason, PduType, Violation
-from router.errors import InvalidData
 
 LONGEST_REQUEST = 2**18  # bytes; 128 contexts of thirty syntaxes each are half of it
 
@@ -87,22 +86,25 @@ class _Result:
 
 
 def read_request(pdu: bytes) -> Request:
-    """Decode a whole A-ASSOCIATE-RQ PDU; Violation when it is none."""
-    try:
-        version, called, calling = _FIXED.unpack_from(pdu)
-        found = list(items.items(pdu[items.ITEMS_AT :]))
-    except (struct.error, InvalidData) as error:
-        raise Violation(AbortReason.INVALID_PARAMETER, "the association request cannot be read") from error
+    """Decode a whole A-ASSOCIATE-RQ PDU; Violation when it is none.
+
+    Of one that breaks off, or whose lengths are wrong from somewhere on, the contexts before that count.
+    """
+    found, whole = items.readable(pdu[items.ITEMS_AT :])
     names = [items.uid(value) for kind, value in found if kind == items.APPLICATION]
+    proposed = _proposed(value for kind, value in found if kind == items.PROPOSED)
+    if len(pdu) < items.ITEMS_AT or not (whole or (proposed and items.APPLICATION_CONTEXT in names)):
+        raise Violation(AbortReason.INVALID_PARAMETER, "the association request cannot be read")
+    version, called, calling = _FIXED.unpack_from(pdu)
     user = b"".join(value for kind, value in found if kind == items.USER)
-    longest = items.maximum_length(user)
+    longest = items.maximum_length(user) if whole or user else None
     wishes = items.readable(user)[0]
     return Request(
         called=items.title(called),
         calling=items.title(calling),
         peer_max_pdu=_CAUTIOUS if longest is None else longest,
         rejection=_rejection(version, names),
-        proposed=_proposed(value for kind, value in found if kind == items.PROPOSED),
+        proposed=proposed,
         roles=dict(role for kind, value in wishes if kind == items.ROLE and (role := _role(value)) is not None),
         window=any(kind == items.WINDOW for kind, _ in wishes),
         same=pdu[_SAME],

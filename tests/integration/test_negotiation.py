@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom import dcmread
 from pynetdicom import AE
 
@@ -449,6 +451,26 @@ def test_a_malformed_context_is_rejected_alone(port: int, value: bytes, result: 
     assert {number: found for number, (found, _) in accepted.contexts.items()} == {1: 0, 3: 0, 5: result}
 
 
+@pytest.mark.parametrize("tail", [b"\x20\0\xff\xff\5\0\0\0", b"\x20\0\0", b"\x90\0\1\0x"])
+def test_the_contexts_before_one_that_lies_about_its_own_length_are_served(port: int, tail: bytes) -> None:
+    body = association_request()[6:]
+    body = body[: body.rindex(item(0x50, BASIC))] + tail
+    accepted = negotiate(port, struct.pack(">BxL", 1, len(body)) + body)
+    assert accepted.contexts == {1: (0, EXPLICIT), 3: (0, EXPLICIT)}
+
+
+@pytest.mark.parametrize("padding", [b"\0", b"\0\0", b"\0\0\0", b"\0\0\0\0", bytes(50)])
+def test_a_request_padded_with_zeros_is_read(port: int, padding: bytes) -> None:
+    body = association_request()[6:] + padding
+    assert negotiate(port, struct.pack(">BxL", 1, len(body)) + body).contexts == {1: (0, EXPLICIT), 3: (0, EXPLICIT)}
+
+
+@pytest.mark.parametrize("length", [0, 20, 67, 72, 100])
+def test_a_request_that_ends_before_a_context_is_a_violation(length: int) -> None:
+    with pytest.raises(pdu.Violation):
+        negotiation.read_request(struct.pack(">BxL", 1, length) + association_request()[6 : 6 + length])
+
+
 def test_a_context_of_no_bytes_is_passed_over(port: int) -> None:
     accepted = negotiate(port, association_request(item(0x20, b"") + CONTEXTS))
     assert set(accepted.contexts) == {1, 3}
@@ -532,3 +554,24 @@ def test_pynetdicom_as_a_sender_of_several_syntaxes_sends_explicit_little_endian
     assert association.send_c_store(dcmread(CT)).Status == 0
     association.release()
     assert [type(one) for one in outcomes] == [Received]
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_whatever_a_request_holds_is_answered_or_a_violation(data: st.DataObject) -> None:
+    roles = role(CT_CLASS, 1, 0) + item(0x53, b"\0\0\0\0")
+    request = bytearray(association_request(CONTEXTS + context(5, MR_CLASS, BASELINE, IMPLICIT), BASIC + roles))
+    for position, value in data.draw(st.lists(st.tuples(st.integers(6, len(request) - 1), st.integers(0, 255)))):
+        request[position] = value
+    del request[data.draw(st.integers(6, len(request))) :]
+    try:
+        read = negotiation.read_request(bytes(request))
+    except pdu.Violation:
+        return
+    accepted = negotiation.accept(read, 16384, reports=True)
+    assert struct.unpack_from(">BxL", accepted.pdu) == (pdu.PduType.ASSOCIATE_AC, len(accepted.pdu) - 6)
+    answers = read_accept(accepted.pdu[6:]).contexts
+    assert {number for number, (result, _) in answers.items() if result == 0} == set(accepted.contexts)
+    proposed = {one.number: one for one in read.proposed}
+    assert answers.keys() == proposed.keys()
+    assert all(syntax in proposed[n].transfer_syntaxes for n, (_, syntax) in accepted.contexts.items())

@@ -1,16 +1,18 @@
 """Destinations that accept little at a time, end associations, or answer a second try: all that can go does go."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydicom.uid import JPEG2000, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE
+from pynetdicom import AE, evt
 
 from acceptors import acceptor
-from peers import CT_CLASS, client, data_set, made, send, stored
+from peers import CT, CT_CLASS, SHIPPED, client, data_set, made, orthanc, send, stored, storescp
 from picky import Context, Picky
 from router.dicom.client import Outgoing, Result
 from router.dicom.part10 import preamble_and_meta
@@ -286,3 +288,67 @@ def test_a_second_version_that_is_a_duplicate_on_its_second_try_is_not_stored(tm
 def test_a_destination_that_aborts_on_everything_is_in_trouble(tmp_path: Path) -> None:
     with acceptor(Picky(does=lambda place, data: None)) as port, pytest.raises(TransientError, match="3 instances"):
         send(port, mixed(tmp_path, *[CT_CLASS] * 6), associations=1)
+
+
+# -- real destinations
+
+
+@contextmanager
+def storage(take: Callable[[Any], int]) -> Iterator[int]:
+    """pynetdicom as a destination of CT images."""
+    entity: Any = AE()
+    entity.add_supported_context(CT_CLASS, ImplicitVRLittleEndian)
+    peer = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, take)])
+    try:
+        yield peer.server_address[1]
+    finally:
+        peer.shutdown()
+
+
+def test_pynetdicom_that_aborts_on_the_second_of_each_association_gets_all(tmp_path: Path) -> None:
+    came: Counter[object] = Counter()
+    kept: list[str] = []
+
+    def take(event: Any) -> int:
+        came[event.assoc] += 1
+        if came[event.assoc] == 2:
+            event.assoc.abort()
+        else:
+            kept.append(event.request.AffectedSOPInstanceUID)
+        return 0
+
+    items = mixed(tmp_path, *[CT_CLASS] * 8)
+    with storage(take) as port:
+        assert all_stored(send(port, items, associations=1), 8)
+    assert sorted(kept) == sorted(item.sop_instance for item in items)
+
+
+def test_pynetdicom_that_stores_hangs_up_and_then_calls_it_a_duplicate_has_all(tmp_path: Path) -> None:
+    kept: set[str] = set()
+
+    def take(event: Any) -> int:
+        uid = str(event.request.AffectedSOPInstanceUID)
+        if uid in kept:
+            return 0x0111
+        kept.add(uid)
+        if len(kept) == 3:
+            event.assoc.abort()
+        return 0
+
+    with storage(take) as port:
+        assert all_stored(send(port, mixed(tmp_path, *[CT_CLASS] * 5), associations=1), 5)
+    assert len(kept) == 5
+
+
+def test_orthanc_that_takes_no_jpeg_2000_says_so_and_gets_the_rest(tmp_path: Path) -> None:
+    items = [stored(CT, 0), stored(SHIPPED / "test_files" / "JPEG2000.dcm", 1)]
+    accepted = {"AcceptedTransferSyntaxes": [str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian)]}
+    with orthanc(tmp_path, **accepted) as (port, _):
+        results = {result.key: result for result in send(port, items)}
+    assert results[0].verdict is Verdict.STORED
+    assert results[1].why.startswith("the destination does not accept transfer syntax JPEG 2000 Image Compression (")
+
+
+def test_dcmtk_that_aborts_on_everything_has_nothing_refused(tmp_path: Path) -> None:
+    with storescp(tmp_path / "dcmtk", "--abort-after") as port, pytest.raises(TransientError, match="3 instances"):
+        send(port, mixed(tmp_path, *[CT_CLASS] * 5), associations=1)
