@@ -269,24 +269,30 @@ class _Round:
             if self._ending or stop() or (own := self._association(stop)) is None:
                 return
             if (item := self._next(self._items)) is not None:
-                yield from self._tried(own, item, stop)
+                result = self._tried(own, item)
+                if isinstance(result, Result):
+                    yield result
+                elif result is not None:
+                    yield from self._again(result, stop)
             elif self._once_more:
                 yield from self._tried_first(self._once_more.popleft(), stop)
             yield from self._arrived(wait=False)
             if not self._items:
                 yield from self._rest()  # it may leave something to be tried once more
 
-    def _tried(self, own: Requestor, item: Outgoing, stop: Stop) -> Iterator[Result]:
+    def _tried(self, own: Requestor, item: Outgoing) -> "Result | _Ended | None":
         try:
-            yield from self._delivered(own, item)
+            return self._delivered(own, item)
         except TransientError as error:
             if own.is_open:
                 raise
-            ended = _Ended(item, own.last_message, own.name, error.message)
-            if ended.place > 1:
-                yield from self._tried_first(ended, stop)
-            else:
-                yield self._lost(ended)
+            return _Ended(item, own.last_message, own.name, error.message)
+
+    def _again(self, ended: "_Ended", stop: Stop) -> Iterator[Result]:
+        if ended.place > 1:
+            yield from self._tried_first(ended, stop)
+        else:
+            yield self._lost(ended)
 
     def _tried_first(self, ended: "_Ended", stop: Stop) -> Iterator[Result]:
         """Once more, as the first instance of an association."""
@@ -295,23 +301,20 @@ class _Round:
         except TransientError:
             yield self._lost(ended)
             raise
-        if own is None:
-            yield self._lost(ended)
+        result = ended if own is None else self._tried(own, replace(ended.item, tried=True))
+        if isinstance(result, _Ended):
+            yield self._lost(result)
             return
-        try:
-            yield from self._delivered(own, replace(ended.item, tried=True))
+        if result is not None:
             self._session.ended_at(ended.place)
-        except TransientError as error:
-            if own.is_open:
-                raise
-            yield self._lost(_Ended(ended.item, own.last_message, own.name, error.message))
-
-    def _delivered(self, association: Requestor, item: Outgoing) -> Iterator[Result]:
-        """The result, unless the association has no context for the instance."""
-        if (result := _deliver(association, item, self._offers)) is not None:
             yield result
-        else:
+
+    def _delivered(self, association: Requestor, item: Outgoing) -> Result | None:
+        """The result; None, and the instance is noted, where the association has no context for it."""
+        result = _deliver(association, item, self._offers)
+        if result is None:
             self.uncovered.append(item)
+        return result
 
     def _lost(self, ended: "_Ended") -> Result:
         self._session.lose()
@@ -366,7 +369,7 @@ class _Round:
                 if self._session.is_full(association) or (item := self._next(self._items)) is None:
                     break
                 try:
-                    for result in self._delivered(association, item):
+                    if (result := self._delivered(association, item)) is not None:
                         self._results.put(result)
                 except TransientError as error:
                     _log.info("an association is given up: %s", error)
