@@ -242,6 +242,7 @@ class _Round:
                 self._trouble = error
             self._ending = True
             yield from self._rest()
+            yield from map(self._lost, self._once_more)  # they may be there: their next try is a second one
             if self._trouble is not None:
                 raise self._trouble
         finally:

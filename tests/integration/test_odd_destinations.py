@@ -1,5 +1,7 @@
 """Destinations that accept little at a time, end associations, or answer a second try: all that can go does go."""
 
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +13,7 @@ import pytest
 from pydicom.uid import JPEG2000, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 
-from acceptors import acceptor
+from acceptors import Acceptor, acceptor
 from peers import CT, CT_CLASS, SHIPPED, client, data_set, made, orthanc, send, stored, storescp
 from picky import Context, Picky
 from router.dicom.client import Outgoing, Result
@@ -254,6 +256,36 @@ def test_a_duplicate_answered_to_our_own_second_try_is_stored(tmp_path: Path) ->
     assert all_stored(results, 5)
     assert [result.status for result in results].count(0x0111) == 1
     assert sorted(kept) == bytes_of(*items)
+
+
+def test_whatever_may_have_been_stored_when_a_destination_goes_down_is_reported_as_tried(tmp_path: Path) -> None:
+    kept: list[bytes] = []
+
+    def does(_: int, data: bytes) -> int | None:
+        kept.append(data)
+        time.sleep(0.02)
+        return 0 if len(kept) < 12 else None
+
+    down = Acceptor(Picky(does=does, silent=True))
+    items = mixed(tmp_path, *[CT_CLASS] * 60)
+    results: list[Result] = []
+
+    def close_when_lost() -> None:
+        while len(kept) < 12:
+            time.sleep(0.001)
+        down.stop_listening()
+
+    closing = threading.Thread(target=close_when_lost)
+    closing.start()
+    with pytest.raises(TransientError):
+        results.extend(client(down.port, associations=4).send(items, never))
+    closing.join()
+    down.close()
+    reported = verdicts(results)
+    tried = {item.key for item in items if data_set(item.path) in kept}
+    assert len(tried) > 12, "more than one association was lost"
+    assert reported.keys() == tried
+    assert set(reported.values()) == {Verdict.STORED, Verdict.LOST}
 
 
 def test_a_duplicate_answered_to_a_first_try_is_refused(tmp_path: Path) -> None:
