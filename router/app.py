@@ -46,6 +46,7 @@ from router.clock import Clock
 from router.config import Config, ConfigFile, Destination, Receive, Tls, load
 from router.crypto import selftest
 from router.crypto.keys import read_secret
+from router.dicom import decoders
 from router.dicom.admission import Admission
 from router.dicom.commitment import Report
 from router.dicom.query import QueryClient
@@ -247,6 +248,7 @@ class Node:
     def _read_again(self, file: Path) -> str:
         try:
             read = ConfigFile.of(file)
+            decoders.look_again()
             told = self._take_up(resolved(load(file), self._catalogue.settings))
         except ConfigurationError as error:
             self._record_configuration(Kind.ALARM, f"the configuration has faults, the former stays in use: {error}")
@@ -494,8 +496,8 @@ class Node:
         if query is None:
             return []
         retrieval = Retrieval(
-            query, query.move_destination or own, self._catalogue, QueryClient(query.peer(own)), self._journal,
-            self._clock, self._stopping.is_set,
+            query, query.move_destination or own, self._config.receive.port, self._catalogue,
+            QueryClient(query.peer(own)), self._journal, self._clock, self._stopping.is_set,
         )  # fmt: skip
 
         def step() -> float:

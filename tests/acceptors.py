@@ -39,9 +39,13 @@ class Acceptor:
         with connection, suppress(OSError, EOFError):  # the sender has had enough of it
             self._script(connection)
 
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
+    def stop_listening(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+
+    def close(self) -> None:
+        self.stop_listening()
         for thread in self._threads:
             thread.join()
 

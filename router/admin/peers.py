@@ -1,14 +1,16 @@
-"""Whether each destination answers, from the address and within the networks that are configured (DB11 5.1)."""
+"""Whether destinations and the PACS answer, from the address and within the networks that are configured (DB11 5.1)."""
 
 from collections.abc import Iterator
 
 from router.admin.findings import Finding, Verdict, attempt, good
 from router.clock import Clock
-from router.config import Config, Destination, DicomDestination, HttpDestination
+from router.config import Config, Destination, DicomDestination, HttpDestination, Query
 from router.dicom.client import StorageClient
+from router.dicom.query import QueryClient
 from router.forward.credentials import load_credentials
 from router.forward.report import ReportAgent
 
+PACS = "C-ECHO to the PACS of [query]"
 _TOLERATED = 60.0  # seconds; the platform refuses more than 300
 
 
@@ -25,6 +27,16 @@ def _echo(name: str, dicom: DicomDestination) -> Iterator[Finding]:
     StorageClient(dicom).echo()
     where = f"{dicom.ae_title} at {dicom.host}:{dicom.port} answers"
     yield good(f"C-ECHO to {name}", where + _line(dicom))
+
+
+def pacs(query: Query, own: str) -> Iterator[Finding]:
+    """C-ECHO to the PACS of [query]; `own` is [receive] ae_title."""
+    yield from attempt(PACS, lambda: _echo_pacs(query.peer(own)))
+
+
+def _echo_pacs(peer: DicomDestination) -> Iterator[Finding]:
+    QueryClient(peer).echo()
+    yield good(PACS, f"{peer.ae_title} at {peer.host}:{peer.port} answers" + _line(peer))
 
 
 def _token(name: str, org: str, http: HttpDestination, clock: Clock) -> Iterator[Finding]:

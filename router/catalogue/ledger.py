@@ -54,7 +54,10 @@ class Undecided:
 
 @dataclass(frozen=True, slots=True)
 class ToSend:
-    """A selected instance; `key` is the ledger row's. `checksum` is its XXH3-128, of one without it its SHA-256."""
+    """A selected instance; `key` is the ledger row's. `checksum` is its XXH3-128, of one without it its SHA-256.
+
+    `tries` counts as in the ledger; `since` is when it was last decided that it goes.
+    """
 
     key: int
     uids: InstanceUids
@@ -63,6 +66,8 @@ class ToSend:
     transfer_syntax: str
     instance: int
     checksum: str
+    tries: int
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,14 +213,26 @@ class Accounts:
         """Selected instances of the exam, in the order in which they came; those that lost associations come last."""
         query = (
             self._of(exam, Ledger.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version,
-                     Instance.sop_class, Instance.transfer_syntax, Instance.id, Instance.checksum, Instance.digest)
+                     Instance.sop_class, Instance.transfer_syntax, Instance.id, Instance.checksum, Instance.digest,
+                     Ledger.tries, Ledger.at)
             .where((Ledger.destination == destination) & (Ledger.state == Fate.SELECTED))
             .order_by(Ledger.tries, Instance.id)
             .limit(limit)
             .tuples()
         )  # fmt: skip
         rows: Any = self._engine.run(query)
-        return [ToSend(k, InstanceUids(st, se, so), v, c, t, i, x or d) for k, st, se, so, v, c, t, i, x, d in rows]
+        return [
+            ToSend(k, InstanceUids(st, se, so), v, c, t, i, x or d, tries, at)
+            for k, st, se, so, v, c, t, i, x, d, tries, at in rows
+        ]
+
+    def unanswered(self, exam: int, destination: str) -> dict[str, int]:
+        """Why instances are refused that the destination gave no status for, and how many, the most first."""
+        mine = (Ledger.destination == destination) & (Ledger.state == Fate.REFUSED) & (Ledger.reason != "")
+        rows: Any = self._engine.run(
+            self._of(exam, Ledger.reason, fn.COUNT(Ledger.id)).where(mine).group_by(Ledger.reason).tuples()
+        )
+        return dict(sorted(rows, key=lambda row: (-row[1], row[0])))
 
     def record(self, outcomes: Sequence[Outcome], now: datetime) -> None:
         """Write down what the destination said, in one transaction; each row once."""

@@ -11,7 +11,7 @@ from router.alarms import Alarm
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.statement import Statement
 from router.catalogue.tables import Delivery as Row
-from router.catalogue.tables import Exam, ExamStudy, OpenAlarm
+from router.catalogue.tables import EventRow, Exam, ExamStudy, OpenAlarm
 from router.events import Event, Journal, Kind
 from router.model import Channel
 from router.pause import EVERY
@@ -50,6 +50,8 @@ class Delivery:
     expected: datetime | None = None
 
 
+# Why a delivery is given back, where nobody knows what of it was sent.
+STOPPED, UNWRITTEN = "lease of a node that stopped", "how it ended could not be written down"
 # A person may ask for any number; this is the largest that both engines compare.
 _LARGEST = 2**63 - 1
 _LAST = datetime.max.replace(tzinfo=UTC)
@@ -283,7 +285,16 @@ class Queue:
             (Row.state == State.SENDING) & (stale if owner is None else stale | (Row.lease_owner == owner))
         )
         lease = {"lease": Row.lease + 1, "lease_owner": "", "lease_until": None}
-        return self._make_ready(lost, now, "lease of a node that stopped", lease)
+        return self._make_ready(lost, now, STOPPED, lease)
+
+    def interrupted(self, delivery: Delivery) -> datetime | None:
+        """When it was last given back without a word on what was sent; None where that never was."""
+        lost = [f"{State.SENDING} -> {State.READY}: {why}" for why in (STOPPED, UNWRITTEN)]
+        mine = (EventRow.exam == delivery.exam) & (EventRow.delivery == delivery.id) & EventRow.text.in_(lost)
+        rows: Any = self._engine.run(
+            EventRow.select(EventRow.at).where(mine).order_by(EventRow.at.desc()).limit(1).tuples()
+        )
+        return next((row[0] for row in rows), None)
 
     def _make_ready(self, deliveries: list[Delivery], now: datetime, why: str, changes: Mapping[str, object]) -> int:
         """Many at once, after an outage for instance, so that not each of them waits for the disk."""

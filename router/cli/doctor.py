@@ -42,7 +42,7 @@ Look = Callable[[], Iterator[Finding]]
 @json_option
 @click.option("--alarm", is_flag=True, help="Only send a test alarm on every configured way, and say which arrived.")
 def command(config_file: Path, as_json: bool, alarm: bool) -> None:
-    """Configuration, keys, disk, clock, database, certificates, and whether each destination answers.
+    """Configuration, keys, disk, clock, database, certificates, and whether each destination and the PACS answer.
 
     Run it as the account that the node runs as; the node may run meanwhile. 1 when something fails.
     """
@@ -93,6 +93,8 @@ def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Look]]:
         if one.http is not None:
             yield f"keys of {one.name}", lambda one=one, http=one.http: premises.keys(config, one, http)  # type: ignore[misc] # bound now
         yield one.name, lambda one=one: peers.destination(config, one, clock)  # type: ignore[misc] # bound now
+    if (query := config.query) is not None:
+        yield peers.PACS, lambda: peers.pacs(query, config.receive.ae_title)
 
 
 def _node(config: Config) -> Iterator[Finding]:

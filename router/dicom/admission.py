@@ -34,6 +34,7 @@ class Rejection:
 
 CALLED_AE = Rejection(1, 1, 7, "called AE title not recognised", Why.CALLED)
 CALLING_AE = Rejection(1, 1, 3, "calling AE title and address are not among the senders", Why.SENDER)
+NO_CALLING_AE = Rejection(1, 1, 3, "the calling AE title is blank, and senders are named", Why.SENDER)
 CERTIFICATE = Rejection(1, 1, 3, "the TLS certificate is not the one of the calling AE title", Why.CERTIFICATE)
 FULL = Rejection(2, 3, 2, "too many associations", Why.FULL)
 SENDER_FULL = Rejection(2, 3, 2, "too many associations from this sender", Why.SENDER_FULL)
@@ -49,7 +50,7 @@ def judge(
     """
     known = [sender for sender in rules.senders if _is(sender, calling, address)]
     if rules.senders and not known:
-        return CALLING_AE
+        return CALLING_AE if calling else NO_CALLING_AE
     if known and not any(_shows(sender, certificate) for sender in known):
         return CERTIFICATE
     if rules.ae_title is not None and called != rules.ae_title:

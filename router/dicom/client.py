@@ -11,20 +11,14 @@ from router.bandwidth import Paced, unbounded
 from router.config import DicomDestination
 from router.dicom import commitment, quiet
 from router.dicom.asking import Asking
-from router.dicom.commands import VERIFICATION
 from router.dicom.commitment import TakeReport
 from router.dicom.connection import connect
 from router.dicom.contexts import Context
-from router.dicom.elements import IMPLICIT_LITTLE_ENDIAN
-from router.dicom.requestor import Requestor, Waits
+from router.dicom.requestor import VERIFY, Requestor, Waits
 from router.dicom.session import Outgoing, Result, Session
 from router.dicom.slots import Slots
 from router.dicom.tls import client_context
 from router.dicom.transcode import can_decompress, offers
-from router.errors import DestinationDown, Outage
-
-_ECHO: Context = (VERIFICATION, IMPLICIT_LITTLE_ENDIAN)
-
 
 __all__ = ["Outgoing", "Result", "StorageClient", "Waits"]
 
@@ -89,23 +83,18 @@ class StorageClient:
 
     def probe(self) -> None:
         """Whether the destination is there and takes our associations: C-ECHO where it does that. Raises as `echo`."""
-        association = self._associate((_ECHO,))
+        association = self._associate((VERIFY,))
         try:
-            if _ECHO in association.accepted:
-                association.echo(_ECHO)
+            if VERIFY in association.accepted:
+                association.echo(VERIFY)
         finally:
             association.release()
 
     def echo(self) -> None:
         """C-ECHO. Raises as `Session.send` does."""
-        association = self._associate((_ECHO,))
+        association = self._associate((VERIFY,))
         try:
-            if _ECHO not in association.accepted:
-                text = "the destination does not accept C-ECHO"
-                raise DestinationDown(text, outage=Outage.SERVICE, association=association.name)
-            if status := association.echo(_ECHO):
-                text = f"C-ECHO answered {status:04X}"
-                raise DestinationDown(text, outage=Outage.SERVICE, association=association.name)
+            association.verify()
         finally:
             association.release()
 

@@ -1,62 +1,68 @@
 """The acceptor's side of an association's negotiation (PS3.8 7.1 and 9.3.2, PS3.7 D.3).
 
-Any storage SOP class, also private ones, in the first transfer syntax that the peer names; Verification; Storage
-Commitment, where it is asked for, with the peer as SCP.
+Any storage SOP class, also private ones, in the first transfer syntax that the peer names and that serves best;
+Verification; Storage Commitment, where it is asked for, with the peer as SCP. A value that is not as it should be
+costs its context or its sub-item, never the association.
 """
 
-import itertools
 import struct
-from collections.abc import Container, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pydicom.uid import UID
-from pynetdicom import AllStoragePresentationContexts, build_context, sop_class
-from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
-from pynetdicom.pdu_primitives import (
-    A_ASSOCIATE,
-    AsynchronousOperationsWindowNegotiation,
-    ImplementationClassUIDNotification,
-    ImplementationVersionNameNotification,
-    MaximumLengthNotification,
-    SCP_SCU_RoleSelectionNegotiation,
-)
-from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
+from pynetdicom import AllStoragePresentationContexts, sop_class
 
-from router.dicom import commitment
+from router.dicom import commitment, items
 from router.dicom.admission import Rejection
+from router.dicom.elements import DEFLATED, EXPLICIT_BIG_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from router.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from router.dicom.pdu import AbortReason, PduType, Violation
-from router.errors import InvalidData
 
 LONGEST_REQUEST = 2**18  # bytes; 128 contexts of thirty syntaxes each are half of it
 
 VERIFICATION = "1.2.840.10008.1.1"
-_APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 _STORAGE = frozenset(str(context.abstract_syntax) for context in AllStoragePresentationContexts)
-_ITEM = struct.Struct(">BxH")
-_FIXED = slice(6, 74)  # before the items
-_SAME = slice(10, 74)  # AE titles and a reserved field, answered as they came (PS3.8 Table 9-17)
-_APPLICATION, _PRESENTATION_CONTEXT, _USER_INFORMATION = 0x10, 0x20, 0x50
-_SYNTAXES = {0x30, 0x40}
-_MOST_ITEMS = 256  # there can be 128 contexts
-_MOST_SYNTAXES = 16  # of a context: the first is taken
-_SUB_ITEMS = {0x51, 0x53, 0x54}  # maximum length, asynchronous window, roles: what the answer depends on
+_FIXED = struct.Struct(">6xH2x16s16s32x")
+_SAME = slice(10, items.ITEMS_AT)  # AE titles and a reserved field, answered as they came (PS3.8 Table 9-17)
+_CAUTIOUS = 16384  # of a peer whose maximum length cannot be read
+ACCEPTED, _USER_REJECTION, _NO_REASON, _NO_ABSTRACT_SYNTAX, _NO_TRANSFER_SYNTAX = range(5)  # PS3.8 Table 9-18
 NO_APPLICATION_CONTEXT = Rejection(1, 1, 2, "application context name not supported")
 NO_PROTOCOL_VERSION = Rejection(1, 2, 2, "protocol version not supported")
 
-_Roles = dict[UID, tuple[bool | None, bool | None]]
+# Of 1.2.840.10008.1.2.4: JPEG, JPEG-LS, JPEG 2000, MPEG, HEVC, JPEG XL and HTJ2K that may lose something.
+_LOSSY_NUMBERS = (*range(50, 57), *range(59, 65), 81, 91, 93, *range(100, 109), 112, 203,
+                  *(f"{number}.1" for number in range(100, 107)))  # fmt: skip
+_LOSSY = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in _LOSSY_NUMBERS)
+_ELSEWHERE = frozenset({"1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.204"})  # JPIP: a reference instead of pixels
+_LAST = DEFLATED | _ELSEWHERE | {EXPLICIT_BIG_ENDIAN}
+
+Role = tuple[bool, bool]  # whether the peer is SCU, SCP
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A proposed presentation context; `fault` is the result that it gets whatever it names, 0 where it is sound."""
+
+    number: int
+    abstract_syntax: str = ""
+    transfer_syntaxes: tuple[str, ...] = ()
+    fault: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An A-ASSOCIATE-RQ as far as it decides who may enter; the rest for `accept`: `same` is what it repeats."""
+    """An A-ASSOCIATE-RQ as far as it decides who may enter; the rest for `accept`: `same` is what it repeats.
+
+    `window`: whether an asynchronous operations window is proposed.
+    """
 
     called: str
     calling: str
     peer_max_pdu: int
     rejection: Rejection | None
-    primitive: A_ASSOCIATE
+    proposed: tuple[Proposed, ...]
+    roles: Mapping[str, Role]
+    window: bool
     same: bytes
 
 
@@ -68,57 +74,41 @@ class Accepted:
     contexts: dict[int, tuple[str, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """`role` is the answer to the peer's wish, None where it has none."""
+
+    number: int
+    result: int
+    abstract_syntax: str
+    transfer_syntax: str
+    role: Role | None = None
+
+
 def read_request(pdu: bytes) -> Request:
-    """Decode a whole A-ASSOCIATE-RQ PDU; Violation when it is none."""
-    request = A_ASSOCIATE_RQ()
-    try:
-        request.decode(_understood(pdu))
-        primitive = request.to_primitive()
-        called, calling = str(primitive.called_ae_title).strip(), str(primitive.calling_ae_title).strip()
-        longest = _item(primitive, MaximumLengthNotification)
-        peer_max_pdu = int(longest.maximum_length_received or 0) if longest else 0
-    except Exception as error:  # the decoder raises whatever it stumbles over
-        raise Violation(AbortReason.INVALID_PARAMETER, "the association request cannot be read") from error
-    return Request(called, calling, peer_max_pdu, _rejection(request), primitive, pdu[_SAME])
+    """Decode a whole A-ASSOCIATE-RQ PDU; Violation when it is none.
 
-
-def _understood(pdu: bytes) -> bytes:
-    """The request without the items that the node does not know or does not act on.
-
-    They are to be skipped (PS3.8 9.3.1 and D.2), and pynetdicom refuses the whole request for one of them. Nor is
-    there more left than any real one has: a tenth of a millisecond an item would add up to seconds.
+    Of one that breaks off, or whose lengths are wrong from somewhere on, the contexts before that count.
     """
-    kept = [pdu[_FIXED]]
-    for kind, value in itertools.islice(_items(pdu[_FIXED.stop :]), _MOST_ITEMS):
-        if kind == _USER_INFORMATION:
-            kept.append(_item_of(kind, _sub_items(value, _SUB_ITEMS, _MOST_ITEMS)))
-        elif kind == _PRESENTATION_CONTEXT:
-            kept.append(_item_of(kind, value[:4] + _sub_items(value[4:], _SYNTAXES, 1 + _MOST_SYNTAXES)))
-        elif kind == _APPLICATION:
-            kept.append(_item_of(kind, value))
-    body = b"".join(kept)
-    return struct.pack(">BxL", PduType.ASSOCIATE_RQ, len(body)) + body
-
-
-def _sub_items(data: bytes, kinds: Container[int], most: int) -> bytes:
-    found = (_item_of(kind, value) for kind, value in _items(data) if kind in kinds)
-    return b"".join(itertools.islice(found, most))
-
-
-def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and value of each item; InvalidData when one does not fit."""
-    at = 0
-    while at < len(data):
-        kind, size = _ITEM.unpack_from(data, at)
-        at += _ITEM.size
-        if at + size > len(data):
-            raise InvalidData("an item ends after its PDU")
-        yield kind, data[at : at + size]
-        at += size
-
-
-def _item_of(kind: int, value: bytes) -> bytes:
-    return _ITEM.pack(kind, len(value)) + value
+    found, whole = items.readable(pdu[items.ITEMS_AT :])
+    names = [items.uid(value) for kind, value in found if kind == items.APPLICATION]
+    proposed = _proposed(value for kind, value in found if kind == items.PROPOSED)
+    if len(pdu) < items.ITEMS_AT or not (whole or (proposed and items.APPLICATION_CONTEXT in names)):
+        raise Violation(AbortReason.INVALID_PARAMETER, "the association request cannot be read")
+    version, called, calling = _FIXED.unpack_from(pdu)
+    user = b"".join(value for kind, value in found if kind == items.USER)
+    longest = items.maximum_length(user) if whole or user else None
+    wishes = items.readable(user)[0]
+    return Request(
+        called=items.title(called),
+        calling=items.title(calling),
+        peer_max_pdu=_CAUTIOUS if longest is None else longest,
+        rejection=_rejection(version, names),
+        proposed=proposed,
+        roles=dict(role for kind, value in wishes if kind == items.ROLE and (role := _role(value)) is not None),
+        window=any(kind == items.WINDOW for kind, _ in wishes),
+        same=pdu[_SAME],
+    )
 
 
 def accept(request: Request, max_pdu: int, *, reports: bool) -> Accepted:
@@ -126,25 +116,11 @@ def accept(request: Request, max_pdu: int, *, reports: bool) -> Accepted:
 
     `reports`: whether the peer may report on storage commitment.
     """
-    try:
-        roles = _roles(request.primitive)
-        proposals = request.primitive.presentation_context_definition_list
-        results = [_judge(proposed, roles, reports=reports) for proposed in proposals]
-        pdu = _encode(request, [context for context, _ in results], _replies(request, results, max_pdu))
-        contexts = {
-            context.context_id or 0: (str(context.abstract_syntax), str(context.transfer_syntax[0]))
-            for context, _ in results
-            if context.result == 0
-        }
-    except Exception as error:  # as above: values that decode may still not be allowed
-        raise Violation(AbortReason.INVALID_PARAMETER, "the association request cannot be answered") from error
-    return Accepted(pdu, contexts)
-
-
-def _rejection(request: A_ASSOCIATE_RQ) -> Rejection | None:
-    if not request.protocol_version & 1:
-        return NO_PROTOCOL_VERSION
-    return None if request.application_context_name == _APPLICATION_CONTEXT else NO_APPLICATION_CONTEXT
+    results = [_judge(one, request.roles.get(one.abstract_syntax), reports=reports) for one in request.proposed]
+    body = b"\0\1\0\0" + request.same + items.item(items.APPLICATION, items.APPLICATION_CONTEXT.encode())
+    body += b"".join(map(_answered, results)) + items.item(items.USER, _replies(request, results, max_pdu))
+    contexts = {one.number: (one.abstract_syntax, one.transfer_syntax) for one in results if one.result == ACCEPTED}
+    return Accepted(struct.pack(">BxL", PduType.ASSOCIATE_AC, len(body)) + body, contexts)
 
 
 def is_storage(abstract_syntax: str) -> bool:
@@ -153,57 +129,84 @@ def is_storage(abstract_syntax: str) -> bool:
     return uid in _STORAGE or uid.is_private or not hasattr(sop_class, uid.keyword)
 
 
-def _judge(proposed: PresentationContext, roles: _Roles, *, reports: bool) -> tuple[PresentationContext, list[Any]]:
+def pick(transfer_syntaxes: Sequence[str]) -> str:
+    """The one to accept: the sender's first, except that others go before lossy ones, and these before big endian,
+    deflated, and those whose pixel data stays elsewhere."""
+    return min(transfer_syntaxes, key=lambda syntax: 2 if syntax in _LAST else int(syntax in _LOSSY))
+
+
+def _rejection(version: int, application_contexts: Sequence[str]) -> Rejection | None:
+    if not version & 1:
+        return NO_PROTOCOL_VERSION
+    return None if items.APPLICATION_CONTEXT in application_contexts else NO_APPLICATION_CONTEXT
+
+
+def _proposed(values: Iterable[bytes]) -> tuple[Proposed, ...]:
+    """The contexts by their ids, also even ones; an id that stands for two different contexts means neither."""
+    found: dict[int, Proposed] = {}
+    for value in values:
+        if value:
+            one = _context(value)
+            same = found.setdefault(one.number, one)
+            found[one.number] = one if one == same else Proposed(one.number, fault=_NO_REASON)
+    return tuple(found.values())
+
+
+def _context(value: bytes) -> Proposed:
+    """One context from its id on; names that are no UIDs do not count."""
+    number, (parts, whole) = value[0], items.readable(value[4:])
+    if not whole or len(value) < 4:
+        return Proposed(number, fault=_NO_REASON)
+    abstract = {items.uid(name) for kind, name in parts if kind == items.ABSTRACT}
+    transfer = (items.uid(name) for kind, name in parts if kind == items.TRANSFER)
+    name = abstract.pop() if len(abstract) == 1 else ""
+    return Proposed(number, name, tuple(dict.fromkeys(filter(None, transfer))))
+
+
+def _role(value: bytes) -> tuple[str, Role] | None:
+    """An SCP/SCU role selection sub-item (PS3.7 D.3.3.4): SOP class and roles; None when it is none."""
+    size = int.from_bytes(value[:2], "big")
+    if len(value) != 2 + size + 2:
+        return None
+    return items.uid(value[2:-2]), (bool(value[-2]), bool(value[-1]))
+
+
+def _judge(one: Proposed, wish: Role | None, *, reports: bool) -> _Result:
     """One context's result. We are SCP only: a peer that wants that role too is told no (PS3.7 D.3.3.4).
 
     But for storage commitment, where the peer is the SCP: it need not say so, since peers exist that do not.
     """
-    own: list[PresentationContext] = []
-    name = str(proposed.abstract_syntax)
-    if name == VERIFICATION or is_storage(name):
-        own = [build_context(name, [*proposed.transfer_syntax])]
-        own[0].scu_role, own[0].scp_role = True, False
-    elif name == commitment.SOP_CLASS and reports:
-        own = [build_context(name, [*commitment.TRANSFER_SYNTAXES])]
-        own[0].scu_role, own[0].scp_role = False, True
-    (result,), replies = negotiate_as_acceptor([proposed], own, roles)
-    return result, replies
+    name, role, syntaxes = one.abstract_syntax, (True, False), one.transfer_syntaxes
+    if name == commitment.SOP_CLASS and reports:
+        role, syntaxes = (False, True), tuple(each for each in syntaxes if each in commitment.TRANSFER_SYNTAXES)
+    elif not name or not (name == VERIFICATION or is_storage(name)):
+        return _rejected(one, one.fault or _NO_ABSTRACT_SYNTAX)
+    granted = None if wish is None else (wish[0] and role[0], wish[1] and role[1])
+    if granted == (False, False):
+        return _rejected(one, _USER_REJECTION)
+    if not syntaxes:
+        return _rejected(one, _NO_TRANSFER_SYNTAX)
+    return _Result(one.number, ACCEPTED, name, pick(syntaxes), granted)
 
 
-def _roles(primitive: A_ASSOCIATE) -> _Roles:
-    items = [item for item in primitive.user_information if isinstance(item, SCP_SCU_RoleSelectionNegotiation)]
-    return {UID(item.sop_class_uid or ""): (item.scu_role, item.scp_role) for item in items}
+def _rejected(one: Proposed, result: int) -> _Result:
+    """The syntax is there for its form only (PS3.8 Table 9-18)."""
+    return _Result(one.number, result, one.abstract_syntax, next(iter(one.transfer_syntaxes), IMPLICIT_LITTLE_ENDIAN))
 
 
-def _replies(request: Request, results: list[tuple[PresentationContext, list[Any]]], max_pdu: int) -> list[Any]:
+def _answered(one: _Result) -> bytes:
+    """A presentation context item of the answer (PS3.8 9.3.3.2)."""
+    syntax = items.item(items.TRANSFER, one.transfer_syntax.encode())
+    return items.item(items.ANSWERED, bytes((one.number, 0, one.result, 0)) + syntax)
+
+
+def _replies(request: Request, results: Iterable[_Result], max_pdu: int) -> bytes:
     """User information: lengths and names; one role each; a window of one. User identity needs no answer (D.3.3.7)."""
-    longest, name, version = (
-        MaximumLengthNotification(),
-        ImplementationClassUIDNotification(),
-        ImplementationVersionNameNotification(),
-    )
-    longest.maximum_length_received = max_pdu
-    name.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-    version.implementation_version_name = IMPLEMENTATION_VERSION
-    replies = [longest, name, version]
-    replies += {item.sop_class_uid: item for _, items in results for item in items}.values()
-    if _item(request.primitive, AsynchronousOperationsWindowNegotiation):
-        window = AsynchronousOperationsWindowNegotiation()
-        window.maximum_number_operations_invoked = window.maximum_number_operations_performed = 1
-        replies.append(window)
-    return replies
-
-
-def _encode(request: Request, contexts: list[PresentationContext], user_information: list[Any]) -> bytes:
-    answer = A_ASSOCIATE()
-    answer.application_context_name = _APPLICATION_CONTEXT
-    answer.calling_ae_title, answer.called_ae_title = request.calling, request.called
-    answer.result = 0
-    answer.presentation_context_definition_results_list = contexts
-    answer.user_information = user_information
-    pdu = bytes(A_ASSOCIATE_AC(answer).encode())
-    return pdu[: _SAME.start] + request.same + pdu[_SAME.stop :]
-
-
-def _item(primitive: A_ASSOCIATE, kind: type[Any]) -> Any:
-    return next((item for item in primitive.user_information if isinstance(item, kind)), None)
+    replies = items.item(items.MAXIMUM_LENGTH, struct.pack(">L", max_pdu))
+    replies += items.item(items.CLASS_UID, IMPLEMENTATION_CLASS_UID.encode())
+    if request.window:
+        replies += items.item(items.WINDOW, b"\0\1\0\1")
+    for name, role in {one.abstract_syntax: one.role for one in results if one.role is not None}.items():
+        uid = name.encode()
+        replies += items.item(items.ROLE, struct.pack(">H", len(uid)) + uid + bytes(role))
+    return replies + items.item(items.VERSION_NAME, IMPLEMENTATION_VERSION.encode())

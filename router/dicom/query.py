@@ -1,7 +1,7 @@
 """Query/Retrieve SCU, study root (PS3.4 C.4.1, C.4.2): asks a PACS for studies, and has it send one to an SCP."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -17,8 +17,8 @@ from router.dicom.contexts import Context
 from router.dicom.dataset import read_elements
 from router.dicom.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from router.dicom.part10 import preamble_and_meta
-from router.dicom.requestor import Requestor, Waits
-from router.dicom.status import PENDING
+from router.dicom.requestor import VERIFY, Requestor, Waits
+from router.dicom.status import PACS, PENDING
 from router.dicom.tls import client_context
 from router.dicom.uid import valid
 from router.errors import DestinationDown, InvalidData, Outage, TransientError
@@ -68,9 +68,18 @@ class QueryClient:
     def __init__(self, peer: DicomDestination, waits: Waits | None = None) -> None:
         """Raises ConfigurationError when the files of `tls` are not there."""
         quiet.settle()
+        self.calling = peer.calling_ae_title
         self._peer = peer
         self._waits = waits or Waits(response=_FIND_SECONDS)
         self._tls = None if peer.tls is None else client_context(peer.tls)
+
+    def echo(self) -> None:
+        """C-ECHO. Raises TransientError as `Requestor` does."""
+        association = self._associate([VERIFY])
+        try:
+            association.verify()
+        finally:
+            association.release()
 
     def study(self, uid: str, stop: Callable[[], bool]) -> Found:
         """What the PACS has of a study. Raises TransientError as `Requestor` does."""
@@ -114,13 +123,30 @@ class QueryClient:
 
     @contextmanager
     def _associated(self, sop_class: str) -> Iterator[tuple[Requestor, Context]]:
-        association = Requestor(connect(self._peer, self._tls, self._waits.connect), self._peer, self._waits)
         contexts = [(sop_class, syntax) for syntax in _SYNTAXES]
-        association.request(contexts)
+        association = self._associate(contexts)
         try:
-            yield association, _accepted(association, contexts)
+            yield association, self._accepted(association, contexts)
         finally:
             association.release()
+
+    def _associate(self, contexts: Sequence[Context]) -> Requestor:
+        connection = connect(self._peer, self._tls, self._waits.connect)
+        association = Requestor(connection, self._peer, self._waits, peer=PACS)
+        association.request(contexts)
+        return association
+
+    def _accepted(self, association: Requestor, contexts: Sequence[Context]) -> Context:
+        for context in contexts:
+            if context in association.accepted:
+                return context
+        operation = "C-FIND" if contexts[0][0] == FIND else "C-MOVE"
+        raise DestinationDown(
+            f"the PACS does not accept {operation} of the study root",
+            outage=Outage.SERVICE,
+            hint=f"does it know our AE title {self.calling}, our address and port, and allow us that?",
+            association=association.name,
+        )
 
 
 def _responses(
@@ -174,15 +200,3 @@ def _encoded(identifier: Dataset, context: Context) -> bytes:
     encoded = BytesIO()
     dcmwrite(encoded, identifier, implicit_vr=context[1] == IMPLICIT_LITTLE_ENDIAN, little_endian=True)
     return encoded.getvalue()
-
-
-def _accepted(association: Requestor, contexts: list[Context]) -> Context:
-    for context in contexts:
-        if context in association.accepted:
-            return context
-    raise DestinationDown(
-        "the PACS does not accept query/retrieve of the study root",
-        outage=Outage.SERVICE,
-        hint="ask its administrator to allow it for the calling_ae_title of [query]",
-        association=association.name,
-    )

@@ -11,27 +11,19 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
-from pynetdicom.pdu_primitives import (
-    A_ASSOCIATE,
-    ImplementationClassUIDNotification,
-    ImplementationVersionNameNotification,
-    MaximumLengthNotification,
-)
-from pynetdicom.presentation import PresentationContext, build_context, negotiate_as_requestor
-
 from router.bandwidth import Paced, unbounded
 from router.config import DicomDestination
-from router.dicom import commands, dimse, pdata
+from router.dicom import commands, dimse, items, pdata
 from router.dicom.contexts import MOST, Context
+from router.dicom.elements import IMPLICIT_LITTLE_ENDIAN
 from router.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from router.dicom.pdata import DataSet
-from router.dicom.status import Cause, hint, rejection
+from router.dicom.status import DESTINATION, Cause, Peer, hint, rejection
 from router.errors import DestinationDown, IntegrityError, InvalidData, Outage, TransientError
 
-_APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
-_ACCEPT, _REJECT, _RELEASE_RQ, _RELEASE_RP, _ABORT = 0x02, 0x03, 0x05, 0x06, 0x07
+_REQUEST, _ACCEPT, _REJECT, _RELEASE_RQ, _RELEASE_RP, _ABORT = 0x01, 0x02, 0x03, 0x05, 0x06, 0x07
 _OUR_LONGEST = 16384  # little comes back
+_ITEMS_AT = items.ITEMS_AT - 6  # in the variable field
 _LENGTHS = {
     _ACCEPT: (68, 65536),
     _REJECT: (4, 4),
@@ -41,12 +33,13 @@ _LENGTHS = {
     _ABORT: (4, 4),
 }
 _LONGEST_COMMAND = 16384
+VERIFY: Context = (commands.VERIFICATION, IMPLICIT_LITTLE_ENDIAN)
 # A peer without a limit (0) gets PDUs of this length, and one with a higher limit no longer ones.
 _LONGEST_PDU = 262144
 _SHORTEST_PDU = 128
+_CAUTIOUS_PDU = 16384  # to a peer whose limit cannot be read
 _Fragment = tuple[int, int, bytes, int]  # context, message control header, value, bytes that follow it in its PDU
 _Read = TypeVar("_Read")
-_UNREADABLE = (AssertionError, ValueError, LookupError, TypeError, AttributeError, struct.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +70,15 @@ class Requestor:
     """
 
     def __init__(
-        self, connection: socket.socket, destination: DicomDestination, waits: Waits, paced: Paced = unbounded
-    ) -> None:
+        self, connection: socket.socket, destination: DicomDestination, waits: Waits, paced: Paced = unbounded,
+        peer: Peer = DESTINATION,
+    ) -> None:  # fmt: skip
         self.name = f"{destination.ae_title} from port {connection.getsockname()[1]}"
         self.proposed: frozenset[Context] = frozenset()
         self.accepted: Mapping[Context, int] = {}
         self._connection = connection
         self._destination = destination
+        self._peer = peer
         self._waits = waits
         self._paced = paced
         self._longest = _SHORTEST_PDU
@@ -94,9 +89,7 @@ class Requestor:
     def request(self, contexts: Sequence[Context]) -> None:
         """A-ASSOCIATE. Raises DestinationDown when it is rejected for configuration or answered with anything else."""
         where = f"{self._destination.host}:{self._destination.port}"
-        proposal = [build_context(sop_class, syntax) for sop_class, syntax in contexts[:MOST]]
-        for number, context in enumerate(proposal):
-            context.context_id = 2 * number + 1
+        proposal = {2 * number + 1: context for number, context in enumerate(contexts[:MOST])}
         try:
             self._write(_association_request(self._destination, proposal))
             kind, body = self._pdu(time.monotonic() + self._waits.association)
@@ -108,11 +101,10 @@ class Requestor:
             raise self._rejected(where, *body[1:4])
         if kind != _ACCEPT:
             self.abort()
-            text = f"{where} does not take the association"
-            raise DestinationDown(text, outage=Outage.ASSOCIATION, hint="see the destination's log")
-        self._longest, accepted = self._understood(kind, body, proposal)
+            text, where_to_look = f"{where} does not take the association", f"see the log of {self._peer.name}"
+            raise DestinationDown(text, outage=Outage.ASSOCIATION, hint=where_to_look)
+        self._longest, self.accepted = self._understood(body, proposal)
         self.proposed = frozenset(contexts)
-        self.accepted = {context: number for context, number in accepted.items() if context in self.proposed}
 
     def store(self, context: Context, sop_instance: str, data_set: DataSet) -> int:
         """C-STORE (PS3.7 9.1.1) over an accepted context; the response's status.
@@ -137,6 +129,15 @@ class Requestor:
         context_id = self.accepted[context]
         self.send(context_id, commands.c_echo_rq(self.next_message()))
         return self._response(context_id, commands.C_ECHO_RSP)
+
+    def verify(self) -> None:
+        """C-ECHO over the context VERIFY; DestinationDown when that is not accepted or the answer is no success."""
+        if VERIFY not in self.accepted:
+            text = f"{self._peer.name} does not accept C-ECHO"
+            raise DestinationDown(text, outage=Outage.SERVICE, association=self.name)
+        if status := self.echo(VERIFY):
+            text = f"C-ECHO answered {status:04X}"
+            raise DestinationDown(text, outage=Outage.SERVICE, association=self.name)
 
     def send(self, context_id: int, command: bytes, data_set: bytes = b"") -> None:
         """A message from memory."""
@@ -190,7 +191,7 @@ class Requestor:
     def broken(self, what: str) -> TransientError:
         """What to raise when the acceptor breaks the protocol; the association is aborted."""
         self.abort()
-        return TransientError(f"the destination breaks the protocol: {what}", association=self.name)
+        return TransientError(f"{self._peer.name} breaks the protocol: {what}", association=self.name)
 
     def release(self) -> None:
         """A-RELEASE, in order if the acceptor cooperates. Everything was answered before, so nothing is raised."""
@@ -220,30 +221,23 @@ class Requestor:
         """The connection's end."""
         self._connection.close()
 
-    def _understood(
-        self, kind: int, body: bytes, proposal: list[PresentationContext]
-    ) -> tuple[int, dict[Context, int]]:
-        accept = A_ASSOCIATE_AC()
+    def _understood(self, body: bytes, proposal: Mapping[int, Context]) -> tuple[int, dict[Context, int]]:
+        """The longest PDU to send, and the accepted contexts: those whose one transfer syntax comes back."""
         try:
-            accept.decode(struct.pack(">BxL", kind, len(body)) + body)
-            answer = accept.to_primitive()
-            results = negotiate_as_requestor(proposal, answer.presentation_context_definition_results_list)
-            longest = min(answer.maximum_length_received or _LONGEST_PDU, _LONGEST_PDU)
-            accepted = {
-                (str(one.abstract_syntax), str(one.transfer_syntax[0])): one.context_id
-                for one in results
-                if one.result == 0 and one.context_id is not None
-            }
-        except _UNREADABLE as error:
+            found = list(items.items(body[_ITEMS_AT:]))
+        except InvalidData as error:
             raise self.broken("it accepts the association with a PDU that cannot be read") from error
+        limit = items.maximum_length(b"".join(value for kind, value in found if kind == items.USER))
+        longest = _CAUTIOUS_PDU if limit is None else min(limit or _LONGEST_PDU, _LONGEST_PDU)
         if longest < _SHORTEST_PDU:
             raise self.broken(f"it takes no PDU longer than {longest} bytes")
-        return longest, accepted
+        answers = dict(_answer(value) for kind, value in found if kind == items.ANSWERED and len(value) >= 4)
+        return longest, {one: number for number, one in proposal.items() if answers.get(number) == (0, one[1])}
 
     def _rejected(self, where: str, result: int, source: int, reason: int) -> TransientError:
         if rejection(result, source, reason) is Cause.CONFIGURATION:
-            text = f"{where} rejected the association"
-            return DestinationDown(text, outage=Outage.ASSOCIATION, hint=hint(source, reason))
+            told = hint(source, reason, self._peer, self._destination.calling_ae_title)
+            return DestinationDown(f"{where} rejected the association", outage=Outage.ASSOCIATION, hint=told)
         return TransientError(f"{where} is too busy for another association", source=source, reason=reason)
 
     def _response(self, context_id: int, field: int) -> int:
@@ -296,7 +290,7 @@ class Requestor:
             self._write(_fixed(_RELEASE_RP))
         self.close()
         how = {_ABORT: "aborted", _RELEASE_RQ: "released"}.get(kind, "left")
-        return TransientError(f"the association was {how} by the destination", association=self.name)
+        return TransientError(f"the association was {how} by {self._peer.name}", association=self.name)
 
     def _pdu(self, until: float) -> tuple[int, bytes]:
         kind, length = struct.unpack(">BxL", self._bytes(6, until))
@@ -333,25 +327,32 @@ class Requestor:
     def _lost(self, error: OSError | None) -> TransientError:
         if isinstance(error, TimeoutError):
             self.abort()
-            return TransientError("the destination does not answer or read in time", association=self.name)
+            return TransientError(f"{self._peer.name} does not answer or read in time", association=self.name)
         self.close()
         return TransientError("the association was lost", association=self.name)
 
 
-def _association_request(destination: DicomDestination, proposal: list[PresentationContext]) -> bytes:
-    request = A_ASSOCIATE()
-    request.application_context_name = _APPLICATION_CONTEXT
-    request.calling_ae_title = destination.calling_ae_title
-    request.called_ae_title = destination.ae_title
-    request.presentation_context_definition_list = proposal
-    longest = MaximumLengthNotification()
-    longest.maximum_length_received = _OUR_LONGEST
-    implementation = ImplementationClassUIDNotification()
-    implementation.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-    version = ImplementationVersionNameNotification()
-    version.implementation_version_name = IMPLEMENTATION_VERSION
-    request.user_information = [longest, implementation, version]
-    return bytes(A_ASSOCIATE_RQ(request).encode())
+def _answer(value: bytes) -> tuple[int, tuple[int, str]]:
+    """Id, result and transfer syntax of one context in the answer (PS3.8 9.3.3.2); "" where it names none."""
+    names = (items.uid(name) for kind, name in items.readable(value[4:])[0] if kind == items.TRANSFER)
+    return value[0], (value[2], next(names, ""))
+
+
+def _association_request(destination: DicomDestination, proposal: Mapping[int, Context]) -> bytes:
+    called, calling = (name.encode().ljust(16) for name in (destination.ae_title, destination.calling_ae_title))
+    user = items.item(items.MAXIMUM_LENGTH, struct.pack(">L", _OUR_LONGEST))
+    user += items.item(items.CLASS_UID, IMPLEMENTATION_CLASS_UID.encode())
+    user += items.item(items.VERSION_NAME, IMPLEMENTATION_VERSION.encode())
+    body = b"\0\1\0\0" + called + calling + bytes(32)
+    body += items.item(items.APPLICATION, items.APPLICATION_CONTEXT.encode())
+    body += b"".join(_proposed(number, *context) for number, context in proposal.items())
+    body += items.item(items.USER, user)
+    return struct.pack(">BxL", _REQUEST, len(body)) + body
+
+
+def _proposed(number: int, sop_class: str, transfer_syntax: str) -> bytes:
+    names = items.item(items.ABSTRACT, sop_class.encode()) + items.item(items.TRANSFER, transfer_syntax.encode())
+    return items.item(items.PROPOSED, bytes((number, 0, 0, 0)) + names)
 
 
 def _fixed(kind: int) -> bytes:

@@ -3,14 +3,14 @@
 import logging
 import os
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Queue
 from typing import BinaryIO
 
-from router.dicom import checksum
+from router.dicom import checksum, unaccepted
 from router.dicom.contexts import Context, Offers, Proposal, propose
 from router.dicom.part10 import dataset_offset
 from router.dicom.pdata import DataSet
@@ -22,6 +22,7 @@ from router.errors import IntegrityError, InvalidData, RouterError, TransientErr
 
 _WORTH_ANOTHER = 8  # instances that pay for one more association
 _BEHIND = 16  # results that wait for the caller before the other associations do; one for each of them fits
+_SAME_PLACE = 2  # associations that end at the same place, so that it is no chance
 _MOST_LOSSES = 3  # instances with which a session loses its association before it is given up
 
 _log = logging.getLogger(__name__)
@@ -29,7 +30,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One stored instance to send; `key` is the ledger's, `checksum` (or SHA-256) what its data set must have."""
+    """One stored instance to send; `key` is the ledger's, `checksum` (or SHA-256) what its data set must have.
+
+    `tried`: these bytes may have reached the destination before; `sole`: no other version of the instance can have.
+    """
 
     key: int
     path: Path
@@ -37,13 +41,16 @@ class Outgoing:
     sop_instance: str
     transfer_syntax: str
     checksum: str = ""
+    tried: bool = False
+    sole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """What the destination answered for one instance, over which association.
 
-    `status` is None where the association was lost with it under way; then `trouble` says how.
+    `status` is None where it answered nothing, since the association was lost with the instance under way or no
+    context was accepted for it; then `trouble` says so.
     """
 
     key: int
@@ -63,7 +70,10 @@ Stop = Callable[[], bool]
 
 
 class Session:
-    """One sender's associations, kept open from one `send` to the next. An open association holds a slot."""
+    """One sender's associations, kept open from one `send` to the next. An open association holds a slot.
+
+    A destination that ends associations at the same place again gets only so many instances over each.
+    """
 
     def __init__(self, associate: Associate, slots: Slots, offers: Offers) -> None:
         self._associate = associate
@@ -73,22 +83,61 @@ class Session:
         self._kept: list[Requestor] = []
         self._closed = False
         self._losses = 0
+        self._ended_at: Counter[int] = Counter()
+        self._most: int | None = None  # instances over one association
+        self._unaccepted: set[Context] = set()  # however they are proposed
+        self._classes: set[str] = set()  # accepted in one syntax at least, as far as was asked
 
     def send(self, items: Sequence[Outgoing], stop: Stop) -> Iterator[Result]:
         """Yields each instance's result as soon as it is known; ends early, between instances, when `stop()` is true.
 
-        Of more than a few instances several are under way at a time, over as many associations. An instance whose
-        contexts are not accepted is refused (0122) and does not stop the others; nor does one with which the
-        association is aborted, breaks or times out: it is LOST, and the rest goes on over a new association.
-        Raises DestinationDown (no association can be had, or it is rejected for configuration), TransientError
-        (congestion, or too many instances of this session were LOST), IntegrityError (a stored file is missing or is
-        not what the ledger says; its `key` is in the fields); what the other associations had under way is yielded
-        before.
+        Of more than a few instances several are under way at a time, over as many associations. What the contexts of
+        one association do not cover is proposed again without the rest. An instance whose contexts are not accepted
+        then is refused with the reason and does not stop the others; nor does one with which the association is
+        aborted, breaks or times out: it is tried once more as the first of a new association, and LOST when that ends
+        too. Answers of 0111 to a second try of the same bytes mean that the first one was stored.
+        Raises DestinationDown (no association can be had, it is rejected for configuration, or nothing is accepted that
+        could store any image), TransientError (congestion, or too many instances of this session were LOST),
+        IntegrityError (a stored file is missing or is not what the ledger says; its `key` is in the fields); what the
+        other associations had under way is yielded before.
         """
         for proposal in propose(items, self._offers):
             if stop():
                 return
-            yield from _Round(self, self._slots, self._offers, proposal).run(stop)
+            yield from self._sent(proposal, stop)
+
+    def _sent(
+        self, proposal: Proposal[Outgoing], stop: Stop, accepted: frozenset[Context] = frozenset()
+    ) -> Iterator[Result]:
+        """`accepted` were those of a proposal that this one is the rest of."""
+        turn = _Round(self, self._slots, self._offers, proposal, narrowed=bool(accepted))
+        yield from turn.run(stop)
+        accepted |= turn.accepted
+        for rest in propose(list(turn.uncovered), self._offers):
+            if stop():
+                return
+            known = self._unaccepted.issuperset(rest.contexts)
+            if not known and len(rest.contexts) < len(proposal.contexts):
+                yield from self._sent(rest, stop, accepted)
+            else:
+                yield from self._refused(rest, stop, accepted)
+
+    def _refused(self, proposal: Proposal[Outgoing], stop: Stop, accepted: frozenset[Context]) -> Iterator[Result]:
+        """What is not accepted however it is proposed; what else is accepted says why."""
+        classes, name = {item.sop_class for item in proposal.items}, ""
+        if not self._unaccepted.issuperset(proposal.contexts) and not classes <= unaccepted.classes(accepted):
+            association = self.borrow(unaccepted.others(classes), lambda: self._slots.take(stop), fresh=True)
+            if association is None:
+                return
+            name, accepted = association.name, accepted | association.accepted.keys()
+            self.give_back(association)
+            if not accepted:
+                raise unaccepted.nothing(association=name)
+        self._unaccepted.update(proposal.contexts)
+        self._classes |= unaccepted.classes(accepted)
+        for item in proposal.items:
+            why = unaccepted.reason(item.sop_class, self._offers(item.transfer_syntax), self._classes)
+            yield Result(item.key, None, Verdict.REFUSED, name, why)
 
     def close(self) -> None:
         """Release what is open."""
@@ -97,15 +146,15 @@ class Session:
         for association in kept:
             self._end(association)
 
-    def borrow(self, contexts: Sequence[Context], slot: Callable[[], bool]) -> Requestor | None:
-        """An association with these contexts, kept from before or new; None when `slot` gives none for a new one.
+    def borrow(self, contexts: Sequence[Context], slot: Callable[[], bool], *, fresh: bool = False) -> Requestor | None:
+        """An association with these contexts, kept from before unless `fresh`, or new; None when `slot` gives none.
 
         Raises TransientError when the session has lost too many.
         """
         if self._losses >= _MOST_LOSSES:
             raise TransientError(f"the association was lost with {self._losses} instances one after the other")
         kept = self._one_kept()
-        if kept is not None and kept.is_quiet and kept.proposed.issuperset(contexts):
+        if kept is not None and not fresh and self._serves(kept, contexts):
             return kept
         if kept is not None:
             kept.release()
@@ -117,6 +166,19 @@ class Session:
             self._slots.give()
             raise
 
+    def _serves(self, kept: Requestor, contexts: Sequence[Context]) -> bool:
+        return kept.is_quiet and kept.proposed.issuperset(contexts) and not self.is_full(kept)
+
+    def is_full(self, association: Requestor) -> bool:
+        """Whether the destination would end the association with the next instance, as it did with others."""
+        return self._most is not None and association.last_message >= self._most
+
+    def ended_at(self, place: int) -> None:
+        """An association was lost with its n-th instance under way, which was not the instance's fault."""
+        self._ended_at[place] += 1
+        if place > 1 and self._ended_at[place] >= _SAME_PLACE:
+            self._most = min(place - 1, self._most or place)
+
     def lose(self) -> None:
         """An association was lost with an instance under way."""
         self._losses += 1
@@ -124,7 +186,8 @@ class Session:
     def give_back(self, association: Requestor) -> None:
         """Kept for the next use, unless it is lost, the session is over, or somebody else waits to send."""
         with self._lock:
-            if association.is_quiet and not self._closed and not self._slots.wanted:
+            spare = association.is_quiet and not self.is_full(association)
+            if spare and not self._closed and not self._slots.wanted:
                 self._kept.append(association)
                 return
         self._end(association)
@@ -142,16 +205,25 @@ class _Round:
     """The instances of one proposal. The caller's thread sends over one association, others join in beside it.
 
     An association beside the caller's that cannot be had or is lost costs nothing: perhaps the destination wants no
-    more of them. Its instance is tried once more, last, over the caller's; only one that loses that is LOST.
+    more of them. Its instance is tried once more, last, over the caller's. An instance is LOST only when it was the
+    first of its association: a place in one is not its fault.
+
+    `accepted` are the contexts of the caller's last association, `uncovered` the instances without one.
     """
 
-    def __init__(self, session: Session, slots: Slots, offers: Offers, proposal: Proposal[Outgoing]) -> None:
+    def __init__(
+        self, session: Session, slots: Slots, offers: Offers, proposal: Proposal[Outgoing], *, narrowed: bool
+    ) -> None:
+        """`narrowed`: an association that was proposed more is of no use."""
         self._session = session
         self._slots = slots
         self._offers = offers
         self._contexts = proposal.contexts
+        self._narrowed = narrowed
         self._items = deque(proposal.items)
-        self._once_more: deque[Outgoing] = deque()
+        self._once_more: deque[_Ended] = deque()
+        self.accepted: frozenset[Context] = frozenset()
+        self.uncovered: deque[Outgoing] = deque()
         self._own: Requestor | None = None
         self._results: Queue[Result | Exception | None] = Queue(_BEHIND)
         self._lock = threading.Lock()
@@ -170,6 +242,7 @@ class _Round:
                 self._trouble = error
             self._ending = True
             yield from self._rest()
+            yield from map(self._lost, self._once_more)  # they may be there: their next try is a second one
             if self._trouble is not None:
                 raise self._trouble
         finally:
@@ -178,11 +251,13 @@ class _Round:
                 pass  # the caller has gone: what others still finish is sent again some day
             self._give_back()
 
-    def _association(self, stop: Stop) -> Requestor | None:
+    def _association(self, stop: Stop, *, fresh: bool = False) -> Requestor | None:
         """The caller's: the one it had, or a new one where that has ended; None when stopped before there was one."""
-        if self._own is None or not self._own.is_quiet:
+        if fresh or self._own is None or not self._own.is_quiet or self._session.is_full(self._own):
             self._give_back()
-            self._own = self._session.borrow(self._contexts, lambda: self._slots.take(stop))
+            slot, new = (lambda: self._slots.take(stop)), fresh or self._narrowed
+            self._own = self._session.borrow(self._contexts, slot, fresh=new)
+            self.accepted = frozenset(self._own.accepted if self._own else ())
         return self._own
 
     def _give_back(self) -> None:
@@ -194,21 +269,58 @@ class _Round:
         while self._items or self._once_more:
             if self._ending or stop() or (own := self._association(stop)) is None:
                 return
-            if (item := self._next(self._items) or self._next(self._once_more)) is not None:
-                yield self._tried(own, item)
+            if (item := self._next(self._items)) is not None:
+                result = self._tried(own, item)
+                if isinstance(result, Result):
+                    yield result
+                elif result is not None:
+                    yield from self._again(result, stop)
+            elif self._once_more:
+                yield from self._tried_first(self._once_more.popleft(), stop)
             yield from self._arrived(wait=False)
             if not self._items:
                 yield from self._rest()  # it may leave something to be tried once more
 
-    def _tried(self, own: Requestor, item: Outgoing) -> Result:
+    def _tried(self, own: Requestor, item: Outgoing) -> "Result | _Ended | None":
         try:
-            return _deliver(own, item, self._offers)
+            return self._delivered(own, item)
         except TransientError as error:
             if own.is_open:
                 raise
-            self._session.lose()
-            _log.info("an association is lost with instance %s: %s", item.sop_instance, error)
-            return Result(item.key, None, Verdict.LOST, own.name, error.message)
+            return _Ended(item, own.last_message, own.name, error.message)
+
+    def _again(self, ended: "_Ended", stop: Stop) -> Iterator[Result]:
+        if ended.place > 1:
+            yield from self._tried_first(ended, stop)
+        else:
+            yield self._lost(ended)
+
+    def _tried_first(self, ended: "_Ended", stop: Stop) -> Iterator[Result]:
+        """Once more, as the first instance of an association."""
+        try:
+            own = self._association(stop, fresh=True)
+        except TransientError:
+            yield self._lost(ended)
+            raise
+        result = ended if own is None else self._tried(own, replace(ended.item, tried=True))
+        if isinstance(result, _Ended):
+            yield self._lost(result)
+            return
+        if result is not None:
+            self._session.ended_at(ended.place)
+            yield result
+
+    def _delivered(self, association: Requestor, item: Outgoing) -> Result | None:
+        """The result; None, and the instance is noted, where the association has no context for it."""
+        result = _deliver(association, item, self._offers)
+        if result is None:
+            self.uncovered.append(item)
+        return result
+
+    def _lost(self, ended: "_Ended") -> Result:
+        self._session.lose()
+        _log.info("an association is lost with instance %s: %s", ended.item.sop_instance, ended.why)
+        return Result(ended.item.key, None, Verdict.LOST, ended.association, ended.why)
 
     def _rest(self) -> Iterator[Result]:
         """What the others still have under way."""
@@ -238,7 +350,7 @@ class _Round:
 
     def _join_in(self) -> None:
         try:
-            association = self._session.borrow(self._contexts, self._slots.take_spare)
+            association = self._session.borrow(self._contexts, self._slots.take_spare, fresh=self._narrowed)
         except TransientError as error:
             _log.info("no further association: %s", error)
             return
@@ -255,13 +367,15 @@ class _Round:
     def _beside(self, association: Requestor) -> None:
         try:
             while not self._ending and not self._slots.wanted and association.is_quiet:
-                if (item := self._next(self._items)) is None:
+                if self._session.is_full(association) or (item := self._next(self._items)) is None:
                     break
                 try:
-                    self._results.put(_deliver(association, item, self._offers))
+                    if (result := self._delivered(association, item)) is not None:
+                        self._results.put(result)
                 except TransientError as error:
                     _log.info("an association is given up: %s", error)
-                    self._once_more.append(item)
+                    ended = _Ended(item, association.last_message, association.name, error.message)
+                    self._once_more.append(ended)
                     break
         except Exception as error:  # noqa: BLE001  # the top of a thread: the caller raises it
             self._results.put(error)
@@ -272,12 +386,24 @@ class _Round:
             self._results.put(None)  # wakes the caller
 
 
-def _deliver(association: Requestor, item: Outgoing, offers: Offers) -> Result:
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """An instance with which, as the `place`-th of its association, that was lost, and how."""
+
+    item: Outgoing
+    place: int
+    association: str
+    why: str
+
+
+def _deliver(association: Requestor, item: Outgoing, offers: Offers) -> Result | None:
+    """None where no context is accepted."""
     for syntax in offers(item.transfer_syntax):
         if (item.sop_class, syntax) in association.accepted:
             status = _store(association, item, syntax)
-            return Result(item.key, status, classify(status), association.name)
-    return Result(item.key, SOP_CLASS_NOT_SUPPORTED, classify(SOP_CLASS_NOT_SUPPORTED), association.name)
+            verdict = classify(status, again=item.tried and item.sole)
+            return Result(item.key, status, verdict, association.name)
+    return None
 
 
 def _store(association: Requestor, item: Outgoing, syntax: str) -> int:

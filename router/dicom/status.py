@@ -2,6 +2,7 @@
 the failure reason of a storage commitment (PS3.3 C.14.1.1).
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from router.language import N_
@@ -9,6 +10,7 @@ from router.language import N_
 PENDING = frozenset({0xFF00, 0xFF01})  # PS3.4 C.4.1.1.4
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 NO_SUCH_INSTANCE = 0x0112
+DUPLICATE = 0x0111
 _CLASS_CONFLICT = 0x0119
 _FAILURE_REASONS = N_({
     0x0110: "processing failure",
@@ -38,8 +40,20 @@ _STORED = frozenset(
     {0x0000, 0x0001, 0x0107, 0x0116}
 )  # success and the general warnings of PS3.7 C.4: kept, with a remark
 _REFUSED = frozenset(
-    {0x0105, 0x0106, 0x0111, 0x0112, 0x0115, 0x0117, 0x0118, 0x0119, 0x0120, 0x0121, 0x0122, 0x0124, 0x0211, 0x0212}
+    {0x0105, 0x0106, DUPLICATE, 0x0112, 0x0115, 0x0117, 0x0118, 0x0119, 0x0120, 0x0121, 0x0122, 0x0124, 0x0211, 0x0212}
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What people call an acceptor, and the section of the configuration that says where it is."""
+
+    name: str
+    section: str
+
+
+DESTINATION = Peer("the destination", "[destination.dicom]")
+PACS = Peer("the PACS", "[query]")
 
 
 class Verdict(StrEnum):
@@ -58,14 +72,15 @@ class Cause(StrEnum):
     CONFIGURATION = "configuration"
 
 
-def classify(status: int) -> Verdict:
-    """The verdict on one instance.
+def classify(status: int, *, again: bool = False) -> Verdict:
+    """The verdict on one instance; `again`: the same bytes, and no others under their UID, were sent before.
 
-    A duplicate SOP instance (0111) is refused, not stored: the peer keeps what it had, which may be an older version.
+    A duplicate SOP instance (0111) is stored when the peer can only mean these bytes. Otherwise it is refused: the
+    peer keeps what it had, which may be an older version.
     A code that no table knows is `later`: a retry costs little and the due time makes it visible, while a refusal
     taken from a misread code would keep an image from the cloud.
     """
-    if status in _STORED or 0xB000 <= status <= 0xBFFF:
+    if status in _STORED or 0xB000 <= status <= 0xBFFF or (again and status == DUPLICATE):
         return Verdict.STORED
     if status in _REFUSED or 0xA900 <= status <= 0xA9FF or 0xC000 <= status <= 0xCFFF:
         return Verdict.REFUSED
@@ -114,10 +129,12 @@ def rejection(result: int, source: int, reason: int) -> Cause:
     return Cause.CONFIGURATION if result == 1 else Cause.LATER
 
 
-def hint(source: int, reason: int) -> str:
-    """What the operator can do about a rejection for configuration."""
+def hint(source: int, reason: int, peer: Peer = DESTINATION, calling: str = "") -> str:
+    """What the operator can do about a rejection for configuration; `calling` is our AE title."""
+    if (source, reason) == (1, 3) and peer == PACS:
+        return f"does the PACS know our AE title {calling}, our address and port? Ask its administrator"
     if (source, reason) == (1, 3):
         return "the destination does not know our calling_ae_title: ask it to add the title, or correct ours"
     if (source, reason) == (1, 7):
-        return "the destination does not answer to this ae_title: correct it in [destination.dicom]"
-    return f"the destination rejects associations for good (source {source}, reason {reason}): ask its operator"
+        return f"{peer.name} does not answer to this ae_title: correct it in {peer.section}"
+    return f"{peer.name} rejects associations for good (source {source}, reason {reason}): ask its operator"

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from router.alarms import Alarm
 from router.breaker import CLOSED, width
 from router.catalogue import Catalogue
-from router.catalogue.queue import Delivery
+from router.catalogue.queue import UNWRITTEN, Delivery
 from router.clock import Clock
 from router.deadlines import slack
 from router.errors import (
@@ -118,8 +118,7 @@ class Dispatcher:
     def _give_back(self, now: datetime) -> None:
         """What ended while the database took nothing: it need not wait until its lease runs out."""
         while self._unsettled:
-            why = "how it ended could not be written down"
-            self._catalogue.queue.move(self._unsettled[-1], State.READY, now, why, changes=_GIVEN_BACK)
+            self._catalogue.queue.move(self._unsettled[-1], State.READY, now, UNWRITTEN, changes=_GIVEN_BACK)
             self._unsettled.pop()
 
     def _claim(self, lane: Lane, start: Start) -> Delivery | None:

@@ -21,6 +21,7 @@ from router.events import Event, Journal, Kind
 
 _WILDCARDS = frozenset("*?\\")
 _DOWN = timedelta(minutes=5)
+_NO_TROUBLE = frozenset({0x0000, 0xFE00})  # success, and what this node cancelled
 
 
 def plan(retrievals: Retrievals, query: Query, exam: int, expected: Expected | None, first: datetime) -> None:
@@ -55,10 +56,11 @@ class _Answer:
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """Asks one PACS. `to` is the AE to which it sends, which is this node's."""
+    """Asks one PACS. `to` is the AE to which it sends, which is this node's at `port`."""
 
     query: Query
     to: str
+    port: int
     catalogue: Catalogue
     client: QueryClient
     journal: Journal
@@ -112,11 +114,11 @@ class Retrieval:
         found: dict[str, Held] = {}
         for uid in case.links:
             asked = self.client.study(uid, self.stop)
-            found |= _studies(asked, f"study {uid}", answer)
+            found |= self._studies(asked, f"study {uid}", answer)
         listed = any(how == JoinedBy.LISTED for how in case.links.values())
         if not listed and accession and not _WILDCARDS & set(accession):
             asked = self.client.of_accession(accession, self.stop)
-            found |= _studies(asked, "the exam's accession number", answer)
+            found |= self._studies(asked, "the exam's accession number", answer)
         if not case.links and not found and not answer.lines:
             answer.add("nothing: the exam names no study and no accession number to ask by")
         return found.values()
@@ -126,11 +128,17 @@ class Retrieval:
         failed = f", {moved.failed} failed" if moved.failed else ""
         answer.add(f"it was told to send it to {self.to}: {queried(moved.status)}, "
                    f"{moved.completed + moved.warning} sent{failed}")  # fmt: skip
+        if moved.status not in _NO_TROUBLE:
+            answer.add(f"the PACS refuses or fails C-MOVE: {self._known_as(self.to)}")
 
+    def _studies(self, found: Found, what: str, answer: _Answer) -> dict[str, Held]:
+        if found.status:
+            answer.add(f"{what}: {queried(found.status)}")
+        elif not found.studies:
+            answer.add(f"{what}: it has no such study")
+        if found.status not in _NO_TROUBLE:
+            answer.add(f"the PACS refuses or fails C-FIND: {self._known_as(self.client.calling)}")
+        return {one.study_uid: one for one in found.studies}
 
-def _studies(found: Found, what: str, answer: _Answer) -> dict[str, Held]:
-    if found.status:
-        answer.add(f"{what}: {queried(found.status)}")
-    elif not found.studies:
-        answer.add(f"{what}: it has no such study")
-    return {one.study_uid: one for one in found.studies}
+    def _known_as(self, title: str) -> str:
+        return f"does it know our AE title {title}, our address and our port {self.port}?"

@@ -21,7 +21,7 @@ from router.crypto.envelope import idem
 from router.crypto.symmetric import sm3, sm3_of
 from router.dicom.client import Outgoing, Result, StorageClient
 from router.dicom.session import Session
-from router.dicom.status import Verdict
+from router.dicom.status import DUPLICATE, Verdict, classify
 from router.errors import Damaged, IntegrityError, PermanentError, TransientError
 from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
@@ -256,7 +256,7 @@ class ImagesSender:
         """Send a batch; what is to be tried again later, and why."""
         outgoing = [
             Outgoing(one.key, self.storage.studies.path(one.uids, one.version), one.sop_class, one.uids.sop,
-                     one.transfer_syntax, one.checksum)
+                     one.transfer_syntax, one.checksum, tried=one.tries > 0, sole=one.version == 1)
             for one in batch
         ]  # fmt: skip
         later: dict[int, str] = {}
@@ -266,7 +266,7 @@ class ImagesSender:
             for result in session.send(outgoing, stop):
                 if result.verdict in (Verdict.STORED, Verdict.REFUSED):
                     self.suspects.answered()
-                    book.add(result)
+                    book.add(self._judged(delivery, batch, result))
                 elif result.verdict == Verdict.LATER or not self._set_aside(delivery, result, book):
                     later[result.key] = result.why
         except IntegrityError as error:
@@ -277,6 +277,15 @@ class ImagesSender:
         finally:
             book.close()
         return later
+
+    def _judged(self, delivery: Delivery, batch: Sequence[ToSend], result: Result) -> Result:
+        """A duplicate (0111) of what went when nobody could write down that it did is stored."""
+        if (result.status, result.verdict) != (DUPLICATE, Verdict.REFUSED):
+            return result
+        (sent,) = (one for one in batch if one.key == result.key)
+        interrupted = self.catalogue.queue.interrupted(delivery)
+        again = sent.version == 1 and interrupted is not None and sent.since <= interrupted
+        return replace(result, verdict=classify(DUPLICATE, again=again))
 
     def _tell_sent(self, delivery: Delivery) -> Callable[[Sequence[Outcome]], None]:
         def tell(outcomes: Sequence[Outcome]) -> None:
@@ -311,7 +320,9 @@ class ImagesSender:
             for n, what in ((tally.damaged, "damaged"), (tally.refused, "refused"))
             if n
         ]:
-            return Ending(State.FAILED, ", ".join(failed), {"error": ", ".join(failed)})
+            unanswered = self.catalogue.accounts.unanswered(delivery.exam, delivery.destination).items()
+            why = "; ".join([", ".join(failed), *(f"{n} instance(s): {reason}" for reason, n in unanswered)])
+            return Ending(State.FAILED, why, {"error": why})
         if tally.cut:
             aside = set_aside(tally.cut, tally.selected + tally.cut)
             return Ending(State.WAITING, f"{tally.sent} instances sent; {aside}", {"attempts": 0})
@@ -361,7 +372,8 @@ class _Book:
     def add(self, result: Result) -> None:
         fate = self._taken if result.verdict == Verdict.STORED else Fate.REFUSED
         ask_at = self._clock.now() if fate == Fate.STORED else None
-        self._open.append(Outcome(result.key, fate, result.status, result.association, ask_at=ask_at))
+        outcome = Outcome(result.key, fate, result.status, result.association, result.trouble, ask_at)
+        self._open.append(outcome)
         if len(self._open) >= LEDGER_BATCH:
             self.close()
 

@@ -202,3 +202,18 @@ def test_a_refusal_without_status_says_why_and_a_retry_begins_anew(catalogue: Ca
     catalogue.accounts.reselect_refused(number, CLOUD, NOW)
     assert [e.rule for e in catalogue.accounts.entries(number, CLOUD)] == ["a rule", "a rule"]
     assert catalogue.accounts.lost(first, True) == 1
+
+
+def test_reasons_without_a_status_are_counted_the_most_first(catalogue: Catalogue) -> None:
+    number = exam(catalogue, "E1", "1.2")
+    catalogue.instances.add([instance(n) for n in range(6)])
+    decide(catalogue, number)
+    reasons = ["", "its class", "its syntax", "its syntax", ""]
+    waiting = catalogue.accounts.to_send(number, CLOUD, 99)
+    outcomes = [
+        Outcome(one.key, Fate.REFUSED, None if why else 0xA900, "assoc-1", why)
+        for one, why in zip(waiting, reasons, strict=False)
+    ]
+    catalogue.accounts.record(outcomes, NOW)
+    assert list(catalogue.accounts.unanswered(number, CLOUD).items()) == [("its syntax", 2), ("its class", 1)]
+    assert catalogue.accounts.unanswered(number, "other") == {}

@@ -8,7 +8,7 @@ import pytest
 
 from catalogue_rows import CLOUD, MINUTE, NOW, Database, at_once, delivery, document, driver, exam, key
 from router.catalogue import Catalogue
-from router.catalogue.queue import Delivery
+from router.catalogue.queue import UNWRITTEN, Delivery
 from router.events import Event, Kind
 from router.model import Channel
 from router.states import MOVES, ForbiddenMove, Needs, State
@@ -205,6 +205,21 @@ def test_at_start_a_node_takes_back_its_own_leases_and_only_lapsed_ones_of_other
     assert catalogue.queue.take_back("node1", NOW) == 1
     assert {(d.state, d.lease_owner, d.lease) for d in catalogue.queue.in_state(list(State))} == {(READY, "", 2)}
     assert catalogue.queue.take_back("node1", NOW) == 0
+
+
+def test_a_delivery_is_interrupted_when_its_lease_is_taken_back_while_it_is_sent(catalogue: Catalogue) -> None:
+    for n in range(2):
+        delivery(catalogue, exam(catalogue, f"E{n}"), READY)
+    first, second = claimed(catalogue), claimed(catalogue, "node2")
+    assert catalogue.queue.interrupted(first) is None
+    catalogue.queue.take_back("node1", NOW)
+    assert (catalogue.queue.interrupted(first), catalogue.queue.interrupted(second)) == (NOW, None)
+    again = claimed(catalogue)
+    catalogue.queue.move(again, State.READY, NOW + MINUTE, "given back")
+    assert catalogue.queue.interrupted(first) == NOW
+    again = claimed(catalogue)
+    catalogue.queue.move(again, State.READY, NOW + 2 * MINUTE, UNWRITTEN)
+    assert catalogue.queue.interrupted(first) == NOW + 2 * MINUTE
 
 
 @pytest.mark.parametrize("ahead", [-1, 1])

@@ -220,21 +220,24 @@ def test_dcmtk_receives_our_bytes(tmp_path: Path) -> None:
     assert received == Counter(data_set(path) for path in files)
 
 
-def test_an_instance_without_accepted_context_does_not_stop_the_others(tmp_path: Path) -> None:
+def test_a_syntax_that_is_not_accepted_is_named_and_does_not_stop_the_others(tmp_path: Path) -> None:
     jpeg = SHIPPED / "test_files" / "JPEG2000.dcm"
     with storescp(tmp_path / "dcmtk", "+xi") as port:
         results = send(port, [stored(jpeg, 1), stored(made(tmp_path, 2), 2), stored(jpeg, 3)])
-    assert [(result.key, result.status, result.verdict) for result in results] == [
-        (1, 0x0122, Verdict.REFUSED),
+    assert sorted((result.key, result.status, result.verdict) for result in results) == [
+        (1, None, Verdict.REFUSED),
         (2, 0x0000, Verdict.STORED),
-        (3, 0x0122, Verdict.REFUSED),
+        (3, None, Verdict.REFUSED),
     ]
+    [why] = {result.why for result in results if result.status is None}
+    assert "transfer syntax JPEG 2000 Image Compression (1.2.840.10008.1.2.4.91); decompress = true" in why
 
 
-def test_no_accepted_context_at_all_refuses_each_instance(tmp_path: Path) -> None:
+def test_no_accepted_context_at_all_refuses_each_instance_where_others_would_be_taken(tmp_path: Path) -> None:
     with storescp(tmp_path / "dcmtk", "+xi") as port:
         [result] = send(port, [stored(SHIPPED / "test_files" / "JPEG2000.dcm", 7)])
     assert (result.key, result.verdict) == (7, Verdict.REFUSED)
+    assert "JPEG 2000 Image Compression" in result.why
 
 
 def test_two_hundred_instances_go_over_one_association(start: Start, tmp_path: Path) -> None:

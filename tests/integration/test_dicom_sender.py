@@ -481,3 +481,90 @@ def _acceptance_of_ct() -> bytes:
             with pytest.raises(DestinationDown):
                 association.request([(CT_CLASS, ExplicitVRLittleEndian)])
             return acceptance(read_pdu(peer)[1])
+
+
+# -- answers that are merely odd
+
+
+def named(kind: int, value: bytes) -> bytes:
+    return struct.pack(">BxH", kind, len(value)) + value
+
+
+def answering(*items: bytes) -> Callable[[socket.socket], None]:
+    """Accepts with these items, answers every instance of context 1 with success."""
+
+    def script(connection: socket.socket) -> None:
+        request = read_pdu(connection)[1]
+        body = request[6:74] + b"".join(items)
+        connection.sendall(struct.pack(">BxL", 2, len(body)) + body)
+        while True:
+            number, message, _ = read_instance(connection)
+            connection.sendall(pdata(number, 3, command_of(message)))
+
+    return script
+
+
+def taken(number: int = 1, result: int = 0, syntax: str | None = ImplicitVRLittleEndian, more: bytes = b"") -> bytes:
+    name = b"" if syntax is None else named(0x40, syntax.encode())
+    return named(0x21, bytes((number, 0, result, 0)) + name + more)
+
+
+APPLICATION = named(0x10, b"1.2.840.10008.3.1.1.1")
+LENGTH, CLASS_UID = named(0x51, struct.pack(">L", 16384)), named(0x52, b"1.2.3")
+USER = named(0x50, LENGTH + CLASS_UID)
+ODD_ANSWERS = {
+    "an unknown item first": (named(0x90, b"later"), APPLICATION, taken(), USER),
+    "an unknown item last": (APPLICATION, taken(), USER, named(0xFF, b"")),
+    "a presentation context of a request": (APPLICATION, named(0x20, b"\1\0\0\0"), taken(), USER),
+    "user information before the contexts": (APPLICATION, USER, taken()),
+    "an unknown sub-item": (APPLICATION, taken(), named(0x50, named(0x5A, b"x") + LENGTH + named(0x60, bytes(300)))),
+    "an unknown item in a context": (APPLICATION, taken(more=named(0x41, b"?")), USER),
+    "a long version name": (APPLICATION, taken(), named(0x50, LENGTH + CLASS_UID + named(0x55, b"N" * 28))),
+    "an empty version name": (APPLICATION, taken(), named(0x50, LENGTH + CLASS_UID + named(0x55, b""))),
+    "a version name in GBK": (APPLICATION, taken(), named(0x50, LENGTH + named(0x55, "影像云".encode("gbk")))),
+    "a class UID that is none": (APPLICATION, taken(), named(0x50, LENGTH + named(0x52, b"not a UID"))),
+    "an empty class UID": (APPLICATION, taken(), named(0x50, LENGTH + named(0x52, b""))),
+    "a length of the wrong size": (APPLICATION, taken(), named(0x50, named(0x51, b"\x40\0") + CLASS_UID)),
+    "no user information": (APPLICATION, taken()),
+    "empty user information": (APPLICATION, taken(), named(0x50, b"")),
+    "a sub-item that does not fit": (APPLICATION, taken(), named(0x50, LENGTH + b"\x55\0\0\x40N")),
+    "no application context": (taken(), USER),
+    "another application context": (named(0x10, b"1.2.3"), taken(), USER),
+    "a padded syntax": (APPLICATION, taken(syntax=f"{ImplicitVRLittleEndian}\0"), USER),
+    "contexts that were not asked for": (APPLICATION, taken(2), taken(), taken(77), taken(255, 4, None), USER),
+    "a context of no bytes": (APPLICATION, named(0x21, b""), taken(), USER),
+    "a role": (APPLICATION, taken(), named(0x50, LENGTH + named(0x54, b"\0\0031.2\1\0"))),
+    "no limit": (APPLICATION, taken(), named(0x50, named(0x51, bytes(4)))),
+}
+
+
+@pytest.mark.parametrize("items", ODD_ANSWERS.values(), ids=ODD_ANSWERS)
+def test_an_odd_answer_that_accepts_is_taken_at_its_word(tmp_path: Path, items: tuple[bytes, ...]) -> None:
+    with acceptor(answering(*items)) as port:
+        results = send(port, small(tmp_path, 2), associations=1)
+    assert [result.verdict for result in results] == [Verdict.STORED] * 2
+
+
+NOT_ACCEPTED = {
+    "an empty syntax": taken(syntax=""),
+    "no syntax": taken(syntax=None),
+    "a syntax that was not proposed": taken(syntax="1.2.840.10008.1.2.2"),
+    "a syntax that is none": taken(syntax="Implicit"),
+    "rejected by the user": taken(result=1),
+    "a result that no table knows": taken(result=9),
+    "rejected without a syntax": taken(result=4, syntax=None),
+    "not mentioned": b"",
+}
+
+
+@pytest.mark.parametrize("answer", NOT_ACCEPTED.values(), ids=NOT_ACCEPTED)
+def test_a_context_that_is_not_accepted_for_certain_is_not_used(tmp_path: Path, answer: bytes) -> None:
+    with acceptor(answering(APPLICATION, answer, USER)) as port:
+        connection = socket.create_connection(("127.0.0.1", port))
+        association = Requestor(connection, DicomDestination.model_validate({"port": port}), SHORT)
+        association.request([(CT_CLASS, ImplicitVRLittleEndian), (CT_CLASS, ExplicitVRLittleEndian)])
+        assert association.accepted == {}
+        association.release()
+    with acceptor(answering(APPLICATION, answer, taken(3, 0, ExplicitVRLittleEndian), USER)) as port:
+        [result] = send(port, small(tmp_path, 1))
+    assert result.verdict is Verdict.STORED

@@ -9,13 +9,14 @@ import pytest
 
 from certificates import Authority
 from harness import Site, command_here
+from pacs import pacs
 from peers import free_port
 from receivers import hooked, status
 from router.admin import peers, premises
 from router.admin.findings import Finding, Verdict
 from router.catalogue import open_catalogue
 from router.clock import FakeClock, SystemClock
-from router.config import Config, load
+from router.config import Config, Query, load
 from router.crypto.keys import new_folder
 from router.events import Journal
 
@@ -186,3 +187,23 @@ def test_a_program_that_others_may_change_fails(site: Site, tmp_path: Path) -> N
     file = _with_alarms(site, f'\n[alarms]\nprogram = ["{program}"]\n')
     found = json.loads(command_here("doctor", "--json", "--config", file).stdout)
     assert worst(found, "alarms out") == "fail"
+
+
+def test_the_pacs_is_asked_by_c_echo(tmp_path: Path) -> None:
+    query = Query.model_validate({"ae_title": "PACS", "port": free_port()})
+    [found] = peers.pacs(query, "ROUTER")
+    assert (found.subject, found.verdict) == ("C-ECHO to the PACS of [query]", Verdict.FAIL)
+    with pacs(tmp_path, free_port()) as port:
+        [found] = peers.pacs(query.model_copy(update={"port": port}), "ROUTER")
+        assert found.verdict is Verdict.OK
+        [found] = peers.pacs(query.model_copy(update={"port": port, "ae_title": "OTHER"}), "ROUTER")
+    assert found.verdict is Verdict.FAIL
+    assert found.remedy == "the PACS does not answer to this ae_title: correct it in [query]"
+
+
+def test_doctor_has_a_line_on_the_pacs_where_one_is_configured(site: Site) -> None:
+    config_file = site.folder / "asking.toml"
+    text = f'{site.config_file.read_text(encoding="utf-8")}\n[query]\nae_title = "PACS"\nport = {free_port()}\n'
+    config_file.write_text(text, encoding="utf-8")
+    found = json.loads(command_here("doctor", "--json", "--config", config_file).stdout)
+    assert worst(found, peers.PACS) == "fail"

@@ -14,6 +14,7 @@ import pytest
 from acceptors import RELEASE_RP, Acceptor, Script, accept, command_of, fixed, obliging, pdata, read_instance, read_pdu
 from catalogue_rows import CLOUD, NOW, Database, exam
 from peers import client, free_port, made, stored
+from picky import Picky
 from router.alarms import Alarm
 from router.breaker import CLOSED, Position
 from router.catalogue import Catalogue
@@ -253,6 +254,26 @@ def test_a_dicom_destination_that_comes_back_is_found_by_c_echo(
     assert set(desk.states()) == {State.DELIVERED}
     assert {desk.get(n).attempts for n in range(3)} == {1}
     assert desk.catalogue.breakers.of(CLOUD, Channel.IMAGES) == CLOSED
+    assert desk.alarms() == [Kind.ALARM, Kind.CLEARED]
+
+
+def test_a_destination_that_accepts_no_context_for_a_while_has_nothing_failed(bench: Make, tmp_path: Path) -> None:
+    desk, picky = bench(Channel.IMAGES, 3), Picky(lambda contexts: [])
+    peer = Acceptor(picky)
+    to = client(peer.port)
+    lane = Lane(CLOUD, Channel.IMAGES, 2, Images(to, tmp_path), lambda: None, to.narrow)
+    for _ in range(10):
+        while desk.dispatcher.run_one(lane):
+            pass
+        desk.clock.advance(60)
+    assert (set(desk.states()), desk.position()) == ({State.READY}, Position.OPEN)
+    assert desk.alarms() == [Kind.ALARM]
+    assert "accepts no image" in desk.get(0).error
+    picky.accepts = lambda contexts: contexts
+    while desk.dispatcher.run_one(lane):
+        pass
+    peer.close()
+    assert set(desk.states()) == {State.DELIVERED}
     assert desk.alarms() == [Kind.ALARM, Kind.CLEARED]
 
 

@@ -1,18 +1,27 @@
 """What the node answers to each thing that an association request may negotiate (PS3.7 D.3, PS3.8 7.1 and 9.3)."""
 
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom import dcmread
+from pynetdicom import AE
 
+from peers import CT
+from router.config import Sender
 from router.dicom import negotiation, pdu
 from router.dicom.admission import Admission
 from router.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from router.dicom.server import StorageServer
 from router.dicom.store import Received, Refused
 from router.dicom.wire import Limits
+from router.refusals import Why
 from router.storage.incoming import IncomingFolder
 from wire import (
     COMMAND,
@@ -56,8 +65,12 @@ class Accepted:
 
 
 @pytest.fixture
-def port(tmp_path: Path) -> Iterator[int]:
-    outcomes: list[Received | Refused] = []
+def outcomes() -> list[Received | Refused]:
+    return []
+
+
+@pytest.fixture
+def port(tmp_path: Path, outcomes: list[Received | Refused]) -> Iterator[int]:
     server = StorageServer(
         IncomingFolder(tmp_path / "in", 0),
         admission=Admission(),
@@ -325,13 +338,242 @@ def test_an_abort_is_answered_by_closing_at_once(port: int) -> None:
             assert answer(peer) == (0, b"")
 
 
-def test_of_an_overfull_request_no_more_is_decoded_than_the_answer_needs() -> None:
+def test_the_longest_request_is_decoded_and_answered_at_once() -> None:
     names = [f"1.2.{number}" for number in range(150)]
-    contexts = b"".join(context(2 * number + 1, CT_CLASS, *names) for number in range(128))
+    contexts = b"".join(context(2 * number + 1, CT_CLASS, *names) for number in range(116))
     roles = item(0x54, b"\0\3" + b"1.2" + b"\1\1") * 5000
-    request = negotiation.read_request(association_request(contexts, maximum_length(16384) + roles))
-    proposed = request.primitive.presentation_context_definition_list
-    assert sum(len(one.transfer_syntax) for one in proposed) <= 128 * 16
-    assert len(request.primitive.user_information) <= 256
-    accepted = negotiation.accept(request, 131072, reports=False).contexts
-    assert accepted == {2 * number + 1: (CT_CLASS, "1.2.0") for number in range(128)}
+    data = association_request(contexts, maximum_length(16384) + roles)
+    assert 0.9 * negotiation.LONGEST_REQUEST < len(data) < 1.1 * negotiation.LONGEST_REQUEST
+    began = time.process_time()
+    accepted = negotiation.accept(negotiation.read_request(data), 131072, reports=False).contexts
+    assert time.process_time() - began < 0.5
+    assert accepted == {2 * number + 1: (CT_CLASS, "1.2.0") for number in range(116)}
+
+
+# -- values that are not as they should be
+
+
+def titled(called: bytes, calling: bytes, contexts: bytes = CONTEXTS) -> bytes:
+    request = association_request(contexts)
+    return request[:10] + called + calling + request[42:]
+
+
+@pytest.mark.parametrize(
+    ("title", "read"),
+    [
+        (b"CT1".ljust(16, b"\0"), "CT1"),
+        (b"CT1\0garbage ".ljust(16), "CT1"),
+        (b" CT1".ljust(16), "CT1"),
+        (b"\0CT1\0\0stale".ljust(16), "CT1"),
+        (b" " * 16, ""),
+        (bytes(16), ""),
+        (" CT一室".encode("gbk").ljust(16), "CT一室"),
+        ("CT一室".encode().ljust(16, b"\0"), "CT一室"),
+        (b"SITE\\CT1".ljust(16), "SITE\\CT1"),
+        (b"CT\r\n1".ljust(16), "CT\\x0d\\x0a1"),
+        (b"\xff\xfe\x80".ljust(16), "\N{REPLACEMENT CHARACTER}"),
+        (b"SIXTEENCHARACTER", "SIXTEENCHARACTER"),
+    ],
+)
+def test_a_title_of_any_bytes_is_served_answered_as_it_came_and_safe_to_show(
+    port: int, outcomes: list[Received | Refused], title: bytes, read: str
+) -> None:
+    request = titled(title, title)
+    with connected(port) as peer:
+        peer.sendall(request)
+        kind, body = answer(peer)
+        assert (kind, body[4:36]) == (pdu.PduType.ASSOCIATE_AC, title * 2)
+        peer.sendall(GOOD)
+        assert status(peer) == 0
+    assert [one.calling_ae for one in outcomes] == [read]
+
+
+@pytest.mark.parametrize("blank", [b" " * 16, bytes(16), b"\0 ".ljust(16)])
+def test_a_blank_title_is_rejected_with_its_reason_where_senders_are_named(tmp_path: Path, blank: bytes) -> None:
+    outcomes: list[Received | Refused] = []
+    server = StorageServer(
+        IncomingFolder(tmp_path / "in", 0), admission=Admission(senders=(Sender(ae_title="CT1"),)),
+        record=outcomes.append,
+    )  # fmt: skip
+    try:
+        port = server.start("127.0.0.1", 0)
+        with connected(port) as peer:
+            peer.sendall(titled(b"ROUTER".ljust(16), blank))
+            assert answer(peer) == (pdu.PduType.ASSOCIATE_RJ, b"\0\1\1\3")
+        with connected(port) as peer:
+            peer.sendall(titled(b"ROUTER".ljust(16), b"CT1".ljust(16, b"\0")))
+            assert answer(peer)[0] == pdu.PduType.ASSOCIATE_AC
+    finally:
+        server.stop(2)
+    text = "the calling AE title is blank, and senders are named"
+    assert outcomes == [Refused("", "127.0.0.1", text, why=Why.SENDER, called_ae="ROUTER")]
+
+
+@pytest.mark.parametrize("numbers", [(2, 4), (0, 254), (1, 2)])
+def test_even_context_ids_are_served(port: int, numbers: tuple[int, int]) -> None:
+    first, second = numbers
+    proposed = context(first, CT_CLASS, EXPLICIT) + context(second, VERIFICATION, EXPLICIT)
+    with connected(port) as peer:
+        peer.sendall(association_request(proposed))
+        kind, body = answer(peer)
+        assert kind == pdu.PduType.ASSOCIATE_AC
+        assert read_accept(body).contexts == {first: (0, EXPLICIT), second: (0, EXPLICIT)}
+        peer.sendall(p_data(store_command(), COMMAND | LAST, first) + p_data(data_set(), DATA | LAST, first))
+        assert status(peer) == 0
+
+
+def names(*parts: tuple[int, bytes]) -> bytes:
+    return b"".join(item(kind, value) for kind, value in parts)
+
+
+CT_NAME, EXPLICIT_NAME = (0x30, CT_CLASS.encode()), (0x40, EXPLICIT.encode())
+MALFORMED = {
+    "no names": (b"\0\0\0", 3),
+    "no syntax": (b"\0\0\0" + names(CT_NAME), 4),
+    "no class": (b"\0\0\0" + names(EXPLICIT_NAME), 3),
+    "empty class": (b"\0\0\0" + names((0x30, b""), EXPLICIT_NAME), 3),
+    "empty syntax": (b"\0\0\0" + names(CT_NAME, (0x40, b"")), 4),
+    "class is no UID": (b"\0\0\0" + names((0x30, "计算机断层".encode("gbk")), EXPLICIT_NAME), 3),
+    "class too long": (b"\0\0\0" + names((0x30, b"1." * 40), EXPLICIT_NAME), 3),
+    "syntax is no UID": (b"\0\0\0" + names(CT_NAME, (0x40, b"Explicit VR")), 4),
+    "two classes": (b"\0\0\0" + names(CT_NAME, (0x30, MR_CLASS.encode()), EXPLICIT_NAME), 3),
+    "lies about a length": (b"\0\0\0" + names(CT_NAME) + b"\x40\0\xff\xff1.2", 2),
+    "ends inside a head": (b"\0\0\0" + names(CT_NAME) + b"\x40\0", 2),
+    "an id alone": (b"", 2),
+    "reserved bytes missing": (b"\0", 2),
+}
+
+
+@pytest.mark.parametrize(("value", "result"), MALFORMED.values(), ids=MALFORMED)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_malformed_context_is_rejected_alone(port: int, value: bytes, result: int, first: bool) -> None:
+    wrong = item(0x20, b"\5" + value)
+    contexts = wrong + CONTEXTS if first else CONTEXTS + wrong
+    accepted = negotiate(port, association_request(contexts))
+    assert {number: found for number, (found, _) in accepted.contexts.items()} == {1: 0, 3: 0, 5: result}
+
+
+@pytest.mark.parametrize("tail", [b"\x20\0\xff\xff\5\0\0\0", b"\x20\0\0", b"\x90\0\1\0x"])
+def test_the_contexts_before_one_that_lies_about_its_own_length_are_served(port: int, tail: bytes) -> None:
+    body = association_request()[6:]
+    body = body[: body.rindex(item(0x50, BASIC))] + tail
+    accepted = negotiate(port, struct.pack(">BxL", 1, len(body)) + body)
+    assert accepted.contexts == {1: (0, EXPLICIT), 3: (0, EXPLICIT)}
+
+
+@pytest.mark.parametrize("padding", [b"\0", b"\0\0", b"\0\0\0", b"\0\0\0\0", bytes(50)])
+def test_a_request_padded_with_zeros_is_read(port: int, padding: bytes) -> None:
+    body = association_request()[6:] + padding
+    assert negotiate(port, struct.pack(">BxL", 1, len(body)) + body).contexts == {1: (0, EXPLICIT), 3: (0, EXPLICIT)}
+
+
+@pytest.mark.parametrize("length", [0, 20, 67, 72, 100])
+def test_a_request_that_ends_before_a_context_is_a_violation(length: int) -> None:
+    with pytest.raises(pdu.Violation):
+        negotiation.read_request(struct.pack(">BxL", 1, length) + association_request()[6 : 6 + length])
+
+
+def test_a_context_of_no_bytes_is_passed_over(port: int) -> None:
+    accepted = negotiate(port, association_request(item(0x20, b"") + CONTEXTS))
+    assert set(accepted.contexts) == {1, 3}
+
+
+def test_a_name_that_is_no_uid_does_not_cost_the_sound_ones_beside_it(port: int) -> None:
+    wrong = item(0x20, bytes((5, 0, 0, 0)) + names(CT_NAME, (0x40, b"?"), (0x40, b""), (0x41, b"x"), EXPLICIT_NAME))
+    assert negotiate(port, association_request(CONTEXTS + wrong)).contexts[5] == (0, EXPLICIT)
+
+
+def test_an_id_that_stands_for_two_contexts_means_neither(port: int) -> None:
+    twice = context(5, MR_CLASS, EXPLICIT) + context(5, CT_CLASS, IMPLICIT)
+    accepted = negotiate(port, association_request(CONTEXTS + twice + context(1, CT_CLASS, EXPLICIT)))
+    assert {number: found for number, (found, _) in accepted.contexts.items()} == {1: 0, 3: 0, 5: 2}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        item(0x51, b"\0\0"), item(0x51, b""), item(0x53, b""), item(0x54, b""), item(0x54, b"\xff\xff1.2\1\1"),
+        item(0x54, b"\0\0\1\1"), item(0x52, b""), item(0x55, b""), item(0x55, b"X" * 28), item(0x58, b"\2"),
+        b"\x51\0\0", b"\x58\0\xff\xffuser",
+    ],
+)  # fmt: skip
+def test_a_sub_item_that_is_not_as_it_should_be_costs_itself(port: int, wrong: bytes) -> None:
+    accepted = negotiate(port, association_request(user_information=BASIC + wrong))
+    assert accepted.contexts == {1: (0, EXPLICIT), 3: (0, EXPLICIT)}
+    accepted = negotiate(port, association_request(user_information=wrong))
+    assert accepted.contexts == {1: (0, EXPLICIT), 3: (0, EXPLICIT)}
+
+
+def test_answers_stay_short_where_the_peers_maximum_length_cannot_be_read() -> None:
+    broken = b"\x55\0\0\x40X" + maximum_length(64)
+    assert negotiation.read_request(association_request(user_information=broken)).peer_max_pdu == 16384
+    assert negotiation.read_request(association_request(user_information=b"")).peer_max_pdu == 0
+
+
+# -- which transfer syntax
+
+BIG_ENDIAN, DEFLATED, RLE = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.5"
+BASELINE, LOSSLESS, LOSSY_2000, MPEG4 = (f"1.2.840.10008.1.2.4.{number}" for number in ("50", "70", "91", "102.1"))
+PRIVATE, JPIP = "1.2.3.4.99", "1.2.840.10008.1.2.4.94"
+
+
+@pytest.mark.parametrize(
+    ("proposed", "picked"),
+    [
+        ([BIG_ENDIAN, EXPLICIT], EXPLICIT),
+        ([DEFLATED, EXPLICIT], EXPLICIT),
+        ([BIG_ENDIAN, DEFLATED, IMPLICIT], IMPLICIT),
+        ([BIG_ENDIAN], BIG_ENDIAN),
+        ([DEFLATED, BIG_ENDIAN], DEFLATED),
+        ([BIG_ENDIAN, DEFLATED], BIG_ENDIAN),
+        ([DEFLATED, LOSSLESS], LOSSLESS),
+        ([BASELINE, EXPLICIT], EXPLICIT),
+        ([LOSSY_2000, JPEG_2000], JPEG_2000),
+        ([BASELINE, MPEG4, LOSSY_2000], BASELINE),
+        ([MPEG4, RLE], RLE),
+        ([BASELINE, BIG_ENDIAN], BASELINE),
+        ([LOSSLESS, EXPLICIT, IMPLICIT], LOSSLESS),
+        ([IMPLICIT, EXPLICIT], IMPLICIT),
+        ([EXPLICIT, LOSSLESS], EXPLICIT),
+        ([JPIP, IMPLICIT], IMPLICIT),
+        ([PRIVATE, EXPLICIT], PRIVATE),
+        ([*(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 81, 91, 93)), *[MPEG4] * 20, IMPLICIT], IMPLICIT),
+    ],
+)
+def test_the_senders_order_counts_but_for_what_serves_worse(port: int, proposed: list[str], picked: str) -> None:
+    accepted = negotiate(port, association_request(CONTEXTS + context(5, MR_CLASS, *proposed)))
+    assert accepted.contexts[5] == (0, picked)
+
+
+@pytest.mark.parametrize("proposed", [[BIG_ENDIAN, EXPLICIT], [DEFLATED, EXPLICIT], [BASELINE, EXPLICIT]])
+def test_pynetdicom_as_a_sender_of_several_syntaxes_sends_explicit_little_endian(
+    port: int, outcomes: list[Received | Refused], proposed: list[str]
+) -> None:
+    entity: Any = AE()
+    entity.add_requested_context(CT_CLASS, proposed)
+    association = entity.associate("127.0.0.1", port)
+    assert [each.transfer_syntax for each in association.accepted_contexts] == [[EXPLICIT]]
+    assert association.send_c_store(dcmread(CT)).Status == 0
+    association.release()
+    assert [type(one) for one in outcomes] == [Received]
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_whatever_a_request_holds_is_answered_or_a_violation(data: st.DataObject) -> None:
+    roles = role(CT_CLASS, 1, 0) + item(0x53, b"\0\0\0\0")
+    request = bytearray(association_request(CONTEXTS + context(5, MR_CLASS, BASELINE, IMPLICIT), BASIC + roles))
+    for position, value in data.draw(st.lists(st.tuples(st.integers(6, len(request) - 1), st.integers(0, 255)))):
+        request[position] = value
+    del request[data.draw(st.integers(6, len(request))) :]
+    try:
+        read = negotiation.read_request(bytes(request))
+    except pdu.Violation:
+        return
+    accepted = negotiation.accept(read, 16384, reports=True)
+    assert struct.unpack_from(">BxL", accepted.pdu) == (pdu.PduType.ASSOCIATE_AC, len(accepted.pdu) - 6)
+    answers = read_accept(accepted.pdu[6:]).contexts
+    assert {number for number, (result, _) in answers.items() if result == 0} == set(accepted.contexts)
+    proposed = {one.number: one for one in read.proposed}
+    assert answers.keys() == proposed.keys()
+    assert all(syntax in proposed[n].transfer_syntaxes for n, (_, syntax) in accepted.contexts.items())

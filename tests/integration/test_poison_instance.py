@@ -14,7 +14,9 @@ import pytest
 from pydicom.uid import ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 
+from acceptors import acceptor
 from peers import CT_CLASS, made, stored
+from picky import Picky
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.instances import NewInstance
 from router.catalogue.ledger import Entry, Fate, Tally
@@ -264,9 +266,10 @@ def test_a_poison_instance_comes_last_and_is_refused_after_three_losses_until_a_
 
     desk.file(6)
     assert isinstance(desk.attempt(), TransientError)
-    assert (desk.cloud.came, desk.tally.sent) == (["6", "0"], 6)
+    assert (desk.cloud.came, desk.tally.sent) == (["6", "0", "0"], 6), "it is to blame as the first of one alone"
 
-    assert desk.attempt() == Ending(State.FAILED, "1 of 7 refused", {"error": "1 of 7 refused"})
+    why = "1 of 7 refused; 1 instance(s): the destination aborts on it: 3 associations were lost with it under way"
+    assert desk.attempt() == Ending(State.FAILED, why, {"error": why})
     [entry] = desk.refused()
     assert (entry.uids.sop, entry.status) == (f"{ROOT}.0", None)
     assert entry.rule == "the destination aborts on it: 3 associations were lost with it under way"
@@ -355,3 +358,88 @@ def test_a_damaged_file_is_set_aside_with_its_reason_and_the_rest_goes(desk: Des
     assert desk.attempt() == Ending(State.FAILED, "1 of 2 damaged", {"error": "1 of 2 damaged"})
     [entry] = [e for e in desk.catalogue.accounts.entries(desk.exam, "cloud") if e.fate is Fate.DAMAGED]
     assert (entry.status, entry.rule) == (None, "its file is not what came")
+
+
+# -- destinations that are merely odd
+
+
+@contextmanager
+def sending_to(desk: Desk, peer: Picky) -> Iterator[None]:
+    with acceptor(peer) as port:
+        desk.sender = ImagesSender(
+            desk.config, desk.catalogue, desk.storage, client(port), SystemClock(), None, lambda _: ""
+        )
+        yield
+
+
+def test_a_destination_that_aborts_on_the_second_of_every_association_gets_all_in_one_attempt(desk: Desk) -> None:
+    desk.file(*range(12))
+    with sending_to(desk, Picky(does=lambda place, _: None if place == 2 else 0)):
+        assert desk.attempt() == Ending(State.DELIVERED, f"12 instances sent{ABSENT}", {"delivered": "instances=12"})
+
+
+def test_a_destination_that_accepts_nothing_is_down_and_refuses_nothing(desk: Desk) -> None:
+    desk.file(0, 1)
+    peer = Picky(lambda contexts: [])
+    with sending_to(desk, peer):
+        assert [isinstance(desk.attempt(), DestinationDown) for _ in range(LOSSES_ALONE + 1)] == [True] * 11
+        assert desk.tally == Tally(selected=2)
+        peer.accepts = lambda contexts: contexts
+        assert isinstance(desk.attempt(), Ending)
+    assert desk.tally == Tally(selected=2, sent=2)
+
+
+def test_what_is_not_accepted_is_said_with_its_number_in_the_list_and_in_the_ledger(desk: Desk) -> None:
+    desk.file(*range(3))
+    with sending_to(desk, Picky(lambda contexts: [one for one in contexts if one[0] != CT_CLASS])):
+        ending = desk.attempt()
+    reason = f"the destination does not accept CT Image Storage ({CT_CLASS}) in any transfer syntax"
+    why = f"3 of 3 refused; 3 instance(s): {reason}"
+    assert ending == Ending(State.FAILED, why, {"error": why})
+    assert {(entry.status, entry.rule) for entry in desk.refused()} == {(None, reason)}
+
+
+def hangs_up_once(kept: set[bytes]) -> Callable[[int, bytes], int | None]:
+    """Stores, and hangs up before its first answer; what it has is a duplicate."""
+
+    def does(_: int, data: bytes) -> int | None:
+        if data in kept:
+            return 0x0111
+        kept.add(data)
+        return None if len(kept) == 1 else 0
+
+    return does
+
+
+def test_a_duplicate_answered_in_the_attempt_after_a_lost_answer_is_sent(desk: Desk) -> None:
+    desk.file(0, 1)
+    with sending_to(desk, Picky(does=hangs_up_once(set()), silent=True)):
+        assert isinstance(desk.attempt(), TransientError)
+        assert isinstance(desk.attempt(), Ending)
+    assert desk.tally == Tally(selected=2, sent=2)
+    assert {entry.status for entry in desk.catalogue.accounts.entries(desk.exam, "cloud")} == {0, 0x0111}
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_duplicate_is_sent_where_a_node_died_that_was_sending_it(desk: Desk, killed: bool) -> None:
+    desk.file(0)
+    now = datetime.now(UTC)
+    desk.catalogue.queue.move(desk.delivery, State.READY, now, "all there")
+    desk.catalogue.queue.move(desk.delivery, State.SENDING, now, "claimed", changes={"lease_owner": "node-1"})
+    if killed:
+        assert desk.catalogue.queue.take_back("node-1", datetime.now(UTC)) == 1
+    with sending_to(desk, Picky(does=lambda place, data: 0x0111)):
+        desk.attempt()
+    assert desk.tally == (Tally(selected=1, sent=1) if killed else Tally(selected=1, refused=1))
+
+
+def test_a_duplicate_of_what_came_after_the_node_died_is_refused(desk: Desk) -> None:
+    now = datetime.now(UTC)
+    desk.file(0)
+    desk.catalogue.queue.move(desk.delivery, State.READY, now, "all there")
+    desk.catalogue.queue.move(desk.delivery, State.SENDING, now, "claimed", changes={"lease_owner": "node-1"})
+    desk.catalogue.queue.take_back("node-1", datetime.now(UTC))
+    desk.file(1)
+    with sending_to(desk, Picky(does=lambda place, data: 0x0111)):
+        desk.attempt()
+    assert desk.tally == Tally(selected=2, sent=1, refused=1)

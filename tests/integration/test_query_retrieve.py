@@ -1,6 +1,7 @@
 """Query/retrieve: the SCU against DCMTK's dcmqrscp and against PACSs that misbehave, and when the node asks."""
 
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
@@ -15,6 +16,7 @@ from clinic import Clinic
 from desk import E1
 from pacs import archive, pacs
 from peers import free_port, made, stored, storescp
+from picky import Picky
 from router.alarms import Alarm
 from router.config import Query
 from router.dicom.query import Found, Held, Moved, QueryClient
@@ -176,6 +178,54 @@ def test_nobody_there_is_told_with_what_to_check() -> None:
         client(free_port()).study("1.2.3", never)
 
 
+REFUSING = {"calling AE title": b"\0\1\1\3", "no reason": b"\0\1\1\1", "called AE title": b"\0\1\1\7"}
+
+
+@pytest.mark.parametrize("answer", REFUSING.values(), ids=REFUSING)
+def test_a_pacs_that_rejects_us_is_called_the_pacs(answer: bytes) -> None:
+    def rejecting(connection: socket.socket) -> None:
+        read_pdu(connection)
+        connection.sendall(struct.pack(">BxL", 3, 4) + answer)
+
+    with acceptor(rejecting) as port:
+        for ask in (client(port).echo, lambda: client(port).study("1.2.3", never)):
+            with pytest.raises(DestinationDown) as caught:
+                ask()
+            assert "the PACS" in caught.value.hint
+            assert "destination" not in str(caught.value)
+    if answer.endswith(b"\3"):
+        assert "know our AE title ROUTER, our address and port?" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("operation", "ask"),
+    [
+        ("C-FIND", lambda port: client(port).study("1.2.3", never)),
+        ("C-MOVE", lambda port: client(port).move("1.2.3", "ROUTER", 1, never)),
+    ],
+)
+def test_a_pacs_that_does_not_accept_a_question_is_named_with_what_to_ask(
+    operation: str, ask: Callable[[int], object]
+) -> None:
+    with acceptor(Picky(lambda contexts: [])) as port, pytest.raises(DestinationDown) as caught:
+        ask(port)
+    assert caught.value.message == f"the PACS does not accept {operation} of the study root"
+    assert "does it know our AE title ROUTER, our address and port" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [(b"", "the PACS does not answer"), (fixed(7), "by the PACS"), (pdata(9, 3, b""), "the PACS breaks")],
+)
+def test_a_pacs_that_is_silent_or_breaks_the_protocol_is_called_the_pacs(answer: bytes, word: str) -> None:
+    with acceptor(answering(answer)) as port, pytest.raises(TransientError, match=word):
+        client(port).study("1.2.3", never)
+
+
+def test_a_real_pacs_answers_c_echo(real: tuple[int, Path]) -> None:
+    client(real[0]).echo()
+
+
 # -- when the node asks
 
 
@@ -202,7 +252,7 @@ class Asking:
         clinic, query = self.clinic, self.clinic.config.query
         assert query is not None
         self._retrieval = Retrieval(
-            query, "ROUTER", clinic.catalogue, client(port), clinic.journal, clinic.clock, never
+            query, "ROUTER", 11112, clinic.catalogue, client(port), clinic.journal, clinic.clock, never
         )
 
     def asks(self) -> list[str]:
@@ -351,6 +401,21 @@ def test_an_exam_that_lists_no_study_is_asked_for_by_accession_number(asking: Ca
         (told,) = one.asks()
     assert "study 1.2.7: it has 2 instances, 0 are here" in told
     assert "A801 refused: it does not know the move destination" in told
+    assert told.endswith(
+        "; the PACS refuses or fails C-MOVE: does it know our AE title ROUTER, our address and our port 11112?"
+    )
+
+
+@pytest.mark.parametrize("status", [0xA700, 0xA900, 0xC001, 0x0122, 0x0124])
+def test_a_pacs_that_refuses_c_find_is_named_with_what_to_ask(asking: Callable[[int], Asking], status: int) -> None:
+    with acceptor(answering(pdata(1, 3, command_of(1, status, FIND_RSP)))) as port:
+        one = asking(port)
+        ris(one.clinic)
+        one.clinic.later(hours=4)
+        (told,) = one.asks()
+    assert told.endswith(
+        "; the PACS refuses or fails C-FIND: does it know our AE title ROUTER, our address and our port 11112?"
+    )
 
 
 # -- images that are damaged

@@ -94,6 +94,19 @@ def test_associations_are_shared_out_and_each_worker_writes_to_its_own_folder(no
     assert (outcome.calling_ae, outcome.address, outcome.uids.sop) == ("HOSTILE", "127.0.0.1", "1.2.3.4.5")
 
 
+@pytest.mark.parametrize(
+    ("title", "read"),
+    [(" CT一室".encode("gbk"), "CT一室"), (b"A\\B", "A\\B"), (b"\xff\xfe", "\N{REPLACEMENT CHARACTER}"), (b"", "")],
+)
+def test_a_title_of_any_bytes_goes_between_the_processes(node: Node, title: bytes, read: str) -> None:
+    with connected(node.port) as peer:
+        peer.sendall(REQUEST[:26] + title.ljust(16, b"\0") + REQUEST[42:])
+        assert answer(peer)[0] == pdu.PduType.ASSOCIATE_AC
+        assert store(peer) == 0
+    wait_for(lambda: len(node.outcomes) == 1)
+    assert node.outcomes[0].calling_ae == read
+
+
 def test_the_limit_per_sender_counts_over_all_workers_and_a_release_makes_room_at_once(node: Node) -> None:
     with associated(node.port), associated(node.port), associated(node.port):
         for _ in range(10):

@@ -1,0 +1,58 @@
+"""Presentation contexts that a destination does not accept: why, as far as its other answers say. Pure."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from pydicom.uid import UID
+
+from router.dicom.contexts import Context
+from router.dicom.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from router.errors import DestinationDown, Outage
+
+_UNCOMPRESSED = (IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN)
+# JPEG, JPEG Lossless, JPEG-LS Lossless and JPEG 2000 Lossless, for the few that take nothing else.
+_COMPRESSED = tuple(f"1.2.840.10008.1.2.4.{number}" for number in ("50", "70", "80", "90"))
+_FEW_CLASSES, _MOST_CLASSES = 19, 58  # in six and in two syntaxes; with _COMMON they fit into one association
+_DECOMPRESS = (
+    "; decompress = true in its [destination.dicom] sends it uncompressed, with the extra of that name:"
+    " pip install 'imaging-cloud-router[decompress]'"
+)
+# CR, CT, DX, MR, ultrasound and secondary capture: who takes images takes one of these.
+_COMMON = tuple(f"1.2.840.10008.5.1.4.1.1.{number}" for number in ("1", "2", "1.1", "4", "6.1", "7"))
+
+
+def others(sop_classes: Iterable[str]) -> tuple[Context, ...]:
+    """What to propose to learn whether a destination takes these SOP classes in any form, or any image at all."""
+    asked = sorted(sop_classes)[:_MOST_CLASSES]
+    syntaxes = _UNCOMPRESSED + (_COMPRESSED if len(asked) <= _FEW_CLASSES else ())
+    wanted = dict.fromkeys((sop_class, syntax) for sop_class in asked for syntax in syntaxes)
+    return tuple(wanted | dict.fromkeys((sop_class, syntax) for sop_class in _COMMON for syntax in _UNCOMPRESSED))
+
+
+def nothing(*, association: str) -> DestinationDown:
+    """The trouble of a destination that takes the association and none of its contexts, of whatever class."""
+    return DestinationDown(
+        "the destination takes the association and accepts no image in it",
+        outage=Outage.SERVICE,
+        hint="ask its operator whether it stores images of our calling_ae_title",
+        association=association,
+    )
+
+
+def classes(contexts: Iterable[Context]) -> set[str]:
+    """The SOP classes of these contexts."""
+    return {sop_class for sop_class, _ in contexts}
+
+
+def reason(sop_class: str, offered: Sequence[str], accepted: Collection[str]) -> str:
+    """Why an instance is not accepted: its SOP class, if not among those `accepted`, or what it is `offered` in."""
+    if sop_class not in accepted:
+        return f"the destination does not accept {_named(sop_class)} in any transfer syntax"
+    refused = f"the destination does not accept transfer syntax {' or '.join(map(_named, offered))}"
+    if len(offered) > 1 or offered[0] in _UNCOMPRESSED:
+        return refused
+    return f"{refused}{_DECOMPRESS}"
+
+
+def _named(uid: str) -> str:
+    name = UID(uid).name
+    return uid if name == uid else f"{name} ({uid})"
