@@ -1,5 +1,6 @@
 """Our Storage SCP and SCU against real peers: DCMTK's tools, pynetdicom, and each other."""
 
+import io
 import socket
 import subprocess
 import threading
@@ -8,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pydicom
 import pydicom.data
@@ -74,6 +76,9 @@ class Part:
 
     def write(self, parts: Sequence[bytes | memoryview]) -> None:
         self._bytes += b"".join(parts)
+
+    def written(self) -> BinaryIO:
+        return io.BytesIO(self._bytes)
 
     def commit(self, uids: InstanceUids) -> None:
         time.sleep(self._folder.delay)
