@@ -65,13 +65,16 @@ class Followed:
 
     `stopped` is where the pixel data begins, or the end; `faults` say in which ways it is irregular; `lost` is where
     the reading first had to look for the next element, `broken` the element that is longer than the rest of the data
-    set. `twice` are tags that stand there several times with different values: none of them counts.
+    set. `twice` are tags that stand there several times with different values: none of them counts. `misplaced` are
+    tags out of order; `closed`: the last element was a sequence.
     """
 
     spans: dict[int, tuple[bytes, int, int]] = field(default_factory=dict)
     sequences: list[int] = field(default_factory=list)
     faults: dict[str, None] = field(default_factory=dict)
     twice: set[int] = field(default_factory=set)
+    misplaced: set[int] = field(default_factory=set)
+    closed: bool = True
     stopped: int = -1
     lost: int = -1
     broken: str = ""
@@ -127,7 +130,7 @@ class Follower:
         in_short = Head(tag, vr, position + 8, short)
         in_long = [Head(tag, vr, position + 12, self._long.unpack_from(raw, 8)[0])] if len(raw) == 12 else []
         if vr in LONG_VRS:
-            found = [*in_long, in_short._replace(fault="a VR with a length of another size")]
+            found = [*in_long, *([in_short._replace(fault="a VR with a length of another size")] if short else [])]
         elif vr in VRS:
             found = [in_short, *(one._replace(fault="a VR with a length of another size") for one in in_long)]
         elif explicit:
@@ -199,11 +202,13 @@ class Follower:
                 return 0
         elif head.stop > end and not (head.tag >= _PIXELS and not head.fault and explicit):
             return 0
+        if head.fault and head.vr == b"SQ" and self._delimiter(head.at)[0] != ITEM:
+            return 0
         if group == 0:
             return _ODD if 0 < head.length <= _LONGEST_COMMAND or not head.fault else 0
         in_order = head.tag > before
         if head.fault:
-            return _ODD if in_order else 0
+            return _ODD if in_order and _is_known(group) else 0
         if not explicit and not _is_known(group):
             return 0
         return _REGULAR if in_order else _MISPLACED
@@ -340,6 +345,8 @@ class Follower:
         """Enter an element; where the next one begins, -1 when that cannot be told."""
         if head.tag >> 16 == DELIMITERS:
             found.faults["delimiters outside any sequence"] = None
+            if not found.closed:  # perhaps of a sequence that another one has ended before its time
+                found.lost = 0
             return head.stop if head.tag == ITEM else head.at
         stop = after = head.stop
         if head.length == UNDEFINED:
@@ -352,6 +359,7 @@ class Follower:
         elif stop > self._end:
             return -1
         self._note(head, found, before)
+        found.closed = head.vr == b"SQ" or self._delimiter(head.at)[0] == ITEM
         if head.tag < _PIXELS:
             self._enter(head, stop, found)
         return after
@@ -373,6 +381,7 @@ class Follower:
             found.faults["elements of group 0000"] = None
         elif head.tag < before:
             found.faults["tags out of order"] = None
+            found.misplaced.add(head.tag)
         if head.fault and head.tag >> 16:
             found.faults[head.fault] = None
 
@@ -416,22 +425,23 @@ def _is_known(group: int) -> bool:
 
 
 def certain(found: Followed, wanted: Collection[int], data: bytes, order: str) -> None:
-    """Take out the UIDs that are not certain: behind a place where the reading was lost, they may be nested ones.
+    """Take out the UIDs that are not certain: where the reading was lost, or out of order, they may be nested ones.
 
-    They are certain there when the data set has no other value for them anywhere, and study and series stand side by
-    side, as no sequence has them. InvalidData for two values of one UID outside sequences.
+    They are certain there where the data set has no other value for them anywhere. Study and series are also certain
+    out of order, and only then where the reading was lost, when they stand side by side, as in hardly any sequence.
+    InvalidData for two values of one UID outside sequences.
     """
     if double := [tag for tag in wanted if tag in found.twice]:
         raise InvalidData(f"the data set has two different values of {', '.join(map(named, double))}")
     for tag in found.twice:
         del found.spans[tag]
-    if found.lost < 0:
-        return
-    behind = [tag for tag in wanted if tag in found.spans and found.spans[tag][1] > found.lost]
     study, series = (found.spans.get(tag, (b"", 0, 0)) for tag in (_STUDY, _SERIES))
     beside = 8 in (series[1] - study[2], study[1] - series[2])
-    for tag in behind:
-        if (tag in (_STUDY, _SERIES) and not beside) or len(_values(data, tag, order)) != 1:
+    for tag in [tag for tag in wanted if tag in found.spans]:
+        lost = 0 <= found.lost < found.spans[tag][1]
+        nested = tag in (_STUDY, _SERIES) and not beside
+        alone = len(_values(data, tag, order)) == 1 if lost or (nested and tag in found.misplaced) else True
+        if not alone or (lost and nested):
             del found.spans[tag]
 
 
