@@ -6,6 +6,7 @@ is not there.
 
 import struct
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from io import SEEK_END
 from typing import BinaryIO
@@ -56,10 +57,8 @@ def read_elements(file: BinaryIO) -> "DataSet":
     """
     meta = dataset_offset(file)
     read: DataSet | None = None
-    try:
+    with suppress(_Irregular):
         read = _regular(file, meta)
-    except _Irregular:
-        pass
     if read is not None and all(tag in read.spans for tag in UIDS):
         return read
     try:
@@ -253,7 +252,7 @@ def _tag_and_length(data: bytes, position: int, order: str) -> tuple[int, int]:
     return group << 16 | number, _LONG[order](data, position + 4)[0]
 
 
-def _index(  # noqa: C901  # one loop on purpose
+def _index(  # noqa: C901, PLR0912  # one loop on purpose
     data: bytes, position: int, end: int, encoding: Encoding, sequences: list[int] | None = None
 ) -> tuple[dict[int, Span], int]:
     """VR and place of each element from `position`, and where it stopped: `end`, or behind the item's delimiter.

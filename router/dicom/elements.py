@@ -13,6 +13,7 @@ IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 
 _PIECE, _LARGEST_PIECE, _LARGEST_INFLATED = 2**14, 2**20, 2**30  # bytes
+_CERTAIN = 3  # elements
 _UNDEFINED = 0xFFFFFFFF
 _ITEM = 0xFFFEE000
 _GROUP_2 = {"<": b"\2\0", ">": b"\0\2"}
@@ -39,6 +40,40 @@ def encoding_of(data: bytes, transfer_syntax: str) -> Encoding:
     """
     order = ">" if transfer_syntax == EXPLICIT_BIG_ENDIAN else "<"
     return Encoding(data[4:6] in VRS, order)
+
+
+def is_explicit(data: bytes, *, announced: bool) -> bool:
+    """Whether a data set in little endian is written with VRs, by its first elements; where these do not say, as it is
+    announced. What is written in an odd way is neither."""
+    start = 0
+    while data[start : start + 2] == b"\0\0" and (length := _length_of_command(data, start)):
+        start += length
+    if _follows(data, start, explicit=announced) > 0:
+        return announced
+    return announced != (_follows(data, start, explicit=not announced) >= _CERTAIN)
+
+
+def _length_of_command(data: bytes, position: int) -> int:
+    """Of an element of group 0000 with its head; 0 where it is none."""
+    try:
+        _, _, length, value = head(data, position, "<", explicit=True)
+    except InvalidData:
+        return 0
+    return value + length - position if length < len(data) else 0
+
+
+def _follows(data: bytes, position: int, *, explicit: bool) -> int:
+    """How many elements follow each other in this form, as far as it is of interest."""
+    before = -1
+    for number in range(_CERTAIN):
+        try:
+            tag, vr, length, value = head(data, position, "<", explicit=explicit)
+        except InvalidData:
+            return number
+        if tag <= before or (explicit and not vr) or length > len(data) - value:
+            return number
+        before, position = tag, value + length
+    return _CERTAIN
 
 
 def leading_group_2(data: bytes, transfer_syntax: str) -> tuple[list[int], int]:

@@ -89,7 +89,9 @@ def named(tag: int) -> str:
 class Follower:
     """Follows one data set of `end` bytes. Raises TooMany."""
 
-    def __init__(self, window: Window, end: int, order: str) -> None:
+    def __init__(self, window: Window, end: int, order: str, most: int = _MOST_STEPS) -> None:
+        """`most` is how many elements may be looked at."""
+        self._most = most
         self._window = window
         self._end = end
         self._short, self._long = struct.Struct(order + "H"), struct.Struct(order + "L")
@@ -143,6 +145,21 @@ class Follower:
             return [implicit, *(one._replace(fault="elements with a VR") for one in found)]
         return [*found, implicit] if vr not in VRS else found
 
+    def is_sequence(self, head: Head) -> bool:
+        """Whether the value is made of items, or is empty."""
+        return head.length == 0 or self._delimiter(head.at)[0] in (ITEM, SEQUENCE_END)
+
+    def trouble(self, position: int, end: int, *, explicit: bool) -> str:
+        """Why no element can be read at a position."""
+        ways = self._ways(position, explicit=explicit)
+        if not ways:
+            return f"it ends inside the head of an element, at byte {position}"
+        usual = ways[0]
+        if not usual.fault and usual.length != UNDEFINED and usual.stop > end:
+            left = end - usual.at
+            return f"element {named(usual.tag)} at byte {position} says {usual.length} bytes, and {left} are left"
+        return f"what stands at byte {position} is no element"
+
     def _by_items(self, head: Head, end: int, *, explicit: bool) -> Iterator[Head]:
         """A sequence as long as its items are, where its own length says something else."""
         if head.length == UNDEFINED or (explicit and head.vr != b"SQ") or head.tag >> 16 == DELIMITERS:
@@ -165,7 +182,7 @@ class Follower:
 
     def _step(self) -> None:
         self._steps += 1
-        if self._steps > _MOST_STEPS:
+        if self._steps > self._most:
             raise TooMany("an irregular data set of more elements than can be followed")
 
     def _delimiter(self, position: int) -> tuple[int, int]:
@@ -197,21 +214,23 @@ class Follower:
         group = head.tag >> 16
         if group == DELIMITERS:
             return _REGULAR if head.length == 0 or head.tag == ITEM else 0
-        if head.length == UNDEFINED:
-            if self._delimiter(head.at)[0] not in (ITEM, SEQUENCE_END):
-                return 0
-        elif head.stop > end and not (head.tag >= _PIXELS and not head.fault and explicit):
-            return 0
-        if head.fault and head.vr == b"SQ" and self._delimiter(head.at)[0] != ITEM:
+        if not self._fits(head, end, explicit=explicit):
             return 0
         if group == 0:
-            return _ODD if 0 < head.length <= _LONGEST_COMMAND or not head.fault else 0
-        in_order = head.tag > before
-        if head.fault:
-            return _ODD if in_order and _is_known(group) else 0
-        if not explicit and not _is_known(group):
+            return _ODD if (head.length or head.vr) and head.length <= _LONGEST_COMMAND else 0
+        if (head.fault or not explicit) and not _is_known(group):
             return 0
-        return _REGULAR if in_order else _MISPLACED
+        if head.tag > before:
+            return _ODD if head.fault else _REGULAR
+        return 0 if head.fault else _MISPLACED
+
+    def _fits(self, head: Head, end: int, *, explicit: bool) -> bool:
+        """Whether its value can be there."""
+        if head.length == UNDEFINED:
+            return self._delimiter(head.at)[0] in (ITEM, SEQUENCE_END)
+        if head.fault and head.vr == b"SQ" and self._delimiter(head.at)[0] != ITEM:
+            return False
+        return head.stop <= end or (head.tag >= _PIXELS and not head.fault and explicit)
 
     def _score(self, head: Head, end: int, before: int, ahead: int, *, explicit: bool) -> int:
         """How well the elements go on from here. One in an odd form counts only where they do."""
@@ -277,7 +296,9 @@ class Follower:
     def _ends_item(self, position: int, end: int) -> bool:
         return position == end or (position < end and self._delimiter(position)[0] >> 16 == DELIMITERS)
 
-    def _past_elements(self, position: int, end: int, *, explicit: bool) -> tuple[int, int]:
+    def _past_elements(  # noqa: C901  # one loop on purpose
+        self, position: int, end: int, *, explicit: bool
+    ) -> tuple[int, int]:
         """Where an item ends whose length does not say so, and what follows; flat, however deep it is nested."""
         opened = [explicit]  # of each item that is open, how it is written
         before = [-1]

@@ -1,7 +1,7 @@
 """The DICOM file format's own part: preamble, prefix and file meta information (PS3.10 7.1)."""
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from router import __version__
@@ -10,7 +10,9 @@ from router.dicom.elements import (
     EXPLICIT_BIG_ENDIAN,
     EXPLICIT_LITTLE_ENDIAN,
     IMPLICIT_LITTLE_ENDIAN,
+    VRS,
     encoding_of,
+    is_explicit,
     leading_group_2,
 )
 from router.dicom.uid import clean
@@ -31,6 +33,8 @@ _FOUR_BYTE_LENGTH = frozenset({b"OB", b"OW", b"UN", b"UT", b"UC", b"UR", b"SQ"})
 class FileMeta:
     """What group 0002 says and where the data set begins; absent values are "".
 
+    `transfer_syntax` is the one that the data set is written in, `announced` what it was sent as: devices exist that
+    announce one of implicit and explicit VR and write the other.
     `strays` are the elements of group 0002 that stand at the beginning of the data set itself, where none belongs
     (PS3.10 7.1). They say nothing of it, and it begins behind them.
     """
@@ -41,6 +45,7 @@ class FileMeta:
     sop_instance: str = ""
     sending_ae: str = ""
     strays: tuple[int, ...] = ()
+    announced: str = field(default="", compare=False)
 
 
 def preamble_and_meta(
@@ -85,13 +90,15 @@ def dataset_offset(file: BinaryIO) -> FileMeta:
         offset += length
         file.seek(offset)
         first = file.read(8)
+    announced = syntax or _guessed_syntax(first, known=bool(start or values))
     return FileMeta(
         offset,
-        syntax or _guessed_syntax(first, known=bool(start or values)),
+        _written_syntax(announced, first, file),
         values.get(0x0002, ""),
         values.get(0x0003, ""),
         values.get(0x0017) or values.get(0x0016, ""),
         tuple(strays),
+        announced,
     )
 
 
@@ -124,6 +131,15 @@ def _group_2(file: BinaryIO, offset: int) -> tuple[dict[int, str], int]:
         if number == _GROUP_LENGTH and length == 4:
             end = offset + int.from_bytes(value, "little")
     raise InvalidData("group 0002 is longer than any real one")
+
+
+def _written_syntax(announced: str, first: bytes, file: BinaryIO) -> str:
+    """Of implicit and explicit VR the one that the first elements are in; `file` stands behind the `first` bytes."""
+    explicit = announced == EXPLICIT_LITTLE_ENDIAN
+    if announced not in (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN) or (first[4:6] in VRS) == explicit:
+        return announced
+    written = is_explicit(first + file.read(_LARGEST_STRAYS), announced=explicit)
+    return EXPLICIT_LITTLE_ENDIAN if written else IMPLICIT_LITTLE_ENDIAN
 
 
 def _guessed_syntax(first: bytes, *, known: bool) -> str:

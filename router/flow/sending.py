@@ -361,7 +361,7 @@ class _Book:
     def add(self, result: Result) -> None:
         fate = self._taken if result.verdict == Verdict.STORED else Fate.REFUSED
         ask_at = self._clock.now() if fate == Fate.STORED else None
-        self._open.append(Outcome(result.key, fate, result.status, result.association, ask_at=ask_at))
+        self._open.append(Outcome(result.key, fate, result.status, result.association, result.trouble, ask_at=ask_at))
         if len(self._open) >= LEDGER_BATCH:
             self.close()
 
