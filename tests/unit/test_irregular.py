@@ -3,13 +3,13 @@
 import io
 import random
 import struct
+import sys
 import time
 import zlib
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from fuzz import mutated
 
 from router.dicom.cut import cut_off
 from router.dicom.dataset import DataSet, read_elements
@@ -17,6 +17,10 @@ from router.dicom.header import irregular_uids, read_instance, uids_of
 from router.dicom.part10 import preamble_and_meta
 from router.errors import InvalidData
 from router.model import InstanceUids
+
+sys.path.append(str(Path(__file__).parents[1] / "torture"))
+
+from fuzz import mutated
 
 CASES = Path(__file__).parents[1] / "cases" / "dicom"
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
