@@ -296,7 +296,7 @@ class Follower:
     def _ends_item(self, position: int, end: int) -> bool:
         return position == end or (position < end and self._delimiter(position)[0] >> 16 == DELIMITERS)
 
-    def _past_elements(  # noqa: C901  # one loop on purpose
+    def _past_elements(  # noqa: C901, PLR0912  # one loop on purpose
         self, position: int, end: int, *, explicit: bool
     ) -> tuple[int, int]:
         """Where an item ends whose length does not say so, and what follows; flat, however deep it is nested."""
@@ -331,6 +331,9 @@ class Follower:
                 opened.append(opened[-1] and head.vr not in (b"UN", b""))
                 before.append(-1)
             position = head.stop
+        else:
+            if position == end and len(opened) == 1:
+                return end, end
         raise InvalidData("an item does not end")
 
     # -- the data set

@@ -145,6 +145,10 @@ class _Rewriting:
                 break
             if head.tag == _PIXEL_DATA and head.length == UNDEFINED:
                 return  # who asked for decoding goes on from here
+            if head.length != UNDEFINED and head.stop > self.source.size:
+                if before >= _PIXEL_DATA:
+                    return  # padding that breaks off
+                raise InvalidData(self.follower.trouble(position, self.source.size, explicit=explicit))
             position = self._element(head, self.source.size, 0)
             before = before if head.tag >> 16 == DELIMITERS else head.tag
         if before < _PIXEL_DATA and self._window(position, _CHUNK).strip(b"\0"):
