@@ -331,7 +331,7 @@ def test_what_cannot_be_converted_says_which_element_it_is(tmp_path: Path, eleme
 
 def test_what_cannot_be_converted_is_the_reason_of_that_instance_only(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.dcm"
-    wrong.write_bytes(CT.read_bytes()[: -len(data_set(CT))] + data_set(CT)[:-100])
+    wrong.write_bytes(CT.read_bytes()[: -len(data_set(CT))] + data_set(CT)[:-1000])
     with storescp(tmp_path / "dcmtk", "+xi") as port:
         results = send(port, [replace(stored(CT, 1), path=wrong, checksum=""), stored(CT, 2)])
     first, second = sorted(results, key=lambda result: result.key)
