@@ -14,6 +14,7 @@ DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.8
 
 _PIECE, _LARGEST_PIECE, _LARGEST_INFLATED = 2**14, 2**20, 2**30  # bytes
 _CERTAIN = 3  # elements
+_BEYOND = 0x7FE10000  # the first tag behind the pixel data
 _UNDEFINED = 0xFFFFFFFF
 _ITEM = 0xFFFEE000
 _GROUP_2 = {"<": b"\2\0", ">": b"\0\2"}
@@ -33,6 +34,13 @@ class Encoding:
     order: str
 
 
+_ENCODINGS = {
+    EXPLICIT_LITTLE_ENDIAN: Encoding(explicit=True, order="<"),
+    IMPLICIT_LITTLE_ENDIAN: Encoding(explicit=False, order="<"),
+    EXPLICIT_BIG_ENDIAN: Encoding(explicit=True, order=">"),
+}
+
+
 def encoding_of(data: bytes, transfer_syntax: str) -> Encoding:
     """The encoding as the first element shows it; the byte order is the transfer syntax's.
 
@@ -42,15 +50,18 @@ def encoding_of(data: bytes, transfer_syntax: str) -> Encoding:
     return Encoding(data[4:6] in VRS, order)
 
 
-def is_explicit(data: bytes, *, announced: bool) -> bool:
-    """Whether a data set in little endian is written with VRs, by its first elements; where these do not say, as it is
-    announced. What is written in an odd way is neither."""
+def written_syntax(data: bytes, announced: str) -> str:
+    """The uncompressed transfer syntax that a data set is written in, by its first elements.
+
+    Where these do not say it is the announced one: what is written in an odd way is in no other.
+    """
     start = 0
     while data[start : start + 2] == b"\0\0" and (length := _length_of_command(data, start)):
         start += length
-    if _follows(data, start, explicit=announced) > 0:
+    if announced in _ENCODINGS and _follow(data, start, _ENCODINGS[announced]):
         return announced
-    return announced != (_follows(data, start, explicit=not announced) >= _CERTAIN)
+    others = (syntax for syntax, encoding in _ENCODINGS.items() if _follow(data, start, encoding) == _CERTAIN)
+    return next(others, announced)
 
 
 def _length_of_command(data: bytes, position: int) -> int:
@@ -62,15 +73,15 @@ def _length_of_command(data: bytes, position: int) -> int:
     return value + length - position if length < len(data) else 0
 
 
-def _follows(data: bytes, position: int, *, explicit: bool) -> int:
+def _follow(data: bytes, position: int, encoding: Encoding) -> int:
     """How many elements follow each other in this form, as far as it is of interest."""
-    before = -1
+    before = 7 << 16
     for number in range(_CERTAIN):
         try:
-            tag, vr, length, value = head(data, position, "<", explicit=explicit)
+            tag, vr, length, value = head(data, position, encoding.order, explicit=encoding.explicit)
         except InvalidData:
             return number
-        if tag <= before or (explicit and not vr) or length > len(data) - value:
+        if not before < tag < _BEYOND or (encoding.explicit and not vr) or length > len(data) - value:
             return number
         before, position = tag, value + length
     return _CERTAIN

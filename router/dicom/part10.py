@@ -12,8 +12,8 @@ from router.dicom.elements import (
     IMPLICIT_LITTLE_ENDIAN,
     VRS,
     encoding_of,
-    is_explicit,
     leading_group_2,
+    written_syntax,
 )
 from router.dicom.uid import clean
 from router.errors import InvalidData
@@ -25,6 +25,7 @@ _PREAMBLE = bytes(128) + b"DICM"
 _LARGEST_META = 2**20
 _LARGEST_STRAYS = 2**12
 _GROUP_2 = (b"\2\0", b"\0\2")  # little and big endian
+_GROUP_8, _BIG_GROUP_8 = b"\x08\0", b"\0\x08"
 _GROUP_LENGTH, _TRANSFER_SYNTAX = 0x0000, 0x0010
 _FOUR_BYTE_LENGTH = frozenset({b"OB", b"OW", b"UN", b"UT", b"UC", b"UR", b"SQ"})
 
@@ -34,7 +35,7 @@ class FileMeta:
     """What group 0002 says and where the data set begins; absent values are "".
 
     `transfer_syntax` is the one that the data set is written in, `announced` what it was sent as: devices exist that
-    announce one of implicit and explicit VR and write the other.
+    announce one uncompressed syntax and write another.
     `strays` are the elements of group 0002 that stand at the beginning of the data set itself, where none belongs
     (PS3.10 7.1). They say nothing of it, and it begins behind them.
     """
@@ -134,12 +135,17 @@ def _group_2(file: BinaryIO, offset: int) -> tuple[dict[int, str], int]:
 
 
 def _written_syntax(announced: str, first: bytes, file: BinaryIO) -> str:
-    """Of implicit and explicit VR the one that the first elements are in; `file` stands behind the `first` bytes."""
-    explicit = announced == EXPLICIT_LITTLE_ENDIAN
-    if announced not in (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN) or (first[4:6] in VRS) == explicit:
-        return announced
-    written = is_explicit(first + file.read(_LARGEST_STRAYS), announced=explicit)
-    return EXPLICIT_LITTLE_ENDIAN if written else IMPLICIT_LITTLE_ENDIAN
+    """The one that the first elements are in; `file` stands behind the `first` bytes. Compressed ones are believed."""
+    group = first[:2]
+    if announced == EXPLICIT_LITTLE_ENDIAN:
+        agrees = first[4:6] in VRS and group != _BIG_GROUP_8
+    elif announced == IMPLICIT_LITTLE_ENDIAN:
+        agrees = first[4:6] not in VRS and group == _GROUP_8
+    elif announced in DEFLATED:
+        agrees = group not in (_GROUP_8, _BIG_GROUP_8)
+    else:
+        agrees = announced != EXPLICIT_BIG_ENDIAN or group == _BIG_GROUP_8
+    return announced if agrees else written_syntax(first + file.read(_LARGEST_STRAYS), announced)
 
 
 def _guessed_syntax(first: bytes, *, known: bool) -> str:

@@ -283,3 +283,43 @@ def test_reading_costs_no_more_than_some_seconds(data: bytes) -> None:
     with suppress(InvalidData):
         read(CLASS + data)
     assert time.process_time() - began < 5
+
+
+ORDINARY = FRONT + BACK
+
+
+def big(data: bytes) -> bytes:
+    """Regular elements in explicit VR big endian; numbers inside values stay."""
+    out, position = b"", 0
+    while position < len(data):
+        group, number, vr, length = struct.unpack_from("<HH2sH", data, position)
+        size = 8
+        if vr in LONG:
+            (length,), size = struct.unpack_from("<L", data, position + 8), 12
+        head = struct.pack(">HH2s", group, number, vr)
+        out += head + (struct.pack(">H", length) if size == 8 else struct.pack(">2xL", length))
+        out += data[position + size : position + size + length]
+        position += size + length
+    return out
+
+
+@pytest.mark.parametrize("announced", [EXPLICIT, IMPLICIT, BIG, DEFLATED])
+@pytest.mark.parametrize(
+    ("written", "data"),
+    [(EXPLICIT, ORDINARY), (IMPLICIT, without_vrs()), (BIG, big(ORDINARY))],
+    ids=["EX", "IM", "BIG"],
+)
+def test_the_syntax_that_it_is_written_in_counts(announced: str, written: str, data: bytes) -> None:
+    file = whole(data, announced)
+    assert irregular_uids(file)[0] == UIDS
+    found, _ = read_instance(file)
+    assert (found.transfer_syntax, found.patient.patient_id, found.irregular) == (written, "P1", ())
+
+
+@pytest.mark.parametrize("announced", [EXPLICIT, IMPLICIT])
+def test_what_begins_in_an_odd_way_is_in_no_other_syntax(announced: str) -> None:
+    odd = tag(0x00080005) + b"??\x0a\0ISO_IR 100" + ORDINARY
+    assert read_instance(whole(odd, EXPLICIT))[0].transfer_syntax == EXPLICIT
+    commands = implicit(0, b"\1\0\0\0") + implicit(2, CT) + implicit(0x100, b"\1\0")
+    assert read_instance(whole(commands + ORDINARY, announced))[0].transfer_syntax == EXPLICIT
+    assert read_instance(whole(commands + without_vrs(), announced))[0].transfer_syntax == IMPLICIT
