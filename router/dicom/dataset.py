@@ -22,7 +22,8 @@ from router.dicom.elements import (
     encoding_of,
     inflated_through,
 )
-from router.dicom.irregular import Followed, Follower, TooMany, Window, certain
+from router.dicom.follower import TooMany, Window
+from router.dicom.irregular import Followed, certain, follow
 from router.dicom.part10 import FileMeta, dataset_offset
 from router.errors import InvalidData
 
@@ -118,10 +119,10 @@ def _irregular(file: BinaryIO, meta: FileMeta) -> "DataSet":
 
 def _followed(window: Window, size: int, order: str, *, explicit: bool) -> Followed:
     """By the encoding that the UIDs are found in; the announced one first."""
-    found = Follower(window, size, order).elements(UIDS, explicit=explicit)
+    found = follow(window, size, order, UIDS, explicit=explicit)
     if all(tag in found.spans for tag in UIDS):
         return found
-    other = Follower(window, size, order).elements(UIDS, explicit=not explicit)
+    other = follow(window, size, order, UIDS, explicit=not explicit)
     return max(found, other, key=lambda one: (_uids_of(one.spans), len(one.spans)))
 
 

@@ -13,7 +13,7 @@ from router.dicom.cut import cut_off
 from router.dicom.dataset import SERIES, SOP_CLASS, SOP_INSTANCE, STUDY, UIDS, DataSet, Elements, read_elements
 from router.dicom.elements import DEFLATED, encoding_of, inflate, leading_group_2, top_level
 from router.dicom.facts import facts_of, position_of, references_of
-from router.dicom.irregular import named
+from router.dicom.follower import named
 from router.dicom.part10 import dataset_offset
 from router.dicom.uid import clean, undotted, valid
 from router.errors import InvalidData

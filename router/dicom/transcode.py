@@ -30,7 +30,7 @@ from router.dicom.elements import (
     IMPLICIT_LITTLE_ENDIAN,
     LONG_VRS,
 )
-from router.dicom.irregular import DELIMITERS, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, Follower, Head, named
+from router.dicom.follower import DELIMITERS, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, Follower, Head, named
 from router.dicom.parsed import parsed
 from router.dicom.pdata import DataSet
 from router.errors import ConfigurationError, InvalidData
