@@ -171,8 +171,9 @@ def test_every_shipped_file_arrives_byte_for_byte(start: Start, tmp_path: Path) 
         item = items[result.key]
         kept = scp.sink.path / f"{item.sop_instance}.dcm"
         assert result.verdict is Verdict.STORED, item.path.name
-        assert data_set(kept) == data_set(item.path), item.path.name
-        assert digest(kept) == digest(item.path)
+        odd = len(data_set(item.path)) % 2  # fragments are even (PS3.8 E.2)
+        assert data_set(kept) == data_set(item.path) + b"\0" * odd, item.path.name
+        assert odd or digest(kept) == digest(item.path)
         assert read_header(kept).transfer_syntax == item.transfer_syntax
     assert len(scp.events) == len(items)
     assert len({item.transfer_syntax for item in items}) >= 10

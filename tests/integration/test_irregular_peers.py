@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 
 import wire
-from peers import client, data_set
+from peers import client, data_set, send, storescp
 from router.app import limits_of
 from router.catalogue import Catalogue, open_catalogue
 from router.clock import SystemClock
@@ -214,3 +214,24 @@ def test_a_destination_with_that_limit_gets_large_instances(tmp_path: Path, long
 def test_an_idle_association_ends_when_the_configuration_says() -> None:
     assert limits_of(Receive()).idle == 60
     assert limits_of(Receive.model_validate({"idle": "5 min"})).idle == 300
+
+
+@pytest.mark.parametrize("number", ["501", "56"])
+def test_dcmtk_takes_what_ends_on_an_odd_byte_and_a_uid_with_a_dot(tmp_path: Path, number: str) -> None:
+    """DCMTK aborts on an odd fragment, and compares the data set's UID with the one that is announced."""
+    sop = f"{STUDY}.{number}.1." + ("" if number == "56" else "1")
+    path, data = tmp_path / "one.dcm", (CASES / f"{number}.dcmds").read_bytes()
+    path.write_bytes(preamble_and_meta(wire.CT_CLASS, sop, EXPLICIT, "A", "B") + data)
+    with storescp(tmp_path / "dcmtk") as port:
+        [result] = send(port, [outgoing(path)])
+    assert result.status == 0
+    [kept] = (tmp_path / "dcmtk").iterdir()
+    assert data_set(kept) == data + b"\0" * (len(data) % 2)
+
+
+def test_idle_associations_end_by_the_limit(tmp_path: Path) -> None:
+    made = Ward(tmp_path, limits=limits_of(Receive.model_validate({"idle": "1 s"})))
+    with wire.associated(made.port) as peer:
+        peer.settimeout(10)
+        assert wire.aborted(peer)
+    made.close()
