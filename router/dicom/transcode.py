@@ -220,6 +220,8 @@ class _Rewriting:
             if head is None:
                 break
             position, before = self._element(head, end, depth), head.tag
+        if position > end:
+            raise InvalidData(f"{where} is shorter than what is in it")
         if self._window(position, end - position).strip(b"\0"):
             raise InvalidData(f"{where}: {self.follower.trouble(position, end, explicit=explicit)}")
         self.head(ITEM_END, "", 0)

@@ -1,10 +1,13 @@
 """The other transfer syntaxes of a data set, judged by pydicom."""
 
 import io
+import random
 import re
 import struct
+import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +25,10 @@ from router.dicom.pdata import DataSet
 from router.dicom.status import Verdict
 from router.dicom.transcode import can_decompress, offers, transcoded
 from router.errors import ConfigurationError, InvalidData
+
+sys.path.append(str(Path(__file__).parents[1] / "torture"))
+
+from fuzz import mutated
 
 UNCOMPRESSED = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 
@@ -266,6 +273,8 @@ def test_label_and_bytes_of_what_leaves_agree(tmp_path: Path, announced: str, wr
         assert (meta.file_meta.TransferSyntaxUID == EXPLICIT) is explicit
 
 
+FIRST = implicit(0x00080016, CT_IMAGE.encode() + b"\0")
+LAST = implicit(0x00100020, b"P1") + implicit(0x7FE00010, bytes(8))
 ANY = 2**32 - 1
 ODD = {
     "a sequence longer than said": implicit(0x00081032, implicit(0xFFFEE000, implicit(0x00080100, b"C-1 ")), 10),
@@ -288,8 +297,7 @@ ODD = {
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("name", ODD)
 def test_an_irregular_data_set_without_vrs_is_written_with_them(tmp_path: Path, name: str) -> None:
-    first, last = implicit(0x00080016, CT_IMAGE.encode() + b"\0"), implicit(0x00100020, b"P1")
-    changed = read(made(tmp_path, first + ODD[name] + last + implicit(0x7FE00010, bytes(8))), EXPLICIT)
+    changed = read(made(tmp_path, FIRST + ODD[name] + LAST), EXPLICIT)
     assert (changed.PatientID, changed.SOPClassUID, len(changed.PixelData)) == ("P1", CT_IMAGE, 8)
     if b"C-1 " in ODD[name] and 0x00081032 in changed:
         assert [item.CodeValue for item in changed.ProcedureCodeSequence] == ["C-1"]
@@ -398,3 +406,12 @@ def test_a_deflated_data_set_that_breaks_off_says_so(tmp_path: Path) -> None:
         transcoded(path, DataSet(file, 0, len(body)), DEFLATED, EXPLICIT),
     ):
         pass
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_mutation_is_converted_or_refused(tmp_path: Path, seed: int) -> None:
+    dice = random.Random(seed)
+    whole = [path.read_bytes() for path in sorted(CASES.glob("*.dcmds"))] + [FIRST + odd + LAST for odd in ODD.values()]
+    for _ in range(150):
+        with suppress(InvalidData):
+            made(tmp_path, mutated(dice.choice(whole), dice), dice.choice([EXPLICIT, IMPLICIT]))
