@@ -49,8 +49,8 @@ class _Irregular(Exception):
     """It is not written as PS3.5 7 has it; reading on would guess."""
 
 
-def read_elements(file: BinaryIO) -> "DataSet":
-    """The elements before the pixel data. Reads as little of the file as it takes.
+def read_elements(file: BinaryIO, longest: int = LONGEST_HEADER) -> "DataSet":
+    """The elements before the pixel data. Reads as little of the file as it takes, and no more bytes than `longest`.
 
     One that is irregular, or in which the UIDs of an instance are not found, is read a second time, as it is written.
     Raises InvalidData when it is no DICOM, has more elements than any real one, or two values for one of the UIDs,
@@ -59,11 +59,11 @@ def read_elements(file: BinaryIO) -> "DataSet":
     meta = dataset_offset(file)
     read: DataSet | None = None
     with suppress(_Irregular):
-        read = _regular(file, meta)
+        read = _regular(file, meta, longest)
     if read is not None and all(tag in read.spans for tag in UIDS):
         return read
     try:
-        second = _irregular(file, meta)
+        second = _irregular(file, meta, longest)
     except TooMany as error:
         if read is None:
             raise InvalidData(error.message) from error
@@ -75,13 +75,13 @@ def _uids_of(spans: Collection[int]) -> int:
     return sum(tag in spans for tag in UIDS)
 
 
-def _regular(file: BinaryIO, meta: FileMeta) -> "DataSet":
+def _regular(file: BinaryIO, meta: FileMeta, longest: int) -> "DataSet":
     """Raises _Irregular."""
-    limit = LONGEST_HEADER if meta.transfer_syntax in DEFLATED else _FIRST_READ
+    limit = longest if meta.transfer_syntax in DEFLATED else _FIRST_READ
     while True:
         file.seek(meta.offset)
         stored = file.read(limit)
-        whole = len(stored) < limit or limit >= LONGEST_HEADER
+        whole = len(stored) < limit or limit >= longest
         deflated = meta.transfer_syntax in DEFLATED
         data, breaks_off = inflated_through(stored, LONGEST_INFLATED) if deflated else (stored, False)
         encoding = encoding_of(data, meta.transfer_syntax)
@@ -92,15 +92,15 @@ def _regular(file: BinaryIO, meta: FileMeta) -> "DataSet":
                 data, encoding, found, meta=meta, stopped=min(position, len(data)), end=file.seek(0, SEEK_END),
                 breaks_off=breaks_off and len(stored) < limit, sequences=sequences,
             )  # fmt: skip
-        limit *= 16
+        limit = min(limit * 16, longest)
 
 
-def _irregular(file: BinaryIO, meta: FileMeta) -> "DataSet":
+def _irregular(file: BinaryIO, meta: FileMeta, longest: int) -> "DataSet":
     """The elements as they are written. Raises InvalidData for two values of one UID."""
     end, breaks_off = file.seek(0, SEEK_END), False
     if meta.transfer_syntax in DEFLATED:
         file.seek(meta.offset)
-        stored = file.read(LONGEST_HEADER)
+        stored = file.read(longest)
         inflated, breaks_off = inflated_through(stored, LONGEST_INFLATED)
         window: Window = lambda position, size: inflated[position : position + size]  # noqa: E731
         size = len(inflated)
@@ -109,7 +109,8 @@ def _irregular(file: BinaryIO, meta: FileMeta) -> "DataSet":
     order = ">" if meta.transfer_syntax == EXPLICIT_BIG_ENDIAN else "<"
     found = _followed(window, size, order, explicit=meta.transfer_syntax != IMPLICIT_LITTLE_ENDIAN)
     last = max([found.stopped, *(stop for _, _, stop in found.spans.values())])
-    data = window(0, min(last + 1, LONGEST_HEADER))
+    data = window(0, min(last + 1, longest))
+    found.spans = {tag: span for tag, span in found.spans.items() if span[2] <= len(data)}
     certain(found, UIDS, data, order)
     return DataSet(
         data, Encoding(found.explicit, order), found.spans, meta=meta, stopped=min(found.stopped, len(data)), end=end,

@@ -21,6 +21,7 @@ from router.model import Digests, Header, InstanceUids, Patient, SeriesFacts
 
 _WANTED = frozenset(UIDS)
 _HEAD_LIMIT = 2**20
+_LONGEST_SECOND_LOOK = 2**26  # bytes
 _CHUNK = 2**18
 _PIECE = 2**17
 _IN_MEMORY = 2**23  # up to here a file is read at once
@@ -55,7 +56,7 @@ def irregular_uids(file: BinaryIO) -> tuple[InstanceUids, str]:
 
     The same reading as the one by which the instance is catalogued.
     """
-    return _uids_in(read_elements(file))
+    return _uids_in(read_elements(file, _LONGEST_SECOND_LOOK))
 
 
 def _uids_in(read: DataSet) -> tuple[InstanceUids, str]:
