@@ -414,7 +414,7 @@ class Node:
             ),
             admission=_admission(receive),
             record=self._note_received,
-            limits=Limits(max_pdu=receive.max_pdu, proxies=receive.proxies),
+            limits=limits_of(receive),
             tls=receive.tls,
             take_report=self._take_report,
             reports=_asks_for_commitment(self._config),
@@ -704,6 +704,11 @@ def _places(config: Config) -> list[Place]:
     reports = [Place(d.name, Channel.REPORT, d.report_within) for d in config.destination if d.http is not None]
     images = [Place(d.name, Channel.IMAGES, d.images_within) for d in config.destination if d.dicom is not None]
     return reports + images
+
+
+def limits_of(receive: Receive) -> Limits:
+    """The limits of an association, as configured."""
+    return Limits(idle=receive.idle.total_seconds(), max_pdu=receive.max_pdu, proxies=receive.proxies)
 
 
 def _admission(receive: Receive) -> Admission:

@@ -137,6 +137,7 @@ class Receive(_Section):
     max_associations: Annotated[int, Field(ge=1)] = 64
     max_associations_per_sender: Annotated[int, Field(ge=1)] = 16
     max_pdu: Annotated[Size, Field(ge=4096, le=2**24)] = 2**17
+    idle: Budget = timedelta(seconds=60)
     irregular: Literal["hold", "refuse", "send"] = "hold"
     min_free: Size = 5 * 2**30
     journal: Size = 2**29

@@ -114,7 +114,8 @@ class Header:
 
     `position` is where the slice lies along the normal of its plane, in mm; `references` are the SOP instances that
     a key object selection or a presentation state refers to. `cut` says where the data set breaks off, "" where it is
-    whole; `strays` are elements of group 0002 at the beginning of the data set, where none belongs.
+    whole; `strays` are elements of group 0002 at the beginning of the data set, where none belongs; `irregular` says
+    how else it is not written as PS3.5 has it.
     """
 
     uids: InstanceUids
@@ -135,6 +136,7 @@ class Header:
     references: tuple[str, ...] = ()
     cut: str = ""
     strays: tuple[int, ...] = ()
+    irregular: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,8 @@ def cut_off(read: DataSet, file: BinaryIO) -> str:
     """Where the data set breaks off, by tags and lengths only; "" when it is whole, or when that cannot be told."""
     if read.breaks_off:
         return "the deflated data set breaks off"
+    if read.broken:
+        return read.broken
     deflated = read.meta.transfer_syntax in DEFLATED
     if deflated and len(read.data) >= LONGEST_INFLATED:
         return ""

@@ -5,13 +5,25 @@ is not there.
 """
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from io import SEEK_END
 from typing import BinaryIO
 
 from router.dicom.charset import decode
-from router.dicom.elements import DEFLATED, LONG_VRS, VRS, Encoding, encoding_of, inflated_through
+from router.dicom.elements import (
+    DEFLATED,
+    EXPLICIT_BIG_ENDIAN,
+    IMPLICIT_LITTLE_ENDIAN,
+    LONG_VRS,
+    VRS,
+    Encoding,
+    encoding_of,
+    inflated_through,
+)
+from router.dicom.follower import TooMany, Window
+from router.dicom.irregular import Followed, certain, follow
 from router.dicom.part10 import FileMeta, dataset_offset
 from router.errors import InvalidData
 
@@ -27,20 +39,49 @@ _SHORT = {"<": struct.Struct("<HH2sH").unpack_from, ">": struct.Struct(">HH2sH")
 _LONG = {"<": struct.Struct("<L").unpack_from, ">": struct.Struct(">L").unpack_from}
 _UN_ENCODING = Encoding(explicit=False, order="<")  # PS3.5 6.2.2 note 2
 
+SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
+UIDS = (SOP_CLASS, SOP_INSTANCE, STUDY, SERIES)
+
 Span = tuple[bytes, int, int]
 
 
-def read_elements(file: BinaryIO) -> "DataSet":
-    """The elements before the pixel data. Reads as little of the file as it takes.
+class _Irregular(Exception):
+    """It is not written as PS3.5 7 has it; reading on would guess."""
 
-    Raises InvalidData when it is no DICOM, or has more elements than any real one, OSError when it cannot be read.
+
+def read_elements(file: BinaryIO, longest: int = LONGEST_HEADER) -> "DataSet":
+    """The elements before the pixel data. Reads as little of the file as it takes, and no more bytes than `longest`.
+
+    One that is irregular, or in which the UIDs of an instance are not found, is read a second time, as it is written.
+    Raises InvalidData when it is no DICOM, has more elements than any real one, or two values for one of the UIDs,
+    OSError when it cannot be read.
     """
     meta = dataset_offset(file)
-    limit = LONGEST_HEADER if meta.transfer_syntax in DEFLATED else _FIRST_READ
+    read: DataSet | None = None
+    with suppress(_Irregular):
+        read = _regular(file, meta, longest)
+    if read is not None and all(tag in read.spans for tag in UIDS):
+        return read
+    try:
+        second = _irregular(file, meta, longest)
+    except TooMany as error:
+        if read is None:
+            raise InvalidData(error.message) from error
+        return read
+    return second if read is None or _uids_of(second.spans) > _uids_of(read.spans) else read
+
+
+def _uids_of(spans: Collection[int]) -> int:
+    return sum(tag in spans for tag in UIDS)
+
+
+def _regular(file: BinaryIO, meta: FileMeta, longest: int) -> "DataSet":
+    """Raises _Irregular."""
+    limit = longest if meta.transfer_syntax in DEFLATED else _FIRST_READ
     while True:
         file.seek(meta.offset)
         stored = file.read(limit)
-        whole = len(stored) < limit or limit >= LONGEST_HEADER
+        whole = len(stored) < limit or limit >= longest
         deflated = meta.transfer_syntax in DEFLATED
         data, breaks_off = inflated_through(stored, LONGEST_INFLATED) if deflated else (stored, False)
         encoding = encoding_of(data, meta.transfer_syntax)
@@ -51,7 +92,47 @@ def read_elements(file: BinaryIO) -> "DataSet":
                 data, encoding, found, meta=meta, stopped=min(position, len(data)), end=file.seek(0, SEEK_END),
                 breaks_off=breaks_off and len(stored) < limit, sequences=sequences,
             )  # fmt: skip
-        limit *= 16
+        limit = min(limit * 16, longest)
+
+
+def _irregular(file: BinaryIO, meta: FileMeta, longest: int) -> "DataSet":
+    """The elements as they are written. Raises InvalidData for two values of one UID."""
+    end, breaks_off = file.seek(0, SEEK_END), False
+    if meta.transfer_syntax in DEFLATED:
+        file.seek(meta.offset)
+        stored = file.read(longest)
+        inflated, breaks_off = inflated_through(stored, LONGEST_INFLATED)
+        window: Window = lambda position, size: inflated[position : position + size]  # noqa: E731
+        size = len(inflated)
+    else:
+        window, size = _window(file, meta.offset), end - meta.offset
+    order = ">" if meta.transfer_syntax == EXPLICIT_BIG_ENDIAN else "<"
+    found = _followed(window, size, order, explicit=meta.transfer_syntax != IMPLICIT_LITTLE_ENDIAN)
+    last = max([found.stopped, *(stop for _, _, stop in found.spans.values())])
+    data = window(0, min(last + 1, longest))
+    found.spans = {tag: span for tag, span in found.spans.items() if span[2] <= len(data)}
+    certain(found, UIDS, data, order)
+    return DataSet(
+        data, Encoding(found.explicit, order), found.spans, meta=meta, stopped=min(found.stopped, len(data)), end=end,
+        breaks_off=breaks_off, sequences=found.sequences, faults=tuple(found.faults), broken=found.broken,
+    )  # fmt: skip
+
+
+def _followed(window: Window, size: int, order: str, *, explicit: bool) -> Followed:
+    """By the encoding that the UIDs are found in; the announced one first."""
+    found = follow(window, size, order, UIDS, explicit=explicit)
+    if all(tag in found.spans for tag in UIDS):
+        return found
+    other = follow(window, size, order, UIDS, explicit=not explicit)
+    return max(found, other, key=lambda one: (_uids_of(one.spans), len(one.spans)))
+
+
+def _window(file: BinaryIO, offset: int) -> Window:
+    def window(position: int, size: int) -> bytes:
+        file.seek(offset + position)
+        return file.read(size)
+
+    return window
 
 
 class Elements:
@@ -123,13 +204,14 @@ class DataSet(Elements):
 
     `stopped` is where in `data` the reading ended: at the pixel data, or at the end; `end` is the file's. `breaks_off`:
     it is deflated, and what there is of it does not inflate to an end. `sequences` are the tags of those with VR SQ.
+    `faults` say how it is irregular; `broken` names an element that is longer than the rest of the data set.
     """
 
-    __slots__ = ("breaks_off", "end", "meta", "sequences", "stopped")
+    __slots__ = ("breaks_off", "broken", "end", "faults", "meta", "sequences", "stopped")
 
     def __init__(
         self, data: bytes, encoding: Encoding, found: dict[int, Span], *, meta: FileMeta, stopped: int, end: int,
-        breaks_off: bool, sequences: Sequence[int],
+        breaks_off: bool, sequences: Sequence[int], faults: tuple[str, ...] = (), broken: str = "",
     ) -> None:  # fmt: skip
         super().__init__(data, encoding, found)
         self.meta = meta
@@ -137,6 +219,8 @@ class DataSet(Elements):
         self.end = end
         self.breaks_off = breaks_off
         self.sequences = sequences
+        self.faults = faults
+        self.broken = broken
 
     @property
     def pixels_at(self) -> int:
@@ -170,16 +254,16 @@ def _tag_and_length(data: bytes, position: int, order: str) -> tuple[int, int]:
     return group << 16 | number, _LONG[order](data, position + 4)[0]
 
 
-def _index(  # noqa: C901  # one loop on purpose
+def _index(  # noqa: C901, PLR0912  # one loop on purpose
     data: bytes, position: int, end: int, encoding: Encoding, sequences: list[int] | None = None
 ) -> tuple[dict[int, Span], int]:
     """VR and place of each element from `position`, and where it stopped: `end`, or behind the item's delimiter.
 
     Beyond `end` where a sequence of undefined length does not end.
     At the top, with `sequences` to enter tags of VR SQ in, it stops at the pixel data, so `end` there means that there
-    may be more. One tight loop: it sees every element of every instance.
+    may be more; and it raises _Irregular. One tight loop: it sees every element of every instance.
     """
-    top = sequences is not None
+    top, before = sequences is not None, 7 << 16  # nothing of a lower group belongs into a data set
     found: dict[int, Span] = {}
     explicit, order = encoding.explicit, encoding.order
     short, long = _SHORT[order], _LONG[order]
@@ -190,6 +274,8 @@ def _index(  # noqa: C901  # one loop on purpose
         if top and tag >= _PIXELS and group != 0xFFFE:
             return found, position - 8
         if not explicit or vr not in VRS or group == 0xFFFE:
+            if explicit and top:
+                raise _Irregular
             vr, length = b"", long(data, position - 4)[0]
         elif vr in LONG_VRS:
             if position + 4 > end:
@@ -206,6 +292,9 @@ def _index(  # noqa: C901  # one loop on purpose
             stop = after = position + length
         if after > end:
             return found, end + (length == _UNDEFINED)
+        if tag <= before and top:
+            raise _Irregular
+        before = tag
         found[tag] = vr, position, stop
         if len(found) > _MOST_ELEMENTS:
             raise InvalidData("a data set of more elements than any real one")

@@ -13,6 +13,8 @@ IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 
 _PIECE, _LARGEST_PIECE, _LARGEST_INFLATED = 2**14, 2**20, 2**30  # bytes
+_CERTAIN = 3  # elements
+_BEYOND = 0x7FE10000  # the first tag behind the pixel data
 _UNDEFINED = 0xFFFFFFFF
 _ITEM = 0xFFFEE000
 _GROUP_2 = {"<": b"\2\0", ">": b"\0\2"}
@@ -32,6 +34,13 @@ class Encoding:
     order: str
 
 
+_ENCODINGS = {
+    EXPLICIT_LITTLE_ENDIAN: Encoding(explicit=True, order="<"),
+    IMPLICIT_LITTLE_ENDIAN: Encoding(explicit=False, order="<"),
+    EXPLICIT_BIG_ENDIAN: Encoding(explicit=True, order=">"),
+}
+
+
 def encoding_of(data: bytes, transfer_syntax: str) -> Encoding:
     """The encoding as the first element shows it; the byte order is the transfer syntax's.
 
@@ -39,6 +48,43 @@ def encoding_of(data: bytes, transfer_syntax: str) -> Encoding:
     """
     order = ">" if transfer_syntax == EXPLICIT_BIG_ENDIAN else "<"
     return Encoding(data[4:6] in VRS, order)
+
+
+def written_syntax(data: bytes, announced: str) -> str:
+    """The uncompressed transfer syntax that a data set is written in, by its first elements.
+
+    Where these do not say it is the announced one: what is written in an odd way is in no other.
+    """
+    start = 0
+    while data[start : start + 2] == b"\0\0" and (length := _length_of_command(data, start)):
+        start += length
+    if announced in _ENCODINGS and _follow(data, start, _ENCODINGS[announced]):
+        return announced
+    others = (syntax for syntax, encoding in _ENCODINGS.items() if _follow(data, start, encoding) == _CERTAIN)
+    return next(others, announced)
+
+
+def _length_of_command(data: bytes, position: int) -> int:
+    """Of an element of group 0000 with its head; 0 where it is none."""
+    try:
+        _, _, length, value = head(data, position, "<", explicit=True)
+    except InvalidData:
+        return 0
+    return value + length - position if length < len(data) else 0
+
+
+def _follow(data: bytes, position: int, encoding: Encoding) -> int:
+    """How many elements follow each other in this form, as far as it is of interest."""
+    before = 7 << 16
+    for number in range(_CERTAIN):
+        try:
+            tag, vr, length, value = head(data, position, encoding.order, explicit=encoding.explicit)
+        except InvalidData:
+            return number
+        if not before < tag < _BEYOND or (encoding.explicit and not vr) or length > len(data) - value:
+            return number
+        before, position = tag, value + length
+    return _CERTAIN
 
 
 def leading_group_2(data: bytes, transfer_syntax: str) -> tuple[list[int], int]:

@@ -10,18 +10,19 @@ from typing import BinaryIO
 
 from router.dicom.checksum import new_checksum
 from router.dicom.cut import cut_off
-from router.dicom.dataset import DataSet, Elements, read_elements
+from router.dicom.dataset import SERIES, SOP_CLASS, SOP_INSTANCE, STUDY, UIDS, DataSet, Elements, read_elements
 from router.dicom.elements import DEFLATED, encoding_of, inflate, leading_group_2, top_level
 from router.dicom.facts import facts_of, position_of, references_of
+from router.dicom.follower import named
 from router.dicom.part10 import dataset_offset
-from router.dicom.uid import clean, valid
+from router.dicom.uid import clean, undotted, valid
 from router.errors import InvalidData
 from router.model import Digests, Header, InstanceUids, Patient, SeriesFacts
 
-_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
-_WANTED = (_SOP_CLASS, _SOP_INSTANCE, _STUDY, _SERIES)
+_WANTED = frozenset(UIDS)
 _HEAD_LIMIT = 2**20
 _LOOK_FOR_STUDY = 2**16  # bytes
+_LONGEST_SECOND_LOOK = 2**26  # bytes
 _CHUNK = 2**18
 _PIECE = 2**17
 _IN_MEMORY = 2**23  # up to here a file is read at once
@@ -43,13 +44,32 @@ def uids_of(data: bytes, transfer_syntax: str) -> tuple[InstanceUids, str]:
     """The instance's UIDs and its SOP class, from the data set's bytes in any transfer syntax.
 
     `data` may be the data set's beginning only, as long as it reaches the series UID. Raises InvalidData when a UID
-    is missing or is not one.
+    is missing, is not one, is out of order, or stands there with two values.
     """
     found = _found(inflate(data, transfer_syntax, _HEAD_LIMIT), transfer_syntax)
-    missing = [f"({tag >> 16:04X},{tag & 0xFFFF:04X})" for tag in _WANTED if tag not in found]
-    if missing:
+    if len(found) == len(UIDS) and tuple(found) != UIDS:
+        raise InvalidData("the UIDs are out of order")  # others of them may follow
+    return _instance_uids(found)
+
+
+def irregular_uids(file: BinaryIO) -> tuple[InstanceUids, str]:
+    """As `uids_of`, of a whole file, as long as it is certain where the UIDs are, however irregular the rest is.
+
+    The same reading as the one by which the instance is catalogued.
+    """
+    return _uids_in(read_elements(file, _LONGEST_SECOND_LOOK))
+
+
+def _uids_in(read: DataSet) -> tuple[InstanceUids, str]:
+    return _instance_uids({tag: read.text(tag) for tag in UIDS if tag in read.spans})
+
+
+def _instance_uids(found: dict[int, str]) -> tuple[InstanceUids, str]:
+    """The SOP instance UID stays as it came, since who receives it compares it with what is announced."""
+    if missing := [named(tag) for tag in UIDS if tag not in found]:
         raise InvalidData(f"the data set lacks {', '.join(missing)}")
-    return InstanceUids(found[_STUDY], found[_SERIES], found[_SOP_INSTANCE]), found[_SOP_CLASS]
+    uids = InstanceUids(undotted(found[STUDY]), undotted(found[SERIES]), valid(found[SOP_INSTANCE]))
+    return uids, undotted(found[SOP_CLASS])
 
 
 def study_of(data: bytes, transfer_syntax: str) -> str:
@@ -60,7 +80,7 @@ def study_of(data: bytes, transfer_syntax: str) -> str:
     try:
         data = inflate(data[:_LOOK_FOR_STUDY], transfer_syntax, _LOOK_FOR_STUDY)
         return next((valid(value.decode("ascii", "replace")) for tag, value in _top(data, transfer_syntax)
-                     if tag == _STUDY), "")  # fmt: skip
+                     if tag == STUDY), "")  # fmt: skip
     except InvalidData:
         return ""
 
@@ -88,10 +108,12 @@ def _top(data: bytes, transfer_syntax: str) -> Iterator[tuple[int, bytes]]:
 def _found(data: bytes, transfer_syntax: str) -> dict[int, str]:
     found: dict[int, str] = {}
     for tag, value in _top(data, transfer_syntax):
-        if tag in _WANTED:
-            found[tag] = valid(value.decode("ascii", "replace"))
-        if tag >= _SERIES:
+        if tag > SERIES:
             break
+        if tag in _WANTED:
+            uid = value.decode("ascii", "replace")
+            if found.setdefault(tag, uid) != uid:
+                raise InvalidData(f"the data set has two different values of {named(tag)}")
     return found
 
 
@@ -124,7 +146,7 @@ def read_glimpse(path: Path) -> Glimpse:
     """What the series rules want to know, also of a file that is no proper instance. Errors as `read_header`'s."""
     with path.open("rb") as file:
         read = read_elements(file)
-    study, series, sop = (clean(read.text(tag)) for tag in (_STUDY, _SERIES, _SOP_INSTANCE))
+    study, series, sop = (clean(read.text(tag)) for tag in (STUDY, SERIES, SOP_INSTANCE))
     return Glimpse(study, series, sop, facts_of(read), position_of(read), references_of(read))
 
 
@@ -185,12 +207,12 @@ def _seen(read: Elements) -> list[int]:
 
 
 def _header(read: DataSet, cut: str) -> Header:
-    uids = InstanceUids(valid(read.text(_STUDY)), valid(read.text(_SERIES)), valid(read.text(_SOP_INSTANCE)))
+    uids, sop_class = _uids_in(read)
     own = read.text(_ACCESSION)
     others = (item.text(_ACCESSION) for item in read.items(_REQUEST_ATTRIBUTES))
     return Header(
         uids=uids,
-        sop_class=valid(read.text(_SOP_CLASS)),
+        sop_class=sop_class,
         transfer_syntax=read.meta.transfer_syntax,
         patient=Patient(
             patient_id=read.text(0x00100020),
@@ -212,7 +234,13 @@ def _header(read: DataSet, cut: str) -> Header:
         references=references_of(read),
         cut=cut,
         strays=read.meta.strays,
+        irregular=_irregular(read),
     )
+
+
+def _irregular(read: DataSet) -> tuple[str, ...]:
+    dotted = any(clean(read.text(tag)).endswith(".") for tag in UIDS)
+    return (*read.faults, *(["a UID with a dot at its end"] if dotted else []))
 
 
 def _date(text: str) -> str:

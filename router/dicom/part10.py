@@ -1,7 +1,7 @@
 """The DICOM file format's own part: preamble, prefix and file meta information (PS3.10 7.1)."""
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from router import __version__
@@ -10,8 +10,10 @@ from router.dicom.elements import (
     EXPLICIT_BIG_ENDIAN,
     EXPLICIT_LITTLE_ENDIAN,
     IMPLICIT_LITTLE_ENDIAN,
+    VRS,
     encoding_of,
     leading_group_2,
+    written_syntax,
 )
 from router.dicom.uid import clean
 from router.errors import InvalidData
@@ -23,6 +25,7 @@ _PREAMBLE = bytes(128) + b"DICM"
 _LARGEST_META = 2**20
 _LARGEST_STRAYS = 2**12
 _GROUP_2 = (b"\2\0", b"\0\2")  # little and big endian
+_GROUP_8, _BIG_GROUP_8 = b"\x08\0", b"\0\x08"
 _GROUP_LENGTH, _TRANSFER_SYNTAX, _SENDING_ADDRESS = 0x0000, 0x0010, 0x0027
 _FOUR_BYTE_LENGTH = frozenset({b"OB", b"OW", b"UN", b"UT", b"UC", b"UR", b"SQ"})
 
@@ -31,6 +34,8 @@ _FOUR_BYTE_LENGTH = frozenset({b"OB", b"OW", b"UN", b"UT", b"UC", b"UR", b"SQ"})
 class FileMeta:
     """What group 0002 says and where the data set begins; absent values are "".
 
+    `transfer_syntax` is the one that the data set is written in, `announced` what it was sent as: devices exist that
+    announce one uncompressed syntax and write another.
     `strays` are the elements of group 0002 that stand at the beginning of the data set itself, where none belongs
     (PS3.10 7.1). They say nothing of it, and it begins behind them.
     """
@@ -42,6 +47,7 @@ class FileMeta:
     sending_ae: str = ""
     strays: tuple[int, ...] = ()
     sending_address: str = ""
+    announced: str = field(default="", compare=False)
 
 
 def preamble_and_meta(
@@ -88,14 +94,16 @@ def dataset_offset(file: BinaryIO) -> FileMeta:
         offset += length
         file.seek(offset)
         first = file.read(8)
+    announced = syntax or _guessed_syntax(first, known=bool(start or values))
     return FileMeta(
         offset,
-        syntax or _guessed_syntax(first, known=bool(start or values)),
+        _written_syntax(announced, first, file),
         values.get(0x0002, ""),
         values.get(0x0003, ""),
         values.get(0x0017) or values.get(0x0016, ""),
         tuple(strays),
         values.get(_SENDING_ADDRESS, ""),
+        announced,
     )
 
 
@@ -134,6 +142,20 @@ def _group_2(file: BinaryIO, offset: int) -> tuple[dict[int, str], int]:
         if number == _GROUP_LENGTH and length == 4:
             end = offset + int.from_bytes(value, "little")
     raise InvalidData("group 0002 is longer than any real one")
+
+
+def _written_syntax(announced: str, first: bytes, file: BinaryIO) -> str:
+    """The one that the first elements are in; `file` stands behind the `first` bytes. Compressed ones are believed."""
+    group = first[:2]
+    if announced == EXPLICIT_LITTLE_ENDIAN:
+        agrees = first[4:6] in VRS and group != _BIG_GROUP_8
+    elif announced == IMPLICIT_LITTLE_ENDIAN:
+        agrees = first[4:6] not in VRS and group == _GROUP_8
+    elif announced in DEFLATED:
+        agrees = group not in (_GROUP_8, _BIG_GROUP_8)
+    else:
+        agrees = announced != EXPLICIT_BIG_ENDIAN or group == _BIG_GROUP_8
+    return announced if agrees else written_syntax(first + file.read(_LARGEST_STRAYS), announced)
 
 
 def _guessed_syntax(first: bytes, *, known: bool) -> str:

@@ -44,6 +44,11 @@ class _Fragment(NamedTuple):
     size: int
     last: int
 
+    @property
+    def even(self) -> int:
+        """Its bytes on the way: an odd data set ends with a zero byte more, since fragments are even (PS3.8 E.2)."""
+        return self.size + (self.size & 1)
+
 
 def write_command(
     connection: socket.socket, context_id: int, command: bytes, longest: int, *, data_set_follows: bool
@@ -92,10 +97,10 @@ def _batches(fragments: Iterable[_Fragment]) -> Iterator[list[_Fragment]]:
     batch: list[_Fragment] = []
     size = 0
     for fragment in fragments:
-        size += _HEADER.size + fragment.size
+        size += _HEADER.size + fragment.even
         if size > ROOM or len(batch) == _MOST:
             yield batch
-            batch, size = [], _HEADER.size + fragment.size
+            batch, size = [], _HEADER.size + fragment.even
         batch.append(fragment)
     yield batch
 
@@ -103,9 +108,12 @@ def _batches(fragments: Iterable[_Fragment]) -> Iterator[list[_Fragment]]:
 def _fill(room: memoryview, context_id: int, data_set: DataSet, batch: list[_Fragment], comparison: Comparison) -> int:
     """Makes the PDUs of a batch and compares what they hold; where they end."""
     end, values = 0, []
-    for _, size, last in batch:
-        _HEADER.pack_into(room, end, *_fields(context_id, last, size))
-        values.append(room[end + _HEADER.size : (end := end + _HEADER.size + size)])
+    for fragment in batch:
+        _HEADER.pack_into(room, end, *_fields(context_id, fragment.last, fragment.even))
+        values.append(room[end + _HEADER.size : (end := end + _HEADER.size + fragment.size)])
+        if fragment.size & 1:
+            room[end] = 0
+            end += 1
     read(data_set.file, values, data_set.offset + batch[0].start)
     for value in values:
         comparison.add(value)
@@ -116,9 +124,9 @@ def _fill(room: memoryview, context_id: int, data_set: DataSet, batch: list[_Fra
 
 def _write_paced(connection: socket.socket, room: memoryview, batch: list[_Fragment], paced: Paced) -> None:
     start = 0
-    for _, size, _ in batch:
-        paced(size)
-        connection.sendall(room[start : (start := start + _HEADER.size + size)])
+    for fragment in batch:
+        paced(fragment.even)
+        connection.sendall(room[start : (start := start + _HEADER.size + fragment.even)])
 
 
 def _fragments(size: int, longest: int) -> Iterator[_Fragment]:

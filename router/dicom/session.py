@@ -10,14 +10,17 @@ from pathlib import Path
 from queue import Queue
 from typing import BinaryIO
 
+from pydicom.uid import UID
+
 from router.dicom import checksum, unaccepted
 from router.dicom.contexts import Context, Offers, Proposal, propose
 from router.dicom.part10 import dataset_offset
 from router.dicom.pdata import DataSet
 from router.dicom.requestor import Requestor
 from router.dicom.slots import Slots
-from router.dicom.status import SOP_CLASS_NOT_SUPPORTED, Verdict, classify
+from router.dicom.status import Verdict, classify
 from router.dicom.transcode import transcoded
+from router.dicom.uid import undotted
 from router.errors import IntegrityError, InvalidData, RouterError, TransientError
 
 _WORTH_ANOTHER = 8  # instances that pay for one more association
@@ -49,8 +52,8 @@ class Outgoing:
 class Result:
     """What the destination answered for one instance, over which association.
 
-    `status` is None where it answered nothing, since the association was lost with the instance under way or no
-    context was accepted for it; then `trouble` says so.
+    `status` is None where the destination said nothing: the association was lost with it under way, no context was
+    accepted for it, or it cannot be written as the destination wants it. `trouble` says how.
     """
 
     key: int
@@ -400,7 +403,10 @@ def _deliver(association: Requestor, item: Outgoing, offers: Offers) -> Result |
     """None where no context is accepted."""
     for syntax in offers(item.transfer_syntax):
         if (item.sop_class, syntax) in association.accepted:
-            status = _store(association, item, syntax)
+            try:
+                status = _store(association, item, syntax)
+            except _NotConverted as error:
+                return Result(item.key, None, Verdict.REFUSED, association.name, str(error))
             verdict = classify(status, again=item.tried and item.sole)
             return Result(item.key, status, verdict, association.name)
     return None
@@ -410,11 +416,11 @@ def _store(association: Requestor, item: Outgoing, syntax: str) -> int:
     context = (item.sop_class, syntax)
     try:
         with item.path.open("rb") as file:
-            data_set = _data_set(item, file)
-            if syntax == item.transfer_syntax:
+            data_set, written = _data_set(item, file)
+            if syntax == written:
                 return association.store(context, item.sop_instance, data_set)
             checksum.compare(file, data_set.offset, data_set.size, item.checksum)
-            return _store_transcoded(association, item, data_set, context)
+            return _store_transcoded(association, item, data_set, written, context)
     except OSError as error:
         raise _keyed(checksum.unreadable(error), item) from error
     except InvalidData as error:
@@ -428,21 +434,32 @@ def _keyed(error: IntegrityError | TransientError, item: Outgoing) -> RouterErro
     return type(error)(error.message, key=item.key)
 
 
-def _store_transcoded(association: Requestor, item: Outgoing, source: DataSet, context: Context) -> int:
+def _store_transcoded(association: Requestor, item: Outgoing, source: DataSet, written: str, context: Context) -> int:
     try:
-        with transcoded(item.path, source, item.transfer_syntax, context[1]) as data_set:
+        with transcoded(item.path, source, written, context[1]) as data_set:
             return association.store(context, item.sop_instance, data_set)
     except OSError as error:
         raise TransientError(f"no other transfer syntax can be written: {error.strerror}") from error
     except InvalidData as error:
         _log.warning("instance %s has no other transfer syntax: %s", item.sop_instance, error)
-        return SOP_CLASS_NOT_SUPPORTED
+        raise _NotConverted(_converted(written, context[1], error.message)) from error
 
 
-def _data_set(item: Outgoing, file: BinaryIO) -> DataSet:
+class _NotConverted(Exception):
+    """The instance cannot be written in the transfer syntax that the destination takes; the message says why."""
+
+
+def _converted(written: str, wanted: str, why: str) -> str:
+    return f"not sent: it cannot be converted from {UID(written).name} to {UID(wanted).name}: {why}"
+
+
+def _data_set(item: Outgoing, file: BinaryIO) -> tuple[DataSet, str]:
+    """The data set, and the transfer syntax that it is written in."""
     meta = dataset_offset(file)
-    written = (meta.sop_class or item.sop_class, meta.sop_instance or item.sop_instance, meta.transfer_syntax)
     size = os.fstat(file.fileno()).st_size - meta.offset
-    if written != (item.sop_class, item.sop_instance, item.transfer_syntax) or size <= 0:
+    same = (undotted(meta.sop_class or item.sop_class), undotted(meta.sop_instance or item.sop_instance)) == (
+        undotted(item.sop_class), undotted(item.sop_instance),
+    )  # fmt: skip
+    if not same or item.transfer_syntax not in (meta.transfer_syntax, meta.announced) or size <= 0:
         raise InvalidData("the file is another one or has no data set")
-    return DataSet(file, meta.offset, size, item.checksum)
+    return DataSet(file, meta.offset, size, item.checksum), meta.transfer_syntax

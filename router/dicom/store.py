@@ -4,12 +4,13 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from threading import Lock
+from typing import BinaryIO, Protocol
 
 from router.dicom import dimse
-from router.dicom.header import study_of, uids_of
+from router.dicom.header import irregular_uids, study_of, uids_of
 from router.dicom.part10 import preamble_and_meta
-from router.dicom.uid import clean, valid
+from router.dicom.uid import clean, undotted, valid
 from router.errors import CutOff, InvalidData, TransientError, traceback_of
 from router.model import InstanceUids
 from router.refusals import Why
@@ -19,6 +20,8 @@ _LAST_LOOK = 2**20
 _LONGEST = 200  # characters of a reason
 _ROOM_CHECK = 2**26  # bytes of one data set between two looks at the free space
 
+_second_reading = Lock()  # so that what it needs of memory is needed once in a worker
+
 _log = logging.getLogger(__name__)
 
 
@@ -27,6 +30,9 @@ class IncomingFile(Protocol):
 
     def write(self, parts: Sequence[bytes | memoryview]) -> None:
         """Append the parts, in order; the Part 10 header comes first. They are valid during the call only."""
+
+    def written(self) -> BinaryIO:
+        """Bytes written so far, to be read before `commit`; the reader closes it."""
 
     def commit(self, uids: InstanceUids) -> None:
         """Bytes and name survive power loss once this returns."""
@@ -137,7 +143,7 @@ class Storing:
         """The data set is complete: the status to answer with, and what to record. Durable when it is Success."""
         with self._remembering():
             if self._fault is None and self._file is not None:
-                outcome = self._checked()
+                outcome = self._checked(self._file)
                 self._file.commit(outcome.uids)
                 self._file = None
                 return dimse.SUCCESS, outcome
@@ -172,9 +178,13 @@ class Storing:
         sop_class, sop_instance = (clean(word.decode("ascii", "replace")) for word in words)
         return valid(sop_class), valid(sop_instance)
 
-    def _checked(self) -> Received:
-        uids, sop_class = self._beginning.uids()
-        if self._announced() != (sop_class, uids.sop):
+    def _checked(self, file: IncomingFile) -> Received:
+        try:
+            uids, sop_class = self._beginning.uids()
+        except InvalidData:
+            with _second_reading, file.written() as written:
+                uids, sop_class = irregular_uids(written)
+        if tuple(map(undotted, self._announced())) != (sop_class, undotted(uids.sop)):
             raise InvalidData("the data set's SOP class or instance is not the request's")
         return Received(uids, sop_class, self._parties.calling_ae, self._parties.address, self._size)
 

@@ -1,13 +1,16 @@
 """A data set in another transfer syntax, for a destination that does not take the stored one (PS3.5 A, 7.1).
 
 Between implicit and explicit VR little endian only the elements' heads change; values are copied as they are, so that
-wrong text stays as wrong as it was. Compressed pixel data can be decoded, frame by frame, where the configuration
-allows it. Memory holds a chunk, or one compressed data set and one decoded frame; the result is an unnamed file.
+wrong text stays as wrong as it was. What is irregular is followed as it is read (`irregular`). Where the configuration
+allows it, compressed pixel data is decoded, frame by frame, a deflated data set is inflated, and numbers in big endian
+are swapped. Memory holds a chunk, or one compressed data set and one decoded frame; the result is an unnamed file.
 """
 
 import shutil
 import struct
 import tempfile
+import zlib
+from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +24,13 @@ from pydicom.pixels import get_decoder  # type: ignore[attr-defined]  # its docu
 from pydicom.uid import UID
 
 from router.dicom import quiet
-from router.dicom.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from router.dicom.elements import (
+    EXPLICIT_BIG_ENDIAN,
+    EXPLICIT_LITTLE_ENDIAN,
+    IMPLICIT_LITTLE_ENDIAN,
+    LONG_VRS,
+)
+from router.dicom.follower import DELIMITERS, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, Follower, Head, named
 from router.dicom.parsed import parsed
 from router.dicom.pdata import DataSet
 from router.errors import ConfigurationError, InvalidData
@@ -36,6 +45,9 @@ _NEEDED = {
 }
 _LARGEST_COMPRESSED = 512 * 2**20
 _LARGEST_VALUE = 2**32 - 2
+_LARGEST_INFLATED = 2**32
+_DEFLATED_EXPLICIT = "1.2.840.10008.1.2.1.99"
+_WITHOUT_CODEC = (_DEFLATED_EXPLICIT, EXPLICIT_BIG_ENDIAN)
 _DEEPEST = 32
 _one_at_a_time = Lock()  # so that the bound above is the process's, not each association's
 
@@ -54,21 +66,27 @@ def offers(stored: str, *, decompress: bool) -> tuple[str, ...]:
     """The transfer syntaxes that a data set stored as `stored` can be sent in, the best first."""
     if stored in _UNCOMPRESSED:
         return (stored, *(other for other in _UNCOMPRESSED if other != stored))
-    return (stored, *_UNCOMPRESSED) if decompress and decodable(stored) else (stored,)
+    can = decompress and (stored in _WITHOUT_CODEC or decodable(stored))
+    return (stored, *_UNCOMPRESSED) if can else (stored,)
 
 
 @contextmanager
 def transcoded(path: Path, source: DataSet, stored: str, wanted: str) -> Iterator[DataSet]:
     """The data set of the stored file in the wanted syntax, one of `offers`; an unnamed file beside it while in use.
 
-    Raises InvalidData when the data set cannot be read so far, OSError when there is no room.
+    Raises InvalidData that says which element cannot be read, OSError when there is no room.
     """
     quiet.settle()
     with tempfile.TemporaryFile(dir=path.parent) as target:
-        source.file.seek(source.offset)
         explicit = wanted == EXPLICIT_LITTLE_ENDIAN
         if stored in _UNCOMPRESSED:
-            _Rewriting(source.file, target, explicit).data_set(stored == EXPLICIT_LITTLE_ENDIAN)
+            _Rewriting(source, target, explicit).data_set(stored == EXPLICIT_LITTLE_ENDIAN)
+        elif stored == EXPLICIT_BIG_ENDIAN:
+            _Rewriting(source, target, explicit, ">").data_set(explicit=True)
+        elif stored == _DEFLATED_EXPLICIT:
+            with tempfile.TemporaryFile(dir=path.parent) as inflated:
+                _inflate(source, inflated)
+                _Rewriting(DataSet(inflated, 0, inflated.tell()), target, explicit).data_set(explicit=True)
         else:
             _decompress(path, source, target, explicit=explicit)
         target.flush()
@@ -87,150 +105,186 @@ def decodable(syntax: str) -> bool:
 
 _PIXEL_REPRESENTATION = 0x00280103
 _PIXEL_DATA = 0x7FE00010
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_UNDEFINED = 0xFFFFFFFF
-_LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 _CHUNK = 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class _Head:
-    tag: int
-    vr: str
-    length: int
+_MOST_ELEMENTS = 2**24
+_TEXTS = frozenset(
+    {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UR", "UT"}
+)  # fmt: skip  # an odd one of them ends with a blank, every other value with a zero byte (PS3.5 6.2)
+_NUMBERS = {
+    "AT": "H", "OW": "H", "SS": "H", "US": "H", "FL": "I", "OF": "I", "OL": "I", "SL": "I", "UL": "I",
+    "FD": "Q", "OD": "Q", "OV": "Q", "SV": "Q", "UV": "Q",
+}  # fmt: skip  # as `array` names a number of that size
 
 
 @dataclass(slots=True)
 class _Rewriting:
-    """Copies a data set and gives its elements the heads of the wanted syntax.
+    """Copies a data set and gives its elements the heads of the wanted syntax, in little endian.
 
-    Sequences and items end with delimiters, since their length changes; group lengths go away for the same reason.
+    Sequences and items end with delimiters, since their length changes; group lengths go away for the same reason, and
+    so does what is no element: group 0000, and what follows the pixel data. A value of an odd length is padded.
     `changes` replaces top-level values (None: the element goes).
     """
 
-    source: BinaryIO
+    source: DataSet
     target: BinaryIO
     explicit: bool
+    order: str = "<"
     changes: Mapping[int, bytes | None] = field(default_factory=dict)
     signed: bool = False
+    follower: Follower = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.follower = Follower(self._window, self.source.size, self.order, _MOST_ELEMENTS)
 
     def data_set(self, explicit: bool) -> None:
-        while (head := self._head(explicit)) is not None:
-            if head.tag == _PIXEL_DATA and head.length == _UNDEFINED:
-                return  # encapsulated: who asked for decoding goes on from here
-            self._element(head, explicit, 0)
+        """Copies up to the end, or to encapsulated pixel data. Raises InvalidData that names the place."""
+        position, before = 0, -1
+        while position + 8 <= self.source.size:
+            head = self.follower.head(position, self.source.size, before, explicit=explicit)
+            if head is None:
+                break
+            if head.tag == _PIXEL_DATA and head.length == UNDEFINED:
+                return  # who asked for decoding goes on from here
+            if head.length != UNDEFINED and head.stop > self.source.size:
+                if before >= _PIXEL_DATA:
+                    return  # padding that breaks off
+                raise InvalidData(self.follower.trouble(position, self.source.size, explicit=explicit))
+            position = self._element(head, self.source.size, 0)
+            before = before if head.tag >> 16 == DELIMITERS else head.tag
+        if before < _PIXEL_DATA and self._window(position, _CHUNK).strip(b"\0"):
+            raise InvalidData(self.follower.trouble(position, self.source.size, explicit=explicit))
 
     def head(self, tag: int, vr: str, length: int) -> None:
         """Writes an element's head."""
         start = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
-        if not self.explicit or tag >> 16 == 0xFFFE:
+        if not self.explicit or tag >> 16 == DELIMITERS:
             self.target.write(start + struct.pack("<L", length))
-        elif vr in _LONG:
+        elif vr.encode() in LONG_VRS:
             self.target.write(start + struct.pack("<2s2xL", vr.encode(), length))
         else:
             self.target.write(start + struct.pack("<2sH", vr.encode(), length))
 
-    def _element(self, head: _Head, explicit: bool, depth: int) -> None:
-        if head.vr == "SQ" or head.length == _UNDEFINED:
-            # inside a UN of undefined length all is implicit (PS3.5 6.2.2 note 4)
-            self._sequence(head, explicit and head.vr == "SQ", depth + 1)
-        elif head.tag & 0xFFFF == 0:
-            self._skip(head.length)
-        elif depth == 0 and head.tag in self.changes:
-            self._skip(head.length)
-            self._changed(head)
+    def _window(self, position: int, size: int) -> bytes:
+        self.source.file.seek(self.source.offset + position)
+        return self.source.file.read(min(size, max(self.source.size - position, 0)))
+
+    def _element(self, head: Head, end: int, depth: int) -> int:
+        """Where the next one begins."""
+        if head.tag >> 16 == DELIMITERS or head.tag & 0xFFFF == 0 or head.tag >> 16 == 0:
+            return head.stop
+        vr = head.vr.decode() or self._vr(head)
+        if vr in {"SQ", "UN"} and (vr == "SQ" or head.length == UNDEFINED) and self.follower.is_sequence(head):
+            return self._sequence(head, end, depth + 1)
+        if head.length == UNDEFINED:
+            return self._fragments(head, vr, end)
+        if depth == 0 and head.tag in self.changes:
+            self._changed(head.tag, vr)
         else:
-            self._copy(head)
+            self._copy(head, "UN" if vr == "SQ" else vr)
+        return head.stop
 
-    def _changed(self, head: _Head) -> None:
-        value = self.changes[head.tag]
+    def _changed(self, tag: int, vr: str) -> None:
+        value = self.changes[tag]
         if value is not None:
-            self.head(head.tag, head.vr, len(value))
+            self.head(tag, vr, len(value))
             self.target.write(value)
 
-    def _copy(self, head: _Head) -> None:
-        vr = head.vr if head.vr in _LONG or head.length <= 0xFFFF else "UN"
-        self.head(head.tag, vr, head.length)
+    def _copy(self, head: Head, vr: str) -> None:
+        length = head.length + head.length % 2
+        self.head(head.tag, vr if vr.encode() in LONG_VRS or length <= 0xFFFF else "UN", length)
         if head.tag == _PIXEL_REPRESENTATION:
-            value = self._exactly(head.length)
-            self.signed = value[:1] == b"\1"
-            self.target.write(value)
-            return
-        left = head.length
-        while left:
-            chunk = self.source.read(min(left, _CHUNK))
-            if not chunk:
-                raise InvalidData("the data set ends inside an element")
-            self.target.write(chunk)
-            left -= len(chunk)
+            self.signed = b"\1" in self._window(head.at, head.length)
+        number = _NUMBERS.get(vr) if self.order == ">" else None
+        for at in range(head.at, head.stop, _CHUNK):
+            chunk = self._window(at, min(_CHUNK, head.stop - at))
+            self.target.write(chunk if number is None else _swapped(chunk, number))
+        self.target.write((b" " if vr in _TEXTS else b"\0") * (length - head.length))
 
-    def _sequence(self, head: _Head, explicit: bool, depth: int) -> None:
-        if depth > _DEEPEST or head.vr not in {"SQ", "UN"}:
-            raise InvalidData("sequences nested too deep, or a value without length", tag=f"{head.tag:08X}")
-        self.head(head.tag, "SQ", _UNDEFINED)
-        end = None if head.length == _UNDEFINED else self.source.tell() + head.length
-        while end is None or self.source.tell() < end:
-            item = self._head(explicit)
-            if item is None or item.tag not in {_ITEM, _SEQUENCE_END}:
-                raise InvalidData("a sequence holds something else than items", tag=f"{head.tag:08X}")
-            if item.tag == _SEQUENCE_END:
-                break
-            self._item(item, explicit, depth)
-        self.head(_SEQUENCE_END, "", 0)
+    def _sequence(self, head: Head, end: int, depth: int) -> int:
+        if depth > _DEEPEST:
+            raise InvalidData(f"in {named(head.tag)} sequences are nested too deep")
+        explicit = head.vr == b"SQ"  # inside a UN of undefined length all is implicit (PS3.5 6.2.2 note 4)
+        self.head(head.tag, "SQ", UNDEFINED)
+        after = head.stop
+        for number, (begin, last, after) in enumerate(self.follower.inside(head, end, explicit=explicit), 1):  # noqa: B007
+            if begin >= 0:
+                self._item(begin, last, explicit, depth, f"item {number} of {named(head.tag)}")
+        self.head(SEQUENCE_END, "", 0)
+        return after
 
-    def _item(self, item: _Head, explicit: bool, depth: int) -> None:
-        self.head(_ITEM, "", _UNDEFINED)
-        end = None if item.length == _UNDEFINED else self.source.tell() + item.length
-        while end is None or self.source.tell() < end:
-            head = self._head(explicit)
+    def _item(self, position: int, end: int, explicit: bool, depth: int, where: str) -> None:
+        self.head(ITEM, "", UNDEFINED)
+        before = -1
+        while position + 8 <= end:
+            head = self.follower.head(position, end, before, explicit=explicit)
             if head is None:
-                raise InvalidData("the data set ends inside a sequence")
-            if head.tag == _ITEM_END:
                 break
-            self._element(head, explicit, depth)
-        self.head(_ITEM_END, "", 0)
+            position, before = self._element(head, end, depth), head.tag
+        if position > end:
+            raise InvalidData(f"{where} is shorter than what is in it")
+        if self._window(position, end - position).strip(b"\0"):
+            raise InvalidData(f"{where}: {self.follower.trouble(position, end, explicit=explicit)}")
+        self.head(ITEM_END, "", 0)
 
-    def _head(self, explicit: bool) -> _Head | None:
-        start = self.source.read(8)
-        if not start:
-            return None
-        if len(start) < 8:
-            raise InvalidData("the data set ends inside an element")
-        group, element, length = struct.unpack("<HHL", start)
-        tag = group << 16 | element
-        if group == 0xFFFE:
-            return _Head(tag, "", length)
-        if not explicit:
-            return _Head(tag, self._vr(tag, length), length)
-        vr = start[4:6].decode("ascii", "replace")
-        if not (vr.isascii() and vr.isalpha() and vr.isupper()):
-            raise InvalidData("an element has no VR", tag=f"{tag:08X}")
-        if vr in _LONG:
-            return _Head(tag, vr, struct.unpack("<L", self._exactly(4))[0])
-        return _Head(tag, vr, length >> 16)
+    def _fragments(self, head: Head, vr: str, end: int) -> int:
+        """Encapsulated pixel data inside a sequence, such as an icon's, as it is."""
+        _, after = self.follower.past(head, end, explicit=False)
+        if not self.follower.is_sequence(head):
+            raise InvalidData(f"element {named(head.tag)} has no length, and no items")
+        self.head(head.tag, vr, UNDEFINED)
+        for begin, last, _ in self.follower.inside(head, end, explicit=False):
+            if begin >= 0:
+                self.head(ITEM, "", last - begin)
+                for at in range(begin, last, _CHUNK):
+                    self.target.write(self._window(at, min(_CHUNK, last - at)))
+        self.head(SEQUENCE_END, "", 0)
+        return after
 
-    def _vr(self, tag: int, length: int) -> str:
-        """The VR that implicit little endian leaves out; private elements are unknown (PS3.5 6.2.2)."""
+    def _vr(self, head: Head) -> str:
+        """The VR of an element that has none; private ones are unknown (PS3.5 6.2.2)."""
+        tag = head.tag
         if tag >> 16 & 1:
-            return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
+            return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF and head.length != UNDEFINED else "UN"
         try:
             vr = dictionary_VR(tag)
         except KeyError:
             return "UN"
         if " or " not in vr:
-            return vr if length != _UNDEFINED else "SQ"
+            return vr if head.length != UNDEFINED else "SQ"
         if "OW" in vr:
             return "OW"  # as implicit VR has it (PS3.5 A.1)
         return "SS" if self.signed else "US"
 
-    def _exactly(self, size: int) -> bytes:
-        data = self.source.read(size)
-        if len(data) != size:
-            raise InvalidData("the data set ends inside an element")
-        return data
 
-    def _skip(self, size: int) -> None:
-        self.source.seek(size, 1)
+def _swapped(chunk: bytes, number: str) -> bytes:
+    """Numbers of that size in the other byte order; what is no whole number stays."""
+    numbers = array(number)
+    whole = len(chunk) - len(chunk) % numbers.itemsize
+    numbers.frombytes(chunk[:whole])
+    numbers.byteswap()
+    return numbers.tobytes() + chunk[whole:]
+
+
+def _inflate(source: DataSet, target: BinaryIO) -> None:
+    """The data set of a deflated one (PS3.5 A.5)."""
+    inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    source.file.seek(source.offset)
+    left = source.size
+    try:
+        while left > 0 and not inflater.eof and (piece := source.file.read(min(_CHUNK, left))):
+            left -= len(piece)
+            while piece and not inflater.eof:
+                found = inflater.decompress(piece, _CHUNK)
+                piece = inflater.unconsumed_tail
+                size += len(found)
+                if size > _LARGEST_INFLATED:
+                    raise InvalidData(f"deflated data sets beyond {_LARGEST_INFLATED // 2**30} GiB are not inflated")
+                target.write(found)
+        target.write(inflater.flush())
+    except zlib.error as error:
+        raise InvalidData("the deflated data set does not inflate") from error
+    if not inflater.eof:
+        raise InvalidData("the deflated data set breaks off")
 
 
 # -- pixel data
@@ -251,7 +305,7 @@ def _decompress(path: Path, source: DataSet, target: BinaryIO, *, explicit: bool
         size = pixels.tell()
         if size > _LARGEST_VALUE:
             raise InvalidData("the decoded pixel data is longer than a value can be")
-        rewriting = _Rewriting(source.file, target, explicit, changes)
+        rewriting = _Rewriting(source, target, explicit, changes=changes)
         rewriting.data_set(explicit=True)
         rewriting.head(_PIXEL_DATA, vr, size)
         pixels.seek(0)

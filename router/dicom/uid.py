@@ -5,7 +5,7 @@ import uuid
 
 from router.errors import InvalidData
 
-_UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_UID = re.compile(r"[0-9]+(?:\.[0-9]+)*\.?")
 
 
 def random_uid(sixteen: bytes) -> str:
@@ -14,17 +14,22 @@ def random_uid(sixteen: bytes) -> str:
 
 
 def clean(value: str) -> str:
-    """The value without padding: NUL is the standard's, blanks are real devices'."""
-    return value.strip("\0 ")
+    """The value without padding: NUL is the standard's, blanks and line ends are real devices'."""
+    return value.strip("\0 \r\n\t")
 
 
 def valid(value: str) -> str:
     """The cleaned UID, safe as a file name: 1 to 64 digits and dots, no empty component.
 
-    Leading zeros are tolerated, since real devices send them. InvalidData otherwise; the value itself is not in
-    the error, because nobody knows what a device wrote there.
+    Leading zeros and a dot at the end are tolerated, since real devices send them. InvalidData otherwise; the value
+    itself is not in the error, because nobody knows what a device wrote there.
     """
     cleaned = clean(value)
     if len(cleaned) > 64 or not _UID.fullmatch(cleaned):
         raise InvalidData("not a UID: expected 1 to 64 digits and dots (PS3.5 9.1)", length=len(cleaned))
     return cleaned
+
+
+def undotted(value: str) -> str:
+    """The valid UID without a dot at its end, by which what others say of it is found."""
+    return valid(value).removesuffix(".")

@@ -85,6 +85,7 @@ class Cataloguer:
                     self._note_again(arrivals, known)
                     self._note_cut(arrivals, known)
                     self._note_strays(arrivals)
+                    self._note_irregular(arrivals)
             self._hand_documents(arrivals)
             self._studies.release([arrival.path for arrival in arrivals])
             self._note_unsettled(arrivals)
@@ -285,6 +286,16 @@ class Cataloguer:
             named = ", ".join(f"(0002,{number:04X})" for number in sorted(numbers))
             text = f"the data sets of {counts[study]} instance(s) begin with elements of a file's header"
             self._record(Kind.IRREGULAR, f"{text} ({named}): kept, and left out when sent", study)
+
+    def _note_irregular(self, arrivals: Sequence[_Arrival]) -> None:
+        """As strays, once a study and batch, with the first instance of each kind."""
+        found: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for arrival in arrivals:
+            for fault in arrival.header.irregular:
+                found[arrival.header.uids.study, fault].append(arrival.header.uids.sop)
+        for (study, fault), sops in found.items():
+            text = f"{len(sops)} instance(s), the first of them {sops[0]}, are irregular: {fault}; kept as they came"
+            self._record(Kind.IRREGULAR, text, study, instance=sops[0], irregular=fault)
 
     def _free_place(self, arrival: _Arrival, version: int) -> Filing:
         filing = Filing(arrival.path, arrival.header.uids, version)

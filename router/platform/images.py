@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from router.model import InstanceUids
 from router.platform.durable import new_file, place, sync
@@ -31,6 +32,11 @@ class ImageFile:
 
     def write(self, parts: Sequence[bytes | memoryview]) -> None:
         self._file.writelines(parts)
+
+    def written(self) -> BinaryIO:
+        """Its bytes so far."""
+        self._file.flush()
+        return Path(self._file.name).open("rb")
 
     def commit(self, uids: InstanceUids) -> None:
         """Bytes and name survive power loss once this returns."""

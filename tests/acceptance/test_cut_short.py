@@ -1,4 +1,4 @@
-"""Cut-off data sets and group 0002 inside a data set, through a running node to the reference platform."""
+"""Data sets that are cut off, hold group 0002 or are odd in other ways, through a node to the reference platform."""
 
 import json
 import socket
@@ -39,7 +39,7 @@ def case(number: str, instance: int = 1) -> bytes:
     return data.replace(f"{ROOT}.{number}.1.1".encode(), f"{ROOT}.{number}.1.{instance}".encode())
 
 
-def store(port: int, data: bytes, number: str, instance: int = 1) -> int:
+def store(port: int, data: bytes, number: str, instance: int | str = 1) -> int:
     """C-STORE of bytes as they are; the status."""
     sop = f"{ROOT}.{number}.1.{instance}".encode()
     command_set = wire.store_command(sop + b"\0" * (len(sop) % 2))
@@ -67,7 +67,7 @@ def _ago(minutes: int) -> str:
     return f"{datetime.now(ZoneInfo('Asia/Shanghai')) - timedelta(minutes=minutes):%Y-%m-%d %H:%M:%S}"
 
 
-def at_platform(site: Site, number: str, instance: int = 1) -> Path:
+def at_platform(site: Site, number: str, instance: int | str = 1) -> Path:
     study = f"{ROOT}.{number}"
     return site.platform_data / "dicom" / study / f"{study}.1" / f"{study}.1.{instance}.dcm"
 
@@ -127,6 +127,30 @@ def test_group_0002_inside_a_data_set_changes_nothing_and_is_left_out(site: Site
     assert said.endswith("kept, and left out when sent")
     assert "CT99" not in json.dumps(story)
     assert "HOSTILE" in command("queue", "explain", exam, "--config", site.config_file).stdout
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        ("30", "tags out of order"), ("32", "VRs that do not exist"), ("33", "VRs that do not exist"),
+        ("34", "VRs that do not exist"), ("40", "a sequence of another length than its items"),
+        ("41", "delimiters outside any sequence"), ("401", "elements of group 0000"),
+        ("56", "a UID with a dot at its end"), ("58", ""), ("302", ""), ("501", ""),
+    ],
+)  # fmt: skip
+def test_what_is_merely_odd_is_delivered_as_it_came_and_explain_says_so(site: Site, number: str, said: str) -> None:
+    data, instance = case(number), "" if number == "56" else "1"
+    assert store(site.port, data, number, instance) == 0
+    exam = report(site, number)
+    site.wait_for(State.DELIVERED, exam, IMAGES)
+    sent = at_platform(site, number, instance)
+    with sent.open("rb") as file:
+        meta = dataset_offset(file)
+        assert meta.transfer_syntax == meta.announced == ("1.2.840.10008.1.2" if number == "58" else wire.EXPLICIT)
+        file.seek(meta.offset)
+        assert file.read() == data + b"\0" * (len(data) % 2)
+    told = [event["text"] for event in explained(site, exam)["events"] if event["kind"] == "irregular"]
+    assert [text.partition("irregular: ")[2] for text in told] == ([f"{said}; kept as they came"] if said else [])
 
 
 @pytest.mark.parametrize("wrong", [(0x0018, b"1.2.3.9\0"), (0x0016, b"1.2.840.10008.5.1.4.1.1.4\0")])

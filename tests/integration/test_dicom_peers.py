@@ -1,5 +1,6 @@
 """Our Storage SCP and SCU against real peers: DCMTK's tools, pynetdicom, and each other."""
 
+import io
 import socket
 import subprocess
 import threading
@@ -8,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pydicom
 import pydicom.data
@@ -74,6 +76,9 @@ class Part:
 
     def write(self, parts: Sequence[bytes | memoryview]) -> None:
         self._bytes += b"".join(parts)
+
+    def written(self) -> BinaryIO:
+        return io.BytesIO(self._bytes)
 
     def commit(self, uids: InstanceUids) -> None:
         time.sleep(self._folder.delay)
@@ -166,8 +171,9 @@ def test_every_shipped_file_arrives_byte_for_byte(start: Start, tmp_path: Path) 
         item = items[result.key]
         kept = scp.sink.path / f"{item.sop_instance}.dcm"
         assert result.verdict is Verdict.STORED, item.path.name
-        assert data_set(kept) == data_set(item.path), item.path.name
-        assert digest(kept) == digest(item.path)
+        odd = len(data_set(item.path)) % 2  # fragments are even (PS3.8 E.2)
+        assert data_set(kept) == data_set(item.path) + b"\0" * odd, item.path.name
+        assert odd or digest(kept) == digest(item.path)
         assert read_header(kept).transfer_syntax == item.transfer_syntax
     assert len(scp.events) == len(items)
     assert len({item.transfer_syntax for item in items}) >= 10

@@ -1,13 +1,18 @@
 """The other transfer syntaxes of a data set, judged by pydicom."""
 
 import io
+import random
+import re
 import struct
+import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
@@ -15,10 +20,15 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
 
 from peers import CT, SHIPPED, client, data_set, send, stored, storescp
+from router.dicom.part10 import preamble_and_meta
 from router.dicom.pdata import DataSet
 from router.dicom.status import Verdict
 from router.dicom.transcode import can_decompress, offers, transcoded
 from router.errors import ConfigurationError, InvalidData
+
+sys.path.append(str(Path(__file__).parents[1] / "torture"))
+
+from fuzz import mutated
 
 UNCOMPRESSED = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 
@@ -131,11 +141,10 @@ def test_wrong_text_stays_as_it_is(tmp_path: Path) -> None:
     [
         implicit(0x00100010, b"x", 100),
         implicit(0x00100010, b"x")[:5],
-        implicit(0x00081140, implicit(0x00100010, b"xx")),
         implicit(0x00081140, b"", 0xFFFFFFFF) + implicit(0xFFFEE000, b"", 0xFFFFFFFF),
         (implicit(0x00081140, b"", 0xFFFFFFFF) + implicit(0xFFFEE000, b"", 0xFFFFFFFF)) * 40,
     ],
-    ids=["value", "head", "no item", "no end", "too deep"],
+    ids=["value", "head", "no end", "too deep"],
 )
 def test_broken_data_sets_are_refused(tmp_path: Path, elements: bytes) -> None:
     with pytest.raises(InvalidData):
@@ -143,13 +152,13 @@ def test_broken_data_sets_are_refused(tmp_path: Path, elements: bytes) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
-def test_a_data_set_that_is_not_in_its_syntax_is_refused_and_the_others_go(tmp_path: Path) -> None:
+def test_a_data_set_that_is_not_in_its_syntax_goes_in_the_one_that_it_is_in(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.dcm"
     whole = CT.read_bytes()
     wrong.write_bytes(whole[: -len(data_set(CT))] + data_set(SHIPPED / "test_files" / "MR_small_implicit.dcm"))
     with storescp(tmp_path / "dcmtk", "+xi") as port:
         results = send(port, [replace(stored(CT, 1), path=wrong, checksum=""), stored(CT, 2)])
-    assert [(result.key, result.status) for result in results] == [(1, 0x0122), (2, 0)]
+    assert [(result.key, result.status) for result in results] == [(1, 0), (2, 0)]
 
 
 def test_offers_prefer_what_is_stored() -> None:
@@ -157,7 +166,9 @@ def test_offers_prefer_what_is_stored() -> None:
     assert offers(explicit, decompress=False) == (explicit, implicit_)
     assert offers(implicit_, decompress=False) == (implicit_, explicit)
     assert offers(JPEGBaseline8Bit, decompress=False) == (JPEGBaseline8Bit,)
-    assert offers("1.2.840.10008.1.2.2", decompress=True) == ("1.2.840.10008.1.2.2",)
+    for stored_ in ("1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"):
+        assert offers(stored_, decompress=True) == (stored_, explicit, implicit_)
+        assert offers(stored_, decompress=False) == (stored_,)
     assert offers("1.2.3.4", decompress=True) == ("1.2.3.4",)
 
 
@@ -208,4 +219,199 @@ def test_pixels_that_do_not_decode_are_refused(tmp_path: Path) -> None:
     with storescp(tmp_path / "dcmtk", "+xi") as port, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         [result] = send(port, [stored(path)], decompress=True)
-    assert (result.status, result.verdict) == (0x0122, Verdict.REFUSED)
+    assert (result.status, result.verdict) == (None, Verdict.REFUSED)
+    assert result.why.endswith("to Implicit VR Little Endian: the pixel data cannot be decoded")
+
+
+# -- what is irregular
+
+
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+CASES = Path(__file__).parents[1] / "cases" / "dicom"
+EXPLICIT, IMPLICIT, BIG = str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian), "1.2.840.10008.1.2.2"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+
+
+@pytest.mark.parametrize("number", ["30", "32", "33", "34", "40", "41", "401", "56", "302", "501"])
+def test_a_case_in_implicit_vr_has_the_values_of_the_case(tmp_path: Path, number: str) -> None:
+    changed = read(made(tmp_path, (CASES / f"{number}.dcmds").read_bytes(), EXPLICIT), IMPLICIT)
+    assert (changed.PatientID, changed.Rows, len(changed.PixelData)) == (f"P{number}", 4, 32)
+    assert changed.StudyInstanceUID == f"1.2.826.0.1.3680043.9.7777.{number}"
+    assert changed.get_item(0x00100010).value == "张三".encode("gbk")
+    assert changed[0x7FE00010].tag == max(changed.keys())  # the zeros behind it are no element
+
+
+def test_text_where_the_dictionary_has_a_sequence_is_written_as_unknown(tmp_path: Path) -> None:
+    changed = made(tmp_path, (CASES / "306.dcmds").read_bytes())
+    assert b"\x12\0\x64\0UN\0\0\x18\0\0\0ACME Header Anonymizer 1" in changed
+    assert read(changed, EXPLICIT).PatientID == "P306"
+
+
+def test_what_is_written_in_the_other_syntax_than_announced_is_converted_from_that(tmp_path: Path) -> None:
+    path = tmp_path / "58.dcm"
+    meta = preamble_and_meta(CT_IMAGE, "1.2.826.0.1.3680043.9.7777.58.1.1", EXPLICIT, "CT01", "ROUTER")
+    path.write_bytes(meta + (CASES / "58.dcmds").read_bytes())
+    assert stored(path).transfer_syntax == IMPLICIT
+    changed = in_syntax(path, EXPLICIT)
+    assert (changed[:6], read(changed, EXPLICIT).PatientID) == (b"\x08\0\x05\0CS", "P58")
+
+
+@pytest.mark.parametrize(("announced", "written"), [(EXPLICIT, IMPLICIT), (IMPLICIT, EXPLICIT)])
+def test_label_and_bytes_of_what_leaves_agree(tmp_path: Path, announced: str, written: str) -> None:
+    """Whatever the destination takes, and also where the catalogue still has what was announced."""
+    body = data_set(CT) if written == EXPLICIT else made(tmp_path, data_set(CT), EXPLICIT)
+    path = tmp_path / "one.dcm"
+    path.write_bytes(preamble_and_meta(stored(CT).sop_class, stored(CT).sop_instance, announced, "A", "B") + body)
+    for number, (option, known) in enumerate([("+xi", written), ("+xi", announced), ("", written), ("+xe", announced)]):
+        folder = tmp_path / str(number)
+        with storescp(folder, *([option] if option else [])) as port:
+            [result] = send(port, [replace(stored(path), transfer_syntax=known, checksum="")])
+        assert result.verdict is Verdict.STORED
+        [kept] = folder.iterdir()
+        meta = pydicom.dcmread(kept, stop_before_pixels=True)
+        explicit = data_set(kept)[4:6] == b"CS" or data_set(kept)[4:6].isalpha()
+        assert (meta.file_meta.TransferSyntaxUID == EXPLICIT) is explicit
+
+
+FIRST = implicit(0x00080016, CT_IMAGE.encode() + b"\0")
+LAST = implicit(0x00100020, b"P1") + implicit(0x7FE00010, bytes(8))
+ANY = 2**32 - 1
+ODD = {
+    "a sequence longer than said": implicit(0x00081032, implicit(0xFFFEE000, implicit(0x00080100, b"C-1 ")), 10),
+    "an item shorter than said": implicit(0x00081032, implicit(0xFFFEE000, implicit(0x00080100, b"C-1 "), 6)),
+    "a delimiter too many": implicit(0x00081032, implicit(0xFFFEE000, implicit(0x00080100, b"C-1 ")))
+    + implicit(0xFFFEE0DD, b""),
+    "no sequence delimiter": implicit(0x00081032, implicit(0xFFFEE000, implicit(0x00080100, b"C-1 "), ANY), ANY)
+    + implicit(0xFFFEE00D, b""),
+    "an empty sequence": implicit(0x00081032, b""),
+    "group length": implicit(0x00081032, b"") + implicit(0x00090000, b"\4\0\0\0"),
+    "group 0000": implicit(0x00000002, b"1.2\0") + implicit(0x00081032, b""),
+    "a private sequence": implicit(
+        0x00091001, implicit(0xFFFEE000, implicit(0x00080100, b"C-1 "), 2**32 - 1) + implicit(0xFFFEE00D, b"")
+        + implicit(0xFFFEE0DD, b""), 2**32 - 1,
+    ),
+    "text in a number": implicit(0x00081040, b"abc"),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", ODD)
+def test_an_irregular_data_set_without_vrs_is_written_with_them(tmp_path: Path, name: str) -> None:
+    changed = read(made(tmp_path, FIRST + ODD[name] + LAST), EXPLICIT)
+    assert (changed.PatientID, changed.SOPClassUID, len(changed.PixelData)) == ("P1", CT_IMAGE, 8)
+    if b"C-1 " in ODD[name] and 0x00081032 in changed:
+        assert [item.CodeValue for item in changed.ProcedureCodeSequence] == ["C-1"]
+
+
+def test_odd_values_are_padded_as_their_vr_wants(tmp_path: Path) -> None:
+    changed = made(tmp_path, implicit(0x00080018, b"1.2") + implicit(0x00080070, b"ACM") + implicit(0x00091001, b"x"))
+    assert changed.count(b"UI\4\x001.2\0") == changed.count(b"LO\4\0ACM ") == changed.count(b"UN\0\0\2\0\0\0x\0") == 1
+
+
+def test_an_icon_that_is_compressed_stays_so(tmp_path: Path) -> None:
+    icon = Dataset()
+    icon.Rows = icon.Columns = 1
+    icon.add_new(0x7FE00010, "OB", pydicom.encaps.encapsulate([b"\xff\xd8\xff\xd9"]))
+    icon["PixelData"].is_undefined_length = True
+    whole = Dataset()
+    whole.PatientID, whole.IconImageSequence = "P1", [icon]
+    out = io.BytesIO()
+    pydicom.dcmwrite(out, whole, implicit_vr=False, little_endian=True)
+    changed = made(tmp_path, out.getvalue(), EXPLICIT)
+    assert changed.count(b"\xfe\xff\x00\xe0\x04\0\0\0\xff\xd8\xff\xd9\xfe\xff\xdd\xe0") == 1
+
+
+@pytest.mark.parametrize(
+    ("elements", "why"),
+    [
+        (implicit(0x00080060, b"CT") + implicit(0x00100010, b"x", 100), r"\(0010,0010\) at byte 10 says 100 bytes"),
+        (implicit(0x00080060, b"CT") + b"\x10\0\x10\0\1", r"ends inside the head of an element, at byte 10"),
+        (
+            implicit(0x00081032, implicit(0xFFFEE000, implicit(0x00080100, b"C", 9))),
+            r"item 1 of \(0008,1032\): element \(0008,0100\)",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_converted_says_which_element_it_is(tmp_path: Path, elements: bytes, why: str) -> None:
+    with pytest.raises(InvalidData, match=why):
+        made(tmp_path, elements)
+
+
+def test_what_cannot_be_converted_is_the_reason_of_that_instance_only(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.dcm"
+    wrong.write_bytes(CT.read_bytes()[: -len(data_set(CT))] + data_set(CT)[:-1000])
+    with storescp(tmp_path / "dcmtk", "+xi") as port:
+        results = send(port, [replace(stored(CT, 1), path=wrong, checksum=""), stored(CT, 2)])
+    first, second = sorted(results, key=lambda result: result.key)
+    assert (first.status, first.verdict, second.status) == (None, Verdict.REFUSED, 0)
+    assert re.search(r"from Explicit VR Little Endian to Implicit VR Little Endian: .*\(7FE0,0010\) .*says", first.why)
+
+
+# -- inflated, swapped
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("wanted", UNCOMPRESSED)
+@pytest.mark.parametrize("name", ["MR_small_bigendian.dcm", "ExplVR_BigEnd.dcm", "image_dfl.dcm"])
+def test_big_endian_and_deflated_data_sets_are_written_in_the_others(name: str, wanted: str) -> None:
+    path = SHIPPED / "test_files" / name
+    expected, changed = pydicom.dcmread(path), read(in_syntax(path, wanted), wanted)
+    for element in expected:
+        if element.tag.element and not element.tag.is_private and element.keyword not in {"PixelData", "PaletteColor"}:
+            assert changed[element.tag].value == element.value
+    if expected.BitsAllocated <= 8:
+        assert changed.PixelData == expected.PixelData
+    else:
+        assert numpy.array_equal(
+            numpy.frombuffer(expected.PixelData, ">u2"), numpy.frombuffer(changed.PixelData, "<u2")
+        )
+
+
+def test_numbers_of_every_size_are_swapped(tmp_path: Path) -> None:
+    whole = Dataset()
+    whole.FrameIncrementPointer, whole.Rows, whole.PixelRepresentation = 0x00181063, 258, 1
+    whole.SelectorULValue, whole.SelectorFDValue, whole.SelectorSLValue = [1, 2**31], [1.5, -2.5], -7
+    whole.SmallestImagePixelValue = -3
+    whole.RequestAttributesSequence = [Dataset()]
+    whole.RequestAttributesSequence[0].SelectorUSValue = [1, 256]
+    out = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pydicom.dcmwrite(out, whole, implicit_vr=False, little_endian=False)
+    path = tmp_path / "big"
+    path.write_bytes(out.getvalue())
+    with path.open("rb") as file, transcoded(path, DataSet(file, 0, len(out.getvalue())), BIG, EXPLICIT) as changed:
+        changed.file.seek(0)
+        found = read(changed.file.read(), EXPLICIT)
+    assert found == whole
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", ["MR_small_bigendian.dcm", "image_dfl.dcm"])
+def test_a_destination_without_them_gets_them_where_it_may(tmp_path: Path, name: str) -> None:
+    item = stored(SHIPPED / "test_files" / name)
+    with storescp(tmp_path / "dcmtk", "+xi") as port:
+        assert [one.status for one in send(port, [item])] != [0]
+        assert [one.status for one in send(port, [item], decompress=True)] == [0]
+
+
+def test_a_deflated_data_set_that_breaks_off_says_so(tmp_path: Path) -> None:
+    item = stored(SHIPPED / "test_files" / "image_dfl.dcm")
+    body = data_set(item.path)[:-100]
+    path = tmp_path / "cut"
+    path.write_bytes(body)
+    with (
+        path.open("rb") as file,
+        pytest.raises(InvalidData, match="breaks off"),
+        transcoded(path, DataSet(file, 0, len(body)), DEFLATED, EXPLICIT),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_mutation_is_converted_or_refused(tmp_path: Path, seed: int) -> None:
+    dice = random.Random(seed)
+    whole = [path.read_bytes() for path in sorted(CASES.glob("*.dcmds"))] + [FIRST + odd + LAST for odd in ODD.values()]
+    for _ in range(150):
+        with suppress(InvalidData):
+            made(tmp_path, mutated(dice.choice(whole), dice), dice.choice([EXPLICIT, IMPLICIT]))

@@ -1,6 +1,8 @@
 """What is done with each message, by its operation and the context that it came over."""
 
+import io
 from collections.abc import Sequence
+from typing import BinaryIO
 
 import pytest
 
@@ -86,6 +88,10 @@ class Sink:
     def __init__(self, *, room: bool = True, trouble: Exception | None = None) -> None:
         self._room = room
         self._trouble = trouble
+        self._bytes = b""
+
+    def written(self) -> BinaryIO:
+        return io.BytesIO(self._bytes)
 
     def has_room(self) -> bool:
         return self._room
@@ -94,7 +100,7 @@ class Sink:
         return self
 
     def write(self, parts: Sequence[bytes | memoryview]) -> None:
-        pass
+        self._bytes += b"".join(parts)
 
     def commit(self, uids: InstanceUids) -> None:
         if self._trouble is not None:

@@ -1,0 +1,177 @@
+"""Data sets that are not written as PS3.5 7 has it, read as far as it is certain where their elements are."""
+
+import re
+import struct
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from router.dicom.elements import VRS
+from router.dicom.follower import DELIMITERS, ITEM, PIXELS, UNDEFINED, Follower, Head, TooMany, Window, named
+from router.errors import InvalidData
+
+_STUDY, _SERIES = 0x0020000D, 0x0020000E
+_MOST_LOST = 16  # places behind which the reading looks for the next element
+_SEARCHED, _PIECE = 2**22, 2**16  # bytes
+_HEAD = re.compile(rb"(?s)(?=.{4}(?:" + b"|".join(sorted(VRS)) + rb"))")
+
+
+@dataclass(slots=True)
+class Followed:
+    """Elements outside sequences: VR, begin and end of each value, in the order in which they stand.
+
+    `stopped` is where the pixel data begins, or the end; `faults` say in which ways it is irregular; `lost` is where
+    the reading first had to look for the next element, `broken` the element that is longer than the rest of the data
+    set. `twice` are tags that stand there several times with different values: none of them counts. `misplaced` are
+    tags out of order; `closed`: the last element was a sequence.
+    """
+
+    spans: dict[int, tuple[bytes, int, int]] = field(default_factory=dict)
+    sequences: list[int] = field(default_factory=list)
+    faults: dict[str, None] = field(default_factory=dict)
+    twice: set[int] = field(default_factory=set)
+    misplaced: set[int] = field(default_factory=set)
+    closed: bool = True
+    stopped: int = -1
+    lost: int = -1
+    broken: str = ""
+    explicit: bool = True
+
+
+def follow(window: Window, end: int, order: str, wanted: Collection[int], *, explicit: bool) -> Followed:
+    """The elements of a data set of `end` bytes before its pixel data; those behind it while `wanted` ones are missing.
+
+    Raises TooMany.
+    """
+    return _Reading(window, end, order, explicit=explicit).run(wanted)
+
+
+def certain(found: Followed, wanted: Collection[int], data: bytes, order: str) -> None:
+    """Take out the UIDs that are not certain: where the reading was lost, or out of order, they may be nested ones.
+
+    They are certain there where the data set has no other value for them anywhere. Study and series are also certain
+    out of order, and only then where the reading was lost, when they stand side by side, as in hardly any sequence.
+    InvalidData for two values of one UID outside sequences.
+    """
+    if double := [tag for tag in wanted if tag in found.twice]:
+        raise InvalidData(f"the data set has two different values of {', '.join(map(named, double))}")
+    for tag in found.twice:
+        del found.spans[tag]
+    study, series = (found.spans.get(tag, (b"", 0, 0)) for tag in (_STUDY, _SERIES))
+    beside = 8 in (series[1] - study[2], study[1] - series[2])
+    for tag in [tag for tag in wanted if tag in found.spans]:
+        lost = 0 <= found.lost < found.spans[tag][1]
+        nested = tag in (_STUDY, _SERIES) and not beside
+        alone = len(_values(data, tag, order)) == 1 if lost or (nested and tag in found.misplaced) else True
+        if not alone or (lost and nested):
+            del found.spans[tag]
+
+
+def _values(data: bytes, tag: int, order: str) -> set[bytes]:
+    """Every value that follows this tag and VR UI anywhere."""
+    head = struct.pack(order + "HH", tag >> 16, tag & 0xFFFF) + b"UI"
+    places = (place.start() for place in re.finditer(re.escape(head), data))
+    lengths = ((at + 8, struct.unpack_from(order + "H", data, at + 6)[0]) for at in places if at + 8 <= len(data))
+    return {data[at : at + length].strip(b"\0 ") for at, length in lengths}
+
+
+class _Reading:
+    def __init__(self, window: Window, end: int, order: str, *, explicit: bool) -> None:
+        self._window = window
+        self._end = end
+        self._follower = Follower(window, end, order)
+        self._explicit = explicit
+        self._losses = 0
+        self.found = Followed(explicit=explicit)
+
+    def run(self, wanted: Collection[int]) -> Followed:
+        """All elements before the pixel data, and those behind it while `wanted` ones are missing."""
+        found, position, before = self.found, 0, -1
+        while 0 <= position <= self._end - 8:
+            head = self._follower.head(position, self._end, before, explicit=self._explicit)
+            if head is not None and PIXELS <= head.tag < ITEM:
+                found.stopped = position if found.stopped < 0 else found.stopped
+                if all(tag in found.spans for tag in wanted) or head.length == UNDEFINED:
+                    break
+            after = -1 if head is None else self._take(head, before)
+            if head is not None and after >= 0:
+                before = before if head.tag >> 16 == DELIMITERS else head.tag
+            elif found.stopped >= 0:
+                break
+            else:
+                after = self._lost(position, before)
+            position = after
+        if found.stopped < 0:
+            found.stopped = self._end
+        found.faults.update(self._follower.faults)
+        return found
+
+    def _take(self, head: Head, before: int) -> int:
+        """Enter an element; where the next one begins, -1 when that cannot be told."""
+        found = self.found
+        if head.tag >> 16 == DELIMITERS:
+            found.faults["delimiters outside any sequence"] = None
+            if not found.closed:  # perhaps of a sequence that another one has ended before its time
+                found.lost = 0
+            return head.stop if head.tag == ITEM else head.at
+        try:
+            stop, after = self._ends(head)
+        except TooMany:
+            raise
+        except InvalidData:
+            return -1
+        if stop > self._end:
+            return -1
+        self._note(head, before)
+        found.closed = head.vr == b"SQ" or self._follower.delimiter(head.at)[0] == ITEM
+        if head.tag < PIXELS:
+            self._enter(head, stop)
+        return after
+
+    def _ends(self, head: Head) -> tuple[int, int]:
+        if head.length != UNDEFINED:
+            return head.stop, head.stop
+        return self._follower.past(head, self._end, explicit=self._explicit and head.vr not in (b"UN", b""))
+
+    def _enter(self, head: Head, stop: int) -> None:
+        former = self.found.spans.get(head.tag)
+        if former is not None:
+            self.found.faults["elements that stand there twice"] = None
+            if self._window(former[1], former[2] - former[1]) != self._window(head.at, stop - head.at):
+                self.found.twice.add(head.tag)
+            return
+        if head.vr == b"SQ":
+            self.found.sequences.append(head.tag)
+        self.found.spans[head.tag] = head.vr, head.at, stop
+
+    def _note(self, head: Head, before: int) -> None:
+        if head.tag >> 16 == 0:
+            self.found.faults["elements of group 0000"] = None
+        elif head.tag < before:
+            self.found.faults["tags out of order"] = None
+            self.found.misplaced.add(head.tag)
+        if head.fault and head.tag >> 16:
+            self.found.faults[head.fault] = None
+
+    def _lost(self, position: int, before: int) -> int:
+        """Where the elements go on behind one that cannot be followed; -1 when they do not."""
+        self._losses += 1
+        after = self._next_place(position, before) if self._explicit and self._losses <= _MOST_LOST else -1
+        if not self._window(position, _PIECE).strip(b"\0"):
+            self.found.faults["zeros behind the last element"] = None
+            return after
+        self.found.lost = position if self.found.lost < 0 else self.found.lost
+        self.found.faults["elements that cannot be followed"] = None
+        overrun = self._follower.overrun(position, explicit=self._explicit)
+        if after >= 0 and overrun is not None:
+            left = self._end - overrun.at
+            self.found.broken = f"element {named(overrun.tag)} says {overrun.length} bytes, and {left} are there"
+        return after
+
+    def _next_place(self, position: int, before: int) -> int:
+        """Where regular elements begin again; -1 when they do not, or not soon."""
+        for begin in range(position + 1, min(self._end, position + _SEARCHED), _PIECE):
+            part = self._window(begin, _PIECE + 6)
+            for place in _HEAD.finditer(part):
+                if place.start() < _PIECE and self._follower.begins(begin + place.start(), before):
+                    return begin + place.start()
+        return -1
