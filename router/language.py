@@ -23,7 +23,11 @@ LOCALE = Path(__file__).parent / "locale"
 _PLAIN = 3  # letters of a template's own; with fewer it has nothing to translate
 _CERTAIN = 12  # letters of a template's own by which it is known whatever its values are
 _LONGEST = 1000  # of a text whose template is looked for
-_MOST_TEMPLATES, _MOST_JOINTS = 4, 20  # tried for one text; a longer one is told sentence by sentence
+_MOST_TEMPLATES, _MOST_BRACKETS, _MOST_JOINTS = (
+    4,
+    4,
+    20,
+)  # tried for one text; a longer one is told sentence by sentence
 _DEEPEST = 10  # texts within texts
 _JOINTS = {"; ": "；", ": ": "：", ", ": "、", " or ": "或", " and ": "和"}
 _WEIGHTS = list(_JOINTS)
@@ -118,7 +122,7 @@ class Tongue:
             yield f"{found[1]} {tell(found[2])}"
         yield from itertools.islice(self._by_template(text, tell), _MOST_TEMPLATES)
         yield from self._joined(text, tell)
-        for cut in _BRACKET.finditer(text) if text.endswith(")") else ():
+        for cut in itertools.islice(_BRACKET.finditer(text), _MOST_BRACKETS) if text.endswith(")") else ():
             yield f"{tell(text[: cut.start()])}（{tell(text[cut.end() : -1])}）"
 
     def _by_template(self, text: str, tell: Say) -> Iterator[str]:

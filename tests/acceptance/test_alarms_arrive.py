@@ -56,7 +56,8 @@ def test_a_reload_takes_up_another_receiver_which_gets_what_waited(tmp_path: Pat
             site.node.hang_up()
             site.wait_until(lambda: len(hook.told) == 2, "alarm and end arrive")
             assert _kinds(hook.told) == [("settings", "standing"), ("settings", "cleared")]
-            assert "taken up: alarms.webhook; wants a restart: nothing" in site.log
+            taken = "taken up: alarms.webhook; wants a restart: nothing"
+            site.wait_until(lambda: taken in site.log, "the node says that it took it up")
             site.config_file.write_text(text.replace(dead.url, "http://hospital.example/s3cret"), encoding="utf-8")
             site.node.hang_up()
             site.wait_until(lambda: len(hook.told) == 3, "a fault leaves the former way in use")
