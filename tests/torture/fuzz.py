@@ -1,5 +1,7 @@
 """Broken input by chance against a running node: it answers on, and neither its memory nor anything else grows.
 
+Each kind has a node of its own: the database's page cache, of a size that is set, fills with what another has left.
+
 Each kind of input (DICOM data sets and PDUs, HL7, exam JSON, PDF, the administration's HTTP) is made of real ones,
 which are cut, repeated, overwritten and joined, for some seconds. What the node holds is measured after a warm-up and
 at the end.
@@ -33,6 +35,7 @@ _PIECES = (
     b"\xfe\xff\x00\xe0\xff\xff\xff\xff", b"SQ\0\0\xff\xff\xff\xff", b"\x0b", b"\x1c\r", b"1.2.3", b"9" * 30, b"obj",
     "张".encode(), "张".encode("gbk"), b"\x1b$)A", b"\xef\xbb\xbf",
 )  # fmt: skip
+KINDS = ("dicom", "pdu", "mllp", "http", "json", "pdf", "hl7")
 _MOST_MEMORY, _MOST_OTHERS = 64 * 2**20, 12  # bytes; descriptors or threads more than after the warm-up
 _REST_SECONDS = 60
 _MOST_WAITING = 500  # files in incoming/: a flood is another test's
@@ -89,6 +92,7 @@ class Fuzz:
     """A site and the inputs that are made for it."""
 
     def __init__(self, folder: Path, seed: int, rest: float = 3.0) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._rest = rest
         self.dice = random.Random(seed)
         self.site = Site(folder, settings='\n[reports.hl7]\nport = 0\nmessage_within = "2 s"\n')
@@ -241,21 +245,24 @@ def _of(number: int) -> Held:
 def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     folder = Path(tempfile.mkdtemp(prefix="fuzz-", dir=given.folder))
-    fuzz = Fuzz(folder, given.seed, given.rest)
     print("| input | how many | memory (MiB) | descriptors | threads |\n| --- | --- | --- | --- | --- |")
-    try:
-        for kind in given.only or fuzz.kinds:
-            count, first, last = fuzz.run(kind, given.seconds, given.warm_up)
-            memory = f"{first.memory >> 20} -> {last.memory >> 20}"
-            others = f"{first.descriptors} -> {last.descriptors} | {first.threads} -> {last.threads}"
-            print(f"| {kind} | {count} | {memory} | {others} |", flush=True)
-    except Grown as error:
-        print(f"{error}\nits folder stays: {folder}\nseed: {given.seed}", file=sys.stderr)
-        return 1
-    finally:
-        fuzz.site.stop()
+    for kind in given.only or KINDS:
+        fuzz = Fuzz(folder / kind, given.seed, given.rest)
+        try:
+            _tell(kind, *fuzz.run(kind, given.seconds, given.warm_up))
+        except Grown as error:
+            print(f"{error}\nits folder stays: {folder}\nseed: {given.seed}", file=sys.stderr)
+            return 1
+        finally:
+            fuzz.site.stop()
     shutil.rmtree(folder)
     return 0
+
+
+def _tell(kind: str, count: int, first: Held, last: Held) -> None:
+    memory = f"{first.memory >> 20} -> {last.memory >> 20}"
+    others = f"{first.descriptors} -> {last.descriptors} | {first.threads} -> {last.threads}"
+    print(f"| {kind} | {count} | {memory} | {others} |", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
