@@ -19,6 +19,8 @@ from router.alarms import REMEDY, Alarm
 LANGUAGES: Mapping[str, str] = {"en": "English", "zh_CN": "中文"}
 DEFAULT, SOURCE = "zh_CN", "en"
 LOCALE = Path(__file__).parent / "locale"
+_INSTALLED = not (LOCALE.parents[1] / "scripts" / "launch").exists()
+_SCRIPT = re.compile(r"\bscripts/(?=[a-z])")
 
 _PLAIN = 3  # letters of a template's own; with fewer it has nothing to translate
 _CERTAIN = 12  # letters of a template's own by which it is known whatever its values are
@@ -42,6 +44,11 @@ _STATUS = re.compile(r"([0-9A-F]{4}) (.+)", re.DOTALL)
 
 Say = Callable[[str], str]
 _T = TypeVar("_T")
+
+
+def typed(text: str, *, installed: bool = _INSTALLED) -> str:
+    """The text with its commands as they are typed here: those of a checkout are in scripts/, else one is on PATH."""
+    return _SCRIPT.sub("imaging-cloud-router ", text) if installed else text
 
 
 def N_(texts: _T) -> _T:  # noqa: N802  # gettext's name for it
@@ -90,12 +97,12 @@ class Tongue:
     def say(self, text: str, /, **values: object) -> str:
         """The text in this language, with `values` at its places; English where it has no translation."""
         said = self._catalogue.gettext(text) if text else ""
-        return said.format(**values) if values else said
+        return typed(said.format(**values) if values else said)
 
     def told(self, text: str) -> str:
         """A text that was made in English with its values already in it; what no template explains stays English."""
         if len(text) <= _LONGEST and sum(1 for _ in _JOINT.finditer(text)) <= _MOST_JOINTS:
-            return self._told(text, _DEEPEST)
+            return typed(self._told(text, _DEEPEST))
         parts = text.split("; ")
         return _JOINTS["; "].join(map(self.told, parts)) if len(parts) > 1 and self.language != SOURCE else text
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from router.alarms import REMEDY
 from router.events import Event, Kind
 from router.folding import Folded, State
-from router.language import N_, Tongue, tongue_of
+from router.language import N_, Tongue, tongue_of, typed
 
 # Commands that want the name of an exam or a delivery behind them.
 _OF_ONE = frozenset({"compare", "explain", "fail", "release", "resolve", "retry", "show"})
@@ -141,7 +141,7 @@ def _link(console: str, exam: int | None) -> str:
 def commands_of(remedy: str, exam: int | None, delivery: int | None) -> tuple[str, ...]:
     """The commands that stand in backquotes in a remedy, whole: `scripts/queue explain e17`."""
     name = f"e{exam}" if exam is not None else f"d{delivery}" if delivery is not None else ""
-    return tuple(_whole_command(words, name) for words in re.findall(r"`([^`]+)`", remedy))
+    return tuple(typed(_whole_command(words, name)) for words in re.findall(r"`([^`]+)`", remedy))
 
 
 def _whole_command(words: str, name: str) -> str:

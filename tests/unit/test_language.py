@@ -7,7 +7,7 @@ from router.alarms import REMEDY, Alarm
 from router.correlate.renewal import CONTRADICTION, cut_off, late
 from router.exam.faults import Fault
 from router.flow.plan import _PDF_REMEDY
-from router.language import LANGUAGES, Tongue, chosen_language, places
+from router.language import LANGUAGES, Tongue, chosen_language, places, typed
 from router.states import Needs, State
 
 CHINESE, ENGLISH = Tongue("zh_CN"), Tongue("en")
@@ -120,6 +120,13 @@ def test_a_stored_reason_is_known_by_its_template(stored: str, said: str) -> Non
 def test_no_text_breaks_the_search_for_its_template(text: str) -> None:
     assert ENGLISH.told(text) == text
     assert CHINESE.told(text)
+
+
+def test_commands_are_shown_as_they_are_typed_where_the_node_is_installed() -> None:
+    text = "see `scripts/queue explain e17`, or `scripts/status`"
+    assert typed(text, installed=False) == text
+    shown = "see `imaging-cloud-router queue explain e17`, or `imaging-cloud-router status`"
+    assert typed(text, installed=True) == shown
 
 
 def test_a_long_text_of_many_pieces_is_told_quickly() -> None:
