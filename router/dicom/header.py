@@ -117,16 +117,19 @@ def _found(data: bytes, transfer_syntax: str) -> dict[int, str]:
     return found
 
 
-def digest(path: Path) -> str:
+def digest(path: Path, *, even: bool = False) -> str:
     """SHA-256, hex, of the data set's bytes as stored, without preamble and group 0002.
 
-    Raises InvalidData when the file is no DICOM, OSError when it cannot be read.
+    `even`: as it is sent, with a zero byte more where its length is odd (PS3.8 E.2). Raises InvalidData when the file is no DICOM, OSError when it cannot be read.
     """
     total = hashlib.sha256()
     with path.open("rb") as file:
-        file.seek(dataset_offset(file).offset)
+        offset = dataset_offset(file).offset
+        file.seek(offset)
         while chunk := file.read(_CHUNK):
             total.update(chunk)
+        if even and (file.tell() - offset) % 2:
+            total.update(b"\0")
     return total.hexdigest()
 
 

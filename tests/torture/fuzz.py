@@ -27,6 +27,7 @@ from harness import Site, make_exam
 from hl7_messages import oru
 from router.dicom.header import uids_of
 from router.dicom.part10 import dataset_offset
+from router.errors import InvalidData
 from wire import EXPLICIT, REQUEST, answer, p_data, store_command
 
 _CASES = Path(__file__).parents[1] / "cases"
@@ -100,7 +101,8 @@ class Fuzz:
         text = self.site.config_file.read_text(encoding="utf-8")
         self.site.config_file.write_text(text.replace("[reports]\n", "[reports]\nencapsulated_pdf = true\n"), "utf-8")
         exam = make_exam(self.site, 1, instances=3, side=32)
-        self._sets = [path.read_bytes() for path in sorted((_CASES / "dicom").glob("*.dcmds"))]
+        cases = [path.read_bytes() for path in sorted((_CASES / "dicom").glob("*.dcmds"))]
+        self._sets = [case for case in cases if _is_named(case)]
         for one in exam.study.files:
             with one.path.open("rb") as file:
                 self._sets.append(one.path.read_bytes()[dataset_offset(file).offset :])
@@ -217,6 +219,14 @@ def held_by(number: int) -> Held:
         memory=sum(one.memory for one in found), descriptors=sum(one.descriptors for one in found),
         threads=sum(one.threads for one in found),
     )  # fmt: skip
+
+
+def _is_named(data: bytes) -> bool:
+    """Whether its UIDs are found at the first reading."""
+    try:
+        return bool(uids_of(data, EXPLICIT))
+    except InvalidData:
+        return False
 
 
 def _family(number: int) -> list[int]:
