@@ -120,7 +120,8 @@ def _found(data: bytes, transfer_syntax: str) -> dict[int, str]:
 def digest(path: Path, *, even: bool = False) -> str:
     """SHA-256, hex, of the data set's bytes as stored, without preamble and group 0002.
 
-    `even`: as it is sent, with a zero byte more where its length is odd (PS3.8 E.2). Raises InvalidData when the file is no DICOM, OSError when it cannot be read.
+    `even`: as it is sent, with a zero byte more where its length is odd (PS3.8 E.2). Raises InvalidData when the file
+    is no DICOM, OSError when it cannot be read.
     """
     total = hashlib.sha256()
     with path.open("rb") as file:
