@@ -41,22 +41,29 @@ _HASTE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"
 
 @pytest.fixture(autouse=True)
 def _fires(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a test marked `fires(alarm)` promises: that the product itself, not the test, raises the alarm in it."""
-    promised = {Alarm(name) for mark in request.node.iter_markers("fires") for name in mark.args}
+    """The promise of a test marked `fires(alarm)` or `ends(alarm)`: the product itself, not the test, does so in it."""
+    marks = {"fires": Kind.ALARM, "ends": Kind.CLEARED}
+    promised = {
+        (kind, Alarm(name))
+        for word, kind in marks.items()
+        for mark in request.node.iter_markers(word)
+        for name in mark.args
+    }
     if not promised:
         yield
         return
-    fired, record = set[Alarm](), Journal.record
+    found, record = set[tuple[Kind, Alarm]](), Journal.record
 
     def noted(journal: Journal, event: Event) -> None:
         by_product = Path(sys._getframe(1).f_code.co_filename).is_relative_to(_PRODUCT)
-        if event.kind == Kind.ALARM and event.alarm is not None and by_product:
-            fired.add(event.alarm)
+        if event.alarm is not None and by_product:
+            found.add((event.kind, event.alarm))
         record(journal, event)
 
     monkeypatch.setattr(Journal, "record", noted)
     yield
-    assert fired >= promised, f"never raised: {', '.join(sorted(promised - fired))}"
+    missing = ", ".join(f"{alarm} {kind}" for kind, alarm in sorted(promised - found))
+    assert found >= promised, f"never told: {missing}"
 
 
 def _programs() -> Path | None:

@@ -195,6 +195,7 @@ DONE: dict[str, tuple[Callable[[House], None], str]] = {
 }
 
 
+@pytest.mark.ends("audit")
 @pytest.mark.fires("audit")
 @pytest.mark.parametrize("restarted", [False, True])
 @pytest.mark.parametrize(("do", "why"), DONE.values(), ids=DONE)

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from functools import partial
 
+import pytest
+
 from catalogue_rows import CLOUD, LEASE_FOR, NOW, Database, at_once, delivery, exam
 from router import breaker
 from router.alarms import Alarm
@@ -19,6 +21,7 @@ def trip(catalogue: Catalogue) -> None:
     catalogue.breakers.change(CLOUD, IMAGES, NOW, lambda found: breaker.down(found, NOW, "cannot connect", 0.0))
 
 
+@pytest.mark.ends("breaker")
 def test_an_open_breaker_is_one_alarm_and_known_to_everybody_until_it_closes(database: Database) -> None:
     told: list[Event] = []
     mine, other = database.open(told.append), database.open(told.append)

@@ -221,6 +221,7 @@ BAD = Refused(*CT01, "the data set lacks (0020,000D)", 0xA900, called_ae="ROUTER
 SUBJECT = "sender PACS2 (10.1.2.4)"
 
 
+@pytest.mark.ends("refused-sender")
 @pytest.mark.fires("refused-sender")
 def test_a_refused_sender_is_one_alarm_however_often_until_it_stores_an_image(node: Node) -> None:
     for _ in range(20):
@@ -334,6 +335,7 @@ def test_a_dismissed_sender_is_quiet_until_it_is_refused_for_another_cause_or_a_
     assert SUBJECT in node.alarms()
 
 
+@pytest.mark.ends("refused-images")
 @pytest.mark.fires("refused-images")
 def test_refused_images_are_an_alarm_until_each_of_them_came_whole(node: Node, database: Database) -> None:
     node.refuse(BAD, replace(BAD, sop="1.2.1.2", status=0xC000, reason="the data set is cut off"))

@@ -40,6 +40,7 @@ def moved(clinic: Clinic, delivery: Delivery, *way: State, **changes: object) ->
         assert clinic.catalogue.queue.move(now, to, clinic.clock.now(), "on the way", changes=changes)
 
 
+@pytest.mark.ends("exam-json")
 @pytest.mark.fires("exam-json")
 def test_faults_of_approved_exams_are_one_alarm_a_destination_from_the_first_minute(clinic: Clinic) -> None:
     for exam_id in (E1, E2):
@@ -65,6 +66,7 @@ def test_a_draft_with_faults_waits_for_nobody(clinic: Clinic) -> None:
 
 
 @pytest.mark.parametrize("status", ["已审核", "Approved", "3", "张三", ""])
+@pytest.mark.ends("approval")
 @pytest.mark.fires("approval")
 def test_an_approval_in_another_word_waits_for_a_person_until_the_ris_says_it_otherwise(
     clinic: Clinic, status: str
@@ -122,6 +124,7 @@ def test_a_version_after_the_approval_that_cannot_be_read_is_told_once(clinic: C
     assert [(one.what, one.exams) for one in clinic.attention()] == [(Cause.APPROVAL, (clinic.case().exam,))]
 
 
+@pytest.mark.ends("failed")
 @pytest.mark.fires("failed")
 def test_what_failed_is_an_alarm_until_it_goes(clinic: Clinic) -> None:
     clinic.pacs(S1)
@@ -164,6 +167,7 @@ def test_a_report_pdf_that_does_not_come_and_images_that_do_not_are_listed_from_
     assert {"missed", "images-missing"} <= alarms
 
 
+@pytest.mark.ends("quarantine")
 @pytest.mark.fires("quarantine")
 def test_quarantine_is_an_alarm_until_it_is_empty(clinic: Clinic) -> None:
     kept = clinic.config.node.data / "quarantine" / "20260301T000000-unreadable"
@@ -177,6 +181,7 @@ def test_quarantine_is_an_alarm_until_it_is_empty(clinic: Clinic) -> None:
     assert not stands(clinic)
 
 
+@pytest.mark.ends("not-configured")
 @pytest.mark.fires("not-configured")
 def test_what_goes_where_nothing_is_configured_is_an_alarm_until_it_is_again(clinic: Clinic) -> None:
     clinic.pacs(S1)

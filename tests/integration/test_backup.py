@@ -126,6 +126,7 @@ def test_a_copy_is_made_every_hour_and_old_ones_go(home: Path) -> None:
     assert timedelta(hours=3) < ages[2] < timedelta(hours=24)
 
 
+@pytest.mark.ends("backup")
 @pytest.mark.fires("backup")
 def test_hours_without_a_copy_are_an_alarm_until_there_is_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows(home / "data")
@@ -168,6 +169,7 @@ def _replace(database: Path) -> None:
     database.with_suffix(".other").replace(database)
 
 
+@pytest.mark.ends("database")
 @pytest.mark.fires("database")
 @pytest.mark.parametrize(("happens", "said"), [(_vanish, "has vanished"), (_replace, "was replaced")])
 def test_a_database_that_is_gone_or_another_is_an_alarm_within_a_minute_and_is_copied_at_once(

@@ -146,6 +146,7 @@ def test_faulty_rules_are_told_with_line_and_rule(study: Path, tmp_path: Path) -
     assert "(line 2)" in done.stderr
 
 
+@pytest.mark.ends("settings")
 @pytest.mark.fires("settings")
 def test_rules_are_read_again_and_faulty_ones_change_nothing(tmp_path: Path) -> None:
     config: Config = load(site(tmp_path))

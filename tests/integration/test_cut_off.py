@@ -224,6 +224,7 @@ def test_nothing_is_held_of_an_exam_that_is_not_approved(node: Node) -> None:
     assert images(node).state == State.WAITING
 
 
+@pytest.mark.ends("cut-off")
 @pytest.mark.fires("cut-off")
 def test_an_alarm_stands_for_the_study_until_it_is_released(node: Node) -> None:
     receive(node, half(S1, 1), half(S1, 2))

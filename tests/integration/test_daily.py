@@ -74,6 +74,7 @@ def test_the_heads_of_the_audit_trails_are_in_the_days_text_and_in_what_is_maile
     assert event.fields["heads"] == lines
 
 
+@pytest.mark.ends("gaps")
 @pytest.mark.fires("gaps")
 def test_a_day_with_a_gap_is_written_down_and_an_alarm_until_there_is_none(clinic: Clinic) -> None:
     day = clinic.clock.now().astimezone(clinic.config.node.timezone).date()

@@ -280,6 +280,7 @@ def sent_once_damaged(node: Node, port: int) -> None:
     assert node.send(port).why == "1 of 3 damaged"
 
 
+@pytest.mark.ends("damaged")
 def test_what_comes_again_as_it_was_takes_the_damaged_files_place_and_goes(node: Node) -> None:
     with cloud() as there:
         sent_once_damaged(node, there.port)

@@ -39,6 +39,7 @@ def doubtful(clinic: Clinic) -> Clinic:
     return clinic
 
 
+@pytest.mark.ends("doubt")
 @pytest.mark.fires("doubt")
 def test_a_settled_doubt_lets_the_exam_go_and_is_told_with_name_and_reason(doubtful: Clinic) -> None:
     assert doubtful.decisions.resolve(E1, WANG) == [f"study {STUDY} differs from the exam in patient id, name"]

@@ -107,6 +107,7 @@ def test_a_miss_is_foreseen_from_the_backlog_and_the_rate_before_the_clock_shows
     assert shown.count("LATE") == 10
 
 
+@pytest.mark.ends("at-risk", "half-time", "missed")
 @pytest.mark.fires("half-time", "at-risk", "missed")
 def test_each_alarm_of_a_delivery_comes_once_and_delivery_clears_them(ward: Ward) -> None:
     ward.ready("E1", START + HOUR)

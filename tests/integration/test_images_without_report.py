@@ -98,6 +98,7 @@ def unmapped(ward: Ward) -> None:
     ward.is_named("1.1.0", "1.1.1", "1.1.2")
 
 
+@pytest.mark.ends("unreported")
 @pytest.mark.fires("unreported")
 def test_a_sender_none_of_whose_studies_has_its_report_is_an_alarm_until_one_has(ward: Ward) -> None:
     unmapped(ward)

@@ -27,6 +27,7 @@ def alarms(clinic: Clinic) -> list[str]:
     return [one.text for one in clinic.catalogue.alarms.standing() if one.alarm == Alarm.IMAGES_MISSING]
 
 
+@pytest.mark.ends("images-missing")
 @pytest.mark.fires("images-missing")
 def test_an_approved_exam_without_images_is_an_alarm_when_it_is_time_until_they_come(clinic: Clinic) -> None:
     clinic.ris(Study__ImageCount=1, **EXAM)

@@ -117,6 +117,7 @@ def test_who_sends_looks_at_the_pauses_once_a_second_however_often_it_asks(
 # -- being late
 
 
+@pytest.mark.ends("paused")
 @pytest.mark.fires("paused")
 def test_a_pause_is_an_alarm_while_it_stands_also_when_it_ended_while_no_node_ran(ward: Ward) -> None:
     pauses = ward.catalogue.pauses

@@ -76,6 +76,7 @@ def _here(ward: Ward) -> set[str]:
     return {row[0] for row in ward.catalogue.engine.execute("SELECT sop_uid FROM instance", ())}
 
 
+@pytest.mark.ends("poison")
 @pytest.mark.fires("poison")
 def test_what_takes_all_the_memory_twice_is_set_apart_with_an_alarm_and_the_rest_goes_on(
     ward: Ward, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -215,6 +215,7 @@ def test_a_short_disk_takes_delivered_data_first_and_only_as_much_as_it_must(hou
     assert house.left() == {"1.1", "1.2"}
 
 
+@pytest.mark.ends("disk", "retention")
 @pytest.mark.fires("disk", "retention")
 def test_a_short_disk_takes_unnamed_data_last_and_none_that_is_young(house: House) -> None:
     house.study("1.1", delivered=False)

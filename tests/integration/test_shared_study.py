@@ -150,6 +150,7 @@ def test_news_of_the_other_exam_begins_its_seven_days_anew(tmp_path: Path, nodes
 # -- "all": for how long
 
 
+@pytest.mark.ends("shared-study")
 @pytest.mark.fires("shared-study")
 def test_at_half_of_the_time_an_alarm_names_the_command_that_ends_the_waiting(together: Node) -> None:
     shared(together, wait(WITHIN / 2 - 2 * HOUR))

@@ -125,6 +125,7 @@ def test_a_person_ends_what_an_unproved_refusal_keeps_open_and_nothing_else(desk
     assert review.retry(desk.get(refused), "the RIS was corrected", "liu")
 
 
+@pytest.mark.ends("unproved")
 def test_a_refusal_that_is_proved_later_ends_it_and_the_alarm(desk: Desk) -> None:
     one = desk.make()
     assert desk.sends(UNPROVED)

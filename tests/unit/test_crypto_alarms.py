@@ -64,6 +64,7 @@ def bench(tmp_path: Path) -> Bench:
 DONE = Ending(State.DELIVERED, "receipt for revision 1")
 
 
+@pytest.mark.ends("crypto")
 @pytest.mark.fires("crypto")
 def test_answers_that_are_not_proved_are_one_alarm_of_the_destination_until_one_is(bench: Bench) -> None:
     bench.run(Unproven("the receipt's signature does not verify"), Unproven("another"))

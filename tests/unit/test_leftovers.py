@@ -49,6 +49,7 @@ def cleared(desk: Desk) -> list[str]:
 # -- refused files
 
 
+@pytest.mark.ends("rejected-file")
 @pytest.mark.fires("rejected-file")
 @pytest.mark.parametrize("keep", ["", KEEP], ids=["move", "keep"])
 @pytest.mark.parametrize(("name", "data", "why"), [
@@ -294,6 +295,7 @@ def test_a_refused_file_is_told_with_the_exam_that_it_seems_to_be_of(desk: Desk,
 # -- PDFs that no exam claims
 
 
+@pytest.mark.ends("unclaimed-pdf")
 @pytest.mark.fires("unclaimed-pdf")
 @pytest.mark.parametrize("keep", ["", KEEP], ids=["move", "keep"])
 def test_a_pdf_that_no_exam_claims_in_its_time_is_an_alarm_until_one_does(open_desk: OpenDesk, keep: str) -> None:

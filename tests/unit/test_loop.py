@@ -76,6 +76,7 @@ def test_a_loop_goes_on_when_even_telling_of_its_trouble_is_a_defect(caplog: pyt
     assert "cataloguer: a defect: KeyError" in caplog.text
 
 
+@pytest.mark.ends("defect")
 @pytest.mark.fires("defect")
 def test_a_defect_is_an_alarm_until_the_step_works_again() -> None:
     told: list[Event] = []

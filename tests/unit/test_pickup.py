@@ -43,6 +43,7 @@ def test_the_loop_takes_what_has_settled_and_says_when_the_share_goes_and_comes(
     assert "answers" in desk.told(Kind.CLEARED)[-1]
 
 
+@pytest.mark.ends("dropped-file")
 @pytest.mark.fires("dropped-file")
 def test_a_file_that_cannot_be_read_is_told_once_and_does_not_hold_up_the_others(
     open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
@@ -189,6 +190,7 @@ def test_without_any_event_the_rescan_finds_what_came(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.ends("drop-folder")
 @pytest.mark.fires("drop-folder")
 def test_an_unmounted_share_is_an_alarm_once_and_not_a_folder_without_files(desk: Desk, restarted: bool) -> None:
     loop = desk.pickup()
