@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 import router
 from catalogue_rows import Database
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 # Programs that tests start by the hundred need not be compiled by each.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# The suite tries the same examples each time; `scripts/test --hypothesis-profile=default` tries others.
+settings.register_profile("steady", derandomize=True)
+settings.load_profile("steady")
 _ACCOUNT = "router"
 _START_SECONDS = 15.0
 _PRODUCT = Path(router.__file__).parent
