@@ -17,7 +17,8 @@ _LABEL = re.compile(
 )
 # The name after these is a doctor's, and a doctor may bear the name of a patient.
 _STAFF = re.compile(rf"(?:(?:审核|报告)?(?:医师|医生|技师)|审核)(?:签名|签字)?[ \t]*:?[ \t]*[{_HAN}]{{2,4}}")
-_LATIN = re.compile(r"[A-Z]{2,}(?:[ ,^]+[A-Z]{2,})+")
+# From the first letter of a run on, giving nothing back: a text of one long run takes no longer than another.
+_LATIN = re.compile(r"(?<![A-Z])[A-Z]{2,}+(?:[ ,^]++[A-Z]{2,}+)+")
 _SHORTEST_NUMBER = 3
 _LONGEST_NAME, _LONGEST_JOINED = 6, 20
 _DIGITS_OF_A_SERIES = 4

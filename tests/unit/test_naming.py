@@ -1,5 +1,7 @@
 """What the text of a report names, and when that speaks against the exam it is to go with."""
 
+import time
+
 import pytest
 
 from router.correlate.naming import doubt, identifiers, words
@@ -75,3 +77,10 @@ def test_a_pdf_that_names_only_others_is_a_doubt(text: str, other: int | None, r
     found = doubt(words(text), OWN, other, reused=reused)
     assert reason in found
     assert bool(found) == bool(reason)
+
+
+@pytest.mark.parametrize("piece", ["OBJ", "9", "1.2.3", "张", " ", "张 ", "AB^", "1/2", "·张", "AB ", "医师：", "\t张"])
+def test_a_long_text_of_one_kind_takes_no_longer_than_another(piece: str) -> None:
+    began = time.process_time()
+    assert len(words(piece * (2**16 // len(piece)))) <= 300
+    assert time.process_time() - began < 2
