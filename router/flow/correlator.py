@@ -216,7 +216,7 @@ class Correlator:
         if lesson := assessment.weighed.lesson:
             self.papers.learn(lesson)
         look_again = min((look for look in looks if look is not None and look > now), default=None)
-        if len(deliveries) < len(delivery_places(self._config)) and len(self._deliveries(exam, now)) > len(deliveries):
+        if self._lacks_places(deliveries) and len(self._deliveries(exam, now)) > len(deliveries):
             look_again = now  # it goes on after all, and to a new destination, too
         doubt, chosen = hold or of_pdf, assessment.weighed.kept
         self._catalogue.exams.checked(case, look_again, assessment.approved_at, doubt, chosen)
@@ -431,13 +431,17 @@ class Correlator:
 
     def _deliveries(self, exam: int, now: datetime) -> list[Delivery]:
         """Those of the exam, made where this configuration has new places and the exam is not at an end."""
-        queue, places = self._catalogue.queue, delivery_places(self._config)
+        queue = self._catalogue.queue
         found = queue.of_exam(exam)
         at_end = bool(found) and not any(one.state in PENDING for one in found)
-        if at_end or {(one.destination, one.channel) for one in found}.issuperset(places):
+        if at_end or not self._lacks_places(found):
             return found
-        queue.make(exam, places, now)
+        queue.make(exam, delivery_places(self._config), now)
         return queue.of_exam(exam)
+
+    def _lacks_places(self, deliveries: Sequence[Delivery]) -> bool:
+        """Whether this configuration has a place that none of these goes to."""
+        return not {(one.destination, one.channel) for one in deliveries}.issuperset(delivery_places(self._config))
 
     def _settle(self, delivery: Delivery, tally: Tally, found: Assessment) -> datetime | None:
         """Move the delivery as far as it goes now; when to look again."""

@@ -32,9 +32,10 @@ def deliver_all(clinic: Clinic) -> None:
     """The destination confirms what there is."""
     clinic.later(minutes=31)
     queue, now, exam = clinic.catalogue.queue, clinic.clock.now(), clinic.case().exam
-    rows = clinic.catalogue.accounts.to_send(exam, "cloud", 9)
-    assert rows
-    clinic.catalogue.accounts.record([Outcome(one.key, Fate.SENT, 0, "a") for one in rows], now)
+    for name in destinations(clinic):
+        rows = clinic.catalogue.accounts.to_send(exam, name, 9)
+        assert rows
+        clinic.catalogue.accounts.record([Outcome(one.key, Fate.SENT, 0, "a") for one in rows], now)
     for one in queue.of_exam(exam):
         for to in (State.READY, State.SENDING, State.DELIVERED):
             found = queue.get(one.id)
@@ -43,9 +44,9 @@ def deliver_all(clinic: Clinic) -> None:
                 assert queue.move(found, to, now, "said by the test", changes={"delivered": found.wanted})
 
 
-def add_second(clinic: Clinic) -> None:
+def add(clinic: Clinic, name: str) -> None:
     first = clinic.config.destination[0]
-    more = clinic.config.model_copy(update={"destination": (first, first.model_copy(update={"name": "second"}))})
+    more = clinic.config.model_copy(update={"destination": (first, first.model_copy(update={"name": name}))})
     clinic.correlator.go_by(more)
 
 
@@ -55,7 +56,7 @@ def destinations(clinic: Clinic) -> set[str]:
 
 def test_it_gets_an_exam_that_is_on_its_way(clinic: Clinic) -> None:
     ris(clinic)
-    add_second(clinic)
+    add(clinic, "second")
     clinic.later(minutes=31)
     assert destinations(clinic) == {"cloud", "second"}
 
@@ -64,7 +65,7 @@ def test_it_does_not_get_an_exam_that_was_delivered_whenever_that_is_evaluated_a
     ris(clinic)
     clinic.pacs(STUDY)
     deliver_all(clinic)
-    add_second(clinic)
+    add(clinic, "second")
     clinic.exams.touch([clinic.case().exam], clinic.clock.now())
     clinic.later(hours=2)
     assert destinations(clinic) == {"cloud"}
@@ -74,9 +75,20 @@ def test_it_gets_a_delivered_exam_that_changes(clinic: Clinic) -> None:
     ris(clinic)
     clinic.pacs(STUDY)
     deliver_all(clinic)
-    add_second(clinic)
+    add(clinic, "second")
     clinic.pacs(STUDY, number=2)
     assert destinations(clinic) == {"cloud", "second"}
     second = [o for o in clinic.catalogue.queue.of_exam(clinic.case().exam) if o.destination == "second"]
     assert {one.channel for one in second} == set(Channel)
     assert all(one.state in OPEN for one in second)
+
+
+def test_one_that_takes_the_place_of_another_gets_a_delivered_exam_that_changes(clinic: Clinic) -> None:
+    """The deliveries to the one that is gone stay, so their number says nothing."""
+    add(clinic, "gone")
+    ris(clinic)
+    clinic.pacs(STUDY)
+    deliver_all(clinic)
+    add(clinic, "second")
+    clinic.pacs(STUDY, number=2)
+    assert destinations(clinic) == {"cloud", "gone", "second"}

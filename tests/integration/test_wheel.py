@@ -36,7 +36,7 @@ def test_the_configuration_and_the_rules_travel_inside(wheel: Path) -> None:
         "router/conf/series_rules.toml",
         "router/docs/gm-psk-1.md",
         "router/admin/console.css",
-        "router/docs/凌晨两点怎么办.md",
+        "router/docs/two_o_clock.md",
         "router/locale/en/LC_MESSAGES/router.mo",
         "router/locale/zh_CN/LC_MESSAGES/router.mo",
         "router/conf/grafana.json",

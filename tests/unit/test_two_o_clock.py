@@ -11,7 +11,7 @@ from router.alarms import Alarm
 from router.cli import COMMANDS, _module
 from router.language import Tongue
 
-PAGE = Path(__file__).parents[2] / "router" / "docs" / "凌晨两点怎么办.md"
+PAGE = Path(__file__).parents[2] / "router" / "docs" / "two_o_clock.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 SECTIONS = {found[1]: found[0] for found in re.finditer(r"### `([\w-]+)` .*?(?=\n##|\Z)", TEXT, re.DOTALL)}
 CALLS = sorted({*re.findall(r"`(scripts/[^`]+)`", TEXT), *re.findall(r"^ {4}(scripts/\S.*)$", TEXT, re.MULTILINE)})
@@ -51,7 +51,7 @@ def test_every_command_that_it_names_is_there_with_its_options(call: str) -> Non
 
 def test_the_readme_leads_there() -> None:
     readme = (PAGE.parents[2] / "README.md").read_text(encoding="utf-8")
-    assert "](router/docs/凌晨两点怎么办.md)" in readme
+    assert "](router/docs/two_o_clock.md)" in readme
 
 
 def test_what_can_wait_and_what_cannot_are_alarms() -> None:
