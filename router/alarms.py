@@ -1,10 +1,10 @@
-"""What an administrator must hear of: each alarm once for its subject until it is cleared, with what to do about it."""
+"""Alarms for administrators: each once for its subject until it is cleared, with what to do about it."""
 
 from enum import StrEnum
 
 
 class Alarm(StrEnum):
-    """What can be wrong. The value is the alarm's name in `status`, in metrics and in messages."""
+    """Kinds of trouble. The value is the alarm's name in `status`, in metrics and in messages."""
 
     HALF_TIME = "half-time"
     AT_RISK = "at-risk"
@@ -108,7 +108,7 @@ REMEDY: dict[Alarm, str] = {
 
 
 class EndsBy(StrEnum):
-    """Who ends an alarm: a person, or the node or a peer without anybody's doing."""
+    """The one who ends an alarm: a person, or the node or a peer without anybody's doing."""
 
     PERSON = "a person"
     ITSELF = "itself"

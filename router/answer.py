@@ -24,7 +24,7 @@ _FAULT = re.compile(r"(?:^|; )(?=[A-Z][A-Za-z0-9]*(?:\[\d*\])?(?:\.[A-Za-z0-9]+(
 
 
 class Actor(StrEnum):
-    """Who must act."""
+    """The one who must act."""
 
     NODE = "the node itself"
     RIS = "the RIS"
@@ -36,7 +36,7 @@ class Actor(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known of a delivery at `now`; `zone` is the one that people read times in.
+    """Facts about a delivery at `now`; `zone` is the one that people read times in.
 
     `configured`: the destination takes this channel. `running`: some node gave a sign of life, `seen` when the last one
     did. `limit` is what a bandwidth window allows in bytes a second until `limit_until`. `half` is when a report goes
@@ -95,7 +95,7 @@ class Saying:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a delivery waits for, since when, who must act, and the command to copy."""
+    """The answer: what a delivery waits for, since when, who must act, and the command to copy."""
 
     what: Saying
     since: datetime | None

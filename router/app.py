@@ -134,10 +134,7 @@ class Node:
         _make_drop_folder(config)
         _require_private_tls_keys(config)
         self._catalogue: Catalogue = self._open_catalogue()
-        guard = Guard(
-            seals=seals, heads=self._catalogue.heads, journal=self._journal, close=self._catalogue.engine.close_thread
-        )  # fmt: skip
-        self._audit.guard(guard)
+        self._audit.guard(self._make_guard(seals))
         self._config = config = resolved(config, self._catalogue.settings)
         self._rules = SeriesRules(config, self._journal, clock)
         self._selection = Selection(
@@ -154,19 +151,8 @@ class Node:
         self._timekeeper = Timekeeper(self._catalogue, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
         self._filing, self._stopping = threading.Lock(), threading.Event()
-        self._retention = Retention(
-            config,
-            self._catalogue.purge,
-            self._catalogue.records,
-            self._storage,
-            self._journal,
-            clock,
-            self._free,
-            self._filing,
-        )
-        self._metrics = Metrics(
-            Gauges(self._catalogue, self._places, self._owner, self._free, clock, self._waiting), self._places
-        )  # fmt: skip
+        self._retention = self._make_retention()
+        self._metrics = self._make_metrics()
         self._journal.subscribe(self._metrics.heard)
         known = (self._catalogue, self._storage, self._selection, self._journal, clock)
         self._correlator = Correlator(config, self._references, *known)
@@ -174,10 +160,7 @@ class Node:
         self._membership = Membership(self._catalogue, estate, self._owner, config.node.lease, self._journal, clock)
         self._notifier = self._make_notifier()
         self._journal.subscribe(self._notifier.heard)
-        self._intake = Intake(
-            config, self._references, self._catalogue.exams, self._storage, self._journal, clock,
-            fence=lambda: self._membership.fence(DROP_FOLDER),
-        )  # fmt: skip
+        self._intake = self._make_intake()
         self._pickup = Pickup(config.reports, self._intake, self._journal, clock,
                               known=self._catalogue.exams.any_document())  # fmt: skip
         self._commitment_reports = CommitmentReports(self._catalogue, self._journal, clock, random.random)
@@ -189,11 +172,7 @@ class Node:
         # Each batch of a study's images touches its exam; that must not leave the sending without processor.
         self._correlating = self._loop("correlator", self._correlate, share=_CORRELATING, patience=_LONG_STEP)
         self._files = stamps(config)
-        outfitter = Outfitter(
-            self._references, self._catalogue, self._storage, self._commitment_reports, self._journal, clock,
-            self._correlator.objection,
-        )  # fmt: skip
-        self._lanes = Lanes(outfitter, lambda name, lane: self._loop(name, lambda: self._send(lane)))
+        self._lanes = Lanes(self._make_outfitter(), lambda name, lane: self._loop(name, lambda: self._send(lane)))
         self._lanes.use(self._lanes.fit(config, lambda one: _files_of(one, self._files)))
         self._loops = self._make_loops()
 
@@ -289,7 +268,7 @@ class Node:
         return _told(changes, others, self._stranded())
 
     def _look_again(self, changes: Changes) -> None:
-        """What waits may go now, or be due at another time; a destination that was down may be elsewhere."""
+        """Evaluate what waits: it may go now, or be due then; a destination that was down may be elsewhere."""
         queue, now = self._catalogue.queue, self._clock.now()
         self._catalogue.breakers.probe_now(now)
         concerned = [one for name in changes.added for one in queue.in_state(_OPEN, name)]
@@ -379,6 +358,32 @@ class Node:
         trail = trail_of(config, self._owner, seals)
         audit = Audit(trail, self._owner, self._clock, config.retention.audit)
         return seals, audit, Syslog(config.audit.syslog, trail, self._owner) if config.audit.syslog else None
+
+    def _make_guard(self, seals: Seals) -> Guard:
+        close = self._catalogue.engine.close_thread
+        return Guard(seals=seals, heads=self._catalogue.heads, journal=self._journal, close=close)
+
+    def _make_retention(self) -> Retention:
+        return Retention(
+            self._config, self._catalogue.purge, self._catalogue.records, self._storage, self._journal, self._clock,
+            self._free, self._filing,
+        )  # fmt: skip
+
+    def _make_intake(self) -> Intake:
+        return Intake(
+            self._config, self._references, self._catalogue.exams, self._storage, self._journal, self._clock,
+            fence=lambda: self._membership.fence(DROP_FOLDER),
+        )  # fmt: skip
+
+    def _make_metrics(self) -> Metrics:
+        gauges = Gauges(self._catalogue, self._places, self._owner, self._free, self._clock, self._waiting)
+        return Metrics(gauges, self._places)
+
+    def _make_outfitter(self) -> Outfitter:
+        return Outfitter(
+            self._references, self._catalogue, self._storage, self._commitment_reports, self._journal, self._clock,
+            self._correlator.objection,
+        )  # fmt: skip
 
     def _make_daily(self) -> Daily:
         accounts = Reconciliation(self._catalogue, self._references, self._storage.reports.read)
@@ -634,7 +639,7 @@ class Node:
     # -- listening
 
     def _drain_incoming(self) -> None:
-        """What was acknowledged in a former life is catalogued first; senders do not wait long for the rest of it."""
+        """Catalogue what was acknowledged in a former life; senders do not wait long for the rest of it."""
         until = time.monotonic() + _DRAIN_SECONDS
         with suppress(MemoryError):  # its loop tries again, and sets apart what cannot be read
             while time.monotonic() < until and self._cataloguer.run_batch():
@@ -680,7 +685,7 @@ class Node:
         return _places(self._config)
 
     def _waiting(self) -> Sequence[Attention]:
-        """What waits for a person."""
+        """Everything that waits for a person."""
         quarantine = self._config.node.data / "quarantine"
         return look(self._catalogue, places_of(self._config), quarantine, self._clock.now())
 

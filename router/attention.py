@@ -1,4 +1,4 @@
-"""What only a person can move: the causes, and how a delivery is judged by them (design: promise 5).
+"""Attention that only a person can give: the causes, and how a delivery is judged by them (design: promise 5).
 
 Every state in which something can stay is judged here: it waits for a person, or the node goes on by itself at a time.
 """

@@ -20,7 +20,7 @@ class Pause:
 
     @property
     def place(self) -> str:
-        """What it concerns, in words."""
+        """Its destination, or all of them, in words."""
         return self.destination or EVERYWHERE
 
     @property

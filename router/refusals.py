@@ -120,7 +120,7 @@ class _Minute:
             self.reasons[refusal.why] += 1
 
     def told(self, address: str) -> Flood:
-        """What was counted."""
+        """The counts."""
         name = next(iter(self.names)) if len(self.names) == 1 else ""
         return Flood(address, name, self.count, tuple(self.reasons.most_common()))
 

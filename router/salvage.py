@@ -17,7 +17,7 @@ _NOBODY = Hospital.model_construct(USCI="", HospitalCode="", HospitalName="", Ho
 
 
 def salvage(path: Path) -> Config:
-    """What of the file can be read, and the defaults for the rest. Not to run a node by: the hospital may be empty."""
+    """The readable part of the file, and the defaults for the rest. Not to run a node by: the hospital may be empty."""
     try:
         text = path.read_bytes().decode("utf-8", "replace")
     except OSError:

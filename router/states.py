@@ -26,7 +26,7 @@ class State(StrEnum):
 
 
 class Needs(StrEnum):
-    """What a waiting delivery waits for."""
+    """Needs of a waiting delivery."""
 
     APPROVAL = "approval"
     JSON = "json"

@@ -1,1 +1,1 @@
-"""What administrators look at while the node runs."""
+"""Views of a running node for administrators."""

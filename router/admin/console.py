@@ -50,7 +50,7 @@ _Act = Callable[[View, Request], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """What the console reads and acts on. `token_file` is named on the login page, never shown.
+    """Parts that the console reads and acts on. `token_file` is named on the login page, never shown.
 
     `seal` makes the audit of what a person does durable, before it is done; TransientError when it cannot. `attention`
     is what waits for a person.

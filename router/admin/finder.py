@@ -54,7 +54,7 @@ class FoundNode:
 
     @property
     def degraded(self) -> Sequence[Mapping[str, Any]]:
-        """What does not work, in its own words."""
+        """Parts that do not work, in the node's words."""
         found = self.health.get("degraded")
         return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 

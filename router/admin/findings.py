@@ -1,4 +1,4 @@
-"""What `doctor` finds."""
+"""Findings of `doctor`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ def good(subject: str, text: str) -> Finding:
 
 
 def attempt(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """What `look` finds; an error of ours ends it and is a failure with its hint."""
+    """Findings of `look`; an error of ours ends it and is a failure with its hint."""
     try:
         yield from look()
     except ConfigurationError as error:

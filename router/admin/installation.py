@@ -109,7 +109,7 @@ def unit_for(text: str, site: Site) -> str:
 
 
 def commands(site: Site, source: Path, own: str, python: str) -> list[list[str]]:
-    """What root runs: account, program, owners. Each may be run again.
+    """Commands for root: account, program, owners. Each may be run again.
 
     The program is made with `python`; pip is that of `own`, since Debian's Python comes without one for others.
     """

@@ -68,7 +68,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """Who took part: an AE title, a destination, a person's account, the node."""
+    """A participant: an AE title, a destination, a person's account, the node."""
 
     user: str
     role: Role | None = None
@@ -78,7 +78,7 @@ class Participant:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What an audit message says. `exam` is the node's own number; `text` is in plain words."""
+    """Content of an audit message. `exam` is the node's own number; `text` is in plain words."""
 
     at: datetime
     what: What

@@ -36,7 +36,7 @@ Places = Callable[[], Sequence[Place]]  # as they are configured when it is call
 
 
 class Metrics:
-    """What the journal and the receiving side tell, counted. `heard` subscribes to the journal."""
+    """Counts of what the journal and the receiving side tell. `heard` subscribes to the journal."""
 
     def __init__(self, gauges: Collector, places: Places) -> None:
         self._places = places
@@ -122,7 +122,7 @@ _COUNTS: Mapping[Kind, Callable[[Metrics, Event], None]] = {
 
 
 class Gauges(Collector):
-    """What stands now, read from the catalogue at each scrape, on the thread that asks."""
+    """Gauges of the present state, read from the catalogue at each scrape, on the thread that asks."""
 
     def __init__(
         self, catalogue: Catalogue, places: Places, owner: str, free: Callable[[], int], clock: Clock,

@@ -117,7 +117,7 @@ def _on_the_file(asked: Asked, node: FoundNode) -> list[str]:
 
 
 def _noted(notes: list[str], ask: Callable[[], _T]) -> _T | None:
-    """What was asked for; None where it cannot be had, with the reason in the notes."""
+    """The answer; None where it cannot be had, with the reason in the notes."""
     try:
         return ask()
     except RouterError as error:

@@ -36,7 +36,7 @@ _QUEUE_HEAD = N_(("Delivery", "ExamId", "Destination", "Channel", "State", "Due"
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Who looks, in which language, by which clock. `node` is the node's name, `path` where the page is."""
+    """The reader's language, clock and session. `node` is the node's name, `path` where the page is."""
 
     node: str
     tongue: Tongue
@@ -107,7 +107,7 @@ def masked_name(name: str) -> str:
 
 
 def mark_of(story: Story) -> str:
-    """What stands for all that a person decides by: another one, when something of it has changed."""
+    """Mark of everything that a person decides by; a change makes it another one."""
     lines = [(one.delivery.id, one.delivery.state, one.delivery.held_by, one.delivery.error) for one in story.lines]
     papers = [one.document for one in story.case.jsons] + [one.document for one in story.case.pdfs]
     return hashlib.sha256(repr((lines, papers, sorted(story.case.links))).encode()).hexdigest()[:16]
@@ -137,7 +137,7 @@ def overview(
     view: View, heaps: Sequence[Heap], places: Sequence[Place], attention: Sequence[Attention],
     alarms: Sequence[ActiveAlarm], most: int, due: Sequence[Explained], free: int, sending: Sending,
 ) -> bytes:  # fmt: skip
-    """What is at risk, what waits for a person, the alarms (not more than `most`), the backlog, what is due next."""
+    """The overview: what is at risk, waits for a person, stands as alarm (not more than `most`), piles up, is due next."""
     say = view.say
     tiles = N_((
         ("Open", _sum(heaps), ""), ("At risk", _sum(h for h in heaps if h.age == Age.LAST_FIFTH), "warn"),
@@ -321,7 +321,7 @@ def _alarms(view: View, alarms: Sequence[Standing]) -> str:
 
 
 def _attention(view: View, attention: Sequence[Attention]) -> str:
-    """What waits for a person, one row a cause and destination."""
+    """Table of what waits for a person, one row a cause and destination."""
     rows = [
         [word(one.count), _trouble(cell(view.say(one.says))), cell(one.about or one.destination),
          _exams(one.exams), cell(one.command), view.at(one.since)]

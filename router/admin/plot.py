@@ -21,7 +21,7 @@ def bars(heaps: Sequence[Heap], places: Sequence[Place], say: Callable[[str], st
 
 
 def legend(say: Callable[[str], str]) -> str:
-    """What the colours mean."""
+    """Key to the colours."""
     return "".join(f'<span class="word"><span class="key {age}"></span>{escape(say(age))}</span> ' for age in Age)
 
 

@@ -1,4 +1,4 @@
-"""What the node needs on its own machine: folders, disk, keys, certificates."""
+"""Checks of the node's own machine: folders, disk, keys, certificates."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What is paused, and why a delivery has not gone, as HTML in the language of who reads."""
+"""Sentences on what is paused, and on why a delivery has not gone, as HTML in the language of who reads."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Sending:
 
 
 def paused(sending: Sending, say: Say, at: At) -> str:
-    """What is paused, since when, by whom, and why."""
+    """Each pause: since when, by whom, and why."""
     told = [
         say("Sending to {place} is paused since {since} by {who}: {why}").format(
             place=_cell(say(one.place)), since=at(one.since), who=_cell(one.who), why=_cell(one.why)

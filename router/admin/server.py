@@ -24,7 +24,7 @@ _log = logging.getLogger("router")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked: GET or POST; of repeated names in `query` and `form` the last counts."""
+    """A request: GET or POST; of repeated names in `query` and `form` the last counts."""
 
     method: str
     path: str
@@ -37,7 +37,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What to answer."""
+    """An answer."""
 
     status: int
     body: bytes

@@ -1,4 +1,4 @@
-"""Who is logged in at the console: a token from a private file opens a session in memory, bound to a cookie."""
+"""Sessions of people at the console: a token from a private file opens a session in memory, bound to a cookie."""
 
 import hmac
 import os

@@ -90,7 +90,7 @@ class Alarms:
         return self._text(alarm, subject) is not None
 
     def subjects(self, alarm: Alarm) -> frozenset[str]:
-        """What this alarm stands about."""
+        """The subjects of this alarm."""
         rows = self._engine.run(OpenAlarm.select(OpenAlarm.subject).where(OpenAlarm.alarm == alarm).tuples())
         return frozenset(str(row[0]) for row in rows)
 

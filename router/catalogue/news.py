@@ -20,7 +20,7 @@ _INSERT = Insert(AlarmNewsRow)
 
 
 class News:
-    """What was raised and cleared, in order. `take` and `keep` belong into one `Engine.write()`."""
+    """Alarms raised and cleared, in order. `take` and `keep` belong into one `Engine.write()`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -1,4 +1,4 @@
-"""What lies before a delivery that waits: its place in the queue, and when images of its exam came last."""
+"""Prospects of a delivery that waits: its place in the queue, and when images of its exam came last."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

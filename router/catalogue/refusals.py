@@ -147,7 +147,7 @@ _SETTLE = Statement(
 
 
 class Refusals:
-    """What was refused, written in batches by the main process of each node."""
+    """Refusals, written in batches by the main process of each node."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

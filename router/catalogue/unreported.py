@@ -129,7 +129,7 @@ class Unreported:
     # -- dismissed
 
     def dismissals(self) -> list[Dismissal]:
-        """What people have dismissed."""
+        """All dismissals."""
         rows: Any = self._engine.run(DismissedSender.select().order_by(DismissedSender.at))
         return [Dismissal(sender=r.sender, why=r.why, who=r.who, at=r.at, until=r.until) for r in rows]
 

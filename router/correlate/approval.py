@@ -22,7 +22,7 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadApproval:
-    """What of it cannot be read; the RIS's word where that is the status, "" where it gives none."""
+    """The part that cannot be read; the RIS's word where that is the status, "" where it gives none."""
 
     part: Part
     word: str = ""
@@ -36,7 +36,7 @@ class UnreadApproval:
 
 
 def unread_approval(key: ExamKey) -> UnreadApproval | None:
-    """What of a version's approval cannot be read; None where it reads, or where there is none.
+    """The unreadable part of a version's approval; None where it reads, or where there is none.
 
     A status without an ApproveTime is that of an exam that is not approved, whatever its words are; a status that says
     that the exam was given up is read.

@@ -132,7 +132,7 @@ class Silence:
 
 
 def silence(waiting: Sequence[Waiting], reported: Sequence[Reported], scope: Scope, clock: WorkClock) -> Silence:
-    """Who fell silent: a sender, or the RIS where no other sender's report has come either."""
+    """The one that fell silent: a sender, or the RIS where no other sender's report has come either."""
     reports = _Reports(reported)
     silent: dict[date, list[SilentDay]] = defaultdict(list)
     for one in _without_any(waiting, reports, scope, clock):

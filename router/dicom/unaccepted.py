@@ -21,7 +21,7 @@ _COMMON = tuple(f"1.2.840.10008.5.1.4.1.1.{number}" for number in ("1", "2", "1.
 
 
 def others(sop_classes: Iterable[str]) -> tuple[Context, ...]:
-    """What to propose to learn whether a destination takes these SOP classes in any form, or any image at all."""
+    """Contexts to propose to learn whether a destination takes these SOP classes in any form, or any image at all."""
     asked = sorted(sop_classes)[:_MOST_CLASSES]
     syntaxes = _UNCOMPRESSED + (_COMPRESSED if len(asked) <= _FEW_CLASSES else ())
     wanted = dict.fromkeys((sop_class, syntax) for sop_class in asked for syntax in syntaxes)

@@ -1,4 +1,4 @@
-"""What is known of deliveries, gathered for the one answer to "why is it not going?"."""
+"""Facts about deliveries, gathered for the one answer to "why is it not going?"."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ class Explained:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Common:
-    """What concerns many deliveries alike."""
+    """Facts that many deliveries share."""
 
     now: datetime
     zone: ZoneInfo

@@ -58,7 +58,7 @@ class Facts:
 
 @dataclass(slots=True)
 class _Group:
-    """What is counted for one entry; `about` says more of it where all of it says the same."""
+    """Counts of one entry; `about` says more of it where all of it says the same."""
 
     since: datetime
     about: str = ""

@@ -22,7 +22,7 @@ from router.flow.lookup import Lookup
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Who decides, and why."""
+    """A decider and the reason."""
 
     who: str
     why: str
@@ -38,7 +38,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """What of an exam differs and is not settled, as a person is shown it: texts by digest, without values."""
+    """Unsettled differences of an exam, as a person is shown it: texts by digest, without values."""
 
     exam: int
     exam_id: str
@@ -71,7 +71,7 @@ class Decisions:
         return Named(number, self._catalogue.exams.names([number])[number])
 
     def differences(self, name: str) -> Differences:
-        """What differs in the exam and is not settled; InvalidData where nothing does."""
+        """Unsettled differences of the exam; InvalidData where nothing does."""
         exam = self._lookup.exam(name)
         standing = self._catalogue.decisions.standing(exam)
         if not standing:
@@ -112,7 +112,7 @@ class Decisions:
             return self._reconsider(old, new, "two numbers are not of one patient any more", verdict)
 
     def aliases(self) -> list[Alias]:
-        """What people have said of merged patients."""
+        """All aliases of merged patients."""
         return self._catalogue.decisions.aliases()
 
     def link(self, name: str, study_uid: str, verdict: Verdict) -> int:

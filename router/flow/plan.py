@@ -53,7 +53,7 @@ class Assessment:
 
     @property
     def unread_approval(self) -> UnreadApproval | None:
-        """What of the approval cannot be read, where that is why it does not go."""
+        """The part of the approval that cannot be read, where that is why it does not go."""
         away = self.approved_at is not None or self.aside is not None or self.closed
         return None if away else unread_approval(self.key)
 

@@ -94,7 +94,7 @@ class Traces:
         return Stray(study_uid, arrivals, near_, events, unreported, refused)
 
     def refused(self, studies: list[str]) -> tuple[RefusalSum, ...]:
-        """What this node refused of the studies, and what of them lies in quarantine."""
+        """Refusals of the studies by this node, and what of them lies in quarantine."""
         return tuple(by_study(self._catalogue.refusals.of_studies(studies)))
 
     def refuses(self) -> bool:
