@@ -137,7 +137,7 @@ def overview(
     view: View, heaps: Sequence[Heap], places: Sequence[Place], attention: Sequence[Attention],
     alarms: Sequence[ActiveAlarm], most: int, due: Sequence[Explained], free: int, sending: Sending,
 ) -> bytes:  # fmt: skip
-    """The overview: what is at risk, waits for a person, stands as alarm (not more than `most`), piles up, is due next."""
+    """The overview: risks, what waits for a person, alarms (not more than `most`), backlog, what is due next."""
     say = view.say
     tiles = N_((
         ("Open", _sum(heaps), ""), ("At risk", _sum(h for h in heaps if h.age == Age.LAST_FIFTH), "warn"),

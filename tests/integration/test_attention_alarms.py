@@ -7,7 +7,7 @@ import pytest
 
 from clinic import CLOUD, Clinic
 from desk import CONFIG, E1, E2
-from router.attention import Cause
+from router.attention import LEDGER_LOST, Cause
 from router.catalogue.queue import Delivery
 from router.config import parse
 from router.model import Channel
@@ -142,6 +142,7 @@ def test_what_failed_is_an_alarm_until_it_goes(clinic: Clinic) -> None:
     assert "failed" not in [alarm for alarm, _ in stands(clinic)]
 
 
+@pytest.mark.ends("held")
 @pytest.mark.fires("held")
 def test_late_images_are_an_alarm_while_they_are_held(clinic: Clinic) -> None:
     clinic.pacs(S1)
@@ -150,6 +151,22 @@ def test_late_images_are_an_alarm_while_they_are_held(clinic: Clinic) -> None:
     moved(clinic, clinic.delivery(), State.HELD, held_by="late images", error="late images: 1 new image(s)")
     assert Cause.LATE in [one.what for one in clinic.attention()]
     assert ("held", "late-images at cloud") in stands(clinic)
+    moved(clinic, clinic.delivery(), State.WAITING, held_by="", error="")
+    assert Cause.LATE not in [one.what for one in clinic.attention()]
+    assert "held" not in [alarm for alarm, _ in stands(clinic)]
+
+
+@pytest.mark.ends("ledger")
+def test_a_lost_ledger_is_an_alarm_while_something_is_held_for_it(clinic: Clinic) -> None:
+    clinic.pacs(S1)
+    ris(clinic, E1)
+    clinic.later(minutes=2)
+    moved(clinic, clinic.delivery(), State.HELD, held_by="person", error=f"{LEDGER_LOST}: compare with the platform")
+    assert Cause.LEDGER in [one.what for one in clinic.attention()]
+    assert ("ledger", "ledger") in stands(clinic)
+    moved(clinic, clinic.delivery(), State.WAITING, held_by="", error="")
+    assert Cause.LEDGER not in [one.what for one in clinic.attention()]
+    assert "ledger" not in [alarm for alarm, _ in stands(clinic)]
 
 
 def test_a_report_pdf_that_does_not_come_and_images_that_do_not_are_listed_from_half_of_the_time_on(
