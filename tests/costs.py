@@ -1,10 +1,11 @@
 """What a piece of work costs: it runs in a program of its own, within limits of memory and processor time."""
 
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from textwrap import dedent
+
+from nursery import NURSERY
 
 _TESTS = Path(__file__).parent
 _BEFORE = f"""
@@ -38,9 +39,11 @@ class Cost:
 def cost(source: str) -> Cost:
     """Run `source`, which defines work(), and measure that call."""
     program = _BEFORE + dedent(source) + _MEASURED
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
-    )  # fmt: skip
-    assert done.returncode == 0, f"{done.returncode}: {done.stderr[-500:]}"
-    memory, seconds, said = done.stdout.strip().split(" ", 2)
+    with TemporaryFile() as told:
+        child = NURSERY.start(["-c", program], told)
+        with child.stdout:
+            answer = child.stdout.read().decode()
+        told.seek(0)
+        assert child.wait(120) == 0, f"{child.poll()}: {told.read()[-500:].decode()}"
+    memory, seconds, said = answer.strip().split(" ", 2)
     return Cost(int(memory) / 1024, float(seconds), said)

@@ -17,7 +17,7 @@ from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from pydicom import dcmwrite
@@ -26,6 +26,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 
 from certificates import as_given
+from nursery import NURSERY, Child
 from router import cli
 from router.catalogue import open_catalogue
 from router.clock import SystemClock
@@ -118,6 +119,12 @@ def command_here(*arguments: object) -> "subprocess.CompletedProcess[str]":
 OURS = ("-m", "router.cli")
 
 
+def _started(program: Sequence[str], arguments: Sequence[str], stderr: IO[bytes]) -> "Child | subprocess.Popen[bytes]":
+    if program == OURS:
+        return NURSERY.start(arguments, stderr)
+    return subprocess.Popen([sys.executable, *program, *arguments], stdout=subprocess.PIPE, stderr=stderr)
+
+
 class Process:
     """A command in the background; its stderr is added to `log`. It is up once this is built.
 
@@ -127,8 +134,7 @@ class Process:
     def __init__(self, log: Path, *arguments: object, program: Sequence[str] = OURS) -> None:
         self.log = log
         with log.open("ab") as stderr:
-            call = [sys.executable, *program, *map(str, arguments)]
-            self._process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=stderr)
+            self._process = _started(program, list(map(str, arguments)), stderr)
         self.ready_line = self._first_line()
         self.rest_of_stdout = b""
         if not self.ready_line.startswith("ready "):

@@ -31,8 +31,8 @@ def oru(
 class Sender:
     """A RIS that speaks MLLP to a port of this machine."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(address, 0))
 
     def send(self, message: bytes) -> str:
         """Send a message and wait for its answer."""

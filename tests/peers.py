@@ -2,12 +2,13 @@
 
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pydicom
@@ -20,12 +21,13 @@ from router.config import DicomDestination
 from router.dicom.client import Outgoing, Result, StorageClient, Waits
 from router.dicom.header import read_instance
 from router.dicom.part10 import dataset_offset, preamble_and_meta
-from router.errors import InvalidData
+from router.errors import InvalidData, RouterError
 from router.model import Header
 
 SHIPPED = Path(pydicom.data.__file__).parent
 CT = SHIPPED / "test_files" / "CT_small.dcm"
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
+_NOT_GIVEN_OUT = range(10_000, 32_000)  # below Linux's ip_local_port_range
 
 
 def data_set(path: Path) -> bytes:
@@ -93,9 +95,7 @@ def tool(name: str) -> str:
 @contextmanager
 def storescp(folder: Path, *options: str) -> Iterator[int]:
     """DCMTK's receiver, +B: it writes the data set exactly as received."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     folder.mkdir(exist_ok=True)
     process = subprocess.Popen(
         [tool("storescp"), "+B", "-od", str(folder), *options, str(port)],
@@ -111,9 +111,12 @@ def storescp(folder: Path, *options: str) -> Iterator[int]:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """For a program that cannot ask the system for a port: one that the system gives nobody else meanwhile."""
+    for port in random.SystemRandom().sample(_NOT_GIVEN_OUT, 1000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 @contextmanager
@@ -131,10 +134,19 @@ def orthanc(folder: Path, **settings: object) -> Iterator[tuple[int, str]]:
     }))  # fmt: skip
     with subprocess.Popen([program, str(configuration)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as peer:
         try:
-            wait_until(lambda: listens(dicom), 40)
+            wait_until(lambda: answers(dicom), 40)
             yield dicom, f"http://127.0.0.1:{http}"
         finally:
             peer.kill()
+
+
+def answers(port: int) -> bool:
+    """Whether a C-ECHO succeeds: a peer that listens may not take associations yet."""
+    try:
+        client(port).echo()
+    except RouterError:
+        return False
+    return True
 
 
 def listens(port: int) -> bool:

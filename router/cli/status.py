@@ -59,7 +59,8 @@ _REMEDIES = N_(
 def command(config_file: Path, as_json: bool, watch: bool, attention: bool) -> None:
     """Listeners, disk, destinations, what is at risk, what waits for a person, alarms and what to do about them.
 
-    Whether the node runs and receives is asked of the node itself: 1 when it does not run, or does not receive.
+    Whether the node runs and receives is asked of the node itself: 1 when it does not run, or does not receive
+    (with --watch always 0).
     Without a running node it shows what the data folder tells.
     """
     if watch and as_json:
@@ -77,7 +78,7 @@ def command(config_file: Path, as_json: bool, watch: bool, attention: bool) -> N
         well = found.node.receives and not (attention and waits_for_a_person(found))
 
     watching(tell, time.sleep, again=watch)
-    if not well:
+    if not well and not watch:
         raise click.exceptions.Exit(1)
 
 

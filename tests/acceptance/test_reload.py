@@ -11,6 +11,7 @@ import pytest
 
 from certificates import Authority
 from harness import Site, SlowCloud, command_here, make_exam, send_all
+from peers import free_port
 from router.config import Tls
 from router.dicom.admission import Admission
 from router.dicom.server import StorageServer
@@ -110,7 +111,7 @@ def test_a_new_destination_gets_what_comes_and_what_is_open_for_one_that_is_gone
     site.wait_until(lambda: len(other.requests_of(later.study)) == 2, "the new destination gets the exam")
     site.wait_until(lambda: _states(site, later.id) == {"cloud": "delivered", "second": "delivered"}, "all is there")
 
-    node.reload(node.text + SECOND.format(_free_port()))
+    node.reload(node.text + SECOND.format(free_port()))
     third = make_exam(site, 5, instances=2)
     send_all(site.port, third.study.files, node.tls)
     site.report(third)
@@ -132,7 +133,7 @@ def test_a_new_destination_gets_what_comes_and_what_is_open_for_one_that_is_gone
 def test_reports_go_to_the_new_address_once_and_what_was_down_is_asked_at_once(node: Reloading) -> None:
     site = node.site
     platform = f"http://127.0.0.1:{site.platform.ports['http']}"
-    assert "destination cloud.http.url" in node.reload(node.text.replace(platform, f"http://127.0.0.1:{_free_port()}"))
+    assert "destination cloud.http.url" in node.reload(node.text.replace(platform, f"http://127.0.0.1:{free_port()}"))
     exam = make_exam(site, 8, instances=1)
     send_all(site.port, exam.study.files, node.tls)
     site.report(exam)
@@ -225,11 +226,6 @@ def _states(site: Site, exam: str) -> dict[str, str]:
 
 def _of_server(tls: Tls) -> Tls:
     return tls.model_copy(update={"ca": None})
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def _read(tls: Tls) -> str:

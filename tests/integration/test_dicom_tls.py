@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from certificates import Authority, as_given
-from peers import CT, client, data_set, send, stored, tool, wait_until
+from peers import CT, client, data_set, free_port, listens, send, stored, tool, wait_until
 from router.config import Tls
 from router.dicom.status import Verdict
 from router.dicom.tls import client_context, server_context
@@ -31,22 +31,15 @@ def storescp_tls(folder: Path, tls: Tls) -> Iterator[int]:
     program = tool("storescp")
     if "+tls" not in subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout:
         pytest.skip("DCMTK's storescp is built without TLS")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     folder.mkdir()
     command = [program, "+B", "+xa", "--fork", "+tls", str(tls.key), str(tls.certificate), "+cf", str(tls.ca), "-rc"]
     with subprocess.Popen([*command, "-od", str(folder), str(port)], stderr=subprocess.DEVNULL) as process:
         try:
-            wait_until(lambda: _listens(port))
+            wait_until(lambda: listens(port))
             yield port
         finally:
             process.kill()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_dcmtk_receives_over_tls_with_certificates_on_both_sides(authority: Authority, tmp_path: Path) -> None:

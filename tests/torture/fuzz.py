@@ -3,8 +3,8 @@
 Each kind has a node of its own: the database's page cache, of a size that is set, fills with what another has left.
 
 Each kind of input (DICOM data sets and PDUs, HL7, exam JSON, PDF, the administration's HTTP) is made of real ones,
-which are cut, repeated, overwritten and joined, for some seconds. What the node holds is measured after a warm-up and
-at the end.
+which are cut, repeated, overwritten and joined, for some seconds. What the node holds is measured after a warm-up,
+after each part of the time, and at the end.
 """
 
 import argparse
@@ -167,19 +167,20 @@ class Fuzz:
 
     # -- what it costs
 
-    def run(self, kind: str, seconds: float, warm_up: float) -> tuple[int, Held, Held]:
-        """How many inputs there were, what is held after the warm-up and at the end. Grown, when it is more."""
+    def run(self, kind: str, seconds: float, warm_up: float, parts: int = 1) -> tuple[int, list[Held]]:
+        """How many inputs there were, what is held after the warm-up and after each part. Grown, when it is more."""
         node, before = self.site.node.number, self.count
         self._repeat(kind, warm_up)
-        first = self._rested()
-        self._repeat(kind, seconds)
-        last = self._rested()
+        held = [self._rested()]
+        for _ in range(parts):
+            self._repeat(kind, seconds / parts)
+            held.append(self._rested())
         if self.site.node.number != node or not self.site.node.running:
             raise Grown(f"{kind}: the node has ended")
         if "a defect" in (log := self.site.log):
             raise Grown(f"{kind}: {next(line for line in log.splitlines() if 'a defect' in line)}")
-        require_no_growth(kind, first, last)
-        return self.count - before, first, last
+        require_no_growth(kind, held[0], held[-1])
+        return self.count - before, held
 
     def _mixed(self) -> None:
         for make in self.kinds.values():
@@ -259,7 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for kind in given.only or KINDS:
         fuzz = Fuzz(folder / kind, given.seed, given.rest)
         try:
-            _tell(kind, *fuzz.run(kind, given.seconds, given.warm_up))
+            _tell(kind, *fuzz.run(kind, given.seconds, given.warm_up, given.parts))
         except Grown as error:
             print(f"{error}\nits folder stays: {folder}\nseed: {given.seed}", file=sys.stderr)
             return 1
@@ -269,8 +270,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _tell(kind: str, count: int, first: Held, last: Held) -> None:
-    memory = f"{first.memory >> 20} -> {last.memory >> 20}"
+def _tell(kind: str, count: int, held: Sequence[Held]) -> None:
+    memory = " -> ".join(str(one.memory >> 20) for one in held)
+    first, last = held[0], held[-1]
     others = f"{first.descriptors} -> {last.descriptors} | {first.threads} -> {last.threads}"
     print(f"| {kind} | {count} | {memory} | {others} |", flush=True)
 
@@ -279,6 +281,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="torture fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600, help="for each kind of input (default 600)")
     parser.add_argument("--warm-up", type=float, default=30, help="seconds before the first measure (default 30)")
+    parser.add_argument("--parts", type=int, default=6, help="measures after the warm-up (default 6)")
     parser.add_argument("--rest", type=float, default=3, help="seconds of quiet before each measure (default 3)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="of all chances")
     parser.add_argument("--only", action="append", help="one kind of input, or mixed; may be repeated")
