@@ -92,8 +92,8 @@ def frame(view: View, body: str, refresh: bool = False) -> bytes:
 
 def _lists(view: View) -> str:
     """Links to the pages of what has no delivery."""
-    names = N_((("/unreported", "Without report"), ("/refused", "Refused"), ("/files", "Drop folder")))
-    return "".join(f'<a href="{path}">{view.say(name)}</a>' for path, name in names)
+    names = N_({"/unreported": "Without report", "/refused": "Refused", "/files": "Drop folder"})
+    return "".join(f'<a href="{path}">{view.say(name)}</a>' for path, name in names.items())
 
 
 def cell(value: object) -> str:

@@ -21,7 +21,7 @@ from router.admin.frame import (
     word,
 )
 from router.catalogue.files import FileKind, FolderFile
-from router.catalogue.refusals import IMAGES, RefusedSender
+from router.catalogue.refusals import ASSOCIATIONS, IMAGES, RefusedSender
 from router.flow.folder_files import WHERE
 from router.flow.folder_files import reason as listed_for
 from router.flow.refused import RefusalSum
@@ -38,6 +38,7 @@ _REFUSED = N_(("From", "Address", "Why", "Times", "Studies", "Last", "What", "Wh
 _REFUSED_SENDERS = N_(("From", "Address", "Refused", "What", "Times", "Since", "Last", "Dismissed"))
 _MAY_GO_ON = N_("A dismissed sender that is refused for the same cause is no alarm for seven days.")
 _LOST = N_("Dismissed images are no alarm any more; further ones are.")
+_KINDS = N_({ASSOCIATIONS: "associations", IMAGES: "images"})
 _FILES = N_(("File", "Since", "Exam", "Name", "Kind", "Because"))
 _STAYS = N_("A dismissed file stays where it is. It is listed again when it changes.")
 
@@ -111,7 +112,7 @@ def refused(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lying:
+class DropFolder:
     """Files that are listed, those of the page by `rows`; `counts` of each kind. Names are masked unless `named`."""
 
     files: Sequence[FolderFile]
@@ -120,17 +121,17 @@ class Lying:
     named: bool
 
 
-def files(view: View, lying: Lying, note: str) -> bytes:
+def files(view: View, folder: DropFolder, note: str) -> bytes:
     """Files of the drop folder, which may be dismissed one by one or by kind."""
-    rows, say = lying.rows, view.say
-    tiles = "".join(tile(say(WHERE[kind]), str(number), "") for kind, number in lying.counts.items())
-    show = str if lying.named else masked_name
-    listed = table(view, _FILES, [_file(view, one, show) for one in lying.files[rows.start : rows.end]])
+    rows, say = folder.rows, view.say
+    tiles = "".join(tile(say(WHERE[kind]), str(number), "") for kind, number in folder.counts.items())
+    show = str if folder.named else masked_name
+    listed = table(view, _FILES, [_file(view, one, show) for one in folder.files[rows.start : rows.end]])
     return frame(
         view,
         f'{said(view, note)}<h2>{say("Files of the drop folder")}</h2><div class="tiles">{tiles}</div>'
-        f"{_naming(view, lying)}{_dismissing(view, listed)}{_pager(view, rows)}"
-        f"{_kinds(view, lying.files)}{_note(view, _STAYS)}",
+        f"{_naming(view, folder)}{_dismissing(view, listed)}{_pager(view, rows)}"
+        f"{_kinds(view, folder.files)}{_note(view, _STAYS)}",
     )
 
 
@@ -194,7 +195,7 @@ def _refused_sender(view: View, one: RefusedSender) -> list[str]:
     over = "" if one.dismissed is None else f"{view.at(one.dismissed)} {cell(one.dismissal)}"
     return [
         _choosing(view, refused_mark(one), one.calling or "-", dismissed=one.dismissed is not None),
-        word(one.address or "-"), say(one.kind), trouble(cell(say(meaning(one.why, one.reason, one.called)))),
+        word(one.address or "-"), say(_KINDS[one.kind]), trouble(cell(say(meaning(one.why, one.reason, one.called)))),
         str(one.count), view.at(one.first), view.at(one.last), over,
     ]  # fmt: skip
 
@@ -208,14 +209,14 @@ def _file(view: View, one: FolderFile, show: Callable[[str], str]) -> list[str]:
     ]  # fmt: skip
 
 
-def _naming(view: View, lying: Lying) -> str:
+def _naming(view: View, folder: DropFolder) -> str:
     """The form that shows the names, which may be of patients."""
     if view.session is None:
         return _note(view, N_("Log in to see names of files, and to dismiss."))
-    if lying.named or not lying.files:
+    if folder.named or not folder.files:
         return ""
     ask = button(view.say("Show names of files (this is recorded)"))
-    return form(view, "/files/names", hidden(page=lying.rows.page) + ask)
+    return form(view, "/files/names", hidden(page=folder.rows.page) + ask)
 
 
 def _kinds(view: View, listed: Sequence[FolderFile]) -> str:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from router.admin import list_pages
 from router.admin.frame import View, reason_of
-from router.admin.list_pages import ROWS, Lying, Rows
+from router.admin.list_pages import ROWS, DropFolder, Rows
 from router.admin.server import Answer, Request, html, see_other
 from router.catalogue import Catalogue
 from router.catalogue.files import FileKind
@@ -76,19 +76,19 @@ class Lists:
         return sorted(latest, key=lambda one: one.dismissed is not None)
 
     def _files(self, view: View, request: Request) -> Answer:
-        return self._lying(view, _page(request.query), _note(request), named=False)
+        return self._folder(view, _page(request.query), _note(request), named=False)
 
     def _names(self, view: View, request: Request) -> Answer:
         """Names of files, which may be of patients, for the person who asks; recorded before they are shown."""
         text = "names of the drop folder's files shown at the console"
         self._journal.record(Event(self._clock.now(), Kind.VIEWED, text, view.who))
         self._seal()
-        return self._lying(view, _page(request.form), "", named=True)
+        return self._folder(view, _page(request.form), "", named=True)
 
-    def _lying(self, view: View, page: int, note: str, *, named: bool) -> Answer:
+    def _folder(self, view: View, page: int, note: str, *, named: bool) -> Answer:
         found, counts = self._catalogue.exams.files.open(), self._catalogue.exams.files.counts()
-        lying = Lying(files=found, counts=counts, rows=Rows(page, len(found)), named=named)
-        return html(list_pages.files(view, lying, note))
+        folder = DropFolder(files=found, counts=counts, rows=Rows(page, len(found)), named=named)
+        return html(list_pages.files(view, folder, note))
 
     # -- dismissals: of exactly what was shown, by its mark; False where that has changed
 

@@ -24,6 +24,7 @@ from router.quantities import ago
 from router.refusals import WHYS, remedy, sender
 from router.text import shown
 
+_COLUMNS = ("From", "Address", "Why", "Times", "Studies", "Last")
 _SHOWN = 200
 
 
@@ -85,8 +86,7 @@ def _tell(catalogue: Catalogue, since: datetime, config: Config, as_json: bool) 
         click.echo(f"nothing was refused since {local(since, zone)}")
         return
     sums = by_sender(rows)
-    columns = ("From", "Address", "Why", "Times", "Studies", "Last")
-    show("", columns, [_cells(one, zone) for one in sums[:_SHOWN]])
+    show("", _COLUMNS, [_cells(one, zone) for one in sums[:_SHOWN]])
     if len(sums) > _SHOWN:
         click.echo(f"the first {_SHOWN} of {len(sums)}; `--json` shows all", err=True)
     click.echo("")

@@ -362,7 +362,8 @@ def test_beyond_loopback_the_console_is_tls_and_every_page_wants_a_login(tmp_pat
     site = Site(clinic, admin, server_context(tls))
     trusting = ssl.create_default_context(cafile=str(authority.certificate))
     try:
-        for path, status in (("/", 303), ("/queue", 303), ("/exam?id=1", 303), ("/login", 200)):
+        guarded = ("/", "/queue", "/exam?id=1", "/unreported", "/refused", "/files")
+        for path, status in (*((path, 303) for path in guarded), ("/login", 200)):
             with closing(
                 http.client.HTTPSConnection("127.0.0.1", site.port, timeout=5, context=trusting)
             ) as connection:
