@@ -162,7 +162,8 @@ def _choosing(view: View, value: str, name: str, *, dismissed: bool = False) -> 
     """A cell by which its row is chosen."""
     if view.session is None or dismissed:
         return cell(name)
-    return f'<label><input type="radio" name="chosen" value="{escape(value)}" required> {cell(name)}</label>'
+    dot = f'<input type="radio" name="chosen" value="{escape(value)}" required>'
+    return f'<label class="word">{dot} {cell(name)}</label>'
 
 
 def _study(view: View, one: Listed) -> list[str]:
@@ -205,7 +206,7 @@ def _file(view: View, one: FolderFile, show: Callable[[str], str]) -> list[str]:
     exam = "-" if found.exam is None else f'<a href="/exam?id={found.exam}">e{found.exam}</a>'
     return [
         _choosing(view, file_mark(one), one.name), view.at(one.since), exam, trouble(cell(show(found.path))),
-        say(WHERE[found.kind]), trouble(cell(say(listed_for(one, show)))),
+        word(say(WHERE[found.kind])), trouble(cell(say(listed_for(one, show)))),
     ]  # fmt: skip
 
 

@@ -196,13 +196,13 @@ def test_a_file_is_dismissed_as_it_was_shown(site: Site) -> None:
     site.log_in()
     files = site.clinic.catalogue.exams.files
     (other,) = files.listed(FileKind.OTHER)
-    mark = chosen(site.ask("/files").text, "other file")
+    mark = chosen(site.ask("/files").text, "other file</span>")
     files.enter(replace(other.found, mark="changed"), site.clinic.clock.now())
     assert dismiss(site, "/files", mark) == "/files?done=0"
     assert dismiss(site, "/files", chosen(site.ask("/files").text, "other file")) == "/files?done=1"
     (event,) = told(site, Kind.DECIDED)
     assert event.text == f"file {other.name} of the drop folder (other) is dismissed: it is a phantom"
-    assert "other file</td>" not in site.ask("/files").text
+    assert "other file</span>" not in site.ask("/files").text
 
 
 def test_every_file_of_a_kind_is_dismissed_where_no_other_came(site: Site) -> None:
