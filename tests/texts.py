@@ -42,8 +42,8 @@ SHOWN: dict[str, tuple[int | str, ...]] = {
     "Event": (2, "text", "subject"),
     "Finding": (0, 2, 3),
     "good": (0, 1),
-    "_table": (1, 3),
-    "_select": (0,),
+    "table": (1, 3),
+    "choice": (0,),
 }
 # Tables and words of the node's own of which each is shown.
 TABLES = ("REMEDY",)

@@ -10,10 +10,13 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from router.admin import pages
-from router.admin.pages import PAGE, Listed, Told, View
+from router.admin.comparison import Compared
+from router.admin.frame import View, reason_of
+from router.admin.lists import Lists
+from router.admin.pages import PAGE, Listed, Told
 from router.admin.sentences import Sending
-from router.admin.server import Answer, Handle, Request
-from router.admin.session import COOKIE, Session, Sessions, is_genuine
+from router.admin.server import Answer, Handle, Request, html, see_other
+from router.admin.session import COOKIE, Sessions, is_genuine
 from router.attention import Attention
 from router.catalogue import Catalogue
 from router.catalogue.backlog import Place
@@ -23,6 +26,7 @@ from router.errors import InvalidData
 from router.events import Event, Journal, Kind
 from router.flow.answers import Answers, Explained
 from router.flow.attention import active
+from router.flow.decisions import Decisions, Differences, Verdict
 from router.flow.review import Line, Review, Story
 from router.flow.sides import Sides
 from router.flow.traces import Traces
@@ -38,8 +42,14 @@ _LAST_PAGE = 19
 _FOUND = 200
 _ALARMS = 20
 _DUE = 12
+_LINKED = ("/", "/queue", "/login", "/unreported", "/refused", "/files")
+_SAID = N_({
+    "0": "That could not be done: it has moved on.", "1": "Done.",
+    "settled": "The doubt is settled: both are of one patient. The exam is evaluated again.",
+    "changed": "Nothing was settled: what differs is not what was shown. Compare both sides again.",
+    "none": "Nothing was settled: no identity doubt stands any more.",
+})  # fmt: skip
 _OPEN = (State.WAITING, State.READY, State.SENDING, State.DEFERRED, State.HELD, State.FAILED)
-_HTML = "text/html; charset=utf-8"
 _POLICY = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; "
     "base-uri 'none'",
@@ -78,7 +88,9 @@ class Console:
         self._review = Review(behind.catalogue, behind.clock)
         self._traces = Traces(behind.catalogue, behind.config)
         self._answers = Answers(behind.catalogue, behind.config, behind.clock)
-        self._sides = Sides(behind.config, Reports(behind.config.node.data).read, behind.catalogue.decisions.classes)
+        self._sides = _sides(behind)
+        self._decisions = Decisions(behind.config.identity, behind.catalogue, behind.journal, behind.clock)
+        self._lists = Lists(behind.config, behind.catalogue, behind.journal, behind.clock, behind.seal)
         self._local = is_loopback(behind.config.admin.host)
         self._style = (Path(__file__).parent / "console.css").read_bytes()
 
@@ -88,12 +100,15 @@ class Console:
         self._traces = Traces(self._behind.catalogue, config)
         self._answers = Answers(self._behind.catalogue, config, self._behind.clock)
         self._sides = _sides(self._behind)
+        self._lists.go_by(config)
 
     def routes(self) -> dict[str, Handle]:
         """The paths."""
-        looks: dict[str, _Act] = {"/": self._overview, "/exam": self._exam}
+        looks: dict[str, _Act] = {"/": self._overview, "/exam": self._exam, **self._lists.looks}
         acts: dict[str, _Act] = {
+            **self._lists.acts,
             "/act": self._act,
+            "/resolve": self._resolve,
             "/patient": self._patient,
             "/pause": self._pause,
             "/logout": self._log_out,
@@ -117,13 +132,13 @@ class Console:
         return handle
 
     def _may_look(self, view: View, _: Request) -> Answer | None:
-        return None if self._local or view.session else _to("/login")
+        return None if self._local or view.session else see_other("/login")
 
     def _may_act(self, view: View, request: Request) -> Answer | None:
         if request.method != "POST":
             return Answer(405, b"by a form only\n")
         if view.session is None:
-            return _to("/login")
+            return see_other("/login")
         if not is_genuine(view.session, request.form.get("csrf", "")):
             return Answer(403, b"this form is not of your session\n")
         return None
@@ -133,8 +148,9 @@ class Console:
         node = self._behind.config.node
         language = chosen_language(asked, request.headers.get("Accept-Language", ""), node.language)
         number = request.query.get("id", "")
-        path = f"/exam?id={number}" if request.path == "/exam" and number.isdecimal() else request.path
-        path = path if path in ("/", "/queue", "/login") or path.startswith("/exam?") else "/"
+        place = "/" + request.path.split("/")[1]  # /files/dismiss is done on /files
+        path = place if place in _LINKED else "/"
+        path = f"/exam?id={number}" if place == "/exam" and number.isdecimal() else path
         tongue = self._tongues[language]
         return View(node.owner, tongue, node.timezone, self._sessions.of(request.cookies.get(COOKIE, "")), path)
 
@@ -149,19 +165,19 @@ class Console:
     def _log_in(self, view: View, request: Request) -> Answer:
         where = str(self._behind.token_file) if self._local else self._behind.token_file.name
         if request.method != "POST":
-            return _page(pages.login(view, where, wrong=False))
+            return html(pages.login(view, where, wrong=False))
         who = " ".join(request.form.get("who", "").split())[:64]
         own = who.casefold() in ("", "node", self._behind.config.node.owner.casefold())  # what the node does itself
         session = None if own else self._sessions.log_in(who, request.form.get("token", "").strip(), request.address)
         if session is None:
             self._tell(Kind.REFUSED, "a login at the console failed", "node", fields={"address": request.address})
-            return replace(_page(pages.login(view, where, wrong=True)), status=403)
+            return replace(html(pages.login(view, where, wrong=True)), status=403)
         self._tell(Kind.VIEWED, "logged in at the console", who)
-        return _to("/", self._cookie(session.key))
+        return see_other("/", self._cookie(session.key))
 
     def _log_out(self, view: View, request: Request) -> Answer:
         self._sessions.log_out(request.cookies.get(COOKIE, ""))
-        return _to("/", self._cookie("", "; Max-Age=0"))
+        return see_other("/", self._cookie("", "; Max-Age=0"))
 
     # -- pages
 
@@ -172,7 +188,7 @@ class Console:
         due = self._explained(self._review.listed(_OPEN, None, None, _DUE))
         free, sending, entries = behind.free(), self._sending(), behind.attention()
         folded = active(alarms, entries)
-        return _page(pages.overview(view, heaps, behind.places, entries, folded, _ALARMS, due, free, sending))
+        return html(pages.overview(view, heaps, behind.places, entries, folded, _ALARMS, due, free, sending))
 
     def _may_search(self, view: View, request: Request) -> Answer | None:
         """A search answers whether an identifier is here, and so reads one letter by letter: patient data."""
@@ -187,7 +203,7 @@ class Console:
         page = min(page, _LAST_PAGE)
         text = request.form.get("text", "").strip()
         if text:
-            self._tell(Kind.VIEWED, "the queue searched at the console", _who(view))
+            self._tell(Kind.VIEWED, "the queue searched at the console", view.who)
             self._behind.seal()
         last = (page + 1) * PAGE
         states = [State(state)] if state else list(State)
@@ -195,7 +211,7 @@ class Console:
         shown = self._explained(lines if text else lines[last - PAGE : last])
         more = not text and len(lines) > last
         listed = Listed(shown, state, destination, text, page, more and page < _LAST_PAGE, more and page == _LAST_PAGE)
-        return _page(pages.queue(view, listed, self._sending()))
+        return html(pages.queue(view, listed, self._sending()))
 
     def _sending(self) -> Sending:
         names = [one.name for one in self._behind.config.destination]
@@ -206,16 +222,16 @@ class Console:
         return self._answers.of(lines, plain=True)
 
     def _exam(self, view: View, request: Request) -> Answer:
-        answers = N_({"1": "Done.", "0": "That could not be done: it has moved on."})
-        said = answers.get(request.query.get("done", ""), "")
-        return self._told(view, self._story(request.query), said, shown=False)
+        said = _SAID.get(request.query.get("done", ""), "")
+        differences = self._differences(request.query)
+        return self._told(view, self._story(request.query), said, differences, shown=False)
 
     def _patient(self, view: View, request: Request) -> Answer:
         """Patient data unmasked, once, for the person who asks; told before it is shown."""
-        story = self._story(request.form)
-        self._tell(Kind.VIEWED, "patient data shown at the console", _who(view), exam=story.case.exam)
+        differences, story = self._differences(request.form), self._story(request.form)
+        self._tell(Kind.VIEWED, "patient data shown at the console", view.who, exam=story.case.exam)
         self._behind.seal()
-        return self._told(view, story, "", shown=True)
+        return self._told(view, story, "", differences, shown=True)
 
     def _act(self, view: View, request: Request) -> Answer:
         story, form = self._story(request.form), request.form
@@ -223,43 +239,61 @@ class Console:
         act = {"hold": self._review.hold, "release": self._review.confirm, "retry": self._review.retry}.get(
             form.get("what", "")
         )
-        why = " ".join(form.get("why", "").split())[:200]
+        why = reason_of(form)
         if line is None or act is None or not why:
             raise InvalidData("expected a delivery of this exam, what to do with it, and why")
         seen = form.get("seen") == pages.mark_of(story)
         movable = form["what"] != "hold" or line.delivery.state in _OPEN
         with self._behind.catalogue.engine.write():
-            done = seen and movable and act(line.delivery, why, _who(view))
+            done = seen and movable and act(line.delivery, why, view.who)
             self._behind.seal()
-        return _to("/exam?" + urlencode({"id": story.case.exam, "done": int(done)}))
+        return _exam_after(story.case.exam, str(int(done)))
+
+    def _resolve(self, view: View, request: Request) -> Answer:
+        """Settle exactly the differences that the page showed; where there are others by now nothing is settled."""
+        exam, why = self._story(request.form).case.exam, reason_of(request.form)
+        if not why:
+            raise InvalidData("expected why both are of one patient")
+        with self._behind.catalogue.engine.write():
+            found = self._decisions.unsettled(exam)
+            if found is None or found.mark != request.form.get("seen"):
+                return _exam_after(exam, "none" if found is None else "changed")
+            self._decisions.settle(found, Verdict(view.who, why))
+            self._behind.seal()
+        return _exam_after(exam, "settled")
 
     def _pause(self, view: View, request: Request) -> Answer:
         """Stop or start all sending, by the same rules as a hold; where it is so already, the page shows that."""
         form, pauses, sending = request.form, self._behind.catalogue.pauses, self._sending()
-        place, why = form.get("destination", ""), " ".join(form.get("why", "").split())[:200]
+        place, why = form.get("destination", ""), reason_of(form)
         act = {"pause": pauses.begin, "resume": pauses.end}.get(form.get("what", ""))
         known = {EVERY, *sending.destinations, *(one.destination for one in sending.pauses)}
         if act is None or not why or place not in known:
             raise InvalidData("expected a destination or all of them, whether to pause or to resume, and why")
         with self._behind.catalogue.engine.write():
-            act(place, _who(view), why, self._behind.clock.now())
+            act(place, view.who, why, self._behind.clock.now())
             self._behind.seal()
-        return _to("/")
+        return see_other("/")
 
-    def _told(self, view: View, story: Story, said: str, *, shown: bool) -> Answer:
+    def _told(self, view: View, story: Story, said: str, differences: Differences | None, *, shown: bool) -> Answer:
         case, book = story.case, self._behind.book()
         images = [line.delivery for line in story.lines if line.delivery.channel == Channel.IMAGES]
         told = Told(
             story, self._answers.of(story.lines, plain=not shown), self._traces.background(case.exam, list(case.links)),
             {uid: self._review.series(uid, book) for uid in case.studies},
             {one.destination: self._review.ledger(one) for one in images},
-            self._sides.of(case) if shown else [], said,
+            Compared(self._sides.of(case) if shown else [], differences), said,
         )  # fmt: skip
-        return _page(pages.exam(view, told))
+        return html(pages.exam(view, told))
+
+    def _differences(self, fields: Mapping[str, str]) -> Differences | None:
+        """Unsettled differences of an exam, read before its sides: what comes in between is not settled by them."""
+        number = _number(fields)
+        return None if number is None else self._decisions.unsettled(number)
 
     def _story(self, fields: Mapping[str, str]) -> Story:
-        number = fields.get("id", "")
-        story = self._review.story(int(number)) if number.isdecimal() and len(number) < 10 else None
+        number = _number(fields)
+        story = None if number is None else self._review.story(number)
         if story is None:
             raise InvalidData("no such exam")
         return story
@@ -272,14 +306,12 @@ def _sides(behind: Behind) -> Sides:
     return Sides(behind.config, Reports(behind.config.node.data).read, behind.catalogue.decisions.classes)
 
 
-def _who(view: View) -> str:
-    session: Session | None = view.session
-    return session.who if session else ""
+def _number(fields: Mapping[str, str]) -> int | None:
+    """The exam that is asked for."""
+    number = fields.get("id", "")
+    return int(number) if number.isdecimal() and len(number) < 10 else None
 
 
-def _page(body: bytes) -> Answer:
-    return Answer(200, body, _HTML)
-
-
-def _to(path: str, headers: Mapping[str, str] | None = None) -> Answer:
-    return Answer(303, b"", _HTML, {"Location": path, **(headers or {})})
+def _exam_after(exam: int, done: str) -> Answer:
+    """The exam's page, which says what was done (_SAID)."""
+    return see_other("/exam?" + urlencode({"id": exam, "done": done}))

@@ -1,17 +1,33 @@
 """The console's pages as HTML: pure functions of what is shown. Everything from outside is escaped in `cell`."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from html import escape
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
+from router.admin.comparison import Compared, compared
+from router.admin.frame import (
+    View,
+    button,
+    cell,
+    choice,
+    form,
+    frame,
+    hidden,
+    mark,
+    masked,
+    masked_name,
+    reason,
+    said,
+    table,
+    tile,
+    trouble,
+    word,
+)
 from router.admin.plot import bars, legend
 from router.admin.sentences import Sending, answers, paused, what
-from router.admin.session import Session
+from router.alarms import Alarm
 from router.attention import Attention
 from router.catalogue.alarms import ActiveAlarm, Standing
 from router.catalogue.backlog import Age, Heap, Place
@@ -19,55 +35,24 @@ from router.catalogue.ledger import Entry
 from router.flow.answers import Explained
 from router.flow.breakdown import Line as SeriesLine
 from router.flow.review import Story
-from router.flow.sides import Side
 from router.flow.traces import Background
-from router.language import LANGUAGES, N_, Say, Tongue
+from router.language import N_
 from router.states import State
-from router.text import shown
 
 PAGE = 50
+_PLACES: Mapping[str, str] = {
+    Alarm.UNREPORTED: "/unreported",
+    Alarm.REFUSED_SENDER: "/refused",
+    Alarm.REFUSED_IMAGES: "/refused",
+    Alarm.REJECTED_FILE: "/files",
+    Alarm.UNCLAIMED_PDF: "/files",
+}
 _LINKS = 3
 _MISSED = (Age.MISSED, Age.MISSED_A_DAY)
 _ENDED = (State.DELIVERED, State.CANCELLED, State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED)
-_SIDE_HEAD = N_(("Who says it", "Accession number", "Patient ID", "Patient's name", "Sex", "Birth date"))
+_NOT_SETTLED = N_("Release does not settle an identity doubt, which holds again: compare both sides, then settle it.")
 _QUEUE_HEAD = N_(("Delivery", "ExamId", "Destination", "Channel", "State", "Due", "Left", "Sent", "Tries",
                   "Waits for, or trouble"))  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """The reader's language, clock and session. `node` is the node's name, `path` where the page is."""
-
-    node: str
-    tongue: Tongue
-    zone: ZoneInfo
-    session: Session | None
-    path: str
-
-    @property
-    def tag(self) -> str:
-        """The language as browsers name it (BCP 47)."""
-        return self.tongue.language.replace("_", "-")
-
-    @property
-    def say(self) -> Say:
-        """A text, also one with its values in it, in this language."""
-        return self.tongue.told
-
-    def at(self, instant: datetime | None) -> str:
-        """An instant as the hospital's clock shows it, as a cell."""
-        return "-" if instant is None else word(f"{instant.astimezone(self.zone):%Y-%m-%d %H:%M:%S}")
-
-    def left(self, seconds: float | None) -> str:
-        """Time left in words, as a cell."""
-        if seconds is None:
-            return "-"
-        size, say = abs(seconds), self.tongue.say
-        if size >= 3600:
-            text = say("{hours} h", hours=f"{size / 3600:.1f}")
-        else:
-            text = say("{minutes} min", minutes=f"{size / 60:.0f}")
-        return word(text) if seconds >= 0 else f'<span class="late word">{say("{time} late", time=text)}</span>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,52 +70,22 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An exam's story with all that the page shows of it. `sides` are empty while patient data is masked."""
+    """An exam's story with all that the page shows of it. Patient data is masked while `compared` has no sides."""
 
     story: Story
     lines: Sequence[Explained]
     behind: Background
     series: Mapping[str, Sequence[SeriesLine]]
     ledgers: Mapping[str, Sequence[Entry]]
-    sides: Sequence[Side]
+    compared: Compared
     said: str
-
-
-def masked(text: str) -> str:
-    """So much of an identifier that a person who knows it recognises it."""
-    return f"{text[:2]}…{text[-2:]}" if len(text) > 6 else "…"
-
-
-def masked_name(name: str) -> str:
-    """The same of a file's name, which may hold the patient's: its digits only."""
-    return masked("".join(c for c in name if c in "0123456789"))
 
 
 def mark_of(story: Story) -> str:
     """Mark of everything that a person decides by; a change makes it another one."""
     lines = [(one.delivery.id, one.delivery.state, one.delivery.held_by, one.delivery.error) for one in story.lines]
     papers = [one.document for one in story.case.jsons] + [one.document for one in story.case.pdfs]
-    return hashlib.sha256(repr((lines, papers, sorted(story.case.links))).encode()).hexdigest()[:16]
-
-
-def frame(view: View, body: str, refresh: bool = False) -> bytes:
-    """A whole page."""
-    say = view.say
-    others = " ".join(f'<a href="{view.path}{_joint(view.path)}lang={code}">{name}</a>'
-                      for code, name in LANGUAGES.items() if code != view.tongue.language)  # fmt: skip
-    who = f'<a href="/login">{say("Log in")}</a>'
-    if view.session is not None:
-        who = f"{escape(view.session.who)} {_form(view, '/logout', _button(say('Log out')))}"
-    again = '<meta http-equiv="refresh" content="30">' if refresh else ""
-    title = say("Imaging cloud router")
-    return (
-        f'<!doctype html><html lang="{view.tag}"><head><meta charset="utf-8"><title>{title}</title>{again}'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="stylesheet" href="/console.css"></head>'
-        f'<body><header><h1>{title}: {escape(view.node)}</h1><a href="/">{say("Overview")}</a>'
-        f'<a href="/queue">{say("Queue")}</a><span class="right">{others} {who}</span></header>'
-        f"<main>{body}</main></body></html>"
-    ).encode()
+    return mark((lines, papers, sorted(story.case.links)))
 
 
 def overview(
@@ -144,8 +99,8 @@ def overview(
         ("Missed", _sum(h for h in heaps if h.age in _MISSED), "bad"),
         ("Waits for a person", sum(one.count for one in attention), "warn"),
     ))  # fmt: skip
-    shown = [_tile(say(name), str(number), style if number else "") for name, number, style in tiles]
-    shown.append(_tile(say("Free space"), f"{free / 2**30:.1f} GiB", ""))
+    shown = [tile(say(name), str(number), style if number else "") for name, number, style in tiles]
+    shown.append(tile(say("Free space"), f"{free / 2**30:.1f} GiB", ""))
     picture = f'<div class="panel">{bars(heaps, places, say)}<p>{legend(say)}</p></div>'
     return frame(view, f'{paused(sending, view.say, view.at)}<div class="tiles">{"".join(shown)}</div>'
                  f'{_attention(view, attention)}{_pausing(view, sending)}'
@@ -164,14 +119,14 @@ def _counted(view: View, alarms: Sequence[ActiveAlarm], most: int) -> str:
 def queue(view: View, listed: Listed, sending: Sending) -> bytes:
     """The queue with its filters."""
     say = view.say
-    states = _select("State", [state.value for state in State], listed.state, say)
-    places = _select("Destination", sending.destinations, listed.destination, say)
-    filters = f'<form class="line" method="get" action="/queue">{states}{places}{_button(say("Show"))}</form>'
+    states = choice("State", [state.value for state in State], listed.state, say)
+    places = choice("Destination", sending.destinations, listed.destination, say)
+    filters = f'<form class="line" method="get" action="/queue">{states}{places}{button(say("Show"))}</form>'
     hint = say("ExamId, accession number or study UID, or a part")
-    search = f'<label>{hint} <input name="text" value="{cell(listed.text)}"></label>{_button(say("Search"))}'
+    search = f'<label>{hint} <input name="text" value="{cell(listed.text)}"></label>{button(say("Search"))}'
     note = f'<p class="note">{say("the first 1000 only; choose a state or a destination")}</p>' if listed.cut else ""
     # By a form, since an ExamId belongs into no address; only for a person whose name is known.
-    finder = _form(view, "/queue", search) if view.session is not None else ""
+    finder = form(view, "/queue", search) if view.session is not None else ""
     above = paused(sending, say, view.at) + filters + finder
     return frame(view, above + _queue(view, listed.lines) + _pager(view, listed) + note)
 
@@ -180,13 +135,12 @@ def exam(view: View, told: Told) -> bytes:
     """An exam's story."""
     say, story = view.say, told.story
     case = story.case
-    open_ = bool(told.sides)
+    open_ = bool(told.compared.sides)
     name = case.exam_id if open_ else masked(case.exam_id)
-    said = f'<p class="said">{say(told.said)}</p>' if told.said else ""
     head = f"<h2>{say('Exam')} {cell(name)} ({say('number of this node')} {case.exam})</h2>"
     standing = _alarms(view, told.behind.alarms) if told.behind.alarms else ""
-    parts = [answers(told.lines, say, view.at), said, head, _patient(view, told),
-             _queue(view, told.lines, unmasked=open_), _actions(view, story), standing,
+    parts = [answers(told.lines, say, view.at), said(view, told.said), head, compared(view, case.exam, told.compared),
+             _queue(view, told.lines, unmasked=open_), _actions(view, told), standing,
              *_came(view, told), *_studies(view, told), *_ledgers(view, told), _uploads(view, story),
              _events(view, story)]  # fmt: skip
     return frame(view, "".join(parts))
@@ -199,59 +153,14 @@ def login(view: View, token_file: str, wrong: bool) -> bytes:
     fields = (
         f'<label>{say("Your name")} <input name="who" required maxlength="64"></label>'
         f'<label>{say("Token")} <input name="token" type="password" required autocomplete="off"></label>'
-        + _button(say("Log in"))
+        + button(say("Log in"))
     )
     where = f'<p class="note">{say("The token is in this file of the node:")} {cell(token_file)}</p>'
     return frame(view, f'{said}<form class="line" method="post" action="/login">{fields}</form>{where}')
 
 
-def cell(value: object) -> str:
-    """Text as HTML; what would be no visible character is written out."""
-    return escape(shown(str(value)))
-
-
-def word(value: object) -> str:
-    """Text as HTML that is not broken into lines, as Chinese is between any two characters."""
-    return f'<span class="word">{cell(value)}</span>'
-
-
-def _joint(path: str) -> str:
-    return "&amp;" if "?" in path else "?"
-
-
 def _sum(heaps: Iterable[Heap]) -> int:
     return sum(heap.deliveries for heap in heaps)
-
-
-def _tile(name: str, value: str, style: str) -> str:
-    return f'<div class="tile {style}">{cell(name)}<b>{cell(value)}</b></div>'
-
-
-def _button(text: str) -> str:
-    return f'<button type="submit">{escape(text)}</button>'
-
-
-def _form(view: View, action: str, inside: str) -> str:
-    csrf = escape(view.session.csrf) if view.session else ""
-    hidden = f'<input type="hidden" name="csrf" value="{csrf}">'
-    return f'<form class="line" method="post" action="{action}">{hidden}{inside}</form>'
-
-
-def _table(view: View, head: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> str:
-    """`rows` are HTML already."""
-    say = view.say
-    top = f"<h2>{say(title)}</h2>" if title else ""
-    if not rows:
-        return "" if title else f'<p class="note">{say("Nothing here.")}</p>'
-    names = [cell(say(name)) for name in head]
-    cells = "".join(f"<tr>{''.join(_td(n, each) for n, each in zip(names, row, strict=True))}</tr>" for row in rows)
-    heads = "".join(f"<th>{name}</th>" for name in names)
-    return f'{top}<div class="wide"><table><tr>{heads}</tr>{cells}</table></div>'
-
-
-def _td(name: str, inside: str) -> str:
-    """A cell that knows its column's name, which a narrow screen shows beside it."""
-    return f'<td data-name="{name}">{inside}</td>'
 
 
 def _pausing(view: View, sending: Sending) -> str:
@@ -260,17 +169,16 @@ def _pausing(view: View, sending: Sending) -> str:
         return ""
     say = view.say
     names = dict.fromkeys([*sending.destinations, *(one.destination for one in sending.pauses if one.destination)])
-    places = _select("Destination", list(names), "", say)
-    why = f'<label>{say("Why")} <input name="why" required maxlength="200" size="40"></label>'
+    places = choice("Destination", list(names), "", say)
     buttons = "".join(
         f'<button name="what" value="{what}">{say(text)}</button>'
         for what, text in (("pause", "Pause sending"), ("resume", "Resume sending"))
     )
-    return _form(view, "/pause", f"{places}{why}{buttons}")
+    return form(view, "/pause", f"{places}{reason(say)}{buttons}")
 
 
 def _queue(view: View, lines: Sequence[Explained], unmasked: bool = False) -> str:
-    return _table(view, _QUEUE_HEAD, [_line(view, line, unmasked) for line in lines])
+    return table(view, _QUEUE_HEAD, [_line(view, line, unmasked) for line in lines])
 
 
 def _line(view: View, explained: Explained, unmasked: bool) -> list[str]:
@@ -281,21 +189,8 @@ def _line(view: View, explained: Explained, unmasked: bool) -> list[str]:
     return [
         str(one.id), f'<a href="/exam?id={one.exam}">{word(name)}</a>', cell(one.destination), word(say(one.channel)),
         word(say(one.state)), view.at(one.due), left, f"{line.sent}/{line.selected}", str(one.attempts),
-        _trouble(what(explained, say)),
+        trouble(what(explained, say)),
     ]  # fmt: skip
-
-
-def _trouble(inside: str) -> str:
-    """A cell of long words, UIDs and field names, that may be broken anywhere."""
-    return f'<span class="trouble">{inside}</span>' if inside else ""
-
-
-def _select(name: str, values: Sequence[str], chosen: str, say: Say) -> str:
-    options = "".join(
-        f'<option value="{cell(v)}"{" selected" if v == chosen else ""}>{cell(say(v))}</option>' for v in values
-    )
-    every = f'<option value="">{say("All")}</option>'
-    return f'<label>{say(name)} <select name="{name.lower()}">{every}{options}</select></label>'
 
 
 def _pager(view: View, listed: Listed) -> str:
@@ -316,19 +211,25 @@ def _alarms(view: View, alarms: Sequence[Standing]) -> str:
         name, todo = view.tongue.alarm(one.alarm)
         about = cell(view.say(one.subject))
         subject = f'<a href="/exam?id={one.exam}">{about}</a>' if one.exam is not None else about
-        rows.append([word(name), subject, _trouble(cell(view.say(one.text))), cell(todo), view.at(one.since)])
-    return _table(view, ("Alarm", "Subject", "What", "What to do", "Since"), rows)
+        rows.append([word(name), subject, trouble(cell(view.say(one.text))), cell(todo), view.at(one.since)])
+    return table(view, ("Alarm", "Subject", "What", "What to do", "Since"), rows)
 
 
 def _attention(view: View, attention: Sequence[Attention]) -> str:
     """Table of what waits for a person, one row a cause and destination."""
     rows = [
-        [word(one.count), _trouble(cell(view.say(one.says))), cell(one.about or one.destination),
+        [word(one.count), _listed(view, one), cell(one.about or one.destination),
          _exams(one.exams), cell(one.command), view.at(one.since)]
         for one in attention
     ]  # fmt: skip
     head = ("Count", "What", "Destination", "Exams", "Command", "Since")
-    return _table(view, head, rows, "Waits for a person")
+    return table(view, head, rows, "Waits for a person")
+
+
+def _listed(view: View, one: Attention) -> str:
+    """Words for what waits; of what has no delivery with its page."""
+    text, place = trouble(cell(view.say(one.says))), _PLACES.get(one.what)
+    return text if place is None else f'<a href="{place}">{text}</a>'
 
 
 def _exams(exams: Sequence[int]) -> str:
@@ -346,30 +247,15 @@ def _active(view: View, alarms: Sequence[ActiveAlarm], attention: Sequence[Atten
     for one in alarms:
         name, todo = view.tongue.alarm(one.alarm)
         about = _exams(one.exams) or cell(view.say(one.subject or one.destination))
-        text = _trouble(cell(view.say(one.text)))
+        text = trouble(cell(view.say(one.text)))
         rows.append([word(name), word(one.count), about, text, cell(todo), view.at(one.since)])
-    return _table(view, ("Alarm", "Count", "Subject", "What", "What to do", "Since"), rows)
+    return table(view, ("Alarm", "Count", "Subject", "What", "What to do", "Since"), rows)
 
 
-def _patient(view: View, told: Told) -> str:
-    say = view.say
-    if told.sides:
-        return _table(view, _SIDE_HEAD, [_side(view, side) for side in told.sides])
-    if view.session is None:
-        return f'<p class="note">{say("Log in to hold, release or retry, and to see patient data.")}</p>'
-    number = f'<input type="hidden" name="id" value="{told.story.case.exam}">'
-    return _form(view, "/patient", number + _button(say("Show patient data (this is recorded)")))
-
-
-def _side(view: View, side: Side) -> list[str]:
-    values = (side.accession_number, side.patient_id, side.name, side.sex, side.birth_date)
-    return [cell(side.study_uid or view.say("exam JSON")), *(cell(each or "-") for each in values)]
-
-
-def _actions(view: View, story: Story) -> str:
+def _actions(view: View, told: Told) -> str:
     if view.session is None:
         return ""
-    say = view.say
+    say, story = view.say, told.story
     deliveries = "".join(
         f'<option value="{line.delivery.id}">{line.delivery.id}: {cell(line.delivery.destination)},'
         f" {cell(say(line.delivery.channel))}</option>"
@@ -378,25 +264,22 @@ def _actions(view: View, story: Story) -> str:
     buttons = "".join(
         f'<button name="what" value="{name.lower()}">{say(name)}</button>' for name in N_(("Hold", "Release", "Retry"))
     )
-    why = f'<label>{say("Why")} <input name="why" required maxlength="200" size="40"></label>'
     chosen = f'<select name="delivery" aria-label="{say("Delivery")}">{deliveries}</select>'
-    hidden = "".join(
-        f'<input type="hidden" name="{name}" value="{value}">'
-        for name, value in (("id", story.case.exam), ("seen", mark_of(story)))
-    )
-    return _form(view, "/act", f"{hidden}{chosen}{why}{buttons}")
+    fields = hidden(id=story.case.exam, seen=mark_of(story))
+    note = f'<p class="note">{say(_NOT_SETTLED)}</p>' if told.compared.differences else ""
+    return form(view, "/act", f"{fields}{chosen}{reason(say)}{buttons}") + note
 
 
 def _came(view: View, told: Told) -> Iterable[str]:
-    behind, open_, say = told.behind, bool(told.sides), view.say
+    behind, open_, say = told.behind, bool(told.compared.sides), view.say
     files = [
         [cell(say(f.kind)), cell(f.name if open_ else masked_name(f.name)), view.at(f.arrived)] for f in behind.files
     ]
-    yield _table(view, ("What", "File", "Came"), files, "Files")
+    yield table(view, ("What", "File", "Came"), files, "Files")
     arrivals = [[cell(a.study_uid), cell(a.sending_ae), str(a.instances), view.at(a.last)] for a in behind.arrivals]
-    yield _table(view, ("Studies", "From AE", "Instances", "Came"), arrivals, "Images that came")
+    yield table(view, ("Studies", "From AE", "Instances", "Came"), arrivals, "Images that came")
     near = [[cell(c.name), cell(say(c.why))] for c in behind.near]
-    yield _table(view, ("Studies", "Because"), near, "What nearly fits")
+    yield table(view, ("Studies", "Because"), near, "What nearly fits")
 
 
 def _studies(view: View, told: Told) -> Iterable[str]:
@@ -404,13 +287,13 @@ def _studies(view: View, told: Told) -> Iterable[str]:
     here = {uid: str(study.instances) for uid, study in case.studies.items()}
     none = view.say("none here yet")
     rows = [[cell(uid), cell(view.say(how)), here.get(uid, none)] for uid, how in case.links.items()]
-    yield _table(view, ("Studies", "Joined by", "Instances"), rows, "Studies")
+    yield table(view, ("Studies", "Joined by", "Instances"), rows, "Studies")
     series = [
         [cell(one.series_uid), cell(view.say(one.series_class)), str(one.count), cell(one.rule)]
         for lines in told.series.values()
         for one in lines
     ]
-    yield _table(view, ("Series", "Class", "Instances", "Rule"), series, "Series")
+    yield table(view, ("Series", "Class", "Instances", "Rule"), series, "Series")
 
 
 def _ledgers(view: View, told: Told) -> Iterable[str]:
@@ -421,12 +304,12 @@ def _ledgers(view: View, told: Told) -> Iterable[str]:
             for (series, fate, rule, status), number in counts.items()
         ]
         title = f"{view.say('Ledger')}: {cell(destination)}"
-        yield _table(view, ("Series", "Fate", "Because", "Status", "Instances"), rows, title)
+        yield table(view, ("Series", "Fate", "Because", "Status", "Instances"), rows, title)
 
 
 def _uploads(view: View, story: Story) -> str:
     rows = [[str(u.n), cell(u.receipt or "-"), view.at(u.frozen), view.at(u.confirmed)] for u in story.uploads]
-    return _table(view, ("Revision", "Receipt", "Frozen", "Confirmed"), rows, "Uploads")
+    return table(view, ("Revision", "Receipt", "Frozen", "Confirmed"), rows, "Uploads")
 
 
 def _events(view: View, story: Story) -> str:
@@ -440,4 +323,4 @@ def _events(view: View, story: Story) -> str:
         ]
         for e in reversed(story.events)
     ]
-    return _table(view, ("When", "Event", "Delivery", "What", "Who"), rows, "Events")
+    return table(view, ("When", "Event", "Delivery", "What", "Who"), rows, "Events")

@@ -45,6 +45,19 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+_HTML = "text/html; charset=utf-8"
+
+
+def html(body: bytes) -> Answer:
+    """A page."""
+    return Answer(200, body, _HTML)
+
+
+def see_other(path: str, headers: Mapping[str, str] | None = None) -> Answer:
+    """Another page to get, as after every form (RFC 9110 15.4.4)."""
+    return Answer(303, b"", _HTML, {"Location": path, **(headers or {})})
+
+
 Handle = Callable[[Request], Answer]
 
 

@@ -18,7 +18,6 @@ from router.cli.options import (
 )
 from router.cli.tables import show
 from router.clock import SystemClock
-from router.correlate.identity import FIELDS
 from router.errors import InvalidData
 from router.events import Event, Kind
 from router.flow.review import Review
@@ -70,6 +69,5 @@ def compare(name: str | None, exam_ids: tuple[str, ...], config_file: Path, as_j
 
 
 def _compared(one: Side) -> tuple[str, ...]:
-    neither = [field for field in FIELDS if field not in (*one.agree, *one.differ)]
-    fields = (", ".join(some) or "-" for some in (one.agree, one.differ, neither))
+    fields = (", ".join(some) or "-" for some in (one.agree, one.differ, one.incomparable))
     return one.study_uid, *fields, "\n".join(one.remarks)

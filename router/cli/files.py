@@ -17,30 +17,17 @@ from router.cli.tables import brief, console, local
 from router.clock import SystemClock
 from router.flow.decisions import Verdict
 from router.flow.dismissals import Ambiguous, Dismissals
-from router.reports.watch import OtherKind
+from router.flow.folder_files import WHERE, reason
 from router.text import shown
 
 COMMAND = "scripts/queue files"
 _WIDTH, _INDENT = 80, 6
 _KINDS = click.Choice([kind.value for kind in FileKind])
-_WHERE = {
-    FileKind.REJECTED: "rejected",
-    FileKind.UNCLAIMED: "PDF without exam JSON",
-    FileKind.NEAR: "name that nearly pairs",
-    FileKind.OTHER: "other file",
-}
 _PLURAL = {
     FileKind.REJECTED: "rejected",
     FileKind.UNCLAIMED: "PDFs without exam JSON",
     FileKind.NEAR: "names that nearly pair",
     FileKind.OTHER: "other files",
-}
-_OTHER = {
-    OtherKind.ENDING: "its ending is none of .json, .pdf, .hl7",
-    OtherKind.TEMPORARY: "it was begun and not finished for an hour: a temporary or hidden name",
-    OtherKind.LINK: "it is a link, which is never followed",
-    OtherKind.SPECIAL: "it is a pipe, a socket or a device",
-    OtherKind.UNREADABLE: "it cannot be read: see its rights, and folders that lie too deep",
 }
 REMEDY = {
     FileKind.REJECTED: f"`{COMMAND}` has the reason; have the RIS write the file again, corrected",
@@ -53,20 +40,8 @@ REMEDY = {
 
 def counted(counts: Mapping[FileKind, int]) -> str:
     """How many there are of each kind: `3 rejected, 1 PDF without exam JSON`; "" where there is none."""
-    named = ((n, (_WHERE if n == 1 else _PLURAL)[kind]) for kind, n in counts.items() if n)
+    named = ((n, (WHERE if n == 1 else _PLURAL)[kind]) for kind, n in counts.items() if n)
     return ", ".join(f"{number} {name}" for number, name in named)
-
-
-def reason(one: FolderFile) -> str:
-    """Why a file is listed, in words."""
-    found = one.found
-    if found.kind is FileKind.REJECTED:
-        return f"{found.why}: {found.text}"
-    if found.kind is FileKind.NEAR:
-        return f"nearly {found.near}; the difference: {found.text}"
-    if found.kind is FileKind.UNCLAIMED:
-        return f"no exam JSON of this name ({found.path.removesuffix('.pdf')}.json) has claimed it"
-    return _OTHER[OtherKind(found.why)]
 
 
 def tell_files(files: Iterable[FolderFile], zone: ZoneInfo) -> None:
@@ -76,7 +51,7 @@ def tell_files(files: Iterable[FolderFile], zone: ZoneInfo) -> None:
         found = one.found
         exam = f", exam e{found.exam}" if found.exam is not None else ""
         out.print(
-            f"File {one.name} {found.path}: {_WHERE[found.kind]} since {local(one.since, zone)}{exam}", markup=False
+            f"File {one.name} {found.path}: {WHERE[found.kind]} since {local(one.since, zone)}{exam}", markup=False
         )
         out.print(f"  {reason(one)}", markup=False)
         if found.kept:
@@ -137,7 +112,7 @@ def _tell_row(one: FolderFile, zone: ZoneInfo) -> None:
     head = f"{one.name:<{_INDENT}}{brief(one.since, zone):<13}{exam:<7}"
     click.echo(head + shortened(shown(found.path), _WIDTH - cell_len(head)))
     tail = f" (dismissed by {one.who}: {one.because})" if one.dismissed is not None else ""
-    for line in folded(shown(f"{_WHERE[found.kind]}: {reason(one)}{tail}"), _WIDTH - _INDENT):
+    for line in folded(shown(f"{WHERE[found.kind]}: {reason(one)}{tail}"), _WIDTH - _INDENT):
         click.echo(" " * _INDENT + line)
 
 
@@ -187,7 +162,7 @@ def dismiss(file: str | None, kind: str | None, why: str, who: str, config_file:
         print_json({"dismissed": [one.name for one in found]})
         return
     for one in found:
-        click.echo(f"dismissed: {one.name} {one.found.path} ({_WHERE[one.found.kind]})")
+        click.echo(f"dismissed: {one.name} {one.found.path} ({WHERE[one.found.kind]})")
 
 
 COMMANDS = (files, dismiss)

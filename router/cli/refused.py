@@ -8,9 +8,8 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.refusals import IMAGES, RefusalCount, RefusedSender
+from router.catalogue.refusals import RefusalCount, RefusedSender
 from router.catalogue.traces import Arrival
 from router.cli.opened import opened
 from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
@@ -18,12 +17,14 @@ from router.cli.tables import brief, console, local, show
 from router.clock import SystemClock
 from router.config import Config
 from router.errors import InvalidData
-from router.events import Event, Kind
+from router.flow.decisions import Verdict
 from router.flow.refused import RefusalSum, by_sender
+from router.flow.refused import dismiss as dismiss_senders
 from router.quantities import ago
 from router.refusals import WHYS, remedy, sender
 from router.text import shown
 
+_COLUMNS = ("From", "Address", "Why", "Times", "Studies", "Last")
 _SHOWN = 200
 
 
@@ -60,11 +61,7 @@ def refused(since: datetime, dismiss: str | None, why: str, who: str, config_fil
         if not why.strip():
             raise click.UsageError("--why: say why; it is kept in the events")
         chosen = _named(dismiss, catalogue.refusals.senders())
-        with catalogue.engine.write():
-            for one in chosen:
-                for event in _dismissal(one, who, why):
-                    journal.record(event)
-                catalogue.refusals.dismiss(one, f"{who}: {why}", SystemClock().now())
+        dismiss_senders(catalogue, journal, SystemClock(), chosen, Verdict(who, why))
     names = list(dict.fromkeys(sender(one.calling, one.address) for one in chosen))
     if as_json:
         print_json({"dismissed": names})
@@ -79,17 +76,6 @@ def _named(name: str, senders: Sequence[RefusedSender]) -> list[RefusedSender]:
     return found
 
 
-def _dismissal(one: RefusedSender, who: str, why: str) -> list[Event]:
-    """What is recorded: the decision, and the end of the alarm where it stands."""
-    now, name = SystemClock().now(), sender(one.calling, one.address)
-    alarm = Alarm.REFUSED_IMAGES if one.kind == IMAGES else Alarm.REFUSED_SENDER
-    text = f"refused {one.kind} of {name} are dismissed: {why}"
-    return [
-        Event(now, Kind.DECIDED, text, who),
-        Event(now, Kind.CLEARED, text, who, alarm=alarm, subject=f"sender {name}"),
-    ]
-
-
 def _tell(catalogue: Catalogue, since: datetime, config: Config, as_json: bool) -> None:
     rows = catalogue.refusals.since(since)
     if as_json:
@@ -100,8 +86,7 @@ def _tell(catalogue: Catalogue, since: datetime, config: Config, as_json: bool) 
         click.echo(f"nothing was refused since {local(since, zone)}")
         return
     sums = by_sender(rows)
-    columns = ("From", "Address", "Why", "Times", "Studies", "Last")
-    show("", columns, [_cells(one, zone) for one in sums[:_SHOWN]])
+    show("", _COLUMNS, [_cells(one, zone) for one in sums[:_SHOWN]])
     if len(sums) > _SHOWN:
         click.echo(f"the first {_SHOWN} of {len(sums)}; `--json` shows all", err=True)
     click.echo("")
@@ -122,14 +107,10 @@ def _causes(sums: Sequence[RefusalSum]) -> Mapping[str, str]:
     found = {}
     for one in sums:
         if one.place:
-            found[f"{one.why}: {one.reason}"] = _show(one.place)
+            found[f"{one.why}: {one.reason}"] = one.todo
         else:
-            found[one.means if one.means.startswith(one.why) else f"{one.why}: {one.means}"] = remedy(one.why)
+            found[one.means if one.means.startswith(one.why) else f"{one.why}: {one.means}"] = one.todo
     return found
-
-
-def _show(place: str) -> str:
-    return f"`scripts/quarantine show {place}`"
 
 
 def _json(row: RefusalCount) -> dict[str, Any]:
@@ -144,7 +125,7 @@ def refusal_json(one: RefusalSum) -> dict[str, Any]:
     """A refusal for a program."""
     return {
         "ae_title": one.calling, "address": one.address, "called": one.called, "why": one.why, "meaning": one.means,
-        "remedy": _show(one.place) if one.place else remedy(one.why), "study": one.study_uid or None,
+        "remedy": one.todo, "study": one.study_uid or None,
         "times": one.count, "first": one.first.isoformat(), "last": one.last.isoformat(),
         "quarantine": one.place or None,
     }  # fmt: skip
@@ -186,7 +167,7 @@ def _span(one: RefusalSum, zone: ZoneInfo) -> str:
 def _tell_set_aside(one: RefusalSum, study: str, zone: ZoneInfo) -> None:
     out = console()
     out.print(f"  an image of {study} from {one.who} lies in quarantine since {local(one.first, zone)}:", markup=False)
-    out.print(f"      {one.reason}; {_show(one.place)}", markup=False)
+    out.print(f"      {one.reason}; {one.todo}", markup=False)
 
 
 def _came_after(one: RefusalSum, arrivals: Sequence[Arrival]) -> bool:

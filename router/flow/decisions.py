@@ -73,21 +73,29 @@ class Decisions:
     def differences(self, name: str) -> Differences:
         """Unsettled differences of the exam; InvalidData where nothing does."""
         exam = self._lookup.exam(name)
-        standing = self._catalogue.decisions.standing(exam)
-        if not standing:
+        found = self.unsettled(exam)
+        if found is None:
             doubt = self._catalogue.exams.case(exam).doubt
             other = doubt and not doubt.startswith("identity")
             hint = f"it is held for another reason: {doubt}" if other else "nothing contradicts that is not settled"
             raise InvalidData("there is no identity doubt to settle", hint=hint, exam=exam)
-        return Differences(exam, self._catalogue.exams.names([exam])[exam], standing)
+        return found
+
+    def unsettled(self, exam: int) -> Differences | None:
+        """Unsettled differences of the exam of this number; None where nothing differs."""
+        standing = self._catalogue.decisions.standing(exam)
+        return Differences(exam, self._catalogue.exams.names([exam])[exam], standing) if standing else None
 
     def resolve(self, name: str, verdict: Verdict, seen: Differences | None = None) -> list[str]:
         """Report and images are of one patient, whatever differs by what was seen, else now; what was settled.
 
         A difference that came after the person looked stays.
         """
-        found, now = seen or self.differences(name), self._clock.now()
-        texts = list(found.texts)
+        return self.settle(seen or self.differences(name), verdict)
+
+    def settle(self, found: Differences, verdict: Verdict) -> list[str]:
+        """The same for exactly these differences."""
+        texts, now = list(found.texts), self._clock.now()
         with self._catalogue.engine.write():
             self._catalogue.decisions.settle(found.exam, found.standing, verdict.why, verdict.who, now)
             text = f"identity settled: {verdict.why} ({'; '.join(texts)})"

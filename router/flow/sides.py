@@ -37,6 +37,11 @@ class Side:
     differ: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
+    @property
+    def incomparable(self) -> tuple[str, ...]:
+        """Fields of which one side says nothing, or nothing that can be compared."""
+        return tuple(field for field in FIELDS if field not in (*self.agree, *self.differ))
+
 
 class Sides:
     """Reads only. `read` gives a report file of the data folder, `aliases` the numbers that are of one patient."""

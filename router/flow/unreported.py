@@ -1,6 +1,6 @@
 """Images without a report, as people see them: counted, listed with where they came from, and dismissed."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -42,6 +42,27 @@ class Listed:
     working_days: float
     passed_over: str
     dismissed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenderSum:
+    """Studies of a sender without a report: `recent` of them should have it, the oldest is `working_days` old."""
+
+    sender: str
+    addresses: tuple[str, ...]
+    studies: int
+    recent: int
+    working_days: float
+    dismissed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Some of the studies, how many there are in all, and all of their senders, the most studies first."""
+
+    listed: tuple[Listed, ...]
+    count: int
+    senders: tuple[SenderSum, ...]
 
 
 def scope_of(config: Config, catalogue: Catalogue) -> Scope:
@@ -92,6 +113,29 @@ def listed(
         if sender in (None, one.sender) and clock.since(one.came) >= older
     ]  # fmt: skip
     return _listed(config, catalogue, found, clock)
+
+
+def page(config: Config, catalogue: Catalogue, now: datetime, start: int, most: int) -> Page:
+    """The studies from the `start`-th oldest on, `most` at most: only these are counted by their instances."""
+    clock = work_clock(config, Holidays(config.study.holidays).reading().days, now)
+    waiting, scope = catalogue.unreported.waiting(), scope_of(config, catalogue)
+    senders: dict[str, list[Waiting]] = defaultdict(list)
+    for one in waiting:
+        senders[one.sender].append(one)
+    sums = [_sum(sender, some, scope, clock) for sender, some in senders.items()]
+    return Page(
+        listed=tuple(_listed(config, catalogue, waiting[start : start + most], clock)), count=len(waiting),
+        senders=tuple(sorted(sums, key=lambda one: (-one.studies, one.sender))),
+    )  # fmt: skip
+
+
+def _sum(sender: str, some: Sequence[Waiting], scope: Scope, clock: WorkClock) -> SenderSum:
+    """Of studies of one sender, the oldest first."""
+    return SenderSum(
+        sender=sender, addresses=tuple(dict.fromkeys(one.address for one in some)), studies=len(some),
+        recent=sum(not passed_over(one, scope, clock) for one in some),
+        working_days=round(clock.since(some[0].came) / _DAY, 1), dismissed=all(map(scope.dismisses, some)),
+    )  # fmt: skip
 
 
 def listed_study(config: Config, catalogue: Catalogue, study_uid: str, now: datetime) -> Listed | None:

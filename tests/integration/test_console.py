@@ -9,10 +9,8 @@ import ssl
 import stat
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -20,107 +18,26 @@ import pytest
 
 from certificates import Authority
 from clinic import Clinic
+from console_site import STUDY, TOKEN, Site
 from desk import E1, START
-from router.admin.console import Behind, Console
+from router.admin.frame import masked, masked_name
 from router.admin.hosts import names_of
-from router.admin.pages import masked, masked_name
 from router.admin.server import MAX_FORM, AdminServer, Answer
 from router.admin.session import Sessions, token_in
 from router.alarms import Alarm
 from router.catalogue.alarms import folded
-from router.catalogue.backlog import Place
 from router.clock import FakeClock
 from router.config import Admin
 from router.crypto.certificates import names_in
 from router.dicom.tls import server_context
 from router.errors import ConfigurationError, TransientError
 from router.events import Event, Kind
-from router.flow.attention import look
-from router.flow.rules import rulebook
 from router.model import Channel
 from router.reports.reader import Readers
 from router.states import State
 
-STUDY = "1.2.3"
-TOKEN = "a-token-for-the-test"  # it opens nothing but this test's console
 PERSONAL = (E1, "张三", "A0001", "P0001")
 HIDDEN = '<script>alert("x")</script>'
-
-
-@dataclass(frozen=True)
-class Got:
-    status: int
-    headers: Mapping[str, str]
-    text: str
-
-
-class Site:
-    """A clinic with an exam that is held, and the console over it."""
-
-    def __init__(self, clinic: Clinic, admin: Admin, context: ssl.SSLContext | None = None) -> None:
-        self.clinic = clinic
-        config = clinic.config.model_copy(update={"admin": admin})
-        places = [
-            Place("cloud", Channel.REPORT, timedelta(hours=1)),
-            Place("cloud", Channel.IMAGES, timedelta(hours=6)),
-        ]
-        behind = Behind(
-            config, clinic.catalogue, clinic.journal, clinic.clock, lambda: rulebook(config.series), places,
-            lambda: 2**33, Path("console-token"), self.seal,
-            lambda: look(clinic.catalogue, places, clinic.config.node.data / "quarantine", clinic.clock.now()),
-        )  # fmt: skip
-        self.sealing: Exception | None = None
-        routes, close = Console(behind, TOKEN).routes(), clinic.catalogue.engine.close_thread
-        routes["/health"] = lambda _: Answer(200, b"well")
-        self.server = AdminServer(routes, close, context, names_of(admin))
-        self.port = self.server.start("127.0.0.1", 0)
-        self.cookies: dict[str, str] = {}
-
-    def seal(self) -> None:
-        if self.sealing is not None:
-            raise self.sealing
-
-    def ask(self, path: str, form: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None) -> Got:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        with closing(connection):
-            sent = {"Cookie": "; ".join(f"{k}={v}" for k, v in self.cookies.items()), **(headers or {})}
-            if form is None:
-                connection.request("GET", path, headers=sent)
-            else:
-                sent["Content-Type"] = "application/x-www-form-urlencoded"
-                connection.request("POST", path, urlencode(form), sent)
-            answer = connection.getresponse()
-            given = answer.headers.get_all("Set-Cookie") or []
-            self.cookies |= dict(cookie.partition(";")[0].split("=", 1) for cookie in given)
-            return Got(answer.status, dict(answer.headers), answer.read().decode())
-
-    def log_in(self, who: str = "wang") -> Got:
-        return self.ask("/login", {"who": who, "token": TOKEN})
-
-    @property
-    def exam(self) -> int:
-        return self.clinic.case(E1).exam
-
-    @property
-    def csrf(self) -> str:
-        found = re.search(r'name="csrf" value="([^"]+)"', self.ask("/").text)
-        assert found is not None
-        return found[1]
-
-    def act(self, verb: str, **changes: object) -> Got:
-        form: dict[str, object] = {"csrf": self.csrf, "id": self.exam, "delivery": self.delivery, "what": verb}
-        form["seen"] = self.seen
-        return self.ask("/act", form | {"why": "asked"} | changes)
-
-    @property
-    def seen(self) -> str:
-        """What the exam's page shows, as its form tells."""
-        found = re.search(r'name="seen" value="([^"]+)"', self.ask(f"/exam?id={self.exam}").text)
-        return "" if found is None else found[1]
-
-    @property
-    def delivery(self) -> int:
-        return self.clinic.delivery(E1).id
 
 
 @pytest.fixture
@@ -445,7 +362,8 @@ def test_beyond_loopback_the_console_is_tls_and_every_page_wants_a_login(tmp_pat
     site = Site(clinic, admin, server_context(tls))
     trusting = ssl.create_default_context(cafile=str(authority.certificate))
     try:
-        for path, status in (("/", 303), ("/queue", 303), ("/exam?id=1", 303), ("/login", 200)):
+        guarded = ("/", "/queue", "/exam?id=1", "/unreported", "/refused", "/files")
+        for path, status in (*((path, 303) for path in guarded), ("/login", 200)):
             with closing(
                 http.client.HTTPSConnection("127.0.0.1", site.port, timeout=5, context=trusting)
             ) as connection:

@@ -7,13 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from test_console import Site
 from test_due_times import HOUR, Ward
 from test_failure_classes import Bench, Scripted
 
 from catalogue_rows import CLOUD, Database
 from clinic import CLOUD as TABLES
 from clinic import Clinic
+from console_site import Site
 from desk import CONFIG, E1, START
 from harness import command_here
 from router.admin.metrics import Gauges, Metrics

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from router.admin.pages import cell
+from router.admin.frame import cell
 from router.cli import launched
 from router.cli.options import print_json
 from router.cli.tables import console, plain_output, show

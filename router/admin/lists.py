@@ -1,0 +1,138 @@
+"""The console's lists of what has no delivery, and the dismissals that a person says there."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from urllib.parse import urlencode
+
+from router.admin import list_pages
+from router.admin.frame import View, reason_of
+from router.admin.list_pages import ROWS, DropFolder, Rows
+from router.admin.server import Answer, Request, html, see_other
+from router.catalogue import Catalogue
+from router.catalogue.files import FileKind
+from router.catalogue.refusals import RefusedSender
+from router.clock import Clock
+from router.config import Config
+from router.errors import InvalidData
+from router.events import Event, Journal, Kind
+from router.flow import refused, unreported
+from router.flow.decisions import Verdict
+from router.flow.dismissals import Dismissals
+from router.language import N_
+
+_SINCE = timedelta(days=7)
+_SAID = N_({"0": "That could not be done: it has moved on.", "1": "Done."})
+_Act = Callable[[View, Request], Answer]
+
+
+class Lists:
+    """The pages; who may see them is decided before. `seal` makes what is recorded durable, before it is done."""
+
+    def __init__(
+        self, config: Config, catalogue: Catalogue, journal: Journal, clock: Clock, seal: Callable[[], None]
+    ) -> None:  # fmt: skip
+        self._config = config
+        self._catalogue = catalogue
+        self._journal = journal
+        self._clock = clock
+        self._seal = seal
+        self._dismissals = Dismissals(catalogue, journal, clock)
+
+    def go_by(self, config: Config) -> None:
+        """Judge studies by this configuration from now on."""
+        self._config = config
+
+    @property
+    def looks(self) -> Mapping[str, _Act]:
+        """Pages to look at, by path."""
+        return {"/unreported": self._unreported, "/refused": self._refused, "/files": self._files}
+
+    @property
+    def acts(self) -> Mapping[str, _Act]:
+        """What is done by a form of a person's session, by path."""
+        return {
+            "/files/names": self._names,
+            "/unreported/dismiss": self._dismissing(self._dismiss_unreported),
+            "/refused/dismiss": self._dismissing(self._dismiss_refused),
+            "/files/dismiss": self._dismissing(self._dismiss_files),
+        }
+
+    # -- pages
+
+    def _unreported(self, view: View, request: Request) -> Answer:
+        page = _page(request.query)
+        found = unreported.page(self._config, self._catalogue, self._clock.now(), page * ROWS, ROWS)
+        return html(list_pages.unreported(view, found, Rows(page, found.count), _note(request)))
+
+    def _refused(self, view: View, request: Request) -> Answer:
+        sums = refused.by_sender(self._catalogue.refusals.since(self._clock.now() - _SINCE))
+        rows = Rows(_page(request.query), len(sums))
+        shown = sums[rows.start : rows.end]
+        return html(list_pages.refused(view, shown, self._senders(), rows, _note(request)))
+
+    def _senders(self) -> Sequence[RefusedSender]:
+        """Those that are not dismissed first, the latest refused of them first."""
+        latest = sorted(self._catalogue.refusals.senders(), key=lambda one: one.last, reverse=True)
+        return sorted(latest, key=lambda one: one.dismissed is not None)
+
+    def _files(self, view: View, request: Request) -> Answer:
+        return self._folder(view, _page(request.query), _note(request), named=False)
+
+    def _names(self, view: View, request: Request) -> Answer:
+        """Names of files, which may be of patients, for the person who asks; recorded before they are shown."""
+        text = "names of the drop folder's files shown at the console"
+        self._journal.record(Event(self._clock.now(), Kind.VIEWED, text, view.who))
+        self._seal()
+        return self._folder(view, _page(request.form), "", named=True)
+
+    def _folder(self, view: View, page: int, note: str, *, named: bool) -> Answer:
+        found, counts = self._catalogue.exams.files.open(), self._catalogue.exams.files.counts()
+        folder = DropFolder(files=found, counts=counts, rows=Rows(page, len(found)), named=named)
+        return html(list_pages.files(view, folder, note))
+
+    # -- dismissals: of exactly what was shown, by its mark; False where that has changed
+
+    def _dismissing(self, dismiss: Callable[[str, Verdict], bool]) -> _Act:
+        def act(view: View, request: Request) -> Answer:
+            chosen, why = request.form.get("chosen", ""), reason_of(request.form)
+            if not chosen or not why:
+                raise InvalidData("expected what to dismiss, and why")
+            with self._catalogue.engine.write():
+                done = dismiss(chosen, Verdict(view.who, why))
+                self._seal()
+            return see_other(f"{view.path}?" + urlencode({"done": int(done)}))
+
+        return act
+
+    def _dismiss_unreported(self, chosen: str, verdict: Verdict) -> bool:
+        senders = {list_pages.sender_mark(one.sender): one.sender for one in self._catalogue.unreported.waiting()}
+        if chosen not in senders:
+            return False
+        unreported.dismiss(self._catalogue, self._journal, self._clock, senders[chosen], verdict)
+        return True
+
+    def _dismiss_refused(self, chosen: str, verdict: Verdict) -> bool:
+        standing = [one for one in self._catalogue.refusals.senders() if one.dismissed is None]
+        found = [one for one in standing if list_pages.refused_mark(one) == chosen]
+        refused.dismiss(self._catalogue, self._journal, self._clock, found, verdict)
+        return bool(found)
+
+    def _dismiss_files(self, chosen: str, verdict: Verdict) -> bool:
+        """A file, or all of a kind."""
+        listed = self._catalogue.exams.files.open()
+        for one in listed:
+            if list_pages.file_mark(one) == chosen:
+                return bool(self._dismissals.dismiss(one.name, verdict))
+        for kind in FileKind:
+            if list_pages.kind_mark(kind, listed) == chosen:
+                return bool(self._dismissals.dismiss_kind(kind, verdict))
+        return False
+
+
+def _note(request: Request) -> str:
+    return _SAID.get(request.query.get("done", ""), "")
+
+
+def _page(fields: Mapping[str, str]) -> int:
+    page = fields.get("page", "")
+    return int(page) if page.isdecimal() and len(page) < 5 else 0
