@@ -6,6 +6,7 @@ from pathlib import Path
 
 from router.catalogue.alarms import Alarms
 from router.catalogue.attention import Open
+from router.catalogue.backfills import Backfills
 from router.catalogue.backlog import Backlog
 from router.catalogue.breakers import Breakers
 from router.catalogue.commitments import Commitments
@@ -54,6 +55,7 @@ class Catalogue:
     queue: Queue
     breakers: Breakers
     pauses: Pauses
+    backfills: Backfills
     prospects: Prospects
     paces: Paces
     accounts: Accounts
@@ -105,6 +107,7 @@ def open_catalogue(
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
         Breakers(engine, journal),
         Pauses(engine, journal),
+        Backfills(engine, journal),
         Prospects(engine),
         Paces(engine),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
