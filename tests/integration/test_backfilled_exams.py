@@ -207,7 +207,7 @@ def test_at_night_means_from_22_to_6_at_the_hospital_and_so_many_an_hour(clinic:
 
 
 def test_it_survives_a_restart_and_what_is_stopped_is_kept_back_again_at_once(clinic: History) -> None:
-    clinic.catalogue.backfills.begin(Backfill(**SPAN, since=clinic.clock.now(), who="wang"), "begun")
+    clinic.catalogue.backfills.begin(Backfill(**SPAN, since=clinic.clock.now(), who="wang"), "begun")  # type: ignore[arg-type]
     clinic.restart()
     clinic.admit()
     assert clinic.state() == State.READY
