@@ -10,6 +10,7 @@ from router.catalogue.backfills import Backfills
 from router.catalogue.backlog import Backlog
 from router.catalogue.breakers import Breakers
 from router.catalogue.commitments import Commitments
+from router.catalogue.corrections import Corrections
 from router.catalogue.damages import Damages
 from router.catalogue.decisions import Decisions
 from router.catalogue.delivered import Delivered
@@ -76,6 +77,7 @@ class Catalogue:
     damages: Damages
     settings: Settings
     delivered: Delivered
+    corrections: Corrections
     withheld: Withheld
     heads: Heads
     news: News
@@ -113,6 +115,7 @@ def open_catalogue(
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
         Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine), Damages(engine), Settings(engine),
-        Delivered(engine), Withheld(engine), Heads(engine), News(engine), Notifications(engine), Unreported(engine),
+        Delivered(engine), Corrections(engine),
+        Withheld(engine), Heads(engine), News(engine), Notifications(engine), Unreported(engine),
         refusals, Open(engine),
     )  # fmt: skip

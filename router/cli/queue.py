@@ -17,6 +17,7 @@ from router.catalogue.queue import Delivery
 from router.cli import files
 from router.cli.backfill import backfill
 from router.cli.compare import compare
+from router.cli.corrected import corrected
 from router.cli.decide import COMMANDS
 from router.cli.many import agreed, preview, progress
 from router.cli.opened import opened
@@ -387,6 +388,7 @@ command.add_command(report)
 command.add_command(reconcile)
 command.add_command(recheck)
 command.add_command(compare)
+command.add_command(corrected)
 command.add_command(unreported)
 command.add_command(refused)
 command.add_command(backfill)
