@@ -35,9 +35,9 @@ _STAGE_OF = {
     State.DEFERRED: Stage.GOING, State.WAITING: Stage.WAITING, State.NOT_SHARED: Stage.KEPT,
     State.DELIVERED: Stage.DELIVERED,
 }  # fmt: skip
-_RANK = " ".join(f"WHEN '{state}' THEN {_STAGES.index(stage)}" for state, stage in _STAGE_OF.items())
+_RANK = "".join(f" WHEN state = '{state}' THEN {_STAGES.index(stage)}" for state, stage in _STAGE_OF.items())
 _COUNT = Statement(
-    f"SELECT stage, COUNT(*) FROM (SELECT MIN(CASE state {_RANK} ELSE {_STAGES.index(Stage.ASIDE)} END) AS stage"  # noqa: S608 our own text
+    f"SELECT stage, COUNT(*) FROM (SELECT MIN(CASE{_RANK} ELSE {_STAGES.index(Stage.ASIDE)} END) AS stage"  # noqa: S608 our own text
     " FROM delivery JOIN exam ON exam.id = delivery.exam_id WHERE exam.approved_at >= ? AND exam.approved_at < ?"
     " GROUP BY delivery.exam_id) AS staged GROUP BY stage", Exam.approved_at, Exam.approved_at,
 )  # fmt: skip
@@ -73,24 +73,24 @@ class Backfills:
         """The one that stands."""
         return standing(self.all())
 
-    def begin(self, wanted: Backfill, text: str) -> bool:
-        """Begin it, told as `text`; False where one stands already."""
+    def begin(self, wanted: Backfill, days: str) -> bool:
+        """Begin it, whose `days` are told so; False where one stands already."""
         row = {field.name: getattr(wanted, field.name) for field in fields(Backfill)}
         with self._engine.alone_with(["backfill"]), self._engine.write():
             if self.standing() is not None:
                 return False
             self._engine.run(Row.insert(row))
             self._engine.run(BackfillTurn.delete())
-            self._journal.record(Event(wanted.since, Kind.DECIDED, text, wanted.who))
+            self._journal.record(Event(wanted.since, Kind.DECIDED, f"a backfill of {days} is begun", wanted.who))
         return True
 
-    def stop(self, who: str, text: str, now: datetime) -> Backfill | None:
-        """Stop the one that stands, told as `text`; None where none does."""
+    def stop(self, who: str, days: str, now: datetime) -> Backfill | None:
+        """Stop the one that stands, whose `days` are told so; None where none does."""
         with self._engine.write():
             found = self.standing()
             if found is None or not self._engine.run(Row.update(until=now).where(Row.until.is_null())):
                 return None
-            self._journal.record(Event(now, Kind.DECIDED, text, who))
+            self._journal.record(Event(now, Kind.DECIDED, f"the backfill of {days} is stopped", who))
         return found
 
     # -- its exams

@@ -20,6 +20,7 @@ from router.flow.daily import bounds
 from router.flow.plan import share_policy
 from router.language import N_
 
+_COLUMNS = (N_("Exams"), "")
 _DAY = click.DateTime(["%Y-%m-%d"])
 _STAGES = {
     Stage.DELIVERED: N_("delivered"), Stage.GOING: N_("in the queue"), Stage.WAITING: N_("wait for images or report"),
@@ -87,33 +88,33 @@ def _begin(config: Config, wanted: Backfill, *, yes: bool) -> None:
         if catalogue.backfills.standing() is not None:
             raise InvalidData("a backfill stands already", hint="see --status; --stop ends it")
         lines = _preview(config, wanted, catalogue.backfills.extent(wanted))
-        agreed(say(f"backfill of {_days(wanted, config)}"), lines, yes=yes)
-        if not catalogue.backfills.begin(wanted, f"a backfill of {_days(wanted, config)} is begun"):
+        agreed(tongue().say("backfill of {days}", days=_days(wanted, config)), lines, yes=yes)
+        if not catalogue.backfills.begin(wanted, _days(wanted, config)):
             raise InvalidData("a backfill stands already", hint="see --status; --stop ends it")
 
 
 def _stop(config: Config) -> None:
     with opened(config) as (catalogue, _):
         found = catalogue.backfills.standing()
-        text = f"the backfill of {_days(found, config)} is stopped" if found else ""
-        if not text or catalogue.backfills.stop(person(), text, SystemClock().now()) is None:
+        days = _days(found, config) if found else ""
+        if catalogue.backfills.stop(person(), days, SystemClock().now()) is None:
             raise InvalidData("no backfill stands")
 
 
 def _preview(config: Config, wanted: Backfill, extent: Extent) -> list[str]:
     """What is about to begin: how many exams, how much, where to, and how long that takes at least."""
     going = extent.exams - extent.purged
-    told = [tongue().say("  {exams} exam(s) are kept back here, about {size} GiB; what comes later goes too",
+    told = [tongue().say("{exams} exam(s) are kept back here, about {size} GiB; what comes later goes too",
                          exams=str(going), size=f"{extent.size / 2**30:.1f}")]  # fmt: skip
     if extent.purged:
-        told.append(tongue().say("  {exams} more cannot go: retention has removed their images",
+        told.append(tongue().say("{exams} more cannot go: retention has removed their images",
                                  exams=str(extent.purged)))  # fmt: skip
     places = ", ".join(one.name for one in config.destination)
-    told.append(tongue().say("  to {places}, {pace}", places=places, pace=_pace(wanted)))
+    told.append(tongue().say("to {places}, {pace}", places=places, pace=_pace(wanted)))
     if wanted.per_hour and going:
         days = -(-going // (wanted.per_hour * (8 if wanted.at_night else 24)))
-        told.append(tongue().say("  that takes {days} day(s) at least", days=str(days)))
-    return told
+        told.append(tongue().say("that takes {days} day(s) at least", days=str(days)))
+    return [f"  {line}" for line in told]
 
 
 def _pace(one: Backfill) -> str:
@@ -139,7 +140,7 @@ def _tell(config: Config, *, as_json: bool) -> None:
         click.echo(say(N_("no backfill was ever begun")))
     else:
         click.echo(_line(one, config))
-        show("", ("Exams", ""), [(str(stages[stage]), say(text)) for stage, text in _STAGES.items()])
+        show("", _COLUMNS, [(str(stages[stage]), say(text)) for stage, text in _STAGES.items()])
 
 
 def _line(one: Backfill, config: Config) -> str:

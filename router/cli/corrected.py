@@ -25,7 +25,7 @@ from router.model import Channel
 from router.storage.reports import Reports
 from router.text import is_readable
 
-_COLUMNS = ("Exam", "Destination", "Channel", "Field", "Was", "Is", "Corrected", "Delivered", "Sent since")
+_COLUMNS = N_(("Exam", "Destination", "Channel", "Field", "Was", "Is", "Corrected", "Delivered", "Sent since"))
 
 
 @click.command("corrected", short_help="What destinations have under a patient's old data.")

@@ -32,15 +32,15 @@ def approved(catalogue: Catalogue, name: str, *studies: str, days_ago: float = 1
 def test_of_many_that_begin_at_once_one_stands_until_it_is_stopped(database: Database) -> None:
     told: list[Event] = []
     mine, other = database.open(told.append), database.open()
-    assert sum(at_once(mine, [lambda: mine.backfills.begin(SPAN, "begun")] * 4)) == 1
+    assert sum(at_once(mine, [lambda: mine.backfills.begin(SPAN, "January")] * 4)) == 1
     assert other.backfills.standing() == SPAN
-    stopped = other.backfills.stop("li", "stopped", NOW + MINUTE)
+    stopped = other.backfills.stop("li", "January", NOW + MINUTE)
     assert stopped == SPAN
-    assert other.backfills.stop("li", "stopped", NOW + MINUTE) is None
+    assert other.backfills.stop("li", "January", NOW + MINUTE) is None
     assert mine.backfills.standing() is None
     [kept] = mine.backfills.all()
     assert (kept.first, kept.last, kept.until) == (SPAN.first, SPAN.last, NOW + MINUTE)
-    assert [(one.kind, one.who, one.text) for one in told] == [(Kind.DECIDED, "wang", "begun")]
+    assert [(one.kind, one.who, one.text) for one in told] == [(Kind.DECIDED, "wang", "a backfill of January is begun")]
     for one in (mine, other):
         one.engine.close_thread()
 

@@ -49,6 +49,7 @@ def test_each_version_says_its_patient_and_where_it_was_sent_also_once_it_is_pac
 
     assert found() == expected
     delivery(catalogue, number, State.READY, State.SENDING, State.DELIVERED)
+    catalogue.exams.checked(catalogue.exams.case(number), None, None, "")
     late = NOW + timedelta(days=9)
     [old] = catalogue.purge.delivered(late, late, 9)
     assert catalogue.purge.take(old, late, late)
