@@ -25,6 +25,8 @@ from router.flow.backfilling import Admission
 from router.flow.dispatcher import Dispatcher
 from router.flow.gate import Lane
 from router.flow.punctuality import findings
+from router.flow.reconcile import Reconciliation
+from router.flow.references import References
 from router.flow.review import Review
 from router.flow.sending import Ending
 from router.model import Channel
@@ -81,6 +83,12 @@ class History(Clinic):
         return self.delivery(exam_id, channel).state
 
 
+def gaps(clinic: History) -> list[tuple[str, ...]]:
+    """Of the daily report."""
+    accounts = Reconciliation(clinic.catalogue, References(clinic.config), clinic.storage.reports.read)
+    return [one.gaps for one in accounts.accounts(SPAN["first"], SPAN["last"])]
+
+
 class Taking:
     """A destination that takes everything."""
 
@@ -116,6 +124,7 @@ def test_report_and_images_of_before_the_start_go_without_a_due_time_and_alarm_n
     assert clinic.attention() == []
     assert clinic.catalogue.alarms.standing() == []
     assert findings(clinic.config, clinic.catalogue, START - timedelta(days=90), START, START) == []
+    assert gaps(clinic) == []
     assert [sum(one.ages) + one.late for one in clinic.catalogue.survey.places(clinic.clock.now())] == [0, 0]
     [line] = [one for one in Review(clinic.catalogue, clinic.clock).listed([], None, None)
               if one.delivery.channel == Channel.IMAGES]  # fmt: skip
@@ -127,6 +136,7 @@ def test_report_and_images_of_before_the_start_go_without_a_due_time_and_alarm_n
     assert clinic.send(Channel.REPORT)
     assert (clinic.state(), clinic.state(channel=Channel.REPORT)) == (State.DELIVERED, State.DELIVERED)
     assert clinic.catalogue.backfills.stages(clinic.catalogue.backfills.all()[0])[Stage.DELIVERED] == 1
+    assert len(gaps(clinic)) == 1
     clinic.later(days=1)
     clinic.lookout.step()
     assert clinic.catalogue.alarms.standing() == []
