@@ -317,6 +317,9 @@ def _starting(found: Facts) -> Answer | None:
 def _queued(found: Facts) -> Answer | None:
     if found.state != State.READY:
         return None
+    if found.place is None and found.due is None:
+        template = "belongs to a backfill: goes when nothing of today waits, within its hours and at its rate"
+        return _say(found, template, Actor.NODE, "scripts/queue backfill --status")
     if found.place is None:
         return _say(found, "is in the queue", Actor.NODE, _QUEUE)
     told = {"place": str(found.place), "queued": str(found.queued)}

@@ -57,6 +57,7 @@ from router.dicom.wire import Limits
 from router.errors import ConfigurationError, RouterError
 from router.events import Event, Journal, Kind, log_event
 from router.flow.attention import look, places_of
+from router.flow.backfilling import Admission as BackfillAdmission
 from router.flow.backing import Backing
 from router.flow.cataloguer import Cataloguer
 from router.flow.checks import resolved
@@ -141,7 +142,7 @@ class Node:
             config.identity, self._catalogue, lambda: self._rules.book, self._journal,
             cut_off_goes=config.receive.irregular == "send",
         )  # fmt: skip
-        self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
+        self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock, config.node.timezone)
         self._lookout = Lookout(config, self._catalogue, self._journal, clock)
         self._recorder, self._refusal_watch = (
             RefusalRecorder(self._catalogue.refusals, config.node.timezone, clock),
@@ -156,6 +157,7 @@ class Node:
         self._journal.subscribe(self._metrics.heard)
         known = (self._catalogue, self._storage, self._selection, self._journal, clock)
         self._correlator = Correlator(config, self._references, *known)
+        self._backfill = BackfillAdmission(self._catalogue, clock)
         estate = Estate(config.node.data / "incoming", self._owner)
         self._membership = Membership(self._catalogue, estate, self._owner, config.node.lease, self._journal, clock)
         self._notifier = self._make_notifier()
@@ -603,7 +605,7 @@ class Node:
         if not self._membership.has(CORRELATOR):
             return _IDLE_SECONDS
         with self._evaluating:
-            if self._correlator.run_due():
+            if self._correlator.run_due() or self._backfill.step():
                 return 0.0
         following = self._catalogue.exams.next_check()
         now = self._clock.now()

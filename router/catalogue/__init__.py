@@ -6,9 +6,11 @@ from pathlib import Path
 
 from router.catalogue.alarms import Alarms
 from router.catalogue.attention import Open
+from router.catalogue.backfills import Backfills
 from router.catalogue.backlog import Backlog
 from router.catalogue.breakers import Breakers
 from router.catalogue.commitments import Commitments
+from router.catalogue.corrections import Corrections
 from router.catalogue.damages import Damages
 from router.catalogue.decisions import Decisions
 from router.catalogue.delivered import Delivered
@@ -54,6 +56,7 @@ class Catalogue:
     queue: Queue
     breakers: Breakers
     pauses: Pauses
+    backfills: Backfills
     prospects: Prospects
     paces: Paces
     accounts: Accounts
@@ -74,6 +77,7 @@ class Catalogue:
     damages: Damages
     settings: Settings
     delivered: Delivered
+    corrections: Corrections
     withheld: Withheld
     heads: Heads
     news: News
@@ -105,11 +109,13 @@ def open_catalogue(
         engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
         Breakers(engine, journal),
         Pauses(engine, journal),
+        Backfills(engine, journal),
         Prospects(engine),
         Paces(engine),
         Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
         Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine), Damages(engine), Settings(engine),
-        Delivered(engine), Withheld(engine), Heads(engine), News(engine), Notifications(engine), Unreported(engine),
+        Delivered(engine), Corrections(engine),
+        Withheld(engine), Heads(engine), News(engine), Notifications(engine), Unreported(engine),
         refusals, Open(engine),
     )  # fmt: skip

@@ -14,7 +14,10 @@ from router.states import State
 
 
 class Age(StrEnum):
-    """How much of its time a delivery has used, the youngest first. `undue` has no due time: it is not approved."""
+    """How much of its time a delivery has used, the youngest first.
+
+    `undue` has no due time: it is not approved, or a backfill's.
+    """
 
     UNDUE = "undue"
     FIRST_HALF = "first-half"

@@ -188,11 +188,22 @@ def _refused_at_the_door(engine: "Engine") -> None:
     engine.execute(f'CREATE TABLE "refused_instance" ({columns}, PRIMARY KEY ("sop_uid", "calling", "address"))', ())
 
 
+def _backfills(engine: "Engine") -> None:
+    """Backfills of what was approved before sharing began."""
+    truth, whole = "BOOLEAN" if engine.database.param == "%s" else "INTEGER", f"{engine.whole} NOT NULL"
+    columns = f'"first" {whole}, "last" {whole}, "at_night" {truth} NOT NULL, "per_hour" INTEGER, "who" TEXT NOT NULL'
+    engine.execute(
+        f'CREATE TABLE "backfill" ("since" {whole} PRIMARY KEY, {columns}, "until" {engine.whole})', ()
+    )  # fmt: skip
+    place, key = '"destination" TEXT NOT NULL, "channel" TEXT NOT NULL', 'PRIMARY KEY ("destination", "channel")'
+    engine.execute(f'CREATE TABLE "backfill_turn" ({place}, "at" {whole}, {key})', ())
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
-    _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door,
+    _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door, _backfills,
 )  # fmt: skip
 _SILENT = timedelta(minutes=2)
 

@@ -8,6 +8,7 @@ from typing import Any
 from peewee import SQL, Field, fn
 
 from router.alarms import Alarm
+from router.catalogue.backfills import take_turn
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.statement import Statement
 from router.catalogue.tables import Delivery as Row
@@ -202,13 +203,14 @@ class Queue:
 
     def claim(
         self, destination: str, channel: Channel, owner: str, now: datetime, lease_for: timedelta,
-        at_most: int | None = None, *, missed_first: bool = False,
+        at_most: int | None = None, *, missed_first: bool = False, undated: timedelta | None = timedelta(0),
     ) -> Delivery | None:  # fmt: skip
         """Take the ready delivery that is due first; None when there is none, or `at_most` so many are under way, or
         sending there is paused: who has paused it sees nothing claimed afterwards, on any node.
 
         What is missed already comes after all that can still make it, or before it where it is its turn. Of several
-        due at one time the one goes that has waited longest.
+        due at one time the one goes that has waited longest. Last comes what has no due time, a backfill's: one in
+        `undated` at most, none where that is None.
         """
         ready = (Row.destination == destination) & (Row.channel == channel) & (Row.state == State.READY)
         ready &= SQL(_NOT_PAUSED.replace("?", self._engine.database.param), [EVERY, destination])
@@ -218,7 +220,7 @@ class Queue:
             first, then = (Row.due <= now, Row.due > now) if missed_first else (Row.due > now, Row.due <= now)
             delivery = (
                 self._first_due(ready & first) or self._first_due(ready & then)
-                or self._first(ready & Row.due.is_null(), Row.id)
+                or self._first_undated(ready, (destination, channel), now, undated)
             )  # fmt: skip
             if delivery is None:
                 return None
@@ -234,9 +236,13 @@ class Queue:
         return int(rows[0][0])
 
     def as_urgent(self, delivery: Delivery, now: datetime) -> bool:
-        """Whether another one waits that can still make it and is due no later, or at all where this one cannot."""
+        """Whether another one waits that can still make it and is due no later, or at all where this one cannot.
+
+        Where this one has no due time, every one that has one is more urgent.
+        """
         place = (Row.destination == delivery.destination) & (Row.channel == delivery.channel)
-        waits = place & (Row.state == State.READY) & (Row.due > now)
+        waits = place & (Row.state == State.READY)
+        waits &= Row.due.is_null(False) if delivery.due is None else Row.due > now
         if delivery.due is not None and delivery.due > now:
             waits &= Row.due <= delivery.due
         return bool(self._engine.run(Row.select(Row.id).where(waits).limit(1).tuples()))
@@ -244,6 +250,14 @@ class Queue:
     def _first_due(self, condition: Any) -> Delivery | None:
         # Without null in it, the order begins with the index's own on both engines.
         return self._first(condition, Row.due, Row.changed, Row.id)
+
+    def _first_undated(
+        self, ready: Any, place: tuple[str, Channel], now: datetime, gap: timedelta | None
+    ) -> Delivery | None:
+        if gap is None:
+            return None
+        found = self._first(ready & Row.due.is_null(), Row.id)
+        return found if found is not None and (not gap or take_turn(self._engine, *place, now, gap)) else None
 
     def _first(self, condition: Any, *order: Any) -> Delivery | None:
         query = Row.select(*_COLUMNS).where(condition).order_by(*order).limit(1).dicts()

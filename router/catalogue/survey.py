@@ -22,7 +22,8 @@ _MICROSECOND = timedelta(microseconds=1)
 class Place:
     """What a destination has by one channel: deliveries by state, and the approved ones not delivered by age.
 
-    `ages` has a count for less than each of AGES and one for the rest; `late` are over their due time;
+    `ages` has a count for less than each of AGES and one for the rest, without those of a backfill, which have no due
+    time; `late` are over their due time;
     `trouble` is the reason of the one that was put off last.
     """
 
@@ -76,7 +77,7 @@ class Survey:
         self._ages = Statement(
             f"SELECT d.destination, d.channel, COUNT(*), SUM(CASE WHEN d.due < ? THEN 1 ELSE 0 END), {groups}"  # noqa: S608 our own text
             f" FROM delivery d JOIN exam e ON e.id = d.exam_id WHERE d.state IN {_PENDING}"
-            " AND e.approved_at IS NOT NULL GROUP BY d.destination, d.channel",
+            " AND e.approved_at IS NOT NULL AND d.due IS NOT NULL GROUP BY d.destination, d.channel",
             *[Delivery.due] * (1 + len(AGES)),
         )
         self._trouble = Statement(

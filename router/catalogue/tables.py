@@ -668,6 +668,33 @@ class PauseRow(Model):
         primary_key = CompositeKey("destination", "since")
 
 
+class BackfillRow(Model):
+    """A backfill (历史补传) of what was approved from `first` on and before `last`; it stands while `until` is null."""
+
+    since = InstantField(primary_key=True)
+    first = InstantField()
+    last = InstantField()
+    at_night = BooleanField()
+    per_hour = IntegerField(null=True)
+    who = CleanTextField()
+    until = InstantField(null=True)
+
+    class Meta:
+        table_name = "backfill"
+
+
+class BackfillTurn(Model):
+    """When the next delivery of a backfill may be claimed at a place."""
+
+    destination = CleanTextField()
+    channel = CleanTextField()
+    at = InstantField()
+
+    class Meta:
+        table_name = "backfill_turn"
+        primary_key = CompositeKey("destination", "channel")
+
+
 class PaceRow(Model):
     """How fast a destination took a channel's deliveries of late."""
 
@@ -909,7 +936,8 @@ TABLES: tuple[type[Model], ...] = (
     Reference, Exam, Forgotten, ExamStudy, Parted,
     Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord, SeenFile, SetAsideRow, FolderFileRow, FolderCount,
     Delivery, EventRow, OpenAlarm, UnreadRow, AlarmNewsRow, AlarmCause, NotificationRow, WayRow,
-    BreakerRow, PauseRow, PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow,
+    BreakerRow, PauseRow, BackfillRow, BackfillTurn,
+    PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow,
     Duty, UnreportedDay, DismissedSender,
     RefusalRow, RefusedSenderRow, RefusedInstanceRow,
 )  # fmt: skip

@@ -15,7 +15,9 @@ from router.catalogue import Catalogue
 from router.catalogue.breakers import Tripped
 from router.catalogue.queue import Delivery
 from router.cli import files
+from router.cli.backfill import backfill
 from router.cli.compare import compare
+from router.cli.corrected import corrected
 from router.cli.decide import COMMANDS
 from router.cli.many import agreed, preview, progress
 from router.cli.opened import opened
@@ -386,8 +388,10 @@ command.add_command(report)
 command.add_command(reconcile)
 command.add_command(recheck)
 command.add_command(compare)
+command.add_command(corrected)
 command.add_command(unreported)
 command.add_command(refused)
+command.add_command(backfill)
 command.add_command(pause)
 command.add_command(resume)
 for _decision in (*COMMANDS, *files.COMMANDS):

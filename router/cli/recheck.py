@@ -1,10 +1,10 @@
 """`queue recheck`: what of that which was delivered the rules of now would hold."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -23,6 +23,7 @@ from router.storage.reports import Reports
 from router.storage.studies import Studies
 
 _EXAMS_SHOWN = 200
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def _since(_context: click.Context, _parameter: click.Parameter, value: str) -> datetime:
@@ -32,8 +33,13 @@ def _since(_context: click.Context, _parameter: click.Parameter, value: str) -> 
         raise click.UsageError(f"--since {value}: {error}") from error
 
 
+def since_option(what: str) -> Callable[[_Command], _Command]:
+    """--since: how far back a command looks; `what` is so old at most."""
+    return click.option("--since", default="30d", show_default=True, callback=_since, help=what)
+
+
 @click.command("recheck", short_help="What the rules of now would hold of what was delivered.")
-@click.option("--since", default="30d", show_default=True, callback=_since, help="Delivered so long ago or later.")
+@since_option("Delivered so long ago or later.")
 @config_option
 @json_option
 def recheck(since: datetime, config_file: Path, as_json: bool) -> None:

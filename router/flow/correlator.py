@@ -43,12 +43,13 @@ from router.correlate.versions import (
     unapproved,
     withdrawn,
 )
-from router.deadlines import approval_instant, deadline
+from router.deadlines import approval_instant
 from router.errors import Damaged, InvalidData, TransientError, traceback_of
 from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
 from router.exam.key import ExamKey
 from router.exam.write import dump
+from router.flow.backfilling import is_history, unless_backfilled
 from router.flow.companions import Companions
 from router.flow.document import fill_for, json_faults, keep_apart, listed
 from router.flow.intake import intact
@@ -275,7 +276,8 @@ class Correlator:
         modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
         names = frozenset(name for rule in policy.exclude for name in rule.sayings)
         said = self._said(case.places[version.document], names) if names else {}
-        return aside(policy, headers_of(case.studies), modalities, approved_at, said)
+        away = aside(policy, headers_of(case.studies), modalities, approved_at, said)
+        return unless_backfilled(self._catalogue, away, case, approved_at)
 
     def _is_closed(self, hold: Hold, case: Case, version: JsonVersion) -> bool:
         """Whether a rule excludes the exam by what is certain: its JSON, and the studies that are not in doubt.
@@ -316,9 +318,10 @@ class Correlator:
         closed = self._is_closed(hold, case, version)
         weighed = self.papers.weigh(case, self._taken(case), self._pdfs(case, key, others), now)
         apart = self._apart(hold, case, key, weighed.choice.pdf)
+        history = is_history(self._catalogue, share_policy(self._config), approved_at)
         return Assessment(
             case, key, document, version, weighed, approved_at, hold.why, away, images_of(case, behind), now, apart,
-            closed,
+            closed, history,
         )  # fmt: skip
 
     def _document(self, case: Case, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
@@ -416,7 +419,8 @@ class Correlator:
         for destination in self._config.destination:
             if destination.dicom is None:
                 continue
-            half = deadline(found.approved_at, destination.images_within).half if found.approved_at else None
+            due = found.due(destination.images_within)
+            half = due.half if due else None
             complete = quiet or (half is not None and half <= found.now)
             at = given.get(destination.name)
             late_after = at + self._config.share.late_window if at else None
@@ -508,7 +512,7 @@ class Correlator:
     def _plan_images(self, delivery: Delivery, destination: Destination, tally: Tally, found: Assessment) -> Plan:
         next_ask, companions = self._catalogue.commitments.next_ask, self._companions
         cause = found.images.last_received if delivery.delivered else None
-        due = deadline(found.approved_at, destination.images_within, cause) if found.approved_at else None
+        due = found.due(destination.images_within, cause)
         others = companions.awaited(found.case, found.now)
         readiness = images_readiness(
             approved=found.approved_at is not None, others=companions.let_go(others, tally, due, found.now),
@@ -530,7 +534,7 @@ class Correlator:
         pdf = found.pdf or found.doubted  # a doubt about what was delivered is nothing new to deliver
         causes = [found.version.arrived, pdf.arrived if pdf else None, found.images.last_received]
         cause = max(c for c in causes if c is not None) if delivery.delivered else None
-        due = deadline(found.approved_at, destination.report_within, cause) if found.approved_at else None
+        due = found.due(destination.report_within, cause)
         apart = found.apart if _may_go_without(found, delivery, destination) else frozenset()
         if apart:  # those of the other studies go when the doubt is settled
             tally = self._catalogue.accounts.tally_of(found.case.studies.keys() - apart, destination.name)
@@ -664,8 +668,8 @@ class Correlator:
             catalogue.alarms.reword(Alarm.IMAGES_MISSING, f"exam {exam}", said)
 
     def _expected(self, found: Assessment, arrived: datetime) -> Expected | None:
-        """What images an exam that is shared and approved should have; None of another one."""
-        if found.approved_at is None or found.aside is not None:
+        """What images an exam that is shared and approved should have; None of another one, and of a backfill's."""
+        if found.approved_at is None or found.aside is not None or found.history:
             return None
         links, here = found.case.links, sum(study.instances for study in found.case.studies.values())
         counts = self._catalogue.retrievals.counts(links) if self._config.query is not None else {}
@@ -676,7 +680,7 @@ class Correlator:
 
     def _note_others(self, found: Assessment, deliveries: Sequence[Delivery], tallies: Mapping[str, Tally]) -> bool:
         """Tell that images wait for another exam's approval once that is overdue; whether it is."""
-        text = self._companions.overdue(found, deliveries, tallies)
+        text = "" if found.history else self._companions.overdue(found, deliveries, tallies)
         if text:
             self._alarm(Alarm.SHARED_STUDY, found.case.exam, text, found.now)
         return bool(text)

@@ -7,7 +7,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from router.alarms import Alarm
 from router.breaker import CLOSED, width
@@ -26,6 +26,7 @@ from router.errors import (
     traceback_of,
 )
 from router.events import Event, Journal, Kind
+from router.flow.backfilling import Backfilling
 from router.flow.document import told_by_platform
 from router.flow.gate import Gate, Lane
 from router.flow.meter import Meter, Start
@@ -40,15 +41,18 @@ LEASE = timedelta(seconds=60)
 
 
 class Dispatcher:
-    """Claims and sends. One instance serves every lane; each lane's thread calls `run_one`."""
+    """Claims and sends. One instance serves every lane; each lane's thread calls `run_one`. `zone`: the hospital's."""
 
-    def __init__(self, catalogue: Catalogue, owner: str, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self, catalogue: Catalogue, owner: str, journal: Journal, clock: Clock, zone: tzinfo = UTC
+    ) -> None:  # fmt: skip
         self._catalogue = catalogue
         self._owner = owner
         self._journal = journal
         self._clock = clock
         self._gate = Gate(catalogue, clock)
         self._pausing = Pausing(catalogue, clock)
+        self._backfilling = Backfilling(catalogue, clock, zone)
         self._stopping = threading.Event()
         self._in_flight: set[int] = set()
         self._unsettled: list[Delivery] = []
@@ -132,7 +136,8 @@ class Dispatcher:
         queue, place = self._catalogue.queue, (lane.destination, lane.channel)
         limit = None if found == CLOSED else at_most
         now, first = self._clock.now(), start.missed_first
-        delivery = queue.claim(*place, self._owner, now, LEASE, limit, missed_first=first)
+        gap = self._backfilling.gap()
+        delivery = queue.claim(*place, self._owner, now, LEASE, limit, missed_first=first, undated=gap)
         if delivery is None and found != CLOSED and not queue.under_way(*place):
             gate.went(lane)
         return delivery

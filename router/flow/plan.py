@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from router.catalogue.exams import Case
 from router.config import EXCLUDE_FIELDS, Config, Exclude
@@ -12,7 +12,7 @@ from router.correlate.naming import identifiers
 from router.correlate.readiness import DAMAGED, PDF, Images, Readiness
 from router.correlate.share import Aside, ExcludeRule, SharePolicy
 from router.correlate.versions import JsonVersion, PdfVersion, Unread
-from router.deadlines import Deadline
+from router.deadlines import Deadline, deadline
 from router.exam.key import ExamKey
 from router.flow.papers import Weighed
 from router.states import HeldBy, State
@@ -35,7 +35,8 @@ class Assessment:
 
     `hold` is why nothing of it may go; `weighed` is which report PDF goes with the version that counts, if any. `apart`
     are the studies in doubt without which the report may go all the same ([identity] doubt = "images"). `closed`: a
-    rule excludes the exam by what is certain, so that nothing of it is held for a doubt.
+    rule excludes the exam by what is certain, so that nothing of it is held for a doubt. `history`: it belongs to a
+    backfill and is due at no time.
     """
 
     case: Case
@@ -50,6 +51,11 @@ class Assessment:
     now: datetime
     apart: frozenset[str] = frozenset()
     closed: bool = False
+    history: bool = False
+
+    def due(self, within: timedelta, cause: datetime | None = None) -> Deadline | None:
+        """When what has so much time is due; None before the approval, and of a backfill."""
+        return None if self.approved_at is None or self.history else deadline(self.approved_at, within, cause)
 
     @property
     def unread_approval(self) -> UnreadApproval | None:

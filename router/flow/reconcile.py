@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from router.backfill import covered
 from router.catalogue import Catalogue
 from router.catalogue.exams import Case
 from router.catalogue.ledger import Tally
@@ -48,7 +49,10 @@ class Reconciliation:
         self._read = read
 
     def accounts(self, start: datetime, end: datetime) -> list[Account]:
-        """Of every exam that was approved between the two instants, one for each destination that it goes to."""
+        """Of every exam that was approved between the two instants, one for each destination that it goes to.
+
+        Exams of a backfill count once nothing of them is still to go.
+        """
         exams = self._catalogue.exams.approved_between(start, end)
         return [account for exam in exams for account in self._of(exam)]
 
@@ -57,6 +61,8 @@ class Reconciliation:
         tallies = self._catalogue.accounts.tallies([exam])
         deliveries = self._catalogue.queue.of_exam(exam)
         approved_at = self._catalogue.exams.approved_at(exam)
+        if self._is_backfilled(approved_at) and any(one.state in PENDING for one in deliveries):
+            return []
         places = dict.fromkeys(
             one.destination for one in deliveries if one.state in PENDING or one.state == State.DELIVERED
         )
@@ -70,6 +76,9 @@ class Reconciliation:
                      [one for one in deliveries if one.destination == name], common)
             for name in places
         ]  # fmt: skip
+
+    def _is_backfilled(self, approved_at: datetime | None) -> bool:
+        return approved_at is not None and covered(self._catalogue.backfills.all(), approved_at)
 
     def _announced(self, case: Case) -> tuple[int | None, tuple[str, ...]]:
         place = case.places[successive(case.jsons)[-1].document]

@@ -40,6 +40,8 @@ def test_the_configuration_and_the_rules_travel_inside(wheel: Path) -> None:
         "router/locale/en/LC_MESSAGES/router.mo",
         "router/locale/zh_CN/LC_MESSAGES/router.mo",
         "router/conf/grafana.json",
+        "router/conf/exam.hl7",
+        "router/conf/examples/view_export.py",
         "router/conf/alert_rules.yml",
         "router/conf/holidays.txt",
         "router/conf/codes/visit_types.csv",

@@ -31,7 +31,7 @@ LAYERS: list[set[str]] = [
         "__init__",
     },
     {"states", "deadlines", "retry", "breaker", "forecast", "turns", "bandwidth", "exam", "series", "correlate"}
-    | {"folding", "workdays", "pause", "answer", "attention"},
+    | {"folding", "workdays", "pause", "backfill", "answer", "attention"},
     {"storage", "catalogue", "dicom", "reports", "crypto", "web"},
     {"forward"},
     {"flow", "admin"},

@@ -1,15 +1,20 @@
 """The files that exam JSONs are read and filled by: loaded with every fault, taken up again when they change."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from hl7_messages import oru
-from router.config import Config, parse
+from router.config import Config, parse, shipped
 from router.errors import ConfigurationError
 from router.exam.codes import Entry
+from router.exam.fill import fill
+from router.flow.document import sources_of
 from router.flow.references import References
+from router.reports.hl7v2 import Message
 from samples import exam_document
 
 HOSPITAL = """
@@ -153,3 +158,22 @@ def test_a_faulty_mapping_file_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "ris.toml").write_text(text)
     with pytest.raises(ConfigurationError, match=r"ris\.toml"):
         References(config(tmp_path, '[reports]\nmapping = "ris.toml"\n'))
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+def test_the_shipped_message_says_what_the_shipped_exam_json_says(tmp_path: Path, end: bytes) -> None:
+    settings = config(tmp_path)
+    references = References(settings)
+    message = shipped("exam.hl7").read_bytes().replace(b"\n", end)
+    given = references.read(message)
+    document = fill(given, sources_of(settings, references.tables, "01")).document
+    example: dict[str, Any] = json.loads(shipped("exam.json").read_bytes())
+    differ = {
+        f"{section}.{key}"
+        for section, values in example.items() if isinstance(values, dict)
+        for key, value in values.items() if value != cast("dict[str, object]", document[section]).get(key)
+    }  # fmt: skip
+    # HL7 has no place for these, and the node counts the images itself.
+    of_device = {"Order.DeviceCode", "Order.DeviceName", "Order.ExamRoom"}
+    assert differ == {*of_device, "Report.IsCritical", "Study.ImageCount"}
+    assert (Message(message).pdf() or b"").startswith(b"%PDF")

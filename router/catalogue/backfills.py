@@ -1,0 +1,157 @@
+"""Backfills: which stand and stood, how far they have come, and the turn of their next delivery."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from peewee import fn
+
+from router.backfill import Backfill, standing
+from router.catalogue.dialect import Engine, portions
+from router.catalogue.statement import Statement
+from router.catalogue.tables import BackfillRow as Row
+from router.catalogue.tables import BackfillTurn, Delivery, Exam, ExamStudy, Instance, Study, Tombstone
+from router.events import Event, Journal, Kind
+from router.states import OPEN, State
+
+
+class Stage(StrEnum):
+    """How an exam of a backfill stands, by that of its deliveries which is furthest back, the first one first."""
+
+    HELD = "held"
+    FAILED = "failed"
+    GOING = "going"
+    WAITING = "waiting"
+    KEPT = "kept"
+    DELIVERED = "delivered"
+    ASIDE = "aside"
+
+
+_STAGES = tuple(Stage)
+_STAGE_OF = {
+    State.HELD: Stage.HELD, State.FAILED: Stage.FAILED, State.READY: Stage.GOING, State.SENDING: Stage.GOING,
+    State.DEFERRED: Stage.GOING, State.WAITING: Stage.WAITING, State.NOT_SHARED: Stage.KEPT,
+    State.DELIVERED: Stage.DELIVERED,
+}  # fmt: skip
+_RANK = "".join(f" WHEN state = '{state}' THEN {_STAGES.index(stage)}" for state, stage in _STAGE_OF.items())
+_COUNT = Statement(
+    f"SELECT stage, COUNT(*) FROM (SELECT MIN(CASE{_RANK} ELSE {_STAGES.index(Stage.ASIDE)} END) AS stage"  # noqa: S608 our own text
+    " FROM delivery JOIN exam ON exam.id = delivery.exam_id WHERE exam.approved_at >= ? AND exam.approved_at < ?"
+    " GROUP BY delivery.exam_id) AS staged GROUP BY stage", Exam.approved_at, Exam.approved_at,
+)  # fmt: skip
+_SAMPLE = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """What was approved in a span and is kept back: `exams`, of which the images of `purged` are gone.
+
+    `size` in bytes is estimated by some of the others.
+    """
+
+    exams: int
+    purged: int
+    size: int
+
+
+class Backfills:
+    """At most one stands."""
+
+    def __init__(self, engine: Engine, journal: Journal) -> None:
+        self._engine = engine
+        self._journal = journal
+
+    def all(self) -> Sequence[Backfill]:
+        """The one that stands and those that were stopped, in the order in which they were begun."""
+        names = [field.name for field in fields(Backfill)]
+        rows: Any = self._engine.run(Row.select().order_by(Row.since))
+        return [Backfill(**{name: getattr(row, name) for name in names}) for row in rows]
+
+    def standing(self) -> Backfill | None:
+        """The one that stands."""
+        return standing(self.all())
+
+    def begin(self, wanted: Backfill, days: str) -> bool:
+        """Begin it, whose `days` are told so; False where one stands already."""
+        row = {field.name: getattr(wanted, field.name) for field in fields(Backfill)}
+        with self._engine.alone_with(["backfill"]), self._engine.write():
+            if self.standing() is not None:
+                return False
+            self._engine.run(Row.insert(row))
+            self._engine.run(BackfillTurn.delete())
+            self._journal.record(Event(wanted.since, Kind.DECIDED, f"a backfill of {days} is begun", wanted.who))
+        return True
+
+    def stop(self, who: str, days: str, now: datetime) -> Backfill | None:
+        """Stop the one that stands, whose `days` are told so; None where none does."""
+        with self._engine.write():
+            found = self.standing()
+            if found is None or not self._engine.run(Row.update(until=now).where(Row.until.is_null())):
+                return None
+            self._journal.record(Event(now, Kind.DECIDED, f"the backfill of {days} is stopped", who))
+        return found
+
+    # -- its exams
+
+    def kept_back(self, span: Backfill, after: int = 0, limit: int | None = None) -> list[int]:
+        """Exams of the span that are not shared, numbered after `after`, in order."""
+        mine = (Exam.approved_at >= span.first) & (Exam.approved_at < span.last) & (Exam.id > after)
+        kept = Delivery.select(Delivery.id).where((Delivery.exam == Exam.id) & (Delivery.state == State.NOT_SHARED))
+        query = Exam.select(Exam.id).where(mine & fn.EXISTS(kept)).order_by(Exam.id).limit(limit)
+        return [row[0] for row in self._engine.run(query.tuples())]
+
+    def still_open(self, span: Backfill, after: int, limit: int) -> list[int]:
+        """Exams of the span, numbered after `after`, of which something without a due time is still to go, in order."""
+        mine = (Exam.approved_at >= span.first) & (Exam.approved_at < span.last) & (Exam.id > after)
+        going = Delivery.state.in_(sorted(OPEN)) & Delivery.due.is_null()
+        query = Exam.select(Exam.id).join(Delivery, on=Delivery.exam == Exam.id).where(mine & going).distinct()
+        return [row[0] for row in self._engine.run(query.order_by(Exam.id).limit(limit).tuples())]
+
+    def stages(self, span: Backfill) -> dict[Stage, int]:
+        """How many exams approved in the span are at each stage."""
+        rows = _COUNT.run(self._engine, span.first, span.last)
+        return dict.fromkeys(Stage, 0) | {_STAGES[number]: int(count) for number, count in rows}
+
+    def extent(self, span: Backfill) -> Extent:
+        """How much of the span is kept back."""
+        exams = self.kept_back(span)
+        gone = {exam for some in portions(exams) for exam in self._purged(some)}
+        left = [exam for exam in exams if exam not in gone]
+        sample = left[:: -(-len(left) // _SAMPLE)] if left else []
+        size = self._size(sample) * len(left) // len(sample) if sample else 0
+        return Extent(exams=len(exams), purged=len(gone), size=size)
+
+    def purged(self, study_uids: Iterable[str]) -> bool:
+        """Whether retention has removed images of one of these studies."""
+        uids = list(study_uids)
+        return any(self._engine.run(_gone(Study.uid.in_(some)).limit(1).tuples()) for some in portions(uids))
+
+    def _purged(self, exams: Sequence[int]) -> set[int]:
+        mine = ExamStudy.exam.in_(exams) & fn.EXISTS(_gone(Study.uid == ExamStudy.study_uid))
+        return {row[0] for row in self._engine.run(ExamStudy.select(ExamStudy.exam).where(mine).distinct().tuples())}
+
+    def _size(self, exams: Sequence[int]) -> int:
+        mine = Study.select(Study.id).join(ExamStudy, on=ExamStudy.study_uid == Study.uid)
+        query = Instance.select(fn.COALESCE(fn.SUM(Instance.size), 0)).where(
+            Instance.study.in_(mine.where(ExamStudy.exam.in_(exams))) & Instance.newest
+        )
+        return int(self._engine.run(query.tuples())[0][0])
+
+
+def _gone(which: Any) -> Any:
+    packed = Tombstone.select(Tombstone.id).where(Tombstone.study == Study.id)
+    return Study.select(Study.uid).where(which & (Study.purged.is_null(False) | fn.EXISTS(packed)))
+
+
+def take_turn(engine: Engine, destination: str, channel: str, now: datetime, gap: timedelta) -> bool:
+    """Whether the next delivery of a backfill may be claimed there; the one after it then may `gap` later.
+
+    Inside a transaction. A turn further ahead than `gap` was noted by a clock that was put back since.
+    """
+    row = BackfillTurn.insert(destination=destination, channel=channel, at=now)
+    engine.run(row.on_conflict_ignore())
+    here = (BackfillTurn.destination == destination) & (BackfillTurn.channel == channel)
+    due = (BackfillTurn.at <= now) | (BackfillTurn.at > now + gap)
+    return bool(engine.run(BackfillTurn.update(at=now + gap).where(here & due)))

@@ -1,0 +1,94 @@
+"""Exams whose patient's data may have changed since something of them was delivered, and what was sent under which."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from peewee import fn
+
+from router.catalogue.dialect import Engine, portions
+from router.catalogue.ledger import Fate
+from router.catalogue.studies import identity_of
+from router.catalogue.tables import Document, ExamStudy, Instance, Ledger, Study, StudyIdentity
+from router.catalogue.tombstones import instant, packed
+from router.model import Patient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Borne:
+    """A version of an instance, the patient in its header, when it came, and when it was sent, by destination."""
+
+    sop_uid: str
+    version: int
+    patient: Patient
+    received: datetime
+    sent: Mapping[str, datetime] = field(default_factory=dict)
+
+
+_Row = tuple[str, int, int, datetime, dict[str, datetime]]
+
+
+class Corrections:
+    """Reads only."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def candidates(self, since: datetime) -> list[int]:
+        """Exams of which a JSON or an image has come since then, and whose JSONs, or images, are not all alike."""
+        other = Document.alias()
+        differs = (other.exam == Document.exam) & (other.kind == "json") & (other.digest != Document.digest)
+        came = (Document.kind == "json") & Document.purged.is_null() & (Document.arrived >= since)
+        jsons = Document.select(Document.exam).where(
+            came & Document.exam.is_null(False) & fn.EXISTS(other.select(other.id).where(differs))
+        )
+        several = StudyIdentity.select(fn.COUNT(StudyIdentity.id)).where(StudyIdentity.study == Study.id)
+        images = (
+            ExamStudy.select(ExamStudy.exam)
+            .join(Study, on=Study.uid == ExamStudy.study_uid)
+            .where((Study.last_received >= since) & (several > 1))
+        )
+        return sorted({row[0] for query in (jsons, images) for row in self._engine.run(query.tuples())})
+
+    def sent(self, study_uids: Iterable[str]) -> list[Borne]:
+        """Every version of the studies' instances, also where the files are purged, by SOP instance and version."""
+        query = Study.select(Study.id).where(Study.uid.in_(list(study_uids))).tuples()
+        studies = [row[0] for row in self._engine.run(query)]
+        rows = [row for study in studies for row in (*self._here(study), *self._packed(study))]
+        patients = self._patients(sorted({row[2] for row in rows}))
+        return [
+            Borne(sop_uid=sop, version=version, patient=patients[identity], received=received, sent=sent)
+            for sop, version, identity, received, sent in sorted(rows, key=lambda row: row[:2])
+            if identity in patients
+        ]
+
+    def _here(self, study: int) -> list[_Row]:
+        sent: dict[int, dict[str, datetime]] = defaultdict(dict)
+        went = (Ledger.study == study) & (Ledger.state == Fate.SENT)
+        for key, place, at in self._engine.run(Ledger.select(Ledger.instance, Ledger.destination, Ledger.at)
+                                               .where(went).tuples()):  # fmt: skip
+            sent[key][place] = at
+        columns = (Instance.id, Instance.sop_uid, Instance.version, Instance.identity, Instance.received)
+        rows: Any = self._engine.run(Instance.select(*columns).where(Instance.study == study).tuples())
+        return [(sop, version, identity, received, sent.get(key, {})) for key, sop, version, identity, received in rows]
+
+    def _packed(self, study: int) -> list[_Row]:
+        found: list[_Row] = []
+        for instances, entries in packed(self._engine, [study]):
+            sent: dict[int, dict[str, datetime]] = defaultdict(dict)
+            for row in entries:
+                if row["state"] == Fate.SENT:
+                    sent[row["instance_id"]][row["destination"]] = instant(row["at"])
+            found += [
+                (one["sop_uid"], one["version"], one["identity"], instant(one["received"]), sent.get(n, {}))
+                for n, one in enumerate(instances)
+            ]
+        return found
+
+    def _patients(self, numbers: Sequence[int]) -> dict[int, Patient]:
+        rows = (
+            self._engine.run(StudyIdentity.select().where(StudyIdentity.id.in_(some))) for some in portions(numbers)
+        )
+        return {row.id: identity_of(row).patient for some in rows for row in some}

@@ -1,0 +1,161 @@
+"""`queue backfill`: exams from before sharing began (历史补传), shared behind today's work; its progress, its end."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from router.backfill import Backfill
+from router.catalogue.backfills import Extent, Stage
+from router.cli.many import agreed
+from router.cli.opened import opened
+from router.cli.options import config_option, configured, json_option, person, print_json, require_node
+from router.cli.tables import local, say, show, tongue
+from router.clock import SystemClock
+from router.config import Config
+from router.errors import InvalidData
+from router.flow.backfilling import span_of
+from router.flow.daily import bounds
+from router.flow.plan import share_policy
+from router.language import N_
+
+_COLUMNS = (N_("Exams"), "")
+_DAY = click.DateTime(["%Y-%m-%d"])
+_STAGES = {
+    Stage.DELIVERED: N_("delivered"), Stage.GOING: N_("in the queue"), Stage.WAITING: N_("wait for images or report"),
+    Stage.HELD: N_("held for a person"), Stage.FAILED: N_("failed"), Stage.KEPT: N_("kept back"),
+    Stage.ASIDE: N_("excluded, out of scope or cancelled"),
+}  # fmt: skip
+
+
+@click.command("backfill", short_help="Share exams from before [share] from, behind today's work.")
+@click.option("--from", "first", type=_DAY, help="The first day of approval, by the hospital's clock.")
+@click.option("--to", "last", type=_DAY, help="The last day of approval.")
+@click.option("--at", "at", type=click.Choice(["night"]), help="Only from 22:00 to 06:00.")
+@click.option("--per-hour", type=click.IntRange(1), help="So many exams an hour to each destination at most.")
+@click.option("--status", is_flag=True, help="How far it has come.")
+@click.option("--stop", is_flag=True, help="End it: what has not gone is kept back again.")
+@click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
+@config_option
+@json_option
+def backfill(
+    first: datetime | None, last: datetime | None, at: str | None, per_hour: int | None, status: bool, stop: bool,
+    yes: bool, config_file: Path, as_json: bool,
+) -> None:  # fmt: skip
+    """Share exams that were approved before [share] from (历史补传): those that are here and those that come.
+
+    They go when nothing of today's work is ready, have no due time and count in no rate. It stands until --stop, over
+    restarts and for every node of the database. Images that [retention] has removed cannot go.
+
+    \b
+    --json:
+      backfill   {from, to, at_night, per_hour, since, until, who}, null: none was ever begun; until null: it stands
+      exams      {delivered, going, waiting, held, failed, kept, aside}: by the delivery that is furthest back
+    """
+    _require_one(begins=first is not None or last is not None, status=status, stop=stop)
+    config = configured(config_file)
+    require_node(config)
+    if stop:
+        _stop(config)
+    elif not status:
+        if first is None or last is None:
+            raise click.UsageError("name both days: --from YYYY-MM-DD --to YYYY-MM-DD")
+        _begin(config, _wanted(config, first, last, at_night=at is not None, per_hour=per_hour), yes=yes)
+    _tell(config, as_json=as_json)
+
+
+def _require_one(*, begins: bool, status: bool, stop: bool) -> None:
+    if begins + status + stop != 1:
+        raise click.UsageError("use one of --from with --to, --status, --stop")
+
+
+def _wanted(config: Config, first: datetime, last: datetime, *, at_night: bool, per_hour: int | None) -> Backfill:
+    start, end = bounds(first.date(), config)[0], bounds(last.date(), config)[1]
+    if start >= end:
+        raise click.UsageError("--to lies before --from")
+    try:
+        start, end = span_of(share_policy(config), start, end)
+    except InvalidData as error:
+        raise click.UsageError(str(error)) from error
+    return Backfill(
+        first=start, last=end, since=SystemClock().now(), who=person(), at_night=at_night, per_hour=per_hour
+    )  # fmt: skip
+
+
+def _begin(config: Config, wanted: Backfill, *, yes: bool) -> None:
+    with opened(config) as (catalogue, _):
+        if catalogue.backfills.standing() is not None:
+            raise InvalidData("a backfill stands already", hint="see --status; --stop ends it")
+        lines = _preview(config, wanted, catalogue.backfills.extent(wanted))
+        agreed(tongue().say("backfill of {days}", days=_days(wanted, config)), lines, yes=yes)
+        if not catalogue.backfills.begin(wanted, _days(wanted, config)):
+            raise InvalidData("a backfill stands already", hint="see --status; --stop ends it")
+
+
+def _stop(config: Config) -> None:
+    with opened(config) as (catalogue, _):
+        found = catalogue.backfills.standing()
+        days = _days(found, config) if found else ""
+        if catalogue.backfills.stop(person(), days, SystemClock().now()) is None:
+            raise InvalidData("no backfill stands")
+
+
+def _preview(config: Config, wanted: Backfill, extent: Extent) -> list[str]:
+    """What is about to begin: how many exams, how much, where to, and how long that takes at least."""
+    going = extent.exams - extent.purged
+    told = [tongue().say("{exams} exam(s) are kept back here, about {size} GiB; what comes later goes too",
+                         exams=str(going), size=f"{extent.size / 2**30:.1f}")]  # fmt: skip
+    if extent.purged:
+        told.append(tongue().say("{exams} more cannot go: retention has removed their images",
+                                 exams=str(extent.purged)))  # fmt: skip
+    places = ", ".join(one.name for one in config.destination)
+    told.append(tongue().say("to {places}, {pace}", places=places, pace=_pace(wanted)))
+    if wanted.per_hour and going:
+        days = -(-going // (wanted.per_hour * (8 if wanted.at_night else 24)))
+        told.append(tongue().say("that takes {days} day(s) at least", days=str(days)))
+    return [f"  {line}" for line in told]
+
+
+def _pace(one: Backfill) -> str:
+    words = [say(N_("at night")) if one.at_night else say(N_("at any hour"))]
+    if one.per_hour:
+        words.append(tongue().say("at most {number} exam(s) an hour", number=str(one.per_hour)))
+    return ", ".join([*words, say(N_("when nothing of today is ready"))])
+
+
+def _days(one: Backfill, config: Config) -> str:
+    zone = config.node.timezone
+    return f"{one.first.astimezone(zone):%Y-%m-%d} - {one.last_day(zone):%Y-%m-%d}"
+
+
+def _tell(config: Config, *, as_json: bool) -> None:
+    with opened(config) as (catalogue, _):
+        one = next(reversed(catalogue.backfills.all()), None)
+        stages = catalogue.backfills.stages(one) if one else {}
+    if as_json:
+        print_json({"backfill": one and _as_json(one, config),
+                    "exams": {stage.value: number for stage, number in stages.items()}})  # fmt: skip
+    elif one is None:
+        click.echo(say(N_("no backfill was ever begun")))
+    else:
+        click.echo(_line(one, config))
+        show("", _COLUMNS, [(str(stages[stage]), say(text)) for stage, text in _STAGES.items()])
+
+
+def _line(one: Backfill, config: Config) -> str:
+    since = local(one.since, config.node.timezone)
+    told = {"days": _days(one, config), "since": since, "who": one.who, "pace": _pace(one)}
+    if one.until is None:
+        return tongue().say("backfill of {days}, since {since} by {who}: {pace}", **told)
+    return tongue().say("backfill of {days}, stopped at {until}", days=told["days"],
+                        until=local(one.until, config.node.timezone))  # fmt: skip
+
+
+def _as_json(one: Backfill, config: Config) -> dict[str, Any]:
+    zone = config.node.timezone
+    return {
+        "from": f"{one.first.astimezone(zone):%Y-%m-%d}", "to": f"{one.last_day(zone):%Y-%m-%d}",
+        "at_night": one.at_night, "per_hour": one.per_hour, "since": one.since.isoformat(),
+        "until": one.until and one.until.isoformat(), "who": one.who,
+    }  # fmt: skip

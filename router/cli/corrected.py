@@ -1,0 +1,113 @@
+"""`queue corrected`: exams of which a destination has something under a patient's old data."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from router.catalogue import Catalogue
+from router.cli.opened import opened
+from router.cli.options import config_option, configured, json_option, person, print_json, require_node
+from router.cli.recheck import since_option
+from router.cli.tables import local, say, show, tongue
+from router.clock import SystemClock
+from router.config import Config
+from router.correlate.correction import Change
+from router.events import Event, Journal, Kind
+from router.flow.corrections import Corrected, Corrections
+from router.flow.references import References
+from router.flow.sides import NO_READING
+from router.language import N_
+from router.model import Channel
+from router.storage.reports import Reports
+from router.text import is_readable
+
+_COLUMNS = N_(("Exam", "Destination", "Channel", "Field", "Was", "Is", "Corrected", "Delivered", "Sent since"))
+
+
+@click.command("corrected", short_help="What destinations have under a patient's old data.")
+@since_option("Corrected so long ago or later.")
+@config_option
+@json_option
+def corrected(since: datetime, config_file: Path, as_json: bool) -> None:
+    """Exams whose patient (name, sex, birth date, number) was corrected after something of them was delivered.
+
+    For each destination: what it has under the old data, what has changed, and what was sent since. It shows patient
+    data, and it is recorded who looked. Nothing is changed.
+
+    \b
+    --json: an array of
+      {exam: "e17", exam_id, delivery: "d85", destination, channel, changes: [{field, was, is}], corrected, delivered,
+       old, sent_since, last_sent}
+      old: how many reports or images were sent under the old data, last at `delivered`; sent_since: how many of them
+      were sent again under the present data, last at `last_sent` (null: none)
+    """
+    config = configured(config_file)
+    require_node(config)
+    with opened(config) as (catalogue, journal):
+        found, unread = _found(config, catalogue, since)
+        _record(catalogue, journal, found)
+    for exam in unread:
+        click.echo(tongue().say("e{exam} cannot be judged: its exam JSON is gone or cannot be read", exam=str(exam)),
+                   err=True)  # fmt: skip
+    if as_json:
+        print_json([corrected_json(one) for one in found])
+    elif not found:
+        click.echo(say(N_("no destination has anything under a patient's old data")))
+    else:
+        rows = [row for one in found for row in _rows(one, config.node.timezone)]
+        show("", _COLUMNS, rows)
+
+
+def _found(config: Config, catalogue: Catalogue, since: datetime) -> tuple[list[Corrected], list[int]]:
+    reports = Reports(config.node.data)
+    return Corrections(config, References(config), catalogue, reports.read).since(since)
+
+
+def _record(catalogue: Catalogue, journal: Journal, found: Sequence[Corrected]) -> None:
+    """It is in the audit trail before anything is shown."""
+    now, who = SystemClock().now(), person()
+    with catalogue.engine.write():
+        for exam in dict.fromkeys(one.exam for one in found):
+            journal.record(Event(now, Kind.VIEWED, "patient data shown by queue corrected", who, exam=exam))
+
+
+def corrected_json(one: Corrected) -> dict[str, Any]:
+    """A delivery as --help describes it; times ISO 8601 with zone."""
+    return {
+        "exam": f"e{one.exam}", "exam_id": one.exam_id, "delivery": f"d{one.delivery}",
+        "destination": one.destination, "channel": one.channel,
+        "changes": [{"field": each.field, "was": _shown(each.was), "is": _shown(each.now)} for each in one.changes],
+        "corrected": one.came.isoformat(), "delivered": one.delivered.isoformat(), "old": one.number,
+        "sent_since": one.anew, "last_sent": one.since and one.since.isoformat(),
+    }  # fmt: skip
+
+
+def _rows(one: Corrected, zone: ZoneInfo) -> list[tuple[str, ...]]:
+    """A line for each field; what is the same in all of them stands in the first."""
+    first = (f"e{one.exam}", one.destination, say(one.channel))
+    times = (local(one.came, zone), local(one.delivered, zone), _since(one, zone))
+    return [
+        (*(first if n == 0 else ("", "", "")), *_cells(each), *(times if n == 0 else ("", "", "")))
+        for n, each in enumerate(one.changes)
+    ]
+
+
+def _cells(each: Change) -> tuple[str, str, str]:
+    return say(each.field), _shown(each.was) or "-", _shown(each.now) or "-"
+
+
+def _since(one: Corrected, zone: ZoneInfo) -> str:
+    if one.since is None:
+        return say(N_("nothing"))
+    if one.channel == Channel.REPORT:
+        return local(one.since, zone)
+    told = {"sent": str(one.anew), "all": str(one.number), "at": local(one.since, zone)}
+    return tongue().say("{sent} of {all} images, {at}", **told)
+
+
+def _shown(text: str) -> str:
+    return text if is_readable(text) else NO_READING

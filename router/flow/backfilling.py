@@ -1,0 +1,85 @@
+"""The backfill that stands, as those see it who evaluate and who send, and its exams brought into the queue."""
+
+from datetime import datetime, timedelta, tzinfo
+
+from router.backfill import Backfill, covered, standing
+from router.catalogue import Catalogue
+from router.catalogue.exams import Case
+from router.clock import Clock
+from router.correlate.share import Aside, SharePolicy
+from router.errors import InvalidData
+from router.states import State
+
+_FRESH_SECONDS = 1.0
+_AT_ONCE = 50
+_PURGED = "approved before [share] from, and its images were removed by [retention]"
+
+
+class Backfilling:
+    """Asked by the dispatcher before each claim: the row is read once a second."""
+
+    def __init__(self, catalogue: Catalogue, clock: Clock, zone: tzinfo) -> None:
+        self._backfills = catalogue.backfills
+        self._clock = clock
+        self._zone = zone
+        self._known: tuple[float, Backfill | None] | None = None
+
+    def gap(self) -> timedelta | None:
+        """The least time between two deliveries without a due time at one place; None while none may go."""
+        now, known = self._clock.monotonic(), self._known
+        if known is None or now - known[0] >= _FRESH_SECONDS:
+            self._known = known = (now, self._backfills.standing())
+        return None if known[1] is None else known[1].gap(self._clock.now(), self._zone)
+
+
+class Admission:
+    """Has the exams of a backfill evaluated, a few at a time and once: all that were kept back when it begins, and all
+    that have not gone when it is stopped. What comes later is evaluated by itself."""
+
+    def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
+        self._catalogue = catalogue
+        self._clock = clock
+        self._about: Backfill | None = None
+        self._after: int | None = None
+
+    def step(self) -> bool:
+        """The next few exams; False when there are none. Called when nothing else is to be evaluated."""
+        backfills = self._catalogue.backfills
+        newest = next(reversed(backfills.all()), None)
+        if newest != self._about:
+            self._about, self._after = newest, 0
+        if newest is None or self._after is None:
+            return False
+        find = backfills.kept_back if newest.until is None else backfills.still_open
+        found = find(newest, self._after, _AT_ONCE)
+        self._after = found[-1] if found else None
+        self._catalogue.exams.touch(found, self._clock.now())
+        return bool(found)
+
+
+def span_of(policy: SharePolicy, first: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """Of these days the part before sharing began. InvalidData where there is none: the rest goes by itself."""
+    if policy.start is None:
+        raise InvalidData("[share] from is not set: every approved exam is shared, with its due times")
+    if first >= policy.start:
+        raise InvalidData("what was approved on these days is shared anyway: they are not before [share] from")
+    return first, min(end, policy.start)
+
+
+def is_history(catalogue: Catalogue, policy: SharePolicy, approved_at: datetime | None) -> bool:
+    """Whether an exam belongs to a backfill: it has no due time, also where it is stopped by now."""
+    if approved_at is None or policy.start is None or approved_at >= policy.start:
+        return False
+    return covered(catalogue.backfills.all(), approved_at)
+
+
+def unless_backfilled(
+    catalogue: Catalogue, away: Aside | None, case: Case, approved_at: datetime | None
+) -> Aside | None:
+    """Why the exam is not shared; what was approved before the start is, by a backfill, while its images are here."""
+    if away is None or away.state != State.NOT_SHARED or approved_at is None:
+        return away
+    current = standing(catalogue.backfills.all())
+    if current is None or not current.covers(approved_at):
+        return away
+    return Aside(State.NOT_SHARED, _PURGED) if catalogue.backfills.purged(case.studies) else None
