@@ -55,18 +55,17 @@ def cast(studies: Sequence[DemoStudy]) -> list[Scene]:
     return scenes
 
 
-def play(scenes: Sequence[Scene], config: Config, send: Callable[[DemoStudy], None]) -> list[Act]:
-    """Everything that happens, in order. `send` is the PACS: it sends a study to the node."""
+def acts(scenes: Sequence[Scene], config: Config, send: Callable[[DemoStudy], None], *, first: bool) -> list[Act]:
+    """Everything that happens in the first half of these scenes, or in the second, in order.
+
+    `send` is the PACS: it sends a study to the node.
+    """
     ris = _Ris(config.hospital, config.reports.folder, config.node.timezone)
-    acts: list[Act] = []
-    for first in (True, False):
-        for scene in scenes:
-            acts += _acts(scene, ris, send, first)
-    return acts
+    return [act for scene in scenes for act in _acts(scene, ris, send, first)]
 
 
 def _acts(scene: Scene, ris: "_Ris", send: Callable[[DemoStudy], None], first: bool) -> list[Act]:
-    """The acts of a scene's first half and of its second."""
+    """The acts of a scene's first half or of its second."""
     images = Act(f"{scene.exam_id}: {len(scene.study.files)} instance(s) by C-STORE", lambda: send(scene.study))
     pdf = Act(f"{scene.exam_id}: report PDF", lambda: ris.drop_pdf(scene))
     exam = Act(f"{scene.exam_id}: exam JSON, approved", lambda: ris.drop_json(scene, approved=True))
