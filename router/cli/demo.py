@@ -6,7 +6,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,7 +36,7 @@ _TERMINATED = 128 + signal.SIGTERM
 _MOST_FAULTS = 10
 _BAR = 40  # characters
 _SMALL = 10  # studies
-_STARTED = N_("a node and the reference platform run on this machine; {studies} studies of {files} files are to be sent")
+_STARTED = N_("a node and the reference platform start on this machine")
 _REFUSED = N_("not taken by the node: instance {instance}: {why}")
 _LEFT = N_("did not go: {name} {channel}: {why}")
 _LOOK = N_("see `scripts/queue explain {name} --config {config}`, {log} and {platform_log}")
@@ -68,13 +68,13 @@ def command(context: click.Context, keep: bool, small: bool, also: Path | None, 
     folder = Path(tempfile.mkdtemp(prefix="router-demo-"))
     kept = keep
     try:
-        _run(folder, kept=keep, verbose=verbose, studies=_studies(folder, also, small=small))
+        _run(folder, lambda: _studies(folder, also, small=small), kept=keep, verbose=verbose)
     except RouterError:
         kept = True
         raise
     finally:
         if kept:
-            console().print(Text(tongue().say(_KEPT, folder=folder)))
+            console().print(Text(tongue().say(_KEPT, folder=folder)), soft_wrap=True)
         else:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -94,12 +94,13 @@ def _studies(folder: Path, also: Path | None, *, small: bool) -> list[DemoStudy]
     return [ordered(study, folder / "ordered") for study in (*read_studies(ct), *shipped[fewer:])]
 
 
-def _run(folder: Path, *, kept: bool, verbose: bool, studies: Sequence[DemoStudy]) -> None:
+def _run(folder: Path, studies: Callable[[], list[DemoStudy]], *, kept: bool, verbose: bool) -> None:
     new_folder(folder / "keys")
-    scenes = cast(studies)
-    modalities = frozenset(study.modality for study in studies) - {""}
-    with _Screen(expected(scenes)) as screen, set_up(folder, modalities, tongue().language) as stage:
-        screen.tell(_STARTED.format(studies=len(studies), files=sum(len(study.files) for study in studies)))
+    with _Screen() as screen, set_up(folder, tongue().language) as stage:
+        screen.tell(_STARTED)
+        scenes = cast(studies())
+        screen.wanted = expected(scenes)
+        stage.open(frozenset(scene.study.modality for scene in scenes) - {""})
         catalogue = open_catalogue("", stage.config.node.data, Journal())
         review = Review(catalogue, SystemClock())
         try:
@@ -164,10 +165,10 @@ def _ledger(review: Review, stage: Stage, scenes: Sequence[Scene]) -> None:
 
 
 class _Screen:
-    """The story, line by line; on a terminal with the queue below it, which goes with the last line."""
+    """The story, line by line; on a terminal with a bar below it: deliveries of those `wanted`."""
 
-    def __init__(self, wanted: int) -> None:
-        self._wanted = wanted
+    def __init__(self) -> None:
+        self.wanted = 0
         self._began = time.monotonic()
         self._out = console()
         self._live = Live(console=self._out, transient=True, auto_refresh=False, redirect_stdout=False,
@@ -194,8 +195,8 @@ class _Screen:
         if self._live is None:
             return
         done = delivered(lines)
-        bar = "=" * (_BAR * done // max(self._wanted, 1))
-        self._live.update(Text(f"       [{bar:{_BAR}}] {done}/{self._wanted}", "dim"), refresh=True)
+        bar = "=" * (_BAR * done // max(self.wanted, 1))
+        self._live.update(Text(f"       [{bar:{_BAR}}] {done}/{self.wanted}", "dim"), refresh=True)
 
     def findings(self, found: Sequence[Finding]) -> None:
         """Each check, with what is wrong."""

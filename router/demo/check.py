@@ -15,11 +15,10 @@ from router.demo.studies import DemoFile
 from router.dicom.header import digest
 from router.language import N_
 
-
 _DATA_SETS = N_("{count} data sets at the platform are equal, byte for byte; none is doubled, none too many")
 _REPORTS = N_(
-    "{count} reports (诊断报告) with their exam JSON (检查JSON) are decrypted at the platform; {receipts} receipts (回执)"
-    " verify with its SM2 key and are known to it"
+    "{count} reports (诊断报告) with their exam JSON (检查JSON) are decrypted at the platform; "
+    "{receipts} receipts (回执) verify with its SM2 key and are known to it"
 )
 _KEPT_BACK = N_("{count} studies that must not leave are still here only")
 

@@ -1,5 +1,6 @@
 """The demo's PACS: it sends studies to the node by C-STORE, and again what was not acknowledged."""
 
+import threading
 from collections.abc import Callable, Sequence
 
 from router.config import DicomDestination
@@ -11,7 +12,7 @@ _TRIES = 3
 
 
 class Pacs:
-    """Sends to the node's DICOM port. `refused` names the instances that the node did not take, each with the reason."""
+    """Sends to the node's DICOM port. `refused` has the instances that the node did not take, each with the reason."""
 
     def __init__(self, port: int) -> None:
         self._client = StorageClient(
@@ -47,13 +48,14 @@ class Pacs:
 
     def _sent(self, files: list[DemoFile], heard: Callable[[int], bool]) -> tuple[list[DemoFile], str]:
         """What was neither acknowledged nor refused, and why. `heard` learns of each acknowledgement; True ends it."""
-        left, why, ended = dict(enumerate(files)), "no answer", False
+        left, why, ended = dict(enumerate(files)), "no answer", threading.Event()
         outgoing = [Outgoing(n, f.path, f.sop_class, f.sop_instance, f.transfer_syntax) for n, f in left.items()]
         try:
-            for result in self._client.send(outgoing, lambda: ended):
+            for result in self._client.send(outgoing, ended.is_set):
                 if result.status == 0:
                     del left[result.key]
-                    ended = heard(len(files) - len(left))
+                    if heard(len(files) - len(left)):
+                        ended.set()
                 elif result.status is not None:
                     self.refused.append((left.pop(result.key), result.why))
                 else:

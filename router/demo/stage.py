@@ -72,13 +72,16 @@ class Program:
         """Whether it was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self, arguments: Sequence[str]) -> None:
-        """Start it and wait for its `ready` line, which names its ports. TransientError when it ends instead."""
+    def launch(self, arguments: Sequence[str]) -> None:
+        """Start it; `ready` waits for it."""
         command = [sys.executable, "-m", "router.cli", self.name, *arguments]
         with self.log.open("ab") as log:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603  # our own
-        self._process = process
-        line = process.stdout.readline() if process.stdout is not None else ""
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603  # ours
+
+    def ready(self) -> None:
+        """Wait for its `ready` line, which names its ports. TransientError when it ends instead."""
+        out = self._process and self._process.stdout
+        line = out.readline() if out else ""
         if not line.startswith("ready "):
             raise TransientError("a process of the demo did not start", hint=f"see {self.log}")
         self.ports = {name: int(port) for name, port in (word.split("=") for word in line.split()[1:])}
@@ -108,11 +111,11 @@ class Program:
 class Stage:
     """A node and the reference platform in `folder`, which holds `keys`. They keep their ports when they come back."""
 
-    def __init__(self, folder: Path, modalities: frozenset[str], language: str) -> None:
+    def __init__(self, folder: Path, language: str) -> None:
         self.folder = folder
         self.node, self.cloud = Program(folder, "run"), Program(folder, "platform")
-        self._modalities = modalities
         self._language = language
+        self._modalities: frozenset[str] = frozenset()
 
     @property
     def platform(self) -> Path:
@@ -134,17 +137,28 @@ class Stage:
         """The console's address."""
         return f"http://127.0.0.1:{self.node.ports['admin']}/"
 
+    def open(self, modalities: frozenset[str]) -> None:
+        """Wait for the platform and start a node that shares exams of these modalities."""
+        self._modalities = modalities
+        self.cloud.ready()
+        self.start_node()
+
     def start_node(self) -> None:
         """Start the node, on its former ports if it had any."""
         self._configure()
-        self.node.start(["--config", str(self.config_file)])
+        self.node.launch(["--config", str(self.config_file)])
+        self.node.ready()
         self._configure()
 
     def start_platform(self) -> None:
-        """Start the platform, on its former ports if it had any."""
-        ports = self.cloud.ports
-        listen = [f"--{name}-port={ports.get(name, 0)}" for name in ("dicom", "http")]
-        self.cloud.start(["--data", str(self.platform), "--keys", str(self.folder / "keys"), *listen])
+        """Start the platform again, on its former ports."""
+        self.launch_platform()
+        self.cloud.ready()
+
+    def launch_platform(self) -> None:
+        """Start the platform, on its former ports if it had any, and do not wait for it."""
+        listen = [f"--{name}-port={self.cloud.ports.get(name, 0)}" for name in ("dicom", "http")]
+        self.cloud.launch(["--data", str(self.platform), "--keys", str(self.folder / "keys"), *listen])
 
     def stop(self) -> None:
         """Stop both."""
@@ -163,12 +177,11 @@ class Stage:
 
 
 @contextmanager
-def set_up(folder: Path, modalities: frozenset[str], language: str) -> Iterator[Stage]:
-    """Start the platform and a node in `folder` (it holds `keys`); both are stopped at the end, whatever happens."""
-    stage = Stage(folder, modalities, language)
+def set_up(folder: Path, language: str) -> Iterator[Stage]:
+    """A stage in `folder`, which holds `keys`, on which the platform is starting; all stops at the end."""
+    stage = Stage(folder, language)
     try:
-        stage.start_platform()
-        stage.start_node()
+        stage.launch_platform()
         yield stage
     finally:
         stage.stop()

@@ -1,4 +1,4 @@
-"""The demo's story: studies and reports come, one patient is wrong, platform and node are killed, everything arrives."""
+"""The demo's story: studies and reports come, one patient is wrong, platform and node are killed, and all arrives."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,10 +9,13 @@ from router.demo.stage import Program, Stage
 from router.demo.standing import delivered, expected, held, patience
 from router.flow.review import Line
 from router.language import N_
+from router.model import Channel
 from router.states import State
 
 _LOOK_SECONDS = 0.2
-_CAME = N_("{studies} studies came by C-STORE, {reports} reports by the drop folder, in different orders")
+_CAME = N_(
+    "{studies} studies of {images} images came by C-STORE, {reports} reports by the drop folder, in different orders"
+)
 _HELD = N_("a report names another patient than its images: e{exam} is held: {why}")
 _PLATFORM_KILLED = N_("the platform is killed after {done} deliveries; studies and reports go on coming")
 _PLATFORM_BACK = N_("the platform is back; {waiting} deliveries have waited for it")
@@ -56,7 +59,7 @@ class Story:
         return (
             self._everything_comes(rest, early)
             and self._one_is_held()
-            and self._platform_is_killed(late)
+            and self._platform_is_killed(late, expected(early) // 4)
             and self._node_is_killed(self._scenes[0])
             and self._everything_arrives()
         )
@@ -65,18 +68,19 @@ class Story:
         self._act(scenes, first=True)
         self._act(early, first=False)
         reports = sum(scene.order != Order.NO_REPORT for scene in scenes)
-        self._tell(_CAME.format(studies=len(scenes), reports=reports))
+        images = sum(len(scene.study.files) for scene in scenes)
+        self._tell(_CAME.format(studies=len(scenes), images=images, reports=reports))
         return True
 
     def _one_is_held(self) -> bool:
-        if not self._until(lambda lines: len(held(lines, self._scenes)) == 2, _NOT_HELD):  # noqa: PLR2004  # channels
+        if not self._until(lambda lines: len(held(lines, self._scenes)) == len(Channel), _NOT_HELD):
             return False
         line = held(self._listed(), self._scenes)[0]
         self._tell(_HELD.format(exam=line.delivery.exam, why=line.delivery.error))
         return True
 
-    def _platform_is_killed(self, late: Sequence[Scene]) -> bool:
-        if not self._until(lambda lines: delivered(lines) > 0):
+    def _platform_is_killed(self, late: Sequence[Scene], after: int) -> bool:
+        if not self._until(lambda lines: delivered(lines) >= after):
             return False
         self._stage.cloud.kill()
         self._tell(_PLATFORM_KILLED.format(done=delivered(self._listed())))
@@ -111,19 +115,21 @@ class Story:
             act.do()
 
     def _until(
-        self, wanted: Callable[[Sequence[Line]], bool], otherwise: str = _STUCK, running: Sequence[Program] | None = None
+        self,
+        wanted: Callable[[Sequence[Line]], bool],
+        otherwise: str = _STUCK,
+        running: Sequence[Program] | None = None,
     ) -> bool:
         """Wait; False, with `trouble`, as soon as nothing moves any more or a program that is to run has ended."""
         programs = (self._stage.node, self._stage.cloud) if running is None else running
-        before, changed = None, time.monotonic()
+        signs, changed = None, time.monotonic()
         while not wanted(lines := self._listed()):
             self._watch(lines)
-            if before != (before := self._signs(lines)):
-                changed = time.monotonic()
-            if ended := next((one.name for one in programs if not one.runs), ""):
-                otherwise = _ENDED.format(program=ended)
+            if (latest := self._signs(lines)) != signs:
+                signs, changed = latest, time.monotonic()
+            ended = next((one.name for one in programs if not one.runs), "")
             if ended or time.monotonic() - changed > patience(lines, self._scenes):
-                self.trouble = otherwise
+                self.trouble = _ENDED.format(program=ended) if ended else otherwise
                 return False
             time.sleep(_LOOK_SECONDS)
         return True
