@@ -39,7 +39,7 @@ _SMALL = 10  # studies
 _STARTED = N_("a node and the reference platform start on this machine")
 _REFUSED = N_("not taken by the node: instance {instance}: {why}")
 _LEFT = N_("did not go: {name} {channel}: {why}")
-_LOOK = N_("see `scripts/queue explain {name} --config {config}`, {log} and {platform_log}")
+_LOOK = N_("see `{command} --config {config}`, {log} and {platform_log}")
 _LEDGER = N_("the ledger: `scripts/queue list --config {config}`")
 _CONSOLE = N_("the console: {address} (for as long as the node runs: `scripts/run --config {config}`)")
 _CONSOLE_HERE = N_("the console: {address}; press Enter to end the node and the platform")
@@ -133,9 +133,9 @@ def _play(stage: Stage, scenes: Sequence[Scene], review: Review, screen: "_Scree
     left_here = remainder(listed(), scenes)
     for one in left_here[:_MOST_FAULTS]:
         screen.tell(_LEFT.format(name=one.name, channel=one.channel, why=one.why))
-    name = left_here[0].name if left_here else "e1"
+    look = f"scripts/queue explain {left_here[0].name}" if left_here else "scripts/queue list"
     logs = {"log": stage.node.log, "platform_log": stage.cloud.log}
-    screen.tell(_LOOK.format(name=name, config=stage.config_file, **logs))
+    screen.tell(_LOOK.format(command=look, config=stage.config_file, **logs))
     why = story.trouble or "the node did not take everything"
     raise TransientError(f"{len(left_here)} of {expected(scenes)} deliveries did not go", hint=why)
 

@@ -16,7 +16,7 @@ class Pacs:
 
     def __init__(self, port: int) -> None:
         self._client = StorageClient(
-            DicomDestination(ae_title="ROUTER", calling_ae_title="PACS", host="127.0.0.1", port=port)
+            DicomDestination(ae_title="ROUTER", calling_ae_title="PACS", host="127.0.0.1", port=port, associations=1)
         )
         self.refused: list[tuple[DemoFile, str]] = []
 

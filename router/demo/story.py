@@ -17,10 +17,10 @@ _CAME = N_(
     "{studies} studies of {images} images came by C-STORE, {reports} reports by the drop folder, in different orders"
 )
 _HELD = N_("a report names another patient than its images: e{exam} is held: {why}")
-_PLATFORM_KILLED = N_("the platform is killed after {done} deliveries; studies and reports go on coming")
-_PLATFORM_BACK = N_("the platform is back; {waiting} deliveries have waited for it")
+_PLATFORM_KILLED = N_("the platform is killed after {done} of {wanted} deliveries; studies and reports go on coming")
+_PLATFORM_BACK = N_("the platform is back; deliveries that have waited for it: {waiting}")
 _NODE_KILLED = N_("the node is killed (kill -9) while a CT comes: {acknowledged} of {images} images are acknowledged")
-_NODE_BACK = N_("the node is back; the PACS has sent the other {images} images")
+_NODE_BACK = N_("the node is back; the PACS has sent the rest: {images}")
 _ALL = N_("all {deliveries} deliveries are confirmed by the platform")
 _NOT_HELD = N_("the report with another patient's id is not held")
 _STUCK = N_("nothing moves any more")
@@ -59,7 +59,7 @@ class Story:
         return (
             self._everything_comes(rest, early)
             and self._one_is_held()
-            and self._platform_is_killed(late, expected(early) // 4)
+            and self._platform_is_killed(late, max(expected(early) // 4, 1))
             and self._node_is_killed(self._scenes[0])
             and self._everything_arrives()
         )
@@ -83,7 +83,7 @@ class Story:
         if not self._until(lambda lines: delivered(lines) >= after):
             return False
         self._stage.cloud.kill()
-        self._tell(_PLATFORM_KILLED.format(done=delivered(self._listed())))
+        self._tell(_PLATFORM_KILLED.format(done=delivered(self._listed()), wanted=expected(self._scenes)))
         self._act(late, first=False)
         noticed = self._until(lambda lines: _waiting(lines) > 0, running=(self._stage.node,))
         waiting = _waiting(self._listed())
