@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from router.catalogue import open_catalogue
-from router.cli.tables import console, left, local, show, tongue
+from router.cli.tables import console, left, local, say, show, tongue
 from router.clock import SystemClock
 from router.crypto.keys import new_folder
 from router.demo.check import Finding, check
@@ -43,6 +43,8 @@ _LOOK = N_("see `{command} --config {config}`, {log} and {platform_log}")
 _LEDGER = N_("the ledger: `scripts/queue list --config {config}`")
 _CONSOLE = N_("the console: {address} (for as long as the node runs: `scripts/run --config {config}`)")
 _CONSOLE_HERE = N_("the console: {address}; press Enter to end the node and the platform")
+_TITLE = N_("Ledger")
+_COLUMNS = N_(("Exam", "ExamId", "Channel", "State", "Sent", "At", "Left", "What came in which order"))
 _DONE = N_("nothing is left running")
 _KEPT = N_("everything is kept in {folder}")
 
@@ -155,13 +157,12 @@ def _ledger(review: Review, stage: Stage, scenes: Sequence[Scene]) -> None:
     lines = review.listed([], None, None)
     zone = stage.config.node.timezone
     rows = [
-        (f"e{line.delivery.exam}", line.exam_id, line.delivery.channel.value, line.delivery.state.value,
+        (f"e{line.delivery.exam}", line.exam_id, say(line.delivery.channel.value), say(line.delivery.state.value),
          f"{line.sent}/{line.selected}", local(line.delivery.changed, zone), left(line.slack_seconds),
-         orders[line.exam_id].value)
+         say(orders[line.exam_id].value))
         for line in sorted(lines, key=lambda one: (one.exam_id, one.delivery.channel))
     ]  # fmt: skip
-    columns = ("Exam", "ExamId", "Channel", "State", "Sent", "At", "Left", "What came in which order")
-    show("Ledger", columns, rows)
+    show(_TITLE, _COLUMNS, rows)
 
 
 class _Screen:

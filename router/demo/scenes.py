@@ -11,17 +11,18 @@ from zoneinfo import ZoneInfo
 from router.config import Config, Hospital
 from router.demo.report import accession_number, exam_json, report_pdf, spoken_name
 from router.demo.studies import DemoStudy
+from router.language import N_
 
 
 class Order(StrEnum):
-    """What comes in which order, in the words of the demo's screen."""
+    """What comes in which order, in the words of the demo's ledger."""
 
-    IMAGES_FIRST = "images, then JSON, then PDF"
-    PDF_FIRST = "PDF, then JSON, images after the report"
-    JSON_FIRST = "JSON, then PDF, images last"
-    APPROVED_LATER = "draft JSON and PDF, approval by a second JSON"
-    NO_REPORT = "images without a report: must not leave"
-    OTHER_PATIENT = "JSON with another patient's id: must not leave"
+    IMAGES_FIRST = N_("images, then JSON, then PDF")
+    PDF_FIRST = N_("PDF, then JSON, images after the report")
+    JSON_FIRST = N_("JSON, then PDF, images last")
+    APPROVED_LATER = N_("draft JSON and PDF, approval by a second JSON")
+    NO_REPORT = N_("images without a report: must not leave")
+    OTHER_PATIENT = N_("JSON with another patient's id: must not leave")
 
 
 LEAVES = frozenset({Order.IMAGES_FIRST, Order.PDF_FIRST, Order.JSON_FIRST, Order.APPROVED_LATER})
