@@ -71,7 +71,7 @@ def command(context: click.Context, keep: bool, small: bool, also: Path | None, 
     kept = keep
     try:
         _run(folder, lambda: _studies(folder, also, small=small), kept=keep, verbose=verbose)
-    except RouterError:
+    except (RouterError, OSError):
         kept = True
         raise
     finally:
