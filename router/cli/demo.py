@@ -126,7 +126,7 @@ def _play(stage: Stage, scenes: Sequence[Scene], review: Review, screen: "_Scree
     def listed() -> list[Line]:
         return review.listed([], None, None)
 
-    story = Story(stage, scenes, listed, screen.tell, screen.watch)
+    story = Story(stage, scenes, listed, screen.tell, screen.watch if screen.is_terminal else None)
     whole = story.play()
     for instance, why in story.refused:
         screen.tell(_REFUSED.format(instance=instance, why=why))
@@ -191,8 +191,13 @@ class _Screen:
         """A line with the seconds that have passed."""
         self._print(f"{time.monotonic() - self._began:3.0f} s  ", line)
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody may watch."""
+        return self._live is not None
+
     def watch(self, lines: Sequence[Line]) -> None:
-        """The queue as it is; where nobody looks, nothing."""
+        """The queue as it is, on a terminal."""
         if self._live is None:
             return
         done = delivered(lines)

@@ -13,8 +13,8 @@ from router.model import Channel
 from router.states import State
 
 _LOOK_SECONDS = 0.2
-_CAME = N_(
-    "{studies} studies of {images} images came by C-STORE, {reports} reports by the drop folder, in different orders"
+_COME = N_(
+    "{studies} studies of {images} images come by C-STORE, {reports} reports by the drop folder, in different orders"
 )
 _HELD = N_("a report names another patient than its images: e{exam} is held: {why}")
 _PLATFORM_KILLED = N_("the platform is killed after {done} of {wanted} deliveries; studies and reports go on coming")
@@ -33,17 +33,19 @@ Watch = Callable[[Sequence[Line]], None]
 class Story:
     """Plays the scenes; the first is the study during which the node is killed.
 
-    `tell` gets a line for each step, `watch` the queue as it is now and then. `trouble` says why the story ended early.
+    `tell` gets a line for each step; `watch`, where there is one, the queue now and then. `trouble` says why the story
+    ended early.
     """
 
     def __init__(
-        self, stage: Stage, scenes: Sequence[Scene], listed: Callable[[], list[Line]], tell: Tell, watch: Watch
+        self, stage: Stage, scenes: Sequence[Scene], listed: Callable[[], list[Line]], tell: Tell, watch: Watch | None
     ) -> None:
         self._stage = stage
         self._scenes = scenes
         self._listed = listed
         self._tell = tell
         self._watch = watch
+        self._seen = 0.0
         self._pacs = Pacs(stage.node.ports["dicom"])
         self.trouble = ""
 
@@ -65,11 +67,11 @@ class Story:
         )
 
     def _everything_comes(self, scenes: Sequence[Scene], early: Sequence[Scene]) -> bool:
-        self._act(scenes, first=True)
-        self._act(early, first=False)
         reports = sum(scene.order != Order.NO_REPORT for scene in scenes)
         images = sum(len(scene.study.files) for scene in scenes)
-        self._tell(_CAME.format(studies=len(scenes), images=images, reports=reports))
+        self._tell(_COME.format(studies=len(scenes), images=images, reports=reports))
+        self._act(scenes, first=True)
+        self._act(early, first=False)
         return True
 
     def _one_is_held(self) -> bool:
@@ -111,8 +113,14 @@ class Story:
 
     def _act(self, scenes: Sequence[Scene], *, first: bool) -> None:
         for act in acts(scenes, self._stage.config, self._pacs.send, first=first):
-            self._watch(self._listed())
+            self._glance()
             act.do()
+
+    def _glance(self) -> None:
+        """Show the queue where somebody watches, and not too often."""
+        if self._watch is not None and time.monotonic() - self._seen > _LOOK_SECONDS:
+            self._watch(self._listed())
+            self._seen = time.monotonic()
 
     def _until(
         self,
@@ -124,7 +132,7 @@ class Story:
         programs = (self._stage.node, self._stage.cloud) if running is None else running
         signs, changed = None, time.monotonic()
         while not wanted(lines := self._listed()):
-            self._watch(lines)
+            self._glance()
             if (latest := self._signs(lines)) != signs:
                 signs, changed = latest, time.monotonic()
             ended = next((one.name for one in programs if not one.runs), "")

@@ -17,7 +17,7 @@ def test_the_demo_survives_two_kills_delivers_everything_and_leaves_nothing_behi
     assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-2000:]
     story, _, ledger = ran.stdout.partition("Ledger")
     for step in (
-        "11 studies of 15 images came", "e[0-9]+ is held: identity: .* patient id", "the platform is killed",
+        "11 studies of 15 images come", "e[0-9]+ is held: identity: .* patient id", "the platform is killed",
         "the platform is back", "the node is killed .kill -9.", "the node is back", "all 20 deliveries are confirmed",
         "ok  36 data sets .* byte for byte", "ok  10 reports .* 10 receipts", "ok  2 studies that must not leave",
     ):  # fmt: skip

@@ -112,7 +112,7 @@ def play(
     )
     node = SimpleNamespace(name="run", runs=runs, ports={"dicom": 1})
     stage = SimpleNamespace(config=config, node=node, cloud=SimpleNamespace(name="platform", runs=True))
-    story = told.Story(cast("Any", stage), SCENES, lambda: list(lines), lines_told.append, lambda _: None)
+    story = told.Story(cast("Any", stage), SCENES, lambda: list(lines), lines_told.append, None)
     assert not story.play()
     return story, lines_told, clock.now
 
@@ -143,7 +143,7 @@ def test_a_failure_names_what_did_not_go_why_and_where_to_look(monkeypatch: pyte
     node, cloud = (SimpleNamespace(log=f"/demo/{name}.log") for name in ("run", "platform"))
     stage = SimpleNamespace(node=node, cloud=cloud, config_file="/demo/router.toml")
     said = list[str]()
-    screen = SimpleNamespace(tell=said.append, watch=None)
+    screen = SimpleNamespace(tell=said.append, watch=None, is_terminal=True)
     review = SimpleNamespace(listed=lambda *_: lines)
     with pytest.raises(TransientError, match=r"2 of 4 deliveries did not go .nothing moves any more"):
         command._play(cast("Any", stage), SCENES, cast("Any", review), cast("Any", screen))
