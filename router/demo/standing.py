@@ -11,7 +11,7 @@ from router.states import State
 
 _MOVES = frozenset({State.READY, State.SENDING, State.DEFERRED})
 _LONGEST_STILL = 60.0  # seconds of which nothing changes: between two tries at a destination
-_LONGEST_TO_COME = 15.0  # until a report is paired or a study is stable
+_LONGEST_TO_COME = 30.0  # until a report is paired or a study is stable, on a machine that has much else to do
 _SETTLED = 3.0
 _NO_EXAM = N_("the node has no exam of it; see rejected/ in the drop folder")
 
@@ -41,7 +41,7 @@ def remainder(lines: Sequence[Line], scenes: Iterable[Scene]) -> list[Remainder]
     for scene in scenes:
         mine = [line for line in lines if line.exam_id == scene.exam_id]
         if scene.order in LEAVES and not mine:
-            found.append(Remainder(scene.study.uid, "", _NO_EXAM))
+            found.append(Remainder(scene.study.uid, Channel.REPORT, _NO_EXAM))
         if scene.order in LEAVES:
             found += [_left(line) for line in mine if line.delivery.state != State.DELIVERED]
     return found

@@ -11,6 +11,7 @@ from router.flow.review import Line
 from router.language import N_
 from router.model import Channel
 from router.states import State
+from router.storage.incoming import count_in
 
 _LOOK_SECONDS = 0.2
 _COME = N_(
@@ -144,8 +145,14 @@ class Story:
 
     def _signs(self, lines: Sequence[Line]) -> object:
         """All that changes while something moves."""
-        files = sum(1 for path in self._stage.config.reports.folder.iterdir() if path.is_file())
-        return files, [(line.delivery.id, line.delivery.state, line.delivery.changed, line.sent) for line in lines]
+        config = self._stage.config
+        reports = sum(1 for path in config.reports.folder.iterdir() if path.is_file())
+        images = count_in(config.node.data / "incoming")
+        return (
+            reports,
+            images,
+            [(line.delivery.id, line.delivery.state, line.delivery.changed, line.sent) for line in lines],
+        )
 
 
 def _waiting(lines: Sequence[Line]) -> int:

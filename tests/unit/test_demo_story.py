@@ -60,7 +60,7 @@ def test_what_did_not_go_has_the_name_that_commands_take_and_its_reason() -> Non
     lines = [line(1, State.HELD, error="cut-off images: 1"), line(1, State.WAITING, Channel.REPORT, waits="json pdf")]
     found = [(one.name, one.channel, one.why) for one in remainder([*lines, *WRONG], SCENES)]
     assert found[:2] == [("e1", "images", "held: cut-off images: 1"), ("e1", "report", "waiting: json, pdf")]
-    assert [(name, channel) for name, channel, _ in found[2:]] == [("1.2.2", "")], "no exam of it"
+    assert [(name, channel) for name, channel, _ in found[2:]] == [("1.2.2", "report")], "no exam of it"
     assert "rejected/" in found[2][2]
 
 
@@ -108,7 +108,9 @@ def play(
     monkeypatch.setattr(told, "time", clock)
     monkeypatch.setattr(told, "Pacs", Pacs)
     config = SimpleNamespace(
-        hospital=HOSPITAL, reports=SimpleNamespace(folder=folder), node=SimpleNamespace(timezone=ZoneInfo("UTC"))
+        hospital=HOSPITAL,
+        reports=SimpleNamespace(folder=folder),
+        node=SimpleNamespace(timezone=ZoneInfo("UTC"), data=folder),
     )
     node = SimpleNamespace(name="run", runs=runs, ports={"dicom": 1})
     stage = SimpleNamespace(config=config, node=node, cloud=SimpleNamespace(name="platform", runs=True))
