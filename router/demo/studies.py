@@ -58,15 +58,18 @@ def shipped_studies(also: Path | None = None) -> list[DemoStudy]:
     """
     shipped = Path(pydicom.__file__).parent / "data"
     folders = [folder for folder in (shipped, also) if folder is not None and folder.is_dir()]
-    return read_studies(path for folder in folders for path in sorted(folder.rglob("*")))
+    return read_studies((path for folder in folders for path in sorted(folder.rglob("*"))), only_whole=True)
 
 
-def read_studies(paths: Iterable[Path]) -> list[DemoStudy]:
-    """The studies that these files make up, in the order of their first file. OSError when one cannot be read."""
+def read_studies(paths: Iterable[Path], *, only_whole: bool = False) -> list[DemoStudy]:
+    """The studies that these files make up, in the order of their first file. OSError when one cannot be read.
+
+    `only_whole` leaves out files that break off.
+    """
     studies: dict[str, list[tuple[DemoFile, Header]]] = {}
     seen: set[str] = set()
     for file, header in _readable(paths):
-        if file.sop_instance not in seen:
+        if file.sop_instance not in seen and not (only_whole and header.cut):
             seen.add(file.sop_instance)
             studies.setdefault(file.study, []).append((file, header))
     return [_study(members) for members in studies.values()]
@@ -88,7 +91,7 @@ def _read(path: Path) -> tuple[DemoFile, Header] | None:
     except InvalidData:
         return None
     uids, syntax = header.uids, header.transfer_syntax
-    if named != uids.sop or header.cut:
+    if named != uids.sop:
         return None
     if not all(_UID.fullmatch(uid) for uid in (uids.study, uids.series, header.sop_class, uids.sop, syntax)):
         return None

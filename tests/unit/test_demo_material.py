@@ -87,11 +87,13 @@ def test_files_that_are_no_dicom_or_have_no_study_are_left_out(tmp_path: Path) -
     assert read_studies([*tmp_path.iterdir(), dicomdir]) == []
 
 
-def test_a_file_that_breaks_off_is_left_out(tmp_path: Path) -> None:
-    whole = ct(tmp_path)[2]
-    cut = tmp_path / "cut.dcm"
-    cut.write_bytes(whole.read_bytes()[:-1000])
-    assert read_studies([cut]) == []
+def test_a_file_that_breaks_off_is_left_out_of_a_folder(tmp_path: Path) -> None:
+    path = ct(tmp_path, 1)[2]
+    path.write_bytes(path.read_bytes()[:-1000])
+    assert len(read_studies([path])) == 1
+    files = [file.path for study in shipped_studies(tmp_path) for file in study.files]
+    assert path not in files
+    assert len([each for each in files if each.parent == tmp_path]) == 3
 
 
 def test_only_the_folder_that_is_named_gives_more_studies(tmp_path: Path) -> None:
