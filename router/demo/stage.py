@@ -1,6 +1,7 @@
 """The demo's stage: a folder with keys and configuration, the platform and a node as processes of their own."""
 
 import functools
+import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -162,18 +163,26 @@ class Stage:
 
     def stop(self) -> None:
         """Stop both."""
-        for program in (self.node, self.cloud):
-            program.stop()
+        try:
+            self.node.stop()
+        finally:
+            self.cloud.stop()
 
     def _configure(self) -> None:
-        node, cloud = self.node.ports, self.cloud.ports
-        text = _CONFIGURATION.format(
-            language=self._language,
-            modalities=", ".join(f'"{modality}"' for modality in sorted(self._modalities)),
-            receive_port=node.get("dicom", 0), admin_port=node.get("admin", 0),
-            dicom_port=cloud["dicom"], http_port=cloud["http"],
-        )  # fmt: skip
+        text = configuration(self._language, self._modalities, self.node.ports, self.cloud.ports)
         self.config_file.write_text(text, encoding="utf-8")
+
+
+def configuration(
+    language: str, modalities: frozenset[str], node: Mapping[str, int], platform: Mapping[str, int]
+) -> str:
+    """The node's configuration as TOML. `node` and `platform` are ports by name; a node without picks its own."""
+    return _CONFIGURATION.format(
+        language=language,
+        modalities=", ".join(json.dumps(modality) for modality in sorted(modalities)),
+        receive_port=node.get("dicom", 0), admin_port=node.get("admin", 0),
+        dicom_port=platform["dicom"], http_port=platform["http"],
+    )  # fmt: skip
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The demo's story where it goes wrong: it ends as soon as nothing moves, with what did not go and where to look."""
 
+import tomllib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from router.cli import demo as command
 from router.config import Hospital
 from router.demo import story as told
 from router.demo.scenes import Order, Scene
+from router.demo.stage import configuration
 from router.demo.standing import delivered, expected, held, patience, remainder
 from router.demo.studies import DemoStudy
 from router.errors import TransientError
@@ -117,6 +119,15 @@ def play(
     story = told.Story(cast("Any", stage), SCENES, lambda: list(lines), lines_told.append, None)
     assert not story.play()
     return story, lines_told, clock.now
+
+
+def test_a_modality_of_odd_text_does_not_break_the_nodes_configuration() -> None:
+    odd = frozenset({"CT", '"]\\', "\ufffd\n"})
+    text = configuration("en", odd, {}, {"dicom": 11113, "http": 8443})
+    read = tomllib.loads(text)
+    assert set(read["share"]["modalities"]) == odd
+    assert (read["receive"]["port"], read["admin"]["port"], read["destination"][0]["dicom"]["port"]) == (0, 0, 11113)
+    assert "identity" not in read, "evidence as by default"
 
 
 def test_a_queue_in_which_all_is_held_ends_the_story_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
