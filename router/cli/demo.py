@@ -1,154 +1,155 @@
 """`demo`: the main job on real input, from nothing."""
 
+import os
+import shutil
+import signal
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import click
-from rich.console import Console
 from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
 from router.catalogue import open_catalogue
-from router.cli.tables import console, left, local, show
+from router.cli.tables import console, left, local, say, show, tongue
 from router.clock import SystemClock
-from router.config import DicomDestination
 from router.crypto.keys import new_folder
 from router.demo.check import Finding, check
-from router.demo.scenes import LEAVES, Act, Scene, cast, play
+from router.demo.orders import ordered
+from router.demo.scenes import Scene, cast
 from router.demo.stage import Stage, set_up
-from router.demo.studies import (
-    DemoStudy,
-    data_beside_checkout,
-    derived_uid,
-    make_ct_study,
-    read_studies,
-    shipped_studies,
-)
-from router.dicom.client import Outgoing, StorageClient
-from router.errors import IntegrityError, TransientError
+from router.demo.standing import delivered, expected, remainder
+from router.demo.story import Story
+from router.demo.studies import DemoStudy, derived_uid, make_ct_study, read_studies, shipped_studies
+from router.errors import IntegrityError, RouterError, TransientError
 from router.events import Journal
 from router.flow.review import Line, Review
-from router.model import Channel
-from router.states import State
+from router.language import DEFAULT, N_, SOURCE, tongue_of
+from router.text import shown
 
-_LONGEST_WAIT_SECONDS = 90
-_TOLD_EVERY_SECONDS = 5.0
+_TERMINATED = 128 + signal.SIGTERM
+_MOST_FAULTS = 10
+_BAR = 40  # characters
+_SMALL = 10  # studies
+_STARTED = N_("a node and the reference platform start on this machine")
+_REFUSED = N_("not taken by the node: instance {instance}: {why}")
+_LEFT = N_("did not go: {name} {channel}: {why}")
+_LOOK = N_("see `{command} --config {config}`, {log} and {platform_log}")
+_LEDGER = N_("the ledger: `scripts/queue list --config {config}`")
+_CONSOLE = N_("the console: {address} (for as long as the node runs: `scripts/run --config {config}`)")
+_CONSOLE_HERE = N_("the console: {address}; press Enter to end the node and the platform")
+_TITLE = N_("Ledger")
+_COLUMNS = N_(("Exam", "ExamId", "Channel", "State", "Sent", "At", "Left", "What came in which order"))
+_DONE = N_("nothing is left running")
+_KEPT = N_("everything is kept in {folder}")
 
 
 @click.command("demo")
-@click.option("--keep", is_flag=True, help="Keep the folder with all that was sent and received.")
+@click.option("--keep", is_flag=True, help="Keep the folder with all that was sent and received; on a terminal the "
+              "node and its console run until Enter.")  # fmt: skip
 @click.option("--small", is_flag=True, help="A shorter show: a CT of 20 slices, and ten of the shipped studies.")
-def command(keep: bool, small: bool) -> None:
-    """The main job on real input: studies by C-STORE, reports by the drop folder, all of it to a reference platform."""
-    if keep:
-        _run(Path(tempfile.mkdtemp(prefix="router-demo-")), kept=True, small=small)
-        return
-    with tempfile.TemporaryDirectory(prefix="router-demo-") as folder:
-        _run(Path(folder), kept=False, small=small)
+@click.option("--also", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="FOLDER",
+              help="Send the DICOM files of this folder, too.")  # fmt: skip
+@click.option("--verbose", is_flag=True, help="Show the ledger: each delivery, when and after what order of arrival.")
+@click.pass_context
+def command(context: click.Context, keep: bool, small: bool, also: Path | None, verbose: bool) -> None:
+    """The main job on real input: studies by C-STORE, reports by the drop folder, all of it to a reference platform.
+
+    One report names another patient, the platform and the node are killed and come back, and everything is delivered:
+    each byte and each receipt is checked. Whole DICOM files are sent as they are; an image that names nobody gets an
+    accession number first, as a worklist gives it. Exit status 0 only when all of that holds; otherwise the folder with
+    the logs is kept.
+    """
+    context.obj = tongue_of(_language())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    folder = Path(tempfile.mkdtemp(prefix="router-demo-"))
+    kept = keep
+    try:
+        _run(folder, lambda: _studies(folder, also, small=small), kept=keep, verbose=verbose)
+    except (RouterError, OSError):
+        kept = True
+        raise
+    finally:
+        if kept:
+            console().print(Text(tongue().say(_KEPT, folder=folder)), soft_wrap=True)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(folder: Path, *, kept: bool, small: bool) -> None:
-    began = time.monotonic()
-    screen = Console(stderr=True)
-    screen.print("Preparing keys and studies ...")
-    new_folder(folder / "keys")
-    scenes = cast(_studies(folder, small=small))
-    modalities = frozenset(scene.study.modality for scene in scenes) - {""}
-    with set_up(folder, modalities) as stage:
-        catalogue = open_catalogue("", stage.config.node.data, Journal())
-        review = Review(catalogue, SystemClock())
-        try:
-            acts = play(scenes, stage.config, _pacs(stage))
-            _watch(acts, scenes, review, screen)
-            findings = check(stage, scenes)
-            _ledger(review, stage, scenes)
-        finally:
-            catalogue.engine.close_thread()
-    _tell(findings, time.monotonic() - began, folder if kept else None)
-    if any(finding.faults for finding in findings):
-        raise IntegrityError("the demo found faults", hint="run it with --keep and see run.log and platform.log")
+def _language() -> str:
+    """That of the terminal."""
+    chosen = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
+    return DEFAULT if chosen.startswith("zh") else SOURCE
 
 
-def _studies(folder: Path, *, small: bool) -> list[DemoStudy]:
+def _studies(folder: Path, also: Path | None, *, small: bool) -> list[DemoStudy]:
     name, accession = "Zhang^San=张^三", "A2026030200017"
     uid, slices = derived_uid("demo", "chest"), 20 if small else 300
     ct = make_ct_study(folder / "ct", slices, study_uid=uid, patient_id="P0001", name=name, accession=accession)
-    shipped = shipped_studies()[-10:] if small else shipped_studies(data_beside_checkout())
-    return [*read_studies(ct), *shipped]
+    shipped = shipped_studies(also)
+    fewer = len(shipped_studies()) - _SMALL if small else 0
+    return [ordered(study, folder / "ordered") for study in (*read_studies(ct), *shipped[fewer:])]
 
 
-def _pacs(stage: Stage) -> "_Pacs":
-    destination = DicomDestination(ae_title="ROUTER", calling_ae_title="PACS", host="127.0.0.1", port=stage.node_port)
-    return _Pacs(StorageClient(destination))
+def _run(folder: Path, studies: Callable[[], list[DemoStudy]], *, kept: bool, verbose: bool) -> None:
+    new_folder(folder / "keys")
+    with _Screen() as screen, set_up(folder, tongue().language) as stage:
+        screen.tell(_STARTED)
+        scenes = cast(studies())
+        screen.wanted = expected(scenes)
+        stage.open(frozenset(scene.study.modality for scene in scenes) - {""})
+        catalogue = open_catalogue("", stage.config.node.data, Journal())
+        review = Review(catalogue, SystemClock())
+        try:
+            _play(stage, scenes, review, screen)
+            findings = check(stage, scenes)
+            screen.findings(findings)
+            if verbose:
+                _ledger(review, stage, scenes)
+            if kept:
+                _stay(stage, screen)
+        finally:
+            catalogue.engine.close_thread()
+    if any(finding.faults for finding in findings):
+        raise IntegrityError("the demo found faults", hint=f"see run.log and platform.log in {folder}")
+    screen.tell(_DONE)
 
 
-class _Pacs:
-    def __init__(self, client: StorageClient) -> None:
-        self._client = client
+def _play(stage: Stage, scenes: Sequence[Scene], review: Review, screen: "_Screen") -> None:
+    """TransientError, after each thing that did not go and its reason, when the story does not come to its end."""
 
-    def __call__(self, study: DemoStudy) -> None:
-        outgoing = [
-            Outgoing(n, file.path, file.sop_class, file.sop_instance, file.transfer_syntax)
-            for n, file in enumerate(study.files)
-        ]
-        refused = [result for result in self._client.send(outgoing, lambda: False) if result.status != 0]
-        if refused:
-            raise IntegrityError(f"the node did not take {len(refused)} instance(s): {refused[0].why}")
+    def listed() -> list[Line]:
+        return review.listed([], None, None)
 
-
-# -- while it runs
-
-
-def _watch(acts: Sequence[Act], scenes: Sequence[Scene], review: Review, screen: Console) -> None:
-    """Play every act, then wait until all that is to leave has left; the screen shows the queue all the while."""
-    expected = 2 * sum(scene.order in LEAVES for scene in scenes)
-    told = time.monotonic()
-    with Live(console=screen, transient=True, auto_refresh=False) as live:
-        for n, act in enumerate(acts, 1):
-            if screen.is_terminal:
-                live.update(_screen(review, f"{n}/{len(acts)}  {act.text}", expected), refresh=True)
-            elif time.monotonic() - told > _TOLD_EVERY_SECONDS or n in (1, len(acts)):
-                told = time.monotonic()
-                screen.print(f"{n}/{len(acts)}  {act.text}", highlight=False)
-            act.do()
-        until = time.monotonic() + _LONGEST_WAIT_SECONDS
-        while (done := _delivered(review)) < expected:
-            if time.monotonic() > until:
-                raise TransientError(f"only {done} of {expected} deliveries are through", hint="run it with --keep")
-            if screen.is_terminal:
-                live.update(_screen(review, "waiting for the last deliveries", expected), refresh=True)
-            elif time.monotonic() - told > _TOLD_EVERY_SECONDS:
-                told = time.monotonic()
-                screen.print(f"{done} of {expected} deliveries confirmed", highlight=False)
-            time.sleep(0.3)
+    story = Story(stage, scenes, listed, screen.tell, screen.watch if screen.is_terminal else None)
+    whole = story.play()
+    for instance, why in story.refused:
+        screen.tell(_REFUSED.format(instance=instance, why=why))
+    if whole and not story.refused:
+        return
+    left_here = remainder(listed(), scenes)
+    for one in left_here[:_MOST_FAULTS]:
+        screen.tell(_LEFT.format(name=one.name, channel=one.channel, why=one.why))
+    look = f"scripts/queue explain {left_here[0].name}" if left_here else "scripts/queue list"
+    logs = {"log": stage.node.log, "platform_log": stage.cloud.log}
+    screen.tell(_LOOK.format(command=look, config=stage.config_file, **logs))
+    why = story.trouble or "the node did not take everything"
+    raise TransientError(f"{len(left_here)} of {expected(scenes)} deliveries did not go", hint=why)
 
 
-def _delivered(review: Review) -> int:
-    return sum(line.delivery.state == State.DELIVERED for line in review.listed([], None, None))
-
-
-def _screen(review: Review, text: str, expected: int) -> Table:
-    lines = review.listed([], None, None)
-    counts = Counter((line.delivery.channel, line.delivery.state) for line in lines)
-    table = Table(title=text, title_justify="left", box=None)
-    table.add_column("")
-    for state in State:
-        if any(counts[channel, state] for channel in Channel):
-            table.add_column(state.value, justify="right")
-    for channel in Channel:
-        cells = [str(counts[channel, s]) for s in State if any(counts[c, s] for c in Channel)]
-        table.add_row(channel.value, *cells)
-    done = sum(line.delivery.state == State.DELIVERED for line in lines)
-    width = 40 * done // max(expected, 1)
-    table.caption = f"[{'=' * width}{' ' * (40 - width)}] {done}/{expected} deliveries confirmed"
-    return table
-
-
-# -- afterwards
+def _stay(stage: Stage, screen: "_Screen") -> None:
+    """Say where to look; with somebody at a terminal, let them look at the console until Enter."""
+    screen.tell(_LEDGER.format(config=stage.config_file))
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        screen.tell(_CONSOLE.format(address=stage.console, config=stage.config_file))
+        return
+    screen.tell(_CONSOLE_HERE.format(address=stage.console))
+    sys.stdin.readline()
 
 
 def _ledger(review: Review, stage: Stage, scenes: Sequence[Scene]) -> None:
@@ -156,30 +157,61 @@ def _ledger(review: Review, stage: Stage, scenes: Sequence[Scene]) -> None:
     lines = review.listed([], None, None)
     zone = stage.config.node.timezone
     rows = [
-        (line.exam_id, line.delivery.channel.value, line.delivery.state.value, f"{line.sent}/{line.selected}",
-         local(line.delivery.changed, zone), left(line.slack_seconds), orders[line.exam_id].value)
+        (f"e{line.delivery.exam}", line.exam_id, say(line.delivery.channel.value), say(line.delivery.state.value),
+         f"{line.sent}/{line.selected}", local(line.delivery.changed, zone), left(line.slack_seconds),
+         say(orders[line.exam_id].value))
         for line in sorted(lines, key=lambda one: (one.exam_id, one.delivery.channel))
     ]  # fmt: skip
-    columns = ("Exam 检查", "Channel", "State", "Sent", "At", "Left", "What came in which order")
-    show("Ledger", columns, rows)
-    _show_held(lines)
+    show(_TITLE, _COLUMNS, rows)
 
 
-def _show_held(lines: Sequence[Line]) -> None:
-    for line in lines:
-        if line.delivery.state == State.HELD:
-            click.echo(f"held: {line.exam_id} {line.delivery.channel}: {line.delivery.error}")
+class _Screen:
+    """The story, line by line; on a terminal with a bar below it: deliveries of those `wanted`."""
 
+    def __init__(self) -> None:
+        self.wanted = 0
+        self._began = time.monotonic()
+        self._out = console()
+        self._live = Live(console=self._out, transient=True, auto_refresh=False, redirect_stdout=False,
+                          redirect_stderr=False) if self._out.is_terminal else None  # fmt: skip
 
-def _tell(findings: Sequence[Finding], seconds: float, folder: Path | None) -> None:
-    out = console()
-    out.print("\n[bold]What happened[/bold]")
-    for finding in findings:
-        mark = "[red]FAULT[/red]" if finding.faults else "[green]ok[/green]   "
-        out.print(f"  {mark} {finding.count:5d}  {finding.text}")
-        for fault in finding.faults[:10]:
-            out.print(f"           {fault}", markup=False)
-    out.print(f"  in {seconds:.0f} s; nothing is left running")
-    if folder is not None:
-        out.print(f"  everything is in {folder}")
-    sys.stdout.flush()
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def tell(self, line: str) -> None:
+        """A line with the seconds that have passed."""
+        self._print(f"{time.monotonic() - self._began:3.0f} s  ", line)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether somebody may watch."""
+        return self._live is not None
+
+    def watch(self, lines: Sequence[Line]) -> None:
+        """The queue as it is, on a terminal."""
+        if self._live is None:
+            return
+        done = delivered(lines)
+        bar = "=" * (_BAR * done // max(self.wanted, 1))
+        self._live.update(Text(f"       [{bar:{_BAR}}] {done}/{self.wanted}", "dim"), refresh=True)
+
+    def findings(self, found: Sequence[Finding]) -> None:
+        """Each check, with what is wrong."""
+        self._end()
+        for finding in found:
+            self._print("FAULT  " if finding.faults else "   ok  ", finding.text)
+            for fault in finding.faults[:_MOST_FAULTS]:
+                self._print("           ", fault)
+
+    def _print(self, mark: str, line: str) -> None:
+        self._out.print(Text(shown(f"{mark}{tongue().told(line)}")), soft_wrap=True)
+        sys.stdout.flush()

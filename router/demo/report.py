@@ -13,6 +13,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from router.config import Hospital
 from router.demo.studies import DemoStudy
+from router.text import is_readable
 
 FINDINGS = "双肺纹理清晰，右肺上叶见一磨玻璃结节，直径约 6 mm，边界清。纵隔未见肿大淋巴结，双侧胸腔未见积液。"
 IMPRESSION = "右肺上叶磨玻璃结节，建议年度随访。"
@@ -85,12 +86,20 @@ def exam_json(
 
 def accession_number(study: DemoStudy) -> str:
     """The study's accession number, or an invented one."""
-    return study.accession_number or f"A{_number(study, 8)}"
+    return study.accession_number or invented_accession_number(study)
+
+
+def invented_accession_number(study: DemoStudy) -> str:
+    """The same for the same study."""
+    return f"A{_number(study, 8)}"
 
 
 def spoken_name(study: DemoStudy) -> str:
-    """The patient's name as a RIS writes it: Chinese characters without separator, else the first group's words."""
-    groups = study.patient.name.split("=")
+    """The patient's name as a RIS writes it: Chinese characters without separator, else the first group's words.
+
+    A group without certain reading is none: a RIS knows its patients from elsewhere.
+    """
+    groups = [group for group in study.patient.name.split("=") if is_readable(group)] or [""]
     chosen = next((group for group in groups if re.search(r"[一-鿿]", group)), groups[0])
     separator = "" if re.search(r"[一-鿿]", chosen) else " "
     return separator.join(part for part in re.split(r"[\^ ]+", chosen) if part) or "测试患者"

@@ -11,17 +11,18 @@ from zoneinfo import ZoneInfo
 from router.config import Config, Hospital
 from router.demo.report import accession_number, exam_json, report_pdf, spoken_name
 from router.demo.studies import DemoStudy
+from router.language import N_
 
 
 class Order(StrEnum):
-    """What comes in which order, in the words of the demo's screen."""
+    """What comes in which order, in the words of the demo's ledger."""
 
-    IMAGES_FIRST = "images, then JSON, then PDF"
-    PDF_FIRST = "PDF, then JSON, images after the report"
-    JSON_FIRST = "JSON, then PDF, images last"
-    APPROVED_LATER = "draft JSON and PDF, approval by a second JSON"
-    NO_REPORT = "images without a report: must not leave"
-    OTHER_PATIENT = "JSON with another patient's id: must not leave"
+    IMAGES_FIRST = N_("images, then JSON, then PDF")
+    PDF_FIRST = N_("PDF, then JSON, images after the report")
+    JSON_FIRST = N_("JSON, then PDF, images last")
+    APPROVED_LATER = N_("draft JSON and PDF, approval by a second JSON")
+    NO_REPORT = N_("images without a report: must not leave")
+    OTHER_PATIENT = N_("JSON with another patient's id: must not leave")
 
 
 LEAVES = frozenset({Order.IMAGES_FIRST, Order.PDF_FIRST, Order.JSON_FIRST, Order.APPROVED_LATER})
@@ -55,18 +56,17 @@ def cast(studies: Sequence[DemoStudy]) -> list[Scene]:
     return scenes
 
 
-def play(scenes: Sequence[Scene], config: Config, send: Callable[[DemoStudy], None]) -> list[Act]:
-    """Everything that happens, in order. `send` is the PACS: it sends a study to the node."""
+def acts(scenes: Sequence[Scene], config: Config, send: Callable[[DemoStudy], None], *, first: bool) -> list[Act]:
+    """Everything that happens in the first half of these scenes, or in the second, in order.
+
+    `send` is the PACS: it sends a study to the node.
+    """
     ris = _Ris(config.hospital, config.reports.folder, config.node.timezone)
-    acts: list[Act] = []
-    for first in (True, False):
-        for scene in scenes:
-            acts += _acts(scene, ris, send, first)
-    return acts
+    return [act for scene in scenes for act in _acts(scene, ris, send, first)]
 
 
 def _acts(scene: Scene, ris: "_Ris", send: Callable[[DemoStudy], None], first: bool) -> list[Act]:
-    """The acts of a scene's first half and of its second."""
+    """The acts of a scene's first half or of its second."""
     images = Act(f"{scene.exam_id}: {len(scene.study.files)} instance(s) by C-STORE", lambda: send(scene.study))
     pdf = Act(f"{scene.exam_id}: report PDF", lambda: ris.drop_pdf(scene))
     exam = Act(f"{scene.exam_id}: exam JSON, approved", lambda: ris.drop_json(scene, approved=True))

@@ -1,10 +1,11 @@
 """The demo's stage: a folder with keys and configuration, the platform and a node as processes of their own."""
 
+import functools
+import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from router.config import Config, load
@@ -13,7 +14,7 @@ from router.errors import TransientError
 _STOP_SECONDS = 40
 _CONFIGURATION = """
 [node]
-language = "en"
+language = "{language}"
 data = "node"
 name = "demo"
 
@@ -24,7 +25,7 @@ HospitalName = "示范医院"
 HospitalBranchCode = "01"
 
 [receive]
-port = 0
+port = {receive_port}
 min_free = "200 MiB"
 
 [reports]
@@ -36,19 +37,15 @@ rescan = "2 s"
 modalities = [{modalities}]
 shared_study = "all"
 
-[identity]
-evidence = 0    # some of the shipped studies name neither patient nor order
-
 [study]
 stable_after = "3 s"
 
 [admin]
-port = 0
+port = {admin_port}
 
 [[destination]]
 name = "cloud"
 classes = ["thin", "key", "scout", "dose", "image", "other"]
-accept_empty = ["Patient.IdNo"]
 
 [destination.dicom]
 port = {dicom_port}
@@ -62,56 +59,138 @@ platform_encryption_key_file = "keys/platform-encrypt.pub.pem"
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A running node and platform."""
+class Program:
+    """A command of ours as a process; what it logs is appended to `log`."""
 
-    folder: Path
-    config: Config
-    node_port: int
+    def __init__(self, folder: Path, name: str) -> None:
+        self.name = name
+        self.log = folder / f"{name}.log"
+        self.ports: Mapping[str, int] = {}
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def launch(self, arguments: Sequence[str]) -> None:
+        """Start it; `ready` waits for it."""
+        command = [sys.executable, "-m", "router.cli", self.name, *arguments]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603  # ours
+
+    def ready(self) -> None:
+        """Wait for its `ready` line, which names its ports. TransientError when it ends instead."""
+        out = self._process and self._process.stdout
+        line = out.readline() if out else ""
+        if not line.startswith("ready "):
+            raise TransientError("a process of the demo did not start", hint=f"see {self.log}")
+        self.ports = {name: int(port) for name, port in (word.split("=") for word in line.split()[1:])}
+
+    def kill(self) -> None:
+        """As `kill -9` does: it finishes nothing."""
+        if self._process is not None:
+            self._process.kill()
+            self._ended(self._process)
+
+    def stop(self) -> None:
+        """Let it finish; kill it when it takes too long."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._ended(self._process, _STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def _ended(self, process: "subprocess.Popen[str]", seconds: float | None = None) -> None:
+        process.wait(seconds)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+class Stage:
+    """A node and the reference platform in `folder`, which holds `keys`. They keep their ports when they come back."""
+
+    def __init__(self, folder: Path, language: str) -> None:
+        self.folder = folder
+        self.node, self.cloud = Program(folder, "run"), Program(folder, "platform")
+        self._language = language
+        self._modalities: frozenset[str] = frozenset()
 
     @property
     def platform(self) -> Path:
         """The platform's data folder."""
         return self.folder / "platform"
 
+    @property
+    def config_file(self) -> Path:
+        """The node's configuration, with the ports that it has."""
+        return self.folder / "router.toml"
 
-@contextmanager
-def set_up(folder: Path, modalities: frozenset[str]) -> Iterator[Stage]:
-    """Start the platform and a node in `folder` (it holds `keys`); both are stopped at the end, whatever happens."""
-    keys = ["--data", str(folder / "platform"), "--keys", str(folder / "keys")]
-    with _process(folder, "platform", [*keys, "--dicom-port", "0", "--http-port", "0"]) as platform:
-        config_file = folder / "router.toml"
-        text = _CONFIGURATION.format(
-            modalities=", ".join(f'"{m}"' for m in sorted(modalities)),
-            dicom_port=platform["dicom"], http_port=platform["http"],
-        )  # fmt: skip
-        config_file.write_text(text, encoding="utf-8")
-        with _process(folder, "run", ["--config", str(config_file)]) as node:
-            yield Stage(folder, load(config_file), node["dicom"])
+    @functools.cached_property
+    def config(self) -> Config:
+        """The node's configuration."""
+        return load(self.config_file)
 
+    @property
+    def console(self) -> str:
+        """The console's address."""
+        return f"http://127.0.0.1:{self.node.ports['admin']}/"
 
-@contextmanager
-def _process(folder: Path, name: str, arguments: list[str]) -> Iterator[dict[str, int]]:
-    """A command of ours until the block ends; gives the ports of its `ready` line. Its log is `<name>.log`."""
-    with (folder / f"{name}.log").open("wb") as log:
-        command = [sys.executable, "-m", "router.cli", name, *arguments]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)  # noqa: S603  # our own
+    def open(self, modalities: frozenset[str]) -> None:
+        """Wait for the platform and start a node that shares exams of these modalities."""
+        self._modalities = modalities
+        self.cloud.ready()
+        self.start_node()
+
+    def start_node(self) -> None:
+        """Start the node, on its former ports if it had any."""
+        self._configure()
+        self.node.launch(["--config", str(self.config_file)])
+        self.node.ready()
+        self._configure()
+
+    def start_platform(self) -> None:
+        """Start the platform again, on its former ports."""
+        self.launch_platform()
+        self.cloud.ready()
+
+    def launch_platform(self) -> None:
+        """Start the platform, on its former ports if it had any, and do not wait for it."""
+        listen = [f"--{name}-port={self.cloud.ports.get(name, 0)}" for name in ("dicom", "http")]
+        self.cloud.launch(["--data", str(self.platform), "--keys", str(self.folder / "keys"), *listen])
+
+    def stop(self) -> None:
+        """Stop both."""
         try:
-            yield _ports(process, folder / f"{name}.log")
+            self.node.stop()
         finally:
-            process.terminate()
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+            self.cloud.stop()
+
+    def _configure(self) -> None:
+        text = configuration(self._language, self._modalities, self.node.ports, self.cloud.ports)
+        self.config_file.write_text(text, encoding="utf-8")
 
 
-def _ports(process: "subprocess.Popen[str]", log: Path) -> dict[str, int]:
-    line = process.stdout.readline() if process.stdout is not None else ""
-    if not line.startswith("ready "):
-        raise TransientError("a process of the demo did not start", hint=f"see {log}")
-    return {name: int(port) for name, port in (word.split("=") for word in line.split()[1:])}
+def configuration(
+    language: str, modalities: frozenset[str], node: Mapping[str, int], platform: Mapping[str, int]
+) -> str:
+    """The node's configuration as TOML. `node` and `platform` are ports by name; a node without picks its own."""
+    return _CONFIGURATION.format(
+        language=language,
+        modalities=", ".join(json.dumps(modality) for modality in sorted(modalities)),
+        receive_port=node.get("dicom", 0), admin_port=node.get("admin", 0),
+        dicom_port=platform["dicom"], http_port=platform["http"],
+    )  # fmt: skip
+
+
+@contextmanager
+def set_up(folder: Path, language: str) -> Iterator[Stage]:
+    """A stage in `folder`, which holds `keys`, on which the platform is starting; all stops at the end."""
+    stage = Stage(folder, language)
+    try:
+        stage.launch_platform()
+        yield stage
+    finally:
+        stage.stop()

@@ -4,7 +4,6 @@ import datetime
 import random
 import re
 import uuid
-import warnings
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,10 +11,12 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.errors import InvalidDicomError
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, XRayRadiationDoseSRStorage
 
-from router.model import Patient
+from router.dicom.header import read_head
+from router.dicom.part10 import dataset_offset
+from router.errors import InvalidData
+from router.model import Header, Patient
 
 _UID = re.compile(r"(?=.{1,64}$)[0-9]+(\.[0-9]+)*")
 _ROWS = _COLUMNS = 512
@@ -52,71 +53,58 @@ class DemoStudy:
 def shipped_studies(also: Path | None = None) -> list[DemoStudy]:
     """The studies among the files that pydicom ships, and among those in the folder `also` when it is there.
 
-    Left out: files without a study, series or SOP instance UID, without group 0002 or with one that names another
-    instance, DICOMDIRs, and files whose SOP instance UID an earlier file has.
+    Left out: what is no whole instance with its UIDs as the node reads it, files without group 0002 or with one that
+    names another instance, and files whose SOP instance UID an earlier file has.
     """
     shipped = Path(pydicom.__file__).parent / "data"
     folders = [folder for folder in (shipped, also) if folder is not None and folder.is_dir()]
-    return read_studies(path for folder in folders for path in sorted(folder.rglob("*")))
+    return read_studies((path for folder in folders for path in sorted(folder.rglob("*"))), only_whole=True)
 
 
-def data_beside_checkout() -> Path:
-    """Where more files lie when this is a checkout beside them; the folder need not exist."""
-    return Path(__file__).parents[3] / "shared" / "data" / "files"
+def read_studies(paths: Iterable[Path], *, only_whole: bool = False) -> list[DemoStudy]:
+    """The studies that these files make up, in the order of their first file. OSError when one cannot be read.
 
-
-def read_studies(paths: Iterable[Path]) -> list[DemoStudy]:
-    """The studies that these files make up, in the order of their first file."""
-    studies: dict[str, list[tuple[DemoFile, Dataset]]] = {}
+    `only_whole` leaves out files that break off.
+    """
+    studies: dict[str, list[tuple[DemoFile, Header]]] = {}
     seen: set[str] = set()
     for file, header in _readable(paths):
-        if file.sop_instance not in seen:
+        if file.sop_instance not in seen and not (only_whole and header.cut):
             seen.add(file.sop_instance)
             studies.setdefault(file.study, []).append((file, header))
     return [_study(members) for members in studies.values()]
 
 
-def _readable(paths: Iterable[Path]) -> Iterator[tuple[DemoFile, Dataset]]:
+def _readable(paths: Iterable[Path]) -> Iterator[tuple[DemoFile, Header]]:
     for path in paths:
         found = _read(path) if path.is_file() else None
         if found is not None:
             yield found
 
 
-def _read(path: Path) -> tuple[DemoFile, Dataset] | None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # real files break rules, and are sent as they are
-        try:
-            header = pydicom.dcmread(path, stop_before_pixels=True)
-        except (InvalidDicomError, EOFError):
-            return None
-        names = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
-        study, series, sop_class, sop_instance = (str(header.get(name) or "") for name in names)
-        syntax = str(header.file_meta.get("TransferSyntaxUID") or "")
-        named = str(header.file_meta.get("MediaStorageSOPInstanceUID") or "")
-    if named != sop_instance:
+def _read(path: Path) -> tuple[DemoFile, Header] | None:
+    """A file as the node reads it: a RIS that read names in another way would contradict the images."""
+    try:
+        header = read_head(path)
+        with path.open("rb") as opened:
+            named = dataset_offset(opened).sop_instance
+    except InvalidData:
         return None
-    if not all(_UID.fullmatch(uid) for uid in (study, series, sop_class, sop_instance, syntax)):
+    uids, syntax = header.uids, header.transfer_syntax
+    if named != uids.sop:
         return None
-    return DemoFile(path, study, series, sop_class, sop_instance, syntax), header
+    if not all(_UID.fullmatch(uid) for uid in (uids.study, uids.series, header.sop_class, uids.sop, syntax)):
+        return None
+    return DemoFile(path, uids.study, uids.series, header.sop_class, uids.sop, syntax), header
 
 
-def _study(members: list[tuple[DemoFile, Dataset]]) -> DemoStudy:
+def _study(members: list[tuple[DemoFile, Header]]) -> DemoStudy:
     files = tuple(file for file, _ in members)
     header = members[0][1]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # as above: the values are made readable as well as can be
-        patient = Patient(
-            _text(header, "PatientID"), _text(header, "PatientName"),
-            _text(header, "PatientBirthDate"), _text(header, "PatientSex"),
-        )  # fmt: skip
-        names = ("AccessionNumber", "Modality", "StudyDate", "StudyTime", "StudyDescription")
-        return DemoStudy(files[0].study, files, patient, *(_text(header, name) for name in names))
-
-
-def _text(header: Dataset, name: str) -> str:
-    value = header.get(name)
-    return "" if value is None else str(value).strip(" \0")
+    return DemoStudy(
+        files[0].study, files, header.patient, header.accession_number, header.facts.modality,
+        header.study_date, header.study_time, header.study_description,
+    )  # fmt: skip
 
 
 def derived_uid(*parts: object) -> str:

@@ -2,15 +2,28 @@
 
 import datetime
 import io
+import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 from pypdf import PdfReader
 
 from router.config import Hospital
+from router.demo.orders import has_evidence, ordered
 from router.demo.report import exam_json, report_pdf, spoken_name
 from router.demo.studies import DemoStudy, derived_uid, make_ct_study, read_studies, shipped_studies
+from router.dicom.dataset import read_elements
+from router.dicom.header import read_head
+from router.text import UNREADABLE
 
 HOSPITAL = Hospital(USCI="121100004000000001", HospitalCode="H0001", HospitalName="示范医院", HospitalBranchCode="01")
 SUBMITTED = datetime.datetime(2026, 3, 2, 10, 15, tzinfo=datetime.UTC)
@@ -72,6 +85,23 @@ def test_files_that_are_no_dicom_or_have_no_study_are_left_out(tmp_path: Path) -
     (tmp_path / "empty.dcm").touch()
     dicomdir = next(Path(pydicom.__file__).parent.rglob("DICOMDIR"))
     assert read_studies([*tmp_path.iterdir(), dicomdir]) == []
+
+
+def test_a_file_that_breaks_off_is_left_out_of_a_folder(tmp_path: Path) -> None:
+    path = ct(tmp_path, 1)[2]
+    path.write_bytes(path.read_bytes()[:-1000])
+    assert len(read_studies([path])) == 1
+    files = [file.path for study in shipped_studies(tmp_path) for file in study.files]
+    assert path not in files
+    assert len([each for each in files if each.parent == tmp_path]) == 3
+
+
+def test_only_the_folder_that_is_named_gives_more_studies(tmp_path: Path) -> None:
+    ct(tmp_path, 1)
+    shipped, more = shipped_studies(), shipped_studies(tmp_path)
+    assert more[: len(shipped)] == shipped
+    assert [study.uid for study in more[len(shipped) :]] == [derived_uid("a study")]
+    assert all("site-packages" in str(file.path) for study in shipped for file in study.files)
 
 
 def test_a_folder_that_is_not_there_changes_nothing(tmp_path: Path) -> None:
@@ -147,3 +177,75 @@ def test_the_report_names_patient_exam_and_accession_number(tmp_path: Path) -> N
     text = PdfReader(io.BytesIO(pdf.read_bytes())).pages[0].extract_text()
     for part in ("张三", "V1_CT001", "A0001", "磨玻璃结节"):
         assert part in text
+
+
+def renamed(folder: Path, name: bytes) -> DemoStudy:
+    """A study whose header declares Latin-1, whatever the bytes of its name are."""
+    path = ct(folder, 1)[0]
+    charset, patient = b"\x08\0\x05\0CS\x08\0GB18030 ", b"\x10\0\x10\0PN"
+    data = path.read_bytes().replace(charset, b"\x08\0\x05\0CS\x0a\0ISO_IR 100")
+    at = data.index(patient)
+    (length,) = struct.unpack_from("<H", data, at + 6)
+    value = name + b" " * (len(name) % 2)
+    path.write_bytes(data[:at] + patient + struct.pack("<H", len(value)) + value + data[at + 8 + length :])
+    (found,) = read_studies([path])
+    return found
+
+
+@pytest.mark.parametrize(("name", "spoken"), [
+    ("张^三".encode("gb18030"), "张三"), ("Zhang^San=张^三".encode(), "张三"), (b"Buc^J\xe9r\xf4me", "Buc Jérôme"),
+])  # fmt: skip
+def test_the_ris_reads_a_name_by_its_bytes_as_the_node_does(tmp_path: Path, name: bytes, spoken: str) -> None:
+    study = renamed(tmp_path, name)
+    assert study.patient == read_head(study.files[0].path).patient
+    assert spoken_name(study) == spoken
+
+
+def test_a_name_without_certain_reading_is_none_to_the_ris(study: DemoStudy) -> None:
+    unread = replace(study, patient=replace(study.patient, name=f"{UNREADABLE}^{UNREADABLE}"))
+    assert spoken_name(unread) == "测试患者"
+    half = replace(study, patient=replace(study.patient, name=f"Zhang^San={UNREADABLE}"))
+    assert spoken_name(half) == "Zhang San"
+
+
+def test_every_shipped_study_agrees_with_its_exam_by_the_default_of_evidence(tmp_path: Path) -> None:
+    before = shipped_studies()
+    after = [ordered(study, tmp_path) for study in before]
+    poor = [study for study in before if not has_evidence(study)]
+    assert poor, "some shipped headers name nobody: otherwise this shows nothing"
+    assert all(has_evidence(study) for study in after)
+    assert [study for study in after if has_evidence(study)] == after
+    assert [a for a, b in zip(after, before, strict=True) if a != b] == [a for a in after if tmp_path in whereabouts(a)]
+    syntaxes = {file.transfer_syntax for study in poor for file in study.files}
+    assert {ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian} <= syntaxes
+
+
+def whereabouts(study: DemoStudy) -> set[Path]:
+    return {parent for file in study.files for parent in file.path.parents}
+
+
+def test_an_order_adds_the_accession_number_and_changes_nothing_else(tmp_path: Path) -> None:
+    poor = [study for study in shipped_studies() if not has_evidence(study)]
+    for study in poor:
+        copies = ordered(study, tmp_path)
+        for file, copy in zip(study.files, copies.files, strict=True):
+            was, now = (read_elements(io.BytesIO(each.path.read_bytes())) for each in (file, copy))
+            assert now.text(0x00080050) == copies.accession_number
+            others = [tag for tag in was.spans if tag != 0x00080050]
+            assert now.stored(others) == was.stored(others)
+            assert now.meta == was.meta
+            assert replace(copy, path=file.path) == file
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_a_number_that_says_nothing_is_replaced(tmp_path: Path, syntax: UID) -> None:
+    path = ct(tmp_path, 1)[0]
+    instance = pydicom.dcmread(path)
+    instance.AccessionNumber, instance.PatientID, instance.PatientName = "1", "", "Anonymous"
+    instance.PatientSex = instance.PatientBirthDate = ""
+    instance.file_meta.TransferSyntaxUID = syntax
+    instance.save_as(path, implicit_vr=syntax.is_implicit_VR, little_endian=True)
+    (study,) = read_studies([path])
+    copies = ordered(study, tmp_path / "orders")
+    assert has_evidence(copies)
+    assert pydicom.dcmread(copies.files[0].path).AccessionNumber == copies.accession_number != "1"

@@ -29,7 +29,10 @@ def launch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     venv = tmp_path / ".venv"
     (venv / "bin").mkdir(parents=True)
     (venv / "bin" / "python").symlink_to(sys.executable)
-    places = {"ROOT": tmp_path, "VENV": venv, "PYTHON": venv / "bin" / "python", "UNFINISHED": venv / ".unfinished"}
+    places = {
+        "ROOT": tmp_path, "VENV": venv, "PYTHON": venv / "bin" / "python", "UNFINISHED": venv / ".unfinished",
+        "LOG": venv / "set-up.log",
+    }  # fmt: skip
     for name, value in places.items():
         monkeypatch.setattr(module, name, value)
     return module
@@ -158,6 +161,27 @@ def test_a_file_that_is_not_the_pinned_one_ends_the_installation(
     with pytest.raises(launch.SetUpFailed):
         launch.install("base")
     assert not launch.is_ready("base")
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_pip_is_one_line_a_step_and_a_failure_names_the_log_with_the_rest(
+    launch: ModuleType, capfd: pytest.CaptureFixture[str], status: int
+) -> None:
+    launch.PYTHON.unlink()
+    launch.PYTHON.write_text(f"#!/bin/sh\nseq -f 'Collecting package-%g' 125\nexit {status}\n")
+    launch.PYTHON.chmod(0o755)
+    if status:
+        with pytest.raises(launch.SetUpFailed) as failure:
+            launch.install("demo")
+        said = str(failure.value)
+        assert str(launch.LOG) in said
+        assert "package-125" in said
+        assert said.count("Collecting") == launch.LAST_LINES
+    else:
+        launch.install("demo")
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1), err
+    assert launch.LOG.read_text().count("Collecting") == 125
 
 
 def test_the_pinned_files_name_the_platform_that_they_are_of(launch: ModuleType) -> None:

@@ -1,0 +1,86 @@
+"""Orders: accession numbers, as a worklist gives them, for studies whose headers name nobody for certain."""
+
+import struct
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+from router.correlate.identity import IdentityPolicy, StudyIdentity, compare
+from router.demo.report import invented_accession_number, spoken_name
+from router.demo.studies import DemoFile, DemoStudy, read_studies
+from router.dicom.dataset import SOP_INSTANCE, DataSet, read_elements
+from router.dicom.elements import DEFLATED, Encoding
+from router.exam.key import ExamPatient
+
+_PATIENT_ID = "Patient.PatientId"
+_ACCESSION = 0x00080050
+_NO_ZLIB_HEADER = -zlib.MAX_WBITS
+_HEAD = 8  # bytes of tag, VR and length of an SH (PS3.5 7.1)
+
+
+def has_evidence(study: DemoStudy) -> bool:
+    """Whether an exam of this patient and order agrees with the header in as much as [identity] asks for by default."""
+    patient, policy = study.patient, IdentityPolicy()
+    exam = ExamPatient({_PATIENT_ID: patient.patient_id}, spoken_name(study), patient.birth_date, patient.sex)
+    found = compare(exam, study.accession_number, StudyIdentity(patient, study.accession_number), policy)
+    return found.evidence >= policy.evidence
+
+
+def ordered(study: DemoStudy, folder: Path) -> DemoStudy:
+    """The study itself where its header has evidence, else copies below `folder` with an accession number.
+
+    One whose copies do not read as one study stays as it is.
+    """
+    if has_evidence(study):
+        return study
+    folder = folder / study.uid
+    folder.mkdir(parents=True)
+    number = invented_accession_number(study)
+    copies = read_studies(_copy(file, number, folder / f"{n}.dcm") for n, file in enumerate(study.files))
+    if len(copies) != 1 or len(copies[0].files) != len(study.files):
+        return study
+    return replace(copies[0], accession_number=number)
+
+
+def _copy(file: DemoFile, accession_number: str, path: Path) -> Path:
+    """All but Accession Number is copied byte for byte, since real files break rules."""
+    with file.path.open("rb") as opened:
+        read = read_elements(opened)
+    written = file.path.read_bytes()
+    meta, data = written[: read.meta.offset], written[read.meta.offset :]
+    deflated = file.transfer_syntax in DEFLATED
+    number = accession_number.encode("ascii") + b" " * (len(accession_number) % 2)
+    data = _with(number, zlib.decompress(data, _NO_ZLIB_HEADER) if deflated else data, read)
+    path.write_bytes(meta + (_deflated(data) if deflated else data))
+    return path
+
+
+def _with(number: bytes, data: bytes, read: DataSet) -> bytes:
+    start, stop = _place(read)
+    return data[:start] + _element(read.encoding, number) + data[stop:]
+
+
+def _deflated(data: bytes) -> bytes:
+    """PS3.5 A.5: RFC 1951, padded to an even length."""
+    packer = zlib.compressobj(wbits=_NO_ZLIB_HEADER)
+    packed = packer.compress(data) + packer.flush()
+    return packed + b"\0" * (len(packed) % 2)
+
+
+def _place(read: DataSet) -> tuple[int, int]:
+    """Where in the data set Accession Number begins and ends; both the same where it is to be put in.
+
+    Between SOP Instance UID, which every instance has, and this number stand short elements only.
+    """
+    if _ACCESSION in read.spans:
+        _, value, stop = read.spans[_ACCESSION]
+        return value - _HEAD, stop
+    stop = max(stop for tag, (_, _, stop) in read.spans.items() if SOP_INSTANCE <= tag < _ACCESSION)
+    return stop, stop
+
+
+def _element(encoding: Encoding, value: bytes) -> bytes:
+    order = encoding.order
+    if encoding.explicit:
+        return struct.pack(f"{order}HH2sH", *divmod(_ACCESSION, 1 << 16), b"SH", len(value)) + value
+    return struct.pack(f"{order}HHL", *divmod(_ACCESSION, 1 << 16), len(value)) + value
