@@ -10,7 +10,7 @@ import click
 from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
-from router.catalogue.files import ALARMS, FileKind, FolderFile
+from router.catalogue.files import ALARMS, SEVERAL, FileKind, FolderFile
 from router.cli.opened import opened
 from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
 from router.cli.tables import brief, console, local
@@ -44,7 +44,7 @@ _OTHER = {
 }
 REMEDY = {
     FileKind.REJECTED: f"`{COMMAND}` has the reason; have the RIS write the file again, corrected",
-    FileKind.UNCLAIMED: f"`{COMMAND}` has the names; have the RIS write JSON and PDF under one name",
+    FileKind.UNCLAIMED: f"`{COMMAND}` has the names; have the RIS name the PDF as the JSON, or by its ExamId",
     FileKind.NEAR: f"`{COMMAND}` has both names; nothing pairs by a near name: have it written under the exact one",
     FileKind.OTHER: f"`{COMMAND}` has the reasons; remove them, or `scripts/queue dismiss FILE --why ...`",
 }
@@ -64,6 +64,8 @@ def reason(one: FolderFile) -> str:
         return f"{found.why}: {found.text}"
     if found.kind is FileKind.NEAR:
         return f"nearly {found.near}; the difference: {found.text}"
+    if found.kind is FileKind.UNCLAIMED and found.why == SEVERAL:
+        return f"its name is a number of several exams ({found.text}), and its text does not tell of which it is"
     if found.kind is FileKind.UNCLAIMED:
         return f"no exam JSON of this name ({found.path.removesuffix('.pdf')}.json) has claimed it"
     return _OTHER[OtherKind(found.why)]

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pydicom import dcmread, dcmwrite
 from pydicom.uid import UID, EncapsulatedPDFStorage
 
-from harness import Exam, Site, make_exam, send_all
+from harness import Exam, Site, command_here, make_exam, send_all
 from hl7_messages import Sender, oru
 from router.config import shipped
 from router.demo.studies import read_studies
@@ -43,16 +44,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         site.stop()
 
 
-def message(site: Site, exam: Exam) -> bytes:
-    """The exam's report, approved 20 minutes ago, in GB18030."""
+def message(site: Site, exam: Exam, **changes: Any) -> bytes:
+    """The exam's report, approved 20 minutes ago, in GB18030; `changes` as `oru` takes them."""
     patient = exam.study.patient
     at = (exam.made - timedelta(minutes=20)).astimezone(exam.config.node.timezone)
-    return oru(
-        exam_id=exam.id, name="周测试人", patient_id=patient.patient_id, birth=patient.birth_date,
-        accession=exam.study.accession_number, approved=f"{at:%Y%m%d%H%M%S}", study=exam.study.uid,
-        pdf=exam.pdf(site.folder), charset="GB 18030-2000",
-        more="ZEX|" + "|".join(OWN.values()) + "\r",
-    ).encode("gb18030")  # fmt: skip
+    given = {
+        "exam_id": exam.id, "name": "周测试人", "patient_id": patient.patient_id, "birth": patient.birth_date,
+        "accession": exam.study.accession_number, "approved": f"{at:%Y%m%d%H%M%S}", "study": exam.study.uid,
+        "pdf": exam.pdf(site.folder), "charset": "GB 18030-2000",
+        "more": "ZEX|" + "|".join(OWN.values()) + "\r",
+    }  # fmt: skip
+    return oru(**given | changes).encode("gb18030")
 
 
 def assert_delivered(site: Site, exam: Exam) -> None:
@@ -111,3 +113,32 @@ def test_an_exam_is_delivered_with_the_pdf_that_came_by_c_store(site: Site) -> N
     site.wait_for(State.DELIVERED, exam.id)
     assert (site.exam_at_platform(exam.id) / "report.pdf").read_bytes() == pdf
     site.assert_images_equal(exam.study)
+
+
+def test_a_pdf_that_a_ris_drops_beside_its_messages_joins_by_the_number_that_is_its_name(site: Site) -> None:
+    late, early, one, other = (make_exam(site, number, instances=1) for number in (4, 5, 6, 7))
+    shared = one.study.accession_number
+    pdf_of_two = late.pdf(site.folder)  # names neither of those that have the number
+    for exam in (late, early, one, other):
+        send_all(site.port, exam.study.files)
+    sender = Sender(site.node.ports["hl7"])
+    assert "MSA|AA" in sender.send(message(site, late, pdf=None))
+    site.drop(f"{early.study.accession_number}.pdf", early.pdf(site.folder))
+    for exam in (one, other):
+        assert "MSA|AA" in sender.send(message(site, exam, pdf=None, accession=shared))
+    site.drop(f"{late.id}.pdf", pdf_of_two)
+    site.drop(f"{shared}.pdf", pdf_of_two)
+    assert_delivered(site, late)
+    assert "MSA|AA" in sender.send(message(site, early, pdf=None))
+    sender.socket.close()
+    assert_delivered(site, early)
+    numbers = {line.delivery.exam for exam in (one, other) for line in site.lines(exam.id)}
+    text = site.config_file.read_text(encoding="utf-8")
+    site.config_file.write_text(text.replace("[reports]\n", '[reports]\npair_within = "1 s"\n'), encoding="utf-8")
+    site.node.hang_up()
+    listed = ("queue", "files", "--json", "--config", site.config_file)
+    site.wait_until(lambda: bool(json.loads(command_here(*listed).stdout)), "the PDF of two exams is listed")
+    (found,) = json.loads(command_here(*listed).stdout)
+    assert (found["name"], found["why"], found["alarm"]) == (f"{shared}.pdf", "several", "unclaimed-pdf")
+    assert all(f"e{number}" in found["reason"] for number in numbers)
+    assert not any(site.exam_at_platform(exam.id).exists() for exam in (one, other))
