@@ -151,6 +151,7 @@ class Node:
         self._timekeeper = Timekeeper(self._catalogue, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
         self._filing, self._stopping = threading.Lock(), threading.Event()
+        self._unpaired = threading.Event()
         self._retention = self._make_retention()
         self._metrics = self._make_metrics()
         self._journal.subscribe(self._metrics.heard)
@@ -187,6 +188,7 @@ class Node:
         self._correlator.reconsider()
         self._drain_incoming()
         self._journal.subscribe(self._wake_lanes)
+        self._journal.subscribe(self._note_joined)
         self._notifier.start()
         self._audit.start()
         if self._syslog is not None:
@@ -538,7 +540,22 @@ class Node:
             found = self._cataloguer.run_batch()
         if found:
             self._correlating.wake()
+        self._pair_studies()
         return 0.0 if found else _IDLE_SECONDS
+
+    def _pair_studies(self) -> None:
+        """Give PDFs of DICOM instances to the exams of their studies, where either has come or was joined since.
+
+        Between transactions: what a batch has entered is to be seen.
+        """
+        if self._unpaired.is_set() and self._membership.has(DROP_FOLDER):
+            self._unpaired.clear()
+            self._intake.pair_studies()
+            self._correlating.wake()
+
+    def _note_joined(self, event: Event) -> None:
+        if event.kind == Kind.JOINED and self._config.reports.encapsulated_pdf:
+            self._unpaired.set()
 
     def _tell_counted(self) -> float:
         self._journal.tell_counted(self._clock.now())
@@ -603,8 +620,10 @@ class Node:
         if not self._membership.has(CORRELATOR):
             return _IDLE_SECONDS
         with self._evaluating:
-            if self._correlator.run_due():
-                return 0.0
+            done = self._correlator.run_due()
+        self._pair_studies()
+        if done:
+            return 0.0
         following = self._catalogue.exams.next_check()
         now = self._clock.now()
         return _IDLE_SECONDS if following is None else min(max((following - now).total_seconds(), 0.01), _IDLE_SECONDS)
@@ -660,6 +679,7 @@ class Node:
 
     def _take_pdf(self, study_uid: str, data: bytes, received: datetime) -> None:
         self._intake.take_encapsulated(study_uid, data, received)
+        self._unpaired.set()
 
     def _take_message(self, message: bytes) -> None:
         self._intake.take_message(message)
