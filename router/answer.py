@@ -22,6 +22,9 @@ _PATIENCE = timedelta(minutes=10)
 # Each fault begins with the path of a field, with its Chinese name or without.
 _FAULT = re.compile(r"(?:^|; )(?=[A-Z][A-Za-z0-9]*(?:\[\d*\])?(?:\.[A-Za-z0-9]+(?:\[\d*\])?)*(?: \([^)]*\))?: )")
 
+# The reasons of refused images, after how many there are.
+_REASON = re.compile(r"; (?=\d+ instance\(s\): )")
+
 
 class Actor(StrEnum):
     """The one who must act."""
@@ -179,7 +182,20 @@ def _failed(found: Facts) -> Answer | None:
         who = Actor.RIS
     elif found.channel == Channel.IMAGES and "damaged" in found.error:
         who = Actor.PACS
-    return _say(found, "has failed: {error}", who, _RETRY, {"error": found.error or "nobody says why"})
+    first, count = _first(found)
+    if count > 1:
+        template = "has failed for {count} reasons, the first: {error}"
+        return _say(found, template, who, _RETRY, {"count": str(count), "error": first})
+    return _say(found, "has failed: {error}", who, _RETRY, {"error": first or "nobody says why"})
+
+
+def _first(found: Facts) -> tuple[str, int]:
+    """The first reason of a failure, and how many there are: of refused images with how many were refused."""
+    if found.channel == Channel.IMAGES:
+        refused, *reasons = _REASON.split(found.error)
+        return "; ".join([refused, *reasons[:1]]), len(reasons)
+    head = _FAULT.split(found.error)
+    return head[0], len(head)
 
 
 def _not_running(found: Facts) -> Answer | None:

@@ -151,7 +151,7 @@ class Node:
         self._timekeeper = Timekeeper(self._catalogue, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
         self._filing, self._stopping = threading.Lock(), threading.Event()
-        self._unpaired = threading.Event()
+        self._unpaired, self._failed = threading.Event(), threading.Event()
         self._retention = self._make_retention()
         self._metrics = self._make_metrics()
         self._journal.subscribe(self._metrics.heard)
@@ -189,6 +189,7 @@ class Node:
         self._drain_incoming()
         self._journal.subscribe(self._wake_lanes)
         self._journal.subscribe(self._note_joined)
+        self._journal.subscribe(self._note_failed)
         self._notifier.start()
         self._audit.start()
         if self._syslog is not None:
@@ -479,6 +480,7 @@ class Node:
         incoming, watch = self._storage.incoming, self._pickup.watch
         backing = self._backing = Backing(self._config, self._journal, self._clock, self._stopping.is_set)
         self._silence = SilenceWatch(self._config, self._catalogue, self._journal, self._clock)
+        self._looking_ahead = self._loop("lookout", self._look_ahead, patience=_LONG_STEP)
         backups = [] if self._config.database.url else [self._loop("backup", backing.step)]
         return [
             *backups,
@@ -488,7 +490,7 @@ class Node:
             self._correlating,
             self._loop("leases", self._keep_leases, patience=_SHORT_STEP),
             self._loop("retention", self._purge, share=_PURGING),
-            self._loop("lookout", self._look_ahead, patience=_LONG_STEP),
+            self._looking_ahead,
             self._loop("images without a report", self._look_for_silence, share=_PURGING),
             self._loop("daily report", self._report_day, share=_PURGING),
             self._scrubbing(),
@@ -647,6 +649,9 @@ class Node:
     def _send(self, lane: Lane) -> float:
         if self._dispatcher.run_one(lane):
             self._correlating.wake()
+            if self._failed.is_set():
+                self._failed.clear()
+                self._looking_ahead.wake()
             return 0.0
         return _IDLE_SECONDS
 
@@ -695,6 +700,11 @@ class Node:
         finally:
             self._catalogue.engine.close_thread()
             self._correlating.wake()
+
+    def _note_failed(self, event: Event) -> None:
+        """What has failed is an alarm at once."""
+        if event.kind == Kind.MOVED and event.fields.get("to") == State.FAILED:
+            self._failed.set()
 
     def _wake_lanes(self, event: Event) -> None:
         if event.kind == Kind.MOVED and event.fields.get("to") == State.READY:
