@@ -580,6 +580,7 @@ class Node:
         if self._config.reports.encapsulated_pdf:
             self._intake.pair_studies()
         self._intake.read_again()
+        self._intake.recover()
         self._correlating.wake()
         return rest
 

@@ -28,6 +28,7 @@ from router.exam.key import ExamKey
 from router.flow import refused_files
 from router.flow.leftovers import Leftovers
 from router.flow.numbered import branch_of_folder, exam_of, number_word
+from router.flow.recovery import Recovery
 from router.flow.references import References
 from router.model import SetAside
 from router.reports import hl7v2, pdf, pickup
@@ -125,6 +126,10 @@ class Intake:
         self.leftovers = Leftovers(
             config, exams, storage.quarantine, journal, clock, lambda path: branch_named(self._config.hospital, path),
             fence,
+        )  # fmt: skip
+
+        self._recovery = Recovery(
+            self._folder, exams.originals, storage.reports, lambda data: references.message(data).pdf()
         )  # fmt: skip
 
     def go_by(self, config: Config) -> None:
@@ -255,6 +260,14 @@ class Intake:
                         self._bind(waiting, chosen[0], copies, now, "the PDF that its study brought")
                 copies.close()
             copies.forget()
+
+    def recover(self) -> None:
+        """Take back the PDFs that are needed once more and whose copies were removed, where they still are."""
+        for missed, data in self._recovery.found():
+            (text,) = self._readers.read([data])
+            if not isinstance(text, InvalidData):
+                opened, stem = Opened(None, data), missed.stem
+                self.file(self._documents(None, "pdf", stem, missed.file_time, data, opened, text))
 
     # -- copies
 

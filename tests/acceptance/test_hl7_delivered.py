@@ -1,7 +1,7 @@
 """An exam whose report comes as HL7, as a file and over MLLP, or as a DICOM PDF, delivered by the node as a process."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -118,7 +118,7 @@ def test_an_exam_is_delivered_with_the_pdf_that_came_by_c_store_and_no_rescan_is
     site: Site, first: str
 ) -> None:
     exam = make_exam(site, 3 if first == "pdf" else 8, instances=4)
-    parts = {
+    parts: dict[str, Callable[[], object]] = {
         "pdf": lambda: send_all(site.port, encapsulated(site, exam)),
         "json": lambda: site.drop(f"{exam.id}.json", exam.json()),
     }

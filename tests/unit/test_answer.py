@@ -192,7 +192,7 @@ def test_who_acts_on_a_failure_depends_on_what_failed() -> None:
      "has failed for 2 reasons, the first: 3 of 9 refused; 2 instance(s): not A; decompress = true sends it"),
     (Channel.REPORT, "the platform does not accept the exam JSON: Patient.IdNo: is missing; Order.Status: is odd",
      "has failed for 2 reasons, the first: the platform does not accept the exam JSON: Patient.IdNo: is missing"),
-    (Channel.REPORT, "the platform answers 413; see its limits", "has failed: the platform answers 413; see its limits"),
+    (Channel.REPORT, "the platform answers 413; see it", "has failed: the platform answers 413; see it"),
 ])  # fmt: skip
 def test_of_several_reasons_of_a_failure_the_first_is_named_and_all_are_counted(
     channel: Channel, error: str, told: str
