@@ -62,7 +62,7 @@ REMEDY: dict[Alarm, str] = {
     Alarm.REJECTED_FILE: "see `scripts/queue files` for name and reason; have the RIS write the file again, corrected, "
     "or end the alarm: `scripts/queue dismiss FILE --why ...`",
     Alarm.UNCLAIMED_PDF: "see `scripts/queue files` for its name and a JSON whose name is near; have the RIS write "
-    "both under one name, or end the alarm: `scripts/queue dismiss FILE --why ...`",
+    "both under one name, or name the PDF by its ExamId; or end the alarm: `scripts/queue dismiss FILE --why ...`",
     Alarm.DOUBT: "compare both sides with `queue compare`, then `queue resolve`, or have the data corrected",
     Alarm.DELIVERED_IN_DOUBT: "tell the platform's operator; `queue explain` shows what was delivered and when",
     Alarm.APPROVAL: "run `scripts/codes unknown`: it prints the line for the mapping file; or have the RIS export "

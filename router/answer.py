@@ -22,6 +22,9 @@ _PATIENCE = timedelta(minutes=10)
 # Each fault begins with the path of a field, with its Chinese name or without.
 _FAULT = re.compile(r"(?:^|; )(?=[A-Z][A-Za-z0-9]*(?:\[\d*\])?(?:\.[A-Za-z0-9]+(?:\[\d*\])?)*(?: \([^)]*\))?: )")
 
+# The reasons of refused images, after how many there are.
+_REASON = re.compile(r"; (?=\d+ instance\(s\): )")
+
 
 class Actor(StrEnum):
     """The one who must act."""
@@ -40,9 +43,10 @@ class Facts:
 
     `configured`: the destination takes this channel. `running`: some node gave a sign of life, `seen` when the last one
     did. `limit` is what a bandwidth window allows in bytes a second until `limit_until`. `half` is when a report goes
-    without images, `quiet_at` when the study will be stable, `asked` when the storage commitment was asked for last.
-    `place` is its number of `queued` in the queue, None where nobody counted so far. `unproved`: a refusal that nothing
-    proves to be the platform's stands against it; `unproven`: so does an answer of its destination.
+    without images, `quiet_at` when the study will be stable, `purged` when its PDF's copy was removed, `asked` when the
+    storage commitment was asked for last. `place` is its number of `queued` in the queue, None where nobody counted so
+    far. `unproved`: a refusal that nothing proves to be the platform's stands against it; `unproven`: so does an answer
+    of its destination.
     """
 
     now: datetime
@@ -69,6 +73,7 @@ class Facts:
     limit_until: datetime | None = None
     half: datetime | None = None
     quiet_at: datetime | None = None
+    purged: datetime | None = None
     asked: datetime | None = None
     place: int | None = None
     queued: int = 0
@@ -168,7 +173,11 @@ def _held(found: Facts) -> Answer | None:
     if found.state != State.HELD:
         return None
     who, command = _HELD_FOR.get(found.held_by, (Actor.ADMINISTRATOR, _RELEASE))
-    return _say(found, "is held: {error}", who, command, {"error": found.error or found.held_by or "nobody says why"})
+    told = {"error": found.error or found.held_by or "nobody says why"}
+    if found.held_by == HeldBy.PDF and found.purged is not None:
+        template = "is held: {error}; the copy of its report PDF was removed {when} ([retention] delivered)"
+        return _say(found, template, who, command, told | {"when": _day(found.purged, found)})
+    return _say(found, "is held: {error}", who, command, told)
 
 
 def _failed(found: Facts) -> Answer | None:
@@ -179,7 +188,20 @@ def _failed(found: Facts) -> Answer | None:
         who = Actor.RIS
     elif found.channel == Channel.IMAGES and "damaged" in found.error:
         who = Actor.PACS
-    return _say(found, "has failed: {error}", who, _RETRY, {"error": found.error or "nobody says why"})
+    first, count = _first(found)
+    if count > 1:
+        template = "has failed for {count} reasons, the first: {error}"
+        return _say(found, template, who, _RETRY, {"count": str(count), "error": first})
+    return _say(found, "has failed: {error}", who, _RETRY, {"error": first or "nobody says why"})
+
+
+def _first(found: Facts) -> tuple[str, int]:
+    """The first reason of a failure, and how many there are: of refused images with how many were refused."""
+    if found.channel == Channel.IMAGES:
+        refused, *reasons = _REASON.split(found.error)
+        return "; ".join([refused, *reasons[:1]]), len(reasons)
+    head = _FAULT.split(found.error)
+    return head[0], len(head)
 
 
 def _not_running(found: Facts) -> Answer | None:
@@ -212,6 +234,9 @@ def _json(found: Facts) -> Answer:
 
 
 def _pdf(found: Facts) -> Answer:
+    if found.purged is not None:
+        template = "waits for its report PDF once more: the copy was removed {when} ([retention] delivered)"
+        return _say(found, template, Actor.RIS, _EXPLAIN, {"when": _day(found.purged, found)})
     return _say(found, "waits for the report PDF", Actor.RIS, _EXPLAIN)
 
 
@@ -341,6 +366,10 @@ def _evaluated(found: Facts) -> Answer:
 
 def _limits(found: Facts) -> dict[str, str]:
     return {"rate": f"{(found.limit or 0) / 2**20:.2g}", "until": _at(found.limit_until, found)}
+
+
+def _day(instant: datetime, found: Facts) -> str:
+    return f"{instant.astimezone(found.zone):%Y-%m-%d %H:%M}"
 
 
 def _at(instant: datetime | None, found: Facts) -> str:

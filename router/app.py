@@ -152,6 +152,7 @@ class Node:
         self._timekeeper = Timekeeper(self._catalogue, self._journal, clock)
         self._cataloguer = self._make_cataloguer()
         self._filing, self._stopping = threading.Lock(), threading.Event()
+        self._unpaired, self._failed = threading.Event(), threading.Event()
         self._retention = self._make_retention()
         self._metrics = self._make_metrics()
         self._journal.subscribe(self._metrics.heard)
@@ -189,6 +190,8 @@ class Node:
         self._correlator.reconsider()
         self._drain_incoming()
         self._journal.subscribe(self._wake_lanes)
+        self._journal.subscribe(self._note_joined)
+        self._journal.subscribe(self._note_failed)
         self._notifier.start()
         self._audit.start()
         if self._syslog is not None:
@@ -479,6 +482,7 @@ class Node:
         incoming, watch = self._storage.incoming, self._pickup.watch
         backing = self._backing = Backing(self._config, self._journal, self._clock, self._stopping.is_set)
         self._silence = SilenceWatch(self._config, self._catalogue, self._journal, self._clock)
+        self._looking_ahead = self._loop("lookout", self._look_ahead, patience=_LONG_STEP)
         backups = [] if self._config.database.url else [self._loop("backup", backing.step)]
         return [
             *backups,
@@ -488,7 +492,7 @@ class Node:
             self._correlating,
             self._loop("leases", self._keep_leases, patience=_SHORT_STEP),
             self._loop("retention", self._purge, share=_PURGING),
-            self._loop("lookout", self._look_ahead, patience=_LONG_STEP),
+            self._looking_ahead,
             self._loop("images without a report", self._look_for_silence, share=_PURGING),
             self._loop("daily report", self._report_day, share=_PURGING),
             self._scrubbing(),
@@ -540,7 +544,22 @@ class Node:
             found = self._cataloguer.run_batch()
         if found:
             self._correlating.wake()
+        self._pair_studies()
         return 0.0 if found else _IDLE_SECONDS
+
+    def _pair_studies(self) -> None:
+        """Give PDFs of DICOM instances to the exams of their studies, where either has come or was joined since.
+
+        Between transactions: what a batch has entered is to be seen.
+        """
+        if self._unpaired.is_set() and self._membership.has(DROP_FOLDER):
+            self._unpaired.clear()
+            self._intake.pair_studies()
+            self._correlating.wake()
+
+    def _note_joined(self, event: Event) -> None:
+        if event.kind == Kind.JOINED and self._config.reports.encapsulated_pdf:
+            self._unpaired.set()
 
     def _tell_counted(self) -> float:
         self._journal.tell_counted(self._clock.now())
@@ -563,6 +582,7 @@ class Node:
         if self._config.reports.encapsulated_pdf:
             self._intake.pair_studies()
         self._intake.read_again()
+        self._intake.recover()
         self._correlating.wake()
         return rest
 
@@ -605,8 +625,10 @@ class Node:
         if not self._membership.has(CORRELATOR):
             return _IDLE_SECONDS
         with self._evaluating:
-            if self._correlator.run_due() or self._backfill.step():
-                return 0.0
+            done = self._correlator.run_due() or self._backfill.step()
+        self._pair_studies()
+        if done:
+            return 0.0
         following = self._catalogue.exams.next_check()
         now = self._clock.now()
         return _IDLE_SECONDS if following is None else min(max((following - now).total_seconds(), 0.01), _IDLE_SECONDS)
@@ -630,6 +652,9 @@ class Node:
     def _send(self, lane: Lane) -> float:
         if self._dispatcher.run_one(lane):
             self._correlating.wake()
+            if self._failed.is_set():
+                self._failed.clear()
+                self._looking_ahead.wake()
             return 0.0
         return _IDLE_SECONDS
 
@@ -662,6 +687,7 @@ class Node:
 
     def _take_pdf(self, study_uid: str, data: bytes, received: datetime) -> None:
         self._intake.take_encapsulated(study_uid, data, received)
+        self._unpaired.set()
 
     def _take_message(self, message: bytes) -> None:
         self._intake.take_message(message)
@@ -677,6 +703,11 @@ class Node:
         finally:
             self._catalogue.engine.close_thread()
             self._correlating.wake()
+
+    def _note_failed(self, event: Event) -> None:
+        """What has failed is an alarm at once."""
+        if event.kind == Kind.MOVED and event.fields.get("to") == State.FAILED:
+            self._failed.set()
 
     def _wake_lanes(self, event: Event) -> None:
         if event.kind == Kind.MOVED and event.fields.get("to") == State.READY:

@@ -5,7 +5,7 @@ Every state in which something can stay is judged here: it waits for a person, o
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -170,6 +170,12 @@ class Attention:
     exams: tuple[int, ...] = ()
     deliveries: tuple[int, ...] = ()
     about: str = ""
+
+    def where(self, say: Callable[[str], str] = str) -> str:
+        """The destination, and what more is said of it; "" where there is neither."""
+        if not (self.about and self.destination):
+            return self.about or self.destination
+        return f"{self.destination}: {say(self.about)}"
 
 
 def judge(one: Stuck, within: timedelta | None, now: datetime) -> Cause | Onward:

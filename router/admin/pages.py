@@ -218,7 +218,7 @@ def _alarms(view: View, alarms: Sequence[Standing]) -> str:
 def _attention(view: View, attention: Sequence[Attention]) -> str:
     """Table of what waits for a person, one row a cause and destination."""
     rows = [
-        [word(one.count), _listed(view, one), cell(one.about or one.destination),
+        [word(one.count), _listed(view, one), cell(one.where(view.say)),
          _exams(one.exams), cell(one.command), view.at(one.since)]
         for one in attention
     ]  # fmt: skip

@@ -14,10 +14,11 @@ from router.correlate.approval import Part, UnreadApproval
 from router.model import Channel
 from router.states import PENDING, Needs, State
 
-_ERROR = 60  # characters of a reason by which it is judged
+_ERROR, _FAILURE = 60, 1000  # characters of a reason by which it is judged, and of one that is told
 _COLUMNS = (
     f"SELECT d.id, d.exam_id, d.destination, d.channel, d.state, d.changed, d.waiting_for, d.held_by,"  # noqa: S608 our own text
-    f" substr(d.error, 1, {_ERROR}), d.due, d.next_try, d.lease_until, e.approved_at, e.check_at"
+    f" substr(d.error, 1, CASE d.state WHEN 'failed' THEN {_FAILURE} ELSE {_ERROR} END),"
+    " d.due, d.next_try, d.lease_until, e.approved_at, e.check_at"
     " FROM delivery d JOIN exam e ON e.id = d.exam_id WHERE "
 )
 _KEPT = Statement("SELECT 1 FROM unread_approval WHERE exam_id = ?", Exam.id)

@@ -265,6 +265,14 @@ class Exams:
         query = Document.select(*columns).where(Document.id.in_(found)).order_by(Document.id).tuples()
         return [Waiting(*row) for row in self._engine.run(query)] if found else []
 
+    def numbered(self, number: str, exam: int) -> list[tuple[Waiting, str]]:
+        """PDFs of which this number is the whole name, not this exam's and not confirmed; with their stems."""
+        found = self.namings.numbered(number)
+        columns = (Document.id, Document.place, Document.exam, Document.stem)
+        others = (Document.exam.is_null() | (Document.exam != exam)) & Document.confirmed.is_null()
+        query = Document.select(*columns).where(Document.id.in_(found) & others).order_by(Document.id).tuples()
+        return [(Waiting(*row), stem) for *row, stem in self._engine.run(query)] if found else []
+
     def waiting_of_studies(self) -> dict[Waiting, list[int]]:
         """PDFs without an exam that belong to a study by its UID, each with the exams that have the study."""
         columns = (Document.id, Document.place, ExamStudy.exam)

@@ -19,6 +19,7 @@ from router.model import SetAside
 MOST = 1000
 """Names of a kind that are kept of a scan."""
 OF_STUDY = "dicom:"  # begins the stem of a PDF that came as a DICOM instance
+SEVERAL = "several"  # why a PDF is unclaimed that several exams could claim
 _LAST = "last"
 _PATH: Any = FolderFileRow.path
 

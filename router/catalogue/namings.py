@@ -5,7 +5,10 @@ from collections.abc import Collection, Iterable, Mapping
 from router.catalogue.dialect import Engine, portions
 from router.catalogue.statement import Statement
 from router.catalogue.tables import Document, Exam, ExamWord, PdfWord
+from router.correlate.naming import Bearer, identifiers
 
+NUMBER = "number"
+"""The kind of the word that is the whole name of a PDF in a folder of the drop folder."""
 _TEXT = "text"
 _ANSWER = Statement(
     "INSERT INTO exam_word (word, exam_id) VALUES (?, ?) ON CONFLICT DO NOTHING", ExamWord.word, Exam.id
@@ -13,6 +16,15 @@ _ANSWER = Statement(
 _OWNERS = Statement(
     "SELECT DISTINCT document.exam_id FROM pdf_word JOIN document ON document.id = pdf_word.document_id"
     " WHERE pdf_word.word = ? AND pdf_word.kind = 'text' AND document.exam_id <> ?", PdfWord.word, Exam.id,
+)  # fmt: skip
+_BEARERS = Statement(
+    "SELECT id, branch, exam_id, accession_number, patient_name, pdf IS NULL OR weighed IS NULL OR weighed <"
+    " (SELECT MAX(document.id) FROM document WHERE document.exam_id = exam.id) FROM exam"
+    " WHERE exam_id = ? OR accession_number = ? ORDER BY id LIMIT 20", Exam.exam_id, Exam.accession_number,
+)  # fmt: skip
+_NUMBERED = Statement(
+    "SELECT id FROM document WHERE stem = ? AND kind = 'pdf' UNION"
+    " SELECT document_id FROM pdf_word WHERE word = ? AND kind = 'number'", Document.stem, PdfWord.word,
 )  # fmt: skip
 _DESCRIBED = Statement("SELECT exam_id, accession_number, patient_name FROM exam WHERE id = ?", Exam.id)
 
@@ -73,8 +85,19 @@ class Namings:
 
     def names_of(self, document: int) -> dict[str, str]:
         """What the pattern found in the PDF's name, by group."""
-        mine = (PdfWord.document == document) & (PdfWord.kind != _TEXT)
+        mine = (PdfWord.document == document) & PdfWord.kind.not_in([_TEXT, NUMBER])
         return dict(self._engine.run(PdfWord.select(PdfWord.kind, PdfWord.word).where(mine).tuples()))
+
+    def bearers(self, number: str) -> list[Bearer]:
+        """The exams with this ExamId or accession number; at most 20."""
+        return [
+            Bearer(exam=exam, branch=branch, exam_id=exam_id, own=identifiers(exam_id, *rest), lacks=bool(lacks))
+            for exam, branch, exam_id, *rest, lacks in _BEARERS.run(self._engine, number, number)
+        ]
+
+    def numbered(self, number: str) -> list[int]:
+        """PDFs of which this number is the whole name."""
+        return [row[0] for row in _NUMBERED.run(self._engine, number, number)]
 
     def used_by_others(self, stem: str, exam: int) -> bool:
         """Whether a JSON of another exam came under this name."""

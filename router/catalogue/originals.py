@@ -1,17 +1,35 @@
-"""Originals below done/ and rejected/ of the drop folder: which of them the node put there, and when."""
+"""Originals of the drop folder: those that the node put below done/ and rejected/, and which are needed once more."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from router.catalogue.dialect import Engine
-from router.catalogue.tables import SetAsideRow
-from router.model import SetAside
+from router.catalogue.dialect import Engine, portions
+from router.catalogue.tables import Delivery, Document, Exam, SeenFile, SetAsideRow
+from router.model import Channel, SetAside
+from router.states import CLOSED
 
 _AT_ONCE = 100
 _BEGUN = "begun"  # the key of a row that stands for no file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed:
+    """A report PDF that is needed once more and whose copy was removed.
+
+    `message` is where the copy of the HL7 message lies that it came in, "" where it came in none.
+    """
+
+    document: int
+    exam: int
+    stem: str
+    digest: str
+    file_time: datetime
+    purged: datetime
+    message: str
 
 
 class Originals:
@@ -49,6 +67,41 @@ class Originals:
         rows: Any = self._engine.run(query.order_by(SetAsideRow.key).limit(limit).tuples())
         return [(key, _read(home, place, mark)) for key, home, place, mark in rows]
 
+    def missed(self) -> list[Missed]:
+        """The chosen PDFs of exams with a report to deliver whose copies were removed."""
+        message = Document.alias()
+        columns = (Document.id, Exam.id, Document.stem, Document.digest, Document.file_time, Document.purged,
+                   message.place)  # fmt: skip
+        query = Delivery.select(*columns).join(Exam).join(Document, on=Document.id == Exam.pdf)
+        query = query.join(message, "LEFT JOIN", on=message.id == Document.message)
+        open_ = (Delivery.channel == Channel.REPORT) & Delivery.state.not_in(sorted(CLOSED))
+        rows: Any = self._engine.run(query.where(open_ & Document.purged.is_null(False)).distinct().tuples())
+        return [
+            Missed(document=document, exam=exam, stem=stem, digest=digest, file_time=file_time, purged=purged,
+                   message=place or "")
+            for document, exam, stem, digest, file_time, purged, place in rows
+        ]  # fmt: skip
+
+    def purged(self, exams: Collection[int]) -> dict[int, datetime]:
+        """When the copies of the chosen PDFs of these exams were removed; of those that are here nothing."""
+        columns, found = (Exam.id, Document.purged), dict[int, datetime]()
+        for some in portions(sorted(exams)):
+            query = Exam.select(*columns).join(Document, on=Document.id == Exam.pdf).where(Exam.id.in_(some))
+            found |= dict(self._engine.run(query.where(Document.purged.is_null(False)).tuples()))
+        return found
+
+    def lying(self, places: Iterable[tuple[bytes, bytes]]) -> list[SetAside]:
+        """Those that lie at one of these places, by the home and the place of a SetAside."""
+        keys = [_key(home, place) for home, place in places]
+        columns = (SetAsideRow.home, SetAsideRow.place, SetAsideRow.mark)
+        query = SetAsideRow.select(*columns).where(SetAsideRow.key.in_(keys)).order_by(SetAsideRow.at.desc())
+        return [_read(*row) for row in self._engine.run(query.tuples())]
+
+    def staying(self, digest: str) -> list[tuple[str, int, int]]:
+        """Files of this content that were taken and stay in the drop folder: path below it, size, time in ns."""
+        columns = (SeenFile.path, SeenFile.size, SeenFile.file_time)
+        return list(self._engine.run(SeenFile.select(*columns).where(SeenFile.digest == digest).tuples()))
+
     def forget(self, keys: Sequence[str]) -> None:
         """Forget files that are gone, or that somebody has replaced."""
         with self._engine.write():
@@ -56,9 +109,13 @@ class Originals:
 
 
 def _row(one: SetAside, at: datetime) -> dict[str, Any]:
-    key = hashlib.sha256(one.home + b"\0" + one.place).hexdigest()
+    key = _key(one.home, one.place)
     paths = {"home": quote_from_bytes(one.home), "place": quote_from_bytes(one.place)}
     return {"key": key, **paths, "mark": f"{one.inode} {one.size}", "at": at}
+
+
+def _key(home: bytes, place: bytes) -> str:
+    return hashlib.sha256(home + b"\0" + place).hexdigest()
 
 
 def _read(home: str, place: str, mark: str) -> SetAside:

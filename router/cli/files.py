@@ -31,7 +31,7 @@ _PLURAL = {
 }
 REMEDY = {
     FileKind.REJECTED: f"`{COMMAND}` has the reason; have the RIS write the file again, corrected",
-    FileKind.UNCLAIMED: f"`{COMMAND}` has the names; have the RIS write JSON and PDF under one name",
+    FileKind.UNCLAIMED: f"`{COMMAND}` has the names; have the RIS name the PDF as the JSON, or by its ExamId",
     FileKind.NEAR: f"`{COMMAND}` has both names; nothing pairs by a near name: have it written under the exact one",
     FileKind.OTHER: f"`{COMMAND}` has the reasons; remove them, or `scripts/queue dismiss FILE --why ...`",
 }

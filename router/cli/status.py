@@ -197,7 +197,7 @@ def _tell_person(found: Outlook, config: Config) -> None:
 
 def attention_line(one: Attention, config: Config) -> str:
     """An entry of what waits for a person, without its command, which has a line of its own."""
-    where = f" ({one.about or one.destination})" if one.about or one.destination else ""
+    where = f" ({one.where(say)})" if one.where() else ""
     since = f", since {brief(one.since, config.node.timezone)}" if one.since else ""
     exams = f": {names(one.exams)}" if one.exams else ""
     return f"  {one.count} x {one.says}{where}{since}{exams}"

@@ -5,7 +5,9 @@ Words are compared whole, in one normal form: 123 is not found in 91234, nor 张
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 _HAN = "\u3400-\u9fff\U00020000-\U0003ffff"
 _NUMBER = re.compile(r"[0-9A-Z](?:[0-9A-Z._/-]*[0-9A-Z])?")
@@ -25,6 +27,20 @@ _DIGITS_OF_A_SERIES = 4
 _AT_MOST = 300
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bearer:
+    """An exam that has a number as its ExamId or accession number.
+
+    `own` are the words by which a text names it; it `lacks` a PDF of the version that counts.
+    """
+
+    exam: int
+    branch: str
+    exam_id: str
+    own: frozenset[str]
+    lacks: bool
+
+
 def words(text: str) -> frozenset[str]:
     """What a text may name an exam by: numbers, and what may be a patient's name; at most 300 of them."""
     text = _normal(text)
@@ -39,6 +55,25 @@ def identifiers(exam_id: str, accession_number: str, patient_name: str) -> froze
     joined = "".join(name.split())
     names = {joined} if _RUN.fullmatch(joined) and len(joined) > 1 else set(_han_names(name))
     return frozenset({n for n in numbers if _is_number(n)} | names | {_joined(w) for w in _latin_runs(name)})
+
+
+def number_of(stem: str) -> str:
+    """The number that the name of a PDF is, the folders left out; "" where it is none that tells one exam."""
+    name = stem.rpartition("/")[2]
+    return name if len(name) > 1 and any(sign in "123456789" for sign in name) else ""
+
+
+def bearer(number: str, said: frozenset[str], bearers: Sequence[Bearer]) -> int | None:
+    """The exam that a PDF joins whose name is the number; None where none does, or where several may.
+
+    `said` are the words of its text. Of several exams with the number it joins the one that the text tells from the
+    others. An accession number is given again: with it a PDF joins an exam that lacks one.
+    """
+    if len(bearers) > 1:
+        shared = Counter(word for one in bearers for word in one.own)
+        told = [one for one in bearers if any(shared[word] == 1 for word in said & one.own)]
+        return told[0].exam if len(told) == 1 else None
+    return next((one.exam for one in bearers if one.lacks or one.exam_id == number), None)
 
 
 def doubt(said: frozenset[str], own: frozenset[str], other: int | None, *, reused: bool) -> str:

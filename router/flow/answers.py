@@ -18,7 +18,7 @@ from router.config import Config, Destination
 from router.flow.review import Line, expected_of
 from router.model import Channel
 from router.pause import Pause, pause_of
-from router.states import CLOSED, Needs, State
+from router.states import CLOSED, HeldBy, Needs, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,7 @@ class _Common:
     queues: Mapping[tuple[str, Channel], Queued]
     last_images: Mapping[int, datetime]
     asked: Mapping[int, datetime]
+    purged: Mapping[int, datetime]
     unproved: frozenset[str]
     unproven: frozenset[str]
 
@@ -82,7 +83,8 @@ class Answers:
             running=common.running, seen=common.seen, breaker=common.breakers.get(place, ANSWERS),
             pause=pause_of(common.pauses, one.destination), limit=limit, limit_until=limit_until,
             half=_half(one, destination), quiet_at=None if last is None else last + self._config.study.stable_after,
-            asked=common.asked.get(one.id), place=queued.places.get(one.id), queued=queued.count,
+            asked=common.asked.get(one.id), purged=common.purged.get(one.exam),
+            place=queued.places.get(one.id), queued=queued.count,
             unproved=f"delivery {one.id}" in common.unproved,
             unproven=one.channel == Channel.REPORT and f"destination {one.destination}" in common.unproven,
         )  # fmt: skip
@@ -100,6 +102,7 @@ class Answers:
             limits=dict(self._limits(now)),
             queues={place: catalogue.prospects.queued(*place, now) for place in sorted(ready)},
             last_images=catalogue.prospects.last_images(quiet), asked=self._asked(deliveries),
+            purged=catalogue.exams.originals.purged({one.exam for one in deliveries if _lacks_pdf(one)}),
             unproved=catalogue.alarms.subjects(Alarm.UNPROVED), unproven=catalogue.alarms.subjects(Alarm.CRYPTO),
         )  # fmt: skip
 
@@ -132,6 +135,10 @@ def _ended(one: Delivery, common: _Common) -> Facts:
         now=common.now, zone=common.zone, delivery=one.id, exam=one.exam, destination=one.destination,
         channel=one.channel, state=one.state, changed=one.changed,
     )  # fmt: skip
+
+
+def _lacks_pdf(one: Delivery) -> bool:
+    return Needs.PDF in one.waiting_for or one.held_by == HeldBy.PDF
 
 
 def _half(one: Delivery, destination: Destination | None) -> datetime | None:

@@ -65,6 +65,11 @@ class _Group:
     exams: dict[int, None] = field(default_factory=dict)
     deliveries: dict[int, None] = field(default_factory=dict)
 
+    def refused(self, error: str) -> None:
+        """Say what was refused of the first delivery; all that the node says of it is its own, without patient data."""
+        if error and self.about != error:
+            self.about = f"the first: {self.about.removeprefix('the first: ')}" if self.about else error
+
     def add(self, exam: int, deliveries: Iterable[int], since: datetime) -> None:
         self.since = min(self.since, since)
         self.exams[exam] = None
@@ -127,7 +132,9 @@ def _of_deliveries(facts: Facts, now: datetime) -> list[Attention]:
         # A hold for an approval that cannot be read is told by the approval's own entry.
         if isinstance(cause, Cause) and not (cause == Cause.WITHDRAWN and one.exam in unread):
             since = max(one.changed, one.approved_at or one.changed)
-            groups.setdefault((cause, one.destination), _Group(since)).add(one.exam, [one.id], since)
+            group = groups.setdefault((cause, one.destination), _Group(since))
+            group.refused(one.error if cause == Cause.REFUSED else "")
+            group.add(one.exam, [one.id], since)
     return [_entry(cause, destination, group) for (cause, destination), group in groups.items()]
 
 
@@ -249,7 +256,7 @@ def alarms_of(entries: Iterable[Attention], standing: Collection[Standing], now:
 def _subject(one: Attention) -> str:
     if one.what == Cause.LEDGER:
         return _LEDGER
-    return f"{one.what} at {one.about or one.destination or 'node'}"
+    return f"{one.what} at {one.destination or one.about or 'node'}"
 
 
 def _raised(one: Attention, alarm: Alarm, now: datetime) -> Event:

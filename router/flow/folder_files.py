@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from router.catalogue.files import FileKind, FolderFile
+from router.catalogue.files import SEVERAL, FileKind, FolderFile
 from router.language import N_
 from router.reports.watch import OtherKind
 
@@ -31,6 +31,8 @@ def reason(one: FolderFile, named: Callable[[str], str] = str) -> str:
         return f"{found.why}: {found.text}"
     if found.kind is FileKind.NEAR:
         return f"nearly {named(found.near)}; the difference: {found.text}"
+    if found.kind is FileKind.UNCLAIMED and found.why == SEVERAL:
+        return f"its name is a number of several exams ({found.text}), and its text does not tell of which it is"
     if found.kind is FileKind.UNCLAIMED:
         return f"no exam JSON of this name ({named(found.path.removesuffix('.pdf'))}.json) has claimed it"
     return _OTHER[OtherKind(found.why)]

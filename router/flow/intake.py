@@ -21,12 +21,14 @@ from router.catalogue.files import FileKind, Lying
 from router.clock import Clock
 from router.config import Config, Hospital
 from router.correlate.join import JoinedBy
-from router.correlate.naming import words
+from router.correlate.naming import number_of, words
 from router.errors import InvalidData, RouterError
 from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey
 from router.flow import refused_files
 from router.flow.leftovers import Leftovers
+from router.flow.numbered import branch_of_folder, exam_of, number_word
+from router.flow.recovery import Recovery
 from router.flow.references import References
 from router.model import SetAside
 from router.reports import hl7v2, pdf, pickup
@@ -124,6 +126,10 @@ class Intake:
         self.leftovers = Leftovers(
             config, exams, storage.quarantine, journal, clock, lambda path: branch_named(self._config.hospital, path),
             fence,
+        )  # fmt: skip
+
+        self._recovery = Recovery(
+            self._folder, exams.originals, storage.reports, lambda data: references.message(data).pdf()
         )  # fmt: skip
 
     def go_by(self, config: Config) -> None:
@@ -255,6 +261,14 @@ class Intake:
                 copies.close()
             copies.forget()
 
+    def recover(self) -> None:
+        """Take back the PDFs that are needed once more and whose copies were removed, where they still are."""
+        for missed, data in self._recovery.found():
+            (text,) = self._readers.read([data])
+            if not isinstance(text, InvalidData):
+                opened, stem = Opened(None, data), missed.stem
+                self.file(self._documents(None, "pdf", stem, missed.file_time, data, opened, text))
+
     # -- copies
 
     def file(self, found: Sequence[Dropped]) -> dict[Seen, OSError]:
@@ -369,6 +383,22 @@ class Intake:
             for waiting in self._exams.unpaired(named + [("study_uid", uid) for uid in key.study_uids]):
                 if self._exams.exam_named(**self._exams.namings.names_of(waiting.document)) == exam:
                     self._bind(waiting, exam, copies, now, "the PDF that waited, joined by the pattern on its name")
+        for number in {number_of(key.exam_id), number_of(key.accession_number)} - {""}:
+            for waiting, name in self._exams.numbered(number, exam):
+                self._claim_numbered(exam, waiting, name, copies, now)
+
+    def _claim_numbered(self, exam: int, waiting: Waiting, name: str, copies: Copies, now: datetime) -> None:
+        """Give the exam a PDF whose name is its number, or have the exam evaluated that has it by that number."""
+        if waiting.owner is not None and waiting.owner in self._exams.exams_of_stem(name):
+            return
+        chosen = self._numbered(name, self._exams.namings.said(waiting.document))
+        if waiting.owner is None:
+            if chosen == exam:
+                self._bind(waiting, exam, copies, now, "the PDF that waited, joined by the number that is its name")
+        elif chosen == exam:
+            self._take_over(waiting, exam, copies, now)
+        else:
+            self._exams.touch([waiting.owner], now)  # another exam has the number by which it has come there
 
     def _bind(
         self, waiting: Waiting, exam: int, copies: Copies, now: datetime, how: str, *, stays: bool = False
@@ -428,7 +458,7 @@ class Intake:
         return True
 
     def _exam_of_pdf(self, dropped: Dropped) -> int | None:
-        """The exam of the JSON with the same name, else the one that the configured pattern finds in the name.
+        """The exam of the JSON with the same name, else the one that the name names by the pattern, or is a number of.
 
         Where the name brought JSONs of several exams, the one that the PDF's text names, else the last one. That of an
         HL7 message is of the message's exam.
@@ -441,7 +471,15 @@ class Intake:
         if len(by_name) > 1 and dropped.words:
             said = dropped.words
             return next((exam for exam in by_name if said & self._exams.identifiers(exam)), by_name[0])
-        return by_name[0] if by_name else self._exams.exam_named(**self._names(dropped.stem))
+        if by_name:
+            return by_name[0]
+        if names := self._names(dropped.stem):
+            return self._exams.exam_named(**names)
+        return self._numbered(dropped.stem, dropped.words or frozenset())
+
+    def _numbered(self, stem: str, said: frozenset[str]) -> int | None:
+        """The exam whose number a PDF has as its name; None where a configured pattern reads the name."""
+        return None if self._names(stem) else exam_of(self._exams, self._config.hospital, stem, said)
 
     def _names(self, stem: str) -> dict[str, str]:
         """What the configured pattern finds in a name, by group."""
@@ -460,7 +498,8 @@ class Intake:
         copies.keep(place, dropped.data, _source(dropped))
         taken = TakenDocument(
             dropped.kind, dropped.stem, dropped.digest, dropped.file_time, now, dropped.key, *reported(dropped.key),
-            dropped.words, self._names(dropped.stem) if dropped.kind == "pdf" else {}, message=message,
+            dropped.words, self._names(dropped.stem) | number_word(dropped.stem) if dropped.kind == "pdf" else {},
+            message=message,
             unread=dropped.said is not None and dropped.said.unread and dropped.words is not None,
             checksum=hashlib.sha256(dropped.data).hexdigest(),
         )  # fmt: skip
@@ -618,10 +657,8 @@ def _reason(lying: Lying) -> str:
 
 def branch_named(hospital: Hospital, stem: str) -> str:
     """The branch (院区) of a JSON that names none: that whose folder it came in, else the hospital's own."""
-    for branch in hospital.branch:
-        if branch.folder and stem.startswith(branch.folder.strip("/") + "/"):
-            return branch.code
-    return hospital.HospitalBranchCode
+    code = branch_of_folder(hospital, stem)
+    return hospital.HospitalBranchCode if code is None else code
 
 
 def study_named(stem: str) -> dict[str, str]:

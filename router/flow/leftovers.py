@@ -11,11 +11,12 @@ from datetime import timedelta
 
 from router.alarms import Alarm
 from router.catalogue.exams import Exams
-from router.catalogue.files import ALARMS, MOST, OF_STUDY, FileKind, FolderFile, Lying, Partner
+from router.catalogue.files import ALARMS, MOST, OF_STUDY, SEVERAL, FileKind, FolderFile, Lying, Partner
 from router.clock import Clock
 from router.config import Config
 from router.correlate.near_names import Difference, differences, near_key
 from router.events import Event, Journal, Kind
+from router.flow.numbered import bearers
 from router.reports import pickup
 from router.reports.directory import opened
 from router.reports.settle import Seen
@@ -192,9 +193,11 @@ class Leftovers:
         self._end(self._exams.files.outlasted(oldest), "has waited as long as [retention] unmatched says")
         late = self._exams.files.unclaimed(oldest, now - within, now - max(within, _OF_STUDY_WITHIN), _AT_ONCE)
         for document, stem in late:
-            path = pdf_name(stem)
+            path, exams = pdf_name(stem), [f"e{one.exam}" for one in bearers(self._exams, self._config.hospital, stem)]
+            several = len(exams) > 1
             lying = Lying(
-                kind=FileKind.UNCLAIMED, path=path, why="no-json", text="no exam JSON has claimed it",
+                kind=FileKind.UNCLAIMED, path=path, why=SEVERAL if several else "no-json",
+                text=", ".join(exams) if several else "no exam JSON has claimed it",
                 branch=self._branch(path), document=document, mark=str(document),
             )  # fmt: skip
             listed, _ = self._exams.files.enter(lying, now)
@@ -236,6 +239,8 @@ class Leftovers:
         text = f"file {one.name} of the drop folder is refused ({one.found.why}): {one.found.text}"
         if one.found.kind is FileKind.UNCLAIMED:
             text = f"file {one.name}: no exam JSON has claimed the report PDF within [reports] pair_within"
+            if one.found.why == SEVERAL:
+                text = f"file {one.name}: exams {one.found.text} have the number that is the report PDF's name"
         self._record(Kind.ALARM, one, text)
 
     def _clear(self, one: FolderFile, how: str) -> None:

@@ -15,13 +15,16 @@ from router.correlate.content import AGREES, Reading, Runs, lacking, reading, ru
 from router.correlate.doubt import Doubt, holding
 from router.correlate.evidence import Choice, Evidence, Papers, choose
 from router.correlate.labels import Labelled, han_name, labelled, may_be, normal_number
+from router.correlate.naming import bearer, number_of, words
 from router.correlate.times import of as versions_of_time
 from router.correlate.versions import JsonVersion, PdfVersion, Unread, successive
 from router.errors import Damaged, InvalidData
 from router.exam.key import ExamKey
+from router.flow.numbered import bearers
 from router.storage.reports import Reports, made_at, text_of
 from router.text import is_readable
 
+SEVERAL = "the name of the report PDF is a number of several exams, and its text does not tell of which it is"
 UNREAD = "the text of the report PDF could not be read in its processor time, nor a minute later"
 Load = Callable[[Case, JsonVersion], tuple[dict[str, object], ExamKey]]
 
@@ -183,8 +186,10 @@ class PaperReader:
         return reading(sheet.runs, matter.texts, self._texts_of_others(matter, pdf))
 
     def _texts_of_others(self, matter: _Matter, pdf: PdfVersion) -> dict[str, Runs]:
-        """Findings of the exams that share the PDF's name, or a study."""
-        others = {*self._exams.exams_of_stem(pdf.stem), *(sibling.exam for sibling in matter.case.siblings)}
+        """Findings of the exams that share the PDF's name, have it as their number, or share a study."""
+        named = (one.exam for one in bearers(self._exams, self._config.hospital, pdf.stem))
+        siblings = (sibling.exam for sibling in matter.case.siblings)
+        others = {*self._exams.exams_of_stem(pdf.stem), *named, *siblings}
         return {str(exam): self._text_of(exam) for exam in sorted(others - {matter.case.exam})}
 
     def _text_of(self, exam: int) -> Runs:
@@ -203,6 +208,8 @@ class PaperReader:
     ) -> Iterator[Doubt]:
         if pdf.doubt:
             yield Doubt(rule="pdf-other", text=pdf.doubt)
+        elif self._is_of_several(matter, pdf):
+            yield Doubt(rule="pdf-several", text=SEVERAL)
         if not self._config.reports.pdf_text_check:
             return
         if _is_somebody_elses(sheet.labels, matter.key):
@@ -215,6 +222,17 @@ class PaperReader:
             yield Doubt(rule="pdf-content", text="the report PDF has the findings of another exam", since=2)
         if pdf.unread == Unread.FOR_GOOD:
             yield Doubt(rule="pdf-unread", text=UNREAD, since=2)
+
+    def _is_of_several(self, matter: _Matter, pdf: PdfVersion) -> bool:
+        """Whether it is the exam's by a number that is its name alone, which another exam has, too."""
+        if pdf.message is not None or any(version.stem == pdf.stem for version in matter.versions):
+            return False
+        found = bearers(self._exams, self._config.hospital, pdf.stem)
+        if len(found) < 2:  # nobody else has the number
+            return False
+        asked = self._config.reports.pdf_text_check
+        text = text_of(self._reports.source(matter.case.places[pdf.document])) if asked else ""
+        return bearer(number_of(pdf.stem), words(text or ""), found) != matter.case.exam
 
     def _foreign_label(self, matter: _Matter, pdf: PdfVersion, sheet: Sheet, calibration: Calibration) -> str:
         """The label under which another exam's or patient's number stands; "" where none does.

@@ -29,6 +29,7 @@ from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey
 from router.flow.correlator import delivery_places
 from router.flow.intake import branch_named, digest_of, reported, study_named
+from router.flow.numbered import number_word
 from router.flow.references import References
 from router.reports.reader import Readers
 from router.series.classify import Rulebook, classify
@@ -145,7 +146,8 @@ class Rebuild:
         taken = TakenDocument(
             "pdf" if key is None else "json", source["name"], self._digest(data, document, source),
             datetime.fromisoformat(source["file_time"]), _age(path), key, *reported(key),
-            self._words(data) if key is None else None, study_named(source["name"]), source.get("checksum", ""),
+            self._words(data) if key is None else None, study_named(source["name"]) | number_word(source["name"]),
+            source.get("checksum", ""),
         )  # fmt: skip
         self._lose()
         with self._catalogue.engine.write():

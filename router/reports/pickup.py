@@ -163,6 +163,24 @@ def remove(top: int, lying: SetAside) -> bool | None:
             raise
 
 
+def read_aside(top: int, lying: SetAside) -> bytes | None:
+    """The bytes of a file that was put below done/ or rejected/; None where it is gone or another one lies there."""
+    *parents, name = os.fsdecode(lying.place).split("/")
+    home = [part for part in os.fsdecode(lying.home).split("/") if part]
+    try:
+        with spot(top, home) as at, spot(at.parent, parents) as below:
+            handle = os.open(name, _READ, dir_fd=below.parent)
+            with os.fdopen(handle, "rb") as file:
+                state = os.fstat(handle)
+                if not stat.S_ISREG(state.st_mode) or state.st_size != lying.size:
+                    return None
+                return file.read(lying.size)
+    except OSError as error:
+        if error.errno in _SWAPPED:
+            return None
+        raise
+
+
 def where(folder: Path, seen: Seen) -> SetAside:
     """The place of a file in the drop folder, as `lies` asks for it; OSError when it cannot be reached."""
     *parents, name = _parts(folder, seen)

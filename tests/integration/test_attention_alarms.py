@@ -7,6 +7,7 @@ import pytest
 
 from clinic import CLOUD, Clinic
 from desk import CONFIG, E1, E2
+from router.alarms import Alarm
 from router.attention import LEDGER_LOST, Cause
 from router.catalogue.queue import Delivery
 from router.config import parse
@@ -133,8 +134,13 @@ def test_what_failed_is_an_alarm_until_it_goes(clinic: Clinic) -> None:
     images = clinic.delivery()
     assert images.state == State.READY
     moved(clinic, images, State.SENDING)
-    moved(clinic, images, State.FAILED, error="1 of 1 refused")
+    said = "1 of 1 refused; 1 instance(s): the destination does not accept transfer syntax RLE Lossless (1.2.3)"
+    moved(clinic, images, State.FAILED, error=said)
     found = {one.what: one for one in clinic.attention()}
+    assert found[Cause.REFUSED].about == said
+    assert [one.text for one in clinic.catalogue.alarms.standing() if one.alarm == Alarm.FAILED] == [
+        f"failed: the destination refuses some of the images ({said})"
+    ]
     assert found[Cause.REFUSED].deliveries == (images.id,)
     assert ("failed", "refused at cloud") in stands(clinic)
     moved(clinic, images, State.READY, error="")

@@ -9,15 +9,18 @@ from pathlib import Path
 import pytest
 
 from desk import exam, printed
+from hl7_messages import oru
 from router.catalogue import open_catalogue
 from router.catalogue.queue import Delivery
 from router.clock import FakeClock
 from router.config import parse
 from router.events import Event, Journal, Kind
+from router.flow.answers import Answers
 from router.flow.correlator import Correlator
 from router.flow.intake import Intake
 from router.flow.references import References
 from router.flow.retention import Retention
+from router.flow.review import Review
 from router.flow.rules import rulebook
 from router.flow.selection import Selection
 from router.reports.reader import Readers
@@ -52,8 +55,8 @@ pdf_text_check = false
 class Site:
     """Intake, correlator and retention of a node whose destination takes everything."""
 
-    def __init__(self, folder: Path, readers: Readers) -> None:
-        config = parse(CONFIG, base=folder)
+    def __init__(self, folder: Path, readers: Readers, settings: str = "") -> None:
+        self.config = config = parse(CONFIG + settings, base=folder)
         self.inbox, self.data = config.reports.folder, config.node.data
         self.inbox.mkdir()
         self.clock = FakeClock(START)
@@ -78,6 +81,17 @@ class Site:
             os.utime(path, (self.clock.now().timestamp(),) * 2)
         self.intake.file(self.intake.read(scan(self.inbox).files).documents)
         self.correlator.run_due()
+
+    def answer(self) -> str:
+        """The first line of `explain` about the report."""
+        self.catalogue.nodes.beat("n")
+        lines = Review(self.catalogue, self.clock).lines_of([self.report().id])
+        (told,) = Answers(self.catalogue, self.config, self.clock).of(lines)
+        return str(told.answer.what)
+
+    def corrected(self) -> None:
+        """The JSON comes once more with another telephone number: its PDF is needed again."""
+        self.drop(json=exam("E1", Patient__Phone="13800000000"))
 
     def report(self) -> Delivery:
         numbers = self.catalogue.exams.find("E1")
@@ -137,6 +151,74 @@ def test_a_pdf_that_is_needed_once_more_is_waited_for_and_taken_back(site: Site)
     assert site.report().wanted.split()[1] == document
     assert Needs.PDF not in site.report().waiting_for
     assert site.copies() == ["exam.json", "exam.json", "report.pdf"]
+
+
+SOON = '[retention]\ndelivered = "1 d"\n'
+
+
+@pytest.mark.parametrize("settings", ["", 'on_pickup = "keep"\n'], ids=["move", "keep"])
+def test_a_pdf_that_is_needed_once_more_is_taken_from_its_original(
+    tmp_path: Path, readers: Readers, settings: str
+) -> None:
+    site = Site(tmp_path, readers, settings + SOON)
+    pdf = printed("E1")
+    site.drop(json=exam("E1"), pdf=pdf)
+    site.deliver()
+    document = site.report().wanted.split()[1]
+    site.purge(2)
+    assert site.copies() == ["exam.json"]
+    site.intake.recover()
+    assert site.copies() == ["exam.json"]
+    site.corrected()
+    assert Needs.PDF in site.report().waiting_for
+    site.intake.recover()
+    site.correlator.run_due()
+    assert site.report().wanted.split()[1] == document
+    assert Needs.PDF not in site.report().waiting_for
+    assert site.copies() == ["exam.json", "exam.json", "report.pdf"]
+    site.catalogue.engine.close_thread()
+
+
+def test_a_pdf_that_came_in_an_hl7_message_is_taken_from_the_message(tmp_path: Path, readers: Readers) -> None:
+    site = Site(tmp_path, readers, SOON)
+    message = oru(pdf=printed("E1")).encode()
+    site.intake.take_message(message)
+    site.correlator.run_due()
+    site.deliver()
+    site.purge(2)
+    assert site.copies() == ["exam.hl7"]
+    site.intake.take_message(oru(control="M2").replace("13800000000", "13900000000").encode())
+    site.correlator.run_due()
+    assert Needs.PDF in site.report().waiting_for
+    site.intake.recover()
+    site.correlator.run_due()
+    assert Needs.PDF not in site.report().waiting_for
+    site.catalogue.engine.close_thread()
+
+
+@pytest.mark.parametrize("fate", ["gone", "another", "link"])
+def test_without_its_original_the_exam_says_that_the_copy_was_removed_and_when(
+    tmp_path: Path, readers: Readers, fate: str
+) -> None:
+    site = Site(tmp_path, readers, SOON)
+    site.drop(json=exam("E1"), pdf=printed("E1"))
+    site.deliver()
+    site.purge(2)
+    original = site.inbox / "done" / "V1.pdf"
+    if fate == "another":
+        original.write_bytes(printed("E2"))
+    else:
+        original.rename(tmp_path / "elsewhere.pdf")
+        if fate == "link":
+            original.symlink_to(tmp_path / "elsewhere.pdf")
+    site.corrected()
+    assert Needs.PDF in site.report().waiting_for
+    site.intake.recover()
+    site.correlator.run_due()
+    assert site.copies()[-1] != "report.pdf"
+    assert "the copy" in site.answer()
+    assert "was removed 2026-03-04 18:00 ([retention] delivered)" in site.answer()
+    site.catalogue.engine.close_thread()
 
 
 def test_an_exam_whose_records_are_gone_is_held_when_it_comes_again(site: Site) -> None:

@@ -59,6 +59,14 @@ def test_an_approval_in_a_form_that_is_certain_has_a_due_time(clinic: Clinic, ca
     assert not alarms(clinic)
 
 
+def test_the_case_of_a_day_alone_is_a_fault_of_the_exam_json_that_names_the_form_with_an_alarm(clinic: Clinic) -> None:
+    clinic.later(days=300)
+    delivery = clinic.delivery(drop(clinic, "11-day"), Channel.REPORT)
+    assert Needs.JSON in delivery.waiting_for
+    assert "Report.ApproveTime (审核时间): expected yyyy-MM-dd HH:mm:ss" in delivery.error
+    assert len(alarms(clinic)) == 1
+
+
 @pytest.mark.fires("approval")
 @pytest.mark.parametrize("written", ["2026-03-02", "05/06/2026 10:00:00 AM", "9999-12-31 23:59:59"])
 def test_an_approval_whose_time_does_not_read_is_an_alarm_until_it_does(clinic: Clinic, written: str) -> None:

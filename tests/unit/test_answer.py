@@ -185,6 +185,21 @@ def test_who_acts_on_a_failure_depends_on_what_failed() -> None:
         assert in_short(found) == (f"has failed: {error}", who, 'scripts/queue retry d85 --why "..."')
 
 
+@pytest.mark.parametrize(("channel", "error", "told"), [
+    (Channel.IMAGES, "2 of 9 refused; 2 instance(s): not A; decompress = true sends it",
+     "has failed: 2 of 9 refused; 2 instance(s): not A; decompress = true sends it"),
+    (Channel.IMAGES, "3 of 9 refused; 2 instance(s): not A; decompress = true sends it; 1 instance(s): not B",
+     "has failed for 2 reasons, the first: 3 of 9 refused; 2 instance(s): not A; decompress = true sends it"),
+    (Channel.REPORT, "the platform does not accept the exam JSON: Patient.IdNo: is missing; Order.Status: is odd",
+     "has failed for 2 reasons, the first: the platform does not accept the exam JSON: Patient.IdNo: is missing"),
+    (Channel.REPORT, "the platform answers 413; see it", "has failed: the platform answers 413; see it"),
+])  # fmt: skip
+def test_of_several_reasons_of_a_failure_the_first_is_named_and_all_are_counted(
+    channel: Channel, error: str, told: str
+) -> None:
+    assert str(said(state=State.FAILED, channel=channel, error=error).what) == told
+
+
 def test_an_identity_doubt_is_compared_before_anything_is_released() -> None:
     found = said(state=State.HELD, held_by="identity", error="identity: another patient id")
     assert found.command == "scripts/queue compare e17"

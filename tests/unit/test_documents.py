@@ -8,9 +8,12 @@ import pytest
 from router.alarms import REMEDY, Alarm
 from router.cli.reference import reference
 from router.clock import SystemClock
-from router.config import load, shipped
+from router.config import DicomDestination, Query, Receive, load, shipped
+from router.dicom import commitment, query
+from router.dicom.negotiation import VERIFICATION
 from router.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
-from router.dicom.requestor import Waits
+from router.dicom.requestor import _LONGEST_PDU, _OUR_LONGEST, Waits
+from router.dicom.status import _REFUSED, _STORED, DUPLICATE
 from router.exam.validate import validate
 from router.flow.references import References
 
@@ -63,6 +66,38 @@ def test_the_conformance_statement_has_our_uid_version_and_waits() -> None:
     assert f"`{IMPLEMENTATION_VERSION}`" in said
     assert f"{waits.connect:.0f} s to connect, {waits.association:.0f} s for the association" in said
     assert f"{waits.response:.0f} s for a response" in said
+
+
+def test_the_conformance_statement_has_every_service_that_is_asked_for_with_its_limits() -> None:
+    said = text("conformance.md")
+    for name, roles in (("Verification", "yes | yes"), ("Storage Commitment Push Model", "yes, where")):
+        assert re.search(rf"\| {name} \| [\d.]+ \| {roles}", said)
+    for uid in (VERIFICATION, query.FIND, query.MOVE, commitment.SOP_CLASS):
+        assert f" {uid} |" in said
+    assert f"at most {commitment.MOST} instances" in said
+    assert f"names more than {query.MOST} studies" in said
+    assert f"{query._FIND_SECONDS:.0f} s for all answers to a C-FIND" in said
+    assert f"at most {_LONGEST_PDU // 1024} KiB;" in said
+    assert f"the others {_OUR_LONGEST // 1024} KiB" in said
+    config = Query(ae_title="PACS")
+    assert f"asked for `tries` ({config.tries}) times, `pause` ({config.pause.seconds // 60} min)" in said
+
+
+def test_the_conformance_statement_has_every_status_that_is_refused_or_stored() -> None:
+    said = text("conformance.md")
+    refused = next(line for line in said.splitlines() if line.endswith("| refused: the delivery fails, and is shown |"))
+    assert set(re.findall(r"\b0\d{3}\b", refused)) == {f"{one:04X}" for one in _REFUSED - {DUPLICATE}}
+    stored = next(line for line in said.splitlines() if line.endswith("| counts as stored |"))
+    assert set(re.findall(r"\b0\d{3}\b", stored)) == {f"{one:04X}" for one in _STORED}
+
+
+def test_the_conformance_statement_has_the_titles_and_ports_of_the_configuration() -> None:
+    said, receive, destination = text("conformance.md"), Receive(), DicomDestination()
+    assert f"| receiver | `[receive] ae_title`: {receive.ae_title} | `port`: {receive.port} |" in said
+    assert f"| destination | `ae_title`: {destination.ae_title} | `port`: {destination.port} |" in said
+    assert f"| PACS | `ae_title`: has no default | `port`: {Query(ae_title='PACS').port} |" in said
+    assert f"`max_associations` ({receive.max_associations})" in said
+    assert f"`max_associations_per_sender` ({receive.max_associations_per_sender})" in said
 
 
 @pytest.mark.parametrize("path", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)

@@ -1,0 +1,35 @@
+"""PDFs whose file name is the number of an exam: its ExamId or its accession number."""
+
+from router.catalogue.exams import Exams
+from router.catalogue.namings import NUMBER
+from router.config import Hospital
+from router.correlate.naming import Bearer, bearer, number_of
+
+
+def bearers(exams: Exams, hospital: Hospital, stem: str) -> list[Bearer]:
+    """The exams whose number is the name of a PDF, of the branch in whose folder it came."""
+    number, branch = number_of(stem), branch_of_folder(hospital, stem)
+    found = exams.namings.bearers(number) if number else []
+    return [one for one in found if branch in (None, one.branch)]
+
+
+def exam_of(exams: Exams, hospital: Hospital, stem: str, said: frozenset[str]) -> int | None:
+    """The exam that a PDF joins by its name, and by the words of its text where several have the number."""
+    return bearer(number_of(stem), said, bearers(exams, hospital, stem))
+
+
+def number_word(stem: str) -> dict[str, str]:
+    """The number that the name of a PDF is in a folder of the drop folder, as a word of its name.
+
+    Without a folder it is found by the name itself.
+    """
+    number = number_of(stem)
+    return {NUMBER: number} if number not in ("", stem) else {}
+
+
+def branch_of_folder(hospital: Hospital, stem: str) -> str | None:
+    """The branch whose folder a file came in; None where it is none's."""
+    for branch in hospital.branch:
+        if branch.folder and stem.startswith(branch.folder.strip("/") + "/"):
+            return branch.code
+    return None

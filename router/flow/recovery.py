@@ -1,0 +1,77 @@
+"""Report PDFs that are needed once more after their copies were removed, read from where they still are.
+
+That is the HL7 message that one came in, or its original: in done/, or in the drop folder where originals stay there.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from router.catalogue.originals import Missed, Originals
+from router.errors import InvalidData
+from router.reports import pickup
+from router.reports.directory import opened
+from router.reports.settle import Seen
+from router.storage.reports import Reports
+
+_ENDINGS = (".pdf", ".PDF", ".Pdf")
+_SAME_NAMES = 20  # of one name in done/
+
+
+class Recovery:
+    """Each PDF is looked for once. `pdf_of` gives the PDF in an HL7 message."""
+
+    def __init__(
+        self, folder: Path, originals: Originals, reports: Reports, pdf_of: Callable[[bytes], bytes | None]
+    ) -> None:  # fmt: skip
+        self._folder = folder
+        self._originals = originals
+        self._reports = reports
+        self._pdf_of = pdf_of
+        self._tried: set[tuple[int, object]] = set()
+
+    def found(self) -> Iterator[tuple[Missed, bytes]]:
+        """Those that are still somewhere, with their bytes."""
+        for missed in self._originals.missed():
+            if (mark := (missed.document, missed.purged)) in self._tried:
+                continue
+            try:
+                data = next((data for data in self._candidates(missed) if _is(missed, data)), None)
+            except OSError:  # the drop folder's own alarm tells of a share that is away
+                continue
+            self._tried.add(mark)
+            if data is not None:
+                yield missed, data
+
+    def _candidates(self, missed: Missed) -> Iterator[bytes | None]:
+        if missed.message:
+            yield self._of_message(missed.message)
+            return
+        for path, size, mtime in self._originals.staying(missed.digest):
+            yield pickup.read_still(self._folder, Seen(self._folder / path, size, mtime))
+        with opened(self._folder) as top:
+            for lying in self._originals.lying(_places(missed.stem)):
+                yield pickup.read_aside(top, lying)
+
+    def _of_message(self, place: str) -> bytes | None:
+        try:
+            return self._pdf_of(self._reports.read(place))
+        except (InvalidData, FileNotFoundError):
+            return None
+
+
+def _is(missed: Missed, data: bytes | None) -> bool:
+    return data is not None and hashlib.sha256(data).hexdigest() == missed.digest
+
+
+def _places(stem: str) -> Iterator[tuple[bytes, bytes]]:
+    """Every home and place in done/ that the original of a PDF of this stem may have."""
+    for code in ("utf-8", "gb18030"):
+        parts = stem.encode(code, "replace").split(b"/")
+        for split in range(len(parts)):
+            *below, name = parts[split:]
+            for number in range(1, _SAME_NAMES + 1):
+                mark = b"" if number == 1 else b"~%d" % number
+                for ending in _ENDINGS:
+                    last = name + mark + ending.encode()
+                    yield b"/".join(parts[:split]), b"/".join((pickup.DONE.encode(), *below, last))

@@ -1,0 +1,87 @@
+"""The contract of PDFs by their names and of those that are needed once more."""
+
+from dataclasses import replace
+
+from catalogue_rows import CLOUD, MINUTE, NOW, document, key
+from router.catalogue import Catalogue
+from router.catalogue.exams import Case, Chosen, Waiting
+from router.correlate.naming import bearer
+from router.flow.numbered import number_word
+from router.model import Channel, SetAside
+
+
+def exam(catalogue: Catalogue, exam_id: str, accession: str) -> int:
+    return catalogue.exams.new(replace(key(accession), exam_id=exam_id), NOW)
+
+
+def weighed(catalogue: Catalogue, exam_id: int, pdf: int) -> None:
+    case: Case = catalogue.exams.case(exam_id)
+    assert catalogue.exams.checked(case, None, None, "", Chosen("", pdf, None, pdf))
+
+
+def test_the_exams_with_a_number_are_known_by_exam_id_and_by_accession_number(catalogue: Catalogue) -> None:
+    one, two = exam(catalogue, "N100", "N200"), exam(catalogue, "N200", "N300")
+    found = catalogue.exams.namings.bearers("N200")
+    assert [(each.exam, each.exam_id, each.lacks) for each in found] == [(one, "N100", True), (two, "N200", True)]
+    assert bearer("N200", frozenset({"N300"}), found) == two
+    assert [each.exam for each in catalogue.exams.namings.bearers("N300")] == [two]
+    assert catalogue.exams.namings.bearers("n300") == []
+
+
+def test_an_exam_lacks_a_pdf_until_one_is_chosen_and_again_once_something_has_come_since(catalogue: Catalogue) -> None:
+    number = exam(catalogue, "N100", "N200")
+    pdf = catalogue.exams.add(document(stem="a"), "p", number, 1, NOW)
+    weighed(catalogue, number, pdf)
+    (found,) = catalogue.exams.namings.bearers("N200")
+    assert not found.lacks
+    catalogue.exams.add(document("json", "b"), "q", number, 2, NOW)
+    (found,) = catalogue.exams.namings.bearers("N200")
+    assert found.lacks
+
+
+def test_pdfs_are_found_by_the_number_that_is_their_name_in_any_folder_but_those_of_the_exam(
+    catalogue: Catalogue,
+) -> None:
+    number = exam(catalogue, "N100", "N200")
+    words = frozenset({"nothing"})
+    stems = ["N200", "2026/N200", "N2000"]
+    top, below, _ = (
+        catalogue.exams.add(
+            replace(document(stem=stem, digest=stem), words=words, names=number_word(stem)), f"p{n}", None, None, NOW
+        )
+        for n, stem in enumerate(stems)
+    )  # fmt: skip
+    assert catalogue.exams.numbered("N200", number) == [
+        (Waiting(top, "p0"), "N200"),
+        (Waiting(below, "p1"), "2026/N200"),
+    ]
+    assert catalogue.exams.namings.names_of(below) == {}
+    catalogue.exams.bind(top, number, 1, "q", NOW)
+    assert [waiting.document for waiting, _ in catalogue.exams.numbered("N200", number)] == [below]
+
+
+def test_a_pdf_is_missed_while_its_exam_has_a_report_to_deliver_and_its_copy_is_removed(catalogue: Catalogue) -> None:
+    number = exam(catalogue, "N100", "N200")
+    json = catalogue.exams.add(document("json", "a"), "reports/1/1/exam.hl7", number, 1, NOW)
+    pdf = catalogue.exams.add(replace(document(stem="a"), message=json), "reports/1/2/report.pdf", number, 2, NOW)
+    weighed(catalogue, number, pdf)
+    catalogue.queue.make(number, [(CLOUD, Channel.REPORT)], NOW)
+    originals = catalogue.exams.originals
+    assert originals.missed() == []
+    assert originals.purged({number, number + 1}) == {}
+    catalogue.engine.execute("UPDATE document SET purged = arrived WHERE kind = 'pdf'", ())
+    (found,) = originals.missed()
+    assert (found.document, found.exam, found.message) == (pdf, number, "reports/1/1/exam.hl7")
+    assert originals.purged({number}) == {number: NOW}
+
+
+def test_an_original_is_found_by_where_it_lies_the_newest_first(catalogue: Catalogue) -> None:
+    originals = catalogue.exams.originals
+    one = SetAside(home=b"", place="done/张三.pdf".encode(), inode=1, size=7)
+    other = SetAside(home=b"north", place=b"done/b.pdf", inode=2, size=7)
+    originals.note([one], NOW)
+    originals.note([other], NOW + MINUTE)
+    assert originals.lying([(one.home, one.place), (other.home, other.place), (b"", b"done/c.pdf")]) == [other, one]
+    catalogue.exams.remember("sub/a.PDF", 7, 12, "d1")
+    assert originals.staying("d1") == [("sub/a.PDF", 7, 12)]
+    assert originals.staying("d2") == []
