@@ -23,6 +23,7 @@ from router.errors import DestinationDown, Outage, RouterError, TransientError
 from router.events import Event, Journal, Kind
 from router.model import Channel
 from router.retry import backoff
+from router.states import PENDING
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class CommitmentReports:
             one
             for exam in exams
             for one in self.catalogue.queue.of_exam(exam)
-            if (one.destination, one.channel) == (destination, Channel.IMAGES)
+            if (one.destination, one.channel) == (destination, Channel.IMAGES) and one.state in PENDING
         ]
 
     def _tell_failures(self, concerned: Sequence[Delivery], settled: Sequence[Settled], now: datetime) -> None:
