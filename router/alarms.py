@@ -64,8 +64,8 @@ REMEDY: dict[Alarm, str] = {
     Alarm.UNCLAIMED_PDF: "see `scripts/queue files` for its name and a JSON whose name is near; have the RIS write "
     "both under one name, or end the alarm: `scripts/queue dismiss FILE --why ...`",
     Alarm.DOUBT: "compare both sides with `queue compare`, then `queue resolve`, or have the data corrected",
-    Alarm.DELIVERED_IN_DOUBT: "tell the platform's operator; `scripts/queue explain` shows what was delivered and when; "
-    "then end the alarm: `scripts/queue dismiss EXAM --why ...`",
+    Alarm.DELIVERED_IN_DOUBT: "tell the platform's operator; `scripts/queue explain` shows what was delivered and "
+    "when; then end the alarm: `scripts/queue dismiss EXAM --why ...`",
     Alarm.APPROVAL: "run `scripts/codes unknown`: it prints the line for the mapping file; or have the RIS export "
     "Reported and a whole ApproveTime",
     Alarm.EXAM_JSON: "run `scripts/queue list --attention`; its exams' `queue explain` names the field; correct the "

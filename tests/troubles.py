@@ -1,6 +1,6 @@
 """Troubles of a node: causes of alarms, with the real parts that raise and end them; the clock is a test's.
 
-Each is registered under its alarm (`exam_troubles`, `node_troubles`). `restart` throws away all that is in memory, as
+Each is registered under its alarm, in the modules `..._troubles`. `restart` throws away all that is in memory, as
 the end of a process does.
 """
 

@@ -30,13 +30,12 @@ def gone(standing: Iterable[Standing], here: Here) -> Iterator[tuple[Standing, s
     """The alarms about what is gone, each with the words of its end."""
     names, served = {name for name, _ in here.places}, {f"{channel} to {name}" for name, channel in here.places}
     for one in standing:
-        if one.alarm == Alarm.BREAKER and one.subject not in served:
+        to_nowhere = one.alarm == Alarm.BREAKER and one.subject not in served
+        if to_nowhere or (one.alarm == Alarm.CRYPTO and one.destination and one.destination not in names):
             yield one, _REMOVED
-        elif one.alarm == Alarm.CRYPTO and one.destination and one.destination not in names:
-            yield one, _REMOVED
-        elif one.alarm == Alarm.DEFECT and _is_gone(one.subject, _WORK, here.works):
+        if one.alarm == Alarm.DEFECT and _is_gone(one.subject, _WORK, here.works):
             yield one, "this part of the node does not run any more"
-        elif one.alarm == Alarm.POISON and _is_gone(one.subject, _QUARANTINE, here.quarantined):
+        if one.alarm == Alarm.POISON and _is_gone(one.subject, _QUARANTINE, here.quarantined):
             yield one, "it is not in quarantine any more"
 
 

@@ -121,10 +121,10 @@ class Lookout:
                 self._record(Kind.ALARM, alarm, one, _said(one, alarm, pause_of(pauses, one.destination)))
         due = {one.id: one for one in deliveries}
         for each in standing:
-            one = None if each.delivery is None else due.get(each.delivery)
-            if one is None:
+            found = None if each.delivery is None else due.get(each.delivery)
+            if found is None:
                 self._clear(each, "it is not to be delivered any more")
-            elif self._has_time_again(each.alarm, one, expected.get(one.id), now):
+            elif self._has_time_again(each.alarm, found, expected.get(found.id), now):
                 self._clear(each, "it has time again")
 
     def _has_time_again(self, alarm: Alarm, one: Delivery, expected: datetime | None, now: datetime) -> bool:

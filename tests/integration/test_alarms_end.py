@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
+import arrival_troubles
 import exam_troubles
 import node_troubles
+import sending_troubles
 from router.alarms import Alarm
 from router.events import Kind
 from router.reports.reader import Readers
 from troubles import TROUBLES, Trouble
 
-assert exam_troubles
-assert node_troubles
+REGISTERED = (arrival_troubles, exam_troubles, node_troubles, sending_troubles)
 CASES = [pytest.param(alarm, one, id=one.__name__) for alarm in Alarm for one in TROUBLES[alarm]]
 Begin = Callable[[type[Trouble]], Trouble]
 
@@ -45,7 +46,7 @@ def standing(trouble: Trouble, alarm: Alarm) -> int:
 
 @pytest.mark.parametrize("alarm", Alarm)
 def test_a_cause_of_every_alarm_is_known_here(alarm: Alarm) -> None:
-    assert TROUBLES[alarm], "add one to exam_troubles or node_troubles"
+    assert TROUBLES[alarm], f"add one to one of {[one.__name__ for one in REGISTERED]}"
 
 
 @pytest.mark.parametrize(("alarm", "kind"), CASES)
