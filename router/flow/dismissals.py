@@ -33,12 +33,12 @@ class Dismissals:
         self._journal = journal
         self._clock = clock
 
-    def is_of_a_file(self, name: str) -> bool:
-        """Whether a listed file has the name. WrongUse where it names an exam or a delivery, too."""
-        found = self._named(name)
-        if found and is_form(name) and Lookup(self._catalogue).exams(name):
-            hint = f"say which: {found[0].name}, {name[0].lower()}:{name[1:]}"
-            raise WrongUse(f"{name} may mean several things", hint=hint)
+    def is_of_a_file(self, word: str) -> bool:
+        """Whether a listed file is called so. WrongUse where an exam or a delivery is, too."""
+        found = self._named(word)
+        if found and is_form(word) and Lookup(self._catalogue).exams(word):
+            forms = f"{found[0].name}, {word[0].lower()}:{word[1:]}"
+            raise WrongUse(f"{word} may mean several things", hint=f"say which: {forms}")
         return bool(found)
 
     def dismiss(self, name: str, verdict: Verdict) -> list[FolderFile]:

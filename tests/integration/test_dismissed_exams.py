@@ -11,6 +11,7 @@ from harness import command_here
 from histories import Node, slice_of
 from router.alarms import Alarm
 from router.catalogue.queue import Delivery
+from router.errors import WrongUse
 from router.events import Kind
 from router.flow.attention import command_for
 from router.flow.decisions import Verdict
@@ -166,3 +167,15 @@ def test_a_delivery_that_is_named_concerns_its_destination_alone(house: House) -
     assert in_doubt(house) == ["other"]
     dismissals.dismiss_exam("e1", Verdict("wang", "told"))
     assert in_doubt(house) == []
+
+
+def test_a_word_that_names_a_file_too_is_wrong_use_and_its_forms_are_told(house: House) -> None:
+    (house.inbox / "e1").write_text("a note")
+    loop = house.pickup()
+    for _ in range(3):
+        house.clock.advance(400)
+        loop.step()
+    dismissals = Dismissals(house.catalogue, house.journal, house.clock)
+    with pytest.raises(WrongUse, match=r"say which: f1, e:1"):
+        dismissals.is_of_a_file("e1")
+    assert (dismissals.is_of_a_file("e:1"), dismissals.is_of_a_file("f1")) == (False, True)
