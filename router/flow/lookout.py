@@ -138,12 +138,20 @@ class Lookout:
 
     def _end_of_deliveries(self) -> None:
         """An alarm about a delivery that has ended, or waits for something else, is nobody's question any more."""
-        about = [one for one in self._catalogue.alarms.standing() if one.alarm in _WHILE and one.exam is not None]
+        about = [one for one in self._catalogue.alarms.standing() if one.alarm in _WHILE]
         found = self._catalogue.queue.these({one.delivery for one in about if one.delivery is not None})
         states = {one.id: one.state for one in found}
         for one in about:
-            if one.delivery is not None and states.get(one.delivery) not in _WHILE[one.alarm]:
+            ended = one.delivery is not None and states.get(one.delivery) not in _WHILE[one.alarm]
+            if ended or (one.delivery is None and self._is_of_done_images(one)):
                 self._clear(one, "the delivery has ended, or waits for something else")
+
+    def _is_of_done_images(self, one: Standing) -> bool:
+        """Older databases have what a destination does not commit to by exam alone."""
+        if one.exam is None or one.alarm not in (Alarm.COMMITMENT, Alarm.COMMITMENT_SILENCE):
+            return False
+        mine = self._catalogue.queue.of_exam(one.exam)
+        return all(each.state not in PENDING for each in mine if each.channel == Channel.IMAGES)
 
     def _end_of_what_is_gone(self) -> None:
         places = {(one.destination, one.channel) for one in self._places}
