@@ -64,7 +64,8 @@ REMEDY: dict[Alarm, str] = {
     Alarm.UNCLAIMED_PDF: "see `scripts/queue files` for its name and a JSON whose name is near; have the RIS write "
     "both under one name, or name the PDF by its ExamId; or end the alarm: `scripts/queue dismiss FILE --why ...`",
     Alarm.DOUBT: "compare both sides with `queue compare`, then `queue resolve`, or have the data corrected",
-    Alarm.DELIVERED_IN_DOUBT: "tell the platform's operator; `queue explain` shows what was delivered and when",
+    Alarm.DELIVERED_IN_DOUBT: "tell the platform's operator; `scripts/queue explain` shows what was delivered and "
+    "when; then end the alarm: `scripts/queue dismiss EXAM --why ...`",
     Alarm.APPROVAL: "run `scripts/codes unknown`: it prints the line for the mapping file; or have the RIS export "
     "Reported and a whole ApproveTime",
     Alarm.EXAM_JSON: "run `scripts/queue list --attention`; its exams' `queue explain` names the field; correct the "
@@ -74,10 +75,12 @@ REMEDY: dict[Alarm, str] = {
     Alarm.UNREPORTED: "see `scripts/queue unreported`, and have the RIS export what is missing; of a sender whose "
     "studies get no report: `scripts/queue unreported --dismiss AE --why ...`",
     Alarm.SHARED_STUDY: "have the other exam approved, or cancel its deliveries with the command that is named",
-    Alarm.REJECTED_AFTER_DELIVERY: "tell the platform's operator which instances were rejected",
+    Alarm.REJECTED_AFTER_DELIVERY: "`scripts/queue explain` says which instances were rejected: tell the platform's "
+    "operator, then end the alarm: `scripts/queue dismiss EXAM --why ...`",
     Alarm.COMMITMENT: "ask the destination's operator why it does not commit to keeping what it took",
     Alarm.COMMITMENT_SILENCE: "ask the destination's operator to report on storage commitment; it is asked again",
-    Alarm.INTEGRITY: "run `verify`; a file on disk is not what was received",
+    Alarm.INTEGRITY: "run `scripts/verify`, which names the files that are not what was received; have them sent "
+    "again; what cannot come: `scripts/queue cancel` the delivery",
     Alarm.CUT_OFF: "have the sender send it again whole, or `queue release` the delivery, which sends it as it is",
     Alarm.DAMAGED: "send the study, or drop the report, once more; run `verify`, and look at the disk",
     Alarm.POISON: "see `quarantine show`, ask the sender's maker, then `quarantine delete`; the rest goes on",

@@ -143,7 +143,7 @@ class Node:
             cut_off_goes=config.receive.irregular == "send",
         )  # fmt: skip
         self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock, config.node.timezone)
-        self._lookout = Lookout(config, self._catalogue, self._journal, clock)
+        self._lookout = Lookout(config, self._catalogue, self._journal, clock, self._works)
         self._recorder, self._refusal_watch = (
             RefusalRecorder(self._catalogue.refusals, config.node.timezone, clock),
             RefusalWatch(config, self._catalogue, self._journal, clock),
@@ -477,6 +477,10 @@ class Node:
         if hl7 is None or self._hl7 is None:
             return None
         return _listening("[reports.hl7]", hl7.host, hl7.port, self._hl7.start)
+
+    def _works(self) -> list[str]:
+        """The loops that run, by name."""
+        return [*(loop.name for loop in (*self._loops, *self._lanes.loops())), *self._notifier.works]
 
     def _make_loops(self) -> list[Loop]:
         incoming, watch = self._storage.incoming, self._pickup.watch

@@ -169,7 +169,8 @@ class Node:
         self._open()
 
     def _open(self) -> None:
-        journal, clock = Journal(self.events.append), self.clock
+        journal = self.journal = Journal(self.events.append)
+        clock = self.clock
         storage = open_storage(self.config.node.data, "n")
         self.catalogue: Catalogue = open_catalogue("", self.config.node.data, journal)
         self.config = config = resolved(self.config, self.catalogue.settings)

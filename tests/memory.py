@@ -197,8 +197,8 @@ class Memory:
     def remember(self, path: str, size: int, file_time: int, digest: str) -> None:
         """Nothing is read twice here."""
 
-    def uploaded(self, place: str) -> bool:
-        return False
+    def uploaded(self, place: str) -> Mapping[int, str]:
+        return {}
 
     def _said(self, document: int) -> frozenset[str]:
         return self.papers[document - 1].said

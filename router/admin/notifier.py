@@ -127,6 +127,11 @@ class AlarmNotifier:
         until = self._clock.monotonic() + seconds
         return sum(not loop.join(max(until - self._clock.monotonic(), 0.0)) for loop in self._leaving)
 
+    @property
+    def works(self) -> Sequence[str]:
+        """The loops in use, by name."""
+        return [loop.name for loop in self._loops()]
+
     def degraded(self) -> Sequence[str]:
         """The ways on which nothing arrives from this node now, in words; the database is not asked."""
         heartbeat = self._fitting.heartbeat

@@ -55,6 +55,11 @@ class Breakers:
                 self._tell(destination, channel, after, now)
         return before, after
 
+    def forget(self, destination: str, channel: Channel) -> None:
+        """Nothing goes there by the configuration any more; nobody is told."""
+        with self._engine.write():
+            self._engine.run(Row.delete().where(_is(destination, channel)))
+
     def probe_now(self, now: datetime) -> None:
         """Let every open one be asked whether its destination is there."""
         with self._engine.write():

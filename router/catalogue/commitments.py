@@ -151,6 +151,11 @@ class Commitments:
             self._engine.run(touched)
         return sorted(found)
 
+    def destination(self, transaction: str) -> str:
+        """Where the request went; "" where it is not ours."""
+        rows = self._engine.run(Commitment.select(Commitment.destination).where(Commitment.uid == transaction).tuples())
+        return next((str(row[0]) for row in rows), "")
+
     def reported(self, transaction: str) -> bool:
         """Whether the destination has reported on it."""
         mine = (Commitment.uid == transaction) & Commitment.reported.is_null(False)

@@ -443,9 +443,10 @@ class Exams:
         with self._engine.write():
             self._engine.run(SeenFile.delete().where((SeenFile.path == path) & (SeenFile.digest == digest)))
 
-    def uploaded(self, place: str) -> bool:
-        """Whether the PDF at this place was handed to a destination."""
-        return bool(self._engine.run(Upload.select(Upload.id).where(Upload.pdf_place == place).limit(1).tuples()))
+    def uploaded(self, place: str) -> Mapping[int, str]:
+        """The deliveries with which the PDF at this place was handed to a destination, each with the destination."""
+        query = Upload.select(Delivery.id, Delivery.destination).join(Delivery, on=Delivery.id == Upload.delivery)
+        return dict(self._engine.run(query.where(Upload.pdf_place == place).distinct().tuples()))
 
     def any_document(self) -> bool:
         """Whether anything was ever taken."""

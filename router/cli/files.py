@@ -1,5 +1,9 @@
-"""`queue files` and `queue dismiss`: files of the drop folder that wait for a person, or lie there to no purpose."""
+"""`queue files` and `queue dismiss`: files of the drop folder that wait for a person, or lie there to no purpose.
 
+`queue dismiss` also ends alarms of an exam that somebody outside is told of.
+"""
+
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,18 +14,30 @@ import click
 from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
+from router.catalogue.alarms import Standing
 from router.catalogue.files import ALARMS, FileKind, FolderFile
 from router.cli.opened import opened
-from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
+from router.cli.options import (
+    config_option,
+    configured,
+    exam_id_option,
+    json_option,
+    print_json,
+    require_node,
+    the_name,
+    who_option,
+)
 from router.cli.tables import brief, console, local
 from router.clock import SystemClock
 from router.flow.decisions import Verdict
 from router.flow.dismissals import Ambiguous, Dismissals
 from router.flow.folder_files import WHERE, reason
+from router.flow.lookup import ExamId
 from router.text import shown
 
 COMMAND = "scripts/queue files"
 _WIDTH, _INDENT = 80, 6
+_FILE = re.compile(r"(?i)(f[0-9]+|.*\.[a-z][a-z0-9]*)\Z")  # written as a file's number or name
 _KINDS = click.Choice([kind.value for kind in FileKind])
 _PLURAL = {
     FileKind.REJECTED: "rejected",
@@ -129,8 +145,9 @@ def folded(text: str, width: int) -> Sequence[str]:
     return [line.plain.rstrip() for line in Text(text).wrap(console(), width)]
 
 
-@click.command("dismiss", short_help="A file of the drop folder may lie as it is: ends its alarm.")
-@click.argument("file", required=False)
+@click.command("dismiss", short_help="A file may lie as it is, or the platform was told of an exam: ends the alarm.")
+@click.argument("name", metavar="[FILE|EXAM]", required=False)
+@exam_id_option
 @click.option(
     "--kind", type=click.Choice([kind.value for kind in FileKind]), help="Every file of this kind that is listed now."
 )
@@ -138,23 +155,31 @@ def folded(text: str, width: int) -> Sequence[str]:
 @who_option
 @config_option
 @json_option
-def dismiss(file: str | None, kind: str | None, why: str, who: str, config_file: Path, as_json: bool) -> None:
+def dismiss(
+    name: str | None, exam_ids: tuple[str, ...], kind: str | None, why: str, who: str, config_file: Path,
+    as_json: bool,
+) -> None:  # fmt: skip
     """End the alarm of FILE, a file's number (f12), path or name, and show it no longer. The file stays where it is.
 
     It comes back when the file changes, or when another one of that name is refused.
+
+    Of EXAM (e17, d85 or an ExamId) it ends the alarms delivered-in-doubt and rejected-after-delivery: the platform's
+    operator knows what was delivered. What is doubted or rejected later is an alarm again.
     """
-    if (file is None) == (kind is None):
-        raise click.UsageError("name one file, or use --kind")
+    if (name is None and not exam_ids) == (kind is None):
+        raise click.UsageError("name one file or exam, or use --kind")
     if not why.strip():
         raise click.UsageError("--why: say why; it is kept in the events")
     config = configured(config_file)
     require_node(config)
     with opened(config) as (catalogue, journal):
         dismissals, verdict = Dismissals(catalogue, journal, SystemClock()), Verdict(who, why)
+        word = "" if kind else the_name(name, exam_ids)
+        if not kind and _is_of_an_exam(dismissals, word):
+            _tell_dismissed(word, dismissals.dismiss_exam(word, verdict), as_json)
+            return
         try:
-            found = (
-                dismissals.dismiss_kind(FileKind(kind), verdict) if kind else dismissals.dismiss(file or "", verdict)
-            )
+            found = dismissals.dismiss_kind(FileKind(kind), verdict) if kind else dismissals.dismiss(word, verdict)
         except Ambiguous as error:
             named = "; ".join(f"{one.name} is {one.found.path}" for one in error.files)
             raise click.UsageError(f"several files have that name: {named}") from error
@@ -163,6 +188,20 @@ def dismiss(file: str | None, kind: str | None, why: str, who: str, config_file:
         return
     for one in found:
         click.echo(f"dismissed: {one.name} {one.found.path} ({WHERE[one.found.kind]})")
+
+
+def _is_of_an_exam(dismissals: Dismissals, word: str) -> bool:
+    if isinstance(word, ExamId):
+        return True
+    return not _FILE.match(word) and not dismissals.is_of_a_file(word)
+
+
+def _tell_dismissed(word: str, ended: Sequence[Standing], as_json: bool) -> None:
+    alarms = list(dict.fromkeys(one.alarm for one in ended))
+    if as_json:
+        print_json({"dismissed": [word], "alarms": alarms})
+        return
+    click.echo(f"dismissed: {', '.join(alarms)} of {word}")
 
 
 COMMANDS = (files, dismiss)

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
@@ -21,7 +21,9 @@ from router.dicom.status import NO_SUCH_INSTANCE, Verdict, classify, failure_rea
 from router.dicom.uid import random_uid
 from router.errors import DestinationDown, Outage, RouterError, TransientError
 from router.events import Event, Journal, Kind
+from router.model import Channel
 from router.retry import backoff
+from router.states import PENDING
 
 _log = logging.getLogger(__name__)
 
@@ -61,18 +63,29 @@ class CommitmentReports:
             now = self.clock.now()
             settled = settled_by(report, asked, now, self.jitter())
             exams = self.catalogue.commitments.settle(report.transaction, settled, now)
-            self._tell_failures(exams, settled, now)
+            concerned = self._concerned(exams, self.catalogue.commitments.destination(report.transaction))
+            for one in concerned:
+                self.journal.record(_event(Kind.CLEARED, Alarm.COMMITMENT_SILENCE, one, "the destination reports", now))
+            self._tell_failures(concerned, settled, now)
         except RouterError as error:
             _log.error("a storage commitment report cannot be kept, the destination is asked again: %s", error)
             return dimse.PROCESSING_FAILURE
         return dimse.SUCCESS
 
-    def _tell_failures(self, exams: Sequence[int], settled: Sequence[Settled], now: datetime) -> None:
+    def _concerned(self, exams: Sequence[int], destination: str) -> list[Delivery]:
+        return [
+            one
+            for exam in exams
+            for one in self.catalogue.queue.of_exam(exam)
+            if (one.destination, one.channel) == (destination, Channel.IMAGES) and one.state in PENDING
+        ]
+
+    def _tell_failures(self, concerned: Sequence[Delivery], settled: Sequence[Settled], now: datetime) -> None:
         reasons = Counter(one.status for one in settled if one.fate != Fate.SENT)
         words = "; ".join(f"{count} instance(s): {failure_reason(status)}" for status, count in reasons.items())
-        for exam in exams if reasons else ():
+        for one in concerned if reasons else ():
             text = f"the destination does not commit to {words}"
-            self.journal.record(_alarm(Alarm.COMMITMENT, exam, text, now))
+            self.journal.record(_event(Kind.ALARM, Alarm.COMMITMENT, one, text, now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +143,14 @@ class Asker:
         silent = sum(1 for one in batch if one.unanswered)
         if silent:
             text = f"no report on the storage commitment of {silent} instance(s): it is asked for again"
-            event = _alarm(Alarm.COMMITMENT_SILENCE, delivery.exam, text, now)
-            self.journal.record(replace(event, fields={"destination": delivery.destination}))
+            self.journal.record(_event(Kind.ALARM, Alarm.COMMITMENT_SILENCE, delivery, text, now))
 
 
-def _alarm(alarm: Alarm, exam: int, text: str, now: datetime) -> Event:
-    return Event(now, Kind.ALARM, text, exam=exam, alarm=alarm, subject=f"exam {exam}")
+def _event(kind: Kind, alarm: Alarm, delivery: Delivery, text: str, now: datetime) -> Event:
+    fields, subject = {"destination": delivery.destination}, f"delivery {delivery.id}"
+    return Event(
+        now, kind, text, exam=delivery.exam, delivery=delivery.id, fields=fields, alarm=alarm, subject=subject
+    )  # fmt: skip
 
 
 def _refused(status: int) -> TransientError:

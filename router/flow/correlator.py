@@ -204,13 +204,18 @@ class Correlator:
         given = there or any(one.delivered not in _NOTHING for one in deliveries)
         # Of an exam of which nothing goes, and nothing went, no doubt is told.
         hold, of_pdf = ("", "") if assessment.closed and not given else (hold, assessment.pdf_doubt)
-        self._note_doubt(case, hold, of_pdf, there, now)
+        wanted = [one for one in deliveries if one.state not in _GIVEN_UP]
+        self._note_doubt(case, hold, of_pdf, there, now, wanted=bool(wanted))
         self._note_unread(assessment, deliveries)
-        expected = self._expected(assessment, approval_arrived(versions))
+        images = [one.state for one in deliveries if one.channel == Channel.IMAGES]
+        given_up = bool(images) and _GIVEN_UP.issuperset(images)
+        expected = None if given_up else self._expected(assessment, approval_arrived(versions))
         looks.append(self._note_missing(expected, assessment))
-        waits = self._note_others(assessment, deliveries, tallies)
+        waits = self._note_others(assessment, wanted, tallies)
         complete = not (expected and missing(expected))
-        self._clear_alarms(assessment, hold or of_pdf, complete=complete, together=not waits)
+        self._clear_alarms(
+            assessment, hold or of_pdf, complete=complete, together=not waits, wanted=bool(wanted)
+        )  # fmt: skip
         self._companions.tell(assessment)
         looks.append(versions[-1].approve_time if assessment.approved_at is None else None)
         looks.append(assessment.weighed.choice.look_again)
@@ -597,12 +602,15 @@ class Correlator:
             text = f"document {document} is older than what is known and changes nothing"
             self._journal.record(Event(now, Kind.STALE, text, exam=case.exam))
 
-    def _note_doubt(self, case: Case, hold: str, pdf_doubt: str, images_there: bool, now: datetime) -> None:
+    def _note_doubt(
+        self, case: Case, hold: str, pdf_doubt: str, images_there: bool, now: datetime, *, wanted: bool
+    ) -> None:  # fmt: skip
+        """Tell a doubt when it comes and goes. `wanted`: something of the exam may still go."""
         doubt = hold or pdf_doubt
         if doubt == case.doubt:
             return
         self._journal.record(Event(now, Kind.DOUBT, doubt or "the doubt is gone", exam=case.exam))
-        if doubt and not doubt.startswith(_WITHDRAWN):  # which is in order, unless something was delivered
+        if wanted and doubt and not doubt.startswith(_WITHDRAWN):  # which is in order, unless something was delivered
             self._alarm(Alarm.DOUBT, case.exam, doubt, now)
         deliveries = self._catalogue.queue.of_exam(case.exam)
         given = any(d.delivered not in _NOTHING for d in deliveries if hold or d.channel == Channel.REPORT)
@@ -685,13 +693,17 @@ class Correlator:
             self._alarm(Alarm.SHARED_STUDY, found.case.exam, text, found.now)
         return bool(text)
 
-    def _clear_alarms(self, found: Assessment, doubt: str, *, complete: bool, together: bool) -> None:
+    def _clear_alarms(
+        self, found: Assessment, doubt: str, *, complete: bool, together: bool, wanted: bool
+    ) -> None:  # fmt: skip
         gone = {Alarm.DEFECT} | ({Alarm.IMAGES_MISSING} if complete else set())
         gone |= {Alarm.SHARED_STUDY} if together else set()
         if not doubt:
             gone |= {Alarm.DOUBT, Alarm.DELIVERED_IN_DOUBT}
+        if not wanted:  # a person has cancelled all that was left of it
+            gone.add(Alarm.DOUBT)
         damaged = [proof.damaged for proof in found.case.proofs.values() if proof.damaged]
-        if damaged:
+        if damaged and wanted:
             self._alarm(Alarm.DAMAGED, found.case.exam, f"a stored document is damaged: {damaged[0]}", found.now)
         else:
             gone.add(Alarm.DAMAGED)

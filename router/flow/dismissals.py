@@ -1,13 +1,19 @@
-"""A person's word that a file of the drop folder may lie as it is."""
+"""A person's word that ends an alarm: a file of the drop folder may lie as it is, the platform was told of an exam."""
 
 from collections.abc import Sequence
 
+from router.alarms import Alarm
 from router.catalogue import Catalogue
+from router.catalogue.alarms import Standing
 from router.catalogue.files import ALARMS, FileKind, FolderFile
 from router.clock import Clock
-from router.errors import InvalidData
+from router.errors import InvalidData, WrongUse
 from router.events import Event, Journal, Kind
 from router.flow.decisions import Verdict
+from router.flow.lookup import Lookup, is_form
+
+TOLD = (Alarm.DELIVERED_IN_DOUBT, Alarm.REJECTED_AFTER_DELIVERY)
+"""Alarms that somebody outside is told of: whether that was done only a person knows."""
 
 
 class Ambiguous(InvalidData):
@@ -26,6 +32,14 @@ class Dismissals:
         self._catalogue = catalogue
         self._journal = journal
         self._clock = clock
+
+    def is_of_a_file(self, word: str) -> bool:
+        """Whether a listed file is called so. WrongUse where an exam or a delivery is, too."""
+        found = self._named(word)
+        if found and is_form(word) and Lookup(self._catalogue).exams(word):
+            forms = f"{found[0].name}, {word[0].lower()}:{word[1:]}"
+            raise WrongUse(f"{word} may mean several things", hint=f"say which: {forms}")
+        return bool(found)
 
     def dismiss(self, name: str, verdict: Verdict) -> list[FolderFile]:
         """End the alarm of a file, by its number (f12), path or name, and show it no longer until it changes.
@@ -50,16 +64,48 @@ class Dismissals:
                 self._tell(one, verdict)
         return found
 
+    def dismiss_exam(self, name: str, verdict: Verdict) -> list[Standing]:
+        """End the alarms of what an exam's destinations have: their operators know of it. Those that stood.
+
+        A name of a delivery concerns its destination alone. Raises InvalidData where there is none, WrongUse where the
+        name may mean several exams.
+        """
+        lookup, alarms, now = Lookup(self._catalogue), self._catalogue.alarms, self._clock.now()
+        exam, at = lookup.exam(name), {one.destination for one in lookup.deliveries([name])}
+        with self._catalogue.engine.write():
+            found = [
+                one for one in alarms.standing(exam)
+                if one.exam == exam and one.alarm in TOLD and (not one.destination or one.destination in at)
+            ]  # fmt: skip
+            if not found:
+                hint = "it ends `delivered-in-doubt` and `rejected-after-delivery`; see `scripts/queue explain`"
+                raise InvalidData("no alarm of this exam can be dismissed", hint=hint)
+            named = ", ".join(dict.fromkeys(one.alarm for one in found))
+            self._journal.record(Event(now, Kind.DECIDED, f"dismissed ({named}): {verdict.why}", verdict.who, exam))
+            for one in found:
+                self._journal.record(self._ended(one, verdict))
+        return found
+
+    def _ended(self, one: Standing, verdict: Verdict) -> Event:
+        fields = {"destination": one.destination} if one.destination else {}
+        return Event(
+            self._clock.now(), Kind.CLEARED, f"dismissed by {verdict.who}", exam=one.exam, delivery=one.delivery,
+            fields=fields, alarm=one.alarm, subject=one.subject,
+        )  # fmt: skip
+
     def _of_one_path(self, name: str) -> list[FolderFile]:
         """The file, with all kinds that it is listed under. A near name is no name here."""
-        files = self._catalogue.exams.files
-        named = [one for one in files.named(name) if one.dismissed is None and _is_named(one, name)]
+        files, named = self._catalogue.exams.files, self._named(name)
         if not named:
             raise InvalidData("no file of that name waits", hint="see `scripts/queue files`")
         if len({one.found.path for one in named}) > 1:
             raise Ambiguous(named)
         path = named[0].found.path
         return [one for one in files.of_path(path) if one.dismissed is None]
+
+    def _named(self, name: str) -> list[FolderFile]:
+        files = self._catalogue.exams.files
+        return [one for one in files.named(name) if one.dismissed is None and _is_named(one, name)]
 
     def _tell(self, one: FolderFile, verdict: Verdict) -> None:
         now, exam, alarm = self._clock.now(), one.found.exam, ALARMS.get(one.found.kind)

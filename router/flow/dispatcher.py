@@ -104,9 +104,8 @@ class Dispatcher:
     def _clear_alarms(self, delivery: Delivery, now: datetime) -> None:
         if delivery.channel == Channel.REPORT:
             self._record_proof(Kind.CLEARED, delivery, "an answer is proved to be the platform's")
-        of_images = _COMMITMENT if delivery.channel == Channel.IMAGES else ()
         for one in self._catalogue.alarms.standing(delivery.exam):
-            if one.delivery == delivery.id or one.alarm in of_images:
+            if one.delivery == delivery.id:
                 text = "it is delivered now"
                 event = Event(now, Kind.CLEARED, text, exam=one.exam, alarm=one.alarm, subject=one.subject)
                 self._journal.record(event)
@@ -229,5 +228,4 @@ def _in_full(error: PermanentError | UnprovedRefusal) -> str:
     return f"{error}: {words}" if words else str(error)
 
 
-_COMMITMENT = (Alarm.COMMITMENT, Alarm.COMMITMENT_SILENCE)
 _GIVEN_BACK = {"lease_owner": "", "lease_until": None, "error": ""}

@@ -412,12 +412,16 @@ class Intake:
         """A name that the RIS used twice brought this exam's PDF to the one whose JSON was there before."""
         sent = self._exams.uploaded(waiting.place)
         how = "the PDF that came before under this name and names this exam"
-        self._bind(waiting, exam, copies, now, how, stays=sent)
+        self._bind(waiting, exam, copies, now, how, stays=bool(sent))
         text = "the PDF that came under its name names another exam, whose JSON has come now: it goes with that one"
         self._record(Kind.DOUBT, text, waiting.owner)
-        if sent:
-            text = "a report PDF was handed to a destination and belongs to another exam; the exam needs its own PDF"
-            self._record(Kind.ALARM, text, waiting.owner, Alarm.DELIVERED_IN_DOUBT)
+        text = "a report PDF was handed to a destination and belongs to another exam; the exam needs its own PDF"
+        for delivery, destination in sent.items():  # until the exam's own PDF is delivered there
+            event = Event(
+                now, Kind.ALARM, text, exam=waiting.owner, delivery=delivery, fields={"destination": destination},
+                alarm=Alarm.DELIVERED_IN_DOUBT, subject=f"delivery {delivery}",
+            )  # fmt: skip
+            self._journal.record(event)
 
     def _take_pdf(self, dropped: Dropped, copies: Copies, message: int | None) -> None:
         now = self._clock.now()
@@ -643,9 +647,8 @@ class Intake:
     def _name(self, seen: Seen) -> str:
         return pickup.name_of(self._folder, seen.path)
 
-    def _record(self, kind: Kind, text: str, exam: int | None, alarm: Alarm | None = None) -> None:
-        subject = f"exam {exam}" if alarm else ""
-        self._journal.record(Event(self._clock.now(), kind, text, exam=exam, alarm=alarm, subject=subject))
+    def _record(self, kind: Kind, text: str, exam: int | None) -> None:
+        self._journal.record(Event(self._clock.now(), kind, text, exam=exam))
 
 
 _IN_CHINESE = "该文件无法读取或缺少检查记录ID（ExamId），未被接收；请更正后重新放入文件夹。"

@@ -1,7 +1,7 @@
 """Looks ahead: which deliveries will miss their time, the alarms of it, and those of what waits for a person."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
@@ -13,12 +13,13 @@ from router.clock import Clock
 from router.config import Config
 from router.deadlines import stage
 from router.events import Event, Journal, Kind
-from router.flow.attention import AttentionAlarms, look, places_of
+from router.flow.attention import AttentionAlarms, look, places_of, quarantined
+from router.flow.gone import Here, gone
 from router.flow.pausing import remind
 from router.forecast import Job, finish
 from router.model import Channel
 from router.pause import Pause, pause_of
-from router.states import State
+from router.states import PENDING, State
 
 _ALARMS = (Alarm.HALF_TIME, Alarm.AT_RISK, Alarm.MISSED)
 _SAYS = {
@@ -27,17 +28,28 @@ _SAYS = {
     Alarm.MISSED: "its due time is missed",
 }
 _GOES = frozenset({State.READY, State.SENDING, State.DEFERRED})
+# States of a delivery in which an alarm about it still has its cause.
+_WHILE: Mapping[Alarm, frozenset[State]] = {
+    **dict.fromkeys((Alarm.UNPROVED, Alarm.INTEGRITY, Alarm.DEFECT), _GOES),
+    **dict.fromkeys((Alarm.COMMITMENT, Alarm.COMMITMENT_SILENCE), PENDING),
+    Alarm.DELIVERED_IN_DOUBT: PENDING | {State.DELIVERED},
+}  # fmt: skip
+_BEFORE = {Alarm.HALF_TIME: 1 / 2, Alarm.AT_RISK: 1 / 5, Alarm.MISSED: 0.0}  # of the budget, before the due time
 _PAUSE, _SHARE = 10.0, 20.0
 _SAME = timedelta(seconds=30)  # a forecast that changes by less is not written down
 
 
 class Lookout:
-    """`step` is called by the one node that has the duty."""
+    """`step` is called by the one node that has the duty. `works` gives the names of the node's loops, where known."""
 
-    def __init__(self, config: Config, catalogue: Catalogue, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, catalogue: Catalogue, journal: Journal, clock: Clock,
+        works: Callable[[], Collection[str] | None] = lambda: None,
+    ) -> None:  # fmt: skip
         self._catalogue = catalogue
         self._journal = journal
         self._clock = clock
+        self._works = works
         self._persons = AttentionAlarms(
             catalogue, journal, clock, lambda now: look(catalogue, self._places, self._quarantine, now)
         )  # fmt: skip
@@ -60,6 +72,8 @@ class Lookout:
         expected = self._forecast([one for one in deliveries if pause_of(pauses, one.destination) is None], now)
         self._note(deliveries, expected)
         self._tell(deliveries, expected, pauses, now)
+        self._end_of_deliveries()
+        self._end_of_what_is_gone()
         self._persons.step()
         return max(_PAUSE, (self._clock.monotonic() - began) * _SHARE)
 
@@ -105,17 +119,48 @@ class Lookout:
             alarm = stage(one.due, budget, expected.get(one.id), now)
             if alarm is not None and (alarm, one.id) not in known:
                 self._record(Kind.ALARM, alarm, one, _said(one, alarm, pause_of(pauses, one.destination)))
-        self._clear_unproved({one.id for one in deliveries if one.state in _GOES})
-        still = {one.id for one in deliveries}
-        for gone in standing:
-            if gone.delivery not in still:
-                self._clear(gone, "it is not to be delivered any more")
+        due = {one.id: one for one in deliveries}
+        for each in standing:
+            found = None if each.delivery is None else due.get(each.delivery)
+            if found is None:
+                self._clear(each, "it is not to be delivered any more")
+            elif self._has_time_again(each.alarm, found, expected.get(found.id), now):
+                self._clear(each, "it has time again")
 
-    def _clear_unproved(self, going: Set[int]) -> None:
-        """A refusal of doubtful origin is nobody's question any more once its delivery does not go by itself."""
-        for gone in self._catalogue.alarms.standing():
-            if gone.alarm == Alarm.UNPROVED and gone.delivery not in going:
-                self._clear(gone, "it waits for the answer no longer")
+    def _has_time_again(self, alarm: Alarm, one: Delivery, expected: datetime | None, now: datetime) -> bool:
+        """Whether its due time was moved, or the forecast is a good deal better: it does not flutter with each."""
+        budget = self._budgets.get((one.destination, one.channel))
+        if one.due is None or budget is None:
+            return False
+        if alarm == Alarm.AT_RISK and expected is not None and expected > one.due - budget / 5:
+            return False
+        return now < one.due - budget * _BEFORE[alarm]
+
+    def _end_of_deliveries(self) -> None:
+        """An alarm about a delivery that has ended, or waits for something else, is nobody's question any more."""
+        about = [one for one in self._catalogue.alarms.standing() if one.alarm in _WHILE]
+        found = self._catalogue.queue.these({one.delivery for one in about if one.delivery is not None})
+        states = {one.id: one.state for one in found}
+        for one in about:
+            ended = one.delivery is not None and states.get(one.delivery) not in _WHILE[one.alarm]
+            if ended or (one.delivery is None and self._is_of_done_images(one)):
+                self._clear(one, "the delivery has ended, or waits for something else")
+
+    def _is_of_done_images(self, one: Standing) -> bool:
+        """Older databases have what a destination does not commit to by exam alone."""
+        if one.exam is None or one.alarm not in (Alarm.COMMITMENT, Alarm.COMMITMENT_SILENCE):
+            return False
+        mine = self._catalogue.queue.of_exam(one.exam)
+        return all(each.state not in PENDING for each in mine if each.channel == Channel.IMAGES)
+
+    def _end_of_what_is_gone(self) -> None:
+        places = {(one.destination, one.channel) for one in self._places}
+        for tripped in self._catalogue.breakers.tripped():
+            if (tripped.destination, tripped.channel) not in places:
+                self._catalogue.breakers.forget(tripped.destination, tripped.channel)
+        here = Here(places=places, works=self._works(), quarantined=quarantined(self._quarantine))
+        for one, why in gone(self._catalogue.alarms.standing(), here):
+            self._clear(one, why)
 
     def _record(self, kind: Kind, alarm: Alarm, one: Delivery, text: str) -> None:
         fields, subject = {"destination": one.destination}, f"delivery {one.id}"

@@ -31,6 +31,11 @@ class Thing:
         return f"e:{self.exam}" if self.delivery is None else f"d:{self.delivery.id}"
 
 
+def is_form(word: str) -> bool:
+    """Whether it is written as the name of an exam or a delivery, like e17."""
+    return _FORM.fullmatch(word) is not None
+
+
 class Lookup:
     """Finds what a word means. InvalidData where nothing is called so, WrongUse where it may mean several things."""
 

@@ -1,6 +1,7 @@
 """Watching the drop folder: scan, let files settle, take them in batches, and say so when the share is gone."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -39,6 +40,7 @@ class Pickup:
         self._gone = ""  # why
         self._looking: float | None = None  # since when
         self._standing = {Alarm.DROP_FOLDER, Alarm.DROPPED_FILE}  # perhaps, from a former life
+        self._untried: set[Seen] | None = None  # of what lay there at the first look
         self._filled = known or intake.leftovers.any()
         self._stopping = False
         self.idle = False  # all that lies there was dealt with when it was last looked at
@@ -67,6 +69,7 @@ class Pickup:
         self._take([seen for seen in ripe if not self._left_alone(seen)])
         self._intake.leftovers.look(found, self._failing)
         waiting = self._settling.pending - self._failing
+        self._say_readable(found, waiting)
         self.idle = not waiting
         return max(min(self._settle, self._rescan), _SHORTEST_REST) if waiting else self._rescan
 
@@ -94,8 +97,6 @@ class Pickup:
         self._clear(Alarm.DROP_FOLDER, "the drop folder answers")
         self._say_unreadable(found.unreadable)
         self._failing.intersection_update(found.files)
-        if not (found.unreadable or self._failing):
-            self._clear(Alarm.DROPPED_FILE, "everything in the drop folder can be read")
         return found
 
     def _say_gone(self, text: str) -> None:
@@ -110,6 +111,12 @@ class Pickup:
             text = f"{what} cannot be read: look at their rights, and at folders that lie too deep"
             self._alarm(Alarm.DROPPED_FILE, text)
         self._unreadable = unreadable
+
+    def _say_readable(self, found: Listing, waiting: AbstractSet[Seen]) -> None:
+        """Not before all that lay there at the start was tried: the alarm of a former life may be about one of them."""
+        self._untried = set(found.files if self._untried is None else self._untried) & waiting
+        if not (found.unreadable or self._failing or self._untried):
+            self._clear(Alarm.DROPPED_FILE, "everything in the drop folder can be read")
 
     # -- the files
 

@@ -3,16 +3,22 @@
 import json
 import re
 import secrets
+import socket
+import sqlite3
+import threading
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from functools import cached_property
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydicom import dcmread
 
+import wire
 from harness import Exam, Site, SlowCloud, command_here, make_exam, send_all
 from router.demo.report import report_pdf
 from router.demo.studies import DemoFile, read_studies
@@ -20,7 +26,9 @@ from router.model import Channel
 from router.states import State
 
 REPORT, IMAGES = (Channel.REPORT,), (Channel.IMAGES,)
-REFUSING, WRONG = "refusing", "wrong"
+REFUSING, WRONG, UNSIGNED = "refusing", "wrong", "unsigned"
+CUT = Path(__file__).parents[1] / "cases" / "dicom" / "420.dcmds"
+CUT_STUDY = "1.2.826.0.1.3680043.9.7777.420"
 SETTINGS = """
 [share]
 shared_study = "all"
@@ -31,6 +39,14 @@ name = "wrong"
 [destination.http]
 url = "http://127.0.0.1:{http}"
 api_key_file = "wrong.key"
+signing_key_file = "keys/hospital-sign.pem"
+platform_signing_key_file = "keys/platform-sign.pub.pem"
+platform_encryption_key_file = "keys/platform-encrypt.pub.pem"
+[[destination]]
+name = "unsigned"
+[destination.http]
+url = "http://127.0.0.1:{unsigned}"
+api_key_file = "keys/api.key"
 signing_key_file = "keys/hospital-sign.pem"
 platform_signing_key_file = "keys/platform-sign.pub.pem"
 platform_encryption_key_file = "keys/platform-encrypt.pub.pem"
@@ -46,11 +62,29 @@ class Refusing(SlowCloud):
         return 0xC001
 
 
+class Unsigned(BaseHTTPRequestHandler):
+    """Something on the line to the platform: it gives a token, and refuses every report without a signature."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        token = self.path.endswith("/v1/token")
+        body = json.dumps({"token": "t", "expires_in": 3600} if token else {"errors": []}).encode()
+        self.send_response(200 if token else 422)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
 class Ward:
     """A hospital in which everything has gone wrong that only a person can put right."""
 
     def __init__(self, folder: Path) -> None:
         self.cloud = Refusing()
+        self.unsigned = ThreadingHTTPServer(("127.0.0.1", 0), Unsigned)
+        threading.Thread(target=self.unsigned.serve_forever, daemon=True).start()
         self.site = site = Site(folder, stable_after="300 ms", accept_empty=["Patient.Telephone"])
         self.exams: dict[str, Exam] = {}
         (folder / "wrong.key").write_text(secrets.token_hex(32))
@@ -61,7 +95,9 @@ class Ward:
         text = site.config_file.read_text(encoding="utf-8").replace(
             'folder = "drop"', 'folder = "drop"\nmapping = "ris.toml"'
         )
-        self.text = text + SETTINGS.format(http=site.platform.ports["http"])
+        self.text = text + SETTINGS.format(
+            http=site.platform.ports["http"], unsigned=self.unsigned.server_address[1]
+        )  # fmt: skip
         site.config_file.write_text(self.text + SECOND.format(self.cloud.port), encoding="utf-8")
         kept = site.data / "quarantine" / "20260301T000000-unreadable"
         kept.mkdir(parents=True)
@@ -71,6 +107,8 @@ class Ward:
     def stop(self) -> None:
         self.site.stop()
         self.cloud.stop()
+        self.unsigned.shutdown()
+        self.unsigned.server_close()
 
     # -- what goes wrong
 
@@ -105,9 +143,20 @@ class Ward:
         dataset.save_as(path)
         send_all(self.site.port, read_studies([path])[0].files)
 
+    def cut_off(self) -> None:
+        """An image whose pixels are half there."""
+        sop = f"{CUT_STUDY}.1.1".encode()
+        command_set = wire.store_command(sop + b"\0" * (len(sop) % 2))
+        with socket.create_connection(("127.0.0.1", self.site.port), timeout=10) as peer:
+            peer.sendall(wire.association_request())
+            assert wire.answer(peer)[0] == 2
+            data_set = wire.p_data(CUT.read_bytes(), wire.DATA | wire.LAST)
+            peer.sendall(wire.p_data(command_set, wire.COMMAND | wire.LAST) + data_set)
+            assert wire.status(peer) == 0
+
     def go_wrong(self) -> None:
         site, make = self.site, self.make
-        late = make("late-images")
+        late, newer = make("late-images"), make("newer-version")
         make("approval", Order__Status="已审核")
         make("exam-json", Report__ApproveDoctorName=None)
         make("identity", Patient__PatientId="P9", Patient__Name="李四")
@@ -146,8 +195,31 @@ class Ward:
         ))  # fmt: skip
         site.wait_until(lambda: bool(site.lines(self.exams["draft"].id)), "the draft is taken")
         site.drop("shared.json", shared.json(minutes_ago=340))
-        site.wait_until(lambda: self.delivered(late), "delivered")
+        cut = make("cut-off", images=False, report=False)
+        self.cut_off()
+        site.drop("cut.json", cut.json(
+            Study__StudyInstanceUIDs=[CUT_STUDY], Order__AccessionNumber="A420", Patient__PatientId="P420",
+            Patient__Name="张三", Patient__Gender="1", Patient__DateOfBirth="1970-12-31",
+            Study__StudyDate="2026-11-29 10:00:00",
+        ))  # fmt: skip
+        make("stuck", report=False)
+        site.drop("stuck.json", self.exams["stuck"].json(approved=False))
+        site.wait_until(lambda: bool(site.lines(self.exams["stuck"].id)), "it is known")
+        site.wait_until(lambda: self.delivered(late) and self.delivered(newer), "delivered")
         self.another("late", late.study.files[0], SOPInstanceUID=f"{late.study.uid}.1.99")
+        self.another("newer", newer.study.files[0], PatientName="Qian^Wu")
+        site.wait_until(lambda: self.forget(self.exams["stuck"]), "nobody looks at it")
+
+    def forget(self, exam: Exam) -> bool:
+        """As a defect would leave it: approved, its images wait for nothing that anybody looks at. False while the
+        node has it on its list of exams to evaluate."""
+        one = self.site.line(exam.id, Channel.IMAGES).delivery
+        with closing(sqlite3.connect(self.site.data / "router.db", timeout=30)) as database, database:
+            left = "UPDATE exam SET approved_at = created WHERE id = ? AND check_at IS NULL"
+            if not database.execute(left, (one.exam,)).rowcount:
+                return False
+            stands = "waiting_for = 'stable', changed = changed - 600000000, due = changed + 21600000000"
+            return bool(database.execute(f"UPDATE delivery SET {stands} WHERE id = ?", (one.id,)).rowcount)
 
     def delivered(self, exam: Exam) -> bool:
         mine = [line.delivery for line in self.site.lines(exam.id) if line.delivery.destination == "cloud"]
@@ -204,6 +276,7 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
     ("versions", "cloud", "versions"), ("withdrawn", "cloud", "withdrawn"), ("damaged", "cloud", "damaged"),
     ("late-images", "cloud", "late-images"), ("others", "cloud", "others"), ("person", "cloud", "person"),
     ("failed", "cloud", "failed"), ("exam-json", "cloud", "exam-json"), ("images-missing", "cloud", "images-missing"),
+    ("newer-version", "cloud", "newer-version"), ("cut-off", "cloud", "cut-off"), ("stuck", "cloud", "stuck"),
 ])  # fmt: skip
 def test_an_exam_that_only_a_person_can_move_is_in_the_list_with_the_command_that_explains_it(
     ward: Ward, what: str, destination: str, name: str
@@ -223,6 +296,7 @@ def test_what_is_no_single_exam_is_in_the_list_too(ward: Ward) -> None:
     assert refused["count"] > 1
     assert refused["command"] == "scripts/queue list --attention"
     assert ward.entry("pdf-missing")["count"] >= 1
+    assert ward.entry("unproved", UNSIGNED)["command"] == "scripts/queue list --attention"
 
 
 def test_status_queue_list_console_and_metrics_show_the_same(ward: Ward) -> None:
@@ -295,3 +369,18 @@ def test_what_a_person_has_put_right_is_not_in_the_list_any_more(ward: Ward) -> 
     assert ward.tell("release", ward.number("person"), "--yes", "--why", "done").returncode == 0
     assert "cancel: " in ward.tell("cancel", ward.number("failed"), "--why", "done").stdout
     ward.site.wait_until(lambda: not (ward.entries("person", "cloud") or ward.entries("failed", "cloud")), "it is over")
+
+
+def test_what_is_held_as_the_ledger_was_lost_is_in_the_list_of_the_node_that_starts_again(ward: Ward) -> None:
+    site = ward.site
+    site.node.stop()
+    for path in site.data.glob("router.db*"):
+        path.unlink()
+    assert command_here("verify", "--rebuild", "--config", site.config_file).returncode == 0
+    assert site.node.running
+    found = ward.entry("ledger")
+    assert found["count"] > 1
+    assert found["command"] == "scripts/queue list --attention"
+    assert "ledger" in ward.alarms()
+    assert ward.tell("cancel", "--destination", "cloud", "--yes", "--why", "compared").returncode == 0
+    assert not ward.entries("ledger", "cloud")

@@ -51,6 +51,26 @@ def test_what_a_clock_that_was_ahead_put_off_is_evaluated_and_tried_once_it_goes
     ]  # fmt: skip
 
 
+@pytest.mark.ends("clock")
+def test_the_alarm_of_a_jump_ends_after_ten_minutes_without_one_also_over_a_restart(catalogue: Catalogue) -> None:
+    clock, told = Jumping(NOW), list[Event]()
+    journal = Journal(told.append)
+    journal.guard(catalogue.alarms.is_news)
+    before = Timekeeper(catalogue, journal, clock)
+    clock.wrong = DAY
+    before.look()
+    clock.advance(300)
+    after = Timekeeper(catalogue, journal, clock)
+    for _ in range(599):
+        clock.advance(1)
+        after.look()
+    assert catalogue.alarms.stands(Alarm.CLOCK, "clock")
+    clock.advance(1)
+    after.look()
+    assert not catalogue.alarms.stands(Alarm.CLOCK, "clock")
+    assert [one.text for one in told] == ["the clock jumped by +86400 s", "the clock goes steadily"]
+
+
 def test_a_clock_that_is_slewed_has_not_jumped_and_puts_nothing_forward(catalogue: Catalogue) -> None:
     clock, told = Jumping(NOW), list[Event]()
     timekeeper = Timekeeper(catalogue, Journal(told.append), clock)

@@ -37,6 +37,8 @@ from router.errors import DestinationDown, TransientError
 from router.events import Event, Journal, Kind
 from router.flow import commitment
 from router.flow.commitment import Asker, CommitmentReports
+from router.flow.dispatcher import Dispatcher
+from router.flow.gate import Lane
 from router.flow.sending import Ending, ImagesSender
 from router.model import Channel, SeriesClass
 from router.states import State
@@ -218,6 +220,22 @@ def test_failures_are_sent_again_asked_for_again_or_refused_by_their_reason(hosp
     assert hospital.tally == Tally(selected=4, sent=3, refused=1)
 
 
+@pytest.mark.ends("commitment")
+def test_the_alarm_concerns_one_destination_and_ends_when_the_images_are_delivered_there(hospital: Hospital) -> None:
+    [uid] = hospital.receive(1)
+    with cloud(same=True) as peer:
+        peer.reasons = {uid: 0x0110}
+        assert hospital.send(hospital.sender(peer.port)).to == State.WAITING
+        [alarm] = hospital.catalogue.alarms.standing()
+        [delivery] = hospital.catalogue.queue.of_exam(hospital.exam)
+        assert (alarm.destination, alarm.delivery) == (CLOUD, delivery.id)
+        peer.reasons = {}
+        hospital.clock.advance(5)
+        dispatcher = Dispatcher(hospital.catalogue, "node-1", hospital.journal, hospital.clock)
+        assert dispatcher.run_one(Lane(CLOUD, Channel.IMAGES, 1, hospital.sender(peer.port)))
+    assert not hospital.catalogue.alarms.standing()
+
+
 def test_an_instance_that_is_never_committed_is_asked_for_ever_more_slowly(hospital: Hospital) -> None:
     [uid] = hospital.receive(1)
     pauses = []
@@ -298,6 +316,7 @@ def test_the_wait_on_our_association_ends_when_the_report_comes_over_another_one
         assert time.monotonic() - began < 5
 
 
+@pytest.mark.ends("commitment-silence")
 @pytest.mark.fires("commitment-silence")
 def test_a_report_that_never_comes_is_asked_for_again_and_a_late_one_still_counts(hospital: Hospital) -> None:
     hospital.receive(1, 2)
@@ -310,9 +329,11 @@ def test_a_report_that_never_comes_is_asked_for_again_and_a_late_one_still_count
         assert hospital.send(hospital.sender(peer.port, wait="0 s")).to == State.WAITING
         first, second = peer.asked
         assert hospital.alarms == ["no report on the storage commitment of 2 instance(s): it is asked for again"]
+        assert [one.destination for one in hospital.catalogue.alarms.standing()] == [CLOUD]
         assert (first.items, first.transaction != second.transaction) == (second.items, True)
         assert peer.report(first, hospital.port) == 0
         assert hospital.tally == Tally(selected=2, sent=2)
+        assert not hospital.catalogue.alarms.standing()
         assert peer.report(second, hospital.port) == peer.report(first, hospital.port) == 0
     assert peer.stored.total() == 2
 

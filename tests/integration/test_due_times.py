@@ -121,6 +121,51 @@ def test_each_alarm_of_a_delivery_comes_once_and_delivery_clears_them(ward: Ward
     assert not ward.catalogue.alarms.standing()
 
 
+def test_each_ends_when_the_due_time_is_moved_and_comes_again_at_the_new_one(ward: Ward) -> None:
+    made = ward.ready("E1", START + HOUR)
+    for _ in range(62):
+        ward.lookout.step()
+        ward.clock.advance(60)
+    ward.catalogue.queue.update(ward.get(made), due=ward.clock.now() + HOUR)
+    ward.lookout.step()
+    assert not ward.catalogue.alarms.standing()
+    ward.clock.advance(3600)
+    ward.lookout.step()
+    assert ward.alarms() == [Alarm.HALF_TIME, Alarm.AT_RISK, Alarm.MISSED, Alarm.MISSED]
+
+
+def test_a_risk_by_forecast_alone_ends_when_the_forecast_leaves_a_fifth_of_the_time_and_does_not_flutter(
+    ward: Ward,
+) -> None:
+    for n in range(3):
+        ward.ready(f"E{n}", START + HOUR)
+    for _ in range(3):
+        ward.send(takes=120)
+    made = [ward.ready(f"F{n}", ward.clock.now() + HOUR) for n in range(31)]
+    ward.lookout.step()
+    assert ward.alarms() == [Alarm.AT_RISK]
+    assert ward.review.cancel(ward.get(made[0]), "not needed", "wang")
+    ward.lookout.step()
+    assert ward.alarms(Kind.CLEARED) == []
+    for one in made[1:7]:
+        assert ward.review.cancel(ward.get(one), "not needed", "wang")
+    ward.lookout.step()
+    assert ward.alarms(Kind.CLEARED) == [Alarm.AT_RISK]
+
+
+def test_an_alarm_of_storage_commitment_about_a_whole_exam_ends_with_its_images(ward: Ward) -> None:
+    number = exam(ward.catalogue, "E1")
+    ward.catalogue.queue.make(number, [("cloud", Channel.IMAGES)], START)
+    event = Event(START, Kind.ALARM, "x", exam=number, alarm=Alarm.COMMITMENT, subject=f"exam {number}")
+    assert ward.catalogue.alarms.is_news(event)
+    ward.lookout.step()
+    assert ward.catalogue.alarms.standing()
+    (images,) = ward.catalogue.queue.of_exam(number)
+    assert ward.review.cancel(images, "not needed", "wang")
+    ward.lookout.step()
+    assert not ward.catalogue.alarms.standing()
+
+
 def test_a_cancellation_clears_them_too(ward: Ward) -> None:
     made = ward.ready("E1", START + HOUR)
     ward.clock.advance(1800)

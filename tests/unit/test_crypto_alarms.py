@@ -40,7 +40,8 @@ class Bench:
         self.told: list[Event] = []
         self.journal = Journal(self.told.append)
         self.catalogue: Catalogue = open_catalogue("", folder, self.journal)
-        self.dispatcher = Dispatcher(self.catalogue, "node1", self.journal, FakeClock(NOW))
+        self.clock = FakeClock(NOW)
+        self.dispatcher = Dispatcher(self.catalogue, "node1", self.journal, self.clock)
 
     def run(self, *script: Exception | Ending) -> None:
         """Send one report after the other."""
@@ -75,7 +76,14 @@ def test_answers_that_are_not_proved_are_one_alarm_of_the_destination_until_one_
     assert [one.kind for one in bench.told if one.alarm] == [Kind.ALARM, Kind.CLEARED]
 
 
+@pytest.mark.ends("integrity")
 @pytest.mark.fires("integrity")
-def test_a_file_that_is_gone_is_no_matter_of_cryptography(bench: Bench) -> None:
+def test_a_file_that_is_gone_is_no_matter_of_cryptography_and_an_alarm_until_its_delivery_goes(bench: Bench) -> None:
     bench.run(IntegrityError("the report file of the upload is gone"))
     assert [alarm for alarm, _ in bench.standing()] == [Alarm.INTEGRITY]
+    bench.run(DONE)
+    assert [alarm for alarm, _ in bench.standing()] == [Alarm.INTEGRITY], "another one went"
+    bench.clock.advance(3600)
+    bench.dispatcher.keep_leases()
+    assert bench.dispatcher.run_one(Lane(CLOUD, Channel.REPORT, 1, Scripted(DONE)))
+    assert bench.standing() == []

@@ -59,14 +59,16 @@ def test_a_file_that_cannot_be_read_is_told_once_and_does_not_hold_up_the_others
             raise PermissionError(13, "Permission denied", str(seen.path))
         return real(folder, seen)
 
-    monkeypatch.setattr(pickup, "read_still", refused)
-    loop.step()
-    loop.step()
-    assert desk.counts() == (1, 0)
-    assert desk.told(Kind.ALARM) == ["a file of the drop folder cannot be taken: Permission denied"]
-    monkeypatch.undo()
+    with monkeypatch.context() as locking:
+        locking.setattr(pickup, "read_still", refused)
+        loop.step()
+        loop.step()
+        assert desk.counts() == (1, 0)
+        assert desk.told(Kind.ALARM) == ["a file of the drop folder cannot be taken: Permission denied"]
+        assert desk.told(Kind.CLEARED) == []
     loop.step()
     assert desk.counts(E2) == (1, 0)
+    assert desk.told(Kind.CLEARED) == ["everything in the drop folder can be read"]
 
 
 def test_the_loop_stops_between_two_batches(open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch) -> None:
