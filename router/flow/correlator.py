@@ -79,6 +79,7 @@ from router.model import Channel
 from router.states import CLOSED, OPEN, PENDING, HeldBy, Needs, State
 from router.storage import Storage
 
+_KEPT = 32  # documents that are kept parsed: one may take 20 MiB
 _LATER = timedelta(minutes=1)
 _UNCONFIGURED = timedelta(hours=1)
 _NOT_AS_IT_CAME = "the stored exam JSON is not what came"
@@ -122,8 +123,8 @@ class Correlator:
         self._rereading = Rereading(catalogue, storage)
         self._joining = self._join_by(config)
         self._companions = Companions(config, catalogue, self._is_given_up)
-        self._known = functools.lru_cache(256)(self._load)
-        self._said = functools.lru_cache(256)(self._look_up)
+        self._known = functools.lru_cache(_KEPT)(self._load)
+        self._said = functools.lru_cache(_KEPT)(self._look_up)
         self.papers = PaperReader(config, catalogue.exams, storage.reports, self._document)
 
     def go_by(self, config: Config) -> None:

@@ -24,6 +24,8 @@ from router.flow.numbered import bearers
 from router.storage.reports import Reports, made_at, text_of
 from router.text import is_readable
 
+_KEPT = 32  # documents whose words are kept
+
 SEVERAL = "the name of the report PDF is a number of several exams, and its text does not tell of which it is"
 UNREAD = "the text of the report PDF could not be read in its processor time, nor a minute later"
 Load = Callable[[Case, JsonVersion], tuple[dict[str, object], ExamKey]]
@@ -92,7 +94,7 @@ class PaperReader:
         self._exams = exams
         self._reports = reports
         self._load = load
-        self._sheet = functools.lru_cache(256)(self._read)
+        self._sheet = functools.lru_cache(_KEPT)(self._read)
 
     def go_by(self, config: Config) -> None:
         """Weigh by this configuration from the next exam on."""
