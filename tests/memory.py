@@ -99,7 +99,8 @@ class Memory:
         self.studies_doubt: dict[str, str] = {}
         self.instances: dict[tuple[str, str], list[Version]] = {}
         self.deliveries: dict[int, Delivery] = {}
-        self.namings = SimpleNamespace(said=self._said, names_of=lambda _: {})
+        self.namings = SimpleNamespace(said=self._said, names_of=lambda _: {}, bearers=lambda _: [])
+        self.originals = SimpleNamespace(missed=list)  # no copy is ever purged here
         self.files = SimpleNamespace(of_paths=lambda *_: [])
         self.traces = SimpleNamespace(exam=lambda _: SimpleNamespace(came=START))
         self.refusals = SimpleNamespace(of_studies=lambda _: [], without_study=lambda _: [])  # nothing is refused
@@ -196,6 +197,9 @@ class Memory:
 
     def remember(self, path: str, size: int, file_time: int, digest: str) -> None:
         """Nothing is read twice here."""
+
+    def numbered(self, number: str, exam: int) -> list[tuple[Waiting, str]]:
+        return []  # no file's name is a number
 
     def uploaded(self, place: str) -> Mapping[int, str]:
         return {}

@@ -134,16 +134,16 @@ def orthanc(folder: Path, **settings: object) -> Iterator[tuple[int, str]]:
     }))  # fmt: skip
     with subprocess.Popen([program, str(configuration)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as peer:
         try:
-            wait_until(lambda: answers(dicom), 40)
+            wait_until(lambda: answers(dicom, ae_title=settings.get("DicomAet", "ORTHANC")), 40)
             yield dicom, f"http://127.0.0.1:{http}"
         finally:
             peer.kill()
 
 
-def answers(port: int) -> bool:
+def answers(port: int, **changes: object) -> bool:
     """Whether a C-ECHO succeeds: a peer that listens may not take associations yet."""
     try:
-        client(port).echo()
+        client(port, **changes).echo()
     except RouterError:
         return False
     return True

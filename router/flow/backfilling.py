@@ -28,8 +28,15 @@ class Backfilling:
         """The least time between two deliveries without a due time at one place; None while none may go."""
         now, known = self._clock.monotonic(), self._known
         if known is None or now - known[0] >= _FRESH_SECONDS:
-            self._known = known = (now, self._backfills.standing())
-        return None if known[1] is None else known[1].gap(self._clock.now(), self._zone)
+            self._known = known = (now, self._asked())
+        return timedelta(0) if known[1] is None else known[1].gap(self._clock.now(), self._zone)
+
+    def _asked(self) -> Backfill | None:
+        """The one that stands, or was stopped and has not been taken back whole; None: nothing is a backfill's."""
+        newest = next(reversed(self._backfills.all()), None)
+        if newest is None or newest.until is None or self._backfills.still_open(newest, 0, 1):
+            return newest
+        return None
 
 
 class Admission:
