@@ -44,4 +44,4 @@ class Sender:
         found = b""
         while not found.endswith(b"\x1c\r") and (byte := self.socket.recv(1)):
             found += byte
-        return found.strip(b"\x0b\x1c\r").decode()
+        return found.strip(b"\x0b\x1c\r").decode(errors="replace")

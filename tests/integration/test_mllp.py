@@ -313,7 +313,7 @@ def test_a_separator_within_a_chinese_name_of_the_header_moves_no_field(connect:
     written = asking("AL", "NE", MESSAGE.replace(b"|RIS|", b"|%s|")).decode().replace("%s", name)
     sender = connect()
     sender.socket.sendall(b"\x0b" + written.encode("gb18030") + b"\x1c\r")
-    assert "\rMSA|CA|M1\r" in sender.answer()
+    assert sender.answer().endswith("\rMSA|CA|M1")
 
 
 @pytest.mark.parametrize("kind", [b"ACK^R01^ACK", b"ACK", b"MCF"])
