@@ -136,8 +136,8 @@ def log_event(event: Event) -> None:
     names = {
         "alarm": event.alarm,
         "of": event.subject or None,
-        "exam": event.exam,
-        "delivery": event.delivery,
+        "exam": None if event.exam is None else f"e{event.exam}",
+        "delivery": None if event.delivery is None else f"d{event.delivery}",
         "study": event.study_uid,
         **event.fields,
     }

@@ -178,7 +178,7 @@ def _tell_risk(found: Outlook, config: Config) -> None:
         console().print("At risk: nothing is late, or due within half an hour")
         return
     rows = [
-        (str(p.id), p.exam_id, p.destination, say(p.channel), say(p.state), brief(p.due, config.node.timezone),
+        (f"d{p.id}", p.exam_id, p.destination, say(p.channel), say(p.state), brief(p.due, config.node.timezone),
          left((p.due - found.at).total_seconds()), say(p.trouble))
         for p in found.pressing
     ]  # fmt: skip

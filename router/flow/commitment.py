@@ -135,7 +135,7 @@ class Asker:
 
 
 def _alarm(alarm: Alarm, exam: int, text: str, now: datetime) -> Event:
-    return Event(now, Kind.ALARM, text, exam=exam, alarm=alarm, subject=f"exam {exam}")
+    return Event(now, Kind.ALARM, text, exam=exam, alarm=alarm, subject=f"e{exam}")
 
 
 def _refused(status: int) -> TransientError:

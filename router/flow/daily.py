@@ -160,7 +160,7 @@ def _text(day: date, found: Sequence[Finding], accounts: Sequence[Account], wait
     late = [one for one in found if one.punctuality in OVERDUE]
     lines = [
         f"Deliveries that were due on {day}: {counted(found)}",
-        *(f"- {o.delivery.id} {o.exam_id} {o.delivery.channel} to {o.delivery.destination}: {o.punctuality}, {o.reason}"
+        *(f"- d{o.delivery.id} {o.exam_id} {o.delivery.channel} to {o.delivery.destination}: {o.punctuality}, {o.reason}"
           for o in late),
         f"Approved in the last {_DAYS} days: {summed(accounts)}",
         *(f"- {one.exam_id} at {one.destination}: {'; '.join(one.gaps)}" for one in accounts if one.gaps),

@@ -605,7 +605,7 @@ class Intake:
         return pickup.name_of(self._folder, seen.path)
 
     def _record(self, kind: Kind, text: str, exam: int | None, alarm: Alarm | None = None) -> None:
-        subject = f"exam {exam}" if alarm else ""
+        subject = f"e{exam}" if alarm else ""
         self._journal.record(Event(self._clock.now(), kind, text, exam=exam, alarm=alarm, subject=subject))
 
 
