@@ -134,3 +134,12 @@ def test_the_queues_of_ways_that_are_gone_are_forgotten(catalogue: Catalogue) ->
     assert kept.waiting("a", 1) == []
     kept.retain([])
     assert kept.undelivered(NOW) == []
+
+
+def test_a_way_is_new_once_where_others_were_known_before(catalogue: Catalogue) -> None:
+    kept = catalogue.notifications
+    assert kept.fresh(["webhook"]) == frozenset(), "a database that has known none yet"
+    assert kept.fresh(["webhook", "mail"]) == {"mail"}
+    assert kept.fresh(["webhook", "mail"]) == frozenset()
+    assert kept.fresh([]) == frozenset()
+    assert kept.fresh(["mail"]) == {"mail"}, "it was gone, and has missed what came meanwhile"

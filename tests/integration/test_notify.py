@@ -406,6 +406,55 @@ def test_a_way_that_is_repaired_while_the_node_runs_gets_what_waited_and_one_tha
     assert len(hook.told) == 1
 
 
+def test_a_way_that_is_added_is_told_once_what_stands_and_one_that_was_there_is_not(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    with hooked() as hook, hooked() as chat:
+        more = f'[alarms]\ntargets = ["json://127.0.0.1:{chat.port}/a"]\n' + webhook(hook)
+        with living(webhook(hook), sqlite) as life:
+            for number in range(3):
+                life.record(event(Alarm.DOUBT, subject=f"e{number}", exam=number, destination="beijing"))
+            life.record(event(Alarm.DISK, subject="disk"))
+            wait(lambda: not life.catalogue.news.waits() and len(hook.told) == 2)
+            life.notifier.use(life.notifier.fit(config(more, tmp_path)))
+            wait(lambda: chat.told)
+            life.record(event(Alarm.CLOCK, subject="clock"))
+            wait(lambda: len(hook.told) == 3 and len(chat.told) == 2)
+        with living(more, sqlite) as life:
+            life.record(event(Alarm.AUDIT, subject="audit"))
+            wait(lambda: len(hook.told) == 4 and len(chat.told) == 3)
+    assert sorted(name for name, _ in titles(hook)) == ["audit", "clock", "disk", "doubt"], "not told again"
+    assert [one["title"] for one in chat.told] == [
+        "[n1] 4 alarm(s) stand already", "[n1] alarm: clock (clock)", "[n1] alarm: audit (audit)"
+    ]  # fmt: skip
+    said = chat.told[0]["message"].splitlines()
+    assert said[1:4] == ["1 x disk", "3 x doubt (beijing)", "Command: scripts/status"]
+
+
+def test_a_way_that_is_added_before_a_start_is_told_what_stands_by_the_alarms_that_are_asked_for(
+    sqlite: Database,
+) -> None:
+    with hooked() as hook, hooked() as other, hooked() as third:
+        with living("", sqlite) as life:
+            life.record(event(Alarm.DISK, subject="disk"), event(Alarm.CLOCK, subject="clock"))
+            wait(lambda: not life.catalogue.news.waits())
+        first = f"json://127.0.0.1:{hook.port}/a"
+        with living(f'[alarms]\nonly = ["disk"]\ntargets = ["{first}"]\n', sqlite, language="zh_CN"):
+            wait(lambda: hook.told)
+        second = f"json://127.0.0.1:{other.port}/b"
+        with living(f'[alarms]\nonly = ["gaps"]\ntargets = ["{second}", "{first}"]\n', sqlite) as life:
+            life.record(event(Alarm.GAPS, subject="reconciliation"))
+            wait(lambda: len(hook.told) == 2 and other.told)
+        with living(webhook(third), sqlite):
+            wait(lambda: third.told)
+    assert [one["title"] for one in hook.told] == ["[n1] 已有 1 条告警未解除", "[n1] alarm: gaps (reconciliation)"]
+    assert [one["title"] for one in other.told] == ["[n1] alarm: gaps (reconciliation)"], "nothing asked for stood"
+    (told,) = third.told
+    assert (told["alarm"], told["state"], told["count"], told["text"]) == (
+        "summary", "standing", 3, "1 x clock; 1 x disk; 1 x gaps"
+    )  # fmt: skip
+
+
 def test_the_heartbeat_calls_while_the_node_works_and_is_missed_when_it_does_not(sqlite: Database) -> None:
     with hooked() as hook:
         text = f'[alarms]\nheartbeat = {{ url = "{hook.url}?status=up", every = "20 ms" }}\n'
