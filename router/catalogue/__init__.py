@@ -31,6 +31,7 @@ from router.catalogue.queue import Queue
 from router.catalogue.readings import Readings
 from router.catalogue.records import Records
 from router.catalogue.refusals import Refusals
+from router.catalogue.renaming import Renaming
 from router.catalogue.retrievals import Retrievals
 from router.catalogue.settings import Settings
 from router.catalogue.survey import Survey
@@ -81,6 +82,7 @@ class Catalogue:
     unreported: Unreported
     refusals: Refusals
     open: Open
+    renaming: Renaming
 
 
 def open_catalogue(
@@ -111,5 +113,5 @@ def open_catalogue(
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
         Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine), Damages(engine), Settings(engine),
         Delivered(engine), Withheld(engine), Heads(engine), News(engine), Notifications(engine), Unreported(engine),
-        refusals, Open(engine),
+        refusals, Open(engine), Renaming(engine),
     )  # fmt: skip

@@ -190,7 +190,7 @@ def _refused_at_the_door(engine: "Engine") -> None:
 
 
 def _short_names(engine: "Engine") -> None:
-    """Exams and deliveries are `e17` and `d85` in what alarms, doubts and reasons say, and in the subjects of alarms."""
+    """Exams and deliveries are `e17` and `d85` in what alarms, doubts and reasons say, and in alarms' subjects."""
     for word, letter in (("exam", "e"), ("delivery", "d")):
         begins, behind = f"{word} %", len(word) + 2
         for table in ("open_alarm", "alarm_news"):
@@ -210,7 +210,8 @@ def _shorten(engine: "Engine", table: str, column: str) -> None:
     given = engine.database.param
     found = f"SELECT DISTINCT {column} FROM {table} WHERE {column} LIKE {given} OR {column} LIKE {given}"  # noqa: S608 our own text
     renamed = f"UPDATE {table} SET {column} = {given} WHERE {column} = {given}"  # noqa: S608 our own text
-    for (text,) in engine.execute(found, ("%exam % of another patient lists study%", "%names exam % and not this one%")):
+    named = ("%exam % of another patient lists study%", "%names exam % and not this one%")
+    for (text,) in engine.execute(found, named):
         engine.execute(renamed, (_LONG_NAME.sub("e", text), text))
 
 

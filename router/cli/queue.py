@@ -36,6 +36,7 @@ from router.cli.punctuality import report
 from router.cli.recheck import recheck
 from router.cli.reconcile import reconcile
 from router.cli.refused import refused
+from router.cli.rename import rename_destination
 from router.cli.status import attention_json, attention_line
 from router.cli.story import Teller, named_json
 from router.cli.tables import brief, is_narrow, left, lines_here, say, shortened, show, tongue, watching
@@ -390,5 +391,6 @@ command.add_command(unreported)
 command.add_command(refused)
 command.add_command(pause)
 command.add_command(resume)
+command.add_command(rename_destination)
 for _decision in (*COMMANDS, *files.COMMANDS):
     command.add_command(_decision)

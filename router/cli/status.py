@@ -15,10 +15,11 @@ from router.admin.finder import FoundNode, Presence
 from router.admin.node_status import Listening, NodeStatus, node_status, read_configuration, waits_for_a_person
 from router.alarms import REMEDY, Alarm
 from router.attention import Attention, names
-from router.catalogue.survey import Place
+from router.catalogue.survey import Place, former
 from router.cli.files import COMMAND, counted
 from router.cli.options import config_option, json_option, print_json, speak
 from router.cli.pause import paused_json, tell_paused
+from router.cli.rename import RENAME
 from router.cli.tables import brief, console, left, local, say, show, tongue, watching
 from router.clock import SystemClock
 from router.config import Config, load
@@ -152,6 +153,10 @@ def _tell_places(found: Outlook, config: Config) -> None:
     columns = ("Destination", "Channel", "Deliveries", "Late", "Open", "Last trouble")
     rows = [_row(place, config) for place in found.places]
     show("Destinations (open: approved and not delivered, by the time since approval)", columns, rows)
+    for name, number in former(found.places, [one.name for one in config.destination]).items():
+        for line in (f"{number} exam(s) were delivered to {name}, which is not configured: no correction goes",
+                     f"  renamed? `{RENAME.format(old=name)}`"):  # fmt: skip
+            console().print(line, style="yellow", markup=False)
     for each in found.tripped:
         text = f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}"
         console().print(text, style="red", markup=False)
