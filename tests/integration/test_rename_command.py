@@ -12,9 +12,23 @@ from router.catalogue import open_catalogue
 from router.events import Journal
 from router.model import Channel
 from router.states import State
-from test_status_command import CONFIGURATION
 
 RENAME = ("queue", "rename-destination", "cloud", "cloud-2")
+CONFIGURATION = """
+[node]
+language = "en"
+data = "data"
+name = "node"
+[hospital]
+USCI = "121100004000000001"
+HospitalCode = "H0001"
+HospitalName = "示范医院"
+HospitalBranchCode = "01"
+[receive]
+port = 1
+[admin]
+port = 0
+"""
 DONE = (State.READY, State.SENDING, State.DELIVERED)
 
 
