@@ -208,11 +208,11 @@ _LONG_NAME = re.compile(r"\bexam (?=\d+ (?:of another patient lists study|and no
 def _shorten(engine: "Engine", table: str, column: str) -> None:
     """Part of the step above: a reason that is the same but for its names would be told again."""
     given = engine.database.param
-    found = f"SELECT DISTINCT {column} FROM {table} WHERE {column} LIKE {given} OR {column} LIKE {given}"  # noqa: S608 our own text
+    found = f"SELECT DISTINCT {column} FROM {table} WHERE {column} LIKE {given}"  # noqa: S608 our own text
     renamed = f"UPDATE {table} SET {column} = {given} WHERE {column} = {given}"  # noqa: S608 our own text
-    named = ("%exam % of another patient lists study%", "%names exam % and not this one%")
-    for (text,) in engine.execute(found, named):
-        engine.execute(renamed, (_LONG_NAME.sub("e", text), text))
+    for (text,) in engine.execute(found, ("%exam %",)):
+        if (short := _LONG_NAME.sub("e", text)) != text:
+            engine.execute(renamed, (short, text))
 
 
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released

@@ -17,7 +17,7 @@ MOST_WAITING = 1000  # on one way
 _LEFT_LYING = timedelta(minutes=5)
 _REMEMBERED = timedelta(days=1)
 _INSERT = Insert(Row)
-_KNOWN = "alarm ways"  # the setting that holds their marks
+_KNOWN = "alarm_ways"  # the setting that holds their marks
 _LOST = "too many waited, the oldest are given up"
 _NOBODY = "not sent yet: does the node run?"
 

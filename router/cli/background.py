@@ -11,7 +11,8 @@ from router.catalogue.retrievals import Asked
 from router.catalogue.traces import Arrival, File
 from router.cli.files import files_json, tell_files
 from router.cli.refused import refusal_json, tell_hints, tell_refused
-from router.cli.tables import console, local, say, show, tongue
+from router.cli.speech import say, tongue
+from router.cli.tables import console, local, show
 from router.cli.unreported import unreported_json
 from router.flow.refused import RefusalSum
 from router.flow.traces import Background, Candidate, Stray

@@ -20,7 +20,8 @@ from router.cli import files
 from router.cli.options import config_option, configured, json_option, print_json
 from router.cli.recheck import recheck_of
 from router.cli.rename import RENAME
-from router.cli.tables import console, local, say
+from router.cli.speech import say
+from router.cli.tables import console, local
 from router.clock import Clock, SystemClock
 from router.config import Config, Destination
 from router.crypto import selftest

@@ -18,6 +18,7 @@ from router.cli.options import (
     require_node,
     who_option,
 )
+from router.cli.speech import echo
 from router.clock import SystemClock
 from router.config import Config, ConfigFile
 from router.errors import InvalidData, WrongUse
@@ -60,9 +61,9 @@ def rename_destination(old: str, new: str, why: str, yes: bool, who: str, config
     if as_json:
         print_json({"renamed": renamed.deliveries, "left": renamed.left})
         return
-    click.echo(f"renamed: {renamed.deliveries} delivery(s) of {old} are of {new}")
+    echo(f"renamed: {renamed.deliveries} delivery(s) of {old} are of {new}")
     if renamed.left:
-        click.echo(f"{renamed.left} stay with {old}: {new} has deliveries of the same exams")
+        echo(f"{renamed.left} stay with {old}: {new} has deliveries of the same exams")
 
 
 def _require_gone(old: str, config: Config, config_file: Path) -> None:

@@ -27,7 +27,8 @@ from router.cli.background import (
 )
 from router.cli.evidence import tell_uploads, upload_json
 from router.cli.files import files_json, tell_files
-from router.cli.tables import console, left, local, say, show, tongue
+from router.cli.speech import say, tongue
+from router.cli.tables import console, left, local, show
 from router.clock import SystemClock
 from router.config import Node
 from router.correlate.approval import Part
