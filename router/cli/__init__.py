@@ -111,4 +111,5 @@ def _show(error: click.ClickException, speech: Speech) -> None:
 
 
 def _tell(error: RouterError, speech: Speech) -> None:
-    click.echo(speech.tongue.say("error: {text}", text=speech.tongue.told(str(error))), err=True)
+    text = "\n".join(map(speech.tongue.told, str(error).splitlines()))
+    click.echo(speech.tongue.say("error: {text}", text=text), err=True)

@@ -23,6 +23,7 @@ from router.reports.hl7v2 import is_message
 from router.storage.reports import Reports
 
 _STATUS = "Order.Status"
+_KINDS = N_(("own", "standard", "status", "yes", "no"))
 
 
 @click.group("codes")
@@ -138,4 +139,10 @@ def _print(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]], *, as_j
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
-    show("", columns, [[str(cell) for cell in row] for row in rows])
+    show("", columns, [[_cell(each) for each in row] for row in rows])
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return say("yes" if value else "no")
+    return say(str(value)) if value in _KINDS else str(value)

@@ -54,7 +54,7 @@ def report(day: datetime | None, csv_file: Path | None, config_file: Path, as_js
         "Verdict",
         "Legal due",
         "All here",
-        "Delivered",
+        "Delivered at",
         "Why",
     )
     if late:

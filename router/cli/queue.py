@@ -348,9 +348,11 @@ def _action(
 
 
 def _line_of(one: Delivery) -> str:
-    doubt = N_(" (an identity doubt: release does not settle it, `queue resolve` does)")
-    held = doubt if one.held_by == "identity" else ""
-    return N_(f"  d{one.id}: {one.channel} of e{one.exam} to {one.destination}, {one.state}{held}: {one.error or '-'}")
+    our, doubt = tongue(), N_(" (an identity doubt: release does not settle it, `queue resolve` does)")
+    what = our.say("d{id}: {channel} of e{exam} to {destination}, {state}", id=one.id, channel=say(one.channel),
+                   exam=one.exam, destination=one.destination, state=say(one.state))  # fmt: skip
+    held = say(doubt) if one.held_by == "identity" else ""
+    return f"  {what}{held}: {say(one.error) or '-'}"
 
 
 def _answer(name: str, done: list[Delivery], left_out: list[Delivery], as_json: bool) -> None:

@@ -16,6 +16,10 @@ from router.flow.reconcile import Account, Reconciliation, summed
 from router.flow.references import References
 from router.storage import open_storage
 
+_COLUMNS = (
+    "ExamId 检查记录ID", "Destination", "Expected", "Received", "Selected", "Sent", "Images confirmed", "Gaps",
+)  # fmt: skip
+
 
 @click.command("reconcile", short_help="Expected, received, sent, confirmed; the gaps.")
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Of approval, by the hospital's clock; else today.")
@@ -36,9 +40,8 @@ def reconcile(day: datetime | None, config_file: Path, as_json: bool) -> None:
         print_json({"accounts": [asdict(one) for one in found], "gaps": len(open_)})
     else:
         echo(summed(found))
-        columns = ("ExamId 检查记录ID", "Destination", "Expected", "Received", "Selected", "Sent", "Images confirmed", "Gaps")
         if open_:
-            show("Gaps", columns, [_cells(one) for one in open_])
+            show("Gaps", _COLUMNS, [_cells(one) for one in open_])
     if open_:
         raise click.exceptions.Exit(1)
 

@@ -32,7 +32,7 @@ def _since(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     try:
         return ago(value, SystemClock().now())
     except ValueError as error:
-        raise click.UsageError(f"--since {value}: {error}") from error
+        raise click.UsageError(f"--since: expected a time like 30d or 12h, found {value}") from error
 
 
 @click.command("refused", short_help="Senders and images that this node refused, and why.")

@@ -33,6 +33,7 @@ from router.text import shown
 
 _AGES = N_(("< 10 min", "< 1 h", "< 6 h", "older"))
 _ALARMS = 20
+_SILENT, _NONE = N_(("silent", "none gives a sign of life"))
 _NAMED = 3  # exams of what waits for a person
 _PRESSING = ("ID", "ExamId 检查记录ID", "Destination", "Channel", "State", "Due", "Left")
 _EXAM_ID, _NAME = 17, 11  # characters on a narrow screen
@@ -146,8 +147,8 @@ def _listener(one: Listening) -> str:
 
 def _tell_nodes(found: Outlook, config: Config) -> None:
     out, lease = console(), config.node.lease
-    signs = (f"{s.node} {_ago(s.ago)}" + ("" if s.ago <= lease else " [red]silent[/red]") for s in found.nodes)
-    out.print(f"Nodes: {', '.join(signs) or '[red]none gives a sign of life[/red]'}")
+    signs = (f"{s.node} {_ago(s.ago)}" + ("" if s.ago <= lease else f" [red]{say(_SILENT)}[/red]") for s in found.nodes)
+    out.print(f"Nodes: {', '.join(signs) or f'[red]{say(_NONE)}[/red]'}")
     for each in found.reloads:
         told = f"Reload: {each.node} {local(each.at, config.node.timezone)}: {each.text}"
         out.print(told, markup=False, soft_wrap=True)

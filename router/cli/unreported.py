@@ -68,7 +68,7 @@ def _span(text: str) -> timedelta:
     try:
         return now - ago(text, now)
     except ValueError as error:
-        raise click.UsageError(f"--older: {error}") from error
+        raise click.UsageError(f"--older: expected a time like 3d or 12h, found {text}") from error
 
 
 def _listed(config: Config, sender: str | None, older: timedelta) -> list[Listed]:

@@ -223,7 +223,7 @@ def _show_fields(*, as_json: bool) -> None:
 
 def _due(field: Field) -> str:
     of_visits = f"for {', '.join(sorted(field.visits))}"
-    return {"always": "yes", "when": of_visits, "known": "where there is one", "never": "no"}[field.required]
+    return {"always": "yes", "when": of_visits, "known": N_("where there is one"), "never": "no"}[field.required]
 
 
 def _show_table(rows: list[_Row], *, one_file: bool) -> None:
