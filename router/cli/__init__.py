@@ -111,5 +111,6 @@ def _show(error: click.ClickException, speech: Speech) -> None:
 
 
 def _tell(error: RouterError, speech: Speech) -> None:
-    text = "\n".join(map(speech.tongue.told, str(error).splitlines()))
+    first, *faults = str(error).splitlines() or [""]
+    text = "\n".join([speech.tongue.told(first), *faults])  # a fault is about a key or a line of a file
     click.echo(speech.tongue.say("error: {text}", text=text), err=True)

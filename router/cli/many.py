@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from router.catalogue.queue import Delivery
-from router.cli.speech import confirm, echo, say
+from router.cli.speech import confirm, echo, say, tongue
 from router.cli.tables import raw
 
 _EXAMPLES = 5
@@ -25,7 +25,8 @@ def preview(action: str, chosen: Sequence[Delivery], *, asks: bool = False) -> b
     counts = Counter((one.destination, one.channel, one.state) for one in chosen)
     echo(f"{action}: {len(chosen)} delivery(s)", err=True)
     for (destination, channel, state), count in sorted(counts.items()):
-        click.echo(f"  {count:>7} {say(state):9} {say(f'{channel} to {destination}')}", err=True)
+        place = tongue().say("{channel} to {destination}", channel=f"{say(channel):7}", destination=destination)
+        click.echo(f"  {count:>7} {say(state):9} {place}", err=True)
     if not chosen:
         return True
     first = ", ".join(f"d{one.id}" for one in chosen[:_EXAMPLES])

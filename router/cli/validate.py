@@ -198,7 +198,7 @@ def _rows(answers: Iterable[_Answer]) -> Iterator[_Row]:
         ):
             for fault in faults:
                 message = fault.message if kind == _ADDED else say(fault.message)
-                yield answer.path, say(kind), fault.path, fault.name, message
+                yield answer.path, kind, fault.path, fault.name, message
 
 
 def _show(answers: list[_Answer]) -> None:
@@ -228,4 +228,5 @@ def _due(field: Field) -> str:
 
 def _show_table(rows: list[_Row], *, one_file: bool) -> None:
     shown = slice(1, None) if one_file else slice(None)
-    show("", _COLUMNS[shown], [row[shown] for row in rows])
+    told = [(path, say(kind), *rest) for path, kind, *rest in rows]
+    show("", _COLUMNS[shown], [row[shown] for row in told])
