@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 import pytest
+from rich.cells import cell_len
 
 from clinic import CLOUD, Clinic
 from desk import CONFIG, START, exam
 from harness import command_here
-from router.cli import COMMANDS, _module
+from router.cli import COMMANDS, _module, tables
 from router.crypto.keys import new_folder
 from router.reports.reader import Readers
 from router.states import State
@@ -159,3 +160,19 @@ def test_what_was_done_wrong_is_told_in_the_language_of_the_file_also_where_it_h
     assert command_here("queue", "compare", "e9", "--config", folder / "missing.toml").stderr.startswith(
         "error: cannot"
     )
+
+
+@pytest.mark.parametrize("language", ["zh_CN", "en"])
+def test_the_first_lines_of_status_and_what_waits_fit_80_columns(
+    folder: Path, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "_PIPED_WIDTH", 80)
+    file = folder / f"narrow-{language}.toml"
+    ports = "[reports.hl7]\nport = 2575\n[receive]\nport = 11112\n[admin]\nport = 18080\n"
+    file.write_text(CONFIG.replace('"en"', f'"{language}"') + ports + CLOUD, "utf-8")
+    lines = command_here("status", "--config", file).stdout.splitlines()
+    first = [line for line in lines[: lines.index("")] if str(folder) not in line]
+    assert [line for line in lines if "2575" in line], "the last listener"
+    assert [line for line in first if cell_len(line) > 80] == []
+    assert [line for line in lines if line.startswith("  ") and " x " in line and cell_len(line) > 80] == []
+    assert not [line for line in first if line in ("incoming/", "goes")], "no line of a single word that was left over"
