@@ -49,7 +49,7 @@ class Event:
     """One thing that happened: when, what, to which thing of ours, why, by whom.
 
     `fields` holds UIDs, numbers and the node's own ids, never patient data. An alarm, and what clears it, names which
-    (`alarm`) and what it is about (`subject`: "destination beijing", "exam 12").
+    (`alarm`) and what it is about (`subject`: "destination beijing", "e12").
     """
 
     at: datetime
@@ -136,8 +136,8 @@ def log_event(event: Event) -> None:
     names = {
         "alarm": event.alarm,
         "of": event.subject or None,
-        "exam": event.exam,
-        "delivery": event.delivery,
+        "exam": None if event.exam is None else f"e{event.exam}",
+        "delivery": None if event.delivery is None else f"d{event.delivery}",
         "study": event.study_uid,
         **event.fields,
     }

@@ -1,7 +1,7 @@
 """Languages: texts for people from gettext catalogues (`router/locale`), with their English as the key.
 
 The log, the audit trail, the database and every `--json` keep the English text. A text with values in it, such as a
-reason that was stored, is found again by its template: `exam {exam} of another patient lists study {study_uid}`.
+reason that was stored, is found again by its template: `e{exam} of another patient lists study {study_uid}`.
 `tests/texts.py` says which texts the catalogues hold and brings them up to date.
 """
 

@@ -26,7 +26,12 @@ PACKAGE = LOCALE.parent
 REASONS = (
     "flow/*.py", "correlate/*.py", "catalogue/*.py", "forward/*.py", "exam/*.py", "reports/*.py", "refusals.py",
     "deadlines.py", "breaker.py", "answer.py", "attention.py", "pause.py", "folding.py", "states.py",
-    "admin/peers.py", "admin/premises.py", "cli/doctor.py", "admin/ways.py", "admin/alarm_trial.py",
+    "admin/peers.py", "admin/premises.py", "cli/doctor.py", "cli/audit.py", "cli/backfill.py", "cli/backup.py", "cli/corrected.py",
+    "cli/classify.py", "cli/codes.py", "cli/compare.py", "cli/decide.py", "cli/files.py", "cli/keys.py", "cli/many.py",
+    "cli/mending.py", "cli/options.py", "cli/pause.py", "cli/pins.py", "cli/punctuality.py", "cli/quarantine.py",
+    "cli/recheck.py", "cli/reconcile.py", "cli/refused.py", "cli/rename.py", "cli/trail.py", "cli/unreported.py",
+    "cli/validate.py", "cli/verify.py", "cli/background.py", "series/select.py", "spelling.py",
+    "admin/ways.py", "admin/alarm_trial.py",
     "admin/vitals.py", "admin/node_status.py", "admin/finder.py", "dicom/status.py", "dicom/cut.py",
     "dicom/requestor.py", "dicom/session.py", "dicom/client.py", "dicom/tls.py", "dicom/transcode.py",
     "dicom/connection.py", "dicom/proxy.py", "dicom/asking.py", "dicom/admission.py", "dicom/acceptor.py",
@@ -44,6 +49,9 @@ SHOWN: dict[str, tuple[int | str, ...]] = {
     "good": (0, 1),
     "table": (1, 3),
     "choice": (0,),
+    "echo": (0,),
+    "confirm": (0,),
+    "UsageError": (0,),
 }
 # Tables and words of the node's own of which each is shown.
 TABLES = ("REMEDY",)
@@ -67,7 +75,7 @@ _SQL = re.compile(
     r"\b(SELECT|UPDATE|INSERT|DELETE FROM|CREATE|ALTER|WHERE|CAST|TEXT|INTEGER|AND|LIKE|IN|PRAGMA|RETURNING) |"
     r"= \?|\w=\{|^\('|state = '|\(CASE |Content-|Bearer |CAST\(|^-----|^\s*import |^[A-Z]\w+\(\{|"
     r"(PRIMARY|FOREIGN) KEY|excluded\.|ORDER BY |^\"[a-z_]+\" (INTEGER|TEXT|\{)|^s\.uid|^\^<\?|"
-    r"^(scripts/|systemctl |chown )\S[^;]*$"
+    r"^(scripts/|systemctl |chown |jq |openssl )\S[^;]*$"
 )
 _FEWEST = 3  # letters of its own in a text that has values
 CONTEXT = "\4"  # between a context and its text, as gettext has it

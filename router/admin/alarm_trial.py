@@ -1,15 +1,18 @@
-"""A test alarm on every configured way, past the queues, and the ways as `doctor` finds them."""
+"""A test alarm on every way, past the queues, one call of the heartbeat, and the ways as `doctor` finds them."""
 
+import functools
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from router.admin.findings import Finding, Verdict, attempt, good
+from router.admin.heartbeat import call
 from router.admin.notification import Notification, Style, trial_of
-from router.admin.ways import Way, ways_of
+from router.admin.ways import LIMITS, Way, ways_of
 from router.clock import Clock
-from router.config import Config
+from router.config import Config, Heartbeat
 from router.errors import PermanentError, TransientError
+from router.forward.http import Session
 
 _NOWHERE = "no way is configured: nobody is told"
 _CONFIGURE = "name one in [alarms]: targets, program, [alarms.webhook] or [alarms.mail]"
@@ -25,20 +28,21 @@ def ways_found(config: Config, clock: Clock) -> Iterator[Finding]:
 
 
 def tried(config: Config, clock: Clock) -> list[Finding]:
-    """Send a test on every way at once; a finding for each, in their order."""
+    """Send a test on every way at once and call the heartbeat; a finding for each, in their order."""
     return list(attempt("alarms out", lambda: _tried(config, clock)))
 
 
 def _tried(config: Config, clock: Clock) -> Iterator[Finding]:
-    ways = ways_of(config.alarms, clock)
+    ways, heartbeat = ways_of(config.alarms, clock), config.alarms.heartbeat
     if not ways:
         yield Finding("alarms out", Verdict.FAIL, _NOWHERE, _CONFIGURE)
-        return
     node = config.node
     style = Style(node=node.owner, language=node.language, zone=node.timezone, link=config.admin.link)
     trial = trial_of(style, clock.now(), str(uuid.uuid4()))
-    with ThreadPoolExecutor(max_workers=len(ways)) as pool:
-        yield from pool.map(lambda way: _try(way, trial), ways)
+    trials = [functools.partial(_try, way, trial) for way in ways]
+    trials += [] if heartbeat is None else [functools.partial(_beat, heartbeat, clock)]
+    with ThreadPoolExecutor(max_workers=max(len(trials), 1)) as pool:
+        yield from pool.map(lambda one: one(), trials)
 
 
 def _try(way: Way, trial: Notification) -> Finding:
@@ -47,3 +51,9 @@ def _try(way: Way, trial: Notification) -> Finding:
     except (TransientError, PermanentError) as error:
         return Finding(f"test alarm to {way.name}", Verdict.FAIL, error.message, error.hint)
     return good(f"test alarm to {way.name}", "it was taken: see that it has arrived")
+
+
+def _beat(settings: Heartbeat, clock: Clock) -> Finding:
+    if error := call(Session(settings, clock, LIMITS)):
+        return Finding("heartbeat", Verdict.FAIL, error, "see url in [alarms.heartbeat]")
+    return good("heartbeat", "it was taken: see that the watcher has it")

@@ -35,7 +35,7 @@ class Heartbeat:
         """Call once; the seconds to rest."""
         if not self._able():
             return min(self._every, _SOON_SECONDS)
-        error, former = self._call(), self.error
+        error, former = call(self._session), self.error
         self.error = error
         if error:
             if not former:
@@ -45,10 +45,11 @@ class Heartbeat:
         self._kept.note_up(self.name, self._clock.now())
         return self._every
 
-    def _call(self) -> str:
-        """Why it did not arrive; "" when it did."""
-        try:
-            status = self._session.status("GET", {})
-        except TransientError as error:
-            return error.message
-        return "" if 200 <= status < 300 else f"it answers {status}"
+
+def call(session: Session) -> str:
+    """Call once. Why it did not arrive; "" when it did."""
+    try:
+        status = session.status("GET", {})
+    except TransientError as error:
+        return error.message
+    return "" if 200 <= status < 300 else f"it answers {status}"

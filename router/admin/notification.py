@@ -5,14 +5,14 @@ It holds the node's own ids, UIDs and configured names, never patient data.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from router.alarms import REMEDY
 from router.events import Event, Kind
-from router.folding import Folded, State
+from router.folding import Cause, Folded, State
 from router.language import N_, Tongue, tongue_of, typed
 
 # Commands that want the name of an exam or a delivery behind them.
@@ -29,6 +29,7 @@ _TITLES = N_({
 class Notification:
     """A message. `state` is "standing", "cleared", "report" (daily, by mail only) or "test"; `at` is ISO 8601.
 
+    The `alarm` of a message that tells a new receiver what stands already is "summary".
     `count` is the number of alarms that it stands for, `standing` how many of its cause stand now. `commands` are whole
     ones, to be copied. `id` is the same when a message comes twice.
     """
@@ -148,6 +149,32 @@ def _whole_command(words: str, name: str) -> str:
     command = words if words.startswith("scripts/") else f"scripts/{words}"
     wants_name = command.split()[-1] in _OF_ONE and command.startswith("scripts/queue ")
     return f"{command} {name}" if name and wants_name else command
+
+
+def summary_of(standing: Mapping[Cause, int], style: Style, at: datetime, number: str) -> Notification:
+    """The message to a receiver that is new: what stands already, by kind and destination."""
+    causes = sorted(standing.items(), key=lambda one: (one[0].alarm, one[0].destination))
+    total = sum(standing.values())
+    first = style.say("This receiver is new. These alarms stand already, by kind:")
+    kinds = [f"{count} x {style.tongue.alarm(cause.alarm)[0]}{_at(cause)}" for cause, count in causes]
+    command = typed("scripts/status")
+    last = [style.say("Command: {command}", command=command), *([_console(style)] if style.link else [])]
+    about = style.say("alarms that stand already")
+    return Notification(
+        id=number, node=style.node, alarm="summary", state="standing", subject="alarms", at=at.isoformat(),
+        text="; ".join(f"{count} x {cause.alarm}{_at(cause)}" for cause, count in causes), commands=(command,),
+        count=total, standing=total, link=_link(style.link, None),
+        title=style.say("[{node}] {count} alarm(s) stand already", node=style.node, count=total),
+        body="\n".join([first, *kinds, *last, _from(style, about, at)]),
+    )  # fmt: skip
+
+
+def _at(cause: Cause) -> str:
+    return f" ({cause.destination})" if cause.destination else ""
+
+
+def _console(style: Style) -> str:
+    return style.say("Console: {link}", link=_link(style.link, None))
 
 
 def report_of(event: Event, node: str, number: str) -> Notification | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router.admin.heartbeat import Heartbeat
-from router.admin.notification import Style, notification_of, report_of
+from router.admin.notification import Style, notification_of, report_of, summary_of
 from router.admin.notification_queue import NotificationQueue
 from router.admin.ways import MAIL, Way, ways_of
 from router.alarms import Alarm
@@ -23,7 +23,7 @@ from router.errors import RouterError
 from router.events import Event
 from router.flow.loop import Loop, Step
 from router.flow.membership import ALARMS, Membership
-from router.folding import AlarmNews, Fold, Folded, fold
+from router.folding import AlarmNews, Cause, Fold, Folded, State, fold
 
 _IDLE_SECONDS = 1.0
 _ROUND_SECONDS = 10.0  # causes are looked at again so often without news
@@ -92,6 +92,8 @@ class AlarmNotifier:
         beat = fitting.heartbeat
         self._beating = None if beat is None else self._make_loop("heartbeat", beat.step, 1.0)
         fresh += [self._beating] if self._beating else []
+        self._looked = float("-inf")
+        self._folding.wake()
         if self._running:
             self._end(gone)
             for loop in fresh:
@@ -166,17 +168,24 @@ class AlarmNotifier:
         with self._catalogue.engine.write():
             self._membership.fence(ALARMS)
             news, known = self._catalogue.news.take(_AT_ONCE), self._catalogue.news.folds()
-            standing = self._catalogue.news.standing() if news or known else {}
+            fresh = self._catalogue.notifications.fresh({way.mark for way in fitting.ways})
+            standing = self._catalogue.news.standing() if news or known or fresh else {}
             told: list[Folded] = []
             for cause in dict.fromkeys([*known, *news]):
-                if not fitting.only or cause.alarm in fitting.only:
+                if _is_wanted(cause, fitting):
                     former = known.get(cause, Fold(cause=cause))
                     told += self._refold(former, news.get(cause, ()), standing.get(cause, 0), now)
+            begun = {one.cause for one in told if one.state == State.STANDING}
+            mine = {cause: n for cause, n in standing.items() if cause not in begun and _is_wanted(cause, fitting)}
+            newcomers = [way.name for way in fitting.ways if way.mark in fresh] if mine else []
+            for name in newcomers:
+                message = summary_of(mine, fitting.style, now, str(uuid.uuid4())).to_json()
+                self._catalogue.notifications.add(name, message, now)
             for one in told:
                 message = notification_of(one, fitting.style, str(uuid.uuid4())).to_json()
                 for way in ways:
                     self._catalogue.notifications.add(way, message, now)
-        return len(told)
+        return len(told) + len(newcomers)
 
     def _refold(self, former: Fold, news: Sequence[AlarmNews], standing: int, now: datetime) -> Sequence[Folded]:
         after, messages = fold(former, news, standing, now)
@@ -206,3 +215,7 @@ class AlarmNotifier:
         for loop in loops:
             loop.stop()
         self._leaving = [*(loop for loop in self._leaving if not loop.join(0)), *loops]
+
+
+def _is_wanted(cause: Cause, fitting: Fitting) -> bool:
+    return not fitting.only or cause.alarm in fitting.only

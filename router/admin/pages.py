@@ -187,7 +187,7 @@ def _line(view: View, explained: Explained, unmasked: bool) -> list[str]:
     name = line.exam_id if unmasked else masked(line.exam_id)
     left = "-" if one.state in _ENDED else view.left(line.slack_seconds)
     return [
-        str(one.id), f'<a href="/exam?id={one.exam}">{word(name)}</a>', cell(one.destination), word(say(one.channel)),
+        f"d{one.id}", f'<a href="/exam?id={one.exam}">{word(name)}</a>', cell(one.destination), word(say(one.channel)),
         word(say(one.state)), view.at(one.due), left, f"{line.sent}/{line.selected}", str(one.attempts),
         trouble(what(explained, say)),
     ]  # fmt: skip
@@ -257,7 +257,7 @@ def _actions(view: View, told: Told) -> str:
         return ""
     say, story = view.say, told.story
     deliveries = "".join(
-        f'<option value="{line.delivery.id}">{line.delivery.id}: {cell(line.delivery.destination)},'
+        f'<option value="{line.delivery.id}">d{line.delivery.id}: {cell(line.delivery.destination)},'
         f" {cell(say(line.delivery.channel))}</option>"
         for line in story.lines
     )

@@ -4,6 +4,7 @@ Each `send` has bounded time. It raises TransientError where the way as a whole 
 this message is refused for good.
 """
 
+import hashlib
 import os
 import signal
 import smtplib
@@ -40,21 +41,25 @@ Send = Callable[[Notification], None]
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way by its name: `webhook`, `mail`, `program`, `target 1 (wecombot)`."""
+    """A way by its name: `webhook`, `mail`, `program`, `target 1 (wecombot)`.
+
+    `mark` stays the same for one receiver, wherever it stands in the list of targets.
+    """
 
     name: str
     send: Send
+    mark: str
 
 
 def ways_of(settings: Alarms, clock: Clock) -> tuple[Way, ...]:
     """Every way of `[alarms]`. ConfigurationError when a file that it names is not as it must be."""
     found = []
     if settings.webhook is not None:
-        found.append(Way(WEBHOOK, to_webhook(settings.webhook, clock)))
+        found.append(Way(WEBHOOK, to_webhook(settings.webhook, clock), WEBHOOK))
     if settings.mail is not None:
-        found.append(Way(MAIL, to_mail(settings.mail)))
+        found.append(Way(MAIL, to_mail(settings.mail), MAIL))
     if settings.program:
-        found.append(Way(PROGRAM, to_program(settings.program)))
+        found.append(Way(PROGRAM, to_program(settings.program), PROGRAM))
     urls = [*(one.get_secret_value() for one in settings.targets), *_listed(settings.targets_file)]
     chat.require_known(urls)
     found += [_to_target(number, url, settings.proxy) for number, url in enumerate(urls, 1)]
@@ -76,7 +81,12 @@ def _to_target(number: int, url: str, proxy: str) -> Way:
     def send(notification: Notification) -> None:
         chat.send(url, notification.title, notification.body, proxy)
 
-    return Way(f"target {number} ({chat.service(url)})", send)
+    return Way(f"target {number} ({chat.service(url)})", send, _mark(url))
+
+
+def _mark(url: str) -> str:
+    """The service with 16 bits of a digest: enough to tell a hospital's receivers apart, too few to find a key by."""
+    return f"{chat.service(url)} {hashlib.sha256(url.encode()).hexdigest()[:4]}"
 
 
 def to_webhook(peer: HttpPeer, clock: Clock) -> Send:

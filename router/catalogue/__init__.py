@@ -33,6 +33,7 @@ from router.catalogue.queue import Queue
 from router.catalogue.readings import Readings
 from router.catalogue.records import Records
 from router.catalogue.refusals import Refusals
+from router.catalogue.renaming import Renaming
 from router.catalogue.retrievals import Retrievals
 from router.catalogue.settings import Settings
 from router.catalogue.survey import Survey
@@ -85,6 +86,7 @@ class Catalogue:
     unreported: Unreported
     refusals: Refusals
     open: Open
+    renaming: Renaming
 
 
 def open_catalogue(
@@ -117,5 +119,5 @@ def open_catalogue(
         Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine), Damages(engine), Settings(engine),
         Delivered(engine), Corrections(engine),
         Withheld(engine), Heads(engine), News(engine), Notifications(engine), Unreported(engine),
-        refusals, Open(engine),
+        refusals, Open(engine), Renaming(engine),
     )  # fmt: skip

@@ -4,6 +4,7 @@ All steps that are needed happen in one transaction, which both engines undo as 
 database is of one version or of another, never between two. Of several nodes one does it, the others wait.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -199,11 +200,38 @@ def _backfills(engine: "Engine") -> None:
     engine.execute(f'CREATE TABLE "backfill_turn" ({place}, "at" {whole}, {key})', ())
 
 
+def _short_names(engine: "Engine") -> None:
+    """Exams and deliveries are `e17` and `d85` in what alarms, doubts and reasons say, and in alarms' subjects."""
+    for word, letter in (("exam", "e"), ("delivery", "d")):
+        begins, behind = f"{word} %", len(word) + 2
+        for table in ("open_alarm", "alarm_news"):
+            renamed = f"UPDATE {table} SET subject = '{letter}' || substr(subject, {behind})"  # noqa: S608 our own text
+            engine.execute(f"{renamed} WHERE subject LIKE {engine.database.param}", (begins,))
+    for table, column in (
+        ("open_alarm", "text"), ("exam", "doubt"), ("delivery", "error"), ("disagreement", "text"),
+    ):  # fmt: skip
+        _shorten(engine, table, column)
+
+
+_LONG_NAME = re.compile(r"\bexam (?=\d+ (?:of another patient lists study|and not this one))")
+
+
+def _shorten(engine: "Engine", table: str, column: str) -> None:
+    """Part of the step above: a reason that is the same but for its names would be told again."""
+    given = engine.database.param
+    found = f"SELECT DISTINCT {column} FROM {table} WHERE {column} LIKE {given}"  # noqa: S608 our own text
+    renamed = f"UPDATE {table} SET {column} = {given} WHERE {column} = {given}"  # noqa: S608 our own text
+    for (text,) in engine.execute(found, ("%exam %",)):
+        if (short := _LONG_NAME.sub("e", text)) != text:
+            engine.execute(renamed, (short, text))
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
     _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door, _backfills,
+    _short_names,
 )  # fmt: skip
 _SILENT = timedelta(minutes=2)
 

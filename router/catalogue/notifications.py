@@ -1,6 +1,7 @@
 """Messages to people: a queue for each way, kept until they arrive, and which ways are down."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,12 +11,13 @@ from peewee import fn
 from router.catalogue.dialect import Engine
 from router.catalogue.statement import Insert
 from router.catalogue.tables import NotificationRow as Row
-from router.catalogue.tables import WayRow
+from router.catalogue.tables import Setting, WayRow
 
 MOST_WAITING = 1000  # on one way
 _LEFT_LYING = timedelta(minutes=5)
 _REMEMBERED = timedelta(days=1)
 _INSERT = Insert(Row)
+_KNOWN = "alarm_ways"  # the setting that holds their marks
 _LOST = "too many waited, the oldest are given up"
 _NOBODY = "not sent yet: does the node run?"
 
@@ -107,6 +109,19 @@ class Notifications:
         with self._engine.write():
             self._engine.run(Row.delete().where(Row.way.not_in(list(ways))))
             self._engine.run(WayRow.delete().where(WayRow.name.not_in(list(ways))))
+
+    def fresh(self, marks: Collection[str]) -> frozenset[str]:
+        """The ways, by their marks, that were not there before; all of these are known from then on.
+
+        In a database that has never known any, none is new.
+        """
+        rows: Any = self._engine.run(Setting.select(Setting.value).where(Setting.name == _KNOWN).tuples())
+        known = frozenset(json.loads(rows[0][0])) if rows else frozenset(marks)
+        if not rows or known != frozenset(marks):
+            with self._engine.write():
+                self._engine.run(Setting.delete().where(Setting.name == _KNOWN))
+                self._engine.run(Setting.insert(name=_KNOWN, value=json.dumps(sorted(marks))))
+        return frozenset(marks) - known
 
     def undelivered(self, now: datetime) -> Sequence[Undelivered]:
         """The ways on which messages do not arrive, or some of the last day never did, by name."""

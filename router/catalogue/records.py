@@ -59,7 +59,7 @@ class Records:
             found = self._engine.run(mine.tuples())
             changed = Document.update(purged=now).where(Document.id.in_([number for number, _ in found]))
             self._engine.run(changed)
-            text = f"exam {exam}: {len(found)} copy(s) of its report PDF are removed: everything of it is done"
+            text = f"e{exam}: {len(found)} copy(s) of its report PDF are removed: everything of it is done"
             self._journal.record(Event(now, Kind.PURGED, text, exam=exam))
             return self._removal([place.rpartition("/")[0] for _, place in found])
 
@@ -78,7 +78,7 @@ class Records:
             (key,) = self._engine.run(Exam.select(Exam.branch, Exam.exam_id).where(Exam.id == exam).tuples())
             self._engine.run(Forgotten.insert(key=forgotten_key(*key)).on_conflict_ignore())
             self._drop(exam)
-            text = f"exam {exam}: its records, what was sent and the receipts are removed: [retention] records is over"
+            text = f"e{exam}: its records, what was sent and the receipts are removed: [retention] records is over"
             self._journal.record(Event(now, Kind.PURGED, text, exam=exam))
             return self._removal([f"reports/{exam}"])
 

@@ -1,6 +1,6 @@
 """What `status` counts: everything summed up by the database, so that the answer does not take longer as it grows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -138,6 +138,18 @@ class Survey:
         found = ((node, *row) for node in nodes for row in self._configured.run(self._engine, node))
         instant = EventRow.at.python_value
         return [Reload(node, instant(at), text) for node, at, kind, text in found if kind == Kind.RELOADED]
+
+
+def former(places: Iterable[Place], configured: Collection[str]) -> Mapping[str, int]:
+    """Destinations that are not configured any more, and how many exams were delivered to each, by the channel of more.
+
+    A correction of such an exam goes nowhere.
+    """
+    found: dict[str, int] = {}
+    for place in places:
+        if place.destination not in configured and (number := place.states.get(State.DELIVERED, 0)):
+            found[place.destination] = max(number, found.get(place.destination, 0))
+    return found
 
 
 def _by_age(row: tuple[int, ...] | None) -> tuple[tuple[int, ...], int]:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from router import __version__
+from router.cli.speech import Speech
 from router.cli.tables import plain_output
 from router.errors import ConfigurationError, RouterError, WrongUse
 
@@ -81,22 +82,35 @@ def _module(name: str) -> click.Command:
 
 def _run(command: click.Command, arguments: list[str] | None, program: str | None) -> NoReturn:
     with plain_output():
-        status = _status(command, arguments, program)
+        status = _status(command, arguments, program, Speech())
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _status(command: click.Command, arguments: list[str] | None, program: str | None) -> Any:
+def _status(command: click.Command, arguments: list[str] | None, program: str | None, speech: Speech) -> Any:
     try:
-        status: Any = command.main(arguments, program, standalone_mode=False)
+        status: Any = command.main(arguments, program, standalone_mode=False, obj=speech)
     except click.ClickException as error:
-        error.show()
+        _show(error, speech)
         status = error.exit_code
     except click.Abort:
         status = 1
     except (ConfigurationError, WrongUse) as error:
-        click.echo(f"error: {error}", err=True)
+        _tell(error, speech)
         status = 2
     except RouterError as error:
-        click.echo(f"error: {error}", err=True)
+        _tell(error, speech)
         status = 1
     return status
+
+
+def _show(error: click.ClickException, speech: Speech) -> None:
+    """Our own faults of use are told in the command's language; click words its own."""
+    if type(error) is click.UsageError:
+        error = click.UsageError(speech.tongue.told(error.message), error.ctx)
+    error.show()
+
+
+def _tell(error: RouterError, speech: Speech) -> None:
+    first, *faults = str(error).splitlines() or [""]
+    text = "\n".join([speech.tongue.told(first), *faults])  # a fault is about a key or a line of a file
+    click.echo(speech.tongue.say("error: {text}", text=text), err=True)

@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from router.cli.incident import incident
+from router.cli.options import speak_as_shipped
+from router.cli.speech import echo
 from router.cli.trail import accept, export, verify
 from router.crypto.envelope import idem
 from router.crypto.keys import load_api_key, load_public
@@ -20,6 +22,7 @@ from router.forward.receipt import faults
 @click.group()
 def command() -> None:
     """What was done, checked again later."""
+    speak_as_shipped()
 
 
 command.add_command(verify)
@@ -52,10 +55,10 @@ def verify_receipt(file: Path, key_file: Path, pdf: Path | None, api_key_file: P
     if api_key_file is not None and document["idem"] != _idem(load_api_key(api_key_file), document, exam):
         found.append("the signed idem is not of this exam JSON, these digests and this API key")
     for fault in found:
-        click.echo(f"wrong: {fault}")
+        echo(f"wrong: {fault}")
     if not found:
-        click.echo(f"right: receipt {document['receipt']} of {document['at']}, signed by key {document['key_id']}")
-    click.echo("\nThe same with OpenSSL 3 and jq:\n")
+        echo(f"right: receipt {document['receipt']} of {document['at']}, signed by key {document['key_id']}")
+    echo("\nThe same with OpenSSL 3 and jq:\n")
     for line in _by_openssl(file, key_file):
         click.echo(f"  {line}")
     raise SystemExit(1 if found else 0)

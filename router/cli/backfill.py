@@ -11,7 +11,8 @@ from router.catalogue.backfills import Extent, Stage
 from router.cli.many import agreed
 from router.cli.opened import opened
 from router.cli.options import config_option, configured, json_option, person, print_json, require_node
-from router.cli.tables import local, say, show, tongue
+from router.cli.speech import say, tongue
+from router.cli.tables import local, show
 from router.clock import SystemClock
 from router.config import Config
 from router.errors import InvalidData

@@ -11,7 +11,8 @@ from router.catalogue.retrievals import Asked
 from router.catalogue.traces import Arrival, File
 from router.cli.files import files_json, tell_files
 from router.cli.refused import refusal_json, tell_hints, tell_refused
-from router.cli.tables import console, local, say, show, tongue
+from router.cli.speech import say, tongue
+from router.cli.tables import console, local, show
 from router.cli.unreported import unreported_json
 from router.flow.refused import RefusalSum
 from router.flow.traces import Background, Candidate, Stray
@@ -26,7 +27,8 @@ def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo
         out.print(f"  looked at again {local(found.next_look, zone)}, and at once when something comes")
     for alarm in found.alarms:
         name, todo = tongue().alarm(alarm.alarm)
-        out.print(f"  alarm {name} since {local(alarm.since, zone)}: {alarm.text}", markup=False)
+        stands = tongue().say("alarm {name} since {since}", name=name, since=local(alarm.since, zone))
+        out.print(f"  {stands}: {say(alarm.text)}", markup=False)
         out.print(f"      {todo}", markup=False)
     if found.asked is not None:
         _tell_asked(found.asked, zone)
@@ -74,9 +76,10 @@ def tell_stray(stray: Stray, zone: ZoneInfo) -> None:
 
 def _tell_unreported(one: Listed, zone: ZoneInfo) -> None:
     out, study = console(), one.study
-    source = f"{study.sender or '-'} ({study.address or 'address not kept'})"
-    since = f"since {local(study.came, zone)}, {one.working_days:g} working days"
-    out.print(f"  no report {since}; it came from {source}", markup=False)
+    source = f"{study.sender or '-'} ({say(study.address or 'address not kept')})"
+    lacks = tongue().say("no report since {since}, {days} working days; it came from {source}",
+                         since=local(study.came, zone), days=f"{one.working_days:g}", source=source)  # fmt: skip
+    out.print(f"  {lacks}", markup=False)
     if one.passed_over:
         out.print(f"  it is listed by `scripts/queue unreported`, and raises no alarm: {one.passed_over}", markup=False)
     elif one.dismissed:

@@ -7,6 +7,7 @@ import click
 from router.catalogue.backup import Backups
 from router.cli.mending import rebuild_rows, stopped, tell_rebuilt
 from router.cli.options import config_option, configured, json_option, print_json, require_node
+from router.cli.speech import echo
 from router.clock import SystemClock, zoned
 from router.config import Config
 from router.errors import InvalidData
@@ -28,7 +29,7 @@ def now(config_file: Path) -> None:
     config = _sqlite(config_file)
     require_node(config)
     made = Backups(config.node.data).make(SystemClock().now())
-    click.echo(f"{made.path} ({made.size} bytes)")
+    echo(f"{made.path} ({made.size} bytes)")
 
 
 @command.command("list")

@@ -10,17 +10,21 @@ from typing import Any
 
 import click
 
-from router.cli.options import json_option, print_json
+from router.cli.options import json_option, noted, print_json, speak_as_shipped
+from router.cli.speech import echo, say, tongue
 from router.cli.tables import show
 from router.config import Config, Destination, Series, load, shipped
 from router.flow.breakdown import in_words
 from router.flow.examine import Judged, examine, look
 from router.flow.rules import rulebook
+from router.language import N_
 from router.series.classify import Rulebook, classify, used
 from router.series.table import facts_of
 from router.text import decode
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+_YES, _NO = N_(("yes", "no"))
+_SENT, _NOT_SENT = N_(("sent", "not sent"))
 _ANYWHERE = (Destination(name="any"),)
 
 
@@ -28,7 +32,8 @@ _ANYWHERE = (Destination(name="any"),)
 @click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True))
 @click.option("--headers", type=_FILE, metavar="TABLE.csv", help="A table of headers instead, one row a series.")
 @click.option("--what-if", type=_FILE, metavar="RULES.toml", help="What these rules would change, tried as own rules.")
-@click.option("--config", "config_file", type=_FILE, help="Its rules and destinations; without it the shipped rules.")
+@click.option("--config", "config_file", type=_FILE, callback=noted,
+              is_eager=True, help="Its rules and destinations; without it the shipped rules.")  # fmt: skip
 @json_option
 def command(
     folder: Path | None, headers: Path | None, what_if: Path | None, config_file: Path | None, as_json: bool
@@ -38,6 +43,8 @@ def command(
     FOLDER is searched for DICOM files, subfolders included. With --what-if and no FOLDER: the node's own studies. A
     file tried out takes the place of the rule file in use that has its name, else of [series] own_rules.
     """
+    if config_file is None:
+        speak_as_shipped()
     if headers is None and folder is None and what_if is None:
         raise click.UsageError("name a FOLDER, or use --headers or --what-if")
     config = _config(config_file, needed=folder is None and headers is None)
@@ -48,7 +55,7 @@ def command(
     destinations = [d for d in config.destination if d.dicom is not None] if config else _ANYWHERE
     seen, others = look(_with_progress(_files(folder or _studies(config))))
     for path in others:
-        click.echo(f"no DICOM: {click.format_filename(path)}", err=True)
+        echo(f"no DICOM: {click.format_filename(path)}", err=True)
     now = examine(seen, rulebook(series), destinations)
     if what_if is None:
         _tell(now, as_json)
@@ -77,7 +84,7 @@ def _with_progress(paths: list[Path]) -> Iterable[Path]:
     from rich.console import Console
     from rich.progress import track
 
-    return track(paths, "Reading", console=Console(stderr=True), disable=not sys.stderr.isatty())
+    return track(paths, say("Reading"), console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
 # -- files
@@ -95,10 +102,12 @@ def _tell(judged: Sequence[Judged], as_json: bool) -> None:
         print_json([_entry(one) for one in judged])
         return
     counts = Counter(
-        (one.glimpse.series or "-", str(one.series_class), one.rule, in_words(one.used), "yes" if one.forward else "no")
-        for one in judged
+        (one.glimpse.series or "-", one.series_class, one.rule, in_words(one.used), one.forward) for one in judged
     )
-    rows = [(series, cls, str(n), rule, facts, sent) for (series, cls, rule, facts, sent), n in counts.items()]
+    rows = [
+        (series, say(kind), str(n), rule, say(facts), say(_YES if sent else _NO))
+        for (series, kind, rule, facts, sent), n in counts.items()
+    ]
     show("", ("SeriesInstanceUID", "Class", "Instances", "Rule", "Facts", "Sent"), rows)
 
 
@@ -109,7 +118,7 @@ def _tell_changes(now: Sequence[Judged], then: Sequence[Judged], as_json: bool) 
         return
     counts = Counter((a.glimpse.series or "-", _line(a), _line(b)) for a, b in changed)
     show("", ("SeriesInstanceUID", "Now", "Then", "Instances"), [(*key, str(n)) for key, n in counts.items()])
-    click.echo(f"{len(changed)} of {len(now)} instance(s) would change")
+    echo(f"{len(changed)} of {len(now)} instance(s) would change")
 
 
 def _outcome(one: Judged) -> dict[str, object]:
@@ -117,7 +126,8 @@ def _outcome(one: Judged) -> dict[str, object]:
 
 
 def _line(one: Judged) -> str:
-    return f"{one.series_class} ({one.rule}), {'sent' if one.forward else 'not sent'}"
+    sent = say(_SENT if one.forward else _NOT_SENT)
+    return tongue().say("{kind} ({rule}), {sent}", kind=say(one.series_class), rule=one.rule, sent=sent)
 
 
 # -- tables
@@ -130,5 +140,5 @@ def _tell_table(table: Path, book: Rulebook, as_json: bool) -> None:
     if as_json:
         print_json([{"row_id": r, "class": rule.series_class, "rule": rule.name} for r, _, rule in found])
         return
-    cells = [(r, str(rule.series_class), rule.name, in_words(used(facts, rule))) for r, facts, rule in found]
+    cells = [(r, say(rule.series_class), rule.name, say(in_words(used(facts, rule)))) for r, facts, rule in found]
     show("", ("Row", "Class", "Rule", "Facts"), cells)

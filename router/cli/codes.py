@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from router.cli.options import config_option, json_option, print_json
+from router.cli.options import config_option, configured, json_option, print_json
+from router.cli.speech import echo, say, tongue
 from router.cli.tables import show
-from router.config import Config, load, shipped
+from router.config import Config, shipped
 from router.correlate.approval import Part, unread_approval
 from router.errors import InvalidData
 from router.exam.fields import TABLE_NAMES
@@ -17,10 +18,12 @@ from router.exam.key import REPORTED
 from router.exam.mapping import RisMapping, value_line
 from router.exam.unknown import Unknown, unknown
 from router.flow.references import References
+from router.language import N_
 from router.reports.hl7v2 import is_message
 from router.storage.reports import Reports
 
 _STATUS = "Order.Status"
+_KINDS = N_(("own", "standard", "status", "yes", "no"))
 
 
 @click.group("codes")
@@ -33,8 +36,8 @@ def command() -> None:
 @json_option
 def tables(config_file: Path, as_json: bool) -> None:
     """The tables in use: file, standard codes, own values, whether unknown codes are errors."""
-    references = References(load(config_file))
-    columns = ("table", "name", "file", "codes", "own", "complete")
+    references = References(configured(config_file))
+    columns = N_(("table", "name", "file", "codes", "own", "complete"))
     rows: list[tuple[object, ...]] = []
     for name, known in references.tables.items():
         own = len(known.own_codes) + len(known.own_names)
@@ -56,19 +59,19 @@ def unknown_values(folder: Path | None, config_file: Path, as_json: bool) -> int
 
     Exit status: 0 every value is known; 1 some are not.
     """
-    config = load(config_file)
+    config = configured(config_file)
     references = References(config)
     files = _below(folder) if folder else _taken(config.node.data)
     found = _count(files, references)
     ranked = sorted(found.values.items(), key=lambda item: (item[0].table, -item[1], item[0]))
     rows: list[tuple[object, ...]] = [(one.table, one.kind, one.code, one.name, count) for one, count in ranked]
     rows += [(_STATUS, "status", word, "", count) for (_, word), count in found.statuses.most_common()]
-    _print(("table", "kind", "code", "name", "count"), rows, as_json=as_json)
+    _print(N_(("table", "kind", "code", "name", "count")), rows, as_json=as_json)
     if not as_json:
         for line in _to_paste(found.statuses, config, references):
             click.echo(line)
     if not rows:
-        click.echo("every value is known", err=True)
+        echo("every value is known", err=True)
     return 1 if rows else 0
 
 
@@ -111,29 +114,35 @@ def _to_paste(statuses: Iterable[tuple[bool, str]], config: Config, references: 
     reports = config.reports
     if of_json:
         where = reports.mapping or 'a file of its own, which [reports] mapping = "..." names'
-        yield from _lines(of_json, references.mapping, str(where))
+        yield from _lines(of_json, references.mapping, say(str(where)))
     if of_hl7:
         copy = f'a copy of {shipped("hl7_mapping.toml")}, which [reports] hl7_mapping = "..." names'
-        yield from _lines(of_hl7, references.hl7.rules, str(reports.hl7_mapping or copy))
+        yield from _lines(of_hl7, references.hl7.rules, say(str(reports.hl7_mapping or copy)))
     if any(not word for _, word in words):
-        yield f"\nWhere {_STATUS} is empty or not there, name the RIS's own field for it below [fields] of the mapping"
-        yield "file; or set [reports] approved_only = true, where the RIS exports approved reports only."
+        yield say(f"\nWhere {_STATUS} is empty or not there, name the RIS's own field for it below [fields] of the")
+        yield say("mapping file; or set [reports] approved_only = true, where the RIS exports approved reports only.")
 
 
 def _lines(words: Iterable[str], rules: RisMapping, where: str) -> Iterator[str]:
     """A table that the file has already cannot be written twice."""
-    yield "\nWhere such a word says that the report is approved (审核), paste its line into"
+    yield say("\nWhere such a word says that the report is approved (审核), paste its line into")
     table = f'[values."{_STATUS}"]'
     if _STATUS in rules.values:
-        yield f"{where}, below its {table}:\n"
+        yield tongue().say("{where}, below its {table}:", where=where, table=table) + "\n"
     else:
         yield f"{where}:\n\n{table}"
     yield from (value_line(word, REPORTED) for word in words)
-    yield "\nFor a word that says something else, write Submitted, Cancelled or Withdrawn in place of Reported."
+    yield say("\nFor a word that says something else, write Submitted, Cancelled or Withdrawn in place of Reported.")
 
 
 def _print(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]], *, as_json: bool) -> None:
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
-    show("", columns, [[str(cell) for cell in row] for row in rows])
+    show("", columns, [[_cell(each) for each in row] for row in rows])
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return say("yes" if value else "no")
+    return say(str(value)) if value in _KINDS else str(value)

@@ -16,6 +16,7 @@ from router.cli.options import (
     require_node,
     the_name,
 )
+from router.cli.speech import say
 from router.cli.tables import show
 from router.clock import SystemClock
 from router.errors import InvalidData
@@ -62,12 +63,16 @@ def compare(name: str | None, exam_ids: tuple[str, ...], config_file: Path, as_j
         print_json([{"number": exam, "sides": [asdict(side) for side in found]} for exam, found in told])
         return
     for exam, found in told:
-        rows = [(one.study_uid or "exam JSON", one.accession_number, one.patient_id, one.name, one.sex, one.birth_date)
-                for one in found]  # fmt: skip
+        rows = [_identity(one) for one in found]
         show(f"Exam e{exam}", _COLUMNS, rows)
         show("Compared with the exam JSON", _COMPARED, [_compared(one) for one in found if one.study_uid])
 
 
+def _identity(one: Side) -> tuple[str, ...]:
+    said_by = one.study_uid or say("exam JSON")
+    return said_by, one.accession_number, one.patient_id, one.name, one.sex, one.birth_date
+
+
 def _compared(one: Side) -> tuple[str, ...]:
-    fields = (", ".join(some) or "-" for some in (one.agree, one.differ, one.incomparable))
-    return one.study_uid, *fields, "\n".join(one.remarks)
+    fields = (", ".join(map(say, some)) or "-" for some in (one.agree, one.differ, one.incomparable))
+    return one.study_uid, *fields, "\n".join(map(say, one.remarks))

@@ -12,7 +12,8 @@ from router.catalogue import Catalogue
 from router.cli.opened import opened
 from router.cli.options import config_option, configured, json_option, person, print_json, require_node
 from router.cli.recheck import since_option
-from router.cli.tables import local, say, show, tongue
+from router.cli.speech import say, tongue
+from router.cli.tables import local, show
 from router.clock import SystemClock
 from router.config import Config
 from router.correlate.correction import Change

@@ -18,6 +18,7 @@ from router.cli.options import (
     the_name,
     who_option,
 )
+from router.cli.speech import echo
 from router.cli.tables import local, show
 from router.clock import SystemClock
 from router.errors import InvalidData
@@ -72,7 +73,7 @@ def resolve(
         print_json({"settled": settled})
         return
     for text in settled:
-        click.echo(f"settled: {text}")
+        echo(f"settled: {text}")
 
 
 @click.command("alias", short_help="Two patient numbers are of one patient.")
@@ -103,7 +104,7 @@ def alias(
     if as_json:
         print_json({"exams": exams})
         return
-    click.echo(f"alias: {exams} exam(s) are evaluated anew")
+    echo(f"alias: {exams} exam(s) are evaluated anew")
 
 
 def _list(config_file: Path, as_json: bool) -> None:
@@ -156,7 +157,7 @@ def _answer(done: str, exam: int, study: str, as_json: bool) -> None:
     if as_json:
         print_json({"exam": exam, "study": study})
         return
-    click.echo(f"study {study} {done} exam e{exam}")
+    echo(f"study {study} {done} exam e{exam}")
 
 
 COMMANDS = (resolve, alias, link, unlink)

@@ -16,7 +16,8 @@ from rich.live import Live
 from rich.text import Text
 
 from router.catalogue import open_catalogue
-from router.cli.tables import console, left, local, say, show, tongue
+from router.cli.speech import say, tongue
+from router.cli.tables import console, left, local, show
 from router.clock import SystemClock
 from router.crypto.keys import new_folder
 from router.demo.check import Finding, check

@@ -15,10 +15,13 @@ from router.admin.finder import Presence, find_node
 from router.admin.findings import Finding, Verdict, attempt, good
 from router.catalogue import open_catalogue
 from router.catalogue.restore import has_database
+from router.catalogue.survey import former
 from router.cli import files
 from router.cli.options import config_option, configured, json_option, print_json
 from router.cli.recheck import recheck_of
-from router.cli.tables import console, local, say
+from router.cli.rename import RENAME
+from router.cli.speech import say
+from router.cli.tables import console, local
 from router.clock import Clock, SystemClock
 from router.config import Config, Destination
 from router.crypto import selftest
@@ -40,7 +43,7 @@ Look = Callable[[], Iterator[Finding]]
 @click.command("doctor")
 @config_option
 @json_option
-@click.option("--alarm", is_flag=True, help="Only send a test alarm on every configured way, and say which arrived.")
+@click.option("--alarm", is_flag=True, help="Only send a test alarm on every way and call the heartbeat once.")
 def command(config_file: Path, as_json: bool, alarm: bool) -> None:
     """Configuration, keys, disk, clock, database, certificates, and whether each destination and the PACS answer.
 
@@ -130,9 +133,13 @@ def _database(config: Config) -> Iterator[Finding]:
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     try:
         standing = len(catalogue.alarms.standing())
+        gone = former(catalogue.survey.places(SystemClock().now()), [one.name for one in config.destination])
     finally:
         catalogue.engine.close_thread()
     yield good("database", "PostgreSQL answers" if config.database.url else "router.db opens")
+    for name, number in gone.items():
+        text = f"{number} exam(s) were delivered to {name}, which is not configured: no correction of them goes"
+        yield Finding(name, Verdict.WARN, text, f"where it is called NEW by now: `{RENAME.format(old=name)}`")
     if standing:
         yield Finding("alarms", Verdict.WARN, f"{standing} standing", "see `status`")
 

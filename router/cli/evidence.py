@@ -8,7 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from router.catalogue.uploads import Frozen
-from router.cli.tables import local, say, show
+from router.cli.speech import say
+from router.cli.tables import local, show
 from router.language import N_
 
 _KEPT = (

@@ -27,6 +27,7 @@ from router.cli.options import (
     the_name,
     who_option,
 )
+from router.cli.speech import echo, say, tongue
 from router.cli.tables import brief, console, local
 from router.clock import SystemClock
 from router.flow.decisions import Verdict
@@ -115,7 +116,8 @@ def files(every: bool, config_file: Path, as_json: bool) -> None:
     if as_json:
         print_json(files_json(found))
         return
-    for line in folded(f"Drop folder: {counted(counts) or 'no file waits, and none lies there to no purpose'}", _WIDTH):
+    text = f"Drop folder: {counted(counts) or 'no file waits, and none lies there to no purpose'}"
+    for line in folded(say(text), _WIDTH):
         click.echo(line)
     for one in found:
         _tell_row(one, config.node.timezone)
@@ -127,8 +129,9 @@ def _tell_row(one: FolderFile, zone: ZoneInfo) -> None:
     exam = "-" if found.exam is None else f"e{found.exam}"
     head = f"{one.name:<{_INDENT}}{brief(one.since, zone):<13}{exam:<7}"
     click.echo(head + shortened(shown(found.path), _WIDTH - cell_len(head)))
-    tail = f" (dismissed by {one.who}: {one.because})" if one.dismissed is not None else ""
-    for line in folded(shown(f"{WHERE[found.kind]}: {reason(one)}{tail}"), _WIDTH - _INDENT):
+    tail = say(f" (dismissed by {one.who}: {one.because})") if one.dismissed is not None else ""
+    text = tongue().say("{where}: {reason}", where=say(WHERE[found.kind]), reason=say(reason(one)))
+    for line in folded(shown(text + tail), _WIDTH - _INDENT):
         click.echo(" " * _INDENT + line)
 
 
@@ -187,7 +190,8 @@ def dismiss(
         print_json({"dismissed": [one.name for one in found]})
         return
     for one in found:
-        click.echo(f"dismissed: {one.name} {one.found.path} ({WHERE[one.found.kind]})")
+        names = f"{one.name} {one.found.path} ({say(WHERE[one.found.kind])})"
+        echo(f"dismissed: {names}")
 
 
 def _is_of_an_exam(dismissals: Dismissals, word: str) -> bool:
@@ -201,7 +205,7 @@ def _tell_dismissed(word: str, ended: Sequence[Standing], as_json: bool) -> None
     if as_json:
         print_json({"dismissed": [word], "alarms": alarms})
         return
-    click.echo(f"dismissed: {', '.join(alarms)} of {word}")
+    echo(f"dismissed: {', '.join(alarms)} of {word}")
 
 
 COMMANDS = (files, dismiss)

@@ -12,10 +12,10 @@ import click
 
 from router.catalogue import Catalogue
 from router.cli.opened import opened, trail_of
-from router.cli.options import config_option, person, print_json, require_node
+from router.cli.options import config_option, configured, person, print_json, require_node
 from router.cli.story import Teller
 from router.clock import SystemClock
-from router.config import Config, load
+from router.config import Config
 from router.events import Event, Kind
 from router.flow.answers import Answers
 from router.flow.review import Review
@@ -34,7 +34,7 @@ def incident(name: str, why: str, config_file: Path) -> None:
 
     ID is a delivery's id, an ExamId, a study UID or a file name. It holds identifiers of the patient.
     """
-    config = load(config_file)
+    config = configured(config_file)
     require_node(config)
     with opened(config) as (catalogue, journal):
         stories = _teller(catalogue, config).as_json(name)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from router.cli.options import config_option, json_option, print_json
-from router.config import load
+from router.cli.options import config_option, configured, json_option, print_json, speak_as_shipped
+from router.cli.speech import confirm, echo, say
 from router.crypto import keys
 
 _KINDS = {keys.PRIVATE: "private key", keys.ENCRYPTED: "encrypted private key", keys.PUBLIC: "public key"}
@@ -14,6 +14,7 @@ _KINDS = {keys.PRIVATE: "private key", keys.ENCRYPTED: "encrypted private key", 
 @click.group()
 def command() -> None:
     """Keys for trying out, key ids, import of raw keys, pinned platform keys."""
+    speak_as_shipped()
 
 
 @command.command()
@@ -52,14 +53,14 @@ def pin(destination: str, why: str, yes: bool, config_file: Path) -> None:
     """
     from router.cli.pins import Change
 
-    change = Change.of(load(config_file), destination)
+    change = Change.of(configured(config_file), destination)
     for line in change.lines():
-        click.echo(line)
+        echo(line)
     if not change.differs:
-        click.echo("nothing changes")
-    elif yes or click.confirm("Has the platform confirmed the new ids to you by another way?", abort=True):
+        echo("nothing changes")
+    elif yes or confirm("Has the platform confirmed the new ids to you by another way?", abort=True):
         change.carry_out(why)
-        click.echo("pinned")
+        echo("pinned")
 
 
 @command.command()
@@ -74,7 +75,7 @@ def show(file: Path, passphrase_file: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({"path": str(file), **described})
     else:
-        click.echo("  ".join(described.values()))
+        click.echo("  ".join(say(value) if name == "kind" else value for name, value in described.items()))
 
 
 def _describe(file: Path, passphrase_file: Path | None) -> dict[str, str]:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from router.catalogue.queue import Delivery
+from router.cli.speech import confirm, echo, say, tongue
 from router.cli.tables import raw
 
 _EXAMPLES = 5
@@ -22,16 +23,17 @@ def preview(action: str, chosen: Sequence[Delivery], *, asks: bool = False) -> b
     `asks`: UsageError where nobody is.
     """
     counts = Counter((one.destination, one.channel, one.state) for one in chosen)
-    click.echo(f"{action}: {len(chosen)} delivery(s)", err=True)
+    echo(f"{action}: {len(chosen)} delivery(s)", err=True)
     for (destination, channel, state), count in sorted(counts.items()):
-        click.echo(f"  {count:>7} {state:9} {channel:7} to {destination}", err=True)
+        place = tongue().say("{channel} to {destination}", channel=f"{say(channel):7}", destination=destination)
+        click.echo(f"  {count:>7} {say(state):9} {place}", err=True)
     if not chosen:
         return True
     first = ", ".join(f"d{one.id}" for one in chosen[:_EXAMPLES])
-    click.echo(f"  the first by due time: {first}{', ...' if len(chosen) > _EXAMPLES else ''}", err=True)
+    echo(f"  the first by due time: {first}{', ...' if len(chosen) > _EXAMPLES else ''}", err=True)
     if asks and not sys.stdin.isatty():
         raise click.UsageError("nobody is here to be asked: say --yes")
-    return not sys.stdin.isatty() or click.confirm(f"{action} these {len(chosen)}?", err=True)
+    return not sys.stdin.isatty() or confirm(f"{action} these {len(chosen)}?", err=True)
 
 
 def agreed(what: str, lines: Sequence[str], *, yes: bool) -> None:
@@ -39,14 +41,14 @@ def agreed(what: str, lines: Sequence[str], *, yes: bool) -> None:
 
     UsageError where nobody is there to ask.
     """
-    click.echo(what, err=True)
+    echo(what, err=True)
     for line in lines:
-        click.echo(line, err=True)
+        echo(line, err=True)
     if yes:
         return
     if not sys.stdin.isatty():
         raise click.UsageError("nobody is here to be asked: say --yes")
-    click.confirm("Do it?", abort=True, err=True)
+    confirm("Do it?", abort=True, err=True)
 
 
 @contextmanager

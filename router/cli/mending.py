@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import click
 from rich.console import Console
 from rich.progress import track
 
 from router.catalogue.backup import finish, unfinished
 from router.cli.opened import opened
+from router.cli.speech import echo, say
 from router.clock import SystemClock
 from router.config import Config
 from router.flow.rebuild import Rebuild, Rebuilt
@@ -43,13 +43,13 @@ def rebuild_rows(config: Config, *, older: bool) -> Rebuilt:
 
 def progress(paths: Iterable[Path]) -> Iterator[Path]:
     """A bar on a terminal's stderr."""
-    yield from track(list(paths), "Reading", console=Console(stderr=True), disable=not sys.stderr.isatty())
+    yield from track(list(paths), say("Reading"), console=Console(stderr=True), disable=not sys.stderr.isatty())
 
 
 def tell_rebuilt(rebuilt: Rebuilt) -> None:
     """What became of it, in words."""
-    click.echo(f"rebuilt: {rebuilt.instances} instance(s), {rebuilt.documents} document(s) got rows")
+    echo(f"rebuilt: {rebuilt.instances} instance(s), {rebuilt.documents} document(s) got rows")
     if rebuilt.held:
-        click.echo(f"{rebuilt.held} delivery(s) whose ledger is lost are held until they are released")
+        echo(f"{rebuilt.held} delivery(s) whose ledger is lost are held until they are released")
     for name in rebuilt.unreadable:
-        click.echo(f"cannot be read: {name}")
+        echo(f"cannot be read: {name}")

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,21 +11,33 @@ from typing import Any
 import click
 
 from router.catalogue.restore import has_database
+from router.cli.speech import speak, speech
 from router.config import Config, load, shipped
 from router.errors import InvalidData, RouterError
 from router.flow.lookup import ExamId
-from router.language import Tongue
 from router.spelling import did_you_mean
 
 # What JSON lets stand and a terminal obeys, or would not show: within JSON it is always in a string.
 _UNSHOWN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+
+_VARIABLE = "ROUTER_CONFIG"
+
+
+def noted(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
+    """Have what goes wrong from here on told in the language of this configuration file."""
+    if value is not None:
+        speech().note(value)
+    return value
+
 
 config_option = click.option(
     "--config",
     "config_file",
     type=click.Path(path_type=Path, dir_okay=False),
     default=lambda: shipped("router.toml"),
-    envvar="ROUTER_CONFIG",
+    envvar=_VARIABLE,
+    callback=noted,
+    is_eager=True,
     help="The configuration file; else the one that ROUTER_CONFIG names, else conf/router.toml.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")
@@ -46,11 +59,9 @@ def configured(config_file: Path) -> Config:
     return config
 
 
-def speak(config: Config) -> None:
-    """Have the command that runs speak the language of a configuration."""
-    context = click.get_current_context(silent=True)
-    if context is not None:
-        context.obj = Tongue(config.node.language)
+def speak_as_shipped() -> None:
+    """Have a command that reads no configuration speak the language of the one that others find."""
+    speech().note(Path(os.environ.get(_VARIABLE) or shipped("router.toml")))
 
 
 def print_json(document: Any) -> None:

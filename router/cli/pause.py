@@ -19,6 +19,7 @@ from router.cli.options import (
     require_destination,
     require_node,
 )
+from router.cli.speech import confirm, echo
 from router.cli.tables import local
 from router.clock import SystemClock
 from router.config import Config
@@ -73,7 +74,7 @@ def resume(destination: str | None, why: str, config_file: Path, as_json: bool) 
             ended = [one for one in mine if catalogue.pauses.end(one.destination, who, why.strip(), now)]
         if not as_json:
             for one in ended:
-                click.echo(f"sending to {one.place} goes on; {one.who} had paused it: {one.why}")
+                echo(f"sending to {one.place} goes on; {one.who} had paused it: {one.why}")
         _answer(catalogue.pauses.standing(), config, as_json)
 
 
@@ -84,8 +85,8 @@ def _ask(catalogue: Catalogue, destination: str | None, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise click.UsageError("without a terminal nobody can be asked: say --yes")
     count = len(catalogue.queue.in_state(_ON_THE_WAY, destination))
-    click.echo(f"pause: all sending to {destination or EVERYWHERE} stops; {count} delivery(s) are on the way", err=True)
-    if not click.confirm("stop it, also for exams that come later?", err=True):
+    echo(f"pause: all sending to {destination or EVERYWHERE} stops; {count} delivery(s) are on the way", err=True)
+    if not confirm("stop it, also for exams that come later?", err=True):
         raise click.Abort
 
 
@@ -112,7 +113,7 @@ def tell_paused(pauses: Sequence[Pause], config: Config) -> None:
     """One line each, with the command that ends it; nothing where none stands."""
     for one in pauses:
         since = local(one.since, config.node.timezone)
-        click.echo(f"PAUSED: sending to {one.place}, since {since} by {one.who}: {one.why}; `{one.ends}` ends it")
+        echo(f"PAUSED: sending to {one.place}, since {since} by {one.who}: {one.why}; `{one.ends}` ends it")
 
 
 def paused_json(pauses: Sequence[Pause]) -> list[dict[str, Any]]:

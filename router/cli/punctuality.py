@@ -7,11 +7,12 @@ import click
 
 from router.catalogue import open_catalogue
 from router.cli.options import config_option, configured, json_option, print_json, require_node
+from router.cli.speech import say, tongue
 from router.cli.tables import local, show
 from router.clock import SystemClock
 from router.config import Config
 from router.events import Journal
-from router.flow.daily import FINDING_COLUMNS, OVERDUE, bounds, counted, counts, finding_row, table_of
+from router.flow.daily import FINDING_COLUMNS, OVERDUE, bounds, counts, finding_row, table_of
 from router.flow.punctuality import Finding, findings
 
 
@@ -42,7 +43,8 @@ def report(day: datetime | None, csv_file: Path | None, config_file: Path, as_js
         rows = [finding_row(one, zone) for one in found]
         print_json({"counts": counts(found), "deliveries": rows})
         return
-    click.echo(counted(found))
+    numbers = counts(found).items()
+    click.echo(", ".join(tongue().say("{count} {what}", count=n, what=say(each)) for each, n in numbers))
     late = [one for one in found if one.punctuality in OVERDUE]
     columns = (
         "ID",
@@ -52,7 +54,7 @@ def report(day: datetime | None, csv_file: Path | None, config_file: Path, as_js
         "Verdict",
         "Legal due",
         "All here",
-        "Delivered",
+        "Delivered at",
         "Why",
     )
     if late:
@@ -62,4 +64,4 @@ def report(day: datetime | None, csv_file: Path | None, config_file: Path, as_js
 def _cells(one: Finding, config: Config) -> list[str]:
     zone, it = config.node.timezone, one.delivery
     times = [local(each, zone) for each in (it.legal_due, one.complete, one.delivered)]
-    return [f"d{it.id}", one.exam_id, it.destination, it.channel, one.punctuality, *times, one.reason]
+    return [f"d{it.id}", one.exam_id, it.destination, say(it.channel), say(one.punctuality), *times, say(one.reason)]

@@ -7,6 +7,7 @@ import click
 from router.alarms import Alarm
 from router.cli.opened import opened
 from router.cli.options import config_option, configured, json_option, person, print_json, require_node
+from router.cli.speech import echo
 from router.clock import SystemClock
 from router.config import Config
 from router.errors import InvalidData
@@ -32,9 +33,9 @@ def listed(config_file: Path, as_json: bool) -> None:
         print_json([{"name": one.name, "reason": one.reason, "bytes": one.size} for one in found])
         return
     if not found:
-        click.echo("nothing is in quarantine", err=True)
+        echo("nothing is in quarantine", err=True)
     for one in found:
-        click.echo(f"{one.name}  {one.size} bytes: {one.reason}")
+        echo(f"{one.name}  {one.size} bytes: {one.reason}")
 
 
 @command.command("show")
@@ -43,7 +44,7 @@ def listed(config_file: Path, as_json: bool) -> None:
 def show(config_file: Path, name: str) -> None:
     """Why it is there, and its files."""
     one = _named(_quarantine(configured(config_file)), name)
-    click.echo(one.reason)
+    echo(one.reason)
     for path in one.files:
         click.echo(str(path))
 
@@ -66,7 +67,7 @@ def delete(config_file: Path, names: tuple[str, ...], why: str) -> None:
             if one.name.partition("-")[2].startswith("poison"):
                 subject = f"quarantine {one.name}"
                 journal.record(Event(SystemClock().now(), Kind.CLEARED, text, alarm=Alarm.POISON, subject=subject))
-    click.echo(f"{len(chosen)} deleted")
+    echo(f"{len(chosen)} deleted")
 
 
 def _quarantine(config: Config) -> Quarantine:

@@ -38,12 +38,14 @@ from router.cli.punctuality import report
 from router.cli.recheck import recheck
 from router.cli.reconcile import reconcile
 from router.cli.refused import refused
-from router.cli.status import attention_json, attention_line
+from router.cli.rename import rename_destination
+from router.cli.speech import echo, say, tongue
+from router.cli.status import attention_json, tell_attention
 from router.cli.story import Teller, named_json
-from router.cli.tables import brief, is_narrow, left, lines_here, say, shortened, show, tongue, watching
+from router.cli.tables import brief, is_narrow, left, lines_here, shortened, show, watching
 from router.cli.unreported import unreported
 from router.clock import SystemClock
-from router.config import Config, load
+from router.config import Config
 from router.flow.answers import Answers, Explained
 from router.flow.attention import look, places_of
 from router.flow.lookup import ExamId
@@ -174,10 +176,9 @@ def _tell_attention(
     if lines:
         _tell(answers.of(lines), [], config, chosen.most)
     for one in others:
-        click.echo(attention_line(one, config))
-        click.echo(f"      {one.command}")
+        tell_attention(one, config)
     if not lines and not others:
-        click.echo("nothing waits for a person", err=True)
+        echo("nothing waits for a person", err=True)
 
 
 def attention_lines(
@@ -329,13 +330,13 @@ def _action(
             raise click.UsageError("name deliveries, or use --all or --destination")
         if not why.strip():
             raise click.UsageError("--why: say why; it is kept in the events")
-        config = load(config_file)
+        config = configured(config_file)
         with _review(config) as review:
             chosen = review.named(names) if names else review.deliveries(states, destination)
             if destination is not None and not chosen:
                 require_destination(destination, config)
             if asks and names:
-                agreed(f"{name} {len(chosen)} delivery(s)", list(map(_line_of, chosen[:_ASKED])), yes=yes)
+                agreed(N_(f"{name} {len(chosen)} delivery(s)"), list(map(_line_of, chosen[:_ASKED])), yes=yes)
             elif not (names or yes or as_json or preview(name, chosen, asks=asks)):
                 raise click.Abort
             do, who = one_by_one if one_by_one and names else act, person()
@@ -349,20 +350,23 @@ def _action(
 
 
 def _line_of(one: Delivery) -> str:
-    held = " (an identity doubt: release does not settle it, `queue resolve` does)" if one.held_by == "identity" else ""
-    return f"  d{one.id}: {one.channel} of e{one.exam} to {one.destination}, {one.state}{held}: {one.error or '-'}"
+    our, doubt = tongue(), N_(" (an identity doubt: release does not settle it, `queue resolve` does)")
+    what = our.say("d{id}: {channel} of e{exam} to {destination}, {state}", id=one.id, channel=say(one.channel),
+                   exam=one.exam, destination=one.destination, state=say(one.state))  # fmt: skip
+    held = say(doubt) if one.held_by == "identity" else ""
+    return f"  {what}{held}: {say(one.error) or '-'}"
 
 
 def _answer(name: str, done: list[Delivery], left_out: list[Delivery], as_json: bool) -> None:
     if as_json:
         print_json({"done": [str(one.id) for one in done], "not_done": [str(one.id) for one in left_out]})
         return
-    click.echo(f"{name}: {len(done)} delivery(s)")
+    echo(f"{name}: {len(done)} delivery(s)")
     if doubted := [one for one in done if one.held_by == "identity" and name == "release"]:
         exams = ", ".join(dict.fromkeys(f"e{one.exam}" for one in doubted))
-        click.echo(f"  an identity doubt is not settled by this and holds again: `queue resolve` {exams}", err=True)
+        echo(f"  an identity doubt is not settled by this and holds again: `queue resolve` {exams}", err=True)
     for one in left_out:
-        click.echo(f"  d{one.id} is {one.state}: nothing to {name}", err=True)
+        echo(f"  d{one.id} is {one.state}: nothing to {name}", err=True)
 
 
 _MOVABLE = (State.WAITING, State.READY, State.SENDING, State.DEFERRED, State.FAILED)
@@ -394,5 +398,6 @@ command.add_command(refused)
 command.add_command(backfill)
 command.add_command(pause)
 command.add_command(resume)
+command.add_command(rename_destination)
 for _decision in (*COMMANDS, *files.COMMANDS):
     command.add_command(_decision)

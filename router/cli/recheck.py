@@ -12,6 +12,7 @@ from rich.progress import track
 
 from router.catalogue import Catalogue, open_catalogue
 from router.cli.options import config_option, configured, json_option, print_json, require_node
+from router.cli.speech import echo, say
 from router.cli.tables import local, show
 from router.clock import SystemClock
 from router.config import Config
@@ -30,7 +31,7 @@ def _since(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     try:
         return ago(value, SystemClock().now())
     except ValueError as error:
-        raise click.UsageError(f"--since {value}: {error}") from error
+        raise click.UsageError(f"--since: expected a time like 30d or 12h, found {value}") from error
 
 
 def since_option(what: str) -> Callable[[_Command], _Command]:
@@ -72,7 +73,7 @@ def _judge(config: Config, since: datetime) -> list[Judged]:
         delivered = catalogue.delivered.since(since)
         found = recheck_of(config, catalogue).judged(delivered, SystemClock().now())
         quiet = not sys.stderr.isatty()
-        return list(track(found, "Judging", len(delivered), console=Console(stderr=True), disable=quiet))
+        return list(track(found, say("Judging"), len(delivered), console=Console(stderr=True), disable=quiet))
     finally:
         catalogue.engine.close_thread()
 
@@ -108,25 +109,26 @@ def _most_first(judged: Sequence[Judged]) -> list[tuple[tuple[int, str], int]]:
 
 def _tell(judged: Sequence[Judged], since: datetime, config: Config) -> None:
     held, unread = [one for one in judged if one.doubts], [one for one in judged if one.unread]
-    click.echo(
+    echo(
         f"{len(judged) - len(unread)} exam(s) delivered since {local(since, config.node.timezone)} are judged by"
         f" [identity] checks = {CHECKS}: {len(held)} would be held"
     )
     if unread:
-        click.echo(f"{len(unread)} cannot be judged: {unread[0].unread}")
+        echo(f"{len(unread)} cannot be judged: {unread[0].unread}")
     if held:
         rows = [(rule, str(checks), str(n)) for (checks, rule), n in _most_first(judged)]
         show("By rule", ("Rule", "Since checks", "Exams"), rows)
-        show(f"Exams{_some(held)}", ("Exam", "Deliveries", "Rule", "Why"), _cells(held[:_EXAMS_SHOWN]))
+        show(_title(held), ("Exam", "Deliveries", "Rule", "Why"), _cells(held[:_EXAMS_SHOWN]))
 
 
-def _some(held: Sequence[Judged]) -> str:
-    return f": the first {_EXAMS_SHOWN} of {len(held)}; `--json` shows all" if len(held) > _EXAMS_SHOWN else ""
+def _title(held: Sequence[Judged]) -> str:
+    first = f"The first {_EXAMS_SHOWN} of {len(held)} exams; `--json` shows all"
+    return first if len(held) > _EXAMS_SHOWN else "Exams"
 
 
 def _cells(held: Sequence[Judged]) -> list[tuple[str, ...]]:
     return [
-        (f"e{one.exam}", " ".join(f"d{number}" for number in one.deliveries), doubt.rule, doubt.text)
+        (f"e{one.exam}", " ".join(f"d{number}" for number in one.deliveries), doubt.rule, say(doubt.text))
         for one in held
         for doubt in one.doubts
     ]

@@ -9,11 +9,16 @@ import click
 from router.catalogue import open_catalogue
 from router.cli.options import config_option, configured, json_option, print_json, require_node
 from router.cli.punctuality import day_of
+from router.cli.speech import echo, say
 from router.cli.tables import show
 from router.events import Journal
 from router.flow.reconcile import Account, Reconciliation, summed
 from router.flow.references import References
 from router.storage import open_storage
+
+_COLUMNS = (
+    "ExamId 检查记录ID", "Destination", "Expected", "Received", "Selected", "Sent", "Images confirmed", "Gaps",
+)  # fmt: skip
 
 
 @click.command("reconcile", short_help="Expected, received, sent, confirmed; the gaps.")
@@ -34,10 +39,9 @@ def reconcile(day: datetime | None, config_file: Path, as_json: bool) -> None:
     if as_json:
         print_json({"accounts": [asdict(one) for one in found], "gaps": len(open_)})
     else:
-        click.echo(summed(found))
-        columns = ("ExamId 检查记录ID", "Destination", "Expected", "Received", "Selected", "Sent", "Confirmed", "Gaps")
+        echo(summed(found))
         if open_:
-            show("Gaps", columns, [_cells(one) for one in open_])
+            show("Gaps", _COLUMNS, [_cells(one) for one in open_])
     if open_:
         raise click.exceptions.Exit(1)
 
@@ -45,4 +49,4 @@ def reconcile(day: datetime | None, config_file: Path, as_json: bool) -> None:
 def _cells(one: Account) -> list[str]:
     expected = "-" if one.expected is None else str(one.expected)
     numbers = map(str, (one.received, one.selected, one.sent, one.confirmed))
-    return [one.exam_id, one.destination, expected, *numbers, "; ".join(one.gaps)]
+    return [one.exam_id, one.destination, expected, *numbers, "; ".join(map(say, one.gaps))]

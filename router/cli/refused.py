@@ -13,6 +13,7 @@ from router.catalogue.refusals import RefusalCount, RefusedSender
 from router.catalogue.traces import Arrival
 from router.cli.opened import opened
 from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
+from router.cli.speech import echo, say
 from router.cli.tables import brief, console, local, show
 from router.clock import SystemClock
 from router.config import Config
@@ -32,7 +33,7 @@ def _since(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     try:
         return ago(value, SystemClock().now())
     except ValueError as error:
-        raise click.UsageError(f"--since {value}: {error}") from error
+        raise click.UsageError(f"--since: expected a time like 30d or 12h, found {value}") from error
 
 
 @click.command("refused", short_help="Senders and images that this node refused, and why.")
@@ -66,7 +67,7 @@ def refused(since: datetime, dismiss: str | None, why: str, who: str, config_fil
     if as_json:
         print_json({"dismissed": names})
     else:
-        click.echo(f"dismissed: {', '.join(names)}")
+        echo(f"dismissed: {', '.join(names)}")
 
 
 def _named(name: str, senders: Sequence[RefusedSender]) -> list[RefusedSender]:
@@ -83,19 +84,19 @@ def _tell(catalogue: Catalogue, since: datetime, config: Config, as_json: bool) 
         return
     zone = config.node.timezone
     if not rows:
-        click.echo(f"nothing was refused since {local(since, zone)}")
+        echo(f"nothing was refused since {local(since, zone)}")
         return
     sums = by_sender(rows)
     show("", _COLUMNS, [_cells(one, zone) for one in sums[:_SHOWN]])
     if len(sums) > _SHOWN:
-        click.echo(f"the first {_SHOWN} of {len(sums)}; `--json` shows all", err=True)
+        echo(f"the first {_SHOWN} of {len(sums)}; `--json` shows all", err=True)
     click.echo("")
     for means, todo in _causes(sums[:_SHOWN]).items():
-        click.echo(means + (f"\n    {todo}" if todo else ""))
+        click.echo(say(means) + (f"\n    {say(todo)}" if todo else ""))
     for each in catalogue.refusals.senders():
         if each.dismissed is not None:
             name = sender(each.calling, each.address)
-            click.echo(f"{name}: dismissed {local(each.dismissed, zone)} by {each.dismissal}")
+            echo(f"{name}: dismissed {local(each.dismissed, zone)} by {each.dismissal}")
 
 
 def _cells(one: RefusalSum, zone: ZoneInfo) -> tuple[str, ...]:

@@ -10,9 +10,11 @@ import click
 
 from router.app import Node
 from router.cli.options import config_option
+from router.cli.speech import speech
 from router.clock import SystemClock
 from router.config import ConfigFile, load
 from router.errors import hide_messages
+from router.language import SOURCE
 from router.logs import log_to_stderr
 
 
@@ -25,6 +27,7 @@ def command(config_file: Path, verbose: bool) -> None:
     Prints one line on stdout that begins with `ready ` once every listener is up; the log goes to stderr. SIGHUP reads
     the configuration and the series rules again, and says what it took up and what wants a restart.
     """
+    speech().use(SOURCE)  # its words are the log's
     read, config = ConfigFile.of(config_file), load(config_file)
     log_to_stderr(zone=config.node.timezone.key)
     logging.getLogger("router").setLevel(logging.DEBUG if verbose else logging.INFO)

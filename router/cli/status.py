@@ -1,13 +1,14 @@
 """`status`: one screen that says how the node stands."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.cells import cell_len
 from rich.markup import escape
 from rich.text import Text
 
@@ -15,20 +16,27 @@ from router.admin.finder import FoundNode, Presence
 from router.admin.node_status import Listening, NodeStatus, node_status, read_configuration, waits_for_a_person
 from router.alarms import REMEDY, Alarm
 from router.attention import Attention, names
-from router.catalogue.survey import Place
+from router.catalogue.survey import Place, former
 from router.cli.files import COMMAND, counted
-from router.cli.options import config_option, json_option, print_json, speak
+from router.cli.options import config_option, json_option, print_json
 from router.cli.pause import paused_json, tell_paused
-from router.cli.tables import brief, console, left, local, say, show, tongue, watching
+from router.cli.rename import RENAME
+from router.cli.speech import echo, say, speak, tongue
+from router.cli.tables import brief, console, is_narrow, left, local, packed, shortened, show, watching
 from router.clock import SystemClock
 from router.config import Config, load
 from router.flow.attention import active
 from router.flow.outlook import Outlook
 from router.language import N_
 from router.states import State
+from router.text import shown
 
 _AGES = N_(("< 10 min", "< 1 h", "< 6 h", "older"))
 _ALARMS = 20
+_SILENT, _NONE = N_(("silent", "none gives a sign of life"))
+_NAMED = 3  # exams of what waits for a person
+_PRESSING = ("ID", "ExamId 检查记录ID", "Destination", "Channel", "State", "Due", "Left")
+_EXAM_ID, _NAME = 17, 11  # characters on a narrow screen
 _EXAMS = 20  # named in --json; `queue list --attention --json` has all
 _MARKS = N_({True: "[green]listens[/green]", False: "[red]does not answer[/red]", None: "port picked at start"})
 _PRESENCE = N_(
@@ -107,8 +115,9 @@ def _tell_node(found: NodeStatus, config: Config) -> None:
     if not node.runs:
         text = f"What follows is what the data folder {config.node.data} tells, not the node"
         out.print(text, markup=False, soft_wrap=True)
-    listeners = ", ".join(_listener(one) for one in found.listeners)
-    out.print(f"{local(found.at, config.node.timezone)}: {listeners}")
+    at, *others = map(_listener, found.listeners)
+    for line in packed([f"{local(found.at, config.node.timezone)}: {at}", *others], out.width):
+        out.print(line, soft_wrap=True)
     _tell_folder(found)
 
 
@@ -122,24 +131,25 @@ def _tell_folder(found: NodeStatus) -> None:
     folder, out = found.folder, console()
     if folder is None:
         return
-    room = "enough" if folder.free > found.min_free else "[red]below min_free: images are refused[/red]"
-    out.print(
-        f"Disk: {_gib(folder.free)} of {_gib(folder.size)} free ({room}; min_free {_gib(found.min_free)});"
-        f" {folder.incoming} instance(s) in incoming/"
-    )
+    free, size, least = _gib(folder.free), _gib(folder.size), _gib(found.min_free)
+    if folder.free > found.min_free:
+        out.print(f"Disk: {free} of {size} free, min_free {least}: enough")
+    else:
+        out.print(f"Disk: {free} of {size} free, min_free {least}: images are refused", style="red")
+    out.print(f"  {folder.incoming} instance(s) in incoming/")
     if found.outlook is None and folder.quarantined:
         out.print(f"Quarantine: {folder.quarantined} (`quarantine list`)")
 
 
 def _listener(one: Listening) -> str:
     where = f"{one.name} {one.host}:{one.port}" if one.port else one.name
-    return f"{escape(where)} {_MARKS[one.up]}"
+    return f"{escape(where)} {say(_MARKS[one.up])}"
 
 
 def _tell_nodes(found: Outlook, config: Config) -> None:
     out, lease = console(), config.node.lease
-    signs = (f"{s.node} {_ago(s.ago)}" + ("" if s.ago <= lease else " [red]silent[/red]") for s in found.nodes)
-    out.print(f"Nodes: {', '.join(signs) or '[red]none gives a sign of life[/red]'}")
+    signs = (f"{s.node} {_ago(s.ago)}" + ("" if s.ago <= lease else f" [red]{say(_SILENT)}[/red]") for s in found.nodes)
+    out.print(f"Nodes: {', '.join(signs) or f'[red]{say(_NONE)}[/red]'}")
     for each in found.reloads:
         told = f"Reload: {each.node} {local(each.at, config.node.timezone)}: {each.text}"
         out.print(told, markup=False, soft_wrap=True)
@@ -151,11 +161,15 @@ def _tell_pauses(found: Outlook, config: Config) -> None:
 
 def _tell_places(found: Outlook, config: Config) -> None:
     columns = ("Destination", "Channel", "Deliveries", "Late", "Open", "Last trouble")
-    rows = [_row(place, config) for place in found.places]
+    rows, out = [_row(place, config) for place in found.places], console()
     show("Destinations (open: approved and not delivered, by the time since approval)", columns, rows)
+    for name, number in former(found.places, [one.name for one in config.destination]).items():
+        out.print(f"{number} exam(s) were delivered to {name}, which is not configured:", style="yellow", markup=False)
+        out.print("  no correction of them goes; where it has another name by now:", style="yellow", markup=False)
+        out.print(f"  {RENAME.format(old=name)}", style="yellow", markup=False, soft_wrap=True)
     for each in found.tripped:
         text = f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}"
-        console().print(text, style="red", markup=False)
+        out.print(text, style="red", markup=False)
 
 
 def _row(place: Place, config: Config) -> list[str]:
@@ -178,29 +192,45 @@ def _tell_risk(found: Outlook, config: Config) -> None:
         console().print()
         console().print("At risk: nothing is late, or due within half an hour")
         return
+    title, narrow = f"At risk: {found.pressing_count} late or due within half an hour", is_narrow()
     rows = [
-        (str(p.id), p.exam_id, p.destination, say(p.channel), say(p.state), brief(p.due, config.node.timezone),
-         left((p.due - found.at).total_seconds()), say(p.trouble))
+        (f"d{p.id}", shortened(p.exam_id, _EXAM_ID) if narrow else p.exam_id,
+         shortened(p.destination, _NAME) if narrow else p.destination, say(p.channel), say(p.state),
+         brief(p.due, config.node.timezone), left((p.due - found.at).total_seconds()))
         for p in found.pressing
     ]  # fmt: skip
-    columns = ("ID", "ExamId 检查记录ID", "Destination", "Channel", "State", "Due", "Left", "Waits for / trouble")
-    show(f"At risk: {found.pressing_count} late or due within half an hour", columns, rows)
+    troubles = [say(p.trouble) for p in found.pressing]
+    if narrow:
+        show(title, _PRESSING, rows, troubles)
+    else:
+        wide = zip(rows, troubles, strict=True)
+        show(title, (*_PRESSING, "Waits for / trouble"), [(*row, trouble) for row, trouble in wide])
 
 
 def _tell_person(found: Outlook, config: Config) -> None:
     total = sum(one.count for one in found.attention)
     console().print(f"\nWaits for a person: {total or 'nothing'}")
     for one in found.attention:
-        console().print(attention_line(one, config), markup=False, soft_wrap=True)
-        console().print(f"      {one.command}", markup=False, soft_wrap=True)
+        tell_attention(one, config)
 
 
-def attention_line(one: Attention, config: Config) -> str:
-    """An entry of what waits for a person, without its command, which has a line of its own."""
-    where = f" ({one.where(say)})" if one.where() else ""
-    since = f", since {brief(one.since, config.node.timezone)}" if one.since else ""
-    exams = f": {names(one.exams)}" if one.exams else ""
-    return f"  {one.count} x {one.says}{where}{since}{exams}"
+def tell_attention(one: Attention, config: Config) -> None:
+    """Print an entry of what waits for a person, on one line or two, and its command on another."""
+    our, where = tongue(), one.where(say)
+    first = "  " + our.say("{count} x {says}", count=one.count, says=say(one.says)) + (f" ({where})" if where else "")
+    since = our.say("since {time}", time=brief(one.since, config.node.timezone)) if one.since else ""
+    rest = our.say("{since}: {exams}", since=since, exams=_named(one.exams)) if one.exams else since
+    line = our.say("{first}, {rest}", first=first, rest=rest) if rest else first
+    if cell_len(shown(line)) <= console().width:
+        click.echo(line)
+    else:
+        click.echo(f"{first}\n      {rest}")
+    echo(f"      {one.command}")
+
+
+def _named(exams: Sequence[int]) -> str:
+    first, more = names(exams[:_NAMED]), len(exams) - _NAMED
+    return first if more <= 0 else tongue().say("{exams} and {count} more", exams=first, count=more)
 
 
 def _tell_unreported(found: Outlook, config: Config) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+import click
 from rich.markup import escape
 
 from router.answer import Actor
@@ -27,7 +28,8 @@ from router.cli.background import (
 )
 from router.cli.evidence import tell_uploads, upload_json
 from router.cli.files import files_json, tell_files
-from router.cli.tables import console, left, local, say, show, tongue
+from router.cli.speech import say, tongue
+from router.cli.tables import console, left, local, show
 from router.clock import SystemClock
 from router.config import Node
 from router.correlate.approval import Part
@@ -63,7 +65,7 @@ _RELEASES = N_({
 })  # fmt: skip
 
 
-_ACTS = {Actor.NOBODY: "", Actor.NODE: "; the node goes on by itself"}
+_ACTS = N_({Actor.NOBODY: "", Actor.NODE: "; the node goes on by itself"})
 
 
 class _Known(NamedTuple):
@@ -120,8 +122,8 @@ class Teller:
         lying = self._lying(name, stories)
         unseen = () if stories or stray else self.traces.refused([name])
         if not (stories or stray or files or lying or unseen):
-            hint = "this node refuses senders, see `scripts/queue refused`" if self.traces.refuses() else ""
-            raise InvalidData("no delivery, exam, study or file of that name is known", hint=hint)
+            hint = N_("this node refuses senders, see `scripts/queue refused`") if self.traces.refuses() else ""
+            raise InvalidData(N_("no delivery, exam, study or file of that name is known"), hint=hint)
         return _Known(stories, stray, files, lying, unseen)
 
     def _lying(self, name: str, stories: Sequence[Story]) -> list[FolderFile]:
@@ -136,11 +138,12 @@ class Teller:
 def _tell_answers(lines: Sequence[Explained], zone: ZoneInfo) -> None:
     """The answer to why each delivery is not there: whose it is, what is in the way, since when, who acts and how."""
     for one in lines:
-        delivery, answer, out = one.line.delivery, one.answer, console()
-        since = f", since {local(answer.since, zone)}" if answer.since else ""
-        name = f"d{delivery.id} {delivery.channel} to {delivery.destination}:"
-        acts = _ACTS.get(answer.who, f"; {answer.who} must act")
-        out.print(f"{name} {answer.what}{since}{acts}: `{answer.command}`", markup=False, soft_wrap=True)
+        delivery, answer, our = one.line.delivery, one.answer, tongue()
+        since = our.say(", since {since}", since=local(answer.since, zone)) if answer.since else ""
+        acts = _ACTS.get(answer.who)
+        acts = our.say("; {who} must act", who=say(answer.who)) if acts is None else say(acts)
+        place, what = say(f"{delivery.channel} to {delivery.destination}"), say(str(answer.what))
+        click.echo(f"d{delivery.id} {place}: {what}{since}{acts}: {say(f'`{answer.command}`')}")
 
 
 def named_json(one: Explained) -> dict[str, Any]:
@@ -167,7 +170,8 @@ def _tell(story: Story, behind: Background, review: Review, book: Rulebook, node
     for line in story.lines:
         _tell_delivery(line, zone)
     for unread in review.unread(case.exam):
-        out.print(f"  {_unread(unread)}, since {local(unread.since, zone)}", markup=False)
+        since = tongue().say(", since {since}", since=local(unread.since, zone))
+        out.print(f"  {say(_unread(unread))}{since}", markup=False)
     if case.chosen.evidence:
         out.print(f"  {case.chosen.evidence}", markup=False)
     waits = any(Needs.IMAGES in line.delivery.waiting_for for line in story.lines)
@@ -205,7 +209,7 @@ def _tell_delivery(line: Line, zone: ZoneInfo) -> None:
     since = local(one.changed, zone)
     out.print(f"  d{one.id}: {one.channel} to {one.destination}: [bold]{one.state}[/bold] since {since}{due}")
     for need in one.waiting_for:
-        out.print(f"      waits for {_NEEDS[need]}", markup=False)
+        out.print(f"      {tongue().say('waits for {need}', need=say(_NEEDS[need]))}", markup=False)
     if one.error:
         out.print(f"      {one.error}", markup=False)
     if one.next_try and one.state == State.DEFERRED:
@@ -223,9 +227,9 @@ def _tell_delivery(line: Line, zone: ZoneInfo) -> None:
 def _unread(unread: Unread) -> str:
     """Why an exam waits whose approval cannot be read, with the command; the RIS's word is for a person to see."""
     if unread.approval.part == Part.TIME:
-        return "the approval cannot be read: Report.ApproveTime (审核时间); see the exam JSON fault above"
-    word = f"Order.Status {unread.approval.word!r}" if unread.approval.word else "no Order.Status"
-    return f"the approval cannot be read: ApproveTime with {word}; `scripts/codes unknown` prints the line to paste"
+        return N_("the approval cannot be read: Report.ApproveTime (审核时间); see the exam JSON fault above")
+    word = f"Order.Status {unread.approval.word!r}" if unread.approval.word else N_("no Order.Status")
+    return N_(f"the approval cannot be read: ApproveTime with {word}; `scripts/codes unknown` prints the line to paste")
 
 
 def _tell_versions(case: Case, review: Review, zone: ZoneInfo) -> None:

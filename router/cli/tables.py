@@ -10,13 +10,12 @@ from datetime import datetime
 from typing import Any, TextIO, cast
 from zoneinfo import ZoneInfo
 
-import click
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from router.language import Tongue
+from router.cli.speech import say, tongue
 from router.states import State
 from router.text import shown
 
@@ -87,17 +86,6 @@ class _Console(Console):
         super().print(*texts, **options)
 
 
-def tongue() -> Tongue:
-    """The language of the command that runs, `[node] language`; English before its configuration is read."""
-    context = click.get_current_context(silent=True)
-    return (context.find_object(Tongue) if context else None) or Tongue("en")
-
-
-def say(text: str) -> str:
-    """A text, also one with its values in it, in the command's language."""
-    return tongue().told(text)
-
-
 def console() -> Console:
     """stdout; where it is no terminal without colour, whatever the environment says, and so wide that nothing folds."""
     if sys.stdout.isatty():
@@ -132,7 +120,7 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], belo
         lines = printed.get().splitlines()
         if below is not None:
             lines = [*lines[:1], *itertools.chain(*zip(lines[1:], _cut(below, out.width), strict=True))]
-        raw(sys.stdout).writelines(f"{line.rstrip()}\n" for line in lines)
+        raw(sys.stdout).writelines(f"{line.rstrip()}\n" for line in lines if line.strip())
 
 
 def _cut(lines: Iterable[str], width: int) -> Iterator[str]:
@@ -140,6 +128,19 @@ def _cut(lines: Iterable[str], width: int) -> Iterator[str]:
         text = Text(f"     {shown(line)}", no_wrap=True)
         text.truncate(width, overflow="ellipsis")
         yield text.plain
+
+
+def packed(parts: Iterable[str], width: int, joint: str = ", ", indent: str = "  ") -> list[str]:
+    """Parts of a line, as many to a line as fit in so many columns; a part may have markup. The rest is indented."""
+    lines = [""]
+    for part in parts:
+        longer = f"{lines[-1]}{joint}{part}" if lines[-1].strip() else f"{lines[-1]}{part}"
+        if lines[-1].strip() and Text.from_markup(longer).cell_len + len(joint.rstrip()) > width:
+            lines[-1] += joint.rstrip()
+            longer = indent + part
+            lines.append("")
+        lines[-1] = longer
+    return lines
 
 
 def shortened(identifier: str, most: int) -> str:

@@ -12,8 +12,9 @@ from router.admin.seals import head_faults, seals_here
 from router.catalogue import open_catalogue
 from router.catalogue.restore import has_database
 from router.cli.opened import audited, trail_of
-from router.cli.options import config_option, json_option, print_json, require_node, who_option
-from router.config import Config, load
+from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
+from router.cli.speech import confirm, echo
+from router.config import Config
 from router.errors import InvalidData, RouterError
 from router.events import Event, Journal, Kind
 from router.model import Head
@@ -51,7 +52,7 @@ def verify(config_file: Path, as_json: bool, head: str | None) -> None:
     Its end is compared with the heads that the node has signed: those in the database, and the one that --head names,
     which may come from the syslog server or from a daily report.
     """
-    config = load(config_file)
+    config = configured(config_file)
     trails = _trails(config)
     heads = _heads(config)
     found = {name: _judged(config, name, trail, heads) for name, trail in trails.items()}
@@ -61,7 +62,7 @@ def verify(config_file: Path, as_json: bool, head: str | None) -> None:
         print_json({"faults": missing + gone, "nodes": {name: _document(one) for name, one in found.items()}})
     else:
         for fault in missing + gone:
-            click.echo(f"wrong: {fault}")
+            echo(f"wrong: {fault}")
         for name, one in found.items():
             _tell(name, one)
     raise SystemExit(1 if missing or gone or any(one.faults for one in found.values()) else 0)
@@ -94,19 +95,19 @@ def _judged(config: Config, name: str, trail: Trail, heads: Mapping[str, Sequenc
 
 
 def _tell(name: str, found: Found) -> None:
-    for fault in found.faults:
-        click.echo(f"wrong: {name}: {fault}")
+    for fault in (f"{name}: {each}" for each in found.faults):
+        echo(f"wrong: {fault}")
     trail = found.trail
     if not found.faults:
-        click.echo(f"right: {name}: {trail.count} record(s)")
+        echo(f"right: {name}: {trail.count} record(s)")
     for line in _vouching(trail):
-        click.echo(f"  {line}")
-    click.echo(f"  {_signed(found.heads)}")
+        echo(f"  {line}")
+    echo(f"  {_signed(found.heads)}")
     for head in found.heads or ():
         if head.accepted:
-            click.echo(f"  at record {head.n}, {head.at}, the trail was taken as it was by {head.accepted}")
+            echo(f"  at record {head.n}, {head.at}, the trail was taken as it was by {head.accepted}")
     if not found.faults:
-        click.echo(f"  head {_head(name, trail.last)}")
+        echo(f"  head {_head(name, trail.last)}")
 
 
 def _vouching(trail: Verified) -> Iterator[str]:
@@ -160,16 +161,16 @@ def accept(config_file: Path, who: str, why: str, yes: bool) -> None:
 
     Until then nothing is done that a person asks for. `audit verify` goes on to say what was taken, by whom and why.
     """
-    config = load(config_file)
+    config = configured(config_file)
     require_node(config)
     with audited(config) as (_, audit, guard):
         fault = audit.fault(guard)
         if not fault:
-            click.echo("nothing speaks against the audit trail")
+            echo("nothing speaks against the audit trail")
             return
-        click.echo(fault)
+        echo(fault)
         if not yes:
-            click.confirm("Take the trail as it is from now on?", abort=True)
+            confirm("Take the trail as it is from now on?", abort=True)
         text = f"the audit trail is taken as it is, though {fault}: {why}"
         guard.journal.record(Event(datetime.now(UTC), Kind.DECIDED, text, who=who))
         audit.accept(guard, who, why)
@@ -192,7 +193,7 @@ def _missing(trails: dict[str, Trail], head: str) -> list[str]:
 @click.option("--until", type=click.DateTime(), help="Only records of before this local time.")
 def export(config_file: Path, since: datetime | None, until: datetime | None) -> None:
     """Every record as one line of JSON, in order, with the node's name; `message` is the DICOM audit message in XML."""
-    config = load(config_file)
+    config = configured(config_file)
     begin, end = (each.replace(tzinfo=config.node.timezone) if each else None for each in (since, until))
     for name, trail in _trails(config).items():
         for record in _later(trail, begin):

@@ -13,17 +13,20 @@ from rich.cells import cell_len
 from router.catalogue import open_catalogue
 from router.cli.opened import opened
 from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
+from router.cli.speech import echo, say
 from router.cli.tables import console, show
 from router.clock import SystemClock
 from router.config import Config
 from router.events import Journal
 from router.flow.decisions import Verdict
 from router.flow.unreported import Listed, dismiss, listed
+from router.language import N_
 from router.quantities import ago
 
 _COLUMNS = ("Study", "From", "Address", "Mod", "Date", "Inst", "Last", "Days")
 _SUMS = ("From", "Address", "Studies", "Recent", "Inst", "Oldest", "")
 _WIDTH, _GAPS, _LEAST_UID, _LONGEST_ADDRESS = 80, 2 * (len(_COLUMNS) - 1), 10, 15
+_DISMISSED = N_("dismissed")
 _NOTE = "Days: working days since it came; * raises no alarm: a prior, or out of [share]"
 
 
@@ -65,7 +68,7 @@ def _span(text: str) -> timedelta:
     try:
         return now - ago(text, now)
     except ValueError as error:
-        raise click.UsageError(f"--older: {error}") from error
+        raise click.UsageError(f"--older: expected a time like 3d or 12h, found {text}") from error
 
 
 def _listed(config: Config, sender: str | None, older: timedelta) -> list[Listed]:
@@ -83,7 +86,7 @@ def _dismiss(config: Config, sender: str, verdict: Verdict, as_json: bool) -> No
     if as_json:
         print_json({"dismissed": sender, "studies": number})
         return
-    click.echo(f"dismissed: {number} studies of {sender}, and later ones until one gets its report")
+    echo(f"dismissed: {number} studies of {sender}, and later ones until one gets its report")
 
 
 def unreported_json(one: Listed) -> dict[str, Any]:
@@ -98,11 +101,11 @@ def unreported_json(one: Listed) -> dict[str, Any]:
 
 def _tell(found: Sequence[Listed], zone: ZoneInfo) -> None:
     if not found:
-        click.echo("no study lacks its report")
+        echo("no study lacks its report")
         return
     show("", _COLUMNS, _fitting([_cells(one, zone) for one in found]))
     show("By sender", _SUMS, _sums(found))
-    click.echo(_NOTE)
+    echo(_NOTE)
 
 
 def _cells(one: Listed, zone: ZoneInfo) -> list[str]:
@@ -153,7 +156,7 @@ def _sums(found: Sequence[Listed]) -> list[list[str]]:
         [
             sender or "-", _addresses(some), str(len(some)), str(sum(not one.passed_over for one in some)),
             str(sum(one.instances for one in some)), _days(max(one.working_days for one in some)),
-            "dismissed" if all(one.dismissed for one in some) else "",
+            say(_DISMISSED) if all(one.dismissed for one in some) else "",
         ]
         for sender, some in sorted(senders.items(), key=lambda item: (-len(item[1]), item[0]))
     ]  # fmt: skip
@@ -161,4 +164,4 @@ def _sums(found: Sequence[Listed]) -> list[list[str]]:
 
 def _addresses(some: Sequence[Listed]) -> str:
     known = {one.study.address or "-" for one in some}
-    return f"{len(known)} addresses" if len(known) > 1 else shortened(known.pop(), _LONGEST_ADDRESS)
+    return say(f"{len(known)} addresses") if len(known) > 1 else shortened(known.pop(), _LONGEST_ADDRESS)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 
-from router.cli.options import config_option, destinations, json_option, print_json
+from router.cli.options import config_option, configured, destinations, json_option, print_json
+from router.cli.speech import echo, say
 from router.cli.tables import show
 from router.clock import SystemClock
-from router.config import Config, load
+from router.config import Config
 from router.errors import InvalidData
 from router.exam.faults import Fault, Findings
 from router.exam.fields import FIELDS, Field
@@ -23,11 +24,13 @@ from router.exam.validate import validate
 from router.exam.values import is_empty
 from router.flow.document import sources_of
 from router.flow.references import References
+from router.language import N_
 
 _WORTH_A_BAR = 200  # files; fewer are done before a bar is drawn
 
 _Row = tuple[str, str, str, str, str]
 _COLUMNS: _Row = ("file", "kind", "path", "name", "message")
+_ERROR, _WARNING, _ADDED, _NOTE = N_(("error", "warning", "added", "note"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def command(
 
     Exit status: 0 all valid; 1 at least one is not, or does not read as JSON; 2 wrong use.
     """
-    config, now = load(config_file), SystemClock().now()
+    config, now = configured(config_file), SystemClock().now()
     references = References(config)
     if with_schema:
         print_json(schema(references.tables))
@@ -110,7 +113,7 @@ def _with_progress(files: list[Path]) -> Iterable[Path]:
     from rich.console import Console
     from rich.progress import track
 
-    return track(files, "validating", console=Console(stderr=True), transient=True)
+    return track(files, say("validating"), console=Console(stderr=True), transient=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,24 +191,25 @@ def _told(fault: Fault) -> Mapping[str, str]:
 def _rows(answers: Iterable[_Answer]) -> Iterator[_Row]:
     for answer in answers:
         for kind, faults in (
-            ("error", answer.findings.errors),
-            ("warning", answer.findings.warnings),
-            ("added", answer.added),
-            ("note", answer.notes),
+            (_ERROR, answer.findings.errors),
+            (_WARNING, answer.findings.warnings),
+            (_ADDED, answer.added),
+            (_NOTE, answer.notes),
         ):
             for fault in faults:
-                yield answer.path, kind, fault.path, fault.name, fault.message
+                message = fault.message if kind == _ADDED else say(fault.message)
+                yield answer.path, kind, fault.path, fault.name, message
 
 
 def _show(answers: list[_Answer]) -> None:
     rows = list(_rows(answers))
     if not sys.stdout.isatty():
         for row in rows:
-            click.echo("\t".join(row))
+            echo("\t".join(row))
     elif rows:
         _show_table(rows, one_file=len(answers) == 1)
     good = sum(answer.findings.valid for answer in answers)
-    click.echo(f"{len(answers)} file(s): {good} valid, {len(answers) - good} not valid")
+    echo(f"{len(answers)} file(s): {good} valid, {len(answers) - good} not valid")
 
 
 def _show_fields(*, as_json: bool) -> None:
@@ -214,14 +218,15 @@ def _show_fields(*, as_json: bool) -> None:
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
-        show("", columns, rows)
+        show("", columns, [(path, name, kind, say(due), say(about)) for path, name, kind, due, about in rows])
 
 
 def _due(field: Field) -> str:
     of_visits = f"for {', '.join(sorted(field.visits))}"
-    return {"always": "yes", "when": of_visits, "known": "where there is one", "never": "no"}[field.required]
+    return {"always": "yes", "when": of_visits, "known": N_("where there is one"), "never": "no"}[field.required]
 
 
 def _show_table(rows: list[_Row], *, one_file: bool) -> None:
     shown = slice(1, None) if one_file else slice(None)
-    show("", _COLUMNS[shown], [row[shown] for row in rows])
+    told = [(path, say(kind), *rest) for path, kind, *rest in rows]
+    show("", _COLUMNS[shown], [row[shown] for row in told])

@@ -8,6 +8,7 @@ from router.catalogue import open_catalogue
 from router.catalogue.backup import mend
 from router.cli.mending import progress, rebuild_rows, stopped, tell_rebuilt
 from router.cli.options import config_option, configured, json_option, print_json, require_node
+from router.cli.speech import echo, say, tongue
 from router.clock import SystemClock, zoned
 from router.config import Config
 from router.events import Journal
@@ -50,7 +51,7 @@ def command(config_file: Path, as_json: bool, rebuild: bool, restored: bool) -> 
     else:
         _tell(found, rebuilt)
         if uncommitted:
-            click.echo(f"{uncommitted} sent instance version(s) wait for a destination's storage commitment")
+            echo(f"{uncommitted} sent instance version(s) wait for a destination's storage commitment")
     if not found.sound:
         raise click.exceptions.Exit(1)
 
@@ -59,23 +60,23 @@ def _rebuild(config: Config, *, restored: bool) -> Rebuilt:
     with stopped(config):
         taken = None if config.database.url else mend(config.node.data, SystemClock().now())
         if taken is not None:
-            click.echo(f"the database is put back as it was at {zoned(taken.at, config.node.timezone)}", err=True)
+            echo(f"the database is put back as it was at {zoned(taken.at, config.node.timezone)}", err=True)
         return rebuild_rows(config, older=restored or taken is not None)
 
 
 def _tell(found: Inventory, rebuilt: Rebuilt | None) -> None:
     if rebuilt is not None:
         tell_rebuilt(rebuilt)
-    click.echo(f"{found.instances} instance version(s) in the index")
+    echo(f"{found.instances} instance version(s) in the index")
     for title, names in (
         ("missing: in the index, no file", found.missing),
         ("corrupt: the digest is not the recorded one", found.corrupt),
         ("unindexed: a file without a row", found.unindexed),
     ):
         for name in names:
-            click.echo(f"{title}: {name}")
+            click.echo(tongue().say("{title}: {name}", title=say(title), name=name))
     if found.sound:
-        click.echo("every file is there and as it came")
+        echo("every file is there and as it came")
     for names, next_ in zip((found.missing, found.corrupt, found.unindexed), _NEXT, strict=True):
         if names:
-            click.echo(f"next: {next_}")
+            echo(f"next: {next_}")

@@ -85,7 +85,7 @@ def doubt(said: frozenset[str], own: frozenset[str], other: int | None, *, reuse
     if said & own:
         return ""
     if other is not None:
-        return f"the text of the report PDF names exam {other} and not this one"
+        return f"the text of the report PDF names e{other} and not this one"
     if any(_shape(word) == _shape(mine) for mine in own if _in_a_series(mine) for word in said):
         return "the text of the report PDF names an exam that is not known, and not this one"
     if reused:

@@ -115,7 +115,7 @@ def _status(value: str, terms: Terms) -> Iterator[Remark]:
 
 def _age(value: str, terms: Terms) -> Iterator[Remark]:
     if _AGE.fullmatch(value) is None:
-        yield Remark("an age like 45岁, 1岁3月, 10月3周4天 or 1天8小时")
+        yield Remark("an age like 45岁 / 1岁3月 / 10月3周4天 / 1天8小时")
         return
     born, day = _day(terms.text("Patient.DateOfBirth")), _day(terms.text("Study.StudyDate")[:10])
     if born is None or day is None or day < born:

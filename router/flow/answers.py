@@ -85,7 +85,7 @@ class Answers:
             half=_half(one, destination), quiet_at=None if last is None else last + self._config.study.stable_after,
             asked=common.asked.get(one.id), purged=common.purged.get(one.exam),
             place=queued.places.get(one.id), queued=queued.count,
-            unproved=f"delivery {one.id}" in common.unproved,
+            unproved=f"d{one.id}" in common.unproved,
             unproven=one.channel == Channel.REPORT and f"destination {one.destination}" in common.unproven,
         )  # fmt: skip
         return facts if facts.stopped else replace(facts, expected=expected_of(one))

@@ -147,7 +147,7 @@ class Asker:
 
 
 def _event(kind: Kind, alarm: Alarm, delivery: Delivery, text: str, now: datetime) -> Event:
-    fields, subject = {"destination": delivery.destination}, f"delivery {delivery.id}"
+    fields, subject = {"destination": delivery.destination}, f"d{delivery.id}"
     return Event(
         now, kind, text, exam=delivery.exam, delivery=delivery.id, fields=fields, alarm=alarm, subject=subject
     )  # fmt: skip

@@ -674,7 +674,7 @@ class Correlator:
         said = with_refusals(text, own, hints)
         self._alarm(Alarm.IMAGES_MISSING, exam, said, found.now)
         if said != text:
-            catalogue.alarms.reword(Alarm.IMAGES_MISSING, f"exam {exam}", said)
+            catalogue.alarms.reword(Alarm.IMAGES_MISSING, f"e{exam}", said)
 
     def _expected(self, found: Assessment, arrived: datetime) -> Expected | None:
         """What images an exam that is shared and approved should have; None of another one, and of a backfill's."""
@@ -708,14 +708,14 @@ class Correlator:
             self._alarm(Alarm.DAMAGED, found.case.exam, f"a stored document is damaged: {damaged[0]}", found.now)
         else:
             gone.add(Alarm.DAMAGED)
-        exam, subject = found.case.exam, f"exam {found.case.exam}"
+        exam, subject = found.case.exam, f"e{found.case.exam}"
         for one in self._catalogue.alarms.standing(exam):
             if one.alarm in gone and one.subject == subject:
                 text = "the exam was evaluated, and the cause is gone"
                 self._journal.record(Event(found.now, Kind.CLEARED, text, exam=exam, alarm=one.alarm, subject=subject))
 
     def _alarm(self, alarm: Alarm, exam: int, text: str, now: datetime) -> None:
-        self._journal.record(Event(now, Kind.ALARM, text, exam=exam, alarm=alarm, subject=f"exam {exam}"))
+        self._journal.record(Event(now, Kind.ALARM, text, exam=exam, alarm=alarm, subject=f"e{exam}"))
 
 
 def _may_go_without(found: Assessment, delivery: Delivery, destination: Destination) -> bool:

@@ -160,8 +160,8 @@ def _text(day: date, found: Sequence[Finding], accounts: Sequence[Account], wait
     late = [one for one in found if one.punctuality in OVERDUE]
     lines = [
         f"Deliveries that were due on {day}: {counted(found)}",
-        *(f"- {o.delivery.id} {o.exam_id} {o.delivery.channel} to {o.delivery.destination}: {o.punctuality}, {o.reason}"
-          for o in late),
+        *(f"- d{it.id} {o.exam_id} {it.channel} to {it.destination}: {o.punctuality}, {o.reason}"
+          for o in late for it in [o.delivery]),
         f"Approved in the last {_DAYS} days: {summed(accounts)}",
         *(f"- {one.exam_id} at {one.destination}: {'; '.join(one.gaps)}" for one in accounts if one.gaps),
         waiting,

@@ -205,7 +205,7 @@ class Dispatcher:
     def _record(self, kind: Kind, delivery: Delivery, text: str, alarm: Alarm | None = None) -> None:
         place: Mapping[str, object] = {"destination": delivery.destination, "channel": delivery.channel}
         now: datetime = self._clock.now()
-        subject = f"delivery {delivery.id}" if alarm else ""
+        subject = f"d{delivery.id}" if alarm else ""
         event = Event(now, kind, text, "node", delivery.exam, delivery.id, None, place, alarm, subject)
         self._journal.record(event)
 

@@ -419,7 +419,7 @@ class Intake:
         for delivery, destination in sent.items():  # until the exam's own PDF is delivered there
             event = Event(
                 now, Kind.ALARM, text, exam=waiting.owner, delivery=delivery, fields={"destination": destination},
-                alarm=Alarm.DELIVERED_IN_DOUBT, subject=f"delivery {delivery}",
+                alarm=Alarm.DELIVERED_IN_DOUBT, subject=f"d{delivery}",
             )  # fmt: skip
             self._journal.record(event)
 

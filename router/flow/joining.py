@@ -126,7 +126,7 @@ def _doubts(
             yield doubt, "version", other.patient.patient_ids.get("Patient.PatientId"), other.patient.name, *own
     for s in case.siblings:
         if not same_patient(_patient(s), key.patient, policy):
-            text = f"exam {s.exam} of another patient lists study {s.study_uid}"
+            text = f"e{s.exam} of another patient lists study {s.study_uid}"
             doubt = Doubt(rule="sibling", text=text, study_uid=s.study_uid)
             yield doubt, "exam", s.exam, s.study_uid, s.patient_id, s.patient_name, *own
     for uid, identity, found in comparisons(case, key, policy):

@@ -163,7 +163,7 @@ class Lookout:
             self._clear(one, why)
 
     def _record(self, kind: Kind, alarm: Alarm, one: Delivery, text: str) -> None:
-        fields, subject = {"destination": one.destination}, f"delivery {one.id}"
+        fields, subject = {"destination": one.destination}, f"d{one.id}"
         now = self._clock.now()
         event = Event(
             now, kind, text, exam=one.exam, delivery=one.id, fields=fields, alarm=alarm, subject=subject

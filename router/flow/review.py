@@ -173,7 +173,7 @@ class Review:
 
     def fail(self, delivery: Delivery, why: str, who: str) -> bool:
         """End a delivery that an unproved refusal keeps open; a later `retry` fills its document anew."""
-        subject = f"delivery {delivery.id}"
+        subject = f"d{delivery.id}"
         if delivery.state not in ENDED_BY_HAND or not self._catalogue.alarms.stands(Alarm.UNPROVED, subject):
             return False
         with self._catalogue.engine.write():

@@ -155,7 +155,7 @@ class Selection:
                 notes.revise(broken, Fate.FILTERED, Fate.CUT, f"{REFERRED.name}; {CUT_OFF}", now)
             if sent:
                 text = f"a note rejects {len(sent)} instance(s) that {destination.name} already has"
-                subject = f"exam {case.exam} at {destination.name}"
+                subject = f"e{case.exam} at {destination.name}"
                 alarm = Alarm.REJECTED_AFTER_DELIVERY
                 fields = {"destination": destination.name}
                 event = Event(now, Kind.ALARM, text, exam=case.exam, fields=fields, alarm=alarm, subject=subject)

@@ -111,7 +111,7 @@ class ReportSender:
         for upload in self.catalogue.uploads.of(delivery.id)[-1:]:
             if upload.confirmed is None:
                 self.catalogue.uploads.refuse(upload.id)
-        text, subject = f"a report is held, its stored documents are damaged: {why}", f"exam {delivery.exam}"
+        text, subject = f"a report is held, its stored documents are damaged: {why}", f"e{delivery.exam}"
         event = Event(now, Kind.ALARM, text, exam=delivery.exam, alarm=Alarm.DAMAGED, subject=subject)
         self.journal.record(event)
         return Ending(State.HELD, damaged_hold(why), {"held_by": DAMAGED, "error": damaged_hold(why)})

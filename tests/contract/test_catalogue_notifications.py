@@ -14,23 +14,23 @@ DAY = timedelta(days=1)
 BEIJING = Cause(Alarm.DOUBT, "beijing")
 
 
-def event(kind: Kind, subject: str = "exam 1", destination: str = "beijing") -> Event:
+def event(kind: Kind, subject: str = "e1", destination: str = "beijing") -> Event:
     fields = {"destination": destination} if destination else {}
     return Event(NOW, kind, "text", exam=7, alarm=Alarm.DOUBT, subject=subject, fields=fields)
 
 
 def test_news_are_taken_once_in_order_with_the_destination_of_the_alarm(catalogue: Catalogue) -> None:
-    for one in (event(Kind.ALARM), event(Kind.ALARM), event(Kind.ALARM, "exam 2", "tianjin"),
+    for one in (event(Kind.ALARM), event(Kind.ALARM), event(Kind.ALARM, "e2", "tianjin"),
                 event(Kind.CLEARED, destination="")):  # fmt: skip
         catalogue.alarms.is_news(one)
     assert catalogue.news.standing() == {Cause(Alarm.DOUBT, "tianjin"): 1}
     found = catalogue.news.take(10)
     assert found == {
         BEIJING: [
-            AlarmNews(raised=True, subject="exam 1", text="text", at=NOW, exam=7),
-            AlarmNews(raised=False, subject="exam 1", text="text", at=NOW, exam=7),
+            AlarmNews(raised=True, subject="e1", text="text", at=NOW, exam=7),
+            AlarmNews(raised=False, subject="e1", text="text", at=NOW, exam=7),
         ],
-        Cause(Alarm.DOUBT, "tianjin"): [AlarmNews(raised=True, subject="exam 2", text="text", at=NOW, exam=7)],
+        Cause(Alarm.DOUBT, "tianjin"): [AlarmNews(raised=True, subject="e2", text="text", at=NOW, exam=7)],
     }
     assert not catalogue.news.waits()
     assert catalogue.news.take(10) == {}
@@ -134,3 +134,12 @@ def test_the_queues_of_ways_that_are_gone_are_forgotten(catalogue: Catalogue) ->
     assert kept.waiting("a", 1) == []
     kept.retain([])
     assert kept.undelivered(NOW) == []
+
+
+def test_a_way_is_new_once_where_others_were_known_before(catalogue: Catalogue) -> None:
+    kept = catalogue.notifications
+    assert kept.fresh(["webhook"]) == frozenset(), "a database that has known none yet"
+    assert kept.fresh(["webhook", "mail"]) == {"mail"}
+    assert kept.fresh(["webhook", "mail"]) == frozenset()
+    assert kept.fresh([]) == frozenset()
+    assert kept.fresh(["mail"]) == {"mail"}, "it was gone, and has missed what came meanwhile"

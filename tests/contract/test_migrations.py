@@ -123,7 +123,27 @@ def test_exams_whose_approval_may_not_read_are_looked_at_again_and_alarms_learn_
         touched = "SELECT exam_id, touched, check_at IS NOT NULL FROM exam ORDER BY id"
         assert [tuple(row) for row in engine.execute(touched, ())] == [("E1", 2, True), ("E2", 1, False)]
         found = engine.execute("SELECT subject, destination FROM open_alarm ORDER BY subject", ())
-        assert [tuple(row) for row in found] == [("delivery 1", "cloud"), ("exam 1", "")]
+        assert [tuple(row) for row in found] == [("d1", "cloud"), ("e1", "")]
+
+
+def test_alarms_of_before_are_about_e17_and_d85_and_the_same_doubt_is_not_told_again(old: Database) -> None:
+    doubt = "identity: exam 12 of another patient lists study 1.2.3; study 1.2.4 differs from the exam in name"
+    pdf = "pdf: the text of the report PDF names exam 9 and not this one; drop this exam's PDF"
+    alarm = "INSERT INTO open_alarm (alarm, subject, text, exam, delivery, since) VALUES ('{}', '{}', '{}', 1, 1, 0)"
+    with _Opened(old, STEPS) as engine:
+        for kind, subject, text in (
+            ("doubt", "exam 17", doubt), ("missed", "delivery 85", "late"), ("damaged", "study 1.2", "exam 3 is held"),
+        ):  # fmt: skip
+            engine.execute(alarm.format(kind, subject, text), ())
+        given = engine.database.param
+        engine.execute(f"UPDATE exam SET doubt = {given}", (doubt,))
+        engine.execute(f"UPDATE delivery SET error = {given}", (pdf.replace("'", "’"),))
+        engine.convert("node")
+        found = [tuple(row) for row in engine.execute("SELECT subject, text FROM open_alarm ORDER BY subject", ())]
+        short = doubt.replace("exam 12", "e12")
+        assert found == [("d85", "late"), ("e17", short), ("study 1.2", "exam 3 is held")]
+        assert engine.execute("SELECT doubt FROM exam", ())[0][0] == short
+        assert "names e9 and not this one" in engine.execute("SELECT error FROM delivery", ())[0][0]
 
 
 def test_several_versions_are_taken_at_once(old: Database) -> None:

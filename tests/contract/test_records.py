@@ -51,7 +51,7 @@ def test_copies_of_a_delivered_exam_s_pdfs_go_and_nothing_else_of_it(catalogue: 
     assert rows(catalogue, "document") == 2
     texts = [event.text for _, event in catalogue.history.of([number], []) if event.kind == "purged"]
     assert len(texts) == 1
-    assert texts[0].startswith(f"exam {number}: 1 copy(s)")
+    assert texts[0].startswith(f"e{number}: 1 copy(s)")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from harness import command_here
 from router.clock import SystemClock
-from router.config import Config, load
+from router.config import Config, load, shipped
 from router.demo.studies import derived_uid, make_ct_study
 from router.errors import ConfigurationError
 from router.events import Event, Journal, Kind
@@ -42,6 +42,13 @@ name = "scouts"
 classes = ["scout"]
 [destination.dicom]
 """
+
+
+@pytest.fixture(autouse=True)
+def _in_english(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path_factory.mktemp("english") / "router.toml"
+    file.write_text(shipped("router.toml").read_text("utf-8").replace('language = "zh_CN"', 'language = "en"'), "utf-8")
+    monkeypatch.setenv("ROUTER_CONFIG", str(file))
 
 
 @pytest.fixture(scope="module")

@@ -115,7 +115,7 @@ def test_who_asks_sees_both_sides_of_a_doubt(site: Site) -> None:
 
 
 def missed(site: Site, number: int, destination: str) -> None:
-    subject, fields = f"delivery {number}", {"destination": destination}
+    subject, fields = f"d{number}", {"destination": destination}
     now = site.clinic.clock.now()
     site.clinic.journal.record(
         Event(now, Kind.ALARM, "late", exam=number, fields=fields, alarm=Alarm.MISSED, subject=subject)

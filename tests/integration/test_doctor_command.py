@@ -157,6 +157,29 @@ def test_a_test_alarm_goes_by_every_way_and_each_says_whether_it_was_taken(site:
     assert "s3cret" not in answer.stdout + answer.stderr
 
 
+def test_the_heartbeat_is_tried_with_the_ways_and_says_whether_it_was_taken(site: Site) -> None:
+    with hooked(status(404)) as watcher, hooked() as hook:
+        file = _with_alarms(
+            site, f'\n[alarms]\nheartbeat = {{ url = "{watcher.url}" }}\n[alarms.webhook]\nurl = "{hook.url}"\n'
+        )
+        answers = [command_here("doctor", "--alarm", "--json", "--config", file) for _ in range(2)]
+    first, second = ({one["subject"]: one for one in json.loads(answer.stdout)} for answer in answers)
+    assert [answer.returncode for answer in answers] == [1, 0]
+    assert [one["test alarm to webhook"]["verdict"] for one in (first, second)] == ["ok", "ok"]
+    assert (first["heartbeat"]["verdict"], first["heartbeat"]["text"]) == ("fail", "it answers 404")
+    assert "[alarms.heartbeat]" in first["heartbeat"]["remedy"]
+    assert second["heartbeat"]["verdict"] == "ok"
+    assert watcher.asked == 2, "one call each time"
+
+
+def test_a_heartbeat_is_no_way_on_which_people_are_told(site: Site) -> None:
+    with hooked() as watcher:
+        file = _with_alarms(site, f'\n[alarms]\nheartbeat = {{ url = "{watcher.url}" }}\n')
+        answer = command_here("doctor", "--alarm", "--json", "--config", file)
+    found = {one["subject"]: one["verdict"] for one in json.loads(answer.stdout)}
+    assert (answer.returncode, found) == (1, {"alarms out": "fail", "heartbeat": "ok"})
+
+
 def test_a_test_alarm_without_any_way_fails(site: Site) -> None:
     answer = command_here("doctor", "--alarm", "--config", site.config_file)
     assert answer.returncode == 1

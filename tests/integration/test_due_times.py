@@ -156,7 +156,7 @@ def test_a_risk_by_forecast_alone_ends_when_the_forecast_leaves_a_fifth_of_the_t
 def test_an_alarm_of_storage_commitment_about_a_whole_exam_ends_with_its_images(ward: Ward) -> None:
     number = exam(ward.catalogue, "E1")
     ward.catalogue.queue.make(number, [("cloud", Channel.IMAGES)], START)
-    event = Event(START, Kind.ALARM, "x", exam=number, alarm=Alarm.COMMITMENT, subject=f"exam {number}")
+    event = Event(START, Kind.ALARM, "x", exam=number, alarm=Alarm.COMMITMENT, subject=f"e{number}")
     assert ward.catalogue.alarms.is_news(event)
     ward.lookout.step()
     assert ward.catalogue.alarms.standing()

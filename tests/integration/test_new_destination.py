@@ -92,3 +92,30 @@ def test_one_that_takes_the_place_of_another_gets_a_delivered_exam_that_changes(
     add(clinic, "second")
     clinic.pacs(STUDY, number=2)
     assert destinations(clinic) == {"cloud", "gone", "second"}
+
+
+def rename(clinic: Clinic, name: str) -> None:
+    """The one destination has another name in the configuration."""
+    first = clinic.config.destination[0]
+    renamed = clinic.config.model_copy(update={"destination": (first.model_copy(update={"name": name}),)})
+    clinic.correlator.go_by(renamed)
+
+
+def test_a_correction_goes_to_a_destination_that_was_renamed_once_a_person_says_so_and_nothing_goes_twice(
+    clinic: Clinic,
+) -> None:
+    ris(clinic)
+    clinic.pacs(STUDY)
+    deliver_all(clinic)
+    rename(clinic, "cloud-2")
+    ris(clinic, Report__Impression="纠正后的结论")
+    clinic.later(minutes=31)
+    assert all(one.state == State.DELIVERED for one in clinic.catalogue.queue.of_exam(clinic.case().exam))
+    assert destinations(clinic) == {"cloud"}, "nobody knows that it is the same receiver"
+    clinic.catalogue.renaming.rename("cloud", "cloud-2", clinic.clock.now())
+    clinic.later(minutes=31)
+    states = {one.channel: one.state for one in clinic.catalogue.queue.of_exam(clinic.case().exam)}
+    assert destinations(clinic) == {"cloud-2"}
+    assert states[Channel.REPORT] in OPEN, "the correction is on its way"
+    assert states[Channel.IMAGES] == State.DELIVERED
+    assert not clinic.catalogue.accounts.to_send(clinic.case().exam, "cloud-2", 9)

@@ -144,17 +144,17 @@ def test_every_alarm_and_its_end_reach_the_webhook_once_with_what_to_do(sqlite: 
 
 def test_a_message_holds_everything_that_a_person_and_a_program_need(sqlite: Database) -> None:
     with hooked() as hook, living(webhook(hook), sqlite) as life:
-        life.record(event(Alarm.DOUBT, subject="exam 17", exam=17, destination="beijing"))
+        life.record(event(Alarm.DOUBT, subject="e17", exam=17, destination="beijing"))
         wait(lambda: hook.told)
     (told,) = hook.told
     assert told.pop("id")
     assert told == {
-        "node": "n1", "alarm": "doubt", "state": "standing", "subject": "exam 17", "text": "about exam 17",
+        "node": "n1", "alarm": "doubt", "state": "standing", "subject": "e17", "text": "about e17",
         "remedy": REMEDY[Alarm.DOUBT], "at": "2026-03-01T09:00:00+00:00", "exam": 17, "delivery": None,
         "destination": "beijing", "count": 1, "standing": 1, "link": "https://router.hospital/exam?id=17",
         "commands": ["scripts/queue compare e17", "scripts/queue resolve e17"],
         "title": "[n1] alarm: doubt (beijing)",
-        "body": "about exam 17\n"
+        "body": "about e17\n"
         f"What to do: {REMEDY[Alarm.DOUBT]}\n"
         "Command: scripts/queue compare e17\nCommand: scripts/queue resolve e17\n"
         "Console: https://router.hospital/exam?id=17\n"
@@ -320,7 +320,7 @@ def test_of_thousands_of_alarms_at_once_there_are_two_messages_also_over_a_resta
         life = Life(webhook(hook), sqlite)
         with life.catalogue.engine.write():
             for number in range(count):
-                life.record(event(Alarm.DOUBT, subject=f"exam {number}", exam=number, destination="beijing"))
+                life.record(event(Alarm.DOUBT, subject=f"e{number}", exam=number, destination="beijing"))
         life.notifier.start()
         wait(lambda: not life.catalogue.news.waits(), 60)
         wait(lambda: hook.told)
@@ -328,7 +328,7 @@ def test_of_thousands_of_alarms_at_once_there_are_two_messages_also_over_a_resta
         with living(webhook(hook), sqlite) as again:
             with again.catalogue.engine.write():
                 for number in range(count):
-                    again.record(event(Alarm.DOUBT, Kind.CLEARED, subject=f"exam {number}", exam=number))
+                    again.record(event(Alarm.DOUBT, Kind.CLEARED, subject=f"e{number}", exam=number))
             wait(lambda: len(hook.told) == 2, 60)
     first, last = hook.told
     assert (first["state"], first["standing"]) == ("standing", count)
@@ -338,10 +338,10 @@ def test_of_thousands_of_alarms_at_once_there_are_two_messages_also_over_a_resta
 
 def test_one_more_of_a_cause_within_ten_minutes_waits_and_one_of_another_does_not(sqlite: Database) -> None:
     with hooked() as hook, living(webhook(hook), sqlite) as life:
-        life.record(event(Alarm.DOUBT, subject="exam 1", exam=1, destination="beijing"))
+        life.record(event(Alarm.DOUBT, subject="e1", exam=1, destination="beijing"))
         wait(lambda: len(hook.told) == 1)
-        life.record(event(Alarm.DOUBT, subject="exam 2", exam=2, destination="beijing"))
-        life.record(event(Alarm.DOUBT, subject="exam 3", exam=3, destination="tianjin"))
+        life.record(event(Alarm.DOUBT, subject="e2", exam=2, destination="beijing"))
+        life.record(event(Alarm.DOUBT, subject="e3", exam=3, destination="tianjin"))
         wait(lambda: len(hook.told) == 2 and life.waiting() == 0)
     assert [one["destination"] for one in hook.told] == ["beijing", "tianjin"]
 
@@ -404,6 +404,55 @@ def test_a_way_that_is_repaired_while_the_node_runs_gets_what_waited_and_one_tha
         life.record(event(Alarm.CLOCK))
         wait(lambda: not life.catalogue.news.waits())
     assert len(hook.told) == 1
+
+
+def test_a_way_that_is_added_is_told_once_what_stands_and_one_that_was_there_is_not(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    with hooked() as hook, hooked() as chat:
+        more = f'[alarms]\ntargets = ["json://127.0.0.1:{chat.port}/a"]\n' + webhook(hook)
+        with living(webhook(hook), sqlite) as life:
+            for number in range(3):
+                life.record(event(Alarm.DOUBT, subject=f"e{number}", exam=number, destination="beijing"))
+            life.record(event(Alarm.DISK, subject="disk"))
+            wait(lambda: not life.catalogue.news.waits() and len(hook.told) == 2)
+            life.notifier.use(life.notifier.fit(config(more, tmp_path)))
+            wait(lambda: chat.told)
+            life.record(event(Alarm.CLOCK, subject="clock"))
+            wait(lambda: len(hook.told) == 3 and len(chat.told) == 2)
+        with living(more, sqlite) as life:
+            life.record(event(Alarm.AUDIT, subject="audit"))
+            wait(lambda: len(hook.told) == 4 and len(chat.told) == 3)
+    assert sorted(name for name, _ in titles(hook)) == ["audit", "clock", "disk", "doubt"], "not told again"
+    assert [one["title"] for one in chat.told] == [
+        "[n1] 4 alarm(s) stand already", "[n1] alarm: clock (clock)", "[n1] alarm: audit (audit)"
+    ]  # fmt: skip
+    said = chat.told[0]["message"].splitlines()
+    assert said[1:4] == ["1 x disk", "3 x doubt (beijing)", "Command: scripts/status"]
+
+
+def test_a_way_that_is_added_before_a_start_is_told_what_stands_by_the_alarms_that_are_asked_for(
+    sqlite: Database,
+) -> None:
+    with hooked() as hook, hooked() as other, hooked() as third:
+        with living("", sqlite) as life:
+            life.record(event(Alarm.DISK, subject="disk"), event(Alarm.CLOCK, subject="clock"))
+            wait(lambda: not life.catalogue.news.waits())
+        first = f"json://127.0.0.1:{hook.port}/a"
+        with living(f'[alarms]\nonly = ["disk"]\ntargets = ["{first}"]\n', sqlite, language="zh_CN"):
+            wait(lambda: hook.told)
+        second = f"json://127.0.0.1:{other.port}/b"
+        with living(f'[alarms]\nonly = ["gaps"]\ntargets = ["{second}", "{first}"]\n', sqlite) as life:
+            life.record(event(Alarm.GAPS, subject="reconciliation"))
+            wait(lambda: len(hook.told) == 2 and other.told)
+        with living(webhook(third), sqlite):
+            wait(lambda: third.told)
+    assert [one["title"] for one in hook.told] == ["[n1] 已有 1 条告警未解除", "[n1] alarm: gaps (reconciliation)"]
+    assert [one["title"] for one in other.told] == ["[n1] alarm: gaps (reconciliation)"], "nothing asked for stood"
+    (told,) = third.told
+    assert (told["alarm"], told["state"], told["count"], told["text"]) == (
+        "summary", "standing", 3, "1 x clock; 1 x disk; 1 x gaps"
+    )  # fmt: skip
 
 
 def test_the_heartbeat_calls_while_the_node_works_and_is_missed_when_it_does_not(sqlite: Database) -> None:

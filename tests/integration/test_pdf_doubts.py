@@ -165,7 +165,7 @@ def test_a_pdf_that_names_an_exam_that_is_known_is_held_until_its_own_comes(site
     site.drop("r.pdf", TWO)
     held = site.delivery()
     assert (held.state, held.held_by) == (State.HELD, "pdf")
-    assert "names exam 1 and not this one; drop this exam's PDF" in held.error
+    assert "names e1 and not this one; drop this exam's PDF" in held.error
     assert site.state(E2) == State.WAITING
     site.drop("r.pdf", ONE)
     assert (site.state(), site.pdf()) == (State.READY, ONE)
@@ -216,7 +216,7 @@ def test_a_doubt_about_what_was_delivered_is_an_alarm(site: Site) -> None:
     site.drop("s.json", site.exam(E2))
     assert site.state() == State.DELIVERED
     (alarm,) = [text for text in site.told(Kind.ALARM) if "already delivered" in text]
-    assert "names exam" in alarm
+    assert "names e2 and" in alarm
 
 
 @pytest.mark.parametrize("site", ["pdf_text_check = false\n"], indirect=True)

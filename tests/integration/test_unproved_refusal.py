@@ -79,7 +79,7 @@ def test_a_person_is_told_from_the_first_time_with_the_fields_and_no_patient_in_
     assert desk.get(one).state == State.DEFERRED
     assert "unproved" in desk.get(one).error
     assert "Order.Status" in desk.get(one).error
-    assert desk.alarms() == [f"delivery {one}"]
+    assert desk.alarms() == [f"d{one}"]
     assert not [event for event in desk.told if "张三" in event.text]
 
 
@@ -130,7 +130,7 @@ def test_a_refusal_that_is_proved_later_ends_it_and_the_alarm(desk: Desk) -> Non
     one = desk.make()
     assert desk.sends(UNPROVED)
     desk.lookout.step()
-    assert desk.alarms() == [f"delivery {one}"]
+    assert desk.alarms() == [f"d{one}"]
     desk.clock.advance(3600)
     assert desk.sends(PermanentError("not accepted"))
     desk.lookout.step()

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from router.cli import main
+from router.config import shipped
 from samples import exam_document
+
+
+@pytest.fixture(autouse=True)
+def _in_english(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path_factory.mktemp("english") / "router.toml"
+    file.write_text(shipped("router.toml").read_text("utf-8").replace('language = "zh_CN"', 'language = "en"'), "utf-8")
+    monkeypatch.setenv("ROUTER_CONFIG", str(file))
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:

@@ -138,8 +138,8 @@ def test_one_entry_a_cause_and_destination_with_the_exams_the_oldest_time_and_th
 
 def test_an_alarm_that_a_person_ends_is_an_entry_unless_its_exam_is_counted_already() -> None:
     alarms = [
-        standing(Alarm.DOUBT, "exam 17", exam=17), standing(Alarm.DOUBT, "exam 18", exam=18),
-        standing(Alarm.DELIVERED_IN_DOUBT, "exam 17", exam=17), standing(Alarm.DISK), standing(Alarm.BREAKER),
+        standing(Alarm.DOUBT, "e17", exam=17), standing(Alarm.DOUBT, "e18", exam=18),
+        standing(Alarm.DELIVERED_IN_DOUBT, "e17", exam=17), standing(Alarm.DISK), standing(Alarm.BREAKER),
     ]  # fmt: skip
     found = listed(facts(deliveries=[held(HeldBy.IDENTITY)], alarms=alarms), NOW)
     assert {(one.what, one.count, one.exams) for one in found} == {
@@ -200,7 +200,7 @@ def test_the_list_raises_an_alarm_where_no_exams_own_tells_it_and_ends_it_with_i
         (Kind.ALARM, Alarm.HELD, "late-images at cloud", {"destination": "cloud"}),
     ]  # fmt: skip
     assert not alarms_of(entries, _standing(raised), NOW)
-    own = [standing(Alarm.DOUBT, "exam 17", exam=17)]
+    own = [standing(Alarm.DOUBT, "e17", exam=17)]
     assert [one.subject for one in alarms_of(entries, own, NOW)] == ["late-images at cloud"]
     over = alarms_of([], [*_standing(raised), *own], NOW)
     assert [(one.kind, one.alarm, one.subject) for one in over] == [

@@ -277,7 +277,8 @@ def test_show_gives_one_key_id_for_both_halves_and_never_the_api_key(tmp_path: P
     assert api["fingerprint"] not in (tmp_path / "k/api.key").read_text()
 
 
-def test_show_prints_one_line_without_json(tmp_path: Path) -> None:
+def test_show_prints_one_line_without_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROUTER_CONFIG", str(tmp_path / "none"))  # so that nothing says another language
     keys.save_public(tmp_path / "p", KEY.public)
     shown = CliRunner().invoke(command, ["show", str(tmp_path / "p")])
     assert shown.stdout == f"public key  {keys.key_id(KEY.public)}\n"

@@ -17,11 +17,11 @@ SECOND = timedelta(seconds=1)
 
 
 def raised(number: int = 1, at: datetime = NOW) -> AlarmNews:
-    return AlarmNews(raised=True, subject=f"exam {number}", text=f"text {number}", at=at, exam=number)
+    return AlarmNews(raised=True, subject=f"e{number}", text=f"text {number}", at=at, exam=number)
 
 
 def cleared(number: int = 1, at: datetime = NOW) -> AlarmNews:
-    return AlarmNews(raised=False, subject=f"exam {number}", text=f"end {number}", at=at, exam=number)
+    return AlarmNews(raised=False, subject=f"e{number}", text=f"end {number}", at=at, exam=number)
 
 
 @dataclass
@@ -141,7 +141,7 @@ def test_the_end_of_an_alarm_of_before_causes_were_remembered_is_told() -> None:
 
 
 def test_one_of_several_such_alarms_ends_without_a_message() -> None:
-    listener = Listener(standing={"exam 1", "exam 2"})
+    listener = Listener(standing={"e1", "e2"})
     assert listener.hears(cleared(1)) == []
 
 
@@ -172,7 +172,7 @@ def _lives() -> st.SearchStrategy[list[tuple[int, int, bool]]]:
 def test_in_the_end_people_know_what_is(life: list[tuple[int, int, bool]]) -> None:
     listener = Listener()
     for seconds, number, up in life:
-        if up == (f"exam {number}" not in listener.standing):
+        if up == (f"e{number}" not in listener.standing):
             listener.after(seconds * SECOND, raised(number) if up else cleared(number))
         else:
             listener.after(seconds * SECOND)

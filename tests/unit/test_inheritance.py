@@ -1,6 +1,7 @@
 """The environment of child programs: what they need to run, and nothing that is secret."""
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,9 @@ def test_the_program_that_reads_pdfs_has_no_passphrase(monkeypatch: pytest.Monke
     program.start()
     try:
         assert program._running is not None
-        environment = Path(f"/proc/{program._running[0].pid}/environ").read_bytes()
+        place, until = Path(f"/proc/{program._running[0].pid}/environ"), time.monotonic() + 20
+        while not (environment := place.read_bytes()) and time.monotonic() < until:
+            time.sleep(0.01)  # it is about to become the program
     finally:
         program.end()
     assert b"PATH=" in environment

@@ -18,7 +18,7 @@ def style(language: str = "en", link: str = "") -> Style:
 
 
 def folded(state: State, count: int = 1, standing: int = 1, exam: int | None = 17) -> Folded:
-    news = AlarmNews(raised=state != State.CLEARED, subject="exam 17", text="it waits", at=NOW, exam=exam)
+    news = AlarmNews(raised=state != State.CLEARED, subject="e17", text="it waits", at=NOW, exam=exam)
     return Folded(
         cause=Cause(Alarm.EXAM_JSON), state=state, count=count, standing=standing, news=news, names=("e17", "e18")
     )  # fmt: skip

@@ -27,6 +27,7 @@ HospitalCode = "H0001"
 HospitalName = "示范医院"
 HospitalBranchCode = "01"
 [node]
+language = "en"
 data = "data"
 [receive]
 port = 0

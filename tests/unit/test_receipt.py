@@ -42,6 +42,11 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "a folder"))
 
 
+@pytest.fixture(autouse=True)
+def _english(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROUTER_CONFIG", str(tmp_path / "none"))  # so that nothing says another language
+
+
 def checked(folder: Path, key: str = "platform-sign.pub.pem") -> tuple[int, str]:
     file = str(folder / "receipt.json")
     done = CliRunner().invoke(command, ["verify-receipt", file, "--key", str(folder / "k" / key)])

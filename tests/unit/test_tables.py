@@ -7,7 +7,7 @@ import sys
 import pytest
 from rich.cells import cell_len
 
-from router.cli.tables import console, show
+from router.cli.tables import console, packed, show
 
 ROWS = [("1", "检查甲", "delivered", ""), ("22", "exam", "failed", "x" * 300)]
 COLUMNS = ("ID", "ExamId 检查记录ID", "State", "Trouble")
@@ -48,3 +48,10 @@ def test_a_terminal_gets_colour_unless_it_is_not_wanted(monkeypatch: pytest.Monk
     assert re.search("\x1b\\[31m *failed", "\n".join(shown(Terminal(), monkeypatch)))
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[31m" not in "\n".join(shown(Terminal(), monkeypatch))
+
+
+def test_parts_of_a_line_are_broken_between_them_and_by_what_they_take_on_the_screen() -> None:
+    assert packed(["one", "two"], 80) == ["one, two"]
+    assert packed(["[red]12345[/red]", "67890", "三四五"], 13) == ["[red]12345[/red], 67890,", "  三四五"]
+    assert packed(["x" * 30], 10) == ["x" * 30], "what is too long by itself stays whole"
+    assert packed([], 10) == [""]

@@ -34,6 +34,10 @@ def test_every_translation_has_the_values_of_its_text() -> None:
     assert [text for text, said in pairs if sorted(places(said)) != sorted(places(text))] == []
 
 
+def test_an_exam_and_a_delivery_are_called_e17_and_d85_in_every_text() -> None:
+    assert [text for _, text in FOUND if re.search(r"\b(exam|delivery) \{", text)] == []
+
+
 @pytest.mark.parametrize(("what", "pattern"), [
     ("commands", r"`([a-z]+(?: [a-z]+)?)\b"), ("sections of the configuration", r"\[+[a-z0-9_.]+\]+"),
     ("colours", r"\[/?[a-z]+\]"),
