@@ -26,8 +26,8 @@ PACKAGE = LOCALE.parent
 REASONS = (
     "flow/*.py", "correlate/*.py", "catalogue/*.py", "forward/*.py", "exam/*.py", "reports/*.py", "refusals.py",
     "deadlines.py", "breaker.py", "answer.py", "attention.py", "pause.py", "folding.py", "states.py",
-    "admin/peers.py", "admin/premises.py", "cli/doctor.py", "cli/audit.py", "cli/backfill.py", "cli/backup.py", "cli/corrected.py",
-    "cli/classify.py", "cli/codes.py", "cli/compare.py", "cli/decide.py", "cli/files.py", "cli/keys.py", "cli/many.py",
+    "admin/peers.py", "admin/premises.py", "cli/doctor.py", "cli/audit.py", "cli/backfill.py", "cli/backup.py",
+    "cli/corrected.py", "cli/classify.py", "cli/codes.py", "cli/compare.py", "cli/decide.py", "cli/files.py", "cli/keys.py", "cli/many.py",
     "cli/mending.py", "cli/options.py", "cli/pause.py", "cli/pins.py", "cli/punctuality.py", "cli/quarantine.py",
     "cli/recheck.py", "cli/reconcile.py", "cli/refused.py", "cli/rename.py", "cli/trail.py", "cli/unreported.py",
     "cli/validate.py", "cli/verify.py", "cli/background.py", "series/select.py", "spelling.py",
