@@ -41,6 +41,7 @@ from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.backlog import Place
 from router.catalogue.backup import unfinished
 from router.catalogue.restore import has_database
+from router.catalogue.sessions import limits_of as limits_of_sessions
 from router.changes import Changes, Stamps, compare, renewed, stamps
 from router.clock import Clock
 from router.config import Config, ConfigFile, Destination, Receive, Tls, load
@@ -91,6 +92,7 @@ from router.storage.lock import lock
 from router.storage.running import ADMIN, Listener
 
 _GRACE_SECONDS = 25.0
+_ANSWER_SECONDS = 8.0  # that a stopping node waits for the database's answer
 _DRAIN_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
 _CATCHING_UP_SECONDS = 900.0  # at most, until images without a report are looked at
@@ -302,6 +304,7 @@ class Node:
         """Stop accepting, finish what is in flight, give leases back; within 30 s."""
         until = time.monotonic() + _GRACE_SECONDS
         self._stopping.set()
+        self._catalogue.engine.hurry(_ANSWER_SECONDS)
         self._dispatcher.stop()
         self._pickup.stop()
         self._server.stop(_GRACE_SECONDS / 2)
@@ -316,11 +319,8 @@ class Node:
         self._backing.close()
         self._life.end()
         self._admin.stop()
-        self._membership.leave()
-        self._journal.tell_counted(self._clock.now(), all_of_them=True)
-        with suppress(RouterError):  # the last seconds of refusals, where the database answers
-            self._recorder.write()
-        self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
+        self._catalogue.engine.hurry(_LAST_SECONDS)
+        self._say_goodbye()
         self._notifier.stop()
         unfinished += self._notifier.unfinished(_LAST_SECONDS)
         self._audit.stop()
@@ -330,6 +330,16 @@ class Node:
             _log.warning("%d unfinished piece(s) of work are taken up at the next start", unfinished)
         self._catalogue.engine.close_thread()
 
+    def _say_goodbye(self) -> None:
+        """Leave the other nodes, with the last seconds of refusals. Without the database they see that it is silent."""
+        try:
+            self._membership.leave()
+            self._journal.tell_counted(self._clock.now(), all_of_them=True)
+            self._recorder.write()
+            self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
+        except RouterError as error:
+            _log.warning("the node stops, and its database does not hear of it: %s", error)
+
     # -- parts
 
     def _open_catalogue(self) -> Catalogue:
@@ -337,6 +347,7 @@ class Node:
         return open_catalogue(
             self._config.database.url, self._config.node.data, self._journal,
             lambda engine: bring_up_to_date(engine, self._config, self._journal, self._clock.now()),
+            limits=limits_of_sessions(self._config.node.lease),
         )  # fmt: skip
 
     def _require_database(self) -> None:
@@ -578,10 +589,16 @@ class Node:
         return self._references.mapping, self._references.hl7.rules, self._config.reports.hl7_repeat
 
     def _purge(self) -> float:
-        return self._retention.step() if self._membership.has(RETENTION) else _IDLE_SECONDS
+        if not self._membership.has(RETENTION):
+            return _IDLE_SECONDS
+        with self._catalogue.engine.patient():
+            return self._retention.step()
 
     def _report_day(self) -> float:
-        return self._daily.step() if self._membership.has(DAILY) else _IDLE_SECONDS
+        if not self._membership.has(DAILY):
+            return _IDLE_SECONDS
+        with self._catalogue.engine.patient():
+            return self._daily.step()
 
     def _look_ahead(self) -> float:
         return self._lookout.step() if self._membership.has(LOOKOUT) else _IDLE_SECONDS

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import peewee
 
+_CONNECT_SECONDS = 6  # `status` waits for less
 _SHORTEST_IDLE = 5.0  # a busy machine keeps a thread waiting for some seconds
 _SHORTEST_STATEMENT = 30.0
 _PULSES = 4  # in the time that a session may be silent
@@ -46,12 +47,10 @@ def limits_of(lease: timedelta) -> Limits:
     """Limits for nodes with this lease: nothing stands still for longer than the lease and twenty seconds."""
     idle = max(lease.total_seconds(), _SHORTEST_IDLE)
     statement = max(idle + 15, _SHORTEST_STATEMENT)
-    return Limits(connect=5, idle=idle, lock=idle + 5, statement=statement, answer=statement + 5)
+    return Limits(connect=_CONNECT_SECONDS, idle=idle, lock=idle + 5, statement=statement, answer=statement + 5)
 
 
 DEFAULT = limits_of(timedelta(seconds=30))
-# Commands that a person waits for, and which have something to say without the database.
-PROMPT = Limits(connect=4, idle=5, lock=4, statement=4, answer=4)
 
 
 def parameters(url: str, limits: Limits) -> dict[str, int]:
@@ -66,9 +65,12 @@ def parameters(url: str, limits: Limits) -> dict[str, int]:
     return {name: value for name, value in wanted.items() if name not in given}
 
 
-def settings(limits: Limits, *, patient: bool = False) -> str:
-    """SQL that gives a session its limits; `patient`: a statement may take as long as it takes."""
-    values = {
+_SET = "SELECT SET_CONFIG(name, value, false) FROM UNNEST(%s::text[], %s::text[]) AS given(name, value)"
+
+
+def settings(limits: Limits, *, patient: bool = False) -> Mapping[str, int]:
+    """Settings of the server for a session; `patient`: a statement may take as long as it takes."""
+    return {
         "idle_in_transaction_session_timeout": _milliseconds(limits.idle),
         "lock_timeout": _milliseconds(limits.lock),
         "statement_timeout": 0 if patient else _milliseconds(limits.statement),
@@ -78,7 +80,6 @@ def settings(limits: Limits, *, patient: bool = False) -> str:
         "tcp_keepalives_count": _PROBES,
         "tcp_user_timeout": _milliseconds(limits.idle),
     }
-    return "; ".join(f"SET {name} = {value}" for name, value in values.items())
 
 
 _TOLD = {
@@ -126,8 +127,8 @@ class Watch:
         every = self._limits.idle / _PULSES
         with self._lock:
             self._sessions[connection] = _Session()
-            self._start("database watch", _LOOK_SECONDS, self._give_up)
-            self._start("database pulse", every / 2, lambda one, found: self._beat(one, found, every))
+            self._start("database-watch", _LOOK_SECONDS, self._give_up)
+            self._start("database-pulse", every / 2, lambda one, found: self._beat(one, found, every))
 
     def drop(self, connection: Any) -> None:
         """Watch it no longer."""
@@ -222,14 +223,16 @@ class Server(_Base):  # type: ignore[misc]  # as above
     def _set_again(self) -> None:
         if not self.is_closed() and self.is_connection_usable():
             with suppress(peewee.OperationalError, peewee.InterfaceError, peewee.InternalError):
-                self.execute_sql(settings(self._limits, patient=self._is_patient))
+                self._set()
+
+    def _set(self) -> None:
+        found = settings(self._limits, patient=self._is_patient)
+        self.execute_sql(_SET, (list(found), list(map(str, found.values()))))
 
     def connect(self, reuse_if_open: bool = False) -> bool:
         """As peewee's, which holds a lock meanwhile: of a server that hangs each thread would wait for the others."""
         if not self._state.closed:
-            if reuse_if_open:
-                return False
-            raise peewee.OperationalError("Connection already opened.")
+            return bool(super().connect(reuse_if_open))
         self._state.reset()
         with _errors_of_peewee:
             connection = self._connect()
@@ -238,7 +241,7 @@ class Server(_Base):  # type: ignore[misc]  # as above
                 self._set_server_version(connection)
             self.watch.add(connection)
         try:
-            self.execute_sql(settings(self._limits, patient=self._is_patient))
+            self._set()
         except BaseException:
             self.close()
             raise

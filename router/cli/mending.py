@@ -35,7 +35,7 @@ def rebuild_rows(config: Config, *, older: bool) -> Rebuilt:
     off."""
     older = older or unfinished(config.node.data)
     storage, book = open_storage(config.node.data, config.node.owner), rulebook(config.series)
-    with opened(config) as (catalogue, journal):
+    with opened(config) as (catalogue, journal), catalogue.engine.patient():
         rebuilt = Rebuild(config, catalogue, storage, book, journal, SystemClock(), older=older).run(progress)
     finish(config.node.data)
     return rebuilt

@@ -63,10 +63,11 @@ def recheck(since: datetime, config_file: Path, as_json: bool) -> None:
 def _judge(config: Config, since: datetime) -> list[Judged]:
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     try:
-        delivered = catalogue.delivered.since(since)
-        found = recheck_of(config, catalogue).judged(delivered, SystemClock().now())
-        quiet = not sys.stderr.isatty()
-        return list(track(found, "Judging", len(delivered), console=Console(stderr=True), disable=quiet))
+        with catalogue.engine.patient():
+            delivered = catalogue.delivered.since(since)
+            found = recheck_of(config, catalogue).judged(delivered, SystemClock().now())
+            quiet = not sys.stderr.isatty()
+            return list(track(found, "Judging", len(delivered), console=Console(stderr=True), disable=quiet))
     finally:
         catalogue.engine.close_thread()
 
