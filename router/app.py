@@ -43,7 +43,7 @@ from router.catalogue.backup import unfinished
 from router.catalogue.restore import has_database
 from router.catalogue.sessions import limits_of as limits_of_sessions
 from router.changes import Changes, Stamps, compare, renewed, stamps
-from router.clock import Clock
+from router.clock import Clock, SharedClock
 from router.config import Config, ConfigFile, Destination, Receive, Tls, load
 from router.crypto import selftest
 from router.crypto.keys import read_secret
@@ -57,6 +57,7 @@ from router.dicom.tls import server_context
 from router.dicom.wire import Limits
 from router.errors import ConfigurationError, RouterError
 from router.events import Event, Journal, Kind, log_event
+from router.flow.absence import AbsenceWatch
 from router.flow.attention import look, places_of
 from router.flow.backing import Backing
 from router.flow.cataloguer import Cataloguer
@@ -82,7 +83,7 @@ from router.flow.rules import SeriesRules
 from router.flow.scrub import Quiet, Scrub
 from router.flow.selection import Selection
 from router.flow.silence import SilenceWatch
-from router.flow.timekeeping import Timekeeper
+from router.flow.timekeeping import ClockWatch, Timekeeper
 from router.model import Channel
 from router.reports.mllp import MllpServer
 from router.states import State
@@ -123,7 +124,8 @@ class Node:
     def __init__(self, config: Config, clock: Clock, file: ConfigFile | None = None) -> None:
         selftest.run()
         self._config = config
-        self._clock, self._began = clock, clock.monotonic()
+        clock = self._clock = SharedClock(clock)
+        self._began = clock.monotonic()
         self._owner = config.node.owner
         self._workers = config.receive.workers or len(os.sched_getaffinity(0))
         seals, self._audit, self._syslog = self._make_audit()
@@ -343,12 +345,16 @@ class Node:
     # -- parts
 
     def _open_catalogue(self) -> Catalogue:
+        """Open, and the node's clock set by it."""
         self._require_database()
-        return open_catalogue(
+        catalogue = open_catalogue(
             self._config.database.url, self._config.node.data, self._journal,
             lambda engine: bring_up_to_date(engine, self._config, self._journal, self._clock.now()),
             limits=limits_of_sessions(self._config.node.lease),
         )  # fmt: skip
+        self._clock_watch = ClockWatch(catalogue, self._owner, self._journal, self._clock)
+        self._set_clock()
+        return catalogue
 
     def _require_database(self) -> None:
         """A data folder whose database is gone would send everything again: that is a person's decision."""
@@ -487,6 +493,7 @@ class Node:
     def _make_loops(self) -> list[Loop]:
         incoming, watch = self._storage.incoming, self._pickup.watch
         backing = self._backing = Backing(self._config, self._journal, self._clock, self._stopping.is_set)
+        self._absence = AbsenceWatch(self._catalogue, self._config.node.lease, self._journal, self._clock)
         self._silence = SilenceWatch(self._config, self._catalogue, self._journal, self._clock)
         backups = [] if self._config.database.url else [self._loop("backup", backing.step)]
         return [
@@ -562,7 +569,14 @@ class Node:
     def _live(self) -> float:
         if self._membership.beat():
             self._storage.incoming.wake()
+        self._set_clock()
+        if self._membership.has(LOOKOUT):
+            self._absence.look()
         return self._membership.pause
+
+    def _set_clock(self) -> None:
+        self._clock_watch.look()
+        self._storage.incoming.set_ahead(self._clock.ahead)
 
     def _pick_up(self) -> float:
         if not self._membership.has(DROP_FOLDER):

@@ -12,6 +12,7 @@ from router.admin.finder import FoundNode, Presence, find_node
 from router.admin.patience import within
 from router.catalogue import open_catalogue
 from router.catalogue.restore import has_database
+from router.clock import SharedClock, SystemClock
 from router.config import Config, ConfigFile, load
 from router.errors import ConfigurationError, RouterError, TransientError
 from router.events import Journal
@@ -129,7 +130,9 @@ def _outlook(config: Config, now: datetime) -> Outlook:
         raise TransientError(f"the database is missing: {config.node.data / 'router.db'} is not there, or is empty")
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     try:
-        return look(config, catalogue, now)
+        clock = SharedClock(SystemClock())
+        catalogue.nodes.set_clock(clock)
+        return look(config, catalogue, now - clock.ahead)
     finally:
         catalogue.engine.close_thread()
 

@@ -42,6 +42,7 @@ class Engine(ABC):
 
     now: str  # the database's clock in SQL, as InstantField keeps it
     whole: str  # the type of a number of 64 bits, for steps that make a table
+    is_shared: bool  # by several nodes, whose clocks may disagree
 
     def __init__(self, database: peewee.Database, steps: Sequence[Step]) -> None:
         self.database = database
@@ -197,6 +198,7 @@ class SqliteEngine(Engine):
 
     now = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
     whole = "INTEGER"
+    is_shared = False
 
     def __init__(self, path: Path, steps: Sequence[Step]) -> None:
         self._writing = threading.RLock()
@@ -257,6 +259,7 @@ class PostgresEngine(Engine):
 
     now = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
     whole = "BIGINT"
+    is_shared = True
 
     def __init__(self, url: str, steps: Sequence[Step], limits: Limits) -> None:
         url = url.replace("postgres://", "postgresql://", 1)

@@ -100,13 +100,20 @@ def _milliseconds(seconds: float) -> int:
 
 
 class _Session:
-    """A connection as the two threads see it. `until`: when the answer that is waited for must have come."""
+    """A connection as the two threads see it. `until`: when the answer that its own thread waits for must have come;
+    `pulse`: when that to a sign of life must."""
 
-    __slots__ = ("last", "until")
+    __slots__ = ("last", "pulse", "until")
 
     def __init__(self) -> None:
         self.until: float | None = None
+        self.pulse: float | None = None
         self.last = time.monotonic()
+
+    @property
+    def ends(self) -> float:
+        """When it is given up."""
+        return min((each for each in (self.until, self.pulse) if each is not None), default=float("inf"))
 
 
 class Watch:
@@ -176,7 +183,7 @@ class Watch:
 
     def _give_up(self, connection: Any, session: _Session) -> None:
         """Have whoever waits for an answer read the end of it, once it should have come."""
-        if session.until is None or session.until > time.monotonic():
+        if session.ends > time.monotonic():
             return
         with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as line:  # it may just be closed
             line.shutdown(socket.SHUT_RDWR)
@@ -187,8 +194,10 @@ class Watch:
         silent = session.until is None and time.monotonic() - session.last >= every
         with suppress(Exception):
             if silent and connection.info.transaction_status == _IN_TRANSACTION:
-                with self.waiting(connection, patient=False):
-                    connection.execute("SELECT 1")
+                session.pulse = time.monotonic() + min(self._limits.answer, self._most)
+                connection.execute("SELECT 1")
+                session.last = time.monotonic()
+        session.pulse = None
 
 
 _Base: Any = peewee.PostgresqlDatabase

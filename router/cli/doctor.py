@@ -19,7 +19,7 @@ from router.cli import files
 from router.cli.options import config_option, configured, json_option, print_json
 from router.cli.recheck import recheck_of
 from router.cli.tables import console, local, say
-from router.clock import Clock, SystemClock
+from router.clock import Clock, SharedClock, SystemClock
 from router.config import Config, Destination
 from router.crypto import selftest
 from router.events import Journal
@@ -27,6 +27,7 @@ from router.flow.checks import resolved
 from router.flow.recheck import CHECKS, Judged, by_rule
 from router.flow.references import References
 from router.flow.rules import rulebook
+from router.flow.timekeeping import FAR, gap
 
 _COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 
@@ -129,12 +130,24 @@ def _database(config: Config) -> Iterator[Finding]:
         return
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     try:
+        shared = SharedClock(SystemClock())
+        catalogue.nodes.set_clock(shared)
         standing = len(catalogue.alarms.standing())
     finally:
         catalogue.engine.close_thread()
     yield good("database", "PostgreSQL answers" if config.database.url else "router.db opens")
+    if config.database.url:
+        yield _clock(shared.ahead)
     if standing:
         yield Finding("alarms", Verdict.WARN, f"{standing} standing", "see `status`")
+
+
+def _clock(ahead: timedelta) -> Finding:
+    text = f"this machine's is {gap(ahead)}"
+    if abs(ahead) <= FAR:
+        return good("clock", text)
+    remedy = "set it, and see that time synchronisation runs on this machine and on the database's"
+    return Finding("clock", Verdict.FAIL, text, remedy)
 
 
 def _alarms_out(config: Config, clock: Clock) -> Iterator[Finding]:

@@ -11,10 +11,9 @@ from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
 from router.catalogue.files import ALARMS, FileKind, FolderFile
-from router.cli.opened import opened
+from router.cli.opened import clock_of, opened
 from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
 from router.cli.tables import brief, console, local
-from router.clock import SystemClock
 from router.flow.decisions import Verdict
 from router.flow.dismissals import Ambiguous, Dismissals
 from router.reports.watch import OtherKind
@@ -175,7 +174,7 @@ def dismiss(file: str | None, kind: str | None, why: str, who: str, config_file:
     config = configured(config_file)
     require_node(config)
     with opened(config) as (catalogue, journal):
-        dismissals, verdict = Dismissals(catalogue, journal, SystemClock()), Verdict(who, why)
+        dismissals, verdict = Dismissals(catalogue, journal, clock_of(catalogue)), Verdict(who, why)
         try:
             found = (
                 dismissals.dismiss_kind(FileKind(kind), verdict) if kind else dismissals.dismiss(file or "", verdict)

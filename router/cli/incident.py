@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import click
 
 from router.catalogue import Catalogue
-from router.cli.opened import opened, trail_of
+from router.cli.opened import clock_of, opened, trail_of
 from router.cli.options import config_option, person, print_json, require_node
 from router.cli.story import Teller
 from router.clock import SystemClock
@@ -42,7 +42,7 @@ def incident(name: str, why: str, config_file: Path) -> None:
         with catalogue.engine.write():  # in the audit trail before anything is shown
             for exam in exams or [None]:
                 text = f"the records of an incident are exported: {why}"
-                journal.record(Event(datetime.now(UTC), Kind.VIEWED, text, person(), exam))
+                journal.record(Event(clock_of(catalogue).now(), Kind.VIEWED, text, person(), exam))
         about = {str(exam) for exam in exams} | {uid for one in stories for uid in _studies(one)}
         print_json({
             "at": datetime.now(UTC).isoformat(),

@@ -12,7 +12,7 @@ from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.refusals import IMAGES, RefusalCount, RefusedSender
 from router.catalogue.traces import Arrival
-from router.cli.opened import opened
+from router.cli.opened import clock_of, opened
 from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
 from router.cli.tables import brief, console, local, show
 from router.clock import SystemClock
@@ -59,12 +59,12 @@ def refused(since: datetime, dismiss: str | None, why: str, who: str, config_fil
             return
         if not why.strip():
             raise click.UsageError("--why: say why; it is kept in the events")
-        chosen = _named(dismiss, catalogue.refusals.senders())
+        chosen, now = _named(dismiss, catalogue.refusals.senders()), clock_of(catalogue).now()
         with catalogue.engine.write():
             for one in chosen:
-                for event in _dismissal(one, who, why):
+                for event in _dismissal(one, who, why, now):
                     journal.record(event)
-                catalogue.refusals.dismiss(one, f"{who}: {why}", SystemClock().now())
+                catalogue.refusals.dismiss(one, f"{who}: {why}", now)
     names = list(dict.fromkeys(sender(one.calling, one.address) for one in chosen))
     if as_json:
         print_json({"dismissed": names})
@@ -79,9 +79,9 @@ def _named(name: str, senders: Sequence[RefusedSender]) -> list[RefusedSender]:
     return found
 
 
-def _dismissal(one: RefusedSender, who: str, why: str) -> list[Event]:
+def _dismissal(one: RefusedSender, who: str, why: str, now: datetime) -> list[Event]:
     """What is recorded: the decision, and the end of the alarm where it stands."""
-    now, name = SystemClock().now(), sender(one.calling, one.address)
+    name = sender(one.calling, one.address)
     alarm = Alarm.REFUSED_IMAGES if one.kind == IMAGES else Alarm.REFUSED_SENDER
     text = f"refused {one.kind} of {name} are dismissed: {why}"
     return [

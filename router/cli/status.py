@@ -140,6 +140,9 @@ def _tell_nodes(found: Outlook, config: Config) -> None:
     out, lease = console(), config.node.lease
     signs = (f"{s.node} {_ago(s.ago)}" + ("" if s.ago <= lease else " [red]silent[/red]") for s in found.nodes)
     out.print(f"Nodes: {', '.join(signs) or '[red]none gives a sign of life[/red]'}")
+    if found.absent:
+        went = ", ".join(f"{one.node} {say(one.how)} {_ago(one.ago)}" for one in found.absent)
+        out.print(f"Absent nodes: {went}")
     for each in found.reloads:
         told = f"Reload: {each.node} {local(each.at, config.node.timezone)}: {each.text}"
         out.print(told, markup=False, soft_wrap=True)
@@ -277,6 +280,7 @@ def status_json(found: NodeStatus) -> dict[str, Any]:
 
 _OF_THE_DATABASE = (
     "destinations", "breakers", "at_risk", "pressing", "for_a_person", "alarms", "configuration", "nodes",
+    "absent_nodes",
     "paused", "files", "unreported", "undelivered",
 )  # fmt: skip
 
@@ -321,6 +325,9 @@ def outlook_json(found: Outlook) -> dict[str, Any]:
         ],
         "configuration": [{"node": one.node, "at": one.at.isoformat(), "text": one.text} for one in found.reloads],
         "nodes": [{"node": sign.node, "seconds_ago": sign.ago.total_seconds()} for sign in found.nodes],
+        "absent_nodes": [
+            {"node": one.node, "how": one.how, "seconds_ago": one.ago.total_seconds()} for one in found.absent
+        ],
     }  # fmt: skip
 
 
