@@ -14,7 +14,6 @@ from router.catalogue import Catalogue
 from router.cli.opened import clock_of, opened, trail_of
 from router.cli.options import config_option, person, print_json, require_node
 from router.cli.story import Teller
-from router.clock import SystemClock
 from router.config import Config, load
 from router.events import Event, Kind
 from router.flow.answers import Answers
@@ -57,10 +56,9 @@ def incident(name: str, why: str, config_file: Path) -> None:
 
 def _teller(catalogue: Catalogue, config: Config) -> Teller:
     sides = Sides(config, Reports(config.node.data).read, catalogue.decisions.classes)
-    review, traces = Review(catalogue, SystemClock()), Traces(catalogue, config)
-    return Teller(
-        review, traces, rulebook(config.series), config.node, sides, Answers(catalogue, config, SystemClock())
-    )
+    clock = clock_of(catalogue)
+    review, traces, answers = Review(catalogue, clock), Traces(catalogue, config), Answers(catalogue, config, clock)
+    return Teller(review, traces, rulebook(config.series), config.node, sides, answers)
 
 
 def _studies(story: Mapping[str, Any]) -> Sequence[str]:

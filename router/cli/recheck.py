@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from router.catalogue import Catalogue, open_catalogue
+from router.cli.opened import clock_of
 from router.cli.options import config_option, configured, json_option, print_json, require_node
 from router.cli.tables import local, show
 from router.clock import SystemClock
@@ -65,7 +66,7 @@ def _judge(config: Config, since: datetime) -> list[Judged]:
     try:
         with catalogue.engine.patient():
             delivered = catalogue.delivered.since(since)
-            found = recheck_of(config, catalogue).judged(delivered, SystemClock().now())
+            found = recheck_of(config, catalogue).judged(delivered, clock_of(catalogue).now())
             quiet = not sys.stderr.isatty()
             return list(track(found, "Judging", len(delivered), console=Console(stderr=True), disable=quiet))
     finally:
