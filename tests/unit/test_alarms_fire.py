@@ -16,7 +16,7 @@ TESTS = Path(__file__).parents[1]
 
 # Alarms whose end no test shows.
 NO_END_SHOWN = {
-    Alarm.CLOCK, Alarm.COMMITMENT, Alarm.COMMITMENT_SILENCE, Alarm.REJECTED_AFTER_DELIVERY, Alarm.DELIVERED_IN_DOUBT,
+    Alarm.COMMITMENT, Alarm.COMMITMENT_SILENCE, Alarm.REJECTED_AFTER_DELIVERY, Alarm.DELIVERED_IN_DOUBT,
     Alarm.INTEGRITY,
 }  # fmt: skip
 
