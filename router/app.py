@@ -93,7 +93,7 @@ from router.storage.lock import lock
 from router.storage.running import ADMIN, Listener
 
 _GRACE_SECONDS = 25.0
-_ANSWER_SECONDS = 8.0  # that a stopping node waits for the database's answer
+_ANSWER_SECONDS = 6.0  # that a stopping node waits for the database's answer
 _DRAIN_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
 _CATCHING_UP_SECONDS = 900.0  # at most, until images without a report are looked at

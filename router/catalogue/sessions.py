@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import peewee
 
 _CONNECT_SECONDS = 6  # `status` waits for less
+_HURRIED_CONNECT = 2  # the least that libpq takes
 _SHORTEST_IDLE = 5.0  # a busy machine keeps a thread waiting for some seconds
 _SHORTEST_STATEMENT = 30.0
 _PULSES = 4  # in the time that a session may be silent
@@ -142,6 +143,11 @@ class Watch:
         with self._lock:
             self._sessions.pop(connection, None)
 
+    @property
+    def hurries(self) -> bool:
+        """Whether there is less time than the limits say."""
+        return self._most < float("inf")
+
     def hurry(self, seconds: float) -> None:
         """Give up in so many seconds whatever is not answered by then, and what is asked later after as many."""
         until = time.monotonic() + seconds
@@ -211,6 +217,7 @@ class Server(_Base):  # type: ignore[misc]  # as above
         self.watch = Watch(limits)
         self._limits = limits
         self._local = threading.local()
+        self._gone = False
         super().__init__(url, prefer_psycopg3=True, **parameters(url, limits))
 
     @contextmanager
@@ -244,7 +251,7 @@ class Server(_Base):  # type: ignore[misc]  # as above
             return bool(super().connect(reuse_if_open))
         self._state.reset()
         with _errors_of_peewee:
-            connection = self._connect()
+            connection = self._open()
             self._state.set_connection(connection)
             if self.server_version is None:
                 self._set_server_version(connection)
@@ -255,6 +262,19 @@ class Server(_Base):  # type: ignore[misc]  # as above
             self.close()
             raise
         return True
+
+    def _open(self) -> Any:
+        """A connection; in a hurry no second try is made with a server that let the first one wait in vain."""
+        if not self.watch.hurries:
+            return self._connect()
+        if self._gone:
+            raise peewee.OperationalError("unreachable")
+        self.connect_params["connect_timeout"] = _HURRIED_CONNECT
+        try:
+            return self._connect()
+        except BaseException:
+            self._gone = True
+            raise
 
     def _close(self, connection: Any) -> None:
         self.watch.drop(connection)
