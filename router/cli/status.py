@@ -15,6 +15,7 @@ from router.admin.finder import FoundNode, Presence
 from router.admin.node_status import Listening, NodeStatus, node_status, read_configuration, waits_for_a_person
 from router.alarms import REMEDY, Alarm
 from router.attention import Attention, names
+from router.catalogue.nodes import Absent
 from router.catalogue.survey import Place
 from router.cli.files import COMMAND, counted
 from router.cli.options import config_option, json_option, print_json, speak
@@ -30,6 +31,7 @@ from router.states import State
 _AGES = N_(("< 10 min", "< 1 h", "< 6 h", "older"))
 _ALARMS = 20
 _EXAMS = 20  # named in --json; `queue list --attention --json` has all
+_WENT = N_({Absent.STOPPED: "stopped", Absent.DEAD: "dead"})
 _MARKS = N_({True: "[green]listens[/green]", False: "[red]does not answer[/red]", None: "port picked at start"})
 _PRESENCE = N_(
     {
@@ -141,7 +143,7 @@ def _tell_nodes(found: Outlook, config: Config) -> None:
     signs = (f"{s.node} {_ago(s.ago)}" + ("" if s.ago <= lease else " [red]silent[/red]") for s in found.nodes)
     out.print(f"Nodes: {', '.join(signs) or '[red]none gives a sign of life[/red]'}")
     if found.absent:
-        went = ", ".join(f"{one.node} {say(one.how)} {_ago(one.ago)}" for one in found.absent)
+        went = ", ".join(f"{one.node} {say(_WENT[one.how])} {_ago(one.ago)}" for one in found.absent)
         out.print(f"Absent nodes: {went}")
     for each in found.reloads:
         told = f"Reload: {each.node} {local(each.at, config.node.timezone)}: {each.text}"

@@ -17,6 +17,7 @@ from router.flow.decisions import Verdict
 from router.flow.timekeeping import clock_of
 
 _SILENT = 2  # leases
+_NODE = "node "
 STOPPED_FOR = timedelta(days=1)
 
 _SAYS_NOTHING = (
@@ -45,7 +46,8 @@ class AbsenceWatch:
             else:
                 self._record(Kind.ALARM, subject, text)
         for subject in sorted(standing - {subject_of(name) for name in missed}):
-            self._record(Kind.CLEARED, subject, f"the {subject} is back")
+            name = subject.removeprefix(_NODE)
+            self._record(Kind.CLEARED, subject, f"the node {name} is back")
 
     def _missed(self) -> Iterator[tuple[str, str]]:
         for name in self._catalogue.nodes.late(self._lease * _SILENT):
@@ -62,7 +64,7 @@ class AbsenceWatch:
 
 def subject_of(name: str) -> str:
     """The subject of the alarm about a node."""
-    return f"node {name}"
+    return f"{_NODE}{name}"
 
 
 class Removal:

@@ -50,8 +50,8 @@ def clock_of(node: str) -> str:
 
 def gap(ahead: timedelta) -> str:
     """How far a machine's clock is from the database's, in words."""
-    seconds = abs(ahead).total_seconds()
-    return f"{seconds:.1f} s {'ahead of' if ahead > timedelta(0) else 'behind'} the database's"
+    seconds = f"{abs(ahead).total_seconds():.1f}"
+    return f"{seconds} s ahead of the database's" if ahead > timedelta(0) else f"{seconds} s behind the database's"
 
 
 class Timekeeper:

@@ -274,14 +274,13 @@ def test_a_database_server_that_hangs_holds_up_nothing_that_needs_no_database(tm
                 for _ in range(5):
                     assert health(site)[0] == 200
                 send_all(site.port, make_exam(site, 1, instances=2, side=10).study.files)
-                scraped = pool.submit(_ask, site, "/metrics")
                 examined = pool.submit(command, "doctor", "--json", "--config", site.config_file)
                 code, lines = told(site)
                 assert (code, lines[0]) == (0, "Node acceptance runs and receives")
                 assert "the database does not answer within 5 s" in lines
                 assert any("listens" in line for line in lines)
                 assert any(line.startswith("Disk: ") and line.endswith(" in incoming/") for line in lines)
-                page, failed = (one.result(40) for one in (scraped, examined))
+                failed, page = examined.result(40), _ask(site, "/metrics")
                 assert "router_database_answers 0.0" in page
                 assert "router_instances_durable_total 2.0" in page
                 assert ("database", "fail") in {(f["subject"], f["verdict"]) for f in json.loads(failed.stdout)}
