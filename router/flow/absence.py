@@ -17,7 +17,6 @@ from router.flow.decisions import Verdict
 from router.flow.timekeeping import clock_of
 
 _SILENT = 2  # leases
-_NODE = "node "
 STOPPED_FOR = timedelta(days=1)
 
 _SAYS_NOTHING = (
@@ -46,7 +45,7 @@ class AbsenceWatch:
             else:
                 self._record(Kind.ALARM, subject, text)
         for subject in sorted(standing - {subject_of(name) for name in missed}):
-            name = subject.removeprefix(_NODE)
+            name = subject.removeprefix(subject_of(""))
             self._record(Kind.CLEARED, subject, f"the node {name} is back")
 
     def _missed(self) -> Iterator[tuple[str, str]]:
@@ -64,7 +63,7 @@ class AbsenceWatch:
 
 def subject_of(name: str) -> str:
     """The subject of the alarm about a node."""
-    return f"{_NODE}{name}"
+    return f"node {name}"
 
 
 class Removal:
