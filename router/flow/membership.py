@@ -63,7 +63,8 @@ class Membership:
         nodes = self._catalogue.nodes
         late, folders = nodes.late(self._lease) - {self._owner}, self._estate.others()
         found = 0
-        for name in sorted((folders - nodes.known()) | (late & folders)):
+        left = {name for name in folders - nodes.known() if self._estate.is_left_by(name)}
+        for name in sorted(left | (late & folders)):
             taken = self._estate.take_over(name)
             if taken is None:
                 continue
