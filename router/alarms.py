@@ -101,8 +101,8 @@ REMEDY: dict[Alarm, str] = {
     "as it is with `audit accept`; until then nothing is done that a person asks for",
     Alarm.PAUSED: "run `scripts/queue resume` when the reason is gone; `scripts/status` says who paused it and why",
     Alarm.CLOCK: "set the clock: see that time synchronisation runs; `scripts/doctor` says how far it is off",
-    Alarm.NODE_SILENT: "see `scripts/status`, then the node's machine, and start the node again; one that is not to come "
-    "back ends it by `scripts/queue node forget NAME --why ...`",
+    Alarm.NODE_SILENT: "see `scripts/status`, then the node's machine, and start the node again; one that is not to "
+    "come back ends it by `scripts/queue node forget NAME --why ...`",
     Alarm.HELD: "run `scripts/queue list --attention`; `queue explain` of the exam names the command that lets it go",
     Alarm.FAILED: "run `scripts/queue list --attention`; put right what was refused, then `queue retry` the deliveries",
     Alarm.NOT_CONFIGURED: "configure the destination again, or `queue cancel` what will never go there",
