@@ -38,6 +38,7 @@ class Alarm(StrEnum):
     LEDGER = "ledger"
     RETENTION = "retention"
     CLOCK = "clock"
+    NODE_SILENT = "node-silent"
     PAUSED = "paused"
     GAPS = "gaps"
     BACKUP = "backup"
@@ -102,7 +103,9 @@ REMEDY: dict[Alarm, str] = {
     Alarm.AUDIT: "see `audit verify`, and room and rights of audit/ in the data folder; put the trail back, or take it "
     "as it is with `audit accept`; until then nothing is done that a person asks for",
     Alarm.PAUSED: "run `scripts/queue resume` when the reason is gone; `scripts/status` says who paused it and why",
-    Alarm.CLOCK: "set the clock: see that time synchronisation runs",
+    Alarm.CLOCK: "set the clock: see that time synchronisation runs; `scripts/doctor` says how far it is off",
+    Alarm.NODE_SILENT: "see `scripts/status`, then the node's machine, and start the node again; one that is not to "
+    "come back ends it by `scripts/queue node forget NAME --why ...`",
     Alarm.HELD: "run `scripts/queue list --attention`; `queue explain` of the exam names the command that lets it go",
     Alarm.FAILED: "run `scripts/queue list --attention`; put right what was refused, then `queue retry` the deliveries",
     Alarm.NOT_CONFIGURED: "configure the destination again, or `queue cancel` what will never go there",
@@ -133,7 +136,7 @@ ENDS_BY: dict[Alarm, EndsBy] = {
             Alarm.CUT_OFF, Alarm.DAMAGED, Alarm.POISON, Alarm.SETTINGS, Alarm.DEFECT, Alarm.CRYPTO, Alarm.UNPROVED,
             Alarm.LEDGER, Alarm.RETENTION, Alarm.CLOCK, Alarm.BACKUP, Alarm.DATABASE, Alarm.AUDIT, Alarm.HELD,
             Alarm.FAILED, Alarm.NOT_CONFIGURED, Alarm.QUARANTINE, Alarm.UNREPORTED, Alarm.REFUSED_SENDER,
-            Alarm.REFUSED_IMAGES, Alarm.REJECTED_FILE, Alarm.UNCLAIMED_PDF, Alarm.PAUSED,
+            Alarm.REFUSED_IMAGES, Alarm.REJECTED_FILE, Alarm.UNCLAIMED_PDF, Alarm.PAUSED, Alarm.NODE_SILENT,
         ),
         EndsBy.PERSON,
     ),

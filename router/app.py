@@ -41,8 +41,9 @@ from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.backlog import Place
 from router.catalogue.backup import unfinished
 from router.catalogue.restore import has_database
+from router.catalogue.sessions import limits_of as limits_of_sessions
 from router.changes import Changes, Stamps, compare, renewed, stamps
-from router.clock import Clock
+from router.clock import Clock, SharedClock
 from router.config import Config, ConfigFile, Destination, Receive, Tls, load
 from router.crypto import selftest
 from router.crypto.keys import read_secret
@@ -56,6 +57,7 @@ from router.dicom.tls import server_context
 from router.dicom.wire import Limits
 from router.errors import ConfigurationError, RouterError
 from router.events import Event, Journal, Kind, log_event
+from router.flow.absence import AbsenceWatch
 from router.flow.attention import look, places_of
 from router.flow.backfilling import Admission as BackfillAdmission
 from router.flow.backing import Backing
@@ -82,7 +84,7 @@ from router.flow.rules import SeriesRules
 from router.flow.scrub import Quiet, Scrub
 from router.flow.selection import Selection
 from router.flow.silence import SilenceWatch
-from router.flow.timekeeping import Timekeeper
+from router.flow.timekeeping import ClockWatch, Timekeeper
 from router.model import Channel
 from router.reports.mllp import MllpServer
 from router.states import State
@@ -92,6 +94,7 @@ from router.storage.lock import lock
 from router.storage.running import ADMIN, Listener
 
 _GRACE_SECONDS = 25.0
+_ANSWER_SECONDS = 6.0  # that a stopping node waits for the database's answer
 _DRAIN_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
 _CATCHING_UP_SECONDS = 900.0  # at most, until images without a report are looked at
@@ -122,7 +125,8 @@ class Node:
     def __init__(self, config: Config, clock: Clock, file: ConfigFile | None = None) -> None:
         selftest.run()
         self._config = config
-        self._clock, self._began = clock, clock.monotonic()
+        clock = self._clock = SharedClock(clock)
+        self._began = clock.monotonic()
         self._owner = config.node.owner
         self._workers = config.receive.workers or len(os.sched_getaffinity(0))
         seals, self._audit, self._syslog = self._make_audit()
@@ -159,8 +163,10 @@ class Node:
         known = (self._catalogue, self._storage, self._selection, self._journal, clock)
         self._correlator = Correlator(config, self._references, *known)
         self._backfill = BackfillAdmission(self._catalogue, clock)
-        estate = Estate(config.node.data / "incoming", self._owner)
-        self._membership = Membership(self._catalogue, estate, self._owner, config.node.lease, self._journal, clock)
+        self._membership = Membership(
+            self._catalogue, Estate(config.node.data / "incoming", self._owner), self._owner, config.node.lease,
+            self._journal, clock,
+        )  # fmt: skip
         self._notifier = self._make_notifier()
         self._journal.subscribe(self._notifier.heard)
         self._intake = self._make_intake()
@@ -307,6 +313,7 @@ class Node:
         """Stop accepting, finish what is in flight, give leases back; within 30 s."""
         until = time.monotonic() + _GRACE_SECONDS
         self._stopping.set()
+        self._catalogue.engine.hurry(_ANSWER_SECONDS)
         self._dispatcher.stop()
         self._pickup.stop()
         self._server.stop(_GRACE_SECONDS / 2)
@@ -321,11 +328,8 @@ class Node:
         self._backing.close()
         self._life.end()
         self._admin.stop()
-        self._membership.leave()
-        self._journal.tell_counted(self._clock.now(), all_of_them=True)
-        with suppress(RouterError):  # the last seconds of refusals, where the database answers
-            self._recorder.write()
-        self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
+        self._catalogue.engine.hurry(_LAST_SECONDS)
+        self._say_goodbye()
         self._notifier.stop()
         unfinished += self._notifier.unfinished(_LAST_SECONDS)
         self._audit.stop()
@@ -335,14 +339,29 @@ class Node:
             _log.warning("%d unfinished piece(s) of work are taken up at the next start", unfinished)
         self._catalogue.engine.close_thread()
 
+    def _say_goodbye(self) -> None:
+        """Leave the other nodes, with the last seconds of refusals. Without the database they see that it is silent."""
+        try:
+            self._membership.leave()
+            self._journal.tell_counted(self._clock.now(), all_of_them=True)
+            self._recorder.write()
+            self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
+        except RouterError as error:
+            _log.warning("the node stops, and its database does not hear of it: %s", error)
+
     # -- parts
 
     def _open_catalogue(self) -> Catalogue:
+        """Open, and the node's clock set by it."""
         self._require_database()
-        return open_catalogue(
+        catalogue = open_catalogue(
             self._config.database.url, self._config.node.data, self._journal,
             lambda engine: bring_up_to_date(engine, self._config, self._journal, self._clock.now()),
+            limits=limits_of_sessions(self._config.node.lease),
         )  # fmt: skip
+        self._clock_watch = ClockWatch(catalogue, self._owner, self._journal, self._clock)
+        self._set_clock()
+        return catalogue
 
     def _require_database(self) -> None:
         """A data folder whose database is gone would send everything again: that is a person's decision."""
@@ -485,6 +504,7 @@ class Node:
     def _make_loops(self) -> list[Loop]:
         incoming, watch = self._storage.incoming, self._pickup.watch
         backing = self._backing = Backing(self._config, self._journal, self._clock, self._stopping.is_set)
+        self._absence = AbsenceWatch(self._catalogue, self._config.node.lease, self._journal, self._clock)
         self._silence = SilenceWatch(self._config, self._catalogue, self._journal, self._clock)
         self._looking_ahead = self._loop("lookout", self._look_ahead, patience=_LONG_STEP)
         backups = [] if self._config.database.url else [self._loop("backup", backing.step)]
@@ -576,7 +596,14 @@ class Node:
     def _live(self) -> float:
         if self._membership.beat():
             self._storage.incoming.wake()
+        self._set_clock()
+        if self._membership.has(LOOKOUT):
+            self._absence.look()
         return self._membership.pause
+
+    def _set_clock(self) -> None:
+        self._clock_watch.look()
+        self._storage.incoming.set_ahead(self._clock.ahead)
 
     def _pick_up(self) -> float:
         if not self._membership.has(DROP_FOLDER):
@@ -604,10 +631,16 @@ class Node:
         return self._references.mapping, self._references.hl7.rules, self._config.reports.hl7_repeat
 
     def _purge(self) -> float:
-        return self._retention.step() if self._membership.has(RETENTION) else _IDLE_SECONDS
+        if not self._membership.has(RETENTION):
+            return _IDLE_SECONDS
+        with self._catalogue.engine.patient():
+            return self._retention.step()
 
     def _report_day(self) -> float:
-        return self._daily.step() if self._membership.has(DAILY) else _IDLE_SECONDS
+        if not self._membership.has(DAILY):
+            return _IDLE_SECONDS
+        with self._catalogue.engine.patient():
+            return self._daily.step()
 
     def _look_ahead(self) -> float:
         return self._lookout.step() if self._membership.has(LOOKOUT) else _IDLE_SECONDS

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+_SAME = timedelta(milliseconds=50)
+
 
 class Clock(Protocol):
     """What the node asks of time."""
@@ -24,6 +26,45 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+
+class SharedClock:
+    """The clock of all nodes of a database: this machine's until the first `set_to`, then the database's.
+
+    Between two settings it goes by the monotonic clock, so that no jump of the machine's clock is seen in it.
+    """
+
+    def __init__(self, machine: Clock) -> None:
+        self._machine = machine
+        self._base: tuple[datetime, float] | None = None
+
+    def now(self) -> datetime:
+        """The instant, aware, UTC."""
+        return self._at(self._machine.monotonic())
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed point; never jumps."""
+        return self._machine.monotonic()
+
+    @property
+    def ahead(self) -> timedelta:
+        """By how much the machine's clock is ahead; below zero when it is behind."""
+        return timedelta(0) if self._base is None else self._machine.now() - self.now()
+
+    def set_to(self, instant: datetime, asked: float, answered: float) -> None:
+        """Go by `instant`, which was asked for and answered at these points of the monotonic clock.
+
+        A difference that the time between the two explains, or of less than 50 ms, is none.
+        """
+        middle, unsure = (asked + answered) / 2, timedelta(seconds=(answered - asked) / 2)
+        if self._base is None or abs(self._at(middle) - instant) > max(unsure, _SAME):
+            self._base = instant, middle
+
+    def _at(self, monotonic: float) -> datetime:
+        if self._base is None:
+            return self._machine.now()
+        instant, then = self._base
+        return instant + timedelta(seconds=monotonic - then)
 
 
 class FakeClock:

@@ -1,17 +1,22 @@
 """Several nodes as processes, on one database and one data folder."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from harness import Process, Site
+from harness import OURS, Process, Site
 
 LEASE = "1 s"
 
 
 class Cluster:
-    """The site's own node, whose name is `node1`, and further ones. `stop` leaves nothing running."""
+    """The site's own node, whose name is `node1` and which `program` runs, and further ones. `stop` leaves nothing
+    running."""
 
-    def __init__(self, folder: Path, url: str, count: int, stable_after: str = "500 ms") -> None:
-        self.site = Site(folder, stable_after=stable_after, settings=f'\n[database]\nurl = "{url}"\n')
+    def __init__(
+        self, folder: Path, url: str, count: int, stable_after: str = "500 ms", program: Sequence[str] = OURS
+    ) -> None:
+        settings = f'\n[database]\nurl = "{url}"\n'
+        self.site = Site(folder, stable_after=stable_after, settings=settings, program=program)
         self.site.configure()
         text = self.site.config_file.read_text(encoding="utf-8")
         self.site.config_file.write_text(_named(text, 1), encoding="utf-8")

@@ -25,20 +25,19 @@ from router.language import LANGUAGES, LOCALE
 PACKAGE = LOCALE.parent
 REASONS = (
     "flow/*.py", "correlate/*.py", "catalogue/*.py", "forward/*.py", "exam/*.py", "reports/*.py", "refusals.py",
-    "deadlines.py", "breaker.py", "answer.py", "attention.py", "pause.py", "folding.py", "states.py",
-    "admin/peers.py", "admin/premises.py", "cli/doctor.py", "cli/audit.py", "cli/backfill.py", "cli/backup.py",
-    "cli/classify.py", "cli/codes.py", "cli/compare.py", "cli/corrected.py", "cli/decide.py", "cli/files.py",
-    "cli/keys.py", "cli/many.py", "cli/mending.py", "cli/options.py", "cli/pause.py", "cli/pins.py", "cli/punctuality.py", "cli/quarantine.py",
-    "cli/recheck.py", "cli/reconcile.py", "cli/refused.py", "cli/rename.py", "cli/trail.py", "cli/unreported.py",
-    "cli/validate.py", "cli/verify.py", "cli/background.py", "series/select.py", "spelling.py",
-    "admin/ways.py", "admin/alarm_trial.py",
-    "admin/vitals.py", "admin/node_status.py", "admin/finder.py", "dicom/status.py", "dicom/cut.py",
-    "dicom/requestor.py", "dicom/session.py", "dicom/client.py", "dicom/tls.py", "dicom/transcode.py",
-    "dicom/connection.py", "dicom/proxy.py", "dicom/asking.py", "dicom/admission.py", "dicom/acceptor.py",
-    "dicom/negotiation.py", "dicom/store.py", "dicom/part10.py", "dicom/header.py", "dicom/dataset.py",
-    "dicom/facts.py", "dicom/whole.py", "dicom/pdu.py", "dicom/wire.py", "dicom/sameness.py",
-    "dicom/encapsulated.py", "dicom/uid.py", "crypto/keys.py", "crypto/certificates.py", "crypto/ring.py",
-    "crypto/pkcs8.py", "storage/lock.py", "storage/pins.py", "storage/trail.py",
+    "deadlines.py", "breaker.py", "answer.py", "attention.py", "pause.py", "folding.py", "states.py", "admin/peers.py",
+    "admin/premises.py", "cli/doctor.py", "cli/audit.py", "cli/backfill.py", "cli/backup.py", "cli/classify.py",
+    "cli/codes.py", "cli/compare.py", "cli/corrected.py", "cli/decide.py", "cli/files.py", "cli/keys.py",
+    "cli/many.py", "cli/mending.py", "cli/nodes.py", "cli/options.py", "cli/pause.py", "cli/pins.py",
+    "cli/punctuality.py", "cli/quarantine.py", "cli/recheck.py", "cli/reconcile.py", "cli/refused.py", "cli/rename.py",
+    "cli/trail.py", "cli/unreported.py", "cli/validate.py", "cli/verify.py", "cli/background.py", "series/select.py",
+    "spelling.py", "admin/ways.py", "admin/alarm_trial.py", "admin/vitals.py", "admin/node_status.py",
+    "admin/finder.py", "dicom/status.py", "dicom/cut.py", "dicom/requestor.py", "dicom/session.py", "dicom/client.py",
+    "dicom/tls.py", "dicom/transcode.py", "dicom/connection.py", "dicom/proxy.py", "dicom/asking.py",
+    "dicom/admission.py", "dicom/acceptor.py", "dicom/negotiation.py", "dicom/store.py", "dicom/part10.py",
+    "dicom/header.py", "dicom/dataset.py", "dicom/facts.py", "dicom/whole.py", "dicom/pdu.py", "dicom/wire.py",
+    "dicom/sameness.py", "dicom/encapsulated.py", "dicom/uid.py", "crypto/keys.py", "crypto/certificates.py",
+    "crypto/ring.py", "crypto/pkcs8.py", "storage/lock.py", "storage/pins.py", "storage/trail.py",
 )  # fmt: skip
 # Calls, and which of their arguments people read.
 SHOWN: dict[str, tuple[int | str, ...]] = {

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from router.admin.patience import within
 from router.admin.server import Answer
 from router.alarms import Alarm
 from router.attention import Attention
@@ -19,6 +20,7 @@ from router.breaker import Position
 from router.catalogue import Catalogue
 from router.catalogue.backlog import Age, Heap, Place
 from router.clock import Clock
+from router.errors import TransientError
 from router.events import Event, Kind
 from router.flow.attention import tallied
 from router.pause import pause_of
@@ -30,6 +32,8 @@ _SENDING = (0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1800)
 _PLACE = ["destination", "channel"]
 _AT_RISK = (Age.LAST_FIFTH,)
 _MISSED = (Age.MISSED, Age.MISSED_A_DAY)
+_PATIENCE_SECONDS = 5.0  # half of what Prometheus waits
+_MOST_ASKING = 4
 _MOST_SENDERS, _OTHER = 50, "other"
 _SHARE = 100.0  # of the time, counting studies takes one part at most
 Places = Callable[[], Sequence[Place]]  # as they are configured when it is called
@@ -136,13 +140,38 @@ class Gauges(Collector):
         self._senders: list[tuple[str, int]] = []
         self._counted_again = float("-inf")
         self._attention = attention
+        self._asking = threading.Semaphore(_MOST_ASKING)
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Nothing is read before the first scrape."""
         return []
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Every gauge."""
+        """Every gauge; without those of the database where that does not answer soon enough for a scrape."""
+        found = self._in_time()
+        text = "1: the database answered this scrape; 0: what it would tell is missing from it"
+        yield GaugeMetricFamily("router_database_answers", text, int(found is not None))
+        yield from found or ()
+        yield GaugeMetricFamily("router_disk_free_bytes", "Free on the data folder's volume", self._free())
+
+    def _in_time(self) -> list[GaugeMetricFamily] | None:
+        """Gauges of the database; None where it does not answer, or too many scrapes wait for it already."""
+        if not self._asking.acquire(blocking=False):
+            return None
+        try:
+            return within(_PATIENCE_SECONDS, "the database", self._ask)
+        except TransientError:
+            return None
+
+    def _ask(self) -> list[GaugeMetricFamily]:
+        """In a thread of its own, which stays where the database hangs."""
+        try:
+            return list(self._of_database())
+        finally:
+            self._asking.release()
+            self._catalogue.engine.close_thread()
+
+    def _of_database(self) -> Iterable[GaugeMetricFamily]:
         now = self._clock.now()
         places = self._places()
         heaps = self._catalogue.backlog.heaps(places, now)
@@ -155,7 +184,6 @@ class Gauges(Collector):
         yield self._waiting()
         yield self._duties()
         yield self._unreported()
-        yield GaugeMetricFamily("router_disk_free_bytes", "Free on the data folder's volume", self._free())
 
     def _backlog(self, heaps: Iterable[Heap]) -> GaugeMetricFamily:
         family = GaugeMetricFamily("router_backlog", "Open deliveries", labels=[*_PLACE, "state", "age"])

@@ -2,17 +2,17 @@
 
 import shutil
 import socket
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 from router.admin.finder import FoundNode, Presence, find_node
+from router.admin.patience import within
 from router.catalogue import open_catalogue
 from router.catalogue.restore import has_database
+from router.clock import SharedClock, SystemClock
 from router.config import Config, ConfigFile, load
 from router.errors import ConfigurationError, RouterError, TransientError
 from router.events import Journal
@@ -84,11 +84,11 @@ def node_status(asked: Asked, now: datetime) -> NodeStatus:
     """Ask the node, its data folder and the database, each within some seconds."""
     config = asked.config
     notes: list[str] = []
-    node = _noted(notes, lambda: _within(_NODE_SECONDS, "the node", lambda: find_node(config, asked.file.path)))
+    node = _noted(notes, lambda: within(_NODE_SECONDS, "the node", lambda: find_node(config, asked.file.path)))
     node = node or FoundNode(name=config.node.owner, presence=Presence.UNKNOWN)
     notes += _on_the_file(asked, node)
-    folder = _noted(notes, lambda: _within(_FOLDER_SECONDS, "the data folder", lambda: _folder(config.node.data)))
-    outlook = _noted(notes, lambda: _within(_DATABASE_SECONDS, "the database", lambda: _outlook(config, now)))
+    folder = _noted(notes, lambda: within(_FOLDER_SECONDS, "the data folder", lambda: _folder(config.node.data)))
+    outlook = _noted(notes, lambda: within(_DATABASE_SECONDS, "the database", lambda: _outlook(config, now)))
     given = node.health.get("min_free_bytes")
     return NodeStatus(
         at=now, node=node, listeners=_listeners(config, node), folder=folder, outlook=outlook, notes=notes,
@@ -125,34 +125,14 @@ def _noted(notes: list[str], ask: Callable[[], _T]) -> _T | None:
     return None
 
 
-def _within(seconds: float, what: str, ask: Callable[[], _T]) -> _T:
-    """The answer, asked for in a thread of its own: a lock or a disk that hangs holds whoever asks.
-
-    TransientError when it does not come in time, and for a fault of the system.
-    """
-    answer: Future[_T] = Future()
-    threading.Thread(target=_give, args=(answer, ask), daemon=True).start()
-    try:
-        return answer.result(seconds)
-    except TimeoutError as error:
-        raise TransientError(f"{what} does not answer within {seconds:.0f} s") from error
-    except OSError as error:
-        raise TransientError(f"{what} cannot be read: {error.strerror}") from error
-
-
-def _give(answer: "Future[_T]", ask: Callable[[], _T]) -> None:
-    try:
-        answer.set_result(ask())
-    except BaseException as error:  # noqa: BLE001  # raised again where the answer is waited for
-        answer.set_exception(error)
-
-
 def _outlook(config: Config, now: datetime) -> Outlook:
     if not config.database.url and not has_database(config.node.data):
         raise TransientError(f"the database is missing: {config.node.data / 'router.db'} is not there, or is empty")
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     try:
-        return look(config, catalogue, now)
+        clock = SharedClock(SystemClock())
+        catalogue.nodes.set_clock(clock)
+        return look(config, catalogue, now - clock.ahead)
     finally:
         catalogue.engine.close_thread()
 

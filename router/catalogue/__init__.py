@@ -35,6 +35,7 @@ from router.catalogue.records import Records
 from router.catalogue.refusals import Refusals
 from router.catalogue.renaming import Renaming
 from router.catalogue.retrievals import Retrievals
+from router.catalogue.sessions import DEFAULT, Limits
 from router.catalogue.settings import Settings
 from router.catalogue.survey import Survey
 from router.catalogue.traces import Traces
@@ -90,13 +91,19 @@ class Catalogue:
 
 
 def open_catalogue(
-    url: str, data: Path, journal: Journal, prepare: Callable[[Engine], None] = Engine.require_current
+    url: str,
+    data: Path,
+    journal: Journal,
+    prepare: Callable[[Engine], None] = Engine.require_current,
+    *,
+    limits: Limits = DEFAULT,
 ) -> Catalogue:
     """Open the database, make what is missing, and keep the journal's events as rows from now on.
 
     `prepare` sees the engine first, whose tables may be of a former version: without one that is a ConfigurationError.
+    `limits` are those of a server's sessions.
     """
-    engine = open_engine(url, data)
+    engine = open_engine(url, data, limits=limits)
     try:
         prepare(engine)
     except BaseException:

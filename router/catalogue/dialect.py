@@ -8,7 +8,7 @@ import threading
 import time
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +16,9 @@ from urllib.parse import quote
 
 import peewee
 
+from router.catalogue import sessions
 from router.catalogue.migrations import STEPS, Conversion, Step, missing, require_alone, version_of
+from router.catalogue.sessions import Limits
 from router.catalogue.tables import BEGINS_WITH, TABLES, Schema, Setting
 from router.errors import ConfigurationError, IntegrityError, TransientError
 
@@ -40,6 +42,7 @@ class Engine(ABC):
 
     now: str  # the database's clock in SQL, as InstantField keeps it
     whole: str  # the type of a number of 64 bits, for steps that make a table
+    is_shared: bool  # by several nodes, whose clocks may disagree
 
     def __init__(self, database: peewee.Database, steps: Sequence[Step]) -> None:
         self.database = database
@@ -99,6 +102,14 @@ class Engine(ABC):
             cursor = database.execute_sql(sql, values)
             return list(cursor.fetchall()) if cursor.description else []
 
+    @contextmanager
+    def patient(self) -> Iterator[None]:
+        """For work that takes long by design, on this thread: no statement is ended for the time that it takes."""
+        yield
+
+    def hurry(self, seconds: float) -> None:  # noqa: B027  # a file answers in the time that SQLite waits for a lock
+        """From now on give up what the database does not answer within so many seconds."""
+
     def close_thread(self) -> None:
         """Close this thread's connection, if it has one: only then is a thread waited for that is just opening one."""
         if not self.database.is_closed():
@@ -120,7 +131,7 @@ class Engine(ABC):
             yield
         except (peewee.OperationalError, peewee.InterfaceError, peewee.InternalError) as error:
             # Internal to psycopg is also that a standby has answered, which takes nothing.
-            raise TransientError("the database did not answer",
+            raise TransientError(sessions.told(error),
                                  hint="see [database] url, the server's log and the disk") from error  # fmt: skip
         except peewee.DatabaseError as error:
             # The subclasses tell of a wrong statement; the bare class is SQLite's for a file that is not sound.
@@ -166,7 +177,7 @@ class Engine(ABC):
 
     def convert(self, node: str) -> Conversion | None:
         """Bring the tables to this version; None when they are. TransientError while another node is at work."""
-        with self.write():
+        with self.patient(), self.write():
             self._lock_setup()
             found = self._version()
             steps = missing(found, self._steps)
@@ -187,6 +198,7 @@ class SqliteEngine(Engine):
 
     now = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
     whole = "INTEGER"
+    is_shared = False
 
     def __init__(self, path: Path, steps: Sequence[Step]) -> None:
         self._writing = threading.RLock()
@@ -247,11 +259,13 @@ class PostgresEngine(Engine):
 
     now = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
     whole = "BIGINT"
+    is_shared = True
 
-    def __init__(self, url: str, steps: Sequence[Step]) -> None:
+    def __init__(self, url: str, steps: Sequence[Step], limits: Limits) -> None:
         url = url.replace("postgres://", "postgresql://", 1)
+        self._server = sessions.Server(url, limits)
         try:
-            super().__init__(peewee.PostgresqlDatabase(url, prefer_psycopg3=True), steps)
+            super().__init__(self._server, steps)
         except peewee.ImproperlyConfigured as error:
             raise ConfigurationError(f"[database] url: {error}", hint="pip install '.[postgres]'") from error
         except peewee.ProgrammingError as error:
@@ -259,6 +273,19 @@ class PostgresEngine(Engine):
                 f"[database] url: {type(error.__context__ or error).__name__}",
                 hint="it must be one that psql takes, and its account must own the database",
             ) from error
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Settings of libpq that this node makes itself."""
+        return dict(self._server.connect_params)
+
+    @contextmanager
+    def patient(self) -> Iterator[None]:
+        with self._server.patient():
+            yield
+
+    def hurry(self, seconds: float) -> None:
+        self._server.watch.hurry(seconds)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -295,10 +322,13 @@ def portions(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
         yield values[start : start + _AT_ONCE]
 
 
-def open_engine(url: str, data: Path, steps: Sequence[Step] = STEPS) -> Engine:
-    """The engine that `[database] url` names; without one, SQLite in the data folder. Its tables may be `outdated`."""
+def open_engine(url: str, data: Path, steps: Sequence[Step] = STEPS, *, limits: Limits = sessions.DEFAULT) -> Engine:
+    """The engine that `[database] url` names; without one, SQLite in the data folder. Its tables may be `outdated`.
+
+    `limits` are those of a server's sessions.
+    """
     if not url:
         return SqliteEngine(data / "router.db", steps)
     if url.startswith(("postgresql://", "postgres://")):
-        return PostgresEngine(url, steps)
+        return PostgresEngine(url, steps, limits)
     raise ConfigurationError("[database] url: expected postgresql://user@host/name")

@@ -226,12 +226,18 @@ def _shorten(engine: "Engine", table: str, column: str) -> None:
             engine.execute(renamed, (short, text))
 
 
+def _absent_nodes(engine: "Engine") -> None:
+    """Nodes that were stopped or died; of those of before nobody knows."""
+    texts = '"name" TEXT NOT NULL PRIMARY KEY, "how" TEXT NOT NULL'
+    engine.execute(f'CREATE TABLE "absent_node" ({texts}, "since" {engine.whole} NOT NULL, "taken" TEXT NOT NULL)', ())
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
     _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door, _backfills,
-    _short_names,
+    _short_names, _absent_nodes,
 )  # fmt: skip
 _SILENT = timedelta(minutes=2)
 

@@ -820,6 +820,19 @@ class NodeRow(Model):
         table_name = "node"
 
 
+class AbsentRow(Model):
+    """A node that was stopped or is dead, and is expected back; `since` by the database's clock. `taken`: its work that
+    went over to others, in words."""
+
+    name = CleanTextField(primary_key=True)
+    how = CleanTextField()
+    since = InstantField()
+    taken = CleanTextField()
+
+    class Meta:
+        table_name = "absent_node"
+
+
 class HeadRow(Model):
     """A signed head of a node's audit trail (model.Head); `number` counts those of the node."""
 
@@ -938,6 +951,6 @@ TABLES: tuple[type[Model], ...] = (
     Delivery, EventRow, OpenAlarm, UnreadRow, AlarmNewsRow, AlarmCause, NotificationRow, WayRow,
     BreakerRow, PauseRow, BackfillRow, BackfillTurn,
     PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow,
-    Duty, UnreportedDay, DismissedSender,
+    AbsentRow, Duty, UnreportedDay, DismissedSender,
     RefusalRow, RefusedSenderRow, RefusedInstanceRow,
 )  # fmt: skip

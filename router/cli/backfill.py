@@ -1,5 +1,6 @@
 """`queue backfill`: exams from before sharing began (历史补传), shared behind today's work; its progress, its end."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import click
 from router.backfill import Backfill
 from router.catalogue.backfills import Extent, Stage
 from router.cli.many import agreed
-from router.cli.opened import opened
+from router.cli.opened import clock_of, opened
 from router.cli.options import config_option, configured, json_option, person, print_json, require_node
 from router.cli.speech import say, tongue
 from router.cli.tables import local, show
@@ -90,7 +91,8 @@ def _begin(config: Config, wanted: Backfill, *, yes: bool) -> None:
             raise InvalidData("a backfill stands already", hint="see --status; --stop ends it")
         lines = _preview(config, wanted, catalogue.backfills.extent(wanted))
         agreed(tongue().say("backfill of {days}", days=_days(wanted, config)), lines, yes=yes)
-        if not catalogue.backfills.begin(wanted, _days(wanted, config)):
+        begun = replace(wanted, since=clock_of(catalogue).now())
+        if not catalogue.backfills.begin(begun, _days(wanted, config)):
             raise InvalidData("a backfill stands already", hint="see --status; --stop ends it")
 
 
@@ -98,7 +100,7 @@ def _stop(config: Config) -> None:
     with opened(config) as (catalogue, _):
         found = catalogue.backfills.standing()
         days = _days(found, config) if found else ""
-        if catalogue.backfills.stop(person(), days, SystemClock().now()) is None:
+        if catalogue.backfills.stop(person(), days, clock_of(catalogue).now()) is None:
             raise InvalidData("no backfill stands")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from router.cli.opened import opened
+from router.cli.opened import clock_of, opened
 from router.cli.options import (
     config_option,
     configured,
@@ -18,7 +18,6 @@ from router.cli.options import (
 )
 from router.cli.speech import say
 from router.cli.tables import show
-from router.clock import SystemClock
 from router.errors import InvalidData
 from router.events import Event, Kind
 from router.flow.review import Review
@@ -48,8 +47,8 @@ def compare(name: str | None, exam_ids: tuple[str, ...], config_file: Path, as_j
     """
     word, config = the_name(name, exam_ids), configured(config_file)
     require_node(config)
-    clock = SystemClock()
     with opened(config) as (catalogue, journal):
+        clock = clock_of(catalogue)
         sides = Sides(config, Reports(config.node.data).read, catalogue.decisions.classes)
         cases = [story.case for story in Review(catalogue, clock).stories(word)]
         if not cases:

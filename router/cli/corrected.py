@@ -9,12 +9,11 @@ from zoneinfo import ZoneInfo
 import click
 
 from router.catalogue import Catalogue
-from router.cli.opened import opened
+from router.cli.opened import clock_of, opened
 from router.cli.options import config_option, configured, json_option, person, print_json, require_node
 from router.cli.recheck import since_option
 from router.cli.speech import say, tongue
 from router.cli.tables import local, show
-from router.clock import SystemClock
 from router.config import Config
 from router.correlate.correction import Change
 from router.events import Event, Journal, Kind
@@ -70,7 +69,7 @@ def _found(config: Config, catalogue: Catalogue, since: datetime) -> tuple[list[
 
 def _record(catalogue: Catalogue, journal: Journal, found: Sequence[Corrected]) -> None:
     """It is in the audit trail before anything is shown."""
-    now, who = SystemClock().now(), person()
+    now, who = clock_of(catalogue).now(), person()
     with catalogue.engine.write():
         for exam in dict.fromkeys(one.exam for one in found):
             journal.record(Event(now, Kind.VIEWED, "patient data shown by queue corrected", who, exam=exam))

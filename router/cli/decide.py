@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from router.cli.many import agreed
-from router.cli.opened import opened
+from router.cli.opened import clock_of, opened
 from router.cli.options import (
     config_option,
     configured,
@@ -20,7 +20,6 @@ from router.cli.options import (
 )
 from router.cli.speech import echo
 from router.cli.tables import local, show
-from router.clock import SystemClock
 from router.errors import InvalidData
 from router.flow.checks import resolved
 from router.flow.decisions import Decisions, Verdict
@@ -35,7 +34,7 @@ def _decisions(config_file: Path) -> Iterator[Decisions]:
     require_node(config)
     with opened(config) as (catalogue, journal):
         identity = resolved(config, catalogue.settings).identity
-        yield Decisions(identity, catalogue, journal, SystemClock())
+        yield Decisions(identity, catalogue, journal, clock_of(catalogue))
 
 
 def _verdict(who: str, why: str) -> Verdict:

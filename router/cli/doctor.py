@@ -22,7 +22,7 @@ from router.cli.recheck import recheck_of
 from router.cli.rename import RENAME
 from router.cli.speech import say
 from router.cli.tables import console, local
-from router.clock import Clock, SystemClock
+from router.clock import Clock, SharedClock, SystemClock
 from router.config import Config, Destination
 from router.crypto import selftest
 from router.events import Journal
@@ -30,6 +30,7 @@ from router.flow.checks import resolved
 from router.flow.recheck import CHECKS, Judged, by_rule
 from router.flow.references import References
 from router.flow.rules import rulebook
+from router.flow.timekeeping import FAR, gap
 
 _COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 
@@ -132,6 +133,8 @@ def _database(config: Config) -> Iterator[Finding]:
         return
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     try:
+        shared = SharedClock(SystemClock())
+        catalogue.nodes.set_clock(shared)
         standing = len(catalogue.alarms.standing())
         gone = former(catalogue.survey.places(SystemClock().now()), [one.name for one in config.destination])
     finally:
@@ -140,8 +143,18 @@ def _database(config: Config) -> Iterator[Finding]:
     for name, number in gone.items():
         text = f"{number} exam(s) were delivered to {name}, which is not configured: no correction of them goes"
         yield Finding(name, Verdict.WARN, text, f"where it is called NEW by now: `{RENAME.format(old=name)}`")
+    if config.database.url:
+        yield _clock(shared.ahead)
     if standing:
         yield Finding("alarms", Verdict.WARN, f"{standing} standing", "see `status`")
+
+
+def _clock(ahead: timedelta) -> Finding:
+    text = f"this machine's is {gap(ahead)}"
+    if abs(ahead) <= FAR:
+        return good("clock", text)
+    remedy = "set it, and see that time synchronisation runs on this machine and on the database's"
+    return Finding("clock", Verdict.FAIL, text, remedy)
 
 
 def _alarms_out(config: Config, clock: Clock) -> Iterator[Finding]:

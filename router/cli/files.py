@@ -16,7 +16,7 @@ from rich.text import Text
 
 from router.catalogue.alarms import Standing
 from router.catalogue.files import ALARMS, FileKind, FolderFile
-from router.cli.opened import opened
+from router.cli.opened import clock_of, opened
 from router.cli.options import (
     config_option,
     configured,
@@ -29,7 +29,6 @@ from router.cli.options import (
 )
 from router.cli.speech import echo, say, tongue
 from router.cli.tables import brief, console, local
-from router.clock import SystemClock
 from router.flow.decisions import Verdict
 from router.flow.dismissals import Ambiguous, Dismissals
 from router.flow.folder_files import WHERE, reason
@@ -176,7 +175,7 @@ def dismiss(
     config = configured(config_file)
     require_node(config)
     with opened(config) as (catalogue, journal):
-        dismissals, verdict = Dismissals(catalogue, journal, SystemClock()), Verdict(who, why)
+        dismissals, verdict = Dismissals(catalogue, journal, clock_of(catalogue)), Verdict(who, why)
         word = "" if kind else the_name(name, exam_ids)
         if not kind and _is_of_an_exam(dismissals, word):
             _tell_dismissed(word, dismissals.dismiss_exam(word, verdict), as_json)

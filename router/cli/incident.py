@@ -11,10 +11,9 @@ from xml.etree import ElementTree
 import click
 
 from router.catalogue import Catalogue
-from router.cli.opened import opened, trail_of
+from router.cli.opened import clock_of, opened, trail_of
 from router.cli.options import config_option, configured, person, print_json, require_node
 from router.cli.story import Teller
-from router.clock import SystemClock
 from router.config import Config
 from router.events import Event, Kind
 from router.flow.answers import Answers
@@ -42,7 +41,7 @@ def incident(name: str, why: str, config_file: Path) -> None:
         with catalogue.engine.write():  # in the audit trail before anything is shown
             for exam in exams or [None]:
                 text = f"the records of an incident are exported: {why}"
-                journal.record(Event(datetime.now(UTC), Kind.VIEWED, text, person(), exam))
+                journal.record(Event(clock_of(catalogue).now(), Kind.VIEWED, text, person(), exam))
         about = {str(exam) for exam in exams} | {uid for one in stories for uid in _studies(one)}
         print_json({
             "at": datetime.now(UTC).isoformat(),
@@ -57,10 +56,9 @@ def incident(name: str, why: str, config_file: Path) -> None:
 
 def _teller(catalogue: Catalogue, config: Config) -> Teller:
     sides = Sides(config, Reports(config.node.data).read, catalogue.decisions.classes)
-    review, traces = Review(catalogue, SystemClock()), Traces(catalogue, config)
-    return Teller(
-        review, traces, rulebook(config.series), config.node, sides, Answers(catalogue, config, SystemClock())
-    )
+    clock = clock_of(catalogue)
+    review, traces, answers = Review(catalogue, clock), Traces(catalogue, config), Answers(catalogue, config, clock)
+    return Teller(review, traces, rulebook(config.series), config.node, sides, answers)
 
 
 def _studies(story: Mapping[str, Any]) -> Sequence[str]:

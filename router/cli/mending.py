@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.progress import track
 
 from router.catalogue.backup import finish, unfinished
-from router.cli.opened import opened
+from router.cli.opened import clock_of, opened
 from router.cli.speech import echo, say
-from router.clock import SystemClock
 from router.config import Config
 from router.flow.rebuild import Rebuild, Rebuilt
 from router.flow.rules import rulebook
@@ -35,8 +34,8 @@ def rebuild_rows(config: Config, *, older: bool) -> Rebuilt:
     off."""
     older = older or unfinished(config.node.data)
     storage, book = open_storage(config.node.data, config.node.owner), rulebook(config.series)
-    with opened(config) as (catalogue, journal):
-        rebuilt = Rebuild(config, catalogue, storage, book, journal, SystemClock(), older=older).run(progress)
+    with opened(config) as (catalogue, journal), catalogue.engine.patient():
+        rebuilt = Rebuild(config, catalogue, storage, book, journal, clock_of(catalogue), older=older).run(progress)
     finish(config.node.data)
     return rebuilt
 

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from router.admin.audit import Audit, Guard
 from router.admin.seals import seals_of, trail_of
 from router.catalogue import Catalogue, open_catalogue
-from router.clock import SystemClock
+from router.clock import Clock, SharedClock, SystemClock
 from router.config import Config
 from router.events import Journal, Subscriber
 
-__all__ = ["audited", "opened", "trail_of"]
+__all__ = ["audited", "clock_of", "opened", "trail_of"]
 
 
 @contextmanager
@@ -26,13 +26,22 @@ def audited(config: Config, *subscribers: Subscriber) -> Iterator[tuple[Catalogu
     """The catalogue, and the audit of what is done in the block, without a doubt about the trail stopping it."""
     owner = config.node.owner
     seals = seals_of(config.node.data, owner)
-    audit = Audit(trail_of(config, owner, seals), owner, SystemClock(), config.retention.audit)
+    clock = SharedClock(SystemClock())
+    audit = Audit(trail_of(config, owner, seals), owner, clock, config.retention.audit)
     journal = Journal(*subscribers, audit.take)
     catalogue = open_catalogue(config.database.url, config.node.data, journal)
-    guard = Guard(seals=seals, heads=catalogue.heads, journal=journal, close=catalogue.engine.close_thread)
-    audit.guard(guard)
     try:
+        catalogue.nodes.set_clock(clock)
+        guard = Guard(seals=seals, heads=catalogue.heads, journal=journal, close=catalogue.engine.close_thread)
+        audit.guard(guard)
         yield catalogue, audit, guard
     finally:
         audit.stop()
         catalogue.engine.close_thread()
+
+
+def clock_of(catalogue: Catalogue) -> Clock:
+    """The clock that instants in this database are of."""
+    clock = SharedClock(SystemClock())
+    catalogue.nodes.set_clock(clock)
+    return clock

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from router.catalogue import Catalogue
-from router.cli.opened import opened
+from router.cli.opened import clock_of, opened
 from router.cli.options import (
     config_option,
     configured,
@@ -21,7 +21,6 @@ from router.cli.options import (
 )
 from router.cli.speech import confirm, echo
 from router.cli.tables import local
-from router.clock import SystemClock
 from router.config import Config
 from router.errors import InvalidData
 from router.pause import EVERY, EVERYWHERE, Pause, pause_of
@@ -48,10 +47,10 @@ def pause(destination: str | None, why: str, yes: bool, config_file: Path, as_js
     config = configured(config_file)
     require_node(config)
     require_destination(destination, config)
-    place, who, now = destination or EVERY, person(), SystemClock().now()
+    place, who = destination or EVERY, person()
     with opened(config) as (catalogue, _):
         _ask(catalogue, destination, yes=yes)
-        if not catalogue.pauses.begin(place, who, why.strip(), now):
+        if not catalogue.pauses.begin(place, who, why.strip(), clock_of(catalogue).now()):
             raise InvalidData(f"sending to {place or EVERYWHERE} is paused already", hint="see `scripts/status`")
         _answer(catalogue.pauses.standing(), config, as_json)
 
@@ -65,8 +64,9 @@ def resume(destination: str | None, why: str, config_file: Path, as_json: bool) 
     """Start sending again to a destination, or, without one, to all that are paused."""
     config = configured(config_file)
     require_node(config)
-    who, now = person(), SystemClock().now()
+    who = person()
     with opened(config) as (catalogue, _):
+        now = clock_of(catalogue).now()
         stood = catalogue.pauses.standing()
         mine = [one for one in stood if destination in (None, one.destination)]
         _require(mine, stood, destination, config)

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from router.cli.opened import opened
+from router.cli.opened import clock_of, opened
 from router.cli.options import person
-from router.clock import SystemClock
 from router.config import Config
 from router.errors import ConfigurationError
 from router.events import Event, Kind, log_event
@@ -45,8 +44,9 @@ class Change:
         """The event first, then the pin: a change that nobody can see later must not be possible."""
         make_folder(self.config.node.data)
         text = f"{'; '.join(self.lines())}: {why}"
-        now, fields = SystemClock().now(), {"destination": self.destination}
-        with opened(self.config, log_event) as (_, journal):
+        fields = {"destination": self.destination}
+        with opened(self.config, log_event) as (catalogue, journal):
+            now = clock_of(catalogue).now()
             journal.record(Event(now, Kind.PINNED, text, who=person(), fields=fields))
             Pins(self.config.node.data).pin(self.destination, self.after)
 

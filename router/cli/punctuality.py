@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from router.catalogue import open_catalogue
+from router.cli.opened import clock_of
 from router.cli.options import config_option, configured, json_option, print_json, require_node
 from router.cli.speech import say, tongue
 from router.cli.tables import local, show
@@ -34,7 +35,7 @@ def report(day: datetime | None, csv_file: Path | None, config_file: Path, as_js
     zone = config.node.timezone
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     try:
-        found = findings(config, catalogue, *day_of(day, config), SystemClock().now())
+        found = findings(config, catalogue, *day_of(day, config), clock_of(catalogue).now())
     finally:
         catalogue.engine.close_thread()
     if csv_file is not None:

@@ -5,10 +5,9 @@ from pathlib import Path
 import click
 
 from router.alarms import Alarm
-from router.cli.opened import opened
+from router.cli.opened import clock_of, opened
 from router.cli.options import config_option, configured, json_option, person, print_json, require_node
 from router.cli.speech import echo
-from router.clock import SystemClock
 from router.config import Config
 from router.errors import InvalidData
 from router.events import Event, Kind
@@ -59,14 +58,15 @@ def delete(config_file: Path, names: tuple[str, ...], why: str) -> None:
     require_node(config)
     quarantine = _quarantine(config)
     chosen = [_named(quarantine, name) for name in names]
-    with opened(config) as (_, journal):
+    with opened(config) as (catalogue, journal):
+        clock = clock_of(catalogue)
         for one in chosen:
             quarantine.delete(one)
             text = f"deleted from quarantine: {one.name}: {why}"
-            journal.record(Event(SystemClock().now(), Kind.PURGED, text, person(), fields={"folder": one.name}))
+            journal.record(Event(clock.now(), Kind.PURGED, text, person(), fields={"folder": one.name}))
             if one.name.partition("-")[2].startswith("poison"):
                 subject = f"quarantine {one.name}"
-                journal.record(Event(SystemClock().now(), Kind.CLEARED, text, alarm=Alarm.POISON, subject=subject))
+                journal.record(Event(clock.now(), Kind.CLEARED, text, alarm=Alarm.POISON, subject=subject))
     echo(f"{len(chosen)} deleted")
 
 

@@ -20,7 +20,8 @@ from router.cli.compare import compare
 from router.cli.corrected import corrected
 from router.cli.decide import COMMANDS
 from router.cli.many import agreed, preview, progress
-from router.cli.opened import opened
+from router.cli.nodes import node
+from router.cli.opened import clock_of, opened
 from router.cli.options import (
     config_option,
     configured,
@@ -44,7 +45,6 @@ from router.cli.status import attention_json, tell_attention
 from router.cli.story import Teller, named_json
 from router.cli.tables import brief, is_narrow, left, lines_here, shortened, show, watching
 from router.cli.unreported import unreported
-from router.clock import SystemClock
 from router.config import Config
 from router.flow.answers import Answers, Explained
 from router.flow.attention import look, places_of
@@ -76,7 +76,7 @@ def _catalogue(config: Config) -> Iterator[Catalogue]:
 @contextmanager
 def _review(config: Config) -> Iterator[Review]:
     with _catalogue(config) as catalogue:
-        yield Review(catalogue, SystemClock())
+        yield Review(catalogue, clock_of(catalogue))
 
 
 _STATES = click.Choice([state.value for state in State])
@@ -105,7 +105,8 @@ def list_(
     if not (wanted or every or text or as_json):
         wanted = [state for state in State if state != State.DELIVERED]
     with _catalogue(config) as catalogue:
-        review, answers = Review(catalogue, SystemClock()), Answers(catalogue, config, SystemClock())
+        clock = clock_of(catalogue)
+        review, answers = Review(catalogue, clock), Answers(catalogue, config, clock)
         chosen = _Chosen(states=[State(state) for state in states], destination=destination, text=text, most=most)
         if as_json and attention:
             print_json(attention_lines(review, answers, waiting(catalogue, config), chosen))
@@ -166,7 +167,7 @@ class _Chosen:
 
 def waiting(catalogue: Catalogue, config: Config) -> list[Attention]:
     """What waits for a person."""
-    return look(catalogue, places_of(config), config.node.data / "quarantine", SystemClock().now())
+    return look(catalogue, places_of(config), config.node.data / "quarantine", clock_of(catalogue).now())
 
 
 def _tell_attention(
@@ -286,9 +287,10 @@ def _story(name: str) -> Any:
         word = the_name(name, exam_ids)
         config = configured(config_file)
         with _catalogue(config) as catalogue:
-            review, traces = Review(catalogue, SystemClock()), Traces(catalogue, config)
+            clock = clock_of(catalogue)
+            review, traces = Review(catalogue, clock), Traces(catalogue, config)
             sides = Sides(config, Reports(config.node.data).read, catalogue.decisions.classes)
-            answers = Answers(catalogue, config, SystemClock())
+            answers = Answers(catalogue, config, clock)
             teller = Teller(review, traces, rulebook(config.series), config.node, sides, answers)
             if as_json:
                 print_json(teller.as_json(word))
@@ -399,5 +401,6 @@ command.add_command(backfill)
 command.add_command(pause)
 command.add_command(resume)
 command.add_command(rename_destination)
+command.add_command(node)
 for _decision in (*COMMANDS, *files.COMMANDS):
     command.add_command(_decision)

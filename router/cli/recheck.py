@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from router.catalogue import Catalogue, open_catalogue
+from router.cli.opened import clock_of
 from router.cli.options import config_option, configured, json_option, print_json, require_node
 from router.cli.speech import echo, say
 from router.cli.tables import local, show
@@ -70,10 +71,11 @@ def recheck(since: datetime, config_file: Path, as_json: bool) -> None:
 def _judge(config: Config, since: datetime) -> list[Judged]:
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     try:
-        delivered = catalogue.delivered.since(since)
-        found = recheck_of(config, catalogue).judged(delivered, SystemClock().now())
-        quiet = not sys.stderr.isatty()
-        return list(track(found, say("Judging"), len(delivered), console=Console(stderr=True), disable=quiet))
+        with catalogue.engine.patient():
+            delivered = catalogue.delivered.since(since)
+            found = recheck_of(config, catalogue).judged(delivered, clock_of(catalogue).now())
+            quiet = not sys.stderr.isatty()
+            return list(track(found, say("Judging"), len(delivered), console=Console(stderr=True), disable=quiet))
     finally:
         catalogue.engine.close_thread()
 

@@ -32,7 +32,8 @@ def reconcile(day: datetime | None, config_file: Path, as_json: bool) -> None:
     reports = open_storage(config.node.data, config.node.owner).reports
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     try:
-        found = Reconciliation(catalogue, References(config), reports.read).accounts(*day_of(day, config))
+        with catalogue.engine.patient():
+            found = Reconciliation(catalogue, References(config), reports.read).accounts(*day_of(day, config))
     finally:
         catalogue.engine.close_thread()
     open_ = [one for one in found if one.gaps]

@@ -11,7 +11,7 @@ import click
 from router.catalogue import Catalogue
 from router.catalogue.refusals import RefusalCount, RefusedSender
 from router.catalogue.traces import Arrival
-from router.cli.opened import opened
+from router.cli.opened import clock_of, opened
 from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
 from router.cli.speech import echo, say
 from router.cli.tables import brief, console, local, show
@@ -62,7 +62,7 @@ def refused(since: datetime, dismiss: str | None, why: str, who: str, config_fil
         if not why.strip():
             raise click.UsageError("--why: say why; it is kept in the events")
         chosen = _named(dismiss, catalogue.refusals.senders())
-        dismiss_senders(catalogue, journal, SystemClock(), chosen, Verdict(who, why))
+        dismiss_senders(catalogue, journal, clock_of(catalogue), chosen, Verdict(who, why))
     names = list(dict.fromkeys(sender(one.calling, one.address) for one in chosen))
     if as_json:
         print_json({"dismissed": names})

@@ -7,7 +7,7 @@ import click
 from router.admin.finder import find_node
 from router.catalogue import Catalogue
 from router.cli.many import agreed
-from router.cli.opened import opened
+from router.cli.opened import clock_of, opened
 from router.cli.options import (
     config_option,
     configured,
@@ -19,7 +19,6 @@ from router.cli.options import (
     who_option,
 )
 from router.cli.speech import echo
-from router.clock import SystemClock
 from router.config import Config, ConfigFile
 from router.errors import InvalidData, WrongUse
 from router.events import Event, Kind
@@ -51,13 +50,14 @@ def rename_destination(old: str, new: str, why: str, yes: bool, who: str, config
     require_destination(new, config)
     _require_gone(old, config, config_file)
     with opened(config) as (catalogue, journal):
+        clock = clock_of(catalogue)
         counts = _require_idle(catalogue, old)
         what = f"rename-destination: {old} is called {new}, and is the same receiver"
         agreed(what, [f"  {count:>7} {state}" for state, count in sorted(counts.items())], yes=yes)
         with catalogue.engine.write():  # it is in the audit trail before anything is renamed
             text = f"destination {old} is called {new}: {sum(counts.values())} delivery(s) go on under that name: {why}"
-            journal.record(Event(SystemClock().now(), Kind.DECIDED, text, who, fields={"destination": new}))
-        renamed = catalogue.renaming.rename(old, new, SystemClock().now())
+            journal.record(Event(clock.now(), Kind.DECIDED, text, who, fields={"destination": new}))
+        renamed = catalogue.renaming.rename(old, new, clock.now())
     if as_json:
         print_json({"renamed": renamed.deliveries, "left": renamed.left})
         return

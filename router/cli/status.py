@@ -16,6 +16,7 @@ from router.admin.finder import FoundNode, Presence
 from router.admin.node_status import Listening, NodeStatus, node_status, read_configuration, waits_for_a_person
 from router.alarms import REMEDY, Alarm
 from router.attention import Attention, names
+from router.catalogue.nodes import Absent
 from router.catalogue.survey import Place, former
 from router.cli.files import COMMAND, counted
 from router.cli.options import config_option, json_option, print_json
@@ -38,6 +39,7 @@ _NAMED = 3  # exams of what waits for a person
 _PRESSING = ("ID", "ExamId 检查记录ID", "Destination", "Channel", "State", "Due", "Left")
 _EXAM_ID, _NAME = 17, 11  # characters on a narrow screen
 _EXAMS = 20  # named in --json; `queue list --attention --json` has all
+_WENT = N_({Absent.STOPPED: "stopped", Absent.DEAD: "dead"})
 _MARKS = N_({True: "[green]listens[/green]", False: "[red]does not answer[/red]", None: "port picked at start"})
 _PRESENCE = N_(
     {
@@ -150,6 +152,9 @@ def _tell_nodes(found: Outlook, config: Config) -> None:
     out, lease = console(), config.node.lease
     signs = (f"{s.node} {_ago(s.ago)}" + ("" if s.ago <= lease else f" [red]{say(_SILENT)}[/red]") for s in found.nodes)
     out.print(f"Nodes: {', '.join(signs) or f'[red]{say(_NONE)}[/red]'}")
+    if found.absent:
+        went = ", ".join(f"{one.node} {say(_WENT[one.how])} {_ago(one.ago)}" for one in found.absent)
+        out.print(f"Absent nodes: {went}")
     for each in found.reloads:
         told = f"Reload: {each.node} {local(each.at, config.node.timezone)}: {each.text}"
         out.print(told, markup=False, soft_wrap=True)
@@ -307,6 +312,7 @@ def status_json(found: NodeStatus) -> dict[str, Any]:
 
 _OF_THE_DATABASE = (
     "destinations", "breakers", "at_risk", "pressing", "for_a_person", "alarms", "configuration", "nodes",
+    "absent_nodes",
     "paused", "files", "unreported", "undelivered",
 )  # fmt: skip
 
@@ -351,6 +357,9 @@ def outlook_json(found: Outlook) -> dict[str, Any]:
         ],
         "configuration": [{"node": one.node, "at": one.at.isoformat(), "text": one.text} for one in found.reloads],
         "nodes": [{"node": sign.node, "seconds_ago": sign.ago.total_seconds()} for sign in found.nodes],
+        "absent_nodes": [
+            {"node": one.node, "how": one.how, "seconds_ago": one.ago.total_seconds()} for one in found.absent
+        ],
     }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import click
 from router.admin.seals import head_faults, seals_here
 from router.catalogue import open_catalogue
 from router.catalogue.restore import has_database
-from router.cli.opened import audited, trail_of
+from router.cli.opened import audited, clock_of, trail_of
 from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
 from router.cli.speech import confirm, echo
 from router.config import Config
@@ -163,7 +163,7 @@ def accept(config_file: Path, who: str, why: str, yes: bool) -> None:
     """
     config = configured(config_file)
     require_node(config)
-    with audited(config) as (_, audit, guard):
+    with audited(config) as (catalogue, audit, guard):
         fault = audit.fault(guard)
         if not fault:
             echo("nothing speaks against the audit trail")
@@ -172,7 +172,7 @@ def accept(config_file: Path, who: str, why: str, yes: bool) -> None:
         if not yes:
             confirm("Take the trail as it is from now on?", abort=True)
         text = f"the audit trail is taken as it is, though {fault}: {why}"
-        guard.journal.record(Event(datetime.now(UTC), Kind.DECIDED, text, who=who))
+        guard.journal.record(Event(clock_of(catalogue).now(), Kind.DECIDED, text, who=who))
         audit.accept(guard, who, why)
 
 

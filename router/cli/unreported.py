@@ -11,7 +11,7 @@ import click
 from rich.cells import cell_len
 
 from router.catalogue import open_catalogue
-from router.cli.opened import opened
+from router.cli.opened import clock_of, opened
 from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
 from router.cli.speech import echo, say
 from router.cli.tables import console, show
@@ -75,14 +75,14 @@ def _listed(config: Config, sender: str | None, older: timedelta) -> list[Listed
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     try:
         title = None if sender is None else sender.strip()
-        return listed(config, catalogue, SystemClock().now(), sender=title, older=older)
+        return listed(config, catalogue, clock_of(catalogue).now(), sender=title, older=older)
     finally:
         catalogue.engine.close_thread()
 
 
 def _dismiss(config: Config, sender: str, verdict: Verdict, as_json: bool) -> None:
     with opened(config) as (catalogue, journal):
-        number = dismiss(catalogue, journal, SystemClock(), sender, verdict)
+        number = dismiss(catalogue, journal, clock_of(catalogue), sender, verdict)
     if as_json:
         print_json({"dismissed": sender, "studies": number})
         return

@@ -42,7 +42,8 @@ def command(config_file: Path, as_json: bool, rebuild: bool, restored: bool) -> 
     require_node(config)
     catalogue = open_catalogue(config.database.url, config.node.data, Journal())
     waiting = waiting_in(config.node.data / "incoming")
-    found = take(Studies(config.node.data / "studies"), catalogue.instances, waiting, progress)
+    with catalogue.engine.patient():
+        found = take(Studies(config.node.data / "studies"), catalogue.instances, waiting, progress)
     uncommitted = catalogue.commitments.waiting()
     catalogue.engine.close_thread()
     if as_json:

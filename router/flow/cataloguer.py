@@ -23,7 +23,6 @@ from router.model import Digests, Header, InstanceUids
 from router.series.classify import Rulebook, classify
 from router.series.rules import Rule
 from router.storage import Storage
-from router.storage.incoming import arrival_of
 from router.storage.studies import Filing
 
 BATCH = 256
@@ -136,7 +135,7 @@ class Cataloguer:
             with path.open("rb") as file, self._incoming.attempts.at(path):
                 header, digests = read_instance(file)
             # A clock that was set back leaves names of the future, and what waits for that time would stall.
-            received = min(arrival_of(path), self._clock.now())
+            received = min(self._incoming.arrived(path), self._clock.now())
             return _Arrival(path, header, digests, path.stat().st_size, received)
         except (OSError, MemoryError):
             raise

@@ -7,6 +7,7 @@ alone, or a lock that got lost alone, makes nobody take anything from a node tha
 from datetime import timedelta
 
 from router.catalogue import Catalogue
+from router.catalogue.nodes import Absent
 from router.clock import Clock
 from router.events import Event, Journal, Kind
 from router.storage.estate import Estate
@@ -56,27 +57,32 @@ class Membership:
     def leave(self) -> None:
         """Others need not wait for a lease to end."""
         self._until = dict.fromkeys(DUTIES, float("-inf"))
-        self._catalogue.nodes.forget(self._owner)
+        self._catalogue.nodes.leave(self._owner, Absent.STOPPED)
 
     def _take_over(self) -> int:
         nodes = self._catalogue.nodes
         late, folders = nodes.late(self._lease) - {self._owner}, self._estate.others()
         found = 0
-        for name in sorted((folders - nodes.known()) | (late & folders)):
+        left = {name for name in folders - nodes.known() if self._estate.is_left_by(name)}
+        for name in sorted(left | (late & folders)):
             taken = self._estate.take_over(name)
             if taken is None:
                 continue
             found += taken
             if name in late:
-                self._inherit(name)
+                self._inherit(name, taken)
             if taken:
                 text = f"{taken} instance(s) that the node {name} had acknowledged are taken over"
                 self._journal.record(Event(self._clock.now(), Kind.STARTED, text))
         return found
 
-    def _inherit(self, name: str) -> None:
+    def _inherit(self, name: str, instances: int) -> None:
         now = self._clock.now()
         count = self._catalogue.queue.take_back(name, now)
-        self._catalogue.nodes.forget(name)
+        taken = (
+            f"{count} delivery(s) that it was sending and {instances} instance(s) that it had acknowledged went over to"
+            f" the node {self._owner}"
+        )
+        self._catalogue.nodes.leave(name, Absent.DEAD, taken)
         text = f"the node {name} is dead: {count} delivery(s) that it was sending go on here"
         self._journal.record(Event(now, Kind.STOPPED, text))

@@ -9,6 +9,7 @@ from router.catalogue import Catalogue
 from router.catalogue.alarms import Standing
 from router.catalogue.breakers import Tripped
 from router.catalogue.files import FileKind
+from router.catalogue.nodes import Absence
 from router.catalogue.notifications import Undelivered
 from router.catalogue.survey import Place, Pressing, Reload, Sign
 from router.config import Config
@@ -43,6 +44,7 @@ class Outlook:
     files: Mapping[FileKind, int]
     pauses: Sequence[Pause] = ()
     attention: Sequence[Attention] = ()
+    absent: Sequence[Absence] = ()
 
 
 def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
@@ -56,12 +58,12 @@ def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
         undelivered = catalogue.notifications.undelivered(now)
         unreported = counted(config, catalogue, now)
         files = catalogue.exams.files.counts()
-        pauses = catalogue.pauses.standing()
+        pauses, absent = catalogue.pauses.standing(), catalogue.nodes.absent()
     quarantine = config.node.data / "quarantine"
     return Outlook(
         now, places, tripped, pressing, count,
         _counted(places, State.HELD), _counted(places, State.FAILED),
-        len(quarantined(quarantine)), alarms, nodes, reloads, undelivered, unreported, files, pauses, attention,
+        len(quarantined(quarantine)), alarms, nodes, reloads, undelivered, unreported, files, pauses, attention, absent,
     )  # fmt: skip
 
 

@@ -1,14 +1,57 @@
-"""A clock that jumps: what was put off by the wrong time is not left waiting for it."""
+"""Clocks that go wrong: one that jumps, and one that is not the database's.
+
+What was put off by the wrong time is not left waiting for it.
+"""
 
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.clock import Clock
+from router.clock import Clock, SharedClock
 from router.events import Event, Journal, Kind
 
+FAR = timedelta(seconds=5)
 _JUMP = timedelta(seconds=5)  # time synchronisation slews by less than this between two looks
 _STEADY = 600.0  # seconds after which a jump is an old story
+
+
+class ClockWatch:
+    """Sets the clock that the nodes share, and raises an alarm while this machine's own is far from it."""
+
+    def __init__(self, catalogue: Catalogue, node: str, journal: Journal, clock: SharedClock) -> None:
+        self._catalogue = catalogue
+        self._node = node
+        self._journal = journal
+        self._clock = clock
+        self._right = False  # an alarm may stand from a former life
+
+    def look(self) -> None:
+        """Called before anything is stored, and as often as the node gives a sign of life."""
+        if not self._catalogue.engine.is_shared:
+            return
+        self._catalogue.nodes.set_clock(self._clock)
+        ahead = self._clock.ahead
+        if abs(ahead) > FAR:
+            text = f"the clock of the node {self._node} is {gap(ahead)}; the node goes by the database's"
+            self._record(Kind.ALARM, text)
+        elif not self._right:
+            self._record(Kind.CLEARED, f"the clock of the node {self._node} is right")
+        self._right = abs(ahead) <= FAR
+
+    def _record(self, kind: Kind, text: str) -> None:
+        event = Event(self._clock.now(), kind, text, alarm=Alarm.CLOCK, subject=clock_of(self._node))
+        self._journal.record(event)
+
+
+def clock_of(node: str) -> str:
+    """The subject of the alarm about a node's clock."""
+    return f"clock of {node}"
+
+
+def gap(ahead: timedelta) -> str:
+    """How far a machine's clock is from the database's, in words."""
+    seconds = f"{abs(ahead).total_seconds():.1f}"
+    return f"{seconds} s ahead of the database's" if ahead > timedelta(0) else f"{seconds} s behind the database's"
 
 
 class Timekeeper:

@@ -26,6 +26,10 @@ class Estate:
         """Names of the other nodes that have a folder here."""
         return {path.name for path in self._incoming.iterdir() if path.is_dir()} - {self._owner}
 
+    def is_left_by(self, name: str) -> bool:
+        """Whether the node has left folders of workers; without any its lock need not be tried."""
+        return bool(self._folders(name))
+
     def take_over(self, name: str) -> int | None:
         """Make the node's folders ours; how many instances they hold, None when it, or a worker of its, still runs."""
         with self._seized(self._incoming / name) as seized:

@@ -17,7 +17,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -31,6 +31,8 @@ from router.storage.lock import no_workers
 _MOST_PARTS = 512  # of one writev; the system's own limit is 1,024
 _SOON = 0.1  # seconds: what a worker told of has its file by then, unless more and more comes
 _LATELY = 1.0
+_AHEAD = ".ahead"
+_TOLD_NS = 10**9
 _NEVER = 2**63 - 1
 
 
@@ -170,6 +172,7 @@ class Incoming:
         self._folder = folder
         self._nodes = nodes
         self._elsewhere: tuple[float, list[int]] = (float("-inf"), [])
+        self._ahead = 0
         self._arrived = threading.Event()
         self._woken = 0.0
         self._listed: deque[Path] = deque()
@@ -184,6 +187,21 @@ class Incoming:
     def dropped(self) -> Attempts:
         """At files of the drop folder, by keys of theirs; for the one thread that reads them."""
         return Attempts(self._folder / "dropped")
+
+    def set_ahead(self, ahead: timedelta) -> None:
+        """By how much the clock of this machine, which names files, is ahead of the one that the nodes share.
+
+        It is left in the folder for the other nodes, to the second.
+        """
+        former, self._ahead = self._ahead, ahead // timedelta(microseconds=1) * 1000
+        if abs(self._ahead - former) > _TOLD_NS:
+            part = self._folder / f"{_AHEAD}.part"
+            part.write_text(str(self._ahead), encoding="ascii")
+            part.replace(self._folder / _AHEAD)
+
+    def arrived(self, path: Path) -> datetime:
+        """When an incoming file was acknowledged, by the clock that the nodes share."""
+        return _instant(int(path.stem) - self._ahead)
 
     def worker_folder(self, worker: int) -> Path:
         """Where the worker of that number writes, counted from 1."""
@@ -221,14 +239,14 @@ class Incoming:
             at = [int(self._listed[0].stem)]
         except IndexError:
             at = _arrivals(self._folders())
-        at += self._oldest_elsewhere()
+        at = [one - self._ahead for one in at] + self._oldest_elsewhere()
         return _instant(min(at)) if at else None
 
     def _oldest_elsewhere(self) -> list[int]:
         looked, found = self._elsewhere
         if self._nodes is not None and time.monotonic() - looked > _LATELY:
             others = [path for path in self._nodes.iterdir() if path.is_dir() and path != self._folder]
-            found = [min(at) for other in others if (at := _arrivals(_folders_in(other)))]
+            found = [min(at) - _ahead_in(other) for other in others if (at := _arrivals(_folders_in(other)))]
             self._elsewhere = time.monotonic(), found
         return found
 
@@ -279,6 +297,14 @@ def _folders_in(node: Path) -> list[Path]:
     return []
 
 
+def _ahead_in(node: Path) -> int:
+    """By how many nanoseconds the clock of a node is ahead, as it has said last."""
+    try:
+        return int((node / _AHEAD).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
 def _files_in(folders: Sequence[Path]) -> Iterator[tuple[str, Path]]:
     for folder in folders:
         with suppress(FileNotFoundError):  # another node has taken it over
@@ -296,11 +322,6 @@ def _arrivals(folders: Sequence[Path]) -> list[int]:
 def name_of(arrival: int) -> str:
     """The file name of what arrived at that time, in nanoseconds since 1970."""
     return f"{arrival:020d}.dcm"
-
-
-def arrival_of(path: Path) -> datetime:
-    """When an incoming file was acknowledged."""
-    return _instant(int(path.stem))
 
 
 def _instant(nanoseconds: int) -> datetime:

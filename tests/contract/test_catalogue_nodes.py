@@ -1,12 +1,14 @@
 """Signs of life and duties of several nodes, by the database's own clock."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 
-from catalogue_rows import at_once, driver
+from catalogue_rows import NOW, at_once, driver
 from router.catalogue import Catalogue
+from router.catalogue.nodes import Absent
+from router.clock import FakeClock, SharedClock
 from router.errors import TransientError
 
 LONG = timedelta(seconds=60)
@@ -53,3 +55,30 @@ def test_a_node_is_late_once_it_was_silent_for_a_lease_and_unknown_once_it_left(
     assert catalogue.nodes.late(LONG) == set()
     catalogue.nodes.forget("a")
     assert catalogue.nodes.known() == {"b"}
+
+
+def test_a_node_that_went_is_expected_back_until_it_is_or_is_forgotten(catalogue: Catalogue) -> None:
+    nodes, shared = catalogue.nodes, catalogue.engine.is_shared
+    for name in ("a", "b"):
+        nodes.beat(name)
+        nodes.hold(f"duty of {name}", name, LONG)
+    nodes.leave("a", Absent.STOPPED)
+    nodes.leave("b", Absent.DEAD, "its work")
+    assert (nodes.known(), nodes.duties()) == (set(), {})
+    found = [(one.node, one.how, one.taken) for one in nodes.absent()]
+    assert found == ([("a", "stopped", ""), ("b", "dead", "its work")] if shared else [])
+    assert all(timedelta(0) <= one.ago < LONG for one in nodes.absent())
+    nodes.beat("a")
+    nodes.forget("b")
+    assert (nodes.known(), nodes.absent()) == ({"a"}, [])
+
+
+def test_a_clock_is_set_by_the_server_and_not_by_a_file(catalogue: Catalogue) -> None:
+    machine = FakeClock(NOW)  # some other day
+    clock = SharedClock(machine)
+    catalogue.nodes.set_clock(clock)
+    if not catalogue.engine.is_shared:
+        assert (clock.now(), clock.ahead) == (NOW, timedelta(0))
+        return
+    assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=20)
+    assert abs(clock.ahead) > timedelta(hours=1)

@@ -90,6 +90,7 @@ TRIED: Mapping[str, Sequence[Sequence[str]]] = {
     "queue hold": [("e1", *WHY), ("e1", "--all", *WHY)],
     "queue link": [("e1", "1.2.9", *WHY), ("e1", "1.2.9", *WHY, "--yes")],
     "queue list": [(), ("--attention",), ("--state", "delivered"), ("--watch", "--json"), ("--text", "nobody")],
+    "queue node forget": [("n9", *WHY), ()],
     "queue pause": [(), WHY, ("--yes", *WHY), ("--yes", *WHY), ("--destination", "clod", *WHY)],
     "queue recheck": [(), ("--since", "long")],
     "queue reconcile": [("--day", "2024-03-01"), ("--day", f"{START:%Y-%m-%d}")],

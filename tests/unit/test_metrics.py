@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +21,7 @@ from router.catalogue import Catalogue
 from router.catalogue.backlog import Age, Place
 from router.clock import FakeClock
 from router.config import shipped
+from router.errors import TransientError
 from router.events import Event, Journal, Kind
 from router.flow.attention import look
 from router.model import Channel
@@ -53,6 +55,33 @@ class Scraped:
         families = text_string_to_metric_families(self.text())
         found = [s.value for f in families for s in f.samples if s.name == name and labels.items() <= s.labels.items()]
         return sum(found) if found else None
+
+
+def test_a_scrape_that_the_database_does_not_answer_has_the_rest_in_time(
+    node: Scraped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert node.value("router_database_answers") == 1
+    hanging, free = threading.Event(), threading.Event()
+
+    def hang(*_: object) -> None:
+        hanging.set()
+        free.wait(20)
+        raise TransientError("the database did not answer")
+
+    monkeypatch.setattr("router.admin.metrics._PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(node.catalogue.backlog, "heaps", hang)
+    node.metrics.note_durable(5)
+    for _ in range(12):  # more than may wait at once
+        assert node.value("router_database_answers") == 0
+    assert hanging.is_set()
+    assert (node.value("router_backlog"), node.value("router_received_bytes_total")) == (None, 5)
+    assert node.value("router_disk_free_bytes") == 7 * GIB
+    free.set()
+    monkeypatch.undo()
+    until = time.monotonic() + 10
+    while node.value("router_database_answers") == 0 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert node.value("router_database_answers") == 1
 
 
 @pytest.fixture

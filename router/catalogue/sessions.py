@@ -1,0 +1,303 @@
+"""Sessions with a PostgreSQL server: what one may cost the other nodes, and this one, before it is ended.
+
+The server ends a session that is silent within a transaction, since its locks stop the other nodes. A process that
+lives and is busy elsewhere, with files say, gives signs of life meanwhile; one that is frozen does not. A server that
+does not answer is given up on this side: the socket is shut, and whoever waits for it gets an error.
+"""
+
+import os
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import peewee
+
+_CONNECT_SECONDS = 6  # `status` waits for less
+_HURRIED_CONNECT = 2  # the least that libpq takes
+_SHORTEST_IDLE = 5.0  # a busy machine keeps a thread waiting for some seconds
+_SHORTEST_STATEMENT = 30.0
+_PULSES = 4  # in the time that a session may be silent
+_LOOK_SECONDS = 0.25
+_PROBES = 3
+_IN_TRANSACTION = 2  # libpq's PQTRANS_INTRANS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Limits of a session, in seconds.
+
+    `connect`: until it is there. `idle`: within a transaction, without a statement. `lock`: until a lock is had.
+    `statement`: until one is done. `answer`: until this side gives the session up.
+    """
+
+    connect: int
+    idle: float
+    lock: float
+    statement: float
+    answer: float
+
+
+def limits_of(lease: timedelta) -> Limits:
+    """Limits for nodes with this lease: nothing stands still for longer than the lease and twenty seconds."""
+    idle = max(lease.total_seconds(), _SHORTEST_IDLE)
+    statement = max(idle + 15, _SHORTEST_STATEMENT)
+    return Limits(connect=_CONNECT_SECONDS, idle=idle, lock=idle + 5, statement=statement, answer=statement + 5)
+
+
+DEFAULT = limits_of(timedelta(seconds=30))
+
+
+def parameters(url: str, limits: Limits) -> dict[str, int]:
+    """Settings of libpq for a connection, but those that the URL makes itself."""
+    third = max(int(limits.idle / 3), 1)
+    probe = max(int(limits.idle * 2 / 3 / _PROBES), 1)
+    wanted = {
+        "connect_timeout": limits.connect, "keepalives": 1, "keepalives_idle": third, "keepalives_interval": probe,
+        "keepalives_count": _PROBES, "tcp_user_timeout": _milliseconds(limits.idle),
+    }  # fmt: skip
+    given = parse_qs(urlsplit(url).query, keep_blank_values=True)
+    return {name: value for name, value in wanted.items() if name not in given}
+
+
+_SET = "SELECT SET_CONFIG(name, value, false) FROM UNNEST(%s::text[], %s::text[]) AS given(name, value)"
+
+
+def settings(limits: Limits, *, patient: bool = False) -> Mapping[str, int]:
+    """Settings of the server for a session; `patient`: a statement may take as long as it takes."""
+    return {
+        "idle_in_transaction_session_timeout": _milliseconds(limits.idle),
+        "lock_timeout": _milliseconds(limits.lock),
+        "statement_timeout": 0 if patient else _milliseconds(limits.statement),
+        # The server looks whether this machine is still there; over a local socket it takes no notice.
+        "tcp_keepalives_idle": max(int(limits.idle / 3), 1),
+        "tcp_keepalives_interval": max(int(limits.idle * 2 / 3 / _PROBES), 1),
+        "tcp_keepalives_count": _PROBES,
+        "tcp_user_timeout": _milliseconds(limits.idle),
+    }
+
+
+_TOLD = {
+    "55P03": "another session held a lock of the database for too long",
+    "57014": "a statement took longer than the database gives it",
+    "25P03": "the session was silent within a transaction for too long, and the database ended it",
+}
+
+
+def told(error: BaseException) -> str:
+    """Why the database did not do it, as far as its answer says."""
+    code = getattr(error.__context__, "sqlstate", None) or getattr(error.__cause__, "sqlstate", None)
+    return _TOLD.get(str(code), "the database did not answer")
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(int(seconds * 1000), 1)
+
+
+class _Session:
+    """A connection as the two threads see it. `until`: when the answer that its own thread waits for must have come;
+    `pulse`: when that to a sign of life must."""
+
+    __slots__ = ("last", "pulse", "until")
+
+    def __init__(self) -> None:
+        self.until: float | None = None
+        self.pulse: float | None = None
+        self.last = time.monotonic()
+
+    @property
+    def ends(self) -> float:
+        """When it is given up."""
+        return min((each for each in (self.until, self.pulse) if each is not None), default=float("inf"))
+
+
+class Watch:
+    """Watches the sessions of a process in two threads: one gives signs of life, the other gives up what is silent.
+
+    The threads end with the last session.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._sessions: weakref.WeakKeyDictionary[Any, _Session] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+        self._most = float("inf")
+        self._running: set[str] = set()
+
+    def add(self, connection: Any) -> None:
+        """Watch this connection."""
+        every = self._limits.idle / _PULSES
+        with self._lock:
+            self._sessions[connection] = _Session()
+            self._start("database-watch", _LOOK_SECONDS, self._give_up)
+            self._start("database-pulse", every / 2, lambda one, found: self._beat(one, found, every))
+
+    def drop(self, connection: Any) -> None:
+        """Watch it no longer."""
+        with self._lock:
+            self._sessions.pop(connection, None)
+
+    @property
+    def hurries(self) -> bool:
+        """Whether there is less time than the limits say."""
+        return self._most < float("inf")
+
+    def hurry(self, seconds: float) -> None:
+        """Give up in so many seconds whatever is not answered by then, and what is asked later after as many."""
+        until = time.monotonic() + seconds
+        with self._lock:
+            self._most = seconds
+            for one in self._sessions.values():
+                if one.until is not None:
+                    one.until = min(one.until, until)
+
+    @contextmanager
+    def waiting(self, connection: Any, *, patient: bool) -> Iterator[None]:
+        """While an answer is waited for on this connection."""
+        session = None if connection is None else self._sessions.get(connection)
+        if session is None:
+            yield
+            return
+        seconds = min(float("inf") if patient else self._limits.answer, self._most)
+        session.until = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            session.last, session.until = time.monotonic(), None
+
+    def _start(self, name: str, pause: float, look: Callable[[Any, _Session], None]) -> None:
+        if name not in self._running:
+            self._running.add(name)
+            threading.Thread(target=self._run, args=(name, pause, look), name=name, daemon=True).start()
+
+    def _run(self, name: str, pause: float, look: Callable[[Any, _Session], None]) -> None:
+        while True:
+            time.sleep(pause)
+            with self._lock:
+                found = list(self._sessions.items())
+                if not found:
+                    self._running.discard(name)
+                    return
+            while found:
+                look(*found.pop())
+
+    def _give_up(self, connection: Any, session: _Session) -> None:
+        """Have whoever waits for an answer read the end of it, once it should have come."""
+        if session.ends > time.monotonic():
+            return
+        with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as line:  # it may just be closed
+            line.shutdown(socket.SHUT_RDWR)
+
+    def _beat(self, connection: Any, session: _Session, every: float) -> None:
+        """A statement that does nothing, where a transaction is silent; the driver has one thread at a time use a
+        connection. What it raises the session's own thread meets at its next statement."""
+        silent = session.until is None and time.monotonic() - session.last >= every
+        with suppress(Exception):
+            if silent and connection.info.transaction_status == _IN_TRANSACTION:
+                session.pulse = time.monotonic() + min(self._limits.answer, self._most)
+                connection.execute("SELECT 1")
+                session.last = time.monotonic()
+        session.pulse = None
+
+
+_Base: Any = peewee.PostgresqlDatabase
+_errors_of_peewee: Any = getattr(peewee, "__exception_wrapper__")  # noqa: B009  # of which its types know nothing
+
+
+class Server(_Base):  # type: ignore[misc]  # as above
+    """peewee's database with watched sessions, each opened without the others waiting for it."""
+
+    def __init__(self, url: str, limits: Limits) -> None:
+        self.watch = Watch(limits)
+        self._limits = limits
+        self._local = threading.local()
+        self._gone = False
+        super().__init__(url, prefer_psycopg3=True, **parameters(url, limits))
+
+    @contextmanager
+    def patient(self) -> Iterator[None]:
+        """Let this thread's statements take as long as they take. Not to be begun within a transaction."""
+        former = self._is_patient
+        self._local.patient = True
+        try:
+            self._set_again()
+            yield
+        finally:
+            self._local.patient = former
+            self._set_again()
+
+    @property
+    def _is_patient(self) -> bool:
+        return bool(getattr(self._local, "patient", False))
+
+    def _set_again(self) -> None:
+        if not self.is_closed() and self.is_connection_usable():
+            with suppress(peewee.OperationalError, peewee.InterfaceError, peewee.InternalError):
+                self._set()
+
+    def _set(self) -> None:
+        found = settings(self._limits, patient=self._is_patient)
+        self.execute_sql(_SET, (list(found), list(map(str, found.values()))))
+
+    def connect(self, reuse_if_open: bool = False) -> bool:
+        """As peewee's, which holds a lock meanwhile: of a server that hangs each thread would wait for the others."""
+        if not self._state.closed:
+            return bool(super().connect(reuse_if_open))
+        self._state.reset()
+        with _errors_of_peewee:
+            connection = self._open()
+            self._state.set_connection(connection)
+            if self.server_version is None:
+                self._set_server_version(connection)
+            self.watch.add(connection)
+        try:
+            self._set()
+        except BaseException:
+            self.close()
+            raise
+        return True
+
+    def _open(self) -> Any:
+        """A connection; in a hurry no second try is made with a server that let the first one wait in vain."""
+        if not self.watch.hurries:
+            return self._connect()
+        if self._gone:
+            raise peewee.OperationalError("unreachable")
+        self.connect_params["connect_timeout"] = _HURRIED_CONNECT
+        try:
+            return self._connect()
+        except BaseException:
+            self._gone = True
+            raise
+
+    def _close(self, connection: Any) -> None:
+        self.watch.drop(connection)
+        super()._close(connection)
+
+    def _waiting(self) -> Any:
+        return self.watch.waiting(getattr(self._state, "conn", None), patient=self._is_patient)
+
+    def _execute_cursor(self, sql: str, params: Any, **options: Any) -> Any:
+        with self._waiting():
+            return super()._execute_cursor(sql, params, **options)
+
+    def begin(self, isolation_level: Any = None) -> None:
+        """As peewee's."""
+        with self._waiting():
+            super().begin(isolation_level)
+
+    def commit(self) -> None:
+        """As peewee's."""
+        with self._waiting():
+            super().commit()
+
+    def rollback(self) -> None:
+        """As peewee's."""
+        with self._waiting():
+            super().rollback()

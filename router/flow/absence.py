@@ -1,0 +1,93 @@
+"""Nodes that are missed: the alarm of one that is dead, silent or long stopped, and a person's word that it is gone.
+
+A node that was stopped is not missed for a day: that is maintenance. One that gives no sign of life is missed after two
+leases, and at once where its lock shows that its process has ended.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from router.alarms import Alarm
+from router.catalogue import Catalogue
+from router.catalogue.nodes import Absent
+from router.clock import Clock
+from router.errors import InvalidData
+from router.events import Event, Journal, Kind
+from router.flow.decisions import Verdict
+from router.flow.timekeeping import clock_of
+
+_SILENT = 2  # leases
+STOPPED_FOR = timedelta(days=1)
+
+_SAYS_NOTHING = (
+    "gives no sign of life, and its process may still run; what it was sending goes on at the other nodes as its"
+    " leases end"
+)
+
+
+class AbsenceWatch:
+    """`look` is called by the one node that has the duty, as often as it gives a sign of life."""
+
+    def __init__(self, catalogue: Catalogue, lease: timedelta, journal: Journal, clock: Clock) -> None:
+        self._catalogue = catalogue
+        self._lease = lease
+        self._journal = journal
+        self._clock = clock
+
+    def look(self) -> None:
+        """Raise the alarm of every node that is missed, and end that of every other one."""
+        missed, alarms = dict(self._missed()), self._catalogue.alarms
+        standing = alarms.subjects(Alarm.NODE_SILENT)
+        for name, text in missed.items():
+            subject = subject_of(name)
+            if subject in standing:
+                alarms.reword(Alarm.NODE_SILENT, subject, text)
+            else:
+                self._record(Kind.ALARM, subject, text)
+        for subject in sorted(standing - {subject_of(name) for name in missed}):
+            name = subject.removeprefix(subject_of(""))
+            self._record(Kind.CLEARED, subject, f"the node {name} is back")
+
+    def _missed(self) -> Iterator[tuple[str, str]]:
+        for name in self._catalogue.nodes.late(self._lease * _SILENT):
+            yield name, f"the node {name} {_SAYS_NOTHING}"
+        for one in self._catalogue.nodes.absent():
+            if one.how == Absent.DEAD:
+                yield one.node, f"the node {one.node} is dead: {one.taken}"
+            elif one.ago >= STOPPED_FOR:
+                yield one.node, f"the node {one.node} was stopped more than a day ago and has not come back"
+
+    def _record(self, kind: Kind, subject: str, text: str) -> None:
+        self._journal.record(Event(self._clock.now(), kind, text, alarm=Alarm.NODE_SILENT, subject=subject))
+
+
+def subject_of(name: str) -> str:
+    """The subject of the alarm about a node."""
+    return f"node {name}"
+
+
+class Removal:
+    """A person's word that a node will not come back."""
+
+    def __init__(self, catalogue: Catalogue, lease: timedelta, journal: Journal, clock: Clock) -> None:
+        self._catalogue = catalogue
+        self._lease = lease
+        self._journal = journal
+        self._clock = clock
+
+    def forget(self, name: str, verdict: Verdict) -> None:
+        """Know nothing of the node any more; its alarms end. InvalidData for a node that lives, or that none knows."""
+        nodes = self._catalogue.nodes
+        with self._catalogue.engine.write():
+            known = nodes.known()
+            if name in known - nodes.late(self._lease):
+                raise InvalidData(f"the node {name} lives: it gives signs of life", hint="stop it first")
+            if name not in known | {one.node for one in nodes.absent()}:
+                raise InvalidData(f"no node is called {name}", hint="`scripts/status` names the nodes")
+            nodes.forget(name)
+            now = self._clock.now()
+            text = f"the node {name} was removed: {verdict.why}"
+            self._journal.record(Event(now, Kind.DECIDED, text, who=verdict.who))
+            for alarm, subject in ((Alarm.NODE_SILENT, subject_of(name)), (Alarm.CLOCK, clock_of(name))):
+                event = Event(now, Kind.CLEARED, f"the node {name} was removed", alarm=alarm, subject=subject)
+                self._journal.record(event)
