@@ -69,7 +69,7 @@ from router.flow.gate import Lane
 from router.flow.intake import Intake
 from router.flow.lanes import Lanes, Outfitter
 from router.flow.lookout import Lookout
-from router.flow.loop import Loop, Step
+from router.flow.loop import Loop, Step, Untried
 from router.flow.membership import CORRELATOR, DAILY, DROP_FOLDER, LOOKOUT, RETENTION, SCRUB, Membership
 from router.flow.pickup import Pickup
 from router.flow.reconcile import Reconciliation
@@ -82,6 +82,7 @@ from router.flow.scrub import Quiet, Scrub
 from router.flow.selection import Selection
 from router.flow.silence import SilenceWatch
 from router.flow.timekeeping import Timekeeper
+from router.flow.unwritten import Unwritten
 from router.model import Channel
 from router.reports.mllp import MllpServer
 from router.states import State
@@ -93,11 +94,11 @@ from router.storage.running import ADMIN, Listener
 _GRACE_SECONDS = 25.0
 _DRAIN_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
+_NOT_OURS = Untried(_IDLE_SECONDS)  # the duty is another node's
 _CATCHING_UP_SECONDS = 900.0  # at most, until images without a report are looked at
 _CORRELATING = 1 / 5  # of the time
 _PURGING = 1 / 4  # of the time
 _LAST_SECONDS = 2.0
-_LEASE_ROUND_SECONDS = 10.0
 _SHORT_STEP, _LONG_STEP = 20.0, 300.0  # seconds, after which a loop stands still
 _OPEN = (State.WAITING, State.READY, State.DEFERRED, State.HELD, State.FAILED)
 _log = logging.getLogger("router")
@@ -141,7 +142,10 @@ class Node:
             config.identity, self._catalogue, lambda: self._rules.book, self._journal,
             cut_off_goes=config.receive.irregular == "send",
         )  # fmt: skip
-        self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock)
+        self._unwritten = Unwritten(self._storage.unwritten)
+        self._dispatcher = Dispatcher(
+            self._catalogue, self._owner, self._journal, clock, lease=config.node.lease, unwritten=self._unwritten
+        )
         self._lookout = Lookout(config, self._catalogue, self._journal, clock)
         self._recorder, self._refusal_watch = (
             RefusalRecorder(self._catalogue.refusals, config.node.timezone, clock),
@@ -157,7 +161,9 @@ class Node:
         known = (self._catalogue, self._storage, self._selection, self._journal, clock)
         self._correlator = Correlator(config, self._references, *known)
         estate = Estate(config.node.data / "incoming", self._owner)
-        self._membership = Membership(self._catalogue, estate, self._owner, config.node.lease, self._journal, clock)
+        self._membership = Membership(
+            self._catalogue, estate, self._owner, config.node.lease, self._journal, clock, self._unwritten
+        )
         self._notifier = self._make_notifier()
         self._journal.subscribe(self._notifier.heard)
         self._intake = self._make_intake()
@@ -180,6 +186,8 @@ class Node:
         """Take back what a former life left, then listen. Returns when every listener is up."""
         now = self._clock.now()
         self._storage.incoming.sweep(self._workers)
+        self._unwritten.take_up()
+        self._unwritten.write_down(self._catalogue.late, self._journal, self._clock)
         self._catalogue.queue.take_back(self._owner, now)
         self._membership.beat()
         self._reread()
@@ -320,6 +328,8 @@ class Node:
         self._journal.tell_counted(self._clock.now(), all_of_them=True)
         with suppress(RouterError):  # the last seconds of refusals, where the database answers
             self._recorder.write()
+        with suppress(RouterError):  # what stays in the file is written at the next start
+            self._unwritten.write_down(self._catalogue.late, self._journal, self._clock)
         self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
         self._notifier.stop()
         unfinished += self._notifier.unfinished(_LAST_SECONDS)
@@ -382,7 +392,7 @@ class Node:
     def _make_outfitter(self) -> Outfitter:
         return Outfitter(
             self._references, self._catalogue, self._storage, self._commitment_reports, self._journal, self._clock,
-            self._correlator.objection,
+            self._correlator.objection, self._unwritten,
         )  # fmt: skip
 
     def _make_daily(self) -> Daily:
@@ -506,7 +516,9 @@ class Node:
         )  # fmt: skip
 
         def step() -> float:
-            if not self._membership.has(CORRELATOR) or not retrieval.step():
+            if not self._membership.has(CORRELATOR):
+                return _NOT_OURS
+            if not retrieval.step():
                 return _IDLE_SECONDS
             self._correlating.wake()
             return 0.0
@@ -520,7 +532,7 @@ class Node:
         scrub = Scrub(every, self._catalogue, self._storage, self._journal, self._clock, quiet)
 
         def step() -> float:
-            return scrub.step() if self._membership.has(SCRUB) else _IDLE_SECONDS
+            return scrub.step() if self._membership.has(SCRUB) else _NOT_OURS
 
         return self._loop("scrub", step, share=_PURGING)
 
@@ -555,7 +567,7 @@ class Node:
 
     def _pick_up(self) -> float:
         if not self._membership.has(DROP_FOLDER):
-            return _IDLE_SECONDS
+            return _NOT_OURS
         self._reread()
         rest = self._pickup.step()
         if self._config.reports.encapsulated_pdf:
@@ -578,18 +590,18 @@ class Node:
         return self._references.mapping, self._references.hl7.rules, self._config.reports.hl7_repeat
 
     def _purge(self) -> float:
-        return self._retention.step() if self._membership.has(RETENTION) else _IDLE_SECONDS
+        return self._retention.step() if self._membership.has(RETENTION) else _NOT_OURS
 
     def _report_day(self) -> float:
-        return self._daily.step() if self._membership.has(DAILY) else _IDLE_SECONDS
+        return self._daily.step() if self._membership.has(DAILY) else _NOT_OURS
 
     def _look_ahead(self) -> float:
-        return self._lookout.step() if self._membership.has(LOOKOUT) else _IDLE_SECONDS
+        return self._lookout.step() if self._membership.has(LOOKOUT) else _NOT_OURS
 
     def _look_for_silence(self) -> float:
         """Not before what came while the node was down is taken: its reports may lie in the drop folder."""
         if not self._membership.has(LOOKOUT):
-            return _IDLE_SECONDS
+            return _NOT_OURS
         return self._silence.step() if self._caught_up() else _IDLE_SECONDS
 
     def _caught_up(self) -> bool:
@@ -601,7 +613,7 @@ class Node:
         with self._evaluating:
             self._refresh_references()
         if not self._membership.has(CORRELATOR):
-            return _IDLE_SECONDS
+            return _NOT_OURS
         with self._evaluating:
             if self._correlator.run_due():
                 return 0.0
@@ -634,7 +646,7 @@ class Node:
     def _keep_leases(self) -> float:
         self._timekeeper.look()
         self._dispatcher.keep_leases()
-        return _IDLE_SECONDS
+        return min(_IDLE_SECONDS, self._membership.pause)
 
     # -- listening
 

@@ -17,6 +17,7 @@ from router.catalogue.exams import Exams
 from router.catalogue.heads import Heads
 from router.catalogue.history import History
 from router.catalogue.instances import Instances
+from router.catalogue.late import LateResults
 from router.catalogue.ledger import Accounts
 from router.catalogue.members import Members
 from router.catalogue.news import News
@@ -81,6 +82,7 @@ class Catalogue:
     unreported: Unreported
     refusals: Refusals
     open: Open
+    late: LateResults
 
 
 def open_catalogue(
@@ -111,5 +113,5 @@ def open_catalogue(
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
         Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine), Damages(engine), Settings(engine),
         Delivered(engine), Withheld(engine), Heads(engine), News(engine), Notifications(engine), Unreported(engine),
-        refusals, Open(engine),
+        refusals, Open(engine), LateResults(engine),
     )  # fmt: skip

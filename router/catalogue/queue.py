@@ -280,12 +280,19 @@ class Queue:
 
     def take_back(self, owner: str | None, now: datetime) -> int:
         """Make ready again what nobody sends any more: leases that ran out, and at start all of the `owner`'s."""
-        stale = Row.lease_until < self._in(timedelta(0))
-        lost = self._select(
-            (Row.state == State.SENDING) & (stale if owner is None else stale | (Row.lease_owner == owner))
-        )
+        lost = self._lost(owner)
         lease = {"lease": Row.lease + 1, "lease_owner": "", "lease_until": None}
         return self._make_ready(lost, now, STOPPED, lease)
+
+    def run_out(self) -> bool:
+        """Whether a lease has run out."""
+        return bool(self._lost(None))
+
+    def _lost(self, owner: str | None) -> list[Delivery]:
+        stale = Row.lease_until < self._in(timedelta(0))
+        return self._select(
+            (Row.state == State.SENDING) & (stale if owner is None else stale | (Row.lease_owner == owner))
+        )
 
     def interrupted(self, delivery: Delivery) -> datetime | None:
         """When it was last given back without a word on what was sent; None where that never was."""

@@ -23,6 +23,7 @@ from router.flow.loop import Loop
 from router.flow.references import References
 from router.flow.sending import ImagesSender, Objection, ReportSender
 from router.flow.throttle import Throttle
+from router.flow.unwritten import Unwritten
 from router.forward.credentials import Credentials, KeyFiles
 from router.forward.report import ReportAgent
 from router.model import Channel
@@ -41,6 +42,7 @@ class Outfitter:
     journal: Journal
     clock: Clock
     objection: Objection
+    unwritten: Unwritten
 
     def lanes(self, config: Config, destination: Destination) -> list[Lane]:
         """ConfigurationError when keys or certificates are not as they must be."""
@@ -58,7 +60,7 @@ class Outfitter:
         agent = ReportAgent(http, config.hospital.USCI, keys.current, self.clock, paced=paced)
         sender = ReportSender(
             config, self.references, self.catalogue, self.storage, agent, keys.current, self.journal, self.clock,
-            self.objection,
+            self.objection, self.unwritten,
         )  # fmt: skip
         return Lane(name, Channel.REPORT, 1, sender, agent.probe)
 
@@ -66,7 +68,8 @@ class Outfitter:
         client = StorageClient(dicom, paced=paced)
         asker = self._asker(dicom, client)
         sender = ImagesSender(
-            config, self.catalogue, self.storage, client, self.clock, asker, self.objection, journal=self.journal
+            config, self.catalogue, self.storage, client, self.clock, asker, self.objection, journal=self.journal,
+            unwritten=self.unwritten,
         )  # fmt: skip
         return Lane(name, Channel.IMAGES, dicom.associations, sender, client.probe, client.narrow)
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from router.catalogue import Catalogue
 from router.clock import Clock
 from router.events import Event, Journal, Kind
+from router.flow.unwritten import Unwritten
 from router.storage.estate import Estate
 
 DROP_FOLDER, CORRELATOR, RETENTION, LOOKOUT = "drop folder", "correlator", "retention", "lookout"
@@ -21,14 +22,16 @@ class Membership:
     """`beat` is called often enough by a thread of its own; `has` by those who do what only one node may do."""
 
     def __init__(
-        self, catalogue: Catalogue, estate: Estate, owner: str, lease: timedelta, journal: Journal, clock: Clock
-    ) -> None:
+        self, catalogue: Catalogue, estate: Estate, owner: str, lease: timedelta, journal: Journal, clock: Clock,
+        unwritten: Unwritten | None = None,
+    ) -> None:  # fmt: skip
         self._catalogue = catalogue
         self._estate = estate
         self._owner = owner
         self._lease = lease
         self._journal = journal
         self._clock = clock
+        self._unwritten = unwritten or Unwritten()
         self._until = dict.fromkeys(DUTIES, float("-inf"))
 
     @property
@@ -76,6 +79,7 @@ class Membership:
 
     def _inherit(self, name: str) -> None:
         now = self._clock.now()
+        self._unwritten.adopt(self._catalogue.late, name)
         count = self._catalogue.queue.take_back(name, now)
         self._catalogue.nodes.forget(name)
         text = f"the node {name} is dead: {count} delivery(s) that it was sending go on here"

@@ -34,7 +34,7 @@ from router.forward.report import ReportAgent
 from router.model import Channel
 from router.states import State
 
-DONE = Ending(State.DELIVERED, "sent")
+DONE = Ending(State.DELIVERED, "sent", units=1)
 REJECTED = b"\x03\x00\x00\x00\x00\x04\x00\x01\x01\x07"  # for good: called AE title not recognised
 
 
