@@ -80,6 +80,7 @@ from router.flow.retrieval import Retrieval
 from router.flow.rules import SeriesRules
 from router.flow.scrub import Quiet, Scrub
 from router.flow.selection import Selection
+from router.flow.sharing import Sharing
 from router.flow.silence import SilenceWatch
 from router.flow.timekeeping import Timekeeper
 from router.flow.unwritten import Unwritten
@@ -142,10 +143,7 @@ class Node:
             config.identity, self._catalogue, lambda: self._rules.book, self._journal,
             cut_off_goes=config.receive.irregular == "send",
         )  # fmt: skip
-        self._unwritten = Unwritten(self._storage.unwritten)
-        self._dispatcher = Dispatcher(
-            self._catalogue, self._owner, self._journal, clock, lease=config.node.lease, unwritten=self._unwritten
-        )
+        self._unwritten, self._sharing, self._dispatcher = self._make_dispatcher()
         self._lookout = Lookout(config, self._catalogue, self._journal, clock)
         self._recorder, self._refusal_watch = (
             RefusalRecorder(self._catalogue.refusals, config.node.timezone, clock),
@@ -189,6 +187,7 @@ class Node:
         self._unwritten.take_up()
         self._unwritten.write_down(self._catalogue.late, self._journal, self._clock)
         self._catalogue.queue.take_back(self._owner, now)
+        self._sharing.start()
         self._membership.beat()
         self._reread()
         self._timekeeper.start_anew()
@@ -389,10 +388,17 @@ class Node:
         gauges = Gauges(self._catalogue, self._places, self._owner, self._free, self._clock, self._waiting)
         return Metrics(gauges, self._places)
 
+    def _make_dispatcher(self) -> tuple[Unwritten, Sharing, Dispatcher]:
+        catalogue, owner, lease = self._catalogue, self._owner, self._config.node.lease
+        unwritten = Unwritten(self._storage.unwritten)
+        sharing = Sharing(catalogue, owner, lease, alone=not self._config.database.url)
+        known = (catalogue, owner, self._journal, self._clock)
+        return unwritten, sharing, Dispatcher(*known, lease=lease, unwritten=unwritten, sharing=sharing)
+
     def _make_outfitter(self) -> Outfitter:
         return Outfitter(
             self._references, self._catalogue, self._storage, self._commitment_reports, self._journal, self._clock,
-            self._correlator.objection, self._unwritten,
+            self._correlator.objection, self._unwritten, self._sharing,
         )  # fmt: skip
 
     def _make_daily(self) -> Daily:

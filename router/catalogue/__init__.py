@@ -34,6 +34,7 @@ from router.catalogue.records import Records
 from router.catalogue.refusals import Refusals
 from router.catalogue.retrievals import Retrievals
 from router.catalogue.settings import Settings
+from router.catalogue.slots import Slots
 from router.catalogue.survey import Survey
 from router.catalogue.traces import Traces
 from router.catalogue.unreported import Unreported
@@ -83,6 +84,7 @@ class Catalogue:
     refusals: Refusals
     open: Open
     late: LateResults
+    slots: Slots
 
 
 def open_catalogue(
@@ -113,5 +115,5 @@ def open_catalogue(
         Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
         Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine), Damages(engine), Settings(engine),
         Delivered(engine), Withheld(engine), Heads(engine), News(engine), Notifications(engine), Unreported(engine),
-        refusals, Open(engine), LateResults(engine),
+        refusals, Open(engine), LateResults(engine), Slots(engine),
     )  # fmt: skip

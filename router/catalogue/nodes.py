@@ -6,6 +6,7 @@ Every instant here is the database's own, so that nodes whose clocks disagree ag
 from datetime import timedelta
 
 from router.catalogue.dialect import Engine
+from router.catalogue.slots import Slots
 from router.catalogue.statement import Statement
 from router.catalogue.tables import Duty, NodeRow
 from router.errors import TransientError
@@ -32,6 +33,7 @@ class Nodes:
                                Duty.name, Duty.node)  # fmt: skip
         self._drop = Statement("DELETE FROM duty WHERE node = ?", Duty.node)
         self._forget = Statement("DELETE FROM node WHERE name = ?", NodeRow.name)
+        self._slots = Slots(engine)
 
     def beat(self, name: str) -> None:
         """This node lives."""
@@ -61,7 +63,8 @@ class Nodes:
         return {row[0] for row in self._known.run(self._engine)}
 
     def forget(self, name: str) -> None:
-        """The node has left, or is dead and nothing of it is left: whoever asks first has its duties."""
+        """The node has left, or is dead and nothing of it is left: whoever asks first has its duties and slots."""
         with self._engine.write():
+            self._slots.free(name)
             self._drop.run(self._engine, name)
             self._forget.run(self._engine, name)

@@ -233,6 +233,13 @@ class Queue:
         rows: Any = self._engine.run(Row.select(fn.COUNT(Row.id)).where(mine).tuples())
         return int(rows[0][0])
 
+    def senders(self) -> dict[str, int]:
+        """How many nodes send to each destination now; one that nobody sends to is left out."""
+        live = (Row.state == State.SENDING) & (Row.lease_until >= self._in(timedelta(0)))
+        count = fn.COUNT(Row.lease_owner.distinct())
+        rows: Any = self._engine.run(Row.select(Row.destination, count).where(live).group_by(Row.destination).tuples())
+        return {destination: int(number) for destination, number in rows}
+
     def as_urgent(self, delivery: Delivery, now: datetime) -> bool:
         """Whether another one waits that can still make it and is due no later, or at all where this one cannot."""
         place = (Row.destination == delivery.destination) & (Row.channel == delivery.channel)

@@ -669,12 +669,13 @@ class PauseRow(Model):
 
 
 class PaceRow(Model):
-    """How fast a destination took a channel's deliveries of late."""
+    """How fast a destination took a channel's deliveries of late, from all nodes; time is `counted` until then."""
 
     destination = CleanTextField()
     channel = CleanTextField()
     units = DoubleField()
     seconds = DoubleField()
+    counted = InstantField(null=True)
 
     class Meta:
         table_name = "pace"
@@ -791,6 +792,19 @@ class NodeRow(Model):
 
     class Meta:
         table_name = "node"
+
+
+class SlotRow(Model):
+    """An association that a destination takes, and which node has it open; until then no other may, as of a Duty."""
+
+    destination = CleanTextField()
+    number = IntegerField()
+    node = CleanTextField()
+    until = InstantField()
+
+    class Meta:
+        table_name = "slot"
+        primary_key = CompositeKey("destination", "number")
 
 
 class HeadRow(Model):
@@ -910,6 +924,6 @@ TABLES: tuple[type[Model], ...] = (
     Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord, SeenFile, SetAsideRow, FolderFileRow, FolderCount,
     Delivery, EventRow, OpenAlarm, UnreadRow, AlarmNewsRow, AlarmCause, NotificationRow, WayRow,
     BreakerRow, PauseRow, PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow,
-    Duty, UnreportedDay, DismissedSender,
+    Duty, SlotRow, UnreportedDay, DismissedSender,
     RefusalRow, RefusedSenderRow, RefusedInstanceRow,
 )  # fmt: skip

@@ -16,6 +16,7 @@ from router.catalogue.queue import UNWRITTEN, Delivery
 from router.clock import Clock
 from router.deadlines import slack
 from router.errors import (
+    Crowded,
     DestinationDown,
     IntegrityError,
     PermanentError,
@@ -31,6 +32,7 @@ from router.flow.gate import Gate, Lane
 from router.flow.meter import Meter, Start
 from router.flow.pausing import Pausing
 from router.flow.sending import Ending
+from router.flow.sharing import Sharing
 from router.flow.unwritten import Unwritten
 from router.model import Channel
 from router.retry import UNPROVED, next_pause
@@ -50,8 +52,10 @@ class Dispatcher:
     def __init__(
         self, catalogue: Catalogue, owner: str, journal: Journal, clock: Clock, *, lease: timedelta = LEASE,
         unwritten: Unwritten | None = None,
+        sharing: Sharing | None = None,
     ) -> None:  # fmt: skip
         self._catalogue = catalogue
+        self._sharing = sharing or Sharing(catalogue, owner, lease, alone=True)
         self._lease = lease
         self._unwritten = unwritten or Unwritten()
         self._owner = owner
@@ -126,6 +130,7 @@ class Dispatcher:
         """Extend the leases of what is in flight here, take back what ran out, wake what was deferred until now."""
         now, queue = self._clock.now(), self._catalogue.queue
         queue.renew(self._owner, list(self._in_flight), self._lease)
+        self._sharing.keep()
         self._write_down()
         self._give_back(now)
         if queue.run_out():
@@ -147,6 +152,8 @@ class Dispatcher:
         if not at_most:
             return None
         lane.narrow(at_most)
+        if not lane.room():
+            return None
         queue, place = self._catalogue.queue, (lane.destination, lane.channel)
         limit = None if found == CLOSED else at_most
         now, first = self._clock.now(), start.missed_first
@@ -158,6 +165,8 @@ class Dispatcher:
     def _carry_out(self, delivery: Delivery, lane: Lane) -> Ending:
         try:
             ending = lane.sender.send(delivery, self._stop_of(delivery))
+        except Crowded as error:
+            return Ending(State.READY, error.message, {"attempts": delivery.attempts - 1})
         except DestinationDown as error:
             self._gate.down(lane, error)
             return Ending(State.READY, error.message, {"attempts": delivery.attempts - 1, "error": str(error)})

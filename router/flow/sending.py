@@ -93,6 +93,7 @@ class ReportSender:
         """Upload what the delivery wants; done when the receipt is verified and kept. An upload is never stopped."""
         if why := self.objection(delivery):
             return _objected(delivery, why)
+        self.unwritten.write_down(self.catalogue.late, self.journal, self.clock)
         try:
             upload = self._frozen(delivery)
             units = int(upload.confirmed is None)
