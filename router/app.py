@@ -352,7 +352,8 @@ class Node:
         """A data folder whose database is gone would send everything again: that is a person's decision."""
         if unfinished(self._config.node.data):
             raise ConfigurationError(
-                "a rebuild of the database, or putting one back, was broken off", hint="run verify --rebuild"
+                "a rebuild of the database, or putting one back, was broken off",
+                hint="stop every node on this data folder and run verify --rebuild",
             )
         gone = not self._config.database.url and not has_database(self._config.node.data)
         if gone and (next(self._storage.studies.walk(), None) or next(self._storage.reports.walk(), None)):

@@ -257,6 +257,20 @@ def test_a_dicom_destination_that_comes_back_is_found_by_c_echo(
     assert desk.alarms() == [Kind.ALARM, Kind.CLEARED]
 
 
+@pytest.mark.parametrize("ending", [State.WAITING, State.HELD, State.DELIVERED])
+def test_a_destination_does_not_take_again_what_ended_without_its_word(bench: Make, ending: State) -> None:
+    """Not sent, held for a damaged file, or sent before the outage: the destination was not asked."""
+    desk = bench(Channel.REPORT, 3)
+    script = Scripted(DestinationDown("no connection"), Ending(ending, "not sent"), DONE)
+    lane = Lane(CLOUD, Channel.REPORT, 1, script)
+    assert desk.dispatcher.run_one(lane)
+    desk.clock.advance(60)
+    assert desk.dispatcher.run_one(lane)
+    assert (desk.position(), desk.alarms()) == (Position.HALF_OPEN, [Kind.ALARM])
+    assert desk.dispatcher.run_one(lane)
+    assert (desk.position(), desk.alarms()) == (Position.CLOSED, [Kind.ALARM, Kind.CLEARED])
+
+
 def test_a_destination_that_accepts_no_context_for_a_while_has_nothing_failed(bench: Make, tmp_path: Path) -> None:
     desk, picky = bench(Channel.IMAGES, 3), Picky(lambda contexts: [])
     peer = Acceptor(picky)

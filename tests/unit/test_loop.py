@@ -130,7 +130,7 @@ def test_work_that_is_another_node_s_does_not_work_again_here() -> None:
 
 
 def test_what_cannot_be_told_to_work_again_is_not_said_in_the_log_either(caplog: pytest.LogCaptureFixture) -> None:
-    over, tries = threading.Event(), []
+    over, tries = threading.Event(), list[int]()
 
     def step() -> float:
         if len(tries) > 3:
