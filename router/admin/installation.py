@@ -1,11 +1,13 @@
 """Setting up a machine: which folders, files and commands, as a plan that can be looked at before it is carried out."""
 
 import os
+import pwd
 import re
 import shlex
 import stat
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +25,10 @@ _PYTHONS = ("python3.14", "python3.13", "python3.12", "python3.11")
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where everything goes, and what the configuration gets: keys as `hospital.USCI`, values as TOML writes them."""
+    """Where everything goes, and what the configuration gets: keys as `hospital.USCI`, values as TOML writes them.
+
+    `number` is the account's and its group's; without one the system chooses.
+    """
 
     program: Path
     settings: Path
@@ -31,6 +36,7 @@ class Site:
     reports: Path
     account: str
     values: Mapping[str, str]
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +122,35 @@ def commands(site: Site, source: Path, own: str, python: str) -> list[list[str]]
     constraints = shipped("constraints.txt")
     pinned = ["--require-hashes", "--requirement", str(constraints)] if constraints.exists() else []
     pip = [own, "-m", "pip", "--python", str(site.program / "bin" / "python"), "install", "--no-input"]
-    account = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", str(site.data)]
     owned = [str(folder.path) for folder in folders(site)]
     return [
-        [*account, "--shell", "/usr/sbin/nologin", site.account],
+        *_account(site),
         [python, "-m", "venv", "--without-pip", str(site.program)],
         *([[*pip, *pinned]] if pinned else []),
         [*pip, *(["--no-deps"] if pinned else []), str(source)],
         ["chown", "-R", f"{site.account}:{site.account}", *owned],
         *([["systemctl", "daemon-reload"]] if _SYSTEMD.is_dir() else []),
     ]
+
+
+def _account(site: Site) -> list[list[str]]:
+    add = ["useradd", "--system", "--no-create-home", "--home-dir", str(site.data), "--shell", "/usr/sbin/nologin"]
+    if site.number is None:
+        return [[*add, "--user-group", site.account]]
+    number = str(site.number)
+    group = ["groupadd", "--system", "--gid", number, site.account]
+    return [group, [*add, "--uid", number, "--gid", number, site.account]]
+
+
+def require_number(site: Site) -> None:
+    """ConfigurationError where the account is there with other numbers than those that are asked for."""
+    with suppress(KeyError):
+        found = pwd.getpwnam(site.account)
+        if site.number not in (None, found.pw_uid) or site.number not in (None, found.pw_gid):
+            raise ConfigurationError(
+                f"the account {site.account} is there, as {found.pw_uid}:{found.pw_gid}",
+                hint=f"give its files to {site.number} and change it with usermod and groupmod, or choose that number",
+            )
 
 
 def start(site: Site) -> str:
@@ -195,7 +220,7 @@ def run(calls: Sequence[Sequence[str]]) -> None:
     """Run them in order; ConfigurationError when one fails. An account that is there already is no failure."""
     for call in calls:
         status = subprocess.run(call, check=False).returncode  # noqa: S603 our own commands
-        if status and not (call[0] == "useradd" and status == 9):
+        if status and not (call[0] in ("useradd", "groupadd") and status == 9):
             raise ConfigurationError(f"{' '.join(call)} ended with {status}", hint="the lines above say why")
 
 
