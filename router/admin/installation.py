@@ -122,7 +122,8 @@ def commands(site: Site, source: Path, own: str, python: str) -> list[list[str]]
     constraints = shipped("constraints.txt")
     pinned = ["--require-hashes", "--requirement", str(constraints)] if constraints.exists() else []
     pip = [own, "-m", "pip", "--python", str(site.program / "bin" / "python"), "install", "--no-input"]
-    owned = [str(folder.path) for folder in folders(site)]
+    strange = [folder.path for folder in folders(site) if not _is_its(folder.path, site)]
+    owned = dict.fromkeys(str(path) for path in (*strange, site.settings))
     return [
         *_account(site),
         [python, "-m", "venv", "--without-pip", str(site.program)],
@@ -131,6 +132,14 @@ def commands(site: Site, source: Path, own: str, python: str) -> list[list[str]]
         ["chown", "-R", f"{site.account}:{site.account}", *owned],
         *([["systemctl", "daemon-reload"]] if _SYSTEMD.is_dir() else []),
     ]
+
+
+def _is_its(path: Path, site: Site) -> bool:
+    """Whether the folder is the account's: it may hold years of data, or be a share on which root may do nothing."""
+    try:
+        return path.stat().st_uid == pwd.getpwnam(site.account).pw_uid
+    except (OSError, KeyError):
+        return False
 
 
 def _account(site: Site) -> list[list[str]]:
@@ -197,7 +206,8 @@ def write(site: Site, root: Path, *, trial_keys: bool) -> list[str]:
     for folder in folders(site):
         place = _below(root, folder.path)
         place.mkdir(parents=True, exist_ok=True)
-        place.chmod(folder.mode)
+        if stat.S_IMODE(place.stat().st_mode) != folder.mode:
+            place.chmod(folder.mode)
         told.append(f"folder {folder.path} {folder.mode:04o}")
     told += [_written(file, _below(root, file.path)) for file in files(site)]
     keys = _below(root, site.settings / "keys")

@@ -95,6 +95,19 @@ def test_the_account_has_the_number_that_every_host_gives_it() -> None:
     assert "--user-group" not in made, "which has a number of its own"
 
 
+def test_a_data_folder_that_is_the_account_s_already_is_left_as_it_is(tmp_path: Path) -> None:
+    """A share's server takes nothing from root of another host."""
+    mine = pwd.getpwuid(os.getuid()).pw_name
+    data, reports = tmp_path / "data", tmp_path / "reports"
+    data.mkdir()
+    places = ["--settings", tmp_path / "etc", "--data", data, "--reports", reports, "--account", mine]
+    told = command_here("install", *ANSWERS, *places, "--dry-run").stdout
+    [chown] = [line for line in told.splitlines() if "chown" in line]
+    assert str(data) not in chown
+    assert str(reports) in chown
+    assert chown.endswith(str(tmp_path / "etc"))
+
+
 def test_an_account_that_is_there_with_another_number_is_not_taken_for_that_one(tmp_path: Path) -> None:
     mine = pwd.getpwuid(os.getuid())
     site = Site(tmp_path, tmp_path, tmp_path, tmp_path, mine.pw_name, {}, mine.pw_uid + 1)
