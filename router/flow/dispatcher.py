@@ -165,8 +165,9 @@ class Dispatcher:
     def _carry_out(self, delivery: Delivery, lane: Lane) -> Ending:
         try:
             ending = lane.sender.send(delivery, self._stop_of(delivery))
-        except Crowded as error:
-            return Ending(State.READY, error.message, {"attempts": delivery.attempts - 1})
+        except Crowded:
+            why = "other nodes have every association that the destination takes"
+            return Ending(State.READY, why, {"attempts": delivery.attempts - 1})
         except DestinationDown as error:
             self._gate.down(lane, error)
             return Ending(State.READY, error.message, {"attempts": delivery.attempts - 1, "error": str(error)})
