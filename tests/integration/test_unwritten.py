@@ -54,6 +54,8 @@ class Cloud:
             if len(self.got) == self._at:
                 self._then()
             self.got.append(item.sop_instance)
+            if len(self.got) > 2 * INSTANCES:
+                pytest.fail("everything goes again and again")
             verdict = Verdict.REFUSED if self.refuses else Verdict.STORED
             yield Result(item.key, 0xC000 if self.refuses else 0, verdict, "a1")
 
