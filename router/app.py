@@ -72,7 +72,7 @@ from router.flow.gate import Lane
 from router.flow.intake import Intake
 from router.flow.lanes import Lanes, Outfitter
 from router.flow.lookout import Lookout
-from router.flow.loop import Loop, Step
+from router.flow.loop import Loop, Step, Untried
 from router.flow.membership import CORRELATOR, DAILY, DROP_FOLDER, LOOKOUT, RETENTION, SCRUB, Membership
 from router.flow.pickup import Pickup
 from router.flow.reconcile import Reconciliation
@@ -83,8 +83,10 @@ from router.flow.retrieval import Retrieval
 from router.flow.rules import SeriesRules
 from router.flow.scrub import Quiet, Scrub
 from router.flow.selection import Selection
+from router.flow.sharing import Sharing
 from router.flow.silence import SilenceWatch
 from router.flow.timekeeping import ClockWatch, Timekeeper
+from router.flow.unwritten import Unwritten
 from router.model import Channel
 from router.reports.mllp import MllpServer
 from router.states import State
@@ -97,11 +99,11 @@ _GRACE_SECONDS = 25.0
 _ANSWER_SECONDS = 6.0  # that a stopping node waits for the database's answer
 _DRAIN_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
+_NOT_OURS = Untried(_IDLE_SECONDS)  # the duty is another node's
 _CATCHING_UP_SECONDS = 900.0  # at most, until images without a report are looked at
 _CORRELATING = 1 / 5  # of the time
 _PURGING = 1 / 4  # of the time
 _LAST_SECONDS = 2.0
-_LEASE_ROUND_SECONDS = 10.0
 _SHORT_STEP, _LONG_STEP = 20.0, 300.0  # seconds, after which a loop stands still
 _OPEN = (State.WAITING, State.READY, State.DEFERRED, State.HELD, State.FAILED)
 _log = logging.getLogger("router")
@@ -146,7 +148,7 @@ class Node:
             config.identity, self._catalogue, lambda: self._rules.book, self._journal,
             cut_off_goes=config.receive.irregular == "send",
         )  # fmt: skip
-        self._dispatcher = Dispatcher(self._catalogue, self._owner, self._journal, clock, config.node.timezone)
+        self._unwritten, self._sharing, self._dispatcher = self._make_dispatcher()
         self._lookout = Lookout(config, self._catalogue, self._journal, clock, self._works)
         self._recorder, self._refusal_watch = (
             RefusalRecorder(self._catalogue.refusals, config.node.timezone, clock),
@@ -165,7 +167,7 @@ class Node:
         self._backfill = BackfillAdmission(self._catalogue, clock)
         self._membership = Membership(
             self._catalogue, Estate(config.node.data / "incoming", self._owner), self._owner, config.node.lease,
-            self._journal, clock,
+            self._journal, clock, self._unwritten,
         )  # fmt: skip
         self._notifier = self._make_notifier()
         self._journal.subscribe(self._notifier.heard)
@@ -189,7 +191,10 @@ class Node:
         """Take back what a former life left, then listen. Returns when every listener is up."""
         now = self._clock.now()
         self._storage.incoming.sweep(self._workers)
+        self._unwritten.take_up()
+        self._unwritten.write_down(self._catalogue.late, self._journal, self._clock)
         self._catalogue.queue.take_back(self._owner, now)
+        self._sharing.start()
         self._membership.beat()
         self._reread()
         self._timekeeper.start_anew()
@@ -340,11 +345,13 @@ class Node:
         self._catalogue.engine.close_thread()
 
     def _say_goodbye(self) -> None:
-        """Leave the other nodes, with the last seconds of refusals. Without the database they see that it is silent."""
+        """Leave the other nodes, with the last seconds of refusals. Without the database they see that it is silent,
+        and what it could not write stays in its file until the next start."""
         try:
             self._membership.leave()
             self._journal.tell_counted(self._clock.now(), all_of_them=True)
             self._recorder.write()
+            self._unwritten.write_down(self._catalogue.late, self._journal, self._clock)
             self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
         except RouterError as error:
             _log.warning("the node stops, and its database does not hear of it: %s", error)
@@ -367,7 +374,8 @@ class Node:
         """A data folder whose database is gone would send everything again: that is a person's decision."""
         if unfinished(self._config.node.data):
             raise ConfigurationError(
-                "a rebuild of the database, or putting one back, was broken off", hint="run verify --rebuild"
+                "a rebuild of the database, or putting one back, was broken off",
+                hint="stop every node on this data folder and run verify --rebuild",
             )
         gone = not self._config.database.url and not has_database(self._config.node.data)
         if gone and (next(self._storage.studies.walk(), None) or next(self._storage.reports.walk(), None)):
@@ -403,10 +411,19 @@ class Node:
         gauges = Gauges(self._catalogue, self._places, self._owner, self._free, self._clock, self._waiting)
         return Metrics(gauges, self._places)
 
+    def _make_dispatcher(self) -> tuple[Unwritten, Sharing, Dispatcher]:
+        catalogue, owner, lease = self._catalogue, self._owner, self._config.node.lease
+        unwritten = Unwritten(self._storage.unwritten)
+        sharing = Sharing(catalogue, owner, lease, alone=not self._config.database.url)
+        known = (catalogue, owner, self._journal, self._clock)
+        return unwritten, sharing, Dispatcher(
+            *known, self._config.node.timezone, lease=lease, unwritten=unwritten, sharing=sharing
+        )  # fmt: skip
+
     def _make_outfitter(self) -> Outfitter:
         return Outfitter(
             self._references, self._catalogue, self._storage, self._commitment_reports, self._journal, self._clock,
-            self._correlator.objection,
+            self._correlator.objection, self._unwritten, self._sharing,
         )  # fmt: skip
 
     def _make_daily(self) -> Daily:
@@ -536,7 +553,9 @@ class Node:
         )  # fmt: skip
 
         def step() -> float:
-            if not self._membership.has(CORRELATOR) or not retrieval.step():
+            if not self._membership.has(CORRELATOR):
+                return _NOT_OURS
+            if not retrieval.step():
                 return _IDLE_SECONDS
             self._correlating.wake()
             return 0.0
@@ -550,7 +569,7 @@ class Node:
         scrub = Scrub(every, self._catalogue, self._storage, self._journal, self._clock, quiet)
 
         def step() -> float:
-            return scrub.step() if self._membership.has(SCRUB) else _IDLE_SECONDS
+            return scrub.step() if self._membership.has(SCRUB) else _NOT_OURS
 
         return self._loop("scrub", step, share=_PURGING)
 
@@ -607,7 +626,7 @@ class Node:
 
     def _pick_up(self) -> float:
         if not self._membership.has(DROP_FOLDER):
-            return _IDLE_SECONDS
+            return _NOT_OURS
         self._reread()
         rest = self._pickup.step()
         if self._config.reports.encapsulated_pdf:
@@ -632,23 +651,23 @@ class Node:
 
     def _purge(self) -> float:
         if not self._membership.has(RETENTION):
-            return _IDLE_SECONDS
+            return _NOT_OURS
         with self._catalogue.engine.patient():
             return self._retention.step()
 
     def _report_day(self) -> float:
         if not self._membership.has(DAILY):
-            return _IDLE_SECONDS
+            return _NOT_OURS
         with self._catalogue.engine.patient():
             return self._daily.step()
 
     def _look_ahead(self) -> float:
-        return self._lookout.step() if self._membership.has(LOOKOUT) else _IDLE_SECONDS
+        return self._lookout.step() if self._membership.has(LOOKOUT) else _NOT_OURS
 
     def _look_for_silence(self) -> float:
         """Not before what came while the node was down is taken: its reports may lie in the drop folder."""
         if not self._membership.has(LOOKOUT):
-            return _IDLE_SECONDS
+            return _NOT_OURS
         return self._silence.step() if self._caught_up() else _IDLE_SECONDS
 
     def _caught_up(self) -> bool:
@@ -660,7 +679,7 @@ class Node:
         with self._evaluating:
             self._refresh_references()
         if not self._membership.has(CORRELATOR):
-            return _IDLE_SECONDS
+            return _NOT_OURS
         with self._evaluating:
             done = self._correlator.run_due() or self._backfill.step()
         self._pair_studies()
@@ -698,7 +717,7 @@ class Node:
     def _keep_leases(self) -> float:
         self._timekeeper.look()
         self._dispatcher.keep_leases()
-        return _IDLE_SECONDS
+        return min(_IDLE_SECONDS, self._membership.pause)
 
     # -- listening
 

@@ -50,7 +50,7 @@ class Bucket:
 
     free_at: float = 0.0
 
-    def grant(self, size: int, rate: int, now: float) -> tuple["Bucket", float]:
+    def grant(self, size: int, rate: float, now: float) -> tuple["Bucket", float]:
         """The bucket with so many bytes more, and the seconds to wait before they go."""
         start = max(self.free_at, now - _BURST)
         return Bucket(start + size / rate), max(start - now, 0.0)

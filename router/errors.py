@@ -6,6 +6,7 @@
     |   +-- CutOff           it breaks off before its end
     +-- TransientError       a peer or a resource is not available now: tried again by the queue
     |   +-- DestinationDown  nothing can go to this destination now, not only this item
+    |   +-- Crowded          other nodes have all that the destination takes: given back, for them to go on
     |   +-- UnprovedRefusal  a refusal for good that nothing proves to be the platform's: a person decides
     +-- PermanentError       a peer refused this item for good: failed until a person or new data mends it
     +-- IntegrityError       what was stored or received does not match its digest or signature
@@ -92,6 +93,10 @@ class DestinationDown(TransientError):
     def __init__(self, message: str, *, outage: Outage = Outage.TROUBLE, hint: str = "", **fields: object) -> None:
         super().__init__(message, retry_after=None, hint=hint, **fields)
         self.outage = outage
+
+
+class Crowded(TransientError):
+    """Other nodes have all the associations that the destination takes at a time."""
 
 
 class UnprovedRefusal(TransientError):

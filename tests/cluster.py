@@ -1,9 +1,18 @@
-"""Several nodes as processes, on one database and one data folder."""
+"""Several nodes as processes, on one database and one data folder, and a database server that can be stopped."""
 
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
-from harness import OURS, Process, Site
+import pytest
+from pynetdicom import evt
+
+import conftest
+from harness import OURS, Process, Site, SlowCloud
 
 LEASE = "1 s"
 
@@ -13,10 +22,11 @@ class Cluster:
     running."""
 
     def __init__(
-        self, folder: Path, url: str, count: int, stable_after: str = "500 ms", program: Sequence[str] = OURS
-    ) -> None:
+        self, folder: Path, url: str, count: int, stable_after: str = "500 ms", program: Sequence[str] = OURS,
+        *, dicom_port: int = 0,
+    ) -> None:  # fmt: skip
         settings = f'\n[database]\nurl = "{url}"\n'
-        self.site = Site(folder, stable_after=stable_after, settings=settings, program=program)
+        self.site = Site(folder, stable_after=stable_after, settings=settings, program=program, dicom_port=dicom_port)
         self.site.configure()
         text = self.site.config_file.read_text(encoding="utf-8")
         self.site.config_file.write_text(_named(text, 1), encoding="utf-8")
@@ -36,6 +46,11 @@ class Cluster:
         """Where each node takes C-STORE."""
         return [self.site.port, *(node.ports["dicom"] for node in self.further)]
 
+    @property
+    def nodes(self) -> dict[str, Process]:
+        """By their names."""
+        return {f"node{n}": node for n, node in enumerate((self.site.node, *self.further), 1)}
+
     def waiting(self, number: int) -> int:
         """How many instances a node has acknowledged, as files, and not catalogued."""
         return len(list((self.site.data / "incoming" / f"node{number}").rglob("*.dcm")))
@@ -49,3 +64,64 @@ class Cluster:
 
 def _named(text: str, number: int) -> str:
     return text.replace('name = "acceptance"', f'name = "node{number}"\nlease = "{LEASE}"')
+
+
+# What was committed outlives the server's process; power does not fail.
+_STOPPABLE = {"fsync": "off", "full_page_writes": "off", "listen_addresses": "", "max_connections": "60",
+              "shared_buffers": "16MB", "autovacuum": "off"}  # fmt: skip
+
+
+class StoppableServer:
+    """A PostgreSQL server of its own, which goes on with its data after `start`."""
+
+    def __init__(self, programs: Path, folder: Path, user: str | None) -> None:
+        self.url = f"postgresql:///postgres?host={folder}&user=router"
+        self._how = programs, folder, user, _STOPPABLE
+        self._running = ExitStack()
+        self.start()
+
+    def start(self) -> None:
+        server = self._running.enter_context(conftest._running(*self._how))
+        conftest._await(self.url, server, self._how[1] / "log")
+
+    def stop(self) -> None:
+        """At once: every connection is cut."""
+        self._running.close()
+
+
+@contextmanager
+def stoppable_server() -> Iterator[StoppableServer]:
+    """As `conftest.postgres_server`."""
+    programs, user = conftest._programs(), conftest._unprivileged()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="icr-pg-"))
+    if user is not None:
+        shutil.chown(folder, user)
+    try:
+        conftest._make_cluster(programs, folder / "data", user)
+        server = StoppableServer(programs, folder, user)
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder)
+
+
+class CountingCloud(SlowCloud):
+    """A slow destination that knows the most associations that it has had at a time."""
+
+    def __init__(self, pause: float) -> None:
+        super().__init__(pause)
+        self.most, self._open = 0, Counter[int]()
+        self._server.bind(evt.EVT_ACCEPTED, self._opened)
+        for end in (evt.EVT_RELEASED, evt.EVT_ABORTED, evt.EVT_CONN_CLOSE):
+            self._server.bind(end, self._closed)
+
+    def _opened(self, event: Any) -> None:
+        self._open[id(event.assoc)] = 1
+        self.most = max(self.most, self._open.total())
+
+    def _closed(self, event: Any) -> None:
+        self._open.pop(id(event.assoc), None)

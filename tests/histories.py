@@ -34,6 +34,7 @@ from router.flow.references import References
 from router.flow.rules import rulebook
 from router.flow.selection import Selection
 from router.flow.sending import Ending, ImagesSender, ReportSender, Sender
+from router.flow.unwritten import Unwritten
 from router.forward.answer import Proof, Receipt
 from router.forward.credentials import Credentials
 from router.forward.profiles import Profile
@@ -180,18 +181,22 @@ class Node:
         selection = Selection(config.identity, self.catalogue, lambda: self._book, journal, cut_off_goes=goes)
         self._intake = Intake(config, references, self.catalogue.exams, storage, journal, clock, PlainReaders(1))
         self._correlator = Correlator(config, references, self.catalogue, storage, selection, journal, clock)
-        self._dispatcher = Dispatcher(self.catalogue, "n", journal, clock)
+        self._unwritten = unwritten = Unwritten(storage.unwritten)
+        self._dispatcher = Dispatcher(self.catalogue, "n", journal, clock, unwritten=unwritten)
         agent, client = cast(ReportAgent, self.cloud), cast(StorageClient, self.cloud)
         known = Credentials(b"k", cast(Profile, None))
         report = ReportSender(config, references, self.catalogue, storage, agent, lambda: known, journal, clock,
-                              self._correlator.objection)  # fmt: skip
-        images = ImagesSender(config, self.catalogue, storage, client, clock, None, self._correlator.objection)
+                              self._correlator.objection, unwritten)  # fmt: skip
+        images = ImagesSender(config, self.catalogue, storage, client, clock, None, self._correlator.objection,
+                              unwritten=unwritten)  # fmt: skip
         senders: dict[Channel, Sender] = {Channel.REPORT: report, Channel.IMAGES: images}
         self._lanes = [Lane("cloud", channel, 1, Watched(one, self.cloud)) for channel, one in senders.items()]
 
     def restart(self) -> None:
         self.catalogue.engine.close_thread()
         self._open()
+        self._unwritten.take_up()
+        self._unwritten.write_down(self.catalogue.late, Journal(), self.clock)
         self.catalogue.queue.take_back("n", self.clock.now())
         self._correlator.reconsider()
 

@@ -1,11 +1,13 @@
 """Setting up a machine: which folders, files and commands, as a plan that can be looked at before it is carried out."""
 
 import os
+import pwd
 import re
 import shlex
 import stat
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +25,10 @@ _PYTHONS = ("python3.14", "python3.13", "python3.12", "python3.11")
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where everything goes, and what the configuration gets: keys as `hospital.USCI`, values as TOML writes them."""
+    """Where everything goes, and what the configuration gets: keys as `hospital.USCI`, values as TOML writes them.
+
+    `number` is the account's and its group's; without one the system chooses.
+    """
 
     program: Path
     settings: Path
@@ -31,6 +36,7 @@ class Site:
     reports: Path
     account: str
     values: Mapping[str, str]
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +122,44 @@ def commands(site: Site, source: Path, own: str, python: str) -> list[list[str]]
     constraints = shipped("constraints.txt")
     pinned = ["--require-hashes", "--requirement", str(constraints)] if constraints.exists() else []
     pip = [own, "-m", "pip", "--python", str(site.program / "bin" / "python"), "install", "--no-input"]
-    account = ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", str(site.data)]
-    owned = [str(folder.path) for folder in folders(site)]
+    strange = [folder.path for folder in folders(site) if not _is_its(folder.path, site)]
+    owned = dict.fromkeys(str(path) for path in (*strange, site.settings))
     return [
-        [*account, "--shell", "/usr/sbin/nologin", site.account],
+        *_account(site),
         [python, "-m", "venv", "--without-pip", str(site.program)],
         *([[*pip, *pinned]] if pinned else []),
         [*pip, *(["--no-deps"] if pinned else []), str(source)],
         ["chown", "-R", f"{site.account}:{site.account}", *owned],
         *([["systemctl", "daemon-reload"]] if _SYSTEMD.is_dir() else []),
     ]
+
+
+def _is_its(path: Path, site: Site) -> bool:
+    """Whether the folder is the account's: it may hold years of data, or be a share on which root may do nothing."""
+    try:
+        return path.stat().st_uid == pwd.getpwnam(site.account).pw_uid
+    except (OSError, KeyError):
+        return False
+
+
+def _account(site: Site) -> list[list[str]]:
+    add = ["useradd", "--system", "--no-create-home", "--home-dir", str(site.data), "--shell", "/usr/sbin/nologin"]
+    if site.number is None:
+        return [[*add, "--user-group", site.account]]
+    number = str(site.number)
+    group = ["groupadd", "--system", "--gid", number, site.account]
+    return [group, [*add, "--uid", number, "--gid", number, site.account]]
+
+
+def require_number(site: Site) -> None:
+    """ConfigurationError where the account is there with other numbers than those that are asked for."""
+    with suppress(KeyError):
+        found = pwd.getpwnam(site.account)
+        if site.number not in (None, found.pw_uid) or site.number not in (None, found.pw_gid):
+            raise ConfigurationError(
+                f"the account {site.account} is there, as {found.pw_uid}:{found.pw_gid}",
+                hint=f"give its files to {site.number} and change it with usermod and groupmod, or choose that number",
+            )
 
 
 def start(site: Site) -> str:
@@ -172,7 +206,8 @@ def write(site: Site, root: Path, *, trial_keys: bool) -> list[str]:
     for folder in folders(site):
         place = _below(root, folder.path)
         place.mkdir(parents=True, exist_ok=True)
-        place.chmod(folder.mode)
+        if stat.S_IMODE(place.stat().st_mode) != folder.mode:
+            place.chmod(folder.mode)
         told.append(f"folder {folder.path} {folder.mode:04o}")
     told += [_written(file, _below(root, file.path)) for file in files(site)]
     keys = _below(root, site.settings / "keys")
@@ -195,7 +230,7 @@ def run(calls: Sequence[Sequence[str]]) -> None:
     """Run them in order; ConfigurationError when one fails. An account that is there already is no failure."""
     for call in calls:
         status = subprocess.run(call, check=False).returncode  # noqa: S603 our own commands
-        if status and not (call[0] == "useradd" and status == 9):
+        if status and not (call[0] in ("useradd", "groupadd") and status == 9):
             raise ConfigurationError(f"{' '.join(call)} ended with {status}", hint="the lines above say why")
 
 

@@ -21,7 +21,7 @@ from router.config import Config
 from router.config import Heartbeat as HeartbeatSettings
 from router.errors import RouterError
 from router.events import Event
-from router.flow.loop import Loop, Step
+from router.flow.loop import Loop, Step, Untried
 from router.flow.membership import ALARMS, Membership
 from router.folding import AlarmNews, Cause, Fold, Folded, State, fold
 
@@ -144,7 +144,7 @@ class AlarmNotifier:
     def step(self) -> float:
         """Fold what has come into messages; the seconds to rest."""
         if not self._membership.has(ALARMS):
-            return _IDLE_SECONDS
+            return Untried(_IDLE_SECONDS)
         self._retain()
         came = self._catalogue.news.waits()
         if not came and self._clock.monotonic() - self._looked < _ROUND_SECONDS:

@@ -19,6 +19,7 @@ from router.catalogue.exams import Exams
 from router.catalogue.heads import Heads
 from router.catalogue.history import History
 from router.catalogue.instances import Instances
+from router.catalogue.late import LateResults
 from router.catalogue.ledger import Accounts
 from router.catalogue.members import Members
 from router.catalogue.news import News
@@ -37,6 +38,7 @@ from router.catalogue.renaming import Renaming
 from router.catalogue.retrievals import Retrievals
 from router.catalogue.sessions import DEFAULT, Limits
 from router.catalogue.settings import Settings
+from router.catalogue.slots import Slots
 from router.catalogue.survey import Survey
 from router.catalogue.traces import Traces
 from router.catalogue.unreported import Unreported
@@ -88,6 +90,8 @@ class Catalogue:
     refusals: Refusals
     open: Open
     renaming: Renaming
+    late: LateResults
+    slots: Slots
 
 
 def open_catalogue(
@@ -126,5 +130,5 @@ def open_catalogue(
         Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine), Damages(engine), Settings(engine),
         Delivered(engine), Corrections(engine),
         Withheld(engine), Heads(engine), News(engine), Notifications(engine), Unreported(engine),
-        refusals, Open(engine), Renaming(engine),
+        refusals, Open(engine), Renaming(engine), LateResults(engine), Slots(engine),
     )  # fmt: skip

@@ -79,7 +79,8 @@ class Backups:
                     _copy(source.connection, part, stop)
                 if not sound(part):
                     raise IntegrityError(
-                        "the database's copy does not pass SQLite's check", hint="run verify --rebuild"
+                        "the database's copy does not pass SQLite's check",
+                        hint="stop every node and run verify --rebuild",
                     )
                 target = self._folder / f"router-{now:{_STAMP}}.db"
                 _settle(part, target)

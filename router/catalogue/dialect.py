@@ -137,7 +137,7 @@ class Engine(ABC):
             # The subclasses tell of a wrong statement; the bare class is SQLite's for a file that is not sound.
             if type(error) is not peewee.DatabaseError:
                 raise
-            raise IntegrityError("the database is damaged", hint="stop the node and run verify --rebuild") from error
+            raise IntegrityError("the database is damaged", hint="stop every node and run verify --rebuild") from error
 
     def _make_tables(self) -> None:
         if self._made():

@@ -232,12 +232,19 @@ def _absent_nodes(engine: "Engine") -> None:
     engine.execute(f'CREATE TABLE "absent_node" ({texts}, "since" {engine.whole} NOT NULL, "taken" TEXT NOT NULL)', ())
 
 
+def _shared_among_nodes(engine: "Engine") -> None:
+    """The associations of a destination are leased to nodes; the pace is that of all nodes together."""
+    columns = f'"destination" TEXT NOT NULL, "number" INTEGER NOT NULL, "node" TEXT NOT NULL, "until" {engine.whole}'
+    engine.execute(f'CREATE TABLE "slot" ({columns} NOT NULL, PRIMARY KEY ("destination", "number"))', ())
+    engine.execute(f'ALTER TABLE "pace" ADD COLUMN "counted" {engine.whole}', ())
+
+
 # One step a version, in order: from FIRST_SCHEMA to the next, from that to the one after it. A step that was released
 # is never changed. It writes SQL of its own: `tables` says what the last version looks like, not what its own does.
 STEPS: tuple[Step, ...] = (
     _readings, _cut, _checksums, _evidence_of_pdfs, _settings, _withheld, _set_aside, _heads,
     _attention, _notifications, _unreported, _folder_files, _pauses, _refused_at_the_door, _backfills,
-    _short_names, _absent_nodes,
+    _short_names, _absent_nodes, _shared_among_nodes,
 )  # fmt: skip
 _SILENT = timedelta(minutes=2)
 

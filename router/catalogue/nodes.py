@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from router.catalogue.dialect import Engine
+from router.catalogue.slots import Slots
 from router.catalogue.statement import Statement
 from router.catalogue.tables import AbsentRow, Duty, NodeRow
 from router.clock import SharedClock
@@ -64,6 +65,7 @@ class Nodes:
         self._absent = Statement(absent.replace("NOW", engine.now))
         self._back = Statement("DELETE FROM absent_node WHERE name = ?", AbsentRow.name)
         self._forget = Statement("DELETE FROM node WHERE name = ?", NodeRow.name)
+        self._slots = Slots(engine)
 
     def set_clock(self, clock: SharedClock) -> None:
         """Set a clock by the server's, where there is a server; SQLite has the machine's own, and is not asked."""
@@ -115,8 +117,9 @@ class Nodes:
         ]
 
     def forget(self, name: str) -> None:
-        """Know nothing of the node any more."""
+        """Know nothing of the node any more: whoever asks first has its duties and slots."""
         with self._engine.write():
+            self._slots.free(name)
             self._drop.run(self._engine, name)
             self._forget.run(self._engine, name)
             self._back.run(self._engine, name)

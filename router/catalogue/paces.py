@@ -1,11 +1,14 @@
 """How fast each destination takes what is sent, measured by those who send: for the forecast."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from router.catalogue.dialect import Engine
 from router.catalogue.tables import PaceRow as Row
 from router.forecast import Pace
 from router.model import Channel
+
+_SKEW = timedelta(seconds=5)  # by so much the clocks of two nodes may differ
 
 
 class Paces:
@@ -20,13 +23,24 @@ class Paces:
         rows: Any = self._engine.run(Row.select(Row.units, Row.seconds).where(mine).tuples())
         return Pace(*rows[0]) if rows else Pace()
 
-    def add(self, destination: str, channel: Channel, units: int, seconds: float) -> None:
-        """So much more went in so many seconds."""
-        with self._engine.write():
+    def add(self, destination: str, channel: Channel, units: int, seconds: float, until: datetime) -> None:
+        """So much more went in the seconds that end at `until`; of these count those that no node has counted yet.
+
+        So the pace is that of all who send at the same time, and not that of one of them.
+        """
+        with self._engine.alone_with([f"pace {channel} {destination}"]), self._engine.write():
+            counted = self._counted(destination, channel)
+            if counted is not None and counted <= until + _SKEW:
+                seconds = min(seconds, max((until - counted).total_seconds(), 0.0))
             pace = self.of(destination, channel).and_then(units, seconds)
-            values = {"destination": destination, "channel": channel, "units": pace.units, "seconds": pace.seconds}
-            self._engine.run(
-                Row.insert(values).on_conflict(
-                    conflict_target=[Row.destination, Row.channel], preserve=[Row.units, Row.seconds]
-                )
-            )
+            values = {
+                "destination": destination, "channel": channel, "units": pace.units, "seconds": pace.seconds,
+                "counted": until,
+            }  # fmt: skip
+            key = {"conflict_target": [Row.destination, Row.channel]}
+            self._engine.run(Row.insert(values).on_conflict(**key, preserve=[Row.units, Row.seconds, Row.counted]))
+
+    def _counted(self, destination: str, channel: Channel) -> datetime | None:
+        mine = (Row.destination == destination) & (Row.channel == channel)
+        rows: Any = self._engine.run(Row.select(Row.counted).where(mine).tuples())
+        return rows[0][0] if rows else None

@@ -235,6 +235,13 @@ class Queue:
         rows: Any = self._engine.run(Row.select(fn.COUNT(Row.id)).where(mine).tuples())
         return int(rows[0][0])
 
+    def senders(self) -> dict[str, int]:
+        """How many nodes send to each destination now; one that nobody sends to is left out."""
+        live = (Row.state == State.SENDING) & (Row.lease_until >= self._in(timedelta(0)))
+        count = fn.COUNT(Row.lease_owner.distinct())
+        rows: Any = self._engine.run(Row.select(Row.destination, count).where(live).group_by(Row.destination).tuples())
+        return {destination: int(number) for destination, number in rows}
+
     def as_urgent(self, delivery: Delivery, now: datetime) -> bool:
         """Whether another one waits that can still make it and is due no later, or at all where this one cannot.
 
@@ -294,12 +301,19 @@ class Queue:
 
     def take_back(self, owner: str | None, now: datetime) -> int:
         """Make ready again what nobody sends any more: leases that ran out, and at start all of the `owner`'s."""
-        stale = Row.lease_until < self._in(timedelta(0))
-        lost = self._select(
-            (Row.state == State.SENDING) & (stale if owner is None else stale | (Row.lease_owner == owner))
-        )
+        lost = self._lost(owner)
         lease = {"lease": Row.lease + 1, "lease_owner": "", "lease_until": None}
         return self._make_ready(lost, now, STOPPED, lease)
+
+    def run_out(self) -> bool:
+        """Whether a lease has run out."""
+        return bool(self._lost(None))
+
+    def _lost(self, owner: str | None) -> list[Delivery]:
+        stale = Row.lease_until < self._in(timedelta(0))
+        return self._select(
+            (Row.state == State.SENDING) & (stale if owner is None else stale | (Row.lease_owner == owner))
+        )
 
     def interrupted(self, delivery: Delivery) -> datetime | None:
         """When it was last given back without a word on what was sent; None where that never was."""

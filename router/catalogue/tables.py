@@ -696,12 +696,13 @@ class BackfillTurn(Model):
 
 
 class PaceRow(Model):
-    """How fast a destination took a channel's deliveries of late."""
+    """How fast a destination took a channel's deliveries of late, from all nodes; time is `counted` until then."""
 
     destination = CleanTextField()
     channel = CleanTextField()
     units = DoubleField()
     seconds = DoubleField()
+    counted = InstantField(null=True)
 
     class Meta:
         table_name = "pace"
@@ -833,6 +834,19 @@ class AbsentRow(Model):
         table_name = "absent_node"
 
 
+class SlotRow(Model):
+    """An association that a destination takes, and which node has it open; until then no other may, as of a Duty."""
+
+    destination = CleanTextField()
+    number = IntegerField()
+    node = CleanTextField()
+    until = InstantField()
+
+    class Meta:
+        table_name = "slot"
+        primary_key = CompositeKey("destination", "number")
+
+
 class HeadRow(Model):
     """A signed head of a node's audit trail (model.Head); `number` counts those of the node."""
 
@@ -951,6 +965,6 @@ TABLES: tuple[type[Model], ...] = (
     Delivery, EventRow, OpenAlarm, UnreadRow, AlarmNewsRow, AlarmCause, NotificationRow, WayRow,
     BreakerRow, PauseRow, BackfillRow, BackfillTurn,
     PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow,
-    AbsentRow, Duty, UnreportedDay, DismissedSender,
+    AbsentRow, Duty, SlotRow, UnreportedDay, DismissedSender,
     RefusalRow, RefusedSenderRow, RefusedInstanceRow,
 )  # fmt: skip

@@ -40,6 +40,10 @@ _SENDER = re.compile(r"(?P<ae>[^=]{1,16})=(?P<address>[0-9A-Fa-f.:/]+)")
 @click.option("--settings", type=click.Path(path_type=Path), default="/etc/imaging-cloud-router", show_default=True)
 @click.option("--program", type=click.Path(path_type=Path), default="/opt/imaging-cloud-router", show_default=True)
 @click.option("--account", default="imaging-router", show_default=True, help="The node's own account.")
+@click.option(
+    "--uid", "number", type=click.IntRange(1, 2**31 - 1),
+    help="Number of the account and of its group: the same on every host of a shared data folder.",
+)  # fmt: skip
 @click.option("--trial-keys", is_flag=True, help="Make a set of keys for trying out.")
 @click.option("--root", type=click.Path(path_type=Path), help="Write below this folder and run nothing.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done.")
@@ -65,6 +69,7 @@ def command(**given: Any) -> None:
         raise click.UsageError("run it as root, or with --root or --dry-run")
     else:
         installation.require_same(site.program, python)
+        installation.require_number(site)
         done = installation.write(site, Path("/"), trial_keys=given["trial_keys"])
         installation.run(calls)
         _tell(done, [])
@@ -89,7 +94,7 @@ def _site(given: dict[str, Any]) -> Site:
     if given["senders"]:
         values["receive.senders"] = f"[{', '.join(_sender(each) for each in given['senders'])}]"
     program, settings, data, reports = (given[name].absolute() for name in ("program", "settings", "data", "reports"))
-    return Site(program, settings, data, reports, given["account"], values)
+    return Site(program, settings, data, reports, given["account"], values, given["number"])
 
 
 def _ask(option: str, words: str) -> str:

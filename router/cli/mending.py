@@ -13,6 +13,7 @@ from router.catalogue.backup import finish, unfinished
 from router.cli.opened import clock_of, opened
 from router.cli.speech import echo, say
 from router.config import Config
+from router.errors import ConfigurationError
 from router.flow.rebuild import Rebuild, Rebuilt
 from router.flow.rules import rulebook
 from router.storage import open_storage
@@ -25,8 +26,18 @@ def stopped(config: Config) -> Iterator[None]:
     open_storage(config.node.data, config.node.owner)
     with ExitStack() as held:
         for folder in sorted(path for path in (config.node.data / "incoming").iterdir() if path.is_dir()):
-            held.callback(os.close, lock(folder, folder.name))
+            held.callback(os.close, _locked(folder))
         yield
+
+
+def _locked(folder: Path) -> int:
+    try:
+        return lock(folder, folder.name)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"the node {folder.name!r} still works on this data folder",
+            hint="stop every node on it, each on its own host, and run this again",
+        ) from error
 
 
 def rebuild_rows(config: Config, *, older: bool) -> Rebuilt:

@@ -14,10 +14,10 @@ from router.cli.options import (
     configured,
     destinations,
     json_option,
-    person,
     print_json,
     require_destination,
     require_node,
+    who_option,
 )
 from router.cli.speech import confirm, echo
 from router.cli.tables import local
@@ -34,9 +34,10 @@ _to = click.option("--destination", shell_complete=destinations, help="Only this
 @_to
 @click.option("--why", default="", help="The reason; it is kept in the events, and shown until sending goes on.")
 @click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
+@who_option
 @config_option
 @json_option
-def pause(destination: str | None, why: str, yes: bool, config_file: Path, as_json: bool) -> None:
+def pause(destination: str | None, why: str, yes: bool, who: str, config_file: Path, as_json: bool) -> None:
     """Stop all sending, of reports and images, to a destination or to every one, until `queue resume`.
 
     It holds for exams that come later, over restarts and for every node of the database. What is under way ends with
@@ -47,7 +48,7 @@ def pause(destination: str | None, why: str, yes: bool, config_file: Path, as_js
     config = configured(config_file)
     require_node(config)
     require_destination(destination, config)
-    place, who = destination or EVERY, person()
+    place = destination or EVERY
     with opened(config) as (catalogue, _):
         _ask(catalogue, destination, yes=yes)
         if not catalogue.pauses.begin(place, who, why.strip(), clock_of(catalogue).now()):
@@ -58,13 +59,13 @@ def pause(destination: str | None, why: str, yes: bool, config_file: Path, as_js
 @click.command("resume", short_help="Start sending again.")
 @_to
 @click.option("--why", default="", help="The reason; it is kept in the events.")
+@who_option
 @config_option
 @json_option
-def resume(destination: str | None, why: str, config_file: Path, as_json: bool) -> None:
+def resume(destination: str | None, why: str, who: str, config_file: Path, as_json: bool) -> None:
     """Start sending again to a destination, or, without one, to all that are paused."""
     config = configured(config_file)
     require_node(config)
-    who = person()
     with opened(config) as (catalogue, _):
         now = clock_of(catalogue).now()
         stood = catalogue.pauses.standing()

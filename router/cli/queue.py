@@ -28,11 +28,11 @@ from router.cli.options import (
     destinations,
     exam_id_option,
     json_option,
-    person,
     print_json,
     require_destination,
     require_node,
     the_name,
+    who_option,
 )
 from router.cli.pause import pause, resume, tell_paused
 from router.cli.punctuality import report
@@ -321,11 +321,12 @@ def _action(
     @click.option("--destination", shell_complete=destinations, help="Every such delivery to this destination.")
     @click.option("--why", default="", help="The reason; it is kept in the events.")
     @click.option("--yes", is_flag=True, help="No preview, no question.")
+    @who_option
     @config_option
     @json_option
     def run(
         names: tuple[str, ...], exam_ids: tuple[str, ...], every: bool, destination: str | None, why: str, yes: bool,
-        config_file: Path, as_json: bool,
+        who: str, config_file: Path, as_json: bool,
     ) -> None:  # fmt: skip
         names += tuple(map(ExamId, exam_ids))
         if bool(names) == (every or destination is not None):
@@ -341,7 +342,7 @@ def _action(
                 agreed(N_(f"{name} {len(chosen)} delivery(s)"), list(map(_line_of, chosen[:_ASKED])), yes=yes)
             elif not (names or yes or as_json or preview(name, chosen, asks=asks)):
                 raise click.Abort
-            do, who = one_by_one if one_by_one and names else act, person()
+            do = one_by_one if one_by_one and names else act
             movable = [one for one in chosen if one.state in states]
             with progress(name, len(movable)) as told:
                 done = review.each(movable, lambda one: do(review, one, why, who), told)

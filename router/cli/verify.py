@@ -20,14 +20,18 @@ from router.storage.studies import Studies
 _NEXT = (
     "have the PACS send the studies of the missing files again; nothing that was delivered is lost by it",
     "look at the disk (dmesg, smartctl), then have the PACS send the studies of the corrupt files again",
-    "stop the node and run `scripts/verify --rebuild`, which makes the rows that are missing",
+    "stop every node on this data folder and run `scripts/verify --rebuild`, which makes the rows that are missing",
 )
 
 
 @click.command("verify")
 @config_option
 @json_option
-@click.option("--rebuild", is_flag=True, help="First make rows for every file that has none; the node must be stopped.")
+@click.option(
+    "--rebuild",
+    is_flag=True,
+    help="First make rows for every file that has none; every node on this data folder must be stopped.",
+)
 @click.option("--restored", is_flag=True, help="With --rebuild: the database was put back by its own means.")
 def command(config_file: Path, as_json: bool, rebuild: bool, restored: bool) -> None:
     """Whether every acknowledged instance has its file, with the digest it came with, and its row.

@@ -16,7 +16,7 @@ from router.dicom.connection import connect
 from router.dicom.contexts import Context
 from router.dicom.requestor import VERIFY, Requestor, Waits
 from router.dicom.session import Outgoing, Result, Session
-from router.dicom.slots import Slots
+from router.dicom.slots import Shared, Slots
 from router.dicom.tls import client_context
 from router.dicom.transcode import can_decompress, offers
 
@@ -30,8 +30,11 @@ class StorageClient:
     use those that nobody else wants.
     """
 
-    def __init__(self, destination: DicomDestination, waits: Waits | None = None, paced: Paced = unbounded) -> None:
-        """`paced` waits before each piece of a data set until it may go.
+    def __init__(
+        self, destination: DicomDestination, waits: Waits | None = None, paced: Paced = unbounded,
+        shared: Shared | None = None,
+    ) -> None:  # fmt: skip
+        """`paced` waits before each piece of a data set until it may go; associations are `shared` with other nodes.
 
         Raises ConfigurationError when the files of `tls` or what `decompress` needs are not there.
         """
@@ -42,7 +45,7 @@ class StorageClient:
         self._waits = waits or Waits()
         self._paced = paced
         self._tls = None if destination.tls is None else client_context(destination.tls)
-        self._slots = Slots(destination.associations)
+        self._slots = Slots(destination.associations, shared)
         self._offers = partial(offers, decompress=destination.decompress)
 
     @contextmanager
@@ -80,6 +83,10 @@ class StorageClient:
     def narrow(self, associations: int) -> None:
         """Open only so many associations from now on, never more than the configuration says."""
         self._slots.narrow(associations)
+
+    def room(self) -> bool:
+        """Whether other nodes leave any association."""
+        return self._slots.room()
 
     def probe(self) -> None:
         """Whether the destination is there and takes our associations: C-ECHO where it does that. Raises as `echo`."""

@@ -16,6 +16,7 @@ from router.catalogue.queue import UNWRITTEN, Delivery
 from router.clock import Clock
 from router.deadlines import slack
 from router.errors import (
+    Crowded,
     DestinationDown,
     IntegrityError,
     PermanentError,
@@ -32,6 +33,8 @@ from router.flow.gate import Gate, Lane
 from router.flow.meter import Meter, Start
 from router.flow.pausing import Pausing
 from router.flow.sending import Ending
+from router.flow.sharing import Sharing
+from router.flow.unwritten import Unwritten
 from router.model import Channel
 from router.retry import UNPROVED, next_pause
 from router.states import State
@@ -41,12 +44,20 @@ LEASE = timedelta(seconds=60)
 
 
 class Dispatcher:
-    """Claims and sends. One instance serves every lane; each lane's thread calls `run_one`. `zone`: the hospital's."""
+    """Claims and sends. One instance serves every lane; each lane's thread calls `run_one`. `zone`: the hospital's.
+
+    A claim lasts for a `lease`, and longer as long as `keep_leases` is called, a few times in each. `unwritten` holds
+    the results of those who send, and is written down before anything is claimed, ended or taken back.
+    """
 
     def __init__(
-        self, catalogue: Catalogue, owner: str, journal: Journal, clock: Clock, zone: tzinfo = UTC
+        self, catalogue: Catalogue, owner: str, journal: Journal, clock: Clock, zone: tzinfo = UTC, *,
+        lease: timedelta = LEASE, unwritten: Unwritten | None = None, sharing: Sharing | None = None,
     ) -> None:  # fmt: skip
         self._catalogue = catalogue
+        self._sharing = sharing or Sharing(catalogue, owner, lease, alone=True)
+        self._lease = lease
+        self._unwritten = unwritten or Unwritten()
         self._owner = owner
         self._journal = journal
         self._clock = clock
@@ -71,6 +82,7 @@ class Dispatcher:
         """Claim and send one delivery; False when there was none, or sending there is paused: nothing is asked then."""
         if self._stopping.is_set() or self._pausing.of(lane.destination):
             return False
+        self._write_down()
         start = self._meter.start(lane)
         delivery = self._claim(lane, start)
         if delivery is None:
@@ -87,7 +99,11 @@ class Dispatcher:
             self._in_flight.discard(delivery.id)
         return True
 
+    def _write_down(self) -> None:
+        self._unwritten.write_down(self._catalogue.late, self._journal, self._clock)
+
     def _settle(self, delivery: Delivery, ending: Ending) -> None:
+        self._write_down()
         queue, now = self._catalogue.queue, self._clock.now()
         if queue.move(delivery, ending.to, now, ending.why, changes={**_GIVEN_BACK, **ending.changes}):
             self._catalogue.exams.touch([delivery.exam], now)
@@ -112,11 +128,15 @@ class Dispatcher:
 
     def keep_leases(self) -> None:
         """Extend the leases of what is in flight here, take back what ran out, wake what was deferred until now."""
-        now = self._clock.now()
+        now, queue = self._clock.now(), self._catalogue.queue
+        queue.renew(self._owner, list(self._in_flight), self._lease)
+        self._sharing.keep()
+        self._write_down()
         self._give_back(now)
-        self._catalogue.queue.renew(self._owner, list(self._in_flight), LEASE)
-        self._catalogue.queue.take_back(None, now)
-        self._catalogue.queue.promote(now)
+        if queue.run_out():
+            self._unwritten.adopt(self._catalogue.late)
+            queue.take_back(None, now)
+        queue.promote(now)
 
     def _give_back(self, now: datetime) -> None:
         """What ended while the database took nothing: it need not wait until its lease runs out."""
@@ -132,11 +152,13 @@ class Dispatcher:
         if not at_most:
             return None
         lane.narrow(at_most)
+        if not lane.room():
+            return None
         queue, place = self._catalogue.queue, (lane.destination, lane.channel)
         limit = None if found == CLOSED else at_most
         now, first = self._clock.now(), start.missed_first
         gap = self._backfilling.gap()
-        delivery = queue.claim(*place, self._owner, now, LEASE, limit, missed_first=first, undated=gap)
+        delivery = queue.claim(*place, self._owner, now, self._lease, limit, missed_first=first, undated=gap)
         if delivery is None and found != CLOSED and not queue.under_way(*place):
             gate.went(lane)
         return delivery
@@ -144,6 +166,9 @@ class Dispatcher:
     def _carry_out(self, delivery: Delivery, lane: Lane) -> Ending:
         try:
             ending = lane.sender.send(delivery, self._stop_of(delivery))
+        except Crowded:
+            why = "other nodes have every association that the destination takes"
+            return Ending(State.READY, why, {"attempts": delivery.attempts - 1})
         except DestinationDown as error:
             self._gate.down(lane, error)
             return Ending(State.READY, error.message, {"attempts": delivery.attempts - 1, "error": str(error)})
@@ -151,7 +176,7 @@ class Dispatcher:
             ending = self._troubled(delivery, error)
         if ending.to == State.READY:
             return replace(ending, changes={"attempts": delivery.attempts - 1})
-        if ending.to != State.DEFERRED:
+        if ending.units or ending.to == State.FAILED:  # others ended without a word of the destination
             self._gate.went(lane)
         return ending
 

@@ -22,11 +22,17 @@ def _as_it_is(width: int) -> None:
     del width
 
 
+def _has_room() -> bool:
+    """A destination that no other node takes anything of."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Lane:
     """Where deliveries of one channel go to one destination, `width` at a time.
 
-    `probe` raises TransientError unless the destination is there; `narrow` bounds the associations of one delivery.
+    `probe` raises TransientError unless the destination is there; `narrow` bounds the associations of one delivery;
+    `room` says whether other nodes leave any.
     """
 
     destination: str
@@ -35,6 +41,7 @@ class Lane:
     sender: Sender
     probe: Callable[[], object] = _answers
     narrow: Callable[[int], None] = _as_it_is
+    room: Callable[[], bool] = _has_room
 
 
 class Gate:

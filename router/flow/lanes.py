@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from router.alarms import Alarm
 from router.bandwidth import Window
@@ -22,7 +23,9 @@ from router.flow.gate import Lane
 from router.flow.loop import Loop
 from router.flow.references import References
 from router.flow.sending import ImagesSender, Objection, ReportSender
+from router.flow.sharing import Sharing
 from router.flow.throttle import Throttle
+from router.flow.unwritten import Unwritten
 from router.forward.credentials import Credentials, KeyFiles
 from router.forward.report import ReportAgent
 from router.model import Channel
@@ -41,11 +44,14 @@ class Outfitter:
     journal: Journal
     clock: Clock
     objection: Objection
+    unwritten: Unwritten
+    sharing: Sharing
 
     def lanes(self, config: Config, destination: Destination) -> list[Lane]:
         """ConfigurationError when keys or certificates are not as they must be."""
         windows = [Window(one.from_, one.to, one.limit) for one in destination.bandwidth]
-        paced = Throttle(windows, config.node.timezone, self.clock)
+        senders = partial(self.sharing.senders, destination.name)
+        paced = Throttle(windows, config.node.timezone, self.clock, senders=senders)
         lanes = []
         if destination.http is not None:
             lanes.append(self._for_reports(config, destination.name, destination.http, paced))
@@ -58,17 +64,18 @@ class Outfitter:
         agent = ReportAgent(http, config.hospital.USCI, keys.current, self.clock, paced=paced)
         sender = ReportSender(
             config, self.references, self.catalogue, self.storage, agent, keys.current, self.journal, self.clock,
-            self.objection,
+            self.objection, self.unwritten,
         )  # fmt: skip
         return Lane(name, Channel.REPORT, 1, sender, agent.probe)
 
     def _for_images(self, config: Config, name: str, dicom: DicomDestination, paced: Throttle) -> Lane:
-        client = StorageClient(dicom, paced=paced)
+        client = StorageClient(dicom, paced=paced, shared=self.sharing.slots(name))
         asker = self._asker(dicom, client)
         sender = ImagesSender(
-            config, self.catalogue, self.storage, client, self.clock, asker, self.objection, journal=self.journal
+            config, self.catalogue, self.storage, client, self.clock, asker, self.objection, journal=self.journal,
+            unwritten=self.unwritten,
         )  # fmt: skip
-        return Lane(name, Channel.IMAGES, dicom.associations, sender, client.probe, client.narrow)
+        return Lane(name, Channel.IMAGES, dicom.associations, sender, client.probe, client.narrow, client.room)
 
     def _asker(self, dicom: DicomDestination, client: StorageClient) -> Asker | None:
         if not dicom.commitment:

@@ -15,8 +15,12 @@ _LONGEST_BREATH = 0.5
 _log = logging.getLogger("router")
 
 
+class Untried(float):
+    """Seconds to wait after a step that tried nothing, such as another node's work: it tells nothing of its trouble."""
+
+
 class Step(Protocol):
-    """Does some work; returns the seconds to wait before the next step (0: there is more to do)."""
+    """Does some work; returns the seconds to wait before the next step (0: there is more to do), or them as Untried."""
 
     def __call__(self) -> float: ...
 
@@ -91,7 +95,7 @@ class Loop:
             try:
                 rest = self._step()
                 pause, self._fault = _FIRST_PAUSE, ""
-                self._tell_well()
+                self._tell_well(tried=not isinstance(rest, Untried))
             except (RouterError, OSError) as error:
                 self._tell(str(error) if isinstance(error, RouterError) else f"{error.strerror}")
                 rest, pause = pause, min(pause * 2, _LONGEST_PAUSE)
@@ -113,9 +117,11 @@ class Loop:
         self._well, self._fault = False, text
         self._record(Kind.ALARM, text)
 
-    def _tell_well(self) -> None:
-        """An alarm may stand from a former life."""
-        if not self._well:
+    def _tell_well(self, *, tried: bool) -> None:
+        """An alarm may stand from a former life, or from another node, which had this work meanwhile."""
+        if not tried:
+            self._well = False
+        elif not self._well:
             self._well = self._record(Kind.CLEARED, "works again")
 
     def _record(self, kind: Kind, text: str) -> bool:
@@ -125,6 +131,7 @@ class Loop:
             self._journal.record(event)
         except Exception as error:  # noqa: BLE001  # as above: the thread goes on, whoever does not hear of it
             why = "the database does not answer" if isinstance(error, RouterError) else traceback_of(error)
-            _log.error("%s: %s (and it cannot be told: %s)", self._name, text, why)
+            if kind is not Kind.CLEARED:  # what cannot even be told does not work again; the next step tells it
+                _log.error("%s: %s (and it cannot be told: %s)", self._name, text, why)
             return False
         return True

@@ -10,6 +10,7 @@ from router.catalogue import Catalogue
 from router.catalogue.nodes import Absent
 from router.clock import Clock
 from router.events import Event, Journal, Kind
+from router.flow.unwritten import Unwritten
 from router.storage.estate import Estate
 
 DROP_FOLDER, CORRELATOR, RETENTION, LOOKOUT = "drop folder", "correlator", "retention", "lookout"
@@ -22,14 +23,16 @@ class Membership:
     """`beat` is called often enough by a thread of its own; `has` by those who do what only one node may do."""
 
     def __init__(
-        self, catalogue: Catalogue, estate: Estate, owner: str, lease: timedelta, journal: Journal, clock: Clock
-    ) -> None:
+        self, catalogue: Catalogue, estate: Estate, owner: str, lease: timedelta, journal: Journal, clock: Clock,
+        unwritten: Unwritten | None = None,
+    ) -> None:  # fmt: skip
         self._catalogue = catalogue
         self._estate = estate
         self._owner = owner
         self._lease = lease
         self._journal = journal
         self._clock = clock
+        self._unwritten = unwritten or Unwritten()
         self._until = dict.fromkeys(DUTIES, float("-inf"))
 
     @property
@@ -78,6 +81,7 @@ class Membership:
 
     def _inherit(self, name: str, instances: int) -> None:
         now = self._clock.now()
+        self._unwritten.adopt(self._catalogue.late, name)
         count = self._catalogue.queue.take_back(name, now)
         taken = (
             f"{count} delivery(s) that it was sending and {instances} instance(s) that it had acknowledged went over to"

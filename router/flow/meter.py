@@ -28,7 +28,6 @@ class Meter:
         self._paces = catalogue.paces
         self._clock = clock
         self._lock = threading.Lock()
-        self._counted: dict[tuple[str, Channel], float] = {}
         self._balances: dict[tuple[str, Channel], Balance] = {}
 
     def start(self, lane: Lane) -> Start:
@@ -37,15 +36,12 @@ class Meter:
         return Start(self._clock.now(), self._clock.monotonic(), balance.missed_first)
 
     def stop(self, lane: Lane, delivery: Delivery, start: Start, units: int) -> None:
-        """It has ended, and so much was sent; time in which several were under way counts once for the pace."""
-        place, ended = (lane.destination, lane.channel), self._clock.monotonic()
+        """It has ended, and so much was sent."""
+        place, seconds = (lane.destination, lane.channel), self._clock.monotonic() - start.seconds
         with self._lock:
-            seconds = ended - max(start.seconds, self._counted.get(place, start.seconds))
-            if units:
-                self._counted[place] = ended
-            self._balances[place] = self._weighed(place, delivery, start, ended - start.seconds)
+            self._balances[place] = self._weighed(place, delivery, start, seconds)
         if units and seconds > 0:
-            self._paces.add(*place, units, seconds)
+            self._paces.add(*place, units, seconds, self._clock.now())
 
     def _weighed(self, place: tuple[str, Channel], delivery: Delivery, start: Start, seconds: float) -> Balance:
         balance = self._balances.get(place, Balance())

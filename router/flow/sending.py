@@ -10,7 +10,8 @@ from typing import Protocol
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.exams import Case, Proof
-from router.catalogue.ledger import Accounts, Fate, Outcome, Tally, ToSend
+from router.catalogue.late import LateReceipt
+from router.catalogue.ledger import Fate, Outcome, Tally, ToSend
 from router.catalogue.queue import Delivery
 from router.catalogue.uploads import Frozen
 from router.clock import Clock
@@ -22,10 +23,11 @@ from router.crypto.symmetric import sm3, sm3_of
 from router.dicom.client import Outgoing, Result, StorageClient
 from router.dicom.session import Session
 from router.dicom.status import DUPLICATE, Verdict, classify
-from router.errors import Damaged, IntegrityError, PermanentError, TransientError
+from router.errors import Damaged, IntegrityError, PermanentError, RouterError, TransientError
 from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
 from router.exam.write import dump
+from router.flow.book import Book, LedgerWriter
 from router.flow.commitment import Asker
 from router.flow.damage import Damage
 from router.flow.document import fill_for, json_warnings, keep_apart, listed
@@ -33,6 +35,7 @@ from router.flow.intake import intact
 from router.flow.plan import damaged_hold, images_of, without
 from router.flow.references import References
 from router.flow.suspects import Suspects
+from router.flow.unwritten import Unwritten
 from router.forward.credentials import Credentials
 from router.forward.report import ReportAgent, Upload
 from router.model import SeriesClass
@@ -40,9 +43,6 @@ from router.retry import given_up
 from router.states import State
 from router.storage import Storage
 
-# A crash re-sends what the ledger does not know yet: so many, and up to 32 that the associations have under way or
-# hand in meanwhile.
-LEDGER_BATCH = 32
 # As many are judged at a time: what comes meanwhile, or is decided, stops the next ones.
 _READ_AT_ONCE = 250
 _ASKED_FOR = (SeriesClass.THIN, SeriesClass.KEY, SeriesClass.SCOUT, SeriesClass.DOSE)
@@ -87,11 +87,13 @@ class ReportSender:
     journal: Journal
     clock: Clock
     objection: Objection
+    unwritten: Unwritten = field(default_factory=Unwritten)
 
     def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
         """Upload what the delivery wants; done when the receipt is verified and kept. An upload is never stopped."""
         if why := self.objection(delivery):
             return _objected(delivery, why)
+        self.unwritten.write_down(self.catalogue.late, self.journal, self.clock)
         try:
             upload = self._frozen(delivery)
             units = int(upload.confirmed is None)
@@ -190,7 +192,16 @@ class ReportSender:
         }
         document = json.dumps({**receipt.to_document(), **sent}, ensure_ascii=False, indent=2)
         self.storage.reports.write(place, document.encode())
-        self.catalogue.uploads.confirm(upload.id, receipt.receipt, place, self.clock.now())
+        self._confirm(delivery, upload, receipt.receipt, place)
+
+    def _confirm(self, delivery: Delivery, upload: Frozen, receipt: str, place: str) -> None:
+        now = self.clock.now()
+        try:
+            self.catalogue.uploads.confirm(upload.id, receipt, place, now)
+        except RouterError:
+            kept = LateReceipt(delivery=delivery.id, n=upload.n, idem=upload.idem, receipt=receipt, place=place, at=now)
+            self.unwritten.keep([kept])
+            raise
 
     def _shared(self, name: str) -> dict[str, object]:
         """Of which level the data is, under which agreement and what for it went (GB/T 39725)."""
@@ -216,6 +227,7 @@ class ImagesSender:
     objection: Objection
     suspects: Suspects = field(default_factory=Suspects)
     journal: Journal = field(default_factory=Journal)
+    unwritten: Unwritten = field(default_factory=Unwritten)
 
     def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
         """Send every selected instance once; what the destination takes later makes the whole delivery wait.
@@ -247,6 +259,8 @@ class ImagesSender:
             self.catalogue.commitments.waive(delivery.exam, delivery.destination, self.clock.now())
 
     def _batch(self, delivery: Delivery, later: Mapping[int, str]) -> list[ToSend]:
+        """What the ledger says is to go: it must know all that went."""
+        self.unwritten.write_down(self.catalogue.late, self.journal, self.clock)
         waiting = self.catalogue.accounts.to_send(delivery.exam, delivery.destination, _READ_AT_ONCE + len(later))
         return [one for one in waiting if one.key not in later]
 
@@ -261,14 +275,16 @@ class ImagesSender:
         ]  # fmt: skip
         later: dict[int, str] = {}
         taken = Fate.STORED if self.asker is not None else Fate.SENT
-        book = _Book(self.catalogue.accounts, self.clock, taken, self._tell_sent(delivery))
+        write = LedgerWriter(self.catalogue.accounts, self.unwritten, delivery.destination, batch)
+        book = Book(write, self.clock, taken, self._tell_sent(delivery))
         try:
-            for result in session.send(outgoing, stop):
-                if result.verdict in (Verdict.STORED, Verdict.REFUSED):
+            for result in session.send(outgoing, lambda: self.unwritten.pending or stop()):
+                judged = self._judged(delivery, batch, result)
+                if judged.verdict in (Verdict.STORED, Verdict.REFUSED):
                     self.suspects.answered()
-                    book.add(self._judged(delivery, batch, result))
-                elif result.verdict == Verdict.LATER or not self._set_aside(delivery, result, book):
-                    later[result.key] = result.why
+                    book.add(judged)
+                elif judged.verdict == Verdict.LATER or not self._set_aside(delivery, judged, book):
+                    later[judged.key] = judged.why
         except IntegrityError as error:
             key = _key(error)
             (damaged,) = (one for one in batch if one.key == key)
@@ -283,7 +299,10 @@ class ImagesSender:
         if (result.status, result.verdict) != (DUPLICATE, Verdict.REFUSED):
             return result
         (sent,) = (one for one in batch if one.key == result.key)
-        interrupted = self.catalogue.queue.interrupted(delivery)
+        try:
+            interrupted = self.catalogue.queue.interrupted(delivery)
+        except TransientError:  # asked again, it says so again
+            return replace(result, verdict=Verdict.LATER)
         again = sent.version == 1 and interrupted is not None and sent.since <= interrupted
         return replace(result, verdict=classify(DUPLICATE, again=again))
 
@@ -295,12 +314,17 @@ class ImagesSender:
 
         return tell
 
-    def _set_aside(self, delivery: Delivery, lost: Result, book: "_Book") -> bool:
+    def _set_aside(self, delivery: Delivery, lost: Result, book: Book) -> bool:
         """Note that an association was lost with this instance; whether it is refused, being the cause itself."""
         book.close()
         counts = self.suspects.lost(lost.key)
-        losses = self.catalogue.accounts.lost(lost.key, counts)
-        tally = self._tally(delivery)
+        try:
+            return self._given_up(delivery, lost, counts=counts)
+        except TransientError:  # others have theirs under way, whose results are worth more than this count
+            return False
+
+    def _given_up(self, delivery: Delivery, lost: Result, *, counts: bool) -> bool:
+        losses, tally = self.catalogue.accounts.lost(lost.key, counts), self._tally(delivery)
         if not counts or not given_up(losses, others_went=tally.sent + tally.stored > 0):
             return False
         reason = f"the destination aborts on it: {losses} associations were lost with it under way"
@@ -355,30 +379,3 @@ def _key(error: IntegrityError) -> int:
     if not isinstance(key, int):
         raise error
     return key
-
-
-class _Book:
-    """Writes results into the ledger in batches, and tells each batch."""
-
-    def __init__(
-        self, accounts: Accounts, clock: Clock, taken: Fate, tell: Callable[[Sequence[Outcome]], None]
-    ) -> None:
-        self._accounts = accounts
-        self._clock = clock
-        self._taken = taken
-        self._tell = tell
-        self._open: list[Outcome] = []
-
-    def add(self, result: Result) -> None:
-        fate = self._taken if result.verdict == Verdict.STORED else Fate.REFUSED
-        ask_at = self._clock.now() if fate == Fate.STORED else None
-        outcome = Outcome(result.key, fate, result.status, result.association, result.trouble, ask_at)
-        self._open.append(outcome)
-        if len(self._open) >= LEDGER_BATCH:
-            self.close()
-
-    def close(self) -> None:
-        if self._open:
-            self._accounts.record(self._open, self._clock.now())
-            self._tell(self._open)
-            self._open = []

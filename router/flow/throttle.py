@@ -9,16 +9,25 @@ from router.bandwidth import Bucket, Window, rate_at
 from router.clock import Clock
 
 
+def _alone() -> int:
+    return 1
+
+
 class Throttle:
-    """Of one destination, shared by all who send to it. Called with a number of bytes it waits until they may go."""
+    """Of one destination, shared by all who send to it. Called with a number of bytes it waits until they may go.
+
+    `senders` says how many nodes send there: each has its part of the rate.
+    """
 
     def __init__(
-        self, windows: Sequence[Window], zone: ZoneInfo, clock: Clock, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+        self, windows: Sequence[Window], zone: ZoneInfo, clock: Clock, sleep: Callable[[float], None] = time.sleep,
+        senders: Callable[[], int] = _alone,
+    ) -> None:  # fmt: skip
         self._windows = tuple(windows)
         self._zone = zone
         self._clock = clock
         self._sleep = sleep
+        self._senders = senders
         self._lock = threading.Lock()
         self._bucket = Bucket()
 
@@ -27,6 +36,6 @@ class Throttle:
         if rate is None:
             return
         with self._lock:
-            self._bucket, wait = self._bucket.grant(size, rate, self._clock.monotonic())
+            self._bucket, wait = self._bucket.grant(size, rate / self._senders(), self._clock.monotonic())
         if wait:
             self._sleep(wait)

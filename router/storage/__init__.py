@@ -1,4 +1,4 @@
-"""The only door to the data folder: incoming, studies, reports, quarantine, pins."""
+"""The only door to the data folder: incoming, studies, reports, quarantine, pins, unwritten results."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from router.storage.quarantine import Quarantine
 from router.storage.reports import Reports
 from router.storage.scrubbed import Scrubbed
 from router.storage.studies import Studies
+from router.storage.unwritten import UnwrittenFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Storage:
     pins: Pins
     dailies: Dailies
     scrubbed: Scrubbed
+    unwritten: UnwrittenFiles
 
 
 def open_storage(data: Path, owner: str) -> Storage:
@@ -37,4 +39,5 @@ def open_storage(data: Path, owner: str) -> Storage:
         Pins(data),
         Dailies(data),
         Scrubbed(data),
+        UnwrittenFiles(data / "unwritten", owner),
     )

@@ -10,7 +10,7 @@ import pytest
 from cluster import Cluster
 from conftest import Server
 from harness import make_exam, send, send_all
-from router.flow.sending import LEDGER_BATCH
+from router.flow.book import LEDGER_BATCH
 from router.states import State
 
 IN_FLIGHT = 2  # the destination's associations

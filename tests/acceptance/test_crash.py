@@ -13,7 +13,7 @@ from router.demo.studies import DemoFile
 from router.dicom.client import Result
 from router.dicom.header import digest
 from router.errors import TransientError
-from router.flow.sending import LEDGER_BATCH
+from router.flow.book import LEDGER_BATCH
 from router.model import Channel
 from router.states import State
 

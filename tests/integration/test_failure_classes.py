@@ -34,7 +34,7 @@ from router.forward.report import ReportAgent
 from router.model import Channel
 from router.states import State
 
-DONE = Ending(State.DELIVERED, "sent")
+DONE = Ending(State.DELIVERED, "sent", units=1)
 REJECTED = b"\x03\x00\x00\x00\x00\x04\x00\x01\x01\x07"  # for good: called AE title not recognised
 
 
@@ -255,6 +255,20 @@ def test_a_dicom_destination_that_comes_back_is_found_by_c_echo(
     assert {desk.get(n).attempts for n in range(3)} == {1}
     assert desk.catalogue.breakers.of(CLOUD, Channel.IMAGES) == CLOSED
     assert desk.alarms() == [Kind.ALARM, Kind.CLEARED]
+
+
+@pytest.mark.parametrize("ending", [State.WAITING, State.HELD, State.DELIVERED])
+def test_a_destination_does_not_take_again_what_ended_without_its_word(bench: Make, ending: State) -> None:
+    """Not sent, held for a damaged file, or sent before the outage: the destination was not asked."""
+    desk = bench(Channel.REPORT, 3)
+    script = Scripted(DestinationDown("no connection"), Ending(ending, "not sent"), DONE)
+    lane = Lane(CLOUD, Channel.REPORT, 1, script)
+    assert desk.dispatcher.run_one(lane)
+    desk.clock.advance(60)
+    assert desk.dispatcher.run_one(lane)
+    assert (desk.position(), desk.alarms()) == (Position.HALF_OPEN, [Kind.ALARM])
+    assert desk.dispatcher.run_one(lane)
+    assert (desk.position(), desk.alarms()) == (Position.CLOSED, [Kind.ALARM, Kind.CLEARED])
 
 
 def test_a_destination_that_accepts_no_context_for_a_while_has_nothing_failed(bench: Make, tmp_path: Path) -> None:

@@ -69,6 +69,21 @@ def test_what_is_done_to_many_is_counted_on_stderr_first(config: Path) -> None:
     assert "images" not in again.stderr
 
 
+def test_what_is_done_has_the_name_of_whoever_asked_for_it(config: Path) -> None:
+    for action, who in (("hold", "li"), ("release", "wang")):
+        given = ("queue", action, "--destination", "district", "--why", "x", "--yes", "--config", config)
+        assert command_here(*given, "--who", "node").returncode == 2, "so the node's own doing is called"
+        assert command_here(*given, "--who", who).returncode == 0
+    catalogue = open_catalogue("", config.parent / "data", Journal())
+    one = catalogue.queue.get(20)
+    assert one is not None
+    told = [event.who for _, event in catalogue.history.of([one.exam], []) if event.delivery == one.id]
+    catalogue.engine.close_thread()
+    assert told[-2:] == ["li", "wang"]
+    for action in ("retry", "fail", "cancel"):
+        assert "--who" in command_here("queue", action, "--help").stdout
+
+
 def test_a_destination_that_nobody_knows_is_wrong_use(config: Path) -> None:
     answer = command_here("queue", "hold", "--destination", "distrct", "--why", "moved", "--config", config)
     assert answer.returncode == 2

@@ -426,8 +426,10 @@ def test_nothing_is_rebuilt_while_another_node_on_the_data_folder_runs(place: Pl
     other = place.config.node.data / "incoming" / "other"
     other.mkdir()
     handle = lock(other, "other")
-    with pytest.raises(ConfigurationError, match="'other' already runs"), stopped(place.config):
-        pass
+    with pytest.raises(ConfigurationError, match="'other' still works on this data folder") as told:
+        stopped(place.config).__enter__()
+    assert "every node" in told.value.hint
+    assert "name" not in told.value.hint, "another name would let it run beside the one that works"
     os.close(handle)
     with stopped(place.config), pytest.raises(ConfigurationError):
         lock(other, "other")

@@ -1,5 +1,6 @@
 """A delivery whose end could not be written down: the disk was full just then."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -8,7 +9,7 @@ import pytest
 from catalogue_rows import CLOUD, NOW, Database, delivery, driver, exam
 from router.catalogue.queue import Delivery
 from router.clock import FakeClock
-from router.errors import TransientError
+from router.errors import Crowded, TransientError
 from router.events import Journal
 from router.flow.dispatcher import Dispatcher
 from router.flow.gate import Lane
@@ -36,4 +37,28 @@ def test_it_is_given_back_once_the_database_takes_it_and_not_when_its_lease_runs
     found = catalogue.queue.get(waiting.id)
     assert found is not None
     assert (found.state, found.lease_owner) == (State.READY, "")
+    catalogue.engine.close_thread()
+
+
+def test_a_claim_lasts_for_the_node_s_lease_and_is_given_back_where_other_nodes_have_all(sqlite: Database) -> None:
+    catalogue, clock = sqlite.open(), FakeClock(NOW)
+    waiting = delivery(catalogue, exam(catalogue), State.READY, due=NOW + timedelta(hours=1))
+    left = list[float]()
+
+    class Sender:
+        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+            [(until,)] = driver(catalogue).execute_sql("SELECT lease_until FROM delivery").fetchall()
+            left.append(until / 1e6 - time.time())
+            raise Crowded("other nodes have every association")
+
+    dispatcher = Dispatcher(catalogue, "node1", Journal(), clock, lease=timedelta(seconds=7))
+    sender = Sender()
+    assert not dispatcher.run_one(Lane(CLOUD, Channel.IMAGES, 1, sender, room=lambda: False))
+    assert left == [], "nothing is claimed while there is no room"
+    assert dispatcher.run_one(Lane(CLOUD, Channel.IMAGES, 1, sender))
+    assert 0 < left[0] <= 7.1
+    found = catalogue.queue.get(waiting.id)
+    assert found is not None
+    assert (found.state, found.attempts, found.error) == (State.READY, 0, "")
+    assert not catalogue.breakers.tripped()
     catalogue.engine.close_thread()

@@ -19,7 +19,7 @@ from hospital_load import Load, make_exams, offset_file
 from harness import Site, command_here
 from router.catalogue.ledger import Fate
 from router.dicom.header import digest
-from router.flow.sending import LEDGER_BATCH
+from router.flow.book import LEDGER_BATCH
 from router.states import State
 
 IN_FLIGHT = 2  # the destination's associations

@@ -98,3 +98,16 @@ def test_a_window_is_written_as_two_times_and_a_size(tmp_path: Path) -> None:
         parse(CONFIG.replace("LIMIT", "1 KiB"), base=tmp_path)
     with pytest.raises(ConfigurationError, match="from"):
         parse(CONFIG.replace("LIMIT", "2 MiB").replace('"08:00"', '"8 h"'), base=tmp_path)
+
+
+def test_nodes_that_send_at_the_same_time_have_their_part_of_the_rate_each() -> None:
+    clock, nodes = FakeClock(NOON), 2
+    send = Throttle([DAY], SHANGHAI, clock, clock.advance, lambda: nodes)
+    for _ in range(101):
+        send(100)
+    assert clock.monotonic() == pytest.approx(20, abs=0.6)
+    nodes = 1
+    before = clock.monotonic()
+    for _ in range(101):
+        send(100)
+    assert clock.monotonic() - before == pytest.approx(10, abs=0.6)

@@ -3,8 +3,10 @@
 import getpass
 import json
 import os
+import pwd
 import stat
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,37 @@ def test_a_dry_run_touches_nothing_and_names_the_commands(tmp_path: Path) -> Non
     assert "run: useradd --system" in answer.stdout
     assert "--require-hashes" in answer.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_account_has_the_number_that_every_host_gives_it() -> None:
+    told = command_here("install", *ANSWERS, "--uid", "873", "--dry-run").stdout
+    assert "run: groupadd --system --gid 873 imaging-router" in told
+    [made] = [line for line in told.splitlines() if "useradd" in line]
+    assert "--uid 873 --gid 873" in made
+    assert "--user-group" not in made, "which has a number of its own"
+
+
+def test_a_data_folder_that_is_the_account_s_already_is_left_as_it_is(tmp_path: Path) -> None:
+    """A share's server takes nothing from root of another host."""
+    mine = pwd.getpwuid(os.getuid()).pw_name
+    data, reports = tmp_path / "data", tmp_path / "reports"
+    data.mkdir()
+    places = ["--settings", tmp_path / "etc", "--data", data, "--reports", reports, "--account", mine]
+    told = command_here("install", *ANSWERS, *places, "--dry-run").stdout
+    [chown] = [line for line in told.splitlines() if "chown" in line]
+    assert set(chown.split()) & {str(data), str(reports), str(tmp_path / "etc")} == {
+        str(reports),
+        str(tmp_path / "etc"),
+    }
+
+
+def test_an_account_that_is_there_with_another_number_is_not_taken_for_that_one(tmp_path: Path) -> None:
+    mine = pwd.getpwuid(os.getuid())
+    site = Site(tmp_path, tmp_path, tmp_path, tmp_path, mine.pw_name, {}, mine.pw_uid + 1)
+    with pytest.raises(ConfigurationError, match=f"is there, as {mine.pw_uid}:"):
+        installation.require_number(site)
+    for fits in (replace(site, number=None), replace(site, account="nobody-of-this-name")):
+        installation.require_number(fits)
 
 
 def test_an_answer_that_the_node_would_refuse_is_refused_before_anything_is_written(tmp_path: Path) -> None:

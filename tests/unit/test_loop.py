@@ -8,8 +8,9 @@ import pytest
 from catalogue_rows import NOW
 from router.alarms import Alarm
 from router.clock import FakeClock
+from router.errors import TransientError
 from router.events import Event, Journal, Kind
-from router.flow.loop import Loop
+from router.flow.loop import Loop, Untried
 
 _STEP_SECONDS = 0.02
 _SECONDS = 0.3
@@ -96,3 +97,53 @@ def test_a_defect_is_an_alarm_until_the_step_works_again() -> None:
     assert loop.join(5)
     assert [(one.kind, one.alarm) for one in told] == [(Kind.ALARM, Alarm.DEFECT), (Kind.CLEARED, Alarm.DEFECT)]
     assert "ZeroDivisionError" in told[0].text
+
+
+def _told_by(*steps: float | None) -> list[Kind]:
+    """What is told of so many steps; None is one that fails."""
+    told: list[Kind] = []
+    left, over = list(steps), threading.Event()
+
+    def step() -> float:
+        if not left:
+            over.set()
+            return Untried(0.0)
+        rest = left.pop(0)
+        if rest is None:
+            raise TransientError("the database did not answer")
+        return rest
+
+    loop = Loop("drop folder", step, Journal(lambda event: told.append(event.kind)), FakeClock(NOW), lambda _: None)
+    loop.start()
+    assert over.wait(5)
+    loop.stop()
+    assert loop.join(5)
+    return told
+
+
+def test_work_that_is_another_node_s_does_not_work_again_here() -> None:
+    assert _told_by(Untried(1.0)) == []
+    assert _told_by(None, Untried(1.0)) == [Kind.ALARM]
+    assert _told_by(None, Untried(1.0), 1.0) == [Kind.ALARM, Kind.CLEARED]
+    again = [Kind.CLEARED, Kind.CLEARED]  # the other node may have raised it meanwhile
+    assert _told_by(1.0, Untried(1.0), 1.0) == again
+
+
+def test_what_cannot_be_told_to_work_again_is_not_said_in_the_log_either(caplog: pytest.LogCaptureFixture) -> None:
+    over, tries = threading.Event(), list[int]()
+
+    def step() -> float:
+        if len(tries) > 3:
+            over.set()
+        return 1.0
+
+    def down(_event: Event) -> None:
+        tries.append(1)
+        raise TransientError("the database did not answer")
+
+    loop = Loop("drop folder", step, Journal(down), FakeClock(NOW), lambda _: None)
+    loop.start()
+    assert over.wait(5)
+    loop.stop()
+    assert loop.join(5)
+    assert "works again" not in caplog.text

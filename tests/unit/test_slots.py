@@ -1,0 +1,102 @@
+"""Associations of a destination: shared fairly here, and with other nodes where there are any."""
+
+from datetime import timedelta
+from typing import cast
+
+import pytest
+
+from router.catalogue import Catalogue
+from router.dicom import slots
+from router.dicom.slots import Slots
+from router.errors import Crowded, TransientError
+from router.flow.sharing import Sharing
+
+LEASE = timedelta(seconds=30)
+
+
+class Others:
+    """Slots of which other nodes have some; None of `free` is an outage of the database."""
+
+    def __init__(self, *free: int) -> None:
+        self.free: list[int] | None = list(free)
+        self.asked = 0
+
+    def take(self, limit: int) -> int | None:
+        self.asked += 1
+        if self.free is None:
+            raise TransientError("the database did not answer")
+        return next((self.free.pop(n) for n, number in enumerate(self.free) if number <= limit), None)
+
+    def give(self, number: int) -> None:
+        assert self.free is not None
+        self.free.append(number)
+
+    def room(self, limit: int) -> bool:
+        return bool(self.free) and limit > 0
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots, "_LOOK_AGAIN_SECONDS", 0.001)
+
+
+def test_no_more_are_taken_than_other_nodes_leave() -> None:
+    others = Others(2)
+    mine = Slots(3, others)
+    assert mine.room()
+    assert mine.take(lambda: False)
+    assert not mine.take_spare()
+    assert not mine.room()
+    mine.give()
+    assert others.free == [2]
+    assert mine.take_spare()
+
+
+def test_one_statement_is_spent_on_each_that_is_taken() -> None:
+    others = Others(1, 2)
+    mine = Slots(2, others)
+    assert mine.take(lambda: False)
+    assert mine.take_spare()
+    assert not mine.take_spare(), "what is taken here is known here"
+    assert others.asked == 2
+
+
+def test_whoever_waits_in_vain_for_other_nodes_goes_back_and_leaves_nothing_taken() -> None:
+    others = Others()
+    mine = Slots(1, others)
+    with pytest.raises(Crowded):
+        mine.take(lambda: False)
+    assert not mine.take(lambda: True)
+    assert not mine.wanted
+    others.give(1)
+    assert mine.take(lambda: False)
+
+
+def test_an_outage_of_the_database_leaves_nothing_taken() -> None:
+    others = Others(1)
+    mine = Slots(1, others)
+    free, others.free = others.free, None
+    for take in (mine.take_spare, lambda: mine.take(lambda: False)):
+        with pytest.raises(TransientError):
+            take()
+    others.free = free
+    assert mine.take(lambda: False)
+
+
+def test_a_destination_of_which_one_is_asked_for_gets_one_among_all_nodes() -> None:
+    others = Others(2, 1)
+    mine = Slots(2, others)
+    mine.narrow(1)
+    assert mine.take(lambda: False)
+    assert others.free == [2]
+
+
+def test_a_node_that_is_alone_on_its_database_spends_no_statement() -> None:
+    sharing = Sharing(cast(Catalogue, None), "a", LEASE, alone=True)  # nothing can be asked
+    sharing.start()
+    assert (sharing.slots("cloud"), sharing.senders("cloud")) == (None, 1)
+    sharing.keep()
+    mine = Slots(1, sharing.slots("cloud"))
+    assert mine.take(lambda: False)
+    mine.give()
+    assert mine.room()
