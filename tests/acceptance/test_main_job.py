@@ -139,7 +139,9 @@ def test_explain_in_words_names_states_rules_and_the_receipt(site: Site, exam: E
     assert all(word in answer.stdout for word in (exam.study.uid, "delivered", "thin slices", "class thin", receipt))
 
 
-def test_explain_shows_what_proves_the_upload_and_audit_checks_it_again(site: Site, exam: Exam) -> None:
+def test_explain_shows_what_proves_the_upload_and_audit_checks_it_again(
+    site: Site, exam: Exam, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answer = command_here("queue", "explain", exam.id, "--json", "--config", site.config_file)
     [upload] = json.loads(answer.stdout)[0]["uploads"]
     [given] = site.receipts(exam.id)
@@ -156,6 +158,7 @@ def test_explain_shows_what_proves_the_upload_and_audit_checks_it_again(site: Si
     assert all(word in told for word in (shown["exam_sm3"], shown["report_sm3"], shown["key_id"], "audit"))
     for api_key, code in (("api.key", 0), ("other/api.key", 1)):
         options = ["--key", keys / "platform-sign.pub.pem", "--api-key", keys / api_key]
+        monkeypatch.setenv("ROUTER_CONFIG", str(site.config_file))  # its language
         checked = command_here("audit", "verify-receipt", upload["receipt_file"], *options)
         assert (checked.returncode, f"right: receipt {given['receipt']}" in checked.stdout) == (code, code == 0)
 
