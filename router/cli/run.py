@@ -14,6 +14,7 @@ from router.cli.speech import speech
 from router.clock import SystemClock
 from router.config import ConfigFile, load
 from router.errors import hide_messages
+from router.heap import share_one_heap
 from router.language import SOURCE
 from router.logs import log_to_stderr
 
@@ -27,6 +28,7 @@ def command(config_file: Path, verbose: bool) -> None:
     Prints one line on stdout that begins with `ready ` once every listener is up; the log goes to stderr. SIGHUP reads
     the configuration and the series rules again, and says what it took up and what wants a restart.
     """
+    share_one_heap()
     speech().use(SOURCE)  # its words are the log's
     read, config = ConfigFile.of(config_file), load(config_file)
     log_to_stderr(zone=config.node.timezone.key)

@@ -26,6 +26,7 @@ LAYERS: list[set[str]] = [
         "salvage",
         "changes",
         "refusals",
+        "heap",
         "inheritance",
         "language",
         "__init__",
