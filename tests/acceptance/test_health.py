@@ -25,7 +25,7 @@ from conftest import Server, postgres_server
 from harness import Site, command, command_here, make_exam, send_all
 from router.storage.lock import lock
 
-FAST = 1.0  # seconds, within which it must answer
+FAST = 3.0  # seconds on a machine that is busy with other tests; whoever waits for the database takes longer
 
 
 @pytest.fixture(scope="module")

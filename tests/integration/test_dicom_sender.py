@@ -125,7 +125,7 @@ def test_a_receiver_with_nagle_s_algorithm_does_not_stall_us(tmp_path: Path) -> 
     with storescp(tmp_path / "dcmtk") as port:
         began = time.monotonic()
         assert len(send(port, items, associations=1)) == 50
-        assert time.monotonic() - began < 50 * 0.02
+        assert time.monotonic() - began < 50 * 0.03
 
 
 def test_pynetdicom_takes_explicit_vr_of_what_is_stored_as_implicit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ def test_a_disk_that_hangs_holds_nobody_and_is_told_after_a_while() -> None:
     time.sleep(1.1)
     began = time.monotonic()
     assert probe.disk() == Disk(free=7), "the former look counts for a while"
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 0.9
     time.sleep(1.0)
     assert shown(probe.disk().degradations) == [("disk", True)]
     assert len(looks) == 2, "one look at a time"
