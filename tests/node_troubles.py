@@ -8,6 +8,7 @@ from typing import ClassVar
 import pytest
 from click.testing import CliRunner
 
+from catalogue_rows import driver
 from clinic import CLOUD
 from desk import CONFIG, E1
 from router.admin.audit import Audit, Guard
@@ -18,6 +19,7 @@ from router.crypto.symmetric import sm3
 from router.errors import TransientError
 from router.events import Event, Journal, Kind
 from router.flow import cataloguer
+from router.flow.absence import AbsenceWatch
 from router.flow.backing import Backing
 from router.flow.cataloguer import Cataloguer
 from router.flow.correlator import Correlator
@@ -61,6 +63,23 @@ class ClockJumped(Trouble):
         for _ in range(11):
             self.keeper.look()
             self.house.clock.advance(60)
+
+
+@of(Alarm.NODE_SILENT)
+class NodeSilent(Trouble):
+    def open(self) -> None:
+        known = self.house.catalogue, timedelta(seconds=30), self.house.journal, self.house.clock
+        self.watch = AbsenceWatch(*known)
+
+    def cause(self) -> None:
+        self.house.catalogue.nodes.beat("node2")
+        driver(self.house.catalogue).execute_sql("UPDATE node SET seen = seen - 90000000")
+
+    def look(self) -> None:
+        self.watch.look()
+
+    def mend(self) -> None:
+        self.house.catalogue.nodes.beat("node2")
 
 
 @of(Alarm.DEFECT)

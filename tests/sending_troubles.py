@@ -23,7 +23,7 @@ from router.model import Channel
 from router.states import PENDING, State
 from troubles import ELSEWHERE, Trouble, of
 
-DONE = Ending(State.DELIVERED, "receipt for revision 1")
+DONE = Ending(State.DELIVERED, "receipt for revision 1", units=1)
 WANG = Verdict("wang", "told their operator")
 
 
