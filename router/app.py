@@ -165,10 +165,7 @@ class Node:
         known = (self._catalogue, self._storage, self._selection, self._journal, clock)
         self._correlator = Correlator(config, self._references, *known)
         self._backfill = BackfillAdmission(self._catalogue, clock)
-        self._membership = Membership(
-            self._catalogue, Estate(config.node.data / "incoming", self._owner), self._owner, config.node.lease,
-            self._journal, clock, self._unwritten,
-        )  # fmt: skip
+        self._membership = self._make_membership()
         self._notifier = self._make_notifier()
         self._journal.subscribe(self._notifier.heard)
         self._intake = self._make_intake()
@@ -419,6 +416,11 @@ class Node:
         return unwritten, sharing, Dispatcher(
             *known, self._config.node.timezone, lease=lease, unwritten=unwritten, sharing=sharing
         )  # fmt: skip
+
+    def _make_membership(self) -> Membership:
+        node, estate = self._config.node, Estate(self._config.node.data / "incoming", self._owner)
+        known = (self._catalogue, estate, self._owner, node.lease, self._journal, self._clock)
+        return Membership(*known, self._unwritten)
 
     def _make_outfitter(self) -> Outfitter:
         return Outfitter(

@@ -158,7 +158,9 @@ class Lookout:
         for tripped in self._catalogue.breakers.tripped():
             if (tripped.destination, tripped.channel) not in places:
                 self._catalogue.breakers.forget(tripped.destination, tripped.channel)
-        here = Here(places=places, works=self._works(), quarantined=quarantined(self._quarantine))
+        # Of several nodes each has parts that others have not: what one of them tells of its own stays its matter.
+        works = self._works() if len(self._catalogue.nodes.known()) < 2 else None
+        here = Here(places=places, works=works, quarantined=quarantined(self._quarantine))
         for one, why in gone(self._catalogue.alarms.standing(), here):
             self._clear(one, why)
 

@@ -44,6 +44,19 @@ def standing(trouble: Trouble, alarm: Alarm) -> int:
     return sum(one.alarm == alarm for one in trouble.house.catalogue.alarms.standing())
 
 
+def test_a_defect_in_a_part_that_only_another_node_has_is_not_ended_by_this_one(begin: Begin) -> None:
+    trouble = begin(node_troubles.DefectInAPartThatIsGone)
+    trouble.look()
+    trouble.mend()
+    for node in ("node-1", "node-2"):
+        trouble.house.catalogue.nodes.beat(node)
+    trouble.look()
+    assert standing(trouble, Alarm.DEFECT) == 1
+    trouble.house.catalogue.nodes.forget("node-2")
+    trouble.look()
+    assert standing(trouble, Alarm.DEFECT) == 0
+
+
 @pytest.mark.parametrize("alarm", Alarm)
 def test_a_cause_of_every_alarm_is_known_here(alarm: Alarm) -> None:
     assert TROUBLES[alarm], f"add one to one of {[one.__name__ for one in REGISTERED]}"
