@@ -391,17 +391,8 @@ _action(
     "End deliveries that were refused by an answer which nothing proves to be the platform's (alarm unproved).",
 )  # fmt: skip
 _action("cancel", Review.cancel, (*_MOVABLE, State.HELD), "Never send these deliveries.")
-command.add_command(report)
-command.add_command(reconcile)
-command.add_command(recheck)
-command.add_command(compare)
-command.add_command(corrected)
-command.add_command(unreported)
-command.add_command(refused)
-command.add_command(backfill)
-command.add_command(pause)
-command.add_command(resume)
-command.add_command(rename_destination)
-command.add_command(node)
-for _decision in (*COMMANDS, *files.COMMANDS):
-    command.add_command(_decision)
+for _command in (
+    report, reconcile, recheck, compare, corrected, unreported, refused, backfill, pause, resume, rename_destination,
+    node, *COMMANDS, *files.COMMANDS,
+):  # fmt: skip
+    command.add_command(_command)

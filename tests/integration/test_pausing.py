@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -297,6 +298,18 @@ def test_who_pauses_and_who_resumes_is_in_the_audit_trail(run: Run, clinic: Clin
     messages = [one.message for one in trail_of(clinic.config, clinic.config.node.owner).records()]
     assert any("sending is paused to cloud: the platform moves" in one for one in messages)
     assert any("sending goes on to cloud: moved" in one for one in messages)
+
+
+def test_a_name_that_is_given_is_the_one_who_paused_and_who_resumed(run: Run, clinic: Clinic) -> None:
+    [standing] = json.loads(run("queue", "pause", "--why", "the platform moves", "--yes", "--who", "wang", "--json"))[
+        "paused"
+    ]
+    assert standing["who"] == "wang"
+    run("queue", "resume", "--why", "moved", "--who", "li")
+    messages = [one.message for one in trail_of(clinic.config, clinic.config.node.owner).records()]
+    assert [("wang" in one, "li" in re.findall(r'UserID="(.*?)"', one)) for one in messages] == [
+        (True, False), (False, True),
+    ]  # fmt: skip
 
 
 def test_hold_says_that_it_concerns_what_is_here_and_names_pause(run: Run) -> None:
