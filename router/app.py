@@ -763,7 +763,7 @@ class Node:
             self._correlating.wake()
 
     def _note_failed(self, event: Event) -> None:
-        """What has failed is an alarm at once."""
+        """Raise the alarm of a failure at once."""
         if event.kind == Kind.MOVED and event.fields.get("to") == State.FAILED:
             self._failed.set()
 

@@ -161,7 +161,7 @@ def tile(name: str, value: str, style: str) -> str:
 
 
 def said(view: View, text: str) -> str:
-    """What became of the person's last action; nothing without a text."""
+    """Result of the person's last action; nothing without a text."""
     return f'<p class="said">{view.say(text)}</p>' if text else ""
 
 

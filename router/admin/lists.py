@@ -49,7 +49,7 @@ class Lists:
 
     @property
     def acts(self) -> Mapping[str, _Act]:
-        """What is done by a form of a person's session, by path."""
+        """Actions by a form of a person's session, by path."""
         return {
             "/files/names": self._names,
             "/unreported/dismiss": self._dismissing(self._dismiss_unreported),

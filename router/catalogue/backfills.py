@@ -46,7 +46,7 @@ _SAMPLE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """What was approved in a span and is kept back: `exams`, of which the images of `purged` are gone.
+    """Extent of what was approved in a span and is kept back: `exams`, of which the images of `purged` are gone.
 
     `size` in bytes is estimated by some of the others.
     """

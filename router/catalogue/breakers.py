@@ -56,7 +56,7 @@ class Breakers:
         return before, after
 
     def forget(self, destination: str, channel: Channel) -> None:
-        """Nothing goes there by the configuration any more; nobody is told."""
+        """Forget the breaker of a place that is no longer configured; no event is recorded."""
         with self._engine.write():
             self._engine.run(Row.delete().where(_is(destination, channel)))
 

@@ -227,7 +227,7 @@ def _shorten(engine: "Engine", table: str, column: str) -> None:
 
 
 def _absent_nodes(engine: "Engine") -> None:
-    """Nodes that were stopped or died; of those of before nobody knows."""
+    """Nodes that were stopped or died; the table begins empty."""
     texts = '"name" TEXT NOT NULL PRIMARY KEY, "how" TEXT NOT NULL'
     engine.execute(f'CREATE TABLE "absent_node" ({texts}, "since" {engine.whole} NOT NULL, "taken" TEXT NOT NULL)', ())
 

@@ -62,7 +62,7 @@ class Renaming:
             last = exams[-1]
 
     def _rename_ledger(self, exams: Collection[int], old: str, new: str) -> None:
-        """What the receiver has said counts before what was only decided about the other name."""
+        """Keep, of two rows, the one that the receiver answered, rather than one that was only decided."""
         other = Ledger.alias()
         studies = Study.select(Study.id).join(ExamStudy, on=(ExamStudy.study_uid == Study.uid))
         here = Ledger.study.in_(studies.where(ExamStudy.exam.in_(exams)))

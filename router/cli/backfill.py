@@ -105,7 +105,7 @@ def _stop(config: Config) -> None:
 
 
 def _preview(config: Config, wanted: Backfill, extent: Extent) -> list[str]:
-    """What is about to begin: how many exams, how much, where to, and how long that takes at least."""
+    """Preview of a backfill: how many exams, how much, where to, and how long that takes at least."""
     going = extent.exams - extent.purged
     told = [tongue().say("{exams} exam(s) are kept back here, about {size} GiB; what comes later goes too",
                          exams=str(going), size=f"{extent.size / 2**30:.1f}")]  # fmt: skip

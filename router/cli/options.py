@@ -24,7 +24,7 @@ _VARIABLE = "ROUTER_CONFIG"
 
 
 def noted(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Path | None:
-    """Have what goes wrong from here on told in the language of this configuration file."""
+    """Report errors from here on in the language of this configuration file."""
     if value is not None:
         speech().note(value)
     return value

@@ -38,7 +38,7 @@ def of_header(patient: Patient) -> dict[str, str]:
 
 
 def changes(was: Mapping[str, str], now: Mapping[str, str]) -> tuple[Change, ...]:
-    """What differs between two such descriptions; a field that is not in both has not changed."""
+    """Fields that differ between two such descriptions; a field that is not in both has not changed."""
     return tuple(Change(name, was[name], now[name]) for name in was if name in now and was[name] != now[name])
 
 

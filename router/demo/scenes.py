@@ -15,7 +15,7 @@ from router.language import N_
 
 
 class Order(StrEnum):
-    """What comes in which order, in the words of the demo's ledger."""
+    """Orders of arrival, in the words of the demo's ledger."""
 
     IMAGES_FIRST = N_("images, then JSON, then PDF")
     PDF_FIRST = N_("PDF, then JSON, images after the report")

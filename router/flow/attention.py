@@ -66,7 +66,7 @@ class _Group:
     deliveries: dict[int, None] = field(default_factory=dict)
 
     def refused(self, error: str) -> None:
-        """Say what was refused of the first delivery; all that the node says of it is its own, without patient data."""
+        """Reason of the first refused delivery, in the node's own words and without patient data."""
         if error and self.about != error:
             self.about = f"the first: {self.about.removeprefix('the first: ')}" if self.about else error
 

@@ -677,7 +677,7 @@ class Correlator:
             catalogue.alarms.reword(Alarm.IMAGES_MISSING, f"e{exam}", said)
 
     def _expected(self, found: Assessment, arrived: datetime) -> Expected | None:
-        """What images an exam that is shared and approved should have; None of another one, and of a backfill's."""
+        """Images that an exam that is shared and approved should have; None for another one, and for a backfill's."""
         if found.approved_at is None or found.aside is not None or found.history:
             return None
         links, here = found.case.links, sum(study.instances for study in found.case.studies.values())

@@ -259,7 +259,7 @@ class ImagesSender:
             self.catalogue.commitments.waive(delivery.exam, delivery.destination, self.clock.now())
 
     def _batch(self, delivery: Delivery, later: Mapping[int, str]) -> list[ToSend]:
-        """What the ledger says is to go: it must know all that went."""
+        """Instances that are to go by the ledger, which must know all that went."""
         self.unwritten.write_down(self.catalogue.late, self.journal, self.clock)
         waiting = self.catalogue.accounts.to_send(delivery.exam, delivery.destination, _READ_AT_ONCE + len(later))
         return [one for one in waiting if one.key not in later]
