@@ -47,7 +47,7 @@ class Pacs:
         return self._sent(list(study.files), heard)[0]
 
     def _sent(self, files: list[DemoFile], heard: Callable[[int], bool]) -> tuple[list[DemoFile], str]:
-        """Instances neither acknowledged nor refused, with the reason; `heard` ends it by True at an acknowledgement."""
+        """Instances neither acknowledged nor refused, with the reason; ends when `heard` says True at an answer."""
         left, why, ended = dict(enumerate(files)), "no answer", threading.Event()
         outgoing = [Outgoing(n, f.path, f.sop_class, f.sop_instance, f.transfer_syntax) for n, f in left.items()]
         try:
