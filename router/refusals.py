@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from router.text import shown
+from router.text.decoding import shown
 
 MINUTE = timedelta(minutes=1)
 MOST_PEERS = 128  # further addresses are counted together

@@ -8,13 +8,13 @@ from typing import ClassVar
 from catalogue_rows import instance
 from desk import E1, another, exam, printed
 from router.alarms import Alarm
-from router.dicom.store import Refused
-from router.flow.refusals import RefusalRecorder, RefusalWatch
-from router.flow.silence import SilenceWatch
+from router.dicom.scp.store import Refused
 from router.refusals import Why
-from router.reports import pickup
-from router.reports.reader import Readers
-from router.reports.settle import Seen
+from router.reports.folder import originals
+from router.reports.folder.settle import Seen
+from router.reports.pdf.reader import Readers
+from router.upkeep.refusals import RefusalRecorder, RefusalWatch
+from router.upkeep.silence import SilenceWatch
 from troubles import House, Trouble, of
 
 GIB = 2**30
@@ -52,17 +52,17 @@ class ShareAway(OfTheDropFolder):
 @of(Alarm.DROPPED_FILE)
 class LockedFile(OfTheDropFolder):
     def cause(self) -> None:
-        locked, self.real = self.house.put("张三.json", another()), pickup.read_still
+        locked, self.real = self.house.put("张三.json", another()), originals.read_still
 
         def refused(folder: Path, seen: Seen) -> bytes | None:
             if seen.path == locked:
                 raise PermissionError(13, "Permission denied", str(seen.path))
             return self.real(folder, seen)
 
-        self.patch.setattr(pickup, "read_still", refused)
+        self.patch.setattr(originals, "read_still", refused)
 
     def mend(self) -> None:
-        self.patch.setattr(pickup, "read_still", self.real)
+        self.patch.setattr(originals, "read_still", self.real)
 
 
 @of(Alarm.DROPPED_FILE)

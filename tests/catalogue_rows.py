@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.exams import TakenDocument
-from router.catalogue.instances import NewInstance
-from router.catalogue.queue import Delivery
+from router.catalogue.exams.exams import TakenDocument
+from router.catalogue.images.instances import NewInstance
+from router.catalogue.queue.queue import Delivery
 from router.events import Journal, Subscriber
 from router.exam.key import ExamKey, ExamPatient
 from router.model import Channel, Digests, Header, InstanceUids, Patient, SeriesClass, SeriesFacts
-from router.states import State
+from router.policy.states import State
 
 NOW = datetime(2026, 3, 1, 9, 30, 15, 123457, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

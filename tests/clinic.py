@@ -6,17 +6,17 @@ from pathlib import Path
 
 from catalogue_rows import instance
 from desk import E1, Desk, exam
-from router.attention import Attention
-from router.catalogue.queue import Delivery
-from router.flow.attention import look, places_of
-from router.flow.correlator import Correlator
-from router.flow.decisions import Decisions, Verdict
-from router.flow.lookout import Lookout
-from router.flow.references import References
-from router.flow.rules import rulebook
-from router.flow.selection import Selection
+from router.catalogue.queue.queue import Delivery
+from router.correlator.correlator import Correlator
+from router.delivery.deadline_monitor import Lookout
+from router.images.rulebook import rulebook
+from router.images.selection import Selection
+from router.intake.exam_reader import References
 from router.model import Channel, Patient
-from router.reports.reader import Readers
+from router.policy.attention import Attention
+from router.reports.pdf.reader import Readers
+from router.review.attention import look, places_of
+from router.review.decisions import Decisions, Verdict
 
 WANG = Verdict("wang", "asked the ward")
 HERE = Patient("P0001", "Zhang^San=张^三", "19491231", "F")

@@ -22,9 +22,9 @@ from catalogue_rows import Database
 from desk import Desk, OpenDesk
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.tables import TABLES, Schema, Setting
+from router.catalogue.db.tables import TABLES, Schema, Setting
 from router.events import Event, Journal, Kind
-from router.reports.reader import Readers
+from router.reports.pdf.reader import Readers
 
 if TYPE_CHECKING:
     import psycopg

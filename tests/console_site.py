@@ -12,14 +12,14 @@ from urllib.parse import urlencode
 
 from clinic import Clinic
 from desk import E1
-from router.admin.console import Behind, Console
-from router.admin.hosts import names_of
-from router.admin.server import AdminServer, Answer
-from router.catalogue.backlog import Place
-from router.config import Admin
-from router.flow.attention import look
-from router.flow.rules import rulebook
+from router.admin.console.console import Behind, Console
+from router.admin.http.hosts import names_of
+from router.admin.http.server import AdminServer, Answer
+from router.catalogue.queue.backlog import Place
+from router.config.sections import Admin
+from router.images.rulebook import rulebook
 from router.model import Channel
+from router.review.attention import look
 
 STUDY = "1.2.3"
 TOKEN = "a-token-for-the-test"  # it opens nothing but this test's console

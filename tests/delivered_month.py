@@ -10,13 +10,13 @@ from typing import Any
 from catalogue_rows import CLOUD, NOW
 from histories import slice_of
 from router.catalogue import Catalogue
-from router.catalogue.exams import TakenDocument
-from router.catalogue.instances import NewInstance
+from router.catalogue.exams.exams import TakenDocument
+from router.catalogue.images.instances import NewInstance
 from router.clock import FakeClock
 from router.exam.key import ExamKey
-from router.flow.references import References
+from router.intake.exam_reader import References
 from router.model import Channel, Digests, Header, Patient, SeriesClass
-from router.states import State
+from router.policy.states import State
 from router.storage.reports import Reports
 from samples import exam_document
 

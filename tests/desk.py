@@ -11,18 +11,18 @@ from typing import Any
 from reportlab.pdfgen.canvas import Canvas
 
 from router.catalogue import open_catalogue
-from router.catalogue.exams import Case, Exams
+from router.catalogue.exams.exams import Case, Exams
 from router.clock import FakeClock
-from router.config import parse
-from router.correlate.evidence import Papers, choose
-from router.correlate.versions import successive
+from router.config.sections import parse
 from router.events import Event, Journal, Kind
-from router.flow.intake import Intake
-from router.flow.pickup import Pickup
-from router.flow.references import References
-from router.reports.reader import Readers
-from router.reports.settle import Seen
-from router.reports.watch import scan
+from router.intake.exam_reader import References
+from router.intake.intake import Intake
+from router.intake.pickup import Pickup
+from router.matching.exam.versions import successive
+from router.matching.report_pdf.choice import Papers, choose
+from router.reports.folder.settle import Seen
+from router.reports.folder.watch import scan
+from router.reports.pdf.reader import Readers
 from router.storage import open_storage
 from samples import exam_document
 

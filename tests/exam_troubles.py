@@ -7,16 +7,16 @@ from typing import ClassVar
 from desk import E1, another, exam, printed
 from histories import Node, slice_of
 from router.alarms import Alarm
-from router.attention import LEDGER_LOST
 from router.clock import SystemClock
-from router.flow.decisions import Verdict
-from router.flow.dismissals import Dismissals
-from router.flow.rebuild import Rebuild
-from router.flow.rules import rulebook
-from router.flow.sending import Ending
+from router.delivery.senders import Ending
+from router.images.rulebook import rulebook
 from router.model import Channel
-from router.reports.reader import Readers
-from router.states import State
+from router.policy.attention import LEDGER_LOST
+from router.policy.states import State
+from router.reports.pdf.reader import Readers
+from router.review.decisions import Verdict
+from router.review.dismissals import Dismissals
+from router.upkeep.rebuild import Rebuild
 from scenario import DAY, HOUR, PATIENT, QUIET, S1, pacs, ris, wait
 from scenario import E1 as N1
 from scenario import E2 as N2

@@ -11,7 +11,7 @@ from typing import Any
 
 import peewee
 
-from router.catalogue.tables import FIRST_SCHEMA, TABLES
+from router.catalogue.db.tables import FIRST_SCHEMA, TABLES
 
 FOLDER = Path(__file__).parent / "schemas"
 _DATABASES = {"sqlite": peewee.SqliteDatabase, "postgresql": peewee.PostgresqlDatabase}

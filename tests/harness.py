@@ -30,18 +30,18 @@ from nursery import NURSERY, Child
 from router import cli
 from router.catalogue import open_catalogue
 from router.clock import SystemClock
-from router.config import Config, DicomDestination, Tls, load
+from router.config.sections import Config, DicomDestination, Tls, load
 from router.crypto.keys import new_folder
-from router.demo.report import accession_number, exam_json, report_pdf, spoken_name
-from router.demo.studies import DemoFile, DemoStudy, read_studies
-from router.dicom.client import Outgoing, Result, StorageClient
-from router.dicom.header import digest
-from router.dicom.status import Verdict
+from router.dicom.dataset.header import digest
+from router.dicom.scu.client import Outgoing, Result, StorageClient
+from router.dicom.ul.status import Verdict
 from router.errors import TransientError
 from router.events import Journal
-from router.flow.review import Line, Review
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
+from router.review.deliveries import Line, Review
+from router.trial.demo.report import accession_number, exam_json, report_pdf, spoken_name
+from router.trial.demo.studies import DemoFile, DemoStudy, read_studies
 from samples import holder_of
 
 UID_ROOT = "1.2.826.0.1.3680043.10.9999"

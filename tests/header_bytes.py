@@ -2,8 +2,8 @@
 
 import io
 
-from router.dicom.header import read_instance
-from router.dicom.part10 import preamble_and_meta
+from router.dicom.dataset.header import read_instance
+from router.dicom.dataset.part10 import preamble_and_meta
 
 _CT = "1.2.840.10008.5.1.4.1.1.2"
 _EXPLICIT = "1.2.840.10008.1.2.1"

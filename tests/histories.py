@@ -17,31 +17,31 @@ from typing import Any, cast
 
 from catalogue_rows import driver
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.instances import NewInstance
-from router.catalogue.queue import Delivery
+from router.catalogue.images.instances import NewInstance
+from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
-from router.config import Config, parse
-from router.dicom.client import Outgoing, Result, StorageClient
-from router.dicom.status import Verdict
+from router.config.sections import Config, parse
+from router.correlator.checks import resolved
+from router.correlator.correlator import Correlator
+from router.delivery.breaker_gate import Lane
+from router.delivery.dispatcher import Dispatcher
+from router.delivery.senders import Ending, ImagesSender, ReportSender, Sender
+from router.delivery.unwritten import Unwritten
+from router.dicom.scu.client import Outgoing, Result, StorageClient
+from router.dicom.ul.status import Verdict
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
-from router.flow.checks import resolved
-from router.flow.correlator import Correlator
-from router.flow.dispatcher import Dispatcher
-from router.flow.gate import Lane
-from router.flow.intake import Intake
-from router.flow.references import References
-from router.flow.rules import rulebook
-from router.flow.selection import Selection
-from router.flow.sending import Ending, ImagesSender, ReportSender, Sender
-from router.flow.unwritten import Unwritten
 from router.forward.answer import Proof, Receipt
 from router.forward.credentials import Credentials
 from router.forward.profiles import Profile
 from router.forward.report import ReportAgent, Upload
+from router.images.rulebook import rulebook
+from router.images.selection import Selection
+from router.intake.exam_reader import References
+from router.intake.intake import Intake
 from router.model import Channel, Digests, Header, InstanceUids, Patient, SeriesFacts
-from router.reports.reader import PdfText, Readers
-from router.reports.settle import Seen
+from router.reports.folder.settle import Seen
+from router.reports.pdf.reader import PdfText, Readers
 from router.series.classify import classify
 from router.storage import open_storage
 

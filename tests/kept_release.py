@@ -17,10 +17,10 @@ import psycopg
 
 from conftest import DURABLE, postgres_server
 from harness import Exam, Site, command_here, make_exam, send_all
-from router.catalogue.dialect import open_engine
-from router.catalogue.tables import TABLES, Schema
+from router.catalogue.db.engine import open_engine
+from router.catalogue.db.tables import TABLES, Schema
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 FOLDER = Path(__file__).parent / "kept"
 DUMP = "postgresql.sql"

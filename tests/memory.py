@@ -14,27 +14,27 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from histories import START, Cloud, PlainReaders, Report
-from router.catalogue.exams import Case, Sibling, TakenDocument, Waiting
-from router.catalogue.ledger import Fate, Tally
-from router.catalogue.queue import Delivery
-from router.catalogue.studies import StudyHere
+from router.catalogue.exams.exams import Case, Sibling, TakenDocument, Waiting
+from router.catalogue.images.ledger import Fate, Tally
+from router.catalogue.images.studies import StudyHere
+from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
-from router.config import Config, Destination
-from router.correlate.calibration import Calibration
-from router.correlate.identity import IdentityPolicy, StudyIdentity
-from router.correlate.naming import doubt, identifiers, words
-from router.correlate.renewal import Fingerprint, renewal
-from router.correlate.versions import JsonVersion, PdfVersion, successive
+from router.config.sections import Config, Destination
+from router.correlator.assessment import images_of
+from router.correlator.correlator import Correlator
 from router.events import Journal
 from router.exam.key import ExamKey, approved
-from router.flow.correlator import Correlator
-from router.flow.intake import Dropped, Intake
-from router.flow.plan import images_of
-from router.flow.references import References
+from router.intake.exam_reader import References
+from router.intake.intake import Dropped, Intake
+from router.matching.exam.versions import JsonVersion, PdfVersion, successive
+from router.matching.images.renewal import Fingerprint, renewal
+from router.matching.patient.identity import IdentityPolicy, StudyIdentity
+from router.matching.report_pdf.calibration import Calibration
+from router.matching.report_pdf.naming import doubt, identifiers, words
 from router.model import Channel, Header
-from router.reports.reader import PdfText
-from router.reports.settle import Seen
-from router.states import State, require_move
+from router.policy.states import State, require_move
+from router.reports.folder.settle import Seen
+from router.reports.pdf.reader import PdfText
 
 
 @dataclass

@@ -11,29 +11,29 @@ from click.testing import CliRunner
 from catalogue_rows import driver
 from clinic import CLOUD
 from desk import CONFIG, E1
-from router.admin.audit import Audit, Guard
-from router.admin.seals import seals_of
+from router.admin.audit.audit import Audit, Guard
+from router.admin.audit.seals import seals_of
 from router.alarms import Alarm
 from router.cli import quarantine
+from router.cluster.absence import AbsenceWatch
+from router.correlator.correlator import Correlator
 from router.crypto.symmetric import sm3
 from router.errors import TransientError
 from router.events import Event, Journal, Kind
-from router.flow import cataloguer
-from router.flow.absence import AbsenceWatch
-from router.flow.backing import Backing
-from router.flow.cataloguer import Cataloguer
-from router.flow.correlator import Correlator
-from router.flow.daily import Daily
-from router.flow.loop import Loop
-from router.flow.reconcile import Reconciliation
-from router.flow.references import References
-from router.flow.retention import Retention
-from router.flow.rules import rulebook
-from router.flow.silence import SilenceWatch
-from router.flow.timekeeping import Timekeeper
+from router.images import cataloguer
+from router.images.cataloguer import Cataloguer
+from router.images.rulebook import rulebook
+from router.intake.exam_reader import References
+from router.loop import Loop
 from router.model import Channel, InstanceUids
+from router.review.reconcile import Reconciliation
 from router.storage.incoming import IncomingFolder
 from router.storage.trail import Trail
+from router.upkeep.backup import Backing
+from router.upkeep.clock_watch import Timekeeper
+from router.upkeep.daily import Daily
+from router.upkeep.retention import Retention
+from router.upkeep.silence import SilenceWatch
 from troubles import NOW_APPROVED, Trouble, of
 
 GIB = 2**30

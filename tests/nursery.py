@@ -22,8 +22,8 @@ from typing import IO, Any
 
 _LONGEST = 2**17  # bytes of a request
 _LOADED = (
-    "router.app", "router.cli.run", "router.cli.platform", "router.platform.service", "router.admin.console",
-    "router.worker",
+    "router.node.node", "router.cli.run", "router.cli.platform", "router.trial.platform.service",
+    "router.admin.console.console", "router.node.receive_worker",
 )  # fmt: skip
 
 

@@ -10,8 +10,8 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from router.correlate.identity import StudyIdentity
 from router.exam.key import ExamPatient
+from router.matching.patient.identity import StudyIdentity
 from router.model import Patient
 from spelled import characters, names, spelt
 

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from peers import free_port, listens, tool, wait_until
-from router.config import DicomDestination
-from router.dicom.client import Outgoing, StorageClient
-from router.dicom.status import Verdict
+from router.config.sections import DicomDestination
+from router.dicom.scu.client import Outgoing, StorageClient
+from router.dicom.ul.status import Verdict
 
 _CONFIGURATION = """
 NetworkTCPPort = {port}

@@ -17,10 +17,10 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
-from router.config import DicomDestination
-from router.dicom.client import Outgoing, Result, StorageClient, Waits
-from router.dicom.header import read_instance
-from router.dicom.part10 import dataset_offset, preamble_and_meta
+from router.config.sections import DicomDestination
+from router.dicom.dataset.header import read_instance
+from router.dicom.dataset.part10 import dataset_offset, preamble_and_meta
+from router.dicom.scu.client import Outgoing, Result, StorageClient, Waits
 from router.errors import InvalidData, RouterError
 from router.model import Header
 

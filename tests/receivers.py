@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from certificates import Authority
-from router.config import Mail
+from router.config.sections import Mail
 
 Answer = bytes | Callable[[socket.socket], None]
 TAKEN = b"HTTP/1.1 204 No Content\r\n\r\n"

@@ -7,20 +7,20 @@ from typing import ClassVar, cast
 
 from desk import E1
 from router.alarms import Alarm
-from router.catalogue.ledger import Fate, Outcome
-from router.catalogue.queue import Delivery
-from router.config import DicomDestination
-from router.dicom.asking import Asking
-from router.dicom.client import StorageClient
-from router.dicom.commitment import Reference, Report
+from router.catalogue.images.ledger import Fate, Outcome
+from router.catalogue.queue.queue import Delivery
+from router.config.sections import DicomDestination
+from router.delivery.breaker_gate import Lane
+from router.delivery.commitment import Asker, CommitmentReports
+from router.delivery.dispatcher import Dispatcher
+from router.delivery.senders import Ending
+from router.dicom.scu.client import StorageClient
+from router.dicom.scu.commitment import Asking
+from router.dicom.ul.commitment import Reference, Report
 from router.errors import DestinationDown, IntegrityError, UnprovedRefusal, Unproven
-from router.flow.commitment import Asker, CommitmentReports
-from router.flow.decisions import Verdict
-from router.flow.dispatcher import Dispatcher
-from router.flow.gate import Lane
-from router.flow.sending import Ending
 from router.model import Channel
-from router.states import PENDING, State
+from router.policy.states import PENDING, State
+from router.review.decisions import Verdict
 from troubles import ELSEWHERE, Trouble, of
 
 DONE = Ending(State.DELIVERED, "receipt for revision 1", units=1)

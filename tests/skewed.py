@@ -6,8 +6,9 @@ The clocks of the main process and of its receive workers are; the monotonic one
 import sys
 from datetime import UTC, datetime, timedelta
 
-from router import cli, worker
+from router import cli
 from router.clock import SystemClock
+from router.node import receive_worker
 
 
 def _now(self: SystemClock) -> datetime:
@@ -17,5 +18,7 @@ def _now(self: SystemClock) -> datetime:
 if __name__ == "__main__":
     SystemClock.now = _now  # type: ignore[method-assign]  # what this program is for
     ahead = int(float(sys.argv[1]) * 1e9)
-    worker._PROGRAM = f"import time; right = time.time_ns; time.time_ns = lambda: right() + {ahead}\n{worker._PROGRAM}"
+    receive_worker._PROGRAM = (
+        f"import time; right = time.time_ns; time.time_ns = lambda: right() + {ahead}\n{receive_worker._PROGRAM}"
+    )
     cli.main(sys.argv[2:])

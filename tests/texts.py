@@ -20,24 +20,31 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from router.language import LANGUAGES, LOCALE
+from router.text.language import LANGUAGES, LOCALE
 
 PACKAGE = LOCALE.parent
 REASONS = (
-    "flow/*.py", "correlate/*.py", "catalogue/*.py", "forward/*.py", "exam/*.py", "reports/*.py", "refusals.py",
-    "deadlines.py", "breaker.py", "answer.py", "attention.py", "pause.py", "folding.py", "states.py", "admin/peers.py",
-    "admin/premises.py", "cli/doctor.py", "cli/audit.py", "cli/backfill.py", "cli/backup.py", "cli/classify.py",
-    "cli/codes.py", "cli/compare.py", "cli/corrected.py", "cli/decide.py", "cli/files.py", "cli/keys.py",
-    "cli/many.py", "cli/mending.py", "cli/nodes.py", "cli/options.py", "cli/pause.py", "cli/pins.py",
-    "cli/punctuality.py", "cli/quarantine.py", "cli/recheck.py", "cli/reconcile.py", "cli/refused.py", "cli/rename.py",
-    "cli/trail.py", "cli/unreported.py", "cli/validate.py", "cli/verify.py", "cli/background.py", "series/select.py",
-    "spelling.py", "admin/ways.py", "admin/alarm_trial.py", "admin/vitals.py", "admin/node_status.py",
-    "admin/finder.py", "dicom/status.py", "dicom/cut.py", "dicom/requestor.py", "dicom/session.py", "dicom/client.py",
-    "dicom/tls.py", "dicom/transcode.py", "dicom/connection.py", "dicom/proxy.py", "dicom/asking.py",
-    "dicom/admission.py", "dicom/acceptor.py", "dicom/negotiation.py", "dicom/store.py", "dicom/part10.py",
-    "dicom/header.py", "dicom/dataset.py", "dicom/facts.py", "dicom/whole.py", "dicom/pdu.py", "dicom/wire.py",
-    "dicom/sameness.py", "dicom/encapsulated.py", "dicom/uid.py", "crypto/keys.py", "crypto/certificates.py",
-    "crypto/ring.py", "crypto/pkcs8.py", "storage/lock.py", "storage/pins.py", "storage/trail.py",
+    "loop.py", "refusals.py", "admin/checks/destinations.py", "admin/checks/host.py", "admin/notify/alarm_trial.py",
+    "admin/notify/ways.py", "admin/status/finder.py", "admin/status/node_status.py", "admin/status/vitals.py",
+    "catalogue/db/*.py", "catalogue/exams/*.py", "catalogue/images/*.py", "catalogue/node/*.py",
+    "catalogue/queue/*.py", "cli/audit.py", "cli/backup.py", "cli/classify.py", "cli/codes.py", "cli/doctor.py",
+    "cli/keys.py", "cli/mending.py", "cli/options.py", "cli/pins.py", "cli/quarantine.py", "cli/trail.py",
+    "cli/validate.py", "cli/verify.py", "cli/queue/backfill.py", "cli/queue/background.py", "cli/queue/compare.py",
+    "cli/queue/corrected.py", "cli/queue/decide.py", "cli/queue/files.py", "cli/queue/many.py",
+    "cli/queue/nodes.py", "cli/queue/pause.py", "cli/queue/recheck.py", "cli/queue/reconcile.py",
+    "cli/queue/refused.py", "cli/queue/rename.py", "cli/queue/report.py", "cli/queue/unreported.py", "cluster/*.py",
+    "correlator/*.py", "crypto/certificates.py", "crypto/keys.py", "crypto/pkcs8.py", "crypto/ring.py",
+    "delivery/*.py", "dicom/dataset/cut.py", "dicom/dataset/dataset.py", "dicom/dataset/encapsulated.py",
+    "dicom/dataset/facts.py", "dicom/dataset/header.py", "dicom/dataset/part10.py", "dicom/dataset/sameness.py",
+    "dicom/dataset/uid.py", "dicom/scp/acceptor.py", "dicom/scp/admission.py", "dicom/scp/negotiation.py",
+    "dicom/scp/store.py", "dicom/scp/whole.py", "dicom/scu/client.py", "dicom/scu/commitment.py",
+    "dicom/scu/requestor.py", "dicom/scu/session.py", "dicom/scu/transcode.py", "dicom/ul/connection.py",
+    "dicom/ul/pdu.py", "dicom/ul/proxy.py", "dicom/ul/socket.py", "dicom/ul/status.py", "dicom/ul/tls.py",
+    "exam/*.py", "forward/*.py", "images/*.py", "intake/*.py", "matching/exam/*.py", "matching/images/*.py",
+    "matching/patient/*.py", "matching/report_pdf/*.py", "policy/answer.py", "policy/attention.py",
+    "policy/breaker.py", "policy/deadlines.py", "policy/folding.py", "policy/pause.py", "policy/states.py",
+    "reports/folder/*.py", "reports/hl7/*.py", "reports/pdf/*.py", "review/*.py", "series/select.py",
+    "storage/lock.py", "storage/pins.py", "storage/trail.py", "text/spelling.py", "upkeep/*.py",
 )  # fmt: skip
 # Calls, and which of their arguments people read.
 SHOWN: dict[str, tuple[int | str, ...]] = {
@@ -62,8 +69,9 @@ WORDS = (
 # Nobody but a developer meets what these say.
 _INTERNAL = re.compile(r"(\w*_log|logging|re|click)\..*|ValueError|TypeError|RuntimeError|getattr|statement|Field")
 _PEOPLE = (
-    "admin/", "app.py", "cli/status.py", "cli/queue.py", "cli/story.py", "cli/background.py", "cli/evidence.py",
-    "cli/doctor.py", "cli/pause.py", "cli/refused.py", "cli/unreported.py", "cli/files.py",
+    "admin/", "node/", "cli/status.py", "cli/doctor.py",
+    "cli/queue/queue.py", "cli/queue/story.py", "cli/queue/background.py", "cli/queue/evidence.py",
+    "cli/queue/pause.py", "cli/queue/refused.py", "cli/queue/unreported.py", "cli/queue/files.py",
 )  # fmt: skip
 RAISED = (
     "TransientError", "DestinationDown", "UnprovedRefusal", "PermanentError", "IntegrityError", "Damaged", "Unproven",

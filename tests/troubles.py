@@ -17,12 +17,12 @@ from clinic import CLOUD, Clinic
 from desk import CONFIG, E1, START
 from router.alarms import Alarm
 from router.clock import FakeClock
-from router.config import parse
-from router.flow.lookout import Lookout
-from router.flow.review import Review
+from router.config.sections import parse
+from router.delivery.deadline_monitor import Lookout
 from router.model import Channel
-from router.reports.reader import Readers
-from router.states import State
+from router.policy.states import State
+from router.reports.pdf.reader import Readers
+from router.review.deliveries import Review
 
 STUDY = "1.2.3"
 LISTS: dict[str, object] = {"Study__StudyInstanceUIDs": [STUDY]}

@@ -36,6 +36,7 @@ COMMANDS = {
 }
 
 
+_MODULES = {"queue": "queue.queue"}  # of the commands that have more than one
 _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
 
@@ -48,7 +49,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        return _module(cmd_name)
+        return module(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -70,12 +71,12 @@ def launched(arguments: list[str]) -> None:
     """The same for the launcher: help and faults name the command as scripts/NAME."""
     name = arguments[0] if arguments else ""
     if name in COMMANDS:
-        _run(_module(name), arguments[1:], f"scripts/{name}")
+        _run(module(name), arguments[1:], f"scripts/{name}")
     _run(commands, arguments, "scripts/")
 
 
-def _module(name: str) -> click.Command:
-    command: click.Command = importlib.import_module(f"router.cli.{name}").command
+def module(name: str) -> click.Command:
+    command: click.Command = importlib.import_module(f"router.cli.{_MODULES.get(name, name)}").command
     command.context_settings.update(_SETTINGS)
     return command
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from router.catalogue.backup import Backups
+from router.catalogue.db.backup import Backups
 from router.cli.mending import rebuild_rows, stopped, tell_rebuilt
 from router.cli.options import config_option, configured, json_option, print_json, require_node
 from router.cli.speech import echo
 from router.clock import SystemClock, zoned
-from router.config import Config
+from router.config.sections import Config
 from router.errors import InvalidData
 
 

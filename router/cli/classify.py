@@ -13,14 +13,14 @@ import click
 from router.cli.options import json_option, noted, print_json, speak_as_shipped
 from router.cli.speech import echo, say, tongue
 from router.cli.tables import show
-from router.config import Config, Destination, Series, load, shipped
-from router.flow.breakdown import in_words
-from router.flow.examine import Judged, examine, look
-from router.flow.rules import rulebook
-from router.language import N_
+from router.config.sections import Config, Destination, Series, load, shipped
+from router.images.classify_files import Judged, examine, look
+from router.images.rulebook import rulebook
+from router.images.series_report import in_words
 from router.series.classify import Rulebook, classify, used
 from router.series.table import facts_of
-from router.text import decode
+from router.text.decoding import decode
+from router.text.language import N_
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _YES, _NO = N_(("yes", "no"))

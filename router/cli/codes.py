@@ -10,17 +10,17 @@ import click
 from router.cli.options import config_option, configured, json_option, print_json
 from router.cli.speech import echo, say, tongue
 from router.cli.tables import show
-from router.config import Config, shipped
-from router.correlate.approval import Part, unread_approval
+from router.config.sections import Config, shipped
 from router.errors import InvalidData
 from router.exam.fields import TABLE_NAMES
 from router.exam.key import REPORTED
 from router.exam.mapping import RisMapping, value_line
 from router.exam.unknown import Unknown, unknown
-from router.flow.references import References
-from router.language import N_
-from router.reports.hl7v2 import is_message
+from router.intake.exam_reader import References
+from router.matching.exam.approval import Part, unread_approval
+from router.reports.hl7.hl7v2 import is_message
 from router.storage.reports import Reports
+from router.text.language import N_
 
 _STATUS = "Order.Status"
 _KINDS = N_(("own", "standard", "status", "yes", "no"))

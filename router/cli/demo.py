@@ -20,18 +20,18 @@ from router.cli.speech import say, tongue
 from router.cli.tables import console, left, local, show
 from router.clock import SystemClock
 from router.crypto.keys import new_folder
-from router.demo.check import Finding, check
-from router.demo.orders import ordered
-from router.demo.scenes import Scene, cast
-from router.demo.stage import Stage, set_up
-from router.demo.standing import delivered, expected, remainder
-from router.demo.story import Story
-from router.demo.studies import DemoStudy, derived_uid, make_ct_study, read_studies, shipped_studies
 from router.errors import IntegrityError, RouterError, TransientError
 from router.events import Journal
-from router.flow.review import Line, Review
-from router.language import DEFAULT, N_, SOURCE, tongue_of
-from router.text import shown
+from router.review.deliveries import Line, Review
+from router.text.decoding import shown
+from router.text.language import DEFAULT, N_, SOURCE, tongue_of
+from router.trial.demo.check import Finding, check
+from router.trial.demo.orders import ordered
+from router.trial.demo.scenes import Scene, cast
+from router.trial.demo.stage import Stage, set_up
+from router.trial.demo.standing import delivered, expected, remainder
+from router.trial.demo.story import Story
+from router.trial.demo.studies import DemoStudy, derived_uid, make_ct_study, read_studies, shipped_studies
 
 _TERMINATED = 128 + signal.SIGTERM
 _MOST_FAULTS = 10

@@ -9,28 +9,28 @@ from pathlib import Path
 import click
 from rich.cells import set_cell_size
 
-from router.admin import peers, premises
-from router.admin.alarm_trial import tried, ways_found
-from router.admin.finder import Presence, find_node
-from router.admin.findings import Finding, Verdict, attempt, good
+from router.admin.checks import destinations, host
+from router.admin.checks.result import Finding, Verdict, attempt, good
+from router.admin.notify.alarm_trial import tried, ways_found
+from router.admin.status.finder import Presence, find_node
 from router.catalogue import open_catalogue
-from router.catalogue.restore import has_database
-from router.catalogue.survey import former
-from router.cli import files
+from router.catalogue.node.restore import has_database
+from router.catalogue.queue.survey import former
 from router.cli.options import config_option, configured, json_option, print_json
-from router.cli.recheck import recheck_of
-from router.cli.rename import RENAME
+from router.cli.queue import files
+from router.cli.queue.recheck import recheck_of
+from router.cli.queue.rename import RENAME
 from router.cli.speech import say
 from router.cli.tables import console, local
 from router.clock import Clock, SharedClock, SystemClock
-from router.config import Config, Destination
+from router.config.sections import Config, Destination
+from router.correlator.checks import resolved
 from router.crypto import selftest
 from router.events import Journal
-from router.flow.checks import resolved
-from router.flow.recheck import CHECKS, Judged, by_rule
-from router.flow.references import References
-from router.flow.rules import rulebook
-from router.flow.timekeeping import FAR, gap
+from router.images.rulebook import rulebook
+from router.intake.exam_reader import References
+from router.review.recheck import CHECKS, Judged, by_rule
+from router.upkeep.clock_watch import FAR, gap
 
 _COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 
@@ -82,23 +82,23 @@ def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Look]]:
     yield "node", lambda: _node(config)
     yield "cryptography", _cryptography
     yield "tables and rules", lambda: _tables(config)
-    yield "data folder", lambda: premises.data_folder(config)
-    yield "drop folder", lambda: premises.drop_folder(config)
+    yield "data folder", lambda: host.data_folder(config)
+    yield "drop folder", lambda: host.drop_folder(config)
     yield "files of the drop folder", lambda: _files(config)
     yield "database", lambda: _database(config)
     yield "alarms out", lambda: _alarms_out(config, clock)
     yield "checks", lambda: _checks(config, clock)
     yield "shared studies", lambda: _shared_studies(config)
-    yield "certificates", lambda: premises.certificates(config, clock.now())
+    yield "certificates", lambda: host.certificates(config, clock.now())
     if not config.destination:
         yield "destinations", _nowhere
     for one in config.destination:
         yield f"agreement of {one.name}", lambda one=one: _agreement(one)  # type: ignore[misc] # bound now
         if one.http is not None:
-            yield f"keys of {one.name}", lambda one=one, http=one.http: premises.keys(config, one, http)  # type: ignore[misc] # bound now
-        yield one.name, lambda one=one: peers.destination(config, one, clock)  # type: ignore[misc] # bound now
+            yield f"keys of {one.name}", lambda one=one, http=one.http: host.keys(config, one, http)  # type: ignore[misc] # bound now
+        yield one.name, lambda one=one: destinations.destination(config, one, clock)  # type: ignore[misc] # bound now
     if (query := config.query) is not None:
-        yield peers.PACS, lambda: peers.pacs(query, config.receive.ae_title)
+        yield destinations.PACS, lambda: destinations.pacs(query, config.receive.ae_title)
 
 
 def _node(config: Config) -> Iterator[Finding]:

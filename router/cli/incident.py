@@ -13,14 +13,14 @@ import click
 from router.catalogue import Catalogue
 from router.cli.opened import clock_of, opened, trail_of
 from router.cli.options import config_option, configured, person, print_json, require_node
-from router.cli.story import Teller
-from router.config import Config
+from router.cli.queue.story import Teller
+from router.config.sections import Config
 from router.events import Event, Kind
-from router.flow.answers import Answers
-from router.flow.review import Review
-from router.flow.rules import rulebook
-from router.flow.sides import Sides
-from router.flow.traces import Traces
+from router.images.rulebook import rulebook
+from router.review.answers import Answers
+from router.review.comparison import Sides
+from router.review.deliveries import Review
+from router.review.explain import Traces
 from router.storage.reports import Reports
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from router.catalogue.backup import finish, unfinished
+from router.catalogue.db.backup import finish, unfinished
 from router.cli.opened import clock_of, opened
 from router.cli.speech import echo, say
-from router.config import Config
+from router.config.sections import Config
 from router.errors import ConfigurationError
-from router.flow.rebuild import Rebuild, Rebuilt
-from router.flow.rules import rulebook
+from router.images.rulebook import rulebook
 from router.storage import open_storage
 from router.storage.lock import lock
+from router.upkeep.rebuild import Rebuild, Rebuilt
 
 
 @contextmanager

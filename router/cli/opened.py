@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from router.admin.audit import Audit, Guard
-from router.admin.seals import seals_of, trail_of
+from router.admin.audit.audit import Audit, Guard
+from router.admin.audit.seals import seals_of, trail_of
 from router.catalogue import Catalogue, open_catalogue
 from router.clock import Clock, SharedClock, SystemClock
-from router.config import Config
+from router.config.sections import Config
 from router.events import Journal, Subscriber
 
 __all__ = ["audited", "clock_of", "opened", "trail_of"]

@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
-from router.catalogue.restore import has_database
+from router.catalogue.node.restore import has_database
 from router.cli.speech import speak, speech
-from router.config import Config, load, shipped
+from router.config.sections import Config, load, shipped
 from router.errors import InvalidData, RouterError
-from router.flow.lookup import ExamId
-from router.spelling import did_you_mean
+from router.review.lookup import ExamId
+from router.text.spelling import did_you_mean
 
 # What JSON lets stand and a terminal obeys, or would not show: within JSON it is always in a string.
 _UNSHOWN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from router.cli.opened import clock_of, opened
 from router.cli.options import person
-from router.config import Config
+from router.config.sections import Config
 from router.errors import ConfigurationError
 from router.events import Event, Kind, log_event
 from router.forward.profiles import load_profile

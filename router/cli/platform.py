@@ -32,9 +32,9 @@ def command(
     slow (slow:90 for 90 s), drop, signature, receipt (a receipt for another upload).
     """
     from router.clock import SystemClock
-    from router.logs import log_to_stderr
-    from router.platform.keyring import read_keyring
-    from router.platform.service import ReferencePlatform
+    from router.process.logs import log_to_stderr
+    from router.trial.platform.keyring import read_keyring
+    from router.trial.platform.service import ReferencePlatform
 
     faults = [name for name in fault.split(",") if name]
     log_to_stderr(logging.INFO)

@@ -8,7 +8,7 @@ from router.alarms import Alarm
 from router.cli.opened import clock_of, opened
 from router.cli.options import config_option, configured, json_option, person, print_json, require_node
 from router.cli.speech import echo
-from router.config import Config
+from router.config.sections import Config
 from router.errors import InvalidData
 from router.events import Event, Kind
 from router.storage.quarantine import Kept, Quarantine

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from router.config import Config, shipped
+from router.config.sections import Config, shipped
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _SIZES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import click
 
-from router.app import Node
 from router.cli.options import config_option
 from router.cli.speech import speech
 from router.clock import SystemClock
-from router.config import ConfigFile, load
+from router.config.sections import ConfigFile, load
 from router.errors import hide_messages
-from router.heap import share_one_heap
-from router.language import SOURCE
-from router.logs import log_to_stderr
+from router.node.node import Node
+from router.process.heap import share_one_heap
+from router.process.logs import log_to_stderr
+from router.text.language import SOURCE
 
 
 @click.command("run")

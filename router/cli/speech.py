@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from router.config import Config
-from router.language import SOURCE, Tongue, tongue_of
-from router.salvage import salvage
+from router.config.salvage import salvage
+from router.config.sections import Config
+from router.text.language import SOURCE, Tongue, tongue_of
 
 
 class Speech:

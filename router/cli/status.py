@@ -12,25 +12,25 @@ from rich.cells import cell_len
 from rich.markup import escape
 from rich.text import Text
 
-from router.admin.finder import FoundNode, Presence
-from router.admin.node_status import Listening, NodeStatus, node_status, read_configuration, waits_for_a_person
+from router.admin.status.finder import FoundNode, Presence
+from router.admin.status.node_status import Listening, NodeStatus, node_status, read_configuration, waits_for_a_person
 from router.alarms import REMEDY, Alarm
-from router.attention import Attention, names
-from router.catalogue.nodes import Absent
-from router.catalogue.survey import Place, former
-from router.cli.files import COMMAND, counted
+from router.catalogue.node.nodes import Absent
+from router.catalogue.queue.survey import Place, former
 from router.cli.options import config_option, json_option, print_json
-from router.cli.pause import paused_json, tell_paused
-from router.cli.rename import RENAME
+from router.cli.queue.files import COMMAND, counted
+from router.cli.queue.pause import paused_json, tell_paused
+from router.cli.queue.rename import RENAME
 from router.cli.speech import echo, say, speak, tongue
 from router.cli.tables import brief, console, is_narrow, left, local, packed, shortened, show, watching
 from router.clock import SystemClock
-from router.config import Config, load
-from router.flow.attention import active
-from router.flow.outlook import Outlook
-from router.language import N_
-from router.states import State
-from router.text import shown
+from router.config.sections import Config, load
+from router.policy.attention import Attention, names
+from router.policy.states import State
+from router.review.attention import active
+from router.review.outlook import Outlook
+from router.text.decoding import shown
+from router.text.language import N_
 
 _AGES = N_(("< 10 min", "< 1 h", "< 6 h", "older"))
 _ALARMS = 20

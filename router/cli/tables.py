@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from router.cli.speech import say, tongue
-from router.states import State
-from router.text import shown
+from router.policy.states import State
+from router.text.decoding import shown
 
 _PIPED_WIDTH = 10_000
 _WIDE = 140

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from router.admin.seals import head_faults, seals_here
+from router.admin.audit.seals import head_faults, seals_here
 from router.catalogue import open_catalogue
-from router.catalogue.restore import has_database
+from router.catalogue.node.restore import has_database
 from router.cli.opened import audited, clock_of, trail_of
 from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
 from router.cli.speech import confirm, echo
-from router.config import Config
+from router.config.sections import Config
 from router.errors import InvalidData, RouterError
 from router.events import Event, Journal, Kind
 from router.model import Head

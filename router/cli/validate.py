@@ -13,7 +13,8 @@ from router.cli.options import config_option, configured, destinations, json_opt
 from router.cli.speech import echo, say
 from router.cli.tables import show
 from router.clock import SystemClock
-from router.config import Config
+from router.config.sections import Config
+from router.correlator.document import sources_of
 from router.errors import InvalidData
 from router.exam.faults import Fault, Findings
 from router.exam.fields import FIELDS, Field
@@ -22,9 +23,8 @@ from router.exam.read import MAX_BYTES
 from router.exam.schema import describe, schema
 from router.exam.validate import validate
 from router.exam.values import is_empty
-from router.flow.document import sources_of
-from router.flow.references import References
-from router.language import N_
+from router.intake.exam_reader import References
+from router.text.language import N_
 
 _WORTH_A_BAR = 200  # files; fewer are done before a bar is drawn
 

@@ -5,17 +5,17 @@ from pathlib import Path
 import click
 
 from router.catalogue import open_catalogue
-from router.catalogue.backup import mend
+from router.catalogue.db.backup import mend
 from router.cli.mending import progress, rebuild_rows, stopped, tell_rebuilt
 from router.cli.options import config_option, configured, json_option, print_json, require_node
 from router.cli.speech import echo, say, tongue
 from router.clock import SystemClock, zoned
-from router.config import Config
+from router.config.sections import Config
 from router.events import Journal
-from router.flow.inventory import Inventory, take
-from router.flow.rebuild import Rebuilt
 from router.storage.incoming import waiting_in
 from router.storage.studies import Studies
+from router.upkeep.check import Inventory, take
+from router.upkeep.rebuild import Rebuilt
 
 _NEXT = (
     "have the PACS send the studies of the missing files again; nothing that was delivered is lost by it",

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from router.config import Config, Destination, HttpPeer, Receive, Tls
+from router.config.sections import Config, Destination, HttpPeer, Receive, Tls
 from router.errors import ConfigurationError
 
 _LIVE_SECTIONS = (

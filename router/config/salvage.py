@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from router.config import Config, Hospital
+from router.config.sections import Config, Hospital
 
 _HEADER = re.compile(r"^[ \t]*\[[^\]=]+\]+[ \t]*(#.*)?$")
 _ROUNDS = 100  # each takes away at least one thing that has a fault

@@ -28,9 +28,7 @@ from pydantic import (
 )
 
 from router.alarms import Alarm
-from router.errors import ConfigurationError
-from router.model import Channel, SeriesClass
-from router.quantities import (
+from router.config.types import (
     AeTitle,
     Budget,
     ConfigPath,
@@ -45,11 +43,15 @@ from router.quantities import (
     Zone,
     is_loopback,
 )
-from router.spelling import did_you_mean
+from router.errors import ConfigurationError
+from router.model import Channel, SeriesClass
+from router.text.spelling import did_you_mean
 
 CodeTable = Literal[
     "branches", "departments", "visit_types", "device_types", "items", "body_parts", "sex", "identity_types"
 ]
+
+_PACKAGE = Path(__file__).parents[1]
 
 
 class _Section(BaseModel):
@@ -638,8 +640,8 @@ class ConfigFile:
 
 def shipped(name: str) -> Path:
     """A file or folder of conf/ as it travels with the package: beside it in a checkout, inside it once installed."""
-    inside = Path(__file__).parent / "conf" / name
-    return inside if inside.exists() else Path(__file__).parents[1] / "conf" / name
+    inside = _PACKAGE / "conf" / name
+    return inside if inside.exists() else _PACKAGE.parent / "conf" / name
 
 
 def load(path: Path) -> Config:

@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from router.catalogue.exams import Case
-from router.config import EXCLUDE_FIELDS, Config, Exclude
-from router.correlate.approval import UnreadApproval, unread_approval
-from router.correlate.doubt import Doubt
-from router.correlate.naming import identifiers
-from router.correlate.readiness import DAMAGED, PDF, Images, Readiness
-from router.correlate.share import Aside, ExcludeRule, SharePolicy
-from router.correlate.versions import JsonVersion, PdfVersion, Unread
-from router.deadlines import Deadline, deadline
+from router.catalogue.exams.exams import Case
+from router.config.sections import EXCLUDE_FIELDS, Config, Exclude
 from router.exam.key import ExamKey
-from router.flow.papers import Weighed
-from router.states import HeldBy, State
+from router.intake.report_pdfs import Weighed
+from router.matching.exam.approval import UnreadApproval, unread_approval
+from router.matching.exam.readiness import DAMAGED, PDF, Images, Readiness
+from router.matching.exam.share import Aside, ExcludeRule, SharePolicy
+from router.matching.exam.versions import JsonVersion, PdfVersion, Unread
+from router.matching.patient.doubt import Doubt
+from router.matching.report_pdf.naming import identifiers
+from router.policy.deadlines import Deadline, deadline
+from router.policy.states import HeldBy, State
 
 _DAMAGE_REMEDY = "drop the same file again, or put it back from a backup and `queue release` the delivery"
 _PDF_REMEDY = "drop this exam's PDF under its name, or `queue release` the delivery to send the PDF that is here"

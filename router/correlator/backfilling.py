@@ -2,13 +2,13 @@
 
 from datetime import datetime, timedelta, tzinfo
 
-from router.backfill import Backfill, covered, standing
 from router.catalogue import Catalogue
-from router.catalogue.exams import Case
+from router.catalogue.exams.exams import Case
 from router.clock import Clock
-from router.correlate.share import Aside, SharePolicy
 from router.errors import InvalidData
-from router.states import State
+from router.matching.exam.share import Aside, SharePolicy
+from router.policy.backfill import Backfill, covered, standing
+from router.policy.states import State
 
 _FRESH_SECONDS = 1.0
 _AT_ONCE = 50

@@ -1,7 +1,7 @@
 """By which set of checks the node goes: the configuration's, else the data folder's."""
 
-from router.catalogue.settings import Settings
-from router.config import Config
+from router.catalogue.node.settings import Settings
+from router.config.sections import Config
 
 
 def resolved(config: Config, settings: Settings) -> Config:

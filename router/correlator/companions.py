@@ -4,16 +4,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from router.catalogue import Catalogue
-from router.catalogue.exams import Case
-from router.catalogue.ledger import Tally
-from router.catalogue.queue import Delivery
-from router.catalogue.withheld import Request
-from router.config import Config, Destination
-from router.correlate.readiness import Readiness, looking_again
-from router.correlate.requests import Companion, Order, awaited, goes_without, held_for, looks_for, told_of, withheld
-from router.deadlines import Deadline, deadline
-from router.flow.plan import Assessment
+from router.catalogue.exams.exams import Case
+from router.catalogue.images.ledger import Tally
+from router.catalogue.images.withheld import Request
+from router.catalogue.queue.queue import Delivery
+from router.config.sections import Config, Destination
+from router.correlator.assessment import Assessment
+from router.matching.exam.readiness import Readiness, looking_again
+from router.matching.images.requests import (
+    Companion,
+    Order,
+    awaited,
+    goes_without,
+    held_for,
+    looks_for,
+    told_of,
+    withheld,
+)
 from router.model import Channel
+from router.policy.deadlines import Deadline, deadline
 
 _NOT_APPROVED = "another exam of its studies is not approved"
 

@@ -6,19 +6,19 @@ from datetime import datetime
 from itertools import takewhile
 
 from router.catalogue import Catalogue
-from router.catalogue.corrections import Borne
-from router.catalogue.exams import Case
-from router.catalogue.queue import Delivery
-from router.config import Config
-from router.correlate.correction import Change, changes, contradicted, merged, of_document, of_header
-from router.correlate.identity import IdentityPolicy
-from router.correlate.versions import JsonVersion, successive
+from router.catalogue.exams.corrections import Borne
+from router.catalogue.exams.exams import Case
+from router.catalogue.queue.queue import Delivery
+from router.config.sections import Config
+from router.correlator.document import fill_for
 from router.errors import InvalidData
 from router.exam.key import ExamPatient
 from router.exam.read import read
-from router.flow.document import fill_for
-from router.flow.joining import identity_policy
-from router.flow.references import References
+from router.intake.exam_reader import References
+from router.matching.exam.versions import JsonVersion, successive
+from router.matching.patient.correction import Change, changes, contradicted, merged, of_document, of_header
+from router.matching.patient.identity import IdentityPolicy
+from router.matching.patient.policy import identity_policy
 from router.model import Channel
 
 

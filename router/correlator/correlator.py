@@ -10,52 +10,12 @@ from datetime import datetime, timedelta
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.exams import Case, Proof, named
-from router.catalogue.ledger import Tally
-from router.catalogue.queue import Delivery
+from router.catalogue.exams.exams import Case, Proof, named
+from router.catalogue.images.ledger import Tally
+from router.catalogue.queue.queue import Delivery
 from router.clock import Clock
-from router.config import Config, Destination
-from router.correlate.doubt import holding
-from router.correlate.identity import same_patient
-from router.correlate.institution import another_hospital
-from router.correlate.missing import Expected, missing, told_at
-from router.correlate.naming import identifiers
-from router.correlate.readiness import (
-    DAMAGED,
-    PERSON,
-    VERSIONS,
-    images_readiness,
-    looking_again,
-    report_readiness,
-    target,
-)
-from router.correlate.recount import Ending, corrected, count_alone
-from router.correlate.renewal import CONTRADICTION, cut_off, late
-from router.correlate.share import Aside, aside
-from router.correlate.versions import (
-    JsonVersion,
-    PdfVersion,
-    approval_arrived,
-    contradicted,
-    given_up,
-    of_patient,
-    successive,
-    unapproved,
-    withdrawn,
-)
-from router.deadlines import approval_instant
-from router.errors import Damaged, InvalidData, TransientError, traceback_of
-from router.events import Event, Journal, Kind
-from router.exam.fill import Filled
-from router.exam.key import ExamKey
-from router.exam.write import dump
-from router.flow.backfilling import is_history, unless_backfilled
-from router.flow.companions import Companions
-from router.flow.document import fill_for, json_faults, keep_apart, listed
-from router.flow.intake import intact
-from router.flow.joining import Joining, doubts, forgotten, headers_of
-from router.flow.papers import PaperReader
-from router.flow.plan import (
+from router.config.sections import Config, Destination
+from router.correlator.assessment import (
     Assessment,
     Hold,
     Plan,
@@ -70,13 +30,53 @@ from router.flow.plan import (
     until_half,
     without,
 )
-from router.flow.references import References
-from router.flow.refused import BEFORE, by_study, with_refusals, worth_a_hint
-from router.flow.rereading import Rereading
-from router.flow.retrieval import plan as plan_retrieval
-from router.flow.selection import Selection
+from router.correlator.backfilling import is_history, unless_backfilled
+from router.correlator.companions import Companions
+from router.correlator.document import fill_for, json_faults, keep_apart, listed
+from router.correlator.joining import Joining, doubts, forgotten, headers_of
+from router.correlator.refused import BEFORE, by_study, with_refusals, worth_a_hint
+from router.errors import Damaged, InvalidData, TransientError, traceback_of
+from router.events import Event, Journal, Kind
+from router.exam.fill import Filled
+from router.exam.key import ExamKey
+from router.exam.write import dump
+from router.images.rereading import Rereading
+from router.images.retrieval import plan as plan_retrieval
+from router.images.selection import Selection
+from router.intake.exam_reader import References
+from router.intake.intake import intact
+from router.intake.report_pdfs import PaperReader
+from router.matching.exam.institution import another_hospital
+from router.matching.exam.readiness import (
+    DAMAGED,
+    PERSON,
+    VERSIONS,
+    images_readiness,
+    looking_again,
+    report_readiness,
+    target,
+)
+from router.matching.exam.recount import Ending, corrected, count_alone
+from router.matching.exam.share import Aside, aside
+from router.matching.exam.versions import (
+    JsonVersion,
+    PdfVersion,
+    approval_arrived,
+    contradicted,
+    given_up,
+    of_patient,
+    successive,
+    unapproved,
+    withdrawn,
+)
+from router.matching.images.missing import Expected, missing, told_at
+from router.matching.images.renewal import CONTRADICTION, cut_off, late
+from router.matching.patient.doubt import holding
+from router.matching.patient.identity import same_patient
+from router.matching.report_pdf.naming import identifiers
 from router.model import Channel
-from router.states import CLOSED, OPEN, PENDING, HeldBy, Needs, State
+from router.policy.deadlines import approval_instant
+from router.policy.states import CLOSED, OPEN, PENDING, HeldBy, Needs, State
 from router.storage import Storage
 
 _KEPT = 32  # documents that are kept parsed: one may take 20 MiB

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from router.catalogue.exams import Case
-from router.catalogue.studies import StudyHere
-from router.config import Config, Destination
+from router.catalogue.exams.exams import Case
+from router.catalogue.images.studies import StudyHere
+from router.config.sections import Config, Destination
 from router.exam.codes import Tables
 from router.exam.faults import Fault, Findings, name_of
 from router.exam.fill import Filled, Sources, fill

@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
-from router.config import shipped
-from router.workdays import Reading, read
+from router.config.sections import shipped
+from router.policy.workdays import Reading, read
 
 _NAME = "holidays.txt"
 _LARGEST = 2**20

@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.catalogue.decisions import Decisions
-from router.catalogue.exams import Case, Exams, Sibling
-from router.catalogue.instances import parts_of
-from router.catalogue.studies import StudyHere
-from router.config import Identity
-from router.correlate.doubt import Doubt
-from router.correlate.identity import (
+from router.catalogue.exams.decisions import Decisions
+from router.catalogue.exams.exams import Case, Exams, Sibling
+from router.catalogue.images.instances import parts_of
+from router.catalogue.images.studies import StudyHere
+from router.config.sections import Identity
+from router.events import Event, Journal, Kind
+from router.exam.key import ExamKey, ExamPatient
+from router.matching.images.join import Candidate, ExamSide, JoinedBy, by_accession
+from router.matching.patient.doubt import Doubt
+from router.matching.patient.identity import (
     FIELDS,
     Comparison,
     IdentityPolicy,
@@ -22,26 +25,8 @@ from router.correlate.identity import (
     compared,
     same_patient,
 )
-from router.correlate.join import Candidate, ExamSide, JoinedBy, by_accession
-from router.correlate.weighing import doubts_of
-from router.events import Event, Journal, Kind
-from router.exam.key import ExamKey, ExamPatient
-
-
-def identity_policy(config: Identity, aliases: Mapping[str, str]) -> IdentityPolicy:
-    """The [identity] section, with the numbers that people have said are of one patient."""
-    if config.ignore_case:
-        aliases = {number.upper(): of.upper() for number, of in aliases.items()}
-    return IdentityPolicy(
-        patient_id_fields=config.patient_id,
-        strip=config.strip,
-        blank=frozenset(value.upper() for value in config.blank),
-        aliases=aliases,
-        blank_names=config.blank_names,
-        ignore_case=config.ignore_case,
-        checks=config.checks or 2,
-        evidence=config.evidence,
-    )
+from router.matching.patient.policy import identity_policy
+from router.matching.patient.weighing import doubts_of
 
 
 @dataclass(frozen=True, slots=True)

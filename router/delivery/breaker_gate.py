@@ -4,13 +4,13 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from router import breaker
-from router.breaker import Breaker
 from router.catalogue import Catalogue
 from router.clock import Clock
+from router.delivery.senders import Sender
 from router.errors import DestinationDown, Outage, RouterError
-from router.flow.sending import Sender
 from router.model import Channel
+from router.policy import breaker
+from router.policy.breaker import Breaker
 
 
 def _answers() -> None:

@@ -8,22 +8,22 @@ from datetime import datetime, timedelta
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.commitments import Settled, Uncommitted
-from router.catalogue.ledger import Fate
-from router.catalogue.queue import Delivery
+from router.catalogue.images.ledger import Fate
+from router.catalogue.queue.commitments import Settled, Uncommitted
+from router.catalogue.queue.queue import Delivery
 from router.clock import Clock
-from router.config import DicomDestination
-from router.dicom import dimse
-from router.dicom.asking import Asking
-from router.dicom.client import StorageClient
-from router.dicom.commitment import MOST, Reference, Report
-from router.dicom.status import NO_SUCH_INSTANCE, Verdict, classify, failure_reason, uncommitted
-from router.dicom.uid import random_uid
+from router.config.sections import DicomDestination
+from router.dicom.dataset.uid import random_uid
+from router.dicom.scu.client import StorageClient
+from router.dicom.scu.commitment import Asking
+from router.dicom.ul import dimse
+from router.dicom.ul.commitment import MOST, Reference, Report
+from router.dicom.ul.status import NO_SUCH_INSTANCE, Verdict, classify, failure_reason, uncommitted
 from router.errors import DestinationDown, Outage, RouterError, TransientError
 from router.events import Event, Journal, Kind
 from router.model import Channel
-from router.retry import backoff
-from router.states import PENDING
+from router.policy.retry import backoff
+from router.policy.states import PENDING
 
 _log = logging.getLogger(__name__)
 

@@ -5,21 +5,21 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
-from router.breaker import Position
 from router.catalogue import Catalogue
-from router.catalogue.alarms import Standing
-from router.catalogue.queue import Delivery
+from router.catalogue.node.alarms import Standing
+from router.catalogue.queue.queue import Delivery
 from router.clock import Clock
-from router.config import Config
-from router.deadlines import stage
+from router.config.sections import Config
+from router.delivery.pausing import remind
 from router.events import Event, Journal, Kind
-from router.flow.attention import AttentionAlarms, look, places_of, quarantined
-from router.flow.gone import Here, gone
-from router.flow.pausing import remind
-from router.forecast import Job, finish
 from router.model import Channel
-from router.pause import Pause, pause_of
-from router.states import PENDING, State
+from router.policy.breaker import Position
+from router.policy.deadlines import stage
+from router.policy.forecast import Job, finish
+from router.policy.pause import Pause, pause_of
+from router.policy.states import PENDING, State
+from router.review.attention import AttentionAlarms, look, places_of, quarantined
+from router.upkeep.gone import Here, gone
 
 _ALARMS = (Alarm.HALF_TIME, Alarm.AT_RISK, Alarm.MISSED)
 _SAYS = {

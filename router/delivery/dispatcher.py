@@ -10,11 +10,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from router.alarms import Alarm
-from router.breaker import CLOSED, width
 from router.catalogue import Catalogue
-from router.catalogue.queue import UNWRITTEN, Delivery
+from router.catalogue.queue.queue import UNWRITTEN, Delivery
 from router.clock import Clock
-from router.deadlines import slack
+from router.correlator.backfilling import Backfilling
+from router.correlator.document import told_by_platform
+from router.delivery.breaker_gate import Gate, Lane
+from router.delivery.pausing import Pausing
+from router.delivery.senders import Ending
+from router.delivery.sharing import Sharing
+from router.delivery.throughput import Meter, Start
+from router.delivery.unwritten import Unwritten
 from router.errors import (
     Crowded,
     DestinationDown,
@@ -27,18 +33,12 @@ from router.errors import (
     traceback_of,
 )
 from router.events import Event, Journal, Kind
-from router.flow.backfilling import Backfilling
-from router.flow.document import told_by_platform
-from router.flow.gate import Gate, Lane
-from router.flow.meter import Meter, Start
-from router.flow.pausing import Pausing
-from router.flow.sending import Ending
-from router.flow.sharing import Sharing
-from router.flow.unwritten import Unwritten
 from router.model import Channel
-from router.retry import UNPROVED, next_pause
-from router.states import State
-from router.turns import QUANTUM
+from router.policy.breaker import CLOSED, width
+from router.policy.deadlines import slack
+from router.policy.retry import UNPROVED, next_pause
+from router.policy.states import State
+from router.policy.turns import QUANTUM
 
 LEASE = timedelta(seconds=60)
 

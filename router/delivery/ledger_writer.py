@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.catalogue.late import LateAnswer
-from router.catalogue.ledger import Accounts, Fate, Outcome, ToSend
+from router.catalogue.images.ledger import Accounts, Fate, Outcome, ToSend
+from router.catalogue.queue.late import LateAnswer
 from router.clock import Clock
-from router.dicom.client import Result
-from router.dicom.status import Verdict
+from router.delivery.unwritten import Unwritten
+from router.dicom.scu.client import Result
+from router.dicom.ul.status import Verdict
 from router.errors import RouterError
-from router.flow.unwritten import Unwritten
 
 # A crash re-sends what the ledger does not know yet: so many, and up to 32 that the associations have under way or
 # hand in meanwhile. An outage of the database re-sends nothing: what it does not take is kept (`unwritten`).

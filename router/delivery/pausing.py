@@ -7,7 +7,7 @@ from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import Clock
 from router.events import Event, Journal, Kind
-from router.pause import EVERYWHERE, Pause, pause_of
+from router.policy.pause import EVERYWHERE, Pause, pause_of
 
 _FRESH_SECONDS = 1.0
 _ABOUT = "sending to "

@@ -11,24 +11,24 @@ from dataclasses import dataclass
 from functools import partial
 
 from router.alarms import Alarm
-from router.bandwidth import Window
 from router.catalogue import Catalogue
 from router.clock import Clock
-from router.config import Config, Destination, DicomDestination, HttpDestination
-from router.dicom.client import StorageClient
+from router.config.sections import Config, Destination, DicomDestination, HttpDestination
+from router.delivery.breaker_gate import Lane
+from router.delivery.commitment import Asker, CommitmentReports
+from router.delivery.senders import ImagesSender, Objection, ReportSender
+from router.delivery.sharing import Sharing
+from router.delivery.throttle import Throttle
+from router.delivery.unwritten import Unwritten
+from router.dicom.scu.client import StorageClient
 from router.errors import ConfigurationError
 from router.events import Event, Journal, Kind
-from router.flow.commitment import Asker, CommitmentReports
-from router.flow.gate import Lane
-from router.flow.loop import Loop
-from router.flow.references import References
-from router.flow.sending import ImagesSender, Objection, ReportSender
-from router.flow.sharing import Sharing
-from router.flow.throttle import Throttle
-from router.flow.unwritten import Unwritten
 from router.forward.credentials import Credentials, KeyFiles
 from router.forward.report import ReportAgent
+from router.intake.exam_reader import References
+from router.loop import Loop
 from router.model import Channel
+from router.policy.bandwidth import Window
 from router.storage import Storage
 from router.storage.pins import strange
 

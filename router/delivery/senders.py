@@ -9,38 +9,38 @@ from typing import Protocol
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.exams import Case, Proof
-from router.catalogue.late import LateReceipt
-from router.catalogue.ledger import Fate, Outcome, Tally, ToSend
-from router.catalogue.queue import Delivery
-from router.catalogue.uploads import Frozen
+from router.catalogue.exams.exams import Case, Proof
+from router.catalogue.images.ledger import Fate, Outcome, Tally, ToSend
+from router.catalogue.queue.late import LateReceipt
+from router.catalogue.queue.queue import Delivery
+from router.catalogue.queue.uploads import Frozen
 from router.clock import Clock
-from router.config import Config
-from router.correlate.readiness import DAMAGED
-from router.correlate.renewal import set_aside
+from router.config.sections import Config
+from router.correlator.assessment import damaged_hold, images_of, without
+from router.correlator.document import fill_for, json_warnings, keep_apart, listed
 from router.crypto.envelope import idem
 from router.crypto.symmetric import sm3, sm3_of
-from router.dicom.client import Outgoing, Result, StorageClient
-from router.dicom.session import Session
-from router.dicom.status import DUPLICATE, Verdict, classify
+from router.delivery.abort_tracker import Suspects
+from router.delivery.commitment import Asker
+from router.delivery.ledger_writer import Book, LedgerWriter
+from router.delivery.unwritten import Unwritten
+from router.dicom.scu.client import Outgoing, Result, StorageClient
+from router.dicom.scu.session import Session
+from router.dicom.ul.status import DUPLICATE, Verdict, classify
 from router.errors import Damaged, IntegrityError, PermanentError, RouterError, TransientError
 from router.events import Event, Journal, Kind
 from router.exam.fill import Filled
 from router.exam.write import dump
-from router.flow.book import Book, LedgerWriter
-from router.flow.commitment import Asker
-from router.flow.damage import Damage
-from router.flow.document import fill_for, json_warnings, keep_apart, listed
-from router.flow.intake import intact
-from router.flow.plan import damaged_hold, images_of, without
-from router.flow.references import References
-from router.flow.suspects import Suspects
-from router.flow.unwritten import Unwritten
 from router.forward.credentials import Credentials
 from router.forward.report import ReportAgent, Upload
+from router.images.damage import Damage
+from router.intake.exam_reader import References
+from router.intake.intake import intact
+from router.matching.exam.readiness import DAMAGED
+from router.matching.images.renewal import set_aside
 from router.model import SeriesClass
-from router.retry import given_up
-from router.states import State
+from router.policy.retry import given_up
+from router.policy.states import State
 from router.storage import Storage
 
 # As many are judged at a time: what comes meanwhile, or is decided, stops the next ones.

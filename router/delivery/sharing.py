@@ -79,7 +79,7 @@ class Sharing:
 
 @dataclass(frozen=True, slots=True)
 class SharedSlots:
-    """Those of one destination, as router.dicom.slots wants them."""
+    """Those of one destination, as router.dicom.scu.slots wants them."""
 
     sharing: Sharing
     destination: str

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from zoneinfo import ZoneInfo
 
-from router.bandwidth import Bucket, Window, rate_at
 from router.clock import Clock
+from router.policy.bandwidth import Bucket, Window, rate_at
 
 
 def _alone() -> int:

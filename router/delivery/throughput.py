@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router.catalogue import Catalogue
-from router.catalogue.queue import Delivery
+from router.catalogue.queue.queue import Delivery
 from router.clock import Clock
-from router.flow.gate import Lane
+from router.delivery.breaker_gate import Lane
 from router.model import Channel
-from router.turns import Balance
+from router.policy.turns import Balance
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.late import Late, LateAnswer, LateReceipt, LateResults
-from router.catalogue.ledger import Fate
+from router.catalogue.images.ledger import Fate
+from router.catalogue.queue.late import Late, LateAnswer, LateReceipt, LateResults
 from router.clock import Clock
 from router.events import Event, Journal, Kind
 from router.model import InstanceUids

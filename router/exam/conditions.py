@@ -21,7 +21,7 @@ from router.exam.identifiers import (
     uid_ok,
     uid_strict,
     usci_ok,
-)  # fmt: skip
+)
 from router.exam.key import REPORTED
 from router.exam.times import instant
 from router.exam.values import stripped

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from router.config import Department, Device, Hospital
+from router.config.sections import Department, Device, Hospital
 from router.exam.age import age_display
 from router.exam.codes import NO_TABLES, Entry, Table, Tables
 from router.exam.faults import Fault, name_of, show
@@ -21,7 +21,7 @@ from router.exam.offers import (
     hospital_offers,
     sender_offers,
     study_offers,
-)  # fmt: skip
+)
 from router.exam.validate import unlisted
 from router.exam.values import converted, is_absent, is_empty, stripped, uids
 from router.exam.write import ordered

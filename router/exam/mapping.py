@@ -28,7 +28,7 @@ from router.errors import ConfigurationError
 from router.exam import hl7_paths
 from router.exam.fields import BY_PATH, LOCAL, PROCEDURE, SECTION_NAMES
 from router.exam.values import is_empty, text
-from router.spelling import did_you_mean
+from router.text.spelling import did_you_mean
 
 _PATH = re.compile(r"(?:\$\.?)?(?:\.?[^.\[\]'\"$]+|\['[^']+'\]|\[\d*\])+")
 _STEP = re.compile(r"\.?([^.\[\]'\"$]+)|\['([^']+)'\]|\[(\d*)\]")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from router.config import Department, Device, Hospital
+from router.config.sections import Department, Device, Hospital
 from router.exam.values import datetime_text, stripped
 from router.model import NO_DEVICE
 

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from router.errors import InvalidData
 from router.exam.fields import BY_PATH, SECTION_NAMES
-from router.text import reading
+from router.text.decoding import reading
 
 MAX_BYTES = 8 * 2**20
 _MOST_MARKS = 100_000  # commas, colons and opening brackets, within text too

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from router.config import Hospital
+from router.config.sections import Hospital
 from router.exam.codes import Tables
 from router.exam.conditions import Remark, Terms, remarks
 from router.exam.faults import Fault, Findings, mend_gap, noun, shape, show

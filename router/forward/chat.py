@@ -17,7 +17,7 @@ from typing import Any
 
 from router.errors import ConfigurationError, TransientError
 from router.forward.http import overhear
-from router.inheritance import inherited
+from router.process.environment import inherited
 
 SECONDS = 30.0
 _PROGRAM = """

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from router.config import HttpDestination
+from router.config.sections import HttpDestination
 from router.crypto.keys import load_api_key
 from router.errors import ConfigurationError
 from router.forward.profiles import Profile, load_profile

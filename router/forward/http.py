@@ -18,14 +18,14 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3 import exceptions as transport
 
-from router.bandwidth import Paced, unbounded
 from router.clock import Clock
-from router.config import HttpPeer
+from router.config.sections import HttpPeer
+from router.config.types import is_within
 from router.crypto.keys import read_secret
 from router.errors import ConfigurationError, DestinationDown, Outage, TransientError
 from router.forward.answer import Answer
 from router.forward.route import resolve
-from router.quantities import is_within
+from router.policy.bandwidth import Paced, unbounded
 
 MAX_ANSWER = 1024 * 1024
 _CHUNK = 256 * 1024

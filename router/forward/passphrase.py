@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from router.config import HttpDestination
+from router.config.sections import HttpDestination
 from router.crypto.keys import load_passphrase
 from router.errors import ConfigurationError
 

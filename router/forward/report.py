@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from router.bandwidth import Paced, unbounded
 from router.clock import Clock
-from router.config import HttpDestination
+from router.config.sections import HttpDestination
 from router.crypto import envelope
 from router.errors import Damaged, TransientError
 from router.forward.answer import Answer, Receipt, challenge, date_of, granted, refusal, unproved
 from router.forward.credentials import Credentials
 from router.forward.http import DEFAULT_LIMITS, Limits, Multipart, Part, Session
 from router.forward.profiles import Exchange
+from router.policy.bandwidth import Paced, unbounded
 
 __all__ = ["Receipt", "ReportAgent", "Upload"]
 

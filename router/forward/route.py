@@ -3,8 +3,8 @@
 import socket
 from collections.abc import Sequence
 
+from router.config.types import is_within
 from router.errors import DestinationDown, Outage
-from router.quantities import is_within
 
 
 def resolve(host: str, port: int, allowed_networks: Sequence[str]) -> tuple[str, ...]:

@@ -11,14 +11,14 @@ from datetime import datetime
 from pathlib import Path
 
 from router.alarms import Alarm
-from router.catalogue.instances import Instances, Known, NewInstance
+from router.catalogue.images.instances import Instances, Known, NewInstance
 from router.clock import Clock
-from router.dicom import encapsulated
-from router.dicom.header import owner_of, read_instance
-from router.dicom.sameness import Likeness
+from router.dicom.dataset import encapsulated
+from router.dicom.dataset.header import owner_of, read_instance
+from router.dicom.dataset.sameness import Likeness
 from router.errors import InvalidData, traceback_of
 from router.events import Event, Journal, Kind
-from router.flow.former import Former, versioned
+from router.images.former import Former, versioned
 from router.model import Digests, Header, InstanceUids
 from router.series.classify import Rulebook, classify
 from router.series.rules import Rule

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from router.config import Destination
-from router.dicom.header import Glimpse, read_glimpse
+from router.config.sections import Destination
+from router.dicom.dataset.header import Glimpse, read_glimpse
 from router.errors import InvalidData
-from router.flow.rules import book_for
+from router.images.rulebook import book_for
 from router.model import SeriesClass, SeriesFacts
 from router.series.classify import Rulebook, used
 from router.series.select import candidate, select

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from router.alarms import Alarm
-from router.catalogue.damages import Damages
+from router.catalogue.images.damages import Damages
 from router.clock import Clock
 from router.events import Event, Journal, Kind
 from router.model import InstanceUids

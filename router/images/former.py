@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from router.dicom.sameness import Likeness, likeness
+from router.dicom.dataset.sameness import Likeness, likeness
 from router.model import Digests, Header, InstanceUids
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from router.catalogue import Catalogue
-from router.catalogue.studies import StudyHere
-from router.dicom.header import read_instance
+from router.catalogue.images.studies import StudyHere
+from router.dicom.dataset.header import read_instance
 from router.errors import InvalidData
 from router.storage import Storage
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from router.catalogue import Catalogue
-from router.catalogue.exams import Case
-from router.catalogue.retrievals import Asked, Retrievals
+from router.catalogue.exams.exams import Case
+from router.catalogue.exams.retrievals import Asked, Retrievals
 from router.clock import Clock
-from router.config import Query
-from router.correlate.join import JoinedBy
-from router.correlate.missing import Expected, ask_again, wanted, worth_pulling
-from router.dicom.query import Found, Held, QueryClient
-from router.dicom.status import queried
+from router.config.sections import Query
+from router.dicom.scu.query import Found, Held, QueryClient
+from router.dicom.ul.status import queried
 from router.errors import DestinationDown, TransientError
 from router.events import Event, Journal, Kind
+from router.matching.images.join import JoinedBy
+from router.matching.images.missing import Expected, ask_again, wanted, worth_pulling
 
 _WILDCARDS = frozenset("*?\\")
 _DOWN = timedelta(minutes=5)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from router.alarms import Alarm
 from router.clock import Clock
-from router.config import Config, Destination, Series, Thin, shipped
+from router.config.sections import Config, Destination, Series, Thin, shipped
 from router.errors import ConfigurationError
 from router.events import Event, Journal, Kind
 from router.model import ThinLimit

@@ -6,15 +6,15 @@ from datetime import datetime
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.exams import Case
-from router.catalogue.ledger import CUT_OFF, Fate, Undecided
-from router.catalogue.members import changes_of
-from router.config import Destination, Identity
-from router.correlate.identity import IdentityPolicy
-from router.correlate.renewal import Renewal, renewal
+from router.catalogue.exams.exams import Case
+from router.catalogue.images.ledger import CUT_OFF, Fate, Undecided
+from router.catalogue.images.series_members import changes_of
+from router.config.sections import Destination, Identity
 from router.events import Event, Journal, Kind
-from router.flow.joining import identity_policy
-from router.flow.rules import book_for
+from router.images.rulebook import book_for
+from router.matching.images.renewal import Renewal, renewal
+from router.matching.patient.identity import IdentityPolicy
+from router.matching.patient.policy import identity_policy
 from router.model import SeriesClass, SeriesFacts
 from router.series.classify import Rulebook, classify
 from router.series.select import REJECTED, Candidate, Choice, candidate, select

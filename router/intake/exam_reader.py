@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from router.config import EXCLUDE_FIELDS, Config, shipped
+from router.config.sections import EXCLUDE_FIELDS, Config, shipped
 from router.errors import ConfigurationError
 from router.exam import codes, hl7_paths, mapping
 from router.exam.codes import Table, Tables
@@ -14,9 +14,9 @@ from router.exam.key import ExamKey, key_of
 from router.exam.mapping import RisMapping
 from router.exam.read import read
 from router.exam.sayings import misnamed, sayings
-from router.reports import hl7v2
-from router.spelling import did_you_mean
-from router.text import reading
+from router.reports.hl7 import hl7v2
+from router.text.decoding import reading
+from router.text.spelling import did_you_mean
 
 _Stamp = tuple[int, int, int]
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from router.catalogue.files import SEVERAL, FileKind, FolderFile
-from router.language import N_
-from router.reports.watch import OtherKind
+from router.catalogue.exams.files import SEVERAL, FileKind, FolderFile
+from router.reports.folder.watch import OtherKind
+from router.text.language import N_
 
 WHERE = N_(
     {

@@ -16,24 +16,26 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from router.alarms import Alarm
-from router.catalogue.exams import Exams, Proof, TakenDocument, Waiting
-from router.catalogue.files import FileKind, Lying
+from router.catalogue.exams.exams import Exams, Proof, TakenDocument, Waiting
+from router.catalogue.exams.files import FileKind, Lying
 from router.clock import Clock
-from router.config import Config, Hospital
-from router.correlate.join import JoinedBy
-from router.correlate.naming import number_of, words
+from router.config.sections import Config, Hospital
 from router.errors import InvalidData, RouterError
 from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey
-from router.flow import refused_files
-from router.flow.leftovers import Leftovers
-from router.flow.numbered import branch_of_folder, exam_of, number_word
-from router.flow.recovery import Recovery
-from router.flow.references import References
+from router.intake import refused_files
+from router.intake.exam_reader import References
+from router.intake.leftovers import Leftovers
+from router.intake.numbered import branch_of_folder, exam_of, number_word
+from router.intake.recovery import Recovery
+from router.matching.images.join import JoinedBy
+from router.matching.report_pdf.naming import number_of, words
 from router.model import SetAside
-from router.reports import hl7v2, pdf, pickup
-from router.reports.reader import PdfText, Readers
-from router.reports.settle import Seen
+from router.reports.folder import originals
+from router.reports.folder.settle import Seen
+from router.reports.hl7 import hl7v2
+from router.reports.pdf import pdf
+from router.reports.pdf.reader import PdfText, Readers
 from router.storage import Storage
 from router.storage.reports import Copies, made_at, note
 
@@ -152,7 +154,7 @@ class Intake:
             try:
                 self._require_sound(seen)
                 pdf.require_size(seen.size)
-                content = pickup.read_still(self._folder, seen)
+                content = originals.read_still(self._folder, seen)
             except InvalidData as error:
                 invalid[seen] = error
             except OSError as error:
@@ -171,8 +173,8 @@ class Intake:
         texts = self._texts(opened)
         documents: list[Dropped] = []
         for seen, one in opened.items():
-            stem, text = pickup.stem_of(self._folder, seen.path), texts.get(seen, PdfText())
-            at = pickup.file_time(seen, self._clock.now())
+            stem, text = originals.stem_of(self._folder, seen.path), texts.get(seen, PdfText())
+            at = originals.file_time(seen, self._clock.now())
             with self._incoming.dropped.at(self._attempt(seen)):
                 told = _or_fault(self._documents, seen, _form(seen), stem, at, data[seen], one, text)
             if isinstance(told, InvalidData):
@@ -333,7 +335,7 @@ class Intake:
         failed, moved = {}, []
         for seen in files:
             try:
-                lying = pickup.set_aside(self._folder, seen, pickup.DONE)
+                lying = originals.set_aside(self._folder, seen, originals.DONE)
             except OSError as error:
                 failed[seen] = error
             else:
@@ -582,7 +584,7 @@ class Intake:
 
     def _refuse_kept(self, seen: Seen, lying: Lying) -> bool | None:
         """Keep a copy in quarantine; whether that is done where it was refused before, or has changed."""
-        data = pickup.read_still(self._folder, seen) if seen.size <= pdf.MAX_SIZE else b""
+        data = originals.read_still(self._folder, seen) if seen.size <= pdf.MAX_SIZE else b""
         if data is None:
             return False
         digest = hashlib.sha256(data or f"{seen.size} {seen.mtime}".encode()).hexdigest()
@@ -591,7 +593,7 @@ class Intake:
             return True
         name = f"file{seen.path.suffix.lower()}"
         try:
-            where = pickup.where(self._folder, seen)
+            where = originals.where(self._folder, seen)
         except FileNotFoundError:
             return False
         folder = self._quarantine.keep(name, data, self._clock.now(), "report", _reason(lying))
@@ -603,7 +605,7 @@ class Intake:
     def _reject(self, seen: Seen, lying: Lying) -> Sequence[SetAside]:
         begun = self.leftovers.begin(lying)
         try:
-            moved = pickup.reject(self._folder, seen, _reason(lying))
+            moved = originals.reject(self._folder, seen, _reason(lying))
         except OSError:
             if begun is not None and self._is_there(seen):
                 self.leftovers.take_back(begun)
@@ -618,7 +620,7 @@ class Intake:
 
     def _is_there(self, seen: Seen) -> bool:
         try:
-            pickup.where(self._folder, seen)
+            originals.where(self._folder, seen)
         except FileNotFoundError:
             return False
         except OSError:
@@ -626,7 +628,7 @@ class Intake:
         return True
 
     def _lying(self, seen: Seen, error: InvalidData) -> Lying:
-        name, stem = self._name(seen), pickup.stem_of(self._folder, seen.path)
+        name, stem = self._name(seen), originals.stem_of(self._folder, seen.path)
         why = str(error.fields.get("why", _form(seen)))
         said = "" if why == _POISON else refused_files.beginning(self._folder, seen)
         exam = refused_files.exam_of(self._exams.files, stem, self._exams.exam_named(**self._names(stem)), said)
@@ -645,7 +647,7 @@ class Intake:
         self._exams.remember(self._name(seen), seen.size, _kept_time(seen), digest)
 
     def _name(self, seen: Seen) -> str:
-        return pickup.name_of(self._folder, seen.path)
+        return originals.name_of(self._folder, seen.path)
 
     def _record(self, kind: Kind, text: str, exam: int | None) -> None:
         self._journal.record(Event(self._clock.now(), kind, text, exam=exam))

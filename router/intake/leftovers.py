@@ -10,17 +10,17 @@ from dataclasses import replace
 from datetime import timedelta
 
 from router.alarms import Alarm
-from router.catalogue.exams import Exams
-from router.catalogue.files import ALARMS, MOST, OF_STUDY, SEVERAL, FileKind, FolderFile, Lying, Partner
+from router.catalogue.exams.exams import Exams
+from router.catalogue.exams.files import ALARMS, MOST, OF_STUDY, SEVERAL, FileKind, FolderFile, Lying, Partner
 from router.clock import Clock
-from router.config import Config
-from router.correlate.near_names import Difference, differences, near_key
+from router.config.sections import Config
 from router.events import Event, Journal, Kind
-from router.flow.numbered import bearers
-from router.reports import pickup
-from router.reports.directory import opened
-from router.reports.settle import Seen
-from router.reports.watch import Listing, Other, OtherKind
+from router.intake.numbered import bearers
+from router.matching.report_pdf.near_names import Difference, differences, near_key
+from router.reports.folder import originals
+from router.reports.folder.directory import opened
+from router.reports.folder.settle import Seen
+from router.reports.folder.watch import Listing, Other, OtherKind
 from router.storage.quarantine import Quarantine
 
 _UNFINISHED = timedelta(hours=1)  # after which nobody goes on writing
@@ -144,7 +144,7 @@ class Leftovers:
         self._exams.files.keep(FileKind.OTHER, rest, len(rest) + beyond, now)
 
     def _lying(self, one: Other) -> Lying:
-        path = pickup.name_of(self._folder, one.path)
+        path = originals.name_of(self._folder, one.path)
         return Lying(
             kind=FileKind.OTHER, path=path, why=one.kind, branch=self._branch(path), mark=f"{one.size} {one.mtime}"
         )
@@ -229,7 +229,7 @@ class Leftovers:
     def _is_gone(self, top: int, one: FolderFile) -> bool:
         if one.found.kept and not self._quarantine.has(one.found.kept):
             return True
-        return one.found.place is not None and pickup.lies(top, one.found.place) is False
+        return one.found.place is not None and originals.lies(top, one.found.place) is False
 
     # -- alarms
 

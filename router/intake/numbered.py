@@ -1,9 +1,9 @@
 """PDFs whose file name is the number of an exam: its ExamId or its accession number."""
 
-from router.catalogue.exams import Exams
-from router.catalogue.namings import NUMBER
-from router.config import Hospital
-from router.correlate.naming import Bearer, bearer, number_of
+from router.catalogue.exams.exams import Exams
+from router.catalogue.exams.pdf_names import NUMBER
+from router.config.sections import Hospital
+from router.matching.report_pdf.naming import Bearer, bearer, number_of
 
 
 def bearers(exams: Exams, hospital: Hospital, stem: str) -> list[Bearer]:

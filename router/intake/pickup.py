@@ -7,12 +7,12 @@ from pathlib import Path
 
 from router.alarms import Alarm
 from router.clock import Clock
-from router.config import Reports as ReportsConfig
+from router.config.sections import Reports as ReportsConfig
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
-from router.flow.intake import Found, Intake
-from router.reports.settle import Seen, Settling
-from router.reports.watch import Listing, Watch, scan
+from router.intake.intake import Found, Intake
+from router.reports.folder.settle import Seen, Settling
+from router.reports.folder.watch import Listing, Watch, scan
 
 _FILES_AT_ONCE, _BYTES_AT_ONCE = 100, 2**25
 _MANY = 1000

@@ -7,11 +7,11 @@ import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from router.catalogue.originals import Missed, Originals
+from router.catalogue.exams.originals import Missed, Originals
 from router.errors import InvalidData
-from router.reports import pickup
-from router.reports.directory import opened
-from router.reports.settle import Seen
+from router.reports.folder import originals
+from router.reports.folder.directory import opened
+from router.reports.folder.settle import Seen
 from router.storage.reports import Reports
 
 _ENDINGS = (".pdf", ".PDF", ".Pdf")
@@ -48,10 +48,10 @@ class Recovery:
             yield self._of_message(missed.message)
             return
         for path, size, mtime in self._originals.staying(missed.digest):
-            yield pickup.read_still(self._folder, Seen(self._folder / path, size, mtime))
+            yield originals.read_still(self._folder, Seen(self._folder / path, size, mtime))
         with opened(self._folder) as top:
             for lying in self._originals.lying(_places(missed.stem)):
-                yield pickup.read_aside(top, lying)
+                yield originals.read_aside(top, lying)
 
     def _of_message(self, place: str) -> bytes | None:
         try:
@@ -74,4 +74,4 @@ def _places(stem: str) -> Iterator[tuple[bytes, bytes]]:
                 mark = b"" if number == 1 else b"~%d" % number
                 for ending in _ENDINGS:
                     last = name + mark + ending.encode()
-                    yield b"/".join(parts[:split]), b"/".join((pickup.DONE.encode(), *below, last))
+                    yield b"/".join(parts[:split]), b"/".join((originals.DONE.encode(), *below, last))

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from router.catalogue.files import FolderFiles
-from router.correlate.naming import words
-from router.reports import pickup
-from router.reports.settle import Seen
+from router.catalogue.exams.files import FolderFiles
+from router.matching.report_pdf.naming import words
+from router.reports.folder import originals
+from router.reports.folder.settle import Seen
 
 _LONGEST, _BEGINNING = 2**20, 2**16  # bytes of a file that is searched, and of it
 
@@ -28,7 +28,7 @@ def beginning(folder: Path, seen: Seen) -> str:
     if seen.path.suffix.lower() == ".pdf" or seen.size > _LONGEST:
         return ""
     try:
-        data = pickup.read_still(folder, seen) or b""
+        data = originals.read_still(folder, seen) or b""
     except OSError:
         return ""
     return data[:_BEGINNING].decode("utf-8", "replace")

@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from router.catalogue.exams import Case, Chosen, Exams
-from router.config import Config, Hospital
-from router.correlate.calibration import CARRIED, Calibration
-from router.correlate.content import AGREES, Reading, Runs, lacking, reading, runs_of_pdf, runs_of_report
-from router.correlate.doubt import Doubt, holding
-from router.correlate.evidence import Choice, Evidence, Papers, choose
-from router.correlate.labels import Labelled, han_name, labelled, may_be, normal_number
-from router.correlate.naming import bearer, number_of, words
-from router.correlate.times import of as versions_of_time
-from router.correlate.versions import JsonVersion, PdfVersion, Unread, successive
+from router.catalogue.exams.exams import Case, Chosen, Exams
+from router.config.sections import Config, Hospital
 from router.errors import Damaged, InvalidData
 from router.exam.key import ExamKey
-from router.flow.numbered import bearers
+from router.intake.numbered import bearers
+from router.matching.exam.versions import JsonVersion, PdfVersion, Unread, successive
+from router.matching.patient.doubt import Doubt, holding
+from router.matching.report_pdf.calibration import CARRIED, Calibration
+from router.matching.report_pdf.choice import Choice, Evidence, Papers, choose
+from router.matching.report_pdf.content import AGREES, Reading, Runs, lacking, reading, runs_of_pdf, runs_of_report
+from router.matching.report_pdf.labels import Labelled, han_name, labelled, may_be, normal_number
+from router.matching.report_pdf.naming import bearer, number_of, words
+from router.matching.report_pdf.times import of as versions_of_time
 from router.storage.reports import Reports, made_at, text_of
-from router.text import is_readable
+from router.text.decoding import is_readable
 
 _KEPT = 32  # documents whose words are kept
 

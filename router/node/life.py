@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from router.config import Config, ConfigFile
+from router.config.sections import Config, ConfigFile
 from router.storage.running import Listener, Running, RunningFiles
 
 _log = logging.getLogger("router")

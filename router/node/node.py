@@ -13,19 +13,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from router import worker
-from router.admin.audit import Audit, Guard
-from router.admin.console import Behind, Console
-from router.admin.health import health
-from router.admin.hosts import names_of
-from router.admin.life import Life
-from router.admin.metrics import Gauges, Metrics
-from router.admin.notifier import AlarmNotifier
-from router.admin.seals import Seals, seals_of, trail_of
-from router.admin.server import AdminServer
-from router.admin.session import token_in
-from router.admin.syslog import Syslog
-from router.admin.vitals import (
+from router.admin.audit.audit import Audit, Guard
+from router.admin.audit.seals import Seals, seals_of, trail_of
+from router.admin.audit.syslog import Syslog
+from router.admin.console.console import Behind, Console
+from router.admin.http.health import health
+from router.admin.http.hosts import names_of
+from router.admin.http.metrics import Gauges, Metrics
+from router.admin.http.server import AdminServer
+from router.admin.http.session import token_in
+from router.admin.notify.notifier import AlarmNotifier
+from router.admin.status.vitals import (
     ALARMS_OUT,
     Degradation,
     Degradations,
@@ -36,64 +34,66 @@ from router.admin.vitals import (
     of_work,
 )
 from router.alarms import Alarm
-from router.attention import Attention
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.backlog import Place
-from router.catalogue.backup import unfinished
-from router.catalogue.restore import has_database
-from router.catalogue.sessions import limits_of as limits_of_sessions
-from router.changes import Changes, Stamps, compare, renewed, stamps
+from router.catalogue.db.backup import unfinished
+from router.catalogue.db.sessions import limits_of as limits_of_sessions
+from router.catalogue.node.restore import has_database
+from router.catalogue.queue.backlog import Place
 from router.clock import Clock, SharedClock
-from router.config import Config, ConfigFile, Destination, Receive, Tls, load
+from router.cluster.absence import AbsenceWatch
+from router.cluster.membership import CORRELATOR, DAILY, DROP_FOLDER, LOOKOUT, RETENTION, SCRUB, Membership
+from router.config.changes import Changes, Stamps, compare, renewed, stamps
+from router.config.sections import Config, ConfigFile, Destination, Receive, Tls, load
+from router.correlator.backfilling import Admission as BackfillAdmission
+from router.correlator.checks import resolved
+from router.correlator.correlator import Correlator, delivery_places
 from router.crypto import selftest
 from router.crypto.keys import read_secret
-from router.dicom import decoders
-from router.dicom.admission import Admission
-from router.dicom.commitment import Report
-from router.dicom.query import QueryClient
-from router.dicom.server import StorageServer
-from router.dicom.store import Received, Refused
-from router.dicom.tls import server_context
-from router.dicom.wire import Limits
+from router.delivery.breaker_gate import Lane
+from router.delivery.commitment import CommitmentReports
+from router.delivery.deadline_monitor import Lookout
+from router.delivery.dispatcher import Dispatcher
+from router.delivery.routes import Lanes, Outfitter
+from router.delivery.sharing import Sharing
+from router.delivery.unwritten import Unwritten
+from router.dicom.scp.admission import Admission
+from router.dicom.scp.server import StorageServer
+from router.dicom.scp.store import Received, Refused
+from router.dicom.scu import decoders
+from router.dicom.scu.query import QueryClient
+from router.dicom.ul.commitment import Report
+from router.dicom.ul.socket import Limits
+from router.dicom.ul.tls import server_context
 from router.errors import ConfigurationError, RouterError
 from router.events import Event, Journal, Kind, log_event
-from router.flow.absence import AbsenceWatch
-from router.flow.attention import look, places_of
-from router.flow.backfilling import Admission as BackfillAdmission
-from router.flow.backing import Backing
-from router.flow.cataloguer import Cataloguer
-from router.flow.checks import resolved
-from router.flow.commitment import CommitmentReports
-from router.flow.conversion import bring_up_to_date
-from router.flow.correlator import Correlator, delivery_places
-from router.flow.daily import Daily
-from router.flow.dispatcher import Dispatcher
-from router.flow.gate import Lane
-from router.flow.intake import Intake
-from router.flow.lanes import Lanes, Outfitter
-from router.flow.lookout import Lookout
-from router.flow.loop import Loop, Step, Untried
-from router.flow.membership import CORRELATOR, DAILY, DROP_FOLDER, LOOKOUT, RETENTION, SCRUB, Membership
-from router.flow.pickup import Pickup
-from router.flow.reconcile import Reconciliation
-from router.flow.references import References
-from router.flow.refusals import RefusalRecorder, RefusalWatch
-from router.flow.retention import Retention
-from router.flow.retrieval import Retrieval
-from router.flow.rules import SeriesRules
-from router.flow.scrub import Quiet, Scrub
-from router.flow.selection import Selection
-from router.flow.sharing import Sharing
-from router.flow.silence import SilenceWatch
-from router.flow.timekeeping import ClockWatch, Timekeeper
-from router.flow.unwritten import Unwritten
+from router.images.cataloguer import Cataloguer
+from router.images.retrieval import Retrieval
+from router.images.rulebook import SeriesRules
+from router.images.selection import Selection
+from router.intake.exam_reader import References
+from router.intake.intake import Intake
+from router.intake.pickup import Pickup
+from router.loop import Loop, Step, Untried
 from router.model import Channel
-from router.reports.mllp import MllpServer
-from router.states import State
+from router.node import receive_worker
+from router.node.life import Life
+from router.policy.attention import Attention
+from router.policy.states import State
+from router.reports.hl7.mllp import MllpServer
+from router.review.attention import look, places_of
+from router.review.reconcile import Reconciliation
 from router.storage import open_storage
 from router.storage.estate import Estate
 from router.storage.lock import lock
 from router.storage.running import ADMIN, Listener
+from router.upkeep.backup import Backing
+from router.upkeep.clock_watch import ClockWatch, Timekeeper
+from router.upkeep.daily import Daily
+from router.upkeep.refusals import RefusalRecorder, RefusalWatch
+from router.upkeep.retention import Retention
+from router.upkeep.scrub import Quiet, Scrub
+from router.upkeep.silence import SilenceWatch
+from router.upkeep.upgrade import bring_up_to_date
 
 _GRACE_SECONDS = 25.0
 _ANSWER_SECONDS = 6.0  # that a stopping node waits for the database's answer
@@ -453,7 +453,7 @@ class Node:
     def _make_server(self) -> StorageServer:
         receive = self._config.receive
         return StorageServer(
-            worker.commands(
+            receive_worker.commands(
                 self._storage.incoming,
                 self._workers,
                 receive.min_free,

@@ -6,10 +6,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from router.dicom.whole import WholeOnly
-from router.dicom.workers import WorkerCommands, work
+from router.dicom.scp.whole import WholeOnly
+from router.dicom.scp.worker_pool import WorkerCommands, work
 from router.errors import ConfigurationError, hide_messages
-from router.logs import log_to_stderr
+from router.process.logs import log_to_stderr
 from router.storage.durable import try_write
 from router.storage.incoming import Incoming, IncomingFolder
 from router.storage.lock import share
@@ -19,7 +19,7 @@ _WHOLE, _ANY = "whole", "any"
 _PROGRAM = """
 import os, sys
 sys.path[:] = sys.argv.pop(1).split(os.pathsep)
-from router.worker import main
+from router.node.receive_worker import main
 main(*sys.argv[1:])
 """
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 
-from router.breaker import CLOSED, Breaker, Position
 from router.errors import PASSING, Outage
 from router.model import Channel
-from router.pause import Pause
-from router.states import CLOSED as ENDED
-from router.states import HeldBy, Needs, State
+from router.policy.breaker import CLOSED, Breaker, Position
+from router.policy.pause import Pause
+from router.policy.states import CLOSED as ENDED
+from router.policy.states import HeldBy, Needs, State
 
 EXAM_JSON = "exam JSON: "
 # So long an outage of the line may pass by itself before a person is to look at it.

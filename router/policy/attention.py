@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from router.alarms import Alarm
 from router.model import Channel
-from router.states import CLOSED, HeldBy, Needs, State
+from router.policy.states import CLOSED, HeldBy, Needs, State
 
 LEDGER_LOST = "ledger lost"  # the beginning of the reason, where a person's hold is the node's own
 _NAMES = 3

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from router.errors import Outage
-from router.retry import backoff
+from router.policy.retry import backoff
 
 LONGEST = timedelta(minutes=1)
 

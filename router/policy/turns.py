@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from router.forecast import LATE_SHARE
+from router.policy.forecast import LATE_SHARE
 
 _SAVED = 10.0  # seconds: what is missed cannot save up its share for long
 QUANTUM = 60.0  # seconds that a delivery is sent before others of the same urgency have their turn

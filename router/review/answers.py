@@ -6,19 +6,19 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from router.alarms import Alarm
-from router.answer import Answer, Facts, answer
-from router.bandwidth import Window, limited
-from router.breaker import CLOSED as ANSWERS
-from router.breaker import Breaker
 from router.catalogue import Catalogue
-from router.catalogue.prospects import Queued
-from router.catalogue.queue import Delivery
+from router.catalogue.queue.prospects import Queued
+from router.catalogue.queue.queue import Delivery
 from router.clock import Clock
-from router.config import Config, Destination
-from router.flow.review import Line, expected_of
+from router.config.sections import Config, Destination
 from router.model import Channel
-from router.pause import Pause, pause_of
-from router.states import CLOSED, HeldBy, Needs, State
+from router.policy.answer import Answer, Facts, answer
+from router.policy.bandwidth import Window, limited
+from router.policy.breaker import CLOSED as ANSWERS
+from router.policy.breaker import Breaker
+from router.policy.pause import Pause, pause_of
+from router.policy.states import CLOSED, HeldBy, Needs, State
+from router.review.deliveries import Line, expected_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,18 +7,18 @@ from datetime import datetime
 from pathlib import Path
 
 from router.alarms import REMEDY, Alarm, waits_for_a_person
-from router.attention import ALARM_OF, SAYS, Attention, Cause, Stuck, command_of, judge
 from router.catalogue import Catalogue
-from router.catalogue.alarms import ActiveAlarm, Standing, folded
-from router.catalogue.attention import Unread
-from router.catalogue.backlog import Place
-from router.catalogue.breakers import Tripped
+from router.catalogue.node.alarms import ActiveAlarm, Standing, folded
+from router.catalogue.queue.attention import Unread
+from router.catalogue.queue.backlog import Place
+from router.catalogue.queue.breakers import Tripped
 from router.clock import Clock
-from router.config import Config
-from router.correlate.approval import Part, shown_word
+from router.config.sections import Config
 from router.errors import PASSING
 from router.events import Event, Journal, Kind
+from router.matching.exam.approval import Part, shown_word
 from router.model import Channel
+from router.policy.attention import ALARM_OF, SAYS, Attention, Cause, Stuck, command_of, judge
 
 _COMMAND = re.compile(r"`((?:scripts/)?[a-z]+(?: [^`]*)?)`")
 _POISON = "quarantine "  # the beginning of the subject of what is set apart as poison

@@ -3,16 +3,17 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from router.catalogue.exams import Case
-from router.config import Config
-from router.correlate.identity import FIELDS, Comparison, IdentityPolicy, StudyIdentity
-from router.correlate.versions import successive
-from router.correlate.weighing import doubts_of, remarks
+from router.catalogue.exams.exams import Case
+from router.config.sections import Config
+from router.correlator.joining import comparisons
 from router.errors import InvalidData
 from router.exam.key import ExamKey
-from router.flow.joining import comparisons, identity_policy
-from router.flow.references import References
-from router.text import is_readable
+from router.intake.exam_reader import References
+from router.matching.exam.versions import successive
+from router.matching.patient.identity import FIELDS, Comparison, IdentityPolicy, StudyIdentity
+from router.matching.patient.policy import identity_policy
+from router.matching.patient.weighing import doubts_of, remarks
+from router.text.decoding import is_readable
 
 NO_READING = "(no certain reading 文字无法确认)"
 """Stands for a text whose bytes can be read in several ways, or in none: a guess is not shown as somebody's name."""

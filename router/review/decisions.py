@@ -8,16 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from router.catalogue import Catalogue
-from router.catalogue.decisions import Alias
+from router.catalogue.exams.decisions import Alias
 from router.clock import Clock
-from router.config import Identity
-from router.correlate.identity import stripped
-from router.correlate.join import JoinedBy
+from router.config.sections import Identity
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
 from router.exam.identifiers import uid_ok
-from router.flow.joining import identity_policy
-from router.flow.lookup import Lookup
+from router.matching.images.join import JoinedBy
+from router.matching.patient.identity import stripped
+from router.matching.patient.policy import identity_policy
+from router.review.lookup import Lookup
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,25 +7,25 @@ from datetime import datetime
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.attention import Unread
-from router.catalogue.commitments import Request
-from router.catalogue.dialect import portions
-from router.catalogue.exams import Case
-from router.catalogue.ledger import Entry, Fate, Tally
-from router.catalogue.queue import Delivery
-from router.catalogue.uploads import Frozen
-from router.catalogue.versions import Several
+from router.catalogue.db.engine import portions
+from router.catalogue.exams.exams import Case
+from router.catalogue.images.ledger import Entry, Fate, Tally
+from router.catalogue.images.versions import Several
+from router.catalogue.queue.attention import Unread
+from router.catalogue.queue.commitments import Request
+from router.catalogue.queue.queue import Delivery
+from router.catalogue.queue.uploads import Frozen
 from router.clock import Clock
-from router.correlate.readiness import DAMAGED, PDF, PERSON, VERSIONS
-from router.correlate.renewal import CUT_OFF, LATE, NEWER_VERSION
-from router.correlate.versions import successive
 from router.events import Event
-from router.flow.breakdown import Line as SeriesLine
-from router.flow.breakdown import lines_of
-from router.flow.lookup import Lookup
+from router.images.series_report import Line as SeriesLine
+from router.images.series_report import lines_of
+from router.matching.exam.readiness import DAMAGED, PDF, PERSON, VERSIONS
+from router.matching.exam.versions import successive
+from router.matching.images.renewal import CUT_OFF, LATE, NEWER_VERSION
 from router.model import Channel
+from router.policy.states import State
+from router.review.lookup import Lookup
 from router.series.classify import Rulebook
-from router.states import State
 
 _OURS = re.compile(r"([ed]?)([0-9]{1,9})")
 ENDED_BY_HAND = (State.READY, State.DEFERRED)

@@ -1,16 +1,18 @@
 """A person's word that ends an alarm: a file of the drop folder may lie as it is, the platform was told of an exam."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.alarms import Standing
-from router.catalogue.files import ALARMS, FileKind, FolderFile
+from router.catalogue.exams.files import ALARMS, FileKind, FolderFile
+from router.catalogue.node.alarms import Standing
+from router.catalogue.node.refusals import IMAGES, RefusedSender
 from router.clock import Clock
 from router.errors import InvalidData, WrongUse
 from router.events import Event, Journal, Kind
-from router.flow.decisions import Verdict
-from router.flow.lookup import Lookup, is_form
+from router.refusals import sender
+from router.review.decisions import Verdict
+from router.review.lookup import Lookup, is_form
 
 TOLD = (Alarm.DELIVERED_IN_DOUBT, Alarm.REJECTED_AFTER_DELIVERY)
 """Alarms that somebody outside is told of: whether that was done only a person knows."""
@@ -124,3 +126,18 @@ def _is_named(one: FolderFile, name: str) -> bool:
 def _written(path: str) -> str:
     stem, dot, ending = path.rpartition(".")
     return f"{stem}{dot}{ending.lower()}"
+
+
+def dismiss(
+    catalogue: Catalogue, journal: Journal, clock: Clock, chosen: Iterable[RefusedSender], verdict: Verdict
+) -> None:
+    """End the alarms of these senders: of associations for their cause of now, of images those refused so far."""
+    now = clock.now()
+    with catalogue.engine.write():
+        for one in chosen:
+            name = sender(one.calling, one.address)
+            alarm = Alarm.REFUSED_IMAGES if one.kind == IMAGES else Alarm.REFUSED_SENDER
+            text = f"refused {one.kind} of {name} are dismissed: {verdict.why}"
+            journal.record(Event(now, Kind.DECIDED, text, verdict.who))
+            journal.record(Event(now, Kind.CLEARED, text, verdict.who, alarm=alarm, subject=f"sender {name}"))
+            catalogue.refusals.dismiss(one, f"{verdict.who}: {verdict.why}", now)

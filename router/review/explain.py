@@ -5,17 +5,17 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from router.catalogue import Catalogue
-from router.catalogue.alarms import Standing
-from router.catalogue.files import FolderFile
-from router.catalogue.retrievals import Asked
-from router.catalogue.traces import Arrival, File, Neighbour
-from router.config import Config
-from router.correlate.identity import IdentityPolicy, stripped
-from router.correlate.near import Side, near
+from router.catalogue.exams.files import FolderFile
+from router.catalogue.exams.provenance import Arrival, File, Neighbour
+from router.catalogue.exams.retrievals import Asked
+from router.catalogue.node.alarms import Standing
+from router.config.sections import Config
+from router.correlator.refused import BEFORE, RefusalSum, by_study, worth_a_hint
 from router.events import Event
-from router.flow.joining import identity_policy
-from router.flow.refused import BEFORE, RefusalSum, by_study, worth_a_hint
-from router.flow.unreported import Listed, listed_study
+from router.matching.images.near import Side, near
+from router.matching.patient.identity import IdentityPolicy, stripped
+from router.matching.patient.policy import identity_policy
+from router.review.unreported import Listed, listed_study
 
 _ABOUT = timedelta(days=7)
 _SHOWN = 10

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from router.catalogue import Catalogue
-from router.catalogue.queue import Delivery
+from router.catalogue.queue.queue import Delivery
 from router.errors import InvalidData, WrongUse
 
 _FORM = re.compile(r"(?P<kind>[ed])(?P<only>:?)(?P<number>[1-9][0-9]{0,14})", re.IGNORECASE)

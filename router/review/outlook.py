@@ -4,20 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from router.attention import Attention
 from router.catalogue import Catalogue
-from router.catalogue.alarms import Standing
-from router.catalogue.breakers import Tripped
-from router.catalogue.files import FileKind
-from router.catalogue.nodes import Absence
-from router.catalogue.notifications import Undelivered
-from router.catalogue.survey import Place, Pressing, Reload, Sign
-from router.config import Config
-from router.flow.attention import look as attention_of
-from router.flow.attention import places_of, quarantined
-from router.flow.unreported import Counted, counted
-from router.pause import Pause
-from router.states import State
+from router.catalogue.exams.files import FileKind
+from router.catalogue.node.alarms import Standing
+from router.catalogue.node.nodes import Absence
+from router.catalogue.node.notifications import Undelivered
+from router.catalogue.queue.breakers import Tripped
+from router.catalogue.queue.survey import Place, Pressing, Reload, Sign
+from router.config.sections import Config
+from router.policy.attention import Attention
+from router.policy.pause import Pause
+from router.policy.states import State
+from router.review.attention import look as attention_of
+from router.review.attention import places_of, quarantined
+from router.review.unreported import Counted, counted
 
 _SOON = timedelta(minutes=30)  # half of the report's budget (DB11 5.3.2)
 _LISTED = 10

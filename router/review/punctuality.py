@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from router.catalogue import Catalogue
-from router.catalogue.queue import Delivery
-from router.config import Config
-from router.correlate.readiness import PERSON
-from router.deadlines import Deadline, Punctuality, punctuality
+from router.catalogue.queue.queue import Delivery
+from router.config.sections import Config
 from router.events import Event, Kind
+from router.matching.exam.readiness import PERSON
 from router.model import Channel
-from router.pause import Pause, taken, within
-from router.states import PENDING, Needs, State
+from router.policy.deadlines import Deadline, Punctuality, punctuality
+from router.policy.pause import Pause, taken, within
+from router.policy.states import PENDING, Needs, State
 
 _LONGEST = timedelta(days=31)  # a budget: what was due on a day may have been kept from going long before
 # What others have to bring; a destination that does not commit is no matter of theirs.

@@ -9,19 +9,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from router.catalogue import Catalogue
-from router.catalogue.delivered import Files
-from router.catalogue.exams import Case
-from router.catalogue.studies import StudyHere
-from router.config import Config
-from router.correlate.doubt import Doubt
-from router.correlate.identity import IdentityPolicy, StudyIdentity, same_patient
-from router.correlate.naming import identifiers
-from router.correlate.versions import JsonVersion, PdfVersion, of_patient, successive
+from router.catalogue.exams.exams import Case
+from router.catalogue.images.studies import StudyHere
+from router.catalogue.queue.delivered import Files
+from router.config.sections import Config
+from router.correlator.joining import doubts, forgotten
 from router.errors import InvalidData
 from router.exam.key import ExamKey
-from router.flow.joining import doubts, forgotten, identity_policy
-from router.flow.papers import PaperReader
-from router.flow.references import References
+from router.intake.exam_reader import References
+from router.intake.report_pdfs import PaperReader
+from router.matching.exam.versions import JsonVersion, PdfVersion, of_patient, successive
+from router.matching.patient.doubt import Doubt
+from router.matching.patient.identity import IdentityPolicy, StudyIdentity, same_patient
+from router.matching.patient.policy import identity_policy
+from router.matching.report_pdf.naming import identifiers
 from router.model import Channel
 from router.storage.reports import Reports
 from router.storage.studies import Studies
@@ -103,7 +104,7 @@ class Recheck:
 
     def _identity_in(self, files: Files, known: StudyIdentity) -> StudyIdentity:
         """Identity in the file; the known one where there is no file, or none that can be read."""
-        from router.dicom.header import read_head  # commands that only look start without the DICOM libraries
+        from router.dicom.dataset.header import read_head
 
         if known not in files:
             return known

@@ -4,17 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.backfill import covered
 from router.catalogue import Catalogue
-from router.catalogue.exams import Case
-from router.catalogue.ledger import Tally
-from router.catalogue.queue import Delivery
-from router.correlate.missing import Expected, missing
-from router.correlate.versions import successive
+from router.catalogue.exams.exams import Case
+from router.catalogue.images.ledger import Tally
+from router.catalogue.queue.queue import Delivery
 from router.errors import RouterError
-from router.flow.references import References
+from router.intake.exam_reader import References
+from router.matching.exam.versions import successive
+from router.matching.images.missing import Expected, missing
 from router.model import Channel
-from router.states import PENDING, State
+from router.policy.backfill import covered
+from router.policy.states import PENDING, State
 
 ReadReport = Callable[[str], bytes]
 

@@ -8,15 +8,15 @@ from datetime import datetime, timedelta
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import Clock
-from router.config import Config
-from router.correlate.share import SharePolicy, aside
-from router.correlate.unreported import Scope, Waiting, passed_over
+from router.config.sections import Config
+from router.correlator.assessment import share_policy
+from router.correlator.holidays import Holidays
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
-from router.flow.decisions import Verdict
-from router.flow.holidays import Holidays
-from router.flow.plan import share_policy
-from router.workdays import WorkClock, Workdays
+from router.matching.exam.share import SharePolicy, aside
+from router.matching.images.unreported import Scope, Waiting, passed_over
+from router.policy.workdays import WorkClock, Workdays
+from router.review.decisions import Verdict
 
 _DAY = timedelta(days=1)
 

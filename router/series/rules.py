@@ -27,7 +27,7 @@ from typing import Any, get_type_hints
 
 from router.errors import ConfigurationError
 from router.model import SeriesClass, SeriesFacts
-from router.spelling import did_you_mean
+from router.text.spelling import did_you_mean
 
 TEXT_TESTS = ("equals", "one_of", "contains", "matches", "present")
 RANGE_TESTS = ("min", "max", "above", "below")

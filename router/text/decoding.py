@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from router.words import is_chinese_name, is_like_chinese_name, likeness
+from router.text.scripts import is_chinese_name, is_like_chinese_name, likeness
 
 _OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"

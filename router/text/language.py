@@ -18,7 +18,7 @@ from router.alarms import REMEDY, Alarm
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "zh_CN": "中文"}
 DEFAULT, SOURCE = "zh_CN", "en"
-LOCALE = Path(__file__).parent / "locale"
+LOCALE = Path(__file__).parents[1] / "locale"
 _INSTALLED = not (LOCALE.parents[1] / "scripts" / "launch").exists()
 _SCRIPT = re.compile(r"\bscripts/(?=[a-z])")
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from router.alarms import Alarm
-from router.catalogue.backup import Backup, Backups, Original, Stopped
+from router.catalogue.db.backup import Backup, Backups, Original, Stopped
 from router.clock import Clock, zoned
-from router.config import Config
+from router.config.sections import Config
 from router.errors import RouterError, TransientError
 from router.events import Event, Journal, Kind
 

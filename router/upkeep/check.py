@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from router.catalogue.instances import Instances
-from router.dicom.header import digest
+from router.catalogue.images.instances import Instances
+from router.dicom.dataset.header import digest
 from router.errors import InvalidData
 from router.storage.studies import Studies
 

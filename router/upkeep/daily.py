@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import Clock
-from router.config import Config
-from router.deadlines import Punctuality
+from router.config.sections import Config
 from router.events import Event, Journal, Kind
-from router.flow.attention import look, places_of, tallied
-from router.flow.punctuality import Finding, findings
-from router.flow.reconcile import Account, Reconciliation, summed
-from router.flow.unreported import counted as without_report
+from router.policy.deadlines import Punctuality
+from router.review.attention import look, places_of, tallied
+from router.review.punctuality import Finding, findings
+from router.review.reconcile import Account, Reconciliation, summed
+from router.review.unreported import counted as without_report
 from router.storage.dailies import Dailies
 
 _LOOK_SECONDS = 60.0

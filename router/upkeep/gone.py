@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from router.alarms import Alarm
-from router.catalogue.alarms import Standing
+from router.catalogue.node.alarms import Standing
 from router.model import Channel
 
 _WORK, _QUARANTINE = "work ", "quarantine "  # the beginnings of subjects

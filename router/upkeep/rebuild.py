@@ -15,25 +15,25 @@ from typing import Any
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.exams import TakenDocument
-from router.catalogue.instances import NewInstance
-from router.catalogue.queue import Delivery
-from router.catalogue.restore import LOST, Restore
+from router.catalogue.exams.exams import TakenDocument
+from router.catalogue.images.instances import NewInstance
+from router.catalogue.node.restore import LOST, Restore
+from router.catalogue.queue.queue import Delivery
 from router.clock import Clock
-from router.config import Config
-from router.correlate.naming import words
-from router.correlate.readiness import PERSON
-from router.dicom.header import read_instance
+from router.config.sections import Config
+from router.correlator.correlator import delivery_places
+from router.dicom.dataset.header import read_instance
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
 from router.exam.key import ExamKey
-from router.flow.correlator import delivery_places
-from router.flow.intake import branch_named, digest_of, reported, study_named
-from router.flow.numbered import number_word
-from router.flow.references import References
-from router.reports.reader import Readers
+from router.intake.exam_reader import References
+from router.intake.intake import branch_named, digest_of, reported, study_named
+from router.intake.numbered import number_word
+from router.matching.exam.readiness import PERSON
+from router.matching.report_pdf.naming import words
+from router.policy.states import MOVES, State
+from router.reports.pdf.reader import Readers
 from router.series.classify import Rulebook, classify
-from router.states import MOVES, State
 from router.storage import Storage
 
 _BATCH = 64

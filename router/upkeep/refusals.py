@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.alarms import Standing
-from router.catalogue.refusals import (
+from router.catalogue.node.alarms import Standing
+from router.catalogue.node.refusals import (
     ASSOCIATIONS,
     IMAGES,
     OTHERS,
@@ -19,11 +19,11 @@ from router.catalogue.refusals import (
     RefusedInstance,
     RefusedSender,
 )
-from router.catalogue.refusals import MOST_INSTANCES as MOST_MISSING
-from router.catalogue.refusals import Refusals as Rows
+from router.catalogue.node.refusals import MOST_INSTANCES as MOST_MISSING
+from router.catalogue.node.refusals import Refusals as Rows
 from router.clock import Clock
-from router.config import Config
-from router.dicom.store import Received, Refused
+from router.config.sections import Config
+from router.dicom.scp.store import Received, Refused
 from router.events import Event, Journal, Kind
 from router.refusals import NO_ROOM, WHYS, Why, meaning, sender
 

@@ -11,14 +11,14 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from router.alarms import Alarm
-from router.catalogue.purge import Files, Old, Purge
-from router.catalogue.records import Records
+from router.catalogue.exams.expiry import Records
+from router.catalogue.images.purge import Files, Old, Purge
 from router.clock import Clock
-from router.config import Config
-from router.config import Retention as Times
+from router.config.sections import Config
+from router.config.sections import Retention as Times
 from router.events import Event, Journal, Kind
-from router.reports import pickup
-from router.reports.directory import opened
+from router.reports.folder import originals
+from router.reports.folder.directory import opened
 from router.storage import Storage
 
 LOOK_SECONDS = 60.0
@@ -197,7 +197,7 @@ class Retention:
             except OSError:
                 return  # the drop folder's own alarm tells of a share that is gone
             if not self._purge.originals.begun():
-                self._purge.originals.begin(pickup.lying(top), now)
+                self._purge.originals.begin(originals.lying(top), now)
             found, trouble = self._remove_originals(top, now - self._times.done)
         if found[True] or found[False]:
             text = f"{found[True]} original(s) removed from done/ and rejected/"
@@ -217,7 +217,7 @@ class Retention:
             gone = []
             for after, lying in page:  # the next page begins after the last key of this one
                 try:
-                    found[pickup.remove(top, lying)] += 1
+                    found[originals.remove(top, lying)] += 1
                     gone.append(after)
                 except FileNotFoundError:
                     continue

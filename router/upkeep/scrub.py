@@ -12,13 +12,13 @@ from datetime import timedelta
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.damages import Stored
+from router.catalogue.images.damages import Stored
 from router.clock import Clock
-from router.dicom.checksum import compare, unreadable
-from router.dicom.part10 import dataset_offset
+from router.dicom.dataset.checksum import compare, unreadable
+from router.dicom.dataset.part10 import dataset_offset
 from router.errors import IntegrityError, InvalidData, TransientError
 from router.events import Journal
-from router.flow.damage import Damage
+from router.images.damage import Damage
 from router.storage import Storage
 from router.storage.scrubbed import Round
 

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import Clock
-from router.config import Config
-from router.correlate.unreported import HISTORY_DAYS, Scope, SilentDay, Waiting, overdue, silence, too_many
+from router.config.sections import Config
+from router.correlator.holidays import Holidays
 from router.events import Event, Journal, Kind
-from router.flow.holidays import Holidays
-from router.flow.unreported import scope_of, subject_of, work_clock
-from router.workdays import WorkClock
+from router.matching.images.unreported import HISTORY_DAYS, Scope, SilentDay, Waiting, overdue, silence, too_many
+from router.policy.workdays import WorkClock
+from router.review.unreported import scope_of, subject_of, work_clock
 
 _EVERY, _SHARE = 600.0, 100.0
 _REPORTS_OF = timedelta(days=35)

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from router.catalogue.backup import Backups
-from router.catalogue.dialect import Engine
-from router.config import Config
+from router.catalogue.db.backup import Backups
+from router.catalogue.db.engine import Engine
+from router.config.sections import Config
 from router.events import Event, Journal, Kind
 
 

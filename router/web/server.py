@@ -21,7 +21,7 @@ from cheroot.server import Gateway, HTTPConnection, HTTPRequest, HTTPServer
 from cheroot.ssl import Adapter
 
 from router.errors import traceback_of
-from router.web.lobby import Limits, Lobby
+from router.web.pending import Limits, Lobby
 from router.web.stream import Stream
 
 _LOOK_SECONDS = 0.1  # that stopping takes at most

@@ -10,8 +10,8 @@ import pytest
 from cluster import Cluster
 from conftest import Server
 from harness import make_exam, send, send_all
-from router.flow.book import LEDGER_BATCH
-from router.states import State
+from router.delivery.ledger_writer import LEDGER_BATCH
+from router.policy.states import State
 
 IN_FLIGHT = 2  # the destination's associations
 # pynetdicom leaves the socket of a peer that was killed to the garbage collector, which says so.

@@ -8,7 +8,7 @@ import pytest
 
 from cluster import Cluster, CountingCloud, StoppableServer, stoppable_server
 from harness import Exam, make_exam, send_all
-from router.states import State
+from router.policy.states import State
 from router.storage.unwritten import UnwrittenFiles
 
 ASSOCIATIONS = 2  # of the destination

@@ -16,8 +16,8 @@ import skewed
 from cluster import Cluster
 from conftest import Server
 from harness import command_here, make_exam, send_all, wait_for
-from router.catalogue.dialect import _NAME_LOCK
-from router.states import State
+from router.catalogue.db.engine import _NAME_LOCK
+from router.policy.states import State
 
 AHEAD = 1200
 SKEWED = (skewed.__file__, str(AHEAD))

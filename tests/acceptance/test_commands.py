@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from harness import Exam, Site, SlowCloud, command, command_here, make_exam, send, send_all, tail
-from router.dicom.header import digest
+from router.dicom.dataset.header import digest
 from router.errors import TransientError
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 IMAGES, REPORT = (Channel.IMAGES,), (Channel.REPORT,)
 

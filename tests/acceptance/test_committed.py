@@ -9,7 +9,7 @@ import pytest
 from clouds import Asked, Cloud
 from harness import Exam, Site, command_here, make_exam, send_all
 from router.model import Channel
-from router.states import Needs, State
+from router.policy.states import Needs, State
 
 IMAGES = (Channel.IMAGES,)
 # pynetdicom leaves the socket of a peer that was killed to the garbage collector, which says so.

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from harness import Relay, Site, SlowCloud, command_here, make_exam, send, send_all, wait_for
-from router.demo.studies import DemoFile
-from router.dicom.client import Result
-from router.dicom.header import digest
+from router.delivery.ledger_writer import LEDGER_BATCH
+from router.dicom.dataset.header import digest
+from router.dicom.scu.client import Result
 from router.errors import TransientError
-from router.flow.book import LEDGER_BATCH
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
+from router.trial.demo.studies import DemoFile
 
 IMAGES, REPORT = (Channel.IMAGES,), (Channel.REPORT,)
 IN_FLIGHT = 2  # the destination's associations

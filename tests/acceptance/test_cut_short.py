@@ -14,9 +14,9 @@ from pydicom import dcmread
 
 import wire
 from harness import Site, command, command_here
-from router.dicom.part10 import dataset_offset
+from router.dicom.dataset.part10 import dataset_offset
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 from samples import exam_document
 
 CASES = Path(__file__).parents[1] / "cases" / "dicom"

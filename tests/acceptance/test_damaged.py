@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness import BOTH, Exam, Site, command_here, make_exam, send_all
-from router.dicom.header import digest
+from router.dicom.dataset.header import digest
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 IMAGES, REPORT = (Channel.IMAGES,), (Channel.REPORT,)
 Damage = Callable[[Path], object]

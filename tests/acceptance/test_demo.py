@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from router.demo.studies import derived_uid, make_ct_study
+from router.trial.demo.studies import derived_uid, make_ct_study
 
 
 def test_the_demo_survives_two_kills_delivers_everything_and_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness import Exam, Site, command_here, make_exam, send_all
-from router.demo.report import accession_number
 from router.model import Channel
-from router.states import Needs, State
+from router.policy.states import Needs, State
+from router.trial.demo.report import accession_number
 
 IMAGES, REPORT = (Channel.IMAGES,), (Channel.REPORT,)
 HEADER = "own_code,own_name,code,name\n"

@@ -8,9 +8,9 @@ import pytest
 
 from harness import Site, command_here, make_exam, send_all
 from hl7_messages import Sender
-from router.config import shipped
-from router.demo.studies import make_ct_study, read_studies
-from router.states import State
+from router.config.sections import shipped
+from router.policy.states import State
+from router.trial.demo.studies import make_ct_study, read_studies
 
 EXAM_ID, STUDY = "CT20240506000123", "1.2.826.0.1.3680043.8.498.1"
 SETTINGS = '\n[share]\nfrom = "2024-01-01"\n\n[reports.hl7]\nport = 0\n'

@@ -11,9 +11,9 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from harness import Exam, Site, SlowCloud, command_here, make_exam, send_all
-from router.demo.studies import read_studies
 from router.model import Channel
-from router.states import Needs, State
+from router.policy.states import Needs, State
+from router.trial.demo.studies import read_studies
 
 IMAGES, OTHER = (Channel.IMAGES,), "ACC7183-0099"
 

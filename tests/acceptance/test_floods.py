@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 
 from harness import Site
-from router.dicom.pdu import PduType
+from router.dicom.ul.pdu import PduType
 from wire import answer, association_request
 
 KNOCKS = 150

@@ -11,10 +11,10 @@ from pydicom.uid import UID, EncapsulatedPDFStorage
 
 from harness import Exam, Site, command_here, make_exam, send_all
 from hl7_messages import Sender, oru
-from router.config import shipped
-from router.demo.studies import DemoFile, read_studies
+from router.config.sections import shipped
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
+from router.trial.demo.studies import DemoFile, read_studies
 
 # What a hospital agrees on with its RIS beyond the shipped mapping: a segment of their own.
 OWN = {

@@ -15,7 +15,7 @@ import kept_release
 from harness import command_here
 from kept_release import FOLDER, Kept
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 _RELEASES = sorted(path.name for path in FOLDER.iterdir() if path.is_dir())
 # Columns of every release; what people and destinations decided is in them.

@@ -14,15 +14,15 @@ from pynetdicom import AE
 
 from harness import Exam, Site, SlowCloud, command_here, make_exam, send_all
 from router.alarms import Alarm
-from router.attention import Cause
-from router.breaker import Position
-from router.catalogue.backlog import Age
-from router.catalogue.ledger import Fate
-from router.config import shipped
+from router.catalogue.images.ledger import Fate
+from router.catalogue.queue.backlog import Age
+from router.cluster.membership import DUTIES
+from router.config.sections import shipped
 from router.events import Kind
-from router.flow.membership import DUTIES
 from router.model import Channel
-from router.states import State
+from router.policy.attention import Cause
+from router.policy.breaker import Position
+from router.policy.states import State
 
 STATUS = re.compile(r"association|[0-9A-F]{4}")
 LABELS: Mapping[str, set[str]] = {

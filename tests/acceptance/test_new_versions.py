@@ -10,11 +10,11 @@ import pytest
 from pydicom import dcmread
 
 from harness import BOTH, Exam, Site, command_here, make_exam, send_all
-from router.correlate.renewal import AS_SENT
-from router.demo.studies import DemoFile
-from router.dicom.header import digest
+from router.dicom.dataset.header import digest
+from router.matching.images.renewal import AS_SENT
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
+from router.trial.demo.studies import DemoFile
 
 IMAGES = (Channel.IMAGES,)
 

@@ -10,7 +10,7 @@ import pytest
 
 from harness import Exam, Site, SlowCloud, command_here, make_exam, send_all
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 REPORT = (Channel.REPORT,)
 SOME = 5

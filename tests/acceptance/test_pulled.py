@@ -5,8 +5,8 @@ from pathlib import Path
 from harness import Site, make_exam
 from pacs import archive, pacs
 from peers import free_port
-from router.dicom.client import Outgoing
-from router.states import State
+from router.dicom.scu.client import Outgoing
+from router.policy.states import State
 
 
 def test_images_that_only_the_pacs_has_are_pulled_and_delivered(tmp_path: Path) -> None:

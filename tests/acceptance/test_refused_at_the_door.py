@@ -14,7 +14,7 @@ from peers import tool
 from router.catalogue import open_catalogue
 from router.events import Journal
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 IMAGES = (Channel.IMAGES,)
 

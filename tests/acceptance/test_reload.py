@@ -12,13 +12,13 @@ import pytest
 from certificates import Authority
 from harness import Site, SlowCloud, command_here, make_exam, send_all
 from peers import free_port
-from router.config import Tls
-from router.dicom.admission import Admission
-from router.dicom.server import StorageServer
-from router.dicom.store import Received, Refused
-from router.dicom.tls import client_context
+from router.config.sections import Tls
+from router.dicom.scp.admission import Admission
+from router.dicom.scp.server import StorageServer
+from router.dicom.scp.store import Received, Refused
+from router.dicom.ul.tls import client_context
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 from router.storage.incoming import IncomingFolder
 
 IMAGES, REPORT = (Channel.IMAGES,), (Channel.REPORT,)

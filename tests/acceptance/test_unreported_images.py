@@ -13,10 +13,10 @@ import pytest
 
 from harness import Exam, Site, command, make_exam, send_all
 from router.clock import SystemClock
-from router.config import load
-from router.flow.holidays import Holidays
+from router.config.sections import load
+from router.correlator.holidays import Holidays
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 
 @pytest.fixture

@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 
 from harness import OURS, Exam, Site, command, command_here, make_exam, send_all
-from router.catalogue.migrations import STEPS, version_of
-from router.states import State
+from router.catalogue.db.schema import STEPS, version_of
+from router.policy.states import State
 
 # The node of a version that does not exist yet, whose tables differ by a column.
 _NEXT = """
-from router.catalogue import dialect
+from router.catalogue.db import engine, schema
 
-def ward(engine):
-    engine.execute("ALTER TABLE exam ADD COLUMN ward TEXT NOT NULL DEFAULT ''", ())
+def ward(database):
+    database.execute("ALTER TABLE exam ADD COLUMN ward TEXT NOT NULL DEFAULT ''", ())
 
-dialect.open_engine.__defaults__ = ([*dialect.STEPS, ward],)
+engine.open_engine.__defaults__ = ([*schema.STEPS, ward],)
 from router.cli import main
 main()
 """

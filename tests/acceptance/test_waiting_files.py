@@ -10,13 +10,13 @@ import pytest
 
 from harness import Exam, Site, command_here, make_exam
 from router.model import Channel
-from router.states import Needs
+from router.policy.states import Needs
 
 # The main process itself ends while it reads the file: no program of its own stands between.
 _DIES = """
 import os, sys
 from router import cli
-from router.flow.references import References
+from router.intake.exam_reader import References
 read = References.read
 def dies(self, data):
     if b"POISON" in data:

@@ -20,10 +20,10 @@ from pydicom import dcmread
 
 import wire
 from harness import Exam, Site, SlowCloud, command_here, make_exam, send_all
-from router.demo.report import report_pdf
-from router.demo.studies import DemoFile, read_studies
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
+from router.trial.demo.report import report_pdf
+from router.trial.demo.studies import DemoFile, read_studies
 
 REPORT, IMAGES = (Channel.REPORT,), (Channel.IMAGES,)
 REFUSING, WRONG, UNSIGNED = "refusing", "wrong", "unsigned"

@@ -19,7 +19,7 @@ from harness import BOTH, Exam, Site, command, command_here, make_exam, send_all
 from router.crypto.keys import load_api_key
 from router.errors import TransientError
 from router.model import Channel
-from router.states import Needs, State
+from router.policy.states import Needs, State
 
 IMAGES, REPORT = (Channel.IMAGES,), (Channel.REPORT,)
 

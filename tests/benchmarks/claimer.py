@@ -8,7 +8,7 @@ from router.catalogue import open_catalogue
 from router.clock import SystemClock
 from router.events import Journal
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 LEASE = timedelta(seconds=60)
 

@@ -15,7 +15,7 @@ from gmssl.sm4 import SM4_ENCRYPT, CryptSM4
 from measure import Run, Table
 
 from router.clock import SystemClock
-from router.config import HttpDestination
+from router.config.sections import HttpDestination
 from router.crypto import sm2
 from router.crypto.envelope import Message, new_nonce
 from router.crypto.keys import new_folder
@@ -23,8 +23,8 @@ from router.crypto.sm2 import PrivateKey
 from router.forward.credentials import load_credentials
 from router.forward.profiles import Profile, load_profile
 from router.forward.report import ReportAgent, Upload
-from router.platform.keyring import read_keyring
-from router.platform.service import ReferencePlatform
+from router.trial.platform.keyring import read_keyring
+from router.trial.platform.service import ReferencePlatform
 
 PDF_BYTES = 20 * 2**20
 GMSSL_BYTES = 256 * 1024  # gmssl takes two minutes for the whole; its time grows with the length

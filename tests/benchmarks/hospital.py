@@ -16,11 +16,11 @@ from processes import Peer, busy, family, fresh
 
 from harness import Exam, Site
 from router.clock import SystemClock
-from router.config import load
-from router.demo.studies import DemoStudy
-from router.flow.review import Line
+from router.config.sections import load
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
+from router.review.deliveries import Line
+from router.trial.demo.studies import DemoStudy
 
 _LOOK_SECONDS = 0.01
 _EXAMS_SECONDS = 120.0

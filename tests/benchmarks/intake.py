@@ -17,13 +17,13 @@ from reportlab.pdfgen.canvas import Canvas
 
 from router.catalogue import open_catalogue
 from router.clock import SystemClock
-from router.config import parse
-from router.demo.report import FINDINGS, IMPRESSION
+from router.config.sections import parse
 from router.events import Event, Journal
-from router.flow.intake import Intake
-from router.flow.pickup import Pickup
-from router.flow.references import References
+from router.intake.exam_reader import References
+from router.intake.intake import Intake
+from router.intake.pickup import Pickup
 from router.storage import open_storage
+from router.trial.demo.report import FINDINGS, IMPRESSION
 from samples import exam_document
 
 PAIRS = 25_000

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from material import CT, RADIOGRAPH, SMALL, Kind, Stream
 
-from router.config import DicomDestination
-from router.dicom.client import StorageClient
-from router.dicom.session import Session
+from router.config.sections import DicomDestination
+from router.dicom.scu.client import StorageClient
+from router.dicom.scu.session import Session
 
 # Part of all instances, associations at once, instances of a study. 0.5 MB on average, as in a hospital's day.
 MIX = ((CT, 0.79, 5, 300), (SMALL, 0.1975, 2, 200), (RADIOGRAPH, 0.0125, 1, 3))

@@ -10,9 +10,9 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from router.dicom.checksum import new_checksum
-from router.dicom.client import Outgoing
-from router.dicom.part10 import dataset_offset, preamble_and_meta
+from router.dicom.dataset.checksum import new_checksum
+from router.dicom.dataset.part10 import dataset_offset, preamble_and_meta
+from router.dicom.scu.client import Outgoing
 
 CT_BYTES, SMALL_BYTES, LARGE_BYTES = 500_000, 20_000, 2**30
 ROOT = "1.2.826.0.1.3680043.9.9999"

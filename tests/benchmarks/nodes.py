@@ -19,7 +19,7 @@ from router.catalogue import open_catalogue
 from router.clock import SystemClock
 from router.events import Journal
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 NODES = (1, 2, 4)
 CLAIMS = 4000

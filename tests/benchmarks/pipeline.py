@@ -18,8 +18,8 @@ from measure import Case, Run, Timing, compare, markdown, say
 from orthanc import orthanc
 from processes import fresh, have
 
-from router.demo.studies import read_studies
-from router.states import State
+from router.policy.states import State
+from router.trial.demo.studies import read_studies
 
 OURS, OURS_FOUR = "the node, 2 associations to the cloud (its default)", "the node, 4 associations to the cloud"
 ORTHANC, ORTHANC_DEFAULT = "Orthanc, SyncStorageArea off, 128 KiB PDU, TCP_NODELAY=1", "Orthanc (its defaults)"

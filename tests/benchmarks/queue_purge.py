@@ -20,18 +20,18 @@ from queue_rows import arrivals, fill
 from receive import CORES
 
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.ledger import Fate, Outcome
-from router.catalogue.tables import Exam, Facts, Instance, Study
+from router.catalogue.db.tables import Exam, Facts, Instance, Study
+from router.catalogue.images.ledger import Fate, Outcome
 from router.clock import SystemClock
-from router.config import parse
+from router.config.sections import parse
 from router.events import Journal
-from router.flow.cataloguer import Cataloguer
-from router.flow.loop import Loop
-from router.flow.retention import Retention
-from router.flow.rules import rulebook
+from router.images.cataloguer import Cataloguer
+from router.images.rulebook import rulebook
+from router.loop import Loop
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 from router.storage import Storage, open_storage
+from router.upkeep.retention import Retention
 
 _DAY, _PER_STUDY, _PORTION, _PORTIONS = 10_000, 250, 200, 100
 _ASSOCIATIONS = 2

@@ -5,7 +5,7 @@ from datetime import datetime
 import material
 
 from router.catalogue import Catalogue
-from router.catalogue.instances import NewInstance
+from router.catalogue.images.instances import NewInstance
 from router.model import Digests, Header, InstanceUids, Patient, SeriesClass, SeriesFacts
 
 _PER_STUDY, _EXAMS_AT_LEAST = 250, 1000

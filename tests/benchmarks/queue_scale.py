@@ -12,12 +12,12 @@ from queue_rows import arrivals, fill
 from servers import postgresql
 
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.tables import Facts, Instance, Study
+from router.catalogue.db.tables import Facts, Instance, Study
 from router.clock import SystemClock
 from router.events import Journal
-from router.flow.review import Review
 from router.model import Channel
-from router.states import PENDING, State
+from router.policy.states import PENDING, State
+from router.review.deliveries import Review
 
 _TIMES = 200
 _LEASE = timedelta(minutes=2)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, _config, evt
 
-from router import worker
-from router.dicom.admission import Admission
-from router.dicom.server import StorageServer
-from router.dicom.wire import Limits
+from router.dicom.scp.admission import Admission
+from router.dicom.scp.server import StorageServer
+from router.dicom.ul.socket import Limits
+from router.node import receive_worker
 from router.storage.incoming import Incoming, IncomingFolder
 
 JOURNAL = 2**29  # the node's default, for all workers together
@@ -22,7 +22,7 @@ def ours(folder: Path, port: int, workers: int, max_pdu: int) -> None:
     """The node's own."""
     incoming = Incoming(folder)
     own = IncomingFolder(incoming.worker_folder(1), 0, 0 if workers else JOURNAL)
-    sink = worker.commands(incoming, workers, 0, JOURNAL // workers) if workers else own
+    sink = receive_worker.commands(incoming, workers, 0, JOURNAL // workers) if workers else own
     server = StorageServer(
         sink,
         admission=Admission(),

@@ -9,8 +9,8 @@ import processes
 from measure import Case, Timing
 from processes import Peer, running
 
-from router.config import DicomDestination
-from router.dicom.client import StorageClient
+from router.config.sections import DicomDestination
+from router.dicom.scu.client import StorageClient
 
 LARGE_PDU = 131072
 

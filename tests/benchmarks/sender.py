@@ -14,10 +14,10 @@ from pathlib import Path
 import material
 from pynetdicom import AE, _config, build_context
 
-from router.config import DicomDestination
-from router.dicom import requestor
-from router.dicom.client import Outgoing, StorageClient
-from router.dicom.contexts import Context
+from router.config.sections import DicomDestination
+from router.dicom.scu import requestor
+from router.dicom.scu.client import Outgoing, StorageClient
+from router.dicom.ul.contexts import Context
 
 
 def ours(port: int, items: Sequence[Outgoing], associations: int, longest_pdu: int = requestor._LONGEST_PDU) -> None:

@@ -12,11 +12,11 @@ import material
 from measure import Run, say
 from senders import storescu
 
-from router.app import Node
 from router.clock import SystemClock
-from router.config import Series, parse
-from router.dicom.header import read_glimpse
-from router.flow.rules import rulebook
+from router.config.sections import Series, parse
+from router.dicom.dataset.header import read_glimpse
+from router.images.rulebook import rulebook
+from router.node.node import Node
 from router.series.classify import classify
 
 _STUDY, _ASSOCIATIONS, _OTHERS, _OTHER_BYTES = 10_000, 4, 4000, 24_000

@@ -20,7 +20,7 @@ from material import SMALL_BYTES, Stream
 from measure import Run, become_quiet, markdown, say
 from processes import family, fresh, resident, watching
 
-from router.demo.studies import DemoStudy, read_studies
+from router.trial.demo.studies import DemoStudy, read_studies
 
 RATE = 216.0
 _TELL_SECONDS = 10.0

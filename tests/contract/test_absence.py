@@ -9,13 +9,13 @@ import pytest
 from catalogue_rows import NOW, Database, driver
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.nodes import Absent
+from router.catalogue.node.nodes import Absent
 from router.clock import FakeClock, SharedClock
+from router.cluster.absence import STOPPED_FOR, AbsenceWatch, Removal
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
-from router.flow.absence import STOPPED_FOR, AbsenceWatch, Removal
-from router.flow.decisions import Verdict
-from router.flow.timekeeping import FAR, ClockWatch, gap
+from router.review.decisions import Verdict
+from router.upkeep.clock_watch import FAR, ClockWatch, gap
 
 LONG, SHORT = timedelta(seconds=60), timedelta(milliseconds=20)
 SAID = Verdict("Li", "its machine was taken away")

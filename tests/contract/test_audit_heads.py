@@ -11,8 +11,8 @@ import pytest
 
 from catalogue_rows import NOW
 from harness import wait_for
-from router.admin.audit import Audit, Guard
-from router.admin.seals import Seals, head_faults, is_signed, seals_of
+from router.admin.audit.audit import Audit, Guard
+from router.admin.audit.seals import Seals, head_faults, is_signed, seals_of
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import FakeClock

@@ -7,9 +7,9 @@ import pytest
 
 from catalogue_rows import NOW, document, exam
 from router.catalogue import Catalogue
-from router.catalogue.exams import Chosen
-from router.catalogue.tables import storable
-from router.correlate.versions import Unread
+from router.catalogue.db.tables import storable
+from router.catalogue.exams.exams import Chosen
+from router.matching.exam.versions import Unread
 
 
 def test_a_source_learns_from_each_pdf_once(catalogue: Catalogue) -> None:

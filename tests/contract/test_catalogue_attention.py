@@ -7,16 +7,16 @@ from datetime import timedelta
 from pathlib import Path
 
 from catalogue_rows import CLOUD, MINUTE, NOW, driver, exam
-from router.attention import Cause, Onward, Stuck, judge
 from router.catalogue import Catalogue
-from router.catalogue.attention import Unread
-from router.catalogue.backlog import Place
-from router.catalogue.tables import Delivery, Exam
-from router.correlate.approval import Part, UnreadApproval
+from router.catalogue.db.tables import Delivery, Exam
+from router.catalogue.queue.attention import Unread
+from router.catalogue.queue.backlog import Place
 from router.events import Event, Kind
-from router.flow.attention import alarms_of, look
+from router.matching.exam.approval import Part, UnreadApproval
 from router.model import Channel
-from router.states import CLOSED, HeldBy, Needs, State
+from router.policy.attention import Cause, Onward, Stuck, judge
+from router.policy.states import CLOSED, HeldBy, Needs, State
+from router.review.attention import alarms_of, look
 
 WITHIN = timedelta(hours=1)
 PLACES = [Place(CLOUD, channel, WITHIN) for channel in Channel]

@@ -3,15 +3,15 @@
 from datetime import timedelta
 
 from catalogue_rows import CLOUD, LEASE_FOR, MINUTE, NOW, Database, at_once, delivery, driver, exam, instance
-from router.backfill import Backfill
 from router.catalogue import Catalogue
-from router.catalogue.backfills import Extent, Stage
-from router.catalogue.queue import Delivery
-from router.catalogue.tables import Exam, Tombstone
-from router.catalogue.tables import Study as StudyRow
+from router.catalogue.db.tables import Exam, Tombstone
+from router.catalogue.db.tables import Study as StudyRow
+from router.catalogue.queue.backfills import Extent, Stage
+from router.catalogue.queue.queue import Delivery
 from router.events import Event, Kind
 from router.model import Channel
-from router.states import State
+from router.policy.backfill import Backfill
+from router.policy.states import State
 
 DAY = timedelta(days=1)
 SPAN = Backfill(first=NOW - 30 * DAY, last=NOW - DAY, since=NOW, who="wang", at_night=True, per_hour=60)

@@ -9,8 +9,8 @@ from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import FakeClock
 from router.events import Event, Journal
-from router.flow.timekeeping import Timekeeper
-from router.states import State
+from router.policy.states import State
+from router.upkeep.clock_watch import Timekeeper
 
 DAY = timedelta(days=1)
 

@@ -2,8 +2,8 @@
 
 from catalogue_rows import CLOUD, MINUTE, NOW, Database, at_once, driver, exam, instance
 from router.catalogue import Catalogue
-from router.catalogue.commitments import Request, Settled, Uncommitted
-from router.catalogue.ledger import Fate, Outcome, Tally
+from router.catalogue.images.ledger import Fate, Outcome, Tally
+from router.catalogue.queue.commitments import Request, Settled, Uncommitted
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 LATER = NOW + 60 * MINUTE

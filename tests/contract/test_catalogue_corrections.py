@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from catalogue_rows import CLOUD, MINUTE, NOW, delivery, document, exam, instance
 from router.catalogue import Catalogue
-from router.catalogue.ledger import Fate, Outcome
+from router.catalogue.images.ledger import Fate, Outcome
 from router.model import Patient
-from router.states import State
+from router.policy.states import State
 
 ZHANG, LI = Patient("P1", "Zhang^San", "19491231", "F"), Patient("P1", "Li^Si", "19491231", "F")
 

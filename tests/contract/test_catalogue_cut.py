@@ -6,10 +6,10 @@ from datetime import timedelta
 from catalogue_rows import CLOUD, NOW, Database, delivery, driver, exam, instance
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.instances import NewInstance
-from router.catalogue.ledger import Fate, Outcome, Tally
+from router.catalogue.images.instances import NewInstance
+from router.catalogue.images.ledger import Fate, Outcome, Tally
 from router.events import Event, Journal, Kind
-from router.states import State
+from router.policy.states import State
 
 HALF = "the pixel data has 16 of 32 bytes"
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from catalogue_rows import CLOUD, MINUTE, NOW, delivery, document, driver, exam, instance, key
 from router.catalogue import Catalogue
-from router.catalogue.instances import NewInstance
-from router.catalogue.ledger import Fate, Outcome, Tally
+from router.catalogue.images.instances import NewInstance
+from router.catalogue.images.ledger import Fate, Outcome, Tally
 from router.model import Channel, InstanceUids
-from router.states import State
+from router.policy.states import State
 
 OTHER = "other"
 

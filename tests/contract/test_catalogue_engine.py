@@ -14,15 +14,15 @@ import pytest
 
 from catalogue_rows import MINUTE, NOW, Database, at_once, document, driver, exam
 from router.catalogue import Catalogue
-from router.catalogue.dialect import LOG_BYTES, open_engine
-from router.catalogue.tables import TABLES, Schema
+from router.catalogue.db.engine import LOG_BYTES, open_engine
+from router.catalogue.db.tables import TABLES, Schema
 from router.errors import ConfigurationError, IntegrityError, TransientError
 from router.exam.key import ExamKey
 
 _OPEN = """
 import sys
 from pathlib import Path
-from router.catalogue.dialect import open_engine
+from router.catalogue.db.engine import open_engine
 print("imported", flush=True)
 sys.stdin.readline()
 open_engine(sys.argv[1], Path(sys.argv[2])).close_thread()

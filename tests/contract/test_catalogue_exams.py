@@ -8,9 +8,9 @@ import pytest
 
 from catalogue_rows import MINUTE, NOW, at_once, document, exam, instance, key
 from router.catalogue import Catalogue
-from router.catalogue.exams import Sibling, Waiting
-from router.catalogue.restore import Restore
-from router.correlate.versions import JsonVersion, PdfVersion
+from router.catalogue.exams.exams import Sibling, Waiting
+from router.catalogue.node.restore import Restore
+from router.matching.exam.versions import JsonVersion, PdfVersion
 
 TRAPS = ("1", "12", "21", "%", "_", '"', "'", "\\", 'a"1', "a", "A", "1%", "['1']", '","', "号")
 
@@ -214,7 +214,7 @@ def test_more_studies_than_one_statement_asks_for_are_found_linked_and_unlinked(
     catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalogue.instances.add([instance(1, f"1.{n}", accession="0") for n in range(5)])
-    monkeypatch.setattr("router.catalogue.dialect._AT_ONCE", 2)
+    monkeypatch.setattr("router.catalogue.db.engine._AT_ONCE", 2)
     assert len(catalogue.exams.candidates("0")) == 5
     one, other = exam(catalogue, "E1", *(f"1.{n}" for n in range(5))), exam(catalogue, "E2", "1.4")
     assert (len(catalogue.exams.case(one).studies), len(catalogue.exams.case(one).siblings)) == (5, 1)

@@ -7,8 +7,8 @@ import pytest
 
 from catalogue_rows import MINUTE, NOW, SQLITE_VARIABLES, Database, driver, exam, instance, key
 from router.catalogue import Catalogue
-from router.catalogue.instances import Known, NewInstance, Recorded
-from router.catalogue.ledger import Undecided
+from router.catalogue.images.instances import Known, NewInstance, Recorded
+from router.catalogue.images.ledger import Undecided
 from router.model import InstanceUids, Patient
 
 
@@ -106,7 +106,7 @@ def test_a_doubt_marks_the_study_and_has_its_exams_evaluated(catalogue: Catalogu
 
 
 def test_every_row_is_walked_over_page_by_page(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("router.catalogue.instances._PAGE", 2)
+    monkeypatch.setattr("router.catalogue.images.instances._PAGE", 2)
     catalogue.instances.add([instance(n) for n in range(5)])
     rows = list(catalogue.instances.walk())
     assert rows[4] == Recorded(InstanceUids("1.2", "1.2.1", "1.2.1.4"), 1, "1.2/4/1")

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from catalogue_rows import CLOUD, MINUTE, NOW, Database, at_once, driver, exam, instance
 from router.catalogue import Catalogue
-from router.catalogue.ledger import Fate, Outcome, Tally
+from router.catalogue.images.ledger import Fate, Outcome, Tally
 from router.model import SeriesClass
 
 

@@ -2,7 +2,7 @@
 
 from catalogue_rows import MINUTE, NOW, delivery, exam
 from router.catalogue import Catalogue
-from router.states import State
+from router.policy.states import State
 
 
 def test_a_limited_list_is_the_beginning_of_the_whole_one(catalogue: Catalogue) -> None:

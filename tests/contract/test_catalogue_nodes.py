@@ -7,7 +7,7 @@ import pytest
 
 from catalogue_rows import NOW, at_once, driver
 from router.catalogue import Catalogue
-from router.catalogue.nodes import Absent
+from router.catalogue.node.nodes import Absent
 from router.clock import FakeClock, SharedClock
 from router.errors import TransientError
 

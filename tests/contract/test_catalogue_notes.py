@@ -7,13 +7,13 @@ import pytest
 
 from catalogue_rows import CLOUD, MINUTE, NOW, exam, instance
 from router.catalogue import Catalogue
-from router.catalogue.instances import NewInstance
-from router.catalogue.ledger import Fate, Outcome
-from router.catalogue.migrations import forget_expired
-from router.config import Destination, Identity, Thin, shipped
+from router.catalogue.db.schema import forget_expired
+from router.catalogue.images.instances import NewInstance
+from router.catalogue.images.ledger import Fate, Outcome
+from router.config.sections import Destination, Identity, Thin, shipped
 from router.events import Event, Journal, Kind
-from router.flow.breakdown import lines_of
-from router.flow.selection import Selection
+from router.images.selection import Selection
+from router.images.series_report import lines_of
 from router.model import SeriesClass, SeriesFacts
 from router.series.classify import Rulebook, classify
 from router.series.rules import load

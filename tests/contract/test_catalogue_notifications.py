@@ -6,9 +6,10 @@ import pytest
 
 from catalogue_rows import MINUTE, NOW, at_once
 from router.alarms import Alarm
-from router.catalogue import Catalogue, notifications
+from router.catalogue import Catalogue
+from router.catalogue.node import notifications
 from router.events import Event, Kind
-from router.folding import EVERY, AlarmNews, Cause, Fold
+from router.policy.folding import EVERY, AlarmNews, Cause, Fold
 
 DAY = timedelta(days=1)
 BEIJING = Cause(Alarm.DOUBT, "beijing")

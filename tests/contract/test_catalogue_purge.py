@@ -9,10 +9,10 @@ import pytest
 
 from catalogue_rows import CLOUD, MINUTE, NOW, delivery, driver, exam, instance
 from router.catalogue import Catalogue
-from router.catalogue.instances import NewInstance
-from router.catalogue.ledger import Fate, Outcome
-from router.catalogue.purge import BATCH, Files, Old
-from router.states import State
+from router.catalogue.images.instances import NewInstance
+from router.catalogue.images.ledger import Fate, Outcome
+from router.catalogue.images.purge import BATCH, Files, Old
+from router.policy.states import State
 
 T = TypeVar("T")
 LATER = NOW + timedelta(days=31)

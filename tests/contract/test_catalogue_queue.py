@@ -8,10 +8,10 @@ import pytest
 
 from catalogue_rows import CLOUD, MINUTE, NOW, Database, at_once, delivery, document, driver, exam, key
 from router.catalogue import Catalogue
-from router.catalogue.queue import UNWRITTEN, Delivery
+from router.catalogue.queue.queue import UNWRITTEN, Delivery
 from router.events import Event, Kind
 from router.model import Channel
-from router.states import MOVES, ForbiddenMove, Needs, State
+from router.policy.states import MOVES, ForbiddenMove, Needs, State
 
 LEASE = timedelta(seconds=60)
 READY, SENDING, DEFERRED = State.READY, State.SENDING, State.DEFERRED

@@ -8,8 +8,9 @@ import pytest
 
 from catalogue_rows import MINUTE, NOW, Database, at_once, exam, instance
 from router.alarms import Alarm
-from router.catalogue import Catalogue, open_catalogue, refusals
-from router.catalogue.refusals import (
+from router.catalogue import Catalogue, open_catalogue
+from router.catalogue.node import refusals
+from router.catalogue.node.refusals import (
     ASSOCIATIONS,
     IMAGES,
     OTHERS,
@@ -19,12 +20,12 @@ from router.catalogue.refusals import (
     RefusedSender,
 )
 from router.clock import FakeClock
-from router.config import Config
-from router.dicom.store import Received, Refused
+from router.config.sections import Config
+from router.dicom.scp.store import Received, Refused
 from router.events import Event, Journal, Kind
-from router.flow.refusals import RefusalRecorder, RefusalWatch
 from router.model import InstanceUids
 from router.refusals import Why
+from router.upkeep.refusals import RefusalRecorder, RefusalWatch
 
 DAY = timedelta(days=1)
 CT01, PACS2 = ("CT01", "10.1.2.3"), ("PACS2", "10.1.2.4")

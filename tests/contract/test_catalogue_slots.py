@@ -7,7 +7,7 @@ from functools import partial
 from catalogue_rows import CLOUD, NOW, at_once, delivery, exam
 from router.catalogue import Catalogue
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 LONG, SHORT = timedelta(seconds=60), timedelta(milliseconds=1)
 

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from catalogue_rows import CLOUD, MINUTE, NOW, delivery, driver, exam
 from router.catalogue import Catalogue
-from router.catalogue.survey import Reload
+from router.catalogue.queue.survey import Reload
 from router.events import Event, Kind
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 HOUR = timedelta(hours=1)
 

@@ -2,9 +2,9 @@
 
 from catalogue_rows import CLOUD, MINUTE, NOW, Database, driver, exam, instance
 from router.catalogue import Catalogue
-from router.catalogue.ledger import Fate, Outcome, Tally
-from router.correlate.identity import StudyIdentity
-from router.correlate.renewal import Fingerprint
+from router.catalogue.images.ledger import Fate, Outcome, Tally
+from router.matching.images.renewal import Fingerprint
+from router.matching.patient.identity import StudyIdentity
 from router.model import Patient
 
 OTHER = Patient("P2", "Li^Si", "19700101", "M")

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from catalogue_rows import CLOUD, MINUTE, NOW, document, exam, instance
 from router.catalogue import Catalogue
-from router.catalogue.ledger import Fate
-from router.catalogue.withheld import Request
+from router.catalogue.images.ledger import Fate
+from router.catalogue.images.withheld import Request
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 STUDY = "1.2"
 OTHERS = ("A2",)

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from catalogue_rows import NOW, document, exam, key
 from router.catalogue import Catalogue
-from router.catalogue.exams import TakenDocument
-from router.catalogue.files import FileKind, FolderFile, Lying
+from router.catalogue.exams.exams import TakenDocument
+from router.catalogue.exams.files import FileKind, FolderFile, Lying
 from router.model import SetAside
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)

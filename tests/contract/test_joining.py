@@ -6,12 +6,12 @@ import pytest
 
 from catalogue_rows import NOW, exam, instance, key
 from router.catalogue import Catalogue
-from router.catalogue.instances import NewInstance
-from router.config import Identity
-from router.correlate.join import JoinedBy
+from router.catalogue.images.instances import NewInstance
+from router.config.sections import Identity
+from router.correlator.joining import Joining
 from router.events import Event, Journal
 from router.exam.key import ExamKey
-from router.flow.joining import Joining
+from router.matching.images.join import JoinedBy
 from router.model import Patient
 
 LISTED = replace(key(), study_uids=("1.1",))

@@ -7,10 +7,10 @@ import pytest
 
 from catalogue_rows import CLOUD, MINUTE, NOW, delivery, exam, instance
 from router.catalogue import Catalogue
-from router.catalogue.late import LateAnswer, LateReceipt
-from router.catalogue.ledger import Fate, Outcome
+from router.catalogue.images.ledger import Fate, Outcome
+from router.catalogue.queue.late import LateAnswer, LateReceipt
 from router.model import InstanceUids
-from router.states import State
+from router.policy.states import State
 
 SENT = LateAnswer(
     destination=CLOUD, uids=InstanceUids("1.2", "1.2.1", "1.2.1.1"), version=1, checksum="1.2/1/1", fate=Fate.SENT,

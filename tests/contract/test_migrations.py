@@ -14,16 +14,16 @@ import pytest
 import first_schema
 from catalogue_rows import Database, at_once
 from conftest import Server
-from router.catalogue.dialect import Engine, open_engine
-from router.catalogue.migrations import STEPS, Conversion, Step, version_of
-from router.catalogue.tables import FIRST_SCHEMA
+from router.catalogue.db.engine import Engine, open_engine
+from router.catalogue.db.schema import STEPS, Conversion, Step, version_of
+from router.catalogue.db.tables import FIRST_SCHEMA
 from router.errors import ConfigurationError, TransientError
 
 # As it is left in the middle of a step: the first statement done, the second one still to come.
 _CUT = """
 import sys, time
 from pathlib import Path
-from router.catalogue.dialect import open_engine
+from router.catalogue.db.engine import open_engine
 
 def slow(engine):
     engine.execute("ALTER TABLE exam ADD COLUMN ward TEXT", ())

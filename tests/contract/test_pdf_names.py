@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from catalogue_rows import CLOUD, MINUTE, NOW, document, key
 from router.catalogue import Catalogue
-from router.catalogue.exams import Case, Chosen, Waiting
-from router.correlate.naming import bearer
-from router.flow.numbered import number_word
+from router.catalogue.exams.exams import Case, Chosen, Waiting
+from router.intake.numbered import number_word
+from router.matching.report_pdf.naming import bearer
 from router.model import Channel, SetAside
 
 

@@ -14,24 +14,17 @@ from typing import Any
 import pytest
 
 from router.clock import FakeClock
-from router.config import HttpDestination
+from router.config.sections import HttpDestination
 from router.crypto.envelope import Message, new_nonce
 from router.crypto.keys import api_key_fingerprint, new_folder
-from router.errors import (
-    ConfigurationError,
-    DestinationDown,
-    PermanentError,
-    RouterError,
-    TransientError,
-    Unproven,
-)
+from router.errors import ConfigurationError, DestinationDown, PermanentError, RouterError, TransientError, Unproven
 from router.forward.answer import Answer
 from router.forward.credentials import load_credentials
 from router.forward.profiles import Exchange
 from router.forward.report import ReportAgent, Upload
-from router.platform.faults import Faults
-from router.platform.keyring import read_keyring
-from router.platform.service import ReferencePlatform
+from router.trial.platform.faults import Faults
+from router.trial.platform.keyring import read_keyring
+from router.trial.platform.service import ReferencePlatform
 from samples import exam_document
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)

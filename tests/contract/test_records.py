@@ -7,7 +7,7 @@ import pytest
 from catalogue_rows import CLOUD, NOW, document, driver, exam, instance
 from router.catalogue import Catalogue
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 LATER = NOW + timedelta(days=31)
 BEFORE = LATER - timedelta(days=30)

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from catalogue_rows import CLOUD, MINUTE, NOW, document, exam, instance
-from router.catalogue import Catalogue, renaming
-from router.catalogue.ledger import Fate, Outcome
-from router.catalogue.survey import former
+from router.catalogue import Catalogue
+from router.catalogue.images.ledger import Fate, Outcome
+from router.catalogue.queue import renaming
+from router.catalogue.queue.survey import former
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 NEW = "cloud-2"
 DONE = (State.READY, State.SENDING, State.DELIVERED)

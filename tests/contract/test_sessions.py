@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from catalogue_rows import NOW, Database, at_once, exam
-from router.catalogue.dialect import Engine, PostgresEngine, open_engine
-from router.catalogue.sessions import Limits, limits_of
+from router.catalogue.db.engine import Engine, PostgresEngine, open_engine
+from router.catalogue.db.sessions import Limits, limits_of
 from router.errors import TransientError
 
 SHORT = Limits(connect=2, idle=0.6, lock=0.4, statement=30, answer=40)
@@ -25,8 +25,8 @@ _SETTINGS = ("idle_in_transaction_session_timeout", "lock_timeout", "statement_t
 _HOLDS = """
 import sys
 from pathlib import Path
-from router.catalogue.dialect import open_engine
-from router.catalogue.sessions import Limits
+from router.catalogue.db.engine import open_engine
+from router.catalogue.db.sessions import Limits
 engine = open_engine(sys.argv[1], Path(), limits=Limits(connect=2, idle=1, lock=5, statement=30, answer=40))
 with engine.alone_with(["1.2"]):
     print("holds", flush=True)

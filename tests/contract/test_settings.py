@@ -5,10 +5,10 @@ import pytest
 import first_schema
 from catalogue_rows import Database
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.dialect import Engine
-from router.config import Config, parse
+from router.catalogue.db.engine import Engine
+from router.config.sections import Config, parse
+from router.correlator.checks import resolved
 from router.events import Journal
-from router.flow.checks import resolved
 
 HOSPITAL = """
 [hospital]

@@ -6,11 +6,11 @@ import pytest
 
 from catalogue_rows import CLOUD, NOW, delivery, exam
 from router.catalogue import Catalogue
-from router.catalogue.slots import Slots
+from router.catalogue.queue.slots import Slots
+from router.delivery.sharing import Sharing
 from router.errors import TransientError
-from router.flow.sharing import Sharing
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 LEASE = timedelta(seconds=60)
 

@@ -9,13 +9,13 @@ import pytest
 
 from catalogue_rows import CLOUD, NOW, delivery, driver, exam, instance
 from router.catalogue import Catalogue
-from router.catalogue.instances import NewInstance
-from router.catalogue.ledger import Fate, Outcome
-from router.catalogue.purge import BATCH
-from router.catalogue.tables import Tombstone
+from router.catalogue.db.tables import Tombstone
+from router.catalogue.images.instances import NewInstance
+from router.catalogue.images.ledger import Fate, Outcome
+from router.catalogue.images.purge import BATCH
 from router.events import Kind
 from router.model import SeriesClass
-from router.states import State
+from router.policy.states import State
 
 LATER = NOW + timedelta(days=31)
 BEFORE = LATER - timedelta(days=30)

@@ -14,7 +14,7 @@ import node_troubles
 import sending_troubles
 from router.alarms import Alarm
 from router.events import Kind
-from router.reports.reader import Readers
+from router.reports.pdf.reader import Readers
 from troubles import TROUBLES, Trouble
 
 REGISTERED = (arrival_troubles, exam_troubles, node_troubles, sending_troubles)

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from histories import START, Node, slice_of
-from router.correlate.evidence import Choice, Papers, choose
-from router.correlate.versions import JsonVersion, PdfVersion
+from router.matching.exam.versions import JsonVersion, PdfVersion
+from router.matching.report_pdf.choice import Choice, Papers, choose
 from router.model import Channel, Patient
-from router.states import State
+from router.policy.states import State
 from samples import exam_document
 
 EXAM, STUDY = "V20240001_CT001", "1.2.3"

@@ -8,12 +8,12 @@ import pytest
 from clinic import CLOUD, Clinic
 from desk import CONFIG, E1, E2
 from router.alarms import Alarm
-from router.attention import LEDGER_LOST, Cause
-from router.catalogue.queue import Delivery
-from router.config import parse
+from router.catalogue.queue.queue import Delivery
+from router.config.sections import parse
 from router.model import Channel
-from router.reports.reader import Readers
-from router.states import Needs, State
+from router.policy.attention import LEDGER_LOST, Cause
+from router.policy.states import Needs, State
+from router.reports.pdf.reader import Readers
 
 S1, S2 = "1.2.1", "1.2.2"
 APPROVED = "2026-03-02 18:00:00"  # as the clinic opens

@@ -12,18 +12,18 @@ import pytest
 from catalogue_rows import NOW
 from certificates import Authority
 from harness import wait_for
-from router.admin.audit import Audit
-from router.admin.syslog import Syslog
+from router.admin.audit.audit import Audit
+from router.admin.audit.syslog import Syslog
 from router.alarms import Alarm
 from router.clock import FakeClock
-from router.config import Syslog as SyslogConfig
-from router.config import Tls
+from router.config.sections import Syslog as SyslogConfig
+from router.config.sections import Tls
 from router.crypto.symmetric import sm3
-from router.dicom.store import Received
-from router.dicom.tls import server_context
+from router.dicom.scp.store import Received
+from router.dicom.ul.tls import server_context
 from router.events import Event, Journal, Kind
 from router.model import Channel, InstanceUids
-from router.states import State
+from router.policy.states import State
 from router.storage.trail import Trail
 
 NODE = "node-1"

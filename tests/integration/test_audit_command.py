@@ -16,8 +16,8 @@ from router.cli.opened import audited, opened, trail_of
 from router.clock import SystemClock
 from router.crypto.symmetric import sm3
 from router.errors import TransientError
-from router.flow.decisions import Decisions
-from router.reports.reader import Readers
+from router.reports.pdf.reader import Readers
+from router.review.decisions import Decisions
 from router.storage.trail import Trail
 
 _NUMBERS = count(100)

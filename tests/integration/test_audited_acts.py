@@ -8,15 +8,15 @@ import pytest
 
 from clinic import WANG, Clinic
 from desk import E1
-from router.catalogue.dialect import Engine
-from router.catalogue.queue import Delivery
+from router.catalogue.db.engine import Engine
+from router.catalogue.queue.queue import Delivery
 from router.cli.opened import opened, trail_of
 from router.clock import SystemClock
 from router.errors import TransientError
-from router.flow.decisions import Decisions
-from router.flow.review import Review
-from router.reports.reader import Readers
-from router.states import State
+from router.policy.states import State
+from router.reports.pdf.reader import Readers
+from router.review.decisions import Decisions
+from router.review.deliveries import Review
 
 
 class PowerLost(BaseException):

@@ -13,25 +13,25 @@ from clinic import CLOUD as TABLES
 from clinic import Clinic
 from desk import CONFIG, E1, E2, START, another, exam, printed
 from harness import command_here
-from router.backfill import Backfill
-from router.catalogue.backfills import Stage
-from router.catalogue.ledger import Fate, Outcome
-from router.catalogue.queue import Delivery
-from router.catalogue.tombstones import bury
+from router.catalogue.images.ledger import Fate, Outcome
+from router.catalogue.images.tombstones import bury
+from router.catalogue.queue.backfills import Stage
+from router.catalogue.queue.queue import Delivery
 from router.cli.opened import trail_of
+from router.correlator.backfilling import Admission
+from router.delivery.breaker_gate import Lane
+from router.delivery.dispatcher import Dispatcher
+from router.delivery.senders import Ending
 from router.events import Journal
-from router.flow.answers import Answers
-from router.flow.backfilling import Admission
-from router.flow.dispatcher import Dispatcher
-from router.flow.gate import Lane
-from router.flow.punctuality import findings
-from router.flow.reconcile import Reconciliation
-from router.flow.references import References
-from router.flow.review import Review
-from router.flow.sending import Ending
+from router.intake.exam_reader import References
 from router.model import Channel
-from router.reports.reader import Readers
-from router.states import State
+from router.policy.backfill import Backfill
+from router.policy.states import State
+from router.reports.pdf.reader import Readers
+from router.review.answers import Answers
+from router.review.deliveries import Review
+from router.review.punctuality import findings
+from router.review.reconcile import Reconciliation
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 SHARE = '[share]\nfrom = "2026-03-01"\n'

@@ -15,15 +15,15 @@ from click.testing import CliRunner
 from catalogue_rows import NOW, Database, exam, instance
 from router.alarms import Alarm
 from router.catalogue import open_catalogue
-from router.catalogue.backup import Backups, Stopped, kept
+from router.catalogue.db.backup import Backups, Stopped, kept
 from router.cli.backup import command
 from router.clock import FakeClock
-from router.config import parse
+from router.config.sections import parse
 from router.errors import TransientError
 from router.events import Event, Journal, Kind
-from router.flow.backing import Backing
 from router.storage import open_storage
 from router.storage.lock import lock
+from router.upkeep.backup import Backing
 
 CONFIG = """
 [node]

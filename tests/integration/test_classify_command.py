@@ -10,13 +10,13 @@ import pytest
 
 from harness import command_here
 from router.clock import SystemClock
-from router.config import Config, load, shipped
-from router.demo.studies import derived_uid, make_ct_study
+from router.config.sections import Config, load, shipped
 from router.errors import ConfigurationError
 from router.events import Event, Journal, Kind
-from router.flow.rules import SeriesRules, rulebook
+from router.images.rulebook import SeriesRules, rulebook
 from router.model import SeriesClass, SeriesFacts, ThinLimit
 from router.series.classify import classify
+from router.trial.demo.studies import derived_uid, make_ct_study
 
 TABLE = Path(__file__).parents[1] / "series_headers.csv"
 _OWN = """

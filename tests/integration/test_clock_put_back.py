@@ -6,8 +6,8 @@ from pathlib import Path
 from clinic import Clinic
 from desk import E1, START
 from router.model import Channel
-from router.reports.reader import Readers
-from router.states import Needs
+from router.policy.states import Needs
+from router.reports.pdf.reader import Readers
 
 APPROVED = f"{START + timedelta(hours=7, minutes=59):%Y-%m-%d %H:%M:%S}"  # a minute ago, in Beijing
 

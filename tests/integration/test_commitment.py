@@ -20,28 +20,28 @@ from acceptors import ABORT, accept, acceptor, command_of, element, fixed, pdata
 from catalogue_rows import CLOUD, NOW, exam
 from clouds import COMMITMENT, Asked, cloud, report_of, reporting, send_report
 from peers import CT_CLASS, client, made, orthanc, wait_until
-from router import worker
 from router.catalogue import open_catalogue
-from router.catalogue.instances import NewInstance
-from router.catalogue.ledger import Fate, Outcome, Tally
+from router.catalogue.images.instances import NewInstance
+from router.catalogue.images.ledger import Fate, Outcome, Tally
 from router.clock import FakeClock
-from router.config import Destination, parse
-from router.dicom import header as headers
-from router.dicom.admission import Admission
-from router.dicom.client import StorageClient
-from router.dicom.commitment import MOST, Reference, Report
-from router.dicom.elements import Encoding, top_level
-from router.dicom.server import StorageServer
-from router.dicom.store import Received, Refused
+from router.config.sections import Destination, parse
+from router.delivery import commitment
+from router.delivery.breaker_gate import Lane
+from router.delivery.commitment import Asker, CommitmentReports
+from router.delivery.dispatcher import Dispatcher
+from router.delivery.senders import Ending, ImagesSender
+from router.dicom.dataset import header as headers
+from router.dicom.dataset.elements import Encoding, top_level
+from router.dicom.scp.admission import Admission
+from router.dicom.scp.server import StorageServer
+from router.dicom.scp.store import Received, Refused
+from router.dicom.scu.client import StorageClient
+from router.dicom.ul.commitment import MOST, Reference, Report
 from router.errors import DestinationDown, TransientError
 from router.events import Event, Journal, Kind
-from router.flow import commitment
-from router.flow.commitment import Asker, CommitmentReports
-from router.flow.dispatcher import Dispatcher
-from router.flow.gate import Lane
-from router.flow.sending import Ending, ImagesSender
 from router.model import Channel, SeriesClass
-from router.states import State
+from router.node import receive_worker
+from router.policy.states import State
 from router.storage import open_storage
 from router.storage.incoming import Incoming, IncomingFolder
 
@@ -76,7 +76,11 @@ class Hospital:
         self.storage = open_storage(folder / "data", "node-1")
         self.reports = CommitmentReports(self.catalogue, journal, self.clock, lambda: 0.0)
         incoming = Incoming(folder / "incoming")
-        sink = worker.commands(incoming, workers, 0, 0) if workers else IncomingFolder(incoming.worker_folder(1), 0)
+        sink = (
+            receive_worker.commands(incoming, workers, 0, 0)
+            if workers
+            else IncomingFolder(incoming.worker_folder(1), 0)
+        )
         self.server = StorageServer(sink, admission=Admission(), record=self.outcomes.append, take_report=self.take)
         self.port = self.server.start("127.0.0.1", 0)
         self.exam = exam(self.catalogue, "E1", "1.2.3")

@@ -20,21 +20,21 @@ from certificates import Authority
 from clinic import Clinic
 from console_site import STUDY, TOKEN, Site
 from desk import E1, START
-from router.admin.frame import masked, masked_name
-from router.admin.hosts import names_of
-from router.admin.server import MAX_FORM, AdminServer, Answer
-from router.admin.session import Sessions, token_in
+from router.admin.console.frame import masked, masked_name
+from router.admin.http.hosts import names_of
+from router.admin.http.server import MAX_FORM, AdminServer, Answer
+from router.admin.http.session import Sessions, token_in
 from router.alarms import Alarm
-from router.catalogue.alarms import folded
+from router.catalogue.node.alarms import folded
 from router.clock import FakeClock
-from router.config import Admin
+from router.config.sections import Admin
 from router.crypto.certificates import names_in
-from router.dicom.tls import server_context
+from router.dicom.ul.tls import server_context
 from router.errors import ConfigurationError, TransientError
 from router.events import Event, Kind
 from router.model import Channel
-from router.reports.reader import Readers
-from router.states import State
+from router.policy.states import State
+from router.reports.pdf.reader import Readers
 
 PERSONAL = (E1, "张三", "A0001", "P0001")
 HIDDEN = '<script>alert("x")</script>'

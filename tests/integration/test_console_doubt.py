@@ -9,12 +9,12 @@ import pytest
 from clinic import Clinic
 from console_site import STUDY, Site
 from desk import E1
-from router.config import Admin
+from router.config.sections import Admin
 from router.errors import TransientError
 from router.events import Event, Kind
-from router.flow.decisions import Verdict
-from router.reports.reader import Readers
-from router.states import State
+from router.policy.states import State
+from router.reports.pdf.reader import Readers
+from router.review.decisions import Verdict
 
 PERSONAL = ("张三", "李^四", "P0001", "P9", E1)
 

@@ -12,17 +12,17 @@ from catalogue_rows import instance
 from clinic import Clinic
 from console_site import Site
 from desk import exam, printed
-from router.admin import list_pages
+from router.admin.console import list_pages
 from router.alarms import Alarm
-from router.catalogue.files import FileKind, Lying
-from router.catalogue.refusals import ASSOCIATIONS, IMAGES, Batch, RefusalCount, RefusedInstance, RefusedSender
-from router.cli import refused as refused_command
-from router.cli import unreported as unreported_command
-from router.config import Admin
+from router.catalogue.exams.files import FileKind, Lying
+from router.catalogue.node.refusals import ASSOCIATIONS, IMAGES, Batch, RefusalCount, RefusedInstance, RefusedSender
+from router.cli.queue import refused as refused_command
+from router.cli.queue import unreported as unreported_command
+from router.config.sections import Admin
 from router.errors import TransientError
 from router.events import Event, Kind
 from router.refusals import Why
-from router.reports.reader import Readers
+from router.reports.pdf.reader import Readers
 
 PATHS = ("/unreported", "/refused", "/files")
 EVIL = '<b title="x">'

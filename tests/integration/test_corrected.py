@@ -11,15 +11,15 @@ import pytest
 from harness import command_here
 from histories import CONFIG, Node, slice_of
 from router.cli.opened import trail_of
-from router.correlate.correction import Change
+from router.correlator.corrections import Corrected, Corrections
 from router.events import Journal
 from router.exam.identifiers import citizen_number_ok
-from router.flow.corrections import Corrected, Corrections
-from router.flow.decisions import Decisions, Verdict
-from router.flow.references import References
-from router.flow.review import Review
+from router.intake.exam_reader import References
+from router.matching.patient.correction import Change
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
+from router.review.decisions import Decisions, Verdict
+from router.review.deliveries import Review
 from router.storage.reports import Reports
 from samples import exam_document
 from scenario import DAY, E1, HOUR, PATIENT, QUIET, S1

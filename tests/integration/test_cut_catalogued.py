@@ -11,13 +11,13 @@ from pydicom.dataset import Dataset
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.clock import SystemClock
-from router.config import Series
-from router.dicom.part10 import preamble_and_meta
-from router.dicom.whole import WholeOnly
+from router.config.sections import Series
+from router.dicom.dataset.part10 import preamble_and_meta
+from router.dicom.scp.whole import WholeOnly
 from router.errors import CutOff
 from router.events import Event, Journal, Kind
-from router.flow.cataloguer import Cataloguer
-from router.flow.rules import rulebook
+from router.images.cataloguer import Cataloguer
+from router.images.rulebook import rulebook
 from router.model import InstanceUids
 from router.storage import Storage, open_storage
 from router.storage.incoming import IncomingFolder

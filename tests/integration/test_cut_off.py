@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from histories import Node, slice_of
-from router.catalogue.ledger import Fate
-from router.catalogue.queue import Delivery
-from router.correlate.readiness import PERSON
+from router.catalogue.images.ledger import Fate
+from router.catalogue.queue.queue import Delivery
 from router.events import Kind
-from router.flow.review import Review
+from router.matching.exam.readiness import PERSON
 from router.model import Channel, Header
-from router.states import State
+from router.policy.states import State
+from router.review.deliveries import Review
 from scenario import DAY, E1, E2, HOUR, PATIENT, QUIET, S1, S2, images_of, pacs, reports_of, ris
 
 CUT = "the pixel data has 16 of 32 bytes"

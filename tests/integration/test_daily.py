@@ -13,11 +13,11 @@ from clinic import CLOUD, Clinic
 from desk import CONFIG
 from router.alarms import Alarm
 from router.events import Kind
-from router.flow.daily import Daily, outstanding
-from router.flow.reconcile import Reconciliation
-from router.flow.references import References
+from router.intake.exam_reader import References
 from router.model import Head
-from router.reports.reader import Readers
+from router.reports.pdf.reader import Readers
+from router.review.reconcile import Reconciliation
+from router.upkeep.daily import Daily, outstanding
 
 ZONE = ZoneInfo("Asia/Shanghai")
 AT = time(6, 30)

@@ -15,26 +15,26 @@ from pynetdicom import AE, evt
 from certificates import Authority, as_given
 from peers import CT_CLASS
 from router.alarms import Alarm
-from router.bandwidth import Paced, unbounded
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.ledger import Fate
+from router.catalogue.images.ledger import Fate
 from router.clock import FakeClock
-from router.config import Config, DicomDestination, Series, parse
-from router.dicom import pdata
-from router.dicom.client import StorageClient, Waits
-from router.dicom.part10 import preamble_and_meta
-from router.dicom.tls import server_context
+from router.config.sections import Config, DicomDestination, Series, parse
+from router.delivery.senders import Ending, ImagesSender
+from router.dicom.dataset.part10 import preamble_and_meta
+from router.dicom.scu.client import StorageClient, Waits
+from router.dicom.ul import pdata
+from router.dicom.ul.tls import server_context
 from router.events import Journal
-from router.flow.cataloguer import Cataloguer
-from router.flow.inventory import take
-from router.flow.review import Review
-from router.flow.rules import rulebook
-from router.flow.scrub import LOOK_SECONDS, Quiet, Scrub
-from router.flow.sending import Ending, ImagesSender
+from router.images.cataloguer import Cataloguer
+from router.images.rulebook import rulebook
 from router.model import Channel, InstanceUids
-from router.states import State
+from router.policy.bandwidth import Paced, unbounded
+from router.policy.states import State
+from router.review.deliveries import Review
 from router.storage import Storage, open_storage
 from router.storage.incoming import IncomingFolder
+from router.upkeep.check import take
+from router.upkeep.scrub import LOOK_SECONDS, Quiet, Scrub
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 STUDY = "1.2.3"
@@ -301,7 +301,9 @@ def test_a_crash_between_file_and_row_is_made_good_by_the_next_start(
     with cloud() as there:
         sent_once_damaged(node, there.port)
         with monkeypatch.context() as patched:
-            patched.setattr("router.catalogue.instances.mend", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            patched.setattr(
+                "router.catalogue.images.instances.mend", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+            )
             with pytest.raises(KeyboardInterrupt):
                 node.receive(2)
         node.receive()

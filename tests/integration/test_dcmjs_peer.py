@@ -17,9 +17,9 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittle
 from test_dicom_peers import Scp, Start, start
 
 from peers import SHIPPED, client, data_set, free_port, listens, send, stored, wait_until
-from router.config import DicomDestination
-from router.dicom.query import QueryClient
-from router.dicom.status import Verdict
+from router.config.sections import DicomDestination
+from router.dicom.scu.query import QueryClient
+from router.dicom.ul.status import Verdict
 
 __all__ = ["start"]
 PACKAGE = "dcmjs-dimse@0.3.3"

@@ -11,13 +11,13 @@ from clinic import CLOUD, WANG, Clinic
 from desk import CONFIG, E1, E2
 from router.alarms import Alarm
 from router.cli import main
-from router.correlate.alias import classes
 from router.errors import InvalidData
 from router.events import Journal, Kind
-from router.flow.rebuild import Rebuild
-from router.flow.rules import rulebook
-from router.reports.reader import Readers
-from router.states import State
+from router.images.rulebook import rulebook
+from router.matching.patient.alias import classes
+from router.policy.states import State
+from router.reports.pdf.reader import Readers
+from router.upkeep.rebuild import Rebuild
 
 STUDY = "1.2.3"
 LISTS: dict[str, object] = {"Study__StudyInstanceUIDs": [STUDY]}

@@ -35,16 +35,16 @@ from peers import (
     tool,
     wait_until,
 )
-from router.config import Sender
-from router.dicom import store
-from router.dicom.admission import Admission
-from router.dicom.client import Outgoing, Result
-from router.dicom.header import digest
-from router.dicom.part10 import preamble_and_meta
-from router.dicom.server import StorageServer
-from router.dicom.status import Verdict
-from router.dicom.store import Received, Refused
-from router.dicom.wire import Limits
+from router.config.sections import Sender
+from router.dicom.dataset.header import digest
+from router.dicom.dataset.part10 import preamble_and_meta
+from router.dicom.scp import store
+from router.dicom.scp.admission import Admission
+from router.dicom.scp.server import StorageServer
+from router.dicom.scp.store import Received, Refused
+from router.dicom.scu.client import Outgoing, Result
+from router.dicom.ul.socket import Limits
+from router.dicom.ul.status import Verdict
 from router.errors import DestinationDown, IntegrityError, TransientError
 from router.model import InstanceUids
 

@@ -51,12 +51,12 @@ from peers import (
     storescp,
     wait_until,
 )
-from router.config import DicomDestination
-from router.dicom.client import Outgoing, Result, StorageClient, Waits
-from router.dicom.part10 import preamble_and_meta
-from router.dicom.pdata import DataSet
-from router.dicom.requestor import Requestor
-from router.dicom.status import Verdict
+from router.config.sections import DicomDestination
+from router.dicom.dataset.part10 import preamble_and_meta
+from router.dicom.scu.client import Outgoing, Result, StorageClient, Waits
+from router.dicom.scu.requestor import Requestor
+from router.dicom.ul.pdata import DataSet
+from router.dicom.ul.status import Verdict
 from router.errors import DestinationDown, IntegrityError, TransientError
 
 SHORT = Waits(connect=1, association=0.4, write=0.4, response=0.4, release=0.4)

@@ -10,18 +10,18 @@ from desk import E1, another, exam, printed
 from harness import command_here
 from histories import Node, slice_of
 from router.alarms import Alarm
-from router.catalogue.queue import Delivery
+from router.catalogue.queue.queue import Delivery
+from router.delivery.breaker_gate import Lane
+from router.delivery.dispatcher import Dispatcher
+from router.delivery.senders import Ending
 from router.errors import WrongUse
 from router.events import Kind
-from router.flow.attention import command_for
-from router.flow.decisions import Verdict
-from router.flow.dismissals import Dismissals
-from router.flow.dispatcher import Dispatcher
-from router.flow.gate import Lane
-from router.flow.sending import Ending
 from router.model import Channel
-from router.reports.reader import Readers
-from router.states import State
+from router.policy.states import State
+from router.reports.pdf.reader import Readers
+from router.review.attention import command_for
+from router.review.decisions import Verdict
+from router.review.dismissals import Dismissals
 from scenario import E1 as N1
 from scenario import HOUR, PATIENT, QUIET, S1, pacs, ris
 from troubles import NOW_APPROVED, House

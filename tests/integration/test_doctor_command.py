@@ -12,11 +12,11 @@ from harness import Site, command_here
 from pacs import pacs
 from peers import free_port
 from receivers import hooked, status
-from router.admin import peers, premises
-from router.admin.findings import Finding, Verdict
+from router.admin.checks import destinations, host
+from router.admin.checks.result import Finding, Verdict
 from router.catalogue import open_catalogue
 from router.clock import FakeClock, SystemClock
-from router.config import Config, Query, load
+from router.config.sections import Config, Query, load
 from router.crypto.keys import new_folder
 from router.events import Journal
 
@@ -84,7 +84,7 @@ def test_a_destination_that_does_not_answer_fails_on_both_channels(site: Site) -
 @pytest.mark.parametrize(("apart", "verdict"), [(0, Verdict.OK), (100, Verdict.WARN)])
 def test_the_clock_is_compared_with_the_platform_s(config: Config, apart: int, verdict: Verdict) -> None:
     clock = FakeClock(SystemClock().now() + timedelta(seconds=apart))
-    found = {one.subject: one.verdict for one in peers.destination(config, config.destination[0], clock)}
+    found = {one.subject: one.verdict for one in destinations.destination(config, config.destination[0], clock)}
     assert found["clock"] == verdict
 
 
@@ -96,7 +96,7 @@ def test_a_public_key_of_another_private_one_fails(site: Site, config: Config, t
     http = config.destination[0].http
     assert http is not None
     try:
-        found = list(premises.keys(config, config.destination[0], http))
+        found = list(host.keys(config, config.destination[0], http))
     finally:
         public.write_bytes(before)
     assert [one.verdict for one in found if "is not the public key of" in one.text] == [Verdict.FAIL]
@@ -111,21 +111,21 @@ def test_a_certificate_near_its_end_is_told_of(
 ) -> None:
     tls = Authority(tmp_path).issue("node")
     given = config.model_copy(update={"receive": config.receive.model_copy(update={"tls": tls})})
-    found = list(premises.certificates(given, datetime.now(UTC) + ahead))
+    found = list(host.certificates(given, datetime.now(UTC) + ahead))
     assert [one.subject for one in found] == ["[receive] tls certificate", "[receive] tls ca"]
     assert {one.verdict for one in found} == {verdict}
 
 
 def test_a_drop_folder_that_is_not_there_is_no_failure_and_says_so(config: Config, tmp_path: Path) -> None:
     reports = config.reports.model_copy(update={"folder": tmp_path / "none"})
-    found = list(premises.drop_folder(config.model_copy(update={"reports": reports})))
+    found = list(host.drop_folder(config.model_copy(update={"reports": reports})))
     assert found == [Finding("drop folder", Verdict.WARN, f"{tmp_path / 'none'} is not there; the node makes it",
                              "see [reports] folder")]  # fmt: skip
 
 
 def test_too_little_room_is_a_failure(config: Config) -> None:
     receive = config.receive.model_copy(update={"min_free": 2**60})
-    found = {one.subject: one.verdict for one in premises.data_folder(config.model_copy(update={"receive": receive}))}
+    found = {one.subject: one.verdict for one in host.data_folder(config.model_copy(update={"receive": receive}))}
     assert found["disk"] == Verdict.FAIL
 
 
@@ -214,12 +214,12 @@ def test_a_program_that_others_may_change_fails(site: Site, tmp_path: Path) -> N
 
 def test_the_pacs_is_asked_by_c_echo(tmp_path: Path) -> None:
     query = Query.model_validate({"ae_title": "PACS", "port": free_port()})
-    [found] = peers.pacs(query, "ROUTER")
+    [found] = destinations.pacs(query, "ROUTER")
     assert (found.subject, found.verdict) == ("C-ECHO to the PACS of [query]", Verdict.FAIL)
     with pacs(tmp_path, free_port()) as port:
-        [found] = peers.pacs(query.model_copy(update={"port": port}), "ROUTER")
+        [found] = destinations.pacs(query.model_copy(update={"port": port}), "ROUTER")
         assert found.verdict is Verdict.OK
-        [found] = peers.pacs(query.model_copy(update={"port": port, "ae_title": "OTHER"}), "ROUTER")
+        [found] = destinations.pacs(query.model_copy(update={"port": port, "ae_title": "OTHER"}), "ROUTER")
     assert found.verdict is Verdict.FAIL
     assert found.remedy == "the PACS does not answer to this ae_title: correct it in [query]"
 
@@ -229,4 +229,4 @@ def test_doctor_has_a_line_on_the_pacs_where_one_is_configured(site: Site) -> No
     text = f'{site.config_file.read_text(encoding="utf-8")}\n[query]\nae_title = "PACS"\nport = {free_port()}\n'
     config_file.write_text(text, encoding="utf-8")
     found = json.loads(command_here("doctor", "--json", "--config", config_file).stdout)
-    assert worst(found, peers.PACS) == "fail"
+    assert worst(found, destinations.PACS) == "fail"

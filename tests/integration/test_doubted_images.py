@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from histories import Node, slice_of
-from router.flow.decisions import Decisions, Verdict
 from router.model import Channel, Patient
-from router.states import State
+from router.policy.states import State
+from router.review.decisions import Decisions, Verdict
 from samples import exam_document
 
 E1, E2, S1, S2 = "E1", "E2", "1.2.1", "1.2.2"

@@ -13,17 +13,17 @@ from desk import CONFIG, START
 from harness import command_here
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.queue import Delivery
+from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
-from router.config import parse
+from router.config.sections import parse
+from router.delivery.breaker_gate import Lane
+from router.delivery.deadline_monitor import Lookout
+from router.delivery.dispatcher import Dispatcher
+from router.delivery.senders import Ending
 from router.events import Event, Journal, Kind
-from router.flow.dispatcher import Dispatcher
-from router.flow.gate import Lane
-from router.flow.lookout import Lookout
-from router.flow.review import Review, expected_of, will_miss
-from router.flow.sending import Ending
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
+from router.review.deliveries import Review, expected_of, will_miss
 
 HOUR = timedelta(hours=1)
 DESTINATION = '[[destination]]\nname = "cloud"\n'

@@ -10,10 +10,11 @@ import pytest
 from clinic import CLOUD, WANG, Clinic
 from desk import CONFIG, E1, E2
 from router.cli import main
-from router.flow.joining import doubts, identity_policy
-from router.reports.reader import Readers
-from router.states import State
-from router.text import UNREADABLE
+from router.correlator.joining import doubts
+from router.matching.patient.policy import identity_policy
+from router.policy.states import State
+from router.reports.pdf.reader import Readers
+from router.text.decoding import UNREADABLE
 
 STUDY = "1.2.1"
 LISTS: dict[str, object] = {"Study__StudyInstanceUIDs": [STUDY]}

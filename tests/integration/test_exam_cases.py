@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from router.cli import main
-from router.config import load, shipped
+from router.config.sections import load, shipped
 from router.errors import InvalidData
 from router.exam.fill import Sources, fill
 from router.exam.read import read
 from router.exam.schema import schema
 from router.exam.validate import validate
-from router.platform import requirements
+from router.trial.platform import requirements
 from samples import shipped_tables
 from schema_reader import breaches
 

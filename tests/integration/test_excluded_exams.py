@@ -11,8 +11,8 @@ from clinic import Clinic
 from desk import E1, START, exam
 from router.alarms import Alarm
 from router.model import Channel
-from router.reports.reader import Readers
-from router.states import State
+from router.policy.states import State
+from router.reports.pdf.reader import Readers
 
 STUDY = "1.2.3"
 APPROVED = f"{START + timedelta(hours=7, minutes=59):%Y-%m-%d %H:%M:%S}"  # a minute ago, in Beijing

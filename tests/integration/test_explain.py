@@ -14,9 +14,9 @@ from desk import CONFIG, E1, printed
 from harness import command_here
 from hl7_messages import oru
 from router.cli import main
-from router.flow.sides import NO_READING
-from router.reports.reader import Readers
-from router.text import UNREADABLE
+from router.reports.pdf.reader import Readers
+from router.review.comparison import NO_READING
+from router.text.decoding import UNREADABLE
 
 
 @pytest.fixture

@@ -16,23 +16,23 @@ from catalogue_rows import CLOUD, NOW, Database, exam
 from peers import client, free_port, made, stored
 from picky import Picky
 from router.alarms import Alarm
-from router.breaker import CLOSED, Position
 from router.catalogue import Catalogue
-from router.catalogue.queue import Delivery
+from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock, SystemClock
-from router.config import HttpDestination
+from router.config.sections import HttpDestination
 from router.crypto.keys import new_folder
-from router.dicom.client import StorageClient
-from router.dicom.status import Verdict
+from router.delivery.breaker_gate import Lane
+from router.delivery.dispatcher import Dispatcher
+from router.delivery.senders import Ending
+from router.dicom.scu.client import StorageClient
+from router.dicom.ul.status import Verdict
 from router.errors import DestinationDown, PermanentError, TransientError
 from router.events import Event, Journal, Kind
-from router.flow.dispatcher import Dispatcher
-from router.flow.gate import Lane
-from router.flow.sending import Ending
 from router.forward.credentials import load_credentials
 from router.forward.report import ReportAgent
 from router.model import Channel
-from router.states import State
+from router.policy.breaker import CLOSED, Position
+from router.policy.states import State
 
 DONE = Ending(State.DELIVERED, "sent", units=1)
 REJECTED = b"\x03\x00\x00\x00\x00\x04\x00\x01\x01\x07"  # for good: called AE title not recognised

@@ -12,11 +12,11 @@ from rich.cells import cell_len
 from clinic import CLOUD, Clinic
 from desk import CONFIG, E1, exam, printed
 from harness import command_here
-from router.catalogue.files import FileKind, Lying
-from router.cli.files import folded, shortened
+from router.catalogue.exams.files import FileKind, Lying
 from router.cli.opened import trail_of
-from router.flow.pickup import Pickup
-from router.reports.reader import Readers
+from router.cli.queue.files import folded, shortened
+from router.intake.pickup import Pickup
+from router.reports.pdf.reader import Readers
 
 NFD = unicodedata.normalize("NFD", "José")
 

@@ -12,17 +12,17 @@ from catalogue_rows import driver
 from desk import START
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.queue import Delivery
-from router.catalogue.tables import Delivery as DeliveryRow
-from router.catalogue.tables import Exam
+from router.catalogue.db.tables import Delivery as DeliveryRow
+from router.catalogue.db.tables import Exam
+from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
+from router.delivery.breaker_gate import Lane
+from router.delivery.dispatcher import Dispatcher
+from router.delivery.senders import Ending
 from router.errors import DestinationDown
 from router.events import Event, Journal, Kind
-from router.flow.dispatcher import Dispatcher
-from router.flow.gate import Lane
-from router.flow.sending import Ending
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 HOUR = timedelta(hours=1)
 OUTAGE = 4 * HOUR

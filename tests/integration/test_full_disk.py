@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from peers import client, made, send, stored, wait_until
-from router.dicom.admission import Admission
-from router.dicom.server import StorageServer
-from router.dicom.status import Verdict
-from router.dicom.store import Received, Refused
+from router.dicom.scp.admission import Admission
+from router.dicom.scp.server import StorageServer
+from router.dicom.scp.store import Received, Refused
+from router.dicom.ul.status import Verdict
 from router.storage.incoming import IncomingFolder
 from router.storage.journal import LARGEST, SEGMENT_BYTES
 from wire import COMMAND, DATA, GOOD, LAST, associated, data_set, p_data, status, store_command

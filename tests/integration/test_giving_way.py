@@ -4,14 +4,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from catalogue_rows import CLOUD, NOW, Database, delivery, exam
-from router.catalogue.queue import Delivery
+from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
+from router.delivery.breaker_gate import Lane
+from router.delivery.dispatcher import Dispatcher
+from router.delivery.senders import Ending
 from router.events import Journal
-from router.flow.dispatcher import Dispatcher
-from router.flow.gate import Lane
-from router.flow.sending import Ending
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 
 def test_two_large_studies_of_one_due_time_have_a_minute_each_by_turns(sqlite: Database) -> None:

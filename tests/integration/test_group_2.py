@@ -9,11 +9,11 @@ import pytest
 from pydicom import dcmread
 
 from peers import orthanc, send, stored, storescp, tool
-from router.dicom.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
-from router.dicom.part10 import preamble_and_meta
-from router.dicom.pdata import DataSet
-from router.dicom.status import Verdict
-from router.dicom.transcode import transcoded
+from router.dicom.dataset.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from router.dicom.dataset.part10 import preamble_and_meta
+from router.dicom.scu.transcode import transcoded
+from router.dicom.ul.pdata import DataSet
+from router.dicom.ul.status import Verdict
 
 CASES = Path(__file__).parents[1] / "cases" / "dicom"
 CT = "1.2.840.10008.5.1.4.1.1.2"

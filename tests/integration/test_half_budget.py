@@ -10,20 +10,20 @@ import pytest
 
 from catalogue_rows import instance
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.instances import NewInstance
+from router.catalogue.images.instances import NewInstance
 from router.clock import FakeClock
-from router.config import Config, parse
+from router.config.sections import Config, parse
+from router.correlator.correlator import Correlator
 from router.events import Journal
-from router.flow.correlator import Correlator
-from router.flow.intake import Intake
-from router.flow.references import References
-from router.flow.review import Review
-from router.flow.rules import rulebook
-from router.flow.selection import Selection
+from router.images.rulebook import rulebook
+from router.images.selection import Selection
+from router.intake.exam_reader import References
+from router.intake.intake import Intake
 from router.model import SeriesFacts
-from router.reports.settle import Seen
+from router.policy.states import State
+from router.reports.folder.settle import Seen
+from router.review.deliveries import Review
 from router.series.classify import classify
-from router.states import State
 from router.storage import open_storage
 from samples import exam_document
 

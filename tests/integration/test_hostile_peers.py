@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from router.dicom import dimse, pdu
-from router.dicom.admission import Admission
-from router.dicom.lobby import MOST
-from router.dicom.server import StorageServer
-from router.dicom.store import Received, Refused
-from router.dicom.wire import Limits
+from router.dicom.scp.admission import Admission
+from router.dicom.scp.pending import MOST
+from router.dicom.scp.server import StorageServer
+from router.dicom.scp.store import Received, Refused
+from router.dicom.ul import dimse, pdu
+from router.dicom.ul.socket import Limits
 from router.refusals import Why
 from router.storage.incoming import IncomingFolder
 from wire import (

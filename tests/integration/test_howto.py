@@ -10,22 +10,22 @@ from pathlib import Path
 import pytest
 
 from harness import command_here
-from router import config
 from router.clock import FakeClock
-from router.config import HttpDestination, load, parse
+from router.config import sections
+from router.config.sections import HttpDestination, load, parse
 from router.crypto.keys import new_folder
-from router.demo.studies import derived_uid, make_ct_study
 from router.errors import ConfigurationError
 from router.forward import profiles
 from router.forward.credentials import load_credentials
 from router.forward.report import ReportAgent, Upload
-from router.platform.keyring import read_keyring
-from router.platform.profiles import GmPsk
-from router.platform.service import ReferencePlatform
-from router.reports.watch import scan
+from router.reports.folder.watch import scan
+from router.trial.demo.studies import derived_uid, make_ct_study
+from router.trial.platform.keyring import read_keyring
+from router.trial.platform.profiles import GmPsk
+from router.trial.platform.service import ReferencePlatform
 from samples import exam_document
 
-DOCS = Path(config.__file__).parent / "docs"
+DOCS = Path(sections.__file__).parent / "docs"
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 ORG, APP = "121100004000000001", "hospital-1"
 HOSPITAL = """
@@ -112,7 +112,7 @@ def test_a_copied_profile_under_a_name_of_its_own_is_spoken(tmp_path: Path, monk
     source = (Path(profiles.__file__).parent / "gm_psk_1.py").read_text(encoding="utf-8")
     (tmp_path / "city_psk_1.py").write_text(source.replace('NAME = "gm-psk/1"', 'NAME = "city-psk/1"'))
     monkeypatch.setattr(profiles, "__path__", [*profiles.__path__, str(tmp_path)])
-    monkeypatch.setitem(config.KEY_FILES, "city-psk/1", ("psk_file",))
+    monkeypatch.setitem(sections.KEY_FILES, "city-psk/1", ("psk_file",))
     monkeypatch.setattr(GmPsk, "_SHAPE", GmPsk._SHAPE.__class__("city-psk/1", "SM4-CBC-HMAC-SM3", iv=16, tag=32))
     keys, clock = tmp_path / "keys", FakeClock(NOW)
     new_folder(keys, psk=True)

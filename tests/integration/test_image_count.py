@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from histories import Node
-from router.catalogue.queue import Delivery
-from router.flow.review import Review
+from router.catalogue.queue.queue import Delivery
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
+from router.review.deliveries import Review
 from scenario import DAY, E1, HOUR, QUIET, S1, S2, pacs, reports_of, ris
 
 

@@ -15,17 +15,17 @@ from desk import CONFIG, E1
 from harness import command_here
 from router.alarms import Alarm
 from router.clock import FakeClock
-from router.config import parse
+from router.config.sections import parse
+from router.correlator.holidays import Holidays
 from router.events import Kind
-from router.flow.daily import Daily
-from router.flow.decisions import Verdict
-from router.flow.holidays import Holidays
-from router.flow.outlook import look
-from router.flow.reconcile import Reconciliation
-from router.flow.references import References
-from router.flow.silence import SilenceWatch
-from router.flow.unreported import dismiss
-from router.reports.reader import Readers
+from router.intake.exam_reader import References
+from router.reports.pdf.reader import Readers
+from router.review.decisions import Verdict
+from router.review.outlook import look
+from router.review.reconcile import Reconciliation
+from router.review.unreported import dismiss
+from router.upkeep.daily import Daily
+from router.upkeep.silence import SilenceWatch
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)  # 08:00 by the hospital's clock
 WANG = Verdict("wang", "a scanner of the laboratory")

@@ -12,10 +12,10 @@ from desk import CONFIG, E1
 from router.cli import audit, doctor
 from router.cli.opened import trail_of
 from router.clock import SystemClock
-from router.config import parse
-from router.flow.review import Review
-from router.reports.reader import Readers
-from router.states import State
+from router.config.sections import parse
+from router.policy.states import State
+from router.reports.pdf.reader import Readers
+from router.review.deliveries import Review
 
 STUDY = "1.2.3"
 

@@ -12,21 +12,21 @@ from pynetdicom import AE, evt
 
 import wire
 from peers import client, data_set, send, storescp
-from router.app import limits_of
 from router.catalogue import Catalogue, open_catalogue
 from router.clock import SystemClock
-from router.config import Receive, Series
-from router.dicom import pdu
-from router.dicom.admission import Admission
-from router.dicom.header import read_head
-from router.dicom.part10 import preamble_and_meta
-from router.dicom.server import StorageServer
-from router.dicom.session import Outgoing
-from router.dicom.store import Received, Refused
-from router.dicom.wire import Limits
+from router.config.sections import Receive, Series
+from router.dicom.dataset.header import read_head
+from router.dicom.dataset.part10 import preamble_and_meta
+from router.dicom.scp.admission import Admission
+from router.dicom.scp.server import StorageServer
+from router.dicom.scp.store import Received, Refused
+from router.dicom.scu.session import Outgoing
+from router.dicom.ul import pdu
+from router.dicom.ul.socket import Limits
 from router.events import Event, Journal, Kind
-from router.flow.cataloguer import Cataloguer
-from router.flow.rules import rulebook
+from router.images.cataloguer import Cataloguer
+from router.images.rulebook import rulebook
+from router.node.node import limits_of
 from router.storage import Storage, open_storage
 from router.storage.incoming import IncomingFolder
 from router.storage.journal import SEGMENT_BYTES

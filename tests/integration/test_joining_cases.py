@@ -8,7 +8,7 @@ import pytest
 
 from histories import Node
 from router.model import Channel
-from router.states import Needs, State
+from router.policy.states import Needs, State
 from scenario import DAY, E1, E2, S1, S2, S3, Sent, Step, images_of, pacs, reports_of, ris, wait
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from histories import Cloud, Node, slice_of
-from router.dicom.client import Outgoing, Result
+from router.dicom.scu.client import Outgoing, Result
 from router.events import Journal
-from router.flow.decisions import Decisions, Verdict
 from router.model import Channel, Patient
-from router.states import State
+from router.policy.states import State
+from router.review.decisions import Decisions, Verdict
 from scenario import E1, E2, S1, S2, pacs, ris
 
 OTHER = Patient("P0002", "李四", "19700101", "M")

@@ -15,12 +15,12 @@ from pydicom.dataset import Dataset
 
 from router.catalogue import Catalogue, open_catalogue
 from router.clock import FakeClock
-from router.config import Identity, Series
-from router.dicom.part10 import preamble_and_meta
+from router.config.sections import Identity, Series
+from router.dicom.dataset.part10 import preamble_and_meta
 from router.events import Journal
-from router.flow.cataloguer import Cataloguer
-from router.flow.rules import rulebook
-from router.flow.selection import Selection
+from router.images.cataloguer import Cataloguer
+from router.images.rulebook import rulebook
+from router.images.selection import Selection
 from router.model import InstanceUids, SeriesClass
 from router.storage import Storage, open_storage
 from router.storage.incoming import IncomingFolder
@@ -112,7 +112,7 @@ def test_the_same_study_again_changes_nothing(node: Node) -> None:
 
 
 def test_a_batch_of_large_instances_ends_early_and_loses_none(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("router.flow.cataloguer._BATCH_BYTES", len(slice_of("1.2", 0)))
+    monkeypatch.setattr("router.images.cataloguer._BATCH_BYTES", len(slice_of("1.2", 0)))
     for number in range(3):
         node.receive("1.2", number)
     assert [node.cataloguer.run_batch() for _ in range(4)] == [1, 1, 1, 0]

@@ -7,10 +7,10 @@ import pytest
 
 from histories import Node, slice_of
 from router.alarms import Alarm
-from router.catalogue.queue import Delivery
-from router.flow.review import Review
+from router.catalogue.queue.queue import Delivery
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
+from router.review.deliveries import Review
 from scenario import DAY, E1, HOUR, PATIENT, QUIET, S1, S2, images_of, pacs, reports_of, ris
 
 

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from certificates import Authority
 from peers import free_port, listens, made, send, stored, wait_until
-from router.admin.health import health
-from router.admin.server import AdminServer
-from router.config import Sender, Tls, shipped
-from router.dicom import proxy
-from router.dicom.admission import Admission
-from router.dicom.pdu import PduType
-from router.dicom.server import StorageServer
-from router.dicom.store import Received, Refused
-from router.dicom.wire import Limits
+from router.admin.http.health import health
+from router.admin.http.server import AdminServer
+from router.config.sections import Sender, Tls, shipped
+from router.dicom.scp.admission import Admission
+from router.dicom.scp.server import StorageServer
+from router.dicom.scp.store import Received, Refused
+from router.dicom.ul import proxy
+from router.dicom.ul.pdu import PduType
+from router.dicom.ul.socket import Limits
 from router.errors import InvalidData, TransientError
 from router.storage.incoming import IncomingFolder
 from wire import REQUEST, answer, connected

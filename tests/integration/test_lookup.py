@@ -10,8 +10,8 @@ from desk import CONFIG, E1
 from router.cli import main
 from router.errors import InvalidData, WrongUse
 from router.events import Kind
-from router.flow.lookup import ExamId, Lookup
-from router.reports.reader import Readers
+from router.reports.pdf.reader import Readers
+from router.review.lookup import ExamId, Lookup
 
 STUDY = "1.2.3"
 

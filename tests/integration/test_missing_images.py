@@ -9,7 +9,7 @@ import pytest
 from clinic import Clinic
 from desk import E1, START
 from router.alarms import Alarm
-from router.reports.reader import Readers
+from router.reports.pdf.reader import Readers
 
 STUDY = "1.2.3"
 APPROVED = f"{START + timedelta(hours=7, minutes=59):%Y-%m-%d %H:%M:%S}"  # a minute ago, in Beijing

@@ -14,10 +14,10 @@ from certificates import Authority
 from costs import cost
 from desk import E1, E2, Desk, printed
 from hl7_messages import Sender, oru
-from router.config import Hl7Listener, Tls
-from router.dicom.tls import client_context, server_context
+from router.config.sections import Hl7Listener, Tls
+from router.dicom.ul.tls import client_context, server_context
 from router.errors import TransientError
-from router.reports.mllp import MllpServer
+from router.reports.hl7.mllp import MllpServer
 
 ONE = printed(f"report of {E1}")
 MESSAGE = oru(exam_id=E1, pdf=ONE).encode()
@@ -188,9 +188,9 @@ def test_eight_connections_together_hold_a_few_messages_only() -> None:
         import threading
         from hl7_messages import Sender, oru
         from router.clock import SystemClock
-        from router.config import Hl7Listener
-        from router.reports.hl7v2 import Message
-        from router.reports.mllp import MllpServer
+        from router.config.sections import Hl7Listener
+        from router.reports.hl7.hl7v2 import Message
+        from router.reports.hl7.mllp import MllpServer
         message = oru(more="OBX|9|ED|PDF||^^^^" + "A" * (30 * 2**20)).encode()
         config = Hl7Listener(max_connections_per_sender=8)
         server = MllpServer(config, lambda data: None, print, lambda: None, SystemClock())
@@ -409,7 +409,7 @@ def test_one_sender_does_not_hold_every_place(listen: Listen, connect: Connect, 
 def test_a_tls_handshake_that_dribbles_does_not_hold_a_place(
     listen: Listen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("router.reports.mllp._SEND_SECONDS", 1.0)
+    monkeypatch.setattr("router.reports.hl7.mllp._SEND_SECONDS", 1.0)
     port = listen(tls=Authority(tmp_path).issue("node"))
     began = time.monotonic()
     with closing(Sender(port).socket) as slow:

@@ -14,13 +14,14 @@ from pydicom import dcmread
 from pynetdicom import AE
 
 from peers import CT
-from router.config import Sender
-from router.dicom import negotiation, pdu
-from router.dicom.admission import Admission
-from router.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
-from router.dicom.server import StorageServer
-from router.dicom.store import Received, Refused
-from router.dicom.wire import Limits
+from router.config.sections import Sender
+from router.dicom.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
+from router.dicom.scp import negotiation
+from router.dicom.scp.admission import Admission
+from router.dicom.scp.server import StorageServer
+from router.dicom.scp.store import Received, Refused
+from router.dicom.ul import pdu
+from router.dicom.ul.socket import Limits
 from router.refusals import Why
 from router.storage.incoming import IncomingFolder
 from wire import (

@@ -8,10 +8,10 @@ import pytest
 
 from clinic import Clinic
 from desk import E1, START
-from router.catalogue.ledger import Fate, Outcome
+from router.catalogue.images.ledger import Fate, Outcome
 from router.model import Channel
-from router.reports.reader import Readers
-from router.states import OPEN, State
+from router.policy.states import OPEN, State
+from router.reports.pdf.reader import Readers
 
 STUDY = "1.2.3"
 APPROVED = f"{START + timedelta(hours=7, minutes=59):%Y-%m-%d %H:%M:%S}"  # a minute ago, in Beijing

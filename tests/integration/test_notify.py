@@ -14,21 +14,21 @@ import pytest
 
 from catalogue_rows import Database
 from receivers import TAKEN, Answer, Hook, hooked, mail_served, never, status
-from router.admin import notification_queue, ways
-from router.admin.notification import Notification, Style, trial_of
-from router.admin.notification_queue import NotificationQueue
-from router.admin.notifier import AlarmNotifier
+from router.admin.notify import notification_queue, ways
+from router.admin.notify.notification import Notification, Style, trial_of
+from router.admin.notify.notification_queue import NotificationQueue
+from router.admin.notify.notifier import AlarmNotifier
 from router.alarms import REMEDY, Alarm
 from router.catalogue import open_catalogue
-from router.catalogue.notifications import Undelivered
+from router.catalogue.node.notifications import Undelivered
 from router.clock import SystemClock
-from router.config import Config, parse
+from router.cluster.membership import Membership
+from router.config.sections import Config, parse
 from router.errors import TransientError
 from router.events import Event, Journal, Kind
-from router.flow.loop import Loop
-from router.flow.membership import Membership
 from router.forward import chat
 from router.forward.http import Limits
+from router.loop import Loop
 from router.storage.estate import Estate
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)

@@ -18,11 +18,11 @@ import pytest
 
 from certificates import Authority
 from receivers import TAKEN, Answer, Hook, MailServer, drip, hooked, mail_served, never, status
-from router.admin import ways
-from router.admin.notification import Notification, from_json
-from router.admin.ways import to_mail, to_program, to_webhook, ways_of
+from router.admin.notify import ways
+from router.admin.notify.notification import Notification, from_json
+from router.admin.notify.ways import to_mail, to_program, to_webhook, ways_of
 from router.clock import SystemClock
-from router.config import Alarms, HttpPeer, Mail
+from router.config.sections import Alarms, HttpPeer, Mail
 from router.errors import ConfigurationError, PermanentError, TransientError
 from router.forward import chat
 from router.forward.http import Limits
@@ -356,6 +356,6 @@ def test_without_apprise_targets_are_a_configuration_error_that_says_what_to_ins
 
 
 def test_the_node_itself_does_not_load_apprise() -> None:
-    program = "import sys, router.app; print('apprise' in sys.modules)"
+    program = "import sys, router.node.node; print('apprise' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)
     assert found.stdout == "False\n"

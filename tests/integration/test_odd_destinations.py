@@ -16,10 +16,10 @@ from pynetdicom import AE, evt
 from acceptors import Acceptor, acceptor
 from peers import CT, CT_CLASS, SHIPPED, client, data_set, made, orthanc, send, stored, storescp
 from picky import Context, Picky
-from router.dicom.client import Outgoing, Result
-from router.dicom.part10 import preamble_and_meta
-from router.dicom.status import Verdict
-from router.dicom.unaccepted import others
+from router.dicom.dataset.part10 import preamble_and_meta
+from router.dicom.scu.client import Outgoing, Result
+from router.dicom.scu.unaccepted import others
+from router.dicom.ul.status import Verdict
 from router.errors import DestinationDown, TransientError
 
 CR, MR, SR = (f"1.2.840.10008.5.1.4.1.1.{number}" for number in ("1", "4", "88.11"))

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from router.clock import FakeClock
-from router.config import HttpDestination
+from router.config.sections import HttpDestination
 from router.crypto.keys import new_folder
 from router.errors import UnprovedRefusal
 from router.forward.credentials import load_credentials

@@ -15,9 +15,9 @@ from pydicom.uid import ImplicitVRLittleEndian
 from test_dicom_peers import Scp, Start, start
 
 from peers import CT, SHIPPED, client, data_set, orthanc, send, stored, storescp, tool
-from router.config import DicomDestination
-from router.dicom.query import QueryClient
-from router.dicom.status import Verdict
+from router.config.sections import DicomDestination
+from router.dicom.scu.query import QueryClient
+from router.dicom.ul.status import Verdict
 
 __all__ = ["start"]
 FILES = SHIPPED / "test_files"

@@ -21,15 +21,15 @@ from pydicom.uid import (
 )
 
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.tables import Instance
+from router.catalogue.db.tables import Instance
 from router.clock import SystemClock
-from router.config import Series
-from router.dicom import sameness
-from router.dicom.part10 import dataset_offset, preamble_and_meta
-from router.dicom.sameness import Likeness
+from router.config.sections import Series
+from router.dicom.dataset import sameness
+from router.dicom.dataset.part10 import dataset_offset, preamble_and_meta
+from router.dicom.dataset.sameness import Likeness
 from router.events import Event, Journal, Kind
-from router.flow.cataloguer import Cataloguer
-from router.flow.rules import rulebook
+from router.images.cataloguer import Cataloguer
+from router.images.rulebook import rulebook
 from router.model import InstanceUids
 from router.storage import Storage, open_storage
 from router.storage.incoming import IncomingFolder

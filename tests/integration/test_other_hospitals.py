@@ -10,10 +10,10 @@ from clinic import WANG, Clinic
 from desk import E1, START
 from router.alarms import Alarm
 from router.errors import InvalidData
-from router.flow.review import Review
 from router.model import Channel
-from router.reports.reader import Readers
-from router.states import State
+from router.policy.states import State
+from router.reports.pdf.reader import Readers
+from router.review.deliveries import Review
 
 STUDY = "1.2.3"
 APPROVED = f"{START + timedelta(hours=7, minutes=59):%Y-%m-%d %H:%M:%S}"  # a minute ago, in Beijing

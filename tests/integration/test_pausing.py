@@ -17,25 +17,25 @@ from clinic import Clinic
 from console_site import Site
 from desk import CONFIG, E1, START
 from harness import command_here
-from router.admin.metrics import Gauges, Metrics
+from router.admin.http.metrics import Gauges, Metrics
 from router.alarms import Alarm
-from router.breaker import Position
 from router.catalogue import Catalogue
-from router.catalogue.backlog import Place
-from router.catalogue.pauses import Pauses
-from router.catalogue.queue import Delivery
+from router.catalogue.queue.backlog import Place
+from router.catalogue.queue.pauses import Pauses
+from router.catalogue.queue.queue import Delivery
 from router.cli.opened import trail_of
-from router.config import Admin
+from router.config.sections import Admin
+from router.delivery.breaker_gate import Lane
+from router.delivery.senders import Ending
 from router.errors import DestinationDown, Outage
 from router.events import Event, Kind
-from router.flow.answers import Answers
-from router.flow.gate import Lane
-from router.flow.review import Review
-from router.flow.sending import Ending
 from router.model import Channel
-from router.pause import EVERY, Pause
-from router.reports.reader import Readers
-from router.states import State
+from router.policy.breaker import Position
+from router.policy.pause import EVERY, Pause
+from router.policy.states import State
+from router.reports.pdf.reader import Readers
+from router.review.answers import Answers
+from router.review.deliveries import Review
 
 DONE = Ending(State.DELIVERED, "sent", units=1)
 

@@ -11,19 +11,19 @@ import pytest
 
 from desk import printed
 from router.catalogue import open_catalogue
-from router.catalogue.queue import Delivery
+from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
-from router.config import parse
+from router.config.sections import parse
+from router.correlator.correlator import Correlator
 from router.events import Event, Journal, Kind
-from router.flow.correlator import Correlator
-from router.flow.intake import Found, Intake
-from router.flow.references import References
-from router.flow.review import Review
-from router.flow.rules import rulebook
-from router.flow.selection import Selection
-from router.reports.reader import Readers
-from router.reports.watch import scan
-from router.states import Needs, State
+from router.images.rulebook import rulebook
+from router.images.selection import Selection
+from router.intake.exam_reader import References
+from router.intake.intake import Found, Intake
+from router.policy.states import Needs, State
+from router.reports.folder.watch import scan
+from router.reports.pdf.reader import Readers
+from router.review.deliveries import Review
 from router.storage import open_storage
 from samples import exam_document
 

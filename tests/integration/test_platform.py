@@ -28,8 +28,8 @@ from router.clock import FakeClock
 from router.crypto.keys import key_id, load_api_key, load_private, load_public, new_folder
 from router.crypto.sm2 import PrivateKey
 from router.crypto.symmetric import hmac_sm3, seal, sm3
-from router.platform.keyring import read_keyring
-from router.platform.service import Ports, ReferencePlatform
+from router.trial.platform.keyring import read_keyring
+from router.trial.platform.service import Ports, ReferencePlatform
 
 ORG, APP = "121100004000000001", "hospital-1"
 LARGEST = 200_000

@@ -17,11 +17,11 @@ from desk import Desk
 from hl7_messages import oru
 from router.alarms import Alarm
 from router.cli.quarantine import command
-from router.dicom import encapsulated
-from router.dicom.header import read_instance
+from router.dicom.dataset import encapsulated
+from router.dicom.dataset.header import read_instance
 from router.errors import InvalidData
 from router.events import Kind
-from router.flow import cataloguer
+from router.images import cataloguer
 from router.refusals import Why
 from router.storage.incoming import IncomingFolder
 
@@ -31,7 +31,7 @@ import os, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[2].split(os.pathsep)
 from test_cut_catalogued import Ward
-from router.flow import cataloguer
+from router.images import cataloguer
 read = cataloguer.read_instance
 def dies(file):
     found = read(file)

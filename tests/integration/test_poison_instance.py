@@ -18,21 +18,21 @@ from acceptors import acceptor
 from peers import CT_CLASS, made, stored
 from picky import Picky
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.instances import NewInstance
-from router.catalogue.ledger import Entry, Fate, Tally
-from router.catalogue.queue import Delivery
+from router.catalogue.images.instances import NewInstance
+from router.catalogue.images.ledger import Entry, Fate, Tally
+from router.catalogue.queue.queue import Delivery
 from router.clock import SystemClock
-from router.config import Config, DicomDestination, parse
-from router.dicom.client import Outgoing, Result, StorageClient, Waits
-from router.dicom.header import read_instance
-from router.dicom.status import Verdict
+from router.config.sections import Config, DicomDestination, parse
+from router.delivery.senders import Ending, ImagesSender
+from router.dicom.dataset.header import read_instance
+from router.dicom.scu.client import Outgoing, Result, StorageClient, Waits
+from router.dicom.ul.status import Verdict
 from router.errors import DestinationDown, TransientError
 from router.events import Journal
-from router.flow.review import Review
-from router.flow.sending import Ending, ImagesSender
 from router.model import Channel, SeriesClass
-from router.retry import LOSSES, LOSSES_ALONE
-from router.states import State
+from router.policy.retry import LOSSES, LOSSES_ALONE
+from router.policy.states import State
+from router.review.deliveries import Review
 from router.storage import Storage, open_storage
 
 SHORT = Waits(connect=1, association=2, write=0.5, response=0.5, release=0.5)
@@ -142,7 +142,7 @@ def test_trouble_of_our_own_while_the_association_stands_is_no_loss(
     def disk_full(*_: object) -> int:
         raise TransientError("no other transfer syntax can be written")
 
-    monkeypatch.setattr("router.dicom.session._store", disk_full)
+    monkeypatch.setattr("router.dicom.scu.session._store", disk_full)
     with pytest.raises(TransientError, match="can be written"):
         list(client(cloud.port).send(items(tmp_path, 2), never))
 

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from clinic import Clinic
 from desk import E1, E2, Desk, OpenDesk, another, printed
 from router.alarms import Alarm
-from router.flow.pickup import Pickup
-from router.flow.references import References
+from router.intake.exam_reader import References
+from router.intake.pickup import Pickup
 from router.model import Channel
-from router.reports.reader import Readers
-from router.reports.watch import scan
-from router.states import State
+from router.policy.states import State
+from router.reports.folder.watch import scan
+from router.reports.pdf.reader import Readers
 from samples import exam_document
 
 _TIMES = st.sampled_from([

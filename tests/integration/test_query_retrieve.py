@@ -18,14 +18,14 @@ from pacs import archive, pacs
 from peers import free_port, made, stored, storescp
 from picky import Picky
 from router.alarms import Alarm
-from router.config import Query
-from router.dicom.query import Found, Held, Moved, QueryClient
-from router.dicom.requestor import Waits
+from router.config.sections import Query
+from router.dicom.scu.query import Found, Held, Moved, QueryClient
+from router.dicom.scu.requestor import Waits
 from router.errors import DestinationDown, TransientError
 from router.events import Kind
-from router.flow.retrieval import Retrieval
+from router.images.retrieval import Retrieval
 from router.model import InstanceUids
-from router.reports.reader import Readers
+from router.reports.pdf.reader import Readers
 
 FIND_RSP, MOVE_RSP = 0x8020, 0x8021
 

@@ -20,32 +20,32 @@ from catalogue_rows import driver
 from desk import printed
 from hl7_messages import oru
 from router.alarms import Alarm
-from router.app import Node
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.backup import Backup, Backups, mend, unfinished
+from router.catalogue.db.backup import Backup, Backups, mend, unfinished
 from router.cli.mending import rebuild_rows, stopped
 from router.cli.verify import command as verify
 from router.clock import SystemClock
-from router.config import Config, parse
-from router.dicom.part10 import preamble_and_meta
+from router.config.sections import Config, parse
+from router.correlator.correlator import Correlator
+from router.dicom.dataset.part10 import preamble_and_meta
 from router.errors import ConfigurationError, IntegrityError, InvalidData
 from router.events import Journal
 from router.exam.key import ExamKey
-from router.flow.cataloguer import Cataloguer
-from router.flow.correlator import Correlator
-from router.flow.intake import Intake
-from router.flow.inventory import Inventory, take
-from router.flow.rebuild import Rebuild, Rebuilt
-from router.flow.references import References
-from router.flow.review import Review
-from router.flow.rules import rulebook
-from router.flow.selection import Selection
+from router.images.cataloguer import Cataloguer
+from router.images.rulebook import rulebook
+from router.images.selection import Selection
+from router.intake.exam_reader import References
+from router.intake.intake import Intake
 from router.model import InstanceUids
-from router.reports.settle import Seen
-from router.states import State
+from router.node.node import Node
+from router.policy.states import State
+from router.reports.folder.settle import Seen
+from router.review.deliveries import Review
 from router.storage import Storage, open_storage
 from router.storage.incoming import IncomingFolder, waiting_in
 from router.storage.lock import lock
+from router.upkeep.check import Inventory, take
+from router.upkeep.rebuild import Rebuild, Rebuilt
 from samples import exam_document
 
 STUDY = "1.2.3.1"

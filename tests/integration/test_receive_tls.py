@@ -16,18 +16,18 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from certificates import Authority, as_given
 from peers import CT, CT_CLASS, data_set, send, stored, tool, wait_until
-from router import worker
-from router.config import Sender, Tls
-from router.dicom import pdu
-from router.dicom.admission import Admission
-from router.dicom.lobby import MOST
-from router.dicom.part10 import preamble_and_meta
-from router.dicom.server import StorageServer
-from router.dicom.status import Verdict
-from router.dicom.store import Received, Refused
-from router.dicom.tls import client_context
-from router.dicom.wire import Limits
+from router.config.sections import Sender, Tls
+from router.dicom.dataset.part10 import preamble_and_meta
+from router.dicom.scp.admission import Admission
+from router.dicom.scp.pending import MOST
+from router.dicom.scp.server import StorageServer
+from router.dicom.scp.store import Received, Refused
+from router.dicom.ul import pdu
+from router.dicom.ul.socket import Limits
+from router.dicom.ul.status import Verdict
+from router.dicom.ul.tls import client_context
 from router.errors import ConfigurationError
+from router.node import receive_worker
 from router.refusals import Why
 from router.storage.incoming import Incoming, IncomingFolder
 from wire import (
@@ -55,7 +55,7 @@ class Node:
     def __init__(self, folder: Path, tls: Tls, limits: Limits = QUICK, workers: int = 0, bound: str = "") -> None:
         self.incoming = Incoming(folder)
         self.outcomes: list[Received | Refused] = []
-        sink = worker.commands(self.incoming, workers, 0, 2**23) if workers else IncomingFolder(folder / "1", 0)
+        sink = receive_worker.commands(self.incoming, workers, 0, 2**23) if workers else IncomingFolder(folder / "1", 0)
         senders = (Sender(ae_title="HOSTILE", certificate=bound),) if bound else ()
         rules, tell = Admission(senders=senders), self.outcomes.append
         self.server = StorageServer(sink, admission=rules, record=tell, limits=limits, tls=tls)
@@ -279,7 +279,7 @@ def test_tls_to_a_node_without_it_is_aborted_and_told_of(tmp_path: Path, theirs:
 
 def test_files_that_do_not_serve_are_told_of_before_anything_starts(tmp_path: Path, ours: Tls) -> None:
     wrong = ours.model_copy(update={"certificate": tmp_path / "absent.crt"})
-    commands = worker.commands(Incoming(tmp_path / "in"), 1, 0, 2**23)
+    commands = receive_worker.commands(Incoming(tmp_path / "in"), 1, 0, 2**23)
     with pytest.raises(ConfigurationError, match=r"absent\.crt"):
         StorageServer(commands, admission=Admission(), record=print, tls=wrong)
 

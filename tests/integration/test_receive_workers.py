@@ -14,23 +14,24 @@ from typing import Any
 
 import pytest
 
-from router import worker
-from router.dicom import pdu, workers
-from router.dicom.admission import Admission
-from router.dicom.server import StorageServer
-from router.dicom.store import Received, Refused
+from router.dicom.scp import worker_pool
+from router.dicom.scp.admission import Admission
+from router.dicom.scp.server import StorageServer
+from router.dicom.scp.store import Received, Refused
+from router.dicom.ul import pdu
+from router.node import receive_worker
 from router.storage.incoming import Incoming, IncomingFolder
 from wire import GOOD, REQUEST, answer, associated, connected, status, store_command
 
 MAIN = """
 import sys, time
 from pathlib import Path
-from router import worker
-from router.dicom.admission import Admission
-from router.dicom.server import StorageServer
+from router.node import receive_worker
+from router.dicom.scp.admission import Admission
+from router.dicom.scp.server import StorageServer
 from router.storage.incoming import Incoming
 server = StorageServer(
-    worker.commands(Incoming(Path(sys.argv[1])), 2, 0, 2**23), admission=Admission(), record=lambda _: None
+    receive_worker.commands(Incoming(Path(sys.argv[1])), 2, 0, 2**23), admission=Admission(), record=lambda _: None
 )
 print(server.start("127.0.0.1", 0), flush=True)
 time.sleep(60)
@@ -43,7 +44,7 @@ class Node:
     def __init__(self, folder: Path, admission: Admission) -> None:
         self.incoming = Incoming(folder)
         self.outcomes: list[Received | Refused] = []
-        commands = worker.commands(self.incoming, 2, 0, 2**23)
+        commands = receive_worker.commands(self.incoming, 2, 0, 2**23)
         self.server = StorageServer(commands, admission=admission, record=self.outcomes.append)
         self.port = self.server.start("127.0.0.1", 0)
 
@@ -65,7 +66,7 @@ def children(process: int) -> list[int]:
             line = (entry / "cmdline").read_bytes()
         except OSError:
             continue
-        if int(stat[1]) == process and stat[0] != "Z" and b"router.worker" in line:
+        if int(stat[1]) == process and stat[0] != "Z" and b"router.node.receive_worker" in line:
             found.append(int(entry.name))
     return found
 
@@ -140,7 +141,7 @@ def test_a_worker_that_cannot_be_started_for_a_while_is_started_after_it(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, tried, start = children(os.getpid()), [], subprocess.Popen
-    monkeypatch.setattr(workers, "_RESTART_SECONDS", 0.05)
+    monkeypatch.setattr(worker_pool, "_RESTART_SECONDS", 0.05)
 
     def refused_twice(*args: Any, **kwargs: Any) -> Any:
         tried.append(1)
@@ -209,8 +210,8 @@ def test_the_cataloguer_reads_every_folder_in_order_of_arrival_also_of_workers_t
 def test_a_worker_that_gives_no_sign_of_life_is_replaced_while_the_disk_takes_what_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(workers, "_BEAT_SECONDS", 0.2)
-    monkeypatch.setattr(workers, "_BEATS", 6)
+    monkeypatch.setattr(worker_pool, "_BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(worker_pool, "_BEATS", 6)
     node = Node(tmp_path / "incoming", Admission())
     before = children(os.getpid())
     os.kill(before[0], signal.SIGSTOP)
@@ -226,7 +227,7 @@ def test_a_worker_that_gives_no_sign_of_life_is_replaced_while_the_disk_takes_wh
 def test_a_worker_that_is_not_up_or_does_not_answer_does_not_count_and_gets_no_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "_BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(worker_pool, "_BEAT_SECONDS", 0.2)
     node = Node(tmp_path / "incoming", Admission())
     assert (node.server.accepts, node.server.workers) == (True, (2, 2))
     halted = children(os.getpid())[0]
@@ -248,15 +249,15 @@ def test_a_worker_that_is_not_up_or_does_not_answer_does_not_count_and_gets_no_c
 def test_a_silent_worker_is_left_alone_while_the_disk_takes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(workers, "_BEAT_SECONDS", 0.1)
-    monkeypatch.setattr(workers, "_BEATS", 6)
+    monkeypatch.setattr(worker_pool, "_BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(worker_pool, "_BEATS", 6)
     tried = threading.Event()
 
     def full(_: Path) -> None:
         tried.set()
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(worker, "_write", full)
+    monkeypatch.setattr(receive_worker, "_write", full)
     node = Node(tmp_path / "incoming", Admission())
     before = children(os.getpid())
     os.kill(before[0], signal.SIGSTOP)
@@ -269,4 +270,4 @@ def test_a_silent_worker_is_left_alone_while_the_disk_takes_nothing(
 
 
 def test_a_minute_without_an_answer_is_what_counts() -> None:
-    assert workers._BEAT_SECONDS * workers._BEATS == 60
+    assert worker_pool._BEAT_SECONDS * worker_pool._BEATS == 60

@@ -16,16 +16,16 @@ import delivered_month
 from catalogue_rows import NOW, Database, driver
 from delivered_month import Ordinary, ordinary
 from harness import command_here
-from router.catalogue.exams import TakenDocument
-from router.catalogue.tables import TABLES
+from router.catalogue.db.tables import TABLES
+from router.catalogue.exams.exams import TakenDocument
 from router.clock import SystemClock
-from router.config import Config, load
-from router.correlate.doubt import Doubt
+from router.config.sections import Config, load
 from router.events import Journal
-from router.flow.decisions import Decisions, Verdict
-from router.flow.recheck import Judged, Recheck
-from router.flow.references import References
+from router.intake.exam_reader import References
+from router.matching.patient.doubt import Doubt
 from router.model import Channel, Header
+from router.review.decisions import Decisions, Verdict
+from router.review.recheck import Judged, Recheck
 from router.storage.reports import Reports
 from router.storage.studies import Studies
 
@@ -142,7 +142,8 @@ def test_what_a_person_has_settled_is_not_counted(place: Place) -> None:
 
 def _stand(place: Place, exam: int) -> None:
     """The disagreement stands, as a node leaves it that has evaluated the exam."""
-    from router.flow.joining import doubts, identity_policy
+    from router.correlator.joining import doubts
+    from router.matching.patient.policy import identity_policy
 
     case = place.catalogue.exams.case(exam)
     document = place.references.read(place.reports.read(next(iter(case.places.values()))))
@@ -218,7 +219,7 @@ def test_doubts_are_counted_under_the_names_and_the_set_of_checks_of_their_rules
 ) -> None:
     [exam] = place.fill(*ordinary(1))
     doubt = Doubt(rule="name-by-its-bytes", text="the name is another's", since=2, study_uid="1.2.3.1")
-    monkeypatch.setattr("router.flow.recheck.doubts", lambda *_: {"d": doubt})
+    monkeypatch.setattr("router.review.recheck.doubts", lambda *_: {"d": doubt})
     answer = place.told("--json")
     assert answer["rules"] == [{"rule": "name-by-its-bytes", "checks": 2, "exams": 1}]
     assert answer["found"][0]["exam"] == f"e{exam}"

@@ -11,10 +11,10 @@ import pytest
 from clinic import CLOUD, Clinic
 from desk import CONFIG, E1, E2, START
 from harness import command_here
-from router.catalogue.ledger import Fate, Outcome
+from router.catalogue.images.ledger import Fate, Outcome
 from router.model import Channel
-from router.reports.reader import Readers
-from router.states import State
+from router.policy.states import State
+from router.reports.pdf.reader import Readers
 
 STUDY = "1.2.3"
 APPROVED = f"{START + timedelta(hours=7, minutes=59):%Y-%m-%d %H:%M:%S}"  # a minute ago, in Beijing

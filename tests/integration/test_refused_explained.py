@@ -14,13 +14,13 @@ from test_explain import Told
 from clinic import CLOUD, Clinic
 from desk import CONFIG, E1, START
 from router.alarms import Alarm
-from router.catalogue.refusals import Batch
+from router.catalogue.node.refusals import Batch
 from router.cli import main
-from router.dicom.store import Refused
+from router.dicom.scp.store import Refused
 from router.events import Event, Kind
-from router.flow.refusals import Gathering, RefusalWatch, subject_of
 from router.refusals import Why
-from router.reports.reader import Readers
+from router.reports.pdf.reader import Readers
+from router.upkeep.refusals import Gathering, RefusalWatch, subject_of
 
 STUDY = "1.2.3"
 APPROVED = f"{START + timedelta(hours=7, minutes=59):%Y-%m-%d %H:%M:%S}"
@@ -225,7 +225,7 @@ def test_an_exam_without_images_names_the_one_that_is_in_quarantine(clinic: Clin
 def test_the_command_lists_senders_with_their_causes_within_eighty_columns(
     clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("router.cli.refused.SystemClock", lambda: clinic.clock)
+    monkeypatch.setattr("router.cli.queue.refused.SystemClock", lambda: clinic.clock)
     assert "nothing was refused since" in command(tmp_path, capsys)[1]
     refuse(clinic, replace(NO_ROOM, calling_ae="A" * 16, address="100.100.100.100"), times=120)
     clinic.clock.advance(600)

@@ -11,7 +11,7 @@ from harness import command_here
 from router.catalogue import open_catalogue
 from router.events import Journal
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 RENAME = ("queue", "rename-destination", "cloud", "cloud-2")
 CONFIGURATION = """

@@ -15,9 +15,9 @@ from test_pdf_doubts import START, Site
 from desk import printed
 from router.errors import InvalidData
 from router.events import Kind
-from router.flow.papers import Lesson, origin_of
-from router.reports.reader import PdfText, Readers
-from router.states import Needs, State
+from router.intake.report_pdfs import Lesson, origin_of
+from router.policy.states import Needs, State
+from router.reports.pdf.reader import PdfText, Readers
 
 CASES = Path(__file__).parents[1] / "cases" / "reports"
 LATER = datetime(2026, 11, 29, 19, 45, tzinfo=UTC)  # half of the time is over for each of them

@@ -13,16 +13,16 @@ import pytest
 from catalogue_rows import CLOUD, NOW, delivery, driver, exam, instance
 from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.ledger import Fate, Outcome
-from router.catalogue.purge import Files, Purge
+from router.catalogue.images.ledger import Fate, Outcome
+from router.catalogue.images.purge import Files, Purge
 from router.clock import FakeClock
-from router.config import parse
+from router.config.sections import parse
 from router.events import Event, Journal
-from router.flow.retention import Retention
 from router.model import InstanceUids
-from router.states import State
+from router.policy.states import State
 from router.storage import Storage, open_storage
 from router.storage.studies import Filing
+from router.upkeep.retention import Retention
 
 GIB = 2**30
 CONFIG = """

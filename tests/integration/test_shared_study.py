@@ -8,11 +8,11 @@ import pytest
 
 from histories import Node, slice_of
 from router.alarms import Alarm
-from router.catalogue.ledger import Fate
-from router.catalogue.queue import Delivery
-from router.flow.review import Review
+from router.catalogue.images.ledger import Fate
+from router.catalogue.queue.queue import Delivery
 from router.model import Channel
-from router.states import Needs, State
+from router.policy.states import Needs, State
+from router.review.deliveries import Review
 from scenario import DAY, E1, E2, HOUR, PATIENT, QUIET, S1, S2, Step, images_of, pacs, reports_of, ris, wait
 
 ALL = '[share]\nshared_study = "all"\n'

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from certificates import Authority
-from router.admin.server import LIMITS, MAX_FORM, SPARE_THREADS, AdminServer, Answer, Request
-from router.dicom.tls import server_context
-from router.web.lobby import Limits, is_whole
+from router.admin.http.server import LIMITS, MAX_FORM, SPARE_THREADS, AdminServer, Answer, Request
+from router.dicom.ul.tls import server_context
+from router.web.pending import Limits, is_whole
 
 QUICK = replace(LIMITS, head=1.0, request=2.0, idle=1.0)
 LARGE = b"x" * 30_000_000

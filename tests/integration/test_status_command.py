@@ -10,12 +10,12 @@ import pytest
 
 from catalogue_rows import NOW
 from harness import command_here
-from router.admin.node_status import node_status, read_configuration, waits_for_a_person
+from router.admin.status.node_status import node_status, read_configuration, waits_for_a_person
 from router.alarms import REMEDY, Alarm
-from router.breaker import Breaker, Position
 from router.catalogue import open_catalogue
 from router.events import Event, Journal, Kind
 from router.model import Channel
+from router.policy.breaker import Breaker, Position
 from rows_of_months import OPEN, fill
 
 CONFIGURATION = """

@@ -11,8 +11,8 @@ from catalogue_rows import driver
 from histories import Node, slice_of
 from peers import read_header
 from router.model import Channel, Header, Patient
-from router.states import State
-from router.text import UNREADABLE
+from router.policy.states import State
+from router.text.decoding import UNREADABLE
 from scenario import E1, QUIET, ris
 
 CASES = Path(__file__).parents[1] / "cases" / "text"

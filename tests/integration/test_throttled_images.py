@@ -4,9 +4,9 @@ from pathlib import Path
 
 from acceptors import acceptor, obliging
 from peers import CT, data_set, stored
-from router.config import DicomDestination
-from router.dicom.client import StorageClient, Waits
-from router.dicom.status import Verdict
+from router.config.sections import DicomDestination
+from router.dicom.scu.client import StorageClient, Waits
+from router.dicom.ul.status import Verdict
 
 
 def test_every_byte_of_a_data_set_is_paced_before_it_goes(tmp_path: Path) -> None:

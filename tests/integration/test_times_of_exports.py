@@ -11,8 +11,8 @@ from clinic import Clinic
 from desk import E1, E2, another
 from router.alarms import Alarm
 from router.model import Channel
-from router.reports.reader import Readers
-from router.states import Needs, State
+from router.policy.states import Needs, State
+from router.reports.pdf.reader import Readers
 
 CASES = Path(__file__).parents[1] / "cases" / "field" / "reports"
 

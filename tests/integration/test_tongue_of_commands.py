@@ -13,10 +13,10 @@ from rich.cells import cell_len
 from clinic import CLOUD, Clinic
 from desk import CONFIG, START, exam
 from harness import command_here
-from router.cli import COMMANDS, _module, tables
+from router.cli import COMMANDS, tables
 from router.crypto.keys import new_folder
-from router.reports.reader import Readers
-from router.states import State
+from router.policy.states import State
+from router.reports.pdf.reader import Readers
 
 CASES = Path(__file__).parents[1] / "cases"
 # They go by no configuration, or what they print is for programs.
@@ -136,7 +136,7 @@ WITHOUT = ("keys import", "keys new", "keys show", "audit verify-receipt")  # fi
 
 
 def test_every_command_is_tried() -> None:
-    names = {leaf for name in COMMANDS for leaf in leaves(_module(name), name)}
+    names = {leaf for name in COMMANDS for leaf in leaves(module(name), name)}
     assert names - ENGLISH == set(TRIED)
 
 

@@ -12,11 +12,11 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from router.catalogue import Catalogue, open_catalogue
 from router.clock import SystemClock
-from router.config import Series
-from router.dicom.part10 import preamble_and_meta
+from router.config.sections import Series
+from router.dicom.dataset.part10 import preamble_and_meta
 from router.events import Journal
-from router.flow.cataloguer import Cataloguer
-from router.flow.rules import rulebook
+from router.images.cataloguer import Cataloguer
+from router.images.rulebook import rulebook
 from router.model import InstanceUids
 from router.storage import Storage, open_storage
 from router.storage.incoming import IncomingFolder

@@ -9,18 +9,18 @@ import pytest
 from catalogue_rows import CLOUD, NOW
 from router.alarms import Alarm
 from router.catalogue import open_catalogue
-from router.catalogue.queue import Delivery
+from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
-from router.config import load, shipped
+from router.config.sections import load, shipped
+from router.delivery.breaker_gate import Lane
+from router.delivery.deadline_monitor import Lookout
+from router.delivery.dispatcher import Dispatcher
+from router.delivery.senders import Ending
 from router.errors import PermanentError, TransientError, UnprovedRefusal
 from router.events import Event, Journal
-from router.flow.dispatcher import Dispatcher
-from router.flow.gate import Lane
-from router.flow.lookout import Lookout
-from router.flow.review import Review
-from router.flow.sending import Ending
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
+from router.review.deliveries import Review
 
 UNPROVED = UnprovedRefusal("unproved: not accepted", faults=(("Order.Status", "张三"),))
 DUE = NOW + timedelta(minutes=40)

@@ -7,15 +7,15 @@ from datetime import timedelta
 import pytest
 
 from catalogue_rows import CLOUD, NOW, Database, delivery, driver, exam
-from router.catalogue.queue import Delivery
+from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
+from router.delivery.breaker_gate import Lane
+from router.delivery.dispatcher import Dispatcher
+from router.delivery.senders import Ending
 from router.errors import Crowded, TransientError
 from router.events import Journal
-from router.flow.dispatcher import Dispatcher
-from router.flow.gate import Lane
-from router.flow.sending import Ending
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 
 def test_it_is_given_back_once_the_database_takes_it_and_not_when_its_lease_runs_out(sqlite: Database) -> None:

@@ -12,23 +12,23 @@ import pytest
 from catalogue_rows import CLOUD, NOW, Database, delivery, driver, exam, instance
 from histories import Node
 from router.catalogue import Catalogue
-from router.catalogue.late import LateReceipt
-from router.catalogue.ledger import Fate
+from router.catalogue.images.ledger import Fate
+from router.catalogue.queue.late import LateReceipt
 from router.clock import FakeClock
-from router.config import Config
-from router.dicom.client import Outgoing, Result, StorageClient
-from router.dicom.status import Verdict
+from router.config.sections import Config
+from router.delivery.breaker_gate import Lane
+from router.delivery.dispatcher import Dispatcher
+from router.delivery.ledger_writer import LEDGER_BATCH
+from router.delivery.senders import ImagesSender
+from router.delivery.unwritten import Unwritten
+from router.dicom.scu.client import Outgoing, Result, StorageClient
+from router.dicom.ul.status import Verdict
 from router.errors import TransientError
 from router.events import Event, Journal, Kind
-from router.flow.book import LEDGER_BATCH
-from router.flow.dispatcher import Dispatcher
-from router.flow.gate import Lane
-from router.flow.sending import ImagesSender
-from router.flow.unwritten import Unwritten
 from router.forward.answer import Receipt
 from router.forward.report import Upload
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 from router.storage import Storage, open_storage
 from scenario import E1, S1, pacs, ris
 

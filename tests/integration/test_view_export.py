@@ -14,8 +14,8 @@ import pytest
 
 from conftest import Server
 from desk import Desk, printed
-from router.config import shipped
-from router.reports.reader import Readers
+from router.config.sections import shipped
+from router.reports.pdf.reader import Readers
 from samples import exam_document
 
 PROGRAM = shipped("examples") / "view_export.py"

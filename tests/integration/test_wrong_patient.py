@@ -12,12 +12,12 @@ import pytest
 from histories import CONFIG, Node
 from memory import NodeInMemory
 from mixups import EXCLUDED, PEOPLE, Happening, Image, Json, Pause, Pdf, history
-from router.config import Config, parse
+from router.config.sections import Config, parse
+from router.correlator import correlator
 from router.exam.fill import Filled
-from router.flow import correlator
-from router.flow.references import References
+from router.intake.exam_reader import References
 from router.model import Channel, Header, InstanceUids, Patient, SeriesFacts
-from router.states import State
+from router.policy.states import State
 
 
 class Witness:

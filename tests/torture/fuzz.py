@@ -25,8 +25,8 @@ sys.path[1:1] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 from desk import printed
 from harness import Site, make_exam
 from hl7_messages import oru
-from router.dicom.header import uids_of
-from router.dicom.part10 import dataset_offset
+from router.dicom.dataset.header import uids_of
+from router.dicom.dataset.part10 import dataset_offset
 from router.errors import InvalidData
 from wire import EXPLICIT, REQUEST, answer, p_data, store_command
 

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from harness import Exam, Site, make_exam, send
-from router.demo.studies import DemoFile
 from router.errors import TransientError
+from router.trial.demo.studies import DemoFile
 
 _PATIENCE = 30.0  # seconds until a sender gives up: the node is to be back long before
 

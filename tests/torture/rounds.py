@@ -17,10 +17,10 @@ import pytest
 from hospital_load import Load, make_exams, offset_file
 
 from harness import Site, command_here
-from router.catalogue.ledger import Fate
-from router.dicom.header import digest
-from router.flow.book import LEDGER_BATCH
-from router.states import State
+from router.catalogue.images.ledger import Fate
+from router.delivery.ledger_writer import LEDGER_BATCH
+from router.dicom.dataset.header import digest
+from router.policy.states import State
 
 IN_FLIGHT = 2  # the destination's associations
 AT_ONCE = IN_FLIGHT + 2 * LEDGER_BATCH  # what a kill may have sent again

@@ -14,14 +14,14 @@ import click
 import pytest
 
 import router
-from router.answer import _HELD_FOR, Actor, Answer, Facts, answer
-from router.breaker import Breaker, Position
 from router.cli import COMMANDS, commands
 from router.errors import Outage
-from router.language import places, tongue_of
 from router.model import Channel
-from router.pause import EVERY, Pause
-from router.states import CLOSED, HeldBy, Needs, State
+from router.policy.answer import _HELD_FOR, Actor, Answer, Facts, answer
+from router.policy.breaker import Breaker, Position
+from router.policy.pause import EVERY, Pause
+from router.policy.states import CLOSED, HeldBy, Needs, State
+from router.text.language import places, tongue_of
 
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -1,6 +1,5 @@
 """The judgement of every state in which a delivery can stay: a cause that waits for a person, or a way on."""
 
-import importlib
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,22 +9,23 @@ import click
 import pytest
 
 from router.alarms import ENDS_BY, Alarm, EndsBy, waits_for_a_person
-from router.attention import ALARM_OF, LEDGER_LOST, SAYS, Cause, Onward, Stuck, command_of, judge, names
-from router.breaker import Breaker, Position
-from router.catalogue.alarms import Standing
-from router.catalogue.attention import Unread
-from router.catalogue.backlog import Place
-from router.catalogue.breakers import Tripped
-from router.catalogue.restore import LOST
-from router.correlate.approval import ANOTHER_WORD, NO_WORD, Part, UnreadApproval, shown_word, unread_approval
+from router.catalogue.node.alarms import Standing
+from router.catalogue.node.restore import LOST
+from router.catalogue.queue.attention import Unread
+from router.catalogue.queue.backlog import Place
+from router.catalogue.queue.breakers import Tripped
+from router.cli import module
 from router.errors import DestinationDown
 from router.events import Event, Kind
 from router.exam.key import ExamKey, ExamPatient
-from router.flow.attention import Facts, active, alarms_of, command_for, listed, tallied
 from router.forward.answer import Answer, granted, refusal
-from router.language import tongue_of
+from router.matching.exam.approval import ANOTHER_WORD, NO_WORD, Part, UnreadApproval, shown_word, unread_approval
 from router.model import Channel
-from router.states import CLOSED, HeldBy, Needs, State
+from router.policy.attention import ALARM_OF, LEDGER_LOST, SAYS, Cause, Onward, Stuck, command_of, judge, names
+from router.policy.breaker import Breaker, Position
+from router.policy.states import CLOSED, HeldBy, Needs, State
+from router.review.attention import Facts, active, alarms_of, command_for, listed, tallied
+from router.text.language import tongue_of
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -268,7 +268,7 @@ COMMANDS = {
 def test_every_command_of_the_list_is_whole_and_there_is_one(command: str) -> None:
     words_ = command.split()
     assert words_[0].startswith("scripts/")
-    found: click.Command = importlib.import_module(f"router.cli.{words_[0].removeprefix('scripts/')}").command
+    found = module(words_[0].removeprefix("scripts/"))
     for word in words_[1:]:
         if isinstance(found, click.Group):
             found = found.commands[word]

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from router.backfill import Backfill, covered, is_night, standing
+from router.policy.backfill import Backfill, covered, is_night, standing
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 FIRST, LAST = datetime(2026, 1, 1, tzinfo=BEIJING), datetime(2026, 2, 1, tzinfo=BEIJING)

@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from router.bandwidth import Bucket, Window, rate_at
 from router.clock import FakeClock
-from router.config import parse
+from router.config.sections import parse
+from router.delivery.throttle import Throttle
 from router.errors import ConfigurationError
-from router.flow.throttle import Throttle
 from router.forward.http import Multipart, Part
+from router.policy.bandwidth import Bucket, Window, rate_at
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 DAY = Window(time(8), time(18), 1000)

@@ -2,8 +2,19 @@
 
 from datetime import UTC, datetime, timedelta
 
-from router.breaker import CLOSED, LONGEST, Breaker, Position, answered, down, probe_due, probed_in_vain, probing, went
-from router.breaker import width as width_of
+from router.policy.breaker import (
+    CLOSED,
+    LONGEST,
+    Breaker,
+    Position,
+    answered,
+    down,
+    probe_due,
+    probed_in_vain,
+    probing,
+    went,
+)
+from router.policy.breaker import width as width_of
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 OPEN = down(CLOSED, NOW, "cannot connect", 0.0)

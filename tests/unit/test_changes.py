@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from router.changes import compare, renewed, stamps
-from router.config import Config, parse
+from router.config.changes import compare, renewed, stamps
+from router.config.sections import Config, parse
 from router.errors import ConfigurationError
 
 HOSPITAL = """

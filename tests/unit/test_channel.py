@@ -1,9 +1,9 @@
 """What goes between main process and worker arrives as it was, in one packet, whatever peers have written into it."""
 
-from router.dicom.admission import CALLED_AE, Rejection
-from router.dicom.channel import Answer, Channel, Message, Outcomes
-from router.dicom.store import Parties, Received, Refused
-from router.dicom.workers import _MOST_TOLD
+from router.dicom.scp.admission import CALLED_AE, Rejection
+from router.dicom.scp.store import Parties, Received, Refused
+from router.dicom.scp.worker_pipe import Answer, Channel, Message, Outcomes
+from router.dicom.scp.worker_pool import _MOST_TOLD
 from router.model import InstanceUids
 from router.refusals import Why
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from router.dicom import checksum
-from router.dicom.checksum import Comparison, compare, read, unreadable
-from router.dicom.header import read_instance
+from router.dicom.dataset import checksum
+from router.dicom.dataset.checksum import Comparison, compare, read, unreadable
+from router.dicom.dataset.header import read_instance
 from router.errors import IntegrityError, TransientError
 
 from peers import data_set, made  # isort: skip
@@ -86,7 +86,7 @@ def test_the_checksum_is_of_the_data_set_alone_however_it_is_read(
     path = made(tmp_path, 1)
     expected = xxhash.xxh3_128(data_set(path)).hexdigest()
     assert read_instance(BytesIO(path.read_bytes()))[1].checksum == expected
-    monkeypatch.setattr("router.dicom.header._IN_MEMORY", 0)
+    monkeypatch.setattr("router.dicom.dataset.header._IN_MEMORY", 0)
     with path.open("rb") as opened:
         assert read_instance(opened)[1].checksum == expected
 

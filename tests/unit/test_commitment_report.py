@@ -13,15 +13,15 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
-from router.catalogue.commitments import Settled, Uncommitted
-from router.catalogue.ledger import Fate
-from router.dicom import commands, commitment, dimse
-from router.dicom.commitment import MOST, TRANSFER_SYNTAXES, Reference, Report, answer, read_report, request_data_set
-from router.dicom.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
-from router.dicom.status import Verdict, failure_reason, uncommitted
-from router.dicom.uid import random_uid, valid
+from router.catalogue.images.ledger import Fate
+from router.catalogue.queue.commitments import Settled, Uncommitted
+from router.delivery.commitment import settled_by
+from router.dicom.dataset.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from router.dicom.dataset.uid import random_uid, valid
+from router.dicom.ul import commands, commitment, dimse
+from router.dicom.ul.commitment import MOST, TRANSFER_SYNTAXES, Reference, Report, answer, read_report, request_data_set
+from router.dicom.ul.status import Verdict, failure_reason, uncommitted
 from router.errors import InvalidData
-from router.flow.commitment import settled_by
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CT = "1.2.840.10008.5.1.4.1.1.2"

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from router.config import Config, load, parse, shipped
+from router.config.sections import Config, load, parse, shipped
+from router.config.types import is_loopback, is_within
 from router.errors import ConfigurationError
 from router.model import SeriesClass
-from router.quantities import is_loopback, is_within
 
 BASE = Path("/etc/router")
 HOSPITAL = """

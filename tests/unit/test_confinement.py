@@ -10,13 +10,13 @@ import pytest
 from test_reader import _children, answers
 
 from desk import printed
-from router.reports import confinement, reader
-from router.reports.reader import Readers
+from router.reports.pdf import confinement, reader
+from router.reports.pdf.reader import Readers
 
 _TRIED = """
 import os, socket, subprocess, sys
 sys.path[:] = sys.argv[1].split(os.pathsep)
-from router.reports.confinement import confine
+from router.reports.pdf.confinement import confine
 folder, port = sys.argv[2], int(sys.argv[3])
 tries = {
     "read": lambda: open(f"{folder}/here").read(1),
@@ -103,7 +103,7 @@ def test_what_takes_more_processor_time_to_open_is_ended_and_the_next_pdf_is_rea
 ) -> None:
     endless = (
         f"import signal\n{before}\n"
-        "from router.reports import pdf\nkept = pdf.check\n"
+        "from router.reports.pdf import pdf\nkept = pdf.check\n"
         "pdf.check = lambda data: kept(data) if len(data) > 9 else [0 for _ in iter(int, 1)]\nmain("
     )
     monkeypatch.setattr(reader, "_PROGRAM", reader._PROGRAM.replace("\nmain(", f"\n{endless}"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from router.correlate.content import Runs, is_text, lacking, reading, runs_of_pdf, runs_of_report
+from router.matching.report_pdf.content import Runs, is_text, lacking, reading, runs_of_pdf, runs_of_report
 
 LUNGS = "双肺纹理清晰，右肺上叶见结节影，大小约1.5cm，边缘光滑，未见毛刺。纵隔居中，心影不大。"
 CALM = "胸部CT平扫示右肺上叶结节，建议三个月后复查。"

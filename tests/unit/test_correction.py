@@ -2,9 +2,9 @@
 
 import pytest
 
-from router.correlate.correction import Change, changes, contradicted, of_document, of_header
-from router.correlate.identity import IdentityPolicy
 from router.exam.key import ExamPatient
+from router.matching.patient.correction import Change, changes, contradicted, of_document, of_header
+from router.matching.patient.identity import IdentityPolicy
 from router.model import Patient
 from samples import exam_document
 

@@ -14,10 +14,10 @@ from router.crypto import keys, pkcs8, sm2_der
 from router.crypto.der import Reader
 from router.crypto.sm2 import PrivateKey
 from router.errors import ConfigurationError, InvalidData
-from router.platform.answers import Refusal
-from router.platform.body import Body
-from router.platform.envelope import Shape, read_meta
-from router.platform.parts import receive
+from router.trial.platform.answers import Refusal
+from router.trial.platform.body import Body
+from router.trial.platform.envelope import Shape, read_meta
+from router.trial.platform.parts import receive
 
 SECONDS = 0.2
 REFUSED = (InvalidData, ConfigurationError, Refusal)

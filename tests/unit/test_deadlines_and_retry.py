@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.deadlines import approval_instant, deadline, slack
-from router.retry import CAP, FIRST, backoff, next_pause
+from router.policy.deadlines import approval_instant, deadline, slack
+from router.policy.retry import CAP, FIRST, backoff, next_pause
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -17,13 +17,13 @@ from pydicom.uid import (
 )
 from pypdf import PdfReader
 
-from router.config import Hospital
-from router.demo.orders import has_evidence, ordered
-from router.demo.report import exam_json, report_pdf, spoken_name
-from router.demo.studies import DemoStudy, derived_uid, make_ct_study, read_studies, shipped_studies
-from router.dicom.dataset import read_elements
-from router.dicom.header import read_head
-from router.text import UNREADABLE
+from router.config.sections import Hospital
+from router.dicom.dataset.dataset import read_elements
+from router.dicom.dataset.header import read_head
+from router.text.decoding import UNREADABLE
+from router.trial.demo.orders import has_evidence, ordered
+from router.trial.demo.report import exam_json, report_pdf, spoken_name
+from router.trial.demo.studies import DemoStudy, derived_uid, make_ct_study, read_studies, shipped_studies
 
 HOSPITAL = Hospital(USCI="121100004000000001", HospitalCode="H0001", HospitalName="示范医院", HospitalBranchCode="01")
 SUBMITTED = datetime.datetime(2026, 3, 2, 10, 15, tzinfo=datetime.UTC)

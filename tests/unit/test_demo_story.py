@@ -10,18 +10,18 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from router.catalogue.queue import Delivery
+from router.catalogue.queue.queue import Delivery
 from router.cli import demo as command
-from router.config import Hospital
-from router.demo import story as told
-from router.demo.scenes import Order, Scene
-from router.demo.stage import configuration
-from router.demo.standing import delivered, expected, held, patience, remainder
-from router.demo.studies import DemoStudy
+from router.config.sections import Hospital
 from router.errors import TransientError
-from router.flow.review import Line
 from router.model import Channel, Patient
-from router.states import Needs, State
+from router.policy.states import Needs, State
+from router.review.deliveries import Line
+from router.trial.demo import story as told
+from router.trial.demo.scenes import Order, Scene
+from router.trial.demo.stage import configuration
+from router.trial.demo.standing import delivered, expected, held, patience, remainder
+from router.trial.demo.studies import DemoStudy
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 HOSPITAL = Hospital(USCI="121100004000000001", HospitalCode="H0001", HospitalName="示范医院", HospitalBranchCode="01")

@@ -8,19 +8,19 @@ from test_dicom_elements import CT_CLASS, DEFLATED, encoded, header_of, instance
 
 from costs import cost
 from peers import read_header
-from router.dicom.cut import cut_off
-from router.dicom.dataset import read_elements
-from router.dicom.elements import inflated_through
-from router.dicom.part10 import preamble_and_meta
-from router.dicom.sameness import Likeness, likeness
+from router.dicom.dataset.cut import cut_off
+from router.dicom.dataset.dataset import read_elements
+from router.dicom.dataset.elements import inflated_through
+from router.dicom.dataset.part10 import preamble_and_meta
+from router.dicom.dataset.sameness import Likeness, likeness
 from router.errors import InvalidData
 
 _READ = """
     import struct, zlib
     sys.path.insert(0, "tests/unit")
     from io import BytesIO
-    from router.dicom.header import read_instance
-    from router.dicom.part10 import preamble_and_meta
+    from router.dicom.dataset.header import read_instance
+    from router.dicom.dataset.part10 import preamble_and_meta
     from test_dicom_elements import encoded, instance
     IMPLICIT, EXPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
     ENDLESS, PIXELS = b"\\x41\\0\\x10\\0\\xff\\xff\\xff\\xff", b"\\xe0\\x7f\\x10\\0OW\\0\\0"

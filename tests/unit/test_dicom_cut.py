@@ -13,11 +13,11 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 
-from router.dicom import cut, header
-from router.dicom.cut import cut_off
-from router.dicom.dataset import read_elements
-from router.dicom.header import read_instance
-from router.dicom.part10 import dataset_offset, preamble_and_meta
+from router.dicom.dataset import cut, header
+from router.dicom.dataset.cut import cut_off
+from router.dicom.dataset.dataset import read_elements
+from router.dicom.dataset.header import read_instance
+from router.dicom.dataset.part10 import dataset_offset, preamble_and_meta
 from router.errors import InvalidData
 
 CASES = Path(__file__).parents[1] / "cases" / "dicom"

@@ -4,10 +4,19 @@ from dataclasses import dataclass
 
 import pytest
 
-from router.config import Sender
-from router.dicom.admission import CALLED_AE, CALLING_AE, CERTIFICATE, FULL, SENDER_FULL, Admission, Rejection, judge
-from router.dicom.contexts import MOST, propose
-from router.dicom.status import Cause, Verdict, classify, hint, rejection
+from router.config.sections import Sender
+from router.dicom.scp.admission import (
+    CALLED_AE,
+    CALLING_AE,
+    CERTIFICATE,
+    FULL,
+    SENDER_FULL,
+    Admission,
+    Rejection,
+    judge,
+)
+from router.dicom.ul.contexts import MOST, propose
+from router.dicom.ul.status import Cause, Verdict, classify, hint, rejection
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 
 from peers import CT, SHIPPED, data_set
-from router.dicom import header
-from router.dicom.header import digest, read_instance
-from router.dicom.part10 import preamble_and_meta
+from router.dicom.dataset import header
+from router.dicom.dataset.header import digest, read_instance
+from router.dicom.dataset.part10 import preamble_and_meta
 from router.errors import InvalidData
 from router.model import Digests
 

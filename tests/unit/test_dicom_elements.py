@@ -15,11 +15,11 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from peers import read_header
-from router.dicom.charset import decode
-from router.dicom.header import digest, uids_of
-from router.dicom.parsed import parsed
-from router.dicom.part10 import FileMeta, dataset_offset, preamble_and_meta
-from router.dicom.uid import clean, valid
+from router.dicom.dataset.charset import decode
+from router.dicom.dataset.header import digest, uids_of
+from router.dicom.dataset.parsed import parsed
+from router.dicom.dataset.part10 import FileMeta, dataset_offset, preamble_and_meta
+from router.dicom.dataset.uid import clean, valid
 from router.errors import InvalidData
 from router.model import Header, InstanceUids
 

@@ -12,9 +12,9 @@ from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from router.dicom.dataset import read_elements
-from router.dicom.header import Glimpse, read_glimpse
-from router.dicom.part10 import preamble_and_meta
+from router.dicom.dataset.dataset import read_elements
+from router.dicom.dataset.header import Glimpse, read_glimpse
+from router.dicom.dataset.part10 import preamble_and_meta
 from router.errors import InvalidData
 
 SHIPPED = Path(pydicom.data.__file__).parent / "test_files"

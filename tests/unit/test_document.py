@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from router.catalogue.exams import Case
-from router.catalogue.studies import StudyHere
-from router.config import parse
+from router.catalogue.exams.exams import Case
+from router.catalogue.images.studies import StudyHere
+from router.config.sections import parse
+from router.correlator.document import fill_for, sources_of, told, told_by_platform
 from router.exam.faults import Fault
-from router.flow.document import fill_for, sources_of, told, told_by_platform
 from samples import exam_document, shipped_tables
 
 CONFIG = parse(

@@ -8,14 +8,15 @@ import pytest
 from router.alarms import REMEDY, Alarm
 from router.cli.reference import reference
 from router.clock import SystemClock
-from router.config import DicomDestination, Query, Receive, load, shipped
-from router.dicom import commitment, query
-from router.dicom.negotiation import VERIFICATION
-from router.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
-from router.dicom.requestor import _LONGEST_PDU, _OUR_LONGEST, Waits
-from router.dicom.status import _REFUSED, _STORED, DUPLICATE
+from router.config.sections import DicomDestination, Query, Receive, load, shipped
+from router.dicom.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
+from router.dicom.scp.negotiation import VERIFICATION
+from router.dicom.scu import query
+from router.dicom.scu.requestor import _LONGEST_PDU, _OUR_LONGEST, Waits
+from router.dicom.ul import commitment
+from router.dicom.ul.status import _REFUSED, _STORED, DUPLICATE
 from router.exam.validate import validate
-from router.flow.references import References
+from router.intake.exam_reader import References
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "router" / "docs"

@@ -13,9 +13,10 @@ from reportlab.pdfgen.canvas import Canvas
 
 from router.errors import InvalidData
 from router.model import SetAside
-from router.reports import directory, pdf, pickup
-from router.reports.settle import Seen
-from router.reports.watch import MOST_OTHERS, Listing, Other, OtherKind, Watch, scan
+from router.reports.folder import directory, originals
+from router.reports.folder.settle import Seen
+from router.reports.folder.watch import MOST_OTHERS, Listing, Other, OtherKind, Watch, scan
+from router.reports.pdf import pdf
 
 
 def put(folder: Path, name: str, data: bytes = b"{}") -> Path:
@@ -173,7 +174,7 @@ def test_a_folder_that_cannot_be_watched_is_only_waited_for(tmp_path: Path) -> N
      ("报告.json".encode("gb18030"), "报告"), (b"\xff\xfe.json", "\\xff\\xfe")],
 )  # fmt: skip
 def test_json_and_pdf_pair_by_their_path_without_ending(tmp_path: Path, name: bytes, stem: str) -> None:
-    found = pickup.stem_of(tmp_path, tmp_path / os.fsdecode(name))
+    found = originals.stem_of(tmp_path, tmp_path / os.fsdecode(name))
     assert found == stem
     found.encode()
 
@@ -183,7 +184,7 @@ def test_json_and_pdf_pair_by_their_path_without_ending(tmp_path: Path, name: by
     [(b"sub/a.JSON", "sub/a.JSON"), ("报告.doc".encode("gb18030"), "报告.doc"), (b"a.\xff", "a.\\xff")],
 )
 def test_a_file_is_shown_by_its_path_below_the_folder(tmp_path: Path, name: bytes, shown: str) -> None:
-    assert pickup.name_of(tmp_path, tmp_path / os.fsdecode(name)) == shown
+    assert originals.name_of(tmp_path, tmp_path / os.fsdecode(name)) == shown
 
 
 # -- whether a file still lies there
@@ -191,37 +192,37 @@ def test_a_file_is_shown_by_its_path_below_the_folder(tmp_path: Path, name: byte
 
 def test_a_file_lies_at_its_place_until_it_is_gone_or_no_file(tmp_path: Path) -> None:
     path = put(tmp_path, "sub/a.json")
-    place = pickup.where(tmp_path, seen(path))
+    place = originals.where(tmp_path, seen(path))
     assert (place.home, place.place) == (b"", b"sub/a.json")
     with directory.opened(tmp_path) as top:
-        assert pickup.lies(top, place) is True
+        assert originals.lies(top, place) is True
         path.write_bytes(b"another")  # a share that was mounted again has other inodes
-        assert pickup.lies(top, place) is True
+        assert originals.lies(top, place) is True
         path.unlink()
-        assert pickup.lies(top, place) is False
+        assert originals.lies(top, place) is False
         path.symlink_to(put(tmp_path, "b.json"))
-        assert pickup.lies(top, place) is False
+        assert originals.lies(top, place) is False
         path.unlink()
         path.mkdir()
-        assert pickup.lies(top, place) is False
+        assert originals.lies(top, place) is False
         path.rmdir()
         path.parent.rmdir()
         (tmp_path / "sub").symlink_to(tmp_path)
-        assert pickup.lies(top, place) is False
+        assert originals.lies(top, place) is False
 
 
 @pytest.mark.parametrize("trouble", [errno.EIO, errno.EACCES, errno.ESTALE])
 def test_of_a_place_that_cannot_be_reached_nobody_can_tell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: int
 ) -> None:
-    place = pickup.where(tmp_path, seen(put(tmp_path, "a.json")))
+    place = originals.where(tmp_path, seen(put(tmp_path, "a.json")))
 
     def fails(*_: object, **__: object) -> None:
         raise OSError(trouble, "a share")
 
     with directory.opened(tmp_path) as top:
-        monkeypatch.setattr(pickup, "_look", fails)
-        assert pickup.lies(top, place) is None
+        monkeypatch.setattr(originals, "_look", fails)
+        assert originals.lies(top, place) is None
 
 
 # -- reading
@@ -229,7 +230,7 @@ def test_of_a_place_that_cannot_be_reached_nobody_can_tell(
 
 def test_a_still_file_is_read(tmp_path: Path) -> None:
     path = put(tmp_path, "a.json", b"one")
-    assert pickup.read_still(tmp_path, seen(path)) == b"one"
+    assert originals.read_still(tmp_path, seen(path)) == b"one"
 
 
 @pytest.mark.parametrize("change", ["grown", "touched", "gone"])
@@ -242,7 +243,7 @@ def test_a_file_that_is_not_as_it_was_seen_is_not_read(tmp_path: Path, change: s
         os.utime(path, ns=(0, found.mtime + 1))
     else:
         path.unlink()
-    assert pickup.read_still(tmp_path, found) is None
+    assert originals.read_still(tmp_path, found) is None
 
 
 # -- setting aside
@@ -252,14 +253,14 @@ def test_an_original_moves_below_done_with_its_subfolder(tmp_path: Path) -> None
     path = put(tmp_path, "sub/a.json", b"one")
     inode = path.stat().st_ino
     lies = SetAside(home=b"", place=b"done/sub/a.json", inode=inode, size=3)
-    assert pickup.set_aside(tmp_path, seen(path), pickup.DONE) == lies
+    assert originals.set_aside(tmp_path, seen(path), originals.DONE) == lies
     assert not path.exists()
     assert (tmp_path / "done/sub/a.json").read_bytes() == b"one"
 
 
 def test_a_taken_name_gets_a_number_and_nothing_is_overwritten(tmp_path: Path) -> None:
     for text in (b"one", b"two", b"three"):
-        pickup.set_aside(tmp_path, seen(put(tmp_path, "a.json", text)), pickup.DONE)
+        originals.set_aside(tmp_path, seen(put(tmp_path, "a.json", text)), originals.DONE)
     kept = {path.name: path.read_bytes() for path in (tmp_path / "done").iterdir()}
     assert kept == {"a.json": b"one", "a~2.json": b"two", "a~3.json": b"three"}
 
@@ -268,7 +269,7 @@ def test_a_new_version_that_came_after_reading_stays_to_be_taken(tmp_path: Path)
     path = put(tmp_path, "a.json", b"one")
     found = seen(path)
     put(tmp_path, "a.json", b"the next")
-    assert pickup.set_aside(tmp_path, found, pickup.DONE) is None
+    assert originals.set_aside(tmp_path, found, originals.DONE) is None
     assert path.read_bytes() == b"the next"
     assert list((tmp_path / "done").iterdir()) == []
 
@@ -277,15 +278,15 @@ def test_an_original_that_is_gone_is_no_error(tmp_path: Path) -> None:
     path = put(tmp_path, "a.json")
     found = seen(path)
     path.unlink()
-    assert pickup.set_aside(tmp_path, found, pickup.DONE) is None
-    pickup.reject(tmp_path, found, "why\n")
+    assert originals.set_aside(tmp_path, found, originals.DONE) is None
+    originals.reject(tmp_path, found, "why\n")
     assert not list((tmp_path / "rejected").glob("*"))
 
 
 def test_a_rejected_file_has_its_reason_beside_it(tmp_path: Path) -> None:
     for name in ("r.json", "r.pdf", "sub/r.json", "r.json"):
         path = put(tmp_path, name)
-        pickup.reject(tmp_path, seen(path), f"{name} 无法读取\n")
+        originals.reject(tmp_path, seen(path), f"{name} 无法读取\n")
     aside = tmp_path / "rejected"
     found = {p.relative_to(aside).as_posix(): p.read_text() for p in aside.rglob("*.txt")}
     assert found == {

@@ -11,10 +11,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
 from desk import E1, E2, Desk, another, exam, printed
-from router.dicom.encapsulated import SOP_CLASS, document_of
+from router.dicom.dataset.encapsulated import SOP_CLASS, document_of
 from router.errors import InvalidData
-from router.flow.cataloguer import Cataloguer
-from router.flow.rules import rulebook
+from router.images.cataloguer import Cataloguer
+from router.images.rulebook import rulebook
 from router.model import InstanceUids
 from router.storage.incoming import IncomingFolder
 
@@ -158,9 +158,11 @@ def test_what_the_parser_calls_a_trouble_of_the_disk_is_no_document_and_the_disk
 
         return read
 
-    monkeypatch.setattr("router.dicom.encapsulated.parsed", raising(OSError("No tag to read at file position 1F4")))
+    monkeypatch.setattr(
+        "router.dicom.dataset.encapsulated.parsed", raising(OSError("No tag to read at file position 1F4"))
+    )
     with pytest.raises(InvalidData):
         document_of(tmp_path)
-    monkeypatch.setattr("router.dicom.encapsulated.parsed", raising(OSError(5, "Input/output error")))
+    monkeypatch.setattr("router.dicom.dataset.encapsulated.parsed", raising(OSError(5, "Input/output error")))
     with pytest.raises(OSError, match="Input"):
         document_of(tmp_path)

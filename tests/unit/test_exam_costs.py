@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from costs import cost
-from router.config import Hospital
+from router.config.sections import Hospital
 from router.errors import InvalidData
 from router.exam.codes import Table
 from router.exam.fill import Sources, fill

@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from router.config import CodeTable, Identity
+from router.config.sections import CodeTable, Identity
 from router.exam.fields import BY_PATH, FIELDS, FIELDS_OF, PROCEDURE, SECTION_NAMES, TABLE_NAMES
 from router.exam.key import PATIENT_ID_PATHS
 from samples import exam_document, holder_of

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from router.config import Hospital
+from router.config.sections import Hospital
 from router.exam.fields import FIELDS
 from router.exam.fill import Filled, Sources, fill
 from router.exam.offers import StudyFacts

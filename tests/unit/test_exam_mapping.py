@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from router.config import Hospital
+from router.config.sections import Hospital
 from router.errors import ConfigurationError
 from router.exam.fill import Sources, fill
 from router.exam.key import key_of

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from router.config import Branch, Department, Device, Hospital
+from router.config.sections import Branch, Department, Device, Hospital
 from router.exam.codes import Tables, parse
 from router.exam.fields import FIELDS
 from router.exam.fill import Filled, Sources, fill

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.config import Hospital
+from router.config.sections import Hospital
 from router.exam.faults import name_of
 from router.exam.fields import FIELDS, Field
 from router.exam.fill import Sources, fill
@@ -19,7 +19,7 @@ from router.exam.read import read
 from router.exam.schema import schema
 from router.exam.validate import validate
 from router.exam.write import dump
-from router.platform import requirements
+from router.trial.platform import requirements
 from samples import exam_document, holder_of, shipped_tables
 from schema_reader import breaches, fits
 

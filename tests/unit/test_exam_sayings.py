@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from hl7_messages import oru
-from router.config import _OF_EXAM as OF_EXAM  # a list that must not fall behind
-from router.config import EXCLUDE_FIELDS, parse
+from router.config.sections import _OF_EXAM as OF_EXAM
+from router.config.sections import EXCLUDE_FIELDS, parse
 from router.errors import ConfigurationError
 from router.exam.fields import FIELDS
 from router.exam.sayings import misnamed, sayings
-from router.flow.references import References
+from router.intake.exam_reader import References
 from samples import exam_document, shipped_tables
 
 HOSPITAL = """

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.config import Hospital
+from router.config.sections import Hospital
 from router.exam.faults import Fault
 from router.exam.fill import Sources, fill
 from router.exam.key import ExamKey, key_of

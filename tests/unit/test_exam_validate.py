@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from router.config import Branch, Hospital
+from router.config.sections import Branch, Hospital
 from router.exam.codes import parse
 from router.exam.faults import Fault, Findings
 from router.exam.fields import BY_PATH, FIELDS, FIELDS_OF, SECTION_NAMES, Field

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.alarms import Alarm
-from router.folding import EVERY, AlarmNews, Cause, Fold, Folded, State, fold
+from router.policy.folding import EVERY, AlarmNews, Cause, Fold, Folded, State, fold
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 CAUSE = Cause(Alarm.DOUBT, "beijing")

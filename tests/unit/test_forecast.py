@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from router.alarms import Alarm
-from router.deadlines import Deadline, Punctuality, punctuality, stage
-from router.forecast import Job, Pace, finish
+from router.policy.deadlines import Deadline, Punctuality, punctuality, stage
+from router.policy.forecast import Job, Pace, finish
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

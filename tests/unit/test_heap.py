@@ -8,7 +8,7 @@ import pytest
 # glibc tells of its heaps by malloc_info(3).
 _PROGRAM = """
 import ctypes, sys, threading
-from router.heap import share_one_heap
+from router.process.heap import share_one_heap
 
 if sys.argv[1] == "shared":
     share_one_heap()

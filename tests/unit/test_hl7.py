@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from hl7_messages import oru
-from router.config import parse as parse_config
+from router.config.sections import parse as parse_config
 from router.errors import ConfigurationError, InvalidData
 from router.exam import hl7_paths, mapping
-from router.flow.references import References
-from router.reports.hl7v2 import Message, Reply, Unsupported, acknowledgement, is_message
+from router.intake.exam_reader import References
+from router.reports.hl7.hl7v2 import Message, Reply, Unsupported, acknowledgement, is_message
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 HOSPITAL = """

@@ -8,12 +8,12 @@ from costs import cost
 from hl7_messages import oru
 from router.errors import InvalidData
 from router.exam.hl7_paths import parse
-from router.reports.hl7v2 import Message
+from router.reports.hl7.hl7v2 import Message
 
 _MESSAGE = """
     from hl7_messages import oru
     from router.exam.hl7_paths import parse
-    from router.reports.hl7v2 import Message, Reply, acknowledgement
+    from router.reports.hl7.hl7v2 import Message, Reply, acknowledgement
     from datetime import datetime
     head, count = oru().encode(), 2**20
     data = {data}

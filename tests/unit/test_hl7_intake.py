@@ -4,7 +4,7 @@ import pytest
 
 from desk import E1, E2, Desk, OpenDesk, another, printed
 from hl7_messages import oru
-from router.correlate.versions import successive, withdrawn
+from router.matching.exam.versions import successive, withdrawn
 
 ONE = printed(f"report of {E1}")
 

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hl7_messages import oru
-from router.config import parse as parse_config
+from router.config.sections import parse as parse_config
 from router.errors import InvalidData
 from router.exam import hl7_paths
-from router.flow.references import References
-from router.reports.hl7v2 import Message, Reply, acknowledgement
-from router.reports.narrative import Repeat
+from router.intake.exam_reader import References
+from router.reports.hl7.hl7v2 import Message, Reply, acknowledgement
+from router.reports.hl7.narrative import Repeat
 
 CASES = Path(__file__).parents[1] / "cases" / "field" / "reports"
 HOSPITAL = """

@@ -20,13 +20,13 @@ from desk import E1, E2, START, Desk, OpenDesk, another, exam
 from router.alarms import Alarm
 from router.errors import InvalidData
 from router.events import Kind
-from router.flow.intake import Found
-from router.flow.pickup import Pickup
-from router.flow.retention import Retention
-from router.reports import directory, pickup, watch
-from router.reports.reader import Readers
-from router.reports.settle import Seen
-from router.reports.watch import scan
+from router.intake.intake import Found
+from router.intake.pickup import Pickup
+from router.reports.folder import directory, originals, watch
+from router.reports.folder.settle import Seen
+from router.reports.folder.watch import scan
+from router.reports.pdf.reader import Readers
+from router.upkeep.retention import Retention
 
 NESTED = 1500
 YEAR_30828 = 910_692_730_085  # seconds: the last time that NTFS can name
@@ -282,7 +282,7 @@ def test_done_on_another_device_than_its_folder_is_left_alone(desk: Desk, monkey
 def test_names_that_are_all_taken_cost_one_file_no_time_and_the_others_nothing(desk: Desk) -> None:
     done = desk.inbox / "done"
     done.mkdir()
-    for number in pickup._numbers():
+    for number in originals._numbers():
         (done / f"r~{number}.json").touch()
     (done / "r.json").touch()
     desk.put("r.json", exam())
@@ -379,7 +379,7 @@ def test_a_file_swapped_after_it_was_read_is_not_what_is_set_aside(
         return real(folder)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pickup, "opened", swapping)
+        patch.setattr(originals, "opened", swapping)
         loop.step()
     assert swapped
     assert os.path.lexists(path)
@@ -481,14 +481,14 @@ def test_a_file_time_that_no_calendar_has_counts_as_the_time_of_arrival(
 def test_a_file_whose_disk_answers_with_an_error_is_told_and_the_others_are_taken(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = pickup._content
+    real = originals._content
 
     def broken(parent: int, name: str, seen: Seen) -> bytes | None:
         if name == "r.json":
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return real(parent, name, seen)
 
-    monkeypatch.setattr(pickup, "_content", broken)
+    monkeypatch.setattr(originals, "_content", broken)
     desk.put("r.json", exam())
     desk.put("s.json", another())
     steps(desk, desk.pickup())

@@ -23,7 +23,7 @@ import multipart
 import pytest
 
 from router.clock import Clock, FakeClock, SystemClock
-from router.config import HttpDestination
+from router.config.sections import HttpDestination
 from router.crypto import keys
 from router.crypto.sm2 import PrivateKey
 from router.crypto.symmetric import hmac_sm3, sm3, unseal

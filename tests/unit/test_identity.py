@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.correlate.identity import (
+from router.exam.key import PATIENT_ID_PATHS, ExamPatient
+from router.matching.patient.identity import (
     IdentityPolicy,
     StudyIdentity,
     agreeing_patients,
@@ -16,9 +17,8 @@ from router.correlate.identity import (
     same_patient,
     stripped,
 )
-from router.exam.key import PATIENT_ID_PATHS, ExamPatient
 from router.model import Patient
-from router.text import UNREADABLE
+from router.text.decoding import UNREADABLE
 
 PLAIN = IdentityPolicy()
 ALL_FIELDS = frozenset({"patient id", "accession number", "sex", "birth date", "name"})

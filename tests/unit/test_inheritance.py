@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from router.dicom.wire import Limits
-from router.dicom.workers import WorkerCommands, Workers
-from router.inheritance import inherited
-from router.reports.reader import _Program
+from router.dicom.scp.worker_pool import WorkerCommands, Workers
+from router.dicom.ul.socket import Limits
+from router.process.environment import inherited
+from router.reports.pdf.reader import _Program
 
 SECRET = {"ROUTER_PASSPHRASE": "open sesame", "PGPASSWORD": "pg", "CREDENTIALS_DIRECTORY": "/run/c", "AWS_KEY": "k"}
 

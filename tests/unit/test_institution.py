@@ -4,9 +4,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from router.config import Branch, Hospital
-from router.correlate.institution import another_hospital
+from router.config.sections import Branch, Hospital
 from router.exam.key import key_of
+from router.matching.exam.institution import another_hospital
 from samples import exam_document, shipped_tables
 
 HOSPITAL = Hospital(

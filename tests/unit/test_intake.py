@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from desk import E1, E2, Desk, OpenDesk, another, exam, printed
-from router.catalogue.exams import Exams
-from router.correlate.versions import successive
+from router.catalogue.exams.exams import Exams
 from router.events import Kind
+from router.matching.exam.versions import successive
 from router.model import SetAside
-from router.reports import pdf, pickup
-from router.reports.settle import Seen
+from router.reports.folder import originals
+from router.reports.folder.settle import Seen
+from router.reports.pdf import pdf
 from router.storage.reports import Copies
 from samples import exam_document
 
@@ -406,14 +407,14 @@ def test_a_file_overwritten_between_scan_and_reading_waits_to_settle_again(desk:
 def test_a_file_overwritten_while_it_is_taken_stays_and_both_versions_are_known(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = pickup.set_aside
+    real = originals.set_aside
 
     def ris_is_quicker(folder: Path, seen: Seen, into: str) -> SetAside | None:
-        monkeypatch.setattr(pickup, "set_aside", real)
+        monkeypatch.setattr(originals, "set_aside", real)
         desk.put("r.json", exam(Order__Note="the next"))
         return real(folder, seen, into)
 
-    monkeypatch.setattr(pickup, "set_aside", ris_is_quicker)
+    monkeypatch.setattr(originals, "set_aside", ris_is_quicker)
     desk.drop("r.json", exam())
     assert desk.left() == {"r.json"}
     desk.take()
@@ -433,7 +434,7 @@ def test_a_crash_at_any_step_loses_nothing_and_takes_nothing_twice(
     class PowerLoss(BaseException):
         pass
 
-    owner: Any = {"copies": Copies, "exams": Exams, "pickup": pickup}[module]
+    owner: Any = {"copies": Copies, "exams": Exams, "pickup": originals}[module]
     real = getattr(owner, step)
 
     def fails(*given: Any, **named: Any) -> Any:

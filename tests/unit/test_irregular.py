@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from router.dicom.cut import cut_off
-from router.dicom.dataset import DataSet, read_elements
-from router.dicom.header import irregular_uids, read_instance, uids_of
-from router.dicom.part10 import preamble_and_meta
+from router.dicom.dataset.cut import cut_off
+from router.dicom.dataset.dataset import DataSet, read_elements
+from router.dicom.dataset.header import irregular_uids, read_instance, uids_of
+from router.dicom.dataset.part10 import preamble_and_meta
 from router.errors import InvalidData
 from router.model import InstanceUids
 

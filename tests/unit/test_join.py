@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from router.correlate.identity import IdentityPolicy, StudyIdentity
-from router.correlate.join import Candidate, ExamSide, by_accession
 from router.exam.key import ExamPatient
+from router.matching.images.join import Candidate, ExamSide, by_accession
+from router.matching.patient.identity import IdentityPolicy, StudyIdentity
 from router.model import Patient
 
 DAY = datetime(2026, 3, 2)  # noqa: DTZ001  # local days, as DICOM has them

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from router.config import HttpDestination
+from router.config.sections import HttpDestination
 from router.crypto import keys
 from router.crypto.envelope import Message
 from router.crypto.ring import Entry, Ring, State, load_ring

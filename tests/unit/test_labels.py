@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from router.correlate.labels import han_name, labelled, may_be
+from router.matching.report_pdf.labels import han_name, labelled, may_be
 
 _NAMES = [
     ("姓名：李四  性别：女  年龄：31岁", ["李四"]),

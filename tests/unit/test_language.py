@@ -4,11 +4,11 @@ import pytest
 
 import texts
 from router.alarms import REMEDY, Alarm
-from router.correlate.renewal import CONTRADICTION, cut_off, late
+from router.correlator.assessment import _PDF_REMEDY
 from router.exam.faults import Fault
-from router.flow.plan import _PDF_REMEDY
-from router.language import LANGUAGES, Tongue, chosen_language, places, typed
-from router.states import Needs, State
+from router.matching.images.renewal import CONTRADICTION, cut_off, late
+from router.policy.states import Needs, State
+from router.text.language import LANGUAGES, Tongue, chosen_language, places, typed
 
 CHINESE, ENGLISH = Tongue("zh_CN"), Tongue("en")
 MISSING = Fault("", "", "missing: the standard requires it", mend="the RIS export")

@@ -11,12 +11,12 @@ import pytest
 from desk import E1, E2, Desk, OpenDesk, another, exam, printed
 from hl7_messages import oru
 from router.alarms import Alarm
-from router.catalogue.files import FileKind, FolderFile
+from router.catalogue.exams.files import FileKind, FolderFile
 from router.events import Kind
-from router.flow.decisions import Verdict
-from router.flow.dismissals import Dismissals
-from router.flow.pickup import Pickup
-from router.reports import directory, pickup, watch
+from router.intake.pickup import Pickup
+from router.reports.folder import directory, originals, watch
+from router.review.decisions import Verdict
+from router.review.dismissals import Dismissals
 
 REJECTED, UNCLAIMED, NEAR, OTHER = FileKind
 BROKEN = b'{"ExamId": '
@@ -228,13 +228,13 @@ def test_with_keep_content_that_was_refused_and_replaced_is_refused_anew_when_it
 
 
 def test_a_crash_between_the_move_and_its_row_leaves_an_alarm(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = pickup.reject
+    real = originals.reject
 
     def dies(*given: Any) -> Any:
         real(*given)
         raise SystemExit
 
-    monkeypatch.setattr(pickup, "reject", dies)
+    monkeypatch.setattr(originals, "reject", dies)
     monkeypatch.setattr(desk.intake.leftovers, "take_back", lambda _: None)  # nothing runs after the end
     loop = desk.pickup()
     desk.put("a.json", BROKEN)
@@ -247,13 +247,13 @@ def test_a_crash_between_the_move_and_its_row_leaves_an_alarm(desk: Desk, monkey
 
 
 def test_a_trouble_right_after_the_move_leaves_an_alarm(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = pickup.reject
+    real = originals.reject
 
     def fails(*given: Any) -> Any:
         real(*given)
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(pickup, "reject", fails)
+    monkeypatch.setattr(originals, "reject", fails)
     loop = desk.pickup()
     desk.put("a.json", BROKEN)
     steps(desk, loop, 3)
@@ -266,7 +266,7 @@ def test_a_file_that_cannot_be_moved_is_not_listed_as_refused(desk: Desk, monkey
     def closed(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(pickup, "reject", closed)
+    monkeypatch.setattr(originals, "reject", closed)
     loop = desk.pickup()
     desk.put("a.json", BROKEN)
     steps(desk, loop)

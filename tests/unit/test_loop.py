@@ -10,7 +10,7 @@ from router.alarms import Alarm
 from router.clock import FakeClock
 from router.errors import TransientError
 from router.events import Event, Journal, Kind
-from router.flow.loop import Loop, Untried
+from router.loop import Loop, Untried
 
 _STEP_SECONDS = 0.02
 _SECONDS = 0.3

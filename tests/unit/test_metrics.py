@@ -13,19 +13,19 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from catalogue_rows import CLOUD, MINUTE, NOW, Database, delivery, exam, instance
-from router.admin.metrics import Gauges, Metrics
+from router.admin.http.metrics import Gauges, Metrics
 from router.alarms import Alarm
-from router.attention import Attention
-from router.breaker import down
 from router.catalogue import Catalogue
-from router.catalogue.backlog import Age, Place
+from router.catalogue.queue.backlog import Age, Place
 from router.clock import FakeClock
-from router.config import shipped
+from router.config.sections import shipped
 from router.errors import TransientError
 from router.events import Event, Journal, Kind
-from router.flow.attention import look
 from router.model import Channel
-from router.states import State
+from router.policy.attention import Attention
+from router.policy.breaker import down
+from router.policy.states import State
+from router.review.attention import look
 
 IMAGES = Place(CLOUD, Channel.IMAGES, timedelta(hours=6))
 GIB = 2**30
@@ -68,7 +68,7 @@ def test_a_scrape_that_the_database_does_not_answer_has_the_rest_in_time(
         free.wait(20)
         raise TransientError("the database did not answer")
 
-    monkeypatch.setattr("router.admin.metrics._PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("router.admin.http.metrics._PATIENCE_SECONDS", 0.2)
     monkeypatch.setattr(node.catalogue.backlog, "heaps", hang)
     node.metrics.note_durable(5)
     for _ in range(12):  # more than may wait at once

@@ -2,10 +2,10 @@
 
 import pytest
 
-from router.correlate.identity import IdentityPolicy
-from router.correlate.names import Likeness, likeness
-from router.correlate.pinyin import Spelling
-from router.text import UNREADABLE
+from router.matching.patient.identity import IdentityPolicy
+from router.matching.patient.names import Likeness, likeness
+from router.matching.patient.pinyin import Spelling
+from router.text.decoding import UNREADABLE
 
 BLANK = IdentityPolicy().blank_names
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from router.correlate.naming import doubt, identifiers, words
+from router.matching.report_pdf.naming import doubt, identifiers, words
 
 OWN = identifiers("V20240001_CT001", "A0001", "张三")
 

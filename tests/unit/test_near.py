@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from router.correlate.near import Side, near, slip
+from router.matching.images.near import Side, near, slip
 
 DAY = datetime(2026, 3, 1)  # noqa: DTZ001  # a local day
 

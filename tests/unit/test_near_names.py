@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from router.correlate.near_names import Difference, differences, near_key
+from router.matching.report_pdf.near_names import Difference, differences, near_key
 
 FORM, WIDTH, CASE, BLANK, COPY, ENDING = Difference
 NFD = unicodedata.normalize("NFD", "José")

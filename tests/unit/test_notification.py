@@ -5,10 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from router.admin.notification import Style, commands_of, from_json, notification_of, trial_of
+from router.admin.notify.notification import Style, commands_of, from_json, notification_of, trial_of
 from router.alarms import REMEDY, Alarm
-from router.folding import AlarmNews, Cause, Folded, State
-from router.language import tongue_of
+from router.policy.folding import AlarmNews, Cause, Folded, State
+from router.text.language import tongue_of
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 

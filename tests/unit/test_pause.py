@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from router.deadlines import Deadline, Punctuality, punctuality
-from router.pause import EVERY, Pause, pause_of, taken, within
+from router.policy.deadlines import Deadline, Punctuality, punctuality
+from router.policy.pause import EVERY, Pause, pause_of, taken, within
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from router.correlate import times
-from router.correlate.evidence import Choice, Evidence, Kind, Papers, choose
-from router.correlate.versions import JsonVersion, PdfVersion, Unread, successive
+from router.matching.exam.versions import JsonVersion, PdfVersion, Unread, successive
+from router.matching.report_pdf import times
+from router.matching.report_pdf.choice import Choice, Evidence, Kind, Papers, choose
 
 T = datetime(2026, 3, 2, 8, tzinfo=UTC)
 WINDOW = timedelta(minutes=10)

@@ -4,13 +4,13 @@ import pytest
 
 from desk import E1, E2, Desk, OpenDesk, another, exam, printed
 from hl7_messages import oru
-from router.catalogue.exams import Case, Chosen
-from router.catalogue.files import FileKind
-from router.correlate.versions import JsonVersion
+from router.catalogue.exams.exams import Case, Chosen
+from router.catalogue.exams.files import FileKind
 from router.events import Kind
 from router.exam.key import ExamKey
-from router.flow.papers import SEVERAL, PaperReader
-from router.flow.references import References
+from router.intake.exam_reader import References
+from router.intake.report_pdfs import SEVERAL, PaperReader
+from router.matching.exam.versions import JsonVersion
 
 SCAN = printed("seen by nobody")
 

@@ -10,11 +10,11 @@ import pytest
 
 from desk import E1, E2, Desk, OpenDesk, another, exam, printed
 from router.events import Kind
-from router.flow.intake import Dropped
-from router.flow.pickup import Pickup
-from router.reports import pickup
-from router.reports.settle import Seen
-from router.reports.watch import Listing, scan
+from router.intake.intake import Dropped
+from router.intake.pickup import Pickup
+from router.reports.folder import originals
+from router.reports.folder.settle import Seen
+from router.reports.folder.watch import Listing, scan
 
 ONE, TWO = printed(f"report of {E1}"), printed(f"report of {E2}")
 
@@ -52,7 +52,7 @@ def test_a_file_that_cannot_be_read_is_told_once_and_does_not_hold_up_the_others
     loop = desk.pickup()
     locked = desk.put("张三.json", another())
     desk.put("r.json", exam())
-    real = pickup.read_still
+    real = originals.read_still
 
     def refused(folder: Path, seen: Seen) -> bytes | None:
         if seen.path == locked:
@@ -60,7 +60,7 @@ def test_a_file_that_cannot_be_read_is_told_once_and_does_not_hold_up_the_others
         return real(folder, seen)
 
     with monkeypatch.context() as locking:
-        locking.setattr(pickup, "read_still", refused)
+        locking.setattr(originals, "read_still", refused)
         loop.step()
         loop.step()
         assert desk.counts() == (1, 0)
@@ -74,7 +74,7 @@ def test_a_file_that_cannot_be_read_is_told_once_and_does_not_hold_up_the_others
 def test_the_loop_stops_between_two_batches(open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = open_desk("settle = '0 s'\n")
     loop = desk.pickup()
-    monkeypatch.setattr("router.flow.pickup._FILES_AT_ONCE", 1)
+    monkeypatch.setattr("router.intake.pickup._FILES_AT_ONCE", 1)
     desk.put("a.json", exam())
     desk.put("b.json", another())
     threads = threading.active_count()
@@ -174,7 +174,7 @@ def test_a_share_that_tells_sizes_late_gives_no_half_files(desk: Desk, monkeypat
     mtime = path.stat().st_mtime_ns
     path.write_bytes(exam())
     os.utime(path, ns=(mtime, mtime))
-    monkeypatch.setattr("router.flow.pickup.scan", lambda _: early)  # what the share still tells
+    monkeypatch.setattr("router.intake.pickup.scan", lambda _: early)  # what the share still tells
     steps(desk, loop, count=3)
     assert desk.exams.find(E1) == []
     assert desk.told(Kind.REFUSED) == []
@@ -232,7 +232,7 @@ def test_a_share_that_answers_with_an_error_is_an_alarm_once_and_recovers(
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
-        patch.setattr("router.flow.pickup.scan", broken)
+        patch.setattr("router.intake.pickup.scan", broken)
         steps(desk, loop, count=3)
     assert desk.told(Kind.ALARM) == [f"the drop folder does not answer: {os.strerror(number)}"]
     steps(desk, loop)
@@ -245,7 +245,7 @@ def test_a_share_that_goes_away_between_scan_and_reading_loses_nothing(
     loop = desk.pickup()
     desk.put("r.json", exam())
     loop.step()
-    real = pickup.read_still
+    real = originals.read_still
 
     def flapping(folder: Path, seen: Seen) -> bytes | None:
         away = desk.inbox.rename(desk.inbox.with_name("away"))
@@ -255,7 +255,7 @@ def test_a_share_that_goes_away_between_scan_and_reading_loses_nothing(
             away.rename(desk.inbox)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pickup, "read_still", flapping)
+        patch.setattr(originals, "read_still", flapping)
         desk.clock.advance(2)
         loop.step()
     assert desk.exams.find(E1) == []
@@ -300,7 +300,7 @@ def test_what_stays_is_neither_taken_nor_refused_again_after_a_restart_and_is_no
     events = len(desk.events)
     desk.restart()
     with monkeypatch.context() as patch:
-        patch.setattr(pickup, "read_still", None)
+        patch.setattr(originals, "read_still", None)
         steps(desk, desk.pickup())
     assert len(desk.events) == events
     quarantine = desk.config.node.data / "quarantine"
@@ -331,9 +331,9 @@ def test_a_file_larger_than_any_report_is_refused_without_being_read(open_desk: 
 def test_many_files_that_wait_at_the_start_are_taken_oldest_first_with_progress(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("router.flow.pickup._MANY", 50)
-    monkeypatch.setattr("router.flow.pickup._FILES_AT_ONCE", 25)
-    monkeypatch.setattr("router.flow.pickup._PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr("router.intake.pickup._MANY", 50)
+    monkeypatch.setattr("router.intake.pickup._FILES_AT_ONCE", 25)
+    monkeypatch.setattr("router.intake.pickup._PROGRESS_SECONDS", 0.0)
     for number in range(60):
         desk.put(f"r{number}.json", exam(f"V{number:04}", Order__AccessionNumber=f"A{number:04}"))
     loop = desk.pickup()

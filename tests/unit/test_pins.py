@@ -8,16 +8,16 @@ from click.testing import CliRunner
 
 from harness import command as node_command
 from router.alarms import Alarm
-from router.app import Node
-from router.catalogue.dialect import open_engine
-from router.catalogue.tables import EventRow
+from router.catalogue.db.engine import open_engine
+from router.catalogue.db.tables import EventRow
 from router.cli.keys import command
 from router.clock import SystemClock
-from router.config import load
+from router.config.sections import load
 from router.crypto import keys
+from router.delivery.senders import ReportSender
 from router.errors import ConfigurationError, TransientError
 from router.events import Kind
-from router.flow.sending import ReportSender
+from router.node.node import Node
 from router.storage.pins import Pins, strange
 
 CONFIG = """

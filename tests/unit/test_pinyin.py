@@ -8,8 +8,8 @@ from itertools import product
 
 import pytest
 
-from router.correlate.names import likeness
-from router.correlate.pinyin import Spelling, readings, spelling
+from router.matching.patient.names import likeness
+from router.matching.patient.pinyin import Spelling, readings, spelling
 from spelled import SURNAMES, names, rows, spelt
 
 AS_SURNAMES = """
@@ -109,7 +109,7 @@ def test_of_a_hundred_thousand_pairs_without_a_common_spelling_none_agrees() -> 
 
 def test_the_table_is_read_when_the_first_han_name_meets_a_latin_one_and_not_before() -> None:
     program = (
-        "import router.flow.correlator, router.correlate.pinyin as p, sys\n"
+        "import router.correlator.correlator, router.matching.patient.pinyin as p, sys\n"
         "assert p._table.cache_info().currsize == 0\n"
         "p.spelling('张三', 'ZHANGSAN')\n"
         "assert p._table.cache_info().currsize == 1 and 'pypinyin' not in sys.modules"

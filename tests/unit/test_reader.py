@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from desk import printed
-from router.correlate.naming import identifiers, words
 from router.errors import InvalidData
-from router.reports.reader import _PROGRAM, PdfText, Readers
+from router.matching.report_pdf.naming import identifiers, words
+from router.reports.pdf.reader import _PROGRAM, PdfText, Readers
 
 
 def with_content(stream: bytes) -> bytes:

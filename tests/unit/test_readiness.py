@@ -5,8 +5,8 @@ from itertools import product
 
 import pytest
 
-from router.correlate.readiness import PERSON, Images, Readiness, images_readiness, report_readiness, target
-from router.states import MOVES, Needs, State
+from router.matching.exam.readiness import PERSON, Images, Readiness, images_readiness, report_readiness, target
+from router.policy.states import MOVES, Needs, State
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

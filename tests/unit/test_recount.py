@@ -2,8 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from router.correlate.recount import Ending, corrected, count_alone
-from router.states import State
+from router.matching.exam.recount import Ending, corrected, count_alone
+from router.policy.states import State
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -8,13 +8,13 @@ from typing import Any, cast
 import pytest
 
 from hl7_messages import oru
-from router.config import Config, parse, shipped
+from router.config.sections import Config, parse, shipped
+from router.correlator.document import sources_of
 from router.errors import ConfigurationError
 from router.exam.codes import Entry
 from router.exam.fill import fill
-from router.flow.document import sources_of
-from router.flow.references import References
-from router.reports.hl7v2 import Message
+from router.intake.exam_reader import References
+from router.reports.hl7.hl7v2 import Message
 from samples import exam_document
 
 HOSPITAL = """

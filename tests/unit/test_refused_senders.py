@@ -7,20 +7,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from router.catalogue.refusals import ASSOCIATIONS, IMAGES, OTHERS, RefusalCount, RefusedSender
-from router.dicom.store import Received, Refused
-from router.flow.refusals import (
-    MOST_ALARMS,
-    MOST_INSTANCES,
-    MOST_KEYS,
-    Gathering,
-    judge,
-    kind_of,
-    subject_of,
-)
-from router.flow.refused import by_sender, by_study, with_refusals, worth_a_hint
+from router.catalogue.node.refusals import ASSOCIATIONS, IMAGES, OTHERS, RefusalCount, RefusedSender
+from router.correlator.refused import by_sender, by_study, with_refusals, worth_a_hint
+from router.dicom.scp.store import Received, Refused
 from router.model import InstanceUids
 from router.refusals import Why, meaning, remedy, sender
+from router.upkeep.refusals import MOST_ALARMS, MOST_INSTANCES, MOST_KEYS, Gathering, judge, kind_of, subject_of
 
 NOW = datetime(2026, 3, 1, 15, 50, tzinfo=UTC)  # 23:50 in Beijing
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

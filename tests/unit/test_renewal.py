@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.correlate.identity import IdentityPolicy, StudyIdentity, contradictions
-from router.correlate.renewal import AS_SENT, Fingerprint, Renewal, renewal
+from router.matching.images.renewal import AS_SENT, Fingerprint, Renewal, renewal
+from router.matching.patient.identity import IdentityPolicy, StudyIdentity, contradictions
 from router.model import Patient
 
 PLAIN = IdentityPolicy()

@@ -2,16 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from router.correlate.requests import (
-    Companion,
-    Order,
-    awaited,
-    goes_without,
-    held_for,
-    looks_for,
-    withheld,
-)
-from router.deadlines import Deadline
+from router.matching.images.requests import Companion, Order, awaited, goes_without, held_for, looks_for, withheld
+from router.policy.deadlines import Deadline
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -9,7 +9,7 @@ import pytest
 
 from desk import CONFIG
 from router.alarms import Alarm
-from router.catalogue.alarms import Standing, folded
+from router.catalogue.node.alarms import Standing, folded
 from router.cli import launched
 from router.cli.tables import show, watching
 

@@ -6,12 +6,12 @@ from typing import BinaryIO
 
 import pytest
 
-from router.dicom import commitment, dimse
-from router.dicom.commitment import Report
-from router.dicom.dimse import Operation, Request
-from router.dicom.negotiation import VERIFICATION
-from router.dicom.serving import serve
-from router.dicom.store import IncomingFile, Parties, Refused
+from router.dicom.scp.negotiation import VERIFICATION
+from router.dicom.scp.services import serve
+from router.dicom.scp.store import IncomingFile, Parties, Refused
+from router.dicom.ul import commitment, dimse
+from router.dicom.ul.commitment import Report
+from router.dicom.ul.dimse import Operation, Request
 from router.errors import CutOff
 from router.model import InstanceUids
 from router.refusals import Why

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from router.reports.settle import Seen, Settling
+from router.reports.folder.settle import Seen, Settling
 
 A = Seen(Path("/in/a.json"), 10, 1000)
 B = Seen(Path("/in/b.pdf"), 10, 500)

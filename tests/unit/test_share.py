@@ -6,8 +6,8 @@ from itertools import product
 
 import pytest
 
-from router.correlate.share import Aside, ExcludeRule, SharePolicy, aside
-from router.states import MOVES, State
+from router.matching.exam.share import Aside, ExcludeRule, SharePolicy, aside
+from router.policy.states import MOVES, State
 
 START = datetime(2026, 12, 1, tzinfo=UTC)
 AFTER, BEFORE = START + timedelta(days=1), START - timedelta(seconds=1)

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from router.admin.frame import cell
+from router.admin.console.frame import cell
 from router.cli import launched
 from router.cli.options import print_json
 from router.cli.tables import console, plain_output, show
-from router.flow.daily import table_of
-from router.text import shown
+from router.text.decoding import shown
+from router.upkeep.daily import table_of
 
 OBEYED = [
     "\x1b]0;owned\x07",

@@ -6,10 +6,10 @@ from typing import cast
 import pytest
 
 from router.catalogue import Catalogue
-from router.dicom import slots
-from router.dicom.slots import Slots
+from router.delivery.sharing import Sharing
+from router.dicom.scu import slots
+from router.dicom.scu.slots import Slots
 from router.errors import Crowded, TransientError
-from router.flow.sharing import Sharing
 
 LEASE = timedelta(seconds=30)
 

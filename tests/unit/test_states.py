@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from router.states import MOVES, OPEN, PENDING, ForbiddenMove, Needs, State, require_move
+from router.policy.states import MOVES, OPEN, PENDING, ForbiddenMove, Needs, State, require_move
 
 # One row per state as the design tells it: where a delivery may go from there, by the first letters of the columns.
 _COLUMNS = [

@@ -2,8 +2,8 @@
 
 import pytest
 
-from router.flow.suspects import Suspects
-from router.retry import LOSSES, LOSSES_ALONE, given_up
+from router.delivery.abort_tracker import Suspects
+from router.policy.retry import LOSSES, LOSSES_ALONE, given_up
 
 
 @pytest.mark.parametrize("losses", range(1, LOSSES_ALONE + 2))

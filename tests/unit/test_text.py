@@ -8,18 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peers import read_header
-from router.config import Series
-from router.correlate.identity import IdentityPolicy, StudyIdentity, compare
-from router.dicom.charset import decode as decode_dicom
+from router.config.sections import Series
+from router.dicom.dataset.charset import decode as decode_dicom
 from router.errors import InvalidData
 from router.exam.key import ExamPatient
 from router.exam.read import read
-from router.flow.rules import rulebook
-from router.flow.sides import NO_READING, unreadable
+from router.images.rulebook import rulebook
+from router.matching.patient.identity import IdentityPolicy, StudyIdentity, compare
 from router.model import Patient
-from router.reports.pickup import stem_of
+from router.reports.folder.originals import stem_of
+from router.review.comparison import NO_READING, unreadable
 from router.series.classify import classify
-from router.text import UNREADABLE, decode, is_readable, reading
+from router.text.decoding import UNREADABLE, decode, is_readable, reading
 
 CASES = Path(__file__).parents[1] / "cases" / "text"
 # The hundred most frequent surnames, and the characters of GB 2312's first level.

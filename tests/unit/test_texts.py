@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import texts
-from router.language import LANGUAGES, LOCALE, places
+from router.text.language import LANGUAGES, LOCALE, places
 
 REMEDY = "say it in router/locale/zh_CN/LC_MESSAGES/router.po: run `python tests/texts.py`, fill it, run it again"
 MESSAGES = [message for message in texts.kept("zh_CN") if message.id]

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from router.correlate.calibration import Calibration, learnt
-from router.correlate.times import is_older, of, offset
+from router.matching.report_pdf.calibration import Calibration, learnt
+from router.matching.report_pdf.times import is_older, of, offset
 
 T = datetime(2026, 3, 2, 8, tzinfo=UTC)
 

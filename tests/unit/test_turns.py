@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.turns import Balance
+from router.policy.turns import Balance
 
 
 @given(st.lists(st.floats(0.1, 30), min_size=50, max_size=200))

@@ -9,7 +9,7 @@ import pytest
 
 from router.alarms import Alarm
 from router.cli import COMMANDS, _module
-from router.language import Tongue
+from router.text.language import Tongue
 
 PAGE = Path(__file__).parents[2] / "router" / "docs" / "two_o_clock.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -38,7 +38,7 @@ def test_every_command_that_it_names_is_there_with_its_options(call: str) -> Non
     program, *words = shlex.split(call)
     name = program.removeprefix("scripts/")
     assert name in COMMANDS
-    command = _module(name)
+    command = module(name)
     while isinstance(command, click.Group):
         step = command.commands.get(words.pop(0))
         assert step is not None, call

@@ -6,17 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from router.correlate.unreported import (
-    Reported,
-    Scope,
-    Silence,
-    Waiting,
-    overdue,
-    passed_over,
-    silence,
-    too_many,
-)
-from router.workdays import WorkClock, Workdays
+from router.matching.images.unreported import Reported, Scope, Silence, Waiting, overdue, passed_over, silence, too_many
+from router.policy.workdays import WorkClock, Workdays
 
 ZONE = ZoneInfo("Asia/Shanghai")
 SCOPE = Scope(modalities=frozenset({"CT", "MR"}), start=None, after=timedelta(days=3), dismissed={})

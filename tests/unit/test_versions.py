@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.correlate.versions import (
+from router.matching.exam.versions import (
     Approval,
     JsonVersion,
     PdfVersion,

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from catalogue_rows import NOW
-from router.admin.health import health
-from router.admin.server import Request
-from router.admin.vitals import Degradation, Disk, DiskLook, DiskProbe, Vitals, of_reception, of_work
+from router.admin.http.health import health
+from router.admin.http.server import Request
+from router.admin.status.vitals import Degradation, Disk, DiskLook, DiskProbe, Vitals, of_reception, of_work
 from router.clock import FakeClock
 from router.errors import TransientError
 from router.events import Journal
-from router.flow.loop import Loop
+from router.loop import Loop
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from itertools import pairwise
 import pytest
 
 from ordinary_month import Visit, visits
-from router.correlate.doubt import Doubt, holding
-from router.correlate.identity import IdentityPolicy, StudyIdentity, compare
-from router.correlate.weighing import doubts_of, remarks
 from router.exam.key import ExamPatient
+from router.matching.patient.doubt import Doubt, holding
+from router.matching.patient.identity import IdentityPolicy, StudyIdentity, compare
+from router.matching.patient.weighing import doubts_of, remarks
 from router.model import Patient
-from router.text import UNREADABLE
+from router.text.decoding import UNREADABLE
 
 PLAIN = IdentityPolicy()
 EXAM = ExamPatient({"Patient.PatientId": "P0001"}, "张三", "1949-12-31", "F")

@@ -5,8 +5,8 @@ import getpass
 import pytest
 from click.testing import CliRunner
 
-from router.cli.decide import resolve
 from router.cli.options import person
+from router.cli.queue.decide import resolve
 
 
 @pytest.mark.parametrize("name", ["node", " Node", ""])

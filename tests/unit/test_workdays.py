@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from router.config import shipped
-from router.workdays import Reading, WorkClock, Workdays, read
+from router.config.sections import shipped
+from router.policy.workdays import Reading, WorkClock, Workdays, read
 
 ZONE = ZoneInfo("Asia/Shanghai")
 FRIDAY, SATURDAY, SUNDAY, MONDAY = (date(2026, 3, 6 + n) for n in range(4))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from router import worker
-from router.dicom.channel import Channel, Ended
+from router.dicom.scp.worker_pipe import Channel, Ended
+from router.node import receive_worker
 from router.storage.incoming import Incoming
 
 
@@ -22,6 +22,6 @@ def test_the_end_of_the_other_process_is_told_whether_it_had_read_everything_or_
 
 def test_a_worker_that_cannot_use_its_folder_says_so_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "node").write_text("no folder")
-    (command,) = worker.commands(Incoming(tmp_path / "node"), 1, 0, 0).commands
+    (command,) = receive_worker.commands(Incoming(tmp_path / "node"), 1, 0, 0).commands
     found = subprocess.run([*command, "0"], capture_output=True, text=True, timeout=30, check=False)
     assert (found.returncode, found.stderr) == (1, "a receive worker cannot serve: Not a directory\n")

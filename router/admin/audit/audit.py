@@ -14,10 +14,10 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from router.admin.messages import Entry, entry_of, message, of_head, transferred
-from router.admin.seals import Seals
+from router.admin.audit.messages import Entry, entry_of, message, of_head, transferred
+from router.admin.audit.seals import Seals
 from router.alarms import Alarm
-from router.catalogue.heads import Heads
+from router.catalogue.node.audit_heads import Heads
 from router.clock import Clock
 from router.errors import RouterError, TransientError
 from router.events import Event, Journal, Kind
@@ -25,7 +25,7 @@ from router.model import Head
 from router.storage.trail import Record, Trail
 
 if TYPE_CHECKING:  # every command that audits would load pydicom and numpy, a quarter of a second
-    from router.dicom.store import Received
+    from router.dicom.scp.store import Received
 
 _MOMENT = 0.5  # seconds
 _ROUND = 60.0  # seconds over which received instances are counted together

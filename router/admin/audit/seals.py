@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from router.config import Config
+from router.config.sections import Config
 from router.crypto.curve import new_secret
 from router.crypto.keys import key_id, load_api_key, load_private, save_private
 from router.crypto.sm2 import PrivateKey, PublicKey

@@ -8,8 +8,8 @@ import logging
 import socket
 import threading
 
-from router.config import Syslog as SyslogConfig
-from router.dicom.tls import client_context
+from router.config.sections import Syslog as SyslogConfig
+from router.dicom.ul.tls import client_context
 from router.storage.trail import Record, Trail
 
 _PRIORITY = 10 * 8 + 5  # facility security/authorization, severity notice (PS3.15 A.6.1)

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from router.admin.findings import Finding, Verdict, attempt, good
+from router.admin.checks.result import Finding, Verdict, attempt, good
 from router.clock import Clock
-from router.config import Config, Destination, DicomDestination, HttpDestination, Query
-from router.dicom.client import StorageClient
-from router.dicom.query import QueryClient
+from router.config.sections import Config, Destination, DicomDestination, HttpDestination, Query
+from router.dicom.scu.client import StorageClient
+from router.dicom.scu.query import QueryClient
 from router.forward.credentials import load_credentials
 from router.forward.report import ReportAgent
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from router.admin.findings import Finding, Verdict, attempt, good
-from router.config import Config, Destination, HttpDestination
+from router.admin.checks.result import Finding, Verdict, attempt, good
+from router.config.sections import Config, Destination, HttpDestination
 from router.crypto.certificates import first_end
 from router.crypto.keys import key_id, load_private, load_public, read_secret
 from router.errors import ConfigurationError

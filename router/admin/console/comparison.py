@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from router.admin.frame import View, button, cell, form, hidden, reason, table
-from router.flow.decisions import Differences
-from router.flow.sides import Side
-from router.language import N_
+from router.admin.console.frame import View, button, cell, form, hidden, reason, table
+from router.review.comparison import Side
+from router.review.decisions import Differences
+from router.text.language import N_
 
 _SIDES = N_(("Who says it", "Accession number", "Patient ID", "Patient's name", "Sex", "Birth date"))
 _FIELDS = N_(("Studies", "Agree", "Differ", "Cannot be compared", "Remarks"))

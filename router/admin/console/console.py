@@ -9,34 +9,34 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlencode
 
-from router.admin import pages
-from router.admin.comparison import Compared
-from router.admin.frame import View, reason_of
-from router.admin.lists import Lists
-from router.admin.pages import PAGE, Listed, Told
-from router.admin.sentences import Sending
-from router.admin.server import Answer, Handle, Request, html, see_other
-from router.admin.session import COOKIE, Sessions, is_genuine
-from router.attention import Attention
+from router.admin.console import pages
+from router.admin.console.comparison import Compared
+from router.admin.console.frame import View, reason_of
+from router.admin.console.lists import Lists
+from router.admin.console.pages import PAGE, Listed, Told
+from router.admin.console.sentences import Sending
+from router.admin.http.server import Answer, Handle, Request, html, see_other
+from router.admin.http.session import COOKIE, Sessions, is_genuine
 from router.catalogue import Catalogue
-from router.catalogue.backlog import Place
+from router.catalogue.queue.backlog import Place
 from router.clock import Clock
-from router.config import Config
+from router.config.sections import Config
+from router.config.types import is_loopback
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
-from router.flow.answers import Answers, Explained
-from router.flow.attention import active
-from router.flow.decisions import Decisions, Differences, Verdict
-from router.flow.review import Line, Review, Story
-from router.flow.sides import Sides
-from router.flow.traces import Traces
-from router.language import LANGUAGES, N_, Tongue, chosen_language
 from router.model import Channel
-from router.pause import EVERY
-from router.quantities import is_loopback
+from router.policy.attention import Attention
+from router.policy.pause import EVERY
+from router.policy.states import State
+from router.review.answers import Answers, Explained
+from router.review.attention import active
+from router.review.comparison import Sides
+from router.review.decisions import Decisions, Differences, Verdict
+from router.review.deliveries import Line, Review, Story
+from router.review.explain import Traces
 from router.series.classify import Rulebook
-from router.states import State
 from router.storage.reports import Reports
+from router.text.language import LANGUAGES, N_, Tongue, chosen_language
 
 _LAST_PAGE = 19
 _FOUND = 200

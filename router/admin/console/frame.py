@@ -7,9 +7,9 @@ from datetime import datetime
 from html import escape
 from zoneinfo import ZoneInfo
 
-from router.admin.session import Session
-from router.language import LANGUAGES, N_, Say, Tongue
-from router.text import shown
+from router.admin.http.session import Session
+from router.text.decoding import shown
+from router.text.language import LANGUAGES, N_, Say, Tongue
 
 _LONGEST_REASON = 200
 

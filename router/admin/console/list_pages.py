@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from router.admin.frame import (
+from router.admin.console.frame import (
     View,
     button,
     cell,
@@ -20,14 +20,14 @@ from router.admin.frame import (
     trouble,
     word,
 )
-from router.catalogue.files import FileKind, FolderFile
-from router.catalogue.refusals import ASSOCIATIONS, IMAGES, RefusedSender
-from router.flow.folder_files import WHERE
-from router.flow.folder_files import reason as listed_for
-from router.flow.refused import RefusalSum
-from router.flow.unreported import Listed, Page, SenderSum
-from router.language import N_
+from router.catalogue.exams.files import FileKind, FolderFile
+from router.catalogue.node.refusals import ASSOCIATIONS, IMAGES, RefusedSender
+from router.correlator.refused import RefusalSum
+from router.intake.folder_files import WHERE
+from router.intake.folder_files import reason as listed_for
 from router.refusals import meaning
+from router.review.unreported import Listed, Page, SenderSum
+from router.text.language import N_
 
 ROWS = 200
 _STUDIES = N_(("Study", "From", "Address", "Mod", "Date", "Inst", "Last", "Days"))

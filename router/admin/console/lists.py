@@ -4,21 +4,22 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import urlencode
 
-from router.admin import list_pages
-from router.admin.frame import View, reason_of
-from router.admin.list_pages import ROWS, DropFolder, Rows
-from router.admin.server import Answer, Request, html, see_other
+from router.admin.console import list_pages
+from router.admin.console.frame import View, reason_of
+from router.admin.console.list_pages import ROWS, DropFolder, Rows
+from router.admin.http.server import Answer, Request, html, see_other
 from router.catalogue import Catalogue
-from router.catalogue.files import FileKind
-from router.catalogue.refusals import RefusedSender
+from router.catalogue.exams.files import FileKind
+from router.catalogue.node.refusals import RefusedSender
 from router.clock import Clock
-from router.config import Config
+from router.config.sections import Config
+from router.correlator import refused
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
-from router.flow import refused, unreported
-from router.flow.decisions import Verdict
-from router.flow.dismissals import Dismissals
-from router.language import N_
+from router.review import dismissals, unreported
+from router.review.decisions import Verdict
+from router.review.dismissals import Dismissals
+from router.text.language import N_
 
 _SINCE = timedelta(days=7)
 _SAID = N_({"0": "That could not be done: it has moved on.", "1": "Done."})
@@ -114,7 +115,7 @@ class Lists:
     def _dismiss_refused(self, chosen: str, verdict: Verdict) -> bool:
         standing = [one for one in self._catalogue.refusals.senders() if one.dismissed is None]
         found = [one for one in standing if list_pages.refused_mark(one) == chosen]
-        refused.dismiss(self._catalogue, self._journal, self._clock, found, verdict)
+        dismissals.dismiss(self._catalogue, self._journal, self._clock, found, verdict)
         return bool(found)
 
     def _dismiss_files(self, chosen: str, verdict: Verdict) -> bool:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from html import escape
 from urllib.parse import urlencode
 
-from router.admin.comparison import Compared, compared
-from router.admin.frame import (
+from router.admin.console.comparison import Compared, compared
+from router.admin.console.frame import (
     View,
     button,
     cell,
@@ -25,19 +25,19 @@ from router.admin.frame import (
     trouble,
     word,
 )
-from router.admin.plot import bars, legend
-from router.admin.sentences import Sending, answers, paused, what
+from router.admin.console.plot import bars, legend
+from router.admin.console.sentences import Sending, answers, paused, what
 from router.alarms import Alarm
-from router.attention import Attention
-from router.catalogue.alarms import ActiveAlarm, Standing
-from router.catalogue.backlog import Age, Heap, Place
-from router.catalogue.ledger import Entry
-from router.flow.answers import Explained
-from router.flow.breakdown import Line as SeriesLine
-from router.flow.review import Story
-from router.flow.traces import Background
-from router.language import N_
-from router.states import State
+from router.catalogue.images.ledger import Entry
+from router.catalogue.node.alarms import ActiveAlarm, Standing
+from router.catalogue.queue.backlog import Age, Heap, Place
+from router.images.series_report import Line as SeriesLine
+from router.policy.attention import Attention
+from router.policy.states import State
+from router.review.answers import Explained
+from router.review.deliveries import Story
+from router.review.explain import Background
+from router.text.language import N_
 
 PAGE = 50
 _PLACES: Mapping[str, str] = {

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from html import escape
 
-from router.catalogue.backlog import Age, Heap, Place
+from router.catalogue.queue.backlog import Age, Heap, Place
 
 _LABEL, _BAR, _NUMBER, _ROW = 210, 560, 70, 30
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
-from router.flow.answers import Explained
-from router.language import Say
-from router.pause import Pause
-from router.text import shown
+from router.policy.pause import Pause
+from router.review.answers import Explained
+from router.text.decoding import shown
+from router.text.language import Say
 
 At = Callable[[datetime | None], str]  # an instant as HTML
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 
-from router.admin.server import Answer, Handle, Request
+from router.admin.http.server import Answer, Handle, Request
 
 Report = Callable[[], Mapping[str, object]]
 

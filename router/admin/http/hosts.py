@@ -7,9 +7,9 @@ import ipaddress
 import socket
 from collections.abc import Callable
 
-from router.config import Admin
+from router.config.sections import Admin
+from router.config.types import is_loopback
 from router.crypto.certificates import names_in
-from router.quantities import is_loopback
 
 IsOurs = Callable[[str], bool]
 

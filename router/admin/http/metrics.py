@@ -12,19 +12,19 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from router.admin.patience import within
-from router.admin.server import Answer
+from router.admin.http.server import Answer
+from router.admin.status.patience import within
 from router.alarms import Alarm
-from router.attention import Attention
-from router.breaker import Position
 from router.catalogue import Catalogue
-from router.catalogue.backlog import Age, Heap, Place
+from router.catalogue.queue.backlog import Age, Heap, Place
 from router.clock import Clock
 from router.errors import TransientError
 from router.events import Event, Kind
-from router.flow.attention import tallied
-from router.pause import pause_of
-from router.states import State
+from router.policy.attention import Attention
+from router.policy.breaker import Position
+from router.policy.pause import pause_of
+from router.policy.states import State
+from router.review.attention import tallied
 
 _TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _OVERALL = (10, 30, 60, 300, 900, 1800, 3600, 7200, 10800, 14400, 18000, 21600, 43200, 86400)

@@ -10,7 +10,7 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlsplit
 
 from router.errors import InvalidData, RouterError, traceback_of
-from router.web.lobby import Limits
+from router.web.pending import Limits
 from router.web.server import Exchange, WebServer
 
 MAX_FORM = 16384

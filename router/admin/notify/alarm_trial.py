@@ -5,12 +5,12 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from router.admin.findings import Finding, Verdict, attempt, good
-from router.admin.heartbeat import call
-from router.admin.notification import Notification, Style, trial_of
-from router.admin.ways import LIMITS, Way, ways_of
+from router.admin.checks.result import Finding, Verdict, attempt, good
+from router.admin.notify.heartbeat import call
+from router.admin.notify.notification import Notification, Style, trial_of
+from router.admin.notify.ways import LIMITS, Way, ways_of
 from router.clock import Clock
-from router.config import Config, Heartbeat
+from router.config.sections import Config, Heartbeat
 from router.errors import PermanentError, TransientError
 from router.forward.http import Session
 

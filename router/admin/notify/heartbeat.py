@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Callable
 
-from router.admin.ways import LIMITS
-from router.catalogue.notifications import Notifications
+from router.admin.notify.ways import LIMITS
+from router.catalogue.node.notifications import Notifications
 from router.clock import Clock
-from router.config import Heartbeat as Settings
+from router.config.sections import Heartbeat as Settings
 from router.errors import TransientError
 from router.forward.http import Session
 

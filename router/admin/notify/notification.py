@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from router.alarms import REMEDY
 from router.events import Event, Kind
-from router.folding import Cause, Folded, State
-from router.language import N_, Tongue, tongue_of, typed
+from router.policy.folding import Cause, Folded, State
+from router.text.language import N_, Tongue, tongue_of, typed
 
 # Commands that want the name of an exam or a delivery behind them.
 _OF_ONE = frozenset({"compare", "explain", "fail", "release", "resolve", "retry", "show"})

@@ -10,20 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.admin.heartbeat import Heartbeat
-from router.admin.notification import Style, notification_of, report_of, summary_of
-from router.admin.notification_queue import NotificationQueue
-from router.admin.ways import MAIL, Way, ways_of
+from router.admin.notify.heartbeat import Heartbeat
+from router.admin.notify.notification import Style, notification_of, report_of, summary_of
+from router.admin.notify.notification_queue import NotificationQueue
+from router.admin.notify.ways import MAIL, Way, ways_of
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import Clock
-from router.config import Config
-from router.config import Heartbeat as HeartbeatSettings
+from router.cluster.membership import ALARMS, Membership
+from router.config.sections import Config
+from router.config.sections import Heartbeat as HeartbeatSettings
 from router.errors import RouterError
 from router.events import Event
-from router.flow.loop import Loop, Step, Untried
-from router.flow.membership import ALARMS, Membership
-from router.folding import AlarmNews, Cause, Fold, Folded, State, fold
+from router.loop import Loop, Step, Untried
+from router.policy.folding import AlarmNews, Cause, Fold, Folded, State, fold
 
 _IDLE_SECONDS = 1.0
 _ROUND_SECONDS = 10.0  # causes are looked at again so often without news

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 
-from router.admin.notification import Notification
+from router.admin.notify.notification import Notification
 from router.clock import Clock
-from router.config import Alarms, HttpPeer, Mail
+from router.config.sections import Alarms, HttpPeer, Mail
 from router.crypto.keys import load_passphrase, read_secret
 from router.errors import ConfigurationError, PermanentError, TransientError
 from router.forward import chat

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from router.config import Admin, Config
+from router.config.sections import Admin, Config
 from router.storage.lock import is_held
 from router.storage.running import ADMIN, Listener, Running, RunningFiles
 

@@ -8,16 +8,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from router.admin.finder import FoundNode, Presence, find_node
-from router.admin.patience import within
+from router.admin.status.finder import FoundNode, Presence, find_node
+from router.admin.status.patience import within
 from router.catalogue import open_catalogue
-from router.catalogue.restore import has_database
+from router.catalogue.node.restore import has_database
 from router.clock import SharedClock, SystemClock
-from router.config import Config, ConfigFile, load
+from router.config.salvage import salvage
+from router.config.sections import Config, ConfigFile, load
 from router.errors import ConfigurationError, RouterError, TransientError
 from router.events import Journal
-from router.flow.outlook import Outlook, look
-from router.salvage import salvage
+from router.review.outlook import Outlook, look
 from router.storage.incoming import count_in as incoming_in
 from router.storage.quarantine import count_in as quarantined_in
 from router.storage.running import Listener

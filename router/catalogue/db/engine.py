@@ -16,10 +16,10 @@ from urllib.parse import quote
 
 import peewee
 
-from router.catalogue import sessions
-from router.catalogue.migrations import STEPS, Conversion, Step, missing, require_alone, version_of
-from router.catalogue.sessions import Limits
-from router.catalogue.tables import BEGINS_WITH, TABLES, Schema, Setting
+from router.catalogue.db import sessions
+from router.catalogue.db.schema import STEPS, Conversion, Step, missing, require_alone, version_of
+from router.catalogue.db.sessions import Limits
+from router.catalogue.db.tables import BEGINS_WITH, TABLES, Schema, Setting
 from router.errors import ConfigurationError, IntegrityError, TransientError
 
 _BUSY_SECONDS = 30

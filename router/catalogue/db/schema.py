@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from router.catalogue.tables import FIRST_SCHEMA
+from router.catalogue.db.tables import FIRST_SCHEMA
 from router.errors import ConfigurationError, TransientError
 
 if TYPE_CHECKING:
-    from router.catalogue.dialect import Engine
+    from router.catalogue.db.engine import Engine
 
 Step = Callable[["Engine"], None]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from peewee import Field, Model
 
-from router.catalogue.dialect import Engine, portions
+from router.catalogue.db.engine import Engine, portions
 
 
 class Statement:

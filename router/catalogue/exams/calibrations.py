@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterable
 
-from router.catalogue.dialect import Engine
-from router.catalogue.tables import Document, PdfSource
-from router.correlate.calibration import Calibration, learnt
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.tables import Document, PdfSource
+from router.matching.report_pdf.calibration import Calibration, learnt
 
 
 class Calibrations:

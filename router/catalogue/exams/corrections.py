@@ -8,11 +8,11 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.ledger import Fate
-from router.catalogue.studies import identity_of
-from router.catalogue.tables import Document, ExamStudy, Instance, Ledger, Study, StudyIdentity
-from router.catalogue.tombstones import instant, packed
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.tables import Document, ExamStudy, Instance, Ledger, Study, StudyIdentity
+from router.catalogue.images.ledger import Fate
+from router.catalogue.images.studies import identity_of
+from router.catalogue.images.tombstones import instant, packed
 from router.model import Patient
 
 

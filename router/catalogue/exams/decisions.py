@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.dialect import Engine
-from router.catalogue.tables import Alias as Row
-from router.catalogue.tables import Delivery, Disagreement, Exam, ExamStudy, Parted, Study, StudyIdentity
-from router.correlate.alias import classes
-from router.correlate.doubt import Doubt
-from router.states import State
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.tables import Alias as Row
+from router.catalogue.db.tables import Delivery, Disagreement, Exam, ExamStudy, Parted, Study, StudyIdentity
+from router.matching.patient.alias import classes
+from router.matching.patient.doubt import Doubt
+from router.policy.states import State
 
 _OPEN = [state for state in State if state not in (State.DELIVERED, State.CANCELLED)]
 

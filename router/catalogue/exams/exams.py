@@ -9,15 +9,9 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.calibrations import Calibrations
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.files import FolderFiles
-from router.catalogue.namings import Namings
-from router.catalogue.originals import Originals
-from router.catalogue.records import forgotten_key
-from router.catalogue.statement import Insert, Statement
-from router.catalogue.studies import StudyHere, studies_here
-from router.catalogue.tables import (
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.statement import Insert, Statement
+from router.catalogue.db.tables import (
     Delivery,
     Document,
     Exam,
@@ -31,13 +25,19 @@ from router.catalogue.tables import (
     Upload,
     storable,
 )
-from router.correlate.naming import doubt, identifiers
-from router.correlate.near_names import near_key
-from router.correlate.versions import JsonVersion, PdfVersion, Unread, successive
+from router.catalogue.exams.calibrations import Calibrations
+from router.catalogue.exams.expiry import forgotten_key
+from router.catalogue.exams.files import FolderFiles
+from router.catalogue.exams.originals import Originals
+from router.catalogue.exams.pdf_names import Namings
+from router.catalogue.images.studies import StudyHere, studies_here
 from router.errors import IntegrityError
 from router.exam.key import ExamKey, approved
+from router.matching.exam.versions import JsonVersion, PdfVersion, Unread, successive
+from router.matching.report_pdf.naming import doubt, identifiers
+from router.matching.report_pdf.near_names import near_key
 from router.model import Channel
-from router.states import CLOSED
+from router.policy.states import CLOSED
 
 _KNOWN = Statement("SELECT id FROM exam WHERE branch = ? AND exam_id = ?", Exam.branch, Exam.exam_id)
 _NEW_EXAM, _NEW_DOCUMENT = Insert(Exam), Insert(Document)

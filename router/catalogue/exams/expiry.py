@@ -11,9 +11,8 @@ from typing import Any
 
 from peewee import JOIN, fn
 
-from router.catalogue.dialect import Engine
-from router.catalogue.purge import Files
-from router.catalogue.tables import (
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.tables import (
     Delivery,
     Disagreement,
     Document,
@@ -32,8 +31,9 @@ from router.catalogue.tables import (
     UnreadRow,
     Upload,
 )
+from router.catalogue.images.purge import Files
 from router.events import Event, Journal, Kind
-from router.states import CLOSED
+from router.policy.states import CLOSED
 
 
 class Records:

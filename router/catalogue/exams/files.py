@@ -11,9 +11,9 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from peewee import fn
 
 from router.alarms import Alarm
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.tables import Document, ExamWord, FolderCount, FolderFileRow
-from router.correlate.near_names import near_key
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.tables import Document, ExamWord, FolderCount, FolderFileRow
+from router.matching.report_pdf.near_names import near_key
 from router.model import SetAside
 
 MOST = 1000

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.tables import Delivery, Document, Exam, SeenFile, SetAsideRow
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.tables import Delivery, Document, Exam, SeenFile, SetAsideRow
 from router.model import Channel, SetAside
-from router.states import CLOSED
+from router.policy.states import CLOSED
 
 _AT_ONCE = 100
 _BEGUN = "begun"  # the key of a row that stands for no file

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Iterable, Mapping
 
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.statement import Statement
-from router.catalogue.tables import Document, Exam, ExamWord, PdfWord
-from router.correlate.naming import Bearer, identifiers
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.statement import Statement
+from router.catalogue.db.tables import Document, Exam, ExamWord, PdfWord
+from router.matching.report_pdf.naming import Bearer, identifiers
 
 NUMBER = "number"
 """The kind of the word that is the whole name of a PDF in a folder of the drop folder."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.dialect import Engine
-from router.catalogue.tables import Document, Exam, ExamStudy, Instance, Study, StudyAccession, StudyIdentity
-from router.catalogue.tombstones import summaries
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.tables import Document, Exam, ExamStudy, Instance, Study, StudyAccession, StudyIdentity
+from router.catalogue.images.tombstones import summaries
 
 _AT_MOST = 50_000
 

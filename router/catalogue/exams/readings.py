@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from router.catalogue.dialect import Engine
-from router.catalogue.instances import accession_numbers, identity_row
-from router.catalogue.studies import is_outdated
-from router.catalogue.tables import READING, Instance, Study, StudyAccession, StudyIdentity
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.tables import READING, Instance, Study, StudyAccession, StudyIdentity
+from router.catalogue.images.instances import accession_numbers, identity_row
+from router.catalogue.images.studies import is_outdated
 from router.model import Header, InstanceUids
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.tables import Exam, PacsCount, Retrieval
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.tables import Exam, PacsCount, Retrieval
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from peewee import fn
 
-from router.catalogue.dialect import Engine
-from router.catalogue.ledger import Fate
-from router.catalogue.tables import Exam, ExamStudy, Instance, Ledger, Study
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.tables import Exam, ExamStudy, Instance, Ledger, Study
+from router.catalogue.images.ledger import Fate
 from router.model import InstanceUids
 
 _RANGE = 5000  # rows that a question looks at

@@ -12,15 +12,15 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.damages import mend
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.members import facts_numbers
-from router.catalogue.notes import note_references
-from router.catalogue.statement import Among, InsertMany
-from router.catalogue.tables import READING, Exam, ExamStudy, Instance, Ledger, Study, StudyAccession, StudyIdentity
-from router.catalogue.tombstones import of_instances, revive
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.statement import Among, InsertMany
+from router.catalogue.db.tables import READING, Exam, ExamStudy, Instance, Ledger, Study, StudyAccession, StudyIdentity
+from router.catalogue.images.damages import mend
+from router.catalogue.images.references import note_references
+from router.catalogue.images.series_members import facts_numbers
+from router.catalogue.images.tombstones import of_instances, revive
 from router.model import NO_DEVICE, Digests, Header, InstanceUids, SeriesClass
-from router.text import is_readable
+from router.text.decoding import is_readable
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.tables import ExamStudy, Instance, Ledger, Study
-from router.catalogue.tombstones import instant, packed, summaries
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.tables import ExamStudy, Instance, Ledger, Study
+from router.catalogue.images.tombstones import instant, packed, summaries
 from router.model import InstanceUids, SeriesClass
 
 CUT_OFF = "cut off"

@@ -14,10 +14,8 @@ from typing import Any
 from peewee import JOIN, fn
 
 from router.alarms import Alarm
-from router.catalogue.dialect import Engine
-from router.catalogue.ledger import Fate, fates_of
-from router.catalogue.originals import Originals
-from router.catalogue.tables import (
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.tables import (
     OPEN_IN_LEDGER,
     Delivery,
     EventRow,
@@ -32,10 +30,12 @@ from router.catalogue.tables import (
     StudyAccession,
     StudyIdentity,
 )
-from router.catalogue.tombstones import bury, drop_rows, forget, has_tombstone
+from router.catalogue.exams.originals import Originals
+from router.catalogue.images.ledger import Fate, fates_of
+from router.catalogue.images.tombstones import bury, drop_rows, forget, has_tombstone
 from router.events import Event, Journal, Kind
 from router.model import InstanceUids
-from router.states import CLOSED
+from router.policy.states import CLOSED
 
 BATCH = 200
 _PARTLY = "part of it was purged before an exam named it: have the PACS send it again"

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.ledger import Fate
-from router.catalogue.statement import Among
-from router.catalogue.tables import Exam, ExamStudy, Instance, Ledger, Reference, Study
-from router.catalogue.tombstones import of_instances, revive
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.statement import Among
+from router.catalogue.db.tables import Exam, ExamStudy, Instance, Ledger, Reference, Study
+from router.catalogue.images.ledger import Fate
+from router.catalogue.images.tombstones import of_instances, revive
 from router.series.study import Marks, marks_of, purpose_of
 
 if TYPE_CHECKING:
-    from router.catalogue.instances import NewInstance
+    from router.catalogue.images.instances import NewInstance
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.tables import Facts, Instance, Study
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.tables import Facts, Instance, Study
 from router.model import SeriesClass, SeriesFacts
 from router.series.study import Member
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.tables import READING, Instance, Study, StudyIdentity
-from router.catalogue.tombstones import summaries
-from router.correlate.identity import StudyIdentity as Identity
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.tables import READING, Instance, Study, StudyIdentity
+from router.catalogue.images.tombstones import summaries
+from router.matching.patient.identity import StudyIdentity as Identity
 from router.model import Patient
 
 

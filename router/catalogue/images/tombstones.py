@@ -16,9 +16,9 @@ from typing import Any
 
 from peewee import Model
 
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.statement import Among, InsertMany
-from router.catalogue.tables import CommitmentItem, Instance, InstantField, Ledger, Study, Tombstone, TombstoneKey
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.statement import Among, InsertMany
+from router.catalogue.db.tables import CommitmentItem, Instance, InstantField, Ledger, Study, Tombstone, TombstoneKey
 
 _SOP, _AE, _RECEIVED = "sop_uid", "sending_ae", "received"
 _KEY = "instance_id"

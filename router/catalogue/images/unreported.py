@@ -9,10 +9,10 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.statement import Statement
-from router.catalogue.tables import DismissedSender, Facts, Instance, Study, UnreportedDay
-from router.correlate.unreported import Reported, Waiting
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.statement import Statement
+from router.catalogue.db.tables import DismissedSender, Facts, Instance, Study, UnreportedDay
+from router.matching.images.unreported import Reported, Waiting
 
 _KEYWORDS = (
     "PatientID", "PatientName", "AccessionNumber", "StudyDescription", "StationName", "Manufacturer",

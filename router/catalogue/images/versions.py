@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.ledger import Fate
-from router.catalogue.studies import identity_of
-from router.catalogue.tables import Instance, Ledger, Study, StudyIdentity
-from router.correlate.identity import StudyIdentity as Identity
-from router.correlate.renewal import Fingerprint
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.tables import Instance, Ledger, Study, StudyIdentity
+from router.catalogue.images.ledger import Fate
+from router.catalogue.images.studies import identity_of
+from router.matching.images.renewal import Fingerprint
+from router.matching.patient.identity import StudyIdentity as Identity
 
 _THERE = (Fate.SENT, Fate.STORED)
 

@@ -8,11 +8,20 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.ledger import Fate
-from router.catalogue.tables import WITHHELD_IN_LEDGER, Delivery, Document, Exam, Instance, Ledger, Study, StudyIdentity
-from router.correlate.requests import Companion
-from router.states import State
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.tables import (
+    WITHHELD_IN_LEDGER,
+    Delivery,
+    Document,
+    Exam,
+    Instance,
+    Ledger,
+    Study,
+    StudyIdentity,
+)
+from router.catalogue.images.ledger import Fate
+from router.matching.images.requests import Companion
+from router.policy.states import State
 
 _CLOSED = frozenset({State.CANCELLED, State.EXCLUDED, State.OUT_OF_SCOPE, State.NOT_SHARED})
 _RULE = "its RequestAttributesSequence names another exam alone, which is not approved"

@@ -10,11 +10,11 @@ from typing import Any
 from peewee import fn
 
 from router.alarms import Alarm
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.statement import Insert
-from router.catalogue.tables import AlarmCause, AlarmNewsRow, OpenAlarm
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.statement import Insert
+from router.catalogue.db.tables import AlarmCause, AlarmNewsRow, OpenAlarm
 from router.events import Event, Kind
-from router.folding import AlarmNews, Cause, Fold
+from router.policy.folding import AlarmNews, Cause, Fold
 
 _INSERT = Insert(AlarmNewsRow)
 

@@ -8,9 +8,9 @@ from typing import Any
 from peewee import fn
 
 from router.alarms import Alarm
-from router.catalogue.dialect import Engine
-from router.catalogue.news import News
-from router.catalogue.tables import OpenAlarm
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.tables import OpenAlarm
+from router.catalogue.node.alarm_news import News
 from router.events import Event, Kind
 
 

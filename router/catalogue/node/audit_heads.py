@@ -5,8 +5,8 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.dialect import Engine
-from router.catalogue.tables import HeadRow
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.tables import HeadRow
 from router.model import Head
 
 _COLUMNS = (

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from router.catalogue.dialect import Engine
-from router.catalogue.slots import Slots
-from router.catalogue.statement import Statement
-from router.catalogue.tables import AbsentRow, Duty, NodeRow
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.statement import Statement
+from router.catalogue.db.tables import AbsentRow, Duty, NodeRow
+from router.catalogue.queue.slots import Slots
 from router.clock import SharedClock
 from router.errors import TransientError
 

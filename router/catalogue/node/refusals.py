@@ -10,9 +10,9 @@ from typing import Any
 
 from peewee import SQL, fn
 
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.statement import Statement
-from router.catalogue.tables import Exam, ExamStudy, RefusalRow, RefusedInstanceRow, RefusedSenderRow
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.statement import Statement
+from router.catalogue.db.tables import Exam, ExamStudy, RefusalRow, RefusedInstanceRow, RefusedSenderRow
 from router.events import Event, Kind
 from router.refusals import Why
 

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.namings import Namings
-from router.catalogue.queue import Delivery, Queue
-from router.catalogue.tables import Document, Exam, ExamStudy
-from router.correlate.naming import identifiers
-from router.correlate.readiness import PERSON
-from router.states import State
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.tables import Document, Exam, ExamStudy
+from router.catalogue.exams.pdf_names import Namings
+from router.catalogue.queue.queue import Delivery, Queue
+from router.matching.exam.readiness import PERSON
+from router.matching.report_pdf.naming import identifiers
+from router.policy.states import State
 
 LOST = "ledger lost: what was sent of it is not known any more; release it to send everything of it (again)"
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from router.attention import Stuck
-from router.catalogue.dialect import Engine
-from router.catalogue.statement import Statement
-from router.catalogue.tables import Delivery, Exam, UnreadRow
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.statement import Statement
+from router.catalogue.db.tables import Delivery, Exam, UnreadRow
 from router.clock import require_aware
-from router.correlate.approval import Part, UnreadApproval
+from router.matching.exam.approval import Part, UnreadApproval
 from router.model import Channel
-from router.states import PENDING, Needs, State
+from router.policy.attention import Stuck
+from router.policy.states import PENDING, Needs, State
 
 _ERROR, _FAILURE = 60, 1000  # characters of a reason by which it is judged, and of one that is told
 _COLUMNS = (

@@ -8,13 +8,13 @@ from typing import Any
 
 from peewee import fn
 
-from router.backfill import Backfill, standing
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.statement import Statement
-from router.catalogue.tables import BackfillRow as Row
-from router.catalogue.tables import BackfillTurn, Delivery, Exam, ExamStudy, Instance, Study, Tombstone
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.statement import Statement
+from router.catalogue.db.tables import BackfillRow as Row
+from router.catalogue.db.tables import BackfillTurn, Delivery, Exam, ExamStudy, Instance, Study, Tombstone
 from router.events import Event, Journal, Kind
-from router.states import OPEN, State
+from router.policy.backfill import Backfill, standing
+from router.policy.states import OPEN, State
 
 
 class Stage(StrEnum):

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from router.catalogue.dialect import Engine
-from router.catalogue.statement import Statement
-from router.catalogue.tables import Delivery
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.statement import Statement
+from router.catalogue.db.tables import Delivery
 from router.clock import require_aware
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 
 class Age(StrEnum):

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from router.alarms import Alarm
-from router.breaker import CLOSED, Breaker, Position
-from router.catalogue.dialect import Engine
-from router.catalogue.tables import BreakerRow as Row
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.tables import BreakerRow as Row
 from router.errors import Outage
 from router.events import Event, Journal, Kind
 from router.model import Channel
+from router.policy.breaker import CLOSED, Breaker, Position
 
 
 @dataclass(frozen=True, slots=True)

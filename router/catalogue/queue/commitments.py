@@ -12,9 +12,9 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.ledger import Fate, outdone
-from router.catalogue.tables import Commitment, CommitmentItem, Exam, ExamStudy, Instance, Ledger, Study
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.tables import Commitment, CommitmentItem, Exam, ExamStudy, Instance, Ledger, Study
+from router.catalogue.images.ledger import Fate, outdone
 
 
 @dataclass(frozen=True, slots=True)

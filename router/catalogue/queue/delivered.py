@@ -7,12 +7,12 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.studies import identity_of
-from router.catalogue.tables import Delivery, Disagreement, Instance, Study, StudyIdentity
-from router.correlate.identity import StudyIdentity as Identity
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.tables import Delivery, Disagreement, Instance, Study, StudyIdentity
+from router.catalogue.images.studies import identity_of
+from router.matching.patient.identity import StudyIdentity as Identity
 from router.model import Channel, InstanceUids
-from router.states import State
+from router.policy.states import State
 
 Files = Mapping[Identity, tuple[InstanceUids, int]]
 """For each identity of a study an instance that bears it and is still here: its UIDs and version."""

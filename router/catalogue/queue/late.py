@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.catalogue.dialect import Engine
-from router.catalogue.ledger import Fate
-from router.catalogue.tables import Instance, Ledger, Study, Upload
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.tables import Instance, Ledger, Study, Upload
+from router.catalogue.images.ledger import Fate
 from router.model import InstanceUids
 
 # What an answer may still replace: an instance that was taken is never taken back by an older answer.

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.dialect import Engine
-from router.catalogue.tables import PauseRow as Row
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.tables import PauseRow as Row
 from router.events import Event, Journal, Kind
-from router.pause import EVERYWHERE, Pause
+from router.policy.pause import EVERYWHERE, Pause
 
 
 class Pauses:

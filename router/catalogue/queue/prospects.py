@@ -6,9 +6,9 @@ from datetime import datetime
 
 from peewee import fn
 
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.statement import Statement
-from router.catalogue.tables import Delivery, ExamStudy, Study
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.statement import Statement
+from router.catalogue.db.tables import Delivery, ExamStudy, Study
 from router.model import Channel
 
 _MOST = 1000  # places are counted of so many that can still make it, and of as many that cannot

@@ -8,16 +8,16 @@ from typing import Any
 from peewee import SQL, Field, fn
 
 from router.alarms import Alarm
-from router.catalogue.backfills import take_turn
-from router.catalogue.dialect import Engine, portions
-from router.catalogue.statement import Statement
-from router.catalogue.tables import Delivery as Row
-from router.catalogue.tables import EventRow, Exam, ExamStudy, OpenAlarm
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.statement import Statement
+from router.catalogue.db.tables import Delivery as Row
+from router.catalogue.db.tables import EventRow, Exam, ExamStudy, OpenAlarm
+from router.catalogue.queue.backfills import take_turn
 from router.events import Event, Journal, Kind
 from router.model import Channel
-from router.pause import EVERY
-from router.retry import UNPROVED
-from router.states import PENDING, Needs, State, require_move
+from router.policy.pause import EVERY
+from router.policy.retry import UNPROVED
+from router.policy.states import PENDING, Needs, State, require_move
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from typing import Any
 
 from peewee import fn
 
-from router.catalogue.dialect import Engine
-from router.catalogue.ledger import Fate
-from router.catalogue.tables import Delivery, Document, Exam, ExamStudy, Ledger, Study
-from router.states import CLOSED, State
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.tables import Delivery, Document, Exam, ExamStudy, Ledger, Study
+from router.catalogue.images.ledger import Fate
+from router.policy.states import CLOSED, State
 
 _EXAMS_AT_ONCE = 200
 _ANSWERED = (Fate.SENT, Fate.STORED, Fate.REFUSED)

@@ -5,9 +5,9 @@ Every instant here is the database's own, as with duties.
 
 from datetime import timedelta
 
-from router.catalogue.dialect import Engine
-from router.catalogue.statement import Statement
-from router.catalogue.tables import SlotRow
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.statement import Statement
+from router.catalogue.db.tables import SlotRow
 
 _MICROSECOND = timedelta(microseconds=1)
 

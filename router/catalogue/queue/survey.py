@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from router.catalogue.dialect import Engine
-from router.catalogue.statement import Statement
-from router.catalogue.tables import Delivery, EventRow
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.statement import Statement
+from router.catalogue.db.tables import Delivery, EventRow
 from router.events import Kind
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
 
 # Since approval, by which the standard counts; the last group is everything older.
 AGES = (timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6))

@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from router.catalogue.dialect import Engine
-from router.catalogue.tables import PaceRow as Row
-from router.forecast import Pace
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.tables import PaceRow as Row
 from router.model import Channel
+from router.policy.forecast import Pace
 
 _SKEW = timedelta(seconds=5)  # by so much the clocks of two nodes may differ
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from router.catalogue.dialect import Engine
-from router.catalogue.tables import Upload as Row
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.tables import Upload as Row
 
 
 @dataclass(frozen=True, slots=True)

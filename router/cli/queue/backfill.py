@@ -7,20 +7,20 @@ from typing import Any
 
 import click
 
-from router.backfill import Backfill
-from router.catalogue.backfills import Extent, Stage
-from router.cli.many import agreed
+from router.catalogue.queue.backfills import Extent, Stage
 from router.cli.opened import clock_of, opened
 from router.cli.options import config_option, configured, json_option, person, print_json, require_node
+from router.cli.queue.many import agreed
 from router.cli.speech import say, tongue
 from router.cli.tables import local, show
 from router.clock import SystemClock
-from router.config import Config
+from router.config.sections import Config
+from router.correlator.assessment import share_policy
+from router.correlator.backfilling import span_of
 from router.errors import InvalidData
-from router.flow.backfilling import span_of
-from router.flow.daily import bounds
-from router.flow.plan import share_policy
-from router.language import N_
+from router.policy.backfill import Backfill
+from router.text.language import N_
+from router.upkeep.daily import bounds
 
 _COLUMNS = (N_("Exams"), "")
 _DAY = click.DateTime(["%Y-%m-%d"])

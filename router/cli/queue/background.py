@@ -7,17 +7,17 @@ from zoneinfo import ZoneInfo
 from rich.markup import escape
 
 from router.alarms import Alarm
-from router.catalogue.retrievals import Asked
-from router.catalogue.traces import Arrival, File
-from router.cli.files import files_json, tell_files
-from router.cli.refused import refusal_json, tell_hints, tell_refused
+from router.catalogue.exams.provenance import Arrival, File
+from router.catalogue.exams.retrievals import Asked
+from router.cli.queue.files import files_json, tell_files
+from router.cli.queue.refused import refusal_json, tell_hints, tell_refused
+from router.cli.queue.unreported import unreported_json
 from router.cli.speech import say, tongue
 from router.cli.tables import console, local, show
-from router.cli.unreported import unreported_json
-from router.flow.refused import RefusalSum
-from router.flow.traces import Background, Candidate, Stray
-from router.flow.unreported import Listed
-from router.language import N_
+from router.correlator.refused import RefusalSum
+from router.review.explain import Background, Candidate, Stray
+from router.review.unreported import Listed
+from router.text.language import N_
 
 
 def tell_background(found: Background, *, waits_for_images: bool, zone: ZoneInfo) -> None:

@@ -20,8 +20,8 @@ from router.cli.speech import say
 from router.cli.tables import show
 from router.errors import InvalidData
 from router.events import Event, Kind
-from router.flow.review import Review
-from router.flow.sides import Side, Sides
+from router.review.comparison import Side, Sides
+from router.review.deliveries import Review
 from router.storage.reports import Reports
 
 _COLUMNS = (

@@ -11,19 +11,19 @@ import click
 from router.catalogue import Catalogue
 from router.cli.opened import clock_of, opened
 from router.cli.options import config_option, configured, json_option, person, print_json, require_node
-from router.cli.recheck import since_option
+from router.cli.queue.recheck import since_option
 from router.cli.speech import say, tongue
 from router.cli.tables import local, show
-from router.config import Config
-from router.correlate.correction import Change
+from router.config.sections import Config
+from router.correlator.corrections import Corrected, Corrections
 from router.events import Event, Journal, Kind
-from router.flow.corrections import Corrected, Corrections
-from router.flow.references import References
-from router.flow.sides import NO_READING
-from router.language import N_
+from router.intake.exam_reader import References
+from router.matching.patient.correction import Change
 from router.model import Channel
+from router.review.comparison import NO_READING
 from router.storage.reports import Reports
-from router.text import is_readable
+from router.text.decoding import is_readable
+from router.text.language import N_
 
 _COLUMNS = N_(("Exam", "Destination", "Channel", "Field", "Was", "Is", "Corrected", "Delivered", "Sent since"))
 

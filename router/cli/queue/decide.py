@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from router.cli.many import agreed
 from router.cli.opened import clock_of, opened
 from router.cli.options import (
     config_option,
@@ -18,11 +17,12 @@ from router.cli.options import (
     the_name,
     who_option,
 )
+from router.cli.queue.many import agreed
 from router.cli.speech import echo
 from router.cli.tables import local, show
+from router.correlator.checks import resolved
 from router.errors import InvalidData
-from router.flow.checks import resolved
-from router.flow.decisions import Decisions, Verdict
+from router.review.decisions import Decisions, Verdict
 
 _yes = click.option("--yes", is_flag=True, help="Do not ask; needed where no terminal is there.")
 _why = click.option("--why", default="", help="The reason; it is kept in the events.")

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from router.catalogue.uploads import Frozen
+from router.catalogue.queue.uploads import Frozen
 from router.cli.speech import say
 from router.cli.tables import local, show
-from router.language import N_
+from router.text.language import N_
 
 _KEPT = (
     "destination", "at", "profile", "key_id", "request_keys", "exam_sm3", "report_sm3", "nonce", "signature",

@@ -14,8 +14,8 @@ import click
 from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
-from router.catalogue.alarms import Standing
-from router.catalogue.files import ALARMS, FileKind, FolderFile
+from router.catalogue.exams.files import ALARMS, FileKind, FolderFile
+from router.catalogue.node.alarms import Standing
 from router.cli.opened import clock_of, opened
 from router.cli.options import (
     config_option,
@@ -29,11 +29,11 @@ from router.cli.options import (
 )
 from router.cli.speech import echo, say, tongue
 from router.cli.tables import brief, console, local
-from router.flow.decisions import Verdict
-from router.flow.dismissals import Ambiguous, Dismissals
-from router.flow.folder_files import WHERE, reason
-from router.flow.lookup import ExamId
-from router.text import shown
+from router.intake.folder_files import WHERE, reason
+from router.review.decisions import Verdict
+from router.review.dismissals import Ambiguous, Dismissals
+from router.review.lookup import ExamId
+from router.text.decoding import shown
 
 COMMAND = "scripts/queue files"
 _WIDTH, _INDENT = 80, 6

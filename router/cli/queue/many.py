@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from router.catalogue.queue import Delivery
+from router.catalogue.queue.queue import Delivery
 from router.cli.speech import confirm, echo, say, tongue
 from router.cli.tables import raw
 

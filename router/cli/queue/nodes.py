@@ -6,8 +6,8 @@ import click
 
 from router.cli.opened import clock_of, opened
 from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
-from router.flow.absence import Removal
-from router.flow.decisions import Verdict
+from router.cluster.absence import Removal
+from router.review.decisions import Verdict
 
 
 @click.group("node", short_help="Nodes of this database: `forget` one that is gone for good.")

@@ -21,10 +21,10 @@ from router.cli.options import (
 )
 from router.cli.speech import confirm, echo
 from router.cli.tables import local
-from router.config import Config
+from router.config.sections import Config
 from router.errors import InvalidData
-from router.pause import EVERY, EVERYWHERE, Pause, pause_of
-from router.states import State
+from router.policy.pause import EVERY, EVERYWHERE, Pause, pause_of
+from router.policy.states import State
 
 _ON_THE_WAY = (State.READY, State.SENDING, State.DEFERRED)
 _to = click.option("--destination", shell_complete=destinations, help="Only this destination; else every one.")

@@ -16,11 +16,11 @@ from router.cli.options import config_option, configured, json_option, print_jso
 from router.cli.speech import echo, say
 from router.cli.tables import local, show
 from router.clock import SystemClock
-from router.config import Config
+from router.config.sections import Config
+from router.config.types import ago
 from router.events import Journal
-from router.flow.recheck import CHECKS, Judged, Recheck, by_rule
-from router.flow.references import References
-from router.quantities import ago
+from router.intake.exam_reader import References
+from router.review.recheck import CHECKS, Judged, Recheck, by_rule
 from router.storage.reports import Reports
 from router.storage.studies import Studies
 

@@ -8,12 +8,12 @@ import click
 
 from router.catalogue import open_catalogue
 from router.cli.options import config_option, configured, json_option, print_json, require_node
-from router.cli.punctuality import day_of
+from router.cli.queue.report import day_of
 from router.cli.speech import echo, say
 from router.cli.tables import show
 from router.events import Journal
-from router.flow.reconcile import Account, Reconciliation, summed
-from router.flow.references import References
+from router.intake.exam_reader import References
+from router.review.reconcile import Account, Reconciliation, summed
 from router.storage import open_storage
 
 _COLUMNS = (

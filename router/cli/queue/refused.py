@@ -9,21 +9,21 @@ from zoneinfo import ZoneInfo
 import click
 
 from router.catalogue import Catalogue
-from router.catalogue.refusals import RefusalCount, RefusedSender
-from router.catalogue.traces import Arrival
+from router.catalogue.exams.provenance import Arrival
+from router.catalogue.node.refusals import RefusalCount, RefusedSender
 from router.cli.opened import clock_of, opened
 from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
 from router.cli.speech import echo, say
 from router.cli.tables import brief, console, local, show
 from router.clock import SystemClock
-from router.config import Config
+from router.config.sections import Config
+from router.config.types import ago
+from router.correlator.refused import RefusalSum, by_sender
 from router.errors import InvalidData
-from router.flow.decisions import Verdict
-from router.flow.refused import RefusalSum, by_sender
-from router.flow.refused import dismiss as dismiss_senders
-from router.quantities import ago
 from router.refusals import WHYS, remedy, sender
-from router.text import shown
+from router.review.decisions import Verdict
+from router.review.dismissals import dismiss as dismiss_senders
+from router.text.decoding import shown
 
 _COLUMNS = ("From", "Address", "Why", "Times", "Studies", "Last")
 _SHOWN = 200

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import click
 
-from router.admin.finder import find_node
+from router.admin.status.finder import find_node
 from router.catalogue import Catalogue
-from router.cli.many import agreed
 from router.cli.opened import clock_of, opened
 from router.cli.options import (
     config_option,
@@ -18,12 +17,13 @@ from router.cli.options import (
     require_node,
     who_option,
 )
+from router.cli.queue.many import agreed
 from router.cli.speech import echo
-from router.config import Config, ConfigFile
+from router.config.sections import Config, ConfigFile
 from router.errors import InvalidData, WrongUse
 from router.events import Event, Kind
-from router.pause import pause_of
-from router.states import State
+from router.policy.pause import pause_of
+from router.policy.states import State
 
 RENAME = "scripts/queue rename-destination {old} NEW --why ..."
 """The command for a destination that is called NEW by now."""

@@ -11,10 +11,10 @@ from router.cli.options import config_option, configured, json_option, print_jso
 from router.cli.speech import say, tongue
 from router.cli.tables import local, show
 from router.clock import SystemClock
-from router.config import Config
+from router.config.sections import Config
 from router.events import Journal
-from router.flow.daily import FINDING_COLUMNS, OVERDUE, bounds, counts, finding_row, table_of
-from router.flow.punctuality import Finding, findings
+from router.review.punctuality import Finding, findings
+from router.upkeep.daily import FINDING_COLUMNS, OVERDUE, bounds, counts, finding_row, table_of
 
 
 def day_of(day: datetime | None, config: Config) -> tuple[datetime, datetime]:

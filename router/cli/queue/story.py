@@ -9,14 +9,13 @@ from zoneinfo import ZoneInfo
 import click
 from rich.markup import escape
 
-from router.answer import Actor
-from router.catalogue.attention import Unread
-from router.catalogue.exams import Case
-from router.catalogue.files import FolderFile
-from router.catalogue.queue import Delivery
-from router.catalogue.traces import File
-from router.catalogue.versions import Several
-from router.cli.background import (
+from router.catalogue.exams.exams import Case
+from router.catalogue.exams.files import FolderFile
+from router.catalogue.exams.provenance import File
+from router.catalogue.images.versions import Several
+from router.catalogue.queue.attention import Unread
+from router.catalogue.queue.queue import Delivery
+from router.cli.queue.background import (
     background_json,
     file_json,
     stray_json,
@@ -26,25 +25,26 @@ from router.cli.background import (
     tell_unseen,
     unseen_json,
 )
-from router.cli.evidence import tell_uploads, upload_json
-from router.cli.files import files_json, tell_files
+from router.cli.queue.evidence import tell_uploads, upload_json
+from router.cli.queue.files import files_json, tell_files
 from router.cli.speech import say, tongue
 from router.cli.tables import console, left, local, show
 from router.clock import SystemClock
-from router.config import Node
-from router.correlate.approval import Part
-from router.correlate.readiness import PDF, VERSIONS
-from router.correlate.renewal import CUT_OFF, LATE
+from router.config.sections import Node
+from router.correlator.refused import RefusalSum
 from router.errors import InvalidData
-from router.flow.answers import Answers, Explained
-from router.flow.refused import RefusalSum
-from router.flow.review import Line, Review, Story
-from router.flow.sides import Sides, unreadable
-from router.flow.traces import Background, Stray, Traces
-from router.language import N_
+from router.matching.exam.approval import Part
+from router.matching.exam.readiness import PDF, VERSIONS
+from router.matching.images.renewal import CUT_OFF, LATE
 from router.model import Channel
+from router.policy.answer import Actor
+from router.policy.states import PENDING, Needs, State
+from router.review.answers import Answers, Explained
+from router.review.comparison import Sides, unreadable
+from router.review.deliveries import Line, Review, Story
+from router.review.explain import Background, Stray, Traces
 from router.series.classify import Rulebook
-from router.states import PENDING, Needs, State
+from router.text.language import N_
 
 _NEEDS = N_({
     "approval": "the report's approval (审核): Order.Status Reported and Report.ApproveTime",

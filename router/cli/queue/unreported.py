@@ -16,12 +16,12 @@ from router.cli.options import config_option, configured, json_option, print_jso
 from router.cli.speech import echo, say
 from router.cli.tables import console, show
 from router.clock import SystemClock
-from router.config import Config
+from router.config.sections import Config
+from router.config.types import ago
 from router.events import Journal
-from router.flow.decisions import Verdict
-from router.flow.unreported import Listed, dismiss, listed
-from router.language import N_
-from router.quantities import ago
+from router.review.decisions import Verdict
+from router.review.unreported import Listed, dismiss, listed
+from router.text.language import N_
 
 _COLUMNS = ("Study", "From", "Address", "Mod", "Date", "Inst", "Last", "Days")
 _SUMS = ("From", "Address", "Studies", "Recent", "Inst", "Oldest", "")

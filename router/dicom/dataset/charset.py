@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from pydicom.charset import CODES_TO_ENCODINGS, python_encoding
 
-from router import text
+from router.text import decoding
 
 _ESCAPE = re.compile(rb"\x1b\$?[()-]?[A-Z]")
 _ESCAPED_ASCII = "iso8859"  # pydicom's name for it
@@ -20,7 +20,7 @@ def decode(value: bytes, charsets: Sequence[str]) -> str:
     have no certain reading.
     """
     declared = _codec(charsets[0]) if charsets else "ascii"
-    return _with_escapes(value, declared) if b"\x1b" in value else text.decode(value, declared)
+    return _with_escapes(value, declared) if b"\x1b" in value else decoding.decode(value, declared)
 
 
 def _codec(term: str) -> str:
@@ -52,4 +52,4 @@ def _fragment(fragment: bytes, codec: str, escape: bytes) -> str:
         return (escape + fragment).decode(codec, "replace")
     if escape == _KOREAN:
         return fragment.decode(codec, "replace")
-    return text.decode(fragment, "ascii" if codec == _ESCAPED_ASCII else codec)
+    return decoding.decode(fragment, "ascii" if codec == _ESCAPED_ASCII else codec)

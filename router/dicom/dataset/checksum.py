@@ -11,8 +11,8 @@ from typing import BinaryIO, Protocol
 
 import xxhash
 
-from router.bandwidth import Paced, unbounded
 from router.errors import IntegrityError, TransientError
+from router.policy.bandwidth import Paced, unbounded
 
 NOT_AS_IT_CAME = "its file is not what came"
 _SHA256 = 64  # digits

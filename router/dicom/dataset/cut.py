@@ -11,8 +11,14 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
-from router.dicom.dataset import LONGEST_INFLATED, DataSet, Elements
-from router.dicom.elements import DEFLATED, EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, head
+from router.dicom.dataset.dataset import LONGEST_INFLATED, DataSet, Elements
+from router.dicom.dataset.elements import (
+    DEFLATED,
+    EXPLICIT_BIG_ENDIAN,
+    EXPLICIT_LITTLE_ENDIAN,
+    IMPLICIT_LITTLE_ENDIAN,
+    head,
+)
 from router.errors import InvalidData
 
 _UNDEFINED = 0xFFFFFFFF

@@ -11,8 +11,8 @@ from functools import lru_cache
 from io import SEEK_END
 from typing import BinaryIO
 
-from router.dicom.charset import decode
-from router.dicom.elements import (
+from router.dicom.dataset.charset import decode
+from router.dicom.dataset.elements import (
     DEFLATED,
     EXPLICIT_BIG_ENDIAN,
     IMPLICIT_LITTLE_ENDIAN,
@@ -22,9 +22,9 @@ from router.dicom.elements import (
     encoding_of,
     inflated_through,
 )
-from router.dicom.follower import TooMany, Window
-from router.dicom.irregular import Followed, certain, follow
-from router.dicom.part10 import FileMeta, dataset_offset
+from router.dicom.dataset.follower import TooMany, Window
+from router.dicom.dataset.irregular import Followed, certain, follow
+from router.dicom.dataset.part10 import FileMeta, dataset_offset
 from router.errors import InvalidData
 
 _UNDEFINED = 0xFFFFFFFF

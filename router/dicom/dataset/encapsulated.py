@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from router.dicom.parsed import parsed
+from router.dicom.dataset.parsed import parsed
 from router.errors import InvalidData
 
 SOP_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"

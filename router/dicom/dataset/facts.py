@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
-from router.dicom.dataset import Elements
-from router.dicom.uid import clean
+from router.dicom.dataset.dataset import Elements
+from router.dicom.dataset.uid import clean
 from router.errors import InvalidData
 from router.model import SeriesFacts
 from router.series.describe import described_thickness

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from router.dicom.elements import LONG_VRS, VRS
+from router.dicom.dataset.elements import LONG_VRS, VRS
 from router.errors import InvalidData
 
 Window = Callable[[int, int], bytes]

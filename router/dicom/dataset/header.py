@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from router.dicom.checksum import new_checksum
-from router.dicom.cut import cut_off
-from router.dicom.dataset import SERIES, SOP_CLASS, SOP_INSTANCE, STUDY, UIDS, DataSet, Elements, read_elements
-from router.dicom.elements import DEFLATED, encoding_of, inflate, leading_group_2, top_level
-from router.dicom.facts import facts_of, position_of, references_of
-from router.dicom.follower import named
-from router.dicom.part10 import dataset_offset
-from router.dicom.uid import clean, undotted, valid
+from router.dicom.dataset.checksum import new_checksum
+from router.dicom.dataset.cut import cut_off
+from router.dicom.dataset.dataset import SERIES, SOP_CLASS, SOP_INSTANCE, STUDY, UIDS, DataSet, Elements, read_elements
+from router.dicom.dataset.elements import DEFLATED, encoding_of, inflate, leading_group_2, top_level
+from router.dicom.dataset.facts import facts_of, position_of, references_of
+from router.dicom.dataset.follower import named
+from router.dicom.dataset.part10 import dataset_offset
+from router.dicom.dataset.uid import clean, undotted, valid
 from router.errors import InvalidData
 from router.model import Digests, Header, InstanceUids, Patient, SeriesFacts
 

@@ -5,8 +5,8 @@ import struct
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from router.dicom.elements import VRS
-from router.dicom.follower import DELIMITERS, ITEM, PIXELS, UNDEFINED, Follower, Head, TooMany, Window, named
+from router.dicom.dataset.elements import VRS
+from router.dicom.dataset.follower import DELIMITERS, ITEM, PIXELS, UNDEFINED, Follower, Head, TooMany, Window, named
 from router.errors import InvalidData
 
 _STUDY, _SERIES = 0x0020000D, 0x0020000E

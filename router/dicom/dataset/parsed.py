@@ -9,9 +9,9 @@ from pydicom.filereader import read_dataset
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
-from router.dicom import quiet
-from router.dicom.elements import DEFLATED, EXPLICIT_BIG_ENDIAN, IMPLICIT_LITTLE_ENDIAN, inflate
-from router.dicom.part10 import dataset_offset
+from router.dicom import libraries
+from router.dicom.dataset.elements import DEFLATED, EXPLICIT_BIG_ENDIAN, IMPLICIT_LITTLE_ENDIAN, inflate
+from router.dicom.dataset.part10 import dataset_offset
 
 _LARGEST_INFLATED = 2**28  # bytes
 
@@ -22,7 +22,7 @@ def parsed(path: Path, keywords: Sequence[str] | None = None) -> Dataset:
     pydicom's own reader of files would take elements of group 0002 at the beginning of the data set for the file's. It
     raises what pydicom raises on data that it cannot read.
     """
-    quiet.settle()
+    libraries.settle()
     with path.open("rb") as file:
         meta = dataset_offset(file)
         file.seek(meta.offset)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from router import __version__
-from router.dicom.elements import (
+from router.dicom.dataset.elements import (
     DEFLATED,
     EXPLICIT_BIG_ENDIAN,
     EXPLICIT_LITTLE_ENDIAN,
@@ -15,7 +15,7 @@ from router.dicom.elements import (
     leading_group_2,
     written_syntax,
 )
-from router.dicom.uid import clean
+from router.dicom.dataset.uid import clean
 from router.errors import InvalidData
 
 IMPLEMENTATION_CLASS_UID = "2.25.251402479836130090831242758628907721395"

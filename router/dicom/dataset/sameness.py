@@ -12,10 +12,10 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.pixels import get_decoder  # type: ignore[attr-defined]  # its documented place
 
-from router.dicom.dataset import DataSet, Elements, read_elements
-from router.dicom.elements import EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
-from router.dicom.parsed import parsed
-from router.dicom.transcode import decodable
+from router.dicom.dataset.dataset import DataSet, Elements, read_elements
+from router.dicom.dataset.elements import EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from router.dicom.dataset.parsed import parsed
+from router.dicom.scu.transcode import decodable
 from router.errors import InvalidData
 
 _NATIVE = frozenset({IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, "1.2.840.10008.1.2.1.99"})

@@ -8,13 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from router.dicom import dimse, negotiation, pdu
-from router.dicom.admission import Rejection
-from router.dicom.commitment import Report
-from router.dicom.pdu import AbortReason, AbortSource, PduType, Violation
-from router.dicom.serving import Serving, serve
-from router.dicom.store import Parties, Received, Refused, Sink
-from router.dicom.wire import ConnectionLost, Limits, TooSlow, Wire
+from router.dicom.scp import negotiation
+from router.dicom.scp.admission import Rejection
+from router.dicom.scp.services import Serving, serve
+from router.dicom.scp.store import Parties, Received, Refused, Sink
+from router.dicom.ul import dimse, pdu
+from router.dicom.ul.commitment import Report
+from router.dicom.ul.pdu import AbortReason, AbortSource, PduType, Violation
+from router.dicom.ul.socket import ConnectionLost, Limits, TooSlow, Wire
 from router.errors import InvalidData
 from router.refusals import Why
 

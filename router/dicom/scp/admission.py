@@ -3,8 +3,8 @@
 from collections.abc import Set
 from dataclasses import dataclass
 
-from router.config import Sender
-from router.quantities import is_within
+from router.config.sections import Sender
+from router.config.types import is_within
 from router.refusals import Why
 
 

@@ -7,13 +7,13 @@ import threading
 import time
 from dataclasses import replace
 
-from router.config import Tls
-from router.dicom import quiet
-from router.dicom.acceptor import Acceptor, Desk, Service
-from router.dicom.lobby import Guest, Lobby
-from router.dicom.store import Refused, Sink
-from router.dicom.tls import NO_TLS, names_of, server_context
-from router.dicom.wire import Limits, Wire
+from router.config.sections import Tls
+from router.dicom import libraries
+from router.dicom.scp.acceptor import Acceptor, Desk, Service
+from router.dicom.scp.pending import Guest, Lobby
+from router.dicom.scp.store import Refused, Sink
+from router.dicom.ul.socket import Limits, Wire
+from router.dicom.ul.tls import NO_TLS, names_of, server_context
 from router.errors import traceback_of
 from router.refusals import Why
 
@@ -45,7 +45,7 @@ class Receiver:
 
     def start(self) -> None:
         """Ready for connections."""
-        quiet.settle()
+        libraries.settle()
         self._lobby.open()
 
     def take(self, connection: socket.socket, number: int, address: str) -> None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pydicom.uid import UID
 from pynetdicom import AllStoragePresentationContexts, sop_class
 
-from router.dicom import commitment, items
-from router.dicom.admission import Rejection
-from router.dicom.elements import DEFLATED, EXPLICIT_BIG_ENDIAN, IMPLICIT_LITTLE_ENDIAN
-from router.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
-from router.dicom.pdu import AbortReason, PduType, Violation
+from router.dicom.dataset.elements import DEFLATED, EXPLICIT_BIG_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from router.dicom.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
+from router.dicom.scp.admission import Rejection
+from router.dicom.ul import commitment, items
+from router.dicom.ul.pdu import AbortReason, PduType, Violation
 
 LONGEST_REQUEST = 2**18  # bytes; 128 contexts of thirty syntaxes each are half of it
 

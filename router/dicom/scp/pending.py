@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from router.dicom import negotiation, pdu, proxy
-from router.dicom.pdu import AbortReason, AbortSource, PduType, Violation
-from router.dicom.tls import close_notify, refusal
+from router.config.types import is_within
+from router.dicom.scp import negotiation
+from router.dicom.ul import pdu, proxy
+from router.dicom.ul.pdu import AbortReason, AbortSource, PduType, Violation
+from router.dicom.ul.tls import close_notify, refusal
 from router.errors import InvalidData
-from router.quantities import is_within
 
 MOST = 256  # further ones push out the oldest: who means well does not stay long
 

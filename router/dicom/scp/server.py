@@ -13,16 +13,16 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-from router.config import Tls
-from router.dicom import dimse
-from router.dicom.acceptor import Desk
-from router.dicom.admission import Admission, Rejection, judge
-from router.dicom.commitment import Report, TakeReport
-from router.dicom.receiver import Receiver
-from router.dicom.store import Received, Refused, Sink
-from router.dicom.tls import server_context
-from router.dicom.wire import Limits
-from router.dicom.workers import WorkerCommands, Workers
+from router.config.sections import Tls
+from router.dicom.scp.acceptor import Desk
+from router.dicom.scp.admission import Admission, Rejection, judge
+from router.dicom.scp.associations import Receiver
+from router.dicom.scp.store import Received, Refused, Sink
+from router.dicom.scp.worker_pool import WorkerCommands, Workers
+from router.dicom.ul import dimse
+from router.dicom.ul.commitment import Report, TakeReport
+from router.dicom.ul.socket import Limits
+from router.dicom.ul.tls import server_context
 from router.errors import ConfigurationError
 
 _BACKLOG = 256

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import BinaryIO, Protocol
 
-from router.dicom import dimse
-from router.dicom.header import irregular_uids, study_of, uids_of
-from router.dicom.part10 import preamble_and_meta
-from router.dicom.uid import clean, undotted, valid
+from router.dicom.dataset.header import irregular_uids, study_of, uids_of
+from router.dicom.dataset.part10 import preamble_and_meta
+from router.dicom.dataset.uid import clean, undotted, valid
+from router.dicom.ul import dimse
 from router.errors import CutOff, InvalidData, TransientError, traceback_of
 from router.model import InstanceUids
 from router.refusals import Why

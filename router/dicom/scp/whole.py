@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from router.dicom.cut import cut_off
-from router.dicom.dataset import read_elements
-from router.dicom.store import IncomingFile, Sink
+from router.dicom.dataset.cut import cut_off
+from router.dicom.dataset.dataset import read_elements
+from router.dicom.scp.store import IncomingFile, Sink
 from router.errors import CutOff
 from router.model import InstanceUids
 

@@ -9,11 +9,11 @@ import socket
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from router.config import Tls
-from router.dicom.admission import Rejection
-from router.dicom.commitment import Report
-from router.dicom.store import Received, Refused
-from router.dicom.wire import Limits
+from router.config.sections import Tls
+from router.dicom.scp.admission import Rejection
+from router.dicom.scp.store import Received, Refused
+from router.dicom.ul.commitment import Report
+from router.dicom.ul.socket import Limits
 from router.model import InstanceUids
 from router.refusals import Why
 

@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from router.config import Tls
-from router.dicom import dimse
-from router.dicom.acceptor import Desk
-from router.dicom.admission import Rejection
-from router.dicom.channel import (
+from router.config.sections import Tls
+from router.dicom.scp.acceptor import Desk
+from router.dicom.scp.admission import Rejection
+from router.dicom.scp.associations import Receiver
+from router.dicom.scp.store import Received, Refused, Sink
+from router.dicom.scp.worker_pipe import (
     Answer,
     Ask,
     Beat,
@@ -33,13 +34,12 @@ from router.dicom.channel import (
     Take,
     Taken,
 )
-from router.dicom.commitment import Report
-from router.dicom.receiver import Receiver
-from router.dicom.store import Received, Refused, Sink
-from router.dicom.tls import server_context
-from router.dicom.wire import Limits
+from router.dicom.ul import dimse
+from router.dicom.ul.commitment import Report
+from router.dicom.ul.socket import Limits
+from router.dicom.ul.tls import server_context
 from router.errors import ConfigurationError, traceback_of
-from router.inheritance import inherited
+from router.process.environment import inherited
 from router.refusals import Why
 
 _SEND_SECONDS = 5.0  # a worker that takes no message for so long is broken

@@ -7,18 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from router.bandwidth import Paced, unbounded
-from router.config import DicomDestination
-from router.dicom import commitment, quiet
-from router.dicom.asking import Asking
-from router.dicom.commitment import TakeReport
-from router.dicom.connection import connect
-from router.dicom.contexts import Context
-from router.dicom.requestor import VERIFY, Requestor, Waits
-from router.dicom.session import Outgoing, Result, Session
-from router.dicom.slots import Shared, Slots
-from router.dicom.tls import client_context
-from router.dicom.transcode import can_decompress, offers
+from router.config.sections import DicomDestination
+from router.dicom import libraries
+from router.dicom.scu.commitment import Asking
+from router.dicom.scu.requestor import VERIFY, Requestor, Waits
+from router.dicom.scu.session import Outgoing, Result, Session
+from router.dicom.scu.slots import Shared, Slots
+from router.dicom.scu.transcode import can_decompress, offers
+from router.dicom.ul import commitment
+from router.dicom.ul.commitment import TakeReport
+from router.dicom.ul.connection import connect
+from router.dicom.ul.contexts import Context
+from router.dicom.ul.tls import client_context
+from router.policy.bandwidth import Paced, unbounded
 
 __all__ = ["Outgoing", "Result", "StorageClient", "Waits"]
 
@@ -38,7 +39,7 @@ class StorageClient:
 
         Raises ConfigurationError when the files of `tls` or what `decompress` needs are not there.
         """
-        quiet.settle()
+        libraries.settle()
         if destination.decompress:
             can_decompress()
         self._destination = destination

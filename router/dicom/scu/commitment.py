@@ -4,10 +4,10 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from router.dicom import commands, commitment, dimse
-from router.dicom.commitment import Reference, TakeReport
-from router.dicom.contexts import Context
-from router.dicom.requestor import Message, Requestor
+from router.dicom.scu.requestor import Message, Requestor
+from router.dicom.ul import commands, commitment, dimse
+from router.dicom.ul.commitment import Reference, TakeReport
+from router.dicom.ul.contexts import Context
 from router.errors import DestinationDown, InvalidData, Outage, TransientError
 
 _REQUEST = 1  # Action Type ID, PS3.4 J.3.2

@@ -9,18 +9,19 @@ from io import BytesIO
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 
-from router.config import DicomDestination
-from router.dicom import commands, quiet
-from router.dicom.commands import Response
-from router.dicom.connection import connect
-from router.dicom.contexts import Context
-from router.dicom.dataset import read_elements
-from router.dicom.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
-from router.dicom.part10 import preamble_and_meta
-from router.dicom.requestor import VERIFY, Requestor, Waits
-from router.dicom.status import PACS, PENDING
-from router.dicom.tls import client_context
-from router.dicom.uid import valid
+from router.config.sections import DicomDestination
+from router.dicom import libraries
+from router.dicom.dataset.dataset import read_elements
+from router.dicom.dataset.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from router.dicom.dataset.part10 import preamble_and_meta
+from router.dicom.dataset.uid import valid
+from router.dicom.scu.requestor import VERIFY, Requestor, Waits
+from router.dicom.ul import commands
+from router.dicom.ul.commands import Response
+from router.dicom.ul.connection import connect
+from router.dicom.ul.contexts import Context
+from router.dicom.ul.status import PACS, PENDING
+from router.dicom.ul.tls import client_context
 from router.errors import DestinationDown, InvalidData, Outage, TransientError
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -67,7 +68,7 @@ class QueryClient:
 
     def __init__(self, peer: DicomDestination, waits: Waits | None = None) -> None:
         """Raises ConfigurationError when the files of `tls` are not there."""
-        quiet.settle()
+        libraries.settle()
         self.calling = peer.calling_ae_title
         self._peer = peer
         self._waits = waits or Waits(response=_FIND_SECONDS)

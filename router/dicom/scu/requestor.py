@@ -11,15 +11,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from router.bandwidth import Paced, unbounded
-from router.config import DicomDestination
-from router.dicom import commands, dimse, items, pdata
-from router.dicom.contexts import MOST, Context
-from router.dicom.elements import IMPLICIT_LITTLE_ENDIAN
-from router.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
-from router.dicom.pdata import DataSet
-from router.dicom.status import DESTINATION, Cause, Peer, hint, rejection
+from router.config.sections import DicomDestination
+from router.dicom.dataset.elements import IMPLICIT_LITTLE_ENDIAN
+from router.dicom.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
+from router.dicom.ul import commands, dimse, items, pdata
+from router.dicom.ul.contexts import MOST, Context
+from router.dicom.ul.pdata import DataSet
+from router.dicom.ul.status import DESTINATION, Cause, Peer, hint, rejection
 from router.errors import DestinationDown, IntegrityError, InvalidData, Outage, TransientError
+from router.policy.bandwidth import Paced, unbounded
 
 _REQUEST, _ACCEPT, _REJECT, _RELEASE_RQ, _RELEASE_RP, _ABORT = 0x01, 0x02, 0x03, 0x05, 0x06, 0x07
 _OUR_LONGEST = 16384  # little comes back

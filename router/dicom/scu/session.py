@@ -12,15 +12,16 @@ from typing import BinaryIO
 
 from pydicom.uid import UID
 
-from router.dicom import checksum, unaccepted
-from router.dicom.contexts import Context, Offers, Proposal, propose
-from router.dicom.part10 import dataset_offset
-from router.dicom.pdata import DataSet
-from router.dicom.requestor import Requestor
-from router.dicom.slots import Slots
-from router.dicom.status import Verdict, classify
-from router.dicom.transcode import transcoded
-from router.dicom.uid import undotted
+from router.dicom.dataset import checksum
+from router.dicom.dataset.part10 import dataset_offset
+from router.dicom.dataset.uid import undotted
+from router.dicom.scu import unaccepted
+from router.dicom.scu.requestor import Requestor
+from router.dicom.scu.slots import Slots
+from router.dicom.scu.transcode import transcoded
+from router.dicom.ul.contexts import Context, Offers, Proposal, propose
+from router.dicom.ul.pdata import DataSet
+from router.dicom.ul.status import Verdict, classify
 from router.errors import IntegrityError, InvalidData, RouterError, TransientError
 
 _WORTH_ANOTHER = 8  # instances that pay for one more association

@@ -23,16 +23,11 @@ from pydicom.datadict import dictionary_VR
 from pydicom.pixels import get_decoder  # type: ignore[attr-defined]  # its documented place
 from pydicom.uid import UID
 
-from router.dicom import quiet
-from router.dicom.elements import (
-    EXPLICIT_BIG_ENDIAN,
-    EXPLICIT_LITTLE_ENDIAN,
-    IMPLICIT_LITTLE_ENDIAN,
-    LONG_VRS,
-)
-from router.dicom.follower import DELIMITERS, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, Follower, Head, named
-from router.dicom.parsed import parsed
-from router.dicom.pdata import DataSet
+from router.dicom import libraries
+from router.dicom.dataset.elements import EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, LONG_VRS
+from router.dicom.dataset.follower import DELIMITERS, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, Follower, Head, named
+from router.dicom.dataset.parsed import parsed
+from router.dicom.ul.pdata import DataSet
 from router.errors import ConfigurationError, InvalidData
 
 _UNCOMPRESSED = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
@@ -76,7 +71,7 @@ def transcoded(path: Path, source: DataSet, stored: str, wanted: str) -> Iterato
 
     Raises InvalidData that says which element cannot be read, OSError when there is no room.
     """
-    quiet.settle()
+    libraries.settle()
     with tempfile.TemporaryFile(dir=path.parent) as target:
         explicit = wanted == EXPLICIT_LITTLE_ENDIAN
         if stored in _UNCOMPRESSED:

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 from pydicom.uid import UID
 
-from router.dicom.contexts import Context
-from router.dicom.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from router.dicom.dataset.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
+from router.dicom.ul.contexts import Context
 from router.errors import DestinationDown, Outage
 
 _UNCOMPRESSED = (IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN)

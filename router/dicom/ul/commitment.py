@@ -9,10 +9,11 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
-from router.dicom import dimse, quiet
-from router.dicom.contexts import Context
-from router.dicom.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, encoding_of, top_level
-from router.dicom.uid import valid
+from router.dicom import libraries
+from router.dicom.dataset.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, encoding_of, top_level
+from router.dicom.dataset.uid import valid
+from router.dicom.ul import dimse
+from router.dicom.ul.contexts import Context
 from router.errors import InvalidData
 
 SOP_CLASS = "1.2.840.10008.1.20.1"
@@ -66,7 +67,7 @@ def read_report(data: bytes, transfer_syntax: str) -> Report:
     An instance that is named as committed and as failed has failed; a failure without a reason is a processing failure.
     Raises InvalidData when it is no report, or one on more instances than are ever asked for at once.
     """
-    quiet.settle()
+    libraries.settle()
     try:
         encoding = encoding_of(data, transfer_syntax)
         deque(top_level(data, encoding), maxlen=0)  # pydicom reads also what ends in the middle

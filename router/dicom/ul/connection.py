@@ -3,9 +3,9 @@
 import socket
 import ssl
 
-from router.config import DicomDestination
+from router.config.sections import DicomDestination
+from router.config.types import is_within
 from router.errors import DestinationDown, Outage
-from router.quantities import is_within
 
 
 def connect(destination: DicomDestination, tls: ssl.SSLContext | None, seconds: float) -> socket.socket:

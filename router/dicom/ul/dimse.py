@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
-from router.dicom.elements import Encoding, top_level
+from router.dicom.dataset.elements import Encoding, top_level
 from router.errors import InvalidData
 
 LARGEST = 2**16  # bytes; a C-STORE request has some two hundred

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 
 from router.errors import InvalidData
-from router.text import decode, shown
+from router.text.decoding import decode, shown
 
 APPLICATION, PROPOSED, ANSWERED, USER = 0x10, 0x20, 0x21, 0x50
 ABSTRACT, TRANSFER = 0x30, 0x40

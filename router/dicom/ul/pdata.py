@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
-from router.bandwidth import Paced, unbounded
-from router.dicom.checksum import Comparison, read
+from router.dicom.dataset.checksum import Comparison, read
+from router.policy.bandwidth import Paced, unbounded
 
 P_DATA_TF = 0x04
 COMMAND, LAST = 1, 2  # message control header (PS3.8 E.2)

@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from router.dicom.tls import close_notify
+from router.dicom.ul.tls import close_notify
 from router.errors import TransientError
 
 BUFFER_BYTES = 2**18

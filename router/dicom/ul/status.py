@@ -5,7 +5,7 @@ the failure reason of a storage commitment (PS3.3 C.14.1.1).
 from dataclasses import dataclass
 from enum import StrEnum
 
-from router.language import N_
+from router.text.language import N_
 
 PENDING = frozenset({0xFF00, 0xFF01})  # PS3.4 C.4.1.1.4
 SOP_CLASS_NOT_SUPPORTED = 0x0122

@@ -5,7 +5,7 @@ import ssl
 from contextlib import suppress
 from typing import Any
 
-from router.config import Tls
+from router.config.sections import Tls
 from router.errors import ConfigurationError
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from router.config import HttpDestination
+from router.config.sections import HttpDestination
 from router.crypto.envelope import Message, SealedPart
 from router.forward.answer import Answer, Proof, Receipt
 

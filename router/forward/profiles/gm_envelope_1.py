@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from router.config import HttpDestination
+from router.config.sections import HttpDestination
 from router.crypto import envelope, symmetric
 from router.crypto.keys import key_id, load_private, load_public
 from router.crypto.ring import Entry, Ring, load_ring

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from router.config import HttpDestination
+from router.config.sections import HttpDestination
 from router.crypto import envelope, symmetric
 from router.crypto.keys import load_psk, psk_id
 from router.crypto.ring import Entry, Ring, load_ring

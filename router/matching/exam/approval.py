@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from router.correlate.versions import Approval, given_up, unapproved
 from router.exam.key import REPORTED, ExamKey
-from router.words import is_chinese_name
+from router.matching.exam.versions import Approval, given_up, unapproved
+from router.text.scripts import is_chinese_name
 
 ANOTHER_WORD = "another word"
 NO_WORD = "no word"

@@ -3,11 +3,11 @@
 import unicodedata
 from collections.abc import Collection
 
-from router.config import Hospital
-from router.correlate.doubt import Doubt
+from router.config.sections import Hospital
 from router.exam.fields import BY_PATH
 from router.exam.key import ExamKey
-from router.states import HeldBy
+from router.matching.patient.doubt import Doubt
+from router.policy.states import HeldBy
 
 _RULE = "another hospital"
 

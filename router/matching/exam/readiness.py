@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from router.states import HeldBy, Needs, State
+from router.policy.states import HeldBy, Needs, State
 
 PERSON = HeldBy.PERSON
 PDF = HeldBy.PDF

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from router.states import CLOSED, State
+from router.policy.states import CLOSED, State
 
 _COUNT = re.compile(r"\bimages=\S+")
 _ENDED = CLOSED | {State.FAILED}

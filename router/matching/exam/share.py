@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from router.states import State
+from router.policy.states import State
 
 # Objects that go with images and say nothing about the kind of exam.
 _ACCOMPANYING = frozenset({"SR", "KO", "PR", "DOC", "SEG", "REG", "OT", ""})

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from router.correlate.identity import IdentityPolicy, StudyIdentity, compare
 from router.exam.key import ExamPatient
+from router.matching.patient.identity import IdentityPolicy, StudyIdentity, compare
 
 
 class JoinedBy(StrEnum):

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from router.correlate.identity import IdentityPolicy, StudyIdentity, contradictions
-from router.states import HeldBy
+from router.matching.patient.identity import IdentityPolicy, StudyIdentity, contradictions
+from router.policy.states import HeldBy
 
 AS_SENT = "as sent: differs in nothing that matters"
 NEWER_VERSION = HeldBy.NEWER_VERSION

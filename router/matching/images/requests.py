@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from router.deadlines import Deadline
-from router.states import HeldBy
+from router.policy.deadlines import Deadline
+from router.policy.states import HeldBy
 
 OTHERS = HeldBy.OTHERS
 _PATIENCE = timedelta(days=7)

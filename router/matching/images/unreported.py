@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 from itertools import islice
 from statistics import median
 
-from router.workdays import WorkClock
+from router.policy.workdays import WorkClock
 
 HISTORY_DAYS = 28
 _PRIOR_AFTER = timedelta(days=14)

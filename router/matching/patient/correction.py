@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from router.correlate.identity import IdentityPolicy, StudyIdentity, compare
 from router.exam.key import ExamPatient
 from router.exam.values import stripped
-from router.language import N_
+from router.matching.patient.identity import IdentityPolicy, StudyIdentity, compare
 from router.model import Patient
+from router.text.language import N_
 
 IDENTITY_NUMBER = N_("identity number")
 # Of the exam JSON; headers have no identity number.

@@ -8,12 +8,12 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from router.correlate.names import Likeness, likeness
-from router.correlate.pinyin import Spelling
 from router.exam.key import ExamPatient
-from router.language import N_
+from router.matching.patient.names import Likeness, likeness
+from router.matching.patient.pinyin import Spelling
 from router.model import Patient
-from router.text import is_readable
+from router.text.decoding import is_readable
+from router.text.language import N_
 
 _OWN = "PatientID"
 # What people and devices enter where there is no number, marks left out: nothing, zeros, one digit, a word for

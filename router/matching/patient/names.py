@@ -9,9 +9,9 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from router.correlate.notes import known_removed, others_removed
-from router.correlate.pinyin import Spelling, spelling
-from router.text import is_readable
+from router.matching.patient.name_notes import known_removed, others_removed
+from router.matching.patient.pinyin import Spelling, spelling
+from router.text.decoding import is_readable
 
 _HAN = re.compile(
     "[\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u31c0-\u31ef\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\ue000-\uf8ff"

@@ -6,9 +6,9 @@ A spelling that pinyin does not know is no other patient by itself: dialects, mi
 
 from collections.abc import Iterator
 
-from router.correlate.doubt import Doubt
-from router.correlate.identity import NUMBERS, Comparison, IdentityPolicy
-from router.correlate.pinyin import Spelling
+from router.matching.patient.doubt import Doubt
+from router.matching.patient.identity import NUMBERS, Comparison, IdentityPolicy
+from router.matching.patient.pinyin import Spelling
 
 _SECOND = 2  # the set of checks that brought pinyin and evidence
 _UNSPELT = "no reading of the name's characters gives the Latin name"

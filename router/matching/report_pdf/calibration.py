@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from router.correlate import times
+from router.matching.report_pdf import times
 
 LAST = 60
 ENOUGH = 50

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from router.correlate.times import is_older
-from router.correlate.versions import JsonVersion, PdfVersion, Unread, reports_otherwise, successive
+from router.matching.exam.versions import JsonVersion, PdfVersion, Unread, reports_otherwise, successive
+from router.matching.report_pdf.times import is_older
 
 _AT_ONCE = timedelta(minutes=1)
 

@@ -9,10 +9,10 @@ from errno import EEXIST, ELOOP, ENOENT, ENOTDIR, ENXIO
 from pathlib import Path
 
 from router.model import SetAside
-from router.reports.directory import DEEPEST, Spot, aside, inside, opened, spot
-from router.reports.settle import Seen
-from router.reports.watch import SET_ASIDE
-from router.text import reading
+from router.reports.folder.directory import DEEPEST, Spot, aside, inside, opened, spot
+from router.reports.folder.settle import Seen
+from router.reports.folder.watch import SET_ASIDE
+from router.text.decoding import reading
 
 DONE, REJECTED = SET_ASIDE
 _REASON = ".reason.txt"

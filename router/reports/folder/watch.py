@@ -15,8 +15,8 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-from router.reports.directory import DEEPEST, device, inside, opened
-from router.reports.settle import Seen
+from router.reports.folder.directory import DEEPEST, device, inside, opened
+from router.reports.folder.settle import Seen
 
 # At the end its threads tell of each other as of errors; what matters, a folder that is gone, the rescan tells.
 logging.getLogger("watchdog").setLevel(logging.CRITICAL)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from router.reports.hl7v2 import header
+from router.reports.hl7.hl7v2 import header
 
 _CONDITIONS = frozenset({"AL", "NE", "ER", "SU"})
 _LONGEST = 4096

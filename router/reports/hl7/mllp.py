@@ -17,11 +17,11 @@ from contextlib import suppress
 from dataclasses import replace
 
 from router.clock import Clock
-from router.config import Hl7Listener
+from router.config.sections import Hl7Listener
+from router.config.types import is_within
 from router.errors import InvalidData, TransientError, traceback_of
-from router.quantities import is_within
-from router.reports.hl7v2 import Reply, Unsupported, acknowledgement
-from router.reports.receipts import codes, is_answer
+from router.reports.hl7.acknowledgement import codes, is_answer
+from router.reports.hl7.hl7v2 import Reply, Unsupported, acknowledgement
 
 START, END = b"\x0b", b"\x1c\r"
 _LAST = re.compile(rb"\x1c(?P<certain>\r|(?=[\0\r\n\t ]{0,64}\x0b))?(?(certain)|(?=[\0\r\n\t ]{0,64}\Z))")

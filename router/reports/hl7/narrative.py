@@ -5,7 +5,7 @@ import re
 from typing import Literal
 
 from router.errors import InvalidData
-from router.reports.segments import Marks
+from router.reports.hl7.segments import Marks
 
 Repeat = Literal["auto", "line", "text"]
 """Meaning of the repetition mark within text: a new line, itself, or itself only between numbers and after a unit."""

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from router.errors import InvalidData
-from router.text import reading
+from router.text.decoding import reading
 
 _MOST_MARKS = 20_000  # separators of a message; the largest reports have some hundreds
 _MOST_TEXT = 2**20  # bytes that are not ASCII

@@ -24,9 +24,9 @@ from math import ceil
 from typing import Any
 
 from router.errors import InvalidData
-from router.inheritance import inherited
-from router.reports import pdf
-from router.reports.confinement import confine
+from router.process.environment import inherited
+from router.reports.pdf import pdf
+from router.reports.pdf.confinement import confine
 
 _TRIES = 2
 # Other programs may have the processors: how much longer than its processor time a PDF may take.
@@ -36,7 +36,7 @@ _LENGTH = struct.Struct(">Q")
 _PROGRAM = """
 import os, sys
 sys.path[:] = sys.argv.pop(1).split(os.pathsep)
-from router.reports.reader import main
+from router.reports.pdf.reader import main
 main(int(sys.argv[1]), *map(float, sys.argv[2:]))
 """
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from router.crypto.keys import load_public
 from router.crypto.symmetric import sm3
-from router.demo.scenes import LEAVES, Scene
-from router.demo.stage import Stage
-from router.demo.studies import DemoFile
-from router.dicom.header import digest
-from router.language import N_
+from router.dicom.dataset.header import digest
+from router.text.language import N_
+from router.trial.demo.scenes import LEAVES, Scene
+from router.trial.demo.stage import Stage
+from router.trial.demo.studies import DemoFile
 
 _DATA_SETS = N_("{count} data sets at the platform are equal, byte for byte; none is doubled, none too many")
 _REPORTS = N_(

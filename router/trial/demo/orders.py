@@ -5,12 +5,12 @@ import zlib
 from dataclasses import replace
 from pathlib import Path
 
-from router.correlate.identity import IdentityPolicy, StudyIdentity, compare
-from router.demo.report import invented_accession_number, spoken_name
-from router.demo.studies import DemoFile, DemoStudy, read_studies
-from router.dicom.dataset import SOP_INSTANCE, DataSet, read_elements
-from router.dicom.elements import DEFLATED, Encoding
+from router.dicom.dataset.dataset import SOP_INSTANCE, DataSet, read_elements
+from router.dicom.dataset.elements import DEFLATED, Encoding
 from router.exam.key import ExamPatient
+from router.matching.patient.identity import IdentityPolicy, StudyIdentity, compare
+from router.trial.demo.report import invented_accession_number, spoken_name
+from router.trial.demo.studies import DemoFile, DemoStudy, read_studies
 
 _PATIENT_ID = "Patient.PatientId"
 _ACCESSION = 0x00080050

@@ -3,10 +3,10 @@
 import threading
 from collections.abc import Callable, Sequence
 
-from router.config import DicomDestination
-from router.demo.studies import DemoFile, DemoStudy
-from router.dicom.client import Outgoing, StorageClient
+from router.config.sections import DicomDestination
+from router.dicom.scu.client import Outgoing, StorageClient
 from router.errors import TransientError
+from router.trial.demo.studies import DemoFile, DemoStudy
 
 _TRIES = 3
 

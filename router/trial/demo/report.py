@@ -11,9 +11,9 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
 
-from router.config import Hospital
-from router.demo.studies import DemoStudy
-from router.text import is_readable
+from router.config.sections import Hospital
+from router.text.decoding import is_readable
+from router.trial.demo.studies import DemoStudy
 
 FINDINGS = "双肺纹理清晰，右肺上叶见一磨玻璃结节，直径约 6 mm，边界清。纵隔未见肿大淋巴结，双侧胸腔未见积液。"
 IMPRESSION = "右肺上叶磨玻璃结节，建议年度随访。"

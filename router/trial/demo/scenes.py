@@ -8,10 +8,10 @@ from enum import StrEnum
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from router.config import Config, Hospital
-from router.demo.report import accession_number, exam_json, report_pdf, spoken_name
-from router.demo.studies import DemoStudy
-from router.language import N_
+from router.config.sections import Config, Hospital
+from router.text.language import N_
+from router.trial.demo.report import accession_number, exam_json, report_pdf, spoken_name
+from router.trial.demo.studies import DemoStudy
 
 
 class Order(StrEnum):

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from router.demo.scenes import LEAVES, Order, Scene
-from router.flow.review import Line
-from router.language import N_
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
+from router.review.deliveries import Line
+from router.text.language import N_
+from router.trial.demo.scenes import LEAVES, Order, Scene
 
 _MOVES = frozenset({State.READY, State.SENDING, State.DEFERRED})
 _LONGEST_STILL = 60.0  # seconds of which nothing changes: between two tries at a destination

@@ -3,15 +3,15 @@
 import time
 from collections.abc import Callable, Sequence
 
-from router.demo.pacs import Pacs
-from router.demo.scenes import Order, Scene, acts
-from router.demo.stage import Program, Stage
-from router.demo.standing import delivered, expected, held, patience
-from router.flow.review import Line
-from router.language import N_
 from router.model import Channel
-from router.states import State
+from router.policy.states import State
+from router.review.deliveries import Line
 from router.storage.incoming import count_in
+from router.text.language import N_
+from router.trial.demo.pacs import Pacs
+from router.trial.demo.scenes import Order, Scene, acts
+from router.trial.demo.stage import Program, Stage
+from router.trial.demo.standing import delivered, expected, held, patience
 
 _LOOK_SECONDS = 0.2
 _COME = N_(

@@ -13,8 +13,8 @@ import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, XRayRadiationDoseSRStorage
 
-from router.dicom.header import read_head
-from router.dicom.part10 import dataset_offset
+from router.dicom.dataset.header import read_head
+from router.dicom.dataset.part10 import dataset_offset
 from router.errors import InvalidData
 from router.model import Header, Patient
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from router.clock import Clock
 from router.crypto.symmetric import equal, hmac_sm3
-from router.platform.answers import unauthorised
+from router.trial.platform.answers import unauthorised
 
 WINDOW_SECONDS = 300
 _NONCE = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")  # base64url of 16 bytes: the last four bits are zero

@@ -4,7 +4,7 @@ import re
 from email.message import Message
 from typing import Protocol
 
-from router.platform.answers import Refusal, too_large
+from router.trial.platform.answers import Refusal, too_large
 
 _LONGEST_LINE = 1024
 

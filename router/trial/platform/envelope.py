@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from router.platform.access import is_nonce, is_time
-from router.platform.answers import wrong
+from router.trial.platform.access import is_nonce, is_time
+from router.trial.platform.answers import wrong
 
 PART_NAMES = ("exam", "report")
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from urllib.parse import quote
 
 from router.errors import IntegrityError
-from router.platform.durable import make_folder, new_file, place, sync, sync_folder
+from router.trial.platform.durable import make_folder, new_file, place, sync, sync_folder
 
 _SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 _LONGEST_NAME = 255

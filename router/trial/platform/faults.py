@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from router.errors import ConfigurationError
-from router.platform.answers import Refusal, unauthorised
+from router.trial.platform.answers import Refusal, unauthorised
 
 NAMES = {
     "500": "answers 500, nothing stored",

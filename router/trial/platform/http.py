@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from router.clock import Clock
-from router.platform.access import Tokens
-from router.platform.answers import Refusal, unavailable, wrong
-from router.platform.body import Body
-from router.platform.envelope import read_object
-from router.platform.faults import Fault, Faults
-from router.platform.parts import receive
-from router.platform.uploads import Confirmation, Signed, Uploads
-from router.web.lobby import Limits
+from router.trial.platform.access import Tokens
+from router.trial.platform.answers import Refusal, unavailable, wrong
+from router.trial.platform.body import Body
+from router.trial.platform.envelope import read_object
+from router.trial.platform.faults import Fault, Faults
+from router.trial.platform.parts import receive
+from router.trial.platform.uploads import Confirmation, Signed, Uploads
+from router.web.pending import Limits
 from router.web.server import Exchange, WebServer
 
 _LARGEST_TOKEN_REQUEST = 4096

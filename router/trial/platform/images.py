@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from router.model import InstanceUids
-from router.platform.durable import new_file, place, sync
+from router.trial.platform.durable import new_file, place, sync
 
 
 class ImageFolder:

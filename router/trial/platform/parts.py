@@ -11,8 +11,8 @@ from typing import BinaryIO
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from router.crypto.symmetric import Sm3
-from router.platform.answers import Refusal, too_large, wrong
-from router.platform.body import Body
+from router.trial.platform.answers import Refusal, too_large, wrong
+from router.trial.platform.body import Body
 
 _FORM = (("meta", "application/json"), ("exam", "application/octet-stream"), ("report", "application/octet-stream"))
 LARGEST = {"meta": 64 * 1024, "exam": 16 * 2**20}

@@ -11,9 +11,9 @@ from typing import BinaryIO, Protocol
 from router.crypto.keys import key_id, psk_id
 from router.crypto.symmetric import equal, hkdf_sm3, hmac_sm3, sm3, unseal, unseal_cbc
 from router.errors import IntegrityError, InvalidData
-from router.platform.answers import not_allowed, proved_by, wrong
-from router.platform.envelope import Meta, Part, Shape, nonce_in, read_bytes, read_key_id, read_meta
-from router.platform.keyring import Keyring
+from router.trial.platform.answers import not_allowed, proved_by, wrong
+from router.trial.platform.envelope import Meta, Part, Shape, nonce_in, read_bytes, read_key_id, read_meta
+from router.trial.platform.keyring import Keyring
 
 
 class Opener(Protocol):

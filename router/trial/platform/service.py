@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from router.clock import Clock
-from router.dicom.admission import Admission
-from router.dicom.server import StorageServer
-from router.dicom.store import Received, Refused
-from router.platform.access import Tokens
-from router.platform.durable import make_folder
-from router.platform.exams import ExamFolder
-from router.platform.faults import Faults
-from router.platform.http import HttpServer, Interface
-from router.platform.images import ImageFolder
-from router.platform.keyring import Keyring
-from router.platform.uploads import Uploads
+from router.dicom.scp.admission import Admission
+from router.dicom.scp.server import StorageServer
+from router.dicom.scp.store import Received, Refused
+from router.trial.platform.access import Tokens
+from router.trial.platform.durable import make_folder
+from router.trial.platform.exams import ExamFolder
+from router.trial.platform.faults import Faults
+from router.trial.platform.http import HttpServer, Interface
+from router.trial.platform.images import ImageFolder
+from router.trial.platform.keyring import Keyring
+from router.trial.platform.uploads import Uploads
 
 _HOST = "127.0.0.1"
 _MAX_ASSOCIATIONS = 64

@@ -11,15 +11,15 @@ from typing import Any, BinaryIO
 
 from router.clock import Clock
 from router.crypto.symmetric import sm3, sm3_of
-from router.platform.access import Replays, within_window
-from router.platform.answers import Proof, Refusal, not_allowed, proved_by, unauthorised, wrong
-from router.platform.durable import sync
-from router.platform.envelope import Meta, Part, read_object
-from router.platform.exams import ExamFolder, Receipt, folder_name, new_receipt_id
-from router.platform.keyring import Keyring
-from router.platform.parts import Spooled
-from router.platform.profiles import PlatformProfile, profiles
-from router.platform.requirements import faults
+from router.trial.platform.access import Replays, within_window
+from router.trial.platform.answers import Proof, Refusal, not_allowed, proved_by, unauthorised, wrong
+from router.trial.platform.durable import sync
+from router.trial.platform.envelope import Meta, Part, read_object
+from router.trial.platform.exams import ExamFolder, Receipt, folder_name, new_receipt_id
+from router.trial.platform.keyring import Keyring
+from router.trial.platform.parts import Spooled
+from router.trial.platform.profiles import PlatformProfile, profiles
+from router.trial.platform.requirements import faults
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from datetime import datetime
 
 from router.errors import InvalidData
 from router.exam.hl7_paths import Path, parse
-from router.reports import narrative, segments
-from router.reports.attachment import Part, joined, without_breaks
-from router.reports.narrative import Repeat, unescaped
+from router.reports.hl7 import narrative, segments
+from router.reports.hl7.attachment import Part, joined, without_breaks
+from router.reports.hl7.narrative import Repeat, unescaped
 
 _START = re.compile(rb"(?:\xef\xbb\xbf)?[\s\x0b]*(?:MSH|FHS|BHS)")
 _TAKEN_BACK = frozenset({"D", "W", "X"})  # OBX-11, table 0085: deleted, wrong patient, no result to be had

@@ -9,12 +9,12 @@ from datetime import timedelta
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.nodes import Absent
+from router.catalogue.node.nodes import Absent
 from router.clock import Clock
 from router.errors import InvalidData
 from router.events import Event, Journal, Kind
-from router.flow.decisions import Verdict
-from router.flow.timekeeping import clock_of
+from router.review.decisions import Verdict
+from router.upkeep.clock_watch import clock_of
 
 _SILENT = 2  # leases
 STOPPED_FOR = timedelta(days=1)

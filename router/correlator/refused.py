@@ -4,12 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from router.alarms import Alarm
-from router.catalogue import Catalogue
-from router.catalogue.refusals import IMAGES, OTHERS, RefusalCount, RefusedSender
-from router.clock import Clock
-from router.events import Event, Journal, Kind
-from router.flow.decisions import Verdict
+from router.catalogue.node.refusals import OTHERS, RefusalCount
 from router.refusals import Why, meaning, remedy, sender
 
 BEFORE = timedelta(days=1)  # an exam's images may have been offered so long before its report was known
@@ -94,18 +89,3 @@ def with_refusals(text: str, own: Sequence[RefusalSum], hints: Sequence[RefusalS
     if not own:
         said = [f"this node refused {one.who} in that time: {one.means}" for one in hints if not one.place]
     return "; ".join([text, *dict.fromkeys(said[:_MOST_NAMED])])
-
-
-def dismiss(
-    catalogue: Catalogue, journal: Journal, clock: Clock, chosen: Iterable[RefusedSender], verdict: Verdict
-) -> None:
-    """End the alarms of these senders: of associations for their cause of now, of images those refused so far."""
-    now = clock.now()
-    with catalogue.engine.write():
-        for one in chosen:
-            name = sender(one.calling, one.address)
-            alarm = Alarm.REFUSED_IMAGES if one.kind == IMAGES else Alarm.REFUSED_SENDER
-            text = f"refused {one.kind} of {name} are dismissed: {verdict.why}"
-            journal.record(Event(now, Kind.DECIDED, text, verdict.who))
-            journal.record(Event(now, Kind.CLEARED, text, verdict.who, alarm=alarm, subject=f"sender {name}"))
-            catalogue.refusals.dismiss(one, f"{verdict.who}: {verdict.why}", now)

@@ -5,12 +5,12 @@ import random
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from router.admin.notification import from_json
-from router.admin.ways import Send
-from router.catalogue.notifications import Notifications, Waiting
+from router.admin.notify.notification import from_json
+from router.admin.notify.ways import Send
+from router.catalogue.node.notifications import Notifications, Waiting
 from router.clock import Clock
 from router.errors import RouterError, TransientError, traceback_of
-from router.retry import backoff
+from router.policy.retry import backoff
 
 _IDLE_SECONDS = 5.0
 _SUSPECT = 10  # tries; then the next one shows whether it is the way or the message that does not work

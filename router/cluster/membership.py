@@ -7,10 +7,10 @@ alone, or a lock that got lost alone, makes nobody take anything from a node tha
 from datetime import timedelta
 
 from router.catalogue import Catalogue
-from router.catalogue.nodes import Absent
+from router.catalogue.node.nodes import Absent
 from router.clock import Clock
+from router.delivery.unwritten import Unwritten
 from router.events import Event, Journal, Kind
-from router.flow.unwritten import Unwritten
 from router.storage.estate import Estate
 
 DROP_FOLDER, CORRELATOR, RETENTION, LOOKOUT = "drop folder", "correlator", "retention", "lookout"

@@ -1,0 +1,1 @@
+"""The audit: messages of what was done, sealed, signed, and sent on."""

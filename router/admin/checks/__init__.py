@@ -1,0 +1,1 @@
+"""Checks of `doctor`: the host and the destinations."""

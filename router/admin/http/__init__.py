@@ -1,0 +1,1 @@
+"""The administrator's HTTP listener: health, metrics, sessions."""

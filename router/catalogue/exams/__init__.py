@@ -1,0 +1,1 @@
+"""Rows of exams, their documents and PDFs, and what people decided about them."""

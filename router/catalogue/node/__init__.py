@@ -1,0 +1,1 @@
+"""Rows of the nodes: alarms, events, messages to people, refusals at the door."""

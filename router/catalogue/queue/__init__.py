@@ -1,0 +1,1 @@
+"""Rows of deliveries: the queue, uploads, breakers, pauses, what a destination takes at a time."""

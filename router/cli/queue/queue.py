@@ -1,0 +1,398 @@
+"""`queue`: deliveries to look at, and what a person may tell them."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from router.catalogue import Catalogue
+from router.catalogue.queue.breakers import Tripped
+from router.catalogue.queue.queue import Delivery
+from router.cli.opened import clock_of, opened
+from router.cli.options import (
+    config_option,
+    configured,
+    destinations,
+    exam_id_option,
+    json_option,
+    print_json,
+    require_destination,
+    require_node,
+    the_name,
+    who_option,
+)
+from router.cli.queue import files
+from router.cli.queue.backfill import backfill
+from router.cli.queue.compare import compare
+from router.cli.queue.corrected import corrected
+from router.cli.queue.decide import COMMANDS
+from router.cli.queue.many import agreed, preview, progress
+from router.cli.queue.nodes import node
+from router.cli.queue.pause import pause, resume, tell_paused
+from router.cli.queue.recheck import recheck
+from router.cli.queue.reconcile import reconcile
+from router.cli.queue.refused import refused
+from router.cli.queue.rename import rename_destination
+from router.cli.queue.report import report
+from router.cli.queue.story import Teller, named_json
+from router.cli.queue.unreported import unreported
+from router.cli.speech import echo, say, tongue
+from router.cli.status import attention_json, tell_attention
+from router.cli.tables import brief, is_narrow, left, lines_here, shortened, show, watching
+from router.config.sections import Config
+from router.images.rulebook import rulebook
+from router.policy.attention import Attention
+from router.policy.states import PENDING, State
+from router.review.answers import Answers, Explained
+from router.review.attention import look, places_of
+from router.review.comparison import Sides
+from router.review.deliveries import ENDED_BY_HAND, Line, Review
+from router.review.explain import Traces
+from router.review.lookup import ExamId
+from router.storage.reports import Reports
+from router.text.language import N_
+
+_SHOWN = 200
+_ASKED = 20
+
+
+@click.group("queue")
+def command() -> None:
+    """Deliveries: one exam (检查) to one destination by one channel."""
+
+
+@contextmanager
+def _catalogue(config: Config) -> Iterator[Catalogue]:
+    require_node(config)
+    with opened(config) as (catalogue, _):
+        yield catalogue
+
+
+@contextmanager
+def _review(config: Config) -> Iterator[Review]:
+    with _catalogue(config) as catalogue:
+        yield Review(catalogue, clock_of(catalogue))
+
+
+_STATES = click.Choice([state.value for state in State])
+
+
+@command.command("list")
+@config_option
+@json_option
+@click.option("--state", "states", type=_STATES, multiple=True, help="Only these states; may be given again.")
+@click.option("--destination", shell_complete=destinations, help="Only this destination.")
+@click.option("--text", help="Part of an ExamId, accession number or study UID.")
+@click.option("--attention", is_flag=True, help="Only what waits for a person, also what is no delivery.")
+@click.option("--all", "every", is_flag=True, help="Delivered ones, too; so does --state, --text or --json.")
+@click.option("--limit", type=click.IntRange(1), help=f"Not more than so many; else all with --json, else {_SHOWN}.")
+@click.option("--watch", is_flag=True, help="Show it anew every two seconds, until Ctrl-C.")
+def list_(
+    config_file: Path, as_json: bool, states: tuple[str, ...], destination: str | None, text: str | None,
+    attention: bool, every: bool, limit: int | None, watch: bool,
+) -> None:  # fmt: skip
+    """Deliveries by due time that are not delivered yet."""
+    if watch and as_json:
+        raise click.UsageError("--watch is for people, --json for programs: use one of them")
+    config = configured(config_file)
+    most = limit or (None if as_json else lines_here() if watch else _SHOWN)
+    wanted = [State(state) for state in states]
+    if not (wanted or every or text or as_json):
+        wanted = [state for state in State if state != State.DELIVERED]
+    with _catalogue(config) as catalogue:
+        clock = clock_of(catalogue)
+        review, answers = Review(catalogue, clock), Answers(catalogue, config, clock)
+        chosen = _Chosen(states=[State(state) for state in states], destination=destination, text=text, most=most)
+        if as_json and attention:
+            print_json(attention_lines(review, answers, waiting(catalogue, config), chosen))
+            return
+        if as_json:
+            explained = answers.of(review.listed(wanted, destination, text, most))
+            print_json([line_json(one.line) | named_json(one) for one in explained])
+            return
+
+        def tell() -> None:
+            tell_paused(catalogue.pauses.standing(), config)
+            if attention:
+                _tell_attention(review, answers, waiting(catalogue, config), chosen, config)
+                return
+            explained = answers.of(review.listed(wanted, destination, text, most))
+            _tell(explained, catalogue.breakers.tripped(), config, most)
+            if not explained:
+                click.echo(say(_nothing(review, asked=bool(states or text or destination))), err=True)
+
+        watching(tell, time.sleep, again=watch)
+
+
+def _nothing(review: Review, *, asked: bool) -> str:
+    """Why the list is empty."""
+    if asked:
+        return N_("no delivery is like that")
+    if review.listed([], None, None, 1):
+        return N_("the queue is empty: everything that came is delivered; --all shows it")
+    return N_("the queue is empty: no exam has come yet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chosen:
+    """What of the list is wanted; `most` deliveries at most, None for all."""
+
+    states: Sequence[State]
+    destination: str | None
+    text: str | None
+    most: int | None
+
+    def of(self, review: Review, entries: Sequence[Attention]) -> list[Line]:
+        """The deliveries that wait for a person, by due time."""
+        numbers = {number for one in entries for number in one.deliveries}
+        if self.text:
+            numbers &= {line.delivery.id for line in review.listed([], None, self.text)}
+        lines = [line for line in review.lines_of(sorted(numbers)) if self._has(line.delivery)]
+        return lines[: self.most]
+
+    def without_delivery(self, entries: Sequence[Attention]) -> list[Attention]:
+        """Entries that are no deliveries; none where only some deliveries are asked for."""
+        if self.states or self.text:
+            return []
+        return [one for one in entries if not one.deliveries and self.destination in (None, "", one.destination)]
+
+    def _has(self, one: Delivery) -> bool:
+        return (not self.states or one.state in self.states) and self.destination in (None, "", one.destination)
+
+
+def waiting(catalogue: Catalogue, config: Config) -> list[Attention]:
+    """What waits for a person."""
+    return look(catalogue, places_of(config), config.node.data / "quarantine", clock_of(catalogue).now())
+
+
+def _tell_attention(
+    review: Review, answers: Answers, entries: list[Attention], chosen: _Chosen, config: Config
+) -> None:
+    lines, others = chosen.of(review, entries), chosen.without_delivery(entries)
+    if lines:
+        _tell(answers.of(lines), [], config, chosen.most)
+    for one in others:
+        tell_attention(one, config)
+    if not lines and not others:
+        echo("nothing waits for a person", err=True)
+
+
+def attention_lines(
+    review: Review, answers: Answers, entries: list[Attention], chosen: _Chosen
+) -> list[dict[str, Any]]:
+    """Deliveries in the shape of the contract, each with its cause; then what is no delivery in the same shape."""
+    causes = {number: one for one in reversed(entries) for number in one.deliveries}
+    found = [
+        {**line_json(one.line), **named_json(one), "attention": causes[one.line.delivery.id].what, "count": 1,
+         "command": f"scripts/queue explain e{one.line.delivery.exam}"}
+        for one in answers.of(chosen.of(review, entries))
+    ]  # fmt: skip
+    return found + [{**_NO_DELIVERY, **attention_json(one), "attention": one.what, "error": one.says}
+                    for one in chosen.without_delivery(entries)]  # fmt: skip
+
+
+_NO_DELIVERY: dict[str, Any] = {
+    "id": None, "exam_id": None, "channel": None, "state": None, "due": None, "slack_seconds": None, "attempts": 0,
+    "selected": 0, "sent": 0, "waiting_for": [],
+}  # fmt: skip
+
+
+def _tell(lines: list[Explained], tripped: list[Tripped], config: Config, most: int | None) -> None:
+    if is_narrow():
+        below = [say(str(one.answer.what)) for one in lines]
+        show("", _NARROW, [_narrow_cells(one, config) for one in lines], below)
+    else:
+        show("", _COLUMNS, [_cells(one, config) for one in lines])
+    for each in tripped:
+        click.echo(say(f"breaker {each.breaker.position}: {each.channel} to {each.destination}: {each.breaker.why}"))
+    if lines:
+        click.echo(tongue().say("times: {zone}", zone=config.node.timezone.key), err=True)
+    if len(lines) == most:
+        click.echo(say(f"the first {most}; --limit shows more, --state fewer kinds"), err=True)
+
+
+_NARROW = ("ID", "ExamId 检查记录ID", "Destination", "Channel", "State", "Due", "Left")
+_COLUMNS = (*_NARROW, "Expected", "Sent", "Tries", "Why")
+_EXAM_ID, _NAME = 17, 11  # characters
+
+
+def _narrow_cells(explained: Explained, config: Config) -> list[str]:
+    line = explained.line
+    one = line.delivery
+    return [
+        f"d{one.id}", shortened(line.exam_id, _EXAM_ID), shortened(one.destination, _NAME), say(one.channel),
+        say(one.state), brief(one.due, config.node.timezone),
+        left(line.slack_seconds) if one.state in PENDING else "-",
+    ]  # fmt: skip
+
+
+def _cells(explained: Explained, config: Config) -> list[str]:
+    line = explained.line
+    one = line.delivery
+    first = _narrow_cells(explained, config)
+    return [
+        first[0], line.exam_id, one.destination, *first[3:], _expected(explained, config),
+        f"{line.sent}/{line.selected}", str(one.attempts), say(str(explained.answer.what)),
+    ]  # fmt: skip
+
+
+def _expected(explained: Explained, config: Config) -> str:
+    expected, due = explained.expected, explained.line.delivery.due
+    if expected is None:
+        return "-"
+    time = f"{expected.astimezone(config.node.timezone):%H:%M}"
+    return tongue().say("{time} LATE", time=time) if due is not None and expected > due else time
+
+
+def line_json(line: Line) -> dict[str, Any]:
+    """A delivery in the shape of the contract."""
+    one = line.delivery
+    return {
+        "id": str(one.id),
+        "exam_id": line.exam_id,
+        "destination": one.destination,
+        "channel": one.channel,
+        "state": one.state,
+        "due": _iso(one.due),
+        "slack_seconds": line.slack_seconds,
+        "attempts": one.attempts,
+        "selected": line.selected,
+        "sent": line.sent,
+        "waiting_for": list(one.waiting_for),
+        "error": one.error or None,
+    }
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.isoformat()
+
+
+def _story(name: str) -> Any:
+    @command.command(name, short_help="An exam's story: what came, waits, went, and why.")
+    @click.argument("name", metavar="ID", required=False)
+    @exam_id_option
+    @config_option
+    @json_option
+    def tell_story(name: str | None, exam_ids: tuple[str, ...], config_file: Path, as_json: bool) -> None:
+        """What came and from where, what it waits for, which key joined it or what nearly fits, what went where.
+
+        ID is e17, d85, an ExamId (检查记录ID), a study UID or a file name. The first lines say why each delivery has
+        not gone: since when, who must act, and the command for it. Also told is what this node refused of it.
+        """
+        word = the_name(name, exam_ids)
+        config = configured(config_file)
+        with _catalogue(config) as catalogue:
+            clock = clock_of(catalogue)
+            review, traces = Review(catalogue, clock), Traces(catalogue, config)
+            sides = Sides(config, Reports(config.node.data).read, catalogue.decisions.classes)
+            answers = Answers(catalogue, config, clock)
+            teller = Teller(review, traces, rulebook(config.series), config.node, sides, answers)
+            if as_json:
+                print_json(teller.as_json(word))
+            else:
+                teller.tell(word)
+
+    return tell_story
+
+
+_story("show")
+_story("explain")
+
+Act = Callable[[Review, Delivery, str, str], bool]
+
+
+def _action(
+    name: str, act: Act, states: tuple[State, ...], help_: str, one_by_one: Act | None = None, *, asks: bool = False
+) -> None:
+    """A command; `one_by_one` is what it does to deliveries that are named, where that is more than to many at once.
+
+    `asks`: it prints what it will do and asks first, also about those that are named.
+    """
+
+    @command.command(name, help=help_)
+    @click.argument("names", metavar="ID...", nargs=-1)
+    @exam_id_option
+    @click.option("--all", "every", is_flag=True, help="Every delivery that this can be done to.")
+    @click.option("--destination", shell_complete=destinations, help="Every such delivery to this destination.")
+    @click.option("--why", default="", help="The reason; it is kept in the events.")
+    @click.option("--yes", is_flag=True, help="No preview, no question.")
+    @who_option
+    @config_option
+    @json_option
+    def run(
+        names: tuple[str, ...], exam_ids: tuple[str, ...], every: bool, destination: str | None, why: str, yes: bool,
+        who: str, config_file: Path, as_json: bool,
+    ) -> None:  # fmt: skip
+        names += tuple(map(ExamId, exam_ids))
+        if bool(names) == (every or destination is not None):
+            raise click.UsageError("name deliveries, or use --all or --destination")
+        if not why.strip():
+            raise click.UsageError("--why: say why; it is kept in the events")
+        config = configured(config_file)
+        with _review(config) as review:
+            chosen = review.named(names) if names else review.deliveries(states, destination)
+            if destination is not None and not chosen:
+                require_destination(destination, config)
+            if asks and names:
+                agreed(N_(f"{name} {len(chosen)} delivery(s)"), list(map(_line_of, chosen[:_ASKED])), yes=yes)
+            elif not (names or yes or as_json or preview(name, chosen, asks=asks)):
+                raise click.Abort
+            do = one_by_one if one_by_one and names else act
+            movable = [one for one in chosen if one.state in states]
+            with progress(name, len(movable)) as told:
+                done = review.each(movable, lambda one: do(review, one, why, who), told)
+        left_out = [one for one in chosen if one.id not in done]
+        _answer(name, [one for one in chosen if one.id in done], left_out, as_json)
+        if left_out and names:
+            raise click.exceptions.Exit(1)
+
+
+def _line_of(one: Delivery) -> str:
+    our, doubt = tongue(), N_(" (an identity doubt: release does not settle it, `queue resolve` does)")
+    what = our.say("d{id}: {channel} of e{exam} to {destination}, {state}", id=one.id, channel=say(one.channel),
+                   exam=one.exam, destination=one.destination, state=say(one.state))  # fmt: skip
+    held = say(doubt) if one.held_by == "identity" else ""
+    return f"  {what}{held}: {say(one.error) or '-'}"
+
+
+def _answer(name: str, done: list[Delivery], left_out: list[Delivery], as_json: bool) -> None:
+    if as_json:
+        print_json({"done": [str(one.id) for one in done], "not_done": [str(one.id) for one in left_out]})
+        return
+    echo(f"{name}: {len(done)} delivery(s)")
+    if doubted := [one for one in done if one.held_by == "identity" and name == "release"]:
+        exams = ", ".join(dict.fromkeys(f"e{one.exam}" for one in doubted))
+        echo(f"  an identity doubt is not settled by this and holds again: `queue resolve` {exams}", err=True)
+    for one in left_out:
+        echo(f"  d{one.id} is {one.state}: nothing to {name}", err=True)
+
+
+_MOVABLE = (State.WAITING, State.READY, State.SENDING, State.DEFERRED, State.FAILED)
+_action(
+    "hold", Review.hold, (*_MOVABLE, State.HELD),
+    "Keep deliveries from being sent until they are released: those that are here, also with --all. An exam that comes"
+    " later is sent; `queue pause` stops all sending, of those too.",
+)  # fmt: skip
+_action(
+    "release", Review.release, (State.HELD,),
+    "Let held deliveries be evaluated anew. One that is held for its report PDF and is named by its ID goes with the "
+    "PDF that is here.", Review.confirm, asks=True,
+)  # fmt: skip
+_action(
+    "retry", Review.retry, (State.FAILED, State.DEFERRED, State.CANCELLED), "Try again now; take a cancellation back."
+)
+_action(
+    "fail", Review.fail, ENDED_BY_HAND,
+    "End deliveries that were refused by an answer which nothing proves to be the platform's (alarm unproved).",
+)  # fmt: skip
+_action("cancel", Review.cancel, (*_MOVABLE, State.HELD), "Never send these deliveries.")
+for _command in (
+    report, reconcile, recheck, compare, corrected, unreported, refused, backfill, pause, resume, rename_destination,
+    node, *COMMANDS, *files.COMMANDS,
+):  # fmt: skip
+    command.add_command(_command)

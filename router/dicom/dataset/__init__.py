@@ -1,0 +1,1 @@
+"""Data sets: elements, character sets, UIDs, file meta information, and what a header says."""

@@ -1,0 +1,1 @@
+"""The receiving side (SCP): connections, associations, worker processes, C-STORE."""

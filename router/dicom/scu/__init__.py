@@ -1,0 +1,1 @@
+"""The sending side (SCU): associations to destinations, transfer syntaxes, queries, storage commitment."""

@@ -1,1 +1,0 @@
-"""Data flowing one way: intake, correlator, dispatcher."""

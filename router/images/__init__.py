@@ -1,0 +1,1 @@
+"""Images: from incoming/ to rows, classes, and the instances that a destination gets."""

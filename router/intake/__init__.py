@@ -1,0 +1,1 @@
+"""Intake: from files and messages to documents of exams."""

@@ -1,0 +1,1 @@
+"""The drop folder: watched, opened by descriptors, its originals set aside. The door to watchdog."""

@@ -1,0 +1,1 @@
+"""PDFs, read by a program of few rights. The door to pypdf."""

@@ -1,0 +1,1 @@
+"""Review: what people ask about exams and deliveries, and what they decide."""

@@ -1,0 +1,1 @@
+"""Upkeep: retention, copies, checks, and what is looked at once an hour or a day."""
