@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from clinic import CLOUD, Clinic
 from desk import CONFIG, START, exam
 from harness import command_here
-from router.cli import COMMANDS, tables
+from router.cli import COMMANDS, module, tables
 from router.crypto.keys import new_folder
 from router.policy.states import State
 from router.reports.pdf.reader import Readers

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from router.alarms import Alarm
-from router.cli import COMMANDS, _module
+from router.cli import COMMANDS, module
 from router.text.language import Tongue
 
 PAGE = Path(__file__).parents[2] / "router" / "docs" / "two_o_clock.md"
