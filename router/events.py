@@ -73,7 +73,7 @@ Gate = Callable[[Event], bool]
 Subscriber = Callable[[Event], None]
 
 
-class Journal:
+class EventBus:
     """Hands each event to every subscriber, in the order of subscription, where the gate lets it through.
 
     So an alarm may be recorded as often as its cause is seen: it is told once, until it is cleared. What a peer is

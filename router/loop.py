@@ -8,7 +8,7 @@ from typing import Protocol
 from router.alarms import Alarm
 from router.clock import Clock
 from router.errors import RouterError, traceback_of
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _LONGEST_BREATH = 0.5
@@ -33,14 +33,14 @@ class Loop:
     """
 
     def __init__(
-        self, name: str, step: Step, journal: Journal, clock: Clock,
+        self, name: str, step: Step, bus: EventBus, clock: Clock,
         wait: Callable[[float], object] | None = None, wake: Callable[[], object] | None = None,
         close: Callable[[], object] | None = None, share: float = 1.0, patience: float | None = None,
     ) -> None:  # fmt: skip
         self._bell = threading.Event()
         self._name = name
         self._step = step
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
         self._wait = wait or self._wait_for_bell
         self._ring = wake or self._bell.set
@@ -128,7 +128,7 @@ class Loop:
         subject = f"work {self._name}"
         event = Event(self._clock.now(), kind, f"{self._name}: {text}", alarm=Alarm.DEFECT, subject=subject)
         try:
-            self._journal.record(event)
+            self._bus.record(event)
         except Exception as error:  # noqa: BLE001  # as above: the thread goes on, whoever does not hear of it
             why = "the database does not answer" if isinstance(error, RouterError) else traceback_of(error)
             if kind is not Kind.CLEARED:  # what cannot even be told does not work again; the next step tells it

@@ -102,7 +102,7 @@ class Refusing(Trouble):
     def open(self) -> None:
         house = self.house
         self.recorder = RefusalRecorder(house.catalogue.refusals, house.config.node.timezone, house.clock)
-        self.watch = RefusalWatch(house.config, house.catalogue, house.journal, house.clock)
+        self.watch = RefusalWatch(house.config, house.catalogue, house.bus, house.clock)
 
     def cause(self) -> None:
         self.recorder.refused(self.what)
@@ -137,7 +137,7 @@ class SenderWithoutReports(Trouble):
 
     def open(self) -> None:
         house = self.house
-        self.watch = SilenceWatch(house.config, house.catalogue, house.journal, house.clock)
+        self.watch = SilenceWatch(house.config, house.catalogue, house.bus, house.clock)
 
     def cause(self) -> None:
         for n in range(3):

@@ -12,7 +12,7 @@ from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.exams.exams import TakenDocument
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.queue.queue import Delivery
-from router.events import Journal, Subscriber
+from router.events import EventBus, Subscriber
 from router.exam.key import ExamKey, ExamPatient
 from router.model import Channel, Digests, Header, InstanceUids, Patient, SeriesClass, SeriesFacts
 from router.policy.states import State
@@ -34,7 +34,7 @@ class Database:
     data: Path
 
     def open(self, *subscribers: Subscriber) -> Catalogue:
-        return open_catalogue(self.url, self.data, Journal(*subscribers))
+        return open_catalogue(self.url, self.data, EventBus(*subscribers))
 
 
 def driver(catalogue: Catalogue) -> Any:

@@ -8,17 +8,17 @@ from catalogue_rows import instance
 from desk import E1, Desk, exam
 from router.catalogue.queue.queue import Delivery
 from router.correlator.correlator import Correlator
-from router.delivery.deadline_monitor import Lookout
+from router.delivery.deadline_monitor import DeadlineMonitor
 from router.images.rulebook import rulebook
 from router.images.selection import Selection
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.model import Channel, Patient
 from router.policy.attention import Attention
 from router.reports.pdf.reader import Readers
 from router.review.attention import look, places_of
-from router.review.decisions import Decisions, Verdict
+from router.review.decisions import Decisions, OperatorReason
 
-WANG = Verdict("wang", "asked the ward")
+WANG = OperatorReason("wang", "asked the ward")
 HERE = Patient("P0001", "Zhang^San=张^三", "19491231", "F")
 CLOUD = """
 [study]
@@ -42,11 +42,11 @@ class Clinic(Desk):
 
     def _open(self) -> None:
         super()._open()
-        selection = Selection(self.config.identity, self.catalogue, lambda: rulebook(self.config.series), self.journal)
-        known = (self.catalogue, self.storage, selection, self.journal, self.clock)
-        self.correlator = Correlator(self.config, References(self.config), *known)
-        self.decisions = Decisions(self.config.identity, self.catalogue, self.journal, self.clock)
-        self.lookout = Lookout(self.config, self.catalogue, self.journal, self.clock)
+        selection = Selection(self.config.identity, self.catalogue, lambda: rulebook(self.config.series), self.bus)
+        known = (self.catalogue, self.storage, selection, self.bus, self.clock)
+        self.correlator = Correlator(self.config, ExamReader(self.config), *known)
+        self.decisions = Decisions(self.config.identity, self.catalogue, self.bus, self.clock)
+        self.lookout = DeadlineMonitor(self.config, self.catalogue, self.bus, self.clock)
 
     def settle(self) -> None:
         while self.correlator.run_due():

@@ -23,7 +23,7 @@ from desk import Desk, OpenDesk
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.db.tables import TABLES, Schema, Setting
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.reports.pdf.reader import Readers
 
 if TYPE_CHECKING:
@@ -56,15 +56,15 @@ def _fires(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     if not promised:
         yield
         return
-    found, record = set[tuple[Kind, Alarm]](), Journal.record
+    found, record = set[tuple[Kind, Alarm]](), EventBus.record
 
-    def noted(journal: Journal, event: Event) -> None:
+    def noted(bus: EventBus, event: Event) -> None:
         by_product = Path(sys._getframe(1).f_code.co_filename).is_relative_to(_PRODUCT)
         if event.alarm is not None and by_product:
             found.add((event.kind, event.alarm))
-        record(journal, event)
+        record(bus, event)
 
-    monkeypatch.setattr(Journal, "record", noted)
+    monkeypatch.setattr(EventBus, "record", noted)
     yield
     missing = ", ".join(f"{alarm} {kind}" for kind, alarm in sorted(promised - found))
     assert found >= promised, f"never told: {missing}"

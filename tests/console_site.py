@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from clinic import Clinic
 from desk import E1
-from router.admin.console.console import Behind, Console
+from router.admin.console.console import Console, ConsoleContext
 from router.admin.http.hosts import names_of
 from router.admin.http.server import AdminServer, Answer
 from router.catalogue.queue.backlog import Place
@@ -42,8 +42,8 @@ class Site:
             Place("cloud", Channel.REPORT, timedelta(hours=1)),
             Place("cloud", Channel.IMAGES, timedelta(hours=6)),
         ]
-        behind = Behind(
-            config, clinic.catalogue, clinic.journal, clinic.clock, lambda: rulebook(config.series), places,
+        behind = ConsoleContext(
+            config, clinic.catalogue, clinic.bus, clinic.clock, lambda: rulebook(config.series), places,
             lambda: 2**33, Path("console-token"), self.seal,
             lambda: look(clinic.catalogue, places, clinic.config.node.data / "quarantine", clinic.clock.now()),
         )  # fmt: skip

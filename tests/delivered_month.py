@@ -14,7 +14,7 @@ from router.catalogue.exams.exams import TakenDocument
 from router.catalogue.images.instances import NewInstance
 from router.clock import FakeClock
 from router.exam.key import ExamKey
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.model import Channel, Digests, Header, Patient, SeriesClass
 from router.policy.states import State
 from router.storage.reports import Reports
@@ -52,13 +52,13 @@ def ordinary(count: int, seed: int = 1) -> Iterator[Ordinary]:
         yield Ordinary(document, (header,))
 
 
-def fill(catalogue: Catalogue, reports: Reports, references: References, exams: Iterable[Ordinary]) -> list[int]:
+def fill(catalogue: Catalogue, reports: Reports, references: ExamReader, exams: Iterable[Ordinary]) -> list[int]:
     """Enter them, delivered by both channels; the node's numbers of the exams."""
     with catalogue.engine.write():
         return [_enter(catalogue, reports, references, one) for one in exams]
 
 
-def _enter(catalogue: Catalogue, reports: Reports, references: References, one: Ordinary) -> int:
+def _enter(catalogue: Catalogue, reports: Reports, references: ExamReader, one: Ordinary) -> int:
     key: ExamKey = references.key(one.document, "01")
     exam = catalogue.exams.new(key, NOW)
     data = json.dumps(one.document, ensure_ascii=False).encode()

@@ -11,11 +11,11 @@ from typing import Any
 from reportlab.pdfgen.canvas import Canvas
 
 from router.catalogue import open_catalogue
-from router.catalogue.exams.exams import Case, Exams
+from router.catalogue.exams.exams import Exams, ExamSnapshot
 from router.clock import FakeClock
 from router.config.sections import parse
-from router.events import Event, Journal, Kind
-from router.intake.exam_reader import References
+from router.events import Event, EventBus, Kind
+from router.intake.exam_reader import ExamReader
 from router.intake.intake import Intake
 from router.intake.pickup import Pickup
 from router.matching.exam.versions import successive
@@ -79,18 +79,18 @@ class Desk:
         self._open()
 
     def _open(self) -> None:
-        journal = Journal(self.events.append)
+        bus = EventBus(self.events.append)
         data = self.config.node.data
         self.storage = open_storage(data, "node-1")
-        self.catalogue = open_catalogue("", data, journal)
+        self.catalogue = open_catalogue("", data, bus)
         self.exams: Exams = self.catalogue.exams
-        references = References(self.config)
-        self.intake = Intake(self.config, references, self.exams, self.storage, journal, self.clock, self._readers)
-        self.journal = journal
+        references = ExamReader(self.config)
+        self.intake = Intake(self.config, references, self.exams, self.storage, bus, self.clock, self._readers)
+        self.bus = bus
 
     def pickup(self) -> Pickup:
         """The loop step of the drop folder, as after a start."""
-        return Pickup(self.config.reports, self.intake, self.journal, self.clock, known=self.exams.any_document())
+        return Pickup(self.config.reports, self.intake, self.bus, self.clock, known=self.exams.any_document())
 
     def restart(self) -> None:
         """The node ends and starts again."""
@@ -126,7 +126,7 @@ class Desk:
         self.put(name, data, hour=hour)
         self.take()
 
-    def case(self, exam_id: str = E1) -> Case:
+    def case(self, exam_id: str = E1) -> ExamSnapshot:
         (number,) = self.exams.find(exam_id)
         return self.exams.case(number)
 

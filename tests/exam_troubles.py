@@ -8,13 +8,13 @@ from desk import E1, another, exam, printed
 from histories import Node, slice_of
 from router.alarms import Alarm
 from router.clock import SystemClock
-from router.delivery.senders import Ending
+from router.delivery.senders import SendResult
 from router.images.rulebook import rulebook
 from router.model import Channel
 from router.policy.attention import LEDGER_LOST
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
-from router.review.decisions import Verdict
+from router.review.decisions import OperatorReason
 from router.review.dismissals import Dismissals
 from router.upkeep.rebuild import Rebuild
 from scenario import DAY, HOUR, PATIENT, QUIET, S1, pacs, ris, wait
@@ -22,8 +22,8 @@ from scenario import E1 as N1
 from scenario import E2 as N2
 from troubles import CORRECTED, ELSEWHERE, LISTS, NOW_APPROVED, STUDY, Trouble, of
 
-DONE = Ending(State.DELIVERED, "receipt for revision 1")
-WANG = Verdict("wang", "told their operator")
+DONE = SendResult(State.DELIVERED, "receipt for revision 1")
+WANG = OperatorReason("wang", "told their operator")
 
 
 # -- time
@@ -109,7 +109,7 @@ class LostRows(Trouble):
         for path in self.house.config.node.data.glob("router.db*"):
             path.unlink()
         self.restart()
-        known = (self.house.catalogue, self.house.storage, rulebook(self.house.config.series), self.house.journal)
+        known = (self.house.catalogue, self.house.storage, rulebook(self.house.config.series), self.house.bus)
         assert Rebuild(self.house.config, *known, SystemClock()).run(iter).held
         assert {one.error[:11] for one in self.house.catalogue.queue.in_state([State.HELD])} == {LEDGER_LOST}
 
@@ -159,7 +159,7 @@ class DoubtedLater(Trouble):
         self.house.ris(E1, **CORRECTED, Patient__PatientId="P9", Patient__Name="李四")
 
     def mend(self) -> None:
-        (ended,) = Dismissals(self.house.catalogue, self.house.journal, self.house.clock).dismiss_exam("e1", WANG)
+        (ended,) = Dismissals(self.house.catalogue, self.house.bus, self.house.clock).dismiss_exam("e1", WANG)
         assert ended.alarm == Alarm.DELIVERED_IN_DOUBT
 
 
@@ -186,7 +186,7 @@ class AnothersPdf(Trouble):
         self.house.drop("r.json", another())
 
     def mend(self) -> None:
-        (ended,) = Dismissals(self.house.catalogue, self.house.journal, self.house.clock).dismiss_exam("e1", WANG)
+        (ended,) = Dismissals(self.house.catalogue, self.house.bus, self.house.clock).dismiss_exam("e1", WANG)
         assert ended.destination == "cloud"
 
 
@@ -220,7 +220,7 @@ class DamagedJson(Trouble):
         self.whole = self.place.read_bytes()
         self.place.write_bytes(self.whole.replace(b"P0001", b"P0009"))
         self.restart()
-        self.house.catalogue.exams.touch([1], self.now)
+        self.house.catalogue.exams.request_evaluation([1], self.now)
 
     def mend(self) -> None:
         self.house.drop("again.json", self.whole)
@@ -269,7 +269,7 @@ class RejectedLater(OfHistories):
         self.house.wait(QUIET)
 
     def mend(self) -> None:
-        (ended,) = Dismissals(self.house.catalogue, self.house.journal, self.house.clock).dismiss_exam(N1, WANG)
+        (ended,) = Dismissals(self.house.catalogue, self.house.bus, self.house.clock).dismiss_exam(N1, WANG)
         assert ended.destination == "cloud"
 
 

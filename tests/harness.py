@@ -36,7 +36,7 @@ from router.dicom.dataset.header import digest
 from router.dicom.scu.client import Outgoing, Result, StorageClient
 from router.dicom.ul.status import Verdict
 from router.errors import TransientError
-from router.events import Journal
+from router.events import EventBus
 from router.model import Channel
 from router.policy.states import State
 from router.review.deliveries import Line, Review
@@ -316,7 +316,7 @@ class Site:
     def lines(self, exam_id: str = "") -> list[Line]:
         """The queue, of one exam or whole, read beside the node."""
         config = load(self.config_file)
-        catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+        catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
         try:
             lines = Review(catalogue, SystemClock()).listed((), None, None)
         finally:

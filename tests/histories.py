@@ -23,21 +23,21 @@ from router.clock import FakeClock
 from router.config.sections import Config, parse
 from router.correlator.checks import resolved
 from router.correlator.correlator import Correlator
-from router.delivery.breaker_gate import Lane
+from router.delivery.breaker_gate import Route
 from router.delivery.dispatcher import Dispatcher
-from router.delivery.senders import Ending, ImagesSender, ReportSender, Sender
+from router.delivery.senders import ImagesSender, ReportSender, Sender, SendResult
 from router.delivery.unwritten import Unwritten
 from router.dicom.scu.client import Outgoing, Result, StorageClient
 from router.dicom.ul.status import Verdict
 from router.errors import InvalidData
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.forward.answer import Proof, Receipt
 from router.forward.credentials import Credentials
 from router.forward.profiles import Profile
 from router.forward.report import ReportAgent, Upload
 from router.images.rulebook import rulebook
 from router.images.selection import Selection
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.intake.intake import Intake
 from router.model import Channel, Digests, Header, InstanceUids, Patient, SeriesFacts
 from router.reports.folder.settle import Seen
@@ -141,7 +141,7 @@ class Watched:
     sender: Sender
     cloud: Cloud
 
-    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
         self.cloud.exam = delivery.exam
         return self.sender.send(delivery, stop)
 
@@ -170,33 +170,33 @@ class Node:
         self._open()
 
     def _open(self) -> None:
-        journal = self.journal = Journal(self.events.append)
+        bus = self.bus = EventBus(self.events.append)
         clock = self.clock
         storage = open_storage(self.config.node.data, "n")
-        self.catalogue: Catalogue = open_catalogue("", self.config.node.data, journal)
+        self.catalogue: Catalogue = open_catalogue("", self.config.node.data, bus)
         self.config = config = resolved(self.config, self.catalogue.settings)
         driver(self.catalogue).execute_sql("PRAGMA synchronous=OFF")  # memory is lost here, power is not
-        references = References(config)
+        references = ExamReader(config)
         goes = config.receive.irregular == "send"
-        selection = Selection(config.identity, self.catalogue, lambda: self._book, journal, cut_off_goes=goes)
-        self._intake = Intake(config, references, self.catalogue.exams, storage, journal, clock, PlainReaders(1))
-        self._correlator = Correlator(config, references, self.catalogue, storage, selection, journal, clock)
+        selection = Selection(config.identity, self.catalogue, lambda: self._book, bus, cut_off_goes=goes)
+        self._intake = Intake(config, references, self.catalogue.exams, storage, bus, clock, PlainReaders(1))
+        self._correlator = Correlator(config, references, self.catalogue, storage, selection, bus, clock)
         self._unwritten = unwritten = Unwritten(storage.unwritten)
-        self._dispatcher = Dispatcher(self.catalogue, "n", journal, clock, unwritten=unwritten)
+        self._dispatcher = Dispatcher(self.catalogue, "n", bus, clock, unwritten=unwritten)
         agent, client = cast(ReportAgent, self.cloud), cast(StorageClient, self.cloud)
         known = Credentials(b"k", cast(Profile, None))
-        report = ReportSender(config, references, self.catalogue, storage, agent, lambda: known, journal, clock,
+        report = ReportSender(config, references, self.catalogue, storage, agent, lambda: known, bus, clock,
                               self._correlator.objection, unwritten)  # fmt: skip
         images = ImagesSender(config, self.catalogue, storage, client, clock, None, self._correlator.objection,
                               unwritten=unwritten)  # fmt: skip
         senders: dict[Channel, Sender] = {Channel.REPORT: report, Channel.IMAGES: images}
-        self._lanes = [Lane("cloud", channel, 1, Watched(one, self.cloud)) for channel, one in senders.items()]
+        self._lanes = [Route("cloud", channel, 1, Watched(one, self.cloud)) for channel, one in senders.items()]
 
     def restart(self) -> None:
         self.catalogue.engine.close_thread()
         self._open()
         self._unwritten.take_up()
-        self._unwritten.write_down(self.catalogue.late, Journal(), self.clock)
+        self._unwritten.write_down(self.catalogue.late, EventBus(), self.clock)
         self.catalogue.queue.take_back("n", self.clock.now())
         self._correlator.reconsider()
 

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from histories import START, Cloud, PlainReaders, Report
-from router.catalogue.exams.exams import Case, Sibling, TakenDocument, Waiting
+from router.catalogue.exams.exams import ExamSnapshot, OverlappingExam, TakenDocument, Waiting
 from router.catalogue.images.ledger import Fate, Tally
 from router.catalogue.images.studies import StudyHere
 from router.catalogue.queue.queue import Delivery
@@ -22,9 +22,9 @@ from router.clock import FakeClock
 from router.config.sections import Config, Destination
 from router.correlator.assessment import images_of
 from router.correlator.correlator import Correlator
-from router.events import Journal
+from router.events import EventBus
 from router.exam.key import ExamKey, approved
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.intake.intake import Dropped, Intake
 from router.matching.exam.versions import JsonVersion, PdfVersion, successive
 from router.matching.images.renewal import Fingerprint, renewal
@@ -99,13 +99,13 @@ class Memory:
         self.studies_doubt: dict[str, str] = {}
         self.instances: dict[tuple[str, str], list[Version]] = {}
         self.deliveries: dict[int, Delivery] = {}
-        self.namings = SimpleNamespace(said=self._said, names_of=lambda _: {}, bearers=lambda _: [])
+        self.pdf_names = SimpleNamespace(said=self._said, names_of=lambda _: {}, bearers=lambda _: [])
         self.originals = SimpleNamespace(missed=list)  # no copy is ever purged here
         self.files = SimpleNamespace(of_paths=lambda *_: [])
         self.traces = SimpleNamespace(exam=lambda _: SimpleNamespace(came=START))
         self.refusals = SimpleNamespace(of_studies=lambda _: [], without_study=lambda _: [])  # nothing is refused
         self.calibrations = SimpleNamespace(of=lambda _: Calibration(), learn=lambda *_, **__: None)
-        self.exams = self.queue = self.accounts = self.alarms = self
+        self.exams = self.queue = self.ledger = self.alarms = self
         self.commitments = SimpleNamespace(next_ask=None)
         self.uploads = SimpleNamespace(of=lambda _: ())  # a count is corrected as often as it changes
         self.open = SimpleNamespace(note=lambda *_: None)  # what waits for a person is nobody's question here
@@ -118,7 +118,7 @@ class Memory:
 
     # -- exams
 
-    def together(self) -> AbstractContextManager[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         return nullcontext()
 
     def known(self, branch: str, exam_id: str) -> int | None:
@@ -221,7 +221,7 @@ class Memory:
 
     def checked(
         self,
-        case: Case,
+        case: ExamSnapshot,
         check_at: datetime | None,
         approved_at: datetime | None,
         doubt: str,
@@ -233,7 +233,7 @@ class Memory:
             self.looks[case.exam] = check_at
         return True
 
-    def approve(self, case: Case, approved_at: datetime | None, now: datetime) -> None:
+    def approve(self, case: ExamSnapshot, approved_at: datetime | None, now: datetime) -> None:
         self.entries[case.exam].approved = approved_at is not None
         self.touched |= {sibling.exam for sibling in case.siblings}
 
@@ -258,14 +258,14 @@ class Memory:
                              for one in versions if one.header.accession_number == accession_number)  # fmt: skip
         return list(self._studies(uids).values())
 
-    def case(self, exam: int) -> Case:
+    def case(self, exam: int) -> ExamSnapshot:
         entry = self.entries[exam]
         jsons, pdfs = self._of(exam, "json"), self._of(exam, "pdf")
         siblings = tuple(
-            Sibling(e.number, e.described[0], e.described[2], e.described[1], uid, e.approved)
+            OverlappingExam(e.number, e.described[0], e.described[2], e.described[1], uid, e.approved)
             for e in self.entries.values() for uid in e.links if e.number != exam and uid in entry.links
         )  # fmt: skip
-        return Case(
+        return ExamSnapshot(
             exam, entry.branch, entry.exam_id, 0, entry.doubt, tuple(map(_json, jsons)),
             tuple(self._pdf(p, entry) for p in pdfs), {p.number: p.place for p in (*jsons, *pdfs)}, dict(entry.links),
             self._studies(entry.links), siblings, entry.approved,
@@ -317,7 +317,7 @@ class Memory:
 
     # -- ledger
 
-    def select(self, destination: Destination, case: Case, *, complete: bool, now: datetime,
+    def select(self, destination: Destination, case: ExamSnapshot, *, complete: bool, now: datetime,
                late_after: datetime | None = None) -> bool:  # fmt: skip
         """Everything is chosen, but for versions that contradict what was sent or say the same."""
         for (study, _), versions in self.instances.items():
@@ -431,15 +431,15 @@ class Folder:
 class NodeInMemory:
     """Intake, correlator and all decisions as they are; catalogue, files, selection and sending are stood in for."""
 
-    def __init__(self, config: Config, references: References) -> None:
+    def __init__(self, config: Config, references: ExamReader) -> None:
         self.config, self._references = config, references
         self.clock, self.cloud, self.memory, self._folder = FakeClock(START), Cloud(), Memory(), Folder()
         self.restart()
 
     def restart(self) -> None:
-        journal, memory, folder = Journal(), cast(Any, self.memory), cast(Any, self._folder)
-        self._intake = Intake(self.config, self._references, memory, folder, journal, self.clock, PlainReaders(1))
-        self._correlator = Correlator(self.config, self._references, memory, folder, memory, journal, self.clock)
+        bus, memory, folder = EventBus(), cast(Any, self.memory), cast(Any, self._folder)
+        self._intake = Intake(self.config, self._references, memory, folder, bus, self.clock, PlainReaders(1))
+        self._correlator = Correlator(self.config, self._references, memory, folder, memory, bus, self.clock)
 
     def drop(self, name: str, data: bytes) -> None:
         stem, kind = name.split(".")

@@ -19,18 +19,18 @@ from router.cluster.absence import AbsenceWatch
 from router.correlator.correlator import Correlator
 from router.crypto.symmetric import sm3
 from router.errors import TransientError
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.images import cataloguer
 from router.images.cataloguer import Cataloguer
 from router.images.rulebook import rulebook
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.loop import Loop
 from router.model import Channel, InstanceUids
 from router.review.reconcile import Reconciliation
 from router.storage.incoming import IncomingFolder
 from router.storage.trail import Trail
-from router.upkeep.backup import Backing
-from router.upkeep.clock_watch import Timekeeper
+from router.upkeep.backup import BackupJob
+from router.upkeep.clock_watch import JumpWatch
 from router.upkeep.daily import Daily
 from router.upkeep.retention import Retention
 from router.upkeep.silence import SilenceWatch
@@ -45,7 +45,7 @@ GIB = 2**30
 @of(Alarm.CLOCK)
 class ClockJumped(Trouble):
     def open(self) -> None:
-        self.keeper = Timekeeper(self.house.catalogue, self.house.journal, self.house.clock)
+        self.keeper = JumpWatch(self.house.catalogue, self.house.bus, self.house.clock)
 
     def cause(self) -> None:
         self.house.clock.wrong = timedelta(hours=2)
@@ -68,7 +68,7 @@ class ClockJumped(Trouble):
 @of(Alarm.NODE_SILENT)
 class NodeSilent(Trouble):
     def open(self) -> None:
-        known = self.house.catalogue, timedelta(seconds=30), self.house.journal, self.house.clock
+        known = self.house.catalogue, timedelta(seconds=30), self.house.bus, self.house.clock
         self.watch = AbsenceWatch(*known)
 
     def cause(self) -> None:
@@ -91,7 +91,7 @@ class DefectInAPart(Trouble):
     def turn(self) -> None:
         """The step of the loop, once, on a thread as the node has it."""
         close = self.house.catalogue.engine.close_thread
-        loop = Loop("query/retrieve", self.step, self.house.journal, self.house.clock, lambda _: None, close=close)
+        loop = Loop("query/retrieve", self.step, self.house.bus, self.house.clock, lambda _: None, close=close)
         self.stop = loop.stop
         loop.start()
         assert loop.join(20)
@@ -147,7 +147,7 @@ class FaultyHolidays(Trouble):
         self.file = self.folder / "holidays.txt"
         study = self.house.config.study.model_copy(update={"holidays": self.file})
         config = self.house.config.model_copy(update={"study": study})
-        self.watch = SilenceWatch(config, self.house.catalogue, self.house.journal, self.house.clock)
+        self.watch = SilenceWatch(config, self.house.catalogue, self.house.bus, self.house.clock)
 
     def cause(self) -> None:
         self.file.write_text("soon\n")
@@ -166,11 +166,11 @@ class CutTrail(Trouble):
         seals = seals_of(data, "node-1")
         self.trail = Trail(data / "audit" / "node-1", sm3, seals.key)
         self.audit = Audit(self.trail, "node-1", house.clock, timedelta(days=1095))
-        self.guard = Guard(seals=seals, heads=house.catalogue.heads, journal=house.journal, close=lambda: None)
+        self.guard = Guard(seals=seals, heads=house.catalogue.audit_heads, bus=house.bus, close=lambda: None)
         self.audit.guard(self.guard)
 
     def cause(self) -> None:
-        told = Journal(self.audit.take)
+        told = EventBus(self.audit.take)
         for n in range(5):
             told.record(Event(self.now, Kind.DECIDED, f"released {n}", who="wang", exam=n))
         self.audit.write()
@@ -203,8 +203,8 @@ class Gap(Trouble):
     def look(self) -> None:
         house = self.house
         house.later(days=1)
-        accounts = Reconciliation(house.catalogue, References(house.config), house.storage.reports.read)
-        Daily(house.config, house.catalogue, accounts, house.storage.dailies, house.journal, house.clock).step()
+        accounts = Reconciliation(house.catalogue, ExamReader(house.config), house.storage.reports.read)
+        Daily(house.config, house.catalogue, accounts, house.storage.dailies, house.bus, house.clock).step()
 
     def mend(self) -> None:
         self.cancel(*Channel)
@@ -224,7 +224,7 @@ class OfRoom(Trouble):
     def look(self) -> None:
         house = self.house
         retention = Retention(
-            house.config, house.catalogue.purge, house.catalogue.records, house.storage, house.journal, house.clock,
+            house.config, house.catalogue.purge, house.catalogue.expiry, house.storage, house.bus, house.clock,
             lambda: self.free, threading.Lock(),
         )  # fmt: skip
         while not retention.step():
@@ -250,7 +250,7 @@ class NoCopy(Trouble):
 
     def look(self) -> None:
         self.house.clock.advance(3600)
-        backing = Backing(self.house.config, self.house.journal, self.house.clock, lambda: False)
+        backing = BackupJob(self.house.config, self.house.bus, self.house.clock, lambda: False)
         room = shutil.disk_usage(self.folder)
         with pytest.MonkeyPatch.context() as disk:
             disk.setattr(shutil, "disk_usage", lambda _: room._replace(free=0) if self.full else room)
@@ -274,7 +274,7 @@ class ReplacedDatabase(Trouble):
     ends_with_process = True
 
     def open(self) -> None:
-        self.backing = Backing(self.house.config, self.house.journal, self.house.clock, lambda: False)
+        self.backing = BackupJob(self.house.config, self.house.bus, self.house.clock, lambda: False)
         self.backing.step()
 
     def cause(self) -> None:
@@ -310,7 +310,7 @@ class Poison(Trouble):
         house = self.house
         book = rulebook(house.config.series)
         self.cataloguer = Cataloguer(
-            house.storage, house.catalogue.instances, lambda: book, lambda _: None, house.journal, house.clock
+            house.storage, house.catalogue.instances, lambda: book, lambda _: None, house.bus, house.clock
         )  # fmt: skip
 
     def cause(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from catalogue_rows import driver
 from router.catalogue import open_catalogue
 from router.clock import SystemClock
-from router.events import Journal
+from router.events import EventBus
 
 EXAMS = 50_000
 OPEN = 2_000
@@ -13,7 +13,7 @@ OPEN = 2_000
 
 def fill(data: Path) -> None:
     """Of the exams OPEN are ready, half of them late; ten of them held."""
-    catalogue = open_catalogue("", data, Journal())
+    catalogue = open_catalogue("", data, EventBus())
     now = int(SystemClock().now().timestamp() * 1e6)
     numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {EXAMS})"
     due = f"CASE WHEN i <= {OPEN // 2} THEN {now} - i ELSE {now} + 86400000000 END"

@@ -10,21 +10,21 @@ from router.alarms import Alarm
 from router.catalogue.images.ledger import Fate, Outcome
 from router.catalogue.queue.queue import Delivery
 from router.config.sections import DicomDestination
-from router.delivery.breaker_gate import Lane
+from router.delivery.breaker_gate import Route
 from router.delivery.commitment import Asker, CommitmentReports
 from router.delivery.dispatcher import Dispatcher
-from router.delivery.senders import Ending
+from router.delivery.senders import SendResult
 from router.dicom.scu.client import StorageClient
-from router.dicom.scu.commitment import Asking
+from router.dicom.scu.commitment import CommitmentScu
 from router.dicom.ul.commitment import Reference, Report
 from router.errors import DestinationDown, IntegrityError, UnprovedRefusal, Unproven
 from router.model import Channel
 from router.policy.states import PENDING, State
-from router.review.decisions import Verdict
+from router.review.decisions import OperatorReason
 from troubles import ELSEWHERE, Trouble, of
 
-DONE = Ending(State.DELIVERED, "receipt for revision 1", units=1)
-WANG = Verdict("wang", "told their operator")
+DONE = SendResult(State.DELIVERED, "receipt for revision 1", units=1)
+WANG = OperatorReason("wang", "told their operator")
 
 
 class Sending(Trouble):
@@ -34,10 +34,10 @@ class Sending(Trouble):
     fails: Exception | None
 
     def open(self) -> None:
-        self.dispatcher = Dispatcher(self.house.catalogue, "node-1", self.house.journal, self.house.clock)
-        self.lane = Lane("cloud", self.channel, 1, self, self.probe)
+        self.dispatcher = Dispatcher(self.house.catalogue, "node-1", self.house.bus, self.house.clock)
+        self.lane = Route("cloud", self.channel, 1, self, self.probe)
 
-    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
         del delivery, stop
         if self.fails is not None:
             raise self.fails
@@ -123,9 +123,9 @@ class Peer:
     reports: Callable[[str, Sequence[Reference]], object] | None = None
 
     @contextmanager
-    def asking(self, take: object, stop: object) -> Iterator[Asking]:
+    def asking(self, take: object, stop: object) -> Iterator[CommitmentScu]:
         del take, stop
-        yield cast(Asking, self)
+        yield cast(CommitmentScu, self)
 
     def request(self, transaction: str, references: Sequence[Reference]) -> int:
         if self.reports is not None:
@@ -141,16 +141,16 @@ class Committing(Trouble):
 
     def open(self) -> None:
         house, self.peer = self.house, Peer()
-        self.takes = CommitmentReports(house.catalogue, house.journal, house.clock, lambda: 0.0)
+        self.takes = CommitmentReports(house.catalogue, house.bus, house.clock, lambda: 0.0)
         peer = cast(StorageClient, self.peer)
         settings = DicomDestination.model_validate({"port": 1, "commitment": True})
         self.asker = Asker(
-            settings, house.catalogue, peer, self.takes, house.journal, house.clock, os.urandom
+            settings, house.catalogue, peer, self.takes, house.bus, house.clock, os.urandom
         )  # fmt: skip
 
     def cause(self) -> None:
         self.ready_images()
-        accounts = self.house.catalogue.accounts
+        accounts = self.house.catalogue.ledger
         stored = [Outcome(one.key, Fate.STORED, 0, "a", ask_at=self.now) for one in accounts.to_send(1, "cloud", 9)]
         accounts.record(stored, self.now)
         self.moved(State.SENDING, State.WAITING)

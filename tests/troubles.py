@@ -18,7 +18,7 @@ from desk import CONFIG, E1, START
 from router.alarms import Alarm
 from router.clock import FakeClock
 from router.config.sections import parse
-from router.delivery.deadline_monitor import Lookout
+from router.delivery.deadline_monitor import DeadlineMonitor
 from router.model import Channel
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
@@ -53,7 +53,7 @@ class House(Clinic):
             self.clock = Jumping(self.start)
         super()._open()
         driver(self.catalogue).execute_sql("PRAGMA synchronous=OFF")  # memory is lost here, power is not
-        self.lookout = Lookout(self.config, self.catalogue, self.journal, self.clock, lambda: self.works)
+        self.lookout = DeadlineMonitor(self.config, self.catalogue, self.bus, self.clock, lambda: self.works)
 
     def close(self) -> None:
         self.catalogue.engine.close_thread()

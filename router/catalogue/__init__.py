@@ -9,28 +9,29 @@ from router.catalogue.db.sessions import DEFAULT, Limits
 from router.catalogue.exams.corrections import Corrections
 from router.catalogue.exams.decisions import Decisions
 from router.catalogue.exams.exams import Exams
-from router.catalogue.exams.expiry import Records
-from router.catalogue.exams.provenance import Traces
+from router.catalogue.exams.expiry import Expiry
+from router.catalogue.exams.provenance import Arrivals
 from router.catalogue.exams.readings import Readings
 from router.catalogue.exams.retrievals import Retrievals
 from router.catalogue.images.damages import Damages
 from router.catalogue.images.instances import Instances
-from router.catalogue.images.ledger import Accounts
+from router.catalogue.images.ledger import Ledger
 from router.catalogue.images.purge import Purge
-from router.catalogue.images.references import Notes
-from router.catalogue.images.series_members import Members
+from router.catalogue.images.references import References
+from router.catalogue.images.series_members import SeriesMembers
 from router.catalogue.images.unreported import Unreported
 from router.catalogue.images.versions import Versions
 from router.catalogue.images.withheld import Withheld
-from router.catalogue.node.alarm_news import News
+from router.catalogue.node.alarm_news import NewsOfAlarms
 from router.catalogue.node.alarms import Alarms
-from router.catalogue.node.audit_heads import Heads
+from router.catalogue.node.audit_heads import AuditHeads
 from router.catalogue.node.history import History
 from router.catalogue.node.nodes import Nodes
 from router.catalogue.node.notifications import Notifications
 from router.catalogue.node.refusals import Refusals
 from router.catalogue.node.settings import Settings
-from router.catalogue.queue.attention import Open
+from router.catalogue.queue.association_leases import AssociationLeases
+from router.catalogue.queue.attention import OpenDeliveries
 from router.catalogue.queue.backfills import Backfills
 from router.catalogue.queue.backlog import Backlog
 from router.catalogue.queue.breakers import Breakers
@@ -41,11 +42,10 @@ from router.catalogue.queue.pauses import Pauses
 from router.catalogue.queue.prospects import Prospects
 from router.catalogue.queue.queue import Queue
 from router.catalogue.queue.renaming import Renaming
-from router.catalogue.queue.slots import Slots
 from router.catalogue.queue.survey import Survey
-from router.catalogue.queue.throughput import Paces
+from router.catalogue.queue.throughput import Throughputs
 from router.catalogue.queue.uploads import Uploads
-from router.events import Journal
+from router.events import EventBus
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +54,25 @@ class Catalogue:
 
     engine: Engine
     instances: Instances
-    members: Members
-    notes: Notes
+    series_members: SeriesMembers
+    references: References
     exams: Exams
     queue: Queue
     breakers: Breakers
     pauses: Pauses
     backfills: Backfills
     prospects: Prospects
-    paces: Paces
-    accounts: Accounts
+    throughputs: Throughputs
+    ledger: Ledger
     versions: Versions
     commitments: Commitments
     uploads: Uploads
     history: History
     alarms: Alarms
     purge: Purge
-    records: Records
+    expiry: Expiry
     decisions: Decisions
-    traces: Traces
+    arrivals: Arrivals
     survey: Survey
     nodes: Nodes
     retrievals: Retrievals
@@ -83,26 +83,26 @@ class Catalogue:
     delivered: Delivered
     corrections: Corrections
     withheld: Withheld
-    heads: Heads
-    news: News
+    audit_heads: AuditHeads
+    alarm_news: NewsOfAlarms
     notifications: Notifications
     unreported: Unreported
     refusals: Refusals
-    open: Open
+    open_deliveries: OpenDeliveries
     renaming: Renaming
     late: LateResults
-    slots: Slots
+    association_leases: AssociationLeases
 
 
 def open_catalogue(
     url: str,
     data: Path,
-    journal: Journal,
+    bus: EventBus,
     prepare: Callable[[Engine], None] = Engine.require_current,
     *,
     limits: Limits = DEFAULT,
 ) -> Catalogue:
-    """Open the database, make what is missing, and keep the journal's events as rows from now on.
+    """Open the database, make what is missing, and keep the event bus's events as rows from now on.
 
     `prepare` sees the engine first, whose tables may be of a former version: without one that is a ConfigurationError.
     `limits` are those of a server's sessions.
@@ -114,21 +114,21 @@ def open_catalogue(
         engine.close_thread()
         raise
     history, alarms = History(engine), Alarms(engine)
-    journal.guard(alarms.is_news)
-    journal.subscribe(history.keep)
+    bus.guard(alarms.is_news)
+    bus.subscribe(history.keep)
     refusals = Refusals(engine)
-    journal.subscribe(refusals.keep)
+    bus.subscribe(refusals.keep)
     return Catalogue(
-        engine, Instances(engine), Members(engine), Notes(engine), Exams(engine), Queue(engine, journal),
-        Breakers(engine, journal),
-        Pauses(engine, journal),
-        Backfills(engine, journal),
+        engine, Instances(engine), SeriesMembers(engine), References(engine), Exams(engine), Queue(engine, bus),
+        Breakers(engine, bus),
+        Pauses(engine, bus),
+        Backfills(engine, bus),
         Prospects(engine),
-        Paces(engine),
-        Accounts(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
-        Purge(engine, journal), Records(engine, journal), Decisions(engine), Traces(engine), Survey(engine),
+        Throughputs(engine),
+        Ledger(engine), Versions(engine), Commitments(engine), Uploads(engine), history, alarms,
+        Purge(engine, bus), Expiry(engine, bus), Decisions(engine), Arrivals(engine), Survey(engine),
         Nodes(engine), Retrievals(engine), Backlog(engine), Readings(engine), Damages(engine), Settings(engine),
         Delivered(engine), Corrections(engine),
-        Withheld(engine), Heads(engine), News(engine), Notifications(engine), Unreported(engine),
-        refusals, Open(engine), Renaming(engine), LateResults(engine), Slots(engine),
+        Withheld(engine), AuditHeads(engine), NewsOfAlarms(engine), Notifications(engine), Unreported(engine),
+        refusals, OpenDeliveries(engine), Renaming(engine), LateResults(engine), AssociationLeases(engine),
     )  # fmt: skip

@@ -16,7 +16,7 @@ from router.exam.fields import TABLE_NAMES
 from router.exam.key import REPORTED
 from router.exam.mapping import RisMapping, value_line
 from router.exam.unknown import Unknown, unknown
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.matching.exam.approval import Part, unread_approval
 from router.reports.hl7.hl7v2 import is_message
 from router.storage.reports import Reports
@@ -36,7 +36,7 @@ def command() -> None:
 @json_option
 def tables(config_file: Path, as_json: bool) -> None:
     """The tables in use: file, standard codes, own values, whether unknown codes are errors."""
-    references = References(configured(config_file))
+    references = ExamReader(configured(config_file))
     columns = N_(("table", "name", "file", "codes", "own", "complete"))
     rows: list[tuple[object, ...]] = []
     for name, known in references.tables.items():
@@ -60,7 +60,7 @@ def unknown_values(folder: Path | None, config_file: Path, as_json: bool) -> int
     Exit status: 0 every value is known; 1 some are not.
     """
     config = configured(config_file)
-    references = References(config)
+    references = ExamReader(config)
     files = _below(folder) if folder else _taken(config.node.data)
     found = _count(files, references)
     ranked = sorted(found.values.items(), key=lambda item: (item[0].table, -item[1], item[0]))
@@ -92,7 +92,7 @@ class _Found:
     statuses: Counter[tuple[bool, str]] = field(default_factory=Counter)
 
 
-def _count(files: Iterable[Path], references: References) -> _Found:
+def _count(files: Iterable[Path], references: ExamReader) -> _Found:
     found = _Found()
     for path in files:
         try:
@@ -107,7 +107,7 @@ def _count(files: Iterable[Path], references: References) -> _Found:
     return found
 
 
-def _to_paste(statuses: Iterable[tuple[bool, str]], config: Config, references: References) -> Iterator[str]:
+def _to_paste(statuses: Iterable[tuple[bool, str]], config: Config, references: ExamReader) -> Iterator[str]:
     """What to paste for these words, and where."""
     words = sorted(statuses)
     of_json, of_hl7 = ([word for hl7, word in words if word and hl7 == kind] for kind in (False, True))

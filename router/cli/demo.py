@@ -21,7 +21,7 @@ from router.cli.tables import console, left, local, show
 from router.clock import SystemClock
 from router.crypto.keys import new_folder
 from router.errors import IntegrityError, RouterError, TransientError
-from router.events import Journal
+from router.events import EventBus
 from router.review.deliveries import Line, Review
 from router.text.decoding import shown
 from router.text.language import DEFAULT, N_, SOURCE, tongue_of
@@ -104,7 +104,7 @@ def _run(folder: Path, studies: Callable[[], list[DemoStudy]], *, kept: bool, ve
         scenes = cast(studies())
         screen.wanted = expected(scenes)
         stage.open(frozenset(scene.study.modality for scene in scenes) - {""})
-        catalogue = open_catalogue("", stage.config.node.data, Journal())
+        catalogue = open_catalogue("", stage.config.node.data, EventBus())
         review = Review(catalogue, SystemClock())
         try:
             _play(stage, scenes, review, screen)

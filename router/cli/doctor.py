@@ -10,7 +10,7 @@ import click
 from rich.cells import set_cell_size
 
 from router.admin.checks import destinations, host
-from router.admin.checks.result import Finding, Verdict, attempt, good
+from router.admin.checks.result import CheckResult, Verdict, attempt, good
 from router.admin.notify.alarm_trial import tried, ways_found
 from router.admin.status.finder import Presence, find_node
 from router.catalogue import open_catalogue
@@ -26,9 +26,9 @@ from router.clock import Clock, SharedClock, SystemClock
 from router.config.sections import Config, Destination
 from router.correlator.checks import resolved
 from router.crypto import selftest
-from router.events import Journal
+from router.events import EventBus
 from router.images.rulebook import rulebook
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.review.recheck import CHECKS, Judged, by_rule
 from router.upkeep.clock_watch import FAR, gap
 
@@ -38,7 +38,7 @@ _LOOKED_BACK = timedelta(days=30)
 _PATIENCE_SECONDS = 10.0
 _TAKE_UP = f"see `queue recheck` for the exams, then set [identity] checks = {CHECKS}"
 
-Look = Callable[[], Iterator[Finding]]
+Look = Callable[[], Iterator[CheckResult]]
 
 
 @click.command("doctor")
@@ -62,7 +62,7 @@ def command(config_file: Path, as_json: bool, alarm: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _tell(found: Iterable[Finding]) -> None:
+def _tell(found: Iterable[CheckResult]) -> None:
     out = console()
     for one in found:
         out.print(f"[{_COLOURS[one.verdict]}]{set_cell_size(say(one.verdict), 4)}[/]  ", end="")
@@ -71,7 +71,7 @@ def _tell(found: Iterable[Finding]) -> None:
             out.print(f"      -> {say(one.remedy)}", markup=False)
 
 
-def _examine(config: Config, clock: Clock) -> list[Finding]:
+def _examine(config: Config, clock: Clock) -> list[CheckResult]:
     """In the order of the list; peers that are slow to answer are waited for together."""
     looks = [(subject, look) for subject, look in _looks(config, clock)]
     with ThreadPoolExecutor(max_workers=len(looks)) as pool:
@@ -101,37 +101,37 @@ def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Look]]:
         yield destinations.PACS, lambda: destinations.pacs(query, config.receive.ae_title)
 
 
-def _node(config: Config) -> Iterator[Finding]:
+def _node(config: Config) -> Iterator[CheckResult]:
     found = find_node(config)
     if found.presence in (Presence.STOPPED, Presence.CRASHED):
         text = f"{found.name} does not run"
-        yield Finding("node", Verdict.WARN, text, "`systemctl start imaging-cloud-router`, or scripts/run")
+        yield CheckResult("node", Verdict.WARN, text, "`systemctl start imaging-cloud-router`, or scripts/run")
     elif found.receives:
         yield good("node", f"{found.name} runs and receives")
     else:
         why = "; ".join(found.why_not) or "it does not answer"
-        yield Finding("node", Verdict.FAIL, f"{found.name} runs and does not receive: {why}", "see `status`")
+        yield CheckResult("node", Verdict.FAIL, f"{found.name} runs and does not receive: {why}", "see `status`")
     for one in found.degraded:
         if not one.get("stops_images"):
-            yield Finding("node", Verdict.WARN, str(one.get("text", "")), "see `status`, and the node's log")
+            yield CheckResult("node", Verdict.WARN, str(one.get("text", "")), "see `status`, and the node's log")
 
 
-def _cryptography() -> Iterator[Finding]:
+def _cryptography() -> Iterator[CheckResult]:
     selftest.run()
     yield good("cryptography", "SM2, SM3, SM4, HMAC and HKDF give the known answers")
 
 
-def _tables(config: Config) -> Iterator[Finding]:
-    References(config)
+def _tables(config: Config) -> Iterator[CheckResult]:
+    ExamReader(config)
     rulebook(config.series)
     yield good("tables and rules", "code tables, mapping files and series rules read")
 
 
-def _database(config: Config) -> Iterator[Finding]:
+def _database(config: Config) -> Iterator[CheckResult]:
     if not config.database.url and not has_database(config.node.data):
         yield good("database", "is made at the first start")
         return
-    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
     try:
         shared = SharedClock(SystemClock())
         catalogue.nodes.set_clock(shared)
@@ -142,41 +142,41 @@ def _database(config: Config) -> Iterator[Finding]:
     yield good("database", "PostgreSQL answers" if config.database.url else "router.db opens")
     for name, number in gone.items():
         text = f"{number} exam(s) were delivered to {name}, which is not configured: no correction of them goes"
-        yield Finding(name, Verdict.WARN, text, f"where it is called NEW by now: `{RENAME.format(old=name)}`")
+        yield CheckResult(name, Verdict.WARN, text, f"where it is called NEW by now: `{RENAME.format(old=name)}`")
     if config.database.url:
         yield _clock(shared.ahead)
     if standing:
-        yield Finding("alarms", Verdict.WARN, f"{standing} standing", "see `status`")
+        yield CheckResult("alarms", Verdict.WARN, f"{standing} standing", "see `status`")
 
 
-def _clock(ahead: timedelta) -> Finding:
+def _clock(ahead: timedelta) -> CheckResult:
     text = f"this machine's is {gap(ahead)}"
     if abs(ahead) <= FAR:
         return good("clock", text)
     remedy = "set it, and see that time synchronisation runs on this machine and on the database's"
-    return Finding("clock", Verdict.FAIL, text, remedy)
+    return CheckResult("clock", Verdict.FAIL, text, remedy)
 
 
-def _alarms_out(config: Config, clock: Clock) -> Iterator[Finding]:
+def _alarms_out(config: Config, clock: Clock) -> Iterator[CheckResult]:
     """Whether alarms can leave, by the files that [alarms] names, and whether they did."""
     yield from ways_found(config, clock)
     if not config.database.url and not has_database(config.node.data):
         return
-    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
     try:
         undelivered = catalogue.notifications.undelivered(clock.now())
     finally:
         catalogue.engine.close_thread()
     for one in undelivered:
         text = f"{one.way} since {local(one.since, config.node.timezone)}: {one}"
-        yield Finding("alarms out", Verdict.WARN, text, "see [alarms]; `scripts/doctor --alarm` tries every way")
+        yield CheckResult("alarms out", Verdict.WARN, text, "see [alarms]; `scripts/doctor --alarm` tries every way")
 
 
-def _files(config: Config) -> Iterator[Finding]:
+def _files(config: Config) -> Iterator[CheckResult]:
     """Files that wait for a person, or lie there to no purpose, as the node's last scan found them."""
     if not config.database.url and not has_database(config.node.data):
         return
-    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
     try:
         found = catalogue.exams.files.counts()
     finally:
@@ -186,14 +186,14 @@ def _files(config: Config) -> Iterator[Finding]:
         yield good(subject, "none waits, and none lies there to no purpose")
     for kind, number in found.items():
         if number:
-            yield Finding(subject, Verdict.WARN, files.counted({kind: number}), files.REMEDY[kind])
+            yield CheckResult(subject, Verdict.WARN, files.counted({kind: number}), files.REMEDY[kind])
 
 
-def _checks(config: Config, clock: Clock) -> Iterator[Finding]:
+def _checks(config: Config, clock: Clock) -> Iterator[CheckResult]:
     """A reminder where the first set of checks is in use, with what the newest would have held."""
     if not config.database.url and not has_database(config.node.data):
         return
-    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
     try:
         if resolved(config, catalogue.settings).identity.checks == CHECKS:
             yield good("checks", f"[identity] checks = {CHECKS}")
@@ -202,7 +202,7 @@ def _checks(config: Config, clock: Clock) -> Iterator[Finding]:
         judged = list(_in_time(recheck_of(config, catalogue).judged(delivered, SystemClock().now())))
     finally:
         catalogue.engine.close_thread()
-    yield Finding("checks", Verdict.WARN, _reminder(judged, len(delivered)), _TAKE_UP)
+    yield CheckResult("checks", Verdict.WARN, _reminder(judged, len(delivered)), _TAKE_UP)
 
 
 def _in_time(judged: Iterable[Judged]) -> Iterator[Judged]:
@@ -225,24 +225,26 @@ def _reminder(judged: Sequence[Judged], delivered: int) -> str:
     return told + (f": {rules}" if rules else "")
 
 
-def _shared_studies(config: Config) -> Iterator[Finding]:
+def _shared_studies(config: Config) -> Iterator[CheckResult]:
     if "shared_study" in config.share.model_fields_set:
         yield good("shared studies", f'[share] shared_study = "{config.share.shared_study}"')
         return
     text = "[share] shared_study is not set: a study of several exams goes at its first approval, before the others'"
-    yield Finding("shared studies", Verdict.WARN, text, 'set it to "all" (DB11 5.3.1), or to "first" if that is meant')
+    yield CheckResult(
+        "shared studies", Verdict.WARN, text, 'set it to "all" (DB11 5.3.1), or to "first" if that is meant'
+    )
 
 
-def _agreement(one: Destination) -> Iterator[Finding]:
+def _agreement(one: Destination) -> Iterator[CheckResult]:
     subject, missing = f"agreement of {one.name}", [name for name in ("agreement", "purpose") if not getattr(one, name)]
     if not missing:
         yield good(subject, f"{one.agreement}: {one.purpose}")
         return
     text = f"{' and '.join(missing)} not named: no receipt says under what data went there (GB/T 39725)"
-    yield Finding(subject, Verdict.WARN, text, "set agreement and purpose in [[destination]]")
+    yield CheckResult(subject, Verdict.WARN, text, "set agreement and purpose in [[destination]]")
 
 
-def _nowhere() -> Iterator[Finding]:
-    yield Finding(
+def _nowhere() -> Iterator[CheckResult]:
+    yield CheckResult(
         "destinations", Verdict.WARN, "none is configured: studies are kept and go nowhere", "[[destination]]"
     )

@@ -18,9 +18,9 @@ from router.config.sections import Config
 from router.events import Event, Kind
 from router.images.rulebook import rulebook
 from router.review.answers import Answers
-from router.review.comparison import Sides
+from router.review.comparison import IdentityComparison
 from router.review.deliveries import Review
-from router.review.explain import Traces
+from router.review.explain import Provenance
 from router.storage.reports import Reports
 
 
@@ -35,13 +35,13 @@ def incident(name: str, why: str, config_file: Path) -> None:
     """
     config = configured(config_file)
     require_node(config)
-    with opened(config) as (catalogue, journal):
+    with opened(config) as (catalogue, bus):
         stories = _teller(catalogue, config).as_json(name)
         exams = [one["number"] for one in stories if "number" in one]
         with catalogue.engine.write():  # in the audit trail before anything is shown
             for exam in exams or [None]:
                 text = f"the records of an incident are exported: {why}"
-                journal.record(Event(clock_of(catalogue).now(), Kind.VIEWED, text, person(), exam))
+                bus.record(Event(clock_of(catalogue).now(), Kind.VIEWED, text, person(), exam))
         about = {str(exam) for exam in exams} | {uid for one in stories for uid in _studies(one)}
         print_json({
             "at": datetime.now(UTC).isoformat(),
@@ -55,9 +55,9 @@ def incident(name: str, why: str, config_file: Path) -> None:
 
 
 def _teller(catalogue: Catalogue, config: Config) -> Teller:
-    sides = Sides(config, Reports(config.node.data).read, catalogue.decisions.classes)
+    sides = IdentityComparison(config, Reports(config.node.data).read, catalogue.decisions.classes)
     clock = clock_of(catalogue)
-    review, traces, answers = Review(catalogue, clock), Traces(catalogue, config), Answers(catalogue, config, clock)
+    review, traces, answers = Review(catalogue, clock), Provenance(catalogue, config), Answers(catalogue, config, clock)
     return Teller(review, traces, rulebook(config.series), config.node, sides, answers)
 
 

@@ -45,8 +45,8 @@ def rebuild_rows(config: Config, *, older: bool) -> Rebuilt:
     off."""
     older = older or unfinished(config.node.data)
     storage, book = open_storage(config.node.data, config.node.owner), rulebook(config.series)
-    with opened(config) as (catalogue, journal), catalogue.engine.patient():
-        rebuilt = Rebuild(config, catalogue, storage, book, journal, clock_of(catalogue), older=older).run(progress)
+    with opened(config) as (catalogue, bus), catalogue.engine.patient():
+        rebuilt = Rebuild(config, catalogue, storage, book, bus, clock_of(catalogue), older=older).run(progress)
     finish(config.node.data)
     return rebuilt
 

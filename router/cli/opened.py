@@ -8,17 +8,17 @@ from router.admin.audit.seals import seals_of, trail_of
 from router.catalogue import Catalogue, open_catalogue
 from router.clock import Clock, SharedClock, SystemClock
 from router.config.sections import Config
-from router.events import Journal, Subscriber
+from router.events import EventBus, Subscriber
 
 __all__ = ["audited", "clock_of", "opened", "trail_of"]
 
 
 @contextmanager
-def opened(config: Config, *subscribers: Subscriber) -> Iterator[tuple[Catalogue, Journal]]:
-    """The catalogue and its journal, until the end of the block."""
+def opened(config: Config, *subscribers: Subscriber) -> Iterator[tuple[Catalogue, EventBus]]:
+    """The catalogue and its event bus, until the end of the block."""
     with audited(config, *subscribers) as (catalogue, audit, guard):
-        catalogue.engine.sealed_by(audit.seal)
-        yield catalogue, guard.journal
+        catalogue.engine.before_commit(audit.seal)
+        yield catalogue, guard.bus
 
 
 @contextmanager
@@ -28,11 +28,11 @@ def audited(config: Config, *subscribers: Subscriber) -> Iterator[tuple[Catalogu
     seals = seals_of(config.node.data, owner)
     clock = SharedClock(SystemClock())
     audit = Audit(trail_of(config, owner, seals), owner, clock, config.retention.audit)
-    journal = Journal(*subscribers, audit.take)
-    catalogue = open_catalogue(config.database.url, config.node.data, journal)
+    bus = EventBus(*subscribers, audit.take)
+    catalogue = open_catalogue(config.database.url, config.node.data, bus)
     try:
         catalogue.nodes.set_clock(clock)
-        guard = Guard(seals=seals, heads=catalogue.heads, journal=journal, close=catalogue.engine.close_thread)
+        guard = Guard(seals=seals, heads=catalogue.audit_heads, bus=bus, close=catalogue.engine.close_thread)
         audit.guard(guard)
         yield catalogue, audit, guard
     finally:

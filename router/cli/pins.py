@@ -45,9 +45,9 @@ class Change:
         make_folder(self.config.node.data)
         text = f"{'; '.join(self.lines())}: {why}"
         fields = {"destination": self.destination}
-        with opened(self.config, log_event) as (catalogue, journal):
+        with opened(self.config, log_event) as (catalogue, bus):
             now = clock_of(catalogue).now()
-            journal.record(Event(now, Kind.PINNED, text, who=person(), fields=fields))
+            bus.record(Event(now, Kind.PINNED, text, who=person(), fields=fields))
             Pins(self.config.node.data).pin(self.destination, self.after)
 
     @staticmethod

@@ -58,15 +58,15 @@ def delete(config_file: Path, names: tuple[str, ...], why: str) -> None:
     require_node(config)
     quarantine = _quarantine(config)
     chosen = [_named(quarantine, name) for name in names]
-    with opened(config) as (catalogue, journal):
+    with opened(config) as (catalogue, bus):
         clock = clock_of(catalogue)
         for one in chosen:
             quarantine.delete(one)
             text = f"deleted from quarantine: {one.name}: {why}"
-            journal.record(Event(clock.now(), Kind.PURGED, text, person(), fields={"folder": one.name}))
+            bus.record(Event(clock.now(), Kind.PURGED, text, person(), fields={"folder": one.name}))
             if one.name.partition("-")[2].startswith("poison"):
                 subject = f"quarantine {one.name}"
-                journal.record(Event(clock.now(), Kind.CLEARED, text, alarm=Alarm.POISON, subject=subject))
+                bus.record(Event(clock.now(), Kind.CLEARED, text, alarm=Alarm.POISON, subject=subject))
     echo(f"{len(chosen)} deleted")
 
 

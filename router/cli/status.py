@@ -28,7 +28,7 @@ from router.config.sections import Config, load
 from router.policy.attention import Attention, names
 from router.policy.states import State
 from router.review.attention import active
-from router.review.outlook import Outlook
+from router.review.database_status import DatabaseStatus
 from router.text.decoding import shown
 from router.text.language import N_
 
@@ -148,7 +148,7 @@ def _listener(one: Listening) -> str:
     return f"{escape(where)} {say(_MARKS[one.up])}"
 
 
-def _tell_nodes(found: Outlook, config: Config) -> None:
+def _tell_nodes(found: DatabaseStatus, config: Config) -> None:
     out, lease = console(), config.node.lease
     signs = (f"{s.node} {_ago(s.ago)}" + ("" if s.ago <= lease else f" [red]{say(_SILENT)}[/red]") for s in found.nodes)
     out.print(f"Nodes: {', '.join(signs) or f'[red]{say(_NONE)}[/red]'}")
@@ -160,11 +160,11 @@ def _tell_nodes(found: Outlook, config: Config) -> None:
         out.print(told, markup=False, soft_wrap=True)
 
 
-def _tell_pauses(found: Outlook, config: Config) -> None:
+def _tell_pauses(found: DatabaseStatus, config: Config) -> None:
     tell_paused(found.pauses, config)
 
 
-def _tell_places(found: Outlook, config: Config) -> None:
+def _tell_places(found: DatabaseStatus, config: Config) -> None:
     columns = ("Destination", "Channel", "Deliveries", "Late", "Open", "Last trouble")
     rows, out = [_row(place, config) for place in found.places], console()
     show("Destinations (open: approved and not delivered, by the time since approval)", columns, rows)
@@ -192,7 +192,7 @@ def _counted(counts: Iterable[tuple[str, int]]) -> str:
     return ", ".join(f"{say(name)} {number}" for name, number in counts if number) or "-"
 
 
-def _tell_risk(found: Outlook, config: Config) -> None:
+def _tell_risk(found: DatabaseStatus, config: Config) -> None:
     if not found.pressing_count:
         console().print()
         console().print("At risk: nothing is late, or due within half an hour")
@@ -212,7 +212,7 @@ def _tell_risk(found: Outlook, config: Config) -> None:
         show(title, (*_PRESSING, "Waits for / trouble"), [(*row, trouble) for row, trouble in wide])
 
 
-def _tell_person(found: Outlook, config: Config) -> None:
+def _tell_person(found: DatabaseStatus, config: Config) -> None:
     total = sum(one.count for one in found.attention)
     console().print(f"\nWaits for a person: {total or 'nothing'}")
     for one in found.attention:
@@ -238,7 +238,7 @@ def _named(exams: Sequence[int]) -> str:
     return first if more <= 0 else tongue().say("{exams} and {count} more", exams=first, count=more)
 
 
-def _tell_unreported(found: Outlook, config: Config) -> None:
+def _tell_unreported(found: DatabaseStatus, config: Config) -> None:
     one, out = found.unreported, console()
     if not one.count:
         out.print("Without a report: no study")
@@ -249,16 +249,16 @@ def _tell_unreported(found: Outlook, config: Config) -> None:
     )
 
 
-def _tell_files(found: Outlook, _: Config) -> None:
+def _tell_files(found: DatabaseStatus, _: Config) -> None:
     text = counted(found.files)
     console().print(f"Drop folder: {text} (`{COMMAND}`)" if text else "Drop folder: nothing waits there")
 
 
-def _unproved(found: Outlook) -> int:
+def _unproved(found: DatabaseStatus) -> int:
     return sum(one.alarm == Alarm.UNPROVED for one in found.alarms)
 
 
-def _tell_alarms(found: Outlook, config: Config) -> None:
+def _tell_alarms(found: DatabaseStatus, config: Config) -> None:
     if not found.alarms:
         console().print("Alarms: see what waits for a person" if found.attention else "Alarms: none")
         return
@@ -274,13 +274,13 @@ def _tell_alarms(found: Outlook, config: Config) -> None:
     show(f"Alarms: {len(found.alarms)} standing{rest}", columns, rows)
 
 
-def _tell_undelivered(found: Outlook, config: Config) -> None:
+def _tell_undelivered(found: DatabaseStatus, config: Config) -> None:
     for one in found.undelivered:
         text = f"Alarms cannot be delivered: {one.way} since {local(one.since, config.node.timezone)}: {one}"
         console().print(text, style="red", markup=False, soft_wrap=True)
 
 
-_PARTS: tuple[Callable[[Outlook, Config], None], ...] = (
+_PARTS: tuple[Callable[[DatabaseStatus, Config], None], ...] = (
     _tell_nodes, _tell_pauses, _tell_places, _tell_risk, _tell_person, _tell_files, _tell_unreported, _tell_alarms,
     _tell_undelivered,
 )  # fmt: skip
@@ -317,7 +317,7 @@ _OF_THE_DATABASE = (
 )  # fmt: skip
 
 
-def outlook_json(found: Outlook) -> dict[str, Any]:
+def outlook_json(found: DatabaseStatus) -> dict[str, Any]:
     """The part of the database."""
     return {
         "paused": paused_json(found.pauses),

@@ -16,7 +16,7 @@ from router.cli.options import config_option, configured, json_option, print_jso
 from router.cli.speech import confirm, echo
 from router.config.sections import Config
 from router.errors import InvalidData, RouterError
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import Head
 from router.storage.trail import Record, Trail, Verified
 
@@ -73,11 +73,11 @@ def _heads(config: Config) -> Mapping[str, Sequence[Head]] | None:
     if not (config.database.url or has_database(config.node.data)):
         return None
     try:
-        catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+        catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
     except RouterError:
         return None
     try:
-        return {node: catalogue.heads.of(node) for node in catalogue.heads.nodes()}
+        return {node: catalogue.audit_heads.of(node) for node in catalogue.audit_heads.nodes()}
     except RouterError:
         return None
     finally:
@@ -172,7 +172,7 @@ def accept(config_file: Path, who: str, why: str, yes: bool) -> None:
         if not yes:
             confirm("Take the trail as it is from now on?", abort=True)
         text = f"the audit trail is taken as it is, though {fault}: {why}"
-        guard.journal.record(Event(clock_of(catalogue).now(), Kind.DECIDED, text, who=who))
+        guard.bus.record(Event(clock_of(catalogue).now(), Kind.DECIDED, text, who=who))
         audit.accept(guard, who, why)
 
 

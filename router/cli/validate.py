@@ -23,7 +23,7 @@ from router.exam.read import MAX_BYTES
 from router.exam.schema import describe, schema
 from router.exam.validate import validate
 from router.exam.values import is_empty
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.text.language import N_
 
 _WORTH_A_BAR = 200  # files; fewer are done before a bar is drawn
@@ -68,7 +68,7 @@ def command(
     Exit status: 0 all valid; 1 at least one is not, or does not read as JSON; 2 wrong use.
     """
     config, now = configured(config_file), SystemClock().now()
-    references = References(config)
+    references = ExamReader(config)
     if with_schema:
         print_json(schema(references.tables))
         return 0
@@ -121,7 +121,7 @@ class _Check:
     """What files are checked by."""
 
     config: Config
-    references: References
+    references: ExamReader
     now: datetime
     with_fill: bool
     accept_empty: frozenset[str]

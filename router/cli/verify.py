@@ -11,10 +11,10 @@ from router.cli.options import config_option, configured, json_option, print_jso
 from router.cli.speech import echo, say, tongue
 from router.clock import SystemClock, zoned
 from router.config.sections import Config
-from router.events import Journal
+from router.events import EventBus
 from router.storage.incoming import waiting_in
 from router.storage.studies import Studies
-from router.upkeep.check import Inventory, take
+from router.upkeep.check import Check, take
 from router.upkeep.rebuild import Rebuilt
 
 _NEXT = (
@@ -44,7 +44,7 @@ def command(config_file: Path, as_json: bool, rebuild: bool, restored: bool) -> 
         raise click.UsageError("--restored goes with --rebuild")
     rebuilt = _rebuild(config, restored=restored) if rebuild else None
     require_node(config)
-    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
     waiting = waiting_in(config.node.data / "incoming")
     with catalogue.engine.patient():
         found = take(Studies(config.node.data / "studies"), catalogue.instances, waiting, progress)
@@ -69,7 +69,7 @@ def _rebuild(config: Config, *, restored: bool) -> Rebuilt:
         return rebuild_rows(config, older=restored or taken is not None)
 
 
-def _tell(found: Inventory, rebuilt: Rebuilt | None) -> None:
+def _tell(found: Check, rebuilt: Rebuilt | None) -> None:
     if rebuilt is not None:
         tell_rebuilt(rebuilt)
     echo(f"{found.instances} instance version(s) in the index")

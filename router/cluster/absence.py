@@ -12,8 +12,8 @@ from router.catalogue import Catalogue
 from router.catalogue.node.nodes import Absent
 from router.clock import Clock
 from router.errors import InvalidData
-from router.events import Event, Journal, Kind
-from router.review.decisions import Verdict
+from router.events import Event, EventBus, Kind
+from router.review.decisions import OperatorReason
 from router.upkeep.clock_watch import clock_of
 
 _SILENT = 2  # leases
@@ -28,10 +28,10 @@ _SAYS_NOTHING = (
 class AbsenceWatch:
     """`look` is called by the one node that has the duty, as often as it gives a sign of life."""
 
-    def __init__(self, catalogue: Catalogue, lease: timedelta, journal: Journal, clock: Clock) -> None:
+    def __init__(self, catalogue: Catalogue, lease: timedelta, bus: EventBus, clock: Clock) -> None:
         self._catalogue = catalogue
         self._lease = lease
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
 
     def look(self) -> None:
@@ -58,7 +58,7 @@ class AbsenceWatch:
                 yield one.node, f"the node {one.node} was stopped more than a day ago and has not come back"
 
     def _record(self, kind: Kind, subject: str, text: str) -> None:
-        self._journal.record(Event(self._clock.now(), kind, text, alarm=Alarm.NODE_SILENT, subject=subject))
+        self._bus.record(Event(self._clock.now(), kind, text, alarm=Alarm.NODE_SILENT, subject=subject))
 
 
 def subject_of(name: str) -> str:
@@ -69,13 +69,13 @@ def subject_of(name: str) -> str:
 class Removal:
     """A person's word that a node will not come back."""
 
-    def __init__(self, catalogue: Catalogue, lease: timedelta, journal: Journal, clock: Clock) -> None:
+    def __init__(self, catalogue: Catalogue, lease: timedelta, bus: EventBus, clock: Clock) -> None:
         self._catalogue = catalogue
         self._lease = lease
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
 
-    def forget(self, name: str, verdict: Verdict) -> None:
+    def forget(self, name: str, verdict: OperatorReason) -> None:
         """Know nothing of the node any more; its alarms end. InvalidData for a node that lives, or that none knows."""
         nodes = self._catalogue.nodes
         with self._catalogue.engine.write():
@@ -87,7 +87,7 @@ class Removal:
             nodes.forget(name)
             now = self._clock.now()
             text = f"the node {name} was removed: {verdict.why}"
-            self._journal.record(Event(now, Kind.DECIDED, text, who=verdict.who))
+            self._bus.record(Event(now, Kind.DECIDED, text, who=verdict.who))
             for alarm, subject in ((Alarm.NODE_SILENT, subject_of(name)), (Alarm.CLOCK, clock_of(name))):
                 event = Event(now, Kind.CLEARED, f"the node {name} was removed", alarm=alarm, subject=subject)
-                self._journal.record(event)
+                self._bus.record(event)

@@ -10,8 +10,8 @@ from router.catalogue import Catalogue
 from router.catalogue.node.nodes import Absent
 from router.clock import Clock
 from router.delivery.unwritten import Unwritten
-from router.events import Event, Journal, Kind
-from router.storage.estate import Estate
+from router.events import Event, EventBus, Kind
+from router.storage.takeover import Takeover
 
 DROP_FOLDER, CORRELATOR, RETENTION, LOOKOUT = "drop folder", "correlator", "retention", "lookout"
 DAILY, SCRUB, ALARMS = "daily report", "scrub", "alarms"
@@ -23,14 +23,14 @@ class Membership:
     """`beat` is called often enough by a thread of its own; `has` by those who do what only one node may do."""
 
     def __init__(
-        self, catalogue: Catalogue, estate: Estate, owner: str, lease: timedelta, journal: Journal, clock: Clock,
+        self, catalogue: Catalogue, estate: Takeover, owner: str, lease: timedelta, bus: EventBus, clock: Clock,
         unwritten: Unwritten | None = None,
     ) -> None:  # fmt: skip
         self._catalogue = catalogue
         self._estate = estate
         self._owner = owner
         self._lease = lease
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
         self._unwritten = unwritten or Unwritten()
         self._until = dict.fromkeys(DUTIES, float("-inf"))
@@ -76,7 +76,7 @@ class Membership:
                 self._inherit(name, taken)
             if taken:
                 text = f"{taken} instance(s) that the node {name} had acknowledged are taken over"
-                self._journal.record(Event(self._clock.now(), Kind.STARTED, text))
+                self._bus.record(Event(self._clock.now(), Kind.STARTED, text))
         return found
 
     def _inherit(self, name: str, instances: int) -> None:
@@ -89,4 +89,4 @@ class Membership:
         )
         self._catalogue.nodes.leave(name, Absent.DEAD, taken)
         text = f"the node {name} is dead: {count} delivery(s) that it was sending go on here"
-        self._journal.record(Event(now, Kind.STOPPED, text))
+        self._bus.record(Event(now, Kind.STOPPED, text))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from router.catalogue.exams.exams import Case
+from router.catalogue.exams.exams import ExamSnapshot
 from router.config.sections import EXCLUDE_FIELDS, Config, Exclude
 from router.exam.key import ExamKey
 from router.intake.report_pdfs import Weighed
@@ -39,7 +39,7 @@ class Assessment:
     backfill and is due at no time.
     """
 
-    case: Case
+    case: ExamSnapshot
     key: ExamKey
     document: Mapping[str, object]
     version: JsonVersion
@@ -94,7 +94,7 @@ class Plan:
     error: str = ""
 
 
-def images_of(case: Case, behind: datetime | None) -> Images:
+def images_of(case: ExamSnapshot, behind: datetime | None) -> Images:
     """The state of the exam's images. What the cataloguer is `behind` with was asked for before the case was read."""
     here = case.studies.values()
     last = max((study.last_received for study in here), default=None)
@@ -108,7 +108,7 @@ def held_for(unsettled: Sequence[Doubt]) -> Hold:
     return Hold(why, studies if "" not in studies else frozenset())
 
 
-def set_apart(hold: Hold, case: Case, key: ExamKey, pdf: PdfVersion | None) -> frozenset[str]:
+def set_apart(hold: Hold, case: ExamSnapshot, key: ExamKey, pdf: PdfVersion | None) -> frozenset[str]:
     """The studies in doubt without which the report is certain; none where the doubt is not about studies alone.
 
     The PDF must name the JSON's patient, and no other exam have one of the studies.

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta, tzinfo
 
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import Case
+from router.catalogue.exams.exams import ExamSnapshot
 from router.clock import Clock
 from router.errors import InvalidData
 from router.matching.exam.share import Aside, SharePolicy
@@ -60,7 +60,7 @@ class Admission:
         find = backfills.kept_back if newest.until is None else backfills.still_open
         found = find(newest, self._after, _AT_ONCE)
         self._after = found[-1] if found else None
-        self._catalogue.exams.touch(found, self._clock.now())
+        self._catalogue.exams.request_evaluation(found, self._clock.now())
         return bool(found)
 
 
@@ -81,7 +81,7 @@ def is_history(catalogue: Catalogue, policy: SharePolicy, approved_at: datetime 
 
 
 def unless_backfilled(
-    catalogue: Catalogue, away: Aside | None, case: Case, approved_at: datetime | None
+    catalogue: Catalogue, away: Aside | None, case: ExamSnapshot, approved_at: datetime | None
 ) -> Aside | None:
     """Why the exam is not shared; what was approved before the start is, by a backfill, while its images are here."""
     if away is None or away.state != State.NOT_SHARED or approved_at is None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import Case
+from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.images.ledger import Tally
 from router.catalogue.images.withheld import Request
 from router.catalogue.queue.queue import Delivery
@@ -53,7 +53,7 @@ class Companions:
                 known.give_back(destination, case.studies, waiting)
             known.withhold(destination, waiting, found.now)
 
-    def _waiting(self, case: Case, own: Order) -> list[Request]:
+    def _waiting(self, case: ExamSnapshot, own: Order) -> list[Request]:
         requests = self._catalogue.withheld.requests(case.studies) if case.siblings else []
         return [
             request
@@ -63,7 +63,7 @@ class Companions:
 
     # -- whole exams
 
-    def awaited(self, case: Case, now: datetime) -> list[Companion]:
+    def awaited(self, case: ExamSnapshot, now: datetime) -> list[Companion]:
         """The other exams whose approval the exam's images wait for."""
         unapproved = {sibling.exam for sibling in case.siblings if not sibling.approved}
         if self._share.shared_study == "first" or not unapproved:
@@ -109,9 +109,9 @@ class Companions:
         """Have the approved exams evaluated that may wait for this one: it may be cancelled or not shared by now."""
         if self._share.shared_study == "all" and found.approved_at is None:
             approved = {sibling.exam for sibling in found.case.siblings if sibling.approved}
-            self._catalogue.exams.touch(approved, found.now)
+            self._catalogue.exams.request_evaluation(approved, found.now)
 
-    def objection(self, case: Case, accession_number: str, delivery: Delivery, now: datetime) -> str:
+    def objection(self, case: ExamSnapshot, accession_number: str, delivery: Delivery, now: datetime) -> str:
         """Why images that are about to go do not, by what is known this instant; "" when nothing speaks against it."""
         destination = self._destinations.get(delivery.destination)
         if destination is None or not case.siblings:
@@ -124,5 +124,5 @@ class Companions:
         return _NOT_APPROVED if self._catalogue.withheld.wanted(delivery.destination, waiting) else ""
 
 
-def _others_of(case: Case, study_uid: str) -> list[Order]:
+def _others_of(case: ExamSnapshot, study_uid: str) -> list[Order]:
     return [Order(s.accession_number, s.approved) for s in case.siblings if s.study_uid == study_uid]

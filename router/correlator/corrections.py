@@ -7,14 +7,14 @@ from itertools import takewhile
 
 from router.catalogue import Catalogue
 from router.catalogue.exams.corrections import Borne
-from router.catalogue.exams.exams import Case
+from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.queue.queue import Delivery
 from router.config.sections import Config
 from router.correlator.document import fill_for
 from router.errors import InvalidData
 from router.exam.key import ExamPatient
 from router.exam.read import read
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.matching.exam.versions import JsonVersion, successive
 from router.matching.patient.correction import Change, changes, contradicted, merged, of_document, of_header
 from router.matching.patient.identity import IdentityPolicy
@@ -57,7 +57,7 @@ class Corrections:
     """Reads only. `read_report` gives a report file of the data folder."""
 
     def __init__(
-        self, config: Config, references: References, catalogue: Catalogue, read_report: Callable[[str], bytes]
+        self, config: Config, references: ExamReader, catalogue: Catalogue, read_report: Callable[[str], bytes]
     ) -> None:
         self._config = config
         self._references = references
@@ -76,7 +76,7 @@ class Corrections:
                 unread.append(exam)
         return found, unread
 
-    def _of(self, case: Case) -> Iterator[Corrected]:
+    def _of(self, case: ExamSnapshot) -> Iterator[Corrected]:
         versions = successive(case.jsons)
         if not versions:
             return
@@ -88,7 +88,7 @@ class Corrections:
             if one is not None:
                 yield one
 
-    def _known(self, case: Case, versions: Sequence[JsonVersion]) -> _Known | None:
+    def _known(self, case: ExamSnapshot, versions: Sequence[JsonVersion]) -> _Known | None:
         """None where every version says the same of the patient, which is soon seen."""
         given = [self._references.read(self._read(case.places[version.document])) for version in versions]
         if all(one.get("Patient") == given[-1].get("Patient") for one in given):
@@ -100,7 +100,7 @@ class Corrections:
         patient = self._references.key(given[-1], case.branch).patient
         return _Known(now=now, patient=patient, former=former, came=first.arrived)
 
-    def _report(self, case: Case, delivery: Delivery, known: _Known | None) -> Corrected | None:
+    def _report(self, case: ExamSnapshot, delivery: Delivery, known: _Known | None) -> Corrected | None:
         if known is None:
             return None
         uploads = [one for one in self._catalogue.uploads.of(delivery.id) if one.confirmed is not None]
@@ -116,7 +116,7 @@ class Corrections:
         )  # fmt: skip
 
     def _images(
-        self, case: Case, delivery: Delivery, known: _Known | None, images: Sequence[Borne]
+        self, case: ExamSnapshot, delivery: Delivery, known: _Known | None, images: Sequence[Borne]
     ) -> Corrected | None:  # fmt: skip
         place = delivery.destination
         newest = {one.sop_uid: one for one in images}  # the last version of each

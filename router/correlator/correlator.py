@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import Case, Proof, named
+from router.catalogue.exams.exams import ExamSnapshot, Proof, named
 from router.catalogue.images.ledger import Tally
 from router.catalogue.queue.queue import Delivery
 from router.clock import Clock
@@ -36,14 +36,14 @@ from router.correlator.document import fill_for, json_faults, keep_apart, listed
 from router.correlator.joining import Joining, doubts, forgotten, headers_of
 from router.correlator.refused import BEFORE, by_study, with_refusals, worth_a_hint
 from router.errors import Damaged, InvalidData, TransientError, traceback_of
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.exam.fill import Filled
 from router.exam.key import ExamKey
 from router.exam.write import dump
 from router.images.rereading import Rereading
 from router.images.retrieval import plan as plan_retrieval
 from router.images.selection import Selection
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.intake.intake import intact
 from router.intake.report_pdfs import PaperReader
 from router.matching.exam.institution import another_hospital
@@ -108,8 +108,8 @@ class Correlator:
     """Evaluates exams."""
 
     def __init__(
-        self, config: Config, references: References, catalogue: Catalogue, storage: Storage, selection: Selection,
-        journal: Journal,
+        self, config: Config, references: ExamReader, catalogue: Catalogue, storage: Storage, selection: Selection,
+        bus: EventBus,
         clock: Clock,
     ) -> None:  # fmt: skip
         self._config = config
@@ -118,7 +118,7 @@ class Correlator:
         self._catalogue = catalogue
         self._selection = selection
         self._incoming = storage.incoming
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
         self._rereading = Rereading(catalogue, storage)
         self._joining = self._join_by(config)
@@ -127,16 +127,16 @@ class Correlator:
         self._said = functools.lru_cache(_KEPT)(self._look_up)
         self.papers = PaperReader(config, catalogue.exams, storage.reports, self._document)
 
-    def go_by(self, config: Config) -> None:
+    def reconfigure(self, config: Config) -> None:
         """Evaluate by this configuration from the next exam on; not while one is being evaluated."""
         self._config = config
-        self.papers.go_by(config)
+        self.papers.reconfigure(config)
         self._joining = self._join_by(config)
         self._companions = Companions(config, self._catalogue, self._is_given_up)
 
     def _join_by(self, config: Config) -> Joining:
         exams, decisions = self._catalogue.exams, self._catalogue.decisions
-        return Joining(exams, decisions, config.identity, self._journal, self._rereading.renew)
+        return Joining(exams, decisions, config.identity, self._bus, self._rereading.renew)
 
     def reconsider(self) -> None:
         """Have the exams evaluated anew that what their JSONs are read and filled by may concern; it may have changed.
@@ -146,7 +146,7 @@ class Correlator:
         self._known.cache_clear()
         self._said.cache_clear()
         stuck = self._catalogue.queue.in_state([State.WAITING, State.FAILED, State.HELD])
-        self._catalogue.exams.touch({d.exam for d in stuck if _may_be_mended(d)}, self._clock.now())
+        self._catalogue.exams.request_evaluation({d.exam for d in stuck if _may_be_mended(d)}, self._clock.now())
 
     def run_due(self, limit: int = 100) -> int:
         """Evaluate the exams whose time has come; how many there were."""
@@ -197,7 +197,7 @@ class Correlator:
         deliveries = self._deliveries(exam, now)
         self._companions.withhold(assessment)
         looks = [self._select(assessment, deliveries)]
-        tallies = {place[1]: tally for place, tally in self._catalogue.accounts.tallies([exam]).items()}
+        tallies = {place[1]: tally for place, tally in self._catalogue.ledger.tallies([exam]).items()}
         looks += [self._settle(one, tallies.get(one.destination, Tally()), assessment) for one in deliveries]
         self._note_cut(case, tallies, deliveries, now)
         hold = assessment.hold or (CONTRADICTION if any(tally.held for tally in tallies.values()) else "")
@@ -228,7 +228,7 @@ class Correlator:
         doubt, chosen = hold or of_pdf, assessment.weighed.kept
         self._catalogue.exams.checked(case, look_again, assessment.approved_at, doubt, chosen)
 
-    def document(self, case: Case) -> Mapping[str, object]:
+    def document(self, case: ExamSnapshot) -> Mapping[str, object]:
         """The exam JSON that counts, as the RIS gave it."""
         return self._document(case, successive(case.jsons)[-1])[0]
 
@@ -261,7 +261,7 @@ class Correlator:
         return self._companions.objection(case, key.accession_number, delivery, now)
 
     def _goes_without(
-        self, delivery: Delivery, hold: Hold, case: Case, key: ExamKey, others: Sequence[ExamKey]
+        self, delivery: Delivery, hold: Hold, case: ExamSnapshot, key: ExamKey, others: Sequence[ExamKey]
     ) -> bool:
         """Whether a report goes without exactly the studies that are in doubt."""
         pdf = self.papers.weigh(case, self._taken(case), self._pdfs(case, key, others), self._clock.now()).choice.pdf
@@ -270,14 +270,14 @@ class Correlator:
 
     # -- what is known
 
-    def _apart(self, hold: Hold, case: Case, key: ExamKey, pdf: PdfVersion | None) -> frozenset[str]:
+    def _apart(self, hold: Hold, case: ExamSnapshot, key: ExamKey, pdf: PdfVersion | None) -> frozenset[str]:
         return set_apart(hold, case, key, pdf) if self._config.identity.doubt == "images" else frozenset()
 
-    def _case(self, exam: int) -> Case:
+    def _case(self, exam: int) -> ExamSnapshot:
         case = self._catalogue.exams.case(exam)
         return self._catalogue.exams.case(exam) if self._rereading.renew(case.studies.values()) else case
 
-    def _aside(self, case: Case, version: JsonVersion, approved_at: datetime | None) -> Aside | None:
+    def _aside(self, case: ExamSnapshot, version: JsonVersion, approved_at: datetime | None) -> Aside | None:
         policy = share_policy(self._config)
         modalities = frozenset(m for study in case.studies.values() for m in study.modalities)
         names = frozenset(name for rule in policy.exclude for name in rule.sayings)
@@ -285,7 +285,7 @@ class Correlator:
         away = aside(policy, headers_of(case.studies), modalities, approved_at, said)
         return unless_backfilled(self._catalogue, away, case, approved_at)
 
-    def _is_closed(self, hold: Hold, case: Case, version: JsonVersion) -> bool:
+    def _is_closed(self, hold: Hold, case: ExamSnapshot, version: JsonVersion) -> bool:
         """Whether a rule excludes the exam by what is certain: its JSON, and the studies that are not in doubt.
 
         A hold for another cause than a study's identity, or one of all that the JSON says, comes first.
@@ -295,11 +295,11 @@ class Correlator:
         away = self._aside(keep_apart(case, hold.studies), version, None)
         return away is not None and away.state == State.EXCLUDED
 
-    def _versions(self, case: Case) -> list[JsonVersion]:
+    def _versions(self, case: ExamSnapshot) -> list[JsonVersion]:
         """The versions that counted."""
         return successive(self._taken(case))
 
-    def _taken(self, case: Case) -> list[JsonVersion]:
+    def _taken(self, case: ExamSnapshot) -> list[JsonVersion]:
         """All versions; all approved where the RIS exports nothing else, but HL7, which says it itself."""
         versions = list(case.jsons)
         if self._config.reports.approved_only:
@@ -307,7 +307,9 @@ class Correlator:
             return [v if v.document in hl7 else replace(v, approved=True) for v in versions]
         return versions
 
-    def _assess(self, case: Case, versions: list[JsonVersion], behind: datetime | None, now: datetime) -> Assessment:
+    def _assess(
+        self, case: ExamSnapshot, versions: list[JsonVersion], behind: datetime | None, now: datetime
+    ) -> Assessment:
         version = versions[-1]
         document, key = self._document(case, version)
         described = self._catalogue.exams.describe(case.exam, key)
@@ -315,7 +317,7 @@ class Correlator:
             # The links are ours to change, so the case stays the one that was opened, with new links.
             fresh = self._case(case.exam)
             # Exams that share a study are judged by each other's patient, so they are looked at again.
-            self._catalogue.exams.touch({s.exam for s in (*case.siblings, *fresh.siblings)}, now)
+            self._catalogue.exams.request_evaluation({s.exam for s in (*case.siblings, *fresh.siblings)}, now)
             case = replace(case, links=fresh.links, studies=fresh.studies, siblings=fresh.siblings)
         approved_at = self._approved_at(version, now)
         others = self._others(case, version)
@@ -330,7 +332,7 @@ class Correlator:
             closed, history,
         )  # fmt: skip
 
-    def _document(self, case: Case, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
+    def _document(self, case: ExamSnapshot, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
         proof = case.proofs.get(version.document, Proof())
         document, key, sound = self._known(
             case.places[version.document], case.branch, replace(proof, damaged=""), version.document
@@ -376,11 +378,11 @@ class Correlator:
     def _look_up(self, place: str, names: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
         return self._references.said(self._reports.read(place), names)
 
-    def _others(self, case: Case, version: JsonVersion) -> list[ExamKey]:
+    def _others(self, case: ExamSnapshot, version: JsonVersion) -> list[ExamKey]:
         """All other versions, stale ones too: an ExamId that came with another patient is a doubt in any order."""
         return [self._document(case, other)[1] for other in case.jsons if other.document != version.document]
 
-    def _pdfs(self, case: Case, key: ExamKey, others: Sequence[ExamKey]) -> Sequence[PdfVersion]:
+    def _pdfs(self, case: ExamSnapshot, key: ExamKey, others: Sequence[ExamKey]) -> Sequence[PdfVersion]:
         policy = self._joining.policy()
         if all(same_patient(other.patient, key.patient, policy) for other in others):
             return case.pdfs
@@ -394,7 +396,7 @@ class Correlator:
         return approval_instant(version.approve_time, version.arrived, self._config.reports.clock_tolerance, now)
 
     def _hold(
-        self, case: Case, key: ExamKey, others: list[ExamKey], versions: list[JsonVersion],
+        self, case: ExamSnapshot, key: ExamKey, others: list[ExamKey], versions: list[JsonVersion],
         approved_at: datetime | None, now: datetime,
     ) -> Hold:  # fmt: skip
         if foreign := another_hospital(key, self._config.hospital):
@@ -543,7 +545,7 @@ class Correlator:
         due = found.due(destination.report_within, cause)
         apart = found.apart if _may_go_without(found, delivery, destination) else frozenset()
         if apart:  # those of the other studies go when the doubt is settled
-            tally = self._catalogue.accounts.tally_of(found.case.studies.keys() - apart, destination.name)
+            tally = self._catalogue.ledger.tally_of(found.case.studies.keys() - apart, destination.name)
         goes = tally.selected - tally.refused - tally.damaged
         count = goes if found.images.present and destination.dicom is not None else None
         tables = self._references.tables
@@ -597,20 +599,20 @@ class Correlator:
 
     # -- telling
 
-    def _note_stale(self, case: Case, versions: list[JsonVersion], now: datetime) -> None:
+    def _note_stale(self, case: ExamSnapshot, versions: list[JsonVersion], now: datetime) -> None:
         counted = {version.document for version in versions}
         for document in self._catalogue.exams.mark_stale([j.document for j in case.jsons if j.document not in counted]):
             text = f"document {document} is older than what is known and changes nothing"
-            self._journal.record(Event(now, Kind.STALE, text, exam=case.exam))
+            self._bus.record(Event(now, Kind.STALE, text, exam=case.exam))
 
     def _note_doubt(
-        self, case: Case, hold: str, pdf_doubt: str, images_there: bool, now: datetime, *, wanted: bool
+        self, case: ExamSnapshot, hold: str, pdf_doubt: str, images_there: bool, now: datetime, *, wanted: bool
     ) -> None:  # fmt: skip
         """Tell a doubt when it comes and goes. `wanted`: something of the exam may still go."""
         doubt = hold or pdf_doubt
         if doubt == case.doubt:
             return
-        self._journal.record(Event(now, Kind.DOUBT, doubt or "the doubt is gone", exam=case.exam))
+        self._bus.record(Event(now, Kind.DOUBT, doubt or "the doubt is gone", exam=case.exam))
         if wanted and doubt and not doubt.startswith(_WITHDRAWN):  # which is in order, unless something was delivered
             self._alarm(Alarm.DOUBT, case.exam, doubt, now)
         deliveries = self._catalogue.queue.of_exam(case.exam)
@@ -626,7 +628,7 @@ class Correlator:
         """
         wanted = any(one.state not in _GIVEN_UP for one in deliveries)
         unread = found.unread_approval if wanted else None
-        self._catalogue.open.note(found.case.exam, unread, self._source(found), found.now)
+        self._catalogue.open_deliveries.note(found.case.exam, unread, self._source(found), found.now)
 
     def _source(self, found: Assessment) -> str:
         """Where the version that counts came from, without what only the RIS has said."""
@@ -637,22 +639,22 @@ class Correlator:
         return f"branch {branch}" if branch in known else "another branch"
 
     def _note_cut(
-        self, case: Case, tallies: Mapping[str, Tally], deliveries: Sequence[Delivery], now: datetime
+        self, case: ExamSnapshot, tallies: Mapping[str, Tally], deliveries: Sequence[Delivery], now: datetime
     ) -> None:
         """Keep the alarm about each study in line with what of it is set aside, being cut off."""
         catalogue = self._catalogue
         wanted = any(one.channel == Channel.IMAGES and one.state not in _GIVEN_UP for one in deliveries)
         aside = any(tally.cut for tally in tallies.values()) and (wanted or bool(case.siblings))
-        still = catalogue.accounts.set_aside(case.studies) if aside else frozenset[str]()
+        still = catalogue.ledger.set_aside(case.studies) if aside else frozenset[str]()
         for study in case.studies:
             subject = f"study {study}"
             event = functools.partial(Event, now, exam=case.exam, study_uid=study, alarm=Alarm.CUT_OFF, subject=subject)
             if study in still:
-                self._journal.record(event(Kind.ALARM, "images of the study are cut off and set aside"))
+                self._bus.record(event(Kind.ALARM, "images of the study are cut off and set aside"))
             elif catalogue.alarms.stands(Alarm.CUT_OFF, subject) and not (
                 wanted and catalogue.instances.has_cut(study, undecided=True)
             ):
-                self._journal.record(event(Kind.CLEARED, "nothing of the study is set aside for being cut off"))
+                self._bus.record(event(Kind.CLEARED, "nothing of the study is set aside for being cut off"))
 
     def _note_missing(self, expected: Expected | None, found: Assessment) -> datetime | None:
         """Tell that images are missing once that is overdue; when it will be."""
@@ -669,7 +671,7 @@ class Correlator:
         """Tell that images are missing, and what this node refused of them or meanwhile, also where it stands."""
         catalogue, exam = self._catalogue, found.case.exam
         own = by_study(catalogue.refusals.of_studies(found.case.links))
-        since = catalogue.traces.exam(exam).came - BEFORE
+        since = catalogue.arrivals.exam(exam).came - BEFORE
         hints = [] if own else worth_a_hint(catalogue.refusals.without_study(since))
         said = with_refusals(text, own, hints)
         self._alarm(Alarm.IMAGES_MISSING, exam, said, found.now)
@@ -712,10 +714,10 @@ class Correlator:
         for one in self._catalogue.alarms.standing(exam):
             if one.alarm in gone and one.subject == subject:
                 text = "the exam was evaluated, and the cause is gone"
-                self._journal.record(Event(found.now, Kind.CLEARED, text, exam=exam, alarm=one.alarm, subject=subject))
+                self._bus.record(Event(found.now, Kind.CLEARED, text, exam=exam, alarm=one.alarm, subject=subject))
 
     def _alarm(self, alarm: Alarm, exam: int, text: str, now: datetime) -> None:
-        self._journal.record(Event(now, Kind.ALARM, text, exam=exam, alarm=alarm, subject=f"e{exam}"))
+        self._bus.record(Event(now, Kind.ALARM, text, exam=exam, alarm=alarm, subject=f"e{exam}"))
 
 
 def _may_go_without(found: Assessment, delivery: Delivery, destination: Destination) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from router.catalogue.exams.exams import Case
+from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.images.studies import StudyHere
 from router.config.sections import Config, Destination
 from router.exam.codes import Tables
@@ -22,7 +22,7 @@ _APPROVE_TIME = "Report.ApproveTime"
 
 
 def fill_for(
-    config: Config, tables: Tables, case: Case, document: Mapping[str, object], image_count: int | None
+    config: Config, tables: Tables, case: ExamSnapshot, document: Mapping[str, object], image_count: int | None
 ) -> Filled:
     """Fill the gaps of the RIS's document; `image_count` is what was selected, None without images.
 
@@ -33,7 +33,7 @@ def fill_for(
     return fill(document, sources_of(config, tables, _branch(config, case), studies, image_count))
 
 
-def keep_apart(case: Case, study_uids: frozenset[str]) -> Case:
+def keep_apart(case: ExamSnapshot, study_uids: frozenset[str]) -> ExamSnapshot:
     """The exam as if a person kept these studies apart from it, too."""
     studies = {uid: study for uid, study in case.studies.items() if uid not in study_uids}
     return replace(case, apart=case.apart | study_uids, studies=studies)
@@ -115,7 +115,7 @@ def told_by_platform(faults: Iterable[tuple[str, str]]) -> str:
     return "; ".join(told(Fault(path, name_of(path), message)) if path else message for path, message in faults)
 
 
-def _branch(config: Config, case: Case) -> str:
+def _branch(config: Config, case: ExamSnapshot) -> str:
     """The exam's branch; where that is only the default one, the branch whose device or PACS sent the images."""
     if case.branch == config.hospital.HospitalBranchCode:
         calling = {study.sending_ae for study in case.studies.values()}

@@ -21,7 +21,7 @@ class Holidays:
         self._stamp: _Stamp | None = None
         self._found = Reading()
 
-    def go_by(self, path: Path) -> None:
+    def reconfigure(self, path: Path) -> None:
         """Another file from now on."""
         self._path = path
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router.catalogue.exams.decisions import Decisions
-from router.catalogue.exams.exams import Case, Exams, Sibling
+from router.catalogue.exams.exams import Exams, ExamSnapshot, OverlappingExam
 from router.catalogue.images.instances import parts_of
 from router.catalogue.images.studies import StudyHere
 from router.config.sections import Identity
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.exam.key import ExamKey, ExamPatient
 from router.matching.images.join import Candidate, ExamSide, JoinedBy, by_accession
 from router.matching.patient.doubt import Doubt
@@ -36,14 +36,14 @@ class Joining:
     exams: Exams
     decisions: Decisions
     config: Identity
-    journal: Journal
+    bus: EventBus
     reread: Callable[[Iterable[StudyHere]], bool] = lambda _: False
 
     def policy(self) -> IdentityPolicy:
         """By which patients are compared now."""
         return identity_policy(self.config, self.decisions.classes())
 
-    def join(self, case: Case, key: ExamKey, now: datetime) -> bool:
+    def join(self, case: ExamSnapshot, key: ExamKey, now: datetime) -> bool:
         """Link what belongs to the exam and unlink what the JSON no longer names; whether anything changed."""
         apart = self.decisions.parted(case.exam)
         found = [uid for uid in self._by_accession(key, case.studies) if uid not in apart]
@@ -56,7 +56,7 @@ class Joining:
         matched = self._link(case.exam, [uid for uid in found if uid not in kept], JoinedBy.ACCESSION, now)
         for uids, how in ((listed, JoinedBy.LISTED), (matched, JoinedBy.ACCESSION)):
             for uid in uids:
-                self.journal.record(Event(now, Kind.JOINED, how, exam=case.exam, study_uid=uid))
+                self.bus.record(Event(now, Kind.JOINED, how, exam=case.exam, study_uid=uid))
         return bool(gone or listed or matched)
 
     def _link(self, exam: int, uids: Sequence[str], how: JoinedBy, now: datetime) -> list[str]:
@@ -79,7 +79,7 @@ def _outdated(uid: str, how: str, listed: Set[str], found: Set[str]) -> bool:
     return how == JoinedBy.ACCESSION and uid not in found and uid not in listed
 
 
-def doubts(case: Case, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy) -> dict[str, Doubt]:
+def doubts(case: ExamSnapshot, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy) -> dict[str, Doubt]:
     """Every reason to doubt that exam and studies are of one patient, by the digest of what was compared.
 
     `others` are the exam's other versions, whether they ever counted or not. Those of a later set of checks than
@@ -88,7 +88,7 @@ def doubts(case: Case, key: ExamKey, others: Sequence[ExamKey], policy: Identity
     return {_digest(both_sides): doubt for doubt, *both_sides in _doubts(case, key, others, policy)}
 
 
-def forgotten(case: Case) -> dict[str, Doubt]:
+def forgotten(case: ExamSnapshot) -> dict[str, Doubt]:
     """The doubt about an exam that was here before and whose records are removed: nobody knows what was sent of it."""
     text = "there was an exam of this ExamId whose records are removed: whether it was sent is not known any more"
     return {"forgotten": Doubt(rule="forgotten", text=text)} if case.forgotten else {}
@@ -99,7 +99,7 @@ def _digest(both_sides: object) -> str:
 
 
 def _doubts(
-    case: Case, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy
+    case: ExamSnapshot, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy
 ) -> Iterator[tuple[Doubt, *tuple[object, ...]]]:
     own = (key.patient.patient_ids.get("Patient.PatientId"), key.patient.name)
     for study in case.studies.values():
@@ -118,7 +118,9 @@ def _doubts(
         yield from _of_identity(case, key, uid, identity, found, policy)
 
 
-def comparisons(case: Case, key: ExamKey, policy: IdentityPolicy) -> Iterator[tuple[str, StudyIdentity, Comparison]]:
+def comparisons(
+    case: ExamSnapshot, key: ExamKey, policy: IdentityPolicy
+) -> Iterator[tuple[str, StudyIdentity, Comparison]]:
     """Each study's UID, what its headers say, and how that compares with the exam."""
     accessions = _accessions(case, key, policy)
     for study in case.studies.values():
@@ -127,7 +129,7 @@ def comparisons(case: Case, key: ExamKey, policy: IdentityPolicy) -> Iterator[tu
 
 
 def _of_identity(
-    case: Case, key: ExamKey, uid: str, identity: StudyIdentity, found: Comparison, policy: IdentityPolicy
+    case: ExamSnapshot, key: ExamKey, uid: str, identity: StudyIdentity, found: Comparison, policy: IdentityPolicy
 ) -> Iterator[tuple[Doubt, *tuple[object, ...]]]:
     for doubt in doubts_of(uid, found, policy, vouched=case.links.get(uid) == JoinedBy.PERSON):
         if doubt.rule == "differs":  # each difference is settled by itself
@@ -137,7 +139,7 @@ def _of_identity(
             yield doubt, doubt.rule, uid, compared(key.patient, key.accession_number, identity, FIELDS, policy)
 
 
-def _accessions(case: Case, key: ExamKey, policy: IdentityPolicy) -> tuple[frozenset[str], frozenset[str]]:
+def _accessions(case: ExamSnapshot, key: ExamKey, policy: IdentityPolicy) -> tuple[frozenset[str], frozenset[str]]:
     """The accession numbers of exams of this patient that list its studies, and those of exams that may be."""
     patients = [(s.accession_number, _patient(s)) for s in case.siblings if s.accession_number]
     agreeing = {number for number, patient in patients if agreeing_patients(patient, key.patient, policy)}
@@ -145,7 +147,7 @@ def _accessions(case: Case, key: ExamKey, policy: IdentityPolicy) -> tuple[froze
     return frozenset(agreeing), frozenset(may_be - agreeing)
 
 
-def _corrected(case: Case, key: ExamKey, first: ExamKey, policy: IdentityPolicy) -> bool:
+def _corrected(case: ExamSnapshot, key: ExamKey, first: ExamKey, policy: IdentityPolicy) -> bool:
     """Whether the images themselves say that the earlier version was the wrong one.
 
     Both list the same studies, all are here, and each bears this patient's id and contradicts the other patient.
@@ -161,7 +163,7 @@ def _corrected(case: Case, key: ExamKey, first: ExamKey, policy: IdentityPolicy)
     )
 
 
-def _patient(sibling: Sibling) -> ExamPatient:
+def _patient(sibling: OverlappingExam) -> ExamPatient:
     return ExamPatient({"Patient.PatientId": sibling.patient_id}, sibling.patient_name)
 
 

@@ -3,7 +3,7 @@
 import threading
 
 
-class Suspects:
+class AbortTracker:
     """The instances with which associations to one destination were lost since it last answered for any.
 
     One alone is to blame itself. Of several the destination is: it goes down, or its disk is full, and that must not be

@@ -28,7 +28,7 @@ def _has_room() -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class Route:
     """Where deliveries of one channel go to one destination, `width` at a time.
 
     `probe` raises TransientError unless the destination is there; `narrow` bounds the associations of one delivery;
@@ -44,31 +44,31 @@ class Lane:
     room: Callable[[], bool] = _has_room
 
 
-class Gate:
+class BreakerGate:
     """Keeps the breakers of all lanes in the catalogue."""
 
     def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
         self._breakers = catalogue.breakers
         self._clock = clock
 
-    def look(self, lane: Lane) -> Breaker:
+    def look(self, lane: Route) -> Breaker:
         """The lane's breaker, after a probe where one is due."""
         found = self._breakers.of(lane.destination, lane.channel)
         if not breaker.probe_due(found, self._clock.now()):
             return found
         return self._probed(lane) if self._may_probe(lane) else found
 
-    def went(self, lane: Lane) -> None:
+    def went(self, lane: Route) -> None:
         """The destination took a delivery, refused one, or has none to take."""
         if self._breakers.of(lane.destination, lane.channel) != breaker.CLOSED:
             self._change(lane, lambda found: breaker.went(found, lane.width))
 
-    def down(self, lane: Lane, error: DestinationDown) -> None:
+    def down(self, lane: Route, error: DestinationDown) -> None:
         """A delivery found that the destination is down."""
         now, why = self._clock.now(), str(error)
         self._change(lane, lambda found: breaker.down(found, now, why, _jitter(), error.outage))
 
-    def _may_probe(self, lane: Lane) -> bool:
+    def _may_probe(self, lane: Route) -> bool:
         """Of several lanes and nodes one asks."""
         now = self._clock.now()
         before, after = self._breakers.change(
@@ -77,7 +77,7 @@ class Gate:
         )  # fmt: skip
         return before != after
 
-    def _probed(self, lane: Lane) -> Breaker:
+    def _probed(self, lane: Route) -> Breaker:
         try:
             lane.probe()
         except RouterError as error:
@@ -85,7 +85,7 @@ class Gate:
             return self._change(lane, lambda found: breaker.probed_in_vain(found, now, why, _jitter(), outage))
         return self._change(lane, breaker.answered)
 
-    def _change(self, lane: Lane, decide: Callable[[Breaker], Breaker]) -> Breaker:
+    def _change(self, lane: Route, decide: Callable[[Breaker], Breaker]) -> Breaker:
         return self._breakers.change(lane.destination, lane.channel, self._clock.now(), decide)[1]
 
 

@@ -15,12 +15,12 @@ from router.clock import Clock
 from router.config.sections import DicomDestination
 from router.dicom.dataset.uid import random_uid
 from router.dicom.scu.client import StorageClient
-from router.dicom.scu.commitment import Asking
+from router.dicom.scu.commitment import CommitmentScu
 from router.dicom.ul import dimse
 from router.dicom.ul.commitment import MOST, Reference, Report
 from router.dicom.ul.status import NO_SUCH_INSTANCE, Verdict, classify, failure_reason, uncommitted
 from router.errors import DestinationDown, Outage, RouterError, TransientError
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import Channel
 from router.policy.retry import backoff
 from router.policy.states import PENDING
@@ -50,7 +50,7 @@ class CommitmentReports:
     """Takes the reports of all destinations, over whichever association they come. `jitter` gives [0, 1)."""
 
     catalogue: Catalogue
-    journal: Journal
+    bus: EventBus
     clock: Clock
     jitter: Callable[[], float]
 
@@ -65,7 +65,7 @@ class CommitmentReports:
             exams = self.catalogue.commitments.settle(report.transaction, settled, now)
             concerned = self._concerned(exams, self.catalogue.commitments.destination(report.transaction))
             for one in concerned:
-                self.journal.record(_event(Kind.CLEARED, Alarm.COMMITMENT_SILENCE, one, "the destination reports", now))
+                self.bus.record(_event(Kind.CLEARED, Alarm.COMMITMENT_SILENCE, one, "the destination reports", now))
             self._tell_failures(concerned, settled, now)
         except RouterError as error:
             _log.error("a storage commitment report cannot be kept, the destination is asked again: %s", error)
@@ -85,7 +85,7 @@ class CommitmentReports:
         words = "; ".join(f"{count} instance(s): {failure_reason(status)}" for status, count in reasons.items())
         for one in concerned if reasons else ():
             text = f"the destination does not commit to {words}"
-            self.journal.record(_event(Kind.ALARM, Alarm.COMMITMENT, one, text, now))
+            self.bus.record(_event(Kind.ALARM, Alarm.COMMITMENT, one, text, now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Asker:
     catalogue: Catalogue
     client: StorageClient
     reports: CommitmentReports
-    journal: Journal
+    bus: EventBus
     clock: Clock
     random: Callable[[int], bytes]
 
@@ -120,14 +120,14 @@ class Asker:
                 # Peers exist that do not bear the next request while they report on this one.
                 self._await_report(asking, transaction, stop)
 
-    def _await_report(self, asking: Asking, transaction: str, stop: Callable[[], bool]) -> None:
+    def _await_report(self, asking: CommitmentScu, transaction: str, stop: Callable[[], bool]) -> None:
         seconds = self.destination.commitment_wait.total_seconds()
         asking.await_reports(seconds, lambda: stop() or self.catalogue.commitments.reported(transaction))
 
     def _batch(self, delivery: Delivery) -> list[Uncommitted]:
         return self.catalogue.commitments.to_ask(delivery.exam, delivery.destination, self.clock.now(), MOST)
 
-    def _request(self, asking: Asking, delivery: Delivery, batch: Sequence[Uncommitted]) -> str:
+    def _request(self, asking: CommitmentScu, delivery: Delivery, batch: Sequence[Uncommitted]) -> str:
         """One request, which the catalogue knows before the destination does."""
         transaction, now = random_uid(self.random(16)), self.clock.now()
         self._tell_silence(delivery, batch, now)
@@ -143,7 +143,7 @@ class Asker:
         silent = sum(1 for one in batch if one.unanswered)
         if silent:
             text = f"no report on the storage commitment of {silent} instance(s): it is asked for again"
-            self.journal.record(_event(Kind.ALARM, Alarm.COMMITMENT_SILENCE, delivery, text, now))
+            self.bus.record(_event(Kind.ALARM, Alarm.COMMITMENT_SILENCE, delivery, text, now))
 
 
 def _event(kind: Kind, alarm: Alarm, delivery: Delivery, text: str, now: datetime) -> Event:

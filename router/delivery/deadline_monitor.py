@@ -11,7 +11,7 @@ from router.catalogue.queue.queue import Delivery
 from router.clock import Clock
 from router.config.sections import Config
 from router.delivery.pausing import remind
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import Channel
 from router.policy.breaker import Position
 from router.policy.deadlines import stage
@@ -39,23 +39,23 @@ _PAUSE, _SHARE = 10.0, 20.0
 _SAME = timedelta(seconds=30)  # a forecast that changes by less is not written down
 
 
-class Lookout:
+class DeadlineMonitor:
     """`step` is called by the one node that has the duty. `works` gives the names of the node's loops, where known."""
 
     def __init__(
-        self, config: Config, catalogue: Catalogue, journal: Journal, clock: Clock,
+        self, config: Config, catalogue: Catalogue, bus: EventBus, clock: Clock,
         works: Callable[[], Collection[str] | None] = lambda: None,
     ) -> None:  # fmt: skip
         self._catalogue = catalogue
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
         self._works = works
         self._persons = AttentionAlarms(
-            catalogue, journal, clock, lambda now: look(catalogue, self._places, self._quarantine, now)
+            catalogue, bus, clock, lambda now: look(catalogue, self._places, self._quarantine, now)
         )  # fmt: skip
-        self.go_by(config)
+        self.reconfigure(config)
 
-    def go_by(self, config: Config) -> None:
+    def reconfigure(self, config: Config) -> None:
         """Measure by the budgets of this configuration from the next step on."""
         self._places, self._quarantine = places_of(config), config.node.data / "quarantine"
         self._budgets = {
@@ -68,7 +68,7 @@ class Lookout:
         """Look at everything that is due some time; the seconds to rest."""
         began, now = self._clock.monotonic(), self._clock.now()
         deliveries = self._catalogue.queue.with_due()
-        pauses = remind(self._catalogue, self._journal, now)
+        pauses = remind(self._catalogue, self._bus, now)
         expected = self._forecast([one for one in deliveries if pause_of(pauses, one.destination) is None], now)
         self._note(deliveries, expected)
         self._tell(deliveries, expected, pauses, now)
@@ -87,7 +87,7 @@ class Lookout:
                 queues[one.destination, one.channel].append(one)
         found: dict[int, datetime] = {}
         for place, queue in queues.items():
-            rate = self._catalogue.paces.of(*place).rate
+            rate = self._catalogue.throughputs.of(*place).rate
             if rate is not None:
                 found |= finish(self._jobs(queue), rate, now)
         return found
@@ -96,7 +96,7 @@ class Lookout:
         exams = [one.exam for one in queue if one.channel == Channel.IMAGES]
         unsent: dict[int, int] = {}
         for start in range(0, len(exams), 500):
-            tallies = self._catalogue.accounts.tallies(exams[start : start + 500])
+            tallies = self._catalogue.ledger.tallies(exams[start : start + 500])
             unsent |= {e: tally.unsent for (e, name), tally in tallies.items() if name == queue[0].destination}
         for one in queue:
             if one.due is not None:
@@ -170,7 +170,7 @@ class Lookout:
         event = Event(
             now, kind, text, exam=one.exam, delivery=one.id, fields=fields, alarm=alarm, subject=subject
         )  # fmt: skip
-        self._journal.record(event)
+        self._bus.record(event)
 
     def _clear(self, gone: Standing, text: str) -> None:
         fields = {"destination": gone.destination} if gone.destination else {}
@@ -178,7 +178,7 @@ class Lookout:
             self._clock.now(), Kind.CLEARED, text, exam=gone.exam, delivery=gone.delivery, fields=fields,
             alarm=gone.alarm, subject=gone.subject,
         )  # fmt: skip
-        self._journal.record(event)
+        self._bus.record(event)
 
 
 def _said(one: Delivery, alarm: Alarm, pause: Pause | None) -> str:

@@ -15,11 +15,11 @@ from router.catalogue.queue.queue import UNWRITTEN, Delivery
 from router.clock import Clock
 from router.correlator.backfilling import Backfilling
 from router.correlator.document import told_by_platform
-from router.delivery.breaker_gate import Gate, Lane
+from router.delivery.breaker_gate import BreakerGate, Route
 from router.delivery.pausing import Pausing
-from router.delivery.senders import Ending
+from router.delivery.senders import SendResult
 from router.delivery.sharing import Sharing
-from router.delivery.throughput import Meter, Start
+from router.delivery.throughput import Start, ThroughputMeter
 from router.delivery.unwritten import Unwritten
 from router.errors import (
     Crowded,
@@ -32,13 +32,13 @@ from router.errors import (
     Unproven,
     traceback_of,
 )
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import Channel
 from router.policy.breaker import CLOSED, width
 from router.policy.deadlines import slack
+from router.policy.fair_share import QUANTUM
 from router.policy.retry import UNPROVED, next_pause
 from router.policy.states import State
-from router.policy.turns import QUANTUM
 
 LEASE = timedelta(seconds=60)
 
@@ -51,7 +51,7 @@ class Dispatcher:
     """
 
     def __init__(
-        self, catalogue: Catalogue, owner: str, journal: Journal, clock: Clock, zone: tzinfo = UTC, *,
+        self, catalogue: Catalogue, owner: str, bus: EventBus, clock: Clock, zone: tzinfo = UTC, *,
         lease: timedelta = LEASE, unwritten: Unwritten | None = None, sharing: Sharing | None = None,
     ) -> None:  # fmt: skip
         self._catalogue = catalogue
@@ -59,15 +59,15 @@ class Dispatcher:
         self._lease = lease
         self._unwritten = unwritten or Unwritten()
         self._owner = owner
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
-        self._gate = Gate(catalogue, clock)
+        self._gate = BreakerGate(catalogue, clock)
         self._pausing = Pausing(catalogue, clock)
         self._backfilling = Backfilling(catalogue, clock, zone)
         self._stopping = threading.Event()
         self._in_flight: set[int] = set()
         self._unsettled: list[Delivery] = []
-        self._meter = Meter(catalogue, clock)
+        self._meter = ThroughputMeter(catalogue, clock)
 
     def stop(self) -> None:
         """Finish what is in flight, claim nothing more."""
@@ -78,7 +78,7 @@ class Dispatcher:
         """Whether something is being sent."""
         return bool(self._in_flight)
 
-    def run_one(self, lane: Lane) -> bool:
+    def run_one(self, lane: Route) -> bool:
         """Claim and send one delivery; False when there was none, or sending there is paused: nothing is asked then."""
         if self._stopping.is_set() or self._pausing.of(lane.destination):
             return False
@@ -100,13 +100,13 @@ class Dispatcher:
         return True
 
     def _write_down(self) -> None:
-        self._unwritten.write_down(self._catalogue.late, self._journal, self._clock)
+        self._unwritten.write_down(self._catalogue.late, self._bus, self._clock)
 
-    def _settle(self, delivery: Delivery, ending: Ending) -> None:
+    def _settle(self, delivery: Delivery, ending: SendResult) -> None:
         self._write_down()
         queue, now = self._catalogue.queue, self._clock.now()
         if queue.move(delivery, ending.to, now, ending.why, changes={**_GIVEN_BACK, **ending.changes}):
-            self._catalogue.exams.touch([delivery.exam], now)
+            self._catalogue.exams.request_evaluation([delivery.exam], now)
             if ending.to == State.DELIVERED:
                 self._confirm(delivery, ending.why, now)
                 self._clear_alarms(delivery, now)
@@ -115,7 +115,7 @@ class Dispatcher:
         place: dict[str, object] = {"destination": delivery.destination, "channel": delivery.channel}
         left = {"slack_seconds": round(slack(delivery.due, now).total_seconds(), 1)} if delivery.due else {}
         event = Event(now, Kind.CONFIRMED, why, exam=delivery.exam, delivery=delivery.id, fields=place | left)
-        self._journal.record(event)
+        self._bus.record(event)
 
     def _clear_alarms(self, delivery: Delivery, now: datetime) -> None:
         if delivery.channel == Channel.REPORT:
@@ -124,7 +124,7 @@ class Dispatcher:
             if one.delivery == delivery.id:
                 text = "it is delivered now"
                 event = Event(now, Kind.CLEARED, text, exam=one.exam, alarm=one.alarm, subject=one.subject)
-                self._journal.record(event)
+                self._bus.record(event)
 
     def keep_leases(self) -> None:
         """Extend the leases of what is in flight here, take back what ran out, wake what was deferred until now."""
@@ -144,7 +144,7 @@ class Dispatcher:
             self._catalogue.queue.move(self._unsettled[-1], State.READY, now, UNWRITTEN, changes=_GIVEN_BACK)
             self._unsettled.pop()
 
-    def _claim(self, lane: Lane, start: Start) -> Delivery | None:
+    def _claim(self, lane: Route, start: Start) -> Delivery | None:
         """What is due first, as far as the lane's breaker allows; it is asked first, and closed where nothing waits."""
         gate = self._gate
         found = gate.look(lane)
@@ -163,15 +163,15 @@ class Dispatcher:
             gate.went(lane)
         return delivery
 
-    def _carry_out(self, delivery: Delivery, lane: Lane) -> Ending:
+    def _carry_out(self, delivery: Delivery, lane: Route) -> SendResult:
         try:
             ending = lane.sender.send(delivery, self._stop_of(delivery))
         except Crowded:
             why = "other nodes have every association that the destination takes"
-            return Ending(State.READY, why, {"attempts": delivery.attempts - 1})
+            return SendResult(State.READY, why, {"attempts": delivery.attempts - 1})
         except DestinationDown as error:
             self._gate.down(lane, error)
-            return Ending(State.READY, error.message, {"attempts": delivery.attempts - 1, "error": str(error)})
+            return SendResult(State.READY, error.message, {"attempts": delivery.attempts - 1, "error": str(error)})
         except Exception as error:  # noqa: BLE001  # a claim must end in a state, whatever happened to it
             ending = self._troubled(delivery, error)
         if ending.to == State.READY:
@@ -180,9 +180,9 @@ class Dispatcher:
             self._gate.went(lane)
         return ending
 
-    def _troubled(self, delivery: Delivery, error: Exception) -> Ending:
+    def _troubled(self, delivery: Delivery, error: Exception) -> SendResult:
         if isinstance(error, PermanentError):
-            return Ending(State.FAILED, error.message, {"error": _in_full(error)})
+            return SendResult(State.FAILED, error.message, {"error": _in_full(error)})
         if isinstance(error, UnprovedRefusal):
             return self._unproved(delivery, error)
         if isinstance(error, IntegrityError):
@@ -195,18 +195,18 @@ class Dispatcher:
             self._record(Kind.ALARM, delivery, error.message, Alarm.DEFECT)
         return self._deferred(delivery, error)
 
-    def _unproved(self, delivery: Delivery, error: UnprovedRefusal) -> Ending:
+    def _unproved(self, delivery: Delivery, error: UnprovedRefusal) -> SendResult:
         """Anybody on the line could have written it: a person is told at once, and it is rarely tried again."""
         said = f"{error.message}; the answer is not proved to be the platform's"
         self._record(Kind.ALARM, delivery, said, Alarm.UNPROVED)
         changes = {"next_try": self._clock.now() + UNPROVED, "error": _in_full(error)}
-        return Ending(State.DEFERRED, error.message, changes)
+        return SendResult(State.DEFERRED, error.message, changes)
 
-    def _deferred(self, delivery: Delivery, error: TransientError) -> Ending:
+    def _deferred(self, delivery: Delivery, error: TransientError) -> SendResult:
         now = self._clock.now()
         left = slack(delivery.due, now) if delivery.due else timedelta(0)
         pause = next_pause(delivery.attempts, left, random.random(), error.retry_after)  # noqa: S311  # only spreads
-        return Ending(State.DEFERRED, error.message, {"next_try": now + pause, "error": str(error)})
+        return SendResult(State.DEFERRED, error.message, {"next_try": now + pause, "error": str(error)})
 
     def _stop_of(self, delivery: Delivery) -> Callable[[], bool]:
         """Whether to stop: the node is stopping, sending there is paused, the delivery was taken from us, or others are
@@ -232,7 +232,7 @@ class Dispatcher:
         now: datetime = self._clock.now()
         subject = f"d{delivery.id}" if alarm else ""
         event = Event(now, kind, text, "node", delivery.exam, delivery.id, None, place, alarm, subject)
-        self._journal.record(event)
+        self._bus.record(event)
 
     def _distrust(self, delivery: Delivery, error: IntegrityError) -> None:
         if isinstance(error, Unproven):
@@ -244,7 +244,7 @@ class Dispatcher:
         """Whether a platform's answers are its own concerns the destination, not one exam."""
         subject = f"destination {delivery.destination}"
         fields, now = {"destination": delivery.destination}, self._clock.now()
-        self._journal.record(Event(now, kind, text, fields=fields, alarm=Alarm.CRYPTO, subject=subject))
+        self._bus.record(Event(now, kind, text, fields=fields, alarm=Alarm.CRYPTO, subject=subject))
 
 
 def _in_full(error: PermanentError | UnprovedRefusal) -> str:

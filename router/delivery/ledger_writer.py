@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from router.catalogue.images.ledger import Accounts, Fate, Outcome, ToSend
+from router.catalogue.images.ledger import Fate, Ledger, Outcome, ToSend
 from router.catalogue.queue.late import LateAnswer
 from router.clock import Clock
 from router.delivery.unwritten import Unwritten
@@ -21,7 +21,7 @@ LEDGER_BATCH = 32
 class LedgerWriter:
     """Writes results of a batch into the ledger; those that it does not take are kept."""
 
-    accounts: Accounts
+    ledger: Ledger
     unwritten: Unwritten
     destination: str
     batch: Sequence[ToSend]
@@ -29,7 +29,7 @@ class LedgerWriter:
     def __call__(self, outcomes: Sequence[Outcome], now: datetime) -> bool:
         """Whether the ledger has them."""
         try:
-            self.accounts.record(outcomes, now)
+            self.ledger.record(outcomes, now)
         except RouterError:
             sent = {one.key: one for one in self.batch}
             self.unwritten.keep([self._late(sent[outcome.key], outcome, now) for outcome in outcomes])
@@ -44,7 +44,7 @@ class LedgerWriter:
         )  # fmt: skip
 
 
-class Book:
+class ResultBatches:
     """Writes results into the ledger in batches, and tells each batch."""
 
     def __init__(

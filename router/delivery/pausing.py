@@ -6,7 +6,7 @@ from datetime import datetime
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import Clock
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.policy.pause import EVERYWHERE, Pause, pause_of
 
 _FRESH_SECONDS = 1.0
@@ -29,16 +29,16 @@ class Pausing:
         return pause_of(known[1], destination)
 
 
-def remind(catalogue: Catalogue, journal: Journal, now: datetime) -> Sequence[Pause]:
+def remind(catalogue: Catalogue, bus: EventBus, now: datetime) -> Sequence[Pause]:
     """Have an alarm stand for each pause that stands, and for no other; those that do."""
     pauses = catalogue.pauses.standing()
     about = {f"{_ABOUT}{one.place}" for one in pauses}
     for one in pauses:
-        journal.record(_event(Kind.ALARM, one.place, f"{_ABOUT}{one.place} is paused by {one.who}: {one.why}", now))
+        bus.record(_event(Kind.ALARM, one.place, f"{_ABOUT}{one.place} is paused by {one.who}: {one.why}", now))
     for gone in catalogue.alarms.standing():
         if gone.alarm == Alarm.PAUSED and gone.subject not in about:
             destination = gone.subject.removeprefix(_ABOUT)
-            journal.record(_event(Kind.CLEARED, destination, "sending goes on", now))
+            bus.record(_event(Kind.CLEARED, destination, "sending goes on", now))
     return pauses
 
 

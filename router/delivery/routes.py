@@ -14,7 +14,7 @@ from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import Clock
 from router.config.sections import Config, Destination, DicomDestination, HttpDestination
-from router.delivery.breaker_gate import Lane
+from router.delivery.breaker_gate import Route
 from router.delivery.commitment import Asker, CommitmentReports
 from router.delivery.senders import ImagesSender, Objection, ReportSender
 from router.delivery.sharing import Sharing
@@ -22,10 +22,10 @@ from router.delivery.throttle import Throttle
 from router.delivery.unwritten import Unwritten
 from router.dicom.scu.client import StorageClient
 from router.errors import ConfigurationError
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.forward.credentials import Credentials, KeyFiles
 from router.forward.report import ReportAgent
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.loop import Loop
 from router.model import Channel
 from router.policy.bandwidth import Window
@@ -34,20 +34,20 @@ from router.storage.pins import strange
 
 
 @dataclass(frozen=True, slots=True)
-class Outfitter:
+class RouteFactory:
     """Makes the lanes of a destination; what it makes them of is the same for all."""
 
-    references: References
+    references: ExamReader
     catalogue: Catalogue
     storage: Storage
     commitment_reports: CommitmentReports
-    journal: Journal
+    bus: EventBus
     clock: Clock
     objection: Objection
     unwritten: Unwritten
     sharing: Sharing
 
-    def lanes(self, config: Config, destination: Destination) -> list[Lane]:
+    def lanes(self, config: Config, destination: Destination) -> list[Route]:
         """ConfigurationError when keys or certificates are not as they must be."""
         windows = [Window(one.from_, one.to, one.limit) for one in destination.bandwidth]
         senders = partial(self.sharing.senders, destination.name)
@@ -59,34 +59,34 @@ class Outfitter:
             lanes.append(self._for_images(config, destination.name, destination.dicom, paced))
         return lanes
 
-    def _for_reports(self, config: Config, name: str, http: HttpDestination, paced: Throttle) -> Lane:
+    def _for_reports(self, config: Config, name: str, http: HttpDestination, paced: Throttle) -> Route:
         keys = self._key_files(name, http)
         agent = ReportAgent(http, config.hospital.USCI, keys.current, self.clock, paced=paced)
         sender = ReportSender(
-            config, self.references, self.catalogue, self.storage, agent, keys.current, self.journal, self.clock,
+            config, self.references, self.catalogue, self.storage, agent, keys.current, self.bus, self.clock,
             self.objection, self.unwritten,
         )  # fmt: skip
-        return Lane(name, Channel.REPORT, 1, sender, agent.probe)
+        return Route(name, Channel.REPORT, 1, sender, agent.probe)
 
-    def _for_images(self, config: Config, name: str, dicom: DicomDestination, paced: Throttle) -> Lane:
+    def _for_images(self, config: Config, name: str, dicom: DicomDestination, paced: Throttle) -> Route:
         client = StorageClient(dicom, paced=paced, shared=self.sharing.slots(name))
         asker = self._asker(dicom, client)
         sender = ImagesSender(
-            config, self.catalogue, self.storage, client, self.clock, asker, self.objection, journal=self.journal,
+            config, self.catalogue, self.storage, client, self.clock, asker, self.objection, bus=self.bus,
             unwritten=self.unwritten,
         )  # fmt: skip
-        return Lane(name, Channel.IMAGES, dicom.associations, sender, client.probe, client.narrow, client.room)
+        return Route(name, Channel.IMAGES, dicom.associations, sender, client.probe, client.narrow, client.room)
 
     def _asker(self, dicom: DicomDestination, client: StorageClient) -> Asker | None:
         if not dicom.commitment:
             return None
-        return Asker(dicom, self.catalogue, client, self.commitment_reports, self.journal, self.clock, os.urandom)
+        return Asker(dicom, self.catalogue, client, self.commitment_reports, self.bus, self.clock, os.urandom)
 
     def _key_files(self, name: str, http: HttpDestination) -> KeyFiles:
         def told(kind: Kind, text: str) -> None:
             fields, subject = {"destination": name}, f"keys of {name}"
             event = Event(self.clock.now(), kind, text, fields=fields, alarm=Alarm.CRYPTO, subject=subject)
-            self.journal.record(event)
+            self.bus.record(event)
 
         def accept(found: Credentials) -> None:
             self._require_pinned(name, found)
@@ -102,7 +102,7 @@ class Outfitter:
             self.storage.pins.pin(name, ids)
             held = "; ".join(f"{purpose} {', '.join(each)}" for purpose, each in ids.items())
             text = f"keys of platform {name} seen first: {held}"
-            self.journal.record(Event(self.clock.now(), Kind.PINNED, text, fields={"destination": name}))
+            self.bus.record(Event(self.clock.now(), Kind.PINNED, text, fields={"destination": name}))
         elif unknown := strange(ids, pinned or {}):
             raise ConfigurationError(
                 f"the platform keys of {name} are not those that were pinned: {', '.join(unknown)}",
@@ -111,24 +111,24 @@ class Outfitter:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class ActiveRoute:
     """The lanes of a destination, each with its loops, and what they were made by."""
 
     basis: object
-    served: tuple[tuple[Lane, Loop], ...]
+    served: tuple[tuple[Route, Loop], ...]
 
 
-class Lanes:
+class Routes:
     """Those in use. `loop` makes the loop, of that name, of one place on a lane."""
 
-    def __init__(self, outfitter: Outfitter, loop: Callable[[str, Lane], Loop]) -> None:
+    def __init__(self, outfitter: RouteFactory, loop: Callable[[str, Route], Loop]) -> None:
         self._outfitter = outfitter
         self._loop = loop
-        self._fitted: Mapping[str, Fitted] = {}
+        self._fitted: Mapping[str, ActiveRoute] = {}
         self._leaving: list[Loop] = []
         self._running = False
 
-    def fit(self, config: Config, files: Callable[[Destination], object]) -> Mapping[str, Fitted]:
+    def fit(self, config: Config, files: Callable[[Destination], object]) -> Mapping[str, ActiveRoute]:
         """The lanes by this configuration, by destination; nothing is in use yet, and what stays as it is is kept.
 
         `files` is another value when a file that the destination names was renewed. ConfigurationError as
@@ -136,7 +136,7 @@ class Lanes:
         """
         return {one.name: self._fit(config, one, files(one)) for one in config.destination}
 
-    def use(self, fitted: Mapping[str, Fitted]) -> None:
+    def use(self, fitted: Mapping[str, ActiveRoute]) -> None:
         """Serve these from now on; the others end with what they have under way."""
         former, self._fitted = self._fitted, fitted
         if self._running:
@@ -169,22 +169,22 @@ class Lanes:
         """After `stop`: how many loops are still at work at that time of time.monotonic()."""
         return sum(not loop.join(max(until - time.monotonic(), 0.1)) for loop in self._leaving)
 
-    def _fit(self, config: Config, destination: Destination, files: object) -> Fitted:
+    def _fit(self, config: Config, destination: Destination, files: object) -> ActiveRoute:
         basis = destination, files, config.model_copy(update={"destination": ()})
         former = self._fitted.get(destination.name)
         if former is not None and former.basis == basis:
             return former
         lanes = self._outfitter.lanes(config, destination)
         places = [(lane, f"{lane.channel} to {lane.destination} {n + 1}") for lane in lanes for n in range(lane.width)]
-        return Fitted(basis, tuple((lane, self._loop(name, lane)) for lane, name in places))
+        return ActiveRoute(basis, tuple((lane, self._loop(name, lane)) for lane, name in places))
 
     @staticmethod
-    def _begin(fitted: Iterable[Fitted]) -> None:
+    def _begin(fitted: Iterable[ActiveRoute]) -> None:
         for one in fitted:
             for _, loop in one.served:
                 loop.start()
 
-    def _end(self, fitted: Iterable[Fitted]) -> None:
+    def _end(self, fitted: Iterable[ActiveRoute]) -> None:
         ending = [loop for one in fitted for _, loop in one.served]
         for loop in ending:
             loop.stop()

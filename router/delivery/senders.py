@@ -9,7 +9,7 @@ from typing import Protocol
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import Case, Proof
+from router.catalogue.exams.exams import ExamSnapshot, Proof
 from router.catalogue.images.ledger import Fate, Outcome, Tally, ToSend
 from router.catalogue.queue.late import LateReceipt
 from router.catalogue.queue.queue import Delivery
@@ -20,21 +20,21 @@ from router.correlator.assessment import damaged_hold, images_of, without
 from router.correlator.document import fill_for, json_warnings, keep_apart, listed
 from router.crypto.envelope import idem
 from router.crypto.symmetric import sm3, sm3_of
-from router.delivery.abort_tracker import Suspects
+from router.delivery.abort_tracker import AbortTracker
 from router.delivery.commitment import Asker
-from router.delivery.ledger_writer import Book, LedgerWriter
+from router.delivery.ledger_writer import LedgerWriter, ResultBatches
 from router.delivery.unwritten import Unwritten
 from router.dicom.scu.client import Outgoing, Result, StorageClient
 from router.dicom.scu.session import Session
 from router.dicom.ul.status import DUPLICATE, Verdict, classify
 from router.errors import Damaged, IntegrityError, PermanentError, RouterError, TransientError
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.exam.fill import Filled
 from router.exam.write import dump
 from router.forward.credentials import Credentials
 from router.forward.report import ReportAgent, Upload
 from router.images.damage import Damage
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.intake.intake import intact
 from router.matching.exam.readiness import DAMAGED
 from router.matching.images.renewal import set_aside
@@ -49,7 +49,7 @@ _ASKED_FOR = (SeriesClass.THIN, SeriesClass.KEY, SeriesClass.SCOUT, SeriesClass.
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class SendResult:
     """Where a delivery goes from `sending`, and why; `units` is how much was sent, in instances or reports."""
 
     to: State
@@ -62,15 +62,15 @@ Objection = Callable[[Delivery], str]
 """Why nothing of a delivery may go by what is known now; "" when nothing speaks against it."""
 
 
-def _objected(delivery: Delivery, why: str) -> Ending:
+def _objected(delivery: Delivery, why: str) -> SendResult:
     """The exam is evaluated anew, which finds the same."""
-    return Ending(State.WAITING, f"not sent: {why}", {"attempts": delivery.attempts - 1})
+    return SendResult(State.WAITING, f"not sent: {why}", {"attempts": delivery.attempts - 1})
 
 
 class Sender(Protocol):
     """What carries out a delivery; raises what the peer's answer means."""
 
-    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
         """Send until done, or until `stop` says so."""
 
 
@@ -79,21 +79,21 @@ class ReportSender:
     """Report and exam JSON to one destination by HTTP."""
 
     config: Config
-    references: References
+    references: ExamReader
     catalogue: Catalogue
     storage: Storage
     agent: ReportAgent
     credentials: Callable[[], Credentials]
-    journal: Journal
+    bus: EventBus
     clock: Clock
     objection: Objection
     unwritten: Unwritten = field(default_factory=Unwritten)
 
-    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
         """Upload what the delivery wants; done when the receipt is verified and kept. An upload is never stopped."""
         if why := self.objection(delivery):
             return _objected(delivery, why)
-        self.unwritten.write_down(self.catalogue.late, self.journal, self.clock)
+        self.unwritten.write_down(self.catalogue.late, self.bus, self.clock)
         try:
             upload = self._frozen(delivery)
             units = int(upload.confirmed is None)
@@ -101,9 +101,9 @@ class ReportSender:
                 self._upload(delivery, upload)
         except Damaged as damaged:
             return self._hold(delivery, damaged)
-        return Ending(State.DELIVERED, f"receipt for revision {upload.n}", {"delivered": upload.wanted}, units)
+        return SendResult(State.DELIVERED, f"receipt for revision {upload.n}", {"delivered": upload.wanted}, units)
 
-    def _hold(self, delivery: Delivery, damaged: Damaged) -> Ending:
+    def _hold(self, delivery: Delivery, damaged: Damaged) -> SendResult:
         """Until the document comes again: what was frozen with it is not to be sent."""
         kind = _KINDS[str(damaged.fields["part"])]
         document, now = int(_sources(delivery)[kind]), self.clock.now()
@@ -115,8 +115,8 @@ class ReportSender:
                 self.catalogue.uploads.refuse(upload.id)
         text, subject = f"a report is held, its stored documents are damaged: {why}", f"e{delivery.exam}"
         event = Event(now, Kind.ALARM, text, exam=delivery.exam, alarm=Alarm.DAMAGED, subject=subject)
-        self.journal.record(event)
-        return Ending(State.HELD, damaged_hold(why), {"held_by": DAMAGED, "error": damaged_hold(why)})
+        self.bus.record(event)
+        return SendResult(State.HELD, damaged_hold(why), {"held_by": DAMAGED, "error": damaged_hold(why)})
 
     def _frozen(self, delivery: Delivery) -> Frozen:
         """The upload of what is wanted: the one that was begun, or a new one, frozen before its first attempt.
@@ -149,7 +149,7 @@ class ReportSender:
             exam_checksum=hashlib.sha256(exam).hexdigest(), pdf_checksum=hashlib.sha256(pdf).hexdigest(),
         )  # fmt: skip
 
-    def _stored(self, case: Case, document: int, part: str) -> bytes:
+    def _stored(self, case: ExamSnapshot, document: int, part: str) -> bytes:
         """A document's copy; Damaged when it is gone or is not what came."""
         try:
             data = self.storage.reports.read(case.places[document])
@@ -165,7 +165,7 @@ class ReportSender:
         if warned:
             text = f"the exam JSON goes with warnings: {'; '.join(warned)}"
             event = Event(self.clock.now(), Kind.DOCUMENT, text, exam=delivery.exam, delivery=delivery.id)
-            self.journal.record(event)
+            self.bus.record(event)
 
     def _upload(self, delivery: Delivery, upload: Frozen) -> None:
         path, pdf = self.storage.reports.path, int(_sources(delivery)["pdf"])
@@ -225,11 +225,11 @@ class ImagesSender:
     clock: Clock
     asker: Asker | None
     objection: Objection
-    suspects: Suspects = field(default_factory=Suspects)
-    journal: Journal = field(default_factory=Journal)
+    suspects: AbortTracker = field(default_factory=AbortTracker)
+    bus: EventBus = field(default_factory=EventBus)
     unwritten: Unwritten = field(default_factory=Unwritten)
 
-    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
         """Send every selected instance once; what the destination takes later makes the whole delivery wait.
 
         Each batch is read before it is judged, so that nothing goes that nobody has looked at.
@@ -245,7 +245,7 @@ class ImagesSender:
         if self.asker is not None and not stop():
             self.asker.ask(delivery, stop)
         if stop():
-            return Ending(State.READY, "given back")
+            return SendResult(State.READY, "given back")
         if later:
             raise TransientError(f"{len(later)} instance(s) to be tried again: {next(iter(later.values()))}")
         ending = self._ending(delivery)
@@ -260,8 +260,8 @@ class ImagesSender:
 
     def _batch(self, delivery: Delivery, later: Mapping[int, str]) -> list[ToSend]:
         """Instances that are to go by the ledger, which must know all that went."""
-        self.unwritten.write_down(self.catalogue.late, self.journal, self.clock)
-        waiting = self.catalogue.accounts.to_send(delivery.exam, delivery.destination, _READ_AT_ONCE + len(later))
+        self.unwritten.write_down(self.catalogue.late, self.bus, self.clock)
+        waiting = self.catalogue.ledger.to_send(delivery.exam, delivery.destination, _READ_AT_ONCE + len(later))
         return [one for one in waiting if one.key not in later]
 
     def _send_batch(
@@ -275,8 +275,8 @@ class ImagesSender:
         ]  # fmt: skip
         later: dict[int, str] = {}
         taken = Fate.STORED if self.asker is not None else Fate.SENT
-        write = LedgerWriter(self.catalogue.accounts, self.unwritten, delivery.destination, batch)
-        book = Book(write, self.clock, taken, self._tell_sent(delivery))
+        write = LedgerWriter(self.catalogue.ledger, self.unwritten, delivery.destination, batch)
+        book = ResultBatches(write, self.clock, taken, self._tell_sent(delivery))
         try:
             for result in session.send(outgoing, lambda: self.unwritten.pending or stop()):
                 judged = self._judged(delivery, batch, result)
@@ -288,7 +288,7 @@ class ImagesSender:
         except IntegrityError as error:
             key = _key(error)
             (damaged,) = (one for one in batch if one.key == key)
-            damage = Damage(damages=self.catalogue.damages, journal=self.journal, clock=self.clock)
+            damage = Damage(damages=self.catalogue.damages, bus=self.bus, clock=self.clock)
             damage.found(damaged.instance, damaged.uids, error.message)
         finally:
             book.close()
@@ -310,11 +310,11 @@ class ImagesSender:
         def tell(outcomes: Sequence[Outcome]) -> None:
             numbers = Counter(str(outcome.fate) for outcome in outcomes)
             fields = {"destination": delivery.destination, **numbers}
-            self.journal.record(Event(self.clock.now(), Kind.SENT, "instances sent", fields=fields))
+            self.bus.record(Event(self.clock.now(), Kind.SENT, "instances sent", fields=fields))
 
         return tell
 
-    def _set_aside(self, delivery: Delivery, lost: Result, book: Book) -> bool:
+    def _set_aside(self, delivery: Delivery, lost: Result, book: ResultBatches) -> bool:
         """Note that an association was lost with this instance; whether it is refused, being the cause itself."""
         book.close()
         counts = self.suspects.lost(lost.key)
@@ -324,45 +324,47 @@ class ImagesSender:
             return False
 
     def _given_up(self, delivery: Delivery, lost: Result, *, counts: bool) -> bool:
-        losses, tally = self.catalogue.accounts.lost(lost.key, counts), self._tally(delivery)
+        losses, tally = self.catalogue.ledger.lost(lost.key, counts), self._tally(delivery)
         if not counts or not given_up(losses, others_went=tally.sent + tally.stored > 0):
             return False
         reason = f"the destination aborts on it: {losses} associations were lost with it under way"
         outcome = Outcome(lost.key, Fate.REFUSED, None, lost.association, reason)
-        self.catalogue.accounts.record([outcome], self.clock.now())
+        self.catalogue.ledger.record([outcome], self.clock.now())
         return True
 
-    def _ending(self, delivery: Delivery) -> Ending:
+    def _ending(self, delivery: Delivery) -> SendResult:
         tally, behind = self._tally(delivery), self.storage.incoming.oldest()
         case = self.catalogue.exams.case(delivery.exam)
         if images_of(case, behind).needs(self.config.study.stable_after, self.clock.now()):
-            return Ending(State.WAITING, f"{tally.sent} of {tally.selected} sent; more may come", {"attempts": 0})
+            return SendResult(State.WAITING, f"{tally.sent} of {tally.selected} sent; more may come", {"attempts": 0})
         if tally.stored:
-            return Ending(State.WAITING, f"{tally.stored} of {tally.selected} stored, not committed", {"attempts": 0})
+            return SendResult(
+                State.WAITING, f"{tally.stored} of {tally.selected} stored, not committed", {"attempts": 0}
+            )
         if failed := [
             f"{n} of {tally.selected} {what}"
             for n, what in ((tally.damaged, "damaged"), (tally.refused, "refused"))
             if n
         ]:
-            unanswered = self.catalogue.accounts.unanswered(delivery.exam, delivery.destination).items()
+            unanswered = self.catalogue.ledger.unanswered(delivery.exam, delivery.destination).items()
             why = "; ".join([", ".join(failed), *(f"{n} instance(s): {reason}" for reason, n in unanswered)])
-            return Ending(State.FAILED, why, {"error": why})
+            return SendResult(State.FAILED, why, {"error": why})
         if tally.cut:
             aside = set_aside(tally.cut, tally.selected + tally.cut)
-            return Ending(State.WAITING, f"{tally.sent} instances sent; {aside}", {"attempts": 0})
+            return SendResult(State.WAITING, f"{tally.sent} instances sent; {aside}", {"attempts": 0})
         why = f"{tally.sent} instances sent{self._absent(delivery)}"
-        return Ending(State.DELIVERED, why, {"delivered": f"instances={tally.sent}"})
+        return SendResult(State.DELIVERED, why, {"delivered": f"instances={tally.sent}"})
 
     def _absent(self, delivery: Delivery) -> str:
         """What the destination wants and the study does not have (DB11 6.2)."""
         destination = self.config.destination_named(delivery.destination)
         asked = [one for one in _ASKED_FOR if destination is not None and one in destination.classes]
-        there = self.catalogue.accounts.classes(delivery.exam, delivery.destination)
+        there = self.catalogue.ledger.classes(delivery.exam, delivery.destination)
         absent = [one for one in asked if one not in there]
         return f"; wanted and not there: {', '.join(absent)}" if absent else ""
 
     def _tally(self, delivery: Delivery) -> Tally:
-        tallies = self.catalogue.accounts.tallies([delivery.exam])
+        tallies = self.catalogue.ledger.tallies([delivery.exam])
         return tallies.get((delivery.exam, delivery.destination), Tally())
 
 

@@ -41,23 +41,23 @@ class Sharing:
     def start(self) -> None:
         """Give back what a former life had."""
         if not self._alone:
-            self._catalogue.slots.free(self._owner)
+            self._catalogue.association_leases.free(self._owner)
 
     def keep(self) -> None:
         """Extend the leases, give back what is owed, look who else sends."""
         while self._owed:
             destination, number = self._owed[-1]
-            self._catalogue.slots.give(destination, number, self._owner)
+            self._catalogue.association_leases.give(destination, number, self._owner)
             self._owed.pop()
         if self._held:
-            self._catalogue.slots.renew(self._owner, self._lease)
+            self._catalogue.association_leases.renew(self._owner, self._lease)
         if self._asked and not self._alone:
             self._asked = False
             self._senders = self._catalogue.queue.senders()
 
     def take(self, destination: str, limit: int) -> int | None:
         """A slot's number; None when all are taken."""
-        number = self._catalogue.slots.take(destination, limit, self._owner, self._lease)
+        number = self._catalogue.association_leases.take(destination, limit, self._owner, self._lease)
         with self._lock:
             self._held += number is not None
         return number
@@ -67,19 +67,19 @@ class Sharing:
         with self._lock:
             self._held -= 1
         try:
-            self._catalogue.slots.give(destination, number, self._owner)
+            self._catalogue.association_leases.give(destination, number, self._owner)
         except RouterError as error:
             _log.info("a slot of %s is given back later: %s", destination, error)
             self._owed.append((destination, number))
 
     def room(self, destination: str, limit: int) -> bool:
         """Whether other nodes leave any slot."""
-        return self._catalogue.slots.of_others(destination, self._owner) < limit
+        return self._catalogue.association_leases.of_others(destination, self._owner) < limit
 
 
 @dataclass(frozen=True, slots=True)
 class SharedSlots:
-    """Those of one destination, as router.dicom.scu.slots wants them."""
+    """Those of one destination, as router.dicom.scu.association_limit wants them."""
 
     sharing: Sharing
     destination: str

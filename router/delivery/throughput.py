@@ -7,9 +7,9 @@ from datetime import datetime
 from router.catalogue import Catalogue
 from router.catalogue.queue.queue import Delivery
 from router.clock import Clock
-from router.delivery.breaker_gate import Lane
+from router.delivery.breaker_gate import Route
 from router.model import Channel
-from router.policy.turns import Balance
+from router.policy.fair_share import FairShare
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +21,21 @@ class Start:
     missed_first: bool
 
 
-class Meter:
+class ThroughputMeter:
     """Of all lanes of this node."""
 
     def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
-        self._paces = catalogue.paces
+        self._paces = catalogue.throughputs
         self._clock = clock
         self._lock = threading.Lock()
-        self._balances: dict[tuple[str, Channel], Balance] = {}
+        self._balances: dict[tuple[str, Channel], FairShare] = {}
 
-    def start(self, lane: Lane) -> Start:
+    def start(self, lane: Route) -> Start:
         """Before a claim."""
-        balance = self._balances.get((lane.destination, lane.channel), Balance())
+        balance = self._balances.get((lane.destination, lane.channel), FairShare())
         return Start(self._clock.now(), self._clock.monotonic(), balance.missed_first)
 
-    def stop(self, lane: Lane, delivery: Delivery, start: Start, units: int) -> None:
+    def stop(self, lane: Route, delivery: Delivery, start: Start, units: int) -> None:
         """It has ended, and so much was sent."""
         place, seconds = (lane.destination, lane.channel), self._clock.monotonic() - start.seconds
         with self._lock:
@@ -43,8 +43,8 @@ class Meter:
         if units and seconds > 0:
             self._paces.add(*place, units, seconds, self._clock.now())
 
-    def _weighed(self, place: tuple[str, Channel], delivery: Delivery, start: Start, seconds: float) -> Balance:
-        balance = self._balances.get(place, Balance())
+    def _weighed(self, place: tuple[str, Channel], delivery: Delivery, start: Start, seconds: float) -> FairShare:
+        balance = self._balances.get(place, FairShare())
         if delivery.due is None or delivery.due > start.at:
             return balance.after_timely(seconds)
         return balance.after_missed(seconds) if start.missed_first else balance

@@ -15,7 +15,7 @@ from typing import Any
 from router.catalogue.images.ledger import Fate
 from router.catalogue.queue.late import Late, LateAnswer, LateReceipt, LateResults
 from router.clock import Clock
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import InstanceUids
 from router.storage.unwritten import UnwrittenFiles
 
@@ -56,7 +56,7 @@ class Unwritten:
             except OSError as error:
                 _log.error("%d result(s) of sending are in memory only: %s", len(results), error.strerror)
 
-    def write_down(self, into: LateResults, journal: Journal, clock: Clock) -> None:
+    def write_down(self, into: LateResults, bus: EventBus, clock: Clock) -> None:
         """Have the database take what waits; TransientError while it does not."""
         if not self._kept:
             return
@@ -67,7 +67,7 @@ class Unwritten:
                 del self._kept[: len(taken)]
                 if not self._kept and self._files is not None:
                     _clear(self._files)
-        _tell(written, journal, clock.now())
+        _tell(written, bus, clock.now())
 
     def adopt(self, into: LateResults, dead: str = "") -> None:
         """Before others' deliveries are taken over: what they could not write down, as far as its file is here.
@@ -88,14 +88,14 @@ class Unwritten:
                 self._files.forget(dead)
 
 
-def _tell(written: Sequence[Late], journal: Journal, now: datetime) -> None:
+def _tell(written: Sequence[Late], bus: EventBus, now: datetime) -> None:
     numbers: dict[str, Counter[str]] = {}
     for one in written:
         if isinstance(one, LateAnswer):
             numbers.setdefault(one.destination, Counter())[str(one.fate)] += 1
     for destination, count in numbers.items():
         text = "instances sent, written down late"
-        journal.record(Event(now, Kind.SENT, text, fields={"destination": destination, **count}))
+        bus.record(Event(now, Kind.SENT, text, fields={"destination": destination, **count}))
 
 
 def _clear(files: UnwrittenFiles) -> None:

@@ -17,7 +17,7 @@ from router.dicom.dataset import encapsulated
 from router.dicom.dataset.header import owner_of, read_instance
 from router.dicom.dataset.sameness import Likeness
 from router.errors import InvalidData, traceback_of
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.images.former import Former, versioned
 from router.model import Digests, Header, InstanceUids
 from router.series.classify import Rulebook, classify
@@ -47,7 +47,7 @@ class Cataloguer:
 
     def __init__(
         self, storage: Storage, instances: Instances, book: Callable[[], Rulebook], settle: Callable[[str], object],
-        journal: Journal, clock: Clock, take_pdf: TakePdf | None = None, *, cut_off_goes: bool = False,
+        bus: EventBus, clock: Clock, take_pdf: TakePdf | None = None, *, cut_off_goes: bool = False,
     ) -> None:  # fmt: skip
         """`cut_off_goes`: what is not whole is sent without being asked about."""
         self._cut_off_goes = cut_off_goes
@@ -60,7 +60,7 @@ class Cataloguer:
         self._settle = settle
         self._unsettled: dict[str, float] = {}
         self._doubts: list[tuple[str, str]] = []
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
 
     def run_batch(self) -> int:
@@ -68,7 +68,7 @@ class Cataloguer:
         count, arrivals = self._read_batch()
         if arrivals:
             self._doubts.clear()
-            with self._instances.alone_with({arrival.header.uids.study for arrival in arrivals}):
+            with self._instances.lock_names({arrival.header.uids.study for arrival in arrivals}):
                 sops = [arrival.header.uids.sop for arrival in arrivals]
                 known = self._instances.known(sops, [arrival.digests.data_set for arrival in arrivals])
                 filings = self._plan(arrivals, known)
@@ -76,11 +76,11 @@ class Cataloguer:
                 self._studies.file([*lost, *(filing for filing, _ in filings)])
                 self._studies.replace(damaged)
                 self._mend(damaged)
-                with self._instances.together():  # nobody sees the rows without the doubt
+                with self._instances.transaction():  # nobody sees the rows without the doubt
                     self._instances.add([new for _, new in filings])
                     self._doubt_shared(arrivals, known)
                     self._doubt_others()
-                with self._instances.together():  # not that each event waits for the disk
+                with self._instances.transaction():  # not that each event waits for the disk
                     self._note_again(arrivals, known)
                     self._note_cut(arrivals, known)
                     self._note_strays(arrivals)
@@ -151,7 +151,7 @@ class Cataloguer:
         study, folder = self._put_away(path, "poison", "an instance is set apart", reason)
         text, subject = f"an instance is in quarantine: {reason}", f"quarantine {folder}"
         event = Event(self._clock.now(), Kind.ALARM, text, study_uid=study, alarm=Alarm.POISON, subject=subject)
-        self._journal.record(event)
+        self._bus.record(event)
 
     def _put_away(self, path: Path, why: str, text: str, reason: str) -> tuple[str | None, str]:
         """Move a file into quarantine, and tell whose it is as far as that can be read; its study and the folder."""
@@ -271,7 +271,7 @@ class Cataloguer:
     def _cut_alarm(self, kind: Kind, text: str, study: str) -> None:
         subject = f"study {study}"
         event = Event(self._clock.now(), kind, text, study_uid=study, alarm=Alarm.CUT_OFF, subject=subject)
-        self._journal.record(event)
+        self._bus.record(event)
 
     def _note_strays(self, arrivals: Sequence[_Arrival]) -> None:
         """Once a study and batch: a sender that does so does it in every instance."""
@@ -326,7 +326,7 @@ class Cataloguer:
             self._record(Kind.DOUBT, text, study)
 
     def _record(self, kind: Kind, text: str, study: str | None = None, **fields: object) -> None:
-        self._journal.record(Event(self._clock.now(), kind, text, study_uid=study, fields=fields))
+        self._bus.record(Event(self._clock.now(), kind, text, study_uid=study, fields=fields))
 
 
 def _document_of(arrival: _Arrival) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from router.alarms import Alarm
 from router.catalogue.images.damages import Damages
 from router.clock import Clock
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import InstanceUids
 
 
@@ -15,7 +15,7 @@ class Damage:
     """Sets single instances aside; one alarm stands for each study that has any."""
 
     damages: Damages
-    journal: Journal
+    bus: EventBus
     clock: Clock
 
     def found(self, instance: int, uids: InstanceUids, why: str) -> None:
@@ -24,7 +24,7 @@ class Damage:
         self.damages.set_aside(instance, why, now)
         text = f"stored images are damaged and set aside, the first of them {uids.sop}: {why}"
         alarm, fields = Alarm.DAMAGED, {"instance": uids.sop}
-        self.journal.record(
+        self.bus.record(
             Event(now, Kind.ALARM, text, study_uid=uids.study, fields=fields, alarm=alarm, subject=_subject(uids.study))
         )
 
@@ -33,7 +33,7 @@ class Damage:
         now = self.clock.now()
         self.damages.mend(uids, version, now)
         text, fields = "its file was damaged and is what came again", {"instance": uids.sop}
-        self.journal.record(Event(now, Kind.RECEIVED, text, study_uid=uids.study, fields=fields))
+        self.bus.record(Event(now, Kind.RECEIVED, text, study_uid=uids.study, fields=fields))
 
     def clear(self, standing: Sequence[str]) -> None:
         """End the alarms, given by their subjects, of studies in which nothing damaged is wanted any more."""
@@ -43,7 +43,7 @@ class Damage:
                 now, study = self.clock.now(), subject.removeprefix(_STUDY)
                 text = "nothing of the study is damaged any more"
                 event = Event(now, Kind.CLEARED, text, study_uid=study, alarm=Alarm.DAMAGED, subject=subject)
-                self.journal.record(event)
+                self.bus.record(event)
 
 
 _STUDY = "study "

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import Case
+from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.exams.retrievals import Asked, Retrievals
 from router.clock import Clock
 from router.config.sections import Query
 from router.dicom.scu.query import Found, Held, QueryClient
 from router.dicom.ul.status import queried
 from router.errors import DestinationDown, TransientError
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.matching.images.join import JoinedBy
 from router.matching.images.missing import Expected, ask_again, wanted, worth_pulling
 
@@ -63,7 +63,7 @@ class Retrieval:
     port: int
     catalogue: Catalogue
     client: QueryClient
-    journal: Journal
+    bus: EventBus
     clock: Clock
     stop: Callable[[], bool]
 
@@ -82,7 +82,7 @@ class Retrieval:
             answer.add(f"it cannot be asked: {error}")
         if not self.stop():  # a question that was cut short is asked again at the next start
             now, text = self.clock.now(), f"the PACS {self.query.ae_title} was asked: {answer}"
-            self.journal.record(Event(now, Kind.ASKED, text, exam=due.exam))
+            self.bus.record(Event(now, Kind.ASKED, text, exam=due.exam))
             self.catalogue.retrievals.asked(due.exam, str(answer), now)
         return True
 
@@ -91,7 +91,7 @@ class Retrieval:
         now, said = self.clock.now(), f"it cannot be asked: {why}"
         if said != due.said:
             text = f"the PACS {self.query.ae_title} is to be asked; {said}"
-            self.journal.record(Event(now, Kind.ASKED, text, exam=due.exam))
+            self.bus.record(Event(now, Kind.ASKED, text, exam=due.exam))
         self.catalogue.retrievals.put_off(due.exam, said, now + min(self.query.pause, _DOWN))
 
     def _ask(self, due: Asked, answer: _Answer) -> None:
@@ -109,7 +109,7 @@ class Retrieval:
             if worth_pulling(held.instances, here, lacking=bool(due.missing)):
                 self._move(held.study_uid, answer)
 
-    def _held(self, case: Case, accession: str, answer: _Answer) -> Iterable[Held]:
+    def _held(self, case: ExamSnapshot, accession: str, answer: _Answer) -> Iterable[Held]:
         """What the PACS has of the exam: its studies by UID, and by accession number where the RIS lists none."""
         found: dict[str, Held] = {}
         for uid in case.links:

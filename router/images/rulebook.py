@@ -7,7 +7,7 @@ from router.alarms import Alarm
 from router.clock import Clock
 from router.config.sections import Config, Destination, Series, Thin, shipped
 from router.errors import ConfigurationError
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import ThinLimit
 from router.series.classify import Rulebook
 from router.series.rules import load
@@ -40,8 +40,8 @@ def _limits(thin: Sequence[Thin]) -> tuple[ThinLimit, ...]:
 class SeriesRules:
     """The rulebook in use."""
 
-    def __init__(self, config: Config, journal: Journal, clock: Clock) -> None:
-        self._journal = journal
+    def __init__(self, config: Config, bus: EventBus, clock: Clock) -> None:
+        self._bus = bus
         self._clock = clock
         self.book = rulebook(config.series)
 
@@ -64,4 +64,4 @@ class SeriesRules:
 
     def _record(self, kind: Kind, text: str, alarm: Alarm | None = None) -> None:
         subject = "series rules" if alarm else ""
-        self._journal.record(Event(self._clock.now(), kind, text, alarm=alarm, subject=subject))
+        self._bus.record(Event(self._clock.now(), kind, text, alarm=alarm, subject=subject))

@@ -6,11 +6,11 @@ from datetime import datetime
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import Case
+from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.images.ledger import CUT_OFF, Fate, Undecided
 from router.catalogue.images.series_members import changes_of
 from router.config.sections import Destination, Identity
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.images.rulebook import book_for
 from router.matching.images.renewal import Renewal, renewal
 from router.matching.patient.identity import IdentityPolicy
@@ -29,17 +29,17 @@ class Selection:
     """Classes in the light of the whole study, and what follows from them for destinations."""
 
     def __init__(
-        self, identity: Identity, catalogue: Catalogue, book: Callable[[], Rulebook], journal: Journal, *,
+        self, identity: Identity, catalogue: Catalogue, book: Callable[[], Rulebook], bus: EventBus, *,
         cut_off_goes: bool = False,
     ) -> None:  # fmt: skip
         """`cut_off_goes`: what is not whole is sent without being asked about."""
         self._identity = identity
         self._catalogue = catalogue
         self._book = book
-        self._journal = journal
+        self._bus = bus
         self._cut_off_goes = cut_off_goes
 
-    def go_by(self, identity: Identity) -> None:
+    def reconfigure(self, identity: Identity) -> None:
         """Compare patients by this from now on."""
         self._identity = identity
 
@@ -48,26 +48,34 @@ class Selection:
 
         Safe to repeat.
         """
-        here = self._catalogue.members.of_study(study_uid)
+        here = self._catalogue.series_members.of_study(study_uid)
         members = [one.member for one in here]
-        facts = self._catalogue.members.facts(one.facts for one in members)
+        facts = self._catalogue.series_members.facts(one.facts for one in members)
         verdicts = judge(members, facts, self._book())
-        marks = self._catalogue.notes.marks([study_uid])
+        marks = self._catalogue.references.marks([study_uid])
         rules = ((one, outcome(one.member, verdicts[one.member.series_uid, one.member.facts], marks)) for one in here)
-        self._catalogue.members.reclassify(changes_of((one, rule.series_class, rule.name) for one, rule in rules))
+        self._catalogue.series_members.reclassify(
+            changes_of((one, rule.series_class, rule.name) for one, rule in rules)
+        )
         return members, facts
 
     def select(
-        self, destination: Destination, case: Case, *, complete: bool, now: datetime, late_after: datetime | None = None
+        self,
+        destination: Destination,
+        case: ExamSnapshot,
+        *,
+        complete: bool,
+        now: datetime,
+        late_after: datetime | None = None,
     ) -> bool:
         """Decide what can be decided now; whether something waits until the study is complete.
 
         What came after `late_after` is for a person to release; None: whenever it came.
         A newer version of what the destination has goes only when it differs in what matters.
         """
-        marks = self._catalogue.notes.marks(case.studies)
+        marks = self._catalogue.references.marks(case.studies)
         self._revise(destination, case, marks, now)
-        undecided = self._catalogue.accounts.undecided(case.exam, destination.name)
+        undecided = self._catalogue.ledger.undecided(case.exam, destination.name)
         if not undecided:
             return False
         keys = {one.key for one in undecided}
@@ -95,14 +103,14 @@ class Selection:
         after = {key: f"{rule}; {_LATE}" for key, rule in goes.items() if key in late and key not in cut}
         for fate, some in ((Fate.HELD, doubts), (Fate.CUT, broken), (Fate.LATE, after)):
             if some:
-                self._catalogue.accounts.hold(destination.name, fate, some, now)
+                self._catalogue.ledger.hold(destination.name, fate, some, now)
         decisions = [one for one in decisions if one[0] not in after and one[0] not in broken]
-        self._catalogue.accounts.decide(destination.name, decisions, now)
+        self._catalogue.ledger.decide(destination.name, decisions, now)
         if decisions:
             selected = sum(chosen for _, chosen, _ in decisions)
             numbers = {"selected": selected, "filtered": len(decisions) - selected}
             fields = {"destination": destination.name, **numbers}
-            self._journal.record(Event(now, Kind.SELECTED, "decided which instances go", fields=fields))
+            self._bus.record(Event(now, Kind.SELECTED, "decided which instances go", fields=fields))
 
     def _renewals(self, destination: Destination, undecided: Sequence[Undecided]) -> dict[int, Renewal]:
         again = [one.key for one in undecided if one.version > 1]
@@ -112,7 +120,7 @@ class Selection:
 
     def _alone(self, undecided: list[Undecided], book: Rulebook, marks: Marks) -> list[Candidate]:
         """By their own headers only: the neighbours may be on their way."""
-        facts = self._catalogue.members.facts(one.facts for one in undecided)
+        facts = self._catalogue.series_members.facts(one.facts for one in undecided)
         verdicts = {number: Verdict(classify(own, book), own) for number, own in facts.items()}
         return [
             candidate(one.key, one.series_uid, one.sop_uid, verdicts[one.facts], book.limits, marks)
@@ -131,11 +139,11 @@ class Selection:
 
     # -- what key objects and rejection notes change later
 
-    def _revise(self, destination: Destination, case: Case, marks: Marks, now: datetime) -> None:
+    def _revise(self, destination: Destination, case: ExamSnapshot, marks: Marks, now: datetime) -> None:
         uids = [*(marks.rejected | marks.key)]
         if not uids:
             return
-        rows = self._catalogue.notes.decided(case.exam, destination.name, uids)
+        rows = self._catalogue.references.decided(case.exam, destination.name, uids)
         rejected = [one for one in rows if one.sop_uid in marks.rejected]
         unsent = [one.key for one in rejected if one.fate is Fate.SELECTED]
         late = [one.key for one in rejected if one.fate is Fate.LATE]
@@ -144,7 +152,7 @@ class Selection:
         chosen = [one for one in rows if one.fate is Fate.FILTERED and one.sop_uid not in marks.rejected]
         broken = [one.key for one in chosen if one.cut and not self._cut_off_goes]
         key = [one.key for one in chosen if one.key not in broken]
-        notes = self._catalogue.notes
+        notes = self._catalogue.references
         with self._catalogue.engine.write():
             notes.revise(unsent, Fate.SELECTED, Fate.FILTERED, REJECTED, now)
             notes.revise(late, Fate.LATE, Fate.FILTERED, REJECTED, now)
@@ -159,7 +167,7 @@ class Selection:
                 alarm = Alarm.REJECTED_AFTER_DELIVERY
                 fields = {"destination": destination.name}
                 event = Event(now, Kind.ALARM, text, exam=case.exam, fields=fields, alarm=alarm, subject=subject)
-                self._journal.record(event)
+                self._bus.record(event)
 
 
 def _decision(choice: Choice, renewal: Renewal | None) -> tuple[int, bool, str]:

@@ -25,9 +25,9 @@ class Line:
 
 def lines_of(catalogue: Catalogue, study_uid: str, book: Rulebook) -> list[Line]:
     """What the rules of today make of a study that the node has; nothing is recorded."""
-    members = [one.member for one in catalogue.members.of_study(study_uid)]
-    verdicts = judge(members, catalogue.members.facts(one.facts for one in members), book)
-    marks = catalogue.notes.marks([study_uid])
+    members = [one.member for one in catalogue.series_members.of_study(study_uid)]
+    verdicts = judge(members, catalogue.series_members.facts(one.facts for one in members), book)
+    marks = catalogue.references.marks([study_uid])
     judged = ((one, verdicts[one.series_uid, one.facts]) for one in members)
     ruled = ((one.series_uid, outcome(one, verdict, marks), verdict.facts) for one, verdict in judged)
     counts = Counter((uid, rule.series_class, rule.name, in_words(used(facts, rule))) for uid, rule, facts in ruled)

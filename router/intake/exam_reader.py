@@ -29,7 +29,7 @@ class Hl7Mapping:
     sources: frozenset[str]
 
 
-class References:
+class ExamReader:
     """Loaded when it is made; `refresh` takes up what has changed on disk. Threads may read while one refreshes."""
 
     tables: Tables
@@ -48,7 +48,7 @@ class References:
         if faults:
             raise ConfigurationError("the configuration of the exam JSON has faults:", faults=tuple(faults))
 
-    def adopt(self, fresh: "References") -> None:
+    def adopt(self, fresh: "ExamReader") -> None:
         """Go by another configuration and its files from now on."""
         self._config, self._stamps = fresh._config, fresh._stamps
         self.tables, self.mapping, self.hl7 = fresh.tables, fresh.mapping, fresh.hl7

@@ -21,10 +21,10 @@ from router.catalogue.exams.files import FileKind, Lying
 from router.clock import Clock
 from router.config.sections import Config, Hospital
 from router.errors import InvalidData, RouterError
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.exam.key import ExamKey
 from router.intake import refused_files
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.intake.leftovers import Leftovers
 from router.intake.numbered import branch_of_folder, exam_of, number_word
 from router.intake.recovery import Recovery
@@ -105,7 +105,7 @@ class Intake:
     """Takes settled files, a batch at a time. `fence` raises where another node takes them by now."""
 
     def __init__(
-        self, config: Config, references: References, exams: Exams, storage: Storage, journal: Journal, clock: Clock,
+        self, config: Config, references: ExamReader, exams: Exams, storage: Storage, bus: EventBus, clock: Clock,
         readers: Readers | None = None, fence: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._config = config
@@ -119,14 +119,14 @@ class Intake:
         self._reports = storage.reports
         self._quarantine = storage.quarantine
         self._incoming = storage.incoming
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
         self._readers = readers or Readers()
         self._opening = threading.Lock()  # senders of HL7 messages share the memory that one takes
         self._filing = threading.Lock()  # the drop folder and the listener for HL7 file at the same time
         self._fence = fence
         self.leftovers = Leftovers(
-            config, exams, storage.quarantine, journal, clock, lambda path: branch_named(self._config.hospital, path),
+            config, exams, storage.quarantine, bus, clock, lambda path: branch_named(self._config.hospital, path),
             fence,
         )  # fmt: skip
 
@@ -134,10 +134,10 @@ class Intake:
             self._folder, exams.originals, storage.reports, lambda data: references.message(data).pdf()
         )  # fmt: skip
 
-    def go_by(self, config: Config) -> None:
+    def reconfigure(self, config: Config) -> None:
         """Check by this configuration from the next file on; folder and patterns stay."""
         self._config = config
-        self.leftovers.go_by(config)
+        self.leftovers.reconfigure(config)
 
     def close(self) -> None:
         """End the programs that read PDFs."""
@@ -253,10 +253,10 @@ class Intake:
             return
         copies, now = self._reports.copies(), self._clock.now()
         with self._filing:
-            with self._exams.together():
+            with self._exams.transaction():
                 self._fence()
                 for waiting, exams in self._exams.waiting_of_studies().items():
-                    said = self._exams.namings.said(waiting.document) if len(exams) > 1 else frozenset()
+                    said = self._exams.pdf_names.said(waiting.document) if len(exams) > 1 else frozenset()
                     chosen = [e for e in exams if len(exams) == 1 or said & self._exams.identifiers(e)]
                     if len(chosen) == 1:
                         self._bind(waiting, chosen[0], copies, now, "the PDF that its study brought")
@@ -314,7 +314,7 @@ class Intake:
 
     def _enter_all(self, found: Sequence[Dropped]) -> None:
         copies = self._reports.copies()
-        with self._exams.together():
+        with self._exams.transaction():
             if any(dropped.seen is not None for dropped in found):  # a message is its receiver's, whoever it is
                 self._fence()
             message = None
@@ -362,7 +362,7 @@ class Intake:
                 self._exams.touch_those_naming(exam, now)
         if "study_uid" in self._groups:
             for uid in self._exams.link(exam, key.study_uids, JoinedBy.LISTED, now):
-                self._journal.record(Event(now, Kind.JOINED, JoinedBy.LISTED, exam=exam, study_uid=uid))
+                self._bus.record(Event(now, Kind.JOINED, JoinedBy.LISTED, exam=exam, study_uid=uid))
         self._claim(exam, dropped.stem, key, copies, now)
         if document is None and dropped.form == "hl7":
             return self._exams.json_of(exam, dropped.digest)
@@ -375,15 +375,15 @@ class Intake:
         for waiting in found:
             if waiting.owner is None:
                 self._bind(waiting, exam, copies, now, "the PDF that waited, paired by its name")
-            elif own & (said := self._exams.namings.said(waiting.document)):
+            elif own & (said := self._exams.pdf_names.said(waiting.document)):
                 if not said & self._exams.identifiers(waiting.owner):
                     self._take_over(waiting, exam, copies, now)
             else:
-                self._exams.touch([waiting.owner], now)  # its file name has served another exam now
+                self._exams.request_evaluation([waiting.owner], now)  # its file name has served another exam now
         if self._pattern is not None:
             named = [("exam_id", key.exam_id), ("accession", key.accession_number)]
             for waiting in self._exams.unpaired(named + [("study_uid", uid) for uid in key.study_uids]):
-                if self._exams.exam_named(**self._exams.namings.names_of(waiting.document)) == exam:
+                if self._exams.exam_named(**self._exams.pdf_names.names_of(waiting.document)) == exam:
                     self._bind(waiting, exam, copies, now, "the PDF that waited, joined by the pattern on its name")
         for number in {number_of(key.exam_id), number_of(key.accession_number)} - {""}:
             for waiting, name in self._exams.numbered(number, exam):
@@ -393,14 +393,16 @@ class Intake:
         """Give the exam a PDF whose name is its number, or have the exam evaluated that has it by that number."""
         if waiting.owner is not None and waiting.owner in self._exams.exams_of_stem(name):
             return
-        chosen = self._numbered(name, self._exams.namings.said(waiting.document))
+        chosen = self._numbered(name, self._exams.pdf_names.said(waiting.document))
         if waiting.owner is None:
             if chosen == exam:
                 self._bind(waiting, exam, copies, now, "the PDF that waited, joined by the number that is its name")
         elif chosen == exam:
             self._take_over(waiting, exam, copies, now)
         else:
-            self._exams.touch([waiting.owner], now)  # another exam has the number by which it has come there
+            self._exams.request_evaluation(
+                [waiting.owner], now
+            )  # another exam has the number by which it has come there
 
     def _bind(
         self, waiting: Waiting, exam: int, copies: Copies, now: datetime, how: str, *, stays: bool = False
@@ -423,7 +425,7 @@ class Intake:
                 now, Kind.ALARM, text, exam=waiting.owner, delivery=delivery, fields={"destination": destination},
                 alarm=Alarm.DELIVERED_IN_DOUBT, subject=f"d{delivery}",
             )  # fmt: skip
-            self._journal.record(event)
+            self._bus.record(event)
 
     def _take_pdf(self, dropped: Dropped, copies: Copies, message: int | None) -> None:
         now = self._clock.now()
@@ -539,7 +541,7 @@ class Intake:
                 except (InvalidData, OSError):
                     continue  # evaluating the exam tells of it; the others must not wait for it
                 if self._exams.restate(version.document, key, *reported(key)):
-                    self._exams.touch([exam], self._clock.now())
+                    self._exams.request_evaluation([exam], self._clock.now())
 
     def read_again(self) -> None:
         """Read the PDFs a second time whose text could not be read in its processor time a minute ago or before."""
@@ -597,7 +599,7 @@ class Intake:
         except FileNotFoundError:
             return False
         folder = self._quarantine.keep(name, data, self._clock.now(), "report", _reason(lying))
-        with self._exams.together():
+        with self._exams.transaction():
             self.leftovers.refused(replace(lying, kept=folder.name, mark=digest, place=where))
             self._remember(seen, digest)
         return None
@@ -613,7 +615,7 @@ class Intake:
         if begun is not None and not moved:
             self.leftovers.take_back(begun)
         if moved:
-            with self._exams.together():
+            with self._exams.transaction():
                 self._note(moved)
                 self.leftovers.refused(replace(lying, place=moved[0]))
         return moved
@@ -650,7 +652,7 @@ class Intake:
         return originals.name_of(self._folder, seen.path)
 
     def _record(self, kind: Kind, text: str, exam: int | None) -> None:
-        self._journal.record(Event(self._clock.now(), kind, text, exam=exam))
+        self._bus.record(Event(self._clock.now(), kind, text, exam=exam))
 
 
 _IN_CHINESE = "该文件无法读取或缺少检查记录ID（ExamId），未被接收；请更正后重新放入文件夹。"

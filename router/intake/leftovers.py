@@ -14,7 +14,7 @@ from router.catalogue.exams.exams import Exams
 from router.catalogue.exams.files import ALARMS, MOST, OF_STUDY, SEVERAL, FileKind, FolderFile, Lying, Partner
 from router.clock import Clock
 from router.config.sections import Config
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.intake.numbered import bearers
 from router.matching.report_pdf.near_names import Difference, differences, near_key
 from router.reports.folder import originals
@@ -39,14 +39,14 @@ class Leftovers:
     """
 
     def __init__(
-        self, config: Config, exams: Exams, quarantine: Quarantine, journal: Journal, clock: Clock,
+        self, config: Config, exams: Exams, quarantine: Quarantine, bus: EventBus, clock: Clock,
         branch: Callable[[str], str], fence: Callable[[], None],
     ) -> None:  # fmt: skip
         self._config = config
         self._folder = config.reports.folder
         self._exams = exams
         self._quarantine = quarantine
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
         self._branch = branch
         self._fence = fence
@@ -56,7 +56,7 @@ class Leftovers:
         self._after = 0
         self._alarmed: set[int] = set()
 
-    def go_by(self, config: Config) -> None:
+    def reconfigure(self, config: Config) -> None:
         """Look by this configuration from now on; the folder stays."""
         self._config = config
 
@@ -82,7 +82,7 @@ class Leftovers:
     def refused(self, refused: Lying) -> FolderFile:
         """A file lies in rejected/, or a copy of it in quarantine: raise its alarm."""
         now = self._clock.now()
-        with self._exams.together():
+        with self._exams.transaction():
             former = self._exams.files.of_paths(FileKind.REJECTED, [refused.path])
             listed, _ = self._exams.files.enter(refused, now)
             if former and former[0].found.text != refused.text:
@@ -106,7 +106,7 @@ class Leftovers:
         others = self._others if found is None else frozenset(self._staying(found, failing))
         if others == self._others and now < self._look_at:
             return
-        with self._exams.together():
+        with self._exams.transaction():
             self._fence()
             self._look_for_unclaimed()
             if found is not None:
@@ -213,7 +213,7 @@ class Leftovers:
             return
         gone = self._gone(page, found)
         here = [one for one in page if one not in gone and one.id not in self._alarmed and one.dismissed is None]
-        with self._exams.together():
+        with self._exams.transaction():
             self._end(gone, "was removed")
             for one in here:
                 self._raise(one)
@@ -248,7 +248,7 @@ class Leftovers:
 
     def _record(self, kind: Kind, one: FolderFile, text: str) -> None:
         alarm, exam = ALARMS[one.found.kind], one.found.exam
-        self._journal.record(Event(self._clock.now(), kind, text, exam=exam, alarm=alarm, subject=one.subject))
+        self._bus.record(Event(self._clock.now(), kind, text, exam=exam, alarm=alarm, subject=one.subject))
 
     def _end(self, ended: Sequence[FolderFile], how: str) -> None:
         if ended:

@@ -9,7 +9,7 @@ from router.matching.report_pdf.naming import Bearer, bearer, number_of
 def bearers(exams: Exams, hospital: Hospital, stem: str) -> list[Bearer]:
     """The exams whose number is the name of a PDF, of the branch in whose folder it came."""
     number, branch = number_of(stem), branch_of_folder(hospital, stem)
-    found = exams.namings.bearers(number) if number else []
+    found = exams.pdf_names.bearers(number) if number else []
     return [one for one in found if branch in (None, one.branch)]
 
 

@@ -9,7 +9,7 @@ from router.alarms import Alarm
 from router.clock import Clock
 from router.config.sections import Reports as ReportsConfig
 from router.errors import InvalidData
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.intake.intake import Found, Intake
 from router.reports.folder.settle import Seen, Settling
 from router.reports.folder.watch import Listing, Watch, scan
@@ -26,13 +26,13 @@ _LONGEST_LOOK = 120.0  # seconds; a share over a slow line lists some ten thousa
 class Pickup:
     """The loop step of the drop folder. `known` says whether anything was ever taken from it."""
 
-    def __init__(self, config: ReportsConfig, intake: Intake, journal: Journal, clock: Clock, *, known: bool) -> None:
+    def __init__(self, config: ReportsConfig, intake: Intake, bus: EventBus, clock: Clock, *, known: bool) -> None:
         self._folder: Path = config.folder
         self._keeps = config.on_pickup == "keep"
         self._settle = config.settle.total_seconds()
         self._rescan = config.rescan.total_seconds()
         self._intake = intake
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
         self._settling = Settling(self._settle)
         self._failing: set[Seen] = set()
@@ -129,7 +129,7 @@ class Pickup:
 
     def _take(self, files: Sequence[Seen]) -> None:
         """One batch is read while the one before it is filed."""
-        progress = _Progress(len(files), self._journal, self._clock)
+        progress = _Progress(len(files), self._bus, self._clock)
         batches = _batches(files)
         with ThreadPoolExecutor(1) as ahead:
             reading = self._read(ahead, batches)
@@ -185,15 +185,15 @@ class Pickup:
             self._record(Kind.CLEARED, alarm, text)
 
     def _record(self, kind: Kind, alarm: Alarm, text: str) -> None:
-        self._journal.record(Event(self._clock.now(), kind, text, alarm=alarm, subject="drop folder"))
+        self._bus.record(Event(self._clock.now(), kind, text, alarm=alarm, subject="drop folder"))
 
 
 class _Progress:
     """Tells how far it is while many files are taken."""
 
-    def __init__(self, total: int, journal: Journal, clock: Clock) -> None:
+    def __init__(self, total: int, bus: EventBus, clock: Clock) -> None:
         self._total = total
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
         self._done = 0
         self._told = clock.monotonic()
@@ -210,7 +210,7 @@ class _Progress:
     def _tell(self) -> None:
         self._told = self._clock.monotonic()
         text = f"{self._done} of {self._total} files of the drop folder are taken"
-        self._journal.record(Event(self._clock.now(), Kind.DOCUMENT, text))
+        self._bus.record(Event(self._clock.now(), Kind.DOCUMENT, text))
 
 
 def _batches(files: Sequence[Seen]) -> Iterator[Sequence[Seen]]:

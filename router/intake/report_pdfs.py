@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from router.catalogue.exams.exams import Case, Chosen, Exams
+from router.catalogue.exams.exams import Chosen, Exams, ExamSnapshot
 from router.config.sections import Config, Hospital
 from router.errors import Damaged, InvalidData
 from router.exam.key import ExamKey
@@ -28,7 +28,7 @@ _KEPT = 32  # documents whose words are kept
 
 SEVERAL = "the name of the report PDF is a number of several exams, and its text does not tell of which it is"
 UNREAD = "the text of the report PDF could not be read in its processor time, nor a minute later"
-Load = Callable[[Case, JsonVersion], tuple[dict[str, object], ExamKey]]
+Load = Callable[[ExamSnapshot, JsonVersion], tuple[dict[str, object], ExamKey]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ class _Judged:
 class _Matter:
     """An exam and its versions, as every PDF is compared with them."""
 
-    case: Case
+    case: ExamSnapshot
     key: ExamKey
     versions: Sequence[JsonVersion]
     numbers: frozenset[str]
@@ -96,7 +96,7 @@ class PaperReader:
         self._load = load
         self._sheet = functools.lru_cache(_KEPT)(self._read)
 
-    def go_by(self, config: Config) -> None:
+    def reconfigure(self, config: Config) -> None:
         """Weigh by this configuration from the next exam on."""
         self._config = config
 
@@ -105,7 +105,9 @@ class PaperReader:
         """The set of checks that hold."""
         return self._config.identity.checks or 2
 
-    def weigh(self, case: Case, versions: Sequence[JsonVersion], pdfs: Sequence[PdfVersion], now: datetime) -> Weighed:
+    def weigh(
+        self, case: ExamSnapshot, versions: Sequence[JsonVersion], pdfs: Sequence[PdfVersion], now: datetime
+    ) -> Weighed:
         """The PDF for the version that counts; `versions` are all JSONs and `pdfs` those that are in no older doubt."""
         if kept := self._kept(case, pdfs):
             return kept
@@ -131,7 +133,7 @@ class PaperReader:
 
     # -- what was read
 
-    def _kept(self, case: Case, pdfs: Sequence[PdfVersion]) -> Weighed | None:
+    def _kept(self, case: ExamSnapshot, pdfs: Sequence[PdfVersion]) -> Weighed | None:
         """The choice of before, where nothing has come since and copies, with what they said, are removed."""
         known = case.chosen
         if all(pdf.here for pdf in pdfs) or known.weighed != max(case.places):
@@ -146,7 +148,7 @@ class PaperReader:
             text=text is not None, runs=runs_of_pdf(text or ""), labels=labelled(text or ""), made=made_at(source)
         )
 
-    def _matter(self, case: Case, versions: Sequence[JsonVersion]) -> _Matter:
+    def _matter(self, case: ExamSnapshot, versions: Sequence[JsonVersion]) -> _Matter:
         loaded = {version.document: self._load(case, version) for version in versions}
         read = [replace(one, text=loaded[one.document][1].reported) for one in versions]
         counting = successive(read)[-1]
@@ -281,7 +283,7 @@ def origin_of(hospital: Hospital, stem: str) -> str:
     return next((f"folder {folder}" for folder in folders if stem.startswith(folder + "/")), "folder")
 
 
-def _to_keep(case: Case, choice: Choice, warnings: Sequence[str]) -> Chosen:
+def _to_keep(case: ExamSnapshot, choice: Choice, warnings: Sequence[str]) -> Chosen:
     candidate = choice.in_question.document if choice.in_question else None
     if choice.pdf is not None:
         said = f"the report PDF (document {choice.pdf.document}) was chosen by {choice.kind}"

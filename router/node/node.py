@@ -16,7 +16,7 @@ from pathlib import Path
 from router.admin.audit.audit import Audit, Guard
 from router.admin.audit.seals import Seals, seals_of, trail_of
 from router.admin.audit.syslog import Syslog
-from router.admin.console.console import Behind, Console
+from router.admin.console.console import Console, ConsoleContext
 from router.admin.http.health import health
 from router.admin.http.hosts import names_of
 from router.admin.http.metrics import Gauges, Metrics
@@ -49,11 +49,11 @@ from router.correlator.checks import resolved
 from router.correlator.correlator import Correlator, delivery_places
 from router.crypto import selftest
 from router.crypto.keys import read_secret
-from router.delivery.breaker_gate import Lane
+from router.delivery.breaker_gate import Route
 from router.delivery.commitment import CommitmentReports
-from router.delivery.deadline_monitor import Lookout
+from router.delivery.deadline_monitor import DeadlineMonitor
 from router.delivery.dispatcher import Dispatcher
-from router.delivery.routes import Lanes, Outfitter
+from router.delivery.routes import RouteFactory, Routes
 from router.delivery.sharing import Sharing
 from router.delivery.unwritten import Unwritten
 from router.dicom.scp.admission import Admission
@@ -65,12 +65,12 @@ from router.dicom.ul.commitment import Report
 from router.dicom.ul.socket import Limits
 from router.dicom.ul.tls import server_context
 from router.errors import ConfigurationError, RouterError
-from router.events import Event, Journal, Kind, log_event
+from router.events import Event, EventBus, Kind, log_event
 from router.images.cataloguer import Cataloguer
 from router.images.retrieval import Retrieval
 from router.images.rulebook import SeriesRules
 from router.images.selection import Selection
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.intake.intake import Intake
 from router.intake.pickup import Pickup
 from router.loop import Loop, Step, Untried
@@ -83,11 +83,11 @@ from router.reports.hl7.mllp import MllpServer
 from router.review.attention import look, places_of
 from router.review.reconcile import Reconciliation
 from router.storage import open_storage
-from router.storage.estate import Estate
 from router.storage.lock import lock
 from router.storage.running import ADMIN, Listener
-from router.upkeep.backup import Backing
-from router.upkeep.clock_watch import ClockWatch, Timekeeper
+from router.storage.takeover import Takeover
+from router.upkeep.backup import BackupJob
+from router.upkeep.clock_watch import ClockWatch, JumpWatch
 from router.upkeep.daily import Daily
 from router.upkeep.refusals import RefusalRecorder, RefusalWatch
 from router.upkeep.retention import Retention
@@ -132,8 +132,8 @@ class Node:
         self._owner = config.node.owner
         self._workers = config.receive.workers or len(os.sched_getaffinity(0))
         seals, self._audit, self._syslog = self._make_audit()
-        self._journal = Journal(log_event, self._audit.take)
-        self._references = References(config)
+        self._bus = EventBus(log_event, self._audit.take)
+        self._references = ExamReader(config)
         self._read_by: tuple[object, ...] = ()  # what waits may have been read by another version of this program
         self._storage = open_storage(config.node.data, self._owner)
         self._lock = lock(config.node.data / "incoming" / self._owner, self._owner)
@@ -143,35 +143,35 @@ class Node:
         self._catalogue: Catalogue = self._open_catalogue()
         self._audit.guard(self._make_guard(seals))
         self._config = config = resolved(config, self._catalogue.settings)
-        self._rules = SeriesRules(config, self._journal, clock)
+        self._rules = SeriesRules(config, self._bus, clock)
         self._selection = Selection(
-            config.identity, self._catalogue, lambda: self._rules.book, self._journal,
+            config.identity, self._catalogue, lambda: self._rules.book, self._bus,
             cut_off_goes=config.receive.irregular == "send",
         )  # fmt: skip
         self._unwritten, self._sharing, self._dispatcher = self._make_dispatcher()
-        self._lookout = Lookout(config, self._catalogue, self._journal, clock, self._works)
+        self._lookout = DeadlineMonitor(config, self._catalogue, self._bus, clock, self._works)
         self._recorder, self._refusal_watch = (
             RefusalRecorder(self._catalogue.refusals, config.node.timezone, clock),
-            RefusalWatch(config, self._catalogue, self._journal, clock),
+            RefusalWatch(config, self._catalogue, self._bus, clock),
         )
         self._daily = self._make_daily()
-        self._timekeeper = Timekeeper(self._catalogue, self._journal, clock)
+        self._timekeeper = JumpWatch(self._catalogue, self._bus, clock)
         self._cataloguer = self._make_cataloguer()
         self._filing, self._stopping = threading.Lock(), threading.Event()
         self._unpaired, self._failed = threading.Event(), threading.Event()
         self._retention = self._make_retention()
         self._metrics = self._make_metrics()
-        self._journal.subscribe(self._metrics.heard)
-        known = (self._catalogue, self._storage, self._selection, self._journal, clock)
+        self._bus.subscribe(self._metrics.on_event)
+        known = (self._catalogue, self._storage, self._selection, self._bus, clock)
         self._correlator = Correlator(config, self._references, *known)
         self._backfill = BackfillAdmission(self._catalogue, clock)
         self._membership = self._make_membership()
         self._notifier = self._make_notifier()
-        self._journal.subscribe(self._notifier.heard)
+        self._bus.subscribe(self._notifier.on_event)
         self._intake = self._make_intake()
-        self._pickup = Pickup(config.reports, self._intake, self._journal, clock,
+        self._pickup = Pickup(config.reports, self._intake, self._bus, clock,
                               known=self._catalogue.exams.any_document())  # fmt: skip
-        self._commitment_reports = CommitmentReports(self._catalogue, self._journal, clock, random.random)
+        self._commitment_reports = CommitmentReports(self._catalogue, self._bus, clock, random.random)
         self._server = self._make_server()
         self._hl7 = self._make_hl7()
         self._console = self._make_console()
@@ -180,7 +180,7 @@ class Node:
         # Each batch of a study's images touches its exam; that must not leave the sending without processor.
         self._correlating = self._loop("correlator", self._correlate, share=_CORRELATING, patience=_LONG_STEP)
         self._files = stamps(config)
-        self._lanes = Lanes(self._make_outfitter(), lambda name, lane: self._loop(name, lambda: self._send(lane)))
+        self._lanes = Routes(self._make_outfitter(), lambda name, lane: self._loop(name, lambda: self._send(lane)))
         self._lanes.use(self._lanes.fit(config, lambda one: _files_of(one, self._files)))
         self._loops = self._make_loops()
 
@@ -189,7 +189,7 @@ class Node:
         now = self._clock.now()
         self._storage.incoming.sweep(self._workers)
         self._unwritten.take_up()
-        self._unwritten.write_down(self._catalogue.late, self._journal, self._clock)
+        self._unwritten.write_down(self._catalogue.late, self._bus, self._clock)
         self._catalogue.queue.take_back(self._owner, now)
         self._sharing.start()
         self._membership.beat()
@@ -197,9 +197,9 @@ class Node:
         self._timekeeper.start_anew()
         self._correlator.reconsider()
         self._drain_incoming()
-        self._journal.subscribe(self._wake_lanes)
-        self._journal.subscribe(self._note_joined)
-        self._journal.subscribe(self._note_failed)
+        self._bus.subscribe(self._wake_lanes)
+        self._bus.subscribe(self._note_joined)
+        self._bus.subscribe(self._note_failed)
         self._notifier.start()
         self._audit.start()
         if self._syslog is not None:
@@ -219,7 +219,7 @@ class Node:
             self.stop()
             raise
         self._life.listens(self._listeners(ports))
-        self._journal.record(Event(self._clock.now(), Kind.STARTED, f"node {self._owner} listens", subject=self._owner))
+        self._bus.record(Event(self._clock.now(), Kind.STARTED, f"node {self._owner} listens", subject=self._owner))
         self._settings_read()
         return ports
 
@@ -233,7 +233,7 @@ class Node:
             told = self._read_again(file)
             self._rules.reload(self._config.series)
             text = f"configuration read again; {told}"
-            self._journal.record(Event(self._clock.now(), Kind.RELOADED, text, subject=self._owner))
+            self._bus.record(Event(self._clock.now(), Kind.RELOADED, text, subject=self._owner))
         except RouterError as error:  # the database: the node goes on, as it does in everything else
             _log.error("the configuration was not read again to the end, ask for it once more: %s", error)
 
@@ -258,7 +258,7 @@ class Node:
         config, files = changes.config, stamps(changes.config)
         others = renewed(self._files, files)
         _require_private_tls_keys(config)
-        references = References(config)
+        references = ExamReader(config)
         contexts, names = [_context(tls) for tls in _listening_with(config)], names_of(config.admin)
         lanes = self._lanes.fit(config, lambda one: _files_of(one, files))
         notifying = self._notifier.fit(config)
@@ -272,9 +272,9 @@ class Node:
             self._references.adopt(references)
             parts = (self._correlator, self._lookout, self._refusal_watch, self._intake, self._daily, self._silence)
             for part in parts:
-                part.go_by(config)
-            self._selection.go_by(config.identity)
-        self._console.go_by(config, self._places())
+                part.reconfigure(config)
+            self._selection.reconfigure(config.identity)
+        self._console.reconfigure(config, self._places())
         self._lanes.use(lanes)
         self._notifier.use(notifying)
         self._look_again(changes)
@@ -287,7 +287,7 @@ class Node:
         concerned = [one for name in changes.added for one in queue.in_state(_OPEN, name)]
         if any(key.endswith("_within") for key in changes.taken):
             concerned += queue.with_due()
-        self._catalogue.exams.touch({one.exam for one in concerned}, now)
+        self._catalogue.exams.request_evaluation({one.exam for one in concerned}, now)
         self._correlator.reconsider()
         self._pickup.watch.wake()
         self._correlating.wake()
@@ -309,7 +309,7 @@ class Node:
 
     def _record_configuration(self, kind: Kind, text: str) -> None:
         event = Event(self._clock.now(), kind, text, alarm=Alarm.SETTINGS, subject="configuration")
-        self._journal.record(event)
+        self._bus.record(event)
 
     def stop(self) -> None:
         """Stop accepting, finish what is in flight, give leases back; within 30 s."""
@@ -346,10 +346,10 @@ class Node:
         and what it could not write stays in its file until the next start."""
         try:
             self._membership.leave()
-            self._journal.tell_counted(self._clock.now(), all_of_them=True)
+            self._bus.tell_counted(self._clock.now(), all_of_them=True)
             self._recorder.write()
-            self._unwritten.write_down(self._catalogue.late, self._journal, self._clock)
-            self._journal.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
+            self._unwritten.write_down(self._catalogue.late, self._bus, self._clock)
+            self._bus.record(Event(self._clock.now(), Kind.STOPPED, f"node {self._owner} stops"))
         except RouterError as error:
             _log.warning("the node stops, and its database does not hear of it: %s", error)
 
@@ -359,11 +359,11 @@ class Node:
         """Open, and the node's clock set by it."""
         self._require_database()
         catalogue = open_catalogue(
-            self._config.database.url, self._config.node.data, self._journal,
-            lambda engine: bring_up_to_date(engine, self._config, self._journal, self._clock.now()),
+            self._config.database.url, self._config.node.data, self._bus,
+            lambda engine: bring_up_to_date(engine, self._config, self._bus, self._clock.now()),
             limits=limits_of_sessions(self._config.node.lease),
         )  # fmt: skip
-        self._clock_watch = ClockWatch(catalogue, self._owner, self._journal, self._clock)
+        self._clock_watch = ClockWatch(catalogue, self._owner, self._bus, self._clock)
         self._set_clock()
         return catalogue
 
@@ -390,17 +390,17 @@ class Node:
 
     def _make_guard(self, seals: Seals) -> Guard:
         close = self._catalogue.engine.close_thread
-        return Guard(seals=seals, heads=self._catalogue.heads, journal=self._journal, close=close)
+        return Guard(seals=seals, heads=self._catalogue.audit_heads, bus=self._bus, close=close)
 
     def _make_retention(self) -> Retention:
         return Retention(
-            self._config, self._catalogue.purge, self._catalogue.records, self._storage, self._journal, self._clock,
+            self._config, self._catalogue.purge, self._catalogue.expiry, self._storage, self._bus, self._clock,
             self._free, self._filing,
         )  # fmt: skip
 
     def _make_intake(self) -> Intake:
         return Intake(
-            self._config, self._references, self._catalogue.exams, self._storage, self._journal, self._clock,
+            self._config, self._references, self._catalogue.exams, self._storage, self._bus, self._clock,
             fence=lambda: self._membership.fence(DROP_FOLDER),
         )  # fmt: skip
 
@@ -412,30 +412,30 @@ class Node:
         catalogue, owner, lease = self._catalogue, self._owner, self._config.node.lease
         unwritten = Unwritten(self._storage.unwritten)
         sharing = Sharing(catalogue, owner, lease, alone=not self._config.database.url)
-        known = (catalogue, owner, self._journal, self._clock)
+        known = (catalogue, owner, self._bus, self._clock)
         return unwritten, sharing, Dispatcher(
             *known, self._config.node.timezone, lease=lease, unwritten=unwritten, sharing=sharing
         )  # fmt: skip
 
     def _make_membership(self) -> Membership:
-        node, estate = self._config.node, Estate(self._config.node.data / "incoming", self._owner)
-        known = (self._catalogue, estate, self._owner, node.lease, self._journal, self._clock)
+        node, estate = self._config.node, Takeover(self._config.node.data / "incoming", self._owner)
+        known = (self._catalogue, estate, self._owner, node.lease, self._bus, self._clock)
         return Membership(*known, self._unwritten)
 
-    def _make_outfitter(self) -> Outfitter:
-        return Outfitter(
-            self._references, self._catalogue, self._storage, self._commitment_reports, self._journal, self._clock,
+    def _make_outfitter(self) -> RouteFactory:
+        return RouteFactory(
+            self._references, self._catalogue, self._storage, self._commitment_reports, self._bus, self._clock,
             self._correlator.objection, self._unwritten, self._sharing,
         )  # fmt: skip
 
     def _make_daily(self) -> Daily:
         accounts = Reconciliation(self._catalogue, self._references, self._storage.reports.read)
-        return Daily(self._config, self._catalogue, accounts, self._storage.dailies, self._journal, self._clock)
+        return Daily(self._config, self._catalogue, accounts, self._storage.dailies, self._bus, self._clock)
 
     def _make_cataloguer(self) -> Cataloguer:
         return Cataloguer(
             self._storage, self._catalogue.instances, lambda: self._rules.book, self._selection.settle,
-            self._journal, self._clock, self._take_pdf if self._config.reports.encapsulated_pdf else None,
+            self._bus, self._clock, self._take_pdf if self._config.reports.encapsulated_pdf else None,
             cut_off_goes=self._config.receive.irregular == "send",
         )  # fmt: skip
 
@@ -471,7 +471,7 @@ class Node:
     def _make_console(self) -> Console:
         config = self._config
         file = config.admin.token_file or config.node.data / "console-token"
-        behind = Behind(config, self._catalogue, self._journal, self._clock, lambda: self._rules.book,
+        behind = ConsoleContext(config, self._catalogue, self._bus, self._clock, lambda: self._rules.book,
                         self._places(), self._free, file, self._audit.seal, self._waiting)  # fmt: skip
         return Console(behind, token_in(file))
 
@@ -522,9 +522,9 @@ class Node:
 
     def _make_loops(self) -> list[Loop]:
         incoming, watch = self._storage.incoming, self._pickup.watch
-        backing = self._backing = Backing(self._config, self._journal, self._clock, self._stopping.is_set)
-        self._absence = AbsenceWatch(self._catalogue, self._config.node.lease, self._journal, self._clock)
-        self._silence = SilenceWatch(self._config, self._catalogue, self._journal, self._clock)
+        backing = self._backing = BackupJob(self._config, self._bus, self._clock, self._stopping.is_set)
+        self._absence = AbsenceWatch(self._catalogue, self._config.node.lease, self._bus, self._clock)
+        self._silence = SilenceWatch(self._config, self._catalogue, self._bus, self._clock)
         self._looking_ahead = self._loop("lookout", self._look_ahead, patience=_LONG_STEP)
         backups = [] if self._config.database.url else [self._loop("backup", backing.step)]
         return [
@@ -551,7 +551,7 @@ class Node:
             return []
         retrieval = Retrieval(
             query, query.move_destination or own, self._config.receive.port, self._catalogue,
-            QueryClient(query.peer(own)), self._journal, self._clock, self._stopping.is_set,
+            QueryClient(query.peer(own)), self._bus, self._clock, self._stopping.is_set,
         )  # fmt: skip
 
         def step() -> float:
@@ -568,7 +568,7 @@ class Node:
         """The loop that reads what no destination has confirmed yet."""
         quiet = Quiet(busy=lambda: self._dispatcher.busy, wait=self._stopping.wait)
         every = self._config.retention.scrub
-        scrub = Scrub(every, self._catalogue, self._storage, self._journal, self._clock, quiet)
+        scrub = Scrub(every, self._catalogue, self._storage, self._bus, self._clock, quiet)
 
         def step() -> float:
             return scrub.step() if self._membership.has(SCRUB) else _NOT_OURS
@@ -580,7 +580,7 @@ class Node:
         wake: Callable[[], None] | None = None, share: float = 1.0, patience: float | None = None,
     ) -> Loop:  # fmt: skip
         close = self._catalogue.engine.close_thread
-        return Loop(name, step, self._journal, self._clock, wait, wake, close, share, patience)
+        return Loop(name, step, self._bus, self._clock, wait, wake, close, share, patience)
 
     # -- steps: each returns the seconds to rest
 
@@ -607,7 +607,7 @@ class Node:
             self._unpaired.set()
 
     def _tell_counted(self) -> float:
-        self._journal.tell_counted(self._clock.now())
+        self._bus.tell_counted(self._clock.now())
         return _IDLE_SECONDS
 
     def _keep_refusals(self) -> float:
@@ -696,7 +696,7 @@ class Node:
             if self._references.refresh():
                 self._record_references(Kind.CLEARED, "code tables and mapping file can be read")
                 text = "changed code tables or a changed mapping file are in use"
-                self._journal.record(Event(self._clock.now(), Kind.CONFIGURED, text))
+                self._bus.record(Event(self._clock.now(), Kind.CONFIGURED, text))
                 self._correlator.reconsider()
                 self._pickup.watch.wake()
         except ConfigurationError as error:
@@ -705,9 +705,9 @@ class Node:
 
     def _record_references(self, kind: Kind, text: str) -> None:
         event = Event(self._clock.now(), kind, text, alarm=Alarm.SETTINGS, subject="code tables")
-        self._journal.record(event)
+        self._bus.record(event)
 
-    def _send(self, lane: Lane) -> float:
+    def _send(self, lane: Route) -> float:
         if self._dispatcher.run_one(lane):
             self._correlating.wake()
             if self._failed.is_set():
@@ -741,7 +741,7 @@ class Node:
             self._recorder.refused(outcome)
             fields = {"calling_ae": outcome.calling_ae, "address": outcome.address}
             study = outcome.study or None
-            self._journal.record(Event(self._clock.now(), Kind.REFUSED, outcome.reason, study_uid=study, fields=fields))
+            self._bus.record(Event(self._clock.now(), Kind.REFUSED, outcome.reason, study_uid=study, fields=fields))
 
     def _take_pdf(self, study_uid: str, data: bytes, received: datetime) -> None:
         self._intake.take_encapsulated(study_uid, data, received)
@@ -752,7 +752,7 @@ class Node:
         self._correlating.wake()
 
     def _note_hl7(self, address: str, why: str) -> None:
-        self._journal.record(Event(self._clock.now(), Kind.REFUSED, why, fields={"address": address}))
+        self._bus.record(Event(self._clock.now(), Kind.REFUSED, why, fields={"address": address}))
 
     def _take_report(self, report: Report) -> int:
         """On a thread of the server's, which keeps no connection to the database."""

@@ -10,16 +10,16 @@ LATE_SHARE = 0.25  # of the capacity for what is already missed, while others ca
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Throughput:
     """How much went in how many seconds of sending, the older the less; a unit is an instance, or a report."""
 
     units: float = 0.0
     seconds: float = 0.0
 
-    def and_then(self, units: int, seconds: float) -> "Pace":
+    def and_then(self, units: int, seconds: float) -> "Throughput":
         """With what was sent since."""
         kept = max(1 - seconds / _MEMORY, 0.0) if self.seconds + seconds > _MEMORY else 1.0
-        return Pace(self.units * kept + units, self.seconds * kept + seconds)
+        return Throughput(self.units * kept + units, self.seconds * kept + seconds)
 
     @property
     def rate(self) -> float | None:

@@ -11,11 +11,11 @@ from router.catalogue import Catalogue
 from router.catalogue.node.alarms import ActiveAlarm, Standing, folded
 from router.catalogue.queue.attention import Unread
 from router.catalogue.queue.backlog import Place
-from router.catalogue.queue.breakers import Tripped
+from router.catalogue.queue.breakers import OpenBreaker
 from router.clock import Clock
 from router.config.sections import Config
 from router.errors import PASSING
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.matching.exam.approval import Part, shown_word
 from router.model import Channel
 from router.policy.attention import ALARM_OF, SAYS, Attention, Cause, Stuck, command_of, judge
@@ -52,7 +52,7 @@ class Facts:
     deliveries: Sequence[Stuck]
     unread: Sequence[Unread]
     alarms: Sequence[Standing]
-    tripped: Sequence[Tripped]
+    tripped: Sequence[OpenBreaker]
     quarantined: Sequence[str]
 
 
@@ -81,8 +81,8 @@ def look(catalogue: Catalogue, places: Sequence[Place], quarantine: Path, now: d
     with catalogue.engine.read():
         facts = Facts(
             places=places,
-            deliveries=catalogue.open.deliveries({(one.destination, one.channel) for one in places}),
-            unread=catalogue.open.unread(),
+            deliveries=catalogue.open_deliveries.deliveries({(one.destination, one.channel) for one in places}),
+            unread=catalogue.open_deliveries.unread(),
             alarms=catalogue.alarms.standing(),
             tripped=catalogue.breakers.tripped(),
             quarantined=quarantined(quarantine),
@@ -153,7 +153,7 @@ def approval_told(one: Unread) -> str:
     return f"{one.source}: Order.Status {shown_word(one.approval.word)}"
 
 
-def _of_accounts(tripped: Iterable[Tripped]) -> list[Attention]:
+def _of_accounts(tripped: Iterable[OpenBreaker]) -> list[Attention]:
     refused = [one for one in tripped if one.breaker.outage not in PASSING]
     return [
         _entry(Cause.ACCOUNT, one.destination, _Group(one.breaker.since) if one.breaker.since else None, count=1)
@@ -276,7 +276,7 @@ class AttentionAlarms:
     """Keeps the alarms in line with the list; `step` is called by the one node that has the duty."""
 
     catalogue: Catalogue
-    journal: Journal
+    bus: EventBus
     clock: Clock
     look: Callable[[datetime], Sequence[Attention]]
 
@@ -285,4 +285,4 @@ class AttentionAlarms:
         now = self.clock.now()
         entries = self.look(now)
         for event in alarms_of(entries, self.catalogue.alarms.standing(), now):
-            self.journal.record(event)
+            self.bus.record(event)

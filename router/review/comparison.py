@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from router.catalogue.exams.exams import Case
+from router.catalogue.exams.exams import ExamSnapshot
 from router.config.sections import Config
 from router.correlator.joining import comparisons
 from router.errors import InvalidData
 from router.exam.key import ExamKey
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.matching.exam.versions import successive
 from router.matching.patient.identity import FIELDS, Comparison, IdentityPolicy, StudyIdentity
 from router.matching.patient.policy import identity_policy
@@ -44,7 +44,7 @@ class Side:
         return tuple(field for field in FIELDS if field not in (*self.agree, *self.differ))
 
 
-class Sides:
+class IdentityComparison:
     """Reads only. `read` gives a report file of the data folder, `aliases` the numbers that are of one patient."""
 
     def __init__(
@@ -52,10 +52,10 @@ class Sides:
     ) -> None:
         self._config = config
         self._aliases = aliases
-        self._references = References(config)
+        self._references = ExamReader(config)
         self._read = read
 
-    def of(self, case: Case) -> list[Side]:
+    def of(self, case: ExamSnapshot) -> list[Side]:
         """The report's side, then each study's; a study whose headers say several things has several.
 
         InvalidData when the node's copy of the exam JSON does not read.
@@ -63,7 +63,7 @@ class Sides:
         key, policy = self._key(case), identity_policy(self._config.identity, self._aliases())
         return [self._report(key), *(_images(*each, policy) for each in comparisons(case, key, policy))]
 
-    def remarks(self, case: Case) -> tuple[str, ...]:
+    def remarks(self, case: ExamSnapshot) -> tuple[str, ...]:
         """Remarks on the studies' patients, in words without values; none where the report does not read."""
         try:
             sides = self.of(case) if case.jsons else []
@@ -71,7 +71,7 @@ class Sides:
             return ()
         return tuple(dict.fromkeys(_of_study(one.study_uid, text) for one in sides for text in one.remarks))
 
-    def _key(self, case: Case) -> ExamKey:
+    def _key(self, case: ExamSnapshot) -> ExamKey:
         place = case.places[successive(case.jsons)[-1].document]
         try:
             return self._references.key(self._references.read(self._read(place)), case.branch)

@@ -12,7 +12,7 @@ from router.catalogue.exams.decisions import Alias
 from router.clock import Clock
 from router.config.sections import Identity
 from router.errors import InvalidData
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.exam.identifiers import uid_ok
 from router.matching.images.join import JoinedBy
 from router.matching.patient.identity import stripped
@@ -21,7 +21,7 @@ from router.review.lookup import Lookup
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class OperatorReason:
     """A decider and the reason."""
 
     who: str
@@ -58,10 +58,10 @@ class Differences:
 class Decisions:
     """The decisions, as the command line asks for them."""
 
-    def __init__(self, identity: Identity, catalogue: Catalogue, journal: Journal, clock: Clock) -> None:
+    def __init__(self, identity: Identity, catalogue: Catalogue, bus: EventBus, clock: Clock) -> None:
         self._identity = identity
         self._catalogue = catalogue
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
         self._lookup = Lookup(catalogue)
 
@@ -86,14 +86,14 @@ class Decisions:
         standing = self._catalogue.decisions.standing(exam)
         return Differences(exam, self._catalogue.exams.names([exam])[exam], standing) if standing else None
 
-    def resolve(self, name: str, verdict: Verdict, seen: Differences | None = None) -> list[str]:
+    def resolve(self, name: str, verdict: OperatorReason, seen: Differences | None = None) -> list[str]:
         """Report and images are of one patient, whatever differs by what was seen, else now; what was settled.
 
         A difference that came after the person looked stays.
         """
         return self.settle(seen or self.differences(name), verdict)
 
-    def settle(self, found: Differences, verdict: Verdict) -> list[str]:
+    def settle(self, found: Differences, verdict: OperatorReason) -> list[str]:
         """The same for exactly these differences."""
         texts, now = list(found.texts), self._clock.now()
         with self._catalogue.engine.write():
@@ -102,7 +102,7 @@ class Decisions:
             self._tell([found.exam], text, verdict, exam=found.exam)
         return texts
 
-    def alias(self, old: str, new: str, verdict: Verdict) -> int:
+    def alias(self, old: str, new: str, verdict: OperatorReason) -> int:
         """Both numbers are of one patient; how many exams are evaluated anew."""
         old, new = self._number(old), self._number(new)
         said = Alias(old, new, verdict.why, verdict.who, self._clock.now())
@@ -111,7 +111,7 @@ class Decisions:
                 raise InvalidData("these two numbers count as one patient's already", hint="see `queue alias --list`")
             return self._reconsider(old, new, "two numbers are of one patient", verdict)
 
-    def unalias(self, old: str, new: str, verdict: Verdict) -> int:
+    def unalias(self, old: str, new: str, verdict: OperatorReason) -> int:
         """Take that back; how many exams are evaluated anew."""
         old, new = self._number(old), self._number(new)
         with self._catalogue.engine.write():
@@ -123,7 +123,7 @@ class Decisions:
         """All aliases of merged patients."""
         return self._catalogue.decisions.aliases()
 
-    def link(self, name: str, study_uid: str, verdict: Verdict) -> int:
+    def link(self, name: str, study_uid: str, verdict: OperatorReason) -> int:
         """Join a study to an exam by hand, also one that is still to come; the exam's number. Identity is checked."""
         exam, now = self._lookup.exam(name), self._clock.now()
         if not uid_ok(study_uid):
@@ -138,7 +138,7 @@ class Decisions:
             raise InvalidData("the study is joined to this exam already", hint="see `queue explain`", exam=exam)
         return exam
 
-    def unlink(self, name: str, study_uid: str, verdict: Verdict) -> int:
+    def unlink(self, name: str, study_uid: str, verdict: OperatorReason) -> int:
         """Take a study from an exam and keep it apart, whatever names it, until it is linked; the exam's number."""
         exam = self._lookup.exam(name)
         case = self._catalogue.exams.case(exam)
@@ -151,7 +151,7 @@ class Decisions:
             self._tell(touched, f"kept apart: {verdict.why}", verdict, exam=exam, study_uid=study_uid)
         return exam
 
-    def _reconsider(self, old: str, new: str, text: str, verdict: Verdict) -> int:
+    def _reconsider(self, old: str, new: str, text: str, verdict: OperatorReason) -> int:
         numbers = {
             old,
             new,
@@ -172,9 +172,9 @@ class Decisions:
         return number
 
     def _tell(
-        self, touched: Iterable[int], text: str, verdict: Verdict, *, exam: int | None = None,
+        self, touched: Iterable[int], text: str, verdict: OperatorReason, *, exam: int | None = None,
         study_uid: str | None = None,
     ) -> None:  # fmt: skip
         now = self._clock.now()
-        self._journal.record(Event(now, Kind.DECIDED, text, verdict.who, exam, study_uid=study_uid))
-        self._catalogue.exams.touch(touched, now)
+        self._bus.record(Event(now, Kind.DECIDED, text, verdict.who, exam, study_uid=study_uid))
+        self._catalogue.exams.request_evaluation(touched, now)

@@ -8,7 +8,7 @@ from datetime import datetime
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.db.engine import portions
-from router.catalogue.exams.exams import Case
+from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.images.ledger import Entry, Fate, Tally
 from router.catalogue.images.versions import Several
 from router.catalogue.queue.attention import Unread
@@ -48,7 +48,7 @@ class Line:
 class Story:
     """An exam with all that happened to it."""
 
-    case: Case
+    case: ExamSnapshot
     lines: tuple[Line, ...]
     uploads: tuple[Frozen, ...]
     events: tuple[Event, ...]
@@ -104,9 +104,9 @@ class Review:
 
     def ledger(self, delivery: Delivery) -> list[Entry]:
         """The instances of an images delivery, and what became of each."""
-        return self._catalogue.accounts.entries(delivery.exam, delivery.destination)
+        return self._catalogue.ledger.entries(delivery.exam, delivery.destination)
 
-    def versions(self, case: Case) -> list[Several]:
+    def versions(self, case: ExamSnapshot) -> list[Several]:
         """Instances of the exam that came again with another data set: re-processed, corrected, in doubt."""
         return self._catalogue.versions.several(case.studies)
 
@@ -116,7 +116,7 @@ class Review:
 
     def unread(self, exam: int) -> list[Unread]:
         """Why the exam's approval cannot be read; nothing where it reads, or there is none."""
-        return self._catalogue.open.unread([exam])
+        return self._catalogue.open_deliveries.unread([exam])
 
     def hold(self, delivery: Delivery, why: str, who: str) -> bool:
         """Keep it from being sent until it is released; one that another cause holds is the person's from now on."""
@@ -136,7 +136,7 @@ class Review:
             return False
         with self._catalogue.engine.write():
             if fate := _RELEASED.get(delivery.held_by):
-                self._catalogue.accounts.release(delivery.exam, delivery.destination, fate, self._clock.now())
+                self._catalogue.ledger.release(delivery.exam, delivery.destination, fate, self._clock.now())
             if delivery.held_by == DAMAGED:
                 self._catalogue.exams.look_again(delivery.exam)
             changes = {"held_by": "", "error": ""}
@@ -168,7 +168,7 @@ class Review:
         changes = {"attempts": 0, "next_try": None, "error": ""}
         with self._catalogue.engine.write():
             if delivery.state == State.FAILED and delivery.channel == Channel.IMAGES:
-                self._catalogue.accounts.reselect_refused(delivery.exam, delivery.destination, self._clock.now())
+                self._catalogue.ledger.reselect_refused(delivery.exam, delivery.destination, self._clock.now())
             return self._move(delivery, State.READY, f"retry: {why}", who, changes)
 
     def fail(self, delivery: Delivery, why: str, who: str) -> bool:
@@ -192,7 +192,7 @@ class Review:
         now = self._clock.now()
         with self._catalogue.engine.write():
             moved = self._catalogue.queue.move(delivery, to, now, why, who=who, changes=changes)
-            self._catalogue.exams.touch([delivery.exam], now)
+            self._catalogue.exams.request_evaluation([delivery.exam], now)
         return moved
 
     def series(self, study_uid: str, book: Rulebook) -> list[SeriesLine]:
@@ -216,7 +216,7 @@ class Review:
         tallies: dict[tuple[int, str], Tally] = {}
         for start in range(0, len(exams), 500):
             names |= self._catalogue.exams.names(exams[start : start + 500])
-            tallies |= self._catalogue.accounts.tallies(exams[start : start + 500])
+            tallies |= self._catalogue.ledger.tallies(exams[start : start + 500])
         now = self._clock.now()
         return [_line(d, names[d.exam], tallies.get((d.exam, d.destination), Tally()), now) for d in deliveries]
 

@@ -9,9 +9,9 @@ from router.catalogue.node.alarms import Standing
 from router.catalogue.node.refusals import IMAGES, RefusedSender
 from router.clock import Clock
 from router.errors import InvalidData, WrongUse
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.refusals import sender
-from router.review.decisions import Verdict
+from router.review.decisions import OperatorReason
 from router.review.lookup import Lookup, is_form
 
 TOLD = (Alarm.DELIVERED_IN_DOUBT, Alarm.REJECTED_AFTER_DELIVERY)
@@ -30,9 +30,9 @@ class Ambiguous(InvalidData):
 class Dismissals:
     """The dismissals, as the command line asks for them."""
 
-    def __init__(self, catalogue: Catalogue, journal: Journal, clock: Clock) -> None:
+    def __init__(self, catalogue: Catalogue, bus: EventBus, clock: Clock) -> None:
         self._catalogue = catalogue
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
 
     def is_of_a_file(self, word: str) -> bool:
@@ -43,7 +43,7 @@ class Dismissals:
             raise WrongUse(f"{word} may mean several things", hint=f"say which: {forms}")
         return bool(found)
 
-    def dismiss(self, name: str, verdict: Verdict) -> list[FolderFile]:
+    def dismiss(self, name: str, verdict: OperatorReason) -> list[FolderFile]:
         """End the alarm of a file, by its number (f12), path or name, and show it no longer until it changes.
 
         The file stays where it is. Raises InvalidData when there is none, Ambiguous when several have the name.
@@ -56,7 +56,7 @@ class Dismissals:
                 self._tell(one, verdict)
         return found
 
-    def dismiss_kind(self, kind: FileKind, verdict: Verdict) -> list[FolderFile]:
+    def dismiss_kind(self, kind: FileKind, verdict: OperatorReason) -> list[FolderFile]:
         """The same for every file of a kind that is listed now."""
         files, now = self._catalogue.exams.files, self._clock.now()
         with self._catalogue.engine.write():
@@ -66,7 +66,7 @@ class Dismissals:
                 self._tell(one, verdict)
         return found
 
-    def dismiss_exam(self, name: str, verdict: Verdict) -> list[Standing]:
+    def dismiss_exam(self, name: str, verdict: OperatorReason) -> list[Standing]:
         """End the alarms of what an exam's destinations have: their operators know of it. Those that stood.
 
         A name of a delivery concerns its destination alone. Raises InvalidData where there is none, WrongUse where the
@@ -83,12 +83,12 @@ class Dismissals:
                 hint = "it ends `delivered-in-doubt` and `rejected-after-delivery`; see `scripts/queue explain`"
                 raise InvalidData("no alarm of this exam can be dismissed", hint=hint)
             named = ", ".join(dict.fromkeys(one.alarm for one in found))
-            self._journal.record(Event(now, Kind.DECIDED, f"dismissed ({named}): {verdict.why}", verdict.who, exam))
+            self._bus.record(Event(now, Kind.DECIDED, f"dismissed ({named}): {verdict.why}", verdict.who, exam))
             for one in found:
-                self._journal.record(self._ended(one, verdict))
+                self._bus.record(self._ended(one, verdict))
         return found
 
-    def _ended(self, one: Standing, verdict: Verdict) -> Event:
+    def _ended(self, one: Standing, verdict: OperatorReason) -> Event:
         fields = {"destination": one.destination} if one.destination else {}
         return Event(
             self._clock.now(), Kind.CLEARED, f"dismissed by {verdict.who}", exam=one.exam, delivery=one.delivery,
@@ -109,13 +109,13 @@ class Dismissals:
         files = self._catalogue.exams.files
         return [one for one in files.named(name) if one.dismissed is None and _is_named(one, name)]
 
-    def _tell(self, one: FolderFile, verdict: Verdict) -> None:
+    def _tell(self, one: FolderFile, verdict: OperatorReason) -> None:
         now, exam, alarm = self._clock.now(), one.found.exam, ALARMS.get(one.found.kind)
         text = f"file {one.name} of the drop folder ({one.found.kind}) is dismissed: {verdict.why}"
-        self._journal.record(Event(now, Kind.DECIDED, text, verdict.who, exam))
+        self._bus.record(Event(now, Kind.DECIDED, text, verdict.who, exam))
         if alarm is not None:
             text = f"file {one.name} is dismissed by {verdict.who}"
-            self._journal.record(Event(now, Kind.CLEARED, text, exam=exam, alarm=alarm, subject=one.subject))
+            self._bus.record(Event(now, Kind.CLEARED, text, exam=exam, alarm=alarm, subject=one.subject))
 
 
 def _is_named(one: FolderFile, name: str) -> bool:
@@ -129,7 +129,7 @@ def _written(path: str) -> str:
 
 
 def dismiss(
-    catalogue: Catalogue, journal: Journal, clock: Clock, chosen: Iterable[RefusedSender], verdict: Verdict
+    catalogue: Catalogue, bus: EventBus, clock: Clock, chosen: Iterable[RefusedSender], verdict: OperatorReason
 ) -> None:
     """End the alarms of these senders: of associations for their cause of now, of images those refused so far."""
     now = clock.now()
@@ -138,6 +138,6 @@ def dismiss(
             name = sender(one.calling, one.address)
             alarm = Alarm.REFUSED_IMAGES if one.kind == IMAGES else Alarm.REFUSED_SENDER
             text = f"refused {one.kind} of {name} are dismissed: {verdict.why}"
-            journal.record(Event(now, Kind.DECIDED, text, verdict.who))
-            journal.record(Event(now, Kind.CLEARED, text, verdict.who, alarm=alarm, subject=f"sender {name}"))
+            bus.record(Event(now, Kind.DECIDED, text, verdict.who))
+            bus.record(Event(now, Kind.CLEARED, text, verdict.who, alarm=alarm, subject=f"sender {name}"))
             catalogue.refusals.dismiss(one, f"{verdict.who}: {verdict.why}", now)

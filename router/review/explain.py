@@ -60,7 +60,7 @@ class Stray:
     refused: tuple[RefusalSum, ...] = ()
 
 
-class Traces:
+class Provenance:
     """Reads what came, and compares."""
 
     def __init__(self, catalogue: Catalogue, config: Config) -> None:
@@ -69,7 +69,7 @@ class Traces:
 
     def background(self, exam: int, links: list[str]) -> Background:
         """What stands behind an exam, to which these studies belong."""
-        traces = self._catalogue.traces
+        traces = self._catalogue.arrivals
         own = traces.exam(exam)
         near_ = self._near(own, traces.strays_about(own.came - _ABOUT, own.came + _ABOUT))
         files = tuple(traces.files(exam))
@@ -83,7 +83,7 @@ class Traces:
 
     def stray(self, study_uid: str, now: datetime) -> Stray | None:
         """The story of a study that no exam has; None when it is not here."""
-        traces = self._catalogue.traces
+        traces = self._catalogue.arrivals
         own = traces.study(study_uid)
         if own is None:
             return None
@@ -106,7 +106,7 @@ class Traces:
 
     def unpaired(self, name: str) -> list[File]:
         """Files of that name without an exam."""
-        return self._catalogue.traces.unpaired(name)
+        return self._catalogue.arrivals.unpaired(name)
 
     def lying(self, name: str) -> list[FolderFile]:
         """Files of the drop folder of this name, or nearly this name, that wait or lie there to no purpose."""

@@ -20,7 +20,7 @@ _OTHERS = frozenset({Needs.APPROVAL, Needs.JSON, Needs.PDF, Needs.IMAGES, Needs.
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DueDelivery:
     """A delivery that was due on the day. `complete` is when all of it was here, `reason` says why it is late."""
 
     delivery: Delivery
@@ -31,7 +31,7 @@ class Finding:
     reason: str
 
 
-def findings(config: Config, catalogue: Catalogue, start: datetime, end: datetime, now: datetime) -> list[Finding]:
+def findings(config: Config, catalogue: Catalogue, start: datetime, end: datetime, now: datetime) -> list[DueDelivery]:
     """Every delivery that was, or is, due between the two instants, by due time; what was closed otherwise is not."""
     due = [
         one
@@ -47,7 +47,7 @@ def findings(config: Config, catalogue: Catalogue, start: datetime, end: datetim
 
 def _finding(
     config: Config, catalogue: Catalogue, pauses: Sequence[Pause], one: Delivery, exam_id: str, now: datetime
-) -> Finding:
+) -> DueDelivery:
     delivered = one.changed if one.state == State.DELIVERED else None
     working = one.due or now
     destination = config.destination_named(one.destination)
@@ -57,7 +57,7 @@ def _finding(
     due = Deadline(one.legal_due or working, working, budget)
     found = punctuality(due, complete=None, delivered=delivered, now=now)
     if found in (Punctuality.MET, Punctuality.PENDING):
-        return Finding(one, exam_id, found, None, delivered, "")
+        return DueDelivery(one, exam_id, found, None, delivered, "")
     moves = [event for _, event in catalogue.history.of([one.exam], []) if event.delivery == one.id]
     complete = None if set(one.waiting_for) & _OTHERS else _complete(moves)
     end = delivered or now
@@ -68,7 +68,7 @@ def _finding(
     reason = "its last part came too late" if late else _reason(one, moves)
     if found == Punctuality.PAUSED:
         reason = "; ".join(dict.fromkeys(f"paused by {each.who}: {each.why}" for each in mine))
-    return Finding(one, exam_id, found, complete, delivered, reason)
+    return DueDelivery(one, exam_id, found, complete, delivered, reason)
 
 
 def _complete(moves: Iterable[Event]) -> datetime | None:

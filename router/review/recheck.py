@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import Case
+from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.images.studies import StudyHere
 from router.catalogue.queue.delivered import Files
 from router.config.sections import Config
 from router.correlator.joining import doubts, forgotten
 from router.errors import InvalidData
 from router.exam.key import ExamKey
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.intake.report_pdfs import PaperReader
 from router.matching.exam.versions import JsonVersion, PdfVersion, of_patient, successive
 from router.matching.patient.doubt import Doubt
@@ -44,7 +44,7 @@ class Recheck:
     """Evaluates delivered exams by the newest set of checks, whatever set the node goes by."""
 
     def __init__(
-        self, config: Config, references: References, catalogue: Catalogue, studies: Studies, reports: Reports
+        self, config: Config, references: ExamReader, catalogue: Catalogue, studies: Studies, reports: Reports
     ) -> None:
         self._identity = config.identity.model_copy(update={"checks": CHECKS})
         newest = config.model_copy(update={"identity": self._identity})
@@ -77,7 +77,7 @@ class Recheck:
             found += self._of_pdf(case, _of_one_patient(case, key, others, policy), now)
         return list(dict.fromkeys(found))
 
-    def _of_pdf(self, case: Case, pdfs: Sequence[PdfVersion], now: datetime) -> Sequence[Doubt]:
+    def _of_pdf(self, case: ExamSnapshot, pdfs: Sequence[PdfVersion], now: datetime) -> Sequence[Doubt]:
         weighed = self._papers.weigh(case, case.jsons, pdfs, now)
         if not weighed.choice.doubt:
             return ()
@@ -85,12 +85,12 @@ class Recheck:
         of_rules = weighed.doubts.get(document, ()) if document is not None else ()
         return of_rules or [Doubt(rule="pdf", text=weighed.choice.doubt, since=CHECKS)]
 
-    def _settled(self, case: Case, found: Mapping[str, Doubt]) -> frozenset[Doubt]:
+    def _settled(self, case: ExamSnapshot, found: Mapping[str, Doubt]) -> frozenset[Doubt]:
         """Doubts that a person has settled: found in the text as it is known, which may read otherwise in the file."""
         digests = self._catalogue.delivered.settled(case.exam)
         return frozenset(doubt for digest, doubt in found.items() if digest in digests)
 
-    def _load(self, case: Case, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
+    def _load(self, case: ExamSnapshot, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
         given = self._references.read(self._reports.read(case.places[version.document]))
         return given, self._references.key(given, case.branch)
 
@@ -120,7 +120,7 @@ def by_rule(judged: Iterable[Judged]) -> Counter[tuple[int, str]]:
     return Counter(rule for one in judged for rule in {(doubt.since, doubt.rule) for doubt in one.doubts})
 
 
-def _counting_first(case: Case) -> list[JsonVersion]:
+def _counting_first(case: ExamSnapshot) -> list[JsonVersion]:
     """The exam's JSONs: the one that counts, then all others."""
     if not case.jsons:
         raise InvalidData("the exam has no JSON")
@@ -129,7 +129,7 @@ def _counting_first(case: Case) -> list[JsonVersion]:
 
 
 def _of_one_patient(
-    case: Case, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy
+    case: ExamSnapshot, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy
 ) -> Sequence[PdfVersion]:
     """The exam's PDFs; where its versions name several patients, in doubt unless they name the right one."""
     one = all(same_patient(other.patient, key.patient, policy) for other in others)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import Case
+from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.images.ledger import Tally
 from router.catalogue.queue.queue import Delivery
 from router.errors import RouterError
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.matching.exam.versions import successive
 from router.matching.images.missing import Expected, missing
 from router.model import Channel
@@ -43,12 +43,12 @@ class Account:
 class Reconciliation:
     """Reads only. `read` gives a report file of the data folder."""
 
-    def __init__(self, catalogue: Catalogue, references: References, read: ReadReport) -> None:
+    def __init__(self, catalogue: Catalogue, references: ExamReader, read: ReadReport) -> None:
         self._catalogue = catalogue
         self._references = references
         self._read = read
 
-    def accounts(self, start: datetime, end: datetime) -> list[Account]:
+    def ledger(self, start: datetime, end: datetime) -> list[Account]:
         """Of every exam that was approved between the two instants, one for each destination that it goes to.
 
         Exams of a backfill count once nothing of them is still to go.
@@ -58,7 +58,7 @@ class Reconciliation:
 
     def _of(self, exam: int) -> list[Account]:
         case = self._catalogue.exams.case(exam)
-        tallies = self._catalogue.accounts.tallies([exam])
+        tallies = self._catalogue.ledger.tallies([exam])
         deliveries = self._catalogue.queue.of_exam(exam)
         approved_at = self._catalogue.exams.approved_at(exam)
         if self._is_backfilled(approved_at) and any(one.state in PENDING for one in deliveries):
@@ -80,7 +80,7 @@ class Reconciliation:
     def _is_backfilled(self, approved_at: datetime | None) -> bool:
         return approved_at is not None and covered(self._catalogue.backfills.all(), approved_at)
 
-    def _announced(self, case: Case) -> tuple[int | None, tuple[str, ...]]:
+    def _announced(self, case: ExamSnapshot) -> tuple[int | None, tuple[str, ...]]:
         place = case.places[successive(case.jsons)[-1].document]
         try:
             return self._references.key(self._references.read(self._read(place)), case.branch).image_count, ()
@@ -89,7 +89,7 @@ class Reconciliation:
 
 
 def _account(
-    case: Case, name: str, announced: int | None, received: int, tally: Tally, deliveries: Sequence[Delivery],
+    case: ExamSnapshot, name: str, announced: int | None, received: int, tally: Tally, deliveries: Sequence[Delivery],
     common: tuple[str, ...],
 ) -> Account:  # fmt: skip
     states = {one.channel: one.state for one in deliveries}

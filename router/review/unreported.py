@@ -12,11 +12,11 @@ from router.config.sections import Config
 from router.correlator.assessment import share_policy
 from router.correlator.holidays import Holidays
 from router.errors import InvalidData
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.matching.exam.share import SharePolicy, aside
 from router.matching.images.unreported import Scope, Waiting, passed_over
 from router.policy.workdays import WorkClock, Workdays
-from router.review.decisions import Verdict
+from router.review.decisions import OperatorReason
 
 _DAY = timedelta(days=1)
 
@@ -163,7 +163,7 @@ def subject_of(sender: str) -> str:
     return f"sender {sender}"
 
 
-def dismiss(catalogue: Catalogue, journal: Journal, clock: Clock, sender: str, verdict: Verdict) -> int:
+def dismiss(catalogue: Catalogue, bus: EventBus, clock: Clock, sender: str, verdict: OperatorReason) -> int:
     """The sender's studies need no report: they raise no alarm, nor do later ones until one gets its report. How many
     are here; InvalidData when there is none."""
     now = clock.now()
@@ -173,7 +173,7 @@ def dismiss(catalogue: Catalogue, journal: Journal, clock: Clock, sender: str, v
     with catalogue.engine.write():
         catalogue.unreported.dismiss(sender, verdict.why, verdict.who, now)
         text = f"studies of {sender} need no report: {verdict.why}"
-        journal.record(Event(now, Kind.DECIDED, text, verdict.who, subject=subject_of(sender)))
+        bus.record(Event(now, Kind.DECIDED, text, verdict.who, subject=subject_of(sender)))
         over = f"dismissed by {verdict.who}"
-        journal.record(Event(now, Kind.CLEARED, over, alarm=Alarm.UNREPORTED, subject=subject_of(sender)))
+        bus.record(Event(now, Kind.CLEARED, over, alarm=Alarm.UNREPORTED, subject=subject_of(sender)))
     return here

@@ -9,21 +9,21 @@ from router.catalogue.db.backup import Backup, Backups, Original, Stopped
 from router.clock import Clock, zoned
 from router.config.sections import Config
 from router.errors import RouterError, TransientError
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 
 EVERY = timedelta(hours=1)
 _LONG = 3 * EVERY
 _LOOK_SECONDS = 20.0
 
 
-class Backing:
+class BackupJob:
     """The work of a loop; `stopping` ends a copy that is being made."""
 
-    def __init__(self, config: Config, journal: Journal, clock: Clock, stopping: Callable[[], bool]) -> None:
+    def __init__(self, config: Config, bus: EventBus, clock: Clock, stopping: Callable[[], bool]) -> None:
         self._backups = Backups(config.node.data)
         self._kept = config.backup
         self._spare = config.receive.min_free
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
         self._stopping = stopping
         self._data = config.node.data
@@ -92,4 +92,4 @@ class Backing:
             self._record(Kind.ALARM, f"the newest copy of the database is of {zoned(last.at, self._zone)}", now)
 
     def _record(self, kind: Kind, text: str, now: datetime, alarm: Alarm = Alarm.BACKUP) -> None:
-        self._journal.record(Event(now, kind, text, alarm=alarm, subject="database"))
+        self._bus.record(Event(now, kind, text, alarm=alarm, subject="database"))

@@ -13,7 +13,7 @@ Progress = Callable[[Iterable[Path]], Iterable[Path]]
 
 
 @dataclass(frozen=True, slots=True)
-class Inventory:
+class Check:
     """`instances` counts rows; the lists hold paths below studies/, which are made of UIDs."""
 
     instances: int
@@ -27,7 +27,7 @@ class Inventory:
         return not (self.missing or self.corrupt or self.unindexed)
 
 
-def take(studies: Studies, instances: Instances, waiting: Callable[[Path], bool], progress: Progress) -> Inventory:
+def take(studies: Studies, instances: Instances, waiting: Callable[[Path], bool], progress: Progress) -> Check:
     """Compare every row with its file and every file with the rows. Reads every byte; safe while the node runs.
 
     `waiting` says whether a file still has its incoming name: a crash came before its row, the next start makes it.
@@ -39,7 +39,7 @@ def take(studies: Studies, instances: Instances, waiting: Callable[[Path], bool]
     later = {studies.path(row.uids, row.version) for row in instances.walk()}
     missing = [path for path in rows if not path.exists()]
     unindexed = [path for path in on_disk - set(rows) - later if not waiting(path)]
-    return Inventory(len(rows), studies.names(missing), studies.names(corrupt), studies.names(unindexed))
+    return Check(len(rows), studies.names(missing), studies.names(corrupt), studies.names(unindexed))
 
 
 def _intact(path: Path, expected: str) -> bool:

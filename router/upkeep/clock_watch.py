@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import Clock, SharedClock
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 
 FAR = timedelta(seconds=5)
 _JUMP = timedelta(seconds=5)  # time synchronisation slews by less than this between two looks
@@ -18,10 +18,10 @@ _STEADY = 600.0  # seconds after which a jump is an old story
 class ClockWatch:
     """Sets the clock that the nodes share, and raises an alarm while this machine's own is far from it."""
 
-    def __init__(self, catalogue: Catalogue, node: str, journal: Journal, clock: SharedClock) -> None:
+    def __init__(self, catalogue: Catalogue, node: str, bus: EventBus, clock: SharedClock) -> None:
         self._catalogue = catalogue
         self._node = node
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
         self._right = False  # an alarm may stand from a former life
 
@@ -40,7 +40,7 @@ class ClockWatch:
 
     def _record(self, kind: Kind, text: str) -> None:
         event = Event(self._clock.now(), kind, text, alarm=Alarm.CLOCK, subject=clock_of(self._node))
-        self._journal.record(event)
+        self._bus.record(event)
 
 
 def clock_of(node: str) -> str:
@@ -54,12 +54,12 @@ def gap(ahead: timedelta) -> str:
     return f"{seconds} s ahead of the database's" if ahead > timedelta(0) else f"{seconds} s behind the database's"
 
 
-class Timekeeper:
+class JumpWatch:
     """Compares the clock with the monotonic one, which never jumps; `look` is called every second or so."""
 
-    def __init__(self, catalogue: Catalogue, journal: Journal, clock: Clock) -> None:
+    def __init__(self, catalogue: Catalogue, bus: EventBus, clock: Clock) -> None:
         self._catalogue = catalogue
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
         self._began = self._beginning()
         self._jumped = clock.monotonic()
@@ -87,4 +87,4 @@ class Timekeeper:
         return self._clock.now() - timedelta(seconds=self._clock.monotonic())
 
     def _record(self, kind: Kind, text: str) -> None:
-        self._journal.record(Event(self._clock.now(), kind, text, alarm=Alarm.CLOCK, subject="clock"))
+        self._bus.record(Event(self._clock.now(), kind, text, alarm=Alarm.CLOCK, subject="clock"))

@@ -12,10 +12,10 @@ from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import Clock
 from router.config.sections import Config
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.policy.deadlines import Punctuality
 from router.review.attention import look, places_of, tallied
-from router.review.punctuality import Finding, findings
+from router.review.punctuality import DueDelivery, findings
 from router.review.reconcile import Account, Reconciliation, summed
 from router.review.unreported import counted as without_report
 from router.storage.dailies import Dailies
@@ -36,17 +36,17 @@ class Daily:
     """`step` is called by the one node that has the duty."""
 
     def __init__(
-        self, config: Config, catalogue: Catalogue, reconciliation: Reconciliation, dailies: Dailies, journal: Journal,
+        self, config: Config, catalogue: Catalogue, reconciliation: Reconciliation, dailies: Dailies, bus: EventBus,
         clock: Clock,
     ) -> None:  # fmt: skip
         self._config = config
         self._catalogue = catalogue
         self._reconciliation = reconciliation
         self._dailies = dailies
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
 
-    def go_by(self, config: Config) -> None:
+    def reconfigure(self, config: Config) -> None:
         """Another time of day, other budgets."""
         self._config = config
 
@@ -60,7 +60,7 @@ class Daily:
     def _report(self, day: date, now: datetime) -> None:
         start, end = bounds(day, self._config)
         found = findings(self._config, self._catalogue, start, end, now)
-        accounts = self._reconciliation.accounts(start - (_DAYS - 1) * _DAY, end)
+        accounts = self._reconciliation.ledger(start - (_DAYS - 1) * _DAY, end)
         gaps = [one for one in accounts if one.gaps]
         rows = (finding_row(one, self._config.node.timezone) for one in found)
         tables = {
@@ -87,18 +87,18 @@ class Daily:
 
     def _signed_heads(self) -> Sequence[str]:
         """The last head of each node's audit trail, to be kept where the node cannot reach it."""
-        kept = self._catalogue.heads
+        kept = self._catalogue.audit_heads
         newest = [head for node in kept.nodes() if (head := kept.newest(node)) is not None]
         return [f"Audit head {head} of {head.at}, signed by {head.key}: {head.signature}" for head in newest]
 
     def _tell(self, now: datetime, gaps: int, text: str, heads: Sequence[str]) -> None:
         """`gaps` is how many exams have some."""
         text = f"{text}; {gaps} exam(s) with gaps"
-        self._journal.record(Event(now, Kind.REPORTED, text, fields={"heads": heads}))
+        self._bus.record(Event(now, Kind.REPORTED, text, fields={"heads": heads}))
         kind, said = Kind.CLEARED, "no exam of the last days has gaps"
         if gaps:
             kind, said = Kind.ALARM, f"{gaps} exam(s) of the last days have gaps"
-        self._journal.record(Event(now, kind, said, alarm=Alarm.GAPS, subject="reconciliation"))
+        self._bus.record(Event(now, kind, said, alarm=Alarm.GAPS, subject="reconciliation"))
 
 
 def outstanding(now: datetime, at: time, done: Sequence[date]) -> list[date]:
@@ -117,7 +117,7 @@ def bounds(day: date, config: Config) -> tuple[datetime, datetime]:
     return datetime.combine(day, time(), zone), datetime.combine(day + _DAY, time(), zone)
 
 
-def finding_row(one: Finding, zone: ZoneInfo) -> dict[str, str | None]:
+def finding_row(one: DueDelivery, zone: ZoneInfo) -> dict[str, str | None]:
     """As the table and `queue report --json` have it; times in ISO 8601 as the hospital's clock shows them."""
     it = one.delivery
     instants = (it.legal_due, it.due, one.complete, one.delivered)
@@ -145,18 +145,18 @@ def _account_row(one: Account) -> dict[str, object]:
     return asdict(one) | {"gaps": "; ".join(one.gaps)}
 
 
-def counted(found: Iterable[Finding]) -> str:
+def counted(found: Iterable[DueDelivery]) -> str:
     """How many were met, missed, late, and are pending, in words."""
     return ", ".join(f"{count} {each}" for each, count in counts(found).items())
 
 
-def counts(found: Iterable[Finding]) -> dict[Punctuality, int]:
+def counts(found: Iterable[DueDelivery]) -> dict[Punctuality, int]:
     """How many of each; missed while paused is left out where nothing was."""
     numbers = Counter(one.punctuality for one in found)
     return {each: numbers[each] for each in Punctuality if each != Punctuality.PAUSED or numbers[each]}
 
 
-def _text(day: date, found: Sequence[Finding], accounts: Sequence[Account], waiting: str) -> str:
+def _text(day: date, found: Sequence[DueDelivery], accounts: Sequence[Account], waiting: str) -> str:
     late = [one for one in found if one.punctuality in OVERDUE]
     lines = [
         f"Deliveries that were due on {day}: {counted(found)}",

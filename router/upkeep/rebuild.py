@@ -24,9 +24,9 @@ from router.config.sections import Config
 from router.correlator.correlator import delivery_places
 from router.dicom.dataset.header import read_instance
 from router.errors import InvalidData
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.exam.key import ExamKey
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.intake.intake import branch_named, digest_of, reported, study_named
 from router.intake.numbered import number_word
 from router.matching.exam.readiness import PERSON
@@ -57,15 +57,15 @@ class Rebuild:
     """One run, with the node stopped. `older`: the database is a backup, so that what came after it is lost."""
 
     def __init__(
-        self, config: Config, catalogue: Catalogue, storage: Storage, book: Rulebook, journal: Journal, clock: Clock, *,
+        self, config: Config, catalogue: Catalogue, storage: Storage, book: Rulebook, bus: EventBus, clock: Clock, *,
         older: bool = False,
     ) -> None:  # fmt: skip
         self._config = config
-        self._references = References(config)
+        self._references = ExamReader(config)
         self._catalogue = catalogue
         self._storage = storage
         self._book = book
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
         self._older = older
         self._readers = Readers(1)
@@ -200,7 +200,7 @@ class Rebuild:
             self._held |= {one.id for one in held}
             text = "rows were lost: deliveries are held, as what was sent of them is not known"
             event = Event(self._clock.now(), Kind.ALARM, text, alarm=Alarm.LEDGER, subject="ledger")
-            self._journal.record(event)
+            self._bus.record(event)
 
     def _hold_one(self, delivery: Delivery) -> bool:
         now, queue = self._clock.now(), self._catalogue.queue

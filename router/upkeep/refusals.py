@@ -24,7 +24,7 @@ from router.catalogue.node.refusals import Refusals as Rows
 from router.clock import Clock
 from router.config.sections import Config
 from router.dicom.scp.store import Received, Refused
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.refusals import NO_ROOM, WHYS, Why, meaning, sender
 
 MOST_KEYS, MOST_INSTANCES = 2000, 5000  # in one batch
@@ -237,17 +237,17 @@ def _is_told(one: RefusedSender, now: datetime) -> bool:
 class RefusalWatch:
     """The alarms of refused senders and images, for the one node that has the duty."""
 
-    def __init__(self, config: Config, catalogue: Catalogue, journal: Journal, clock: Clock) -> None:
+    def __init__(self, config: Config, catalogue: Catalogue, bus: EventBus, clock: Clock) -> None:
         self._catalogue = catalogue
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
         self._keep = config.retention.unmatched
         self._looked = self._tidied = float("-inf")
         self._reworded: dict[tuple[Alarm, str], datetime] = {}
         self._may_stand = True
-        self.go_by(config)
+        self.reconfigure(config)
 
-    def go_by(self, config: Config) -> None:
+    def reconfigure(self, config: Config) -> None:
         """Take the senders of this configuration for known ones from the next step on."""
         self._known = frozenset(one.ae_title for one in config.receive.senders)
 
@@ -285,7 +285,7 @@ class RefusalWatch:
         for subject, text in wanted.items():
             if subject not in texts:
                 self._reworded[alarm, subject] = now
-                self._journal.record(Event(now, Kind.ALARM, text, alarm=alarm, subject=subject))
+                self._bus.record(Event(now, Kind.ALARM, text, alarm=alarm, subject=subject))
             elif text != texts[subject] and now - self._reworded.get((alarm, subject), now - PATIENCE) >= PATIENCE:
                 self._reworded[alarm, subject] = now
                 self._catalogue.alarms.reword(alarm, subject, text)
@@ -293,7 +293,7 @@ class RefusalWatch:
         for subject in texts.keys() - wanted.keys():
             self._reworded.pop((alarm, subject), None)
             text = _ended(alarm, over.get(subject))
-            self._journal.record(Event(now, Kind.CLEARED, text, alarm=alarm, subject=subject))
+            self._bus.record(Event(now, Kind.CLEARED, text, alarm=alarm, subject=subject))
 
 
 def subject_of(one: RefusedSender) -> str:

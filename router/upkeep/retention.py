@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from router.alarms import Alarm
-from router.catalogue.exams.expiry import Records
+from router.catalogue.exams.expiry import Expiry
 from router.catalogue.images.purge import Files, Old, Purge
 from router.clock import Clock
 from router.config.sections import Config
 from router.config.sections import Retention as Times
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.reports.folder import originals
 from router.reports.folder.directory import opened
 from router.storage import Storage
@@ -75,7 +75,7 @@ class Retention:
     """The work of a loop. `free` gives the bytes left on the data folder's volume; under `filing` nothing is filed."""
 
     def __init__(
-        self, config: Config, purge: Purge, records: Records, storage: Storage, journal: Journal, clock: Clock,
+        self, config: Config, purge: Purge, records: Expiry, storage: Storage, bus: EventBus, clock: Clock,
         free: Callable[[], int], filing: AbstractContextManager[object],
     ) -> None:  # fmt: skip
         self._times = config.retention
@@ -85,7 +85,7 @@ class Retention:
         self._records = records
         self._studies = storage.studies
         self._reports = storage.reports
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
         self._free = free
         self._filing = filing
@@ -202,7 +202,7 @@ class Retention:
         if found[True] or found[False]:
             text = f"{found[True]} original(s) removed from done/ and rejected/"
             text += f"; {found[False]} are other files by now and stay" if found[False] else ""
-            self._journal.record(Event(now, Kind.PURGED, text))
+            self._bus.record(Event(now, Kind.PURGED, text))
         kind = Kind.ALARM if trouble else Kind.CLEARED
         self._record(kind, Alarm.RETENTION, trouble or "what was set aside there can be removed", now, _DROP)
 
@@ -239,4 +239,4 @@ class Retention:
             self._record(Kind.CLEARED, Alarm.RETENTION, "nothing is removed before its time", now)
 
     def _record(self, kind: Kind, alarm: Alarm, text: str, now: datetime, subject: str = _DATA) -> None:
-        self._journal.record(Event(now, kind, text, alarm=alarm, subject=subject))
+        self._bus.record(Event(now, kind, text, alarm=alarm, subject=subject))

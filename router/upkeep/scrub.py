@@ -17,7 +17,7 @@ from router.clock import Clock
 from router.dicom.dataset.checksum import compare, unreadable
 from router.dicom.dataset.part10 import dataset_offset
 from router.errors import IntegrityError, InvalidData, TransientError
-from router.events import Journal
+from router.events import EventBus
 from router.images.damage import Damage
 from router.storage import Storage
 from router.storage.scrubbed import Round
@@ -44,13 +44,13 @@ class Scrub:
     """The work of a loop of one node at a time. `every` is the interval, zero: never."""
 
     def __init__(
-        self, every: timedelta, catalogue: Catalogue, storage: Storage, journal: Journal, clock: Clock, quiet: Quiet
+        self, every: timedelta, catalogue: Catalogue, storage: Storage, bus: EventBus, clock: Clock, quiet: Quiet
     ) -> None:
         self._every = every
         self._catalogue = catalogue
         self._studies = storage.studies
         self._scrubbed = storage.scrubbed
-        self._damage = Damage(damages=catalogue.damages, journal=journal, clock=clock)
+        self._damage = Damage(damages=catalogue.damages, bus=bus, clock=clock)
         self._clock = clock
         self._quiet = quiet
         self._round: Round | None = None

@@ -8,7 +8,7 @@ from router.catalogue import Catalogue
 from router.clock import Clock
 from router.config.sections import Config
 from router.correlator.holidays import Holidays
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.matching.images.unreported import HISTORY_DAYS, Scope, SilentDay, Waiting, overdue, silence, too_many
 from router.policy.workdays import WorkClock
 from router.review.unreported import scope_of, subject_of, work_clock
@@ -21,17 +21,17 @@ _STUDIES, _FOLDER, _FILE = "studies", "reports folder", "holidays"
 class SilenceWatch:
     """`step` is called by the one node that has the duty, once what lay in the drop folder at its start is taken."""
 
-    def __init__(self, config: Config, catalogue: Catalogue, journal: Journal, clock: Clock) -> None:
+    def __init__(self, config: Config, catalogue: Catalogue, bus: EventBus, clock: Clock) -> None:
         self._config = config
         self._catalogue = catalogue
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
         self._holidays = Holidays(config.study.holidays)
 
-    def go_by(self, config: Config) -> None:
+    def reconfigure(self, config: Config) -> None:
         """Another [share], another [study] unreported_after or holidays."""
         self._config = config
-        self._holidays.go_by(config.study.holidays)
+        self._holidays.reconfigure(config.study.holidays)
 
     def step(self) -> float:
         """Look at every study that no exam names; the seconds to rest."""
@@ -61,7 +61,7 @@ class SilenceWatch:
             if one.until is None and came is not None and came > one.at:
                 self._catalogue.unreported.end(one.sender, came)
                 text = f"studies of {one.sender} count again: a report of it came"
-                self._journal.record(Event(now, Kind.DECIDED, text, subject=subject_of(one.sender)))
+                self._bus.record(Event(now, Kind.DECIDED, text, subject=subject_of(one.sender)))
 
     def _too_many(self, waiting: list[Waiting], scope: Scope, clock: WorkClock) -> dict[str, str]:
         """The number of the day is kept, and compared with those of four weeks."""
@@ -89,7 +89,7 @@ class SilenceWatch:
             self._record(Kind.CLEARED, Alarm.SETTINGS, _FILE, "[study] holidays can be read", now)
 
     def _record(self, kind: Kind, alarm: Alarm, subject: str, text: str, now: datetime) -> None:
-        self._journal.record(Event(now, kind, text, alarm=alarm, subject=subject))
+        self._bus.record(Event(now, kind, text, alarm=alarm, subject=subject))
 
 
 def _of_sender(one: SilentDay) -> str:

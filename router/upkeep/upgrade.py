@@ -5,10 +5,10 @@ from datetime import datetime
 from router.catalogue.db.backup import Backups
 from router.catalogue.db.engine import Engine
 from router.config.sections import Config
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 
 
-def bring_up_to_date(engine: Engine, config: Config, journal: Journal, now: datetime) -> None:
+def bring_up_to_date(engine: Engine, config: Config, bus: EventBus, now: datetime) -> None:
     """Convert the tables where they are of a former version; SQLite's file is copied to data/backup/ first.
 
     TransientError when there is no room for the copy or another node is at work; ConfigurationError when the database
@@ -20,4 +20,4 @@ def bring_up_to_date(engine: Engine, config: Config, journal: Journal, now: date
     done = engine.convert(config.node.owner)
     if done is not None:
         kept = "" if copy is None else f"; as it was before it is in backup/{copy.path.name}"
-        journal.record(Event(now, Kind.CONFIGURED, f"database converted from schema {done.old} to {done.new}{kept}"))
+        bus.record(Event(now, Kind.CONFIGURED, f"database converted from schema {done.old} to {done.new}{kept}"))

@@ -46,7 +46,7 @@ class Limits:
     form: int = 0
 
 
-class Guest(Protocol):
+class PendingConnection(Protocol):
     """A connection, as the lobby needs it: whether it was `used` for a request, and is `over` but for what still comes.
 
     Closing at once on that would lose the last answer (RFC 9112 9.6).
@@ -73,17 +73,17 @@ def is_whole(held: bytes | bytearray, limits: Limits) -> bool:
     return length > limits.form or _CHUNKED.search(held, 0, end) is not None or len(held) - end >= length
 
 
-class Lobby:
+class PendingConnections:
     """`ready` gets each guest whose request is whole; `needed` tells whether requests wait for a thread."""
 
-    def __init__(self, limits: Limits, ready: Callable[[Guest], None], needed: Callable[[], bool]) -> None:
+    def __init__(self, limits: Limits, ready: Callable[[PendingConnection], None], needed: Callable[[], bool]) -> None:
         self._limits = limits
         self._ready = ready
         self._needed = needed
         self._lock = threading.Lock()
-        self._arriving: list[Guest] = []
-        self._waiting: dict[Guest, float] = {}  # until when; the one that waits for longest first
-        self._busy: set[Guest] = set()
+        self._arriving: list[PendingConnection] = []
+        self._waiting: dict[PendingConnection, float] = {}  # until when; the one that waits for longest first
+        self._busy: set[PendingConnection] = set()
         self._selector = selectors.DefaultSelector()
         self._bell, self._ear = socket.socketpair()
         self._bell.setblocking(False)
@@ -96,7 +96,7 @@ class Lobby:
         self._selector.register(self._ear, selectors.EVENT_READ)
         self._thread.start()
 
-    def enter(self, guest: Guest) -> None:
+    def enter(self, guest: PendingConnection) -> None:
         """A connection of which a request is expected, a first or a further one."""
         with self._lock:
             self._busy.discard(guest)
@@ -107,7 +107,7 @@ class Lobby:
         else:
             self._ring()
 
-    def leave(self, guest: Guest) -> None:
+    def leave(self, guest: PendingConnection) -> None:
         """A connection is over."""
         with self._lock:
             self._busy.discard(guest)
@@ -176,7 +176,7 @@ class Lobby:
                 return True
         return self._sever(guest for guest in self._in_work() if guest.address == address)
 
-    def _attend(self, guest: Guest) -> None:
+    def _attend(self, guest: PendingConnection) -> None:
         events = selectors.EVENT_READ
         try:
             if isinstance(guest.socket, ssl.SSLSocket) and not guest.used:
@@ -199,14 +199,14 @@ class Lobby:
         else:
             self._selector.modify(guest.socket, events, guest)
 
-    def _read(self, guest: Guest) -> bool:
+    def _read(self, guest: PendingConnection) -> bool:
         """Read until the request is whole or nothing is left; False at the peer's end."""
         while not is_whole(guest.stream.held, self._limits):
             if not guest.stream.take(len(guest.stream.held) + 1):
                 return False
         return True
 
-    def _pass_on(self, guest: Guest) -> None:
+    def _pass_on(self, guest: PendingConnection) -> None:
         self._selector.unregister(guest.socket)
         del self._waiting[guest]
         guest.used = True
@@ -224,11 +224,11 @@ class Lobby:
         if self._needed():
             self._sever(self._in_work())
 
-    def _in_work(self) -> list[Guest]:
+    def _in_work(self) -> list[PendingConnection]:
         with self._lock:
             return list(self._busy)
 
-    def _sever(self, guests: Iterable[Guest]) -> bool:
+    def _sever(self, guests: Iterable[PendingConnection]) -> bool:
         """End those that have kept a thread waiting for too long; whether there was one."""
         latest = time.monotonic() - self._limits.patience
         slow = [guest for guest in guests if (since := guest.stream.blocked_since) is not None and since <= latest]
@@ -236,7 +236,7 @@ class Lobby:
             guest.stream.sever()
         return bool(slow)
 
-    def _dismiss(self, guest: Guest) -> None:
+    def _dismiss(self, guest: PendingConnection) -> None:
         del self._waiting[guest]
         self._selector.unregister(guest.socket)
         guest.close()

@@ -21,7 +21,7 @@ from cheroot.server import Gateway, HTTPConnection, HTTPRequest, HTTPServer
 from cheroot.ssl import Adapter
 
 from router.errors import traceback_of
-from router.web.pending import Limits, Lobby
+from router.web.pending import Limits, PendingConnections
 from router.web.stream import Stream
 
 _LOOK_SECONDS = 0.1  # that stopping takes at most
@@ -123,7 +123,7 @@ class _Server(HTTPServer):
         self.ConnectionClass = _Connection
         self.max_request_header_size = limits.largest_head
         self._failure: OSError | None = None
-        self.lobby = Lobby(limits, self.requests.put, self._needs_threads)
+        self.lobby = PendingConnections(limits, self.requests.put, self._needs_threads)
 
     def run(self, listening: "Future[int]") -> None:
         """Serve until `stop`; tell the real port, or why there is none."""

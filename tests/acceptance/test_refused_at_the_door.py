@@ -12,7 +12,7 @@ from pydicom import dcmread, dcmwrite
 from harness import Exam, Site, command_here, make_exam
 from peers import tool
 from router.catalogue import open_catalogue
-from router.events import Journal
+from router.events import EventBus
 from router.model import Channel
 from router.policy.states import State
 
@@ -61,7 +61,7 @@ def changed(path: Path, name: str) -> Path:
 
 
 def alarms(site: Site) -> dict[tuple[str, str], str]:
-    catalogue = open_catalogue("", site.data, Journal())
+    catalogue = open_catalogue("", site.data, EventBus())
     try:
         return {(one.alarm, one.subject): one.text for one in catalogue.alarms.standing()}
     finally:

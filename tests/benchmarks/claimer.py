@@ -6,7 +6,7 @@ from pathlib import Path
 
 from router.catalogue import open_catalogue
 from router.clock import SystemClock
-from router.events import Journal
+from router.events import EventBus
 from router.model import Channel
 from router.policy.states import State
 
@@ -15,7 +15,7 @@ LEASE = timedelta(seconds=60)
 
 def main(url: str, name: str) -> None:
     """Claims and settles until nothing is ready; says how many that were."""
-    queue, clock, count = open_catalogue(url, Path(), Journal()).queue, SystemClock(), 0
+    queue, clock, count = open_catalogue(url, Path(), EventBus()).queue, SystemClock(), 0
     _say("ready")
     sys.stdin.readline()
     while (delivery := queue.claim("cloud", Channel.IMAGES, name, clock.now(), LEASE)) is not None:

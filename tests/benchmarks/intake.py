@@ -18,8 +18,8 @@ from reportlab.pdfgen.canvas import Canvas
 from router.catalogue import open_catalogue
 from router.clock import SystemClock
 from router.config.sections import parse
-from router.events import Event, Journal
-from router.intake.exam_reader import References
+from router.events import Event, EventBus
+from router.intake.exam_reader import ExamReader
 from router.intake.intake import Intake
 from router.intake.pickup import Pickup
 from router.storage import open_storage
@@ -72,12 +72,12 @@ class Taking:
 
     def run(self) -> None:
         """Take them all."""
-        journal = Journal(self._note)
+        bus = EventBus(self._note)
         data = self._config.node.data
-        storage, catalogue = open_storage(data, "bench"), open_catalogue("", data, journal)
-        references = References(self._config)
-        intake = Intake(self._config, references, catalogue.exams, storage, journal, SystemClock())
-        loop = Pickup(self._config.reports, intake, journal, SystemClock(), known=False)
+        storage, catalogue = open_storage(data, "bench"), open_catalogue("", data, bus)
+        references = ExamReader(self._config)
+        intake = Intake(self._config, references, catalogue.exams, storage, bus, SystemClock())
+        loop = Pickup(self._config.reports, intake, bus, SystemClock(), known=False)
         self._began = time.monotonic()
         loop.step()
         self.seconds = time.monotonic() - self._began

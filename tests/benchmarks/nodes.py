@@ -17,7 +17,7 @@ from conftest import DURABLE, Server, postgres_server
 from harness import make_exam, send_all
 from router.catalogue import open_catalogue
 from router.clock import SystemClock
-from router.events import Journal
+from router.events import EventBus
 from router.model import Channel
 from router.policy.states import State
 
@@ -85,8 +85,8 @@ def _claim_all(claimers: "list[subprocess.Popen[str]]", count: int) -> float:
 
 
 def _make_ready(url: str, count: int) -> None:
-    catalogue, now = open_catalogue(url, Path(), Journal()), SystemClock().now()
-    with closing(catalogue.engine.database), catalogue.exams.together():
+    catalogue, now = open_catalogue(url, Path(), EventBus()), SystemClock().now()
+    with closing(catalogue.engine.database), catalogue.exams.transaction():
         for number in range(count):
             exam = catalogue.exams.number_of("01", f"E{number}", now)
             catalogue.queue.make(exam, [("cloud", Channel.IMAGES)], now)

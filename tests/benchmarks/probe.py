@@ -50,7 +50,7 @@ def recycled(folder: Path, number: int, data: bytes) -> None:
     _sync_folder(folder)
 
 
-def journal(folder: Path, number: int, data: bytes) -> None:
+def bus(folder: Path, number: int, data: bytes) -> None:
     """fdatasync into a segment written before; filing its contents comes on top, behind the acknowledgement."""
     handle = os.open(folder / "segment.old", os.O_WRONLY)
     os.pwrite(handle, data, (number % 1000) * len(data))
@@ -63,7 +63,7 @@ WAYS: dict[str, Way] = {
     "fsync, rename, folder fsync (large instances)": synced,
     "fallocate, fdatasync, rename, folder fsync": allocated,
     "recycled file, fdatasync, rename, folder fsync": recycled,
-    "preallocated journal, fdatasync (small instances)": journal,
+    "preallocated journal, fdatasync (small instances)": bus,
 }
 
 
@@ -75,7 +75,7 @@ def prepare(way: Way, folder: Path, threads: int, count: int, size: int) -> None
         if way is recycled:
             for number in range(count):
                 (own / f"{number}.old").write_bytes(bytes(size))
-        if way is journal:
+        if way is bus:
             (own / "segment.old").write_bytes(bytes(size * count))
     os.sync()
 

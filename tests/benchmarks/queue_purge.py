@@ -24,7 +24,7 @@ from router.catalogue.db.tables import Exam, Facts, Instance, Study
 from router.catalogue.images.ledger import Fate, Outcome
 from router.clock import SystemClock
 from router.config.sections import parse
-from router.events import Journal
+from router.events import EventBus
 from router.images.cataloguer import Cataloguer
 from router.images.rulebook import rulebook
 from router.loop import Loop
@@ -96,9 +96,9 @@ class _House:
         (folder / "drop").mkdir()
         self._folder = folder
         self._config = parse(_CONFIG, base=folder)
-        self._journal, self._clock, self._filing = Journal(), SystemClock(), threading.Lock()
+        self._bus, self._clock, self._filing = EventBus(), SystemClock(), threading.Lock()
         self._storage: Storage = open_storage(folder / "data", "bench")
-        self._catalogue: Catalogue = open_catalogue(url, folder / "data", self._journal)
+        self._catalogue: Catalogue = open_catalogue(url, folder / "data", self._bus)
         fill(self._catalogue, _READY_ROWS)
         for table in (Study, Facts, Exam, Instance):
             self._catalogue.engine.numbered(table)
@@ -120,7 +120,7 @@ class _House:
     def cataloguing(self) -> Iterator[None]:
         book = rulebook(self._config.series)
         cataloguer = Cataloguer(
-            self._storage, self._catalogue.instances, lambda: book, lambda _: None, self._journal, self._clock
+            self._storage, self._catalogue.instances, lambda: book, lambda _: None, self._bus, self._clock
         )
 
         def step() -> float:
@@ -133,7 +133,7 @@ class _House:
     @contextmanager
     def purging(self) -> Iterator[None]:
         retention = Retention(
-            self._config, self._catalogue.purge, self._catalogue.records, self._storage, self._journal, self._clock,
+            self._config, self._catalogue.purge, self._catalogue.expiry, self._storage, self._bus, self._clock,
             lambda: 2**60, self._filing,
         )  # fmt: skip
         with self._loop("retention", retention.step, _SHARE):
@@ -164,7 +164,7 @@ class _House:
     @contextmanager
     def _loop(self, name: str, step: Callable[[], float], share: float = 1.0) -> Iterator[None]:
         loop = Loop(
-            name, step, self._journal, self._clock, close=self._catalogue.engine.close_thread, share=share
+            name, step, self._bus, self._clock, close=self._catalogue.engine.close_thread, share=share
         )  # fmt: skip
         loop.start()
         try:
@@ -180,7 +180,7 @@ class _House:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(bytes(_FILE_BYTES))
         self._catalogue.instances.add(news)
-        queue, accounts = self._catalogue.queue, self._catalogue.accounts
+        queue, accounts = self._catalogue.queue, self._catalogue.ledger
         exam = self._catalogue.exams.number_of("01", study, at)
         self._catalogue.exams.link(exam, [study], "listed", at)
         queue.make(exam, [("cloud", Channel.IMAGES)], at)

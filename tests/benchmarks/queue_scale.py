@@ -14,7 +14,7 @@ from servers import postgresql
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.db.tables import Facts, Instance, Study
 from router.clock import SystemClock
-from router.events import Journal
+from router.events import EventBus
 from router.model import Channel
 from router.policy.states import PENDING, State
 from router.review.deliveries import Review
@@ -46,7 +46,7 @@ def _measured(run: Run, ledger: int) -> str:
         for name, url in engines.items():
             if not run.has(name):
                 continue
-            catalogue = open_catalogue(url, run.folder, Journal())
+            catalogue = open_catalogue(url, run.folder, EventBus())
             try:
                 rows += _of_engine(name, catalogue, count, run)
             finally:

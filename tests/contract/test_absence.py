@@ -13,12 +13,12 @@ from router.catalogue.node.nodes import Absent
 from router.clock import FakeClock, SharedClock
 from router.cluster.absence import STOPPED_FOR, AbsenceWatch, Removal
 from router.errors import InvalidData
-from router.events import Event, Journal, Kind
-from router.review.decisions import Verdict
+from router.events import Event, EventBus, Kind
+from router.review.decisions import OperatorReason
 from router.upkeep.clock_watch import FAR, ClockWatch, gap
 
 LONG, SHORT = timedelta(seconds=60), timedelta(milliseconds=20)
-SAID = Verdict("Li", "its machine was taken away")
+SAID = OperatorReason("Li", "its machine was taken away")
 
 
 class Ward:
@@ -27,15 +27,15 @@ class Ward:
     def __init__(self, database: Database) -> None:
         self.told: list[Event] = []
         self.catalogue: Catalogue = database.open(self.told.append)
-        self.journal = Journal(self.told.append)
-        self.journal.guard(self.catalogue.alarms.is_news)
+        self.bus = EventBus(self.told.append)
+        self.bus.guard(self.catalogue.alarms.is_news)
         self.clock = FakeClock(NOW)
 
     def look(self, lease: timedelta = LONG) -> None:
-        AbsenceWatch(self.catalogue, lease, self.journal, self.clock).look()
+        AbsenceWatch(self.catalogue, lease, self.bus, self.clock).look()
 
     def forget(self, name: str) -> None:
-        Removal(self.catalogue, LONG, self.journal, self.clock).forget(name, SAID)
+        Removal(self.catalogue, LONG, self.bus, self.clock).forget(name, SAID)
 
     def texts(self, kind: Kind) -> list[str]:
         return [one.text for one in self.told if one.kind == kind]
@@ -98,7 +98,7 @@ def test_a_person_says_that_a_node_is_gone_and_nothing_is_known_of_it_any_more(w
     nodes = ward.catalogue.nodes
     nodes.leave("node2", Absent.DEAD, "")
     ward.look()
-    off = ClockWatch(ward.catalogue, "node2", ward.journal, SharedClock(ward.clock))
+    off = ClockWatch(ward.catalogue, "node2", ward.bus, SharedClock(ward.clock))
     off.look()
     assert len(ward.catalogue.alarms.standing()) == 2
     ward.forget("node2")
@@ -122,7 +122,7 @@ def test_a_node_alone_on_its_file_is_missed_by_nobody(sqlite: Database) -> None:
     ward = Ward(sqlite)
     ward.catalogue.nodes.leave("former name", Absent.DEAD, "")
     ward.look()
-    ClockWatch(ward.catalogue, "node1", ward.journal, SharedClock(ward.clock)).look()
+    ClockWatch(ward.catalogue, "node1", ward.bus, SharedClock(ward.clock)).look()
     assert ward.told == []
     ward.catalogue.engine.close_thread()
 
@@ -132,7 +132,7 @@ def test_a_node_alone_on_its_file_is_missed_by_nobody(sqlite: Database) -> None:
 def test_a_clock_that_is_far_from_the_databases_is_an_alarm_until_it_is_set(ward: Ward) -> None:
     for start, stands in ((datetime.now(UTC) + timedelta(minutes=20), True), (datetime.now(UTC), False)):
         clock = SharedClock(FakeClock(start))
-        ClockWatch(ward.catalogue, "node2", ward.journal, clock).look()
+        ClockWatch(ward.catalogue, "node2", ward.bus, clock).look()
         assert ward.catalogue.alarms.stands(Alarm.CLOCK, "clock of node2") == stands
         assert abs(clock.now() - datetime.now(UTC)) < FAR * 4
     assert "s ahead of the database's; the node goes by the database's" in ward.texts(Kind.ALARM)[0]

@@ -18,7 +18,7 @@ from router.catalogue import Catalogue
 from router.clock import FakeClock
 from router.crypto.symmetric import hmac_sm3, sm3
 from router.errors import TransientError
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import Head
 from router.storage.trail import Key, Record, Trail
 
@@ -42,16 +42,14 @@ class House:
         self.seals: Seals = seals_of(self.data, NODE)
         self.trail = Trail(self.data / "audit" / NODE, sm3, self.seals.key)
         self.audit = Audit(self.trail, NODE, self.clock, KEEP)
-        self.journal = Journal(self.audit.take, self.told.append)
-        heads = self.catalogue.heads
-        self.guarding = Guard(
-            seals=self.seals, heads=heads, journal=self.journal, close=self.catalogue.engine.close_thread
-        )
+        self.bus = EventBus(self.audit.take, self.told.append)
+        heads = self.catalogue.audit_heads
+        self.guarding = Guard(seals=self.seals, heads=heads, bus=self.bus, close=self.catalogue.engine.close_thread)
         self.audit.guard(self.guarding)
 
     def tell(self, count: int = 1) -> None:
         for n in range(count):
-            self.journal.record(Event(self.clock.now(), Kind.DECIDED, f"released {n}", who="wang", exam=n))
+            self.bus.record(Event(self.clock.now(), Kind.DECIDED, f"released {n}", who="wang", exam=n))
         self.audit.write()
 
     def look(self) -> str:
@@ -63,7 +61,7 @@ class House:
 
     def sign(self) -> Head:
         self.audit._look(self.guarding, sign=True)
-        head = self.catalogue.heads.newest(NODE)
+        head = self.catalogue.audit_heads.newest(NODE)
         assert head is not None
         return head
 
@@ -123,14 +121,14 @@ def test_heads_are_kept_in_order_for_each_node_and_pruned_with_the_trail(house: 
         heads.append(house.sign())
         house.clock.advance(86400.0)
     other = replace(heads[0], node="node-2")
-    house.catalogue.heads.add(other)
-    assert list(house.catalogue.heads.of(NODE)) == heads
-    assert list(house.catalogue.heads.nodes()) == [NODE, "node-2"]
-    house.catalogue.heads.prune(NODE, (NOW + DAY).isoformat())
-    assert list(house.catalogue.heads.of(NODE)) == heads[1:]
-    house.catalogue.heads.prune(NODE, (NOW + 9 * DAY).isoformat())
-    assert list(house.catalogue.heads.of(NODE)) == heads[2:]
-    assert house.catalogue.heads.newest("node-2") == other
+    house.catalogue.audit_heads.add(other)
+    assert list(house.catalogue.audit_heads.of(NODE)) == heads
+    assert list(house.catalogue.audit_heads.nodes()) == [NODE, "node-2"]
+    house.catalogue.audit_heads.prune(NODE, (NOW + DAY).isoformat())
+    assert list(house.catalogue.audit_heads.of(NODE)) == heads[1:]
+    house.catalogue.audit_heads.prune(NODE, (NOW + 9 * DAY).isoformat())
+    assert list(house.catalogue.audit_heads.of(NODE)) == heads[2:]
+    assert house.catalogue.audit_heads.newest("node-2") == other
 
 
 # -- what was done to the trail, and how it shows
@@ -279,14 +277,14 @@ def test_a_person_may_take_the_trail_as_it_is_and_that_is_in_the_trail_and_in_it
     house.audit.accept(house.guarding, "wang", "the disk was replaced")
     assert house.look() == ""
     house.audit.seal()
-    head = house.catalogue.heads.newest(NODE)
+    head = house.catalogue.audit_heads.newest(NODE)
     assert head is not None
     assert head.accepted == "wang: the disk was replaced"
     assert is_signed(head, house.seals.signing.public)
     assert any("wang: the disk was replaced" in record.message for record in house.trail.records())
     house.tell(2)
     house.sign()
-    heads = house.catalogue.heads.of(NODE)
+    heads = house.catalogue.audit_heads.of(NODE)
     assert list(head_faults(heads, house.trail, house.seals, NOW)) == []
     house.start()
     assert house.look() == ""
@@ -312,7 +310,7 @@ def test_a_head_whose_record_retention_has_removed_is_no_doubt(house: House) -> 
     assert house.trail.at(2) is None
     assert house.look() == ""
     assert house.trail.verify().faults == ()
-    assert list(head_faults(house.catalogue.heads.of(NODE), house.trail, house.seals, NOW + DAY)) == []
+    assert list(head_faults(house.catalogue.audit_heads.of(NODE), house.trail, house.seals, NOW + DAY)) == []
 
 
 def test_heads_that_do_not_hold_are_named(house: House) -> None:
@@ -331,7 +329,7 @@ def test_a_head_is_signed_at_the_start_once_a_day_and_at_the_stop(house: House) 
     house.tell()
     house.audit._looked = float("-inf")
     house.audit.start()
-    heads = house.catalogue.heads
+    heads = house.catalogue.audit_heads
 
     def signed(count: int) -> None:
         wait_for(lambda: len(heads.of(NODE)) == count)

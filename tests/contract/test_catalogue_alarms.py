@@ -5,7 +5,7 @@ import pytest
 from catalogue_rows import MINUTE, NOW, Database, at_once
 from router.alarms import REMEDY, Alarm
 from router.catalogue import Catalogue, open_catalogue
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 
 
 def raised(subject: str = "disk", text: str = "no room", exam: int | None = None) -> Event:
@@ -18,10 +18,10 @@ def cleared(subject: str = "disk") -> Event:
 
 def test_an_alarm_is_told_once_until_it_is_cleared(database: Database) -> None:
     told: list[Event] = []
-    journal = Journal(told.append)
-    catalogue = open_catalogue(database.url, database.data, journal)
+    bus = EventBus(told.append)
+    catalogue = open_catalogue(database.url, database.data, bus)
     for event in (cleared(), raised(), raised(text="still no room"), cleared(), cleared(), raised()):
-        journal.record(event)
+        bus.record(event)
     assert [event.kind for event in told] == [Kind.ALARM, Kind.CLEARED, Kind.ALARM]
     (standing,) = catalogue.alarms.standing()
     catalogue.engine.close_thread()
@@ -31,9 +31,9 @@ def test_an_alarm_is_told_once_until_it_is_cleared(database: Database) -> None:
 def test_an_alarm_stands_through_a_restart(database: Database) -> None:
     told: list[Event] = []
     for _ in range(2):
-        journal = Journal(told.append)
-        catalogue = open_catalogue(database.url, database.data, journal)
-        journal.record(raised())
+        bus = EventBus(told.append)
+        catalogue = open_catalogue(database.url, database.data, bus)
+        bus.record(raised())
         catalogue.engine.close_thread()
     assert len(told) == 1
 

@@ -128,17 +128,17 @@ def unread(word: str = "已审核") -> UnreadApproval:
 def test_an_approval_that_cannot_be_read_is_kept_since_when_until_it_is_read(catalogue: Catalogue) -> None:
     first, second = exam(catalogue, "E1"), exam(catalogue, "E2")
     catalogue.queue.make(first, [(CLOUD, channel) for channel in Channel], NOW)
-    catalogue.open.note(first, unread(), "HL7", NOW)
-    catalogue.open.note(first, unread(), "HL7", NOW + MINUTE)
-    catalogue.open.note(second, None, "HL7", NOW)
+    catalogue.open_deliveries.note(first, unread(), "HL7", NOW)
+    catalogue.open_deliveries.note(first, unread(), "HL7", NOW + MINUTE)
+    catalogue.open_deliveries.note(second, None, "HL7", NOW)
     numbers = tuple(one.id for one in catalogue.queue.of_exam(first))
     kept = Unread(exam=first, source="HL7", approval=unread(), since=NOW, deliveries=numbers)
-    assert catalogue.open.unread() == [kept]
-    assert catalogue.open.unread([second]) == []
-    catalogue.open.note(first, unread(""), "HL7", NOW + MINUTE)
-    assert [(one.approval.part, one.since) for one in catalogue.open.unread()] == [(Part.TIME, NOW + MINUTE)]
-    catalogue.open.note(first, None, "", NOW)
-    assert catalogue.open.unread() == []
+    assert catalogue.open_deliveries.unread() == [kept]
+    assert catalogue.open_deliveries.unread([second]) == []
+    catalogue.open_deliveries.note(first, unread(""), "HL7", NOW + MINUTE)
+    assert [(one.approval.part, one.since) for one in catalogue.open_deliveries.unread()] == [(Part.TIME, NOW + MINUTE)]
+    catalogue.open_deliveries.note(first, None, "", NOW)
+    assert catalogue.open_deliveries.unread() == []
 
 
 def test_alarms_keep_their_destination_and_end_when_nothing_waits_any_more(catalogue: Catalogue) -> None:

@@ -8,9 +8,9 @@ from catalogue_rows import MINUTE, NOW, delivery, exam, instance
 from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import FakeClock
-from router.events import Event, Journal
+from router.events import Event, EventBus
 from router.policy.states import State
-from router.upkeep.clock_watch import Timekeeper
+from router.upkeep.clock_watch import JumpWatch
 
 DAY = timedelta(days=1)
 
@@ -33,7 +33,7 @@ def deferred(catalogue: Catalogue, number: int, until: datetime) -> None:
 def test_what_a_clock_that_was_ahead_put_off_is_evaluated_and_tried_once_it_goes_right(catalogue: Catalogue) -> None:
     clock, told = Jumping(NOW), list[Event]()
     number = exam(catalogue)
-    timekeeper = Timekeeper(catalogue, Journal(told.append), clock)
+    timekeeper = JumpWatch(catalogue, EventBus(told.append), clock)
     clock.wrong = 2 * DAY
     timekeeper.look()
     deferred(catalogue, number, clock.now() + MINUTE)
@@ -54,13 +54,13 @@ def test_what_a_clock_that_was_ahead_put_off_is_evaluated_and_tried_once_it_goes
 @pytest.mark.ends("clock")
 def test_the_alarm_of_a_jump_ends_after_ten_minutes_without_one_also_over_a_restart(catalogue: Catalogue) -> None:
     clock, told = Jumping(NOW), list[Event]()
-    journal = Journal(told.append)
-    journal.guard(catalogue.alarms.is_news)
-    before = Timekeeper(catalogue, journal, clock)
+    bus = EventBus(told.append)
+    bus.guard(catalogue.alarms.is_news)
+    before = JumpWatch(catalogue, bus, clock)
     clock.wrong = DAY
     before.look()
     clock.advance(300)
-    after = Timekeeper(catalogue, journal, clock)
+    after = JumpWatch(catalogue, bus, clock)
     for _ in range(599):
         clock.advance(1)
         after.look()
@@ -73,7 +73,7 @@ def test_the_alarm_of_a_jump_ends_after_ten_minutes_without_one_also_over_a_rest
 
 def test_a_clock_that_is_slewed_has_not_jumped_and_puts_nothing_forward(catalogue: Catalogue) -> None:
     clock, told = Jumping(NOW), list[Event]()
-    timekeeper = Timekeeper(catalogue, Journal(told.append), clock)
+    timekeeper = JumpWatch(catalogue, EventBus(told.append), clock)
     deferred(catalogue, exam(catalogue), NOW + DAY)
     for _ in range(10):
         clock.wrong += timedelta(seconds=4)
@@ -85,5 +85,5 @@ def test_a_clock_that_is_slewed_has_not_jumped_and_puts_nothing_forward(catalogu
 
 def test_a_study_that_came_while_the_clock_was_ahead_is_quiet_once_it_goes_right(catalogue: Catalogue) -> None:
     catalogue.instances.add([instance(1, received=NOW + DAY)])
-    Timekeeper(catalogue, Journal(), FakeClock(NOW)).start_anew()
+    JumpWatch(catalogue, EventBus(), FakeClock(NOW)).start_anew()
     assert catalogue.exams.studies(["1.2"])["1.2"].last_received == NOW

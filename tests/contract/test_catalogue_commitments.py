@@ -14,15 +14,15 @@ def stored(catalogue: Catalogue, *numbers: int, exam_id: str = "E1", study: str 
     """An exam with these instances, each taken by the destination and to be asked for."""
     number = exam(catalogue, exam_id, study)
     catalogue.instances.add([instance(n, study, version=version) for n in numbers])
-    undecided = catalogue.accounts.undecided(number, CLOUD)
-    catalogue.accounts.decide(CLOUD, [(one.key, True, "a rule") for one in undecided], NOW)
+    undecided = catalogue.ledger.undecided(number, CLOUD)
+    catalogue.ledger.decide(CLOUD, [(one.key, True, "a rule") for one in undecided], NOW)
     store(catalogue, number)
     return number
 
 
 def store(catalogue: Catalogue, number: int) -> None:
-    waiting = catalogue.accounts.to_send(number, CLOUD, 9999)
-    catalogue.accounts.record([Outcome(one.key, Fate.STORED, 0, "assoc-1", ask_at=NOW) for one in waiting], NOW)
+    waiting = catalogue.ledger.to_send(number, CLOUD, 9999)
+    catalogue.ledger.record([Outcome(one.key, Fate.STORED, 0, "assoc-1", ask_at=NOW) for one in waiting], NOW)
 
 
 def to_ask(catalogue: Catalogue, number: int, now: object = NOW) -> list[Uncommitted]:
@@ -38,18 +38,18 @@ def ask(catalogue: Catalogue, number: int, transaction: str = "2.25.1") -> list[
 
 
 def fates(catalogue: Catalogue, number: int) -> list[tuple[Fate, int | None]]:
-    return [(entry.fate, entry.status) for entry in catalogue.accounts.entries(number, CLOUD)]
+    return [(entry.fate, entry.status) for entry in catalogue.ledger.entries(number, CLOUD)]
 
 
 def tally(catalogue: Catalogue, number: int) -> Tally:
-    return catalogue.accounts.tallies([number])[number, CLOUD]
+    return catalogue.ledger.tallies([number])[number, CLOUD]
 
 
 def test_what_is_stored_is_neither_sent_nor_to_be_sent(catalogue: Catalogue) -> None:
     number = stored(catalogue, 1, 2)
     assert tally(catalogue, number) == Tally(selected=2, stored=2)
     assert tally(catalogue, number).unsent == 0
-    assert catalogue.accounts.to_send(number, CLOUD, 9) == []
+    assert catalogue.ledger.to_send(number, CLOUD, 9) == []
     assert catalogue.commitments.next_ask(number, CLOUD) == NOW
     assert catalogue.commitments.waiting() == 2
     first, second = to_ask(catalogue, number)
@@ -159,7 +159,7 @@ def test_what_the_destination_does_not_have_is_sent_again_at_its_time(catalogue:
     catalogue.commitments.send_again(number, CLOUD, MISSING, NOW)
     assert tally(catalogue, number).unsent == 0
     catalogue.commitments.send_again(number, CLOUD, MISSING, NOW + MINUTE)
-    assert [one.uids.sop for one in catalogue.accounts.to_send(number, CLOUD, 9)] == ["1.2.1.1"]
+    assert [one.uids.sop for one in catalogue.ledger.to_send(number, CLOUD, 9)] == ["1.2.1.1"]
     assert [one.key for one in to_ask(catalogue, number, NOW + MINUTE)] == [keys[1]]
 
 

@@ -14,12 +14,12 @@ OTHER = "other"
 
 def decide(catalogue: Catalogue, number: int, *destinations: str) -> None:
     for name in destinations:
-        undecided = catalogue.accounts.undecided(number, name)
-        catalogue.accounts.decide(name, [(one.key, True, "a rule") for one in undecided], NOW)
+        undecided = catalogue.ledger.undecided(number, name)
+        catalogue.ledger.decide(name, [(one.key, True, "a rule") for one in undecided], NOW)
 
 
 def tally(catalogue: Catalogue, number: int, destination: str = CLOUD) -> Tally:
-    return catalogue.accounts.tallies([number]).get((number, destination), Tally())
+    return catalogue.ledger.tallies([number]).get((number, destination), Tally())
 
 
 def checked(new: NewInstance, checksum: str) -> NewInstance:
@@ -35,8 +35,8 @@ def test_one_is_set_aside_everywhere_where_it_was_still_to_go_and_its_exam_is_ev
     number = exam(catalogue, "E1", "1.2")
     catalogue.instances.add([instance(1), instance(2), instance(3)])
     decide(catalogue, number, CLOUD, OTHER)
-    first, *_ = catalogue.accounts.to_send(number, OTHER, 9)
-    catalogue.accounts.record([Outcome(first.key, Fate.SENT, 0, "a")], NOW)
+    first, *_ = catalogue.ledger.to_send(number, OTHER, 9)
+    catalogue.ledger.record([Outcome(first.key, Fate.SENT, 0, "a")], NOW)
     touched = catalogue.exams.case(number).touched
     catalogue.damages.set_aside(first.instance, "it is not what came", NOW)
     assert tally(catalogue, number) == Tally(selected=3, damaged=1)
@@ -44,7 +44,7 @@ def test_one_is_set_aside_everywhere_where_it_was_still_to_go_and_its_exam_is_ev
     assert tally(catalogue, number, OTHER) == Tally(selected=3, sent=1), "what was confirmed stays confirmed"
     assert catalogue.exams.case(number).touched > touched
     assert catalogue.exams.case(number).studies["1.2"].damaged == 1
-    assert next(e.rule for e in catalogue.accounts.entries(number, CLOUD)) == "it is not what came"
+    assert next(e.rule for e in catalogue.ledger.entries(number, CLOUD)) == "it is not what came"
     assert catalogue.damages.studies() == {"1.2"}
 
 
@@ -52,12 +52,12 @@ def test_a_sound_copy_makes_it_go_again(catalogue: Catalogue) -> None:
     number = exam(catalogue, "E1", "1.2")
     catalogue.instances.add([instance(1), instance(2)])
     decide(catalogue, number, CLOUD)
-    first, _ = catalogue.accounts.to_send(number, CLOUD, 9)
+    first, _ = catalogue.ledger.to_send(number, CLOUD, 9)
     catalogue.damages.set_aside(first.instance, "why", NOW)
     [known] = catalogue.instances.known([first.uids.sop])[first.uids.sop]
     assert (known.study_uid, known.version, known.digest, known.damaged) == ("1.2", 1, "1.2/1/1", True)
     catalogue.instances.mend([(first.uids, 1)], NOW)
-    assert len(catalogue.accounts.to_send(number, CLOUD, 9)) == 2
+    assert len(catalogue.ledger.to_send(number, CLOUD, 9)) == 2
     assert catalogue.damages.studies() == frozenset()
     assert catalogue.exams.case(number).studies["1.2"].damaged == 0
 
@@ -66,7 +66,7 @@ def test_a_newer_version_takes_a_damaged_ones_place(catalogue: Catalogue) -> Non
     number = exam(catalogue, "E1", "1.2")
     catalogue.instances.add([instance(1)])
     decide(catalogue, number, CLOUD)
-    [one] = catalogue.accounts.to_send(number, CLOUD, 9)
+    [one] = catalogue.ledger.to_send(number, CLOUD, 9)
     catalogue.damages.set_aside(one.instance, "why", NOW)
     catalogue.instances.add([instance(1, version=2, digest="d2")])
     decide(catalogue, number, CLOUD)
@@ -79,9 +79,9 @@ def test_a_person_has_damaged_ones_sent_again(catalogue: Catalogue) -> None:
     number = exam(catalogue, "E1", "1.2")
     catalogue.instances.add([instance(1)])
     decide(catalogue, number, CLOUD)
-    [one] = catalogue.accounts.to_send(number, CLOUD, 9)
+    [one] = catalogue.ledger.to_send(number, CLOUD, 9)
     catalogue.damages.set_aside(one.instance, "why", NOW)
-    catalogue.accounts.reselect_refused(number, CLOUD, NOW)
+    catalogue.ledger.reselect_refused(number, CLOUD, NOW)
     assert tally(catalogue, number) == Tally(selected=1)
     assert catalogue.damages.studies() == frozenset()
 
@@ -90,7 +90,7 @@ def test_what_is_to_be_sent_has_its_checksum_and_rows_of_before_their_digest(cat
     number = exam(catalogue, "E1", "1.2")
     catalogue.instances.add([checked(instance(1), "x1"), instance(2)])
     decide(catalogue, number, CLOUD)
-    assert [one.checksum for one in catalogue.accounts.to_send(number, CLOUD, 9)] == ["x1", "1.2/2/1"]
+    assert [one.checksum for one in catalogue.ledger.to_send(number, CLOUD, 9)] == ["x1", "1.2/2/1"]
     found, _ = catalogue.damages.unconfirmed(0, NOW + MINUTE)
     assert [(one.checksum, one.damaged) for one in found] == [("x1", ""), ("1.2/2/1", "")]
 
@@ -100,8 +100,8 @@ def test_the_unconfirmed_are_the_open_ones_and_those_that_nobody_has_decided_yet
     catalogue.instances.add([instance(n) for n in range(1, 8)])
     decide(catalogue, number, CLOUD)
     fates = (Fate.SENT, Fate.FILTERED, Fate.REFUSED, Fate.STORED, Fate.HELD, Fate.DAMAGED)
-    waiting = catalogue.accounts.to_send(number, CLOUD, 9)
-    catalogue.accounts.record([Outcome(w.key, f, None, "") for w, f in zip(waiting, fates, strict=False)], NOW)
+    waiting = catalogue.ledger.to_send(number, CLOUD, 9)
+    catalogue.ledger.record([Outcome(w.key, f, None, "") for w, f in zip(waiting, fates, strict=False)], NOW)
     catalogue.instances.add([instance(1, "1.9"), instance(2, "1.9"), instance(2, "1.9", version=2, digest="n")])
     found, until = catalogue.damages.unconfirmed(0, NOW + MINUTE)
     assert [one.uids.sop for one in found] == [f"1.2.1.{n}" for n in range(3, 8)] + ["1.9.1.1", "1.9.1.2"]
@@ -115,7 +115,7 @@ def test_a_purged_row_that_is_put_back_keeps_its_checksum(catalogue: Catalogue) 
     number = exam(catalogue, "E1", "1.2")
     catalogue.instances.add([checked(instance(1), "x1")])
     decide(catalogue, number, CLOUD)
-    catalogue.accounts.record([Outcome(catalogue.accounts.to_send(number, CLOUD, 1)[0].key, Fate.SENT, 0, "")], NOW)
+    catalogue.ledger.record([Outcome(catalogue.ledger.to_send(number, CLOUD, 1)[0].key, Fate.SENT, 0, "")], NOW)
     delivery(catalogue, number, State.READY, State.SENDING, State.DELIVERED)
     driver(catalogue).execute_sql("UPDATE exam SET check_at = NULL")
     [old] = catalogue.purge.delivered(NOW + 9 * MINUTE, NOW + 9 * MINUTE, 9)

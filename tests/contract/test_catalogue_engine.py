@@ -157,8 +157,8 @@ def test_a_connection_that_the_server_ended_is_made_anew(postgresql: Database) -
 
     at_once(catalogue, [end])
     with pytest.raises(TransientError):
-        catalogue.exams.touch([number], NOW)
-    catalogue.exams.touch([number], NOW)
+        catalogue.exams.request_evaluation([number], NOW)
+    catalogue.exams.request_evaluation([number], NOW)
     assert catalogue.exams.to_check(NOW, 9) == [number]
     catalogue.engine.close_thread()
 

@@ -8,7 +8,7 @@ import pytest
 
 from catalogue_rows import MINUTE, NOW, at_once, document, exam, instance, key
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import Sibling, Waiting
+from router.catalogue.exams.exams import OverlappingExam, Waiting
 from router.catalogue.node.restore import Restore
 from router.matching.exam.versions import JsonVersion, PdfVersion
 
@@ -147,7 +147,7 @@ def test_an_exam_is_found_by_what_names_it_alone(catalogue: Catalogue) -> None:
     ]  # fmt: skip
     assert sorted(catalogue.exams.find("1.3")) == [one, other]
     assert catalogue.exams.names([one, other, 99]) == {one: "E1", other: "E2"}
-    assert catalogue.exams.namings.described(one) == ("E1", "A1", "张三")
+    assert catalogue.exams.pdf_names.described(one) == ("E1", "A1", "张三")
 
 
 def test_describing_an_exam_tells_whether_anything_is_new(catalogue: Catalogue) -> None:
@@ -171,7 +171,7 @@ def test_joining_a_study_has_the_other_exams_that_share_it_evaluated(catalogue: 
     catalogue.exams.describe(one, key("A5", patient_id="P5"))
     catalogue.exams.link(other, ["1.2"], "accession", NOW)
     assert catalogue.exams.to_check(NOW, 9) == [one]
-    assert catalogue.exams.case(other).siblings == (Sibling(one, "A5", "P5", "张三", "1.2", approved=False),)
+    assert catalogue.exams.case(other).siblings == (OverlappingExam(one, "A5", "P5", "张三", "1.2", approved=False),)
     assert catalogue.exams.case(none).siblings == ()
 
 
@@ -220,16 +220,16 @@ def test_more_studies_than_one_statement_asks_for_are_found_linked_and_unlinked(
     assert (len(catalogue.exams.case(one).studies), len(catalogue.exams.case(one).siblings)) == (5, 1)
     catalogue.exams.unlink(one, [f"1.{n}" for n in range(5)])
     assert catalogue.exams.case(one).links == {}
-    catalogue.exams.touch([one, other], NOW - MINUTE)
+    catalogue.exams.request_evaluation([one, other], NOW - MINUTE)
     assert sorted(catalogue.exams.to_check(NOW - MINUTE, 9)) == [one, other]
 
 
 def test_exams_are_evaluated_longest_waiting_first_and_not_before_their_time(catalogue: Catalogue) -> None:
     late, early, future, closed = (exam(catalogue, name) for name in ("LATE", "EARLY", "FUTURE", "CLOSED"))
     assert catalogue.exams.next_check() is None
-    catalogue.exams.touch([late], NOW)
-    catalogue.exams.touch([early], NOW - MINUTE)
-    catalogue.exams.touch([future, closed], NOW)
+    catalogue.exams.request_evaluation([late], NOW)
+    catalogue.exams.request_evaluation([early], NOW - MINUTE)
+    catalogue.exams.request_evaluation([future, closed], NOW)
     catalogue.exams.postpone(future, NOW + MINUTE)
     assert catalogue.exams.checked(catalogue.exams.case(closed), None, NOW, "a doubt")
     assert catalogue.exams.to_check(NOW, 9) == [early, late]
@@ -241,7 +241,7 @@ def test_exams_are_evaluated_longest_waiting_first_and_not_before_their_time(cat
 def test_an_exam_that_was_touched_during_its_evaluation_is_evaluated_again(catalogue: Catalogue) -> None:
     number = exam(catalogue)
     case = catalogue.exams.case(number)
-    catalogue.exams.touch([number], NOW)
+    catalogue.exams.request_evaluation([number], NOW)
     assert not catalogue.exams.checked(case, None, None, "")
     assert catalogue.exams.to_check(NOW, 9) == [number]
     assert catalogue.exams.checked(catalogue.exams.case(number), None, None, "")
@@ -251,5 +251,5 @@ def test_an_exam_that_was_touched_during_its_evaluation_is_evaluated_again(catal
 def test_no_touch_is_lost_among_threads(catalogue: Catalogue) -> None:
     number = exam(catalogue)
     before = catalogue.exams.case(number).touched
-    at_once(catalogue, [lambda: catalogue.exams.touch([number], NOW)] * 8)
+    at_once(catalogue, [lambda: catalogue.exams.request_evaluation([number], NOW)] * 8)
     assert catalogue.exams.case(number).touched == before + 8

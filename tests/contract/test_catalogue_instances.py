@@ -43,11 +43,11 @@ def test_only_the_newest_version_counts_in_whatever_order_they_are_added(catalog
     number = exam(catalogue, "E1", "1.2")
     catalogue.instances.add([instance(1), instance(2, version=2), instance(3), instance(3, version=2)])
     catalogue.instances.add([instance(1, version=2), instance(2, version=1)])
-    newest = {one.key for one in catalogue.accounts.undecided(number, "cloud")}
+    newest = {one.key for one in catalogue.ledger.undecided(number, "cloud")}
     assert len(newest) == 3
     versions = {"1.2.1.1": 2, "1.2.1.2": 2, "1.2.1.3": 2}
-    catalogue.accounts.decide("cloud", [(key, True, "all") for key in newest], NOW)
-    assert {one.uids.sop: one.version for one in catalogue.accounts.to_send(number, "cloud", 9)} == versions
+    catalogue.ledger.decide("cloud", [(key, True, "all") for key in newest], NOW)
+    assert {one.uids.sop: one.version for one in catalogue.ledger.to_send(number, "cloud", 9)} == versions
     assert [known.version for known in catalogue.instances.known(["1.2.1.2"])["1.2.1.2"]] == [2]
 
 
@@ -122,7 +122,7 @@ def test_header_texts_that_a_database_cannot_hold_lose_only_what_it_cannot(catal
 def test_what_is_read_back_of_an_instance_is_what_was_written(catalogue: Catalogue) -> None:
     number = exam(catalogue, "E1", "1.2")
     catalogue.instances.add([instance(1)])
-    (one,) = catalogue.accounts.undecided(number, "cloud")
+    (one,) = catalogue.ledger.undecided(number, "cloud")
     assert one == Undecided(one.key, "1.2", "1.2.1", "1.2.1.1", one.facts, 1, NOW)
 
 

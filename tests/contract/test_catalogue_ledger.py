@@ -10,37 +10,37 @@ from router.model import SeriesClass
 
 def decide(catalogue: Catalogue, number: int, selected: bool = True, destination: str = CLOUD) -> None:
     """Decide all that is open, alike."""
-    undecided = catalogue.accounts.undecided(number, destination)
-    catalogue.accounts.decide(destination, [(one.key, selected, "a rule") for one in undecided], NOW)
+    undecided = catalogue.ledger.undecided(number, destination)
+    catalogue.ledger.decide(destination, [(one.key, selected, "a rule") for one in undecided], NOW)
 
 
 def answer(catalogue: Catalogue, number: int, fate: Fate, count: int = 99) -> None:
     """The destination's answer to the first `count` that are to be sent."""
     status = 0 if fate == Fate.SENT else 0xA900
-    waiting = catalogue.accounts.to_send(number, CLOUD, count)
-    catalogue.accounts.record([Outcome(one.key, fate, status, "assoc-1") for one in waiting], NOW)
+    waiting = catalogue.ledger.to_send(number, CLOUD, count)
+    catalogue.ledger.record([Outcome(one.key, fate, status, "assoc-1") for one in waiting], NOW)
 
 
 def tally(catalogue: Catalogue, number: int, destination: str = CLOUD) -> Tally:
-    return catalogue.accounts.tallies([number]).get((number, destination), Tally())
+    return catalogue.ledger.tallies([number]).get((number, destination), Tally())
 
 
 def to_send(catalogue: Catalogue, number: int) -> list[tuple[str, int]]:
-    return [(one.uids.sop, one.version) for one in catalogue.accounts.to_send(number, CLOUD, 99)]
+    return [(one.uids.sop, one.version) for one in catalogue.ledger.to_send(number, CLOUD, 99)]
 
 
 def test_an_instance_is_decided_once_for_each_destination(catalogue: Catalogue) -> None:
     number = exam(catalogue, "E1", "1.2")
     catalogue.instances.add([instance(1), instance(2), instance(1, "1.3")])
-    (first, second) = catalogue.accounts.undecided(number, CLOUD)
-    catalogue.accounts.decide(CLOUD, [(first.key, True, "thin"), (second.key, False, "scout")], NOW)
-    catalogue.accounts.decide(CLOUD, [(first.key, False, "again"), (second.key, True, "again")], NOW + MINUTE)
-    assert catalogue.accounts.undecided(number, CLOUD) == []
-    assert catalogue.accounts.undecided(number, "other") == [first, second]
-    assert [(e.fate, e.rule, e.at) for e in catalogue.accounts.entries(number, CLOUD)] == [
+    (first, second) = catalogue.ledger.undecided(number, CLOUD)
+    catalogue.ledger.decide(CLOUD, [(first.key, True, "thin"), (second.key, False, "scout")], NOW)
+    catalogue.ledger.decide(CLOUD, [(first.key, False, "again"), (second.key, True, "again")], NOW + MINUTE)
+    assert catalogue.ledger.undecided(number, CLOUD) == []
+    assert catalogue.ledger.undecided(number, "other") == [first, second]
+    assert [(e.fate, e.rule, e.at) for e in catalogue.ledger.entries(number, CLOUD)] == [
         (Fate.SELECTED, "thin", NOW), (Fate.FILTERED, "scout", NOW)
     ]  # fmt: skip
-    assert catalogue.accounts.entries(number, "other") == []
+    assert catalogue.ledger.entries(number, "other") == []
 
 
 def test_more_instances_are_decided_than_a_statement_has_variables(catalogue: Catalogue) -> None:
@@ -56,7 +56,7 @@ def test_selected_instances_are_sent_in_the_order_in_which_they_came(catalogue: 
     catalogue.instances.add([instance(2), instance(1, "1.3")])
     decide(catalogue, number)
     assert [sop for sop, _ in to_send(catalogue, number)] == ["1.2.1.3", "1.2.1.1", "1.2.1.2", "1.3.1.1"]
-    assert len(catalogue.accounts.to_send(number, CLOUD, 2)) == 2
+    assert len(catalogue.ledger.to_send(number, CLOUD, 2)) == 2
     answer(catalogue, number, Fate.SENT, 3)
     assert to_send(catalogue, number) == [("1.3.1.1", 1)]
 
@@ -70,7 +70,7 @@ def test_an_older_version_that_was_not_sent_gives_way(catalogue: Catalogue) -> N
     decide(catalogue, number)
     assert to_send(catalogue, number) == [("1.2.1.2", 1), ("1.2.1.1", 2)]
     assert tally(catalogue, number).selected == tally(catalogue, number, "other").selected == 2
-    assert [e.rule for e in catalogue.accounts.entries(number, CLOUD) if e.fate == Fate.FILTERED] == [
+    assert [e.rule for e in catalogue.ledger.entries(number, CLOUD) if e.fate == Fate.FILTERED] == [
         "replaced by a newer version"
     ]
 
@@ -86,7 +86,7 @@ def test_a_version_that_was_sent_stays_sent_and_the_newer_one_is_sent_too(catalo
     assert tally(catalogue, number) == Tally(selected=1)
     answer(catalogue, number, Fate.SENT)
     assert tally(catalogue, number) == Tally(selected=1, sent=1)
-    assert [e.fate for e in catalogue.accounts.entries(number, CLOUD)] == [Fate.SENT, Fate.SENT]
+    assert [e.fate for e in catalogue.ledger.entries(number, CLOUD)] == [Fate.SENT, Fate.SENT]
 
 
 def test_an_instance_whose_newer_version_is_left_out_counts_as_sent(catalogue: Catalogue) -> None:
@@ -107,7 +107,7 @@ def test_answers_are_kept_with_status_and_time(catalogue: Catalogue) -> None:
     answer(catalogue, number, Fate.REFUSED, 1)
     assert tally(catalogue, number) == Tally(selected=4, sent=2, refused=1)
     assert tally(catalogue, number).unsent == 1
-    entries = catalogue.accounts.entries(number, CLOUD)
+    entries = catalogue.ledger.entries(number, CLOUD)
     assert [e.status for e in entries] == [0, 0, 0xA900, None]
     assert entries[3].series_class == SeriesClass.DOSE
 
@@ -120,7 +120,7 @@ def test_what_was_refused_is_selected_again_in_its_newest_version_only(catalogue
         answer(catalogue, number, Fate.REFUSED)
     catalogue.instances.add([instance(1, version=2)])
     decide(catalogue, mine)
-    catalogue.accounts.reselect_refused(mine, CLOUD, NOW)
+    catalogue.ledger.reselect_refused(mine, CLOUD, NOW)
     assert to_send(catalogue, mine) == [("1.2.1.2", 1), ("1.2.1.1", 2)]
     assert to_send(catalogue, other) == []
 
@@ -129,11 +129,11 @@ def test_an_instance_that_two_exams_share_is_sent_once_and_counted_for_both(cata
     one, other = exam(catalogue, "E1", "1.2"), exam(catalogue, "E2", "1.2", "1.3")
     catalogue.instances.add([instance(1), instance(1, "1.3")])
     decide(catalogue, one)
-    assert [u.study_uid for u in catalogue.accounts.undecided(other, CLOUD)] == ["1.3"]
+    assert [u.study_uid for u in catalogue.ledger.undecided(other, CLOUD)] == ["1.3"]
     decide(catalogue, other)
     answer(catalogue, one, Fate.SENT)
     assert to_send(catalogue, other) == [("1.3.1.1", 1)]
-    assert catalogue.accounts.tallies([one, other]) == {
+    assert catalogue.ledger.tallies([one, other]) == {
         (one, CLOUD): Tally(selected=1, sent=1), (other, CLOUD): Tally(selected=2, sent=1)
     }  # fmt: skip
 
@@ -155,8 +155,8 @@ def test_the_ledger_of_an_exam_is_read_by_indexes_alone(sqlite: Database) -> Non
     decide(catalogue, number)
     answer(catalogue, number, Fate.REFUSED)
     tally(catalogue, number)
-    catalogue.accounts.entries(number, CLOUD)
-    catalogue.accounts.reselect_refused(number, CLOUD, NOW)
+    catalogue.ledger.entries(number, CLOUD)
+    catalogue.ledger.reselect_refused(number, CLOUD, NOW)
     catalogue.exams.case(number)
     catalogue.exams.candidates("A1")
     catalogue.exams.to_check(NOW, 9)
@@ -182,9 +182,9 @@ def test_an_instance_that_loses_associations_comes_last_and_its_losses_are_count
     number = exam(catalogue, "E1", "1.2")
     catalogue.instances.add([instance(n) for n in (1, 2, 3)])
     decide(catalogue, number)
-    first, second, _ = (one.key for one in catalogue.accounts.to_send(number, CLOUD, 9))
-    assert [catalogue.accounts.lost(first, counts) for counts in (False, False, True, True)] == [1, 1, 2, 3]
-    assert catalogue.accounts.lost(second, True) == 1
+    first, second, _ = (one.key for one in catalogue.ledger.to_send(number, CLOUD, 9))
+    assert [catalogue.ledger.lost(first, counts) for counts in (False, False, True, True)] == [1, 1, 2, 3]
+    assert catalogue.ledger.lost(second, True) == 1
     assert [sop for sop, _ in to_send(catalogue, number)] == ["1.2.1.3", "1.2.1.2", "1.2.1.1"]
     assert tally(catalogue, number) == Tally(selected=3)
 
@@ -193,15 +193,15 @@ def test_a_refusal_without_status_says_why_and_a_retry_begins_anew(catalogue: Ca
     number = exam(catalogue, "E1", "1.2")
     catalogue.instances.add([instance(1), instance(2)])
     decide(catalogue, number)
-    first, second = (one.key for one in catalogue.accounts.to_send(number, CLOUD, 9))
-    catalogue.accounts.lost(first, True)
+    first, second = (one.key for one in catalogue.ledger.to_send(number, CLOUD, 9))
+    catalogue.ledger.lost(first, True)
     outcomes = [Outcome(first, Fate.REFUSED, None, "", "it aborts"), Outcome(second, Fate.REFUSED, 0xA900, "assoc-1")]
-    catalogue.accounts.record(outcomes, NOW)
-    told = [(e.rule, e.status) for e in catalogue.accounts.entries(number, CLOUD)]
+    catalogue.ledger.record(outcomes, NOW)
+    told = [(e.rule, e.status) for e in catalogue.ledger.entries(number, CLOUD)]
     assert told == [("it aborts", None), ("a rule", 0xA900)]
-    catalogue.accounts.reselect_refused(number, CLOUD, NOW)
-    assert [e.rule for e in catalogue.accounts.entries(number, CLOUD)] == ["a rule", "a rule"]
-    assert catalogue.accounts.lost(first, True) == 1
+    catalogue.ledger.reselect_refused(number, CLOUD, NOW)
+    assert [e.rule for e in catalogue.ledger.entries(number, CLOUD)] == ["a rule", "a rule"]
+    assert catalogue.ledger.lost(first, True) == 1
 
 
 def test_reasons_without_a_status_are_counted_the_most_first(catalogue: Catalogue) -> None:
@@ -209,11 +209,11 @@ def test_reasons_without_a_status_are_counted_the_most_first(catalogue: Catalogu
     catalogue.instances.add([instance(n) for n in range(6)])
     decide(catalogue, number)
     reasons = ["", "its class", "its syntax", "its syntax", ""]
-    waiting = catalogue.accounts.to_send(number, CLOUD, 99)
+    waiting = catalogue.ledger.to_send(number, CLOUD, 99)
     outcomes = [
         Outcome(one.key, Fate.REFUSED, None if why else 0xA900, "assoc-1", why)
         for one, why in zip(waiting, reasons, strict=False)
     ]
-    catalogue.accounts.record(outcomes, NOW)
-    assert list(catalogue.accounts.unanswered(number, CLOUD).items()) == [("its syntax", 2), ("its class", 1)]
-    assert catalogue.accounts.unanswered(number, "other") == {}
+    catalogue.ledger.record(outcomes, NOW)
+    assert list(catalogue.ledger.unanswered(number, CLOUD).items()) == [("its syntax", 2), ("its class", 1)]
+    assert catalogue.ledger.unanswered(number, "other") == {}

@@ -39,9 +39,9 @@ def test_of_many_nodes_that_want_a_duty_at_once_one_gets_it(catalogue: Catalogue
 
 def test_who_lost_a_duty_is_fenced_off(catalogue: Catalogue) -> None:
     catalogue.nodes.hold("drop folder", "a", LONG)
-    with catalogue.exams.together():
+    with catalogue.exams.transaction():
         catalogue.nodes.fence("drop folder", "a")
-    with pytest.raises(TransientError, match="another node"), catalogue.exams.together():
+    with pytest.raises(TransientError, match="another node"), catalogue.exams.transaction():
         catalogue.nodes.fence("drop folder", "b")
 
 

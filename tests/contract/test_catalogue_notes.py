@@ -11,7 +11,7 @@ from router.catalogue.db.schema import forget_expired
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.images.ledger import Fate, Outcome
 from router.config.sections import Destination, Identity, Thin, shipped
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.images.selection import Selection
 from router.images.series_report import lines_of
 from router.model import SeriesClass, SeriesFacts
@@ -51,7 +51,7 @@ class Scene:
         self.catalogue = catalogue
         self.events: list[Event] = []
         self.exam = exam(catalogue, "E1", "1.2")
-        self.selection = Selection(Identity(), catalogue, lambda: BOOK, Journal(self.events.append))
+        self.selection = Selection(Identity(), catalogue, lambda: BOOK, EventBus(self.events.append))
 
     def select(self, *classes: SeriesClass, complete: bool = True, thin: tuple[Thin, ...] = ()) -> bool:
         destination = Destination(name=CLOUD, classes=classes or ASKED, thin=thin)
@@ -59,15 +59,15 @@ class Scene:
         return self.selection.select(destination, case, complete=complete, now=NOW)
 
     def fates(self) -> dict[str, tuple[Fate, str]]:
-        entries = self.catalogue.accounts.entries(self.exam, CLOUD)
+        entries = self.catalogue.ledger.entries(self.exam, CLOUD)
         return {one.uids.sop.removeprefix("1.2.1."): (one.fate, one.rule) for one in entries}
 
     def going(self) -> set[str]:
         return {name for name, (fate, _) in self.fates().items() if fate != Fate.FILTERED}
 
     def send_all(self) -> None:
-        waiting = self.catalogue.accounts.to_send(self.exam, CLOUD, 99)
-        self.catalogue.accounts.record([Outcome(one.key, Fate.SENT, 0, "a") for one in waiting], NOW)
+        waiting = self.catalogue.ledger.to_send(self.exam, CLOUD, 99)
+        self.catalogue.ledger.record([Outcome(one.key, Fate.SENT, 0, "a") for one in waiting], NOW)
 
 
 @pytest.fixture
@@ -80,24 +80,24 @@ def test_facts_are_kept_once_and_come_back_as_they_were(catalogue: Catalogue) ->
                         series_description="冠状 \ud800")  # fmt: skip
     catalogue.instances.add([new(1, facts, position=1.5), new(2, facts)])
     catalogue.instances.add([new(3, facts), new(4, facts, "1.3")])
-    members = [one.member for one in catalogue.members.of_study("1.2")]
+    members = [one.member for one in catalogue.series_members.of_study("1.2")]
     assert [one.position for one in members] == [1.5, None, None]
     (number,) = {one.facts for one in members}
-    assert catalogue.members.facts([number]) == {number: facts}
-    assert catalogue.members.of_study("1.3")[0].member.facts != number
+    assert catalogue.series_members.facts([number]) == {number: facts}
+    assert catalogue.series_members.of_study("1.3")[0].member.facts != number
 
 
 def test_a_batch_in_which_nothing_is_new_changes_nothing(catalogue: Catalogue) -> None:
     catalogue.instances.add([])
-    assert catalogue.members.of_study("1.2") == []
+    assert catalogue.series_members.of_study("1.2") == []
 
 
 def test_a_study_is_settled_in_the_light_of_its_series(scene: Scene) -> None:
     scene.catalogue.instances.add(slices(6, 1.0))
-    assert {one.series_class for one in scene.catalogue.members.of_study("1.2")} == {IMAGE}
+    assert {one.series_class for one in scene.catalogue.series_members.of_study("1.2")} == {IMAGE}
     for _ in range(2):
         scene.selection.settle("1.2")
-        settled = {(one.series_class, one.rule) for one in scene.catalogue.members.of_study("1.2")}
+        settled = {(one.series_class, one.rule) for one in scene.catalogue.series_members.of_study("1.2")}
         assert settled == {(THIN, "thin slices by their distance")}
 
 
@@ -122,7 +122,7 @@ def test_what_a_key_object_refers_to_is_key_in_any_order(
     scene.select()
     assert scene.going() == {"1", "10", "11", "12", "50"}
     scene.selection.settle("1.2")
-    assert {o.member.sop_uid for o in scene.catalogue.members.of_study("1.2") if o.series_class is KEY} == {
+    assert {o.member.sop_uid for o in scene.catalogue.series_members.of_study("1.2") if o.series_class is KEY} == {
         "1.2.1.1", "1.2.1.50"
     }  # fmt: skip
 
@@ -142,8 +142,8 @@ def test_a_document_of_another_study_counts_and_has_the_exam_evaluated(scene: Sc
     scene.catalogue.exams.checked(case, None, None, "")
     scene.catalogue.instances.add([document(1, 113000, "1.2.1.2", study="1.9")])
     assert scene.catalogue.exams.to_check(NOW + MINUTE, 9) == [scene.exam]
-    assert scene.catalogue.notes.marks(["1.2"]) == Marks(key=frozenset({"1.2.1.2"}))
-    assert scene.catalogue.notes.marks(["1.9"]) == Marks()
+    assert scene.catalogue.references.marks(["1.2"]) == Marks(key=frozenset({"1.2.1.2"}))
+    assert scene.catalogue.references.marks(["1.9"]) == Marks()
 
 
 @pytest.mark.parametrize("code", [113001, 113037, 113038])
@@ -176,7 +176,7 @@ def test_what_a_note_of_expired_retention_rejected_before_is_rejected_no_more(sc
     changed = "UPDATE facts SET body = replace(body, '113001|', '113039|') WHERE id = (SELECT facts_id FROM instance"
     scene.catalogue.engine.execute(f"{changed} WHERE sop_uid = '1.2.1.50')", ())
     forget_expired(scene.catalogue.engine)
-    assert "1.2.1.1" not in scene.catalogue.notes.marks(["1.2"]).rejected
+    assert "1.2.1.1" not in scene.catalogue.references.marks(["1.2"]).rejected
 
 
 def test_a_note_of_expired_retention_is_no_news_of_what_was_sent(scene: Scene) -> None:
@@ -205,7 +205,7 @@ def test_a_note_that_a_newer_version_replaces_says_no_more(scene: Scene) -> None
     scene.catalogue.instances.add([*slices(2, 1.0, 1.0), document(50, 113001, "1.2.1.0")])
     later = replace(document(50, 113001, "1.2.1.1"), version=2, digests=instance(50, digest="later").digests)
     scene.catalogue.instances.add([later])
-    assert scene.catalogue.notes.marks(["1.2"]).rejected == {"1.2.1.1"}
+    assert scene.catalogue.references.marks(["1.2"]).rejected == {"1.2.1.1"}
 
 
 def test_choices_between_stacks_wait_until_the_study_is_complete(scene: Scene) -> None:
@@ -221,4 +221,4 @@ def test_a_destination_may_have_limits_of_its_own(scene: Scene) -> None:
     scene.select(THIN, thin=(Thin(modality="CT", up_to=2.0),))
     assert scene.going() == {"0", "1", "2", "10", "11", "12"}
     scene.selection.settle("1.2")
-    assert scene.catalogue.accounts.classes(scene.exam, CLOUD) == {THIN, IMAGE}
+    assert scene.catalogue.ledger.classes(scene.exam, CLOUD) == {THIN, IMAGE}

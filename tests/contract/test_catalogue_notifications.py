@@ -24,8 +24,8 @@ def test_news_are_taken_once_in_order_with_the_destination_of_the_alarm(catalogu
     for one in (event(Kind.ALARM), event(Kind.ALARM), event(Kind.ALARM, "e2", "tianjin"),
                 event(Kind.CLEARED, destination="")):  # fmt: skip
         catalogue.alarms.is_news(one)
-    assert catalogue.news.standing() == {Cause(Alarm.DOUBT, "tianjin"): 1}
-    found = catalogue.news.take(10)
+    assert catalogue.alarm_news.standing() == {Cause(Alarm.DOUBT, "tianjin"): 1}
+    found = catalogue.alarm_news.take(10)
     assert found == {
         BEIJING: [
             AlarmNews(raised=True, subject="e1", text="text", at=NOW, exam=7),
@@ -33,8 +33,8 @@ def test_news_are_taken_once_in_order_with_the_destination_of_the_alarm(catalogu
         ],
         Cause(Alarm.DOUBT, "tianjin"): [AlarmNews(raised=True, subject="e2", text="text", at=NOW, exam=7)],
     }
-    assert not catalogue.news.waits()
-    assert catalogue.news.take(10) == {}
+    assert not catalogue.alarm_news.waits()
+    assert catalogue.alarm_news.take(10) == {}
 
 
 def test_news_go_with_the_transaction_that_raised_the_alarm(catalogue: Catalogue) -> None:
@@ -45,13 +45,13 @@ def test_news_go_with_the_transaction_that_raised_the_alarm(catalogue: Catalogue
 
     with pytest.raises(ZeroDivisionError):
         broken_off()
-    assert not catalogue.news.waits()
+    assert not catalogue.alarm_news.waits()
 
 
 def test_of_several_that_clear_at_once_one_is_news(catalogue: Catalogue) -> None:
     catalogue.alarms.is_news(event(Kind.ALARM))
     at_once(catalogue, [lambda: catalogue.alarms.is_news(event(Kind.CLEARED))] * 4)
-    assert [one.raised for one in catalogue.news.take(10)[BEIJING]] == [True, False]
+    assert [one.raised for one in catalogue.alarm_news.take(10)[BEIJING]] == [True, False]
 
 
 def test_a_cause_is_remembered_as_it_is_until_it_is_over(catalogue: Catalogue) -> None:
@@ -61,10 +61,10 @@ def test_a_cause_is_remembered_as_it_is_until_it_is_over(catalogue: Catalogue) -
     )  # fmt: skip
     bare = Fold(cause=Cause(Alarm.DISK), told=True)
     for one in (whole, bare, whole):
-        catalogue.news.keep(one, NOW)
-    assert catalogue.news.folds() == {whole.cause: whole, bare.cause: bare}
-    catalogue.news.keep(Fold(cause=BEIJING, changes=(NOW,)), NOW + EVERY)
-    assert catalogue.news.folds() == {bare.cause: bare}
+        catalogue.alarm_news.keep(one, NOW)
+    assert catalogue.alarm_news.folds() == {whole.cause: whole, bare.cause: bare}
+    catalogue.alarm_news.keep(Fold(cause=BEIJING, changes=(NOW,)), NOW + EVERY)
+    assert catalogue.alarm_news.folds() == {bare.cause: bare}
 
 
 def test_each_way_has_its_messages_in_order(catalogue: Catalogue) -> None:

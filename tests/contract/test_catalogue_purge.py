@@ -24,10 +24,10 @@ def settled(catalogue: Catalogue, exam_id: str, *studies: str, way: tuple[State,
     """An exam with an evaluated delivery that went `way`, whatever was selected sent."""
     number = exam(catalogue, exam_id, *studies)
     delivery(catalogue, number, *way)
-    undecided = catalogue.accounts.undecided(number, CLOUD)
-    catalogue.accounts.decide(CLOUD, [(one.key, True, "a rule") for one in undecided], NOW)
-    sent = [Outcome(one.key, Fate.SENT, 0, "a") for one in catalogue.accounts.to_send(number, CLOUD, 9999)]
-    catalogue.accounts.record(sent, NOW)
+    undecided = catalogue.ledger.undecided(number, CLOUD)
+    catalogue.ledger.decide(CLOUD, [(one.key, True, "a rule") for one in undecided], NOW)
+    sent = [Outcome(one.key, Fate.SENT, 0, "a") for one in catalogue.ledger.to_send(number, CLOUD, 9999)]
+    catalogue.ledger.record(sent, NOW)
     evaluated(catalogue)
     return number
 
@@ -104,13 +104,13 @@ def test_what_is_held_or_not_committed_yet_keeps_its_study(catalogue: Catalogue,
 def test_what_is_purged_is_known_when_it_comes_again_and_is_not_sent_again(catalogue: Catalogue) -> None:
     catalogue.instances.add([instance(1), instance(2)])
     number = settled(catalogue, "E1", "1.2")
-    before = catalogue.accounts.tallies([number])
+    before = catalogue.ledger.tallies([number])
     (old,) = catalogue.purge.delivered(BEFORE, LATER, 10)
     assert purge(catalogue, old) == ["1.2.1.1", "1.2.1.2"]
     assert ready(catalogue) == []
     assert [known.digest for known in catalogue.instances.known(["1.2.1.1"])["1.2.1.1"]] == ["1.2/1/1"]
-    assert catalogue.accounts.tallies([number]) == before
-    assert catalogue.accounts.undecided(number, "another") == []
+    assert catalogue.ledger.tallies([number]) == before
+    assert catalogue.ledger.undecided(number, "another") == []
     assert list(catalogue.instances.walk()) == []
     assert "purged" in {event.kind for _, event in catalogue.history.of([], ["1.2"])}
 
@@ -121,7 +121,7 @@ def test_an_instance_that_comes_after_the_purge_is_kept_for_its_own_time(catalog
     purge(catalogue, catalogue.purge.delivered(BEFORE, LATER, 10)[0])
     catalogue.instances.add([instance(2, received=LATER)])
     evaluated(catalogue)
-    assert [one.sop_uid for one in catalogue.accounts.undecided(number, CLOUD)] == ["1.2.1.2"]
+    assert [one.sop_uid for one in catalogue.ledger.undecided(number, CLOUD)] == ["1.2.1.2"]
     assert ready(catalogue) == []
     assert ready(catalogue, LATER + MINUTE) == ["1.2"]
 
@@ -218,7 +218,7 @@ def on_its_own(catalogue: Catalogue, job: Callable[[], T]) -> T:
 def while_adding(catalogue: Catalogue, new: NewInstance, job: Callable[[], T]) -> T:
     """What the job gives that begins when another node has added an instance and not yet committed."""
     with ThreadPoolExecutor(1) as pool:
-        with catalogue.instances.alone_with([new.header.uids.study]):
+        with catalogue.instances.lock_names([new.header.uids.study]):
             catalogue.instances.add([new])
             done = pool.submit(on_its_own, catalogue, job)
             wait([done], 0.2)

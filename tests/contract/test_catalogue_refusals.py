@@ -22,7 +22,7 @@ from router.catalogue.node.refusals import (
 from router.clock import FakeClock
 from router.config.sections import Config
 from router.dicom.scp.store import Received, Refused
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import InstanceUids
 from router.refusals import Why
 from router.upkeep.refusals import RefusalRecorder, RefusalWatch
@@ -114,14 +114,14 @@ def test_the_exams_of_a_study_are_evaluated_when_it_is_refused_for_the_first_tim
 
 
 def test_the_oldest_days_go_and_what_lies_in_quarantine_stays_until_it_is_deleted(catalogue: Catalogue) -> None:
-    journal = Journal(catalogue.refusals.keep)
+    bus = EventBus(catalogue.refusals.keep)
     fields = {"folder": "20260301-unreadable", "calling_ae": "CT01"}
-    journal.record(Event(NOW, Kind.QUARANTINED, "cannot be read", study_uid="1.2", fields=fields))
+    bus.record(Event(NOW, Kind.QUARANTINED, "cannot be read", study_uid="1.2", fields=fields))
     catalogue.refusals.write(Batch(counts=[count(), count(at=NOW + 9 * DAY)]))
     catalogue.refusals.expire(NOW + 9 * DAY)
     kept = {(row.why, row.place, row.day) for row in catalogue.refusals.of_studies(["1.2"])}
     assert kept == {(Why.QUARANTINE, "20260301-unreadable", "2026-03-01"), ("A700", "", "2026-03-10")}
-    journal.record(Event(NOW, Kind.PURGED, "deleted", fields={"folder": "20260301-unreadable"}))
+    bus.record(Event(NOW, Kind.PURGED, "deleted", fields={"folder": "20260301-unreadable"}))
     assert [row.why for row in catalogue.refusals.of_studies(["1.2"])] == ["A700"]
 
 
@@ -181,14 +181,14 @@ class Node:
 
     def __init__(self, database: Database, clock: FakeClock) -> None:
         self.told: list[Event] = []
-        journal = Journal(self.told.append)
-        self.catalogue = open_catalogue(database.url, database.data, journal)
+        bus = EventBus(self.told.append)
+        self.catalogue = open_catalogue(database.url, database.data, bus)
         config = Config.model_validate(
             {"hospital": {"USCI": "1", "HospitalCode": "H", "HospitalName": "N", "HospitalBranchCode": "01"}}
         )
         self.clock = clock
         self.recorder = RefusalRecorder(self.catalogue.refusals, config.node.timezone, clock)
-        self.watch = RefusalWatch(config, self.catalogue, journal, clock)
+        self.watch = RefusalWatch(config, self.catalogue, bus, clock)
 
     def refuse(self, *found: Refused) -> None:
         for one in found:

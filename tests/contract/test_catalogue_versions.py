@@ -12,14 +12,14 @@ P1 = StudyIdentity(Patient("P1", "Zhang^San", "19491231", "F"), "A1")
 
 
 def keys(catalogue: Catalogue, number: int) -> list[int]:
-    return [one.key for one in catalogue.accounts.undecided(number, CLOUD)]
+    return [one.key for one in catalogue.ledger.undecided(number, CLOUD)]
 
 
 def sent(catalogue: Catalogue, number: int, fate: Fate = Fate.SENT) -> None:
     """Decide all that is open, and have the destination answer."""
-    catalogue.accounts.decide(CLOUD, [(key, True, "a rule") for key in keys(catalogue, number)], NOW)
-    waiting = catalogue.accounts.to_send(number, CLOUD, 999)
-    catalogue.accounts.record([Outcome(one.key, fate, 0, "assoc-1") for one in waiting], NOW)
+    catalogue.ledger.decide(CLOUD, [(key, True, "a rule") for key in keys(catalogue, number)], NOW)
+    waiting = catalogue.ledger.to_send(number, CLOUD, 999)
+    catalogue.ledger.record([Outcome(one.key, fate, 0, "assoc-1") for one in waiting], NOW)
 
 
 def held(catalogue: Catalogue) -> int:
@@ -29,17 +29,17 @@ def held(catalogue: Catalogue) -> int:
     sent(catalogue, number)
     catalogue.instances.add([instance(1, version=2, patient=OTHER), instance(2)])
     newer, other = keys(catalogue, number)
-    catalogue.accounts.hold(CLOUD, Fate.HELD, {newer: "contradicts what was sent in name"}, NOW)
-    catalogue.accounts.decide(CLOUD, [(other, True, "a rule")], NOW)
+    catalogue.ledger.hold(CLOUD, Fate.HELD, {newer: "contradicts what was sent in name"}, NOW)
+    catalogue.ledger.decide(CLOUD, [(other, True, "a rule")], NOW)
     return number
 
 
 def to_send(catalogue: Catalogue, number: int) -> list[tuple[str, int]]:
-    return [(one.uids.sop, one.version) for one in catalogue.accounts.to_send(number, CLOUD, 99)]
+    return [(one.uids.sop, one.version) for one in catalogue.ledger.to_send(number, CLOUD, 99)]
 
 
 def tally(catalogue: Catalogue, number: int, destination: str = CLOUD) -> Tally:
-    return catalogue.accounts.tallies([number])[number, destination]
+    return catalogue.ledger.tallies([number])[number, destination]
 
 
 def test_a_newer_version_is_compared_with_the_one_that_the_destination_has(catalogue: Catalogue) -> None:
@@ -88,7 +88,7 @@ def test_what_is_held_is_decided_and_not_sent_and_still_counts_as_to_be_sent(cat
     assert to_send(catalogue, number) == [("1.2.1.2", 1)]
     assert tally(catalogue, number) == Tally(selected=2, held=1)
     assert tally(catalogue, number).unsent == 2
-    entries = {(e.uids.sop, e.version): (e.fate, e.rule) for e in catalogue.accounts.entries(number, CLOUD)}
+    entries = {(e.uids.sop, e.version): (e.fate, e.rule) for e in catalogue.ledger.entries(number, CLOUD)}
     assert entries["1.2.1.1", 1] == (Fate.SENT, "a rule")
     assert entries["1.2.1.1", 2] == (Fate.HELD, "contradicts what was sent in name")
 
@@ -96,21 +96,21 @@ def test_what_is_held_is_decided_and_not_sent_and_still_counts_as_to_be_sent(cat
 def test_what_a_person_releases_is_sent_at_that_destination_for_that_exam(catalogue: Catalogue) -> None:
     number, other = held(catalogue), exam(catalogue, "E2", "1.9")
     for wrong in ((number, "other"), (other, CLOUD)):
-        catalogue.accounts.release(*wrong, Fate.HELD, NOW)
+        catalogue.ledger.release(*wrong, Fate.HELD, NOW)
         assert tally(catalogue, number).held == 1
-    catalogue.accounts.release(number, CLOUD, Fate.HELD, NOW + MINUTE)
+    catalogue.ledger.release(number, CLOUD, Fate.HELD, NOW + MINUTE)
     assert to_send(catalogue, number) == [("1.2.1.1", 2), ("1.2.1.2", 1)]
     assert tally(catalogue, number) == Tally(selected=2)
-    [entry] = [e for e in catalogue.accounts.entries(number, CLOUD) if e.version == 2]
+    [entry] = [e for e in catalogue.ledger.entries(number, CLOUD) if e.version == 2]
     assert (entry.rule, entry.at) == ("contradicts what was sent in name; released by a person", NOW + MINUTE)
 
 
 def test_a_held_version_gives_way_to_a_newer_one_whether_that_goes_or_not(catalogue: Catalogue) -> None:
     number = held(catalogue)
     catalogue.instances.add([instance(1, version=3)])
-    catalogue.accounts.decide(CLOUD, [(key, False, "as sent") for key in keys(catalogue, number)], NOW)
+    catalogue.ledger.decide(CLOUD, [(key, False, "as sent") for key in keys(catalogue, number)], NOW)
     assert tally(catalogue, number) == Tally(selected=2, sent=1, filtered=2)
-    catalogue.accounts.release(number, CLOUD, Fate.HELD, NOW)
+    catalogue.ledger.release(number, CLOUD, Fate.HELD, NOW)
     assert to_send(catalogue, number) == [("1.2.1.2", 1)]
 
 
@@ -121,7 +121,7 @@ def test_a_refused_version_gives_way_to_one_that_is_as_sent(catalogue: Catalogue
         sent(catalogue, number, fate)
     assert tally(catalogue, number) == Tally(selected=1, refused=1)
     catalogue.instances.add([instance(1, version=3)])
-    catalogue.accounts.decide(CLOUD, [(key, False, "as sent") for key in keys(catalogue, number)], NOW)
+    catalogue.ledger.decide(CLOUD, [(key, False, "as sent") for key in keys(catalogue, number)], NOW)
     assert tally(catalogue, number) == Tally(selected=1, sent=1, filtered=2)
 
 
@@ -153,9 +153,9 @@ def test_versions_are_compared_by_indexes_alone(sqlite: Database) -> None:
     statements: list[str] = []
     connection = driver(catalogue).connection()
     connection.set_trace_callback(statements.append)
-    everything = [one.member.key for one in catalogue.members.of_study("1.2")]
+    everything = [one.member.key for one in catalogue.series_members.of_study("1.2")]
     assert len(catalogue.versions.renewed(CLOUD, everything)) == 1
-    catalogue.accounts.release(number, CLOUD, Fate.HELD, NOW)
+    catalogue.ledger.release(number, CLOUD, Fate.HELD, NOW)
     connection.set_trace_callback(None)
     plans = [
         row[3]

@@ -18,12 +18,12 @@ def entered(catalogue: Catalogue, number: int, *named: str) -> None:
 
 
 def fates(catalogue: Catalogue, number: int) -> list[Fate]:
-    return sorted(one.fate for one in catalogue.accounts.entries(number, CLOUD))
+    return sorted(one.fate for one in catalogue.ledger.entries(number, CLOUD))
 
 
 def select_all(catalogue: Catalogue, number: int) -> None:
-    choices = [(one.key, True, "thin") for one in catalogue.accounts.undecided(number, CLOUD)]
-    catalogue.accounts.decide(CLOUD, choices, NOW)
+    choices = [(one.key, True, "thin") for one in catalogue.ledger.undecided(number, CLOUD)]
+    catalogue.ledger.decide(CLOUD, choices, NOW)
 
 
 def test_requests_are_told_by_identity_and_only_where_there_are_any(catalogue: Catalogue) -> None:
@@ -48,9 +48,9 @@ def test_what_names_a_request_is_withheld_whether_it_was_selected_or_not_decided
     assert fates(catalogue, number) == [Fate.SELECTED, Fate.WITHHELD, Fate.WITHHELD]
     assert catalogue.withheld.any([STUDY])
     assert not catalogue.withheld.wanted(CLOUD, requests)
-    tally = catalogue.accounts.tallies([number])[number, CLOUD]
+    tally = catalogue.ledger.tallies([number])[number, CLOUD]
     assert (tally.selected, tally.unsent, tally.withheld) == (1, 1, 2)
-    assert len(catalogue.accounts.to_send(number, CLOUD, 9)) == 1
+    assert len(catalogue.ledger.to_send(number, CLOUD, 9)) == 1
 
 
 def test_what_is_given_back_is_decided_anew_and_the_rest_stays(catalogue: Catalogue) -> None:
@@ -61,7 +61,7 @@ def test_what_is_given_back_is_decided_anew_and_the_rest_stays(catalogue: Catalo
     catalogue.withheld.withhold(CLOUD, list(requests.values()), NOW)
     catalogue.withheld.give_back(CLOUD, [STUDY], [requests["A3"]])
     assert fates(catalogue, number) == [Fate.WITHHELD]
-    assert [one.sop_uid for one in catalogue.accounts.undecided(number, CLOUD)] == [f"{STUDY}.1.1"]
+    assert [one.sop_uid for one in catalogue.ledger.undecided(number, CLOUD)] == [f"{STUDY}.1.1"]
     catalogue.withheld.give_back(CLOUD, [STUDY], [])
     assert not catalogue.withheld.any([STUDY])
 

@@ -9,7 +9,7 @@ from router.catalogue import Catalogue
 from router.catalogue.images.instances import NewInstance
 from router.config.sections import Identity
 from router.correlator.joining import Joining
-from router.events import Event, Journal
+from router.events import Event, EventBus
 from router.exam.key import ExamKey
 from router.matching.images.join import JoinedBy
 from router.model import Patient
@@ -25,7 +25,7 @@ class Desk:
         self.exams = catalogue.exams
         self.events: list[Event] = []
         self.exam = exam(catalogue)
-        self._joining = Joining(catalogue.exams, catalogue.decisions, Identity(), Journal(self.events.append))
+        self._joining = Joining(catalogue.exams, catalogue.decisions, Identity(), EventBus(self.events.append))
 
     def join(self, exam_key: ExamKey) -> bool:
         return self._joining.join(self.exams.case(self.exam), exam_key, NOW)

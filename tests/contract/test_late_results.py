@@ -25,13 +25,13 @@ def number(catalogue: Catalogue) -> int:
     found = exam(catalogue, "E1", "1.2")
     catalogue.instances.add([instance(1), instance(2)])
     for name in (CLOUD, "other"):
-        undecided = catalogue.accounts.undecided(found, name)
-        catalogue.accounts.decide(name, [(one.key, True, "all") for one in undecided], NOW)
+        undecided = catalogue.ledger.undecided(found, name)
+        catalogue.ledger.decide(name, [(one.key, True, "all") for one in undecided], NOW)
     return found
 
 
 def fates(catalogue: Catalogue, number: int, destination: str = CLOUD) -> list[Fate]:
-    return [one.fate for one in catalogue.accounts.entries(number, destination)]
+    return [one.fate for one in catalogue.ledger.entries(number, destination)]
 
 
 def test_a_late_result_is_of_that_version_at_that_destination_and_written_once(
@@ -41,7 +41,7 @@ def test_a_late_result_is_of_that_version_at_that_destination_and_written_once(
     assert catalogue.late.write([SENT]) == []
     assert fates(catalogue, number) == [Fate.SENT, Fate.SELECTED]
     assert fates(catalogue, number, "other") == [Fate.SELECTED, Fate.SELECTED]
-    entry = catalogue.accounts.entries(number, CLOUD)[0]
+    entry = catalogue.ledger.entries(number, CLOUD)[0]
     assert (entry.status, entry.at) == (0, NOW + MINUTE)
 
 
@@ -64,25 +64,25 @@ def test_who_has_the_delivery_by_now_does_not_matter(catalogue: Catalogue, numbe
 
 
 def test_what_was_taken_is_not_taken_back_by_a_late_refusal(catalogue: Catalogue, number: int) -> None:
-    first, _ = catalogue.accounts.to_send(number, CLOUD, 9)
-    catalogue.accounts.record([Outcome(first.key, Fate.SENT, 0, "a2")], NOW)
+    first, _ = catalogue.ledger.to_send(number, CLOUD, 9)
+    catalogue.ledger.record([Outcome(first.key, Fate.SENT, 0, "a2")], NOW)
     assert catalogue.late.write([REFUSED, replace(SENT, fate=Fate.STORED)]) == []
     assert fates(catalogue, number)[0] == Fate.SENT
 
 
 def test_what_another_was_refused_and_had_taken_before_is_sent(catalogue: Catalogue, number: int) -> None:
-    first, _ = catalogue.accounts.to_send(number, CLOUD, 9)
-    catalogue.accounts.record([Outcome(first.key, Fate.REFUSED, 0x0111, "a2")], NOW)
+    first, _ = catalogue.ledger.to_send(number, CLOUD, 9)
+    catalogue.ledger.record([Outcome(first.key, Fate.REFUSED, 0x0111, "a2")], NOW)
     assert catalogue.late.write([SENT]) == [SENT]
 
 
 def test_an_older_version_that_gave_way_meanwhile_was_sent_all_the_same(catalogue: Catalogue, number: int) -> None:
     catalogue.instances.add([instance(1, version=2)])
-    undecided = catalogue.accounts.undecided(number, CLOUD)
-    catalogue.accounts.decide(CLOUD, [(one.key, True, "all") for one in undecided], NOW + 2 * MINUTE)
+    undecided = catalogue.ledger.undecided(number, CLOUD)
+    catalogue.ledger.decide(CLOUD, [(one.key, True, "all") for one in undecided], NOW + 2 * MINUTE)
     assert catalogue.late.write([REFUSED]) == []
     assert catalogue.late.write([SENT]) == [SENT]
-    of_first = [one for one in catalogue.accounts.entries(number, CLOUD) if one.uids.sop == SENT.uids.sop]
+    of_first = [one for one in catalogue.ledger.entries(number, CLOUD) if one.uids.sop == SENT.uids.sop]
     assert {one.version: one.fate for one in of_first} == {1: Fate.SENT, 2: Fate.SELECTED}
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from catalogue_rows import CLOUD, MINUTE, NOW, document, key
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import Case, Chosen, Waiting
+from router.catalogue.exams.exams import Chosen, ExamSnapshot, Waiting
 from router.intake.numbered import number_word
 from router.matching.report_pdf.naming import bearer
 from router.model import Channel, SetAside
@@ -15,27 +15,27 @@ def exam(catalogue: Catalogue, exam_id: str, accession: str) -> int:
 
 
 def weighed(catalogue: Catalogue, exam_id: int, pdf: int) -> None:
-    case: Case = catalogue.exams.case(exam_id)
+    case: ExamSnapshot = catalogue.exams.case(exam_id)
     assert catalogue.exams.checked(case, None, None, "", Chosen("", pdf, None, pdf))
 
 
 def test_the_exams_with_a_number_are_known_by_exam_id_and_by_accession_number(catalogue: Catalogue) -> None:
     one, two = exam(catalogue, "N100", "N200"), exam(catalogue, "N200", "N300")
-    found = catalogue.exams.namings.bearers("N200")
+    found = catalogue.exams.pdf_names.bearers("N200")
     assert [(each.exam, each.exam_id, each.lacks) for each in found] == [(one, "N100", True), (two, "N200", True)]
     assert bearer("N200", frozenset({"N300"}), found) == two
-    assert [each.exam for each in catalogue.exams.namings.bearers("N300")] == [two]
-    assert catalogue.exams.namings.bearers("n300") == []
+    assert [each.exam for each in catalogue.exams.pdf_names.bearers("N300")] == [two]
+    assert catalogue.exams.pdf_names.bearers("n300") == []
 
 
 def test_an_exam_lacks_a_pdf_until_one_is_chosen_and_again_once_something_has_come_since(catalogue: Catalogue) -> None:
     number = exam(catalogue, "N100", "N200")
     pdf = catalogue.exams.add(document(stem="a"), "p", number, 1, NOW)
     weighed(catalogue, number, pdf)
-    (found,) = catalogue.exams.namings.bearers("N200")
+    (found,) = catalogue.exams.pdf_names.bearers("N200")
     assert not found.lacks
     catalogue.exams.add(document("json", "b"), "q", number, 2, NOW)
-    (found,) = catalogue.exams.namings.bearers("N200")
+    (found,) = catalogue.exams.pdf_names.bearers("N200")
     assert found.lacks
 
 
@@ -55,7 +55,7 @@ def test_pdfs_are_found_by_the_number_that_is_their_name_in_any_folder_but_those
         (Waiting(top, "p0"), "N200"),
         (Waiting(below, "p1"), "2026/N200"),
     ]
-    assert catalogue.exams.namings.names_of(below) == {}
+    assert catalogue.exams.pdf_names.names_of(below) == {}
     catalogue.exams.bind(top, number, 1, "q", NOW)
     assert [waiting.document for waiting, _ in catalogue.exams.numbered("N200", number)] == [below]
 

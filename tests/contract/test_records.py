@@ -38,16 +38,16 @@ def rows(catalogue: Catalogue, table: str) -> int:
 
 def test_copies_of_a_delivered_exam_s_pdfs_go_and_nothing_else_of_it(catalogue: Catalogue) -> None:
     number = reported(catalogue, "E1", *DONE)
-    assert catalogue.records.with_copies(NOW, LATER, 10) == []
-    assert catalogue.records.with_copies(BEFORE, LATER, 10) == [number]
-    files = catalogue.records.take_copies(number, BEFORE, LATER)
+    assert catalogue.expiry.with_copies(NOW, LATER, 10) == []
+    assert catalogue.expiry.with_copies(BEFORE, LATER, 10) == [number]
+    files = catalogue.expiry.take_copies(number, BEFORE, LATER)
     assert files is not None
     assert [list(one.places) for one in catalogue.purge.removals()] == [[f"reports/{number}/2"]] == [list(files.places)]
     with catalogue.purge.removing(files) as left:
         assert left.places == files.places
     assert catalogue.purge.removals() == []
     assert [pdf.here for pdf in catalogue.exams.case(number).pdfs] == [False]
-    assert catalogue.records.with_copies(BEFORE, LATER, 10) == []
+    assert catalogue.expiry.with_copies(BEFORE, LATER, 10) == []
     assert rows(catalogue, "document") == 2
     texts = [event.text for _, event in catalogue.history.of([number], []) if event.kind == "purged"]
     assert len(texts) == 1
@@ -62,10 +62,10 @@ def test_copies_of_a_delivered_exam_s_pdfs_go_and_nothing_else_of_it(catalogue: 
 def test_nothing_of_an_exam_goes_that_has_work_before_it(catalogue: Catalogue, way: tuple[State, ...]) -> None:
     number = reported(catalogue, "E1", *way)
     reported(catalogue, "E2", *way)
-    assert catalogue.records.with_copies(BEFORE, LATER, 10) == []
-    assert catalogue.records.old(BEFORE, LATER, 10) == []
-    assert catalogue.records.take_copies(number, BEFORE, LATER) is None
-    assert catalogue.records.drop(number, BEFORE, LATER) is None
+    assert catalogue.expiry.with_copies(BEFORE, LATER, 10) == []
+    assert catalogue.expiry.old(BEFORE, LATER, 10) == []
+    assert catalogue.expiry.take_copies(number, BEFORE, LATER) is None
+    assert catalogue.expiry.drop(number, BEFORE, LATER) is None
     assert (rows(catalogue, "exam"), rows(catalogue, "forgotten")) == (2, 0)
 
 
@@ -74,16 +74,16 @@ def test_an_exam_with_one_open_delivery_or_a_look_due_stays(catalogue: Catalogue
     catalogue.queue.make(number, [("another", Channel.REPORT)], NOW)
     second = reported(catalogue, "E2", *DONE)
     reported(catalogue, "E3", *DONE)
-    catalogue.exams.touch([second], NOW)
-    assert catalogue.records.take_copies(number, BEFORE, LATER) is None
-    assert catalogue.records.old(BEFORE, LATER, 10) == []
+    catalogue.exams.request_evaluation([second], NOW)
+    assert catalogue.expiry.take_copies(number, BEFORE, LATER) is None
+    assert catalogue.expiry.old(BEFORE, LATER, 10) == []
 
 
 def test_all_records_of_an_exam_go_and_that_there_was_one_stays_known(catalogue: Catalogue) -> None:
     number = reported(catalogue, "E1", *DONE)
     stays = reported(catalogue, "E2", *DONE)
-    assert catalogue.records.old(BEFORE, LATER, 10) == [number], "the last exam's number must not be given again"
-    files = catalogue.records.drop(number, BEFORE, LATER)
+    assert catalogue.expiry.old(BEFORE, LATER, 10) == [number], "the last exam's number must not be given again"
+    files = catalogue.expiry.drop(number, BEFORE, LATER)
     assert files is not None
     assert list(files.places) == [f"reports/{number}"]
     for table, left in (("exam", 1), ("delivery", 2), ("upload", 2), ("document", 2)):
@@ -100,16 +100,16 @@ def test_records_stay_while_files_of_its_images_are_here(catalogue: Catalogue) -
     catalogue.instances.add([instance(1)])
     number = reported(catalogue, "E1", *DONE, study="1.2")
     reported(catalogue, "E2", *DONE)
-    assert catalogue.records.old(BEFORE, LATER, 10) == []
+    assert catalogue.expiry.old(BEFORE, LATER, 10) == []
     for old in catalogue.purge.delivered(BEFORE, LATER, 10):
         assert catalogue.purge.take(old, BEFORE, LATER)
-    assert catalogue.records.old(BEFORE, LATER, 10) == [number]
+    assert catalogue.expiry.old(BEFORE, LATER, 10) == [number]
 
 
 def test_a_pdf_is_missed_only_while_its_exam_has_something_to_do(catalogue: Catalogue) -> None:
     number = reported(catalogue, "E1", *DONE)
     assert catalogue.exams.missed("pdf E1") is None
-    catalogue.records.take_copies(number, BEFORE, LATER)
+    catalogue.expiry.take_copies(number, BEFORE, LATER)
     assert catalogue.exams.missed("pdf E1") is None
     report = next(one for one in catalogue.queue.of_exam(number) if one.channel == Channel.REPORT)
     catalogue.queue.move(report, State.WAITING, LATER, "late images")

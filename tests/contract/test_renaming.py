@@ -22,9 +22,9 @@ def delivered(catalogue: Catalogue, exam_id: str, study: str, *, to: str = CLOUD
     number = exam(catalogue, exam_id, study)
     catalogue.queue.make(number, [(to, channel) for channel in Channel], NOW)
     catalogue.instances.add([instance(1, study), instance(2, study)])
-    catalogue.accounts.decide(to, [(one.key, True, "a rule") for one in catalogue.accounts.undecided(number, to)], NOW)
-    sent = catalogue.accounts.to_send(number, to, 9)
-    catalogue.accounts.record([Outcome(one.key, Fate.SENT, 0, "a") for one in sent], NOW)
+    catalogue.ledger.decide(to, [(one.key, True, "a rule") for one in catalogue.ledger.undecided(number, to)], NOW)
+    sent = catalogue.ledger.to_send(number, to, 9)
+    catalogue.ledger.record([Outcome(one.key, Fate.SENT, 0, "a") for one in sent], NOW)
     for one in catalogue.queue.of_exam(number):
         for state in DONE if one.destination == to else ():
             found: Any = catalogue.queue.get(one.id)
@@ -55,9 +55,9 @@ def test_what_was_delivered_is_known_to_be_there_under_the_other_name(catalogue:
     assert (found.deliveries, found.left) == (10, 0)
     for number in numbers:
         assert places(catalogue, number) == [(NEW, channel, State.DELIVERED) for channel in sorted(Channel)]
-        assert [one.fate for one in catalogue.accounts.entries(number, NEW)] == [Fate.SENT, Fate.SENT]
-        assert catalogue.accounts.undecided(number, NEW) == [], "nothing is sent twice"
-        assert catalogue.accounts.entries(number, CLOUD) == []
+        assert [one.fate for one in catalogue.ledger.entries(number, NEW)] == [Fate.SENT, Fate.SENT]
+        assert catalogue.ledger.undecided(number, NEW) == [], "nothing is sent twice"
+        assert catalogue.ledger.entries(number, CLOUD) == []
     assert places(catalogue, other) == [("elsewhere", channel, State.DELIVERED) for channel in sorted(Channel)]
     assert former(catalogue.survey.places(NOW), ["elsewhere", NEW]) == {}
     assert catalogue.exams.to_check(NOW + 9 * MINUTE, 99) == [], "nothing came after what was delivered"
@@ -79,16 +79,16 @@ def test_exams_of_which_something_came_after_their_delivery_are_evaluated_anew(c
 def test_an_exam_that_the_other_name_has_already_keeps_both_and_its_images_count_as_sent(catalogue: Catalogue) -> None:
     number = delivered(catalogue, "E1", "1.2")
     catalogue.queue.make(number, [(NEW, Channel.IMAGES)], NOW)
-    (first, _) = catalogue.accounts.undecided(number, NEW)
-    catalogue.accounts.decide(NEW, [(first.key, True, "a rule")], NOW)
+    (first, _) = catalogue.ledger.undecided(number, NEW)
+    catalogue.ledger.decide(NEW, [(first.key, True, "a rule")], NOW)
     found = catalogue.renaming.rename(CLOUD, NEW, NOW)
     assert (found.deliveries, found.left) == (1, 1)
     assert places(catalogue, number) == [
         (CLOUD, Channel.IMAGES, State.DELIVERED), (NEW, Channel.IMAGES, State.WAITING),
         (NEW, Channel.REPORT, State.DELIVERED),
     ]  # fmt: skip
-    assert [one.fate for one in catalogue.accounts.entries(number, NEW)] == [Fate.SENT, Fate.SENT]
-    assert catalogue.accounts.to_send(number, NEW, 9) == []
+    assert [one.fate for one in catalogue.ledger.entries(number, NEW)] == [Fate.SENT, Fate.SENT]
+    assert catalogue.ledger.to_send(number, NEW, 9) == []
 
 
 def test_deliveries_are_counted_by_state(catalogue: Catalogue) -> None:

@@ -28,7 +28,7 @@ from pathlib import Path
 from router.catalogue.db.engine import open_engine
 from router.catalogue.db.sessions import Limits
 engine = open_engine(sys.argv[1], Path(), limits=Limits(connect=2, idle=1, lock=5, statement=30, answer=40))
-with engine.alone_with(["1.2"]):
+with engine.lock_names(["1.2"]):
     print("holds", flush=True)
     sys.stdin.readline()
     try:
@@ -96,7 +96,7 @@ def test_whoever_waits_for_a_lock_too_long_is_told_so_and_goes_on(postgresql: Da
         holding, free = threading.Event(), threading.Event()
 
         def hold() -> None:
-            with engine.alone_with(["1.2"]):
+            with engine.lock_names(["1.2"]):
                 holding.set()
                 free.wait(20)
             engine.close_thread()
@@ -104,16 +104,16 @@ def test_whoever_waits_for_a_lock_too_long_is_told_so_and_goes_on(postgresql: Da
         other = threading.Thread(target=hold)
         other.start()
         assert holding.wait(10)
-        with pytest.raises(TransientError, match="another session"), engine.alone_with(["1.2"]):
+        with pytest.raises(TransientError, match="another session"), engine.lock_names(["1.2"]):
             pass
         free.set()
         other.join(10)
-        with engine.alone_with(["1.2"]):
+        with engine.lock_names(["1.2"]):
             assert engine.execute("SELECT 1", ()) == [(1,)]
 
 
 def test_a_transaction_in_which_much_is_done_beside_the_database_keeps_its_session(postgresql: Database) -> None:
-    with opened(postgresql.url, SHORT) as engine, engine.alone_with(["1.2"]):
+    with opened(postgresql.url, SHORT) as engine, engine.lock_names(["1.2"]):
         time.sleep(SHORT.idle * 3)  # files are moved meanwhile
         assert engine.execute("SELECT 1", ()) == [(1,)]
 
@@ -129,7 +129,7 @@ def test_a_process_that_is_frozen_in_a_transaction_loses_its_locks_and_finds_its
         assert frozen.stdout.readline() == "holds\n"
         os.kill(frozen.pid, signal.SIGSTOP)
         try:
-            with engine.alone_with(["1.2"]):
+            with engine.lock_names(["1.2"]):
                 exam_of_the_other = engine.execute("SELECT 1", ())
         finally:
             os.kill(frozen.pid, signal.SIGCONT)
@@ -250,6 +250,6 @@ def test_sqlite_has_no_sessions_and_does_the_same(sqlite: Database) -> None:
     catalogue.engine.hurry(1)
     with catalogue.engine.patient():
         number = exam(catalogue)
-    catalogue.exams.touch([number], NOW)
+    catalogue.exams.request_evaluation([number], NOW)
     assert catalogue.exams.to_check(NOW, 9) == [number]
     catalogue.engine.close_thread()

@@ -8,7 +8,7 @@ from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.db.engine import Engine
 from router.config.sections import Config, parse
 from router.correlator.checks import resolved
-from router.events import Journal
+from router.events import EventBus
 
 HOSPITAL = """
 [hospital]
@@ -31,7 +31,7 @@ def old(bare_database: Database) -> Catalogue:
     def convert(engine: Engine) -> None:
         engine.convert("node")
 
-    return open_catalogue(bare_database.url, bare_database.data, Journal(), convert)
+    return open_catalogue(bare_database.url, bare_database.data, EventBus(), convert)
 
 
 def test_a_new_data_folder_goes_by_the_second_set(bare_database: Database) -> None:

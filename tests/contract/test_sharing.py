@@ -6,7 +6,7 @@ import pytest
 
 from catalogue_rows import CLOUD, NOW, delivery, exam
 from router.catalogue import Catalogue
-from router.catalogue.queue.slots import Slots
+from router.catalogue.queue.association_leases import AssociationLeases
 from router.delivery.sharing import Sharing
 from router.errors import TransientError
 from router.model import Channel
@@ -41,19 +41,19 @@ def test_a_slot_that_could_not_be_given_back_is_at_the_next_look(
         raise TransientError("the database did not answer")
 
     with monkeypatch.context() as outage:
-        outage.setattr(Slots, "give", down)
+        outage.setattr(AssociationLeases, "give", down)
         mine.give(number)
         with pytest.raises(TransientError):
             sharing.keep()
-    assert catalogue.slots.of_others(CLOUD, "b") == 1
+    assert catalogue.association_leases.of_others(CLOUD, "b") == 1
     sharing.keep()
-    assert catalogue.slots.of_others(CLOUD, "b") == 0
+    assert catalogue.association_leases.of_others(CLOUD, "b") == 0
 
 
 def test_a_node_that_starts_gives_back_what_its_former_life_had(catalogue: Catalogue) -> None:
-    catalogue.slots.take(CLOUD, 1, "a", LEASE)
+    catalogue.association_leases.take(CLOUD, 1, "a", LEASE)
     Sharing(catalogue, "a", LEASE, alone=False).start()
-    assert catalogue.slots.of_others(CLOUD, "b") == 0
+    assert catalogue.association_leases.of_others(CLOUD, "b") == 0
 
 
 def test_who_sends_is_looked_up_for_those_who_ask(catalogue: Catalogue) -> None:

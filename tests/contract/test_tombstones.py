@@ -32,10 +32,10 @@ def sent(catalogue: Catalogue, *news: NewInstance) -> int:
 
 
 def send(catalogue: Catalogue, number: int) -> None:
-    undecided = catalogue.accounts.undecided(number, CLOUD)
-    catalogue.accounts.decide(CLOUD, [(one.key, True, "a rule") for one in undecided], NOW)
-    outcomes = [Outcome(one.key, Fate.SENT, 0, "a") for one in catalogue.accounts.to_send(number, CLOUD, 9999)]
-    catalogue.accounts.record(outcomes, NOW)
+    undecided = catalogue.ledger.undecided(number, CLOUD)
+    catalogue.ledger.decide(CLOUD, [(one.key, True, "a rule") for one in undecided], NOW)
+    outcomes = [Outcome(one.key, Fate.SENT, 0, "a") for one in catalogue.ledger.to_send(number, CLOUD, 9999)]
+    catalogue.ledger.record(outcomes, NOW)
     driver(catalogue).execute_sql("UPDATE exam SET check_at = NULL")
 
 
@@ -59,7 +59,7 @@ def purges(catalogue: Catalogue) -> int:
 
 def test_a_purged_study_has_no_rows_of_instances_and_is_told_as_before(catalogue: Catalogue) -> None:
     number = sent(catalogue, *(instance(n) for n in range(3)), instance(9, series_class=SeriesClass.KEY))
-    accounts, traces = catalogue.accounts, catalogue.traces
+    accounts, traces = catalogue.ledger, catalogue.arrivals
     before = (accounts.tallies([number]), accounts.entries(number, CLOUD), traces.arrivals(["1.2"]),
               accounts.classes(number, CLOUD), catalogue.exams.studies(["1.2"]))  # fmt: skip
     purge(catalogue)
@@ -72,12 +72,12 @@ def test_a_purged_study_has_no_rows_of_instances_and_is_told_as_before(catalogue
 
 def test_a_duplicate_of_a_purged_instance_is_known_and_packed_again_without_a_word(catalogue: Catalogue) -> None:
     number = sent(catalogue, instance(1), instance(2))
-    before = catalogue.accounts.entries(number, CLOUD)
+    before = catalogue.ledger.entries(number, CLOUD)
     assert len(purge(catalogue)) == 2
     assert [known.digest for known in catalogue.instances.known(["1.2.1.1"])["1.2.1.1"]] == ["1.2/1/1"]
-    assert catalogue.accounts.undecided(number, CLOUD) == []
+    assert catalogue.ledger.undecided(number, CLOUD) == []
     assert list(catalogue.instances.walk()) == []
-    assert catalogue.accounts.entries(number, CLOUD) == before
+    assert catalogue.ledger.entries(number, CLOUD) == before
     assert purge(catalogue) == []
     assert (rows(catalogue, "instance"), rows(catalogue, "tombstone"), purges(catalogue)) == (0, 1, 1)
 
@@ -87,7 +87,7 @@ def test_a_new_version_of_a_purged_instance_is_compared_with_what_was_sent(catal
     purge(catalogue)
     catalogue.instances.known(["1.2.1.1"])
     catalogue.instances.add([instance(1, version=2, pixels="q", received=LATER)])
-    (new,) = catalogue.accounts.undecided(number, CLOUD)
+    (new,) = catalogue.ledger.undecided(number, CLOUD)
     ((there, here),) = catalogue.versions.renewed(CLOUD, [new.key]).values()
     assert (there.pixels, here.pixels, there.identity == here.identity) == ("p", "q", True)
 
@@ -96,8 +96,8 @@ def test_a_late_instance_finds_its_study_whole_and_alone_has_a_file(catalogue: C
     number = sent(catalogue, instance(1), instance(2))
     purge(catalogue)
     catalogue.instances.add([instance(3, received=LATER)])
-    assert [one.sop_uid for one in catalogue.accounts.undecided(number, CLOUD)] == ["1.2.1.3"]
-    assert len(catalogue.members.of_study("1.2")) == 3
+    assert [one.sop_uid for one in catalogue.ledger.undecided(number, CLOUD)] == ["1.2.1.3"]
+    assert len(catalogue.series_members.of_study("1.2")) == 3
     assert [row.uids.sop for row in catalogue.instances.walk()] == ["1.2.1.3"]
     assert catalogue.exams.studies(["1.2"])["1.2"].instances == 3
 
@@ -113,11 +113,11 @@ def test_an_instance_of_a_purged_study_that_comes_in_another_study_is_seen_in_bo
 
 def test_numbers_that_were_given_again_meanwhile_do_no_harm(catalogue: Catalogue) -> None:
     number = sent(catalogue, instance(1), instance(2))
-    before = catalogue.accounts.entries(number, CLOUD)
+    before = catalogue.ledger.entries(number, CLOUD)
     purge(catalogue)
     catalogue.instances.add([instance(n, "1.3") for n in range(5)])
     catalogue.instances.known(["1.2.1.2"])
-    assert catalogue.accounts.entries(number, CLOUD) == before
+    assert catalogue.ledger.entries(number, CLOUD) == before
     assert rows(catalogue, "instance") == 7
 
 
@@ -125,13 +125,13 @@ def test_versions_in_different_tombstones_count_once(catalogue: Catalogue) -> No
     number = sent(catalogue, *(instance(n) for n in range(BATCH)))
     catalogue.instances.add([instance(0, version=2, pixels="q")])
     send(catalogue, number)
-    before = catalogue.accounts.tallies([number])
+    before = catalogue.ledger.tallies([number])
     assert before[number, CLOUD].sent == BATCH
     assert len(purge(catalogue)) == BATCH + 1
     assert rows(catalogue, "tombstone") == 2
-    assert catalogue.accounts.tallies([number]) == before
+    assert catalogue.ledger.tallies([number]) == before
     catalogue.instances.known(["1.2.1.0"])
-    assert catalogue.accounts.tallies([number]) == before
+    assert catalogue.ledger.tallies([number]) == before
 
 
 def note(study: str = "1.3") -> NewInstance:
@@ -145,25 +145,25 @@ def test_a_rejection_of_a_purged_instance_finds_what_was_sent(catalogue: Catalog
     number = sent(catalogue, instance(1))
     purge(catalogue)
     catalogue.instances.add([note()])
-    assert catalogue.notes.marks(["1.2"]).rejected == {"1.2.1.1"}
-    assert [one.fate for one in catalogue.notes.decided(number, CLOUD, ["1.2.1.1"])] == [Fate.SENT]
+    assert catalogue.references.marks(["1.2"]).rejected == {"1.2.1.1"}
+    assert [one.fate for one in catalogue.references.decided(number, CLOUD, ["1.2.1.1"])] == [Fate.SENT]
 
 
 def test_a_purged_rejection_note_still_counts(catalogue: Catalogue) -> None:
     sent(catalogue, dataclasses.replace(note("1.2"), received=NOW))
     assert purge(catalogue) == ["1.2.1.7"]
     catalogue.instances.add([instance(1, received=LATER)])
-    assert catalogue.notes.marks(["1.2"]).rejected == {"1.2.1.1"}
+    assert catalogue.references.marks(["1.2"]).rejected == {"1.2.1.1"}
 
 
 def test_a_study_that_is_partly_purged_when_something_comes_is_whole(catalogue: Catalogue) -> None:
     number = sent(catalogue, *(instance(n) for n in range(BATCH + 1)))
-    before = catalogue.accounts.tallies([number])
+    before = catalogue.ledger.tallies([number])
     (old,) = catalogue.purge.delivered(BEFORE, LATER, 10)
     assert catalogue.purge.take(old, BEFORE, LATER) is not None
-    assert catalogue.accounts.tallies([number]) == before
+    assert catalogue.ledger.tallies([number]) == before
     catalogue.instances.add([instance(BATCH + 1, received=LATER)])
-    assert len(catalogue.members.of_study("1.2")) == BATCH + 2
+    assert len(catalogue.series_members.of_study("1.2")) == BATCH + 2
     assert len(list(catalogue.instances.walk())) == 2
 
 
@@ -182,7 +182,7 @@ def test_a_tombstone_ends_with_the_audit(catalogue: Catalogue, again: bool) -> N
 
 def test_what_was_packed_before_a_column_was_added_or_dropped_is_put_back(catalogue: Catalogue) -> None:
     number = sent(catalogue, instance(1))
-    before = catalogue.accounts.entries(number, CLOUD)
+    before = catalogue.ledger.entries(number, CLOUD)
     purge(catalogue)
     ((body,),) = driver(catalogue).execute_sql("SELECT body FROM tombstone").fetchall()
     instances, entries = json.loads(zlib.decompress(body))
@@ -190,5 +190,5 @@ def test_what_was_packed_before_a_column_was_added_or_dropped_is_put_back(catalo
     older = zlib.compress(json.dumps([instances | {"dropped": [1]}, entries]).encode())
     catalogue.engine.run(Tombstone.update(body=older))
     assert catalogue.instances.known(["1.2.1.1"])
-    assert catalogue.accounts.entries(number, CLOUD) == before
+    assert catalogue.ledger.entries(number, CLOUD) == before
     assert rows(catalogue, "ledger") == 1

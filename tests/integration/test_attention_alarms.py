@@ -110,7 +110,7 @@ def test_a_cancelled_exam_whose_approval_cannot_be_read_is_nobodys_question(clin
     assert clinic.attention()
     for channel in Channel:
         moved(clinic, clinic.delivery(channel=channel), State.CANCELLED)
-    clinic.catalogue.exams.touch([clinic.case().exam], clinic.clock.now())
+    clinic.catalogue.exams.request_evaluation([clinic.case().exam], clinic.clock.now())
     clinic.settle()
     assert not clinic.attention()
     assert not stands(clinic)
@@ -212,12 +212,12 @@ def test_what_goes_where_nothing_is_configured_is_an_alarm_until_it_is_again(cli
     clinic.later(minutes=2)
     known, elsewhere = clinic.config, (CONFIG + CLOUD).replace('name = "cloud"', 'name = "other"')
     clinic.config = parse(elsewhere, base=known.node.data.parent)
-    clinic.lookout.go_by(clinic.config)
+    clinic.lookout.reconfigure(clinic.config)
     found = {one.what: one for one in clinic.attention()}
     assert found[Cause.NOT_CONFIGURED].command == "scripts/queue list --destination cloud"
     assert ("not-configured", "not-configured at cloud") in stands(clinic)
     clinic.config = known
-    clinic.lookout.go_by(known)
+    clinic.lookout.reconfigure(known)
     assert Cause.NOT_CONFIGURED not in [one.what for one in clinic.attention()]
     assert "not-configured" not in [alarm for alarm, _ in stands(clinic)]
 

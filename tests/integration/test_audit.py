@@ -1,4 +1,4 @@
-"""The audit: from the journal's events to the trail, and on to a syslog server over TLS."""
+"""The audit: from the event bus's events to the trail, and on to a syslog server over TLS."""
 
 import socket
 import threading
@@ -21,7 +21,7 @@ from router.config.sections import Tls
 from router.crypto.symmetric import sm3
 from router.dicom.scp.store import Received
 from router.dicom.ul.tls import server_context
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import Channel, InstanceUids
 from router.policy.states import State
 from router.storage.trail import Trail
@@ -37,10 +37,10 @@ class Site:
         self.clock = FakeClock(NOW)
         self.trail = Trail(folder / "audit" / NODE, sm3)
         self.audit = Audit(self.trail, NODE, self.clock, KEEP)
-        self.journal = Journal(self.audit.take)
+        self.bus = EventBus(self.audit.take)
 
     def tell(self, kind: Kind, text: str = "", **about: object) -> None:
-        self.journal.record(Event(NOW, kind, text, **about))  # type: ignore[arg-type]  # the caller names its fields
+        self.bus.record(Event(NOW, kind, text, **about))  # type: ignore[arg-type]  # the caller names its fields
 
     def messages(self) -> list[ElementTree.Element]:
         self.audit.write(flush=True)

@@ -36,8 +36,8 @@ def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
 
 
 def act(clinic: Clinic) -> None:
-    with opened(clinic.config) as (catalogue, journal):
-        Decisions(clinic.config.identity, catalogue, journal, SystemClock()).alias("P0001", f"P{next(_NUMBERS)}", WANG)
+    with opened(clinic.config) as (catalogue, bus):
+        Decisions(clinic.config.identity, catalogue, bus, SystemClock()).alias("P0001", f"P{next(_NUMBERS)}", WANG)
 
 
 def sign(clinic: Clinic) -> None:

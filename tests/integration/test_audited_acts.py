@@ -43,14 +43,14 @@ def told(clinic: Clinic) -> list[str]:
 
 
 def resolve(clinic: Clinic) -> None:
-    with opened(clinic.config) as (catalogue, journal):
-        decisions = Decisions(clinic.config.identity, catalogue, journal, SystemClock())
+    with opened(clinic.config) as (catalogue, bus):
+        decisions = Decisions(clinic.config.identity, catalogue, bus, SystemClock())
         decisions.resolve(E1, WANG)
 
 
 def alias(clinic: Clinic) -> None:
-    with opened(clinic.config) as (catalogue, journal):
-        decisions = Decisions(clinic.config.identity, catalogue, journal, SystemClock())
+    with opened(clinic.config) as (catalogue, bus):
+        decisions = Decisions(clinic.config.identity, catalogue, bus, SystemClock())
         decisions.alias("P0001", "P9", WANG)
 
 
@@ -84,7 +84,7 @@ def test_power_that_fails_before_the_commit_leaves_the_act_audited_and_not_done(
 
         engine._seal = fail
 
-    monkeypatch.setattr(Engine, "sealed_by", failing)
+    monkeypatch.setattr(Engine, "before_commit", failing)
     with pytest.raises(PowerLost):
         ACTS[name](clinic)
     assert any("asked the ward" in message for message in audited(clinic))

@@ -19,11 +19,11 @@ from router.catalogue.queue.backfills import Stage
 from router.catalogue.queue.queue import Delivery
 from router.cli.opened import trail_of
 from router.correlator.backfilling import Admission
-from router.delivery.breaker_gate import Lane
+from router.delivery.breaker_gate import Route
 from router.delivery.dispatcher import Dispatcher
-from router.delivery.senders import Ending
-from router.events import Journal
-from router.intake.exam_reader import References
+from router.delivery.senders import SendResult
+from router.events import EventBus
+from router.intake.exam_reader import ExamReader
 from router.model import Channel
 from router.policy.backfill import Backfill
 from router.policy.states import State
@@ -37,7 +37,7 @@ BEIJING = ZoneInfo("Asia/Shanghai")
 SHARE = '[share]\nfrom = "2026-03-01"\n'
 THEN = "2026-02-10 11:00:00"  # of the approval
 STUDY, OTHER = "1.2.3", "1.2.4"
-DONE = Ending(State.DELIVERED, "sent", units=1)
+DONE = SendResult(State.DELIVERED, "sent", units=1)
 SPAN = {"first": datetime(2026, 2, 1, tzinfo=BEIJING), "last": datetime(2026, 3, 1, tzinfo=BEIJING)}
 
 
@@ -50,7 +50,7 @@ class History(Clinic):
     def _open(self) -> None:
         super()._open()
         self.admission = Admission(self.catalogue, self.clock)
-        self.dispatcher = Dispatcher(self.catalogue, "node-1", Journal(), self.clock, BEIJING)
+        self.dispatcher = Dispatcher(self.catalogue, "node-1", EventBus(), self.clock, BEIJING)
 
     def old(self, exam_id: str = E1, study: str = STUDY, **changes: object) -> None:
         """An exam of before the start, with its images where there is a study."""
@@ -72,10 +72,10 @@ class History(Clinic):
             self.settle()
 
     def send(self, channel: Channel = Channel.IMAGES) -> bool:
-        return self.dispatcher.run_one(Lane("cloud", channel, 1, Taking(self)))
+        return self.dispatcher.run_one(Route("cloud", channel, 1, Taking(self)))
 
     def send_images(self, exam: int) -> None:
-        accounts = self.catalogue.accounts
+        accounts = self.catalogue.ledger
         sent = [Outcome(one.key, Fate.SENT, 0, "a") for one in accounts.to_send(exam, "cloud", 99)]
         accounts.record(sent, self.clock.now())
 
@@ -85,8 +85,8 @@ class History(Clinic):
 
 def gaps(clinic: History) -> list[tuple[str, ...]]:
     """Of the daily report."""
-    accounts = Reconciliation(clinic.catalogue, References(clinic.config), clinic.storage.reports.read)
-    return [one.gaps for one in accounts.accounts(SPAN["first"], SPAN["last"])]
+    accounts = Reconciliation(clinic.catalogue, ExamReader(clinic.config), clinic.storage.reports.read)
+    return [one.gaps for one in accounts.ledger(SPAN["first"], SPAN["last"])]
 
 
 class Taking:
@@ -95,7 +95,7 @@ class Taking:
     def __init__(self, history: History) -> None:
         self._history = history
 
-    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
         del stop
         self._history.send_images(delivery.exam)
         return DONE
@@ -177,14 +177,14 @@ def test_todays_work_goes_first_and_what_is_under_way_gives_way_to_it(clinic: Hi
     gave_way: list[bool] = []
 
     class Sender:
-        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
             clinic.ris(E2, **TODAY)
             clinic.pacs(OTHER, accession="A0002", patient_id="P0002", name="Li^Si=李^四")
             clinic.later(minutes=2)
             gave_way.append(stop())
-            return Ending(State.READY, "others are as urgent")
+            return SendResult(State.READY, "others are as urgent")
 
-    assert clinic.dispatcher.run_one(Lane("cloud", Channel.IMAGES, 1, Sender()))
+    assert clinic.dispatcher.run_one(Route("cloud", Channel.IMAGES, 1, Sender()))
     assert gave_way == [True]
     assert clinic.send()
     assert (clinic.state(), clinic.state(E2)) == (State.READY, State.DELIVERED)
@@ -238,7 +238,7 @@ def test_what_was_delivered_stays_so_when_it_is_stopped(clinic: History) -> None
     assert clinic.send()
     clinic.stop()
     clinic.admit()
-    clinic.catalogue.exams.touch([clinic.case().exam], clinic.clock.now())
+    clinic.catalogue.exams.request_evaluation([clinic.case().exam], clinic.clock.now())
     clinic.settle()
     found = clinic.delivery()
     assert (found.state, found.legal_due) == (State.DELIVERED, None)

@@ -20,10 +20,10 @@ from router.cli.backup import command
 from router.clock import FakeClock
 from router.config.sections import parse
 from router.errors import TransientError
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.storage import open_storage
 from router.storage.lock import lock
-from router.upkeep.backup import Backing
+from router.upkeep.backup import BackupJob
 
 CONFIG = """
 [node]
@@ -115,7 +115,7 @@ def test_a_copy_that_begins_while_another_is_made_does_not_spoil_it(home: Path) 
 def test_a_copy_is_made_every_hour_and_old_ones_go(home: Path) -> None:
     rows(home / "data")
     clock = FakeClock(NOW)
-    backing = Backing(parse(CONFIG, base=home), Journal(), clock, threading.Event().is_set)
+    backing = BackupJob(parse(CONFIG, base=home), EventBus(), clock, threading.Event().is_set)
     for _ in range(8 * 24):
         backing.step()
         clock.advance(900)
@@ -132,7 +132,7 @@ def test_hours_without_a_copy_are_an_alarm_until_there_is_one(home: Path, monkey
     rows(home / "data")
     told: list[Event] = []
     clock = FakeClock(NOW)
-    backing = Backing(parse(CONFIG, base=home), Journal(told.append), clock, threading.Event().is_set)
+    backing = BackupJob(parse(CONFIG, base=home), EventBus(told.append), clock, threading.Event().is_set)
     backing.step()
     room = shutil.disk_usage(home)._replace(free=0)
     with monkeypatch.context() as full:
@@ -152,7 +152,7 @@ def test_a_database_of_which_no_copy_can_be_made_is_an_alarm_at_once(
 ) -> None:
     rows(home / "data")
     told: list[Event] = []
-    backing = Backing(parse(CONFIG, base=home), Journal(told.append), FakeClock(NOW), threading.Event().is_set)
+    backing = BackupJob(parse(CONFIG, base=home), EventBus(told.append), FakeClock(NOW), threading.Event().is_set)
     room = shutil.disk_usage(home)._replace(free=0)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: room)
     with pytest.raises(TransientError):
@@ -176,9 +176,9 @@ def test_a_database_that_is_gone_or_another_is_an_alarm_within_a_minute_and_is_c
     home: Path, happens: Callable[[Path], None], said: str
 ) -> None:
     told: list[Event] = []
-    journal = Journal(told.append)
-    catalogue = open_catalogue("", home / "data", journal)
-    backing = Backing(parse(CONFIG, base=home), journal, FakeClock(NOW), threading.Event().is_set)
+    bus = EventBus(told.append)
+    catalogue = open_catalogue("", home / "data", bus)
+    backing = BackupJob(parse(CONFIG, base=home), bus, FakeClock(NOW), threading.Event().is_set)
     assert backing.step() < 60
     before = Backups(home / "data").listed()
     exam(catalogue, "after the last copy")
@@ -197,7 +197,7 @@ def test_a_database_that_is_gone_or_another_is_an_alarm_within_a_minute_and_is_c
 
 
 def test_where_the_database_is_gone_nobody_makes_an_empty_one_in_its_place(home: Path) -> None:
-    catalogue = open_catalogue("", home / "data", Journal())
+    catalogue = open_catalogue("", home / "data", EventBus())
     (home / "data/router.db").unlink()
 
     def ask() -> None:

@@ -13,7 +13,7 @@ from catalogue_rows import NOW
 from harness import command_here
 from router.alarms import Alarm
 from router.catalogue import open_catalogue
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from rows_of_months import fill
 
 CONFIGURATION = """
@@ -39,9 +39,9 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "data").mkdir()
     (folder / "router.toml").write_text(CONFIGURATION, encoding="utf-8")
     fill(folder / "data")
-    journal = Journal()
-    catalogue = open_catalogue("", folder / "data", journal)
-    journal.record(Event(NOW, Kind.ALARM, DOUBT, exam=5, alarm=Alarm.DOUBT, subject="e5"))
+    bus = EventBus()
+    catalogue = open_catalogue("", folder / "data", bus)
+    bus.record(Event(NOW, Kind.ALARM, DOUBT, exam=5, alarm=Alarm.DOUBT, subject="e5"))
     catalogue.engine.close_thread()
     return folder / "router.toml"
 

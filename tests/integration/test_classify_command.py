@@ -12,7 +12,7 @@ from harness import command_here
 from router.clock import SystemClock
 from router.config.sections import Config, load, shipped
 from router.errors import ConfigurationError
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.images.rulebook import SeriesRules, rulebook
 from router.model import SeriesClass, SeriesFacts, ThinLimit
 from router.series.classify import classify
@@ -158,7 +158,7 @@ def test_faulty_rules_are_told_with_line_and_rule(study: Path, tmp_path: Path) -
 def test_rules_are_read_again_and_faulty_ones_change_nothing(tmp_path: Path) -> None:
     config: Config = load(site(tmp_path))
     events: list[Event] = []
-    rules = SeriesRules(config, Journal(events.append), SystemClock())
+    rules = SeriesRules(config, EventBus(events.append), SystemClock())
     facts = SeriesFacts("CT", study_description="Chest", slice_thickness=1.0)
     assert classify(facts, rules.book).series_class is SeriesClass.OTHER
     site(tmp_path, _OWN.replace("other", "key"))

@@ -17,7 +17,7 @@ def test_an_approval_that_had_come_stays_so_when_the_clock_is_put_back(tmp_path:
     clinic.ris(Study__StudyInstanceUIDs=["1.2.3"], Report__ApproveTime=APPROVED)
     before = clinic.delivery(E1, Channel.REPORT)
     clinic.later(hours=-3)
-    clinic.catalogue.exams.touch([before.exam], clinic.clock.now())
+    clinic.catalogue.exams.request_evaluation([before.exam], clinic.clock.now())
     clinic.settle()
     after = clinic.delivery(E1, Channel.REPORT)
     assert "ApproveTime" not in after.error

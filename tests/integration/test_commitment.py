@@ -26,10 +26,10 @@ from router.catalogue.images.ledger import Fate, Outcome, Tally
 from router.clock import FakeClock
 from router.config.sections import Destination, parse
 from router.delivery import commitment
-from router.delivery.breaker_gate import Lane
+from router.delivery.breaker_gate import Route
 from router.delivery.commitment import Asker, CommitmentReports
 from router.delivery.dispatcher import Dispatcher
-from router.delivery.senders import Ending, ImagesSender
+from router.delivery.senders import ImagesSender, SendResult
 from router.dicom.dataset import header as headers
 from router.dicom.dataset.elements import Encoding, top_level
 from router.dicom.scp.admission import Admission
@@ -38,7 +38,7 @@ from router.dicom.scp.store import Received, Refused
 from router.dicom.scu.client import StorageClient
 from router.dicom.ul.commitment import MOST, Reference, Report
 from router.errors import DestinationDown, TransientError
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import Channel, SeriesClass
 from router.node import receive_worker
 from router.policy.states import State
@@ -71,10 +71,10 @@ class Hospital:
         self.events: list[Event] = []
         self.outcomes: list[Received | Refused] = []
         self.clock = FakeClock(NOW)
-        journal = self.journal = Journal(self.events.append)
-        self.catalogue = open_catalogue("", folder, journal)
+        bus = self.bus = EventBus(self.events.append)
+        self.catalogue = open_catalogue("", folder, bus)
         self.storage = open_storage(folder / "data", "node-1")
-        self.reports = CommitmentReports(self.catalogue, journal, self.clock, lambda: 0.0)
+        self.reports = CommitmentReports(self.catalogue, bus, self.clock, lambda: 0.0)
         incoming = Incoming(folder / "incoming")
         sink = (
             receive_worker.commands(incoming, workers, 0, 0)
@@ -100,8 +100,8 @@ class Hospital:
         """Instances that came an hour ago and are selected; their UIDs."""
         news = [self._filed(number) for number in numbers]
         self.catalogue.instances.add(news)
-        undecided = self.catalogue.accounts.undecided(self.exam, CLOUD)
-        self.catalogue.accounts.decide(CLOUD, [(one.key, True, "a rule") for one in undecided], NOW)
+        undecided = self.catalogue.ledger.undecided(self.exam, CLOUD)
+        self.catalogue.ledger.decide(CLOUD, [(one.key, True, "a rule") for one in undecided], NOW)
         return [new.header.uids.sop for new in news]
 
     def sender(self, port: int, *, commitment: bool = True, wait: str = "3 s") -> ImagesSender:
@@ -113,10 +113,10 @@ class Hospital:
     def _client(self, destination: Destination) -> tuple[StorageClient, FakeClock, Asker | None]:
         assert destination.dicom is not None
         sender = client(destination.dicom.port)
-        asker = Asker(destination.dicom, self.catalogue, sender, self.reports, self.journal, self.clock, os.urandom)
+        asker = Asker(destination.dicom, self.catalogue, sender, self.reports, self.bus, self.clock, os.urandom)
         return sender, self.clock, asker if destination.dicom.commitment else None
 
-    def send(self, sender: ImagesSender) -> Ending:
+    def send(self, sender: ImagesSender) -> SendResult:
         """Claim the delivery and carry it out, as the dispatcher does; it is put back for the next time."""
         queue = self.catalogue.queue
         queue.make(self.exam, [(CLOUD, Channel.IMAGES)], NOW)
@@ -132,11 +132,11 @@ class Hospital:
 
     @property
     def tally(self) -> Tally:
-        return self.catalogue.accounts.tallies([self.exam])[self.exam, CLOUD]
+        return self.catalogue.ledger.tallies([self.exam])[self.exam, CLOUD]
 
     @property
     def fates(self) -> list[tuple[Fate, int | None]]:
-        return [(entry.fate, entry.status) for entry in self.catalogue.accounts.entries(self.exam, CLOUD)]
+        return [(entry.fate, entry.status) for entry in self.catalogue.ledger.entries(self.exam, CLOUD)]
 
     @property
     def alarms(self) -> list[str]:
@@ -235,8 +235,8 @@ def test_the_alarm_concerns_one_destination_and_ends_when_the_images_are_deliver
         assert (alarm.destination, alarm.delivery) == (CLOUD, delivery.id)
         peer.reasons = {}
         hospital.clock.advance(5)
-        dispatcher = Dispatcher(hospital.catalogue, "node-1", hospital.journal, hospital.clock)
-        assert dispatcher.run_one(Lane(CLOUD, Channel.IMAGES, 1, hospital.sender(peer.port)))
+        dispatcher = Dispatcher(hospital.catalogue, "node-1", hospital.bus, hospital.clock)
+        assert dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, hospital.sender(peer.port)))
     assert not hospital.catalogue.alarms.standing()
 
 
@@ -581,8 +581,8 @@ def committing_orthanc(hospital: Hospital) -> Iterator[int]:
 
 def test_orthanc_commits_what_it_has_and_gets_again_what_it_has_not(hospital: Hospital) -> None:
     hospital.receive(1, 2)
-    missing = hospital.catalogue.accounts.to_send(hospital.exam, CLOUD, 1)
-    hospital.catalogue.accounts.record([Outcome(one.key, Fate.STORED, 0, "", ask_at=NOW) for one in missing], NOW)
+    missing = hospital.catalogue.ledger.to_send(hospital.exam, CLOUD, 1)
+    hospital.catalogue.ledger.record([Outcome(one.key, Fate.STORED, 0, "", ask_at=NOW) for one in missing], NOW)
     with committing_orthanc(hospital) as port:
         sender = hospital.sender(port, wait="10 s")
         assert hospital.send(sender).to == State.WAITING

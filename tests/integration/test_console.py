@@ -117,7 +117,7 @@ def test_who_asks_sees_both_sides_of_a_doubt(site: Site) -> None:
 def missed(site: Site, number: int, destination: str) -> None:
     subject, fields = f"d{number}", {"destination": destination}
     now = site.clinic.clock.now()
-    site.clinic.journal.record(
+    site.clinic.bus.record(
         Event(now, Kind.ALARM, "late", exam=number, fields=fields, alarm=Alarm.MISSED, subject=subject)
     )
 
@@ -404,7 +404,7 @@ def seen(site: Site, path: str, folder: Path) -> str:
 def test_a_browser_shows_the_overview_in_both_languages(
     site: Site, tmp_path: Path, language: str, words: tuple[str, ...]
 ) -> None:
-    site.clinic.journal.record(Event(site.clinic.clock.now(), Kind.ALARM, "x", alarm=Alarm.DISK, subject="disk"))
+    site.clinic.bus.record(Event(site.clinic.clock.now(), Kind.ALARM, "x", alarm=Alarm.DISK, subject="disk"))
     page = seen(site, f"/?lang={language}", tmp_path)
     assert [word for word in words if word not in page] == []
     assert "<rect" in page

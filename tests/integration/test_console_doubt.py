@@ -14,7 +14,7 @@ from router.errors import TransientError
 from router.events import Event, Kind
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
-from router.review.decisions import Verdict
+from router.review.decisions import OperatorReason
 
 PERSONAL = ("张三", "李^四", "P0001", "P9", E1)
 
@@ -100,7 +100,7 @@ def test_a_correction_that_names_another_patient_is_a_doubt_of_its_own(site: Sit
 
 def test_what_another_person_settled_meanwhile_is_not_settled_again(site: Site) -> None:
     seen = mark(compared(site))
-    site.clinic.decisions.resolve(f"e{site.exam}", Verdict("li", "it is so"))
+    site.clinic.decisions.resolve(f"e{site.exam}", OperatorReason("li", "it is so"))
     assert settle(site, seen) == "none"
     assert [event.who for event in decided(site)] == ["li"]
 

@@ -116,7 +116,7 @@ def test_the_lists_have_the_columns_of_the_commands(site: Site) -> None:
 def test_the_lists_are_linked_from_every_page_and_from_what_waits_for_a_person(site: Site) -> None:
     now = site.clinic.clock.now()
     for alarm in (Alarm.UNREPORTED, Alarm.REFUSED_SENDER, Alarm.REFUSED_IMAGES):
-        site.clinic.journal.record(Event(now, Kind.ALARM, f"of {alarm}", alarm=alarm, subject="x"))
+        site.clinic.bus.record(Event(now, Kind.ALARM, f"of {alarm}", alarm=alarm, subject="x"))
     page = site.ask("/").text
     assert [path for path in PATHS if f'<a href="{path}">' not in site.ask("/queue").text] == []
     for path, text in zip(
@@ -152,7 +152,7 @@ def test_a_refused_sender_is_dismissed_for_the_cause_that_was_shown(site: Site) 
     refusals.write(Batch(senders=[refused(site.clinic, ASSOCIATIONS, Why.CERTIFICATE)]))
     subject = f"sender MR{EVIL} (10.1.2.3)"
     alarm = Event(site.clinic.clock.now(), Kind.ALARM, "x", alarm=Alarm.REFUSED_SENDER, subject=subject)
-    site.clinic.journal.record(alarm)
+    site.clinic.bus.record(alarm)
     assert dismiss(site, "/refused", mark) == "/refused?done=1", "refused again for the same cause"
     assert [(e.who, e.alarm) for e in told(site, Kind.CLEARED)] == [("wang", Alarm.REFUSED_SENDER)]
     (one,) = refusals.senders()

@@ -12,13 +12,13 @@ from harness import command_here
 from histories import CONFIG, Node, slice_of
 from router.cli.opened import trail_of
 from router.correlator.corrections import Corrected, Corrections
-from router.events import Journal
+from router.events import EventBus
 from router.exam.identifiers import citizen_number_ok
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.matching.patient.correction import Change
 from router.model import Channel
 from router.policy.states import State
-from router.review.decisions import Decisions, Verdict
+from router.review.decisions import Decisions, OperatorReason
 from router.review.deliveries import Review
 from router.storage.reports import Reports
 from samples import exam_document
@@ -48,8 +48,8 @@ class Hospital(Node):
         self.settle()
 
     def resolve(self) -> None:
-        decisions = Decisions(self.config.identity, self.catalogue, Journal(), self.clock)
-        decisions.resolve(E1, Verdict("wang", "asked the ward"), decisions.differences(E1))
+        decisions = Decisions(self.config.identity, self.catalogue, EventBus(), self.clock)
+        decisions.resolve(E1, OperatorReason("wang", "asked the ward"), decisions.differences(E1))
         self.settle()
         self.wait(QUIET)
 
@@ -63,7 +63,7 @@ class Hospital(Node):
 
     def corrected(self, since: datetime | None = None) -> dict[Channel, Corrected]:
         reports = Reports(self.config.node.data)
-        corrections = Corrections(self.config, References(self.config), self.catalogue, reports.read)
+        corrections = Corrections(self.config, ExamReader(self.config), self.catalogue, reports.read)
         found, unread = corrections.since(since or self.clock.now() - timedelta(days=30))
         assert unread == []
         return {one.channel: one for one in found}
@@ -199,7 +199,7 @@ def test_an_exam_whose_json_cannot_be_read_is_named_and_the_others_are_listed(no
     for path in (node.config.node.data / "reports").glob("*/*/exam.json"):
         path.unlink()
     reports = Reports(node.config.node.data)
-    corrections = Corrections(node.config, References(node.config), node.catalogue, reports.read)
+    corrections = Corrections(node.config, ExamReader(node.config), node.catalogue, reports.read)
     [exam] = node.catalogue.exams.find(E1)
     assert corrections.since(node.clock.now() - timedelta(days=1)) == ([], [exam])
 

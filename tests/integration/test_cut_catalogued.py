@@ -15,7 +15,7 @@ from router.config.sections import Series
 from router.dicom.dataset.part10 import preamble_and_meta
 from router.dicom.scp.whole import WholeOnly
 from router.errors import CutOff
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.images.cataloguer import Cataloguer
 from router.images.rulebook import rulebook
 from router.model import InstanceUids
@@ -52,7 +52,7 @@ class Ward:
         self.events: list[Event] = []
         self.pdfs: list[bytes] = []
         self.storage: Storage = open_storage(folder, "n")
-        self.journal = Journal(self.events.append)
+        self.journal = EventBus(self.events.append)
         self.catalogue: Catalogue = open_catalogue("", folder, self.journal)
         book = rulebook(Series())
         self._cataloguer = Cataloguer(

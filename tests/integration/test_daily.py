@@ -13,7 +13,7 @@ from clinic import CLOUD, Clinic
 from desk import CONFIG
 from router.alarms import Alarm
 from router.events import Kind
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.model import Head
 from router.reports.pdf.reader import Readers
 from router.review.reconcile import Reconciliation
@@ -57,14 +57,14 @@ def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
 
 
 def daily(clinic: Clinic) -> Daily:
-    accounts = Reconciliation(clinic.catalogue, References(clinic.config), clinic.storage.reports.read)
-    return Daily(clinic.config, clinic.catalogue, accounts, clinic.storage.dailies, clinic.journal, clinic.clock)
+    accounts = Reconciliation(clinic.catalogue, ExamReader(clinic.config), clinic.storage.reports.read)
+    return Daily(clinic.config, clinic.catalogue, accounts, clinic.storage.dailies, clinic.bus, clinic.clock)
 
 
 def test_the_heads_of_the_audit_trails_are_in_the_days_text_and_in_what_is_mailed(clinic: Clinic) -> None:
     for n, node in ((3, "node-1"), (7, "node-1"), (5, "node-2")):
         head = Head(node=node, n=n, seal="ab", at="2026-03-02", chain="k", key="12", signature="c2ln")
-        clinic.catalogue.heads.add(head)
+        clinic.catalogue.audit_heads.add(head)
     clinic.later(days=1)
     daily(clinic).step()
     lines = [f"Audit head {head} of 2026-03-02, signed by 12: c2ln" for head in ("node-1:7:ab", "node-2:5:ab")]

@@ -19,12 +19,12 @@ from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.images.ledger import Fate
 from router.clock import FakeClock
 from router.config.sections import Config, DicomDestination, Series, parse
-from router.delivery.senders import Ending, ImagesSender
+from router.delivery.senders import ImagesSender, SendResult
 from router.dicom.dataset.part10 import preamble_and_meta
 from router.dicom.scu.client import StorageClient, Waits
 from router.dicom.ul import pdata
 from router.dicom.ul.tls import server_context
-from router.events import Journal
+from router.events import EventBus
 from router.images.cataloguer import Cataloguer
 from router.images.rulebook import rulebook
 from router.model import Channel, InstanceUids
@@ -116,7 +116,7 @@ class Node:
     storage: Storage
     catalogue: Catalogue
     clock: FakeClock
-    journal: Journal
+    bus: EventBus
     busy: bool = False
     waited: float = 0.0
     exam: int = field(default=0)
@@ -130,7 +130,7 @@ class Node:
             file.write([meta, data_set(number, pixels, note)])
             file.commit(InstanceUids(STUDY, f"{STUDY}.4", uid(number)))
         book, now = rulebook(Series()), self.clock.now()
-        known = (self.storage, self.catalogue.instances, lambda: book, lambda _: None, self.journal, self.clock)
+        known = (self.storage, self.catalogue.instances, lambda: book, lambda _: None, self.bus, self.clock)
         while Cataloguer(*known).run_batch():
             pass
         self.exam = self.catalogue.exams.number_of("01", "E1", now)
@@ -139,22 +139,22 @@ class Node:
         self.select()
 
     def select(self) -> None:
-        undecided = self.catalogue.accounts.undecided(self.exam, "cloud")
-        self.catalogue.accounts.decide("cloud", [(one.key, True, "all go") for one in undecided], self.clock.now())
+        undecided = self.catalogue.ledger.undecided(self.exam, "cloud")
+        self.catalogue.ledger.decide("cloud", [(one.key, True, "all go") for one in undecided], self.clock.now())
 
     def path(self, number: int, version: int = 1) -> Path:
         return self.storage.studies.path(InstanceUids(STUDY, f"{STUDY}.4", uid(number)), version)
 
-    def send(self, port: int, paced: Paced = unbounded, **settings: object) -> Ending:
+    def send(self, port: int, paced: Paced = unbounded, **settings: object) -> SendResult:
         destination = DicomDestination.model_validate({"port": port, "associations": 1, **settings})
         client = StorageClient(destination, Waits(2, 2, 5, 5, 1), paced)
         sender = ImagesSender(
-            self.config, self.catalogue, self.storage, client, self.clock, None, lambda _: "", journal=self.journal
+            self.config, self.catalogue, self.storage, client, self.clock, None, lambda _: "", bus=self.bus
         )
         return sender.send(self.catalogue.queue.of_exam(self.exam)[0], never)
 
     def damaged(self) -> list[str]:
-        entries = self.catalogue.accounts.entries(self.exam, "cloud")
+        entries = self.catalogue.ledger.entries(self.exam, "cloud")
         return [entry.uids.sop for entry in entries if entry.fate is Fate.DAMAGED]
 
     def alarms(self) -> list[str]:
@@ -170,15 +170,15 @@ class Node:
             return False
 
         quiet = Quiet(busy=lambda: self.busy, wait=wait)
-        return Scrub(every, self.catalogue, self.storage, self.journal, self.clock, quiet)
+        return Scrub(every, self.catalogue, self.storage, self.bus, self.clock, quiet)
 
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
     config = parse(CONFIG, base=tmp_path)
-    journal = Journal()
-    storage, catalogue = open_storage(config.node.data, "n"), open_catalogue("", config.node.data, journal)
-    yield Node(config, storage, catalogue, FakeClock(START), journal)
+    bus = EventBus()
+    storage, catalogue = open_storage(config.node.data, "n"), open_catalogue("", config.node.data, bus)
+    yield Node(config, storage, catalogue, FakeClock(START), bus)
     catalogue.engine.close_thread()
 
 
@@ -213,7 +213,7 @@ def test_what_is_damaged_is_set_aside_and_the_rest_goes_as_it_came(
         node.forget_checksums()
     DAMAGES[damage](node.path(2))
     with cloud() as there:
-        assert node.send(there.port) == Ending(State.FAILED, "1 of 3 damaged", {"error": "1 of 3 damaged"})
+        assert node.send(there.port) == SendResult(State.FAILED, "1 of 3 damaged", {"error": "1 of 3 damaged"})
         assert there.came == {uid(n): data_set(n, pixels) for n in (1, 3)}
     assert node.damaged() == [uid(2)]
     assert node.alarms() == [f"study {STUDY}"]
@@ -332,7 +332,7 @@ def test_a_person_who_has_put_the_file_back_retries_and_one_who_has_not_is_told_
         assert review.retry(delivery, "I looked", "me")
         assert node.send(there.port).why == "1 of 3 damaged"
         flip(node.path(2), -1)
-        node.catalogue.accounts.reselect_refused(node.exam, "cloud", START)
+        node.catalogue.ledger.reselect_refused(node.exam, "cloud", START)
         assert node.send(there.port).to is State.DELIVERED
     node.scrub().step()
     assert node.alarms() == []

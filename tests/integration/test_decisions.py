@@ -12,7 +12,7 @@ from desk import CONFIG, E1, E2
 from router.alarms import Alarm
 from router.cli import main
 from router.errors import InvalidData
-from router.events import Journal, Kind
+from router.events import EventBus, Kind
 from router.images.rulebook import rulebook
 from router.matching.patient.alias import classes
 from router.policy.states import State
@@ -62,7 +62,7 @@ def test_what_is_settled_stays_settled_after_a_restart_and_more_images_of_the_sa
 def test_a_rebuild_of_the_index_keeps_what_was_decided(doubtful: Clinic) -> None:
     doubtful.decisions.resolve(E1, WANG)
     doubtful.settle()
-    known = (doubtful.catalogue, doubtful.storage, rulebook(doubtful.config.series), Journal(), doubtful.clock)
+    known = (doubtful.catalogue, doubtful.storage, rulebook(doubtful.config.series), EventBus(), doubtful.clock)
     Rebuild(doubtful.config, *known).run(iter)
     doubtful.restart()
     doubtful.ris(Report__Findings="corrected", **LISTS)

@@ -55,7 +55,7 @@ from router.config.sections import DicomDestination
 from router.dicom.dataset.part10 import preamble_and_meta
 from router.dicom.scu.client import Outgoing, Result, StorageClient, Waits
 from router.dicom.scu.requestor import Requestor
-from router.dicom.ul.pdata import DataSet
+from router.dicom.ul.pdata import FileSlice
 from router.dicom.ul.status import Verdict
 from router.errors import DestinationDown, IntegrityError, TransientError
 
@@ -443,7 +443,7 @@ def test_a_file_that_shrinks_while_it_is_sent_is_never_passed_off_as_whole(tmp_p
         association = Requestor(connection, DicomDestination.model_validate({"port": port}), SHORT)
         association.request([(CT_CLASS, item.transfer_syntax)])
         with pytest.raises(IntegrityError):
-            association.store((CT_CLASS, item.transfer_syntax), item.sop_instance, DataSet(file, 0, 10**6))
+            association.store((CT_CLASS, item.transfer_syntax), item.sop_instance, FileSlice(file, 0, 10**6))
         assert connection.fileno() < 0
     assert b"".join(after) in (b"", fixed(ABORT)), "nothing of the data set"
 
@@ -466,7 +466,7 @@ def test_no_bytes_from_an_acceptor_do_more_than_end_the_association(tmp_path: Pa
             try:
                 association.request([(CT_CLASS, ExplicitVRLittleEndian)])
                 for context in association.accepted:
-                    association.store(context, "1.2.3", DataSet(file, 0, 1000))
+                    association.store(context, "1.2.3", FileSlice(file, 0, 1000))
             except TransientError:
                 assert connection.fileno() < 0
 

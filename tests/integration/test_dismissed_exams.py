@@ -11,16 +11,16 @@ from harness import command_here
 from histories import Node, slice_of
 from router.alarms import Alarm
 from router.catalogue.queue.queue import Delivery
-from router.delivery.breaker_gate import Lane
+from router.delivery.breaker_gate import Route
 from router.delivery.dispatcher import Dispatcher
-from router.delivery.senders import Ending
+from router.delivery.senders import SendResult
 from router.errors import WrongUse
 from router.events import Kind
 from router.model import Channel
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from router.review.attention import command_for
-from router.review.decisions import Verdict
+from router.review.decisions import OperatorReason
 from router.review.dismissals import Dismissals
 from scenario import E1 as N1
 from scenario import HOUR, PATIENT, QUIET, S1, pacs, ris
@@ -139,10 +139,10 @@ def in_doubt(house: House) -> list[str]:
 
 def test_a_pdf_of_another_exam_is_an_alarm_at_each_destination_until_the_right_one_is_delivered(house: House) -> None:
     assert in_doubt(house) == ["cloud", "other"], "also after the exam is evaluated anew"
-    done = Ending(State.DELIVERED, "receipt for revision 2")
+    done = SendResult(State.DELIVERED, "receipt for revision 2")
 
     class Takes:
-        def send(self, delivery: Delivery, stop: object) -> Ending:
+        def send(self, delivery: Delivery, stop: object) -> SendResult:
             del delivery, stop
             return done
 
@@ -150,8 +150,8 @@ def test_a_pdf_of_another_exam_is_an_alarm_at_each_destination_until_the_right_o
     house.drop("r-2.json", exam(E1, **(NOW_APPROVED | {"Report__SubmitTime": "2026-03-02 18:30:00"})))
     house.drop("r-2.pdf", printed("No. A0001"))
     house.settle()
-    dispatcher = Dispatcher(house.catalogue, "node-1", house.journal, house.clock)
-    lane = Lane("other", Channel.REPORT, 1, Takes())
+    dispatcher = Dispatcher(house.catalogue, "node-1", house.bus, house.clock)
+    lane = Route("other", Channel.REPORT, 1, Takes())
     while dispatcher.run_one(lane):
         pass
     assert {one.destination: one.state for one in reports(house)} == {
@@ -161,11 +161,11 @@ def test_a_pdf_of_another_exam_is_an_alarm_at_each_destination_until_the_right_o
 
 
 def test_a_delivery_that_is_named_concerns_its_destination_alone(house: House) -> None:
-    dismissals = Dismissals(house.catalogue, house.journal, house.clock)
+    dismissals = Dismissals(house.catalogue, house.bus, house.clock)
     (cloud,) = [one for one in reports(house) if one.destination == "cloud"]
-    dismissals.dismiss_exam(f"d{cloud.id}", Verdict("wang", "told"))
+    dismissals.dismiss_exam(f"d{cloud.id}", OperatorReason("wang", "told"))
     assert in_doubt(house) == ["other"]
-    dismissals.dismiss_exam("e1", Verdict("wang", "told"))
+    dismissals.dismiss_exam("e1", OperatorReason("wang", "told"))
     assert in_doubt(house) == []
 
 
@@ -175,7 +175,7 @@ def test_a_word_that_names_a_file_too_is_wrong_use_and_its_forms_are_told(house:
     for _ in range(3):
         house.clock.advance(400)
         loop.step()
-    dismissals = Dismissals(house.catalogue, house.journal, house.clock)
+    dismissals = Dismissals(house.catalogue, house.bus, house.clock)
     with pytest.raises(WrongUse, match=r"say which: f1, e:1"):
         dismissals.is_of_a_file("e1")
     assert (dismissals.is_of_a_file("e:1"), dismissals.is_of_a_file("f1")) == (False, True)

@@ -13,12 +13,12 @@ from pacs import pacs
 from peers import free_port
 from receivers import hooked, status
 from router.admin.checks import destinations, host
-from router.admin.checks.result import Finding, Verdict
+from router.admin.checks.result import CheckResult, Verdict
 from router.catalogue import open_catalogue
 from router.clock import FakeClock, SystemClock
 from router.config.sections import Config, Query, load
 from router.crypto.keys import new_folder
-from router.events import Journal
+from router.events import EventBus
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_a_certificate_near_its_end_is_told_of(
 def test_a_drop_folder_that_is_not_there_is_no_failure_and_says_so(config: Config, tmp_path: Path) -> None:
     reports = config.reports.model_copy(update={"folder": tmp_path / "none"})
     found = list(host.drop_folder(config.model_copy(update={"reports": reports})))
-    assert found == [Finding("drop folder", Verdict.WARN, f"{tmp_path / 'none'} is not there; the node makes it",
+    assert found == [CheckResult("drop folder", Verdict.WARN, f"{tmp_path / 'none'} is not there; the node makes it",
                              "see [reports] folder")]  # fmt: skip
 
 
@@ -191,7 +191,7 @@ def test_it_says_which_ways_there_are_and_on_which_alarms_do_not_arrive(site: Si
         file = _with_alarms(site, f'\n[alarms.webhook]\nurl = "{hook.url}"\n')
         config = load(file)
         config.node.data.mkdir(parents=True, exist_ok=True)
-        catalogue = open_catalogue("", config.node.data, Journal())
+        catalogue = open_catalogue("", config.node.data, EventBus())
         catalogue.notifications.note_down("webhook", "it answers 503", datetime.now(UTC))
         found = json.loads(command_here("doctor", "--json", "--config", file).stdout)
         catalogue.notifications.retain([])

@@ -10,7 +10,7 @@ import pytest
 from histories import Node, slice_of
 from router.model import Channel, Patient
 from router.policy.states import State
-from router.review.decisions import Decisions, Verdict
+from router.review.decisions import Decisions, OperatorReason
 from samples import exam_document
 
 E1, E2, S1, S2 = "E1", "E2", "1.2.1", "1.2.2"
@@ -46,8 +46,8 @@ class Hospital(Node):
         return report.state, images.state
 
     def resolve(self, exam_id: str = E1) -> list[str]:
-        decisions = Decisions(self.config.identity, self.catalogue, self._correlator._journal, self.clock)
-        return decisions.resolve(exam_id, Verdict("wang", "asked the ward"))
+        decisions = Decisions(self.config.identity, self.catalogue, self._correlator._bus, self.clock)
+        return decisions.resolve(exam_id, OperatorReason("wang", "asked the ward"))
 
     def sent(self) -> list[tuple[list[str], int]]:
         return [(report.listed, report.count) for report in self.cloud.reports]

@@ -16,18 +16,18 @@ from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
 from router.config.sections import parse
-from router.delivery.breaker_gate import Lane
-from router.delivery.deadline_monitor import Lookout
+from router.delivery.breaker_gate import Route
+from router.delivery.deadline_monitor import DeadlineMonitor
 from router.delivery.dispatcher import Dispatcher
-from router.delivery.senders import Ending
-from router.events import Event, Journal, Kind
+from router.delivery.senders import SendResult
+from router.events import Event, EventBus, Kind
 from router.model import Channel
 from router.policy.states import State
 from router.review.deliveries import Review, expected_of, will_miss
 
 HOUR = timedelta(hours=1)
 DESTINATION = '[[destination]]\nname = "cloud"\n'
-DONE = Ending(State.DELIVERED, "receipt", units=1)
+DONE = SendResult(State.DELIVERED, "receipt", units=1)
 
 
 class Ward:
@@ -39,11 +39,11 @@ class Ward:
         config = parse(CONFIG + DESTINATION, base=folder)
         config.node.data.mkdir()
         self.told: list[Event] = []
-        journal = Journal(self.told.append)
-        self.catalogue: Catalogue = open_catalogue("", config.node.data, journal)
+        bus = EventBus(self.told.append)
+        self.catalogue: Catalogue = open_catalogue("", config.node.data, bus)
         self.clock = FakeClock(START)
-        self.dispatcher = Dispatcher(self.catalogue, "node1", journal, self.clock)
-        self.lookout = Lookout(config, self.catalogue, journal, self.clock)
+        self.dispatcher = Dispatcher(self.catalogue, "node1", bus, self.clock)
+        self.lookout = DeadlineMonitor(config, self.catalogue, bus, self.clock)
         self.review = Review(self.catalogue, self.clock)
 
     def ready(self, name: str, due: datetime, legal: datetime | None = None) -> Delivery:
@@ -68,16 +68,16 @@ class Ward:
     def send(self, *, takes: float = 1.0) -> None:
         """One report, which takes so many seconds."""
 
-        def send(delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+        def send(delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
             del delivery, stop
             self.clock.advance(takes)
             return DONE
 
         class Sender:
-            def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+            def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
                 return send(delivery, stop)
 
-        assert self.dispatcher.run_one(Lane("cloud", Channel.REPORT, 1, Sender()))
+        assert self.dispatcher.run_one(Route("cloud", Channel.REPORT, 1, Sender()))
 
     def alarms(self, kind: Kind = Kind.ALARM) -> list[Alarm | None]:
         return [event.alarm for event in self.told if event.kind == kind]
@@ -180,15 +180,15 @@ def test_time_in_which_two_were_under_way_counts_once(ward: Ward) -> None:
         ward.ready(f"E{n}", START + HOUR)
 
     class Outer:
-        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
             del delivery, stop
             ward.clock.advance(5)
             ward.send(takes=5)
             ward.clock.advance(10)
             return DONE
 
-    assert ward.dispatcher.run_one(Lane("cloud", Channel.REPORT, 2, Outer()))
-    pace = ward.catalogue.paces.of("cloud", Channel.REPORT)
+    assert ward.dispatcher.run_one(Route("cloud", Channel.REPORT, 2, Outer()))
+    pace = ward.catalogue.throughputs.of("cloud", Channel.REPORT)
     assert (pace.units, pace.seconds) == (2, 15)
 
 

@@ -62,7 +62,7 @@ def test_a_later_set_of_checks_holds_only_where_a_person_has_said_so(
     for checks, why in ((1, checks_1), (2, checks_2)):
         clinic = opened(f"checks = {checks}")
         if checks == 2:
-            clinic.exams.touch([clinic.case().exam], clinic.clock.now())
+            clinic.exams.request_evaluation([clinic.case().exam], clinic.clock.now())
             clinic.settle()
             state, error = clinic.delivery().state, clinic.delivery().error
         else:

@@ -21,30 +21,30 @@ from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock, SystemClock
 from router.config.sections import HttpDestination
 from router.crypto.keys import new_folder
-from router.delivery.breaker_gate import Lane
+from router.delivery.breaker_gate import Route
 from router.delivery.dispatcher import Dispatcher
-from router.delivery.senders import Ending
+from router.delivery.senders import SendResult
 from router.dicom.scu.client import StorageClient
 from router.dicom.ul.status import Verdict
 from router.errors import DestinationDown, PermanentError, TransientError
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.forward.credentials import load_credentials
 from router.forward.report import ReportAgent
 from router.model import Channel
 from router.policy.breaker import CLOSED, Position
 from router.policy.states import State
 
-DONE = Ending(State.DELIVERED, "sent", units=1)
+DONE = SendResult(State.DELIVERED, "sent", units=1)
 REJECTED = b"\x03\x00\x00\x00\x00\x04\x00\x01\x01\x07"  # for good: called AE title not recognised
 
 
 class Bench:
-    """A queue of ready deliveries, and what the journal told."""
+    """A queue of ready deliveries, and what the event bus told."""
 
     def __init__(self, catalogue: Catalogue, told: list[Event], channel: Channel, ready: int) -> None:
         self.catalogue, self.told, self.channel = catalogue, told, channel
         self.clock = FakeClock(NOW)
-        self.dispatcher = Dispatcher(catalogue, "node1", Journal(), self.clock)
+        self.dispatcher = Dispatcher(catalogue, "node1", EventBus(), self.clock)
         self.made = [self._make(n) for n in range(ready)]
 
     def _make(self, n: int) -> int:
@@ -73,10 +73,10 @@ class Bench:
 class Scripted:
     """Ends as the script says; its last word stands."""
 
-    def __init__(self, *script: Exception | Ending) -> None:
+    def __init__(self, *script: Exception | SendResult) -> None:
         self._script = list(script)
 
-    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
         del delivery, stop
         step = self._script.pop(0) if len(self._script) > 1 else self._script[0]
         if isinstance(step, Exception):
@@ -90,12 +90,12 @@ class Images:
     def __init__(self, to: StorageClient, folder: Path) -> None:
         self._to, self._item = to, stored(made(folder, 1))
 
-    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
         del delivery
         [result] = self._to.send([self._item], stop)
         if result.verdict == Verdict.LATER:
             raise TransientError(result.why)
-        return DONE if result.verdict == Verdict.STORED else Ending(State.FAILED, result.why)
+        return DONE if result.verdict == Verdict.STORED else SendResult(State.FAILED, result.why)
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ Make = Callable[[Channel, int], Bench]
 
 def test_trouble_of_one_delivery_puts_off_that_one_inside_its_due_time(bench: Make) -> None:
     desk = bench(Channel.REPORT, 2)
-    lane = Lane(CLOUD, Channel.REPORT, 1, Scripted(TransientError("503"), DONE))
+    lane = Route(CLOUD, Channel.REPORT, 1, Scripted(TransientError("503"), DONE))
     assert desk.dispatcher.run_one(lane)
     assert desk.dispatcher.run_one(lane)
     assert desk.states() == [State.DEFERRED, State.DELIVERED]
@@ -123,7 +123,7 @@ def test_trouble_of_one_delivery_puts_off_that_one_inside_its_due_time(bench: Ma
 
 def test_a_refusal_fails_that_item_and_the_rest_goes_on(bench: Make) -> None:
     desk = bench(Channel.REPORT, 2)
-    lane = Lane(CLOUD, Channel.REPORT, 1, Scripted(PermanentError("422"), DONE))
+    lane = Route(CLOUD, Channel.REPORT, 1, Scripted(PermanentError("422"), DONE))
     while desk.dispatcher.run_one(lane):
         pass
     assert (desk.states(), desk.alarms()) == ([State.FAILED, State.DELIVERED], [])
@@ -132,7 +132,7 @@ def test_a_refusal_fails_that_item_and_the_rest_goes_on(bench: Make) -> None:
 @pytest.mark.fires("breaker")
 def test_a_thousand_deliveries_to_a_dead_destination_are_one_try_and_one_alarm(bench: Make) -> None:
     desk = bench(Channel.IMAGES, 20)
-    lane = Lane(CLOUD, Channel.IMAGES, 2, Scripted(DestinationDown("cannot connect")), _unreachable)
+    lane = Route(CLOUD, Channel.IMAGES, 2, Scripted(DestinationDown("cannot connect")), _unreachable)
     tries = sum(desk.dispatcher.run_one(lane) for _ in range(50))
     assert tries == 1
     assert set(desk.states()) == {State.READY}
@@ -147,7 +147,7 @@ def test_a_thousand_deliveries_to_a_dead_destination_are_one_try_and_one_alarm(b
 def test_the_start_is_slow_and_the_alarm_ends_with_it(bench: Make) -> None:
     desk, narrowed = bench(Channel.IMAGES, 6), list[int]()
     sender = Scripted(DestinationDown("cannot connect"), DONE)
-    lane = Lane(CLOUD, Channel.IMAGES, 3, sender, lambda: None, narrowed.append)
+    lane = Route(CLOUD, Channel.IMAGES, 3, sender, lambda: None, narrowed.append)
     assert desk.dispatcher.run_one(lane)
     desk.clock.advance(5)
     while desk.dispatcher.run_one(lane):
@@ -161,14 +161,14 @@ def test_while_it_starts_no_lane_sends_beside_the_first(bench: Make) -> None:
     desk, beside = bench(Channel.IMAGES, 3), list[bool]()
 
     class Sender:
-        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
             del delivery, stop
             if desk.position() == Position.HALF_OPEN and not beside:
                 beside.append(desk.dispatcher.run_one(lane))
             return DONE
 
-    down = Lane(CLOUD, Channel.IMAGES, 2, Scripted(DestinationDown("cannot connect")))
-    lane = Lane(CLOUD, Channel.IMAGES, 2, Sender())
+    down = Route(CLOUD, Channel.IMAGES, 2, Scripted(DestinationDown("cannot connect")))
+    lane = Route(CLOUD, Channel.IMAGES, 2, Sender())
     assert desk.dispatcher.run_one(down)
     desk.clock.advance(5)
     assert desk.dispatcher.run_one(lane)
@@ -177,7 +177,7 @@ def test_while_it_starts_no_lane_sends_beside_the_first(bench: Make) -> None:
 
 def test_a_breaker_closes_also_where_nothing_waits_any_more(bench: Make) -> None:
     desk = bench(Channel.IMAGES, 1)
-    lane = Lane(CLOUD, Channel.IMAGES, 2, Scripted(DestinationDown("cannot connect")))
+    lane = Route(CLOUD, Channel.IMAGES, 2, Scripted(DestinationDown("cannot connect")))
     assert desk.dispatcher.run_one(lane)
     assert desk.catalogue.queue.move(desk.get(0), State.CANCELLED, NOW, "no more")
     desk.clock.advance(5)
@@ -209,7 +209,7 @@ def test_a_status_concerns_the_item_never_the_destination(
 ) -> None:
     desk, peer = bench(Channel.IMAGES, 1), Acceptor(_refusing(status))
     to = client(peer.port)
-    assert desk.dispatcher.run_one(Lane(CLOUD, Channel.IMAGES, 1, Images(to, tmp_path), to.probe, to.narrow))
+    assert desk.dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, Images(to, tmp_path), to.probe, to.narrow))
     peer.close()
     assert (desk.states(), desk.position()) == ([ends], Position.CLOSED)
 
@@ -234,7 +234,7 @@ def test_a_dicom_destination_that_comes_back_is_found_by_c_echo(
 ) -> None:
     desk, port, scripts = bench(Channel.IMAGES, 3), free_port(), [*first, _echoing]
     to = client(port)
-    lane = Lane(CLOUD, Channel.IMAGES, 2, Images(to, tmp_path), to.probe, to.narrow)
+    lane = Route(CLOUD, Channel.IMAGES, 2, Images(to, tmp_path), to.probe, to.narrow)
     peer = None
 
     def script(connection: socket.socket) -> None:
@@ -261,8 +261,8 @@ def test_a_dicom_destination_that_comes_back_is_found_by_c_echo(
 def test_a_destination_does_not_take_again_what_ended_without_its_word(bench: Make, ending: State) -> None:
     """Not sent, held for a damaged file, or sent before the outage: the destination was not asked."""
     desk = bench(Channel.REPORT, 3)
-    script = Scripted(DestinationDown("no connection"), Ending(ending, "not sent"), DONE)
-    lane = Lane(CLOUD, Channel.REPORT, 1, script)
+    script = Scripted(DestinationDown("no connection"), SendResult(ending, "not sent"), DONE)
+    lane = Route(CLOUD, Channel.REPORT, 1, script)
     assert desk.dispatcher.run_one(lane)
     desk.clock.advance(60)
     assert desk.dispatcher.run_one(lane)
@@ -275,7 +275,7 @@ def test_a_destination_that_accepts_no_context_for_a_while_has_nothing_failed(be
     desk, picky = bench(Channel.IMAGES, 3), Picky(lambda contexts: [])
     peer = Acceptor(picky)
     to = client(peer.port)
-    lane = Lane(CLOUD, Channel.IMAGES, 2, Images(to, tmp_path), lambda: None, to.narrow)
+    lane = Route(CLOUD, Channel.IMAGES, 2, Images(to, tmp_path), lambda: None, to.narrow)
     for _ in range(10):
         while desk.dispatcher.run_one(lane):
             pass
@@ -341,7 +341,7 @@ class Reports:
     def __init__(self, agent: ReportAgent) -> None:
         self._agent = agent
 
-    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
         del delivery, stop
         self._agent.probe()
         return DONE
@@ -354,7 +354,7 @@ def test_a_platform_that_refuses_us_is_asked_for_a_token_until_it_takes_us(
     desk = bench(Channel.REPORT, 3)
     with _platform([status, status, 200]) as url:
         agent = _agent(tmp_path / "keys", url)
-        lane = Lane(CLOUD, Channel.REPORT, 1, Reports(agent), agent.probe)
+        lane = Route(CLOUD, Channel.REPORT, 1, Reports(agent), agent.probe)
         assert desk.dispatcher.run_one(lane)
         desk.clock.advance(5)
         assert not desk.dispatcher.run_one(lane)
@@ -370,5 +370,5 @@ def test_a_busy_platform_is_no_dead_one(bench: Make, tmp_path: Path, status: int
     desk = bench(Channel.REPORT, 1)
     with _platform([status]) as url:
         agent = _agent(tmp_path / "keys", url)
-        assert desk.dispatcher.run_one(Lane(CLOUD, Channel.REPORT, 1, Reports(agent), agent.probe))
+        assert desk.dispatcher.run_one(Route(CLOUD, Channel.REPORT, 1, Reports(agent), agent.probe))
     assert (desk.states(), desk.position()) == ([State.DEFERRED], Position.CLOSED)

@@ -16,11 +16,11 @@ from router.catalogue.db.tables import Delivery as DeliveryRow
 from router.catalogue.db.tables import Exam
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
-from router.delivery.breaker_gate import Lane
+from router.delivery.breaker_gate import Route
 from router.delivery.dispatcher import Dispatcher
-from router.delivery.senders import Ending
+from router.delivery.senders import SendResult
 from router.errors import DestinationDown
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import Channel
 from router.policy.states import State
 
@@ -41,12 +41,12 @@ class Link:
     back: datetime
     went: list[tuple[datetime, Delivery]] = field(default_factory=list)
 
-    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
         del stop
         self.probe()
         self.clock.advance(TAKES[self.channel])
         self.went.append((self.clock.now(), delivery))
-        return Ending(State.DELIVERED, "sent", units=1)
+        return SendResult(State.DELIVERED, "sent", units=1)
 
     def probe(self) -> None:
         if self.clock.now() < self.back:
@@ -63,7 +63,7 @@ def told() -> list[Event]:
 
 @pytest.fixture
 def catalogue(tmp_path: Path, told: list[Event]) -> Iterator[Catalogue]:
-    opened = open_catalogue("", tmp_path, Journal(told.append))
+    opened = open_catalogue("", tmp_path, EventBus(told.append))
     driver(opened).execute_sql("PRAGMA synchronous=OFF")  # no power is lost here
     yield opened
     opened.engine.close_thread()
@@ -88,8 +88,8 @@ def outage(catalogue: Catalogue, channel: Channel, approvals: list[datetime]) ->
     """Studies come a quarter of an hour at a time, in no order of approval; until everything is sent."""
     clock = FakeClock(START)
     link = Link(clock, channel, START + OUTAGE)
-    dispatcher = Dispatcher(catalogue, "node1", Journal(), clock)
-    lane = Lane("cloud", channel, 1, link, link.probe)
+    dispatcher = Dispatcher(catalogue, "node1", EventBus(), clock)
+    lane = Route("cloud", channel, 1, link, link.probe)
     coming = sorted(approvals)
     while coming or len(link.went) < len(approvals):
         now = clock.now()

@@ -6,10 +6,10 @@ from datetime import timedelta
 from catalogue_rows import CLOUD, NOW, Database, delivery, exam
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
-from router.delivery.breaker_gate import Lane
+from router.delivery.breaker_gate import Route
 from router.delivery.dispatcher import Dispatcher
-from router.delivery.senders import Ending
-from router.events import Journal
+from router.delivery.senders import SendResult
+from router.events import EventBus
 from router.model import Channel
 from router.policy.states import State
 
@@ -21,16 +21,16 @@ def test_two_large_studies_of_one_due_time_have_a_minute_each_by_turns(sqlite: D
     left, turns = {made[0]: 150, made[1]: 90}, list[int]()
 
     class Sender:
-        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
             turns.append(made.index(delivery.id))
             assert delivery.attempts == 1
             while left[delivery.id] and not stop():
                 clock.advance(1)
                 left[delivery.id] -= 1
-            return Ending(State.DELIVERED if not left[delivery.id] else State.READY, "as far as it went")
+            return SendResult(State.DELIVERED if not left[delivery.id] else State.READY, "as far as it went")
 
-    dispatcher = Dispatcher(catalogue, "node1", Journal(), clock)
-    while dispatcher.run_one(Lane(CLOUD, Channel.IMAGES, 1, Sender())):
+    dispatcher = Dispatcher(catalogue, "node1", EventBus(), clock)
+    while dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, Sender())):
         pass
     assert turns == [0, 1, 0, 1, 0]
     assert clock.now() == NOW + timedelta(seconds=240)

@@ -12,7 +12,7 @@ from peers import orthanc, send, stored, storescp, tool
 from router.dicom.dataset.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from router.dicom.dataset.part10 import preamble_and_meta
 from router.dicom.scu.transcode import transcoded
-from router.dicom.ul.pdata import DataSet
+from router.dicom.ul.pdata import FileSlice
 from router.dicom.ul.status import Verdict
 
 CASES = Path(__file__).parents[1] / "cases" / "dicom"
@@ -66,7 +66,7 @@ def test_another_syntax_is_written_without_it(kept: dict[str, Path]) -> None:
         strays = path.read_bytes().index(b"\x08\0\x05\0CS") - len(head)
         with path.open("rb") as file:
             start = len(head) + strays
-            source = DataSet(file, start, path.stat().st_size - start)
+            source = FileSlice(file, start, path.stat().st_size - start)
             with transcoded(path, source, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN) as written:
                 written.file.seek(written.offset)
                 assert written.file.read(4) == b"\x08\0\x05\0"

@@ -14,10 +14,10 @@ from router.catalogue.images.instances import NewInstance
 from router.clock import FakeClock
 from router.config.sections import Config, parse
 from router.correlator.correlator import Correlator
-from router.events import Journal
+from router.events import EventBus
 from router.images.rulebook import rulebook
 from router.images.selection import Selection
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.intake.intake import Intake
 from router.model import SeriesFacts
 from router.policy.states import State
@@ -57,14 +57,14 @@ class Place:
         self.clock = FakeClock(APPROVED + timedelta(minutes=10))
         self.config: Config = parse(CONFIG, base=folder)
         storage = open_storage(self.config.node.data, "n")
-        self.catalogue: Catalogue = open_catalogue("", self.config.node.data, Journal())
+        self.catalogue: Catalogue = open_catalogue("", self.config.node.data, EventBus())
         self.book = rulebook(self.config.series)
-        references = References(self.config)
-        selection = Selection(self.config.identity, self.catalogue, lambda: self.book, Journal())
+        references = ExamReader(self.config)
+        selection = Selection(self.config.identity, self.catalogue, lambda: self.book, EventBus())
         self._correlator = Correlator(
-            self.config, references, self.catalogue, storage, selection, Journal(), self.clock
+            self.config, references, self.catalogue, storage, selection, EventBus(), self.clock
         )
-        self._intake = Intake(self.config, references, self.catalogue.exams, storage, Journal(), self.clock)
+        self._intake = Intake(self.config, references, self.catalogue.exams, storage, EventBus(), self.clock)
 
     def approve(self) -> None:
         path = self.config.reports.folder / "V1.json"

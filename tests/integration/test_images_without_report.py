@@ -18,17 +18,17 @@ from router.clock import FakeClock
 from router.config.sections import parse
 from router.correlator.holidays import Holidays
 from router.events import Kind
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.reports.pdf.reader import Readers
-from router.review.decisions import Verdict
-from router.review.outlook import look
+from router.review.database_status import look
+from router.review.decisions import OperatorReason
 from router.review.reconcile import Reconciliation
 from router.review.unreported import dismiss
 from router.upkeep.daily import Daily
 from router.upkeep.silence import SilenceWatch
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)  # 08:00 by the hospital's clock
-WANG = Verdict("wang", "a scanner of the laboratory")
+WANG = OperatorReason("wang", "a scanner of the laboratory")
 
 
 class Ward(Clinic):
@@ -42,7 +42,7 @@ class Ward(Clinic):
 
     def _open(self) -> None:
         super()._open()
-        self.watch = SilenceWatch(self.config, self.catalogue, self.journal, self.clock)
+        self.watch = SilenceWatch(self.config, self.catalogue, self.bus, self.clock)
 
     def comes(
         self, uid: str, ae: str = "CT1", *, modality: str = "CT", date: str | None = None, number: int = 1
@@ -313,7 +313,7 @@ def test_the_table_fits_80_columns_with_the_longest_names(ward: Ward, tmp_path: 
                 new.header, sending_ae="A" * 15 + str(number), sending_address=address, study_date="20240101"
             )
             ward.catalogue.instances.add([replace(new, header=header)])
-    dismiss(ward.catalogue, ward.journal, ward.clock, "A" * 15 + "1", WANG)
+    dismiss(ward.catalogue, ward.bus, ward.clock, "A" * 15 + "1", WANG)
     text = told(tmp_path, "queue", "unreported")
     assert max(map(len, text.splitlines())) <= 80
     assert "…" in text
@@ -360,7 +360,7 @@ def test_dismissing_is_recorded_with_who_and_why_and_wants_a_reason_and_a_sender
     refused = command_here("queue", "unreported", "--dismiss", "CT9", "--why", "x", *config)
     assert refused.returncode == 1
     assert "no study of this sender lacks its report" in refused.stderr
-    assert dismiss(ward.catalogue, ward.journal, ward.clock, "CT2", WANG) == 1
+    assert dismiss(ward.catalogue, ward.bus, ward.clock, "CT2", WANG) == 1
     (event,) = [event for event in ward.events if event.kind == Kind.DECIDED]
     assert (event.who, event.subject) == ("wang", "sender CT2")
     assert "a scanner of the laboratory" in event.text
@@ -394,8 +394,8 @@ def test_status_and_the_daily_report_have_a_line(ward: Ward, tmp_path: Path) -> 
     found = json.loads(told(tmp_path, "status", "--json"))
     assert found["unreported"] == {"count": 3, "recent": 1, "oldest": came.isoformat()}
     ward.later(days=1)
-    accounts = Reconciliation(ward.catalogue, References(ward.config), ward.storage.reports.read)
-    Daily(ward.config, ward.catalogue, accounts, ward.storage.dailies, ward.journal, ward.clock).step()
+    accounts = Reconciliation(ward.catalogue, ExamReader(ward.config), ward.storage.reports.read)
+    Daily(ward.config, ward.catalogue, accounts, ward.storage.dailies, ward.bus, ward.clock).step()
     (text,) = ward.storage.dailies.folder.glob("*.txt")
     lines = text.read_text().splitlines()
     assert "Studies that no exam names: 3, of which 1 should get their report" in lines
@@ -408,6 +408,6 @@ def test_a_changed_configuration_counts_from_the_next_look(ward: Ward, tmp_path:
     ward.till("2026-03-04 08:30")
     assert ward.standing() == set()
     text = (CONFIG + CLOUD).replace("[study]", '[study]\nunreported_after = "2 d"')
-    ward.watch.go_by(parse(text, base=tmp_path))
+    ward.watch.reconfigure(parse(text, base=tmp_path))
     ward.watch.step()
     assert ward.standing() == {"studies"}

@@ -23,7 +23,7 @@ from router.dicom.scp.store import Received, Refused
 from router.dicom.scu.session import Outgoing
 from router.dicom.ul import pdu
 from router.dicom.ul.socket import Limits
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.images.cataloguer import Cataloguer
 from router.images.rulebook import rulebook
 from router.node.node import limits_of
@@ -43,7 +43,7 @@ class Ward:
         self.events: list[Event] = []
         self.outcomes: list[Received | Refused] = []
         self.storage: Storage = open_storage(folder, "n")
-        record = Journal(self.events.append)
+        record = EventBus(self.events.append)
         self.catalogue: Catalogue = open_catalogue("", folder, record)
         book = rulebook(Series())
         self._cataloguer = Cataloguer(

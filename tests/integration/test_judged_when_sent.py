@@ -7,14 +7,14 @@ import pytest
 
 from histories import Cloud, Node, slice_of
 from router.dicom.scu.client import Outgoing, Result
-from router.events import Journal
+from router.events import EventBus
 from router.model import Channel, Patient
 from router.policy.states import State
-from router.review.decisions import Decisions, Verdict
+from router.review.decisions import Decisions, OperatorReason
 from scenario import E1, E2, S1, S2, pacs, ris
 
 OTHER = Patient("P0002", "李四", "19700101", "M")
-WANG = Verdict("wang", "asked the ward")
+WANG = OperatorReason("wang", "asked the ward")
 
 
 class Waiting(Node):
@@ -119,7 +119,7 @@ def test_a_withdrawn_approval_counts_before_the_exam_is_evaluated_again(node: Wa
 
 
 def decisions(node: Waiting) -> Decisions:
-    return Decisions(node.config.identity, node.catalogue, Journal(), node.clock)
+    return Decisions(node.config.identity, node.catalogue, EventBus(), node.clock)
 
 
 def test_the_report_does_not_name_a_study_that_a_person_keeps_apart_though_the_ris_lists_it(node: Waiting) -> None:

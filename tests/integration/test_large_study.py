@@ -17,7 +17,7 @@ from router.catalogue import Catalogue, open_catalogue
 from router.clock import FakeClock
 from router.config.sections import Identity, Series
 from router.dicom.dataset.part10 import preamble_and_meta
-from router.events import Journal
+from router.events import EventBus
 from router.images.cataloguer import Cataloguer
 from router.images.rulebook import rulebook
 from router.images.selection import Selection
@@ -46,11 +46,11 @@ class Node:
     def __init__(self, data: Path) -> None:
         self.clock = FakeClock(datetime(2026, 3, 1, tzinfo=UTC))
         self.storage: Storage = open_storage(data, "n")
-        self.catalogue: Catalogue = open_catalogue("", data, Journal())
+        self.catalogue: Catalogue = open_catalogue("", data, EventBus())
         book = rulebook(Series())
-        settle = Selection(Identity(), self.catalogue, lambda: book, Journal()).settle
+        settle = Selection(Identity(), self.catalogue, lambda: book, EventBus()).settle
         self.cataloguer = Cataloguer(
-            self.storage, self.catalogue.instances, lambda: book, settle, Journal(), self.clock
+            self.storage, self.catalogue.instances, lambda: book, settle, EventBus(), self.clock
         )
         self._incoming = IncomingFolder(self.storage.incoming.worker_folder(1), 0)
 
@@ -64,7 +64,7 @@ class Node:
             pass
 
     def classes(self, study: str) -> dict[SeriesClass, int]:
-        found = [one.series_class for one in self.catalogue.members.of_study(study)]
+        found = [one.series_class for one in self.catalogue.series_members.of_study(study)]
         return {one: found.count(one) for one in set(found)}
 
 

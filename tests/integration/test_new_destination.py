@@ -33,9 +33,9 @@ def deliver_all(clinic: Clinic) -> None:
     clinic.later(minutes=31)
     queue, now, exam = clinic.catalogue.queue, clinic.clock.now(), clinic.case().exam
     for name in destinations(clinic):
-        rows = clinic.catalogue.accounts.to_send(exam, name, 9)
+        rows = clinic.catalogue.ledger.to_send(exam, name, 9)
         assert rows
-        clinic.catalogue.accounts.record([Outcome(one.key, Fate.SENT, 0, "a") for one in rows], now)
+        clinic.catalogue.ledger.record([Outcome(one.key, Fate.SENT, 0, "a") for one in rows], now)
     for one in queue.of_exam(exam):
         for to in (State.READY, State.SENDING, State.DELIVERED):
             found = queue.get(one.id)
@@ -47,7 +47,7 @@ def deliver_all(clinic: Clinic) -> None:
 def add(clinic: Clinic, name: str) -> None:
     first = clinic.config.destination[0]
     more = clinic.config.model_copy(update={"destination": (first, first.model_copy(update={"name": name}))})
-    clinic.correlator.go_by(more)
+    clinic.correlator.reconfigure(more)
 
 
 def destinations(clinic: Clinic) -> set[str]:
@@ -66,7 +66,7 @@ def test_it_does_not_get_an_exam_that_was_delivered_whenever_that_is_evaluated_a
     clinic.pacs(STUDY)
     deliver_all(clinic)
     add(clinic, "second")
-    clinic.exams.touch([clinic.case().exam], clinic.clock.now())
+    clinic.exams.request_evaluation([clinic.case().exam], clinic.clock.now())
     clinic.later(hours=2)
     assert destinations(clinic) == {"cloud"}
 
@@ -98,7 +98,7 @@ def rename(clinic: Clinic, name: str) -> None:
     """The one destination has another name in the configuration."""
     first = clinic.config.destination[0]
     renamed = clinic.config.model_copy(update={"destination": (first.model_copy(update={"name": name}),)})
-    clinic.correlator.go_by(renamed)
+    clinic.correlator.reconfigure(renamed)
 
 
 def test_a_correction_goes_to_a_destination_that_was_renamed_once_a_person_says_so_and_nothing_goes_twice(
@@ -118,4 +118,4 @@ def test_a_correction_goes_to_a_destination_that_was_renamed_once_a_person_says_
     assert destinations(clinic) == {"cloud-2"}
     assert states[Channel.REPORT] in OPEN, "the correction is on its way"
     assert states[Channel.IMAGES] == State.DELIVERED
-    assert not clinic.catalogue.accounts.to_send(clinic.case().exam, "cloud-2", 9)
+    assert not clinic.catalogue.ledger.to_send(clinic.case().exam, "cloud-2", 9)

@@ -1,4 +1,4 @@
-"""Alarms from the journal to people: folded, kept through restarts, each way by itself, sent by one node."""
+"""Alarms from the event bus to people: folded, kept through restarts, each way by itself, sent by one node."""
 
 import itertools
 import time
@@ -25,11 +25,11 @@ from router.clock import SystemClock
 from router.cluster.membership import Membership
 from router.config.sections import Config, parse
 from router.errors import TransientError
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.forward import chat
 from router.forward.http import Limits
 from router.loop import Loop
-from router.storage.estate import Estate
+from router.storage.takeover import Takeover
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 SOON = timedelta(milliseconds=5)
@@ -75,25 +75,25 @@ class Life:
 
     def __init__(self, text: str, database: Database, node: str = "n1", language: str = "en") -> None:
         self.folder = database.data
-        self.journal = Journal()
-        self.catalogue = open_catalogue(database.url, database.data, self.journal)
+        self.bus = EventBus()
+        self.catalogue = open_catalogue(database.url, database.data, self.bus)
         self.able = True
         (database.data / "incoming" / node).mkdir(parents=True, exist_ok=True)
-        clock, estate = SystemClock(), Estate(database.data / "incoming", node)
-        self.membership = Membership(self.catalogue, estate, node, timedelta(seconds=30), self.journal, clock)
+        clock, estate = SystemClock(), Takeover(database.data / "incoming", node)
+        self.membership = Membership(self.catalogue, estate, node, timedelta(seconds=30), self.bus, clock)
         self.membership.beat()
         self.notifier = AlarmNotifier(
             config(text, database.data, node, language), self.catalogue, self.membership, clock, self._loop,
             lambda: self.able,
         )  # fmt: skip
-        self.journal.subscribe(self.notifier.heard)
+        self.bus.subscribe(self.notifier.on_event)
 
     def _loop(self, name: str, step: Callable[[], float], share: float) -> Loop:
-        return Loop(name, step, self.journal, SystemClock(), close=self.catalogue.engine.close_thread, share=share)
+        return Loop(name, step, self.bus, SystemClock(), close=self.catalogue.engine.close_thread, share=share)
 
     def record(self, *events: Event) -> None:
         for one in events:
-            self.journal.record(one)
+            self.bus.record(one)
 
     def undelivered(self) -> list[Undelivered]:
         return list(self.catalogue.notifications.undelivered(datetime.now(UTC)))
@@ -179,7 +179,7 @@ def test_what_is_no_alarm_and_what_was_not_asked_for_is_not_told(sqlite: Databas
     with hooked() as hook, living(text + webhook(hook), sqlite) as life:
         life.record(event(Alarm.BREAKER), Event(NOW, Kind.DOUBT, "x"), event(Alarm.DISK))
         wait(lambda: hook.told)
-        wait(lambda: not life.catalogue.news.waits())
+        wait(lambda: not life.catalogue.alarm_news.waits())
     assert titles(hook) == [("disk", "standing")]
 
 
@@ -289,9 +289,9 @@ def test_what_waits_when_the_node_stops_is_sent_once_and_in_order_after_its_next
 
 def test_an_alarm_that_was_recorded_and_not_yet_folded_is_told_after_a_restart(sqlite: Database) -> None:
     former = sqlite.open()
-    journal = Journal()
-    journal.guard(former.alarms.is_news)
-    journal.record(event(Alarm.DISK))
+    bus = EventBus()
+    bus.guard(former.alarms.is_news)
+    bus.record(event(Alarm.DISK))
     former.engine.close_thread()
     with hooked() as hook, living(webhook(hook), sqlite):
         wait(lambda: hook.told)
@@ -308,9 +308,9 @@ def test_what_a_command_clears_while_the_node_runs_is_told_too(sqlite: Database)
 
 
 def _by_command(database: Database, one: Event) -> None:
-    journal = Journal()
-    catalogue = open_catalogue(database.url, database.data, journal)
-    journal.record(one)
+    bus = EventBus()
+    catalogue = open_catalogue(database.url, database.data, bus)
+    bus.record(one)
     catalogue.engine.close_thread()
 
 
@@ -322,7 +322,7 @@ def test_of_thousands_of_alarms_at_once_there_are_two_messages_also_over_a_resta
             for number in range(count):
                 life.record(event(Alarm.DOUBT, subject=f"e{number}", exam=number, destination="beijing"))
         life.notifier.start()
-        wait(lambda: not life.catalogue.news.waits(), 60)
+        wait(lambda: not life.catalogue.alarm_news.waits(), 60)
         wait(lambda: hook.told)
         life.end()
         with living(webhook(hook), sqlite) as again:
@@ -402,7 +402,7 @@ def test_a_way_that_is_repaired_while_the_node_runs_gets_what_waited_and_one_tha
         wait(lambda: not life.undelivered() and life.waiting("program") == 0)
         life.notifier.use(life.notifier.fit(config("", tmp_path)))
         life.record(event(Alarm.CLOCK))
-        wait(lambda: not life.catalogue.news.waits())
+        wait(lambda: not life.catalogue.alarm_news.waits())
     assert len(hook.told) == 1
 
 
@@ -415,7 +415,7 @@ def test_a_way_that_is_added_is_told_once_what_stands_and_one_that_was_there_is_
             for number in range(3):
                 life.record(event(Alarm.DOUBT, subject=f"e{number}", exam=number, destination="beijing"))
             life.record(event(Alarm.DISK, subject="disk"))
-            wait(lambda: not life.catalogue.news.waits() and len(hook.told) == 2)
+            wait(lambda: not life.catalogue.alarm_news.waits() and len(hook.told) == 2)
             life.notifier.use(life.notifier.fit(config(more, tmp_path)))
             wait(lambda: chat.told)
             life.record(event(Alarm.CLOCK, subject="clock"))
@@ -437,7 +437,7 @@ def test_a_way_that_is_added_before_a_start_is_told_what_stands_by_the_alarms_th
     with hooked() as hook, hooked() as other, hooked() as third:
         with living("", sqlite) as life:
             life.record(event(Alarm.DISK, subject="disk"), event(Alarm.CLOCK, subject="clock"))
-            wait(lambda: not life.catalogue.news.waits())
+            wait(lambda: not life.catalogue.alarm_news.waits())
         first = f"json://127.0.0.1:{hook.port}/a"
         with living(f'[alarms]\nonly = ["disk"]\ntargets = ["{first}"]\n', sqlite, language="zh_CN"):
             wait(lambda: hook.told)

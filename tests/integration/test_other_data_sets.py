@@ -27,7 +27,7 @@ from router.config.sections import Series
 from router.dicom.dataset import sameness
 from router.dicom.dataset.part10 import dataset_offset, preamble_and_meta
 from router.dicom.dataset.sameness import Likeness
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.images.cataloguer import Cataloguer
 from router.images.rulebook import rulebook
 from router.model import InstanceUids
@@ -101,10 +101,10 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    storage, catalogue = open_storage(tmp_path, "test"), open_catalogue("", tmp_path, Journal())
+    storage, catalogue = open_storage(tmp_path, "test"), open_catalogue("", tmp_path, EventBus())
     book, events = rulebook(Series()), list[Event]()
-    journal = Journal(events.append)
-    cataloguer = Cataloguer(storage, catalogue.instances, lambda: book, lambda _: None, journal, SystemClock())
+    bus = EventBus(events.append)
+    cataloguer = Cataloguer(storage, catalogue.instances, lambda: book, lambda _: None, bus, SystemClock())
     yield Place(storage, catalogue, cataloguer, events)
     catalogue.engine.close_thread()
 

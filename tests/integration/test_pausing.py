@@ -25,8 +25,8 @@ from router.catalogue.queue.pauses import Pauses
 from router.catalogue.queue.queue import Delivery
 from router.cli.opened import trail_of
 from router.config.sections import Admin
-from router.delivery.breaker_gate import Lane
-from router.delivery.senders import Ending
+from router.delivery.breaker_gate import Route
+from router.delivery.senders import SendResult
 from router.errors import DestinationDown, Outage
 from router.events import Event, Kind
 from router.model import Channel
@@ -37,7 +37,7 @@ from router.reports.pdf.reader import Readers
 from router.review.answers import Answers
 from router.review.deliveries import Review
 
-DONE = Ending(State.DELIVERED, "sent", units=1)
+DONE = SendResult(State.DELIVERED, "sent", units=1)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def bench(sqlite: Database) -> Iterator[Bench]:
 
 def test_while_sending_is_paused_nothing_is_claimed_and_the_destination_is_not_asked(bench: Bench) -> None:
     probes: list[int] = []
-    down = Lane(CLOUD, Channel.IMAGES, 1, Scripted(DestinationDown("no line")), lambda: probes.append(1))
+    down = Route(CLOUD, Channel.IMAGES, 1, Scripted(DestinationDown("no line")), lambda: probes.append(1))
     assert bench.dispatcher.run_one(down)
     assert bench.catalogue.pauses.begin(CLOUD, "wang", "moves house", bench.clock.now())
     for _ in range(100):
@@ -69,7 +69,7 @@ def test_while_sending_is_paused_nothing_is_claimed_and_the_destination_is_not_a
     assert (probes, bench.position()) == ([], Position.OPEN)
     assert bench.catalogue.pauses.end(CLOUD, "wang", "", bench.clock.now())
     bench.clock.advance(2)
-    lane = Lane(CLOUD, Channel.IMAGES, 1, Scripted(DONE), lambda: probes.append(1))
+    lane = Route(CLOUD, Channel.IMAGES, 1, Scripted(DONE), lambda: probes.append(1))
     assert bench.dispatcher.run_one(lane)
     assert probes == [1]
 
@@ -78,17 +78,17 @@ def test_what_is_under_way_stops_within_two_seconds_and_counts_no_try(bench: Ben
     asked: list[bool] = []
 
     class Sender:
-        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
             asked.append(stop())
             bench.catalogue.pauses.begin(EVERY, "wang", "a fire", bench.clock.now())
             bench.clock.advance(2)
             asked.append(stop())
-            return Ending(State.READY, "given back")
+            return SendResult(State.READY, "given back")
 
-    assert bench.dispatcher.run_one(Lane(CLOUD, Channel.IMAGES, 1, Sender()))
+    assert bench.dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, Sender()))
     assert asked == [False, True]
     assert (bench.get(0).state, bench.get(0).attempts) == (State.READY, 0)
-    assert not bench.dispatcher.run_one(Lane(CLOUD, Channel.IMAGES, 1, Scripted(DONE)))
+    assert not bench.dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, Scripted(DONE)))
 
 
 def test_who_sends_looks_at_the_pauses_once_a_second_however_often_it_asks(
@@ -104,12 +104,12 @@ def test_who_sends_looks_at_the_pauses_once_a_second_however_often_it_asks(
     monkeypatch.setattr(type(pauses), "standing", counted)
 
     class Sender:
-        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
             for _ in range(1000):
                 stop()
             return DONE
 
-    lane = Lane(CLOUD, Channel.IMAGES, 1, Sender())
+    lane = Route(CLOUD, Channel.IMAGES, 1, Sender())
     while bench.dispatcher.run_one(lane):
         pass
     assert looks == [1]
@@ -171,7 +171,7 @@ def test_nothing_is_expected_while_sending_is_paused_or_the_destination_is_down(
     ward.catalogue.pauses.end("cloud", "wang", "", ward.clock.now())
     assert expected()
     ward.clock.advance(2)
-    ward.dispatcher.run_one(Lane("cloud", Channel.REPORT, 1, Scripted(DestinationDown("no line"))))
+    ward.dispatcher.run_one(Route("cloud", Channel.REPORT, 1, Scripted(DestinationDown("no line"))))
     assert not expected()
 
 
@@ -362,7 +362,7 @@ def test_what_is_known_is_gathered_for_the_answer(clinic: Clinic) -> None:
 @pytest.mark.parametrize("outage", Outage)
 def test_an_outage_is_kept_with_its_kind_until_the_answer(bench: Bench, outage: Outage) -> None:
     error = DestinationDown("it said no", outage=outage, hint="see there")
-    assert bench.dispatcher.run_one(Lane(CLOUD, Channel.IMAGES, 1, Scripted(error)))
+    assert bench.dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, Scripted(error)))
     found = bench.catalogue.breakers.of(CLOUD, Channel.IMAGES)
     assert (found.outage, found.why) == (outage, "it said no (see there)")
 
@@ -370,7 +370,7 @@ def test_an_outage_is_kept_with_its_kind_until_the_answer(bench: Bench, outage: 
         raise DestinationDown("it still says no", outage=Outage.KEYS)
 
     bench.clock.advance(60)
-    assert not bench.dispatcher.run_one(Lane(CLOUD, Channel.IMAGES, 1, Scripted(DONE), probe))
+    assert not bench.dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, Scripted(DONE), probe))
     assert bench.catalogue.breakers.of(CLOUD, Channel.IMAGES).outage == Outage.KEYS
 
 

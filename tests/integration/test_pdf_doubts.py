@@ -15,10 +15,10 @@ from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
 from router.config.sections import parse
 from router.correlator.correlator import Correlator
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.images.rulebook import rulebook
 from router.images.selection import Selection
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.intake.intake import Found, Intake
 from router.policy.states import Needs, State
 from router.reports.folder.watch import scan
@@ -56,14 +56,14 @@ class Site:
         self.config = parse(CONFIG + settings, base=folder)
         self.events: list[Event] = []
         self.clock = FakeClock(START)
-        journal = Journal(self.events.append)
+        bus = EventBus(self.events.append)
         data = self.config.node.data
         self.storage = open_storage(data, "node-1")
-        self.catalogue = open_catalogue("", data, journal)
-        references, exams = References(self.config), self.catalogue.exams
-        self.intake = Intake(self.config, references, exams, self.storage, journal, self.clock, readers)
-        selection = Selection(self.config.identity, self.catalogue, lambda: rulebook(self.config.series), journal)
-        known = (self.catalogue, self.storage, selection, journal, self.clock)
+        self.catalogue = open_catalogue("", data, bus)
+        references, exams = ExamReader(self.config), self.catalogue.exams
+        self.intake = Intake(self.config, references, exams, self.storage, bus, self.clock, readers)
+        selection = Selection(self.config.identity, self.catalogue, lambda: rulebook(self.config.series), bus)
+        known = (self.catalogue, self.storage, selection, bus, self.clock)
         self.correlator = Correlator(self.config, references, *known)
         self.review = Review(self.catalogue, self.clock)
         self.config.reports.folder.mkdir()

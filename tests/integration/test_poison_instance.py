@@ -23,12 +23,12 @@ from router.catalogue.images.ledger import Entry, Fate, Tally
 from router.catalogue.queue.queue import Delivery
 from router.clock import SystemClock
 from router.config.sections import Config, DicomDestination, parse
-from router.delivery.senders import Ending, ImagesSender
+from router.delivery.senders import ImagesSender, SendResult
 from router.dicom.dataset.header import read_instance
 from router.dicom.scu.client import Outgoing, Result, StorageClient, Waits
 from router.dicom.ul.status import Verdict
 from router.errors import DestinationDown, TransientError
-from router.events import Journal
+from router.events import EventBus
 from router.model import Channel, SeriesClass
 from router.policy.retry import LOSSES, LOSSES_ALONE
 from router.policy.states import State
@@ -225,14 +225,14 @@ class Desk:
         self.exam = self.catalogue.exams.number_of("01", "E1", now)
         self.catalogue.exams.link(self.exam, ["1.2.3"], "listed", now)
         self.catalogue.queue.make(self.exam, [("cloud", Channel.IMAGES)], now)
-        undecided = self.catalogue.accounts.undecided(self.exam, "cloud")
-        self.catalogue.accounts.decide("cloud", [(one.key, True, "all go") for one in undecided], now)
+        undecided = self.catalogue.ledger.undecided(self.exam, "cloud")
+        self.catalogue.ledger.decide("cloud", [(one.key, True, "all go") for one in undecided], now)
 
     @property
     def delivery(self) -> Delivery:
         return self.catalogue.queue.of_exam(self.exam)[0]
 
-    def attempt(self) -> Ending | TransientError:
+    def attempt(self) -> SendResult | TransientError:
         self.cloud.came.clear()
         try:
             return self.sender.send(self.delivery, never)
@@ -241,17 +241,17 @@ class Desk:
 
     @property
     def tally(self) -> Tally:
-        return self.catalogue.accounts.tallies([self.exam])[self.exam, "cloud"]
+        return self.catalogue.ledger.tallies([self.exam])[self.exam, "cloud"]
 
     def refused(self) -> list[Entry]:
-        return [e for e in self.catalogue.accounts.entries(self.exam, "cloud") if e.fate is Fate.REFUSED]
+        return [e for e in self.catalogue.ledger.entries(self.exam, "cloud") if e.fate is Fate.REFUSED]
 
 
 @pytest.fixture
 def desk(cloud: Cloud, tmp_path: Path) -> Iterator[Desk]:
     config = parse(CONFIG, base=tmp_path)
     storage = open_storage(config.node.data, "node-1")
-    catalogue = open_catalogue("", config.node.data, Journal())
+    catalogue = open_catalogue("", config.node.data, EventBus())
     sender = ImagesSender(config, catalogue, storage, client(cloud.port), SystemClock(), None, lambda _: "")
     yield Desk(config, storage, catalogue, cloud, sender, tmp_path)
     catalogue.engine.close_thread()
@@ -269,7 +269,7 @@ def test_a_poison_instance_comes_last_and_is_refused_after_three_losses_until_a_
     assert (desk.cloud.came, desk.tally.sent) == (["6", "0", "0"], 6), "it is to blame as the first of one alone"
 
     why = "1 of 7 refused; 1 instance(s): the destination aborts on it: 3 associations were lost with it under way"
-    assert desk.attempt() == Ending(State.FAILED, why, {"error": why})
+    assert desk.attempt() == SendResult(State.FAILED, why, {"error": why})
     [entry] = desk.refused()
     assert (entry.uids.sop, entry.status) == (f"{ROOT}.0", None)
     assert entry.rule == "the destination aborts on it: 3 associations were lost with it under way"
@@ -279,15 +279,15 @@ def test_a_poison_instance_comes_last_and_is_refused_after_three_losses_until_a_
     assert Review(desk.catalogue, SystemClock()).retry(desk.delivery, "it was mended", "me")
     assert isinstance(desk.attempt(), TransientError), "it has three tries again"
     desk.cloud.poison()
-    assert desk.attempt() == Ending(State.DELIVERED, f"7 instances sent{ABSENT}", {"delivered": "instances=7"})
-    assert [e.rule for e in desk.catalogue.accounts.entries(desk.exam, "cloud")] == ["all go"] * 7
+    assert desk.attempt() == SendResult(State.DELIVERED, f"7 instances sent{ABSENT}", {"delivered": "instances=7"})
+    assert [e.rule for e in desk.catalogue.ledger.entries(desk.exam, "cloud")] == ["all go"] * 7
 
 
 def test_silence_on_one_instance_is_its_own_fault_too(desk: Desk) -> None:
     desk.file(0, 1)
     desk.cloud.silent_on = {f"{ROOT}.0"}
     endings = [desk.attempt() for _ in range(LOSSES)]
-    assert [isinstance(ending, Ending) for ending in endings] == [False, False, True]
+    assert [isinstance(ending, SendResult) for ending in endings] == [False, False, True]
     assert desk.tally == Tally(selected=2, sent=1, refused=1)
 
 
@@ -319,7 +319,7 @@ def test_a_destination_that_aborts_on_everything_for_long_has_nothing_refused(de
     desk.cloud.poison(3)
     assert isinstance(desk.attempt(), TransientError), "what happened before is not held against it"
     desk.cloud.poison()
-    assert desk.attempt() == Ending(State.DELIVERED, f"4 instances sent{ABSENT}", {"delivered": "instances=4"})
+    assert desk.attempt() == SendResult(State.DELIVERED, f"4 instances sent{ABSENT}", {"delivered": "instances=4"})
 
 
 def test_a_destination_that_goes_down_in_the_middle_has_nothing_refused(desk: Desk) -> None:
@@ -340,7 +340,7 @@ def test_a_destination_that_goes_down_in_the_middle_has_nothing_refused(desk: De
         desk.sender = ImagesSender(
             desk.config, desk.catalogue, desk.storage, client(back.port), SystemClock(), None, lambda _: ""
         )
-        assert isinstance(desk.attempt(), Ending)
+        assert isinstance(desk.attempt(), SendResult)
         assert back.came == ["4", "5", "3"]
 
 
@@ -348,15 +348,15 @@ def test_an_instance_that_is_all_there_is_gets_more_tries(desk: Desk) -> None:
     desk.file(0)
     desk.cloud.poison(0)
     endings = [desk.attempt() for _ in range(LOSSES_ALONE)]
-    assert [isinstance(ending, Ending) for ending in endings] == [False] * (LOSSES_ALONE - 1) + [True]
+    assert [isinstance(ending, SendResult) for ending in endings] == [False] * (LOSSES_ALONE - 1) + [True]
     assert desk.tally == Tally(selected=1, refused=1)
 
 
 def test_a_damaged_file_is_set_aside_with_its_reason_and_the_rest_goes(desk: Desk) -> None:
     desk.file(0, 1)
     next(desk.storage.studies.walk()).write_bytes(b"")
-    assert desk.attempt() == Ending(State.FAILED, "1 of 2 damaged", {"error": "1 of 2 damaged"})
-    [entry] = [e for e in desk.catalogue.accounts.entries(desk.exam, "cloud") if e.fate is Fate.DAMAGED]
+    assert desk.attempt() == SendResult(State.FAILED, "1 of 2 damaged", {"error": "1 of 2 damaged"})
+    [entry] = [e for e in desk.catalogue.ledger.entries(desk.exam, "cloud") if e.fate is Fate.DAMAGED]
     assert (entry.status, entry.rule) == (None, "its file is not what came")
 
 
@@ -375,7 +375,9 @@ def sending_to(desk: Desk, peer: Picky) -> Iterator[None]:
 def test_a_destination_that_aborts_on_the_second_of_every_association_gets_all_in_one_attempt(desk: Desk) -> None:
     desk.file(*range(12))
     with sending_to(desk, Picky(does=lambda place, _: None if place == 2 else 0)):
-        assert desk.attempt() == Ending(State.DELIVERED, f"12 instances sent{ABSENT}", {"delivered": "instances=12"})
+        assert desk.attempt() == SendResult(
+            State.DELIVERED, f"12 instances sent{ABSENT}", {"delivered": "instances=12"}
+        )
 
 
 def test_a_destination_that_accepts_nothing_is_down_and_refuses_nothing(desk: Desk) -> None:
@@ -385,7 +387,7 @@ def test_a_destination_that_accepts_nothing_is_down_and_refuses_nothing(desk: De
         assert [isinstance(desk.attempt(), DestinationDown) for _ in range(LOSSES_ALONE + 1)] == [True] * 11
         assert desk.tally == Tally(selected=2)
         peer.accepts = lambda contexts: contexts
-        assert isinstance(desk.attempt(), Ending)
+        assert isinstance(desk.attempt(), SendResult)
     assert desk.tally == Tally(selected=2, sent=2)
 
 
@@ -395,7 +397,7 @@ def test_what_is_not_accepted_is_said_with_its_number_in_the_list_and_in_the_led
         ending = desk.attempt()
     reason = f"the destination does not accept CT Image Storage ({CT_CLASS}) in any transfer syntax"
     why = f"3 of 3 refused; 3 instance(s): {reason}"
-    assert ending == Ending(State.FAILED, why, {"error": why})
+    assert ending == SendResult(State.FAILED, why, {"error": why})
     assert {(entry.status, entry.rule) for entry in desk.refused()} == {(None, reason)}
 
 
@@ -415,9 +417,9 @@ def test_a_duplicate_answered_in_the_attempt_after_a_lost_answer_is_sent(desk: D
     desk.file(0, 1)
     with sending_to(desk, Picky(does=hangs_up_once(set()), silent=True)):
         assert isinstance(desk.attempt(), TransientError)
-        assert isinstance(desk.attempt(), Ending)
+        assert isinstance(desk.attempt(), SendResult)
     assert desk.tally == Tally(selected=2, sent=2)
-    assert {entry.status for entry in desk.catalogue.accounts.entries(desk.exam, "cloud")} == {0, 0x0111}
+    assert {entry.status for entry in desk.catalogue.ledger.entries(desk.exam, "cloud")} == {0, 0x0111}
 
 
 @pytest.mark.parametrize("killed", [True, False])

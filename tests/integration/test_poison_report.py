@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from clinic import Clinic
 from desk import E1, E2, Desk, OpenDesk, another, printed
 from router.alarms import Alarm
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.intake.pickup import Pickup
 from router.model import Channel
 from router.policy.states import State
@@ -128,17 +128,17 @@ def test_a_file_that_was_being_read_at_two_ends_of_the_program_is_refused_and_th
     desk = open_desk(keep)
     desk.put("a.json", another(E1))
     desk.put("b.json", another(**HERE))
-    real = getattr(References, stage)
+    real = getattr(ExamReader, stage)
 
     class Ended(BaseException):
         """The process is gone: nothing after this point happens."""
 
-    def dies(references: References, given: Any, *rest: Any) -> Any:
+    def dies(references: ExamReader, given: Any, *rest: Any) -> Any:
         if E1 in (given.decode() if isinstance(given, bytes) else given["ExamId"]):
             raise Ended
         return real(references, given, *rest)
 
-    monkeypatch.setattr(References, stage, dies)
+    monkeypatch.setattr(ExamReader, stage, dies)
     monkeypatch.setattr(os, "pwrite", _but_for_the_end(os.pwrite))
     for _ in range(2):
         loop = desk.pickup()

@@ -252,7 +252,7 @@ class Asking:
         clinic, query = self.clinic, self.clinic.config.query
         assert query is not None
         self._retrieval = Retrieval(
-            query, "ROUTER", 11112, clinic.catalogue, client(port), clinic.journal, clinic.clock, never
+            query, "ROUTER", 11112, clinic.catalogue, client(port), clinic.bus, clinic.clock, never
         )
 
     def asks(self) -> list[str]:
@@ -320,7 +320,7 @@ def test_each_node_that_finds_the_pacs_down_leaves_it_alone_for_minutes(asking: 
     one.clinic.later(hours=4)
     one.asks()
     exam = one.clinic.case().exam
-    one.clinic.catalogue.exams.touch([exam], one.clinic.clock.now())
+    one.clinic.catalogue.exams.request_evaluation([exam], one.clinic.clock.now())
     one.clinic.settle()
     known = one.clinic.catalogue.retrievals.of(exam)
     assert known is not None
@@ -464,7 +464,7 @@ def test_it_is_asked_for_also_where_the_pacs_was_asked_often_enough_for_what_is_
     one.clinic.later(hours=9)
     assert one.asks() == []
     damage(one.clinic, "1.2.3.1.1")
-    one.clinic.catalogue.exams.touch([one.clinic.case().exam], one.clinic.clock.now())
+    one.clinic.catalogue.exams.request_evaluation([one.clinic.case().exam], one.clinic.clock.now())
     one.clinic.settle()
     assert len(one.asks()) == 1
     one.clinic.later(hours=9)

@@ -13,7 +13,7 @@ from catalogue_rows import driver
 from harness import command_here
 from router.catalogue import open_catalogue
 from router.cli.tables import watching
-from router.events import Journal
+from router.events import EventBus
 from rows_of_months import OPEN, fill
 
 
@@ -23,7 +23,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "data").mkdir()
     (folder / "router.toml").write_text(CONFIGURATION, encoding="utf-8")
     fill(folder / "data")
-    catalogue = open_catalogue("", folder / "data", Journal())
+    catalogue = open_catalogue("", folder / "data", EventBus())
     with catalogue.engine.write():
         driver(catalogue).execute_sql("UPDATE exam SET exam_id = '检查记录' WHERE id = 1000")
         driver(catalogue).execute_sql("UPDATE delivery SET destination = 'district' WHERE id IN (20, 21, 22)")
@@ -74,7 +74,7 @@ def test_what_is_done_has_the_name_of_whoever_asked_for_it(config: Path) -> None
         given = ("queue", action, "--destination", "district", "--why", "x", "--yes", "--config", config)
         assert command_here(*given, "--who", "node").returncode == 2, "so the node's own doing is called"
         assert command_here(*given, "--who", who).returncode == 0
-    catalogue = open_catalogue("", config.parent / "data", Journal())
+    catalogue = open_catalogue("", config.parent / "data", EventBus())
     one = catalogue.queue.get(20)
     assert one is not None
     told = [event.who for _, event in catalogue.history.of([one.exam], []) if event.delivery == one.id]

@@ -29,12 +29,12 @@ from router.config.sections import Config, parse
 from router.correlator.correlator import Correlator
 from router.dicom.dataset.part10 import preamble_and_meta
 from router.errors import ConfigurationError, IntegrityError, InvalidData
-from router.events import Journal
+from router.events import EventBus
 from router.exam.key import ExamKey
 from router.images.cataloguer import Cataloguer
 from router.images.rulebook import rulebook
 from router.images.selection import Selection
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.intake.intake import Intake
 from router.model import InstanceUids
 from router.node.node import Node
@@ -44,7 +44,7 @@ from router.review.deliveries import Review
 from router.storage import Storage, open_storage
 from router.storage.incoming import IncomingFolder, waiting_in
 from router.storage.lock import lock
-from router.upkeep.check import Inventory, take
+from router.upkeep.check import Check, take
 from router.upkeep.rebuild import Rebuild, Rebuilt
 from samples import exam_document
 
@@ -82,16 +82,16 @@ class Place:
     config: Config
     storage: Storage
     catalogue: Catalogue
-    journal: Journal
+    bus: EventBus
 
     @property
     def correlator(self) -> Correlator:
-        known = (self.catalogue, self.storage, self.selection, Journal(), SystemClock())
-        return Correlator(self.config, References(self.config), *known)
+        known = (self.catalogue, self.storage, self.selection, EventBus(), SystemClock())
+        return Correlator(self.config, ExamReader(self.config), *known)
 
     @property
     def selection(self) -> Selection:
-        return Selection(self.config.identity, self.catalogue, lambda: rulebook(self.config.series), Journal())
+        return Selection(self.config.identity, self.catalogue, lambda: rulebook(self.config.series), EventBus())
 
     @property
     def review(self) -> Review:
@@ -102,13 +102,13 @@ class Place:
 
     def rebuild(self, *, older: bool = False) -> Rebuilt:
         book = rulebook(self.config.series)
-        known = (self.config, self.catalogue, self.storage, book, self.journal, SystemClock())
+        known = (self.config, self.catalogue, self.storage, book, self.bus, SystemClock())
         return Rebuild(*known, older=older).run(lambda paths: paths)
 
     def reopen(self) -> None:
         self.catalogue.engine.close_thread()
-        self.journal = Journal()
-        self.catalogue = open_catalogue("", self.config.node.data, self.journal)
+        self.bus = EventBus()
+        self.catalogue = open_catalogue("", self.config.node.data, self.bus)
 
     def receive(self, sop: str, more: bytes = b"") -> None:
         dataset = Dataset()
@@ -126,7 +126,7 @@ class Place:
 
     def catalogue_all(self) -> None:
         book, settle = rulebook(self.config.series), self.selection.settle
-        cataloguer = Cataloguer(self.storage, self.catalogue.instances, lambda: book, settle, Journal(), SystemClock())
+        cataloguer = Cataloguer(self.storage, self.catalogue.instances, lambda: book, settle, EventBus(), SystemClock())
         while cataloguer.run_batch():
             pass
 
@@ -135,8 +135,8 @@ class Place:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
         state = path.stat()
-        references, exams = References(self.config), self.catalogue.exams
-        intake = Intake(self.config, references, exams, self.storage, Journal(), SystemClock())
+        references, exams = ExamReader(self.config), self.catalogue.exams
+        intake = Intake(self.config, references, exams, self.storage, EventBus(), SystemClock())
         intake.file(intake.read([Seen(path, state.st_size, state.st_mtime_ns)]).documents)
         intake.close()
 
@@ -146,8 +146,8 @@ def place(tmp_path: Path) -> Iterator[Place]:
     """Three instances, and an approved exam JSON for them, evaluated."""
     config = parse(CONFIG, base=tmp_path)
     storage = open_storage(config.node.data, "test")
-    journal = Journal()
-    made = Place(config, storage, open_catalogue("", config.node.data, journal), journal)
+    bus = EventBus()
+    made = Place(config, storage, open_catalogue("", config.node.data, bus), bus)
     for n in range(3):
         made.receive(f"1.2.3.4.{n}")
     made.catalogue_all()
@@ -158,7 +158,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     made.catalogue.engine.close_thread()
 
 
-def inventory(place: Place) -> Inventory:
+def inventory(place: Place) -> Check:
     waiting = waiting_in(place.config.node.data / "incoming")
     return take(place.storage.studies, place.catalogue.instances, waiting, lambda paths: paths)
 
@@ -271,7 +271,7 @@ def test_a_damaged_database_is_named_set_aside_and_made_anew(place: Place) -> No
         (data / f"router.db{suffix}").unlink(missing_ok=True)
     (data / "router.db").write_bytes(b"this is no database at all, but long enough to be looked at" * 20)
     with pytest.raises(IntegrityError, match="rebuild"):
-        open_catalogue("", data, Journal())
+        open_catalogue("", data, EventBus())
     assert mend(data, datetime.now(UTC)) is None
     assert list(data.glob("router.db.damaged-*"))
     place.reopen()
@@ -284,7 +284,7 @@ def test_a_node_does_not_start_on_a_folder_whose_database_is_gone(place: Place) 
         file.unlink()
     with pytest.raises(ConfigurationError, match="database is missing"):
         Node(place.config, SystemClock())
-    place.catalogue = open_catalogue("", place.config.node.data, Journal())
+    place.catalogue = open_catalogue("", place.config.node.data, EventBus())
 
 
 def lose(place: Place, how: str) -> None:
@@ -379,16 +379,16 @@ def test_a_rebuild_that_was_killed_holds_everything_when_it_is_run_again(
     for file in place.config.node.data.glob("router.db*"):
         file.unlink()
     place.reopen()
-    read, count = References.key, []
+    read, count = ExamReader.key, []
 
-    def killed(self: References, *args: Any) -> ExamKey:
+    def killed(self: ExamReader, *args: Any) -> ExamKey:
         count.append(1)
         if len(count) == 2:
             raise KeyboardInterrupt
         return read(self, *args)
 
     with monkeypatch.context() as patched:
-        patched.setattr(References, "key", killed)
+        patched.setattr(ExamReader, "key", killed)
         with pytest.raises(KeyboardInterrupt):
             place.rebuild()
     place.reopen()
@@ -492,10 +492,8 @@ def test_a_database_cut_to_nothing_is_no_new_one_and_its_log_is_set_aside_with_i
 def test_exams_of_two_branches_with_one_exam_id_stay_two(tmp_path: Path) -> None:
     branch = '[[hospital.branch]]\ncode = "02"\nfolder = "branch2/"\n'
     config = parse(CONFIG + branch, base=tmp_path)
-    journal = Journal()
-    place = Place(
-        config, open_storage(config.node.data, "test"), open_catalogue("", config.node.data, journal), journal
-    )
+    bus = EventBus()
+    place = Place(config, open_storage(config.node.data, "test"), open_catalogue("", config.node.data, bus), bus)
     (config.reports.folder / "branch2").mkdir(parents=True)
     for folder, patient in (("", "张三"), ("branch2/", "李四")):
         document = exam_document({"ExamId": "V1", "HospitalBranchCode": "", "Patient.Name": patient})

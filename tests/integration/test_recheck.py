@@ -20,11 +20,11 @@ from router.catalogue.db.tables import TABLES
 from router.catalogue.exams.exams import TakenDocument
 from router.clock import SystemClock
 from router.config.sections import Config, load
-from router.events import Journal
-from router.intake.exam_reader import References
+from router.events import EventBus
+from router.intake.exam_reader import ExamReader
 from router.matching.patient.doubt import Doubt
 from router.model import Channel, Header
-from router.review.decisions import Decisions, Verdict
+from router.review.decisions import Decisions, OperatorReason
 from router.review.recheck import Judged, Recheck
 from router.storage.reports import Reports
 from router.storage.studies import Studies
@@ -53,7 +53,7 @@ class Place:
         self.file.write_text(text, encoding="utf-8")
         self.config: Config = load(self.file)
         self.catalogue = database.open()
-        self.references = References(self.config)
+        self.references = ExamReader(self.config)
         self.reports, self.studies = Reports(database.data), Studies(database.data / "studies")
 
     def fill(self, *exams: Ordinary) -> list[int]:
@@ -135,8 +135,8 @@ def test_what_a_person_has_settled_is_not_counted(place: Place) -> None:
     [doubts] = [one.doubts for one in place.judged()]
     assert doubts
     _stand(place, exam)
-    decisions = Decisions(place.config.identity, place.catalogue, Journal(), delivered_month.clock())
-    decisions.resolve("E000001", Verdict("wang", "asked the ward"))
+    decisions = Decisions(place.config.identity, place.catalogue, EventBus(), delivered_month.clock())
+    decisions.resolve("E000001", OperatorReason("wang", "asked the ward"))
     assert place.rules() == [[]]
 
 

@@ -37,8 +37,8 @@ def reconciled(folder: Path, *options: str) -> tuple[int, Any]:
 
 def sent(clinic: Clinic, fate: Fate = Fate.SENT) -> None:
     exam = clinic.delivery().exam
-    rows = clinic.catalogue.accounts.to_send(exam, "cloud", 99)
-    clinic.catalogue.accounts.record([Outcome(one.key, fate, 0, "a") for one in rows], clinic.clock.now())
+    rows = clinic.catalogue.ledger.to_send(exam, "cloud", 99)
+    clinic.catalogue.ledger.record([Outcome(one.key, fate, 0, "a") for one in rows], clinic.clock.now())
 
 
 def delivered(clinic: Clinic) -> None:

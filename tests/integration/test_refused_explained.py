@@ -211,7 +211,7 @@ def test_what_is_in_quarantine_is_told_with_its_study_and_the_command_until_it_i
 
 def test_an_exam_without_images_names_the_one_that_is_in_quarantine(clinic: Clinic, told: Told) -> None:
     fields = {"folder": "20260301T093000-poison", "calling_ae": "CT01"}
-    clinic.journal.record(Event(clinic.clock.now(), Kind.QUARANTINED, "set apart", study_uid=STUDY, fields=fields))
+    clinic.bus.record(Event(clinic.clock.now(), Kind.QUARANTINED, "set apart", study_uid=STUDY, fields=fields))
     clinic.ris(**EXAM)
     clinic.later(hours=3)
     assert "`scripts/quarantine show 20260301T093000-poison`" in told(E1)
@@ -252,7 +252,7 @@ def test_a_person_dismisses_a_sender_by_its_title_or_address_and_that_is_recorde
     clinic: Clinic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refuse(clinic, NOT_A_SENDER)
-    watch = RefusalWatch(clinic.config, clinic.catalogue, clinic.journal, clinic.clock)
+    watch = RefusalWatch(clinic.config, clinic.catalogue, clinic.bus, clinic.clock)
     watch.step(news=True)
     (one,) = clinic.catalogue.refusals.senders()
     assert clinic.catalogue.alarms.stands(Alarm.REFUSED_SENDER, subject_of(one))

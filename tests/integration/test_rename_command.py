@@ -9,7 +9,7 @@ from catalogue_rows import NOW
 from clinic import CLOUD
 from harness import command_here
 from router.catalogue import open_catalogue
-from router.events import Journal
+from router.events import EventBus
 from router.model import Channel
 from router.policy.states import State
 
@@ -43,7 +43,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def move(config: Path, *states: State) -> None:
-    catalogue = open_catalogue("", config.parent / "data", Journal())
+    catalogue = open_catalogue("", config.parent / "data", EventBus())
     for name in ("E1", "E2"):
         number = catalogue.exams.number_of("01", name, NOW)
         catalogue.queue.make(number, [("cloud", channel) for channel in Channel], NOW)

@@ -15,10 +15,10 @@ from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
 from router.config.sections import parse
 from router.correlator.correlator import Correlator
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.images.rulebook import rulebook
 from router.images.selection import Selection
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.intake.intake import Intake
 from router.policy.states import Needs, State
 from router.reports.folder.watch import scan
@@ -61,15 +61,15 @@ class Site:
         self.inbox.mkdir()
         self.clock = FakeClock(START)
         self.events: list[Event] = []
-        journal = Journal(self.events.append)
+        bus = EventBus(self.events.append)
         storage = open_storage(self.data, "n")
-        self.catalogue = open_catalogue("", self.data, journal)
-        references = References(config)
-        self.intake = Intake(config, references, self.catalogue.exams, storage, journal, self.clock, readers)
-        selection = Selection(config.identity, self.catalogue, lambda: rulebook(config.series), journal)
-        self.correlator = Correlator(config, references, self.catalogue, storage, selection, journal, self.clock)
+        self.catalogue = open_catalogue("", self.data, bus)
+        references = ExamReader(config)
+        self.intake = Intake(config, references, self.catalogue.exams, storage, bus, self.clock, readers)
+        selection = Selection(config.identity, self.catalogue, lambda: rulebook(config.series), bus)
+        self.correlator = Correlator(config, references, self.catalogue, storage, selection, bus, self.clock)
         self._retention = Retention(
-            config, self.catalogue.purge, self.catalogue.records, storage, journal, self.clock, lambda: 2**50,
+            config, self.catalogue.purge, self.catalogue.expiry, storage, bus, self.clock, lambda: 2**50,
             threading.Lock(),
         )  # fmt: skip
 
@@ -253,7 +253,7 @@ def test_a_crash_before_the_folders_went_is_made_good(site: Site) -> None:
     site.clock.advance(31 * DAY)
     site.correlator.run_due()
     now = site.clock.now()
-    assert site.catalogue.records.take_copies(site.report().exam, now - timedelta(days=30), now)
+    assert site.catalogue.expiry.take_copies(site.report().exam, now - timedelta(days=30), now)
     assert site.copies() == ["exam.json", "report.pdf"]
     site.purge(0)
     assert site.copies() == ["exam.json"]

@@ -17,7 +17,7 @@ from router.catalogue.images.ledger import Fate, Outcome
 from router.catalogue.images.purge import Files, Purge
 from router.clock import FakeClock
 from router.config.sections import parse
-from router.events import Event, Journal
+from router.events import Event, EventBus
 from router.model import InstanceUids
 from router.policy.states import State
 from router.storage import Storage, open_storage
@@ -46,7 +46,7 @@ class House:
     folder: Path
     storage: Storage
     catalogue: Catalogue
-    journal: Journal
+    bus: EventBus
     free: list[int] = field(default_factory=lambda: [100 * GIB])
     clock: FakeClock = field(default_factory=lambda: FakeClock(NOW))
 
@@ -54,7 +54,7 @@ class House:
         """As the node makes it. Of `free` each call takes the next one, the last stays."""
         config = parse(CONFIG, base=self.folder)
         return Retention(
-            config, self.catalogue.purge, self.catalogue.records, self.storage, self.journal, self.clock,
+            config, self.catalogue.purge, self.catalogue.expiry, self.storage, self.bus, self.clock,
             lambda: self.free.pop(0) if len(self.free) > 1 else self.free[0], threading.Lock(),
         )  # fmt: skip
 
@@ -71,10 +71,10 @@ class House:
 
     def _deliver(self, uid: str) -> None:
         number = exam(self.catalogue, uid, uid)
-        undecided = self.catalogue.accounts.undecided(number, CLOUD)
-        self.catalogue.accounts.decide(CLOUD, [(one.key, True, "a rule") for one in undecided], NOW)
-        sent = [Outcome(one.key, Fate.SENT, 0, "a") for one in self.catalogue.accounts.to_send(number, CLOUD, 9999)]
-        self.catalogue.accounts.record(sent, NOW)
+        undecided = self.catalogue.ledger.undecided(number, CLOUD)
+        self.catalogue.ledger.decide(CLOUD, [(one.key, True, "a rule") for one in undecided], NOW)
+        sent = [Outcome(one.key, Fate.SENT, 0, "a") for one in self.catalogue.ledger.to_send(number, CLOUD, 9999)]
+        self.catalogue.ledger.record(sent, NOW)
         delivery(self.catalogue, number, State.READY, State.SENDING, State.DELIVERED)
         driver(self.catalogue).execute_sql("UPDATE exam SET check_at = NULL")
 
@@ -87,11 +87,11 @@ class House:
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    journal = Journal()
+    bus = EventBus()
     storage = open_storage(tmp_path / "data", "test")
     (tmp_path / "drop").mkdir()
-    catalogue = open_catalogue("", tmp_path / "data", journal)
-    yield House(tmp_path, storage, catalogue, journal)
+    catalogue = open_catalogue("", tmp_path / "data", bus)
+    yield House(tmp_path, storage, catalogue, bus)
     catalogue.engine.close_thread()
 
 
@@ -197,7 +197,7 @@ def test_a_large_study_goes_in_small_batches(house: House) -> None:
     house.study("1.2", delivered=True, count=401)
     house.clock.advance(31 * DAY)
     events: list[Event] = []
-    house.journal.subscribe(events.append)
+    house.bus.subscribe(events.append)
     run(house.retention())
     assert house.left() == set()
     assert [event.study_uid for event in events if event.kind == "purged"] == ["1.2"]

@@ -232,7 +232,7 @@ def test_a_series_that_names_the_unapproved_exam_alone_waits_for_it_in_either_mo
     assert images(either).state == State.DELIVERED
     assert [count for _, count in reports_of(either)[E1]] == [3]
     (entry,) = [
-        one for one in either.catalogue.accounts.entries(images(either).exam, "cloud") if one.fate == Fate.WITHHELD
+        one for one in either.catalogue.ledger.entries(images(either).exam, "cloud") if one.fate == Fate.WITHHELD
     ]
     assert entry.uids.series == f"{S1}.2"
     assert "not approved" in entry.rule

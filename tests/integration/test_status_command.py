@@ -13,7 +13,7 @@ from harness import command_here
 from router.admin.status.node_status import node_status, read_configuration, waits_for_a_person
 from router.alarms import REMEDY, Alarm
 from router.catalogue import open_catalogue
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import Channel
 from router.policy.breaker import Breaker, Position
 from rows_of_months import OPEN, fill
@@ -42,9 +42,9 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "router.toml").write_text(CONFIGURATION, encoding="utf-8")
     fill(folder / "data")
     (folder / "data" / "quarantine" / "20260301T000000-odd").mkdir(parents=True)
-    journal = Journal()
-    catalogue = open_catalogue("", folder / "data", journal)
-    journal.record(Event(NOW, Kind.ALARM, "no [room] left", alarm=Alarm.DISK, subject="disk"))
+    bus = EventBus()
+    catalogue = open_catalogue("", folder / "data", bus)
+    bus.record(Event(NOW, Kind.ALARM, "no [room] left", alarm=Alarm.DISK, subject="disk"))
     catalogue.engine.close_thread()
     return folder / "router.toml"
 
@@ -69,7 +69,7 @@ def test_it_says_what_is_late_what_waits_for_a_person_and_which_alarms_stand(con
 
 
 def test_it_says_which_alarms_reach_nobody_since_when_and_why(config: Path, tmp_path: Path) -> None:
-    catalogue = open_catalogue("", config.parent / "data", Journal())
+    catalogue = open_catalogue("", config.parent / "data", EventBus())
     try:
         for way, body in (("webhook", "1"), ("webhook", "2"), ("mail", "3")):
             catalogue.notifications.add(way, body, NOW)
@@ -123,7 +123,7 @@ def test_watching_is_for_people_only(config: Path) -> None:
 
 
 def test_a_breaker_that_is_open_is_shown_with_its_reason(config: Path) -> None:
-    catalogue = open_catalogue("", config.parent / "data", Journal())
+    catalogue = open_catalogue("", config.parent / "data", EventBus())
     down = Breaker(Position.OPEN, 3, 0, NOW, NOW, "no answer")
     catalogue.breakers.change("cloud", Channel.IMAGES, NOW, lambda _: down)
     catalogue.engine.close_thread()

@@ -22,7 +22,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGBase
 from peers import CT, SHIPPED, client, data_set, send, stored, storescp
 from router.dicom.dataset.part10 import preamble_and_meta
 from router.dicom.scu.transcode import can_decompress, offers, transcoded
-from router.dicom.ul.pdata import DataSet
+from router.dicom.ul.pdata import FileSlice
 from router.dicom.ul.status import Verdict
 from router.errors import ConfigurationError, InvalidData
 
@@ -60,7 +60,7 @@ def in_syntax(path: Path, wanted: str) -> bytes:
     item = stored(path)
     with path.open("rb") as file:
         offset = path.stat().st_size - len(data_set(path))
-        with transcoded(path, DataSet(file, offset, len(data_set(path))), item.transfer_syntax, wanted) as other:
+        with transcoded(path, FileSlice(file, offset, len(data_set(path))), item.transfer_syntax, wanted) as other:
             assert (other.offset, other.size) == (0, other.file.seek(0, 2))
             other.file.seek(0)
             return other.file.read()
@@ -110,7 +110,7 @@ def made(folder: Path, elements: bytes, syntax: str = ImplicitVRLittleEndian) ->
     [other] = [one for one in UNCOMPRESSED if one != syntax]
     path = folder / "made"
     path.write_bytes(elements)
-    with path.open("rb") as file, transcoded(path, DataSet(file, 0, len(elements)), syntax, other) as changed:
+    with path.open("rb") as file, transcoded(path, FileSlice(file, 0, len(elements)), syntax, other) as changed:
         changed.file.seek(0)
         return changed.file.read()
 
@@ -380,7 +380,7 @@ def test_numbers_of_every_size_are_swapped(tmp_path: Path) -> None:
         pydicom.dcmwrite(out, whole, implicit_vr=False, little_endian=False)
     path = tmp_path / "big"
     path.write_bytes(out.getvalue())
-    with path.open("rb") as file, transcoded(path, DataSet(file, 0, len(out.getvalue())), BIG, EXPLICIT) as changed:
+    with path.open("rb") as file, transcoded(path, FileSlice(file, 0, len(out.getvalue())), BIG, EXPLICIT) as changed:
         changed.file.seek(0)
         found = read(changed.file.read(), EXPLICIT)
     assert found == whole
@@ -403,7 +403,7 @@ def test_a_deflated_data_set_that_breaks_off_says_so(tmp_path: Path) -> None:
     with (
         path.open("rb") as file,
         pytest.raises(InvalidData, match="breaks off"),
-        transcoded(path, DataSet(file, 0, len(body)), DEFLATED, EXPLICIT),
+        transcoded(path, FileSlice(file, 0, len(body)), DEFLATED, EXPLICIT),
     ):
         pass
 

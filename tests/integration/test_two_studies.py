@@ -14,7 +14,7 @@ from router.catalogue import Catalogue, open_catalogue
 from router.clock import SystemClock
 from router.config.sections import Series
 from router.dicom.dataset.part10 import preamble_and_meta
-from router.events import Journal
+from router.events import EventBus
 from router.images.cataloguer import Cataloguer
 from router.images.rulebook import rulebook
 from router.model import InstanceUids
@@ -52,9 +52,9 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    storage, catalogue = open_storage(tmp_path, "test"), open_catalogue("", tmp_path, Journal())
+    storage, catalogue = open_storage(tmp_path, "test"), open_catalogue("", tmp_path, EventBus())
     book = rulebook(Series())
-    cataloguer = Cataloguer(storage, catalogue.instances, lambda: book, lambda _: None, Journal(), SystemClock())
+    cataloguer = Cataloguer(storage, catalogue.instances, lambda: book, lambda _: None, EventBus(), SystemClock())
     yield Place(storage, catalogue, cataloguer)
     catalogue.engine.close_thread()
 

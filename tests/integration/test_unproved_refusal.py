@@ -12,12 +12,12 @@ from router.catalogue import open_catalogue
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
 from router.config.sections import load, shipped
-from router.delivery.breaker_gate import Lane
-from router.delivery.deadline_monitor import Lookout
+from router.delivery.breaker_gate import Route
+from router.delivery.deadline_monitor import DeadlineMonitor
 from router.delivery.dispatcher import Dispatcher
-from router.delivery.senders import Ending
+from router.delivery.senders import SendResult
 from router.errors import PermanentError, TransientError, UnprovedRefusal
-from router.events import Event, Journal
+from router.events import Event, EventBus
 from router.model import Channel
 from router.policy.states import State
 from router.review.deliveries import Review
@@ -31,15 +31,15 @@ class Desk:
 
     def __init__(self, folder: Path) -> None:
         self.told: list[Event] = []
-        self.journal = Journal(self.told.append)
-        self.catalogue = open_catalogue("", folder, self.journal)
+        self.bus = EventBus(self.told.append)
+        self.catalogue = open_catalogue("", folder, self.bus)
         self.clock = FakeClock(NOW)
-        self.dispatcher = Dispatcher(self.catalogue, "node1", self.journal, self.clock)
-        self.lookout = Lookout(load(shipped("router.toml")), self.catalogue, self.journal, self.clock)
+        self.dispatcher = Dispatcher(self.catalogue, "node1", self.bus, self.clock)
+        self.lookout = DeadlineMonitor(load(shipped("router.toml")), self.catalogue, self.bus, self.clock)
         self.script: list[Exception] = []
-        self.lane = Lane(CLOUD, Channel.REPORT, 1, self)
+        self.lane = Route(CLOUD, Channel.REPORT, 1, self)
 
-    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
         del delivery, stop
         raise self.script.pop(0)
 

@@ -9,11 +9,11 @@ import pytest
 from catalogue_rows import CLOUD, NOW, Database, delivery, driver, exam
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
-from router.delivery.breaker_gate import Lane
+from router.delivery.breaker_gate import Route
 from router.delivery.dispatcher import Dispatcher
-from router.delivery.senders import Ending
+from router.delivery.senders import SendResult
 from router.errors import Crowded, TransientError
-from router.events import Journal
+from router.events import EventBus
 from router.model import Channel
 from router.policy.states import State
 
@@ -23,13 +23,13 @@ def test_it_is_given_back_once_the_database_takes_it_and_not_when_its_lease_runs
     waiting = delivery(catalogue, exam(catalogue), State.READY, due=NOW + timedelta(hours=1))
 
     class Sender:
-        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
             driver(catalogue).execute_sql("PRAGMA query_only = 1")
-            return Ending(State.DELIVERED, "sent")
+            return SendResult(State.DELIVERED, "sent")
 
-    dispatcher = Dispatcher(catalogue, "node1", Journal(), clock)
+    dispatcher = Dispatcher(catalogue, "node1", EventBus(), clock)
     with pytest.raises(TransientError):
-        dispatcher.run_one(Lane(CLOUD, Channel.IMAGES, 1, Sender()))
+        dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, Sender()))
     with pytest.raises(TransientError):
         dispatcher.keep_leases()
     driver(catalogue).execute_sql("PRAGMA query_only = 0")
@@ -46,16 +46,16 @@ def test_a_claim_lasts_for_the_node_s_lease_and_is_given_back_where_other_nodes_
     left = list[float]()
 
     class Sender:
-        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+        def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
             [(until,)] = driver(catalogue).execute_sql("SELECT lease_until FROM delivery").fetchall()
             left.append(until / 1e6 - time.time())
             raise Crowded("other nodes have every association")
 
-    dispatcher = Dispatcher(catalogue, "node1", Journal(), clock, lease=timedelta(seconds=7))
+    dispatcher = Dispatcher(catalogue, "node1", EventBus(), clock, lease=timedelta(seconds=7))
     sender = Sender()
-    assert not dispatcher.run_one(Lane(CLOUD, Channel.IMAGES, 1, sender, room=lambda: False))
+    assert not dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, sender, room=lambda: False))
     assert left == [], "nothing is claimed while there is no room"
-    assert dispatcher.run_one(Lane(CLOUD, Channel.IMAGES, 1, sender))
+    assert dispatcher.run_one(Route(CLOUD, Channel.IMAGES, 1, sender))
     assert 0 < left[0] <= 7.1
     found = catalogue.queue.get(waiting.id)
     assert found is not None

@@ -16,7 +16,7 @@ from router.catalogue.images.ledger import Fate
 from router.catalogue.queue.late import LateReceipt
 from router.clock import FakeClock
 from router.config.sections import Config
-from router.delivery.breaker_gate import Lane
+from router.delivery.breaker_gate import Route
 from router.delivery.dispatcher import Dispatcher
 from router.delivery.ledger_writer import LEDGER_BATCH
 from router.delivery.senders import ImagesSender
@@ -24,7 +24,7 @@ from router.delivery.unwritten import Unwritten
 from router.dicom.scu.client import Outgoing, Result, StorageClient
 from router.dicom.ul.status import Verdict
 from router.errors import TransientError
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.forward.answer import Receipt
 from router.forward.report import Upload
 from router.model import Channel
@@ -70,23 +70,23 @@ class Bench:
         self.clock = FakeClock(NOW)
         number = exam(self.catalogue, "E1", "1.2")
         self.catalogue.instances.add([instance(n) for n in range(INSTANCES)])
-        undecided = self.catalogue.accounts.undecided(number, CLOUD)
-        self.catalogue.accounts.decide(CLOUD, [(one.key, True, "all") for one in undecided], NOW)
+        undecided = self.catalogue.ledger.undecided(number, CLOUD)
+        self.catalogue.ledger.decide(CLOUD, [(one.key, True, "all") for one in undecided], NOW)
         self.exam, self.made = number, delivery(self.catalogue, number, State.READY, due=NOW + timedelta(hours=1))
         self.cloud = Cloud(at, lambda: self.takes(False))
         self.live()
 
     def live(self) -> None:
         """A new life of the node: nothing that was in memory is left."""
-        journal = Journal(self.told.append)
+        bus = EventBus(self.told.append)
         self.unwritten = Unwritten(self.storage.unwritten)
         self.unwritten.take_up()
         sender = ImagesSender(
             cast(Config, None), self.catalogue, self.storage, cast(StorageClient, self.cloud), self.clock, None,
-            lambda _: "", journal=journal, unwritten=self.unwritten,
+            lambda _: "", bus=bus, unwritten=self.unwritten,
         )  # fmt: skip
-        self.dispatcher = Dispatcher(self.catalogue, "a", journal, self.clock, unwritten=self.unwritten)
-        self.lane = Lane(CLOUD, Channel.IMAGES, 1, sender)
+        self.dispatcher = Dispatcher(self.catalogue, "a", bus, self.clock, unwritten=self.unwritten)
+        self.lane = Route(CLOUD, Channel.IMAGES, 1, sender)
 
     def takes(self, something: bool) -> None:
         driver(self.catalogue).execute_sql(f"PRAGMA query_only = {int(not something)}")
@@ -97,7 +97,7 @@ class Bench:
             self.dispatcher.run_one(self.lane)
 
     def fates(self) -> list[Fate]:
-        return [one.fate for one in self.catalogue.accounts.entries(self.exam, CLOUD)]
+        return [one.fate for one in self.catalogue.ledger.entries(self.exam, CLOUD)]
 
     def rest(self) -> None:
         """The database is back: everything goes that is still to go."""
@@ -148,7 +148,7 @@ def test_results_outlive_the_node_and_are_written_before_anything_is_claimed(ben
 
 def test_one_write_that_fails_has_nothing_sent_again(bench: Bench) -> None:
     """The lease is not lost, and the next question to the database is answered."""
-    tries, record = [], bench.catalogue.accounts.record
+    tries, record = [], bench.catalogue.ledger.record
 
     def once(*given: Any) -> None:
         tries.append(1)
@@ -158,7 +158,7 @@ def test_one_write_that_fails_has_nothing_sent_again(bench: Bench) -> None:
 
     bench.cloud = Cloud(-1, lambda: None)
     bench.live()
-    object.__setattr__(bench.catalogue.accounts, "record", once)
+    object.__setattr__(bench.catalogue.ledger, "record", once)
     bench.rest()
     assert bench.fates() == [Fate.SENT] * INSTANCES
     assert len(bench.cloud.got) == INSTANCES
@@ -193,7 +193,7 @@ def test_before_a_lease_that_ran_out_is_taken_over_its_node_s_results_are_read(s
         [LateReceipt(delivery=one.id, n=1, idem="abc", receipt="r1", place="receipt.json", at=NOW)]
     )
     other = Unwritten(open_storage(sqlite.data, "b").unwritten)
-    Dispatcher(catalogue, "b", Journal(), clock, unwritten=other).keep_leases()
+    Dispatcher(catalogue, "b", EventBus(), clock, unwritten=other).keep_leases()
     assert catalogue.queue.of_exam(number)[0].state == State.READY
     assert catalogue.uploads.of(one.id)[0].receipt == "r1"
     assert storage.unwritten.read(), "it is the frozen node's, which may go on"

@@ -15,7 +15,7 @@ from mixups import EXCLUDED, PEOPLE, Happening, Image, Json, Pause, Pdf, history
 from router.config.sections import Config, parse
 from router.correlator import correlator
 from router.exam.fill import Filled
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.model import Channel, Header, InstanceUids, Patient, SeriesFacts
 from router.policy.states import State
 
@@ -101,7 +101,7 @@ def whole(folder: Path, seed: int) -> tuple[int, int]:
 
 def in_memory(seeds: Iterable[int], config: Config) -> tuple[int, int]:
     """Histories through all decisions; the exam JSON is not filled here, which is most of the time."""
-    references = References(config)
+    references = ExamReader(config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(correlator, "fill_for", lambda *_: Filled({}, ()))
         patch.setattr(correlator, "json_faults", lambda *_: [])

@@ -13,7 +13,7 @@ from router.catalogue.node.alarms import Standing
 from router.catalogue.node.restore import LOST
 from router.catalogue.queue.attention import Unread
 from router.catalogue.queue.backlog import Place
-from router.catalogue.queue.breakers import Tripped
+from router.catalogue.queue.breakers import OpenBreaker
 from router.cli import module
 from router.errors import DestinationDown
 from router.events import Event, Kind
@@ -183,8 +183,8 @@ def test_a_platform_that_refuses_our_account_waits_for_a_person(
     except DestinationDown as error:
         found = error
     breaker = Breaker(Position.OPEN, 1, 0, NOW, NOW, str(found), found.outage)
-    tripped = Tripped("cloud", Channel.REPORT, breaker)
-    down = Tripped("other", Channel.REPORT, Breaker(Position.OPEN, 1, 0, NOW, NOW, "no answer"))
+    tripped = OpenBreaker("cloud", Channel.REPORT, breaker)
+    down = OpenBreaker("other", Channel.REPORT, Breaker(Position.OPEN, 1, 0, NOW, NOW, "no answer"))
     (entry,) = listed(facts(tripped=[tripped, down]), NOW)
     assert (entry.what, entry.destination, entry.since) == ("account", "cloud", NOW)
 

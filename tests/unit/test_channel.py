@@ -2,7 +2,7 @@
 
 from router.dicom.scp.admission import CALLED_AE, Rejection
 from router.dicom.scp.store import Parties, Received, Refused
-from router.dicom.scp.worker_pipe import Answer, Channel, Message, Outcomes
+from router.dicom.scp.worker_pipe import Answer, Message, Outcomes, WorkerPipe
 from router.dicom.scp.worker_pool import _MOST_TOLD
 from router.model import InstanceUids
 from router.refusals import Why
@@ -12,8 +12,8 @@ WILD = Parties("\x00" * 16, "2001:db8:1234:5678:9abc:def0:1234:5678%interface0",
 
 
 def through(message: Message) -> object:
-    ours, theirs = Channel.pair(5)
-    other = Channel(theirs)
+    ours, theirs = WorkerPipe.pair(5)
+    other = WorkerPipe(theirs)
     try:
         other.send(message)
         received = ours.receive()

@@ -10,11 +10,11 @@ from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
-from router.delivery.breaker_gate import Lane
+from router.delivery.breaker_gate import Route
 from router.delivery.dispatcher import Dispatcher
-from router.delivery.senders import Ending
+from router.delivery.senders import SendResult
 from router.errors import IntegrityError, Unproven
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import Channel
 from router.policy.states import State
 
@@ -22,10 +22,10 @@ from router.policy.states import State
 class Scripted:
     """A sender that ends as the script says."""
 
-    def __init__(self, *script: Exception | Ending) -> None:
+    def __init__(self, *script: Exception | SendResult) -> None:
         self._script = list(script)
 
-    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> Ending:
+    def send(self, delivery: Delivery, stop: Callable[[], bool]) -> SendResult:
         del delivery, stop
         step = self._script.pop(0)
         if isinstance(step, Exception):
@@ -34,18 +34,18 @@ class Scripted:
 
 
 class Bench:
-    """A queue with ready reports, and what the journal told."""
+    """A queue with ready reports, and what the event bus told."""
 
     def __init__(self, folder: Path) -> None:
         self.told: list[Event] = []
-        self.journal = Journal(self.told.append)
-        self.catalogue: Catalogue = open_catalogue("", folder, self.journal)
+        self.bus = EventBus(self.told.append)
+        self.catalogue: Catalogue = open_catalogue("", folder, self.bus)
         self.clock = FakeClock(NOW)
-        self.dispatcher = Dispatcher(self.catalogue, "node1", self.journal, self.clock)
+        self.dispatcher = Dispatcher(self.catalogue, "node1", self.bus, self.clock)
 
-    def run(self, *script: Exception | Ending) -> None:
+    def run(self, *script: Exception | SendResult) -> None:
         """Send one report after the other."""
-        lane = Lane(CLOUD, Channel.REPORT, 1, Scripted(*script))
+        lane = Route(CLOUD, Channel.REPORT, 1, Scripted(*script))
         for n in range(len(script)):
             number = self.catalogue.exams.number_of("01", f"E{len(self.told)}.{n}", NOW)
             self.catalogue.queue.make(number, [(CLOUD, Channel.REPORT)], NOW)
@@ -62,7 +62,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-DONE = Ending(State.DELIVERED, "receipt for revision 1")
+DONE = SendResult(State.DELIVERED, "receipt for revision 1")
 
 
 @pytest.mark.ends("crypto")
@@ -85,5 +85,5 @@ def test_a_file_that_is_gone_is_no_matter_of_cryptography_and_an_alarm_until_its
     assert [alarm for alarm, _ in bench.standing()] == [Alarm.INTEGRITY], "another one went"
     bench.clock.advance(3600)
     bench.dispatcher.keep_leases()
-    assert bench.dispatcher.run_one(Lane(CLOUD, Channel.REPORT, 1, Scripted(DONE)))
+    assert bench.dispatcher.run_one(Route(CLOUD, Channel.REPORT, 1, Scripted(DONE)))
     assert bench.standing() == []

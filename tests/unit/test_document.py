@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from router.catalogue.exams.exams import Case
+from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.images.studies import StudyHere
 from router.config.sections import parse
 from router.correlator.document import fill_for, sources_of, told, told_by_platform
@@ -38,8 +38,8 @@ STUDY = StudyHere(
 GAPS = exam_document({"Order.DeviceAETitle": "", "HospitalBranchCode": "", "Study.StudyDate": ""})
 
 
-def case(study: StudyHere, branch: str = "01") -> Case:
-    return Case(1, branch, "E1", 0, "", (), (), {}, {}, {study.uid: study}, (), approved=False)
+def case(study: StudyHere, branch: str = "01") -> ExamSnapshot:
+    return ExamSnapshot(1, branch, "E1", 0, "", (), (), {}, {}, {study.uid: study}, (), approved=False)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from router.dicom.scu.requestor import _LONGEST_PDU, _OUR_LONGEST, Waits
 from router.dicom.ul import commitment
 from router.dicom.ul.status import _REFUSED, _STORED, DUPLICATE
 from router.exam.validate import validate
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "router" / "docs"
@@ -120,7 +120,7 @@ def test_the_reference_has_every_key_of_the_shipped_configuration_with_what_it_i
 
 def test_the_example_of_an_exam_json_is_valid_and_nothing_in_it_is_worth_a_warning() -> None:
     config = load(shipped("router.toml"))
-    references = References(config)
+    references = ExamReader(config)
     given = references.read(shipped("exam.json").read_bytes())
     found = validate(
         given, tables=references.tables, accept_empty=(), hospital=config.hospital, now=SystemClock().now(),

@@ -9,10 +9,10 @@ from peers import wait_until
 from router.errors import ConfigurationError
 from router.model import InstanceUids
 from router.storage import journal, open_storage
-from router.storage.estate import Estate
 from router.storage.incoming import Incoming, IncomingFolder
 from router.storage.journal import SEGMENT_BYTES
 from router.storage.lock import lock, share
+from router.storage.takeover import Takeover
 
 
 def acknowledged(sink: IncomingFolder, data: bytes) -> bool:
@@ -34,10 +34,10 @@ def incoming(tmp_path: Path) -> Path:
 
 
 def test_what_a_dead_node_acknowledged_is_taken_over_as_it_is(incoming: Path) -> None:
-    assert Estate(incoming, "alive").take_over("dead") == 1
+    assert Takeover(incoming, "alive").take_over("dead") == 1
     assert [path.read_bytes() for path in Incoming(incoming / "alive").files(10)] == [b"kept"]
     assert [path for path in incoming.rglob("*") if path.suffix == ".part"] == []
-    assert Estate(incoming, "alive").take_over("dead") == 0
+    assert Takeover(incoming, "alive").take_over("dead") == 0
 
 
 def test_what_only_the_journal_of_a_dead_node_holds_is_taken_over_too(
@@ -55,7 +55,7 @@ def test_what_only_the_journal_of_a_dead_node_holds_is_taken_over_too(
     for segment in worker.glob("*.journal"):
         (incoming / "dead" / "2" / segment.name).write_bytes(segment.read_bytes())
     sink.close()
-    Estate(incoming, "alive").take_over("dead")
+    Takeover(incoming, "alive").take_over("dead")
     assert {path.read_bytes() for path in Incoming(incoming / "alive").files(10)} == {b"kept", b"journal"}
 
 
@@ -63,10 +63,10 @@ def test_what_only_the_journal_of_a_dead_node_holds_is_taken_over_too(
 def test_nothing_is_taken_from_a_node_that_lives_or_has_a_worker_that_does(incoming: Path, alive: object) -> None:
     assert callable(alive)
     handle = alive(incoming / "dead")
-    assert Estate(incoming, "alive").take_over("dead") is None
+    assert Takeover(incoming, "alive").take_over("dead") is None
     assert len(Incoming(incoming / "dead").files(10)) == 1
     os.close(handle)
-    assert Estate(incoming, "alive").take_over("dead") == 1
+    assert Takeover(incoming, "alive").take_over("dead") == 1
 
 
 def test_a_node_does_not_sweep_while_a_worker_of_its_former_life_runs(

@@ -11,7 +11,7 @@ from router.config.sections import EXCLUDE_FIELDS, parse
 from router.errors import ConfigurationError
 from router.exam.fields import FIELDS
 from router.exam.sayings import misnamed, sayings
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from samples import exam_document, shipped_tables
 
 HOSPITAL = """
@@ -63,7 +63,7 @@ def test_a_coded_field_is_found_by_what_the_ris_writes_and_by_the_code_of_the_st
 )
 def test_names_of_the_standard_and_of_a_ris_are_taken(name: str) -> None:
     assert misnamed(name) == ""
-    References(parse(f"{HOSPITAL}'{name}' = '1'\n", base=Path()))
+    ExamReader(parse(f"{HOSPITAL}'{name}' = '1'\n", base=Path()))
 
 
 @pytest.mark.parametrize(("name", "told"), [
@@ -73,7 +73,7 @@ def test_names_of_the_standard_and_of_a_ris_are_taken(name: str) -> None:
 ])  # fmt: skip
 def test_a_misspelt_field_is_an_error_that_says_what_is_meant(name: str, told: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
-        References(parse(f"{HOSPITAL}'{name}' = '1'\n", base=Path()))
+        ExamReader(parse(f"{HOSPITAL}'{name}' = '1'\n", base=Path()))
     (fault,) = refused.value.faults
     assert name in fault
     assert told in fault
@@ -91,14 +91,14 @@ def test_the_names_at_the_top_of_an_exam_are_those_of_the_standard() -> None:
 
 def test_a_key_that_is_mapped_away_is_found_under_its_own_name_and_where_it_went(tmp_path: Path) -> None:
     (tmp_path / "m.toml").write_text('[fields]\n"data.refused" = "Order.Note"\n"no" = "ExamId"\n', encoding="utf-8")
-    found = References(parse(f"{HOSPITAL}VIP = '1'\n[reports]\nmapping = 'm.toml'\n", base=tmp_path))
+    found = ExamReader(parse(f"{HOSPITAL}VIP = '1'\n[reports]\nmapping = 'm.toml'\n", base=tmp_path))
     data = '{"no": "E1", "data": {"refused": "拒绝"}}'.encode()
     names = ("$.data.refused", "refused", "Order.Note", "ExamId", "no")
     assert found.said(data, names) == dict(zip(names, [("拒绝",)] * 3 + [("E1",)] * 2, strict=True))
 
 
 def test_of_an_hl7_message_the_fields_are_found_that_it_is_mapped_to() -> None:
-    found = References(parse(f"{HOSPITAL}VIP = '1'\n", base=Path()))
+    found = ExamReader(parse(f"{HOSPITAL}VIP = '1'\n", base=Path()))
     assert found.said(oru(findings="健康体检").encode(), ["Report.Findings", "VIP"]) == {
         "Report.Findings": ("健康体检",), "VIP": (),
     }  # fmt: skip

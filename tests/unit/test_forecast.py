@@ -6,7 +6,7 @@ import pytest
 
 from router.alarms import Alarm
 from router.policy.deadlines import Deadline, Punctuality, punctuality, stage
-from router.policy.forecast import Job, Pace, finish
+from router.policy.forecast import Job, Throughput, finish
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -30,8 +30,8 @@ def test_what_is_missed_has_a_quarter_of_the_rate_and_then_all_of_it() -> None:
 
 
 def test_the_rate_is_that_of_late() -> None:
-    assert Pace().rate is None
-    pace = Pace()
+    assert Throughput().rate is None
+    pace = Throughput()
     for _ in range(100):
         pace = pace.and_then(100, 10)
     assert pace.rate == pytest.approx(10)
@@ -39,7 +39,7 @@ def test_the_rate_is_that_of_late() -> None:
         pace = pace.and_then(20, 10)
     assert pace.rate == pytest.approx(2, rel=0.05)
     assert pace.seconds < 700
-    assert Pace(5, 5).and_then(10, 5000).rate == pytest.approx(10 / 5000)
+    assert Throughput(5, 5).and_then(10, 5000).rate == pytest.approx(10 / 5000)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hl7_messages import oru
 from router.config.sections import parse as parse_config
 from router.errors import ConfigurationError, InvalidData
 from router.exam import hl7_paths, mapping
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.reports.hl7.hl7v2 import Message, Reply, Unsupported, acknowledgement, is_message
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -107,7 +107,7 @@ def test_another_kind_of_message_is_told_from_a_wrong_one() -> None:
     ("OBR|2|H1|E1|CT002^b|||||||||||||||||||||C\r", "Reported"),
 ])  # fmt: skip
 def test_a_message_with_a_result_that_is_not_final_approves_nothing(more: str, status: str) -> None:
-    references = References(parse_config(HOSPITAL, base=Path()))
+    references = ExamReader(parse_config(HOSPITAL, base=Path()))
     document = references.read(oru(more=more).encode())
     assert isinstance(document["Order"], dict)
     assert document["Order"]["Status"] == status
@@ -115,7 +115,7 @@ def test_a_message_with_a_result_that_is_not_final_approves_nothing(more: str, s
 
 @pytest.mark.parametrize("code", ["F", "C", "P", "I", "D", "W", "X"])
 def test_the_shipped_mapping_reads_status_times_and_report(code: str, tmp_path: Path) -> None:
-    document = References(parse_config(HOSPITAL, base=tmp_path)).read(oru(status=code).encode())
+    document = ExamReader(parse_config(HOSPITAL, base=tmp_path)).read(oru(status=code).encode())
     order, report = document["Order"], document["Report"]
     assert isinstance(order, dict)
     assert isinstance(report, dict)

@@ -15,7 +15,7 @@ from hl7_messages import oru
 from router.config.sections import parse as parse_config
 from router.errors import InvalidData
 from router.exam import hl7_paths
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.reports.hl7.hl7v2 import Message, Reply, acknowledgement
 from router.reports.hl7.narrative import Repeat
 
@@ -32,8 +32,8 @@ FINDINGS = "OBX[影像所见]-5"
 PDF = b"%PDF-1.4 " + bytes(range(256)) * 3
 
 
-def references(more: str = "") -> References:
-    return References(parse_config(HOSPITAL + more, base=Path()))
+def references(more: str = "") -> ExamReader:
+    return ExamReader(parse_config(HOSPITAL + more, base=Path()))
 
 
 def report(message: bytes, more: str = "") -> tuple[object, object]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from router.dicom.scp.worker_pool import WorkerCommands, Workers
+from router.dicom.scp.worker_pool import WorkerCommands, WorkerPool
 from router.dicom.ul.socket import Limits
 from router.process.environment import inherited
 from router.reports.pdf.reader import _Program
@@ -44,7 +44,7 @@ def test_a_receive_worker_has_no_passphrase(monkeypatch: pytest.MonkeyPatch, tmp
         monkeypatch.setenv(name, value)
     told = tmp_path / "told"
     program = (sys.executable, "-c", f"import os; open({str(told)!r}, 'w').write(repr(dict(os.environ)))")
-    workers = Workers(WorkerCommands((program,)), Nobody(), Limits(), None, None, reports=False)  # type: ignore[arg-type]
+    workers = WorkerPool(WorkerCommands((program,)), Nobody(), Limits(), None, None, reports=False)  # type: ignore[arg-type]
     workers._hire(program)
     workers._workers[0].process.wait(20)
     workers._workers[0].channel.close()

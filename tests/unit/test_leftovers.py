@@ -15,7 +15,7 @@ from router.catalogue.exams.files import FileKind, FolderFile
 from router.events import Kind
 from router.intake.pickup import Pickup
 from router.reports.folder import directory, originals, watch
-from router.review.decisions import Verdict
+from router.review.decisions import OperatorReason
 from router.review.dismissals import Dismissals
 
 REJECTED, UNCLAIMED, NEAR, OTHER = FileKind
@@ -357,7 +357,7 @@ def test_the_time_of_a_pdf_is_that_of_a_reloaded_configuration(desk: Desk) -> No
     desk.put("a.pdf", printed("report"))
     steps(desk, loop, 3)
     reports = desk.config.reports.model_copy(update={"pair_within": desk.config.reports.settle})
-    desk.intake.go_by(desk.config.model_copy(update={"reports": reports}))
+    desk.intake.reconfigure(desk.config.model_copy(update={"reports": reports}))
     steps(desk, loop)
     assert paths(desk, UNCLAIMED) == ["a.pdf"]
 
@@ -539,4 +539,4 @@ def test_names_of_an_older_share_are_listed_as_they_read(desk: Desk) -> None:
 
 
 def _dismiss(desk: Desk, name: str) -> None:
-    Dismissals(desk.catalogue, desk.journal, desk.clock).dismiss(name, Verdict("wang", "asked the RIS"))
+    Dismissals(desk.catalogue, desk.bus, desk.clock).dismiss(name, OperatorReason("wang", "asked the RIS"))

@@ -9,7 +9,7 @@ from catalogue_rows import NOW
 from router.alarms import Alarm
 from router.clock import FakeClock
 from router.errors import TransientError
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.loop import Loop, Untried
 
 _STEP_SECONDS = 0.02
@@ -27,7 +27,7 @@ def _steps(share: float) -> int:
         loop.wake()
         return 0.0
 
-    loop = Loop("busy", step, Journal(), clock, share=share)
+    loop = Loop("busy", step, EventBus(), clock, share=share)
     began = time.monotonic()
     loop.start()
     time.sleep(_SECONDS)
@@ -48,7 +48,7 @@ def test_a_loop_that_rests_because_of_its_share_stops_at_once() -> None:
         clock.advance(1)
         return 0.0
 
-    loop = Loop("busy", step, Journal(), clock, share=0.01)
+    loop = Loop("busy", step, EventBus(), clock, share=0.01)
     loop.start()
     began = time.monotonic()
     loop.stop()
@@ -69,7 +69,7 @@ def test_a_loop_goes_on_when_even_telling_of_its_trouble_is_a_defect(caplog: pyt
     def broken(_event: Event) -> None:
         raise LookupError("a subscriber's defect")
 
-    loop = Loop("cataloguer", step, Journal(broken), FakeClock(NOW), wait=lambda _seconds: None)
+    loop = Loop("cataloguer", step, EventBus(broken), FakeClock(NOW), wait=lambda _seconds: None)
     loop.start()
     assert done.wait(5)
     loop.stop()
@@ -90,7 +90,7 @@ def test_a_defect_is_an_alarm_until_the_step_works_again() -> None:
         over.set()
         return 0.0
 
-    loop = Loop("busy", step, Journal(told.append), FakeClock(NOW), wait=lambda _: None)
+    loop = Loop("busy", step, EventBus(told.append), FakeClock(NOW), wait=lambda _: None)
     loop.start()
     assert over.wait(5)
     loop.stop()
@@ -113,7 +113,7 @@ def _told_by(*steps: float | None) -> list[Kind]:
             raise TransientError("the database did not answer")
         return rest
 
-    loop = Loop("drop folder", step, Journal(lambda event: told.append(event.kind)), FakeClock(NOW), lambda _: None)
+    loop = Loop("drop folder", step, EventBus(lambda event: told.append(event.kind)), FakeClock(NOW), lambda _: None)
     loop.start()
     assert over.wait(5)
     loop.stop()
@@ -141,7 +141,7 @@ def test_what_cannot_be_told_to_work_again_is_not_said_in_the_log_either(caplog:
         tries.append(1)
         raise TransientError("the database did not answer")
 
-    loop = Loop("drop folder", step, Journal(down), FakeClock(NOW), lambda _: None)
+    loop = Loop("drop folder", step, EventBus(down), FakeClock(NOW), lambda _: None)
     loop.start()
     assert over.wait(5)
     loop.stop()

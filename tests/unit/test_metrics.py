@@ -1,4 +1,4 @@
-"""GET /metrics: what the journal and the catalogue say, in numbers, without patient data."""
+"""GET /metrics: what the event bus and the catalogue say, in numbers, without patient data."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from router.catalogue.queue.backlog import Age, Place
 from router.clock import FakeClock
 from router.config.sections import shipped
 from router.errors import TransientError
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import Channel
 from router.policy.attention import Attention
 from router.policy.breaker import down
@@ -35,14 +35,14 @@ class Scraped:
     """A catalogue with its metrics, and what a scrape says of it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.journal = folder, Journal()
-        self.catalogue: Catalogue = Database("", folder).open(self.journal.record)
+        self.folder, self.bus = folder, EventBus()
+        self.catalogue: Catalogue = Database("", folder).open(self.bus.record)
         self.clock = FakeClock(NOW)
         self.metrics = Metrics(
             Gauges(self.catalogue, lambda: [IMAGES], "n1", lambda: 7 * GIB, self.clock, self.waiting),
             lambda: [IMAGES],
         )
-        self.journal.subscribe(self.metrics.heard)
+        self.bus.subscribe(self.metrics.on_event)
 
     def waiting(self) -> list[Attention]:
         return look(self.catalogue, [IMAGES], self.folder / "quarantine", self.clock.now())
@@ -103,7 +103,7 @@ def test_what_the_receiving_side_tells_is_counted(node: Scraped) -> None:
 
 def test_what_was_selected_and_sent_is_counted_by_destination_and_outcome(node: Scraped) -> None:
     for kind, fields in ((Kind.SELECTED, {"selected": 30, "filtered": 2}), (Kind.SENT, {"sent": 29, "refused": 1})):
-        node.journal.record(Event(NOW, kind, "", fields={"destination": CLOUD, **fields}))
+        node.bus.record(Event(NOW, kind, "", fields={"destination": CLOUD, **fields}))
     assert node.value("router_instances_selected_total", destination=CLOUD, outcome="filtered") == 2
     assert node.value("router_instances_sent_total", destination=CLOUD, outcome="sent") == 29
     assert node.value("router_instances_sent_total", destination=CLOUD, outcome="refused") == 1
@@ -116,7 +116,7 @@ def test_a_try_and_the_whole_way_are_timed(node: Scraped) -> None:
     node.catalogue.queue.move(claimed, State.DELIVERED, NOW + timedelta(seconds=2), "sent")
     place: dict[str, object] = {"destination": CLOUD, "channel": Channel.IMAGES}
     left = {"slack_seconds": 5 * 3600.0}
-    node.journal.record(Event(NOW, Kind.CONFIRMED, "", delivery=one.id, fields=place | left))
+    node.bus.record(Event(NOW, Kind.CONFIRMED, "", delivery=one.id, fields=place | left))
     assert node.value("router_sending_seconds_sum", outcome="delivered") == 2
     assert node.value("router_delivery_seconds_sum", destination=CLOUD, channel="images") == 3600
 
@@ -191,7 +191,7 @@ def test_no_label_names_an_exam_a_study_or_a_text(node: Scraped) -> None:
     number = exam(node.catalogue, "SECRET-EXAM", "1.2.3.4")
     delivery(node.catalogue, number, State.READY, due=NOW)
     for kind in (Kind.DOUBT, Kind.RECEIVED):
-        node.journal.record(Event(NOW, kind, "SECRET-TEXT", exam=number, study_uid="1.2.3.4"))
+        node.bus.record(Event(NOW, kind, "SECRET-TEXT", exam=number, study_uid="1.2.3.4"))
     node.catalogue.alarms.is_news(Event(NOW, Kind.ALARM, "x", alarm=Alarm.DOUBT, subject="SECRET-SUBJECT"))
     assert not re.search(r"SECRET|1\.2\.3\.4", node.text())
 

@@ -4,11 +4,11 @@ import pytest
 
 from desk import E1, E2, Desk, OpenDesk, another, exam, printed
 from hl7_messages import oru
-from router.catalogue.exams.exams import Case, Chosen
+from router.catalogue.exams.exams import Chosen, ExamSnapshot
 from router.catalogue.exams.files import FileKind
 from router.events import Kind
 from router.exam.key import ExamKey
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.intake.report_pdfs import SEVERAL, PaperReader
 from router.matching.exam.versions import JsonVersion
 
@@ -21,9 +21,9 @@ def message(exam_id: str = E1, accession: str = "A1", **changes: object) -> byte
 
 def weighed(desk: Desk, exam_id: str = E1) -> tuple[bytes | None, str]:
     """The PDF that goes with the exam as the node weighs it, and why none does."""
-    references, reports = References(desk.config), desk.storage.reports
+    references, reports = ExamReader(desk.config), desk.storage.reports
 
-    def load(case: Case, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
+    def load(case: ExamSnapshot, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
         document = references.read(reports.read(case.places[version.document]))
         return document, references.key(document, case.branch)
 

@@ -124,7 +124,7 @@ def test_a_database_that_takes_nothing_while_the_configuration_is_read_again_doe
     def busy(_: object) -> None:
         raise TransientError("the database is busy")
 
-    monkeypatch.setattr(node._journal, "record", busy)
+    monkeypatch.setattr(node._bus, "record", busy)
     node.reload(config_file)
     assert "not read again to the end, ask for it once more: the database is busy" in caplog.text
     node._catalogue.engine.close_thread()

@@ -13,7 +13,7 @@ from router.correlator.document import sources_of
 from router.errors import ConfigurationError
 from router.exam.codes import Entry
 from router.exam.fill import fill
-from router.intake.exam_reader import References
+from router.intake.exam_reader import ExamReader
 from router.reports.hl7.hl7v2 import Message
 from samples import exam_document
 
@@ -41,7 +41,7 @@ def write(base: Path, name: str, text: str, encoding: str = "utf-8") -> None:
 def test_a_table_of_the_folder_replaces_the_shipped_one_and_the_others_stay(tmp_path: Path) -> None:
     settings = config(tmp_path)
     write(tmp_path, "branches", HEADER + "东院,,02,东院区\n")
-    found = References(settings).tables
+    found = ExamReader(settings).tables
     assert found["branches"].translated("东院") == Entry("02", "东院区")
     assert found["sex"].translated("男") == Entry("1", "男性")
     assert not found["branches"].complete
@@ -51,11 +51,11 @@ def test_a_table_of_the_folder_replaces_the_shipped_one_and_the_others_stay(tmp_
 def test_a_table_may_be_saved_as_spreadsheets_do(tmp_path: Path, encoding: str) -> None:
     settings = config(tmp_path)
     write(tmp_path, "branches", HEADER + "东院,,02,东院区\r\n", encoding)
-    assert References(settings).tables["branches"].translated("东院") == Entry("02", "东院区")
+    assert ExamReader(settings).tables["branches"].translated("东院") == Entry("02", "东院区")
 
 
 def test_a_table_that_is_called_complete_is(tmp_path: Path) -> None:
-    found = References(config(tmp_path, '[codes]\ncomplete = ["sex"]\n')).tables
+    found = ExamReader(config(tmp_path, '[codes]\ncomplete = ["sex"]\n')).tables
     assert found["sex"].complete
     assert not found["departments"].complete
 
@@ -63,7 +63,7 @@ def test_a_table_that_is_called_complete_is(tmp_path: Path) -> None:
 def test_a_changed_table_is_taken_up_once(tmp_path: Path) -> None:
     settings = config(tmp_path)
     write(tmp_path, "branches", HEADER)
-    references = References(settings)
+    references = ExamReader(settings)
     assert not references.refresh()
     write(tmp_path, "branches", HEADER + "东院,,02,东院区\n")
     assert references.refresh()
@@ -77,7 +77,7 @@ def test_a_changed_table_is_taken_up_once(tmp_path: Path) -> None:
 def test_a_faulty_change_is_told_once_and_what_was_known_stays(tmp_path: Path) -> None:
     settings = config(tmp_path)
     write(tmp_path, "branches", HEADER + ",,02,东院区\n")
-    references = References(settings)
+    references = ExamReader(settings)
     write(tmp_path, "branches", HEADER + ",,02,\n")
     with pytest.raises(ConfigurationError) as caught:
         references.refresh()
@@ -92,7 +92,7 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
     write(tmp_path, "sex", HEADER + ",,1,\n")
     write(tmp_path, "items", "x\n")
     with pytest.raises(ConfigurationError) as caught:
-        References(settings)
+        ExamReader(settings)
     told = "\n".join(caught.value.faults)
     assert len(caught.value.faults) == 3
     assert "Patient.Phone" in told
@@ -101,14 +101,14 @@ def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
 
 def test_the_mapping_file_is_applied_to_what_is_read(tmp_path: Path) -> None:
     (tmp_path / "ris.toml").write_bytes(b'[fields]\n"no" = "ExamId"\n')
-    references = References(config(tmp_path, '[reports]\nmapping = "ris.toml"\n'))
+    references = ExamReader(config(tmp_path, '[reports]\nmapping = "ris.toml"\n'))
     assert references.read(b'{"no": "E1"}') == {"ExamId": "E1"}
 
 
 def test_a_changed_mapping_file_is_taken_up_and_a_faulty_one_is_told(tmp_path: Path) -> None:
     mapping = tmp_path / "ris.toml"
     mapping.write_text('[fields]\n"no" = "ExamId"\n')
-    references = References(config(tmp_path, '[reports]\nmapping = "ris.toml"\n'))
+    references = ExamReader(config(tmp_path, '[reports]\nmapping = "ris.toml"\n'))
     mapping.write_text('[fields]\n"number" = "ExamId"\n')
     assert references.refresh()
     assert references.read(b'{"number": "E1"}') == {"ExamId": "E1"}
@@ -124,7 +124,7 @@ def test_a_changed_mapping_file_is_taken_up_and_a_faulty_one_is_told(tmp_path: P
 def test_a_changed_mapping_of_hl7_messages_is_taken_up_and_a_faulty_one_is_told(tmp_path: Path) -> None:
     mapping = tmp_path / "hl7.toml"
     mapping.write_text('[fields]\n"ORC-3" = "ExamId"\n')
-    references = References(config(tmp_path, '[reports]\nhl7_mapping = "hl7.toml"\n'))
+    references = ExamReader(config(tmp_path, '[reports]\nhl7_mapping = "hl7.toml"\n'))
     assert references.read(oru(accession="A7").encode()) == {"ExamId": "E1"}
     mapping.write_text('[fields]\n"OBR-18" = "ExamId"\n')
     assert references.refresh()
@@ -138,14 +138,14 @@ def test_a_changed_mapping_of_hl7_messages_is_taken_up_and_a_faulty_one_is_told(
 
 def test_another_configuration_is_adopted_with_its_files(tmp_path: Path) -> None:
     (tmp_path / "ris.toml").write_text('[fields]\n"no" = "ExamId"\n')
-    references = References(config(tmp_path))
-    references.adopt(References(config(tmp_path, '[reports]\nmapping = "ris.toml"\n')))
+    references = ExamReader(config(tmp_path))
+    references.adopt(ExamReader(config(tmp_path, '[reports]\nmapping = "ris.toml"\n')))
     assert references.read(b'{"no": "E1"}') == {"ExamId": "E1"}
     assert not references.refresh()
 
 
 def test_the_sex_is_understood_by_the_hospitals_own_table(tmp_path: Path) -> None:
-    references = References(config(tmp_path))
+    references = ExamReader(config(tmp_path))
     assert references.key(exam_document({"Patient.Gender": "w"}), "01").patient.sex == ""
     write(tmp_path, "sex", HEADER + "m,男士,1,男性\nw,女士,2,女性\n,,9,未说明的性别\n")
     assert references.refresh()
@@ -157,13 +157,13 @@ def test_the_sex_is_understood_by_the_hospitals_own_table(tmp_path: Path) -> Non
 def test_a_faulty_mapping_file_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "ris.toml").write_text(text)
     with pytest.raises(ConfigurationError, match=r"ris\.toml"):
-        References(config(tmp_path, '[reports]\nmapping = "ris.toml"\n'))
+        ExamReader(config(tmp_path, '[reports]\nmapping = "ris.toml"\n'))
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
 def test_the_shipped_message_says_what_the_shipped_exam_json_says(tmp_path: Path, end: bytes) -> None:
     settings = config(tmp_path)
-    references = References(settings)
+    references = ExamReader(settings)
     message = shipped("exam.hl7").read_bytes().replace(b"\n", end)
     given = references.read(message)
     document = fill(given, sources_of(settings, references.tables, "01")).document

@@ -4,26 +4,26 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.refusals import MOST_PEERS, OTHERS
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 
 
 class Door:
-    """A journal in front of which peers knock; `told` is what reaches log and audit."""
+    """A event bus in front of which peers knock; `told` is what reaches log and audit."""
 
     def __init__(self) -> None:
         self.told: list[Event] = []
-        self.journal = Journal(self.told.append)
+        self.bus = EventBus(self.told.append)
 
     def knock(self, second: float, address: str = "10.9.9.9", why: str = "not a sender", name: str = "EVIL") -> None:
         fields = {"calling_ae": name, "address": address}
-        self.journal.record(Event(NOW + timedelta(seconds=second), Kind.REFUSED, why, fields=fields))
+        self.bus.record(Event(NOW + timedelta(seconds=second), Kind.REFUSED, why, fields=fields))
 
     def look(self, second: float) -> list[str]:
         """What is new in the log."""
-        self.journal.tell_counted(NOW + timedelta(seconds=second))
+        self.bus.tell_counted(NOW + timedelta(seconds=second))
         texts = [event.text for event in self.told]
         self.told.clear()
         return texts
@@ -49,8 +49,8 @@ def test_every_refusal_is_counted_in_the_end(door: Door) -> None:
     for n in range(1000):
         door.knock(n / 10)
         if n % 37 == 0:
-            door.journal.tell_counted(NOW + timedelta(seconds=n / 10))
-    door.journal.tell_counted(NOW + timedelta(seconds=101), all_of_them=True)
+            door.bus.tell_counted(NOW + timedelta(seconds=n / 10))
+    door.bus.tell_counted(NOW + timedelta(seconds=101), all_of_them=True)
     assert sum(int(str(event.fields.get("count", 1))) for event in door.told) == 1000
 
 
@@ -76,7 +76,7 @@ def test_the_name_is_told_only_where_it_was_one(door: Door) -> None:
         door.knock(0, "10.0.0.1", name=name)
     for n in range(100):
         door.knock(0, "10.0.0.2", name=f"AE{n}")
-    door.journal.tell_counted(NOW + timedelta(seconds=61))
+    door.bus.tell_counted(NOW + timedelta(seconds=61))
     assert [event.fields.get("calling_ae") for event in door.told[-2:]] == ["A", None]
 
 
@@ -101,5 +101,5 @@ def test_a_clock_that_is_put_back_does_not_silence_a_peer(door: Door) -> None:
 
 def test_files_that_are_refused_are_told_one_by_one(door: Door) -> None:
     for n in range(3):
-        door.journal.record(Event(NOW, Kind.REFUSED, f"file {n}"))
+        door.bus.record(Event(NOW, Kind.REFUSED, f"file {n}"))
     assert door.look(0) == ["file 0", "file 1", "file 2"]

@@ -7,8 +7,8 @@ import pytest
 
 from router.catalogue import Catalogue
 from router.delivery.sharing import Sharing
-from router.dicom.scu import slots
-from router.dicom.scu.slots import Slots
+from router.dicom.scu import association_limit
+from router.dicom.scu.association_limit import AssociationLimit
 from router.errors import Crowded, TransientError
 
 LEASE = timedelta(seconds=30)
@@ -37,12 +37,12 @@ class Others:
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "_LOOK_AGAIN_SECONDS", 0.001)
+    monkeypatch.setattr(association_limit, "_LOOK_AGAIN_SECONDS", 0.001)
 
 
 def test_no_more_are_taken_than_other_nodes_leave() -> None:
     others = Others(2)
-    mine = Slots(3, others)
+    mine = AssociationLimit(3, others)
     assert mine.room()
     assert mine.take(lambda: False)
     assert not mine.take_spare()
@@ -54,7 +54,7 @@ def test_no_more_are_taken_than_other_nodes_leave() -> None:
 
 def test_one_statement_is_spent_on_each_that_is_taken() -> None:
     others = Others(1, 2)
-    mine = Slots(2, others)
+    mine = AssociationLimit(2, others)
     assert mine.take(lambda: False)
     assert mine.take_spare()
     assert not mine.take_spare(), "what is taken here is known here"
@@ -63,7 +63,7 @@ def test_one_statement_is_spent_on_each_that_is_taken() -> None:
 
 def test_whoever_waits_in_vain_for_other_nodes_goes_back_and_leaves_nothing_taken() -> None:
     others = Others()
-    mine = Slots(1, others)
+    mine = AssociationLimit(1, others)
     with pytest.raises(Crowded):
         mine.take(lambda: False)
     assert not mine.take(lambda: True)
@@ -74,7 +74,7 @@ def test_whoever_waits_in_vain_for_other_nodes_goes_back_and_leaves_nothing_take
 
 def test_an_outage_of_the_database_leaves_nothing_taken() -> None:
     others = Others(1)
-    mine = Slots(1, others)
+    mine = AssociationLimit(1, others)
     free, others.free = others.free, None
     for take in (mine.take_spare, lambda: mine.take(lambda: False)):
         with pytest.raises(TransientError):
@@ -85,7 +85,7 @@ def test_an_outage_of_the_database_leaves_nothing_taken() -> None:
 
 def test_a_destination_of_which_one_is_asked_for_gets_one_among_all_nodes() -> None:
     others = Others(2, 1)
-    mine = Slots(2, others)
+    mine = AssociationLimit(2, others)
     mine.narrow(1)
     assert mine.take(lambda: False)
     assert others.free == [2]
@@ -96,7 +96,7 @@ def test_a_node_that_is_alone_on_its_database_spends_no_statement() -> None:
     sharing.start()
     assert (sharing.slots("cloud"), sharing.senders("cloud")) == (None, 1)
     sharing.keep()
-    mine = Slots(1, sharing.slots("cloud"))
+    mine = AssociationLimit(1, sharing.slots("cloud"))
     assert mine.take(lambda: False)
     mine.give()
     assert mine.room()

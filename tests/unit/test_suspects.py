@@ -2,7 +2,7 @@
 
 import pytest
 
-from router.delivery.abort_tracker import Suspects
+from router.delivery.abort_tracker import AbortTracker
 from router.policy.retry import LOSSES, LOSSES_ALONE, given_up
 
 
@@ -14,12 +14,12 @@ def test_an_instance_is_given_up_sooner_where_others_went(losses: int) -> None:
 
 
 def test_one_instance_alone_is_to_blame_however_often() -> None:
-    suspects = Suspects()
+    suspects = AbortTracker()
     assert [suspects.lost(1) for _ in range(3)] == [True] * 3
 
 
 def test_of_several_none_is_to_blame_until_the_destination_answers_again() -> None:
-    suspects = Suspects()
+    suspects = AbortTracker()
     assert [suspects.lost(key) for key in (1, 2, 1, 3)] == [True, False, False, False]
     suspects.answered()
     assert [suspects.lost(2), suspects.lost(2), suspects.lost(1)] == [True, True, False]

@@ -82,7 +82,7 @@ def test_an_alarm_s_text_is_found_through_its_variable() -> None:
 
 def test_a_reason_is_found_without_a_mark_and_the_log_and_statements_are_not() -> None:
     source = '"""Doc of it."""\n_log.info("not for people")\nQ = "SELECT a FROM b"\nWHY = "the doubt is gone"\n'
-    assert found(source, "flow/x.py") == ["the doubt is gone"]
+    assert found(source, "delivery/x.py") == ["the doubt is gone"]
     assert found(source, "storage/x.py") == []
 
 

@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.policy.turns import Balance
+from router.policy.fair_share import FairShare
 
 
 @given(st.lists(st.floats(0.1, 30), min_size=50, max_size=200))
 def test_what_is_missed_gets_a_quarter_but_for_the_delivery_at_hand_and_what_it_saved(jobs: list[float]) -> None:
-    balance, missed, timely = Balance(), 0.0, 0.0
+    balance, missed, timely = FairShare(), 0.0, 0.0
     for seconds in jobs:
         if balance.missed_first:
             balance, missed = balance.after_missed(seconds), missed + seconds
@@ -19,7 +19,7 @@ def test_what_is_missed_gets_a_quarter_but_for_the_delivery_at_hand_and_what_it_
 
 
 def test_it_does_not_save_up_for_long() -> None:
-    balance = Balance()
+    balance = FairShare()
     for _ in range(1000):
         balance = balance.after_timely(60)
     assert balance.missed_first
@@ -27,4 +27,4 @@ def test_it_does_not_save_up_for_long() -> None:
 
 
 def test_at_first_it_is_the_turn_of_what_can_still_make_it() -> None:
-    assert not Balance().missed_first
+    assert not FairShare().missed_first

@@ -15,7 +15,7 @@ from router.admin.http.server import Request
 from router.admin.status.vitals import Degradation, Disk, DiskLook, DiskProbe, Vitals, of_reception, of_work
 from router.clock import FakeClock
 from router.errors import TransientError
-from router.events import Journal
+from router.events import EventBus
 from router.loop import Loop
 
 
@@ -134,7 +134,7 @@ def test_a_loop_that_fails_is_in_trouble_until_a_step_succeeds() -> None:
             raise TransientError("the database did not answer")
         return 1.0
 
-    loop = Loop("cataloguer", step, Journal(), FakeClock(NOW))
+    loop = Loop("cataloguer", step, EventBus(), FakeClock(NOW))
     assert loop.trouble == ""
     loop.start()
     until(lambda: loop.trouble == "the database did not answer")
@@ -154,7 +154,7 @@ def test_a_step_that_takes_longer_than_its_patience_stands_still() -> None:
         going.wait(20)
         return 1.0
 
-    patient, strict = Loop("a", step, Journal(), clock), Loop("b", step, Journal(), clock, patience=60)
+    patient, strict = Loop("a", step, EventBus(), clock), Loop("b", step, EventBus(), clock, patience=60)
     patient.start()
     strict.start()
     until(lambda: began.wait(1) and strict._began is not None and patient._began is not None)
@@ -174,7 +174,7 @@ def test_a_loop_whose_thread_ended_is_in_trouble() -> None:
     def step() -> float:
         raise SystemExit
 
-    loop = Loop("a", step, Journal(), FakeClock(NOW))
+    loop = Loop("a", step, EventBus(), FakeClock(NOW))
     loop.start()
     assert loop.join(5)
     assert loop.trouble == "has ended"

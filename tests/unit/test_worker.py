@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from router.dicom.scp.worker_pipe import Channel, Ended
+from router.dicom.scp.worker_pipe import Ended, WorkerPipe
 from router.node import receive_worker
 from router.storage.incoming import Incoming
 
 
 @pytest.mark.parametrize("unread", [False, True])
 def test_the_end_of_the_other_process_is_told_whether_it_had_read_everything_or_not(*, unread: bool) -> None:
-    ours, theirs = Channel.pair(1.0)
+    ours, theirs = WorkerPipe.pair(1.0)
     if unread:
         ours.send(Ended(1))
     theirs.close()

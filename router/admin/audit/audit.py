@@ -1,4 +1,4 @@
-"""The audit: a subscriber of the journal that writes audit messages to the trail.
+"""The audit: a subscriber of the event bus that writes audit messages to the trail.
 
 Messages wait in memory for a moment and are made durable together; a node that is killed loses that moment at most.
 What a person does is durable here before it is done (`seal`), and is not done while the trail is in doubt.
@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 from router.admin.audit.messages import Entry, entry_of, message, of_head, transferred
 from router.admin.audit.seals import Seals
 from router.alarms import Alarm
-from router.catalogue.node.audit_heads import Heads
+from router.catalogue.node.audit_heads import AuditHeads
 from router.clock import Clock
 from router.errors import RouterError, TransientError
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import Head
 from router.storage.trail import Record, Trail
 
@@ -38,8 +38,8 @@ class Guard:
     """Guard of the trail: the node's keys and the heads that it has signed. `close` ends a thread's use."""
 
     seals: Seals
-    heads: Heads
-    journal: Journal
+    heads: AuditHeads
+    bus: EventBus
     close: Callable[[], None]
 
 
@@ -254,7 +254,7 @@ class Audit:
             fault = self._doubted = self.fault(guard)
             kind, text = (Kind.ALARM, fault) if fault else (Kind.CLEARED, "the audit trail is what it was")
             subject = f"audit of {self._node}"
-            guard.journal.record(Event(self._clock.now(), kind, text, alarm=Alarm.AUDIT, subject=subject))
+            guard.bus.record(Event(self._clock.now(), kind, text, alarm=Alarm.AUDIT, subject=subject))
             if sign and not fault:
                 self.sign(guard)
         except (RouterError, OSError, ValueError) as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from router.admin.checks.result import Finding, Verdict, attempt, good
+from router.admin.checks.result import CheckResult, Verdict, attempt, good
 from router.clock import Clock
 from router.config.sections import Config, Destination, DicomDestination, HttpDestination, Query
 from router.dicom.scu.client import StorageClient
@@ -14,7 +14,7 @@ PACS = "C-ECHO to the PACS of [query]"
 _TOLERATED = 60.0  # seconds; the platform refuses more than 300
 
 
-def destination(config: Config, one: Destination, clock: Clock) -> Iterator[Finding]:
+def destination(config: Config, one: Destination, clock: Clock) -> Iterator[CheckResult]:
     """C-ECHO, a token, and what the clocks say."""
     dicom, http = one.dicom, one.http
     if dicom is not None:
@@ -23,23 +23,23 @@ def destination(config: Config, one: Destination, clock: Clock) -> Iterator[Find
         yield from attempt(f"token of {one.name}", lambda: _token(one.name, config.hospital.USCI, http, clock))
 
 
-def _echo(name: str, dicom: DicomDestination) -> Iterator[Finding]:
+def _echo(name: str, dicom: DicomDestination) -> Iterator[CheckResult]:
     StorageClient(dicom).echo()
     where = f"{dicom.ae_title} at {dicom.host}:{dicom.port} answers"
     yield good(f"C-ECHO to {name}", where + _line(dicom))
 
 
-def pacs(query: Query, own: str) -> Iterator[Finding]:
+def pacs(query: Query, own: str) -> Iterator[CheckResult]:
     """C-ECHO to the PACS of [query]; `own` is [receive] ae_title."""
     yield from attempt(PACS, lambda: _echo_pacs(query.peer(own)))
 
 
-def _echo_pacs(peer: DicomDestination) -> Iterator[Finding]:
+def _echo_pacs(peer: DicomDestination) -> Iterator[CheckResult]:
     QueryClient(peer).echo()
     yield good(PACS, f"{peer.ae_title} at {peer.host}:{peer.port} answers" + _line(peer))
 
 
-def _token(name: str, org: str, http: HttpDestination, clock: Clock) -> Iterator[Finding]:
+def _token(name: str, org: str, http: HttpDestination, clock: Clock) -> Iterator[CheckResult]:
     credentials = load_credentials(http)
     theirs = ReportAgent(http, org, lambda: credentials, clock).probe()
     yield good(f"token of {name}", f"{http.url} knows {http.app}" + _line(http))
@@ -51,7 +51,7 @@ def _token(name: str, org: str, http: HttpDestination, clock: Clock) -> Iterator
     if abs(apart) <= _TOLERATED:
         yield good("clock", text)
     else:
-        yield Finding("clock", Verdict.FAIL if abs(apart) > 5 * _TOLERATED else Verdict.WARN, text, remedy)
+        yield CheckResult("clock", Verdict.FAIL if abs(apart) > 5 * _TOLERATED else Verdict.WARN, text, remedy)
 
 
 def _line(one: DicomDestination | HttpDestination) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from router.admin.checks.result import Finding, Verdict, attempt, good
+from router.admin.checks.result import CheckResult, Verdict, attempt, good
 from router.config.sections import Config, Destination, HttpDestination
 from router.crypto.certificates import first_end
 from router.crypto.keys import key_id, load_private, load_public, read_secret
@@ -20,31 +20,31 @@ _RENEW_WITHIN = timedelta(days=30)
 _ROOM = 1.5  # x min_free: below it retention begins to make room
 
 
-def data_folder(config: Config) -> Iterator[Finding]:
+def data_folder(config: Config) -> Iterator[CheckResult]:
     """Its rights, its room, its disk."""
     data, subject = config.node.data, "data folder"
     here = _nearest(data)
     if not os.access(here, os.R_OK | os.W_OK | os.X_OK):
         text, remedy = f"this account may not read and write {here}", "run doctor as the node's account, or chown it"
-        yield Finding(subject, Verdict.FAIL, text, remedy)
+        yield CheckResult(subject, Verdict.FAIL, text, remedy)
     elif data.exists() and data.stat().st_mode & 0o007:
-        yield Finding(subject, Verdict.WARN, f"{data} is open to everybody on this machine", f"chmod 750 {data}")
+        yield CheckResult(subject, Verdict.WARN, f"{data} is open to everybody on this machine", f"chmod 750 {data}")
     else:
         yield good(subject, f"{data} can be written" if data.exists() else f"{data} is made at the first start")
     yield _room(here, config.receive.min_free)
     yield _encryption(here)
 
 
-def _room(folder: Path, least: int) -> Finding:
+def _room(folder: Path, least: int) -> CheckResult:
     free = shutil.disk_usage(folder).free
     text = f"{free / 2**30:.1f} GiB free, min_free is {least / 2**30:.1f} GiB"
     remedy = "make room, give the volume more, or shorten [retention]"
     if free <= least:
-        return Finding("disk", Verdict.FAIL, f"{text}: images are refused", remedy)
-    return Finding("disk", Verdict.WARN, text, remedy) if free < _ROOM * least else good("disk", text)
+        return CheckResult("disk", Verdict.FAIL, f"{text}: images are refused", remedy)
+    return CheckResult("disk", Verdict.WARN, text, remedy) if free < _ROOM * least else good("disk", text)
 
 
-def _encryption(folder: Path) -> Finding:
+def _encryption(folder: Path) -> CheckResult:
     mount = mount_of(folder)
     found = None if mount is None else is_encrypted(mount)
     where = "" if mount is None else f" ({mount.source}, {mount.kind})"
@@ -54,28 +54,30 @@ def _encryption(folder: Path) -> Finding:
         "cannot tell whether the data folder's volume is encrypted" if found is None else "the volume is not encrypted"
     )
     remedy = "patient data lies in it: put [node] data on a LUKS volume, or see that the storage behind encrypts"
-    return Finding("encryption", Verdict.WARN, text + where, remedy)
+    return CheckResult("encryption", Verdict.WARN, text + where, remedy)
 
 
-def drop_folder(config: Config) -> Iterator[Finding]:
+def drop_folder(config: Config) -> Iterator[CheckResult]:
     """Whether it is there, mounted, and may be read and, with `move`, written."""
     folder, subject = config.reports.folder, "drop folder"
     if absent := not_mounted(folder):
-        yield Finding(subject, Verdict.FAIL, f"{absent.folder} is in fstab and not mounted", f"mount {absent.folder}")
+        yield CheckResult(
+            subject, Verdict.FAIL, f"{absent.folder} is in fstab and not mounted", f"mount {absent.folder}"
+        )
     if not folder.is_dir():
-        yield Finding(subject, Verdict.WARN, f"{folder} is not there; the node makes it", "see [reports] folder")
+        yield CheckResult(subject, Verdict.WARN, f"{folder} is not there; the node makes it", "see [reports] folder")
         return
     needed = os.R_OK | os.X_OK | (os.W_OK if config.reports.on_pickup == "move" else 0)
     if not os.access(folder, needed):
         text = f"this account may not {'read and write' if needed & os.W_OK else 'read'} {folder}"
         remedy = 'see its rights, or set [reports] on_pickup = "keep" for a read-only share'
-        yield Finding(subject, Verdict.FAIL, text, remedy)
+        yield CheckResult(subject, Verdict.FAIL, text, remedy)
         return
     mount = mount_of(folder)
     yield good(subject, f"{folder} can be used" + (f" ({mount.kind} on {mount.folder})" if mount else ""))
 
 
-def keys(config: Config, destination: Destination, http: HttpDestination) -> Iterator[Finding]:
+def keys(config: Config, destination: Destination, http: HttpDestination) -> Iterator[CheckResult]:
     """Key files exist, with their modes, belong together and are those that were pinned."""
     subject = f"keys of {destination.name}"
     found = load_credentials(http)
@@ -88,37 +90,37 @@ def keys(config: Config, destination: Destination, http: HttpDestination) -> Ite
     if pinned is not None and (unknown := strange(ids, pinned)):
         text = f"not the keys that were pinned: {', '.join(unknown)}"
         remedy = f"ask the platform for its key ids; if they are these: keys pin {destination.name}"
-        yield Finding(subject, Verdict.FAIL, text, remedy)
+        yield CheckResult(subject, Verdict.FAIL, text, remedy)
         return
     when = "pinned" if pinned else "pinned at the first start: compare the ids with the platform's operator before"
     yield good(subject, f"profile {http.profile}; {told} ({when})" if told else f"profile {http.profile}")
 
 
-def _pair(subject: str, private: Path, own: str) -> Iterator[Finding]:
+def _pair(subject: str, private: Path, own: str) -> Iterator[CheckResult]:
     """`keys new` lays the public key beside the private one; the platform gets that file."""
     public = private.with_name(f"{private.stem}.pub.pem")
     if public.exists() and (other := key_id(load_public(public))) != own:
         text = f"{public.name} (id {other}) is not the public key of {private.name} (id {own})"
-        yield Finding(subject, Verdict.FAIL, text, "give the platform the public key of the private one in use")
+        yield CheckResult(subject, Verdict.FAIL, text, "give the platform the public key of the private one in use")
     else:
         yield good(subject, f"own signing key {own}" + (", its public key beside it" if public.exists() else ""))
 
 
-def certificates(config: Config, now: datetime) -> Iterator[Finding]:
+def certificates(config: Config, now: datetime) -> Iterator[CheckResult]:
     """Every certificate that the configuration names: readable, not at its end; its key private."""
     for name, file, key in _certificates(config):
         yield from attempt(name, lambda name=name, file=file, key=key: _certificate(name, file, key, now))  # type: ignore[misc] # bound now
 
 
-def _certificate(name: str, file: Path, key: Path | None, now: datetime) -> Iterator[Finding]:
+def _certificate(name: str, file: Path, key: Path | None, now: datetime) -> Iterator[CheckResult]:
     if key is not None:
         read_secret(key)
     end = first_end(file)
     text = f"{file} ends {end:%Y-%m-%d}"
     if end <= now:
-        yield Finding(name, Verdict.FAIL, text, "renew it and restart the node")
+        yield CheckResult(name, Verdict.FAIL, text, "renew it and restart the node")
     elif end - now < _RENEW_WITHIN:
-        yield Finding(name, Verdict.WARN, text, "renew it soon and restart the node")
+        yield CheckResult(name, Verdict.WARN, text, "renew it soon and restart the node")
     else:
         yield good(name, text)
 

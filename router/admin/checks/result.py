@@ -16,7 +16,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One line: what was looked at, how it is, and what to do about it."""
 
     subject: str
@@ -25,16 +25,16 @@ class Finding:
     remedy: str = ""
 
 
-def good(subject: str, text: str) -> Finding:
+def good(subject: str, text: str) -> CheckResult:
     """As it should be."""
-    return Finding(subject, Verdict.OK, text)
+    return CheckResult(subject, Verdict.OK, text)
 
 
-def attempt(subject: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def attempt(subject: str, look: Callable[[], Iterator[CheckResult]]) -> Iterator[CheckResult]:
     """Findings of `look`; an error of ours ends it and is a failure with its hint."""
     try:
         yield from look()
     except ConfigurationError as error:
-        yield Finding(subject, Verdict.FAIL, " ".join((error.message, "; ".join(error.faults))).strip(), error.hint)
+        yield CheckResult(subject, Verdict.FAIL, " ".join((error.message, "; ".join(error.faults))).strip(), error.hint)
     except RouterError as error:
-        yield Finding(subject, Verdict.FAIL, error.message, error.hint)
+        yield CheckResult(subject, Verdict.FAIL, error.message, error.hint)

@@ -13,7 +13,7 @@ from router.admin.console import pages
 from router.admin.console.comparison import Compared
 from router.admin.console.frame import View, reason_of
 from router.admin.console.lists import Lists
-from router.admin.console.pages import PAGE, Listed, Told
+from router.admin.console.pages import PAGE, ExamPage, QueuePage
 from router.admin.console.sentences import Sending
 from router.admin.http.server import Answer, Handle, Request, html, see_other
 from router.admin.http.session import COOKIE, Sessions, is_genuine
@@ -23,17 +23,17 @@ from router.clock import Clock
 from router.config.sections import Config
 from router.config.types import is_loopback
 from router.errors import InvalidData
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import Channel
 from router.policy.attention import Attention
 from router.policy.pause import EVERY
 from router.policy.states import State
 from router.review.answers import Answers, Explained
 from router.review.attention import active
-from router.review.comparison import Sides
-from router.review.decisions import Decisions, Differences, Verdict
+from router.review.comparison import IdentityComparison
+from router.review.decisions import Decisions, Differences, OperatorReason
 from router.review.deliveries import Line, Review, Story
-from router.review.explain import Traces
+from router.review.explain import Provenance
 from router.series.classify import Rulebook
 from router.storage.reports import Reports
 from router.text.language import LANGUAGES, N_, Tongue, chosen_language
@@ -59,7 +59,7 @@ _Act = Callable[[View, Request], Answer]
 
 
 @dataclass(frozen=True, slots=True)
-class Behind:
+class ConsoleContext:
     """Parts that the console reads and acts on. `token_file` is named on the login page, never shown.
 
     `seal` makes the audit of what a person does durable, before it is done; TransientError when it cannot. `attention`
@@ -68,7 +68,7 @@ class Behind:
 
     config: Config
     catalogue: Catalogue
-    journal: Journal
+    bus: EventBus
     clock: Clock
     book: Callable[[], Rulebook]
     places: Sequence[Place]
@@ -81,26 +81,26 @@ class Behind:
 class Console:
     """The pages behind their paths."""
 
-    def __init__(self, behind: Behind, token: str) -> None:
+    def __init__(self, behind: ConsoleContext, token: str) -> None:
         self._behind = behind
         self._sessions = Sessions(token, behind.clock)
         self._tongues = {language: Tongue(language) for language in LANGUAGES}
         self._review = Review(behind.catalogue, behind.clock)
-        self._traces = Traces(behind.catalogue, behind.config)
+        self._traces = Provenance(behind.catalogue, behind.config)
         self._answers = Answers(behind.catalogue, behind.config, behind.clock)
         self._sides = _sides(behind)
-        self._decisions = Decisions(behind.config.identity, behind.catalogue, behind.journal, behind.clock)
-        self._lists = Lists(behind.config, behind.catalogue, behind.journal, behind.clock, behind.seal)
+        self._decisions = Decisions(behind.config.identity, behind.catalogue, behind.bus, behind.clock)
+        self._lists = Lists(behind.config, behind.catalogue, behind.bus, behind.clock, behind.seal)
         self._local = is_loopback(behind.config.admin.host)
         self._style = (Path(__file__).parent / "console.css").read_bytes()
 
-    def go_by(self, config: Config, places: Sequence[Place]) -> None:
+    def reconfigure(self, config: Config, places: Sequence[Place]) -> None:
         """Show what this configuration says, with the same sessions."""
         self._behind = replace(self._behind, config=config, places=places)
-        self._traces = Traces(self._behind.catalogue, config)
+        self._traces = Provenance(self._behind.catalogue, config)
         self._answers = Answers(self._behind.catalogue, config, self._behind.clock)
         self._sides = _sides(self._behind)
-        self._lists.go_by(config)
+        self._lists.reconfigure(config)
 
     def routes(self) -> dict[str, Handle]:
         """The paths."""
@@ -210,7 +210,9 @@ class Console:
         lines = self._review.listed(states, destination or None, text or None, _FOUND if text else last + 1)
         shown = self._explained(lines if text else lines[last - PAGE : last])
         more = not text and len(lines) > last
-        listed = Listed(shown, state, destination, text, page, more and page < _LAST_PAGE, more and page == _LAST_PAGE)
+        listed = QueuePage(
+            shown, state, destination, text, page, more and page < _LAST_PAGE, more and page == _LAST_PAGE
+        )
         return html(pages.queue(view, listed, self._sending()))
 
     def _sending(self) -> Sending:
@@ -258,7 +260,7 @@ class Console:
             found = self._decisions.unsettled(exam)
             if found is None or found.mark != request.form.get("seen"):
                 return _exam_after(exam, "none" if found is None else "changed")
-            self._decisions.settle(found, Verdict(view.who, why))
+            self._decisions.settle(found, OperatorReason(view.who, why))
             self._behind.seal()
         return _exam_after(exam, "settled")
 
@@ -278,7 +280,7 @@ class Console:
     def _told(self, view: View, story: Story, said: str, differences: Differences | None, *, shown: bool) -> Answer:
         case, book = story.case, self._behind.book()
         images = [line.delivery for line in story.lines if line.delivery.channel == Channel.IMAGES]
-        told = Told(
+        told = ExamPage(
             story, self._answers.of(story.lines, plain=not shown), self._traces.background(case.exam, list(case.links)),
             {uid: self._review.series(uid, book) for uid in case.studies},
             {one.destination: self._review.ledger(one) for one in images},
@@ -299,11 +301,11 @@ class Console:
         return story
 
     def _tell(self, kind: Kind, text: str, who: str, **about: object) -> None:
-        self._behind.journal.record(Event(self._behind.clock.now(), kind, text, who, **about))  # type: ignore[arg-type]  # names and types are this class's own
+        self._behind.bus.record(Event(self._behind.clock.now(), kind, text, who, **about))  # type: ignore[arg-type]  # names and types are this class's own
 
 
-def _sides(behind: Behind) -> Sides:
-    return Sides(behind.config, Reports(behind.config.node.data).read, behind.catalogue.decisions.classes)
+def _sides(behind: ConsoleContext) -> IdentityComparison:
+    return IdentityComparison(behind.config, Reports(behind.config.node.data).read, behind.catalogue.decisions.classes)
 
 
 def _number(fields: Mapping[str, str]) -> int | None:

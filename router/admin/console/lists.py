@@ -15,9 +15,9 @@ from router.clock import Clock
 from router.config.sections import Config
 from router.correlator import refused
 from router.errors import InvalidData
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.review import dismissals, unreported
-from router.review.decisions import Verdict
+from router.review.decisions import OperatorReason
 from router.review.dismissals import Dismissals
 from router.text.language import N_
 
@@ -30,16 +30,16 @@ class Lists:
     """The pages; who may see them is decided before. `seal` makes what is recorded durable, before it is done."""
 
     def __init__(
-        self, config: Config, catalogue: Catalogue, journal: Journal, clock: Clock, seal: Callable[[], None]
+        self, config: Config, catalogue: Catalogue, bus: EventBus, clock: Clock, seal: Callable[[], None]
     ) -> None:  # fmt: skip
         self._config = config
         self._catalogue = catalogue
-        self._journal = journal
+        self._bus = bus
         self._clock = clock
         self._seal = seal
-        self._dismissals = Dismissals(catalogue, journal, clock)
+        self._dismissals = Dismissals(catalogue, bus, clock)
 
-    def go_by(self, config: Config) -> None:
+    def reconfigure(self, config: Config) -> None:
         """Judge studies by this configuration from now on."""
         self._config = config
 
@@ -82,7 +82,7 @@ class Lists:
     def _names(self, view: View, request: Request) -> Answer:
         """Names of files, which may be of patients, for the person who asks; recorded before they are shown."""
         text = "names of the drop folder's files shown at the console"
-        self._journal.record(Event(self._clock.now(), Kind.VIEWED, text, view.who))
+        self._bus.record(Event(self._clock.now(), Kind.VIEWED, text, view.who))
         self._seal()
         return self._folder(view, _page(request.form), "", named=True)
 
@@ -93,32 +93,32 @@ class Lists:
 
     # -- dismissals: of exactly what was shown, by its mark; False where that has changed
 
-    def _dismissing(self, dismiss: Callable[[str, Verdict], bool]) -> _Act:
+    def _dismissing(self, dismiss: Callable[[str, OperatorReason], bool]) -> _Act:
         def act(view: View, request: Request) -> Answer:
             chosen, why = request.form.get("chosen", ""), reason_of(request.form)
             if not chosen or not why:
                 raise InvalidData("expected what to dismiss, and why")
             with self._catalogue.engine.write():
-                done = dismiss(chosen, Verdict(view.who, why))
+                done = dismiss(chosen, OperatorReason(view.who, why))
                 self._seal()
             return see_other(f"{view.path}?" + urlencode({"done": int(done)}))
 
         return act
 
-    def _dismiss_unreported(self, chosen: str, verdict: Verdict) -> bool:
+    def _dismiss_unreported(self, chosen: str, verdict: OperatorReason) -> bool:
         senders = {list_pages.sender_mark(one.sender): one.sender for one in self._catalogue.unreported.waiting()}
         if chosen not in senders:
             return False
-        unreported.dismiss(self._catalogue, self._journal, self._clock, senders[chosen], verdict)
+        unreported.dismiss(self._catalogue, self._bus, self._clock, senders[chosen], verdict)
         return True
 
-    def _dismiss_refused(self, chosen: str, verdict: Verdict) -> bool:
+    def _dismiss_refused(self, chosen: str, verdict: OperatorReason) -> bool:
         standing = [one for one in self._catalogue.refusals.senders() if one.dismissed is None]
         found = [one for one in standing if list_pages.refused_mark(one) == chosen]
-        dismissals.dismiss(self._catalogue, self._journal, self._clock, found, verdict)
+        dismissals.dismiss(self._catalogue, self._bus, self._clock, found, verdict)
         return bool(found)
 
-    def _dismiss_files(self, chosen: str, verdict: Verdict) -> bool:
+    def _dismiss_files(self, chosen: str, verdict: OperatorReason) -> bool:
         """A file, or all of a kind."""
         listed = self._catalogue.exams.files.open()
         for one in listed:

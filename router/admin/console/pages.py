@@ -30,7 +30,7 @@ from router.admin.console.sentences import Sending, answers, paused, what
 from router.alarms import Alarm
 from router.catalogue.images.ledger import Entry
 from router.catalogue.node.alarms import ActiveAlarm, Standing
-from router.catalogue.queue.backlog import Age, Heap, Place
+from router.catalogue.queue.backlog import Age, BacklogCount, Place
 from router.images.series_report import Line as SeriesLine
 from router.policy.attention import Attention
 from router.policy.states import State
@@ -56,7 +56,7 @@ _QUEUE_HEAD = N_(("Delivery", "ExamId", "Destination", "Channel", "State", "Due"
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class QueuePage:
     """A page of the queue: which lines, and what was asked for."""
 
     lines: Sequence[Explained]
@@ -69,7 +69,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ExamPage:
     """An exam's story with all that the page shows of it. Patient data is masked while `compared` has no sides."""
 
     story: Story
@@ -89,7 +89,7 @@ def mark_of(story: Story) -> str:
 
 
 def overview(
-    view: View, heaps: Sequence[Heap], places: Sequence[Place], attention: Sequence[Attention],
+    view: View, heaps: Sequence[BacklogCount], places: Sequence[Place], attention: Sequence[Attention],
     alarms: Sequence[ActiveAlarm], most: int, due: Sequence[Explained], free: int, sending: Sending,
 ) -> bytes:  # fmt: skip
     """The overview: risks, what waits for a person, alarms (not more than `most`), backlog, what is due next."""
@@ -116,7 +116,7 @@ def _counted(view: View, alarms: Sequence[ActiveAlarm], most: int) -> str:
     return f"{name} ({most} / {len(alarms)})" if len(alarms) > most else name
 
 
-def queue(view: View, listed: Listed, sending: Sending) -> bytes:
+def queue(view: View, listed: QueuePage, sending: Sending) -> bytes:
     """The queue with its filters."""
     say = view.say
     states = choice("State", [state.value for state in State], listed.state, say)
@@ -131,7 +131,7 @@ def queue(view: View, listed: Listed, sending: Sending) -> bytes:
     return frame(view, above + _queue(view, listed.lines) + _pager(view, listed) + note)
 
 
-def exam(view: View, told: Told) -> bytes:
+def exam(view: View, told: ExamPage) -> bytes:
     """An exam's story."""
     say, story = view.say, told.story
     case = story.case
@@ -159,7 +159,7 @@ def login(view: View, token_file: str, wrong: bool) -> bytes:
     return frame(view, f'{said}<form class="line" method="post" action="/login">{fields}</form>{where}')
 
 
-def _sum(heaps: Iterable[Heap]) -> int:
+def _sum(heaps: Iterable[BacklogCount]) -> int:
     return sum(heap.deliveries for heap in heaps)
 
 
@@ -193,7 +193,7 @@ def _line(view: View, explained: Explained, unmasked: bool) -> list[str]:
     ]  # fmt: skip
 
 
-def _pager(view: View, listed: Listed) -> str:
+def _pager(view: View, listed: QueuePage) -> str:
     links = []
     ways = N_(((listed.page - 1, "Previous", listed.page > 0), (listed.page + 1, "Next", listed.more)))
     for number, text, there in ways:
@@ -252,7 +252,7 @@ def _active(view: View, alarms: Sequence[ActiveAlarm], attention: Sequence[Atten
     return table(view, ("Alarm", "Count", "Subject", "What", "What to do", "Since"), rows)
 
 
-def _actions(view: View, told: Told) -> str:
+def _actions(view: View, told: ExamPage) -> str:
     if view.session is None:
         return ""
     say, story = view.say, told.story
@@ -270,7 +270,7 @@ def _actions(view: View, told: Told) -> str:
     return form(view, "/act", f"{fields}{chosen}{reason(say)}{buttons}") + note
 
 
-def _came(view: View, told: Told) -> Iterable[str]:
+def _came(view: View, told: ExamPage) -> Iterable[str]:
     behind, open_, say = told.behind, bool(told.compared.sides), view.say
     files = [
         [cell(say(f.kind)), cell(f.name if open_ else masked_name(f.name)), view.at(f.arrived)] for f in behind.files
@@ -282,7 +282,7 @@ def _came(view: View, told: Told) -> Iterable[str]:
     yield table(view, ("Studies", "Because"), near, "What nearly fits")
 
 
-def _studies(view: View, told: Told) -> Iterable[str]:
+def _studies(view: View, told: ExamPage) -> Iterable[str]:
     case = told.story.case
     here = {uid: str(study.instances) for uid, study in case.studies.items()}
     none = view.say("none here yet")
@@ -296,7 +296,7 @@ def _studies(view: View, told: Told) -> Iterable[str]:
     yield table(view, ("Series", "Class", "Instances", "Rule"), series, "Series")
 
 
-def _ledgers(view: View, told: Told) -> Iterable[str]:
+def _ledgers(view: View, told: ExamPage) -> Iterable[str]:
     for destination, entries in told.ledgers.items():
         counts, say = Counter((e.uids.series, e.fate, e.rule, e.status) for e in entries), view.say
         rows = [

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from html import escape
 
-from router.catalogue.queue.backlog import Age, Heap, Place
+from router.catalogue.queue.backlog import Age, BacklogCount, Place
 
 _LABEL, _BAR, _NUMBER, _ROW = 210, 560, 70, 30
 
 
-def bars(heaps: Sequence[Heap], places: Sequence[Place], say: Callable[[str], str]) -> str:
+def bars(heaps: Sequence[BacklogCount], places: Sequence[Place], say: Callable[[str], str]) -> str:
     """The picture; each piece has a title with its age and number."""
     counts = Counter[tuple[str, str, Age]]()
     for heap in heaps:

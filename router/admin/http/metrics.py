@@ -16,7 +16,7 @@ from router.admin.http.server import Answer
 from router.admin.status.patience import within
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.queue.backlog import Age, Heap, Place
+from router.catalogue.queue.backlog import Age, BacklogCount, Place
 from router.clock import Clock
 from router.errors import TransientError
 from router.events import Event, Kind
@@ -75,7 +75,7 @@ class Metrics:
         """A C-STORE was answered with this status, or (None) an association refused."""
         self._refused.labels("association" if status is None else f"{status:04X}").inc()
 
-    def heard(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """The subscriber."""
         self._events.labels(event.kind).inc()
         count = _COUNTS.get(event.kind)
@@ -185,13 +185,15 @@ class Gauges(Collector):
         yield self._duties()
         yield self._unreported()
 
-    def _backlog(self, heaps: Iterable[Heap]) -> GaugeMetricFamily:
+    def _backlog(self, heaps: Iterable[BacklogCount]) -> GaugeMetricFamily:
         family = GaugeMetricFamily("router_backlog", "Open deliveries", labels=[*_PLACE, "state", "age"])
         for heap in heaps:
             family.add_metric([heap.destination, heap.channel, heap.state, heap.age], heap.deliveries)
         return family
 
-    def _slack(self, places: Iterable[Place], heaps: Sequence[Heap], now: datetime) -> Iterable[GaugeMetricFamily]:
+    def _slack(
+        self, places: Iterable[Place], heaps: Sequence[BacklogCount], now: datetime
+    ) -> Iterable[GaugeMetricFamily]:
         least = GaugeMetricFamily("router_slack_min_seconds", "Least time left of an open delivery", labels=_PLACE)
         risky = GaugeMetricFamily("router_at_risk", "In the last fifth of their time", labels=_PLACE)
         missed = GaugeMetricFamily("router_missed", "Open, and their time is over", labels=_PLACE)
@@ -205,7 +207,7 @@ class Gauges(Collector):
             missed.add_metric(labels, sum(heap.deliveries for heap in mine if heap.age in _MISSED))
         return least, risky, missed
 
-    def _leases(self, places: Iterable[Place], heaps: Iterable[Heap]) -> GaugeMetricFamily:
+    def _leases(self, places: Iterable[Place], heaps: Iterable[BacklogCount]) -> GaugeMetricFamily:
         held: Numbers[tuple[str, str]] = Numbers({(p.destination, str(p.channel)): 0 for p in places})
         for heap in heaps:
             if heap.state == State.SENDING:

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from router.admin.checks.result import Finding, Verdict, attempt, good
+from router.admin.checks.result import CheckResult, Verdict, attempt, good
 from router.admin.notify.heartbeat import call
 from router.admin.notify.notification import Notification, Style, trial_of
 from router.admin.notify.ways import LIMITS, Way, ways_of
@@ -18,24 +18,24 @@ _NOWHERE = "no way is configured: nobody is told"
 _CONFIGURE = "name one in [alarms]: targets, program, [alarms.webhook] or [alarms.mail]"
 
 
-def ways_found(config: Config, clock: Clock) -> Iterator[Finding]:
+def ways_found(config: Config, clock: Clock) -> Iterator[CheckResult]:
     """Whether alarms go out; ConfigurationError when a file that `[alarms]` names is not as it must be."""
     ways = ways_of(config.alarms, clock)
     if ways:
         yield good("alarms out", ", ".join(way.name for way in ways))
     else:
-        yield Finding("alarms out", Verdict.WARN, _NOWHERE, _CONFIGURE)
+        yield CheckResult("alarms out", Verdict.WARN, _NOWHERE, _CONFIGURE)
 
 
-def tried(config: Config, clock: Clock) -> list[Finding]:
+def tried(config: Config, clock: Clock) -> list[CheckResult]:
     """Send a test on every way at once and call the heartbeat; a finding for each, in their order."""
     return list(attempt("alarms out", lambda: _tried(config, clock)))
 
 
-def _tried(config: Config, clock: Clock) -> Iterator[Finding]:
+def _tried(config: Config, clock: Clock) -> Iterator[CheckResult]:
     ways, heartbeat = ways_of(config.alarms, clock), config.alarms.heartbeat
     if not ways:
-        yield Finding("alarms out", Verdict.FAIL, _NOWHERE, _CONFIGURE)
+        yield CheckResult("alarms out", Verdict.FAIL, _NOWHERE, _CONFIGURE)
     node = config.node
     style = Style(node=node.owner, language=node.language, zone=node.timezone, link=config.admin.link)
     trial = trial_of(style, clock.now(), str(uuid.uuid4()))
@@ -45,15 +45,15 @@ def _tried(config: Config, clock: Clock) -> Iterator[Finding]:
         yield from pool.map(lambda one: one(), trials)
 
 
-def _try(way: Way, trial: Notification) -> Finding:
+def _try(way: Way, trial: Notification) -> CheckResult:
     try:
         way.send(trial)
     except (TransientError, PermanentError) as error:
-        return Finding(f"test alarm to {way.name}", Verdict.FAIL, error.message, error.hint)
+        return CheckResult(f"test alarm to {way.name}", Verdict.FAIL, error.message, error.hint)
     return good(f"test alarm to {way.name}", "it was taken: see that it has arrived")
 
 
-def _beat(settings: Heartbeat, clock: Clock) -> Finding:
+def _beat(settings: Heartbeat, clock: Clock) -> CheckResult:
     if error := call(Session(settings, clock, LIMITS)):
-        return Finding("heartbeat", Verdict.FAIL, error, "see url in [alarms.heartbeat]")
+        return CheckResult("heartbeat", Verdict.FAIL, error, "see url in [alarms.heartbeat]")
     return good("heartbeat", "it was taken: see that the watcher has it")

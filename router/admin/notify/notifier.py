@@ -99,7 +99,7 @@ class AlarmNotifier:
             for loop in fresh:
                 loop.start()
 
-    def heard(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """The journal's subscriber."""
         if event.alarm is not None:
             self._folding.wake()
@@ -146,7 +146,7 @@ class AlarmNotifier:
         if not self._membership.has(ALARMS):
             return Untried(_IDLE_SECONDS)
         self._retain()
-        came = self._catalogue.news.waits()
+        came = self._catalogue.alarm_news.waits()
         if not came and self._clock.monotonic() - self._looked < _ROUND_SECONDS:
             return _IDLE_SECONDS
         self._looked = self._clock.monotonic()
@@ -167,9 +167,9 @@ class AlarmNotifier:
         now, fitting, ways = self._clock.now(), self._fitting, tuple(self._served)
         with self._catalogue.engine.write():
             self._membership.fence(ALARMS)
-            news, known = self._catalogue.news.take(_AT_ONCE), self._catalogue.news.folds()
+            news, known = self._catalogue.alarm_news.take(_AT_ONCE), self._catalogue.alarm_news.folds()
             fresh = self._catalogue.notifications.fresh({way.mark for way in fitting.ways})
-            standing = self._catalogue.news.standing() if news or known or fresh else {}
+            standing = self._catalogue.alarm_news.standing() if news or known or fresh else {}
             told: list[Folded] = []
             for cause in dict.fromkeys([*known, *news]):
                 if _is_wanted(cause, fitting):
@@ -190,7 +190,7 @@ class AlarmNotifier:
     def _refold(self, former: Fold, news: Sequence[AlarmNews], standing: int, now: datetime) -> Sequence[Folded]:
         after, messages = fold(former, news, standing, now)
         if after != former or after.is_over(now):
-            self._catalogue.news.keep(after, now)
+            self._catalogue.alarm_news.keep(after, now)
         return messages
 
     def _serve(self, way: Way, former: _Served | None) -> _Served:

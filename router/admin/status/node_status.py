@@ -16,8 +16,8 @@ from router.clock import SharedClock, SystemClock
 from router.config.salvage import salvage
 from router.config.sections import Config, ConfigFile, load
 from router.errors import ConfigurationError, RouterError, TransientError
-from router.events import Journal
-from router.review.outlook import Outlook, look
+from router.events import EventBus
+from router.review.database_status import DatabaseStatus, look
 from router.storage.incoming import count_in as incoming_in
 from router.storage.quarantine import count_in as quarantined_in
 from router.storage.running import Listener
@@ -67,7 +67,7 @@ class NodeStatus:
     listeners: Sequence[Listening]
     min_free: int
     folder: Folder | None
-    outlook: Outlook | None
+    outlook: DatabaseStatus | None
     notes: Sequence[str]
 
 
@@ -125,10 +125,10 @@ def _noted(notes: list[str], ask: Callable[[], _T]) -> _T | None:
     return None
 
 
-def _outlook(config: Config, now: datetime) -> Outlook:
+def _outlook(config: Config, now: datetime) -> DatabaseStatus:
     if not config.database.url and not has_database(config.node.data):
         raise TransientError(f"the database is missing: {config.node.data / 'router.db'} is not there, or is empty")
-    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
     try:
         clock = SharedClock(SystemClock())
         catalogue.nodes.set_clock(clock)

@@ -63,7 +63,7 @@ class Engine(ABC):
             if outermost:
                 self._seal()
 
-    def sealed_by(self, seal: Callable[[], None]) -> None:
+    def before_commit(self, seal: Callable[[], None]) -> None:
         """Have this done before each commit from now on; what it raises takes the transaction back."""
         self._seal = seal
 
@@ -72,7 +72,7 @@ class Engine(ABC):
         """As `write`."""
 
     @abstractmethod
-    def alone_with(self, names: Iterable[str]) -> AbstractContextManager[None]:
+    def lock_names(self, names: Iterable[str]) -> AbstractContextManager[None]:
         """While no other node does the same with one of these names."""
 
     @abstractmethod
@@ -224,7 +224,7 @@ class SqliteEngine(Engine):
             yield
 
     @contextmanager
-    def alone_with(self, names: Iterable[str]) -> Iterator[None]:
+    def lock_names(self, names: Iterable[str]) -> Iterator[None]:
         yield  # a file serves one node
 
     def unclaimed(self, query: Any) -> Any:
@@ -293,7 +293,7 @@ class PostgresEngine(Engine):
             yield
 
     @contextmanager
-    def alone_with(self, names: Iterable[str]) -> Iterator[None]:
+    def lock_names(self, names: Iterable[str]) -> Iterator[None]:
         with self.write():
             for number in sorted({zlib.crc32(name.encode()) % _NAME_LOCKS for name in names}):
                 self.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_NAME_LOCK, number])

@@ -281,10 +281,13 @@ class Exam(Model):
         indexes = ((("branch", "exam_id"), True),)
 
 
-class Forgotten(Model):
+class ExpiredExam(Model):
     """An exam that there was and whose records are removed: 64 bits of branch and ExamId."""
 
     key = BigIntegerField(primary_key=True)
+
+    class Meta:
+        table_name = "forgotten"
 
 
 class ExamStudy(Model):
@@ -300,13 +303,14 @@ class ExamStudy(Model):
         indexes = ((("exam", "study_uid"), True),)
 
 
-class Parted(Model):
+class SeparatedStudy(Model):
     """A study that a person keeps apart from an exam."""
 
     exam = ForeignKeyField(Exam, index=False)
     study_uid = CleanTextField()
 
     class Meta:
+        table_name = "parted"
         primary_key = CompositeKey("exam", "study_uid")
 
 
@@ -709,7 +713,7 @@ class PaceRow(Model):
         primary_key = CompositeKey("destination", "channel")
 
 
-class Ledger(Model):
+class LedgerRow(Model):
     """What became of an instance version at a destination.
 
     `tries` counts the associations that were lost with it under way, `reason` says why it is refused without a status;
@@ -731,15 +735,17 @@ class Ledger(Model):
     ask_at = InstantField(null=True)
 
     class Meta:
+        table_name = "ledger"
+        legacy_table_names = False  # indexes are named by the table, not by this class
         indexes = ((("instance", "destination"), True), (("study", "destination"), False))
 
 
 # What keeps a study from being purged; few rows at a time. Its text must be the questions' own, to the letter.
 OPEN_IN_LEDGER = SQL("state IN ('held', 'late', 'stored')")
-Ledger.add_index(Ledger.index(Ledger.study, name="ledger_open", where=OPEN_IN_LEDGER))
+LedgerRow.add_index(LedgerRow.index(LedgerRow.study, name="ledger_open", where=OPEN_IN_LEDGER))
 # What waits for another exam's approval; as few.
 WITHHELD_IN_LEDGER = SQL("state = 'withheld'")
-Ledger.add_index(Ledger.index(Ledger.study, name="ledger_withheld", where=WITHHELD_IN_LEDGER))
+LedgerRow.add_index(LedgerRow.index(LedgerRow.study, name="ledger_withheld", where=WITHHELD_IN_LEDGER))
 
 
 class Commitment(Model):
@@ -757,7 +763,7 @@ class CommitmentItem(Model):
 
     id = BigAutoField()
     commitment = ForeignKeyField(Commitment)
-    ledger = ForeignKeyField(Ledger, index=False)
+    ledger = ForeignKeyField(LedgerRow, index=False)
 
     class Meta:
         table_name = "commitment_item"
@@ -960,11 +966,11 @@ class RefusedInstanceRow(Model):
 
 TABLES: tuple[type[Model], ...] = (
     Schema, Setting, Study, StudyIdentity, StudyAccession, Facts, Instance, Tombstone, TombstoneKey, Removal,
-    Reference, Exam, Forgotten, ExamStudy, Parted,
+    Reference, Exam, ExpiredExam, ExamStudy, SeparatedStudy,
     Disagreement, Alias, Document, PdfSource, ExamWord, PdfWord, SeenFile, SetAsideRow, FolderFileRow, FolderCount,
     Delivery, EventRow, OpenAlarm, UnreadRow, AlarmNewsRow, AlarmCause, NotificationRow, WayRow,
     BreakerRow, PauseRow, BackfillRow, BackfillTurn,
-    PaceRow, Ledger, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow,
+    PaceRow, LedgerRow, Commitment, CommitmentItem, Upload, Retrieval, PacsCount, NodeRow, HeadRow,
     AbsentRow, Duty, SlotRow, UnreportedDay, DismissedSender,
     RefusalRow, RefusedSenderRow, RefusedInstanceRow,
 )  # fmt: skip

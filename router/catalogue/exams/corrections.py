@@ -9,7 +9,7 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import Document, ExamStudy, Instance, Ledger, Study, StudyIdentity
+from router.catalogue.db.tables import Document, ExamStudy, Instance, LedgerRow, Study, StudyIdentity
 from router.catalogue.images.ledger import Fate
 from router.catalogue.images.studies import identity_of
 from router.catalogue.images.tombstones import instant, packed
@@ -66,8 +66,8 @@ class Corrections:
 
     def _here(self, study: int) -> list[_Row]:
         sent: dict[int, dict[str, datetime]] = defaultdict(dict)
-        went = (Ledger.study == study) & (Ledger.state == Fate.SENT)
-        for key, place, at in self._engine.run(Ledger.select(Ledger.instance, Ledger.destination, Ledger.at)
+        went = (LedgerRow.study == study) & (LedgerRow.state == Fate.SENT)
+        for key, place, at in self._engine.run(LedgerRow.select(LedgerRow.instance, LedgerRow.destination, LedgerRow.at)
                                                .where(went).tuples()):  # fmt: skip
             sent[key][place] = at
         columns = (Instance.id, Instance.sop_uid, Instance.version, Instance.identity, Instance.received)

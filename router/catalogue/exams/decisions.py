@@ -7,7 +7,7 @@ from typing import Any
 
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.tables import Alias as Row
-from router.catalogue.db.tables import Delivery, Disagreement, Exam, ExamStudy, Parted, Study, StudyIdentity
+from router.catalogue.db.tables import Delivery, Disagreement, Exam, ExamStudy, SeparatedStudy, Study, StudyIdentity
 from router.matching.patient.alias import classes
 from router.matching.patient.doubt import Doubt
 from router.policy.states import State
@@ -106,15 +106,20 @@ class Decisions:
     def parted(self, exam: int) -> frozenset[str]:
         """The studies that a person keeps apart from the exam, whatever names them."""
         return frozenset(
-            r[0] for r in self._engine.run(Parted.select(Parted.study_uid).where(Parted.exam == exam).tuples())
+            r[0]
+            for r in self._engine.run(
+                SeparatedStudy.select(SeparatedStudy.study_uid).where(SeparatedStudy.exam == exam).tuples()
+            )
         )
 
     def part(self, exam: int, study_uid: str) -> None:
         """Keep a study apart from an exam."""
         with self._engine.write():
-            self._engine.run(Parted.insert(exam=exam, study_uid=study_uid).on_conflict_ignore())
+            self._engine.run(SeparatedStudy.insert(exam=exam, study_uid=study_uid).on_conflict_ignore())
 
     def unpart(self, exam: int, study_uid: str) -> None:
         """Let the study join again."""
         with self._engine.write():
-            self._engine.run(Parted.delete().where((Parted.exam == exam) & (Parted.study_uid == study_uid)))
+            self._engine.run(
+                SeparatedStudy.delete().where((SeparatedStudy.exam == exam) & (SeparatedStudy.study_uid == study_uid))
+            )

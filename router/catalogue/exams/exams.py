@@ -16,10 +16,10 @@ from router.catalogue.db.tables import (
     Document,
     Exam,
     ExamStudy,
-    Forgotten,
-    Parted,
+    ExpiredExam,
     PdfWord,
     SeenFile,
+    SeparatedStudy,
     Study,
     StudyAccession,
     Upload,
@@ -29,7 +29,7 @@ from router.catalogue.exams.calibrations import Calibrations
 from router.catalogue.exams.expiry import forgotten_key
 from router.catalogue.exams.files import FolderFiles
 from router.catalogue.exams.originals import Originals
-from router.catalogue.exams.pdf_names import Namings
+from router.catalogue.exams.pdf_names import PdfNames
 from router.catalogue.images.studies import StudyHere, studies_here
 from router.errors import IntegrityError
 from router.exam.key import ExamKey, approved
@@ -104,7 +104,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Sibling:
+class OverlappingExam:
     """Another exam that has a study in common with this one; `approved` as it was last evaluated."""
 
     exam: int
@@ -128,7 +128,7 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class ExamSnapshot:
     """All that is known of an exam when it is evaluated. `touched` tells whether it has changed since.
 
     `approved` is what the last evaluation found, `apart` the studies that a person keeps apart from it.
@@ -145,7 +145,7 @@ class Case:
     places: Mapping[int, str]
     links: Mapping[str, str]
     studies: Mapping[str, StudyHere]
-    siblings: tuple[Sibling, ...]
+    siblings: tuple[OverlappingExam, ...]
     approved: bool
     apart: frozenset[str] = frozenset()
     forgotten: bool = False
@@ -158,14 +158,14 @@ class Exams:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.namings = Namings(engine)
+        self.pdf_names = PdfNames(engine)
         self.calibrations = Calibrations(engine)
         self.originals = Originals(engine)
         self.files = FolderFiles(engine)
 
     # -- intake
 
-    def together(self) -> AbstractContextManager[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """One transaction for what is done within."""
         return self._engine.write()
 
@@ -187,7 +187,7 @@ class Exams:
             if number is None:  # another node was quicker
                 return self.known(row["branch"], row["exam_id"]) or self._make(row)
             words = identifiers(row["exam_id"], row.get("accession_number", ""), row.get("patient_name", ""))
-            self.namings.answer(number, words, new=True)
+            self.pdf_names.answer(number, words, new=True)
             return number
 
     def next_revision(self, exam: int) -> int:
@@ -233,7 +233,7 @@ class Exams:
 
     def identifiers(self, exam: int) -> frozenset[str]:
         """The words by which a report's text names the exam."""
-        return identifiers(*self.namings.described(exam))
+        return identifiers(*self.pdf_names.described(exam))
 
     def exam_named(self, exam_id: str = "", accession: str = "", study_uid: str = "") -> int | None:
         """The one exam with this ExamId, accession number or listed study; None when there is none or more than one."""
@@ -260,14 +260,14 @@ class Exams:
 
     def unpaired(self, names: Iterable[tuple[str, str]]) -> list[Waiting]:
         """PDFs without an exam, in whose file names the pattern found one of these (group, value)."""
-        found = self.namings.unpaired(names)
+        found = self.pdf_names.unpaired(names)
         columns = (Document.id, Document.place, Document.exam)
         query = Document.select(*columns).where(Document.id.in_(found)).order_by(Document.id).tuples()
         return [Waiting(*row) for row in self._engine.run(query)] if found else []
 
     def numbered(self, number: str, exam: int) -> list[tuple[Waiting, str]]:
         """PDFs of which this number is the whole name, not this exam's and not confirmed; with their stems."""
-        found = self.namings.numbered(number)
+        found = self.pdf_names.numbered(number)
         columns = (Document.id, Document.place, Document.exam, Document.stem)
         others = (Document.exam.is_null() | (Document.exam != exam)) & Document.confirmed.is_null()
         query = Document.select(*columns).where(Document.id.in_(found) & others).order_by(Document.id).tuples()
@@ -301,9 +301,9 @@ class Exams:
             if number is None:
                 raise IntegrityError("a document's number was given twice")
             if exam is not None:
-                self.touch([exam], now)
+                self.request_evaluation([exam], now)
             if not vouched or exam is None:
-                self.namings.say(number, document.words or (), document.names)
+                self.pdf_names.say(number, document.words or (), document.names)
         return number
 
     def _naming(self, words: frozenset[str] | None, exam: int | None) -> str:
@@ -327,13 +327,13 @@ class Exams:
         """Give a PDF its exam, or another one than it had."""
         with self._engine.write():
             (row,) = self._engine.run(Document.select(Document.exam, Document.vouched).where(Document.id == document))
-            naming = self._naming(self.namings.said(document), exam)
+            naming = self._naming(self.pdf_names.said(document), exam)
             vouched = row.vouched or bool(naming)
             changes = {"exam": exam, "revision": revision, "place": place, "vouched": vouched, "named": naming}
             self._engine.run(Document.update(**changes).where(Document.id == document))
             if vouched:
-                self.namings.forget(document)
-            self.touch({exam, row.exam_id or exam}, now)
+                self.pdf_names.forget(document)
+            self.request_evaluation({exam, row.exam_id or exam}, now)
 
     def missed(self, digest: str) -> tuple[int, int] | None:
         """A PDF of this content whose copy is gone and whose exam has something to do again, and the exam."""
@@ -356,7 +356,7 @@ class Exams:
             stale = Upload.pdf_place.in_(former) & Upload.confirmed.is_null()
             self._engine.run(Upload.update(refused=True).where(stale))
             self._engine.run(Document.update(**changes).where(Document.id == document))
-            self.touch([exam], now)
+            self.request_evaluation([exam], now)
 
     def unread(self, before: datetime) -> list[tuple[int, str]]:
         """PDFs taken before then whose text was not read in its processor time at the first try; their places."""
@@ -373,13 +373,13 @@ class Exams:
             changes = {"unread": fate, "vouched": row.vouched or bool(naming), "named": naming or row.named}
             self._engine.run(Document.update(**changes).where(Document.id == document))
             if not changes["vouched"] or row.exam_id is None:
-                self.namings.say(document, words, {})
+                self.pdf_names.say(document, words, {})
             if row.exam_id is not None:
-                self.touch([row.exam_id], now)
+                self.request_evaluation([row.exam_id], now)
 
     def known_number(self, number: str, exam: int) -> bool:
         """Whether it is the ExamId, accession number or patient number of another exam."""
-        named = self.namings.other([number], exam) is not None
+        named = self.pdf_names.other([number], exam) is not None
         theirs = Exam.select(Exam.id).where((Exam.patient_id == number) & (Exam.id != exam)).limit(1)
         return named or bool(self._engine.run(theirs.tuples()))
 
@@ -401,7 +401,7 @@ class Exams:
                 SeenFile.select(SeenFile.path).where(SeenFile.digest.in_(digest)).tuples())]  # fmt: skip
             self._engine.run(SeenFile.delete().where(SeenFile.path.in_(paths)))
             exams = Document.select(Document.exam).where((Document.id == document) & Document.exam.is_null(False))
-            self.touch([row[0] for row in self._engine.run(exams.tuples())], now)
+            self.request_evaluation([row[0] for row in self._engine.run(exams.tuples())], now)
 
     def damaged(self, kind: str, digest: str) -> tuple[int, int, str] | None:
         """A document of this content whose copy is damaged, its exam, and where the copy lies."""
@@ -454,7 +454,7 @@ class Exams:
 
     # -- evaluation
 
-    def touch(self, exams: Iterable[int], now: datetime) -> None:
+    def request_evaluation(self, exams: Iterable[int], now: datetime) -> None:
         """Have these exams evaluated."""
         with self._engine.write():
             for exam in sorted(exams):
@@ -471,7 +471,12 @@ class Exams:
         return next((row[0] for row in self._engine.run(query.tuples())), None)
 
     def checked(
-        self, case: Case, check_at: datetime | None, approved_at: datetime | None, doubt: str, chosen: Chosen = Chosen()
+        self,
+        case: ExamSnapshot,
+        check_at: datetime | None,
+        approved_at: datetime | None,
+        doubt: str,
+        chosen: Chosen = Chosen(),
     ) -> bool:
         """Close an evaluation; False when the exam was touched meanwhile and must be evaluated again."""
         where = (Exam.id == case.exam) & (Exam.touched == case.touched)
@@ -481,11 +486,11 @@ class Exams:
         with self._engine.write():
             return bool(self._engine.run(Exam.update(**changes).where(where)))
 
-    def approve(self, case: Case, approved_at: datetime | None, now: datetime) -> None:
+    def approve(self, case: ExamSnapshot, approved_at: datetime | None, now: datetime) -> None:
         """Keep a changed approval, and have the exams evaluated that have a study in common with this one."""
         with self._engine.write():
             self._engine.run(Exam.update(approved_at=approved_at).where(Exam.id == case.exam))
-            self.touch({sibling.exam for sibling in case.siblings}, now)
+            self.request_evaluation({sibling.exam for sibling in case.siblings}, now)
 
     def describe(self, exam: int, key: ExamKey) -> bool:
         """Keep what joining looks for, accession number and patient of the JSON that counts; whether it is new."""
@@ -496,12 +501,12 @@ class Exams:
             where = (Exam.id == exam) & ~(same[0] & same[1] & same[2])
             if not self._engine.run(Exam.update(**values).where(where)):
                 return False
-            self.namings.answer(exam, words)
+            self.pdf_names.answer(exam, words)
             return True
 
     def touch_those_naming(self, exam: int, now: datetime) -> None:
         """Have the exams evaluated, one of whose PDFs names this exam."""
-        self.touch(self.namings.owners(self.identifiers(exam), exam), now)
+        self.request_evaluation(self.pdf_names.owners(self.identifiers(exam), exam), now)
 
     def postpone(self, exam: int, until: datetime) -> None:
         """Evaluate the exam again, not before `until`, whatever has touched it."""
@@ -532,7 +537,7 @@ class Exams:
         Who catalogues into them, or purges them, has done so before, and is seen, or does it after, and sees the exam.
         """
         study_uids = list(study_uids)
-        with self._engine.alone_with(study_uids), self._engine.write():
+        with self._engine.lock_names(study_uids), self._engine.write():
             have = {r[0] for r in self._engine.run(
                 ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam).tuples())}  # fmt: skip
             new = [uid for uid in dict.fromkeys(study_uids) if uid not in have]
@@ -541,7 +546,7 @@ class Exams:
                 self._engine.run(ExamStudy.insert_many(rows).on_conflict_ignore())
                 shared = ExamStudy.study_uid.in_(portion) & (ExamStudy.exam != exam)
                 others = ExamStudy.select(ExamStudy.exam).where(shared).distinct().tuples()
-                self.touch([row[0] for row in self._engine.run(others)], now)
+                self.request_evaluation([row[0] for row in self._engine.run(others)], now)
         return new
 
     def unlink(self, exam: int, study_uids: Iterable[str]) -> None:
@@ -564,7 +569,7 @@ class Exams:
         found = {**self.studies(uid for uid in uids if uid not in known), **known}
         return [found[uid] for uid in uids]
 
-    def case(self, exam: int) -> Case:
+    def case(self, exam: int) -> ExamSnapshot:
         """Everything about an exam, in one view."""
         with self._engine.read():
             row = self._engine.run(Exam.select().where(Exam.id == exam))[0]
@@ -572,7 +577,7 @@ class Exams:
             links = {
                 r.study_uid: r.joined_by for r in self._engine.run(ExamStudy.select().where(ExamStudy.exam == exam))
             }
-            return Case(
+            return ExamSnapshot(
                 exam, row.branch, row.exam_id, row.touched, row.doubt,
                 tuple(_json(d) for d in documents if d.kind == "json"),
                 tuple(self._pdf(d, row) for d in documents if d.kind == "pdf"),
@@ -583,19 +588,19 @@ class Exams:
             )  # fmt: skip
 
     def _apart(self, exam: int) -> frozenset[str]:
-        query = Parted.select(Parted.study_uid).where(Parted.exam == exam).tuples()
+        query = SeparatedStudy.select(SeparatedStudy.study_uid).where(SeparatedStudy.exam == exam).tuples()
         return frozenset(row[0] for row in self._engine.run(query))
 
     def _forgotten(self, branch: str, exam_id: str) -> bool:
-        query = Forgotten.select(Forgotten.key).where(Forgotten.key == forgotten_key(branch, exam_id))
+        query = ExpiredExam.select(ExpiredExam.key).where(ExpiredExam.key == forgotten_key(branch, exam_id))
         return bool(self._engine.run(query.tuples()))
 
     def _pdf(self, row: Any, exam: Any) -> PdfVersion:
         question, named, vouched = "", frozenset(row.named.splitlines()), row.vouched
         if not row.vouched and row.confirmed is None:
-            said, reused = self.namings.said(row.id), self.namings.used_by_others(row.stem, exam.id)
+            said, reused = self.pdf_names.said(row.id), self.pdf_names.used_by_others(row.stem, exam.id)
             own = identifiers(exam.exam_id, exam.accession_number, exam.patient_name)
-            question, named = doubt(said, own, self.namings.other(said, exam.id), reused=reused), said
+            question, named = doubt(said, own, self.pdf_names.other(said, exam.id), reused=reused), said
             vouched = bool(said & own)
         return PdfVersion(
             row.id, row.arrived, row.file_time, question, row.confirmed, named, row.purged is None, row.stem,
@@ -606,12 +611,14 @@ class Exams:
         """Those of the studies that are here."""
         return studies_here(self._engine, uids)
 
-    def _siblings(self, exam: int, links: Iterable[str]) -> tuple[Sibling, ...]:
+    def _siblings(self, exam: int, links: Iterable[str]) -> tuple[OverlappingExam, ...]:
         columns = (Exam.id, Exam.accession_number, Exam.patient_id, Exam.patient_name, ExamStudy.study_uid,
                    Exam.approved_at.is_null(False))  # fmt: skip
         query = Exam.select(*columns).join(ExamStudy, on=ExamStudy.exam == Exam.id).where(Exam.id != exam).tuples()
         found = (self._engine.run(query.where(ExamStudy.study_uid.in_(uids))) for uids in portions(list(links)))
-        return tuple(Sibling(e, a, p, n, uid, bool(approved)) for rows in found for e, a, p, n, uid, approved in rows)
+        return tuple(
+            OverlappingExam(e, a, p, n, uid, bool(approved)) for rows in found for e, a, p, n, uid, approved in rows
+        )
 
     # -- for people
 

@@ -20,28 +20,28 @@ from router.catalogue.db.tables import (
     Exam,
     ExamStudy,
     ExamWord,
-    Forgotten,
+    ExpiredExam,
     OpenAlarm,
     PacsCount,
-    Parted,
     PdfWord,
     Removal,
     Retrieval,
+    SeparatedStudy,
     Study,
     UnreadRow,
     Upload,
 )
 from router.catalogue.images.purge import Files
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.policy.states import CLOSED
 
 
-class Records:
+class Expiry:
     """The rows' side of the retention of reports."""
 
-    def __init__(self, engine: Engine, journal: Journal) -> None:
+    def __init__(self, engine: Engine, bus: EventBus) -> None:
         self._engine = engine
-        self._journal = journal
+        self._bus = bus
 
     # -- copies of reports
 
@@ -60,7 +60,7 @@ class Records:
             changed = Document.update(purged=now).where(Document.id.in_([number for number, _ in found]))
             self._engine.run(changed)
             text = f"e{exam}: {len(found)} copy(s) of its report PDF are removed: everything of it is done"
-            self._journal.record(Event(now, Kind.PURGED, text, exam=exam))
+            self._bus.record(Event(now, Kind.PURGED, text, exam=exam))
             return self._removal([place.rpartition("/")[0] for _, place in found])
 
     # -- everything
@@ -76,10 +76,10 @@ class Records:
             if not self._locked(exam, _over(before, now)):
                 return None
             (key,) = self._engine.run(Exam.select(Exam.branch, Exam.exam_id).where(Exam.id == exam).tuples())
-            self._engine.run(Forgotten.insert(key=forgotten_key(*key)).on_conflict_ignore())
+            self._engine.run(ExpiredExam.insert(key=forgotten_key(*key)).on_conflict_ignore())
             self._drop(exam)
             text = f"e{exam}: its records, what was sent and the receipts are removed: [retention] records is over"
-            self._journal.record(Event(now, Kind.PURGED, text, exam=exam))
+            self._bus.record(Event(now, Kind.PURGED, text, exam=exam))
             return self._removal([f"reports/{exam}"])
 
     def _drop(self, exam: int) -> None:
@@ -92,7 +92,7 @@ class Records:
         self._engine.run(PdfWord.delete().where(PdfWord.document.in_(documents)))
         self._engine.run(PacsCount.delete().where(PacsCount.study_uid.in_(studies)))
         tables: Sequence[Any] = (
-            Delivery, Document, ExamWord, ExamStudy, Parted, Disagreement, Retrieval, OpenAlarm, UnreadRow,
+            Delivery, Document, ExamWord, ExamStudy, SeparatedStudy, Disagreement, Retrieval, OpenAlarm, UnreadRow,
         )  # fmt: skip
         for table in tables:
             self._engine.run(table.delete().where(table.exam == exam))

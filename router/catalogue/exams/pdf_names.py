@@ -29,7 +29,7 @@ _NUMBERED = Statement(
 _DESCRIBED = Statement("SELECT exam_id, accession_number, patient_name FROM exam WHERE id = ?", Exam.id)
 
 
-class Namings:
+class PdfNames:
     """The words of exams, and of the PDFs that nothing vouches for yet."""
 
     def __init__(self, engine: Engine) -> None:

@@ -52,7 +52,7 @@ class Neighbour:
     came: datetime
 
 
-class Traces:
+class Arrivals:
     """Read for people only."""
 
     def __init__(self, engine: Engine) -> None:

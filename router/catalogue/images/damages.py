@@ -7,7 +7,7 @@ from datetime import datetime
 from peewee import fn
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import Exam, ExamStudy, Instance, Ledger, Study
+from router.catalogue.db.tables import Exam, ExamStudy, Instance, LedgerRow, Study
 from router.catalogue.images.ledger import Fate
 from router.model import InstanceUids
 
@@ -37,10 +37,10 @@ class Damages:
 
     def set_aside(self, instance: int, why: str, now: datetime) -> None:
         """The file of this version is not what came: it goes nowhere from now on, and its exams are evaluated."""
-        selected = (Ledger.instance == instance) & (Ledger.state == Fate.SELECTED)
+        selected = (LedgerRow.instance == instance) & (LedgerRow.state == Fate.SELECTED)
         with self._engine.write():
             self._engine.run(Instance.update(damaged=why).where(Instance.id == instance))
-            self._engine.run(Ledger.update(state=Fate.DAMAGED, reason=why, at=now).where(selected))
+            self._engine.run(LedgerRow.update(state=Fate.DAMAGED, reason=why, at=now).where(selected))
             _touch(self._engine, instance, now)
 
     def mend(self, uids: InstanceUids, version: int, now: datetime) -> None:
@@ -66,8 +66,8 @@ class Damages:
         """Of the instances that came before `before` the next ones, by number, that a destination may still be sent;
         and the number up to which all were looked at."""
         until = after + _RANGE
-        rows = Ledger.select(Ledger.id).where(Ledger.instance == Instance.id)
-        open_ = Ledger.state.not_in([Fate.SENT, Fate.FILTERED])
+        rows = LedgerRow.select(LedgerRow.id).where(LedgerRow.instance == Instance.id)
+        open_ = LedgerRow.state.not_in([Fate.SENT, Fate.FILTERED])
         wanted = fn.EXISTS(rows.where(open_)) | (Instance.newest & ~fn.EXISTS(rows))
         columns = (Instance.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.size,
                    Instance.checksum, Instance.digest, Instance.damaged)  # fmt: skip
@@ -87,9 +87,9 @@ def mend(engine: Engine, versions: Iterable[tuple[InstanceUids, int]], now: date
         for uids, version in versions:
             mine = (Instance.sop_uid == uids.sop) & (Instance.version == version) & (Study.uid == uids.study)
             for (instance,) in engine.run(Instance.select(Instance.id).join(Study).where(mine).tuples()):
-                damaged = (Ledger.instance == instance) & (Ledger.state == Fate.DAMAGED)
+                damaged = (LedgerRow.instance == instance) & (LedgerRow.state == Fate.DAMAGED)
                 engine.run(Instance.update(damaged=None).where(Instance.id == instance))
-                engine.run(Ledger.update(state=Fate.SELECTED, tries=0, reason="", at=now).where(damaged))
+                engine.run(LedgerRow.update(state=Fate.SELECTED, tries=0, reason="", at=now).where(damaged))
                 _touch(engine, instance, now)
 
 

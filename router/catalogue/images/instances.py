@@ -14,7 +14,16 @@ from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Among, InsertMany
-from router.catalogue.db.tables import READING, Exam, ExamStudy, Instance, Ledger, Study, StudyAccession, StudyIdentity
+from router.catalogue.db.tables import (
+    READING,
+    Exam,
+    ExamStudy,
+    Instance,
+    LedgerRow,
+    Study,
+    StudyAccession,
+    StudyIdentity,
+)
 from router.catalogue.images.damages import mend
 from router.catalogue.images.references import note_references
 from router.catalogue.images.series_members import facts_numbers
@@ -108,11 +117,11 @@ class Instances:
         marks = [", ".join([param] * len(values)) or "NULL" for values in (sops, digests)]
         return self._engine.execute(_KNOWN.format(*marks), [*sops, *digests])
 
-    def alone_with(self, study_uids: Iterable[str]) -> AbstractContextManager[None]:
+    def lock_names(self, study_uids: Iterable[str]) -> AbstractContextManager[None]:
         """While no other node catalogues instances of these studies: of two that find one new, one would be second."""
-        return self._engine.alone_with(study_uids)
+        return self._engine.lock_names(study_uids)
 
-    def together(self) -> AbstractContextManager[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """One transaction for what is done within."""
         return self._engine.write()
 
@@ -156,7 +165,7 @@ class Instances:
         """Whether of an instance of the study no version is whole; `undecided`: of one without a ledger row."""
         mine = (Study.uid == study_uid) & Instance.newest & (Instance.cut != "") & Instance.purged.is_null()
         if undecided:
-            mine &= ~fn.EXISTS(Ledger.select(Ledger.id).where(Ledger.instance == Instance.id))
+            mine &= ~fn.EXISTS(LedgerRow.select(LedgerRow.id).where(LedgerRow.instance == Instance.id))
         query = Instance.select(Instance.id).join(Study).where(mine).limit(1)
         return bool(self._engine.run(query.tuples()))
 

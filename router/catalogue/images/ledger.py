@@ -10,7 +10,7 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import ExamStudy, Instance, Ledger, Study
+from router.catalogue.db.tables import ExamStudy, Instance, LedgerRow, Study
 from router.catalogue.images.tombstones import instant, packed, summaries
 from router.model import InstanceUids, SeriesClass
 
@@ -121,7 +121,7 @@ class Entry:
     at: datetime
 
 
-class Accounts:
+class Ledger:
     """Ledger rows of all destinations."""
 
     def __init__(self, engine: Engine) -> None:
@@ -129,8 +129,8 @@ class Accounts:
 
     def undecided(self, exam: int, destination: str) -> list[Undecided]:
         """Newest versions of the exam's instances, not purged, without a row for the destination."""
-        decided = Ledger.select(Ledger.instance).where(
-            (Ledger.instance == Instance.id) & (Ledger.destination == destination)
+        decided = LedgerRow.select(LedgerRow.instance).where(
+            (LedgerRow.instance == Instance.id) & (LedgerRow.destination == destination)
         )
         columns = (Instance.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.facts, Instance.version,
                    Instance.received, Instance.cut)  # fmt: skip
@@ -141,7 +141,7 @@ class Accounts:
 
     def classes(self, exam: int, destination: str) -> frozenset[SeriesClass]:
         """The classes of what was selected, whatever came of it."""
-        mine = (Ledger.destination == destination) & (Ledger.state != Fate.FILTERED)
+        mine = (LedgerRow.destination == destination) & (LedgerRow.state != Fate.FILTERED)
         rows: Any = self._engine.run(self._of(exam, Instance.series_class).where(mine).distinct().tuples())
         gone = summaries(self._engine, list(self._numbers(exam)))
         packed = {name for one in gone for place, name in one.classes if place == destination}
@@ -165,20 +165,20 @@ class Accounts:
         What is cut off, too, and was held for another reason, is released once more.
         """
         mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)))
-        held = (Ledger.destination == destination) & (Ledger.state == fate)
-        rule = Ledger.rule.concat("; released by a person")
+        held = (LedgerRow.destination == destination) & (LedgerRow.state == fate)
+        rule = LedgerRow.rule.concat("; released by a person")
         with self._engine.write():
             if fate is not Fate.CUT:
                 broken = mine.where(Instance.cut != "")
-                cut = Ledger.update(state=Fate.CUT, rule=rule.concat(f"; {CUT_OFF}"), at=now)
-                self._engine.run(cut.where(held & Ledger.instance.in_(broken)))
-            released = Ledger.update(state=Fate.SELECTED, rule=rule, at=now)
-            self._engine.run(released.where(held & Ledger.instance.in_(mine)))
+                cut = LedgerRow.update(state=Fate.CUT, rule=rule.concat(f"; {CUT_OFF}"), at=now)
+                self._engine.run(cut.where(held & LedgerRow.instance.in_(broken)))
+            released = LedgerRow.update(state=Fate.SELECTED, rule=rule, at=now)
+            self._engine.run(released.where(held & LedgerRow.instance.in_(mine)))
 
     def set_aside(self, study_uids: Iterable[str]) -> frozenset[str]:
         """The studies of which an instance is set aside somewhere, as CUT."""
-        cut = (Study.uid.in_(list(study_uids))) & (Ledger.state == Fate.CUT)
-        query = Ledger.select(Study.uid).join(Study, on=Ledger.study == Study.id).where(cut).distinct()
+        cut = (Study.uid.in_(list(study_uids))) & (LedgerRow.state == Fate.CUT)
+        query = LedgerRow.select(Study.uid).join(Study, on=LedgerRow.study == Study.id).where(cut).distinct()
         return frozenset(row[0] for row in self._engine.run(query.tuples()))
 
     def _enter(self, destination: str, fates: Iterable[tuple[int, Fate, str]], now: datetime) -> None:
@@ -192,7 +192,7 @@ class Accounts:
                      "at": now}
                     for key, fate, rule in batch
                 ]  # fmt: skip
-                self._engine.run(Ledger.insert_many(rows).on_conflict_ignore())
+                self._engine.run(LedgerRow.insert_many(rows).on_conflict_ignore())
                 if later := [key for key, _, version in found if version > 1]:
                     self._give_way(destination, later)
 
@@ -203,20 +203,20 @@ class Accounts:
             .join(newer, on=(older.study == newer.study) & (older.sop_uid == newer.sop_uid))
             .where(newer.id.in_(newest) & (older.version < newer.version))
         )
-        unsent = Ledger.state.in_(
+        unsent = LedgerRow.state.in_(
             [Fate.SELECTED, Fate.HELD, Fate.LATE, Fate.CUT, Fate.WITHHELD, Fate.REFUSED, Fate.DAMAGED]
         )
-        mine = (Ledger.destination == destination) & unsent & Ledger.instance.in_(replaced)
-        self._engine.run(Ledger.update(state=Fate.FILTERED, rule="replaced by a newer version").where(mine))
+        mine = (LedgerRow.destination == destination) & unsent & LedgerRow.instance.in_(replaced)
+        self._engine.run(LedgerRow.update(state=Fate.FILTERED, rule="replaced by a newer version").where(mine))
 
     def to_send(self, exam: int, destination: str, limit: int) -> list[ToSend]:
         """Selected instances of the exam, in the order in which they came; those that lost associations come last."""
         query = (
-            self._of(exam, Ledger.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version,
+            self._of(exam, LedgerRow.id, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version,
                      Instance.sop_class, Instance.transfer_syntax, Instance.id, Instance.checksum, Instance.digest,
-                     Ledger.tries, Ledger.at)
-            .where((Ledger.destination == destination) & (Ledger.state == Fate.SELECTED))
-            .order_by(Ledger.tries, Instance.id)
+                     LedgerRow.tries, LedgerRow.at)
+            .where((LedgerRow.destination == destination) & (LedgerRow.state == Fate.SELECTED))
+            .order_by(LedgerRow.tries, Instance.id)
             .limit(limit)
             .tuples()
         )  # fmt: skip
@@ -228,9 +228,9 @@ class Accounts:
 
     def unanswered(self, exam: int, destination: str) -> dict[str, int]:
         """Why instances are refused that the destination gave no status for, and how many, the most first."""
-        mine = (Ledger.destination == destination) & (Ledger.state == Fate.REFUSED) & (Ledger.reason != "")
+        mine = (LedgerRow.destination == destination) & (LedgerRow.state == Fate.REFUSED) & (LedgerRow.reason != "")
         rows: Any = self._engine.run(
-            self._of(exam, Ledger.reason, fn.COUNT(Ledger.id)).where(mine).group_by(Ledger.reason).tuples()
+            self._of(exam, LedgerRow.reason, fn.COUNT(LedgerRow.id)).where(mine).group_by(LedgerRow.reason).tuples()
         )
         return dict(sorted(rows, key=lambda row: (-row[1], row[0])))
 
@@ -244,19 +244,19 @@ class Accounts:
                 changes = {"state": o.fate, "status": o.status, "association": o.association, "reason": o.reason,
                            "ask_at": o.ask_at}  # fmt: skip
                 for portion in portions(keys):
-                    self._engine.run(Ledger.update(**changes, at=now).where(Ledger.id.in_(portion)))
+                    self._engine.run(LedgerRow.update(**changes, at=now).where(LedgerRow.id.in_(portion)))
 
     def lost(self, key: int, counts: bool) -> int:
         """An association was lost with this row's instance: it goes last from now on. How many losses count by now.
 
         The first counts in any case.
         """
-        mine = Ledger.id == key
+        mine = LedgerRow.id == key
         with self._engine.write():
             self._engine.run(
-                Ledger.update(tries=Ledger.tries + 1).where(mine if counts else mine & (Ledger.tries == 0))
+                LedgerRow.update(tries=LedgerRow.tries + 1).where(mine if counts else mine & (LedgerRow.tries == 0))
             )
-            return int(self._engine.run(Ledger.select(Ledger.tries).where(mine).tuples())[0][0])
+            return int(self._engine.run(LedgerRow.select(LedgerRow.tries).where(mine).tuples())[0][0])
 
     def reselect_refused(self, exam: int, destination: str, now: datetime) -> None:
         """Send again what the destination refused, each in its newest version: a person has asked for it.
@@ -264,12 +264,12 @@ class Accounts:
         What was damaged, too: a file may have been put back, and is compared again.
         """
         mine = Instance.select(Instance.id).join(Study).where(Study.uid.in_(_studies_of(exam)) & Instance.newest)
-        ended = Ledger.state.in_([Fate.REFUSED, Fate.DAMAGED])
-        refused = (Ledger.destination == destination) & ended & Ledger.instance.in_(mine)
+        ended = LedgerRow.state.in_([Fate.REFUSED, Fate.DAMAGED])
+        refused = (LedgerRow.destination == destination) & ended & LedgerRow.instance.in_(mine)
         with self._engine.write():
             sound = Instance.update(damaged=None).where(Instance.id.in_(mine) & Instance.damaged.is_null(False))
             self._engine.run(sound)
-            self._engine.run(Ledger.update(state=Fate.SELECTED, tries=0, reason="", at=now).where(refused))
+            self._engine.run(LedgerRow.update(state=Fate.SELECTED, tries=0, reason="", at=now).where(refused))
 
     def tallies(self, exams: Sequence[int]) -> dict[tuple[int, str], Tally]:
         """Per exam and destination; an instance counts once, by its latest version that was not left out."""
@@ -297,14 +297,14 @@ class Accounts:
 
     def _counted(self, studies: Sequence[int]) -> list[tuple[int, str, str, int]]:
         """Study, destination, state and how many; what does not count is taken off in a row of its own."""
-        place = (Ledger.study, Ledger.destination, Ledger.state)
-        whole = Ledger.select(*place, fn.COUNT(Ledger.id)).where(Ledger.study.in_(studies)).group_by(*place)
+        place = (LedgerRow.study, LedgerRow.destination, LedgerRow.state)
+        whole = LedgerRow.select(*place, fn.COUNT(LedgerRow.id)).where(LedgerRow.study.in_(studies)).group_by(*place)
         rows = list(self._engine.run(whole.tuples()))
         # Few instances come twice: those are looked at one by one, and not every row.
         older = Instance.select(Instance.id).where(Instance.study.in_(studies) & ~Instance.newest).tuples()
         for some in portions([row[0] for row in self._engine.run(older)]):
-            less = Ledger.select(*place, fn.COUNT(Ledger.id) * -1).join(Instance)
-            less = less.where(Ledger.instance.in_(some) & fn.EXISTS(outdone())).group_by(*place)
+            less = LedgerRow.select(*place, fn.COUNT(LedgerRow.id) * -1).join(Instance)
+            less = less.where(LedgerRow.instance.in_(some) & fn.EXISTS(outdone())).group_by(*place)
             rows += self._engine.run(less.tuples())
         rows += [(one.study, *place, n) for one in summaries(self._engine, studies) for place, n in one.fates.items()]
         return rows
@@ -313,8 +313,8 @@ class Accounts:
         """The exam's ledger at a destination."""
         query = (
             self._of(exam, Study.uid, Instance.series_uid, Instance.sop_uid, Instance.version, Instance.series_class,
-                     Instance.rule, Ledger.state, Ledger.reason, Ledger.rule, Ledger.status, Ledger.at)
-            .where(Ledger.destination == destination)
+                     Instance.rule, LedgerRow.state, LedgerRow.reason, LedgerRow.rule, LedgerRow.status, LedgerRow.at)
+            .where(LedgerRow.destination == destination)
             .order_by(Instance.series_uid, Instance.id)
             .tuples()
         )  # fmt: skip
@@ -333,7 +333,7 @@ class Accounts:
         return dict(self._engine.run(query.tuples()))
 
     def _of(self, exam: int, *columns: Any) -> Any:
-        query = Ledger.select(*columns).join(Instance).join(Study, on=Ledger.study == Study.id)
+        query = LedgerRow.select(*columns).join(Instance).join(Study, on=LedgerRow.study == Study.id)
         return query.join(ExamStudy, on=(ExamStudy.study_uid == Study.uid) & (ExamStudy.exam == exam))
 
 
@@ -354,10 +354,10 @@ def _packed(engine: Engine, number: int, uid: str, destination: str) -> Iterator
 
 def fates_of(engine: Engine, keys: Sequence[int]) -> Mapping[tuple[str, str], int]:
     """What these instances count in their exams' tallies, by destination and state."""
-    place, mine = (Ledger.destination, Ledger.state), Ledger.instance.in_(list(keys))
+    place, mine = (LedgerRow.destination, LedgerRow.state), LedgerRow.instance.in_(list(keys))
     found: Counter[tuple[str, str]] = Counter()
     for sign, which in ((1, mine), (-1, mine & ~Instance.newest & fn.EXISTS(outdone()))):
-        query = Ledger.select(*place, fn.COUNT(Ledger.id)).join(Instance).where(which).group_by(*place)
+        query = LedgerRow.select(*place, fn.COUNT(LedgerRow.id)).join(Instance).where(which).group_by(*place)
         for destination, state, n in engine.run(query.tuples()):
             found[destination, state] += sign * n
     return found
@@ -365,10 +365,10 @@ def fates_of(engine: Engine, keys: Sequence[int]) -> Mapping[tuple[str, str], in
 
 def outdone() -> Any:
     """A row for a later version of the outer query's instance, at the same destination, that was not left out."""
-    newer, row = Instance.alias(), Ledger.alias()
+    newer, row = Instance.alias(), LedgerRow.alias()
     same = (newer.study == Instance.study) & (newer.sop_uid == Instance.sop_uid) & (newer.version > Instance.version)
     idle = [Fate.FILTERED, Fate.LATE, Fate.CUT, Fate.WITHHELD]
-    there = (row.destination == Ledger.destination) & row.state.not_in(idle)
+    there = (row.destination == LedgerRow.destination) & row.state.not_in(idle)
     return row.select(row.id).join(newer, on=row.instance == newer.id).where(same & there)
 
 

@@ -23,7 +23,7 @@ from router.catalogue.db.tables import (
     ExamStudy,
     Facts,
     Instance,
-    Ledger,
+    LedgerRow,
     Reference,
     Removal,
     Study,
@@ -33,7 +33,7 @@ from router.catalogue.db.tables import (
 from router.catalogue.exams.originals import Originals
 from router.catalogue.images.ledger import Fate, fates_of
 from router.catalogue.images.tombstones import bury, drop_rows, forget, has_tombstone
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import InstanceUids
 from router.policy.states import CLOSED
 
@@ -65,10 +65,10 @@ class Files:
 class Purge:
     """The rows' side of retention."""
 
-    def __init__(self, engine: Engine, journal: Journal) -> None:
+    def __init__(self, engine: Engine, bus: EventBus) -> None:
         self._engine = engine
         self.originals = Originals(engine)
-        self._journal = journal
+        self._bus = bus
 
     def delivered(self, before: datetime, now: datetime, limit: int) -> list[Old]:
         """Studies all of whose exams have been closed since before `before`, those received first coming first."""
@@ -86,7 +86,7 @@ class Purge:
     def take(self, old: Old, before: datetime, now: datetime) -> Files | None:
         """Strike the next files of the study from the rows; None when it is finished, or is not to go any more."""
         condition = _done(before, now) if old.named else ~fn.EXISTS(_links())
-        with self._engine.alone_with([old.uid]), self._engine.write():
+        with self._engine.lock_names([old.uid]), self._engine.write():
             mine = (Study.id == old.study) & Study.purged.is_null() & (Study.last_received < before)
             # An update that changes nothing locks the row: who adds to the study waits, or was first.
             if not self._engine.run(Study.update(last_received=Study.last_received).where(mine & condition)):
@@ -124,8 +124,8 @@ class Purge:
 
     def _was_sent(self, study: int) -> bool:
         """Whether a destination has any of it: then what comes again is known. Else it must be taken as new."""
-        sent = (Ledger.study == study) & Ledger.state.in_([Fate.SENT, Fate.STORED])
-        query = Ledger.select(Ledger.id).where(sent).limit(1)
+        sent = (LedgerRow.study == study) & LedgerRow.state.in_([Fate.SENT, Fate.STORED])
+        query = LedgerRow.select(LedgerRow.id).where(sent).limit(1)
         return has_tombstone(self._engine, study) or bool(self._engine.run(query.tuples()))
 
     def _finish(self, old: Old, now: datetime, *, keeps: bool, removes: bool) -> None:
@@ -134,11 +134,11 @@ class Purge:
         else:
             self._drop_studies([old.study])
         text = "the study is removed"
-        self._journal.record(Event(now, Kind.CLEARED, text, alarm=Alarm.CUT_OFF, subject=f"study {old.uid}"))
+        self._bus.record(Event(now, Kind.CLEARED, text, alarm=Alarm.CUT_OFF, subject=f"study {old.uid}"))
         if not removes:  # its rows were only put back for a while; what came since would be among the last ones
             return
         why = "everything of its exams is done" if old.named else "no exam named it"
-        self._journal.record(Event(now, Kind.PURGED, f"the images are removed: {why}", study_uid=old.uid))
+        self._bus.record(Event(now, Kind.PURGED, f"the images are removed: {why}", study_uid=old.uid))
 
     def _drop_studies(self, studies: Sequence[int]) -> None:
         for table in (Facts, StudyIdentity, StudyAccession):
@@ -158,7 +158,7 @@ class Purge:
 
         While they go no other node catalogues into their study; that they are gone is noted at the end.
         """
-        with self._engine.alone_with({uids.study for uids, _ in files.instances}):
+        with self._engine.lock_names({uids.study for uids, _ in files.instances}):
             mine = Removal.select(Removal.id).where(Removal.id == files.number).tuples()
             yield self._unneeded(files) if self._engine.run(mine) else Files(files.number, ())
             with self._engine.write():
@@ -229,7 +229,7 @@ def _done(before: datetime, now: datetime) -> Any:
         .join(Delivery, JOIN.LEFT_OUTER, on=Delivery.exam == ExamStudy.exam)
         .where((ExamStudy.study_uid == Study.uid) & (busy | (Exam.check_at <= now)))
     )
-    open_ = Ledger.select(Ledger.id).where((Ledger.study == Study.id) & OPEN_IN_LEDGER)
+    open_ = LedgerRow.select(LedgerRow.id).where((LedgerRow.study == Study.id) & OPEN_IN_LEDGER)
     return fn.EXISTS(_links()) & ~fn.EXISTS(undone) & ~fn.EXISTS(open_)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Among
-from router.catalogue.db.tables import Exam, ExamStudy, Instance, Ledger, Reference, Study
+from router.catalogue.db.tables import Exam, ExamStudy, Instance, LedgerRow, Reference, Study
 from router.catalogue.images.ledger import Fate
 from router.catalogue.images.tombstones import of_instances, revive
 from router.series.study import Marks, marks_of, purpose_of
@@ -27,7 +27,7 @@ class Decided:
     cut: str
 
 
-class Notes:
+class References:
     """References of the newest versions of documents."""
 
     def __init__(self, engine: Engine) -> None:
@@ -53,10 +53,10 @@ class Notes:
         """The exam's ledger rows at the destination of these instances' newest versions."""
         studies = ExamStudy.select(ExamStudy.study_uid).where(ExamStudy.exam == exam)
         query = (
-            Ledger.select(Ledger.id, Instance.sop_uid, Ledger.state, Ledger.rule, Instance.cut)
+            LedgerRow.select(LedgerRow.id, Instance.sop_uid, LedgerRow.state, LedgerRow.rule, Instance.cut)
             .join(Instance)
             .join(Study)
-            .where(Study.uid.in_(studies) & (Ledger.destination == destination) & Instance.newest)
+            .where(Study.uid.in_(studies) & (LedgerRow.destination == destination) & Instance.newest)
             .tuples()
         )
         rows: Any = [
@@ -68,14 +68,14 @@ class Notes:
         """Change ledger rows that are still as they were read."""
         with self._engine.write():
             for portion in portions(keys):
-                changed = Ledger.update(state=after, rule=rule, at=now)
-                self._engine.run(changed.where(Ledger.id.in_(portion) & (Ledger.state == before)))
+                changed = LedgerRow.update(state=after, rule=rule, at=now)
+                self._engine.run(changed.where(LedgerRow.id.in_(portion) & (LedgerRow.state == before)))
 
     def remark(self, keys: Sequence[int], rule: str) -> None:
         """Change what is told of ledger rows, and nothing else."""
         with self._engine.write():
             for portion in portions(keys):
-                self._engine.run(Ledger.update(rule=rule).where(Ledger.id.in_(portion)))
+                self._engine.run(LedgerRow.update(rule=rule).where(LedgerRow.id.in_(portion)))
 
     def _referred(self, study_uids: Iterable[str]) -> list[int]:
         mine = Study.uid.in_(list(study_uids)) & Study.referred

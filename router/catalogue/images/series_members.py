@@ -25,7 +25,7 @@ class Classified:
     rule: str
 
 
-class Members:
+class SeriesMembers:
     """Instances of studies, without what tells their versions apart."""
 
     def __init__(self, engine: Engine) -> None:

@@ -18,14 +18,14 @@ from peewee import Model
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Among, InsertMany
-from router.catalogue.db.tables import CommitmentItem, Instance, InstantField, Ledger, Study, Tombstone, TombstoneKey
+from router.catalogue.db.tables import CommitmentItem, Instance, InstantField, LedgerRow, Study, Tombstone, TombstoneKey
 
 _SOP, _AE, _RECEIVED = "sop_uid", "sending_ae", "received"
 _KEY = "instance_id"
 _INSTANCE = [field.column_name for field in Instance._meta.sorted_fields]
-_LEDGER = [field.column_name for field in Ledger._meta.sorted_fields if field.column_name != "id"]
+_LEDGER = [field.column_name for field in LedgerRow._meta.sorted_fields if field.column_name != "id"]
 _INSTANCES = Among(f"SELECT {', '.join(_INSTANCE)} FROM instance WHERE id IN (?)", Instance.id)  # noqa: S608 our own names
-_ENTRIES = Among(f"SELECT {', '.join(_LEDGER)} FROM ledger WHERE instance_id IN (?)", Ledger.id)  # noqa: S608 our own names
+_ENTRIES = Among(f"SELECT {', '.join(_LEDGER)} FROM ledger WHERE instance_id IN (?)", LedgerRow.id)  # noqa: S608 our own names
 _NEW_KEYS = InsertMany(TombstoneKey)
 _STUDIES = Among("SELECT DISTINCT study FROM tombstone_key WHERE sop IN (?)", TombstoneKey.sop)
 _INSTANT: Any = InstantField()
@@ -97,9 +97,9 @@ def bury(engine: Engine, study: int, keys: Sequence[int], fates: Mapping[Place, 
 
 def drop_rows(engine: Engine, keys: Sequence[int]) -> None:
     """Remove instances, to which nothing refers any more, with their ledger. Inside a transaction."""
-    entries = Ledger.select(Ledger.id).where(Ledger.instance.in_(list(keys)))
+    entries = LedgerRow.select(LedgerRow.id).where(LedgerRow.instance.in_(list(keys)))
     engine.run(CommitmentItem.delete().where(CommitmentItem.ledger.in_(entries)))
-    engine.run(Ledger.delete().where(Ledger.instance.in_(list(keys))))
+    engine.run(LedgerRow.delete().where(LedgerRow.instance.in_(list(keys))))
     engine.run(Instance.delete().where(Instance.id.in_(list(keys))))
 
 
@@ -147,7 +147,7 @@ def _put_back(engine: Engine, instances: Sequence[Row], entries: Sequence[Row]) 
         last = engine.run(Instance.select(Instance.id).order_by(Instance.id.desc()).limit(1).tuples())[0][0]
         instances = [row | {"id": last + n} for n, row in enumerate(instances, 1)]
     _insert(engine, Instance, instances)
-    _insert(engine, Ledger, [row | {_KEY: instances[row[_KEY]]["id"]} for row in entries])
+    _insert(engine, LedgerRow, [row | {_KEY: instances[row[_KEY]]["id"]} for row in entries])
 
 
 def _insert(engine: Engine, model: type[Model], rows: Sequence[Row]) -> None:

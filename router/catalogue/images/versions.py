@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import Instance, Ledger, Study, StudyIdentity
+from router.catalogue.db.tables import Instance, LedgerRow, Study, StudyIdentity
 from router.catalogue.images.ledger import Fate
 from router.catalogue.images.studies import identity_of
 from router.matching.images.renewal import Fingerprint
@@ -41,8 +41,9 @@ class Versions:
             newer.select(newer.id, older.identity, older.orientation, older.pixels,
                          newer.identity, newer.orientation, newer.pixels)
             .join(older, on=(older.study == newer.study) & (older.sop_uid == newer.sop_uid))
-            .join(Ledger, on=Ledger.instance == older.id)
-            .where((older.version < newer.version) & (Ledger.destination == destination) & Ledger.state.in_(_THERE))
+            .join(LedgerRow, on=LedgerRow.instance == older.id)
+            .where(older.version < newer.version)
+            .where((LedgerRow.destination == destination) & LedgerRow.state.in_(_THERE))
             .order_by(older.version)
             .tuples()
         )  # fmt: skip

@@ -15,7 +15,7 @@ from router.catalogue.db.tables import (
     Document,
     Exam,
     Instance,
-    Ledger,
+    LedgerRow,
     Study,
     StudyIdentity,
 )
@@ -77,27 +77,29 @@ class Withheld:
     def any(self, studies: Iterable[str]) -> bool:
         """Whether anything of these studies is withheld."""
         for some in portions(list(studies)):
-            mine = Ledger.study.in_(_numbers(some)) & WITHHELD_IN_LEDGER
-            if self._engine.run(Ledger.select(Ledger.id).where(mine).limit(1).tuples()):
+            mine = LedgerRow.study.in_(_numbers(some)) & WITHHELD_IN_LEDGER
+            if self._engine.run(LedgerRow.select(LedgerRow.id).where(mine).limit(1).tuples()):
                 return True
         return False
 
     def wanted(self, destination: str, requests: Sequence[Request]) -> bool:
         """Whether something that names these requests is selected for the destination."""
-        mine = (Ledger.destination == destination) & (Ledger.state == Fate.SELECTED)
+        mine = (LedgerRow.destination == destination) & (LedgerRow.state == Fate.SELECTED)
         return bool(requests) and bool(
-            self._engine.run(Ledger.select(Ledger.id).where(mine & _naming(requests)).limit(1).tuples())
+            self._engine.run(LedgerRow.select(LedgerRow.id).where(mine & _naming(requests)).limit(1).tuples())
         )
 
     def withhold(self, destination: str, requests: Sequence[Request], now: datetime) -> None:
         """Withhold what names these requests: what is not decided yet, and what is selected and not sent."""
         if not requests:
             return
-        decided = Ledger.select(Ledger.id).where((Ledger.instance == Instance.id) & (Ledger.destination == destination))
+        decided = LedgerRow.select(LedgerRow.id).where(
+            (LedgerRow.instance == Instance.id) & (LedgerRow.destination == destination)
+        )
         mine = Instance.study.in_(_numbers([one.study_uid for one in requests]))
         new = mine & Instance.identity.in_([one.identity for one in requests]) & Instance.newest
         new &= Instance.purged.is_null() & ~fn.EXISTS(decided)
-        selected = (Ledger.destination == destination) & (Ledger.state == Fate.SELECTED) & _naming(requests)
+        selected = (LedgerRow.destination == destination) & (LedgerRow.state == Fate.SELECTED) & _naming(requests)
         with self._engine.write():
             rows = [
                 {"destination": destination, "instance": key, "study": study, "state": Fate.WITHHELD, "rule": _RULE,
@@ -105,16 +107,16 @@ class Withheld:
                 for key, study in self._engine.run(Instance.select(Instance.id, Instance.study).where(new).tuples())
             ]  # fmt: skip
             for some in portions(rows):
-                self._engine.run(Ledger.insert_many(some).on_conflict_ignore())
-            self._engine.run(Ledger.update(state=Fate.WITHHELD, rule=_RULE, at=now).where(selected))
+                self._engine.run(LedgerRow.insert_many(some).on_conflict_ignore())
+            self._engine.run(LedgerRow.update(state=Fate.WITHHELD, rule=_RULE, at=now).where(selected))
 
     def give_back(self, destination: str, studies: Iterable[str], kept: Sequence[Request]) -> None:
         """Have it decided anew what is withheld of these studies, but for what names `kept`."""
         for some in portions(list(studies)):
-            mine = Ledger.study.in_(_numbers(some)) & WITHHELD_IN_LEDGER & (Ledger.destination == destination)
+            mine = LedgerRow.study.in_(_numbers(some)) & WITHHELD_IN_LEDGER & (LedgerRow.destination == destination)
             mine = mine & ~_naming(kept) if kept else mine
             with self._engine.write():
-                self._engine.run(Ledger.delete().where(mine))
+                self._engine.run(LedgerRow.delete().where(mine))
 
 
 def _numbers(studies: Sequence[str]) -> Any:
@@ -124,4 +126,4 @@ def _numbers(studies: Sequence[str]) -> Any:
 def _naming(requests: Sequence[Request]) -> Any:
     mine = Instance.study.in_(_numbers([one.study_uid for one in requests]))
     naming = mine & Instance.identity.in_([one.identity for one in requests])
-    return Ledger.instance.in_(Instance.select(Instance.id).where(naming))
+    return LedgerRow.instance.in_(Instance.select(Instance.id).where(naming))

@@ -19,7 +19,7 @@ from router.policy.folding import AlarmNews, Cause, Fold
 _INSERT = Insert(AlarmNewsRow)
 
 
-class News:
+class NewsOfAlarms:
     """Alarms raised and cleared, in order. `take` and `keep` belong into one `Engine.write()`."""
 
     def __init__(self, engine: Engine) -> None:

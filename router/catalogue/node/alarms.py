@@ -10,7 +10,7 @@ from peewee import fn
 from router.alarms import Alarm
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.tables import OpenAlarm
-from router.catalogue.node.alarm_news import News
+from router.catalogue.node.alarm_news import NewsOfAlarms
 from router.events import Event, Kind
 
 
@@ -68,7 +68,7 @@ class Alarms:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._news = News(engine)
+        self._news = NewsOfAlarms(engine)
 
     def is_news(self, event: Event) -> bool:
         """Whether an alarm did not stand, or what clears it clears one; it stands, or is gone, afterwards."""

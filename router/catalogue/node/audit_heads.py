@@ -14,7 +14,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-class Heads:
+class AuditHeads:
     """The heads of every node, in the order in which they were signed."""
 
     def __init__(self, engine: Engine) -> None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables import AbsentRow, Duty, NodeRow
-from router.catalogue.queue.slots import Slots
+from router.catalogue.queue.association_leases import AssociationLeases
 from router.clock import SharedClock
 from router.errors import TransientError
 
@@ -65,7 +65,7 @@ class Nodes:
         self._absent = Statement(absent.replace("NOW", engine.now))
         self._back = Statement("DELETE FROM absent_node WHERE name = ?", AbsentRow.name)
         self._forget = Statement("DELETE FROM node WHERE name = ?", NodeRow.name)
-        self._slots = Slots(engine)
+        self._slots = AssociationLeases(engine)
 
     def set_clock(self, clock: SharedClock) -> None:
         """Set a clock by the server's, where there is a server; SQLite has the machine's own, and is not asked."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.tables import Document, Exam, ExamStudy
-from router.catalogue.exams.pdf_names import Namings
+from router.catalogue.exams.pdf_names import PdfNames
 from router.catalogue.queue.queue import Delivery, Queue
 from router.matching.exam.readiness import PERSON
 from router.matching.report_pdf.naming import identifiers
@@ -33,7 +33,7 @@ class Restore:
         with self._engine.write():
             self._engine.run(Exam.insert(id=number, branch=branch, exam_id=exam_id, created=now))
             self._engine.numbered(Exam)
-            Namings(self._engine).answer(number, identifiers(exam_id, "", ""), new=True)
+            PdfNames(self._engine).answer(number, identifiers(exam_id, "", ""), new=True)
         return number
 
     def has_exam(self, number: int) -> bool:

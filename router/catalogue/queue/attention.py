@@ -35,7 +35,7 @@ class Unread:
     deliveries: tuple[int, ...] = ()
 
 
-class Open:
+class OpenDeliveries:
     """Deliveries that are not done with. Of the exams that wait for their approval, which are many, nothing is read."""
 
     def __init__(self, engine: Engine) -> None:

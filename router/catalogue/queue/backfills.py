@@ -12,7 +12,7 @@ from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables import BackfillRow as Row
 from router.catalogue.db.tables import BackfillTurn, Delivery, Exam, ExamStudy, Instance, Study, Tombstone
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.policy.backfill import Backfill, standing
 from router.policy.states import OPEN, State
 
@@ -59,9 +59,9 @@ class Extent:
 class Backfills:
     """At most one stands."""
 
-    def __init__(self, engine: Engine, journal: Journal) -> None:
+    def __init__(self, engine: Engine, bus: EventBus) -> None:
         self._engine = engine
-        self._journal = journal
+        self._bus = bus
 
     def all(self) -> Sequence[Backfill]:
         """The one that stands and those that were stopped, in the order in which they were begun."""
@@ -76,12 +76,12 @@ class Backfills:
     def begin(self, wanted: Backfill, days: str) -> bool:
         """Begin it, whose `days` are told so; False where one stands already."""
         row = {field.name: getattr(wanted, field.name) for field in fields(Backfill)}
-        with self._engine.alone_with(["backfill"]), self._engine.write():
+        with self._engine.lock_names(["backfill"]), self._engine.write():
             if self.standing() is not None:
                 return False
             self._engine.run(Row.insert(row))
             self._engine.run(BackfillTurn.delete())
-            self._journal.record(Event(wanted.since, Kind.DECIDED, f"a backfill of {days} is begun", wanted.who))
+            self._bus.record(Event(wanted.since, Kind.DECIDED, f"a backfill of {days} is begun", wanted.who))
         return True
 
     def stop(self, who: str, days: str, now: datetime) -> Backfill | None:
@@ -90,7 +90,7 @@ class Backfills:
             found = self.standing()
             if found is None or not self._engine.run(Row.update(until=now).where(Row.until.is_null())):
                 return None
-            self._journal.record(Event(now, Kind.DECIDED, f"the backfill of {days} is stopped", who))
+            self._bus.record(Event(now, Kind.DECIDED, f"the backfill of {days} is stopped", who))
         return found
 
     # -- its exams

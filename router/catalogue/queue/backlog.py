@@ -37,7 +37,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Heap:
+class BacklogCount:
     """So many open deliveries of one place, state and age; `first_due` is the earliest due time among them."""
 
     destination: str
@@ -71,14 +71,16 @@ class Backlog:
             *[text] * len(_OPEN),
         )
 
-    def heaps(self, places: Iterable[Place], now: datetime) -> list[Heap]:
+    def heaps(self, places: Iterable[Place], now: datetime) -> list[BacklogCount]:
         """Every heap of these places that is not empty."""
         return [heap for place in places for heap in self._of(place, require_aware(now))]
 
-    def _of(self, place: Place, now: datetime) -> list[Heap]:
+    def _of(self, place: Place, now: datetime) -> list[BacklogCount]:
         edges = (now + place.within / 2, now + place.within / 5, now, now - timedelta(days=1))
         rows = self._count.run(self._engine, *edges, place.destination, place.channel, *_OPEN)
         return [
-            Heap(place.destination, place.channel, State(state), _AGES[age], count, Delivery.due.python_value(first))
+            BacklogCount(
+                place.destination, place.channel, State(state), _AGES[age], count, Delivery.due.python_value(first)
+            )
             for state, age, count, first in rows
         ]

@@ -9,13 +9,13 @@ from router.alarms import Alarm
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.tables import BreakerRow as Row
 from router.errors import Outage
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import Channel
 from router.policy.breaker import CLOSED, Breaker, Position
 
 
 @dataclass(frozen=True, slots=True)
-class Tripped:
+class OpenBreaker:
     """A breaker that is not closed, and whose it is."""
 
     destination: str
@@ -26,16 +26,16 @@ class Tripped:
 class Breakers:
     """One for each destination and channel, shared by its lanes on every node."""
 
-    def __init__(self, engine: Engine, journal: Journal) -> None:
+    def __init__(self, engine: Engine, bus: EventBus) -> None:
         self._engine = engine
-        self._journal = journal
+        self._bus = bus
 
     def of(self, destination: str, channel: Channel) -> Breaker:
         """Closed where nothing else is known."""
         found = self._select(_is(destination, channel))
         return found[0].breaker if found else CLOSED
 
-    def tripped(self) -> list[Tripped]:
+    def tripped(self) -> list[OpenBreaker]:
         """All that are not closed, by destination."""
         return self._select(True)
 
@@ -46,7 +46,7 @@ class Breakers:
 
         Where it opens or closes that is told, once.
         """
-        with self._engine.alone_with([f"breaker {channel} {destination}"]), self._engine.write():
+        with self._engine.lock_names([f"breaker {channel} {destination}"]), self._engine.write():
             before = self.of(destination, channel)
             after = decide(before)
             if after != before:
@@ -81,11 +81,11 @@ class Breakers:
         text = f"{destination} takes {channel} again" if closed else f"no {channel} to {destination}: {breaker.why}"
         kind = Kind.CLEARED if closed else Kind.ALARM
         subject, fields = f"{channel} to {destination}", {"destination": destination}
-        self._journal.record(Event(now, kind, text, alarm=Alarm.BREAKER, subject=subject, fields=fields))
+        self._bus.record(Event(now, kind, text, alarm=Alarm.BREAKER, subject=subject, fields=fields))
 
-    def _select(self, condition: Any) -> list[Tripped]:
+    def _select(self, condition: Any) -> list[OpenBreaker]:
         rows: Any = self._engine.run(Row.select().where(condition).order_by(Row.destination, Row.channel))
-        return [Tripped(row.destination, Channel(row.channel), _breaker(row)) for row in rows]
+        return [OpenBreaker(row.destination, Channel(row.channel), _breaker(row)) for row in rows]
 
 
 def _breaker(row: Any) -> Breaker:

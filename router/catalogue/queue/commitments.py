@@ -13,7 +13,7 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.tables import Commitment, CommitmentItem, Exam, ExamStudy, Instance, Ledger, Study
+from router.catalogue.db.tables import Commitment, CommitmentItem, Exam, ExamStudy, Instance, LedgerRow, Study
 from router.catalogue.images.ledger import Fate, outdone
 
 
@@ -57,13 +57,15 @@ class Commitments:
 
     def next_ask(self, exam: int, destination: str) -> datetime | None:
         """When the first of the exam's stored instances is to be asked for; None when none is stored."""
-        first = _stored(exam, destination, fn.MIN(Ledger.ask_at)).tuples()
+        first = _stored(exam, destination, fn.MIN(LedgerRow.ask_at)).tuples()
         rows: list[tuple[datetime | None]] = self._engine.run(first)
         return rows[0][0]
 
     def to_ask(self, exam: int, destination: str, now: datetime, limit: int) -> list[Uncommitted]:
         """The exam's stored instances whose time to be asked for has come, in the order in which they came."""
-        query = _stored(exam, destination, *_columns()).where(Ledger.ask_at <= now).order_by(Instance.id).limit(limit)
+        query = (
+            _stored(exam, destination, *_columns()).where(LedgerRow.ask_at <= now).order_by(Instance.id).limit(limit)
+        )
         return [Uncommitted(*row) for row in self._engine.run(query.tuples())]
 
     def ask(self, transaction: str, destination: str, keys: Sequence[int], now: datetime) -> None:
@@ -82,8 +84,8 @@ class Commitments:
         """
         items = CommitmentItem.select(CommitmentItem.ledger).join(Commitment).where(Commitment.uid == transaction)
         with self._engine.write():
-            mine = (Ledger.state == Fate.STORED) & (Ledger.ask_at <= asked) & Ledger.id.in_(items)
-            self._engine.run(Ledger.update(ask_at=ask_at).where(mine))
+            mine = (LedgerRow.state == Fate.STORED) & (LedgerRow.ask_at <= asked) & LedgerRow.id.in_(items)
+            self._engine.run(LedgerRow.update(ask_at=ask_at).where(mine))
 
     def withdraw(self, transaction: str) -> None:
         """The destination has refused the request as a whole: no report will come."""
@@ -94,16 +96,18 @@ class Commitments:
 
     def send_again(self, exam: int, destination: str, status: int, now: datetime) -> None:
         """Have sent again what the destination last answered `status` for, where its time has come."""
-        missing = _stored(exam, destination, Ledger.id).where((Ledger.ask_at <= now) & (Ledger.status == status))
+        missing = _stored(exam, destination, LedgerRow.id).where(
+            (LedgerRow.ask_at <= now) & (LedgerRow.status == status)
+        )
         self._change(missing, Fate.SELECTED, now)
 
     def waive(self, exam: int, destination: str, now: datetime) -> None:
         """Count as sent what is stored: commitment is not asked for any more."""
-        self._change(_stored(exam, destination, Ledger.id), Fate.SENT, now)
+        self._change(_stored(exam, destination, LedgerRow.id), Fate.SENT, now)
 
     def _change(self, rows: Any, fate: Fate, now: datetime) -> None:
         with self._engine.write():
-            self._engine.run(Ledger.update(state=fate, at=now, ask_at=None).where(Ledger.id.in_(rows)))
+            self._engine.run(LedgerRow.update(state=fate, at=now, ask_at=None).where(LedgerRow.id.in_(rows)))
 
     # -- reports
 
@@ -112,11 +116,11 @@ class Commitments:
         if not self._engine.run(Commitment.select(Commitment.id).where(Commitment.uid == transaction).tuples()):
             return None
         query = (
-            Ledger.select(*_columns())
+            LedgerRow.select(*_columns())
             .join(Instance)
-            .join(CommitmentItem, on=CommitmentItem.ledger == Ledger.id)
+            .join(CommitmentItem, on=CommitmentItem.ledger == LedgerRow.id)
             .join(Commitment)
-            .where((Commitment.uid == transaction) & Commitment.reported.is_null() & (Ledger.state == Fate.STORED))
+            .where((Commitment.uid == transaction) & Commitment.reported.is_null() & (LedgerRow.state == Fate.STORED))
             .tuples()
         )
         return [Uncommitted(*row) for row in self._engine.run(query)]
@@ -137,15 +141,15 @@ class Commitments:
 
     def _settle(self, keys: Sequence[int], changes: dict[str, Any]) -> None:
         """A row that was settled meanwhile, by the report of another request, stays as it is."""
-        open_ones = (Ledger.state == Fate.STORED) & Ledger.id.in_(keys)
-        self._engine.run(Ledger.update(changes).where(open_ones))
+        open_ones = (LedgerRow.state == Fate.STORED) & LedgerRow.id.in_(keys)
+        self._engine.run(LedgerRow.update(changes).where(open_ones))
         if changes["state"] != Fate.STORED:
             self._engine.run(CommitmentItem.delete().where(CommitmentItem.ledger.in_(keys)))
 
     def _touch(self, keys: Sequence[int], now: datetime) -> list[int]:
         query = ExamStudy.select(ExamStudy.exam).distinct().join(Study, on=Study.uid == ExamStudy.study_uid)
-        query = query.join(Instance).join(Ledger).tuples()
-        found = {row[0] for some in portions(keys) for row in self._engine.run(query.where(Ledger.id.in_(some)))}
+        query = query.join(Instance).join(LedgerRow).tuples()
+        found = {row[0] for some in portions(keys) for row in self._engine.run(query.where(LedgerRow.id.in_(some)))}
         for portion in portions(sorted(found)):
             touched = Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id.in_(portion))
             self._engine.run(touched)
@@ -165,15 +169,15 @@ class Commitments:
 
     def waiting(self) -> int:
         """How many rows of all destinations are stored and not committed."""
-        query = Ledger.select(fn.COUNT(Ledger.id)).where(Ledger.state == Fate.STORED)
+        query = LedgerRow.select(fn.COUNT(LedgerRow.id)).where(LedgerRow.state == Fate.STORED)
         return int(self._engine.run(query.tuples())[0][0])
 
     def requests(self, exam: int, destination: str) -> list[Request]:
         """The requests for instances of the exam that are not reported on, oldest first."""
-        columns = (Commitment.uid, Commitment.asked, fn.COUNT(Ledger.id))
+        columns = (Commitment.uid, Commitment.asked, fn.COUNT(LedgerRow.id))
         query = (
             _stored(exam, destination, *columns)
-            .join(CommitmentItem, on=CommitmentItem.ledger == Ledger.id)
+            .join(CommitmentItem, on=CommitmentItem.ledger == LedgerRow.id)
             .join(Commitment)
             .where(Commitment.reported.is_null())
             .group_by(Commitment.id, Commitment.uid, Commitment.asked)
@@ -186,14 +190,14 @@ class Commitments:
 def _columns() -> tuple[Any, ...]:
     """Of the outer query's ledger row, what `Uncommitted` holds."""
     item, request = CommitmentItem.alias(), Commitment.alias()
-    asked = item.select(fn.COUNT(item.id)).where(item.ledger == Ledger.id)
+    asked = item.select(fn.COUNT(item.id)).where(item.ledger == LedgerRow.id)
     unanswered = asked.join(request, on=item.commitment == request.id).where(request.reported.is_null())
-    return Ledger.id, Instance.sop_class, Instance.sop_uid, asked, unanswered
+    return LedgerRow.id, Instance.sop_class, Instance.sop_uid, asked, unanswered
 
 
 def _stored(exam: int, destination: str, *columns: Any) -> Any:
     """Rows that are stored and not committed; an instance counts once, by its latest version that was not left out."""
-    query = Ledger.select(*columns).join(Instance).join(Study, on=Ledger.study == Study.id)
+    query = LedgerRow.select(*columns).join(Instance).join(Study, on=LedgerRow.study == Study.id)
     query = query.join(ExamStudy, on=(ExamStudy.study_uid == Study.uid) & (ExamStudy.exam == exam))
-    stored = (Ledger.destination == destination) & (Ledger.state == Fate.STORED)
+    stored = (LedgerRow.destination == destination) & (LedgerRow.state == Fate.STORED)
     return query.where(stored & (Instance.newest | ~fn.EXISTS(outdone())))

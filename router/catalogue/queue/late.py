@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import Instance, Ledger, Study, Upload
+from router.catalogue.db.tables import Instance, LedgerRow, Study, Upload
 from router.catalogue.images.ledger import Fate
 from router.model import InstanceUids
 
 # What an answer may still replace: an instance that was taken is never taken back by an older answer.
 _REPLACES = {
-    Fate.SENT: Ledger.state != Fate.SENT,
-    Fate.STORED: Ledger.state.not_in([Fate.SENT, Fate.STORED]),
-    Fate.REFUSED: Ledger.state == Fate.SELECTED,
+    Fate.SENT: LedgerRow.state != Fate.SENT,
+    Fate.STORED: LedgerRow.state.not_in([Fate.SENT, Fate.STORED]),
+    Fate.REFUSED: LedgerRow.state == Fate.SELECTED,
 }
 
 
@@ -78,10 +78,10 @@ class LateResults:
         named = (Study.uid == one.uids.study) & (Instance.sop_uid == one.uids.sop) & (Instance.version == one.version)
         same = (Instance.checksum == one.checksum) | (Instance.digest == one.checksum)
         sent = Instance.select(Instance.id).join(Study).where(named & same)
-        mine = (Ledger.destination == one.destination) & Ledger.instance.in_(sent) & (Ledger.at <= one.at)
+        mine = (LedgerRow.destination == one.destination) & LedgerRow.instance.in_(sent) & (LedgerRow.at <= one.at)
         changes = {"state": one.fate, "status": one.status, "association": one.association, "reason": one.reason,
                    "ask_at": one.ask_at, "at": one.at}  # fmt: skip
-        return bool(self._engine.run(Ledger.update(**changes).where(mine & _REPLACES[one.fate])))
+        return bool(self._engine.run(LedgerRow.update(**changes).where(mine & _REPLACES[one.fate])))
 
     def _receipt(self, one: LateReceipt) -> bool:
         mine = (Upload.delivery == one.delivery) & (Upload.n == one.n) & (Upload.idem == one.idem)

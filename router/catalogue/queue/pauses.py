@@ -7,16 +7,16 @@ from typing import Any
 
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.tables import PauseRow as Row
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.policy.pause import EVERYWHERE, Pause
 
 
 class Pauses:
     """At most one stands for each destination, and one for all of them."""
 
-    def __init__(self, engine: Engine, journal: Journal) -> None:
+    def __init__(self, engine: Engine, bus: EventBus) -> None:
         self._engine = engine
-        self._journal = journal
+        self._bus = bus
 
     def standing(self) -> Sequence[Pause]:
         """Those that stand, the one of all destinations first."""
@@ -28,7 +28,7 @@ class Pauses:
 
     def begin(self, destination: str, who: str, why: str, now: datetime) -> bool:
         """Send nothing to the destination, EVERY for all, from now on; False where such a pause stands already."""
-        with self._engine.alone_with(["pause"]), self._engine.write():
+        with self._engine.lock_names(["pause"]), self._engine.write():
             if self._engine.run(Row.select(Row.since).where(_stands(destination)).tuples()):
                 return False
             row = {"destination": destination, "since": now, "who": who, "why": why, "ended_by": ""}
@@ -47,7 +47,7 @@ class Pauses:
 
     def _tell(self, destination: str, text: str, who: str, now: datetime) -> None:
         fields = {"destination": destination} if destination else {}
-        self._journal.record(Event(now, Kind.DECIDED, text, who, fields=fields))
+        self._bus.record(Event(now, Kind.DECIDED, text, who, fields=fields))
 
     def _select(self, condition: Any) -> Sequence[Pause]:
         rows: Any = self._engine.run(Row.select().where(condition).order_by(Row.destination, Row.since))

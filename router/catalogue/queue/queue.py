@@ -13,7 +13,7 @@ from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables import Delivery as Row
 from router.catalogue.db.tables import EventRow, Exam, ExamStudy, OpenAlarm
 from router.catalogue.queue.backfills import take_turn
-from router.events import Event, Journal, Kind
+from router.events import Event, EventBus, Kind
 from router.model import Channel
 from router.policy.pause import EVERY
 from router.policy.retry import UNPROVED
@@ -91,9 +91,9 @@ _FIRST_OF_PLACE = _first_statements("state = ? AND destination = ?", Row.state, 
 class Queue:
     """Every change of a delivery goes through here and is recorded as an event in the same transaction."""
 
-    def __init__(self, engine: Engine, journal: Journal) -> None:
+    def __init__(self, engine: Engine, bus: EventBus) -> None:
         self._engine = engine
-        self._journal = journal
+        self._bus = bus
 
     # -- reading
 
@@ -181,7 +181,7 @@ class Queue:
                 return False
             text = f"{delivery.state} -> {to}: {why}"
             place = {"destination": delivery.destination, "channel": delivery.channel, "to": to}
-            self._journal.record(Event(now, Kind.MOVED, text, who, delivery.exam, delivery.id, fields=place))
+            self._bus.record(Event(now, Kind.MOVED, text, who, delivery.exam, delivery.id, fields=place))
         return True
 
     def update_by(self, who: str, delivery: Delivery, now: datetime, text: str, **changes: object) -> bool:
@@ -190,7 +190,7 @@ class Queue:
         with self._engine.write():
             if not self._engine.run(Row.update(**changes).where(where)):
                 return False
-            self._journal.record(Event(now, Kind.DECIDED, text, who, delivery.exam, delivery.id))
+            self._bus.record(Event(now, Kind.DECIDED, text, who, delivery.exam, delivery.id))
         return True
 
     def update(self, delivery: Delivery, **changes: object) -> None:

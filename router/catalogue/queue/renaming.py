@@ -9,7 +9,7 @@ from typing import Any
 from peewee import fn
 
 from router.catalogue.db.engine import Engine
-from router.catalogue.db.tables import Delivery, Document, Exam, ExamStudy, Ledger, Study
+from router.catalogue.db.tables import Delivery, Document, Exam, ExamStudy, LedgerRow, Study
 from router.catalogue.images.ledger import Fate
 from router.policy.states import CLOSED, State
 
@@ -63,15 +63,15 @@ class Renaming:
 
     def _rename_ledger(self, exams: Collection[int], old: str, new: str) -> None:
         """Keep, of two rows, the one that the receiver answered, rather than one that was only decided."""
-        other = Ledger.alias()
+        other = LedgerRow.alias()
         studies = Study.select(Study.id).join(ExamStudy, on=(ExamStudy.study_uid == Study.uid))
-        here = Ledger.study.in_(studies.where(ExamStudy.exam.in_(exams)))
-        same = other.select(other.id).where(other.instance == Ledger.instance)
+        here = LedgerRow.study.in_(studies.where(ExamStudy.exam.in_(exams)))
+        same = other.select(other.id).where(other.instance == LedgerRow.instance)
         answered = same.where((other.destination == old) & other.state.in_(_ANSWERED))
-        decided = (Ledger.destination == new) & Ledger.state.not_in(_ANSWERED)
-        self._engine.run(Ledger.delete().where(here & decided & fn.EXISTS(answered)))
+        decided = (LedgerRow.destination == new) & LedgerRow.state.not_in(_ANSWERED)
+        self._engine.run(LedgerRow.delete().where(here & decided & fn.EXISTS(answered)))
         free = ~fn.EXISTS(same.where(other.destination == new))
-        self._engine.run(Ledger.update(destination=new).where(here & (Ledger.destination == old) & free))
+        self._engine.run(LedgerRow.update(destination=new).where(here & (LedgerRow.destination == old) & free))
 
     def _rename_deliveries(self, exams: Collection[int], old: str, new: str, now: datetime) -> int:
         columns = Delivery.id, Delivery.exam, Delivery.destination, Delivery.channel, Delivery.state, Delivery.changed

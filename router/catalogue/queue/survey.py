@@ -36,7 +36,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Pressing:
+class DueSoon:
     """A delivery that is over its due time or will soon be."""
 
     id: int
@@ -49,7 +49,7 @@ class Pressing:
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class Heartbeat:
     """A node and how long ago it gave a sign of life, by the database's clock."""
 
     node: str
@@ -119,19 +119,19 @@ class Survey:
         found = self._trouble.run(self._engine, *key) if State.DEFERRED in states else []
         return str(found[0][0]) if found else ""
 
-    def pressing(self, until: datetime, most: int) -> tuple[int, list[Pressing]]:
+    def pressing(self, until: datetime, most: int) -> tuple[int, list[DueSoon]]:
         """How many are due before `until` and not delivered, and the first of them."""
         count = int(self._count.run(self._engine, until)[0][0])
         due = Delivery.due.python_value
         rows = self._first.run(self._engine, until, most) if count else []
         return count, [
-            Pressing(r[0], r[1], r[2], Channel(r[3]), State(r[4]), due(r[5]), r[6] or ", ".join(r[7].split()))
+            DueSoon(r[0], r[1], r[2], Channel(r[3]), State(r[4]), due(r[5]), r[6] or ", ".join(r[7].split()))
             for r in rows
         ]
 
-    def nodes(self) -> Sequence[Sign]:
+    def nodes(self) -> Sequence[Heartbeat]:
         """Every node that has not left."""
-        return [Sign(name, int(ago) * _MICROSECOND) for name, ago in self._nodes.run(self._engine)]
+        return [Heartbeat(name, int(ago) * _MICROSECOND) for name, ago in self._nodes.run(self._engine)]
 
     def reloads(self, nodes: Sequence[str]) -> list[Reload]:
         """What each of these nodes said when it last read its configuration again, if it has since its start."""

@@ -6,29 +6,29 @@ from typing import Any
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.tables import PaceRow as Row
 from router.model import Channel
-from router.policy.forecast import Pace
+from router.policy.forecast import Throughput
 
 _SKEW = timedelta(seconds=5)  # by so much the clocks of two nodes may differ
 
 
-class Paces:
+class Throughputs:
     """One for each destination and channel, of all nodes."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def of(self, destination: str, channel: Channel) -> Pace:
+    def of(self, destination: str, channel: Channel) -> Throughput:
         """What was measured of late."""
         mine = (Row.destination == destination) & (Row.channel == channel)
         rows: Any = self._engine.run(Row.select(Row.units, Row.seconds).where(mine).tuples())
-        return Pace(*rows[0]) if rows else Pace()
+        return Throughput(*rows[0]) if rows else Throughput()
 
     def add(self, destination: str, channel: Channel, units: int, seconds: float, until: datetime) -> None:
         """So much more went in the seconds that end at `until`; of these count those that no node has counted yet.
 
         So the pace is that of all who send at the same time, and not that of one of them.
         """
-        with self._engine.alone_with([f"pace {channel} {destination}"]), self._engine.write():
+        with self._engine.lock_names([f"pace {channel} {destination}"]), self._engine.write():
             counted = self._counted(destination, channel)
             if counted is not None and counted <= until + _SKEW:
                 seconds = min(seconds, max((until - counted).total_seconds(), 0.0))

@@ -20,7 +20,7 @@ from router.cli.speech import say
 from router.cli.tables import show
 from router.errors import InvalidData
 from router.events import Event, Kind
-from router.review.comparison import Side, Sides
+from router.review.comparison import IdentityComparison, Side
 from router.review.deliveries import Review
 from router.storage.reports import Reports
 
@@ -47,16 +47,16 @@ def compare(name: str | None, exam_ids: tuple[str, ...], config_file: Path, as_j
     """
     word, config = the_name(name, exam_ids), configured(config_file)
     require_node(config)
-    with opened(config) as (catalogue, journal):
+    with opened(config) as (catalogue, bus):
         clock = clock_of(catalogue)
-        sides = Sides(config, Reports(config.node.data).read, catalogue.decisions.classes)
+        sides = IdentityComparison(config, Reports(config.node.data).read, catalogue.decisions.classes)
         cases = [story.case for story in Review(catalogue, clock).stories(word)]
         if not cases:
             raise InvalidData("no exam of that name is known")
         with catalogue.engine.write():  # it is in the audit trail before anything is shown
             for case in cases:
                 text = "patient data shown by queue compare"
-                journal.record(Event(clock.now(), Kind.VIEWED, text, person(), exam=case.exam))
+                bus.record(Event(clock.now(), Kind.VIEWED, text, person(), exam=case.exam))
         told = [(case.exam, sides.of(case)) for case in cases]
     if as_json:
         print_json([{"number": exam, "sides": [asdict(side) for side in found]} for exam, found in told])

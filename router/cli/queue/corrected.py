@@ -16,8 +16,8 @@ from router.cli.speech import say, tongue
 from router.cli.tables import local, show
 from router.config.sections import Config
 from router.correlator.corrections import Corrected, Corrections
-from router.events import Event, Journal, Kind
-from router.intake.exam_reader import References
+from router.events import Event, EventBus, Kind
+from router.intake.exam_reader import ExamReader
 from router.matching.patient.correction import Change
 from router.model import Channel
 from router.review.comparison import NO_READING
@@ -47,9 +47,9 @@ def corrected(since: datetime, config_file: Path, as_json: bool) -> None:
     """
     config = configured(config_file)
     require_node(config)
-    with opened(config) as (catalogue, journal):
+    with opened(config) as (catalogue, bus):
         found, unread = _found(config, catalogue, since)
-        _record(catalogue, journal, found)
+        _record(catalogue, bus, found)
     for exam in unread:
         click.echo(tongue().say("e{exam} cannot be judged: its exam JSON is gone or cannot be read", exam=str(exam)),
                    err=True)  # fmt: skip
@@ -64,15 +64,15 @@ def corrected(since: datetime, config_file: Path, as_json: bool) -> None:
 
 def _found(config: Config, catalogue: Catalogue, since: datetime) -> tuple[list[Corrected], list[int]]:
     reports = Reports(config.node.data)
-    return Corrections(config, References(config), catalogue, reports.read).since(since)
+    return Corrections(config, ExamReader(config), catalogue, reports.read).since(since)
 
 
-def _record(catalogue: Catalogue, journal: Journal, found: Sequence[Corrected]) -> None:
+def _record(catalogue: Catalogue, bus: EventBus, found: Sequence[Corrected]) -> None:
     """It is in the audit trail before anything is shown."""
     now, who = clock_of(catalogue).now(), person()
     with catalogue.engine.write():
         for exam in dict.fromkeys(one.exam for one in found):
-            journal.record(Event(now, Kind.VIEWED, "patient data shown by queue corrected", who, exam=exam))
+            bus.record(Event(now, Kind.VIEWED, "patient data shown by queue corrected", who, exam=exam))
 
 
 def corrected_json(one: Corrected) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from router.cli.speech import echo
 from router.cli.tables import local, show
 from router.correlator.checks import resolved
 from router.errors import InvalidData
-from router.review.decisions import Decisions, Verdict
+from router.review.decisions import Decisions, OperatorReason
 
 _yes = click.option("--yes", is_flag=True, help="Do not ask; needed where no terminal is there.")
 _why = click.option("--why", default="", help="The reason; it is kept in the events.")
@@ -32,15 +32,15 @@ _why = click.option("--why", default="", help="The reason; it is kept in the eve
 def _decisions(config_file: Path) -> Iterator[Decisions]:
     config = configured(config_file)
     require_node(config)
-    with opened(config) as (catalogue, journal):
+    with opened(config) as (catalogue, bus):
         identity = resolved(config, catalogue.settings).identity
-        yield Decisions(identity, catalogue, journal, clock_of(catalogue))
+        yield Decisions(identity, catalogue, bus, clock_of(catalogue))
 
 
-def _verdict(who: str, why: str) -> Verdict:
+def _verdict(who: str, why: str) -> OperatorReason:
     if not why.strip():
         raise click.UsageError("--why: say why; it is kept in the events")
-    return Verdict(who, why)
+    return OperatorReason(who, why)
 
 
 @click.command("resolve", short_help="Settle an identity doubt: both are of one patient.")

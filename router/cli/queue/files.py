@@ -30,7 +30,7 @@ from router.cli.options import (
 from router.cli.speech import echo, say, tongue
 from router.cli.tables import brief, console, local
 from router.intake.folder_files import WHERE, reason
-from router.review.decisions import Verdict
+from router.review.decisions import OperatorReason
 from router.review.dismissals import Ambiguous, Dismissals
 from router.review.lookup import ExamId
 from router.text.decoding import shown
@@ -174,8 +174,8 @@ def dismiss(
         raise click.UsageError("--why: say why; it is kept in the events")
     config = configured(config_file)
     require_node(config)
-    with opened(config) as (catalogue, journal):
-        dismissals, verdict = Dismissals(catalogue, journal, clock_of(catalogue)), Verdict(who, why)
+    with opened(config) as (catalogue, bus):
+        dismissals, verdict = Dismissals(catalogue, bus, clock_of(catalogue)), OperatorReason(who, why)
         word = "" if kind else the_name(name, exam_ids)
         if not kind and _is_of_an_exam(dismissals, word):
             _tell_dismissed(word, dismissals.dismiss_exam(word, verdict), as_json)

@@ -7,7 +7,7 @@ import click
 from router.cli.opened import clock_of, opened
 from router.cli.options import config_option, configured, json_option, print_json, require_node, who_option
 from router.cluster.absence import Removal
-from router.review.decisions import Verdict
+from router.review.decisions import OperatorReason
 
 
 @click.group("node", short_help="Nodes of this database: `forget` one that is gone for good.")
@@ -31,8 +31,8 @@ def forget(name: str, why: str, who: str, config_file: Path, as_json: bool) -> N
         raise click.UsageError("--why: say why; it is kept in the events")
     config = configured(config_file)
     require_node(config)
-    with opened(config) as (catalogue, journal):
-        Removal(catalogue, config.node.lease, journal, clock_of(catalogue)).forget(name, Verdict(who, why.strip()))
+    with opened(config) as (catalogue, bus):
+        Removal(catalogue, config.node.lease, bus, clock_of(catalogue)).forget(name, OperatorReason(who, why.strip()))
     if as_json:
         print_json({"forgotten": name})
     else:

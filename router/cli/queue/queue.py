@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from router.catalogue import Catalogue
-from router.catalogue.queue.breakers import Tripped
+from router.catalogue.queue.breakers import OpenBreaker
 from router.catalogue.queue.queue import Delivery
 from router.cli.opened import clock_of, opened
 from router.cli.options import (
@@ -50,9 +50,9 @@ from router.policy.attention import Attention
 from router.policy.states import PENDING, State
 from router.review.answers import Answers, Explained
 from router.review.attention import look, places_of
-from router.review.comparison import Sides
+from router.review.comparison import IdentityComparison
 from router.review.deliveries import ENDED_BY_HAND, Line, Review
-from router.review.explain import Traces
+from router.review.explain import Provenance
 from router.review.lookup import ExamId
 from router.storage.reports import Reports
 from router.text.language import N_
@@ -202,7 +202,7 @@ _NO_DELIVERY: dict[str, Any] = {
 }  # fmt: skip
 
 
-def _tell(lines: list[Explained], tripped: list[Tripped], config: Config, most: int | None) -> None:
+def _tell(lines: list[Explained], tripped: list[OpenBreaker], config: Config, most: int | None) -> None:
     if is_narrow():
         below = [say(str(one.answer.what)) for one in lines]
         show("", _NARROW, [_narrow_cells(one, config) for one in lines], below)
@@ -288,8 +288,8 @@ def _story(name: str) -> Any:
         config = configured(config_file)
         with _catalogue(config) as catalogue:
             clock = clock_of(catalogue)
-            review, traces = Review(catalogue, clock), Traces(catalogue, config)
-            sides = Sides(config, Reports(config.node.data).read, catalogue.decisions.classes)
+            review, traces = Review(catalogue, clock), Provenance(catalogue, config)
+            sides = IdentityComparison(config, Reports(config.node.data).read, catalogue.decisions.classes)
             answers = Answers(catalogue, config, clock)
             teller = Teller(review, traces, rulebook(config.series), config.node, sides, answers)
             if as_json:

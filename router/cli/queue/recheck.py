@@ -18,8 +18,8 @@ from router.cli.tables import local, show
 from router.clock import SystemClock
 from router.config.sections import Config
 from router.config.types import ago
-from router.events import Journal
-from router.intake.exam_reader import References
+from router.events import EventBus
+from router.intake.exam_reader import ExamReader
 from router.review.recheck import CHECKS, Judged, Recheck, by_rule
 from router.storage.reports import Reports
 from router.storage.studies import Studies
@@ -69,7 +69,7 @@ def recheck(since: datetime, config_file: Path, as_json: bool) -> None:
 
 
 def _judge(config: Config, since: datetime) -> list[Judged]:
-    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
     try:
         with catalogue.engine.patient():
             delivered = catalogue.delivered.since(since)
@@ -83,7 +83,7 @@ def _judge(config: Config, since: datetime) -> list[Judged]:
 def recheck_of(config: Config, catalogue: Catalogue) -> Recheck:
     """A recheck on this data folder, whose node may run."""
     studies, reports = Studies(config.node.data / "studies"), Reports(config.node.data)
-    return Recheck(config, References(config), catalogue, studies, reports)
+    return Recheck(config, ExamReader(config), catalogue, studies, reports)
 
 
 def as_document(judged: Sequence[Judged]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from router.cli.options import config_option, configured, json_option, print_jso
 from router.cli.queue.report import day_of
 from router.cli.speech import echo, say
 from router.cli.tables import show
-from router.events import Journal
-from router.intake.exam_reader import References
+from router.events import EventBus
+from router.intake.exam_reader import ExamReader
 from router.review.reconcile import Account, Reconciliation, summed
 from router.storage import open_storage
 
@@ -30,10 +30,10 @@ def reconcile(day: datetime | None, config_file: Path, as_json: bool) -> None:
     config = configured(config_file)
     require_node(config)
     reports = open_storage(config.node.data, config.node.owner).reports
-    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
     try:
         with catalogue.engine.patient():
-            found = Reconciliation(catalogue, References(config), reports.read).accounts(*day_of(day, config))
+            found = Reconciliation(catalogue, ExamReader(config), reports.read).ledger(*day_of(day, config))
     finally:
         catalogue.engine.close_thread()
     open_ = [one for one in found if one.gaps]

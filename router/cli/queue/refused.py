@@ -21,7 +21,7 @@ from router.config.types import ago
 from router.correlator.refused import RefusalSum, by_sender
 from router.errors import InvalidData
 from router.refusals import WHYS, remedy, sender
-from router.review.decisions import Verdict
+from router.review.decisions import OperatorReason
 from router.review.dismissals import dismiss as dismiss_senders
 from router.text.decoding import shown
 
@@ -55,14 +55,14 @@ def refused(since: datetime, dismiss: str | None, why: str, who: str, config_fil
     """
     config = configured(config_file)
     require_node(config)
-    with opened(config) as (catalogue, journal):
+    with opened(config) as (catalogue, bus):
         if dismiss is None:
             _tell(catalogue, since, config, as_json)
             return
         if not why.strip():
             raise click.UsageError("--why: say why; it is kept in the events")
         chosen = _named(dismiss, catalogue.refusals.senders())
-        dismiss_senders(catalogue, journal, clock_of(catalogue), chosen, Verdict(who, why))
+        dismiss_senders(catalogue, bus, clock_of(catalogue), chosen, OperatorReason(who, why))
     names = list(dict.fromkeys(sender(one.calling, one.address) for one in chosen))
     if as_json:
         print_json({"dismissed": names})

@@ -12,8 +12,8 @@ from router.cli.speech import say, tongue
 from router.cli.tables import local, show
 from router.clock import SystemClock
 from router.config.sections import Config
-from router.events import Journal
-from router.review.punctuality import Finding, findings
+from router.events import EventBus
+from router.review.punctuality import DueDelivery, findings
 from router.upkeep.daily import FINDING_COLUMNS, OVERDUE, bounds, counts, finding_row, table_of
 
 
@@ -33,7 +33,7 @@ def report(day: datetime | None, csv_file: Path | None, config_file: Path, as_js
     config = configured(config_file)
     require_node(config)
     zone = config.node.timezone
-    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
     try:
         found = findings(config, catalogue, *day_of(day, config), clock_of(catalogue).now())
     finally:
@@ -62,7 +62,7 @@ def report(day: datetime | None, csv_file: Path | None, config_file: Path, as_js
         show(f"Not in time ({zone.key})", columns, [_cells(one, config) for one in late])
 
 
-def _cells(one: Finding, config: Config) -> list[str]:
+def _cells(one: DueDelivery, config: Config) -> list[str]:
     zone, it = config.node.timezone, one.delivery
     times = [local(each, zone) for each in (it.legal_due, one.complete, one.delivered)]
     return [f"d{it.id}", one.exam_id, it.destination, say(it.channel), say(one.punctuality), *times, say(one.reason)]

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 from rich.markup import escape
 
-from router.catalogue.exams.exams import Case
+from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.exams.files import FolderFile
 from router.catalogue.exams.provenance import File
 from router.catalogue.images.versions import Several
@@ -40,9 +40,9 @@ from router.model import Channel
 from router.policy.answer import Actor
 from router.policy.states import PENDING, Needs, State
 from router.review.answers import Answers, Explained
-from router.review.comparison import Sides, unreadable
+from router.review.comparison import IdentityComparison, unreadable
 from router.review.deliveries import Line, Review, Story
-from router.review.explain import Background, Stray, Traces
+from router.review.explain import Background, Provenance, Stray
 from router.series.classify import Rulebook
 from router.text.language import N_
 
@@ -83,10 +83,10 @@ class Teller:
     """Tells what is known under a name: exams, a study that no exam has, files without an exam."""
 
     review: Review
-    traces: Traces
+    traces: Provenance
     book: Rulebook
     node: Node
-    sides: Sides
+    sides: IdentityComparison
     answers: Answers
 
     def tell(self, name: str) -> None:
@@ -232,7 +232,7 @@ def _unread(unread: Unread) -> str:
     return N_(f"the approval cannot be read: ApproveTime with {word}; `scripts/codes unknown` prints the line to paste")
 
 
-def _tell_versions(case: Case, review: Review, zone: ZoneInfo) -> None:
+def _tell_versions(case: ExamSnapshot, review: Review, zone: ZoneInfo) -> None:
     rows = [
         (one.sop_uid, one.series_uid, str(one.version) if one.newest else say(f"{one.version} (kept)"),
          local(one.received, zone), _difference(one))

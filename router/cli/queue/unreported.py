@@ -18,8 +18,8 @@ from router.cli.tables import console, show
 from router.clock import SystemClock
 from router.config.sections import Config
 from router.config.types import ago
-from router.events import Journal
-from router.review.decisions import Verdict
+from router.events import EventBus
+from router.review.decisions import OperatorReason
 from router.review.unreported import Listed, dismiss, listed
 from router.text.language import N_
 
@@ -48,7 +48,7 @@ def unreported(
     config = configured(config_file)
     require_node(config)
     if dismissed is not None:
-        _dismiss(config, dismissed.strip(), Verdict(who, _said(why)), as_json)
+        _dismiss(config, dismissed.strip(), OperatorReason(who, _said(why)), as_json)
         return
     found = _listed(config, sender, _span(older))
     if as_json:
@@ -72,7 +72,7 @@ def _span(text: str) -> timedelta:
 
 
 def _listed(config: Config, sender: str | None, older: timedelta) -> list[Listed]:
-    catalogue = open_catalogue(config.database.url, config.node.data, Journal())
+    catalogue = open_catalogue(config.database.url, config.node.data, EventBus())
     try:
         title = None if sender is None else sender.strip()
         return listed(config, catalogue, clock_of(catalogue).now(), sender=title, older=older)
@@ -80,9 +80,9 @@ def _listed(config: Config, sender: str | None, older: timedelta) -> list[Listed
         catalogue.engine.close_thread()
 
 
-def _dismiss(config: Config, sender: str, verdict: Verdict, as_json: bool) -> None:
-    with opened(config) as (catalogue, journal):
-        number = dismiss(catalogue, journal, clock_of(catalogue), sender, verdict)
+def _dismiss(config: Config, sender: str, verdict: OperatorReason, as_json: bool) -> None:
+    with opened(config) as (catalogue, bus):
+        number = dismiss(catalogue, bus, clock_of(catalogue), sender, verdict)
     if as_json:
         print_json({"dismissed": sender, "studies": number})
         return

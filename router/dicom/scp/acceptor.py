@@ -15,14 +15,14 @@ from router.dicom.scp.store import Parties, Received, Refused, Sink
 from router.dicom.ul import dimse, pdu
 from router.dicom.ul.commitment import Report
 from router.dicom.ul.pdu import AbortReason, AbortSource, PduType, Violation
-from router.dicom.ul.socket import ConnectionLost, Limits, TooSlow, Wire
+from router.dicom.ul.socket import ConnectionLost, Limits, PeerSocket, TooSlow
 from router.errors import InvalidData
 from router.refusals import Why
 
 _PDU_TOLERANCE = 64  # some devices take the maximum length for that of the PDV
 
 
-class Desk(Protocol):
+class AssociationEvents(Protocol):
     """Who may enter, and who is told what happened. Called from several threads; must not raise."""
 
     def admit(
@@ -51,7 +51,7 @@ class Service:
     """
 
     sink: Sink
-    desk: Desk
+    desk: AssociationEvents
     limits: Limits
     receiving_ae: str | None
     reports: bool
@@ -62,7 +62,7 @@ class Acceptor:
     """Serves one connection whose A-ASSOCIATE-RQ has come, until it is over."""
 
     def __init__(
-        self, service: Service, wire: Wire, number: int, address: str, certificate: tuple[str, ...] = ()
+        self, service: Service, wire: PeerSocket, number: int, address: str, certificate: tuple[str, ...] = ()
     ) -> None:
         self._service = service
         self._wire = wire

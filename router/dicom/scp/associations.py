@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from router.config.sections import Tls
 from router.dicom import libraries
-from router.dicom.scp.acceptor import Acceptor, Desk, Service
-from router.dicom.scp.pending import Guest, Lobby
+from router.dicom.scp.acceptor import Acceptor, AssociationEvents, Service
+from router.dicom.scp.pending import PendingConnection, PendingConnections
 from router.dicom.scp.store import Refused, Sink
-from router.dicom.ul.socket import Limits, Wire
+from router.dicom.ul.socket import Limits, PeerSocket
 from router.dicom.ul.tls import NO_TLS, names_of, server_context
 from router.errors import traceback_of
 from router.refusals import Why
@@ -22,7 +22,7 @@ _MOST_THREADS = 512  # also rejected peers keep one until they close, or for Lim
 _log = logging.getLogger(__name__)
 
 
-class Receiver:
+class AssociationThreads:
     """The Storage SCP of one process. Every `take` is answered, sooner or later, by `desk.ended`.
 
     `tls` as `tls.server_context` makes it; None: plain connections. With `reports` storage commitment is reported here.
@@ -31,7 +31,7 @@ class Receiver:
     def __init__(
         self,
         sink: Sink,
-        desk: Desk,
+        desk: AssociationEvents,
         limits: Limits,
         receiving_ae: str | None,
         tls: ssl.SSLContext | None,
@@ -39,9 +39,9 @@ class Receiver:
         reports: bool,
     ) -> None:
         self._service = Service(sink, desk, limits, receiving_ae, reports, threading.Event())
-        self._lobby = Lobby(limits.association_request, tls, self._begin, self._turned_out, limits.proxies)
+        self._lobby = PendingConnections(limits.association_request, tls, self._begin, self._turned_out, limits.proxies)
         self._lock = threading.Lock()
-        self._open: dict[threading.Thread, tuple[Acceptor, Wire]] = {}
+        self._open: dict[threading.Thread, tuple[Acceptor, PeerSocket]] = {}
 
     def start(self) -> None:
         """Ready for connections."""
@@ -77,11 +77,11 @@ class Receiver:
         for thread in serving:
             thread.join(self._service.limits.linger)
 
-    def _begin(self, guest: Guest) -> None:
+    def _begin(self, guest: PendingConnection) -> None:
         if len(self._open) >= _MOST_THREADS:
             self._send_away(guest)
             return
-        wire = Wire(guest.connection, self._service.limits)
+        wire = PeerSocket(guest.connection, self._service.limits)
         shown = names_of(guest.connection)
         acceptor = Acceptor(self._service, wire, guest.number, guest.address, shown)
         thread = threading.Thread(
@@ -95,11 +95,11 @@ class Receiver:
                 return
             self._open[thread] = acceptor, wire
 
-    def _send_away(self, guest: Guest) -> None:
+    def _send_away(self, guest: PendingConnection) -> None:
         guest.connection.close()
         self._service.desk.ended(guest.number)
 
-    def _turned_out(self, guest: Guest, reason: str) -> None:
+    def _turned_out(self, guest: PendingConnection, reason: str) -> None:
         if reason:
             why = Why.TLS if reason.startswith(NO_TLS) else Why.PROTOCOL
             self._service.desk.record(Refused("", guest.address, reason, why=why))

@@ -23,7 +23,7 @@ MOST = 256  # further ones push out the oldest: who means well does not stay lon
 
 
 @dataclass(eq=False, slots=True)
-class Guest:
+class PendingConnection:
     """A connection and what has come of its A-ASSOCIATE-RQ; `header` is what came of a proxy's while that is due."""
 
     connection: socket.socket
@@ -67,7 +67,7 @@ class Guest:
         return pdu.HEADER_BYTES + length - len(self.request)
 
 
-class Lobby:
+class PendingConnections:
     """`ready` gets each guest whose request is whole, `gone` each that is turned out, with the reason if there is one.
 
     With `tls` every guest must come through its handshake; before it a proxy, which is one of `proxies` (addresses or
@@ -78,8 +78,8 @@ class Lobby:
         self,
         seconds: float,
         tls: ssl.SSLContext | None,
-        ready: Callable[[Guest], None],
-        gone: Callable[[Guest, str], None],
+        ready: Callable[[PendingConnection], None],
+        gone: Callable[[PendingConnection, str], None],
         proxies: Sequence[str] = (),
     ) -> None:
         self._proxies = proxies
@@ -87,8 +87,8 @@ class Lobby:
         self._tls = tls
         self._ready = ready
         self._gone = gone
-        self._guests: list[Guest] = []  # the oldest first
-        self._arriving: list[Guest] = []
+        self._guests: list[PendingConnection] = []  # the oldest first
+        self._arriving: list[PendingConnection] = []
         self._lock = threading.Lock()
         self._bell, self._ear = socket.socketpair()
         self._bell.setblocking(False)
@@ -105,7 +105,7 @@ class Lobby:
     def enter(self, connection: socket.socket, number: int, address: str) -> None:
         """A new connection; it is the lobby's from now on."""
         with self._lock:
-            guest = Guest(connection, number, address, time.monotonic() + self._seconds)
+            guest = PendingConnection(connection, number, address, time.monotonic() + self._seconds)
             guest.header = bytearray() if self._proxies and is_within(address, self._proxies) else None
             self._arriving.append(guest)
         self._ring()
@@ -167,7 +167,7 @@ class Lobby:
             return connection
         return tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
 
-    def _attend(self, guest: Guest) -> None:
+    def _attend(self, guest: PendingConnection) -> None:
         if guest not in self._guests:
             return  # turned out in this same round
         try:
@@ -196,7 +196,7 @@ class Lobby:
         while self._guests and self._guests[0].until <= now:
             self._turn_out(self._guests[0])
 
-    def _turn_out(self, guest: Guest, reason: str = "", word: bytes = b"") -> None:
+    def _turn_out(self, guest: PendingConnection, reason: str = "", word: bytes = b"") -> None:
         self._leave(guest)
         if word:
             with contextlib.suppress(OSError):
@@ -205,6 +205,6 @@ class Lobby:
         guest.connection.close()
         self._gone(guest, reason)
 
-    def _leave(self, guest: Guest) -> None:
+    def _leave(self, guest: PendingConnection) -> None:
         self._guests.remove(guest)
         self._selector.unregister(guest.connection)

@@ -14,11 +14,11 @@ from dataclasses import replace
 from typing import Protocol
 
 from router.config.sections import Tls
-from router.dicom.scp.acceptor import Desk
+from router.dicom.scp.acceptor import AssociationEvents
 from router.dicom.scp.admission import Admission, Rejection, judge
-from router.dicom.scp.associations import Receiver
+from router.dicom.scp.associations import AssociationThreads
 from router.dicom.scp.store import Received, Refused, Sink
-from router.dicom.scp.worker_pool import WorkerCommands, Workers
+from router.dicom.scp.worker_pool import WorkerCommands, WorkerPool
 from router.dicom.ul import dimse
 from router.dicom.ul.commitment import Report, TakeReport
 from router.dicom.ul.socket import Limits
@@ -134,10 +134,12 @@ class StorageServer:
         self._hall.stop(grace_seconds)
         self._hall = self._listener = self._thread = None
 
-    def _open_hall(self, desk: Desk) -> _Hall:
+    def _open_hall(self, desk: AssociationEvents) -> _Hall:
         if isinstance(self._sink, WorkerCommands):
-            return Workers(self._sink, desk, self._limits, self._receiving_ae, self._tls, reports=self._reports)
-        return Receiver(self._sink, desk, self._limits, self._receiving_ae, self._context, reports=self._reports)
+            return WorkerPool(self._sink, desk, self._limits, self._receiving_ae, self._tls, reports=self._reports)
+        return AssociationThreads(
+            self._sink, desk, self._limits, self._receiving_ae, self._context, reports=self._reports
+        )
 
     def _listen(self, listener: socket.socket, hall: _Hall) -> None:
         while not self._stopping.is_set():

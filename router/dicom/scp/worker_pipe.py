@@ -110,7 +110,7 @@ _KINDS: dict[str, type[Message]] = {
 }
 
 
-class Channel:
+class WorkerPipe:
     """One end. `send` may be called from several threads, `receive` from one."""
 
     def __init__(self, end: socket.socket) -> None:
@@ -118,7 +118,7 @@ class Channel:
         self._buffer = bytearray(_LARGEST)  # one for all messages: freeing one each time would leave holes in the heap
 
     @classmethod
-    def pair(cls, send_seconds: float) -> tuple["Channel", socket.socket]:
+    def pair(cls, send_seconds: float) -> tuple["WorkerPipe", socket.socket]:
         """Ours, which does not wait longer than that to send, and the end for the other process."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(send_seconds)

@@ -15,16 +15,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from router.config.sections import Tls
-from router.dicom.scp.acceptor import Desk
+from router.dicom.scp.acceptor import AssociationEvents
 from router.dicom.scp.admission import Rejection
-from router.dicom.scp.associations import Receiver
+from router.dicom.scp.associations import AssociationThreads
 from router.dicom.scp.store import Received, Refused, Sink
 from router.dicom.scp.worker_pipe import (
     Answer,
     Ask,
     Beat,
     Begin,
-    Channel,
     Ended,
     Message,
     Outcomes,
@@ -33,6 +32,7 @@ from router.dicom.scp.worker_pipe import (
     Stop,
     Take,
     Taken,
+    WorkerPipe,
 )
 from router.dicom.ul import dimse
 from router.dicom.ul.commitment import Report
@@ -76,7 +76,7 @@ class WorkerCommands:
 class _Worker:
     command: Sequence[str]
     process: subprocess.Popen[bytes]
-    channel: Channel
+    channel: WorkerPipe
     numbers: set[int] = field(default_factory=set)
     unanswered: int = 0  # beats, since the last one that was answered
     ready: bool = False
@@ -87,13 +87,13 @@ class _Worker:
         return self.ready and self.unanswered < _SILENT_BEATS
 
 
-class Workers:
+class WorkerPool:
     """The worker processes, seen from the main one. A worker that ends is started anew."""
 
     def __init__(
         self,
         commands: WorkerCommands,
-        desk: Desk,
+        desk: AssociationEvents,
         limits: Limits,
         receiving_ae: str | None,
         tls: Tls | None,
@@ -178,7 +178,7 @@ class Workers:
 
     def _hire(self, command: Sequence[str]) -> None:
         """OSError when the system gives no process or no descriptor."""
-        channel, theirs = Channel.pair(_SEND_SECONDS)
+        channel, theirs = WorkerPipe.pair(_SEND_SECONDS)
         with theirs:
             try:
                 process = subprocess.Popen(  # noqa: S603 our own program
@@ -338,7 +338,7 @@ class _Trial:
 class _RemoteDesk:
     """The desk of the main process, as a worker sees it."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: WorkerPipe) -> None:
         self._channel = channel
         self._answers: dict[_Question, queue.SimpleQueue[Any]] = {}
         self._reports = itertools.count(1)
@@ -402,7 +402,7 @@ class _RemoteDesk:
             os._exit(1)  # the main process is gone: nothing that follows could be told
 
 
-def _renew(receiver: Receiver, begin: Begin) -> None:
+def _renew(receiver: AssociationThreads, begin: Begin) -> None:
     try:
         receiver.renew(begin.tls, reports=begin.reports)
     except ConfigurationError as error:  # the main process could read it: it has changed once more meanwhile
@@ -411,13 +411,13 @@ def _renew(receiver: Receiver, begin: Begin) -> None:
 
 def work(descriptor: int, sink: Sink) -> None:
     """A worker's life: serve what comes over the channel until told to stop, or until the main process is gone."""
-    channel = Channel(socket.socket(fileno=descriptor))
+    channel = WorkerPipe(socket.socket(fileno=descriptor))
     desk = _RemoteDesk(channel)
     first = channel.receive()
     if first is None or not isinstance(begin := first[0], Begin):
         return
     tls = None if begin.tls is None else server_context(begin.tls)
-    receiver = Receiver(sink, desk, begin.limits, begin.receiving_ae, tls, reports=begin.reports)
+    receiver = AssociationThreads(sink, desk, begin.limits, begin.receiving_ae, tls, reports=begin.reports)
     receiver.start()
     channel.send(Ready())
     while (received := channel.receive()) is not None:

@@ -9,10 +9,10 @@ from functools import partial
 
 from router.config.sections import DicomDestination
 from router.dicom import libraries
-from router.dicom.scu.commitment import Asking
+from router.dicom.scu.association_limit import AssociationLimit, Shared
+from router.dicom.scu.commitment import CommitmentScu
 from router.dicom.scu.requestor import VERIFY, Requestor, Waits
 from router.dicom.scu.session import Outgoing, Result, Session
-from router.dicom.scu.slots import Shared, Slots
 from router.dicom.scu.transcode import can_decompress, offers
 from router.dicom.ul import commitment
 from router.dicom.ul.commitment import TakeReport
@@ -46,7 +46,7 @@ class StorageClient:
         self._waits = waits or Waits()
         self._paced = paced
         self._tls = None if destination.tls is None else client_context(destination.tls)
-        self._slots = Slots(destination.associations, shared)
+        self._slots = AssociationLimit(destination.associations, shared)
         self._offers = partial(offers, decompress=destination.decompress)
 
     @contextmanager
@@ -64,7 +64,7 @@ class StorageClient:
             yield from session.send(items, stop)
 
     @contextmanager
-    def asking(self, take: TakeReport, stop: Callable[[], bool]) -> Iterator[Asking | None]:
+    def asking(self, take: TakeReport, stop: Callable[[], bool]) -> Iterator[CommitmentScu | None]:
         """An association to ask for storage commitment; None when `stop()` came before there was room for one.
 
         Raises as `Session.send` does, also when the destination does not do storage commitment.
@@ -75,7 +75,7 @@ class StorageClient:
         try:
             association = self._associate(commitment.CONTEXTS)
             try:
-                yield Asking(association, take, self._waits.response)
+                yield CommitmentScu(association, take, self._waits.response)
             finally:
                 association.release()
         finally:

@@ -17,7 +17,7 @@ _REPORT_SECONDS = 30.0  # for the whole of a report that has begun to come
 _log = logging.getLogger(__name__)
 
 
-class Asking:
+class CommitmentScu:
     """Over an association of its own. What the acceptor reports meanwhile is handed to `take` and answered."""
 
     def __init__(self, association: Requestor, take: TakeReport, response_seconds: float) -> None:

@@ -16,7 +16,7 @@ from router.dicom.dataset.elements import IMPLICIT_LITTLE_ENDIAN
 from router.dicom.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from router.dicom.ul import commands, dimse, items, pdata
 from router.dicom.ul.contexts import MOST, Context
-from router.dicom.ul.pdata import DataSet
+from router.dicom.ul.pdata import FileSlice
 from router.dicom.ul.status import DESTINATION, Cause, Peer, hint, rejection
 from router.errors import DestinationDown, IntegrityError, InvalidData, Outage, TransientError
 from router.policy.bandwidth import Paced, unbounded
@@ -106,7 +106,7 @@ class Requestor:
         self._longest, self.accepted = self._understood(body, proposal)
         self.proposed = frozenset(contexts)
 
-    def store(self, context: Context, sop_instance: str, data_set: DataSet) -> int:
+    def store(self, context: Context, sop_instance: str, data_set: FileSlice) -> int:
         """C-STORE (PS3.7 9.1.1) over an accepted context; the response's status.
 
         Raises IntegrityError when the file is shorter than it was; then the association is aborted.

@@ -16,11 +16,11 @@ from router.dicom.dataset import checksum
 from router.dicom.dataset.part10 import dataset_offset
 from router.dicom.dataset.uid import undotted
 from router.dicom.scu import unaccepted
+from router.dicom.scu.association_limit import AssociationLimit
 from router.dicom.scu.requestor import Requestor
-from router.dicom.scu.slots import Slots
 from router.dicom.scu.transcode import transcoded
 from router.dicom.ul.contexts import Context, Offers, Proposal, propose
-from router.dicom.ul.pdata import DataSet
+from router.dicom.ul.pdata import FileSlice
 from router.dicom.ul.status import Verdict, classify
 from router.errors import IntegrityError, InvalidData, RouterError, TransientError
 
@@ -79,7 +79,7 @@ class Session:
     A destination that ends associations at the same place again gets only so many instances over each.
     """
 
-    def __init__(self, associate: Associate, slots: Slots, offers: Offers) -> None:
+    def __init__(self, associate: Associate, slots: AssociationLimit, offers: Offers) -> None:
         self._associate = associate
         self._slots = slots
         self._offers = offers
@@ -216,7 +216,7 @@ class _Round:
     """
 
     def __init__(
-        self, session: Session, slots: Slots, offers: Offers, proposal: Proposal[Outgoing], *, narrowed: bool
+        self, session: Session, slots: AssociationLimit, offers: Offers, proposal: Proposal[Outgoing], *, narrowed: bool
     ) -> None:
         """`narrowed`: an association that was proposed more is of no use."""
         self._session = session
@@ -435,7 +435,7 @@ def _keyed(error: IntegrityError | TransientError, item: Outgoing) -> RouterErro
     return type(error)(error.message, key=item.key)
 
 
-def _store_transcoded(association: Requestor, item: Outgoing, source: DataSet, written: str, context: Context) -> int:
+def _store_transcoded(association: Requestor, item: Outgoing, source: FileSlice, written: str, context: Context) -> int:
     try:
         with transcoded(item.path, source, written, context[1]) as data_set:
             return association.store(context, item.sop_instance, data_set)
@@ -454,7 +454,7 @@ def _converted(written: str, wanted: str, why: str) -> str:
     return f"not sent: it cannot be converted from {UID(written).name} to {UID(wanted).name}: {why}"
 
 
-def _data_set(item: Outgoing, file: BinaryIO) -> tuple[DataSet, str]:
+def _data_set(item: Outgoing, file: BinaryIO) -> tuple[FileSlice, str]:
     """The data set, and the transfer syntax that it is written in."""
     meta = dataset_offset(file)
     size = os.fstat(file.fileno()).st_size - meta.offset
@@ -463,4 +463,4 @@ def _data_set(item: Outgoing, file: BinaryIO) -> tuple[DataSet, str]:
     )  # fmt: skip
     if not same or item.transfer_syntax not in (meta.transfer_syntax, meta.announced) or size <= 0:
         raise InvalidData("the file is another one or has no data set")
-    return DataSet(file, meta.offset, size, item.checksum), meta.transfer_syntax
+    return FileSlice(file, meta.offset, size, item.checksum), meta.transfer_syntax

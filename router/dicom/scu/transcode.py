@@ -27,7 +27,7 @@ from router.dicom import libraries
 from router.dicom.dataset.elements import EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, LONG_VRS
 from router.dicom.dataset.follower import DELIMITERS, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, Follower, Head, named
 from router.dicom.dataset.parsed import parsed
-from router.dicom.ul.pdata import DataSet
+from router.dicom.ul.pdata import FileSlice
 from router.errors import ConfigurationError, InvalidData
 
 _UNCOMPRESSED = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
@@ -66,7 +66,7 @@ def offers(stored: str, *, decompress: bool) -> tuple[str, ...]:
 
 
 @contextmanager
-def transcoded(path: Path, source: DataSet, stored: str, wanted: str) -> Iterator[DataSet]:
+def transcoded(path: Path, source: FileSlice, stored: str, wanted: str) -> Iterator[FileSlice]:
     """The data set of the stored file in the wanted syntax, one of `offers`; an unnamed file beside it while in use.
 
     Raises InvalidData that says which element cannot be read, OSError when there is no room.
@@ -81,11 +81,11 @@ def transcoded(path: Path, source: DataSet, stored: str, wanted: str) -> Iterato
         elif stored == _DEFLATED_EXPLICIT:
             with tempfile.TemporaryFile(dir=path.parent) as inflated:
                 _inflate(source, inflated)
-                _Rewriting(DataSet(inflated, 0, inflated.tell()), target, explicit).data_set(explicit=True)
+                _Rewriting(FileSlice(inflated, 0, inflated.tell()), target, explicit).data_set(explicit=True)
         else:
             _decompress(path, source, target, explicit=explicit)
         target.flush()
-        yield DataSet(target, 0, target.tell())
+        yield FileSlice(target, 0, target.tell())
 
 
 def decodable(syntax: str) -> bool:
@@ -120,7 +120,7 @@ class _Rewriting:
     `changes` replaces top-level values (None: the element goes).
     """
 
-    source: DataSet
+    source: FileSlice
     target: BinaryIO
     explicit: bool
     order: str = "<"
@@ -260,7 +260,7 @@ def _swapped(chunk: bytes, number: str) -> bytes:
     return numbers.tobytes() + chunk[whole:]
 
 
-def _inflate(source: DataSet, target: BinaryIO) -> None:
+def _inflate(source: FileSlice, target: BinaryIO) -> None:
     """The data set of a deflated one (PS3.5 A.5)."""
     inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
     source.file.seek(source.offset)
@@ -292,7 +292,7 @@ UNDECODABLE = (
 )  # fmt: skip  # what pydicom and its plugins raise on broken or unusual pixel data
 
 
-def _decompress(path: Path, source: DataSet, target: BinaryIO, *, explicit: bool) -> None:
+def _decompress(path: Path, source: FileSlice, target: BinaryIO, *, explicit: bool) -> None:
     if source.size > _LARGEST_COMPRESSED:
         raise InvalidData(f"compressed data sets beyond {_LARGEST_COMPRESSED // 2**20} MiB are not decoded")
     with _one_at_a_time, tempfile.TemporaryFile(dir=path.parent) as pixels:

@@ -25,7 +25,7 @@ _PDV_OVERHEAD = 6
 
 
 @dataclass(frozen=True, slots=True)
-class DataSet:
+class FileSlice:
     """The bytes of a data set in an open file.
 
     `checksum`, or their SHA-256, is what they are compared with while they are read; "" where nobody knows.
@@ -70,7 +70,7 @@ def write_from_memory(connection: socket.socket, context_id: int, data: bytes, l
 def write_data_set(
     connection: socket.socket,
     context_id: int,
-    data_set: DataSet,
+    data_set: FileSlice,
     longest: int,
     room: bytearray,
     paced: Paced = unbounded,
@@ -105,7 +105,9 @@ def _batches(fragments: Iterable[_Fragment]) -> Iterator[list[_Fragment]]:
     yield batch
 
 
-def _fill(room: memoryview, context_id: int, data_set: DataSet, batch: list[_Fragment], comparison: Comparison) -> int:
+def _fill(
+    room: memoryview, context_id: int, data_set: FileSlice, batch: list[_Fragment], comparison: Comparison
+) -> int:
     """Makes the PDUs of a batch and compares what they hold; where they end."""
     end, values = 0, []
     for fragment in batch:

@@ -39,7 +39,7 @@ class TooSlow(TransientError):
     """The peer did not send, or did not take, what is due in time."""
 
 
-class Wire:
+class PeerSocket:
     """Buffered reading and bounded writing. Not for several threads, but for `wake` and `sever`."""
 
     def __init__(self, connection: socket.socket, limits: Limits) -> None:

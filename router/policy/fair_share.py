@@ -9,7 +9,7 @@ QUANTUM = 60.0  # seconds that a delivery is sent before others of the same urge
 
 
 @dataclass(frozen=True, slots=True)
-class Balance:
+class FairShare:
     """Seconds of sending that what is missed may take; negative once it has had more than its share."""
 
     seconds: float = 0.0
@@ -19,10 +19,10 @@ class Balance:
         """Whether it is the turn of what is missed."""
         return self.seconds > 0
 
-    def after_timely(self, seconds: float) -> "Balance":
+    def after_timely(self, seconds: float) -> "FairShare":
         """Something that can still make it was sent for so long."""
-        return Balance(min(self.seconds + seconds * LATE_SHARE / (1 - LATE_SHARE), max(_SAVED, self.seconds)))
+        return FairShare(min(self.seconds + seconds * LATE_SHARE / (1 - LATE_SHARE), max(_SAVED, self.seconds)))
 
-    def after_missed(self, seconds: float) -> "Balance":
+    def after_missed(self, seconds: float) -> "FairShare":
         """Something that is missed was sent for so long, in its turn."""
-        return Balance(self.seconds - seconds)
+        return FairShare(self.seconds - seconds)

@@ -12,7 +12,7 @@ from router.catalogue.db.tables import SlotRow
 _MICROSECOND = timedelta(microseconds=1)
 
 
-class Slots:
+class AssociationLeases:
     """A destination's slots are numbered from 1. One is its holder's until it is given back, or its lease ends."""
 
     def __init__(self, engine: Engine) -> None:

@@ -9,8 +9,8 @@ from router.catalogue.exams.files import FileKind
 from router.catalogue.node.alarms import Standing
 from router.catalogue.node.nodes import Absence
 from router.catalogue.node.notifications import Undelivered
-from router.catalogue.queue.breakers import Tripped
-from router.catalogue.queue.survey import Place, Pressing, Reload, Sign
+from router.catalogue.queue.breakers import OpenBreaker
+from router.catalogue.queue.survey import DueSoon, Heartbeat, Place, Reload
 from router.config.sections import Config
 from router.policy.attention import Attention
 from router.policy.pause import Pause
@@ -24,20 +24,20 @@ _LISTED = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class DatabaseStatus:
     """Destinations, what is at risk, what waits for a person, alarms. `pressing` holds the first of `pressing_count`,
     by due time."""
 
     at: datetime
     places: Sequence[Place]
-    tripped: Sequence[Tripped]
-    pressing: Sequence[Pressing]
+    tripped: Sequence[OpenBreaker]
+    pressing: Sequence[DueSoon]
     pressing_count: int
     held: int
     failed: int
     quarantined: int
     alarms: Sequence[Standing]
-    nodes: Sequence[Sign]
+    nodes: Sequence[Heartbeat]
     reloads: Sequence[Reload]
     undelivered: Sequence[Undelivered]
     unreported: Counted
@@ -47,7 +47,7 @@ class Outlook:
     absent: Sequence[Absence] = ()
 
 
-def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
+def look(config: Config, catalogue: Catalogue, now: datetime) -> DatabaseStatus:
     """Ask the database."""
     with catalogue.engine.read():
         places, tripped = catalogue.survey.places(now), catalogue.breakers.tripped()
@@ -60,7 +60,7 @@ def look(config: Config, catalogue: Catalogue, now: datetime) -> Outlook:
         files = catalogue.exams.files.counts()
         pauses, absent = catalogue.pauses.standing(), catalogue.nodes.absent()
     quarantine = config.node.data / "quarantine"
-    return Outlook(
+    return DatabaseStatus(
         now, places, tripped, pressing, count,
         _counted(places, State.HELD), _counted(places, State.FAILED),
         len(quarantined(quarantine)), alarms, nodes, reloads, undelivered, unreported, files, pauses, attention, absent,

@@ -15,7 +15,7 @@ from router.storage.journal import discard
 from router.storage.lock import NODE, WORKERS, take
 
 
-class Estate:
+class Takeover:
     """incoming/ of all nodes, as `owner` sees it."""
 
     def __init__(self, incoming: Path, owner: str) -> None:

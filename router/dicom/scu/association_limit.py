@@ -23,7 +23,7 @@ class Shared(Protocol):
         """Whether others leave any."""
 
 
-class Slots:
+class AssociationLimit:
     """`number` of them, for all nodes together where they are `shared`. A holder waits for more only as long as nobody
     is without."""
 
