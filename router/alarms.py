@@ -80,8 +80,8 @@ REMEDY: dict[Alarm, str] = {
     "operator, then end the alarm: `scripts/queue dismiss EXAM --why ...`",
     Alarm.COMMITMENT: "ask the destination's operator why it does not commit to keeping what it took",
     Alarm.COMMITMENT_SILENCE: "ask the destination's operator to report on storage commitment; it is asked again",
-    Alarm.INTEGRITY: "run `scripts/verify`, which names the files that are not what was received; have them sent "
-    "again; what cannot come: `scripts/queue cancel` the delivery",
+    Alarm.INTEGRITY: "look at the disk; stop every node and run `scripts/verify --rebuild`, which goes on with the "
+    "newest sound copy of the database: `scripts/backup list` shows it",
     Alarm.CUT_OFF: "have the sender send it again whole, or `queue release` the delivery, which sends it as it is",
     Alarm.DAMAGED: "send the study, or drop the report, once more; run `verify`, and look at the disk",
     Alarm.POISON: "see `quarantine show`, ask the sender's maker, then `quarantine delete`; the rest goes on",

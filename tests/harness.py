@@ -122,6 +122,8 @@ OURS = ("-m", "router.cli")
 def _started(program: Sequence[str], arguments: Sequence[str], stderr: IO[bytes]) -> "Child | subprocess.Popen[bytes]":
     if program == OURS:
         return NURSERY.start(arguments, stderr)
+    if program[0] == "-c":
+        return NURSERY.start([*program, *arguments], stderr)
     return subprocess.Popen([sys.executable, *program, *arguments], stdout=subprocess.PIPE, stderr=stderr)
 
 
@@ -203,14 +205,14 @@ class Site:
 
     `dicom_port` and `http_port` name other peers than the platform; `accept_empty`, `journal` and `min_free`
     as in the configuration, `tls` as in its [receive]; `dicom_settings` are further lines of [destination.dicom],
-    `settings` further tables; `program` as of `Process`, for the node.
+    `settings` further tables; `program` and `platform_program` as of `Process`, for the node and the platform.
     """
 
     def __init__(
         self, folder: Path, *, stable_after: str = "1 s", dicom_port: int = 0, http_port: int = 0,
         accept_empty: Sequence[str] = (), workers: int = 1, tls: Tls | None = None, dicom_settings: str = "",
         journal: str = "16 MiB", min_free: str = "50 MiB", settings: str = "",
-        program: Sequence[str] = OURS,
+        program: Sequence[str] = OURS, platform_program: Sequence[str] = OURS,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.drop_folder = folder / "drop"
@@ -227,6 +229,7 @@ class Site:
             "accept_empty": ", ".join(f'"{p}"' for p in accept_empty),
         }
         self.program = program
+        self._platform_program = platform_program
         self._further = settings
         self._other_ports = {"dicom_port": dicom_port, "http_port": http_port}
         self._platform_ports = {"dicom": 0, "http": 0}
@@ -252,7 +255,7 @@ class Site:
             where = ["--data", self.platform_data, "--keys", self.folder / "keys"]
             self._platform = Process(
                 self.folder / "platform.log", "platform", *where,
-                "--dicom-port", ports["dicom"], "--http-port", ports["http"],
+                "--dicom-port", ports["dicom"], "--http-port", ports["http"], program=self._platform_program,
             )  # fmt: skip
             self._platform_ports = self._platform.ports
         return self._platform
@@ -528,11 +531,12 @@ class SlowCloud:
 
 
 class Relay:
-    """Stands before the platform's HTTP port; while `mute`, the answers to uploads never arrive."""
+    """Stands before the platform's HTTP port. While `mute`, the answers to uploads never arrive; while `unsigned`,
+    they arrive without their signature."""
 
     def __init__(self) -> None:
         self.target = 0
-        self.mute = False
+        self.mute = self.unsigned = False
         self.muted = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._socket.getsockname()[1])
@@ -559,7 +563,7 @@ class Relay:
             if self.mute and b"/v1/exams" in first:
                 self.muted.set()
                 return
-            node.sendall(answer)
+            node.sendall(answer.replace(b"X-GM-Signature:", b"X-Other:") if self.unsigned else answer)
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

@@ -101,19 +101,19 @@ class RefusalUnproved(Sending):
 
 
 @of(Alarm.INTEGRITY)
-class FileGone(Sending):
-    fails: Exception | None = IntegrityError("the report file of the upload is gone")
+class DatabaseDamaged(Sending):
+    fails: Exception | None = IntegrityError("the database is damaged")
 
 
 @of(Alarm.INTEGRITY)
-class FileGoneAndCancelled(FileGone):
+class DatabaseDamagedAndCancelled(DatabaseDamaged):
     def mend(self) -> None:
         (one,) = self.house.catalogue.queue.of_exam(1)
-        assert self.review.cancel(one, "cannot come", "wang")
+        assert self.review.cancel(one, "it is not to go", "wang")
 
 
 @of(Alarm.DEFECT)
-class DefectInSending(FileGoneAndCancelled):
+class DefectInSending(DatabaseDamagedAndCancelled):
     fails = ZeroDivisionError()
 
 

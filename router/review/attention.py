@@ -38,6 +38,7 @@ _COMMANDS: Mapping[Alarm, str] = {
     Alarm.CLOCK: "scripts/doctor",
     Alarm.DEFECT: "scripts/doctor",
     Alarm.DATABASE: "scripts/backup list",
+    Alarm.INTEGRITY: "scripts/backup list",
     Alarm.POISON: "scripts/quarantine list",
 }
 _OF_AN_EXAM = frozenset({"scripts/queue explain", "scripts/queue compare"})

@@ -78,8 +78,8 @@ def test_answers_that_are_not_proved_are_one_alarm_of_the_destination_until_one_
 
 @pytest.mark.ends("integrity")
 @pytest.mark.fires("integrity")
-def test_a_file_that_is_gone_is_no_matter_of_cryptography_and_an_alarm_until_its_delivery_goes(bench: Bench) -> None:
-    bench.run(IntegrityError("the report file of the upload is gone"))
+def test_a_damaged_database_is_no_matter_of_cryptography_and_an_alarm_until_the_delivery_goes(bench: Bench) -> None:
+    bench.run(IntegrityError("the database is damaged"))
     assert [alarm for alarm, _ in bench.standing()] == [Alarm.INTEGRITY]
     bench.run(DONE)
     assert [alarm for alarm, _ in bench.standing()] == [Alarm.INTEGRITY], "another one went"
