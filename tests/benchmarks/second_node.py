@@ -1,0 +1,270 @@
+"""What a second node brings: the same work by one node and by two, each on a machine of its own as far as can be had.
+
+Receiving lasts until every instance is in the catalogue, sending from the first claim to the end of the last delivery.
+The exams are approved between the two, while sending is paused.
+"""
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import rivals
+import senders
+from gain import NODES, OTHERS, RECEIVING, SENDING, SERVER, Figures, table
+from machines import Machine, Survey, aside, disk, into, limit, machines, survey
+from measure import Run, become_quiet, busy_seconds, say
+from processes import busy, family, fresh
+
+from conftest import DURABLE, Server, postgres_server
+from harness import Exam, Process, Site, make_exam
+from router.catalogue import open_catalogue
+from router.clock import SystemClock
+from router.events import Journal
+from router.pause import EVERY
+
+PROCESSORS = {1.0: "a processor each", 0.5: "half a processor each"}
+EXAMS, INSTANCES, SIDE = 16, 60, 500
+ASSOCIATIONS = 4  # from the senders to all nodes, and from all nodes to the receiver
+
+_SECONDS = 300.0
+_LOOK_SECONDS = 0.03
+_ROOM = 3 * 2**30  # bytes, for journals and for what the file system needs itself
+_SETTINGS = """
+[node]
+language = "en"
+data = "{data}"
+name = "{name}"
+[hospital]
+USCI = "121100004000000001"
+HospitalCode = "H0001"
+HospitalName = "示范医院"
+HospitalBranchCode = "01"
+[receive]
+host = "{address}"
+port = 0
+allow_plain = true
+senders = [{{ ae_title = "STORESCU" }}]
+min_free = "50 MiB"
+[reports]
+folder = "drop"
+settle = "200 ms"
+rescan = "1 s"
+[study]
+stable_after = "1 s"
+[admin]
+port = 0
+[database]
+url = "{url}"
+[[destination]]
+name = "cloud"
+[destination.dicom]
+host = "{outside}"
+port = {port}
+associations = {associations}
+allow_plain = true
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """The same for every case. `folders` has one of instances for each association to the nodes."""
+
+    exams: Sequence[Exam]
+    folders: Sequence[Path]
+
+    @property
+    def instances(self) -> int:
+        """How many there are."""
+        return sum(len(exam.study.files) for exam in self.exams)
+
+    @property
+    def megabytes(self) -> float:
+        """All of them."""
+        return sum(file.path.stat().st_size for exam in self.exams for file in exam.study.files) / 1e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hospital:
+    """Nodes that are up, and what is to be done by them; `rows` is a connection to their database at `url`."""
+
+    site: Site
+    places: Sequence[tuple[Machine, Process]]
+    work: Work
+    url: str
+    rows: "psycopg.Connection[tuple[int]]"
+
+    def receive(self) -> None:
+        """All instances, from their senders into the catalogue."""
+        folders = self.work.folders
+        with ThreadPoolExecutor(len(self.places)) as pool:
+            sending = [
+                pool.submit(
+                    senders.storescu, node.ports["dicom"], folders[n :: len(self.places)], host=machine.address
+                )
+                for n, (machine, node) in enumerate(self.places)
+            ]
+            for ended in sending:
+                ended.result()
+        self._wait("SELECT count(*) FROM instance", self.work.instances)
+
+    def approve(self) -> None:
+        """Every exam; nothing is sent yet."""
+        self._pause(begin=True)
+        for exam in self.work.exams:
+            self.site.report(exam)
+        self._wait("SELECT count(*) FROM delivery WHERE state = 'ready'", len(self.work.exams))
+
+    def resume(self) -> None:
+        """Sending; returns when the first delivery is claimed."""
+        self._pause(begin=False)
+        self._wait("SELECT count(*) FROM delivery WHERE state IN ('sending', 'delivered')", 1)
+
+    def send(self) -> None:
+        """All instances, to the end of the last delivery."""
+        self._wait("SELECT count(*) FROM delivery WHERE state = 'delivered'", len(self.work.exams))
+
+    def spending(self) -> dict[str, float]:
+        """Processor seconds so far, by who spent them."""
+        nodes = _spent([process for _, node in self.places for process in family(node.number)])
+        mine = _spent(family(os.getpid()))
+        return {NODES: nodes, SERVER: _spent(family(self._server())), OTHERS: busy_seconds() - mine}
+
+    def _server(self) -> int:
+        """The process that has started the one which answers here."""
+        backend = self.rows.info.backend_pid
+        return int(Path(f"/proc/{backend}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+
+    def _wait(self, question: str, least: int) -> None:
+        self.site.wait_until(lambda: self._count(question) >= least, question, _SECONDS)
+
+    def _count(self, question: str) -> int:
+        time.sleep(_LOOK_SECONDS)
+        (count,) = self.rows.execute(question.encode()).fetchone() or (0,)
+        return count
+
+    def _pause(self, *, begin: bool) -> None:
+        catalogue = open_catalogue(self.url, Path(), Journal())
+        with closing(catalogue.engine.database):
+            if begin:
+                catalogue.pauses.begin(EVERY, "bench", "to be measured", SystemClock().now())
+            else:
+                catalogue.pauses.end(EVERY, "bench", "", SystemClock().now())
+
+
+def second(run: Run) -> str:
+    """16 studies of 60 CT instances received, then sent, by one node and by two: the same for both."""
+    found = survey(run.folder)
+    work = _work(run)
+    with ExitStack() as stack:
+        stack.enter_context(aside(2, found))
+        url = stack.enter_context(postgres_server(DURABLE))
+        server = Server(url, stack.enter_context(psycopg.connect(url, autocommit=True)))
+        size = round(3 * work.megabytes * 1e6) + _ROOM
+        shared = run.folder if found.disk else stack.enter_context(disk(run.folder, size))
+        tables = [
+            _compared(run, found, work, server, shared, processors)
+            for processors in PROCESSORS
+            if processors == 1 or not found.limit
+        ]
+    return "\n\n".join([*tables, *found.lines(2)])
+
+
+def _compared(run: Run, found: Survey, work: Work, server: Server, shared: Path, processors: float) -> str:
+    names = {nodes: f"{nodes} node{'s' if nodes > 1 else ''}, {PROCESSORS[processors]}" for nodes in (1, 2)}
+    taken = [nodes for nodes, name in names.items() if run.has(name)]
+    title = f"{len(work.exams)} studies, {work.instances} instances, {work.megabytes:.0f} MB, {PROCESSORS[processors]}"
+    rounds: dict[int, list[Figures]] = {nodes: [] for nodes in taken}
+    for number in range(run.rounds):
+        for nodes in random.sample(taken, len(taken)):
+            with _hospital(run, found, work, server, shared, nodes, processors) as there:
+                rounds[nodes].append(_measured(there, run, f"  {title}, round {number + 1}: {names[nodes]}"))
+    return table(title, {names[nodes]: figures for nodes, figures in rounds.items()})
+
+
+@contextmanager
+def _hospital(
+    run: Run, found: Survey, work: Work, server: Server, shared: Path, nodes: int, processors: float
+) -> Iterator[Hospital]:
+    """The limit on a node's processor applies once it has started."""
+    with ExitStack() as stack:
+        own, cloud, data = (stack.enter_context(fresh(folder)) for folder in (run.folder, run.folder, shared))
+        receiver = stack.enter_context(rivals.storescp("--fork", best=True)(cloud))
+        url, site = server.new_schema(), Site(own)
+        open_catalogue(url, Path(), Journal()).engine.database.close()
+        groups = [stack.enter_context(_limited(number, processors)) for number in range(nodes)]
+        places = []
+        for number, machine in enumerate(stack.enter_context(machines(nodes, found)), 1):
+            config = own / f"node{number}.toml" if number > 1 else site.config_file
+            config.write_text(_settings(f"node{number}", machine, receiver.port, url, data), encoding="utf-8")
+            node = Process(own / f"node{number}.log", "run", "--config", config, program=machine.program)
+            stack.callback(node.kill)
+            places.append((machine, node))
+        for group, (_, node) in zip(groups, places, strict=True):
+            if group is not None:
+                into(group, family(node.number))
+        rows = stack.enter_context(psycopg.connect(url, autocommit=True))
+        yield Hospital(site=site, places=places, work=work, url=url, rows=rows)
+
+
+def _limited(number: int, processors: float) -> AbstractContextManager[Path | None]:
+    return nullcontext() if processors == 1 else limit(number, processors)
+
+
+def _settings(name: str, machine: Machine, port: int, url: str, data: Path) -> str:
+    return _SETTINGS.format(
+        name=name, data=data, address=machine.address, outside=machine.outside, url=url, port=port,
+        associations=ASSOCIATIONS,
+    )  # fmt: skip
+
+
+def _measured(there: Hospital, run: Run, name: str) -> Figures:
+    waited = become_quiet() if run.quiet else 0.0
+    received = _step(there, there.receive)
+    there.approve()
+    waited += become_quiet() if run.quiet else 0.0
+    there.resume()
+    sent = _step(there, there.send)
+    say(f"{name}: received in {received[0]:.2f} s, sent in {sent[0]:.2f} s (quiet after {waited:.1f} s)")
+    return Figures(
+        megabytes=there.work.megabytes,
+        seconds={RECEIVING: received[0], SENDING: sent[0]},
+        spent={RECEIVING: received[1], SENDING: sent[1]},
+    )
+
+
+def _step(there: Hospital, act: Callable[[], None]) -> tuple[float, dict[str, float]]:
+    """Seconds, and processor seconds by who spent them."""
+    before, began = there.spending(), time.monotonic()
+    act()
+    seconds, after = time.monotonic() - began, there.spending()
+    return seconds, {who: after[who] - before[who] for who in after}
+
+
+def _work(run: Run) -> Work:
+    """Instances by turns in a folder for each association to the nodes, exam by exam."""
+    site = Site(run.folder / "material")
+    nowhere = Machine(address="127.0.0.1", outside="127.0.0.1", program=())
+    site.config_file.write_text(_settings("nobody", nowhere, 11113, "", site.data), encoding="utf-8")
+    exams = [make_exam(site, number, run.count(INSTANCES), SIDE) for number in range(run.count(EXAMS))]
+    folders = [site.folder / "sent" / str(number) for number in range(ASSOCIATIONS)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    for number, exam in enumerate(exams):
+        for file in exam.study.files:
+            (folders[number % ASSOCIATIONS] / f"{number:03}-{file.path.name}").hardlink_to(file.path)
+    return Work(exams=exams, folders=folders)
+
+
+def _spent(processes: Sequence[int]) -> float:
+    """Processor seconds of those that are still there; of those that have ended whoever started them has theirs."""
+    seconds = 0.0
+    for process in processes:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            seconds += busy(process)
+    return seconds
