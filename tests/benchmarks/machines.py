@@ -7,7 +7,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from processes import fresh
 
 _OLD_GROUPS, _GROUPS = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")
 _PERIOD = 10_000  # microseconds: short, so that a limited processor is a slow one rather than one that stands still
+_NICENESS = -5
 _EMPTY_SECONDS = 10.0
 _PROGRAM = str(Path(__file__).with_name("apart.py"))
 _LOOPBACK = "127.0.0.1"
@@ -44,7 +45,7 @@ class Survey:
             _processors_line(len(self.processors), nodes),
             f"No share of a processor could be limited ({self.limit}): such cases are left out."
             if self.limit
-            else "A share of a processor is a limit of a cgroup, on the node alone.",
+            else "A share of a processor is a limit of a cgroup on the node alone, which has it before other work.",
             f"No network namespace ({self.network}): the nodes share loopback."
             if self.network
             else "Each node has a network namespace of its own; PostgreSQL is reached by a socket, not over a network.",
@@ -82,43 +83,48 @@ def machines(count: int, found: Survey) -> Iterator[list[Machine]]:
 
 @contextmanager
 def aside(nodes: int, found: Survey) -> Iterator[None]:
-    """This program, and what it starts, off the processors of so many nodes, where there are others."""
+    """This program, and what it starts, off the processors of so many nodes, where there are others; and before other
+    work of the machine, where that is allowed."""
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
     os.sched_setaffinity(0, found.processors[nodes:] or found.processors)
     try:
         yield
     finally:
         os.sched_setaffinity(0, found.processors)
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, 0)
 
 
 @contextmanager
 def network(number: int) -> Iterator[tuple[str, str, str]]:
     """A namespace with one line to this one: its name, the address here, the address there."""
     name, here, there = (f"bench{os.getpid()}{letter}{number}" for letter in "nht")
-    addresses = [f"198.18.{os.getpid() % 256}.{4 * number + end}" for end in (1, 2)]
+    outside, address = (f"198.18.{os.getpid() % 256}.{4 * number + end}" for end in (1, 2))
     with ExitStack() as stack:
         _ip("netns", "add", name)
         stack.callback(_ip, "netns", "del", name)
         _ip("link", "add", here, "type", "veth", "peer", "name", there, "netns", name)
         stack.callback(_ip, "link", "del", here)
-        _ip("addr", "add", f"{addresses[0]}/30", "dev", here)
+        _ip("addr", "add", f"{outside}/30", "dev", here)
         _ip("link", "set", here, "up")
-        _ip("-n", name, "addr", "add", f"{addresses[1]}/30", "dev", there)
+        _ip("-n", name, "addr", "add", f"{address}/30", "dev", there)
         _ip("-n", name, "link", "set", there, "up")
         _ip("-n", name, "link", "set", "lo", "up")
-        yield name, *addresses
+        yield name, outside, address
 
 
 @contextmanager
 def limit(number: int, processors: float) -> Iterator[Path]:
-    """A control group whose processes get so much of one processor; they are written into the file."""
+    """A control group whose processes get so much of one processor, before others; they are written into the file."""
     quota = round(processors * _PERIOD)
     if (_OLD_GROUPS / "cpu.cfs_quota_us").exists():
         group = _OLD_GROUPS / f"bench-{os.getpid()}-{number}"
-        settings = {"cpu.cfs_period_us": str(_PERIOD), "cpu.cfs_quota_us": str(quota)}
+        settings = {"cpu.cfs_period_us": str(_PERIOD), "cpu.cfs_quota_us": str(quota), "cpu.shares": "102400"}
     else:
         (_GROUPS / "cgroup.subtree_control").write_text("+cpu", encoding="ascii")
         group = _GROUPS / f"bench-{os.getpid()}-{number}"
-        settings = {"cpu.max": f"{quota} {_PERIOD}"}
+        settings = {"cpu.max": f"{quota} {_PERIOD}", "cpu.weight": "10000"}
     group.mkdir()
     try:
         for file, value in settings.items():
@@ -183,4 +189,3 @@ def _ip(*arguments: str) -> None:
 
 def _call(*command: str) -> None:
     subprocess.run(command, capture_output=True, text=True, check=True)
-

@@ -1,13 +1,13 @@
 """What a second node brings: the same work by one node and by two, each on a machine of its own as far as can be had.
 
-Receiving lasts until every instance is in the catalogue, sending from the first claim to the end of the last delivery.
-The exams are approved between the two, while sending is paused.
+Receiving lasts until every instance is in the catalogue; then the exams are approved, while sending is paused. Sending
+counts from when every node sends to the end of the last delivery.
 """
 
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -28,13 +28,14 @@ from router.clock import SystemClock
 from router.events import Journal
 from router.pause import EVERY
 
-PROCESSORS = {1.0: "a processor each", 0.5: "half a processor each"}
+PROCESSORS = {1.0: "a processor each", 0.25: "a quarter of a processor each"}
 EXAMS, INSTANCES, SIDE = 16, 60, 500
 ASSOCIATIONS = 4  # from the senders to all nodes, and from all nodes to the receiver
 
 _SECONDS = 300.0
 _LOOK_SECONDS = 0.03
 _ROOM = 3 * 2**30  # bytes, for journals and for what the file system needs itself
+_DELIVERED = "SELECT count(*) FROM delivery WHERE state = 'delivered'"
 _SETTINGS = """
 [node]
 language = "en"
@@ -104,9 +105,7 @@ class Hospital:
         folders = self.work.folders
         with ThreadPoolExecutor(len(self.places)) as pool:
             sending = [
-                pool.submit(
-                    senders.storescu, node.ports["dicom"], folders[n :: len(self.places)], host=machine.address
-                )
+                pool.submit(senders.storescu, node.ports["dicom"], folders[n :: len(self.places)], host=machine.address)
                 for n, (machine, node) in enumerate(self.places)
             ]
             for ended in sending:
@@ -120,20 +119,27 @@ class Hospital:
             self.site.report(exam)
         self._wait("SELECT count(*) FROM delivery WHERE state = 'ready'", len(self.work.exams))
 
-    def resume(self) -> None:
-        """Sending; returns when the first delivery is claimed."""
+    def resume(self) -> float:
+        """Sending; returns when every node sends, or all is sent: how much is left to send, in MB, at least one's."""
         self._pause(begin=False)
-        self._wait("SELECT count(*) FROM delivery WHERE state IN ('sending', 'delivered')", 1)
+        self.site.wait_until(self._all_send, "every node sends", _SECONDS)
+        left = self._count("SELECT count(*) FROM ledger WHERE state = 'selected'")
+        return self.work.megabytes * max(left, 1) / self.work.instances
 
     def send(self) -> None:
         """All instances, to the end of the last delivery."""
-        self._wait("SELECT count(*) FROM delivery WHERE state = 'delivered'", len(self.work.exams))
+        self._wait(_DELIVERED, len(self.work.exams))
 
     def spending(self) -> dict[str, float]:
         """Processor seconds so far, by who spent them."""
         nodes = _spent([process for _, node in self.places for process in family(node.number)])
         mine = _spent(family(os.getpid()))
         return {NODES: nodes, SERVER: _spent(family(self._server())), OTHERS: busy_seconds() - mine}
+
+    def _all_send(self) -> bool:
+        if self._count("SELECT count(DISTINCT lease_owner) FROM delivery WHERE state = 'sending'") == len(self.places):
+            return True
+        return self._count(_DELIVERED) == len(self.work.exams)
 
     def _server(self) -> int:
         """The process that has started the one which answers here."""
@@ -159,57 +165,78 @@ class Hospital:
 
 def second(run: Run) -> str:
     """16 studies of 60 CT instances received, then sent, by one node and by two: the same for both."""
-    found = survey(run.folder)
-    work = _work(run)
+    cases = [Case(nodes, processors) for processors in PROCESSORS for nodes in (1, 2)]
+    found, work = survey(run.folder), _work(run)
     with ExitStack() as stack:
         stack.enter_context(aside(2, found))
         url = stack.enter_context(postgres_server(DURABLE))
         server = Server(url, stack.enter_context(psycopg.connect(url, autocommit=True)))
         size = round(3 * work.megabytes * 1e6) + _ROOM
         shared = run.folder if found.disk else stack.enter_context(disk(run.folder, size))
-        tables = [
-            _compared(run, found, work, server, shared, processors)
-            for processors in PROCESSORS
-            if processors == 1 or not found.limit
-        ]
-    return "\n\n".join([*tables, *found.lines(2)])
+        bench = Bench(run=run, found=found, work=work, server=server, shared=shared)
+        rounds = bench.rounds([case for case in cases if run.has(case.name) and case.possible(found)])
+    tables = [_table(work, processors, rounds) for processors in PROCESSORS]
+    return "\n\n".join([*filter(None, tables), *found.lines(2)])
 
 
-def _compared(run: Run, found: Survey, work: Work, server: Server, shared: Path, processors: float) -> str:
-    names = {nodes: f"{nodes} node{'s' if nodes > 1 else ''}, {PROCESSORS[processors]}" for nodes in (1, 2)}
-    taken = [nodes for nodes, name in names.items() if run.has(name)]
-    title = f"{len(work.exams)} studies, {work.instances} instances, {work.megabytes:.0f} MB, {PROCESSORS[processors]}"
-    rounds: dict[int, list[Figures]] = {nodes: [] for nodes in taken}
-    for number in range(run.rounds):
-        for nodes in random.sample(taken, len(taken)):
-            with _hospital(run, found, work, server, shared, nodes, processors) as there:
-                rounds[nodes].append(_measured(there, run, f"  {title}, round {number + 1}: {names[nodes]}"))
-    return table(title, {names[nodes]: figures for nodes, figures in rounds.items()})
+@dataclass(frozen=True, slots=True)
+class Case:
+    """So many nodes, each with so much of a processor."""
+
+    nodes: int
+    processors: float
+
+    @property
+    def name(self) -> str:
+        """In words."""
+        return f"{self.nodes} node{'s' if self.nodes > 1 else ''}, {PROCESSORS[self.processors]}"
+
+    def possible(self, found: Survey) -> bool:
+        """Whether this machine can limit them so."""
+        return self.processors == 1 or not found.limit
 
 
-@contextmanager
-def _hospital(
-    run: Run, found: Survey, work: Work, server: Server, shared: Path, nodes: int, processors: float
-) -> Iterator[Hospital]:
-    """The limit on a node's processor applies once it has started."""
-    with ExitStack() as stack:
-        own, cloud, data = (stack.enter_context(fresh(folder)) for folder in (run.folder, run.folder, shared))
-        receiver = stack.enter_context(rivals.storescp("--fork", best=True)(cloud))
-        url, site = server.new_schema(), Site(own)
-        open_catalogue(url, Path(), Journal()).engine.database.close()
-        groups = [stack.enter_context(_limited(number, processors)) for number in range(nodes)]
-        places = []
-        for number, machine in enumerate(stack.enter_context(machines(nodes, found)), 1):
-            config = own / f"node{number}.toml" if number > 1 else site.config_file
-            config.write_text(_settings(f"node{number}", machine, receiver.port, url, data), encoding="utf-8")
-            node = Process(own / f"node{number}.log", "run", "--config", config, program=machine.program)
-            stack.callback(node.kill)
-            places.append((machine, node))
-        for group, (_, node) in zip(groups, places, strict=True):
-            if group is not None:
-                into(group, family(node.number))
-        rows = stack.enter_context(psycopg.connect(url, autocommit=True))
-        yield Hospital(site=site, places=places, work=work, url=url, rows=rows)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What all cases have in common. The nodes' data is in `shared`."""
+
+    run: Run
+    found: Survey
+    work: Work
+    server: Server
+    shared: Path
+
+    def rounds(self, cases: Sequence[Case]) -> dict[Case, list[Figures]]:
+        """Each case once a round, in any order."""
+        figures: dict[Case, list[Figures]] = {case: [] for case in cases}
+        for number in range(self.run.rounds):
+            for case in random.sample(cases, len(cases)):
+                with self.hospital(case) as there:
+                    figures[case].append(_measured(there, self.run, f"  round {number + 1}: {case.name}"))
+        return figures
+
+    @contextmanager
+    def hospital(self, case: Case) -> Iterator[Hospital]:
+        """The limit on a node's processor applies once it has started."""
+        with ExitStack() as stack:
+            folders = (self.run.folder, self.run.folder, self.shared)
+            own, cloud, data = (stack.enter_context(fresh(folder)) for folder in folders)
+            receiver = stack.enter_context(rivals.storescp("--fork", best=True)(cloud))
+            url, site = self.server.new_schema(), Site(own)
+            open_catalogue(url, Path(), Journal()).engine.database.close()
+            groups = [stack.enter_context(_limited(number, case.processors)) for number in range(case.nodes)]
+            places = []
+            for number, machine in enumerate(stack.enter_context(machines(case.nodes, self.found)), 1):
+                config = own / f"node{number}.toml" if number > 1 else site.config_file
+                config.write_text(_settings(f"node{number}", machine, receiver.port, url, data), encoding="utf-8")
+                node = Process(own / f"node{number}.log", "run", "--config", config, program=machine.program)
+                stack.callback(node.kill)
+                places.append((machine, node))
+            for group, (_, node) in zip(groups, places, strict=True):
+                if group is not None:
+                    into(group, family(node.number))
+            rows = stack.enter_context(psycopg.connect(url, autocommit=True))
+            yield Hospital(site=site, places=places, work=self.work, url=url, rows=rows)
 
 
 def _limited(number: int, processors: float) -> AbstractContextManager[Path | None]:
@@ -223,16 +250,26 @@ def _settings(name: str, machine: Machine, port: int, url: str, data: Path) -> s
     )  # fmt: skip
 
 
+def _table(work: Work, processors: float, rounds: Mapping[Case, Sequence[Figures]]) -> str:
+    """Of the cases with so much of a processor; "" where there is none."""
+    title = f"{len(work.exams)} studies, {work.instances} instances, {work.megabytes:.0f} MB: {PROCESSORS[processors]}"
+    mine = {case.nodes: figures for case, figures in rounds.items() if case.processors == processors}
+    return table(title, mine) if mine else ""
+
+
 def _measured(there: Hospital, run: Run, name: str) -> Figures:
     waited = become_quiet() if run.quiet else 0.0
     received = _step(there, there.receive)
     there.approve()
-    waited += become_quiet() if run.quiet else 0.0
-    there.resume()
+    os.sync()
+    left = there.resume()
     sent = _step(there, there.send)
-    say(f"{name}: received in {received[0]:.2f} s, sent in {sent[0]:.2f} s (quiet after {waited:.1f} s)")
+    say(
+        f"{name}: {there.work.megabytes:.0f} MB received in {received[0]:.2f} s, "
+        f"{left:.0f} MB sent in {sent[0]:.2f} s (quiet after {waited:.1f} s)"
+    )
     return Figures(
-        megabytes=there.work.megabytes,
+        megabytes={RECEIVING: there.work.megabytes, SENDING: left},
         seconds={RECEIVING: received[0], SENDING: sent[0]},
         spent={RECEIVING: received[1], SENDING: sent[1]},
     )
