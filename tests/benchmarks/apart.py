@@ -1,15 +1,13 @@
-"""The node's command on a machine of its own: `apart.py PROCESSOR NETWORK ARGUMENTS...`, NETWORK a namespace or "-"."""
+"""A command on a machine of its own: `apart.py PROCESSOR NETWORK COMMAND...`, NETWORK a namespace or "-"."""
 
 import os
 import sys
 
 
-def main(processor: str, network: str, *arguments: str) -> None:
+def main(processor: str, network: str, *command: str) -> None:
     os.sched_setaffinity(0, {int(processor)})
-    command = [sys.executable, "-m", "router.cli", *arguments]
-    if network != "-":
-        command = ["nsenter", f"--net=/run/netns/{network}", *command]
-    os.execvp(command[0], command)
+    entered = () if network == "-" else ("nsenter", f"--net=/run/netns/{network}")
+    os.execvp((*entered, *command)[0], (*entered, *command))
 
 
 if __name__ == "__main__":

@@ -23,11 +23,11 @@ _LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """One node's. It listens at `address` and meets all others at `outside`; `program` is what Python runs there."""
+    """One node's. It listens at `address` and meets all others at `outside`; Python runs `there`, then a command."""
 
     address: str
     outside: str
-    program: tuple[str, ...]
+    there: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +49,9 @@ class Survey:
             f"No network namespace ({self.network}): the nodes share loopback."
             if self.network
             else "Each node has a network namespace of its own; PostgreSQL is reached by a socket, not over a network.",
-            f"No loop device ({self.disk}): the shared data folder lies on the disk of everything else."
+            f"No loop device ({self.disk}): the shared data folder lies on the disk of all else."
             if self.disk
-            else "The shared data folder is a file system of its own, a loop device on the disk of everything else.",
+            else "The shared data folder is a file system of its own, a loop device on the disk of all else.",
             "A node has nothing on a disk of its own: all that it keeps is in the shared data folder.",
         ]
 
@@ -76,8 +76,8 @@ def machines(count: int, found: Survey) -> Iterator[list[Machine]]:
             name, outside, address = "-", _LOOPBACK, _LOOPBACK
             if not found.network:
                 name, outside, address = stack.enter_context(network(number))
-            program = (_PROGRAM, str(processors[number % len(processors)]), name)
-            made.append(Machine(address=address, outside=outside, program=program))
+            there = (_PROGRAM, str(processors[number % len(processors)]), name)
+            made.append(Machine(address=address, outside=outside, there=there))
         yield made
 
 

@@ -6,6 +6,7 @@ counts from when every node sends to the end of the last delivery.
 
 import os
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,7 @@ from measure import Run, become_quiet, busy_seconds, say
 from processes import busy, family, fresh
 
 from conftest import DURABLE, Server, postgres_server
-from harness import Exam, Process, Site, make_exam
+from harness import OURS, Exam, Process, Site, make_exam, tail
 from router.catalogue import open_catalogue
 from router.clock import SystemClock
 from router.events import Journal
@@ -33,6 +34,7 @@ EXAMS, INSTANCES, SIDE = 16, 60, 500
 ASSOCIATIONS = 4  # from the senders to all nodes, and from all nodes to the receiver
 
 _SECONDS = 300.0
+_JOURNAL, _SHORT_JOURNAL = "512 MiB", "16 MiB"  # the default; and in a trial, as making it takes a while
 _LOOK_SECONDS = 0.03
 _ROOM = 3 * 2**30  # bytes, for journals and for what the file system needs itself
 _DELIVERED = "SELECT count(*) FROM delivery WHERE state = 'delivered'"
@@ -52,6 +54,7 @@ port = 0
 allow_plain = true
 senders = [{{ ae_title = "STORESCU" }}]
 min_free = "50 MiB"
+journal = "{journal}"
 [reports]
 folder = "drop"
 settle = "200 ms"
@@ -113,16 +116,16 @@ class Hospital:
         self._wait("SELECT count(*) FROM instance", self.work.instances)
 
     def approve(self) -> None:
-        """Every exam; nothing is sent yet."""
+        """Every exam, by its JSON alone, which images need; nothing is sent yet."""
         self._pause(begin=True)
         for exam in self.work.exams:
-            self.site.report(exam)
+            self.site.drop(f"{exam.id}.json", exam.json())
         self._wait("SELECT count(*) FROM delivery WHERE state = 'ready'", len(self.work.exams))
 
     def resume(self) -> float:
         """Sending; returns when every node sends, or all is sent: how much is left to send, in MB, at least one's."""
         self._pause(begin=False)
-        self.site.wait_until(self._all_send, "every node sends", _SECONDS)
+        self._until(self._all_send, "every node sends")
         left = self._count("SELECT count(*) FROM ledger WHERE state = 'selected'")
         return self.work.megabytes * max(left, 1) / self.work.instances
 
@@ -147,10 +150,18 @@ class Hospital:
         return int(Path(f"/proc/{backend}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
 
     def _wait(self, question: str, least: int) -> None:
-        self.site.wait_until(lambda: self._count(question) >= least, question, _SECONDS)
+        self._until(lambda: self._count(question) >= least, f"{least} by {question}")
+
+    def _until(self, condition: Callable[[], bool], what: str) -> None:
+        """RuntimeError after long."""
+        until = time.monotonic() + _SECONDS
+        while not condition():
+            if time.monotonic() > until:
+                logs = "\n".join(tail(node.log) for _, node in self.places)
+                raise RuntimeError(f"not within {_SECONDS:.0f} s: {what}\n{logs}")
+            time.sleep(_LOOK_SECONDS)
 
     def _count(self, question: str) -> int:
-        time.sleep(_LOOK_SECONDS)
         (count,) = self.rows.execute(question.encode()).fetchone() or (0,)
         return count
 
@@ -228,8 +239,10 @@ class Bench:
             places = []
             for number, machine in enumerate(stack.enter_context(machines(case.nodes, self.found)), 1):
                 config = own / f"node{number}.toml" if number > 1 else site.config_file
-                config.write_text(_settings(f"node{number}", machine, receiver.port, url, data), encoding="utf-8")
-                node = Process(own / f"node{number}.log", "run", "--config", config, program=machine.program)
+                name, journal = f"node{number}", _JOURNAL if self.run.share == 1 else _SHORT_JOURNAL
+                config.write_text(_settings(name, machine, receiver.port, url, data, journal), encoding="utf-8")
+                program = (*machine.there, sys.executable, *OURS) if machine.there else OURS
+                node = Process(own / f"node{number}.log", "run", "--config", config, program=program)
                 stack.callback(node.kill)
                 places.append((machine, node))
             for group, (_, node) in zip(groups, places, strict=True):
@@ -243,10 +256,10 @@ def _limited(number: int, processors: float) -> AbstractContextManager[Path | No
     return nullcontext() if processors == 1 else limit(number, processors)
 
 
-def _settings(name: str, machine: Machine, port: int, url: str, data: Path) -> str:
+def _settings(name: str, machine: Machine, port: int, url: str, data: Path, journal: str = _JOURNAL) -> str:
     return _SETTINGS.format(
         name=name, data=data, address=machine.address, outside=machine.outside, url=url, port=port,
-        associations=ASSOCIATIONS,
+        associations=ASSOCIATIONS, journal=journal,
     )  # fmt: skip
 
 
@@ -286,7 +299,7 @@ def _step(there: Hospital, act: Callable[[], None]) -> tuple[float, dict[str, fl
 def _work(run: Run) -> Work:
     """Instances by turns in a folder for each association to the nodes, exam by exam."""
     site = Site(run.folder / "material")
-    nowhere = Machine(address="127.0.0.1", outside="127.0.0.1", program=())
+    nowhere = Machine(address="127.0.0.1", outside="127.0.0.1", there=())
     site.config_file.write_text(_settings("nobody", nowhere, 11113, "", site.data), encoding="utf-8")
     exams = [make_exam(site, number, run.count(INSTANCES), SIDE) for number in range(run.count(EXAMS))]
     folders = [site.folder / "sent" / str(number) for number in range(ASSOCIATIONS)]
