@@ -31,7 +31,8 @@ from router.pause import EVERY
 
 PROCESSORS = {1.0: "a processor each", 0.25: "a quarter of a processor each"}
 EXAMS, INSTANCES, SIDE = 16, 60, 500
-ASSOCIATIONS = 4  # from the senders to all nodes, and from all nodes to the receiver
+FROM_SENDERS = 4  # associations, to all nodes together
+TO_RECEIVER = 16  # from all nodes together: as many as there are studies, so that no node waits for another's to end
 
 _SECONDS = 300.0
 _JOURNAL, _SHORT_JOURNAL = "512 MiB", "16 MiB"  # the default; and in a trial, as making it takes a while
@@ -187,7 +188,9 @@ def second(run: Run) -> str:
         bench = Bench(run=run, found=found, work=work, server=server, shared=shared)
         rounds = bench.rounds([case for case in cases if run.has(case.name) and case.possible(found)])
     tables = [_table(work, processors, rounds) for processors in PROCESSORS]
-    return "\n\n".join([*filter(None, tables), *found.lines(2)])
+    how = f"{FROM_SENDERS} associations from the senders, at most {TO_RECEIVER} to the receiver, whatever the number of nodes."
+    load = f"The machine's load in the end: {os.getloadavg()[1]:.1f} (mean of 5 minutes)."
+    return "\n\n".join([*filter(None, tables), how, *found.lines(2), load])
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +262,7 @@ def _limited(number: int, processors: float) -> AbstractContextManager[Path | No
 def _settings(name: str, machine: Machine, port: int, url: str, data: Path, journal: str = _JOURNAL) -> str:
     return _SETTINGS.format(
         name=name, data=data, address=machine.address, outside=machine.outside, url=url, port=port,
-        associations=ASSOCIATIONS, journal=journal,
+        associations=TO_RECEIVER, journal=journal,
     )  # fmt: skip
 
 
@@ -302,12 +305,12 @@ def _work(run: Run) -> Work:
     nowhere = Machine(address="127.0.0.1", outside="127.0.0.1", there=())
     site.config_file.write_text(_settings("nobody", nowhere, 11113, "", site.data), encoding="utf-8")
     exams = [make_exam(site, number, run.count(INSTANCES), SIDE) for number in range(run.count(EXAMS))]
-    folders = [site.folder / "sent" / str(number) for number in range(ASSOCIATIONS)]
+    folders = [site.folder / "sent" / str(number) for number in range(FROM_SENDERS)]
     for folder in folders:
         folder.mkdir(parents=True)
     for number, exam in enumerate(exams):
         for file in exam.study.files:
-            (folders[number % ASSOCIATIONS] / f"{number:03}-{file.path.name}").hardlink_to(file.path)
+            (folders[number % FROM_SENDERS] / f"{number:03}-{file.path.name}").hardlink_to(file.path)
     return Work(exams=exams, folders=folders)
 
 
