@@ -181,14 +181,16 @@ def second(run: Run) -> str:
     found, work = survey(run.folder), _work(run)
     with ExitStack() as stack:
         stack.enter_context(aside(2, found))
-        url = stack.enter_context(postgres_server(DURABLE))
+        url = stack.enter_context(postgres_server({**DURABLE, "max_connections": "200"}))
         server = Server(url, stack.enter_context(psycopg.connect(url, autocommit=True)))
         size = round(3 * work.megabytes * 1e6) + _ROOM
         shared = run.folder if found.disk else stack.enter_context(disk(run.folder, size))
         bench = Bench(run=run, found=found, work=work, server=server, shared=shared)
         rounds = bench.rounds([case for case in cases if run.has(case.name) and case.possible(found)])
     tables = [_table(work, processors, rounds) for processors in PROCESSORS]
-    how = f"{FROM_SENDERS} associations from the senders, at most {TO_RECEIVER} to the receiver, whatever the number of nodes."
+    how = (
+        f"Associations, of all nodes together: {FROM_SENDERS} from the senders, at most {TO_RECEIVER} to the receiver."
+    )
     load = f"The machine's load in the end: {os.getloadavg()[1]:.1f} (mean of 5 minutes)."
     return "\n\n".join([*filter(None, tables), how, *found.lines(2), load])
 
