@@ -1,7 +1,7 @@
 """What a second node brings: the same work by one node and by two, each on a machine of its own as far as can be had.
 
 Receiving lasts until every instance is in the catalogue; then the exams are approved, while sending is paused. Sending
-counts from when every node sends to the end of the last delivery.
+counts from when every node could have begun to the end of the last delivery.
 """
 
 import os
@@ -31,14 +31,13 @@ from router.pause import EVERY
 
 PROCESSORS = {1.0: "a processor each", 0.25: "a quarter of a processor each"}
 EXAMS, INSTANCES, SIDE = 16, 60, 500
-FROM_SENDERS = 4  # associations, to all nodes together
-TO_RECEIVER = 16  # from all nodes together: as many as there are studies, so that no node waits for another's to end
+ASSOCIATIONS = 4  # from the senders to all nodes, and from all nodes to the receiver
 
 _SECONDS = 300.0
 _JOURNAL, _SHORT_JOURNAL = "512 MiB", "16 MiB"  # the default; and in a trial, as making it takes a while
+_NOTICED_SECONDS = 2.0
 _LOOK_SECONDS = 0.03
 _ROOM = 3 * 2**30  # bytes, for journals and for what the file system needs itself
-_DELIVERED = "SELECT count(*) FROM delivery WHERE state = 'delivered'"
 _SETTINGS = """
 [node]
 language = "en"
@@ -124,15 +123,20 @@ class Hospital:
         self._wait("SELECT count(*) FROM delivery WHERE state = 'ready'", len(self.work.exams))
 
     def resume(self) -> float:
-        """Sending; returns when every node sends, or all is sent: how much is left to send, in MB, at least one's."""
+        """Sending; returns when every node sends or could have begun: what is left to send, in MB, an instance at least.
+
+        A node notices the end of a pause within two seconds.
+        """
         self._pause(begin=False)
-        self._until(self._all_send, "every node sends")
+        self._wait("SELECT count(*) FROM delivery WHERE state IN ('sending', 'delivered')", 1)
+        begun = time.monotonic()
+        self._until(lambda: self._all_send() or time.monotonic() - begun > _NOTICED_SECONDS, "every node sends")
         left = self._count("SELECT count(*) FROM ledger WHERE state = 'selected'")
         return self.work.megabytes * max(left, 1) / self.work.instances
 
     def send(self) -> None:
         """All instances, to the end of the last delivery."""
-        self._wait(_DELIVERED, len(self.work.exams))
+        self._wait("SELECT count(*) FROM delivery WHERE state = 'delivered'", len(self.work.exams))
 
     def spending(self) -> dict[str, float]:
         """Processor seconds so far, by who spent them."""
@@ -141,9 +145,8 @@ class Hospital:
         return {NODES: nodes, SERVER: _spent(family(self._server())), OTHERS: busy_seconds() - mine}
 
     def _all_send(self) -> bool:
-        if self._count("SELECT count(DISTINCT lease_owner) FROM delivery WHERE state = 'sending'") == len(self.places):
-            return True
-        return self._count(_DELIVERED) == len(self.work.exams)
+        senders = self._count("SELECT count(DISTINCT lease_owner) FROM delivery WHERE state = 'sending'")
+        return senders == len(self.places)
 
     def _server(self) -> int:
         """The process that has started the one which answers here."""
@@ -188,9 +191,7 @@ def second(run: Run) -> str:
         bench = Bench(run=run, found=found, work=work, server=server, shared=shared)
         rounds = bench.rounds([case for case in cases if run.has(case.name) and case.possible(found)])
     tables = [_table(work, processors, rounds) for processors in PROCESSORS]
-    how = (
-        f"Associations, of all nodes together: {FROM_SENDERS} from the senders, at most {TO_RECEIVER} to the receiver."
-    )
+    how = f"{ASSOCIATIONS} associations from the senders to all nodes, at most {ASSOCIATIONS} from all nodes to the receiver."
     load = f"The machine's load in the end: {os.getloadavg()[1]:.1f} (mean of 5 minutes)."
     return "\n\n".join([*filter(None, tables), how, *found.lines(2), load])
 
@@ -264,7 +265,7 @@ def _limited(number: int, processors: float) -> AbstractContextManager[Path | No
 def _settings(name: str, machine: Machine, port: int, url: str, data: Path, journal: str = _JOURNAL) -> str:
     return _SETTINGS.format(
         name=name, data=data, address=machine.address, outside=machine.outside, url=url, port=port,
-        associations=TO_RECEIVER, journal=journal,
+        associations=ASSOCIATIONS, journal=journal,
     )  # fmt: skip
 
 
@@ -307,12 +308,12 @@ def _work(run: Run) -> Work:
     nowhere = Machine(address="127.0.0.1", outside="127.0.0.1", there=())
     site.config_file.write_text(_settings("nobody", nowhere, 11113, "", site.data), encoding="utf-8")
     exams = [make_exam(site, number, run.count(INSTANCES), SIDE) for number in range(run.count(EXAMS))]
-    folders = [site.folder / "sent" / str(number) for number in range(FROM_SENDERS)]
+    folders = [site.folder / "sent" / str(number) for number in range(ASSOCIATIONS)]
     for folder in folders:
         folder.mkdir(parents=True)
     for number, exam in enumerate(exams):
         for file in exam.study.files:
-            (folders[number % FROM_SENDERS] / f"{number:03}-{file.path.name}").hardlink_to(file.path)
+            (folders[number % ASSOCIATIONS] / f"{number:03}-{file.path.name}").hardlink_to(file.path)
     return Work(exams=exams, folders=folders)
 
 
