@@ -123,9 +123,9 @@ class Hospital:
         self._wait("SELECT count(*) FROM delivery WHERE state = 'ready'", len(self.work.exams))
 
     def resume(self) -> float:
-        """Sending; returns when every node sends or could have begun: what is left to send, in MB, an instance at least.
+        """Sending; returns what is left to send, in MB, when every node sends, or has had the time to begin.
 
-        A node notices the end of a pause within two seconds.
+        One instance at least is left. A node notices the end of a pause within two seconds.
         """
         self._pause(begin=False)
         self._wait("SELECT count(*) FROM delivery WHERE state IN ('sending', 'delivered')", 1)
@@ -191,7 +191,7 @@ def second(run: Run) -> str:
         bench = Bench(run=run, found=found, work=work, server=server, shared=shared)
         rounds = bench.rounds([case for case in cases if run.has(case.name) and case.possible(found)])
     tables = [_table(work, processors, rounds) for processors in PROCESSORS]
-    how = f"{ASSOCIATIONS} associations from the senders to all nodes, at most {ASSOCIATIONS} from all nodes to the receiver."
+    how = f"{ASSOCIATIONS} associations from the senders to all nodes, as many from all nodes to the receiver."
     load = f"The machine's load in the end: {os.getloadavg()[1]:.1f} (mean of 5 minutes)."
     return "\n\n".join([*filter(None, tables), how, *found.lines(2), load])
 
