@@ -29,7 +29,7 @@ from router.clock import SystemClock
 from router.events import Journal
 from router.pause import EVERY
 
-PROCESSORS = {1.0: "a processor each", 0.25: "a quarter of a processor each"}
+PROCESSORS = {1.0: "a whole processor each", 0.25: "a quarter of a processor each"}
 EXAMS, INSTANCES, SIDE = 16, 60, 500
 ASSOCIATIONS = 4  # from the senders to all nodes, and from all nodes to the receiver
 

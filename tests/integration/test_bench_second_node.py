@@ -44,10 +44,10 @@ def test_two_nodes_receive_and_send_everything_and_the_table_says_on_what_they_r
     monkeypatch.setattr(bench, "machines", plain)
     monkeypatch.setattr(bench, "postgres_server", running)
     monkeypatch.setattr(bench, "Server", lambda *_: server)
-    run = measure.Run(tmp_path, rounds=1, share=0.005, only="^2 nodes, a processor", quiet=False)
+    run = measure.Run(tmp_path, rounds=1, share=0.005, only="^2 nodes, a whole", quiet=False)
     text = bench.second(run)
-    assert "round 1: 2 nodes, a processor each: 8 MB received" in capsys.readouterr().err
-    assert text.startswith("**4 studies, 16 instances, 8 MB: a processor each: median (range)**")
+    assert "round 1: 2 nodes, a whole processor each: 8 MB received" in capsys.readouterr().err
+    assert text.startswith("**4 studies, 16 instances, 8 MB: a whole processor each: median (range)**")
     assert "processors" in text.rpartition("| receiving, MB/s |")[2]
 
 
