@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 from measure import Run, Timing, compare
 from processes import ours
+from second_node import second
 
 from cluster import Cluster
 from conftest import DURABLE, Server, postgres_server
@@ -43,7 +44,7 @@ def deliveries(run: Run) -> str:
         ).markdown()
 
 
-SECTIONS = {"claims": claims, "deliveries": deliveries}
+SECTIONS = {"claims": claims, "deliveries": deliveries, "second": second}
 
 
 def _name(nodes: int) -> str:

@@ -15,6 +15,7 @@ def storescu(
     port: int,
     groups: Sequence[Path],
     *,
+    host: str = "127.0.0.1",
     nagle: bool = False,
     pdu: int = LARGE_PDU,
     titles: Sequence[str] = ("STORESCU",),
@@ -25,7 +26,7 @@ def storescu(
     sending = [
         subprocess.Popen(
             ["storescu", "-R", "+sd", "--max-pdu", str(pdu), "-aet", titles[number % len(titles)], "-aec", "ROUTER",
-             "127.0.0.1", str(port), str(group)],
+             host, str(port), str(group)],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             env=environment if nagle else {**environment, "TCP_NODELAY": "1"},
         )
