@@ -75,6 +75,11 @@ def files(site: Site) -> list[File]:
     ]
 
 
+def configuration(root: Path | None, settings: Path) -> Path:
+    """Where the configuration is, or will be."""
+    return _below(root or Path("/"), settings.absolute()) / "router.toml"
+
+
 def _caller(site: Site) -> str:
     """The command on PATH: the program with the node's configuration, under the node's account when root calls it.
 

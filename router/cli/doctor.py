@@ -11,6 +11,7 @@ from rich.cells import set_cell_size
 
 from router.admin.checks import destinations, host
 from router.admin.checks.result import CheckResult, Verdict, attempt, good
+from router.admin.http.session import token_in
 from router.admin.notify.alarm_trial import tried, ways_found
 from router.admin.status.finder import Presence, find_node
 from router.catalogue import open_catalogue
@@ -30,7 +31,7 @@ from router.events import EventBus
 from router.images.rulebook import rulebook
 from router.intake.exam_reader import ExamReader
 from router.review.recheck import CHECKS, Judged, by_rule
-from router.upkeep.clock_watch import FAR, gap
+from router.upkeep.clock_watch import FAR
 
 _COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
 
@@ -84,6 +85,8 @@ def _looks(config: Config, clock: Clock) -> Iterator[tuple[str, Look]]:
     yield "tables and rules", lambda: _tables(config)
     yield "data folder", lambda: host.data_folder(config)
     yield "drop folder", lambda: host.drop_folder(config)
+    if (file := config.admin.token_file) is not None:
+        yield "console", lambda: _console(file)
     yield "files of the drop folder", lambda: _files(config)
     yield "database", lambda: _database(config)
     yield "alarms out", lambda: _alarms_out(config, clock)
@@ -114,6 +117,12 @@ def _node(config: Config) -> Iterator[CheckResult]:
     for one in found.degraded:
         if not one.get("stops_images"):
             yield CheckResult("node", Verdict.WARN, str(one.get("text", "")), "see `status`, and the node's log")
+
+
+def _console(file: Path) -> Iterator[CheckResult]:
+    """Make the token where there is none: the service may only read the folder that it is in."""
+    token_in(file)
+    yield good("console", f"{file} holds the token to log in by")
 
 
 def _cryptography() -> Iterator[CheckResult]:
@@ -150,7 +159,10 @@ def _database(config: Config) -> Iterator[CheckResult]:
 
 
 def _clock(ahead: timedelta) -> CheckResult:
-    text = f"this machine's is {gap(ahead)}"
+    seconds = f"{abs(ahead).total_seconds():.1f}"
+    text = f"this machine's is {seconds} s behind the database's"
+    if ahead > timedelta(0):
+        text = f"this machine's is {seconds} s ahead of the database's"
     if abs(ahead) <= FAR:
         return good("clock", text)
     remedy = "set it, and see that time synchronisation runs on this machine and on the database's"

@@ -51,7 +51,7 @@ _SENDER = re.compile(r"(?P<ae>[^=]{1,16})=(?P<address>[0-9A-Fa-f.:/]+)")
 def command(**given: Any) -> None:
     """Set up this machine, as root. What is not given is asked for. A configuration that is there is kept.
 
-    To upgrade, run it again from the new version: program and unit are renewed, everything else stays.
+    To upgrade, run it again from the new version: it asks nothing, renews program and unit, and leaves the rest.
     """
     if given["constraints"]:
         click.echo(f"{make_constraints()} packages pinned in conf/constraints.txt")
@@ -88,7 +88,12 @@ def _tell(lines: list[str], calls: list[list[str]]) -> None:
 
 
 def _site(given: dict[str, Any]) -> Site:
-    values = {key: _quoted(given[option] or _ask(option, words)) for option, (key, words) in _ASKED.items()}
+    is_there = installation.configuration(given["root"], given["settings"]).exists()
+    values = {
+        key: _quoted(given[option] or _ask(option, words))
+        for option, (key, words) in _ASKED.items()
+        if given[option] or not is_there
+    }
     values["receive.host"] = _quoted(given["host"])
     values["receive.allow_plain"] = "true" if given["allow_plain"] else "false"
     if given["senders"]:

@@ -50,6 +50,7 @@ _PRESENCE = N_(
         Presence.UNKNOWN: "does not answer, and its data folder cannot be read: whether it runs is not known",
     }
 )
+_RECEIVES = N_("runs and receives")
 _REMEDIES = N_(
     {
         Presence.SILENT: "see `journalctl -u imaging-cloud-router`; then `systemctl restart imaging-cloud-router`",
@@ -108,7 +109,7 @@ def _tell_node(found: NodeStatus, config: Config) -> None:
     text = tongue().say("Node {name} {stands}", name=node.name, stands=say(_stands(node)))
     out.print(Text(text, style), soft_wrap=True)
     if remedy := _REMEDIES.get(node.presence):
-        out.print(f"  -> {remedy}", markup=False, soft_wrap=True)
+        out.print(f"  -> {say(remedy)}", markup=False, soft_wrap=True)
     for one in node.degraded:
         if not one.get("stops_images"):
             out.print(f"Degraded: {one.get('text', '')}", style="yellow", markup=False, soft_wrap=True)
@@ -126,7 +127,7 @@ def _tell_node(found: NodeStatus, config: Config) -> None:
 def _stands(node: FoundNode) -> str:
     if node.presence != Presence.RUNS:
         return _PRESENCE[node.presence]
-    return "runs and receives" if node.receives else f"runs and does NOT receive: {'; '.join(node.why_not)}"
+    return _RECEIVES if node.receives else f"runs and does NOT receive: {'; '.join(node.why_not)}"
 
 
 def _tell_folder(found: NodeStatus) -> None:

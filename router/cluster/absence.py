@@ -19,11 +19,6 @@ from router.upkeep.clock_watch import clock_of
 _SILENT = 2  # leases
 STOPPED_FOR = timedelta(days=1)
 
-_SAYS_NOTHING = (
-    "gives no sign of life, and its process may still run; what it was sending goes on at the other nodes as its"
-    " leases end"
-)
-
 
 class AbsenceWatch:
     """`look` is called by the one node that has the duty, as often as it gives a sign of life."""
@@ -50,7 +45,11 @@ class AbsenceWatch:
 
     def _missed(self) -> Iterator[tuple[str, str]]:
         for name in self._catalogue.nodes.late(self._lease * _SILENT):
-            yield name, f"the node {name} {_SAYS_NOTHING}"
+            text = (
+                f"the node {name} gives no sign of life, and its process may still run; what it was sending goes on"
+                " at the other nodes as its leases end"
+            )
+            yield name, text
         for one in self._catalogue.nodes.absent():
             if one.how == Absent.DEAD:
                 yield one.node, f"the node {one.node} is dead: {one.taken}"

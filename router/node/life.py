@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -51,7 +52,7 @@ class Life:
         path, digest = ("", "") if self._file is None else (str(self._file.path), self._file.digest)
         running = Running(
             node=self._node, pid=os.getpid(), started=self._started, listeners=self._listeners, scheme=self._scheme,
-            configuration=path, digest=digest,
+            configuration=path, digest=digest, host=socket.gethostname(),
         )  # fmt: skip
         try:
             self._files.write(running)

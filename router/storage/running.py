@@ -29,7 +29,8 @@ class Running:
     """A node in one life, from its start to its end. `pid` and `started` tell one life from another.
 
     `listeners` have the real ports; `admin` among them answers by `scheme`, http or https. `digest` is of the bytes
-    of the file `configuration` as the node last read them, in hex digits; both are "" where there was no file.
+    of the file `configuration` as the node last read them, in hex digits; both are "" where there was no file. `host`
+    is the name of the machine, on which that file is; "" where a former version left the word.
     """
 
     node: str
@@ -39,6 +40,7 @@ class Running:
     scheme: str
     configuration: str
     digest: str
+    host: str = ""
 
     @property
     def admin(self) -> Listener | None:
@@ -83,4 +85,4 @@ def _read(path: Path) -> Running | None:
 def _running(found: Mapping[str, Any]) -> Running:
     listeners = tuple(Listener(str(one["name"]), str(one["host"]), int(one["port"])) for one in found["listeners"])
     texts = {name: str(found[name]) for name in ("node", "started", "scheme", "configuration", "digest")}
-    return Running(pid=int(found["pid"]), listeners=listeners, **texts)
+    return Running(pid=int(found["pid"]), listeners=listeners, host=str(found.get("host", "")), **texts)

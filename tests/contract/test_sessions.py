@@ -12,11 +12,13 @@ from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
+import peewee
 import pytest
 
 from catalogue_rows import NOW, Database, at_once, exam
 from router.catalogue.db.engine import Engine, PostgresEngine, open_engine
 from router.catalogue.db.sessions import Limits, limits_of
+from router.catalogue.db.sessions import told as told_of
 from router.errors import TransientError
 
 SHORT = Limits(connect=2, idle=0.6, lock=0.4, statement=30, answer=40)
@@ -253,3 +255,39 @@ def test_sqlite_has_no_sessions_and_does_the_same(sqlite: Database) -> None:
     catalogue.exams.request_evaluation([number], NOW)
     assert catalogue.exams.to_check(NOW, 9) == [number]
     catalogue.engine.close_thread()
+
+
+_FROM = 'connection failed: connection to server at "10.1.2.21", port 5432 failed: '
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("Connection refused\n\tIs the server running on that host?", "the database did not answer"),
+        ("timeout expired", "the database did not answer"),
+        ("fe_sendauth: no password supplied", "the password file has no line for the database's server"),
+        (f"Connection refused\n- host: 'b': {_FROM}fe_sendauth: no password supplied", "the password file has no line"),
+        ('FATAL:  password authentication failed for user "router"', "refuses the account or its password"),
+        ('FATAL:  no pg_hba.conf entry for host "10.1.2.11", user "r", SSL encryption', "by its pg_hba.conf"),
+        ("SSL error: certificate verify failed", "TLS with the database's server fails"),
+        ('server certificate for "db" does not match host name "10.1.2.20"', "TLS with the database's server fails"),
+        ('root certificate file "/ca.pem" does not exist', "TLS with the database's server fails"),
+        ("server does not support SSL, but SSL was required", "TLS with the database's server fails"),
+        ("session is read-only", "no server of the database takes writes"),
+    ],
+)  # fmt: skip
+def test_a_server_that_lets_no_session_in_is_told_from_one_that_does_not_answer(words: str, told: str) -> None:
+    assert told in told_of(peewee.OperationalError(_FROM + words))
+
+
+def test_what_a_real_server_does_not_know_is_told_as_that(postgresql: Database) -> None:
+    url = postgresql.url.split("&options")[0].replace("user=router", "user=nobody_of_this_name")
+    with pytest.raises(TransientError, match="does not know the database or the account"), opened(url, SHORT):
+        pass
+
+
+def test_a_server_that_takes_no_writes_is_told_as_that(postgresql: Database) -> None:
+    with opened(postgresql.url, SHORT) as engine:
+        engine.execute("SET default_transaction_read_only = on", ())
+        with pytest.raises(TransientError, match="takes writes"):
+            engine.execute("CREATE TABLE nothing (n int)", ())

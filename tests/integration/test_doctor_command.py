@@ -69,6 +69,20 @@ def test_a_key_that_others_may_read_fails_with_the_command_that_mends_it(site: S
     assert all(f"chmod 600 {key}" == one["remedy"] for one in failed)
 
 
+def test_it_makes_the_token_which_the_service_could_not_and_refuses_one_that_others_may_read(
+    site: Site, tmp_path: Path
+) -> None:
+    token, config = tmp_path / "console", site.config_file.with_name("with-token.toml")
+    text = site.config_file.read_text(encoding="utf-8")
+    config.write_text(text.replace("[admin]\n", f'[admin]\ntoken_file = "{token}"\n'), encoding="utf-8")
+    for mode, verdict in ((0o600, Verdict.OK), (0o600, Verdict.OK), (0o644, Verdict.FAIL)):
+        if token.exists():
+            token.chmod(mode)
+        answer = command_here("doctor", "--json", "--config", config)
+        assert worst(json.loads(answer.stdout), "console") == verdict, answer.stdout
+    assert len(token.read_text(encoding="ascii").strip()) > 30
+
+
 def test_a_destination_that_does_not_answer_fails_on_both_channels(site: Site) -> None:
     config_file = site.folder / "elsewhere.toml"
     text = site.config_file.read_text(encoding="utf-8")

@@ -1,6 +1,7 @@
 """`status`: one screen, quickly, whatever is in the database."""
 
 import json
+import socket
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from router.catalogue import open_catalogue
 from router.events import Event, EventBus, Kind
 from router.model import Channel
 from router.policy.breaker import Breaker, Position
+from router.storage.running import Listener, Running, RunningFiles
 from rows_of_months import OPEN, fill
 
 CONFIGURATION = """
@@ -91,6 +93,27 @@ def test_without_a_node_it_says_so_to_programs_too(config: Path) -> None:
     found = json.loads(command_here("status", "--json", "--config", config).stdout)
     assert (found["running"], found["receiving"], found["quarantine"]) == (False, False, 1)
     assert found["node"] == {"name": "node", "presence": "stopped", "pid": None, "started": None}
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [(socket.gethostname(), "renamed"), ("elsewhere", "node"), ("", "node")],
+    ids=["here", "elsewhere", "former"],
+)
+def test_of_nodes_whose_files_have_one_path_on_every_machine_it_shows_that_of_this_machine(
+    config: Path, host: str, name: str
+) -> None:
+    files = RunningFiles(config.parent / "data")
+    files.write(Running(
+        node="renamed", pid=1, started="", listeners=(Listener("admin", "127.0.0.1", 1),), scheme="http",
+        configuration=str(config), digest="", host=host
+    ))  # fmt: skip
+    try:
+        answer = command_here("status", "--config", config)
+    finally:
+        files.remove("renamed")
+    assert answer.returncode == 1, "none runs"
+    assert answer.stdout.startswith(f"Node {name} does not run")
 
 
 def test_piped_it_is_plain_and_text_in_brackets_is_kept(config: Path) -> None:

@@ -130,6 +130,13 @@ def test_without_a_person_what_is_missing_is_named() -> None:
     assert (answer.returncode, "--usci is missing" in answer.stderr) == (2, True)
 
 
+def test_an_upgrade_asks_nothing(tmp_path: Path) -> None:
+    command_here("install", *ANSWERS, "--root", tmp_path)
+    answer = command_here("install", "--root", tmp_path)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "kept /etc/imaging-cloud-router/router.toml" in answer.stdout
+
+
 def test_the_unit_is_as_systemd_wants_it(tmp_path: Path) -> None:
     text = shipped("imaging-cloud-router.service").read_text(encoding="utf-8")
     for line in (

@@ -27,7 +27,10 @@ def token_in(path: Path) -> str:
         try:
             _make(path)
         except OSError as error:
-            raise ConfigurationError(f"cannot make {path}: {error.strerror}", hint="see [admin] token_file") from error
+            raise ConfigurationError(
+                f"cannot make {path}: {error.strerror}",
+                hint="run `scripts/doctor` as the node's account: it makes the file, the service may not",
+            ) from error
     return read_secret(path).decode("ascii", "replace").strip()
 
 

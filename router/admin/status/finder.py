@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import ssl
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -67,7 +68,8 @@ class FoundNode:
 def find_node(config: Config, config_file: Path | None = None) -> FoundNode:
     """The configuration's own node; within some seconds.
 
-    Where the file has another name for it now, the node that read this file.
+    Where the file has another name for it now, the node that read this file on this machine: on a shared data folder
+    every machine may have its file at the same path.
     """
     running = _own_file(config, config_file)
     name = config.node.owner if running is None else running.node
@@ -81,8 +83,9 @@ def _own_file(config: Config, config_file: Path | None) -> Running | None:
     files = RunningFiles(config.node.data)
     if (own := files.read(config.node.owner)) is not None or config_file is None:
         return own
-    mine = config_file.resolve()
-    return next((one for one in files.all() if one.configuration and Path(one.configuration).resolve() == mine), None)
+    mine, host = config_file.resolve(), socket.gethostname()
+    here = (one for one in files.all() if one.configuration and one.host == host)
+    return next((one for one in here if Path(one.configuration).resolve() == mine), None)
 
 
 def _presence(config: Config, name: str, running: Running | None) -> Presence:

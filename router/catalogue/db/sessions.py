@@ -87,13 +87,29 @@ _TOLD = {
     "55P03": "another session held a lock of the database for too long",
     "57014": "a statement took longer than the database gives it",
     "25P03": "the session was silent within a transaction for too long, and the database ended it",
+    "25006": "no server of the database takes writes",
+}
+
+
+# By words of libpq, and of the server where every language of it has them; the first that fits. Of several servers in
+# the URL each may have said something: one that is only down comes last.
+_REFUSED = {
+    "fe_sendauth": "the password file has no line for the database's server",
+    "authentication": "the database's server refuses the account or its password",
+    "pg_hba.conf": "the database's server lets no such session in, by its pg_hba.conf",
+    "certificate": "TLS with the database's server fails: see the certificates",
+    "SSL": "TLS with the database's server fails: see the certificates",
+    "exist": "the database's server does not know the database or the account",
+    "read-only": "no server of the database takes writes",
 }
 
 
 def told(error: BaseException) -> str:
     """Why the database did not do it, as far as its answer says."""
     code = getattr(error.__context__, "sqlstate", None) or getattr(error.__cause__, "sqlstate", None)
-    return _TOLD.get(str(code), "the database did not answer")
+    if code is not None:
+        return _TOLD.get(str(code), "the database did not answer")
+    return next((why for words, why in _REFUSED.items() if words in str(error)), "the database did not answer")
 
 
 def _milliseconds(seconds: float) -> int:
