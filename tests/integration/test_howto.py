@@ -25,7 +25,7 @@ from router.trial.platform.profiles import GmPsk
 from router.trial.platform.service import ReferencePlatform
 from samples import exam_document
 
-DOCS = Path(sections.__file__).parent / "docs"
+DOCS = Path(sections.__file__).parents[1] / "docs"
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 ORG, APP = "121100004000000001", "hospital-1"
 HOSPITAL = """

@@ -1,4 +1,4 @@
-"""The house: imports go one way, and each library has one door (README, the map of the house)."""
+"""The house: imports go one way, and each library has one door (router/docs/architecture.md)."""
 
 import ast
 from collections.abc import Iterator
