@@ -17,7 +17,7 @@ import psycopg
 
 from conftest import DURABLE, postgres_server
 from harness import Exam, Site, command_here, make_exam, send_all
-from router.catalogue.db.engine import open_engine
+from router.catalogue.db.schema import open_database
 from router.catalogue.db.tables import TABLES, Schema
 from router.model import Channel
 from router.policy.states import State
@@ -143,7 +143,7 @@ def _settle_ports(site: Site) -> None:
 def _dump(data: Path) -> bytes:
     """The same rows as PostgreSQL has them, as SQL."""
     with postgres_server(DURABLE) as url:
-        ours, theirs = open_engine("", data), open_engine(url, data)
+        ours, theirs = open_database("", data).engine, open_database(url, data).engine
         for table in TABLES:
             if table is Schema:
                 continue

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from router.catalogue.db.engine import Engine, open_engine
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.schema import Database, open_database
 from router.catalogue.db.sessions import DEFAULT, Limits
 from router.catalogue.exams.corrections import Corrections
 from router.catalogue.exams.decisions import Decisions
@@ -98,18 +99,20 @@ def open_catalogue(
     url: str,
     data: Path,
     bus: EventBus,
-    prepare: Callable[[Engine], None] = Engine.require_current,
+    prepare: Callable[[Database], None] = Database.require_current,
     *,
     limits: Limits = DEFAULT,
 ) -> Catalogue:
     """Open the database, make what is missing, and keep the event bus's events as rows from now on.
 
-    `prepare` sees the engine first, whose tables may be of a former version: without one that is a ConfigurationError.
+    `prepare` sees the database first, whose tables may be of a former version; without it they must be current, or it
+    is a ConfigurationError.
     `limits` are those of a server's sessions.
     """
-    engine = open_engine(url, data, limits=limits)
+    database = open_database(url, data, limits=limits)
+    engine = database.engine
     try:
-        prepare(engine)
+        prepare(database)
     except BaseException:
         engine.close_thread()
         raise

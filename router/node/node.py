@@ -360,7 +360,7 @@ class Node:
         self._require_database()
         catalogue = open_catalogue(
             self._config.database.url, self._config.node.data, self._bus,
-            lambda engine: bring_up_to_date(engine, self._config, self._bus, self._clock.now()),
+            lambda database: bring_up_to_date(database, self._config, self._bus, self._clock.now()),
             limits=limits_of_sessions(self._config.node.lease),
         )  # fmt: skip
         self._clock_watch = ClockWatch(catalogue, self._owner, self._bus, self._clock)

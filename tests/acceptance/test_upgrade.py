@@ -11,12 +11,12 @@ from router.policy.states import State
 
 # The node of a version that does not exist yet, whose tables differ by a column.
 _NEXT = """
-from router.catalogue.db import engine, schema
+from router.catalogue.db import schema
 
 def ward(database):
     database.execute("ALTER TABLE exam ADD COLUMN ward TEXT NOT NULL DEFAULT ''", ())
 
-engine.open_engine.__defaults__ = ([*schema.STEPS, ward],)
+schema.open_database.__defaults__ = ([*schema.STEPS, ward],)
 from router.cli import main
 main()
 """

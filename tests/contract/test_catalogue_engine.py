@@ -14,7 +14,8 @@ import pytest
 
 from catalogue_rows import MINUTE, NOW, Database, at_once, document, driver, exam
 from router.catalogue import Catalogue
-from router.catalogue.db.engine import LOG_BYTES, open_engine
+from router.catalogue.db.engine import LOG_BYTES
+from router.catalogue.db.schema import open_database
 from router.catalogue.db.tables import TABLES, Schema
 from router.errors import ConfigurationError, IntegrityError, TransientError
 from router.exam.key import ExamKey
@@ -22,10 +23,10 @@ from router.exam.key import ExamKey
 _OPEN = """
 import sys
 from pathlib import Path
-from router.catalogue.db.engine import open_engine
+from router.catalogue.db.schema import open_database
 print("imported", flush=True)
 sys.stdin.readline()
-open_engine(sys.argv[1], Path(sys.argv[2])).close_thread()
+open_database(sys.argv[1], Path(sys.argv[2])).engine.close_thread()
 """
 
 
@@ -55,14 +56,17 @@ def test_two_processes_may_open_a_new_database_at_once(bare_database: Database) 
 
 
 def test_many_threads_may_open_a_new_database_at_once(bare_database: Database) -> None:
-    at_once(None, [lambda: open_engine(bare_database.url, bare_database.data).close_thread()] * 6)
+    def opened() -> None:
+        open_database(bare_database.url, bare_database.data).engine.close_thread()
+
+    at_once(None, [opened] * 6)
 
 
 def test_no_thread_is_told_that_a_new_file_is_locked(sqlite: Database) -> None:
     for n in range(8):
         data = sqlite.data / str(n)
         data.mkdir()
-        at_once(None, [lambda data=data: open_engine("", data).close_thread()] * 4)  # type: ignore[misc]  # mypy
+        at_once(None, [lambda data=data: open_database("", data).engine.close_thread()] * 4)  # type: ignore[misc]  # mypy
 
 
 @pytest.mark.parametrize("version", [0, 99])
@@ -99,7 +103,7 @@ def test_an_inner_transaction_ends_with_the_outer_one(catalogue: Catalogue) -> N
 
 def test_another_url_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="postgresql://"):
-        open_engine("mysql://localhost/router", tmp_path)
+        open_database("mysql://localhost/router", tmp_path)
 
 
 def test_every_thread_writes_durably_in_wal(sqlite: Database) -> None:
@@ -181,14 +185,14 @@ def test_a_connection_that_ended_within_a_transaction_undoes_it_and_is_made_anew
 def test_a_server_that_does_not_run_is_a_trouble_that_may_pass(tmp_path: Path) -> None:
     pytest.importorskip("psycopg", reason="psycopg is not installed")
     with pytest.raises(TransientError, match="did not answer"):
-        open_engine(f"postgresql:///router?host={tmp_path}", tmp_path)
+        open_database(f"postgresql:///router?host={tmp_path}", tmp_path)
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
 def test_a_url_that_libpq_does_not_take_is_refused(tmp_path: Path, scheme: str) -> None:
     pytest.importorskip("psycopg", reason="psycopg is not installed")
     with pytest.raises(ConfigurationError, match="url"):
-        open_engine(f"{scheme}://localhost/router?no_such_setting=1", tmp_path)
+        open_database(f"{scheme}://localhost/router?no_such_setting=1", tmp_path)
 
 
 def test_an_account_that_may_not_make_tables_is_refused(postgresql: Database, tmp_path: Path) -> None:
@@ -196,7 +200,7 @@ def test_an_account_that_may_not_make_tables_is_refused(postgresql: Database, tm
     driver(owner).execute_sql("CREATE ROLE guest LOGIN")
     url = postgresql.url.split("&options")[0].replace("user=router", "user=guest")
     with pytest.raises(ConfigurationError, match="InsufficientPrivilege"):
-        open_engine(url, tmp_path)
+        open_database(url, tmp_path)
     owner.engine.close_thread()
 
 
@@ -204,7 +208,7 @@ def test_a_missing_driver_is_named_with_what_to_install(tmp_path: Path, monkeypa
     for name in ("psycopg", "psycopg2"):
         monkeypatch.setattr(peewee, name, None)
     with pytest.raises(ConfigurationError, match="postgres"):
-        open_engine("postgresql://localhost/router", tmp_path)
+        open_database("postgresql://localhost/router", tmp_path)
 
 
 def test_the_key_of_a_row_keeps_what_an_exam_json_says(catalogue: Catalogue) -> None:
@@ -215,7 +219,7 @@ def test_the_key_of_a_row_keeps_what_an_exam_json_says(catalogue: Catalogue) -> 
 
 
 def test_sqlites_log_gives_back_what_a_reader_that_took_long_made_it_grow_by(tmp_path: Path) -> None:
-    engine, log = open_engine("", tmp_path), tmp_path / "router.db-wal"
+    engine, log = open_database("", tmp_path).engine, tmp_path / "router.db-wal"
 
     def write(text: str) -> None:
         with engine.write():
@@ -246,11 +250,11 @@ def test_a_standby_that_takes_nothing_is_trouble_that_passes(postgresql: Databas
 
 
 def test_a_database_that_is_made_is_opened_while_somebody_writes(tmp_path: Path) -> None:
-    open_engine("", tmp_path).close_thread()
+    open_database("", tmp_path).engine.close_thread()
     with closing(sqlite3.connect(tmp_path / "router.db", isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
-        engine = open_engine("", tmp_path)
+        engine = open_database("", tmp_path).engine
         assert engine.execute("SELECT COUNT(*) FROM exam", []) == [(0,)]
         assert time.monotonic() - began < 5
         engine.close_thread()
@@ -259,7 +263,7 @@ def test_a_database_that_is_made_is_opened_while_somebody_writes(tmp_path: Path)
 def test_a_thread_without_a_connection_does_not_wait_for_one_that_is_being_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = open_engine("", tmp_path)
+    engine = open_database("", tmp_path).engine
     engine.close_thread()
     opening, going, ended = threading.Event(), threading.Event(), threading.Event()
 

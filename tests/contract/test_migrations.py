@@ -14,8 +14,9 @@ import pytest
 import first_schema
 from catalogue_rows import Database, at_once
 from conftest import Server
-from router.catalogue.db.engine import Engine, open_engine
-from router.catalogue.db.schema import STEPS, Conversion, Step, version_of
+from router.catalogue.db import schema
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.schema import STEPS, Conversion, Step, open_database, version_of
 from router.catalogue.db.tables import FIRST_SCHEMA
 from router.errors import ConfigurationError, TransientError
 
@@ -23,7 +24,7 @@ from router.errors import ConfigurationError, TransientError
 _CUT = """
 import sys, time
 from pathlib import Path
-from router.catalogue.db.engine import open_engine
+from router.catalogue.db.schema import open_database
 
 def slow(engine):
     engine.execute("ALTER TABLE exam ADD COLUMN ward TEXT", ())
@@ -31,7 +32,7 @@ def slow(engine):
     print("half", flush=True)
     time.sleep(60)
 
-open_engine(sys.argv[1], Path(sys.argv[2]), [slow]).convert("node")
+open_database(sys.argv[1], Path(sys.argv[2]), [slow]).convert("node")
 """
 # As the first release wrote them.
 _EXAM = """
@@ -76,33 +77,33 @@ def _breaks(engine: Engine) -> None:
 def old(bare_database: Database) -> Database:
     """A database as the first release made it, with an exam and its delivery."""
     first_schema.make(bare_database.url, bare_database.data)
-    with _Opened(bare_database, []) as engine:
+    with _Opened(bare_database, []) as opened:
         for statement in (_EXAM, _DELIVERY):
-            engine.execute(statement, ())
+            opened.engine.execute(statement, ())
     return bare_database
 
 
 def test_the_first_releases_tables_and_all_steps_make_the_tables_of_today(
     old: Database, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    with _Opened(old, STEPS) as engine:
-        engine.convert("node")
-        converted = _shape(engine, old)
+    with _Opened(old, STEPS) as opened:
+        opened.convert("node")
+        converted = _shape(opened.engine, old)
     with _Opened(_another(old, request, tmp_path), STEPS) as fresh:
-        assert converted == _shape(fresh, old), (
+        assert converted == _shape(fresh.engine, old), (
             "tables.py has changed: before the first release run `python tests/first_schema.py`,"
             " after it write a step in migrations.py"
         )
 
 
 def test_a_database_of_the_former_version_is_brought_to_the_next_and_keeps_its_rows(old: Database) -> None:
-    with _Opened(old, [_ward]) as engine:
-        assert engine.outdated()
-        assert engine.convert("node") == Conversion(FIRST_SCHEMA, version_of([_ward]))
-        assert engine.execute("SELECT ward, exam_id FROM exam", ()) == [("ward of E1", "E1")]
-        assert engine.execute("SELECT state FROM delivery", ()) == [("waiting",)]
-        assert not engine.outdated()
-        assert engine.convert("node") is None
+    with _Opened(old, [_ward]) as opened:
+        assert opened.outdated()
+        assert opened.convert("node") == Conversion(FIRST_SCHEMA, version_of([_ward]))
+        assert opened.engine.execute("SELECT ward, exam_id FROM exam", ()) == [("ward of E1", "E1")]
+        assert opened.engine.execute("SELECT state FROM delivery", ()) == [("waiting",)]
+        assert not opened.outdated()
+        assert opened.convert("node") is None
 
 
 def test_exams_whose_approval_may_not_read_are_looked_at_again_and_alarms_learn_their_destination(
@@ -113,16 +114,16 @@ def test_exams_whose_approval_may_not_read_are_looked_at_again_and_alarms_learn_
         VALUES ('json', 's', 'd', 'p', {}, 0, 0, {}, {}, '', '', '', {no}, {no})"""
     yes, no = ("true", "false") if old.url else ("1", "0")
     alarm = "INSERT INTO open_alarm (alarm, subject, text, exam, delivery, since) VALUES ('missed', '{}', '', 1, {}, 0)"
-    with _Opened(old, STEPS) as engine:
-        engine.execute(_EXAM.replace("E1", "E2"), ())
+    with _Opened(old, STEPS) as opened:
+        opened.engine.execute(_EXAM.replace("E1", "E2"), ())
         for exam, approve_time, approved in ((1, "5", no), (2, "NULL", no), (2, "5", yes)):
-            engine.execute(document.format(exam, approve_time, approved, no=no), ())
+            opened.engine.execute(document.format(exam, approve_time, approved, no=no), ())
         for subject, delivery in (("delivery 1", "1"), ("exam 1", "NULL")):
-            engine.execute(alarm.format(subject, delivery), ())
-        engine.convert("node")
+            opened.engine.execute(alarm.format(subject, delivery), ())
+        opened.convert("node")
         touched = "SELECT exam_id, touched, check_at IS NOT NULL FROM exam ORDER BY id"
-        assert [tuple(row) for row in engine.execute(touched, ())] == [("E1", 2, True), ("E2", 1, False)]
-        found = engine.execute("SELECT subject, destination FROM open_alarm ORDER BY subject", ())
+        assert [tuple(row) for row in opened.engine.execute(touched, ())] == [("E1", 2, True), ("E2", 1, False)]
+        found = opened.engine.execute("SELECT subject, destination FROM open_alarm ORDER BY subject", ())
         assert [tuple(row) for row in found] == [("d1", "cloud"), ("e1", "")]
 
 
@@ -130,20 +131,22 @@ def test_alarms_of_before_are_about_e17_and_d85_and_the_same_doubt_is_not_told_a
     doubt = "identity: exam 12 of another patient lists study 1.2.3; study 1.2.4 differs from the exam in name"
     pdf = "pdf: the text of the report PDF names exam 9 and not this one; drop this exam's PDF"
     alarm = "INSERT INTO open_alarm (alarm, subject, text, exam, delivery, since) VALUES ('{}', '{}', '{}', 1, 1, 0)"
-    with _Opened(old, STEPS) as engine:
+    with _Opened(old, STEPS) as opened:
         for kind, subject, text in (
             ("doubt", "exam 17", doubt), ("missed", "delivery 85", "late"), ("damaged", "study 1.2", "exam 3 is held"),
         ):  # fmt: skip
-            engine.execute(alarm.format(kind, subject, text), ())
-        given = engine.database.param
-        engine.execute(f"UPDATE exam SET doubt = {given}", (doubt,))
-        engine.execute(f"UPDATE delivery SET error = {given}", (pdf.replace("'", "’"),))
-        engine.convert("node")
-        found = [tuple(row) for row in engine.execute("SELECT subject, text FROM open_alarm ORDER BY subject", ())]
+            opened.engine.execute(alarm.format(kind, subject, text), ())
+        given = opened.engine.database.param
+        opened.engine.execute(f"UPDATE exam SET doubt = {given}", (doubt,))
+        opened.engine.execute(f"UPDATE delivery SET error = {given}", (pdf.replace("'", "’"),))
+        opened.convert("node")
+        found = [
+            tuple(row) for row in opened.engine.execute("SELECT subject, text FROM open_alarm ORDER BY subject", ())
+        ]
         short = doubt.replace("exam 12", "e12")
         assert found == [("d85", "late"), ("e17", short), ("study 1.2", "exam 3 is held")]
-        assert engine.execute("SELECT doubt FROM exam", ())[0][0] == short
-        assert "names e9 and not this one" in engine.execute("SELECT error FROM delivery", ())[0][0]
+        assert opened.engine.execute("SELECT doubt FROM exam", ())[0][0] == short
+        assert "names e9 and not this one" in opened.engine.execute("SELECT error FROM delivery", ())[0][0]
 
 
 def test_several_versions_are_taken_at_once(old: Database) -> None:
@@ -151,25 +154,25 @@ def test_several_versions_are_taken_at_once(old: Database) -> None:
         engine.execute("ALTER TABLE exam ADD COLUMN bed TEXT NOT NULL DEFAULT ''", ())
         engine.execute("UPDATE exam SET bed = ward", ())
 
-    with _Opened(old, [_ward]) as engine:
-        engine.convert("node")
-    with _Opened(old, [_ward, bed]) as engine:
-        assert engine.convert("node") == Conversion(FIRST_SCHEMA + 1, FIRST_SCHEMA + 2)
-        assert engine.execute("SELECT bed FROM exam", ()) == [("ward of E1",)]
+    with _Opened(old, [_ward]) as opened:
+        opened.convert("node")
+    with _Opened(old, [_ward, bed]) as opened:
+        assert opened.convert("node") == Conversion(FIRST_SCHEMA + 1, FIRST_SCHEMA + 2)
+        assert opened.engine.execute("SELECT bed FROM exam", ()) == [("ward of E1",)]
 
 
 def test_of_many_that_start_at_once_one_converts(old: Database) -> None:
     def convert() -> Conversion | None:
-        with _Opened(old, [_ward]) as engine:
-            return engine.convert("node")
+        with _Opened(old, [_ward]) as opened:
+            return opened.convert("node")
 
     done = at_once(None, [convert] * 4)
     assert [each for each in done if each] == [Conversion(FIRST_SCHEMA, FIRST_SCHEMA + 1)]
 
 
 def test_a_step_that_fails_leaves_the_former_version_whole(old: Database) -> None:
-    with _Opened(old, [_ward, _breaks]) as engine, pytest.raises(OSError, match="cannot be done"):
-        engine.convert("node")
+    with _Opened(old, [_ward, _breaks]) as opened, pytest.raises(OSError, match="cannot be done"):
+        opened.convert("node")
     _is_as_before(old)
 
 
@@ -183,42 +186,42 @@ def test_a_node_that_is_killed_while_it_converts_leaves_the_former_version_whole
 
 
 def test_nothing_is_converted_while_another_node_works_with_the_former_version(old: Database) -> None:
-    with _Opened(old, [_ward]) as engine:
-        _sign(engine, "south", timedelta(0))
+    with _Opened(old, [_ward]) as opened:
+        _sign(opened.engine, "south", timedelta(0))
         with pytest.raises(TransientError, match="node south still works"):
-            engine.convert("north")
-        assert engine.convert("south") is not None  # its own former life
+            opened.convert("north")
+        assert opened.convert("south") is not None  # its own former life
 
 
 def test_a_node_that_fell_silent_does_not_keep_the_others_from_converting(old: Database) -> None:
-    with _Opened(old, [_ward]) as engine:
-        _sign(engine, "south", timedelta(minutes=3))
-        assert engine.convert("north") is not None
+    with _Opened(old, [_ward]) as opened:
+        _sign(opened.engine, "south", timedelta(minutes=3))
+        assert opened.convert("north") is not None
 
 
 def test_a_command_says_that_the_node_converts(old: Database) -> None:
-    with _Opened(old, [_ward]) as engine, pytest.raises(ConfigurationError, match="needs 2") as refused:
-        engine.require_current()
+    with _Opened(old, [_ward]) as opened, pytest.raises(ConfigurationError, match="needs 2") as refused:
+        opened.require_current()
     assert "start the node" in str(refused.value.hint)
 
 
 def test_the_former_program_refuses_a_converted_database(old: Database) -> None:
-    with _Opened(old, [*STEPS, _ward]) as engine:
-        engine.convert("node")
+    with _Opened(old, [*STEPS, _ward]) as opened:
+        opened.convert("node")
     with pytest.raises(ConfigurationError, match=f"schema {version_of([*STEPS, _ward])},") as refused:
-        open_engine(old.url, old.data, STEPS)
+        open_database(old.url, old.data, STEPS)
     assert "before the upgrade" in str(refused.value.hint)
 
 
 class _Opened:
     def __init__(self, database: Database, steps: Sequence[Step]) -> None:
-        self._engine = open_engine(database.url, database.data, steps)
+        self._opened = open_database(database.url, database.data, steps)
 
-    def __enter__(self) -> Engine:
-        return self._engine
+    def __enter__(self) -> schema.Database:
+        return self._opened
 
     def __exit__(self, *_: object) -> None:
-        self._engine.close_thread()
+        self._opened.engine.close_thread()
 
 
 def _kind(database: Database) -> str:
@@ -243,9 +246,9 @@ def _sign(engine: Engine, node: str, ago: timedelta) -> None:
 
 
 def _is_as_before(database: Database) -> None:
-    with _Opened(database, STEPS) as engine:
-        tables = engine.database.get_tables()
-        columns = [column.name for column in engine.database.get_columns("exam")]
+    with _Opened(database, STEPS) as opened:
+        tables = opened.engine.database.get_tables()
+        columns = [column.name for column in opened.engine.database.get_columns("exam")]
         assert "beds" not in tables
         assert "ward" not in columns
-        assert engine.execute("SELECT exam_id FROM exam", ()) == [("E1",)]
+        assert opened.engine.execute("SELECT exam_id FROM exam", ()) == [("E1",)]

@@ -16,7 +16,8 @@ import peewee
 import pytest
 
 from catalogue_rows import NOW, Database, at_once, exam
-from router.catalogue.db.engine import Engine, PostgresEngine, open_engine
+from router.catalogue.db.engine import Engine, PostgresEngine
+from router.catalogue.db.schema import open_database
 from router.catalogue.db.sessions import Limits, limits_of
 from router.catalogue.db.sessions import told as told_of
 from router.errors import TransientError
@@ -27,9 +28,9 @@ _SETTINGS = ("idle_in_transaction_session_timeout", "lock_timeout", "statement_t
 _HOLDS = """
 import sys
 from pathlib import Path
-from router.catalogue.db.engine import open_engine
+from router.catalogue.db.schema import open_database
 from router.catalogue.db.sessions import Limits
-engine = open_engine(sys.argv[1], Path(), limits=Limits(connect=2, idle=1, lock=5, statement=30, answer=40))
+engine = open_database(sys.argv[1], Path(), limits=Limits(connect=2, idle=1, lock=5, statement=30, answer=40)).engine
 with engine.lock_names(["1.2"]):
     print("holds", flush=True)
     sys.stdin.readline()
@@ -44,7 +45,7 @@ print("went on", flush=True)
 
 @contextmanager
 def opened(url: str, limits: Limits) -> Iterator[Engine]:
-    engine = open_engine(url, Path(), limits=limits)
+    engine = open_database(url, Path(), limits=limits).engine
     try:
         yield engine
     finally:

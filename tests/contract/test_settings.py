@@ -5,7 +5,7 @@ import pytest
 import first_schema
 from catalogue_rows import Database
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.db.engine import Engine
+from router.catalogue.db import schema
 from router.config.sections import Config, parse
 from router.correlator.checks import resolved
 from router.events import EventBus
@@ -28,8 +28,8 @@ def old(bare_database: Database) -> Catalogue:
     """A database of the first release, brought up to date."""
     first_schema.make(bare_database.url, bare_database.data)
 
-    def convert(engine: Engine) -> None:
-        engine.convert("node")
+    def convert(opened: schema.Database) -> None:
+        opened.convert("node")
 
     return open_catalogue(bare_database.url, bare_database.data, EventBus(), convert)
 

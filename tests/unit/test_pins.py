@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from harness import command as node_command
 from router.alarms import Alarm
-from router.catalogue.db.engine import open_engine
+from router.catalogue.db.schema import open_database
 from router.catalogue.db.tables import EventRow
 from router.cli.keys import command
 from router.clock import SystemClock
@@ -68,7 +68,7 @@ def swap(config_file: Path) -> tuple[str, str]:
 
 
 def events(config_file: Path) -> list[tuple[str, str]]:
-    engine = open_engine("", config_file.parent / "data")
+    engine = open_database("", config_file.parent / "data").engine
     rows = [(row.text, row.who) for row in engine.run(EventRow.select()) if row.kind == Kind.PINNED]
     engine.close_thread()
     return rows

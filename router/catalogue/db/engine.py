@@ -17,9 +17,7 @@ from urllib.parse import quote
 import peewee
 
 from router.catalogue.db import sessions
-from router.catalogue.db.schema import STEPS, Conversion, Step, missing, require_alone, version_of
 from router.catalogue.db.sessions import Limits
-from router.catalogue.db.tables import BEGINS_WITH, TABLES, Schema, Setting
 from router.errors import ConfigurationError, IntegrityError, TransientError
 
 _BUSY_SECONDS = 30
@@ -44,15 +42,9 @@ class Engine(ABC):
     whole: str  # the type of a number of 64 bits, for steps that make a table
     is_shared: bool  # by several nodes, whose clocks may disagree
 
-    def __init__(self, database: peewee.Database, steps: Sequence[Step]) -> None:
+    def __init__(self, database: peewee.Database) -> None:
         self.database = database
-        self._steps = steps
         self._seal: Callable[[], None] = _unsealed
-        try:
-            self._make_tables()
-        except BaseException:
-            self.close_thread()
-            raise
 
     @contextmanager
     def write(self) -> Iterator[None]:
@@ -86,19 +78,19 @@ class Engine(ABC):
     @contextmanager
     def read(self) -> Iterator[None]:
         """One consistent view over several queries."""
-        with self._connected(), self._snapshot():
+        with self.connected(), self._snapshot():
             yield
 
     def run(self, query: Any) -> Any:
         """Execute one query. Rows are all fetched: a half-read cursor would hold SQLite's log back."""
-        with self._connected():
+        with self.connected():
             result = query.execute(self.database)
             return list(result) if isinstance(result, peewee.CursorWrapper) else result
 
     def execute(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         """Execute a statement that is written out; the rows, if it gives any."""
         database: Any = self.database
-        with self._connected():
+        with self.connected():
             cursor = database.execute_sql(sql, values)
             return list(cursor.fetchall()) if cursor.description else []
 
@@ -122,7 +114,7 @@ class Engine(ABC):
         self.database.connect()
 
     @contextmanager
-    def _connected(self) -> Iterator[None]:
+    def connected(self) -> Iterator[None]:
         """A connection for this thread, made anew when the former one is lost; peewee's errors as ours."""
         try:
             if not (self.database.in_transaction() or self.database.is_connection_usable()):
@@ -139,58 +131,14 @@ class Engine(ABC):
                 raise
             raise IntegrityError("the database is damaged", hint="stop every node and run verify --rebuild") from error
 
-    def _make_tables(self) -> None:
-        if self._made():
-            self.outdated()
-            return
-        with self.write():
-            self._lock_setup()
-            if self.database.table_exists("schema"):
-                self.outdated()
-                return
-            for table in TABLES:
-                peewee.SchemaManager(table, self.database).create_all()
-            self.run(Schema.insert(version=version_of(self._steps)))
-            for name, value in BEGINS_WITH.items():
-                self.run(Setting.insert(name=name, value=value))
-
-    def _made(self) -> bool:
-        """Whether there are tables; asked without the lock of a writer, for whom a reader need not wait."""
-        with self._connected():
-            return bool(self.database.table_exists("schema"))
-
     @abstractmethod
-    def _lock_setup(self) -> None:
+    def lock_setup(self) -> None:
         """Let nobody else make tables until the end of the transaction."""
 
-    def outdated(self) -> bool:
-        """Whether the tables are of a former version; ConfigurationError when they are of none that is known."""
-        return bool(missing(self._version(), self._steps))
-
-    def require_current(self) -> None:
-        """ConfigurationError while the tables are of a former version."""
-        if self.outdated():
-            raise ConfigurationError(
-                f"the database has schema {self._version()}, this version of the node needs {version_of(self._steps)}",
-                hint="start the node: it converts the database, after a copy of it where it is SQLite",
-            )
-
-    def convert(self, node: str) -> Conversion | None:
-        """Bring the tables to this version; None when they are. TransientError while another node is at work."""
-        with self.patient(), self.write():
-            self._lock_setup()
-            found = self._version()
-            steps = missing(found, self._steps)
-            if not steps:
-                return None
-            require_alone(self, node)
-            for step in steps:
-                step(self)
-            self.run(Schema.update(version=version_of(self._steps)))
-        return Conversion(found, version_of(self._steps))
-
-    def _version(self) -> int:
-        return int(self.run(Schema.select(Schema.version).tuples())[0][0])
+    @contextmanager
+    def first_use(self) -> Iterator[None]:
+        """The first statements; ConfigurationError where the server's settings are why they fail."""
+        yield
 
 
 class SqliteEngine(Engine):
@@ -200,7 +148,7 @@ class SqliteEngine(Engine):
     whole = "INTEGER"
     is_shared = False
 
-    def __init__(self, path: Path, steps: Sequence[Step]) -> None:
+    def __init__(self, path: Path) -> None:
         self._writing = threading.RLock()
         try:
             path.touch(mode=0o600)  # SQLite gives its other files the mode of this one
@@ -213,14 +161,12 @@ class SqliteEngine(Engine):
             "cache_size": -64000,
             "journal_size_limit": LOG_BYTES,
         }
-        super().__init__(
-            peewee.SqliteDatabase(_existing(path), uri=True, pragmas=pragmas, timeout=_BUSY_SECONDS), steps
-        )
+        super().__init__(peewee.SqliteDatabase(_existing(path), uri=True, pragmas=pragmas, timeout=_BUSY_SECONDS))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         # Threads queue at the lock: SQLite's own busy handler sleeps and lets late ones overtake.
-        with self._writing, self._connected(), self.database.atomic("IMMEDIATE"):
+        with self._writing, self.connected(), self.database.atomic("IMMEDIATE"):
             yield
 
     @contextmanager
@@ -245,7 +191,7 @@ class SqliteEngine(Engine):
                 time.sleep(0.01)
         self.database.connect()
 
-    def _lock_setup(self) -> None:
+    def lock_setup(self) -> None:
         """BEGIN IMMEDIATE has done it."""
 
 
@@ -261,11 +207,15 @@ class PostgresEngine(Engine):
     whole = "BIGINT"
     is_shared = True
 
-    def __init__(self, url: str, steps: Sequence[Step], limits: Limits) -> None:
+    def __init__(self, url: str, limits: Limits) -> None:
         url = url.replace("postgres://", "postgresql://", 1)
         self._server = sessions.Server(url, limits)
+        super().__init__(self._server)
+
+    @contextmanager
+    def first_use(self) -> Iterator[None]:
         try:
-            super().__init__(self._server, steps)
+            yield
         except peewee.ImproperlyConfigured as error:
             raise ConfigurationError(f"[database] url: {error}", hint="pip install '.[postgres]'") from error
         except peewee.ProgrammingError as error:
@@ -289,7 +239,7 @@ class PostgresEngine(Engine):
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._connected(), self.database.atomic():
+        with self.connected(), self.database.atomic():
             yield
 
     @contextmanager
@@ -311,7 +261,7 @@ class PostgresEngine(Engine):
     def _snapshot(self) -> Any:
         return self.database.atomic(isolation_level="REPEATABLE READ")
 
-    def _lock_setup(self) -> None:
+    def lock_setup(self) -> None:
         # CREATE TABLE IF NOT EXISTS fails when two nodes run it at once.
         self.run(peewee.Select(columns=[peewee.fn.PG_ADVISORY_XACT_LOCK(_SETUP_LOCK)]))
 
@@ -320,15 +270,3 @@ def portions(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
     """The values, as many at once as a statement takes on both engines."""
     for start in range(0, len(values), _AT_ONCE):
         yield values[start : start + _AT_ONCE]
-
-
-def open_engine(url: str, data: Path, steps: Sequence[Step] = STEPS, *, limits: Limits = sessions.DEFAULT) -> Engine:
-    """The engine that `[database] url` names; without one, SQLite in the data folder. Its tables may be `outdated`.
-
-    `limits` are those of a server's sessions.
-    """
-    if not url:
-        return SqliteEngine(data / "router.db", steps)
-    if url.startswith(("postgresql://", "postgres://")):
-        return PostgresEngine(url, steps, limits)
-    raise ConfigurationError("[database] url: expected postgresql://user@host/name")

@@ -8,24 +8,26 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from router.catalogue.db.tables import FIRST_SCHEMA
+import peewee
+
+from router.catalogue.db import sessions
+from router.catalogue.db.engine import Engine, PostgresEngine, SqliteEngine
+from router.catalogue.db.sessions import Limits
+from router.catalogue.db.tables import BEGINS_WITH, FIRST_SCHEMA, TABLES, Schema, Setting
 from router.errors import ConfigurationError, TransientError
 
-if TYPE_CHECKING:
-    from router.catalogue.db.engine import Engine
-
-Step = Callable[["Engine"], None]
+Step = Callable[[Engine], None]
 
 
-def _readings(engine: "Engine") -> None:
+def _readings(engine: Engine) -> None:
     """By which rules the texts of an identity were read: those of before are read again when they are needed."""
     engine.execute("ALTER TABLE study_identity ADD COLUMN reading INTEGER DEFAULT 0 NOT NULL", ())
     forget_expired(engine)
 
 
-def forget_expired(engine: "Engine") -> None:
+def forget_expired(engine: Engine) -> None:
     """Notes of expired retention (113039) reject nothing; part of the step above."""
     told = "SELECT 1 FROM instance JOIN facts ON facts.id = instance.facts_id WHERE instance.id = reference.instance_id"
     like = f"facts.body LIKE {engine.database.param}"
@@ -33,19 +35,19 @@ def forget_expired(engine: "Engine") -> None:
     engine.execute(sql, ('%"113039|%',))
 
 
-def _cut(engine: "Engine") -> None:
+def _cut(engine: Engine) -> None:
     """Instances say where their data set breaks off; those of before were taken for whole."""
     engine.execute("ALTER TABLE instance ADD COLUMN cut TEXT NOT NULL DEFAULT ''", ())
     _without_default(engine, "instance", "cut")
 
 
-def _without_default(engine: "Engine", table: str, column: str) -> None:
+def _without_default(engine: Engine, table: str, column: str) -> None:
     """The default was for the rows of before; SQLite keeps it, where it does no harm."""
     if engine.database.param == "%s":
         engine.execute(f"ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT", ())
 
 
-def _checksums(engine: "Engine") -> None:
+def _checksums(engine: Engine) -> None:
     """Checksums that stored files are compared with before they leave, and why one is set aside."""
     for table, column in (
         ("instance", "checksum"), ("instance", "damaged"), ("document", "checksum"), ("document", "damaged"),
@@ -56,7 +58,7 @@ def _checksums(engine: "Engine") -> None:
     engine.execute(damaged, ())
 
 
-def _evidence_of_pdfs(engine: "Engine") -> None:
+def _evidence_of_pdfs(engine: Engine) -> None:
     """Evidence that chose a report PDF, and how far each source's PDFs can be told by text, time and labels."""
     for column in ("evidence TEXT", "pdf INTEGER", "candidate INTEGER", "weighed INTEGER"):
         engine.execute(f"ALTER TABLE exam ADD COLUMN {column}", ())
@@ -69,25 +71,25 @@ def _evidence_of_pdfs(engine: "Engine") -> None:
     engine.execute(f'CREATE TABLE "pdf_source" ("name" TEXT NOT NULL PRIMARY KEY, {columns})', ())
 
 
-def _settings(engine: "Engine") -> None:
+def _settings(engine: Engine) -> None:
     """A data folder of before these goes by the first set of checks until a person says otherwise."""
     engine.execute('CREATE TABLE "setting" ("name" TEXT NOT NULL PRIMARY KEY, "value" TEXT NOT NULL)', ())
     engine.execute("INSERT INTO setting (name, value) VALUES ('checks', '1')", ())
 
 
-def _withheld(engine: "Engine") -> None:
+def _withheld(engine: Engine) -> None:
     """Instances that wait for another exam's approval are found without reading all of their study's."""
     engine.execute("""CREATE INDEX "ledger_withheld" ON "ledger" ("study") WHERE state = 'withheld'""", ())
 
 
-def _set_aside(engine: "Engine") -> None:
+def _set_aside(engine: Engine) -> None:
     """Retention removes from done/ and rejected/ only what is noted here; what lies there is noted when it looks."""
     columns = '"key" TEXT NOT NULL PRIMARY KEY, "home" TEXT NOT NULL, "place" TEXT NOT NULL, "mark" TEXT NOT NULL'
     engine.execute(f'CREATE TABLE "set_aside" ({columns}, "at" {engine.whole} NOT NULL)', ())
     engine.execute('CREATE INDEX "setasiderow_at" ON "set_aside" ("at")', ())
 
 
-def _heads(engine: "Engine") -> None:
+def _heads(engine: Engine) -> None:
     """Of an audit trail of before nothing was signed."""
     texts = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("seal", "at", "chain", "key", "signature", "accepted"))
     numbers = f'"number" INTEGER NOT NULL, "n" {engine.whole} NOT NULL'
@@ -96,7 +98,7 @@ def _heads(engine: "Engine") -> None:
     )
 
 
-def _attention(engine: "Engine") -> None:
+def _attention(engine: Engine) -> None:
     """Alarms say which destination they concern; exams whose approval cannot be read are known, and looked for."""
     engine.execute("ALTER TABLE open_alarm ADD COLUMN destination TEXT NOT NULL DEFAULT ''", ())
     of_delivery = "(SELECT destination FROM delivery WHERE delivery.id = open_alarm.delivery)"
@@ -112,7 +114,7 @@ def _attention(engine: "Engine") -> None:
     engine.execute(sql, ())
 
 
-def _notifications(engine: "Engine") -> None:
+def _notifications(engine: Engine) -> None:
     """Messages about alarms are kept until they have arrived. What stands was told by the former version."""
     number = "BIGSERIAL" if engine.database.param == "%s" else "INTEGER"
     truth = "BOOLEAN" if engine.database.param == "%s" else "INTEGER"
@@ -130,7 +132,7 @@ def _notifications(engine: "Engine") -> None:
     engine.execute(f'CREATE TABLE "notification_way" ({name}, {columns}, "refused" INTEGER NOT NULL)', ())
 
 
-def _unreported(engine: "Engine") -> None:
+def _unreported(engine: Engine) -> None:
     """Where studies came from, how many lacked a report day by day, and whose lack a person has dismissed."""
     engine.execute("ALTER TABLE study ADD COLUMN sending_address TEXT NOT NULL DEFAULT ''", ())
     _without_default(engine, "study", "sending_address")
@@ -141,7 +143,7 @@ def _unreported(engine: "Engine") -> None:
     )
 
 
-def _folder_files(engine: "Engine") -> None:
+def _folder_files(engine: Engine) -> None:
     """Files of the drop folder that wait for a person; names of documents of before are not compared for nearness."""
     engine.execute('ALTER TABLE "document" ADD COLUMN "near" TEXT', ())
     engine.execute('CREATE INDEX "document_near" ON "document" ("near")', ())
@@ -160,7 +162,7 @@ def _folder_files(engine: "Engine") -> None:
     engine.execute('CREATE TABLE "folder_count" ("name" TEXT NOT NULL PRIMARY KEY, "number" INTEGER NOT NULL)', ())
 
 
-def _pauses(engine: "Engine") -> None:
+def _pauses(engine: Engine) -> None:
     """Pauses of sending, and of which kind an outage is; of one that stands nobody knows until the next probe."""
     columns = ", ".join(f'"{name}" TEXT NOT NULL' for name in ("who", "why", "ended_by"))
     instants = f'"since" {engine.whole} NOT NULL, "until" {engine.whole}'
@@ -170,7 +172,7 @@ def _pauses(engine: "Engine") -> None:
     _without_default(engine, "breaker", "outage")
 
 
-def _refused_at_the_door(engine: "Engine") -> None:
+def _refused_at_the_door(engine: Engine) -> None:
     """Refusals of before are in log and audit only."""
     text, whole = "TEXT NOT NULL", f"{engine.whole} NOT NULL"
     names = ("day", "calling", "address", "called", "why", "study_uid", "place")
@@ -189,7 +191,7 @@ def _refused_at_the_door(engine: "Engine") -> None:
     engine.execute(f'CREATE TABLE "refused_instance" ({columns}, PRIMARY KEY ("sop_uid", "calling", "address"))', ())
 
 
-def _backfills(engine: "Engine") -> None:
+def _backfills(engine: Engine) -> None:
     """Backfills of what was approved before sharing began."""
     truth, whole = "BOOLEAN" if engine.database.param == "%s" else "INTEGER", f"{engine.whole} NOT NULL"
     columns = f'"first" {whole}, "last" {whole}, "at_night" {truth} NOT NULL, "per_hour" INTEGER, "who" TEXT NOT NULL'
@@ -200,7 +202,7 @@ def _backfills(engine: "Engine") -> None:
     engine.execute(f'CREATE TABLE "backfill_turn" ({place}, "at" {whole}, {key})', ())
 
 
-def _short_names(engine: "Engine") -> None:
+def _short_names(engine: Engine) -> None:
     """Exams and deliveries are `e17` and `d85` in what alarms, doubts and reasons say, and in alarms' subjects."""
     for word, letter in (("exam", "e"), ("delivery", "d")):
         begins, behind = f"{word} %", len(word) + 2
@@ -216,7 +218,7 @@ def _short_names(engine: "Engine") -> None:
 _LONG_NAME = re.compile(r"\bexam (?=\d+ (?:of another patient lists study|and not this one))")
 
 
-def _shorten(engine: "Engine", table: str, column: str) -> None:
+def _shorten(engine: Engine, table: str, column: str) -> None:
     """Part of the step above: a reason that is the same but for its names would be told again."""
     given = engine.database.param
     found = f"SELECT DISTINCT {column} FROM {table} WHERE {column} LIKE {given}"  # noqa: S608 our own text
@@ -226,13 +228,13 @@ def _shorten(engine: "Engine", table: str, column: str) -> None:
             engine.execute(renamed, (short, text))
 
 
-def _absent_nodes(engine: "Engine") -> None:
+def _absent_nodes(engine: Engine) -> None:
     """Nodes that were stopped or died; the table begins empty."""
     texts = '"name" TEXT NOT NULL PRIMARY KEY, "how" TEXT NOT NULL'
     engine.execute(f'CREATE TABLE "absent_node" ({texts}, "since" {engine.whole} NOT NULL, "taken" TEXT NOT NULL)', ())
 
 
-def _shared_among_nodes(engine: "Engine") -> None:
+def _shared_among_nodes(engine: Engine) -> None:
     """The associations of a destination are leased to nodes; the pace is that of all nodes together."""
     columns = f'"destination" TEXT NOT NULL, "number" INTEGER NOT NULL, "node" TEXT NOT NULL, "until" {engine.whole}'
     engine.execute(f'CREATE TABLE "slot" ({columns} NOT NULL, PRIMARY KEY ("destination", "number"))', ())
@@ -273,7 +275,7 @@ def missing(found: int, steps: Sequence[Step]) -> Sequence[Step]:
     return steps[found - FIRST_SCHEMA :]
 
 
-def require_alone(engine: "Engine", node: str) -> None:
+def require_alone(engine: Engine, node: str) -> None:
     """TransientError while another node gives signs of life: one of the former version would not know the tables."""
     microseconds = _SILENT // timedelta(microseconds=1)
     signs = f"SELECT name FROM node WHERE seen > {engine.now} - {microseconds} ORDER BY name"  # noqa: S608 our own text
@@ -282,3 +284,86 @@ def require_alone(engine: "Engine", node: str) -> None:
             f"the database is of a former version, and node {others[0]} still works with it",
             hint="stop every node, then start those of the new version",
         )
+
+
+class Database:
+    """A database whose tables this version of the program makes, knows or converts."""
+
+    def __init__(self, engine: Engine, steps: Sequence[Step] = STEPS) -> None:
+        self.engine = engine
+        self._steps = steps
+
+    def make_tables(self) -> None:
+        """Make the tables where there are none; those that are there may be `outdated`, and must be known."""
+        if self._made():
+            self.outdated()
+            return
+        with self.engine.write():
+            self.engine.lock_setup()
+            if self.engine.database.table_exists("schema"):
+                self.outdated()
+                return
+            for table in TABLES:
+                peewee.SchemaManager(table, self.engine.database).create_all()
+            self.engine.run(Schema.insert(version=version_of(self._steps)))
+            for name, value in BEGINS_WITH.items():
+                self.engine.run(Setting.insert(name=name, value=value))
+
+    def _made(self) -> bool:
+        """Whether there are tables; asked without the lock of a writer, for whom a reader need not wait."""
+        with self.engine.connected():
+            return bool(self.engine.database.table_exists("schema"))
+
+    def outdated(self) -> bool:
+        """Whether the tables are of a former version; ConfigurationError when they are of none that is known."""
+        return bool(missing(self._version(), self._steps))
+
+    def require_current(self) -> None:
+        """ConfigurationError while the tables are of a former version."""
+        if self.outdated():
+            raise ConfigurationError(
+                f"the database has schema {self._version()}, this version of the node needs {version_of(self._steps)}",
+                hint="start the node: it converts the database, after a copy of it where it is SQLite",
+            )
+
+    def convert(self, node: str) -> Conversion | None:
+        """Bring the tables to this version; None when they are. TransientError while another node is at work."""
+        with self.engine.patient(), self.engine.write():
+            self.engine.lock_setup()
+            found = self._version()
+            steps = missing(found, self._steps)
+            if not steps:
+                return None
+            require_alone(self.engine, node)
+            for step in steps:
+                step(self.engine)
+            self.engine.run(Schema.update(version=version_of(self._steps)))
+        return Conversion(found, version_of(self._steps))
+
+    def _version(self) -> int:
+        return int(self.engine.run(Schema.select(Schema.version).tuples())[0][0])
+
+
+def open_database(
+    url: str, data: Path, steps: Sequence[Step] = STEPS, *, limits: Limits = sessions.DEFAULT
+) -> Database:
+    """The database that `[database] url` names; without one, SQLite in the data folder. Its tables may be `outdated`.
+
+    `limits` are those of a server's sessions.
+    """
+    found = Database(_engine(url, data, limits), steps)
+    try:
+        with found.engine.first_use():
+            found.make_tables()
+    except BaseException:
+        found.engine.close_thread()
+        raise
+    return found
+
+
+def _engine(url: str, data: Path, limits: Limits) -> Engine:
+    if not url:
+        return SqliteEngine(data / "router.db")
+    if url.startswith(("postgresql://", "postgres://")):
+        return PostgresEngine(url, limits)
+    raise ConfigurationError("[database] url: expected postgresql://user@host/name")

@@ -20,15 +20,16 @@ from router.catalogue.db.tables import (
     ExamStudy,
     Instance,
     LedgerRow,
+    Reference,
     Study,
     StudyAccession,
     StudyIdentity,
 )
 from router.catalogue.images.damages import mend
-from router.catalogue.images.references import note_references
 from router.catalogue.images.series_members import facts_numbers
 from router.catalogue.images.tombstones import of_instances, revive
 from router.model import NO_DEVICE, Digests, Header, InstanceUids, SeriesClass
+from router.series.study import purpose_of
 from router.text.decoding import is_readable
 
 
@@ -137,7 +138,7 @@ class Instances:
                 for portion in portions(list(zip(news, identities, strict=True))):
                     self._rows(study, portion)
                 self._touch_exams(study, uid, news[-1].received)
-            note_references(self._engine, batch)
+            _note_references(self._engine, batch)
 
     def mend(self, versions: Iterable[tuple[InstanceUids, int]], now: datetime) -> None:
         """The damaged files of these versions are replaced by what came again."""
@@ -284,3 +285,44 @@ def _row(study: int, new: NewInstance, identity: int, facts: int, newest: bool) 
         "series_class": new.series_class, "rule": new.rule, "cut": head.cut, "sending_ae": head.sending_ae,
         "received": new.received, "purged": None, "checksum": digests.checksum or None, "damaged": None,
     }  # fmt: skip
+
+
+_REFERRED = Among(
+    "SELECT DISTINCT study_id FROM instance WHERE sop_uid IN (SELECT sop_uid FROM reference WHERE sop_uid IN (?))",
+    Reference.sop_uid,
+)
+
+
+def _note_references(engine: Engine, batch: Sequence[NewInstance]) -> None:
+    """Keep what a batch that has its rows refers to, and mark the studies that are referred to. In a transaction.
+
+    The exams of those studies are evaluated: the document may lie in another study.
+    """
+    for new in batch:
+        purpose = purpose_of(new.header.facts, new.series_class)
+        if purpose and new.header.references:
+            _keep(engine, new, purpose)
+    if not batch:
+        return
+    uids = {uid for new in batch for uid in (new.header.uids.sop, *new.header.references)}
+    now = batch[-1].received
+    revive(engine, of_instances(engine, {uid for new in batch for uid in new.header.references}))
+    found = sorted({row[0] for row in _REFERRED.run(engine, list(uids))})
+    if found:
+        _mark(engine, found, now)
+
+
+def _keep(engine: Engine, new: NewInstance, purpose: str) -> None:
+    uids = new.header.uids
+    mine = (Study.uid == uids.study) & (Instance.sop_uid == uids.sop) & (Instance.version == new.version)
+    number = engine.run(Instance.select(Instance.id).join(Study).where(mine).tuples())[0][0]
+    rows = [{"instance": number, "purpose": purpose, "sop_uid": uid} for uid in new.header.references]
+    for portion in portions(rows):
+        engine.run(Reference.insert_many(portion))
+
+
+def _mark(engine: Engine, studies: Sequence[int], now: datetime) -> None:
+    engine.run(Study.update(referred=True).where(Study.id.in_(studies)))
+    uids = Study.select(Study.uid).where(Study.id.in_(studies))
+    exams = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(uids))
+    engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id.in_(exams)))

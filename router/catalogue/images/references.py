@@ -3,17 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from router.catalogue.db.engine import Engine, portions
-from router.catalogue.db.statement import Among
-from router.catalogue.db.tables import Exam, ExamStudy, Instance, LedgerRow, Reference, Study
+from router.catalogue.db.tables import ExamStudy, Instance, LedgerRow, Reference, Study
 from router.catalogue.images.ledger import Fate
-from router.catalogue.images.tombstones import of_instances, revive
-from router.series.study import Marks, marks_of, purpose_of
-
-if TYPE_CHECKING:
-    from router.catalogue.images.instances import NewInstance
+from router.series.study import Marks, marks_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,44 +75,3 @@ class References:
     def _referred(self, study_uids: Iterable[str]) -> list[int]:
         mine = Study.uid.in_(list(study_uids)) & Study.referred
         return [row[0] for row in self._engine.run(Study.select(Study.id).where(mine).tuples())]
-
-
-_REFERRED = Among(
-    "SELECT DISTINCT study_id FROM instance WHERE sop_uid IN (SELECT sop_uid FROM reference WHERE sop_uid IN (?))",
-    Reference.sop_uid,
-)
-
-
-def note_references(engine: Engine, batch: Sequence["NewInstance"]) -> None:
-    """Keep what a batch that has its rows refers to, and mark the studies that are referred to. In a transaction.
-
-    The exams of those studies are evaluated: the document may lie in another study.
-    """
-    for new in batch:
-        purpose = purpose_of(new.header.facts, new.series_class)
-        if purpose and new.header.references:
-            _keep(engine, new, purpose)
-    if not batch:
-        return
-    uids = {uid for new in batch for uid in (new.header.uids.sop, *new.header.references)}
-    now = batch[-1].received
-    revive(engine, of_instances(engine, {uid for new in batch for uid in new.header.references}))
-    found = sorted({row[0] for row in _REFERRED.run(engine, list(uids))})
-    if found:
-        _mark(engine, found, now)
-
-
-def _keep(engine: Engine, new: "NewInstance", purpose: str) -> None:
-    uids = new.header.uids
-    mine = (Study.uid == uids.study) & (Instance.sop_uid == uids.sop) & (Instance.version == new.version)
-    number = engine.run(Instance.select(Instance.id).join(Study).where(mine).tuples())[0][0]
-    rows = [{"instance": number, "purpose": purpose, "sop_uid": uid} for uid in new.header.references]
-    for portion in portions(rows):
-        engine.run(Reference.insert_many(portion))
-
-
-def _mark(engine: Engine, studies: Sequence[int], now: datetime) -> None:
-    engine.run(Study.update(referred=True).where(Study.id.in_(studies)))
-    uids = Study.select(Study.uid).where(Study.id.in_(studies))
-    exams = ExamStudy.select(ExamStudy.exam).where(ExamStudy.study_uid.in_(uids))
-    engine.run(Exam.update(touched=Exam.touched + 1, check_at=now).where(Exam.id.in_(exams)))
