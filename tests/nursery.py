@@ -180,8 +180,9 @@ def main() -> None:
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
     sys.argv[1:] = request["arguments"]
-    if request["arguments"][0] == "-c":
-        exec(request["arguments"][1], {"__name__": "__main__"})
+    if request["arguments"][0] == "-c":  # as Python has it: the program is no argument of its own
+        _, program, *sys.argv[1:] = request["arguments"]
+        exec(program, {"__name__": "__main__"})
         return
     from router.cli import launched
 
