@@ -69,11 +69,10 @@ class Node:
         """SIGKILL to the main process, whose workers then end by themselves, or to all; also to what stands still."""
         if self._process is None or not self._process.running:
             return
-        others = [number for number in self._processes(workers)[1:] + self.frozen if number != self._process.number]
-        self._process.kill()
-        for number in others:
+        for number in [*self._processes(workers), *self.frozen]:
             with suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
+        self._process.kill()
         self.frozen.clear()
 
     def _processes(self, workers: bool) -> list[int]:

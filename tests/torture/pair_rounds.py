@@ -205,22 +205,16 @@ def wrong_clock(scene: PairScene, how: str) -> None:
             scene.wake(right)
 
 
-_ALL = ("received", "cataloguing", "claiming", "sending", "recording", "settling")
-_Misfortune = Callable[[PairScene, str], None]
+_MISFORTUNES: dict[str, Callable[[PairScene, str], None]] = {
+    "killed": killed, "frozen": frozen, "server": server_stops, "clock": wrong_clock, "both": both_stop,
+}  # fmt: skip
 # In this order they take turns.
-KINDS: dict[str, tuple[_Misfortune, str]] = {
-    "killed": (killed, ""),
-    **{f"frozen {phase}": (frozen, phase) for phase in _ALL[:3]},
-    "server immediate": (server_stops, "immediate"),
-    **{f"killed {phase}": (killed, phase) for phase in _ALL[:3]},
-    "server frozen": (server_stops, "frozen"),
-    "clock": (wrong_clock, ""),
-    **{f"frozen {phase}": (frozen, phase) for phase in _ALL[3:]},
-    "server fast": (server_stops, "fast"),
-    **{f"killed {phase}": (killed, phase) for phase in _ALL[3:]},
-    "server killed": (server_stops, "killed"),
-    "server and node": (both_stop, ""),
-}
+KINDS = (
+    "killed", "frozen received", "server immediate", "killed cataloguing", "frozen claiming", "server frozen",
+    "killed sending", "frozen recording", "clock", "killed settling", "frozen cataloguing", "server fast",
+    "killed received", "frozen sending", "server killed", "killed claiming", "frozen settling", "both",
+    "killed recording",
+)  # fmt: skip
 
 
 # -- the round
@@ -230,11 +224,11 @@ def run_pair_round(
     pair: Pair, count: Count, tally: Tally, dice: random.Random, first: int, kind: str, lease: int
 ) -> None:
     """One round; Breach when something does not hold."""
-    misfortune, how = KINDS[kind]
+    what, _, how = kind.partition(" ")
     exams = make_exams(pair.site, first, dice, *([_LARGE] if how == "sending" else []))
     load_ = Load(pair.site, pair.port, exams, dice, _PATIENCE)
     scene = PairScene(pair=pair, load=load_, watch=Watch(pair, load_), dice=dice, lease=lease)
-    misfortune(scene, how)
+    _MISFORTUNES[what](scene, how)
     if not scene.rests:
         scene.revive()
     load_.join()

@@ -17,7 +17,7 @@ import pytest
 from hospital_load import Load, make_exams, offset_file
 
 from cluster import children
-from harness import Site, command_here
+from harness import UID_ROOT, Site, command_here
 from router.catalogue.ledger import Fate
 from router.dicom.header import digest
 from router.flow.book import LEDGER_BATCH
@@ -301,6 +301,18 @@ def check_platform(site: Site, count: Count, load_: Load) -> None:
         last = site.exam_at_platform(exam.id, max(revisions))
         if (last / "report.pdf").read_bytes() != exam.pdf(site.folder):
             raise Breach("a report at the platform is not the one that was dropped")
+        if _subject(exam.json()) != _subject((last / "exam.json").read_bytes()):
+            raise Breach("an exam JSON at the platform is of another exam or patient")
+    made = [int(path.name) for path in (site.folder / "made").iterdir()]
+    for folder, name in (("dicom", f"{UID_ROOT}.{{}}"), ("exams", "EXM7183-{:04}")):
+        if not {path.name for path in (site.platform_data / folder).iterdir()} <= {name.format(n) for n in made}:
+            raise Breach(f"{folder} of the platform has what nobody sent")
+
+
+def _subject(document: bytes) -> tuple[str, str, str, list[str]]:
+    found = json.loads(document)
+    patient, study = found["Patient"], found["Study"]
+    return found["ExamId"], patient["PatientId"], patient["Name"], study["StudyInstanceUIDs"]
 
 
 def _check_resent(scene: Scene, resent: int) -> None:

@@ -104,7 +104,7 @@ class PairTorture:
 
     def kind_of(self, number: int) -> str:
         """The misfortune of a round: they take turns."""
-        return list(KINDS)[(number - 1) % len(KINDS)]
+        return KINDS[(number - 1) % len(KINDS)]
 
     def round(self, number: int, kind: str) -> None:
         """One round; raises what went wrong."""
