@@ -147,3 +147,55 @@ def test_what_cannot_be_told_to_work_again_is_not_said_in_the_log_either(caplog:
     loop.stop()
     assert loop.join(5)
     assert "works again" not in caplog.text
+
+
+def test_a_loop_that_fails_rests_ever_longer_up_to_its_longest_pause() -> None:
+    rests, over = list[float](), threading.Event()
+
+    def step() -> float:
+        if len(rests) == 6:
+            over.set()
+            return 0.0
+        raise TransientError("the database did not answer")
+
+    loop = Loop("leases", step, Journal(), FakeClock(NOW), rests.append, longest=3.0)
+    loop.start()
+    assert over.wait(5)
+    loop.stop()
+    assert loop.join(5)
+    assert rests == [0.5, 1.0, 2.0, 3.0, 3.0, 3.0]
+
+
+def test_a_loop_that_works_again_has_another_one_that_fails_tried_at_once() -> None:
+    well, done, failed = threading.Event(), threading.Event(), threading.Event()
+    first = iter([True])
+
+    def catalogue() -> float:
+        if not well.is_set():
+            failed.set()
+            raise TransientError("the database did not answer")
+        done.set()
+        return 60.0
+
+    def keep_leases() -> float:
+        if next(first, False):
+            raise TransientError("the database did not answer")
+        assert failed.wait(20)
+        well.set()
+        return 60.0
+
+    journal, clock = Journal(), FakeClock(NOW)
+
+    def never(seconds: float) -> None:
+        bell.wait(60)
+        bell.clear()
+
+    bell = threading.Event()
+    cataloguer = Loop("cataloguer", catalogue, journal, clock, never, bell.set)
+    leases = Loop("leases", keep_leases, journal, clock, lambda _: None, recovered=cataloguer.wake)
+    for loop in (cataloguer, leases):
+        loop.start()
+    assert done.wait(20), "it is tried before its pause of a minute is over"
+    for loop in (cataloguer, leases):
+        loop.stop()
+        assert loop.join(5)
