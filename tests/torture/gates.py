@@ -35,6 +35,10 @@ _SENDING = """
         SELECT 1 FROM exam_study JOIN study ON study.uid = study_uid JOIN ledger ON ledger.study = study.id
         WHERE exam_study.exam_id = delivery.exam_id AND ledger.state = 'selected')
 """
+_DELIVERED = """
+    SELECT COUNT(*) FROM delivery JOIN exam ON exam.id = delivery.exam_id
+    WHERE state = 'delivered' AND exam.exam_id = ANY(%s)
+"""
 
 
 class Gates:
@@ -73,6 +77,17 @@ class Gates:
     def sending(self) -> set[str]:
         """The nodes that are sending images, of which some have not gone."""
         return {node for (node,) in self.rows(_SENDING)}
+
+    def delivered(self, exams: list[str]) -> int:
+        """How many deliveries of these exams are."""
+        ((found,),) = self.rows(_DELIVERED, exams)
+        return int(found)
+
+    def alarms(self) -> list[tuple[str, str, str]]:
+        """Those that stand: kind, subject, text."""
+        return [
+            (kind, subject, text) for kind, subject, text in self.rows("SELECT alarm, subject, text FROM open_alarm")
+        ]
 
     def close(self) -> None:
         """Every gate is open."""

@@ -17,7 +17,7 @@ from harness import wait_for
 _PATIENCE = 120.0  # seconds for a load to be taken and delivered: a standstill is found long before
 _GRACE = 20.0  # seconds of a standstill beyond the lease
 _CATCH = 30.0  # seconds until some node is in a phase
-_ABOUT = 0.005
+_ABOUT, _LOOK = 0.005, 0.2
 _AHEAD = (-172_800, -7200, -1200, -30, 30, 1200, 7200, 172_800)
 _OUTAGES = (0.2, 2, 2, 8, 8, 45)  # seconds; the longest is more than a session waits for an answer
 _LARGE = (150, 250)  # images, so that sending takes a while
@@ -232,18 +232,36 @@ def run_pair_round(
     if not scene.rests:
         scene.revive()
     load_.join()
-    drain(pair.site, load_, _PATIENCE)
+    _drain(pair, load_)
     scene.revive()
     pair.site.wait_until(lambda: remains(pair.site) == ([], []), "nothing is left in incoming/, no lease sticks", 60)
     scene.watch.stop()
     for node in scene.ahead:
         node.stop()
         node.start()
+    _await_no_alarm(pair)
     tally.rounds += 1
     count.acknowledged += len(load_.acknowledged)
     check_kept(pair.site, count, load_)
     check_platform(pair.site, count, load_)
     _check(scene, tally)
+
+
+def _await_no_alarm(pair: Pair) -> None:
+    """Each alarm ends with its cause."""
+    until = time.monotonic() + _CATCH
+    while alarms := pair.gates.alarms():
+        if time.monotonic() > until:
+            raise Breach(f"alarms stand, though all is well: {alarms}")
+        time.sleep(_LOOK)
+
+
+def _drain(pair: Pair, load_: Load) -> None:
+    """As `drain`, which costs much at each look, once everything seems to be delivered."""
+    until = time.monotonic() + _PATIENCE
+    while pair.gates.delivered([exam.id for exam in load_.exams]) < 2 * len(load_.exams) and time.monotonic() < until:
+        time.sleep(_LOOK)
+    drain(pair.site, load_)
 
 
 def _check(scene: PairScene, tally: Tally) -> None:

@@ -10,7 +10,7 @@ import psycopg
 from hospital_load import Load
 from pair import Pair
 
-_PAUSE = 0.1
+_PAUSE = 0.2
 _STORED = re.compile(rb"C-STORE 0000 sop_instance=(\S+)[^\n]*\n")
 _DELIVERED = """
     SELECT exam.exam_id, COUNT(*) FROM delivery JOIN exam ON exam.id = delivery.exam_id
