@@ -83,11 +83,10 @@ class Gates:
         ((found,),) = self.rows(_DELIVERED, exams)
         return int(found)
 
-    def alarms(self) -> list[tuple[str, str, str]]:
-        """Those that stand: kind, subject, text."""
-        return [
-            (kind, subject, text) for kind, subject, text in self.rows("SELECT alarm, subject, text FROM open_alarm")
-        ]
+    def alarms(self) -> list[str]:
+        """Those that stand, and what each is about."""
+        rows = self.rows("SELECT alarm, subject, text FROM open_alarm")
+        return [f"{alarm} of {subject}: {text}" for alarm, subject, text in rows]
 
     def close(self) -> None:
         """Every gate is open."""
