@@ -206,13 +206,13 @@ def wrong_clock(scene: PairScene, how: str) -> None:
 
 
 _MISFORTUNES: dict[str, Callable[[PairScene, str], None]] = {
-    "killed": killed, "frozen": frozen, "server": server_stops, "clock": wrong_clock, "both": both_stop,
+    "killed": killed, "frozen": frozen, "server": server_stops, "clock": wrong_clock, "outage": both_stop,
 }  # fmt: skip
 # In this order they take turns.
 KINDS = (
     "killed", "frozen received", "server immediate", "killed cataloguing", "frozen claiming", "server frozen",
     "killed sending", "frozen recording", "clock", "killed settling", "frozen cataloguing", "server fast",
-    "killed received", "frozen sending", "server killed", "killed claiming", "frozen settling", "both",
+    "killed received", "frozen sending", "server killed", "killed claiming", "frozen settling", "outage and kill",
     "killed recording",
 )  # fmt: skip
 
