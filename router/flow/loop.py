@@ -50,7 +50,7 @@ class Loop:
         self._close = close
         self._breath = 1 / share - 1
         self._stopping = threading.Event()
-        self._well = False
+        self._well = self._raised = False
         self._patience = patience
         self._longest = longest
         self._recovered = recovered
@@ -121,15 +121,20 @@ class Loop:
         self._bell.clear()
 
     def _tell(self, text: str) -> None:
-        self._well, self._fault = False, text
+        self._well, self._raised, self._fault = False, True, text
         self._record(Kind.ALARM, text)
 
     def _tell_well(self, *, tried: bool) -> None:
-        """An alarm may stand from a former life, or from another node, which had this work meanwhile."""
-        if not tried:
-            self._well = False
-        elif not self._well:
+        """An alarm may stand from a former life, or from another node, which had this work meanwhile.
+
+        Ours may have come after the node that has the work found no alarm, so we end it; that node raises its own.
+        """
+        if tried and not self._well:
             self._well = self._record(Kind.CLEARED, "works again")
+            self._raised &= not self._well
+        elif not tried and self._raised:
+            self._raised = not self._record(Kind.CLEARED, "is another node's work by now")
+        self._well &= tried
 
     def _record(self, kind: Kind, text: str) -> bool:
         subject = f"work {self._name}"

@@ -35,8 +35,9 @@ class Tally:
 
 @dataclass(kw_only=True)
 class PairScene:
-    """A round under way. `resent` is how much may be sent again, `woken` how much of it after it was confirmed; a node
-    that `rests` is started when all is delivered without it."""
+    """A round under way. `resent` is how much may be sent again, `woken` how much of it after it was confirmed: what a
+    node that wakes confirms while another one sends it. A node that `rests` is started when all is delivered without
+    it."""
 
     pair: Pair
     load: Load
@@ -61,7 +62,7 @@ class PairScene:
         """Its main process alone, or everything of it."""
         node.freeze(workers=self.dice.random() < 0.5)
         self.resent += AT_ONCE
-        self.woken += IN_FLIGHT
+        self.woken += AT_ONCE
 
     def wake(self, node: Node) -> None:
         """Before the others take it for silent or after; or it never wakes."""

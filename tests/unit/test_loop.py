@@ -12,6 +12,7 @@ from router.errors import TransientError
 from router.events import Event, Journal, Kind
 from router.flow.loop import Loop, Untried
 
+_WORK = "drop folder"
 _STEP_SECONDS = 0.02
 _SECONDS = 0.3
 
@@ -99,9 +100,9 @@ def test_a_defect_is_an_alarm_until_the_step_works_again() -> None:
     assert "ZeroDivisionError" in told[0].text
 
 
-def _told_by(*steps: float | None) -> list[Kind]:
+def _told_by(*steps: float | None) -> list[str]:
     """What is told of so many steps; None is one that fails."""
-    told: list[Kind] = []
+    told: list[str] = []
     left, over = list(steps), threading.Event()
 
     def step() -> float:
@@ -113,7 +114,7 @@ def _told_by(*steps: float | None) -> list[Kind]:
             raise TransientError("the database did not answer")
         return rest
 
-    loop = Loop("drop folder", step, Journal(lambda event: told.append(event.kind)), FakeClock(NOW), lambda _: None)
+    loop = Loop(_WORK, step, Journal(lambda event: told.append(event.text)), FakeClock(NOW), lambda _: None)
     loop.start()
     assert over.wait(5)
     loop.stop()
@@ -123,10 +124,17 @@ def _told_by(*steps: float | None) -> list[Kind]:
 
 def test_work_that_is_another_node_s_does_not_work_again_here() -> None:
     assert _told_by(Untried(1.0)) == []
-    assert _told_by(None, Untried(1.0)) == [Kind.ALARM]
-    assert _told_by(None, Untried(1.0), 1.0) == [Kind.ALARM, Kind.CLEARED]
-    again = [Kind.CLEARED, Kind.CLEARED]  # the other node may have raised it meanwhile
-    assert _told_by(1.0, Untried(1.0), 1.0) == again
+    again = f"{_WORK}: works again"
+    assert _told_by(1.0, Untried(1.0), 1.0) == [again, again]  # the other node may have raised it meanwhile
+
+
+def test_an_alarm_about_work_that_another_node_has_by_now_ends_there_or_here() -> None:
+    down, theirs, again = (
+        f"{_WORK}: the database did not answer", f"{_WORK}: is another node's work by now", f"{_WORK}: works again",
+    )  # fmt: skip
+    assert _told_by(None, Untried(1.0), Untried(1.0)) == [down, theirs]
+    assert _told_by(None, Untried(1.0), 1.0) == [down, theirs, again]
+    assert _told_by(None, 1.0, Untried(1.0)) == [down, again]
 
 
 def test_what_cannot_be_told_to_work_again_is_not_said_in_the_log_either(caplog: pytest.LogCaptureFixture) -> None:
