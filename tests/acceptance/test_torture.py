@@ -11,7 +11,7 @@ import balancer
 TORTURE = Path(__file__).parents[1] / "torture" / "torture.py"
 
 
-def torture(folder: Path, *arguments: str, seconds: float = 120) -> "subprocess.CompletedProcess[str]":
+def torture(folder: Path, *arguments: str, seconds: float = 300) -> "subprocess.CompletedProcess[str]":
     call = [sys.executable, str(TORTURE), *arguments, "--folder", str(folder)]
     return subprocess.run(call, capture_output=True, text=True, timeout=seconds, check=False)
 
@@ -26,9 +26,9 @@ def test_misfortunes_by_chance_lose_nothing_and_double_nothing(tmp_path: Path) -
 
 @pytest.mark.skipif(balancer.program() is None, reason="HAProxy is not installed: as root, apt-get install haproxy")
 def test_two_nodes_lose_nothing_and_stand_still_for_no_longer_than_the_lease_and_twenty_seconds(tmp_path: Path) -> None:
-    run = torture(tmp_path, "--nodes", "2", "--lease", "1", "--seed", "7183", "--first", "3", "--rounds", "3")
+    run = torture(tmp_path, "--nodes", "2", "--lease", "1", "--seed", "7183", "--first", "4", "--rounds", "2")
     assert run.returncode == 0, run.stderr
-    for kind in ("server immediate", "killed cataloguing", "frozen claiming"):
+    for kind in ("killed cataloguing", "frozen claiming"):
         assert f"| {kind} | 1 | " in run.stdout
     assert "lost 0, doubled 0" in run.stdout
     assert list(tmp_path.iterdir()) == []
