@@ -7,7 +7,7 @@ from typing import Protocol
 
 from router.alarms import Alarm
 from router.clock import Clock
-from router.errors import RouterError, traceback_of
+from router.errors import DutyLost, RouterError, traceback_of
 from router.events import Event, Journal, Kind
 
 _FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
@@ -103,6 +103,9 @@ class Loop:
                 if failed and self._recovered is not None:
                     self._recovered()
                 self._tell_well(tried=not isinstance(rest, Untried))
+            except DutyLost:
+                rest = Untried(_FIRST_PAUSE)
+                self._tell_well(tried=False)
             except (RouterError, OSError) as error:
                 self._tell(str(error) if isinstance(error, RouterError) else f"{error.strerror}")
                 rest, pause = pause, min(pause * 2, self._longest)

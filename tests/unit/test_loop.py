@@ -8,7 +8,7 @@ import pytest
 from catalogue_rows import NOW
 from router.alarms import Alarm
 from router.clock import FakeClock
-from router.errors import TransientError
+from router.errors import DutyLost, TransientError
 from router.events import Event, Journal, Kind
 from router.flow.loop import Loop, Untried
 
@@ -100,8 +100,8 @@ def test_a_defect_is_an_alarm_until_the_step_works_again() -> None:
     assert "ZeroDivisionError" in told[0].text
 
 
-def _told_by(*steps: float | None) -> list[str]:
-    """What is told of so many steps; None is one that fails."""
+def _told_by(*steps: float | TransientError | None) -> list[str]:
+    """What is told of so many steps; None is one that fails, an error is raised."""
     told: list[str] = []
     left, over = list(steps), threading.Event()
 
@@ -112,6 +112,8 @@ def _told_by(*steps: float | None) -> list[str]:
         rest = left.pop(0)
         if rest is None:
             raise TransientError("the database did not answer")
+        if isinstance(rest, TransientError):
+            raise rest
         return rest
 
     loop = Loop(_WORK, step, Journal(lambda event: told.append(event.text)), FakeClock(NOW), lambda _: None)
@@ -135,6 +137,12 @@ def test_an_alarm_about_work_that_another_node_has_by_now_ends_there_or_here() -
     assert _told_by(None, Untried(1.0), Untried(1.0)) == [down, theirs]
     assert _told_by(None, Untried(1.0), 1.0) == [down, theirs, again]
     assert _told_by(None, 1.0, Untried(1.0)) == [down, again]
+
+
+def test_a_step_that_loses_its_duty_to_another_node_is_no_defect() -> None:
+    lost = DutyLost("another node has the duty 'drop folder' by now")
+    assert _told_by(lost, lost) == []
+    assert _told_by(None, lost)[1:] == [f"{_WORK}: is another node's work by now"]
 
 
 def test_what_cannot_be_told_to_work_again_is_not_said_in_the_log_either(caplog: pytest.LogCaptureFixture) -> None:
