@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import pytest
 from gates import Gates
 
 import skewed
@@ -42,11 +43,14 @@ class Node:
         return len(list(self._waiting.rglob("*.dcm")))
 
     def start(self, ahead: int = 0) -> None:
-        """Start it, unless it runs; `ahead`: its clock is, in seconds."""
+        """Start it, unless it runs; `ahead`: its clock is, in seconds. A second time where a busy machine is too slow
+        for its workers, as the service manager does."""
+        program = (skewed.__file__, str(ahead)) if ahead else OURS
         if not self.running:
-            program = (skewed.__file__, str(ahead)) if ahead else OURS
-            log = self._config.with_suffix(".log")
-            self._process = Process(log, "run", "--config", self._config, program=program)
+            try:
+                self._process = self._started(program)
+            except pytest.fail.Exception:
+                self._process = self._started(program)
 
     def stop(self) -> None:
         """SIGTERM."""
@@ -74,6 +78,9 @@ class Node:
                 os.kill(number, signal.SIGKILL)
         self._process.kill()
         self.frozen.clear()
+
+    def _started(self, program: Sequence[str]) -> Process:
+        return Process(self._config.with_suffix(".log"), "run", "--config", self._config, program=program)
 
     def _processes(self, workers: bool) -> list[int]:
         assert self._process is not None
