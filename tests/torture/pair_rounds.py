@@ -16,7 +16,7 @@ from harness import wait_for
 
 _PATIENCE = 120.0  # seconds for a load to be taken and delivered: a standstill is found long before
 _GRACE = 20.0  # seconds of a standstill beyond the lease
-_CATCH = 30.0  # seconds until some node is in a phase
+_CATCH = 120.0  # seconds until some node is in a phase
 _ABOUT, _LOOK = 0.005, 0.2
 _AHEAD = (-172_800, -7200, -1200, -30, 30, 1200, 7200, 172_800)
 _OUTAGES = (0.2, 2, 2, 8, 8, 45)  # seconds; the longest is more than a session waits for an answer
