@@ -17,7 +17,7 @@ def torture(folder: Path, *arguments: str, seconds: float = 300) -> "subprocess.
 
 
 def test_misfortunes_by_chance_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    run = torture(tmp_path, "--seed", "7183", "--first", "4", "--rounds", "2", seconds=90)
+    run = torture(tmp_path, "--seed", "7183", "--first", "4", "--rounds", "2")
     assert run.returncode == 0, run.stderr
     assert "| rounds | 2 |" in run.stdout
     assert "| database locked | 1 |" in run.stdout
