@@ -87,6 +87,10 @@ class TransientError(RouterError):
         self.retry_after = retry_after
 
 
+class DutyLost(TransientError):
+    """Another node has this work by now: what was begun of it is taken back here."""
+
+
 class DestinationDown(TransientError):
     """The destination as a whole takes nothing now: no connection, or our account is refused. `outage` says which."""
 

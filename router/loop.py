@@ -7,10 +7,10 @@ from typing import Protocol
 
 from router.alarms import Alarm
 from router.clock import Clock
-from router.errors import RouterError, traceback_of
+from router.errors import DutyLost, RouterError, traceback_of
 from router.events import Event, EventBus, Kind
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 _LONGEST_BREATH = 0.5
 _log = logging.getLogger("router")
 
@@ -30,12 +30,15 @@ class Loop:
 
     After each step it rests, for half a second at most, until its steps have had no more than `share` of the time:
     so others have theirs however often it is woken. A step that takes longer than `patience` seconds stands still.
+    After failures it rests ever longer, up to `longest` seconds, or until it is woken. When a step works again,
+    `recovered` is called.
     """
 
     def __init__(
         self, name: str, step: Step, bus: EventBus, clock: Clock,
         wait: Callable[[float], object] | None = None, wake: Callable[[], object] | None = None,
         close: Callable[[], object] | None = None, share: float = 1.0, patience: float | None = None,
+        longest: float = LONGEST_PAUSE, recovered: Callable[[], object] | None = None,
     ) -> None:  # fmt: skip
         self._bell = threading.Event()
         self._name = name
@@ -47,8 +50,10 @@ class Loop:
         self._close = close
         self._breath = 1 / share - 1
         self._stopping = threading.Event()
-        self._well = False
+        self._well = self._raised = False
         self._patience = patience
+        self._longest = longest
+        self._recovered = recovered
         self._began: float | None = None  # the step at hand
         self._fault = ""
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -94,14 +99,19 @@ class Loop:
             began = self._began = self._clock.monotonic()
             try:
                 rest = self._step()
-                pause, self._fault = _FIRST_PAUSE, ""
+                failed, pause, self._fault = bool(self._fault), _FIRST_PAUSE, ""
+                if failed and self._recovered is not None:
+                    self._recovered()
                 self._tell_well(tried=not isinstance(rest, Untried))
+            except DutyLost:
+                rest = Untried(_FIRST_PAUSE)
+                self._tell_well(tried=False)
             except (RouterError, OSError) as error:
                 self._tell(str(error) if isinstance(error, RouterError) else f"{error.strerror}")
-                rest, pause = pause, min(pause * 2, _LONGEST_PAUSE)
+                rest, pause = pause, min(pause * 2, self._longest)
             except Exception as error:  # noqa: BLE001  # the thread's top: a defect must not end it in silence
                 self._tell(f"a defect: {type(error).__name__} at {traceback_of(error)}")
-                rest, pause = pause, min(pause * 2, _LONGEST_PAUSE)
+                rest, pause = pause, min(pause * 2, self._longest)
             self._began = None
             self._stopping.wait(min((self._clock.monotonic() - began) * self._breath, _LONGEST_BREATH))
             if rest and not self._stopping.is_set():
@@ -114,15 +124,20 @@ class Loop:
         self._bell.clear()
 
     def _tell(self, text: str) -> None:
-        self._well, self._fault = False, text
+        self._well, self._raised, self._fault = False, True, text
         self._record(Kind.ALARM, text)
 
     def _tell_well(self, *, tried: bool) -> None:
-        """An alarm may stand from a former life, or from another node, which had this work meanwhile."""
-        if not tried:
-            self._well = False
-        elif not self._well:
+        """An alarm may stand from a former life, or from another node, which had this work meanwhile.
+
+        Ours may have come after the node that has the work found no alarm, so we end it; that node raises its own.
+        """
+        if tried and not self._well:
             self._well = self._record(Kind.CLEARED, "works again")
+            self._raised &= not self._well
+        elif not tried and self._raised:
+            self._raised = not self._record(Kind.CLEARED, "is another node's work by now")
+        self._well &= tried
 
     def _record(self, kind: Kind, text: str) -> bool:
         subject = f"work {self._name}"

@@ -1,10 +1,12 @@
 """Several nodes as processes, on one database and one data folder, and a database server that can be stopped."""
 
+import os
 import shutil
+import signal
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +83,45 @@ class StoppableServer:
         self.start()
 
     def start(self) -> None:
-        server = self._running.enter_context(conftest._running(*self._how))
-        conftest._await(self.url, server, self._how[1] / "log")
+        self._process = self._running.enter_context(conftest._running(*self._how))
+        conftest._await(self.url, self._process, self._how[1] / "log")
 
     def stop(self) -> None:
         """At once: every connection is cut."""
         self._running.close()
+
+    def stop_in_order(self) -> None:
+        """PostgreSQL's fast shutdown: each session is ended, what was written is put in order."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(60)
+        self.stop()
+
+    def freeze(self) -> None:
+        """Every process stands still, and no connection is cut."""
+        self._process.send_signal(signal.SIGSTOP)  # first: so it starts no further session
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """They go on."""
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """SIGKILL to every process, also where they stand still."""
+        self.freeze()
+        self._signal(signal.SIGKILL)
+        self._process.wait(10)
+        self.stop()
+
+    def _signal(self, number: int) -> None:
+        for process in (*children(self._process.pid), self._process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
+
+
+def children(process: int) -> list[int]:
+    """The processes that this one has started, and that are still there."""
+    listed = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii")
+    return [int(number) for number in listed.split()]
 
 
 @contextmanager

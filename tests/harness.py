@@ -46,7 +46,7 @@ from samples import holder_of
 
 UID_ROOT = "1.2.826.0.1.3680043.10.9999"
 BOTH = (Channel.REPORT, Channel.IMAGES)
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 _TAIL_LINES = 25
 _CONFIGURATION = """
 [node]

@@ -45,7 +45,7 @@ class Membership:
         return self._clock.monotonic() < self._until[duty]
 
     def fence(self, duty: str) -> None:
-        """Within a transaction: TransientError unless the duty is this node's until its end."""
+        """Within a transaction: DutyLost unless the duty is this node's until its end."""
         self._catalogue.nodes.fence(duty, self._owner)
 
     def beat(self) -> int:

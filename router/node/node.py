@@ -73,7 +73,7 @@ from router.images.selection import Selection
 from router.intake.exam_reader import ExamReader
 from router.intake.intake import Intake
 from router.intake.pickup import Pickup
-from router.loop import Loop, Step, Untried
+from router.loop import LONGEST_PAUSE, Loop, Step, Untried
 from router.model import Channel
 from router.node import receive_worker
 from router.node.life import Life
@@ -99,6 +99,7 @@ _GRACE_SECONDS = 25.0
 _ANSWER_SECONDS = 6.0  # that a stopping node waits for the database's answer
 _DRAIN_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
+_RETRY_SECONDS = 3.0  # at most, until an outage of the database is seen to be over
 _NOT_OURS = Untried(_IDLE_SECONDS)  # the duty is another node's
 _CATCHING_UP_SECONDS = 900.0  # at most, until images without a report are looked at
 _CORRELATING = 1 / 5  # of the time
@@ -533,7 +534,7 @@ class Node:
             self._loop("cataloguer", self._catalogue_step, incoming.wait, incoming.wake, patience=_LONG_STEP),
             self._loop("drop folder", self._pick_up, watch.wait, watch.wake),
             self._correlating,
-            self._loop("leases", self._keep_leases, patience=_SHORT_STEP),
+            self._loop("leases", self._keep_leases, patience=_SHORT_STEP, longest=_RETRY_SECONDS),
             self._loop("retention", self._purge, share=_PURGING),
             self._looking_ahead,
             self._loop("images without a report", self._look_for_silence, share=_PURGING),
@@ -578,9 +579,16 @@ class Node:
     def _loop(
         self, name: str, step: Step, wait: Callable[[float], None] | None = None,
         wake: Callable[[], None] | None = None, share: float = 1.0, patience: float | None = None,
+        longest: float = LONGEST_PAUSE,
     ) -> Loop:  # fmt: skip
-        close = self._catalogue.engine.close_thread
-        return Loop(name, step, self._bus, self._clock, wait, wake, close, share, patience)
+        close, retry = self._catalogue.engine.close_thread, self._retry
+        return Loop(name, step, self._bus, self._clock, wait, wake, close, share, patience, longest, retry)
+
+    def _retry(self) -> None:
+        """Try whatever failed at once: the database, say, answers again."""
+        for loop in (*self._loops, *self._lanes.loops()):
+            if loop.trouble:
+                loop.wake()
 
     # -- steps: each returns the seconds to rest
 

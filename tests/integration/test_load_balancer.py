@@ -4,7 +4,6 @@ import ipaddress
 import socket
 import ssl
 import struct
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from balancer import haproxy
 from certificates import Authority
-from peers import free_port, listens, made, send, stored, wait_until
+from peers import made, send, stored, wait_until
 from router.admin.http.health import health
 from router.admin.http.server import AdminServer
-from router.config.sections import Sender, Tls, shipped
+from router.config.sections import Sender, Tls
 from router.dicom.scp.admission import Admission
 from router.dicom.scp.server import StorageServer
 from router.dicom.scp.store import Received, Refused
@@ -141,35 +141,13 @@ def test_an_address_of_ipv6_is_read() -> None:
     assert proxy.source(data) == "2001:db8::7"
 
 
-@contextmanager
-def haproxy(folder: Path, nodes: tuple[Node, Node]) -> Iterator[int]:
-    """The shipped configuration, with our addresses."""
-    program = next((path for path in (Path("/usr/sbin/haproxy"), Path("/usr/bin/haproxy")) if path.exists()), None)
-    if program is None:
-        pytest.skip("HAProxy is not installed: as root, apt-get install haproxy")
-    port, text = free_port(), shipped("haproxy.cfg").read_text(encoding="utf-8")
-    text = text.replace("bind :11112", f"bind 127.0.0.1:{port}").replace("inter 2s fall 2", "inter 100ms fall 1")
-    for given_, one in zip(("10.1.2.11:11112 port 8080", "10.1.2.12:11112 port 8081"), nodes, strict=True):
-        assert given_ in text
-        text = text.replace(given_, f"127.0.0.1:{one.port} port {one.health_port}")
-    (folder / "haproxy.cfg").write_text(text, encoding="utf-8")
-    with (folder / "haproxy.log").open("wb") as log:
-        process = subprocess.Popen([program, "-db", "-f", folder / "haproxy.cfg"], stdout=log, stderr=log)
-    try:
-        wait_until(lambda: listens(port))
-        yield port
-    finally:
-        process.kill()
-        process.wait()
-
-
 def test_haproxy_spreads_associations_says_whose_they_are_and_leaves_out_a_node_that_is_not_well(
     tmp_path: Path,
 ) -> None:
     with (
         running(tmp_path / "1") as first,
         running(tmp_path / "2") as second,
-        haproxy(tmp_path, (first, second)) as port,
+        haproxy(tmp_path, [(one.port, one.health_port) for one in (first, second)]) as port,
     ):
         items = [stored(made(tmp_path, n), n) for n in range(2)]
 

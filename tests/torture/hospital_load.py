@@ -15,15 +15,19 @@ _PATIENCE = 30.0  # seconds until a sender gives up: the node is to be back long
 
 
 class Load:
-    """The senders of one round: two associations of a PACS, and the RIS. Each tries again what was not taken."""
+    """The senders of one round: two associations of a PACS, and the RIS. Each tries again what was not taken, for so
+    many seconds (`patience`)."""
 
-    def __init__(self, site: Site, port: int, exams: Sequence[Exam], dice: random.Random) -> None:
+    def __init__(
+        self, site: Site, port: int, exams: Sequence[Exam], dice: random.Random, patience: float = _PATIENCE
+    ) -> None:
         self.exams = exams
         self.acknowledged: set[str] = set()
         self.dropped: list[str] = []
         self.files = {file.sop_instance: file for exam in exams for file in exam.study.files}
         self._site = site
         self._port = port
+        self._patience = patience
         self._pace = dice.choice((0.0, 0.003, 0.01))
         self._papers = [(name, data) for exam in exams for name, data in _papers(site, exam)]
         dice.shuffle(self._papers)
@@ -42,9 +46,9 @@ class Load:
         self._pool.shutdown()
 
     def _send(self, files: Sequence[DemoFile]) -> None:
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + self._patience
         while files:
-            assert time.monotonic() < until, f"{len(files)} instance(s) were not taken within {_PATIENCE:.0f} s"
+            assert time.monotonic() < until, f"{len(files)} instance(s) were not taken within {self._patience:.0f} s"
             done = self._send_some(files)
             files = [file for file in files if file.sop_instance not in done]
 
@@ -73,9 +77,9 @@ def _papers(site: Site, exam: Exam) -> list[tuple[str, bytes]]:
     return [(f"{exam.id}.json", exam.json()), (f"{exam.id}.pdf", exam.pdf(site.folder))]
 
 
-def make_exams(site: Site, first: int, dice: random.Random) -> list[Exam]:
-    """Two or three exams, numbered from `first`, of 8 to 60 small slices."""
-    return [make_exam(site, first + n, instances=dice.randint(8, 60), side=10) for n in range(dice.randint(2, 3))]
+def make_exams(site: Site, first: int, dice: random.Random, sizes: tuple[int, int] = (8, 60)) -> list[Exam]:
+    """Two or three exams, numbered from `first`, of 8 to 60 small slices, or as `sizes` says."""
+    return [make_exam(site, first + n, instances=dice.randint(*sizes), side=10) for n in range(dice.randint(2, 3))]
 
 
 def offset_file(site: Site) -> Path:

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from hospital_load import Load, make_exams, offset_file
 
-from harness import Site, command_here
+from cluster import children
+from harness import UID_ROOT, Site, command_here
 from router.catalogue.images.ledger import Fate
 from router.delivery.ledger_writer import LEDGER_BATCH
 from router.dicom.dataset.header import digest
@@ -65,7 +66,7 @@ class Scene:
     def kill_node(self) -> None:
         """The main process alone, whose workers then end by themselves, or all of them at once."""
         everybody = self.dice.random() < 0.5
-        workers = _children(self.site.node.number) if everybody else []
+        workers = children(self.site.node.number) if everybody else []
         self.site.node.kill()
         for worker in workers:
             with suppress(ProcessLookupError):
@@ -178,13 +179,13 @@ def run_round(scene: Scene, first: int, misfortune: Callable[[Scene], None]) -> 
     load_ = Load(scene.site, scene.port, exams, scene.dice)
     misfortune(scene)
     load_.join()
-    _drain(scene, load_)
+    drain(scene.site, load_)
     scene.count.acknowledged += len(load_.acknowledged)
-    _check_kept(scene, load_)
-    _check_platform(scene, load_)
+    check_kept(scene.site, scene.count, load_)
+    check_platform(scene.site, scene.count, load_)
     resent = scene.site.stored_requests().total() - requests - len(load_.files)
     _check_resent(scene, max(resent, 0))
-    _check_quiet(scene)
+    _check_quiet(scene.site)
 
 
 def cut_database(scene: Scene, first: int) -> None:
@@ -207,11 +208,11 @@ def cut_database(scene: Scene, first: int) -> None:
     site.wait_until(lambda: not _undelivered(site, held=False), "all but what is held is delivered", _DRAIN)
     if _undelivered(site):
         command_here("queue", "release", "--all", "--yes", "--why", "the ledger was lost", "--config", site.config_file)
-    _drain(scene, load_)
+    drain(site, load_)
     scene.count.acknowledged += len(load_.acknowledged)
-    _check_kept(scene, load_)
-    _check_platform(scene, load_)
-    _check_quiet(scene)
+    check_kept(site, scene.count, load_)
+    check_platform(site, scene.count, load_)
+    _check_quiet(site)
 
 
 def _starts(site: Site) -> bool:
@@ -245,9 +246,8 @@ def _rebuild(scene: Scene) -> None:
 # -- what must hold
 
 
-def _drain(scene: Scene, load_: Load) -> None:
+def drain(site: Site, load_: Load, seconds: float = _DRAIN) -> None:
     """Everything of the round is delivered, and the last revision of each report counts every image."""
-    site = scene.site
     wanted = {exam.id: len(exam.study.files) for exam in load_.exams}
 
     def done() -> bool:
@@ -257,7 +257,7 @@ def _drain(scene: Scene, load_: Load) -> None:
         sent = {line.exam_id: line.sent for line in lines if line.exam_id in wanted}
         return sent == wanted and all(_told(site, exam) == count for exam, count in wanted.items())
 
-    site.wait_until(done, "everything is delivered", _DRAIN)
+    site.wait_until(done, "everything is delivered", seconds)
 
 
 def _told(site: Site, exam_id: str) -> int:
@@ -274,32 +274,45 @@ def _undelivered(site: Site, *, held: bool = True) -> list[str]:
     return [state for state in open_ if held or state != State.HELD]
 
 
-def _check_kept(scene: Scene, load_: Load) -> None:
-    studies = scene.site.data / "studies"
+def check_kept(site: Site, count: Count, load_: Load) -> None:
+    """Everything that was acknowledged is in the archive, byte for byte, and every report has left the drop folder."""
     lost = []
     for uid in load_.acknowledged:
         file = load_.files[uid]
-        path = studies / file.study / file.series / f"{uid}.dcm"
+        path = site.data / "studies" / file.study / file.series / f"{uid}.dcm"
         if not (path.exists() and digest(path) == digest(file.path)):
             lost.append(uid)
-    lost += [name for name in load_.dropped if not (scene.site.drop_folder / "done" / name).exists()]
-    scene.count.lost += len(lost)
+    lost += [name for name in load_.dropped if not (site.drop_folder / "done" / name).exists()]
+    count.lost += len(lost)
     if lost:
         raise Breach(f"{len(lost)} acknowledged are lost, for instance {lost[0]}")
 
 
-def _check_platform(scene: Scene, load_: Load) -> None:
+def check_platform(site: Site, count: Count, load_: Load) -> None:
+    """Images and reports are at the platform as they came, each report's revision once."""
     for exam in load_.exams:
-        scene.site.assert_images_equal(exam.study)
-        receipts = scene.site.receipts(exam.id)
+        site.assert_images_equal(exam.study)
+        receipts = site.receipts(exam.id)
         revisions = [receipt["revision"] for receipt in receipts]
         doubled = len(revisions) - len(set(revisions)) + len(receipts) - len({r["idem"] for r in receipts})
-        scene.count.doubled += doubled
+        count.doubled += doubled
         if doubled:
             raise Breach(f"a report is at the platform twice: revisions {revisions}")
-        last = scene.site.exam_at_platform(exam.id, max(revisions))
-        if (last / "report.pdf").read_bytes() != exam.pdf(scene.site.folder):
+        last = site.exam_at_platform(exam.id, max(revisions))
+        if (last / "report.pdf").read_bytes() != exam.pdf(site.folder):
             raise Breach("a report at the platform is not the one that was dropped")
+        if _subject(exam.json()) != _subject((last / "exam.json").read_bytes()):
+            raise Breach("an exam JSON at the platform is of another exam or patient")
+    made = [int(path.name) for path in (site.folder / "made").iterdir()]
+    for folder, name in (("dicom", f"{UID_ROOT}.{{}}"), ("exams", "EXM7183-{:04}")):
+        if not {path.name for path in (site.platform_data / folder).iterdir()} <= {name.format(n) for n in made}:
+            raise Breach(f"{folder} of the platform has what nobody sent")
+
+
+def _subject(document: bytes) -> tuple[str, str, str, list[str]]:
+    found = json.loads(document)
+    patient, study = found["Patient"], found["Study"]
+    return found["ExamId"], patient["PatientId"], patient["Name"], study["StudyInstanceUIDs"]
 
 
 def _check_resent(scene: Scene, resent: int) -> None:
@@ -312,12 +325,17 @@ def _check_resent(scene: Scene, resent: int) -> None:
         raise Breach(f"{resent} instances were sent again after {scene.kills} kill(s)")
 
 
-def _check_quiet(scene: Scene) -> None:
-    incoming = scene.site.data / "incoming"
-    left = [path.name for ending in ("*.dcm", "*.part") for path in incoming.rglob(ending)]
-    leases = [line.delivery.id for line in scene.site.lines() if line.delivery.lease_owner]
+def _check_quiet(site: Site) -> None:
+    left, leases = remains(site)
     if left or leases:
         raise Breach(f"left in incoming/: {left[:3]}; leases that stick: {leases}")
+
+
+def remains(site: Site) -> tuple[list[str], list[int]]:
+    """Files that are left in incoming/, and deliveries that are leased."""
+    incoming = site.data / "incoming"
+    left = [path.name for ending in ("*.dcm", "*.part") for path in incoming.rglob(ending)]
+    return left, [line.delivery.id for line in site.lines() if line.delivery.lease_owner]
 
 
 def sent_instances(site: Site) -> set[str]:
@@ -327,8 +345,3 @@ def sent_instances(site: Site) -> set[str]:
             "SELECT sop_uid FROM instance JOIN ledger ON ledger.instance_id = instance.id WHERE state = ?", [Fate.SENT]
         )
         return {uid for (uid,) in rows}
-
-
-def _children(process: int) -> list[int]:
-    listed = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii")
-    return [int(number) for number in listed.split()]

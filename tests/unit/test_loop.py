@@ -8,10 +8,11 @@ import pytest
 from catalogue_rows import NOW
 from router.alarms import Alarm
 from router.clock import FakeClock
-from router.errors import TransientError
+from router.errors import DutyLost, TransientError
 from router.events import Event, EventBus, Kind
 from router.loop import Loop, Untried
 
+_WORK = "drop folder"
 _STEP_SECONDS = 0.02
 _SECONDS = 0.3
 
@@ -99,9 +100,9 @@ def test_a_defect_is_an_alarm_until_the_step_works_again() -> None:
     assert "ZeroDivisionError" in told[0].text
 
 
-def _told_by(*steps: float | None) -> list[Kind]:
-    """What is told of so many steps; None is one that fails."""
-    told: list[Kind] = []
+def _told_by(*steps: float | TransientError | None) -> list[str]:
+    """What is told of so many steps; None is one that fails, an error is raised."""
+    told: list[str] = []
     left, over = list(steps), threading.Event()
 
     def step() -> float:
@@ -111,9 +112,11 @@ def _told_by(*steps: float | None) -> list[Kind]:
         rest = left.pop(0)
         if rest is None:
             raise TransientError("the database did not answer")
+        if isinstance(rest, TransientError):
+            raise rest
         return rest
 
-    loop = Loop("drop folder", step, EventBus(lambda event: told.append(event.kind)), FakeClock(NOW), lambda _: None)
+    loop = Loop(_WORK, step, EventBus(lambda event: told.append(event.text)), FakeClock(NOW), lambda _: None)
     loop.start()
     assert over.wait(5)
     loop.stop()
@@ -123,10 +126,23 @@ def _told_by(*steps: float | None) -> list[Kind]:
 
 def test_work_that_is_another_node_s_does_not_work_again_here() -> None:
     assert _told_by(Untried(1.0)) == []
-    assert _told_by(None, Untried(1.0)) == [Kind.ALARM]
-    assert _told_by(None, Untried(1.0), 1.0) == [Kind.ALARM, Kind.CLEARED]
-    again = [Kind.CLEARED, Kind.CLEARED]  # the other node may have raised it meanwhile
-    assert _told_by(1.0, Untried(1.0), 1.0) == again
+    again = f"{_WORK}: works again"
+    assert _told_by(1.0, Untried(1.0), 1.0) == [again, again]  # the other node may have raised it meanwhile
+
+
+def test_an_alarm_about_work_that_another_node_has_by_now_ends_there_or_here() -> None:
+    down, theirs, again = (
+        f"{_WORK}: the database did not answer", f"{_WORK}: is another node's work by now", f"{_WORK}: works again",
+    )  # fmt: skip
+    assert _told_by(None, Untried(1.0), Untried(1.0)) == [down, theirs]
+    assert _told_by(None, Untried(1.0), 1.0) == [down, theirs, again]
+    assert _told_by(None, 1.0, Untried(1.0)) == [down, again]
+
+
+def test_a_step_that_loses_its_duty_to_another_node_is_no_defect() -> None:
+    lost = DutyLost("another node has the duty 'drop folder' by now")
+    assert _told_by(lost, lost) == []
+    assert _told_by(None, lost)[1:] == [f"{_WORK}: is another node's work by now"]
 
 
 def test_what_cannot_be_told_to_work_again_is_not_said_in_the_log_either(caplog: pytest.LogCaptureFixture) -> None:
@@ -147,3 +163,55 @@ def test_what_cannot_be_told_to_work_again_is_not_said_in_the_log_either(caplog:
     loop.stop()
     assert loop.join(5)
     assert "works again" not in caplog.text
+
+
+def test_a_loop_that_fails_rests_ever_longer_up_to_its_longest_pause() -> None:
+    rests, over = list[float](), threading.Event()
+
+    def step() -> float:
+        if len(rests) == 6:
+            over.set()
+            return 0.0
+        raise TransientError("the database did not answer")
+
+    loop = Loop("leases", step, EventBus(), FakeClock(NOW), rests.append, longest=3.0)
+    loop.start()
+    assert over.wait(5)
+    loop.stop()
+    assert loop.join(5)
+    assert rests == [0.5, 1.0, 2.0, 3.0, 3.0, 3.0]
+
+
+def test_a_loop_that_works_again_has_another_one_that_fails_tried_at_once() -> None:
+    well, done, failed = threading.Event(), threading.Event(), threading.Event()
+    first = iter([True])
+
+    def catalogue() -> float:
+        if not well.is_set():
+            failed.set()
+            raise TransientError("the database did not answer")
+        done.set()
+        return 60.0
+
+    def keep_leases() -> float:
+        if next(first, False):
+            raise TransientError("the database did not answer")
+        assert failed.wait(20)
+        well.set()
+        return 60.0
+
+    journal, clock = EventBus(), FakeClock(NOW)
+
+    def never(seconds: float) -> None:
+        bell.wait(60)
+        bell.clear()
+
+    bell = threading.Event()
+    cataloguer = Loop("cataloguer", catalogue, journal, clock, never, bell.set)
+    leases = Loop("leases", keep_leases, journal, clock, lambda _: None, recovered=cataloguer.wake)
+    for loop in (cataloguer, leases):
+        loop.start()
+    assert done.wait(20), "it is tried before its pause of a minute is over"
+    for loop in (cataloguer, leases):
+        loop.stop()
+        assert loop.join(5)

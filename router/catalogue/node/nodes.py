@@ -13,7 +13,7 @@ from router.catalogue.db.statement import Statement
 from router.catalogue.db.tables import AbsentRow, Duty, NodeRow
 from router.catalogue.queue.association_leases import AssociationLeases
 from router.clock import SharedClock
-from router.errors import TransientError
+from router.errors import DutyLost
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -86,9 +86,9 @@ class Nodes:
             return bool(self._hold.run(self._engine, duty, name, lease // timedelta(microseconds=1)))
 
     def fence(self, duty: str, name: str) -> None:
-        """Keep the duty until the end of the transaction; TransientError when another node has it by now."""
+        """Keep the duty until the end of the transaction; DutyLost when another node has it by now."""
         if not self._keep.run(self._engine, duty, name):
-            raise TransientError(f"another node has the duty {duty!r} by now")
+            raise DutyLost(f"another node has the duty {duty!r} by now")
 
     def late(self, lease: timedelta) -> set[str]:
         """Nodes that gave no sign of life for so long."""
