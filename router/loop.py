@@ -33,7 +33,7 @@ class Loop:
     """
 
     def __init__(
-        self, name: str, step: Step, bus: EventBus, clock: Clock,
+        self, name: str, step: Step, bus: EventBus, clock: Clock, *,
         wait: Callable[[float], object] | None = None, wake: Callable[[], object] | None = None,
         close: Callable[[], object] | None = None, share: float = 1.0, patience: float | None = None,
     ) -> None:  # fmt: skip

@@ -23,11 +23,11 @@ class Membership:
     """`beat` is called often enough by a thread of its own; `has` by those who do what only one node may do."""
 
     def __init__(
-        self, catalogue: Catalogue, estate: Takeover, owner: str, lease: timedelta, bus: EventBus, clock: Clock,
+        self, catalogue: Catalogue, takeover: Takeover, owner: str, *, lease: timedelta, bus: EventBus, clock: Clock,
         unwritten: Unwritten | None = None,
     ) -> None:  # fmt: skip
         self._catalogue = catalogue
-        self._estate = estate
+        self._takeover = takeover
         self._owner = owner
         self._lease = lease
         self._bus = bus
@@ -64,11 +64,11 @@ class Membership:
 
     def _take_over(self) -> int:
         nodes = self._catalogue.nodes
-        late, folders = nodes.late(self._lease) - {self._owner}, self._estate.others()
+        late, folders = nodes.late(self._lease) - {self._owner}, self._takeover.others()
         found = 0
-        left = {name for name in folders - nodes.known() if self._estate.is_left_by(name)}
+        left = {name for name in folders - nodes.known() if self._takeover.is_left_by(name)}
         for name in sorted(left | (late & folders)):
-            taken = self._estate.take_over(name)
+            taken = self._takeover.take_over(name)
             if taken is None:
                 continue
             found += taken

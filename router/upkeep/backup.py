@@ -13,7 +13,6 @@ from router.events import Event, EventBus, Kind
 
 EVERY = timedelta(hours=1)
 _LONG = 3 * EVERY
-_LOOK_SECONDS = 20.0
 
 
 class BackupJob:
@@ -42,27 +41,26 @@ class BackupJob:
             self._original.close()
             self._original = None
 
-    def step(self) -> float:
-        """Make a copy when the last one is an hour old; the seconds to rest."""
+    def step(self) -> None:
+        """Make a copy when the last one is an hour old."""
         now = self._clock.now()
         if self._original is None:
             self._original = self._open()
         if fate := self._original.fate:
             self._save(self._original, fate, now)
-            return _LOOK_SECONDS
+            return
         self._record(Kind.CLEARED, "the database's file is the one that was opened", now, Alarm.DATABASE)
         last = next(iter(self._backups.listed()), None)
         if last is None or not timedelta(0) <= now - last.at < EVERY:
             try:
                 self._backups.make(now, self._stopping, spare=self._spare)
             except Stopped:
-                return _LOOK_SECONDS
+                return
             except (RouterError, OSError):
                 self._miss(last, now)
                 raise
             self._backups.prune(self._kept.hourly, self._kept.daily)
         self._record(Kind.CLEARED, "there is a copy of the database", now)
-        return _LOOK_SECONDS
 
     def _open(self) -> Original:
         try:

@@ -20,7 +20,6 @@ from router.review.reconcile import Account, Reconciliation, summed
 from router.review.unreported import counted as without_report
 from router.storage.dailies import Dailies
 
-_LOOK_SECONDS = 60.0
 _DAYS = 7  # days that a node which was down makes up for, and whose gaps are looked for
 _DAY = timedelta(days=1)
 _SENDERS = 20
@@ -36,8 +35,8 @@ class Daily:
     """`step` is called by the one node that has the duty."""
 
     def __init__(
-        self, config: Config, catalogue: Catalogue, reconciliation: Reconciliation, dailies: Dailies, bus: EventBus,
-        clock: Clock,
+        self, config: Config, catalogue: Catalogue, bus: EventBus, clock: Clock, *, reconciliation: Reconciliation,
+        dailies: Dailies,
     ) -> None:  # fmt: skip
         self._config = config
         self._catalogue = catalogue
@@ -50,12 +49,11 @@ class Daily:
         """Another time of day, other budgets."""
         self._config = config
 
-    def step(self) -> float:
-        """Report on the days that are over and not reported on; the seconds to rest."""
+    def step(self) -> None:
+        """Report on the days that are over and not reported on."""
         now = self._clock.now()
         for day in outstanding(now.astimezone(self._config.node.timezone), self._config.daily.at, self._dailies.done()):
             self._report(day, now)
-        return _LOOK_SECONDS
 
     def _report(self, day: date, now: datetime) -> None:
         start, end = bounds(day, self._config)

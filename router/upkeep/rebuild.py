@@ -57,7 +57,7 @@ class Rebuild:
     """One run, with the node stopped. `older`: the database is a backup, so that what came after it is lost."""
 
     def __init__(
-        self, config: Config, catalogue: Catalogue, storage: Storage, book: Rulebook, bus: EventBus, clock: Clock, *,
+        self, config: Config, catalogue: Catalogue, storage: Storage, book: Rulebook, *, bus: EventBus, clock: Clock,
         older: bool = False,
     ) -> None:  # fmt: skip
         self._config = config

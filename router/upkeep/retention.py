@@ -75,14 +75,14 @@ class Retention:
     """The work of a loop. `free` gives the bytes left on the data folder's volume; under `filing` nothing is filed."""
 
     def __init__(
-        self, config: Config, purge: Purge, records: Expiry, storage: Storage, bus: EventBus, clock: Clock,
+        self, *, config: Config, purge: Purge, expiry: Expiry, storage: Storage, bus: EventBus, clock: Clock,
         free: Callable[[], int], filing: AbstractContextManager[object],
     ) -> None:  # fmt: skip
         self._times = config.retention
         self._floor = config.receive.min_free
         self._drop = config.reports.folder
         self._purge = purge
-        self._records = records
+        self._expiry = expiry
         self._studies = storage.studies
         self._reports = storage.reports
         self._bus = bus
@@ -138,10 +138,10 @@ class Retention:
     def _sweep_reports(self, now: datetime) -> int:
         """Copies of PDFs, then exams whose records are over, a page at a time; how many exams it concerned."""
         before, over = now - self._times.delivered, now - self._times.records
-        copies = self._records.with_copies(before, now, _AT_ONCE)
-        old = [] if copies else self._records.old(over, now, _AT_ONCE)
-        taken = [self._records.take_copies(exam, before, now) for exam in copies]
-        taken += [self._records.drop(exam, over, now) for exam in old]
+        copies = self._expiry.with_copies(before, now, _AT_ONCE)
+        old = [] if copies else self._expiry.old(over, now, _AT_ONCE)
+        taken = [self._expiry.take_copies(exam, before, now) for exam in copies]
+        taken += [self._expiry.drop(exam, over, now) for exam in old]
         found = [files for files in taken if files is not None]
         for files in found:
             self._remove(files)

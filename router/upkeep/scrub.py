@@ -44,7 +44,7 @@ class Scrub:
     """The work of a loop of one node at a time. `every` is the interval, zero: never."""
 
     def __init__(
-        self, every: timedelta, catalogue: Catalogue, storage: Storage, bus: EventBus, clock: Clock, quiet: Quiet
+        self, *, every: timedelta, catalogue: Catalogue, storage: Storage, bus: EventBus, clock: Clock, quiet: Quiet
     ) -> None:
         self._every = every
         self._catalogue = catalogue

@@ -113,7 +113,8 @@ def _told_by(*steps: float | None) -> list[Kind]:
             raise TransientError("the database did not answer")
         return rest
 
-    loop = Loop("drop folder", step, EventBus(lambda event: told.append(event.kind)), FakeClock(NOW), lambda _: None)
+    bus = EventBus(lambda event: told.append(event.kind))
+    loop = Loop("drop folder", step, bus, FakeClock(NOW), wait=lambda _: None)
     loop.start()
     assert over.wait(5)
     loop.stop()
@@ -141,7 +142,7 @@ def test_what_cannot_be_told_to_work_again_is_not_said_in_the_log_either(caplog:
         tries.append(1)
         raise TransientError("the database did not answer")
 
-    loop = Loop("drop folder", step, EventBus(down), FakeClock(NOW), lambda _: None)
+    loop = Loop("drop folder", step, EventBus(down), FakeClock(NOW), wait=lambda _: None)
     loop.start()
     assert over.wait(5)
     loop.stop()
