@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 
 from router.cluster.absence import AbsenceWatch
@@ -43,8 +43,8 @@ class Duty:
 
     `step` does some of it and returns the seconds to rest, 0 when there is more to do, or None for `every`. `held_as`
     is the duty of cluster/membership.py that one node at a time holds and that the step needs; "" where every node
-    works. `everywhere` is done before each step, also by nodes that do not hold the duty. `unhurried` work asks the
-    database what takes long by design. `share`, `patience`, `wait` and `wake` are as Loop has them.
+    works. `everywhere` is done before each step, also by nodes that do not hold the duty. `share`, `patience`, `wait`
+    and `wake` are as Loop has them.
     """
 
     name: str
@@ -52,11 +52,19 @@ class Duty:
     every: float = IDLE_SECONDS
     held_as: str = ""
     everywhere: Callable[[], object] | None = None
-    unhurried: bool = False
     share: float = 1.0
     patience: float | None = None
     wait: Callable[[float], object] | None = None
     wake: Callable[[], object] | None = None
+
+    def run(self, has: Callable[[str], bool]) -> float:
+        """Do a step, where it is this node's; the seconds to rest. `has`: whether this node holds a duty."""
+        if self.everywhere is not None:
+            self.everywhere()
+        if self.held_as and not has(self.held_as):
+            return Untried(IDLE_SECONDS)
+        rest = self.step()
+        return self.every if rest is None else rest
 
 
 class Duties:
@@ -81,7 +89,8 @@ class Duties:
         self._backfill = BackfillAdmission(parts.catalogue, parts.clock)
         self._absence = AbsenceWatch(parts.catalogue, parts.config.node.lease, parts.bus, parts.clock)
         self.jumps = JumpWatch(parts.catalogue, parts.bus, parts.clock)
-        self._loops = {duty.name: self._loop(duty) for duty in self._all()}
+        self.all = self._all()
+        self._loops = {duty.name: self._loop(duty) for duty in self.all}
         self.routes = Routes(parts.route_factory, lambda name, route: parts.loop(name, lambda: self._send(route)))
         self.routes.use(self.fit(parts.config, parts.files))
 
@@ -98,10 +107,10 @@ class Duties:
             Duty(name="correlator", held_as=CORRELATOR, step=self._correlate, everywhere=self._refresh_exam_reader,
                  share=_EVALUATING, patience=_LONG_STEP),
             Duty(name="leases", every=min(IDLE_SECONDS, pause), step=self._keep_leases, patience=_SHORT_STEP),
-            Duty(name="retention", held_as=RETENTION, step=self._retention().step, unhurried=True, share=_BACKGROUND),
+            Duty(name="retention", held_as=RETENTION, step=self._patient(self._retention().step), share=_BACKGROUND),
             Duty(name="lookout", held_as=LOOKOUT, step=self._monitor.step, patience=_LONG_STEP),
             Duty(name="images without a report", held_as=LOOKOUT, step=self._look_for_silence, share=_BACKGROUND),
-            Duty(name="daily report", held_as=DAILY, every=60.0, step=self._daily.step, unhurried=True,
+            Duty(name="daily report", held_as=DAILY, every=60.0, step=self._patient(self._daily.step),
                  share=_BACKGROUND),
             Duty(name="scrub", held_as=SCRUB, step=self._scrub().step, share=_BACKGROUND),
             Duty(name="nodes", every=pause, step=self._live, patience=_LONG_STEP),
@@ -110,19 +119,9 @@ class Duties:
         ]  # fmt: skip
 
     def _loop(self, duty: Duty) -> Loop:
-        parts = self._parts
-
-        def step() -> float:
-            if duty.everywhere is not None:
-                duty.everywhere()
-            if duty.held_as and not parts.membership.has(duty.held_as):
-                return Untried(IDLE_SECONDS)
-            with parts.catalogue.engine.patient() if duty.unhurried else nullcontext():
-                rest = duty.step()
-            return duty.every if rest is None else rest
-
-        return parts.loop(
-            duty.name, step, share=duty.share, patience=duty.patience, wait=duty.wait, wake=duty.wake
+        return self._parts.loop(
+            duty.name, lambda: duty.run(self._parts.membership.has),
+            share=duty.share, patience=duty.patience, wait=duty.wait, wake=duty.wake,
         )  # fmt: skip
 
     def loops(self) -> list[Loop]:
@@ -292,6 +291,15 @@ class Duties:
         self._parts.dispatcher.keep_leases()
 
     # -- upkeep
+
+    def _patient(self, step: Callable[[], float | None]) -> Callable[[], float | None]:
+        """A step that asks the database what takes long by design."""
+
+        def patient() -> float | None:
+            with self._parts.catalogue.engine.patient():
+                return step()
+
+        return patient
 
     def _backup(self) -> Iterator[Duty]:
         """The copy of the database, where the node keeps it: another server's is its administrator's to copy."""

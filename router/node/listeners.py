@@ -38,28 +38,6 @@ class Ports:
     hl7: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Renewal:
-    """Everything that the listeners take from a configuration, made ready.
-
-    ConfigurationError from `renewal_of` when a certificate or a key is not as it must be.
-    """
-
-    config: Config
-    admin: ssl.SSLContext | None
-    hl7: ssl.SSLContext | None
-    names: Callable[[str], bool]
-
-
-def renewal_of(config: Config) -> Renewal:
-    """Read the certificates that the configuration names."""
-    hl7 = config.reports.hl7
-    return Renewal(
-        config=config, admin=_context(config.admin.tls), hl7=None if hl7 is None else _context(hl7.tls),
-        names=names_of(config.admin),
-    )  # fmt: skip
-
-
 class Listeners:
     """The listeners, each started and stopped by itself, and what is done with all that they take."""
 
@@ -67,11 +45,10 @@ class Listeners:
         self._parts = parts
         self._duties = duties
         self._found: dict[str, Listener] = {}
-        ready = renewal_of(parts.config)
         self.dicom = self._make_dicom()
-        self.hl7 = self._make_hl7(ready.hl7)
+        self.hl7 = self._make_hl7()
         self.console = self._make_console()
-        self.admin = self._make_admin(ready)
+        self.admin = self._make_admin()
 
     def ports(self) -> Ports:
         """The real ports, once every listener is started."""
@@ -82,14 +59,22 @@ class Listeners:
         """The listeners that were started, with their real ports."""
         return [self._found[name] for name in (_DICOM, ADMIN, _HL7) if name in self._found]
 
-    def renew(self, ready: Renewal) -> None:
-        """Listen by these from the next connection on; a fault of [receive] changes nothing."""
-        receive = ready.config.receive
-        self.dicom.renew(receive.tls, reports=_asks_for_commitment(ready.config))
-        self.dicom.admit_by(_admission(receive))
-        self.admin.renew(ready.admin, ready.names)
-        if self.hl7 is not None:
-            self.hl7.renew(ready.hl7)
+    def fit(self, config: Config) -> Callable[[], None]:
+        """Read the certificates of this configuration; the call that shows them from the next connection on.
+
+        ConfigurationError when one is not as it must be, from the call, too: nothing is changed then.
+        """
+        hl7_tls = None if config.reports.hl7 is None else config.reports.hl7.tls
+        admin, hl7, names = _context(config.admin.tls), _context(hl7_tls), names_of(config.admin)
+
+        def use() -> None:
+            self.dicom.renew(config.receive.tls, reports=_asks_for_commitment(config))
+            self.dicom.admit_by(_admission(config.receive))
+            self.admin.renew(admin, names)
+            if self.hl7 is not None:
+                self.hl7.renew(hl7)
+
+        return use
 
     # -- images
 
@@ -137,14 +122,14 @@ class Listeners:
         if hl7 is not None and self.hl7 is not None:
             self._listen(_HL7, "[reports.hl7]", hl7, self.hl7.start)
 
-    def _make_hl7(self, context: ssl.SSLContext | None) -> MllpServer | None:
+    def _make_hl7(self) -> MllpServer | None:
         parts, hl7 = self._parts, self._parts.config.reports.hl7
         if hl7 is None:
             return None
         return MllpServer(
             config=hl7, take=self._take_message,
             refused=lambda address, why: self._record_refusal(why, {"address": address}),
-            ended=parts.catalogue.engine.close_thread, clock=parts.clock, context=context,
+            ended=parts.catalogue.engine.close_thread, clock=parts.clock, context=_context(hl7.tls),
         )  # fmt: skip
 
     def _take_message(self, message: bytes) -> None:
@@ -170,12 +155,14 @@ class Listeners:
         )  # fmt: skip
         return Console(context, token_in(file))
 
-    def _make_admin(self, ready: Renewal) -> AdminServer:
-        parts = self._parts
+    def _make_admin(self) -> AdminServer:
+        parts, admin = self._parts, self._parts.config.admin
         parts.vitals.sources.append(self._degraded)
         routes = {"/health": health(parts.vitals.report), "/metrics": parts.metrics.answer, **self.console.routes()}
         close = parts.catalogue.engine.close_thread
-        return AdminServer(routes, close, context=ready.admin, is_ours=ready.names, prompt=("/health",))
+        return AdminServer(
+            routes, close, context=_context(admin.tls), is_ours=names_of(admin), prompt=("/health",)
+        )  # fmt: skip
 
     def _degraded(self) -> Iterator[Degradation]:
         """Parts of the node that do not work; the drop folder's is told by the one node that takes reports there."""

@@ -14,7 +14,7 @@ from router.events import Event, Kind
 from router.intake.exam_reader import ExamReader
 from router.node.build import CODE_TABLES, CONFIGURATION, Parts, require_private_keys
 from router.node.duties import Duties
-from router.node.listeners import Listeners, renewal_of
+from router.node.listeners import Listeners
 from router.policy.states import PENDING, State
 
 _log = logging.getLogger("router")
@@ -73,9 +73,9 @@ class Reload:
         config, files = changes.config, stamps(changes.config)
         certificates = renewed(parts.files, files)
         require_private_keys(config)
-        reader, listening = ExamReader(config), renewal_of(config)
+        reader, listen = ExamReader(config), self._listeners.fit(config)
         routes, notifying = duties.fit(config, files), parts.notifier.fit(config)
-        self._listeners.renew(listening)
+        listen()
         with duties.evaluating:
             parts.config, parts.files = config, files
             parts.exam_reader.adopt(reader)
