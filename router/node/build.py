@@ -49,12 +49,13 @@ from router.series.classify import Rulebook
 from router.storage import Storage, open_storage
 from router.storage.lock import lock
 from router.storage.takeover import Takeover
+from router.text.language import N_
 from router.upkeep.backup import BackupJob
 from router.upkeep.clock_watch import ClockWatch
 from router.upkeep.refusals import RefusalRecorder
 from router.upkeep.upgrade import bring_up_to_date
 
-CONFIGURATION, CODE_TABLES = "configuration", "code tables"
+CONFIGURATION, CODE_TABLES = N_(("configuration", "code tables"))  # subjects of the alarm about settings
 
 
 class Parts:

@@ -98,8 +98,10 @@ class Duties:
         """Every duty, in the order in which they start."""
         parts = self._parts
         incoming, watch, pause = parts.storage.incoming, parts.pickup.watch, parts.membership.pause
+        # A database server is its administrator's to copy.
+        backup = [] if parts.config.database.url else [Duty(name="backup", every=20.0, step=parts.backup.step)]
         return [
-            *self._backup(),
+            *backup,
             *self._retrieval(),
             Duty(name="cataloguer", step=self._catalogue_images, patience=_LONG_STEP,
                  wait=incoming.wait, wake=incoming.wake),
@@ -300,11 +302,6 @@ class Duties:
                 return step()
 
         return patient
-
-    def _backup(self) -> Iterator[Duty]:
-        """The copy of the database, where the node keeps it: another server's is its administrator's to copy."""
-        if not self._parts.config.database.url:
-            yield Duty(name="backup", every=20.0, step=self._parts.backup.step)
 
     def _retention(self) -> Retention:
         parts = self._parts

@@ -119,7 +119,7 @@ class Node:
         parts.sharing.start()
         parts.membership.beat()
         self.duties.reread()
-        self.duties.jumps.start_anew()
+        self.duties.jumps.try_again()
         parts.correlator.reconsider()
         self.duties.drain_incoming()
         parts.bus.subscribe(self.duties.on_event)

@@ -1,4 +1,4 @@
-"""The hourly copy of the database, and the alarm when there has been none for long."""
+"""Hourly copy of the database, and the alarm when there has been none for long."""
 
 import sqlite3
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _LONG = 3 * EVERY
 
 
 class BackupJob:
-    """The work of a loop; `stopping` ends a copy that is being made."""
+    """The duty to copy the database; `stopping` ends a copy that is being made."""
 
     def __init__(self, config: Config, bus: EventBus, clock: Clock, stopping: Callable[[], bool]) -> None:
         self._backups = Backups(config.node.data)
@@ -32,11 +32,11 @@ class BackupJob:
 
     @property
     def fate(self) -> str:
-        """Change of the database's file since the node opened it, in words; "" while it is there."""
+        """The change of the database's file since the node opened it, in words; "" while it is the same."""
         return "" if self._original is None else self._original.fate
 
     def close(self) -> None:
-        """Let go of the database's file."""
+        """Close the database's file."""
         if self._original is not None:
             self._original.close()
             self._original = None
@@ -69,7 +69,7 @@ class BackupJob:
             raise TransientError("the database's file cannot be opened for its copy") from error
 
     def _save(self, original: Original, fate: str, now: datetime) -> None:
-        """Tell it and copy what the node still reads and writes, at once and then hourly: it ends with the process."""
+        """Raise the alarm and copy the open file, at once and then hourly: its data ends with the process."""
         last = next(iter(self._backups.listed()), None)
         if self._saved != fate or last is None or not timedelta(0) <= now - last.at < EVERY:
             try:
