@@ -165,7 +165,7 @@ class Listeners:
         )  # fmt: skip
 
     def _degraded(self) -> Iterator[Degradation]:
-        """Parts of the node that do not work; the drop folder's is told by the one node that takes reports there."""
+        """Parts of the node that do not work; the drop folder counts at the one node that takes reports there."""
         parts = self._parts
         yield from of_reception(self.dicom.accepts, *self.dicom.workers)
         yield from of_work(self._duties.loops())
