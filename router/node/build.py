@@ -9,13 +9,13 @@ from contextlib import suppress
 from datetime import datetime
 
 from router.admin.audit.audit import Audit, Guard
-from router.admin.audit.seals import seals_of, trail_of
+from router.admin.audit.seals import Seals, seals_of, trail_of
 from router.admin.audit.syslog import Syslog
 from router.admin.http.metrics import Gauges, Metrics
 from router.admin.notify.notifier import AlarmNotifier
 from router.admin.status.vitals import ALARMS_OUT, DiskLook, DiskProbe, Vitals
 from router.alarms import Alarm
-from router.catalogue import Catalogue, open_catalogue
+from router.catalogue import open_catalogue
 from router.catalogue.db.backup import unfinished
 from router.catalogue.db.sessions import limits_of as limits_of_sessions
 from router.catalogue.node.restore import has_database
@@ -83,18 +83,28 @@ class Parts:
         with suppress(OSError):  # a share that does not answer is an alarm of the scan; images go on without it
             config.reports.folder.mkdir(parents=True, exist_ok=True)
         require_private_keys(config)
-        self.catalogue = self._open_catalogue()
-        self.clock_watch = ClockWatch(self.catalogue, self.owner, self.bus, self.clock)
-        self.set_clock()
-        close = self.catalogue.engine.close_thread
-        self.audit.guard(Guard(seals=seals, heads=self.catalogue.audit_heads, bus=self.bus, close=close))
-        self.config = resolved(config, self.catalogue.settings)
-        self.files = stamps(config)
+        self._open_database(seals)
         self.stopping = threading.Event()
         self.unpaired = threading.Event()  # PDFs of DICOM instances may find their exams
         self._build_flow()
         self._build_delivery()
         self._build_reporting()
+
+    def _open_database(self, seals: Seals) -> None:
+        """Open the database, converted where it is of a former version, and take its clock and its settings."""
+        config = self.config
+        _require_database(config, self.storage)
+        self.catalogue = open_catalogue(
+            config.database.url, config.node.data, self.bus,
+            lambda engine: bring_up_to_date(engine, config, self.bus, self.clock.now()),
+            limits=limits_of_sessions(config.node.lease),
+        )  # fmt: skip
+        self.clock_watch = ClockWatch(self.catalogue, self.owner, self.bus, self.clock)
+        self.set_clock()
+        close = self.catalogue.engine.close_thread
+        self.audit.guard(Guard(seals=seals, heads=self.catalogue.audit_heads, bus=self.bus, close=close))
+        self.config = resolved(config, self.catalogue.settings)
+        self.files = stamps(self.config)
 
     def _build_flow(self) -> None:
         """Parts on the way of images and reports to the queue."""
@@ -204,16 +214,6 @@ class Parts:
         """Whether images are taken and every part works but the ways that alarms take, which the watcher is one of."""
         found = self.vitals.report()["degraded"]
         return isinstance(found, list) and all(one["what"] == ALARMS_OUT for one in found)
-
-    def _open_catalogue(self) -> Catalogue:
-        """Open the database, converted where it is of a former version."""
-        config = self.config
-        _require_database(config, self.storage)
-        return open_catalogue(
-            config.database.url, config.node.data, self.bus,
-            lambda engine: bring_up_to_date(engine, config, self.bus, self.clock.now()),
-            limits=limits_of_sessions(config.node.lease),
-        )  # fmt: skip
 
 
 def _require_database(config: Config, storage: Storage) -> None:
