@@ -50,7 +50,7 @@ def kind_of(code: str) -> str:
 # -- adding up
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Tally:
     called: str
     why: str
@@ -63,7 +63,7 @@ class _Tally:
     @classmethod
     def begun(cls, one: Refused, now: datetime) -> Self:
         """A tally with nothing counted yet."""
-        return cls(one.called_ae, one.code, one.reason, now, now)
+        return cls(called=one.called_ae, why=one.code, reason=one.reason, first=now, last=now)
 
     def add(self, one: Refused, now: datetime, *, untracked: bool = False) -> None:
         self.called, self.why, self.reason, self.last = one.called_ae, one.code, one.reason, now
