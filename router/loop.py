@@ -16,11 +16,11 @@ _log = logging.getLogger("router")
 
 
 class Untried(float):
-    """Seconds to wait after a step that tried nothing, such as another node's work: it tells nothing of its trouble."""
+    """Seconds to rest after a step that tried nothing, such as another node's work: its trouble may go on."""
 
 
 class Step(Protocol):
-    """Does some work; returns the seconds to wait before the next step (0: there is more to do), or them as Untried."""
+    """Does some work; returns the seconds to rest before the next step, 0 when there is more to do, or Untried."""
 
     def __call__(self) -> float: ...
 
@@ -29,13 +29,13 @@ class Loop:
     """Repeats `step` in a thread of its own. `wait(seconds)` is how it pauses; `wake` ends a pause early.
 
     After each step it rests, for half a second at most, until its steps have had no more than `share` of the time:
-    so others have theirs however often it is woken. A step that takes longer than `patience` seconds stands still.
-    After failures it rests ever longer, up to `longest` seconds, or until it is woken. When a step works again,
-    `recovered` is called.
+    other threads have theirs however often it is woken. A step that takes longer than `patience` seconds is reported
+    as standing still. After failures it rests ever longer, up to `longest` seconds, or until it is woken; `recovered`
+    is called when a step works again. The thread calls `close` at its end.
     """
 
     def __init__(
-        self, name: str, step: Step, bus: EventBus, clock: Clock,
+        self, name: str, step: Step, bus: EventBus, clock: Clock, *,
         wait: Callable[[float], object] | None = None, wake: Callable[[], object] | None = None,
         close: Callable[[], object] | None = None, share: float = 1.0, patience: float | None = None,
         longest: float = LONGEST_PAUSE, recovered: Callable[[], object] | None = None,
@@ -54,7 +54,7 @@ class Loop:
         self._patience = patience
         self._longest = longest
         self._recovered = recovered
-        self._began: float | None = None  # the step at hand
+        self._began: float | None = None  # the present step
         self._fault = ""
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -65,7 +65,7 @@ class Loop:
 
     @property
     def trouble(self) -> str:
-        """Why the last step failed, or how long the one at hand has been standing still; "" while it works."""
+        """Why the last step failed, or how long the present one has been standing still; "" while it works."""
         if self._thread.ident is not None and not self._thread.is_alive() and not self._stopping.is_set():
             return "has ended"
         began = self._began
@@ -84,7 +84,7 @@ class Loop:
         self._ring()
 
     def stop(self) -> None:
-        """Ask it to end after the step at hand."""
+        """Ask it to end after the present step."""
         self._stopping.set()
         self.wake()
 
@@ -102,15 +102,15 @@ class Loop:
                 failed, pause, self._fault = bool(self._fault), _FIRST_PAUSE, ""
                 if failed and self._recovered is not None:
                     self._recovered()
-                self._tell_well(tried=not isinstance(rest, Untried))
+                self._record_well(tried=not isinstance(rest, Untried))
             except DutyLost:
                 rest = Untried(_FIRST_PAUSE)
-                self._tell_well(tried=False)
+                self._record_well(tried=False)
             except (RouterError, OSError) as error:
-                self._tell(str(error) if isinstance(error, RouterError) else f"{error.strerror}")
+                self._record_trouble(str(error) if isinstance(error, RouterError) else f"{error.strerror}")
                 rest, pause = pause, min(pause * 2, self._longest)
             except Exception as error:  # noqa: BLE001  # the thread's top: a defect must not end it in silence
-                self._tell(f"a defect: {type(error).__name__} at {traceback_of(error)}")
+                self._record_trouble(f"a defect: {type(error).__name__} at {traceback_of(error)}")
                 rest, pause = pause, min(pause * 2, self._longest)
             self._began = None
             self._stopping.wait(min((self._clock.monotonic() - began) * self._breath, _LONGEST_BREATH))
@@ -123,14 +123,15 @@ class Loop:
         self._bell.wait(seconds)
         self._bell.clear()
 
-    def _tell(self, text: str) -> None:
+    def _record_trouble(self, text: str) -> None:
         self._well, self._raised, self._fault = False, True, text
         self._record(Kind.ALARM, text)
 
-    def _tell_well(self, *, tried: bool) -> None:
-        """An alarm may stand from a former life, or from another node, which had this work meanwhile.
+    def _record_well(self, *, tried: bool) -> None:
+        """End the alarm: it may be of a former life, or of another node, which had this work meanwhile.
 
-        Ours may have come after the node that has the work found no alarm, so we end it; that node raises its own.
+        An alarm of this node may have come after the node that has the work found none, so this one ends it; the other
+        raises its own.
         """
         if tried and not self._well:
             self._well = self._record(Kind.CLEARED, "works again")
@@ -144,9 +145,9 @@ class Loop:
         event = Event(self._clock.now(), kind, f"{self._name}: {text}", alarm=Alarm.DEFECT, subject=subject)
         try:
             self._bus.record(event)
-        except Exception as error:  # noqa: BLE001  # as above: the thread goes on, whoever does not hear of it
+        except Exception as error:  # noqa: BLE001  # as above: the thread goes on, even where nobody hears of it
             why = "the database does not answer" if isinstance(error, RouterError) else traceback_of(error)
-            if kind is not Kind.CLEARED:  # what cannot even be told does not work again; the next step tells it
-                _log.error("%s: %s (and it cannot be told: %s)", self._name, text, why)
+            if kind is not Kind.CLEARED:  # its end is recorded after the next step
+                _log.error("%s: %s (and it cannot be recorded: %s)", self._name, text, why)
             return False
         return True

@@ -109,8 +109,9 @@ class LostRows(Trouble):
         for path in self.house.config.node.data.glob("router.db*"):
             path.unlink()
         self.restart()
-        known = (self.house.catalogue, self.house.storage, rulebook(self.house.config.series), self.house.bus)
-        assert Rebuild(self.house.config, *known, SystemClock()).run(iter).held
+        house = self.house
+        known = (house.config, house.catalogue, house.storage, rulebook(house.config.series))
+        assert Rebuild(*known, bus=house.bus, clock=SystemClock()).run(iter).held
         assert {one.error[:11] for one in self.house.catalogue.queue.in_state([State.HELD])} == {LEDGER_LOST}
 
     def mend(self) -> None:

@@ -91,7 +91,7 @@ class DefectInAPart(Trouble):
     def turn(self) -> None:
         """The step of the loop, once, on a thread as the node has it."""
         close = self.house.catalogue.engine.close_thread
-        loop = Loop("query/retrieve", self.step, self.house.bus, self.house.clock, lambda _: None, close=close)
+        loop = Loop("query/retrieve", self.step, self.house.bus, self.house.clock, wait=lambda _: None, close=close)
         self.stop = loop.stop
         loop.start()
         assert loop.join(20)
@@ -204,7 +204,8 @@ class Gap(Trouble):
         house = self.house
         house.later(days=1)
         accounts = Reconciliation(house.catalogue, ExamReader(house.config), house.storage.reports.read)
-        Daily(house.config, house.catalogue, accounts, house.storage.dailies, house.bus, house.clock).step()
+        known = (house.config, house.catalogue, house.bus, house.clock)
+        Daily(*known, reconciliation=accounts, dailies=house.storage.dailies).step()
 
     def mend(self) -> None:
         self.cancel(*Channel)
@@ -224,8 +225,8 @@ class OfRoom(Trouble):
     def look(self) -> None:
         house = self.house
         retention = Retention(
-            house.config, house.catalogue.purge, house.catalogue.expiry, house.storage, house.bus, house.clock,
-            lambda: self.free, threading.Lock(),
+            config=house.config, purge=house.catalogue.purge, expiry=house.catalogue.expiry, storage=house.storage,
+            bus=house.bus, clock=house.clock, free=lambda: self.free, filing=threading.Lock(),
         )  # fmt: skip
         while not retention.step():
             pass

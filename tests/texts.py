@@ -51,6 +51,7 @@ SHOWN: dict[str, tuple[int | str, ...]] = {
     "show": (0, 1),
     "print": (0,),
     "Event": (2, "text", "subject"),
+    "record_settings": (2,),
     "CheckResult": (0, 2, 3),
     "good": (0, 1),
     "table": (1, 3),

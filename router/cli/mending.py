@@ -46,7 +46,8 @@ def rebuild_rows(config: Config, *, older: bool) -> Rebuilt:
     older = older or unfinished(config.node.data)
     storage, book = open_storage(config.node.data, config.node.owner), rulebook(config.series)
     with opened(config) as (catalogue, bus), catalogue.engine.patient():
-        rebuilt = Rebuild(config, catalogue, storage, book, bus, clock_of(catalogue), older=older).run(progress)
+        rebuild = Rebuild(config, catalogue, storage, book, bus=bus, clock=clock_of(catalogue), older=older)
+        rebuilt = rebuild.run(progress)
     finish(config.node.data)
     return rebuilt
 

@@ -29,28 +29,28 @@ def command(config_file: Path, verbose: bool) -> None:
     the configuration and the series rules again, and says what it took up and what wants a restart.
     """
     share_one_heap()
-    speech().use(SOURCE)  # its words are the log's
+    speech().use(SOURCE)  # the log is in English
     read, config = ConfigFile.of(config_file), load(config_file)
     log_to_stderr(zone=config.node.timezone.key)
     logging.getLogger("router").setLevel(logging.DEBUG if verbose else logging.INFO)
     hide_messages()
     if not config.destination:
         logging.getLogger("router").warning("no destination is configured: studies are kept and go nowhere")
-    told: queue.SimpleQueue[int] = queue.SimpleQueue()  # which a handler may fill at any time
+    signals: queue.SimpleQueue[int] = queue.SimpleQueue()  # a handler may fill it at any time
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda number, _: told.put(number))
+        signal.signal(number, lambda number, _: signals.put(number))
     node = Node(config, SystemClock(), read)
     ports = node.start()
     try:
         click.echo(f"ready dicom={ports.dicom} admin={ports.admin}" + (f" hl7={ports.hl7}" if ports.hl7 else ""))
-        while _next(told) == signal.SIGHUP:
+        while _next(signals) == signal.SIGHUP:
             node.reload(config_file)
     finally:
         node.stop()
 
 
-def _next(told: "queue.SimpleQueue[int]") -> int:
-    """The next signal. It looks up every second: one that the system gives to another thread wakes nobody here."""
+def _next(signals: "queue.SimpleQueue[int]") -> int:
+    """The next signal, looked for every second: one that the system gives to another thread wakes nobody here."""
     while True:
         with contextlib.suppress(queue.Empty):
-            return told.get(timeout=1.0)
+            return signals.get(timeout=1.0)

@@ -1,4 +1,4 @@
-"""Nodes that are missed: the alarm of one that is dead, silent or long stopped, and a person's word that it is gone.
+"""Missing nodes: the alarm about one that is dead, silent or long stopped, and its removal by a person.
 
 A node that was stopped is not missed for a day: that is maintenance. One that gives no sign of life is missed after two
 leases, and at once where its lock shows that its process has ended.
@@ -21,7 +21,7 @@ STOPPED_FOR = timedelta(days=1)
 
 
 class AbsenceWatch:
-    """`look` is called by the one node that has the duty, as often as it gives a sign of life."""
+    """Alarms about missing nodes. The holder of the duty calls `look` as often as it gives a sign of life."""
 
     def __init__(self, catalogue: Catalogue, lease: timedelta, bus: EventBus, clock: Clock) -> None:
         self._catalogue = catalogue
@@ -30,16 +30,16 @@ class AbsenceWatch:
         self._clock = clock
 
     def look(self) -> None:
-        """Raise the alarm of every node that is missed, and end that of every other one."""
+        """Raise the alarm about every missing node, and end the alarm about every other one."""
         missed, alarms = dict(self._missed()), self._catalogue.alarms
-        standing = alarms.subjects(Alarm.NODE_SILENT)
+        active = alarms.subjects(Alarm.NODE_SILENT)
         for name, text in missed.items():
             subject = subject_of(name)
-            if subject in standing:
+            if subject in active:
                 alarms.reword(Alarm.NODE_SILENT, subject, text)
             else:
                 self._record(Kind.ALARM, subject, text)
-        for subject in sorted(standing - {subject_of(name) for name in missed}):
+        for subject in sorted(active - {subject_of(name) for name in missed}):
             name = subject.removeprefix(subject_of(""))
             self._record(Kind.CLEARED, subject, f"the node {name} is back")
 
@@ -66,7 +66,7 @@ def subject_of(name: str) -> str:
 
 
 class Removal:
-    """A person's word that a node will not come back."""
+    """The removal of a node that will not come back, by a person."""
 
     def __init__(self, catalogue: Catalogue, lease: timedelta, bus: EventBus, clock: Clock) -> None:
         self._catalogue = catalogue
@@ -74,8 +74,8 @@ class Removal:
         self._bus = bus
         self._clock = clock
 
-    def forget(self, name: str, verdict: OperatorReason) -> None:
-        """Know nothing of the node any more; its alarms end. InvalidData for a node that lives, or that none knows."""
+    def forget(self, name: str, reason: OperatorReason) -> None:
+        """Forget the node and end its alarms. InvalidData for a node that lives, or that is unknown."""
         nodes = self._catalogue.nodes
         with self._catalogue.engine.write():
             known = nodes.known()
@@ -85,8 +85,8 @@ class Removal:
                 raise InvalidData(f"no node is called {name}", hint="`scripts/status` names the nodes")
             nodes.forget(name)
             now = self._clock.now()
-            text = f"the node {name} was removed: {verdict.why}"
-            self._bus.record(Event(now, Kind.DECIDED, text, who=verdict.who))
+            text = f"the node {name} was removed: {reason.why}"
+            self._bus.record(Event(now, Kind.DECIDED, text, who=reason.who))
             for alarm, subject in ((Alarm.NODE_SILENT, subject_of(name)), (Alarm.CLOCK, clock_of(name))):
                 event = Event(now, Kind.CLEARED, f"the node {name} was removed", alarm=alarm, subject=subject)
                 self._bus.record(event)

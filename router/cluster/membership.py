@@ -1,7 +1,7 @@
-"""A node among others: its sign of life, the duties that it has, and the work of those that have died.
+"""Membership of a node among others: its sign of life, the duties that it holds, the takeover from dead nodes.
 
-A node is dead when the database has not heard of it for a lease and its lock is free: a database that does not answer
-alone, or a lock that got lost alone, makes nobody take anything from a node that works.
+A node is dead when the database has not heard of it for a lease and its lock is free. A database that does not answer,
+or a lock that got lost, is not enough by itself: nobody takes anything from a node that works.
 """
 
 from datetime import timedelta
@@ -20,14 +20,14 @@ _BEATS = 4  # in a lease
 
 
 class Membership:
-    """`beat` is called often enough by a thread of its own; `has` by those who do what only one node may do."""
+    """One node among the others. Its own thread calls `beat` every `pause`; work of one node at a time asks `has`."""
 
     def __init__(
-        self, catalogue: Catalogue, estate: Takeover, owner: str, lease: timedelta, bus: EventBus, clock: Clock,
+        self, catalogue: Catalogue, takeover: Takeover, owner: str, *, lease: timedelta, bus: EventBus, clock: Clock,
         unwritten: Unwritten | None = None,
     ) -> None:  # fmt: skip
         self._catalogue = catalogue
-        self._estate = estate
+        self._takeover = takeover
         self._owner = owner
         self._lease = lease
         self._bus = bus
@@ -41,15 +41,15 @@ class Membership:
         return self._lease.total_seconds() / _BEATS
 
     def has(self, duty: str) -> bool:
-        """Whether the duty is this node's, with time left."""
+        """Whether this node holds the duty, with time left."""
         return self._clock.monotonic() < self._until[duty]
 
     def fence(self, duty: str) -> None:
-        """Within a transaction: DutyLost unless the duty is this node's until its end."""
+        """Within a transaction: DutyLost unless this node holds the duty until its end."""
         self._catalogue.nodes.fence(duty, self._owner)
 
     def beat(self) -> int:
-        """Say that we live, keep our duties or take those that are free, take over from the dead: instances taken."""
+        """Give a sign of life, keep our duties, take free ones, take over from dead nodes; the instances taken."""
         self._catalogue.nodes.beat(self._owner)
         for duty in DUTIES:
             asked = self._clock.monotonic()
@@ -58,17 +58,17 @@ class Membership:
         return self._take_over()
 
     def leave(self) -> None:
-        """Others need not wait for a lease to end."""
+        """Give the duties back, so that others need not wait for a lease to end."""
         self._until = dict.fromkeys(DUTIES, float("-inf"))
         self._catalogue.nodes.leave(self._owner, Absent.STOPPED)
 
     def _take_over(self) -> int:
         nodes = self._catalogue.nodes
-        late, folders = nodes.late(self._lease) - {self._owner}, self._estate.others()
+        late, folders = nodes.late(self._lease) - {self._owner}, self._takeover.others()
         found = 0
-        left = {name for name in folders - nodes.known() if self._estate.is_left_by(name)}
+        left = {name for name in folders - nodes.known() if self._takeover.is_left_by(name)}
         for name in sorted(left | (late & folders)):
-            taken = self._estate.take_over(name)
+            taken = self._takeover.take_over(name)
             if taken is None:
                 continue
             found += taken

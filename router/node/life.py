@@ -1,4 +1,4 @@
-"""The life of a node, from start to end: its name and process, and the file in the data folder that tells of both."""
+"""Life of a node from start to end: its name and process, and the file in the data folder that names both."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ _log = logging.getLogger("router")
 
 
 class Life:
-    """Of the process that holds the node's lock: what a former one left behind is taken away.
+    """The life of the process that holds the node's lock. The constructor removes the file of a former one.
 
     `file` is the configuration file as it was read; None where the configuration comes from none.
     """
@@ -29,25 +29,25 @@ class Life:
         self._files.remove(self._node)
 
     def identity(self) -> Mapping[str, object]:
-        """The name, and two values that no other life of the node has together."""
+        """The node's name, and two values that no other life of the node has together."""
         return {"node": self._node, "pid": os.getpid(), "started": self._started}
 
     def listens(self, listeners: Sequence[Listener]) -> None:
-        """Leave word of where the node listens."""
+        """Write down where the node listens."""
         self._listeners = listeners
-        self._leave_word()
+        self._write()
 
     def read(self, file: ConfigFile) -> None:
-        """Leave word that this configuration file was read, and what can be applied is."""
+        """Write down that this configuration file was read and applied."""
         self._file = file
-        self._leave_word()
+        self._write()
 
     def end(self) -> None:
-        """Take the file away."""
+        """Remove the file."""
         with suppress(OSError):  # a reader asks the node all the same
             self._files.remove(self._node)
 
-    def _leave_word(self) -> None:
+    def _write(self) -> None:
         """Without the file commands look for the node where the configuration says."""
         path, digest = ("", "") if self._file is None else (str(self._file.path), self._file.digest)
         running = Running(

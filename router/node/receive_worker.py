@@ -1,4 +1,4 @@
-"""A receive worker as a program of its own: it serves the connections that come over a descriptor, into its folder."""
+"""Receive worker, a program of its own: it serves the connections that come over a descriptor, into its folder."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from router.storage.incoming import Incoming, IncomingFolder
 from router.storage.lock import share
 
 _WHOLE, _ANY = "whole", "any"
-# the modules of the process that starts it, wherever it was started from
+# it has the modules of the process that starts it, wherever that was started from
 _PROGRAM = """
 import os, sys
 sys.path[:] = sys.argv.pop(1).split(os.pathsep)
@@ -27,23 +27,18 @@ main(*sys.argv[1:])
 def commands(
     incoming: Incoming, count: int, min_free: int, journal: int, *, whole_only: bool = False
 ) -> WorkerCommands:
-    """How to start `count` workers, each with a folder of `incoming`; `min_free` and each one's `journal` in bytes.
+    """The commands that start `count` workers, each with a folder of `incoming`.
 
-    `whole_only`: they refuse what is cut off.
+    `min_free` and the `journal` of each are in bytes. `whole_only` workers refuse an instance that is cut off.
     """
     program = (sys.executable, "-P", "-c", _PROGRAM, os.pathsep.join(sys.path))
     settings = str(min_free), str(journal), _WHOLE if whole_only else _ANY
     calls = tuple((*program, str(incoming.worker_folder(n + 1)), *settings) for n in range(count))
-    return WorkerCommands(calls, partial(_write, incoming.worker_folder(1).parent))
-
-
-def _write(folder: Path) -> None:
-    """A few durable bytes in a file without a name; OSError when the disk does not take them."""
-    try_write(folder, durable=True)
+    return WorkerCommands(calls, partial(try_write, incoming.worker_folder(1).parent, durable=True))
 
 
 def main(folder: str, min_free: str, journal: str, takes: str, descriptor: str) -> None:
-    """Signals are the main process's business: it stops its workers in order, and they end when it dies."""
+    """Serve until the main process ends. Signals are its business: it stops its workers in order."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     log_to_stderr()
@@ -54,6 +49,6 @@ def main(folder: str, min_free: str, journal: str, takes: str, descriptor: str) 
         work(int(descriptor), WholeOnly(sink) if takes == _WHOLE else sink)
     except ConfigurationError as error:
         sys.exit(f"a receive worker cannot serve: {error}")
-    except OSError as error:  # a full disk: it is started anew until there is room
+    except OSError as error:  # a full disk: it is started again until there is room
         sys.exit(f"a receive worker cannot serve: {error.strerror}")
     sink.close()

@@ -1,4 +1,4 @@
-"""The part of the environment that a child program inherits: no passphrase, no password, no credential."""
+"""Environment of a child program: no passphrase, no password, no credential."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The log of a process: lines on stderr with the time in the hospital's zone."""
+"""Log of a process: lines on stderr with the time in the hospital's zone."""
 
 import logging
 import os
@@ -9,7 +9,7 @@ _LINE, _TIME = "%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S%z"
 
 
 def log_to_stderr(level: int = logging.WARNING, zone: str = "") -> None:
-    """Write the log there from now on; `zone` is a name of the zone database, for this process and those it starts."""
+    """Write the log to stderr; `zone` is a name of the zone database, for this process and those it starts."""
     if zone:
         os.environ["TZ"] = zone
         time.tzset()

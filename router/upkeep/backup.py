@@ -1,4 +1,4 @@
-"""The hourly copy of the database, and the alarm when there has been none for long."""
+"""Hourly copy of the database, and the alarm when there has been none for long."""
 
 import sqlite3
 from collections.abc import Callable
@@ -13,11 +13,10 @@ from router.events import Event, EventBus, Kind
 
 EVERY = timedelta(hours=1)
 _LONG = 3 * EVERY
-_LOOK_SECONDS = 20.0
 
 
 class BackupJob:
-    """The work of a loop; `stopping` ends a copy that is being made."""
+    """The duty to copy the database; `stopping` ends a copy that is being made."""
 
     def __init__(self, config: Config, bus: EventBus, clock: Clock, stopping: Callable[[], bool]) -> None:
         self._backups = Backups(config.node.data)
@@ -33,36 +32,35 @@ class BackupJob:
 
     @property
     def fate(self) -> str:
-        """Change of the database's file since the node opened it, in words; "" while it is there."""
+        """The change of the database's file since the node opened it, in words; "" while it is the same."""
         return "" if self._original is None else self._original.fate
 
     def close(self) -> None:
-        """Let go of the database's file."""
+        """Close the database's file."""
         if self._original is not None:
             self._original.close()
             self._original = None
 
-    def step(self) -> float:
-        """Make a copy when the last one is an hour old; the seconds to rest."""
+    def step(self) -> None:
+        """Make a copy when the last one is an hour old."""
         now = self._clock.now()
         if self._original is None:
             self._original = self._open()
         if fate := self._original.fate:
             self._save(self._original, fate, now)
-            return _LOOK_SECONDS
+            return
         self._record(Kind.CLEARED, "the database's file is the one that was opened", now, Alarm.DATABASE)
         last = next(iter(self._backups.listed()), None)
         if last is None or not timedelta(0) <= now - last.at < EVERY:
             try:
                 self._backups.make(now, self._stopping, spare=self._spare)
             except Stopped:
-                return _LOOK_SECONDS
+                return
             except (RouterError, OSError):
                 self._miss(last, now)
                 raise
             self._backups.prune(self._kept.hourly, self._kept.daily)
         self._record(Kind.CLEARED, "there is a copy of the database", now)
-        return _LOOK_SECONDS
 
     def _open(self) -> Original:
         try:
@@ -71,7 +69,7 @@ class BackupJob:
             raise TransientError("the database's file cannot be opened for its copy") from error
 
     def _save(self, original: Original, fate: str, now: datetime) -> None:
-        """Tell it and copy what the node still reads and writes, at once and then hourly: it ends with the process."""
+        """Raise the alarm and copy the open file, at once and then hourly: its data ends with the process."""
         last = next(iter(self._backups.listed()), None)
         if self._saved != fate or last is None or not timedelta(0) <= now - last.at < EVERY:
             try:

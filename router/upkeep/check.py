@@ -1,4 +1,4 @@
-"""Files against the index: every acknowledged instance has its row, its file, and the digest it came with."""
+"""Check of files against the index: every acknowledged instance has its row, its file, and its digest."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,19 +23,19 @@ class Check:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is amiss."""
+        """Whether nothing is missing, corrupt or without a row."""
         return not (self.missing or self.corrupt or self.unindexed)
 
 
 def take(studies: Studies, instances: Instances, waiting: Callable[[Path], bool], progress: Progress) -> Check:
-    """Compare every row with its file and every file with the rows. Reads every byte; safe while the node runs.
+    """Compare every row with its file and every file with the rows. It reads every byte, and is safe on a running node.
 
-    `waiting` says whether a file still has its incoming name: a crash came before its row, the next start makes it.
+    `waiting` says whether a file still has its incoming name: after a crash the next start makes its row.
     """
     on_disk = set(studies.walk())
     rows = {studies.path(row.uids, row.version): row.digest for row in instances.walk()}
     corrupt = [path for path in progress(sorted(on_disk & set(rows))) if not _intact(path, rows[path])]
-    # A file that was filed during the walk has its row by now.
+    # A file that was filed during the first walk has its row by now.
     later = {studies.path(row.uids, row.version) for row in instances.walk()}
     missing = [path for path in rows if not path.exists()]
     unindexed = [path for path in on_disk - set(rows) - later if not waiting(path)]

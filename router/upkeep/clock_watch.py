@@ -1,6 +1,6 @@
-"""Clocks that go wrong: one that jumps, and one that is not the database's.
+"""Watch over the clock: one that jumps, and one that differs from the database's.
 
-What was put off by the wrong time is not left waiting for it.
+Work that was put off by a wrong time does not wait for that time.
 """
 
 from datetime import datetime, timedelta
@@ -12,11 +12,11 @@ from router.events import Event, EventBus, Kind
 
 FAR = timedelta(seconds=5)
 _JUMP = timedelta(seconds=5)  # time synchronisation slews by less than this between two looks
-_STEADY = 600.0  # seconds after which a jump is an old story
+_STEADY = 600.0  # seconds after a jump, until the clock counts as steady
 
 
 class ClockWatch:
-    """Sets the clock that the nodes share, and raises an alarm while this machine's own is far from it."""
+    """Sets the clock that the nodes share; raises an alarm while this machine's own is far from it."""
 
     def __init__(self, catalogue: Catalogue, node: str, bus: EventBus, clock: SharedClock) -> None:
         self._catalogue = catalogue
@@ -26,7 +26,7 @@ class ClockWatch:
         self._right = False  # an alarm may stand from a former life
 
     def look(self) -> None:
-        """Called before anything is stored, and as often as the node gives a sign of life."""
+        """Compare the clocks. Called before anything is stored, and as often as the node gives a sign of life."""
         if not self._catalogue.engine.is_shared:
             return
         self._catalogue.nodes.set_clock(self._clock)
@@ -65,19 +65,19 @@ class JumpWatch:
         self._jumped = clock.monotonic()
 
     def look(self) -> None:
-        """Where the clock has jumped, tell it and look at everything anew."""
+        """Where the clock has jumped, raise the alarm and try at once what was put off."""
         began = self._beginning()
         jump, self._began = began - self._began, began
         if abs(jump) >= _JUMP:
             self._jumped = self._clock.monotonic()
             self._record(Kind.ALARM, f"the clock jumped by {jump.total_seconds():+.0f} s")
-            self.start_anew()
+            self.try_again()
         elif self._clock.monotonic() - self._jumped >= _STEADY:
             self._jumped = self._clock.monotonic()
             self._record(Kind.CLEARED, "the clock goes steadily")
 
-    def start_anew(self) -> None:
-        """Evaluate and try now what was put off; also at start, since nobody knows what the clock did before."""
+    def try_again(self) -> None:
+        """Evaluate and try now what was put off; also at start, since the clock may have jumped before."""
         now = self._clock.now()
         self._catalogue.exams.put_off_no_longer(now)
         self._catalogue.queue.put_off_no_longer(now)

@@ -1,4 +1,4 @@
-"""Once a day: what was due the day before and whether it was in time, and where exams and destinations differ."""
+"""Daily report: punctuality of the deliveries due the day before, and gaps between exams and destinations."""
 
 import csv
 import io
@@ -20,7 +20,6 @@ from router.review.reconcile import Account, Reconciliation, summed
 from router.review.unreported import counted as without_report
 from router.storage.dailies import Dailies
 
-_LOOK_SECONDS = 60.0
 _DAYS = 7  # days that a node which was down makes up for, and whose gaps are looked for
 _DAY = timedelta(days=1)
 _SENDERS = 20
@@ -33,11 +32,11 @@ _ACCOUNT_COLUMNS = tuple(each.name for each in fields(Account))
 
 
 class Daily:
-    """`step` is called by the one node that has the duty."""
+    """The duty to report, of one node at a time."""
 
     def __init__(
-        self, config: Config, catalogue: Catalogue, reconciliation: Reconciliation, dailies: Dailies, bus: EventBus,
-        clock: Clock,
+        self, config: Config, catalogue: Catalogue, bus: EventBus, clock: Clock, *, reconciliation: Reconciliation,
+        dailies: Dailies,
     ) -> None:  # fmt: skip
         self._config = config
         self._catalogue = catalogue
@@ -47,15 +46,14 @@ class Daily:
         self._clock = clock
 
     def reconfigure(self, config: Config) -> None:
-        """Another time of day, other budgets."""
+        """Report at another time of day, by other budgets."""
         self._config = config
 
-    def step(self) -> float:
-        """Report on the days that are over and not reported on; the seconds to rest."""
+    def step(self) -> None:
+        """Report on the days that are over and not reported on."""
         now = self._clock.now()
         for day in outstanding(now.astimezone(self._config.node.timezone), self._config.daily.at, self._dailies.done()):
             self._report(day, now)
-        return _LOOK_SECONDS
 
     def _report(self, day: date, now: datetime) -> None:
         start, end = bounds(day, self._config)
@@ -65,13 +63,13 @@ class Daily:
         rows = (finding_row(one, self._config.node.timezone) for one in found)
         tables = {
             "deliveries": table_of(FINDING_COLUMNS, rows),
-            "gaps": table_of(_ACCOUNT_COLUMNS, map(_account_row, gaps)),
+            "gaps": table_of(_ACCOUNT_COLUMNS, (asdict(one) | {"gaps": "; ".join(one.gaps)} for one in gaps)),
         }
         heads = self._signed_heads()
         text = _text(day, found, accounts, self._waiting(now)) + self._unreported(now)
         self._dailies.write(day, tables, text + "".join(f"{head}\n" for head in heads))
         self._dailies.prune(day - self._config.retention.audit)
-        self._tell(now, len({one.exam for one in gaps}), f"report of {day}: {counted(found)}", heads)
+        self._record(now, len({one.exam for one in gaps}), f"report of {day}: {counted(found)}", heads)
 
     def _unreported(self, now: datetime) -> str:
         found = without_report(self._config, self._catalogue, now)
@@ -86,12 +84,12 @@ class Daily:
         return f"Waits for a person: {', '.join(named) or 'nothing'}"
 
     def _signed_heads(self) -> Sequence[str]:
-        """The last head of each node's audit trail, to be kept where the node cannot reach it."""
+        """The last head of each node's audit trail, kept where the node cannot reach it."""
         kept = self._catalogue.audit_heads
         newest = [head for node in kept.nodes() if (head := kept.newest(node)) is not None]
         return [f"Audit head {head} of {head.at}, signed by {head.key}: {head.signature}" for head in newest]
 
-    def _tell(self, now: datetime, gaps: int, text: str, heads: Sequence[str]) -> None:
+    def _record(self, now: datetime, gaps: int, text: str, heads: Sequence[str]) -> None:
         """`gaps` is how many exams have some."""
         text = f"{text}; {gaps} exam(s) with gaps"
         self._bus.record(Event(now, Kind.REPORTED, text, fields={"heads": heads}))
@@ -102,9 +100,10 @@ class Daily:
 
 
 def outstanding(now: datetime, at: time, done: Sequence[date]) -> list[date]:
-    """Days to report on, by the hospital's clock: those over since the last one that is done, at the hour or after it.
+    """The days to report on, by the hospital's clock: those over since the last of `done`, from the hour `at` on.
 
-    Without any the day before; never more than a week of them. A clock that was wrong and went back gives none twice.
+    Without any done it is the day before; there is never more than a week of them. No day is reported twice, also by a
+    clock that was wrong and went back.
     """
     last = now.date() - (_DAY if now.time() >= at else 2 * _DAY)
     first = max(last - (_DAYS - 1) * _DAY, done[-1] + _DAY) if done and done[-1] <= now.date() else last
@@ -118,7 +117,7 @@ def bounds(day: date, config: Config) -> tuple[datetime, datetime]:
 
 
 def finding_row(one: DueDelivery, zone: ZoneInfo) -> dict[str, str | None]:
-    """As the table and `queue report --json` have it; times in ISO 8601 as the hospital's clock shows them."""
+    """A row of the table and of `queue report --json`; times in ISO 8601 by the hospital's clock."""
     it = one.delivery
     instants = (it.legal_due, it.due, one.complete, one.delivered)
     times = [None if each is None else each.astimezone(zone).isoformat() for each in instants]
@@ -127,7 +126,7 @@ def finding_row(one: DueDelivery, zone: ZoneInfo) -> dict[str, str | None]:
 
 
 def table_of(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> bytes:
-    """CSV as spreadsheets read it: UTF-8 with BOM."""
+    """A CSV file as spreadsheets read it: UTF-8 with BOM."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns)
     writer.writeheader()
@@ -141,17 +140,13 @@ def _quoted(value: object) -> object:
     return f"'{value}" if begins or (isinstance(value, str) and value.startswith(("\t", "\r"))) else value
 
 
-def _account_row(one: Account) -> dict[str, object]:
-    return asdict(one) | {"gaps": "; ".join(one.gaps)}
-
-
 def counted(found: Iterable[DueDelivery]) -> str:
-    """How many were met, missed, late, and are pending, in words."""
+    """The numbers of deliveries in time, missed, late and pending, in words."""
     return ", ".join(f"{count} {each}" for each, count in counts(found).items())
 
 
 def counts(found: Iterable[DueDelivery]) -> dict[Punctuality, int]:
-    """How many of each; missed while paused is left out where nothing was."""
+    """The number of each; missed while paused is left out where there is none."""
     numbers = Counter(one.punctuality for one in found)
     return {each: numbers[each] for each in Punctuality if each != Punctuality.PAUSED or numbers[each]}
 

@@ -1,6 +1,7 @@
-"""Ends of alarms about what is not here any more: a destination, a part of the node, a folder of quarantine/.
+"""Ends of alarms about something that is gone: a destination, a part of the node, a folder of quarantine/.
 
-Whoever raises such an alarm would end it, and is gone with it: out of the configuration, or removed while no node ran.
+The part that raises such an alarm would end it, and is gone too: out of the configuration, or removed while no node
+ran.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -16,9 +17,9 @@ _REMOVED = "the destination is not configured any more"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Here:
-    """All that is here: where deliveries go by the configuration, the node's loops by name, the folders of quarantine/.
+    """The configured places of deliveries, the names of the node's loops, the folders of quarantine/.
 
-    `works` is None where nobody knows them.
+    `works` is None where the loops are not known.
     """
 
     places: Collection[tuple[str, Channel]]
@@ -26,10 +27,10 @@ class Here:
     quarantined: Collection[str]
 
 
-def gone(standing: Iterable[Standing], here: Here) -> Iterator[tuple[Standing, str]]:
-    """The alarms about what is gone, each with the words of its end."""
+def gone(active: Iterable[Standing], here: Here) -> Iterator[tuple[Standing, str]]:
+    """The active alarms about something that is gone, each with the text of its end."""
     names, served = {name for name, _ in here.places}, {f"{channel} to {name}" for name, channel in here.places}
-    for one in standing:
+    for one in active:
         to_nowhere = one.alarm == Alarm.BREAKER and one.subject not in served
         if to_nowhere or (one.alarm == Alarm.CRYPTO and one.destination and one.destination not in names):
             yield one, _REMOVED

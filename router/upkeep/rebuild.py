@@ -1,8 +1,8 @@
-"""Making the index anew from the files: what came in is in the data folder, what was decided and sent is not.
+"""Rebuild of the index from the files: the data folder has everything that came in, and not what was decided or sent.
 
-Rows that are readable stay. Held are the deliveries that the ledger cannot vouch for: those of an exam that the
-database did not know, or that got a document or images back; and, where rows were lost at all, every one on its way.
-Each is held in the transaction that makes its rows, so a run that is broken off is taken up again by the next one.
+Readable rows stay. A delivery that the ledger cannot vouch for is held: one of an exam that the database did not know
+or that got a document or images back, and, where rows were lost at all, every one on its way. Each is held in the
+transaction that makes its rows, so the next run continues one that was broken off.
 """
 
 import hashlib
@@ -37,15 +37,14 @@ from router.series.classify import Rulebook, classify
 from router.storage import Storage
 
 _BATCH = 64
-# What came after a backup may have taken a delivery out of these, and had it sent.
+# A document or images that came after a backup may have taken a delivery out of these states, and had it sent.
 _MAY_COME_BACK = (State.DELIVERED, State.HELD, State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED)
 Progress = Callable[[Iterable[Path]], Iterable[Path]]
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """How many rows were made, the deliveries that are held for it, and the files that could not be read (paths below
-    the data folder)."""
+    """Numbers of rows made and of deliveries held for them; `unreadable` are files, as paths below the data folder."""
 
     instances: int
     documents: int
@@ -54,14 +53,14 @@ class Rebuilt:
 
 
 class Rebuild:
-    """One run, with the node stopped. `older`: the database is a backup, so that what came after it is lost."""
+    """One run, with the node stopped. `older`: the database is a backup, so that rows made after it are lost."""
 
     def __init__(
-        self, config: Config, catalogue: Catalogue, storage: Storage, book: Rulebook, bus: EventBus, clock: Clock, *,
+        self, config: Config, catalogue: Catalogue, storage: Storage, book: Rulebook, *, bus: EventBus, clock: Clock,
         older: bool = False,
     ) -> None:  # fmt: skip
         self._config = config
-        self._references = ExamReader(config)
+        self._exam_reader = ExamReader(config)
         self._catalogue = catalogue
         self._storage = storage
         self._book = book
@@ -89,7 +88,7 @@ class Rebuild:
 
     def _instances(self, progress: Progress) -> int:
         known = {self._storage.studies.path(row.uids, row.version) for row in self._catalogue.instances.walk()}
-        for files in self._catalogue.purge.removals():  # the next start removes them: their rows are tombstones
+        for files in self._catalogue.purge.removals():  # the next start removes the files of these tombstones
             known |= {self._storage.studies.path(uids, version) for uids, version in files.instances}
         batch: list[NewInstance] = []
         made = 0
@@ -118,36 +117,42 @@ class Rebuild:
         except InvalidData:
             header = None
         if header is None or not version.isdigit() or path != self._storage.studies.path(header.uids, int(version)):
-            self._unreadable.append(self._place(path))
+            self._unreadable.append(self._path_of(path))
             return None
-        rule, size = classify(header.facts, self._book), path.stat().st_size
-        return NewInstance(header, int(version), digests, size, rule.series_class, rule.name, _age(path))
+        rule = classify(header.facts, self._book)
+        return NewInstance(
+            header=header, version=int(version), digests=digests, size=path.stat().st_size,
+            series_class=rule.series_class, rule=rule.name, received=_age(path),
+        )  # fmt: skip
 
     # -- documents
 
     def _documents(self) -> int:
         """Documents in the order in which they came; the JSON of an exam before its PDF, so that the exam exists."""
         known = self._restore.places()
-        files = [path for path in self._storage.reports.walk() if self._place(path) not in known]
+        files = [path for path in self._storage.reports.walk() if self._path_of(path) not in known]
         return sum(self._document(path) for path in sorted(files, key=lambda p: (p.suffix == ".pdf", _age(p))))
 
     def _document(self, path: Path) -> bool:
         """Enter a document; False when it cannot be read."""
-        place = self._place(path)
+        place = self._path_of(path)
         owner, number = path.parts[-3], int(path.parts[-2])
         data = path.read_bytes()
         try:
             source: Mapping[str, Any] = json.loads(path.with_name("source.json").read_bytes())
-            document = self._references.read(data) if path.suffix != ".pdf" else None
-            key = None if document is None else self._key(document, source["name"])
+            document = self._exam_reader.read(data) if path.suffix != ".pdf" else None
+            key = None
+            if document is not None:
+                key = self._exam_reader.key(document, branch_named(self._config.hospital, source["name"]))
         except (InvalidData, OSError, ValueError):
             self._unreadable.append(place)
             return False
+        content, content_reported = reported(key)
         taken = TakenDocument(
-            "pdf" if key is None else "json", source["name"], self._digest(data, document, source),
-            datetime.fromisoformat(source["file_time"]), _age(path), key, *reported(key),
-            self._words(data) if key is None else None, study_named(source["name"]) | number_word(source["name"]),
-            source.get("checksum", ""),
+            kind="pdf" if key is None else "json", stem=source["name"], digest=self._digest(data, document, source),
+            file_time=datetime.fromisoformat(source["file_time"]), arrived=_age(path), key=key,
+            content=content, reported=content_reported, words=self._words(data) if key is None else None,
+            names=study_named(source["name"]) | number_word(source["name"]), checksum=source.get("checksum", ""),
         )  # fmt: skip
         self._lose()
         with self._catalogue.engine.write():
@@ -169,26 +174,23 @@ class Rebuild:
         return frozenset() if isinstance(text, InvalidData) else words(text.text)
 
     def _digest(self, data: bytes, document: Mapping[str, object] | None, source: Mapping[str, Any]) -> str:
-        """As it came where its copy is as it came; of a damaged one what was noted beside it."""
+        """The digest of the document as it came; where its copy is damaged, the one noted beside it."""
         found = hashlib.sha256(data).hexdigest() if document is None else digest_of(data, document)
         changed = source.get("checksum") not in (None, hashlib.sha256(data).hexdigest())
         return str(source["digest"]) if changed else found
-
-    def _key(self, document: Mapping[str, object], name: str) -> ExamKey:
-        return self._references.key(document, branch_named(self._config.hospital, name))
 
     def _exam(self, owner: str, key: ExamKey | None) -> int | None:
         if key is not None:
             return self._restore.exam(int(owner), key.branch, key.exam_id, self._clock.now())
         return int(owner) if owner.isdigit() and self._restore.has_exam(int(owner)) else None
 
-    def _place(self, path: Path) -> str:
+    def _path_of(self, path: Path) -> str:
         return path.relative_to(self._config.node.data).as_posix()
 
     # -- deliveries
 
     def _lose(self) -> None:
-        """Before the first row is made: nothing that is on its way may go by what is known now."""
+        """Before the first row is made, hold everything on its way: too little is known to send it."""
         if not self._lost:
             self._lost = True
             with self._catalogue.engine.write():

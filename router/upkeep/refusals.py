@@ -1,4 +1,4 @@
-"""Refusals at the node's door: added up as they happen, written in batches, and the alarms that stand for them."""
+"""Refusals of senders and images: added up as they happen, written in batches, and their alarms."""
 
 import threading
 from collections.abc import Collection, Iterable, Sequence
@@ -41,7 +41,7 @@ _OTHERS = "other senders"
 
 
 def kind_of(code: str) -> str:
-    """Which kind of RefusedSender a refusal makes; "" for none: lack of room is the alarm `disk`."""
+    """The kind of RefusedSender that a refusal makes; "" for none: lack of room is the alarm `disk`."""
     if code in WHYS:
         return ASSOCIATIONS if code in _ALARMING else ""
     return "" if code == NO_ROOM else IMAGES
@@ -50,7 +50,7 @@ def kind_of(code: str) -> str:
 # -- adding up
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Tally:
     called: str
     why: str
@@ -62,8 +62,8 @@ class _Tally:
 
     @classmethod
     def begun(cls, one: Refused, now: datetime) -> Self:
-        """Nothing is counted yet."""
-        return cls(one.called_ae, one.code, one.reason, now, now)
+        """A tally with nothing counted yet."""
+        return cls(called=one.called_ae, why=one.code, reason=one.reason, first=now, last=now)
 
     def add(self, one: Refused, now: datetime, *, untracked: bool = False) -> None:
         self.called, self.why, self.reason, self.last = one.called_ae, one.code, one.reason, now
@@ -114,7 +114,7 @@ class Gathering:
             self._came[one.uids.sop] = now
 
     def batch(self) -> Batch:
-        """All of it; nothing is in it where `is_empty`."""
+        """Everything that was added."""
         return Batch(
             counts=[
                 RefusalCount(day=day, calling=calling, address=address, called=called, why=why, study_uid=study,
@@ -138,8 +138,8 @@ class Gathering:
 
 
 class RefusalRecorder:
-    """Keeps what the server tells of refusals. `refused` and `stored` are called from several threads, and never wait
-    for the database."""
+    """Keeps the refusals that the server reports. Several threads call `refused` and `stored`, which never wait for the
+    database."""
 
     def __init__(self, rows: Rows, zone: ZoneInfo, clock: Clock) -> None:
         self._rows = rows
@@ -148,7 +148,7 @@ class RefusalRecorder:
         self._lock = threading.Lock()
         self._gathering = Gathering(zone)
         self._unwritten: Batch | None = None
-        self._senders: set[tuple[str, str]] = set()  # of these what they store is of interest
+        self._senders: set[tuple[str, str]] = set()  # what these store is of interest
         self._missing: set[str] = set()
         self._looked = float("-inf")
 
@@ -172,7 +172,7 @@ class RefusalRecorder:
             self._gathering.stored(outcome, self._clock.now(), awaited=awaited)
 
     def write(self) -> bool:
-        """Write what was noted since the last time, whether there was anything; what fails is written next time."""
+        """Write what was noted since the last call; whether there was anything. Another call writes what failed."""
         with self._lock:
             if self._unwritten is None and not self._gathering.is_empty:
                 self._unwritten, self._gathering = self._gathering.batch(), Gathering(self._zone)
@@ -186,7 +186,7 @@ class RefusalRecorder:
         return False
 
     def _look(self) -> None:
-        """Other nodes refuse senders, too, and persons dismiss them."""
+        """Read the senders and instances of interest: other nodes refuse some, too, and people dismiss some."""
         self._looked = self._clock.monotonic()
         senders = {(one.calling, one.address) for one in self._rows.senders()}
         missing = set(self._rows.missing())
@@ -200,21 +200,21 @@ class RefusalRecorder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """Senders of one kind: those whose refusal is `over`, those with an alarm each, and those counted in one alarm."""
+    """Senders of one kind: whose refusal is `over`, `alarming` with an alarm each, `others` counted in one alarm."""
 
     over: Sequence[RefusedSender]
-    told: Sequence[RefusedSender]
+    alarming: Sequence[RefusedSender]
     others: Sequence[RefusedSender]
 
 
 def judge(senders: Iterable[RefusedSender], now: datetime, known: Collection[str] = ()) -> Judgement:
-    """The alarms that are to stand; of too many, senders whose AE titles are `known` come first, then the oldest."""
+    """The alarms due now; of too many, senders whose AE titles are `known` come first, then the oldest."""
     mine = list(senders)
     over = [one for one in mine if _is_over(one, now)]
-    told = [one for one in mine if one not in over and _is_told(one, now)]
-    told.sort(key=lambda one: (one.calling == OTHERS, one.calling not in known, one.first))
-    single = [one for one in told[:MOST_ALARMS] if one.calling != OTHERS]
-    return Judgement(over=over, told=single, others=told[len(single) :])
+    alarming = [one for one in mine if one not in over and _is_alarming(one, now)]
+    alarming.sort(key=lambda one: (one.calling == OTHERS, one.calling not in known, one.first))
+    single = [one for one in alarming[:MOST_ALARMS] if one.calling != OTHERS]
+    return Judgement(over=over, alarming=single, others=alarming[len(single) :])
 
 
 def _is_over(one: RefusedSender, now: datetime) -> bool:
@@ -224,7 +224,7 @@ def _is_over(one: RefusedSender, now: datetime) -> bool:
     return now - one.last >= SILENCE
 
 
-def _is_told(one: RefusedSender, now: datetime) -> bool:
+def _is_alarming(one: RefusedSender, now: datetime) -> bool:
     if one.kind == IMAGES:
         return True
     if one.dismissed is not None and now - one.dismissed < DISMISSED_FOR:
@@ -244,11 +244,11 @@ class RefusalWatch:
         self._keep = config.retention.unmatched
         self._looked = self._tidied = float("-inf")
         self._reworded: dict[tuple[Alarm, str], datetime] = {}
-        self._may_stand = True
+        self._may_be_active = True
         self.reconfigure(config)
 
     def reconfigure(self, config: Config) -> None:
-        """Take the senders of this configuration for known ones from the next step on."""
+        """Count the senders of this configuration as known from the next step on."""
         self._known = frozenset(one.ae_title for one in config.receive.senders)
 
     def step(self, *, news: bool) -> float:
@@ -266,22 +266,22 @@ class RefusalWatch:
         rows = self._catalogue.refusals
         rows.settle()
         senders = rows.senders()
-        if not (senders or self._may_stand):
+        if not (senders or self._may_be_active):
             return
-        standing = [one for one in self._catalogue.alarms.standing() if one.alarm in _ALARMS.values()]
+        active = [one for one in self._catalogue.alarms.standing() if one.alarm in _ALARMS.values()]
         for kind, alarm in _ALARMS.items():
             found = judge([one for one in senders if one.kind == kind], now, self._known)
-            self._bring_in_line(alarm, found, [one for one in standing if one.alarm == alarm], now)
+            self._bring_in_line(alarm, found, [one for one in active if one.alarm == alarm], now)
             for one in found.over:
                 rows.end(one)
-        self._may_stand = bool(senders)
+        self._may_be_active = bool(senders)
 
-    def _bring_in_line(self, alarm: Alarm, found: Judgement, standing: Sequence[Standing], now: datetime) -> None:
-        wanted = {subject_of(one): _text(one) for one in found.told}
+    def _bring_in_line(self, alarm: Alarm, found: Judgement, active: Sequence[Standing], now: datetime) -> None:
+        wanted = {subject_of(one): _text(one) for one in found.alarming}
         if found.others:
             count = sum(one.count for one in found.others)
             wanted[_OTHERS] = f"{len(found.others)} further senders are refused ({count} so far)"
-        texts = {one.subject: one.text for one in standing}
+        texts = {one.subject: one.text for one in active}
         for subject, text in wanted.items():
             if subject not in texts:
                 self._reworded[alarm, subject] = now

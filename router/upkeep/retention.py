@@ -1,6 +1,6 @@
-"""Retention: what is done with goes when its time is over, and sooner, oldest first, when the disk runs short.
+"""Retention: finished data is removed when its time is over, and sooner, oldest first, when the disk runs short.
 
-Nothing goes that is waiting, held, deferred, failed or being sent; quarantine waits for a person.
+Nothing is removed that is waiting, held, deferred, failed or being sent; quarantine waits for a person.
 """
 
 from collections import Counter
@@ -34,7 +34,7 @@ _ORIGINALS = 500
 
 
 class Room(Enum):
-    """How the free space stands to `[receive] min_free`."""
+    """The free space measured by `[receive] min_free`."""
 
     ENOUGH = "enough"
     SHORT = "short"
@@ -43,26 +43,26 @@ class Room(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """Since when data must have been done with, or lain there unnamed, to go now."""
+    """The latest times of delivery, and of arrival for studies that no exam names, of data to be removed now."""
 
     delivered: datetime
     unmatched: datetime
 
 
 def room(free: int, floor: int) -> Room:
-    """Sizes in bytes."""
+    """The room that `free` bytes are, with a `floor` in bytes."""
     if free <= floor:
         return Room.NONE
     return Room.SHORT if free < _NEAR * floor else Room.ENOUGH
 
 
 def due(times: Times, now: datetime) -> Ages:
-    """As configured."""
+    """The ages as configured."""
     return Ages(now - times.delivered, now - times.unmatched)
 
 
 def early(times: Times, now: datetime) -> Ages:
-    """When the disk is short: delivered data at once, unnamed data after a quarter of its time.
+    """The ages when the disk is short: delivered data at once, unnamed data after a quarter of its time.
 
     An exam's report often comes a day or two after the images; those must not have gone.
     """
@@ -72,17 +72,17 @@ def early(times: Times, now: datetime) -> Ages:
 
 
 class Retention:
-    """The work of a loop. `free` gives the bytes left on the data folder's volume; under `filing` nothing is filed."""
+    """The duty to purge. `free` gives the bytes left on the data folder's volume; under `filing` nothing is filed."""
 
     def __init__(
-        self, config: Config, purge: Purge, records: Expiry, storage: Storage, bus: EventBus, clock: Clock,
+        self, *, config: Config, purge: Purge, expiry: Expiry, storage: Storage, bus: EventBus, clock: Clock,
         free: Callable[[], int], filing: AbstractContextManager[object],
     ) -> None:  # fmt: skip
         self._times = config.retention
         self._floor = config.receive.min_free
         self._drop = config.reports.folder
         self._purge = purge
-        self._records = records
+        self._expiry = expiry
         self._studies = storage.studies
         self._reports = storage.reports
         self._bus = bus
@@ -96,7 +96,7 @@ class Retention:
         """Purge a little; the seconds to rest, 0 when there may be more to do."""
         now = self._clock.now()
         if not self._is_steady():
-            self._tell(now)
+            self._record_room(now)
             return LOOK_SECONDS
         if self._next_sweep is None:
             self.recover()
@@ -108,11 +108,11 @@ class Retention:
             self._tidy(now)
             self._next_sweep = now + _SWEEP_EVERY
         found = self._make_room(now)
-        self._tell(now)
+        self._record_room(now)
         return 0.0 if found else LOOK_SECONDS
 
     def _is_steady(self) -> bool:
-        """Whether the clock has not jumped lately: by a wrong one what is new is old, and gone for good."""
+        """Whether the clock has not jumped lately: by a wrong clock new data is old, and is removed for good."""
         began = self._beginning()
         if abs(began - self._began) >= _JUMP:
             self._began, self._steady_from = began, self._clock.monotonic() + _STEADY_SECONDS
@@ -123,46 +123,46 @@ class Retention:
         return self._clock.now() - timedelta(seconds=self._clock.monotonic())
 
     def recover(self) -> None:
-        """Remove the files that a former life only came to strike from the rows."""
+        """Remove the files whose rows a former life removed without them."""
         for files in self._purge.removals():
             with self._filing:
                 self._remove(files)
 
     def _sweep(self, ages: Ages, now: datetime) -> int:
-        """Everything of these ages, a page at a time; how many studies went."""
+        """Remove everything of these ages, a page at a time; how many studies were removed."""
         delivered = self._purge.delivered(ages.delivered, now, _AT_ONCE)
-        return self._go(delivered, ages.delivered) or self._go(
+        return self._remove_studies(delivered, ages.delivered) or self._remove_studies(
             self._purge.unmatched(ages.unmatched, _AT_ONCE), ages.unmatched
         )
 
     def _sweep_reports(self, now: datetime) -> int:
-        """Copies of PDFs, then exams whose records are over, a page at a time; how many exams it concerned."""
+        """Remove copies of PDFs, then exams whose records are over, a page at a time; of how many exams."""
         before, over = now - self._times.delivered, now - self._times.records
-        copies = self._records.with_copies(before, now, _AT_ONCE)
-        old = [] if copies else self._records.old(over, now, _AT_ONCE)
-        taken = [self._records.take_copies(exam, before, now) for exam in copies]
-        taken += [self._records.drop(exam, over, now) for exam in old]
+        copies = self._expiry.with_copies(before, now, _AT_ONCE)
+        old = [] if copies else self._expiry.old(over, now, _AT_ONCE)
+        taken = [self._expiry.take_copies(exam, before, now) for exam in copies]
+        taken += [self._expiry.drop(exam, over, now) for exam in old]
         found = [files for files in taken if files is not None]
         for files in found:
             self._remove(files)
         return len(found)
 
     def _make_room(self, now: datetime) -> int:
-        """When the disk is short, what can go early: delivered first, then unnamed, until there is room."""
+        """Remove early when the disk is short: delivered data first, then unnamed, until there is room."""
         if self._room() is Room.ENOUGH:
             return 0
         found = self._sweep(due(self._times, now), now)
         if found:
             return found
         ages = early(self._times, now)
-        found = self._go(self._purge.delivered(ages.delivered, now, _AT_ONCE), ages.delivered, sparing=True)
-        found += self._go(self._purge.unmatched(ages.unmatched, _AT_ONCE), ages.unmatched, sparing=True)
+        found = self._remove_studies(self._purge.delivered(ages.delivered, now, _AT_ONCE), ages.delivered, sparing=True)
+        found += self._remove_studies(self._purge.unmatched(ages.unmatched, _AT_ONCE), ages.unmatched, sparing=True)
         text = f"the disk is short: {found} studies removed before their time" if found else "nothing may be removed"
         self._record(Kind.ALARM, Alarm.RETENTION, f"less than {_NEAR} x min_free is left: {text}", now)
         return found
 
-    def _go(self, studies: Iterable[Old], before: datetime, *, sparing: bool = False) -> int:
-        """Remove studies; `sparing`: only while the disk is short. How many went."""
+    def _remove_studies(self, studies: Iterable[Old], before: datetime, *, sparing: bool = False) -> int:
+        """Remove studies, with `sparing` only while the disk is short; how many were removed."""
         gone = 0
         for old in studies:
             if sparing and self._room() is Room.ENOUGH:
@@ -177,7 +177,7 @@ class Retention:
         return gone
 
     def _remove_batch(self, old: Old, before: datetime) -> bool:
-        """Under `filing`: an instance that comes again just now is filed before, and keeps, or after, and is new."""
+        """Remove under `filing`: an instance that comes again is filed before, and stays, or after, as a new one."""
         with self._filing:
             files = self._purge.take(old, before, self._clock.now())
             if files is not None:
@@ -190,12 +190,12 @@ class Retention:
             self._reports.remove(left.places)
 
     def _tidy(self, now: datetime) -> None:
-        """Originals of the drop folder: those that the node put below done/ and rejected/ itself, and no others."""
+        """Remove originals of the drop folder that the node itself put below done/ and rejected/, and no others."""
         with ExitStack() as stack:
             try:
                 top = stack.enter_context(opened(self._drop))
             except OSError:
-                return  # the drop folder's own alarm tells of a share that is gone
+                return  # a share that is gone has the drop folder's own alarm
             if not self._purge.originals.begun():
                 self._purge.originals.begin(originals.lying(top), now)
             found, trouble = self._remove_originals(top, now - self._times.done)
@@ -209,7 +209,7 @@ class Retention:
     def _remove_originals(self, top: int, before: datetime) -> tuple[Counter[bool | None], str]:
         """How many are removed (True), are other files by now (False), or gone (None); and why some cannot be reached.
 
-        Those are tried again. A done/ or rejected/ that is not there may be that of a share that is away.
+        The next sweep tries those again. A done/ or rejected/ that is missing may be on a share that is away.
         """
         found: Counter[bool | None] = Counter()
         trouble, after = "", ""
@@ -229,7 +229,7 @@ class Retention:
     def _room(self) -> Room:
         return room(self._free(), self._floor)
 
-    def _tell(self, now: datetime) -> None:
+    def _record_room(self, now: datetime) -> None:
         found = self._room()
         if found is Room.NONE:
             self._record(Kind.ALARM, Alarm.DISK, "images are refused: less than min_free is left", now)

@@ -1,7 +1,7 @@
-"""The scrub: a slow reading of stored images that no destination has confirmed yet.
+"""Scrub: a slow reading of stored images that no destination has confirmed yet.
 
-A disk that loses bits in silence is noticed while the PACS still has the images, and not in the hour of sending. What
-came within the interval was read within it, when it was catalogued.
+A disk that loses bits in silence is noticed while the PACS still has the images, and not in the hour of sending. An
+image that came within the interval was read within it, when it was catalogued.
 """
 
 import os
@@ -33,18 +33,18 @@ class _Stopped(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quiet:
-    """What the scrub gives way to: `busy` is whether something is being sent; `wait` rests for seconds, and says
-    whether the node stops."""
+    """Work that the scrub gives way to. `busy`: whether something is being sent; `wait` rests for so many seconds and
+    returns whether the node stops."""
 
     busy: Callable[[], bool]
     wait: Callable[[float], bool]
 
 
 class Scrub:
-    """The work of a loop of one node at a time. `every` is the interval, zero: never."""
+    """The duty to scrub. `every` is the interval, zero: never."""
 
     def __init__(
-        self, every: timedelta, catalogue: Catalogue, storage: Storage, bus: EventBus, clock: Clock, quiet: Quiet
+        self, *, every: timedelta, catalogue: Catalogue, storage: Storage, bus: EventBus, clock: Clock, quiet: Quiet
     ) -> None:
         self._every = every
         self._catalogue = catalogue
@@ -68,11 +68,11 @@ class Scrub:
         return self._go_on() if self._every else LOOK_SECONDS
 
     def _clear(self) -> None:
-        """End alarms of what was sent again, replaced or purged."""
+        """End the alarms about instances that were sent again, replaced or purged."""
         if self._clock.monotonic() - self._looked >= LOOK_SECONDS:
             self._looked = self._clock.monotonic()
-            standing = self._catalogue.alarms.standing()
-            self._damage.clear([one.subject for one in standing if one.alarm == Alarm.DAMAGED])
+            active = self._catalogue.alarms.standing()
+            self._damage.clear([one.subject for one in active if one.alarm == Alarm.DAMAGED])
 
     def _go_on(self) -> float:
         """Look at the next range of instances; a round that is over rests until the interval is."""
@@ -112,7 +112,7 @@ class Scrub:
     def _compare(self, one: Stored) -> None:
         try:
             with self._studies.path(one.uids, one.version).open("rb") as file:
-                # What is in memory says nothing of the disk, and what is read here must not drive others' files out.
+                # A page in memory says nothing about the disk, and pages read here must not drive others out.
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
                 offset = dataset_offset(file).offset
                 size = os.fstat(file.fileno()).st_size - offset

@@ -9,7 +9,7 @@ from router.clock import Clock
 from router.config.sections import Config
 from router.correlator.holidays import Holidays
 from router.events import Event, EventBus, Kind
-from router.matching.images.unreported import HISTORY_DAYS, Scope, SilentDay, Waiting, overdue, silence, too_many
+from router.matching.images.unreported import HISTORY_DAYS, Scope, Waiting, overdue, silence, too_many
 from router.policy.workdays import WorkClock
 from router.review.unreported import scope_of, subject_of, work_clock
 
@@ -19,7 +19,7 @@ _STUDIES, _FOLDER, _FILE = "studies", "reports folder", "holidays"
 
 
 class SilenceWatch:
-    """`step` is called by the one node that has the duty, once what lay in the drop folder at its start is taken."""
+    """Watches for missing reports. The holder of the duty calls `step` once the files in the drop folder are taken."""
 
     def __init__(self, config: Config, catalogue: Catalogue, bus: EventBus, clock: Clock) -> None:
         self._config = config
@@ -29,7 +29,7 @@ class SilenceWatch:
         self._holidays = Holidays(config.study.holidays)
 
     def reconfigure(self, config: Config) -> None:
-        """Another [share], another [study] unreported_after or holidays."""
+        """Apply another [share], [study] unreported_after or holidays."""
         self._config = config
         self._holidays.reconfigure(config.study.holidays)
 
@@ -41,7 +41,7 @@ class SilenceWatch:
 
     def _look(self, now: datetime) -> None:
         reading = self._holidays.reading()
-        self._tell_faults(reading.faults, now)
+        self._record_faults(reading.faults, now)
         waiting, reported = self._catalogue.unreported.waiting(), self._catalogue.unreported.reported(now - _REPORTS_OF)
         latest: dict[str, datetime] = {}
         for one in reported:
@@ -49,13 +49,17 @@ class SilenceWatch:
         self._end_dismissals(latest, now)
         clock, scope = work_clock(self._config, reading.days, now), scope_of(self._config, self._catalogue)
         found = silence(waiting, reported, scope, clock)
-        wanted = {subject_of(sender): _of_sender(one) for sender, one in found.senders.items()}
-        wanted |= {_FOLDER: _of_ris(found.ris)} if found.ris else {}
-        wanted |= self._too_many(waiting, scope, clock)
-        self._tell(wanted, now)
+        wanted = {
+            subject_of(sender): f"none of the {one.studies} studies of {one.day} that {one.sender} sent has its report;"
+            " others' reports came"
+            for sender, one in found.senders.items()
+        }
+        if (ris := found.ris) is not None:
+            wanted[_FOLDER] = f"no study of {ris.day} has its report: the RIS exports none, or none that can be joined"
+        self._bring_in_line(wanted | self._too_many(waiting, scope, clock), now)
 
     def _end_dismissals(self, latest: Mapping[str, datetime], now: datetime) -> None:
-        """A sender of which a report came is one whose studies are reported: what it sends from then on counts."""
+        """End the dismissal of a sender of which a report came: its studies count from then on."""
         for one in self._catalogue.unreported.dismissals():
             came = latest.get(one.sender)
             if one.until is None and came is not None and came > one.at:
@@ -64,7 +68,7 @@ class SilenceWatch:
                 self._bus.record(Event(now, Kind.DECIDED, text, subject=subject_of(one.sender)))
 
     def _too_many(self, waiting: list[Waiting], scope: Scope, clock: WorkClock) -> dict[str, str]:
-        """The number of the day is kept, and compared with those of four weeks."""
+        """Keep the number of the day and compare it with those of four weeks; the alarm's text by its subject."""
         today = clock.local(clock.now).date()
         number = overdue(waiting, scope, clock)
         self._catalogue.unreported.note(today.isoformat(), number)
@@ -73,14 +77,14 @@ class SilenceWatch:
         days = scope.after / timedelta(days=1)
         return {_STUDIES: f"{number} studies lack their report after {days:g} working days, {why}"} if why else {}
 
-    def _tell(self, wanted: Mapping[str, str], now: datetime) -> None:
+    def _bring_in_line(self, wanted: Mapping[str, str], now: datetime) -> None:
         for subject, text in wanted.items():
             self._record(Kind.ALARM, Alarm.UNREPORTED, subject, text, now)
         for one in self._catalogue.alarms.standing():
             if one.alarm == Alarm.UNREPORTED and one.subject not in wanted:
                 self._record(Kind.CLEARED, one.alarm, one.subject, "reports came, or the studies are gone", now)
 
-    def _tell_faults(self, faults: tuple[int, ...], now: datetime) -> None:
+    def _record_faults(self, faults: tuple[int, ...], now: datetime) -> None:
         if faults:
             lines = ", ".join(map(str, faults[:5]))
             text = f"[study] holidays: these lines are no date and are left out: {lines}"
@@ -90,11 +94,3 @@ class SilenceWatch:
 
     def _record(self, kind: Kind, alarm: Alarm, subject: str, text: str, now: datetime) -> None:
         self._bus.record(Event(now, kind, text, alarm=alarm, subject=subject))
-
-
-def _of_sender(one: SilentDay) -> str:
-    return f"none of the {one.studies} studies of {one.day} that {one.sender} sent has its report; others' reports came"
-
-
-def _of_ris(one: SilentDay) -> str:
-    return f"no study of {one.day} has its report: the RIS exports none, or none that can be joined"

@@ -1,4 +1,4 @@
-"""An older database under a newer program: a copy, then the conversion, and what is told of it."""
+"""Upgrade of an older database: a copy, then the conversion, then its event."""
 
 from datetime import datetime
 

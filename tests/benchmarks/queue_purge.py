@@ -133,8 +133,8 @@ class _House:
     @contextmanager
     def purging(self) -> Iterator[None]:
         retention = Retention(
-            self._config, self._catalogue.purge, self._catalogue.expiry, self._storage, self._bus, self._clock,
-            lambda: 2**60, self._filing,
+            config=self._config, purge=self._catalogue.purge, expiry=self._catalogue.expiry, storage=self._storage,
+            bus=self._bus, clock=self._clock, free=lambda: 2**60, filing=self._filing,
         )  # fmt: skip
         with self._loop("retention", retention.step, _SHARE):
             yield

@@ -58,7 +58,8 @@ def clinic(tmp_path: Path, readers: Readers) -> Iterator[Clinic]:
 
 def daily(clinic: Clinic) -> Daily:
     accounts = Reconciliation(clinic.catalogue, ExamReader(clinic.config), clinic.storage.reports.read)
-    return Daily(clinic.config, clinic.catalogue, accounts, clinic.storage.dailies, clinic.bus, clinic.clock)
+    known = (clinic.config, clinic.catalogue, clinic.bus, clinic.clock)
+    return Daily(*known, reconciliation=accounts, dailies=clinic.storage.dailies)
 
 
 def test_the_heads_of_the_audit_trails_are_in_the_days_text_and_in_what_is_mailed(clinic: Clinic) -> None:

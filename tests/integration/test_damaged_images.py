@@ -170,7 +170,9 @@ class Node:
             return False
 
         quiet = Quiet(busy=lambda: self.busy, wait=wait)
-        return Scrub(every, self.catalogue, self.storage, self.bus, self.clock, quiet)
+        return Scrub(
+            every=every, catalogue=self.catalogue, storage=self.storage, bus=self.bus, clock=self.clock, quiet=quiet
+        )  # fmt: skip
 
 
 @pytest.fixture

@@ -62,8 +62,8 @@ def test_what_is_settled_stays_settled_after_a_restart_and_more_images_of_the_sa
 def test_a_rebuild_of_the_index_keeps_what_was_decided(doubtful: Clinic) -> None:
     doubtful.decisions.resolve(E1, WANG)
     doubtful.settle()
-    known = (doubtful.catalogue, doubtful.storage, rulebook(doubtful.config.series), EventBus(), doubtful.clock)
-    Rebuild(doubtful.config, *known).run(iter)
+    known = (doubtful.config, doubtful.catalogue, doubtful.storage, rulebook(doubtful.config.series))
+    Rebuild(*known, bus=EventBus(), clock=doubtful.clock).run(iter)
     doubtful.restart()
     doubtful.ris(Report__Findings="corrected", **LISTS)
     assert doubtful.delivery().state == State.READY

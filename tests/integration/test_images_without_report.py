@@ -395,7 +395,8 @@ def test_status_and_the_daily_report_have_a_line(ward: Ward, tmp_path: Path) -> 
     assert found["unreported"] == {"count": 3, "recent": 1, "oldest": came.isoformat()}
     ward.later(days=1)
     accounts = Reconciliation(ward.catalogue, ExamReader(ward.config), ward.storage.reports.read)
-    Daily(ward.config, ward.catalogue, accounts, ward.storage.dailies, ward.bus, ward.clock).step()
+    known = (ward.config, ward.catalogue, ward.bus, ward.clock)
+    Daily(*known, reconciliation=accounts, dailies=ward.storage.dailies).step()
     (text,) = ward.storage.dailies.folder.glob("*.txt")
     lines = text.read_text().splitlines()
     assert "Studies that no exam names: 3, of which 1 should get their report" in lines

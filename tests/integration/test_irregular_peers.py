@@ -26,7 +26,7 @@ from router.dicom.ul.socket import Limits
 from router.events import Event, EventBus, Kind
 from router.images.cataloguer import Cataloguer
 from router.images.rulebook import rulebook
-from router.node.node import limits_of
+from router.node.listeners import limits_of
 from router.storage import Storage, open_storage
 from router.storage.incoming import IncomingFolder
 from router.storage.journal import SEGMENT_BYTES

@@ -79,8 +79,9 @@ class Life:
         self.catalogue = open_catalogue(database.url, database.data, self.bus)
         self.able = True
         (database.data / "incoming" / node).mkdir(parents=True, exist_ok=True)
-        clock, estate = SystemClock(), Takeover(database.data / "incoming", node)
-        self.membership = Membership(self.catalogue, estate, node, timedelta(seconds=30), self.bus, clock)
+        clock, takeover = SystemClock(), Takeover(database.data / "incoming", node)
+        lease = timedelta(seconds=30)
+        self.membership = Membership(self.catalogue, takeover, node, lease=lease, bus=self.bus, clock=clock)
         self.membership.beat()
         self.notifier = AlarmNotifier(
             config(text, database.data, node, language), self.catalogue, self.membership, clock, self._loop,

@@ -102,8 +102,10 @@ class Place:
 
     def rebuild(self, *, older: bool = False) -> Rebuilt:
         book = rulebook(self.config.series)
-        known = (self.config, self.catalogue, self.storage, book, self.bus, SystemClock())
-        return Rebuild(*known, older=older).run(lambda paths: paths)
+        rebuild = Rebuild(
+            self.config, self.catalogue, self.storage, book, bus=self.bus, clock=SystemClock(), older=older
+        )  # fmt: skip
+        return rebuild.run(lambda paths: paths)
 
     def reopen(self) -> None:
         self.catalogue.engine.close_thread()

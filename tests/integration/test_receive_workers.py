@@ -253,11 +253,12 @@ def test_a_silent_worker_is_left_alone_while_the_disk_takes_nothing(
     monkeypatch.setattr(worker_pool, "_BEATS", 6)
     tried = threading.Event()
 
-    def full(_: Path) -> None:
+    def full(_: Path, *, durable: bool) -> None:
+        assert durable
         tried.set()
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(receive_worker, "_write", full)
+    monkeypatch.setattr(receive_worker, "try_write", full)
     node = Node(tmp_path / "incoming", Admission())
     before = children(os.getpid())
     os.kill(before[0], signal.SIGSTOP)

@@ -69,8 +69,8 @@ class Site:
         selection = Selection(config.identity, self.catalogue, lambda: rulebook(config.series), bus)
         self.correlator = Correlator(config, references, self.catalogue, storage, selection, bus, self.clock)
         self._retention = Retention(
-            config, self.catalogue.purge, self.catalogue.expiry, storage, bus, self.clock, lambda: 2**50,
-            threading.Lock(),
+            config=config, purge=self.catalogue.purge, expiry=self.catalogue.expiry, storage=storage, bus=bus,
+            clock=self.clock, free=lambda: 2**50, filing=threading.Lock(),
         )  # fmt: skip
 
     def drop(self, **files: bytes) -> None:

@@ -54,8 +54,9 @@ class House:
         """As the node makes it. Of `free` each call takes the next one, the last stays."""
         config = parse(CONFIG, base=self.folder)
         return Retention(
-            config, self.catalogue.purge, self.catalogue.expiry, self.storage, self.bus, self.clock,
-            lambda: self.free.pop(0) if len(self.free) > 1 else self.free[0], threading.Lock(),
+            config=config, purge=self.catalogue.purge, expiry=self.catalogue.expiry, storage=self.storage,
+            bus=self.bus, clock=self.clock, filing=threading.Lock(),
+            free=lambda: self.free.pop(0) if len(self.free) > 1 else self.free[0],
         )  # fmt: skip
 
     def study(self, uid: str, *, delivered: bool, count: int = 1) -> None:

@@ -40,9 +40,9 @@ def steps(desk: Desk, loop: Pickup, count: int = 3) -> None:
 
 
 def retention(desk: Desk) -> Retention:
-    purge, records = desk.catalogue.purge, desk.catalogue.expiry
     return Retention(
-        desk.config, purge, records, desk.storage, desk.bus, desk.clock, lambda: 2**50, threading.Lock()
+        config=desk.config, purge=desk.catalogue.purge, expiry=desk.catalogue.expiry, storage=desk.storage,
+        bus=desk.bus, clock=desk.clock, free=lambda: 2**50, filing=threading.Lock(),
     )  # fmt: skip
 
 

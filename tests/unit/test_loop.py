@@ -116,7 +116,8 @@ def _told_by(*steps: float | TransientError | None) -> list[str]:
             raise rest
         return rest
 
-    loop = Loop(_WORK, step, EventBus(lambda event: told.append(event.text)), FakeClock(NOW), lambda _: None)
+    bus = EventBus(lambda event: told.append(event.text))
+    loop = Loop(_WORK, step, bus, FakeClock(NOW), wait=lambda _: None)
     loop.start()
     assert over.wait(5)
     loop.stop()
@@ -157,7 +158,7 @@ def test_what_cannot_be_told_to_work_again_is_not_said_in_the_log_either(caplog:
         tries.append(1)
         raise TransientError("the database did not answer")
 
-    loop = Loop("drop folder", step, EventBus(down), FakeClock(NOW), lambda _: None)
+    loop = Loop("drop folder", step, EventBus(down), FakeClock(NOW), wait=lambda _: None)
     loop.start()
     assert over.wait(5)
     loop.stop()
@@ -174,7 +175,7 @@ def test_a_loop_that_fails_rests_ever_longer_up_to_its_longest_pause() -> None:
             return 0.0
         raise TransientError("the database did not answer")
 
-    loop = Loop("leases", step, EventBus(), FakeClock(NOW), rests.append, longest=3.0)
+    loop = Loop("leases", step, EventBus(), FakeClock(NOW), wait=rests.append, longest=3.0)
     loop.start()
     assert over.wait(5)
     loop.stop()
@@ -200,15 +201,15 @@ def test_a_loop_that_works_again_has_another_one_that_fails_tried_at_once() -> N
         well.set()
         return 60.0
 
-    journal, clock = EventBus(), FakeClock(NOW)
+    bus, clock = EventBus(), FakeClock(NOW)
 
     def never(seconds: float) -> None:
         bell.wait(60)
         bell.clear()
 
     bell = threading.Event()
-    cataloguer = Loop("cataloguer", catalogue, journal, clock, never, bell.set)
-    leases = Loop("leases", keep_leases, journal, clock, lambda _: None, recovered=cataloguer.wake)
+    cataloguer = Loop("cataloguer", catalogue, bus, clock, wait=never, wake=bell.set)
+    leases = Loop("leases", keep_leases, bus, clock, wait=lambda _: None, recovered=cataloguer.wake)
     for loop in (cataloguer, leases):
         loop.start()
     assert done.wait(20), "it is tried before its pause of a minute is over"

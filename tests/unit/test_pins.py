@@ -77,8 +77,8 @@ def events(config_file: Path) -> list[tuple[str, str]]:
 def start(config_file: Path) -> None:
     """Build a node and let it go again."""
     node = Node(load(config_file), SystemClock())
-    node._catalogue.engine.close_thread()
-    os.close(node._lock)
+    node.parts.catalogue.engine.close_thread()
+    os.close(node.parts.lock)
 
 
 def test_the_keys_seen_first_are_pinned_and_others_stop_the_start_until_they_are_pinned(config_file: Path) -> None:
@@ -102,7 +102,7 @@ def test_the_keys_seen_first_are_pinned_and_others_stop_the_start_until_they_are
 
 def test_another_platform_key_is_an_alarm_while_the_node_runs_until_it_is_pinned(config_file: Path) -> None:
     node = Node(load(config_file), SystemClock())
-    lane, alarms = node._lanes._fitted["beijing"].served[0][0], node._catalogue.alarms
+    lane, alarms = node.duties.routes._fitted["beijing"].served[0][0], node.parts.catalogue.alarms
     assert isinstance(lane.sender, ReportSender)
     keys_in_use = lane.sender.credentials
     former, new = swap(config_file)
@@ -112,8 +112,8 @@ def test_another_platform_key_is_an_alarm_while_the_node_runs_until_it_is_pinned
     assert pin(config_file, "--yes")[0] == 0
     assert keys_in_use().profile.pinned["signing"] == (new,)
     assert not alarms.standing()
-    node._catalogue.engine.close_thread()
-    os.close(node._lock)
+    node.parts.catalogue.engine.close_thread()
+    os.close(node.parts.lock)
 
 
 def test_a_database_that_takes_nothing_while_the_configuration_is_read_again_does_not_end_the_node(
@@ -124,11 +124,11 @@ def test_a_database_that_takes_nothing_while_the_configuration_is_read_again_doe
     def busy(_: object) -> None:
         raise TransientError("the database is busy")
 
-    monkeypatch.setattr(node._bus, "record", busy)
+    monkeypatch.setattr(node.parts.bus, "record", busy)
     node.reload(config_file)
     assert "not read again to the end, ask for it once more: the database is busy" in caplog.text
-    node._catalogue.engine.close_thread()
-    os.close(node._lock)
+    node.parts.catalogue.engine.close_thread()
+    os.close(node.parts.lock)
 
 
 def test_without_a_yes_nothing_is_pinned_and_nothing_told(config_file: Path) -> None:

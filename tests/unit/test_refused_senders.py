@@ -116,7 +116,7 @@ def refused_sender(calling: str = "PACS2", why: str = Why.CALLED, **changes: obj
 
 def standing(one: RefusedSender, now: datetime = NOW) -> str:
     found = judge([one], now)
-    return "over" if found.over else "told" if found.told else "others" if found.others else "quiet"
+    return "over" if found.over else "told" if found.alarming else "others" if found.others else "quiet"
 
 
 Make = Callable[[], RefusedSender]
@@ -147,9 +147,9 @@ def test_when_a_refused_sender_is_an_alarm(make: Make, now: datetime, expected: 
 def test_of_many_the_known_senders_are_told_first_and_the_rest_is_one_row() -> None:
     scan = [refused_sender(f"X{n:03}", first=NOW - n * MINUTE) for n in range(200)]
     found = judge([*scan, refused_sender("PACS2", first=NOW)], NOW, {"PACS2"})
-    assert len(found.told) == MOST_ALARMS
-    assert found.told[0].calling == "PACS2"
-    assert [one.calling for one in found.told[1:3]] == ["X199", "X198"]
+    assert len(found.alarming) == MOST_ALARMS
+    assert found.alarming[0].calling == "PACS2"
+    assert [one.calling for one in found.alarming[1:3]] == ["X199", "X198"]
     assert len(found.others) == 201 - MOST_ALARMS
 
 

@@ -1,0 +1,243 @@
+"""Parts of a node, built from its configuration."""
+
+import os
+import random
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from router.admin.audit.audit import Audit, Guard
+from router.admin.audit.seals import Seals, seals_of, trail_of
+from router.admin.audit.syslog import Syslog
+from router.admin.http.metrics import Gauges, Metrics
+from router.admin.notify.notifier import AlarmNotifier
+from router.admin.status.vitals import ALARMS_OUT, DiskLook, DiskProbe, Vitals
+from router.alarms import Alarm
+from router.catalogue import open_catalogue
+from router.catalogue.db.backup import unfinished
+from router.catalogue.db.sessions import limits_of as limits_of_sessions
+from router.catalogue.node.restore import has_database
+from router.catalogue.queue.backlog import Place
+from router.clock import Clock, SharedClock
+from router.cluster.membership import DROP_FOLDER, Membership
+from router.config.changes import stamps
+from router.config.sections import Config, ConfigFile
+from router.correlator.checks import resolved
+from router.correlator.correlator import Correlator
+from router.crypto import selftest
+from router.crypto.keys import read_secret
+from router.delivery.commitment import CommitmentReports
+from router.delivery.dispatcher import Dispatcher
+from router.delivery.routes import RouteFactory
+from router.delivery.sharing import Sharing
+from router.delivery.unwritten import Unwritten
+from router.errors import ConfigurationError
+from router.events import Event, EventBus, Kind, log_event
+from router.images.cataloguer import Cataloguer
+from router.images.rulebook import SeriesRules
+from router.images.selection import Selection
+from router.intake.exam_reader import ExamReader
+from router.intake.intake import Intake
+from router.intake.pickup import Pickup
+from router.loop import LONGEST_PAUSE, Loop, Step
+from router.node.life import Life
+from router.policy.attention import Attention
+from router.review.attention import look, places_of
+from router.series.classify import Rulebook
+from router.storage import Storage, open_storage
+from router.storage.lock import lock
+from router.storage.takeover import Takeover
+from router.text.language import N_
+from router.upkeep.backup import BackupJob
+from router.upkeep.clock_watch import ClockWatch
+from router.upkeep.refusals import RefusalRecorder
+from router.upkeep.upgrade import bring_up_to_date
+
+CONFIGURATION, CODE_TABLES = N_(("configuration", "code tables"))  # subjects of the alarm about settings
+
+
+class Parts:
+    """Parts that work together as a node, each built from those before it.
+
+    ConfigurationError when keys, rules or folders are not as they must be. `file` is the file that the configuration
+    comes from. `config` is the configuration in use, and `files` are its stamps: a reload replaces both.
+    """
+
+    def __init__(self, config: Config, clock: Clock, file: ConfigFile | None) -> None:
+        selftest.run()
+        self.config = config
+        self.clock = SharedClock(clock)
+        self.owner = config.node.owner
+        self.workers = config.receive.workers or len(os.sched_getaffinity(0))
+        seals = seals_of(config.node.data, self.owner)
+        trail = trail_of(config, self.owner, seals)
+        self.audit = Audit(trail, self.owner, self.clock, config.retention.audit)
+        self.syslog = Syslog(config.audit.syslog, trail, self.owner) if config.audit.syslog else None
+        self.bus = EventBus(log_event, self.audit.take)
+        self.exam_reader = ExamReader(config)
+        self.storage = open_storage(config.node.data, self.owner)
+        self.lock = lock(config.node.data / "incoming" / self.owner, self.owner)
+        self.life = Life(config, self.clock.now(), file)
+        with suppress(OSError):  # a share that does not answer is an alarm of the scan; images go on without it
+            config.reports.folder.mkdir(parents=True, exist_ok=True)
+        require_private_keys(config)
+        self._open_database(seals)
+        self.stopping = threading.Event()
+        self.unpaired = threading.Event()  # PDFs of DICOM instances may find their exams
+        self._build_flow()
+        self._build_delivery()
+        self._build_reporting()
+
+    def _open_database(self, seals: Seals) -> None:
+        """Open the database, converted where it is of a former version, and take its clock and its settings."""
+        config = self.config
+        _require_database(config, self.storage)
+        self.catalogue = open_catalogue(
+            config.database.url, config.node.data, self.bus,
+            lambda database: bring_up_to_date(database, config, self.bus, self.clock.now()),
+            limits=limits_of_sessions(config.node.lease),
+        )  # fmt: skip
+        self.clock_watch = ClockWatch(self.catalogue, self.owner, self.bus, self.clock)
+        self.set_clock()
+        close = self.catalogue.engine.close_thread
+        self.audit.guard(Guard(seals=seals, heads=self.catalogue.audit_heads, bus=self.bus, close=close))
+        self.config = resolved(config, self.catalogue.settings)
+        self.files = stamps(self.config)
+
+    def _build_flow(self) -> None:
+        """Parts on the way of images and reports to the queue."""
+        config, catalogue, storage, bus, clock = self.config, self.catalogue, self.storage, self.bus, self.clock
+        cut_off_goes = config.receive.irregular == "send"
+        self.unwritten = Unwritten(storage.unwritten)
+        takeover = Takeover(config.node.data / "incoming", self.owner)
+        self.membership = Membership(
+            catalogue, takeover, self.owner, lease=config.node.lease, bus=bus, clock=clock, unwritten=self.unwritten
+        )  # fmt: skip
+        self.rules = SeriesRules(config, bus, clock)
+        self.selection = Selection(config.identity, catalogue, self.rulebook, bus, cut_off_goes=cut_off_goes)
+        self.intake = Intake(
+            config=config, references=self.exam_reader, exams=catalogue.exams, storage=storage, bus=bus, clock=clock,
+            fence=lambda: self.membership.fence(DROP_FOLDER),
+        )  # fmt: skip
+        self.pickup = Pickup(config.reports, self.intake, bus, clock, known=catalogue.exams.any_document())
+        self.cataloguer = Cataloguer(
+            storage=storage, instances=catalogue.instances, book=self.rulebook, settle=self.selection.settle, bus=bus,
+            clock=clock, take_pdf=self._take_pdf if config.reports.encapsulated_pdf else None,
+            cut_off_goes=cut_off_goes,
+        )  # fmt: skip
+        self.correlator = Correlator(
+            config=config, references=self.exam_reader, catalogue=catalogue, storage=storage,
+            selection=self.selection, bus=bus, clock=clock,
+        )  # fmt: skip
+
+    def _build_delivery(self) -> None:
+        """Parts that send the queue to its destinations."""
+        config, catalogue, bus, clock = self.config, self.catalogue, self.bus, self.clock
+        node = config.node
+        self.sharing = Sharing(catalogue, self.owner, node.lease, alone=not config.database.url)
+        self.dispatcher = Dispatcher(
+            catalogue=catalogue, owner=self.owner, bus=bus, clock=clock, zone=node.timezone, lease=node.lease,
+            unwritten=self.unwritten, sharing=self.sharing,
+        )  # fmt: skip
+        self.commitment_reports = CommitmentReports(catalogue, bus, clock, random.random)
+        self.route_factory = RouteFactory(
+            references=self.exam_reader, catalogue=catalogue, storage=self.storage,
+            commitment_reports=self.commitment_reports, bus=bus, clock=clock, objection=self.correlator.objection,
+            unwritten=self.unwritten, sharing=self.sharing,
+        )  # fmt: skip
+
+    def _build_reporting(self) -> None:
+        """Parts that tell people and programs how the node is."""
+        config, catalogue, incoming = self.config, self.catalogue, self.storage.incoming
+        min_free = config.receive.min_free
+        self.backup = BackupJob(config, self.bus, self.clock, self.stopping.is_set)
+        self.recorder = RefusalRecorder(catalogue.refusals, config.node.timezone, self.clock)
+        gauges = Gauges(
+            catalogue=catalogue, places=self.places, owner=self.owner, free=self.free, clock=self.clock,
+            attention=self.attention,
+        )  # fmt: skip
+        self.metrics = Metrics(gauges, self.places)
+        disk = DiskLook(
+            data=config.node.data, min_free=min_free, audit=self.audit.folder,
+            workers=[incoming.worker_folder(n + 1) for n in range(self.workers)], fate=lambda: self.backup.fate,
+        )  # fmt: skip
+        self.vitals = Vitals(
+            life=self.life.identity, min_free=min_free, probe=DiskProbe(disk), stopping=self.stopping.is_set
+        )  # fmt: skip
+        self.notifier = AlarmNotifier(
+            config=config, catalogue=catalogue, membership=self.membership, clock=self.clock,
+            loop=lambda name, step, share: self.loop(name, step, share=share), able=self._is_able,
+        )  # fmt: skip
+
+    def set_clock(self) -> None:
+        """Set the node's clock, and its files' times, by the database's."""
+        self.clock_watch.look()
+        self.storage.incoming.set_ahead(self.clock.ahead)
+
+    def loop(
+        self, name: str, step: Step, *, share: float = 1.0, patience: float | None = None,
+        wait: Callable[[float], object] | None = None, wake: Callable[[], object] | None = None,
+        longest: float = LONGEST_PAUSE, recovered: Callable[[], object] | None = None,
+    ) -> Loop:  # fmt: skip
+        """A loop as Loop says, whose thread closes its connection to the database at its end."""
+        return Loop(
+            name, step, self.bus, self.clock,
+            wait=wait, wake=wake, close=self.catalogue.engine.close_thread, share=share, patience=patience,
+            longest=longest, recovered=recovered,
+        )  # fmt: skip
+
+    def places(self) -> list[Place]:
+        """Every destination and channel of the configuration in use."""
+        return places_of(self.config)
+
+    def attention(self) -> Sequence[Attention]:
+        """Everything that waits for a person."""
+        return look(self.catalogue, self.places(), self.config.node.data / "quarantine", self.clock.now())
+
+    def record_settings(self, kind: Kind, subject: str, text: str) -> None:
+        """Raise or clear the alarm about files of settings; `subject` is CONFIGURATION or CODE_TABLES."""
+        self.bus.record(Event(self.clock.now(), kind, text, alarm=Alarm.SETTINGS, subject=subject))
+
+    def free(self) -> int:
+        """Bytes left on the data folder's volume."""
+        return shutil.disk_usage(self.config.node.data).free
+
+    def rulebook(self) -> Rulebook:
+        """The rules of series in use."""
+        return self.rules.book
+
+    def _take_pdf(self, study_uid: str, data: bytes, received: datetime) -> None:
+        self.intake.take_encapsulated(study_uid, data, received)
+        self.unpaired.set()
+
+    def _is_able(self) -> bool:
+        """Whether images are taken and every part works but the ways that alarms take, which the watcher is one of."""
+        found = self.vitals.report()["degraded"]
+        return isinstance(found, list) and all(one["what"] == ALARMS_OUT for one in found)
+
+
+def _require_database(config: Config, storage: Storage) -> None:
+    """A data folder whose database is gone would send everything again: that is a person's decision."""
+    if unfinished(config.node.data):
+        raise ConfigurationError(
+            "a rebuild of the database, or putting one back, was broken off",
+            hint="stop every node on this data folder and run verify --rebuild",
+        )
+    gone = not config.database.url and not has_database(config.node.data)
+    if gone and (next(storage.studies.walk(), None) or next(storage.reports.walk(), None)):
+        raise ConfigurationError(
+            "the data folder holds studies or reports, and its database is missing or empty",
+            hint="put router.db back from a backup, or run verify --rebuild",
+        )
+
+
+def require_private_keys(config: Config) -> None:
+    """ConfigurationError where others may read a TLS key, as for every secret; a certificate's file may hold one."""
+    query, hl7 = config.query, config.reports.hl7
+    destinations = [d.dicom.tls for d in config.destination if d.dicom is not None]
+    ours = config.receive.tls, config.admin.tls, None if hl7 is None else hl7.tls, None if query is None else query.tls
+    for tls in (*ours, *destinations):
+        if tls is not None and (secret := tls.key or tls.certificate):
+            read_secret(secret)
