@@ -3,16 +3,13 @@
 from datetime import datetime, timedelta, tzinfo
 
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import ExamSnapshot
 from router.clock import Clock
 from router.errors import InvalidData
-from router.matching.exam.share import Aside, SharePolicy
-from router.policy.backfill import Backfill, covered, standing
-from router.policy.states import State
+from router.matching.exam.share import SharePolicy
+from router.policy.backfill import Backfill
 
 _FRESH_SECONDS = 1.0
 _AT_ONCE = 50
-_PURGED = "approved before [share] from, and its images were removed by [retention]"
 
 
 class Backfilling:
@@ -71,22 +68,3 @@ def span_of(policy: SharePolicy, first: datetime, end: datetime) -> tuple[dateti
     if first >= policy.start:
         raise InvalidData("what was approved on these days is shared anyway: they are not before [share] from")
     return first, min(end, policy.start)
-
-
-def is_history(catalogue: Catalogue, policy: SharePolicy, approved_at: datetime | None) -> bool:
-    """Whether an exam belongs to a backfill: it has no due time, also where it is stopped by now."""
-    if approved_at is None or policy.start is None or approved_at >= policy.start:
-        return False
-    return covered(catalogue.backfills.all(), approved_at)
-
-
-def unless_backfilled(
-    catalogue: Catalogue, away: Aside | None, case: ExamSnapshot, approved_at: datetime | None
-) -> Aside | None:
-    """Why the exam is not shared; what was approved before the start is, by a backfill, while its images are here."""
-    if away is None or away.state != State.NOT_SHARED or approved_at is None:
-        return away
-    current = standing(catalogue.backfills.all())
-    if current is None or not current.covers(approved_at):
-        return away
-    return Aside(State.NOT_SHARED, _PURGED) if catalogue.backfills.purged(case.studies) else None

@@ -29,7 +29,7 @@ from router.matching.patient.policy import identity_policy
 from router.matching.patient.weighing import doubts_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Joining:
     """Keeps the links of exams to studies true to the JSON that counts."""
 

@@ -9,7 +9,7 @@ from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import Clock
 from router.config.sections import Config
-from router.correlator.assessment import share_policy
+from router.correlator.assess import share_policy
 from router.correlator.holidays import Holidays
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
