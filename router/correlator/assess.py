@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.queue.queue import Delivery
-from router.config.sections import EXCLUDE_FIELDS, Config, Exclude, Reports
+from router.config.sections import Config, Reports
 from router.correlator.document import keep_apart
 from router.correlator.joining import headers_of
 from router.exam.key import ExamKey
@@ -14,7 +14,7 @@ from router.intake.report_pdfs import Weighed
 from router.matching.exam.approval import UnreadApproval, unread_approval
 from router.matching.exam.institution import another_hospital
 from router.matching.exam.readiness import DAMAGED, PDF, VERSIONS, Images
-from router.matching.exam.share import Aside, ExcludeRule, SharePolicy, aside
+from router.matching.exam.share import Aside, SharePolicy, aside, share_policy
 from router.matching.exam.versions import (
     JsonVersion,
     PdfVersion,
@@ -275,18 +275,3 @@ def without(wanted: str) -> frozenset[str]:
     """The studies that a report goes without, by what is wanted of its delivery."""
     named = dict(part.split("=", 1) for part in wanted.split()).get("without", "")
     return frozenset(named.split(",")) - {""}
-
-
-def share_policy(config: Config) -> SharePolicy:
-    """The [share] section."""
-    share = config.share
-    start = share.from_
-    if start is not None and start.tzinfo is None:
-        start = start.replace(tzinfo=config.node.timezone)
-    return SharePolicy(frozenset(share.modalities), start, tuple(map(_exclude_rule, share.exclude)))
-
-
-def _exclude_rule(rule: Exclude) -> ExcludeRule:
-    named = rule.model_extra or {}
-    header = {name: expression for name, expression in named.items() if name in EXCLUDE_FIELDS}
-    return ExcludeRule(rule.name, header, {name: e for name, e in named.items() if name not in header})

@@ -7,7 +7,7 @@ from router.catalogue import Catalogue
 from router.catalogue.exams.exams import Chosen, ExamSnapshot
 from router.clock import Clock
 from router.config.sections import Config
-from router.correlator.assess import ExamFacts, approval_of, pdfs_of, share_policy, taken_of
+from router.correlator.assess import ExamFacts, approval_of, pdfs_of, taken_of
 from router.correlator.exam_jsons import ExamJsons
 from router.correlator.joining import doubts, forgotten
 from router.exam.key import ExamKey
@@ -15,13 +15,13 @@ from router.images.rereading import Rereading
 from router.intake.exam_reader import ExamReader
 from router.intake.report_pdfs import PaperReader, Weighed
 from router.matching.exam.institution import another_hospital
-from router.matching.exam.share import SharePolicy
+from router.matching.exam.share import share_policy
 from router.matching.exam.versions import successive
 from router.matching.patient.doubt import Doubt, holding
 from router.matching.patient.identity import IdentityPolicy
 from router.matching.patient.policy import identity_policy
 from router.matching.report_pdf.choice import Choice
-from router.policy.backfill import Backfill, standing
+from router.policy.backfill import standing
 from router.storage import Storage
 
 _NOT_WEIGHED = Weighed(choice=Choice(), kept=Chosen())
@@ -60,7 +60,9 @@ class FactReader:
         others = [self.jsons.load(case, other)[1] for other in case.jsons if other.document != version.document]
         policy = identity_policy(config.identity, self._catalogue.decisions.classes())
         pdfs = pdfs_of(case, key, others, policy)
-        backfills = self._backfills(share, approval_of(version, config.reports, now))
+        approved_at = approval_of(version, config.reports, now)
+        before = share.start is not None and approved_at is not None and approved_at < share.start
+        backfills = self._catalogue.backfills.all() if before else ()
         named = frozenset(name for rule in share.exclude for name in rule.sayings)
         return ExamFacts(
             case=case, taken=taken, document=document, key=key, others=others, policy=policy,
@@ -80,8 +82,3 @@ class FactReader:
         hold = holding(found.values(), policy.checks)
         held = {digest: doubt for digest, doubt in found.items() if doubt in hold}
         return self._catalogue.decisions.unsettled(case.exam, held, now)
-
-    def _backfills(self, share: SharePolicy, approved_at: datetime | None) -> Sequence[Backfill]:
-        """Those that an exam approved then may belong to; none where it is shared anyway."""
-        before = share.start is not None and approved_at is not None and approved_at < share.start
-        return self._catalogue.backfills.all() if before else ()

@@ -9,11 +9,10 @@ from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import Clock
 from router.config.sections import Config
-from router.correlator.assess import share_policy
 from router.correlator.holidays import Holidays
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
-from router.matching.exam.share import SharePolicy, aside
+from router.matching.exam.share import SharePolicy, aside, share_policy
 from router.matching.images.unreported import Scope, Waiting, passed_over
 from router.policy.workdays import WorkClock, Workdays
 from router.review.decisions import OperatorReason
