@@ -1,4 +1,4 @@
-"""The backfill that stands, as those see it who evaluate and who send, and its exams brought into the queue."""
+"""Backfills: the pace of their deliveries, and their exams brought into the queue."""
 
 from datetime import datetime, timedelta, tzinfo
 
@@ -13,7 +13,7 @@ _AT_ONCE = 50
 
 
 class Backfilling:
-    """Asked by the dispatcher before each claim: the row is read once a second."""
+    """The pace of the backfill in force; the dispatcher asks before each claim, the row is read once a second."""
 
     def __init__(self, catalogue: Catalogue, clock: Clock, zone: tzinfo) -> None:
         self._backfills = catalogue.backfills
@@ -29,7 +29,7 @@ class Backfilling:
         return timedelta(0) if known[1] is None else known[1].gap(self._clock.now(), self._zone)
 
     def _asked(self) -> Backfill | None:
-        """The one that stands, or was stopped and has not been taken back whole; None: nothing is a backfill's."""
+        """The backfill in force, also one that was stopped and not taken back whole; None: there is none."""
         newest = next(reversed(self._backfills.all()), None)
         if newest is None or newest.until is None or self._backfills.still_open(newest, 0, 1):
             return newest
@@ -37,8 +37,11 @@ class Backfilling:
 
 
 class Admission:
-    """Has the exams of a backfill evaluated, a few at a time and once: all that were kept back when it begins, and all
-    that have not gone when it is stopped. What comes later is evaluated by itself."""
+    """Has the exams of a backfill evaluated, each once and a few at a time.
+
+    They are all that were kept back when it begins, and all that have not gone when it is stopped. What comes later is
+    evaluated by itself.
+    """
 
     def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
         self._catalogue = catalogue
@@ -47,7 +50,7 @@ class Admission:
         self._after: int | None = None
 
     def step(self) -> bool:
-        """The next few exams; False when there are none. Called when nothing else is to be evaluated."""
+        """Request the next few evaluations; False when there are none. Called when no other exam is to be evaluated."""
         backfills = self._catalogue.backfills
         newest = next(reversed(backfills.all()), None)
         if newest != self._about:
@@ -62,7 +65,7 @@ class Admission:
 
 
 def span_of(policy: SharePolicy, first: datetime, end: datetime) -> tuple[datetime, datetime]:
-    """Of these days the part before sharing began. InvalidData where there is none: the rest goes by itself."""
+    """The part of these days before sharing began. InvalidData where there is none: the rest goes by itself."""
     if policy.start is None:
         raise InvalidData("[share] from is not set: every approved exam is shared, with its due times")
     if first >= policy.start:

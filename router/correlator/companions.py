@@ -1,5 +1,6 @@
 """Companions of an exam: other exams that share its studies, and what of it waits until they are approved."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
@@ -28,8 +29,6 @@ class Companions:
         self._catalogue = catalogue
         self._given_up = given_up
 
-    # -- series that name another exam alone
-
     def withhold(self, found: Assessment) -> None:
         """Withhold the instances that name only another exam, while that is not approved; give the others back.
 
@@ -44,14 +43,12 @@ class Companions:
             known.withhold(destination, waiting, found.now)
 
     def _waiting(self, case: ExamSnapshot, own: Order) -> list[Request]:
+        """The requests of the studies whose instances wait, `own` being this exam's."""
+        orders: dict[str, list[Order]] = defaultdict(lambda: [own])
+        for sibling in case.siblings:
+            orders[sibling.study_uid].append(Order(sibling.accession_number, sibling.approved))
         requests = self._catalogue.withheld.requests(case.studies) if case.siblings else []
-        return [
-            request
-            for request in requests
-            if withheld(request.named, [own, *_others_of(case, request.study_uid)])
-        ]  # fmt: skip
-
-    # -- whole exams
+        return [request for request in requests if withheld(request.named, orders[request.study_uid])]
 
     def awaited(self, case: ExamSnapshot, now: datetime) -> list[Companion]:
         """The other exams whose approval the exam's images wait for."""
@@ -92,7 +89,3 @@ class Companions:
             return _NOT_APPROVED
         waiting = self._waiting(found.case, Order(found.key.accession_number, approved=True))
         return _NOT_APPROVED if self._catalogue.withheld.wanted(delivery.destination, waiting) else ""
-
-
-def _others_of(case: ExamSnapshot, study_uid: str) -> list[Order]:
-    return [Order(s.accession_number, s.approved) for s in case.siblings if s.study_uid == study_uid]

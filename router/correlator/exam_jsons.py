@@ -26,12 +26,12 @@ class ExamJsons:
         self._reports = reports
         self._clock = clock
         self._parsed = functools.lru_cache(_KEPT)(self._parse)
-        self._named = functools.lru_cache(_KEPT)(self._read_named)
+        self.named = functools.lru_cache(_KEPT)(self._read_named)
 
     def forget(self) -> None:
         """Read the JSONs again: the files that they are read by may have changed."""
         self._parsed.cache_clear()
-        self._named.cache_clear()
+        self.named.cache_clear()
 
     def load(self, case: ExamSnapshot, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
         """The document of a version, as the RIS gave it, and its key. Damaged: it no longer tells whose exam it is."""
@@ -46,10 +46,6 @@ class ExamJsons:
     def counting(self, case: ExamSnapshot) -> tuple[dict[str, object], ExamKey]:
         """The same of the version that counts."""
         return self.load(case, successive(case.jsons)[-1])
-
-    def values(self, place: str, names: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
-        """The texts that the JSON has under these names."""
-        return self._named(place, names)
 
     def is_given_up(self, exam: int) -> bool:
         """Whether the version that counts says that the exam is cancelled or withdrawn."""
@@ -83,4 +79,5 @@ class ExamJsons:
         return given, key, sound
 
     def _read_named(self, place: str, names: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
+        """The texts that the JSON has under these names."""
         return self._references.said(self._reports.read(place), names)

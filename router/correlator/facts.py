@@ -66,7 +66,7 @@ class FactReader:
         named = frozenset(name for rule in share.exclude for name in rule.sayings)
         return ExamFacts(
             case=case, taken=taken, document=document, key=key, others=others, policy=policy,
-            said=self.jsons.values(case.places[version.document], named) if named else {},
+            said=self.jsons.named(case.places[version.document], named) if named else {},
             unsettled=self._unsettled(case, key, others, policy, now),
             weighed=self.papers.weigh(case, taken, pdfs, now) if weigh else _NOT_WEIGHED, now=now,
             backfills=backfills,

@@ -1,4 +1,4 @@
-"""The series rules in use: read at start and again when they are asked to be, with the limits of the configuration."""
+"""The series rules in use: read at start and again on command, with the limits of the configuration."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -550,8 +550,8 @@ class Node:
         if query is None:
             return []
         retrieval = Retrieval(
-            query, query.move_destination or own, self._config.receive.port, self._catalogue,
-            QueryClient(query.peer(own)), self._bus, self._clock, self._stopping.is_set,
+            query=query, to=query.move_destination or own, port=self._config.receive.port, catalogue=self._catalogue,
+            client=QueryClient(query.peer(own)), bus=self._bus, clock=self._clock, stop=self._stopping.is_set,
         )  # fmt: skip
 
         def step() -> float:
