@@ -33,7 +33,8 @@ from router.policy.backfill import Backfill, covered, standing
 from router.policy.deadlines import Deadline, approval_instant, deadline
 from router.policy.states import HeldBy, State
 
-WITHDRAWN = f"{HeldBy.APPROVAL}: nothing of the exam goes any more: of its last version, "
+_GOES_NOT = "nothing of the exam goes any more: of its last version, "
+WITHDRAWN = f"{HeldBy.APPROVAL}: {_GOES_NOT}"
 _DAMAGE_REMEDY = "drop the same file again, or put it back from a backup and `queue release` the delivery"
 _PDF_REMEDY = "drop this exam's PDF under its name, or `queue release` the delivery to send the PDF that is here"
 _PURGED = "approved before [share] from, and its images were removed by [retention]"

@@ -85,7 +85,7 @@ def doubts(case: ExamSnapshot, key: ExamKey, others: Sequence[ExamKey], policy: 
     policy's are included.
     """
     found = (
-        (json.dumps(compared, ensure_ascii=False), doubt) for doubt, *compared in _doubts(case, key, others, policy)
+        (json.dumps(both_sides, ensure_ascii=False), doubt) for doubt, *both_sides in _doubts(case, key, others, policy)
     )
     return {hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(): doubt for text, doubt in found}
 

@@ -153,13 +153,13 @@ class Selection:
                 references.revise(key, Fate.FILTERED, Fate.SELECTED, REFERRED.name, now)
                 references.revise(broken, Fate.FILTERED, Fate.CUT, f"{REFERRED.name}; {CUT_OFF}", now)
             if sent:
-                self._bus.record(_rejected_after_delivery(case.exam, destination.name, len(sent), now))
+                self._bus.record(_rejected_after_delivery(case.exam, destination, sent, now))
 
 
-def _rejected_after_delivery(exam: int, destination: str, count: int, now: datetime) -> Event:
-    text = f"a note rejects {count} instance(s) that {destination} already has"
-    alarm, fields = Alarm.REJECTED_AFTER_DELIVERY, {"destination": destination}
-    subject = f"e{exam} at {destination}"
+def _rejected_after_delivery(exam: int, destination: Destination, sent: Sequence[int], now: datetime) -> Event:
+    text = f"a note rejects {len(sent)} instance(s) that {destination.name} already has"
+    alarm, fields = Alarm.REJECTED_AFTER_DELIVERY, {"destination": destination.name}
+    subject = f"e{exam} at {destination.name}"
     return Event(now, Kind.ALARM, text, exam=exam, fields=fields, alarm=alarm, subject=subject)
 
 
