@@ -103,7 +103,7 @@ class Assessment:
     history: bool = False
 
     def due(self, within: timedelta, cause: datetime | None = None) -> Deadline | None:
-        """When what has so much time is due; None before the approval, and of a backfill."""
+        """The due time of a delivery that has so much time; None before the approval, and of a backfill."""
         return None if self.approved_at is None or self.history else deadline(self.approved_at, within, cause)
 
     @property
@@ -194,7 +194,7 @@ def taken_of(case: ExamSnapshot, reports: Reports) -> list[JsonVersion]:
 
 
 def approval_of(version: JsonVersion, reports: Reports, now: datetime) -> datetime | None:
-    """When the version's approval counts from; None without one, and while it lies in the future."""
+    """The instant from which the version's approval counts; None without one, and while it lies in the future."""
     if not version.approved:
         return None
     if version.approve_time is None:

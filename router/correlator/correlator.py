@@ -1,7 +1,7 @@
 """The correlator: evaluates an exam whenever something about it has changed, and moves its deliveries accordingly.
 
-Every evaluation starts from all that is known and is safe to repeat. It reads (`facts`), judges (`assess`), decides for
-each delivery (`plan`, `move`), and writes what follows; `notices` are what people are told.
+Every evaluation starts from all that is known and is safe to repeat. It reads the facts (`facts`), judges them
+(`assess`), decides for each delivery (`plan`, `move`), writes the moves, and records events and alarms (`notices`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ _UNCONFIGURED = timedelta(hours=1)
 
 
 def delivery_places(config: Config) -> list[tuple[str, Channel]]:
-    """Where an exam goes by this configuration: destinations and channels."""
+    """The destinations and channels by which an exam goes, by this configuration."""
     return [(one.name, channel) for one in config.destination for channel in one.channels]
 
 
@@ -194,7 +194,7 @@ class Correlator:
         return min(looks, default=None)
 
     def _deliveries(self, exam: int, now: datetime) -> list[Delivery]:
-        """Those of the exam, made where this configuration has new places and the exam is not at an end."""
+        """The exam's deliveries, created where this configuration has new places and the exam is not at an end."""
         queue = self._catalogue.queue
         found = queue.of_exam(exam)
         at_end = bool(found) and not any(one.state in PENDING for one in found)

@@ -57,7 +57,7 @@ def _without(document: Mapping[str, object], apart: frozenset[str]) -> Mapping[s
 def sources_of(
     config: Config, tables: Tables, branch: str, studies: tuple[StudyFacts, ...] = (), image_count: int | None = None
 ) -> Sources:
-    """Where gaps are filled from by this configuration."""
+    """The sources by which gaps are filled, by this configuration."""
     senders = config.receive.senders
     passing = {sender.ae_title for sender in senders if not sender.modality}
     return Sources(
@@ -75,7 +75,7 @@ def json_faults(
     later = () if approved_at is not None else _OF_APPROVAL
     unread = _is_reported(filled)
     errors = (f for f in findings.errors if not f.path.startswith(later) or (unread and f.path == _APPROVE_TIME))
-    return [told(fault) for fault in errors]
+    return [in_words(fault) for fault in errors]
 
 
 def _is_reported(filled: Filled) -> bool:
@@ -105,14 +105,14 @@ def _findings(
     )
 
 
-def told(fault: Fault) -> str:
-    """A fault in one line, as people see it."""
+def in_words(fault: Fault) -> str:
+    """A fault in one line."""
     return f"{fault.path} ({fault.name}): {fault.message}" if fault.name else f"{fault.path}: {fault.message}"
 
 
-def told_by_platform(faults: Iterable[tuple[str, str]]) -> str:
+def platform_faults(faults: Iterable[tuple[str, str]]) -> str:
     """The faults that a platform names in a 422, in the same words as our own."""
-    return "; ".join(told(Fault(path, name_of(path), message)) if path else message for path, message in faults)
+    return "; ".join(in_words(Fault(path, name_of(path), message)) if path else message for path, message in faults)
 
 
 def _branch(config: Config, case: ExamSnapshot) -> str:

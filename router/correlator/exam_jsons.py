@@ -44,7 +44,7 @@ class ExamJsons:
         return document, key
 
     def counting(self, case: ExamSnapshot) -> tuple[dict[str, object], ExamKey]:
-        """The same of the version that counts."""
+        """The document and key of the version that counts."""
         return self.load(case, successive(case.jsons)[-1])
 
     def is_given_up(self, exam: int) -> bool:

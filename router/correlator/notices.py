@@ -51,14 +51,14 @@ class Evaluation:
 
     @property
     def hold(self) -> str:
-        """Why nothing of the exam may go, as it is told: no doubt is of an exam of which nothing goes, and went."""
+        """Why nothing of the exam may go; "" also for an exam that a rule excludes and of which nothing went."""
         if self._is_over:
             return ""
         return self.found.hold or (CONTRADICTION if any(tally.held for tally in self.tallies.values()) else "")
 
     @property
     def doubt(self) -> str:
-        """The same, or why its report may not go."""
+        """The hold, or why the report may not go."""
         return self.hold or ("" if self._is_over else self.found.pdf_doubt)
 
     @property
@@ -68,7 +68,7 @@ class Evaluation:
 
     @property
     def missing(self) -> str:
-        """What images are missing, in words; "" when none is known to be."""
+        """The missing images in words; "" when none is known to be missing."""
         return missing(self.expected) if self.expected else ""
 
     @property
@@ -95,7 +95,7 @@ class Notices:
             self._bus.record(Event(now, Kind.STALE, text, exam=case.exam))
 
     def tell(self, done: Evaluation) -> datetime | None:
-        """Record what the evaluation tells, and end the alarms whose cause is gone; when missing images are told."""
+        """Record events and alarms, and end alarms whose cause is gone; the instant of the one for missing images."""
         self._tell_cut(done)
         self._tell_doubt(done)
         self._note_unread(done)
@@ -164,7 +164,7 @@ class Notices:
         self._catalogue.open_deliveries.note(found.case.exam, unread, self._source(found), found.now)
 
     def _source(self, found: Assessment) -> str:
-        """Where the version that counts came from, without what only the RIS has said."""
+        """The source of the version that counts, without words that only the RIS has said."""
         if found.case.places[found.version.document].endswith(".hl7"):
             return "HL7"
         hospital, branch = self._config.hospital, found.case.branch

@@ -22,7 +22,7 @@ from router.policy.states import HeldBy, State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagesFacts:
-    """What is known of an images delivery beside its row.
+    """Facts of an images delivery beside its row.
 
     `others` are the exams whose approval the images wait for; `ask_at` is when the storage commitment of what is stored
     is asked for, None when nothing is stored only.
@@ -36,7 +36,7 @@ class ImagesFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFacts:
-    """What is known of a report delivery beside its row.
+    """Facts of a report delivery beside its row.
 
     `apart` are the studies that the report does not name, `tally` counts those of the others. `images` is the images
     delivery of the same destination and `uploads` are the report's, as far as its state asks for them; `refused` is the
@@ -54,10 +54,9 @@ class ReportFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a delivery should be: shown needs, due time, and what is to be delivered (`wanted`, "" while unknown).
+    """A delivery as it should be: its needs, its due time, and the sources of what is to be delivered (`wanted`).
 
-    `news`: there is something that the destination does not have. `hold` is why it may not go, `error` what keeps it
-    waiting.
+    `news`: there is something that the destination does not have. `hold` is why it may not go, `error` why it waits.
     """
 
     readiness: Readiness
@@ -79,7 +78,7 @@ class _Content:
 
 
 def plan(found: Assessment, delivery: Delivery, facts: ImagesFacts | ReportFacts, config: Config) -> Plan:
-    """What the delivery should be by what was found of its exam."""
+    """Plan a delivery by the assessment of its exam."""
     if isinstance(facts, ImagesFacts):
         made = plan_images(found, delivery, facts, config)
     else:
@@ -90,7 +89,7 @@ def plan(found: Assessment, delivery: Delivery, facts: ImagesFacts | ReportFacts
 
 
 def plan_images(found: Assessment, delivery: Delivery, facts: ImagesFacts, config: Config) -> Plan:
-    """What an images delivery should be."""
+    """Plan an images delivery."""
     tally, others, now = facts.tally, facts.others, found.now
     due = found.due(facts.destination.images_within, found.images.last_received if delivery.delivered else None)
     readiness = images_readiness(
@@ -121,7 +120,7 @@ def _need_not_wait(share: Share, facts: ImagesFacts, due: Deadline | None, now: 
 
 
 def plan_report(found: Assessment, delivery: Delivery, facts: ReportFacts, config: Config) -> Plan:
-    """What a report delivery should be."""
+    """Plan a report delivery."""
     pdf = found.pdf or found.doubted  # a doubt about what was delivered is nothing new to deliver
     causes = [found.version.arrived, pdf.arrived if pdf else None, found.images.last_received]
     cause = max(c for c in causes if c is not None) if delivery.delivered else None

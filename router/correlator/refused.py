@@ -58,7 +58,7 @@ def by_study(rows: Iterable[RefusalCount]) -> list[RefusalSum]:
 
 
 def by_sender(rows: Iterable[RefusalCount]) -> list[RefusalSum]:
-    """The same added up by sender and cause."""
+    """Refusals of all days added up by sender and cause, the latest first."""
     found: dict[tuple[str, ...], RefusalSum] = {}
     for one in by_study(rows):
         key = one.calling, one.address, one.called, one.why, one.place

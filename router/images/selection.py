@@ -1,4 +1,4 @@
-"""Which instances of an exam go to a destination: decisions of series rules and versions, entered in the ledger."""
+"""Selection of the instances that go to a destination, by series rules and versions, entered in the ledger."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet

@@ -305,7 +305,7 @@ class Node:
         """End the alarms about files that were faulty in a former life: no node starts with one that is."""
         self._record_configuration(Kind.CLEARED, "the configuration can be read")
         self._record_references(Kind.CLEARED, "code tables and mapping file can be read")
-        self._rules.told_read()
+        self._rules.end_alarm()
 
     def _record_configuration(self, kind: Kind, text: str) -> None:
         event = Event(self._clock.now(), kind, text, alarm=Alarm.SETTINGS, subject="configuration")

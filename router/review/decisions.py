@@ -94,7 +94,7 @@ class Decisions:
         return self.settle(seen or self.differences(name), reason)
 
     def settle(self, found: Differences, reason: OperatorReason) -> list[str]:
-        """The same for exactly these differences."""
+        """Settle exactly these differences; their texts."""
         texts, now = list(found.texts), self._clock.now()
         with self._catalogue.engine.write():
             self._catalogue.decisions.settle(found.exam, found.standing, reason.why, reason.who, now)

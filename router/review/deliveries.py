@@ -74,7 +74,7 @@ class Review:
         return self._lines(self._catalogue.queue.these(numbers))
 
     def deliveries(self, states: Iterable[State], destination: str | None) -> list[Delivery]:
-        """The same deliveries, their rows alone."""
+        """Deliveries by due time, their rows alone."""
         return self._catalogue.queue.in_state(list(states), destination)
 
     def each(
@@ -217,7 +217,7 @@ class Review:
 
 
 def expected_of(delivery: Delivery) -> datetime | None:
-    """When it will have been delivered as it looks; None when nobody can say, or it is not to be sent."""
+    """The forecast end of a delivery; None when there is no forecast, or it is not to be sent."""
     return delivery.expected if delivery.state in _ON_THE_WAY else None
 
 

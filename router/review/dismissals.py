@@ -57,7 +57,7 @@ class Dismissals:
         return found
 
     def dismiss_kind(self, kind: FileKind, reason: OperatorReason) -> list[FolderFile]:
-        """The same for every file of a kind that is listed now."""
+        """End the alarms of all listed files of a kind, and hide each until it changes; their entries."""
         files, now = self._catalogue.exams.files, self._clock.now()
         with self._catalogue.engine.write():
             found = [one for one in files.listed(kind) if one.dismissed is None]

@@ -77,7 +77,7 @@ def _finding(
 
 
 def _complete(moves: Iterable[Event]) -> datetime | None:
-    """When the last part came: what then failed, was put off or given back was complete already."""
+    """The instant at which the last part came: what failed, was put off or given back later was complete already."""
     came = [event.at for event in moves if event.text.startswith(f"{State.WAITING} -> {State.READY}")]
     return max(came, default=None)
 

@@ -65,7 +65,7 @@ class Page:
 
 
 def scope_of(config: Config, catalogue: Catalogue) -> Scope:
-    """Which studies count."""
+    """The rules by which studies count as recent."""
     policy = share_policy(config)
     start = policy.start.astimezone(config.node.timezone).date() if policy.start else None
     dismissed = {one.sender: one.until for one in catalogue.unreported.dismissals()}
