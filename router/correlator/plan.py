@@ -131,7 +131,9 @@ def plan_report(found: Assessment, delivery: Delivery, facts: ReportFacts, confi
     quiet = not found.images.needs(config.study.stable_after, found.now)
     if delivery.state == State.DELIVERED and count_alone(content.wanted, delivery.delivered):
         ending = _ending(found, facts)
-        news = config.share.count_revisions and _recounts(ending, facts.uploads, found.now, quiet=quiet)
+        sent = ((upload.wanted, upload.frozen) for upload in facts.uploads)
+        over = config.share.count_revisions and ending.over(found.now, quiet=quiet)
+        news = over and not corrected(sent, ending.cause)  # it goes again for its ImageCount alone
         readiness = looking_again(readiness, ending.due, found.now)
     else:
         news = (quiet or not delivery.delivered.startswith(content.sources)) and _differs(delivery, content, facts)
@@ -182,12 +184,6 @@ def _ending(found: Assessment, facts: ReportFacts) -> Ending:
         state=images.state if images else State.DELIVERED, open=facts.tally.unsent + facts.tally.stored > 0,
         due=images.due if images else None, cause=max((each for each in causes if each is not None), default=None),
     )  # fmt: skip
-
-
-def _recounts(images: Ending, uploads: Sequence[Frozen], now: datetime, *, quiet: bool) -> bool:
-    """Whether the report goes again for its ImageCount alone."""
-    sent = ((upload.wanted, upload.frozen) for upload in uploads)
-    return images.over(now, quiet=quiet) and not corrected(sent, images.cause)
 
 
 def apart_of(found: Assessment, delivery: Delivery, destination: Destination) -> frozenset[str]:

@@ -67,30 +67,34 @@ class Cataloguer:
         """Catalogue up to BATCH files; how many there were."""
         count, arrivals = self._read_batch()
         if arrivals:
-            self._doubts.clear()
             with self._instances.lock_names({arrival.header.uids.study for arrival in arrivals}):
-                sops = [arrival.header.uids.sop for arrival in arrivals]
-                known = self._instances.known(sops, [arrival.digests.data_set for arrival in arrivals])
-                filings = self._plan(arrivals, known)
-                lost, damaged = self._lost(arrivals, known), self._damaged(arrivals, known)
-                self._studies.file([*lost, *(filing for filing, _ in filings)])
-                self._studies.replace(damaged)
-                self._mend(damaged)
-                with self._instances.transaction():  # nobody sees the rows without the doubt
-                    self._instances.add([new for _, new in filings])
-                    self._doubt_shared(arrivals, known)
-                    self._doubt_others()
-                with self._instances.transaction():  # not that each event waits for the disk
-                    self._note_again(arrivals, known)
-                    self._note_cut(arrivals, known)
-                    self._note_strays(arrivals)
-                    self._note_irregular(arrivals)
+                self._enter(arrivals)
             self._hand_documents(arrivals)
             self._studies.release([arrival.path for arrival in arrivals])
             now = self._clock.monotonic()
             self._unsettled.update((arrival.header.uids.study, now) for arrival in arrivals)
         self._settle_quiet()
         return count
+
+    def _enter(self, arrivals: Sequence[_Arrival]) -> None:
+        """File the arrivals in studies/, then commit their rows, then what is to be recorded about them."""
+        self._doubts.clear()
+        sops = [arrival.header.uids.sop for arrival in arrivals]
+        known = self._instances.known(sops, [arrival.digests.data_set for arrival in arrivals])
+        filings = self._plan(arrivals, known)
+        lost, damaged = self._lost(arrivals, known), self._damaged(arrivals, known)
+        self._studies.file([*lost, *(filing for filing, _ in filings)])
+        self._studies.replace(damaged)
+        self._mend(damaged)
+        with self._instances.transaction():  # nobody sees the rows without the doubt
+            self._instances.add([new for _, new in filings])
+            self._doubt_shared(arrivals, known)
+            self._doubt_others()
+        with self._instances.transaction():  # so that not each event waits for the disk
+            self._note_again(arrivals, known)
+            self._note_cut(arrivals, known)
+            self._note_strays(arrivals)
+            self._note_irregular(arrivals)
 
     def _read_batch(self) -> tuple[int, list[_Arrival]]:
         count, size = 0, 0

@@ -50,12 +50,7 @@ def _finding(
     config: Config, catalogue: Catalogue, pauses: Sequence[Pause], one: Delivery, exam_id: str, now: datetime
 ) -> DueDelivery:
     delivered = one.changed if one.state == State.DELIVERED else None
-    working = one.due or now
-    destination = config.destination_named(one.destination)
-    budget = timedelta(0)
-    if destination is not None:
-        budget = destination.report_within if one.channel == Channel.REPORT else destination.images_within
-    due = Deadline(one.legal_due or working, working, budget)
+    due = _deadline(config, one, now)
     found = punctuality(due, complete=None, delivered=delivered, now=now)
     if found in (Punctuality.MET, Punctuality.PENDING):
         return DueDelivery(
@@ -74,6 +69,14 @@ def _finding(
     return DueDelivery(
         delivery=one, exam_id=exam_id, punctuality=found, complete=complete, delivered=delivered, reason=reason
     )
+
+
+def _deadline(config: Config, one: Delivery, now: datetime) -> Deadline:
+    destination, working = config.destination_named(one.destination), one.due or now
+    budget = timedelta(0)
+    if destination is not None:
+        budget = destination.report_within if one.channel == Channel.REPORT else destination.images_within
+    return Deadline(one.legal_due or working, working, budget)
 
 
 def _complete(moves: Iterable[Event]) -> datetime | None:
