@@ -252,7 +252,7 @@ class Node:
 
     def counting(self, exam: int) -> Mapping[str, object]:
         """The exam JSON that counts, by the node's number."""
-        return self._correlator.document(self.catalogue.exams.case(exam))
+        return self._correlator.facts.jsons.counting(self.catalogue.exams.case(exam))[0]
 
     def delivery(self, exam_id: str, channel: Channel) -> Delivery | None:
         found = (d for exam in self.catalogue.exams.find(exam_id) for d in self.catalogue.queue.of_exam(exam))

@@ -20,7 +20,7 @@ from router.catalogue.images.studies import StudyHere
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
 from router.config.sections import Config, Destination
-from router.correlator.assessment import images_of
+from router.correlator.assess import images_of
 from router.correlator.correlator import Correlator
 from router.events import EventBus
 from router.exam.key import ExamKey, approved
@@ -102,13 +102,13 @@ class Memory:
         self.pdf_names = SimpleNamespace(said=self._said, names_of=lambda _: {}, bearers=lambda _: [])
         self.originals = SimpleNamespace(missed=list)  # no copy is ever purged here
         self.files = SimpleNamespace(of_paths=lambda *_: [])
-        self.traces = SimpleNamespace(exam=lambda _: SimpleNamespace(came=START))
+        self.arrivals = SimpleNamespace(exam=lambda _: SimpleNamespace(came=START))
         self.refusals = SimpleNamespace(of_studies=lambda _: [], without_study=lambda _: [])  # nothing is refused
         self.calibrations = SimpleNamespace(of=lambda _: Calibration(), learn=lambda *_, **__: None)
         self.exams = self.queue = self.ledger = self.alarms = self
         self.commitments = SimpleNamespace(next_ask=None)
         self.uploads = SimpleNamespace(of=lambda _: ())  # a count is corrected as often as it changes
-        self.open = SimpleNamespace(note=lambda *_: None)  # what waits for a person is nobody's question here
+        self.open_deliveries = SimpleNamespace(note=lambda *_: None)  # nobody asks what waits for a person
         self.withheld = SimpleNamespace(  # no header names a request
             any=lambda _: False, requests=lambda _: [], wanted=lambda *_: False, withhold=lambda *_: None
         )
@@ -207,7 +207,7 @@ class Memory:
     def _said(self, document: int) -> frozenset[str]:
         return self.papers[document - 1].said
 
-    def touch(self, exams: Iterable[int], now: datetime) -> None:
+    def request_evaluation(self, exams: Iterable[int], now: datetime) -> None:
         self.touched |= set(exams)
 
     def touch_those_naming(self, exam: int, now: datetime) -> None:
@@ -515,4 +515,4 @@ class NodeInMemory:
         memory.touched.add(delivery.exam)
 
     def counting(self, exam: int) -> Mapping[str, object]:
-        return self._correlator.document(self.memory.case(exam))
+        return self._correlator.facts.jsons.counting(self.memory.case(exam))[0]

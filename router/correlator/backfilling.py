@@ -1,22 +1,19 @@
-"""The backfill that stands, as those see it who evaluate and who send, and its exams brought into the queue."""
+"""Backfills: the pace of their deliveries, and their exams brought into the queue."""
 
 from datetime import datetime, timedelta, tzinfo
 
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import ExamSnapshot
 from router.clock import Clock
 from router.errors import InvalidData
-from router.matching.exam.share import Aside, SharePolicy
-from router.policy.backfill import Backfill, covered, standing
-from router.policy.states import State
+from router.matching.exam.share import SharePolicy
+from router.policy.backfill import Backfill
 
 _FRESH_SECONDS = 1.0
 _AT_ONCE = 50
-_PURGED = "approved before [share] from, and its images were removed by [retention]"
 
 
 class Backfilling:
-    """Asked by the dispatcher before each claim: the row is read once a second."""
+    """The pace of the backfill in force; the dispatcher asks before each claim, the row is read once a second."""
 
     def __init__(self, catalogue: Catalogue, clock: Clock, zone: tzinfo) -> None:
         self._backfills = catalogue.backfills
@@ -32,7 +29,7 @@ class Backfilling:
         return timedelta(0) if known[1] is None else known[1].gap(self._clock.now(), self._zone)
 
     def _asked(self) -> Backfill | None:
-        """The one that stands, or was stopped and has not been taken back whole; None: nothing is a backfill's."""
+        """The backfill in force, also one that was stopped and not taken back whole; None: there is none."""
         newest = next(reversed(self._backfills.all()), None)
         if newest is None or newest.until is None or self._backfills.still_open(newest, 0, 1):
             return newest
@@ -40,8 +37,11 @@ class Backfilling:
 
 
 class Admission:
-    """Has the exams of a backfill evaluated, a few at a time and once: all that were kept back when it begins, and all
-    that have not gone when it is stopped. What comes later is evaluated by itself."""
+    """Has the exams of a backfill evaluated, each once and a few at a time.
+
+    They are all that were kept back when it begins, and all that have not gone when it is stopped. What comes later is
+    evaluated by itself.
+    """
 
     def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
         self._catalogue = catalogue
@@ -50,7 +50,7 @@ class Admission:
         self._after: int | None = None
 
     def step(self) -> bool:
-        """The next few exams; False when there are none. Called when nothing else is to be evaluated."""
+        """Request the next few evaluations; False when there are none. Called when no other exam is to be evaluated."""
         backfills = self._catalogue.backfills
         newest = next(reversed(backfills.all()), None)
         if newest != self._about:
@@ -65,28 +65,9 @@ class Admission:
 
 
 def span_of(policy: SharePolicy, first: datetime, end: datetime) -> tuple[datetime, datetime]:
-    """Of these days the part before sharing began. InvalidData where there is none: the rest goes by itself."""
+    """The part of these days before sharing began. InvalidData where there is none: the rest goes by itself."""
     if policy.start is None:
         raise InvalidData("[share] from is not set: every approved exam is shared, with its due times")
     if first >= policy.start:
         raise InvalidData("what was approved on these days is shared anyway: they are not before [share] from")
     return first, min(end, policy.start)
-
-
-def is_history(catalogue: Catalogue, policy: SharePolicy, approved_at: datetime | None) -> bool:
-    """Whether an exam belongs to a backfill: it has no due time, also where it is stopped by now."""
-    if approved_at is None or policy.start is None or approved_at >= policy.start:
-        return False
-    return covered(catalogue.backfills.all(), approved_at)
-
-
-def unless_backfilled(
-    catalogue: Catalogue, away: Aside | None, case: ExamSnapshot, approved_at: datetime | None
-) -> Aside | None:
-    """Why the exam is not shared; what was approved before the start is, by a backfill, while its images are here."""
-    if away is None or away.state != State.NOT_SHARED or approved_at is None:
-        return away
-    current = standing(catalogue.backfills.all())
-    if current is None or not current.covers(approved_at):
-        return away
-    return Aside(State.NOT_SHARED, _PURGED) if catalogue.backfills.purged(case.studies) else None

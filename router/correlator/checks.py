@@ -1,11 +1,11 @@
-"""By which set of checks the node goes: the configuration's, else the data folder's."""
+"""The set of checks that the node uses: the configuration's, else the data folder's."""
 
 from router.catalogue.node.settings import Settings
 from router.config.sections import Config
 
 
 def resolved(config: Config, settings: Settings) -> Config:
-    """The configuration whose `identity.checks` is 1 or 2, for everything that is behind the opened database.
+    """The configuration with `identity.checks` set to 1 or 2, for everything that uses the opened database.
 
     A data folder that an earlier version began stays with the first set until a person writes `[identity] checks = 2`.
     """

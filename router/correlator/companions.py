@@ -1,6 +1,7 @@
-"""Other exams of an exam's studies: what of it waits until they are approved, and what goes without them."""
+"""Companions of an exam: other exams that share its studies, and what of it waits until they are approved."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from router.catalogue import Catalogue
@@ -9,18 +10,8 @@ from router.catalogue.images.ledger import Tally
 from router.catalogue.images.withheld import Request
 from router.catalogue.queue.queue import Delivery
 from router.config.sections import Config, Destination
-from router.correlator.assessment import Assessment
-from router.matching.exam.readiness import Readiness, looking_again
-from router.matching.images.requests import (
-    Companion,
-    Order,
-    awaited,
-    goes_without,
-    held_for,
-    looks_for,
-    told_of,
-    withheld,
-)
+from router.correlator.assess import Assessment
+from router.matching.images.requests import Companion, Order, awaited, goes_without, told_of, withheld
 from router.model import Channel
 from router.policy.deadlines import Deadline, deadline
 
@@ -28,7 +19,7 @@ _NOT_APPROVED = "another exam of its studies is not approved"
 
 
 class Companions:
-    """By [share] shared_study, shared_study_then. `given_up` says of an exam whether it is cancelled or withdrawn."""
+    """Goes by [share] shared_study, shared_study_then. `given_up`: whether an exam is cancelled or withdrawn."""
 
     def __init__(self, config: Config, catalogue: Catalogue, given_up: Callable[[int], bool]) -> None:
         self._share = config.share
@@ -38,12 +29,10 @@ class Companions:
         self._catalogue = catalogue
         self._given_up = given_up
 
-    # -- series that name another exam alone
-
     def withhold(self, found: Assessment) -> None:
-        """Withhold what names another exam alone that is not approved; have decided anew what need not wait any more.
+        """Withhold the instances that name only another exam, while that is not approved; give the others back.
 
-        Every exam of the study comes to the same.
+        The result is the same for every exam of the study.
         """
         known, case = self._catalogue.withheld, found.case
         there = known.any(case.studies)
@@ -54,14 +43,12 @@ class Companions:
             known.withhold(destination, waiting, found.now)
 
     def _waiting(self, case: ExamSnapshot, own: Order) -> list[Request]:
+        """The requests of the studies whose instances wait, `own` being this exam's."""
+        orders: dict[str, list[Order]] = defaultdict(lambda: [own])
+        for sibling in case.siblings:
+            orders[sibling.study_uid].append(Order(sibling.accession_number, sibling.approved))
         requests = self._catalogue.withheld.requests(case.studies) if case.siblings else []
-        return [
-            request
-            for request in requests
-            if withheld(request.named, [own, *_others_of(case, request.study_uid)])
-        ]  # fmt: skip
-
-    # -- whole exams
+        return [request for request in requests if withheld(request.named, orders[request.study_uid])]
 
     def awaited(self, case: ExamSnapshot, now: datetime) -> list[Companion]:
         """The other exams whose approval the exam's images wait for."""
@@ -70,26 +57,6 @@ class Companions:
             return []
         still = awaited(self._catalogue.withheld.companions(unapproved), now)
         return [one for one in still if not self._given_up(one.exam)]
-
-    def let_go(self, others: Sequence[Companion], tally: Tally, due: Deadline | None, now: datetime) -> bool:
-        """Whether the exam's images need not wait for these exams, nor for one that everything here names.
-
-        An exam does not end with nothing of its studies sent.
-        """
-        whole = tally.selected > 0 or not tally.withheld
-        return whole and (not others or goes_without(self._share.shared_study_then, due, now))
-
-    def hold(self, others: Sequence[Companion], due: Deadline | None, now: datetime) -> str:
-        """Why the images are held rather than sent without the approval of these exams; "" when they are not."""
-        return held_for(others, due, now) if self._share.shared_study_then == "hold" else ""
-
-    def looks(
-        self, readiness: Readiness, others: Sequence[Companion], due: Deadline | None, now: datetime
-    ) -> Readiness:
-        """The same, looked at again when time changes whether these exams are waited for."""
-        for at in looks_for(others, due):
-            readiness = looking_again(readiness, at, now)
-        return readiness
 
     def overdue(self, found: Assessment, deliveries: Iterable[Delivery], tallies: Mapping[str, Tally]) -> str:
         """Alarm text once images have waited for other exams for half of their time; "" before."""
@@ -105,24 +72,20 @@ class Companions:
                 return told_of(others)
         return ""
 
-    def tell(self, found: Assessment) -> None:
+    def reevaluate(self, found: Assessment) -> None:
         """Have the approved exams evaluated that may wait for this one: it may be cancelled or not shared by now."""
         if self._share.shared_study == "all" and found.approved_at is None:
             approved = {sibling.exam for sibling in found.case.siblings if sibling.approved}
             self._catalogue.exams.request_evaluation(approved, found.now)
 
-    def objection(self, case: ExamSnapshot, accession_number: str, delivery: Delivery, now: datetime) -> str:
-        """Why images that are about to go do not, by what is known this instant; "" when nothing speaks against it."""
+    def objection(self, found: Assessment, delivery: Delivery) -> str:
+        """Why images of an approved exam may not go because of another exam; "" when nothing speaks against it."""
         destination = self._destinations.get(delivery.destination)
-        if destination is None or not case.siblings:
+        if destination is None or not found.case.siblings:
             return ""
         due = Deadline(delivery.due, delivery.due, destination.images_within) if delivery.due else None
-        others = self.awaited(case, now)
-        if others and not goes_without(self._share.shared_study_then, due, now):
+        others = self.awaited(found.case, found.now)
+        if others and not goes_without(self._share.shared_study_then, due, found.now):
             return _NOT_APPROVED
-        waiting = self._waiting(case, Order(accession_number, approved=True))
+        waiting = self._waiting(found.case, Order(found.key.accession_number, approved=True))
         return _NOT_APPROVED if self._catalogue.withheld.wanted(delivery.destination, waiting) else ""
-
-
-def _others_of(case: ExamSnapshot, study_uid: str) -> list[Order]:
-    return [Order(s.accession_number, s.approved) for s in case.siblings if s.study_uid == study_uid]

@@ -1,4 +1,4 @@
-"""Corrections of patients' data after delivery: what a destination has under the old data, and what it got since."""
+"""Corrections of patients' data after delivery: documents that a destination has under the old and the new data."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ from router.model import Channel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corrected:
-    """A delivery of which the destination has, or had, something under the old data; patient data is in `changes`.
+    """A delivery of which something was sent under the old data; patient data is in `changes`.
 
-    The correction `came` then; `number` reports or images were sent under the old data, last at `delivered`. `anew` of
-    them were sent since under the present data, last at `since`.
+    `came` is when the correction came. `number` reports or images were sent under the old data, last at `delivered`;
+    `anew` of them were sent again under the present data, last at `since`.
     """
 
     exam: int
@@ -45,7 +45,7 @@ class Corrected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
-    """The patient by the JSON that counts, what former ones said otherwise, and when the first of now's kind came."""
+    """The patient by the JSON that counts, the changes from former ones, and when the first with this data came."""
 
     now: Mapping[str, str]
     patient: ExamPatient
@@ -66,7 +66,7 @@ class Corrections:
         self._policy = identity_policy(config.identity, catalogue.decisions.classes())
 
     def since(self, at: datetime) -> tuple[list[Corrected], list[int]]:
-        """Deliveries of exams whose data was corrected since then, by exam; and the exams that do not read any more."""
+        """Deliveries of exams whose data was corrected since then, by exam; and the exams that do not read."""
         found: list[Corrected] = []
         unread: list[int] = []
         for exam in self._catalogue.corrections.candidates(at):
@@ -89,7 +89,7 @@ class Corrections:
                 yield one
 
     def _known(self, case: ExamSnapshot, versions: Sequence[JsonVersion]) -> _Known | None:
-        """None where every version says the same of the patient, which is soon seen."""
+        """None where every version says the same of the patient."""
         given = [self._references.read(self._read(case.places[version.document])) for version in versions]
         if all(one.get("Patient") == given[-1].get("Patient") for one in given):
             return None
@@ -139,7 +139,7 @@ class Corrections:
 def _differ(
     one: Borne, newest: Borne, known: _Known | None, sent: datetime, policy: IdentityPolicy
 ) -> tuple[tuple[Change, ...], datetime]:  # fmt: skip
-    """In what a version that was sent is old, by its newest version or by a JSON that came later; since when."""
+    """The changes since a version that was sent, by its newest version or by a later JSON; since when."""
     if by_header := changes(of_header(one.patient), of_header(newest.patient)):
         return by_header, newest.received
     if known is None or known.came <= sent:

@@ -1,4 +1,4 @@
-"""The exam JSON as one destination gets it: filled from what the node knows, and what is still wrong with it."""
+"""The exam JSON as one destination gets it: filled from the node's knowledge, with its remaining faults."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -40,7 +40,7 @@ def keep_apart(case: ExamSnapshot, study_uids: frozenset[str]) -> ExamSnapshot:
 
 
 def listed(filled: Filled) -> str:
-    """What stands for the studies that a filled document names: another one, where they are others."""
+    """A short digest of the studies that a filled document names."""
     study = filled.document.get("Study")
     named = uids(study.get("StudyInstanceUIDs")) if isinstance(study, Mapping) else []
     return hashlib.sha256(" ".join(sorted(map(str, named))).encode()).hexdigest()[:8]
@@ -57,7 +57,7 @@ def _without(document: Mapping[str, object], apart: frozenset[str]) -> Mapping[s
 def sources_of(
     config: Config, tables: Tables, branch: str, studies: tuple[StudyFacts, ...] = (), image_count: int | None = None
 ) -> Sources:
-    """Where gaps are filled from by this configuration."""
+    """The sources by which gaps are filled, by this configuration."""
     senders = config.receive.senders
     passing = {sender.ae_title for sender in senders if not sender.modality}
     return Sources(
@@ -70,23 +70,23 @@ def json_faults(
     destination: Destination, config: Config, tables: Tables, filled: Filled, approved_at: datetime | None,
     now: datetime,
 ) -> list[str]:  # fmt: skip
-    """What keeps the filled document from being sent, as `path (name): message`, values masked."""
+    """Faults that keep the filled document from being sent, as `path (name): message`, values masked."""
     findings = _findings(config, tables, filled, now=now, accept_empty=frozenset(destination.accept_empty))
     later = () if approved_at is not None else _OF_APPROVAL
     unread = _is_reported(filled)
     errors = (f for f in findings.errors if not f.path.startswith(later) or (unread and f.path == _APPROVE_TIME))
-    return [told(fault) for fault in errors]
+    return [in_words(fault) for fault in errors]
 
 
 def _is_reported(filled: Filled) -> bool:
-    """Whether the RIS says that the exam is approved, and since when, whether that can be read or not."""
+    """Whether the RIS gives an approval with its time, readable or not."""
     order, report = filled.document.get("Order"), filled.document.get("Report")
     reported = isinstance(order, Mapping) and order.get("Status") == REPORTED
     return reported and isinstance(report, Mapping) and not is_empty(report.get("ApproveTime"))
 
 
 def json_warnings(config: Config, tables: Tables, filled: Filled) -> list[str]:
-    """What is odd about the filled document or was done to it, as `path (name)`, without values."""
+    """Oddities of the filled document and changes made to it, as `path (name)`, without values."""
     faults = (*filled.notes, *_findings(config, tables, filled).warnings)
     return list(dict.fromkeys(f"{f.path} ({f.name})" if f.name else f.path for f in faults))
 
@@ -105,18 +105,18 @@ def _findings(
     )
 
 
-def told(fault: Fault) -> str:
-    """A fault in one line, as people see it."""
+def in_words(fault: Fault) -> str:
+    """A fault in one line."""
     return f"{fault.path} ({fault.name}): {fault.message}" if fault.name else f"{fault.path}: {fault.message}"
 
 
-def told_by_platform(faults: Iterable[tuple[str, str]]) -> str:
+def platform_faults(faults: Iterable[tuple[str, str]]) -> str:
     """The faults that a platform names in a 422, in the same words as our own."""
-    return "; ".join(told(Fault(path, name_of(path), message)) if path else message for path, message in faults)
+    return "; ".join(in_words(Fault(path, name_of(path), message)) if path else message for path, message in faults)
 
 
 def _branch(config: Config, case: ExamSnapshot) -> str:
-    """The exam's branch; where that is only the default one, the branch whose device or PACS sent the images."""
+    """The exam's branch; where that is the default one, the branch whose device or PACS sent the images."""
     if case.branch == config.hospital.HospitalBranchCode:
         calling = {study.sending_ae for study in case.studies.values()}
         for branch in config.hospital.branch:

@@ -1,4 +1,4 @@
-"""The file of days off, as it is by now."""
+"""Holidays: the file of days off, read again when it has changed."""
 
 import logging
 from pathlib import Path
@@ -14,7 +14,7 @@ _log = logging.getLogger("router")
 
 
 class Holidays:
-    """Reads the file that the configuration names, else the shipped one, and again when it has changed."""
+    """Reads the file that the configuration names, else the shipped one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -22,30 +22,23 @@ class Holidays:
         self._found = Reading()
 
     def reconfigure(self, path: Path) -> None:
-        """Another file from now on."""
+        """Read another file from now on."""
         self._path = path
 
     def reading(self) -> Reading:
-        """The dates of the file; those of before while it cannot be read."""
+        """The dates of the file; the former ones while it cannot be read."""
         try:
             path = self._path if self._path.exists() else shipped(_NAME)
             stamp = _stamp(path)
             if stamp != self._stamp:
-                self._found = read(_decoded(_start_of(path)))
+                with path.open("rb") as file:
+                    data = file.read(_LARGEST)
+                # Dates are ASCII in whatever an editor writes; remarks are not needed.
+                self._found = read(data.decode("utf-16" if data.startswith(_UTF_16) else "utf-8-sig", "replace"))
                 self._stamp = stamp
         except OSError as error:
             _log.warning("[study] holidays cannot be read, what was known stays: %s", error.strerror)
         return self._found
-
-
-def _start_of(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(_LARGEST)
-
-
-def _decoded(data: bytes) -> str:
-    """Dates are ASCII in whatever an editor writes; of remarks nothing is wanted."""
-    return data.decode("utf-16" if data.startswith(_UTF_16) else "utf-8-sig", "replace")
 
 
 def _stamp(path: Path) -> _Stamp:

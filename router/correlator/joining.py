@@ -1,4 +1,4 @@
-"""Which studies an exam has, and whether all of them speak of its patient."""
+"""Joining of exams and studies, and the doubts whether they are of one patient."""
 
 import hashlib
 import json
@@ -29,9 +29,9 @@ from router.matching.patient.policy import identity_policy
 from router.matching.patient.weighing import doubts_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Joining:
-    """Keeps the links of exams to studies true to the JSON that counts."""
+    """Keeps the links of exams to studies as the JSON that counts says."""
 
     exams: Exams
     decisions: Decisions
@@ -40,7 +40,7 @@ class Joining:
     reread: Callable[[Iterable[StudyHere]], bool] = lambda _: False
 
     def policy(self) -> IdentityPolicy:
-        """By which patients are compared now."""
+        """The policy by which patients are compared."""
         return identity_policy(self.config, self.decisions.classes())
 
     def join(self, case: ExamSnapshot, key: ExamKey, now: datetime) -> bool:
@@ -52,15 +52,14 @@ class Joining:
         if gone:
             self.exams.unlink(case.exam, gone)
         kept = (case.links.keys() - gone) | apart
-        listed = self._link(case.exam, [uid for uid in key.study_uids if uid not in kept], JoinedBy.LISTED, now)
-        matched = self._link(case.exam, [uid for uid in found if uid not in kept], JoinedBy.ACCESSION, now)
-        for uids, how in ((listed, JoinedBy.LISTED), (matched, JoinedBy.ACCESSION)):
-            for uid in uids:
+        changed = bool(gone)
+        for uids, how in ((key.study_uids, JoinedBy.LISTED), (found, JoinedBy.ACCESSION)):
+            new = [uid for uid in uids if uid not in kept]
+            linked = self.exams.link(case.exam, new, how, now) if new else []
+            for uid in linked:
                 self.bus.record(Event(now, Kind.JOINED, how, exam=case.exam, study_uid=uid))
-        return bool(gone or listed or matched)
-
-    def _link(self, exam: int, uids: Sequence[str], how: JoinedBy, now: datetime) -> list[str]:
-        return self.exams.link(exam, uids, how, now) if uids else []
+            changed |= bool(linked)
+        return changed
 
     def _by_accession(self, key: ExamKey, known: Mapping[str, StudyHere]) -> list[str]:
         date = key.study_date or key.submit_time or key.approve_time
@@ -82,20 +81,19 @@ def _outdated(uid: str, how: str, listed: Set[str], found: Set[str]) -> bool:
 def doubts(case: ExamSnapshot, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy) -> dict[str, Doubt]:
     """Every reason to doubt that exam and studies are of one patient, by the digest of what was compared.
 
-    `others` are the exam's other versions, whether they ever counted or not. Those of a later set of checks than
-    the policy's are among them.
+    `others` are the exam's other versions, whether they ever counted or not. Doubts of a later set of checks than the
+    policy's are included.
     """
-    return {_digest(both_sides): doubt for doubt, *both_sides in _doubts(case, key, others, policy)}
+    found = (
+        (json.dumps(both_sides, ensure_ascii=False), doubt) for doubt, *both_sides in _doubts(case, key, others, policy)
+    )
+    return {hashlib.sha256(text.encode("utf-8", "replace")).hexdigest(): doubt for text, doubt in found}
 
 
 def forgotten(case: ExamSnapshot) -> dict[str, Doubt]:
-    """The doubt about an exam that was here before and whose records are removed: nobody knows what was sent of it."""
+    """The doubt about an exam that was here before and whose records are removed: it may have been sent."""
     text = "there was an exam of this ExamId whose records are removed: whether it was sent is not known any more"
     return {"forgotten": Doubt(rule="forgotten", text=text)} if case.forgotten else {}
-
-
-def _digest(both_sides: object) -> str:
-    return hashlib.sha256(json.dumps(both_sides, ensure_ascii=False).encode("utf-8", "replace")).hexdigest()
 
 
 def _doubts(
@@ -168,7 +166,7 @@ def _patient(sibling: OverlappingExam) -> ExamPatient:
 
 
 def day_of(study: StudyHere) -> datetime | None:
-    """The study's local day."""
+    """The study's local day; None where its date does not read."""
     try:
         return datetime.strptime(study.study_date, "%Y%m%d")  # noqa: DTZ007  # DA has no zone
     except ValueError:

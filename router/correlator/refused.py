@@ -1,4 +1,4 @@
-"""Refusals as people are told of them: added up over days, named beside images that are missing, and dismissed."""
+"""Refusals as people see them: added up over days, and named beside images that are missing."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ _MOST_NAMED = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusalSum:
-    """Refusals of a sender for one cause; texts as in RefusalCount, `studies` is how many are known to be concerned."""
+    """Refusals of a sender for one cause; texts as in RefusalCount, `studies` counts the known studies among them."""
 
     calling: str
     address: str
@@ -58,7 +58,7 @@ def by_study(rows: Iterable[RefusalCount]) -> list[RefusalSum]:
 
 
 def by_sender(rows: Iterable[RefusalCount]) -> list[RefusalSum]:
-    """The same, whatever the study."""
+    """Refusals of all days added up by sender and cause, the latest first."""
     found: dict[tuple[str, ...], RefusalSum] = {}
     for one in by_study(rows):
         key = one.calling, one.address, one.called, one.why, one.place
@@ -77,13 +77,13 @@ def _together(one: RefusalSum, other: RefusalSum) -> RefusalSum:
 
 
 def worth_a_hint(rows: Iterable[RefusalCount]) -> list[RefusalSum]:
-    """Refusals of senders with a name, of which nobody knows the study: some images of an exam may be among them."""
+    """Refusals of senders with a name whose study is unknown: some images of an exam may be among them."""
     named = (row for row in rows if (row.calling and row.calling != OTHERS) or row.why == Why.TLS)
     return [one for one in by_sender(named) if one.why not in (Why.STOPPING, Why.COMMITMENT)]
 
 
 def with_refusals(text: str, own: Sequence[RefusalSum], hints: Sequence[RefusalSum]) -> str:
-    """The text of missing images with what this node refused: of these studies, or else in that time."""
+    """The text of missing images, with refusals of these studies by this node, or else with those of that time."""
     said = [f"this node refused images of it from {one.who}: {one.means}" for one in own if not one.place]
     said += [f"an image of it is in quarantine: {one.reason}" for one in own if one.place]
     if not own:

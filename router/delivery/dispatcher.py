@@ -14,7 +14,7 @@ from router.catalogue import Catalogue
 from router.catalogue.queue.queue import UNWRITTEN, Delivery
 from router.clock import Clock
 from router.correlator.backfilling import Backfilling
-from router.correlator.document import told_by_platform
+from router.correlator.document import platform_faults
 from router.delivery.breaker_gate import BreakerGate, Route
 from router.delivery.pausing import Pausing
 from router.delivery.senders import SendResult
@@ -249,7 +249,7 @@ class Dispatcher:
 
 def _in_full(error: PermanentError | UnprovedRefusal) -> str:
     """The error with the platform's words, field by field."""
-    words = told_by_platform(error.faults)
+    words = platform_faults(error.faults)
     return f"{error}: {words}" if words else str(error)
 
 

@@ -16,7 +16,7 @@ from router.catalogue.queue.queue import Delivery
 from router.catalogue.queue.uploads import Frozen
 from router.clock import Clock
 from router.config.sections import Config
-from router.correlator.assessment import damaged_hold, images_of, without
+from router.correlator.assess import damaged_hold, images_of, without
 from router.correlator.document import fill_for, json_warnings, keep_apart, listed
 from router.crypto.envelope import idem
 from router.crypto.symmetric import sm3, sm3_of

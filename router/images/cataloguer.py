@@ -1,6 +1,6 @@
-"""From incoming/ to studies/: header, class and digest of each acknowledged instance, its row and its place.
+"""The cataloguer: each acknowledged instance gets its class, its row, and its place in studies/.
 
-Idempotent: an incoming name goes only after the row is committed, so a crash at any instant repeats a batch.
+Idempotent: a name in incoming/ is removed only after the row is committed, so a crash at any instant repeats a batch.
 """
 
 from collections import defaultdict
@@ -30,10 +30,10 @@ _BATCH_BYTES = 2**28  # a batch of large instances ends earlier, so that none wa
 _QUIET_SECONDS = 2.0
 _MOST_ENDED = 2  # attempts at a file that ended the process or its memory
 TakePdf = Callable[[str, bytes, datetime], None]
-"""Takes the document of an encapsulated PDF: the study, its bytes, when it came. InvalidData: it is none."""
+"""Takes the document of an encapsulated PDF: the study, its bytes, when it came. InvalidData: it is no report."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Arrival:
     path: Path
     header: Header
@@ -49,7 +49,7 @@ class Cataloguer:
         self, storage: Storage, instances: Instances, book: Callable[[], Rulebook], settle: Callable[[str], object],
         bus: EventBus, clock: Clock, take_pdf: TakePdf | None = None, *, cut_off_goes: bool = False,
     ) -> None:  # fmt: skip
-        """`cut_off_goes`: what is not whole is sent without being asked about."""
+        """`cut_off_goes`: an instance that is not whole is sent without a person's word."""
         self._cut_off_goes = cut_off_goes
         self._take_pdf = take_pdf
         self._incoming = storage.incoming
@@ -67,29 +67,34 @@ class Cataloguer:
         """Catalogue up to BATCH files; how many there were."""
         count, arrivals = self._read_batch()
         if arrivals:
-            self._doubts.clear()
             with self._instances.lock_names({arrival.header.uids.study for arrival in arrivals}):
-                sops = [arrival.header.uids.sop for arrival in arrivals]
-                known = self._instances.known(sops, [arrival.digests.data_set for arrival in arrivals])
-                filings = self._plan(arrivals, known)
-                lost, damaged = self._lost(arrivals, known), self._damaged(arrivals, known)
-                self._studies.file([*lost, *(filing for filing, _ in filings)])
-                self._studies.replace(damaged)
-                self._mend(damaged)
-                with self._instances.transaction():  # nobody sees the rows without the doubt
-                    self._instances.add([new for _, new in filings])
-                    self._doubt_shared(arrivals, known)
-                    self._doubt_others()
-                with self._instances.transaction():  # not that each event waits for the disk
-                    self._note_again(arrivals, known)
-                    self._note_cut(arrivals, known)
-                    self._note_strays(arrivals)
-                    self._note_irregular(arrivals)
+                self._enter(arrivals)
             self._hand_documents(arrivals)
             self._studies.release([arrival.path for arrival in arrivals])
-            self._note_unsettled(arrivals)
+            now = self._clock.monotonic()
+            self._unsettled.update((arrival.header.uids.study, now) for arrival in arrivals)
         self._settle_quiet()
         return count
+
+    def _enter(self, arrivals: Sequence[_Arrival]) -> None:
+        """File the arrivals in studies/, then commit their rows, then what is to be recorded about them."""
+        self._doubts.clear()
+        sops = [arrival.header.uids.sop for arrival in arrivals]
+        known = self._instances.known(sops, [arrival.digests.data_set for arrival in arrivals])
+        filings = self._plan(arrivals, known)
+        lost, damaged = self._lost(arrivals, known), self._damaged(arrivals, known)
+        self._studies.file([*lost, *(filing for filing, _ in filings)])
+        self._studies.replace(damaged)
+        self._mend(damaged)
+        with self._instances.transaction():  # nobody sees the rows without the doubt
+            self._instances.add([new for _, new in filings])
+            self._doubt_shared(arrivals, known)
+            self._doubt_others()
+        with self._instances.transaction():  # so that not each event waits for the disk
+            self._note_again(arrivals, known)
+            self._note_cut(arrivals, known)
+            self._note_strays(arrivals)
+            self._note_irregular(arrivals)
 
     def _read_batch(self) -> tuple[int, list[_Arrival]]:
         count, size = 0, 0
@@ -105,7 +110,10 @@ class Cataloguer:
         return count, arrivals
 
     def _hand_documents(self, arrivals: Sequence[_Arrival]) -> None:
-        """Before incoming/ is emptied, so that after a crash it is done again; also of one that came before."""
+        """Hand over the PDFs in instances, also in one that came before.
+
+        That is before incoming/ is emptied, so that it is repeated after a crash.
+        """
         for arrival in arrivals:
             if self._take_pdf is not None and arrival.header.sop_class == encapsulated.SOP_CLASS:
                 uids = arrival.header.uids
@@ -116,12 +124,8 @@ class Cataloguer:
                     text = f"an encapsulated PDF is no report: {error.message}"
                     self._record(Kind.REFUSED, text, uids.study, instance=uids.sop)
 
-    def _note_unsettled(self, arrivals: Sequence[_Arrival]) -> None:
-        now = self._clock.monotonic()
-        self._unsettled.update((arrival.header.uids.study, now) for arrival in arrivals)
-
     def _settle_quiet(self) -> None:
-        """Classes that depend on the neighbours, once a study pauses; at the latest its selection settles them."""
+        """Settle classes that depend on neighbours once a study pauses; its selection settles them at the latest."""
         before = self._clock.monotonic() - _QUIET_SECONDS
         for study in [study for study, last in self._unsettled.items() if last <= before]:
             self._settle(study)
@@ -136,7 +140,8 @@ class Cataloguer:
                 header, digests = read_instance(file)
             # A clock that was set back leaves names of the future, and what waits for that time would stall.
             received = min(self._incoming.arrived(path), self._clock.now())
-            return _Arrival(path, header, digests, path.stat().st_size, received)
+            size = path.stat().st_size
+            return _Arrival(path=path, header=header, digests=digests, size=size, received=received)
         except (OSError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001  # parsers raise anything; one file must not stop the others
@@ -147,14 +152,14 @@ class Cataloguer:
             return None
 
     def _set_apart(self, path: Path, reason: str) -> None:
-        """Put a file in quarantine that must never be tried again; the alarm stands until a person deletes it."""
+        """Quarantine a file that must never be tried again; the alarm stands until a person deletes the file."""
         study, folder = self._put_away(path, "poison", "an instance is set apart", reason)
         text, subject = f"an instance is in quarantine: {reason}", f"quarantine {folder}"
         event = Event(self._clock.now(), Kind.ALARM, text, study_uid=study, alarm=Alarm.POISON, subject=subject)
         self._bus.record(event)
 
     def _put_away(self, path: Path, why: str, text: str, reason: str) -> tuple[str | None, str]:
-        """Move a file into quarantine, and tell whose it is as far as that can be read; its study and the folder."""
+        """Move a file into quarantine; its study, as far as that can be read, and the folder."""
         study = sending_ae = ""
         with suppress(OSError):
             study, sending_ae = owner_of(path)
@@ -163,7 +168,7 @@ class Cataloguer:
         return study or None, folder
 
     def _plan(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> list[tuple[Filing, NewInstance]]:
-        """What is new, each with the version it becomes; the same data set again is no second copy."""
+        """The new instances, each with the version it becomes; the same data set again is no second copy."""
         # Most instances of a batch share their facts, so each different one is classified once.
         rules = {facts: classify(facts, self._book()) for facts in {arrival.header.facts for arrival in arrivals}}
         versions: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
@@ -172,7 +177,8 @@ class Cataloguer:
             for row in rows:
                 versions[row.study_uid, sop][row.digest] = row.version
                 if not (row.cut or row.damaged):
-                    latest[row.study_uid, sop] = self._former(sop, row)
+                    uids = InstanceUids(row.study_uid, row.series_uid, sop)
+                    latest[row.study_uid, sop] = Former(self._studies.path(uids, row.version), uids, row.pixels)
         planned = []
         for arrival in arrivals:
             uids = arrival.header.uids
@@ -189,12 +195,8 @@ class Cataloguer:
             planned.append((filing, self._new(seen, filing.version, rules[arrival.header.facts])))
         return planned
 
-    def _former(self, sop: str, row: Known) -> Former:
-        uids = InstanceUids(row.study_uid, row.series_uid, sop)
-        return Former(self._studies.path(uids, row.version), uids, row.pixels)
-
     def _compared(self, former: Former | None, arrival: _Arrival) -> _Arrival:
-        """Whatever came under a known UID: an encoding of the same image has its pixels, another image is a doubt."""
+        """Compare with the former version: the same image gets its digest of pixels, another image is a doubt."""
         if former is None:
             return arrival
         uids = arrival.header.uids
@@ -207,7 +209,7 @@ class Cataloguer:
         return replace(arrival, digests=found.digests)
 
     def _lost(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> list[Filing]:
-        """Where a file belongs that is gone, though its row is here, and has come again: this may be the last copy."""
+        """Places of files that are gone, though their rows are here, and have come again: perhaps the last copies."""
         rows = {
             (row.study_uid, sop, row.digest): row
             for sop, rows in known.items() for row in rows if not (row.purged or row.damaged)
@@ -222,7 +224,7 @@ class Cataloguer:
         return found
 
     def _damaged(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> list[Filing]:
-        """Where a damaged file lies that has come again as it was recorded."""
+        """Places of damaged files that have come again as they were recorded."""
         rows = {(row.study_uid, sop, row.digest): row for sop, rows in known.items() for row in rows if row.damaged}
         return [
             Filing(arrival.path, uids, row.version)
@@ -245,8 +247,7 @@ class Cataloguer:
             self._instances.again(study, received)
 
     def _note_cut(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> None:
-        """Tell of each instance that is not whole; an alarm stands while the study has one that nothing takes the
-        place of."""
+        """Record each instance that is not whole; an alarm stands while a study has one without a whole version."""
         concerned: dict[str, bool] = {}
         for arrival in arrivals:
             uids, cut = arrival.header.uids, arrival.header.cut
@@ -274,7 +275,7 @@ class Cataloguer:
         self._bus.record(event)
 
     def _note_strays(self, arrivals: Sequence[_Arrival]) -> None:
-        """Once a study and batch: a sender that does so does it in every instance."""
+        """Record elements of a file's header, once a study and batch: a sender that sends them does so always."""
         found: dict[str, set[int]] = defaultdict(set)
         counts: dict[str, int] = defaultdict(int)
         for arrival in arrivals:
@@ -287,7 +288,7 @@ class Cataloguer:
             self._record(Kind.IRREGULAR, f"{text} ({named}): kept, and left out when sent", study)
 
     def _note_irregular(self, arrivals: Sequence[_Arrival]) -> None:
-        """As strays, once a study and batch, with the first instance of each kind."""
+        """Record irregular headers, once a study and batch, with the first instance of each kind."""
         found: dict[tuple[str, str], list[str]] = defaultdict(list)
         for arrival in arrivals:
             for fault in arrival.header.irregular:
@@ -307,7 +308,7 @@ class Cataloguer:
         )
 
     def _doubt_shared(self, arrivals: Sequence[_Arrival], known: dict[str, list[Known]]) -> None:
-        """One SOP instance UID in two studies: both are held, also where they came together."""
+        """Hold both studies that have one SOP instance UID, also where they came together."""
         studies = {sop: {row.study_uid for row in rows} for sop, rows in known.items()}
         for arrival in arrivals:
             uids = arrival.header.uids
@@ -320,7 +321,7 @@ class Cataloguer:
                 self._record(Kind.DOUBT, text, uids.study)
 
     def _doubt_others(self) -> None:
-        """Another image under a UID that is known: both are kept, and the study is held."""
+        """Hold the studies in which another image came under a known UID; both images are kept."""
         for study, text in self._doubts:
             self._instances.doubt([study], text, self._clock.now())
             self._record(Kind.DOUBT, text, study)

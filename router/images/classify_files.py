@@ -1,4 +1,4 @@
-"""What the series rules make of files, and why."""
+"""Classes of DICOM files by the series rules, and why."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from router.images.rulebook import book_for
 from router.model import SeriesClass, SeriesFacts
 from router.series.classify import Rulebook, used
 from router.series.select import candidate, select
-from router.series.study import Marks, Member, Verdicts, judge, marks_of, outcome, purpose_of
+from router.series.study import Marks, Member, judge, marks_of, outcome, purpose_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Seen:
     glimpse: Glimpse
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """A file with its class; `used`: the facts that its rule asked about, `forward`: some destination gets it."""
 
@@ -59,10 +59,17 @@ def examine(seen: Sequence[Seen], book: Rulebook, destinations: Sequence[Destina
         for uid in one.glimpse.references
     )
     chosen = _chosen(seen, members, facts, book, destinations, marks)
-    return [
-        _judged(one, member, verdicts, marks, forward=member.key in chosen)
-        for member, one in zip(members, seen, strict=True)
-    ]
+    judged = []
+    for member, one in zip(members, seen, strict=True):
+        verdict = verdicts[member.series_uid, member.facts]
+        rule = outcome(member, verdict, marks)
+        judged.append(
+            Judged(
+                path=one.path, glimpse=one.glimpse, series_class=rule.series_class, rule=rule.name,
+                used=used(verdict.facts, rule), forward=member.key in chosen,
+            )
+        )  # fmt: skip
+    return judged
 
 
 def _member(key: int, one: Seen, numbers: dict[SeriesFacts, int]) -> Member:
@@ -91,9 +98,3 @@ def _chosen(
             choices = select(pool, frozenset(destination.classes), complete=True)
             chosen.update(choice.key for choice in choices if choice.selected)
     return chosen
-
-
-def _judged(one: Seen, member: Member, verdicts: Verdicts, marks: Marks, *, forward: bool) -> Judged:
-    verdict = verdicts[member.series_uid, member.facts]
-    rule = outcome(member, verdict, marks)
-    return Judged(one.path, one.glimpse, rule.series_class, rule.name, used(verdict.facts, rule), forward)

@@ -1,4 +1,4 @@
-"""Stored images that are not what came: found while they are sent or by the scrub, set aside, and taken back."""
+"""Damaged images: their stored files are not what came. They are set aside, and taken back once the file is right."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Damage:
     clock: Clock
 
     def found(self, instance: int, uids: InstanceUids, why: str) -> None:
-        """The file of a version (`instance` numbers its row) is not what came: the rest of its study goes on."""
+        """Set aside a version (`instance` numbers its row) whose file is not what came; the rest of its study goes."""
         now = self.clock.now()
         self.damages.set_aside(instance, why, now)
         text = f"stored images are damaged and set aside, the first of them {uids.sop}: {why}"
@@ -29,7 +29,7 @@ class Damage:
         )
 
     def sound(self, uids: InstanceUids, version: int) -> None:
-        """The file of a version that was set aside is what came: it was put back, or could not be read for a while."""
+        """Take back a version that was set aside: its file was put back, or could not be read for a while."""
         now = self.clock.now()
         self.damages.mend(uids, version, now)
         text, fields = "its file was damaged and is what came again", {"instance": uids.sop}

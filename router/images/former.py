@@ -18,7 +18,7 @@ class Former:
 
 @dataclass(frozen=True, slots=True)
 class Versioned:
-    """Nature of the newer one; `doubt` is "" or why a person is asked. `digests` name the same pixels alike."""
+    """The newer version compared; `doubt` is "" or why a person is asked. Equal pixels have equal `digests`."""
 
     alike: Likeness
     doubt: str

@@ -1,6 +1,6 @@
-"""Headers that were read by the rules of an older version, read again from their files when they are needed.
+"""Headers that an older version of the node read by its rules: read again from their files when they are needed.
 
-So a node that is upgraded starts at once, and no exam is judged by a text that says something else by today's rules.
+So an upgraded node starts at once, and no exam is judged by a text that today's rules read otherwise.
 """
 
 from collections.abc import Iterable

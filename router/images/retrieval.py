@@ -1,4 +1,4 @@
-"""Query/retrieve: where images of an approved exam are missing, the PACS is asked what it has and to send it here.
+"""Query/retrieve: the PACS is asked for images of an approved exam that are missing, and told to send them here.
 
 The correlator plans when to ask (`plan`); a loop asks (`Retrieval.step`), and the evaluation after it plans anew.
 """
@@ -25,7 +25,7 @@ _NO_TROUBLE = frozenset({0x0000, 0xFE00})  # success, and what this node cancell
 
 
 def plan(retrievals: Retrievals, query: Query, exam: int, expected: Expected | None, first: datetime) -> None:
-    """Say when the PACS is to be asked for the exam; `first` is when for the first time."""
+    """Plan when the PACS is asked for the exam; `first` is when for the first time."""
     known = retrievals.of(exam)
     tries, asked = (known.tries, known.at) if known else (0, None)
     text = wanted(expected) if expected else ""
@@ -43,7 +43,7 @@ def plan(retrievals: Retrievals, query: Query, exam: int, expected: Expected | N
 
 @dataclass
 class _Answer:
-    """What the PACS said about one exam, in words."""
+    """Answers of the PACS about one exam, in words."""
 
     lines: list[str] = field(default_factory=list)
 
@@ -54,7 +54,7 @@ class _Answer:
         return "; ".join(self.lines)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieval:
     """Asks one PACS. `to` is the AE to which it sends, which is this node's at `port`."""
 
@@ -87,7 +87,7 @@ class Retrieval:
         return True
 
     def _put_off(self, due: Asked, why: str) -> None:
-        """A PACS that is down was not asked: that is no try, and is told once."""
+        """Ask later: a PACS that is down was not asked. That is no try, and is told once."""
         now, said = self.clock.now(), f"it cannot be asked: {why}"
         if said != due.said:
             text = f"the PACS {self.query.ae_title} is to be asked; {said}"
@@ -110,7 +110,7 @@ class Retrieval:
                 self._move(held.study_uid, answer)
 
     def _held(self, case: ExamSnapshot, accession: str, answer: _Answer) -> Iterable[Held]:
-        """What the PACS has of the exam: its studies by UID, and by accession number where the RIS lists none."""
+        """Studies of the exam that the PACS has: by UID, and by accession number where the RIS lists none."""
         found: dict[str, Held] = {}
         for uid in case.links:
             asked = self.client.study(uid, self.stop)

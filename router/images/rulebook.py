@@ -1,4 +1,4 @@
-"""The series rules in use: read at start and again when they are asked to be, with the limits of the configuration."""
+"""The series rules in use: read at start and again on command, with the limits of the configuration."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,10 +55,10 @@ class SeriesRules:
         except ConfigurationError as error:
             self._record(Kind.ALARM, f"the series rules stay as they were: {error}", Alarm.SETTINGS)
             return
-        self.told_read()
+        self.end_alarm()
         self._record(Kind.RELOADED, f"{len(self.book.rules)} series rules read again")
 
-    def told_read(self) -> None:
+    def end_alarm(self) -> None:
         """End the alarm about faulty rules: those in use were read."""
         self._record(Kind.CLEARED, "the series rules can be read", Alarm.SETTINGS)
 

@@ -1,4 +1,4 @@
-"""Which instances of an exam go to a destination: decisions of series rules and versions, entered in the ledger."""
+"""Selection of the instances that go to a destination, by series rules and versions, entered in the ledger."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -26,13 +26,13 @@ _SENT_AND_REJECTED = "sent; a rejection note refers to it"
 
 
 class Selection:
-    """Classes in the light of the whole study, and what follows from them for destinations."""
+    """Classes of instances by their whole study, and the choices of destinations that follow."""
 
     def __init__(
         self, identity: Identity, catalogue: Catalogue, book: Callable[[], Rulebook], bus: EventBus, *,
         cut_off_goes: bool = False,
     ) -> None:  # fmt: skip
-        """`cut_off_goes`: what is not whole is sent without being asked about."""
+        """`cut_off_goes`: an instance that is not whole is sent without a person's word."""
         self._identity = identity
         self._catalogue = catalogue
         self._book = book
@@ -60,17 +60,12 @@ class Selection:
         return members, facts
 
     def select(
-        self,
-        destination: Destination,
-        case: ExamSnapshot,
-        *,
-        complete: bool,
-        now: datetime,
+        self, destination: Destination, case: ExamSnapshot, *, complete: bool, now: datetime,
         late_after: datetime | None = None,
-    ) -> bool:
+    ) -> bool:  # fmt: skip
         """Decide what can be decided now; whether something waits until the study is complete.
 
-        What came after `late_after` is for a person to release; None: whenever it came.
+        A person releases what came after `late_after`; None: nothing is late.
         A newer version of what the destination has goes only when it differs in what matters.
         """
         marks = self._catalogue.references.marks(case.studies)
@@ -119,7 +114,7 @@ class Selection:
         return {key: renewal(sent, newer, policy) for key, (sent, newer) in pairs.items()}
 
     def _alone(self, undecided: list[Undecided], book: Rulebook, marks: Marks) -> list[Candidate]:
-        """By their own headers only: the neighbours may be on their way."""
+        """Candidates by their own headers only: the neighbours may be on their way."""
         facts = self._catalogue.series_members.facts(one.facts for one in undecided)
         verdicts = {number: Verdict(classify(own, book), own) for number, own in facts.items()}
         return [
@@ -128,7 +123,7 @@ class Selection:
         ]
 
     def _whole(self, undecided: list[Undecided], book: Rulebook, marks: Marks) -> Iterable[list[Candidate]]:
-        """Each study as a whole, what is decided already among it."""
+        """Candidates of each study as a whole, those that are decided already among them."""
         for study_uid in dict.fromkeys(one.study_uid for one in undecided):
             members, facts = self.settle(study_uid)
             verdicts = judge(members, facts, book)
@@ -137,37 +132,35 @@ class Selection:
                 for one in members
             ]
 
-    # -- what key objects and rejection notes change later
-
     def _revise(self, destination: Destination, case: ExamSnapshot, marks: Marks, now: datetime) -> None:
+        """Change former decisions by key objects and rejection notes, which may come later than their instances."""
         uids = [*(marks.rejected | marks.key)]
         if not uids:
             return
         rows = self._catalogue.references.decided(case.exam, destination.name, uids)
         rejected = [one for one in rows if one.sop_uid in marks.rejected]
-        unsent = [one.key for one in rejected if one.fate is Fate.SELECTED]
-        late = [one.key for one in rejected if one.fate is Fate.LATE]
-        cut = [one.key for one in rejected if one.fate is Fate.CUT]
         sent = [one.key for one in rejected if one.fate in _THERE and one.rule != _SENT_AND_REJECTED]
         chosen = [one for one in rows if one.fate is Fate.FILTERED and one.sop_uid not in marks.rejected]
         broken = [one.key for one in chosen if one.cut and not self._cut_off_goes]
         key = [one.key for one in chosen if one.key not in broken]
-        notes = self._catalogue.references
+        references = self._catalogue.references
         with self._catalogue.engine.write():
-            notes.revise(unsent, Fate.SELECTED, Fate.FILTERED, REJECTED, now)
-            notes.revise(late, Fate.LATE, Fate.FILTERED, REJECTED, now)
-            notes.revise(cut, Fate.CUT, Fate.FILTERED, REJECTED, now)
-            notes.remark(sent, _SENT_AND_REJECTED)
+            for fate in (Fate.SELECTED, Fate.LATE, Fate.CUT):
+                unsent = [one.key for one in rejected if one.fate is fate]
+                references.revise(unsent, fate, Fate.FILTERED, REJECTED, now)
+            references.remark(sent, _SENT_AND_REJECTED)
             if SeriesClass.KEY in destination.classes:
-                notes.revise(key, Fate.FILTERED, Fate.SELECTED, REFERRED.name, now)
-                notes.revise(broken, Fate.FILTERED, Fate.CUT, f"{REFERRED.name}; {CUT_OFF}", now)
+                references.revise(key, Fate.FILTERED, Fate.SELECTED, REFERRED.name, now)
+                references.revise(broken, Fate.FILTERED, Fate.CUT, f"{REFERRED.name}; {CUT_OFF}", now)
             if sent:
-                text = f"a note rejects {len(sent)} instance(s) that {destination.name} already has"
-                subject = f"e{case.exam} at {destination.name}"
-                alarm = Alarm.REJECTED_AFTER_DELIVERY
-                fields = {"destination": destination.name}
-                event = Event(now, Kind.ALARM, text, exam=case.exam, fields=fields, alarm=alarm, subject=subject)
-                self._bus.record(event)
+                self._bus.record(_rejected_after_delivery(case.exam, destination, sent, now))
+
+
+def _rejected_after_delivery(exam: int, destination: Destination, sent: Sequence[int], now: datetime) -> Event:
+    text = f"a note rejects {len(sent)} instance(s) that {destination.name} already has"
+    alarm, fields = Alarm.REJECTED_AFTER_DELIVERY, {"destination": destination.name}
+    subject = f"e{exam} at {destination.name}"
+    return Event(now, Kind.ALARM, text, exam=exam, fields=fields, alarm=alarm, subject=subject)
 
 
 def _decision(choice: Choice, renewal: Renewal | None) -> tuple[int, bool, str]:

@@ -1,5 +1,6 @@
-"""What the series rules make of a study that the node has, and why. Apart from `examine`, which reads DICOM files: what
-only tells of the queue starts twice as quickly without pydicom.
+"""Classes of a study in the catalogue by the series rules of today, and why.
+
+The module does not read DICOM files: commands about the queue start twice as quickly without pydicom.
 """
 
 from collections import Counter
@@ -12,7 +13,7 @@ from router.series.classify import Rulebook, used
 from router.series.study import judge, outcome
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """Instances of a series that one rule decided by the same facts; `used` is in words, absent facts left out."""
 
@@ -24,14 +25,17 @@ class Line:
 
 
 def lines_of(catalogue: Catalogue, study_uid: str, book: Rulebook) -> list[Line]:
-    """What the rules of today make of a study that the node has; nothing is recorded."""
+    """Classes of the study's series by the rules of today; nothing is recorded."""
     members = [one.member for one in catalogue.series_members.of_study(study_uid)]
     verdicts = judge(members, catalogue.series_members.facts(one.facts for one in members), book)
     marks = catalogue.references.marks([study_uid])
     judged = ((one, verdicts[one.series_uid, one.facts]) for one in members)
     ruled = ((one.series_uid, outcome(one, verdict, marks), verdict.facts) for one, verdict in judged)
     counts = Counter((uid, rule.series_class, rule.name, in_words(used(facts, rule))) for uid, rule, facts in ruled)
-    return [Line(*line, count) for line, count in counts.items()]
+    return [
+        Line(series_uid=uid, series_class=series_class, rule=rule, used=facts, count=count)
+        for (uid, series_class, rule, facts), count in counts.items()
+    ]
 
 
 def in_words(facts: Mapping[str, object]) -> str:

@@ -46,7 +46,7 @@ class Reload:
         """End the alarms about files that were faulty in a former life: no node starts with one that is."""
         self._parts.record_settings(Kind.CLEARED, CONFIGURATION, "the configuration can be read")
         self._parts.record_settings(Kind.CLEARED, CODE_TABLES, "code tables and mapping file can be read")
-        self._parts.rules.told_read()
+        self._parts.rules.end_alarm()
 
     def _read(self, file: Path) -> str:
         """Read and apply the file; the text of it."""

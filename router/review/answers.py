@@ -50,7 +50,7 @@ class _Common:
 
 
 class Answers:
-    """By the configuration that is in use where it is asked."""
+    """Answers by the configuration of whoever asks."""
 
     def __init__(self, catalogue: Catalogue, config: Config, clock: Clock) -> None:
         self._catalogue = catalogue
@@ -95,6 +95,7 @@ class Answers:
         tripped = {(one.destination, one.channel): one.breaker for one in catalogue.breakers.tripped()}
         ready = {(one.destination, one.channel) for one in deliveries if one.state == State.READY}
         running, seen = self._running(now)
+        lacking = {one.exam for one in deliveries if Needs.PDF in one.waiting_for or one.held_by == HeldBy.PDF}
         quiet = sorted({one.exam for one in deliveries if Needs.STABLE in one.waiting_for})
         return _Common(
             now=now, zone=self._config.node.timezone, running=running, seen=seen,
@@ -102,12 +103,12 @@ class Answers:
             limits=dict(self._limits(now)),
             queues={place: catalogue.prospects.queued(*place, now) for place in sorted(ready)},
             last_images=catalogue.prospects.last_images(quiet), asked=self._asked(deliveries),
-            purged=catalogue.exams.originals.purged({one.exam for one in deliveries if _lacks_pdf(one)}),
+            purged=catalogue.exams.originals.purged(lacking),
             unproved=catalogue.alarms.subjects(Alarm.UNPROVED), unproven=catalogue.alarms.subjects(Alarm.CRYPTO),
         )  # fmt: skip
 
     def _running(self, now: datetime) -> tuple[bool, datetime | None]:
-        """Whether a node lives that sends from this database, and when the last sign of life was."""
+        """Whether a node that sends from this database is alive, and when its last heartbeat was."""
         since = min((sign.ago for sign in self._catalogue.survey.nodes()), default=None)
         if since is None:
             return False, None
@@ -130,15 +131,11 @@ class Answers:
 
 
 def _ended(one: Delivery, common: _Common) -> Facts:
-    """Of what is over, which most deliveries are, nothing else matters."""
+    """Facts about a delivery that is over, as most are: nothing else matters."""
     return Facts(
         now=common.now, zone=common.zone, delivery=one.id, exam=one.exam, destination=one.destination,
         channel=one.channel, state=one.state, changed=one.changed,
     )  # fmt: skip
-
-
-def _lacks_pdf(one: Delivery) -> bool:
-    return Needs.PDF in one.waiting_for or one.held_by == HeldBy.PDF
 
 
 def _half(one: Delivery, destination: Destination | None) -> datetime | None:

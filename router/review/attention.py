@@ -1,4 +1,4 @@
-"""The list of what waits for a person, from all that is known, and the alarms that tell of it."""
+"""The list of what waits for a person, and the alarms that report it."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -23,8 +23,8 @@ from router.policy.attention import ALARM_OF, SAYS, Attention, Cause, Stuck, com
 _COMMAND = re.compile(r"`((?:scripts/)?[a-z]+(?: [^`]*)?)`")
 _POISON = "quarantine "  # the beginning of the subject of what is set apart as poison
 _LEDGER = "ledger"
-# Told by the list alone, so that whatever stands of them and is not in it is over.
-_TOLD_HERE = frozenset(
+# Raised by the list alone: one that is not in the list any more is over.
+_RAISED_HERE = frozenset(
     {Alarm.APPROVAL, Alarm.EXAM_JSON, Alarm.HELD, Alarm.FAILED, Alarm.NOT_CONFIGURED, Alarm.QUARANTINE, Alarm.LEDGER}
 )
 # Whole commands for remedies that name none, or one for another place.
@@ -47,7 +47,7 @@ _LIST = "scripts/queue list --attention"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All that the list is made of. `quarantined` are the names of the folders of quarantine/."""
+    """All that the list is made of; `quarantined` names the folders of quarantine/."""
 
     places: Sequence[Place]
     deliveries: Sequence[Stuck]
@@ -59,15 +59,15 @@ class Facts:
 
 @dataclass(slots=True)
 class _Group:
-    """Counts of one entry; `about` says more of it where all of it says the same."""
+    """Counts of one entry; `about` says more where all that is counted agrees."""
 
     since: datetime
     about: str = ""
     exams: dict[int, None] = field(default_factory=dict)
     deliveries: dict[int, None] = field(default_factory=dict)
 
-    def refused(self, error: str) -> None:
-        """Reason of the first refused delivery, in the node's own words and without patient data."""
+    def add_reason(self, error: str) -> None:
+        """Keep the reason of the first refused delivery, which is in the node's own words and without patient data."""
         if error and self.about != error:
             self.about = f"the first: {self.about.removeprefix('the first: ')}" if self.about else error
 
@@ -78,7 +78,7 @@ class _Group:
 
 
 def look(catalogue: Catalogue, places: Sequence[Place], quarantine: Path, now: datetime) -> list[Attention]:
-    """The list as it stands. `places` are the configured ones, `quarantine` the node's own folder."""
+    """The list as it is now. `places` are the configured ones, `quarantine` the node's own folder."""
     with catalogue.engine.read():
         facts = Facts(
             places=places,
@@ -130,11 +130,11 @@ def _of_deliveries(facts: Facts, now: datetime) -> list[Attention]:
     groups: dict[tuple[Cause, str], _Group] = {}
     for one in facts.deliveries:
         cause = judge(one, within.get((one.destination, one.channel)), now)
-        # A hold for an approval that cannot be read is told by the approval's own entry.
+        # A hold for an approval that cannot be read is in the approval's own entry.
         if isinstance(cause, Cause) and not (cause == Cause.WITHDRAWN and one.exam in unread):
             since = max(one.changed, one.approved_at or one.changed)
             group = groups.setdefault((cause, one.destination), _Group(since))
-            group.refused(one.error if cause == Cause.REFUSED else "")
+            group.add_reason(one.error if cause == Cause.REFUSED else "")
             group.add(one.exam, [one.id], since)
     return [_entry(cause, destination, group) for (cause, destination), group in groups.items()]
 
@@ -172,11 +172,11 @@ def _entry(cause: Cause, destination: str, group: _Group | None = None, *, count
 
 
 def _of_alarms(alarms: Iterable[Standing], counted: Iterable[Attention]) -> list[Attention]:
-    """Alarms that a person ends, but for what is counted already."""
+    """Entries of the alarms that a person ends, without what other entries count."""
     covered = _covered(counted)
     groups: dict[tuple[Alarm, str], list[Standing]] = {}
     for one in alarms:
-        counted_already = is_told_here(one) or one.exam in covered.get(one.alarm, ())
+        counted_already = is_raised_here(one) or one.exam in covered.get(one.alarm, ())
         if waits_for_a_person(one.alarm) and not counted_already:
             groups.setdefault((one.alarm, one.destination), []).append(one)
     return [_of_alarm(group) for group in groups.values()]
@@ -203,7 +203,7 @@ def _of_alarm(group: Sequence[Standing]) -> Attention:
 
 
 def command_for(alarm: Alarm, exams: Sequence[int]) -> str:
-    """The whole command that an alarm's remedy names; of one exam with its name."""
+    """The whole command that an alarm's remedy names, with the exam's name where the alarm is about one exam."""
     named = _COMMAND.search(REMEDY[alarm])
     command = _COMMANDS.get(alarm) or (f"scripts/{named[1].removeprefix('scripts/')}" if named else "scripts/status")
     if command in _OF_AN_EXAM:
@@ -215,7 +215,7 @@ def command_for(alarm: Alarm, exams: Sequence[int]) -> str:
 
 
 def active(alarms: Iterable[Standing], entries: Sequence[Attention]) -> list[ActiveAlarm]:
-    """The alarms folded; one that tells of entries of the list counts what they count, and names their exams."""
+    """The alarms folded; an alarm about entries of the list counts what they count, and names their exams."""
     return [_counting(one, entries) for one in folded(alarms)]
 
 
@@ -229,16 +229,16 @@ def _counting(one: ActiveAlarm, entries: Sequence[Attention]) -> ActiveAlarm:
     return replace(one, count=count, exams=exams)
 
 
-def is_told_here(one: Standing) -> bool:
+def is_raised_here(one: Standing) -> bool:
     """Whether it is an alarm that the list itself has raised, or would."""
-    return one.alarm in _TOLD_HERE or one.subject.partition(" at ")[0] in _CAUSES
+    return one.alarm in _RAISED_HERE or one.subject.partition(" at ")[0] in _CAUSES
 
 
 _CAUSES = frozenset(map(str, Cause))
 
 
 def alarms_of(entries: Iterable[Attention], standing: Collection[Standing], now: datetime) -> list[Event]:
-    """The alarms to raise for the list, one a cause and destination, and those that are over."""
+    """Events that raise the alarms of the list, one for each cause and destination, and end those that are over."""
     told = {(one.alarm, one.exam) for one in standing if one.exam is not None}
     wanted: dict[tuple[Alarm, str], Event] = {}
     due: set[tuple[Alarm, str]] = set()
@@ -250,7 +250,7 @@ def alarms_of(entries: Iterable[Attention], standing: Collection[Standing], now:
             if not any((alarm, exam) in told for exam in one.exams):
                 wanted[place] = _raised(one, alarm, now)
     stands = {(one.alarm, one.subject): one for one in standing}
-    over = [one for place, one in stands.items() if is_told_here(one) and place not in due]
+    over = [one for place, one in stands.items() if is_raised_here(one) and place not in due]
     return [event for place, event in wanted.items() if place not in stands] + [_over(one, now) for one in over]
 
 

@@ -1,4 +1,4 @@
-"""Who the patient is by the report and by the images, side by side: for a person who settles an identity doubt."""
+"""Comparison of the patient by the report and by the images, for a person who settles an identity doubt."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from router.matching.patient.weighing import doubts_of, remarks
 from router.text.decoding import is_readable
 
 NO_READING = "(no certain reading 文字无法确认)"
-"""Stands for a text whose bytes can be read in several ways, or in none: a guess is not shown as somebody's name."""
+"""Stands for a text whose bytes can be read in several ways, or in none: no guess is shown as a name."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """What one of them says, "" where it says nothing. `study_uid` is "" for the report.
+    """The patient by the report or by a study, "" where it says nothing. `study_uid` is "" for the report.
 
     Of a study: the fields that `agree` with the report's and those that `differ`, and `remarks` in words without
-    values. The rest cannot be compared.
-    Patient data: shown only to a person who asks, whose name is recorded.
+    values. The other fields cannot be compared.
+    This is patient data, shown only to a person who asks, whose name is recorded.
     """
 
     study_uid: str
@@ -40,7 +40,7 @@ class Side:
 
     @property
     def incomparable(self) -> tuple[str, ...]:
-        """Fields of which one side says nothing, or nothing that can be compared."""
+        """Fields of which the report or the study says nothing that can be compared."""
         return tuple(field for field in FIELDS if field not in (*self.agree, *self.differ))
 
 
@@ -56,7 +56,7 @@ class IdentityComparison:
         self._read = read
 
     def of(self, case: ExamSnapshot) -> list[Side]:
-        """The report's side, then each study's; a study whose headers say several things has several.
+        """The report's side, then each study's; a study whose headers differ has several.
 
         InvalidData when the node's copy of the exam JSON does not read.
         """
@@ -69,7 +69,8 @@ class IdentityComparison:
             sides = self.of(case) if case.jsons else []
         except InvalidData:
             return ()
-        return tuple(dict.fromkeys(_of_study(one.study_uid, text) for one in sides for text in one.remarks))
+        found = ((one.study_uid, text) for one in sides for text in one.remarks)
+        return tuple(dict.fromkeys(text if uid in text else f"study {uid}: {text}" for uid, text in found))
 
     def _key(self, case: ExamSnapshot) -> ExamKey:
         place = case.places[successive(case.jsons)[-1].document]
@@ -82,12 +83,14 @@ class IdentityComparison:
         patient = key.patient
         ids = [patient.patient_ids.get(path, "") for path in self._config.identity.patient_id]
         numbers = ", ".join(dict.fromkeys(_certain(number) for number in ids if number))
-        accession, name = _certain(key.accession_number), _certain(patient.name)
-        return Side("", accession, numbers, name, patient.sex, patient.birth_date)
+        return Side(
+            study_uid="", accession_number=_certain(key.accession_number), patient_id=numbers,
+            name=_certain(patient.name), sex=patient.sex, birth_date=patient.birth_date,
+        )  # fmt: skip
 
 
 def unreadable(identities: Iterable[StudyIdentity]) -> list[str]:
-    """The fields of these whose text has no certain reading, which therefore agree with nothing."""
+    """Fields whose text has no certain reading in one of these, and therefore agrees with nothing."""
     texts: dict[str, list[str]] = {"patient id": [], "name": [], "accession number": []}
     for one in identities:
         texts["patient id"].append(one.patient.patient_id)
@@ -98,19 +101,13 @@ def unreadable(identities: Iterable[StudyIdentity]) -> list[str]:
 
 def _images(uid: str, said: StudyIdentity, found: Comparison, policy: IdentityPolicy) -> Side:
     named = dict.fromkeys((said.accession_number, *said.other_accession_numbers))
-    numbers = (number for number in named if number)
-    patient = said.patient
-    accessions, number, name = ", ".join(map(_certain, numbers)), _certain(patient.patient_id), _certain(patient.name)
-    agree = tuple(field for field in FIELDS if field in found.agree)
-    told = [doubt.text for doubt in doubts_of(uid, found, policy) if doubt.rule != "differs"]
+    patient, texts = said.patient, [doubt.text for doubt in doubts_of(uid, found, policy) if doubt.rule != "differs"]
     return Side(
-        uid, accessions, number, name, patient.sex, _date(patient.birth_date), agree, found.differ,
-        (*told, *remarks(found)),
+        study_uid=uid, accession_number=", ".join(_certain(number) for number in named if number),
+        patient_id=_certain(patient.patient_id), name=_certain(patient.name), sex=patient.sex,
+        birth_date=_date(patient.birth_date), agree=tuple(field for field in FIELDS if field in found.agree),
+        differ=found.differ, remarks=(*texts, *remarks(found)),
     )  # fmt: skip
-
-
-def _of_study(uid: str, text: str) -> str:
-    return text if uid in text else f"study {uid}: {text}"
 
 
 def _certain(text: str) -> str:

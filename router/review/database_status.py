@@ -1,4 +1,4 @@
-"""The part of `status` that the database tells, as one value."""
+"""The part of `status` that comes from the database, as one value."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +23,12 @@ _SOON = timedelta(minutes=30)  # half of the report's budget (DB11 5.3.2)
 _LISTED = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseStatus:
-    """Destinations, what is at risk, what waits for a person, alarms. `pressing` holds the first of `pressing_count`,
-    by due time."""
+    """Destinations, deliveries at risk, what waits for a person, alarms.
+
+    `pressing` holds the first of `pressing_count`, by due time.
+    """
 
     at: datetime
     places: Sequence[Place]
@@ -48,23 +50,20 @@ class DatabaseStatus:
 
 
 def look(config: Config, catalogue: Catalogue, now: datetime) -> DatabaseStatus:
-    """Ask the database."""
-    with catalogue.engine.read():
-        places, tripped = catalogue.survey.places(now), catalogue.breakers.tripped()
-        count, pressing = catalogue.survey.pressing(now + _SOON, _LISTED)
-        attention = attention_of(catalogue, places_of(config), config.node.data / "quarantine", now)
-        alarms, nodes = catalogue.alarms.standing(), catalogue.survey.nodes()
-        reloads = catalogue.survey.reloads([sign.node for sign in nodes])
-        undelivered = catalogue.notifications.undelivered(now)
-        unreported = counted(config, catalogue, now)
-        files = catalogue.exams.files.counts()
-        pauses, absent = catalogue.pauses.standing(), catalogue.nodes.absent()
+    """Read the status from the database."""
     quarantine = config.node.data / "quarantine"
-    return DatabaseStatus(
-        now, places, tripped, pressing, count,
-        _counted(places, State.HELD), _counted(places, State.FAILED),
-        len(quarantined(quarantine)), alarms, nodes, reloads, undelivered, unreported, files, pauses, attention, absent,
-    )  # fmt: skip
+    with catalogue.engine.read():
+        places, nodes = catalogue.survey.places(now), catalogue.survey.nodes()
+        count, pressing = catalogue.survey.pressing(now + _SOON, _LISTED)
+        return DatabaseStatus(
+            at=now, places=places, tripped=catalogue.breakers.tripped(), pressing=pressing, pressing_count=count,
+            held=_counted(places, State.HELD), failed=_counted(places, State.FAILED),
+            quarantined=len(quarantined(quarantine)), alarms=catalogue.alarms.standing(), nodes=nodes,
+            reloads=catalogue.survey.reloads([one.node for one in nodes]),
+            undelivered=catalogue.notifications.undelivered(now), unreported=counted(config, catalogue, now),
+            files=catalogue.exams.files.counts(), pauses=catalogue.pauses.standing(),
+            attention=attention_of(catalogue, places_of(config), quarantine, now), absent=catalogue.nodes.absent(),
+        )  # fmt: skip
 
 
 def _counted(places: Sequence[Place], state: State) -> int:

@@ -1,6 +1,6 @@
-"""What a person decides about exams: a doubt settled, numbers of one patient, studies joined or kept apart.
+"""Decisions of people about exams: a doubt settled, numbers of one patient, studies joined or kept apart.
 
-Each is an event with name and reason, and has the exams evaluated at once. InvalidData when there is nothing to decide.
+Each is an event with name and reason, and has the exams evaluated at once. InvalidData: there is nothing to decide.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """Unsettled differences of an exam, as a person is shown it: texts by digest, without values."""
+    """Unsettled differences of an exam, as people see them: texts by digest, without values."""
 
     exam: int
     exam_id: str
@@ -71,7 +71,7 @@ class Decisions:
         return Named(number, self._catalogue.exams.names([number])[number])
 
     def differences(self, name: str) -> Differences:
-        """Unsettled differences of the exam; InvalidData where nothing does."""
+        """Unsettled differences of the exam; InvalidData where there are none."""
         exam = self._lookup.exam(name)
         found = self.unsettled(exam)
         if found is None:
@@ -86,44 +86,44 @@ class Decisions:
         standing = self._catalogue.decisions.standing(exam)
         return Differences(exam, self._catalogue.exams.names([exam])[exam], standing) if standing else None
 
-    def resolve(self, name: str, verdict: OperatorReason, seen: Differences | None = None) -> list[str]:
-        """Report and images are of one patient, whatever differs by what was seen, else now; what was settled.
+    def resolve(self, name: str, reason: OperatorReason, seen: Differences | None = None) -> list[str]:
+        """Settle the differences that the person has seen, else those of now; their texts.
 
-        A difference that came after the person looked stays.
+        Report and images are of one patient in spite of them. A difference that came after the person looked stays.
         """
-        return self.settle(seen or self.differences(name), verdict)
+        return self.settle(seen or self.differences(name), reason)
 
-    def settle(self, found: Differences, verdict: OperatorReason) -> list[str]:
-        """The same for exactly these differences."""
+    def settle(self, found: Differences, reason: OperatorReason) -> list[str]:
+        """Settle exactly these differences; their texts."""
         texts, now = list(found.texts), self._clock.now()
         with self._catalogue.engine.write():
-            self._catalogue.decisions.settle(found.exam, found.standing, verdict.why, verdict.who, now)
-            text = f"identity settled: {verdict.why} ({'; '.join(texts)})"
-            self._tell([found.exam], text, verdict, exam=found.exam)
+            self._catalogue.decisions.settle(found.exam, found.standing, reason.why, reason.who, now)
+            text = f"identity settled: {reason.why} ({'; '.join(texts)})"
+            self._tell([found.exam], text, reason, exam=found.exam)
         return texts
 
-    def alias(self, old: str, new: str, verdict: OperatorReason) -> int:
-        """Both numbers are of one patient; how many exams are evaluated anew."""
+    def alias(self, old: str, new: str, reason: OperatorReason) -> int:
+        """Enter that both numbers are of one patient; how many exams are evaluated again."""
         old, new = self._number(old), self._number(new)
-        said = Alias(old, new, verdict.why, verdict.who, self._clock.now())
+        said = Alias(old, new, reason.why, reason.who, self._clock.now())
         with self._catalogue.engine.write():
             if old == new or not self._catalogue.decisions.alias(said):
                 raise InvalidData("these two numbers count as one patient's already", hint="see `queue alias --list`")
-            return self._reconsider(old, new, "two numbers are of one patient", verdict)
+            return self._reconsider(old, new, "two numbers are of one patient", reason)
 
-    def unalias(self, old: str, new: str, verdict: OperatorReason) -> int:
-        """Take that back; how many exams are evaluated anew."""
+    def unalias(self, old: str, new: str, reason: OperatorReason) -> int:
+        """Take an alias back; how many exams are evaluated again."""
         old, new = self._number(old), self._number(new)
         with self._catalogue.engine.write():
             if not self._catalogue.decisions.unalias(old, new):
                 raise InvalidData("there is no alias of these two numbers", hint="see `queue alias --list`")
-            return self._reconsider(old, new, "two numbers are not of one patient any more", verdict)
+            return self._reconsider(old, new, "two numbers are not of one patient any more", reason)
 
     def aliases(self) -> list[Alias]:
         """All aliases of merged patients."""
         return self._catalogue.decisions.aliases()
 
-    def link(self, name: str, study_uid: str, verdict: OperatorReason) -> int:
+    def link(self, name: str, study_uid: str, reason: OperatorReason) -> int:
         """Join a study to an exam by hand, also one that is still to come; the exam's number. Identity is checked."""
         exam, now = self._lookup.exam(name), self._clock.now()
         if not uid_ok(study_uid):
@@ -132,13 +132,13 @@ class Decisions:
             self._catalogue.decisions.unpart(exam, study_uid)
             linked = self._catalogue.exams.link(exam, [study_uid], JoinedBy.PERSON, now)
             if linked:
-                text = f"joined: {JoinedBy.PERSON}: {verdict.why}"
-                self._tell([exam], text, verdict, exam=exam, study_uid=study_uid)
+                text = f"joined: {JoinedBy.PERSON}: {reason.why}"
+                self._tell([exam], text, reason, exam=exam, study_uid=study_uid)
         if not linked:
             raise InvalidData("the study is joined to this exam already", hint="see `queue explain`", exam=exam)
         return exam
 
-    def unlink(self, name: str, study_uid: str, verdict: OperatorReason) -> int:
+    def unlink(self, name: str, study_uid: str, reason: OperatorReason) -> int:
         """Take a study from an exam and keep it apart, whatever names it, until it is linked; the exam's number."""
         exam = self._lookup.exam(name)
         case = self._catalogue.exams.case(exam)
@@ -148,22 +148,16 @@ class Decisions:
             self._catalogue.decisions.part(exam, study_uid)
             self._catalogue.exams.unlink(exam, [study_uid])
             touched = {exam, *(sibling.exam for sibling in case.siblings)}
-            self._tell(touched, f"kept apart: {verdict.why}", verdict, exam=exam, study_uid=study_uid)
+            self._tell(touched, f"kept apart: {reason.why}", reason, exam=exam, study_uid=study_uid)
         return exam
 
-    def _reconsider(self, old: str, new: str, text: str, verdict: OperatorReason) -> int:
-        numbers = {
-            old,
-            new,
-            *(n for n, of in self._catalogue.decisions.classes().items() if of in self._stands(old, new)),
-        }
+    def _reconsider(self, old: str, new: str, text: str, reason: OperatorReason) -> int:
+        classes = self._catalogue.decisions.classes()
+        patients = {classes.get(number, number) for number in (old, new)}
+        numbers = {old, new, *(number for number, patient in classes.items() if patient in patients)}
         exams = self._catalogue.decisions.affected(numbers)
-        self._tell(exams, f"{text}: {verdict.why}", verdict)
+        self._tell(exams, f"{text}: {reason.why}", reason)
         return len(exams)
-
-    def _stands(self, *numbers: str) -> set[str]:
-        known = self._catalogue.decisions.classes()
-        return {known.get(number, number) for number in numbers}
 
     def _number(self, given: str) -> str:
         number = stripped(given, identity_policy(self._identity, {}))
@@ -172,9 +166,9 @@ class Decisions:
         return number
 
     def _tell(
-        self, touched: Iterable[int], text: str, verdict: OperatorReason, *, exam: int | None = None,
+        self, touched: Iterable[int], text: str, reason: OperatorReason, *, exam: int | None = None,
         study_uid: str | None = None,
     ) -> None:  # fmt: skip
         now = self._clock.now()
-        self._bus.record(Event(now, Kind.DECIDED, text, verdict.who, exam, study_uid=study_uid))
+        self._bus.record(Event(now, Kind.DECIDED, text, reason.who, exam, study_uid=study_uid))
         self._catalogue.exams.request_evaluation(touched, now)

@@ -1,6 +1,5 @@
-"""What a person asks of the queue and tells it: lists, stories, hold, release, retry, cancel."""
+"""Deliveries as people see them and act on them: lists, stories, hold, release, retry, cancel."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,13 +26,11 @@ from router.policy.states import State
 from router.review.lookup import Lookup
 from router.series.classify import Rulebook
 
-_OURS = re.compile(r"([ed]?)([0-9]{1,9})")
 ENDED_BY_HAND = (State.READY, State.DEFERRED)
-_NUMBERED = re.compile("([ed])([1-9][0-9]{0,8})")
 _RELEASED: Mapping[str, Fate] = {NEWER_VERSION: Fate.HELD, LATE: Fate.LATE, CUT_OFF: Fate.CUT}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """A delivery as the queue shows it. `selected`, `sent` count instances, or 1 and 0 or 1 for a report."""
 
@@ -77,25 +74,25 @@ class Review:
         return self._lines(self._catalogue.queue.these(numbers))
 
     def deliveries(self, states: Iterable[State], destination: str | None) -> list[Delivery]:
-        """As `listed`, without what a list tells besides."""
+        """Deliveries by due time, their rows alone."""
         return self._catalogue.queue.in_state(list(states), destination)
 
     def each(
-        self, chosen: Sequence[Delivery], do: Callable[[Delivery], bool], told: Callable[[int], None]
+        self, chosen: Sequence[Delivery], do: Callable[[Delivery], bool], progress: Callable[[int], None]
     ) -> frozenset[int]:
-        """Do something to many, so many in a transaction that not each waits for the disk; to which it was done.
+        """Apply `do` to each delivery, committing in batches; the ids of those for which it succeeded.
 
-        `told` hears how many more are dealt with. What the engine is sealed by comes before each commit.
+        `progress` is called with the size of each batch. What the engine does before a commit is done for each batch.
         """
         done: set[int] = set()
         for portion in portions(chosen):
             with self._catalogue.engine.write():
                 done |= {one.id for one in portion if do(one)}
-            told(len(portion))
+            progress(len(portion))
         return frozenset(done)
 
     def stories(self, name: str) -> list[Story]:
-        """The exams called so: e17, d85, an ExamId, a study UID or a file name. WrongUse: it may mean two things."""
+        """The exams of this name: e17, d85, an ExamId, a study UID or a file name. WrongUse: it may mean two things."""
         return [self._story(exam) for exam in self._lookup.exams(name)]
 
     def named(self, names: Iterable[str]) -> list[Delivery]:
@@ -103,7 +100,7 @@ class Review:
         return self._lookup.deliveries(names)
 
     def ledger(self, delivery: Delivery) -> list[Entry]:
-        """The instances of an images delivery, and what became of each."""
+        """Ledger entries of an images delivery, one for each instance."""
         return self._catalogue.ledger.entries(delivery.exam, delivery.destination)
 
     def versions(self, case: ExamSnapshot) -> list[Several]:
@@ -119,7 +116,7 @@ class Review:
         return self._catalogue.open_deliveries.unread([exam])
 
     def hold(self, delivery: Delivery, why: str, who: str) -> bool:
-        """Keep it from being sent until it is released; one that another cause holds is the person's from now on."""
+        """Hold a delivery until a person releases it, also one that another cause holds already."""
         changes = {"held_by": PERSON, "error": f"held by {who}: {why}"}
         if delivery.state == State.HELD:
             text = f"held by a person from now on: {why}"
@@ -127,10 +124,10 @@ class Review:
         return self._move(delivery, State.HELD, f"held: {why}", who, changes)
 
     def release(self, delivery: Delivery, why: str, who: str) -> bool:
-        """Let a held delivery be evaluated anew; a cause that still stands holds it again.
+        """Have a held delivery evaluated again; a cause that still stands holds it again.
 
-        Versions that contradict what was sent, late images and cut-off ones are no cause any more: they go. Stored
-        documents that were damaged are read again.
+        Versions that contradict what was sent, late images and images that are cut off go. Stored documents that were
+        damaged are read again.
         """
         if delivery.state != State.HELD:
             return False
@@ -143,10 +140,8 @@ class Review:
             return self._move(delivery, State.WAITING, f"released: {why}", who, changes)
 
     def confirm(self, delivery: Delivery, why: str, who: str) -> bool:
-        """Release; where the report PDF was in question, the person says that the one that is here belongs to it.
-
-        Where times contradict each other, the person says that the version that came last counts.
-        """
+        """Release and confirm: the report PDF in question belongs to the exam; of JSONs with contradicting times the
+        last one to come counts."""
         with self._catalogue.engine.write():
             if delivery.held_by == PDF:
                 case = self._catalogue.exams.case(delivery.exam)
@@ -196,7 +191,7 @@ class Review:
         return moved
 
     def series(self, study_uid: str, book: Rulebook) -> list[SeriesLine]:
-        """What the rules make of a study's series, and by which facts."""
+        """Classes of a study's series by the rules, and by which facts."""
         return lines_of(self._catalogue, study_uid, book)
 
     def story(self, exam: int) -> Story | None:
@@ -214,15 +209,15 @@ class Review:
         exams = list({delivery.exam for delivery in deliveries})
         names: dict[int, str] = {}
         tallies: dict[tuple[int, str], Tally] = {}
-        for start in range(0, len(exams), 500):
-            names |= self._catalogue.exams.names(exams[start : start + 500])
-            tallies |= self._catalogue.ledger.tallies(exams[start : start + 500])
+        for portion in portions(exams):
+            names |= self._catalogue.exams.names(portion)
+            tallies |= self._catalogue.ledger.tallies(portion)
         now = self._clock.now()
         return [_line(d, names[d.exam], tallies.get((d.exam, d.destination), Tally()), now) for d in deliveries]
 
 
 def expected_of(delivery: Delivery) -> datetime | None:
-    """When it will have been delivered as it looks; None when nobody can say, or it is not to be sent."""
+    """The forecast end of a delivery; None when there is no forecast, or it is not to be sent."""
     return delivery.expected if delivery.state in _ON_THE_WAY else None
 
 
@@ -237,6 +232,8 @@ _ON_THE_WAY = frozenset({State.READY, State.SENDING, State.DEFERRED})
 
 def _line(delivery: Delivery, exam_id: str, tally: Tally, now: datetime) -> Line:
     slack = None if delivery.due is None else (delivery.due - now).total_seconds()
-    if delivery.channel == Channel.IMAGES:
-        return Line(delivery, exam_id, tally.selected + tally.cut, tally.sent, slack)
-    return Line(delivery, exam_id, 1, int(delivery.state == State.DELIVERED), slack)
+    of_images = delivery.channel == Channel.IMAGES
+    return Line(
+        delivery=delivery, exam_id=exam_id, selected=tally.selected + tally.cut if of_images else 1,
+        sent=tally.sent if of_images else int(delivery.state == State.DELIVERED), slack_seconds=slack,
+    )  # fmt: skip

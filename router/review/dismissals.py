@@ -1,4 +1,4 @@
-"""A person's word that ends an alarm: a file of the drop folder may lie as it is, the platform was told of an exam."""
+"""Dismissals of alarms by people: a file of the drop folder may stay, the platform was told of an exam."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,11 +15,11 @@ from router.review.decisions import OperatorReason
 from router.review.lookup import Lookup, is_form
 
 TOLD = (Alarm.DELIVERED_IN_DOUBT, Alarm.REJECTED_AFTER_DELIVERY)
-"""Alarms that somebody outside is told of: whether that was done only a person knows."""
+"""Alarms of which somebody outside has to be told; only a person knows when that was done."""
 
 
 class Ambiguous(InvalidData):
-    """A name fits several files; `files` are those."""
+    """Several files have a name; `files` are those."""
 
     def __init__(self, files: Sequence[FolderFile]) -> None:
         names = ", ".join(one.name for one in files)
@@ -36,41 +36,41 @@ class Dismissals:
         self._clock = clock
 
     def is_of_a_file(self, word: str) -> bool:
-        """Whether a listed file is called so. WrongUse where an exam or a delivery is, too."""
+        """Whether a listed file has this name. WrongUse where an exam or a delivery has it, too."""
         found = self._named(word)
         if found and is_form(word) and Lookup(self._catalogue).exams(word):
             forms = f"{found[0].name}, {word[0].lower()}:{word[1:]}"
             raise WrongUse(f"{word} may mean several things", hint=f"say which: {forms}")
         return bool(found)
 
-    def dismiss(self, name: str, verdict: OperatorReason) -> list[FolderFile]:
-        """End the alarm of a file, by its number (f12), path or name, and show it no longer until it changes.
+    def dismiss(self, name: str, reason: OperatorReason) -> list[FolderFile]:
+        """End the alarm of a file, by its number (f12), path or name, and hide it until it changes; its entries.
 
-        The file stays where it is. Raises InvalidData when there is none, Ambiguous when several have the name.
+        The file stays where it is. InvalidData when there is none, Ambiguous when several have the name.
         """
         files, now = self._catalogue.exams.files, self._clock.now()
         with self._catalogue.engine.write():
             found = self._of_one_path(name)
-            files.dismiss([one.id for one in found], verdict.who, verdict.why, now)
+            files.dismiss([one.id for one in found], reason.who, reason.why, now)
             for one in found:
-                self._tell(one, verdict)
+                self._tell(one, reason)
         return found
 
-    def dismiss_kind(self, kind: FileKind, verdict: OperatorReason) -> list[FolderFile]:
-        """The same for every file of a kind that is listed now."""
+    def dismiss_kind(self, kind: FileKind, reason: OperatorReason) -> list[FolderFile]:
+        """End the alarms of all listed files of a kind, and hide each until it changes; their entries."""
         files, now = self._catalogue.exams.files, self._clock.now()
         with self._catalogue.engine.write():
             found = [one for one in files.listed(kind) if one.dismissed is None]
-            files.dismiss([one.id for one in found], verdict.who, verdict.why, now)
+            files.dismiss([one.id for one in found], reason.who, reason.why, now)
             for one in found:
-                self._tell(one, verdict)
+                self._tell(one, reason)
         return found
 
-    def dismiss_exam(self, name: str, verdict: OperatorReason) -> list[Standing]:
-        """End the alarms of what an exam's destinations have: their operators know of it. Those that stood.
+    def dismiss_exam(self, name: str, reason: OperatorReason) -> list[Standing]:
+        """End the alarms about what destinations have of an exam: their operators know of it. Those that stood.
 
-        A name of a delivery concerns its destination alone. Raises InvalidData where there is none, WrongUse where the
-        name may mean several exams.
+        A name of a delivery concerns its destination alone. InvalidData where no alarm stands, WrongUse where the name
+        may mean several exams.
         """
         lookup, alarms, now = Lookup(self._catalogue), self._catalogue.alarms, self._clock.now()
         exam, at = lookup.exam(name), {one.destination for one in lookup.deliveries([name])}
@@ -83,20 +83,20 @@ class Dismissals:
                 hint = "it ends `delivered-in-doubt` and `rejected-after-delivery`; see `scripts/queue explain`"
                 raise InvalidData("no alarm of this exam can be dismissed", hint=hint)
             named = ", ".join(dict.fromkeys(one.alarm for one in found))
-            self._bus.record(Event(now, Kind.DECIDED, f"dismissed ({named}): {verdict.why}", verdict.who, exam))
+            self._bus.record(Event(now, Kind.DECIDED, f"dismissed ({named}): {reason.why}", reason.who, exam))
             for one in found:
-                self._bus.record(self._ended(one, verdict))
+                self._bus.record(self._ended(one, reason))
         return found
 
-    def _ended(self, one: Standing, verdict: OperatorReason) -> Event:
+    def _ended(self, one: Standing, reason: OperatorReason) -> Event:
         fields = {"destination": one.destination} if one.destination else {}
         return Event(
-            self._clock.now(), Kind.CLEARED, f"dismissed by {verdict.who}", exam=one.exam, delivery=one.delivery,
+            self._clock.now(), Kind.CLEARED, f"dismissed by {reason.who}", exam=one.exam, delivery=one.delivery,
             fields=fields, alarm=one.alarm, subject=one.subject,
         )  # fmt: skip
 
     def _of_one_path(self, name: str) -> list[FolderFile]:
-        """The file, with all kinds that it is listed under. A near name is no name here."""
+        """The file's entries, one for each kind that lists it; its name is exact."""
         files, named = self._catalogue.exams.files, self._named(name)
         if not named:
             raise InvalidData("no file of that name waits", hint="see `scripts/queue files`")
@@ -109,17 +109,17 @@ class Dismissals:
         files = self._catalogue.exams.files
         return [one for one in files.named(name) if one.dismissed is None and _is_named(one, name)]
 
-    def _tell(self, one: FolderFile, verdict: OperatorReason) -> None:
+    def _tell(self, one: FolderFile, reason: OperatorReason) -> None:
         now, exam, alarm = self._clock.now(), one.found.exam, ALARMS.get(one.found.kind)
-        text = f"file {one.name} of the drop folder ({one.found.kind}) is dismissed: {verdict.why}"
-        self._bus.record(Event(now, Kind.DECIDED, text, verdict.who, exam))
+        text = f"file {one.name} of the drop folder ({one.found.kind}) is dismissed: {reason.why}"
+        self._bus.record(Event(now, Kind.DECIDED, text, reason.who, exam))
         if alarm is not None:
-            text = f"file {one.name} is dismissed by {verdict.who}"
+            text = f"file {one.name} is dismissed by {reason.who}"
             self._bus.record(Event(now, Kind.CLEARED, text, exam=exam, alarm=alarm, subject=one.subject))
 
 
 def _is_named(one: FolderFile, name: str) -> bool:
-    """By its number, or exactly by path or file name; of its ending nobody keeps the case."""
+    """Whether the name is its number, path or file name; only the ending may be in capitals or not."""
     return one.name == name.lower() or f"/{_written(one.found.path)}".endswith(f"/{_written(name)}")
 
 
@@ -129,15 +129,15 @@ def _written(path: str) -> str:
 
 
 def dismiss(
-    catalogue: Catalogue, bus: EventBus, clock: Clock, chosen: Iterable[RefusedSender], verdict: OperatorReason
+    catalogue: Catalogue, bus: EventBus, clock: Clock, chosen: Iterable[RefusedSender], reason: OperatorReason
 ) -> None:
-    """End the alarms of these senders: of associations for their cause of now, of images those refused so far."""
+    """End the alarms of these senders: about associations for the present cause, about images those refused so far."""
     now = clock.now()
     with catalogue.engine.write():
         for one in chosen:
             name = sender(one.calling, one.address)
             alarm = Alarm.REFUSED_IMAGES if one.kind == IMAGES else Alarm.REFUSED_SENDER
-            text = f"refused {one.kind} of {name} are dismissed: {verdict.why}"
-            bus.record(Event(now, Kind.DECIDED, text, verdict.who))
-            bus.record(Event(now, Kind.CLEARED, text, verdict.who, alarm=alarm, subject=f"sender {name}"))
-            catalogue.refusals.dismiss(one, f"{verdict.who}: {verdict.why}", now)
+            text = f"refused {one.kind} of {name} are dismissed: {reason.why}"
+            bus.record(Event(now, Kind.DECIDED, text, reason.who))
+            bus.record(Event(now, Kind.CLEARED, text, reason.who, alarm=alarm, subject=f"sender {name}"))
+            catalogue.refusals.dismiss(one, f"{reason.who}: {reason.why}", now)

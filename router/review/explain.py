@@ -1,4 +1,4 @@
-"""Why something is where it is: what came, what nearly fits it, and what stands against it."""
+"""Explanations of an exam or a study: what came of it, what nearly fits it, and what was refused."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,15 +23,15 @@ _SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What nearly fits: an ExamId or a study's UID, and by what."""
+    """A near fit: an ExamId or a study's UID, and why it nearly fits."""
 
     name: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Background:
-    """What stands behind an exam's deliveries; `near` are studies that no exam has.
+    """The background of an exam's deliveries; `near` are studies that no exam has.
 
     `lying` are files of the drop folder that are not its documents, and seem to be meant for it.
     `refused` is of its studies, `hints` are refusals of its time of which nobody knows the study.
@@ -48,7 +48,7 @@ class Background:
     hints: tuple[RefusalSum, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stray:
     """A study that no exam has, and the exams that it nearly fits. `unreported` is None where its files are gone."""
 
@@ -61,66 +61,60 @@ class Stray:
 
 
 class Provenance:
-    """Reads what came, and compares."""
+    """Reads arrivals, and compares them."""
 
     def __init__(self, catalogue: Catalogue, config: Config) -> None:
         self._catalogue = catalogue
         self._config = config
 
     def background(self, exam: int, links: list[str]) -> Background:
-        """What stands behind an exam, to which these studies belong."""
-        traces = self._catalogue.arrivals
-        own = traces.exam(exam)
-        near_ = self._near(own, traces.strays_about(own.came - _ABOUT, own.came + _ABOUT))
-        files = tuple(traces.files(exam))
-        alarms = tuple(self._catalogue.alarms.standing(exam, [f"study {uid}" for uid in links]))
-        asked = self._catalogue.retrievals.of(exam)
-        lying = tuple(self._catalogue.exams.files.of_exam(exam))
+        """The background of an exam, to which these studies belong."""
+        catalogue, arrivals = self._catalogue, self._catalogue.arrivals
+        own = arrivals.exam(exam)
         return Background(
-            files, tuple(traces.arrivals(links)), near_, alarms, traces.next_look(exam), asked, lying,
-            self.refused(links), self._hints(own.came),
+            files=tuple(arrivals.files(exam)), arrivals=tuple(arrivals.arrivals(links)),
+            near=self._near(own, arrivals.strays_about(own.came - _ABOUT, own.came + _ABOUT)),
+            alarms=tuple(catalogue.alarms.standing(exam, [f"study {uid}" for uid in links])),
+            next_look=arrivals.next_look(exam), asked=catalogue.retrievals.of(exam),
+            lying=tuple(catalogue.exams.files.of_exam(exam)), refused=self.refused(links),
+            hints=tuple(worth_a_hint(catalogue.refusals.without_study(own.came - BEFORE)))[:_SHOWN],
         )  # fmt: skip
 
     def stray(self, study_uid: str, now: datetime) -> Stray | None:
         """The story of a study that no exam has; None when it is not here."""
-        traces = self._catalogue.arrivals
-        own = traces.study(study_uid)
+        arrivals = self._catalogue.arrivals
+        own = arrivals.study(study_uid)
         if own is None:
             return None
-        near_ = self._near(own, traces.exams_about(own.came - _ABOUT, own.came + _ABOUT))
-        events = tuple(event for _, event in self._catalogue.history.of([], [study_uid]))
-        unreported = listed_study(self._config, self._catalogue, study_uid, now)
-        arrivals, refused = tuple(traces.arrivals([study_uid])), self.refused([study_uid])
-        return Stray(study_uid, arrivals, near_, events, unreported, refused)
+        return Stray(
+            study_uid=study_uid, arrivals=tuple(arrivals.arrivals([study_uid])),
+            near=self._near(own, arrivals.exams_about(own.came - _ABOUT, own.came + _ABOUT)),
+            events=tuple(event for _, event in self._catalogue.history.of([], [study_uid])),
+            unreported=listed_study(self._config, self._catalogue, study_uid, now), refused=self.refused([study_uid]),
+        )  # fmt: skip
 
     def refused(self, studies: list[str]) -> tuple[RefusalSum, ...]:
-        """Refusals of the studies by this node, and what of them lies in quarantine."""
+        """Refusals of the studies by this node, and their instances in quarantine."""
         return tuple(by_study(self._catalogue.refusals.of_studies(studies)))
 
     def refuses(self) -> bool:
         """Whether a sender is being refused."""
         return bool(self._catalogue.refusals.senders())
 
-    def _hints(self, came: datetime) -> tuple[RefusalSum, ...]:
-        return tuple(worth_a_hint(self._catalogue.refusals.without_study(came - BEFORE)))[:_SHOWN]
-
     def unpaired(self, name: str) -> list[File]:
         """Files of that name without an exam."""
         return self._catalogue.arrivals.unpaired(name)
 
     def lying(self, name: str) -> list[FolderFile]:
-        """Files of the drop folder of this name, or nearly this name, that wait or lie there to no purpose."""
+        """Listed files of the drop folder that have this name, or nearly this name."""
         return self._catalogue.exams.files.named(name)
 
     def _near(self, own: Neighbour, others: list[Neighbour]) -> tuple[Candidate, ...]:
-        policy, zone = identity_policy(self._config.identity, self._catalogue.decisions.classes()), self._zone
+        policy = identity_policy(self._config.identity, self._catalogue.decisions.classes())
+        zone = self._config.node.timezone
         mine = _side(own, policy, zone)
         found = (Candidate(other.name, near(mine, _side(other, policy, zone))) for other in others)
         return tuple(one for one in found if one.why)[:_SHOWN]
-
-    @property
-    def _zone(self) -> ZoneInfo:
-        return self._config.node.timezone
 
 
 def _side(one: Neighbour, policy: IdentityPolicy, zone: ZoneInfo) -> Side:

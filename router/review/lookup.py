@@ -1,4 +1,4 @@
-"""Names by which people call exams and deliveries: e17, d85, an ExamId, a study UID, a file name."""
+"""Names of exams and deliveries, as people give them: e17, d85, an ExamId, a study UID, a file name."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -32,30 +32,30 @@ class Thing:
 
 
 def is_form(word: str) -> bool:
-    """Whether it is written as the name of an exam or a delivery, like e17."""
+    """Whether a word has the form of a name of an exam or a delivery, like e17."""
     return _FORM.fullmatch(word) is not None
 
 
 class Lookup:
-    """Finds what a word means. InvalidData where nothing is called so, WrongUse where it may mean several things."""
+    """Finds the things that a word names. InvalidData: there is none; WrongUse: it may mean several."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._exams = catalogue.exams
         self._queue = catalogue.queue
 
     def exams(self, word: str) -> list[int]:
-        """The exams that are meant: several where a study or a file name is of several; none where none is known."""
+        """The exams of this name: several where a study or a file name belongs to several, none where it is unknown."""
         things = self._things(word)
         if len({thing.delivery is None for thing in things}) == 2 or (_FORM.fullmatch(word) and len(things) > 1):
             raise _ambiguous(word, things)
         return [thing.exam for thing in things]
 
     def exam(self, word: str) -> int:
-        """The one exam that is meant."""
+        """The one exam of this name."""
         return self._one(word).exam
 
     def deliveries(self, words: Iterable[str]) -> list[Delivery]:
-        """Those that are meant: of an exam, all of its."""
+        """The deliveries of these names; an exam's name means all of its deliveries."""
         found: dict[int, Delivery] = {}
         for word in words:
             thing = self._one(word)

@@ -1,10 +1,11 @@
-"""The daily report: which deliveries were in time, which were not, and whose fault that was."""
+"""The daily report: deliveries that were in time, those that were not, and whose fault that was."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from router.catalogue import Catalogue
+from router.catalogue.db.engine import portions
 from router.catalogue.queue.queue import Delivery
 from router.config.sections import Config
 from router.events import Event, Kind
@@ -15,11 +16,11 @@ from router.policy.pause import Pause, taken, within
 from router.policy.states import PENDING, Needs, State
 
 _LONGEST = timedelta(days=31)  # a budget: what was due on a day may have been kept from going long before
-# What others have to bring; a destination that does not commit is no matter of theirs.
+# Others have to bring these; a destination that does not commit is no matter of theirs.
 _OTHERS = frozenset({Needs.APPROVAL, Needs.JSON, Needs.PDF, Needs.IMAGES, Needs.STABLE, Needs.OTHERS})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DueDelivery:
     """A delivery that was due on the day. `complete` is when all of it was here, `reason` says why it is late."""
 
@@ -32,7 +33,7 @@ class DueDelivery:
 
 
 def findings(config: Config, catalogue: Catalogue, start: datetime, end: datetime, now: datetime) -> list[DueDelivery]:
-    """Every delivery that was, or is, due between the two instants, by due time; what was closed otherwise is not."""
+    """Deliveries that were, or are, due between the two instants, by due time, but for those that were closed."""
     due = [
         one
         for one in catalogue.queue.due_between(start, end)
@@ -40,8 +41,8 @@ def findings(config: Config, catalogue: Catalogue, start: datetime, end: datetim
     ]  # fmt: skip
     pauses = catalogue.pauses.since(start - _LONGEST)
     names: dict[int, str] = {}
-    for at in range(0, len(due), 500):
-        names |= catalogue.exams.names([one.exam for one in due[at : at + 500]])
+    for portion in portions([one.exam for one in due]):
+        names |= catalogue.exams.names(portion)
     return [_finding(config, catalogue, pauses, one, names[one.exam], now) for one in due]
 
 
@@ -49,15 +50,12 @@ def _finding(
     config: Config, catalogue: Catalogue, pauses: Sequence[Pause], one: Delivery, exam_id: str, now: datetime
 ) -> DueDelivery:
     delivered = one.changed if one.state == State.DELIVERED else None
-    working = one.due or now
-    destination = config.destination_named(one.destination)
-    budget = timedelta(0)
-    if destination is not None:
-        budget = destination.report_within if one.channel == Channel.REPORT else destination.images_within
-    due = Deadline(one.legal_due or working, working, budget)
+    due = _deadline(config, one, now)
     found = punctuality(due, complete=None, delivered=delivered, now=now)
     if found in (Punctuality.MET, Punctuality.PENDING):
-        return DueDelivery(one, exam_id, found, None, delivered, "")
+        return DueDelivery(
+            delivery=one, exam_id=exam_id, punctuality=found, complete=None, delivered=delivered, reason=""
+        )
     moves = [event for _, event in catalogue.history.of([one.exam], []) if event.delivery == one.id]
     complete = None if set(one.waiting_for) & _OTHERS else _complete(moves)
     end = delivered or now
@@ -68,17 +66,27 @@ def _finding(
     reason = "its last part came too late" if late else _reason(one, moves)
     if found == Punctuality.PAUSED:
         reason = "; ".join(dict.fromkeys(f"paused by {each.who}: {each.why}" for each in mine))
-    return DueDelivery(one, exam_id, found, complete, delivered, reason)
+    return DueDelivery(
+        delivery=one, exam_id=exam_id, punctuality=found, complete=complete, delivered=delivered, reason=reason
+    )
+
+
+def _deadline(config: Config, one: Delivery, now: datetime) -> Deadline:
+    destination, working = config.destination_named(one.destination), one.due or now
+    budget = timedelta(0)
+    if destination is not None:
+        budget = destination.report_within if one.channel == Channel.REPORT else destination.images_within
+    return Deadline(one.legal_due or working, working, budget)
 
 
 def _complete(moves: Iterable[Event]) -> datetime | None:
-    """When the last part came: what then failed, was put off or given back was complete already."""
+    """The instant at which the last part came: what failed, was put off or given back later was complete already."""
     came = [event.at for event in moves if event.text.startswith(f"{State.WAITING} -> {State.READY}")]
     return max(came, default=None)
 
 
 def _reason(one: Delivery, moves: Sequence[Event]) -> str:
-    """What stands in the way, or what did last."""
+    """Why the delivery does not go, or did not go last."""
     if one.state == State.WAITING and one.waiting_for:
         return f"waits for {', '.join(one.waiting_for)}"
     if one.state != State.DELIVERED and one.error:

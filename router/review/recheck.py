@@ -1,6 +1,6 @@
-"""Delivered exams, judged by the newest rules. It reads, and changes nothing.
+"""Delivered exams, judged again by the newest rules; nothing is changed.
 
-The text in a header is read again from a file where one is still here: the database has it as it was read then.
+The text of a header is read again from its file where that is still here: the database has it as it was read then.
 """
 
 from collections import Counter
@@ -13,16 +13,16 @@ from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.images.studies import StudyHere
 from router.catalogue.queue.delivered import Files
 from router.config.sections import Config
+from router.correlator.assess import pdfs_of
 from router.correlator.joining import doubts, forgotten
 from router.errors import InvalidData
 from router.exam.key import ExamKey
 from router.intake.exam_reader import ExamReader
 from router.intake.report_pdfs import PaperReader
-from router.matching.exam.versions import JsonVersion, PdfVersion, of_patient, successive
+from router.matching.exam.versions import JsonVersion, PdfVersion, successive
 from router.matching.patient.doubt import Doubt
-from router.matching.patient.identity import IdentityPolicy, StudyIdentity, same_patient
+from router.matching.patient.identity import IdentityPolicy, StudyIdentity
 from router.matching.patient.policy import identity_policy
-from router.matching.report_pdf.naming import identifiers
 from router.model import Channel
 from router.storage.reports import Reports
 from router.storage.studies import Studies
@@ -41,7 +41,7 @@ class Judged:
 
 
 class Recheck:
-    """Evaluates delivered exams by the newest set of checks, whatever set the node goes by."""
+    """Evaluates delivered exams by the newest set of checks, whichever set the node uses."""
 
     def __init__(
         self, config: Config, references: ExamReader, catalogue: Catalogue, studies: Studies, reports: Reports
@@ -70,11 +70,13 @@ class Recheck:
         known = self._catalogue.exams.case(exam)
         key, *others = [self._load(known, version)[1] for version in _counting_first(known)]
         case = replace(known, studies=self._read_again(known.studies))
-        settled = self._settled(known, doubts(known, key, others, policy) | forgotten(known))
+        # A person has settled what the text said as it is known, which may read otherwise in the file.
+        digests, before = self._catalogue.delivered.settled(exam), doubts(known, key, others, policy) | forgotten(known)
+        settled = frozenset(doubt for digest, doubt in before.items() if digest in digests)
         identity = doubts(case, key, others, policy) | forgotten(case)
         found = [doubt for doubt in identity.values() if doubt not in settled]
         if Channel.REPORT in channels:
-            found += self._of_pdf(case, _of_one_patient(case, key, others, policy), now)
+            found += self._of_pdf(case, pdfs_of(case, key, others, policy), now)
         return list(dict.fromkeys(found))
 
     def _of_pdf(self, case: ExamSnapshot, pdfs: Sequence[PdfVersion], now: datetime) -> Sequence[Doubt]:
@@ -85,22 +87,18 @@ class Recheck:
         of_rules = weighed.doubts.get(document, ()) if document is not None else ()
         return of_rules or [Doubt(rule="pdf", text=weighed.choice.doubt, since=CHECKS)]
 
-    def _settled(self, case: ExamSnapshot, found: Mapping[str, Doubt]) -> frozenset[Doubt]:
-        """Doubts that a person has settled: found in the text as it is known, which may read otherwise in the file."""
-        digests = self._catalogue.delivered.settled(case.exam)
-        return frozenset(doubt for digest, doubt in found.items() if digest in digests)
-
     def _load(self, case: ExamSnapshot, version: JsonVersion) -> tuple[dict[str, object], ExamKey]:
         given = self._references.read(self._reports.read(case.places[version.document]))
         return given, self._references.key(given, case.branch)
 
     def _read_again(self, studies: Mapping[str, StudyHere]) -> dict[str, StudyHere]:
+        """The studies with their identities as they are written in the files."""
         files = self._catalogue.delivered.files(studies)
-        return {uid: self._as_written(study, files.get(uid, {})) for uid, study in studies.items()}
-
-    def _as_written(self, study: StudyHere, files: Files) -> StudyHere:
-        identities = [self._identity_in(files, each) for each in study.identities]
-        return replace(study, identities=tuple(dict.fromkeys(identities)))
+        found = {}
+        for uid, study in studies.items():
+            identities = [self._identity_in(files.get(uid, {}), each) for each in study.identities]
+            found[uid] = replace(study, identities=tuple(dict.fromkeys(identities)))
+        return found
 
     def _identity_in(self, files: Files, known: StudyIdentity) -> StudyIdentity:
         """Identity in the file; the known one where there is no file, or none that can be read."""
@@ -126,11 +124,3 @@ def _counting_first(case: ExamSnapshot) -> list[JsonVersion]:
         raise InvalidData("the exam has no JSON")
     counting = successive(case.jsons)[-1]
     return [counting, *(version for version in case.jsons if version.document != counting.document)]
-
-
-def _of_one_patient(
-    case: ExamSnapshot, key: ExamKey, others: Sequence[ExamKey], policy: IdentityPolicy
-) -> Sequence[PdfVersion]:
-    """The exam's PDFs; where its versions name several patients, in doubt unless they name the right one."""
-    one = all(same_patient(other.patient, key.patient, policy) for other in others)
-    return case.pdfs if one else of_patient(case.pdfs, identifiers("", key.accession_number, key.patient.name))

@@ -1,4 +1,4 @@
-"""Reconciliation: what each exam should have, what came, what was chosen, sent and confirmed, and where it differs."""
+"""Reconciliation: instances that each exam should have beside those that came, were chosen, sent and confirmed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from router.policy.states import PENDING, State
 ReadReport = Callable[[str], bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """An exam at a destination, in instances. `expected` is the RIS's ImageCount (影像数量), None where it gives none.
 
     `sent` were acknowledged, `confirmed` are final: committed where the destination is asked for that. `report` is
-    the state of the report's delivery, None where there is none. `gaps` says in words what is not as it should be.
+    the state of the report's delivery, None where there is none. `gaps` says in words where the counts do not fit.
     """
 
     exam: int
@@ -49,7 +49,7 @@ class Reconciliation:
         self._read = read
 
     def ledger(self, start: datetime, end: datetime) -> list[Account]:
-        """Of every exam that was approved between the two instants, one for each destination that it goes to.
+        """Accounts of the exams approved between the two instants, one for each destination of an exam.
 
         Exams of a backfill count once nothing of them is still to go.
         """
@@ -61,7 +61,8 @@ class Reconciliation:
         tallies = self._catalogue.ledger.tallies([exam])
         deliveries = self._catalogue.queue.of_exam(exam)
         approved_at = self._catalogue.exams.approved_at(exam)
-        if self._is_backfilled(approved_at) and any(one.state in PENDING for one in deliveries):
+        pending = any(one.state in PENDING for one in deliveries)
+        if pending and approved_at is not None and covered(self._catalogue.backfills.all(), approved_at):
             return []
         places = dict.fromkeys(
             one.destination for one in deliveries if one.state in PENDING or one.state == State.DELIVERED
@@ -77,9 +78,6 @@ class Reconciliation:
             for name in places
         ]  # fmt: skip
 
-    def _is_backfilled(self, approved_at: datetime | None) -> bool:
-        return approved_at is not None and covered(self._catalogue.backfills.all(), approved_at)
-
     def _announced(self, case: ExamSnapshot) -> tuple[int | None, tuple[str, ...]]:
         place = case.places[successive(case.jsons)[-1].document]
         try:
@@ -93,11 +91,12 @@ def _account(
     common: tuple[str, ...],
 ) -> Account:  # fmt: skip
     states = {one.channel: one.state for one in deliveries}
-    gaps = (*common, *_instances(tally), *(f"{one.channel} {_standing(one)}" for one in deliveries if _open(one)))
-    chosen = tally.selected + tally.cut
+    still_open = (_of_delivery(one) for one in deliveries if one.state in PENDING)
     return Account(
-        case.exam, case.exam_id, name, announced, received, chosen, tally.sent + tally.stored, tally.sent,
-        states.get(Channel.REPORT), states.get(Channel.IMAGES), gaps,
+        exam=case.exam, exam_id=case.exam_id, destination=name, expected=announced, received=received,
+        selected=tally.selected + tally.cut, sent=tally.sent + tally.stored, confirmed=tally.sent,
+        report=states.get(Channel.REPORT), images=states.get(Channel.IMAGES),
+        gaps=(*common, *_instances(tally), *still_open),
     )  # fmt: skip
 
 
@@ -113,17 +112,13 @@ def _instances(tally: Tally) -> list[str]:
     return [f"{n} {what}" for what, n in counts.items() if n]
 
 
-def _open(one: Delivery) -> bool:
-    return one.state in PENDING
-
-
-def _standing(one: Delivery) -> str:
+def _of_delivery(one: Delivery) -> str:
     why = one.error or ", ".join(one.waiting_for)
-    return f"{one.state}: {why}" if why else one.state
+    return f"{one.channel} {one.state}: {why}" if why else f"{one.channel} {one.state}"
 
 
 def summed(accounts: Sequence[Account]) -> str:
-    """How many exams there are, at how many destinations, and how many of them have gaps, in words."""
+    """The number of exams, of their destinations, and of exams with gaps, in words."""
     exams, places = {one.exam for one in accounts}, {one.destination for one in accounts}
     gaps = {one.exam for one in accounts if one.gaps}
     return f"{len(exams)} exam(s) at {len(places)} destination(s), {len(gaps)} exam(s) with gaps"

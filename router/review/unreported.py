@@ -1,4 +1,4 @@
-"""Images without a report, as people see them: counted, listed with where they came from, and dismissed."""
+"""Images without a report, as people see them: counted, listed by their senders, and dismissed."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -9,11 +9,10 @@ from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.clock import Clock
 from router.config.sections import Config
-from router.correlator.assessment import share_policy
 from router.correlator.holidays import Holidays
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
-from router.matching.exam.share import SharePolicy, aside
+from router.matching.exam.share import SharePolicy, aside, share_policy
 from router.matching.images.unreported import Scope, Waiting, passed_over
 from router.policy.workdays import WorkClock, Workdays
 from router.review.decisions import OperatorReason
@@ -23,8 +22,8 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """How many studies here no exam names, how many of them should have their report by and by (`recent`), when the
-    oldest came, and how many each sender has, the most first."""
+    """Studies that no exam names: how many, how many of them are to get a report yet (`recent`), when the oldest came,
+    and how many each sender has, the most first."""
 
     count: int
     recent: int
@@ -46,7 +45,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenderSum:
-    """Studies of a sender without a report: `recent` of them should have it, the oldest is `working_days` old."""
+    """Studies of a sender without a report: `recent` of them are to get one yet, the oldest is `working_days` old."""
 
     sender: str
     addresses: tuple[str, ...]
@@ -66,7 +65,7 @@ class Page:
 
 
 def scope_of(config: Config, catalogue: Catalogue) -> Scope:
-    """Which studies count."""
+    """The rules by which studies count as recent."""
     policy = share_policy(config)
     start = policy.start.astimezone(config.node.timezone).date() if policy.start else None
     dismissed = {one.sender: one.until for one in catalogue.unreported.dismissals()}
@@ -77,7 +76,7 @@ def scope_of(config: Config, catalogue: Catalogue) -> Scope:
 
 
 def _excluded(policy: SharePolicy, catalogue: Catalogue) -> dict[str, str]:
-    """By rules that ask for nothing but the header, which is all that such a study has: phantoms, test patients."""
+    """Why studies are excluded, by UID, by rules on the header alone, which is all that such a study has."""
     rules = tuple(rule for rule in policy.exclude if rule.fields and not rule.sayings)
     if not rules:
         return {}
@@ -92,7 +91,7 @@ def work_clock(config: Config, days: Workdays, now: datetime) -> WorkClock:
 
 
 def counted(config: Config, catalogue: Catalogue, now: datetime) -> Counted:
-    """Count them by the rows of the studies alone."""
+    """Count the studies without a report, by their rows alone."""
     waiting, scope = catalogue.unreported.waiting(), scope_of(config, catalogue)
     clock = work_clock(config, Workdays(), now)
     senders = Counter(one.sender for one in waiting)
@@ -106,7 +105,7 @@ def counted(config: Config, catalogue: Catalogue, now: datetime) -> Counted:
 def listed(
     config: Config, catalogue: Catalogue, now: datetime, *, sender: str | None = None, older: timedelta = timedelta(0)
 ) -> list[Listed]:
-    """Those of the sender that have been here for so much working time, the oldest first."""
+    """Studies of the sender that have been here for so much working time, the oldest first; None: of all senders."""
     clock = work_clock(config, Holidays(config.study.holidays).reading().days, now)
     found = [
         one for one in catalogue.unreported.waiting()
@@ -130,7 +129,6 @@ def page(config: Config, catalogue: Catalogue, now: datetime, start: int, most: 
 
 
 def _sum(sender: str, some: Sequence[Waiting], scope: Scope, clock: WorkClock) -> SenderSum:
-    """Of studies of one sender, the oldest first."""
     return SenderSum(
         sender=sender, addresses=tuple(dict.fromkeys(one.address for one in some)), studies=len(some),
         recent=sum(not passed_over(one, scope, clock) for one in some),
@@ -159,21 +157,23 @@ def _listed(config: Config, catalogue: Catalogue, found: Sequence[Waiting], cloc
 
 
 def subject_of(sender: str) -> str:
-    """As alarms name a sender."""
+    """The subject by which alarms name a sender."""
     return f"sender {sender}"
 
 
-def dismiss(catalogue: Catalogue, bus: EventBus, clock: Clock, sender: str, verdict: OperatorReason) -> int:
-    """The sender's studies need no report: they raise no alarm, nor do later ones until one gets its report. How many
-    are here; InvalidData when there is none."""
+def dismiss(catalogue: Catalogue, bus: EventBus, clock: Clock, sender: str, reason: OperatorReason) -> int:
+    """Enter that the sender's studies need no report; how many are here. InvalidData when there is none.
+
+    They raise no alarm, nor do later ones until one of them gets its report.
+    """
     now = clock.now()
     here = sum(one.sender == sender for one in catalogue.unreported.waiting())
     if not here:
         raise InvalidData("no study of this sender lacks its report", hint="see `scripts/queue unreported`")
     with catalogue.engine.write():
-        catalogue.unreported.dismiss(sender, verdict.why, verdict.who, now)
-        text = f"studies of {sender} need no report: {verdict.why}"
-        bus.record(Event(now, Kind.DECIDED, text, verdict.who, subject=subject_of(sender)))
-        over = f"dismissed by {verdict.who}"
+        catalogue.unreported.dismiss(sender, reason.why, reason.who, now)
+        text = f"studies of {sender} need no report: {reason.why}"
+        bus.record(Event(now, Kind.DECIDED, text, reason.who, subject=subject_of(sender)))
+        over = f"dismissed by {reason.who}"
         bus.record(Event(now, Kind.CLEARED, over, alarm=Alarm.UNREPORTED, subject=subject_of(sender)))
     return here

@@ -25,7 +25,9 @@ class Desk:
         self.exams = catalogue.exams
         self.events: list[Event] = []
         self.exam = exam(catalogue)
-        self._joining = Joining(catalogue.exams, catalogue.decisions, Identity(), EventBus(self.events.append))
+        self._joining = Joining(
+            exams=catalogue.exams, decisions=catalogue.decisions, config=Identity(), bus=EventBus(self.events.append)
+        )
 
     def join(self, exam_key: ExamKey) -> bool:
         return self._joining.join(self.exams.case(self.exam), exam_key, NOW)

@@ -125,7 +125,7 @@ def test_every_doubt_has_a_rule_and_the_set_of_checks_that_brought_it(opened: Op
     clinic.pacs(STUDY, number=2, **NOTHING)
     clinic.pacs(STUDY, number=3, **NOTHING | {"name": "LI^SI"})
     case = clinic.case()
-    _, key = clinic.correlator._document(case, case.jsons[-1])
+    _, key = clinic.correlator.facts.jsons.counting(case)
     found = doubts(case, key, [], identity_policy(clinic.config.identity, {})).values()
     assert {(doubt.rule, doubt.since, doubt.study_uid) for doubt in found} == {
         ("differs", 1, STUDY), ("evidence", 2, STUDY), ("spelling", 2, STUDY),

@@ -252,8 +252,9 @@ class Asking:
         clinic, query = self.clinic, self.clinic.config.query
         assert query is not None
         self._retrieval = Retrieval(
-            query, "ROUTER", 11112, clinic.catalogue, client(port), clinic.bus, clinic.clock, never
-        )
+            query=query, to="ROUTER", port=11112, catalogue=clinic.catalogue, client=client(port), bus=clinic.bus,
+            clock=clinic.clock, stop=never,
+        )  # fmt: skip
 
     def asks(self) -> list[str]:
         """What it asked now, in words."""

@@ -108,7 +108,7 @@ def known(site: Site) -> None:
     for number in range(50):
         site.drop(f"k{number}.pdf", printed(f"k{number}"))
     for number in range(1, 51):
-        site.correlator.papers.learn(
+        site.correlator.facts.papers.learn(
             Lesson(document=number, origin=origin_of(site.config.hospital, "r"), agreed=True, offset=5, labels=())
         )
 
@@ -253,7 +253,7 @@ def test_a_number_that_nobody_knows_is_none_until_its_label_has_carried_the_exam
         site.drop(f"k{number}.pdf", printed(f"k{number}"))
     for number in range(1, 23):
         origin = origin_of(site.config.hospital, "r")
-        site.correlator.papers.learn(
+        site.correlator.facts.papers.learn(
             Lesson(document=number, origin=origin, agreed=False, offset=None, labels=("影像号",))
         )
     site.drop("r.pdf", case(f"{FIRST}.pdf"))  # has the exam evaluated

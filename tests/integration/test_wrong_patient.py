@@ -13,7 +13,7 @@ from histories import CONFIG, Node
 from memory import NodeInMemory
 from mixups import EXCLUDED, PEOPLE, Happening, Image, Json, Pause, Pdf, history
 from router.config.sections import Config, parse
-from router.correlator import correlator
+from router.correlator import plan
 from router.exam.fill import Filled
 from router.intake.exam_reader import ExamReader
 from router.model import Channel, Header, InstanceUids, Patient, SeriesFacts
@@ -103,8 +103,8 @@ def in_memory(seeds: Iterable[int], config: Config) -> tuple[int, int]:
     """Histories through all decisions; the exam JSON is not filled here, which is most of the time."""
     references = ExamReader(config)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(correlator, "fill_for", lambda *_: Filled({}, ()))
-        patch.setattr(correlator, "json_faults", lambda *_: [])
+        patch.setattr(plan, "fill_for", lambda *_: Filled({}, ()))
+        patch.setattr(plan, "json_faults", lambda *_: [])
         sent = [live_through(NodeInMemory(config, references), seed) for seed in seeds]
     return sum(reports for reports, _ in sent), sum(images for _, images in sent)
 

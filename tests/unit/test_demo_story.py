@@ -42,7 +42,7 @@ def line(number: int, state: State, channel: Channel = Channel.IMAGES, error: st
         waiting_for=tuple(Needs(word) for word in waits.split()), legal_due=None, due=None, next_try=None, attempts=0,
         error=error, held_by="", lease=0, lease_owner="", wanted="", delivered="", changed=NOW,
     )  # fmt: skip
-    return Line(delivery, f"V{number}", 1, 0, None)
+    return Line(delivery=delivery, exam_id=f"V{number}", selected=1, sent=0, slack_seconds=None)
 
 
 def both(number: int, state: State, **more: str) -> list[Line]:

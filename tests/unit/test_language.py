@@ -4,7 +4,7 @@ import pytest
 
 import texts
 from router.alarms import REMEDY, Alarm
-from router.correlator.assessment import _PDF_REMEDY
+from router.correlator.assess import _PDF_REMEDY
 from router.exam.faults import Fault
 from router.matching.images.renewal import CONTRADICTION, cut_off, late
 from router.policy.states import Needs, State

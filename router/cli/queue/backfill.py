@@ -15,9 +15,9 @@ from router.cli.speech import say, tongue
 from router.cli.tables import local, show
 from router.clock import SystemClock
 from router.config.sections import Config
-from router.correlator.assessment import share_policy
 from router.correlator.backfilling import span_of
 from router.errors import InvalidData
+from router.matching.exam.share import share_policy
 from router.policy.backfill import Backfill
 from router.text.language import N_
 from router.upkeep.daily import bounds
