@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.exams.exams import TakenDocument
+from router.catalogue.exams.documents import TakenDocument
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.queue.queue import Delivery
 from router.events import EventBus, Subscriber
@@ -80,7 +80,7 @@ def instance(
 def exam(catalogue: Catalogue, exam_id: str = "E1", *studies: str) -> int:
     """An exam with these studies joined."""
     number = catalogue.exams.number_of("01", exam_id, NOW)
-    catalogue.exams.link(number, studies, "listed", NOW)
+    catalogue.exams.links.link(number, studies, "listed", NOW)
     return number
 
 
@@ -94,7 +94,7 @@ def delivery(catalogue: Catalogue, number: int, *way: State, due: datetime | Non
 
 def document(kind: str = "pdf", stem: str = "in/e1", digest: str = "d1", file_time: datetime = NOW) -> TakenDocument:
     """A dropped file whose content says nothing."""
-    return TakenDocument(kind, stem, digest, file_time, NOW)
+    return TakenDocument(kind=kind, stem=stem, digest=digest, file_time=file_time, arrived=NOW)
 
 
 def key(accession: str = "A1", *, patient_id: str = "P1", approved_at: datetime | None = NOW) -> ExamKey:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router.catalogue.exams.decisions import Decisions
-from router.catalogue.exams.exams import Exams, ExamSnapshot, OverlappingExam
+from router.catalogue.exams.exams import Exams, ExamSnapshot
+from router.catalogue.exams.links import OverlappingExam
 from router.catalogue.images.instances import parts_of
 from router.catalogue.images.studies import StudyHere
 from router.config.sections import Identity
@@ -50,7 +51,7 @@ class Joining:
         listed_now, found_now = frozenset(key.study_uids), frozenset(found)
         gone = [u for u, how in case.links.items() if u in apart or _outdated(u, how, listed_now, found_now)]
         if gone:
-            self.exams.unlink(case.exam, gone)
+            self.exams.links.unlink(case.exam, gone)
         kept = (case.links.keys() - gone) | apart
         listed = self._link(case.exam, [uid for uid in key.study_uids if uid not in kept], JoinedBy.LISTED, now)
         matched = self._link(case.exam, [uid for uid in found if uid not in kept], JoinedBy.ACCESSION, now)
@@ -60,15 +61,15 @@ class Joining:
         return bool(gone or listed or matched)
 
     def _link(self, exam: int, uids: Sequence[str], how: JoinedBy, now: datetime) -> list[str]:
-        return self.exams.link(exam, uids, how, now) if uids else []
+        return self.exams.links.link(exam, uids, how, now) if uids else []
 
     def _by_accession(self, key: ExamKey, known: Mapping[str, StudyHere]) -> list[str]:
         date = key.study_date or key.submit_time or key.approve_time
         day = None if date is None else datetime(date.year, date.month, date.day)  # noqa: DTZ001  # a local day
         side = ExamSide(key.study_uids, key.accession_number, key.patient, day)
-        studies = self.exams.candidates(key.accession_number, known)
+        studies = self.exams.links.candidates(key.accession_number, known)
         if self.reread(studies):
-            studies = self.exams.candidates(key.accession_number)
+            studies = self.exams.links.candidates(key.accession_number)
         here = [Candidate(s.uid, s.identities, day_of(s)) for s in studies]
         return by_accession(side, here, self.policy(), self.config.study_date_within)
 

@@ -95,7 +95,7 @@ class Leftovers:
         ended = self._exams.files.of_paths(FileKind.REJECTED, paths)
         for one in ended:
             if one.found.kept:
-                self._exams.forget_seen(one.found.path, one.found.mark)
+                self._exams.originals.forget_seen(one.found.path, one.found.mark)
         self._end(ended, "was replaced by one that is taken")
 
     # -- what lies there

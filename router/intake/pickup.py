@@ -10,7 +10,8 @@ from router.clock import Clock
 from router.config.sections import Reports as ReportsConfig
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
-from router.intake.intake import Found, Intake
+from router.intake.intake import Intake
+from router.intake.reading import ReadBatch
 from router.reports.folder.settle import Seen, Settling
 from router.reports.folder.watch import Listing, Watch, scan
 
@@ -139,11 +140,11 @@ class Pickup:
                 self._file(found)
                 progress.add(found)
 
-    def _read(self, ahead: ThreadPoolExecutor, batches: Iterator[Sequence[Seen]]) -> Future[Found] | None:
+    def _read(self, ahead: ThreadPoolExecutor, batches: Iterator[Sequence[Seen]]) -> Future[ReadBatch] | None:
         batch = next(batches, None)
         return None if batch is None else ahead.submit(self._intake.read, batch)
 
-    def _file(self, found: Found) -> None:
+    def _file(self, found: ReadBatch) -> None:
         now = self._clock.monotonic()
         hasty = {seen for seen in found.invalid if self._settling.still_for(seen, now) < _REFUSE_SECONDS}
         invalid = {seen: error for seen, error in found.invalid.items() if seen not in hasty}
@@ -200,7 +201,7 @@ class _Progress:
         if total >= _MANY:
             self._tell()
 
-    def add(self, found: Found) -> None:
+    def add(self, found: ReadBatch) -> None:
         """A batch is dealt with."""
         self._done += len(found.files) + len(found.invalid) + len(found.unreadable) + len(found.changed)
         late = self._clock.monotonic() - self._told >= _PROGRESS_SECONDS

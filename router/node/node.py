@@ -170,7 +170,7 @@ class Node:
         self._bus.subscribe(self._notifier.on_event)
         self._intake = self._make_intake()
         self._pickup = Pickup(config.reports, self._intake, self._bus, clock,
-                              known=self._catalogue.exams.any_document())  # fmt: skip
+                              known=self._catalogue.exams.documents.any())  # fmt: skip
         self._commitment_reports = CommitmentReports(self._catalogue, self._bus, clock, random.random)
         self._server = self._make_server()
         self._hl7 = self._make_hl7()

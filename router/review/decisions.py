@@ -130,7 +130,7 @@ class Decisions:
             raise InvalidData("this is no StudyInstanceUID", hint="digits and dots, at most 64 characters")
         with self._catalogue.engine.write():
             self._catalogue.decisions.unpart(exam, study_uid)
-            linked = self._catalogue.exams.link(exam, [study_uid], JoinedBy.PERSON, now)
+            linked = self._catalogue.exams.links.link(exam, [study_uid], JoinedBy.PERSON, now)
             if linked:
                 text = f"joined: {JoinedBy.PERSON}: {verdict.why}"
                 self._tell([exam], text, verdict, exam=exam, study_uid=study_uid)
@@ -146,7 +146,7 @@ class Decisions:
             raise InvalidData("the study is not joined to this exam", hint="see `queue explain`", exam=exam)
         with self._catalogue.engine.write():
             self._catalogue.decisions.part(exam, study_uid)
-            self._catalogue.exams.unlink(exam, [study_uid])
+            self._catalogue.exams.links.unlink(exam, [study_uid])
             touched = {exam, *(sibling.exam for sibling in case.siblings)}
             self._tell(touched, f"kept apart: {verdict.why}", verdict, exam=exam, study_uid=study_uid)
         return exam

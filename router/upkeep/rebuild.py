@@ -8,14 +8,14 @@ Each is held in the transaction that makes its rows, so a run that is broken off
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import TakenDocument
+from router.catalogue.exams.documents import TakenDocument
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.node.restore import LOST, Restore
 from router.catalogue.queue.queue import Delivery
@@ -27,7 +27,7 @@ from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
 from router.exam.key import ExamKey
 from router.intake.exam_reader import ExamReader
-from router.intake.intake import branch_named, digest_of, reported, study_named
+from router.intake.document import branch_named, digest_of, reported, study_named
 from router.intake.numbered import number_word
 from router.matching.exam.readiness import PERSON
 from router.matching.report_pdf.naming import words
@@ -143,11 +143,12 @@ class Rebuild:
         except (InvalidData, OSError, ValueError):
             self._unreadable.append(place)
             return False
+        content, whole = reported(key)
         taken = TakenDocument(
-            "pdf" if key is None else "json", source["name"], self._digest(data, document, source),
-            datetime.fromisoformat(source["file_time"]), _age(path), key, *reported(key),
-            self._words(data) if key is None else None, study_named(source["name"]) | number_word(source["name"]),
-            source.get("checksum", ""),
+            kind="pdf" if key is None else "json", stem=source["name"], digest=self._digest(data, document, source),
+            file_time=datetime.fromisoformat(source["file_time"]), arrived=_age(path), key=key, content=content,
+            reported=whole, words=self._words(data) if key is None else None,
+            names=study_named(source["name"]) | number_word(source["name"]), checksum=source.get("checksum", ""),
         )  # fmt: skip
         self._lose()
         with self._catalogue.engine.write():
@@ -156,7 +157,9 @@ class Rebuild:
 
     def _enter(self, taken: TakenDocument, place: str, exam: int | None, revision: int) -> None:
         now, queue = self._clock.now(), self._catalogue.queue
-        self._catalogue.exams.add(taken, place, exam, revision if exam else None, now)
+        if exam and taken.words:
+            taken = replace(taken, named=taken.words & self._catalogue.exams.pdf_names.identifiers(exam))
+        self._catalogue.exams.documents.add(taken, place, exam, revision if exam else None, now)
         if exam:
             self._restore.revision(exam, revision)
             queue.make(exam, delivery_places(self._config), now)

@@ -32,17 +32,17 @@ def test_keys_of_any_length_are_kept_and_found_again_and_stop_nothing(catalogue:
     assert catalogue.exams.describe(number, key(LONG))
     referring = instance(1, accession=LONG, others=(f"{LONG}1",))
     catalogue.instances.add([replace(referring, header=replace(referring.header, references=(LONG,)))])
-    assert [study.uid for study in catalogue.exams.candidates(LONG)] == ["1.2"]
+    assert [study.uid for study in catalogue.exams.links.candidates(LONG)] == ["1.2"]
     taken = replace(document(stem=LONG), words=frozenset({LONG, "E1"}))
-    catalogue.exams.add(taken, "p", None, None, NOW)
+    catalogue.exams.documents.add(taken, "p", None, None, NOW)
     assert catalogue.exams.seen("pdf", LONG, "d1", NOW)
-    catalogue.exams.remember(LONG, 1, 2, "d1")
-    assert catalogue.exams.remembered(LONG) == {(1, 2): "d1"}
+    catalogue.exams.originals.remember(LONG, 1, 2, "d1")
+    assert catalogue.exams.originals.remembered(LONG) == {(1, 2): "d1"}
 
 
 def test_an_exam_that_lists_thousands_of_studies_is_joined_as_any_other(catalogue: Catalogue) -> None:
     uids = [f"1.2.{n}" for n in range(16_000)]
-    assert catalogue.exams.link(exam(catalogue), uids, "listed", NOW) == uids
+    assert catalogue.exams.links.link(exam(catalogue), uids, "listed", NOW) == uids
 
 
 def test_many_threads_that_meet_a_new_exam_agree_on_its_number(catalogue: Catalogue) -> None:
@@ -70,7 +70,7 @@ def test_a_number_that_a_rebuild_entered_is_not_given_to_the_next_exam(catalogue
 
 
 def test_the_very_same_file_is_seen_and_any_other_is_not(catalogue: Catalogue) -> None:
-    catalogue.exams.add(document(), "p", None, None, NOW)
+    catalogue.exams.documents.add(document(), "p", None, None, NOW)
     seen = catalogue.exams.seen
     assert seen("pdf", "in/e1", "d1", NOW)
     assert seen("pdf", "in/e1", "d1", NOW - MINUTE)
@@ -82,8 +82,8 @@ def test_the_very_same_file_is_seen_and_any_other_is_not(catalogue: Catalogue) -
 def test_documents_come_back_in_the_case_with_their_times_to_the_microsecond(catalogue: Catalogue) -> None:
     number = exam(catalogue)
     taken = replace(document("json", digest="j1"), key=key(), content="c", reported="r")
-    json = catalogue.exams.add(taken, "reports/1/1/exam.json", number, 1, NOW)
-    pdf = catalogue.exams.add(document(), "reports/1/2/report.pdf", number, 2, NOW)
+    json = catalogue.exams.documents.add(taken, "reports/1/1/exam.json", number, 1, NOW)
+    pdf = catalogue.exams.documents.add(document(), "reports/1/2/report.pdf", number, 2, NOW)
     case = catalogue.exams.case(number)
     assert case.jsons == (JsonVersion(json, NOW, NOW, NOW - MINUTE, NOW, True, "c", "r", "in/e1"),)
     assert case.pdfs == (PdfVersion(pdf, NOW, NOW, stem="in/e1", vouched=True),)
@@ -98,14 +98,14 @@ def test_an_instant_without_a_zone_is_refused(catalogue: Catalogue) -> None:
 
 def test_a_pdf_without_exam_waits_until_it_is_bound(catalogue: Catalogue) -> None:
     free = catalogue.exams.next_document()
-    first = catalogue.exams.add(document(), "unpaired/1", None, None, NOW)
+    first = catalogue.exams.documents.add(document(), "unpaired/1", None, None, NOW)
     assert catalogue.exams.next_document() > max(free, first)
-    catalogue.exams.add(document(stem="in/e2"), "unpaired/2", None, None, NOW)
+    catalogue.exams.documents.add(document(stem="in/e2"), "unpaired/2", None, None, NOW)
     assert catalogue.exams.claimable("in/e1", 99) == [Waiting(first, "unpaired/1")]
     assert catalogue.exams.waits("in/e1", "d1")
     number = exam(catalogue)
     catalogue.exams.checked(catalogue.exams.case(number), None, None, "")
-    catalogue.exams.bind(first, number, 1, "1/1", NOW)
+    catalogue.exams.documents.bind(first, number, 1, "1/1", NOW)
     assert catalogue.exams.claimable("in/e1", 99) == []
     assert not catalogue.exams.waits("in/e1", "d1")
     assert catalogue.exams.case(number).places == {first: "1/1"}
@@ -115,25 +115,25 @@ def test_a_pdf_without_exam_waits_until_it_is_bound(catalogue: Catalogue) -> Non
 def test_the_last_document_of_a_name_and_kind_counts(catalogue: Catalogue) -> None:
     one, other = exam(catalogue, "E1"), exam(catalogue, "E2")
     for digest, number in (("j1", one), ("j2", other)):
-        catalogue.exams.add(document("json", digest=digest), digest, number, 1, NOW)
-    assert catalogue.exams.exams_of_stem("in/e1") == [other, one]
-    assert catalogue.exams.exams_of_stem("in/e") == []
+        catalogue.exams.documents.add(document("json", digest=digest), digest, number, 1, NOW)
+    assert catalogue.exams.documents.exams_of_stem("in/e1") == [other, one]
+    assert catalogue.exams.documents.exams_of_stem("in/e") == []
     assert (catalogue.exams.latest(one, "json"), catalogue.exams.latest(one, "pdf")) == ("j1", None)
 
 
 def test_a_document_is_marked_stale_once(catalogue: Catalogue) -> None:
     number = exam(catalogue)
-    documents = [catalogue.exams.add(document("json", digest=d), d, number, 1, NOW) for d in ("j1", "j2")]
-    assert catalogue.exams.mark_stale(documents[:1]) == documents[:1]
-    assert catalogue.exams.mark_stale(documents) == documents[1:]
-    assert catalogue.exams.mark_stale([]) == []
+    documents = [catalogue.exams.documents.add(document("json", digest=d), d, number, 1, NOW) for d in ("j1", "j2")]
+    assert catalogue.exams.documents.mark_stale(documents[:1]) == documents[:1]
+    assert catalogue.exams.documents.mark_stale(documents) == documents[1:]
+    assert catalogue.exams.documents.mark_stale([]) == []
 
 
 def test_an_exam_is_found_by_what_names_it_alone(catalogue: Catalogue) -> None:
     one, other = exam(catalogue, "E1", "1.2", "1.3"), exam(catalogue, "E2", "1.3")
     catalogue.exams.describe(one, key("A1"))
     catalogue.exams.describe(other, key("A1"))
-    catalogue.exams.add(document("json", "2026/e_1"), "p", one, 1, NOW)
+    catalogue.exams.documents.add(document("json", "2026/e_1"), "p", one, 1, NOW)
     named = catalogue.exams.exam_named
     assert (named("E1"), named(study_uid="1.2"), named(study_uid="1.3"), named(accession="A1")) == (
         one,
@@ -158,9 +158,9 @@ def test_describing_an_exam_tells_whether_anything_is_new(catalogue: Catalogue) 
 
 def test_links_are_made_once_and_keep_the_key_that_joined_first(catalogue: Catalogue) -> None:
     number = catalogue.exams.number_of("01", "E1", NOW)
-    assert catalogue.exams.link(number, ["1.2", "1.2", "1.3"], "listed", NOW) == ["1.2", "1.3"]
-    assert catalogue.exams.link(number, ["1.3", "1.4"], "accession", NOW) == ["1.4"]
-    catalogue.exams.unlink(number, ["1.2", "9.9"])
+    assert catalogue.exams.links.link(number, ["1.2", "1.2", "1.3"], "listed", NOW) == ["1.2", "1.3"]
+    assert catalogue.exams.links.link(number, ["1.3", "1.4"], "accession", NOW) == ["1.4"]
+    catalogue.exams.links.unlink(number, ["1.2", "9.9"])
     assert catalogue.exams.case(number).links == {"1.3": "listed", "1.4": "accession"}
 
 
@@ -169,7 +169,7 @@ def test_joining_a_study_has_the_other_exams_that_share_it_evaluated(catalogue: 
     for number in (one, other, none):
         catalogue.exams.checked(catalogue.exams.case(number), None, None, "")
     catalogue.exams.describe(one, key("A5", patient_id="P5"))
-    catalogue.exams.link(other, ["1.2"], "accession", NOW)
+    catalogue.exams.links.link(other, ["1.2"], "accession", NOW)
     assert catalogue.exams.to_check(NOW, 9) == [one]
     assert catalogue.exams.case(other).siblings == (OverlappingExam(one, "A5", "P5", "张三", "1.2", approved=False),)
     assert catalogue.exams.case(none).siblings == ()
@@ -178,7 +178,7 @@ def test_joining_a_study_has_the_other_exams_that_share_it_evaluated(catalogue: 
 def test_two_threads_may_join_the_same_studies(catalogue: Catalogue) -> None:
     number = exam(catalogue)
     uids = [f"1.{n}" for n in range(20)]
-    answers = at_once(catalogue, [lambda: catalogue.exams.link(number, uids, "listed", NOW)] * 4)
+    answers = at_once(catalogue, [lambda: catalogue.exams.links.link(number, uids, "listed", NOW)] * 4)
     assert set(catalogue.exams.case(number).links) == set(uids)
     assert {uid for answer in answers for uid in answer} == set(uids)
 
@@ -196,7 +196,7 @@ def test_a_case_is_one_view_whatever_is_written_meanwhile(catalogue: Catalogue) 
     number = exam(catalogue)
     with catalogue.engine.read():
         before = catalogue.exams.next_check(), catalogue.exams.latest(number, "pdf")
-        at_once(catalogue, [lambda: catalogue.exams.add(document(), "p", number, 1, NOW + MINUTE)])
+        at_once(catalogue, [lambda: catalogue.exams.documents.add(document(), "p", number, 1, NOW + MINUTE)])
         assert (catalogue.exams.next_check(), catalogue.exams.latest(number, "pdf")) == before
     assert catalogue.exams.latest(number, "pdf") == "d1"
 
@@ -206,8 +206,8 @@ def test_candidates_name_the_very_accession_number(catalogue: Catalogue) -> None
         accession, others = (number, ()) if position % 2 else ("", (number, f"{number}{number}0"))
         catalogue.instances.add([instance(1, f"1.{position}", accession=accession, others=others)])
     for position, number in enumerate(TRAPS):
-        assert [study.uid for study in catalogue.exams.candidates(number)] == [f"1.{position}"], number
-    assert catalogue.exams.candidates("") == []
+        assert [study.uid for study in catalogue.exams.links.candidates(number)] == [f"1.{position}"], number
+    assert catalogue.exams.links.candidates("") == []
 
 
 def test_more_studies_than_one_statement_asks_for_are_found_linked_and_unlinked(
@@ -215,10 +215,10 @@ def test_more_studies_than_one_statement_asks_for_are_found_linked_and_unlinked(
 ) -> None:
     catalogue.instances.add([instance(1, f"1.{n}", accession="0") for n in range(5)])
     monkeypatch.setattr("router.catalogue.db.engine._AT_ONCE", 2)
-    assert len(catalogue.exams.candidates("0")) == 5
+    assert len(catalogue.exams.links.candidates("0")) == 5
     one, other = exam(catalogue, "E1", *(f"1.{n}" for n in range(5))), exam(catalogue, "E2", "1.4")
     assert (len(catalogue.exams.case(one).studies), len(catalogue.exams.case(one).siblings)) == (5, 1)
-    catalogue.exams.unlink(one, [f"1.{n}" for n in range(5)])
+    catalogue.exams.links.unlink(one, [f"1.{n}" for n in range(5)])
     assert catalogue.exams.case(one).links == {}
     catalogue.exams.request_evaluation([one, other], NOW - MINUTE)
     assert sorted(catalogue.exams.to_check(NOW - MINUTE, 9)) == [one, other]

@@ -322,7 +322,7 @@ def test_a_document_and_the_touch_of_its_exam_are_entered_together(catalogue: Ca
 
     def work() -> None:
         with catalogue.engine.write():
-            catalogue.exams.add(document(), "p", number, 1, NOW)
+            catalogue.exams.documents.add(document(), "p", number, 1, NOW)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

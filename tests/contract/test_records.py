@@ -20,7 +20,7 @@ def reported(catalogue: Catalogue, exam_id: str = "E1", *way: State, study: str 
     number = exam(catalogue, exam_id, *([study] if study else []))
     for revision, kind in enumerate(("json", "pdf"), 1):
         place = f"reports/{number}/{revision}/{kind}"
-        catalogue.exams.add(document(kind, f"in/{exam_id}", f"{kind} {exam_id}"), place, number, revision, NOW)
+        catalogue.exams.documents.add(document(kind, f"in/{exam_id}", f"{kind} {exam_id}"), place, number, revision, NOW)
     catalogue.queue.make(number, [(CLOUD, channel) for channel in CHANNELS], NOW)
     for one in catalogue.queue.of_exam(number):
         catalogue.uploads.freeze(one.id, 1, f"i{one.id}", "w", exam_place="e", pdf_place="p", now=NOW)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from desk import E1, E2, Desk, OpenDesk, another, exam, printed
-from router.catalogue.exams.exams import Exams
+from router.catalogue.exams.documents import Documents
+from router.catalogue.exams.filing import Filings
 from router.events import Kind
 from router.matching.exam.versions import successive
 from router.model import SetAside
@@ -300,7 +301,7 @@ def test_every_encoding_of_a_ris_is_read_and_kept_as_it_came(desk: Desk, data: b
     desk.drop("r.json", data)
     case = desk.case()
     assert desk.storage.reports.read(case.places[case.jsons[0].document]) == data
-    assert desk.exams.identifiers(case.exam) == {E1, "A0001", "张三"}
+    assert desk.exams.pdf_names.identifiers(case.exam) == {E1, "A0001", "张三"}
 
 
 # -- refused
@@ -424,7 +425,7 @@ def test_a_file_overwritten_while_it_is_taken_stays_and_both_versions_are_known(
 
 @pytest.mark.parametrize(
     ("module", "step"),
-    [("copies", "keep"), ("exams", "add"), ("exams", "bind"), ("copies", "move"), ("copies", "close"),
+    [("filings", "write"), ("documents", "add"), ("copies", "keep"), ("copies", "move"), ("copies", "close"),
      ("copies", "forget"), ("pickup", "set_aside")],
 )  # fmt: skip
 @pytest.mark.parametrize("after", [False, True])
@@ -434,7 +435,7 @@ def test_a_crash_at_any_step_loses_nothing_and_takes_nothing_twice(
     class PowerLoss(BaseException):
         pass
 
-    owner: Any = {"copies": Copies, "exams": Exams, "pickup": originals}[module]
+    owner: Any = {"copies": Copies, "documents": Documents, "filings": Filings, "pickup": originals}[module]
     real = getattr(owner, step)
 
     def fails(*given: Any, **named: Any) -> Any:

@@ -102,10 +102,38 @@ class Originals:
         columns = (SeenFile.path, SeenFile.size, SeenFile.file_time)
         return list(self._engine.run(SeenFile.select(*columns).where(SeenFile.digest == digest).tuples()))
 
+    def remember(self, path: str, size: int, file_time: int, digest: str) -> None:
+        """Note that a file which stays in the drop folder was dealt with. `file_time` in nanoseconds since 1970."""
+        kept = _in_64_bits(file_time)
+        row = SeenFile.insert(path=path, size=size, file_time=kept, digest=digest)
+        same = [SeenFile.path, SeenFile.digest]
+        with self._engine.write():
+            changes = {SeenFile.size: size, SeenFile.file_time: kept}
+            self._engine.run(row.on_conflict(conflict_target=same, update=changes))
+
+    def remembers(self, path: str, size: int, file_time: int) -> bool:
+        """Whether this very file was dealt with."""
+        return (size, _in_64_bits(file_time)) in self.remembered(path)
+
+    def remembered(self, path: str) -> dict[tuple[int, int], str]:
+        """The digests of the files that were dealt with under this path, by size and time."""
+        query = SeenFile.select(SeenFile.size, SeenFile.file_time, SeenFile.digest).where(SeenFile.path == path)
+        return {(size, at): digest for size, at, digest in self._engine.run(query.tuples())}
+
+    def forget_seen(self, path: str, digest: str) -> None:
+        """Content that was refused under this path is refused again when it comes again."""
+        with self._engine.write():
+            self._engine.run(SeenFile.delete().where((SeenFile.path == path) & (SeenFile.digest == digest)))
+
     def forget(self, keys: Sequence[str]) -> None:
         """Forget files that are gone, or that somebody has replaced."""
         with self._engine.write():
             self._engine.run(SetAsideRow.delete().where(SetAsideRow.key.in_(list(keys))))
+
+
+def _in_64_bits(file_time: int) -> int:
+    """The file's time as a database keeps it: a share may give one of the year 30828."""
+    return max(-(2**63), min(file_time, 2**63 - 1))
 
 
 def _row(one: SetAside, at: datetime) -> dict[str, Any]:
