@@ -174,7 +174,8 @@ class Correlator:
         """Nothing says for certain any more whose exam it is: nothing of it goes until its JSON comes again."""
         now, why = self._clock.now(), f"{damaged.message} (json, document {damaged.fields['document']})"
         case = self._catalogue.exams.case(exam)
-        self._catalogue.exams.documents.damage(int(str(damaged.fields["document"])), str(damaged.fields["place"]), why, now)
+        document, place = int(str(damaged.fields["document"])), str(damaged.fields["place"])
+        self._catalogue.exams.documents.damage(document, place, why, now)
         self._alarm(Alarm.DAMAGED, exam, f"an exam is held: {why}", now)
         for delivery in self._catalogue.queue.of_exam(exam):
             if delivery.state in OPEN:
@@ -341,7 +342,8 @@ class Correlator:
         if not sound and not proof.damaged:
             why = f"{_NOT_AS_IT_CAME} (json, document {version.document})"
             # The exam is evaluated anew, which holds the report.
-            self._catalogue.exams.documents.damage(version.document, case.places[version.document], why, self._clock.now())
+            place, now = case.places[version.document], self._clock.now()
+            self._catalogue.exams.documents.damage(version.document, place, why, now)
         return document, key
 
     def _is_given_up(self, exam: int) -> bool:
@@ -602,7 +604,8 @@ class Correlator:
 
     def _note_stale(self, case: ExamSnapshot, versions: list[JsonVersion], now: datetime) -> None:
         counted = {version.document for version in versions}
-        for document in self._catalogue.exams.documents.mark_stale([j.document for j in case.jsons if j.document not in counted]):
+        stale = [json.document for json in case.jsons if json.document not in counted]
+        for document in self._catalogue.exams.documents.mark_stale(stale):
             text = f"document {document} is older than what is known and changes nothing"
             self._bus.record(Event(now, Kind.STALE, text, exam=case.exam))
 

@@ -1,4 +1,4 @@
-"""Reading of the drop folder's files, of HL7 messages and of DICOM PDFs: bytes become documents, without the database."""
+"""Reading of dropped files, HL7 messages and DICOM PDFs: bytes become documents, without the database."""
 
 import hashlib
 import os

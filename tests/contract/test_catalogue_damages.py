@@ -2,8 +2,22 @@
 
 from dataclasses import replace
 
-from catalogue_rows import CLOUD, MINUTE, NOW, delivery, document, driver, exam, instance, key
+from catalogue_rows import (
+    CLOUD,
+    MINUTE,
+    NOW,
+    around_json,
+    around_pdf,
+    delivery,
+    document,
+    driver,
+    exam,
+    instance,
+    key,
+    restore,
+)  # fmt: skip
 from router.catalogue import Catalogue
+from router.catalogue.exams.filing import LostCopy
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.images.ledger import Fate, Outcome, Tally
 from router.model import Channel, InstanceUids
@@ -136,14 +150,16 @@ def test_a_damaged_document_is_told_with_its_exam_until_it_comes_again(catalogue
     exams.documents.damage(one, "reports/1/1/report.pdf", "why", NOW)
     assert exams.case(number).touched == touched, "no news"
     assert exams.case(number).proofs[one].damaged == "why"
-    assert exams.damaged("pdf", "d1") == (one, number, "reports/1/1/report.pdf")
-    assert exams.damaged("json", "d1") is None
-    exams.returned(one, number, 2, "reports/1/2/report.pdf", NOW, "c2")
+    lost = around_pdf(catalogue).lost
+    assert lost == LostCopy(document=one, exam=number, place="reports/1/1/report.pdf")
+    assert around_json(catalogue, key()).damaged is None
+    assert lost is not None
+    restore(catalogue, lost, "c2")
     proof = exams.case(number).proofs[one]
     assert (proof.checksum, proof.damaged) == ("c2", "")
-    assert exams.damaged("pdf", "d1") is None
+    assert around_pdf(catalogue).lost is None
     exams.documents.damage(one, "reports/1/1/report.pdf", "why", NOW)
-    assert exams.damaged("pdf", "d1") is None, "the copy that was read is not the one that counts"
+    assert around_pdf(catalogue).lost is None, "the copy that was read is not the one that counts"
 
 
 def test_what_was_frozen_with_a_damaged_pdf_is_filled_anew(catalogue: Catalogue) -> None:
@@ -158,7 +174,7 @@ def test_what_was_frozen_with_a_damaged_pdf_is_filled_anew(catalogue: Catalogue)
     assert (first.exam_checksum, first.pdf_checksum) == ("e", "p")
     catalogue.uploads.confirm(first.id, "R1", "place", NOW)
     exams.documents.damage(one, "reports/1/1/report.pdf", "why", NOW)
-    exams.returned(one, number, 2, "reports/1/2/report.pdf", NOW, "c2")
+    restore(catalogue, LostCopy(document=one, exam=number, place="reports/1/1/report.pdf"))
     assert [upload.refused for upload in catalogue.uploads.of(report.id)] == [False, False, True]
 
 

@@ -6,9 +6,23 @@ from datetime import timedelta
 
 import pytest
 
-from catalogue_rows import MINUTE, NOW, at_once, document, exam, instance, key
+from catalogue_rows import (
+    MINUTE,
+    NOW,
+    around_json,
+    around_pdf,
+    at_once,
+    bind,
+    document,
+    exam,
+    instance,
+    key,
+    place_of,
+)
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import OverlappingExam, Waiting
+from router.catalogue.exams.exam_rows import Description, description
+from router.catalogue.exams.filing import Filing, WaitingPdf
+from router.catalogue.exams.links import OverlappingExam
 from router.catalogue.node.restore import Restore
 from router.matching.exam.versions import JsonVersion, PdfVersion
 
@@ -35,7 +49,7 @@ def test_keys_of_any_length_are_kept_and_found_again_and_stop_nothing(catalogue:
     assert [study.uid for study in catalogue.exams.links.candidates(LONG)] == ["1.2"]
     taken = replace(document(stem=LONG), words=frozenset({LONG, "E1"}))
     catalogue.exams.documents.add(taken, "p", None, None, NOW)
-    assert catalogue.exams.seen("pdf", LONG, "d1", NOW)
+    assert around_pdf(catalogue, LONG).seen
     catalogue.exams.originals.remember(LONG, 1, 2, "d1")
     assert catalogue.exams.originals.remembered(LONG) == {(1, 2): "d1"}
 
@@ -71,12 +85,11 @@ def test_a_number_that_a_rebuild_entered_is_not_given_to_the_next_exam(catalogue
 
 def test_the_very_same_file_is_seen_and_any_other_is_not(catalogue: Catalogue) -> None:
     catalogue.exams.documents.add(document(), "p", None, None, NOW)
-    seen = catalogue.exams.seen
-    assert seen("pdf", "in/e1", "d1", NOW)
-    assert seen("pdf", "in/e1", "d1", NOW - MINUTE)
     later = NOW + timedelta(microseconds=1)
-    others = seen("json", "in/e1", "d1", NOW), seen("pdf", "in/E1", "d1", NOW), seen("pdf", "in/e1", "d2", NOW)
-    assert not any((*others, seen("pdf", "in/e1", "d1", later)))
+    same = [around_pdf(catalogue), around_pdf(catalogue, since=NOW - MINUTE)]
+    others = [around_pdf(catalogue, "in/E1"), around_pdf(catalogue, digest="d2"), around_pdf(catalogue, since=later)]
+    assert [found.seen for found in (*same, *others)] == [True, True, False, False, False]
+    assert not around_json(catalogue, key()).seen
 
 
 def test_documents_come_back_in_the_case_with_their_times_to_the_microsecond(catalogue: Catalogue) -> None:
@@ -97,19 +110,52 @@ def test_an_instant_without_a_zone_is_refused(catalogue: Catalogue) -> None:
 
 
 def test_a_pdf_without_exam_waits_until_it_is_bound(catalogue: Catalogue) -> None:
-    free = catalogue.exams.next_document()
-    first = catalogue.exams.documents.add(document(), "unpaired/1", None, None, NOW)
-    assert catalogue.exams.next_document() > max(free, first)
-    catalogue.exams.documents.add(document(stem="in/e2"), "unpaired/2", None, None, NOW)
-    assert catalogue.exams.claimable("in/e1", 99) == [Waiting(first, "unpaired/1")]
-    assert catalogue.exams.waits("in/e1", "d1")
+    first, second = (
+        catalogue.exams.filings.write(Filing(enters=document(stem=stem)), place_of, NOW) for stem in ("in/e1", "in/e2")
+    )
+    assert [(one.exam, one.place) for one in (first, second)] == [
+        (None, f"reports/unpaired/{one.document}/pdf") for one in (first, second)
+    ]
+    waiting = WaitingPdf(
+        document=first.document or 0, place=first.place, stem="in/e1", vouched=True, said=frozenset()
+    )  # fmt: skip
+    assert around_json(catalogue, key()).of_name == [waiting]
+    assert around_pdf(catalogue).waits
     number = exam(catalogue)
     catalogue.exams.checked(catalogue.exams.case(number), None, None, "")
-    catalogue.exams.documents.bind(first, number, 1, "1/1", NOW)
-    assert catalogue.exams.claimable("in/e1", 99) == []
-    assert not catalogue.exams.waits("in/e1", "d1")
-    assert catalogue.exams.case(number).places == {first: "1/1"}
+    bound = bind(catalogue, waiting.document, number)
+    assert around_json(catalogue, key()).of_name == []
+    assert not around_pdf(catalogue).waits
+    assert catalogue.exams.case(number).places == {waiting.document: bound.bound[0][1]}
     assert catalogue.exams.to_check(NOW, 9) == [number]
+
+
+def test_a_pdf_of_another_exam_comes_with_what_speaks_for_that_one(catalogue: Catalogue) -> None:
+    number = exam(catalogue, "E100")
+    taken = replace(document(), words=frozenset({"张三"}))
+    pdf = catalogue.exams.documents.add(taken, "p", number, 1, NOW)
+    (found,) = around_json(catalogue, key()).of_name
+    assert (found.document, found.owner, found.owner_words) == (pdf, number, frozenset({"E100"}))
+    assert (found.said, found.owner_by_name, found.sent) == (frozenset({"张三"}), False, {})
+    catalogue.exams.documents.add(document("json"), "q", number, 2, NOW)
+    assert around_json(catalogue, key()).of_name[0].owner_by_name
+    assert around_json(catalogue, replace(key(), exam_id="E100")).of_name == [], "the exam's own"
+
+
+def test_the_exam_of_a_json_is_described_before_anything_is_decided(catalogue: Catalogue) -> None:
+    assert around_json(catalogue, key()).exam is None
+    number = catalogue.exams.number_of("01", "E1", NOW, description(key()))
+    json = catalogue.exams.documents.add(replace(document("json", digest="j1"), key=key()), "p", number, 1, NOW)
+    found = around_json(catalogue, key())
+    assert (found.exam, found.described, found.lacks) == (number, Description("A1", "张三", "P1"), True)
+    assert [(version.document, digest) for version, digest in found.jsons] == [(json, "j1")]
+
+
+def test_a_taken_place_is_left_alone(catalogue: Catalogue) -> None:
+    number = exam(catalogue)
+    places = iter(["", "", "free"])
+    filed = catalogue.exams.filings.write(Filing(exam=number, enters=document()), lambda *_: next(places), NOW)
+    assert (filed.revision, filed.place) == (3, "free")
 
 
 def test_the_last_document_of_a_name_and_kind_counts(catalogue: Catalogue) -> None:
@@ -118,7 +164,9 @@ def test_the_last_document_of_a_name_and_kind_counts(catalogue: Catalogue) -> No
         catalogue.exams.documents.add(document("json", digest=digest), digest, number, 1, NOW)
     assert catalogue.exams.documents.exams_of_stem("in/e1") == [other, one]
     assert catalogue.exams.documents.exams_of_stem("in/e") == []
-    assert (catalogue.exams.latest(one, "json"), catalogue.exams.latest(one, "pdf")) == ("j1", None)
+    catalogue.exams.documents.add(document(digest="p1"), "p1", one, 2, NOW)
+    catalogue.exams.documents.add(document(digest="p2"), "p2", one, 3, NOW)
+    assert [(found.exam, found.latest) for found in around_pdf(catalogue).of_name] == [(other, ""), (one, "p2")]
 
 
 def test_a_document_is_marked_stale_once(catalogue: Catalogue) -> None:
@@ -134,20 +182,17 @@ def test_an_exam_is_found_by_what_names_it_alone(catalogue: Catalogue) -> None:
     catalogue.exams.describe(one, key("A1"))
     catalogue.exams.describe(other, key("A1"))
     catalogue.exams.documents.add(document("json", "2026/e_1"), "p", one, 1, NOW)
-    named = catalogue.exams.exam_named
-    assert (named("E1"), named(study_uid="1.2"), named(study_uid="1.3"), named(accession="A1")) == (
-        one,
-        one,
-        None,
-        None,
-    )
-    assert (named("", "", ""), named("E9", "A1", "1.2")) == (None, one)
+    named = catalogue.exams.named_by
+    names = {"accession": "A1", "study_uid": "1.2", "exam_id": "E9"}
+    assert list(named(names).items()) == [("exam_id", []), ("study_uid", [one]), ("accession", [one, other])]
+    assert named({"exam_id": "E1", "study_uid": ""}) == {"exam_id": [one]}
+    assert named({"study_uid": "1.3", "accession": "A1"}, one) == {"study_uid": [other], "accession": [other]}
     assert [catalogue.exams.find(name) for name in ("E2", "1.2", "e_1.pdf", "2026/e_1", "ex1", "%", "")] == [
         [other], [one], [one], [one], [], [], []
     ]  # fmt: skip
     assert sorted(catalogue.exams.find("1.3")) == [one, other]
     assert catalogue.exams.names([one, other, 99]) == {one: "E1", other: "E2"}
-    assert catalogue.exams.pdf_names.described(one) == ("E1", "A1", "张三")
+    assert catalogue.exams.pdf_names.identifiers(one) == {"张三"}
 
 
 def test_describing_an_exam_tells_whether_anything_is_new(catalogue: Catalogue) -> None:
@@ -171,7 +216,11 @@ def test_joining_a_study_has_the_other_exams_that_share_it_evaluated(catalogue: 
     catalogue.exams.describe(one, key("A5", patient_id="P5"))
     catalogue.exams.links.link(other, ["1.2"], "accession", NOW)
     assert catalogue.exams.to_check(NOW, 9) == [one]
-    assert catalogue.exams.case(other).siblings == (OverlappingExam(one, "A5", "P5", "张三", "1.2", approved=False),)
+    assert catalogue.exams.case(other).siblings == (
+        OverlappingExam(
+            exam=one, accession_number="A5", patient_id="P5", patient_name="张三", study_uid="1.2", approved=False
+        ),
+    )  # fmt: skip
     assert catalogue.exams.case(none).siblings == ()
 
 
@@ -195,10 +244,10 @@ def test_a_case_holds_studies_that_are_here_and_links_to_those_to_come(catalogue
 def test_a_case_is_one_view_whatever_is_written_meanwhile(catalogue: Catalogue) -> None:
     number = exam(catalogue)
     with catalogue.engine.read():
-        before = catalogue.exams.next_check(), catalogue.exams.latest(number, "pdf")
+        before = catalogue.exams.next_check(), catalogue.exams.case(number).pdfs
         at_once(catalogue, [lambda: catalogue.exams.documents.add(document(), "p", number, 1, NOW + MINUTE)])
-        assert (catalogue.exams.next_check(), catalogue.exams.latest(number, "pdf")) == before
-    assert catalogue.exams.latest(number, "pdf") == "d1"
+        assert (catalogue.exams.next_check(), catalogue.exams.case(number).pdfs) == before
+    assert len(catalogue.exams.case(number).pdfs) == 1
 
 
 def test_candidates_name_the_very_accession_number(catalogue: Catalogue) -> None:

@@ -327,5 +327,5 @@ def test_a_document_and_the_touch_of_its_exam_are_entered_together(catalogue: Ca
 
     with pytest.raises(RuntimeError):
         work()
-    assert catalogue.exams.latest(number, "pdf") is None
+    assert catalogue.exams.case(number).pdfs == ()
     assert catalogue.exams.to_check(NOW, 9) == []

@@ -4,7 +4,7 @@ import unicodedata
 from dataclasses import replace
 from datetime import timedelta
 
-from catalogue_rows import NOW, document, exam, key
+from catalogue_rows import NOW, bind, document, exam, key
 from router.catalogue import Catalogue
 from router.catalogue.exams.documents import TakenDocument
 from router.catalogue.exams.files import FileKind, FolderFile, Lying
@@ -112,7 +112,7 @@ def test_a_pdf_without_an_exam_is_unclaimed_once_its_time_is_over_and_until_an_e
     assert files.unclaimed(NOW - DAY, NOW, NOW - DAY, 9) == []
     assert files.claimed() == files.outlasted(NOW) == []
     assert names(files.outlasted(NOW + MINUTE)) == ["a.pdf"]
-    catalogue.exams.documents.bind(newest, number, 2, "reports/1/2/report.pdf", named=frozenset(), vouched=True)
+    bind(catalogue, newest, number)
     assert names(files.claimed()) == ["a.pdf"]
 
 

@@ -2,16 +2,16 @@
 
 from dataclasses import replace
 
-from catalogue_rows import CLOUD, MINUTE, NOW, document, key
+from catalogue_rows import CLOUD, MINUTE, NOW, around_json, bind, described, document, key
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import Chosen, ExamSnapshot, Waiting
+from router.catalogue.exams.exams import Chosen, ExamSnapshot
 from router.intake.numbered import number_word
 from router.matching.report_pdf.naming import bearer
 from router.model import Channel, SetAside
 
 
 def exam(catalogue: Catalogue, exam_id: str, accession: str) -> int:
-    return catalogue.exams.new(replace(key(accession), exam_id=exam_id), NOW)
+    return described(catalogue, replace(key(accession), exam_id=exam_id))
 
 
 def weighed(catalogue: Catalogue, exam_id: int, pdf: int) -> None:
@@ -51,19 +51,24 @@ def test_pdfs_are_found_by_the_number_that_is_their_name_in_any_folder_but_those
         )
         for n, stem in enumerate(stems)
     )  # fmt: skip
-    assert catalogue.exams.numbered("N200", number) == [
-        (Waiting(top, "p0"), "N200"),
-        (Waiting(below, "p1"), "2026/N200"),
-    ]
+    mine = replace(key("N200"), exam_id="N100")
+    found = around_json(catalogue, mine, numbers=["N200"])
+    assert [(pdf.document, pdf.place, pdf.stem) for pdf in found.of_number] == [
+        (top, "p0", "N200"), (below, "p1", "2026/N200")
+    ]  # fmt: skip
+    assert [pdf.said for pdf in found.of_number] == [words, words]
+    assert found.bearers == {"N200": []}, "but for the exam itself"
     assert catalogue.exams.pdf_names.names_of(below) == {}
-    catalogue.exams.documents.bind(top, number, 1, "q", NOW)
-    assert [waiting.document for waiting, _ in catalogue.exams.numbered("N200", number)] == [below]
+    bind(catalogue, top, number)
+    assert [pdf.document for pdf in around_json(catalogue, mine, numbers=["N200"]).of_number] == [below]
 
 
 def test_a_pdf_is_missed_while_its_exam_has_a_report_to_deliver_and_its_copy_is_removed(catalogue: Catalogue) -> None:
     number = exam(catalogue, "N100", "N200")
     json = catalogue.exams.documents.add(document("json", "a"), "reports/1/1/exam.hl7", number, 1, NOW)
-    pdf = catalogue.exams.documents.add(replace(document(stem="a"), message=json), "reports/1/2/report.pdf", number, 2, NOW)
+    pdf = catalogue.exams.documents.add(
+        replace(document(stem="a"), message=json), "reports/1/2/report.pdf", number, 2, NOW
+    )
     weighed(catalogue, number, pdf)
     catalogue.queue.make(number, [(CLOUD, Channel.REPORT)], NOW)
     originals = catalogue.exams.originals

@@ -20,8 +20,8 @@ from desk import E1, E2, START, Desk, OpenDesk, another, exam
 from router.alarms import Alarm
 from router.errors import InvalidData
 from router.events import Kind
-from router.intake.reading import ReadBatch
 from router.intake.pickup import Pickup
+from router.intake.reading import ReadBatch
 from router.reports.folder import directory, originals, watch
 from router.reports.folder.settle import Seen
 from router.reports.folder.watch import scan

@@ -37,9 +37,13 @@ _NAMED = {
 class Description(NamedTuple):
     """Accession number and patient of the JSON that counts: joining and the texts of PDFs are compared with them."""
 
-    accession_number: str = ""
-    patient_name: str = ""
-    patient_id: str = ""
+    accession_number: str
+    patient_name: str
+    patient_id: str
+
+
+UNDESCRIBED = Description("", "", "")
+"""The description of an exam of which no JSON is entered yet."""
 
 
 def description(key: ExamKey) -> Description:
@@ -58,7 +62,7 @@ class ExamRows:
         """The node's own number of an exam; None for one that is not known."""
         return next((int(row[0]) for row in _KNOWN.run(self._engine, branch, exam_id)), None)
 
-    def number_of(self, branch: str, exam_id: str, now: datetime, described: Description = Description()) -> int:
+    def number_of(self, branch: str, exam_id: str, now: datetime, described: Description = UNDESCRIBED) -> int:
         """The node's own number of an exam; an exam that is not known is made, with this description."""
         if number := self.known(branch, exam_id):
             return number

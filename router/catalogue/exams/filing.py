@@ -10,9 +10,9 @@ from typing import Any
 
 from router.catalogue.db.engine import Engine
 from router.catalogue.db.statement import Statement
-from router.catalogue.db.tables import Delivery, Document, Exam, ExamStudy, PdfWord, Upload
+from router.catalogue.db.tables import Delivery, Document, Exam, PdfWord, Upload
 from router.catalogue.exams.documents import Documents, TakenDocument, version_of
-from router.catalogue.exams.exam_rows import Description, ExamRows, description
+from router.catalogue.exams.exam_rows import UNDESCRIBED, Description, ExamRows, description
 from router.catalogue.exams.links import Links
 from router.exam.key import ExamKey
 from router.matching.exam.versions import JsonVersion
@@ -33,7 +33,7 @@ _DAMAGED = Statement(
 )  # fmt: skip
 # The last PDF of this content whose copy was removed and whose exam has a report to deliver.
 _MISSED = Statement(
-    "SELECT document.id, document.exam_id FROM document JOIN delivery ON delivery.exam_id = document.exam_id"
+    "SELECT document.id, document.exam_id FROM document JOIN delivery ON delivery.exam_id = document.exam_id"  # noqa: S608 our own names
     " WHERE document.digest = ? AND document.kind = 'pdf' AND document.purged IS NOT NULL AND delivery.channel = ?"
     f" AND delivery.state NOT IN ({', '.join('?' * len(CLOSED))}) ORDER BY document.id DESC LIMIT 1",
     Document.digest, Delivery.channel, *[Delivery.state] * len(CLOSED),
@@ -68,13 +68,14 @@ _OF_NAME = Statement(
 )  # fmt: skip
 # PDFs without an exam in whose name the pattern found this word.
 _OF_WORD = Statement(
-    f"{_PDF} exam_id IS NULL AND id IN (SELECT document_id FROM pdf_word WHERE kind = ? AND word = ?) ORDER BY id",
+    f"{_PDF} exam_id IS NULL AND id IN (SELECT document_id FROM pdf_word WHERE kind = ? AND word = ?) ORDER BY id",  # noqa: S608 our own names
     PdfWord.kind, PdfWord.word,
 )  # fmt: skip
 # PDFs of which this number is the whole name, not this exam's and not confirmed.
 _NUMBERED = Statement(
-    f"{_PDF} (exam_id IS NULL OR exam_id <> ?) AND confirmed IS NULL AND id IN (SELECT id FROM document WHERE stem = ?"
-    " AND kind = 'pdf' UNION SELECT document_id FROM pdf_word WHERE word = ? AND kind = 'number') ORDER BY id",
+    f"{_PDF} (exam_id IS NULL OR exam_id <> ?) AND confirmed IS NULL AND id IN ("  # noqa: S608 our own names
+    "SELECT id FROM document WHERE stem = ? AND kind = 'pdf' UNION"
+    " SELECT document_id FROM pdf_word WHERE word = ? AND kind = 'number') ORDER BY id",
     Exam.id, Document.stem, PdfWord.word,
 )  # fmt: skip
 # Deliveries with which the PDF at this place was handed to a destination.
@@ -151,7 +152,7 @@ class JsonSnapshot:
     seen: bool = False
     damaged: LostCopy | None = None
     exam: int | None = None
-    described: Description = Description()
+    described: Description = UNDESCRIBED
     lacks: bool = True
     jsons: Sequence[tuple[JsonVersion, str]] = ()
     linked: frozenset[str] = frozenset()
@@ -180,9 +181,7 @@ class PdfSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """A PDF that an exam gets, and why, in words. `named` are the words of its text that name the exam.
-
-    """
+    """A PDF that an exam gets, and why, in words. `named` are the words of its text that name the exam."""
 
     pdf: WaitingPdf
     how: str
