@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.exams.documents import TakenDocument
 from router.catalogue.exams.exam_rows import description
-from router.catalogue.exams.filing import Binding, Filed, Filing, JsonSnapshot, LostCopy, PdfSnapshot, WaitingPdf
+from router.catalogue.exams.filing import Binding, Filed, Filing
+from router.catalogue.exams.snapshots import JsonSnapshot, LostCopy, PdfSnapshot, WaitingPdf
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.queue.queue import Delivery
 from router.events import EventBus, Subscriber
@@ -117,8 +118,7 @@ def around_pdf(
     owner: ExamKey | None = None, number: str = "", **names: str,
 ) -> PdfSnapshot:  # fmt: skip
     """The rows that a PDF concerns."""
-    filings = catalogue.exams.filings
-    return filings.pdf(stem=stem, digest=digest, since=since, owner=owner, names=names, number=number)
+    return catalogue.exams.snapshots.pdf(stem=stem, digest=digest, since=since, owner=owner, names=names, number=number)
 
 
 def around_json(
@@ -126,8 +126,9 @@ def around_json(
     numbers: Sequence[str] = (), patterned: bool = False,
 ) -> JsonSnapshot:  # fmt: skip
     """The rows that an exam JSON with this key concerns."""
-    filings = catalogue.exams.filings
-    return filings.json(like, stem=stem, digest=digest, since=since, numbers=numbers, patterned=patterned)
+    return catalogue.exams.snapshots.json(
+        like, stem=stem, digest=digest, since=since, numbers=numbers, patterned=patterned
+    )
 
 
 def place_of(form: str, exam: int | None, number: int) -> str:

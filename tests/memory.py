@@ -17,17 +17,9 @@ from histories import START, Cloud, PlainReaders, Report
 from router.catalogue.exams.documents import TakenDocument, json_version
 from router.catalogue.exams.exam_rows import UNDESCRIBED, Description, description
 from router.catalogue.exams.exams import ExamSnapshot
-from router.catalogue.exams.filing import (
-    Binding,
-    Candidate,
-    Filed,
-    Filing,
-    JsonSnapshot,
-    PdfSnapshot,
-    Vacant,
-    WaitingPdf,
-)
+from router.catalogue.exams.filing import Binding, Filed, Filing, Vacant
 from router.catalogue.exams.links import OverlappingExam
+from router.catalogue.exams.snapshots import Candidate, JsonSnapshot, PdfSnapshot, WaitingPdf
 from router.catalogue.images.ledger import Fate, Tally
 from router.catalogue.images.studies import StudyHere
 from router.catalogue.queue.queue import Delivery
@@ -115,10 +107,14 @@ class Memory:
         self.arrivals = SimpleNamespace(exam=lambda _: SimpleNamespace(came=START))
         self.refusals = SimpleNamespace(of_studies=lambda _: [], without_study=lambda _: [])  # nothing is refused
         self.calibrations = SimpleNamespace(of=lambda _: Calibration(), learn=lambda *_, **__: None)
-        self.exams = self.documents = self.links = self.filings = self.queue = self.ledger = self.alarms = self
+        self.exams = self.documents = self.links = self.snapshots = self.filings = self.queue = self.ledger = (
+            self.alarms
+        ) = self
         self.commitments = SimpleNamespace(next_ask=None)
         self.uploads = SimpleNamespace(of=lambda _: ())  # a count is corrected as often as it changes
-        self.open_deliveries = SimpleNamespace(note=lambda *_: None)  # what waits for a person is nobody's question here
+        self.open_deliveries = SimpleNamespace(
+            note=lambda *_: None
+        )  # what waits for a person is nobody's question here
         self.withheld = SimpleNamespace(  # no header names a request
             any=lambda _: False, requests=lambda _: [], wanted=lambda *_: False, withhold=lambda *_: None
         )

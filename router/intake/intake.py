@@ -19,7 +19,7 @@ from router.errors import InvalidData, RouterError
 from router.events import Event, EventBus, Kind
 from router.exam.key import ExamKey
 from router.intake import pairing
-from router.intake.document import ReadDocument, branch_named, reported
+from router.intake.document import OF_STUDY, ReadDocument, reported
 from router.intake.exam_reader import ExamReader
 from router.intake.leftovers import Leftovers
 from router.intake.pairing import Names, Rules
@@ -56,12 +56,15 @@ class Intake:
         self._clock = clock
         self._filing = threading.Lock()  # the drop folder and the listener for HL7 file at the same time
         self._fence = fence
-        self._reader = DocumentReader(config, exam_reader, storage.incoming, clock, readers or Readers())
-        self.leftovers = Leftovers(
-            config, exams, storage.quarantine, bus, clock, lambda path: branch_named(self._config.hospital, path),
-            fence,
+        self._reader = DocumentReader(
+            config, exam_reader, incoming=storage.incoming, clock=clock, readers=readers or Readers()
         )  # fmt: skip
-        self._refused = RefusedFiles(config, exams, storage.quarantine, self.leftovers, bus, clock)
+        self.leftovers = Leftovers(
+            config, exams, quarantine=storage.quarantine, bus=bus, clock=clock, fence=fence
+        )  # fmt: skip
+        self._refused = RefusedFiles(
+            config, exams, quarantine=storage.quarantine, leftovers=self.leftovers, bus=bus, clock=clock
+        )  # fmt: skip
         self._recovery = Recovery(
             self._folder, exams.originals, storage.reports, lambda data: exam_reader.message(data).pdf()
         )  # fmt: skip
@@ -107,17 +110,17 @@ class Intake:
         Raises InvalidData when it is no PDF, OSError and TransientError when it cannot be kept. The same again changes
         nothing.
         """
-        self.file(self._reader.pdf_of_study(study_uid, data, received))
+        self.file(self._reader.pdf(f"{OF_STUDY}{study_uid}", data, received))
 
     def pair_studies(self) -> None:
         """Give the PDFs that wait by their study to the exam that has it by now; of several, to the one they name."""
-        if not self._exams.filings.any_of_studies():
+        if not self._exams.snapshots.of_studies():
             return
         copies, now = self._reports.copies(), self._clock.now()
         with self._filing:
             with self._exams.transaction():
                 self._fence()
-                for filing in pairing.study_filings(self._exams.filings.of_studies()):
+                for filing in pairing.study_filings(self._exams.snapshots.of_studies()):
                     self._write(filing, copies, now)
                 copies.close()
             copies.forget()
@@ -192,7 +195,7 @@ class Intake:
 
     def _enter_json(self, document: ReadDocument, key: ExamKey, copies: Copies) -> int | None:
         """Enter it unless it is known; its document, where one was entered or it is an HL7 message."""
-        found = self._exams.filings.json(
+        found = self._exams.snapshots.json(
             key, stem=document.stem, digest=document.digest, since=document.since, numbers=pairing.numbers_of(key),
             patterned=self._names.patterned,
         )  # fmt: skip
@@ -203,7 +206,7 @@ class Intake:
         return entered or again
 
     def _enter_pdf(self, document: ReadDocument, copies: Copies, message: int | None) -> None:
-        found = self._exams.filings.pdf(
+        found = self._exams.snapshots.pdf(
             stem=document.stem, digest=document.digest, since=document.since, owner=document.owner,
             names={} if document.of_study else self._names.of(document.stem), number=number_of(document.stem),
         )  # fmt: skip

@@ -15,6 +15,7 @@ from router.catalogue.exams.files import ALARMS, MOST, OF_STUDY, SEVERAL, FileKi
 from router.clock import Clock
 from router.config.sections import Config
 from router.events import Event, EventBus, Kind
+from router.intake.document import branch_named
 from router.intake.numbered import bearers
 from router.matching.report_pdf.near_names import Difference, differences, near_key
 from router.reports.folder import originals
@@ -33,14 +34,11 @@ _ENDED = {
 
 
 class Leftovers:
-    """Called by the one thread that takes files. `branch` gives the branch of a path below the drop folder.
-
-    `fence` raises where another node takes files by now.
-    """
+    """Called by the one thread that takes files. `fence` raises where another node takes files by now."""
 
     def __init__(
-        self, config: Config, exams: Exams, quarantine: Quarantine, bus: EventBus, clock: Clock,
-        branch: Callable[[str], str], fence: Callable[[], None],
+        self, config: Config, exams: Exams, *, quarantine: Quarantine, bus: EventBus, clock: Clock,
+        fence: Callable[[], None],
     ) -> None:  # fmt: skip
         self._config = config
         self._folder = config.reports.folder
@@ -48,7 +46,6 @@ class Leftovers:
         self._quarantine = quarantine
         self._bus = bus
         self._clock = clock
-        self._branch = branch
         self._fence = fence
         self._since: dict[Other, float] = {}
         self._others: frozenset[Other] | None = None
@@ -146,7 +143,11 @@ class Leftovers:
     def _lying(self, one: Other) -> Lying:
         path = originals.name_of(self._folder, one.path)
         return Lying(
-            kind=FileKind.OTHER, path=path, why=one.kind, branch=self._branch(path), mark=f"{one.size} {one.mtime}"
+            kind=FileKind.OTHER,
+            path=path,
+            why=one.kind,
+            branch=branch_named(self._config.hospital, path),
+            mark=f"{one.size} {one.mtime}",
         )
 
     # -- names that nearly pair
@@ -166,7 +167,8 @@ class Leftovers:
             path, found = pdf_name(stem), differences(stem, partner.stem)
             yield Lying(
                 kind=FileKind.NEAR, path=path, why=_codes(found), text=", ".join(found), near=partner.name,
-                branch=self._branch(path), exam=partner.exam, document=document, mark=str(document),
+                branch=branch_named(self._config.hospital, path), exam=partner.exam, document=document,
+                mark=str(document),
             )  # fmt: skip
 
     def _near_others(self, lying: Iterable[Lying], partners: Mapping[str, Partner]) -> Iterator[Lying]:
@@ -198,7 +200,7 @@ class Leftovers:
             lying = Lying(
                 kind=FileKind.UNCLAIMED, path=path, why=SEVERAL if several else "no-json",
                 text=", ".join(exams) if several else "no exam JSON has claimed it",
-                branch=self._branch(path), document=document, mark=str(document),
+                branch=branch_named(self._config.hospital, path), document=document, mark=str(document),
             )  # fmt: skip
             listed, _ = self._exams.files.enter(lying, now)
             self._raise(listed)

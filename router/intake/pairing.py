@@ -10,7 +10,8 @@ from datetime import datetime
 
 from router.catalogue.exams.documents import UnreadPdf, json_version
 from router.catalogue.exams.exam_rows import Description, description
-from router.catalogue.exams.filing import Binding, Candidate, Filing, JsonSnapshot, PdfSnapshot, WaitingPdf
+from router.catalogue.exams.filing import Binding, Filing
+from router.catalogue.exams.snapshots import Candidate, JsonSnapshot, PdfSnapshot, WaitingPdf
 from router.config.sections import Hospital
 from router.exam.key import ExamKey
 from router.intake.document import ReadDocument, study_named

@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 from router.clock import Clock
 from router.config.sections import Config
 from router.errors import InvalidData
-from router.intake.document import OF_STUDY, ReadDocument, branch_named, digest_of
+from router.intake.document import ReadDocument, branch_named, digest_of
 from router.intake.exam_reader import ExamReader
 from router.matching.report_pdf.naming import words
 from router.reports.folder import originals
@@ -56,7 +56,7 @@ class _Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Origin:
-    """Where bytes came from: a file, or None; their form, name and time."""
+    """Origin of bytes: a file, or None; their form, name and time."""
 
     seen: Seen | None
     form: str
@@ -68,7 +68,7 @@ class DocumentReader:
     """Reads one batch while another one is filed."""
 
     def __init__(
-        self, config: Config, exam_reader: ExamReader, incoming: Incoming, clock: Clock, readers: Readers
+        self, config: Config, exam_reader: ExamReader, *, incoming: Incoming, clock: Clock, readers: Readers
     ) -> None:  # fmt: skip
         self._config = config
         self._exam_reader = exam_reader
@@ -119,10 +119,6 @@ class DocumentReader:
         key = self._exam_reader.key(opened.document or {}, self._config.hospital.HospitalBranchCode)
         origin = _Origin(seen=None, form="hl7", stem=f"mllp/{key.branch}/{key.exam_id}", at=self._clock.now())
         return self._documents(origin, data, opened, text)
-
-    def pdf_of_study(self, study_uid: str, data: bytes, received: datetime) -> list[ReadDocument]:
-        """Read the PDF of a DICOM instance; InvalidData when it is none."""
-        return self.pdf(f"{OF_STUDY}{study_uid}", data, received)
 
     def pdf(self, stem: str, data: bytes, at: datetime) -> list[ReadDocument]:
         """Read a PDF under this name; InvalidData when it is none."""

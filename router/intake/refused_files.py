@@ -30,8 +30,9 @@ class RefusedFiles:
     """Refuses files; where originals stay in the drop folder, a copy goes into quarantine."""
 
     def __init__(
-        self, config: Config, exams: Exams, quarantine: Quarantine, leftovers: Leftovers, bus: EventBus, clock: Clock
-    ) -> None:
+        self, config: Config, exams: Exams, *, quarantine: Quarantine, leftovers: Leftovers, bus: EventBus,
+        clock: Clock,
+    ) -> None:  # fmt: skip
         self._config = config
         self._folder = config.reports.folder
         self._keeps = config.reports.on_pickup == "keep"

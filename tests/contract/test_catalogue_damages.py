@@ -17,7 +17,7 @@ from catalogue_rows import (
     restore,
 )  # fmt: skip
 from router.catalogue import Catalogue
-from router.catalogue.exams.filing import LostCopy
+from router.catalogue.exams.snapshots import LostCopy
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.images.ledger import Fate, Outcome, Tally
 from router.model import Channel, InstanceUids

@@ -21,8 +21,9 @@ from catalogue_rows import (
 )
 from router.catalogue import Catalogue
 from router.catalogue.exams.exam_rows import Description, description
-from router.catalogue.exams.filing import Filing, WaitingPdf
+from router.catalogue.exams.filing import Filing
 from router.catalogue.exams.links import OverlappingExam
+from router.catalogue.exams.snapshots import WaitingPdf
 from router.catalogue.node.restore import Restore
 from router.matching.exam.versions import JsonVersion, PdfVersion
 

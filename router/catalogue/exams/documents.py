@@ -195,18 +195,18 @@ class Documents:
 
 def json_version(number: int, document: TakenDocument, key: ExamKey) -> JsonVersion:
     """The version that a JSON will be once it is entered under this number."""
-    approval = _approval(key)
     return JsonVersion(
-        number, document.arrived, document.file_time, approval["submit_time"], approval["approve_time"],
-        approval["approved"], document.content, document.reported, document.stem,
+        document=number, arrived=document.arrived, file_time=document.file_time, content=document.content,
+        reported=document.reported, stem=document.stem, **_approval(key),
     )  # fmt: skip
 
 
 def version_of(row: Any) -> JsonVersion:
     """The version that a row of a JSON stands for."""
     return JsonVersion(
-        row.id, row.arrived, row.file_time, row.submit_time, row.approve_time, row.approved, row.content, row.reported,
-        row.stem, (), row.confirmed == row.id,
+        document=row.id, arrived=row.arrived, file_time=row.file_time, submit_time=row.submit_time,
+        approve_time=row.approve_time, approved=row.approved, content=row.content, reported=row.reported,
+        stem=row.stem, chosen=row.confirmed == row.id,
     )  # fmt: skip
 
 

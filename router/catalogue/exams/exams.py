@@ -16,6 +16,7 @@ from router.catalogue.exams.files import FolderFiles
 from router.catalogue.exams.filing import Filings
 from router.catalogue.exams.links import Links, OverlappingExam
 from router.catalogue.exams.originals import Originals
+from router.catalogue.exams.snapshots import Snapshots
 from router.catalogue.images.studies import StudyHere
 from router.matching.exam.versions import JsonVersion, PdfVersion, Unread
 from router.matching.report_pdf.naming import doubt, identifiers
@@ -23,7 +24,7 @@ from router.matching.report_pdf.naming import doubt, identifiers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """How an exam's report PDF was chosen, in words; the document; the one that a person may confirm or choose instead.
+    """Choice of an exam's report PDF: why, in words; the document; one that a person may confirm or choose instead.
 
     `weighed` is the last document of the exam that was known then.
     """
@@ -67,6 +68,7 @@ class Exams(ExamRows):
         super().__init__(engine)
         self.documents = Documents(engine)
         self.links = Links(engine)
+        self.snapshots = Snapshots(engine)
         self.filings = Filings(engine)
         self.calibrations = Calibrations(engine)
         self.originals = Originals(engine)
@@ -84,7 +86,7 @@ class Exams(ExamRows):
         return [row[0] for row in self._engine.run(query)]
 
     def next_check(self) -> datetime | None:
-        """When the next exam is to be evaluated."""
+        """The instant at which the next exam is to be evaluated."""
         query = Exam.select(Exam.check_at).where(Exam.check_at.is_null(False)).order_by(Exam.check_at).limit(1)
         return next((row[0] for row in self._engine.run(query.tuples())), None)
 
@@ -153,8 +155,9 @@ class Exams(ExamRows):
             question, named = doubt(said, own, self.pdf_names.other(said, exam.id), reused=reused), said
             vouched = bool(said & own)
         return PdfVersion(
-            row.id, row.arrived, row.file_time, question, row.confirmed, named, row.purged is None, row.stem,
-            row.message, vouched, None if row.unread is None else Unread(row.unread), row.learnt is not None,
+            document=row.id, arrived=row.arrived, file_time=row.file_time, doubt=question, confirmed=row.confirmed,
+            named=named, here=row.purged is None, stem=row.stem, message=row.message, vouched=vouched,
+            unread=None if row.unread is None else Unread(row.unread), learnt=row.learnt is not None,
         )  # fmt: skip
 
     # -- for people
@@ -165,7 +168,7 @@ class Exams(ExamRows):
         return [row[0] for row in self._engine.run(Exam.select(Exam.id).where(then).order_by(Exam.id).tuples())]
 
     def approved_at(self, exam: int) -> datetime | None:
-        """When the exam was approved."""
+        """The instant of the exam's approval."""
         rows = self._engine.run(Exam.select(Exam.approved_at).where(Exam.id == exam))
         return rows[0].approved_at if rows else None
 

@@ -59,7 +59,7 @@ class Links:
                 self._engine.run(ExamStudy.delete().where(mine))
 
     def studies(self, uids: Iterable[str]) -> dict[str, StudyHere]:
-        """Those of the studies that are here."""
+        """The studies of these UIDs that are here."""
         return studies_here(self._engine, uids)
 
     def candidates(self, accession_number: str, known: Mapping[str, StudyHere] = {}) -> list[StudyHere]:
