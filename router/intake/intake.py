@@ -1,7 +1,7 @@
-"""From the drop folder to documents: a durable copy, a row, the exam it belongs to; then the original is set aside.
+"""The steps of the intake: read, decide, write rows, make copies durable, set the original aside.
 
-Many files at a time: their copies become durable together, and their rows in one transaction after that. Idempotent: a
-crash before the original is moved finds the same file again, which is known by name, content and time.
+Many files at a time: their copies become durable together before the one transaction ends that names them. A crash
+before an original is moved loses nothing: the file is found again, and is known by name, content and time.
 """
 
 import hashlib

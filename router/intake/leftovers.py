@@ -1,8 +1,7 @@
-"""Files of the drop folder that no exam comes of: each is listed until its cause ends, those that a person must see to
-with an alarm.
+"""Files of the drop folder that belong to no exam: each is listed until its cause ends.
 
-Refused files and PDFs that no exam claims are alarms, one a file. Names that nearly pair, and other files that stay
-lying there, are shown where people look for them. Nothing pairs by a near name.
+Each refused file, and each PDF that no exam claims, is an alarm: a person must see to it. Names that nearly pair, and
+other files that stay there, are only shown. Nothing pairs by a near name.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -54,7 +53,7 @@ class Leftovers:
         self._alarmed: set[int] = set()
 
     def reconfigure(self, config: Config) -> None:
-        """Look by this configuration from now on; the folder stays."""
+        """Use this configuration from now on; the folder stays."""
         self._config = config
 
     def any(self) -> bool:
@@ -73,11 +72,11 @@ class Leftovers:
         return self._exams.files.enter(refused, self._clock.now())[0].id
 
     def take_back(self, number: int) -> None:
-        """It was not moved after all: it has changed, and is read again."""
+        """Remove a file from the list that was not moved after all: it has changed, and is read again."""
         self._exams.files.end([number])
 
     def refused(self, refused: Lying) -> FolderFile:
-        """A file lies in rejected/, or a copy of it in quarantine: raise its alarm."""
+        """List a file that lies in rejected/, or a copy of it in quarantine, and raise its alarm."""
         now = self._clock.now()
         with self._exams.transaction():
             former = self._exams.files.of_paths(FileKind.REJECTED, [refused.path])
@@ -88,7 +87,7 @@ class Leftovers:
         return listed
 
     def replaced(self, paths: Collection[str]) -> None:
-        """Files of these paths were taken. In a transaction."""
+        """End the list's entries of files that were taken; within a transaction."""
         ended = self._exams.files.of_paths(FileKind.REJECTED, paths)
         for one in ended:
             if one.found.kept:
@@ -113,11 +112,11 @@ class Leftovers:
         self._others, self._look_at = others, now + self._config.reports.rescan.total_seconds()
 
     def look_soon(self) -> None:
-        """Something was taken or refused: do not wait for the time of the next look."""
+        """Look at the next call: something was taken or refused."""
         self._look_at = float("-inf")
 
     def _staying(self, found: Listing, failing: Collection[Seen]) -> Iterator[Other]:
-        """Those that were there for long enough, by their own time or since they were first seen."""
+        """Files that were there for long enough, by their own time or since they were first seen."""
         here = [*found.others, *(Other(one.path, OtherKind.UNREADABLE, one.size, one.mtime) for one in failing)]
         now, at = self._clock.monotonic(), self._clock.now().timestamp()
         self._since = {one: self._since.get(one, now) for one in here}

@@ -15,7 +15,7 @@ def bearers(exams: Exams, hospital: Hospital, stem: str) -> list[Bearer]:
 
 
 def of_folder(hospital: Hospital, stem: str, found: Sequence[Bearer]) -> list[Bearer]:
-    """Those of the branch in whose folder a PDF came; all of them where it came in none's."""
+    """The exams of the branch in whose folder a PDF came; all of them where it came in none's."""
     branch = branch_of_folder(hospital, stem)
     return [one for one in found if branch in (None, one.branch)]
 

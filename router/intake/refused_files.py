@@ -1,4 +1,4 @@
-"""Files of the drop folder that do not read: set aside with the reason, listed, and told with the exam they seem of."""
+"""Refused files of the drop folder: set aside with the reason, and listed with the exam that they seem to be of."""
 
 import hashlib
 from collections.abc import Callable, Sequence

@@ -1,6 +1,6 @@
-"""The report PDFs of an exam, as they were read: whose they are, and which goes with the version that counts.
+"""The report PDFs of an exam: whose they are, and which one goes with the version that counts.
 
-Files are read here, a pure decision weighs what they say (`correlate.evidence`), the catalogue keeps what came of it.
+Their texts are read here, `matching.report_pdf.choice` decides by them, and the catalogue keeps the choice.
 """
 
 import functools

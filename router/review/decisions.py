@@ -105,7 +105,7 @@ class Decisions:
     def alias(self, old: str, new: str, verdict: OperatorReason) -> int:
         """Both numbers are of one patient; how many exams are evaluated anew."""
         old, new = self._number(old), self._number(new)
-        said = Alias(old, new, verdict.why, verdict.who, self._clock.now())
+        said = Alias(old=old, new=new, why=verdict.why, who=verdict.who, at=self._clock.now())
         with self._catalogue.engine.write():
             if old == new or not self._catalogue.decisions.alias(said):
                 raise InvalidData("these two numbers count as one patient's already", hint="see `queue alias --list`")

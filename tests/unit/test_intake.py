@@ -16,6 +16,7 @@ from router.matching.exam.versions import successive
 from router.model import SetAside
 from router.reports.folder import originals
 from router.reports.folder.settle import Seen
+from router.reports.folder.watch import scan
 from router.reports.pdf import pdf
 from router.storage.reports import Copies
 from samples import exam_document
@@ -506,3 +507,32 @@ def test_a_mapping_file_that_finds_another_patient_or_study_has_the_exam_evaluat
     assert mended.jsons == before.jsons
     desk.intake.reread([before.exam])
     assert desk.case().touched == mended.touched
+
+
+@pytest.mark.parametrize("order", [("r.json", "r.pdf"), ("r.pdf", "r.json")])
+def test_a_report_crosses_to_the_catalogue_and_back_a_few_times(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, order: tuple[str, str]
+) -> None:
+    """One snapshot and one write a document, beside the transaction and the originals of the batch."""
+    crossings: list[str] = []
+
+    def counted(owner: Any, name: str) -> None:
+        real = getattr(owner, name)
+
+        def call(*given: Any, **named: Any) -> Any:
+            crossings.append(name)
+            return real(*given, **named)
+
+        monkeypatch.setattr(owner, name, call)
+
+    exams = desk.exams
+    for owner in (exams, exams.snapshots, exams.filings, exams.documents, exams.links, exams.originals, exams.files,
+                  exams.pdf_names):  # fmt: skip
+        for name in [one for one in dir(owner) if not one.startswith("_") and callable(getattr(owner, one))]:
+            counted(owner, name)
+    for name in order:
+        desk.put(name, exam() if name.endswith("json") else ONE)
+    found = desk.intake.read(sorted(scan(desk.inbox).files, key=lambda seen: seen.mtime))
+    desk.intake.file(found.documents)
+    reads = [name.removeprefix("r.") for name in order]
+    assert crossings == ["transaction", reads[0], "write", reads[1], "write", "of_paths", "note"]

@@ -49,18 +49,18 @@ class Originals:
                 self._engine.run(adding.on_conflict(conflict_target=[SetAsideRow.key], **conflict))
 
     def begun(self) -> bool:
-        """Whether what lay there before this database noted anything is noted."""
+        """Whether the files are noted that lay there before this database noted anything."""
         found = SetAsideRow.select(SetAsideRow.key).where(SetAsideRow.key == _BEGUN)
         return bool(self._engine.run(found.tuples()))
 
     def begin(self, lying: Iterable[tuple[SetAside, datetime]], now: datetime) -> None:
-        """Note what lies there, once: a former version noted nothing, and a database may be lost."""
+        """Note the files that lie there, once: a former version noted nothing, and a database may be lost."""
         self._insert([_row(one, at) for one, at in lying], action="IGNORE")
         with self._engine.write():
             self._engine.run(SetAsideRow.insert(key=_BEGUN, home="", place="", mark="", at=now))
 
     def before(self, at: datetime, after: str, limit: int) -> list[tuple[str, SetAside]]:
-        """Those that lie there since before `at`, by their keys: the next ones after the key `after`."""
+        """Files that lie there since before `at`, by their keys: the next ones after the key `after`."""
         columns = (SetAsideRow.key, SetAsideRow.home, SetAsideRow.place, SetAsideRow.mark)
         where = (SetAsideRow.at < at) & (SetAsideRow.key > after) & (SetAsideRow.key != _BEGUN)
         query = SetAsideRow.select(*columns).where(where)
@@ -83,7 +83,7 @@ class Originals:
         ]  # fmt: skip
 
     def purged(self, exams: Collection[int]) -> dict[int, datetime]:
-        """When the copies of the chosen PDFs of these exams were removed; of those that are here nothing."""
+        """The instants at which copies of these exams' chosen PDFs were removed; copies that are here are left out."""
         columns, found = (Exam.id, Document.purged), dict[int, datetime]()
         for some in portions(sorted(exams)):
             query = Exam.select(*columns).join(Document, on=Document.id == Exam.pdf).where(Exam.id.in_(some))
@@ -91,7 +91,7 @@ class Originals:
         return found
 
     def lying(self, places: Iterable[tuple[bytes, bytes]]) -> list[SetAside]:
-        """Those that lie at one of these places, by the home and the place of a SetAside."""
+        """Files that lie at one of these places, by the home and the place of a SetAside."""
         keys = [_key(home, place) for home, place in places]
         columns = (SetAsideRow.home, SetAsideRow.place, SetAsideRow.mark)
         query = SetAsideRow.select(*columns).where(SetAsideRow.key.in_(keys)).order_by(SetAsideRow.at.desc())

@@ -1,4 +1,4 @@
-"""Which exam a report PDF names, and which PDFs name an exam."""
+"""Names in report PDFs: the exam that a PDF names, and the PDFs that name an exam."""
 
 from collections.abc import Collection, Iterable, Mapping
 
@@ -41,7 +41,7 @@ class PdfNames:
                 _ANSWER.run(self._engine, word, exam)
 
     def say(self, document: int, words: Iterable[str], names: Mapping[str, str]) -> None:
-        """Keep what a PDF's text says, and what the pattern found in its name, by group."""
+        """Keep the words of a PDF's text, and those that the pattern found in its name, by group."""
         rows = [{"document": document, "kind": _TEXT, "word": word} for word in sorted(words)]
         rows += [{"document": document, "kind": kind, "word": word} for kind, word in names.items() if word]
         with self._engine.write():
@@ -76,7 +76,7 @@ class PdfNames:
         return sorted({row[0] for word in words for row in _OWNERS.run(self._engine, word, exam)})
 
     def names_of(self, document: int) -> dict[str, str]:
-        """What the pattern found in the PDF's name, by group."""
+        """The words that the pattern found in the PDF's name, by group."""
         mine = (PdfWord.document == document) & PdfWord.kind.not_in([_TEXT, NUMBER])
         return dict(self._engine.run(PdfWord.select(PdfWord.kind, PdfWord.word).where(mine).tuples()))
 
