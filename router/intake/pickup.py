@@ -77,7 +77,7 @@ class Pickup:
     # -- the share
 
     def _look(self) -> Listing | None:
-        """The files that lie there; None while the share is gone, which an empty folder tells that was filled before."""
+        """The files that lie there; None while the share is gone: the folder is empty, and was not before."""
         self._looking = self._clock.monotonic()
         try:
             found = scan(self._folder)
