@@ -61,6 +61,12 @@ def test_pdfs_are_found_by_the_number_that_is_their_name_in_any_folder_but_those
     assert catalogue.exams.pdf_names.names_of(below) == {}
     bind(catalogue, top, number)
     assert [pdf.document for pdf in around_json(catalogue, mine, numbers=["N200"]).of_number] == [below]
+    other = replace(mine, exam_id="N300")
+    found = around_json(catalogue, other, numbers=["N200"])
+    assert [(pdf.owner, pdf.owner_by_name) for pdf in found.of_number] == [(number, False), (None, False)]
+    assert [bearer.exam for bearer in found.bearers["N200"]] == [number]
+    catalogue.exams.documents.add(document("json", "N200"), "q", number, 2, NOW)
+    assert around_json(catalogue, other, numbers=["N200"]).of_number[0].owner_by_name
 
 
 def test_a_pdf_is_missed_while_its_exam_has_a_report_to_deliver_and_its_copy_is_removed(catalogue: Catalogue) -> None:

@@ -161,6 +161,21 @@ def test_a_number_joins_a_pdf_where_no_other_exam_has_it_or_its_text_tells(
     assert [binding.how for binding in filing.binds] == [pairing.BY_NUMBER] * bound
 
 
+@pytest.mark.parametrize(
+    ("by_name", "others", "taken", "evaluated"),
+    [(True, [], False, False), (False, [], True, False), (False, [3], False, True)],
+)
+def test_a_pdf_that_another_exam_has_by_its_number_is_taken_over_unless_its_name_is_that_exam_s(
+    by_name: bool, others: list[int], taken: bool, evaluated: bool
+) -> None:
+    pdf = replace(OTHERS, stem="A0001", owner_by_name=by_name)
+    bearers = [Bearer(exam=one, branch="01", exam_id="x", own=frozenset(), lacks=True) for one in others]
+    found = JsonSnapshot(of_number=[pdf], bearers={"A0001": bearers})
+    filing = json_filing(found, json(), key(), PLAIN, NOW)
+    assert [binding.how for binding in filing.binds] == [pairing.TAKEN_OVER] * taken
+    assert filing.evaluates == ({2} if evaluated else set())
+
+
 def test_a_pdf_is_bound_once_however_often_it_is_found() -> None:
     waiting = replace(WAITING, stem="A0001")
     found = JsonSnapshot(of_name=[waiting], of_pattern=[(waiting, {}, {})], of_number=[waiting, waiting])

@@ -1,7 +1,7 @@
 """Snapshots of the rows that an arriving document concerns: read once, before anything is decided about it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -110,8 +110,8 @@ class WaitingPdf:
     """A PDF that an exam may get: it has no exam yet, or `owner` has it for now.
 
     `said` are the words of its text and `vouched` whether they are asked for no more. Of the owner: the words by which
-    a text names it, whether a JSON of it came under the PDF's name, and the deliveries, each with its destination, with
-    which the PDF was handed over.
+    a text names it; of a PDF found by its number, whether a JSON of the owner came under the PDF's name; and the
+    deliveries, each with its destination, with which the PDF was handed over.
     """
 
     document: int
@@ -174,7 +174,7 @@ class Snapshots:
         self._links = Links(engine)
 
     def json(
-        self, key: ExamKey, *, stem: str, digest: str, since: datetime, numbers: Iterable[str], patterned: bool
+        self, key: ExamKey, *, stem: str, digest: str, since: datetime, numbers: Sequence[str], patterned: bool
     ) -> JsonSnapshot:  # fmt: skip
         """The rows that an exam JSON concerns.
 
@@ -184,7 +184,9 @@ class Snapshots:
         known = _EXAM.run(self._engine, key.branch, key.exam_id)
         exam, *described, lacks = known[0] if known else (0, "", "", "", True)
         of_pattern = self._of_pattern(key, exam) if patterned else ()
-        of_number = [pdf for n in numbers for pdf in self._pdfs(_NUMBERED.run(self._engine, exam, n, n))]
+        of_number = [
+            self._of_number(pdf) for n in numbers for pdf in self._pdfs(_NUMBERED.run(self._engine, exam, n, n))
+        ]
         return JsonSnapshot(
             seen=bool(_SEEN.run(self._engine, digest, "json", stem, since)),
             damaged=self._damaged("json", digest), exam=exam or None,
@@ -256,9 +258,11 @@ class Snapshots:
             return WaitingPdf(document=document, place=place, stem=stem, vouched=bool(vouched), said=said)
         return WaitingPdf(
             document=document, place=place, stem=stem, vouched=bool(vouched), said=said, owner=owner,
-            owner_words=self._candidate(owner).own, owner_by_name=owner in self._documents.exams_of_stem(stem),
-            sent=dict(_SENT.run(self._engine, place)),
+            owner_words=self._candidate(owner).own, sent=dict(_SENT.run(self._engine, place)),
         )  # fmt: skip
+
+    def _of_number(self, pdf: WaitingPdf) -> WaitingPdf:
+        return replace(pdf, owner_by_name=pdf.owner in self._documents.exams_of_stem(pdf.stem))
 
     def _bearers(self, number: str, other_than: int) -> list[Bearer]:
         return [one for one in self._exams.pdf_names.bearers(number) if one.exam != other_than]
