@@ -35,7 +35,6 @@ from router.storage import Storage
 from router.storage.reports import Copies, made_at, note
 
 _BEFORE_SECOND_TRY = timedelta(minutes=1)
-_ENTERED = {"json": "exam JSON", "hl7": "HL7 message", "pdf": "report PDF"}
 
 
 class Intake:
@@ -242,15 +241,19 @@ class Intake:
         return "" if exam is not None and self._reports.taken(place) else place
 
     def _record_document(self, filing: Filing, filed: Filed, now: datetime) -> None:
+        revision, exam, text = filed.revision, filed.exam, ""
         if (lost := filing.restores) is not None:
-            again = f"document {lost.document}, whose copy was damaged, again"
-            how = again if lost.place else "the report PDF whose copy had been removed"
-            self._record(Kind.DOCUMENT, f"revision {filed.revision}: {how}", lost.exam, now)
+            document, exam = lost.document, lost.exam
+            text = f"revision {revision}: document {document}, whose copy was damaged, again"
+            if not lost.place:
+                text = f"revision {revision}: the report PDF whose copy had been removed"
         elif filing.enters is not None:
-            entered = _ENTERED[filing.form]
-            waits = f"{entered} that no exam is known for: it waits for its JSON"
-            text = waits if filed.exam is None else f"revision {filed.revision}: {entered}"
-            self._record(Kind.DOCUMENT, text, filed.exam, now)
+            what = {"json": "exam JSON", "hl7": "HL7 message", "pdf": "report PDF"}[filing.form]
+            text = (
+                f"revision {revision}: {what}" if exam else f"{what} that no exam is known for: it waits for its JSON"
+            )
+        if text:
+            self._record(Kind.DOCUMENT, text, exam, now)
 
     def _record_taken_over(self, binding: Binding, now: datetime) -> None:
         """A name that the RIS used twice brought the exam's PDF to the one whose JSON was there before."""
