@@ -156,7 +156,7 @@ class SenderWithoutReports(Trouble):
 
     def is_named(self, uid: str) -> None:
         number = self.house.catalogue.exams.number_of("01", f"X{uid}", self.now)
-        self.house.catalogue.exams.link(number, [uid], "listed", self.now)
+        self.house.catalogue.exams.links.link(number, [uid], "listed", self.now)
 
     def look(self) -> None:
         self.watch.step()

@@ -1,7 +1,7 @@
 """A database under test, and the rows that the contract of the catalogue is tried with."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from router.catalogue import Catalogue, open_catalogue
-from router.catalogue.exams.exams import TakenDocument
+from router.catalogue.exams.documents import TakenDocument
+from router.catalogue.exams.exam_rows import description
+from router.catalogue.exams.filing import Binding, Filed, Filing
+from router.catalogue.exams.snapshots import JsonSnapshot, LostCopy, PdfSnapshot, WaitingPdf
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.queue.queue import Delivery
 from router.events import EventBus, Subscriber
@@ -80,7 +83,7 @@ def instance(
 def exam(catalogue: Catalogue, exam_id: str = "E1", *studies: str) -> int:
     """An exam with these studies joined."""
     number = catalogue.exams.number_of("01", exam_id, NOW)
-    catalogue.exams.link(number, studies, "listed", NOW)
+    catalogue.exams.links.link(number, studies, "listed", NOW)
     return number
 
 
@@ -94,7 +97,7 @@ def delivery(catalogue: Catalogue, number: int, *way: State, due: datetime | Non
 
 def document(kind: str = "pdf", stem: str = "in/e1", digest: str = "d1", file_time: datetime = NOW) -> TakenDocument:
     """A dropped file whose content says nothing."""
-    return TakenDocument(kind, stem, digest, file_time, NOW)
+    return TakenDocument(kind=kind, stem=stem, digest=digest, file_time=file_time, arrived=NOW)
 
 
 def key(accession: str = "A1", *, patient_id: str = "P1", approved_at: datetime | None = NOW) -> ExamKey:
@@ -103,3 +106,43 @@ def key(accession: str = "A1", *, patient_id: str = "P1", approved_at: datetime 
     return ExamKey(
         "01", "E1", accession, ("1.2",), (), patient, "Reported", approved_at, NOW - MINUTE, 3, None, ("f", "i"), "CT"
     )
+
+
+def described(catalogue: Catalogue, like: ExamKey) -> int:
+    """The exam of a JSON with this key."""
+    return catalogue.exams.number_of(like.branch, like.exam_id, NOW, description(like))
+
+
+def around_pdf(
+    catalogue: Catalogue, stem: str = "in/e1", digest: str = "d1", since: datetime = NOW, *,
+    owner: ExamKey | None = None, number: str = "", **names: str,
+) -> PdfSnapshot:  # fmt: skip
+    """The rows that a PDF concerns."""
+    return catalogue.exams.snapshots.pdf(stem=stem, digest=digest, since=since, owner=owner, names=names, number=number)
+
+
+def around_json(
+    catalogue: Catalogue, like: ExamKey, stem: str = "in/e1", digest: str = "d1", since: datetime = NOW, *,
+    numbers: Sequence[str] = (), patterned: bool = False,
+) -> JsonSnapshot:  # fmt: skip
+    """The rows that an exam JSON with this key concerns."""
+    return catalogue.exams.snapshots.json(
+        like, stem=stem, digest=digest, since=since, numbers=numbers, patterned=patterned
+    )
+
+
+def place_of(form: str, exam: int | None, number: int) -> str:
+    """The place of a copy; nothing lies anywhere."""
+    return f"reports/{exam or 'unpaired'}/{number}/{form}"
+
+
+def bind(catalogue: Catalogue, pdf: int, exam: int, *, owner: int | None = None) -> Filed:
+    """Give a PDF that nothing vouches for its exam."""
+    waiting = WaitingPdf(document=pdf, place="p", stem="in/e1", vouched=False, said=frozenset(), owner=owner)
+    filing = Filing(exam=exam, binds=[Binding(pdf=waiting, how="by a test", named=frozenset({"E1"}))])
+    return catalogue.exams.filings.write(filing, place_of, NOW)
+
+
+def restore(catalogue: Catalogue, lost: LostCopy, checksum: str = "") -> Filed:
+    """Give a document a copy again."""
+    return catalogue.exams.filings.write(Filing(restores=lost, checksum=checksum), place_of, NOW)

@@ -10,7 +10,8 @@ from typing import Any
 from catalogue_rows import CLOUD, NOW
 from histories import slice_of
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import TakenDocument
+from router.catalogue.exams.documents import TakenDocument
+from router.catalogue.exams.exam_rows import description
 from router.catalogue.images.instances import NewInstance
 from router.clock import FakeClock
 from router.exam.key import ExamKey
@@ -60,20 +61,22 @@ def fill(catalogue: Catalogue, reports: Reports, references: ExamReader, exams: 
 
 def _enter(catalogue: Catalogue, reports: Reports, references: ExamReader, one: Ordinary) -> int:
     key: ExamKey = references.key(one.document, "01")
-    exam = catalogue.exams.new(key, NOW)
+    exam = catalogue.exams.number_of(key.branch, key.exam_id, NOW, description(key))
     data = json.dumps(one.document, ensure_ascii=False).encode()
     place = reports.place("json", exam, 1)
     path = reports.path(place)
     path.parent.mkdir(parents=True)
     path.write_bytes(data)
-    taken = TakenDocument("json", key.exam_id, f"d{exam}", NOW, NOW, key)
-    catalogue.exams.add(taken, place, exam, 1, NOW)
+    taken = TakenDocument(
+        kind="json", stem=key.exam_id, digest=f"d{exam}", file_time=NOW, arrived=NOW, key=key
+    )  # fmt: skip
+    catalogue.exams.documents.add(taken, place, exam, 1, NOW)
     instances = [
         NewInstance(header, 1, Digests(header.uids.sop, "o", "p"), 512, SeriesClass.THIN, "thin slices", NOW)
         for header in one.headers
     ]
     catalogue.instances.add(instances)
-    catalogue.exams.link(exam, [header.uids.study for header in one.headers], "listed", NOW)
+    catalogue.exams.links.link(exam, [header.uids.study for header in one.headers], "listed", NOW)
     catalogue.queue.make(exam, [(CLOUD, channel) for channel in Channel], NOW)
     for delivery in catalogue.queue.of_exam(exam):
         for before, to in pairwise(_WAY):

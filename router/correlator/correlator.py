@@ -108,7 +108,9 @@ class Correlator:
         """Hold an exam of which nothing says for certain any more whose it is, until its JSON comes again."""
         now, why = self._clock.now(), f"{damaged.message} (json, document {damaged.fields['document']})"
         case = self._catalogue.exams.case(exam)
-        self._catalogue.exams.damage(int(str(damaged.fields["document"])), str(damaged.fields["place"]), why, now)
+        self._catalogue.exams.documents.damage(
+            int(str(damaged.fields["document"])), str(damaged.fields["place"]), why, now
+        )
         self._notices.alarm(Alarm.DAMAGED, exam, f"an exam is held: {why}", now)
         for delivery in self._catalogue.queue.of_exam(exam):
             if delivery.state in OPEN:

@@ -4,7 +4,8 @@ import functools
 from collections.abc import Mapping
 from dataclasses import replace
 
-from router.catalogue.exams.exams import Exams, ExamSnapshot, Proof, named
+from router.catalogue.exams.documents import Proof, named
+from router.catalogue.exams.exams import Exams, ExamSnapshot
 from router.clock import Clock
 from router.errors import Damaged, InvalidData
 from router.exam.key import ExamKey
@@ -40,7 +41,7 @@ class ExamJsons:
         if not sound and not proof.damaged:
             why = f"{_NOT_AS_IT_CAME} (json, document {version.document})"
             # The exam is evaluated again, which holds the report.
-            self._exams.damage(version.document, place, why, self._clock.now())
+            self._exams.documents.damage(version.document, place, why, self._clock.now())
         return document, key
 
     def counting(self, case: ExamSnapshot) -> tuple[dict[str, object], ExamKey]:

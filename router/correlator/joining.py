@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from router.catalogue.exams.decisions import Decisions
-from router.catalogue.exams.exams import Exams, ExamSnapshot, OverlappingExam
+from router.catalogue.exams.exams import Exams, ExamSnapshot
+from router.catalogue.exams.links import OverlappingExam
 from router.catalogue.images.instances import parts_of
 from router.catalogue.images.studies import StudyHere
 from router.config.sections import Identity
@@ -50,12 +51,12 @@ class Joining:
         listed_now, found_now = frozenset(key.study_uids), frozenset(found)
         gone = [u for u, how in case.links.items() if u in apart or _outdated(u, how, listed_now, found_now)]
         if gone:
-            self.exams.unlink(case.exam, gone)
+            self.exams.links.unlink(case.exam, gone)
         kept = (case.links.keys() - gone) | apart
         changed = bool(gone)
         for uids, how in ((key.study_uids, JoinedBy.LISTED), (found, JoinedBy.ACCESSION)):
             new = [uid for uid in uids if uid not in kept]
-            linked = self.exams.link(case.exam, new, how, now) if new else []
+            linked = self.exams.links.link(case.exam, new, how, now) if new else []
             for uid in linked:
                 self.bus.record(Event(now, Kind.JOINED, how, exam=case.exam, study_uid=uid))
             changed |= bool(linked)
@@ -65,9 +66,9 @@ class Joining:
         date = key.study_date or key.submit_time or key.approve_time
         day = None if date is None else datetime(date.year, date.month, date.day)  # noqa: DTZ001  # a local day
         side = ExamSide(key.study_uids, key.accession_number, key.patient, day)
-        studies = self.exams.candidates(key.accession_number, known)
+        studies = self.exams.links.candidates(key.accession_number, known)
         if self.reread(studies):
-            studies = self.exams.candidates(key.accession_number)
+            studies = self.exams.links.candidates(key.accession_number)
         here = [Candidate(s.uid, s.identities, day_of(s)) for s in studies]
         return by_accession(side, here, self.policy(), self.config.study_date_within)
 

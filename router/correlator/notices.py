@@ -90,7 +90,7 @@ class Notices:
         """Record each JSON that came and changes nothing, once."""
         counted = {version.document for version in successive(case.jsons)}
         late = [version.document for version in case.jsons if version.document not in counted]
-        for document in self._catalogue.exams.mark_stale(late):
+        for document in self._catalogue.exams.documents.mark_stale(late):
             text = f"document {document} is older than what is known and changes nothing"
             self._bus.record(Event(now, Kind.STALE, text, exam=case.exam))
 

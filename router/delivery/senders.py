@@ -9,7 +9,8 @@ from typing import Protocol
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import ExamSnapshot, Proof
+from router.catalogue.exams.documents import Proof
+from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.images.ledger import Fate, Outcome, Tally, ToSend
 from router.catalogue.queue.late import LateReceipt
 from router.catalogue.queue.queue import Delivery
@@ -109,7 +110,7 @@ class ReportSender:
         document, now = int(_sources(delivery)[kind]), self.clock.now()
         why = f"{damaged.message} ({kind}, document {document})"
         place = self.catalogue.exams.case(delivery.exam).places[document]
-        self.catalogue.exams.damage(document, str(damaged.fields.get("place", place)), why, now)
+        self.catalogue.exams.documents.damage(document, str(damaged.fields.get("place", place)), why, now)
         for upload in self.catalogue.uploads.of(delivery.id)[-1:]:
             if upload.confirmed is None:
                 self.catalogue.uploads.refuse(upload.id)

@@ -1,4 +1,4 @@
-"""What exam JSONs are read and filled by, beside the configuration: the RIS's mapping files and the code tables."""
+"""Reading of exam JSONs and HL7 messages by the RIS's mapping files and the code tables."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ _Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Hl7Mapping:
-    """The mapping of HL7 messages, and what of a message it asks for."""
+    """The mapping of HL7 messages, and the fields of a message that it asks for."""
 
     rules: RisMapping
     sources: frozenset[str]
@@ -49,7 +49,7 @@ class ExamReader:
             raise ConfigurationError("the configuration of the exam JSON has faults:", faults=tuple(faults))
 
     def adopt(self, fresh: "ExamReader") -> None:
-        """Go by another configuration and its files from now on."""
+        """Use another configuration and its files from now on."""
         self._config, self._stamps = fresh._config, fresh._stamps
         self.tables, self.mapping, self.hl7 = fresh.tables, fresh.mapping, fresh.hl7
 
@@ -76,7 +76,7 @@ class ExamReader:
         return hl7v2.Message(data, self._config.reports.hl7_repeat)
 
     def mapped(self, message: hl7v2.Message) -> dict[str, object]:
-        """What the HL7 message says, in the standard's structure; with a preliminary result it approves nothing."""
+        """The HL7 message in the standard's structure; with a preliminary result it approves nothing."""
         hl7 = self.hl7
         document = hl7.rules.apply(message.document([hl7_paths.parse(source) for source in hl7.sources]))
         order = document.get("Order")
@@ -85,9 +85,9 @@ class ExamReader:
         return {key: value for key, value in document.items() if key not in hl7.sources}
 
     def refresh(self) -> bool:
-        """Take up code tables and mapping files that have changed on disk; whether any has.
+        """Load code tables and mapping files that have changed on disk; whether any has.
 
-        ConfigurationError once for each change that leaves a file faulty: what was known before stays in use.
+        ConfigurationError once for each change that leaves a file faulty: the former ones stay in use.
         """
         stamps = self._looked()
         if stamps == self._stamps:
@@ -151,7 +151,7 @@ def _text(path: Path) -> str:
 
 
 def _mapping(path: Path | None, faults: list[str], *, of_hl7: bool = False) -> RisMapping:
-    """The mapping file's content; what is wrong with it is added to `faults`."""
+    """The mapping file's content; its faults are added to `faults`."""
     if path is None:
         return RisMapping()
     try:

@@ -1,4 +1,4 @@
-"""Files of the drop folder as people are told of them: their kind, and why each is listed."""
+"""Files of the drop folder in words for people: their kind, and why each is listed."""
 
 from collections.abc import Callable
 

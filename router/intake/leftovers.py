@@ -1,8 +1,7 @@
-"""Files of the drop folder that no exam comes of: each is listed until its cause ends, those that a person must see to
-with an alarm.
+"""Files of the drop folder that belong to no exam: each is listed until its cause ends.
 
-Refused files and PDFs that no exam claims are alarms, one a file. Names that nearly pair, and other files that stay
-lying there, are shown where people look for them. Nothing pairs by a near name.
+Each refused file, and each PDF that no exam claims, is an alarm: a person must see to it. Names that nearly pair, and
+other files that stay there, are only shown. Nothing pairs by a near name.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from router.catalogue.exams.files import ALARMS, MOST, OF_STUDY, SEVERAL, FileKi
 from router.clock import Clock
 from router.config.sections import Config
 from router.events import Event, EventBus, Kind
+from router.intake.document import branch_named
 from router.intake.numbered import bearers
 from router.matching.report_pdf.near_names import Difference, differences, near_key
 from router.reports.folder import originals
@@ -33,14 +33,11 @@ _ENDED = {
 
 
 class Leftovers:
-    """Called by the one thread that takes files. `branch` gives the branch of a path below the drop folder.
-
-    `fence` raises where another node takes files by now.
-    """
+    """Called by the one thread that takes files. `fence` raises where another node takes files by now."""
 
     def __init__(
-        self, config: Config, exams: Exams, quarantine: Quarantine, bus: EventBus, clock: Clock,
-        branch: Callable[[str], str], fence: Callable[[], None],
+        self, config: Config, exams: Exams, *, quarantine: Quarantine, bus: EventBus, clock: Clock,
+        fence: Callable[[], None],
     ) -> None:  # fmt: skip
         self._config = config
         self._folder = config.reports.folder
@@ -48,7 +45,6 @@ class Leftovers:
         self._quarantine = quarantine
         self._bus = bus
         self._clock = clock
-        self._branch = branch
         self._fence = fence
         self._since: dict[Other, float] = {}
         self._others: frozenset[Other] | None = None
@@ -57,7 +53,7 @@ class Leftovers:
         self._alarmed: set[int] = set()
 
     def reconfigure(self, config: Config) -> None:
-        """Look by this configuration from now on; the folder stays."""
+        """Use this configuration from now on; the folder stays."""
         self._config = config
 
     def any(self) -> bool:
@@ -76,11 +72,11 @@ class Leftovers:
         return self._exams.files.enter(refused, self._clock.now())[0].id
 
     def take_back(self, number: int) -> None:
-        """It was not moved after all: it has changed, and is read again."""
+        """Remove a file from the list that was not moved after all: it has changed, and is read again."""
         self._exams.files.end([number])
 
     def refused(self, refused: Lying) -> FolderFile:
-        """A file lies in rejected/, or a copy of it in quarantine: raise its alarm."""
+        """List a file that lies in rejected/, or a copy of it in quarantine, and raise its alarm."""
         now = self._clock.now()
         with self._exams.transaction():
             former = self._exams.files.of_paths(FileKind.REJECTED, [refused.path])
@@ -91,11 +87,11 @@ class Leftovers:
         return listed
 
     def replaced(self, paths: Collection[str]) -> None:
-        """Files of these paths were taken. In a transaction."""
+        """End the list's entries of files that were taken; within a transaction."""
         ended = self._exams.files.of_paths(FileKind.REJECTED, paths)
         for one in ended:
             if one.found.kept:
-                self._exams.forget_seen(one.found.path, one.found.mark)
+                self._exams.originals.forget_seen(one.found.path, one.found.mark)
         self._end(ended, "was replaced by one that is taken")
 
     # -- what lies there
@@ -116,11 +112,11 @@ class Leftovers:
         self._others, self._look_at = others, now + self._config.reports.rescan.total_seconds()
 
     def look_soon(self) -> None:
-        """Something was taken or refused: do not wait for the time of the next look."""
+        """Look at the next call: something was taken or refused."""
         self._look_at = float("-inf")
 
     def _staying(self, found: Listing, failing: Collection[Seen]) -> Iterator[Other]:
-        """Those that were there for long enough, by their own time or since they were first seen."""
+        """Files that were there for long enough, by their own time or since they were first seen."""
         here = [*found.others, *(Other(one.path, OtherKind.UNREADABLE, one.size, one.mtime) for one in failing)]
         now, at = self._clock.monotonic(), self._clock.now().timestamp()
         self._since = {one: self._since.get(one, now) for one in here}
@@ -146,7 +142,11 @@ class Leftovers:
     def _lying(self, one: Other) -> Lying:
         path = originals.name_of(self._folder, one.path)
         return Lying(
-            kind=FileKind.OTHER, path=path, why=one.kind, branch=self._branch(path), mark=f"{one.size} {one.mtime}"
+            kind=FileKind.OTHER,
+            path=path,
+            why=one.kind,
+            branch=branch_named(self._config.hospital, path),
+            mark=f"{one.size} {one.mtime}",
         )
 
     # -- names that nearly pair
@@ -166,7 +166,8 @@ class Leftovers:
             path, found = pdf_name(stem), differences(stem, partner.stem)
             yield Lying(
                 kind=FileKind.NEAR, path=path, why=_codes(found), text=", ".join(found), near=partner.name,
-                branch=self._branch(path), exam=partner.exam, document=document, mark=str(document),
+                branch=branch_named(self._config.hospital, path), exam=partner.exam, document=document,
+                mark=str(document),
             )  # fmt: skip
 
     def _near_others(self, lying: Iterable[Lying], partners: Mapping[str, Partner]) -> Iterator[Lying]:
@@ -198,7 +199,7 @@ class Leftovers:
             lying = Lying(
                 kind=FileKind.UNCLAIMED, path=path, why=SEVERAL if several else "no-json",
                 text=", ".join(exams) if several else "no exam JSON has claimed it",
-                branch=self._branch(path), document=document, mark=str(document),
+                branch=branch_named(self._config.hospital, path), document=document, mark=str(document),
             )  # fmt: skip
             listed, _ = self._exams.files.enter(lying, now)
             self._raise(listed)

@@ -1,21 +1,23 @@
 """PDFs whose file name is the number of an exam: its ExamId or its accession number."""
 
+from collections.abc import Sequence
+
 from router.catalogue.exams.exams import Exams
 from router.catalogue.exams.pdf_names import NUMBER
 from router.config.sections import Hospital
-from router.matching.report_pdf.naming import Bearer, bearer, number_of
+from router.matching.report_pdf.naming import Bearer, number_of
 
 
 def bearers(exams: Exams, hospital: Hospital, stem: str) -> list[Bearer]:
     """The exams whose number is the name of a PDF, of the branch in whose folder it came."""
-    number, branch = number_of(stem), branch_of_folder(hospital, stem)
-    found = exams.pdf_names.bearers(number) if number else []
+    number = number_of(stem)
+    return of_folder(hospital, stem, exams.pdf_names.bearers(number) if number else [])
+
+
+def of_folder(hospital: Hospital, stem: str, found: Sequence[Bearer]) -> list[Bearer]:
+    """The exams of the branch in whose folder a PDF came; all of them where it came in none's."""
+    branch = branch_of_folder(hospital, stem)
     return [one for one in found if branch in (None, one.branch)]
-
-
-def exam_of(exams: Exams, hospital: Hospital, stem: str, said: frozenset[str]) -> int | None:
-    """The exam that a PDF joins by its name, and by the words of its text where several have the number."""
-    return bearer(number_of(stem), said, bearers(exams, hospital, stem))
 
 
 def number_word(stem: str) -> dict[str, str]:

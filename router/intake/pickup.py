@@ -1,4 +1,4 @@
-"""Watching the drop folder: scan, let files settle, take them in batches, and say so when the share is gone."""
+"""The drop folder's loop: scan, let files settle, take them in batches, raise an alarm while the share is gone."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -10,7 +10,8 @@ from router.clock import Clock
 from router.config.sections import Reports as ReportsConfig
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
-from router.intake.intake import Found, Intake
+from router.intake.intake import Intake
+from router.intake.reading import ReadBatch
 from router.reports.folder.settle import Seen, Settling
 from router.reports.folder.watch import Listing, Watch, scan
 
@@ -39,7 +40,7 @@ class Pickup:
         self._unreadable: frozenset[Path] = frozenset()
         self._gone = ""  # why
         self._looking: float | None = None  # since when
-        self._standing = {Alarm.DROP_FOLDER, Alarm.DROPPED_FILE}  # perhaps, from a former life
+        self._raised = {Alarm.DROP_FOLDER, Alarm.DROPPED_FILE}  # perhaps, before a restart
         self._untried: set[Seen] | None = None  # of what lay there at the first look
         self._filled = known or intake.leftovers.any()
         self._stopping = False
@@ -76,7 +77,7 @@ class Pickup:
     # -- the share
 
     def _look(self) -> Listing | None:
-        """What lies there; None while the share is gone. An empty folder that was filled before is one without it."""
+        """The files that lie there; None while the share is gone: the folder is empty, and was not before."""
         self._looking = self._clock.monotonic()
         try:
             found = scan(self._folder)
@@ -92,7 +93,7 @@ class Pickup:
         if self._gone:
             self._gone = ""
             for seen in self._settling.pending:
-                self._settling.anew(seen)
+                self._settling.settle_again(seen)
             self.watch.again()
         self._clear(Alarm.DROP_FOLDER, "the drop folder answers")
         self._say_unreadable(found.unreadable)
@@ -113,7 +114,7 @@ class Pickup:
         self._unreadable = unreadable
 
     def _say_readable(self, found: Listing, waiting: AbstractSet[Seen]) -> None:
-        """Not before all that lay there at the start was tried: the alarm of a former life may be about one of them."""
+        """Clear the alarm, but not before each file of the first scan was tried: one of them may have raised it."""
         self._untried = set(found.files if self._untried is None else self._untried) & waiting
         if not (found.unreadable or self._failing or self._untried):
             self._clear(Alarm.DROPPED_FILE, "everything in the drop folder can be read")
@@ -139,11 +140,11 @@ class Pickup:
                 self._file(found)
                 progress.add(found)
 
-    def _read(self, ahead: ThreadPoolExecutor, batches: Iterator[Sequence[Seen]]) -> Future[Found] | None:
+    def _read(self, ahead: ThreadPoolExecutor, batches: Iterator[Sequence[Seen]]) -> Future[ReadBatch] | None:
         batch = next(batches, None)
         return None if batch is None else ahead.submit(self._intake.read, batch)
 
-    def _file(self, found: Found) -> None:
+    def _file(self, found: ReadBatch) -> None:
         now = self._clock.monotonic()
         hasty = {seen for seen in found.invalid if self._settling.still_for(seen, now) < _REFUSE_SECONDS}
         invalid = {seen: error for seen, error in found.invalid.items() if seen not in hasty}
@@ -152,14 +153,14 @@ class Pickup:
         for seen, error in failed.items():
             self._say_failed(seen, error)
         for seen in (*found.changed, *changed):
-            self._settling.anew(seen)
+            self._settling.settle_again(seen)
         for seen in {*found.files, *invalid} - {*failed, *changed}:
             self._failing.discard(seen)
-            # What was moved away is gone: whatever has its name later is another file, whatever it looks like.
-            (self._settling.done if self._keeps else self._settling.anew)(seen)
+            # A file that was moved away is gone: a later one of its name is another file, whatever it looks like.
+            (self._settling.done if self._keeps else self._settling.settle_again)(seen)
 
     def _refuse(self, invalid: Mapping[Seen, InvalidData]) -> tuple[dict[Seen, OSError], list[Seen]]:
-        """Those that could not be refused, and those that have changed since they were read."""
+        """Files that could not be refused, and files that have changed since they were read."""
         failed, changed = {}, []
         for seen, error in invalid.items():
             try:
@@ -170,18 +171,18 @@ class Pickup:
         return failed, changed
 
     def _say_failed(self, seen: Seen, error: OSError) -> None:
-        # Tried again at every rescan, told once; a file name may hold a patient's name, so it is not told.
+        # Tried again at every rescan, reported once, and without its name, which may hold a patient's.
         if seen not in self._failing:
             self._failing.add(seen)
             self._alarm(Alarm.DROPPED_FILE, f"a file of the drop folder cannot be taken: {error.strerror}")
 
     def _alarm(self, alarm: Alarm, text: str) -> None:
-        self._standing.add(alarm)
+        self._raised.add(alarm)
         self._record(Kind.ALARM, alarm, text)
 
     def _clear(self, alarm: Alarm, text: str) -> None:
-        if alarm in self._standing:
-            self._standing.discard(alarm)
+        if alarm in self._raised:
+            self._raised.discard(alarm)
             self._record(Kind.CLEARED, alarm, text)
 
     def _record(self, kind: Kind, alarm: Alarm, text: str) -> None:
@@ -189,26 +190,26 @@ class Pickup:
 
 
 class _Progress:
-    """Tells how far it is while many files are taken."""
+    """Reports progress while many files are taken."""
 
     def __init__(self, total: int, bus: EventBus, clock: Clock) -> None:
         self._total = total
         self._bus = bus
         self._clock = clock
         self._done = 0
-        self._told = clock.monotonic()
+        self._reported = clock.monotonic()
         if total >= _MANY:
-            self._tell()
+            self._report()
 
-    def add(self, found: Found) -> None:
-        """A batch is dealt with."""
+    def add(self, found: ReadBatch) -> None:
+        """Count a batch that was dealt with."""
         self._done += len(found.files) + len(found.invalid) + len(found.unreadable) + len(found.changed)
-        late = self._clock.monotonic() - self._told >= _PROGRESS_SECONDS
+        late = self._clock.monotonic() - self._reported >= _PROGRESS_SECONDS
         if self._total >= _MANY and (late or self._done == self._total):
-            self._tell()
+            self._report()
 
-    def _tell(self) -> None:
-        self._told = self._clock.monotonic()
+    def _report(self) -> None:
+        self._reported = self._clock.monotonic()
         text = f"{self._done} of {self._total} files of the drop folder are taken"
         self._bus.record(Event(self._clock.now(), Kind.DOCUMENT, text))
 

@@ -1,6 +1,6 @@
-"""Report PDFs that are needed once more after their copies were removed, read from where they still are.
+"""Report PDFs that are needed once more after their copies were removed.
 
-That is the HL7 message that one came in, or its original: in done/, or in the drop folder where originals stay there.
+Each is read from the HL7 message that it came in, or from its original in done/ or in the drop folder.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ class Recovery:
         self._tried: set[tuple[int, object]] = set()
 
     def found(self) -> Iterator[tuple[Missed, bytes]]:
-        """Those that are still somewhere, with their bytes."""
+        """The PDFs that are still somewhere, with their bytes."""
         for missed in self._originals.missed():
             if (mark := (missed.document, missed.purged)) in self._tried:
                 continue

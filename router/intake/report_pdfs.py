@@ -1,6 +1,6 @@
-"""The report PDFs of an exam, as they were read: whose they are, and which goes with the version that counts.
+"""The report PDFs of an exam: whose they are, and which one goes with the version that counts.
 
-Files are read here, a pure decision weighs what they say (`correlate.evidence`), the catalogue keeps what came of it.
+Their texts are read here, `matching.report_pdf.choice` decides by them, and the catalogue keeps the choice.
 """
 
 import functools
@@ -193,7 +193,7 @@ class PaperReader:
         """Findings of the exams that share the PDF's name, have it as their number, or share a study."""
         named = (one.exam for one in bearers(self._exams, self._config.hospital, pdf.stem))
         siblings = (sibling.exam for sibling in matter.case.siblings)
-        others = {*self._exams.exams_of_stem(pdf.stem), *named, *siblings}
+        others = {*self._exams.documents.exams_of_stem(pdf.stem), *named, *siblings}
         return {str(exam): self._text_of(exam) for exam in sorted(others - {matter.case.exam})}
 
     def _text_of(self, exam: int) -> Runs:
@@ -251,7 +251,7 @@ class PaperReader:
         for label, numbers in by_label.items():
             if matter.numbers.isdisjoint(numbers) and (
                 calibration.labels.get(label, 0) >= CARRIED
-                or any(self._exams.known_number(number, matter.case.exam) for number in numbers)
+                or any(self._exams.pdf_names.known_number(number, matter.case.exam) for number in numbers)
             ):
                 return label
         return ""
@@ -292,7 +292,8 @@ def _to_keep(case: ExamSnapshot, choice: Choice, warnings: Sequence[str]) -> Cho
     else:
         said = ""
     text = "; ".join([*([f"{said} ({choice.why})" if choice.why else said] if said else []), *warnings])
-    return Chosen(text, choice.pdf.document if choice.pdf else None, candidate, max(case.places))
+    pdf = choice.pdf.document if choice.pdf else None
+    return Chosen(evidence=text, pdf=pdf, candidate=candidate, weighed=max(case.places))
 
 
 def _is_somebody_elses(labels: Labelled, key: ExamKey) -> bool:

@@ -118,10 +118,10 @@ class Parts:
         self.rules = SeriesRules(config, bus, clock)
         self.selection = Selection(config.identity, catalogue, self.rulebook, bus, cut_off_goes=cut_off_goes)
         self.intake = Intake(
-            config=config, references=self.exam_reader, exams=catalogue.exams, storage=storage, bus=bus, clock=clock,
+            config=config, exam_reader=self.exam_reader, exams=catalogue.exams, storage=storage, bus=bus, clock=clock,
             fence=lambda: self.membership.fence(DROP_FOLDER),
         )  # fmt: skip
-        self.pickup = Pickup(config.reports, self.intake, bus, clock, known=catalogue.exams.any_document())
+        self.pickup = Pickup(config.reports, self.intake, bus, clock, known=catalogue.exams.documents.any())
         self.cataloguer = Cataloguer(
             storage=storage, instances=catalogue.instances, book=self.rulebook, settle=self.selection.settle, bus=bus,
             clock=clock, take_pdf=self._take_pdf if config.reports.encapsulated_pdf else None,

@@ -105,7 +105,7 @@ class Decisions:
     def alias(self, old: str, new: str, reason: OperatorReason) -> int:
         """Enter that both numbers are of one patient; how many exams are evaluated again."""
         old, new = self._number(old), self._number(new)
-        said = Alias(old, new, reason.why, reason.who, self._clock.now())
+        said = Alias(old=old, new=new, why=reason.why, who=reason.who, at=self._clock.now())
         with self._catalogue.engine.write():
             if old == new or not self._catalogue.decisions.alias(said):
                 raise InvalidData("these two numbers count as one patient's already", hint="see `queue alias --list`")
@@ -130,7 +130,7 @@ class Decisions:
             raise InvalidData("this is no StudyInstanceUID", hint="digits and dots, at most 64 characters")
         with self._catalogue.engine.write():
             self._catalogue.decisions.unpart(exam, study_uid)
-            linked = self._catalogue.exams.link(exam, [study_uid], JoinedBy.PERSON, now)
+            linked = self._catalogue.exams.links.link(exam, [study_uid], JoinedBy.PERSON, now)
             if linked:
                 text = f"joined: {JoinedBy.PERSON}: {reason.why}"
                 self._tell([exam], text, reason, exam=exam, study_uid=study_uid)
@@ -146,7 +146,7 @@ class Decisions:
             raise InvalidData("the study is not joined to this exam", hint="see `queue explain`", exam=exam)
         with self._catalogue.engine.write():
             self._catalogue.decisions.part(exam, study_uid)
-            self._catalogue.exams.unlink(exam, [study_uid])
+            self._catalogue.exams.links.unlink(exam, [study_uid])
             touched = {exam, *(sibling.exam for sibling in case.siblings)}
             self._tell(touched, f"kept apart: {reason.why}", reason, exam=exam, study_uid=study_uid)
         return exam

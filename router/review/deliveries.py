@@ -135,7 +135,7 @@ class Review:
             if fate := _RELEASED.get(delivery.held_by):
                 self._catalogue.ledger.release(delivery.exam, delivery.destination, fate, self._clock.now())
             if delivery.held_by == DAMAGED:
-                self._catalogue.exams.look_again(delivery.exam)
+                self._catalogue.exams.documents.look_again(delivery.exam)
             changes = {"held_by": "", "error": ""}
             return self._move(delivery, State.WAITING, f"released: {why}", who, changes)
 
@@ -146,11 +146,11 @@ class Review:
             if delivery.held_by == PDF:
                 case = self._catalogue.exams.case(delivery.exam)
                 if (found := case.chosen.candidate) is not None:
-                    self._catalogue.exams.confirm_pdf(found, successive(case.jsons)[-1].document)
+                    self._catalogue.exams.documents.confirm_pdf(found, successive(case.jsons)[-1].document)
                     why = f"report PDF (document {found}) confirmed: {why}"
             if delivery.held_by == VERSIONS:
                 last = self._catalogue.exams.case(delivery.exam).jsons[-1].document
-                self._catalogue.exams.confirm_pdf(last, last)
+                self._catalogue.exams.documents.confirm_pdf(last, last)
                 why = f"the version that came last (document {last}) counts: {why}"
             return self.release(delivery, why, who)
 

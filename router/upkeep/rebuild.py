@@ -8,14 +8,14 @@ transaction that makes its rows, so the next run continues one that was broken o
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from router.alarms import Alarm
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import TakenDocument
+from router.catalogue.exams.documents import TakenDocument
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.node.restore import LOST, Restore
 from router.catalogue.queue.queue import Delivery
@@ -26,8 +26,8 @@ from router.dicom.dataset.header import read_instance
 from router.errors import InvalidData
 from router.events import Event, EventBus, Kind
 from router.exam.key import ExamKey
+from router.intake.document import branch_named, digest_of, reported, study_named
 from router.intake.exam_reader import ExamReader
-from router.intake.intake import branch_named, digest_of, reported, study_named
 from router.intake.numbered import number_word
 from router.matching.exam.readiness import PERSON
 from router.matching.report_pdf.naming import words
@@ -161,7 +161,9 @@ class Rebuild:
 
     def _enter(self, taken: TakenDocument, place: str, exam: int | None, revision: int) -> None:
         now, queue = self._clock.now(), self._catalogue.queue
-        self._catalogue.exams.add(taken, place, exam, revision if exam else None, now)
+        if exam and taken.words:
+            taken = replace(taken, named=taken.words & self._catalogue.exams.pdf_names.identifiers(exam))
+        self._catalogue.exams.documents.add(taken, place, exam, revision if exam else None, now)
         if exam:
             self._restore.revision(exam, revision)
             queue.make(exam, delivery_places(self._config), now)

@@ -86,4 +86,4 @@ def test_a_clock_that_is_slewed_has_not_jumped_and_puts_nothing_forward(catalogu
 def test_a_study_that_came_while_the_clock_was_ahead_is_quiet_once_it_goes_right(catalogue: Catalogue) -> None:
     catalogue.instances.add([instance(1, received=NOW + DAY)])
     JumpWatch(catalogue, EventBus(), FakeClock(NOW)).try_again()
-    assert catalogue.exams.studies(["1.2"])["1.2"].last_received == NOW
+    assert catalogue.exams.links.studies(["1.2"])["1.2"].last_received == NOW

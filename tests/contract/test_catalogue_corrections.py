@@ -16,7 +16,7 @@ def jsons(catalogue: Catalogue, name: str, *digests: str, day: int = 0) -> int:
     number = exam(catalogue, name)
     for n, digest in enumerate(digests):
         one = replace(document("json", f"in/{name}", digest), arrived=NOW + timedelta(days=day))
-        catalogue.exams.add(one, f"{name}/{n}", number, n + 1, NOW)
+        catalogue.exams.documents.add(one, f"{name}/{n}", number, n + 1, NOW)
     return number
 
 

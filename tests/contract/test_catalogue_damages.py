@@ -2,8 +2,22 @@
 
 from dataclasses import replace
 
-from catalogue_rows import CLOUD, MINUTE, NOW, delivery, document, driver, exam, instance, key
+from catalogue_rows import (
+    CLOUD,
+    MINUTE,
+    NOW,
+    around_json,
+    around_pdf,
+    delivery,
+    document,
+    driver,
+    exam,
+    instance,
+    key,
+    restore,
+)  # fmt: skip
 from router.catalogue import Catalogue
+from router.catalogue.exams.snapshots import LostCopy
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.images.ledger import Fate, Outcome, Tally
 from router.model import Channel, InstanceUids
@@ -130,25 +144,27 @@ def test_a_purged_row_that_is_put_back_keeps_its_checksum(catalogue: Catalogue) 
 
 def test_a_damaged_document_is_told_with_its_exam_until_it_comes_again(catalogue: Catalogue) -> None:
     number, exams = exam(catalogue), catalogue.exams
-    one = exams.add(replace(document("pdf"), checksum="c1"), "reports/1/1/report.pdf", number, 1, NOW)
-    exams.damage(one, "reports/1/1/report.pdf", "why", NOW)
+    one = exams.documents.add(replace(document("pdf"), checksum="c1"), "reports/1/1/report.pdf", number, 1, NOW)
+    exams.documents.damage(one, "reports/1/1/report.pdf", "why", NOW)
     touched = exams.case(number).touched
-    exams.damage(one, "reports/1/1/report.pdf", "why", NOW)
+    exams.documents.damage(one, "reports/1/1/report.pdf", "why", NOW)
     assert exams.case(number).touched == touched, "no news"
     assert exams.case(number).proofs[one].damaged == "why"
-    assert exams.damaged("pdf", "d1") == (one, number, "reports/1/1/report.pdf")
-    assert exams.damaged("json", "d1") is None
-    exams.returned(one, number, 2, "reports/1/2/report.pdf", NOW, "c2")
+    lost = around_pdf(catalogue).lost
+    assert lost == LostCopy(document=one, exam=number, place="reports/1/1/report.pdf")
+    assert around_json(catalogue, key()).damaged is None
+    assert lost is not None
+    restore(catalogue, lost, "c2")
     proof = exams.case(number).proofs[one]
     assert (proof.checksum, proof.damaged) == ("c2", "")
-    assert exams.damaged("pdf", "d1") is None
-    exams.damage(one, "reports/1/1/report.pdf", "why", NOW)
-    assert exams.damaged("pdf", "d1") is None, "the copy that was read is not the one that counts"
+    assert around_pdf(catalogue).lost is None
+    exams.documents.damage(one, "reports/1/1/report.pdf", "why", NOW)
+    assert around_pdf(catalogue).lost is None, "the copy that was read is not the one that counts"
 
 
 def test_what_was_frozen_with_a_damaged_pdf_is_filled_anew(catalogue: Catalogue) -> None:
     number, exams = exam(catalogue), catalogue.exams
-    one = exams.add(document("pdf"), "reports/1/1/report.pdf", number, 1, NOW)
+    one = exams.documents.add(document("pdf"), "reports/1/1/report.pdf", number, 1, NOW)
     catalogue.queue.make(number, [(CLOUD, Channel.REPORT)], NOW)
     [report] = catalogue.queue.of_exam(number)
     for n, place in enumerate(["reports/1/1/report.pdf", "another", "reports/1/1/report.pdf"], 1):
@@ -157,25 +173,25 @@ def test_what_was_frozen_with_a_damaged_pdf_is_filled_anew(catalogue: Catalogue)
     first, _, _ = catalogue.uploads.of(report.id)
     assert (first.exam_checksum, first.pdf_checksum) == ("e", "p")
     catalogue.uploads.confirm(first.id, "R1", "place", NOW)
-    exams.damage(one, "reports/1/1/report.pdf", "why", NOW)
-    exams.returned(one, number, 2, "reports/1/2/report.pdf", NOW, "c2")
+    exams.documents.damage(one, "reports/1/1/report.pdf", "why", NOW)
+    restore(catalogue, LostCopy(document=one, exam=number, place="reports/1/1/report.pdf"))
     assert [upload.refused for upload in catalogue.uploads.of(report.id)] == [False, False, True]
 
 
 def test_an_hl7_message_of_before_has_nothing_to_be_compared_with(catalogue: Catalogue) -> None:
     number = exam(catalogue)
     taken = replace(document("json"), key=key())
-    hl7 = catalogue.exams.add(taken, "reports/1/1/exam.hl7", number, 1, NOW)
-    file = catalogue.exams.add(replace(taken, stem="x"), "reports/1/2/exam.json", number, 2, NOW)
+    hl7 = catalogue.exams.documents.add(taken, "reports/1/1/exam.hl7", number, 1, NOW)
+    file = catalogue.exams.documents.add(replace(taken, stem="x"), "reports/1/2/exam.json", number, 2, NOW)
     proofs = catalogue.exams.case(number).proofs
     assert (proofs[hl7].checksum, proofs[file].checksum) == ("", "d1")
 
 
 def test_the_original_of_a_damaged_document_is_taken_once_more_where_it_stays(catalogue: Catalogue) -> None:
     number, exams = exam(catalogue), catalogue.exams
-    one = exams.add(document("pdf"), "p", number, 1, NOW)
-    exams.remember("in/e1.pdf", 10, 20, "d1")
-    exams.remember("in/e2.pdf", 10, 20, "d2")
-    exams.damage(one, "p", "why", NOW)
-    assert exams.remembered("in/e1.pdf") == {}
-    assert exams.remembered("in/e2.pdf") == {(10, 20): "d2"}
+    one = exams.documents.add(document("pdf"), "p", number, 1, NOW)
+    exams.originals.remember("in/e1.pdf", 10, 20, "d1")
+    exams.originals.remember("in/e2.pdf", 10, 20, "d2")
+    exams.documents.damage(one, "p", "why", NOW)
+    assert exams.originals.remembered("in/e1.pdf") == {}
+    assert exams.originals.remembered("in/e2.pdf") == {(10, 20): "d2"}

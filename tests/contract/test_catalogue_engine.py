@@ -145,8 +145,8 @@ def test_readers_do_not_wait_for_a_writer(sqlite: Database) -> None:
     catalogue = sqlite.open()
     number = exam(catalogue)
     with catalogue.engine.write():
-        catalogue.exams.add(document(), "p", number, 1, NOW)
-        assert at_once(catalogue, [lambda: catalogue.exams.latest(number, "pdf")]) == [None]
+        catalogue.exams.documents.add(document(), "p", number, 1, NOW)
+        assert at_once(catalogue, [lambda: catalogue.exams.case(number).pdfs]) == [()]
     catalogue.engine.close_thread()
 
 

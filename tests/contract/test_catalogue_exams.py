@@ -6,9 +6,24 @@ from datetime import timedelta
 
 import pytest
 
-from catalogue_rows import MINUTE, NOW, at_once, document, exam, instance, key
+from catalogue_rows import (
+    MINUTE,
+    NOW,
+    around_json,
+    around_pdf,
+    at_once,
+    bind,
+    document,
+    exam,
+    instance,
+    key,
+    place_of,
+)
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import OverlappingExam, Waiting
+from router.catalogue.exams.exam_rows import Description, description
+from router.catalogue.exams.filing import Filing
+from router.catalogue.exams.links import OverlappingExam
+from router.catalogue.exams.snapshots import WaitingPdf
 from router.catalogue.node.restore import Restore
 from router.matching.exam.versions import JsonVersion, PdfVersion
 
@@ -32,17 +47,17 @@ def test_keys_of_any_length_are_kept_and_found_again_and_stop_nothing(catalogue:
     assert catalogue.exams.describe(number, key(LONG))
     referring = instance(1, accession=LONG, others=(f"{LONG}1",))
     catalogue.instances.add([replace(referring, header=replace(referring.header, references=(LONG,)))])
-    assert [study.uid for study in catalogue.exams.candidates(LONG)] == ["1.2"]
+    assert [study.uid for study in catalogue.exams.links.candidates(LONG)] == ["1.2"]
     taken = replace(document(stem=LONG), words=frozenset({LONG, "E1"}))
-    catalogue.exams.add(taken, "p", None, None, NOW)
-    assert catalogue.exams.seen("pdf", LONG, "d1", NOW)
-    catalogue.exams.remember(LONG, 1, 2, "d1")
-    assert catalogue.exams.remembered(LONG) == {(1, 2): "d1"}
+    catalogue.exams.documents.add(taken, "p", None, None, NOW)
+    assert around_pdf(catalogue, LONG).seen
+    catalogue.exams.originals.remember(LONG, 1, 2, "d1")
+    assert catalogue.exams.originals.remembered(LONG) == {(1, 2): "d1"}
 
 
 def test_an_exam_that_lists_thousands_of_studies_is_joined_as_any_other(catalogue: Catalogue) -> None:
     uids = [f"1.2.{n}" for n in range(16_000)]
-    assert catalogue.exams.link(exam(catalogue), uids, "listed", NOW) == uids
+    assert catalogue.exams.links.link(exam(catalogue), uids, "listed", NOW) == uids
 
 
 def test_many_threads_that_meet_a_new_exam_agree_on_its_number(catalogue: Catalogue) -> None:
@@ -70,20 +85,19 @@ def test_a_number_that_a_rebuild_entered_is_not_given_to_the_next_exam(catalogue
 
 
 def test_the_very_same_file_is_seen_and_any_other_is_not(catalogue: Catalogue) -> None:
-    catalogue.exams.add(document(), "p", None, None, NOW)
-    seen = catalogue.exams.seen
-    assert seen("pdf", "in/e1", "d1", NOW)
-    assert seen("pdf", "in/e1", "d1", NOW - MINUTE)
+    catalogue.exams.documents.add(document(), "p", None, None, NOW)
     later = NOW + timedelta(microseconds=1)
-    others = seen("json", "in/e1", "d1", NOW), seen("pdf", "in/E1", "d1", NOW), seen("pdf", "in/e1", "d2", NOW)
-    assert not any((*others, seen("pdf", "in/e1", "d1", later)))
+    same = [around_pdf(catalogue), around_pdf(catalogue, since=NOW - MINUTE)]
+    others = [around_pdf(catalogue, "in/E1"), around_pdf(catalogue, digest="d2"), around_pdf(catalogue, since=later)]
+    assert [found.seen for found in (*same, *others)] == [True, True, False, False, False]
+    assert not around_json(catalogue, key()).seen
 
 
 def test_documents_come_back_in_the_case_with_their_times_to_the_microsecond(catalogue: Catalogue) -> None:
     number = exam(catalogue)
     taken = replace(document("json", digest="j1"), key=key(), content="c", reported="r")
-    json = catalogue.exams.add(taken, "reports/1/1/exam.json", number, 1, NOW)
-    pdf = catalogue.exams.add(document(), "reports/1/2/report.pdf", number, 2, NOW)
+    json = catalogue.exams.documents.add(taken, "reports/1/1/exam.json", number, 1, NOW)
+    pdf = catalogue.exams.documents.add(document(), "reports/1/2/report.pdf", number, 2, NOW)
     case = catalogue.exams.case(number)
     assert case.jsons == (JsonVersion(json, NOW, NOW, NOW - MINUTE, NOW, True, "c", "r", "in/e1"),)
     assert case.pdfs == (PdfVersion(pdf, NOW, NOW, stem="in/e1", vouched=True),)
@@ -97,57 +111,88 @@ def test_an_instant_without_a_zone_is_refused(catalogue: Catalogue) -> None:
 
 
 def test_a_pdf_without_exam_waits_until_it_is_bound(catalogue: Catalogue) -> None:
-    free = catalogue.exams.next_document()
-    first = catalogue.exams.add(document(), "unpaired/1", None, None, NOW)
-    assert catalogue.exams.next_document() > max(free, first)
-    catalogue.exams.add(document(stem="in/e2"), "unpaired/2", None, None, NOW)
-    assert catalogue.exams.claimable("in/e1", 99) == [Waiting(first, "unpaired/1")]
-    assert catalogue.exams.waits("in/e1", "d1")
+    first, second = (
+        catalogue.exams.filings.write(Filing(enters=document(stem=stem)), place_of, NOW) for stem in ("in/e1", "in/e2")
+    )
+    assert [(one.exam, one.place) for one in (first, second)] == [
+        (None, f"reports/unpaired/{one.document}/pdf") for one in (first, second)
+    ]
+    waiting = WaitingPdf(
+        document=first.document or 0, place=first.place, stem="in/e1", vouched=True, said=frozenset()
+    )  # fmt: skip
+    assert around_json(catalogue, key()).of_name == [waiting]
+    assert around_pdf(catalogue).waits
     number = exam(catalogue)
     catalogue.exams.checked(catalogue.exams.case(number), None, None, "")
-    catalogue.exams.bind(first, number, 1, "1/1", NOW)
-    assert catalogue.exams.claimable("in/e1", 99) == []
-    assert not catalogue.exams.waits("in/e1", "d1")
-    assert catalogue.exams.case(number).places == {first: "1/1"}
+    bound = bind(catalogue, waiting.document, number)
+    assert around_json(catalogue, key()).of_name == []
+    assert not around_pdf(catalogue).waits
+    assert catalogue.exams.case(number).places == {waiting.document: bound.bound[0][1]}
     assert catalogue.exams.to_check(NOW, 9) == [number]
+
+
+def test_a_pdf_of_another_exam_comes_with_what_speaks_for_that_one(catalogue: Catalogue) -> None:
+    number = exam(catalogue, "E100")
+    taken = replace(document(), words=frozenset({"张三"}))
+    pdf = catalogue.exams.documents.add(taken, "p", number, 1, NOW)
+    (found,) = around_json(catalogue, key()).of_name
+    assert (found.document, found.owner, found.owner_words) == (pdf, number, frozenset({"E100"}))
+    assert (found.said, found.owner_by_name, found.sent) == (frozenset({"张三"}), False, {})
+    catalogue.exams.documents.add(document("json"), "q", number, 2, NOW)
+    assert around_json(catalogue, replace(key(), exam_id="E100")).of_name == [], "the exam's own"
+
+
+def test_the_exam_of_a_json_is_described_before_anything_is_decided(catalogue: Catalogue) -> None:
+    assert around_json(catalogue, key()).exam is None
+    number = catalogue.exams.number_of("01", "E1", NOW, description(key()))
+    json = catalogue.exams.documents.add(replace(document("json", digest="j1"), key=key()), "p", number, 1, NOW)
+    found = around_json(catalogue, key())
+    assert (found.exam, found.described, found.lacks) == (number, Description("A1", "张三", "P1"), True)
+    assert [(version.document, digest) for version, digest in found.jsons] == [(json, "j1")]
+
+
+def test_a_taken_place_is_left_alone(catalogue: Catalogue) -> None:
+    number = exam(catalogue)
+    places = iter(["", "", "free"])
+    filed = catalogue.exams.filings.write(Filing(exam=number, enters=document()), lambda *_: next(places), NOW)
+    assert (filed.revision, filed.place) == (3, "free")
 
 
 def test_the_last_document_of_a_name_and_kind_counts(catalogue: Catalogue) -> None:
     one, other = exam(catalogue, "E1"), exam(catalogue, "E2")
     for digest, number in (("j1", one), ("j2", other)):
-        catalogue.exams.add(document("json", digest=digest), digest, number, 1, NOW)
-    assert catalogue.exams.exams_of_stem("in/e1") == [other, one]
-    assert catalogue.exams.exams_of_stem("in/e") == []
-    assert (catalogue.exams.latest(one, "json"), catalogue.exams.latest(one, "pdf")) == ("j1", None)
+        catalogue.exams.documents.add(document("json", digest=digest), digest, number, 1, NOW)
+    assert catalogue.exams.documents.exams_of_stem("in/e1") == [other, one]
+    assert catalogue.exams.documents.exams_of_stem("in/e") == []
+    catalogue.exams.documents.add(document(digest="p1"), "p1", one, 2, NOW)
+    catalogue.exams.documents.add(document(digest="p2"), "p2", one, 3, NOW)
+    assert [(found.exam, found.latest) for found in around_pdf(catalogue).of_name] == [(other, ""), (one, "p2")]
 
 
 def test_a_document_is_marked_stale_once(catalogue: Catalogue) -> None:
     number = exam(catalogue)
-    documents = [catalogue.exams.add(document("json", digest=d), d, number, 1, NOW) for d in ("j1", "j2")]
-    assert catalogue.exams.mark_stale(documents[:1]) == documents[:1]
-    assert catalogue.exams.mark_stale(documents) == documents[1:]
-    assert catalogue.exams.mark_stale([]) == []
+    documents = [catalogue.exams.documents.add(document("json", digest=d), d, number, 1, NOW) for d in ("j1", "j2")]
+    assert catalogue.exams.documents.mark_stale(documents[:1]) == documents[:1]
+    assert catalogue.exams.documents.mark_stale(documents) == documents[1:]
+    assert catalogue.exams.documents.mark_stale([]) == []
 
 
 def test_an_exam_is_found_by_what_names_it_alone(catalogue: Catalogue) -> None:
     one, other = exam(catalogue, "E1", "1.2", "1.3"), exam(catalogue, "E2", "1.3")
     catalogue.exams.describe(one, key("A1"))
     catalogue.exams.describe(other, key("A1"))
-    catalogue.exams.add(document("json", "2026/e_1"), "p", one, 1, NOW)
-    named = catalogue.exams.exam_named
-    assert (named("E1"), named(study_uid="1.2"), named(study_uid="1.3"), named(accession="A1")) == (
-        one,
-        one,
-        None,
-        None,
-    )
-    assert (named("", "", ""), named("E9", "A1", "1.2")) == (None, one)
+    catalogue.exams.documents.add(document("json", "2026/e_1"), "p", one, 1, NOW)
+    named = catalogue.exams.named_by
+    names = {"accession": "A1", "study_uid": "1.2", "exam_id": "E9"}
+    assert list(named(names).items()) == [("exam_id", []), ("study_uid", [one]), ("accession", [one, other])]
+    assert named({"exam_id": "E1", "study_uid": ""}) == {"exam_id": [one]}
+    assert named({"study_uid": "1.3", "accession": "A1"}, one) == {"study_uid": [other], "accession": [other]}
     assert [catalogue.exams.find(name) for name in ("E2", "1.2", "e_1.pdf", "2026/e_1", "ex1", "%", "")] == [
         [other], [one], [one], [one], [], [], []
     ]  # fmt: skip
     assert sorted(catalogue.exams.find("1.3")) == [one, other]
     assert catalogue.exams.names([one, other, 99]) == {one: "E1", other: "E2"}
-    assert catalogue.exams.pdf_names.described(one) == ("E1", "A1", "张三")
+    assert catalogue.exams.pdf_names.identifiers(one) == {"张三"}
 
 
 def test_describing_an_exam_tells_whether_anything_is_new(catalogue: Catalogue) -> None:
@@ -158,9 +203,9 @@ def test_describing_an_exam_tells_whether_anything_is_new(catalogue: Catalogue) 
 
 def test_links_are_made_once_and_keep_the_key_that_joined_first(catalogue: Catalogue) -> None:
     number = catalogue.exams.number_of("01", "E1", NOW)
-    assert catalogue.exams.link(number, ["1.2", "1.2", "1.3"], "listed", NOW) == ["1.2", "1.3"]
-    assert catalogue.exams.link(number, ["1.3", "1.4"], "accession", NOW) == ["1.4"]
-    catalogue.exams.unlink(number, ["1.2", "9.9"])
+    assert catalogue.exams.links.link(number, ["1.2", "1.2", "1.3"], "listed", NOW) == ["1.2", "1.3"]
+    assert catalogue.exams.links.link(number, ["1.3", "1.4"], "accession", NOW) == ["1.4"]
+    catalogue.exams.links.unlink(number, ["1.2", "9.9"])
     assert catalogue.exams.case(number).links == {"1.3": "listed", "1.4": "accession"}
 
 
@@ -169,16 +214,20 @@ def test_joining_a_study_has_the_other_exams_that_share_it_evaluated(catalogue: 
     for number in (one, other, none):
         catalogue.exams.checked(catalogue.exams.case(number), None, None, "")
     catalogue.exams.describe(one, key("A5", patient_id="P5"))
-    catalogue.exams.link(other, ["1.2"], "accession", NOW)
+    catalogue.exams.links.link(other, ["1.2"], "accession", NOW)
     assert catalogue.exams.to_check(NOW, 9) == [one]
-    assert catalogue.exams.case(other).siblings == (OverlappingExam(one, "A5", "P5", "张三", "1.2", approved=False),)
+    assert catalogue.exams.case(other).siblings == (
+        OverlappingExam(
+            exam=one, accession_number="A5", patient_id="P5", patient_name="张三", study_uid="1.2", approved=False
+        ),
+    )  # fmt: skip
     assert catalogue.exams.case(none).siblings == ()
 
 
 def test_two_threads_may_join_the_same_studies(catalogue: Catalogue) -> None:
     number = exam(catalogue)
     uids = [f"1.{n}" for n in range(20)]
-    answers = at_once(catalogue, [lambda: catalogue.exams.link(number, uids, "listed", NOW)] * 4)
+    answers = at_once(catalogue, [lambda: catalogue.exams.links.link(number, uids, "listed", NOW)] * 4)
     assert set(catalogue.exams.case(number).links) == set(uids)
     assert {uid for answer in answers for uid in answer} == set(uids)
 
@@ -195,10 +244,10 @@ def test_a_case_holds_studies_that_are_here_and_links_to_those_to_come(catalogue
 def test_a_case_is_one_view_whatever_is_written_meanwhile(catalogue: Catalogue) -> None:
     number = exam(catalogue)
     with catalogue.engine.read():
-        before = catalogue.exams.next_check(), catalogue.exams.latest(number, "pdf")
-        at_once(catalogue, [lambda: catalogue.exams.add(document(), "p", number, 1, NOW + MINUTE)])
-        assert (catalogue.exams.next_check(), catalogue.exams.latest(number, "pdf")) == before
-    assert catalogue.exams.latest(number, "pdf") == "d1"
+        before = catalogue.exams.next_check(), catalogue.exams.case(number).pdfs
+        at_once(catalogue, [lambda: catalogue.exams.documents.add(document(), "p", number, 1, NOW + MINUTE)])
+        assert (catalogue.exams.next_check(), catalogue.exams.case(number).pdfs) == before
+    assert len(catalogue.exams.case(number).pdfs) == 1
 
 
 def test_candidates_name_the_very_accession_number(catalogue: Catalogue) -> None:
@@ -206,8 +255,8 @@ def test_candidates_name_the_very_accession_number(catalogue: Catalogue) -> None
         accession, others = (number, ()) if position % 2 else ("", (number, f"{number}{number}0"))
         catalogue.instances.add([instance(1, f"1.{position}", accession=accession, others=others)])
     for position, number in enumerate(TRAPS):
-        assert [study.uid for study in catalogue.exams.candidates(number)] == [f"1.{position}"], number
-    assert catalogue.exams.candidates("") == []
+        assert [study.uid for study in catalogue.exams.links.candidates(number)] == [f"1.{position}"], number
+    assert catalogue.exams.links.candidates("") == []
 
 
 def test_more_studies_than_one_statement_asks_for_are_found_linked_and_unlinked(
@@ -215,10 +264,10 @@ def test_more_studies_than_one_statement_asks_for_are_found_linked_and_unlinked(
 ) -> None:
     catalogue.instances.add([instance(1, f"1.{n}", accession="0") for n in range(5)])
     monkeypatch.setattr("router.catalogue.db.engine._AT_ONCE", 2)
-    assert len(catalogue.exams.candidates("0")) == 5
+    assert len(catalogue.exams.links.candidates("0")) == 5
     one, other = exam(catalogue, "E1", *(f"1.{n}" for n in range(5))), exam(catalogue, "E2", "1.4")
     assert (len(catalogue.exams.case(one).studies), len(catalogue.exams.case(one).siblings)) == (5, 1)
-    catalogue.exams.unlink(one, [f"1.{n}" for n in range(5)])
+    catalogue.exams.links.unlink(one, [f"1.{n}" for n in range(5)])
     assert catalogue.exams.case(one).links == {}
     catalogue.exams.request_evaluation([one, other], NOW - MINUTE)
     assert sorted(catalogue.exams.to_check(NOW - MINUTE, 9)) == [one, other]

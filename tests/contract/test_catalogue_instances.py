@@ -65,7 +65,7 @@ def test_of_an_instance_that_came_a_thousand_times_only_what_decides_is_read(cat
 def test_a_study_is_described_by_its_first_instance_and_counted_by_its_newest(catalogue: Catalogue) -> None:
     catalogue.instances.add([instance(1), instance(2, modality="SR"), instance(3, modality="")])
     catalogue.instances.add([instance(1, version=2, accession="A9", received=NOW + MINUTE)])
-    (study,) = catalogue.exams.studies(["1.2", "1.9"]).values()
+    (study,) = catalogue.exams.links.studies(["1.2", "1.9"]).values()
     assert (study.uid, study.accession_number, study.study_date) == ("1.2", "A1", "20260301")
     assert (study.instances, study.modalities) == (3, ("CT", "SR"))
     assert study.last_received == NOW + MINUTE
@@ -74,20 +74,20 @@ def test_a_study_is_described_by_its_first_instance_and_counted_by_its_newest(ca
 def test_an_older_instance_does_not_set_the_last_arrival_back(catalogue: Catalogue) -> None:
     catalogue.instances.add([instance(1, received=NOW)])
     catalogue.instances.add([instance(2, received=NOW - MINUTE)])
-    assert catalogue.exams.studies(["1.2"])["1.2"].last_received == NOW
+    assert catalogue.exams.links.studies(["1.2"])["1.2"].last_received == NOW
 
 
 def test_the_same_identity_is_kept_once_and_another_one_beside_it(catalogue: Catalogue) -> None:
     catalogue.instances.add([instance(1), instance(2)])
     catalogue.instances.add([instance(3), instance(4, patient=Patient("P2")), instance(5, others=("B2", "B1"))])
-    identities = catalogue.exams.studies(["1.2"])["1.2"].identities
+    identities = catalogue.exams.links.studies(["1.2"])["1.2"].identities
     assert [i.patient.patient_id for i in identities] == ["P1", "P2", "P1"]
     assert identities[2].other_accession_numbers == ("B1", "B2")
 
 
 def test_exams_that_list_the_study_or_name_its_accession_number_are_evaluated(catalogue: Catalogue) -> None:
     listed, own, other, none = (exam(catalogue, name) for name in ("LISTED", "OWN", "OTHER", "NONE"))
-    catalogue.exams.link(listed, ["1.2"], "listed", NOW)
+    catalogue.exams.links.link(listed, ["1.2"], "listed", NOW)
     for number, accession in ((own, "A1"), (other, "R7"), (none, "A")):
         assert catalogue.exams.describe(number, key(accession))
     _checked(catalogue, listed, own, other, none)
@@ -115,7 +115,7 @@ def test_every_row_is_walked_over_page_by_page(catalogue: Catalogue, monkeypatch
 
 def test_header_texts_that_a_database_cannot_hold_lose_only_what_it_cannot(catalogue: Catalogue) -> None:
     catalogue.instances.add([instance(1, patient=Patient("P1\0", "Li\ud800"), accession="A1\0")])
-    (study,) = catalogue.exams.candidates("A1")
+    (study,) = catalogue.exams.links.candidates("A1")
     assert study.identities[0].patient == Patient("P1", "Li?")
 
 
@@ -156,5 +156,5 @@ def test_the_first_image_not_a_structured_report_tells_of_the_device(
     news = [_of_device(number, modality, modality) for number, modality in enumerate(order)]
     for batch in [news] if together else [[new] for new in news]:
         catalogue.instances.add(batch)
-    (study,) = catalogue.exams.studies(["1.2"]).values()
+    (study,) = catalogue.exams.links.studies(["1.2"]).values()
     assert (study.station_name, study.serial_number, study.sending_ae) == ("CT", "S-CT", "AE-CT")

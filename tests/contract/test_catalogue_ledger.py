@@ -158,7 +158,7 @@ def test_the_ledger_of_an_exam_is_read_by_indexes_alone(sqlite: Database) -> Non
     catalogue.ledger.entries(number, CLOUD)
     catalogue.ledger.reselect_refused(number, CLOUD, NOW)
     catalogue.exams.case(number)
-    catalogue.exams.candidates("A1")
+    catalogue.exams.links.candidates("A1")
     catalogue.exams.to_check(NOW, 9)
     catalogue.exams.next_check()
     catalogue.queue.make(number, [], NOW)

@@ -153,7 +153,7 @@ def test_of_a_study_that_lost_its_exam_only_what_was_sent_is_known_when_it_comes
     catalogue.instances.add([instance(1), instance(2)])
     number = settled(catalogue, "E1", "1.2")
     driver(catalogue).execute_sql(f"UPDATE ledger SET state = '{fate}'")
-    catalogue.exams.unlink(number, ["1.2"])
+    catalogue.exams.links.unlink(number, ["1.2"])
     (old,) = catalogue.purge.unmatched(BEFORE, 10)
     assert purge(catalogue, old) == ["1.2.1.1", "1.2.1.2"]
     assert len(catalogue.instances.known(["1.2.1.1", "1.2.1.2"])) == known
@@ -252,8 +252,8 @@ def test_an_exam_that_is_joined_to_what_is_just_being_added_sees_it_or_is_evalua
     touched = catalogue.exams.case(number).touched
 
     def join() -> bool:
-        catalogue.exams.link(number, ["1.2"], "listed", NOW)
-        return "1.2" in catalogue.exams.studies(["1.2"])
+        catalogue.exams.links.link(number, ["1.2"], "listed", NOW)
+        return "1.2" in catalogue.exams.links.studies(["1.2"])
 
     seen = while_adding(catalogue, instance(1), join)
     assert seen or catalogue.exams.case(number).touched > touched

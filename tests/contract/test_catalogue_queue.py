@@ -322,10 +322,10 @@ def test_a_document_and_the_touch_of_its_exam_are_entered_together(catalogue: Ca
 
     def work() -> None:
         with catalogue.engine.write():
-            catalogue.exams.add(document(), "p", number, 1, NOW)
+            catalogue.exams.documents.add(document(), "p", number, 1, NOW)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         work()
-    assert catalogue.exams.latest(number, "pdf") is None
+    assert catalogue.exams.case(number).pdfs == ()
     assert catalogue.exams.to_check(NOW, 9) == []

@@ -18,12 +18,12 @@ def of_before(catalogue: Catalogue, *patients: Patient) -> list[int]:
 
 
 def names(catalogue: Catalogue) -> list[str]:
-    return [one.patient.name for one in catalogue.exams.studies(["1.2"])["1.2"].identities]
+    return [one.patient.name for one in catalogue.exams.links.studies(["1.2"])["1.2"].identities]
 
 
 def test_what_is_not_ascii_is_read_again_from_a_file_that_is_there(catalogue: Catalogue) -> None:
     of_before(catalogue, Patient("P1", "Zhang^San"), OLD)
-    assert catalogue.exams.studies(["1.2"])["1.2"].outdated
+    assert catalogue.exams.links.studies(["1.2"])["1.2"].outdated
     assert [replace(one, identity=0) for one in catalogue.readings.outdated("1.2")] == [
         Outdated(0, InstanceUids("1.2", "1.2.1", "1.2.1.2"), 1)
     ]
@@ -32,14 +32,14 @@ def test_what_is_not_ascii_is_read_again_from_a_file_that_is_there(catalogue: Ca
 def test_what_was_read_by_the_rules_of_today_is_not_read_again(catalogue: Catalogue) -> None:
     catalogue.instances.add([instance(patient=OLD)])
     assert catalogue.readings.outdated("1.2") == []
-    assert not catalogue.exams.studies(["1.2"])["1.2"].outdated
+    assert not catalogue.exams.links.studies(["1.2"])["1.2"].outdated
 
 
 def test_a_renewed_identity_says_what_the_header_says(catalogue: Catalogue) -> None:
     (number,) = of_before(catalogue, OLD)
     catalogue.readings.renew(number, instance(patient=NEW, accession="检查1").header)
     assert names(catalogue) == ["张三"]
-    assert [study.uid for study in catalogue.exams.candidates("检查1")] == ["1.2"]
+    assert [study.uid for study in catalogue.exams.links.candidates("检查1")] == ["1.2"]
     assert catalogue.readings.outdated("1.2") == []
 
 

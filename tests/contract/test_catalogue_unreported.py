@@ -45,7 +45,7 @@ def test_the_oldest_comes_first_and_one_that_an_exam_names_is_none_at_once(catal
 
 def test_one_that_an_exam_names_no_longer_counts_again(catalogue: Catalogue) -> None:
     study(catalogue, "1.2")
-    catalogue.exams.unlink(exam(catalogue, "E1", "1.2"), ["1.2"])
+    catalogue.exams.links.unlink(exam(catalogue, "E1", "1.2"), ["1.2"])
     assert uids(catalogue) == ["1.2"]
 
 
@@ -74,11 +74,11 @@ def test_reports_are_told_by_sender_study_date_and_the_hour_in_which_both_were_h
     study(catalogue, "1.5", ae="MR1", study_date="20260228", received=HERE)
     study(catalogue, "1.6", ae="MR1", received=HERE)
     late = catalogue.exams.number_of("01", "E2", NOW)
-    catalogue.exams.link(late, ["1.4"], "listed", HERE + 3 * HOUR + MINUTE)
+    catalogue.exams.links.link(late, ["1.4"], "listed", HERE + 3 * HOUR + MINUTE)
     early = catalogue.exams.number_of("01", "E3", NOW)
-    catalogue.exams.link(early, ["1.2", "1.3", "1.5"], "listed", HERE - 5 * HOUR)
+    catalogue.exams.links.link(early, ["1.2", "1.3", "1.5"], "listed", HERE - 5 * HOUR)
     again = catalogue.exams.number_of("01", "E4", NOW)
-    catalogue.exams.link(again, ["1.4"], "listed", HERE + 9 * HOUR)
+    catalogue.exams.links.link(again, ["1.4"], "listed", HERE + 9 * HOUR)
     found = sorted((one.sender, one.study_date, one.came, one.at) for one in catalogue.unreported.reported(HERE))
     assert found == [
         ("CT1", "20260301", HERE, HERE),

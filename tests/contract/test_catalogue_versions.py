@@ -127,7 +127,7 @@ def test_a_refused_version_gives_way_to_one_that_is_as_sent(catalogue: Catalogue
 
 def test_a_study_names_whom_the_newest_versions_of_its_instances_name(catalogue: Catalogue) -> None:
     def named() -> list[str]:
-        return [identity.patient.patient_id for identity in catalogue.exams.studies(["1.2"])["1.2"].identities]
+        return [identity.patient.patient_id for identity in catalogue.exams.links.studies(["1.2"])["1.2"].identities]
 
     catalogue.instances.add([instance(1), instance(2)])
     catalogue.instances.add([instance(1, version=2, patient=OTHER)])
@@ -136,14 +136,14 @@ def test_a_study_names_whom_the_newest_versions_of_its_instances_name(catalogue:
     assert named() == ["P2"]
     catalogue.instances.add([instance(3, modality="SR", patient=OTHER), instance(4, modality="SR")])
     assert named() == ["P1", "P2"]
-    study = catalogue.exams.studies(["1.2"])["1.2"]
+    study = catalogue.exams.links.studies(["1.2"])["1.2"]
     assert (study.instances, study.modalities) == (4, ("CT", "SR"))
 
 
 def test_an_older_version_that_comes_late_names_nobody(catalogue: Catalogue) -> None:
     catalogue.instances.add([instance(1, version=2, patient=OTHER)])
     catalogue.instances.add([instance(1, version=1)])
-    [study] = catalogue.exams.studies(["1.2"]).values()
+    [study] = catalogue.exams.links.studies(["1.2"]).values()
     assert [identity.patient for identity in study.identities] == [OTHER]
 
 

@@ -96,7 +96,7 @@ def test_a_companion_is_known_by_its_deliveries_and_its_last_file(catalogue: Cat
     first, second = exam(catalogue, "E1"), exam(catalogue, "E2")
     catalogue.queue.make(first, [(CLOUD, channel) for channel in Channel], NOW)
     late = replace(document(), arrived=NOW + MINUTE)
-    catalogue.exams.add(late, "place", first, 1, NOW)
+    catalogue.exams.documents.add(late, "place", first, 1, NOW)
     deliveries = catalogue.queue.of_exam(first)
     assert catalogue.queue.move(deliveries[0], State.CANCELLED, NOW, "not to be reported")
     one, two = catalogue.withheld.companions({first, second})

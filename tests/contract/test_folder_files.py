@@ -4,9 +4,9 @@ import unicodedata
 from dataclasses import replace
 from datetime import timedelta
 
-from catalogue_rows import NOW, document, exam, key
+from catalogue_rows import NOW, bind, document, exam, key
 from router.catalogue import Catalogue
-from router.catalogue.exams.exams import TakenDocument
+from router.catalogue.exams.documents import TakenDocument
 from router.catalogue.exams.files import FileKind, FolderFile, Lying
 from router.model import SetAside
 
@@ -21,7 +21,7 @@ def lying(path: str = "a.json", kind: FileKind = FileKind.REJECTED, **more: obje
 def taken(catalogue: Catalogue, stem: str, kind: str = "pdf", number: int | None = None, digest: str = "d") -> int:
     found: TakenDocument = replace(document(kind, stem, digest), key=key() if kind == "json" else None)
     place = f"reports/x/{stem}.{kind}"
-    return catalogue.exams.add(found, place, number, 1 if number else None, NOW)
+    return catalogue.exams.documents.add(found, place, number, 1 if number else None, NOW)
 
 
 def names(found: list[FolderFile]) -> list[str]:
@@ -112,7 +112,7 @@ def test_a_pdf_without_an_exam_is_unclaimed_once_its_time_is_over_and_until_an_e
     assert files.unclaimed(NOW - DAY, NOW, NOW - DAY, 9) == []
     assert files.claimed() == files.outlasted(NOW) == []
     assert names(files.outlasted(NOW + MINUTE)) == ["a.pdf"]
-    catalogue.exams.bind(newest, number, 2, "reports/1/2/report.pdf", NOW)
+    bind(catalogue, newest, number)
     assert names(files.claimed()) == ["a.pdf"]
 
 
@@ -153,7 +153,7 @@ def test_what_is_of_an_exam_is_found_by_its_number_and_by_near_names(catalogue: 
 
 
 def test_content_that_was_forgotten_is_not_remembered(catalogue: Catalogue) -> None:
-    catalogue.exams.remember("a.json", 1, 2, "bad")
-    catalogue.exams.remember("a.json", 3, 4, "good")
-    catalogue.exams.forget_seen("a.json", "bad")
-    assert catalogue.exams.remembered("a.json") == {(3, 4): "good"}
+    catalogue.exams.originals.remember("a.json", 1, 2, "bad")
+    catalogue.exams.originals.remember("a.json", 3, 4, "good")
+    catalogue.exams.originals.forget_seen("a.json", "bad")
+    assert catalogue.exams.originals.remembered("a.json") == {(3, 4): "good"}

@@ -74,7 +74,7 @@ def test_a_study_that_nothing_names_any_more_is_unlinked(desk: Desk) -> None:
 
 
 def test_what_a_person_joined_stays(desk: Desk) -> None:
-    desk.exams.link(desk.exam, ["9.9"], JoinedBy.PERSON, NOW)
+    desk.exams.links.link(desk.exam, ["9.9"], JoinedBy.PERSON, NOW)
     desk.join(LISTED)
     assert not desk.join(LISTED)
     assert desk.links["9.9"] == JoinedBy.PERSON

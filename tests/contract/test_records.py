@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from catalogue_rows import CLOUD, NOW, document, driver, exam, instance
+from catalogue_rows import CLOUD, NOW, around_pdf, document, driver, exam, instance, restore
 from router.catalogue import Catalogue
 from router.model import Channel
 from router.policy.states import State
@@ -20,7 +20,9 @@ def reported(catalogue: Catalogue, exam_id: str = "E1", *way: State, study: str 
     number = exam(catalogue, exam_id, *([study] if study else []))
     for revision, kind in enumerate(("json", "pdf"), 1):
         place = f"reports/{number}/{revision}/{kind}"
-        catalogue.exams.add(document(kind, f"in/{exam_id}", f"{kind} {exam_id}"), place, number, revision, NOW)
+        catalogue.exams.documents.add(
+            document(kind, f"in/{exam_id}", f"{kind} {exam_id}"), place, number, revision, NOW
+        )
     catalogue.queue.make(number, [(CLOUD, channel) for channel in CHANNELS], NOW)
     for one in catalogue.queue.of_exam(number):
         catalogue.uploads.freeze(one.id, 1, f"i{one.id}", "w", exam_place="e", pdf_place="p", now=NOW)
@@ -108,14 +110,14 @@ def test_records_stay_while_files_of_its_images_are_here(catalogue: Catalogue) -
 
 def test_a_pdf_is_missed_only_while_its_exam_has_something_to_do(catalogue: Catalogue) -> None:
     number = reported(catalogue, "E1", *DONE)
-    assert catalogue.exams.missed("pdf E1") is None
+    assert around_pdf(catalogue, digest="pdf E1").lost is None
     catalogue.expiry.take_copies(number, BEFORE, LATER)
-    assert catalogue.exams.missed("pdf E1") is None
+    assert around_pdf(catalogue, digest="pdf E1").lost is None
     report = next(one for one in catalogue.queue.of_exam(number) if one.channel == Channel.REPORT)
     catalogue.queue.move(report, State.WAITING, LATER, "late images")
-    missed = catalogue.exams.missed("pdf E1")
+    missed = around_pdf(catalogue, digest="pdf E1").lost
     assert missed is not None
-    catalogue.exams.returned(*missed, 3, f"reports/{number}/3/pdf", LATER)
+    restore(catalogue, missed)
     (pdf,) = catalogue.exams.case(number).pdfs
-    assert (pdf.here, pdf.document) == (True, missed[0])
-    assert catalogue.exams.missed("pdf E1") is None
+    assert (pdf.here, pdf.document) == (True, missed.document)
+    assert around_pdf(catalogue, digest="pdf E1").lost is None

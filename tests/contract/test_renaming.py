@@ -66,7 +66,7 @@ def test_what_was_delivered_is_known_to_be_there_under_the_other_name(catalogue:
 
 def test_exams_of_which_something_came_after_their_delivery_are_evaluated_anew(catalogue: Catalogue) -> None:
     same, corrected, late, waits = (delivered(catalogue, f"E{n}", f"1.2.{n}") for n in range(1, 5))
-    catalogue.exams.add(replace(document("json"), arrived=NOW + 2 * MINUTE), "p", corrected, 1, NOW)
+    catalogue.exams.documents.add(replace(document("json"), arrived=NOW + 2 * MINUTE), "p", corrected, 1, NOW)
     catalogue.instances.add([instance(3, "1.2.3", received=NOW + 2 * MINUTE)])
     for one in catalogue.queue.of_exam(waits):
         assert catalogue.queue.move(one, State.WAITING, NOW + MINUTE, "a new revision")

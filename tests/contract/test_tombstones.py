@@ -61,11 +61,11 @@ def test_a_purged_study_has_no_rows_of_instances_and_is_told_as_before(catalogue
     number = sent(catalogue, *(instance(n) for n in range(3)), instance(9, series_class=SeriesClass.KEY))
     accounts, traces = catalogue.ledger, catalogue.arrivals
     before = (accounts.tallies([number]), accounts.entries(number, CLOUD), traces.arrivals(["1.2"]),
-              accounts.classes(number, CLOUD), catalogue.exams.studies(["1.2"]))  # fmt: skip
+              accounts.classes(number, CLOUD), catalogue.exams.links.studies(["1.2"]))  # fmt: skip
     purge(catalogue)
     assert (rows(catalogue, "instance"), rows(catalogue, "ledger"), rows(catalogue, "tombstone")) == (0, 0, 1)
     after = (accounts.tallies([number]), accounts.entries(number, CLOUD), traces.arrivals(["1.2"]),
-             accounts.classes(number, CLOUD), catalogue.exams.studies(["1.2"]))  # fmt: skip
+             accounts.classes(number, CLOUD), catalogue.exams.links.studies(["1.2"]))  # fmt: skip
     assert after == before
     assert rows(catalogue, "instance") == 0
 
@@ -99,7 +99,7 @@ def test_a_late_instance_finds_its_study_whole_and_alone_has_a_file(catalogue: C
     assert [one.sop_uid for one in catalogue.ledger.undecided(number, CLOUD)] == ["1.2.1.3"]
     assert len(catalogue.series_members.of_study("1.2")) == 3
     assert [row.uids.sop for row in catalogue.instances.walk()] == ["1.2.1.3"]
-    assert catalogue.exams.studies(["1.2"])["1.2"].instances == 3
+    assert catalogue.exams.links.studies(["1.2"])["1.2"].instances == 3
 
 
 def test_an_instance_of_a_purged_study_that_comes_in_another_study_is_seen_in_both(catalogue: Catalogue) -> None:

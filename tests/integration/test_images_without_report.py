@@ -59,7 +59,7 @@ class Ward(Clinic):
         """Exams list these studies."""
         for uid in uids:
             number = self.catalogue.exams.number_of("01", f"X{uid}", self.clock.now())
-            self.catalogue.exams.link(number, [uid], "listed", self.clock.now())
+            self.catalogue.exams.links.link(number, [uid], "listed", self.clock.now())
 
     def till(self, text: str) -> None:
         """Time goes by until then, by the hospital's clock, and the watch looks."""

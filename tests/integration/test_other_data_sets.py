@@ -88,7 +88,7 @@ class Place:
 
     @property
     def doubt(self) -> str:
-        return self.catalogue.exams.studies([STUDY])[STUDY].doubt
+        return self.catalogue.exams.links.studies([STUDY])[STUDY].doubt
 
     def pixels(self) -> list[str]:
         """Of each version that is here with its file."""

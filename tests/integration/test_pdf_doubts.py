@@ -19,7 +19,8 @@ from router.events import Event, EventBus, Kind
 from router.images.rulebook import rulebook
 from router.images.selection import Selection
 from router.intake.exam_reader import ExamReader
-from router.intake.intake import Found, Intake
+from router.intake.intake import Intake
+from router.intake.reading import ReadBatch
 from router.policy.states import Needs, State
 from router.reports.folder.watch import scan
 from router.reports.pdf.reader import Readers
@@ -73,7 +74,7 @@ class Site:
         self.intake.file(self.read(name, data).documents)
         self.settle()
 
-    def read(self, name: str, data: bytes) -> Found:
+    def read(self, name: str, data: bytes) -> ReadBatch:
         """A file comes, and all that lie there are read."""
         self.put(name, data)
         return self.intake.read(scan(self.config.reports.folder).files)

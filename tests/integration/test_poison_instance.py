@@ -223,7 +223,7 @@ class Desk:
             news.append(NewInstance(header, 1, digests, 1, SeriesClass.THIN, "a rule", now))
         self.catalogue.instances.add(news)
         self.exam = self.catalogue.exams.number_of("01", "E1", now)
-        self.catalogue.exams.link(self.exam, ["1.2.3"], "listed", now)
+        self.catalogue.exams.links.link(self.exam, ["1.2.3"], "listed", now)
         self.catalogue.queue.make(self.exam, [("cloud", Channel.IMAGES)], now)
         undecided = self.catalogue.ledger.undecided(self.exam, "cloud")
         self.catalogue.ledger.decide("cloud", [(one.key, True, "all go") for one in undecided], now)

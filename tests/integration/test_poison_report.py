@@ -102,14 +102,14 @@ def test_a_file_whose_rows_cannot_be_entered_is_refused_and_the_others_are_taken
     clinics: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clinic: Clinic = clinics()
-    add = clinic.exams.add
+    add = clinic.exams.filings._documents.add
 
     def fails(document: Any, *rest: Any) -> int:
         if document.stem == "a":
             raise OverflowError("nobody has thought of it")
         return add(document, *rest)
 
-    monkeypatch.setattr(clinic.exams, "add", fails)
+    monkeypatch.setattr(clinic.exams.filings._documents, "add", fails)
     clinic.put("a.json", another(E1))
     clinic.put("b.json", another(**HERE))
     found = clinic.intake.read(sorted(scan(clinic.inbox).files, key=lambda seen: str(seen.path)))
@@ -174,7 +174,7 @@ def test_a_file_that_changed_since_is_not_the_one_that_ended_the_program(
     desk = open_desk()
     path = desk.put("a.json", another(E1))
     (seen,) = scan(desk.inbox).files
-    ended = {desk.intake._attempt(seen).name: 2}
+    ended = {desk.intake._reader._attempt(seen).name: 2}
     monkeypatch.setattr(desk.storage.incoming.dropped, "_ended", ended)
     assert [error.fields["why"] for error in desk.intake.read([seen]).invalid.values()] == ["poison"]
     path.write_bytes(another(E1, Order__Note="corrected"))

@@ -194,7 +194,7 @@ def test_a_file_that_is_gone_is_there_again_when_its_instance_comes_again(place:
 
 def test_what_comes_again_and_has_no_exam_yet_is_not_purged_by_its_first_arrival(place: Place) -> None:
     (exam,) = place.catalogue.exams.find(str(exam_document()["ExamId"]))
-    place.catalogue.exams.unlink(exam, [STUDY])
+    place.catalogue.exams.links.unlink(exam, [STUDY])
     driver(place.catalogue).execute_sql("UPDATE study SET last_received = 0")
     yesterday = datetime.now(UTC) - timedelta(days=1)
     assert [old.uid for old in place.catalogue.purge.unmatched(yesterday, 9)] == [STUDY]
@@ -209,7 +209,7 @@ def test_what_came_by_a_clock_that_was_ahead_is_evaluated_now_and_not_when_that_
     file.rename(file.with_name(f"{time.time_ns() + 86_400 * 10**9:020d}.dcm"))
     place.catalogue_all()
     now = datetime.now(UTC)
-    assert place.catalogue.exams.studies([STUDY])[STUDY].last_received <= now
+    assert place.catalogue.exams.links.studies([STUDY])[STUDY].last_received <= now
     assert len(place.catalogue.exams.to_check(now, 9)) == 1
 
 

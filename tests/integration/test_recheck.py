@@ -17,7 +17,7 @@ from catalogue_rows import NOW, Database, driver
 from delivered_month import Ordinary, ordinary
 from harness import command_here
 from router.catalogue.db.tables import TABLES
-from router.catalogue.exams.exams import TakenDocument
+from router.catalogue.exams.documents import TakenDocument
 from router.clock import SystemClock
 from router.config.sections import Config, load
 from router.events import EventBus
@@ -200,14 +200,16 @@ def test_a_study_of_another_patients_exam_is_found_in_both(place: Place) -> None
     [header] = first.headers
     second.document["Study"]["StudyInstanceUIDs"].append(header.uids.study)
     exams = place.fill(first, second)
-    place.catalogue.exams.link(exams[1], [header.uids.study], "listed", NOW)
+    place.catalogue.exams.links.link(exams[1], [header.uids.study], "listed", NOW)
     assert [bool(rules) for rules in place.rules()] == [True, True]
 
 
 def test_a_pdf_that_names_another_exam_counts_where_the_report_was_delivered(place: Place) -> None:
     exam, _ = place.fill(*ordinary(2))
-    pdf = TakenDocument("pdf", "E000001", "pdf", NOW, NOW, words=frozenset({"A000002"}))
-    place.catalogue.exams.add(pdf, "nowhere", exam, 2, NOW)
+    pdf = TakenDocument(
+        kind="pdf", stem="E000001", digest="pdf", file_time=NOW, arrived=NOW, words=frozenset({"A000002"})
+    )  # fmt: skip
+    place.catalogue.exams.documents.add(pdf, "nowhere", exam, 2, NOW)
     assert sorted(place.rules()) == [[], ["pdf-other"]]
     report = next(one for one in place.catalogue.queue.of_exam(exam) if one.channel == Channel.REPORT)
     driver(place.catalogue).execute_sql(f"UPDATE delivery SET state = 'held' WHERE id = {report.id}")

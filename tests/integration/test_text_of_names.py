@@ -97,7 +97,7 @@ def test_a_study_that_was_catalogued_by_the_declared_set_joins_by_its_name_and_i
     node.wait(QUIET)
     assert node.cloud.images == [header.uids.sop]
     assert node.catalogue.readings.outdated(header.uids.study) == []
-    (study,) = node.catalogue.exams.studies([header.uids.study]).values()
+    (study,) = node.catalogue.exams.links.studies([header.uids.study]).values()
     assert [one.patient.name for one in study.identities] == ["张三"]
 
 
@@ -105,7 +105,7 @@ def test_a_study_of_before_whose_file_is_gone_keeps_its_text(node: Node) -> None
     header = catalogued_before(node, 71)
     shutil.rmtree(node.config.node.data / "studies" / header.uids.study)
     ris(E1, header.uids.study, patient="张三")(node)
-    (study,) = node.catalogue.exams.studies([header.uids.study]).values()
+    (study,) = node.catalogue.exams.links.studies([header.uids.study]).values()
     assert (study.outdated, [one.patient.name for one in study.identities]) == (True, ["ÕÅÈý"])
 
 

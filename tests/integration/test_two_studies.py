@@ -47,7 +47,7 @@ class Place:
         file.commit(InstanceUids(study, f"{study}.1", sop))
 
     def doubts(self, *studies: str) -> list[str]:
-        return [study.doubt for study in self.catalogue.exams.studies(studies).values()]
+        return [study.doubt for study in self.catalogue.exams.links.studies(studies).values()]
 
 
 @pytest.fixture

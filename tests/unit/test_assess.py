@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from router.catalogue.exams.exams import Chosen, ExamSnapshot, OverlappingExam
+from router.catalogue.exams.exams import Chosen, ExamSnapshot
+from router.catalogue.exams.links import OverlappingExam
 from router.catalogue.images.ledger import Tally
 from router.catalogue.images.studies import StudyHere
 from router.catalogue.queue.queue import Delivery
@@ -73,8 +74,9 @@ def facts(*taken: JsonVersion, studies: Sequence[StudyHere] = (), status: str = 
     jsons = taken or (version(),)
     pdf = PdfVersion(9, NOW - HOUR, NOW - HOUR, named=frozenset({NAME}))
     case = ExamSnapshot(
-        17, "01", "E1", 0, "", jsons, (pdf,), {one.document: f"17/{one.document}" for one in jsons}, {STUDY: "listed"},
-        {one.uid: one for one in studies}, (), False,
+        exam=17, branch="01", exam_id="E1", touched=0, doubt="", jsons=jsons, pdfs=(pdf,),
+        places={one.document: f"17/{one.document}" for one in jsons}, links={STUDY: "listed"},
+        studies={one.uid: one for one in studies}, siblings=(), approved=False,
     )  # fmt: skip
     patient = ExamPatient({"Patient.PatientId": "P1"}, NAME)
     last = jsons[-1]
@@ -139,7 +141,9 @@ def test_no_study_is_set_apart_when_more_than_the_study_is_in_doubt(known: ExamF
 
 def test_no_study_is_set_apart_that_another_exam_has(config: Config) -> None:
     known = facts(unsettled=(OF_STUDY,))
-    other = OverlappingExam(18, "A2", "P1", NAME, STUDY, approved=True)
+    other = OverlappingExam(
+        exam=18, accession_number="A2", patient_id="P1", patient_name=NAME, study_uid=STUDY, approved=True
+    )
     assert assess(replace(known, case=replace(known.case, siblings=(other,))), config).apart == frozenset()
 
 

@@ -39,7 +39,10 @@ GAPS = exam_document({"Order.DeviceAETitle": "", "HospitalBranchCode": "", "Stud
 
 
 def case(study: StudyHere, branch: str = "01") -> ExamSnapshot:
-    return ExamSnapshot(1, branch, "E1", 0, "", (), (), {}, {}, {study.uid: study}, (), approved=False)
+    return ExamSnapshot(
+        exam=1, branch=branch, exam_id="E1", touched=0, doubt="", jsons=(), pdfs=(), places={}, links={},
+        studies={study.uid: study}, siblings=(), approved=False,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

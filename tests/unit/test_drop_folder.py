@@ -132,7 +132,7 @@ def test_a_scan_names_a_thousand_of_each_kind_and_counts_the_rest(tmp_path: Path
 
 
 def test_a_folder_that_has_vanished_is_an_error_and_an_empty_one_is_empty(tmp_path: Path) -> None:
-    assert scan(tmp_path) == Listing((), frozenset(), empty=True)
+    assert scan(tmp_path) == Listing(files=(), unreadable=frozenset(), empty=True)
     with pytest.raises(FileNotFoundError):
         scan(tmp_path / "gone")
     with pytest.raises(NotADirectoryError):

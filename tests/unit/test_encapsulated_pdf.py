@@ -47,7 +47,7 @@ def take(desk: Desk, data: bytes = ONE, study: str = STUDY) -> None:
 def link(desk: Desk, exam_id: str = E1) -> None:
     """As the correlator does when it evaluates the exam."""
     (number,) = desk.exams.find(exam_id)
-    desk.exams.link(number, [STUDY], "listed", desk.clock.now())
+    desk.exams.links.link(number, [STUDY], "listed", desk.clock.now())
 
 
 def test_the_document_is_read_without_its_padding(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from desk import E1, E2, START, Desk, OpenDesk, another, exam
 from router.alarms import Alarm
 from router.errors import InvalidData
 from router.events import Kind
-from router.intake.intake import Found
 from router.intake.pickup import Pickup
+from router.intake.reading import ReadBatch
 from router.reports.folder import directory, originals, watch
 from router.reports.folder.settle import Seen
 from router.reports.folder.watch import scan
@@ -327,7 +327,7 @@ def test_250_files_swapped_between_scan_and_read_gain_nothing_and_cost_nobody_an
     desk.clock.advance(2)
     real, waiting = desk.intake.read, list(paths)
 
-    def swapping(batch: Sequence[Seen]) -> Found:
+    def swapping(batch: Sequence[Seen]) -> ReadBatch:
         while waiting:
             path = waiting.pop()
             path.unlink()

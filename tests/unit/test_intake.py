@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from desk import E1, E2, Desk, OpenDesk, another, exam, printed
-from router.catalogue.exams.exams import Exams
+from router.catalogue.exams.documents import Documents
+from router.catalogue.exams.filing import Filings
 from router.events import Kind
 from router.matching.exam.versions import successive
 from router.model import SetAside
 from router.reports.folder import originals
 from router.reports.folder.settle import Seen
+from router.reports.folder.watch import scan
 from router.reports.pdf import pdf
 from router.storage.reports import Copies
 from samples import exam_document
@@ -300,7 +302,7 @@ def test_every_encoding_of_a_ris_is_read_and_kept_as_it_came(desk: Desk, data: b
     desk.drop("r.json", data)
     case = desk.case()
     assert desk.storage.reports.read(case.places[case.jsons[0].document]) == data
-    assert desk.exams.identifiers(case.exam) == {E1, "A0001", "张三"}
+    assert desk.exams.pdf_names.identifiers(case.exam) == {E1, "A0001", "张三"}
 
 
 # -- refused
@@ -424,7 +426,7 @@ def test_a_file_overwritten_while_it_is_taken_stays_and_both_versions_are_known(
 
 @pytest.mark.parametrize(
     ("module", "step"),
-    [("copies", "keep"), ("exams", "add"), ("exams", "bind"), ("copies", "move"), ("copies", "close"),
+    [("filings", "write"), ("documents", "add"), ("copies", "keep"), ("copies", "move"), ("copies", "close"),
      ("copies", "forget"), ("pickup", "set_aside")],
 )  # fmt: skip
 @pytest.mark.parametrize("after", [False, True])
@@ -434,7 +436,7 @@ def test_a_crash_at_any_step_loses_nothing_and_takes_nothing_twice(
     class PowerLoss(BaseException):
         pass
 
-    owner: Any = {"copies": Copies, "exams": Exams, "pickup": originals}[module]
+    owner: Any = {"copies": Copies, "documents": Documents, "filings": Filings, "pickup": originals}[module]
     real = getattr(owner, step)
 
     def fails(*given: Any, **named: Any) -> Any:
@@ -505,3 +507,32 @@ def test_a_mapping_file_that_finds_another_patient_or_study_has_the_exam_evaluat
     assert mended.jsons == before.jsons
     desk.intake.reread([before.exam])
     assert desk.case().touched == mended.touched
+
+
+@pytest.mark.parametrize("order", [("r.json", "r.pdf"), ("r.pdf", "r.json")])
+def test_a_report_crosses_to_the_catalogue_and_back_a_few_times(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, order: tuple[str, str]
+) -> None:
+    """One snapshot and one write a document, beside the transaction and the originals of the batch."""
+    crossings: list[str] = []
+
+    def counted(owner: Any, name: str) -> None:
+        real = getattr(owner, name)
+
+        def call(*given: Any, **named: Any) -> Any:
+            crossings.append(name)
+            return real(*given, **named)
+
+        monkeypatch.setattr(owner, name, call)
+
+    exams = desk.exams
+    for owner in (exams, exams.snapshots, exams.filings, exams.documents, exams.links, exams.originals, exams.files,
+                  exams.pdf_names):  # fmt: skip
+        for name in [one for one in dir(owner) if not one.startswith("_") and callable(getattr(owner, one))]:
+            counted(owner, name)
+    for name in order:
+        desk.put(name, exam() if name.endswith("json") else ONE)
+    found = desk.intake.read(sorted(scan(desk.inbox).files, key=lambda seen: seen.mtime))
+    desk.intake.file(found.documents)
+    reads = [name.removeprefix("r.") for name in order]
+    assert crossings == ["transaction", reads[0], "write", reads[1], "write", "of_paths", "note"]

@@ -143,7 +143,8 @@ def test_the_pdf_of_an_accession_number_is_not_a_delivered_report_s_but_waits(de
     """Its exam has its PDF: this one may be the next exam's of that accession number."""
     desk.intake.take_message(message(pdf=printed(f"report of {E1}")))
     case = desk.case()
-    desk.exams.checked(case, None, None, "", chosen=Chosen("", case.pdfs[0].document, None, max(case.places)))
+    chosen = Chosen(pdf=case.pdfs[0].document, weighed=max(case.places))
+    desk.exams.checked(case, None, None, "", chosen=chosen)
     desk.drop("A1.pdf", SCAN)
     assert desk.counts() == (1, 1)
     desk.intake.take_message(message(E2))

@@ -10,7 +10,7 @@ import pytest
 
 from desk import E1, E2, Desk, OpenDesk, another, exam, printed
 from router.events import Kind
-from router.intake.intake import Dropped
+from router.intake.document import ReadDocument
 from router.intake.pickup import Pickup
 from router.reports.folder import originals
 from router.reports.folder.settle import Seen
@@ -80,7 +80,7 @@ def test_the_loop_stops_between_two_batches(open_desk: OpenDesk, monkeypatch: py
     threads = threading.active_count()
     real = desk.intake.file
 
-    def stop_at_once(found: Sequence[Dropped]) -> dict[Seen, OSError]:
+    def stop_at_once(found: Sequence[ReadDocument]) -> dict[Seen, OSError]:
         loop.stop()
         return real(found)
 

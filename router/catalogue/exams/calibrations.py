@@ -1,4 +1,4 @@
-"""Each source of report PDFs, and how far its PDFs can be told by text, time and labels."""
+"""Calibrations of the sources of report PDFs: how far their PDFs can be told apart by text, time and labels."""
 
 import json
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What people have decided about exams: doubts they settled, numbers of one patient, studies kept apart."""
+"""Decisions of people about exams: doubts they settled, numbers of one patient, studies kept apart."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from router.policy.states import State
 _OPEN = [state for state in State if state not in (State.DELIVERED, State.CANCELLED)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alias:
-    """Two numbers of one patient; who said so, when and why."""
+    """Two numbers of one patient; the person who said so, when and why."""
 
     old: str
     new: str
@@ -71,7 +71,7 @@ class Decisions:
     def aliases(self) -> list[Alias]:
         """All of them."""
         rows: Any = self._engine.run(Row.select().order_by(Row.at))
-        return [Alias(row.old, row.new, row.why, row.who, row.at) for row in rows]
+        return [Alias(old=row.old, new=row.new, why=row.why, who=row.who, at=row.at) for row in rows]
 
     def alias(self, alias: Alias) -> bool:
         """Enter it; False when these two are known as one patient's."""

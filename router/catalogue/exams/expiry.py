@@ -1,4 +1,4 @@
-"""What ends of exams with which everything is done: first the copies of their PDFs, long after that all that is known.
+"""Expiry of exams with nothing left to do: first of the copies of their PDFs, long after that of all records.
 
 Each exam is a transaction of its own: rows change first and name what is to be removed, as with images (`purge`).
 """

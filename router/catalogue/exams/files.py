@@ -168,7 +168,7 @@ class FolderFiles:
         return bool(self._engine.run(FolderFileRow.select(FolderFileRow.id).limit(1).tuples()))
 
     def listed(self, kind: FileKind, after: int = 0, limit: int | None = None) -> list[FolderFile]:
-        """Those of a kind by number, of a higher number than `after`."""
+        """Files of a kind by number, of a higher number than `after`."""
         return self._read((FolderFileRow.kind == kind) & (FolderFileRow.id > after), limit)
 
     def open(self, *, dismissed: bool = False) -> list[FolderFile]:
@@ -177,18 +177,18 @@ class FolderFiles:
         return sorted(found, key=lambda one: (list(FileKind).index(one.found.kind), one.id))
 
     def of_paths(self, kind: FileKind, paths: Collection[str]) -> list[FolderFile]:
-        """Those of a kind with one of these paths."""
+        """Files of a kind with one of these paths."""
         mine = FolderFileRow.kind == kind
         return [
             one for some in portions(sorted(paths)) for one in self._read(mine & FolderFileRow.path.in_(list(some)))
         ]
 
     def of_path(self, path: str) -> list[FolderFile]:
-        """Those of this path, one a kind."""
+        """Files of this path, one a kind."""
         return self._read(FolderFileRow.path == path)
 
     def named(self, name: str) -> list[FolderFile]:
-        """Those of this number (f12), path or file name; without one, those of nearly this name."""
+        """Files of this number (f12), path or file name; without one, files of nearly this name."""
         numbered = name[:1] in "fF" and name[1:].isdecimal() and len(name) < 10
         if numbered and (found := self._read(FolderFileRow.id == int(name[1:]))):
             return found
@@ -198,12 +198,12 @@ class FolderFiles:
         return [one for one in found if f"/{one.found.path}".endswith(f"/{name}")] or found
 
     def of_exam(self, exam: int) -> list[FolderFile]:
-        """Those that seem to be of an exam, and those whose name is nearly that of one of its documents."""
+        """Files that seem to be of an exam, and files whose name is nearly that of one of its documents."""
         keys = Document.select(Document.near).where((Document.exam == exam) & Document.near.is_null(False))
         return self._read((FolderFileRow.exam == exam) | FolderFileRow.near_key.in_(keys))
 
     def counts(self) -> dict[FileKind, int]:
-        """How many of each kind are not dismissed, those beyond MOST of a scan counted."""
+        """Numbers of files that are not dismissed, by kind; those beyond MOST of a scan are counted."""
         open_ = FolderFileRow.dismissed.is_null()
         columns = (FolderFileRow.kind, fn.COUNT(FolderFileRow.id))
         here = dict(self._engine.run(FolderFileRow.select(*columns).group_by(FolderFileRow.kind).tuples()))
@@ -215,7 +215,7 @@ class FolderFiles:
         query = FolderFileRow.select().where(where).order_by(FolderFileRow.id)
         return [_listed(row) for row in self._engine.run(query.limit(limit).dicts())]
 
-    # -- what documents say of them
+    # -- documents that concern them
 
     def unclaimed(self, oldest: datetime, before: datetime, of_study: datetime, limit: int) -> list[tuple[int, str]]:
         """PDFs without an exam that came before `before` and are not listed: the newest of each name, and the name.

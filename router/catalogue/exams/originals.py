@@ -49,18 +49,18 @@ class Originals:
                 self._engine.run(adding.on_conflict(conflict_target=[SetAsideRow.key], **conflict))
 
     def begun(self) -> bool:
-        """Whether what lay there before this database noted anything is noted."""
+        """Whether the files are noted that lay there before this database noted anything."""
         found = SetAsideRow.select(SetAsideRow.key).where(SetAsideRow.key == _BEGUN)
         return bool(self._engine.run(found.tuples()))
 
     def begin(self, lying: Iterable[tuple[SetAside, datetime]], now: datetime) -> None:
-        """Note what lies there, once: a former version noted nothing, and a database may be lost."""
+        """Note the files that lie there, once: a former version noted nothing, and a database may be lost."""
         self._insert([_row(one, at) for one, at in lying], action="IGNORE")
         with self._engine.write():
             self._engine.run(SetAsideRow.insert(key=_BEGUN, home="", place="", mark="", at=now))
 
     def before(self, at: datetime, after: str, limit: int) -> list[tuple[str, SetAside]]:
-        """Those that lie there since before `at`, by their keys: the next ones after the key `after`."""
+        """Files that lie there since before `at`, by their keys: the next ones after the key `after`."""
         columns = (SetAsideRow.key, SetAsideRow.home, SetAsideRow.place, SetAsideRow.mark)
         where = (SetAsideRow.at < at) & (SetAsideRow.key > after) & (SetAsideRow.key != _BEGUN)
         query = SetAsideRow.select(*columns).where(where)
@@ -83,7 +83,7 @@ class Originals:
         ]  # fmt: skip
 
     def purged(self, exams: Collection[int]) -> dict[int, datetime]:
-        """When the copies of the chosen PDFs of these exams were removed; of those that are here nothing."""
+        """The instants at which copies of these exams' chosen PDFs were removed; copies that are here are left out."""
         columns, found = (Exam.id, Document.purged), dict[int, datetime]()
         for some in portions(sorted(exams)):
             query = Exam.select(*columns).join(Document, on=Document.id == Exam.pdf).where(Exam.id.in_(some))
@@ -91,7 +91,7 @@ class Originals:
         return found
 
     def lying(self, places: Iterable[tuple[bytes, bytes]]) -> list[SetAside]:
-        """Those that lie at one of these places, by the home and the place of a SetAside."""
+        """Files that lie at one of these places, by the home and the place of a SetAside."""
         keys = [_key(home, place) for home, place in places]
         columns = (SetAsideRow.home, SetAsideRow.place, SetAsideRow.mark)
         query = SetAsideRow.select(*columns).where(SetAsideRow.key.in_(keys)).order_by(SetAsideRow.at.desc())
@@ -102,10 +102,38 @@ class Originals:
         columns = (SeenFile.path, SeenFile.size, SeenFile.file_time)
         return list(self._engine.run(SeenFile.select(*columns).where(SeenFile.digest == digest).tuples()))
 
+    def remember(self, path: str, size: int, file_time: int, digest: str) -> None:
+        """Note that a file which stays in the drop folder was dealt with. `file_time` in nanoseconds since 1970."""
+        kept = _in_64_bits(file_time)
+        row = SeenFile.insert(path=path, size=size, file_time=kept, digest=digest)
+        same = [SeenFile.path, SeenFile.digest]
+        with self._engine.write():
+            changes = {SeenFile.size: size, SeenFile.file_time: kept}
+            self._engine.run(row.on_conflict(conflict_target=same, update=changes))
+
+    def remembers(self, path: str, size: int, file_time: int) -> bool:
+        """Whether this very file was dealt with."""
+        return (size, _in_64_bits(file_time)) in self.remembered(path)
+
+    def remembered(self, path: str) -> dict[tuple[int, int], str]:
+        """The digests of the files that were dealt with under this path, by size and time."""
+        query = SeenFile.select(SeenFile.size, SeenFile.file_time, SeenFile.digest).where(SeenFile.path == path)
+        return {(size, at): digest for size, at, digest in self._engine.run(query.tuples())}
+
+    def forget_seen(self, path: str, digest: str) -> None:
+        """Content that was refused under this path is refused again when it comes again."""
+        with self._engine.write():
+            self._engine.run(SeenFile.delete().where((SeenFile.path == path) & (SeenFile.digest == digest)))
+
     def forget(self, keys: Sequence[str]) -> None:
         """Forget files that are gone, or that somebody has replaced."""
         with self._engine.write():
             self._engine.run(SetAsideRow.delete().where(SetAsideRow.key.in_(list(keys))))
+
+
+def _in_64_bits(file_time: int) -> int:
+    """The file's time as a database keeps it: a share may give one of the year 30828."""
+    return max(-(2**63), min(file_time, 2**63 - 1))
 
 
 def _row(one: SetAside, at: datetime) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which exam a report PDF names, and which PDFs name an exam."""
+"""Names in report PDFs: the exam that a PDF names, and the PDFs that name an exam."""
 
 from collections.abc import Collection, Iterable, Mapping
 
@@ -22,10 +22,7 @@ _BEARERS = Statement(
     " (SELECT MAX(document.id) FROM document WHERE document.exam_id = exam.id) FROM exam"
     " WHERE exam_id = ? OR accession_number = ? ORDER BY id LIMIT 20", Exam.exam_id, Exam.accession_number,
 )  # fmt: skip
-_NUMBERED = Statement(
-    "SELECT id FROM document WHERE stem = ? AND kind = 'pdf' UNION"
-    " SELECT document_id FROM pdf_word WHERE word = ? AND kind = 'number'", Document.stem, PdfWord.word,
-)  # fmt: skip
+_SAID = Statement("SELECT word FROM pdf_word WHERE document_id = ? AND kind = 'text'", Document.id)
 _DESCRIBED = Statement("SELECT exam_id, accession_number, patient_name FROM exam WHERE id = ?", Exam.id)
 
 
@@ -44,7 +41,7 @@ class PdfNames:
                 _ANSWER.run(self._engine, word, exam)
 
     def say(self, document: int, words: Iterable[str], names: Mapping[str, str]) -> None:
-        """Keep what a PDF's text says, and what the pattern found in its name, by group."""
+        """Keep the words of a PDF's text, and those that the pattern found in its name, by group."""
         rows = [{"document": document, "kind": _TEXT, "word": word} for word in sorted(words)]
         rows += [{"document": document, "kind": kind, "word": word} for kind, word in names.items() if word]
         with self._engine.write():
@@ -58,8 +55,7 @@ class PdfNames:
 
     def said(self, document: int) -> frozenset[str]:
         """The words of the PDF's text."""
-        mine = (PdfWord.document == document) & (PdfWord.kind == _TEXT)
-        return frozenset(row[0] for row in self._engine.run(PdfWord.select(PdfWord.word).where(mine).tuples()))
+        return frozenset(row[0] for row in _SAID.run(self._engine, document))
 
     def other(self, said: Collection[str], exam: int) -> int | None:
         """A known exam other than this one that the words name."""
@@ -70,21 +66,17 @@ class PdfNames:
                 return int(row[0])
         return None
 
+    def known_number(self, number: str, exam: int) -> bool:
+        """Whether it is the ExamId, accession number or patient number of another exam."""
+        theirs = Exam.select(Exam.id).where((Exam.patient_id == number) & (Exam.id != exam)).limit(1)
+        return self.other([number], exam) is not None or bool(self._engine.run(theirs.tuples()))
+
     def owners(self, words: Collection[str], exam: int) -> list[int]:
         """Other exams, one of whose PDFs says one of the words."""
         return sorted({row[0] for word in words for row in _OWNERS.run(self._engine, word, exam)})
 
-    def unpaired(self, names: Iterable[tuple[str, str]]) -> list[int]:
-        """PDFs without an exam whose name holds one of these (group, value)."""
-        found: dict[int, None] = {}
-        for kind, word in names:
-            mine = (PdfWord.kind == kind) & (PdfWord.word == word) & Document.exam.is_null()
-            query = PdfWord.select(PdfWord.document).join(Document).where(mine).order_by(PdfWord.document).tuples()
-            found |= dict.fromkeys(row[0] for row in self._engine.run(query))
-        return list(found)
-
     def names_of(self, document: int) -> dict[str, str]:
-        """What the pattern found in the PDF's name, by group."""
+        """The words that the pattern found in the PDF's name, by group."""
         mine = (PdfWord.document == document) & PdfWord.kind.not_in([_TEXT, NUMBER])
         return dict(self._engine.run(PdfWord.select(PdfWord.kind, PdfWord.word).where(mine).tuples()))
 
@@ -95,16 +87,12 @@ class PdfNames:
             for exam, branch, exam_id, *rest, lacks in _BEARERS.run(self._engine, number, number)
         ]
 
-    def numbered(self, number: str) -> list[int]:
-        """PDFs of which this number is the whole name."""
-        return [row[0] for row in _NUMBERED.run(self._engine, number, number)]
-
     def used_by_others(self, stem: str, exam: int) -> bool:
         """Whether a JSON of another exam came under this name."""
         theirs = (Document.kind == "json") & (Document.stem == stem) & (Document.exam != exam)
         return bool(self._engine.run(Document.select(Document.id).where(theirs).limit(1).tuples()))
 
-    def described(self, exam: int) -> tuple[str, str, str]:
-        """ExamId, accession number and patient's name of an exam."""
+    def identifiers(self, exam: int) -> frozenset[str]:
+        """The words by which a report's text names the exam."""
         (row,) = _DESCRIBED.run(self._engine, exam)
-        return row[0], row[1], row[2]
+        return identifiers(*row)

@@ -1,4 +1,4 @@
-"""What came when and from where: for exams, for studies that no exam has, for files without an exam."""
+"""Provenance of exams, of studies that no exam has, and of files without an exam: what came when and from where."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from router.catalogue.images.tombstones import summaries
 _AT_MOST = 50_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class File:
     """A file of the drop folder; `name` is its path without ending."""
 
@@ -26,9 +26,9 @@ class File:
     stale: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """What one AE has sent of a study, first to last; versions are counted, too."""
+    """The instances of a study that one AE has sent, first to last; versions are counted, too."""
 
     study_uid: str
     sending_ae: str
@@ -37,7 +37,7 @@ class Arrival:
     last: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbour:
     """An exam (its own number and ExamId) or a study (its UID), with what keys are compared by.
 
@@ -70,27 +70,30 @@ class Arrivals:
 
     def _files(self, where: Any) -> list[File]:
         rows: Any = self._engine.run(Document.select().where(where).order_by(Document.arrived, Document.id))
-        return [File(r.kind, r.stem, r.arrived, r.exam_id, r.approved, r.stale) for r in rows]
+        return [
+            File(kind=r.kind, name=r.stem, arrived=r.arrived, exam=r.exam_id, approved=r.approved, stale=r.stale)
+            for r in rows
+        ]
 
     def next_look(self, exam: int) -> datetime | None:
-        """When the exam is evaluated next, if nothing comes before."""
+        """The next evaluation of the exam, if nothing comes before."""
         rows: Any = self._engine.run(Exam.select(Exam.check_at).where(Exam.id == exam).tuples())
         return next((row[0] for row in rows), None)
 
     def arrivals(self, uids: list[str]) -> list[Arrival]:
-        """Who sent these studies, and when."""
+        """The senders of these studies, and when they sent."""
         columns = (Study.uid, Instance.sending_ae)
         times = (fn.COUNT(Instance.id), fn.MIN(Instance.received), fn.MAX(Instance.received))
         query = Instance.select(*columns, *times).join(Study).where(Study.uid.in_(uids)).group_by(*columns)
-        found = [Arrival(*row) for row in self._engine.run(query.tuples())]
+        found = [_arrival(*row) for row in self._engine.run(query.tuples())]
         names = dict(self._engine.run(Study.select(Study.id, Study.uid).where(Study.uid.in_(uids)).tuples()))
         for gone in summaries(self._engine, list(names)):
-            found += [Arrival(names[gone.study], ae, *came) for ae, came in gone.arrivals.items()]
+            found += [_arrival(names[gone.study], ae, *came) for ae, came in gone.arrivals.items()]
         by_sender: dict[tuple[str, str], list[Arrival]] = defaultdict(list)
         for one in found:
             by_sender[one.study_uid, one.sending_ae].append(one)
         whole = [
-            Arrival(*who, sum(a.instances for a in some), min(a.first for a in some), max(a.last for a in some))
+            _arrival(*who, sum(a.instances for a in some), min(a.first for a in some), max(a.last for a in some))
             for who, some in by_sender.items()
         ]
         return sorted(whole, key=lambda a: (a.first, a.study_uid))
@@ -114,8 +117,10 @@ class Arrivals:
         return self._studies(Study.last_received.between(since, until) & Study.uid.not_in(named))
 
     def _exam(self, row: Any) -> Neighbour:
-        keys = frozenset({row.accession_number}), frozenset({row.patient_id})
-        return Neighbour(row.exam_id, row.id, *keys, "", row.created)
+        return Neighbour(
+            name=row.exam_id, exam=row.id, accessions=frozenset({row.accession_number}),
+            patients=frozenset({row.patient_id}), date="", came=row.created,
+        )  # fmt: skip
 
     def _studies(self, where: Any) -> list[Neighbour]:
         columns = (Study.id, Study.uid, Study.study_date, Study.first_received)
@@ -124,9 +129,12 @@ class Arrivals:
         patients = self._of_studies(StudyIdentity.study, StudyIdentity.patient_id, where)
         none: frozenset[str] = frozenset()
         return [
-            Neighbour(uid, None, numbers.get(number, none), patients.get(number, none), date, came)
+            Neighbour(
+                name=uid, exam=None, accessions=numbers.get(number, none), patients=patients.get(number, none),
+                date=date, came=came,
+            )
             for number, uid, date, came in rows
-        ]
+        ]  # fmt: skip
 
     def _of_studies(self, study: Any, column: Any, where: Any) -> dict[int, frozenset[str]]:
         found: dict[int, set[str]] = {}
@@ -134,3 +142,7 @@ class Arrivals:
         for number, value in self._engine.run(query):
             found.setdefault(number, set()).add(value)
         return {number: frozenset(values) for number, values in found.items()}
+
+
+def _arrival(study_uid: str, sending_ae: str, instances: int, first: datetime, last: datetime) -> Arrival:
+    return Arrival(study_uid=study_uid, sending_ae=sending_ae, instances=instances, first=first, last=last)

@@ -27,7 +27,7 @@ class Readings:
         self._engine = engine
 
     def outdated(self, study_uid: str) -> list[Outdated]:
-        """Those of which a file is left, each with the latest."""
+        """The identities of which a file is left, each with the latest."""
         rows = self._engine.run(StudyIdentity.select().join(Study).where(Study.uid == study_uid))
         return [one for row in rows if is_outdated(row) for one in self._of(study_uid, row)]
 

@@ -1,4 +1,4 @@
-"""What the PACS was asked for and is to be asked for, per exam, and how many instances it says a study has."""
+"""Questions to the PACS, per exam: those asked and those to ask; and how many instances it says a study has."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from router.catalogue.db.engine import Engine, portions
 from router.catalogue.db.tables import Exam, PacsCount, Retrieval
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """How often the PACS was asked for an exam, last when, and what it said; `ask_at` is when it is asked next.
+    """The questions about an exam: how often the PACS was asked, last when, and its answer; `ask_at`: the next time.
 
     `missing` is what is missing in words, "" where only the number of images is asked for. `down_until` is not to be
     asked before: the PACS was down.
@@ -34,7 +34,7 @@ class Retrievals:
         self._engine = engine
 
     def of(self, exam: int) -> Asked | None:
-        """What is known of the questions about an exam; None when none was ever meant to be asked."""
+        """The questions about an exam; None when none was ever meant to be asked."""
         return next(iter(self._read(Retrieval.exam == exam)), None)
 
     def due(self, now: datetime) -> Asked | None:
@@ -77,7 +77,7 @@ class Retrievals:
             self._engine.run(kept)
 
     def counts(self, study_uids: Iterable[str]) -> dict[str, int]:
-        """How many instances the PACS says that these studies have, where it says so."""
+        """Numbers of instances that these studies have, where the PACS says so."""
         columns = (PacsCount.study_uid, PacsCount.instances)
         found: dict[str, int] = {}
         for portion in portions(list(study_uids)):
@@ -85,7 +85,7 @@ class Retrievals:
         return found
 
     def _read(self, where: Any) -> list[Asked]:
-        columns = (Exam.id, Exam.accession_number, Retrieval.tries, Retrieval.missing, Retrieval.said, Retrieval.at,
-                   Retrieval.ask_at, Retrieval.down_until)  # fmt: skip
-        query = Retrieval.select(*columns).join(Exam).where(where).order_by(Retrieval.ask_at).limit(1).tuples()
-        return [Asked(*row) for row in self._engine.run(query)]
+        columns = (Exam.id.alias("exam"), Exam.accession_number, Retrieval.tries, Retrieval.missing, Retrieval.said,
+                   Retrieval.at, Retrieval.ask_at, Retrieval.down_until)  # fmt: skip
+        query = Retrieval.select(*columns).join(Exam).where(where).order_by(Retrieval.ask_at).limit(1).dicts()
+        return [Asked(**row) for row in self._engine.run(query)]

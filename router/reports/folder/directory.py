@@ -44,7 +44,7 @@ def device(handle: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spot:
-    """Where a file lies, with open descriptors.
+    """The place of a file, with open descriptors.
 
     `home` is the topmost folder of the file's device, with the way from the drop folder to it (`lead`) and from it to
     the folder that holds the file (`below`): a branch's folder may be a mount of its own, and nothing is moved across.

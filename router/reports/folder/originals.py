@@ -41,7 +41,7 @@ def name_of(folder: Path, path: Path) -> str:
 
 
 def file_time(seen: Seen, arrived: datetime) -> datetime:
-    """When the file was written; its arrival where its time cannot be one (before 1970, after the year 9000)."""
+    """The instant at which the file was written; its arrival where its time is before 1970 or after the year 9000."""
     seconds = seen.mtime / 1e9
     return datetime.fromtimestamp(seconds, UTC) if 0 <= seconds < _LAST_SECOND else arrived
 
@@ -104,7 +104,7 @@ def reject(folder: Path, seen: Seen, reason: str) -> tuple[SetAside, ...]:
 
 @contextmanager
 def _both(folder: Path, seen: Seen, into: str) -> Iterator[tuple[Spot, int]]:
-    """Where the file lies, and the folder that it is to be moved to."""
+    """The place of the file, and the folder that it is to be moved to."""
     with (
         opened(folder) as top,
         spot(top, _parts(folder, seen)[:-1]) as at,

@@ -1,4 +1,4 @@
-"""When a file in the drop folder has settled: size and time still for long enough, seen twice at least."""
+"""Settling of files in the drop folder: size and time still for long enough, seen twice at least."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,12 +35,12 @@ class Settling:
         return now - self._since.get(seen, now)
 
     def done(self, seen: Seen) -> None:
-        """The file was dealt with: left alone until its size or time changes."""
+        """Leave a file alone that was dealt with, until its size or time changes."""
         self._done.add(seen)
         self._since.pop(seen, None)
 
-    def anew(self, seen: Seen) -> None:
-        """The file was gone or had changed when it was to be taken: it must settle again."""
+    def settle_again(self, seen: Seen) -> None:
+        """Let a file settle once more that was gone or had changed when it was to be taken."""
         self._since.pop(seen, None)
 
     @property

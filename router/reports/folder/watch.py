@@ -18,7 +18,7 @@ from watchdog.observers.api import BaseObserver
 from router.reports.folder.directory import DEEPEST, device, inside, opened
 from router.reports.folder.settle import Seen
 
-# At the end its threads tell of each other as of errors; what matters, a folder that is gone, the rescan tells.
+# At the end its threads log errors about each other; the rescan reports a folder that is gone.
 logging.getLogger("watchdog").setLevel(logging.CRITICAL)
 ENDINGS = frozenset({".json", ".pdf", ".hl7"})
 SET_ASIDE = ("done", "rejected")
@@ -48,9 +48,9 @@ class Other:
     mtime: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What a scan found. `empty`: nothing at all lies in the folder, not even what was set aside.
+    """The result of a scan. `empty`: nothing at all lies in the folder, not even originals that were set aside.
 
     `others` are at most MOST_OTHERS of each kind, `counted` is how many there are.
     """
@@ -71,11 +71,14 @@ def scan(folder: Path) -> Listing:
         walk = _Walk(top)
         entries = walk.listed(top)
         files = tuple(walk.files(folder, top, entries, depth=0))
-    return Listing(files, frozenset(walk.unreadable), not entries, tuple(walk.others), dict(walk.counted))
+    return Listing(
+        files=files, unreadable=frozenset(walk.unreadable), empty=not entries, others=tuple(walk.others),
+        counted=dict(walk.counted),
+    )  # fmt: skip
 
 
 class _Walk:
-    """One scan. `unreadable` gathers what could not be looked at; the rest is found all the same."""
+    """One scan. `unreadable` gathers the paths that cannot be looked at; the rest is found all the same."""
 
     def __init__(self, top: int) -> None:
         self._device = device(top)
@@ -181,7 +184,7 @@ class Watch:
             self._end()
 
     def again(self) -> None:
-        """Listen anew: the folder is another one than before, a share that was mounted again for instance."""
+        """Listen to the folder that is there by now, a share that was mounted again for instance."""
         self._end()
         self.start()
 

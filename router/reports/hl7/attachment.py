@@ -18,14 +18,14 @@ _ENCODED = re.compile(r"[A-Za-z0-9+/=]+")
 class Part:
     """A value of an OBX that may be a PDF or a part of one.
 
-    `kind` is its type (OBX-2), `code` OBX-3 and `number` OBX-4 as written, `told` the words before the data of one of
-    type ED (2.A.24). `data` has no line breaks.
+    `kind` is its type (OBX-2), `code` OBX-3 and `number` OBX-4 as written, `described` the words before the data of one
+    of type ED (2.A.24). `data` has no line breaks.
     """
 
     kind: str
     code: str
     number: str
-    told: frozenset[str]
+    described: frozenset[str]
     data: str
 
     @property
@@ -56,16 +56,16 @@ def joined(parts: Iterable[Part]) -> Iterator[bytes]:
         if len(heads) == 1 and len(group) > 1 and _go_together(group, heads[0]):
             yield _of_parts(_in_order(group), heads[0])
         else:
-            yield from (_of_parts([part], part) for part in group if part in heads or (encapsulated and _told(part)))
+            yield from (_of_parts([part], part) for part in group if part in heads or (encapsulated and _is_pdf(part)))
 
 
-def _told(part: Part) -> bool:
-    return "PDF" in part.told
+def _is_pdf(part: Part) -> bool:
+    return "PDF" in part.described
 
 
 def _go_together(group: Sequence[Part], head: Part) -> bool:
-    """Whether the other parts are told to be of the same kind, or nothing is told of them."""
-    return all(part.told == head.told or not part.told for part in group)
+    """Whether the other parts are described as of the same kind, or not at all."""
+    return all(part.described == head.described or not part.described for part in group)
 
 
 def _in_order(group: Sequence[Part]) -> list[Part]:
@@ -84,7 +84,7 @@ def _in_order(group: Sequence[Part]) -> list[Part]:
 def _of_parts(parts: Sequence[Part], head: Part) -> bytes:
     """Parts may be encoded each by itself, or be cut from one encoding."""
     texts = [part.data for part in parts]
-    hexadecimal = "HEX" in head.told or texts[0].startswith(_HEXADECIMAL)
+    hexadecimal = "HEX" in head.described or texts[0].startswith(_HEXADECIMAL)
     if not hexadecimal and not any(text.endswith("=") for text in texts[:-1]):
         texts = ["".join(texts)]
     try:

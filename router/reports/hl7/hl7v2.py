@@ -1,4 +1,4 @@
-"""An HL7 v2 ORU^R01 message: what its mapping file asks for, the report PDF in it, and its acknowledgement.
+"""An HL7 v2 ORU^R01 message: the fields that the mapping file asks for, the report PDF, and the acknowledgement.
 
 Chapters are those of HL7 v2.5.1.
 """
@@ -39,7 +39,7 @@ class Unsupported(InvalidData):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """How a message is answered: the code of MSA-1, the error of table 0357, and words without patient data."""
+    """Answer to a message: the code of MSA-1, the error of table 0357, and words without patient data."""
 
     code: str
     error: int = 0
@@ -85,7 +85,7 @@ class Message:
         return _lines(self._found(path, notes=True))
 
     def document(self, paths: Iterable[Path]) -> dict[str, object]:
-        """What the paths lead to, by the path as it is written; empty ones are left out. A list where it says [].
+        """The values of the paths, by the path as it is written; empty ones are left out. A list where it says [].
 
         Notes (NTE) after an observation belong to its text, unless a path asks for them. InvalidData as `value`.
         """
@@ -224,8 +224,10 @@ class Message:
             return
         for repetition in self._repetitions(_field(segment, 5)):
             texts = ["".join(component) for component in repetition]
-            told = frozenset(" ".join(texts[:-1]).upper().replace("/", " ").split()) if kind == "ED" else frozenset()
-            yield Part(kind=kind, code=code, number=number, told=told, data=without_breaks(texts[-1]))
+            described = (
+                frozenset(" ".join(texts[:-1]).upper().replace("/", " ").split()) if kind == "ED" else frozenset()
+            )
+            yield Part(kind=kind, code=code, number=number, described=described, data=without_breaks(texts[-1]))
 
 
 def _with_codes(rows: Iterable[list[str]]) -> Iterator[list[str]]:
@@ -243,7 +245,7 @@ def _with_codes(rows: Iterable[list[str]]) -> Iterator[list[str]]:
 
 
 def _require_whole(segment: list[str]) -> None:
-    """InvalidData where text that holds an unescaped field separator has moved the fields behind it."""
+    """InvalidData where text that holds an unescaped field separator has moved the fields after it."""
     moved = _is_moved(segment) if segment[0] == "OBX" else segment[0] == "NTE" and not "".join(segment[4:]).isascii()
     if moved:
         raise InvalidData(

@@ -44,7 +44,7 @@ Refuse = Callable[[str, str], None]
 
 
 class _Broken(Exception):
-    """The connection cannot go on; what to tell of it, and the message's beginning where it can be answered."""
+    """The connection cannot go on: why, and the message's beginning where it can be answered."""
 
     def __init__(self, why: str, head: bytes = b"") -> None:
         super().__init__(why)
@@ -54,7 +54,7 @@ class _Broken(Exception):
 class MllpServer:
     """Listens while it is started. `take` keeps a message durably, or raises InvalidData, TransientError or OSError.
 
-    `refused` is told of what is not taken; `ended` runs at the end of each connection's thread.
+    `refused` is called for each message that is not taken; `ended` runs at the end of each connection's thread.
     """
 
     def __init__(
@@ -320,7 +320,7 @@ class _Stream:
                 raise _Broken("too many large HL7 messages at once, send it again", bytes(self._held[:_HEAD]))
 
     def _begin(self) -> bool:
-        """Pass to behind the next <VT>. What lies between messages only fills the time."""
+        """Go on after the next <VT>. Bytes between messages only fill the time."""
         until = time.monotonic() + self._idle
         while not self._skip():
             if time.monotonic() > until or not self._more(None, until):
@@ -361,7 +361,7 @@ class _Stream:
 
 
 def _end(held: bytearray, looked: int) -> tuple[int, bool]:
-    """Where a <FS> from `looked` on ends the message, -1 for nowhere, and whether that is certain.
+    """Position from `looked` on of the <FS> that ends the message, -1 for none, and whether that is certain.
 
     It does when <CR> or a further message follows, and when nothing does: else it is a character of the text, at which
     a finding would be cut.

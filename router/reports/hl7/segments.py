@@ -29,7 +29,7 @@ _NAMES_OF_SEGMENTS = """
 _KNOWN = frozenset(_NAMES_OF_SEGMENTS.split())
 _NUMBERED = "OBX NTE OBR PID PV1 NK1 DG1 AL1 PR1 GT1 IN1 SPM FT1 TQ1 TQ2 ARV"
 _BEGUN_EMPTY = "PD1 PV2 CTD CTI PRT DEV SAC ROL IN2 IN3 ACC DRG UB1 UB2 BLG DSC"
-# The segments of ORU^R01 (7.3.1) and of the patient's, by what their first field is behind text: most number
+# The segments of ORU^R01 (7.3.1) and of the patient's, by their first field after a text: most number
 # themselves, and the others do not fill it.
 _FIRST_FIELD = {
     **dict.fromkeys(_NUMBERED.split(), "[0-9.]*"),
@@ -37,7 +37,7 @@ _FIRST_FIELD = {
     "ORC": "(?:[A-Z]{2})?",
     "IPC": "[ -~]*",
 }
-# The first field that is certainly behind the text: of OBX-5, NTE-3, OBR-13.
+# The first field that is certainly after the text: of OBX-5, NTE-3, OBR-13.
 _TEXT_UNTIL = {"OBX": 11, "NTE": 4, "OBR": 14}
 
 
@@ -111,7 +111,7 @@ def _fields(line: str, between: str) -> list[str]:
 def _lines(text: str, between: str) -> list[str]:
     """The segments. A line that does not begin as one, of text or Base64, goes on with the one before; so does ADD.
 
-    InvalidData where text stands behind an observation that is complete, and so belongs to none for certain.
+    InvalidData where text follows an observation that is complete, and so belongs to none for certain.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     end = _end(text, between)
@@ -123,13 +123,13 @@ def _lines(text: str, between: str) -> list[str]:
         else:
             found.append([text[start : after - 1]])
     rows = ["".join(parts) for parts in found]
-    if any(row.startswith("OBX") and _goes_on_behind(row, between) for row in rows):
+    if any(row.startswith("OBX") and _goes_on_after(row, between) for row in rows):
         raise InvalidData("an HL7 message with text behind an observation", hint="write a line break as \\.br\\")
     return rows
 
 
 def _end(text: str, between: str) -> int:
-    """Where the text ends without blank lines and the trailers of a batch or file (2.10.3)."""
+    """The end of the text without blank lines and the trailers of a batch or file (2.10.3)."""
     trailer = re.compile(rf"[BF]TS(?:{re.escape(between)}.*)?|\s*")
     end = len(text)
     for _ in range(_MOST_TRAILERS):
@@ -141,7 +141,7 @@ def _end(text: str, between: str) -> int:
 
 
 def _starts(text: str, between: str, end: int) -> list[int]:
-    """Where segments begin, in text that ends there; each character is looked at once."""
+    """The positions at which segments begin, in text that ends there; each character is looked at once."""
     begins = re.compile(rf"^([A-Z][A-Z0-9]{{2}}){re.escape(between)}([^{re.escape(between)}\n]*)", re.MULTILINE)
     found: list[int] = []
     before, fields, counted = "", 0, 0
@@ -172,15 +172,15 @@ def _begins(name: str, first: str, before: str, *, ended: bool) -> bool:
     return name in _FIRST_FIELD and re.fullmatch(_FIRST_FIELD[name], first) is not None
 
 
-def _goes_on_behind(row: str, between: str) -> bool:
+def _goes_on_after(row: str, between: str) -> bool:
     """Whether lines of text follow the one in which an observation is complete."""
     at = -1
     for _ in range(_TEXT_UNTIL[row[:3]]):
         at = row.find(between, at + 1)
         if at < 0:
             return False
-    behind = row.find("\n", at)
-    return behind >= 0 and bool(row[behind:].strip())
+    line_end = row.find("\n", at)
+    return line_end >= 0 and bool(row[line_end:].strip())
 
 
 # -- the character set

@@ -26,7 +26,7 @@ _SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib
 
 
 def confine(memory: int) -> None:
-    """Take from this process, for good, what reading needs not; `memory` in bytes is what it may have."""
+    """Take from this process, for good, what reading does not need; it may have `memory` bytes."""
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -62,7 +62,7 @@ def _restrict(system: ctypes.CDLL, readable: Iterable[Path]) -> None:
 
 
 def _libraries() -> set[Path]:
-    """Where Python looks for modules. Of a checkout the package only: its data folder may lie beside it."""
+    """Folders in which Python looks for modules. Of a checkout the package only: its data folder may lie beside it."""
     own, libraries = Path(router.__file__).parent, Path(pypdf.__file__).parents[1]
     folders = {Path(entry) for entry in sys.path if entry} | {Path(sys.base_prefix, "lib"), libraries}
     return {own, *map(Path, _SYSTEM_LIBRARIES)} | (folders - ({own.parent} - {libraries}))

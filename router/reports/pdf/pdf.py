@@ -75,7 +75,7 @@ def text(reader: PdfReader) -> str:
 
 
 def made(reader: PdfReader) -> datetime | None:
-    """When its program says that it was made, by the clock of that; without a zone as if in UTC.
+    """Time of making, by the clock of the program that made it; without a zone as if in UTC.
 
     None where it says nothing that can be a time of a report.
     """

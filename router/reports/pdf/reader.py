@@ -1,4 +1,4 @@
-"""Reading PDFs in programs of their own, which have little time, memory and rights: a hostile file costs that one only.
+"""Reading of PDFs in programs of their own with little time, memory and rights: a hostile file costs that one only.
 
 To the program: the length of a PDF (8 bytes), the PDF. From it: why the PDF is refused, or nothing; then, unless it is
 refused, what it says, as JSON: `text`, `made`, or that it was not read in its processor time. Both have their length (8
@@ -58,7 +58,7 @@ class _OutOfTime(BaseException):
 
 
 class _Program:
-    """One program, started when it is first needed and anew after it was lost; OSError from an answer when it is."""
+    """One program, started when it is first needed and after it was lost; OSError from an answer when it is lost."""
 
     def __init__(self, memory: int, patience: tuple[float, float]) -> None:
         limits = (str(memory), str(patience[1]), str(patience[0]))
@@ -131,7 +131,7 @@ class Readers:
             self._free.put(program)
 
     def read(self, pdfs: Sequence[bytes]) -> list[PdfText | InvalidData]:
-        """What each PDF says, or why it is refused."""
+        """The text of each PDF, or why it is refused."""
         with ThreadPoolExecutor(len(self._programs)) as pool:
             return list(pool.map(self._read, pdfs))
 
@@ -185,7 +185,7 @@ def _say(said: bytes) -> None:
         sys.stdout.buffer.write(_LENGTH.pack(len(said)) + said)
         sys.stdout.buffer.flush()
     except ConnectionError:
-        os._exit(0)  # the main process is gone: nobody is to be told
+        os._exit(0)  # the main process is gone: nobody waits for an answer
 
 
 def _end_at(seconds: float) -> None:

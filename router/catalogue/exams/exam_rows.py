@@ -1,0 +1,107 @@
+"""Rows of exams: their numbers, intake revisions and descriptions, and the request to evaluate them."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from router.catalogue.db.engine import Engine
+from router.catalogue.db.statement import Insert, Statement
+from router.catalogue.db.tables import Exam, ExamStudy
+from router.catalogue.exams.pdf_names import PdfNames
+from router.exam.key import ExamKey
+from router.matching.report_pdf.naming import identifiers
+
+_KNOWN = Statement("SELECT id FROM exam WHERE branch = ? AND exam_id = ?", Exam.branch, Exam.exam_id)
+_NEW = Insert(Exam)
+_REVISE = Statement("UPDATE exam SET revisions = revisions + 1 WHERE id = ? RETURNING revisions", Exam.id)
+_REQUEST = Statement("UPDATE exam SET touched = touched + 1, check_at = ? WHERE id = ?", Exam.check_at, Exam.id)
+_DESCRIPTION = (Exam.accession_number, Exam.patient_name, Exam.patient_id)
+_DESCRIBE = Statement(
+    "UPDATE exam SET accession_number = ?, patient_name = ?, patient_id = ? WHERE id = ?"
+    " AND (accession_number <> ? OR patient_name <> ? OR patient_id <> ?) RETURNING id",
+    *_DESCRIPTION, Exam.id, *_DESCRIPTION,
+)  # fmt: skip
+_NAMED = {
+    "exam_id": Statement("SELECT id FROM exam WHERE exam_id = ? AND id <> ? LIMIT 2", Exam.exam_id, Exam.id),
+    "study_uid": Statement(
+        "SELECT id FROM exam WHERE id IN (SELECT exam_id FROM exam_study WHERE study_uid = ?) AND id <> ? LIMIT 2",
+        ExamStudy.study_uid, Exam.id,
+    ),
+    "accession": Statement(
+        "SELECT id FROM exam WHERE accession_number = ? AND id <> ? LIMIT 2", Exam.accession_number, Exam.id
+    ),
+}  # fmt: skip
+"""Two of the exams of a name, by the kind of name; in the order in which the kinds decide."""
+
+
+class Description(NamedTuple):
+    """Accession number and patient of the JSON that counts: joining and the texts of PDFs are compared with them."""
+
+    accession_number: str
+    patient_name: str
+    patient_id: str
+
+
+UNDESCRIBED = Description("", "", "")
+"""The description of an exam of which no JSON is entered yet."""
+
+
+def description(key: ExamKey) -> Description:
+    """The description that a JSON gives of its exam."""
+    return Description(key.accession_number, key.patient.name, key.patient.patient_ids.get("Patient.PatientId", ""))
+
+
+class ExamRows:
+    """Changes to exams' rows that the other tables of this package cause."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.pdf_names = PdfNames(engine)
+
+    def known(self, branch: str, exam_id: str) -> int | None:
+        """The node's own number of an exam; None for one that is not known."""
+        return next((int(row[0]) for row in _KNOWN.run(self._engine, branch, exam_id)), None)
+
+    def number_of(self, branch: str, exam_id: str, now: datetime, described: Description = UNDESCRIBED) -> int:
+        """The node's own number of an exam; an exam that is not known is made, with this description."""
+        if number := self.known(branch, exam_id):
+            return number
+        row = {"branch": branch, "exam_id": exam_id, "created": now, **described._asdict()}
+        with self._engine.write():
+            made = _NEW.run(self._engine, **row)
+            if made is None:  # another node was quicker
+                return self.number_of(branch, exam_id, now, described)
+            words = identifiers(exam_id, described.accession_number, described.patient_name)
+            self.pdf_names.answer(made, words, new=True)
+            return made
+
+    def next_revision(self, exam: int) -> int:
+        """A new intake revision of the exam; never given twice."""
+        with self._engine.write():
+            return int(_REVISE.run(self._engine, exam)[0][0])
+
+    def describe(self, exam: int, key: ExamKey) -> bool:
+        """Keep the description that the JSON that counts gives; whether it is another one than before."""
+        given = description(key)
+        with self._engine.write():
+            if not _DESCRIBE.run(self._engine, *given, exam, *given):
+                return False
+            self.pdf_names.answer(exam, identifiers(key.exam_id, key.accession_number, key.patient.name))
+            return True
+
+    def named_by(self, names: Mapping[str, str], other_than: int = 0) -> dict[str, list[int]]:
+        """Exams by each of these names, at most two a name; kinds in the order in which they decide.
+
+        Kinds are `exam_id`, `study_uid` (a listed study) and `accession`.
+        """
+        return {
+            kind: [int(row[0]) for row in statement.run(self._engine, names[kind], other_than)]
+            for kind, statement in _NAMED.items()
+            if names.get(kind)
+        }
+
+    def request_evaluation(self, exams: Iterable[int], now: datetime) -> None:
+        """Have these exams evaluated."""
+        with self._engine.write():
+            for exam in sorted(exams):
+                _REQUEST.run(self._engine, now, exam)

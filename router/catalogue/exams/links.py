@@ -1,0 +1,95 @@
+"""Links of exams to studies, and the exams and studies that share them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from router.catalogue.db.engine import Engine, portions
+from router.catalogue.db.tables import Exam, ExamStudy, SeparatedStudy, Study, StudyAccession
+from router.catalogue.exams.exam_rows import ExamRows
+from router.catalogue.images.studies import StudyHere, studies_here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlappingExam:
+    """Another exam that has a study in common with this one; `approved` as it was last evaluated."""
+
+    exam: int
+    accession_number: str
+    patient_id: str
+    patient_name: str
+    study_uid: str
+    approved: bool
+
+
+class Links:
+    """Studies by UID, whether they are here or still to come; a link keeps the key that joined it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._exams = ExamRows(engine)
+
+    def of(self, exam: int) -> dict[str, str]:
+        """The exam's studies, each with the key that joined it."""
+        query = ExamStudy.select(ExamStudy.study_uid, ExamStudy.joined_by).where(ExamStudy.exam == exam).tuples()
+        return dict(self._engine.run(query))
+
+    def link(self, exam: int, study_uids: Iterable[str], joined_by: str, now: datetime) -> list[str]:
+        """Join studies to an exam; the newly joined UIDs are returned. A key that joined before stays.
+
+        A cataloguer or a purge of these studies has ended before, and is seen, or begins after it, and sees the exam.
+        """
+        study_uids = list(study_uids)
+        with self._engine.lock_names(study_uids), self._engine.write():
+            have = self.of(exam)
+            new = [uid for uid in dict.fromkeys(study_uids) if uid not in have]
+            for portion in portions(new):
+                rows = [{"exam": exam, "study_uid": uid, "joined_by": joined_by, "since": now} for uid in portion]
+                self._engine.run(ExamStudy.insert_many(rows).on_conflict_ignore())
+                shared = ExamStudy.study_uid.in_(portion) & (ExamStudy.exam != exam)
+                others = ExamStudy.select(ExamStudy.exam).where(shared).distinct().tuples()
+                self._exams.request_evaluation([row[0] for row in self._engine.run(others)], now)
+        return new
+
+    def unlink(self, exam: int, study_uids: Iterable[str]) -> None:
+        """Take studies from an exam, because the JSON that counts no longer names them."""
+        with self._engine.write():
+            for portion in portions(list(study_uids)):
+                mine = (ExamStudy.exam == exam) & ExamStudy.study_uid.in_(portion)
+                self._engine.run(ExamStudy.delete().where(mine))
+
+    def studies(self, uids: Iterable[str]) -> dict[str, StudyHere]:
+        """The studies of these UIDs that are here."""
+        return studies_here(self._engine, uids)
+
+    def candidates(self, accession_number: str, known: Mapping[str, StudyHere] = {}) -> list[StudyHere]:
+        """Studies that name this accession number, as their own or in RequestAttributesSequence.
+
+        Those of `known`, which were read before, are not read again.
+        """
+        if not accession_number:
+            return []
+        named = StudyAccession.accession_number == accession_number
+        query = Study.select(Study.uid).join(StudyAccession).where(named).order_by(Study.id).tuples()
+        uids = [row[0] for row in self._engine.run(query)]
+        found = {**self.studies(uid for uid in uids if uid not in known), **known}
+        return [found[uid] for uid in uids]
+
+    def overlapping(self, exam: int, uids: Iterable[str]) -> tuple[OverlappingExam, ...]:
+        """The other exams of these studies, once for each study."""
+        columns = (Exam.id, Exam.accession_number, Exam.patient_id, Exam.patient_name, ExamStudy.study_uid,
+                   Exam.approved_at.is_null(False))  # fmt: skip
+        query = Exam.select(*columns).join(ExamStudy, on=ExamStudy.exam == Exam.id).where(Exam.id != exam).tuples()
+        found = (self._engine.run(query.where(ExamStudy.study_uid.in_(some))) for some in portions(list(uids)))
+        return tuple(
+            OverlappingExam(
+                exam=other, accession_number=accession_number, patient_id=patient_id, patient_name=name, study_uid=uid,
+                approved=bool(approved),
+            )
+            for rows in found for other, accession_number, patient_id, name, uid, approved in rows
+        )  # fmt: skip
+
+    def apart(self, exam: int) -> frozenset[str]:
+        """The studies that a person keeps apart from the exam."""
+        query = SeparatedStudy.select(SeparatedStudy.study_uid).where(SeparatedStudy.exam == exam).tuples()
+        return frozenset(row[0] for row in self._engine.run(query))
