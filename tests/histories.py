@@ -20,7 +20,8 @@ from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
-from router.config.sections import Config, parse
+from router.config.file import parse
+from router.config.sections import Config
 from router.correlator.checks import resolved
 from router.correlator.correlator import Correlator
 from router.delivery.breaker_gate import Route

@@ -97,7 +97,8 @@ def _of_the_hospital(value: time) -> time:
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Budget = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
-Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
+A_SIZE = BeforeValidator(_size)  # in the metadata of every field that holds a size
+Size = Annotated[int, A_SIZE, Field(ge=0)]
 ConfigPath = Annotated[Path, BeforeValidator(_path)]
 WrittenPath = Annotated[Path, BeforeValidator(_path), AfterValidator(_existing)]
 Pattern = Annotated[str, AfterValidator(_pattern)]

@@ -43,7 +43,8 @@ from router.clock import Clock, SharedClock
 from router.cluster.absence import AbsenceWatch
 from router.cluster.membership import CORRELATOR, DAILY, DROP_FOLDER, LOOKOUT, RETENTION, SCRUB, Membership
 from router.config.changes import Changes, Stamps, compare, renewed, stamps
-from router.config.sections import Config, ConfigFile, Destination, Receive, Tls, load
+from router.config.file import ConfigFile, load
+from router.config.sections import Config, Destination, Receive, Tls
 from router.correlator.backfilling import Admission as BackfillAdmission
 from router.correlator.checks import resolved
 from router.correlator.correlator import Correlator, delivery_places

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from router.cli import main
-from router.config.sections import load, shipped
+from router.config.file import load, shipped
 from router.errors import InvalidData
 from router.exam.fill import Sources, fill
 from router.exam.read import read

@@ -12,7 +12,8 @@ import pytest
 from harness import command_here
 from router.clock import FakeClock
 from router.config import sections
-from router.config.sections import HttpDestination, load, parse
+from router.config.file import load, parse
+from router.config.sections import HttpDestination
 from router.crypto.keys import new_folder
 from router.errors import ConfigurationError
 from router.forward import profiles

@@ -17,7 +17,8 @@ from certificates import Authority
 from peers import free_port, listens, made, send, stored, wait_until
 from router.admin.http.health import health
 from router.admin.http.server import AdminServer
-from router.config.sections import Sender, Tls, shipped
+from router.config.file import shipped
+from router.config.sections import Sender, Tls
 from router.dicom.scp.admission import Admission
 from router.dicom.scp.server import StorageServer
 from router.dicom.scp.store import Received, Refused

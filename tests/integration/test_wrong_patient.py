@@ -12,7 +12,8 @@ import pytest
 from histories import CONFIG, Node
 from memory import NodeInMemory
 from mixups import EXCLUDED, PEOPLE, Happening, Image, Json, Pause, Pdf, history
-from router.config.sections import Config, parse
+from router.config.file import parse
+from router.config.sections import Config
 from router.correlator import correlator
 from router.exam.fill import Filled
 from router.intake.exam_reader import ExamReader

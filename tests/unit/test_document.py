@@ -8,7 +8,7 @@ import pytest
 
 from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.images.studies import StudyHere
-from router.config.sections import parse
+from router.config.file import parse
 from router.correlator.document import fill_for, sources_of, told, told_by_platform
 from router.exam.faults import Fault
 from samples import exam_document, shipped_tables

@@ -19,7 +19,8 @@ from router.cli.options import (
 )
 from router.cli.queue.many import agreed
 from router.cli.speech import echo
-from router.config.sections import Config, ConfigFile
+from router.config.file import ConfigFile
+from router.config.sections import Config
 from router.errors import InvalidData, WrongUse
 from router.events import Event, Kind
 from router.policy.pause import pause_of

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from router.config.sections import Config, load
+from router.config.file import load
+from router.config.sections import Config
 from router.errors import TransientError
 
 _STOP_SECONDS = 40
