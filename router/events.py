@@ -5,7 +5,7 @@ Moves of a delivery are also rows, written by the catalogue in the transaction o
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -55,6 +55,7 @@ class Event:
     at: datetime
     kind: Kind
     text: str
+    _: KW_ONLY
     who: str = "node"
     exam: int | None = None
     delivery: int | None = None

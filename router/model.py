@@ -1,6 +1,6 @@
 """Records that three layers share. Every other record lives in the module of its noun."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 
 # Modalities of objects that are made from images, often on a workstation: they tell nothing of the device.
@@ -56,6 +56,7 @@ class SeriesFacts:
     modality: str = ""
     sop_class_uid: str = ""
     manufacturer: str = ""
+    _: KW_ONLY
     manufacturer_model: str = ""
     image_type: tuple[str, ...] = ()
     frame_type: tuple[str, ...] = ()
@@ -108,7 +109,7 @@ class ThinLimit:
     body_part: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """What the node reads of one instance, once, when it is catalogued. Times are DICOM DA and TM without zone.
 

@@ -279,8 +279,10 @@ class Memory:
             question = doubt(paper.said, entry.words, next(others, None), reused=reused)
         vouched = paper.vouched or bool(paper.said & entry.words)
         named = paper.named or paper.said
-        return PdfVersion(paper.number, taken.arrived, taken.file_time, question, named=named, stem=taken.stem,
-                          vouched=vouched)  # fmt: skip
+        return PdfVersion(
+            document=paper.number, arrived=taken.arrived, file_time=taken.file_time, doubt=question, named=named,
+            stem=taken.stem, vouched=vouched,
+        )  # fmt: skip
 
     def known_number(self, number: str, exam: int) -> bool:
         return any(number in (*e.words, e.described[2]) for e in self.entries.values() if e.number != exam)
@@ -385,9 +387,11 @@ def _fate(before: Version | None, newer: Version) -> Fate:
 def _json(paper: Paper) -> JsonVersion:
     taken = paper.taken
     assert taken.key is not None
-    times = taken.key.submit_time, taken.key.approve_time
-    return JsonVersion(paper.number, taken.arrived, taken.file_time, *times, approved(taken.key), taken.content,
-                       taken.reported, taken.stem)  # fmt: skip
+    return JsonVersion(
+        document=paper.number, arrived=taken.arrived, file_time=taken.file_time, submit_time=taken.key.submit_time,
+        approve_time=taken.key.approve_time, approved=approved(taken.key), content=taken.content,
+        reported=taken.reported, stem=taken.stem,
+    )  # fmt: skip
 
 
 class Folder:

@@ -687,7 +687,14 @@ class Correlator:
         in_pacs = sum(counts.values()) if links and links.keys() == counts.keys() else None
         damaged = sum(study.damaged for study in found.case.studies.values())
         approved = max(found.approved_at, arrived)
-        return Expected(approved, found.key.image_count, here, found.images.missing, in_pacs, damaged)
+        return Expected(
+            approved_at=approved,
+            announced=found.key.image_count,
+            here=here,
+            absent=found.images.missing,
+            in_pacs=in_pacs,
+            damaged=damaged,
+        )
 
     def _note_others(self, found: Assessment, deliveries: Sequence[Delivery], tallies: Mapping[str, Tally]) -> bool:
         """Tell that images wait for another exam's approval once that is overdue; whether it is."""

@@ -30,7 +30,7 @@ def token_mac(api_key: bytes, app: str, ts: int, nonce: str) -> str:
     return hmac_sm3(api_key, f"GM1-TOKEN\n{app}\n{ts}\n{nonce}\n".encode()).hex()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One upload: who sends what, when. `app`, `org` and `idem` match `[A-Za-z0-9._-]{1,64}`."""
 

@@ -34,7 +34,7 @@ class State(StrEnum):
     RETIRING = "retiring"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry(Generic[Key]):
     """A key, its id, and when it is good: from `since` (a `next` key earlier too), before `until`. Prints no key."""
 
@@ -90,7 +90,7 @@ def load_ring(path: Path, purpose: str, load: Callable[[Path], Key], key_id: Cal
     """The ring in a `.toml` file, or a key file alone as a ring of one. ConfigurationError says what is wrong."""
     if path.suffix != ".toml":
         key = load(path)
-        return Ring(purpose, (Entry(key_id(key), key, path),), (path,))
+        return Ring(purpose, (Entry(id=key_id(key), key=key, file=path),), (path,))
     entries = tuple(_entry(path, table, load, key_id) for table in _tables(path))
     _check(path, entries)
     return Ring(purpose, entries, (path, *(entry.file for entry in entries)))
@@ -119,7 +119,14 @@ def _entry(path: Path, table: dict[str, Any], load: Callable[[Path], Key], key_i
     found = key_id(key)
     if table.get("id", found) != found:
         raise ConfigurationError(f"key ring {path}: {file} holds key {found}, not {table['id']}")
-    return Entry(found, key, file, State(table["state"]), _at(path, table, "since"), _at(path, table, "until"))
+    return Entry(
+        id=found,
+        key=key,
+        file=file,
+        state=State(table["state"]),
+        since=_at(path, table, "since"),
+        until=_at(path, table, "until"),
+    )
 
 
 def _at(path: Path, table: dict[str, Any], name: str) -> datetime:

@@ -30,7 +30,7 @@ class Entry:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """One code table. `names` by standard code; `own_codes` and `own_names` lead to standard codes.
 
@@ -79,7 +79,7 @@ def parse(text: str, name: str, *, complete: bool = False) -> Table:
         faults += [f"line {line}: {fault}" for fault in _enter(row, names, own, kinds, with_kind=name == "visit_types")]
     if faults:
         raise ConfigurationError(f"the code table {name} has {len(faults)} fault(s):", faults=tuple(faults))
-    return Table(complete, names, own[0], own[1], kinds)
+    return Table(complete=complete, names=names, own_codes=own[0], own_names=own[1], kinds=kinds)
 
 
 def _rows(text: str, name: str) -> tuple[list[tuple[int, Mapping[str, str]]], list[str]]:

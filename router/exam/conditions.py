@@ -5,7 +5,7 @@ A rule gets a value of the right type that is not empty, and yields remarks; it 
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -41,12 +41,13 @@ class Remark:
 
     expected: str
     severity: Severity = "error"
+    _: KW_ONLY
     at: str = ""
     found: str | None = None
     mend: str = RIS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """What a rule may look at beside its own value. `holder` is the object that the value is in."""
 
@@ -175,7 +176,7 @@ def _study_uids(value: list[object], _terms: Terms) -> Iterator[Remark]:
         if uid in seen:
             yield Remark("each UID once", at=at, found="one that is listed already")
         elif not uid_strict(uid):
-            yield Remark("a UID without components that begin with 0 (PS3.5 9.1)", "warning", at, shape(uid))
+            yield Remark("a UID without components that begin with 0 (PS3.5 9.1)", "warning", at=at, found=shape(uid))
         seen.add(uid)
 
 

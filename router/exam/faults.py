@@ -14,7 +14,7 @@ _TIME_SHAPES = frozenset({"9999-99-99 99:99:99", "9999-99-99"})
 Severity = Literal["error", "warning"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One thing wrong or worth knowing: `Order.Procedures[0].CheckItemCode`, 检查项目编码, and what there is to say.
 

@@ -30,7 +30,7 @@ _CHINA = ZoneInfo("Asia/Shanghai")
 _FREE_TEXT = frozenset({"Order.DeviceName", "Study.StudyDescription"})  # differ by nature, and say nothing by it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
     """Where gaps are filled from.
 
@@ -67,7 +67,7 @@ class _Draft:
     notes: list[Fault] = field(default_factory=list)
 
     def note(self, path: str, text: str) -> None:
-        self.notes.append(Fault(path, name_of(path), text))
+        self.notes.append(Fault(path=path, name=name_of(path), expected=text))
 
     def text(self, path: str) -> str:
         return stripped(self.values.get(path))

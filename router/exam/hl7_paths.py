@@ -19,7 +19,7 @@ _FORM = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Path:
     """A path, read. `every`: of all such segments; `codes`: of OBX-3; `types`: of the repetition; `sub` 0: none.
 
@@ -46,8 +46,9 @@ def parse(written: str) -> Path:
         raise ValueError(written)
     segment, codes, field, types, first, last, sub = match.groups()
     return Path(
-        written, segment, codes == "", _choice(codes), int(field), _choice(types), int(first or 1),
-        int(last or first or 1), int(sub or 0), first is None and types is None,
+        written=written, segment=segment, every=codes == "", codes=_choice(codes), field=int(field),
+        types=_choice(types), first=int(first or 1), last=int(last or first or 1), sub=int(sub or 0),
+        whole=first is None and types is None,
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ class ExamPatient:
     sex: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExamKey:
     """One exam JSON's identity and times. Absent or unreadable is "", None or (); times are aware.
 

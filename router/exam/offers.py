@@ -12,7 +12,7 @@ from router.model import NO_DEVICE
 _LEADING = ("PT", "NM")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyFacts:
     """What DICOM says of one joined study.
 

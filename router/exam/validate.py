@@ -26,7 +26,11 @@ class _Collected:
 
     def add(self, path: str, name: str, remark: Remark) -> None:
         into = self.warnings if remark.severity == "warning" else self.errors
-        into.append(Fault(path + remark.at, name, remark.expected, remark.found or "", remark.mend))
+        into.append(
+            Fault(
+                path=path + remark.at, name=name, expected=remark.expected, found=remark.found or "", mend=remark.mend
+            )
+        )
 
 
 def validate(
@@ -45,7 +49,14 @@ def validate(
     their path in FIELDS that may be absent or empty. With `hospital`, disagreement with it is a warning. With `now`
     (aware), an approval later than that by more than `tolerance` is an error, by less a warning.
     """
-    terms = Terms(document, tables, accept_empty, now, tolerance or timedelta(), zone)
+    terms = Terms(
+        document=document,
+        tables=tables,
+        accept_empty=accept_empty,
+        now=now,
+        tolerance=tolerance or timedelta(),
+        zone=zone,
+    )
     found = _Collected()
     _check_object(document, "", "", terms, found)
     for section, name in SECTION_NAMES.items():
@@ -99,7 +110,7 @@ def _remarks(one: Field, value: object, holder: Mapping[str, object], terms: Ter
     else:
         for remark in remarks(one, value, holder, terms):
             quoted = show(one, value) if remark.found is None else remark.found
-            yield Remark(f"expected {remark.expected}", remark.severity, remark.at, quoted, remark.mend)
+            yield Remark(f"expected {remark.expected}", remark.severity, at=remark.at, found=quoted, mend=remark.mend)
 
 
 def _absence(one: Field, holder: Mapping[str, object], terms: Terms) -> Iterator[Remark]:

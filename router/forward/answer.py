@@ -38,7 +38,7 @@ class Answer:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
     """What shows that an answer is the platform's: profile, its key's id, its signature or MAC, the text under it.
 
@@ -52,7 +52,7 @@ class Proof:
     request_keys: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """The platform's word that it has the upload. `body` is the answer as it came."""
 

@@ -25,7 +25,7 @@ __all__ = ["Receipt", "ReportAgent", "Upload"]
 _EXPIRY_MARGIN = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
     """One revision of one exam for one destination: the frozen exam JSON and the PDF.
 

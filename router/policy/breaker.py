@@ -22,7 +22,7 @@ class Position(StrEnum):
     HALF_OPEN = "half-open"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Breaker:
     """`failures` counts the findings in a row that the destination is down, `width` the deliveries that may be under
     way while half-open; `since` is when it left `closed`, `why` what was found last, of which kind is `outage`.
@@ -57,7 +57,15 @@ def probed_in_vain(
 ) -> Breaker:
     """It is still down; asked again later than the last time."""
     failures = breaker.failures + 1
-    return Breaker(Position.OPEN, failures, 0, breaker.since or now, now + pause(failures, jitter), why, outage)
+    return Breaker(
+        position=Position.OPEN,
+        failures=failures,
+        width=0,
+        since=breaker.since or now,
+        probe_at=now + pause(failures, jitter),
+        why=why,
+        outage=outage,
+    )
 
 
 def probe_due(breaker: Breaker, now: datetime) -> bool:

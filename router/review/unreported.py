@@ -173,7 +173,7 @@ def dismiss(catalogue: Catalogue, bus: EventBus, clock: Clock, sender: str, verd
     with catalogue.engine.write():
         catalogue.unreported.dismiss(sender, verdict.why, verdict.who, now)
         text = f"studies of {sender} need no report: {verdict.why}"
-        bus.record(Event(now, Kind.DECIDED, text, verdict.who, subject=subject_of(sender)))
+        bus.record(Event(now, Kind.DECIDED, text, who=verdict.who, subject=subject_of(sender)))
         over = f"dismissed by {verdict.who}"
         bus.record(Event(now, Kind.CLEARED, over, alarm=Alarm.UNREPORTED, subject=subject_of(sender)))
     return here

@@ -126,7 +126,9 @@ def test_a_copied_profile_under_a_name_of_its_own_is_spoken(tmp_path: Path, monk
         found = load_credentials(destination)
         (tmp_path / "exam.json").write_text(json.dumps(exam_document()), encoding="utf-8")
         (tmp_path / "report.pdf").write_bytes(b"%PDF-1.7\n")
-        upload = Upload(secrets.token_hex(8), 1, tmp_path / "exam.json", tmp_path / "report.pdf")
+        upload = Upload(
+            idem=secrets.token_hex(8), revision=1, exam_file=tmp_path / "exam.json", report_file=tmp_path / "report.pdf"
+        )
         assert ReportAgent(destination, ORG, lambda: found, clock).send(upload).receipt
     finally:
         platform.stop()

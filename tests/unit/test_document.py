@@ -65,9 +65,11 @@ def test_only_senders_that_are_nothing_but_modalities_name_devices() -> None:
 
 
 def test_faults_of_both_sides_are_told_in_the_same_words() -> None:
-    ours = told(Fault("Order.Procedures[0].BodyPartCode", "部位编码", "missing", mend="the RIS export"))
+    ours = told(
+        Fault(path="Order.Procedures[0].BodyPartCode", name="部位编码", expected="missing", mend="the RIS export")
+    )
     assert ours == "Order.Procedures[0].BodyPartCode (部位编码): missing; to mend in the RIS export"
     theirs = told_by_platform([("Order.Procedures[0].BodyPartCode", "missing"), ("Visit", "gone"), ("", "no")])
     assert theirs == "Order.Procedures[0].BodyPartCode (部位编码): missing; Visit (就诊信息): gone; no"
     assert told_by_platform([("Study.StudyInstanceUIDs[1]", "bad")]).startswith("Study.StudyInstanceUIDs[1] (检查影像")
-    assert told(Fault("Extra", "", "not listed")) == "Extra: not listed"
+    assert told(Fault(path="Extra", name="", expected="not listed")) == "Extra: not listed"

@@ -603,8 +603,9 @@ class Exams:
             question, named = doubt(said, own, self.pdf_names.other(said, exam.id), reused=reused), said
             vouched = bool(said & own)
         return PdfVersion(
-            row.id, row.arrived, row.file_time, question, row.confirmed, named, row.purged is None, row.stem,
-            row.message, vouched, None if row.unread is None else Unread(row.unread), row.learnt is not None,
+            document=row.id, arrived=row.arrived, file_time=row.file_time, doubt=question, confirmed=row.confirmed,
+            named=named, here=row.purged is None, stem=row.stem, message=row.message, vouched=vouched,
+            unread=None if row.unread is None else Unread(row.unread), learnt=row.learnt is not None,
         )  # fmt: skip
 
     def studies(self, uids: Iterable[str]) -> dict[str, StudyHere]:
@@ -669,8 +670,9 @@ def _proof(row: Any) -> Proof:
 
 def _json(row: Any) -> JsonVersion:
     return JsonVersion(
-        row.id, row.arrived, row.file_time, row.submit_time, row.approve_time, row.approved, row.content, row.reported,
-        row.stem, (), row.confirmed == row.id,
+        document=row.id, arrived=row.arrived, file_time=row.file_time, submit_time=row.submit_time,
+        approve_time=row.approve_time, approved=row.approved, content=row.content, reported=row.reported, stem=row.stem,
+        text=(), chosen=row.confirmed == row.id,
     )  # fmt: skip
 
 

@@ -52,10 +52,15 @@ class GmEnvelope:
     def exchange(self, message: envelope.Message) -> "_Exchange":
         """A session key for one message, and the keys in force at its time."""
         at = datetime.fromtimestamp(message.ts / 1000, UTC)
-        return _Exchange(message, self.signing.active(at), self.platform_encryption.active(at), self.platform_signing)
+        return _Exchange(
+            message=message,
+            signing=self.signing.active(at),
+            encryption=self.platform_encryption.active(at),
+            platform_signing=self.platform_signing,
+        )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Exchange:
     message: envelope.Message
     signing: Entry[PrivateKey]
@@ -94,7 +99,7 @@ class _Exchange:
         if not known.key.verify(text, signature):
             raise Unproven("the answer's signature does not verify", key_id=signer)
         ours = {"signing": self.signing.id, "platform_encryption": self.encryption.id}
-        return Proof(NAME, signer, signature, text, ours)
+        return Proof(profile=NAME, key_id=signer, signature=signature, text=text, request_keys=ours)
 
     def verified(self, answer: Answer) -> Receipt:
         return receipt_in(answer, self.message, self.proved(answer))

@@ -79,7 +79,7 @@ class _Exchange:
                 hint="compare psk_file (keys show) with the platform's",
                 key_id=self.shared.id,
             )
-        return Proof(NAME, shared, mac, text, {"pre_shared": shared})
+        return Proof(profile=NAME, key_id=shared, signature=mac, text=text, request_keys={"pre_shared": shared})
 
     def verified(self, answer: Answer) -> Receipt:
         return receipt_in(answer, self.message, self.proved(answer))

@@ -9,7 +9,7 @@ from enum import IntEnum, StrEnum
 _OF_ANOTHER = "a version of this exam names another patient, and the report PDF does not name the one that counts"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JsonVersion:
     """A taken exam JSON. `content` is a digest of findings and impression, `reported` also of the two times.
 
@@ -36,7 +36,7 @@ class Unread(IntEnum):
     FOR_GOOD = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PdfVersion:
     """A taken report PDF that is bound to the exam.
 

@@ -35,7 +35,7 @@ FIELDS = N_(("patient id", "accession number", "sex", "birth date", "name"))
 NUMBERS = frozenset({"patient id", "accession number"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityPolicy:
     """Which JSON fields may equal PatientID, what is stripped from both, and which values say nothing.
 

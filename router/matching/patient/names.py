@@ -44,7 +44,7 @@ class Likeness:
     readable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Name:
     """A name's parts. `marks` are letters or Roman numerals after a Han name, by which twins are told apart.
 
@@ -161,7 +161,14 @@ def _read(name: str) -> _Name:
     places = frozenset(_ORDINALS[mark] for mark in marks if mark in _ORDINALS)
     han = "".join(c for c in han_group if c == "·" or _HAN.match(c)).strip("·")
     marked = bool(marks) and han_group == latin_group
-    return _Name(han, () if marked else words, _other_letters("=".join(groups)), marks, numbers or places, notes)
+    return _Name(
+        han=han,
+        words=() if marked else words,
+        other=_other_letters("=".join(groups)),
+        marks=marks,
+        numbers=numbers or places,
+        notes=notes,
+    )
 
 
 def _noted(groups: list[str]) -> tuple[list[str], frozenset[str]]:

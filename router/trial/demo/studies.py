@@ -24,7 +24,7 @@ _AIR_HU, _TISSUE_HU, _LUNG_HU, _BONE_HU = -1000, 40, -820, 600
 _SCOUT_POSITIONS = ("AP", "LAT")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DemoFile:
     """One Part 10 file and what a Storage SCU needs to know to send it as it is."""
 
@@ -36,7 +36,7 @@ class DemoFile:
     transfer_syntax: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DemoStudy:
     """One study: its files, and what a RIS would know of it. `date` is DA, `time` is TM; absent values are ""."""
 
@@ -95,15 +95,23 @@ def _read(path: Path) -> tuple[DemoFile, Header] | None:
         return None
     if not all(_UID.fullmatch(uid) for uid in (uids.study, uids.series, header.sop_class, uids.sop, syntax)):
         return None
-    return DemoFile(path, uids.study, uids.series, header.sop_class, uids.sop, syntax), header
+    return DemoFile(
+        path=path,
+        study=uids.study,
+        series=uids.series,
+        sop_class=header.sop_class,
+        sop_instance=uids.sop,
+        transfer_syntax=syntax,
+    ), header
 
 
 def _study(members: list[tuple[DemoFile, Header]]) -> DemoStudy:
     files = tuple(file for file, _ in members)
     header = members[0][1]
     return DemoStudy(
-        files[0].study, files, header.patient, header.accession_number, header.facts.modality,
-        header.study_date, header.study_time, header.study_description,
+        uid=files[0].study, files=files, patient=header.patient, accession_number=header.accession_number,
+        modality=header.facts.modality, date=header.study_date, time=header.study_time,
+        description=header.study_description,
     )  # fmt: skip
 
 

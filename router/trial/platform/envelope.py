@@ -28,7 +28,7 @@ class Shape:
     tag: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """What meta says of an encrypted part; `length` in bytes and `sm3` in hex are the ciphertext's."""
 
@@ -39,7 +39,7 @@ class Part:
     sm3: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Meta:
     """The meta part. `ts` is Unix milliseconds, `key` says how to come by the message's keys."""
 
@@ -89,15 +89,15 @@ def read_meta(data: bytes, shape: Shape) -> Meta:
     if not isinstance(parts, list) or len(parts) != len(PART_NAMES):
         raise wrong("meta: parts are not exam and report")
     return Meta(
-        shape.profile,
-        _field(document, "org", _is_name),
-        _field(document, "app", _is_name),
-        _field(document, "ts", is_time),
-        _field(document, "nonce", is_nonce),
-        _field(document, "idem", _is_name),
-        _field(document, "revision", lambda value: type(value) is int and 1 <= value < 2**31),
-        key,
-        tuple(_read_part(part, name, shape) for part, name in zip(parts, PART_NAMES, strict=True)),
+        profile=shape.profile,
+        org=_field(document, "org", _is_name),
+        app=_field(document, "app", _is_name),
+        ts=_field(document, "ts", is_time),
+        nonce=_field(document, "nonce", is_nonce),
+        idem=_field(document, "idem", _is_name),
+        revision=_field(document, "revision", lambda value: type(value) is int and 1 <= value < 2**31),
+        key=key,
+        parts=tuple(_read_part(part, name, shape) for part, name in zip(parts, PART_NAMES, strict=True)),
     )
 
 
@@ -106,7 +106,13 @@ def _read_part(part: object, name: str, shape: Shape) -> Part:
         raise wrong(f"meta: part {name} is not where it belongs")
     length = _field(part, "length", lambda value: type(value) is int and value >= 0)
     digest = _field(part, "sm3", lambda value: _matches(_DIGEST, value))
-    return Part(name, read_bytes(part, "iv", shape.iv), read_bytes(part, "tag", shape.tag), length, digest)
+    return Part(
+        name=name,
+        iv=read_bytes(part, "iv", shape.iv),
+        tag=read_bytes(part, "tag", shape.tag),
+        length=length,
+        sm3=digest,
+    )
 
 
 def _field(document: Mapping[str, Any], name: str, is_right: Callable[[object], bool]) -> Any:

@@ -25,7 +25,7 @@ _PATHS = ("/v1/token", "/v1/exams")
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:
     """What the requests are answered from. `largest_body` in bytes, `spool` for parts on their way."""
 

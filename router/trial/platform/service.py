@@ -61,7 +61,9 @@ class ReferencePlatform:
             make_folder(folder)
         tokens = Tokens(app, keyring.api_key, clock, token_seconds)
         uploads = Uploads(keyring, ExamFolder(data, spool), clock, app=app, org=org, accept_empty=accept_empty)
-        interface = Interface(tokens, uploads, clock, spool, largest_body, Faults(faults))
+        interface = Interface(
+            tokens=tokens, uploads=uploads, clock=clock, spool=spool, largest_body=largest_body, faults=Faults(faults)
+        )
         self._dicom = StorageServer(
             ImageFolder(data / "dicom", spool),
             admission=Admission(max_associations=_MAX_ASSOCIATIONS, max_associations_per_sender=_MAX_ASSOCIATIONS),

@@ -107,8 +107,8 @@ class Uploads:
             folder = self._checked_folder(exam)
             receipt = self._exams.store(
                 Receipt(
-                    new_receipt_id(), meta.idem, meta.nonce, self._now_ms(), meta.org, meta.app, folder, meta.revision,
-                    *content,
+                    receipt=new_receipt_id(), idem=meta.idem, nonce=meta.nonce, ts=self._now_ms(), org=meta.org,
+                    app=meta.app, exam=folder, revision=meta.revision, exam_sm3=content[0], report_sm3=report_sm3,
                 ), exam, report,
             )  # fmt: skip
         if (receipt.exam_sm3, receipt.report_sm3) != content:
