@@ -1,4 +1,4 @@
-"""What of a changed configuration a running node takes up, and what waits for its restart."""
+"""Configuration changes: which apply at once, which need a restart."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,9 +31,10 @@ Stamps = Mapping[str, tuple[_Stamp | None, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """`config` is what the node runs with from now on; `taken` and `waiting` name keys, `destination cloud.dicom.port`.
+    """The configuration that applies after a change, and the keys that changed, like `destination cloud.dicom.port`.
 
-    A destination that came or went is named with that word; `added` has the names of those that came.
+    `taken` keys apply at once, `waiting` ones at the restart. A destination that was added or removed is marked
+    (new) or (gone); `added` has the names of the new ones.
     """
 
     config: Config
@@ -43,7 +44,7 @@ class Changes:
 
 
 def compare(running: Config, wanted: Config) -> Changes:
-    """ConfigurationError where what can be taken up does not go with what waits for the restart."""
+    """Compare two configurations; ConfigurationError where the keys that apply at once contradict those that wait."""
     parts: dict[str, Any] = {section: getattr(wanted, section) for section in _LIVE_SECTIONS}
     for section, keys in _LIVE_KEYS.items():
         former, new = getattr(running, section), getattr(wanted, section)
@@ -55,17 +56,17 @@ def compare(running: Config, wanted: Config) -> Changes:
 
 
 def stamps(config: Config) -> Stamps:
-    """What tells whether a certificate or its key was renewed, by the key of the configuration that names the files."""
+    """Stamps of the files of each certificate, by the key of the configuration that names them."""
     return {place: tuple(map(_stamp, files)) for place, files in _tls_files(config)}
 
 
 def renewed(before: Stamps, after: Stamps) -> tuple[str, ...]:
-    """The places whose files are others now; one that is new, or gone, is no renewal."""
+    """The keys whose files have changed since; a key that was added or removed is no renewal."""
     return tuple(place for place, found in after.items() if before.get(place, found) != found)
 
 
 def _require_closed(receive: Receive) -> None:
-    """A listener that stays where it is must not lose its senders or TLS because another address does without."""
+    """Refuse to take senders or TLS from a listener whose address waits for the restart."""
     try:
         Receive.model_validate({name: getattr(receive, name) for name in Receive.model_fields})
     except ValidationError as error:

@@ -38,7 +38,7 @@ class ConfigFile:
 
 
 def shipped(name: str) -> Path:
-    """A file or folder of conf/ as it travels with the package: beside it in a checkout, inside it once installed."""
+    """A file or folder of conf/: beside the package in a checkout, inside it once installed."""
     inside = _PACKAGE / "conf" / name
     return inside if inside.exists() else _PACKAGE.parent / "conf" / name
 
@@ -68,7 +68,7 @@ def parse(text: str, *, base: Path, source: str = "configuration") -> Config:
 
 
 def _hint(place: Sequence[str | int]) -> str:
-    """The key that was meant: one of the same table that is spelled alike, else the table that has this key."""
+    """A hint about an unknown key: one of the same table that is spelled alike, else the table that has this key."""
     name = str(place[-1])
     if meant := did_you_mean(name, _tables().get(_table_of(place[:-1]), ())):
         return meant
@@ -116,5 +116,5 @@ def _fault(error: Any) -> str:
 
 
 def _is_secret(place: tuple[int | str, ...]) -> bool:
-    """Whether the value may hold a secret: the addresses that alarms go to do."""
+    """Whether the value may hold a secret, as the addresses that alarms go to do."""
     return place[0] == "alarms" and not {"url", "targets"}.isdisjoint(place)
