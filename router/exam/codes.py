@@ -32,7 +32,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """One code table. `names` by standard code; `own_codes` and `own_names` lead to standard codes.
+    """One code table. `names` by standard code; `own_codes` and `own_names` map to standard codes.
 
     `complete`: a code that is not in it is an error, not only a warning. A table without rows checks nothing.
     """
@@ -59,7 +59,7 @@ class Table:
         return self.named(name)
 
     def translated(self, value: str) -> Entry | None:
-        """The row for a value in a field of its own: a standard code, or what the hospital writes for one."""
+        """The row for the value of a field without a partner: a standard code, or the hospital's word for one."""
         return self.entry(value) or self.of_own(value, value)
 
 

@@ -1,4 +1,4 @@
-"""What appendix B and the standards that it rests on ask of single values and of values together.
+"""Rules of appendix B, and of the standards that it refers to, about single values and values together.
 
 A rule gets a value of the right type that is not empty, and yields remarks; it never changes anything.
 """
@@ -28,7 +28,7 @@ from router.exam.values import stripped
 
 _IDENTITY_CARD = "01"  # CV02.01.101
 _AGE = re.compile(r"(?=.)(?:[0-9]+岁)?(?:[0-9]+月)?(?:[0-9]+周)?(?:[0-9]+天)?(?:[0-9]+小时)?")
-# What happens to an exam, in this order; a later one that is earlier is odd.
+# The events of an exam in their usual order; another order is odd.
 _ORDER_OF_TIMES = (
     "Order.ApplyTime", "Order.RegisterTime", "Order.CheckInTime", "Study.StudyDate", "Report.SubmitTime",
     "Report.ApproveTime",
@@ -37,7 +37,7 @@ _ORDER_OF_TIMES = (
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What a rule says. `at` is appended to the field's path; `found` None means the field's own value."""
+    """Remark of a rule. `at` is appended to the field's path; `found` None means the field's own value."""
 
     expected: str
     severity: Severity = "error"
@@ -49,7 +49,7 @@ class Remark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What a rule may look at beside its own value. `holder` is the object that the value is in."""
+    """Context of a rule beside its own value. `holder` is the object that the value is in."""
 
     document: Mapping[str, object]
     tables: Tables
@@ -72,7 +72,7 @@ class Terms:
 
 
 def remarks(one: Field, value: object, holder: Mapping[str, object], terms: Terms) -> Iterator[Remark]:
-    """Everything to be said of a value of the right type."""
+    """All remarks on a value of the right type."""
     if one.table and isinstance(value, str):
         yield from _coded(one, value, holder, terms.tables[one.table])
     if one.path in _ORDER_OF_TIMES and isinstance(value, str):

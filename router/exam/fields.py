@@ -1,4 +1,4 @@
-"""Every field of the exam JSON, once, in the order of appendix A (DB11 6.4.2, 6.4.3).
+"""Fields of the exam JSON, each once, in the order of appendix A (DB11 6.4.2, 6.4.3).
 
 Structure, checks, filling, output order, JSON Schema and the table that `validate --fields` prints derive from FIELDS.
 `[]` in a path stands for any element of an array.
@@ -20,10 +20,10 @@ PROCEDURE = "Order.Procedures[]"
 class Field:
     """One row of table B.1 or B.2.
 
-    `table` is the code table, a file of conf/codes/, that the value is of. `sources` say what fills the field where
-    the RIS gives nothing, in their order; see SOURCES. `visits` are the kinds of visit that require a field required
-    "when"; one required "known" must be given where there is one (有则必填). `shown`: a wrong value may be quoted,
-    since it says nothing of a person; of others only the shape is.
+    `table` is the code table of the value, a file of conf/codes/. `sources` fill the field, in this order, where the
+    RIS gives nothing; see SOURCES. `visits` are the kinds of visit that require a field required "when". A field
+    required "known" must be given where there is a value (有则必填). `shown`: a wrong value may be quoted, since it is
+    not personal; other fields only show its shape.
     """
 
     path: str

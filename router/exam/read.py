@@ -1,4 +1,4 @@
-"""Bytes of a `NAME.json` to a document, or InvalidData that never quotes them."""
+"""Reading of a `NAME.json`: bytes to a document, or InvalidData that never quotes them."""
 
 import codecs
 import json
@@ -22,10 +22,9 @@ _KEYS = {field.key for field in BY_PATH.values()} | set(SECTION_NAMES)
 def read(data: bytes) -> dict[str, object]:
     """The JSON object in `data`: UTF-8 with or without BOM, or GB18030; at most MAX_BYTES.
 
-    A key given twice in one object with different values is refused: which one is meant nobody knows, and a wrong
-    guess may name the wrong patient (RFC 8259 4). The same value twice does no harm.
-    Raises InvalidData for this and for anything that is not a JSON object: NaN, endless nesting, half a surrogate pair;
-    and for more values than an exam has, which are counted before they are read.
+    InvalidData for anything that is not a JSON object (NaN, endless nesting, half a surrogate pair), and for more
+    values than an exam has, which are counted before they are read. It is also raised for a key that comes twice in one
+    object with different values: a guess may name the wrong patient (RFC 8259 4). The same value twice does no harm.
     """
     if len(data) > MAX_BYTES:
         raise InvalidData(f"larger than {MAX_BYTES} bytes", size=len(data))
@@ -55,7 +54,7 @@ def read(data: bytes) -> dict[str, object]:
 
 
 def _require_bounds(document: object) -> None:
-    """InvalidData where it is nested deeper, or a list is longer, than what reads on can be asked to follow."""
+    """InvalidData where it is nested too deeply, or a list is too long, for the readers that follow."""
     level = [document]
     for _ in range(_DEEPEST):
         if any(isinstance(one, list) and len(one) > _LONGEST_LIST for one in level):

@@ -1,4 +1,4 @@
-"""A document against appendices A and B, as given: every fault at once, nothing filled."""
+"""Checks of a document against appendices A and B: every fault at once, nothing filled."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -71,7 +71,7 @@ def validate(
 
 
 def unlisted(given: Mapping[str, object], parent: str) -> Iterator[str]:
-    """The keys of the object `parent` that the standard does not list; "?" for one that is no plain word."""
+    """The keys of the object `parent` that the standard does not list; "?" for a key that is no plain word."""
     listed = _KEYS_OF[parent]
     for key, value in given.items():
         if key not in listed and (parent or not _is_local(key, value)):

@@ -128,7 +128,7 @@ def _message(state: Fold, kind: State, count: int, standing: int) -> Folded:
 
 
 def _end_of(state: Fold, news: Sequence[AlarmNews], now: datetime) -> AlarmNews:
-    """The text of the end; none where the alarm went with the records of its subject."""
+    """The last news, made up where the alarms went silently with the records of their subjects."""
     ends = [one for one in news if not one.raised]
     return ends[-1] if ends else AlarmNews(raised=False, subject=state.cause.destination, text="", at=now)
 

@@ -1,4 +1,4 @@
-"""The hospital that an exam belongs to: one of another is held, and never sent as this hospital's."""
+"""The hospital of an exam: another hospital's exam is held, never sent as this hospital's."""
 
 import unicodedata
 from collections.abc import Collection
@@ -13,9 +13,9 @@ _RULE = "another hospital"
 
 
 def another_hospital(key: ExamKey, hospital: Hospital) -> Doubt | None:
-    """Why the exam is not of `hospital`; None where USCI and HospitalCode name it, or say nothing.
+    """The reason why an exam is not of `hospital`; None where USCI and HospitalCode name it, or are empty.
 
-    An export that gives a branch's code (院区) as HospitalCode means the same hospital.
+    A branch's code (院区) as HospitalCode means the same hospital.
     """
     branches = {hospital.HospitalBranchCode, *(branch.code for branch in hospital.branch)}
     ours = {"USCI": {hospital.USCI}, "HospitalCode": {hospital.HospitalCode, *branches}}
@@ -33,5 +33,5 @@ def _is_ours(value: str, ours: Collection[str]) -> bool:
 
 
 def _plain(code: str) -> str:
-    """A code as it is compared: however wide its characters are, in capitals."""
+    """A code as it is compared: in ordinary width and capitals."""
     return unicodedata.normalize("NFKC", code).strip().upper()

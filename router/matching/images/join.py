@@ -1,4 +1,4 @@
-"""Which studies belong to an exam: the listed UIDs, and studies of the same accession number and patient."""
+"""Joining of studies to an exam: by the listed UIDs, or by accession number and patient."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class ExamSide:
-    """What the exam says that joining needs; `date` as in Candidate, from StudyDate, RegisterTime or ApproveTime."""
+    """The exam's values for joining; `date` as in Candidate, from StudyDate, RegisterTime or ApproveTime."""
 
     listed: tuple[str, ...]
     accession_number: str
@@ -39,7 +39,7 @@ class ExamSide:
 def by_accession(
     exam: ExamSide, candidates: Sequence[Candidate], policy: IdentityPolicy, within: timedelta
 ) -> list[str]:
-    """UIDs of the candidates that join by accession number: patient agrees, nothing differs, dates are near."""
+    """UIDs of the candidates that join by accession number: the patient agrees, nothing contradicts, dates are near."""
     listed = frozenset(exam.listed)
     return [c.uid for c in candidates if c.uid not in listed and _joins(exam, c, policy, within)]
 
