@@ -1,4 +1,4 @@
-"""A kept receipt checked again, offline: by anybody who has receipt.json and the platform's public key."""
+"""Checks of a kept receipt, offline: receipt.json and the platform's public key are enough."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from router.forward.profiles import gm_envelope_1
 
 
 def faults(document: Mapping[str, object], key: PublicKey) -> list[str]:
-    """What is wrong with a receipt of `gm-envelope/1`; nothing when it proves that the platform took the upload.
+    """Faults of a receipt of `gm-envelope/1`; none when it proves that the platform accepted the upload.
 
     InvalidData when the document is no such receipt. A receipt of `gm-psk/1` proves nothing to others.
     """

@@ -21,12 +21,12 @@ NAME = "gm-envelope/1"
 
 
 def signed_request(path: str, meta_sm3: bytes) -> bytes:
-    """What the hospital signs: the request's path and SM3 of the meta part."""
+    """The text that the hospital signs: the request's path and SM3 of the meta part."""
     return f"GM1\nPOST\n{path}\n{meta_sm3.hex()}\n".encode()
 
 
 def signed_response(status: int, nonce: str, body_sm3: bytes) -> bytes:
-    """What the platform signs: the status, the request's nonce and SM3 of the answer's body."""
+    """The text that the platform signs: the status, the request's nonce and SM3 of the answer's body."""
     return f"GM1-RESP\n{status}\n{nonce}\n{body_sm3.hex()}\n".encode()
 
 
@@ -41,7 +41,7 @@ class GmEnvelope:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All that were read."""
+        """All key files that were read."""
         return (*self.signing.files, *self.platform_signing.files, *self.platform_encryption.files)
 
     @property
@@ -50,7 +50,7 @@ class GmEnvelope:
         return {"signing": self.platform_signing.ids(), "encryption": self.platform_encryption.ids()}
 
     def exchange(self, message: envelope.Message) -> "_Exchange":
-        """A session key for one message, and the keys in force at its time."""
+        """Begin a message: a session key, and the keys in force at its time."""
         at = datetime.fromtimestamp(message.ts / 1000, UTC)
         return _Exchange(
             message=message,

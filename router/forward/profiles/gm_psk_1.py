@@ -33,16 +33,16 @@ class GmPsk:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All that were read."""
+        """All key files that were read."""
         return self.shared.files
 
     @property
     def pinned(self) -> Mapping[str, tuple[str, ...]]:
-        """Nothing: a secret that both sides hold is no key of the platform's."""
+        """No ids: a shared secret is no key of the platform's."""
         return {}
 
     def exchange(self, message: envelope.Message) -> "_Exchange":
-        """A salt for one message, and the key in force at its time."""
+        """Begin a message: a salt, and the key in force at its time."""
         return _Exchange(message, self.shared.active(datetime.fromtimestamp(message.ts / 1000, UTC)))
 
 

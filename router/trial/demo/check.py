@@ -25,7 +25,7 @@ _KEPT_BACK = N_("{count} studies that must not leave are still here only")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check: what was looked at, with its number, and what is wrong with it."""
+    """One check: its objects with their number, and the faults found."""
 
     text: str
     faults: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The envelope of an upload, read strictly: the meta part as its profile has it, or a Refusal."""
+"""The envelope of an upload, read strictly: the meta part by its profile, or a Refusal."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ _KEY_ID = re.compile(r"[0-9a-f]{16}")
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a profile fixes: its name, its algorithm, the lengths of vectors and tags in bytes."""
+    """Constants of a profile: its name, its algorithm, the lengths of vectors and tags in bytes."""
 
     profile: str
     algorithm: str
@@ -30,7 +30,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """What meta says of an encrypted part; `length` in bytes and `sm3` in hex are the ciphertext's."""
+    """Description of an encrypted part in meta; `length` in bytes and `sm3` in hex are the ciphertext's."""
 
     name: str
     iv: bytes
@@ -41,7 +41,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meta:
-    """The meta part. `ts` is Unix milliseconds, `key` says how to come by the message's keys."""
+    """The meta part. `ts` is Unix milliseconds; the message's keys are derived by `key`."""
 
     profile: str
     org: str
@@ -59,7 +59,7 @@ class Meta:
 
 
 def read_object(data: bytes) -> dict[str, Any]:
-    """A JSON object in UTF-8; a name that comes twice is refused. Raises ValueError or RecursionError."""
+    """A JSON object in UTF-8; a repeated name is refused. Raises ValueError or RecursionError."""
     document = json.loads(data.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant)
     if not isinstance(document, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - bad data, not a wrong call
@@ -67,7 +67,7 @@ def read_object(data: bytes) -> dict[str, Any]:
 
 
 def nonce_in(data: bytes) -> str:
-    """The nonce of a meta part that may be wrong otherwise; "" when it has none."""
+    """The nonce of a meta part that may have other faults; "" when it has none."""
     try:
         nonce = read_object(data).get("nonce")
     except (ValueError, RecursionError):
@@ -76,7 +76,7 @@ def nonce_in(data: bytes) -> str:
 
 
 def read_meta(data: bytes, shape: Shape) -> Meta:
-    """The meta part's bytes, read; Refusal 400 names the first field that is wrong."""
+    """Read the meta part; Refusal 400 names the first wrong field."""
     try:
         document = read_object(data)
     except (ValueError, RecursionError) as error:

@@ -36,7 +36,7 @@ class Ports:
 
 
 class ReferencePlatform:
-    """Listens on loopback from `start` to `stop`. What it confirms is durable in `data`.
+    """Listens on loopback from `start` to `stop`. Everything that it confirms is durable in `data`.
 
     `org` None: any organisation's uploads. `accept_empty` are paths of required fields that may be empty, `faults`
     names of `faults.NAMES`. Tokens are good for `token_seconds`, `largest_body` is in bytes.
@@ -72,7 +72,7 @@ class ReferencePlatform:
         self._http = HttpServer(interface)
 
     def start(self, dicom_port: int = 0, http_port: int = 0) -> Ports:
-        """Listen; port 0: the system picks. OSError when a port is taken."""
+        """Listen; port 0: the system chooses. OSError when a port is taken."""
         http = self._http.start(_HOST, http_port)
         try:
             dicom = self._dicom.start(_HOST, dicom_port)
