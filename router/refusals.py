@@ -98,9 +98,9 @@ class Flood:
     reasons: tuple[tuple[str, int], ...]
 
     def __str__(self) -> str:
-        told = "; ".join(f"{count} x {why}" for why, count in self.reasons)
+        reasons = "; ".join(f"{count} x {why}" for why, count in self.reasons)
         rest = self.count - sum(count for _, count in self.reasons)
-        return f"{self.count} more within a minute from {self.address}: {told}{f'; {rest} others' if rest else ''}"
+        return f"{self.count} more within a minute from {self.address}: {reasons}{f'; {rest} others' if rest else ''}"
 
 
 @dataclass(slots=True)
@@ -118,7 +118,7 @@ class _Minute:
         if refusal.why in self.reasons or len(self.reasons) < _MOST_REASONS:
             self.reasons[refusal.why] += 1
 
-    def told(self, address: str) -> Flood:
+    def flood(self, address: str) -> Flood:
         """The counts as a Flood."""
         name = next(iter(self.names)) if len(self.names) == 1 else ""
         return Flood(address, name, self.count, tuple(self.reasons.most_common()))
@@ -147,7 +147,7 @@ class Refusals:
         with self._lock:
             minutes = self._minutes
             ended = [key for key, one in minutes.items() if all_of_them or not now - MINUTE < one.began <= now]
-            floods = [minutes[key].told(key) for key in ended if minutes[key].count]
+            floods = [minutes[key].flood(key) for key in ended if minutes[key].count]
             for key in ended:
                 if minutes[key].count:
                     minutes[key] = _Minute(now)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from router.config.sections import Config, Destination, HttpPeer, Receive, Tls
+from router.config.sections import Config, Destination, Receive, Tls
 from router.errors import ConfigurationError
 
 _LIVE_SECTIONS = (
@@ -57,12 +57,12 @@ def compare(running: Config, wanted: Config) -> Changes:
 
 def stamps(config: Config) -> Stamps:
     """Stamps of the files of each certificate, by the key of the configuration that names them."""
-    return {place: tuple(map(_stamp, files)) for place, files in _tls_files(config)}
+    return {key: tuple(map(_stamp, files)) for key, files in _tls_files(config)}
 
 
 def renewed(before: Stamps, after: Stamps) -> tuple[str, ...]:
     """The keys whose files have changed since; a key that was added or removed is no renewal."""
-    return tuple(place for place, found in after.items() if before.get(place, found) != found)
+    return tuple(key for key, found in after.items() if before.get(key, found) != found)
 
 
 def _require_closed(receive: Receive) -> None:
@@ -112,20 +112,17 @@ def _tls_files(config: Config) -> Iterator[tuple[str, tuple[Path, ...]]]:
     hl7 = config.reports.hl7
     listeners = {"receive.tls": config.receive.tls, "admin.tls": config.admin.tls}
     listeners["reports.hl7.tls"] = None if hl7 is None else hl7.tls
-    for place, tls in listeners.items():
-        yield place, _of_tls(tls)
+    for key, tls in listeners.items():
+        yield key, _of_tls(tls)
     for one in config.destination:
         yield f"destination {one.name}.dicom.tls", _of_tls(None if one.dicom is None else one.dicom.tls)
-        yield f"destination {one.name}.http", _of_http(one.http)
+        http = one.http
+        files = (http.ca_file, http.client_certificate_file, http.client_key_file) if http else ()
+        yield f"destination {one.name}.http", tuple(file for file in files if file is not None)
 
 
 def _of_tls(tls: Tls | None) -> tuple[Path, ...]:
     return () if tls is None else tuple(file for file in (tls.certificate, tls.key, tls.ca) if file is not None)
-
-
-def _of_http(http: HttpPeer | None) -> tuple[Path, ...]:
-    files = () if http is None else (http.ca_file, http.client_certificate_file, http.client_key_file)
-    return tuple(file for file in files if file is not None)
 
 
 def _stamp(file: Path) -> _Stamp | None:

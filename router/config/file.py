@@ -67,17 +67,13 @@ def parse(text: str, *, base: Path, source: str = "configuration") -> Config:
         raise ConfigurationError(f"{source} has {len(faults)} fault(s):", faults=faults) from error
 
 
-def _hint(place: Sequence[str | int]) -> str:
+def _hint(path: Sequence[str | int]) -> str:
     """A hint about an unknown key: one of the same table that is spelled alike, else the table that has this key."""
-    name = str(place[-1])
-    if meant := did_you_mean(name, _tables().get(_table_of(place[:-1]), ())):
+    *outer, name = (part for part in path if isinstance(part, str))
+    if meant := did_you_mean(name, _tables().get(".".join(outer), ())):
         return meant
     elsewhere = [table for table, keys in _tables().items() if name in keys and table]
     return f"; it belongs to [{elsewhere[0]}]" if len(elsewhere) == 1 else ""
-
-
-def _table_of(place: Sequence[str | int]) -> str:
-    return ".".join(part for part in place if isinstance(part, str))
 
 
 @functools.cache
@@ -115,6 +111,6 @@ def _fault(error: Any) -> str:
     return f"{key} = {error['input']!r}: {message}"
 
 
-def _is_secret(place: tuple[int | str, ...]) -> bool:
+def _is_secret(path: tuple[int | str, ...]) -> bool:
     """Whether the value may hold a secret, as the addresses that alarms go to do."""
-    return place[0] == "alarms" and not {"url", "targets"}.isdisjoint(place)
+    return path[0] == "alarms" and not {"url", "targets"}.isdisjoint(path)

@@ -37,20 +37,20 @@ def salvaged(text: str, *, base: Path) -> Config:
     return Config.model_validate({"hospital": _NOBODY}, context={"base": base})
 
 
-def _take_away(raw: dict[str, Any], place: Sequence[int | str]) -> None:
+def _take_away(raw: dict[str, Any], path: Sequence[int | str]) -> None:
     """Remove the faulty value. For a missing value remove its table; an empty hospital replaces a missing one."""
-    if not place:  # sections that contradict each other
+    if not path:  # sections that contradict each other
         for section in set(raw) - set(_OF_A_NODE):
             del raw[section]
         return
     holder: Any = raw
     trail: list[tuple[Any, int | str]] = []
-    for step in place:
+    for step in path:
         if not _has(holder, step):
             break
         trail.append((holder, step))
         holder = holder[step]
-    if place[:1] == ("hospital",) or not trail:
+    if path[:1] == ("hospital",) or not trail:
         raw["hospital"] = _NOBODY
     elif isinstance(trail[-1][0], list):
         del trail[0][0][trail[0][1]]  # the whole list: removing one entry would renumber the others

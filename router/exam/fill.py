@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from router.config.sections import Department, Device, Hospital
 from router.exam.age import age_display
-from router.exam.codes import NO_TABLES, Entry, Table, Tables
+from router.exam.codes import NO_TABLES, Table, Tables
 from router.exam.faults import Fault, name_of, show
 from router.exam.fields import BY_PATH, FIELDS, FIELDS_OF, PROCEDURE, SECTION_NAMES, SOURCES, Field, Source
 from router.exam.offers import (
@@ -201,16 +201,12 @@ def _pair(draft: _Draft, one: Field, holder: dict[str, object], prefix: str, tab
     own_code, own_name, code, name = (stripped(holder.get(key)) for key in keys)
     own = table.of_own(own_code, own_name)
     entry = table.entry(code) or (table.named(name) if not code else None) or (own if not code and not name else None)
-    if own is not None and (code or name) and not _same(own, code, name):
+    if own is not None and (own.code != code if code else name and own.name != name):
         ours = f'"{own.code}" "{own.name}" for the own code or name'
         draft.note(prefix + keys[2], f'the RIS gives "{code}" "{name}", which is sent; {SOURCES["table"]}: {ours}')
     if entry is not None:
         holder[keys[2]] = code or entry.code
         holder[keys[3]] = name or entry.name
-
-
-def _same(own: Entry, code: str, name: str) -> bool:
-    return own.code == code if code else own.name == name
 
 
 # -- values that the node works out

@@ -119,15 +119,12 @@ def _uids(given: object) -> tuple[str, ...]:
 
 def _patient(document: Mapping[str, object], sexes: Table) -> ExamPatient:
     given = _section(document, "Patient")
+    sex = stripped(given.get("Gender"))
+    code = sexes.translated(sex)
     ids = {path: stripped(_section(document, path.split(".")[0]).get(path.split(".")[1])) for path in PATIENT_ID_PATHS}
     return ExamPatient(
         patient_ids={path: number for path, number in ids.items() if number or not path.startswith(_LOCAL)},
         name=stripped(given.get("Name")),
         birth_date=date_text(given.get("DateOfBirth")) or "",
-        sex=_sex(stripped(given.get("Gender")), sexes),
+        sex=_SEXES.get(code.code if code else sex.upper(), ""),
     )
-
-
-def _sex(value: str, sexes: Table) -> str:
-    entry = sexes.translated(value)
-    return _SEXES.get(entry.code if entry else value.upper(), "")

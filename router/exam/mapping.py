@@ -140,7 +140,7 @@ def _rule(path: str, given: object, sources: tuple[tuple[Step, ...], ...], fault
         if (target not in BY_PATH and not _is_local(target)) or target == _PROCEDURES:
             meant = did_you_mean(target, BY_PATH)
             wrong.append(f"{path!r} = {target!r}: not a field of appendix B that holds a value{meant}")
-        elif any(steps.count(_EVERY) > _takes_many(target) for steps in sources):
+        elif any(steps.count(_EVERY) > (target == _UIDS or target.startswith(PROCEDURE)) for steps in sources):
             wrong.append(f"{path!r} = {target!r}: [] leads to many values, and the field takes one")
     faults += wrong
     return None if wrong else FieldRule(sources, tuple(targets))
@@ -149,10 +149,6 @@ def _rule(path: str, given: object, sources: tuple[tuple[Step, ...], ...], fault
 def _is_local(target: str) -> bool:
     section, _, key = target.partition(".")
     return key in LOCAL.get(section, frozenset())
-
-
-def _takes_many(target: str) -> bool:
-    return target == _UIDS or target.startswith(PROCEDURE)
 
 
 def _steps(path: str) -> Iterator[Step]:

@@ -120,7 +120,7 @@ def department_offers(
         code, name = stripped(given.get(path + "Code")), stripped(given.get(path + "Name"))
         here = [one for one in departments if not one.branch or one.branch == branch]
         if code or name:
-            found = next((one for one in here if _is_named(one, code, name)), None)
+            found = next((one for one in here if (one.code == code if code and one.code else one.name == name)), None)
         elif role == "Exec":
             found = _executing(here, of_device, stripped(given.get("Order.ModalityCode")))
         else:
@@ -129,10 +129,6 @@ def department_offers(
             values = {"Code": found.code, "Name": found.name, "CodeStd": found.code_std, "NameStd": found.name_std}
             offers |= {path + end: value for end, value in values.items()}
     return offers
-
-
-def _is_named(one: Department, code: str, name: str) -> bool:
-    return one.code == code if code and one.code else one.name == name
 
 
 def _executing(departments: Sequence[Department], of_device: str, modality: str) -> Department | None:

@@ -33,9 +33,18 @@ def read(data: bytes) -> dict[str, object]:
     given = _decoded(data)
     if sum(map(given.count, ",:[{")) > _MOST_MARKS:
         raise InvalidData("more values than an exam JSON has")
+    document = _parsed(given)
+    if not isinstance(document, dict):
+        raise InvalidData("JSON, but not an object")
+    _require_bounds(document)
+    return document
+
+
+def _parsed(given: str) -> object:
     try:
         document = json.loads(given, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite)
-        _require_unicode(given, document)
+        if "\\u" in given:  # only an escape can name half a surrogate pair
+            json.dumps(document, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         raise InvalidData(
             f"not JSON: {error.msg}, line {error.lineno} column {error.colno}",
@@ -47,9 +56,6 @@ def read(data: bytes) -> dict[str, object]:
         raise InvalidData("nested too deeply for an exam JSON") from None
     except ValueError:
         raise InvalidData("holds a number or text that JSON does not allow") from None
-    if not isinstance(document, dict):
-        raise InvalidData("JSON, but not an object")
-    _require_bounds(document)
     return document
 
 
@@ -94,9 +100,3 @@ def _finite(digits: str) -> float:
     if not math.isfinite(number):
         raise ValueError
     return number
-
-
-def _require_unicode(given: str, document: object) -> None:
-    # Only an escape can name half a surrogate pair; without one the decoded text is sound already.
-    if "\\u" in given:
-        json.dumps(document, ensure_ascii=False).encode("utf-8")

@@ -72,7 +72,7 @@ def _property(one: Field, tables: Tables) -> Schema:
     table = tables[one.table] if one.table else Table()
     if table.complete and not one.is_name:
         form["enum"] = list(table.names)
-    return form | ({"description": told} if (told := describe(one)) else {})
+    return form | ({"description": text} if (text := describe(one)) else {})
 
 
 def describe(one: Field) -> str:

@@ -141,8 +141,11 @@ def refusal(answer: Answer, now: datetime) -> RouterError:
     if status in (408, 429) or status >= 500:
         return TransientError(f"the platform answers {status}", retry_after=_retry_after(answer, now), status=status)
     if status >= 400 and status not in (404, 405):
+        error = _said(answer, "error")
         return PermanentError(
-            _REFUSALS.get(status, f"the platform answers {status}"), faults=_words(answer), status=status
+            _REFUSALS.get(status, f"the platform answers {status}"),
+            faults=(("", _short(error)),) if error else (),
+            status=status,
         )
     return _not_the_profile(answer)
 
@@ -247,11 +250,6 @@ def _path(value: object) -> str:
 
 def _short(value: object) -> str:
     return str(value or "")[:_LONGEST_TEXT]
-
-
-def _words(answer: Answer) -> tuple[tuple[str, str], ...]:
-    error = _said(answer, "error")
-    return (("", _short(error)),) if error else ()
 
 
 def _retry_after(answer: Answer, now: datetime) -> float | None:

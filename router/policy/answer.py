@@ -172,11 +172,11 @@ def _held(found: Facts) -> Answer | None:
     if found.state != State.HELD:
         return None
     who, command = _HELD_FOR.get(found.held_by, (Actor.ADMINISTRATOR, _RELEASE))
-    told = {"error": found.error or found.held_by or "nobody says why"}
+    values = {"error": found.error or found.held_by or "nobody says why"}
     if found.held_by == HeldBy.PDF and found.purged is not None:
         template = "is held: {error}; the copy of its report PDF was removed {when} ([retention] delivered)"
-        return _say(found, template, who, command, told | {"when": _day(found.purged, found)})
-    return _say(found, "is held: {error}", who, command, told)
+        return _say(found, template, who, command, values | {"when": _day(found.purged, found)})
+    return _say(found, "is held: {error}", who, command, values)
 
 
 def _failed(found: Facts) -> Answer | None:
@@ -251,15 +251,12 @@ def _images(found: Facts) -> Answer:
 
 
 def _stable(found: Facts) -> Answer:
-    until = min((at for at in (found.quiet_at, _half(found)) if at is not None), default=None)
+    half = found.half if found.channel == Channel.REPORT else None
+    until = min((at for at in (found.quiet_at, half) if at is not None), default=None)
     if until is None or until <= found.now:
         return _say(found, "waits for its study to be quiet", Actor.NODE, _EXPLAIN)
     template = "waits for its study to be quiet, until {until}"
     return _say(found, template, Actor.NODE, _EXPLAIN, {"until": _at(until, found)})
-
-
-def _half(found: Facts) -> datetime | None:
-    return found.half if found.channel == Channel.REPORT else None
 
 
 _NEEDED: Mapping[Needs, Callable[[Facts], Answer]] = {
@@ -277,8 +274,8 @@ def _paused(found: Facts) -> Answer | None:
     if one is None:
         return None
     template = "sending to {place} is paused by {who}: {why}"
-    told = {"place": one.place, "who": one.who, "why": one.why}
-    return _say(found, template, Actor.ADMINISTRATOR, one.ends, told, one.since)
+    values = {"place": one.place, "who": one.who, "why": one.why}
+    return _say(found, template, Actor.ADMINISTRATOR, one.ends, values, one.since)
 
 
 def _down(found: Facts) -> Answer | None:
@@ -299,27 +296,27 @@ def _down(found: Facts) -> Answer | None:
 def _deferred(found: Facts) -> Answer | None:
     if found.state != State.DEFERRED:
         return None
-    told = {"error": found.error or "nobody says why", "at": _at(found.next_try, found)}
+    values = {"error": found.error or "nobody says why", "at": _at(found.next_try, found)}
     if found.unproved:
         template = "was refused, and nothing proves that the platform has said so: {error}; tried again {at}"
-        return _say(found, template, Actor.PLATFORM, _FAIL, told)
+        return _say(found, template, Actor.PLATFORM, _FAIL, values)
     if found.unproven:
         template = "the answer is not proved to be the platform's: {error}; tried again {at}"
-        return _say(found, template, Actor.ADMINISTRATOR, _DOCTOR, told)
+        return _say(found, template, Actor.ADMINISTRATOR, _DOCTOR, values)
     missed = found.due is not None and found.now >= found.due
-    return _say(found, "{error}; tried again {at}", Actor.PLATFORM if missed else Actor.NODE, _RETRY, told)
+    return _say(found, "{error}; tried again {at}", Actor.PLATFORM if missed else Actor.NODE, _RETRY, values)
 
 
 def _sending(found: Facts) -> Answer | None:
     if found.state != State.SENDING:
         return None
-    told = {"sent": str(found.sent), "selected": str(found.selected)}
+    values = {"sent": str(found.sent), "selected": str(found.selected)}
     if found.channel == Channel.REPORT:
         return _say(found, "is being sent", Actor.NODE, _EXPLAIN)
     if found.limit is not None:
         template = "is being sent, {sent} of {selected}, at {rate} MiB/s at most until {until}"
-        return _say(found, template, Actor.NODE, _EXPLAIN, told | _limits(found))
-    return _say(found, "is being sent, {sent} of {selected}", Actor.NODE, _EXPLAIN, told)
+        return _say(found, template, Actor.NODE, _EXPLAIN, values | _limits(found))
+    return _say(found, "is being sent, {sent} of {selected}", Actor.NODE, _EXPLAIN, values)
 
 
 def _uncommitted(found: Facts) -> Answer | None:
@@ -346,17 +343,17 @@ def _queued(found: Facts) -> Answer | None:
         return _say(found, template, Actor.NODE, "scripts/queue backfill --status")
     if found.place is None:
         return _say(found, "is in the queue", Actor.NODE, _QUEUE)
-    told = {"place": str(found.place), "queued": str(found.queued)}
+    values = {"place": str(found.place), "queued": str(found.queued)}
     if found.limit is not None:
         template = "is number {place} of {queued} in the queue, which goes at {rate} MiB/s at most until {until}"
-        return _say(found, template, Actor.NODE, _QUEUE, told | _limits(found))
+        return _say(found, template, Actor.NODE, _QUEUE, values | _limits(found))
     if found.expected is None:
-        return _say(found, "is number {place} of {queued} in the queue", Actor.NODE, _QUEUE, told)
+        return _say(found, "is number {place} of {queued} in the queue", Actor.NODE, _QUEUE, values)
     late = found.due is not None and found.expected > found.due
     template = "is number {place} of {queued} in the queue, expected there by {expected}"
     if late:
         template = "is number {place} of {queued} in the queue, expected there by {expected}, too late"
-    return _say(found, template, Actor.NODE, _QUEUE, told | {"expected": _at(found.expected, found)})
+    return _say(found, template, Actor.NODE, _QUEUE, values | {"expected": _at(found.expected, found)})
 
 
 def _evaluated(found: Facts) -> Answer:

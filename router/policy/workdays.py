@@ -5,7 +5,6 @@ Weekends are free. Public holidays, and weekends that are worked in exchange (è°
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -100,12 +99,9 @@ class WorkClock:
     def _whole(self, first: date, last: date) -> int:
         """The number of worked days between the two, neither counted."""
         if first not in self._between:
-            self._between[first] = sum(map(self.days.has, _days(first + _DAY, last)))
+            days = (first + n * _DAY for n in range(1, (last - first).days))
+            self._between[first] = sum(map(self.days.has, days))
         return self._between[first]
-
-
-def _days(first: date, end: date) -> Iterator[date]:
-    return (first + n * _DAY for n in range((end - first).days))
 
 
 def _time_of(local: datetime) -> timedelta:

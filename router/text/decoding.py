@@ -66,7 +66,7 @@ def _written_out(character: str) -> str:
 def decode(data: bytes, declared: str = "") -> str:
     """The text of `data`, with UNREADABLE for bytes without a certain reading. Arguments as for `reading`."""
     text = reading(data, declared)
-    return _marked(data) if text is None else text
+    return _LOST.sub(UNREADABLE.encode(), data).decode(_UTF_8) if text is None else text
 
 
 def reading(data: bytes, declared: str = "") -> str | None:
@@ -99,10 +99,6 @@ def _normal(declared: str) -> str:
     except LookupError:
         return _ASCII
     return _SAME.get(name, name)
-
-
-def _marked(data: bytes) -> str:
-    return _LOST.sub(UNREADABLE.encode(), data).decode(_UTF_8)
 
 
 # -- one reading

@@ -1,7 +1,6 @@
 """The hospital of an exam: another hospital's exam is held, never sent as this hospital's."""
 
 import unicodedata
-from collections.abc import Collection
 
 from router.config.sections import Hospital
 from router.exam.fields import BY_PATH
@@ -20,16 +19,16 @@ def another_hospital(key: ExamKey, hospital: Hospital) -> Doubt | None:
     branches = {hospital.HospitalBranchCode, *(branch.code for branch in hospital.branch)}
     ours = {"USCI": {hospital.USCI}, "HospitalCode": {hospital.HospitalCode, *branches}}
     said = dict(zip(ours, key.institution, strict=True))
-    differ = [f"{path} ({BY_PATH[path].name})" for path, value in said.items() if not _is_ours(value, ours[path])]
+    differ = [
+        f"{path} ({BY_PATH[path].name})"
+        for path, value in said.items()
+        if value and _plain(value) not in map(_plain, ours[path])
+    ]
     if not differ:
         return None
     named = f"{' and '.join(differ)} in the exam JSON"
     text = f"{HeldBy.HOSPITAL}: {named} is not that of [hospital]: it is another hospital's exam"
     return Doubt(rule=_RULE, text=text)
-
-
-def _is_ours(value: str, ours: Collection[str]) -> bool:
-    return not value or _plain(value) in map(_plain, ours)
 
 
 def _plain(code: str) -> str:

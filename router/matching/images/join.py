@@ -49,8 +49,5 @@ def _joins(exam: ExamSide, candidate: Candidate, policy: IdentityPolicy, within:
         return False
     comparisons = [compare(exam.patient, exam.accession_number, i, policy) for i in candidate.identities]
     agreeing = all(c.agree & {"patient id", "name"} and "accession number" in c.agree for c in comparisons)
-    return agreeing and not any(c.differ for c in comparisons) and _near(exam.date, candidate.date, within)
-
-
-def _near(one: datetime | None, other: datetime | None, within: timedelta) -> bool:
-    return one is None or other is None or abs(one - other) <= within
+    near = exam.date is None or candidate.date is None or abs(exam.date - candidate.date) <= within
+    return near and agreeing and not any(c.differ for c in comparisons)

@@ -177,7 +177,9 @@ def compared(
 
 def same_patient(one: ExamPatient, other: ExamPatient, policy: IdentityPolicy) -> bool:
     """Whether two versions of one exam, or two exams, name one patient as far as can be told."""
-    return not _apart(*_ids(one, other, policy)) and _named(one, other, policy).same is not False
+    first, second = _ids(one, other, policy)
+    apart = first and second and first != second
+    return not apart and _named(one, other, policy).same is not False
 
 
 def agreeing_patients(one: ExamPatient, other: ExamPatient, policy: IdentityPolicy) -> bool:
@@ -189,10 +191,6 @@ def agreeing_patients(one: ExamPatient, other: ExamPatient, policy: IdentityPoli
 def _ids(one: ExamPatient, other: ExamPatient, policy: IdentityPolicy) -> tuple[str, str]:
     first, second = (stripped(each.patient_ids.get("Patient.PatientId", ""), policy) for each in (one, other))
     return first, second
-
-
-def _apart(one: str, other: str) -> bool:
-    return bool(one and other) and one != other
 
 
 def _named(one: ExamPatient, other: ExamPatient, policy: IdentityPolicy) -> Likeness:

@@ -40,9 +40,9 @@ def known_removed(group: str) -> tuple[str, frozenset[str]]:
         return given if said is None else " "
 
     bare = _BRACKET.sub(lambda found: kept(found[1], found[0]), group)
-    first, *behind = bare.split() or [""]
+    first, *rest = bare.split() or [""]
     if _has_name(first):  # a name with blanks between its characters may end in 女
-        bare = first + "".join(kept(word, f" {word}").rstrip() for word in behind)
+        bare = first + "".join(kept(word, f" {word}").rstrip() for word in rest)
     bare = _ADDRESS.sub("", bare)
     return (bare, frozenset(notes)) if _has_name(bare) else (group, frozenset())
 
@@ -65,8 +65,8 @@ def others_removed(group: str) -> tuple[str, frozenset[str]]:
 def _known(content: str) -> set[str] | None:
     """Sex and age in a text of known words alone; None for any other text."""
     words = [word for word in _BETWEEN.split(content) if word]
-    told = {word[0] if _SEX.fullmatch(word) else word for word in words if not _KNOWN.fullmatch(word)}
-    return told if words and all(_SEX.fullmatch(word) or _AGE.fullmatch(word) for word in told) else None
+    found = {word[0] if _SEX.fullmatch(word) else word for word in words if not _KNOWN.fullmatch(word)}
+    return found if words and all(_SEX.fullmatch(word) or _AGE.fullmatch(word) for word in found) else None
 
 
 def _has_name(text: str) -> bool:

@@ -63,7 +63,7 @@ class _Name:
 def likeness(one: str, other: str, blank: tuple[str, ...] = ()) -> Likeness:
     """Compare two names; `blank` are regular expressions of names that say nothing."""
     if not (is_readable(one) and is_readable(other)):
-        one, other = (_certain(name) for name in (one, other))
+        one, other = ("=".join(filter(is_readable, name.split("="))) for name in (one, other))
         return Likeness(None, _like(_read(one), _read(other)).spelling, readable=False)
     return _like(_read(telling(one, blank)), _read(telling(other, blank)))
 
@@ -86,11 +86,6 @@ def _stands_for_none(group: str, patterns: tuple[re.Pattern[str], ...]) -> bool:
     letters = [word.strip("0123456789") for word in words]
     forms = [[w] for w in ("".join(words), "".join(letters))] + [[word for word in letters if word]]
     return any(form and all(any(p.fullmatch(word) for p in patterns) for word in form) for form in forms)
-
-
-def _certain(name: str) -> str:
-    """The groups of a person name that have a certain reading."""
-    return "=".join(group for group in name.split("=") if is_readable(group))
 
 
 def _like(one: _Name, other: _Name) -> Likeness:

@@ -33,14 +33,14 @@ def doubts_of(study_uid: str, found: Comparison, policy: IdentityPolicy, *, vouc
 
 def remarks(found: Comparison) -> tuple[str, ...]:
     """Remarks on oddities of a comparison that hold nothing, in words without values."""
-    told = {
+    texts = {
         Spelling.CUT: "the Latin name is the beginning of the other's pinyin, and may be another person's whole name",
         Spelling.NEAR: f"{_UNSPELT}; one or two letters differ",
         Spelling.FAR: f"{_UNSPELT}: a dialect's, a minority's or a foreign spelling, or another name",
         Spelling.UNKNOWN: "the name has characters without a known reading: its Latin name is not compared",
     }
     unread = () if found.readable else ("a name has no certain reading: it agrees with nothing",)
-    return (*unread, *(text for spelling, text in told.items() if spelling == found.spelling))
+    return (*unread, *(text for spelling, text in texts.items() if spelling == found.spelling))
 
 
 def _unlike(found: Comparison) -> str:

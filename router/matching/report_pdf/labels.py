@@ -270,9 +270,9 @@ def _columns(labels: Sequence[_Token], values: Sequence[_Token], before: Sequenc
     if len(values) >= len(labels) and _fits(labels, values):
         return values
     near = before[-len(labels) :]
-    told = any(label.label in _SEX | _AGE for label in labels)
+    has_sex_or_age = any(label.label in _SEX | _AGE for label in labels)
     lines = len({value.line for value in near}) == len({label.line for label in labels})
-    if len(near) < len(labels) or not (told and lines and labels[0].line - near[-1].line == 1):
+    if len(near) < len(labels) or not (has_sex_or_age and lines and labels[0].line - near[-1].line == 1):
         return ()
     alone = len(before) == len(near) or before[-len(near) - 1].line != near[0].line
     return near if alone and _fits(labels, near) else ()

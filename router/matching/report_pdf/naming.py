@@ -71,8 +71,8 @@ def bearer(number: str, said: frozenset[str], bearers: Sequence[Bearer]) -> int 
     """
     if len(bearers) > 1:
         shared = Counter(word for one in bearers for word in one.own)
-        told = [one for one in bearers if any(shared[word] == 1 for word in said & one.own)]
-        return told[0].exam if len(told) == 1 else None
+        unique = [one for one in bearers if any(shared[word] == 1 for word in said & one.own)]
+        return unique[0].exam if len(unique) == 1 else None
     return next((one.exam for one in bearers if one.lacks or one.exam_id == number), None)
 
 

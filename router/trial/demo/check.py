@@ -78,8 +78,10 @@ def _reports(stage: Stage, leaving: Sequence[Scene]) -> Iterator[str]:
 
 def _receipts(stage: Stage, paths: Sequence[Path], exams: int) -> Iterator[str]:
     key = load_public(stage.folder / "keys" / "platform-sign.pub.pem")
-    told = [json.loads(line) for line in (stage.platform / "receipts.jsonl").read_text(encoding="utf-8").splitlines()]
-    given = {entry["receipt"] for entry in told}
+    receipts = [
+        json.loads(line) for line in (stage.platform / "receipts.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    given = {entry["receipt"] for entry in receipts}
     for path in paths:
         receipt = json.loads(path.read_bytes())
         body = base64.b64decode(receipt["body"])

@@ -50,14 +50,11 @@ def _copy(file: DemoFile, accession_number: str, path: Path) -> Path:
     meta, data = written[: read.meta.offset], written[read.meta.offset :]
     deflated = file.transfer_syntax in DEFLATED
     number = accession_number.encode("ascii") + b" " * (len(accession_number) % 2)
-    data = _with(number, zlib.decompress(data, _NO_ZLIB_HEADER) if deflated else data, read)
+    data = zlib.decompress(data, _NO_ZLIB_HEADER) if deflated else data
+    start, stop = _place(read)
+    data = data[:start] + _element(read.encoding, number) + data[stop:]
     path.write_bytes(meta + (_deflated(data) if deflated else data))
     return path
-
-
-def _with(number: bytes, data: bytes, read: DataSet) -> bytes:
-    start, stop = _place(read)
-    return data[:start] + _element(read.encoding, number) + data[stop:]
 
 
 def _deflated(data: bytes) -> bytes:
