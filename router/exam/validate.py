@@ -26,11 +26,9 @@ class _Collected:
 
     def add(self, path: str, name: str, remark: Remark) -> None:
         into = self.warnings if remark.severity == "warning" else self.errors
-        into.append(
-            Fault(
-                path=path + remark.at, name=name, expected=remark.expected, found=remark.found or "", mend=remark.mend
-            )
-        )
+        into.append(Fault(
+            path=path + remark.at, name=name, expected=remark.expected, found=remark.found or "", mend=remark.mend
+        ))  # fmt: skip
 
 
 def validate(
@@ -50,13 +48,9 @@ def validate(
     (aware), an approval later than that by more than `tolerance` is an error, by less a warning.
     """
     terms = Terms(
-        document=document,
-        tables=tables,
-        accept_empty=accept_empty,
-        now=now,
-        tolerance=tolerance or timedelta(),
+        document=document, tables=tables, accept_empty=accept_empty, now=now, tolerance=tolerance or timedelta(),
         zone=zone,
-    )
+    )  # fmt: skip
     found = _Collected()
     _check_object(document, "", "", terms, found)
     for section, name in SECTION_NAMES.items():
