@@ -57,7 +57,7 @@ Target = Annotated[SecretStr, AfterValidator(_target)]
 
 class Alarms(Section):
     only: tuple[Alarm, ...] = Field(
-        (), description='these alarms, like ["missed", "breaker"]; [] is all (README lists them)'
+        (), description='these alarms, like ["missed", "breaker"]; [] is all (router/docs/operations.md lists them)'
     )
     targets: tuple[Target, ...] = Field(
         (),

@@ -23,7 +23,7 @@ class DicomDestination(Section):
     host: str = Field("127.0.0.1", description="of the destination")
     port: Annotated[int, Field(ge=1, le=65535)] = Field(11113, description="of the destination")
     associations: Annotated[int, Field(ge=1, le=16)] = Field(
-        2, description="at the same time: several exams share them, or one large exam uses them all"
+        2, description="at the same time, of all nodes together: several exams share them, or one large exam uses all"
     )
     allow_plain: bool = Field(False, description="beyond loopback without TLS")
     source_address: str = Field("", description="our own address on the way, such as the dedicated line's (5.1)")
@@ -139,7 +139,7 @@ class Destination(Section):
     )
     bandwidth: tuple[Bandwidth, ...] = Field(
         (),
-        description="how fast by time of day, images and reports together, each node by itself; without limit outside "
+        description="how fast by time of day, images and reports together, all nodes together; without limit outside "
         "of all windows, and of several in force the smallest counts. Times by [node] timezone; over midnight where "
         "`to` is not later than `from`",
     )
@@ -147,7 +147,7 @@ class Destination(Section):
     http: HttpDestination | None = Field(
         None,
         description="where reports are uploaded; none without this table. Key files are read again when they change. "
-        "Each but api_key_file may be a ring of several keys instead, *.toml (README)",
+        "Each but api_key_file may be a ring of several keys instead, *.toml (router/docs/security.md)",
     )
 
     @property

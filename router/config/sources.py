@@ -52,7 +52,7 @@ class Receive(Section):
     proxies: tuple[Network, ...] = Field(
         (),
         description="load balancers, as addresses or networks: each connection of theirs must begin with a PROXY "
-        "protocol version 2 header, which names the client (see README)",
+        "protocol version 2 header, which names the client (router/docs/cluster.md)",
     )
     allow_plain: bool = Field(False, description="beyond loopback without TLS")
     tls: Tls | None = Field(
@@ -104,7 +104,9 @@ class Reports(Section):
         description="finds the exam of a PDF without JSON by its name: exam_id, accession, study_uid. A name that is "
         "the ExamId or accession number as a whole needs no pattern",
     )
-    mapping: WrittenPath | None = Field(None, description="for a RIS whose JSON has other keys or values, see README")
+    mapping: WrittenPath | None = Field(
+        None, description="for a RIS whose JSON has other keys or values: router/docs/reports.md"
+    )
     hl7_mapping: WrittenPath | None = Field(
         None, description="for HL7 messages, instead of the shipped hl7_mapping.toml"
     )
