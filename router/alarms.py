@@ -1,4 +1,4 @@
-"""Alarms for administrators: each once for its subject until it is cleared, with what to do about it."""
+"""Alarms for administrators: each stands once for its subject until it is cleared, and has a remedy."""
 
 from enum import StrEnum
 
@@ -114,13 +114,13 @@ REMEDY: dict[Alarm, str] = {
 
 
 class EndsBy(StrEnum):
-    """The one who ends an alarm: a person, or the node or a peer without anybody's doing."""
+    """The one who ends an alarm: a person, or the node or a peer by itself."""
 
     PERSON = "a person"
     ITSELF = "itself"
 
 
-# Every alarm is in it: one that a person ends is in the list of what waits for a person.
+# It has every alarm. An alarm that a person ends is in the list of things that wait for a person.
 ENDS_BY: dict[Alarm, EndsBy] = {
     **dict.fromkeys(
         (
@@ -144,5 +144,5 @@ ENDS_BY: dict[Alarm, EndsBy] = {
 
 
 def waits_for_a_person(alarm: Alarm) -> bool:
-    """Whether only a person ends it; so it is of one that is in no class."""
+    """Whether only a person ends it; an alarm without an entry counts so, too."""
     return ENDS_BY.get(alarm, EndsBy.PERSON) == EndsBy.PERSON

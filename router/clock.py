@@ -9,7 +9,7 @@ _SAME = timedelta(milliseconds=50)
 
 
 class Clock(Protocol):
-    """What the node asks of time."""
+    """The two ways in which the node asks for the time."""
 
     def now(self) -> datetime:
         """The instant, aware, UTC."""
@@ -31,7 +31,7 @@ class SystemClock:
 class SharedClock:
     """The clock of all nodes of a database: this machine's until the first `set_to`, then the database's.
 
-    Between two settings it goes by the monotonic clock, so that no jump of the machine's clock is seen in it.
+    Between two settings it follows the monotonic clock, so that no jump of the machine's clock shows.
     """
 
     def __init__(self, machine: Clock) -> None:
@@ -48,13 +48,13 @@ class SharedClock:
 
     @property
     def ahead(self) -> timedelta:
-        """By how much the machine's clock is ahead; below zero when it is behind."""
+        """The time by which the machine's clock is ahead; negative when it is behind."""
         return timedelta(0) if self._base is None else self._machine.now() - self.now()
 
     def set_to(self, instant: datetime, asked: float, answered: float) -> None:
-        """Go by `instant`, which was asked for and answered at these points of the monotonic clock.
+        """Follow `instant`, which was asked for and answered at these points of the monotonic clock.
 
-        A difference that the time between the two explains, or of less than 50 ms, is none.
+        A difference of less than 50 ms, or within the time that asking took, is ignored.
         """
         middle, unsure = (asked + answered) / 2, timedelta(seconds=(answered - asked) / 2)
         if self._base is None or abs(self._at(middle) - instant) > max(unsure, _SAME):

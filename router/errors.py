@@ -1,16 +1,16 @@
-"""The exception tree. Every error of the node is one of five kinds, which say what happens next.
+"""The exception tree. Every error of the node is one of five kinds, which decide what happens next.
 
     RouterError
-    +-- ConfigurationError   the installation is wrong: nothing starts until a person mends it
-    +-- InvalidData          what came in is not what it should be: refused or set aside with a reason
-    |   +-- CutOff           it breaks off before its end
+    +-- ConfigurationError   the installation is wrong: nothing starts until a person corrects it
+    +-- InvalidData          data from outside is wrong: refused or set aside with a reason
+    |   +-- CutOff           the data break off before their end
     +-- TransientError       a peer or a resource is not available now: tried again by the queue
     |   +-- DestinationDown  nothing can go to this destination now, not only this item
     |   +-- Crowded          other nodes have all that the destination takes: given back, for them to go on
     |   +-- UnprovedRefusal  a refusal for good that nothing proves to be the platform's: a person decides
-    +-- PermanentError       a peer refused this item for good: failed until a person or new data mends it
-    +-- IntegrityError       what was stored or received does not match its digest or signature
-    |   +-- Damaged          a stored report document is not what came: the report is held
+    +-- PermanentError       a peer refused this item for good: failed until a person or new data corrects it
+    +-- IntegrityError       stored or received data do not match their digest or signature
+    |   +-- Damaged          a stored report document has changed since it came: the report is held
     |   +-- Unproven         an answer is not proved to be the platform's, for this message
 
 Messages and fields hold UIDs and the node's own ids only, never patient data.
@@ -26,7 +26,7 @@ from pathlib import PurePath
 
 
 class Outage(StrEnum):
-    """Why a destination takes nothing, as far as it decides who can change that; `trouble` passes by itself."""
+    """Kinds of outage of a destination, by who can end it; `trouble` passes by itself."""
 
     TROUBLE = "trouble"
     CONNECTION = "connection"
@@ -39,7 +39,7 @@ class Outage(StrEnum):
     PROTOCOL = "protocol"
 
 
-# Outages that may pass without anybody's doing.
+# Outages that may pass by themselves.
 PASSING = frozenset({Outage.TROUBLE, Outage.CONNECTION})
 
 
@@ -68,11 +68,11 @@ class ConfigurationError(RouterError):
 
 
 class InvalidData(RouterError):
-    """Data from outside does not read as what it claims to be."""
+    """Data from outside does not have the form that it claims."""
 
 
 class WrongUse(InvalidData):
-    """A command may mean several things, or nothing that can be done."""
+    """A command is ambiguous, or asks for something impossible."""
 
 
 class CutOff(InvalidData):
@@ -92,7 +92,7 @@ class DutyLost(TransientError):
 
 
 class DestinationDown(TransientError):
-    """The destination as a whole takes nothing now: no connection, or our account is refused. `outage` says which."""
+    """The destination as a whole takes nothing now: no connection, or our account is refused. `outage` is the kind."""
 
     def __init__(self, message: str, *, outage: Outage = Outage.TROUBLE, hint: str = "", **fields: object) -> None:
         super().__init__(message, retry_after=None, hint=hint, **fields)
@@ -100,11 +100,12 @@ class DestinationDown(TransientError):
 
 
 class Crowded(TransientError):
-    """Other nodes have all the associations that the destination takes at a time."""
+    """Other nodes use all the associations that the destination allows at a time."""
 
 
 class UnprovedRefusal(TransientError):
-    """An answer refuses this item for good, and nothing proves that it is the platform's. `faults` are its words."""
+    """An answer refuses this item for good, and nothing proves that it is the platform's. `faults` are its (path,
+    message) pairs."""
 
     def __init__(
         self, message: str, *, faults: tuple[tuple[str, str], ...] = (), hint: str = "", **fields: object
@@ -128,21 +129,21 @@ class IntegrityError(RouterError):
 
 
 class Damaged(IntegrityError):
-    """A stored report document is gone or is not what came; the field `part` says which: exam or report."""
+    """A stored report document is gone or has changed since it came; the field `part` is exam or report."""
 
 
 class Unproven(IntegrityError):
-    """An answer is not proved to be the platform's, for this message: nothing is known to be delivered."""
+    """Nothing proves that an answer is the platform's, for this message: delivery is not known."""
 
 
 def traceback_of(error: BaseException) -> str:
-    """Where it was raised, innermost last, without the message, which may hold a value out of somebody's data."""
+    """The places where an error was raised, innermost last, without its message, which may hold patient data."""
     frames = traceback.extract_tb(error.__traceback__)
     return " > ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames[-4:])
 
 
 def hide_messages() -> None:
-    """Have the process tell what nobody caught, in any thread, by kind and place: the message may hold a value."""
+    """Log uncaught errors of any thread by kind and place only: their messages may hold patient data."""
     sys.excepthook = lambda kind, error, _: _tell(kind, error)
     threading.excepthook = lambda found: _tell(found.exc_type, found.exc_value)
 

@@ -1,11 +1,11 @@
-"""The one way to tell what happened. Whoever wants to know (log, metrics, alarms, audit) subscribes.
+"""Events, and the bus that hands them to subscribers: log, metrics, alarms, audit.
 
 Moves of a delivery are also rows, written by the catalogue in the transaction of the move itself.
 """
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -15,7 +15,7 @@ from router.refusals import Flood, Refusal, Refusals
 
 
 class Kind(StrEnum):
-    """What can happen."""
+    """Kinds of events."""
 
     STARTED = "started"
     CONFIGURED = "configured"
@@ -46,15 +46,16 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened: when, what, to which thing of ours, why, by whom.
+    """One event: its time, kind, text and author, and the exam, delivery or study that it concerns.
 
-    `fields` holds UIDs, numbers and the node's own ids, never patient data. An alarm, and what clears it, names which
-    (`alarm`) and what it is about (`subject`: "destination beijing", "e12").
+    `fields` holds UIDs, numbers and the node's own ids, never patient data. An event that raises or clears an alarm
+    has its kind (`alarm`) and its subject ("destination beijing", "e12").
     """
 
     at: datetime
     kind: Kind
     text: str
+    _: KW_ONLY
     who: str = "node"
     exam: int | None = None
     delivery: int | None = None
@@ -76,8 +77,8 @@ Subscriber = Callable[[Event], None]
 class EventBus:
     """Hands each event to every subscriber, in the order of subscription, where the gate lets it through.
 
-    So an alarm may be recorded as often as its cause is seen: it is told once, until it is cleared. What a peer is
-    refused is told once, and then counted: `tell_counted` tells the counts, once a minute.
+    An alarm may be recorded as often as its cause is seen: subscribers get it once, until it is cleared. They get the
+    first refusal of a peer; `tell_counted` hands over the number of further ones, once a minute.
     """
 
     def __init__(self, *subscribers: Subscriber) -> None:
@@ -86,7 +87,7 @@ class EventBus:
         self._refusals = Refusals()
 
     def guard(self, gate: Gate) -> None:
-        """Let the gate decide from now on whether an alarm, or what clears it, is news."""
+        """Have the gate decide whether an event that raises or clears an alarm is news."""
         self._gate = gate
 
     def subscribe(self, subscriber: Subscriber) -> None:
@@ -94,7 +95,7 @@ class EventBus:
         self._subscribers.append(subscriber)
 
     def record(self, event: Event) -> None:
-        """Tell everybody."""
+        """Hand the event to every subscriber, unless it is no news."""
         if event.alarm is not None and self._gate is not None and not self._gate(event):
             return
         refusal = _refusal(event)
@@ -102,7 +103,7 @@ class EventBus:
             self._tell(event)
 
     def tell_counted(self, now: datetime, *, all_of_them: bool = False) -> None:
-        """Tell how often each peer was refused in the minute that is over, or so far."""
+        """Hand over the number of refusals of each peer in the minute that is over, or with `all_of_them` so far."""
         for flood in self._refusals.over(now, all_of_them=all_of_them):
             self._tell(_counted(flood, now))
 
@@ -112,7 +113,7 @@ class EventBus:
 
 
 def _refusal(event: Event) -> Refusal | None:
-    """Refusal of a peer; None for everything else, such as a file of the drop folder."""
+    """The refusal of a peer; None for any other event, such as a file of the drop folder."""
     address = event.fields.get("address")
     if event.kind != Kind.REFUSED or not address:
         return None
@@ -132,7 +133,7 @@ _LEVELS = {
 
 
 def log_event(event: Event) -> None:
-    """A subscriber that writes the event to the log, one line."""
+    """Subscriber that writes the event to the log, one line."""
     names = {
         "alarm": event.alarm,
         "of": event.subject or None,

@@ -1,9 +1,9 @@
 """Records that three layers share. Every other record lives in the module of its noun."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 
-# Modalities of objects that are made from images, often on a workstation: they tell nothing of the device.
+# Modalities of objects derived from images, often on a workstation: they say nothing about the device.
 NO_DEVICE = frozenset({"SR", "KO", "PR", "SEG", "DOC", "REG"})
 
 
@@ -15,7 +15,7 @@ class Channel(StrEnum):
 
 
 class SeriesClass(StrEnum):
-    """What an instance is, as the standard asks for it (DB11 6.2)."""
+    """Classes of instances as the standard asks for them (DB11 6.2)."""
 
     THIN = "thin"
     KEY = "key"
@@ -46,16 +46,17 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class SeriesFacts:
-    """What series rules may ask about an instance; absent is "", (), or None. Lengths are in mm.
+    """Facts about an instance that series rules may ask for; absent is "", (), or None. Lengths are in mm.
 
-    Names are those of a header table given to `classify --headers`. The last five are not the header's own:
-    `described_thickness` is what the description says of it, the others come from the neighbours in the series
-    (or the frames of a multi-frame instance) and are None until those are known.
+    Names are those of a header table given to `classify --headers`. The last four are not in the header itself:
+    `described_thickness` is read from the description; the others come from the neighbours in the series (or the
+    frames of a multi-frame instance) and are None until those are known.
     """
 
     modality: str = ""
     sop_class_uid: str = ""
     manufacturer: str = ""
+    _: KW_ONLY
     manufacturer_model: str = ""
     image_type: tuple[str, ...] = ()
     frame_type: tuple[str, ...] = ()
@@ -101,21 +102,21 @@ class SeriesFacts:
 
 @dataclass(frozen=True, slots=True)
 class ThinLimit:
-    """Up to which thickness, in mm, slices of a modality are thin; `body_part` "" means every one."""
+    """The largest thickness, in mm, of thin slices of a modality; `body_part` "" means every one."""
 
     modality: str
     up_to: float
     body_part: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What the node reads of one instance, once, when it is catalogued. Times are DICOM DA and TM without zone.
+    """The header of an instance, read once, when it is catalogued. Times are DICOM DA and TM without zone.
 
     `position` is where the slice lies along the normal of its plane, in mm; `references` are the SOP instances that
     a key object selection or a presentation state refers to. `cut` says where the data set breaks off, "" where it is
-    whole; `strays` are elements of group 0002 at the beginning of the data set, where none belongs; `irregular` says
-    how else it is not written as PS3.5 has it.
+    whole. `strays` are elements of group 0002 at the beginning of the data set, where none belongs. `irregular` names
+    other deviations from PS3.5.
     """
 
     uids: InstanceUids
@@ -141,7 +142,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """What tells the versions of an instance apart, as hex digits.
+    """Digests that tell the versions of an instance apart, as hex digits.
 
     `data_set` is SHA-256 of the data set's bytes as stored, without group 0002, `checksum` their XXH3-128.
     `orientation` stands for laterality, orientation and position, `pixels` for the pixel data and how they are to be
@@ -156,7 +157,7 @@ class Digests:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetAside:
-    """A file below done/ or rejected/ of the drop folder that the node put there, and how it is known again.
+    """A file that the node put below done/ or rejected/ of the drop folder, with the marks to recognise it by.
 
     `home` and `place` in the file system's own bytes: the folder that holds done/ and rejected/, by its path below the
     drop folder, and the file's path below that. `size` in bytes.
@@ -170,10 +171,10 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """The end of a node's audit trail as the node signed it: record `n` with its `seal`, at `at` (ISO 8601).
+    """The signed end of a node's audit trail: record `n` with its `seal`, at `at` (ISO 8601).
 
-    `chain` is the id of the key that the record is sealed under, `key` that of the SM2 key that signed; `signature` is
-    its DER in Base64. `accepted`: the person who took the trail as it was then, and why; "" for the node's own heads.
+    `chain` is the id of the key that seals the record, `key` that of the SM2 key that signed; `signature` is DER in
+    Base64. `accepted`: the person who accepted the trail as it was then, and why; "" for the node's own heads.
     """
 
     node: str
@@ -186,5 +187,5 @@ class Head:
     accepted: str = ""
 
     def __str__(self) -> str:
-        """As it is shown, mailed and noted elsewhere."""
+        """The form in which it is shown, mailed and kept elsewhere."""
         return f"{self.node}:{self.n}:{self.seal}"

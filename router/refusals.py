@@ -1,5 +1,4 @@
-"""Refusals at the node's door: their causes in words, and their count by peer and minute, so that nobody fills the log
-and the audit by knocking."""
+"""Refusals of peers: their causes in words, and their count by peer and minute, lest one floods log and audit."""
 
 import threading
 from collections import Counter
@@ -17,9 +16,9 @@ OTHERS = "other addresses"
 
 
 class Why(StrEnum):
-    """Causes for which the node refuses an association, or sets aside what it took.
+    """Causes for which the node refuses an association, or sets received data aside.
 
-    Of a refused instance the cause is the status of its C-STORE response (PS3.4 B.2.3) in hexadecimal: A700.
+    The cause of a refused instance is the status of its C-STORE response (PS3.4 B.2.3) in hexadecimal: A700.
     """
 
     SENDER = "not-a-sender"
@@ -60,21 +59,21 @@ _ANOTHER_REMEDY = "have the sender send these images again whole"
 
 
 def meaning(why: str, reason: str, called: str) -> str:
-    """A refusal's cause in words; `reason` is what the refusing part said, `called` the AE title that was called."""
+    """A refusal's cause in words; `reason` is the text of the refusing part, `called` the AE title that was called."""
     if why == Why.CALLED:
         return f"it calls {shown(called)}, which is not [receive] ae_title"
     return _MEANS.get(why) or (shown(reason) if why in WHYS else f"{why}, {shown(reason)}")
 
 
 def remedy(why: str) -> str:
-    """Advice for a person about a refusal; "" where there is nothing to do."""
+    """The remedy of a refusal; "" where there is nothing to do."""
     if why in (Why.IDLE, Why.STOPPING, Why.COMMITMENT, Why.QUARANTINE):
         return ""
     return _REMEDIES.get(why, _ANOTHER_REMEDY)
 
 
 def sender(calling: str, address: str) -> str:
-    """A sender as people read it: `CT01 (10.1.2.3)`, without what a terminal would obey."""
+    """A sender as people read it: `CT01 (10.1.2.3)`, with control characters written out."""
     if not (calling and address):
         return shown(calling or address)
     return f"{shown(calling)} ({shown(address)})"
@@ -82,7 +81,7 @@ def sender(calling: str, address: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A peer was refused: its address, the name that it gave ("" for none), and why."""
+    """The refusal of a peer: its address, the name that it gave ("" for none), and the cause."""
 
     address: str
     name: str
@@ -91,7 +90,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """Refusals of a peer within a minute after the first; `name` where it was always the same."""
+    """The number of refusals of a peer within a minute after the first; `name` where it was always the same."""
 
     address: str
     name: str
@@ -99,9 +98,9 @@ class Flood:
     reasons: tuple[tuple[str, int], ...]
 
     def __str__(self) -> str:
-        told = "; ".join(f"{count} x {why}" for why, count in self.reasons)
+        reasons = "; ".join(f"{count} x {why}" for why, count in self.reasons)
         rest = self.count - sum(count for _, count in self.reasons)
-        return f"{self.count} more within a minute from {self.address}: {told}{f'; {rest} others' if rest else ''}"
+        return f"{self.count} more within a minute from {self.address}: {reasons}{f'; {rest} others' if rest else ''}"
 
 
 @dataclass(slots=True)
@@ -112,28 +111,28 @@ class _Minute:
     reasons: Counter[str] = field(default_factory=Counter)
 
     def add(self, refusal: Refusal) -> None:
-        """Count it; names and reasons as far as they are told."""
+        """Count a refusal; names and reasons only as far as a Flood shows them."""
         self.count += 1
         if len(self.names) < 2:
             self.names.add(refusal.name)
         if refusal.why in self.reasons or len(self.reasons) < _MOST_REASONS:
             self.reasons[refusal.why] += 1
 
-    def told(self, address: str) -> Flood:
-        """The counts."""
+    def flood(self, address: str) -> Flood:
+        """The counts as a Flood."""
         name = next(iter(self.names)) if len(self.names) == 1 else ""
         return Flood(address, name, self.count, tuple(self.reasons.most_common()))
 
 
 class Refusals:
-    """Of all peers. The first refusal of a peer is news; those of the following minute are counted, and so on."""
+    """Refusals of all peers. The first of a peer is news; those of the following minute are counted, and so on."""
 
     def __init__(self) -> None:
         self._minutes: dict[str, _Minute] = {}
         self._lock = threading.Lock()
 
     def is_news(self, refusal: Refusal, now: datetime) -> bool:
-        """Whether to tell this one by itself; if not, it is counted."""
+        """Whether this one is reported by itself; if not, it is counted."""
         with self._lock:
             known = refusal.address in self._minutes or len(self._minutes) < MOST_PEERS
             key = refusal.address if known else OTHERS
@@ -144,11 +143,11 @@ class Refusals:
             return False
 
     def over(self, now: datetime, *, all_of_them: bool = False) -> Sequence[Flood]:
-        """The minutes that are over (all, where nothing follows); a peer that was quiet in its minute is forgotten."""
+        """The counts of the minutes that are over (of all, with `all_of_them`); a peer without any is forgotten."""
         with self._lock:
             minutes = self._minutes
             ended = [key for key, one in minutes.items() if all_of_them or not now - MINUTE < one.began <= now]
-            floods = [minutes[key].told(key) for key in ended if minutes[key].count]
+            floods = [minutes[key].flood(key) for key in ended if minutes[key].count]
             for key in ended:
                 if minutes[key].count:
                     minutes[key] = _Minute(now)

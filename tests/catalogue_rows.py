@@ -72,8 +72,9 @@ def instance(
 ) -> NewInstance:  # fmt: skip
     """A version of the study's `number`th instance."""
     header = Header(
-        InstanceUids(study, f"{study}.1", f"{study}.1.{number}"), "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1",
-        patient or Patient("P1", "Zhang^San", "19491231", "F"), accession, others, "20260301", "0930",
+        uids=InstanceUids(study, f"{study}.1", f"{study}.1.{number}"), sop_class="1.2.840.10008.5.1.4.1.1.2",
+        transfer_syntax="1.2.840.10008.1.2.1", patient=patient or Patient("P1", "Zhang^San", "19491231", "F"),
+        accession_number=accession, other_accession_numbers=others, study_date="20260301", study_time="0930",
         facts=SeriesFacts(modality=modality, slice_thickness=1.25),
     )  # fmt: skip
     digests = Digests(digest or f"{study}/{number}/{version}", orientation, pixels)
@@ -104,7 +105,19 @@ def key(accession: str = "A1", *, patient_id: str = "P1", approved_at: datetime 
     """What the node takes from an exam JSON."""
     patient = ExamPatient({"Patient.PatientId": patient_id}, "张三", "1949-12-31", "F")
     return ExamKey(
-        "01", "E1", accession, ("1.2",), (), patient, "Reported", approved_at, NOW - MINUTE, 3, None, ("f", "i"), "CT"
+        branch="01",
+        exam_id="E1",
+        accession_number=accession,
+        study_uids=("1.2",),
+        bad_uids=(),
+        patient=patient,
+        status="Reported",
+        approve_time=approved_at,
+        submit_time=NOW - MINUTE,
+        image_count=3,
+        study_date=None,
+        reported=("f", "i"),
+        modality="CT",
     )
 
 

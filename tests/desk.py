@@ -13,7 +13,7 @@ from reportlab.pdfgen.canvas import Canvas
 from router.catalogue import open_catalogue
 from router.catalogue.exams.exams import Exams, ExamSnapshot
 from router.clock import FakeClock
-from router.config.sections import parse
+from router.config.file import parse
 from router.events import Event, EventBus, Kind
 from router.intake.exam_reader import ExamReader
 from router.intake.intake import Intake

@@ -30,7 +30,8 @@ from nursery import NURSERY, Child
 from router import cli
 from router.catalogue import open_catalogue
 from router.clock import SystemClock
-from router.config.sections import Config, DicomDestination, Tls, load
+from router.config.file import load
+from router.config.sections import Config, DicomDestination, Tls
 from router.crypto.keys import new_folder
 from router.dicom.dataset.header import digest
 from router.dicom.scu.client import Outgoing, Result, StorageClient

@@ -20,7 +20,8 @@ from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
-from router.config.sections import Config, parse
+from router.config.file import parse
+from router.config.sections import Config
 from router.correlator.checks import resolved
 from router.correlator.correlator import Correlator
 from router.delivery.breaker_gate import Route
@@ -131,7 +132,15 @@ class Cloud:
         self.idems.append(upload.idem)
         exam, pdf = json.loads(upload.exam_file.read_bytes()), upload.report_file.read_text()
         self.reports.append(Report(self.exam, exam, pdf))
-        return Receipt(f"r{len(self.reports)}", upload.idem, START, "n", 200, b"", Proof("none", "k", b"", b"", {}))
+        return Receipt(
+            receipt=f"r{len(self.reports)}",
+            idem=upload.idem,
+            at=START,
+            nonce="n",
+            status=200,
+            body=b"",
+            proof=Proof(profile="none", key_id="k", signature=b"", text=b"", request_keys={}),
+        )
 
 
 @dataclass(frozen=True)
@@ -264,11 +273,11 @@ class Node:
 
 def slice_of(study: str, number: int, patient: Patient, accession: str, *, references: tuple[str, ...] = ()) -> Header:
     """The header of a thin slice, or of a rejection note (113001) where there are `references`."""
-    facts = SeriesFacts("CT", CT, image_type=("ORIGINAL", "PRIMARY", "AXIAL"), slice_thickness=1.0)
-    note = SeriesFacts("KO", KEY_OBJECT, concept_name="113001|DCM")
+    facts = SeriesFacts("CT", sop_class_uid=CT, image_type=("ORIGINAL", "PRIMARY", "AXIAL"), slice_thickness=1.0)
+    note = SeriesFacts("KO", sop_class_uid=KEY_OBJECT, concept_name="113001|DCM")
     series = f"{study}.{'9' if references else '1'}"
     head = Header(
-        InstanceUids(study, series, f"{series}.{number}"), CT, "1.2.840.10008.1.2.1", patient, accession,
-        study_date="20260302", study_time="0900", facts=facts,
+        uids=InstanceUids(study, series, f"{series}.{number}"), sop_class=CT, transfer_syntax="1.2.840.10008.1.2.1",
+        patient=patient, accession_number=accession, study_date="20260302", study_time="0900", facts=facts,
     )  # fmt: skip
     return replace(head, sop_class=KEY_OBJECT, facts=note, references=references) if references else head

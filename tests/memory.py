@@ -275,8 +275,10 @@ class Memory:
             question = doubt(paper.said, entry.words, next(others, None), reused=reused)
         vouched = paper.vouched or bool(paper.said & entry.words)
         named = paper.named or paper.said
-        return PdfVersion(paper.number, taken.arrived, taken.file_time, question, named=named, stem=taken.stem,
-                          vouched=vouched)  # fmt: skip
+        return PdfVersion(
+            document=paper.number, arrived=taken.arrived, file_time=taken.file_time, doubt=question, named=named,
+            stem=taken.stem, vouched=vouched,
+        )  # fmt: skip
 
     def _known_number(self, number: str, exam: int) -> bool:
         others = (e for e in self.entries.values() if e.number != exam)

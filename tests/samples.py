@@ -4,7 +4,7 @@ import copy
 import functools
 from typing import Any
 
-from router.config.sections import shipped
+from router.config.file import shipped
 from router.exam.codes import Tables, parse
 from router.exam.fields import TABLE_NAMES
 

@@ -17,7 +17,7 @@ from clinic import CLOUD, Clinic
 from desk import CONFIG, E1, START
 from router.alarms import Alarm
 from router.clock import FakeClock
-from router.config.sections import parse
+from router.config.file import parse
 from router.delivery.deadline_monitor import DeadlineMonitor
 from router.model import Channel
 from router.policy.states import State

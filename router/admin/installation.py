@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from router.config.sections import parse, shipped
+from router.config.file import parse, shipped
 from router.crypto.keys import new_folder
 from router.errors import ConfigurationError
 

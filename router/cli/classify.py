@@ -13,7 +13,8 @@ import click
 from router.cli.options import json_option, noted, print_json, speak_as_shipped
 from router.cli.speech import echo, say, tongue
 from router.cli.tables import show
-from router.config.sections import Config, Destination, Series, load, shipped
+from router.config.file import load, shipped
+from router.config.sections import Config, Destination, Series
 from router.images.classify_files import Judged, examine, look
 from router.images.rulebook import rulebook
 from router.images.series_report import in_words

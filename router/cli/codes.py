@@ -10,7 +10,8 @@ import click
 from router.cli.options import config_option, configured, json_option, print_json
 from router.cli.speech import echo, say, tongue
 from router.cli.tables import show
-from router.config.sections import Config, shipped
+from router.config.file import shipped
+from router.config.sections import Config
 from router.errors import InvalidData
 from router.exam.fields import TABLE_NAMES
 from router.exam.key import REPORTED

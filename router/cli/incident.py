@@ -41,7 +41,7 @@ def incident(name: str, why: str, config_file: Path) -> None:
         with catalogue.engine.write():  # in the audit trail before anything is shown
             for exam in exams or [None]:
                 text = f"the records of an incident are exported: {why}"
-                bus.record(Event(clock_of(catalogue).now(), Kind.VIEWED, text, person(), exam))
+                bus.record(Event(clock_of(catalogue).now(), Kind.VIEWED, text, who=person(), exam=exam))
         about = {str(exam) for exam in exams} | {uid for one in stories for uid in _studies(one)}
         print_json({
             "at": datetime.now(UTC).isoformat(),

@@ -15,7 +15,7 @@ import click
 
 from router.admin import installation
 from router.admin.installation import Site
-from router.config.sections import shipped
+from router.config.file import shipped
 from router.errors import ConfigurationError
 
 _ASKED = {

@@ -12,7 +12,8 @@ import click
 
 from router.catalogue.node.restore import has_database
 from router.cli.speech import speak, speech
-from router.config.sections import Config, load, shipped
+from router.config.file import load, shipped
+from router.config.sections import Config
 from router.errors import InvalidData, RouterError
 from router.review.lookup import ExamId
 from router.text.spelling import did_you_mean

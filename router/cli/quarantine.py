@@ -63,7 +63,7 @@ def delete(config_file: Path, names: tuple[str, ...], why: str) -> None:
         for one in chosen:
             quarantine.delete(one)
             text = f"deleted from quarantine: {one.name}: {why}"
-            bus.record(Event(clock.now(), Kind.PURGED, text, person(), fields={"folder": one.name}))
+            bus.record(Event(clock.now(), Kind.PURGED, text, who=person(), fields={"folder": one.name}))
             if one.name.partition("-")[2].startswith("poison"):
                 subject = f"quarantine {one.name}"
                 bus.record(Event(clock.now(), Kind.CLEARED, text, alarm=Alarm.POISON, subject=subject))

@@ -1,52 +1,49 @@
 """`reference`: every key of the configuration as the code knows it, in Markdown."""
 
-import re
 import types
 import typing
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 
-from router.config.sections import Config, shipped
+from router.config.sections import Config
+from router.config.types import A_SIZE
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _SIZES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
-_SIZE_KEYS = {"min_free", "journal", "max_pdu", "max_message"}
 
 
 @click.command("reference")
 def command() -> None:
-    """Every key of the configuration with its default and what it is for, as Markdown."""
+    """Every key of the configuration with its default and its purpose, as Markdown."""
     click.echo(reference(), nl=False)
 
 
 def reference() -> str:
     """The text of docs/configuration.md."""
-    comments = _comments(shipped("router.toml").read_text(encoding="utf-8"))
-    parts = ["# Configuration\n\nMade by `scripts/reference` from the code and from `conf/router.toml`.\n"]
-    for section, model in _sections(Config, ""):
-        rows = [_row(section, name, field, comments) for name, field in model.model_fields.items() if not _table(field)]
+    parts = ["# Configuration\n\nMade by `scripts/reference` from the code.\n"]
+    for heading, table in tables():
+        parts.append(f"\n## {heading}\n\n{_capital(table.description or '')}.\n")
+        section = section_of(table)
+        rows = [_row(name, field) for name, field in section.model_fields.items() if section_of(field) is None]
         if rows:
-            head = f"\n## {section}\n\n| key | default | |\n|---|---|---|\n"
-            parts.append(head + "".join(rows))
+            parts.append("\n| key | default | |\n|---|---|---|\n" + "".join(rows))
     return "".join(parts)
 
 
-def _sections(model: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Tables as TOML writes them, those within a table after it."""
+def tables(model: Any = Config, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Each table as TOML writes its heading, with its field; tables within a table come after it."""
     for name, field in model.model_fields.items():
-        if inner := _table(field):
-            many = "tuple" in str(field.annotation)
-            place = f"{path}.{name}".lstrip(".")
-            yield f"[[{place}]]" if many else f"[{place}]", inner
-            yield from _sections(inner, place)
+        if inner := section_of(field):
+            inside = f"{path}.{name}".lstrip(".")
+            yield f"[[{inside}]]" if "tuple" in str(field.annotation) else f"[{inside}]", field
+            yield from tables(inner, inside)
 
 
-def _table(field: Any) -> Any:
+def section_of(field: Any) -> Any:
     """The section that a field holds, one or many; None for a plain value."""
     return next((each for each in _within(field.annotation) if hasattr(each, "model_fields")), None)
 
@@ -59,47 +56,31 @@ def _within(annotation: Any) -> Iterator[Any]:
         yield annotation
 
 
-def _row(section: str, name: str, field: Any, comments: dict[tuple[str, str], str]) -> str:
-    key = field.alias or name
-    default = "required" if field.is_required() else f"`{_written(key, field.default)}`"
-    return f"| `{key}` | {default} | {comments.get((section, key), '')} |\n"
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
-def _written(key: str, value: Any) -> str:
+def _row(name: str, field: Any) -> str:
+    size = A_SIZE in field.metadata
+    default = "required" if field.is_required() else f"`{_written(field.default, size=size)}`"
+    description = (field.description or "").replace("|", "\\|")
+    return f"| `{field.alias or name}` | {default} | {description} |\n"
+
+
+def _written(value: Any, *, size: bool) -> str:
     """A default as the file would have it."""
     if isinstance(value, timedelta):
-        seconds = value.total_seconds()
-        size, unit = next(((size, unit) for size, unit in _UNITS if seconds >= size and seconds % size == 0), (1, "s"))
-        return f'"{seconds / size:g} {unit}"'
-    if key in _SIZE_KEYS:
-        size, unit = next((size, unit) for size, unit in _SIZES if value % size == 0)
-        return f'"{value // size} {unit}"'
+        return _quantity(int(value.total_seconds()), _UNITS)
+    if size and isinstance(value, int):
+        return _quantity(value, _SIZES)
     if isinstance(value, tuple):
-        return f"[{', '.join(_written(key, each) for each in value)}]"
-    if value is None:
-        return "not set"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int) else f'"{value.key if isinstance(value, ZoneInfo) else _plain(value)}"'
+        return f"[{', '.join(_written(each, size=size) for each in value)}]"
+    if value is None or isinstance(value, int):
+        return "not set" if value is None else str(value).lower()
+    return f'"{value.as_posix() if isinstance(value, Path) else value}"'
 
 
-def _plain(value: Any) -> str:
-    return value.as_posix() if isinstance(value, Path) else str(value)
-
-
-def _comments(text: str) -> dict[tuple[str, str], str]:
-    """By section and key, what stands behind it and on the lines that go on with it."""
-    found: dict[tuple[str, str], str] = {}
-    section, key = "", ""
-    for line in text.splitlines():
-        bare = line.removeprefix("# ")
-        if table := re.match(r"(\[\[?[a-z_.0-9]+\]\]?)", bare):
-            section, key = table[1], ""
-        elif entry := re.match(r'(\w+) = (?:"[^"]*"|\[.*?\]|\{.*?\}|[^#"\[{]*)\s*(?:#(.*))?$', bare):
-            key = entry[1]
-            found[section, key] = (entry[2] or "").strip()
-        elif key and (more := re.match(r"\s{10,}#(.*)$", line)):
-            found[section, key] = f"{found[section, key]} {more[1].strip()}".strip()
-        else:
-            key = ""
-    return {place: comment.replace("|", "\\|") for place, comment in found.items()}
+def _quantity(value: int, units: tuple[tuple[int, str], ...]) -> str:
+    """In the largest unit that divides it."""
+    size, unit = next((size, unit) for size, unit in units if value % size == 0)
+    return f'"{value // size} {unit}"'

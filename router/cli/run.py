@@ -11,7 +11,7 @@ import click
 from router.cli.options import config_option
 from router.cli.speech import speech
 from router.clock import SystemClock
-from router.config.sections import ConfigFile, load
+from router.config.file import ConfigFile, load
 from router.errors import hide_messages
 from router.node.node import Node
 from router.process.heap import share_one_heap

@@ -24,7 +24,8 @@ from router.cli.queue.rename import RENAME
 from router.cli.speech import echo, say, speak, tongue
 from router.cli.tables import brief, console, is_narrow, left, local, packed, shortened, show, watching
 from router.clock import SystemClock
-from router.config.sections import Config, load
+from router.config.file import load
+from router.config.sections import Config
 from router.policy.attention import Attention, names
 from router.policy.states import State
 from router.review.attention import active

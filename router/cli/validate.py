@@ -133,7 +133,7 @@ class _Check:
                 given = self.references.read(file.read(MAX_BYTES + 1))
         except (InvalidData, OSError) as error:
             why = error.message if isinstance(error, InvalidData) else f"cannot be read: {error.strerror}"
-            return _Answer(shown, Findings((Fault("", "", why),), ()))
+            return _Answer(shown, Findings((Fault(path="", name="", expected=why),), ()))
         if not self.with_fill:
             return _Answer(shown, self._findings(given))
         branch = self.config.hospital.HospitalBranchCode
@@ -157,7 +157,7 @@ def _additions(given: Mapping[str, object], filled: Mapping[str, object]) -> Ite
     for field in FIELDS:
         before, after = _at(given, field.path), _at(filled, field.path)
         if not field.path.startswith("Order.Procedures") and before != after and not is_empty(after):
-            yield Fault(field.path, field.name, json.dumps(after, ensure_ascii=False))
+            yield Fault(path=field.path, name=field.name, expected=json.dumps(after, ensure_ascii=False))
 
 
 def _at(document: Mapping[str, object], path: str) -> object:

@@ -1,1 +1,1 @@
-"""The configuration file: its sections, the types of their values, and the changes that a running node takes up."""
+"""The configuration file: its sections, the types of their values, and which changes apply to a running node."""

@@ -1,4 +1,4 @@
-"""What of a changed configuration a running node takes up, and what waits for its restart."""
+"""Configuration changes: which apply at once, which need a restart."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from router.config.sections import Config, Destination, HttpPeer, Receive, Tls
+from router.config.sections import Config, Destination, Receive, Tls
 from router.errors import ConfigurationError
 
 _LIVE_SECTIONS = (
@@ -31,9 +31,10 @@ Stamps = Mapping[str, tuple[_Stamp | None, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """`config` is what the node runs with from now on; `taken` and `waiting` name keys, `destination cloud.dicom.port`.
+    """The configuration that applies after a change, and the keys that changed, like `destination cloud.dicom.port`.
 
-    A destination that came or went is named with that word; `added` has the names of those that came.
+    `taken` keys apply at once, `waiting` ones at the restart. A destination that was added or removed is marked
+    (new) or (gone); `added` has the names of the new ones.
     """
 
     config: Config
@@ -43,7 +44,7 @@ class Changes:
 
 
 def compare(running: Config, wanted: Config) -> Changes:
-    """ConfigurationError where what can be taken up does not go with what waits for the restart."""
+    """Compare two configurations; ConfigurationError where the keys that apply at once contradict those that wait."""
     parts: dict[str, Any] = {section: getattr(wanted, section) for section in _LIVE_SECTIONS}
     for section, keys in _LIVE_KEYS.items():
         former, new = getattr(running, section), getattr(wanted, section)
@@ -55,17 +56,17 @@ def compare(running: Config, wanted: Config) -> Changes:
 
 
 def stamps(config: Config) -> Stamps:
-    """What tells whether a certificate or its key was renewed, by the key of the configuration that names the files."""
-    return {place: tuple(map(_stamp, files)) for place, files in _tls_files(config)}
+    """Stamps of the files of each certificate, by the key of the configuration that names them."""
+    return {key: tuple(map(_stamp, files)) for key, files in _tls_files(config)}
 
 
 def renewed(before: Stamps, after: Stamps) -> tuple[str, ...]:
-    """The places whose files are others now; one that is new, or gone, is no renewal."""
-    return tuple(place for place, found in after.items() if before.get(place, found) != found)
+    """The keys whose files have changed since; a key that was added or removed is no renewal."""
+    return tuple(key for key, found in after.items() if before.get(key, found) != found)
 
 
 def _require_closed(receive: Receive) -> None:
-    """A listener that stays where it is must not lose its senders or TLS because another address does without."""
+    """Refuse to take senders or TLS from a listener whose address waits for the restart."""
     try:
         Receive.model_validate({name: getattr(receive, name) for name in Receive.model_fields})
     except ValidationError as error:
@@ -111,20 +112,17 @@ def _tls_files(config: Config) -> Iterator[tuple[str, tuple[Path, ...]]]:
     hl7 = config.reports.hl7
     listeners = {"receive.tls": config.receive.tls, "admin.tls": config.admin.tls}
     listeners["reports.hl7.tls"] = None if hl7 is None else hl7.tls
-    for place, tls in listeners.items():
-        yield place, _of_tls(tls)
+    for key, tls in listeners.items():
+        yield key, _of_tls(tls)
     for one in config.destination:
         yield f"destination {one.name}.dicom.tls", _of_tls(None if one.dicom is None else one.dicom.tls)
-        yield f"destination {one.name}.http", _of_http(one.http)
+        http = one.http
+        files = (http.ca_file, http.client_certificate_file, http.client_key_file) if http else ()
+        yield f"destination {one.name}.http", tuple(file for file in files if file is not None)
 
 
 def _of_tls(tls: Tls | None) -> tuple[Path, ...]:
     return () if tls is None else tuple(file for file in (tls.certificate, tls.key, tls.ca) if file is not None)
-
-
-def _of_http(http: HttpPeer | None) -> tuple[Path, ...]:
-    files = () if http is None else (http.ca_file, http.client_certificate_file, http.client_key_file)
-    return tuple(file for file in files if file is not None)
 
 
 def _stamp(file: Path) -> _Stamp | None:

@@ -1,4 +1,4 @@
-"""A configuration file with faults, read as far as it can be: for commands that only look."""
+"""A faulty configuration file, read as far as possible: for commands that only look."""
 
 import re
 import tomllib
@@ -11,13 +11,13 @@ from pydantic import ValidationError
 from router.config.sections import Config, Hospital
 
 _HEADER = re.compile(r"^[ \t]*\[[^\]=]+\]+[ \t]*(#.*)?$")
-_ROUNDS = 100  # each takes away at least one thing that has a fault
+_ROUNDS = 100  # each removes at least one fault
 _OF_A_NODE = ("node", "database", "receive", "reports", "admin", "hospital")
 _NOBODY = Hospital.model_construct(USCI="", HospitalCode="", HospitalName="", HospitalBranchCode="")
 
 
 def salvage(path: Path) -> Config:
-    """The readable part of the file, and the defaults for the rest. Not to run a node by: the hospital may be empty."""
+    """The readable part of the file, with defaults for the rest. Not for running a node: the hospital may be empty."""
     try:
         text = path.read_bytes().decode("utf-8", "replace")
     except OSError:
@@ -37,24 +37,23 @@ def salvaged(text: str, *, base: Path) -> Config:
     return Config.model_validate({"hospital": _NOBODY}, context={"base": base})
 
 
-def _take_away(raw: dict[str, Any], place: Sequence[int | str]) -> None:
-    """Remove the value at fault, or where one is missing the table that it is missing from; an empty hospital stands
-    for none."""
-    if not place:  # parts that do not go together
+def _take_away(raw: dict[str, Any], path: Sequence[int | str]) -> None:
+    """Remove the faulty value. For a missing value remove its table; an empty hospital replaces a missing one."""
+    if not path:  # sections that contradict each other
         for section in set(raw) - set(_OF_A_NODE):
             del raw[section]
         return
     holder: Any = raw
     trail: list[tuple[Any, int | str]] = []
-    for step in place:
+    for step in path:
         if not _has(holder, step):
             break
         trail.append((holder, step))
         holder = holder[step]
-    if place[:1] == ("hospital",) or not trail:
+    if path[:1] == ("hospital",) or not trail:
         raw["hospital"] = _NOBODY
     elif isinstance(trail[-1][0], list):
-        del trail[0][0][trail[0][1]]  # a list is taken away whole: the places of the others would change
+        del trail[0][0][trail[0][1]]  # the whole list: removing one entry would renumber the others
     else:
         del trail[-1][0][trail[-1][1]]
 
@@ -66,7 +65,7 @@ def _has(holder: Any, step: int | str) -> bool:
 
 
 def _tables(text: str) -> dict[str, Any]:
-    """As TOML; where it is none, those tables, and of a table those lines, that are."""
+    """The text as TOML; where it has a fault, the tables that read, and of the others the lines that read."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
@@ -74,7 +73,7 @@ def _tables(text: str) -> dict[str, Any]:
     while kept:
         try:
             return tomllib.loads("\n".join(kept))
-        except tomllib.TOMLDecodeError:  # a table twice, say
+        except tomllib.TOMLDecodeError:  # such as a table that is there twice
             kept.pop()
     return {}
 

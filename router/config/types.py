@@ -1,6 +1,6 @@
-"""What a value of the configuration file may be: durations "2 s", "30 min", "6 h", "7 d"; sizes "5 GiB"; paths, names.
+"""Types of values in the configuration file: durations "2 s", "30 min", "6 h", "7 d"; sizes "5 GiB"; paths, names.
 
-Each is a type that reads and checks what is written; its fault says what is expected.
+Each type reads and checks a value; its fault says what is expected.
 """
 
 import ipaddress
@@ -97,7 +97,8 @@ def _of_the_hospital(value: time) -> time:
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Budget = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
-Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
+A_SIZE = BeforeValidator(_size)  # in the metadata of every field that holds a size
+Size = Annotated[int, A_SIZE, Field(ge=0)]
 ConfigPath = Annotated[Path, BeforeValidator(_path)]
 WrittenPath = Annotated[Path, BeforeValidator(_path), AfterValidator(_existing)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
@@ -110,7 +111,7 @@ Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
 
 
 def ago(text: str, now: datetime) -> datetime:
-    """The instant so long before `now`; `text` as in the configuration, like "30 d" or "30d". ValueError else."""
+    """The instant that lies the duration `text` ("30 d", "30d") before `now`. ValueError when it is no duration."""
     try:
         return now - _duration(text)
     except OverflowError as error:
@@ -128,7 +129,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_within(address: str, networks: Sequence[str]) -> bool:
-    """Whether an IP address lies in one of the networks; any does when there are none.
+    """Whether an IP address lies in one of the networks, or there are none.
 
     An IPv4 address written as IPv6 (::ffff:10.0.0.1) counts as itself, and a scope (%eth0) is left out.
     """

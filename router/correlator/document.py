@@ -61,8 +61,9 @@ def sources_of(
     senders = config.receive.senders
     passing = {sender.ae_title for sender in senders if not sender.modality}
     return Sources(
-        config.hospital, branch, studies, image_count, config.node.timezone, tables, config.device, config.department,
-        frozenset({sender.ae_title for sender in senders} - passing),
+        hospital=config.hospital, branch=branch, studies=studies, image_count=image_count, zone=config.node.timezone,
+        tables=tables, devices=config.device, departments=config.department,
+        modality_aes=frozenset({sender.ae_title for sender in senders} - passing),
     )  # fmt: skip
 
 
@@ -112,7 +113,10 @@ def in_words(fault: Fault) -> str:
 
 def platform_faults(faults: Iterable[tuple[str, str]]) -> str:
     """The faults that a platform names in a 422, in the same words as our own."""
-    return "; ".join(in_words(Fault(path, name_of(path), message)) if path else message for path, message in faults)
+    return "; ".join(
+        in_words(Fault(path=path, name=name_of(path), expected=message)) if path else message
+        for path, message in faults
+    )
 
 
 def _branch(config: Config, case: ExamSnapshot) -> str:

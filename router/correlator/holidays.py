@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from router.config.sections import shipped
+from router.config.file import shipped
 from router.policy.workdays import Reading, read
 
 _NAME = "holidays.txt"

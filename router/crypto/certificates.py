@@ -1,4 +1,4 @@
-"""When certificates of TLS end, and whose they are."""
+"""TLS certificates: when they end, and the names that they are for."""
 
 from contextlib import suppress
 from datetime import datetime
@@ -11,7 +11,7 @@ from router.errors import ConfigurationError
 
 
 def first_end(path: Path) -> datetime:
-    """When the first of a PEM file's certificates ends, aware; ConfigurationError when there is none to read."""
+    """The earliest end of a PEM file's certificates, aware; ConfigurationError when there is none to read."""
     return min(certificate.not_valid_after_utc for certificate in _read(path))
 
 

@@ -1,4 +1,4 @@
-"""The recommended curve of GB/T 32918.5, and what makes a number or a point fit for it. No library is asked."""
+"""The recommended curve of GB/T 32918.5, and checks of its numbers and points, without any library."""
 
 import secrets
 

@@ -1,4 +1,4 @@
-"""The little of DER (X.690) that SM2 keys, signatures and ciphertexts need, read strictly and written minimally.
+"""The parts of DER (X.690) that SM2 keys, signatures and ciphertexts need, read strictly and written minimally.
 
 The libraries at hand refuse the SM2 curve or accept BER, so that one signature would have several encodings.
 """
@@ -61,13 +61,13 @@ class Reader:
         return content[1:]
 
     def oid(self) -> str:
-        """The OBJECT IDENTIFIER that comes next, dotted."""
+        """The OBJECT IDENTIFIER that comes next, in dotted form."""
         arcs = _arcs(self.element(OBJECT_IDENTIFIER))
         first = min(arcs[0] // 40, 2)
         return ".".join(str(arc) for arc in (first, arcs[0] - 40 * first, *arcs[1:]))
 
     def end(self) -> None:
-        """InvalidData when something follows."""
+        """Require the end; InvalidData when something follows."""
         if self.peek() is not None:
             raise InvalidData("DER: trailing bytes")
 
@@ -115,7 +115,7 @@ def element(tag: int, *parts: bytes) -> bytes:
 
 
 def sequence(*parts: bytes) -> bytes:
-    """SEQUENCE of elements already encoded."""
+    """SEQUENCE of encoded elements."""
     return element(SEQUENCE, *parts)
 
 

@@ -1,4 +1,4 @@
-"""What the profiles share: the name of an upload, nonces, the token call, and the document of the `meta` part.
+"""Parts that the profiles share: the name of an upload, nonces, the token call, the document of the `meta` part.
 
 Pure: times are Unix milliseconds, digests are given as bytes and written as lower-case hex.
 """
@@ -12,7 +12,7 @@ from router.crypto.symmetric import Sealed, hmac_sm3
 
 
 def idem(api_key: bytes, destination: str, exam_id: str, exam_sm3: bytes, pdf_sm3: bytes) -> str:
-    """The name of one content of one exam for one destination, 32 hex digits; says nothing about the patient.
+    """The idem of one content of one exam for one destination, 32 hex digits; it reveals nothing about the patient.
 
     HMAC-SM3 over destination, ExamId and the two digests (in hex), separated by NUL.
     """
@@ -21,7 +21,7 @@ def idem(api_key: bytes, destination: str, exam_id: str, exam_sm3: bytes, pdf_sm
 
 
 def new_nonce(random: bytes) -> str:
-    """A nonce as it is written: base64url without padding, of 16 random bytes."""
+    """A nonce in its written form: base64url without padding, of 16 random bytes."""
     return base64.urlsafe_b64encode(random).rstrip(b"=").decode()
 
 
@@ -30,9 +30,9 @@ def token_mac(api_key: bytes, app: str, ts: int, nonce: str) -> str:
     return hmac_sm3(api_key, f"GM1-TOKEN\n{app}\n{ts}\n{nonce}\n".encode()).hex()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One upload: who sends what, when. `app`, `org` and `idem` match `[A-Za-z0-9._-]{1,64}`."""
+    """One upload: sender, content and time. `app`, `org` and `idem` match `[A-Za-z0-9._-]{1,64}`."""
 
     profile: str
     org: str
@@ -43,13 +43,13 @@ class Message:
     revision: int
 
     def bound(self, purpose: str) -> bytes:
-        """The text that binds a part, or a key, to this upload: profile, org, app, idem and what it is for."""
+        """The text that binds a part, or a key, to this upload: profile, org, app, idem and purpose."""
         return "|".join((self.profile, self.org, self.app, self.idem, purpose)).encode()
 
 
 @dataclass(frozen=True, slots=True)
 class SealedPart:
-    """One encrypted part: its name, its initialisation vector and what sealing told of it."""
+    """One encrypted part: its name, its initialisation vector and the result of sealing."""
 
     name: str
     iv: bytes
@@ -57,7 +57,7 @@ class SealedPart:
 
 
 def meta(message: Message, key: Mapping[str, str], parts: Sequence[SealedPart]) -> bytes:
-    """The `meta` part: the exact bytes that are sent and authenticated. `key`: how the platform comes to the key."""
+    """The `meta` part: the exact bytes that are sent and authenticated. By `key` the platform derives the key."""
     document = {
         "profile": message.profile,
         "org": message.org,

@@ -1,6 +1,6 @@
 """Key files: SM2 keys as PKCS#8 and SubjectPublicKeyInfo PEM (RFC 5208, RFC 5480), the API key as 64 hex digits.
 
-Whatever is wrong with a key file is a ConfigurationError that names the file and what to do.
+Any fault of a key file is a ConfigurationError that names the file and the remedy.
 """
 
 import binascii
@@ -77,7 +77,7 @@ def _load_hex(path: Path, what: str) -> bytes:
 def load_passphrase(path: Path, *, by_systemd: bool = False) -> bytes:
     """The passphrase of an encrypted key: the file's first line, without its end.
 
-    A credential that systemd hands over shows a mode of its own and is in a folder that nobody else may enter.
+    A credential of systemd has a mode of its own, and is in a folder that nobody else may enter.
     """
     lines = (_read(path) if by_systemd else read_secret(path)).splitlines()
     if not lines or not lines[0]:
@@ -246,7 +246,7 @@ def _uncompressed(point: bytes) -> PublicKey:
 
 
 def _parse_private(body: bytes) -> PrivateKey:
-    """PrivateKeyInfo (RFC 5208); attributes are passed over."""
+    """The secret of a PrivateKeyInfo (RFC 5208); attributes are ignored."""
     outer = der.Reader(body)
     info = outer.sequence()
     outer.end()
@@ -261,7 +261,7 @@ def _parse_private(body: bytes) -> PrivateKey:
 
 
 def _parse_ec(body: bytes) -> PrivateKey:
-    """ECPrivateKey (RFC 5915); a public key beside the secret must be its own."""
+    """The secret of an ECPrivateKey (RFC 5915); a public key beside it must be its own."""
     outer = der.Reader(body)
     inner = outer.sequence()
     outer.end()

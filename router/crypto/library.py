@@ -1,14 +1,14 @@
-"""What a library, or a device, must do for SM2. All else (DER, ranges, points, digests) is `sm2`'s, the same for all.
+"""The interface to SM2 in a library or a device. The rest (DER, ranges, points, digests) is in `sm2`, the same for all.
 
-The interface is small so that a certified device (SDF of GM/T 0018, PKCS#11) can be fitted: its `KeyHandle` refers to a
-key inside the device, and `sm2.PrivateKey` takes it like any other.
+The interface is small so that a certified device (SDF of GM/T 0018, PKCS#11) can be attached: its `KeyHandle` refers to
+a key inside the device, and `sm2.PrivateKey` accepts it like any other.
 """
 
 from typing import Protocol
 
 
 class KeyHandle(Protocol):
-    """A private key where it is: in this process or in a device that never gives it away."""
+    """A private key in this process, or in a device that never reveals it."""
 
     @property
     def public(self) -> bytes:

@@ -74,7 +74,7 @@ def _derive(derivation: der.Reader, size: int, passphrase: bytes) -> bytes:
 
 
 def _hash(parameters: der.Reader) -> type[hashes.HashAlgorithm]:
-    """The PRF; RFC 8018 A.2 lets it be absent, which means HMAC-SHA1."""
+    """The PRF's hash; RFC 8018 A.2 allows it to be absent, which means HMAC-SHA1."""
     name = parameters.sequence().oid() if parameters.peek() == der.SEQUENCE else "1.2.840.113549.2.7"
     if name not in _HASHES:
         raise InvalidData(f"its PBKDF2 uses {name}; HMAC with SHA-256, SHA-384, SHA-512 and SM3 are read", hint=_HINT)
@@ -82,7 +82,7 @@ def _hash(parameters: der.Reader) -> type[hashes.HashAlgorithm]:
 
 
 def _unpadded(cipher: Cipher[modes.CBC], ciphertext: bytes) -> bytes:
-    """A wrong passphrase shows in the padding, or in what is read next."""
+    """The plaintext without padding. A wrong passphrase shows in the padding, or in reading the content."""
     decryptor, unpadder = cipher.decryptor(), padding.PKCS7(128).unpadder()
     try:
         padded = decryptor.update(ciphertext) + decryptor.finalize()

@@ -1,4 +1,4 @@
-"""Several keys for one purpose, so that one can follow another while both sides are at work.
+"""Key rings: several keys for one purpose, so that one can follow another during operation.
 
 A key ring is a TOML file beside the keys; a key file by itself is a ring of one active key:
 
@@ -8,7 +8,8 @@ A key ring is a TOML file beside the keys; a key file by itself is a ring of one
     until = 2027-01-31T00:00:00+08:00     # optional, as `since`; with its offset from UTC
     id = "0f1e2d3c4b5a6978"               # optional: refused when the file's key has another
 
-`active` makes and is accepted; `next` is accepted, and takes over at its `since`; `retiring` is accepted only.
+An `active` key is used and accepted; a `next` one is accepted, and used from its `since` on; a `retiring` one is
+accepted only.
 """
 
 import tomllib
@@ -27,16 +28,16 @@ Key = TypeVar("Key")
 
 
 class State(StrEnum):
-    """What a key may be used for."""
+    """State of a key, which decides what it may be used for."""
 
     ACTIVE = "active"
     NEXT = "next"
     RETIRING = "retiring"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry(Generic[Key]):
-    """A key, its id, and when it is good: from `since` (a `next` key earlier too), before `until`. Prints no key."""
+    """A key, its id and its time: from `since` (a `next` key earlier, too), before `until`. It never prints the key."""
 
     id: str
     key: Key
@@ -49,14 +50,14 @@ class Entry(Generic[Key]):
         return f"Entry({self.id}, {self.state})"
 
     def is_good(self, at: datetime) -> bool:
-        """Whether what was made with this key is believed at this time.
+        """Whether messages made with this key are accepted at this time.
 
-        A `next` key is believed before its `since`: the other side's clock may take it up earlier than ours.
+        A `next` key is accepted before its `since`: the other side's clock may be ahead of ours.
         """
         return (self.state == State.NEXT or self.since <= at) and at < self.until
 
     def makes(self, at: datetime) -> bool:
-        """Whether this key may make something at this time; a `next` key without `since` waits to be made active."""
+        """Whether this key may be used at this time; a `next` key without `since` waits until it is made active."""
         follows = self.state == State.NEXT and self.since > _EVER[0]
         return self.since <= at < self.until and (self.state == State.ACTIVE or follows)
 
@@ -70,7 +71,7 @@ class Ring(Generic[Key]):
     files: tuple[Path, ...]
 
     def active(self, at: datetime) -> Entry[Key]:
-        """The key to use now, of several the one that began last; DestinationDown when none is in force."""
+        """The key to use now, of several the one with the latest `since`; DestinationDown when none is in force."""
         able = [entry for entry in self.entries if entry.makes(at)]
         if not able:
             text, hint = f"no {self.purpose} is in force now", f"see the dates in {self.files[0]}"
@@ -78,7 +79,7 @@ class Ring(Generic[Key]):
         return max(able, key=lambda entry: (entry.since, entry.state == State.NEXT))
 
     def good(self, key_id: str, at: datetime) -> Entry[Key] | None:
-        """The key of this id, if what it made is believed at this time."""
+        """The key of this id, if its messages are accepted at this time."""
         return next((entry for entry in self.entries if entry.id == key_id and entry.is_good(at)), None)
 
     def ids(self) -> tuple[str, ...]:
@@ -87,10 +88,10 @@ class Ring(Generic[Key]):
 
 
 def load_ring(path: Path, purpose: str, load: Callable[[Path], Key], key_id: Callable[[Key], str]) -> Ring[Key]:
-    """The ring in a `.toml` file, or a key file alone as a ring of one. ConfigurationError says what is wrong."""
+    """The ring in a `.toml` file, or a key file alone as a ring of one. ConfigurationError names a fault."""
     if path.suffix != ".toml":
         key = load(path)
-        return Ring(purpose, (Entry(key_id(key), key, path),), (path,))
+        return Ring(purpose, (Entry(id=key_id(key), key=key, file=path),), (path,))
     entries = tuple(_entry(path, table, load, key_id) for table in _tables(path))
     _check(path, entries)
     return Ring(purpose, entries, (path, *(entry.file for entry in entries)))
@@ -119,7 +120,14 @@ def _entry(path: Path, table: dict[str, Any], load: Callable[[Path], Key], key_i
     found = key_id(key)
     if table.get("id", found) != found:
         raise ConfigurationError(f"key ring {path}: {file} holds key {found}, not {table['id']}")
-    return Entry(found, key, file, State(table["state"]), _at(path, table, "since"), _at(path, table, "until"))
+    return Entry(
+        id=found,
+        key=key,
+        file=file,
+        state=State(table["state"]),
+        since=_at(path, table, "since"),
+        until=_at(path, table, "until"),
+    )
 
 
 def _at(path: Path, table: dict[str, Any], name: str) -> datetime:

@@ -1,4 +1,4 @@
-"""Known answers, asked of the libraries at every start: distributions ship builds without SM4-GCM."""
+"""Self-test of the libraries with known answers at every start: distributions ship builds without SM4-GCM."""
 
 import io
 import os
@@ -43,7 +43,7 @@ _C2 = bytes.fromhex("21886ca989ca9c7d58087307ca93092d651efa")
 def run() -> None:
     """Check SM3, HMAC, HKDF, SM4-GCM, SM4-CBC and each installed SM2 library against the standards' vectors.
 
-    ConfigurationError names the library at fault; the node must not start then.
+    ConfigurationError names the faulty library; the node must not start then.
     """
     _check("cryptography", "SM3 (GB/T 32905)", _sm3)
     _check("cryptography", "HMAC-SM3", _hmac)
@@ -58,7 +58,7 @@ def run() -> None:
 def _check(library: str, algorithm: str, holds: Callable[[], bool]) -> None:
     try:
         right = holds()
-    except Exception as error:  # a broken build fails in ways of its own, all of which mean the same
+    except Exception as error:  # a broken build may fail in any way
         raise _fault(library, algorithm) from error
     if not right:
         raise _fault(library, algorithm)
@@ -77,7 +77,7 @@ def _sm3() -> bool:
 
 
 def _hmac() -> bool:
-    """RFC 2104 spelt out: a 64-byte block, the key padded with zeros."""
+    """HMAC as RFC 2104 defines it: a 64-byte block, the key padded with zeros."""
     key = _SM4_KEY.ljust(64, b"\0")
     inner = symmetric.sm3(bytes(octet ^ 0x36 for octet in key) + b"abc")
     outer = symmetric.sm3(bytes(octet ^ 0x5C for octet in key) + inner)
@@ -85,13 +85,13 @@ def _hmac() -> bool:
 
 
 def _hkdf() -> bool:
-    """RFC 5869 spelt out, one block."""
+    """HKDF as RFC 5869 defines it, one block."""
     extracted = symmetric.hmac_sm3(_IV, _SM4_KEY)
     return symmetric.hkdf_sm3(_SM4_KEY, _IV, _AAD, 32) == symmetric.hmac_sm3(extracted, _AAD + b"\1")
 
 
 def _sm4_cbc() -> bool:
-    """The standard's block, behind a vector of zeros."""
+    """SM4-CBC of the standard's block with a vector of zeros."""
     ciphertext, plaintext, iv = io.BytesIO(), io.BytesIO(), bytes(16)
     sealed = symmetric.seal_cbc(_SM4_KEY, _SM4_KEY, iv, _AAD, io.BytesIO(_SM4_KEY), ciphertext)
     ciphertext.seek(0)
@@ -113,7 +113,7 @@ def _sm2_with_the_standards_nonce() -> bool:
 
 
 def _sm2(library: Library) -> bool:
-    """What it makes with a nonce of its own is checked by what it was seen to check rightly."""
+    """Whether an SM2 library gives the known answers; it checks its own signatures, whose nonces are random, itself."""
     with _silent():
         return _sm2_answers(library)
 
@@ -135,7 +135,7 @@ def _sm2_answers(library: Library) -> bool:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """GmSSL writes to stderr what it refuses; here that is what it should do, and no news to anybody."""
+    """Silence GmSSL, which writes refusals to stderr: here they are expected."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)

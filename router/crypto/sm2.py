@@ -1,6 +1,7 @@
-"""SM2 signatures and encryption (GB/T 32918) over the best library that is installed, guarded the same for each.
+"""SM2 signatures and encryption (GB/T 32918) by the best installed library, with the same checks for each.
 
-Here are strict DER, the ranges of d, r and s, points on the curve and the digest Z; the arithmetic is the library's.
+This module checks DER, the ranges of d, r and s and points on the curve, and makes the digest Z; the arithmetic is the
+library's.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ DISTINGUISHING_ID = b"1234567812345678"
 
 
 def installed() -> tuple[Library, ...]:
-    """Every SM2 library that is here, the fastest first; gmssl always is."""
+    """Every installed SM2 library, the fastest first; gmssl always is among them."""
     try:
         from router.crypto.sm2_gmssl_pyx import GmsslPyx
     except ImportError:
@@ -45,7 +46,7 @@ class PublicKey:
     def verify(self, data: bytes, signature: bytes) -> bool:
         """Whether `signature`, DER `SEQUENCE { r, s }`, is of `data` by this key (GB/T 32918.2 7.1).
 
-        What is not strict DER or out of range is simply not a signature: False.
+        False also where it is not strict DER, or out of range.
         """
         try:
             r, s = sm2_der.read_signature(signature)
@@ -58,7 +59,7 @@ class PublicKey:
     def encrypt(self, data: bytes) -> bytes:
         """DER `SEQUENCE { x, y, C3, C2 }` (GB/T 32918.4 6.1, GM/T 0009); 1 to 255 bytes, or ValueError.
 
-        A mask of zeros, which one byte meets once in 256 times, would leave the data in the clear: drawn again.
+        A mask of zeros, which one byte meets once in 256 times, would leave the data in the clear: it is drawn again.
         """
         if not 0 < len(data) <= sm2_der.LONGEST_DATA:
             raise ValueError(f"SM2 encrypts 1 to {sm2_der.LONGEST_DATA} bytes")
@@ -80,7 +81,7 @@ class PrivateKey:
     __slots__ = ("_handle", "public")
 
     def __init__(self, handle: KeyHandle) -> None:
-        """The key behind any handle, a device's too; InvalidData when its public key is no point on the curve."""
+        """The key of a handle, also a device's; InvalidData when its public key is no point on the curve."""
         self._handle = handle
         self.public = PublicKey(handle.public)
 

@@ -1,4 +1,4 @@
-"""SM2 over the curve arithmetic of gmssl (pure Python, every platform).
+"""SM2 with the curve arithmetic of gmssl (pure Python, every platform).
 
 Only multiplication and addition of points come from gmssl. Its random numbers, its parsing of keys, its `verify` and
 its `decrypt` are not safe and not used. Secret scalars are split at random before they multiply, because gmssl's
@@ -31,7 +31,7 @@ def plus(a: bytes, b: bytes) -> bytes | None:
 
 
 def times_secret(scalar: int, point: bytes) -> bytes:
-    """`scalar` times `point` as the sum of two random shares, so that time says nothing about the scalar."""
+    """`scalar` times `point` as the sum of two random shares, so that the time reveals nothing about the scalar."""
     share = random_scalar()
     rest = (scalar - share) % N
     total = plus(times(share, point), times(rest, point)) if rest else None
@@ -39,7 +39,7 @@ def times_secret(scalar: int, point: bytes) -> bytes:
 
 
 def kdf(point: bytes, length: int) -> bytes:
-    """GB/T 32918.4 5.4.3 over x2 || y2."""
+    """The key derivation of GB/T 32918.4 5.4.3 over x2 || y2."""
     blocks = (sm3(point + counter.to_bytes(4)) for counter in range(1, length // 32 + 2))
     return b"".join(blocks)[:length]
 
@@ -55,7 +55,7 @@ def _xor(a: bytes, b: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Gmssl:
-    """The library. `draw` gives nonces: another than the default is for the standard's vectors alone."""
+    """The library. `draw` makes nonces; only the standard's test vectors use another than the default."""
 
     draw: Draw = random_scalar
     name: str = "gmssl"
@@ -71,7 +71,7 @@ class Gmssl:
         return total is not None and (digest + int.from_bytes(total[:32])) % N == r
 
     def encrypt(self, point: bytes, data: bytes) -> tuple[bytes, bytes, bytes]:
-        """GB/T 32918.4 6.1; a mask of zeros is drawn anew."""
+        """GB/T 32918.4 6.1; a mask of zeros is drawn again."""
         while True:
             k = self.draw()
             shared = times_secret(k, point)

@@ -1,7 +1,7 @@
 """SM2 by gmssl-pyx, a binding of the C library GmSSL (extra `fast`): an order of magnitude faster than gmssl.
 
-Its nonces come from /dev/urandom, read anew for each, so that a forked process does not repeat them. It takes and
-gives DER, which is read and written by `sm2_der` before and after.
+Its nonces come from /dev/urandom, read for each, so that a forked process does not repeat them. It takes and returns
+DER, which `sm2_der` reads and writes.
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class GmsslPyx:
     name: str = "gmssl-pyx"
 
     def hold(self, secret: int) -> KeyHandle:
-        """The key with this d. Its public key is gmssl's arithmetic, once: gmssl-pyx tells none for a given key."""
+        """The key with this d. gmssl computes its public key, once: gmssl-pyx cannot."""
         return _Held(secret.to_bytes(32), times_secret(secret, G))
 
     def verify(self, point: bytes, digest: int, r: int, s: int) -> bool:

@@ -1,6 +1,6 @@
-"""SM3 (GB/T 32905), HMAC and HKDF with it; SM4-GCM (GB/T 32907, RFC 8998), SM4-CBC with HMAC-SM3. By `cryptography`.
+"""SM3 (GB/T 32905), HMAC and HKDF with it; SM4-GCM (GB/T 32907, RFC 8998), SM4-CBC with HMAC-SM3.
 
-Files are streamed in constant memory.
+The package `cryptography` computes them. Files are streamed in constant memory.
 """
 
 import hmac as constant_time
@@ -29,7 +29,7 @@ class Sm3:
         self._hash = hashes.Hash(hashes.SM3())
 
     def update(self, data: bytes) -> None:
-        """Take in more data."""
+        """Add data."""
         self._hash.update(data)
 
     def digest(self) -> bytes:
@@ -63,13 +63,13 @@ def hkdf_sm3(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
 
 
 def equal(a: bytes, b: bytes) -> bool:
-    """Whether two secrets are equal, in a time that does not tell where they differ."""
+    """Whether two secrets are equal, in a time that does not show where they differ."""
     return constant_time.compare_digest(a, b)
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """What was made: the ciphertext's length in bytes, the tag (GCM: 16 bytes, CBC: 32), SM3 of the ciphertext."""
+    """Result of sealing: the ciphertext's length in bytes, the tag (GCM: 16 bytes, CBC: 32), SM3 of the ciphertext."""
 
     length: int
     tag: bytes

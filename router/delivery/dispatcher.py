@@ -231,7 +231,18 @@ class Dispatcher:
         place: Mapping[str, object] = {"destination": delivery.destination, "channel": delivery.channel}
         now: datetime = self._clock.now()
         subject = f"d{delivery.id}" if alarm else ""
-        event = Event(now, kind, text, "node", delivery.exam, delivery.id, None, place, alarm, subject)
+        event = Event(
+            now,
+            kind,
+            text,
+            who="node",
+            exam=delivery.exam,
+            delivery=delivery.id,
+            study_uid=None,
+            fields=place,
+            alarm=alarm,
+            subject=subject,
+        )
         self._bus.record(event)
 
     def _distrust(self, delivery: Delivery, error: IntegrityError) -> None:

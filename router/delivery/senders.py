@@ -173,9 +173,12 @@ class ReportSender:
         # One that was frozen before there were checksums is compared with what came.
         proofs = self.catalogue.exams.case(delivery.exam).proofs
         known = upload.pdf_checksum or proofs.get(pdf, Proof()).checksum
-        files = path(upload.exam_place), path(upload.pdf_place), upload.exam_checksum, known
+        frozen = Upload(
+            idem=upload.idem, revision=upload.n, exam_file=path(upload.exam_place), report_file=path(upload.pdf_place),
+            exam_checksum=upload.exam_checksum, report_checksum=known,
+        )  # fmt: skip
         try:
-            receipt = self.agent.send(Upload(upload.idem, upload.n, *files))
+            receipt = self.agent.send(frozen)
         except Damaged as damaged:
             if damaged.fields["part"] == "exam":
                 raise

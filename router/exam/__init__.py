@@ -1,1 +1,1 @@
-"""The exam JSON (DB11 6.4, appendices A and B): what it holds, how it is read, filled, checked and written. Pure."""
+"""The exam JSON (DB11 6.4, appendices A and B): its fields, and reading, filling, checking and writing. Pure."""

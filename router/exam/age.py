@@ -10,7 +10,7 @@ _DAYS = {"岁": 365.2425, "月": 30.436875, "周": 7, "天": 1, "小时": 1 / 24
 def age_display(birth: date, day: date) -> str:
     """The age at `day` as 45岁, 1岁3月 (under six years), 10月3周4天 (under one), 12天 (under a month).
 
-    Parts that are nothing are left out; "" when `day` lies before birth. Hours are only for the RIS to give.
+    Parts that are zero are left out; "" when `day` lies before birth. Only the RIS can give hours.
     """
     if day < birth:
         return ""
@@ -26,9 +26,9 @@ def age_display(birth: date, day: date) -> str:
 
 
 def age_days(shown: str) -> tuple[float, float]:
-    """The fewest and the most days that an age as `age_display` shows it may stand for.
+    """The least and the greatest number of days that a displayed age may stand for.
 
-    Its last unit leaves room, and so do three days for months of different length. Years alone may be a year too many,
+    Its last unit leaves room; three days more are for months of different length. Years alone may be one too many,
     since many systems only subtract the years.
     """
     amounts = [(int(number), unit) for number, unit in re.findall(r"([0-9]+)(岁|月|周|天|小时)", shown)]

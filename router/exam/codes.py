@@ -30,9 +30,9 @@ class Entry:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """One code table. `names` by standard code; `own_codes` and `own_names` lead to standard codes.
+    """One code table. `names` by standard code; `own_codes` and `own_names` map to standard codes.
 
     `complete`: a code that is not in it is an error, not only a warning. A table without rows checks nothing.
     """
@@ -59,7 +59,7 @@ class Table:
         return self.named(name)
 
     def translated(self, value: str) -> Entry | None:
-        """The row for a value in a field of its own: a standard code, or what the hospital writes for one."""
+        """The row for the value of a field without a partner: a standard code, or the hospital's word for one."""
         return self.entry(value) or self.of_own(value, value)
 
 
@@ -79,7 +79,7 @@ def parse(text: str, name: str, *, complete: bool = False) -> Table:
         faults += [f"line {line}: {fault}" for fault in _enter(row, names, own, kinds, with_kind=name == "visit_types")]
     if faults:
         raise ConfigurationError(f"the code table {name} has {len(faults)} fault(s):", faults=tuple(faults))
-    return Table(complete, names, own[0], own[1], kinds)
+    return Table(complete=complete, names=names, own_codes=own[0], own_names=own[1], kinds=kinds)
 
 
 def _rows(text: str, name: str) -> tuple[list[tuple[int, Mapping[str, str]]], list[str]]:

@@ -1,11 +1,11 @@
-"""What appendix B and the standards that it rests on ask of single values and of values together.
+"""Rules of appendix B, and of the standards that it refers to, about single values and values together.
 
 A rule gets a value of the right type that is not empty, and yields remarks; it never changes anything.
 """
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -28,7 +28,7 @@ from router.exam.values import stripped
 
 _IDENTITY_CARD = "01"  # CV02.01.101
 _AGE = re.compile(r"(?=.)(?:[0-9]+岁)?(?:[0-9]+月)?(?:[0-9]+周)?(?:[0-9]+天)?(?:[0-9]+小时)?")
-# What happens to an exam, in this order; a later one that is earlier is odd.
+# The events of an exam in their usual order; another order is odd.
 _ORDER_OF_TIMES = (
     "Order.ApplyTime", "Order.RegisterTime", "Order.CheckInTime", "Study.StudyDate", "Report.SubmitTime",
     "Report.ApproveTime",
@@ -37,18 +37,19 @@ _ORDER_OF_TIMES = (
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What a rule says. `at` is appended to the field's path; `found` None means the field's own value."""
+    """Remark of a rule. `at` is appended to the field's path; `found` None means the field's own value."""
 
     expected: str
     severity: Severity = "error"
+    _: KW_ONLY
     at: str = ""
     found: str | None = None
     mend: str = RIS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What a rule may look at beside its own value. `holder` is the object that the value is in."""
+    """Context of a rule beside its own value. `holder` is the object that the value is in."""
 
     document: Mapping[str, object]
     tables: Tables
@@ -71,7 +72,7 @@ class Terms:
 
 
 def remarks(one: Field, value: object, holder: Mapping[str, object], terms: Terms) -> Iterator[Remark]:
-    """Everything to be said of a value of the right type."""
+    """All remarks on a value of the right type."""
     if one.table and isinstance(value, str):
         yield from _coded(one, value, holder, terms.tables[one.table])
     if one.path in _ORDER_OF_TIMES and isinstance(value, str):
@@ -175,7 +176,7 @@ def _study_uids(value: list[object], _terms: Terms) -> Iterator[Remark]:
         if uid in seen:
             yield Remark("each UID once", at=at, found="one that is listed already")
         elif not uid_strict(uid):
-            yield Remark("a UID without components that begin with 0 (PS3.5 9.1)", "warning", at, shape(uid))
+            yield Remark("a UID without components that begin with 0 (PS3.5 9.1)", "warning", at=at, found=shape(uid))
         seen.add(uid)
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with an exam JSON, told so that the one who can mend it understands, without naming a person."""
+"""Faults of an exam JSON, in words for those who can correct them, without patient data."""
 
 import re
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ _TIME_SHAPES = frozenset({"9999-99-99 99:99:99", "9999-99-99"})
 Severity = Literal["error", "warning"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing wrong or worth knowing: `Order.Procedures[0].CheckItemCode`, 检查项目编码, and what there is to say.
+    """One fault or warning about a field: its path (`Order.Procedures[0].CheckItemCode`) and name (检查项目编码).
 
-    `expected` says what should be there, `found` what is, masked where it is personal; `mend` who can mend it.
+    `expected` and `found` describe the value, masked where it is personal; `mend` names who can correct it.
     """
 
     path: str
@@ -29,7 +29,7 @@ class Fault:
 
     @property
     def message(self) -> str:
-        """All of it in one line."""
+        """The fault in one line."""
         found = f", found {self.found}" if self.found else ""
         mend = f"; to mend in {self.mend}" if self.mend else ""
         return f"{self.expected}{found}{mend}"
@@ -37,7 +37,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Errors keep a report from being sent; warnings do not."""
+    """Faults of a document: errors keep a report from being sent, warnings do not."""
 
     errors: tuple[Fault, ...]
     warnings: tuple[Fault, ...]
@@ -55,7 +55,7 @@ def name_of(path: str) -> str:
 
 
 def show(one: Field, value: object) -> str:
-    """A value as a fault may name it: quoted where it says nothing of a person, else its shape."""
+    """A value as a fault may show it: quoted where it is not personal, else its shape."""
     if one.shown and isinstance(value, str | int | float):
         text = str(value)
         return f'"{text[:_LONGEST_SHOWN]}{"..." if len(text) > _LONGEST_SHOWN else ""}"'
@@ -63,7 +63,7 @@ def show(one: Field, value: object) -> str:
 
 
 def shape(value: object, why: str = "") -> str:
-    """Every digit as 9 and every letter as x: enough to mend a format, nothing of the patient; `why` it is no good."""
+    """The value with every digit as 9 and every letter as x, which shows its format and nothing personal; and `why`."""
     if not isinstance(value, str):
         return noun(value)
     shown = "".join("9" if c.isdigit() else "x" if c.isalpha() else c if c in " -/.:+" else "?" for c in value[:30])
@@ -78,7 +78,7 @@ def noun(value: object) -> str:
 
 
 def mend_gap(one: Field) -> str:
-    """Who can fill a field that nothing fills."""
+    """Those who can fill a field that nothing fills."""
     ways = [RIS]
     for source in one.sources:
         if source in {"hospital", "device", "sender", "department", "study"}:
@@ -89,5 +89,5 @@ def mend_gap(one: Field) -> str:
 
 
 def table_file(one: Field) -> str:
-    """The code table of a field, as its file is called."""
+    """The file name of a field's code table."""
     return f"the code table {one.table}.csv"

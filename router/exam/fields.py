@@ -1,11 +1,11 @@
-"""Every field of the exam JSON, once, in the order of appendix A (DB11 6.4.2, 6.4.3).
+"""Fields of the exam JSON, each once, in the order of appendix A (DB11 6.4.2, 6.4.3).
 
 Structure, checks, filling, output order, JSON Schema and the table that `validate --fields` prints derive from FIELDS.
 `[]` in a path stands for any element of an array.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 Kind = Literal["string", "datetime", "date", "integer", "boolean", "array"]
@@ -20,14 +20,15 @@ PROCEDURE = "Order.Procedures[]"
 class Field:
     """One row of table B.1 or B.2.
 
-    `table` is the code table, a file of conf/codes/, that the value is of. `sources` say what fills the field where
-    the RIS gives nothing, in their order; see SOURCES. `visits` are the kinds of visit that require a field required
-    "when"; one required "known" must be given where there is one (有则必填). `shown`: a wrong value may be quoted,
-    since it says nothing of a person; of others only the shape is.
+    `table` is the code table of the value, a file of conf/codes/. `sources` fill the field, in this order, where the
+    RIS gives nothing; see SOURCES. `visits` are the kinds of visit that require a field required "when". A field
+    required "known" must be given where there is a value (有则必填). `shown`: a wrong value may be quoted, since it is
+    not personal; other fields only show its shape.
     """
 
     path: str
     name: str
+    _: KW_ONLY
     kind: Kind = "string"
     required: Required = "always"
     table: str = ""
@@ -71,8 +72,8 @@ FIELDS: tuple[Field, ...] = (
     Field("Order.ApplyDepartmentCodeStd", "申请科室标准编码", table="departments", sources=_DEPARTMENT, shown=True),
     Field("Order.ApplyDoctorName", "申请医生"),
     Field("Order.ApplyDoctorCode", "申请医生执业资格证书号码", required="known"),
-    Field("Order.ApplyTime", "申请时间", "datetime", "never"),
-    Field("Order.CheckInTime", "登记时间", "datetime", sources=("computed",)),
+    Field("Order.ApplyTime", "申请时间", kind="datetime", required="never"),
+    Field("Order.CheckInTime", "登记时间", kind="datetime", sources=("computed",)),
     Field("Order.DeviceAETitle", "设备AETitle", sources=("device", "sender"), shown=True),
     Field("Order.DeviceCode", "设备编码", required="never", sources=("device",), shown=True),
     Field("Order.DeviceName", "设备名称", required="never", sources=("device", "study"), shown=True),
@@ -88,10 +89,10 @@ FIELDS: tuple[Field, ...] = (
     Field("Order.HisOrderCode", "HIS申请单号"),
     Field("Order.ModalityCode", "设备标准类型", table="device_types", sources=("study",), shown=True),
     Field("Order.Note", "备注", required="never"),
-    Field("Order.RegisterTime", "登记时间", "datetime", sources=("computed",)),
+    Field("Order.RegisterTime", "登记时间", kind="datetime", sources=("computed",)),
     Field("Order.Status", "申请单状态", shown=True),
     Field("Order.Suggestion", "建议", required="never"),
-    Field("Order.Procedures", "检查项目", "array"),
+    Field("Order.Procedures", "检查项目", kind="array"),
     Field("Order.Procedures[].CheckItemCode", "检查项目编码", shown=True),
     Field("Order.Procedures[].CheckItemName", "检查项目名称", shown=True),
     Field("Order.Procedures[].BodyPartCode", "部位编码", shown=True),
@@ -116,7 +117,7 @@ FIELDS: tuple[Field, ...] = (
     Field("Visit.VisitSerialNumber", "就诊流水号"),
     Field("Patient.Address", "地址", required="never"),
     Field("Patient.AgeDisplay", "年龄", sources=("computed",)),
-    Field("Patient.DateOfBirth", "出生日期", "date"),
+    Field("Patient.DateOfBirth", "出生日期", kind="date"),
     Field("Patient.Email", "电子邮箱地址", required="never"),
     Field("Patient.Gender", "性别", table="sex", shown=True),
     Field("Patient.IdNo", "身份证件号"),
@@ -128,18 +129,18 @@ FIELDS: tuple[Field, ...] = (
     Field("Report.ApproveDoctorCode", "审核医生编码"),
     Field("Report.ApproveDoctorName", "审核医生"),
     Field("Report.ApproveDoctorCertificateNo", "审核医师执业证书编号"),
-    Field("Report.ApproveTime", "审核时间", "datetime"),
+    Field("Report.ApproveTime", "审核时间", kind="datetime"),
     Field("Report.CriticalType", "危急类型", required="never"),
     Field("Report.Findings", "检查所见"),
     Field("Report.Impression", "印象"),
-    Field("Report.IsCritical", "是否危急", "boolean", "never", shown=True),
-    Field("Report.PositiveStatus", "阴阳性", "integer", sources=("computed",), shown=True),
+    Field("Report.IsCritical", "是否危急", kind="boolean", required="never", shown=True),
+    Field("Report.PositiveStatus", "阴阳性", kind="integer", sources=("computed",), shown=True),
     Field("Report.SubmitDoctorCode", "报告医生编码"),
     Field("Report.SubmitDoctorName", "报告医生"),
-    Field("Report.SubmitTime", "报告时间", "datetime"),
-    Field("Study.ImageCount", "影像数量", "integer", sources=("count",), shown=True),
-    Field("Study.StudyDate", "检查日期", "datetime", sources=("study",)),
-    Field("Study.StudyInstanceUIDs", "检查影像唯一ID", "array", sources=("study",)),
+    Field("Report.SubmitTime", "报告时间", kind="datetime"),
+    Field("Study.ImageCount", "影像数量", kind="integer", sources=("count",), shown=True),
+    Field("Study.StudyDate", "检查日期", kind="datetime", sources=("study",)),
+    Field("Study.StudyInstanceUIDs", "检查影像唯一ID", kind="array", sources=("study",)),
     Field("Study.StudyDescription", "检查描述", required="never", sources=("study",)),
 )
 

@@ -1,6 +1,6 @@
-"""The gaps that a RIS leaves, filled from what the node knows for certain; never an invented value.
+"""Filling of the gaps that a RIS leaves, from facts that the node knows for certain; no value is invented.
 
-What fills which field is declared in FIELDS. What the RIS gives wins; a source that says otherwise is noted.
+FIELDS declares the sources of each field. The value of the RIS wins; a source that contradicts it is noted.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from router.config.sections import Department, Device, Hospital
 from router.exam.age import age_display
-from router.exam.codes import NO_TABLES, Entry, Table, Tables
+from router.exam.codes import NO_TABLES, Table, Tables
 from router.exam.faults import Fault, name_of, show
 from router.exam.fields import BY_PATH, FIELDS, FIELDS_OF, PROCEDURE, SECTION_NAMES, SOURCES, Field, Source
 from router.exam.offers import (
@@ -27,15 +27,15 @@ from router.exam.values import converted, is_absent, is_empty, stripped, uids
 from router.exam.write import ordered
 
 _CHINA = ZoneInfo("Asia/Shanghai")
-_FREE_TEXT = frozenset({"Order.DeviceName", "Study.StudyDescription"})  # differ by nature, and say nothing by it
+_FREE_TEXT = frozenset({"Order.DeviceName", "Study.StudyDescription"})  # these differ by nature: no contradiction
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where gaps are filled from.
+    """Sources that gaps are filled from.
 
-    `branch` is that of the exam; `modality_aes` are the calling AE titles that are a modality's own; `image_count`
-    is the number of instances selected for the destination, if known; `zone` that of times without one.
+    `branch` is the exam's; `modality_aes` are the calling AE titles that belong to modalities; `image_count` is the
+    number of instances selected for the destination, if known; times without a zone are in `zone`.
     """
 
     hospital: Hospital
@@ -51,7 +51,7 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """The document in appendix A's order, and what was done to it that somebody should know."""
+    """The document in appendix A's order, and notes on the changes that people should know."""
 
     document: dict[str, object]
     notes: tuple[Fault, ...]
@@ -59,7 +59,7 @@ class Filled:
 
 @dataclass(slots=True)
 class _Draft:
-    """The document as flat paths. Only what is not empty is in `values`; `given` are the paths that the RIS fills."""
+    """The document by flat paths. `values` has no empty ones; `given` are the paths that the RIS fills."""
 
     zone: ZoneInfo
     given: frozenset[str] = frozenset()
@@ -67,13 +67,13 @@ class _Draft:
     notes: list[Fault] = field(default_factory=list)
 
     def note(self, path: str, text: str) -> None:
-        self.notes.append(Fault(path, name_of(path), text))
+        self.notes.append(Fault(path=path, name=name_of(path), expected=text))
 
     def text(self, path: str) -> str:
         return stripped(self.values.get(path))
 
     def take(self, source: Source, offers: Mapping[str, object]) -> None:
-        """Fill the gaps that FIELDS lets `source` fill; note where it says otherwise than the RIS."""
+        """Fill the gaps that FIELDS lets `source` fill; note where it contradicts the RIS."""
         for path, offered in offers.items():
             one = BY_PATH[path]
             if source not in one.sources or is_absent(offered, one.kind, self.zone):
@@ -85,10 +85,10 @@ class _Draft:
 
 
 def fill(document: Mapping[str, object], sources: Sources) -> Filled:
-    """`document` with its gaps filled, its values in the standard's types, and nothing that the standard does not list.
+    """`document` with its gaps filled, its values in the standard's types, and only the keys that the standard lists.
 
-    Only ImageCount is always the node's own. A value that cannot be what the standard wants stays as it is, for
-    `validate` to name.
+    Only ImageCount is always the node's own. A value that does not fit the standard stays unchanged: `validate`
+    reports it.
     """
     draft = _Draft(sources.zone)
     _read(draft, document)
@@ -123,7 +123,7 @@ def _branch(draft: _Draft, sources: Sources) -> str:
     return given if given in configured else sources.branch
 
 
-# -- what the RIS gives
+# -- values of the RIS
 
 
 def _read(draft: _Draft, document: Mapping[str, object]) -> None:
@@ -170,9 +170,9 @@ def _typed(one: Field, value: object, zone: ZoneInfo) -> object:
 
 
 def _translate(draft: _Draft, tables: Tables) -> None:
-    """What the hospital writes in a field that has no second one for the standard's code, as the standard's code.
+    """Translate the hospital's own words into standard codes, in fields that have no partner for the standard's code.
 
-    So it is with the status, a word of the standard's, which counts without the blanks around it.
+    The status, a word of the standard, counts without the blanks around it.
     """
     if status := draft.text("Order.Status"):
         draft.values["Order.Status"] = status
@@ -183,7 +183,7 @@ def _translate(draft: _Draft, tables: Tables) -> None:
 
 
 def _standardise(draft: _Draft, tables: Tables) -> None:
-    """Standard codes and names beside the hospital's own ones."""
+    """Add standard codes and names beside the hospital's own ones."""
     for one in FIELDS:
         if one.own and not one.is_name and one.parent != PROCEDURE:
             _pair(draft, one, draft.values, "", tables[one.table])
@@ -201,7 +201,7 @@ def _pair(draft: _Draft, one: Field, holder: dict[str, object], prefix: str, tab
     own_code, own_name, code, name = (stripped(holder.get(key)) for key in keys)
     own = table.of_own(own_code, own_name)
     entry = table.entry(code) or (table.named(name) if not code else None) or (own if not code and not name else None)
-    if own is not None and (code or name) and not _same(own, code, name):
+    if own is not None and (own.code != code if code else name and own.name != name):
         ours = f'"{own.code}" "{own.name}" for the own code or name'
         draft.note(prefix + keys[2], f'the RIS gives "{code}" "{name}", which is sent; {SOURCES["table"]}: {ours}')
     if entry is not None:
@@ -209,11 +209,7 @@ def _pair(draft: _Draft, one: Field, holder: dict[str, object], prefix: str, tab
         holder[keys[3]] = name or entry.name
 
 
-def _same(own: Entry, code: str, name: str) -> bool:
-    return own.code == code if code else own.name == name
-
-
-# -- what the node works out
+# -- values that the node works out
 
 
 def _list_studies(draft: _Draft, studies: tuple[StudyFacts, ...]) -> None:
@@ -250,7 +246,7 @@ def _age(draft: _Draft) -> str:
 
 
 def _count(draft: _Draft, ours: int | None) -> None:
-    """The RIS's own count is what to expect, and is sent only while there is no other."""
+    """Set ImageCount. The count of the RIS says how many to expect; it is sent only while the node has none."""
     path = "Study.ImageCount"
     expected = draft.values.get(path)
     if ours is not None and type(expected) is int and expected not in (0, ours):
@@ -274,12 +270,12 @@ def _nested(draft: _Draft) -> dict[str, object]:
 
 
 def _left_out(one: Field) -> bool:
-    """Absent optional times and booleans have no empty form; every other absent key stays, empty."""
+    """Whether an absent field is left out: optional times and booleans have no empty form, other keys stay, empty."""
     return one.required == "never" and one.kind != "string"
 
 
 def _contradict(one: Field, given: object, offered: object) -> bool:
-    """Whether two values cannot both be right: of times the day counts; of texts, script by script, their words."""
+    """Whether two values contradict each other: times by their day; texts by their words, script by script."""
     first, second = stripped(given).casefold(), stripped(offered).casefold()
     if one.kind == "datetime":
         return first[:10] != second[:10]

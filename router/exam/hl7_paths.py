@@ -1,4 +1,4 @@
-"""Paths into an HL7 v2 message, as a mapping file has them in place of JSON paths. Pure.
+"""Paths into an HL7 v2 message, used by a mapping file instead of JSON paths. Pure.
 
 PID-3.1                the first component of the field's first repetition
 OBR-13                 the whole field where it is text; the first component of any other
@@ -19,11 +19,11 @@ _FORM = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Path:
-    """A path, read. `every`: of all such segments; `codes`: of OBX-3; `types`: of the repetition; `sub` 0: none.
+    """A parsed path. `every`: it reads all such segments; `codes` are of OBX-3, `types` of the repetition.
 
-    `whole`: it names no component.
+    `sub` 0 means no subcomponent; `whole`: it names no component.
     """
 
     written: str
@@ -40,14 +40,15 @@ class Path:
 
 @functools.cache
 def parse(written: str) -> Path:
-    """ValueError when it is no such path, or chooses among others than OBX by code."""
+    """Parse a path; ValueError when it is none, or chooses segments other than OBX by code."""
     match = _FORM.fullmatch(written)
     if match is None or (match[2] and match[1] != "OBX"):
         raise ValueError(written)
     segment, codes, field, types, first, last, sub = match.groups()
     return Path(
-        written, segment, codes == "", _choice(codes), int(field), _choice(types), int(first or 1),
-        int(last or first or 1), int(sub or 0), first is None and types is None,
+        written=written, segment=segment, every=codes == "", codes=_choice(codes), field=int(field),
+        types=_choice(types), first=int(first or 1), last=int(last or first or 1), sub=int(sub or 0),
+        whole=first is None and types is None,
     )  # fmt: skip
 
 

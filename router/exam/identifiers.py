@@ -1,4 +1,4 @@
-"""Identifiers that carry their own proof: UIDs, social credit codes, citizen identity numbers."""
+"""Identifiers that can be checked by themselves: UIDs, social credit codes, citizen identity numbers."""
 
 import re
 from datetime import date
@@ -17,7 +17,7 @@ _PROVINCES = frozenset(f"{region}{place}" for region, places in _REGIONS.items()
 
 
 def uid_ok(uid: str) -> bool:
-    """At most 64 digits and dots without an empty component (PS3.5 9.1).
+    """Whether it is at most 64 digits and dots without an empty component (PS3.5 9.1).
 
     Leading zeros pass, since devices that write them are in use: see `uid_strict`.
     """
@@ -25,12 +25,12 @@ def uid_ok(uid: str) -> bool:
 
 
 def uid_strict(uid: str) -> bool:
-    """As `uid_ok`, and no component but "0" itself begins with a zero (PS3.5 9.1)."""
+    """Whether `uid_ok`, and no component but "0" itself begins with a zero (PS3.5 9.1)."""
     return uid_ok(uid) and not any(part[0] == "0" and part != "0" for part in uid.split("."))
 
 
 def usci_ok(code: str) -> bool:
-    """Eighteen characters whose last is the check character of the others (GB 32100-2015)."""
+    """Whether it is 18 characters of which the last is the check character of the others (GB 32100-2015)."""
     if _USCI.fullmatch(code) is None:
         return False
     total = sum(_USCI_VALUES[c] * weight for c, weight in zip(code, _USCI_WEIGHTS, strict=False))
@@ -38,7 +38,7 @@ def usci_ok(code: str) -> bool:
 
 
 def citizen_number_ok(number: str) -> bool:
-    """Eighteen characters with a real date of birth and the right check digit, x also lower-case (GB 11643-1999)."""
+    """Whether it is 18 characters with a real date of birth and the right check digit, X or x (GB 11643-1999)."""
     if _CITIZEN.fullmatch(number) is None or citizen_birth_date(number) == "":
         return False
     total = sum(int(digit) * weight for digit, weight in zip(number, _CITIZEN_WEIGHTS, strict=False))

@@ -1,4 +1,4 @@
-"""What the node needs of an exam JSON to pair, order, join and time it: read leniently, never filled."""
+"""The key of an exam JSON: values by which it is paired, ordered, joined and timed; read leniently, never filled."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,15 +23,15 @@ PATIENT_ID_PATHS = (
     "Local.PatientId",
 )
 
-_LOCAL = "Local."  # not the standard's: there only where a mapping gives it
+_LOCAL = "Local."  # not in the standard: only a mapping gives it
 
-# GB/T 2261.1; and what is said so often that a sex table without it must not weaken the comparison with the images.
+# GB/T 2261.1, and common words: a sex table without them must not weaken the comparison with the images.
 _SEXES = {"1": "M", "2": "F", "M": "M", "F": "F", "O": "O", "男": "M", "女": "F"}
 
 
 @dataclass(frozen=True, slots=True)
 class ExamPatient:
-    """The patient as the RIS names it. `patient_ids` by JSON path, "" where absent; `sex` as DICOM M, F, O or "".
+    """The patient by the RIS. `patient_ids` by JSON path, "" where absent; `sex` as DICOM M, F, O or "".
 
     Local.PatientId is there only where a mapping gives it.
     """
@@ -42,7 +42,7 @@ class ExamPatient:
     sex: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExamKey:
     """One exam JSON's identity and times. Absent or unreadable is "", None or (); times are aware.
 
@@ -119,15 +119,12 @@ def _uids(given: object) -> tuple[str, ...]:
 
 def _patient(document: Mapping[str, object], sexes: Table) -> ExamPatient:
     given = _section(document, "Patient")
+    sex = stripped(given.get("Gender"))
+    code = sexes.translated(sex)
     ids = {path: stripped(_section(document, path.split(".")[0]).get(path.split(".")[1])) for path in PATIENT_ID_PATHS}
     return ExamPatient(
         patient_ids={path: number for path, number in ids.items() if number or not path.startswith(_LOCAL)},
         name=stripped(given.get("Name")),
         birth_date=date_text(given.get("DateOfBirth")) or "",
-        sex=_sex(stripped(given.get("Gender")), sexes),
+        sex=_SEXES.get(code.code if code else sex.upper(), ""),
     )
-
-
-def _sex(value: str, sexes: Table) -> str:
-    entry = sexes.translated(value)
-    return _SEXES.get(entry.code if entry else value.upper(), "")

@@ -12,7 +12,7 @@
 
 A path is keys with dots between them, from the outermost object; a key that holds a dot is written ['a.b'], one
 element of an array [0], every element []. Several paths with + between them give one text, blanks between its parts.
-What a path leads to is taken to its fields, and wins over what is at the standard's own place; a path that leads
+The value at a path is copied to its fields, and wins over a value at the standard's own path. A path that leads
 nowhere changes nothing. Local.PatientId is a target that is no field of the standard: a number by which the patient is
 compared with the images ([identity] patient_id), and which is never sent.
 """
@@ -42,7 +42,7 @@ Step = str | int
 
 @dataclass(frozen=True, slots=True)
 class FieldRule:
-    """Where a RIS has something, and the fields that it is for."""
+    """The path of a value in the RIS's document, and the fields that it is copied to."""
 
     sources: tuple[tuple[Step, ...], ...]
     targets: tuple[str, ...]
@@ -50,7 +50,7 @@ class FieldRule:
 
 @dataclass(frozen=True, slots=True)
 class RisMapping:
-    """A mapping file, read. `values` by field, then by the text that the RIS writes."""
+    """A parsed mapping file. `values` by field, then by the text that the RIS writes."""
 
     rules: tuple[FieldRule, ...] = ()
     values: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
@@ -93,7 +93,7 @@ def value_line(word: str, value: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A basic string of TOML 1.0: what JSON writes is one, but for DEL."""
+    """The text as a basic string of TOML 1.0: JSON's form, but for DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -125,7 +125,7 @@ def _json_sources(path: str) -> tuple[tuple[Step, ...], ...]:
 
 
 def _hl7_sources(path: str) -> tuple[tuple[Step, ...], ...]:
-    """Each path is one key: the reader of the message gives what it leads to under the path as it is written."""
+    """The keys of the paths: the message's reader returns each value under its path as it is written."""
     try:
         paths = [hl7_paths.parse(part) for part in path.split(" + ")]
     except ValueError:
@@ -140,7 +140,7 @@ def _rule(path: str, given: object, sources: tuple[tuple[Step, ...], ...], fault
         if (target not in BY_PATH and not _is_local(target)) or target == _PROCEDURES:
             meant = did_you_mean(target, BY_PATH)
             wrong.append(f"{path!r} = {target!r}: not a field of appendix B that holds a value{meant}")
-        elif any(steps.count(_EVERY) > _takes_many(target) for steps in sources):
+        elif any(steps.count(_EVERY) > (target == _UIDS or target.startswith(PROCEDURE)) for steps in sources):
             wrong.append(f"{path!r} = {target!r}: [] leads to many values, and the field takes one")
     faults += wrong
     return None if wrong else FieldRule(sources, tuple(targets))
@@ -151,10 +151,6 @@ def _is_local(target: str) -> bool:
     return key in LOCAL.get(section, frozenset())
 
 
-def _takes_many(target: str) -> bool:
-    return target == _UIDS or target.startswith(PROCEDURE)
-
-
 def _steps(path: str) -> Iterator[Step]:
     for match in _STEP.finditer(path.removeprefix("$")):
         key, quoted, index = match.groups()
@@ -162,7 +158,7 @@ def _steps(path: str) -> Iterator[Step]:
 
 
 def _values(value: object, steps: tuple[Step, ...]) -> Iterator[object]:
-    """What a path leads to: one value, or one for each element where it says []; nothing where it ends early."""
+    """The values at a path: one, or one for each element where it says []; none where it ends early."""
     if not steps:
         yield value
     elif steps[0] == _EVERY:
@@ -175,7 +171,7 @@ def _values(value: object, steps: tuple[Step, ...]) -> Iterator[object]:
 
 
 def _joined(values: list[list[object]]) -> list[object]:
-    """One path's values as they are; those of several paths as text, place by place."""
+    """The values of one path unchanged; those of several paths joined as text, one by one."""
     if len(values) == 1:
         return values[0]
     return [" ".join(part for part in map(_written, parts) if part) for parts in zip(*values, strict=False)]
@@ -188,7 +184,7 @@ def _inner(value: object, step: Step) -> Any:
 
 
 def _remove(value: Any, steps: tuple[Step, ...]) -> bool:
-    """Take away what a path leads to, and the objects and arrays that nothing is left in; whether anything was."""
+    """Remove the values at a path, and objects and arrays that become empty; whether there were any."""
     step, rest = steps[0], steps[1:]
     if step == _EVERY:
         elements = value if isinstance(value, list) and rest else []
@@ -249,7 +245,7 @@ def _places(document: dict[str, Any], path: str) -> Iterator[tuple[dict[str, Any
 
 
 def _written(value: object) -> str:
-    """A given value as the mapping file writes it: true and false as JSON does, text without blanks around it."""
+    """A value as the mapping file writes it: true and false as in JSON, text without blanks around it."""
     if isinstance(value, bool):
         return str(value).lower()
     return (text(value) or "").strip()

@@ -1,4 +1,4 @@
-"""What each source has to offer for the fields of an exam JSON, by their paths. Pure; `fill` decides what is taken."""
+"""Offers of each source for the fields of an exam JSON, by their paths. Pure; `fill` decides which are used."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from router.config.sections import Department, Device, Hospital
 from router.exam.values import datetime_text, stripped
 from router.model import NO_DEVICE
 
-# In a hybrid study these name the exam, and the CT or MR beside them serves them.
+# In a hybrid study these name the exam; the CT or MR beside them is secondary.
 _LEADING = ("PT", "NM")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyFacts:
-    """What DICOM says of one joined study.
+    """Facts of DICOM about one joined study.
 
     `study_date` is DA and TM joined, or yyyy-MM-dd HH:mm:ss; a day without a time is no source. `modality` may name
     several, separated by backslashes (0008,0061). `sending_ae` is the AE title that called.
@@ -34,14 +34,14 @@ class StudyFacts:
 
 @dataclass(frozen=True, slots=True)
 class DeviceOffer:
-    """What the [[device]] entry of the images says, and the [[department]] that it names."""
+    """Offer of the [[device]] entry of the images, and the [[department]] that it names."""
 
     values: Mapping[str, object]
     department: str = ""
 
 
 def earliest_first(studies: Sequence[StudyFacts], zone: ZoneInfo) -> list[StudyFacts]:
-    """The studies by their date, those without one last, whatever the order in which they came."""
+    """The studies by date, whatever their order of arrival; those without a date last."""
     return sorted(studies, key=lambda study: (datetime_text(study.study_date, zone) or "9999", study.uid))
 
 
@@ -56,7 +56,7 @@ def hospital_offers(hospital: Hospital, branch: str) -> Mapping[str, object]:
 
 
 def study_offers(studies: Sequence[StudyFacts], zone: ZoneInfo) -> tuple[Mapping[str, object], list[str]]:
-    """What the joined studies say, the first that tells it, and the paths on which they differ."""
+    """Offers of the joined studies, each by the first study that has it, and the paths on which they differ."""
     imaging = [study for study in studies if not study.modality or image_modality(study.modality)]
     said: list[tuple[str, Sequence[StudyFacts], Callable[[StudyFacts], str]]] = [
         ("Order.AccessionNumber", studies, lambda study: study.accession_number),
@@ -78,13 +78,13 @@ def study_offers(studies: Sequence[StudyFacts], zone: ZoneInfo) -> tuple[Mapping
 
 
 def image_modality(modality: str) -> str:
-    """The modality that made the images, of one or several; "" when none did."""
+    """The modality that made the images, out of one or several; "" when none did."""
     found = [m for m in map(stripped, modality.split("\\")) if m and m not in NO_DEVICE and not m.startswith("RT")]
     return min(found, key=lambda m: m not in _LEADING, default="")
 
 
 def device_offers(studies: Sequence[StudyFacts], devices: Sequence[Device]) -> DeviceOffer:
-    """The first study's device that is configured: by serial number, which is its own, before station name."""
+    """Offer of the first configured device: by serial number, which is unique, before station name."""
     imaging = [study for study in studies if not study.modality or image_modality(study.modality)]
     for study in imaging:
         serial, station = stripped(study.serial_number), stripped(study.station_name)
@@ -96,7 +96,7 @@ def device_offers(studies: Sequence[StudyFacts], devices: Sequence[Device]) -> D
 
 
 def _is_station(device: Device, station: str, serial: str) -> bool:
-    """By name; not when both serial numbers are known, and differ."""
+    """Whether the station's name is the device's, and no two known serial numbers differ."""
     other = bool(device.serial_number and serial)
     return bool(device.station_name) and device.station_name == station and not other
 
@@ -105,7 +105,7 @@ _DEVICE_KEYS = ("DeviceAETitle", "DeviceCode", "DeviceName", "DeviceManufacturer
 
 
 def sender_offers(studies: Sequence[StudyFacts], modality_aes: frozenset[str]) -> Mapping[str, object]:
-    """The calling AE title where a modality called; behind a PACS it is the PACS's, and says nothing."""
+    """Offer of the calling AE title where a modality called; a PACS's says nothing about the device."""
     calling = (stripped(study.sending_ae) for study in studies if not study.modality or image_modality(study.modality))
     return {"Order.DeviceAETitle": next((ae for ae in calling if ae in modality_aes), "")}
 
@@ -113,14 +113,14 @@ def sender_offers(studies: Sequence[StudyFacts], modality_aes: frozenset[str]) -
 def department_offers(
     departments: Sequence[Department], given: Mapping[str, object], of_device: str, branch: str
 ) -> Mapping[str, object]:
-    """The rest of a department that the RIS names by code or name; the executing one also by device or modality."""
+    """Offers that complete a department named by code or name; the executing one also by device or modality."""
     offers: dict[str, object] = {}
     for role in ("Apply", "Exec"):
         path = f"Order.{role}Department"
         code, name = stripped(given.get(path + "Code")), stripped(given.get(path + "Name"))
         here = [one for one in departments if not one.branch or one.branch == branch]
         if code or name:
-            found = next((one for one in here if _is_named(one, code, name)), None)
+            found = next((one for one in here if (one.code == code if code and one.code else one.name == name)), None)
         elif role == "Exec":
             found = _executing(here, of_device, stripped(given.get("Order.ModalityCode")))
         else:
@@ -129,10 +129,6 @@ def department_offers(
             values = {"Code": found.code, "Name": found.name, "CodeStd": found.code_std, "NameStd": found.name_std}
             offers |= {path + end: value for end, value in values.items()}
     return offers
-
-
-def _is_named(one: Department, code: str, name: str) -> bool:
-    return one.code == code if code and one.code else one.name == name
 
 
 def _executing(departments: Sequence[Department], of_device: str, modality: str) -> Department | None:

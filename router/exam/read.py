@@ -1,4 +1,4 @@
-"""Bytes of a `NAME.json` to a document, or InvalidData that never quotes them."""
+"""Reading of a `NAME.json`: bytes to a document, or InvalidData that never quotes them."""
 
 import codecs
 import json
@@ -22,10 +22,9 @@ _KEYS = {field.key for field in BY_PATH.values()} | set(SECTION_NAMES)
 def read(data: bytes) -> dict[str, object]:
     """The JSON object in `data`: UTF-8 with or without BOM, or GB18030; at most MAX_BYTES.
 
-    A key given twice in one object with different values is refused: which one is meant nobody knows, and a wrong
-    guess may name the wrong patient (RFC 8259 4). The same value twice does no harm.
-    Raises InvalidData for this and for anything that is not a JSON object: NaN, endless nesting, half a surrogate pair;
-    and for more values than an exam has, which are counted before they are read.
+    InvalidData for anything that is not a JSON object (NaN, endless nesting, half a surrogate pair), and for more
+    values than an exam has, which are counted before they are read. It is also raised for a key that comes twice in one
+    object with different values: a guess may name the wrong patient (RFC 8259 4). The same value twice does no harm.
     """
     if len(data) > MAX_BYTES:
         raise InvalidData(f"larger than {MAX_BYTES} bytes", size=len(data))
@@ -34,9 +33,18 @@ def read(data: bytes) -> dict[str, object]:
     given = _decoded(data)
     if sum(map(given.count, ",:[{")) > _MOST_MARKS:
         raise InvalidData("more values than an exam JSON has")
+    document = _parsed(given)
+    if not isinstance(document, dict):
+        raise InvalidData("JSON, but not an object")
+    _require_bounds(document)
+    return document
+
+
+def _parsed(given: str) -> object:
     try:
         document = json.loads(given, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite)
-        _require_unicode(given, document)
+        if "\\u" in given:  # only an escape can name half a surrogate pair
+            json.dumps(document, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         raise InvalidData(
             f"not JSON: {error.msg}, line {error.lineno} column {error.colno}",
@@ -48,14 +56,11 @@ def read(data: bytes) -> dict[str, object]:
         raise InvalidData("nested too deeply for an exam JSON") from None
     except ValueError:
         raise InvalidData("holds a number or text that JSON does not allow") from None
-    if not isinstance(document, dict):
-        raise InvalidData("JSON, but not an object")
-    _require_bounds(document)
     return document
 
 
 def _require_bounds(document: object) -> None:
-    """InvalidData where it is nested deeper, or a list is longer, than what reads on can be asked to follow."""
+    """InvalidData where it is nested too deeply, or a list is too long, for the readers that follow."""
     level = [document]
     for _ in range(_DEEPEST):
         if any(isinstance(one, list) and len(one) > _LONGEST_LIST for one in level):
@@ -95,9 +100,3 @@ def _finite(digits: str) -> float:
     if not math.isfinite(number):
         raise ValueError
     return number
-
-
-def _require_unicode(given: str, document: object) -> None:
-    # Only an escape can name half a surrogate pair; without one the decoded text is sound already.
-    if "\\u" in given:
-        json.dumps(document, ensure_ascii=False).encode("utf-8")

@@ -1,4 +1,4 @@
-"""The texts of an exam JSON under a name that an administrator writes: a field of appendix B, or a key of the RIS."""
+"""Texts of an exam JSON by a name that an administrator writes: a field of appendix B, or a key of the RIS."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ def sayings(name: str, document: Mapping[str, object], given: Mapping[str, objec
 
 
 def misnamed(name: str) -> str:
-    """Why nothing can be found under the name; "" where something can."""
+    """The reason why nothing can be found under the name; "" where something can."""
     if name in BY_PATH:
         return ""
     if not is_path(name):

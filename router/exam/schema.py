@@ -1,7 +1,7 @@
-"""The JSON Schema (draft 2020-12) of an exam JSON as it leaves, derived from FIELDS and the visit-type table.
+"""The JSON Schema (draft 2020-12) of a sent exam JSON, derived from FIELDS and the visit-type table.
 
-It holds what a schema can: structure, types, forms, what is required and when. Check digits, code tables and what
-values ask of each other are `validate`'s alone.
+It has structure, types, forms and required fields. Only `validate` checks check digits, code tables, and values
+against each other.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _FORMS: Mapping[Kind, Schema] = {
     "boolean": {"type": "boolean"},
     "array": {"type": "array", "minItems": 1},
 }
-# Text that is not blank as values.is_empty has it: \S would mean something else to each reader of a schema.
+# Text that is not blank by values.is_empty: \S differs between readers of a schema.
 _SAID = r"[^ \t\r\n\u0000\u3000]"
 _UID = {"type": "string", "maxLength": 64, "pattern": r"^[0-9]+(\.[0-9]+)+$"}
 _FURTHER: Mapping[str, Schema] = {
@@ -59,7 +59,7 @@ def _object(parent: str, tables: Tables) -> Schema:
 
 
 def _required(parent: str) -> list[str]:
-    """A key that only some visits require is always there, and empty for the others."""
+    """The required keys of an object. A key that only some visits require is always there, empty for the others."""
     return [one.key for one in FIELDS_OF[parent] if one.required in {"always", "when"}]
 
 
@@ -72,11 +72,11 @@ def _property(one: Field, tables: Tables) -> Schema:
     table = tables[one.table] if one.table else Table()
     if table.complete and not one.is_name:
         form["enum"] = list(table.names)
-    return form | ({"description": told} if (told := describe(one)) else {})
+    return form | ({"description": text} if (text := describe(one)) else {})
 
 
 def describe(one: Field) -> str:
-    """The code table that a field is of, and what fills it where the RIS gives nothing."""
+    """A field's code table, and its sources where the RIS gives nothing, in words."""
     table = f"code table {one.table}.csv: {TABLE_NAMES[one.table]}" if one.table else ""
     filled = ", ".join(SOURCES[source] for source in one.sources)
     return "; ".join(part for part in (table, f"filled from {filled}" if filled else "") if part)

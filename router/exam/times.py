@@ -1,4 +1,4 @@
-"""Times as the exports of RIS have them, read where they are certain: no day, month or half of the day is guessed."""
+"""Times in exports of RIS, read where they are certain: no day, month or half of the day is guessed."""
 
 import re
 import unicodedata
@@ -10,7 +10,7 @@ _BLANK = " \t\r\n\0\u3000"
 EARLIEST, LATEST = 1901, 2199  # years of an exam
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# Left out wherever it stands: before the date, behind it or behind the clock.
+# Days of the week, ignored before the date, behind it or behind the clock.
 _WEEKDAY = re.compile(
     r"\s*(?:[(\[]?(?:星期|周|礼拜)[一二三四五六日天][)\]]?|(?<![A-Z])[(\[]?(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?"
     r"|Sun)(?:day)?(?![A-Z])[)\].]?),?\s*",
@@ -38,12 +38,12 @@ _CLOCKS = (
 )
 _ZONE = r"\s*(?P<zone>Z|GMT|UTC|[+-]\d{2}(?::?\d{2})?)?"
 _AFTER_DATE, _AFTER_DAY, _AFTER_DIGITS = r"[T\s]\s*", r"(?<=[日号])\s*", r"[T\s]?"
-# As asctime and Java write it.
+# The forms of asctime and Java.
 _ASCTIME = (
     rf"{_MONTH}\s+(?P<day>\d{{1,2}})\s+(?P<half>){_COLONS}(?P<after>)"
     r"(?:\s+(?P<zone>GMT|UTC|[+-]\d{2}:?\d{2}))?\s+(?P<year>\d{4})"
 )
-# A date goes with a clock written alike: 20240506 with 101112, 2024-05-06 with 10:11:12.
+# Date and clock have the same style: 20240506 with 101112, 2024-05-06 with 10:11:12.
 _WITH_CLOCKS = (
     *((date, _CLOCKS[0], _AFTER_DATE) for date in _DATES),
     *((_DATES[0], clock, _AFTER_DAY) for clock in _CLOCKS[:2]),
@@ -56,7 +56,7 @@ _DOTNET = re.compile(r"/Date\((-?\d{1,15})([+-]\d{4})?\)/")
 _UNIX = re.compile(r"(-?\d{1,15})(?:\.\d{1,9})?")
 _SECONDS, _MILLISECONDS = (10**9, 4_102_444_800), (10**12, 4_102_444_800_000)  # 2001 to 2100
 _HOURLY = re.compile(r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])")
-# What programs write for "none": of .NET, SQL Server, Windows, Delphi, MySQL and others; 0001 in any zone.
+# Days that programs write for "none": .NET, SQL Server, Windows, Delphi, MySQL and others; 0001 in any zone.
 _NO_DAYS = frozenset({
     (0, 0, 0), (1, 1, 1), (1, 1, 2), (1601, 1, 1), (1753, 1, 1), (1899, 12, 30), (1900, 1, 1),
 })  # fmt: skip
@@ -67,11 +67,11 @@ Parts = tuple[int, int, int, int | None, int, int]
 
 
 def instant(value: object, zone: ZoneInfo) -> datetime | None:
-    """The aware time, in `zone` unless it says another; None for what is no time, or none for certain.
+    """The aware time, in `zone` unless it names another; None where there is no certain time.
 
-    Read are: year, month and day with -, /, . or 年月日; 12/31/2026 where one number is over 12; Dec 31 2026; DICOM DA
-    and TM; each with a time of day, of 12 hours where it says which half; /Date(...)/; seconds or milliseconds since
-    1970; a day of the week is passed over. A day alone is not a time: midnight would be invented.
+    Forms: year, month and day with -, /, . or 年月日; 12/31/2026 where one number is over 12; Dec 31 2026; DICOM DA and
+    TM; each with a time of day, of 12 hours where it says which half; /Date(...)/; seconds or milliseconds since 1970.
+    A day of the week is ignored. A day alone is no time: midnight would be invented.
     """
     given = _given(value)
     if is_no_time(given, zone):
@@ -85,7 +85,7 @@ def instant(value: object, zone: ZoneInfo) -> datetime | None:
 
 
 def is_no_time(value: object, zone: ZoneInfo) -> bool:
-    """Whether it is what programs write for none: the first day that they know of, such as 0001-01-01 or 1900-01-01."""
+    """Whether it is a day that programs write for "none": their first one, such as 0001-01-01 or 1900-01-01."""
     given = _given(value)
     for (year, month, day, *clock), _ in _written(given):
         without = clock[0] is None or tuple(clock) in _NO_HOURS
@@ -95,7 +95,7 @@ def is_no_time(value: object, zone: ZoneInfo) -> bool:
 
 
 def obscure(value: object) -> str:
-    """Why a text that has the form of a time is none for certain; "" where there is nothing to say."""
+    """The reason why a text with the form of a time is no certain time; "" for other texts."""
     given = _given(value)
     for (_, _, _, hour, *_), _ in _written(given):
         if hour is None:
@@ -115,7 +115,7 @@ def _given(value: object) -> str:
 
 
 def _is_no_number(number: int, zone: ZoneInfo) -> bool:
-    """Of seconds or milliseconds: 0, that as local time, or a day about the year 1."""
+    """Whether a number of seconds or milliseconds means "none": 0, 0 by local time, or a day about the year 1."""
     if number == 0:
         return True
     for unit in (timedelta(seconds=1), timedelta(milliseconds=1)):
@@ -132,7 +132,7 @@ def _offset_of(zone: ZoneInfo) -> float:
 
 
 def _counted(given: str) -> datetime | None:
-    """A time that is a number since 1970, where that is certain: 2026112910 may as well be an hour."""
+    """A time counted since 1970, where that is certain: 2026112910 may as well be a date with its hour."""
     if dotnet := _DOTNET.fullmatch(given):
         return _since_1970(int(dotnet[1]))
     match = _UNIX.fullmatch(given)
@@ -152,7 +152,7 @@ def _since_1970(milliseconds: int) -> datetime | None:
 
 
 def _written(given: str) -> Iterator[tuple[Parts, str]]:
-    """The parts of a written time and its offset, "" without; nothing where it is none for certain."""
+    """The parts of a written time, and its offset or ""; nothing where it is no certain time."""
     for form in _FORMS:
         if (match := form.fullmatch(given)) and (parts := _parts(match.groupdict())):
             yield parts, (match["zone"] or "").upper()
@@ -178,7 +178,7 @@ def _date(found: dict[str, str | None]) -> tuple[int, int, int] | None:
 
 
 def _day_and_month(one: int, other: int) -> tuple[int, int] | None:
-    """Which is which, where it is certain: a month is at most 12."""
+    """Day and month out of two numbers, where it is certain: a month is at most 12."""
     if one == other:
         return one, other
     if (one > 12) == (other > 12):
@@ -187,7 +187,7 @@ def _day_and_month(one: int, other: int) -> tuple[int, int] | None:
 
 
 def _hour(hour: int, before: str, after: str) -> int | None:
-    """The hour of 24; None where the half of the day does not go with it."""
+    """The hour of 24; None where the half of the day contradicts it."""
     half = (before or after).replace(".", "")
     if not half:
         return hour

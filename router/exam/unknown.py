@@ -1,4 +1,4 @@
-"""The values of a document that no code table knows: what is still to be entered there."""
+"""Values of a document that no code table has, to be entered there."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Unknown:
 
 
 def unknown(document: Mapping[str, object], tables: Tables) -> Iterator[Unknown]:
-    """Each unknown value, once for each place where it stands."""
+    """The unknown values, each once for every field of every object that has one."""
     for one in FIELDS:
         if not one.table or one.is_name:
             continue

@@ -1,4 +1,4 @@
-"""A document against appendices A and B, as given: every fault at once, nothing filled."""
+"""Checks of a document against appendices A and B: every fault at once, nothing filled."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -26,7 +26,9 @@ class _Collected:
 
     def add(self, path: str, name: str, remark: Remark) -> None:
         into = self.warnings if remark.severity == "warning" else self.errors
-        into.append(Fault(path + remark.at, name, remark.expected, remark.found or "", remark.mend))
+        into.append(Fault(
+            path=path + remark.at, name=name, expected=remark.expected, found=remark.found or "", mend=remark.mend
+        ))  # fmt: skip
 
 
 def validate(
@@ -45,7 +47,10 @@ def validate(
     their path in FIELDS that may be absent or empty. With `hospital`, disagreement with it is a warning. With `now`
     (aware), an approval later than that by more than `tolerance` is an error, by less a warning.
     """
-    terms = Terms(document, tables, accept_empty, now, tolerance or timedelta(), zone)
+    terms = Terms(
+        document=document, tables=tables, accept_empty=accept_empty, now=now, tolerance=tolerance or timedelta(),
+        zone=zone,
+    )  # fmt: skip
     found = _Collected()
     _check_object(document, "", "", terms, found)
     for section, name in SECTION_NAMES.items():
@@ -60,7 +65,7 @@ def validate(
 
 
 def unlisted(given: Mapping[str, object], parent: str) -> Iterator[str]:
-    """The keys of the object `parent` that the standard does not list; "?" for one that is no plain word."""
+    """The keys of the object `parent` that the standard does not list; "?" for a key that is no plain word."""
     listed = _KEYS_OF[parent]
     for key, value in given.items():
         if key not in listed and (parent or not _is_local(key, value)):
@@ -99,7 +104,7 @@ def _remarks(one: Field, value: object, holder: Mapping[str, object], terms: Ter
     else:
         for remark in remarks(one, value, holder, terms):
             quoted = show(one, value) if remark.found is None else remark.found
-            yield Remark(f"expected {remark.expected}", remark.severity, remark.at, quoted, remark.mend)
+            yield Remark(f"expected {remark.expected}", remark.severity, at=remark.at, found=quoted, mend=remark.mend)
 
 
 def _absence(one: Field, holder: Mapping[str, object], terms: Terms) -> Iterator[Remark]:

@@ -1,4 +1,4 @@
-"""Single values as a RIS may write them, turned into what appendix B wants. None: it cannot be read as that."""
+"""Conversion of single values of a RIS into the forms of appendix B; None where a value does not read so."""
 
 import re
 from datetime import date
@@ -17,19 +17,19 @@ _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def is_empty(value: object) -> bool:
-    """Absent, null, blank text, an array or object with nothing in it."""
+    """Whether it is absent, null, blank text, or an empty array or object."""
     if isinstance(value, str):
         return not value.strip(_BLANK)
     return value is None or value in ([], {})
 
 
 def is_absent(value: object, kind: Kind, zone: ZoneInfo) -> bool:
-    """Empty, or of a time what programs write for none (`is_no_time`); a date is what it says."""
+    """Whether it is empty, or a time that means "none" (`is_no_time`); a date counts as given."""
     return is_empty(value) or (kind == "datetime" and is_no_time(value, zone))
 
 
 def text(value: object) -> str | None:
-    """Text as given, without NULs; numbers in decimal."""
+    """The text unchanged but without NULs; numbers in decimal."""
     if isinstance(value, str):
         return value.replace("\0", "")
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -38,7 +38,7 @@ def text(value: object) -> str | None:
 
 
 def stripped(value: object) -> str:
-    """Text without blanks around it, "" for what is no text: for comparing, never for output."""
+    """The text without blanks around it, "" for other values: for comparing, never for output."""
     return (text(value) or "").strip(_BLANK)
 
 
@@ -62,7 +62,7 @@ def datetime_text(value: object, zone: ZoneInfo) -> str | None:
 
 
 def date_text(value: object) -> str | None:
-    """yyyy-MM-dd of that form, yyyy/M/d or a DICOM DA; a midnight after it is ignored."""
+    """yyyy-MM-dd from the same form, yyyy/M/d or a DICOM DA; a midnight after it is ignored."""
     given = stripped(value)
     match = _SEPARATED_DATE.fullmatch(given) or _COMPACT_DATE.fullmatch(given)
     try:
@@ -72,14 +72,14 @@ def date_text(value: object) -> str | None:
 
 
 def uids(value: object) -> list[object]:
-    """The UIDs of an array, or of a text, each of which may hold several; blanks around them and empty ones go."""
+    """The UIDs of an array or text, of which each element may hold several; blanks and empty ones are dropped."""
     listed = value if isinstance(value, list) else [value]
     single = [uid for one in listed for uid in (_BETWEEN_UIDS.split(one) if isinstance(one, str) else [one])]
     return [stripped(uid) if isinstance(uid, str) else uid for uid in single if not is_empty(uid)]
 
 
 def converted(value: object, kind: Kind, zone: ZoneInfo) -> object:
-    """`value` as `kind` wants it; None when it cannot be that. Arrays must be arrays already."""
+    """`value` converted to `kind`; None when that is impossible. Arrays must be arrays already."""
     match kind:
         case "string":
             return text(value)

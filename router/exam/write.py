@@ -1,4 +1,4 @@
-"""A document as bytes to be sent."""
+"""Writing of a document: the bytes to send."""
 
 import json
 from collections.abc import Mapping

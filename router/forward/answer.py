@@ -1,4 +1,4 @@
-"""What the platform's answers mean, in every profile: pure functions from an answer to a value or an error."""
+"""Meaning of the platform's answers, in every profile: pure functions from an answer to a value or an error."""
 
 import base64
 import binascii
@@ -31,18 +31,18 @@ _PROFILE_HINT = "check url: it is not, or not directly, the platform's interface
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the peer answered: header names compare without case, the body is whole."""
+    """An answer of the peer: header names compare without case, the body is whole."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What shows that an answer is the platform's: profile, its key's id, its signature or MAC, the text under it.
+    """Proof that an answer is the platform's: profile, its key's id, its signature or MAC, the text under it.
 
-    `request_keys` are the ids, by purpose, of the keys that the request was made with.
+    `request_keys` are the ids of the request's keys, by purpose.
     """
 
     profile: str
@@ -52,9 +52,9 @@ class Proof:
     request_keys: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """The platform's word that it has the upload. `body` is the answer as it came."""
+    """The platform's confirmation that it has the upload. `body` is the answer as it came."""
 
     receipt: str
     idem: str
@@ -65,7 +65,7 @@ class Receipt:
     proof: Proof
 
     def to_document(self) -> dict[str, object]:
-        """What receipt.json holds: with the platform's key of `key_id`, all that checking it again takes.
+        """The content of receipt.json: with the platform's key `key_id`, all that another check needs.
 
         `signed` is the text under the signature, which holds SM3 of the bytes of `body` (base64).
         """
@@ -85,7 +85,7 @@ class Receipt:
 
 
 def granted(answer: Answer, now: datetime) -> tuple[str, float]:
-    """Token and lifetime in seconds. Any other answer than a passing one is the destination's trouble."""
+    """Token and lifetime in seconds; TransientError, mostly DestinationDown, for an answer that grants none."""
     if answer.status in (401, 403):
         raise DestinationDown(
             "the platform refuses the interface key (API key) or the app name",
@@ -109,7 +109,7 @@ def granted(answer: Answer, now: datetime) -> tuple[str, float]:
 
 
 def date_of(answer: Answer) -> datetime | None:
-    """The peer's clock by the Date header (RFC 9110 6.6.1); None without one that reads."""
+    """The peer's time by the Date header (RFC 9110 6.6.1); None without a readable one."""
     try:
         found = parsedate_to_datetime(answer.headers.get("Date", ""))
     except ValueError:
@@ -118,14 +118,14 @@ def date_of(answer: Answer) -> datetime | None:
 
 
 def challenge(answer: Answer) -> str:
-    """What a 401 asks to do anew: "stale", else "token"; "" for any other answer."""
+    """The part that a 401 asks to renew: "stale", else "token"; "" for any other answer."""
     if answer.status != 401:
         return ""
     return "stale" if _said(answer, "error") == "stale" else "token"
 
 
 def refusal(answer: Answer, now: datetime) -> RouterError:
-    """What an answer other than 200 means, by the contract's table."""
+    """The error for an answer other than 200, by the contract's table."""
     status = answer.status
     if status == 401 and challenge(answer) == "stale":
         return TransientError("the platform calls our time or nonce stale", hint=_CLOCK_HINT, status=status)
@@ -141,14 +141,17 @@ def refusal(answer: Answer, now: datetime) -> RouterError:
     if status in (408, 429) or status >= 500:
         return TransientError(f"the platform answers {status}", retry_after=_retry_after(answer, now), status=status)
     if status >= 400 and status not in (404, 405):
+        error = _said(answer, "error")
         return PermanentError(
-            _REFUSALS.get(status, f"the platform answers {status}"), faults=_words(answer), status=status
+            _REFUSALS.get(status, f"the platform answers {status}"),
+            faults=(("", _short(error)),) if error else (),
+            status=status,
         )
     return _not_the_profile(answer)
 
 
 def unproved(meaning: RouterError) -> RouterError:
-    """Error for an answer that nothing proves to be the platform's: nothing of it is for good."""
+    """The error for an answer that nothing proves to be the platform's: it is never permanent."""
     if isinstance(meaning, PermanentError):
         hint = "ask the platform's operator; the answer is not signed, and neither ca_file nor gateway vouches for it"
         return UnprovedRefusal(f"unproved: {meaning.message}", faults=meaning.faults, hint=hint, **meaning.fields)
@@ -163,14 +166,14 @@ _REFUSALS = {
 
 
 def _not_the_profile(answer: Answer) -> DestinationDown:
-    """A redirect, a wrong page or a gateway: the address is wrong for every upload, so none must fail for it."""
+    """The error for a redirect, a wrong page or a gateway: the address is wrong for every upload, so none must fail."""
     what = "redirects" if 300 <= answer.status < 400 else "does not answer as the profile says"
     text = f"the destination {what} (status {answer.status})"
     return DestinationDown(text, outage=Outage.PROTOCOL, hint=_PROFILE_HINT, status=answer.status)
 
 
 def proof_of(answer: Answer, header: str) -> tuple[str, bytes] | None:
-    """The key id and the signature or MAC that an answer carries in `header`; b"" for what is not base64.
+    """The key id and the signature or MAC of an answer's `header`; b"" where it is not base64.
 
     None where the answer has no such header.
     """
@@ -235,7 +238,7 @@ def instant(milliseconds: object) -> datetime:
 
 
 def _faults(answer: Answer) -> tuple[tuple[str, str], ...]:
-    """The platform's errors field by field. What is no path of fields could be anything and is left out."""
+    """The platform's errors, field by field. A path that is none could be anything, and is left out."""
     errors = _said(answer, "errors")
     listed = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
     return tuple((_path(each.get("path")), _short(each.get("message"))) for each in listed[:_MOST_FAULTS])
@@ -247,11 +250,6 @@ def _path(value: object) -> str:
 
 def _short(value: object) -> str:
     return str(value or "")[:_LONGEST_TEXT]
-
-
-def _words(answer: Answer) -> tuple[tuple[str, str], ...]:
-    error = _said(answer, "error")
-    return (("", _short(error)),) if error else ()
 
 
 def _retry_after(answer: Answer, now: datetime) -> float | None:

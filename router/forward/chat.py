@@ -1,10 +1,10 @@
-"""Chat and other message services through apprise, each message in a program of its own that has half a minute.
+"""Chat and other message services through apprise: each message goes by a program of its own, within half a minute.
 
-Addresses hold secrets: they go to the program on its stdin, and nothing that apprise says is shown. apprise takes HTTP
-status 200 for success; most Chinese chat services refuse with 200 and an error code, so the program looks at that, too.
+Addresses hold secrets: they go to the program on its stdin, and no text of apprise is shown. apprise takes HTTP status
+200 for success; most Chinese chat services refuse with 200 and an error code, so the program checks that, too.
 
-To the program, as JSON: `urls`, the addresses, and, unless they are only to be checked, `title` and `body`. From it:
-`known`, for each address whether apprise reads it; `sent`, and of the last answer `status` and `code`.
+Its input is JSON: `urls`, the addresses, and, unless they are only to be checked, `title` and `body`. Its output:
+`known`, for each address whether apprise reads it; `sent`; `status` and `code` of the last answer.
 """
 
 import json
@@ -35,7 +35,7 @@ def service(url: str) -> str:
 
 
 def require_known(urls: Sequence[str]) -> None:
-    """ConfigurationError where apprise is missing, or does not read one of the addresses."""
+    """Check the addresses; ConfigurationError where apprise is missing, or does not read one of them."""
     if not urls:
         return
     if find_spec("apprise") is None:
@@ -54,7 +54,7 @@ def require_known(urls: Sequence[str]) -> None:
 
 
 def send(url: str, title: str, body: str, proxy: str) -> None:
-    """Have the service take a message; TransientError unless it says that it has."""
+    """Send a message; TransientError unless the service says that it has accepted it."""
     answer = _run({"urls": [url], "title": title, "body": body}, proxy)
     if not answer["sent"]:
         raise TransientError(_trouble(answer["status"], answer["code"]))

@@ -1,4 +1,4 @@
-"""The keys of one destination, read from their files, and read anew when a file changes: rotation without a restart."""
+"""The keys of one destination, read from their files, and again when a file changes: rotation without a restart."""
 
 import threading
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Fingerprint = tuple[tuple[int, int, int] | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a destination is spoken to with: the interface key (接口认证钥匙) and the profile with its keys."""
+    """Credentials for a destination: the interface key (接口认证钥匙) and the profile with its keys."""
 
     api_key: bytes
     profile: Profile
@@ -25,16 +25,16 @@ class Credentials:
 
 
 def load_credentials(destination: HttpDestination) -> Credentials:
-    """Read the key files; ConfigurationError names the one that is missing, open to others or unreadable."""
+    """Read the key files; ConfigurationError names a file that is missing, open to others or unreadable."""
     return Credentials(load_api_key(destination.api_key_file), load_profile(destination))
 
 
 class KeyFiles:
-    """The credentials of a destination as its files have them; safe to share between threads.
+    """The credentials of a destination, kept up to date with its files; safe to share between threads.
 
-    Built, it has read them once and `accept` has found nothing against them: else ConfigurationError. Later a change
-    that does not read, or that `accept` refuses, leaves the former keys in use, is told to `refused` once and tried
-    again before each message. `beside` is a file that `accept` goes by: when it changes, the keys are looked at again.
+    The constructor raises ConfigurationError where a file is faulty or `accept` refuses the keys. After a later change
+    that is faulty or refused, the former keys stay in use: `refused` is called once, and the files are tried again
+    before each message. `accept` also depends on the file `beside`: when it changes, the keys are checked again.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class KeyFiles:
         self._refused = refused
         self._lock = threading.Lock()
         self._current = self._load()
-        self._seen: Fingerprint = ()  # what changed while they were read first is seen at the first message
+        self._seen: Fingerprint = ()  # a change during the first reading is seen at the first message
         self._fault = ""
 
     def current(self) -> Credentials:

@@ -1,4 +1,4 @@
-"""The one HTTP door: no proxy but the configured one, no redirect, bounded time and memory."""
+"""The HTTP client: no proxy but the configured one, no redirects, bounded time and memory."""
 
 import re
 import secrets
@@ -29,14 +29,14 @@ from router.policy.bandwidth import Paced, unbounded
 
 MAX_ANSWER = 1024 * 1024
 _CHUNK = 256 * 1024
-# Without a version: which faults a library has is nobody's business.
+# Without a version, which would reveal known faults.
 _USER_AGENT = "imaging-cloud-router"
 _LINE = "check address, port and line"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds: to connect and to hand over each piece of the body; to the answer's headers; for the answer's body."""
+    """Time limits in seconds: to connect and send each piece of the body; to the answer's headers; for its body."""
 
     connect: float = 10.0
     answer: float = 60.0
@@ -47,7 +47,7 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a multipart body; a path is streamed when it is sent."""
+    """One part of a multipart body; a path is streamed while it is sent."""
 
     name: str
     content_type: str
@@ -55,10 +55,10 @@ class Part:
 
 
 class Multipart:
-    """A multipart/form-data body (RFC 7578) of known length that is read from its files while it is sent."""
+    """A multipart/form-data body (RFC 7578) of known length, read from its files while it is sent."""
 
     def __init__(self, parts: Sequence[Part], paced: Paced = unbounded) -> None:
-        """`paced` waits before each piece of a file until it may go."""
+        """`paced` waits before each piece of a file until the bandwidth allows it."""
         boundary = secrets.token_hex(16)
         self.content_type = f"multipart/form-data; boundary={boundary}"
         self._paced = paced
@@ -81,7 +81,7 @@ class Multipart:
 
 
 def _head(part: Part, boundary: str) -> bytes:
-    """A file part names a file, or form parsers take it for text."""
+    """The head of a part. A file part names a file: otherwise form parsers take it for text."""
     filename = f'; filename="{part.name}"' if isinstance(part.content, Path) else ""
     return (
         f"--{boundary}\r\n"
@@ -117,27 +117,27 @@ class Session:
         try:
             self._prepare("POST", "", {}, b"")
         except requests.exceptions.RequestException as error:
-            # Its path may be a secret, such as a webhook's token.
+            # The path may be a secret, such as a webhook's token.
             begin = "/".join(url.split("/", 3)[:3]).rpartition("@")[2]
             raise ConfigurationError(f"url that begins {begin!r} is not a URL: {type(error).__name__}") from error
 
     def path(self, endpoint: str) -> str:
-        """The request's path as it is sent to `endpoint`, which begins with "/"."""
+        """The path of a request to `endpoint`, which begins with "/"."""
         return self._prepare("POST", endpoint, {}, b"").path_url
 
     def post(self, endpoint: str, headers: Mapping[str, str], body: bytes | Multipart) -> Answer:
         """Send and read the whole answer, whatever its status; a redirect is an answer like any other.
 
-        DestinationDown when no connection comes about (name, network, TLS), TransientError when it breaks later, is
-        too slow, or the answer is longer than MAX_ANSWER bytes or cut short.
+        DestinationDown when there is no connection (name, network, TLS). TransientError when it breaks later, is too
+        slow, or the answer is longer than MAX_ANSWER bytes or cut short.
         """
         with self._opened("POST", endpoint, headers, body) as response:
             return Answer(response.status_code, response.headers, self._read(response))
 
     def status(self, method: str, headers: Mapping[str, str], body: bytes = b"") -> int:
-        """Send to the URL itself; the status of the answer, whose body is not read, however it ends.
+        """Send to the URL itself; return the status of the answer, without reading its body.
 
-        DestinationDown and TransientError as `post`.
+        DestinationDown and TransientError as for `post`.
         """
         with self._opened(method, "", headers, body) as response:
             return response.status_code
@@ -153,7 +153,7 @@ class Session:
             yield response
 
     def _connections(self) -> requests.Session:
-        """Made for one request and closed with it: a peer that closes an idle connection would fail the next upload."""
+        """Connections for one request, closed with it: a connection that the peer closed would fail the next upload."""
         connections = requests.Session()
         connections.trust_env = False
         connections.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -192,7 +192,7 @@ def _certificates(destination: HttpPeer) -> bool | str:
 
 
 def _client_certificate(destination: HttpPeer) -> str | tuple[str, str] | None:
-    """The certificate's file may hold the key too."""
+    """The client's certificate and key; one file may hold both."""
     certificate, key = destination.client_certificate_file, destination.client_key_file
     if certificate is None:
         return None
@@ -248,14 +248,14 @@ def _read_some(response: requests.Response) -> bytes:
 
 
 class _Guard(urllib3.connection.HTTPConnection):
-    """What both kinds of connection add: a look at the peer's address, and a limit on the headers as a whole."""
+    """Additions to both kinds of connection: a check of the peer's address, and a time limit on all headers."""
 
     def __init__(self, *args: Any, allowed_networks: Sequence[str], **options: Any) -> None:
         self._allowed = allowed_networks
         super().__init__(*args, **options)
 
     def connect(self) -> None:
-        """A connection that breaks in the TLS handshake never came about."""
+        """Connect; a connection that breaks in the TLS handshake counts as none."""
         try:
             super().connect()
         except (ConnectionError, TimeoutError) as error:
@@ -266,7 +266,7 @@ class _Guard(urllib3.connection.HTTPConnection):
             raise transport.NewConnectionError(self, f"{address} is outside allowed_networks")
 
     def getresponse(self) -> urllib3.response.HTTPResponse:  # type: ignore[override] # as urllib3 itself narrows it
-        """A time-out of the socket starts anew with every byte; this one does not."""
+        """Read the headers within one limit: a socket's time-out would restart with every byte."""
         expired = threading.Event()
         timer = threading.Timer(float(self.timeout or 0), _cut, (self.sock, expired))
         timer.start()
@@ -329,9 +329,9 @@ class _Adapter(HTTPAdapter):
 
 
 def overhear(note: Callable[[int, bytes], None]) -> None:
-    """Have `note` called with status and body of each answer that a library gets by requests in this process.
+    """Call `note` with status and body of each answer that a library receives by requests in this process.
 
-    For programs of their own only: it changes requests itself.
+    Only for a separate program: it changes requests itself.
     """
     send = requests.Session.send
 

@@ -1,4 +1,4 @@
-"""Where the passphrase of an encrypted signing key comes from: a file, the environment, or a systemd credential."""
+"""Sources of the passphrase of an encrypted signing key: a file, the environment, or a systemd credential."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from router.errors import ConfigurationError
 
 
 def signing_key_passphrase(destination: HttpDestination) -> bytes | None:
-    """The passphrase, None when none is configured; ConfigurationError when it is not where it should be."""
+    """The passphrase, None when none is configured; ConfigurationError when its source has none."""
     if name := destination.signing_key_passphrase_env:
         return _from_environment(name)
     if name := destination.signing_key_passphrase_credential:
@@ -26,7 +26,7 @@ def _from_environment(name: str) -> bytes:
 
 
 def _from_credential(name: str) -> bytes:
-    """systemd.exec(5): LoadCredential= puts a file into a folder that only the service may read."""
+    """The path of a systemd credential: LoadCredential= puts it into a folder that only the service may read."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
     if not folder:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""A kept receipt checked again, offline: by anybody who has receipt.json and the platform's public key."""
+"""Checks of a kept receipt, offline: receipt.json and the platform's public key are enough."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from router.forward.profiles import gm_envelope_1
 
 
 def faults(document: Mapping[str, object], key: PublicKey) -> list[str]:
-    """What is wrong with a receipt of `gm-envelope/1`; nothing when it proves that the platform took the upload.
+    """Faults of a receipt of `gm-envelope/1`; none when it proves that the platform accepted the upload.
 
     InvalidData when the document is no such receipt. A receipt of `gm-psk/1` proves nothing to others.
     """
@@ -24,20 +24,20 @@ def faults(document: Mapping[str, object], key: PublicKey) -> list[str]:
         body, signature = (base64.b64decode(str(document[name]), validate=True) for name in ("body", "signature"))
         signed, answer = str(document["signed"]).encode(), json.loads(body)
         status, nonce = int(str(document["status"])), str(document["nonce"])
-        told = {name: answer[name] == document[name] for name in ("receipt", "idem", "nonce")}
-        told["at"] = datetime.fromisoformat(str(document["at"])) == instant(answer["ts"])
+        matches = {name: answer[name] == document[name] for name in ("receipt", "idem", "nonce")}
+        matches["at"] = datetime.fromisoformat(str(document["at"])) == instant(answer["ts"])
     except (KeyError, TypeError, ValueError, Unproven) as error:
         raise InvalidData("not a receipt as the node keeps it") from error
-    return list(_faults(document, key, signed == gm_envelope_1.signed_response(status, nonce, sm3(body)), told)) + (
+    return list(_faults(document, key, signed == gm_envelope_1.signed_response(status, nonce, sm3(body)), matches)) + (
         [] if key.verify(signed, signature) else ["the signature does not verify"]
     )
 
 
 def _faults(
-    document: Mapping[str, object], key: PublicKey, text_is_right: bool, told: Mapping[str, bool]
+    document: Mapping[str, object], key: PublicKey, text_is_right: bool, matches: Mapping[str, bool]
 ) -> Iterator[str]:
     if document.get("key_id") != key_id(key):
         yield f"it names key {document.get('key_id')}, this is key {key_id(key)}"
     if not text_is_right:
         yield "the signed text is not that of this answer"
-    yield from (f"{name} is not what the signed answer says" for name, right in told.items() if not right)
+    yield from (f"{name} is not what the signed answer says" for name, right in matches.items() if not right)

@@ -1,4 +1,4 @@
-"""The report agent: exam JSON and PDF to a destination's HTTP interface, by any profile."""
+"""The report agent, which sends exam JSON and PDF to a destination's HTTP interface, by any profile."""
 
 import hashlib
 import json
@@ -25,11 +25,11 @@ __all__ = ["Receipt", "ReportAgent", "Upload"]
 _EXPIRY_MARGIN = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
     """One revision of one exam for one destination: the frozen exam JSON and the PDF.
 
-    The checksums are SHA-256 of the files as they came, "" where nobody knows.
+    The checksums are SHA-256 of the files as they came, "" where unknown.
     """
 
     idem: str
@@ -43,9 +43,8 @@ class Upload:
 class ReportAgent:
     """Sends uploads to one destination; safe to share between threads, which share one token.
 
-    `org` is the hospital's USCI (统一社会信用代码). `credentials` is asked anew for each message, since keys may
-    change while the node runs. Ciphertext is spooled in `spool`, by default the system's folder for temporary files;
-    plaintext never is.
+    `org` is the hospital's USCI (统一社会信用代码). `credentials` is called for each message, since keys may change
+    while the node runs. Ciphertext, never plaintext, is spooled in `spool`, by default the system's temporary folder.
     """
 
     def __init__(
@@ -70,9 +69,9 @@ class ReportAgent:
         self._token = _Token(self._session, destination.app, credentials, clock)
 
     def probe(self) -> datetime | None:
-        """Ask for a new token, which shows that the platform is there and knows us; raises as `send` does.
+        """Request a new token, which shows that the platform is there and knows us; raises as `send` does.
 
-        The platform's time by the answer's Date header; None without one that reads.
+        Returns the platform's time by the answer's Date header; None without a readable one.
         """
         return date_of(self._token.renew())
 
@@ -80,11 +79,11 @@ class ReportAgent:
         """Deliver and return the verified receipt.
 
         DestinationDown: no connection, redirected, or our keys are refused. TransientError: try again later.
-        PermanentError: the platform will not take this upload; `faults` holds its words, which may name the patient.
-        UnprovedRefusal: an answer says so, and nothing proves that it is the platform's.
+        PermanentError: the platform refuses this upload; `faults` holds its words, which may name the patient.
+        UnprovedRefusal: so does an answer that nothing proves to be the platform's.
         Unproven: the answer's signature, idem or nonce does not match, so nothing is known to be delivered.
-        Damaged: a file of the upload is gone, or is not what came; nothing of it goes.
-        A refused token, and a refused time or nonce, are each tried anew once.
+        Damaged: a file of the upload is gone or has changed since it came; nothing is sent.
+        A refused token, and a refused time or nonce, are each renewed once.
         """
         renewable = {"token", "stale"}
         while True:
@@ -123,7 +122,7 @@ class ReportAgent:
 
 
 class _Token:
-    """The platform's token, asked for when there is none or it is about to expire; one thread asks, others wait."""
+    """The platform's token, requested when there is none or it is about to expire; one thread asks, others wait."""
 
     def __init__(self, session: Session, app: str, credentials: Callable[[], Credentials], clock: Clock) -> None:
         self._session = session
@@ -145,7 +144,7 @@ class _Token:
             return self._fetch()
 
     def forget(self, value: str) -> None:
-        """Drop a token that was refused, unless another thread has already brought a newer one."""
+        """Drop a refused token, unless another thread has already renewed it."""
         with self._lock:
             if self._value == value:
                 self._value = ""

@@ -1,4 +1,4 @@
-"""Where a destination's name leads, and whether that is on the line it should be on (DB11 5.1)."""
+"""Addresses of a destination's name, and whether they are on the dedicated line (DB11 5.1)."""
 
 import socket
 from collections.abc import Sequence
@@ -10,9 +10,8 @@ from router.errors import DestinationDown, Outage
 def resolve(host: str, port: int, allowed_networks: Sequence[str]) -> tuple[str, ...]:
     """The addresses of `host`; every one must lie in `allowed_networks` unless that is empty.
 
-    DestinationDown when the name does not resolve, and when it leads elsewhere: that is the whole destination's
-    trouble, no exam's, and heals without a person once the name is put right. One address outside is enough, since
-    any of them may be the one that a connection takes.
+    DestinationDown when the name does not resolve or leads elsewhere: this concerns the whole destination, and ends by
+    itself once the name is corrected. One address outside is enough, since a connection may take any of them.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -27,7 +26,7 @@ def resolve(host: str, port: int, allowed_networks: Sequence[str]) -> tuple[str,
 
 
 def outside(host: str, address: str) -> DestinationDown:
-    """The refusal of a peer beyond the allowed networks."""
+    """The error for a peer beyond the allowed networks."""
     return DestinationDown(
         f"{host} leads to {address}, outside allowed_networks",
         outage=Outage.ADDRESS,

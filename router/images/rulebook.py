@@ -5,7 +5,8 @@ from pathlib import Path
 
 from router.alarms import Alarm
 from router.clock import Clock
-from router.config.sections import Config, Destination, Series, Thin, shipped
+from router.config.file import shipped
+from router.config.sections import Config, Destination, Series, Thin
 from router.errors import ConfigurationError
 from router.events import Event, EventBus, Kind
 from router.model import ThinLimit

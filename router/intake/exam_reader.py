@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from router.config.sections import EXCLUDE_FIELDS, Config, shipped
+from router.config.file import shipped
+from router.config.sections import EXCLUDE_FIELDS, Config
 from router.errors import ConfigurationError
 from router.exam import codes, hl7_paths, mapping
 from router.exam.codes import Table, Tables

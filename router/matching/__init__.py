@@ -1,1 +1,1 @@
-"""Joining reports and images: pure decisions over frozen values."""
+"""Matching of exams, patients, report PDFs and images: pure decisions over frozen values."""

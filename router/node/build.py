@@ -23,7 +23,8 @@ from router.catalogue.queue.backlog import Place
 from router.clock import Clock, SharedClock
 from router.cluster.membership import DROP_FOLDER, Membership
 from router.config.changes import stamps
-from router.config.sections import Config, ConfigFile
+from router.config.file import ConfigFile
+from router.config.sections import Config
 from router.correlator.checks import resolved
 from router.correlator.correlator import Correlator
 from router.crypto import selftest

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from router.config.sections import Config, ConfigFile
+from router.config.file import ConfigFile
+from router.config.sections import Config
 from router.storage.running import Listener, Running, RunningFiles
 
 _log = logging.getLogger("router")

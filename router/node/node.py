@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from router.clock import Clock
-from router.config.sections import Config, ConfigFile
+from router.config.file import ConfigFile
+from router.config.sections import Config
 from router.errors import RouterError
 from router.events import Event, Kind
 from router.node.build import Parts

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from router.config.changes import Changes, compare, renewed, stamps
-from router.config.sections import Config, ConfigFile, load
+from router.config.file import ConfigFile, load
+from router.config.sections import Config
 from router.correlator.checks import resolved
 from router.correlator.correlator import delivery_places
 from router.dicom.scu import decoders

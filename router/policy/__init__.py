@@ -1,1 +1,1 @@
-"""Decisions about deliveries: states, deadlines, breakers, pauses, and why one does not go. Pure."""
+"""Decisions about deliveries: states, deadlines, breakers, pauses, and why a delivery does not go. Pure."""

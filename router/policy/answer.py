@@ -17,12 +17,12 @@ from router.policy.states import CLOSED as ENDED
 from router.policy.states import HeldBy, Needs, State
 
 EXAM_JSON = "exam JSON: "
-# So long an outage of the line may pass by itself before a person is to look at it.
+# An outage of the line may last this long before a person must look at it.
 _PATIENCE = timedelta(minutes=10)
 # Each fault begins with the path of a field, with its Chinese name or without.
 _FAULT = re.compile(r"(?:^|; )(?=[A-Z][A-Za-z0-9]*(?:\[\d*\])?(?:\.[A-Za-z0-9]+(?:\[\d*\])?)*(?: \([^)]*\))?: )")
 
-# The reasons of refused images, after how many there are.
+# Separates the reasons of refused images; each begins with a number of instances.
 _REASON = re.compile(r"; (?=\d+ instance\(s\): )")
 
 
@@ -39,14 +39,13 @@ class Actor(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Facts about a delivery at `now`; `zone` is the one that people read times in.
+    """Facts about a delivery at `now`; people read times in `zone`.
 
-    `configured`: the destination takes this channel. `running`: some node gave a sign of life, `seen` when the last one
-    did. `limit` is what a bandwidth window allows in bytes a second until `limit_until`. `half` is when a report goes
-    without images, `quiet_at` when the study will be stable, `purged` when its PDF's copy was removed, `asked` when the
-    storage commitment was asked for last. `place` is its number of `queued` in the queue, None where nobody counted so
-    far. `unproved`: a refusal that nothing proves to be the platform's stands against it; `unproven`: so does an answer
-    of its destination.
+    `configured`: the destination takes this channel. `running`: some node is alive; the last heartbeat was `seen`.
+    `limit` is the bytes a second that a bandwidth window allows until `limit_until`. A report goes without images at
+    `half`; the study will be stable at `quiet_at`. The PDF's copy was removed at `purged`; the storage commitment was
+    last asked for at `asked`. `place` is its position among the `queued` ones, None where it was not counted.
+    `unproved`: a refusal stands against it that nothing proves to be the platform's; `unproven`: so does an answer.
     """
 
     now: datetime
@@ -83,13 +82,13 @@ class Facts:
 
     @property
     def stopped(self) -> bool:
-        """Whether its destination is sent nothing; until that ends nobody knows when the delivery will be there."""
+        """Whether nothing goes to its destination: until that ends, its arrival cannot be forecast."""
         return self.pause is not None or self.breaker.position == Position.OPEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saying:
-    """A sentence: its `template` is said in the language of who reads, and then filled with the values."""
+    """A sentence: its `template` is translated for the reader, then filled with the values."""
 
     template: str
     values: Mapping[str, str] = field(default_factory=dict)
@@ -100,7 +99,7 @@ class Saying:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The answer: what a delivery waits for, since when, who must act, and the command to copy."""
+    """The cause that a delivery waits for, since when, who must act, and the command to copy."""
 
     what: Saying
     since: datetime | None
@@ -109,7 +108,7 @@ class Answer:
 
 
 def answer(found: Facts) -> Answer:
-    """The answer: of several reasons the one that must go first."""
+    """The answer about a delivery: of several reasons the one that must be settled first."""
     return next(said for rule in _RULES if (said := rule(found)) is not None)
 
 
@@ -173,11 +172,11 @@ def _held(found: Facts) -> Answer | None:
     if found.state != State.HELD:
         return None
     who, command = _HELD_FOR.get(found.held_by, (Actor.ADMINISTRATOR, _RELEASE))
-    told = {"error": found.error or found.held_by or "nobody says why"}
+    values = {"error": found.error or found.held_by or "nobody says why"}
     if found.held_by == HeldBy.PDF and found.purged is not None:
         template = "is held: {error}; the copy of its report PDF was removed {when} ([retention] delivered)"
-        return _say(found, template, who, command, told | {"when": _day(found.purged, found)})
-    return _say(found, "is held: {error}", who, command, told)
+        return _say(found, template, who, command, values | {"when": _day(found.purged, found)})
+    return _say(found, "is held: {error}", who, command, values)
 
 
 def _failed(found: Facts) -> Answer | None:
@@ -196,7 +195,7 @@ def _failed(found: Facts) -> Answer | None:
 
 
 def _first(found: Facts) -> tuple[str, int]:
-    """The first reason of a failure, and how many there are: of refused images with how many were refused."""
+    """The first reason of a failure, and the number of reasons; refused images come with their count."""
     if found.channel == Channel.IMAGES:
         refused, *reasons = _REASON.split(found.error)
         return "; ".join([refused, *reasons[:1]]), len(reasons)
@@ -212,7 +211,7 @@ def _not_running(found: Facts) -> Answer | None:
 
 
 def _waiting(found: Facts) -> Answer | None:
-    """For what others have to bring, the first thing first."""
+    """The first of the needs that others must meet."""
     if found.state != State.WAITING:
         return None
     return next((_NEEDED[need](found) for need in _NEEDED if need in found.waiting_for), None)
@@ -252,15 +251,12 @@ def _images(found: Facts) -> Answer:
 
 
 def _stable(found: Facts) -> Answer:
-    until = min((at for at in (found.quiet_at, _half(found)) if at is not None), default=None)
+    half = found.half if found.channel == Channel.REPORT else None
+    until = min((at for at in (found.quiet_at, half) if at is not None), default=None)
     if until is None or until <= found.now:
         return _say(found, "waits for its study to be quiet", Actor.NODE, _EXPLAIN)
     template = "waits for its study to be quiet, until {until}"
     return _say(found, template, Actor.NODE, _EXPLAIN, {"until": _at(until, found)})
-
-
-def _half(found: Facts) -> datetime | None:
-    return found.half if found.channel == Channel.REPORT else None
 
 
 _NEEDED: Mapping[Needs, Callable[[Facts], Answer]] = {
@@ -278,12 +274,12 @@ def _paused(found: Facts) -> Answer | None:
     if one is None:
         return None
     template = "sending to {place} is paused by {who}: {why}"
-    told = {"place": one.place, "who": one.who, "why": one.why}
-    return _say(found, template, Actor.ADMINISTRATOR, one.ends, told, one.since)
+    values = {"place": one.place, "who": one.who, "why": one.why}
+    return _say(found, template, Actor.ADMINISTRATOR, one.ends, values, one.since)
 
 
 def _down(found: Facts) -> Answer | None:
-    """An outage: only the line and the platform's own trouble may pass by themselves."""
+    """An outage; only trouble of the line or of the platform may pass by itself."""
     one = found.breaker
     if one.position != Position.OPEN or found.state == State.SENDING:
         return None
@@ -300,27 +296,27 @@ def _down(found: Facts) -> Answer | None:
 def _deferred(found: Facts) -> Answer | None:
     if found.state != State.DEFERRED:
         return None
-    told = {"error": found.error or "nobody says why", "at": _at(found.next_try, found)}
+    values = {"error": found.error or "nobody says why", "at": _at(found.next_try, found)}
     if found.unproved:
         template = "was refused, and nothing proves that the platform has said so: {error}; tried again {at}"
-        return _say(found, template, Actor.PLATFORM, _FAIL, told)
+        return _say(found, template, Actor.PLATFORM, _FAIL, values)
     if found.unproven:
         template = "the answer is not proved to be the platform's: {error}; tried again {at}"
-        return _say(found, template, Actor.ADMINISTRATOR, _DOCTOR, told)
+        return _say(found, template, Actor.ADMINISTRATOR, _DOCTOR, values)
     missed = found.due is not None and found.now >= found.due
-    return _say(found, "{error}; tried again {at}", Actor.PLATFORM if missed else Actor.NODE, _RETRY, told)
+    return _say(found, "{error}; tried again {at}", Actor.PLATFORM if missed else Actor.NODE, _RETRY, values)
 
 
 def _sending(found: Facts) -> Answer | None:
     if found.state != State.SENDING:
         return None
-    told = {"sent": str(found.sent), "selected": str(found.selected)}
+    values = {"sent": str(found.sent), "selected": str(found.selected)}
     if found.channel == Channel.REPORT:
         return _say(found, "is being sent", Actor.NODE, _EXPLAIN)
     if found.limit is not None:
         template = "is being sent, {sent} of {selected}, at {rate} MiB/s at most until {until}"
-        return _say(found, template, Actor.NODE, _EXPLAIN, told | _limits(found))
-    return _say(found, "is being sent, {sent} of {selected}", Actor.NODE, _EXPLAIN, told)
+        return _say(found, template, Actor.NODE, _EXPLAIN, values | _limits(found))
+    return _say(found, "is being sent, {sent} of {selected}", Actor.NODE, _EXPLAIN, values)
 
 
 def _uncommitted(found: Facts) -> Answer | None:
@@ -347,17 +343,17 @@ def _queued(found: Facts) -> Answer | None:
         return _say(found, template, Actor.NODE, "scripts/queue backfill --status")
     if found.place is None:
         return _say(found, "is in the queue", Actor.NODE, _QUEUE)
-    told = {"place": str(found.place), "queued": str(found.queued)}
+    values = {"place": str(found.place), "queued": str(found.queued)}
     if found.limit is not None:
         template = "is number {place} of {queued} in the queue, which goes at {rate} MiB/s at most until {until}"
-        return _say(found, template, Actor.NODE, _QUEUE, told | _limits(found))
+        return _say(found, template, Actor.NODE, _QUEUE, values | _limits(found))
     if found.expected is None:
-        return _say(found, "is number {place} of {queued} in the queue", Actor.NODE, _QUEUE, told)
+        return _say(found, "is number {place} of {queued} in the queue", Actor.NODE, _QUEUE, values)
     late = found.due is not None and found.expected > found.due
     template = "is number {place} of {queued} in the queue, expected there by {expected}"
     if late:
         template = "is number {place} of {queued} in the queue, expected there by {expected}, too late"
-    return _say(found, template, Actor.NODE, _QUEUE, told | {"expected": _at(found.expected, found)})
+    return _say(found, template, Actor.NODE, _QUEUE, values | {"expected": _at(found.expected, found)})
 
 
 def _evaluated(found: Facts) -> Answer:
@@ -373,7 +369,7 @@ def _day(instant: datetime, found: Facts) -> str:
 
 
 def _at(instant: datetime | None, found: Facts) -> str:
-    """A time as the hospital's clock shows it, with the day where it is another one."""
+    """A time by the hospital's clock, with the day where it is not today."""
     if instant is None or instant <= found.now:
         return "in a moment"
     local, today = instant.astimezone(found.zone), found.now.astimezone(found.zone)

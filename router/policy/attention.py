@@ -1,6 +1,6 @@
-"""Attention that only a person can give: the causes, and how a delivery is judged by them (design: promise 5).
+"""Attention that only a person can give: its causes, and the judgement of a delivery by them (design: promise 5).
 
-Every state in which something can stay is judged here: it waits for a person, or the node goes on by itself at a time.
+Every state in which something can stay is judged here: either it waits for a person, or the node goes on by itself.
 """
 
 import re
@@ -14,15 +14,15 @@ from router.alarms import Alarm
 from router.model import Channel
 from router.policy.states import CLOSED, HeldBy, Needs, State
 
-LEDGER_LOST = "ledger lost"  # the beginning of the reason, where a person's hold is the node's own
+LEDGER_LOST = "ledger lost"  # the reason begins so where the node itself holds it for a person
 _NAMES = 3
-_EVALUATED = timedelta(minutes=1)  # within which an exam that was moved is evaluated
+_EVALUATED = timedelta(minutes=1)  # an exam that was moved is evaluated within this time
 _LIST = "scripts/queue list --attention"
 _PART = re.compile(r"\d+ of \d+ (damaged|refused)")
 
 
 class Cause(StrEnum):
-    """Why something waits for a person. The value is its name in JSON and in metrics."""
+    """Causes for which something waits for a person. The value is its name in JSON and in metrics."""
 
     IDENTITY = "identity"
     HOSPITAL = "hospital"
@@ -75,7 +75,7 @@ SAYS: Mapping[Cause, str] = {
     Cause.QUARANTINE: "received files are in quarantine",
 }
 
-# The alarm that tells of a cause; None where another one does, or where a person did it.
+# The alarm of each cause; None where another one reports it, or where a person did it.
 ALARM_OF: Mapping[Cause, Alarm | None] = {
     **dict.fromkeys(
         (Cause.IDENTITY, Cause.HOSPITAL, Cause.PDF, Cause.VERSIONS, Cause.NEWER_VERSION), Alarm.DOUBT
@@ -102,7 +102,7 @@ ALARM_OF: Mapping[Cause, Alarm | None] = {
 
 
 class Onward(StrEnum):
-    """How the node goes on by itself with what waits for nobody; all but the last three at a time that it has noted."""
+    """Ways in which the node goes on by itself; all but the last three at a time that it has noted."""
 
     NEXT_TRY = "its next try"
     LEASE = "the end of its lease"
@@ -135,7 +135,7 @@ _OVERDUE: Mapping[Needs, Cause] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stuck:
-    """A delivery as it is judged. `error` is the beginning of its reason, `check_at` when its exam is evaluated."""
+    """A delivery to be judged. `error` is the beginning of its reason; its exam is evaluated at `check_at`."""
 
     id: int
     exam: int
@@ -155,10 +155,10 @@ class Stuck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attention:
-    """Exams, or other things, that wait for a person for one cause, at one destination where it concerns one.
+    """Exams or other things that wait for a person for one cause, and for one destination where it concerns one.
 
-    `what` is a Cause or an Alarm; `exams` and `deliveries` are all that it concerns, by number; `about` says more of
-    it, "" where `says` says all. `command` is whole, ready to copy.
+    `what` is a Cause or an Alarm; `exams` and `deliveries` are the numbers of those concerned. `about` adds to `says`,
+    "" where that says all. `command` is ready to copy.
     """
 
     what: str
@@ -172,14 +172,14 @@ class Attention:
     about: str = ""
 
     def where(self, say: Callable[[str], str] = str) -> str:
-        """The destination, and what more is said of it; "" where there is neither."""
+        """The destination and `about`, in words; "" where there is neither."""
         if not (self.about and self.destination):
             return self.about or self.destination
         return f"{self.destination}: {say(self.about)}"
 
 
 def judge(one: Stuck, within: timedelta | None, now: datetime) -> Cause | Onward:
-    """The cause for which it waits for a person, or how it goes on without one.
+    """The cause for which a delivery waits for a person, or how it goes on without one.
 
     `within` is the budget of its destination and channel, None where that is not configured.
     """
@@ -195,14 +195,14 @@ def judge(one: Stuck, within: timedelta | None, now: datetime) -> Cause | Onward
 
 
 def names(exams: Iterable[int]) -> str:
-    """Exams as people call them: `e17, e18 and 30 more`; "" without any."""
+    """Exams in people's words: `e17, e18 and 30 more`; "" for none."""
     numbers = list(exams)
     shown = ", ".join(f"e{number}" for number in numbers[:_NAMES])
     return shown if len(numbers) <= _NAMES else f"{shown} and {len(numbers) - _NAMES} more"
 
 
 def command_of(cause: Cause, destination: str, exams: tuple[int, ...]) -> str:
-    """The whole command that shows what it is about, and what to do."""
+    """The command that shows the details and what to do."""
     match cause:
         case Cause.APPROVAL:
             return "scripts/codes unknown"
@@ -230,7 +230,7 @@ def _of_failure(one: Stuck) -> Cause:
 
 
 def _of_way(one: Stuck) -> Cause | Onward:
-    """Of what is ready, being sent or deferred."""
+    """Judgement of a delivery that is ready, being sent or deferred."""
     if one.state == State.READY:
         return Onward.QUEUE
     sending = one.state == State.SENDING

@@ -1,18 +1,18 @@
-"""A backfill (历史补传): exams that were approved before sharing began, shared after all, behind today's work."""
+"""Backfill (历史补传): sharing exams that were approved before sharing began, behind today's work."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
-_EVENING, _MORNING = 22, 6  # hours of the hospital's clock, between which it is night
+_EVENING, _MORNING = 22, 6  # o'clock in the hospital: the night is between them
 _HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backfill:
-    """Of exams approved from `first` on and before `last`; begun by a person (`who`) at `since`.
+    """A backfill of the exams approved from `first` on and before `last`; a person (`who`) began it at `since`.
 
-    It stands while `until` is None. `at_night`: only then anything of it goes; `per_hour` exams at most to each
+    It runs while `until` is None. `at_night`: it sends at night only. `per_hour`: the most exams an hour to each
     destination, None for any number.
     """
 
@@ -25,31 +25,31 @@ class Backfill:
     until: datetime | None = None
 
     def covers(self, approved_at: datetime) -> bool:
-        """Whether an exam approved then belongs to it."""
+        """Whether an exam with this approval belongs to it."""
         return self.first <= approved_at < self.last
 
     def last_day(self, zone: tzinfo) -> date:
-        """The last day of approval of what belongs to it, by the hospital's clock."""
+        """The last day of approval that it covers, by the hospital's clock."""
         return (self.last.astimezone(zone) - timedelta(microseconds=1)).date()
 
     def gap(self, now: datetime, zone: tzinfo) -> timedelta | None:
-        """The least time between two of its deliveries at one place; None while none of them goes."""
+        """The least time between two of its deliveries to one destination; None while it sends nothing."""
         if self.until is not None or (self.at_night and not is_night(now, zone)):
             return None
         return _HOUR / self.per_hour if self.per_hour else timedelta(0)
 
 
 def is_night(now: datetime, zone: tzinfo) -> bool:
-    """From 22:00 to 06:00 by the hospital's clock."""
+    """Whether it is between 22:00 and 06:00 by the hospital's clock."""
     hour = now.astimezone(zone).hour
     return hour >= _EVENING or hour < _MORNING
 
 
 def standing(backfills: Iterable[Backfill]) -> Backfill | None:
-    """The one that has not been stopped."""
+    """The backfill that has not been stopped; None when there is none."""
     return next((one for one in backfills if one.until is None), None)
 
 
 def covered(backfills: Iterable[Backfill], approved_at: datetime) -> bool:
-    """Whether an exam approved then belongs to any of them, also to one that was stopped."""
+    """Whether an exam with this approval belongs to any of them, stopped ones too."""
     return any(one.covers(approved_at) for one in backfills)

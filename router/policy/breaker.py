@@ -1,7 +1,7 @@
-"""Whether a destination takes anything by a channel at all: a circuit breaker as a pure state machine.
+"""The circuit breaker of one channel of a destination: a pure state machine.
 
-`closed` is the normal case. `open`: nothing is claimed, the destination is asked now and then whether it is there.
-`half-open`: it answered; one delivery at a time, then two, and so on until there is no limit any more.
+`closed` is the normal case. `open`: nothing is sent; a probe asks the destination now and then whether it is there.
+`half-open`: it has answered; one delivery goes at a time, then two, and so on up to the normal number.
 """
 
 from dataclasses import dataclass, replace
@@ -15,17 +15,19 @@ LONGEST = timedelta(minutes=1)
 
 
 class Position(StrEnum):
-    """Of the breaker."""
+    """Position of a breaker."""
 
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half-open"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Breaker:
-    """`failures` counts the findings in a row that the destination is down, `width` the deliveries that may be under
-    way while half-open; `since` is when it left `closed`, `why` what was found last, of which kind is `outage`.
+    """A breaker's state.
+
+    `failures` is how many times in a row the destination was found down. `width` is how many deliveries may be under
+    way while half-open. It left `closed` at `since`; `why` and `outage` are the last finding and its kind.
     """
 
     position: Position = Position.CLOSED
@@ -41,12 +43,12 @@ CLOSED = Breaker()
 
 
 def pause(failures: int, jitter: float) -> timedelta:
-    """Until the next probe; `jitter` in [0, 1) takes a part off."""
+    """The pause until the next probe; `jitter` in [0, 1) shortens it."""
     return min(backoff(failures, timedelta(0), jitter), LONGEST)
 
 
 def down(breaker: Breaker, now: datetime, why: str, jitter: float, outage: Outage = Outage.TROUBLE) -> Breaker:
-    """A delivery found that the destination is down; while it is open already, that is no news."""
+    """The breaker after a delivery found the destination down; unchanged while it is open."""
     if breaker.position == Position.OPEN:
         return breaker
     return probed_in_vain(breaker, now, why, jitter, outage)
@@ -55,32 +57,40 @@ def down(breaker: Breaker, now: datetime, why: str, jitter: float, outage: Outag
 def probed_in_vain(
     breaker: Breaker, now: datetime, why: str, jitter: float, outage: Outage = Outage.TROUBLE
 ) -> Breaker:
-    """It is still down; asked again later than the last time."""
+    """The breaker after a probe found it still down: the next pause is longer."""
     failures = breaker.failures + 1
-    return Breaker(Position.OPEN, failures, 0, breaker.since or now, now + pause(failures, jitter), why, outage)
+    return Breaker(
+        position=Position.OPEN,
+        failures=failures,
+        width=0,
+        since=breaker.since or now,
+        probe_at=now + pause(failures, jitter),
+        why=why,
+        outage=outage,
+    )
 
 
 def probe_due(breaker: Breaker, now: datetime) -> bool:
-    """Whether to ask now. A time further away than any pause is of a clock that has jumped since."""
+    """Whether to probe now. A time further away than any pause means that the clock has jumped."""
     if breaker.position != Position.OPEN or breaker.probe_at is None:
         return False
     return not now < breaker.probe_at <= now + LONGEST
 
 
 def probing(breaker: Breaker, now: datetime) -> Breaker:
-    """Somebody asks now, so that nobody else does."""
+    """The breaker while a probe is under way, which keeps others from probing."""
     return replace(breaker, probe_at=now + LONGEST)
 
 
 def answered(breaker: Breaker) -> Breaker:
-    """The probe was answered: begin with one delivery."""
+    """The breaker after an answered probe: it begins with one delivery."""
     if breaker.position != Position.OPEN:
         return breaker
     return replace(breaker, position=Position.HALF_OPEN, width=1, probe_at=None)
 
 
 def went(breaker: Breaker, full: int) -> Breaker:
-    """A delivery went through; `full` is how many may be under way as a rule."""
+    """The breaker after a delivery went through; `full` is the normal number under way."""
     if breaker.position != Position.HALF_OPEN:
         return breaker
     return CLOSED if breaker.width >= full else replace(breaker, width=breaker.width + 1)

@@ -10,7 +10,7 @@ from router.clock import require_aware
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The legal due time is always shown; the working one orders the queue. Both aware."""
+    """The legal due time, which is always shown, and the working one, which orders the queue. Both aware."""
 
     legal: datetime
     working: datetime
@@ -18,17 +18,17 @@ class Deadline:
 
     @property
     def half(self) -> datetime:
-        """The instant at which half of the budget is used up: waiting for more ends here."""
+        """The instant at which half of the budget is used up; waiting for images ends here."""
         return self.working - self.budget / 2
 
     @property
     def four_fifths(self) -> datetime:
-        """The instant from which little time is left."""
+        """The instant at which 80 % of the budget is used up."""
         return self.working - self.budget / 5
 
 
 def approval_instant(approve_time: datetime, arrived: datetime, tolerance: timedelta, now: datetime) -> datetime | None:
-    """When the approval counts from: its own time, or its arrival where that lies a little ahead.
+    """The instant from which an approval counts: its own time, or its arrival where its time lies a little ahead.
 
     None while the approval lies further in the future than `tolerance` after its arrival.
     """
@@ -51,9 +51,9 @@ def slack(due: datetime, now: datetime) -> timedelta:
 
 
 def stage(due: datetime, budget: timedelta, expected: datetime | None, now: datetime) -> Alarm | None:
-    """What a delivery that is not delivered yet calls for: half, or four fifths, or all of its time is over.
+    """The alarm of a delivery that is not delivered yet: half, or four fifths, or all of its time is over.
 
-    One that is forecast to be late is at risk whatever the clock says.
+    A delivery that is forecast to be late is at risk whatever the clock says.
     """
     if now >= due:
         return Alarm.MISSED
@@ -63,7 +63,7 @@ def stage(due: datetime, budget: timedelta, expected: datetime | None, now: date
 
 
 class Punctuality(StrEnum):
-    """How a delivery stands to its due time."""
+    """Punctuality of a delivery: in time, or whose fault it was."""
 
     MET = "met"
     PENDING = "pending"
@@ -76,11 +76,11 @@ def punctuality(
     due: Deadline, *, complete: datetime | None, delivered: datetime | None, now: datetime,
     paused: timedelta = timedelta(0),
 ) -> Punctuality:  # fmt: skip
-    """Whether it was in time, and if not whose fault it was.
+    """Whether a delivery was in time, and if not whose fault it was.
 
-    `complete` is when everything that had to be sent was here last, None while it is not. What comes so late that
-    less than a tenth of the budget is left, or after the legal due time, has arrived late. `paused` is how long people
-    kept it from being sent since it was complete: what is in time without that is missed by the pause.
+    `complete` is when the last part that had to be sent arrived, None while parts are missing. It arrived late where
+    less than a tenth of the budget was left, or after the legal due time. `paused` is how long people kept it from
+    being sent since then: a delivery that would have been in time without that was missed by the pause.
     """
     if delivered is not None and delivered <= due.legal:
         return Punctuality.MET

@@ -1,28 +1,28 @@
-"""Whose turn it is where what is missed already and what can still make its time both wait: a pure balance."""
+"""The fair share of deliveries that are late already, beside those that can still be in time. Pure."""
 
 from dataclasses import dataclass
 
 from router.policy.forecast import LATE_SHARE
 
-_SAVED = 10.0  # seconds: what is missed cannot save up its share for long
-QUANTUM = 60.0  # seconds that a delivery is sent before others of the same urgency have their turn
+_SAVED = 10.0  # seconds of share that late deliveries can save up
+QUANTUM = 60.0  # seconds of sending after which others of the same urgency have their turn
 
 
 @dataclass(frozen=True, slots=True)
 class FairShare:
-    """Seconds of sending that what is missed may take; negative once it has had more than its share."""
+    """The balance of late deliveries: seconds of sending that they may take; negative after more than their share."""
 
     seconds: float = 0.0
 
     @property
     def missed_first(self) -> bool:
-        """Whether it is the turn of what is missed."""
+        """Whether it is the turn of a late delivery."""
         return self.seconds > 0
 
     def after_timely(self, seconds: float) -> "FairShare":
-        """Something that can still make it was sent for so long."""
+        """The balance after a delivery that can be in time was sent for so many seconds."""
         return FairShare(min(self.seconds + seconds * LATE_SHARE / (1 - LATE_SHARE), max(_SAVED, self.seconds)))
 
     def after_missed(self, seconds: float) -> "FairShare":
-        """Something that is missed was sent for so long, in its turn."""
+        """The balance after a late delivery was sent for so many seconds in its turn."""
         return FairShare(self.seconds - seconds)

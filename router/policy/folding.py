@@ -1,8 +1,8 @@
-"""Folding of alarms into messages for people: one a cause, whatever number of alarms it raises.
+"""Folding of alarms into messages for people: one message a cause, however many alarms it raises.
 
-The first alarm of a cause is a message at once. More of them are one message with their count, at most every ten
-minutes. The end of all of them is one message. A cause that comes and goes is told so twice within ten minutes; after
-that it waits.
+The first alarm of a cause is a message at once. Further ones are one message with their count, at most every ten
+minutes. The end of all of them is one message. A cause that comes and goes gets two such messages within ten minutes;
+the rest waits.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from enum import StrEnum
 from router.alarms import Alarm
 
 EVERY = timedelta(minutes=10)
-_CHANGES = 4  # beginnings and ends that are told within EVERY
+_CHANGES = 4  # beginnings and ends that become messages within EVERY
 _NAMES = 5
 
 
@@ -27,7 +27,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmNews:
-    """An alarm that was raised, or else cleared, about `subject`."""
+    """An alarm about `subject` that was raised or cleared."""
 
     raised: bool
     subject: str
@@ -38,7 +38,7 @@ class AlarmNews:
 
     @property
     def name(self) -> str:
-        """The short name of what it is about: `e17`, `d85`, else its subject."""
+        """The short name of its subject: `e17`, `d85`, else the subject itself."""
         if self.exam is not None:
             return f"e{self.exam}"
         return self.subject if self.delivery is None else f"d{self.delivery}"
@@ -46,11 +46,11 @@ class AlarmNews:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fold:
-    """A cause as people know it.
+    """The record of a cause, and of the messages about it.
 
-    `told` says whether they know that it stands, `came` counts its alarms since it began. `untold` counts those that no
-    message has counted; `first` is the earliest of these and `names` are of the first few. `last` is the time of the
-    last message, `changes` are the times of the last beginnings and ends that were told.
+    `told`: people know that it stands. `came` counts its alarms since it began, `untold` those that no message has
+    counted; `first` is the time of the earliest of these, `names` are the names of the first few. `last` is the time
+    of the last message, `changes` are the times of the last messages about a beginning or an end.
     """
 
     cause: Cause
@@ -63,7 +63,7 @@ class Fold:
     changes: tuple[datetime, ...] = ()
 
     def is_over(self, now: datetime) -> bool:
-        """Whether nothing of it has to be remembered."""
+        """Whether the record may be dropped."""
         return not self.told and not self.untold and not _recent(self.changes, now)
 
 
@@ -77,7 +77,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folded:
-    """A message. `count` is the number of alarms that it stands for: of a `cleared` one all that came."""
+    """A message. `count` is the number of alarms that it stands for; in a `cleared` one, of all that came."""
 
     cause: Cause
     state: State
@@ -88,9 +88,9 @@ class Folded:
 
 
 def fold(known: Fold, news: Sequence[AlarmNews], standing: int, now: datetime) -> tuple[Fold, tuple[Folded, ...]]:
-    """The cause after this news, in the order in which it came, and what is told of it now.
+    """The cause after this news, in order of arrival, and the messages to send now.
 
-    `standing` is how many of its alarms stand after the news. To be called again, without news, as time passes.
+    `standing` is how many of its alarms stand after the news. Call it again without news as time passes.
     """
     state = _counted(known, [one for one in news if one.raised])
     messages = []
@@ -128,13 +128,13 @@ def _message(state: Fold, kind: State, count: int, standing: int) -> Folded:
 
 
 def _end_of(state: Fold, news: Sequence[AlarmNews], now: datetime) -> AlarmNews:
-    """The last word on it; an alarm may also go with the records of what it was about, without one."""
+    """The last news, made up where the alarms went silently with the records of their subjects."""
     ends = [one for one in news if not one.raised]
     return ends[-1] if ends else AlarmNews(raised=False, subject=state.cause.destination, text="", at=now)
 
 
 def _ended_unknown(state: Fold, news: Sequence[AlarmNews]) -> bool:
-    """Whether it stood before causes were remembered: its end is told all the same."""
+    """Whether it stood before causes were recorded: its end is a message all the same."""
     return not state.told and not state.came and not state.changes and any(not one.raised for one in news)
 
 
@@ -147,5 +147,5 @@ def _has_waited(state: Fold, now: datetime) -> bool:
 
 
 def _recent(changes: Sequence[datetime], now: datetime) -> tuple[datetime, ...]:
-    """Those of the last ten minutes; a clock that was put back makes none of them last longer."""
+    """The times within the last ten minutes; a clock that was put back keeps none of them longer."""
     return tuple(at for at in changes if timedelta(0) <= now - at < EVERY)

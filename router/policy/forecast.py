@@ -1,23 +1,23 @@
-"""When what waits will have been delivered, from the backlog before it and the measured rate: pure functions."""
+"""Forecast of when deliveries will be done, from the backlog before them and the measured throughput. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-# Of the past counts what fits into so much time of sending: an hour-old rate says little.
+# Only so much sending time of the past counts: an hour-old rate says little.
 _MEMORY = timedelta(minutes=10).total_seconds()
-LATE_SHARE = 0.25  # of the capacity for what is already missed, while others can still make it
+LATE_SHARE = 0.25  # of the capacity for late deliveries, while others can still be in time
 
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """How much went in how many seconds of sending, the older the less; a unit is an instance, or a report."""
+    """Units sent in so many seconds of sending; older ones weigh less. A unit is an instance or a report."""
 
     units: float = 0.0
     seconds: float = 0.0
 
     def and_then(self, units: int, seconds: float) -> "Throughput":
-        """With what was sent since."""
+        """The throughput with so many more units sent in so many seconds."""
         kept = max(1 - seconds / _MEMORY, 0.0) if self.seconds + seconds > _MEMORY else 1.0
         return Throughput(self.units * kept + units, self.seconds * kept + seconds)
 
@@ -37,9 +37,9 @@ class Job:
 
 
 def finish(jobs: Iterable[Job], rate: float, now: datetime) -> Mapping[int, datetime]:
-    """When each will be done by as it looks now, sent in the order of due times.
+    """The expected end of each job, by id, sent in the order of due times.
 
-    What is already missed gets its share of the rate beside those that can still make it, and all of it after them.
+    Late jobs get their share of the rate beside those that can still be in time, and all of it after them.
     """
     ordered = sorted(jobs, key=lambda job: (job.due, job.id))
     late = [job for job in ordered if job.due <= now]

@@ -1,4 +1,4 @@
-"""A pause of all sending, to one destination or to every one: whom it concerns, and how much of a time it took."""
+"""Pauses of all sending, to one destination or to every one, and how much time they took."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ EVERYWHERE = "all destinations"  # the same in words
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """Begun by a person (`who`) at `since`, for a reason; it stands while `until` is None."""
+    """A pause that a person (`who`) began at `since` for a reason; it stands while `until` is None."""
 
     destination: str
     since: datetime
@@ -20,7 +20,7 @@ class Pause:
 
     @property
     def place(self) -> str:
-        """Its destination, or all of them, in words."""
+        """The destination in words, or all of them."""
         return self.destination or EVERYWHERE
 
     @property
@@ -29,24 +29,24 @@ class Pause:
         return f"scripts/queue resume --destination {self.destination}" if self.destination else "scripts/queue resume"
 
     def concerns(self, destination: str) -> bool:
-        """Whether nothing goes to this destination while it stands."""
+        """Whether it stops sending to this destination."""
         return self.destination in (EVERY, destination)
 
 
 def pause_of(pauses: Iterable[Pause], destination: str) -> Pause | None:
-    """The pause that keeps everything from this destination now, of several the first."""
+    """The pause that stops sending to this destination now, of several the first."""
     mine = [one for one in pauses if one.until is None and one.concerns(destination)]
     return min(mine, key=lambda one: one.since, default=None)
 
 
 def within(pauses: Iterable[Pause], destination: str, start: datetime, end: datetime) -> Sequence[Pause]:
-    """The pauses of this destination that took some of the time from `start` to `end`, in order."""
+    """The pauses of this destination between `start` and `end`, in order."""
     mine = (one for one in pauses if one.concerns(destination) and one.since < end)
     return sorted((one for one in mine if one.until is None or one.until > start), key=lambda one: one.since)
 
 
 def taken(pauses: Sequence[Pause], start: datetime, end: datetime) -> timedelta:
-    """How much of the time from `start` to `end` these took, which are in order; no instant counts twice."""
+    """The time between `start` and `end` that these pauses took; they are in order, and no instant counts twice."""
     total, reached = timedelta(0), start
     for one in pauses:
         until = min(one.until or end, end)

@@ -1,4 +1,4 @@
-"""When to try again, and when no more: pure functions."""
+"""Pauses before the next try, and when to give up: pure functions."""
 
 from datetime import timedelta
 
@@ -13,8 +13,8 @@ LOSSES_ALONE = 10
 def backoff(attempt: int, slack: timedelta, jitter: float) -> timedelta:
     """The pause after the given failed attempt (1, 2, ...).
 
-    Doubles from FIRST, never beyond CAP nor a tenth of the slack (but FIRST at least, once slack is
-    used up CAP holds alone). `jitter` in [0, 1) takes up to a fifth off, so that the limits hold.
+    It doubles from FIRST, up to CAP and a tenth of the slack, but FIRST at least; without slack only CAP limits it.
+    `jitter` in [0, 1) takes up to a fifth off, so that the limits hold.
     """
     pause = min(FIRST * (1 << min(attempt - 1, 16)), CAP)
     if slack > timedelta(0):
@@ -23,14 +23,14 @@ def backoff(attempt: int, slack: timedelta, jitter: float) -> timedelta:
 
 
 def next_pause(attempt: int, slack: timedelta, jitter: float, retry_after: float | None = None) -> timedelta:
-    """As `backoff`, but no sooner than the peer asked for, up to CAP."""
+    """As `backoff`, but at least as long as the peer asked for, up to CAP."""
     wish = timedelta(seconds=min(max(retry_after or 0.0, 0.0), CAP.total_seconds()))
     return max(backoff(attempt, slack, jitter), wish)
 
 
 def given_up(losses: int, others_went: bool) -> bool:
-    """Whether an instance with which so many associations were lost is set aside.
+    """Whether an instance is set aside that was under way in so many lost associations.
 
-    Where the destination has taken nothing else of the exam it takes more: that may be the destination's trouble.
+    More losses are needed while the destination has taken nothing else of the exam: it may be the destination's fault.
     """
     return losses >= (LOSSES if others_went else LOSSES_ALONE)

@@ -1,7 +1,7 @@
 """The states of a delivery and the one table of moves between them.
 
-A delivery is one exam to one destination by one channel. It is made `waiting` when the exam is first
-known and stays for ever; every move is an event.
+A delivery is one exam to one destination by one channel. It begins as `waiting` when the exam is first
+known, and is never removed; every move is an event.
 """
 
 from enum import StrEnum
@@ -10,7 +10,7 @@ from router.errors import RouterError
 
 
 class State(StrEnum):
-    """Where a delivery stands."""
+    """State of a delivery."""
 
     WAITING = "waiting"
     READY = "ready"
@@ -55,7 +55,7 @@ class HeldBy(StrEnum):
 
 _S = State
 
-# (from, to): what it takes.
+# (from, to): the reason.
 MOVES: dict[tuple[State, State], str] = {
     (_S.WAITING, _S.READY): "everything it waits for is there",
     (_S.READY, _S.WAITING): "something it needs is gone or was replaced",
@@ -89,16 +89,16 @@ MOVES: dict[tuple[State, State], str] = {
     (_S.WAITING, _S.NOT_SHARED): "approved before [share] from",
 }  # fmt: skip
 
-# States that the flow may change by itself when data or time change; the others wait for the sender or a person.
+# The node may change these by itself when data or time change; the others wait for the sender or a person.
 OPEN = frozenset({_S.WAITING, _S.READY, _S.DEFERRED})
 # States in which a delivery still has work before it.
 PENDING = OPEN | {_S.SENDING, _S.HELD, _S.FAILED}
-# States in which nothing more is to be done: what belongs to such deliveries only may be purged.
+# States in which nothing remains to be done: data of such deliveries alone may be purged.
 CLOSED = frozenset(State) - PENDING
 
 
 class ForbiddenMove(RouterError):
-    """A move that the table does not have: a defect of the node, or a delivery that has moved on meanwhile."""
+    """A move that is not in the table: a defect of the node, or a delivery that has moved on meanwhile."""
 
 
 def require_move(start: State, end: State) -> None:

@@ -1,25 +1,24 @@
-"""Working time: which days are worked, and how much of the time between two instants lies in such days.
+"""Working time: the days that are worked, and the time between two instants that lies in them.
 
 Weekends are free. Public holidays, and weekends that are worked in exchange (调休), come from a text of dates.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 _DAY = timedelta(days=1)
 _SATURDAY = 5
-_LONGEST = timedelta(days=3650)  # looked back; what is older is as old as that
-_LOOKED_AHEAD = 60  # days in which one is worked, whatever the text says
+_LONGEST = timedelta(days=3650)  # the furthest look back; older instants count as this old
+_LOOKED_AHEAD = 60  # days; one of them is worked, whatever the text says
 _LINE = re.compile(r"(\+?)\s*(\d{4})[-/.年]?(\d{1,2})[-/.月]?(\d{1,2})日?(?!\d)(?:[\s,;，；].*)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workdays:
-    """`free` are days off beside the weekends, `worked` the weekend days that are worked."""
+    """The calendar: `free` are days off beside the weekends, `worked` the weekend days that are worked."""
 
     free: frozenset[date] = frozenset()
     worked: frozenset[date] = frozenset()
@@ -29,23 +28,23 @@ class Workdays:
         return day in self.worked or (day.weekday() < _SATURDAY and day not in self.free)
 
     def from_(self, day: date) -> date:
-        """The day itself where it is worked, else the next one that is."""
+        """The first worked day from this day on."""
         ahead = (day + n * _DAY for n in range(_LOOKED_AHEAD))
         return next((one for one in ahead if self.has(one)), day)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """Dates of a text; `faults` are the numbers of the lines that are none, counted from 1 and left out."""
+    """Dates of a text; `faults` are the numbers, from 1, of lines that are no date and were left out."""
 
     days: Workdays = Workdays()
     faults: tuple[int, ...] = ()
 
 
 def read(text: str) -> Reading:
-    """One ISO date a line, `+` before a weekend day that is worked, anything behind `#`; the last word on a day counts.
+    """Read one date a line, `+` before a worked weekend day, a comment after `#`; the last line of a day counts.
 
-    Read as people write them: full-width digits, 2026/10/1, 2026年10月1日, a word behind the date.
+    Dates may be written as people do: full-width digits, 2026/10/1, 2026年10月1日, a word behind the date.
     """
     said: dict[date, bool] = {}
     faults = []
@@ -70,7 +69,7 @@ def _date(found: re.Match[str]) -> date | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkClock:
-    """Working time by the hospital's clock up to `now`: of a worked day all 24 hours count, of another none."""
+    """Working time by the hospital's clock up to `now`: all 24 hours of a worked day count, none of another."""
 
     days: Workdays
     zone: ZoneInfo
@@ -78,7 +77,7 @@ class WorkClock:
     _between: dict[date, int] = field(default_factory=dict, compare=False, repr=False)
 
     def since(self, start: datetime) -> timedelta:
-        """Working time from `start` to now; nothing where `start` is later."""
+        """Working time from `start` to now; zero where `start` is later."""
         end = self.now.astimezone(self.zone)
         begin = max(start, self.now - _LONGEST).astimezone(self.zone)
         if begin >= end:
@@ -90,7 +89,7 @@ class WorkClock:
         return first + self._whole(begin.date(), end.date()) * _DAY + last
 
     def until(self, end: datetime) -> "WorkClock":
-        """The same at another instant."""
+        """The same clock at another instant."""
         return WorkClock(days=self.days, zone=self.zone, now=end)
 
     def local(self, instant: datetime) -> datetime:
@@ -98,14 +97,11 @@ class WorkClock:
         return instant.astimezone(self.zone)
 
     def _whole(self, first: date, last: date) -> int:
-        """Worked days between the two, neither counted."""
+        """The number of worked days between the two, neither counted."""
         if first not in self._between:
-            self._between[first] = sum(map(self.days.has, _days(first + _DAY, last)))
+            days = (first + n * _DAY for n in range(1, (last - first).days))
+            self._between[first] = sum(map(self.days.has, days))
         return self._between[first]
-
-
-def _days(first: date, end: date) -> Iterator[date]:
-    return (first + n * _DAY for n in range((end - first).days))
 
 
 def _time_of(local: datetime) -> timedelta:

@@ -170,5 +170,5 @@ class Decisions:
         study_uid: str | None = None,
     ) -> None:  # fmt: skip
         now = self._clock.now()
-        self._bus.record(Event(now, Kind.DECIDED, text, reason.who, exam, study_uid=study_uid))
+        self._bus.record(Event(now, Kind.DECIDED, text, who=reason.who, exam=exam, study_uid=study_uid))
         self._catalogue.exams.request_evaluation(touched, now)

@@ -83,7 +83,7 @@ class Dismissals:
                 hint = "it ends `delivered-in-doubt` and `rejected-after-delivery`; see `scripts/queue explain`"
                 raise InvalidData("no alarm of this exam can be dismissed", hint=hint)
             named = ", ".join(dict.fromkeys(one.alarm for one in found))
-            self._bus.record(Event(now, Kind.DECIDED, f"dismissed ({named}): {reason.why}", reason.who, exam))
+            self._bus.record(Event(now, Kind.DECIDED, f"dismissed ({named}): {reason.why}", who=reason.who, exam=exam))
             for one in found:
                 self._bus.record(self._ended(one, reason))
         return found
@@ -112,7 +112,7 @@ class Dismissals:
     def _tell(self, one: FolderFile, reason: OperatorReason) -> None:
         now, exam, alarm = self._clock.now(), one.found.exam, ALARMS.get(one.found.kind)
         text = f"file {one.name} of the drop folder ({one.found.kind}) is dismissed: {reason.why}"
-        self._bus.record(Event(now, Kind.DECIDED, text, reason.who, exam))
+        self._bus.record(Event(now, Kind.DECIDED, text, who=reason.who, exam=exam))
         if alarm is not None:
             text = f"file {one.name} is dismissed by {reason.who}"
             self._bus.record(Event(now, Kind.CLEARED, text, exam=exam, alarm=alarm, subject=one.subject))
@@ -138,6 +138,6 @@ def dismiss(
             name = sender(one.calling, one.address)
             alarm = Alarm.REFUSED_IMAGES if one.kind == IMAGES else Alarm.REFUSED_SENDER
             text = f"refused {one.kind} of {name} are dismissed: {reason.why}"
-            bus.record(Event(now, Kind.DECIDED, text, reason.who))
-            bus.record(Event(now, Kind.CLEARED, text, reason.who, alarm=alarm, subject=f"sender {name}"))
+            bus.record(Event(now, Kind.DECIDED, text, who=reason.who))
+            bus.record(Event(now, Kind.CLEARED, text, who=reason.who, alarm=alarm, subject=f"sender {name}"))
             catalogue.refusals.dismiss(one, f"{reason.who}: {reason.why}", now)

@@ -70,7 +70,11 @@ class Reconciliation:
         announced, trouble = self._announced(case) if places else (None, ())
         absent = sum(uid not in case.studies for uid in case.links)
         received = sum(study.instances for study in case.studies.values())
-        lack = missing(Expected(approved_at, announced, received, absent)) if approved_at else ""
+        lack = (
+            missing(Expected(approved_at=approved_at, announced=announced, here=received, absent=absent))
+            if approved_at
+            else ""
+        )
         common = (*trouble, *([lack] if lack else []))
         return [
             _account(case, name, announced, received, tallies.get((exam, name), Tally()),

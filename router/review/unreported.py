@@ -173,7 +173,7 @@ def dismiss(catalogue: Catalogue, bus: EventBus, clock: Clock, sender: str, reas
     with catalogue.engine.write():
         catalogue.unreported.dismiss(sender, reason.why, reason.who, now)
         text = f"studies of {sender} need no report: {reason.why}"
-        bus.record(Event(now, Kind.DECIDED, text, reason.who, subject=subject_of(sender)))
+        bus.record(Event(now, Kind.DECIDED, text, who=reason.who, subject=subject_of(sender)))
         over = f"dismissed by {reason.who}"
         bus.record(Event(now, Kind.CLEARED, over, alarm=Alarm.UNREPORTED, subject=subject_of(sender)))
     return here

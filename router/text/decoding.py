@@ -1,8 +1,8 @@
-"""Text from outside the node: decoded by what its bytes are; what cannot be read for certain agrees with nothing.
+"""Decoding of text from outside, by its bytes; text that cannot be read for certain agrees with nothing.
 
 Single-byte character sets decode anything, and many bytes are text in two ways: 郑伟 in GBK is `֣ΰ` in UTF-8. So every
 reading that the bytes allow is judged by its letters: their script, their case, and how common they are. Where two
-stand beside each other the text is unreadable.
+readings are equally good, the text is unreadable.
 """
 
 import codecs
@@ -31,11 +31,11 @@ _WORD = re.compile(
 )
 _GREEK = re.compile("[\u0370-\u03ff]{2}")
 _MEASURE = re.compile("(?<=[0-9 ])[°²µ](?![\x80-\U0010ffff])|±(?=[0-9])")  # 45°, 5µm
-_SURNAMES = frozenset("濮宓妫姒琚璩")  # not common ones, of which GB18030 may be UTF-8 as well
+_SURNAMES = frozenset("濮宓妫姒琚璩")  # rare ones, whose GB18030 bytes may also be UTF-8
 _DOCUMENT = 256  # characters
-_LONG_WORD = 5  # letters that are no chance
+_LONG_WORD = 5  # letters; fewer may be chance
 _COMMON = 3  # level of Han
-_CERTAIN = 2  # likeness of words that chance does not make
+_CERTAIN = 2  # likeness beyond chance
 
 _CJK = "CJK"
 _CJK_NAMES = frozenset({"HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC", "HALFWIDTH"})
@@ -50,9 +50,10 @@ def is_readable(text: str) -> bool:
 
 
 def shown(text: str, *, lines: bool = False) -> str:
-    """The text with every character written out (`\\x1b`) that a terminal or a browser would obey, not show.
+    """The text with every character written out (`\\x1b`) that a terminal or a browser would obey instead of show.
 
-    Control characters, and those that turn the direction of writing or end a line. `lines`: line feeds and tabs stay.
+    These are control characters, and those that change the direction of writing or end a line. With `lines`, line
+    feeds and tabs stay.
     """
     return _OBEYED.sub(lambda found: found[0] if lines and found[0] in "\n\t" else _written_out(found[0]), text)
 
@@ -63,17 +64,17 @@ def _written_out(character: str) -> str:
 
 
 def decode(data: bytes, declared: str = "") -> str:
-    """The text of `data`, with UNREADABLE for what has no certain reading. Arguments as of `reading`."""
+    """The text of `data`, with UNREADABLE for bytes without a certain reading. Arguments as for `reading`."""
     text = reading(data, declared)
-    return _marked(data) if text is None else text
+    return _LOST.sub(UNREADABLE.encode(), data).decode(_UTF_8) if text is None else text
 
 
 def reading(data: bytes, declared: str = "") -> str | None:
     """The text of `data`; None where it has no certain reading.
 
-    `declared` is the Python codec that is declared, "" where none is. It decides where it can fail or its text looks
-    like what it is for; else UTF-8 and GB18030 are tried. `data` is a whole value: half of a GB18030 character may be
-    a backslash or `^`.
+    `declared` is the Python codec that is declared, "" for none. It decides where its text looks right, or where it
+    could have failed; else UTF-8 and GB18030 are tried. `data` is a whole value: half of a GB18030 character may be a
+    backslash or `^`.
     """
     if data.isascii():
         return data.decode("ascii")
@@ -100,10 +101,6 @@ def _normal(declared: str) -> str:
     return _SAME.get(name, name)
 
 
-def _marked(data: bytes) -> str:
-    return _LOST.sub(UNREADABLE.encode(), data).decode(_UTF_8)
-
-
 # -- one reading
 
 
@@ -111,10 +108,10 @@ def _marked(data: bytes) -> str:
 class _Look:
     """A reading of the bytes, and how it looks.
 
-    `scripts` are those of its letters beyond ASCII, CJK being one. `level` is 3 where all Han are of GB 2312's first
-    level, 2 where all are of GB 2312 (or the text is kana or Hangul), 1 where some are not, 0 without any; `rare` is
-    how many of a hundred are in neither GB 2312 nor Big5. `broken`: it has characters that no text has. `inside`,
-    `touching`: a letter of another script stands between Latin letters, or beside a lower-case one.
+    `scripts` are the scripts of its letters beyond ASCII; CJK is one of them. `level` is 3 where all Han are of GB
+    2312's first level, 2 where all are of GB 2312 (or the text is kana or Hangul), 1 where some are not, 0 without Han.
+    `rare` is the percentage of Han in neither GB 2312 nor Big5. `broken`: it has characters that belong in no text.
+    `inside`, `touching`: a letter of another script stands between Latin letters, or beside a lower-case one.
     """
 
     text: str
@@ -132,14 +129,14 @@ class _Look:
 
     @property
     def is_cased(self) -> bool:
-        """Whether it can be words of one other script, as they are written."""
+        """Whether it can be words of one other script, in their usual upper and lower case."""
         if self.broken or len(self.scripts) > 1 or _CJK in self.scripts or (self.inside and self.level):
             return False
         return all(_is_cased(word) for word in _words(self.text))
 
     @property
     def is_long(self) -> bool:
-        """Whether it has more letters beyond ASCII in a row than chance makes a word of."""
+        """Whether it has so many letters beyond ASCII in a row that they are no chance."""
         return any(sum(not c.isascii() for c in word) >= _LONG_WORD for word in _words(self.text))
 
 
@@ -161,7 +158,7 @@ def _look(text: str) -> _Look:
     rare = 100 * sum(map(_is_rare, han)) // max(len(han), 1)
     foreign = {c for c in beyond if scripts[c] not in {"", "LATIN"}}
     found = frozenset(scripts.values()) - {""}
-    if _CJK in found:  # where α, β, γ are signs, and Latin words may have accents
+    if _CJK in found:  # within CJK text α, β, γ are signs, and Latin words may have accents
         found -= {"GREEK"} if not _GREEK.search(text) else set()
         found -= {"LATIN"} if _is_spelt(text) else set()
     inside, touching = _beside_letters(text, foreign) if foreign else (False, False)
@@ -185,7 +182,7 @@ def _beside_letters(text: str, foreign: set[str]) -> tuple[bool, bool]:
 
 @functools.lru_cache(2**15)
 def _script(character: str) -> str:
-    """The script of a letter, "" of any other character. What GB18030 leaves to its users counts as Han."""
+    """The script of a letter, "" of any other character. The user-defined area of GB18030 counts as Han."""
     category = unicodedata.category(character)
     if category == "Co" or 0x20000 <= ord(character) <= 0x3FFFF:
         return _CJK
@@ -220,12 +217,12 @@ def _is_broken(character: str) -> bool:
 
 
 def _words(text: str) -> Iterator[str]:
-    """The words that have letters beyond ASCII."""
+    """The words with letters beyond ASCII."""
     return (word for word in _WORD.findall(text) if not word.isascii())
 
 
 def _is_spelt(text: str) -> bool:
-    """Whether Latin letters beyond ASCII stand in words of others."""
+    """Whether each Latin letter beyond ASCII stands in a word with ASCII letters."""
     words = (word for word in _words(text) if any(_script(c) == "LATIN" for c in word))
     return all(any(c.isascii() for c in word) for word in words)
 
@@ -244,7 +241,7 @@ def _is_cased(word: str) -> bool:
 
 
 def _of_two(utf_8: _Look | None, chinese: _Look | None, codec: str) -> str | None:
-    """UTF-8 or GB18030."""
+    """The text by UTF-8 or by GB18030; None where both are as likely."""
     if utf_8 is None:
         return _alone(chinese, strict=codec == _CHINESE)
     if chinese is None:
@@ -262,20 +259,20 @@ def _alone(chinese: _Look | None, *, strict: bool) -> str | None:
 
 
 def _is_document(look: _Look) -> bool:
-    """Whether it is longer than a value and has Chinese of the sets that are no chance."""
+    """Whether it is longer than a value and has Chinese characters of GB 2312."""
     return len(look.text) > _DOCUMENT and any(
         _script(c) == _CJK and _level(c) > 1 for c in look.text if not c.isascii()
     )
 
 
 def _mostly_cjk(look: _Look) -> bool:
-    """Longer text may quote words of any script, and have a stray character."""
+    """Whether most letters of a longer text are CJK: it may quote words of any script, and have a stray character."""
     letters = [script for c in look.text if not c.isascii() and (script := _script(c))]
     return len(letters) > 2 * _LONG_WORD and letters.count(_CJK) > 0.8 * len(letters)
 
 
 def _han_beside_han(utf_8: _Look, chinese: _Look, codec: str) -> str | None:
-    """UTF-8 read as GB18030 begins with a character that is not common, and has rare ones nearly always."""
+    """The better of two Han readings. UTF-8 read as GB18030 begins with an uncommon character; most have rare ones."""
     if not chinese.is_cjk:
         return utf_8.text
     if chinese.level > 1:
@@ -289,7 +286,7 @@ def _han_beside_han(utf_8: _Look, chinese: _Look, codec: str) -> str | None:
 
 
 def _han_beside_others(utf_8: _Look, chinese: _Look, codec: str) -> str | None:
-    """Han wins over Greek, Cyrillic, Hebrew, Arabic and mixtures; not over words that chance does not make."""
+    """Han, unless the UTF-8 reading has words of Greek, Cyrillic, Hebrew or Arabic that are no chance."""
     if utf_8.scripts <= {"LATIN"}:
         return _latin_or_han(utf_8, chinese, declared=codec == _UTF_8)
     if not utf_8.is_cased:
@@ -304,7 +301,7 @@ def _han_beside_others(utf_8: _Look, chinese: _Look, codec: str) -> str | None:
 
 
 def _latin_or_han(latin: _Look, han: _Look, *, declared: bool) -> str | None:
-    """Between José and Jos茅, CTÄÔ and CT脑: letters beyond ASCII stand in words of others, and keep their case."""
+    """José or Jos茅, CTÄÔ or CT脑: true Latin letters beyond ASCII stand among ASCII letters, and keep their case."""
     if not latin.scripts and (han.touching or _MEASURE.sub("", latin.text).isascii()):
         return latin.text
     if not latin.scripts or not latin.is_cased or not _is_spelt(latin.text):
@@ -320,12 +317,12 @@ def _latin_or_han(latin: _Look, han: _Look, *, declared: bool) -> str | None:
 
 
 def _mostly_ascii(latin: _Look) -> bool:
-    """Whether each word has as many letters of ASCII as others, as Latin words have."""
+    """Whether at least half of each word's letters are ASCII, as in Latin words."""
     return all(2 * sum(map(str.isascii, word)) >= len(word) for word in _words(latin.text))
 
 
 def _beside_latin(data: bytes, own: _Look | None, utf_8: _Look | None, chinese: _Look | None) -> str | None:
-    """A Latin set is declared, which decodes anything."""
+    """The text where a Latin set is declared, which decodes any bytes."""
     other = _of_two(utf_8, chinese, _ASCII)
     if own is None or own.broken or not own.is_cased:
         return other
@@ -339,14 +336,14 @@ def _beside_latin(data: bytes, own: _Look | None, utf_8: _Look | None, chinese: 
 
 
 def _is_latin(data: bytes, own: _Look, enough: Callable[[Iterable[bool]], bool]) -> bool:
-    """Whether high bytes stand alone, or are letters in words of which all, or any, have ASCII letters."""
+    """Whether high bytes stand alone, or are letters of words of which all, or any (`enough`), have ASCII letters."""
     runs = [run for run in _RUN.findall(data) if len(run) > 1]
     words = [word for word in _words(own.text) if sum(not c.isascii() for c in word) > 1]
     return not runs or (len(words) >= len(runs) and enough(any(c.isascii() for c in word) for word in words))
 
 
 def _beside_own(own: _Look | None, utf_8: _Look | None, chinese: _Look | None, codec: str) -> str | None:
-    """Another set is declared: Cyrillic, Greek, Thai, kana, Korean."""
+    """The text where another set is declared: Cyrillic, Greek, Thai, kana, Korean."""
     other = _of_two(utf_8, chinese, codec)
     if own is None:
         return other
@@ -360,7 +357,7 @@ def _beside_own(own: _Look | None, utf_8: _Look | None, chinese: _Look | None, c
 
 
 def _own_or_han(own: _Look, han: _Look, likeness: int) -> str | None:
-    """A Chinese name wins over what chance makes of its bytes; words that chance does not make win over other Han."""
+    """A Chinese name wins over a chance reading of its bytes; words that are no chance win over other Han."""
     if is_chinese_name(han.text):
         return None if likeness == _CERTAIN else han.text
     if likeness == _CERTAIN:
@@ -371,7 +368,7 @@ def _own_or_han(own: _Look, han: _Look, likeness: int) -> str | None:
 
 
 def _may_stand(han: str) -> bool:
-    """Whether it is of the form of a name, or has more than one character where it has no components."""
+    """Whether it has the form of a name, or has no components and more than one character."""
     return is_like_chinese_name(han) or ("^" not in han and sum(not c.isascii() for c in han) > 1)
 
 
@@ -381,7 +378,7 @@ def _fits(own: _Look, codec: str) -> bool:
     return not own.broken and len(own.scripts) == 1 and own.is_cased and not _LOOSE_MARK.search(own.text)
 
 
-# Marks of half-width kana after what takes none, small kana and long marks at a beginning, punctuation.
+# Marks of half-width kana after kana that take none, small kana and long marks at a beginning, punctuation.
 _LOOSE_KANA = re.compile(
     "(?:^|[^\uff73\uff76-\uff84\uff8a-\uff8e])[\uff9e\uff9f]|(?:^|[^\uff66-\uff9f])[\uff67-\uff70]|[\uff61-\uff65]"
 )

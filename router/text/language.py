@@ -22,14 +22,11 @@ LOCALE = Path(__file__).parents[1] / "locale"
 _INSTALLED = not (LOCALE.parents[1] / "scripts" / "launch").exists()
 _SCRIPT = re.compile(r"\bscripts/(?=[a-z])")
 
-_PLAIN = 3  # letters of a template's own; with fewer it has nothing to translate
-_CERTAIN = 12  # letters of a template's own by which it is known whatever its values are
+_PLAIN = 3  # letters of its own that a template needs to be translated
+_CERTAIN = 12  # letters of its own that identify a template whatever its values are
 _LONGEST = 1000  # of a text whose template is looked for
-_MOST_TEMPLATES, _MOST_BRACKETS, _MOST_JOINTS = (
-    4,
-    4,
-    20,
-)  # tried for one text; a longer one is told sentence by sentence
+_MOST_TEMPLATES, _MOST_BRACKETS = 4, 4  # tried for one text
+_MOST_JOINTS = 20  # tried for one text; a longer one is translated sentence by sentence
 _DEEPEST = 10  # texts within texts
 _JOINTS = {"; ": "；", ": ": "：", ", ": "、", " or ": "或", " and ": "和"}
 _WEIGHTS = list(_JOINTS)
@@ -37,7 +34,7 @@ _OF_LISTS = (", ", " or ", " and ")
 _JOINT = re.compile("|".join(_JOINTS))
 _BRACKET = re.compile(r" \(")
 _TYPED = re.compile(r"`[^`]*`|\[[^\]]*\]")
-# Texts of hardly a letter of their own: a delivery's move, what a channel's breaker is about, an answer's status.
+# Texts with hardly a letter of their own: a delivery's move, a channel of a destination, an answer's status.
 _MOVE = re.compile(r"(\w+) -> (\w+): (.*)", re.DOTALL)
 _PLACE = re.compile(r"(report|images) to (\S+)")
 _STATUS = re.compile(r"([0-9A-F]{4}) (.+)", re.DOTALL)
@@ -47,17 +44,17 @@ _T = TypeVar("_T")
 
 
 def typed(text: str, *, installed: bool = _INSTALLED) -> str:
-    """The text with its commands as they are typed here: those of a checkout are in scripts/, else one is on PATH."""
+    """The text with its commands as one types them here: in scripts/ of a checkout, else the installed command."""
     return _SCRIPT.sub("imaging-cloud-router ", text) if installed else text
 
 
 def N_(texts: _T) -> _T:  # noqa: N802  # gettext's name for it
-    """Mark a text, or all texts of a table, as translated where it is shown; returns it as it is."""
+    """Mark a text, or all texts of a table, for translation where it is shown; return it unchanged."""
     return texts
 
 
 class _Template:
-    """A text with places for values, `{exam}`, and the expression that finds these in a text made by it."""
+    """A text with places for values, `{exam}`, and the expression that finds the values in a finished text."""
 
     def __init__(self, text: str) -> None:
         parts = [(literal, name) for literal, name, _, _ in Formatter().parse(text)]
@@ -76,11 +73,11 @@ class _Template:
 
 
 class _Catalogue(gettext.GNUTranslations):
-    """A compiled catalogue, and those of its texts that have places for values, the most certain first."""
+    """A compiled catalogue, and its texts with places for values, the most certain first."""
 
     @functools.cached_property
     def templates(self) -> list[_Template]:
-        """Those that are certain enough to be found in a text."""
+        """The templates that are certain enough to be found in a text."""
         texts = self._catalog  # type: ignore[attr-defined]  # gettext offers no other way to list them
         found = [_Template(text) for text in texts if isinstance(text, str) and text and places(text)]
         return sorted((each for each in found if each.letters >= _PLAIN), key=lambda each: -each.letters)
@@ -100,7 +97,7 @@ class Tongue:
         return typed(said.format(**values) if values else said)
 
     def told(self, text: str) -> str:
-        """A text that was made in English with its values already in it; what no template explains stays English."""
+        """The translation of a finished English text, values and all; parts that no template made stay English."""
         if len(text) <= _LONGEST and sum(1 for _ in _JOINT.finditer(text)) <= _MOST_JOINTS:
             return typed(self._told(text, _DEEPEST))
         parts = text.split("; ")
@@ -111,7 +108,7 @@ class Tongue:
         return self._catalogue.pgettext("alarm", alarm.value), self.say(REMEDY[alarm])
 
     def _tell(self, text: str, depth: int) -> str:
-        """The reading of a text that leaves the least of it in English; `depth` bounds texts within texts."""
+        """The translation that leaves the least in English; `depth` bounds texts within texts."""
         bare = text.strip()
         said = self._known(bare)
         if said is None and self.language != SOURCE and depth:
@@ -120,7 +117,7 @@ class Tongue:
         return text if said is None else text.replace(bare, said, 1)
 
     def _readings(self, text: str, tell: Say) -> Iterator[str]:
-        """The text as it may have been made: by a form of the node's own, by a template, or out of several texts."""
+        """Possible translations, by how the text may have been made: a fixed form, a template, or several texts."""
         if found := _MOVE.fullmatch(text):
             yield f"{tell(found[1])} -> {tell(found[2])}：{tell(found[3])}"
         elif found := _PLACE.fullmatch(text):
@@ -138,7 +135,7 @@ class Tongue:
                 yield self.say(each.text, **{name: tell(value) for name, value in values.items()})
 
     def _joined(self, text: str, tell: Say) -> Iterator[str]:
-        """Texts that were put together by marks that stay; of a list all must be known."""
+        """Translations of texts joined by `; `, `: `, `, ` and the like; of a list every part must be known."""
         for cut in sorted(_JOINT.finditer(text), key=lambda each: _WEIGHTS.index(each[0])):
             before, after, joint = text[: cut.start()], text[cut.end() :], cut[0]
             first, second = tell(before), tell(after)
@@ -157,17 +154,17 @@ class Tongue:
 
 @functools.cache
 def tongue_of(language: str) -> Tongue:
-    """The one of a language, which remembers what it has told."""
+    """The Tongue of a language; it caches its translations."""
     return Tongue(language)
 
 
 def _letters(text: str) -> int:
-    """How much of a text is in English: what stands in backticks or square brackets is typed so in any language."""
+    """How many letters of a text are English; text in backticks or square brackets is the same in any language."""
     return sum(c.isascii() and c.isalpha() for c in _TYPED.sub("", text))
 
 
 def places(text: str) -> list[str]:
-    """The names of a text's places for values, in order; none of a text whose braces are no places."""
+    """The names of a text's places for values, in order; none where its braces are no places."""
     try:
         return [name for _, name, _, _ in Formatter().parse(text) if name]
     except ValueError:
@@ -175,7 +172,7 @@ def places(text: str) -> list[str]:
 
 
 def chosen_language(asked: str, accepted: str, otherwise: str) -> str:
-    """The language to answer a browser in: the one asked for, else the first that it accepts, else another."""
+    """The language to answer a browser in: the one asked for, else the first that it accepts, else `otherwise`."""
     if asked in LANGUAGES:
         return asked
     ours = {language[:2]: language for language in LANGUAGES}

@@ -1,4 +1,4 @@
-"""Words of a script, judged by their letters: names in Chinese, and how much other text looks like words."""
+"""Words of a script, judged by their letters: Chinese names, and how much other text looks like words."""
 
 import re
 import unicodedata
@@ -21,7 +21,7 @@ _HAN = "[\u3400-\u9fff\U00020000-\U0003ffff]"
 _PARTS = re.compile(r"[=\\]")
 _EDGES = " ^\0\u3000"
 _WORD_EDGES = re.compile(r"[\^=\\ \0,.()/-]+")
-_LONG = 5  # letters that are no chance
+_LONG = 5  # letters; fewer may be chance
 _CONSONANTS, _VOWELS = 4, 3  # in a row
 
 _CYRILLIC_VOWELS, _GREEK_VOWELS = frozenset("аеёиоуыэюяіїє"), frozenset("αεηιουω")
@@ -48,12 +48,12 @@ _HANGUL_SYLLABLES = frozenset(
 
 
 def is_chinese_name(text: str) -> bool:
-    """Whether each part of it beyond ASCII is a surname and one or two characters."""
+    """Whether each part beyond ASCII is a surname with one or two characters after it."""
     return _are_names(text, lambda surname: surname in (_SURNAMES if len(surname) == 1 else _compounds()))
 
 
 def is_like_chinese_name(text: str) -> bool:
-    """Whether each part of it beyond ASCII has two to four characters, as a name has."""
+    """Whether each part beyond ASCII has two to four characters, as a name has."""
     return _are_names(text, lambda surname: len(surname) == 1 or surname in _compounds())
 
 
@@ -67,15 +67,15 @@ def _are_names(text: str, is_surname: Callable[[str], bool]) -> bool:
 
 
 def _is_name(part: str, is_surname: Callable[[str], bool]) -> bool:
-    """One surname with at most two characters, or a compound one, then the given name."""
+    """Whether it is a surname of one or two characters, then a given name."""
     found = [re.fullmatch(rf"({_HAN}{{{length}}})[\^ \u3000]?{_HAN}{{1,2}}", part) for length in (1, 2)]
     return any(match and is_surname(match[1]) for match in found)
 
 
 def likeness(text: str) -> int:
-    """How much text of one other script looks like words: 0 not, 1 as chance makes, 2 more than chance makes.
+    """How much text of one other script looks like words: 0 not at all, 1 as chance would, 2 more than chance would.
 
-    Half-width kana, which nearly any bytes are, are more only with a voiced mark where it belongs; Korean Hanja never.
+    Nearly any bytes are half-width kana: these reach 2 only with a voiced mark in its place. Korean Hanja never do.
     """
     words = [word for word in _WORD_EDGES.split(text) if not word.isascii()]
     marks = {_script_of(word) for word in words}
@@ -112,7 +112,7 @@ def _is_cyrillic(word: str) -> bool:
 
 
 def _is_greek(word: str) -> bool:
-    """One accent at most, and the other form of sigma at the end only."""
+    """Whether it has at most one accent, and final sigma at the end only."""
     low = word.lower()
     bare = "".join(c for c in unicodedata.normalize("NFD", low) if unicodedata.category(c) != "Mn")
     return (

@@ -1,4 +1,4 @@
-"""Hints for a word that is nearly right."""
+"""Hints for a misspelled word."""
 
 import difflib
 from collections.abc import Iterable

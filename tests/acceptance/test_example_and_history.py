@@ -8,7 +8,7 @@ import pytest
 
 from harness import Site, command_here, make_exam, send_all
 from hl7_messages import Sender
-from router.config.sections import shipped
+from router.config.file import shipped
 from router.policy.states import State
 from router.trial.demo.studies import make_ct_study, read_studies
 

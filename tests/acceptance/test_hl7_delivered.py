@@ -11,7 +11,7 @@ from pydicom.uid import UID, EncapsulatedPDFStorage
 
 from harness import Exam, Site, command_here, make_exam, send_all
 from hl7_messages import Sender, oru
-from router.config.sections import shipped
+from router.config.file import shipped
 from router.model import Channel
 from router.policy.states import State
 from router.trial.demo.studies import DemoFile, read_studies

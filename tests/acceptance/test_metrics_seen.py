@@ -17,7 +17,7 @@ from router.alarms import Alarm
 from router.catalogue.images.ledger import Fate
 from router.catalogue.queue.backlog import Age
 from router.cluster.membership import DUTIES
-from router.config.sections import shipped
+from router.config.file import shipped
 from router.events import Kind
 from router.model import Channel
 from router.policy.attention import Cause

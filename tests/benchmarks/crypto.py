@@ -68,7 +68,15 @@ def _destination(keys: Path, port: int, profile: str) -> HttpDestination:
 
 def _sealed(profile: Profile, folder: Path) -> float:
     began = time.process_time()
-    message = Message(profile.name, "org", "app", int(time.time() * 1000), new_nonce(os.urandom(16)), "idem", 1)
+    message = Message(
+        profile=profile.name,
+        org="org",
+        app="app",
+        ts=int(time.time() * 1000),
+        nonce=new_nonce(os.urandom(16)),
+        idem="idem",
+        revision=1,
+    )
     exchange = profile.exchange(message)
     with (folder / "report.pdf").open("rb") as source, (folder / "sealed").open("wb") as sink:
         parts = (exchange.seal("exam", io.BytesIO(b"{}"), io.BytesIO()), exchange.seal("report", source, sink))
@@ -142,7 +150,9 @@ def growth(folder: Path, profile: str) -> int:
     peaks = []
     for name in ("small", "large"):
         try:
-            agent.send(Upload(name, 1, folder / "exam.json", folder / f"{name}.pdf"))
+            agent.send(
+                Upload(idem=name, revision=1, exam_file=folder / "exam.json", report_file=folder / f"{name}.pdf")
+            )
         except Exception as error:  # noqa: BLE001  # the platform does not take this exam JSON, after all of it came
             assert "exam JSON" in str(error), error  # noqa: PT017  # no test
         peaks.append(_peak())

@@ -16,7 +16,7 @@ from processes import Peer, busy, family, fresh
 
 from harness import Exam, Site
 from router.clock import SystemClock
-from router.config.sections import load
+from router.config.file import load
 from router.model import Channel
 from router.policy.states import State
 from router.review.deliveries import Line

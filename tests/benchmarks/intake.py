@@ -17,7 +17,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from router.catalogue import open_catalogue
 from router.clock import SystemClock
-from router.config.sections import parse
+from router.config.file import parse
 from router.events import Event, EventBus
 from router.intake.exam_reader import ExamReader
 from router.intake.intake import Intake

@@ -23,7 +23,7 @@ from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.db.tables import Exam, Facts, Instance, Study
 from router.catalogue.images.ledger import Fate, Outcome
 from router.clock import SystemClock
-from router.config.sections import parse
+from router.config.file import parse
 from router.events import EventBus
 from router.images.cataloguer import Cataloguer
 from router.images.rulebook import rulebook

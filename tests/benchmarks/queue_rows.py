@@ -64,7 +64,14 @@ def arrivals(study: str, count: int, size: int, at: datetime) -> list[NewInstanc
     for n in range(count):
         uids = InstanceUids(study, f"{study}.1", f"{study}.1.{n}")
         facts = SeriesFacts(modality="CT", slice_thickness=1.0)
-        header = Header(uids, material.CT.sop_class, "1.2.840.10008.1.2.1", Patient(study), study, facts=facts)
+        header = Header(
+            uids=uids,
+            sop_class=material.CT.sop_class,
+            transfer_syntax="1.2.840.10008.1.2.1",
+            patient=Patient(study),
+            accession_number=study,
+            facts=facts,
+        )
         digests = Digests(f"{study}.{n}", "o", f"{n}")
         news.append(NewInstance(header, 1, digests, size, SeriesClass.THIN, "thin slices", at))
     return news

@@ -13,7 +13,8 @@ from measure import Run, say
 from senders import storescu
 
 from router.clock import SystemClock
-from router.config.sections import Series, parse
+from router.config.file import parse
+from router.config.sections import Series
 from router.dicom.dataset.header import read_glimpse
 from router.images.rulebook import rulebook
 from router.node.node import Node

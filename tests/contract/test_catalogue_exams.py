@@ -99,8 +99,20 @@ def test_documents_come_back_in_the_case_with_their_times_to_the_microsecond(cat
     json = catalogue.exams.documents.add(taken, "reports/1/1/exam.json", number, 1, NOW)
     pdf = catalogue.exams.documents.add(document(), "reports/1/2/report.pdf", number, 2, NOW)
     case = catalogue.exams.case(number)
-    assert case.jsons == (JsonVersion(json, NOW, NOW, NOW - MINUTE, NOW, True, "c", "r", "in/e1"),)
-    assert case.pdfs == (PdfVersion(pdf, NOW, NOW, stem="in/e1", vouched=True),)
+    assert case.jsons == (
+        JsonVersion(
+            document=json,
+            arrived=NOW,
+            file_time=NOW,
+            submit_time=NOW - MINUTE,
+            approve_time=NOW,
+            approved=True,
+            content="c",
+            reported="r",
+            stem="in/e1",
+        ),
+    )
+    assert case.pdfs == (PdfVersion(document=pdf, arrived=NOW, file_time=NOW, stem="in/e1", vouched=True),)
     assert case.places == {json: "reports/1/1/exam.json", pdf: "reports/1/2/report.pdf"}
     assert Restore(catalogue.engine).places() == set(case.places.values())
 

@@ -10,7 +10,8 @@ from router.catalogue import Catalogue
 from router.catalogue.db.schema import forget_expired
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.images.ledger import Fate, Outcome
-from router.config.sections import Destination, Identity, Thin, shipped
+from router.config.file import shipped
+from router.config.sections import Destination, Identity, Thin
 from router.events import Event, EventBus, Kind
 from router.images.selection import Selection
 from router.images.series_report import lines_of

@@ -50,7 +50,7 @@ def test_every_move_is_an_event_with_when_from_to_why_and_who(catalogue: Catalog
     assert moved is not None
     assert (moved.state, moved.due, moved.error, moved.changed) == (READY, NOW + MINUTE, "e", NOW)
     events = [event for _, event in catalogue.history.of([made.exam], [])]
-    assert events == [Event(NOW, Kind.MOVED, "waiting -> ready: all there", "Li", made.exam, made.id)]
+    assert events == [Event(NOW, Kind.MOVED, "waiting -> ready: all there", who="Li", exam=made.exam, delivery=made.id)]
 
 
 def test_a_move_that_the_table_lacks_is_refused_and_changes_nothing(catalogue: Catalogue) -> None:

@@ -51,7 +51,17 @@ class Site:
         """A message begun, of this time."""
         profile = load_credentials(self.destination).profile
         ts = int(self.clock.now().timestamp() * 1000)
-        return profile.exchange(Message(profile.name, ORG, app, ts, new_nonce(secrets.token_bytes(16)), idem, 1))
+        return profile.exchange(
+            Message(
+                profile=profile.name,
+                org=ORG,
+                app=app,
+                ts=ts,
+                nonce=new_nonce(secrets.token_bytes(16)),
+                idem=idem,
+                revision=1,
+            )
+        )
 
 
 @pytest.fixture(scope="module", params=["gm-envelope/1", "gm-psk/1"])
@@ -81,7 +91,7 @@ def destination(keys: Path, port: int, profile: str) -> HttpDestination:
 def upload(tmp_path: Path) -> Upload:
     (tmp_path / "exam.json").write_text(json.dumps(exam_document()), encoding="utf-8")
     (tmp_path / "report.pdf").write_bytes(PDF)
-    return Upload("idem-agent", 1, tmp_path / "exam.json", tmp_path / "report.pdf")
+    return Upload(idem="idem-agent", revision=1, exam_file=tmp_path / "exam.json", report_file=tmp_path / "report.pdf")
 
 
 def test_what_the_agent_sends_arrives_and_the_receipt_proves_it(site: Site, upload: Upload) -> None:

@@ -89,7 +89,11 @@ class Model:
     def choice(self) -> Choice:
         """As the decision has it, whose answers are a table of their own; every PDF's text names the exam."""
         events = list(self.came)
-        pdfs = [PdfVersion(events.index(e), at, at, vouched=True) for e, at in self.came.items() if e in PDFS]
+        pdfs = [
+            PdfVersion(document=events.index(e), arrived=at, file_time=at, vouched=True)
+            for e, at in self.came.items()
+            if e in PDFS
+        ]
         taken = [_version(events.index(e), e, at) for e, at in self.came.items() if e in VERSIONS]
         return choose(Papers(taken=taken, pdfs=pdfs), self.now)
 
@@ -168,7 +172,16 @@ def _version(number: int, event: str, came: datetime) -> JsonVersion:
     approved, findings = APPROVE_TIMES.get(event), FINDINGS[event]
     submitted = datetime.fromisoformat(f"2026-03-02T{SUBMIT_TIMES[event]}:00+08:00")
     whole = f"{findings} {submitted} {approved}"
-    return JsonVersion(number, came, came, submitted, approved, approved is not None, findings, whole)
+    return JsonVersion(
+        document=number,
+        arrived=came,
+        file_time=came,
+        submit_time=submitted,
+        approve_time=approved,
+        approved=approved is not None,
+        content=findings,
+        reported=whole,
+    )
 
 
 # -- the node

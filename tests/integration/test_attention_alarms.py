@@ -9,7 +9,7 @@ from clinic import CLOUD, Clinic
 from desk import CONFIG, E1, E2
 from router.alarms import Alarm
 from router.catalogue.queue.queue import Delivery
-from router.config.sections import parse
+from router.config.file import parse
 from router.model import Channel
 from router.policy.attention import LEDGER_LOST, Cause
 from router.policy.states import Needs, State

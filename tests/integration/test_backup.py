@@ -18,7 +18,7 @@ from router.catalogue import open_catalogue
 from router.catalogue.db.backup import Backups, Stopped, kept
 from router.cli.backup import command
 from router.clock import FakeClock
-from router.config.sections import parse
+from router.config.file import parse
 from router.errors import TransientError
 from router.events import Event, EventBus, Kind
 from router.storage import open_storage

@@ -10,7 +10,8 @@ import pytest
 
 from harness import command_here
 from router.clock import SystemClock
-from router.config.sections import Config, load, shipped
+from router.config.file import load, shipped
+from router.config.sections import Config
 from router.errors import ConfigurationError
 from router.events import Event, EventBus, Kind
 from router.images.rulebook import SeriesRules, rulebook

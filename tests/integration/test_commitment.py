@@ -24,7 +24,8 @@ from router.catalogue import open_catalogue
 from router.catalogue.images.instances import NewInstance
 from router.catalogue.images.ledger import Fate, Outcome, Tally
 from router.clock import FakeClock
-from router.config.sections import Destination, parse
+from router.config.file import parse
+from router.config.sections import Destination
 from router.delivery import commitment
 from router.delivery.breaker_gate import Route
 from router.delivery.commitment import Asker, CommitmentReports

@@ -18,7 +18,8 @@ from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.images.ledger import Fate
 from router.clock import FakeClock
-from router.config.sections import Config, DicomDestination, Series, parse
+from router.config.file import parse
+from router.config.sections import Config, DicomDestination, Series
 from router.delivery.senders import ImagesSender, SendResult
 from router.dicom.dataset.part10 import preamble_and_meta
 from router.dicom.scu.client import StorageClient, Waits

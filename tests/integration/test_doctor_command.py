@@ -16,7 +16,8 @@ from router.admin.checks import destinations, host
 from router.admin.checks.result import CheckResult, Verdict
 from router.catalogue import open_catalogue
 from router.clock import FakeClock, SystemClock
-from router.config.sections import Config, Query, load
+from router.config.file import load
+from router.config.sections import Config, Query
 from router.crypto.keys import new_folder
 from router.events import EventBus
 

@@ -15,7 +15,7 @@ from router.alarms import Alarm
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
-from router.config.sections import parse
+from router.config.file import parse
 from router.delivery.breaker_gate import Route
 from router.delivery.deadline_monitor import DeadlineMonitor
 from router.delivery.dispatcher import Dispatcher

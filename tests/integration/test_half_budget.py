@@ -12,7 +12,8 @@ from catalogue_rows import instance
 from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.images.instances import NewInstance
 from router.clock import FakeClock
-from router.config.sections import Config, parse
+from router.config.file import parse
+from router.config.sections import Config
 from router.correlator.correlator import Correlator
 from router.events import EventBus
 from router.images.rulebook import rulebook

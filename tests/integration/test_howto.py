@@ -12,7 +12,8 @@ import pytest
 from harness import command_here
 from router.clock import FakeClock
 from router.config import sections
-from router.config.sections import HttpDestination, load, parse
+from router.config.file import load, parse
+from router.config.sections import HttpDestination
 from router.crypto.keys import new_folder
 from router.errors import ConfigurationError
 from router.forward import profiles
@@ -125,7 +126,9 @@ def test_a_copied_profile_under_a_name_of_its_own_is_spoken(tmp_path: Path, monk
         found = load_credentials(destination)
         (tmp_path / "exam.json").write_text(json.dumps(exam_document()), encoding="utf-8")
         (tmp_path / "report.pdf").write_bytes(b"%PDF-1.7\n")
-        upload = Upload(secrets.token_hex(8), 1, tmp_path / "exam.json", tmp_path / "report.pdf")
+        upload = Upload(
+            idem=secrets.token_hex(8), revision=1, exam_file=tmp_path / "exam.json", report_file=tmp_path / "report.pdf"
+        )
         assert ReportAgent(destination, ORG, lambda: found, clock).send(upload).receipt
     finally:
         platform.stop()

@@ -15,7 +15,7 @@ from desk import CONFIG, E1
 from harness import command_here
 from router.alarms import Alarm
 from router.clock import FakeClock
-from router.config.sections import parse
+from router.config.file import parse
 from router.correlator.holidays import Holidays
 from router.events import Kind
 from router.intake.exam_reader import ExamReader

@@ -12,7 +12,7 @@ from desk import CONFIG, E1
 from router.cli import audit, doctor
 from router.cli.opened import trail_of
 from router.clock import SystemClock
-from router.config.sections import parse
+from router.config.file import parse
 from router.policy.states import State
 from router.reports.pdf.reader import Readers
 from router.review.deliveries import Review

@@ -23,7 +23,8 @@ from router.catalogue import open_catalogue
 from router.catalogue.node.notifications import Undelivered
 from router.clock import SystemClock
 from router.cluster.membership import Membership
-from router.config.sections import Config, parse
+from router.config.file import parse
+from router.config.sections import Config
 from router.errors import TransientError
 from router.events import Event, EventBus, Kind
 from router.forward import chat

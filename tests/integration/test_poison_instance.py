@@ -22,7 +22,8 @@ from router.catalogue.images.instances import NewInstance
 from router.catalogue.images.ledger import Entry, Fate, Tally
 from router.catalogue.queue.queue import Delivery
 from router.clock import SystemClock
-from router.config.sections import Config, DicomDestination, parse
+from router.config.file import parse
+from router.config.sections import Config, DicomDestination
 from router.delivery.senders import ImagesSender, SendResult
 from router.dicom.dataset.header import read_instance
 from router.dicom.scu.client import Outgoing, Result, StorageClient, Waits

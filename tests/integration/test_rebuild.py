@@ -25,7 +25,8 @@ from router.catalogue.db.backup import Backup, Backups, mend, unfinished
 from router.cli.mending import rebuild_rows, stopped
 from router.cli.verify import command as verify
 from router.clock import SystemClock
-from router.config.sections import Config, parse
+from router.config.file import parse
+from router.config.sections import Config
 from router.correlator.correlator import Correlator
 from router.dicom.dataset.part10 import preamble_and_meta
 from router.errors import ConfigurationError, IntegrityError, InvalidData

@@ -19,7 +19,8 @@ from harness import command_here
 from router.catalogue.db.tables import TABLES
 from router.catalogue.exams.documents import TakenDocument
 from router.clock import SystemClock
-from router.config.sections import Config, load
+from router.config.file import load
+from router.config.sections import Config
 from router.events import EventBus
 from router.intake.exam_reader import ExamReader
 from router.matching.patient.doubt import Doubt

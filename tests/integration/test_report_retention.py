@@ -13,7 +13,7 @@ from hl7_messages import oru
 from router.catalogue import open_catalogue
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
-from router.config.sections import parse
+from router.config.file import parse
 from router.correlator.correlator import Correlator
 from router.events import Event, EventBus, Kind
 from router.images.rulebook import rulebook

@@ -16,7 +16,7 @@ from router.catalogue import Catalogue, open_catalogue
 from router.catalogue.images.ledger import Fate, Outcome
 from router.catalogue.images.purge import Files, Purge
 from router.clock import FakeClock
-from router.config.sections import parse
+from router.config.file import parse
 from router.events import Event, EventBus
 from router.model import InstanceUids
 from router.policy.states import State

@@ -147,7 +147,7 @@ def test_watching_is_for_people_only(config: Path) -> None:
 
 def test_a_breaker_that_is_open_is_shown_with_its_reason(config: Path) -> None:
     catalogue = open_catalogue("", config.parent / "data", EventBus())
-    down = Breaker(Position.OPEN, 3, 0, NOW, NOW, "no answer")
+    down = Breaker(position=Position.OPEN, failures=3, width=0, since=NOW, probe_at=NOW, why="no answer")
     catalogue.breakers.change("cloud", Channel.IMAGES, NOW, lambda _: down)
     catalogue.engine.close_thread()
     assert "breaker open: images to cloud: no answer" in command_here("status", "--config", config).stdout

@@ -11,7 +11,7 @@ from router.alarms import Alarm
 from router.catalogue import open_catalogue
 from router.catalogue.queue.queue import Delivery
 from router.clock import FakeClock
-from router.config.sections import load, shipped
+from router.config.file import load, shipped
 from router.delivery.breaker_gate import Route
 from router.delivery.deadline_monitor import DeadlineMonitor
 from router.delivery.dispatcher import Dispatcher

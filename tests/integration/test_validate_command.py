@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from router.cli import main
-from router.config.sections import shipped
+from router.config.file import shipped
 from samples import exam_document
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from conftest import Server
 from desk import Desk, printed
-from router.config.sections import shipped
+from router.config.file import shipped
 from router.reports.pdf.reader import Readers
 from samples import exam_document
 

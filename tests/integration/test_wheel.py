@@ -54,7 +54,7 @@ def test_the_configuration_and_the_rules_travel_inside(wheel: Path) -> None:
 
 def test_the_unpacked_package_finds_its_configuration_inside_itself(wheel: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(tmp_path)
-    script = "from router.config.sections import load, shipped; p = shipped('router.toml'); load(p); print(p)"
+    script = "from router.config.file import load, shipped; p = shipped('router.toml'); load(p); print(p)"
     done = subprocess.run([sys.executable, "-P", "-c", script], check=False, capture_output=True, text=True,
                           env={"PYTHONPATH": str(tmp_path)}, cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,8 @@ import pytest
 from histories import CONFIG, Node
 from memory import NodeInMemory
 from mixups import EXCLUDED, PEOPLE, Happening, Image, Json, Pause, Pdf, history
-from router.config.sections import Config, parse
+from router.config.file import parse
+from router.config.sections import Config
 from router.correlator import plan
 from router.exam.fill import Filled
 from router.intake.exam_reader import ExamReader
@@ -171,11 +172,19 @@ def test_an_exam_id_that_was_another_patients_meanwhile_takes_no_pdf_of_that_one
 def picture(number: int, study: int) -> Image:
     """An image of this person, in the study that exam `study` is of."""
     uid, patient = f"1.2.{study}", PEOPLE[number]
-    facts = SeriesFacts("CT", "1.2.840.10008.5.1.4.1.1.2", image_type=("ORIGINAL", "PRIMARY", "AXIAL"))
+    facts = SeriesFacts("CT", sop_class_uid="1.2.840.10008.5.1.4.1.1.2", image_type=("ORIGINAL", "PRIMARY", "AXIAL"))
     dicom = Patient(patient.patient_id, patient.name, patient.birth_date, patient.sex)
     uids = InstanceUids(uid, f"{uid}.1", f"{uid}.1.1")
     return Image(
-        number, Header(uids, facts.sop_class_uid, "1.2.840.10008.1.2.1", dicom, study_date="20260302", facts=facts)
+        number,
+        Header(
+            uids=uids,
+            sop_class=facts.sop_class_uid,
+            transfer_syntax="1.2.840.10008.1.2.1",
+            patient=dicom,
+            study_date="20260302",
+            facts=facts,
+        ),
     )
 
 

@@ -34,7 +34,15 @@ PAUSE = Pause(destination=EVERY, since=NOON - MINUTE, who="wang", why="the platf
 
 
 def down(outage: Outage, minutes: int = 1, position: Position = Position.OPEN) -> Breaker:
-    return Breaker(position, 3, 0, NOON - minutes * MINUTE, NOON + MINUTE, "it said no", outage)
+    return Breaker(
+        position=position,
+        failures=3,
+        width=0,
+        since=NOON - minutes * MINUTE,
+        probe_at=NOON + MINUTE,
+        why="it said no",
+        outage=outage,
+    )
 
 
 def causes() -> Iterator[dict[str, object]]:

@@ -13,7 +13,8 @@ from router.catalogue.exams.links import OverlappingExam
 from router.catalogue.images.ledger import Tally
 from router.catalogue.images.studies import StudyHere
 from router.catalogue.queue.queue import Delivery
-from router.config.sections import Config, parse
+from router.config.file import parse
+from router.config.sections import Config
 from router.correlator.assess import Assessment, ExamFacts, assess, objection
 from router.correlator.move import Move, move_of, outdated
 from router.correlator.plan import ImagesFacts, ReportFacts, plan
@@ -60,7 +61,17 @@ def config() -> Config:
 
 
 def version(document: int = 1, *, approved: bool = True, at: datetime = NOW - HOUR, **other: Any) -> JsonVersion:
-    return JsonVersion(document, at, at, at, at if approved else None, approved, "c", "r", **other)
+    return JsonVersion(
+        document=document,
+        arrived=at,
+        file_time=at,
+        submit_time=at,
+        approve_time=at if approved else None,
+        approved=approved,
+        content="c",
+        reported="r",
+        **other,
+    )
 
 
 def study(name: str = NAME) -> StudyHere:
@@ -72,7 +83,7 @@ def study(name: str = NAME) -> StudyHere:
 
 def facts(*taken: JsonVersion, studies: Sequence[StudyHere] = (), status: str = "Reported", **other: Any) -> ExamFacts:
     jsons = taken or (version(),)
-    pdf = PdfVersion(9, NOW - HOUR, NOW - HOUR, named=frozenset({NAME}))
+    pdf = PdfVersion(document=9, arrived=NOW - HOUR, file_time=NOW - HOUR, named=frozenset({NAME}))
     case = ExamSnapshot(
         exam=17, branch="01", exam_id="E1", touched=0, doubt="", jsons=jsons, pdfs=(pdf,),
         places={one.document: f"17/{one.document}" for one in jsons}, links={STUDY: "listed"},
@@ -80,8 +91,11 @@ def facts(*taken: JsonVersion, studies: Sequence[StudyHere] = (), status: str = 
     )  # fmt: skip
     patient = ExamPatient({"Patient.PatientId": "P1"}, NAME)
     last = jsons[-1]
-    key = ExamKey("01", "E1", "A1", (STUDY,), (), patient, status, last.approve_time, last.submit_time, None, None,
-                  ("", ""), "CT")  # fmt: skip
+    key = ExamKey(
+        branch="01", exam_id="E1", accession_number="A1", study_uids=(STUDY,), bad_uids=(), patient=patient,
+        status=status, approve_time=last.approve_time, submit_time=last.submit_time, image_count=None, study_date=None,
+        reported=("", ""), modality="CT",
+    )  # fmt: skip
     given: dict[str, Any] = {
         "case": case, "taken": jsons, "document": {}, "key": key, "others": (), "policy": IdentityPolicy(), "said": {},
         "unsettled": (), "weighed": Weighed(choice=Choice(pdf=pdf), kept=Chosen()), "now": NOW,

@@ -182,9 +182,15 @@ def test_a_platform_that_refuses_our_account_waits_for_a_person(
         assert isinstance(found, DestinationDown)
     except DestinationDown as error:
         found = error
-    breaker = Breaker(Position.OPEN, 1, 0, NOW, NOW, str(found), found.outage)
+    breaker = Breaker(
+        position=Position.OPEN, failures=1, width=0, since=NOW, probe_at=NOW, why=str(found), outage=found.outage
+    )
     tripped = OpenBreaker("cloud", Channel.REPORT, breaker)
-    down = OpenBreaker("other", Channel.REPORT, Breaker(Position.OPEN, 1, 0, NOW, NOW, "no answer"))
+    down = OpenBreaker(
+        "other",
+        Channel.REPORT,
+        Breaker(position=Position.OPEN, failures=1, width=0, since=NOW, probe_at=NOW, why="no answer"),
+    )
     (entry,) = listed(facts(tripped=[tripped, down]), NOW)
     assert (entry.what, entry.destination, entry.since) == ("account", "cloud", NOW)
 
@@ -289,8 +295,11 @@ def test_names_are_few_and_the_rest_is_counted() -> None:
 
 def key(status: str, *, time: bool = True, unread: bool = False) -> ExamKey:
     patient = ExamPatient({}, "张三")
-    return ExamKey("01", "E1", "A1", (), (), patient, status, NOW if time else None, None, None, None, ("", ""), "CT",
-                   unread_approval=unread)  # fmt: skip
+    return ExamKey(
+        branch="01", exam_id="E1", accession_number="A1", study_uids=(), bad_uids=(), patient=patient, status=status,
+        approve_time=NOW if time else None, submit_time=None, image_count=None, study_date=None, reported=("", ""),
+        modality="CT", unread_approval=unread,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("given", "part"), [

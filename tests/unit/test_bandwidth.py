@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from router.clock import FakeClock
-from router.config.sections import parse
+from router.config.file import parse
 from router.delivery.throttle import Throttle
 from router.errors import ConfigurationError
 from router.forward.http import Multipart, Part

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from router.config.changes import compare, renewed, stamps
-from router.config.sections import Config, parse
+from router.config.file import parse
+from router.config.sections import Config
 from router.errors import ConfigurationError
 
 HOSPITAL = """

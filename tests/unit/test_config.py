@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from router.config.sections import Config, load, parse, shipped
+from router.config.file import load, parse, shipped
+from router.config.sections import Config
 from router.config.types import is_loopback, is_within
 from router.errors import ConfigurationError
 from router.model import SeriesClass

@@ -29,7 +29,16 @@ ORDERS = [Order.IMAGES_FIRST, Order.JSON_FIRST, Order.OTHER_PATIENT, Order.NO_RE
 
 
 def scene(number: int, order: Order) -> Scene:
-    study = DemoStudy(f"1.2.{number}", (), Patient("P1", "Zhang^San"), f"A77{number}", "CT", "20260302", "", "")
+    study = DemoStudy(
+        uid=f"1.2.{number}",
+        files=(),
+        patient=Patient("P1", "Zhang^San"),
+        accession_number=f"A77{number}",
+        modality="CT",
+        date="20260302",
+        time="",
+        description="",
+    )
     return Scene(order, f"V{number}", study)
 
 

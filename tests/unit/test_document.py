@@ -8,7 +8,7 @@ import pytest
 
 from router.catalogue.exams.exams import ExamSnapshot
 from router.catalogue.images.studies import StudyHere
-from router.config.sections import parse
+from router.config.file import parse
 from router.correlator.document import fill_for, in_words, platform_faults, sources_of
 from router.exam.faults import Fault
 from samples import exam_document, shipped_tables
@@ -68,9 +68,11 @@ def test_only_senders_that_are_nothing_but_modalities_name_devices() -> None:
 
 
 def test_faults_of_both_sides_are_told_in_the_same_words() -> None:
-    ours = in_words(Fault("Order.Procedures[0].BodyPartCode", "部位编码", "missing", mend="the RIS export"))
+    ours = in_words(
+        Fault(path="Order.Procedures[0].BodyPartCode", name="部位编码", expected="missing", mend="the RIS export")
+    )
     assert ours == "Order.Procedures[0].BodyPartCode (部位编码): missing; to mend in the RIS export"
     theirs = platform_faults([("Order.Procedures[0].BodyPartCode", "missing"), ("Visit", "gone"), ("", "no")])
     assert theirs == "Order.Procedures[0].BodyPartCode (部位编码): missing; Visit (就诊信息): gone; no"
     assert platform_faults([("Study.StudyInstanceUIDs[1]", "bad")]).startswith("Study.StudyInstanceUIDs[1] (检查影像")
-    assert in_words(Fault("Extra", "", "not listed")) == "Extra: not listed"
+    assert in_words(Fault(path="Extra", name="", expected="not listed")) == "Extra: not listed"

@@ -8,9 +8,10 @@ import pytest
 
 from router.alarms import REMEDY, Alarm
 from router.cli import COMMANDS, module
-from router.cli.reference import reference
+from router.cli.reference import reference, section_of, tables
 from router.clock import SystemClock
-from router.config.sections import DicomDestination, Query, Receive, load, shipped
+from router.config.file import load, shipped
+from router.config.sections import DicomDestination, Query, Receive
 from router.dicom.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from router.dicom.scp.negotiation import VERIFICATION
 from router.dicom.scu import query
@@ -142,15 +143,48 @@ def test_the_pictures_are_small() -> None:
         assert path.stat().st_size < 2**18, path.name
 
 
+def descriptions() -> dict[tuple[str, str], str]:
+    """The description of each table, by its heading and "", and of each key, by the heading of its table."""
+    found = {}
+    for heading, table in tables():
+        found[heading, ""] = table.description or ""
+        for name, field in section_of(table).model_fields.items():
+            found[heading, field.alias or name] = field.description or ""
+    return found
+
+
+def comments(toml: str) -> dict[tuple[str, str], str]:
+    """Likewise, what stands behind a heading or key, with the lines that go on with it."""
+    found: dict[tuple[str, str], str] = {}
+    heading, key = "", None
+    for line in toml.splitlines():
+        if table := re.fullmatch(r"(?:# )?(\[\[?[a-z_.0-9]+\]\]?)(?:\s+#(.*))?", line):
+            heading, key, begun = table[1], "", table[2]
+        elif entry := re.fullmatch(r'(?:# )?(\w+) = (?:"[^"]*"|\[.*?\]|\{.*?\}|[^#"\[{]*?)\s*(?:#(.*))?', line):
+            key, begun = entry[1], entry[2]
+        elif key is not None and (more := re.fullmatch(r"\s{10,}#(.*)", line)):
+            begun = more[1]
+        else:
+            key, begun = None, None
+        if key is not None and begun:
+            found[heading, key] = f"{found.get((heading, key), '')} {begun.strip()}".strip()
+    return found
+
+
 def test_the_configuration_reference_is_what_the_code_says() -> None:
     assert text("configuration.md") == reference(), "renew it: scripts/reference > router/docs/configuration.md"
+    assert '| `report_within` | `"1 h"` | DB11 5.3.2 |' in text("configuration.md")
 
 
-def test_the_reference_has_every_key_of_the_shipped_configuration_with_what_it_is_for() -> None:
-    said = text("configuration.md")
-    assert '| `report_within` | `"1 h"` | DB11 5.3.2 |' in said
-    assert '| `min_free` | `"5 GiB"` | below it: refuse with A700, go on forwarding |' in said
-    assert "## [destination.http]" in said
+def test_every_table_and_key_of_the_configuration_is_described() -> None:
+    assert [place for place, description in descriptions().items() if not description] == []
+
+
+def test_the_shipped_configuration_comments_a_key_with_its_description() -> None:
+    described, commented = descriptions(), comments(shipped("router.toml").read_text(encoding="utf-8"))
+    assert len(commented) > 120
+    for (heading, key), comment in commented.items():
+        assert comment == described[heading, key], f"{heading} {key}"
 
 
 def test_the_example_of_an_exam_json_is_valid_and_nothing_in_it_is_worth_a_warning() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from router.clock import SystemClock
 from router.cluster.membership import ALARMS, CORRELATOR, DUTIES, RETENTION
-from router.config.sections import parse
+from router.config.file import parse
 from router.errors import ConfigurationError
 from router.loop import Untried
 from router.node.duties import Duty

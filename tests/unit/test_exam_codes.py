@@ -2,7 +2,7 @@
 
 import pytest
 
-from router.config.sections import shipped
+from router.config.file import shipped
 from router.errors import ConfigurationError
 from router.exam.codes import Entry, parse
 from router.exam.fields import FIELDS, TABLE_NAMES

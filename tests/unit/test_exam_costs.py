@@ -76,7 +76,7 @@ def test_filling_takes_time_in_proportion_to_what_is_listed() -> None:
         from router.exam.fill import Sources, fill
         document = exam_document({"Study.StudyInstanceUIDs": [f"1.2.{n}" for n in range(20_000)]})
         def work():
-            fill(document, Sources(HOSPITAL, "01"))
+            fill(document, Sources(hospital=HOSPITAL, branch="01"))
     """)
     assert found.said == "done"
     assert found.seconds < 2, found
@@ -84,5 +84,5 @@ def test_filling_takes_time_in_proportion_to_what_is_listed() -> None:
 
 def test_a_uid_that_is_listed_twice_is_sent_once_and_what_is_no_text_stays() -> None:
     document = exam_document({"Study.StudyInstanceUIDs": ["1.2.3", "1.2.4", "1.2.3", 7, [8], 7]})
-    filled = fill(document, Sources(HOSPITAL, "01")).document
+    filled = fill(document, Sources(hospital=HOSPITAL, branch="01")).document
     assert filled["Study"]["StudyInstanceUIDs"] == ["1.2.3", "1.2.4", 7, [8]]  # type: ignore[index]

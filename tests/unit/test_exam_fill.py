@@ -28,7 +28,7 @@ SR = StudyFacts(uid="1.2.3.9", study_date="20240506080000", modality="SR", manuf
 def filled(
     document: dict[str, Any], *studies: StudyFacts, image_count: int | None = None, branch: str = "02"
 ) -> Filled:
-    return fill(document, Sources(HOSPITAL, branch, studies, image_count))
+    return fill(document, Sources(hospital=HOSPITAL, branch=branch, studies=studies, image_count=image_count))
 
 
 def without(*paths: str) -> dict[str, Any]:

@@ -178,8 +178,8 @@ def test_a_number_for_the_comparison_only_is_taken_into_the_key_and_never_sent()
     key = key_of(document, zone=ZoneInfo("Asia/Shanghai"), default_branch="01", sexes=shipped_tables()["sex"])
     assert key.patient.patient_ids["Local.PatientId"] == "I4711"
     tables = shipped_tables()
-    plain = fill(exam_document(), Sources(HOSPITAL, "01", tables=tables))
-    filled = fill(document, Sources(HOSPITAL, "01", tables=tables))
+    plain = fill(exam_document(), Sources(hospital=HOSPITAL, branch="01", tables=tables))
+    filled = fill(document, Sources(hospital=HOSPITAL, branch="01", tables=tables))
     assert filled == plain
     assert dump(document) == dump(exam_document())
     assert b"I4711" not in dump(filled.document)

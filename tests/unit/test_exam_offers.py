@@ -24,7 +24,7 @@ RADIOLOGY = Department(name="放射科", code="3202", code_std="32", name_std="�
 CHEST = Department(name="呼吸内科门诊", code="0301", code_std="03.01", name_std="呼吸内科专业")
 DEVICE = Device(station_name="CTROOM1", DeviceAETitle="CT_A", DeviceCode="D1", ExamRoom="一号机房", department="放射科")
 BY_SERIAL = Device(serial_number="S1", DeviceAETitle="CT_B")
-SOURCES = Sources(HOSPITAL, "01", (CT,), tables=shipped_tables())
+SOURCES = Sources(hospital=HOSPITAL, branch="01", studies=(CT,), tables=shipped_tables())
 EXEC = ("ExecDepartmentCode", "ExecDepartmentName", "ExecDepartmentCodeStd", "ExecDepartmentNameStd")
 
 

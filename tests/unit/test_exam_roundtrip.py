@@ -28,7 +28,7 @@ ZONE = ZoneInfo("Asia/Shanghai")
 TABLES = shipped_tables()
 SCHEMA = schema(TABLES)
 SOURCES = Sources(
-    Hospital(USCI="121100004000000001", HospitalCode="H", HospitalName="H", HospitalBranchCode="1"), branch="1"
+    hospital=Hospital(USCI="121100004000000001", HospitalCode="H", HospitalName="H", HospitalBranchCode="1"), branch="1"
 )
 
 _RULED = {

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from hl7_messages import oru
-from router.config.sections import _OF_EXAM as OF_EXAM
-from router.config.sections import EXCLUDE_FIELDS, parse
+from router.config.file import parse
+from router.config.sections import EXCLUDE_FIELDS, OF_EXAM
 from router.errors import ConfigurationError
 from router.exam.fields import FIELDS
 from router.exam.sayings import misnamed, sayings

@@ -31,7 +31,7 @@ def key(path: str, value: object) -> ExamKey:
 
 
 def faults(path: str, value: object) -> list[Fault]:
-    sources = Sources(HOSPITAL, "01", zone=ZONE, tables=shipped_tables())
+    sources = Sources(hospital=HOSPITAL, branch="01", zone=ZONE, tables=shipped_tables())
     filled = fill(exam_document({path: value}), sources).document
     errors = validate(filled, tables=shipped_tables(), zone=ZONE).errors
     return [fault for fault in errors if fault.path == path]
@@ -102,7 +102,7 @@ def test_no_time_counts_as_absent_in_every_time_of_the_exam(path: str, written: 
 @pytest.mark.parametrize("born", ["1900-01-01", "1970-01-01", "19000101", "0001-01-01"])
 def test_a_date_of_birth_is_what_it_says(born: str) -> None:
     assert key("Patient.DateOfBirth", born).patient.birth_date == f"{born[:4]}-01-01"
-    sources = Sources(HOSPITAL, "01", zone=ZONE, tables=shipped_tables())
+    sources = Sources(hospital=HOSPITAL, branch="01", zone=ZONE, tables=shipped_tables())
     patient = fill(exam_document({"Patient.DateOfBirth": born}), sources).document["Patient"]
     assert isinstance(patient, dict)
     assert patient["DateOfBirth"] == f"{born[:4]}-01-01"
@@ -124,7 +124,7 @@ def test_a_time_that_does_not_read_is_a_fault_that_names_its_shape(path: str, wr
 
 def test_what_is_read_is_sent_in_the_form_of_the_standard() -> None:
     assert not faults("Report.ApproveTime", "2026年11月29日 下午2:05")
-    sources = Sources(HOSPITAL, "01", zone=ZONE, tables=shipped_tables())
+    sources = Sources(hospital=HOSPITAL, branch="01", zone=ZONE, tables=shipped_tables())
     report = fill(exam_document({"Report.ApproveTime": "/Date(1795932300000)/"}), sources).document["Report"]
     assert isinstance(report, dict)
     assert report["ApproveTime"] == "2026-11-29 14:05:00"

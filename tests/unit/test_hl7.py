@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hl7_messages import oru
-from router.config.sections import parse as parse_config
+from router.config.file import parse as parse_config
 from router.errors import ConfigurationError, InvalidData
 from router.exam import hl7_paths, mapping
 from router.intake.exam_reader import ExamReader

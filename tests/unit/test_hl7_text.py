@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hl7_messages import oru
-from router.config.sections import parse as parse_config
+from router.config.file import parse as parse_config
 from router.errors import InvalidData
 from router.exam import hl7_paths
 from router.intake.exam_reader import ExamReader

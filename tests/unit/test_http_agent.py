@@ -251,7 +251,13 @@ def bench(platform: Platform, site: Site, tmp_path: Path) -> Bench:
     (tmp_path / "report.pdf").write_bytes(PDF)
     clock = FakeClock(NOW)
     agent = site.agent(at(platform), clock, spool=spool)
-    return Bench(platform, agent, Upload(IDEM, 2, tmp_path / "exam.json", tmp_path / "report.pdf"), spool, clock)
+    return Bench(
+        platform,
+        agent,
+        Upload(idem=IDEM, revision=2, exam_file=tmp_path / "exam.json", report_file=tmp_path / "report.pdf"),
+        spool,
+        clock,
+    )
 
 
 def test_an_upload_arrives_as_the_profile_says_and_brings_a_receipt(bench: Bench, folder: Path) -> None:

@@ -94,9 +94,9 @@ def test_a_field_that_one_side_leaves_blank_is_neither(field: str) -> None:
         ("H0001-", IdentityPolicy(strip="^H0001-"), None),  # nothing is left of it
         ("H0001-0", IdentityPolicy(strip="^H0001-"), None),  # blank once it is stripped
         ("C0001", PLAIN, False),  # the clinic's number counts only where the policy says so
-        ("C0001", IdentityPolicy(PATIENT_ID_PATHS), True),
-        ("M0001", IdentityPolicy(PATIENT_ID_PATHS), True),
-        ("P0001", IdentityPolicy(("Visit.ClinicalNumber",)), False),
+        ("C0001", IdentityPolicy(patient_id_fields=PATIENT_ID_PATHS), True),
+        ("M0001", IdentityPolicy(patient_id_fields=PATIENT_ID_PATHS), True),
+        ("P0001", IdentityPolicy(patient_id_fields=("Visit.ClinicalNumber",)), False),
     ],
 )
 def test_the_patient_id_is_compared_as_the_policy_says(theirs: str, policy: IdentityPolicy, same: bool | None) -> None:

@@ -16,7 +16,7 @@ from router.admin import installation
 from router.admin.installation import Site
 from router.cli.install import constraints_of
 from router.cli.sbom import bill
-from router.config.sections import load, shipped
+from router.config.file import load, shipped
 from router.errors import ConfigurationError
 
 ANSWERS = ["--usci", "121100004000000001", "--code", "H7", "--name", '示范"医院', "--branch", "02",

@@ -26,7 +26,7 @@ def ring(*entries: Entry[str]) -> Ring[str]:
 
 
 def entry(name: str, state: str, **dates: datetime) -> Entry[str]:
-    return Entry(name, name, Path(name), State(state), **dates)
+    return Entry(id=name, key=name, file=Path(name), state=State(state), **dates)
 
 
 def test_the_active_key_makes_and_the_others_are_believed() -> None:
@@ -57,7 +57,7 @@ def test_a_retiring_key_never_makes() -> None:
 
 
 def test_an_entry_prints_no_key() -> None:
-    assert "secret" not in repr(Entry("id", "secret", Path("f")))
+    assert "secret" not in repr(Entry(id="id", key="secret", file=Path("f")))
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +232,15 @@ def test_a_key_is_chosen_by_the_time_of_the_message(folder: Path) -> None:
     profile = load_credentials(destination(folder, profile="gm-psk/1", psk_file=path)).profile
 
     def kid(at: datetime) -> str:
-        message = Message(profile.name, "org", "app", int(at.timestamp() * 1000), "n", "idem", 1)
+        message = Message(
+            profile=profile.name,
+            org="org",
+            app="app",
+            ts=int(at.timestamp() * 1000),
+            nonce="n",
+            idem="idem",
+            revision=1,
+        )
         return profile.exchange(message).headers("/v1/exams", b"")["X-GM-Key-Id"]
 
     first, second = (keys.psk_id(keys.load_psk(folder / name)) for name in ("psk.key", "next/psk.key"))

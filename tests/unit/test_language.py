@@ -11,8 +11,10 @@ from router.policy.states import Needs, State
 from router.text.language import LANGUAGES, Tongue, chosen_language, places, typed
 
 CHINESE, ENGLISH = Tongue("zh_CN"), Tongue("en")
-MISSING = Fault("", "", "missing: the standard requires it", mend="the RIS export")
-NEGATIVE = Fault("", "", "expected 0 or more", found='"-1"', mend="the RIS export or the joined studies")
+MISSING = Fault(path="", name="", expected="missing: the standard requires it", mend="the RIS export")
+NEGATIVE = Fault(
+    path="", name="", expected="expected 0 or more", found='"-1"', mend="the RIS export or the joined studies"
+)
 MISSING_SAID = "缺少：标准要求必填；更正处：RIS导出"
 NEGATIVE_SAID = '应为0或更大，实际是"-1"；更正处：RIS导出或已关联的检查影像'
 _CUT_REMEDY = "`queue release` sends as it is what is cut off; a whole version takes its place"

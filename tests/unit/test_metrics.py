@@ -18,7 +18,7 @@ from router.alarms import Alarm
 from router.catalogue import Catalogue
 from router.catalogue.queue.backlog import Age, Place
 from router.clock import FakeClock
-from router.config.sections import shipped
+from router.config.file import shipped
 from router.errors import TransientError
 from router.events import Event, EventBus, Kind
 from router.model import Channel

@@ -11,7 +11,7 @@ from desk import CONFIG
 from router.catalogue.exams.exam_rows import Description, description
 from router.catalogue.exams.filing import Filing
 from router.catalogue.exams.snapshots import Candidate, JsonSnapshot, LostCopy, PdfSnapshot, WaitingPdf
-from router.config.sections import parse
+from router.config.file import parse
 from router.exam.key import ExamKey, ExamPatient
 from router.intake import pairing
 from router.intake.document import ReadDocument

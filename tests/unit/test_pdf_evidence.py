@@ -122,12 +122,28 @@ def of_story(story: str, means: str, way: str = "files", made: timedelta | None 
         if kind == "P":
             with_it = [n for n, (k, a, _) in enumerate(tokens) if k != "P" and a == at] if way == "HL7 with PDF" else []
             message = with_it[0] if with_it else None
-            pdfs.append(PdfVersion(number, came, came, stem=stem, message=message, vouched=means != SCAN))
+            pdfs.append(
+                PdfVersion(
+                    document=number, arrived=came, file_time=came, stem=stem, message=message, vouched=means != SCAN
+                )
+            )
             said[number] = Evidence(contents=frozenset({text}) if means == CONTENT else None, made=came, origin="r")
         else:
             approved = came if kind == "A" else None
             whole = f"{text}{approved}"
-            taken.append(JsonVersion(number, came, came, came, approved, kind == "A", text, whole, stem))
+            taken.append(
+                JsonVersion(
+                    document=number,
+                    arrived=came,
+                    file_time=came,
+                    submit_time=came,
+                    approve_time=approved,
+                    approved=kind == "A",
+                    content=text,
+                    reported=whole,
+                    stem=stem,
+                )
+            )
     said = {n: _known(one, taken) for n, one in said.items()} if means == CONTENT else said
     if made is not None:
         approvals = {v.document: v.approve_time for v in taken if v.approve_time is not None}

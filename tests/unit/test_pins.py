@@ -12,7 +12,7 @@ from router.catalogue.db.schema import open_database
 from router.catalogue.db.tables import EventRow
 from router.cli.keys import command
 from router.clock import SystemClock
-from router.config.sections import load
+from router.config.file import load
 from router.crypto import keys
 from router.delivery.senders import ReportSender
 from router.errors import ConfigurationError, TransientError

@@ -8,7 +8,8 @@ from typing import Any, cast
 import pytest
 
 from hl7_messages import oru
-from router.config.sections import Config, parse, shipped
+from router.config.file import parse, shipped
+from router.config.sections import Config
 from router.correlator.document import sources_of
 from router.errors import ConfigurationError
 from router.exam.codes import Entry

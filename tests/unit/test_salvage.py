@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.config.file import shipped
 from router.config.salvage import salvage, salvaged
-from router.config.sections import shipped
 
 BASE = Path("/srv/conf")
 HOSPITAL = '[hospital]\nUSCI = "1"\nHospitalCode = "1"\nHospitalName = "1"\nHospitalBranchCode = "1"\n'

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from router.config.sections import shipped
+from router.config.file import shipped
 from router.errors import ConfigurationError
 from router.model import SeriesClass, SeriesFacts, ThinLimit
 from router.series.classify import NO_RULE, Rulebook, classify, used

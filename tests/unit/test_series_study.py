@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from router.config.sections import shipped
+from router.config.file import shipped
 from router.model import SeriesClass, SeriesFacts
 from router.series.classify import Rulebook
 from router.series.rules import load

@@ -42,11 +42,20 @@ def json(
     is_approved = approve is not None if approved is None else approved
     whole = f"{text}|{submit_time}|{approve_time}"
     file_time = at(arrived if file is None else file)
-    return JsonVersion(arrived, at(arrived), file_time, submit_time, approve_time, is_approved, text, whole)
+    return JsonVersion(
+        document=arrived,
+        arrived=at(arrived),
+        file_time=file_time,
+        submit_time=submit_time,
+        approve_time=approve_time,
+        approved=is_approved,
+        content=text,
+        reported=whole,
+    )
 
 
 def pdf(arrived: int) -> PdfVersion:
-    return PdfVersion(arrived, at(arrived), at(arrived))
+    return PdfVersion(document=arrived, arrived=at(arrived), file_time=at(arrived))
 
 
 # The current version, the new one, and whether the new one replaces it.

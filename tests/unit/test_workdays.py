@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from router.config.sections import shipped
+from router.config.file import shipped
 from router.policy.workdays import Reading, WorkClock, Workdays, read
 
 ZONE = ZoneInfo("Asia/Shanghai")

@@ -301,7 +301,7 @@ class Console:
         return story
 
     def _tell(self, kind: Kind, text: str, who: str, **about: object) -> None:
-        self._behind.bus.record(Event(self._behind.clock.now(), kind, text, who, **about))  # type: ignore[arg-type]  # names and types are this class's own
+        self._behind.bus.record(Event(self._behind.clock.now(), kind, text, who=who, **about))  # type: ignore[arg-type]  # names and types are this class's own
 
 
 def _sides(behind: ConsoleContext) -> IdentityComparison:

@@ -82,7 +82,7 @@ class Lists:
     def _names(self, view: View, request: Request) -> Answer:
         """Names of files, which may be of patients, for the person who asks; recorded before they are shown."""
         text = "names of the drop folder's files shown at the console"
-        self._bus.record(Event(self._clock.now(), Kind.VIEWED, text, view.who))
+        self._bus.record(Event(self._clock.now(), Kind.VIEWED, text, who=view.who))
         self._seal()
         return self._folder(view, _page(request.form), "", named=True)
 

@@ -13,8 +13,9 @@ from router.admin.status.patience import within
 from router.catalogue import open_catalogue
 from router.catalogue.node.restore import has_database
 from router.clock import SharedClock, SystemClock
+from router.config.file import ConfigFile, load
 from router.config.salvage import salvage
-from router.config.sections import Config, ConfigFile, load
+from router.config.sections import Config
 from router.errors import ConfigurationError, RouterError, TransientError
 from router.events import EventBus
 from router.review.database_status import DatabaseStatus, look

@@ -41,4 +41,4 @@ class History:
 def _event(row: Any) -> Event:
     about: Any = {"exam": row.exam, "delivery": row.delivery, "study_uid": row.study_uid}
     alarm = Alarm(row.alarm) if row.alarm else None
-    return Event(row.at, Kind(row.kind), row.text, row.who, **about, alarm=alarm, subject=row.subject)
+    return Event(row.at, Kind(row.kind), row.text, who=row.who, **about, alarm=alarm, subject=row.subject)

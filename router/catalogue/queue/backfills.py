@@ -81,7 +81,7 @@ class Backfills:
                 return False
             self._engine.run(Row.insert(row))
             self._engine.run(BackfillTurn.delete())
-            self._bus.record(Event(wanted.since, Kind.DECIDED, f"a backfill of {days} is begun", wanted.who))
+            self._bus.record(Event(wanted.since, Kind.DECIDED, f"a backfill of {days} is begun", who=wanted.who))
         return True
 
     def stop(self, who: str, days: str, now: datetime) -> Backfill | None:
@@ -90,7 +90,7 @@ class Backfills:
             found = self.standing()
             if found is None or not self._engine.run(Row.update(until=now).where(Row.until.is_null())):
                 return None
-            self._bus.record(Event(now, Kind.DECIDED, f"the backfill of {days} is stopped", who))
+            self._bus.record(Event(now, Kind.DECIDED, f"the backfill of {days} is stopped", who=who))
         return found
 
     # -- its exams

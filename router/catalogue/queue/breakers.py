@@ -90,7 +90,15 @@ class Breakers:
 
 def _breaker(row: Any) -> Breaker:
     outage = Outage(row.outage)
-    return Breaker(Position(row.position), row.failures, row.width, row.since, row.probe_at, row.why, outage)
+    return Breaker(
+        position=Position(row.position),
+        failures=row.failures,
+        width=row.width,
+        since=row.since,
+        probe_at=row.probe_at,
+        why=row.why,
+        outage=outage,
+    )
 
 
 def _is(destination: str, channel: Channel) -> Any:

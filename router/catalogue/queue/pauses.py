@@ -47,7 +47,7 @@ class Pauses:
 
     def _tell(self, destination: str, text: str, who: str, now: datetime) -> None:
         fields = {"destination": destination} if destination else {}
-        self._bus.record(Event(now, Kind.DECIDED, text, who, fields=fields))
+        self._bus.record(Event(now, Kind.DECIDED, text, who=who, fields=fields))
 
     def _select(self, condition: Any) -> Sequence[Pause]:
         rows: Any = self._engine.run(Row.select().where(condition).order_by(Row.destination, Row.since))

@@ -181,7 +181,9 @@ class Queue:
                 return False
             text = f"{delivery.state} -> {to}: {why}"
             place = {"destination": delivery.destination, "channel": delivery.channel, "to": to}
-            self._bus.record(Event(now, Kind.MOVED, text, who, delivery.exam, delivery.id, fields=place))
+            self._bus.record(
+                Event(now, Kind.MOVED, text, who=who, exam=delivery.exam, delivery=delivery.id, fields=place)
+            )
         return True
 
     def update_by(self, who: str, delivery: Delivery, now: datetime, text: str, **changes: object) -> bool:
@@ -190,7 +192,7 @@ class Queue:
         with self._engine.write():
             if not self._engine.run(Row.update(**changes).where(where)):
                 return False
-            self._bus.record(Event(now, Kind.DECIDED, text, who, delivery.exam, delivery.id))
+            self._bus.record(Event(now, Kind.DECIDED, text, who=who, exam=delivery.exam, delivery=delivery.id))
         return True
 
     def update(self, delivery: Delivery, **changes: object) -> None:

@@ -56,7 +56,7 @@ def compare(name: str | None, exam_ids: tuple[str, ...], config_file: Path, as_j
         with catalogue.engine.write():  # it is in the audit trail before anything is shown
             for case in cases:
                 text = "patient data shown by queue compare"
-                bus.record(Event(clock.now(), Kind.VIEWED, text, person(), exam=case.exam))
+                bus.record(Event(clock.now(), Kind.VIEWED, text, who=person(), exam=case.exam))
         told = [(case.exam, sides.of(case)) for case in cases]
     if as_json:
         print_json([{"number": exam, "sides": [asdict(side) for side in found]} for exam, found in told])

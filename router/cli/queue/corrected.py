@@ -72,7 +72,7 @@ def _record(catalogue: Catalogue, bus: EventBus, found: Sequence[Corrected]) -> 
     now, who = clock_of(catalogue).now(), person()
     with catalogue.engine.write():
         for exam in dict.fromkeys(one.exam for one in found):
-            bus.record(Event(now, Kind.VIEWED, "patient data shown by queue corrected", who, exam=exam))
+            bus.record(Event(now, Kind.VIEWED, "patient data shown by queue corrected", who=who, exam=exam))
 
 
 def corrected_json(one: Corrected) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from router.cli.options import (
 )
 from router.cli.queue.many import agreed
 from router.cli.speech import echo
-from router.config.sections import Config, ConfigFile
+from router.config.file import ConfigFile
+from router.config.sections import Config
 from router.errors import InvalidData, WrongUse
 from router.events import Event, Kind
 from router.policy.pause import pause_of
@@ -56,7 +57,7 @@ def rename_destination(old: str, new: str, why: str, yes: bool, who: str, config
         agreed(what, [f"  {count:>7} {state}" for state, count in sorted(counts.items())], yes=yes)
         with catalogue.engine.write():  # it is in the audit trail before anything is renamed
             text = f"destination {old} is called {new}: {sum(counts.values())} delivery(s) go on under that name: {why}"
-            bus.record(Event(clock.now(), Kind.DECIDED, text, who, fields={"destination": new}))
+            bus.record(Event(clock.now(), Kind.DECIDED, text, who=who, fields={"destination": new}))
         renamed = catalogue.renaming.rename(old, new, clock.now())
     if as_json:
         print_json({"renamed": renamed.deliveries, "left": renamed.left})

@@ -1,7 +1,7 @@
 """The profiles: how messages to a platform are sealed and authenticated, and when its answers are believed.
 
-One module a profile, of the profile's name: `gm-envelope/1` is `gm_envelope_1`. It has a function `load` that reads
-the key files which the configuration names, and gives a `Profile`.
+Each profile has a module of its name: `gm_envelope_1` for `gm-envelope/1`. Its function `load` reads the configured
+key files, and returns a `Profile`.
 """
 
 import importlib
@@ -15,7 +15,7 @@ from router.forward.answer import Answer, Proof, Receipt
 
 
 class Exchange(Protocol):
-    """One message and its answer, with what is fresh for it: keys, salt, initialisation vectors."""
+    """One message and its answer, with fresh keys, salt and initialisation vectors."""
 
     def seal(self, part: str, source: BinaryIO, sink: BinaryIO) -> SealedPart:
         """Encrypt one part in constant memory."""
@@ -27,7 +27,7 @@ class Exchange(Protocol):
         """The headers that authenticate the request: its path as sent, and meta's bytes."""
 
     def proved(self, answer: Answer) -> Proof | None:
-        """The proof that any answer to this message carries; None without one, Unproven when it is wrong."""
+        """The proof in an answer to this message; None without one, Unproven when it is wrong."""
 
     def verified(self, answer: Answer) -> Receipt:
         """The receipt in a 200; Unproven unless the platform made it for this message."""
@@ -38,15 +38,15 @@ class Profile(Protocol):
 
     @property
     def name(self) -> str:
-        """As in the configuration and in `meta`."""
+        """The name as in the configuration and in `meta`."""
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The key files that were read: when one of them changes, the profile is loaded anew."""
+        """The key files that were read: when one of them changes, the profile is loaded again."""
 
     @property
     def pinned(self) -> Mapping[str, tuple[str, ...]]:
-        """The platform's keys that are pinned: ids by purpose."""
+        """Ids of the platform's pinned keys, by purpose."""
 
     def exchange(self, message: Message) -> Exchange:
         """Begin a message; DestinationDown when no key is in force at its time."""

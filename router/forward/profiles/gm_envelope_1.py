@@ -21,12 +21,12 @@ NAME = "gm-envelope/1"
 
 
 def signed_request(path: str, meta_sm3: bytes) -> bytes:
-    """What the hospital signs: the request's path and SM3 of the meta part."""
+    """The text that the hospital signs: the request's path and SM3 of the meta part."""
     return f"GM1\nPOST\n{path}\n{meta_sm3.hex()}\n".encode()
 
 
 def signed_response(status: int, nonce: str, body_sm3: bytes) -> bytes:
-    """What the platform signs: the status, the request's nonce and SM3 of the answer's body."""
+    """The text that the platform signs: the status, the request's nonce and SM3 of the answer's body."""
     return f"GM1-RESP\n{status}\n{nonce}\n{body_sm3.hex()}\n".encode()
 
 
@@ -41,7 +41,7 @@ class GmEnvelope:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All that were read."""
+        """All key files that were read."""
         return (*self.signing.files, *self.platform_signing.files, *self.platform_encryption.files)
 
     @property
@@ -50,12 +50,17 @@ class GmEnvelope:
         return {"signing": self.platform_signing.ids(), "encryption": self.platform_encryption.ids()}
 
     def exchange(self, message: envelope.Message) -> "_Exchange":
-        """A session key for one message, and the keys in force at its time."""
+        """Begin a message: a session key, and the keys in force at its time."""
         at = datetime.fromtimestamp(message.ts / 1000, UTC)
-        return _Exchange(message, self.signing.active(at), self.platform_encryption.active(at), self.platform_signing)
+        return _Exchange(
+            message=message,
+            signing=self.signing.active(at),
+            encryption=self.platform_encryption.active(at),
+            platform_signing=self.platform_signing,
+        )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Exchange:
     message: envelope.Message
     signing: Entry[PrivateKey]
@@ -94,7 +99,7 @@ class _Exchange:
         if not known.key.verify(text, signature):
             raise Unproven("the answer's signature does not verify", key_id=signer)
         ours = {"signing": self.signing.id, "platform_encryption": self.encryption.id}
-        return Proof(NAME, signer, signature, text, ours)
+        return Proof(profile=NAME, key_id=signer, signature=signature, text=text, request_keys=ours)
 
     def verified(self, answer: Answer) -> Receipt:
         return receipt_in(answer, self.message, self.proved(answer))

@@ -33,16 +33,16 @@ class GmPsk:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All that were read."""
+        """All key files that were read."""
         return self.shared.files
 
     @property
     def pinned(self) -> Mapping[str, tuple[str, ...]]:
-        """Nothing: a secret that both sides hold is no key of the platform's."""
+        """No ids: a shared secret is no key of the platform's."""
         return {}
 
     def exchange(self, message: envelope.Message) -> "_Exchange":
-        """A salt for one message, and the key in force at its time."""
+        """Begin a message: a salt, and the key in force at its time."""
         return _Exchange(message, self.shared.active(datetime.fromtimestamp(message.ts / 1000, UTC)))
 
 
@@ -79,7 +79,7 @@ class _Exchange:
                 hint="compare psk_file (keys show) with the platform's",
                 key_id=self.shared.id,
             )
-        return Proof(NAME, shared, mac, text, {"pre_shared": shared})
+        return Proof(profile=NAME, key_id=shared, signature=mac, text=text, request_keys={"pre_shared": shared})
 
     def verified(self, answer: Answer) -> Receipt:
         return receipt_in(answer, self.message, self.proved(answer))

@@ -1,1 +1,1 @@
-"""Exams: their versions, approval, hospital, and what a delivery of them waits for. Pure."""
+"""Exams: their versions, approval, hospital, and the readiness of their deliveries. Pure."""

@@ -1,4 +1,4 @@
-"""Approvals that cannot be read: an ApproveTime beside a status of unknown words, or one that does not read itself."""
+"""Approvals that cannot be read: an ApproveTime that does not read, or one beside a status of unknown words."""
 
 import re
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from router.text.scripts import is_chinese_name
 
 ANOTHER_WORD = "another word"
 NO_WORD = "no word"
-_LONGEST = 24  # characters of a word that is shown
+_LONGEST = 24  # characters of a shown word
 
 
 class Part(StrEnum):
-    """Of an approval, what cannot be read."""
+    """The part of an approval that cannot be read."""
 
     STATUS = "status"
     TIME = "time"
@@ -22,14 +22,14 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadApproval:
-    """The part that cannot be read; the RIS's word where that is the status, "" where it gives none."""
+    """The part that cannot be read; `word` is the RIS's where it is the status, "" where it gives none."""
 
     part: Part
     word: str = ""
 
     @property
     def says(self) -> str:
-        """In words, without patient data."""
+        """The fault in words, without patient data."""
         if self.part == Part.TIME:
             return "Report.ApproveTime (审核时间) cannot be read for certain: it waits for another JSON"
         return f"Order.Status is {shown_word(self.word)}, which says neither that it is approved nor that it is not"
@@ -38,8 +38,8 @@ class UnreadApproval:
 def unread_approval(key: ExamKey) -> UnreadApproval | None:
     """The unreadable part of a version's approval; None where it reads, or where there is none.
 
-    A status without an ApproveTime is that of an exam that is not approved, whatever its words are; a status that says
-    that the exam was given up is read.
+    Without an ApproveTime an exam is not approved, whatever its status. A status that says that the exam was given up
+    does read.
     """
     if key.status == REPORTED:
         return UnreadApproval(part=Part.TIME) if key.unread_approval else None
@@ -50,9 +50,9 @@ def unread_approval(key: ExamKey) -> UnreadApproval | None:
 
 
 def shown_word(word: str) -> str:
-    """The word as alarms show it: one that speaks of reports and their approval, else ANOTHER_WORD.
+    """The word that an alarm shows: the status where it is about reports and approval, else ANOTHER_WORD.
 
-    Exports with columns that are shifted have a patient's name or number there, which no alarm may tell.
+    Exports with shifted columns have a patient's name or number there, which no alarm may show.
     """
     if not word:
         return NO_WORD

@@ -1,7 +1,6 @@
-"""The hospital that an exam belongs to: one of another is held, and never sent as this hospital's."""
+"""The hospital of an exam: another hospital's exam is held, never sent as this hospital's."""
 
 import unicodedata
-from collections.abc import Collection
 
 from router.config.sections import Hospital
 from router.exam.fields import BY_PATH
@@ -13,14 +12,18 @@ _RULE = "another hospital"
 
 
 def another_hospital(key: ExamKey, hospital: Hospital) -> Doubt | None:
-    """Why the exam is not of `hospital`; None where USCI and HospitalCode name it, or say nothing.
+    """The reason why an exam is not of `hospital`; None where USCI and HospitalCode name it, or are empty.
 
-    An export that gives a branch's code (院区) as HospitalCode means the same hospital.
+    A branch's code (院区) as HospitalCode means the same hospital.
     """
     branches = {hospital.HospitalBranchCode, *(branch.code for branch in hospital.branch)}
     ours = {"USCI": {hospital.USCI}, "HospitalCode": {hospital.HospitalCode, *branches}}
     said = dict(zip(ours, key.institution, strict=True))
-    differ = [f"{path} ({BY_PATH[path].name})" for path, value in said.items() if not _is_ours(value, ours[path])]
+    differ = [
+        f"{path} ({BY_PATH[path].name})"
+        for path, value in said.items()
+        if value and _plain(value) not in map(_plain, ours[path])
+    ]
     if not differ:
         return None
     named = f"{' and '.join(differ)} in the exam JSON"
@@ -28,10 +31,6 @@ def another_hospital(key: ExamKey, hospital: Hospital) -> Doubt | None:
     return Doubt(rule=_RULE, text=text)
 
 
-def _is_ours(value: str, ours: Collection[str]) -> bool:
-    return not value or _plain(value) in map(_plain, ours)
-
-
 def _plain(code: str) -> str:
-    """A code as it is compared: however wide its characters are, in capitals."""
+    """A code as it is compared: in ordinary width and capitals."""
     return unicodedata.normalize("NFKC", code).strip().upper()

@@ -1,4 +1,4 @@
-"""What a delivery waits for, and the state it should be in: the correlator applies it, the table of moves bounds it."""
+"""Readiness of a delivery: its needs, and the state that it should be in. The correlator applies it."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,9 +15,9 @@ _ASIDE = frozenset({State.OUT_OF_SCOPE, State.EXCLUDED, State.NOT_SHARED})
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """The images of an exam: studies joined and not here, studies here, and when the last instance came.
+    """The images of an exam: its joined studies, missing and here, and when the last instance came.
 
-    `behind` is when the oldest instance came that is received and not catalogued yet, of whatever study.
+    `behind` is the arrival of the oldest instance, of any study, that was received and is not catalogued yet.
     """
 
     missing: int
@@ -26,11 +26,11 @@ class Images:
     behind: datetime | None = None
 
     def stable_at(self, stable_after: timedelta) -> datetime | None:
-        """When the studies that are here are quiet for long enough; None when none is here."""
+        """The time at which the studies here will have been quiet for long enough; None when none is here."""
         return None if self.last_received is None else self.last_received + stable_after
 
     def needs(self, stable_after: timedelta, now: datetime) -> tuple[Needs, ...]:
-        """What is still to come before the images are complete."""
+        """The needs to meet before the images are complete."""
         if self.missing or not self.present:
             return (Needs.IMAGES,)
         stable_at = self.stable_at(stable_after)
@@ -39,7 +39,7 @@ class Images:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """`needs` is shown; `ready` says whether it may go now; `look_again` is when time alone changes the answer."""
+    """Readiness of a delivery: its needs, and whether it may go now; time alone changes it at `look_again`."""
 
     needs: tuple[Needs, ...]
     ready: bool
@@ -47,7 +47,7 @@ class Readiness:
 
 
 def looking_again(readiness: Readiness, at: datetime | None, now: datetime) -> Readiness:
-    """The same, looked at again `at` that instant too where it is still to come."""
+    """The same, looked at again also at the instant `at` where that is to come."""
     coming = at if at is not None and at > now else None
     return replace(readiness, look_again=_earliest(readiness.look_again, coming))
 
@@ -62,7 +62,7 @@ def report_readiness(
     half: datetime | None,
     now: datetime,
 ) -> Readiness:
-    """A report waits for its parts, and for the images until half of its budget is used up."""
+    """Readiness of a report: it waits for its parts, and for images until half of its budget is used up."""
     parts = [(approved, Needs.APPROVAL), (json_ok, Needs.JSON), (pdf, Needs.PDF)]
     needs = [need for there, need in parts if not there]
     waits = images.needs(stable_after, now) if half is None or now < half else ()
@@ -74,10 +74,10 @@ def images_readiness(
     *, approved: bool, others: bool, unsent: int, ask_at: datetime | None, images: Images, stable_after: timedelta,
     now: datetime,
 ) -> Readiness:  # fmt: skip
-    """Images go as soon as there is something selected; the delivery ends when all studies are here and quiet.
+    """Readiness of images: they go once some are selected; the delivery ends when all studies are here and quiet.
 
-    `others` is whether they need not wait for another exam's approval.
-    `ask_at` is when the storage commitment of what is stored is to be asked for; None when nothing is stored only.
+    `others`: they need not wait for another exam's approval. The storage commitment of stored instances is asked for
+    at `ask_at`, None when none is to be asked for.
     """
     commitment = () if ask_at is None else (Needs.COMMITMENT,)
     waits = (*images.needs(stable_after, now), *commitment)
@@ -88,10 +88,10 @@ def images_readiness(
 
 
 def target(state: State, *, held_by: str, hold: str, aside: State | None, ready: bool, news: bool) -> State:
-    """The state to be in, one move from here.
+    """The state that a delivery should be in, one move from here.
 
-    `hold` names a cause to hold it, `aside` the state of an exam that is not shared, `news` that there is
-    something which the destination does not have.
+    `hold` is a cause to hold it, `aside` the state of an exam that is not shared; `news`: there is something that the
+    destination does not have.
     """
     if state == State.HELD:
         return state if held_by == PERSON or hold else State.WAITING

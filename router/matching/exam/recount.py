@@ -1,4 +1,4 @@
-"""The decision whether a delivered report goes again because its ImageCount (影像数量) alone has changed."""
+"""Recounts: whether a delivered report goes again because only its ImageCount (影像数量) has changed."""
 
 import re
 from collections.abc import Iterable
@@ -14,9 +14,9 @@ _ENDED = CLOSED | {State.FAILED}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How the images' own delivery stands: its state, whether something of it is still to be sent, when it is due.
+    """The images' own delivery: its state, whether something of it is still to be sent, when it is due.
 
-    `cause` is when the last image came, or the delivery was complete, whichever is later; None before either.
+    `cause` is when the last image came or the delivery was complete, whichever is later; None before either.
     """
 
     state: State
@@ -25,16 +25,16 @@ class Ending:
     cause: datetime | None
 
     def over(self, now: datetime, *, quiet: bool) -> bool:
-        """Whether the count is what it will be: the delivery has ended and nothing more comes, or its time is over."""
+        """Whether the count is final: the delivery has ended and nothing more comes, or its time is over."""
         return (quiet and self.state in _ENDED and not self.open) or (self.due is not None and self.due <= now)
 
 
 def count_alone(wanted: str, before: str) -> bool:
-    """Whether two descriptions of a report, as deliveries and uploads keep them, differ in the count only."""
+    """Whether two descriptions of a report, from a delivery or upload, differ in the count only."""
     return wanted != before and _COUNT.sub("", wanted) == _COUNT.sub("", before)
 
 
 def corrected(uploads: Iterable[tuple[str, datetime]], cause: datetime | None) -> bool:
-    """Whether the count was sent anew since its last cause: once is enough. `uploads` as they were made, in order."""
+    """Whether the count was sent again since its last cause: once is enough. `uploads` in the order they were made."""
     made = [at for (before, _), (wanted, at) in pairwise(uploads) if count_alone(wanted, before)]
     return bool(made) and (cause is None or made[-1] >= cause)

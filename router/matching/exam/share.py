@@ -1,4 +1,4 @@
-"""What is shared at all: scope, exclusions and the day on which sharing began."""
+"""Sharing: scope, exclusions and the day on which it began."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ _ACCOMPANYING = frozenset({"SR", "KO", "PR", "DOC", "SEG", "REG", "OT", ""})
 
 @dataclass(frozen=True, slots=True)
 class ExcludeRule:
-    """Every named field must match its regular expression: `fields` of the header, `sayings` of the exam JSON."""
+    """A rule that excludes exams: all its expressions match, `fields` in the header, `sayings` in the exam JSON."""
 
     name: str
     fields: Mapping[str, str]
@@ -32,7 +32,7 @@ class SharePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """An exam that is not shared: the state it gets and the reason, in words."""
+    """The state of an exam that is not shared, and the reason in words."""
 
     state: State
     why: str
@@ -42,10 +42,10 @@ def aside(
     policy: SharePolicy, headers: Sequence[Mapping[str, str]], modalities: frozenset[str],
     approved_at: datetime | None, said: Mapping[str, Sequence[str]] | None = None,
 ) -> Aside | None:  # fmt: skip
-    """Why the exam is not shared; None when it is, or when nothing can be said yet.
+    """The state and reason of an exam that is not shared; None when it is, or when that is not known yet.
 
     `headers` are the header fields, by DICOM keyword, of each study that is here; `said` the texts of the exam JSON, by
-    the names that the rules ask for.
+    the names in the rules.
     """
     for rule in policy.exclude:
         if _says(rule, said or {}) and any(_matches(rule, header) for header in (headers if rule.fields else [{}])):

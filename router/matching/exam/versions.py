@@ -1,4 +1,4 @@
-"""The versions of an exam's JSON and which of them counts; the PDFs that came for it (design: Reports)."""
+"""Versions of an exam's JSON, and which of them counts; the PDFs that came for it (design: Reports)."""
 
 import re
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from enum import IntEnum, StrEnum
 _OF_ANOTHER = "a version of this exam names another patient, and the report PDF does not name the one that counts"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JsonVersion:
-    """A taken exam JSON. `content` is a digest of findings and impression, `reported` also of the two times.
+    """A version of an exam JSON. `content` is a digest of findings and impression, `reported` also of the two times.
 
-    `text` is findings and impression where they were read, `chosen` whether a person has said that this one counts.
+    `text` is findings and impression where they were read; `chosen`: a person has said that this version counts.
     """
 
     document: int
@@ -36,15 +36,14 @@ class Unread(IntEnum):
     FOR_GOOD = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PdfVersion:
-    """A taken report PDF that is bound to the exam.
+    """A report PDF that is bound to the exam.
 
-    `doubt` is why it may be another exam's; `confirmed` the version (its document) that a person said it belongs to;
-    `named` are the words by which its text named the exam when it was taken; `here` whether its copy is still kept.
-    `vouched`: its text names the exam, or nobody asks. `message` is the version that came in one message with it, and
-    `unread` whether its text could not be read in its processor time: at the first try, or for good. `learnt`: its
-    source is calibrated by it.
+    `doubt` is the reason why it may be another exam's. A person said that it belongs to the version `confirmed` (its
+    document). Its text named the exam by the words `named` when it came; `here`: its copy is still kept. `vouched`: its
+    text names the exam, or that is not checked. It came in one message with the version `message`. `unread`: its text
+    could not be read in its processor time, at the first try or for good. `learnt`: its source is calibrated by it.
     """
 
     document: int
@@ -62,7 +61,7 @@ class PdfVersion:
 
 
 def is_later(new: JsonVersion, current: JsonVersion) -> bool:
-    """Whether `new`, which arrived after `current`, replaces it: by ApproveTime, else SubmitTime, else file time."""
+    """Whether `new`, which came after `current`, replaces it: by ApproveTime, else SubmitTime, else file time."""
     if new.chosen:
         return True
     for mine, theirs in _pairs(new, current):
@@ -72,10 +71,10 @@ def is_later(new: JsonVersion, current: JsonVersion) -> bool:
 
 
 def contradicted(taken: Sequence[JsonVersion]) -> JsonVersion | None:
-    """The stale version that came last and may yet be the later one, as its times contradict each other.
+    """The stale version that came last and may be the later one after all, since its times contradict each other.
 
-    A workstation's clock may be wrong: it is the later one by SubmitTime, or, where that says nothing, an approved one
-    that reports something else and was written later. A version that came before, and comes again, is no news.
+    A workstation's clock may be wrong. The version is later by SubmitTime; or, without that, it is approved, reports
+    something else and was written later. A version that merely came again does not count.
     """
     counting = successive(taken)[-1:]
     for current in counting:
@@ -90,7 +89,7 @@ def contradicted(taken: Sequence[JsonVersion]) -> JsonVersion | None:
 def _contradicts(late: JsonVersion, current: JsonVersion) -> bool:
     said = [mine > theirs for mine, theirs in _pairs(late, current) if mine and theirs and mine != theirs]
     if len(said) > 1:
-        return True in said  # it is stale by the other one
+        return True in said  # stale by the other time
     changed = late.approved and current.approved and late.content != current.content
     return changed and late.file_time > current.file_time
 
@@ -100,7 +99,7 @@ def _pairs(one: JsonVersion, other: JsonVersion) -> tuple[tuple[datetime | None,
 
 
 def successive(taken: Sequence[JsonVersion]) -> list[JsonVersion]:
-    """The versions that counted when they came, in order of arrival; the last one counts now. The rest are stale."""
+    """The versions that counted on arrival, in that order; the last one counts now. The others are stale."""
     kept: list[JsonVersion] = []
     for version in taken:
         if not kept or is_later(version, kept[-1]):
@@ -109,9 +108,9 @@ def successive(taken: Sequence[JsonVersion]) -> list[JsonVersion]:
 
 
 def approval_arrived(versions: Sequence[JsonVersion]) -> datetime:
-    """When the approval that counts came: with the first of the approved versions at the end.
+    """The arrival of the approval that counts: of the first of the approved versions at the end of the list.
 
-    Where the last one is not approved, when that came.
+    Where the last version is not approved, its arrival.
     """
     found = versions[-1].arrived
     for version in reversed(versions):
@@ -122,9 +121,9 @@ def approval_arrived(versions: Sequence[JsonVersion]) -> datetime:
 
 
 def of_patient(pdfs: Sequence[PdfVersion], own: frozenset[str]) -> list[PdfVersion]:
-    """The PDFs of an exam whose versions name different patients: those are in doubt that do not name the right one.
+    """The PDFs of an exam whose versions name different patients, in doubt unless they name the right one.
 
-    `own` are the exam's accession number and patient's name as they count now; its ExamId tells nothing here.
+    `own` are the exam's accession number and patient's name of the version that counts; its ExamId proves nothing here.
     """
     return [
         pdf if pdf.doubt or pdf.confirmed is not None or pdf.named & own else replace(pdf, doubt=_OF_ANOTHER)
@@ -138,7 +137,7 @@ def withdrawn(versions: Sequence[JsonVersion]) -> bool:
 
 
 class Approval(StrEnum):
-    """Words on the approval of a version that is not approved; only the explicit word may take anything back."""
+    """Kinds of versions that are not approved; only an explicit word may take a delivery back."""
 
     WITHDRAWN = "it is withdrawn or cancelled by an explicit word (Order.Status)"
     OPEN = "it is not approved"
@@ -146,9 +145,9 @@ class Approval(StrEnum):
 
 
 def unapproved(status: str) -> Approval:
-    """How a version that does not count as approved is not, by its Order.Status in the standard's words.
+    """The kind of a version that is not approved, by its Order.Status in the standard's words.
 
-    Reported without a time that can be read is one whose approval cannot be read, as is a status of other words.
+    The approval cannot be read where the status is Reported without a readable time, or has unknown words.
     """
     if status in _TAKEN_BACK:
         return Approval.WITHDRAWN
@@ -158,7 +157,7 @@ def unapproved(status: str) -> Approval:
 def given_up(status: str) -> bool:
     """Whether an Order.Status says that the exam will not be reported, in the standard's words or a RIS's own.
 
-    Its images then need not be waited for; taking back what was delivered needs a word of the mapping.
+    Its images then need not be waited for. Taking back a delivery needs a word of the mapping.
     """
     return status.casefold() in _GIVEN_UP or _NO_EXAM.fullmatch(status) is not None
 
@@ -179,9 +178,10 @@ _OPEN = frozenset({"Registered", "CheckedIn", "Scheduled", "InProgress", "Comple
 
 
 def reports_otherwise(before: JsonVersion, version: JsonVersion) -> bool:
-    """Whether a version says something else than the one before, so that its PDF is another one.
+    """Whether a version reports something else than the one before, so that it needs another PDF.
 
-    Times count from an approval on: a draft's PDF, and that of one that lacked its time, is good while nothing changes.
+    Times count from an approval on: the PDF of a draft, or of a version without its time, stays good while nothing
+    else changes.
     """
     timed = before.approved and before.approve_time is not None
     return before.reported != version.reported if timed else before.content != version.content

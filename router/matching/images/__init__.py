@@ -1,1 +1,1 @@
-"""Images: which studies belong to an exam, and which are missing or belong to none. Pure."""
+"""Images: the studies of an exam, missing ones, and studies without an exam. Pure."""

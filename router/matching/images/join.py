@@ -1,4 +1,4 @@
-"""Which studies belong to an exam: the listed UIDs, and studies of the same accession number and patient."""
+"""Joining of studies to an exam: by the listed UIDs, or by accession number and patient."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class ExamSide:
-    """What the exam says that joining needs; `date` as in Candidate, from StudyDate, RegisterTime or ApproveTime."""
+    """The exam's values for joining; `date` as in Candidate, from StudyDate, RegisterTime or ApproveTime."""
 
     listed: tuple[str, ...]
     accession_number: str
@@ -39,7 +39,7 @@ class ExamSide:
 def by_accession(
     exam: ExamSide, candidates: Sequence[Candidate], policy: IdentityPolicy, within: timedelta
 ) -> list[str]:
-    """UIDs of the candidates that join by accession number: patient agrees, nothing differs, dates are near."""
+    """UIDs of the candidates that join by accession number: the patient agrees, nothing contradicts, dates are near."""
     listed = frozenset(exam.listed)
     return [c.uid for c in candidates if c.uid not in listed and _joins(exam, c, policy, within)]
 
@@ -49,8 +49,5 @@ def _joins(exam: ExamSide, candidate: Candidate, policy: IdentityPolicy, within:
         return False
     comparisons = [compare(exam.patient, exam.accession_number, i, policy) for i in candidate.identities]
     agreeing = all(c.agree & {"patient id", "name"} and "accession number" in c.agree for c in comparisons)
-    return agreeing and not any(c.differ for c in comparisons) and _near(exam.date, candidate.date, within)
-
-
-def _near(one: datetime | None, other: datetime | None, within: timedelta) -> bool:
-    return one is None or other is None or abs(one - other) <= within
+    near = exam.date is None or candidate.date is None or abs(exam.date - candidate.date) <= within
+    return near and agreeing and not any(c.differ for c in comparisons)

@@ -1,16 +1,16 @@
-"""Whether images are missing: none have come of an approved exam, or fewer than the RIS or the PACS has counted."""
+"""Missing images: an approved exam has none, or fewer than the RIS or the PACS has counted."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What is known of an approved exam's images. `announced` is the RIS's ImageCount, None where it gives none.
+    """Facts about an approved exam's images. `announced` is the RIS's ImageCount, None where it gives none.
 
-    `approved_at` is the approval's time, or its arrival where that is later. `in_pacs` is what the PACS has said, None
-    where it has not of every study. `absent` is the number of joined studies of which nothing is here, `damaged` of
-    images here that are set aside because their files are not what came.
+    `approved_at` is the approval's time, or its arrival where that is later. `in_pacs` is the PACS's count, None where
+    it has not counted every study. `absent` is the number of joined studies without any image here, `damaged` of images
+    that are set aside because their files have changed.
     """
 
     approved_at: datetime
@@ -22,7 +22,7 @@ class Expected:
 
 
 def missing(expected: Expected) -> str:
-    """What is missing, in words; "" when nothing is known to be."""
+    """The missing images in words; "" when none are known to be missing."""
     if not expected.here:
         return "no image of this approved exam has come"
     if expected.absent:
@@ -35,25 +35,25 @@ def missing(expected: Expected) -> str:
 
 
 def wanted(expected: Expected) -> str:
-    """What the PACS is to be asked for, in words: what is missing, and images whose files are not what came."""
+    """The images to ask the PACS for, in words: missing ones, and those whose files have changed."""
     damaged = f"{expected.damaged} image(s) here are damaged" if expected.damaged else ""
     return "; ".join(text for text in (missing(expected), damaged) if text)
 
 
 def told_at(expected: Expected, after: timedelta) -> datetime:
-    """When what is missing is told."""
+    """The time at which missing images raise an alarm."""
     return expected.approved_at + after
 
 
 def ask_again(tries: int, asked: datetime | None, first: datetime, most: int, pause: timedelta) -> datetime | None:
-    """When the PACS is asked for what is missing: first at `first`, then after doubling pauses; None after `most`."""
+    """The time of the next question to the PACS: first at `first`, then after doubling pauses; None after `most`."""
     if asked is None:
         return first
     return asked + pause * 2 ** (tries - 1) if tries < most else None
 
 
 def worth_pulling(in_pacs: int | None, here: int, *, lacking: bool) -> bool:
-    """Whether a study is to be had from the PACS: it has more than is here; where it does not count, as needed."""
+    """Whether to fetch a study from the PACS: it has more than is here, or does not count and images are needed."""
     if in_pacs is None:
         return lacking or not here
     return in_pacs > here

@@ -1,4 +1,4 @@
-"""What nearly belongs together: studies and exams that no key joins, and by which small difference."""
+"""Near matches: studies and exams that no key joins, and the small difference between them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _SAME_DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What an exam or a study bears; "" and None where it says nothing. `patients` are its patient's numbers."""
+    """Values of an exam or a study to compare; "" or None where absent. `patients` are its patient's numbers."""
 
     accessions: frozenset[str]
     patients: frozenset[str]
@@ -18,7 +18,7 @@ class Side:
 
 
 def near(one: Side, other: Side) -> str:
-    """By what two sides nearly fit, in words; "" when they do not."""
+    """The near match of two sides, in words; "" when there is none."""
     reasons = [_numbers("accession number", one.accessions, other.accessions)]
     same_patient = bool((one.patients & other.patients) - {""})
     if same_patient and one.day is not None and other.day is not None and abs(one.day - other.day) < _SAME_DAY:
@@ -31,7 +31,7 @@ def near(one: Side, other: Side) -> str:
 
 
 def slip(one: str, other: str) -> str:
-    """How two different numbers come to be mistaken for each other; "" when they are not alike."""
+    """The slip by which two different numbers may be meant as one; "" when they are not alike."""
     if len(one) == len(other):
         places = [place for place, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
         if len(places) == 1:
@@ -45,7 +45,7 @@ def slip(one: str, other: str) -> str:
 
 
 def _numbers(name: str, ours: Iterable[str], theirs: Iterable[str]) -> str:
-    """Numbers of fewer than four characters are alike by chance."""
+    """The near match of two numbers; those of fewer than four characters are alike by chance."""
     pairs = [(a, b) for a in sorted(ours) for b in sorted(theirs)]
     if any(a == b and a for a, b in pairs):
         return f"same {name}"

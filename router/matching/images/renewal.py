@@ -1,4 +1,4 @@
-"""What a newer version of an instance means for a destination that has an older one."""
+"""Renewal: whether a newer version of an instance goes to a destination that has an older one."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ CONTRADICTION = (
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What matters of a version to those who have an older one.
+    """The parts of a version that matter to a destination with an older one.
 
     `orientation` is a digest of laterality, orientation and position, `pixels` one of the pixel data; of an object
     without pixel data every difference is one of `pixels`.
@@ -30,7 +30,7 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """Whether the newer version goes, whether only after a person has released it, and why."""
+    """Whether the newer version goes, whether a person must release it first, and why."""
 
     goes: bool
     doubt: bool
@@ -40,8 +40,8 @@ class Renewal:
 def renewal(sent: Fingerprint, newer: Fingerprint, policy: IdentityPolicy) -> Renewal:
     """Compare a newer version with the one that the destination has.
 
-    Patient and order that contradict what was sent are a doubt, by the rules that compare exam and study; what only
-    adds to it or writes it otherwise is none, and goes.
+    A patient or order that contradicts the sent one is a doubt, by the rules that compare exam and study. Additions
+    and other spellings are no doubt, and go.
     """
     if doubts := contradictions(sent.identity, newer.identity, policy):
         return Renewal(True, True, f"contradicts what was sent in {', '.join(doubts)}")
@@ -63,7 +63,7 @@ def _accessions(identity: StudyIdentity) -> tuple[str, frozenset[str]]:
 
 
 def cut_off(instances: int, of: int, refused: int) -> str:
-    """Why instances that are not whole do not go, of so many that were chosen; "" when there is none."""
+    """The reason for holding `instances` cut-off ones `of` so many selected; "" when there are none."""
     if not instances:
         return ""
     others = f", {refused} refused" if refused else ""
@@ -77,7 +77,7 @@ def set_aside(instances: int, of: int) -> str:
 
 
 def late(instances: int) -> str:
-    """Why images that came long after the delivery do not go; "" when there is none."""
+    """The reason for holding images that came long after the delivery; "" when there are none."""
     if not instances:
         return ""
     text = "new image(s) came more than [share] late_window after the delivery"

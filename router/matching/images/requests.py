@@ -1,4 +1,4 @@
-"""Of which exam a series is, where RequestAttributesSequence (0040,0275) names other orders than the study's own."""
+"""Orders in RequestAttributesSequence (0040,0275): the exam of a series where they differ from the study's own."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _PATIENCE = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An exam that has the study, by its accession number, and whether its report is approved."""
+    """An exam of the study: its accession number, and whether its report is approved."""
 
     accession_number: str
     approved: bool
@@ -23,7 +23,7 @@ class Order:
 class Companion:
     """Another exam of a study, and whether its approval can still come.
 
-    `closed`: it is cancelled, excluded or out of scope at every destination. `changed` is when a file came of it last.
+    `closed`: it is cancelled, excluded or out of scope at every destination. Its last file came at `changed`.
     """
 
     exam: int
@@ -34,27 +34,27 @@ class Companion:
 
     @property
     def until(self) -> datetime:
-        """When its approval is not waited for any more if nothing comes of it."""
+        """The end of waiting for its approval if nothing more comes of it."""
         return self.changed + _PATIENCE
 
 
 def awaited(companions: Iterable[Companion], now: datetime) -> list[Companion]:
-    """Those whose approval is still to come."""
+    """The companions whose approval may still come."""
     return [one for one in companions if not one.approved and not one.closed and now < one.until]
 
 
 def goes_without(then: str, due: Deadline | None, now: datetime) -> bool:
-    """Whether images go although another exam is not approved: by [share] shared_study_then, when time runs out."""
+    """Whether images go without the approval of another exam: by [share] shared_study_then, once time runs out."""
     return then == "send" and due is not None and now >= due.four_fifths
 
 
 def held_for(others: Sequence[Companion], due: Deadline | None, now: datetime) -> str:
-    """Why images are held when time runs out; "" when they are not."""
+    """The reason for holding images when time runs out; "" when they are not held."""
     return f"{OTHERS}: {told_of(others)}" if others and due is not None and now >= due.four_fifths else ""
 
 
 def told_of(others: Sequence[Companion]) -> str:
-    """That images wait for these exams, with the command for those that will never be approved."""
+    """The sentence that images wait for these exams, with the command for those that will never be approved."""
     exams = ", ".join(f"exam e{one.exam}" for one in others)
     deliveries = " ".join(f"d{number}" for one in others for number in one.deliveries)
     return (
@@ -64,16 +64,16 @@ def told_of(others: Sequence[Companion]) -> str:
 
 
 def looks_for(others: Iterable[Companion], due: Deadline | None) -> list[datetime]:
-    """When time alone changes whether these exams are waited for, or what is told of it."""
+    """The times at which waiting for these exams, or its alarm, changes by itself."""
     mine = [one.until for one in others]
     return [*mine, *([due.half, due.four_fifths] if due else [])] if mine else []
 
 
 def withheld(named: frozenset[str], orders: Iterable[Order]) -> bool:
-    """Whether an instance goes with no exam yet: of those that have its study it names such alone as are not approved.
+    """Whether an instance goes with no exam yet: it names only exams of its study that are not approved.
 
-    While none of them is approved nothing of the study goes anyway. `named` are the accession numbers of its
-    RequestAttributesSequence; where it names none, or none that is known here, the study's exams have it in common.
+    While no exam is approved nothing of the study goes anyway. `named` are the accession numbers of its
+    RequestAttributesSequence; without any that is known here, the instance belongs to all exams of the study.
     """
     orders = list(orders)
     known = [order for order in orders if order.accession_number in named]

@@ -1,4 +1,4 @@
-"""Images that no exam JSON names: which of them count, whether they are unusually many, who fell silent."""
+"""Studies that no exam JSON names: which of them count, whether they are unusually many, which sender fell silent."""
 
 from bisect import bisect_left
 from collections import defaultdict
@@ -26,7 +26,7 @@ _KNOWN_DAYS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A study that is here and that no exam names. `study_date` is DA, "" where it has none.
+    """A study here that no exam names. `study_date` is DA, "" where it has none.
 
     `sender` is the calling AE title, `address` its IP address, "" where the node did not keep it.
     """
@@ -42,8 +42,8 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """Studies of one sender and study date that exams name. `came` is the first one's arrival, `at` the hour in which
-    the first had both images and exam."""
+    """Studies of one sender and study date that exams name. The first one came at `came`; at the hour `at` the first
+    had both images and exam."""
 
     sender: str
     study_date: str
@@ -53,8 +53,8 @@ class Reported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """[share] modalities and from, [study] unreported_after; until when what came of a sender is dismissed, None while
-    that has no end; the studies that a rule of [[share.exclude]] keeps back, and which."""
+    """Limits of the count: [share] modalities and from, [study] unreported_after; the senders whose studies are
+    dismissed, until when (None: without end); the studies that a rule of [[share.exclude]] excludes, with the rule."""
 
     modalities: frozenset[str]
     start: date | None
@@ -71,8 +71,7 @@ class Scope:
 
 
 def passed_over(one: Waiting, scope: Scope, clock: WorkClock) -> str:
-    """Why the study is not one that should get its report here; "" where it is one. Without a study date it is of the
-    day on which it came."""
+    """The reason why the study needs no report here; "" where it does. Without a date its day of arrival counts."""
     came = clock.local(one.came).date()
     day = day_of(one.study_date) or came
     if one.modality in _NO_IMAGES:
@@ -97,7 +96,7 @@ def day_of(study_date: str) -> date | None:
 
 
 def overdue(waiting: Sequence[Waiting], scope: Scope, clock: WorkClock) -> int:
-    """How many that should have their report have waited for longer than `scope.after`."""
+    """The number of studies that need a report and have waited for longer than `scope.after`."""
     return sum(
         not passed_over(one, scope, clock) and not scope.dismisses(one) and clock.since(one.came) >= scope.after
         for one in waiting
@@ -105,7 +104,7 @@ def overdue(waiting: Sequence[Waiting], scope: Scope, clock: WorkClock) -> int:
 
 
 def too_many(number: int, history: Sequence[int]) -> str:
-    """Why the number is unusual, given those of the days of four weeks; "" where it is not."""
+    """The reason why the number is unusual beside those of the last four weeks; "" where it is not."""
     if len(history) < _LEAST_HISTORY:
         return f"more than {_MANY_WITHOUT_HISTORY}" if number > _MANY_WITHOUT_HISTORY else ""
     usual = median(history)
@@ -125,14 +124,14 @@ class SilentDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
-    """Senders none of whose studies of a day has its report, the earliest day of each; `ris` where nobody's has."""
+    """Senders without any report of a day, each with its earliest such day; `ris`: no sender has reports."""
 
     senders: Mapping[str, SilentDay]
     ris: SilentDay | None
 
 
 def silence(waiting: Sequence[Waiting], reported: Sequence[Reported], scope: Scope, clock: WorkClock) -> Silence:
-    """The one that fell silent: a sender, or the RIS where no other sender's report has come either."""
+    """The senders that fell silent, or the RIS where no other sender's report has come either."""
     reports = _Reports(reported)
     silent: dict[date, list[SilentDay]] = defaultdict(list)
     for one in _without_any(waiting, reports, scope, clock):
@@ -169,7 +168,7 @@ class _Reports:
         return day in self._of_day
 
     def of_others(self, one: SilentDay) -> datetime | None:
-        """Since when other senders' reports came: of the same day, or meanwhile."""
+        """The time since which other senders' reports came: of the same day, or meanwhile."""
         begin = bisect_left(self._in_order, one.first, key=lambda other: other.at)
         meanwhile = islice(self._in_order, begin, None)
         others = (
@@ -179,7 +178,7 @@ class _Reports:
         return min((at for at in others if at is not None), default=None)
 
     def waits(self, sender: str, clock: WorkClock) -> list[timedelta]:
-        """How long the first report of each of the sender's days took, in working time."""
+        """The working time that the first report of each of the sender's days took."""
         days: dict[str, tuple[datetime, datetime]] = {}
         for one in self._of_sender.get(sender, ()):
             came, at = days.get(one.study_date, (one.came, one.at))
@@ -190,7 +189,7 @@ class _Reports:
 def _without_any(
     waiting: Sequence[Waiting], reports: _Reports, scope: Scope, clock: WorkClock
 ) -> Iterator[SilentDay]:  # fmt: skip
-    """Days of senders with several studies, made and sent on that day, of which none has its report."""
+    """Days of senders with several studies, made and sent on that day, none of which has its report."""
     days: dict[tuple[str, date], list[datetime]] = defaultdict(list)
     for one in waiting:
         came = clock.local(one.came).date()
@@ -204,15 +203,15 @@ def _without_any(
 
 
 def _nobody_has_any(silent: Sequence[SilentDay], reports: _Reports) -> bool:
-    """Whether it is the RIS that fell silent; one sender alone does not tell, where others' reports came meanwhile."""
+    """Whether the RIS fell silent; one silent sender is no sign while others' reports come."""
     if reports.any_of(silent[0].day):
         return False
     return len(silent) > 1 or reports.of_others(silent[0]) is None
 
 
 def _is_silent(one: SilentDay, reports: _Reports, scope: Scope, clock: WorkClock) -> bool:
-    """Whether reports of others have come for a while, and this sender's should have: by its own habit where that is
-    known, else by the end of the day."""
+    """Whether this sender's report is overdue, by its own habit or else by the end of the day, while others' have come
+    for a while."""
     others = reports.of_others(one)
     if others is None or clock.now - others < _GRACE:
         return False
@@ -224,7 +223,7 @@ def _is_silent(one: SilentDay, reports: _Reports, scope: Scope, clock: WorkClock
 
 
 def _over(came: datetime, by: time, clock: WorkClock) -> datetime:
-    """The end of the working day, with its grace, by which a report is due of what came before this hour of it."""
+    """The end of the working day, with its grace: reports of studies that came before the hour `by` are due then."""
     local = clock.local(came)
     day = local.date() if local.time() < by else local.date() + timedelta(days=1)
     return datetime.combine(clock.days.from_(day) + timedelta(days=1), time(), clock.zone) + _GRACE

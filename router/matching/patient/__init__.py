@@ -1,1 +1,1 @@
-"""Patients: whether an exam, its images and its report speak of the same person. Pure."""
+"""Patients: whether an exam, its images and its report are of the same person. Pure."""

@@ -1,10 +1,10 @@
-"""Numbers of one patient: what people have said of merged patients, as classes of equal numbers."""
+"""Aliases: several numbers of one patient, which people have said to be equal, as classes."""
 
 from collections.abc import Iterable, Mapping
 
 
 def classes(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str]:
-    """Each number that is in a pair, with the one that stands for all numbers of its patient (the smallest)."""
+    """Each number of the pairs, with the one that represents all numbers of its patient (the smallest)."""
     stands: dict[str, str] = {}
     for one, other in pairs:
         first, second = sorted((stands.get(one, one), stands.get(other, other)))

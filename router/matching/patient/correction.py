@@ -1,4 +1,4 @@
-"""Corrections of a patient's data (name, sex, birth date, numbers): what differs between then and now. Pure."""
+"""Corrections of a patient's data (name, sex, birth date, numbers): the differences between two states. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from router.model import Patient
 from router.text.language import N_
 
 IDENTITY_NUMBER = N_("identity number")
-# Of the exam JSON; headers have no identity number.
+# Fields of the exam JSON; headers have no identity number.
 _PATHS = {"patient id": "PatientId", "name": "Name", "sex": "Gender", "birth date": "DateOfBirth",
           IDENTITY_NUMBER: "IdNo"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Change:
-    """A field, by the name that people see, with its former and its present value. Patient data."""
+    """A changed field by its displayed name, with its former and present value. Patient data."""
 
     field: str
     was: str
@@ -25,7 +25,7 @@ class Change:
 
 
 def of_document(document: Mapping[str, object]) -> dict[str, str]:
-    """The patient's data in an exam JSON of the standard's structure, by the fields' names; "" where absent."""
+    """The patient's data in an exam JSON of the standard's structure, by displayed name; "" where absent."""
     given = document.get("Patient")
     patient = given if isinstance(given, Mapping) else {}
     return {name: stripped(patient.get(key)) for name, key in _PATHS.items()}
@@ -38,14 +38,14 @@ def of_header(patient: Patient) -> dict[str, str]:
 
 
 def changes(was: Mapping[str, str], now: Mapping[str, str]) -> tuple[Change, ...]:
-    """Fields that differ between two such descriptions; a field that is not in both has not changed."""
+    """Fields that differ between two descriptions; a field that only one has is unchanged."""
     return tuple(Change(name, was[name], now[name]) for name in was if name in now and was[name] != now[name])
 
 
 def contradicted(
     header: Patient, patient: ExamPatient, corrected: Iterable[Change], policy: IdentityPolicy
 ) -> tuple[Change, ...]:
-    """Of the corrected fields of a JSON those in which an image's header still says otherwise."""
+    """The corrected fields of a JSON in which an image's header still differs."""
     found = compare(patient, "", StudyIdentity(header), policy)
     differ = {*found.differ, *(["name"] if found.unlike or (header.name and not found.readable) else [])}
     said = of_header(header)
@@ -53,5 +53,5 @@ def contradicted(
 
 
 def merged(found: Iterable[Sequence[Change]]) -> tuple[Change, ...]:
-    """All of them, each once."""
+    """All changes, each once."""
     return tuple(dict.fromkeys(one for some in found for one in some))

@@ -1,4 +1,4 @@
-"""A doubt about whose an exam's parts are, by the rule that found it."""
+"""Doubts whether an exam's parts are of one patient, each by the rule that found it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ class Doubt:
     """A reason to hold an exam for a person.
 
     `rule` is a short stable name by which doubts are counted, `text` the sentence that people see, without patient
-    data. `since` is the set of checks ([identity] checks) that brought the rule: a data folder that stays with an
-    older set shows it as a warning. `study_uid` is the study that it concerns, "" where it concerns the whole exam.
+    data. `since` is the set of checks ([identity] checks) with which the rule began: a data folder that keeps an older
+    set shows it as a warning. `study_uid` is "" where it concerns the whole exam.
     """
 
     rule: str

@@ -1,4 +1,4 @@
-"""Whether an exam and a study speak of the same patient. Any doubt is held for a person, never guessed.
+"""Comparison of the patients of an exam and a study. Any doubt is held for a person, never guessed.
 
 The texts name the field that differs and never the values.
 """
@@ -16,18 +16,18 @@ from router.text.decoding import is_readable
 from router.text.language import N_
 
 _OWN = "PatientID"
-# What people and devices enter where there is no number, marks left out: nothing, zeros, one digit, a word for
+# Entries of people and devices where there is no number, without marks: nothing, zeros, one digit, a word for
 # "unknown" or "for the time being".
 _NO_NUMBER = re.compile(
     r"0*|\d|X*|UNKNOWN|UNKNOW|ANONYMOUS|ANONYMIZED|NONE|NULL|NIL|NA|NO|UNDEFINED|NAN|TEMP|TMP|TEST|DEMO|无|不详|未知|暂无|没有|"
     r"空|临时|臨時|临时号|测试|測試|待定|待补",
     re.IGNORECASE,
 )
-# One character again and again, and digits in a row up from 0 or 1 or down to 1 or 0.
+# One repeated character, and digits that count up from 0 or 1 or down to 1 or 0.
 _AGAIN = re.compile(r"(\w)\1{4,}")
 _UP, _DOWN = ("12345678901234567890", "0123456789"), ("987654321", "9876543210")
 _SHORTEST_ROW = 5
-# Days that stand for "no date": the first of Unix time, and what is not after 1900-01-01.
+# Days that stand for "no date": the first of Unix time, and any up to 1900-01-01.
 _NO_DATE = "19700101"
 _OLDEST = "19000101"
 _OF_SPELLING = 2  # the set of checks that compares Han with pinyin
@@ -35,14 +35,14 @@ FIELDS = N_(("patient id", "accession number", "sex", "birth date", "name"))
 NUMBERS = frozenset({"patient id", "accession number"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityPolicy:
-    """Which JSON fields may equal PatientID, what is stripped from both, and which values say nothing.
+    """Rules of comparison: JSON fields that may equal PatientID, text stripped from both, and values that say nothing.
 
-    `aliases`: stripped numbers of patients with several, each with the one that stands for all of its patient's.
-    `blank_names` are regular expressions of names that say nothing. `ignore_case` is for patient ids and accession
-    numbers. `checks` is the set of checks that holds ([identity] checks), `evidence` how many of patient id, name with
-    sex or birth date, and accession number must agree besides the study UID.
+    `aliases`: stripped numbers of patients with several, each with the one that represents its patient. `blank_names`
+    are regular expressions of names that say nothing. `ignore_case` is for patient ids and accession numbers. `checks`
+    is the set of checks that applies ([identity] checks). `evidence` is how many of patient id, name with sex or birth
+    date, and accession number must agree besides the study UID.
     """
 
     patient_id_fields: tuple[str, ...] = ("Patient.PatientId",)
@@ -57,7 +57,7 @@ class IdentityPolicy:
 
 @dataclass(frozen=True, slots=True)
 class StudyIdentity:
-    """What a header says of patient and order; those of a study may say several things, each compared by itself."""
+    """Patient and order in a header; a study may have several identities, each compared by itself."""
 
     patient: Patient
     accession_number: str = ""
@@ -68,7 +68,7 @@ class StudyIdentity:
 class Comparison:
     """Fields that agree and fields that contradict each other; a field that cannot be compared is in neither.
 
-    `spelling` is how a Latin name relates to the Han name of the other side, None where nothing is to be said;
+    `spelling` is how a Latin name relates to the Han name of the other side, None where there are no two such names;
     `readable` is False where a name has no certain reading.
     """
 
@@ -84,7 +84,7 @@ class Comparison:
 
     @property
     def evidence(self) -> int:
-        """How many of patient id, accession number, and name with sex or birth date agree."""
+        """The number that agree of patient id, accession number, and name with sex or birth date."""
         named = "name" in self.agree and bool(self.agree & {"sex", "birth date"})
         return len(self.agree & NUMBERS) + named
 
@@ -97,9 +97,9 @@ def compare(
     sibling_accessions: frozenset[str] = frozenset(),
     vague_accessions: frozenset[str] = frozenset(),
 ) -> Comparison:
-    """Compare field by field. `sibling_accessions` are those of other exams of this patient that list the study.
+    """Compare field by field. `sibling_accessions` are of other exams of this patient that list the study.
 
-    `vague_accessions` are those of exams that list it and do not say enough of their patient to be told from this one.
+    `vague_accessions` are of exams that list it and say too little of their patient to tell them from this one.
     """
     ours, mine = numbered(accession_number, policy), _accessions(study, policy)
     siblings, vague = (
@@ -130,7 +130,7 @@ def contradictions(one: StudyIdentity, other: StudyIdentity, policy: IdentityPol
 
 
 def stripped(value: str, policy: IdentityPolicy) -> str:
-    """A patient number as it is compared, one for all of its patient's; "" for the values that say nothing."""
+    """A patient number as it is compared, the same for all numbers of a patient; "" for values that say nothing."""
     if not is_readable(value):
         return ""
     value = numbered(_cut(value.strip(" \0"), policy), policy)
@@ -138,13 +138,13 @@ def stripped(value: str, policy: IdentityPolicy) -> str:
 
 
 def _cut(value: str, policy: IdentityPolicy) -> str:
-    """Without what [identity] strip names, which may be written as the value is or in its usual width."""
+    """The value without the text that [identity] strip matches, in the value's own width or the usual one."""
     cut = re.sub(policy.strip, "", value) if policy.strip else value
     return cut if cut != value or not policy.strip else re.sub(policy.strip, "", _usual(value))
 
 
 def numbered(value: str, policy: IdentityPolicy) -> str:
-    """A patient or accession number as it is compared, in its usual width; "" for those that say nothing."""
+    """A patient or accession number as it is compared, in the usual width; "" for values that say nothing."""
     value = _usual(value)
     if value.upper() in policy.blank or not is_readable(value) or _says_nothing(value):
         return ""
@@ -164,7 +164,7 @@ def _says_nothing(value: str) -> bool:
 def compared(
     exam: ExamPatient, accession_number: str, study: StudyIdentity, differ: tuple[str, ...], policy: IdentityPolicy
 ) -> tuple[object, ...]:
-    """What both sides say, for each field that differs: as long as it is the same, it is the same disagreement."""
+    """The values of both sides for each field that differs: equal values mean the same disagreement."""
     patient = study.patient
     numbers = [stripped(exam.patient_ids.get(path, ""), policy) for path in policy.patient_id_fields]
     ours = {"patient id": numbers, "name": exam.name,
@@ -176,12 +176,14 @@ def compared(
 
 
 def same_patient(one: ExamPatient, other: ExamPatient, policy: IdentityPolicy) -> bool:
-    """Whether two versions of one exam, or two exams, name one patient as far as they say."""
-    return not _apart(*_ids(one, other, policy)) and _named(one, other, policy).same is not False
+    """Whether two versions of one exam, or two exams, name one patient as far as can be told."""
+    first, second = _ids(one, other, policy)
+    apart = first and second and first != second
+    return not apart and _named(one, other, policy).same is not False
 
 
 def agreeing_patients(one: ExamPatient, other: ExamPatient, policy: IdentityPolicy) -> bool:
-    """Whether two exams name one patient: what cannot be compared does not count as agreeing."""
+    """Whether two exams name one patient: values that cannot be compared do not count as agreeing."""
     ids = _ids(one, other, policy)
     return same_patient(one, other, policy) and (bool(ids[0] and ids[1]) or _named(one, other, policy).same is True)
 
@@ -189,10 +191,6 @@ def agreeing_patients(one: ExamPatient, other: ExamPatient, policy: IdentityPoli
 def _ids(one: ExamPatient, other: ExamPatient, policy: IdentityPolicy) -> tuple[str, str]:
     first, second = (stripped(each.patient_ids.get("Patient.PatientId", ""), policy) for each in (one, other))
     return first, second
-
-
-def _apart(one: str, other: str) -> bool:
-    return bool(one and other) and one != other
 
 
 def _named(one: ExamPatient, other: ExamPatient, policy: IdentityPolicy) -> Likeness:

@@ -1,6 +1,6 @@
 """Notes beside a Han name: brackets with their content, sex, age, forms of address, "to be repeated", "urgent".
 
-They are no part of the name. What tells the people of one name apart (twins' marks, a mother's child) stays in it.
+Notes are no part of the name. Marks that tell people of one name apart (twins, a mother's child) stay in it.
 Texts are in NFKC.
 """
 
@@ -17,7 +17,7 @@ _KNOWN = re.compile(
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(f"(?<=[{_HAN}·][{_HAN}])(?:先生|女士|小姐|太太|同志)(?=$|[^{_HAN}])")
-# A child of the one who is named, or one of several of a name.
+# A child of the named person, or one of several people of that name.
 _PERSON = re.compile(
     r"\d+|[^\W\d_]|[IVX]{1,4}|[甲乙丙丁戊己大小老长次幼中一二三四五六七八九十双]{1,2}|第.|.*[子女]|"
     r".*(?:之[子女]|[男女][婴嬰孩儿]|婴|嬰|儿子|女儿|新生|小儿|[大小二三双]宝|宝宝|双胞|[孪孿]|胎|母|父|妻|夫|兄|弟|姐|妹|家属|[号號]).*",
@@ -28,7 +28,7 @@ _FEWEST = 2
 
 
 def known_removed(group: str) -> tuple[str, frozenset[str]]:
-    """A name's group without notes of known words, and what they tell of sex and age.
+    """A name's group without notes of known words, and the sex and age in them.
 
     A group stays as it is where fewer than two Han characters would be left.
     """
@@ -40,15 +40,15 @@ def known_removed(group: str) -> tuple[str, frozenset[str]]:
         return given if said is None else " "
 
     bare = _BRACKET.sub(lambda found: kept(found[1], found[0]), group)
-    first, *behind = bare.split() or [""]
+    first, *rest = bare.split() or [""]
     if _has_name(first):  # a name with blanks between its characters may end in 女
-        bare = first + "".join(kept(word, f" {word}").rstrip() for word in behind)
+        bare = first + "".join(kept(word, f" {word}").rstrip() for word in rest)
     bare = _ADDRESS.sub("", bare)
     return (bare, frozenset(notes)) if _has_name(bare) else (group, frozenset())
 
 
 def others_removed(group: str) -> tuple[str, frozenset[str]]:
-    """A name's group without the brackets whose content tells no people apart by itself, and these contents."""
+    """A name's group without brackets whose content alone tells no people apart, and these contents."""
     notes: set[str] = set()
 
     def kept(found: re.Match[str]) -> str:
@@ -63,10 +63,10 @@ def others_removed(group: str) -> tuple[str, frozenset[str]]:
 
 
 def _known(content: str) -> set[str] | None:
-    """Sex and age out of a text that consists of known words alone; None of another."""
+    """Sex and age in a text of known words alone; None for any other text."""
     words = [word for word in _BETWEEN.split(content) if word]
-    told = {word[0] if _SEX.fullmatch(word) else word for word in words if not _KNOWN.fullmatch(word)}
-    return told if words and all(_SEX.fullmatch(word) or _AGE.fullmatch(word) for word in told) else None
+    found = {word[0] if _SEX.fullmatch(word) else word for word in words if not _KNOWN.fullmatch(word)}
+    return found if words and all(_SEX.fullmatch(word) or _AGE.fullmatch(word) for word in found) else None
 
 
 def _has_name(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Names of patients as they are compared: script by script, Han with pinyin, and whether a name says anything.
+"""Comparison of patients' names: script by script, Han with pinyin; some names say nothing.
 
 Rare characters (extensions of Han, compatibility forms, private use) are compared as they are.
 """
@@ -22,7 +22,7 @@ _TONE_DIGITS = re.compile(r"(?:[A-Z']+[1-5][\s^,]*){2,}")
 _AGE = re.compile(r"\b\d+\s*[YMD]\b")
 # Words beside a name: sex, forms of address, devices. A, E and O are syllables, too.
 _BESIDE = frozenset({"F", "M", "FEMALE", "MALE", "MR", "MRS", "MS", "MISS", "DR", "CT", "MRI"})
-# A single letter of any script, or a Roman numeral: twins are told apart by them. The first of each mean one another.
+# A single letter of any script, or a Roman numeral: they tell twins apart. The first of each row mean the same.
 _MARK = re.compile(r"\w|I{2,3}|IV|VI{1,3}|IX")
 _ORDINALS = {mark: str(n) for row in ("A B C D", "I II III IV") for n, mark in enumerate(row.split(), 1)}
 _GREEK = str.maketrans("ΑΒΓΔαβγδ", "ABCDABCD")
@@ -44,11 +44,11 @@ class Likeness:
     readable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Name:
-    """A name's parts. `marks` are letters or Roman numerals after a Han name, by which twins are told apart.
+    """A name's parts. `marks` are letters or Roman numerals after a Han name that tell twins apart.
 
-    Numbers tell them apart, too; a mark has its place in its row as a number. `notes` are what else stands in brackets.
+    Numbers tell them apart, too; a mark counts as its number in its row. `notes` are other texts in brackets.
     """
 
     han: str
@@ -63,13 +63,13 @@ class _Name:
 def likeness(one: str, other: str, blank: tuple[str, ...] = ()) -> Likeness:
     """Compare two names; `blank` are regular expressions of names that say nothing."""
     if not (is_readable(one) and is_readable(other)):
-        one, other = (_certain(name) for name in (one, other))
+        one, other = ("=".join(filter(is_readable, name.split("="))) for name in (one, other))
         return Likeness(None, _like(_read(one), _read(other)).spelling, readable=False)
     return _like(_read(telling(one, blank)), _read(telling(other, blank)))
 
 
 def telling(name: str, blank: tuple[str, ...]) -> str:
-    """A name without the groups that stand for no name; "" where its Han characters do. Numbers do not count."""
+    """A name without groups that mean "no name"; "" where its Han characters mean that. Numbers do not count."""
     patterns = _compiled(blank)
     groups = unicodedata.normalize("NFKC", name).split("=")
     kept = [g for g in groups if not any(_stands_for_none(form, patterns) for form in (g, known_removed(g)[0]))]
@@ -88,13 +88,8 @@ def _stands_for_none(group: str, patterns: tuple[re.Pattern[str], ...]) -> bool:
     return any(form and all(any(p.fullmatch(word) for p in patterns) for word in form) for form in forms)
 
 
-def _certain(name: str) -> str:
-    """The groups of a person name that have a certain reading."""
-    return "=".join(group for group in name.split("=") if is_readable(group))
-
-
 def _like(one: _Name, other: _Name) -> Likeness:
-    """Script by script, where both have it: one contradiction is enough."""
+    """Compare script by script, where both have it: one contradiction is enough."""
     found = _spelt(one, other)
     han = _plain(one.han) == _plain(other.han) if one.han and other.han else None
     scripts = {han, _overlap(_rows(one.words), _rows(other.words))}
@@ -105,24 +100,24 @@ def _like(one: _Name, other: _Name) -> Likeness:
     foreign = one.other == other.other if one.other and other.other else None
     if True in scripts or foreign or found == Spelling.AGREES:
         return Likeness(True, found)
-    # Letters of another script that differ are as uncertain as a spelling that differs.
+    # Differing letters of another script are as uncertain as a differing spelling.
     return Likeness(None, found if found or foreign is None else Spelling.FAR)
 
 
 def _spelt(one: _Name, other: _Name) -> Spelling | None:
-    """How the words of one name spell the Han of the other: the best of the ways to take them."""
+    """The spelling of one name's Han by the other's words: the best of the possible ways."""
     ways = ((named, words) for named, words in ((one, other.words), (other, one.words)) if named.han and words)
     found = {spelling(n.han, "".join(form)) for n, words in ways for form in (*_forms(words), *_marked(n, words))}
     return min(found, key=list(Spelling).index, default=None)
 
 
 def _marked(named: _Name, words: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The words without the letter by which a twin's Han name is marked, too."""
+    """The words without the letter that also marks a twin's Han name."""
     return [words[:-1]] if len(words) > 1 and words[-1] in named.marks else []
 
 
 def _twins(one: _Name, other: _Name) -> bool:
-    """Whether a Han name with a mark or a number, or a Latin name with a mark, meets its spelling with another mark."""
+    """Whether the names are of twins: a Han or Latin name with a mark or number meets its spelling with another one."""
     ends = {words[-1] for words in (one.words, other.words) if len(words) > 1}
     if len(ends) > 1 and all(_MARK.fullmatch(end) and end not in _BESIDE for end in ends):
         return sorted("".join(one.words[:-1])) == sorted("".join(other.words[:-1]))
@@ -140,7 +135,7 @@ def _marked_otherwise(named: _Name, mark: str) -> bool:
 
 
 def _forms(words: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """The words of a name, and without those beside it or a mark at its end."""
+    """The words of a name: all of them, and without words beside it or a mark at its end."""
     kept = tuple(word for word in words if word not in _BESIDE)
     initial = len(kept) > 2 and bool(_MARK.fullmatch(kept[-1])) and kept[-1] not in _SYLLABLES
     cut = kept[:-1] if initial else kept
@@ -161,11 +156,18 @@ def _read(name: str) -> _Name:
     places = frozenset(_ORDINALS[mark] for mark in marks if mark in _ORDINALS)
     han = "".join(c for c in han_group if c == "·" or _HAN.match(c)).strip("·")
     marked = bool(marks) and han_group == latin_group
-    return _Name(han, () if marked else words, _other_letters("=".join(groups)), marks, numbers or places, notes)
+    return _Name(
+        han=han,
+        words=() if marked else words,
+        other=_other_letters("=".join(groups)),
+        marks=marks,
+        numbers=numbers or places,
+        notes=notes,
+    )
 
 
 def _noted(groups: list[str]) -> tuple[list[str], frozenset[str]]:
-    """The groups without what stands beside a Han name, and the notes of it that may tell people apart."""
+    """The groups without words beside a Han name, and the notes among these that may tell people apart."""
     kept, notes = [], frozenset[str]()
     for group in groups:
         bare, first = known_removed(group)
@@ -176,12 +178,12 @@ def _noted(groups: list[str]) -> tuple[list[str], frozenset[str]]:
 
 
 def _digits(name: str) -> str:
-    """Digits in circles of every kind as digits: not all have a compatibility form."""
+    """The name with digits in circles of every kind as digits: not all have a compatibility form."""
     return "".join(str(unicodedata.digit(c)) if "\u2776" <= c <= "\u2792" and c.isdigit() else c for c in name)
 
 
 def _marks(group: str) -> frozenset[str]:
-    """The marks behind the Han characters of a group; nothing where other words stand there."""
+    """The marks behind the Han characters of a group; none where other words stand there."""
     letters = "".join(" " if _HAN.match(c) or not c.isalpha() else c for c in group.upper().translate(_GREEK))
     found = letters.split()
     return frozenset(found) if all(_MARK.fullmatch(word) for word in found) and _HAN.search(group) else frozenset()
@@ -213,7 +215,7 @@ def _plain(han: str) -> str:
 
 
 def _rows(words: tuple[str, ...]) -> frozenset[str]:
-    """The ways to write a name's words in a row: ZHANG^SAN, San Zhang and ZhangSan meet."""
+    """The ways to write a name's words in a row: ZHANG^SAN, San Zhang and ZhangSan share one."""
     rows: set[str] = set()
     for form in _forms(words):
         orders = itertools.permutations(form) if len(form) <= _FEW else [form, tuple(sorted(form))]

@@ -41,8 +41,8 @@ _COMPOUND = frozenset(
 class Spelling(StrEnum):
     """How a Latin name relates to the readings of a Han name.
 
-    `CUT`: it is their beginning and ends with a whole syllable, so that it may be somebody else's whole name.
-    `NEAR`: no reading spells it, and at most two letters differ from one. `UNKNOWN`: a character has no known reading.
+    `CUT`: it begins a reading and ends with a whole syllable, so that it may be somebody else's whole name.
+    `NEAR`: at most two letters differ from a reading. `UNKNOWN`: a character has no known reading.
     """
 
     AGREES = "agrees"
@@ -54,7 +54,7 @@ class Spelling(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """`raw` by code point, tones and all; `syllables` are all that occur, as they are compared."""
+    """The readings: `raw` by code point, with tones; `syllables` are all that occur, as they are compared."""
 
     raw: Mapping[int, str]
     syllables: frozenset[str]
@@ -62,7 +62,7 @@ class _Table:
 
 @functools.lru_cache(_KEPT)
 def spelling(han: str, latin: str) -> Spelling:
-    """How the letters A to Z of `latin` relate to the name `han`, in which · may stand between the parts."""
+    """The relation of the letters A to Z of `latin` to the name `han`, in which · may stand between the parts."""
     orders = [[readings(char) for char in order] for order in _orders(han)]
     if not all(found for order in orders for found in order):
         return Spelling.UNKNOWN
@@ -84,7 +84,7 @@ def readings(char: str) -> tuple[str, ...]:
 
 @functools.cache
 def _table() -> _Table:
-    """Read the table of characters alone: importing pypinyin would load its phrases, too (50 MB, never asked for)."""
+    """Read the table of characters only: importing pypinyin would load its phrases, too (50 MB, never used)."""
     path = distribution("pypinyin").locate_file("pypinyin/pinyin_dict.json")
     with open(str(path), encoding="utf-8") as file:  # noqa: PTH123  # the core knows no pathlib
         raw = {int(point): sys.intern(found) for point, found in json.load(file).items()}
@@ -104,7 +104,7 @@ def _forms(reading: str) -> Iterator[str]:
 
 
 def _orders(han: str) -> list[str]:
-    """The name as it is written, and with the surname last; of a name in parts, the parts in both orders."""
+    """The name as written and with the surname last; a name in parts in both orders."""
     parts = [part for part in han.split("·") if part]
     name = "".join(parts)
     found = [name, "".join(reversed(parts)), name[1:] + name[:1]]
@@ -114,7 +114,7 @@ def _orders(han: str) -> list[str]:
 
 
 def _reached(order: Iterable[tuple[str, ...]], latin: str) -> Spelling | None:
-    """AGREES or CUT, where the readings spell the whole text or go on after it; else None."""
+    """AGREES where readings spell the whole text, CUT where they go on after it; else None."""
     ends, cut = {0}, False
     for found in order:
         cut |= len(latin) in ends or any(r.startswith(latin[end:]) for r in found for end in ends)

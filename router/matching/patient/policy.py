@@ -1,4 +1,4 @@
-"""The policy by which patients are compared, from the configuration. Pure."""
+"""The policy of comparing patients, from the configuration. Pure."""
 
 from collections.abc import Mapping
 

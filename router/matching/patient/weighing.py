@@ -1,7 +1,7 @@
-"""Doubts that a comparison of an exam with a study brings, and remarks on what is only odd.
+"""Doubts from the comparison of an exam with a study, and remarks on mere oddities.
 
-Each rule weighs two dangers: sending what is another's, and holding so much that people release without looking.
-A spelling that pinyin does not know is no other patient by itself: dialects, minorities and foreigners have their own.
+Each rule weighs two dangers: sending another patient's data, and holding so much that people release without looking.
+An unknown spelling alone does not mean another patient: dialects, minorities and foreigners have their own spellings.
 """
 
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ from router.matching.patient.doubt import Doubt
 from router.matching.patient.identity import NUMBERS, Comparison, IdentityPolicy
 from router.matching.patient.pinyin import Spelling
 
-_SECOND = 2  # the set of checks that brought pinyin and evidence
+_SECOND = 2  # the set of checks with which pinyin and evidence began
 _UNSPELT = "no reading of the name's characters gives the Latin name"
 
 
 def doubts_of(study_uid: str, found: Comparison, policy: IdentityPolicy, *, vouched: bool = False) -> Iterator[Doubt]:
-    """The doubts about one study, in one of the things that its headers say.
+    """The doubts about one study, by one of the identities in its headers.
 
-    `vouched`: a person has joined the study to the exam, which is evidence, and settles no contradiction.
+    `vouched`: a person has joined the study to the exam, which is evidence, but settles no contradiction.
     """
     why = _unlike(found)
     if found.differ:
@@ -26,21 +26,21 @@ def doubts_of(study_uid: str, found: Comparison, policy: IdentityPolicy, *, vouc
     if why:
         text = f"study {study_uid}: {_UNSPELT}, and {why}"
         yield Doubt(rule="spelling", text=text, since=_SECOND if found.readable else 1, study_uid=study_uid)
-    # A person who settles one of those has looked at all of it.
+    # A person who settles one of these has looked at everything.
     if found.evidence < policy.evidence and not (found.differ or why or vouched):
         yield _unproved(study_uid, found, policy)
 
 
 def remarks(found: Comparison) -> tuple[str, ...]:
-    """Remarks on what is odd about a comparison and holds nothing, in words without values."""
-    told = {
+    """Remarks on oddities of a comparison that hold nothing, in words without values."""
+    texts = {
         Spelling.CUT: "the Latin name is the beginning of the other's pinyin, and may be another person's whole name",
         Spelling.NEAR: f"{_UNSPELT}; one or two letters differ",
         Spelling.FAR: f"{_UNSPELT}: a dialect's, a minority's or a foreign spelling, or another name",
         Spelling.UNKNOWN: "the name has characters without a known reading: its Latin name is not compared",
     }
     unread = () if found.readable else ("a name has no certain reading: it agrees with nothing",)
-    return (*unread, *(text for spelling, text in told.items() if spelling == found.spelling))
+    return (*unread, *(text for spelling, text in texts.items() if spelling == found.spelling))
 
 
 def _unlike(found: Comparison) -> str:

@@ -1,1 +1,1 @@
-"""Report PDFs: which of them belongs to which version of an exam. Pure."""
+"""Report PDFs: their match with the versions of an exam. Pure."""

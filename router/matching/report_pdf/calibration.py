@@ -1,4 +1,4 @@
-"""Knowledge of a source of report PDFs from those that came from it: how far their text, times and labels help."""
+"""Calibration of a source of report PDFs by its earlier ones: how far their text, times and labels help."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -30,11 +30,11 @@ class Calibration:
 
     @property
     def offset(self) -> timedelta | None:
-        """How much later than their approval its PDFs are made; None while that is not known."""
+        """The usual time from approval to the making of its PDFs; None while that is not known."""
         return times.offset(self.offsets)
 
     def told(self) -> str:
-        """Why content says nothing here, in words."""
+        """The reason why content proves nothing here, in words."""
         return (
             f"content says nothing until {ENOUGH} of the last {LAST} PDFs of its source agreed with their JSON:"
             f" {self.agreed.count('y')} of {len(self.agreed)} did"
@@ -42,7 +42,7 @@ class Calibration:
 
 
 def learnt(known: Calibration, *, agreed: bool, offset: int | None, labels: Iterable[str]) -> Calibration:
-    """After one more pair; `labels` are those that carried one of its exam's numbers."""
+    """The calibration after one more pair; `labels` are those that carried one of its exam's numbers."""
     counts = dict(known.labels)
     for label in labels:
         counts[label] = min(counts.get(label, 0) + 1, CARRIED)

@@ -1,7 +1,7 @@
 """The choice of the report PDF for the version of an exam that counts (design: Reports).
 
-The strongest evidence that says anything decides: a person, what the PDF's text has of the versions, when it was made,
-the order in which things came. What a weaker kind says only tells apart what the stronger ones leave open.
+The strongest evidence decides: a person, the PDF's text, the time when it was made, the order of arrival.
+Weaker evidence only decides between the versions that the stronger one leaves open.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,11 +26,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What is known of one PDF beside when it came.
+    """Evidence about one PDF beside its arrival.
 
-    `contents` are the digests of the findings that its text may be of, `times` the approved versions (their documents)
-    that it was made for; None where that says nothing. `lacks` are the digests of findings of which its text has next
-    to nothing. `made` is by its source's own clock; `why` is what spoke.
+    `contents` are the digests of the findings that its text may be of; `times` the approved versions (their documents)
+    that it may be made for; None where there is no evidence. `lacks` are the digests of findings of which its text has
+    next to nothing. `made` is by its source's own clock; `why` explains the evidence.
     """
 
     contents: frozenset[str] | None = None
@@ -43,10 +43,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The PDF of the version that counts, and by what.
+    """The PDF of the version that counts, and the evidence.
 
-    `pdf` is None while there is none that may go. `in_question` is what a person may confirm then, `doubt` why it may
-    not go by itself ("" where it is only an earlier version's). `look_again` is when time alone changes the answer.
+    `pdf` is None while none may go. A person may confirm the one `in_question`; `doubt` is the reason why it does not
+    go by itself ("" where it is merely an earlier version's). `look_again` is when time alone changes the answer.
     """
 
     pdf: PdfVersion | None = None
@@ -59,10 +59,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Papers:
-    """All that came for an exam: every JSON in order of arrival, every PDF, and what is known of each of those.
+    """Everything that came for an exam: its JSONs in order of arrival, its PDFs, and the evidence about these.
 
-    `window` is how long a RIS takes to write JSON and PDF of one report, in any order. `strict`: where nothing tells of
-    which version a PDF is, or whether one that came alone may replace another, a person decides.
+    `window` is the longest time between JSON and PDF of one report, in any order. `strict`: a person decides where
+    nothing shows the version of a PDF, or whether a PDF that came alone may replace another.
     """
 
     taken: Sequence[JsonVersion]
@@ -72,17 +72,17 @@ class Papers:
     strict: bool = True
 
     def of(self, pdf: PdfVersion) -> Evidence:
-        """What is known of a PDF."""
+        """The evidence about a PDF."""
         return self.evidence.get(pdf.document, Evidence())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Claim:
-    """A PDF, the version that it is of, and by what.
+    """A PDF, its version, and the evidence.
 
-    A `pair` came with its version; otherwise it came alone for a version that has its PDF. It is `sure` unless a draft
-    came so shortly before it that it may be the draft's. `open`: it may as well be another approved version's, which
-    has no PDF and reports something else.
+    A `pair` came with its version; another PDF came alone for a version that has its own. It is `sure` unless a draft
+    came so shortly before it that it may be the draft's. `open`: it may also be of another approved version, which has
+    no PDF and reports something else.
     """
 
     pdf: PdfVersion
@@ -111,10 +111,10 @@ def choose(papers: Papers, now: datetime) -> Choice:
 
 
 def _served_alike(taken: Sequence[JsonVersion], counting: Sequence[JsonVersion]) -> list[int]:
-    """The documents that one PDF serves, the version that counts last.
+    """The documents that one PDF serves; the version that counts is the last.
 
-    Among them are versions that came too late to count and report the same: one may have come again with its times
-    corrected.
+    Versions that came too late to count and report the same are among them: one may have come again with corrected
+    times.
     """
     counted = {version.document for version in counting}
     stale = [one.document for one in taken if one.document not in counted and one.content == counting[-1].content]
@@ -122,7 +122,7 @@ def _served_alike(taken: Sequence[JsonVersion], counting: Sequence[JsonVersion])
 
 
 def _unchanged(counting: Sequence[JsonVersion]) -> list[JsonVersion]:
-    """The last versions that report the same, oldest first: one PDF serves them."""
+    """The last versions that report the same, oldest first: one PDF serves all."""
     found = [counting[-1]]
     for before in reversed(counting[:-1]):
         if reports_otherwise(before, found[0]):
@@ -132,7 +132,7 @@ def _unchanged(counting: Sequence[JsonVersion]) -> list[JsonVersion]:
 
 
 def _none(papers: Papers, mine: Sequence[_Claim]) -> Choice:
-    """Nothing may go: what a person may confirm is the last one in doubt, else the last one of an earlier version."""
+    """The choice where no PDF may go: a person may confirm the last in doubt, else the last of an earlier version."""
     own = [claim.pdf for claim in mine if claim.pdf.doubt]
     read = [pdf for pdf in papers.pdfs if pdf.unread != Unread.ONCE]
     last = max(own or [pdf for pdf in read if not pdf.doubt] or read, key=_came, default=None)
@@ -143,10 +143,10 @@ def _none(papers: Papers, mine: Sequence[_Claim]) -> Choice:
 
 
 def _replaced(papers: Papers, base: _Claim, sound: Sequence[_Claim], now: datetime) -> Choice:
-    """The PDF that came with its version, unless one that came alone later takes its place.
+    """The PDF that came with its version, unless a later one that came alone replaces it.
 
-    It does so once no JSON came for it within the window, if its text names the exam, has something of the version's
-    findings where it can be read, and no other version lacks a PDF.
+    That one replaces it once no JSON came for it within the window, if its text names the exam and (where it can be
+    read) has some of the version's findings, and no other version lacks a PDF.
     """
     later = [one for one in sound if _came(one.pdf) > _came(base.pdf) and not _is_older(papers, one.pdf, base.pdf)]
     ripe = [claim for claim in later if claim.pair or claim.pdf.arrived + papers.window <= now]
@@ -163,7 +163,7 @@ def _is_older(papers: Papers, pdf: PdfVersion, base: PdfVersion) -> bool:
 
 
 def _doubt(papers: Papers, claim: _Claim) -> str:
-    """Why a PDF that came alone, or is as well another version's, may not go by itself; "" where it may."""
+    """The reason why a PDF that came alone, or may be another version's, does not go by itself; "" where it does."""
     if not papers.strict or (claim.pair and not claim.open):
         return ""
     if claim.open:
@@ -178,7 +178,7 @@ _STRANGE = "another report PDF came without a JSON, and its text has nothing of 
 _OPEN = "two approved versions report differently and lack a PDF, and nothing tells of which of them the report PDF is"
 
 
-# -- of which version each PDF is
+# -- the version of each PDF
 
 
 def _claims(papers: Papers) -> list[_Claim]:
@@ -217,9 +217,9 @@ def _claim(papers: Papers, pdf: PdfVersion, before: Sequence[_Claim]) -> _Claim 
 def _may_be_of_another(
     version: JsonVersion, lacking: Sequence[JsonVersion], pdf: PdfVersion, window: timedelta
 ) -> bool:
-    """Whether the PDF may be of another approved version among `lacking`, those that have none, as well.
+    """Whether the PDF may also be of another approved version, of those `lacking` a PDF.
 
-    One that lacks its PDF and came within the window goes before those that came long ago.
+    A version that came within the window takes precedence over those that came long ago.
     """
     own = version in lacking and abs(pdf.arrived - version.arrived) <= window
     others = (one for one in lacking if one.approved and one.content != version.content and one.arrived <= pdf.arrived)
@@ -232,13 +232,13 @@ def _may_be_of_draft(version: JsonVersion, versions: Sequence[JsonVersion], pdf:
 
 
 def _claimants(taken: Sequence[JsonVersion]) -> list[JsonVersion]:
-    """The versions that a PDF may be of: those that counted, and approved ones that came too late to count."""
+    """The versions that may claim a PDF: those that counted, and approved ones that came too late to count."""
     counted = {version.document for version in successive(taken)}
     return [version for version in taken if version.document in counted or version.approved]
 
 
 def _left_open(versions: Sequence[JsonVersion], said: Evidence) -> tuple[list[JsonVersion], Kind]:
-    """The versions that content and times leave open, and the kind that has told them apart."""
+    """The versions that content and times leave open, and the kind of evidence that decided."""
     found, kind = list(versions), Kind.ORDER
     if said.contents is not None:
         found, kind = [version for version in found if version.content in said.contents], Kind.CONTENT
@@ -250,7 +250,7 @@ def _left_open(versions: Sequence[JsonVersion], said: Evidence) -> tuple[list[Js
 
 
 def _of_name(versions: Sequence[JsonVersion], pdf: PdfVersion, window: timedelta) -> list[JsonVersion]:
-    """Those that came under the PDF's name, where each version has its own.
+    """The versions that came under the PDF's name, where each version has its own.
 
     A draft's name does not bind a PDF that came long after it.
     """
@@ -262,11 +262,11 @@ def _of_name(versions: Sequence[JsonVersion], pdf: PdfVersion, window: timedelta
 def _by_order(
     versions: Sequence[JsonVersion], pdf: PdfVersion, has: frozenset[int], window: timedelta
 ) -> JsonVersion | None:
-    """The version that a PDF is of by when it came; `has` are those that have a PDF.
+    """The version of a PDF by its arrival; `has` are the versions with a PDF.
 
-    An approved version without one takes it within the window after it. Else it goes with the approval that comes
-    within the window after it, be there a draft before or a version that has its own; else with the version that it
-    follows; a draft, however, takes only what came within the window. One that came before everything is the first's.
+    It goes with the approved version without a PDF that came within the window before it; else with the approval that
+    comes within the window after it, even after a draft or a version with its own PDF; else with the version before it,
+    but with a draft only within the window. A PDF that came before everything goes with the first version.
     """
     before = [version for version in versions if version.arrived <= pdf.arrived]
     after = [version for version in versions if version.arrived > pdf.arrived]
@@ -282,7 +282,7 @@ def _by_order(
 
 
 def _follows(draft: JsonVersion, pdf: PdfVersion, approval: JsonVersion) -> bool:
-    """Whether a PDF between the two, and near to both, rather came with the draft."""
+    """Whether a PDF between a draft and an approval, near to both, rather came with the draft."""
     wait = approval.arrived - pdf.arrived
     return wait > _AT_ONCE and pdf.arrived - draft.arrived < wait
 

@@ -1,7 +1,7 @@
-"""The text of a report PDF as evidence for a version of an exam's findings (design: Reports, the first evidence).
+"""The content of a report PDF as evidence for a version's findings (design: Reports, the first evidence).
 
 Texts are compared by their runs: every eight characters in a row, in one width and without white space. Signs stay:
-1.5cm and 15cm have other runs, as have 左 and 右.
+1.5cm and 15cm have different runs, as have 左 and 右.
 """
 
 import re
@@ -28,8 +28,8 @@ Runs = frozenset[str]
 class Reading:
     """Reading of a PDF's text.
 
-    `of` are the texts, by their key, of which it may be; None where it says nothing of that. `share` is how much of
-    the best agreeing one it has, from 0 to 1; `why` says in words what spoke, or why nothing does.
+    `of` are the keys of the texts that it may be of; None where it proves nothing. `share` is the part of the best
+    agreeing text that it has, from 0 to 1; `why` explains the result in words.
     """
 
     of: frozenset[str] | None
@@ -38,16 +38,16 @@ class Reading:
 
 
 def is_text(text: str) -> bool:
-    """Whether a person could read it: fonts without a mapping to characters give signs of all kinds."""
+    """Whether a person could read it: fonts without a mapping to characters yield random signs."""
     seen = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text[:_LONGEST]))
     known = sum(_is_legible(character) for character in seen)
     return bool(seen) and known >= len(seen) * _LEGIBLE
 
 
 def runs_of_pdf(text: str) -> Runs:
-    """The runs of a PDF's text, pages after a form feed; what is printed on several pages is left out.
+    """The runs of a PDF's text, its pages separated by form feeds, without lines printed on several pages.
 
-    Findings go on from one page to the next, and so do the runs. None where it is no text.
+    Findings continue on the next page, and so do the runs. None where it is no text.
     """
     if not is_text(text):
         return frozenset()
@@ -55,14 +55,14 @@ def runs_of_pdf(text: str) -> Runs:
 
 
 def runs_of_report(parts: Iterable[str]) -> Runs:
-    """The runs of findings and impression, each by itself: a PDF may print anything between them."""
+    """The runs of findings and of impression, separately: a PDF may print anything between them."""
     return frozenset().union(*(_runs(_plain(part[:_LONGEST])) for part in parts))
 
 
 def reading(pdf: Runs, texts: Mapping[str, Runs], others: Mapping[str, Runs] = {}) -> Reading:
-    """Of which of `texts`, the versions of an exam by a key, the PDF is; `others` are the texts of other exams.
+    """The texts that the PDF may be of, out of `texts`, an exam's versions by key; `others` are of other exams.
 
-    Of several it is the one whose differences from each other it has, and whose others it lacks.
+    Between several versions the differences decide: it has those of its own, and lacks those of the others.
     """
     shares = {key: _share(runs, pdf) for key, runs in texts.items() if runs}
     best = max(shares.values(), default=0.0)
@@ -78,7 +78,7 @@ def reading(pdf: Runs, texts: Mapping[str, Runs], others: Mapping[str, Runs] = {
 
 
 def lacking(pdf: Runs, texts: Mapping[str, Runs]) -> frozenset[str]:
-    """The texts, by their key, of which a PDF that has text has next to nothing."""
+    """The keys of the texts of which a readable PDF has next to nothing."""
     return frozenset(key for key, runs in texts.items() if pdf and runs and _share(runs, pdf) <= _LACKS)
 
 
@@ -87,7 +87,7 @@ _CANNOT_TELL = "the PDF does not tell the versions apart"
 
 
 def _of_none(pdf: Runs, best: float, others: Mapping[str, Runs]) -> Reading:
-    """Little agreement is no evidence, unless the PDF has the text of another exam."""
+    """The result where no version agrees: no evidence, unless the PDF has the text of another exam."""
     foreign = [key for key, runs in others.items() if runs and _share(runs, pdf) >= AGREES]
     if foreign:
         return Reading(of=frozenset(), share=best, why="the PDF has the findings of another exam")
@@ -95,7 +95,7 @@ def _of_none(pdf: Runs, best: float, others: Mapping[str, Runs]) -> Reading:
 
 
 def _differs(key: str, texts: Mapping[str, Runs], pdf: Runs) -> bool:
-    """Whether the PDF has what this text has and each other one has not, and lacks what only the other one has."""
+    """Whether, beside each other text, the PDF has the parts that only this text has, and lacks the other's own."""
     mine = texts[key]
     for other, theirs in texts.items():
         if other == key or mine == theirs:
@@ -119,7 +119,7 @@ def _plain(text: str) -> str:
 
 
 def _body(text: str) -> str:
-    """The text without what stands on several of its pages: heads, patient's data, page numbers."""
+    """The text without lines that stand on several pages: heads, patient's data, page numbers."""
     pages = [[_plain(line) for line in page.splitlines()] for page in text.split(_PAGE)]
     if len(pages) == 1:
         return text

@@ -1,6 +1,6 @@
-"""Values that a report prints under its labels: the patient's name, and numbers (检查号, 住院号, ...).
+"""Labelled values of a report: the patient's name, and numbers (检查号, 住院号, ...).
 
-A label's value stands on its line, or a header table comes out as all labels, then all values.
+A label's value stands on its line, or a header table reads as all labels, then all values.
 """
 
 import re
@@ -30,7 +30,7 @@ _OTHER_LABELS = re.findall(
 )
 _SEX = frozenset({"性别", "SEX", "GENDER"})
 _AGE = frozenset({"年龄", "AGE"})
-# The name after these is somebody else's: a doctor's, a relative's. A title like 检查报告 may stand before a blank.
+# A name after these is a doctor's or a relative's. A title like 检查报告 may stand before a blank.
 _SOMEBODY = (
     "医生|医师|技师|药师|大夫|护士|护师|专家|教授|主任|院长|科长|队长|组长|联系人|家属|亲属|亲友|朋友|家长|监护人"
     "|父亲|母亲|爸爸|妈妈|父母|配偶|丈夫|妻子|爱人|儿子|女儿|子女|检查者|检查人|操作[者人员]+|记录[者人员]+|录入[者人员]+"
@@ -77,7 +77,7 @@ _NO_NAME = re.compile(
     "男性?|女性?|[男女][0-9岁]*|门诊.*|住院.*|急诊.*|体检.*|.*[科室区床院]|汉族|[岁月天]"
     "|.*(?:检查|平扫|增强|报告|诊断|影像|所见|医院|中心|日期|时间|医师|医生|技师).*|.*(?:CT|MR|DR|CR|US)"
 )
-# Names that end like a department, a ward or a district: a common surname and one or two characters more.
+# Names that end like a department, a ward or a district: a common surname with one or two more characters.
 _SURNAMES = (
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩邓冯曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟姜崔谭陆"
     "范汪廖石金韦贾夏付傅方邹熊白孟秦邱侯江尹薛闫阎雷段龙黎史陶贺毛郝顾龚邵万覃武钱戴严莫孔向常汤康易乔赖文庞樊殷施翟倪"
@@ -85,7 +85,7 @@ _SURNAMES = (
 _SURNAME = f"(?:[{_SURNAMES}]|欧阳|上官|司马|诸葛|皇甫|尉迟|令狐|慕容|司徒|公孙)"
 _ENDS_ALIKE = re.compile(rf"{_SURNAME}[{_HAN}]?(?:[科室区床院]|增强)")
 _DEPARTMENT = re.compile("康复.|高[干压危新].|白云.|江[北南东].|.[内外骨眼儿妇产肤瘤]科|.[病诊护][室区床]")
-# A doctor as people call him, which is a value and no label: 王主任.
+# A doctor's form of address, which is a value and no label: 王主任.
 _CALLED = re.compile(rf"(?<![{_HAN}]){_SURNAME}[{_HAN}]{{0,2}}?(?:主任|大夫|教授|院长|医生|医师|技师|护士|老师)[ \t]+$")
 _TITLE = re.compile("(.+?)(?:先生|女士|小姐|太太|夫人|同志|小朋友)")
 _TAIL = re.compile("(.{2,}?)(?:门诊|住院|急诊|体检|复查|复诊|初诊|加急|随访|平诊|会诊|汉族)+(?:患者|病人)?")
@@ -100,7 +100,7 @@ _LONGEST_PART, _LONGEST_VALUE = 12, 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
-    """Values under labels: patients' names as printed, and numbers, each with its label."""
+    """Labelled values: patients' names as printed, and numbers, each with its label."""
 
     names: tuple[str, ...]
     numbers: tuple[tuple[str, str], ...]
@@ -108,7 +108,7 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """A label (`label` is its word) or a value, on a line. A label whose name is not the patient's is `foreign`."""
+    """A label (`label` is its word) or a value, on a line. A label for somebody else's name is `foreign`."""
 
     line: int
     text: str
@@ -134,7 +134,7 @@ def labelled(text: str) -> Labelled:
 
 
 def han_name(name: str) -> str:
-    """The Han characters of a patient's name as a JSON has it, and what tells twins apart; "" where it has none.
+    """The Han characters of a patient's name in a JSON, with a twin's mark; "" where it has none.
 
     Notes beside it (张三[急], 张三 男 45岁, 张三先生) are no part of it.
     """
@@ -147,10 +147,10 @@ def han_name(name: str) -> str:
 
 
 def may_be(printed: str, name: str) -> bool:
-    """Whether a printed name, in which signs may be masked (张*, 张某某), can be this one, as `han_name` gives it.
+    """Whether a printed name, perhaps masked (张*, 张某某), can be this one, as `han_name` returns it.
 
-    Fonts often lack rare characters: they may be missing. What tells twins apart counts where both have it.
-    Dots within names of minorities are often left out.
+    Fonts often lack rare characters: they may be missing. A twin's mark counts where both have one. Dots within
+    names of minorities are often left out.
     """
     return _may_be(printed, name) or _may_be(printed.replace("·", ""), name.replace("·", ""))
 
@@ -166,7 +166,7 @@ def _may_be(printed: str, name: str) -> bool:
 
 
 def normal_number(value: str) -> str:
-    """A number as it is compared: one width, capitals, no blanks."""
+    """A number as it is compared: in one width, in capitals, without blanks."""
     return "".join(unicodedata.normalize("NFKC", value).upper().split())
 
 
@@ -197,7 +197,7 @@ def _label(line: int, match: re.Match[str], before: str) -> _Token:
 
 
 def _is_foreign(label: str, before: str) -> bool:
-    """Whether a label for a name, by the words before it, is for somebody else's; 患者姓名 is the patient's."""
+    """Whether the words before a name's label show that it is somebody else's; 患者姓名 is the patient's."""
     if label[0] in "NP":
         return bool(_ENGLISH.search(before)) or bool(_NOT_THE_PATIENTS.search(before))
     patients = label[0] != "姓" or _THE_PATIENTS.search(before) or _CALLED.search(before)
@@ -205,7 +205,7 @@ def _is_foreign(label: str, before: str) -> bool:
 
 
 def _is_part(line: str, match: re.Match[str]) -> bool:
-    """Whether the word for a name is a part of a sentence: Han characters stand close to it on both sides.
+    """Whether the word for a name is part of a sentence: Han characters stand close to it on both sides.
 
     Fields may run together: 性别女姓名李四.
     """
@@ -216,7 +216,7 @@ def _is_part(line: str, match: re.Match[str]) -> bool:
 
 
 def _stands_alone(line: str, match: re.Match[str]) -> bool:
-    """Whether a word is a label and not a part of a sentence: it begins a column, or is followed by a colon."""
+    """Whether a word is a label and not part of a sentence: it begins a column, or a colon follows."""
     start, end = match.span("label")
     follows = line[end:].lstrip(" \t")
     begins = start == 0 or line[start - 1] in " \t:;,/" or not re.match(rf"[{_HAN}]", line[start - 1])
@@ -248,16 +248,16 @@ def _values(tokens: Sequence[_Token]) -> Iterator[tuple[str, Sequence[_Token]]]:
 def _of_group(
     labels: Sequence[_Token], values: Sequence[_Token], before: Sequence[_Token]
 ) -> Iterator[tuple[str, Sequence[_Token]]]:
-    """Labels in a row and what follows them: one label has the next value, several have one each, in order.
+    """The values of labels in a row: one label has the next value; several have one each, in order.
 
-    A table may come out as all values, then all labels.
+    A table may read as all values, then all labels.
     """
     if len(labels) == 1 or (values and values[0].line == labels[-1].line and labels[-1].line != labels[0].line):
         one = labels[-1]
         if values and values[0].line - one.line <= 1 and not one.foreign:
             yield one.label, values
         return
-    if values and values[0].line == labels[-1].line:  # 姓名：张三 性别：女, or labels whose values are left empty
+    if values and values[0].line == labels[-1].line:  # 姓名：张三 性别：女, or labels with empty values
         if not labels[-1].foreign:
             yield labels[-1].label, values
         return
@@ -266,20 +266,20 @@ def _of_group(
 
 
 def _columns(labels: Sequence[_Token], values: Sequence[_Token], before: Sequence[_Token]) -> Sequence[_Token]:
-    """The values of a table's labels: those that follow, or else those before that fit sex or age."""
+    """The values of a table's labels: the following ones, else preceding ones that fit sex or age."""
     if len(values) >= len(labels) and _fits(labels, values):
         return values
     near = before[-len(labels) :]
-    told = any(label.label in _SEX | _AGE for label in labels)
+    has_sex_or_age = any(label.label in _SEX | _AGE for label in labels)
     lines = len({value.line for value in near}) == len({label.line for label in labels})
-    if len(near) < len(labels) or not (told and lines and labels[0].line - near[-1].line == 1):
+    if len(near) < len(labels) or not (has_sex_or_age and lines and labels[0].line - near[-1].line == 1):
         return ()
     alone = len(before) == len(near) or before[-len(near) - 1].line != near[0].line
     return near if alone and _fits(labels, near) else ()
 
 
 def _fits(labels: Sequence[_Token], values: Sequence[_Token]) -> bool:
-    """Whether the values stand in their labels' columns: an empty one moves all that follow."""
+    """Whether the values fit their labels: an empty one shifts all that follow."""
     for label, value in zip(labels, values, strict=False):
         if label.label in _SEX and not re.match("男|女|未知|[MF]", value.text):
             return False
@@ -302,7 +302,7 @@ def _persons(words: Sequence[_Token], *, sexed: bool) -> list[str]:
 
 
 def _after_latin(words: Sequence[_Token]) -> Sequence[_Token]:
-    """The words without the name in Latin letters before that in Han: LI SI 李四."""
+    """The words from the Han name on, without a Latin name before it: LI SI 李四."""
     for at, word in enumerate(words[: _MOST_LATIN + 1]):
         if word.line != words[0].line:
             break
@@ -340,13 +340,13 @@ def _person(value: str) -> str:
 
 
 def _off_the_line(name: str, *, lined: bool) -> str:
-    """The name without the line that it is printed on: ___李四___. One sign at its end alone may be a mask."""
+    """The name without the line that it is printed on: ___李四___. A single sign at its end may be a mask."""
     inner = name.rstrip("_")
     return inner if len(inner) > 1 and (lined or name.endswith("__")) else name
 
 
 def _without_notes(name: str) -> str:
-    """The name without a form of address or what else has run into it; of 李先生 a mask is left."""
+    """The name without a form of address or other words that ran into it; 李先生 becomes a masked name."""
     while "·" in name and _is_no_name(name.rpartition("·")[2]):
         name = name.rpartition("·")[0]
     tail = _TAIL.fullmatch(name)

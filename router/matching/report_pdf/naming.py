@@ -1,4 +1,4 @@
-"""What the text of a report names, and whether that speaks against the exam it is to go with (design: Reports).
+"""Names and numbers in the text of a report, and whether they contradict its exam (design: Reports).
 
 Words are compared whole, in one normal form: 123 is not found in 91234, nor 张三 in 张三丰.
 """
@@ -17,9 +17,9 @@ _SPACED = re.compile(rf"(?<![{_HAN}])[{_HAN}](?:[ \t]+[{_HAN}])+(?![{_HAN}])")
 _LABEL = re.compile(
     "患者|病人|受检者|姓名|性别|年龄|科室|科别|病区|床号|先生|女士|(?:住院|门诊|检查|影像|病案|登记)号?|出生日期|电话|[男女]$"
 )
-# The name after these is a doctor's, and a doctor may bear the name of a patient.
+# A name after these is a doctor's; a doctor may have the name of a patient.
 _STAFF = re.compile(rf"(?:(?:审核|报告)?(?:医师|医生|技师)|审核)(?:签名|签字)?[ \t]*:?[ \t]*[{_HAN}]{{2,4}}")
-# From the first letter of a run on, giving nothing back: a text of one long run takes no longer than another.
+# Possessive from the first letter of a run on: a text of one long run takes no longer than another.
 _LATIN = re.compile(r"(?<![A-Z])[A-Z]{2,}+(?:[ ,^]++[A-Z]{2,}+)+")
 _SHORTEST_NUMBER = 3
 _LONGEST_NAME, _LONGEST_JOINED = 6, 20
@@ -29,9 +29,9 @@ _AT_MOST = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bearer:
-    """An exam that has a number as its ExamId or accession number.
+    """An exam that has the number as its ExamId or accession number.
 
-    `own` are the words by which a text names it; it `lacks` a PDF of the version that counts.
+    A text names it by the words `own`; `lacks`: it has no PDF of the version that counts.
     """
 
     exam: int
@@ -42,14 +42,14 @@ class Bearer:
 
 
 def words(text: str) -> frozenset[str]:
-    """What a text may name an exam by: numbers, and what may be a patient's name; at most 300 of them."""
+    """The words of a text that may name an exam: numbers, and possible names of patients; at most 300."""
     text = _normal(text)
     found = dict.fromkeys(word for part in (_numbers(text), _han_names(text), _latin_names(text)) for word in part)
     return frozenset(list(found)[:_AT_MOST])
 
 
 def identifiers(exam_id: str, accession_number: str, patient_name: str) -> frozenset[str]:
-    """The words by which a text names this exam; those too short or too plain to tell it by are left out."""
+    """The words by which a text names this exam, without those too short or too plain to identify it."""
     numbers = {_normal(number).strip() for number in (exam_id, accession_number)}
     name = _normal(patient_name).replace("^", " ")
     joined = "".join(name.split())
@@ -58,29 +58,29 @@ def identifiers(exam_id: str, accession_number: str, patient_name: str) -> froze
 
 
 def number_of(stem: str) -> str:
-    """The number that the name of a PDF is, the folders left out; "" where it is none that tells one exam."""
+    """The number that a PDF's name consists of, without folders; "" where it identifies no exam."""
     name = stem.rpartition("/")[2]
     return name if len(name) > 1 and any(sign in "123456789" for sign in name) else ""
 
 
 def bearer(number: str, said: frozenset[str], bearers: Sequence[Bearer]) -> int | None:
-    """The exam that a PDF joins whose name is the number; None where none does, or where several may.
+    """The exam that a PDF named by the number joins; None where there is none, or where several may.
 
-    `said` are the words of its text. Of several exams with the number it joins the one that the text tells from the
-    others. An accession number is given again: with it a PDF joins an exam that lacks one.
+    `said` are the words of its text, which decide between several exams with the number. Accession numbers are
+    reused: a PDF named by one joins an exam that lacks a PDF.
     """
     if len(bearers) > 1:
         shared = Counter(word for one in bearers for word in one.own)
-        told = [one for one in bearers if any(shared[word] == 1 for word in said & one.own)]
-        return told[0].exam if len(told) == 1 else None
+        unique = [one for one in bearers if any(shared[word] == 1 for word in said & one.own)]
+        return unique[0].exam if len(unique) == 1 else None
     return next((one.exam for one in bearers if one.lacks or one.exam_id == number), None)
 
 
 def doubt(said: frozenset[str], own: frozenset[str], other: int | None, *, reused: bool) -> str:
-    """Why a PDF may be another exam's; "" when nothing speaks for that.
+    """The reason why a PDF may be another exam's; "" when there is none.
 
-    `said` are the words of its text (none: it has no text that can be read), `own` the exam's identifiers, `other`
-    a known exam that it names, `reused` whether another exam's JSON came under its file name.
+    `said` are the words of its text (none: it has no readable text), `own` the exam's identifiers, `other` a known exam
+    that it names; `reused`: another exam's JSON came under its file name.
     """
     if said & own:
         return ""
@@ -137,7 +137,7 @@ def _in_a_series(word: str) -> bool:
 
 
 def _shape(word: str) -> str:
-    """The form of a number whose leading letters say what it counts: A0001 and A0002 have the same."""
+    """The form of a number with its leading letters: A0001 and A0002 have the same."""
     lead = re.match("[A-Z]*", word)
     begin = lead[0] if lead else ""
     return begin + re.sub("[A-Z]", "A", re.sub("[0-9]", "9", word[len(begin) :]))

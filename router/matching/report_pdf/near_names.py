@@ -1,7 +1,7 @@
-"""File names that a person takes for one name: JSON and PDF pair by equal paths only, and these nearly do.
+"""Nearly equal file names, which people take for one: JSON and PDF pair by equal paths only.
 
-Nothing pairs by nearness. Also the two Unicode forms of one name (NFC, NFD) are two paths: a file system keeps both
-side by side, and which of two files a RIS means is not the node's to guess.
+Nothing pairs by nearness. The two Unicode forms of one name (NFC, NFD) are two paths as well: a file system keeps both
+side by side, and the node must not guess which of two files a RIS means.
 """
 
 import re
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 _NAMES = r"副本|复件|拷贝|copy|快捷方式|shortcut"
 _NUMBER = r"(?:[ _]*[(\[]\d{1,3}[)\]]|[ _]?\d{1,2})"
-# What Windows, macOS, Linux and browsers add to the name of a copy, and what the node itself adds below done/.
+# Additions of Windows, macOS, Linux and browsers to the name of a copy, and of the node itself below done/.
 _COPIES = (
     re.compile(rf"[ _]*[-\u2013\u2014_ ][ _]*(?:{_NAMES}){_NUMBER}?$"),
     re.compile(rf"(?<=.)(?:的副本|副本|复件){_NUMBER}?$"),
@@ -30,7 +30,7 @@ _MOST_ROUNDS = 8
 
 
 class Difference(StrEnum):
-    """How two names differ that are nearly one, in words."""
+    """Differences between nearly equal names, in words."""
 
     FORM = "the same characters in another Unicode form (NFC, NFD)"
     WIDTH = "full-width characters"
@@ -41,12 +41,12 @@ class Difference(StrEnum):
 
 
 def near_key(path: str) -> str:
-    """The form in which nearly equal names are equal: of a path below the drop folder, with or without ending."""
+    """The form in which nearly equal paths below the drop folder are equal; with or without ending."""
     return _reduced(path, tuple(Difference))
 
 
 def differences(one: str, other: str) -> Sequence[Difference]:
-    """By what two paths differ that are nearly equal; nothing where they are equal, or not nearly so."""
+    """The differences between two nearly equal paths; none where they are equal, or not nearly so."""
     if one == other or near_key(one) != near_key(other):
         return ()
     needed = [
@@ -66,7 +66,7 @@ def _reduced(path: str, by: Sequence[Difference]) -> str:
 
 
 def _part(part: str, by: Sequence[Difference], *, last: bool) -> str:
-    """A folder's name keeps its endings and marks: they tell one folder from another."""
+    """The form of one part. A folder's name keeps its endings and marks: they tell one folder from another."""
     for each, change in _SPELLING.items():
         part = change(part) if each in by else part
     for _ in range(_MOST_ROUNDS if last else 1):

@@ -1,4 +1,4 @@
-"""When a report PDF was made, and what that says of whose version it is (design: Reports, the second evidence).
+"""The time when a report PDF was made, as evidence for its version (design: Reports, the second evidence).
 
 Clocks of workstations differ, by minutes or by the hours of a zone; each source has a usual offset from the approvals.
 """
@@ -18,7 +18,7 @@ _USUAL = 0.8
 def offset(seconds: Sequence[int]) -> timedelta | None:
     """The usual offset of a source's PDFs from their approvals, by the last pairs; None while it is not known.
 
-    Nor is it where they scatter: a template's date is no time at which a report was made.
+    It is not known either where the offsets scatter: a template's date is not when a report was made.
     """
     if len(seconds) < PAIRS:
         return None
@@ -28,10 +28,10 @@ def offset(seconds: Sequence[int]) -> timedelta | None:
 
 
 def of(made: datetime, arrived: datetime, versions: Mapping[int, datetime]) -> frozenset[int] | None:
-    """The approved versions, by number, that a PDF made then (its source's offset removed) may be of; None: no word.
+    """The approved versions, by number, of a PDF `made` then (its source's offset removed); None: no evidence.
 
-    Each version has the time of its approval. A PDF is made after that, before the next version is approved, and before
-    it comes: one that was not, or by the hours of a zone, had a clock of its own.
+    `versions` have the times of their approvals. A PDF is made after its approval, before the next one, and before it
+    arrives; otherwise its clock was wrong.
     """
     a_zone_off = abs(abs(arrived - made) - _ZONE) < 2 * SILENT
     if a_zone_off or made > arrived + SILENT:
@@ -46,5 +46,5 @@ def of(made: datetime, arrived: datetime, versions: Mapping[int, datetime]) -> f
 
 
 def is_older(made: datetime | None, other: datetime | None) -> bool:
-    """Whether a PDF was made before another one of its source, by more than says nothing."""
+    """Whether a PDF was made clearly before another one of its source."""
     return made is not None and other is not None and made < other - SILENT

@@ -25,7 +25,7 @@ _KEPT_BACK = N_("{count} studies that must not leave are still here only")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check: what was looked at, with its number, and what is wrong with it."""
+    """One check: its objects with their number, and the faults found."""
 
     text: str
     faults: tuple[str, ...]
@@ -78,8 +78,10 @@ def _reports(stage: Stage, leaving: Sequence[Scene]) -> Iterator[str]:
 
 def _receipts(stage: Stage, paths: Sequence[Path], exams: int) -> Iterator[str]:
     key = load_public(stage.folder / "keys" / "platform-sign.pub.pem")
-    told = [json.loads(line) for line in (stage.platform / "receipts.jsonl").read_text(encoding="utf-8").splitlines()]
-    given = {entry["receipt"] for entry in told}
+    receipts = [
+        json.loads(line) for line in (stage.platform / "receipts.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    given = {entry["receipt"] for entry in receipts}
     for path in paths:
         receipt = json.loads(path.read_bytes())
         body = base64.b64decode(receipt["body"])

@@ -1,4 +1,4 @@
-"""Orders: accession numbers, as a worklist gives them, for studies whose headers name nobody for certain."""
+"""Accession numbers, as from a worklist, for studies whose headers identify nobody for certain."""
 
 import struct
 import zlib
@@ -19,7 +19,7 @@ _HEAD = 8  # bytes of tag, VR and length of an SH (PS3.5 7.1)
 
 
 def has_evidence(study: DemoStudy) -> bool:
-    """Whether an exam of this patient and order agrees with the header in as much as [identity] asks for by default."""
+    """Whether the header agrees with an exam of its patient and order as far as [identity] demands by default."""
     patient, policy = study.patient, IdentityPolicy()
     exam = ExamPatient({_PATIENT_ID: patient.patient_id}, spoken_name(study), patient.birth_date, patient.sex)
     found = compare(exam, study.accession_number, StudyIdentity(patient, study.accession_number), policy)
@@ -29,7 +29,7 @@ def has_evidence(study: DemoStudy) -> bool:
 def ordered(study: DemoStudy, folder: Path) -> DemoStudy:
     """The study itself where its header has evidence, else copies below `folder` with an accession number.
 
-    One whose copies do not read as one study stays as it is.
+    A study whose copies do not read as one study stays unchanged.
     """
     if has_evidence(study):
         return study
@@ -43,21 +43,18 @@ def ordered(study: DemoStudy, folder: Path) -> DemoStudy:
 
 
 def _copy(file: DemoFile, accession_number: str, path: Path) -> Path:
-    """All but Accession Number is copied byte for byte, since real files break rules."""
+    """Copy all but Accession Number byte for byte, since real files break rules."""
     with file.path.open("rb") as opened:
         read = read_elements(opened)
     written = file.path.read_bytes()
     meta, data = written[: read.meta.offset], written[read.meta.offset :]
     deflated = file.transfer_syntax in DEFLATED
     number = accession_number.encode("ascii") + b" " * (len(accession_number) % 2)
-    data = _with(number, zlib.decompress(data, _NO_ZLIB_HEADER) if deflated else data, read)
+    data = zlib.decompress(data, _NO_ZLIB_HEADER) if deflated else data
+    start, stop = _place(read)
+    data = data[:start] + _element(read.encoding, number) + data[stop:]
     path.write_bytes(meta + (_deflated(data) if deflated else data))
     return path
-
-
-def _with(number: bytes, data: bytes, read: DataSet) -> bytes:
-    start, stop = _place(read)
-    return data[:start] + _element(read.encoding, number) + data[stop:]
 
 
 def _deflated(data: bytes) -> bytes:
@@ -68,9 +65,9 @@ def _deflated(data: bytes) -> bytes:
 
 
 def _place(read: DataSet) -> tuple[int, int]:
-    """Where in the data set Accession Number begins and ends; both the same where it is to be put in.
+    """The place in the data set where Accession Number begins and ends; of no length where it is to be inserted.
 
-    Between SOP Instance UID, which every instance has, and this number stand short elements only.
+    Only short elements stand between SOP Instance UID, which every instance has, and this number.
     """
     if _ACCESSION in read.spans:
         _, value, stop = read.spans[_ACCESSION]

@@ -1,4 +1,4 @@
-"""The demo's PACS: it sends studies to the node by C-STORE, and again what was not acknowledged."""
+"""The demo's PACS: it sends studies to the node by C-STORE, and unacknowledged instances again."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ class Pacs:
         self.finish(study.files)
 
     def finish(self, files: Sequence[DemoFile]) -> None:
-        """Send these instances; a few more times those that neither were acknowledged nor refused."""
+        """Send these instances; repeat a few times those that were neither acknowledged nor refused."""
         rest, why = list(files), ""
         for _ in range(_TRIES):
             rest, why = self._sent(rest, lambda _: False)
@@ -34,7 +34,7 @@ class Pacs:
         self.refused += [(file, why) for file in rest]
 
     def interrupted(self, study: DemoStudy, after: int, interrupt: Callable[[], None]) -> list[DemoFile]:
-        """Send a study; after so many acknowledgements call `interrupt`, which ends the node. What is left to send."""
+        """Send a study; after so many acknowledgements call `interrupt`, which ends the node; return unsent files."""
         ended = False
 
         def heard(acknowledged: int) -> bool:
@@ -49,7 +49,16 @@ class Pacs:
     def _sent(self, files: list[DemoFile], heard: Callable[[int], bool]) -> tuple[list[DemoFile], str]:
         """Instances neither acknowledged nor refused, with the reason; ends when `heard` says True at an answer."""
         left, why, ended = dict(enumerate(files)), "no answer", threading.Event()
-        outgoing = [Outgoing(n, f.path, f.sop_class, f.sop_instance, f.transfer_syntax) for n, f in left.items()]
+        outgoing = [
+            Outgoing(
+                key=n,
+                path=f.path,
+                sop_class=f.sop_class,
+                sop_instance=f.sop_instance,
+                transfer_syntax=f.transfer_syntax,
+            )
+            for n, f in left.items()
+        ]
         try:
             for result in self._client.send(outgoing, ended.is_set):
                 if result.status == 0:

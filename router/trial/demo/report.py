@@ -1,4 +1,4 @@
-"""What a RIS gives for a study of the demo: the report as PDF, and the exam JSON of appendix A. People are invented."""
+"""Documents of the demo's RIS for a study: the report as PDF, and the exam JSON of appendix A. People are invented."""
 
 import datetime
 import random
@@ -65,8 +65,8 @@ def exam_json(
 ) -> dict[str, Any]:
     """The exam JSON, complete by appendix B when `approved` is given; a draft has another Status and no approval.
 
-    Times are the hospital's local ones and are written without zone, as the standard does. What the study's headers
-    lack is invented, the same for the same study.
+    Times are the hospital's local ones, written without zone as in the standard. Values that the study's headers lack
+    are invented, the same for the same study.
     """
     document: dict[str, Any] = {"ExamId": exam_id}
     for name in ("USCI", "HospitalCode", "HospitalName", "HospitalBranchCode"):
@@ -90,14 +90,14 @@ def accession_number(study: DemoStudy) -> str:
 
 
 def invented_accession_number(study: DemoStudy) -> str:
-    """The same for the same study."""
+    """An invented accession number, the same for the same study."""
     return f"A{_number(study, 8)}"
 
 
 def spoken_name(study: DemoStudy) -> str:
     """The patient's name as a RIS writes it: Chinese characters without separator, else the first group's words.
 
-    A group without certain reading is none: a RIS knows its patients from elsewhere.
+    A group without a certain reading is ignored: a RIS knows its patients from elsewhere.
     """
     groups = [group for group in study.patient.name.split("=") if is_readable(group)] or [""]
     chosen = next((group for group in groups if re.search(r"[一-鿿]", group)), groups[0])

@@ -1,4 +1,4 @@
-"""The demo's scenes: which study arrives when, and what the RIS drops for it in which order."""
+"""The demo's scenes: the order in which each study and the documents of its report arrive."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from router.trial.demo.studies import DemoStudy
 
 
 class Order(StrEnum):
-    """Orders of arrival, in the words of the demo's ledger."""
+    """Orders of arrival, in the words of the demo's table."""
 
     IMAGES_FIRST = N_("images, then JSON, then PDF")
     PDF_FIRST = N_("PDF, then JSON, images after the report")
@@ -39,14 +39,14 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One thing that happens: a line for the screen and what does it."""
+    """One event of the story: a line for the screen, and the function that does it."""
 
     text: str
     do: Callable[[], None]
 
 
 def cast(studies: Sequence[DemoStudy]) -> list[Scene]:
-    """A scene for each study: every order appears, the two that must not leave once each."""
+    """A scene for each study: every order of arrival appears, the two that must not leave once each."""
     turns = [Order.IMAGES_FIRST, Order.PDF_FIRST, Order.APPROVED_LATER, Order.NO_REPORT, Order.OTHER_PATIENT]
     rest = [Order.JSON_FIRST, Order.PDF_FIRST, Order.IMAGES_FIRST, Order.APPROVED_LATER]
     scenes = []
@@ -57,7 +57,7 @@ def cast(studies: Sequence[DemoStudy]) -> list[Scene]:
 
 
 def acts(scenes: Sequence[Scene], config: Config, send: Callable[[DemoStudy], None], *, first: bool) -> list[Act]:
-    """Everything that happens in the first half of these scenes, or in the second, in order.
+    """The acts of the first or of the second half of these scenes, in order.
 
     `send` is the PACS: it sends a study to the node.
     """

@@ -1,4 +1,4 @@
-"""The demo's stage: a folder with keys and configuration, the platform and a node as processes of their own."""
+"""The demo's stage: a folder with keys and configuration; the platform and a node are processes of their own."""
 
 import functools
 import json
@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from router.config.sections import Config, load
+from router.config.file import load
+from router.config.sections import Config
 from router.errors import TransientError
 
 _STOP_SECONDS = 40
@@ -60,7 +61,7 @@ platform_encryption_key_file = "keys/platform-encrypt.pub.pem"
 
 
 class Program:
-    """A command of ours as a process; what it logs is appended to `log`."""
+    """One of our commands as a process; its log output is appended to `log`."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
@@ -70,7 +71,7 @@ class Program:
 
     @property
     def runs(self) -> bool:
-        """Whether it was started and has not ended."""
+        """Whether the process was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
     def launch(self, arguments: Sequence[str]) -> None:
@@ -88,13 +89,13 @@ class Program:
         self.ports = {name: int(port) for name, port in (word.split("=") for word in line.split()[1:])}
 
     def kill(self) -> None:
-        """As `kill -9` does: it finishes nothing."""
+        """End the process as `kill -9` does, without finishing anything."""
         if self._process is not None:
             self._process.kill()
             self._ended(self._process)
 
     def stop(self) -> None:
-        """Let it finish; kill it when it takes too long."""
+        """Let the process finish; kill it when it takes too long."""
         if self._process is None:
             return
         self._process.terminate()
@@ -110,7 +111,7 @@ class Program:
 
 
 class Stage:
-    """A node and the reference platform in `folder`, which holds `keys`. They keep their ports when they come back."""
+    """A node and the reference platform in `folder`, which holds `keys`. They keep their ports over a restart."""
 
     def __init__(self, folder: Path, language: str) -> None:
         self.folder = folder
@@ -125,7 +126,7 @@ class Stage:
 
     @property
     def config_file(self) -> Path:
-        """The node's configuration, with the ports that it has."""
+        """The node's configuration file, with its ports."""
         return self.folder / "router.toml"
 
     @functools.cached_property
@@ -157,7 +158,7 @@ class Stage:
         self.cloud.ready()
 
     def launch_platform(self) -> None:
-        """Start the platform, on its former ports if it had any, and do not wait for it."""
+        """Start the platform, on its former ports if it had any, without waiting for it."""
         listen = [f"--{name}-port={self.cloud.ports.get(name, 0)}" for name in ("dicom", "http")]
         self.cloud.launch(["--data", str(self.platform), "--keys", str(self.folder / "keys"), *listen])
 
@@ -176,7 +177,7 @@ class Stage:
 def configuration(
     language: str, modalities: frozenset[str], node: Mapping[str, int], platform: Mapping[str, int]
 ) -> str:
-    """The node's configuration as TOML. `node` and `platform` are ports by name; a node without picks its own."""
+    """The node's configuration as TOML. `node` and `platform` are ports by name; a node without any picks its own."""
     return _CONFIGURATION.format(
         language=language,
         modalities=", ".join(json.dumps(modality) for modality in sorted(modalities)),
@@ -187,7 +188,7 @@ def configuration(
 
 @contextmanager
 def set_up(folder: Path, language: str) -> Iterator[Stage]:
-    """A stage in `folder`, which holds `keys`, on which the platform is starting; all stops at the end."""
+    """A stage in `folder`, which holds `keys`, with the platform starting; everything stops at the end."""
     stage = Stage(folder, language)
     try:
         stage.launch_platform()

@@ -1,4 +1,4 @@
-"""How the demo's deliveries stand: what has not gone and why, and whether it still moves. Pure."""
+"""Progress of the demo's deliveries: what has not gone, the reason, and whether it still moves. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from router.text.language import N_
 from router.trial.demo.scenes import LEAVES, Order, Scene
 
 _MOVES = frozenset({State.READY, State.SENDING, State.DEFERRED})
-_LONGEST_STILL = 60.0  # seconds of which nothing changes: between two tries at a destination
-_LONGEST_TO_COME = 30.0  # until a report is paired or a study is stable, on a machine that has much else to do
+_LONGEST_STILL = 60.0  # seconds without any change between two tries at a destination
+_LONGEST_TO_COME = 30.0  # seconds until a report is paired or a study is stable, on a busy machine
 _SETTLED = 3.0
 _NO_EXAM = N_("the node has no exam of it; see rejected/ in the drop folder")
 
 
 @dataclass(frozen=True, slots=True)
 class Remainder:
-    """One thing that did not go: `name` as commands take it (e17), or a study's UID where there is no exam."""
+    """An exam that did not go: its name in commands (e17), or the UID of a study without an exam."""
 
     name: str
     channel: str
@@ -26,17 +26,17 @@ class Remainder:
 
 
 def delivered(lines: Iterable[Line]) -> int:
-    """How many deliveries the platform has confirmed."""
+    """The number of deliveries that the platform has confirmed."""
     return sum(line.delivery.state == State.DELIVERED for line in lines)
 
 
 def expected(scenes: Iterable[Scene]) -> int:
-    """How many deliveries are to be confirmed in the end."""
+    """The number of deliveries that must be confirmed in the end."""
     return len(Channel) * sum(scene.order in LEAVES for scene in scenes)
 
 
 def remainder(lines: Sequence[Line], scenes: Iterable[Scene]) -> list[Remainder]:
-    """Everything that is to leave and is not confirmed."""
+    """Everything that should leave and is not confirmed."""
     found = []
     for scene in scenes:
         mine = [line for line in lines if line.exam_id == scene.exam_id]
@@ -54,13 +54,13 @@ def _left(line: Line) -> Remainder:
 
 
 def held(lines: Iterable[Line], scenes: Iterable[Scene]) -> list[Line]:
-    """The deliveries of the exams with another patient's id, as far as they are held."""
+    """The held deliveries of the exams with another patient's id."""
     wrong = {scene.exam_id for scene in scenes if scene.order == Order.OTHER_PATIENT}
     return [line for line in lines if line.exam_id in wrong and line.delivery.state == State.HELD]
 
 
 def patience(lines: Sequence[Line], scenes: Sequence[Scene]) -> float:
-    """Seconds without any change after which nothing will move by itself any more."""
+    """Seconds without any change after which nothing more will move by itself."""
     leaving = {scene.exam_id for scene in scenes if scene.order in LEAVES}
     states = {line.delivery.state for line in lines if line.exam_id in leaving} - {State.DELIVERED}
     if states & _MOVES:

@@ -56,7 +56,7 @@ class Story:
         return [(file.sop_instance, why) for file, why in self._pacs.refused]
 
     def play(self) -> bool:
-        """Whether the story came to its end: all that is to leave has left."""
+        """Play the story; whether it came to its end: everything that should leave has left."""
         rest = self._scenes[1:]
         early, late = rest[: len(rest) // 2], rest[len(rest) // 2 :]
         return (
@@ -118,7 +118,7 @@ class Story:
             act.do()
 
     def _glance(self) -> None:
-        """Show the queue where somebody watches, and not too often."""
+        """Show the queue to the watcher, if there is one, at intervals."""
         if self._watch is not None and time.monotonic() - self._seen > _LOOK_SECONDS:
             self._watch(self._listed())
             self._seen = time.monotonic()
@@ -129,7 +129,7 @@ class Story:
         otherwise: str = _STUCK,
         running: Sequence[Program] | None = None,
     ) -> bool:
-        """Wait; False, with `trouble`, as soon as nothing moves any more or a program that is to run has ended."""
+        """Wait; False, with `trouble`, as soon as nothing moves any more or a needed program has ended."""
         programs = (self._stage.node, self._stage.cloud) if running is None else running
         signs, changed = None, time.monotonic()
         while not wanted(lines := self._listed()):
@@ -144,7 +144,7 @@ class Story:
         return True
 
     def _signs(self, lines: Sequence[Line]) -> object:
-        """All that changes while something moves."""
+        """Values that change while something moves."""
         config = self._stage.config
         reports = sum(1 for path in config.reports.folder.iterdir() if path.is_file())
         images = count_in(config.node.data / "incoming")

@@ -1,4 +1,4 @@
-"""Real DICOM for the demo: the files that pydicom ships, and a CT study made here. Every patient is invented."""
+"""Studies of the demo: real files that pydicom ships, and a generated CT study. Every patient is invented."""
 
 import datetime
 import random
@@ -24,9 +24,9 @@ _AIR_HU, _TISSUE_HU, _LUNG_HU, _BONE_HU = -1000, 40, -820, 600
 _SCOUT_POSITIONS = ("AP", "LAT")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DemoFile:
-    """One Part 10 file and what a Storage SCU needs to know to send it as it is."""
+    """One Part 10 file, with the facts that a Storage SCU needs to send it unchanged."""
 
     path: Path
     study: str
@@ -36,9 +36,9 @@ class DemoFile:
     transfer_syntax: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DemoStudy:
-    """One study: its files, and what a RIS would know of it. `date` is DA, `time` is TM; absent values are ""."""
+    """One study: its files, and the facts that a RIS would have. `date` is DA, `time` is TM; absent values are ""."""
 
     uid: str
     files: tuple[DemoFile, ...]
@@ -53,8 +53,8 @@ class DemoStudy:
 def shipped_studies(also: Path | None = None) -> list[DemoStudy]:
     """The studies among the files that pydicom ships, and among those in the folder `also` when it is there.
 
-    Left out: what is no whole instance with its UIDs as the node reads it, files without group 0002 or with one that
-    names another instance, and files whose SOP instance UID an earlier file has.
+    Left out are files that the node does not read as a whole instance with its UIDs, files without group 0002 or with
+    one that names another instance, and files with the SOP instance UID of an earlier file.
     """
     shipped = Path(pydicom.__file__).parent / "data"
     folders = [folder for folder in (shipped, also) if folder is not None and folder.is_dir()]
@@ -83,7 +83,7 @@ def _readable(paths: Iterable[Path]) -> Iterator[tuple[DemoFile, Header]]:
 
 
 def _read(path: Path) -> tuple[DemoFile, Header] | None:
-    """A file as the node reads it: a RIS that read names in another way would contradict the images."""
+    """A file as the node reads it: a RIS that read names differently would contradict the images."""
     try:
         header = read_head(path)
         with path.open("rb") as opened:
@@ -95,15 +95,23 @@ def _read(path: Path) -> tuple[DemoFile, Header] | None:
         return None
     if not all(_UID.fullmatch(uid) for uid in (uids.study, uids.series, header.sop_class, uids.sop, syntax)):
         return None
-    return DemoFile(path, uids.study, uids.series, header.sop_class, uids.sop, syntax), header
+    return DemoFile(
+        path=path,
+        study=uids.study,
+        series=uids.series,
+        sop_class=header.sop_class,
+        sop_instance=uids.sop,
+        transfer_syntax=syntax,
+    ), header
 
 
 def _study(members: list[tuple[DemoFile, Header]]) -> DemoStudy:
     files = tuple(file for file, _ in members)
     header = members[0][1]
     return DemoStudy(
-        files[0].study, files, header.patient, header.accession_number, header.facts.modality,
-        header.study_date, header.study_time, header.study_description,
+        uid=files[0].study, files=files, patient=header.patient, accession_number=header.accession_number,
+        modality=header.facts.modality, date=header.study_date, time=header.study_time,
+        description=header.study_description,
     )  # fmt: skip
 
 
@@ -248,7 +256,7 @@ def _measured(concept: Dataset, value: str, unit: Dataset) -> Dataset:
 
 
 def _dose_report(header: dict[str, object], slices: int) -> Dataset:
-    """A CT radiation dose report, as short as TID 10011 allows to be read by people (PS3.16)."""
+    """A CT radiation dose report, as short as TID 10011 allows (PS3.16)."""
     total = _content("CONTAINER", _code("113811", "DCM", "CT Accumulated Dose Data"))
     total.ContinuityOfContent = "SEPARATE"
     total.ContentSequence = [

@@ -1,0 +1,1 @@
+"""The reference platform: the regional cloud's side."""

@@ -1,4 +1,4 @@
-"""Who may speak: nonces seen before, the time window, tokens and their expiry."""
+"""Access to the platform: used nonces, the time window, tokens and their expiry."""
 
 import re
 import secrets
@@ -49,7 +49,7 @@ def within_window(ts: int, at: float) -> bool:
 
 
 class Tokens:
-    """Gives tokens to whoever proves that it knows the interface key (接口密钥), and knows them again."""
+    """Issues tokens to a sender that proves that it has the interface key (接口密钥), and checks them."""
 
     def __init__(self, app: str, api_key: bytes, clock: Clock, lifetime_seconds: int) -> None:
         self._app = app
@@ -61,7 +61,7 @@ class Tokens:
         self._lock = threading.Lock()
 
     def issue(self, asked: Mapping[str, object], at: float) -> dict[str, object]:
-        """The body of a token answer. Refusal 401 for another app, a wrong mac, a time outside or a nonce again."""
+        """The body of a token answer. Refusal 401 for another app, a wrong mac, a wrong time or a repeated nonce."""
         app, ts, nonce, mac = (asked.get(name) for name in ("app", "ts", "nonce", "mac"))
         if app != self._app or not (is_time(ts) and is_nonce(nonce) and isinstance(mac, str)):
             raise unauthorised("unknown app or incomplete request")
@@ -75,7 +75,7 @@ class Tokens:
         return {"token": self._new(), "expires_in": self._lifetime}
 
     def check(self, authorization: str) -> None:
-        """Refusal 401 `token` unless the header carries a token that is still good."""
+        """Check the header: Refusal 401 `token` unless it has a valid token."""
         kind, _, token = authorization.partition(" ")
         with self._lock:
             good = kind.lower() == "bearer" and self._expiry.get(token, 0.0) > self._now()

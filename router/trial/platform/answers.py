@@ -1,4 +1,4 @@
-"""How the platform says no: an HTTP status with a JSON body (profile gm-envelope/1, section 3)."""
+"""Refusals of the platform: an HTTP status with a JSON body (profile gm-envelope/1, section 3)."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ Proof = Callable[[int, bytes], Mapping[str, str]]
 class Refusal(Exception):
     """A request that is not accepted. `close`: the rest of the body was not read, so the connection cannot go on.
 
-    `proof` signs it; None while the request is not known to be the hospital's.
+    `proof` signs it; None while the request is not proved to be the hospital's.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class Refusal(Exception):
 
 @contextmanager
 def proved_by(proof: Proof) -> Iterator[None]:
-    """Have every Refusal of the block signed; OSError is one, too: the disk takes nothing now."""
+    """Sign every Refusal of the block; OSError becomes one, too: the disk takes nothing now."""
     try:
         yield
     except Refusal as refusal:
@@ -44,12 +44,12 @@ def unavailable() -> Refusal:
 
 
 def wrong(what: str) -> Refusal:
-    """400: the envelope is not what the profile says; permanent for this delivery."""
+    """400: the envelope breaks the profile; permanent for this delivery."""
     return Refusal(400, {"error": what})
 
 
 def unauthorised(why: str) -> Refusal:
-    """401: `token` or `stale`, or what was wrong with a token request."""
+    """401: `token`, `stale`, or the fault of a token request."""
     return Refusal(401, {"error": why})
 
 

@@ -10,7 +10,7 @@ _LONGEST_LINE = 1024
 
 
 class Stream(Protocol):
-    """What a connection brings."""
+    """Bytes from a connection."""
 
     def read(self, size: int, /) -> bytes:
         """Up to so many bytes as soon as there are any; b"" at the end."""
@@ -58,7 +58,7 @@ class Body:
         return data
 
     def drain(self) -> None:
-        """Read and forget the rest, so that the connection can serve the next request."""
+        """Read and drop the rest, so that the connection can serve the next request."""
         while self.read(65536):
             pass
 

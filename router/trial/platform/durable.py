@@ -1,4 +1,4 @@
-"""Files that survive power loss under their final name, or are not there."""
+"""Durable files, which survive power loss under their final name or are not there."""
 
 import os
 import uuid
@@ -13,7 +13,7 @@ def new_file(folder: Path) -> BufferedRandom:
 
 
 def sync(file: BinaryIO) -> None:
-    """The file's bytes are on the disk once this returns."""
+    """Put the file's bytes on the disk before returning."""
     file.flush()
     os.fsync(file.fileno())
 
@@ -26,7 +26,7 @@ def place(ready: Path, target: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """The folder and those above it, each made durable in the one that holds it."""
+    """Make the folder and those above it, each durable in the one that holds it."""
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -34,7 +34,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """The names in the folder are on the disk once this returns."""
+    """Put the names in the folder on the disk before returning."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

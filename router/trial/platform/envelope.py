@@ -1,4 +1,4 @@
-"""The envelope of an upload, read strictly: the meta part as its profile has it, or a Refusal."""
+"""The envelope of an upload, read strictly: the meta part by its profile, or a Refusal."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ _KEY_ID = re.compile(r"[0-9a-f]{16}")
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a profile fixes: its name, its algorithm, the lengths of vectors and tags in bytes."""
+    """Constants of a profile: its name, its algorithm, the lengths of vectors and tags in bytes."""
 
     profile: str
     algorithm: str
@@ -28,9 +28,9 @@ class Shape:
     tag: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """What meta says of an encrypted part; `length` in bytes and `sm3` in hex are the ciphertext's."""
+    """Description of an encrypted part in meta; `length` in bytes and `sm3` in hex are the ciphertext's."""
 
     name: str
     iv: bytes
@@ -39,9 +39,9 @@ class Part:
     sm3: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Meta:
-    """The meta part. `ts` is Unix milliseconds, `key` says how to come by the message's keys."""
+    """The meta part. `ts` is Unix milliseconds; the message's keys are derived by `key`."""
 
     profile: str
     org: str
@@ -59,7 +59,7 @@ class Meta:
 
 
 def read_object(data: bytes) -> dict[str, Any]:
-    """A JSON object in UTF-8; a name that comes twice is refused. Raises ValueError or RecursionError."""
+    """A JSON object in UTF-8; a repeated name is refused. Raises ValueError or RecursionError."""
     document = json.loads(data.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant)
     if not isinstance(document, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - bad data, not a wrong call
@@ -67,7 +67,7 @@ def read_object(data: bytes) -> dict[str, Any]:
 
 
 def nonce_in(data: bytes) -> str:
-    """The nonce of a meta part that may be wrong otherwise; "" when it has none."""
+    """The nonce of a meta part that may have other faults; "" when it has none."""
     try:
         nonce = read_object(data).get("nonce")
     except (ValueError, RecursionError):
@@ -76,7 +76,7 @@ def nonce_in(data: bytes) -> str:
 
 
 def read_meta(data: bytes, shape: Shape) -> Meta:
-    """The meta part's bytes, read; Refusal 400 names the first field that is wrong."""
+    """Read the meta part; Refusal 400 names the first wrong field."""
     try:
         document = read_object(data)
     except (ValueError, RecursionError) as error:
@@ -89,15 +89,15 @@ def read_meta(data: bytes, shape: Shape) -> Meta:
     if not isinstance(parts, list) or len(parts) != len(PART_NAMES):
         raise wrong("meta: parts are not exam and report")
     return Meta(
-        shape.profile,
-        _field(document, "org", _is_name),
-        _field(document, "app", _is_name),
-        _field(document, "ts", is_time),
-        _field(document, "nonce", is_nonce),
-        _field(document, "idem", _is_name),
-        _field(document, "revision", lambda value: type(value) is int and 1 <= value < 2**31),
-        key,
-        tuple(_read_part(part, name, shape) for part, name in zip(parts, PART_NAMES, strict=True)),
+        profile=shape.profile,
+        org=_field(document, "org", _is_name),
+        app=_field(document, "app", _is_name),
+        ts=_field(document, "ts", is_time),
+        nonce=_field(document, "nonce", is_nonce),
+        idem=_field(document, "idem", _is_name),
+        revision=_field(document, "revision", lambda value: type(value) is int and 1 <= value < 2**31),
+        key=key,
+        parts=tuple(_read_part(part, name, shape) for part, name in zip(parts, PART_NAMES, strict=True)),
     )
 
 
@@ -106,7 +106,13 @@ def _read_part(part: object, name: str, shape: Shape) -> Part:
         raise wrong(f"meta: part {name} is not where it belongs")
     length = _field(part, "length", lambda value: type(value) is int and value >= 0)
     digest = _field(part, "sm3", lambda value: _matches(_DIGEST, value))
-    return Part(name, read_bytes(part, "iv", shape.iv), read_bytes(part, "tag", shape.tag), length, digest)
+    return Part(
+        name=name,
+        iv=read_bytes(part, "iv", shape.iv),
+        tag=read_bytes(part, "tag", shape.tag),
+        length=length,
+        sm3=digest,
+    )
 
 
 def _field(document: Mapping[str, Any], name: str, is_right: Callable[[object], bool]) -> Any:

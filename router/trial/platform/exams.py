@@ -1,4 +1,4 @@
-"""Exams as received, and the receipts that were given for them: both durable before a receipt is sent."""
+"""Received exams and their receipts: both are durable before a receipt is sent."""
 
 import json
 import os
@@ -18,7 +18,7 @@ _SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 _LONGEST_NAME = 255
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """A line of receipts.jsonl. `exam` is the folder below exams/, digests are SM3 of the plaintexts in hex."""
 
@@ -35,7 +35,7 @@ class Receipt:
 
 
 def folder_name(exam_id: str) -> str | None:
-    """An ExamId as a folder's name; None when it cannot be one: too long, or half a surrogate pair in it."""
+    """An ExamId as a folder's name; None when it is too long, or has half a surrogate pair."""
     if not exam_id.isascii() and any("\ud800" <= character <= "\udfff" for character in exam_id):
         return None
     name = "".join(character if character in _SAFE else quote(character, safe="") for character in exam_id)
@@ -47,7 +47,7 @@ class ExamFolder:
     """exams/ and receipts.jsonl in the platform's data folder; one process at a time."""
 
     def __init__(self, data: Path, spool: Path) -> None:
-        """Read the receipts of earlier runs; IntegrityError when a line is neither a receipt nor the cut-off last."""
+        """Read earlier receipts; IntegrityError for a line that is no receipt, unless it is the last and cut off."""
         self._exams = data / "exams"
         self._spool = spool
         self._ledger = data / "receipts.jsonl"
@@ -56,15 +56,15 @@ class ExamFolder:
         self._lock = threading.Lock()
 
     def known(self, idem: str) -> Receipt | None:
-        """The receipt that was given for this idem."""
+        """The receipt for this idem."""
         return self._by_idem.get(idem)
 
     def spool_file(self) -> BufferedRandom:
-        """A file for a plaintext on its way; the caller unlinks what it does not store."""
+        """A file for a plaintext under way; the caller unlinks it unless it is stored."""
         return new_file(self._spool)
 
     def store(self, receipt: Receipt, exam: bytes, report: Path) -> Receipt:
-        """Store both and record the receipt. Where another request was quicker with this idem, its receipt."""
+        """Store both and record the receipt; where another request with this idem was quicker, return that one's."""
         with self._lock:
             if (first := self._by_idem.get(receipt.idem)) is not None:
                 return first
@@ -93,7 +93,7 @@ class ExamFolder:
 
 
 def new_receipt_id() -> str:
-    """An id that is used once."""
+    """A unique id."""
     return uuid.uuid4().hex
 
 
@@ -109,7 +109,7 @@ def _read_ledger(path: Path) -> list[Receipt]:
 
 
 def _lines(file: BinaryIO, broken: Callable[[int], IntegrityError]) -> tuple[list[Receipt], int]:
-    """The receipts, and where the last whole line ends: a line without end was cut off and never confirmed."""
+    """The receipts, and the end of the last whole line: an incomplete line was never confirmed."""
     receipts, end = [], 0
     for number, line in enumerate(file, 1):
         if line.endswith(b"\n"):

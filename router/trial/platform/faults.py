@@ -1,6 +1,6 @@
-"""Misbehaviour on purpose, so that integrators and tests see what a sender does then.
+"""Deliberate faults, which show integrators and tests how a sender reacts.
 
-Each upload takes the next fault of the list; when the list is used up all is well.
+Each upload takes the next fault of the list; after the last one the platform behaves.
 """
 
 import re
@@ -29,13 +29,13 @@ _SLOW_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One of NAMES; `seconds` is how long a slow one takes."""
+    """A fault, one of NAMES; a slow one takes `seconds`."""
 
     name: str
     seconds: float = 0.0
 
     def refuse(self) -> None:
-        """The Refusal of a fault that answers at once; nothing for the others."""
+        """Raise the Refusal of a fault that answers at once; do nothing for others."""
         if self.name in ("500", "503", "429"):
             retry = {} if self.name == "500" else {"Retry-After": "1"}
             raise Refusal(int(self.name), {"error": "on purpose"}, headers=retry)

@@ -25,9 +25,9 @@ _PATHS = ("/v1/token", "/v1/exams")
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:
-    """What the requests are answered from. `largest_body` in bytes, `spool` for parts on their way."""
+    """Parts that answer requests. `largest_body` in bytes; parts under way are in `spool`."""
 
     tokens: Tokens
     uploads: Uploads
@@ -65,7 +65,7 @@ class _Request:
         self._path = exchange.target
 
     def answer(self) -> None:
-        """Answer it, and log what is known of it: the path is the sender's text."""
+        """Answer it, and log it; an unknown path, which is the sender's text, as `?`."""
         if self._exchange.method != "POST":
             self._refuse(Refusal(405, {"error": "only POST"}), finished=False)
             return
@@ -123,13 +123,13 @@ class _Request:
         return f"idem={done.idem}"
 
     def _check(self, fault: Fault | None) -> None:
-        """Refuse by a signed answer, since the request's own signature verifies."""
+        """Refuse by a signed answer, since the request's own signature is valid."""
         self._interface.tokens.check(self._exchange.headers.get("Authorization", ""))
         if fault is not None:
             fault.refuse()
 
     def _misbehave(self, fault: Fault, done: Confirmation) -> None:
-        """What was received is stored; only the answer is not what it should be."""
+        """Give a faulty answer to an upload that is stored."""
         if fault.name == "drop":
             self._exchange.hang_up()
             return

@@ -1,4 +1,4 @@
-"""Where received instances go: dicom/<study>/<series>/<instance>.dcm; the same instance again replaces its file."""
+"""Received instances: dicom/<study>/<series>/<instance>.dcm; an instance that comes again replaces its file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ class ImageFolder:
         self._spool = spool
 
     def has_room(self) -> bool:
-        """Always: a full disk shows as an OSError of the write, which is answered with A700."""
+        """Always true: a full disk is an OSError of the write, which is answered with A700."""
         return True
 
     def create(self) -> "ImageFile":
@@ -39,7 +39,7 @@ class ImageFile:
         return Path(self._file.name).open("rb")
 
     def commit(self, uids: InstanceUids) -> None:
-        """Bytes and name survive power loss once this returns."""
+        """Make bytes and name durable before returning."""
         with self._file:
             sync(self._file)
         place(Path(self._file.name), self._folder / uids.study / uids.series / f"{uids.sop}.dcm")

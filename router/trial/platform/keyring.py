@@ -7,7 +7,7 @@ from router.crypto.keys import load_api_key, load_private, load_psk, load_public
 from router.crypto.sm2 import PrivateKey, PublicKey
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Keyring:
     """The hospital's public signing key, the platform's own two keys, the shared interface key (接口密钥).
 
@@ -25,9 +25,9 @@ def read_keyring(folder: Path) -> Keyring:
     """The keys from their files, `psk.key` if it is there; ConfigurationError names one that is missing or wrong."""
     psk = folder / "psk.key"
     return Keyring(
-        load_public(folder / "hospital-sign.pub.pem"),
-        load_private(folder / "platform-sign.pem"),
-        load_private(folder / "platform-encrypt.pem"),
-        load_api_key(folder / "api.key"),
-        load_psk(psk) if psk.exists() else None,
+        hospital_sign=load_public(folder / "hospital-sign.pub.pem"),
+        platform_sign=load_private(folder / "platform-sign.pem"),
+        platform_encrypt=load_private(folder / "platform-encrypt.pem"),
+        api_key=load_api_key(folder / "api.key"),
+        psk=load_psk(psk) if psk.exists() else None,
     )

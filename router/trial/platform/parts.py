@@ -1,4 +1,4 @@
-"""The parts of an upload, taken from the stream to spool files as they come."""
+"""Parts of an upload, written from the stream to spool files as they come."""
 
 import tempfile
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ class Spooled:
 
 @contextmanager
 def receive(body: Body, headers: Message, spool: Path) -> Iterator[dict[str, Spooled]]:
-    """meta, exam and report, gone when the context ends. Refusal 400 when the form is not these three in order."""
+    """meta, exam and report, removed at the end of the context. Refusal 400 unless the form is these three in order."""
     with ExitStack() as files:
         parts: dict[str, Spooled] = {}
         try:

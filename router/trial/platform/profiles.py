@@ -1,4 +1,4 @@
-"""The platform's side of the profiles: who may send, whether meta is authentic, how a part opens, how we answer."""
+"""The platform's side of the profiles: senders, authenticity of meta, decryption of parts, proofs of answers."""
 
 import base64
 import binascii
@@ -33,10 +33,10 @@ class PlatformProfile(Protocol):
         """The meta part, read and authentic; `proof` are the request's headers. Refusal 400 when it is not."""
 
     def opener(self, meta: Meta) -> Opener:
-        """What opens the message's parts; Refusal when its key cannot be come by."""
+        """The opener of the message's parts; Refusal when its key cannot be derived."""
 
     def proof(self, meta: Meta, status: int, body: bytes) -> dict[str, str]:
-        """The headers that make an answer of this status and body ours."""
+        """The headers that prove an answer of this status and body to be ours."""
 
 
 def profiles(keyring: Keyring) -> dict[str, PlatformProfile]:
@@ -59,7 +59,7 @@ class GmEnvelope:
         self._sign_kid, self._encrypt_kid = key_id(self._sign.public), key_id(self._encrypt.public)
 
     def authentic(self, path: str, proof: Message, data: bytes) -> Meta:
-        """The signature is looked at before anything of meta is read."""
+        """The signature is checked before meta is read."""
         signed = f"GM1\nPOST\n{path}\n{sm3(data).hex()}\n".encode()
         if not self._hospital.verify(signed, _proof(proof, "X-GM-Signature")):
             raise wrong("signature does not match")
@@ -84,7 +84,7 @@ class GmEnvelope:
         return open_part
 
     def proof(self, meta: Meta, status: int, body: bytes) -> dict[str, str]:
-        """Signed with the platform's signing key."""
+        """A signature with the platform's signing key."""
         return self._proof(meta.nonce, status, body)
 
     def _proof(self, nonce: str, status: int, body: bytes) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""What the platform asks of an exam JSON, written from DB11 appendices A and B and from the standards that they name.
+"""Requirements of the platform on an exam JSON, from DB11 appendices A and B and the standards that they name.
 
-Shares nothing with the sending side, so that the two can witness each other.
+The module shares nothing with the sending side, so that each can check the other.
 """
 
 import re
@@ -35,13 +35,13 @@ _PROCEDURE = """
 _NUMBER_OF_VISIT = {"1": "ClinicalNumber", "2": "ClinicalNumber", "3": "InpatientNumber"}  # CV09.00.404
 _CREDIT_CODE = "0123456789ABCDEFGHJKLMNPQRTUWXY"  # GB 32100-2015, table 2
 _CHINA = timezone(timedelta(hours=8))  # without daylight saving
-_AHEAD = timedelta(minutes=10)  # how far a hospital's clock may be
+_AHEAD = timedelta(minutes=10)  # the largest error of a hospital's clock
 
 
 def faults(exam: Mapping[str, object], now: datetime, accept_empty: Collection[str] = ()) -> list[Fault]:
-    """(path, message) of everything for which the exam is not accepted; `now` is aware.
+    """(path, message) of every fault for which the exam is refused; `now` is aware.
 
-    `accept_empty` are the paths of required fields that this platform takes empty.
+    `accept_empty` are the paths of required fields that this platform accepts empty.
     """
     found: list[Fault] = []
     for section, spec in _APPENDIX.items():

@@ -36,7 +36,7 @@ class Ports:
 
 
 class ReferencePlatform:
-    """Listens on loopback from `start` to `stop`. What it confirms is durable in `data`.
+    """Listens on loopback from `start` to `stop`. Everything that it confirms is durable in `data`.
 
     `org` None: any organisation's uploads. `accept_empty` are paths of required fields that may be empty, `faults`
     names of `faults.NAMES`. Tokens are good for `token_seconds`, `largest_body` is in bytes.
@@ -61,7 +61,9 @@ class ReferencePlatform:
             make_folder(folder)
         tokens = Tokens(app, keyring.api_key, clock, token_seconds)
         uploads = Uploads(keyring, ExamFolder(data, spool), clock, app=app, org=org, accept_empty=accept_empty)
-        interface = Interface(tokens, uploads, clock, spool, largest_body, Faults(faults))
+        interface = Interface(
+            tokens=tokens, uploads=uploads, clock=clock, spool=spool, largest_body=largest_body, faults=Faults(faults)
+        )
         self._dicom = StorageServer(
             ImageFolder(data / "dicom", spool),
             admission=Admission(max_associations=_MAX_ASSOCIATIONS, max_associations_per_sender=_MAX_ASSOCIATIONS),
@@ -70,7 +72,7 @@ class ReferencePlatform:
         self._http = HttpServer(interface)
 
     def start(self, dicom_port: int = 0, http_port: int = 0) -> Ports:
-        """Listen; port 0: the system picks. OSError when a port is taken."""
+        """Listen; port 0: the system chooses. OSError when a port is taken."""
         http = self._http.start(_HOST, http_port)
         try:
             dicom = self._dicom.start(_HOST, dicom_port)

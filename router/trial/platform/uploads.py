@@ -1,4 +1,4 @@
-"""What is asked of an upload, in order: signature, sender, time, digests, keys, tags, then the exam JSON itself."""
+"""Checks of an upload, in order: signature, sender, time, digests, keys, tags, then the exam JSON itself."""
 
 import io
 import json
@@ -24,7 +24,7 @@ from router.trial.platform.requirements import faults
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What a request's line and headers say; `arrived` in Unix seconds, when the headers were complete."""
+    """Values of a request's line and headers; these were complete at `arrived`, in Unix seconds."""
 
     path: str
     headers: Message
@@ -33,7 +33,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A 200: the body's bytes, and what gives the headers that show that such an answer is the platform's."""
+    """A 200: the body's bytes, and the function that makes the headers which prove it to be the platform's."""
 
     idem: str
     body: bytes
@@ -41,7 +41,7 @@ class Confirmation:
 
 
 class Uploads:
-    """Takes uploads of one application; `org` None: of any organisation."""
+    """Accepts uploads of one application; `org` None: of any organisation."""
 
     def __init__(
         self, keyring: Keyring, exams: ExamFolder, clock: Clock, *, app: str, org: str | None,
@@ -65,7 +65,7 @@ class Uploads:
     def accept(
         self, profile: PlatformProfile, request: Signed, parts: Mapping[str, Spooled], checked: Callable[[], None]
     ) -> Confirmation:
-        """The confirmation once everything is durable; a Refusal for what is not as it must be.
+        """The confirmation, once everything is durable; a Refusal for any fault.
 
         A Refusal is signed where the request's own signature verifies; `checked` is called then.
         """
@@ -76,7 +76,7 @@ class Uploads:
             return Confirmation(meta.idem, self._accepted(profile, request, meta, parts), proof)
 
     def _accepted(self, profile: PlatformProfile, request: Signed, meta: Meta, parts: Mapping[str, Spooled]) -> bytes:
-        """The answer's body."""
+        """The body of the confirmation."""
         self._admit(request, meta)
         for part in meta.parts:
             _check_digest(part, parts[part.name])
@@ -94,7 +94,7 @@ class Uploads:
         return json.dumps(answer).encode()
 
     def _admit(self, request: Signed, meta: Meta) -> None:
-        """Refusal of another sender's message, and of one that is old or comes again."""
+        """Refuse another sender's message, and one that is old or repeated."""
         if meta.app != self._app or self._org not in (None, meta.org):
             raise not_allowed("unknown app or org")
         if not within_window(meta.ts, request.arrived) or not self._replays.first_use(meta.nonce):
@@ -107,8 +107,8 @@ class Uploads:
             folder = self._checked_folder(exam)
             receipt = self._exams.store(
                 Receipt(
-                    new_receipt_id(), meta.idem, meta.nonce, self._now_ms(), meta.org, meta.app, folder, meta.revision,
-                    *content,
+                    receipt=new_receipt_id(), idem=meta.idem, nonce=meta.nonce, ts=self._now_ms(), org=meta.org,
+                    app=meta.app, exam=folder, revision=meta.revision, exam_sm3=content[0], report_sm3=report_sm3,
                 ), exam, report,
             )  # fmt: skip
         if (receipt.exam_sm3, receipt.report_sm3) != content:
@@ -116,7 +116,7 @@ class Uploads:
         return receipt
 
     def _checked_folder(self, exam: bytes) -> str:
-        """The folder's name of an exam JSON that has what is required; else Refusal 400 or 422."""
+        """The folder's name for an exam JSON without faults; else Refusal 400 or 422."""
         try:
             document: dict[str, Any] = read_object(exam)
         except (ValueError, RecursionError) as error:

@@ -1,0 +1,157 @@
+"""Sections about a destination: its budgets, classes and bandwidth, DICOM for images, HTTP for reports."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from router.config.section import HttpPeer, Section, Tls, host_of, plain_only_on_loopback
+from router.config.sharing import Thin
+from router.config.types import AeTitle, Budget, ConfigPath, Duration, Name, Network, Size, TimeOfDay, is_loopback
+from router.model import Channel, SeriesClass
+
+KEY_FILES = {
+    "gm-envelope/1": ("signing_key_file", "platform_signing_key_file", "platform_encryption_key_file"),
+    "gm-psk/1": ("psk_file",),
+}
+
+
+class DicomDestination(Section):
+    ae_title: AeTitle = Field("CLOUD", description="the AE title that is called")
+    calling_ae_title: AeTitle = Field("ROUTER", description="ours")
+    host: str = Field("127.0.0.1", description="of the destination")
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(11113, description="of the destination")
+    associations: Annotated[int, Field(ge=1, le=16)] = Field(
+        2, description="at the same time, of all nodes together: several exams share them, or one large exam uses all"
+    )
+    allow_plain: bool = Field(False, description="beyond loopback without TLS")
+    source_address: str = Field("", description="our own address on the way, such as the dedicated line's (5.1)")
+    allowed_networks: tuple[Network, ...] = Field((), description="a destination that resolves elsewhere is refused")
+    decompress: bool = Field(
+        False,
+        description="where the destination refuses them so: compressed images are sent decoded, deflated ones "
+        "inflated, and big endian ones as little endian; needs pip install 'imaging-cloud-router[decompress]', which "
+        "a reload finds",
+    )
+    commitment: bool = Field(
+        False,
+        description="an instance counts as sent only when the destination has committed to keeping it (storage "
+        "commitment). It reports on our association or on one that it opens to [receive]: then its AE title must be "
+        "among the senders, where they are named",
+    )
+    commitment_wait: Duration = Field(
+        timedelta(seconds=5),
+        description='how long our association stays open for the report, at most, after each exam; "0 s" for a '
+        "destination that reports later, on associations of its own",
+    )
+    commitment_within: Budget = Field(timedelta(hours=1), description="without a report for so long it is asked again")
+    tls: Tls | None = Field(
+        None,
+        description="PEM; TLS 1.2 or newer. The destination proves by a certificate of `ca` (else of the system's) "
+        "that it is `host`; ours is shown where it asks for one. The key must be readable by its owner only",
+    )
+
+    _plain = model_validator(mode="after")(plain_only_on_loopback)
+
+
+def _profile(value: str) -> str:
+    if value not in KEY_FILES:
+        raise ValueError(f"expected one of {', '.join(KEY_FILES)}")
+    return value
+
+
+class HttpDestination(HttpPeer):
+    profile: Annotated[str, AfterValidator(_profile)] = Field(
+        "gm-envelope/1", description='or "gm-psk/1", which needs psk_file instead of the keys below api_key_file'
+    )
+    gateway: bool = Field(
+        False, description="the loopback address is a TLCP gateway: its answers count as the platform's"
+    )
+    app: Name = Field("hospital-1", description="our name at the platform")
+    api_key_file: ConfigPath = Field(description="64 hex digits; refused when readable by group or others")
+    signing_key_file: ConfigPath | None = Field(
+        None,
+        description="PKCS#8, may be encrypted; its passphrase comes from one of the next three keys, never from here",
+    )
+    signing_key_passphrase_file: ConfigPath | None = Field(None, description="its first line")
+    signing_key_passphrase_env: Name | None = Field(None, description="a variable of the environment")
+    signing_key_passphrase_credential: Name | None = Field(None, description="systemd: LoadCredential=passphrase:FILE")
+    platform_signing_key_file: ConfigPath | None = Field(
+        None, description="the platform's keys are pinned: see keys pin"
+    )
+    platform_encryption_key_file: ConfigPath | None = Field(None, description="likewise")
+    psk_file: ConfigPath | None = Field(None, description="64 hex digits")
+
+    @property
+    def vouched(self) -> bool:
+        """Whether the connection proves who answers: TLS to the configured ca_file, or a gateway on loopback."""
+        return self.gateway or (self.ca_file is not None and self.url.startswith("https://"))
+
+    @model_validator(mode="after")
+    def _gateway_only_on_loopback(self) -> Self:
+        if self.gateway and (self.proxy or not is_loopback(host_of(self.url))):
+            raise ValueError("gateway = true: the gateway's url is on loopback (127.0.0.1, ::1), without a proxy")
+        return self
+
+    @model_validator(mode="after")
+    def _names_the_keys_of_its_profile(self) -> Self:
+        missing = [name for name in KEY_FILES[self.profile] if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"{', '.join(missing)}: missing; profile {self.profile} has no default for it")
+        sources = ("signing_key_passphrase_file", "signing_key_passphrase_env", "signing_key_passphrase_credential")
+        if len([name for name in sources if getattr(self, name) is not None]) > 1:
+            raise ValueError(f"the passphrase comes from one place, not several: {', '.join(sources)}")
+        return self
+
+    def key_file(self, name: str) -> Path:
+        """The path under one of the keys that the profile needs."""
+        path: Path = getattr(self, name)
+        return path
+
+
+class Bandwidth(Section):
+    from_: TimeOfDay = Field(alias="from", description="by [node] timezone")
+    to: TimeOfDay = Field(description="over midnight where it is not later than `from`")
+    limit: Annotated[Size, Field(ge=2**16)] = Field(description="a second; at least 64 KiB")
+
+
+class Destination(Section):
+    name: Name = Field(description="of the destination: commands, alarms and receipts use it")
+    agreement: str = Field(
+        "",
+        description="number of the agreement under which data goes there (GB/T 39725); kept in every receipt, shown "
+        "by queue explain",
+    )
+    purpose: str = Field("", description="the use that the agreement allows; likewise")
+    report_within: Budget = Field(timedelta(hours=1), description="DB11 5.3.2")
+    images_within: Budget = Field(timedelta(hours=6), description="DB11 5.3.3")
+    classes: tuple[SeriesClass, ...] = Field(
+        (SeriesClass.THIN, SeriesClass.KEY, SeriesClass.SCOUT, SeriesClass.DOSE, SeriesClass.IMAGE),
+        description="of the series that are sent. Without image: of a scan that has no thin slices the thinnest stack "
+        "of each kind goes instead, once the study is quiet or at half of the budget",
+    )
+    thin: tuple[Thin, ...] = Field((), description="instead of [series] thin")
+    accept_empty: tuple[str, ...] = Field(
+        (),
+        description="required fields that this platform has agreed to accept empty, for newborns, unnamed "
+        'emergencies, foreigners: "Patient.IdNo", "Patient.Telephone"',
+    )
+    bandwidth: tuple[Bandwidth, ...] = Field(
+        (),
+        description="how fast by time of day, images and reports together, all nodes together; without limit outside "
+        "of all windows, and of several in force the smallest counts. Times by [node] timezone; over midnight where "
+        "`to` is not later than `from`",
+    )
+    dicom: DicomDestination | None = Field(None, description="where images are sent; none without this table")
+    http: HttpDestination | None = Field(
+        None,
+        description="where reports are uploaded; none without this table. Key files are read again when they change. "
+        "Each but api_key_file may be a ring of several keys instead, *.toml (router/docs/security.md)",
+    )
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The channels that it has an address for."""
+        ways = {Channel.REPORT: self.http, Channel.IMAGES: self.dicom}
+        return tuple(channel for channel, way in ways.items() if way is not None)
