@@ -56,10 +56,10 @@ from router.delivery.dispatcher import Dispatcher
 from router.delivery.routes import RouteFactory, Routes
 from router.delivery.sharing import Sharing
 from router.delivery.unwritten import Unwritten
+from router.dicom.dataset import decoders
 from router.dicom.scp.admission import Admission
 from router.dicom.scp.server import StorageServer
 from router.dicom.scp.store import Received, Refused
-from router.dicom.scu import decoders
 from router.dicom.scu.query import QueryClient
 from router.dicom.ul.commitment import Report
 from router.dicom.ul.socket import Limits
