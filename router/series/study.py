@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from router.model import SeriesClass, SeriesFacts
 from router.series.classify import Rulebook, classify
+from router.series.read import distance_of
 from router.series.rules import Rule
-from router.series.stack import distance_of
 
 REFERRED = Rule("a key object refers to it", SeriesClass.KEY)
 KEY, REJECTION = "key", "rejection"

@@ -8,9 +8,9 @@ import pytest
 from router.config.sections import shipped
 from router.model import SeriesClass, SeriesFacts
 from router.series.classify import Rulebook
+from router.series.read import distance_of
 from router.series.rules import load
 from router.series.select import Candidate, Choice, candidate, select
-from router.series.stack import distance_of
 from router.series.study import Marks, Member, Verdict, judge, marks_of, outcome, purpose_of
 
 CT, KOS = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.88.59"

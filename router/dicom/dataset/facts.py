@@ -9,9 +9,7 @@ from router.dicom.dataset.dataset import Elements
 from router.dicom.dataset.uid import clean
 from router.errors import InvalidData
 from router.model import SeriesFacts
-from router.series.describe import described_thickness
-from router.series.read import length, number, numbers, values, whole
-from router.series.stack import distance_of
+from router.series.read import described_thickness, distance_of, length, number, numbers, values, whole
 
 KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
 _PRESENTATION_STATES = "1.2.840.10008.5.1.4.1.1.11."
