@@ -21,7 +21,6 @@ _WITH_UNIT = re.compile(r"(?<![\d.])(?<!\d_)(\d{1,2}(?:[._]\d{1,3})?)\s?(?:mm(?!
 _TOSHIBA = re.compile(r"(?:^|[\s,])(\d{1,2}\.\d{1,3})(?=$|[\s,])")
 
 
-
 def values(text: str) -> tuple[str, ...]:
     """The values that a backslash separates."""
     return tuple(part.strip() for part in text.split("\\")) if text else ()

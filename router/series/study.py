@@ -15,7 +15,7 @@ KEY, REJECTION = "key", "rejection"
 _REJECTIONS = ("113001|", "113037|", "113038|")
 # Data Retention Policy Expired: the PACS makes room, and the images are as good as before.
 _EXPIRED = "113039|"
-_KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
+KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,12 @@ Verdicts = Mapping[tuple[str, int], Verdict]
 
 def rejects(facts: SeriesFacts) -> bool:
     """Whether this is a note that rejects what it refers to (IHE Imaging Object Change Management)."""
-    return facts.sop_class_uid == _KEY_OBJECT_SELECTION and facts.concept_name.startswith(_REJECTIONS)
+    return facts.sop_class_uid == KEY_OBJECT_SELECTION and facts.concept_name.startswith(_REJECTIONS)
 
 
 def is_note(facts: SeriesFacts) -> bool:
     """Whether this is between the PACS and its archives, and never sent: what rejects, and what tells of expiry."""
-    return rejects(facts) or (facts.sop_class_uid == _KEY_OBJECT_SELECTION and facts.concept_name.startswith(_EXPIRED))
+    return rejects(facts) or (facts.sop_class_uid == KEY_OBJECT_SELECTION and facts.concept_name.startswith(_EXPIRED))
 
 
 def judge(members: Sequence[Member], facts: Mapping[int, SeriesFacts], book: Rulebook) -> Verdicts:

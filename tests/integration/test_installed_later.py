@@ -17,8 +17,7 @@ PROGRAM = """
 import sys
 sys.path[:0] = sys.argv[1:3]
 import hashlib, pydicom
-from router.dicom.dataset.decoders import look_again
-from router.dicom.scu.transcode import can_decompress, decodable
+from router.dicom.dataset.decoders import can_decompress, decodable, look_again
 from router.errors import ConfigurationError
 
 def usable():

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
+from router.dicom.dataset import tags
 from router.dicom.dataset.dataset import LONGEST_INFLATED, DataSet, Elements
 from router.dicom.dataset.elements import (
     DEFLATED,
@@ -21,8 +22,6 @@ from router.dicom.dataset.elements import (
 )
 from router.errors import InvalidData
 
-_UNDEFINED = 0xFFFFFFFF
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _END = {"<": b"\xfe\xff\xdd\xe0\0\0\0\0", ">": b"\xff\xfe\xe0\xdd\0\0\0\0"}
 _ITEM_HEAD = {"<": b"\xfe\xff\x00\xe0", ">": b"\xff\xfe\xe0\x00"}
 _LENGTH = {"<": struct.Struct("<L").unpack_from, ">": struct.Struct(">L").unpack_from}
@@ -32,14 +31,9 @@ _USUAL_IMPLICIT = b"\xe0\x7f\x10\0"
 _USUAL = (b"\xe0\x7f\x10\0OW\0\0", b"\xe0\x7f\x10\0OB\0\0")
 _PIXEL_HEAD = {"<": b"\xe0\x7f\x10\0", ">": b"\x7f\xe0\0\x10"}
 _PIXEL_VRS = frozenset({b"OW\0\0", b"OB\0\0", b"UN\0\0"})
-_DELIMITERS, _SIGNATURES = 0xFFFE, 0xFFFA  # groups
-_FIRST_PIXELS = 0x7FE00000
-_PIXEL_DATA, _FLOAT_PIXELS, _DOUBLE_PIXELS = 0x7FE00010, 0x7FE00008, 0x7FE00009
-_PIXELS = frozenset({_PIXEL_DATA, _FLOAT_PIXELS, _DOUBLE_PIXELS})
+_SIGNATURES = 0xFFFA  # group
+_PIXELS = frozenset({tags.PIXEL_DATA, tags.FLOAT_PIXELS, tags.DOUBLE_PIXELS})
 _PADDING = 0xFFFCFFFC
-_SAMPLES, _PHOTOMETRIC, _FRAMES, _ROWS, _COLUMNS, _BITS = (
-    0x00280002, 0x00280004, 0x00280008, 0x00280010, 0x00280011, 0x00280100,
-)  # fmt: skip
 _PROVIDER_URL = 0x00287FE0  # the pixel data is elsewhere (PS3.3 C.7.6.3.1)
 _NATIVE = (
     frozenset({EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, "1.2.840.113619.5.2"}) | DEFLATED
@@ -87,15 +81,15 @@ def cut_off(read: DataSet, file: BinaryIO) -> str:
     return ""
 
 
-def pixel_bytes(read: Elements, tag: int = _PIXEL_DATA) -> int:
+def pixel_bytes(read: Elements, tag: int = tags.PIXEL_DATA) -> int:
     """How many bytes the native pixel data must have at least; 0 when the header does not say (PS3.5 8.1.1, 8.2)."""
-    frames = read.text(_FRAMES) or "1"
+    frames = read.text(tags.NUMBER_OF_FRAMES) or "1"
     if read.text(_PROVIDER_URL) or not frames.isdecimal():
         return 0
-    bits = {_FLOAT_PIXELS: 32, _DOUBLE_PIXELS: 64}.get(tag) or read.unsigned(_BITS) or 0
-    samples = read.unsigned(_SAMPLES) or 1
-    total = (read.unsigned(_ROWS) or 0) * (read.unsigned(_COLUMNS) or 0) * samples * bits * int(frames)
-    parts = _SUBSAMPLED.get(read.text(_PHOTOMETRIC), 6) if samples == 3 else 6
+    bits = {tags.FLOAT_PIXELS: 32, tags.DOUBLE_PIXELS: 64}.get(tag) or read.unsigned(tags.BITS_ALLOCATED) or 0
+    samples = read.unsigned(tags.SAMPLES_PER_PIXEL) or 1
+    total = (read.unsigned(tags.ROWS) or 0) * (read.unsigned(tags.COLUMNS) or 0) * samples * bits * int(frames)
+    parts = _SUBSAMPLED.get(read.text(tags.PHOTOMETRIC), 6) if samples == 3 else 6
     return (total * parts // 6 + 7) // 8
 
 
@@ -137,11 +131,11 @@ def _require_items(read: DataSet, size: int) -> None:
         place = start
         while place + 8 <= stop and data.startswith(item, place):
             (length,) = length_at(data, place + 4)
-            if length == _UNDEFINED:
+            if length == tags.UNDEFINED:
                 break
             place += 8 + length
             if place > size:
-                raise _Cut(f"an item of the sequence {_named(tag)} is longer than the rest of the data set")
+                raise _Cut(f"an item of the sequence {tags.named(tag)} is longer than the rest of the data set")
 
 
 def _perhaps_sequences(read: DataSet, size: int) -> Iterable[int]:
@@ -149,7 +143,7 @@ def _perhaps_sequences(read: DataSet, size: int) -> Iterable[int]:
     data, item, length_at = read.data, _ITEM_HEAD[read.encoding.order], _LENGTH[read.encoding.order]
     place = data.find(item, 0, read.stopped)
     while 0 <= place <= len(data) - 8:
-        if size < place + 8 + length_at(data, place + 4)[0] < _UNDEFINED:
+        if size < place + 8 + length_at(data, place + 4)[0] < tags.UNDEFINED:
             return read.spans
         place = data.find(item, place + 4, read.stopped)
     return ()
@@ -169,7 +163,7 @@ class _Following:
         pixels = False
         while position + 8 <= self.end:
             tag, vr, length, value = self._head(position, explicit=self.read.encoding.explicit)
-            if tag >> 16 == _DELIMITERS:
+            if tag >> 16 == tags.DELIMITERS:
                 position = value
                 continue
             if not self._goes_on(tag, vr, before):
@@ -202,7 +196,7 @@ class _Following:
     def _goes_on(self, tag: int, vr: bytes, before: int) -> bool:
         """Whether this is the next element; what follows pixels, or fills up with zeros, may be anything."""
         if tag > before and tag >> 16 != 0xFFFF and (vr or not self.read.encoding.explicit):
-            return before < _FIRST_PIXELS or bool(tag >> 16 & 1) or tag >> 16 == _SIGNATURES or tag in _PIXELS
+            return before < tags.FIRST_PIXELS or bool(tag >> 16 & 1) or tag >> 16 == _SIGNATURES or tag in _PIXELS
         return False
 
     def _require_pixels(self, start: int) -> None:
@@ -210,7 +204,7 @@ class _Following:
         cut = None
         for length, value in self._perhaps_pixels(start):
             try:
-                self._past_pixels(_PIXEL_DATA, length, value)
+                self._past_pixels(tags.PIXEL_DATA, length, value)
             except _Cut as error:
                 cut = error
             else:
@@ -227,7 +221,7 @@ class _Following:
             if len(written) < size or (explicit and written[4:8] not in _PIXEL_VRS):
                 continue
             (length,) = _LENGTH[order](written, size - 4)
-            if length == _UNDEFINED:
+            if length == tags.UNDEFINED:
                 if _ITEM_HEAD[order].startswith(written[size : size + 4]):
                     yield length, found + size
             elif explicit or pixel_bytes(self.read) > 0:
@@ -244,31 +238,31 @@ class _Following:
     def _past(self, tag: int, vr: bytes, length: int, value: int) -> int:
         if tag == _PADDING:
             return self.end
-        if length == _UNDEFINED:
+        if length == tags.UNDEFINED:
             return self._past_nested(tag, value, explicit=self.read.encoding.explicit and vr != b"UN")
         if length > self.end - value:
-            raise _Cut(f"element {_named(tag)} says {length} bytes, and {self.end - value} are there")
+            raise _Cut(f"element {tags.named(tag)} says {length} bytes, and {self.end - value} are there")
         return value + length
 
     def _past_nested(self, of: int, position: int, *, explicit: bool) -> int:
         nested = [explicit]
         while position + 8 <= self.end:
             tag, vr, length, position = self._head(position, explicit=nested[-1])
-            if tag in (_ITEM_END, _SEQUENCE_END):
+            if tag in (tags.ITEM_END, tags.SEQUENCE_END):
                 nested.pop()
                 if not nested:
                     return position
-            elif length == _UNDEFINED:
+            elif length == tags.UNDEFINED:
                 nested.append(nested[-1] and vr != b"UN")
-            elif nested[-1] and not vr and tag != _ITEM:
+            elif nested[-1] and not vr and tag != tags.ITEM:
                 self._require_pixels(position)
                 raise _Unclear
             else:
                 position += length
-        raise _Cut(f"the sequence {_named(of)} does not end")
+        raise _Cut(f"the sequence {tags.named(of)} does not end")
 
     def _past_pixels(self, tag: int, length: int, value: int) -> int:
-        if length == _UNDEFINED:
+        if length == tags.UNDEFINED:
             return self._past_fragments(value)
         left = self.end - value
         needed = pixel_bytes(self.read, tag) if self.read.meta.transfer_syntax in _NATIVE else 0
@@ -282,10 +276,10 @@ class _Following:
         fragments = -1  # the first item is the offset table
         while position + 8 <= self.end:
             tag, _, length, value = self._head(position, explicit=False)
-            if tag == _SEQUENCE_END:
+            if tag == tags.SEQUENCE_END:
                 self._require_frames(fragments)
                 return value
-            if tag != _ITEM:
+            if tag != tags.ITEM:
                 return self._past_muddle(position)
             fragments += 1
             position = value + length
@@ -300,10 +294,6 @@ class _Following:
         raise _Cut("the pixel data does not end: its delimiter is missing")
 
     def _require_frames(self, fragments: int) -> None:
-        frames = self.read.text(_FRAMES) or "1"
+        frames = self.read.text(tags.NUMBER_OF_FRAMES) or "1"
         if self.read.meta.transfer_syntax in _FRAMEWISE and frames.isdecimal() and fragments < int(frames):
             raise _Cut(f"the pixel data has {max(fragments, 0)} of {int(frames)} frames")
-
-
-def _named(tag: int) -> str:
-    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"

@@ -16,8 +16,6 @@ from router.dicom.dataset.elements import (
     DEFLATED,
     EXPLICIT_BIG_ENDIAN,
     IMPLICIT_LITTLE_ENDIAN,
-    LONG_VRS,
-    VRS,
     Encoding,
     encoding_of,
     inflated_through,
@@ -25,12 +23,19 @@ from router.dicom.dataset.elements import (
 from router.dicom.dataset.follower import TooMany, Window
 from router.dicom.dataset.irregular import Followed, certain, follow
 from router.dicom.dataset.part10 import FileMeta, dataset_offset
+from router.dicom.dataset.tags import (
+    DELIMITERS,
+    FIRST_PIXELS,
+    ITEM,
+    ITEM_END,
+    SEQUENCE_END,
+    SPECIFIC_CHARACTER_SET,
+    UIDS,
+    UNDEFINED,
+)
+from router.dicom.dataset.vr import LONG_VRS, VRS
 from router.errors import InvalidData
 
-_UNDEFINED = 0xFFFFFFFF
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_PIXELS = 0x7FE00000
-_SPECIFIC_CHARACTER_SET = 0x00080005
 _FIRST_READ, LONGEST_HEADER, LONGEST_INFLATED = 2**16, 2**28, 2**26  # bytes
 _LONGEST_TEXT = 2**16  # bytes; the longest that is read, an LT, has 10,240 characters
 _MOST_ELEMENTS = 2**14  # of a data set or an item; the standard knows 5,000
@@ -38,9 +43,6 @@ _MOST_ITEMS = 2**16
 _SHORT = {"<": struct.Struct("<HH2sH").unpack_from, ">": struct.Struct(">HH2sH").unpack_from}
 _LONG = {"<": struct.Struct("<L").unpack_from, ">": struct.Struct(">L").unpack_from}
 _UN_ENCODING = Encoding(explicit=False, order="<")  # PS3.5 6.2.2 note 2
-
-SOP_CLASS, SOP_INSTANCE, STUDY, SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x0020000E
-UIDS = (SOP_CLASS, SOP_INSTANCE, STUDY, SERIES)
 
 Span = tuple[bytes, int, int]
 
@@ -145,7 +147,7 @@ class Elements:
         self._encoding = encoding
         self._found = found
         self._charsets = charsets
-        if own := self.text(_SPECIFIC_CHARACTER_SET):
+        if own := self.text(SPECIFIC_CHARACTER_SET):
             self._charsets = _terms(own)
 
     def text(self, tag: int) -> str:
@@ -156,7 +158,7 @@ class Elements:
         value = self._data[span[1] : span[2]]
         if value.isascii() and b"\x1b" not in value:
             return value.decode("ascii").strip("\0 \r\n\t")
-        return decode(value, () if tag == _SPECIFIC_CHARACTER_SET else self._charsets).strip("\0 \r\n\t")
+        return decode(value, () if tag == SPECIFIC_CHARACTER_SET else self._charsets).strip("\0 \r\n\t")
 
     @property
     def tags(self) -> Iterable[int]:
@@ -188,14 +190,14 @@ class Elements:
         encoding = _UN_ENCODING if vr == b"UN" else self._encoding
         while position + 8 <= end and (limit is None or len(items) < limit):
             item, length = _tag_and_length(self._data, position, encoding.order)
-            if item != _ITEM:
+            if item != ITEM:
                 break
             if len(items) >= _MOST_ITEMS:
                 raise InvalidData("a sequence of more items than any real one", tag=f"{tag:08X}")
-            stop = end if length == _UNDEFINED else min(position + 8 + length, end)
+            stop = end if length == UNDEFINED else min(position + 8 + length, end)
             found, after = _index(self._data, position + 8, stop, encoding)
             items.append(Elements(self._data, encoding, found, self._charsets))
-            position = after if length == _UNDEFINED else stop
+            position = after if length == UNDEFINED else stop
         return items
 
 
@@ -271,9 +273,9 @@ def _index(  # noqa: C901, PLR0912  # one loop on purpose
         group, number, vr, length = short(data, position)
         tag = group << 16 | number
         position += 8
-        if top and tag >= _PIXELS and group != 0xFFFE:
+        if top and tag >= FIRST_PIXELS and group != DELIMITERS:
             return found, position - 8
-        if not explicit or vr not in VRS or group == 0xFFFE:
+        if not explicit or vr not in VRS or group == DELIMITERS:
             if explicit and top:
                 raise _Irregular
             vr, length = b"", long(data, position - 4)[0]
@@ -284,14 +286,14 @@ def _index(  # noqa: C901, PLR0912  # one loop on purpose
             position += 4
             if sequences is not None and vr == b"SQ":
                 sequences.append(tag)
-        if tag == _ITEM_END:
+        if tag == ITEM_END:
             return found, position
-        if length == _UNDEFINED:
+        if length == UNDEFINED:
             stop, after = _past_undefined(data, position, end, Encoding(explicit and vr != b"UN", order))
         else:
             stop = after = position + length
         if after > end:
-            return found, end + (length == _UNDEFINED)
+            return found, end + (length == UNDEFINED)
         if tag <= before and top:
             raise _Irregular
         before = tag
@@ -314,18 +316,18 @@ def _past_undefined(data: bytes, position: int, end: int, encoding: Encoding) ->
         tag = group << 16 | number
         position += 8
         explicit = nested[-1]
-        if not explicit or vr not in VRS or group == 0xFFFE:
+        if not explicit or vr not in VRS or group == DELIMITERS:
             vr, length = b"", _LONG[order](data, position - 4)[0]
         elif vr in LONG_VRS:
             if position + 4 > end:
                 break
             length = _LONG[order](data, position)[0]
             position += 4
-        if tag in {_ITEM_END, _SEQUENCE_END}:
+        if tag in {ITEM_END, SEQUENCE_END}:
             nested.pop()
             if not nested:
                 return position - 8, position
-        elif length == _UNDEFINED:
+        elif length == UNDEFINED:
             nested.append(explicit and vr != b"UN")
         else:
             position += length

@@ -5,6 +5,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from router.dicom.dataset.tags import DELIMITERS, ITEM, UNDEFINED
+from router.dicom.dataset.vr import LONG_VRS, VRS
 from router.errors import InvalidData
 
 EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -15,15 +17,7 @@ DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.8
 _PIECE, _LARGEST_PIECE, _LARGEST_INFLATED = 2**14, 2**20, 2**30  # bytes
 _CERTAIN = 3  # elements
 _BEYOND = 0x7FE10000  # the first tag behind the pixel data
-_UNDEFINED = 0xFFFFFFFF
-_ITEM = 0xFFFEE000
 _GROUP_2 = {"<": b"\2\0", ">": b"\0\2"}
-LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
-_SHORT = frozenset(
-    {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN", b"SH", b"SL", b"SS",
-     b"ST", b"TM", b"UI", b"UL", b"US"}
-)  # fmt: skip
-VRS = LONG_VRS | _SHORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +146,9 @@ def top_level(data: bytes, encoding: Encoding) -> Iterator[tuple[int, bytes]]:
     position = 0
     while position < len(data):
         tag, vr, length, position = head(data, position, encoding.order, explicit=nested[-1])
-        if tag >> 16 == 0xFFFE:
+        if tag >> 16 == DELIMITERS:
             position = _delimiter(tag, length, position, nested)
-        elif length == _UNDEFINED:
+        elif length == UNDEFINED:
             nested.append(nested[-1] and vr != b"UN")  # inside UN all is implicit (PS3.5 6.2.2 note 4)
         else:
             end = position + length
@@ -174,7 +168,7 @@ def head(data: bytes, position: int, order: str, *, explicit: bool) -> tuple[int
         group, element = struct.unpack_from(order + "HH", data, position)
         tag = group << 16 | element
         vr = data[position + 4 : position + 6]
-        if not explicit or group == 0xFFFE or vr not in VRS:
+        if not explicit or group == DELIMITERS or vr not in VRS:
             return tag, b"", struct.unpack_from(order + "L", data, position + 4)[0], position + 8
         if vr in LONG_VRS:
             return tag, vr, struct.unpack_from(order + "L", data, position + 8)[0], position + 12
@@ -184,9 +178,9 @@ def head(data: bytes, position: int, order: str, *, explicit: bool) -> tuple[int
 
 
 def _delimiter(tag: int, length: int, position: int, nested: list[bool]) -> int:
-    if tag == _ITEM and length == _UNDEFINED:
+    if tag == ITEM and length == UNDEFINED:
         nested.append(nested[-1])
-    elif tag == _ITEM:
+    elif tag == ITEM:
         return position + length
     elif len(nested) > 1:
         nested.pop()

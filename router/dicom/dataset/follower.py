@@ -8,16 +8,13 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from router.dicom.dataset.elements import LONG_VRS, VRS
+from router.dicom.dataset.tags import DELIMITERS, FIRST_PIXELS, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, named
+from router.dicom.dataset.vr import LONG_VRS, VRS
 from router.errors import InvalidData
 
 Window = Callable[[int, int], bytes]
 """Up to so many bytes of the data set from a position on; fewer at its end."""
 
-UNDEFINED = 0xFFFFFFFF
-ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-DELIMITERS = 0xFFFE  # group
-PIXELS = 0x7FE00000
 _NO_END = "sequences or items without their end"
 _REGULAR, _MISPLACED, _ODD = 4, 2, 1  # what an element counts that is as it should be, out of order, in another form
 _AHEAD = 3  # elements that are looked at behind one that is written in an odd way
@@ -50,11 +47,6 @@ class Head(NamedTuple):
     def stop(self) -> int:
         """Where the value ends; where it begins, when that is left open."""
         return self.at if self.length == UNDEFINED else self.at + self.length
-
-
-def named(tag: int) -> str:
-    """A tag as people write it."""
-    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
 
 
 class Follower:
@@ -171,7 +163,7 @@ class Follower:
         if head.length == UNDEFINED:
             return self.delimiter(head.at)[0] in (ITEM, SEQUENCE_END)
         if head.stop >= end:
-            return head.stop == end or head.tag >= PIXELS
+            return head.stop == end or head.tag >= FIRST_PIXELS
         if head.vr == b"SQ" and head.length and self._past_items(head.at, end) != head.stop:
             return self._ends_open(head)
         ways = self._ways(head.stop, explicit=explicit)
@@ -202,14 +194,14 @@ class Follower:
             return self.delimiter(head.at)[0] in (ITEM, SEQUENCE_END)
         if head.fault and head.vr == b"SQ" and self.delimiter(head.at)[0] != ITEM:
             return False
-        return head.stop <= end or (head.tag >= PIXELS and not head.fault and explicit)
+        return head.stop <= end or (head.tag >= FIRST_PIXELS and not head.fault and explicit)
 
     def _score(self, head: Head, end: int, before: int, ahead: int, *, explicit: bool) -> int:
         """How well the elements go on from here. One in an odd form counts only where they do."""
         points = self._points(head, end, before, explicit=explicit)
         if not points:
             return 0
-        if head.length == UNDEFINED or head.stop >= end or head.tag >= PIXELS:
+        if head.length == UNDEFINED or head.stop >= end or head.tag >= FIRST_PIXELS:
             return points + ahead * _REGULAR
         if not ahead:
             return points
@@ -318,7 +310,7 @@ class Follower:
                 return False
             if self._points(ways[0], self._end, before, explicit=True) != _REGULAR:
                 return False
-            if ways[0].length == UNDEFINED or ways[0].stop >= self._end or ways[0].tag >= PIXELS:
+            if ways[0].length == UNDEFINED or ways[0].stop >= self._end or ways[0].tag >= FIRST_PIXELS:
                 return True
             position, before = ways[0].stop, ways[0].tag
         return True

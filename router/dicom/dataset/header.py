@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from router.dicom.dataset import tags
 from router.dicom.dataset.checksum import new_checksum
 from router.dicom.dataset.cut import cut_off
-from router.dicom.dataset.dataset import SERIES, SOP_CLASS, SOP_INSTANCE, STUDY, UIDS, DataSet, Elements, read_elements
+from router.dicom.dataset.dataset import DataSet, Elements, read_elements
 from router.dicom.dataset.elements import DEFLATED, encoding_of, inflate, leading_group_2, top_level
 from router.dicom.dataset.facts import facts_of, position_of, references_of
-from router.dicom.dataset.follower import named
 from router.dicom.dataset.part10 import dataset_offset
 from router.dicom.dataset.uid import clean, undotted, valid
 from router.errors import InvalidData
 from router.model import Digests, Header, InstanceUids, Patient, SeriesFacts
 
-_WANTED = frozenset(UIDS)
+_WANTED = frozenset(tags.UIDS)
 _HEAD_LIMIT = 2**20
 _LOOK_FOR_STUDY = 2**16  # bytes
 _LONGEST_SECOND_LOOK = 2**26  # bytes
@@ -28,15 +28,14 @@ _PIECE = 2**17
 _IN_MEMORY = 2**23  # up to here a file is read at once
 _HALF = 32  # digits
 
-_ACCESSION = 0x00080050
 _REQUEST_ATTRIBUTES = 0x00400275
 
 # Laterality, Image Laterality, Patient Orientation, Image Orientation and Image Position (Patient), Patient Position,
 # View Position; View Code, Patient Orientation Code and Patient Gantry Relationship Code Sequence; of an enhanced
 # object the functional groups as they are, which hold the same for each frame.
 _ORIENTATION = (
-    0x00200060, 0x00200062, 0x00200020, 0x00200037, 0x00200032, 0x00185100, 0x00185101,
-    0x00540220, 0x00540410, 0x00540414, 0x52009229, 0x52009230,
+    0x00200060, 0x00200062, 0x00200020, tags.IMAGE_ORIENTATION, tags.IMAGE_POSITION, 0x00185100, 0x00185101,
+    0x00540220, 0x00540410, 0x00540414, tags.SHARED_GROUPS, tags.PER_FRAME_GROUPS,
 )  # fmt: skip
 
 
@@ -47,7 +46,7 @@ def uids_of(data: bytes, transfer_syntax: str) -> tuple[InstanceUids, str]:
     is missing, is not one, is out of order, or stands there with two values.
     """
     found = _found(inflate(data, transfer_syntax, _HEAD_LIMIT), transfer_syntax)
-    if len(found) == len(UIDS) and tuple(found) != UIDS:
+    if len(found) == len(tags.UIDS) and tuple(found) != tags.UIDS:
         raise InvalidData("the UIDs are out of order")  # others of them may follow
     return _instance_uids(found)
 
@@ -61,15 +60,15 @@ def irregular_uids(file: BinaryIO) -> tuple[InstanceUids, str]:
 
 
 def _uids_in(read: DataSet) -> tuple[InstanceUids, str]:
-    return _instance_uids({tag: read.text(tag) for tag in UIDS if tag in read.spans})
+    return _instance_uids({tag: read.text(tag) for tag in tags.UIDS if tag in read.spans})
 
 
 def _instance_uids(found: dict[int, str]) -> tuple[InstanceUids, str]:
     """The SOP instance UID stays as it came, since who receives it compares it with what is announced."""
-    if missing := [named(tag) for tag in UIDS if tag not in found]:
+    if missing := [tags.named(tag) for tag in tags.UIDS if tag not in found]:
         raise InvalidData(f"the data set lacks {', '.join(missing)}")
-    uids = InstanceUids(undotted(found[STUDY]), undotted(found[SERIES]), valid(found[SOP_INSTANCE]))
-    return uids, undotted(found[SOP_CLASS])
+    uids = InstanceUids(undotted(found[tags.STUDY]), undotted(found[tags.SERIES]), valid(found[tags.SOP_INSTANCE]))
+    return uids, undotted(found[tags.SOP_CLASS])
 
 
 def study_of(data: bytes, transfer_syntax: str) -> str:
@@ -80,7 +79,7 @@ def study_of(data: bytes, transfer_syntax: str) -> str:
     try:
         data = inflate(data[:_LOOK_FOR_STUDY], transfer_syntax, _LOOK_FOR_STUDY)
         return next((valid(value.decode("ascii", "replace")) for tag, value in _top(data, transfer_syntax)
-                     if tag == STUDY), "")  # fmt: skip
+                     if tag == tags.STUDY), "")  # fmt: skip
     except InvalidData:
         return ""
 
@@ -108,12 +107,12 @@ def _top(data: bytes, transfer_syntax: str) -> Iterator[tuple[int, bytes]]:
 def _found(data: bytes, transfer_syntax: str) -> dict[int, str]:
     found: dict[int, str] = {}
     for tag, value in _top(data, transfer_syntax):
-        if tag > SERIES:
+        if tag > tags.SERIES:
             break
         if tag in _WANTED:
             uid = value.decode("ascii", "replace")
             if found.setdefault(tag, uid) != uid:
-                raise InvalidData(f"the data set has two different values of {named(tag)}")
+                raise InvalidData(f"the data set has two different values of {tags.named(tag)}")
     return found
 
 
@@ -150,7 +149,7 @@ def read_glimpse(path: Path) -> Glimpse:
     """What the series rules want to know, also of a file that is no proper instance. Errors as `read_header`'s."""
     with path.open("rb") as file:
         read = read_elements(file)
-    study, series, sop = (clean(read.text(tag)) for tag in (STUDY, SERIES, SOP_INSTANCE))
+    study, series, sop = (clean(read.text(tag)) for tag in (tags.STUDY, tags.SERIES, tags.SOP_INSTANCE))
     return Glimpse(study, series, sop, facts_of(read), position_of(read), references_of(read))
 
 
@@ -207,20 +206,20 @@ def _chunks(file: BinaryIO, start: int, end: int) -> Iterator[bytes | memoryview
 
 def _seen(read: Elements) -> list[int]:
     """What says how the pixels look: all of group 0028, and the overlays (PS3.3 C.7.6.3, C.9.2)."""
-    return [tag for tag in read.tags if tag >> 16 == 0x0028 or 0x6000 <= tag >> 16 <= 0x60FF]
+    return [tag for tag in read.tags if tags.is_about_looks(tag)]
 
 
 def _header(read: DataSet, cut: str) -> Header:
     uids, sop_class = _uids_in(read)
-    own = read.text(_ACCESSION)
-    others = (item.text(_ACCESSION) for item in read.items(_REQUEST_ATTRIBUTES))
+    own = read.text(tags.ACCESSION_NUMBER)
+    others = (item.text(tags.ACCESSION_NUMBER) for item in read.items(_REQUEST_ATTRIBUTES))
     return Header(
         uids=uids,
         sop_class=sop_class,
         transfer_syntax=read.meta.transfer_syntax,
         patient=Patient(
-            patient_id=read.text(0x00100020),
-            name=read.text(0x00100010),
+            patient_id=read.text(tags.PATIENT_ID),
+            name=read.text(tags.PATIENT_NAME),
             birth_date=_date(read.text(0x00100030)),
             sex=read.text(0x00100040),
         ),
@@ -228,7 +227,7 @@ def _header(read: DataSet, cut: str) -> Header:
         other_accession_numbers=tuple(dict.fromkeys(number for number in others if number)),
         study_date=_date(read.text(0x00080020)),
         study_time=_time(read.text(0x00080030)),
-        study_description=read.text(0x00081030),
+        study_description=read.text(tags.STUDY_DESCRIPTION),
         station_name=read.text(0x00081010),
         device_serial_number=read.text(0x00181000),
         sending_ae=read.meta.sending_ae,
@@ -243,7 +242,7 @@ def _header(read: DataSet, cut: str) -> Header:
 
 
 def _irregular(read: DataSet) -> tuple[str, ...]:
-    dotted = any(clean(read.text(tag)).endswith(".") for tag in UIDS)
+    dotted = any(clean(read.text(tag)).endswith(".") for tag in tags.UIDS)
     return (*read.faults, *(["a UID with a dot at its end"] if dotted else []))
 
 

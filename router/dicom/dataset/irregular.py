@@ -5,11 +5,11 @@ import struct
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from router.dicom.dataset.elements import VRS
-from router.dicom.dataset.follower import DELIMITERS, ITEM, PIXELS, UNDEFINED, Follower, Head, TooMany, Window, named
+from router.dicom.dataset.follower import Follower, Head, TooMany, Window
+from router.dicom.dataset.tags import DELIMITERS, FIRST_PIXELS, ITEM, SERIES, STUDY, UNDEFINED, named
+from router.dicom.dataset.vr import VRS
 from router.errors import InvalidData
 
-_STUDY, _SERIES = 0x0020000D, 0x0020000E
 _MOST_LOST = 16  # places behind which the reading looks for the next element
 _SEARCHED, _PIECE = 2**22, 2**16  # bytes
 _HEAD = re.compile(rb"(?s)(?=.{4}(?:" + b"|".join(sorted(VRS)) + rb"))")
@@ -56,11 +56,11 @@ def certain(found: Followed, wanted: Collection[int], data: bytes, order: str) -
         raise InvalidData(f"the data set has two different values of {', '.join(map(named, double))}")
     for tag in found.twice:
         del found.spans[tag]
-    study, series = (found.spans.get(tag, (b"", 0, 0)) for tag in (_STUDY, _SERIES))
+    study, series = (found.spans.get(tag, (b"", 0, 0)) for tag in (STUDY, SERIES))
     beside = 8 in (series[1] - study[2], study[1] - series[2])
     for tag in [tag for tag in wanted if tag in found.spans]:
         lost = 0 <= found.lost < found.spans[tag][1]
-        nested = tag in (_STUDY, _SERIES) and not beside
+        nested = tag in (STUDY, SERIES) and not beside
         alone = len(_values(data, tag, order)) == 1 if lost or (nested and tag in found.misplaced) else True
         if not alone or (lost and nested):
             del found.spans[tag]
@@ -88,7 +88,7 @@ class _Reading:
         found, position, before = self.found, 0, -1
         while 0 <= position <= self._end - 8:
             head = self._follower.head(position, self._end, before, explicit=self._explicit)
-            if head is not None and PIXELS <= head.tag < ITEM:
+            if head is not None and FIRST_PIXELS <= head.tag < ITEM:
                 found.stopped = position if found.stopped < 0 else found.stopped
                 if all(tag in found.spans for tag in wanted) or head.length == UNDEFINED:
                     break
@@ -123,7 +123,7 @@ class _Reading:
             return -1
         self._note(head, before)
         found.closed = head.vr == b"SQ" or self._follower.delimiter(head.at)[0] == ITEM
-        if head.tag < PIXELS:
+        if head.tag < FIRST_PIXELS:
             self._enter(head, stop)
         return after
 

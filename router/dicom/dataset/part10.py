@@ -10,12 +10,12 @@ from router.dicom.dataset.elements import (
     EXPLICIT_BIG_ENDIAN,
     EXPLICIT_LITTLE_ENDIAN,
     IMPLICIT_LITTLE_ENDIAN,
-    VRS,
     encoding_of,
     leading_group_2,
     written_syntax,
 )
 from router.dicom.dataset.uid import clean
+from router.dicom.dataset.vr import LONG_VRS, VRS
 from router.errors import InvalidData
 
 IMPLEMENTATION_CLASS_UID = "2.25.251402479836130090831242758628907721395"
@@ -27,7 +27,6 @@ _LARGEST_STRAYS = 2**12
 _GROUP_2 = (b"\2\0", b"\0\2")  # little and big endian
 _GROUP_8, _BIG_GROUP_8 = b"\x08\0", b"\0\x08"
 _GROUP_LENGTH, _TRANSFER_SYNTAX, _SENDING_ADDRESS = 0x0000, 0x0010, 0x0027
-_FOUR_BYTE_LENGTH = frozenset({b"OB", b"OW", b"UN", b"UT", b"UC", b"UR", b"SQ"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,7 @@ def _group_2(file: BinaryIO, offset: int) -> tuple[dict[int, str], int]:
             return values, offset
         number, vr, length = struct.unpack("<2xH2sH", head)
         size = 8
-        if vr in _FOUR_BYTE_LENGTH:
+        if vr in LONG_VRS:
             (length,), size = struct.unpack("<L", file.read(4).ljust(4, b"\xff")), 12
         value = file.read(min(length, _LARGEST_META))
         if len(value) != length:

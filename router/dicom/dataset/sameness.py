@@ -12,10 +12,11 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.pixels import get_decoder  # type: ignore[attr-defined]  # its documented place
 
+from router.dicom.dataset import tags
 from router.dicom.dataset.dataset import DataSet, Elements, read_elements
+from router.dicom.dataset.decoders import decodable
 from router.dicom.dataset.elements import EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from router.dicom.dataset.parsed import parsed
-from router.dicom.scu.transcode import decodable
 from router.errors import InvalidData
 
 _NATIVE = frozenset({IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN, "1.2.840.10008.1.2.1.99"})
@@ -27,14 +28,16 @@ _LARGEST = 512 * 2**20  # bytes of a file; beyond it samples are not compared
 # What re-processing writes: Image Type, Instance Creation, Acquisition and Content Date and Time, Derivation
 # Description; and Lossy Image Compression.
 _REPROCESSED = (
-    0x00080008, 0x00080012, 0x00080013, 0x00080022, 0x0008002A, 0x00080032, 0x00080023, 0x00080033, 0x00082111,
+    tags.IMAGE_TYPE, 0x00080012, 0x00080013, 0x00080022, 0x0008002A, 0x00080032, 0x00080023, 0x00080033,
+    tags.DERIVATION_DESCRIPTION,
 )  # fmt: skip
-_IDENTITY = (0x00100010, 0x00100020, 0x00080050)  # compared by rules of its own
-# Samples per Pixel, Rows, Columns, Bits Allocated, Bits Stored, Pixel Representation; and Number of Frames.
-_SHAPE = (0x00280002, 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280103)
-_FRAMES, _PHOTOMETRIC, _PLANAR, _LOSSY = 0x00280008, 0x00280004, 0x00280006, 0x00282110
+_IDENTITY = (tags.PATIENT_NAME, tags.PATIENT_ID, tags.ACCESSION_NUMBER)  # compared by rules of its own
+_SHAPE = (
+    tags.SAMPLES_PER_PIXEL, tags.ROWS, tags.COLUMNS, tags.BITS_ALLOCATED, tags.BITS_STORED, tags.PIXEL_REPRESENTATION,
+)  # fmt: skip
+_LOSSY = 0x00282110
 _DEEPEST = 32  # sequences, one in the other; what is deeper is compared as it is stored
-_ENCODING = frozenset({_PHOTOMETRIC, _PLANAR, _LOSSY})
+_ENCODING = frozenset({tags.PHOTOMETRIC, tags.PLANAR_CONFIGURATION, _LOSSY})
 
 
 class Likeness(StrEnum):
@@ -76,10 +79,9 @@ def _by_samples(earlier: Path, later: Path, one: DataSet, other: DataSet) -> Lik
 
 def _looks(read: Elements) -> dict[int, object]:
     """How the same samples look: group 0028, apart from how they are encoded, and the overlays."""
-    tags = [tag for tag in read.tags if tag >> 16 == 0x0028 or 0x6000 <= tag >> 16 <= 0x60FF]
-    found = {tag: _number(read, tag) for tag in tags if tag not in _ENCODING}
-    photometric = read.text(_PHOTOMETRIC)
-    return found | {_PHOTOMETRIC: photometric if photometric.startswith(("MONO", "PALETTE")) else "colour"}
+    found = {tag: _number(read, tag) for tag in read.tags if tags.is_about_looks(tag) and tag not in _ENCODING}
+    photometric = read.text(tags.PHOTOMETRIC)
+    return found | {tags.PHOTOMETRIC: photometric if photometric.startswith(("MONO", "PALETTE")) else "colour"}
 
 
 def _number(read: Elements, tag: int) -> object:
@@ -92,7 +94,7 @@ def _read(path: Path) -> DataSet:
     """The elements of an image; InvalidData where it is none."""
     with path.open("rb") as file:
         read = read_elements(file)
-    if read.unsigned(0x00280010) is None:
+    if read.unsigned(tags.ROWS) is None:
         raise InvalidData("no image")
     return read
 
@@ -101,12 +103,12 @@ def _is_lossy(read: Elements) -> bool:
     return read.text(_LOSSY) == "01"
 
 
-def _differ(one: Elements, other: Elements, tags: tuple[int, ...]) -> bool:
-    return any(one.text(tag) != other.text(tag) for tag in tags)
+def _differ(one: Elements, other: Elements, compared: tuple[int, ...]) -> bool:
+    return any(one.text(tag) != other.text(tag) for tag in compared)
 
 
 def _shape(read: Elements) -> tuple[object, ...]:
-    return (*(read.unsigned(tag) for tag in _SHAPE), read.text(_FRAMES) or "1")
+    return (*(read.unsigned(tag) for tag in _SHAPE), read.text(tags.NUMBER_OF_FRAMES) or "1")
 
 
 def _same_samples(earlier: Path, later: Path) -> bool | None:

@@ -9,11 +9,12 @@ from functools import partial
 
 from router.config.sections import DicomDestination
 from router.dicom import libraries
+from router.dicom.dataset.decoders import can_decompress
 from router.dicom.scu.association_limit import AssociationLimit, Shared
 from router.dicom.scu.commitment import CommitmentScu
 from router.dicom.scu.requestor import VERIFY, Requestor, Waits
 from router.dicom.scu.session import Outgoing, Result, Session
-from router.dicom.scu.transcode import can_decompress, offers
+from router.dicom.scu.transcode import offers
 from router.dicom.ul import commitment
 from router.dicom.ul.commitment import TakeReport
 from router.dicom.ul.connection import connect

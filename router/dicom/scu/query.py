@@ -14,6 +14,7 @@ from router.dicom import libraries
 from router.dicom.dataset.dataset import read_elements
 from router.dicom.dataset.elements import EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from router.dicom.dataset.part10 import preamble_and_meta
+from router.dicom.dataset.tags import ACCESSION_NUMBER, STUDY
 from router.dicom.dataset.uid import valid
 from router.dicom.scu.requestor import VERIFY, Requestor, Waits
 from router.dicom.ul import commands
@@ -29,7 +30,7 @@ MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 MOST = 100  # studies in one answer: more is not what was asked for
 
 _SYNTAXES = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
-_ACCESSION, _STUDY, _INSTANCES = 0x00080050, 0x0020000D, 0x00201208
+_INSTANCES = 0x00201208
 _LARGEST = 2**16  # bytes of an identifier
 _LOOK_SECONDS = 0.2
 _CANCEL_SECONDS = 3.0
@@ -187,7 +188,7 @@ def _held(association: Requestor, data: bytes, context: Context, accession: str)
     """What a pending response names; None when it is of another accession number than was asked for."""
     try:
         found = read_elements(BytesIO(preamble_and_meta(FIND, "", context[1], "", "") + data))
-        named, uid = found.text(_ACCESSION), valid(found.text(_STUDY))
+        named, uid = found.text(ACCESSION_NUMBER), valid(found.text(STUDY))
         count = found.text(_INSTANCES)
         instances = int(count) if count else None
     except (InvalidData, ValueError) as error:
