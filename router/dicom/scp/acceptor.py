@@ -12,7 +12,7 @@ from router.dicom.scp import negotiation
 from router.dicom.scp.admission import Rejection
 from router.dicom.scp.services import Serving, serve
 from router.dicom.scp.store import Parties, Received, Refused, Sink
-from router.dicom.ul import dimse, pdu
+from router.dicom.ul import dimse, pdata, pdu
 from router.dicom.ul.commitment import Report
 from router.dicom.ul.pdu import AbortReason, AbortSource, PduType, Violation
 from router.dicom.ul.socket import ConnectionLost, Limits, PeerSocket, TooSlow
@@ -180,7 +180,7 @@ class Acceptor:
 
     def _begin(self) -> None:
         try:
-            request = dimse.read(self._command)
+            request = dimse.read_request(self._command)
         except InvalidData as error:
             raise Violation(AbortReason.INVALID_PARAMETER, str(error)) from error
         self._command.clear()
@@ -221,8 +221,7 @@ class Acceptor:
             status, outcome = serving.finish()
             if outcome is not None:
                 self._service.desk.record(outcome)
-            for part in pdu.command_pdus(self._context, dimse.response(request, status), self._peer_max_pdu):
-                self._wire.send(part)
+            self._wire.send(pdata.command_pdus(self._context, dimse.response(request, status), self._peer_max_pdu))
         self._request = self._serving = None
 
     def _record(self, reason: str, why: Why) -> None:

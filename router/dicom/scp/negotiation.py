@@ -16,15 +16,14 @@ from router.dicom.dataset.elements import DEFLATED, EXPLICIT_BIG_ENDIAN, IMPLICI
 from router.dicom.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from router.dicom.scp.admission import Rejection
 from router.dicom.ul import commitment, items
-from router.dicom.ul.pdu import AbortReason, PduType, Violation
+from router.dicom.ul.dimse import VERIFICATION
+from router.dicom.ul.pdu import AbortReason, PduType, Violation, pdu
 
 LONGEST_REQUEST = 2**18  # bytes; 128 contexts of thirty syntaxes each are half of it
 
-VERIFICATION = "1.2.840.10008.1.1"
 _STORAGE = frozenset(str(context.abstract_syntax) for context in AllStoragePresentationContexts)
 _FIXED = struct.Struct(">6xH2x16s16s32x")
 _SAME = slice(10, items.ITEMS_AT)  # AE titles and a reserved field, answered as they came (PS3.8 Table 9-17)
-_CAUTIOUS = 16384  # of a peer whose maximum length cannot be read
 ACCEPTED, _USER_REJECTION, _NO_REASON, _NO_ABSTRACT_SYNTAX, _NO_TRANSFER_SYNTAX = range(5)  # PS3.8 Table 9-18
 NO_APPLICATION_CONTEXT = Rejection(1, 1, 2, "application context name not supported")
 NO_PROTOCOL_VERSION = Rejection(1, 2, 2, "protocol version not supported")
@@ -85,29 +84,29 @@ class _Result:
     role: Role | None = None
 
 
-def read_request(pdu: bytes) -> Request:
+def read_request(request_pdu: bytes) -> Request:
     """Decode a whole A-ASSOCIATE-RQ PDU; Violation when it is none.
 
     Of one that breaks off, or whose lengths are wrong from somewhere on, the contexts before that count.
     """
-    found, whole = items.readable(pdu[items.ITEMS_AT :])
+    found, whole = items.readable(request_pdu[items.ITEMS_AT :])
     names = [items.uid(value) for kind, value in found if kind == items.APPLICATION]
     proposed = _proposed(value for kind, value in found if kind == items.PROPOSED)
-    if len(pdu) < items.ITEMS_AT or not (whole or (proposed and items.APPLICATION_CONTEXT in names)):
+    if len(request_pdu) < items.ITEMS_AT or not (whole or (proposed and items.APPLICATION_CONTEXT in names)):
         raise Violation(AbortReason.INVALID_PARAMETER, "the association request cannot be read")
-    version, called, calling = _FIXED.unpack_from(pdu)
+    version, called, calling = _FIXED.unpack_from(request_pdu)
     user = b"".join(value for kind, value in found if kind == items.USER)
     longest = items.maximum_length(user) if whole or user else None
     wishes = items.readable(user)[0]
     return Request(
         called=items.title(called),
         calling=items.title(calling),
-        peer_max_pdu=_CAUTIOUS if longest is None else longest,
+        peer_max_pdu=items.CAUTIOUS_LENGTH if longest is None else longest,
         rejection=_rejection(version, names),
         proposed=proposed,
         roles=dict(role for kind, value in wishes if kind == items.ROLE and (role := _role(value)) is not None),
         window=any(kind == items.WINDOW for kind, _ in wishes),
-        same=pdu[_SAME],
+        same=request_pdu[_SAME],
     )
 
 
@@ -120,7 +119,7 @@ def accept(request: Request, max_pdu: int, *, reports: bool) -> Accepted:
     body = b"\0\1\0\0" + request.same + items.item(items.APPLICATION, items.APPLICATION_CONTEXT.encode())
     body += b"".join(map(_answered, results)) + items.item(items.USER, _replies(request, results, max_pdu))
     contexts = {one.number: (one.abstract_syntax, one.transfer_syntax) for one in results if one.result == ACCEPTED}
-    return Accepted(struct.pack(">BxL", PduType.ASSOCIATE_AC, len(body)) + body, contexts)
+    return Accepted(pdu(PduType.ASSOCIATE_AC, body), contexts)
 
 
 def is_storage(abstract_syntax: str) -> bool:

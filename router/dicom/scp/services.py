@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from router.dicom.scp.negotiation import VERIFICATION
 from router.dicom.scp.store import Parties, Received, Refused, Sink, Storing, named_in
 from router.dicom.ul import commitment, dimse
 from router.dicom.ul.commitment import TakeReport
-from router.dicom.ul.dimse import Operation
+from router.dicom.ul.dimse import VERIFICATION, Operation
 from router.refusals import Why
 
 _NOT_STORAGE = frozenset({VERIFICATION, commitment.SOP_CLASS})

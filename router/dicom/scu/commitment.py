@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from router.dicom.scu.requestor import Message, Requestor
-from router.dicom.ul import commands, commitment, dimse
+from router.dicom.ul import commitment, dimse
 from router.dicom.ul.commitment import Reference, TakeReport
 from router.dicom.ul.contexts import Context
 from router.errors import DestinationDown, InvalidData, Outage, TransientError
@@ -34,12 +34,12 @@ class CommitmentScu:
         """
         association, context_id = self._association, self._association.accepted[self._context]
         message_id = association.next_message()
-        command = commands.n_action_rq(message_id, commitment.SOP_CLASS, commitment.SOP_INSTANCE, _REQUEST)
+        command = dimse.n_action_rq(message_id, commitment.SOP_CLASS, commitment.SOP_INSTANCE, _REQUEST)
         association.send(context_id, command, commitment.request_data_set(transaction, references, self._context[1]))
         until = time.monotonic() + self._seconds
         while (response := self._turn(until)) is None:
             pass
-        if (response.field, response.message_id) != (commands.N_ACTION_RSP, message_id):
+        if (response.operation, response.message_id) != (dimse.Operation.N_ACTION, message_id):
             raise association.broken("it answers what was not asked")
         return response.status
 
@@ -57,19 +57,19 @@ class CommitmentScu:
                     _log.info("no storage commitment report on this association: %s", error)
                     return
 
-    def _turn(self, until: float) -> commands.Response | None:
+    def _turn(self, until: float) -> dimse.Response | None:
         """The next message: a response, or None for a request, which is answered."""
         message = self._association.receive(until, commitment.LARGEST)
         try:
             if dimse.is_response(message.command):
-                return commands.response(message.command)
+                return dimse.read_response(message.command)
             self._answer(message)
         except InvalidData as error:
             raise self._association.broken(error.message) from error
         return None
 
     def _answer(self, message: Message) -> None:
-        request = dimse.read(message.command)
+        request = dimse.read_request(message.command)
         status, wrong = dimse.UNRECOGNIZED_OPERATION, "a request that only a storage commitment SCP could serve"
         if request.operation == dimse.Operation.N_EVENT_REPORT:
             status, wrong = commitment.answer(request, message.data_set, self._syntax(message.context_id), self._take)

@@ -17,10 +17,10 @@ from router.dicom.dataset.part10 import preamble_and_meta
 from router.dicom.dataset.tags import ACCESSION_NUMBER, STUDY
 from router.dicom.dataset.uid import valid
 from router.dicom.scu.requestor import VERIFY, Requestor, Waits
-from router.dicom.ul import commands
-from router.dicom.ul.commands import Response
+from router.dicom.ul import dimse
 from router.dicom.ul.connection import connect
 from router.dicom.ul.contexts import Context
+from router.dicom.ul.dimse import Operation, Response
 from router.dicom.ul.status import PACS, PENDING
 from router.dicom.ul.tls import client_context
 from router.errors import DestinationDown, InvalidData, Outage, TransientError
@@ -98,9 +98,9 @@ class QueryClient:
         identifier.QueryRetrieveLevel, identifier.StudyInstanceUID = "STUDY", uid
         with self._associated(MOVE) as (association, context):
             number = association.next_message()
-            command = commands.c_move_rq(number, MOVE, to)
+            command = dimse.c_move_rq(number, MOVE, to)
             association.send(association.accepted[context], command, _encoded(identifier, context))
-            for response, _ in _responses(association, commands.C_MOVE_RSP, seconds, stop):
+            for response, _ in _responses(association, Operation.C_MOVE, seconds, stop):
                 last = response
         return Moved(last.status, last.completed, last.failed, last.warning)
 
@@ -113,9 +113,9 @@ class QueryClient:
         identifier.NumberOfStudyRelatedInstances = None
         studies: dict[str, Held] = {}
         with self._associated(FIND) as (association, context):
-            command = commands.c_find_rq(association.next_message(), FIND)
+            command = dimse.c_find_rq(association.next_message(), FIND)
             association.send(association.accepted[context], command, _encoded(identifier, context))
-            for response, data in _responses(association, commands.C_FIND_RSP, self._waits.response, stop):
+            for response, data in _responses(association, Operation.C_FIND, self._waits.response, stop):
                 if response.status in PENDING:
                     held = _held(association, data, context, accession)
                     studies |= {held.study_uid: held} if held else {}
@@ -152,7 +152,7 @@ class QueryClient:
 
 
 def _responses(
-    association: Requestor, field: int, seconds: float, stop: Callable[[], bool]
+    association: Requestor, operation: Operation, seconds: float, stop: Callable[[], bool]
 ) -> Iterator[tuple[Response, bytes]]:
     """Every response to the request just sent, the final one last.
 
@@ -162,7 +162,7 @@ def _responses(
     while True:
         if stop() and not cancelled:
             cancelled, until = True, time.monotonic() + _CANCEL_SECONDS
-            association.send(next(iter(association.accepted.values())), commands.c_cancel_rq(number))
+            association.send(next(iter(association.accepted.values())), dimse.c_cancel_rq(number))
         if not association.speaks(_LOOK_SECONDS):
             if time.monotonic() > until:
                 association.abort()
@@ -170,7 +170,7 @@ def _responses(
             continue
         message = association.receive(until, _LARGEST)
         response = _understood(association, message.command)
-        if (response.field, response.message_id) != (field, number):
+        if (response.operation, response.message_id) != (operation, number):
             raise association.broken("it answers what was not asked")
         yield response, message.data_set
         if response.status not in PENDING:
@@ -179,7 +179,7 @@ def _responses(
 
 def _understood(association: Requestor, command: bytes) -> Response:
     try:
-        return commands.response(command)
+        return dimse.read_response(command)
     except InvalidData as error:
         raise association.broken(error.message) from error
 

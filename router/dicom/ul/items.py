@@ -14,6 +14,7 @@ APPLICATION, PROPOSED, ANSWERED, USER = 0x10, 0x20, 0x21, 0x50
 ABSTRACT, TRANSFER = 0x30, 0x40
 MAXIMUM_LENGTH, CLASS_UID, WINDOW, ROLE, VERSION_NAME = 0x51, 0x52, 0x53, 0x54, 0x55
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
+CAUTIOUS_LENGTH = 16384  # bytes of a PDU to a peer whose maximum length cannot be read
 ITEMS_AT = 74  # in A-ASSOCIATE-RQ and A-ASSOCIATE-AC, which have the same fixed fields
 
 _ITEM = struct.Struct(">BxH")
