@@ -12,7 +12,7 @@ REJECTED = "a rejection note refers to it"
 _NOTE = "a rejection note is not sent"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """An instance that may go; `key` is the ledger's.
 
@@ -47,11 +47,17 @@ def candidate(
     """A judged instance as the selection sees it."""
     facts = verdict.facts
     return Candidate(
-        key, series_uid, verdict.rule.series_class,
-        (facts.modality, facts.body_part.casefold(), "contrast" if facts.contrast_agent else ""),
-        (verdict.rule.kind, facts.orientation), extent(facts), limit_for(facts, limits) is not None,
-        is_note(facts), sop_uid in marks.key, sop_uid in marks.rejected,
-    )  # fmt: skip
+        key=key,
+        series_uid=series_uid,
+        series_class=verdict.rule.series_class,
+        scan=(facts.modality, facts.body_part.casefold(), "contrast" if facts.contrast_agent else ""),
+        kind=(verdict.rule.kind, facts.orientation),
+        thickness=extent(facts),
+        has_limit=limit_for(facts, limits) is not None,
+        note=is_note(facts),
+        referred=sop_uid in marks.key,
+        rejected=sop_uid in marks.rejected,
+    )
 
 
 def extent(facts: SeriesFacts) -> float | None:

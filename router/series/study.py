@@ -18,7 +18,7 @@ _EXPIRED = "113039|"
 KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """An instance of a study; `facts` names its facts, which most instances of a series share."""
 

@@ -410,7 +410,14 @@ def test_a_peer_that_stops_reading_is_given_up(tmp_path: Path) -> None:
         time.sleep(0.8)
 
     with acceptor(deaf) as port:
-        [result] = impatient(port).send([Outgoing(1, path, CT_CLASS, "1.2.3", ImplicitVRLittleEndian)], never)
+        [result] = impatient(port).send(
+            [
+                Outgoing(
+                    key=1, path=path, sop_class=CT_CLASS, sop_instance="1.2.3", transfer_syntax=ImplicitVRLittleEndian
+                )
+            ],
+            never,
+        )
     assert (result.verdict, "in time" in result.why) == (Verdict.LOST, True)
 
 

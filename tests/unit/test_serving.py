@@ -59,7 +59,9 @@ def test_a_report_that_is_none_is_refused_and_recorded_with_its_sender() -> None
     status, outcome = answer(Operation.N_EVENT_REPORT, commitment.SOP_CLASS, b"nonsense")
     assert status == dimse.INVALID_ARGUMENT_VALUE
     text = "a storage commitment report: the report cannot be read"
-    assert outcome == Refused("PEER", "10.1.2.3", text, status, Why.COMMITMENT, "ROUTER")
+    assert outcome == Refused(
+        calling_ae="PEER", address="10.1.2.3", reason=text, status=status, why=Why.COMMITMENT, called_ae="ROUTER"
+    )
 
 
 def test_a_report_is_never_kept_beyond_its_largest_size() -> None:

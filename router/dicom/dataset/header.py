@@ -133,7 +133,7 @@ def digest(path: Path, *, even: bool = False) -> str:
     return total.hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Glimpse:
     """What `read_glimpse` makes of any DICOM file; UIDs are as they are written, "" when absent."""
 
@@ -150,7 +150,14 @@ def read_glimpse(path: Path) -> Glimpse:
     with path.open("rb") as file:
         read = read_elements(file)
     study, series, sop = (clean(read.text(tag)) for tag in (tags.STUDY, tags.SERIES, tags.SOP_INSTANCE))
-    return Glimpse(study, series, sop, facts_of(read), position_of(read), references_of(read))
+    return Glimpse(
+        study=study,
+        series=series,
+        sop=sop,
+        facts=facts_of(read),
+        position=position_of(read),
+        references=references_of(read),
+    )
 
 
 def read_head(path: Path) -> Header:

@@ -15,7 +15,7 @@ _SEARCHED, _PIECE = 2**22, 2**16  # bytes
 _HEAD = re.compile(rb"(?s)(?=.{4}(?:" + b"|".join(sorted(VRS)) + rb"))")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Followed:
     """Elements outside sequences: VR, begin and end of each value, in the order in which they stand.
 

@@ -29,7 +29,7 @@ _GROUP_8, _BIG_GROUP_8 = b"\x08\0", b"\0\x08"
 _GROUP_LENGTH, _TRANSFER_SYNTAX, _SENDING_ADDRESS = 0x0000, 0x0010, 0x0027
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileMeta:
     """What group 0002 says and where the data set begins; absent values are "".
 
@@ -95,14 +95,14 @@ def dataset_offset(file: BinaryIO) -> FileMeta:
         first = file.read(8)
     announced = syntax or _guessed_syntax(first, known=bool(start or values))
     return FileMeta(
-        offset,
-        _written_syntax(announced, first, file),
-        values.get(0x0002, ""),
-        values.get(0x0003, ""),
-        values.get(0x0017) or values.get(0x0016, ""),
-        tuple(strays),
-        values.get(_SENDING_ADDRESS, ""),
-        announced,
+        offset=offset,
+        transfer_syntax=_written_syntax(announced, first, file),
+        sop_class=values.get(0x0002, ""),
+        sop_instance=values.get(0x0003, ""),
+        sending_ae=values.get(0x0017) or values.get(0x0016, ""),
+        strays=tuple(strays),
+        sending_address=values.get(_SENDING_ADDRESS, ""),
+        announced=announced,
     )
 
 

@@ -43,7 +43,7 @@ class AssociationEvents(Protocol):
         """A destination's report on storage commitment, as `commitment.TakeReport`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """What all associations of a server share. `receiving_ae` None: whatever the peer calls us.
 

@@ -21,7 +21,7 @@ class Admission:
     max_associations_per_sender: int = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
     """An A-ASSOCIATE-RJ: result, source and reason as PS3.8 9.3.4 numbers them, and our words for the operator."""
 
@@ -32,12 +32,20 @@ class Rejection:
     why: Why = Why.PROTOCOL
 
 
-CALLED_AE = Rejection(1, 1, 7, "called AE title not recognised", Why.CALLED)
-CALLING_AE = Rejection(1, 1, 3, "calling AE title and address are not among the senders", Why.SENDER)
-NO_CALLING_AE = Rejection(1, 1, 3, "the calling AE title is blank, and senders are named", Why.SENDER)
-CERTIFICATE = Rejection(1, 1, 3, "the TLS certificate is not the one of the calling AE title", Why.CERTIFICATE)
-FULL = Rejection(2, 3, 2, "too many associations", Why.FULL)
-SENDER_FULL = Rejection(2, 3, 2, "too many associations from this sender", Why.SENDER_FULL)
+CALLED_AE = Rejection(result=1, source=1, reason=7, text="called AE title not recognised", why=Why.CALLED)
+CALLING_AE = Rejection(
+    result=1, source=1, reason=3, text="calling AE title and address are not among the senders", why=Why.SENDER
+)
+NO_CALLING_AE = Rejection(
+    result=1, source=1, reason=3, text="the calling AE title is blank, and senders are named", why=Why.SENDER
+)
+CERTIFICATE = Rejection(
+    result=1, source=1, reason=3, text="the TLS certificate is not the one of the calling AE title", why=Why.CERTIFICATE
+)
+FULL = Rejection(result=2, source=3, reason=2, text="too many associations", why=Why.FULL)
+SENDER_FULL = Rejection(
+    result=2, source=3, reason=2, text="too many associations from this sender", why=Why.SENDER_FULL
+)
 
 
 def judge(

@@ -38,7 +38,9 @@ class AssociationThreads:
         *,
         reports: bool,
     ) -> None:
-        self._service = Service(sink, desk, limits, receiving_ae, reports, threading.Event())
+        self._service = Service(
+            sink=sink, desk=desk, limits=limits, receiving_ae=receiving_ae, reports=reports, stopping=threading.Event()
+        )
         self._lobby = PendingConnections(limits.association_request, tls, self._begin, self._turned_out, limits.proxies)
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, tuple[Acceptor, PeerSocket]] = {}
@@ -102,7 +104,7 @@ class AssociationThreads:
     def _turned_out(self, guest: PendingConnection, reason: str) -> None:
         if reason:
             why = Why.TLS if reason.startswith(NO_TLS) else Why.PROTOCOL
-            self._service.desk.record(Refused("", guest.address, reason, why=why))
+            self._service.desk.record(Refused(calling_ae="", address=guest.address, reason=reason, why=why))
         self._service.desk.ended(guest.number)
 
     def _serve(self, acceptor: Acceptor, request_pdu: bytes) -> None:

@@ -25,8 +25,8 @@ _STORAGE = frozenset(str(context.abstract_syntax) for context in AllStoragePrese
 _FIXED = struct.Struct(">6xH2x16s16s32x")
 _SAME = slice(10, items.ITEMS_AT)  # AE titles and a reserved field, answered as they came (PS3.8 Table 9-17)
 ACCEPTED, _USER_REJECTION, _NO_REASON, _NO_ABSTRACT_SYNTAX, _NO_TRANSFER_SYNTAX = range(5)  # PS3.8 Table 9-18
-NO_APPLICATION_CONTEXT = Rejection(1, 1, 2, "application context name not supported")
-NO_PROTOCOL_VERSION = Rejection(1, 2, 2, "protocol version not supported")
+NO_APPLICATION_CONTEXT = Rejection(result=1, source=1, reason=2, text="application context name not supported")
+NO_PROTOCOL_VERSION = Rejection(result=1, source=2, reason=2, text="protocol version not supported")
 
 # Of 1.2.840.10008.1.2.4: JPEG, JPEG-LS, JPEG 2000, MPEG, HEVC, JPEG XL and HTJ2K that may lose something.
 _LOSSY_NUMBERS = (*range(50, 57), *range(59, 65), 81, 91, 93, *range(100, 109), 112, 203,
@@ -48,7 +48,7 @@ class Proposed:
     fault: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """An A-ASSOCIATE-RQ as far as it decides who may enter; the rest for `accept`: `same` is what it repeats.
 
@@ -73,7 +73,7 @@ class Accepted:
     contexts: dict[int, tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Result:
     """`role` is the answer to the peer's wish, None where it has none."""
 
@@ -185,12 +185,19 @@ def _judge(one: Proposed, wish: Role | None, *, reports: bool) -> _Result:
         return _rejected(one, _USER_REJECTION)
     if not syntaxes:
         return _rejected(one, _NO_TRANSFER_SYNTAX)
-    return _Result(one.number, ACCEPTED, name, pick(syntaxes), granted)
+    return _Result(
+        number=one.number, result=ACCEPTED, abstract_syntax=name, transfer_syntax=pick(syntaxes), role=granted
+    )
 
 
 def _rejected(one: Proposed, result: int) -> _Result:
     """The syntax is there for its form only (PS3.8 Table 9-18)."""
-    return _Result(one.number, result, one.abstract_syntax, next(iter(one.transfer_syntaxes), IMPLICIT_LITTLE_ENDIAN))
+    return _Result(
+        number=one.number,
+        result=result,
+        abstract_syntax=one.abstract_syntax,
+        transfer_syntax=next(iter(one.transfer_syntaxes), IMPLICIT_LITTLE_ENDIAN),
+    )
 
 
 def _answered(one: _Result) -> bytes:

@@ -22,7 +22,7 @@ from router.errors import InvalidData
 MOST = 256  # further ones push out the oldest: who means well does not stay long
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, kw_only=True)
 class PendingConnection:
     """A connection and what has come of its A-ASSOCIATE-RQ; `header` is what came of a proxy's while that is due."""
 
@@ -105,7 +105,9 @@ class PendingConnections:
     def enter(self, connection: socket.socket, number: int, address: str) -> None:
         """A new connection; it is the lobby's from now on."""
         with self._lock:
-            guest = PendingConnection(connection, number, address, time.monotonic() + self._seconds)
+            guest = PendingConnection(
+                connection=connection, number=number, address=address, until=time.monotonic() + self._seconds
+            )
             guest.header = bytearray() if self._proxies and is_within(address, self._proxies) else None
             self._arriving.append(guest)
         self._ring()

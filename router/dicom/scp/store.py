@@ -51,7 +51,7 @@ class Sink(Protocol):
         """A new file for one instance."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
     """An instance was made durable and acknowledged. `size` is the data set's, in bytes."""
 
@@ -62,7 +62,7 @@ class Received:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
     """An instance (`status` as in the response) or an association (`status` None) was refused.
 
@@ -96,7 +96,17 @@ class Parties:
         self, reason: str, status: int | None = None, why: Why | None = None, uids: tuple[str, str] = ("", "")
     ) -> Refused:
         """A refusal of theirs; `uids` of study and instance, "" where not known."""
-        return Refused(self.calling_ae, self.address, reason[:_LONGEST], status, why, self.receiving_ae, *uids)
+        study, sop = uids
+        return Refused(
+            calling_ae=self.calling_ae,
+            address=self.address,
+            reason=reason[:_LONGEST],
+            status=status,
+            why=why,
+            called_ae=self.receiving_ae,
+            study=study,
+            sop=sop,
+        )
 
 
 def named_in(request: dimse.Request) -> str:
@@ -186,7 +196,13 @@ class Storing:
                 uids, sop_class = irregular_uids(written)
         if tuple(map(undotted, self._announced())) != (sop_class, undotted(uids.sop)):
             raise InvalidData("the data set's SOP class or instance is not the request's")
-        return Received(uids, sop_class, self._parties.calling_ae, self._parties.address, self._size)
+        return Received(
+            uids=uids,
+            sop_class=sop_class,
+            calling_ae=self._parties.calling_ae,
+            address=self._parties.address,
+            size=self._size,
+        )
 
     @contextmanager
     def _remembering(self) -> Iterator[None]:

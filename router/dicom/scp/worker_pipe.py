@@ -43,7 +43,7 @@ class Take:
     address: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """From a worker: may this connection be an association?"""
 

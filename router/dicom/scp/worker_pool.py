@@ -54,7 +54,7 @@ _STILL_SECONDS = 15.0  # without a beat this process admits nobody
 _TRIAL_SECONDS = 2.0
 _GATHER_SECONDS = 0.02  # what happens within this time is told together
 _MOST_TOLD = 64  # in one message; a thousand bytes each at most, its longest texts from hostile peers
-_UNSAID = Rejection(2, 3, 1, "the node is stopping", Why.STOPPING)
+_UNSAID = Rejection(result=2, source=3, reason=1, text="the node is stopping", why=Why.STOPPING)
 
 _Question = tuple[type[Ask | Reported], int]
 _log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class WorkerCommands:
     """Write where the workers write; OSError when the disk takes nothing."""
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, kw_only=True)
 class _Worker:
     command: Sequence[str]
     process: subprocess.Popen[bytes]
@@ -190,7 +190,7 @@ class WorkerPool:
             except OSError:
                 channel.close()
                 raise
-        worker = _Worker(command, process, channel)
+        worker = _Worker(command=command, process=process, channel=channel)
         self._selector.register(channel, selectors.EVENT_READ, worker)
         with self._lock:
             self._tell(worker, self._begin)
@@ -350,7 +350,7 @@ class _RemoteDesk:
     def admit(
         self, number: int, called: str, calling: str, address: str, certificate: tuple[str, ...]
     ) -> Rejection | None:
-        question = Ask(number, called, calling, address, certificate)
+        question = Ask(number=number, called=called, calling=calling, address=address, certificate=certificate)
         rejection: Rejection | None = self._ask(question, _SEND_SECONDS, _UNSAID)
         return rejection
 

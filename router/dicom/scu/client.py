@@ -13,7 +13,8 @@ from router.dicom.dataset.decoders import can_decompress
 from router.dicom.scu.association_limit import AssociationLimit, Shared
 from router.dicom.scu.commitment import CommitmentScu
 from router.dicom.scu.requestor import VERIFY, Requestor, Waits
-from router.dicom.scu.session import Outgoing, Result, Session
+from router.dicom.scu.session import Session
+from router.dicom.scu.store import Outgoing, Result
 from router.dicom.scu.transcode import offers
 from router.dicom.ul import commitment
 from router.dicom.ul.commitment import TakeReport
@@ -47,13 +48,13 @@ class StorageClient:
         self._waits = waits or Waits()
         self._paced = paced
         self._tls = None if destination.tls is None else client_context(destination.tls)
-        self._slots = AssociationLimit(destination.associations, shared)
+        self._limit = AssociationLimit(destination.associations, shared)
         self._offers = partial(offers, decompress=destination.decompress)
 
     @contextmanager
     def session(self) -> Iterator[Session]:
         """For what belongs together, such as a study: associations stay open from one `send` to the next."""
-        session = Session(self._associate, self._slots, self._offers)
+        session = Session(self._associate, self._limit, self._offers)
         try:
             yield session
         finally:
@@ -70,7 +71,7 @@ class StorageClient:
 
         Raises as `Session.send` does, also when the destination does not do storage commitment.
         """
-        if not self._slots.take(stop):
+        if not self._limit.take(stop):
             yield None
             return
         try:
@@ -80,15 +81,15 @@ class StorageClient:
             finally:
                 association.release()
         finally:
-            self._slots.give()
+            self._limit.give()
 
     def narrow(self, associations: int) -> None:
         """Open only so many associations from now on, never more than the configuration says."""
-        self._slots.narrow(associations)
+        self._limit.narrow(associations)
 
     def room(self) -> bool:
         """Whether other nodes leave any association."""
-        return self._slots.room()
+        return self._limit.room()
 
     def probe(self) -> None:
         """Whether the destination is there and takes our associations: C-ECHO where it does that. Raises as `echo`."""

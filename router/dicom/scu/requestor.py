@@ -42,7 +42,7 @@ _Fragment = tuple[int, int, bytes, int]  # context, message control header, valu
 _Read = TypeVar("_Read")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
     """Seconds to wait for the connection, an association's answer, room to write, a response, the end by release."""
 

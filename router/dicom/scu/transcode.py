@@ -59,13 +59,15 @@ def transcoded(path: Path, source: FileSlice, stored: str, wanted: str) -> Itera
     with tempfile.TemporaryFile(dir=path.parent) as target:
         explicit = wanted == EXPLICIT_LITTLE_ENDIAN
         if stored in _UNCOMPRESSED:
-            _Rewriting(source, target, explicit).data_set(stored == EXPLICIT_LITTLE_ENDIAN)
+            _Rewriting(source=source, target=target, explicit=explicit).data_set(stored == EXPLICIT_LITTLE_ENDIAN)
         elif stored == EXPLICIT_BIG_ENDIAN:
-            _Rewriting(source, target, explicit, ">").data_set(explicit=True)
+            _Rewriting(source=source, target=target, explicit=explicit, order=">").data_set(explicit=True)
         elif stored == _DEFLATED_EXPLICIT:
             with tempfile.TemporaryFile(dir=path.parent) as inflated:
                 _inflate(source, inflated)
-                _Rewriting(FileSlice(inflated, 0, inflated.tell()), target, explicit).data_set(explicit=True)
+                _Rewriting(source=FileSlice(inflated, 0, inflated.tell()), target=target, explicit=explicit).data_set(
+                    explicit=True
+                )
         else:
             _decompress(path, source, target, explicit=explicit)
         target.flush()
@@ -78,7 +80,7 @@ _CHUNK = 2**20
 _MOST_ELEMENTS = 2**24
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Rewriting:
     """Copies a data set and gives its elements the heads of the wanted syntax, in little endian.
 
@@ -262,7 +264,7 @@ def _decompress(path: Path, source: FileSlice, target: BinaryIO, *, explicit: bo
         size = pixels.tell()
         if size > _LARGEST_VALUE:
             raise InvalidData("the decoded pixel data is longer than a value can be")
-        rewriting = _Rewriting(source, target, explicit, changes=changes)
+        rewriting = _Rewriting(source=source, target=target, explicit=explicit, changes=changes)
         rewriting.data_set(explicit=True)
         rewriting.head(tags.PIXEL_DATA, vr, size)
         pixels.seek(0)

@@ -13,7 +13,7 @@ _LAST_READ = 2**24  # bytes that are passed by after our last word
 _LONGEST_NAP = 1.0  # seconds between two looks at the clock while nothing comes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Seconds that the server waits for a peer, and the longest P-DATA variable field that it asks for, in bytes.
 

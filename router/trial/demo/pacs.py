@@ -49,7 +49,16 @@ class Pacs:
     def _sent(self, files: list[DemoFile], heard: Callable[[int], bool]) -> tuple[list[DemoFile], str]:
         """Instances neither acknowledged nor refused, with the reason; ends when `heard` says True at an answer."""
         left, why, ended = dict(enumerate(files)), "no answer", threading.Event()
-        outgoing = [Outgoing(n, f.path, f.sop_class, f.sop_instance, f.transfer_syntax) for n, f in left.items()]
+        outgoing = [
+            Outgoing(
+                key=n,
+                path=f.path,
+                sop_class=f.sop_class,
+                sop_instance=f.sop_instance,
+                transfer_syntax=f.transfer_syntax,
+            )
+            for n, f in left.items()
+        ]
         try:
             for result in self._client.send(outgoing, ended.is_set):
                 if result.status == 0:
