@@ -342,7 +342,7 @@ HOSTILE: list[tuple[str, Answer]] = [
     ("not asked", lambda c, m: pdata(c, 3, command_of(m, field=0x8030))),
     ("no response", lambda c, m: pdata(c, 3, element(0x0100, 0x8001))),
     ("ends inside", lambda c, m: pdata(c, 3, command_of(m)[:-1])),
-    ("foreign", lambda c, m: pdata(c, 3, b"\x08" + command_of(m))),
+    ("ends inside", lambda c, m: pdata(c, 3, b"\x08" + command_of(m))),
     ("aborted", lambda c, m: fixed(ABORT)),
     ("released", lambda c, m: fixed(RELEASE_RQ)),
     ("lost", lambda c, m: b""),

@@ -2,8 +2,8 @@
 
 from router.dicom.scp.admission import CALLED_AE, Rejection
 from router.dicom.scp.store import Parties, Received, Refused
+from router.dicom.scp.worker import MOST_OUTCOMES
 from router.dicom.scp.worker_pipe import Answer, Message, Outcomes, WorkerPipe
-from router.dicom.scp.worker_pool import _MOST_TOLD
 from router.model import InstanceUids
 from router.refusals import Why
 
@@ -29,7 +29,7 @@ def test_as_many_outcomes_as_are_told_together_fit_into_a_packet_at_their_longes
         uids=InstanceUids(UID, UID, UID), sop_class=UID, calling_ae=WILD.calling_ae, address=WILD.address, size=2**40
     )
     for one in (refused, stored):
-        message = Outcomes((one,) * _MOST_TOLD)
+        message = Outcomes((one,) * MOST_OUTCOMES)
         assert through(message) == message
 
 

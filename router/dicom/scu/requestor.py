@@ -301,7 +301,7 @@ class Requestor:
         try:
             kind, length = pdu.read_header(header)
         except Violation as error:
-            raise self.broken(f"it sends a {error.message}") from error
+            raise self.broken(f"it sends a PDU of type {header[0]:02X}h") from error
         least, most = _LENGTHS.get(kind, (0, -1))
         if not least <= length <= most:
             raise self.broken(f"it sends a PDU of type {kind:02X}h and length {length}")

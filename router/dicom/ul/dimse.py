@@ -111,11 +111,10 @@ def read_request(command: bytes | bytearray) -> Request:
 def read_response(command: bytes) -> Response:
     """The response in a command set; InvalidData when it is none."""
     found = _elements(command)
-    field = _us(found, _FIELD)
-    if not field & _RESPONSE:
+    if not found.keys() >= {_FIELD, _RESPONDED_TO, _STATUS} or not _us(found, _FIELD) & _RESPONSE:
         raise InvalidData("the command set is no response")
     return Response(
-        operation=field & ~_RESPONSE,
+        operation=_us(found, _FIELD) & ~_RESPONSE,
         message_id=_us(found, _RESPONDED_TO),
         status=_us(found, _STATUS),
         completed=_count(found, _COMPLETED),
