@@ -1,4 +1,4 @@
-"""The associations of one session: kept open from one use to the next, each within the destination's limit."""
+"""The associations of one session, kept open from one use to the next, within the destination's limit."""
 
 import threading
 from collections import Counter
@@ -9,8 +9,8 @@ from router.dicom.scu.requestor import Requestor
 from router.dicom.ul.contexts import Context
 from router.errors import TransientError
 
-_SAME_PLACE = 2  # associations that end at the same place, so that it is no chance
-_MOST_LOSSES = 3  # instances with which a session loses its association before it is given up
+_NO_CHANCE = 2  # associations that end after the same number of instances
+_MOST_LOSSES = 3  # instances that may cost their association before the session is given up
 
 Associate = Callable[[Sequence[Context]], Requestor]
 
@@ -18,7 +18,7 @@ Associate = Callable[[Sequence[Context]], Requestor]
 class SessionAssociations:
     """Associations to borrow and to give back. An open association holds a slot of `limit`.
 
-    A destination that ends associations at the same place again gets only so many instances over each.
+    A destination that ends associations after the same number of instances again gets fewer than that over each.
     """
 
     def __init__(self, associate: Associate, limit: AssociationLimit) -> None:
@@ -32,20 +32,21 @@ class SessionAssociations:
         self._most: int | None = None  # instances over one association
 
     def close(self) -> None:
-        """Release those that are open."""
+        """Release the open associations."""
         with self._lock:
             self._closed, kept, self._kept = True, self._kept, []
         for association in kept:
             self._end(association)
 
     def borrow(self, contexts: Sequence[Context], slot: Callable[[], bool], *, fresh: bool = False) -> Requestor | None:
-        """An association with these contexts, kept from before unless `fresh`, or new; None when `slot` gives none.
+        """An association with these contexts: a kept one unless `fresh`, or a new one; None when `slot` gives none.
 
-        Raises TransientError when the session has lost too many.
+        Raises TransientError when too many associations were lost.
         """
         if self._losses >= _MOST_LOSSES:
             raise TransientError(f"the association was lost with {self._losses} instances one after the other")
-        kept = self._one_kept()
+        with self._lock:
+            kept = self._kept.pop() if self._kept else None
         if kept is not None and not fresh and self._serves(kept, contexts):
             return kept
         if kept is not None:
@@ -62,21 +63,21 @@ class SessionAssociations:
         return kept.is_quiet and kept.proposed.issuperset(contexts) and not self.is_full(kept)
 
     def is_full(self, association: Requestor) -> bool:
-        """Whether the destination would end the association with the next instance, as it did with others."""
+        """Whether the destination would end the association at the next instance, as it did with others."""
         return self._most is not None and association.last_message >= self._most
 
-    def ended_at(self, place: int) -> None:
-        """An association was lost with its n-th instance under way, which was not the instance's fault."""
-        self._ended_at[place] += 1
-        if place > 1 and self._ended_at[place] >= _SAME_PLACE:
-            self._most = min(place - 1, self._most or place)
+    def ended_at(self, number: int) -> None:
+        """Note that an association ended at its n-th instance, which the destination took over another one."""
+        self._ended_at[number] += 1
+        if number > 1 and self._ended_at[number] >= _NO_CHANCE:
+            self._most = min(number - 1, self._most or number)
 
     def lose(self) -> None:
-        """An association was lost with an instance under way."""
+        """Note that an instance cost its association."""
         self._losses += 1
 
     def give_back(self, association: Requestor) -> None:
-        """Kept for the next use, unless it is lost, the session is over, or somebody else waits to send."""
+        """Keep the association for the next use, unless it is lost, the session is over, or another sender waits."""
         with self._lock:
             spare = association.is_quiet and not self.is_full(association)
             if spare and not self._closed and not self.limit.wanted:
@@ -87,7 +88,3 @@ class SessionAssociations:
     def _end(self, association: Requestor) -> None:
         association.release()
         self.limit.give()
-
-    def _one_kept(self) -> Requestor | None:
-        with self._lock:
-            return self._kept.pop() if self._kept else None

@@ -1,4 +1,4 @@
-"""The instances of one proposal on their way, over one association or several side by side."""
+"""A batch: the instances of one proposal, sent over one association or several side by side."""
 
 import logging
 import threading
@@ -23,19 +23,19 @@ _log = logging.getLogger(__name__)
 
 
 class Batch:
-    """The instances of one proposal. The caller's thread sends over one association, others join in beside it.
+    """Sends instances over an association of the caller's thread, and over others beside it.
 
-    An association beside the caller's that cannot be had or is lost costs nothing: perhaps the destination wants no
-    more of them. Its instance is tried once more, last, over the caller's. An instance is LOST only when it was the
-    first of its association: a place in one is not its fault.
+    Nothing is lost when another association cannot be had or ends: perhaps the destination wants no more of them. Its
+    instance is tried once more, last, over the caller's association. An instance is LOST only when it was the first of
+    an association: when a later one ends the association, that may be due to the number of instances before it.
 
-    `accepted` are the contexts of the caller's last association, `uncovered` the instances without one.
+    `accepted` holds the contexts of the caller's last association, `uncovered` the instances without a context in it.
     """
 
     def __init__(
         self, associations: SessionAssociations, offers: Offers, proposal: Proposal[Outgoing], *, narrowed: bool
     ) -> None:
-        """`narrowed`: an association that was proposed more is of no use."""
+        """`narrowed`: an association with more contexts than these will not do."""
         self._associations = associations
         self._limit = associations.limit
         self._offers = offers
@@ -53,10 +53,11 @@ class Batch:
         self._trouble: Exception | None = None
 
     def run(self, stop: Stop) -> Iterator[Result]:
+        """Yield the results; raises as `Session.send` does."""
         if self._association(stop) is None:
             return
         try:
-            self._call_others()
+            self._start_others()
             try:
                 yield from self._alongside(stop)
             except RouterError as error:
@@ -69,11 +70,11 @@ class Batch:
         finally:
             self._ending = True
             for _ in self._rest():
-                pass  # the caller has gone: what others still finish is sent again some day
+                pass  # the caller has gone: what others still send counts as not sent
             self._give_back()
 
     def _association(self, stop: Stop, *, fresh: bool = False) -> Requestor | None:
-        """The caller's: the one it had, or a new one where that has ended; None when stopped before there was one."""
+        """The caller's association, renewed where it has ended; None when stopped before there was one."""
         if fresh or self._own is None or not self._own.is_quiet or self._associations.is_full(self._own):
             self._give_back()
             slot, new = (lambda: self._limit.take(stop)), fresh or self._narrowed
@@ -94,13 +95,15 @@ class Batch:
                 result = self._tried(own, item)
                 if isinstance(result, Result):
                     yield result
+                elif result is not None and result.number > 1:
+                    yield from self._tried_first(result, stop)
                 elif result is not None:
-                    yield from self._again(result, stop)
+                    yield self._lost(result)
             elif self._once_more:
                 yield from self._tried_first(self._once_more.popleft(), stop)
             yield from self._arrived(wait=False)
             if not self._items:
-                yield from self._rest()  # it may leave something to be tried once more
+                yield from self._rest()  # an instance of theirs may have to be tried once more
 
     def _tried(self, own: Requestor, item: Outgoing) -> "Result | _Ended | None":
         try:
@@ -110,14 +113,8 @@ class Batch:
                 raise
             return _Ended(item, own.last_message, own.name, error.message)
 
-    def _again(self, ended: "_Ended", stop: Stop) -> Iterator[Result]:
-        if ended.place > 1:
-            yield from self._tried_first(ended, stop)
-        else:
-            yield self._lost(ended)
-
     def _tried_first(self, ended: "_Ended", stop: Stop) -> Iterator[Result]:
-        """Once more, as the first instance of an association."""
+        """Try an instance again, as the first of an association."""
         try:
             own = self._association(stop, fresh=True)
         except TransientError:
@@ -128,11 +125,11 @@ class Batch:
             yield self._lost(result)
             return
         if result is not None:
-            self._associations.ended_at(ended.place)
+            self._associations.ended_at(ended.number)
             yield result
 
     def _delivered(self, association: Requestor, item: Outgoing) -> Result | None:
-        """The result; None, and the instance is noted, where the association has no context for it."""
+        """The result; None, and the instance is kept in `uncovered`, when the association has no context for it."""
         result = deliver(association, item, self._offers)
         if result is None:
             self.uncovered.append(item)
@@ -146,7 +143,7 @@ class Batch:
         )
 
     def _rest(self) -> Iterator[Result]:
-        """What the others still have under way."""
+        """The results of instances that other associations still send."""
         while self._working or not self._results.empty():
             yield from self._arrived(wait=True)
 
@@ -167,7 +164,7 @@ class Batch:
         except IndexError:
             return None
 
-    def _call_others(self) -> None:
+    def _start_others(self) -> None:
         for number in range(min(len(self._items) // _WORTH_ANOTHER, self._limit.number - 1)):
             threading.Thread(target=self._join_in, name=f"dicom-send-{number + 2}", daemon=True).start()
 
@@ -211,9 +208,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """An instance with which, as the `place`-th of its association, that was lost, and how."""
+    """An instance that was the `number`-th of its association when that ended; `why` it did."""
 
     item: Outgoing
-    place: int
+    number: int
     association: str
     why: str

@@ -1,4 +1,4 @@
-"""The requestor's side of storage commitment over one association (PS3.4 J.3): requests, and what is reported on it."""
+"""Storage Commitment SCU over one association (PS3.4 J.3): requests, and reports that come on the same one."""
 
 import logging
 import time
@@ -12,23 +12,23 @@ from router.errors import DestinationDown, InvalidData, Outage, TransientError
 
 _REQUEST = 1  # Action Type ID, PS3.4 J.3.2
 _LOOK_SECONDS = 0.2
-_REPORT_SECONDS = 30.0  # for the whole of a report that has begun to come
+_REPORT_SECONDS = 30.0  # for a whole report, once it begins to arrive
 
 _log = logging.getLogger(__name__)
 
 
 class CommitmentScu:
-    """Over an association of its own. What the acceptor reports meanwhile is handed to `take` and answered."""
+    """Requests commitment over an association of its own; reports that come meanwhile are passed to `take`."""
 
     def __init__(self, association: Requestor, take: TakeReport, response_seconds: float) -> None:
-        """Raises DestinationDown when the acceptor does not do storage commitment."""
+        """Raises DestinationDown when the acceptor does not accept storage commitment."""
         self._association = association
         self._take = take
         self._seconds = response_seconds
         self._context = _accepted(association)
 
     def request(self, transaction: str, references: Sequence[Reference]) -> int:
-        """Ask for the commitment of up to `commitment.MOST` instances; the response's status.
+        """Request commitment of up to `commitment.MOST` instances; returns the response's status.
 
         Raises TransientError when none comes.
         """
@@ -44,9 +44,9 @@ class CommitmentScu:
         return response.status
 
     def await_reports(self, seconds: float, settled: Callable[[], bool]) -> None:
-        """Take the reports that come on this association within the time, or until `settled` says that none is due.
+        """Take reports on this association for so many seconds, or until `settled()`: none is due any more.
 
-        An association that ends is no trouble: the report comes on another one.
+        When the association ends the report comes on another one.
         """
         until = time.monotonic() + seconds
         while not settled() and (left := until - time.monotonic()) > 0:
@@ -58,7 +58,7 @@ class CommitmentScu:
                     return
 
     def _turn(self, until: float) -> dimse.Response | None:
-        """The next message: a response, or None for a request, which is answered."""
+        """Receive a message: returns a response; answers a request and returns None."""
         message = self._association.receive(until, commitment.LARGEST)
         try:
             if dimse.is_response(message.command):

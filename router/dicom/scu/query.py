@@ -1,4 +1,4 @@
-"""Query/Retrieve SCU, study root (PS3.4 C.4.1, C.4.2): asks a PACS for studies, and has it send one to an SCP."""
+"""Query/Retrieve SCU, study root (PS3.4 C.4.1, C.4.2): finds studies at a PACS, and has it send one."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ from router.errors import DestinationDown, InvalidData, Outage, TransientError
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
-MOST = 100  # studies in one answer: more is not what was asked for
+MOST = 100  # studies in one answer: a PACS that names more did not understand the question
 
 _SYNTAXES = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
 _INSTANCES = 0x00201208
@@ -40,7 +40,7 @@ _MOST_COUNTED = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A study that the PACS has; `instances` is its NumberOfStudyRelatedInstances, None where it gives none."""
+    """A study at the PACS; `instances` is its NumberOfStudyRelatedInstances, None when not given."""
 
     study_uid: str
     instances: int | None
@@ -48,7 +48,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The answer to a C-FIND: the last response's status, and the studies, unless it failed."""
+    """The answer to a C-FIND: the last response's status, and the studies if it succeeded."""
 
     status: int
     studies: tuple[Held, ...] = ()
@@ -65,10 +65,10 @@ class Moved:
 
 
 class QueryClient:
-    """Asks one PACS, over an association for each question."""
+    """Queries one PACS, with an association for each query."""
 
     def __init__(self, peer: DicomDestination, waits: Waits | None = None) -> None:
-        """Raises ConfigurationError when the files of `tls` are not there."""
+        """Raises ConfigurationError when a file of `tls` cannot be used."""
         libraries.settle()
         self.calling = peer.calling_ae_title
         self._peer = peer
@@ -84,16 +84,16 @@ class QueryClient:
             association.release()
 
     def study(self, uid: str, stop: Callable[[], bool]) -> Found:
-        """What the PACS has of a study. Raises TransientError as `Requestor` does."""
+        """The study as the PACS has it. Raises TransientError as `Requestor` does."""
         found = self._find(uid, "", stop)
         return Found(found.status, tuple(one for one in found.studies if one.study_uid == uid))
 
     def of_accession(self, number: str, stop: Callable[[], bool]) -> Found:
-        """The studies with this accession number, which holds no wildcard. Raises as above."""
+        """The studies with this accession number, which holds no wildcard. Raises as `study` does."""
         return self._find("", number, stop)
 
     def move(self, uid: str, to: str, seconds: float, stop: Callable[[], bool]) -> Moved:
-        """Have a study sent to the AE `to`, within the time; cancelled when `stop()` says so. Raises as above."""
+        """Have a study sent to the AE `to` within so many seconds; cancel when `stop()` is true. Raises as `study`."""
         identifier = Dataset()
         identifier.QueryRetrieveLevel, identifier.StudyInstanceUID = "STUDY", uid
         with self._associated(MOVE) as (association, context):
@@ -185,7 +185,7 @@ def _understood(association: Requestor, command: bytes) -> Response:
 
 
 def _held(association: Requestor, data: bytes, context: Context, accession: str) -> Held | None:
-    """What a pending response names; None when it is of another accession number than was asked for."""
+    """The study in a pending response; None when it has another accession number than the one asked for."""
     try:
         found = read_elements(BytesIO(preamble_and_meta(FIND, "", context[1], "", "") + data))
         named, uid = found.text(ACCESSION_NUMBER), valid(found.text(STUDY))

@@ -1,6 +1,6 @@
-"""The upper layer protocol as the association's requestor (PS3.8 7, 9.2): request, P-DATA, release, abort.
+"""One association as its requestor runs it (PS3.8 7, 9.2): request, P-DATA, release, abort.
 
-Every wait has an end, and nothing that an acceptor answers makes memory grow beyond the lengths below.
+Every wait has a limit, and no answer of an acceptor makes memory grow beyond the lengths below.
 """
 
 import select
@@ -35,7 +35,7 @@ _LENGTHS = {
 }
 _LONGEST_COMMAND = 16384
 VERIFY: Context = (dimse.VERIFICATION, IMPLICIT_LITTLE_ENDIAN)
-# A peer without a limit (0) gets PDUs of this length, and one with a higher limit no longer ones.
+# The longest PDU that is sent: also to a peer without a limit (0) or with a higher one.
 _LONGEST_PDU = 262144
 _SHORTEST_PDU = 128
 _Fragment = tuple[int, int, bytes, int]  # context, message control header, value, bytes that follow it in its PDU
@@ -44,7 +44,7 @@ _Read = TypeVar("_Read")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
-    """Seconds to wait for the connection, an association's answer, room to write, a response, the end by release."""
+    """Seconds to wait for the connection, the answer to a request, room to write, a response, the end by release."""
 
     connect: float = 10.0
     association: float = 30.0
@@ -55,7 +55,7 @@ class Waits:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A request or response of the acceptor; `data_set` is b"" where it has none."""
+    """A request or response from the acceptor; `data_set` is b"" when there is none."""
 
     context_id: int
     command: bytes
@@ -63,10 +63,10 @@ class Message:
 
 
 class Requestor:
-    """One association, or the answer that it was accepted without a single context. Not for several threads at once.
+    """One association, perhaps without any accepted context. Not for several threads at once.
 
-    Every method raises TransientError when the association is lost, aborted, not answered in time, or when the
-    acceptor breaks the protocol; then it is closed.
+    Every method raises TransientError when the association is lost or aborted, when no answer comes in time, or when
+    the acceptor breaks the protocol; the association is then closed.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Requestor:
         return self._response(context_id, Operation.C_ECHO)
 
     def verify(self) -> None:
-        """C-ECHO over the context VERIFY; DestinationDown when that is not accepted or the answer is no success."""
+        """C-ECHO over the context VERIFY; DestinationDown when it is not accepted or not answered with success."""
         if VERIFY not in self.accepted:
             text = f"{self._peer.name} does not accept C-ECHO"
             raise DestinationDown(text, outage=Outage.SERVICE, association=self.name)
@@ -140,7 +140,7 @@ class Requestor:
             raise DestinationDown(text, outage=Outage.SERVICE, association=self.name)
 
     def send(self, context_id: int, command: bytes, data_set: bytes = b"") -> None:
-        """A message from memory."""
+        """Send a message from memory."""
         try:
             self._connection.settimeout(self._waits.write)
             pdata.write_command(self._connection, context_id, command, self._longest, data_set_follows=bool(data_set))
@@ -150,7 +150,7 @@ class Requestor:
             raise self._lost(error) from error
 
     def receive(self, until: float, largest: int) -> Message:
-        """The next message, whole before `until` of the monotonic clock; its data set has at most `largest` bytes."""
+        """The next message, whole before `until` (monotonic clock), with a data set of at most `largest` bytes."""
         fragments = self._fragments(until)
         context_id, command, left = self._gather(fragments, pdu.COMMAND, _LONGEST_COMMAND, self.accepted.values())
         data_set = b""
@@ -161,7 +161,7 @@ class Requestor:
         return Message(context_id, command, data_set)
 
     def speaks(self, seconds: float) -> bool:
-        """Whether the acceptor says something within the time, if only that it ends the association."""
+        """Whether anything arrives from the acceptor within the time, be it the end of the association."""
         if self._connection.fileno() < 0 or self._read:
             return True
         waiting = select.poll()
@@ -170,12 +170,12 @@ class Requestor:
 
     @property
     def is_open(self) -> bool:
-        """Whether the association still stands as far as is known."""
+        """Whether the association is open as far as is known."""
         return self._connection.fileno() >= 0
 
     @property
     def is_quiet(self) -> bool:
-        """Whether it is open and the acceptor has said nothing unasked: an abort, a release, an end of connection."""
+        """Whether it is open and nothing unasked has arrived: an abort, a release, the connection's end."""
         return not self.speaks(0)
 
     @property
@@ -188,13 +188,13 @@ class Requestor:
         self._message_id = self._message_id % 0xFFFF + 1
         return self._message_id
 
-    def broken(self, what: str) -> TransientError:
-        """What to raise when the acceptor breaks the protocol; the association is aborted."""
+    def broken(self, fault: str) -> TransientError:
+        """Abort the association, and return the error to raise when the acceptor breaks the protocol."""
         self.abort()
-        return TransientError(f"{self._peer.name} breaks the protocol: {what}", association=self.name)
+        return TransientError(f"{self._peer.name} breaks the protocol: {fault}", association=self.name)
 
     def release(self) -> None:
-        """A-RELEASE, in order if the acceptor cooperates. Everything was answered before, so nothing is raised."""
+        """A-RELEASE, orderly if the acceptor cooperates. Raises nothing, since everything was answered before."""
         if self._connection.fileno() < 0:
             return
         until = time.monotonic() + self._waits.release
@@ -210,7 +210,7 @@ class Requestor:
         self.close()
 
     def abort(self) -> None:
-        """A-ABORT as service user, without waiting for anything."""
+        """A-ABORT as service user, without waiting."""
         if self._connection.fileno() >= 0:
             try:
                 self._connection.settimeout(0)
@@ -220,11 +220,11 @@ class Requestor:
             self.close()
 
     def close(self) -> None:
-        """The connection's end."""
+        """Close the connection."""
         self._connection.close()
 
     def _understood(self, body: bytes, proposal: Mapping[int, Context]) -> tuple[int, dict[Context, int]]:
-        """The longest PDU to send, and the accepted contexts: those whose one transfer syntax comes back."""
+        """The longest PDU to send, and the ids of the contexts that are accepted in the one syntax they offer."""
         try:
             found = list(items.items(body[_ITEMS_AT:]))
         except InvalidData as error:
@@ -261,7 +261,7 @@ class Requestor:
     def _gather(
         self, fragments: Iterator[_Fragment], kind: int, largest: int, contexts: Collection[int]
     ) -> tuple[int, bytes, int]:
-        """A command set (kind COMMAND) or data set (0) from its fragments: context, bytes, and what follows them."""
+        """A command set (kind COMMAND) or data set (0) from its fragments: context, bytes, and bytes left in its PDU."""
         gathered = bytearray()
         while True:
             number, control, value, left = next(fragments)
@@ -274,7 +274,7 @@ class Requestor:
                 return number, bytes(gathered), left
 
     def _fragments(self, until: float) -> Iterator[_Fragment]:
-        """Presentation data values as they come (PS3.8 9.3.5.1)."""
+        """Presentation data values as they arrive (PS3.8 9.3.5.1)."""
         while True:
             kind, body = self._pdu(until)
             if kind is not PduType.P_DATA_TF:
@@ -341,7 +341,7 @@ class Requestor:
 
 
 def _answer(value: bytes) -> tuple[int, tuple[int, str]]:
-    """Id, result and transfer syntax of one context in the answer (PS3.8 9.3.3.2); "" where it names none."""
+    """Id, result and transfer syntax ("" without one) of one context in the answer (PS3.8 9.3.3.2)."""
     names = (items.uid(name) for kind, name in items.readable(value[4:])[0] if kind == items.TRANSFER)
     return value[0], (value[2], next(names, ""))
 

@@ -1,4 +1,4 @@
-"""Sending what belongs together, such as a study, to one destination."""
+"""A sender's session with one destination: instances that belong together, such as a study."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,26 +12,27 @@ from router.dicom.ul.status import Verdict
 
 
 class Session:
-    """One sender's associations, kept open from one `send` to the next, and what is sent over them."""
+    """Sends instances over associations that stay open from one `send` to the next."""
 
     def __init__(self, associate: Associate, limit: AssociationLimit, offers: Offers) -> None:
         self._associations = SessionAssociations(associate, limit)
         self._offers = offers
-        self._unaccepted: set[Context] = set()  # however they are proposed
-        self._classes: set[str] = set()  # accepted in one syntax at least, as far as was asked
+        self._unaccepted: set[Context] = set()  # in any proposal
+        self._classes: set[str] = set()  # known to be accepted in one transfer syntax at least
 
     def send(self, items: Sequence[Outgoing], stop: Stop) -> Iterator[Result]:
-        """Yields each instance's result as soon as it is known; ends early, between instances, when `stop()` is true.
+        """Yield each instance's result as soon as it is known; end early, between instances, when `stop()` is true.
 
-        Of more than a few instances several are under way at a time, over as many associations. What the contexts of
-        one association do not cover is proposed again without the rest. An instance whose contexts are not accepted
-        then is refused with the reason and does not stop the others; nor does one with which the association is
-        aborted, breaks or times out: it is tried once more as the first of a new association, and LOST when that ends
-        too. Answers of 0111 to a second try of the same bytes mean that the first one was stored.
-        Raises DestinationDown (no association can be had, it is rejected for configuration, or nothing is accepted that
-        could store any image), TransientError (congestion, or too many instances of this session were LOST),
-        IntegrityError (a stored file is missing or is not what the ledger says; its `key` is in the fields); what the
-        other associations had under way is yielded before.
+        More than a few instances are sent over several associations at a time. Instances whose contexts are not
+        accepted are proposed once more without the others; when that fails, too, they are refused with the reason,
+        which does not stop the rest. Nor does an instance at which the association is aborted, breaks or times out: it
+        is tried again as the first of a new association, and is LOST when that ends, too. The answer 0111 to a second
+        try of the same bytes means that the first one was stored.
+
+        Raises DestinationDown (no association can be had, it is rejected for configuration, or it accepts no image of
+        any kind), TransientError (congestion, or too many instances of this session were LOST), IntegrityError (a
+        stored file is missing or is not what the ledger says; its `key` is in the fields). Results of the other
+        associations are yielded before.
         """
         for proposal in propose(items, self._offers):
             if stop():
@@ -41,7 +42,7 @@ class Session:
     def _sent(
         self, proposal: Proposal[Outgoing], stop: Stop, accepted: frozenset[Context] = frozenset()
     ) -> Iterator[Result]:
-        """`accepted` were those of a proposal that this one is the rest of."""
+        """Send a proposal, and its rest; `accepted` are the contexts of the proposal that this one is the rest of."""
         batch = Batch(self._associations, self._offers, proposal, narrowed=bool(accepted))
         yield from batch.run(stop)
         accepted |= batch.accepted
@@ -55,7 +56,7 @@ class Session:
                 yield from self._refused(rest, stop, accepted)
 
     def _refused(self, proposal: Proposal[Outgoing], stop: Stop, accepted: frozenset[Context]) -> Iterator[Result]:
-        """What is not accepted however it is proposed; what else is accepted says why."""
+        """Refuse instances whose contexts are not accepted in any proposal; other accepted contexts tell the reason."""
         classes, name = {item.sop_class for item in proposal.items}, ""
         if not self._unaccepted.issuperset(proposal.contexts) and not classes <= unaccepted.classes(accepted):
             slot = lambda: self._associations.limit.take(stop)  # noqa: E731

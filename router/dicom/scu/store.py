@@ -1,4 +1,4 @@
-"""One C-STORE request: a stored instance on its way to a destination, and what is answered for it (PS3.4 B)."""
+"""One C-STORE as its SCU sees it (PS3.4 B): the stored instance, and the answer to it."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """One stored instance to send; `key` is the ledger's, `checksum` (or SHA-256) what its data set must have.
+    """One stored instance to send; `key` is the ledger's, `checksum` (or SHA-256) the one of its data set.
 
     `tried`: these bytes may have reached the destination before; `sole`: no other version of the instance can have.
     """
@@ -40,10 +40,10 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What the destination answered for one instance, over which association.
+    """The destination's answer for one instance, and the association it came over.
 
-    `status` is None where the destination said nothing: the association was lost with it under way, no context was
-    accepted for it, or it cannot be written as the destination wants it. `trouble` says how.
+    `status` is None without an answer: the association was lost, no context was accepted for the instance, or it
+    cannot be converted into an accepted transfer syntax. `trouble` says which.
     """
 
     key: int
@@ -59,7 +59,7 @@ class Result:
 
 
 def deliver(association: Requestor, item: Outgoing, offers: Offers) -> Result | None:
-    """None where no context is accepted."""
+    """Send the instance over the first accepted context of its offers; None when there is none."""
     for syntax in offers(item.transfer_syntax):
         if (item.sop_class, syntax) in association.accepted:
             try:
@@ -91,7 +91,7 @@ def _store(association: Requestor, item: Outgoing, syntax: str) -> int:
 
 
 def _keyed(error: IntegrityError | TransientError, item: Outgoing) -> RouterError:
-    """Of what is wrong with a file its instance is told."""
+    """The error with its instance's key."""
     return type(error)(error.message, key=item.key)
 
 
@@ -115,7 +115,7 @@ def _converted(written: str, wanted: str, why: str) -> str:
 
 
 def _data_set(item: Outgoing, file: BinaryIO) -> tuple[FileSlice, str]:
-    """The data set, and the transfer syntax that it is written in."""
+    """The data set, and the transfer syntax it is written in; InvalidData when the file is not the instance's."""
     meta = dataset_offset(file)
     size = os.fstat(file.fileno()).st_size - meta.offset
     same = (undotted(meta.sop_class or item.sop_class), undotted(meta.sop_instance or item.sop_instance)) == (
