@@ -1,4 +1,4 @@
-"""What series rules ask about, from an instance's elements; enhanced instances say much of it per frame."""
+"""Facts for series rules, from an instance's elements; of enhanced instances also from their frames."""
 
 import math
 from collections.abc import Iterator
@@ -22,12 +22,12 @@ _PIXEL_MEASURES, _PLANE_POSITION, _PLANE_ORIENTATION = 0x00289110, 0x00209113, 0
 _FRAME_TYPES = (0x00189329, 0x00189226, 0x00189751, 0x00189504)  # CT, MR, PET, XA
 _THICKNESS, _SPACING = 0x00180050, 0x00180088
 _DEEPEST_TREE = 16
-_MOST_FRAMES = 2**14  # whose places are looked at
+_MOST_FRAMES = 2**14  # whose positions are read
 _MOST_REFERENCES = 2**17
 
 
 def facts_of(read: Elements) -> SeriesFacts:
-    """The facts of one instance; of its neighbours only what the frames of a multi-frame instance tell."""
+    """The facts of one instance; `slice_count` and `slice_distance` only from the frames of a multi-frame one."""
     sop_class = clean(read.text(tags.SOP_CLASS))
     manufacturer, description = read.text(0x00080070), read.text(0x0008103E)
     facts = SeriesFacts(
@@ -73,13 +73,13 @@ def facts_of(read: Elements) -> SeriesFacts:
 
 
 def position_of(read: Elements) -> float | None:
-    """Where the slice lies along the normal of its plane, in mm (PS3.3 C.7.6.2.1.1)."""
+    """The slice's position along the normal of its plane, in mm (PS3.3 C.7.6.2.1.1)."""
     normal = _normal(numbers(read.text(tags.IMAGE_ORIENTATION)))
     return _along(numbers(read.text(tags.IMAGE_POSITION)), normal)
 
 
 def references_of(read: Elements) -> tuple[str, ...]:
-    """The SOP instances that a key object selection or a presentation state refers to; of others nothing."""
+    """The SOP instances that a key object selection or a presentation state refers to; () for other instances."""
     sop_class = clean(read.text(tags.SOP_CLASS))
     found: Iterator[str] = iter(())
     if sop_class == KEY_OBJECT_SELECTION:
@@ -95,7 +95,7 @@ def references_of(read: Elements) -> tuple[str, ...]:
 
 
 def plane_of(orientation: tuple[float, ...]) -> str:
-    """AX, SAG or COR by the axis that the normal is nearest to, with "-obl" when it is tilted; "" when unknown."""
+    """AX, SAG or COR by the axis nearest to the normal, with "-obl" when it is tilted; "" when unknown."""
     normal = _normal(orientation)
     if normal is None:
         return ""
@@ -156,8 +156,8 @@ def _first(groups: list[Elements], sequence: int) -> Elements | None:
 
 
 def _frame_distance(frames: list[Elements], normal: tuple[float, ...] | None) -> tuple[int | None, float | None]:
-    places = [item.text(tags.IMAGE_POSITION) for frame in frames for item in frame.items(_PLANE_POSITION, 1)]
-    positions = [found for place in places if (found := _along(numbers(place), normal)) is not None]
+    texts = [item.text(tags.IMAGE_POSITION) for frame in frames for item in frame.items(_PLANE_POSITION, 1)]
+    positions = [found for text in texts if (found := _along(numbers(text), normal)) is not None]
     return distance_of(positions)
 
 

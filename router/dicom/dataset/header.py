@@ -1,4 +1,4 @@
-"""What the node reads of an instance: UIDs while it is received; header and digests, once, when it is catalogued."""
+"""The header of an instance: its UIDs while it is received; all of it, with digests, when it is catalogued."""
 
 import hashlib
 import io
@@ -42,19 +42,19 @@ _ORIENTATION = (
 def uids_of(data: bytes, transfer_syntax: str) -> tuple[InstanceUids, str]:
     """The instance's UIDs and its SOP class, from the data set's bytes in any transfer syntax.
 
-    `data` may be the data set's beginning only, as long as it reaches the series UID. Raises InvalidData when a UID
-    is missing, is not one, is out of order, or stands there with two values.
+    `data` may end behind the series UID. Raises InvalidData when a UID is missing,
+    not valid, out of order, or present with two values.
     """
     found = _found(inflate(data, transfer_syntax, _HEAD_LIMIT), transfer_syntax)
     if len(found) == len(tags.UIDS) and tuple(found) != tags.UIDS:
-        raise InvalidData("the UIDs are out of order")  # others of them may follow
+        raise InvalidData("the UIDs are out of order")  # others may follow with other values
     return _instance_uids(found)
 
 
 def irregular_uids(file: BinaryIO) -> tuple[InstanceUids, str]:
-    """As `uids_of`, of a whole file, as long as it is certain where the UIDs are, however irregular the rest is.
+    """As `uids_of`, from a whole file, however irregular, when it is certain where the UIDs are.
 
-    The same reading as the one by which the instance is catalogued.
+    The file is read as when the instance is catalogued.
     """
     return _uids_in(read_elements(file, _LONGEST_SECOND_LOOK))
 
@@ -64,7 +64,7 @@ def _uids_in(read: DataSet) -> tuple[InstanceUids, str]:
 
 
 def _instance_uids(found: dict[int, str]) -> tuple[InstanceUids, str]:
-    """The SOP instance UID stays as it came, since who receives it compares it with what is announced."""
+    """The SOP Instance UID stays as it came: the receiver compares it with the one announced."""
     if missing := [tags.named(tag) for tag in tags.UIDS if tag not in found]:
         raise InvalidData(f"the data set lacks {', '.join(missing)}")
     uids = InstanceUids(undotted(found[tags.STUDY]), undotted(found[tags.SERIES]), valid(found[tags.SOP_INSTANCE]))
@@ -72,9 +72,9 @@ def _instance_uids(found: dict[int, str]) -> tuple[InstanceUids, str]:
 
 
 def study_of(data: bytes, transfer_syntax: str) -> str:
-    """The Study Instance UID in a data set's beginning, of which the rest may not read; "" without one that is valid.
+    """The Study Instance UID near the beginning of a data set, even if the rest cannot be read; "" without a valid one.
 
-    For telling people about an instance that the node did not keep; no more than so many bytes are looked at.
+    It tells people about an instance that the node did not keep. At most _LOOK_FOR_STUDY bytes are read.
     """
     try:
         data = inflate(data[:_LOOK_FOR_STUDY], transfer_syntax, _LOOK_FOR_STUDY)
@@ -85,10 +85,7 @@ def study_of(data: bytes, transfer_syntax: str) -> str:
 
 
 def owner_of(path: Path) -> tuple[str, str]:
-    """Study Instance UID and sending AE title of a file that may be no proper instance; "" for each that is not found.
-
-    OSError when it cannot be read.
-    """
+    """Study Instance UID and sending AE title of any file, "" for each that is not found. OSError if it cannot be read."""
     with path.open("rb") as file:
         try:
             meta = dataset_offset(file)
@@ -117,9 +114,9 @@ def _found(data: bytes, transfer_syntax: str) -> dict[int, str]:
 
 
 def digest(path: Path, *, even: bool = False) -> str:
-    """SHA-256, hex, of the data set's bytes as stored, without preamble and group 0002.
+    """SHA-256 (hex) of the data set's bytes as stored, without preamble and group 0002.
 
-    `even`: as it is sent, with a zero byte more where its length is odd (PS3.8 E.2). Raises InvalidData when the file
+    `even`: of the bytes as sent, with a zero byte added to an odd length (PS3.8 E.2). Raises InvalidData when the file
     is no DICOM, OSError when it cannot be read.
     """
     total = hashlib.sha256()
@@ -135,7 +132,7 @@ def digest(path: Path, *, even: bool = False) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glimpse:
-    """What `read_glimpse` makes of any DICOM file; UIDs are as they are written, "" when absent."""
+    """The result of `read_glimpse`; UIDs are as written, "" when absent."""
 
     study: str
     series: str
@@ -146,7 +143,7 @@ class Glimpse:
 
 
 def read_glimpse(path: Path) -> Glimpse:
-    """What the series rules want to know, also of a file that is no proper instance. Errors as `read_header`'s."""
+    """The facts for series rules, also of a file that is no proper instance. Raises as `read_instance` does."""
     with path.open("rb") as file:
         read = read_elements(file)
     study, series, sop = (clean(read.text(tag)) for tag in (tags.STUDY, tags.SERIES, tags.SOP_INSTANCE))
@@ -161,18 +158,18 @@ def read_glimpse(path: Path) -> Glimpse:
 
 
 def read_head(path: Path) -> Header:
-    """The header alone: the pixels are not read, and nothing is digested. Errors as `read_instance`'s."""
+    """The header alone, without reading the pixels. Raises as `read_instance` does."""
     with path.open("rb") as file:
         read = read_elements(file)
         return _header(read, cut_off(read, file))
 
 
 def read_instance(file: BinaryIO) -> tuple[Header, Digests]:
-    """Everything the node wants to know of an instance, from its whole file, which is read once.
+    """Header and digests of an instance. Its file is read once.
 
-    A wrong value is read as absent. Of an instance without pixel data, or with a deflated data set, every difference
-    counts as one of the pixels. One that is cut off is read as far as it goes. Raises InvalidData when the file is no
-    DICOM or a UID is missing, OSError when it cannot be read.
+    A wrong value is absent. In an instance without pixel data, and in a deflated one, every difference counts as one
+    of the pixels. One that is cut off is read as far as it goes. Raises InvalidData when the file is no DICOM or a UID
+    is missing, OSError when it cannot be read.
     """
     if file.seek(0, io.SEEK_END) <= _IN_MEMORY:
         file.seek(0)
@@ -185,8 +182,7 @@ def read_instance(file: BinaryIO) -> tuple[Header, Digests]:
 
 
 def _hash(file: BinaryIO, start: int, pixels_at: int, seen: bytes) -> tuple[str, str, str]:
-    """Of the data set that begins at `start`; of its pixels: what says how they look, and all from `pixels_at`; the
-    data set's checksum."""
+    """SHA-256 of the data set from `start`, SHA-256 of its pixels (with `seen`, from `pixels_at`), and its checksum."""
     whole, pixels, checksum = hashlib.sha256(), hashlib.sha256(seen), new_checksum()
     end = file.seek(0, io.SEEK_END)
     for chunk in _chunks(file, start, pixels_at):
@@ -200,9 +196,9 @@ def _hash(file: BinaryIO, start: int, pixels_at: int, seen: bytes) -> tuple[str,
 
 
 def _chunks(file: BinaryIO, start: int, end: int) -> Iterator[bytes | memoryview]:
-    """What lies between two places of the file; what is in memory already is not copied."""
+    """The bytes between two positions of the file, in pieces; bytes in memory are not copied."""
     if isinstance(file, io.BytesIO):
-        # In pieces that stay in the processor's cache from one hash to the next.
+        # A piece stays in the processor's cache from one hash to the next.
         held = file.getbuffer()
         yield from (held[at : min(at + _PIECE, end)] for at in range(start, end, _PIECE))
         return
@@ -212,7 +208,7 @@ def _chunks(file: BinaryIO, start: int, end: int) -> Iterator[bytes | memoryview
 
 
 def _seen(read: Elements) -> list[int]:
-    """What says how the pixels look: all of group 0028, and the overlays (PS3.3 C.7.6.3, C.9.2)."""
+    """The tags that say how the pixels look."""
     return [tag for tag in read.tags if tags.is_about_looks(tag)]
 
 

@@ -1,4 +1,4 @@
-"""The DICOM file format's own part: preamble, prefix and file meta information (PS3.10 7.1)."""
+"""The head of a DICOM file: preamble, prefix and file meta information (PS3.10 7.1)."""
 
 import struct
 from dataclasses import dataclass, field
@@ -31,12 +31,11 @@ _GROUP_LENGTH, _TRANSFER_SYNTAX, _SENDING_ADDRESS = 0x0000, 0x0010, 0x0027
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileMeta:
-    """What group 0002 says and where the data set begins; absent values are "".
+    """Values of group 0002, "" when absent, and the offset of the data set.
 
-    `transfer_syntax` is the one that the data set is written in, `announced` what it was sent as: devices exist that
-    announce one uncompressed syntax and write another.
-    `strays` are the elements of group 0002 that stand at the beginning of the data set itself, where none belongs
-    (PS3.10 7.1). They say nothing of it, and it begins behind them.
+    `transfer_syntax` is the one that the data set is written in, `announced` the one it was sent with: some devices
+    announce one uncompressed syntax and write another. `strays` are elements of group 0002 at the beginning of the
+    data set itself, where none belongs (PS3.10 7.1); they are ignored, and the data set begins behind them.
     """
 
     offset: int
@@ -54,8 +53,8 @@ def preamble_and_meta(
 ) -> bytes:
     """The bytes before the data set: preamble, DICM and group 0002 in explicit VR little endian.
 
-    `source_ae` is the AE that sent the instance: Source (0002,0016) and Sending AE Title (0002,0017); `address` its IP
-    address, as Sending Presentation Address (0002,0027), which is left out where it is "".
+    `source_ae` is the AE that sent the instance: Source (0002,0016) and Sending AE Title (0002,0017). `address` is its
+    IP address, the Sending Presentation Address (0002,0027), which is left out when it is "".
     """
     elements = b"".join(
         (
@@ -75,7 +74,7 @@ def preamble_and_meta(
 
 
 def dataset_offset(file: BinaryIO) -> FileMeta:
-    """Where the data set begins and what it is; a file without preamble or without group 0002 is understood.
+    """The file meta information and the offset of the data set, also without preamble or group 0002.
 
     Reads from the start of `file`. Raises InvalidData when it is no DICOM.
     """
@@ -120,7 +119,7 @@ def _long_element(number: int, vr: bytes, value: str) -> bytes:
 
 
 def _group_2(file: BinaryIO, offset: int) -> tuple[dict[int, str], int]:
-    """The values, and where the group ends: by its length where that is true, else where another group begins."""
+    """The values, and the end of the group: by its length if that is right, else where another group begins."""
     values: dict[int, str] = {}
     start, end = offset, -1
     while offset - start < _LARGEST_META:
@@ -144,7 +143,7 @@ def _group_2(file: BinaryIO, offset: int) -> tuple[dict[int, str], int]:
 
 
 def _written_syntax(announced: str, first: bytes, file: BinaryIO) -> str:
-    """The one that the first elements are in; `file` stands behind the `first` bytes. Compressed ones are believed."""
+    """The syntax that the first elements are in; `file` is behind the `first` bytes. A compressed one is believed."""
     group = first[:2]
     if announced == EXPLICIT_LITTLE_ENDIAN:
         agrees = first[4:6] in VRS and group != _BIG_GROUP_8
@@ -158,7 +157,7 @@ def _written_syntax(announced: str, first: bytes, file: BinaryIO) -> str:
 
 
 def _guessed_syntax(first: bytes, *, known: bool) -> str:
-    """From the data set's first element, which is of group 0008 in every instance that the node stores."""
+    """Guess from the data set's first element, which is of group 0008 in every instance that the node stores."""
     if first[:2] == b"\0\x08":
         return EXPLICIT_BIG_ENDIAN
     explicit = encoding_of(first, "").explicit

@@ -1,4 +1,4 @@
-"""Who may open an association, and how many. Pure: the service loop asks, this answers."""
+"""Admission of associations: which senders may open one, and how many. Pure."""
 
 from collections.abc import Set
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from router.refusals import Why
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The rules. No `ae_title`: any called AE; no `senders`: anyone.
+    """The rules. Without `ae_title` any called AE is admitted, without `senders` any sender.
 
-    A sender is a calling AE title, its address and, where one is named, a name in its TLS certificate.
+    A sender is a calling AE title, its address and, if configured, a name in its TLS certificate.
     """
 
     ae_title: str | None = None
@@ -23,7 +23,7 @@ class Admission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """An A-ASSOCIATE-RJ: result, source and reason as PS3.8 9.3.4 numbers them, and our words for the operator."""
+    """An A-ASSOCIATE-RJ: result, source and reason as numbered in PS3.8 9.3.4, and a text for the operator."""
 
     result: int
     source: int
@@ -52,9 +52,9 @@ def judge(
     rules: Admission, *, called: str, calling: str, address: str, in_all: int, from_sender: int,
     certificate: Set[str] = frozenset(),
 ) -> Rejection | None:  # fmt: skip
-    """The rejection that a request deserves, or None. The counts are of associations open before this one.
+    """The rejection of a request, or None. The counts are of associations open before this one.
 
-    `certificate` are the names in the sender's TLS certificate.
+    `certificate` holds the names in the sender's TLS certificate.
     """
     known = [sender for sender in rules.senders if _is(sender, calling, address)]
     if rules.senders and not known:

@@ -188,10 +188,10 @@ class Requestor:
         self._message_id = self._message_id % 0xFFFF + 1
         return self._message_id
 
-    def broken(self, fault: str) -> TransientError:
+    def broken(self, what: str) -> TransientError:
         """Abort the association, and return the error to raise when the acceptor breaks the protocol."""
         self.abort()
-        return TransientError(f"{self._peer.name} breaks the protocol: {fault}", association=self.name)
+        return TransientError(f"{self._peer.name} breaks the protocol: {what}", association=self.name)
 
     def release(self) -> None:
         """A-RELEASE, orderly if the acceptor cooperates. Raises nothing, since everything was answered before."""
@@ -224,7 +224,7 @@ class Requestor:
         self._connection.close()
 
     def _understood(self, body: bytes, proposal: Mapping[int, Context]) -> tuple[int, dict[Context, int]]:
-        """The longest PDU to send, and the ids of the contexts that are accepted in the one syntax they offer."""
+        """The longest PDU to send, and the ids of the contexts that are accepted in the syntax they offer."""
         try:
             found = list(items.items(body[_ITEMS_AT:]))
         except InvalidData as error:
@@ -261,7 +261,7 @@ class Requestor:
     def _gather(
         self, fragments: Iterator[_Fragment], kind: int, largest: int, contexts: Collection[int]
     ) -> tuple[int, bytes, int]:
-        """A command set (kind COMMAND) or data set (0) from its fragments: context, bytes, and bytes left in its PDU."""
+        """A command set (kind COMMAND) or data set (0) of fragments: context, bytes, and bytes left in the PDU."""
         gathered = bytearray()
         while True:
             number, control, value, left = next(fragments)
@@ -297,15 +297,11 @@ class Requestor:
         return TransientError(f"the association was {how} by {self._peer.name}", association=self.name)
 
     def _pdu(self, until: float) -> tuple[PduType, bytes]:
-        header = self._bytes(pdu.HEADER_BYTES, until)
-        try:
-            kind, length = pdu.read_header(header)
-        except Violation as error:
-            raise self.broken(f"it sends a PDU of type {header[0]:02X}h") from error
+        kind, length = pdu.HEADER.unpack(self._bytes(pdu.HEADER_BYTES, until))
         least, most = _LENGTHS.get(kind, (0, -1))
         if not least <= length <= most:
             raise self.broken(f"it sends a PDU of type {kind:02X}h and length {length}")
-        return kind, self._bytes(length, until)
+        return PduType(kind), self._bytes(length, until)
 
     def _bytes(self, size: int, until: float) -> bytes:
         while len(self._read) < size:

@@ -1,8 +1,8 @@
 """Writing P-DATA-TF PDUs (PS3.8 9.3.5): a command from memory, a data set from its file.
 
-Each PDU holds one presentation data value. A data set is read into its PDUs, some at a time, and compared with what
-came before the last of them goes. That costs less than to have the kernel move it from file to socket, and to map its
-pages for the comparison.
+Each PDU holds one presentation data value. A data set is read into PDUs, several at a time, and its checksum is
+compared before the last one is sent. That costs less than having the kernel move the data from file to socket and
+mapping its pages for the comparison.
 """
 
 import socket
@@ -16,7 +16,7 @@ from router.dicom.dataset.checksum import Comparison, read
 from router.dicom.ul.pdu import COMMAND, LAST, PDV_HEADER_BYTES, PduType
 from router.policy.bandwidth import Paced, unbounded
 
-ROOM = 5 * 2**17  # bytes of PDUs that are read and handed over at once: in the processor's cache, a CT slice as a whole
+ROOM = 5 * 2**17  # bytes of PDUs that are read and sent at once: a CT slice fits in, and they fit the processor's cache
 
 _MOST = 1000  # the kernel reads into no more than 1024 places at once
 _HEADER = struct.Struct(">BxLLBB")  # PDU type, its length; PDV length, context id, message control header
@@ -27,7 +27,7 @@ _P_DATA_TF = int(PduType.P_DATA_TF)
 class FileSlice:
     """The bytes of a data set in an open file.
 
-    `checksum`, or their SHA-256, is what they are compared with while they are read; "" where nobody knows.
+    They are compared with `checksum`, or SHA-256, while they are read; "" when none is known.
     """
 
     file: BinaryIO
@@ -45,7 +45,7 @@ class _Fragment(NamedTuple):
 
     @property
     def even(self) -> int:
-        """Its bytes on the way: an odd data set ends with a zero byte more, since fragments are even (PS3.8 E.2)."""
+        """Its size as sent: an odd data set gets a zero byte at its end, since fragments are even (PS3.8 E.2)."""
         return self.size + (self.size & 1)
 
 
@@ -83,8 +83,8 @@ def write_data_set(
 
     `room` has ROOM bytes, for this connection only. `paced` waits before each PDU until it may go.
 
-    Raises OSError when the connection is lost (TimeoutError: not written to in time), IntegrityError when the file
-    is not what came, TransientError when it cannot be read now; then the message is torn, its end is held back, and
+    Raises OSError when the connection is lost (TimeoutError: the peer does not read in time), IntegrityError when the
+    file is not the one that was stored, TransientError when it cannot be read now. The message is then incomplete, and
     the association can only be aborted.
     """
     comparison, view = Comparison(data_set.checksum), memoryview(room)
@@ -97,7 +97,7 @@ def write_data_set(
 
 
 def _batches(fragments: Iterable[_Fragment]) -> Iterator[list[_Fragment]]:
-    """Fragments whose PDUs fit into the room."""
+    """Groups of fragments whose PDUs fit into the room."""
     batch: list[_Fragment] = []
     size = 0
     for fragment in fragments:

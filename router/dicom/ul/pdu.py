@@ -5,11 +5,11 @@ from enum import IntEnum
 
 from router.errors import InvalidData
 
-HEADER_BYTES = 6
+HEADER = struct.Struct(">BxL")  # type, length of the variable field
+HEADER_BYTES = HEADER.size
 PDV_HEADER_BYTES = 6
 COMMAND, LAST = 0x01, 0x02  # message control header, PS3.8 E.2
 
-_HEADER = struct.Struct(">BxL")
 _PDV_HEADER = struct.Struct(">LBB")
 _FIXED_BODY = 4  # of A-RELEASE-RQ, A-RELEASE-RP and A-ABORT
 
@@ -54,7 +54,7 @@ class Violation(InvalidData):
 
 def read_header(data: bytes | bytearray | memoryview, offset: int = 0) -> tuple[PduType, int]:
     """Type of the PDU at `offset`, and the length of its variable field; Violation when there is no such type."""
-    number, length = _HEADER.unpack_from(data, offset)
+    number, length = HEADER.unpack_from(data, offset)
     try:
         return PduType(number), length
     except ValueError:
@@ -83,7 +83,7 @@ def read_pdv_header(data: bytes | bytearray | memoryview, offset: int, left: int
 
 def pdu(kind: PduType, body: bytes) -> bytes:
     """A PDU of that type; `body` is its variable field."""
-    return _HEADER.pack(kind, len(body)) + body
+    return HEADER.pack(kind, len(body)) + body
 
 
 def abort(source: AbortSource, reason: AbortReason = AbortReason.NOT_SPECIFIED) -> bytes:
