@@ -1,6 +1,6 @@
-"""Values of header fields from their text, and what positions and descriptions say of slices. Pure.
+"""Values of header fields from their text, and slices from positions and descriptions. Pure.
 
-A value that is wrong is absent.
+A wrong value is absent.
 """
 
 import re
@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import median
 
 _LARGEST = 1e9
-_SAME_PLACE = 0.01  # mm
+_SAME_POSITION = 0.01  # mm
 
 # The number that Siemens puts before the kernel: "Thorax  1.0  B60f", "DE_Abdomen 1.0 Qr40", "SAFIRE 5.0 I30f".
 _BEFORE_KERNEL = re.compile(r"(?<![\d.])(\d{1,2}(?:\.\d{1,3})?)\s+[A-Z][a-z]?\d\d[a-z]?(?![A-Za-z\d])")
@@ -53,15 +53,15 @@ def length(value: float | None) -> float | None:
 
 
 def distance_of(positions: Iterable[float]) -> tuple[int | None, float | None]:
-    """How many places there are along the normal, and the usual distance between neighbours, in mm.
+    """The number of slices at positions along the normal, and the usual distance between neighbours, in mm.
 
-    Several instances at one place (phases, echoes, kernels in one series) are one slice. None where there are no
-    positions, and no distance where there is one place only. The median bears slices that are missing.
+    Instances at one position (phases, echoes, kernels in one series) are one slice. Both are None without positions,
+    the distance also with a single slice. It is the median, which missing slices do not change.
     """
-    places = sorted(positions)
-    if not places:
+    ordered = sorted(positions)
+    if not ordered:
         return None, None
-    steps = [after - before for before, after in pairwise(places) if after - before > _SAME_PLACE]
+    steps = [after - before for before, after in pairwise(ordered) if after - before > _SAME_POSITION]
     return len(steps) + 1, round(median(steps), 2) if steps else None
 
 

@@ -1,8 +1,8 @@
-"""Where a data set breaks off. Only what is shorter than it must be is a fault (PS3.5 7, 8.1.1, 8.2, A.4).
+"""Data sets that are cut off: shorter than their lengths and headers say (PS3.5 7, 8.1.1, 8.2, A.4).
 
-Lengths decide: of the pixel data nothing is read but its head and, where it is encapsulated, those of its fragments.
-Behind an element that is written wrongly, so that it cannot be followed, the pixel data is looked for by its head.
-What cannot be followed at all is not called cut off.
+Only lengths are compared: of the pixel data only the head is read, and the heads of its fragments. Behind an element
+that is malformed and cannot be followed, the head of the pixel data is searched for. A data set that cannot be followed
+at all does not count as cut off.
 """
 
 import struct
@@ -38,9 +38,9 @@ _PROVIDER_URL = 0x00287FE0  # the pixel data is elsewhere (PS3.3 C.7.6.3.1)
 _NATIVE = (
     frozenset({EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN, "1.2.840.113619.5.2"}) | DEFLATED
 )
-# Of the pixels that colour is stored of, in parts of 6: two or four pixels share their chroma (PS3.3 C.7.6.3.1.2).
+# Sixths of the full size: two or four pixels share their chroma (PS3.3 C.7.6.3.1.2).
 _SUBSAMPLED = {"YBR_FULL_422": 4, "YBR_PARTIAL_422": 4, "YBR_PARTIAL_420": 3}
-# Each frame has a fragment of its own, or several: JPEG, JPEG-LS, JPEG 2000, JPEG XL, HTJ2K, RLE (PS3.5 A.4).
+# Syntaxes whose frames have one fragment or more each: JPEG, JPEG-LS, JPEG 2000, JPEG XL, HTJ2K, RLE (PS3.5 A.4).
 _FRAMEWISE = frozenset(
     {f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70, 80, 81, 90, 91, 110, 111, 112, 201, 202, 203)}
     | {"1.2.840.10008.1.2.5"}
@@ -52,15 +52,15 @@ _Window = Callable[[int, int], bytes]
 
 
 class _Unclear(Exception):
-    """It is written so that nobody can say where an element ends."""
+    """The end of an element cannot be told."""
 
 
 class _Cut(Exception):
-    """It breaks off; the message says where."""
+    """The data set breaks off; the message says where."""
 
 
 def cut_off(read: DataSet, file: BinaryIO) -> str:
-    """Where the data set breaks off, by tags and lengths only; "" when it is whole, or when that cannot be told."""
+    """Say where the data set breaks off; "" when it is whole, or when that cannot be told."""
     if read.breaks_off:
         return "the deflated data set breaks off"
     if read.broken:
@@ -82,7 +82,7 @@ def cut_off(read: DataSet, file: BinaryIO) -> str:
 
 
 def pixel_bytes(read: Elements, tag: int = tags.PIXEL_DATA) -> int:
-    """How many bytes the native pixel data must have at least; 0 when the header does not say (PS3.5 8.1.1, 8.2)."""
+    """The least size of native pixel data in bytes; 0 when the header does not tell (PS3.5 8.1.1, 8.2)."""
     frames = read.text(tags.NUMBER_OF_FRAMES) or "1"
     if read.text(_PROVIDER_URL) or not frames.isdecimal():
         return 0
@@ -94,7 +94,7 @@ def pixel_bytes(read: Elements, tag: int = tags.PIXEL_DATA) -> int:
 
 
 def _ends_with_pixels(read: DataSet) -> bool:
-    """Whether it is the usual image: native pixel data in little endian, long enough, and the end of the data set."""
+    """Whether this is the usual image: native little endian pixel data, long enough, at the end of the data set."""
     explicit = read.encoding.explicit
     if read.meta.transfer_syntax != (EXPLICIT_LITTLE_ENDIAN if explicit else IMPLICIT_LITTLE_ENDIAN):
         return False
@@ -121,7 +121,7 @@ def _in_memory(data: bytes | memoryview) -> _Window:
 
 
 def _require_items(read: DataSet, size: int) -> None:
-    """A sequence of defined length lies whole before the pixel data; its items may not reach beyond the data set."""
+    """Raise _Cut when an item of a sequence of defined length reaches beyond the data set."""
     data, item, end = read.data, _ITEM_HEAD[read.encoding.order], _END[read.encoding.order]
     length_at = _LENGTH[read.encoding.order]
     for tag in read.sequences if read.encoding.explicit else _perhaps_sequences(read, size):
@@ -139,7 +139,7 @@ def _require_items(read: DataSet, size: int) -> None:
 
 
 def _perhaps_sequences(read: DataSet, size: int) -> Iterable[int]:
-    """Without VRs any element may be one; but most data sets hold nothing that looks like an item too long."""
+    """The tags that may be sequences, without VRs: all when anything looks like an overlong item, which is rare."""
     data, item, length_at = read.data, _ITEM_HEAD[read.encoding.order], _LENGTH[read.encoding.order]
     place = data.find(item, 0, read.stopped)
     while 0 <= place <= len(data) - 8:
@@ -158,7 +158,7 @@ class _Following:
     end: int
 
     def run(self, start: int) -> None:
-        """From where the reading stopped, in a data set that begins at `start`."""
+        """Follow a data set that begins at `start`, from the position at which reading stopped."""
         position, before = self._stopped(start)
         pixels = False
         while position + 8 <= self.end:
@@ -177,7 +177,7 @@ class _Following:
             raise _Cut("it ends inside the head of an element")
 
     def _stopped(self, start: int) -> tuple[int, int]:
-        """Where what is not known to be whole begins, and the tag before it."""
+        """The end of the part that is known to be whole, and the last tag in it."""
         read = self.read
         if read.stopped < len(read.data):
             return start + read.stopped, -1
@@ -185,7 +185,7 @@ class _Following:
         return start + stop + (8 if read.data.startswith(_END[read.encoding.order], stop) else 0), tag
 
     def _head(self, position: int, *, explicit: bool) -> tuple[int, bytes, int, int]:
-        """As `elements.head`, with the value's place in the whole."""
+        """As `elements.head`, with the value's position in the whole."""
         try:
             found = head(self.window(position, _LONGEST_HEAD), 0, self.read.encoding.order, explicit=explicit)
         except InvalidData as error:
@@ -194,13 +194,13 @@ class _Following:
         return tag, vr, length, position + size
 
     def _goes_on(self, tag: int, vr: bytes, before: int) -> bool:
-        """Whether this is the next element; what follows pixels, or fills up with zeros, may be anything."""
+        """Whether this is the next element. Behind the pixels, and among zeros that fill up, there may be anything."""
         if tag > before and tag >> 16 != 0xFFFF and (vr or not self.read.encoding.explicit):
             return before < tags.FIRST_PIXELS or bool(tag >> 16 & 1) or tag >> 16 == _SIGNATURES or tag in _PIXELS
         return False
 
     def _require_pixels(self, start: int) -> None:
-        """One of the heads of pixel data from `start` on begins what is whole; where there is none nothing is known."""
+        """Raise _Cut when there are heads of pixel data from `start` on, but none with a whole value."""
         cut = None
         for length, value in self._perhaps_pixels(start):
             try:
@@ -213,7 +213,7 @@ class _Following:
             raise cut
 
     def _perhaps_pixels(self, start: int) -> Iterator[tuple[int, int]]:
-        """Length and place of each value that has the head of pixel data, though it be an icon's or other bytes."""
+        """Length and position of each value behind a head of pixel data, be it an icon's or other bytes."""
         order, explicit = self.read.encoding.order, self.read.encoding.explicit
         size = _LONGEST_HEAD if explicit else 8
         for found in self._places(_PIXEL_HEAD[order], start):
@@ -268,7 +268,7 @@ class _Following:
         needed = pixel_bytes(self.read, tag) if self.read.meta.transfer_syntax in _NATIVE else 0
         if needed > min(length, left):
             raise _Cut(f"the pixel data has {min(length, left)} of {needed} bytes")
-        if length > left + 1:  # the byte that makes it even is no loss
+        if length > left + 1:  # a missing padding byte is no loss
             raise _Cut(f"the pixel data says {length} bytes, and {left} are there")
         return value + length
 
@@ -287,7 +287,7 @@ class _Following:
         raise _Cut(f"the pixel data does not end: {left}")
 
     def _past_muddle(self, position: int) -> int:
-        """Fragments that cannot be followed are ended where the delimiter is among the last bytes."""
+        """Fragments that cannot be followed are cut off unless the delimiter is among the last bytes."""
         tail = max(position, self.end - _LOOKED_THROUGH)
         if _END[self.read.encoding.order] in self.window(tail, self.end - tail):
             raise _Unclear

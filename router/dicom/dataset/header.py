@@ -42,8 +42,8 @@ _ORIENTATION = (
 def uids_of(data: bytes, transfer_syntax: str) -> tuple[InstanceUids, str]:
     """The instance's UIDs and its SOP class, from the data set's bytes in any transfer syntax.
 
-    `data` may end behind the series UID. Raises InvalidData when a UID is missing,
-    not valid, out of order, or present with two values.
+    `data` may end behind the series UID. Raises InvalidData when a UID is missing, not valid,
+    out of order, or present with two values.
     """
     found = _found(inflate(data, transfer_syntax, _HEAD_LIMIT), transfer_syntax)
     if len(found) == len(tags.UIDS) and tuple(found) != tags.UIDS:

@@ -1,9 +1,9 @@
-"""A data set in another transfer syntax, for a destination that does not take the stored one (PS3.5 A, 7.1).
+"""Transcoding into another transfer syntax, for a destination that does not accept the stored one (PS3.5 A, 7.1).
 
-Between implicit and explicit VR little endian only the elements' heads change; values are copied as they are, so that
-wrong text stays as wrong as it was. What is irregular is followed as it is read (`irregular`). Where the configuration
-allows it, compressed pixel data is decoded, frame by frame, a deflated data set is inflated, and numbers in big endian
-are swapped. Memory holds a chunk, or one compressed data set and one decoded frame; the result is an unnamed file.
+Between implicit and explicit VR little endian only the elements' heads change; values are copied unchanged, even wrong
+ones. Irregular elements are followed as when they are read. If the configuration allows it, compressed pixel data is
+decoded frame by frame, a deflated data set is inflated, and big endian numbers are swapped. Memory holds a chunk, or
+one compressed data set and one decoded frame; the result is an unnamed file.
 """
 
 import shutil
@@ -38,11 +38,11 @@ _LARGEST_INFLATED = 2**32
 _DEFLATED_EXPLICIT = "1.2.840.10008.1.2.1.99"
 _WITHOUT_CODEC = (_DEFLATED_EXPLICIT, EXPLICIT_BIG_ENDIAN)
 _DEEPEST = 32
-_one_at_a_time = Lock()  # so that the bound above is the process's, not each association's
+_one_at_a_time = Lock()  # the bound above is for the process, not for each association
 
 
 def offers(stored: str, *, decompress: bool) -> tuple[str, ...]:
-    """The transfer syntaxes that a data set stored as `stored` can be sent in, the best first."""
+    """The transfer syntaxes in which a data set stored as `stored` can be sent, the best first."""
     if stored in _UNCOMPRESSED:
         return (stored, *(other for other in _UNCOMPRESSED if other != stored))
     can = decompress and (stored in _WITHOUT_CODEC or decodable(stored))
@@ -51,7 +51,7 @@ def offers(stored: str, *, decompress: bool) -> tuple[str, ...]:
 
 @contextmanager
 def transcoded(path: Path, source: FileSlice, stored: str, wanted: str) -> Iterator[FileSlice]:
-    """The data set of the stored file in the wanted syntax, one of `offers`; an unnamed file beside it while in use.
+    """The data set in the wanted syntax, one of `offers`, as an unnamed file in the same folder while in use.
 
     Raises InvalidData that says which element cannot be read, OSError when there is no room.
     """
@@ -82,11 +82,11 @@ _MOST_ELEMENTS = 2**24
 
 @dataclass(slots=True, kw_only=True)
 class _Rewriting:
-    """Copies a data set and gives its elements the heads of the wanted syntax, in little endian.
+    """Copies a data set with heads of the wanted syntax, in little endian.
 
-    Sequences and items end with delimiters, since their length changes; group lengths go away for the same reason, and
-    so does what is no element: group 0000, and what follows the pixel data. A value of an odd length is padded.
-    `changes` replaces top-level values (None: the element goes).
+    Sequences and items end with delimiters, since their length changes; group lengths are dropped for the same reason.
+    Also dropped are group 0000 and everything behind the pixel data. A value of an odd length is padded. `changes`
+    replaces top-level values (None: the element is dropped).
     """
 
     source: FileSlice
@@ -101,14 +101,14 @@ class _Rewriting:
         self.follower = Follower(self._window, self.source.size, self.order, _MOST_ELEMENTS)
 
     def data_set(self, explicit: bool) -> None:
-        """Copies up to the end, or to encapsulated pixel data. Raises InvalidData that names the place."""
+        """Copy up to the end, or to encapsulated pixel data. Raises InvalidData that names the position."""
         position, before = 0, -1
         while position + 8 <= self.source.size:
             head = self.follower.head(position, self.source.size, before, explicit=explicit)
             if head is None:
                 break
             if head.tag == tags.PIXEL_DATA and head.length == tags.UNDEFINED:
-                return  # who asked for decoding goes on from here
+                return  # the caller decodes it
             if head.length != tags.UNDEFINED and head.stop > self.source.size:
                 if before >= tags.PIXEL_DATA:
                     return  # padding that breaks off
@@ -119,7 +119,7 @@ class _Rewriting:
             raise InvalidData(self.follower.trouble(position, self.source.size, explicit=explicit))
 
     def head(self, tag: int, vr: bytes, length: int) -> None:
-        """Writes an element's head."""
+        """Write an element's head."""
         start = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
         if not self.explicit or tag >> 16 == tags.DELIMITERS:
             self.target.write(start + struct.pack("<L", length))
@@ -133,7 +133,7 @@ class _Rewriting:
         return self.source.file.read(min(size, max(self.source.size - position, 0)))
 
     def _element(self, head: Head, end: int, depth: int) -> int:
-        """Where the next one begins."""
+        """Write an element; returns the position of the next one."""
         if head.tag >> 16 == tags.DELIMITERS or head.tag & 0xFFFF == 0 or head.tag >> 16 == 0:
             return head.stop
         vr = head.vr or self._vr(head)
@@ -191,7 +191,7 @@ class _Rewriting:
         self.head(tags.ITEM_END, b"", 0)
 
     def _fragments(self, head: Head, vr: bytes, end: int) -> int:
-        """Encapsulated pixel data inside a sequence, such as an icon's, as it is."""
+        """Copy encapsulated pixel data inside a sequence, such as an icon's."""
         _, after = self.follower.past(head, end, explicit=False)
         if not self.follower.is_sequence(head):
             raise InvalidData(f"element {tags.named(head.tag)} has no length, and no items")
@@ -205,7 +205,7 @@ class _Rewriting:
         return after
 
     def _vr(self, head: Head) -> bytes:
-        """The VR of an element that has none; private ones are unknown (PS3.5 6.2.2)."""
+        """The VR of an element without one; UN for private ones (PS3.5 6.2.2)."""
         tag = head.tag
         if tag >> 16 & 1:
             return b"LO" if 0x10 <= tag & 0xFFFF <= 0xFF and head.length != tags.UNDEFINED else b"UN"
@@ -221,7 +221,7 @@ class _Rewriting:
 
 
 def _swapped(chunk: bytes, size: int) -> bytes:
-    """Numbers of that size in the other byte order; what is no whole number stays."""
+    """Numbers of that size in the other byte order; the rest behind the last whole number stays."""
     numbers = array({2: "H", 4: "I", 8: "Q"}[size])
     whole = len(chunk) - len(chunk) % numbers.itemsize
     numbers.frombytes(chunk[:whole])
@@ -230,7 +230,7 @@ def _swapped(chunk: bytes, size: int) -> bytes:
 
 
 def _inflate(source: FileSlice, target: BinaryIO) -> None:
-    """The data set of a deflated one (PS3.5 A.5)."""
+    """Inflate a deflated data set (PS3.5 A.5)."""
     inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
     source.file.seek(source.offset)
     left = source.size
@@ -272,7 +272,7 @@ def _decompress(path: Path, source: FileSlice, target: BinaryIO, *, explicit: bo
 
 
 def _decoded(path: Path, pixels: BinaryIO) -> tuple[dict[int, bytes | None], bytes]:
-    """Writes the decoded frames; what changes in the header with them, and the pixel data's VR (PS3.5 8.1.1)."""
+    """Write the decoded frames; returns the changes in the header, and the pixel data's VR (PS3.5 8.1.1)."""
     try:
         dataset = parsed(path)
         frames = 0
