@@ -59,7 +59,8 @@ def judge(members: Sequence[Member], facts: Mapping[int, SeriesFacts], book: Rul
         sizes[one.series_uid] += 1
         group = one.series_uid, one.facts
         if group not in groups:
-            groups[group] = _stack(one, facts[one.facts])
+            own = facts[one.facts]  # slices of one series, plane, type and thickness are a stack
+            groups[group] = one.series_uid, own.image_orientation, own.image_type, own.slice_thickness
         if one.position is not None:
             positions[groups[group]].append(one.position)
     stacks = {stack: distance_of(places) for stack, places in positions.items()}
@@ -93,11 +94,6 @@ def marks_of(references: Iterable[tuple[str, str]]) -> Marks:
 def outcome(one: Member, verdict: Verdict, marks: Marks) -> Rule:
     """The rule for one instance: a key object's reference makes it key, in any series."""
     return REFERRED if one.sop_uid in marks.key and verdict.rule.series_class is not SeriesClass.KEY else verdict.rule
-
-
-def _stack(one: Member, facts: SeriesFacts) -> tuple[object, ...]:
-    """The stack of a slice: its series, plane, type and thickness."""
-    return one.series_uid, facts.image_orientation, facts.image_type, facts.slice_thickness
 
 
 def _verdict(own: SeriesFacts, size: int, stack: tuple[int | None, float | None], book: Rulebook) -> Verdict:

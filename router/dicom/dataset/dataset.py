@@ -188,8 +188,9 @@ class Elements:
         vr, position, end = span
         encoding = _UN_ENCODING if vr == b"UN" else self._encoding
         while position + 8 <= end and (limit is None or len(items) < limit):
-            item, length = _tag_and_length(self._data, position, encoding.order)
-            if item != ITEM:
+            group, element, _, _ = _SHORT[encoding.order](self._data, position)
+            length = _LONG[encoding.order](self._data, position + 4)[0]
+            if group << 16 | element != ITEM:
                 break
             if len(items) >= _MOST_ITEMS:
                 raise InvalidData("a sequence of more items than any real one", tag=f"{tag:08X}")
@@ -248,11 +249,6 @@ class DataSet(Elements):
 @lru_cache(64)
 def _terms(text: str) -> tuple[str, ...]:
     return tuple(term.strip() for term in text.split("\\"))
-
-
-def _tag_and_length(data: bytes, position: int, order: str) -> tuple[int, int]:
-    group, number, _, _ = _SHORT[order](data, position)
-    return group << 16 | number, _LONG[order](data, position + 4)[0]
 
 
 def _index(  # noqa: C901, PLR0912  # one loop on purpose

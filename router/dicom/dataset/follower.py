@@ -165,13 +165,10 @@ class Follower:
         if head.stop >= end:
             return head.stop == end or head.tag >= FIRST_PIXELS
         if head.vr == b"SQ" and head.length and self._past_items(head.at, end) != head.stop:
-            return self._ends_open(head)
+            # the end of an item of undefined length is not compared with the sequence's
+            return self.delimiter(head.at) == (ITEM, UNDEFINED)
         ways = self._ways(head.stop, explicit=explicit)
         return bool(ways) and self._points(ways[0], end, head.tag, explicit=explicit) == _REGULAR
-
-    def _ends_open(self, head: Head) -> bool:
-        """Whether its first item has an undefined length, whose end is not compared with the sequence's."""
-        return self.delimiter(head.at) == (ITEM, UNDEFINED)
 
     def _points(self, head: Head, end: int, before: int, *, explicit: bool) -> int:
         """How well it looks like an element behind `before`, in points."""
@@ -256,12 +253,10 @@ class Follower:
         return stop, after
 
     def _past_item(self, position: int, length: int, end: int, *, explicit: bool) -> tuple[int, int]:
-        if length != UNDEFINED and self._ends_item(position + length, end):
-            return position + length, position + length
+        stop = position + length
+        if length != UNDEFINED and stop <= end and (stop == end or self.delimiter(stop)[0] >> 16 == DELIMITERS):
+            return stop, stop
         return self._past_elements(position, end, explicit=explicit)
-
-    def _ends_item(self, position: int, end: int) -> bool:
-        return position == end or (position < end and self.delimiter(position)[0] >> 16 == DELIMITERS)
 
     def _past_elements(  # noqa: C901, PLR0912  # one loop on purpose
         self, position: int, end: int, *, explicit: bool

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from router.dicom.dataset import tags
 from router.dicom.dataset.checksum import new_checksum
 from router.dicom.dataset.cut import cut_off
-from router.dicom.dataset.dataset import DataSet, Elements, read_elements
+from router.dicom.dataset.dataset import DataSet, read_elements
 from router.dicom.dataset.elements import DEFLATED, encoding_of, inflate, leading_group_2, top_level
 from router.dicom.dataset.facts import facts_of, position_of, references_of
 from router.dicom.dataset.part10 import dataset_offset
@@ -85,7 +85,7 @@ def study_of(data: bytes, transfer_syntax: str) -> str:
 
 
 def owner_of(path: Path) -> tuple[str, str]:
-    """Study Instance UID and sending AE title of any file, "" for each that is not found. OSError if it cannot be read."""
+    """Study Instance UID and sending AE title of any file, "" for each that is not found. OSError when unreadable."""
     with path.open("rb") as file:
         try:
             meta = dataset_offset(file)
@@ -175,7 +175,7 @@ def read_instance(file: BinaryIO) -> tuple[Header, Digests]:
         file.seek(0)
         file = io.BytesIO(file.read())
     read = read_elements(file)
-    orientation, seen = read.stored(_ORIENTATION), read.stored(_seen(read))
+    orientation, seen = read.stored(_ORIENTATION), read.stored(tag for tag in read.tags if tags.is_about_looks(tag))
     whole, pixels, checksum = _hash(file, read.meta.offset, read.pixels_at, seen)
     digests = Digests(whole, hashlib.sha256(orientation).hexdigest()[:_HALF], pixels[:_HALF], checksum)
     return _header(read, cut_off(read, file)), digests
@@ -205,11 +205,6 @@ def _chunks(file: BinaryIO, start: int, end: int) -> Iterator[bytes | memoryview
     file.seek(start)
     while chunk := file.read(min(_CHUNK, end - file.tell())):
         yield chunk
-
-
-def _seen(read: Elements) -> list[int]:
-    """The tags that say how the pixels look."""
-    return [tag for tag in read.tags if tags.is_about_looks(tag)]
 
 
 def _header(read: DataSet, cut: str) -> Header:

@@ -67,7 +67,7 @@ def preamble_and_meta(
             _element(0x0016, b"AE", source_ae),
             _element(0x0017, b"AE", source_ae),
             _element(0x0018, b"AE", receiving_ae),
-            _long_element(_SENDING_ADDRESS, b"UR", address) if address else b"",
+            _element(_SENDING_ADDRESS, b"UR", address) if address else b"",
         )
     )
     return _PREAMBLE + struct.pack("<HH2sHL", 2, 0, b"UL", 4, len(elements)) + elements
@@ -109,13 +109,8 @@ def _element(number: int, vr: bytes, value: str) -> bytes:
     encoded = value.encode("ascii", "replace")
     if len(encoded) % 2:
         encoded += b"\0" if vr == b"UI" else b" "
-    return struct.pack("<HH2sH", 2, number, vr, len(encoded)) + encoded
-
-
-def _long_element(number: int, vr: bytes, value: str) -> bytes:
-    encoded = value.encode("ascii", "replace")
-    encoded += b" " * (len(encoded) % 2)
-    return struct.pack("<HH2s2xL", 2, number, vr, len(encoded)) + encoded
+    form = "<HH2s2xL" if vr in LONG_VRS else "<HH2sH"
+    return struct.pack(form, 2, number, vr, len(encoded)) + encoded
 
 
 def _group_2(file: BinaryIO, offset: int) -> tuple[dict[int, str], int]:

@@ -56,10 +56,15 @@ def judge(
 
     `certificate` holds the names in the sender's TLS certificate.
     """
-    known = [sender for sender in rules.senders if _is(sender, calling, address)]
+    known = [
+        sender
+        for sender in rules.senders
+        if sender.ae_title == calling and is_within(address, (sender.address,) if sender.address else ())
+    ]
+    shown = {"", *(name.casefold() for name in certificate)}
     if rules.senders and not known:
         return CALLING_AE if calling else NO_CALLING_AE
-    if known and not any(_shows(sender, certificate) for sender in known):
+    if known and not any(sender.certificate.casefold() in shown for sender in known):
         return CERTIFICATE
     if rules.ae_title is not None and called != rules.ae_title:
         return CALLED_AE
@@ -68,11 +73,3 @@ def judge(
     if from_sender >= rules.max_associations_per_sender:
         return SENDER_FULL
     return None
-
-
-def _is(sender: Sender, calling: str, address: str) -> bool:
-    return sender.ae_title == calling and is_within(address, (sender.address,) if sender.address else ())
-
-
-def _shows(sender: Sender, certificate: Set[str]) -> bool:
-    return not sender.certificate or sender.certificate.casefold() in {name.casefold() for name in certificate}

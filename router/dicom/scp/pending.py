@@ -135,7 +135,8 @@ class PendingConnections:
 
     def _run(self) -> None:
         while not self._closing:
-            for key, _ in self._selector.select(self._pause()):
+            pause = max(0.0, self._open[0].until - time.monotonic()) if self._open else None
+            for key, _ in self._selector.select(pause):
                 if key.fileobj is self._woken:
                     self._admit_arrivals()
                 else:
@@ -144,9 +145,6 @@ class PendingConnections:
         self._admit_arrivals()
         for pending in list(self._open):
             self._drop(pending)
-
-    def _pause(self) -> float | None:
-        return max(0.0, self._open[0].until - time.monotonic()) if self._open else None
 
     def _admit_arrivals(self) -> None:
         with contextlib.suppress(BlockingIOError):

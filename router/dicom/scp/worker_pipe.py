@@ -130,8 +130,11 @@ class WorkerPipe:
 
     def send(self, message: Message, connection: socket.socket | None = None) -> None:
         """Send a message; OSError when the other process is gone, or takes nothing."""
-        data = json.dumps([type(message).__name__, asdict(message)], default=_plain).encode()
-        attached = [] if connection is None else [_rights(connection)]
+        data = json.dumps(
+            [type(message).__name__, asdict(message)], default=lambda tls: tls.model_dump(mode="json")
+        ).encode()
+        handles = array.array("i", [] if connection is None else [connection.fileno()])
+        attached = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, handles.tobytes())] if handles else []
         self._socket.sendmsg([data], attached)
 
     def receive(self) -> tuple[Message, socket.socket | None] | None:
@@ -150,10 +153,6 @@ class WorkerPipe:
     def close(self) -> None:
         """Close this end; the other one sees it."""
         self._socket.close()
-
-
-def _plain(tls: Tls) -> dict[str, str | None]:
-    return tls.model_dump(mode="json")
 
 
 def _parts(values: dict[str, Any]) -> dict[str, Any]:
@@ -182,7 +181,3 @@ def _outcome(*, uids: dict[str, str] | None = None, **values: Any) -> Received |
 
 def _report(*, transaction: str, committed: list[str], failed: list[tuple[str, int]]) -> Report:
     return Report(transaction, tuple(committed), tuple((uid, reason) for uid, reason in failed))
-
-
-def _rights(connection: socket.socket) -> tuple[int, int, bytes]:
-    return socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [connection.fileno()]).tobytes()

@@ -47,9 +47,9 @@ class SessionAssociations:
             raise TransientError(f"the association was lost with {self._losses} instances one after the other")
         with self._lock:
             kept = self._kept.pop() if self._kept else None
-        if kept is not None and not fresh and self._serves(kept, contexts):
-            return kept
         if kept is not None:
+            if not fresh and kept.is_quiet and kept.proposed.issuperset(contexts) and not self.is_full(kept):
+                return kept
             kept.release()
         elif not slot():
             return None
@@ -58,9 +58,6 @@ class SessionAssociations:
         except BaseException:
             self.limit.give()
             raise
-
-    def _serves(self, kept: Requestor, contexts: Sequence[Context]) -> bool:
-        return kept.is_quiet and kept.proposed.issuperset(contexts) and not self.is_full(kept)
 
     def is_full(self, association: Requestor) -> bool:
         """Whether the destination would end the association at the next instance, as it did with others."""

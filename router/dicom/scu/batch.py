@@ -57,7 +57,8 @@ class Batch:
         if self._association(stop) is None:
             return
         try:
-            self._start_others()
+            for number in range(min(len(self._items) // _WORTH_ANOTHER, self._limit.number - 1)):
+                threading.Thread(target=self._join_in, name=f"dicom-send-{number + 2}", daemon=True).start()
             try:
                 yield from self._alongside(stop)
             except RouterError as error:
@@ -163,10 +164,6 @@ class Batch:
             return items.popleft()
         except IndexError:
             return None
-
-    def _start_others(self) -> None:
-        for number in range(min(len(self._items) // _WORTH_ANOTHER, self._limit.number - 1)):
-            threading.Thread(target=self._join_in, name=f"dicom-send-{number + 2}", daemon=True).start()
 
     def _join_in(self) -> None:
         try:

@@ -72,13 +72,12 @@ class CommitmentScu:
         request = dimse.read_request(message.command)
         status, wrong = dimse.UNRECOGNIZED_OPERATION, "a request that only a storage commitment SCP could serve"
         if request.operation == dimse.Operation.N_EVENT_REPORT:
-            status, wrong = commitment.answer(request, message.data_set, self._syntax(message.context_id), self._take)
+            contexts = self._association.accepted.items()
+            syntax = next(syntax for (_, syntax), number in contexts if number == message.context_id)
+            status, wrong = commitment.answer(request, message.data_set, syntax, self._take)
         if wrong:
             _log.warning("%s: %s, answered %04X", self._association.name, wrong, status)
         self._association.send(message.context_id, dimse.response(request, status))
-
-    def _syntax(self, context_id: int) -> str:
-        return next(syntax for (_, syntax), number in self._association.accepted.items() if number == context_id)
 
 
 def _accepted(association: Requestor) -> Context:

@@ -169,19 +169,12 @@ def _responses(
                 raise TransientError("the PACS does not answer to the end in time", association=association.name)
             continue
         message = association.receive(until, _LARGEST)
-        response = _understood(association, message.command)
+        response = association.understand(dimse.read_response, message.command)
         if (response.operation, response.message_id) != (operation, number):
             raise association.broken("it answers what was not asked")
         yield response, message.data_set
         if response.status not in PENDING:
             return
-
-
-def _understood(association: Requestor, command: bytes) -> Response:
-    try:
-        return dimse.read_response(command)
-    except InvalidData as error:
-        raise association.broken(error.message) from error
 
 
 def _held(association: Requestor, data: bytes, context: Context, accession: str) -> Held | None:

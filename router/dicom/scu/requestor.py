@@ -154,7 +154,7 @@ class Requestor:
         fragments = self._fragments(until)
         context_id, command, left = self._gather(fragments, pdu.COMMAND, _LONGEST_COMMAND, self.accepted.values())
         data_set = b""
-        if self._understand(dimse.has_data_set, command):
+        if self.understand(dimse.has_data_set, command):
             _, data_set, left = self._gather(fragments, 0, largest, (context_id,))
         if left:
             raise self.broken("more follows the last fragment of its message")
@@ -247,12 +247,13 @@ class Requestor:
         _, command, left = self._gather(fragments, pdu.COMMAND, _LONGEST_COMMAND, (context_id,))
         if left:
             raise self.broken("more follows the last fragment of its answer")
-        answer = self._understand(dimse.read_response, command)
+        answer = self.understand(dimse.read_response, command)
         if (answer.operation, answer.message_id) != (operation, self._message_id):
             raise self.broken("it answers what was not asked")
         return answer.status
 
-    def _understand(self, read: Callable[[bytes], _Read], command: bytes) -> _Read:
+    def understand(self, read: Callable[[bytes], _Read], command: bytes) -> _Read:
+        """The command set as read by `read`; when it cannot be read the acceptor breaks the protocol."""
         try:
             return read(command)
         except InvalidData as error:

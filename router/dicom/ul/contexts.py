@@ -49,8 +49,7 @@ def propose(items: Sequence[Item], offers: Offers = as_stored) -> tuple[Proposal
         contexts, served = parts[-1]
         contexts.update(wanted)
         served.add(stored)
-    return tuple(Proposal(tuple(contexts), _stored_as(items, served)) for contexts, served in parts)
-
-
-def _stored_as(items: Sequence[Item], served: set[Context]) -> tuple[Item, ...]:
-    return tuple(item for item in items if (item.sop_class, item.transfer_syntax) in served)
+    return tuple(
+        Proposal(tuple(contexts), tuple(item for item in items if (item.sop_class, item.transfer_syntax) in served))
+        for contexts, served in parts
+    )

@@ -91,14 +91,11 @@ def _settled(context: ssl.SSLContext, tls: Tls) -> ssl.SSLContext:
 
 def _show(context: ssl.SSLContext, tls: Tls) -> None:
     try:
-        context.load_cert_chain(str(tls.certificate), None if tls.key is None else str(tls.key), password=_no_password)
+        key = None if tls.key is None else str(tls.key)
+        # the password keeps OpenSSL from asking on the terminal
+        context.load_cert_chain(str(tls.certificate), key, password=lambda: "")
     except OSError as error:
         raise ConfigurationError(
             f"tls.certificate {tls.certificate} and its tls.key cannot be read, or do not belong together",
             hint="PEM files, the key without passphrase",
         ) from error
-
-
-def _no_password() -> str:
-    """Keeps OpenSSL from asking on the terminal."""
-    return ""
